@@ -1,0 +1,155 @@
+import type { Chain, Rule, Ruleset, Table } from "./rule.ts";
+
+/**
+ * A rule set being changed by a run of `iptables` and `iptables-restore` commands. Each table's map and each chain's
+ * rules are copied once, on the first change; what is not touched is shared with the rule set before. Every method
+ * returns null, or one sentence on why the kernel would refuse.
+ */
+export class DraftRuleset {
+  readonly #original: Ruleset | null;
+  #backend: Ruleset["backend"];
+  readonly #tables: Map<string, Table>;
+  /** Chain maps and rule arrays that belong to this draft alone, so may be written. */
+  readonly #ownChains = new Map<string, Map<string, Chain>>();
+  readonly #ownRules = new Set<readonly Rule[]>();
+  #changed = false;
+
+  constructor(original: Ruleset | null) {
+    this.#original = original;
+    this.#backend = original?.backend ?? "nft";
+    this.#tables = new Map(original?.tables);
+  }
+
+  finish(): Ruleset | null {
+    return this.#changed ? { backend: this.#backend, tables: this.#tables } : this.#original;
+  }
+
+  /**
+   * `iptables-restore`: each table named is replaced. With `noflush` a user's chain named is made, or emptied first, and
+   * a built-in one takes the policy and keeps its rules, new ones going behind (`iptables/iptables-restore.c`).
+   */
+  restore(ruleset: Ruleset, noflush: boolean): string | null {
+    for (const table of ruleset.tables.values()) {
+      const fault = missingTarget(table, noflush ? this.#tables.get(table.name) : undefined);
+      if (fault !== null) return fault;
+    }
+    this.#changed = true;
+    if (this.#tables.size === 0) this.#backend = ruleset.backend;
+    for (const table of ruleset.tables.values()) {
+      if (!noflush || !this.#tables.has(table.name)) {
+        this.#tables.set(table.name, table);
+        this.#ownChains.delete(table.name);
+      } else {
+        const chains = this.#chainsOf(table.name);
+        for (const chain of table.chains.values())
+          chains.set(chain.name, merged(chains.get(chain.name), chain));
+      }
+    }
+    return null;
+  }
+
+  /** `iptables -I CHAIN INDEX`, counting from 1, or `-A` with index null. */
+  insert(table: string, chain: string, index: number | null, rule: Rule): string | null {
+    const found = this.#find(table, chain);
+    if (typeof found === "string") return found;
+    const length = found.rules.length;
+    if (index !== null && !(Number.isInteger(index) && index >= 1 && index <= length + 1)) {
+      return `cannot insert at ${index}: chain ${chain} of table ${table} has ${count(length)}, so 1 to ${length + 1}`;
+    }
+    const target = jumpTarget(rule);
+    if (target !== null && !this.#tables.get(table)?.chains.has(target)) {
+      return `table ${table} has no chain ${target} to jump to`;
+    }
+    this.#rulesOf(table, chain, found).splice(index === null ? length : index - 1, 0, rule);
+    return null;
+  }
+
+  /** `iptables -D CHAIN INDEX`, counting from 1. */
+  remove(table: string, chain: string, index: number): string | null {
+    const found = this.#find(table, chain);
+    if (typeof found === "string") return found;
+    const length = found.rules.length;
+    if (!(Number.isInteger(index) && index >= 1 && index <= length)) {
+      return `cannot delete rule ${index}: chain ${chain} of table ${table} has ${count(length)}`;
+    }
+    this.#rulesOf(table, chain, found).splice(index - 1, 1);
+    return null;
+  }
+
+  /** The chain, the table being loaded with its built-in chains when it is one that the kernel has. */
+  #find(table: string, chain: string): Chain | string {
+    if (!this.#tables.has(table)) {
+      const hooks = BUILT_IN_CHAINS.get(table);
+      if (hooks === undefined) {
+        return `no table ${JSON.stringify(table)}: iptables has ${[...BUILT_IN_CHAINS.keys()].join(", ")}`;
+      }
+      this.#tables.set(table, emptyTable(table, hooks));
+    }
+    return (
+      this.#tables.get(table)?.chains.get(chain) ?? `table ${table} has no chain ${JSON.stringify(chain)}`
+    );
+  }
+
+  #chainsOf(table: string): Map<string, Chain> {
+    const own = this.#ownChains.get(table);
+    if (own !== undefined) return own;
+    const chains = new Map(this.#tables.get(table)?.chains);
+    this.#ownChains.set(table, chains);
+    this.#tables.set(table, { name: table, chains });
+    return chains;
+  }
+
+  #rulesOf(table: string, name: string, chain: Chain): Rule[] {
+    this.#changed = true;
+    if (this.#ownRules.has(chain.rules)) return chain.rules as Rule[];
+    const rules = [...chain.rules];
+    this.#ownRules.add(rules);
+    this.#chainsOf(table).set(name, { ...chain, rules });
+    return rules;
+  }
+}
+
+/** The chains that each table is loaded with, in the order that iptables-save prints them. */
+export const BUILT_IN_CHAINS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["filter", ["INPUT", "FORWARD", "OUTPUT"]],
+  ["nat", ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]],
+  ["mangle", ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]],
+  ["raw", ["PREROUTING", "OUTPUT"]],
+  ["security", ["INPUT", "FORWARD", "OUTPUT"]],
+]);
+
+function emptyTable(name: string, hooks: readonly string[]): Table {
+  const zero = { packets: 0, bytes: 0 };
+  const chains = hooks.map((hook): [string, Chain] => [
+    hook,
+    { name: hook, policy: "ACCEPT", policyCounters: zero, rules: [] },
+  ]);
+  return { name, chains: new Map(chains) };
+}
+
+function merged(before: Chain | undefined, chain: Chain): Chain {
+  if (before === undefined || chain.policy === null) return chain;
+  return { ...chain, rules: [...before.rules, ...chain.rules] };
+}
+
+function missingTarget(table: Table, base: Table | undefined): string | null {
+  for (const chain of table.chains.values()) {
+    for (const rule of chain.rules) {
+      const target = jumpTarget(rule);
+      if (target !== null && !table.chains.has(target) && !base?.chains.has(target)) {
+        return `chain ${chain.name} of table ${table.name} jumps to ${target}, which does not exist`;
+      }
+    }
+  }
+  return null;
+}
+
+function jumpTarget(rule: Rule): string | null {
+  const target = rule.target;
+  if (target === null || (target.kind !== "jump" && target.kind !== "goto")) return null;
+  return (target as { readonly chain?: string }).chain ?? null;
+}
+
+function count(rules: number): string {
+  return rules === 1 ? "1 rule" : `${rules} rules`;
+}

@@ -1,0 +1,191 @@
+import { formatIpv4 } from "../../address/ipv4.ts";
+import type { Prefix4 } from "../../address/prefix.ts";
+import type { Json, JsonFields } from "../json-fields.ts";
+import { ORIGIN_NONE, type Origin } from "../origin.ts";
+import { formatTos, parseTos } from "./dsfield.ts";
+import { parseTable } from "./ip-route.ts";
+import type { PolicyRule } from "./route.ts";
+
+/** Policy rules as `ip -j rule` prints them. */
+
+type Range = { readonly from: number; readonly to: number };
+
+const ANY_MASK = 0xffff_ffff;
+
+/** Protocols by the name that iproute2 gives them (`inet_proto_n2a`). */
+const PROTOCOLS: ReadonlyMap<string, number> = new Map([
+  ["icmp", 1],
+  ["igmp", 2],
+  ["ipencap", 4],
+  ["tcp", 6],
+  ["udp", 17],
+  ["dccp", 33],
+  ["ipv6", 41],
+  ["gre", 47],
+  ["esp", 50],
+  ["ah", 51],
+  ["ipv6-icmp", 58],
+  ["sctp", 132],
+  ["udplite", 136],
+]);
+
+export function isIpv6Rule(json: JsonFields): boolean {
+  const six = ["src", "dst"].filter((name) => String(json.get(name) ?? "").includes(":"));
+  for (const name of six) json.checkIpv6(name);
+  return six.length > 0;
+}
+
+export function parseRule(json: JsonFields, origin: Origin): PolicyRule {
+  for (const name of ["l3mdev", "tun_id", "suppress_ifgroup"]) {
+    if (json.has(name)) json.fault(name, `a rule with ${name} is not modelled`);
+  }
+  return {
+    priority: json.integer("priority", 0, 0xffff_ffff),
+    src: parseSelector(json, "src"),
+    dst: parseSelector(json, "dst"),
+    iif: json.optionalText("iif"),
+    oif: json.optionalText("oif"),
+    fwmark: parseMark(json),
+    tos: parseTos(json),
+    ipproto: parseProtocol(json),
+    sport: parseRange(json, "sport", 65_535),
+    dport: parseRange(json, "dport", 65_535),
+    uidRange: parseRange(json, "uid", ANY_MASK),
+    not: json.has("not"),
+    action: parseAction(json),
+    origin,
+  };
+}
+
+/** `all` and a missing field ask nothing; `0` with a length is 0.0.0.0. */
+function parseSelector(json: JsonFields, name: "src" | "dst"): Prefix4 | null {
+  const text = json.optionalText(name);
+  if (text === null || text === "all" || text === "any") return null;
+  const lengthName = `${name}len`;
+  const whole = json.prefix(name, ZERO);
+  const length = json.has(lengthName) ? json.integer(lengthName, 0, 32) : whole.length;
+  return { address: whole.address, length };
+}
+
+const ZERO: ReadonlyMap<string, Prefix4> = new Map([["0", { address: 0, length: 32 }]]);
+
+function parseMark(json: JsonFields): PolicyRule["fwmark"] {
+  if (!json.has("fwmark") && !json.has("fwmask")) return null;
+  const mask = json.has("fwmask") ? json.number32("fwmask") : ANY_MASK;
+  return { value: json.has("fwmark") ? json.number32("fwmark") : 0, mask };
+}
+
+function parseProtocol(json: JsonFields): number | null {
+  if (!json.has("ipproto")) return null;
+  const value = json.get("ipproto");
+  const text = typeof value === "number" ? String(value) : json.text("ipproto");
+  const number = PROTOCOLS.get(text) ?? Number(/^(?:ipproto-)?(\d{1,3})$/.exec(text)?.[1]);
+  if (number >= 0 && number <= 255) return number;
+  if (text !== "") json.fault("ipproto", `${JSON.stringify(text)} is no protocol that is known by name`);
+  return null;
+}
+
+/** One value (`sport`) or two (`sport_start`, `sport_end`). */
+function parseRange(json: JsonFields, name: string, high: number): Range | null {
+  if (json.has(name)) {
+    const value = json.integer(name, 0, high);
+    return { from: value, to: value };
+  }
+  if (!json.has(`${name}_start`) && !json.has(`${name}_end`)) return null;
+  const from = json.integer(`${name}_start`, 0, high);
+  const to = json.integer(`${name}_end`, 0, high);
+  if (from > to) json.fault(`${name}_end`, `${to} is below ${name}_start, ${from}`);
+  return { from, to };
+}
+
+function parseAction(json: JsonFields): PolicyRule["action"] {
+  if (json.has("nop")) return { kind: "nop" };
+  if (json.has("goto")) return { kind: "goto", priority: json.integer("goto", 0, 0xffff_ffff) };
+  if (json.has("table")) {
+    const suppress = json.integer("suppress_prefixlen", -1, 32, -1);
+    return {
+      kind: "lookup",
+      table: parseTable(json, "main"),
+      suppressPrefixLength: suppress === -1 ? null : suppress,
+    };
+  }
+  // iproute2 up to 5.x writes `to_tbl` instead of `action`.
+  const name = json.has("to_tbl") ? "to_tbl" : "action";
+  return { kind: json.word(name, ["blackhole", "unreachable", "prohibit", "nop"]) };
+}
+
+export function formatRule(rule: PolicyRule): Json {
+  return {
+    priority: rule.priority,
+    ...(rule.not ? { not: null } : {}),
+    ...(rule.src === null ? { src: "all" } : formatSelector("src", rule.src)),
+    ...(rule.dst === null ? {} : formatSelector("dst", rule.dst)),
+    ...(rule.tos === 0 ? {} : { tos: formatTos(rule.tos) }),
+    ...(rule.fwmark === null ? {} : formatMark(rule.fwmark)),
+    ...(rule.iif === null ? {} : { iif: rule.iif }),
+    ...(rule.oif === null ? {} : { oif: rule.oif }),
+    ...(rule.uidRange === null ? {} : { uid_start: rule.uidRange.from, uid_end: rule.uidRange.to }),
+    ...(rule.ipproto === null ? {} : { ipproto: formatProtocol(rule.ipproto) }),
+    ...(rule.sport === null ? {} : formatRange("sport", rule.sport)),
+    ...(rule.dport === null ? {} : formatRange("dport", rule.dport)),
+    ...formatAction(rule.action),
+  };
+}
+
+function formatSelector(name: "src" | "dst", prefix: Prefix4): Json {
+  const address = formatIpv4(prefix.address);
+  return prefix.length === 32 ? { [name]: address } : { [name]: address, [`${name}len`]: prefix.length };
+}
+
+function formatMark({ value, mask }: NonNullable<PolicyRule["fwmark"]>): Json {
+  return { fwmark: hex(value), ...(mask === ANY_MASK ? {} : { fwmask: hex(mask) }) };
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+/** The protocol's name as `ip rule` takes and prints it. */
+export function formatProtocol(number: number): string {
+  for (const [name, known] of PROTOCOLS) if (known === number) return name;
+  return `ipproto-${number}`;
+}
+
+function formatRange(name: string, { from, to }: Range): Json {
+  return from === to ? { [name]: from } : { [`${name}_start`]: from, [`${name}_end`]: to };
+}
+
+function formatAction(action: PolicyRule["action"]): Json {
+  if (action.kind === "lookup") {
+    const suppress = action.suppressPrefixLength;
+    return { table: action.table, ...(suppress === null ? {} : { suppress_prefixlen: suppress }) };
+  }
+  if (action.kind === "goto") return { goto: action.priority };
+  return action.kind === "nop" ? { nop: null } : { action: action.kind };
+}
+
+/** The three rules that every namespace begins with (`fib_default_rules_init`). */
+export const DEFAULT_RULES: readonly PolicyRule[] = [
+  defaultRule(0, "local"),
+  defaultRule(32_766, "main"),
+  defaultRule(32_767, "default"),
+];
+
+function defaultRule(priority: number, table: string): PolicyRule {
+  return {
+    priority,
+    src: null,
+    dst: null,
+    iif: null,
+    oif: null,
+    fwmark: null,
+    tos: 0,
+    ipproto: null,
+    sport: null,
+    dport: null,
+    uidRange: null,
+    not: false,
+    action: { kind: "lookup", table, suppressPrefixLength: null },
+    origin: ORIGIN_NONE,
+  };
+}

@@ -1,0 +1,126 @@
+import { explainIpv4, formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
+import { explainIpv6, parseIpv6, splitZone } from "../../address/ipv6.ts";
+import type { Origin } from "../origin.ts";
+import type { Socket } from "./socket.ts";
+
+/**
+ * Listening sockets as `ss -Htuln` prints them:
+ *
+ *     tcp LISTEN 0 128 0.0.0.0:8080 0.0.0.0:*
+ *     udp UNCONN 0 0   127.0.0.1%lo:53 0.0.0.0:*
+ *     tcp LISTEN 0 128 *:80 *:*
+ *
+ * `*:80` is one IPv6 socket that takes IPv4 as well; `[::]:80` takes IPv6 alone.
+ */
+export type SsText =
+  | {
+      readonly kind: "ok";
+      readonly sockets: readonly Socket[];
+      /** Lines that hold something else or something more than an IPv4 socket, as they were. */
+      readonly others: readonly string[];
+    }
+  | { readonly kind: "invalid"; readonly errors: readonly SsError[] };
+
+export interface SsError {
+  /** From 1. */
+  readonly line: number;
+  readonly message: string;
+}
+
+type Listener = Pick<Socket, "proto" | "address" | "dev" | "port">;
+
+/** What one line says: an IPv4 listener, and whether there is more to it than that. */
+type Line =
+  | { readonly kind: "socket"; readonly listener: Listener; readonly more: boolean }
+  | { readonly kind: "other" }
+  | { readonly kind: "invalid"; readonly message: string };
+
+export function parseSs(text: string, originOf: (line: number) => Origin): SsText {
+  const sockets: Socket[] = [];
+  const others: string[] = [];
+  const errors: SsError[] = [];
+  for (const [i, line] of text.split("\n").entries()) {
+    if (line.trim() === "") continue;
+    const read = parseLine(line);
+    if (read.kind === "invalid") errors.push({ line: i + 1, message: read.message });
+    if (read.kind === "other" || (read.kind === "socket" && read.more)) others.push(line);
+    if (read.kind === "socket") {
+      sockets.push({ ...read.listener, app: { kind: "line" }, origin: originOf(i + 1) });
+    }
+  }
+  return errors.length > 0 ? { kind: "invalid", errors } : { kind: "ok", sockets, others };
+}
+
+function parseLine(line: string): Line {
+  const [netid = "", state = "", , , local = ""] = line.trim().split(/\s+/);
+  if (netid === "Netid") return { kind: "other" };
+  if (!KNOWN_NETIDS.test(netid)) {
+    return invalid(
+      `${JSON.stringify(netid)} is no kind of socket: a line of "ss -Htuln" begins with tcp or udp`,
+    );
+  }
+  if (netid !== "tcp" && netid !== "udp" && netid !== "sctp") return { kind: "other" };
+  if (state !== "LISTEN" && state !== "UNCONN") return { kind: "other" };
+  const colon = local.lastIndexOf(":");
+  if (colon === -1) {
+    return invalid(
+      local === ""
+        ? `the line ends before its address: ${JSON.stringify(line.trim())}`
+        : `${JSON.stringify(local)} is no address and port`,
+    );
+  }
+  const port = local.slice(colon + 1);
+  if (port === "*") return { kind: "other" };
+  if (!/^\d{1,9}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
+    return invalid(`${JSON.stringify(port)} is no port: a number from 1 to 65535 is expected`);
+  }
+  return parseListener(netid, local.slice(0, colon), Number(port));
+}
+
+const KNOWN_NETIDS =
+  /^(tcp|udp|sctp|dccp|mptcp|raw|icmp6|u_str|u_dgr|u_seq|p_raw|p_dgr|nl|v_str|v_dgr|xdp|tipc|\?\?\?)$/;
+
+function parseListener(proto: Socket["proto"], place: string, port: number): Line {
+  const { address: text, zone } = splitZone(place);
+  const dev = zone === undefined || zone === "" ? null : zone;
+  if (text === "*") return { kind: "socket", listener: { proto, address: null, dev, port }, more: true };
+  if (text.includes(":")) {
+    const six = text.replace(/^\[(.*)\]$/, "$1");
+    // An IPv6 socket bound to ::ffff:10.0.0.1 takes IPv4 for 10.0.0.1.
+    const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(six)?.[1];
+    const address = mapped === undefined ? undefined : parseIpv4(mapped);
+    if (address !== undefined) return { kind: "socket", listener: { proto, address, dev, port }, more: true };
+    // Old versions print `:::80`.
+    const bare = six === ":" ? "::" : six.replace(/%.*$/, "");
+    return parseIpv6(bare) === undefined ? invalid(explainIpv6(bare)) : { kind: "other" };
+  }
+  const address = parseIpv4(text);
+  if (address === undefined) return invalid(explainIpv4(text));
+  const any = address === 0;
+  return { kind: "socket", listener: { proto, address: any ? null : address, dev, port }, more: false };
+}
+
+function invalid(message: string): Line {
+  return { kind: "invalid", message };
+}
+
+/** The inverse of `parseSs`: sockets that `others` speak of already are not said twice. */
+export function formatSs(sockets: readonly Socket[], others: readonly string[]): string {
+  const said = new Set<string>();
+  for (const line of others) {
+    const read = parseLine(line);
+    if (read.kind === "socket") said.add(keyOf(read.listener));
+  }
+  const lines = sockets.filter((socket) => !said.has(keyOf(socket))).map(formatSocket);
+  return [...lines, ...others].map((line) => `${line}\n`).join("");
+}
+
+function formatSocket(socket: Socket): string {
+  const zone = socket.dev === null ? "" : `%${socket.dev}`;
+  const state = socket.proto === "udp" ? "UNCONN" : "LISTEN";
+  return `${socket.proto} ${state} 0 128 ${formatIpv4(socket.address ?? 0)}${zone}:${socket.port} 0.0.0.0:*`;
+}
+
+function keyOf(socket: Listener): string {
+  return `${socket.proto} ${socket.address} ${socket.dev} ${socket.port}`;
+}

@@ -1,0 +1,358 @@
+import { applyOperations } from "../kernel/apply-operation.ts";
+import { isIpv6FdbEntry, parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
+import { parseBridgePort } from "../kernel/device/bridge-link.ts";
+import type { BridgePort, Device, InterfaceAddress } from "../kernel/device/device.ts";
+import { isIpv6Address, parseAddress } from "../kernel/device/ip-addr.ts";
+import { parseLink } from "../kernel/device/ip-link.ts";
+import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
+import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
+import { describeJson, fieldOf, type Json, type JsonFields } from "../kernel/json-fields.ts";
+import { suggestion } from "../kernel/nearest-word.ts";
+import { parseIptablesSave } from "../kernel/netfilter/save/iptables-save.ts";
+import type { Operation } from "../kernel/operation.ts";
+import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
+import { isIpv6Route, parseRoute } from "../kernel/route/ip-route.ts";
+import { DEFAULT_RULES, isIpv6Rule, parseRule } from "../kernel/route/ip-rule.ts";
+import { kernelRoutes } from "../kernel/route/kernel-routes.ts";
+import type { Route } from "../kernel/route/route.ts";
+import { parseSs } from "../kernel/socket/ss.ts";
+import type { OriginTable } from "./origins.ts";
+
+/**
+ * One host of a snapshot: the JSON form of what `ip`, `bridge`, `iptables-save`, `ss` and `sysctl` printed, turned into
+ * operations on an empty host. What no rule of the walk reads (IPv6, ipsets, nftables, IPVS, other kinds of devices) is
+ * kept as it was under the field's own name, and `host-out.ts` gives it back.
+ */
+export interface HostSource {
+  readonly name: string;
+  readonly json: JsonFields;
+  readonly file: string;
+  /** What the kernel is assumed to be when the host names none. */
+  readonly kernel: string | null;
+  readonly origins: OriginTable;
+}
+
+/** Fields of a host that become state, and those of which something may stay unmodelled beside it. */
+const MODELLED = [
+  "links",
+  "addrs",
+  "routes",
+  "rules",
+  "neigh",
+  "fdb",
+  "bridgeLinks",
+  "sysctl",
+  "iptablesBackend",
+  "iptablesSave",
+  "sockets",
+] as const;
+
+const DESCRIPTIVE = ["name", "kind", "kernel"];
+
+/** Known fields that are kept as they are. */
+const KEPT_TEXTS = ["ip6tablesSave", "ipsetSave", "nftRuleset", "ipvs", "ipvsOrder", "ipvsTimeouts"];
+const KEPT = [...KEPT_TEXTS, "routes6", "rules6", "nftRulesetJson"];
+
+/** Does this object look like one host's state? */
+export function isHostJson(json: Json): boolean {
+  return MODELLED.some((field) => Object.hasOwn(json, field));
+}
+
+/** The host; with faults told, something that must not be used. */
+export function readHost(source: HostSource): Host {
+  const { json, name } = source;
+  const kernel = json.optionalText("kernel") ?? source.kernel ?? DEFAULT_KERNEL;
+  const start: Host = { ...emptyHost(name, json.optionalText("kind") ?? "node"), kernel };
+  const operations = new HostReader(source).operations();
+  const applied = applyOperations(start, operations);
+  if (applied.kind === "ok") return applied.host;
+  for (const { operation, message } of applied.errors) {
+    json.faults.add(source.origins.sourceOf(originOf(operation))?.field ?? json.path, message);
+  }
+  return start;
+}
+
+class HostReader {
+  readonly #json: JsonFields;
+  readonly #file: string;
+  readonly #origins: OriginTable;
+  readonly #operations: Operation[] = [];
+  readonly #devices = new Map<string, Device>();
+  readonly #addresses: InterfaceAddress[] = [];
+
+  constructor({ json, file, origins }: HostSource) {
+    this.#json = json;
+    this.#file = file;
+    this.#origins = origins;
+  }
+
+  operations(): readonly Operation[] {
+    this.#links();
+    this.#addrs();
+    this.#routes();
+    this.#rules();
+    this.#neigh();
+    this.#fdb();
+    this.#sysctl();
+    this.#iptables();
+    this.#sockets();
+    this.#others();
+    return this.#operations;
+  }
+
+  #links(): void {
+    const json = this.#json;
+    const fromLinks = json.has("links");
+    if (!fromLinks && !json.has("addrs")) {
+      json.fault("links", 'is missing: the output of "ip -j -d link" is expected');
+    }
+    const items = json.objects(fromLinks ? "links" : "addrs");
+    const ports = this.#bridgePorts();
+    const bridges = new Set<string>();
+    for (const item of items) {
+      const info = item.get("linkinfo") as Json | null | undefined;
+      if (info?.["info_kind"] === "bridge") bridges.add(String(item.get("ifname")));
+    }
+    const unmodelled: Json[] = [];
+    for (const item of items) {
+      const device = parseLink(item, ports, bridges, this.#origin(item));
+      if (device === undefined) continue;
+      if (device.detail.kind === "unmodelled") unmodelled.push(withoutAddresses(item.json));
+      if (!this.#devices.has(device.name)) this.#devices.set(device.name, device);
+      this.#operations.push({ kind: "link-add", device });
+    }
+    this.#keep("links", unmodelled);
+    for (const item of json.objects("bridgeLinks")) {
+      const name = item.get("ifname");
+      if (typeof name === "string" && !this.#devices.has(name)) {
+        item.fault(
+          "ifname",
+          `there is no device ${JSON.stringify(name)}${suggestion(name, this.#devices.keys())}`,
+        );
+      }
+    }
+  }
+
+  #bridgePorts(): Map<string, BridgePort> {
+    const ports = new Map<string, BridgePort>();
+    for (const item of this.#json.objects("bridgeLinks")) {
+      const name = item.text("ifname");
+      if (name !== "") ports.set(name, parseBridgePort(item));
+    }
+    return ports;
+  }
+
+  #addrs(): void {
+    const six: Json[] = [];
+    for (const item of this.#json.objects("addrs")) {
+      const dev = item.text("ifname");
+      const sixOfDevice: Json[] = [];
+      for (const info of item.objects("addr_info")) {
+        const before = info.faults.count;
+        if (isIpv6Address(info)) {
+          sixOfDevice.push(info.json);
+          continue;
+        }
+        const address = parseAddress(info, dev, this.#origin(info));
+        if (info.faults.count > before || dev === "") continue;
+        this.#addresses.push(address);
+        this.#operations.push({ kind: "address-add", address });
+      }
+      if (sixOfDevice.length > 0) six.push({ ifname: dev, addr_info: sixOfDevice });
+    }
+    this.#keep("addrs", six);
+  }
+
+  /** A dump that holds no local table was taken of the main table alone: then the kernel's own routes are added. */
+  #routes(): void {
+    let hasLocal = false;
+    this.#each("routes", isIpv6Route, (item) => {
+      const route = parseRoute(item, this.#origin(item));
+      if (route.table === "local") hasLocal = true;
+      return { kind: "route-add", route };
+    });
+    if (hasLocal) return;
+    const all = !this.#json.has("routes");
+    for (const route of this.#kernelRoutes()) {
+      if (all || route.table === "local") this.#operations.push({ kind: "route-add", route });
+    }
+  }
+
+  #kernelRoutes(): Route[] {
+    const byDevice = new Map<string, InterfaceAddress[]>();
+    for (const address of this.#addresses) {
+      const known = byDevice.get(address.dev);
+      if (known === undefined) byDevice.set(address.dev, [address]);
+      else known.push(address);
+    }
+    return [...this.#devices.values()].flatMap((device) =>
+      kernelRoutes(device, byDevice.get(device.name) ?? []),
+    );
+  }
+
+  #rules(): void {
+    if (!this.#json.has("rules")) {
+      for (const rule of DEFAULT_RULES) this.#operations.push({ kind: "rule-add", rule });
+      return;
+    }
+    this.#each("rules", isIpv6Rule, (item) => ({
+      kind: "rule-add",
+      rule: parseRule(item, this.#origin(item)),
+    }));
+  }
+
+  #neigh(): void {
+    this.#each("neigh", isIpv6Neighbour, (item) => ({
+      kind: "neighbour-replace",
+      neighbour: parseNeighbour(item, this.#origin(item)),
+    }));
+  }
+
+  #fdb(): void {
+    this.#each("fdb", isIpv6FdbEntry, (item) => {
+      const device = this.#devices.get(String(item.get("ifname")));
+      return { kind: "fdb-append", entry: parseFdbEntry(item, device, this.#origin(item)) };
+    });
+  }
+
+  /** One operation an item of a list, the faulty ones left out, those of IPv6 kept aside. */
+  #each(field: string, isIpv6: (item: JsonFields) => boolean, read: (item: JsonFields) => Operation): void {
+    const six: Json[] = [];
+    for (const item of this.#json.objects(field)) {
+      const before = item.faults.count;
+      if (isIpv6(item)) {
+        six.push(item.json);
+        continue;
+      }
+      const operation = read(item);
+      if (item.faults.count === before) this.#operations.push(operation);
+    }
+    this.#keep(field, six);
+  }
+
+  #sysctl(): void {
+    const json = this.#json.object("sysctl");
+    if (json === undefined) return;
+    for (const [name, value] of Object.entries(json.json)) {
+      if (typeof value === "string" || typeof value === "number") {
+        this.#operations.push({ kind: "sysctl", name, value: String(value) });
+      } else
+        json.fault(
+          name,
+          `${describeJson(value)} is not a text: the setting as "sysctl -a" prints it is expected`,
+        );
+    }
+  }
+
+  #iptables(): void {
+    const json = this.#json;
+    const backend = json.word("iptablesBackend", ["legacy", "nft"], "nft");
+    const text = json.optionalText("iptablesSave");
+    if (text === null) return;
+    if (text === "") {
+      this.#operations.push({
+        kind: "iptables-restore",
+        ruleset: { backend, tables: new Map() },
+        noflush: false,
+      });
+      return;
+    }
+    const field = fieldOf(json.path, "iptablesSave");
+    const parsed = parseIptablesSave(text, { origin: (line) => this.#originOfLine(field, line), backend });
+    if (parsed.kind === "ok") {
+      this.#operations.push({ kind: "iptables-restore", ruleset: parsed.ruleset, noflush: false });
+      return;
+    }
+    for (const { line, message, text: rule } of parsed.errors) {
+      json.faults.add(`${field}:${line}`, `${message}: ${shortened(rule)}`);
+    }
+  }
+
+  #sockets(): void {
+    const text = this.#json.optionalText("sockets");
+    if (text === null) {
+      this.#operations.push({ kind: "sockets", sockets: { kind: "assumed" } });
+      return;
+    }
+    const field = fieldOf(this.#json.path, "sockets");
+    const parsed = parseSs(text, (line) => this.#originOfLine(field, line));
+    if (parsed.kind === "invalid") {
+      for (const { line, message } of parsed.errors) this.#json.faults.add(`${field}:${line}`, message);
+      return;
+    }
+    this.#operations.push({ kind: "sockets", sockets: { kind: "listed", sockets: parsed.sockets } });
+    this.#keep("sockets", parsed.others);
+  }
+
+  /** Everything else goes through unread, but a known text must be one, and a field that is nearly known is a slip. */
+  #others(): void {
+    const json = this.#json;
+    for (const field of KEPT_TEXTS) json.optionalText(field);
+    for (const item of [...json.objects("routes6"), ...json.objects("rules6")]) {
+      for (const name of ["dst", "gateway", "prefsrc", "src"]) item.checkIpv6(name);
+    }
+    const known: readonly string[] = [...MODELLED, ...DESCRIPTIVE, ...KEPT];
+    for (const [field, value] of Object.entries(json.json)) {
+      if (KEPT.includes(field)) this.#operations.push({ kind: "unmodelled", name: field, value });
+      if (known.includes(field)) continue;
+      const near = suggestion(field, known);
+      if (near !== "") json.fault(field, `is no field of a host${near}`);
+      else this.#operations.push({ kind: "unmodelled", name: field, value });
+    }
+  }
+
+  /** Part of a modelled field that is not modelled, kept under the field's own name. */
+  #keep(field: (typeof MODELLED)[number] | string, values: readonly unknown[]): void {
+    if (values.length > 0) this.#operations.push({ kind: "unmodelled", name: field, value: values });
+  }
+
+  #origin(item: JsonFields): Origin {
+    return this.#origins.add({ file: this.#file, field: item.path, line: null });
+  }
+
+  #originOfLine(field: string, line: number): Origin {
+    return this.#origins.add({ file: this.#file, field, line });
+  }
+}
+
+/** The origin of the value that an operation carries. */
+function originOf(operation: Operation): Origin {
+  switch (operation.kind) {
+    case "link-add":
+      return operation.device.origin;
+    case "address-add":
+      return operation.address.origin;
+    case "route-add":
+      return operation.route.origin;
+    case "rule-add":
+      return operation.rule.origin;
+    case "neighbour-replace":
+      return operation.neighbour.origin;
+    case "fdb-append":
+      return operation.entry.origin;
+    case "iptables-restore":
+      return firstRuleOrigin(operation);
+    default:
+      return ORIGIN_NONE;
+  }
+}
+
+function firstRuleOrigin({ ruleset }: Extract<Operation, { kind: "iptables-restore" }>): Origin {
+  for (const table of ruleset.tables.values()) {
+    for (const chain of table.chains.values()) {
+      for (const rule of chain.rules) return rule.origin;
+    }
+  }
+  return ORIGIN_NONE;
+}
+
+/** The head of an `ip -j addr` entry is kept as a link; its addresses are kept elsewhere. */
+function withoutAddresses(json: Json): Json {
+  if (!Object.hasOwn(json, "addr_info")) return json;
+  const { addr_info: _, ...head } = json;
+  return head;
+}
+
+function shortened(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 99)}…` : text;
+}
