@@ -6,7 +6,7 @@ import { isIpv6Address, parseAddress } from "../kernel/device/ip-addr.ts";
 import { parseLink } from "../kernel/device/ip-link.ts";
 import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
-import { describeJson, fieldOf, type Json, type JsonFields } from "../kernel/json-fields.ts";
+import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { parseIptablesSave } from "../kernel/netfilter/save/iptables-save.ts";
 import type { Operation } from "../kernel/operation.ts";
@@ -110,8 +110,9 @@ class HostReader {
     const ports = this.#bridgePorts();
     const bridges = new Set<string>();
     for (const item of items) {
-      const info = item.get("linkinfo") as Json | null | undefined;
-      if (info?.["info_kind"] === "bridge") bridges.add(String(item.get("ifname")));
+      const info = item.get("linkinfo");
+      const { info_kind: kind } = isJsonObject(info) ? info : {};
+      if (kind === "bridge") bridges.add(String(item.get("ifname")));
     }
     const unmodelled: Json[] = [];
     for (const item of items) {

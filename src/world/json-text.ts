@@ -140,12 +140,12 @@ class Scanner {
         return `${this.#place()}: ${what} holds ${show(text[at] ?? "")}, which must be escaped (was its end lost?)`;
       }
       if (code !== BACKSLASH) continue;
-      const escape = text.slice(at, at + 6);
-      if (/^\\u[0-9a-fA-F]{4}$/.test(escape)) at += 5;
-      else if (/^\\["\\/bfnrt]/.test(escape)) at++;
-      else if (at + escape.length < text.length || !/^\\(u[0-9a-fA-F]*)?$/.test(escape)) {
+      const sequence = text.slice(at, at + 6);
+      if (/^\\u[0-9a-fA-F]{4}$/.test(sequence)) at += 5;
+      else if (/^\\["\\/bfnrt]/.test(sequence)) at++;
+      else if (at + sequence.length < text.length || !/^\\(u[0-9a-fA-F]*)?$/.test(sequence)) {
         this.#at = at;
-        return `${this.#place()}: ${what} has the escape ${escape.slice(0, 2)}, which JSON does not know`;
+        return `${this.#place()}: ${what} has the escape ${sequence.slice(0, 2)}, which JSON does not know`;
       }
     }
     return this.#cut();

@@ -224,7 +224,7 @@ class SnapshotReader {
     const names = new Map<string, string>();
     const all = this.#json.get("hosts");
     const json = isJsonObject(all) ? all[host] : this.#json.json;
-    const links = isJsonObject(json) ? json["links"] : undefined;
+    const { links } = isJsonObject(json) ? json : {};
     for (const link of Array.isArray(links) ? (links as readonly unknown[]) : []) {
       if (!isJsonObject(link)) continue;
       const { ifname, link: peer } = link;

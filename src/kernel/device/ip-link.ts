@@ -132,11 +132,17 @@ export function formatLinkHead(device: Device): Json {
     flags: formatFlags(device),
     mtu: device.mtu,
     ...(device.master === null ? {} : { master: device.master }),
-    operstate: !device.up ? "DOWN" : loopback ? "UNKNOWN" : device.carrier ? "UP" : "DOWN",
+    operstate: operState(device),
     link_type: loopback ? "loopback" : "ether",
     address: formatMac(device.mac),
     broadcast: loopback ? "00:00:00:00:00:00" : "ff:ff:ff:ff:ff:ff",
   };
+}
+
+/** Drivers without a carrier of their own leave the state at UNKNOWN (`Documentation/networking/operstates.rst`). */
+function operState({ up, carrier, detail }: Device): string {
+  if (!up || !carrier) return "DOWN";
+  return detail.kind === "loopback" || detail.kind === "vxlan" ? "UNKNOWN" : "UP";
 }
 
 /**
@@ -145,7 +151,8 @@ export function formatLinkHead(device: Device): Json {
 export function formatLink(device: Device, dumped: Json | undefined): Json {
   if (device.detail.kind === "unmodelled" && dumped !== undefined) {
     const { ifindex, ifname, flags, mtu } = formatLinkHead(device);
-    const unchanged = sameFlags(dumped["flags"], flags);
+    const { flags: dumpedFlags } = dumped;
+    const unchanged = sameFlags(dumpedFlags, flags);
     return { ...dumped, ifindex, ifname, mtu, ...(unchanged ? {} : { flags }) };
   }
   const linkinfo = formatLinkInfo(device);

@@ -1,0 +1,170 @@
+import { isGroupMac } from "../address/mac.ts";
+import { networkOf } from "../address/prefix.ts";
+import type { Device, FdbEntry, InterfaceAddress } from "./device/device.ts";
+import type { Host } from "./host.ts";
+import {
+  addressText,
+  linkSettingsText,
+  newLinkText,
+  operationText,
+  quote,
+  routeText,
+  ruleText,
+} from "./operation-text.ts";
+import { DEFAULT_RULES } from "./route/ip-rule.ts";
+import type { PolicyRule, Route } from "./route/route.ts";
+
+/**
+ * A host as a POSIX shell script of `ip`, `bridge` and `sysctl` commands that rebuilds its devices, addresses, routes,
+ * policy rules, neighbours and forwarding entries inside an empty network namespace. What the kernel makes itself with
+ * an address (`proto kernel`) or a device is left to it. Not in it: netfilter, which has `iptables-save`, and sockets.
+ */
+export function hostScript(host: Host): string {
+  const sections: readonly (readonly [string, readonly string[]])[] = [
+    ["settings of all devices, before there are any", sysctlLines(host, (name) => !isPerDevice(name, host))],
+    ["devices", host.devices.flatMap((device) => deviceLines(device, host))],
+    ["ports, and which devices are up", host.devices.flatMap(linkSettingsText)],
+    ["settings of single devices", sysctlLines(host, (name) => isPerDevice(name, host))],
+    ["addresses", host.addresses.flatMap((address) => addressLines(address, host))],
+    ["routes", routeLines(host)],
+    ["policy rules", ruleLines(host)],
+    [
+      "neighbours",
+      host.neighbours
+        .filter(hasState)
+        .flatMap((neighbour) => operationText({ kind: "neighbour-replace", neighbour })),
+    ],
+    [
+      "forwarding entries",
+      host.fdb
+        .filter((entry) => !isKernelMade(entry, host))
+        .flatMap((entry) => operationText({ kind: "fdb-append", entry })),
+    ],
+  ];
+  const body = sections.flatMap(([title, lines]) => (lines.length === 0 ? [] : [`# ${title}`, ...lines, ""]));
+  return [...head(host), ...body].join("\n");
+}
+
+function head(host: Host): string[] {
+  return [
+    "#!/bin/sh",
+    `# ${host.name}: run as root inside an empty network namespace (ip netns exec NAME sh SCRIPT).`,
+    "set -eu",
+    "",
+    "# A setting that this kernel does not have, or does not let a namespace change, is named and left.",
+    "setting() {",
+    '  sysctl -qw "$1=$2" 2>/dev/null || echo "not set: $1 = $2" >&2',
+    "}",
+    "",
+  ];
+}
+
+/** Forwarding for all devices first, since it writes each device's own (`devinet_sysctl_forward`); then `default`. */
+function sysctlLines(host: Host, wanted: (name: string) => boolean): string[] {
+  const rank = (name: string) =>
+    /^net\.ipv[46]\.(ip_forward|conf\.all\.forwarding)$/.test(name) ? 0 : name.includes(".conf.all.") ? 1 : 2;
+  return [...host.sysctl]
+    .filter(([name]) => wanted(name))
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .map(([name, value]) => `setting ${quote(name)} ${quote(value)}`);
+}
+
+/** `net.ipv4.conf.eth0.rp_filter`; a dot in a device's name is written as a slash. */
+function isPerDevice(name: string, host: Host): boolean {
+  const device = /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(name)?.[1]?.replaceAll("/", ".");
+  return device !== undefined && host.devices.some((each) => each.name === device);
+}
+
+/**
+ * A card and a cable's end become a veth whose other end, `peer-N`, is up in the same namespace until it is moved to where
+ * the cable leads. So does a device of a kind that is not modelled, unless the kernel has made it already (tunl0).
+ */
+function deviceLines(device: Device, host: Host): string[] {
+  const { detail } = device;
+  const name = quote(device.name);
+  if (detail.kind === "loopback")
+    return device.mtu === 65_536 ? [] : [`ip link set ${name} mtu ${device.mtu}`];
+  if (detail.kind === "bridge" || detail.kind === "vxlan") {
+    return operationText({ kind: "link-add", device: { ...device, ...UNSET } });
+  }
+  const peer = peerName(device, host);
+  const add = newLinkText(device, `veth peer name ${peer} index ${PEER_INDEX + device.ifindex}`);
+  if (detail.kind === "unmodelled") {
+    return [
+      `# ${device.name} is of the kind ${detail.type}, which is not modelled: a veth stands in for it`,
+      `ip link show ${name} >/dev/null 2>&1 || { ${add}; ip link set ${peer} up; }`,
+    ];
+  }
+  return device.carrier ? [add, `ip link set ${peer} up`] : [add];
+}
+
+/** Far from the host's own indexes, which are given as well. */
+const PEER_INDEX = 1_000_000;
+
+/** What is set when all devices are there. */
+const UNSET = { up: false, noArp: false, master: null, port: null };
+
+function peerName(device: Device, host: Host): string {
+  let peer = `peer-${device.ifindex}`;
+  while (host.devices.some((each) => each.name === peer)) peer += "x";
+  return peer;
+}
+
+/** The loopback's own address comes with it; an address whose network has no route of the kernel's was told not to make one. */
+function addressLines(address: InterfaceAddress, host: Host): string[] {
+  const device = host.devices.find((each) => each.name === address.dev);
+  if (device?.detail.kind === "loopback" && device.up && isLocalhost(address)) return [];
+  const makesRoute =
+    device?.up === true && device.detail.kind !== "loopback" && address.length < 32 && !address.secondary;
+  const noRoute = makesRoute && !host.routes.some((route) => isConnected(route, address));
+  return [`ip addr add ${addressText(address)}${noRoute ? " noprefixroute" : ""}`];
+}
+
+function isLocalhost(address: InterfaceAddress): boolean {
+  return address.address === 0x7f000001 && address.length === 8;
+}
+
+function isConnected(route: Route, address: InterfaceAddress): boolean {
+  const network = networkOf({ address: address.peer ?? address.address, length: address.length });
+  return (
+    route.protocol === "kernel" &&
+    route.table === "main" &&
+    route.dst.address === network.address &&
+    route.dst.length === network.length &&
+    route.nextHops.some((hop) => hop.dev === address.dev)
+  );
+}
+
+/** A gateway must be reachable when its route is added: routes without one go first. Equal prefixes are appended. */
+function routeLines(host: Host): string[] {
+  const own = host.routes.filter((route) => route.protocol !== "kernel");
+  const isDirect = (route: Route) => route.nextHops.every((hop) => hop.gateway === null || hop.onlink);
+  const ordered = [...own.filter(isDirect), ...own.filter((route) => !isDirect(route))];
+  return ordered.map((route) => `ip route append ${routeText(route)}`);
+}
+
+/** A namespace begins with three rules: those that the host lacks are deleted, those that it has are left. */
+function ruleLines(host: Host): string[] {
+  const extra = host.rules.filter((rule) => !DEFAULT_RULES.some((each) => sameRule(each, rule)));
+  const missing = DEFAULT_RULES.filter((each) => !host.rules.some((rule) => sameRule(each, rule)));
+  return [
+    ...extra.map((rule) => `ip rule add ${ruleText(rule)}`),
+    ...missing.map((rule) => `ip rule del ${ruleText(rule)}`),
+  ];
+}
+
+function sameRule(a: PolicyRule, b: PolicyRule): boolean {
+  return ruleText(a) === ruleText(b);
+}
+
+/** An entry that failed or is being resolved is no configuration. */
+function hasState({ state, proxy }: { readonly state: string; readonly proxy: boolean }): boolean {
+  return proxy || (state !== "failed" && state !== "incomplete");
+}
+
+/** A device's own address and the groups it listens to come with it. */
+function isKernelMade(entry: FdbEntry, host: Host): boolean {
+  if (entry.state !== "permanent" || entry.dst !== null) return false;
+  if (isGroupMac(entry.mac)) return true;
+  return host.devices.some((device) => device.mac === entry.mac);
+}

@@ -1,0 +1,118 @@
+import { formatFdbEntry } from "../kernel/device/bridge-fdb.ts";
+import { formatBridgePort } from "../kernel/device/bridge-link.ts";
+import type { Device, InterfaceAddress } from "../kernel/device/device.ts";
+import { formatAddress } from "../kernel/device/ip-addr.ts";
+import { formatLink, formatLinkHead } from "../kernel/device/ip-link.ts";
+import { formatNeighbour } from "../kernel/device/ip-neigh.ts";
+import { DEFAULT_KERNEL, type Host } from "../kernel/host.ts";
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
+import { formatIptablesSave } from "../kernel/netfilter/save/iptables-save.ts";
+import { formatRoute } from "../kernel/route/ip-route.ts";
+import { formatRule } from "../kernel/route/ip-rule.ts";
+import { formatSs } from "../kernel/socket/ss.ts";
+
+/**
+ * One host in a snapshot's form: the inverse of `host-in.ts`. What was kept unmodelled is put back where it came from,
+ * behind the modelled items of its field.
+ */
+export function formatHost(host: Host): Json {
+  const { iptables, sockets } = host;
+  return {
+    kind: host.kind,
+    ...(host.kernel === DEFAULT_KERNEL ? {} : { kernel: host.kernel }),
+    links: formatLinks(host),
+    addrs: formatAddrs(host),
+    routes: [...host.routes.map(formatRoute), ...keptList(host, "routes")],
+    rules: [...host.rules.map(formatRule), ...keptList(host, "rules")],
+    neigh: [...host.neighbours.map(formatNeighbour), ...keptList(host, "neigh")],
+    fdb: [...host.fdb.map(formatFdbEntry), ...keptList(host, "fdb")],
+    bridgeLinks: host.devices.flatMap(formatBridgeLink),
+    sysctl: Object.fromEntries(host.sysctl),
+    ...(iptables === null
+      ? {}
+      : { iptablesBackend: iptables.backend, iptablesSave: formatIptablesSave(iptables) }),
+    ...(sockets.kind === "assumed"
+      ? {}
+      : { sockets: formatSs(sockets.sockets, keptList(host, "sockets").map(String)) }),
+    ...keptFields(host),
+  };
+}
+
+/** Fields that the host as a whole gives back item by item, or that the snapshot gives back for all hosts. */
+const PLACED = new Set(["links", "addrs", "routes", "rules", "neigh", "fdb", "sockets", "macvlans"]);
+
+function keptFields(host: Host): Json {
+  return Object.fromEntries([...host.unmodelled].filter(([name]) => !PLACED.has(name)));
+}
+
+/** The items of a field that were kept unread. */
+export function keptList(host: Host, field: string): readonly unknown[] {
+  const value = host.unmodelled.get(field);
+  return Array.isArray(value) ? (value as readonly unknown[]) : [];
+}
+
+function keptByDevice(host: Host, field: string): ReadonlyMap<unknown, Json> {
+  const items = keptList(host, field).filter(isJsonObject);
+  return new Map(items.map((item): [unknown, Json] => [nameOf(item), item]));
+}
+
+function nameOf({ ifname }: Json): unknown {
+  return ifname;
+}
+
+function formatLinks(host: Host): Json[] {
+  const dumped = keptByDevice(host, "links");
+  return host.devices.map((device) => formatLink(device, dumped.get(device.name)));
+}
+
+function formatAddrs(host: Host): Json[] {
+  const dumped = keptByDevice(host, "links");
+  const six = keptByDevice(host, "addrs");
+  const four = new Map<string, InterfaceAddress[]>();
+  for (const address of host.addresses) {
+    const known = four.get(address.dev);
+    if (known === undefined) four.set(address.dev, [address]);
+    else known.push(address);
+  }
+  return host.devices.map((device) => ({
+    ...formatHead(device, dumped.get(device.name)),
+    addr_info: [...(four.get(device.name) ?? []).map(formatAddress), ...sixOf(six.get(device.name))],
+  }));
+}
+
+/** What `ip addr` says of a device; `ip -d link` says more. */
+const HEAD_FIELDS = new Set([
+  "ifindex",
+  "link",
+  "link_index",
+  "ifname",
+  "flags",
+  "mtu",
+  "qdisc",
+  "master",
+  "operstate",
+  "group",
+  "txqlen",
+  "link_type",
+  "address",
+  "broadcast",
+  "link_netnsid",
+]);
+
+function formatHead(device: Device, dumped: Json | undefined): Json {
+  if (dumped === undefined) return formatLinkHead(device);
+  return Object.fromEntries(
+    Object.entries(formatLink(device, dumped)).filter(([field]) => HEAD_FIELDS.has(field)),
+  );
+}
+
+function sixOf(kept: Json | undefined): readonly unknown[] {
+  const { addr_info: info } = kept ?? {};
+  return Array.isArray(info) ? (info as readonly unknown[]) : [];
+}
+
+function formatBridgeLink(device: Device): Json[] {
+  if (device.port === null) return [];
+  const { ifindex, ifname, flags, mtu, master } = formatLinkHead(device);
+  return [{ ifindex, ifname, flags, mtu, master, ...formatBridgePort(device.port) }];
+}
