@@ -1,0 +1,34 @@
+import { quoteString } from "../save/quote.ts";
+import type { Match, MatchModule } from "./match.ts";
+
+/** A remark; it matches every packet (net/netfilter/xt_comment.c). Compiled rules leave it out (`isAlwaysTrue`). */
+export interface CommentMatch extends Match {
+  readonly kind: "comment";
+  readonly comment: string;
+}
+
+/** `XT_MAX_COMMENT_LEN`, less the final zero. */
+const MAX_BYTES = 255;
+
+export const comment: MatchModule<CommentMatch> = {
+  kind: "comment",
+  needsConntrack: false,
+
+  parse(reader) {
+    let text: string | null = null;
+    reader.options({
+      "--comment": () => {
+        text = reader.word("a text");
+        if (new TextEncoder().encode(text).length > MAX_BYTES) {
+          reader.failValue(`a comment has at most ${MAX_BYTES} bytes`);
+        }
+      },
+    });
+    if (text === null) reader.fail("--comment is missing");
+    return { kind: "comment", comment: text ?? "" };
+  },
+
+  format: (match) => `--comment ${quoteString(match.comment)}`,
+
+  compile: () => ({ test: () => true }),
+};

@@ -1,0 +1,49 @@
+import type { ArgumentReader } from "../save/arguments.ts";
+
+/**
+ * The states of `--ctstate` and `--state` as bits, `XT_CONNTRACK_STATE_*` (uapi/linux/netfilter/xt_conntrack.h),
+ * in the order they are printed.
+ */
+export const CT_STATE = {
+  INVALID: 1 << 0,
+  NEW: 1 << 3,
+  RELATED: 1 << 2,
+  ESTABLISHED: 1 << 1,
+  UNTRACKED: 1 << 8,
+  SNAT: 1 << 6,
+  DNAT: 1 << 7,
+} as const;
+
+export type CtStateName = keyof typeof CT_STATE;
+
+const STATES = Object.entries(CT_STATE);
+
+/** Those that `-m state` knows. */
+export const STATE_ALIAS_BITS =
+  CT_STATE.INVALID | CT_STATE.NEW | CT_STATE.RELATED | CT_STATE.ESTABLISHED | CT_STATE.UNTRACKED;
+
+const IP_CT_IS_REPLY = 3;
+
+/** `XT_CONNTRACK_STATE_BIT`: a reply has the state of its direction's opposite. Runs per packet. */
+export function ctStateBit(ctInfo: number): number {
+  return 1 << ((ctInfo % IP_CT_IS_REPLY) + 1);
+}
+
+export function readCtStates(reader: ArgumentReader, allowed: number): number {
+  let bits = 0;
+  for (const name of reader.word("a list of states").split(",")) {
+    const state = STATES.find(([known, bit]) => known === name && (bit & allowed) !== 0);
+    if (state !== undefined) bits |= state[1];
+    else {
+      const names = STATES.filter(([, bit]) => bit & allowed).map(([known]) => known);
+      reader.failValue(`${JSON.stringify(name)} is no state: write ${names.join(", ")}`);
+    }
+  }
+  return bits;
+}
+
+export function formatCtStates(bits: number): string {
+  return STATES.filter(([, bit]) => bits & bit)
+    .map(([name]) => name)
+    .join(",");
+}

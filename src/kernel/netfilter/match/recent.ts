@@ -1,0 +1,164 @@
+import { formatIpv4, type Ipv4 } from "../../../address/ipv4.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import {
+  internRecentList,
+  RECENT_CHECK,
+  RECENT_REMOVE,
+  RECENT_SET,
+  RECENT_UPDATE,
+  type RecentQuery,
+} from "../recent.ts";
+import type { MatchTest, RuleContext } from "../rule-context.ts";
+import { readAddress } from "../save/address.ts";
+import { optionText } from "../save/option-text.ts";
+import type { Match, MatchModule } from "./match.ts";
+
+/** Was the address seen of late? (net/netfilter/xt_recent.c; the lists themselves are in `netfilter/recent.ts`.) */
+export interface RecentMatch extends Match {
+  readonly kind: "recent";
+  readonly invert: boolean;
+  readonly action: RecentAction;
+  /** 0: any time. */
+  readonly seconds: number;
+  readonly reap: boolean;
+  /** 0: any number. */
+  readonly hitCount: number;
+  readonly ttl: boolean;
+  readonly name: string;
+  readonly mask: Ipv4;
+  readonly side: "source" | "dest";
+}
+
+export type RecentAction = "set" | "rcheck" | "update" | "remove";
+
+/** What stands for options not given (`recent_init`). */
+export const RECENT_DEFAULTS: Omit<RecentMatch, "action"> = {
+  kind: "recent",
+  invert: false,
+  seconds: 0,
+  reap: false,
+  hitCount: 0,
+  ttl: false,
+  name: "DEFAULT",
+  mask: -1,
+  side: "source",
+};
+
+const ACTIONS: Readonly<Record<RecentAction, RecentQuery["action"]>> = {
+  set: RECENT_SET,
+  rcheck: RECENT_CHECK,
+  update: RECENT_UPDATE,
+  remove: RECENT_REMOVE,
+};
+
+/** `XT_RECENT_NAME_LEN`, less the final zero. */
+const MAX_NAME = 199;
+/** `XT_RECENT_MAX_NSTAMPS` less one, since Linux 6.11; 255 before. */
+const MAX_HITS = 65535;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export const recent: MatchModule<RecentMatch> = {
+  kind: "recent",
+  needsConntrack: false,
+
+  parse(reader) {
+    const match: Mutable<RecentMatch> = { ...RECENT_DEFAULTS, action: "set" };
+    let acts = false;
+    const act = (action: RecentAction) => () => {
+      if (acts) reader.fail("only one of --set, --rcheck, --update and --remove is allowed");
+      acts = true;
+      match.invert = reader.negated();
+      match.action = action;
+    };
+    reader.options({
+      "--set": act("set"),
+      "--rcheck": act("rcheck"),
+      "--update": act("update"),
+      "--remove": act("remove"),
+      "--seconds": () => {
+        match.seconds = reader.uint(0xffffffff, 1);
+      },
+      "--reap": () => {
+        match.reap = true;
+      },
+      "--hitcount": () => {
+        match.hitCount = reader.uint(MAX_HITS);
+      },
+      "--rttl": () => {
+        match.ttl = true;
+      },
+      "--name": () => {
+        match.name = reader.word("the name of a list");
+        if (
+          !/^[^/\s]{1,}$/.test(match.name) ||
+          match.name.length > MAX_NAME ||
+          /^\.{1,2}$/.test(match.name)
+        ) {
+          reader.failValue(`${JSON.stringify(match.name)} is no file name, as a list's name must be`);
+        }
+      },
+      "--mask": () => {
+        match.mask = readAddress(reader);
+      },
+      "--rsource": () => {
+        match.side = "source";
+      },
+      "--rdest": () => {
+        match.side = "dest";
+      },
+    });
+    if (!acts) reader.fail("it needs --set, --rcheck, --update or --remove");
+    if (match.reap && match.seconds === 0) reader.fail("--reap needs --seconds");
+    if (
+      (match.action === "set" || match.action === "remove") &&
+      (match.seconds || match.hitCount || match.ttl)
+    ) {
+      reader.fail(`--${match.action} takes no --seconds, --hitcount, --rttl or --reap`);
+    }
+    return match;
+  },
+
+  format: (match) =>
+    optionText(
+      match.invert && "!",
+      `--${match.action}`,
+      match.seconds > 0 && `--seconds ${match.seconds}`,
+      match.reap && "--reap",
+      match.hitCount > 0 && `--hitcount ${match.hitCount}`,
+      match.ttl && "--rttl",
+      `--name ${match.name}`,
+      `--mask ${formatIpv4(match.mask)}`,
+      match.side === "source" ? "--rsource" : "--rdest",
+    ),
+
+  compile: (match) => new RecentTest(match),
+};
+
+/** Runs per packet. */
+class RecentTest implements MatchTest {
+  private readonly query: RecentQuery;
+  private readonly bySource: boolean;
+
+  constructor(match: RecentMatch) {
+    this.query = {
+      list: internRecentList(match.name),
+      action: ACTIONS[match.action],
+      invert: match.invert,
+      seconds: match.seconds,
+      hitCount: match.hitCount,
+      reap: match.reap,
+      ttl: match.ttl,
+      mask: match.mask,
+    };
+    this.bySource = match.side === "source";
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    // The TTL as it was before forwarding took one off.
+    const forwarded = context.outIf !== 0 && packet.socket < 0 && packet.uid < 0;
+    const ttl = (forwarded ? packet.ttl + 1 : packet.ttl) & 0xff;
+    const address = this.bySource ? packet.src : packet.dst;
+    return context.recent.evaluate(this.query, address, ttl, context.now) !== this.query.invert;
+  }
+}

@@ -1,0 +1,69 @@
+import type { MatchTest } from "../rule-context.ts";
+import { addrtype } from "./addrtype.ts";
+import { comment } from "./comment.ts";
+import { connmark } from "./connmark.ts";
+import { conntrack } from "./conntrack.ts";
+import { icmp } from "./icmp.ts";
+import { mark } from "./mark.ts";
+import type { Match, MatchModule } from "./match.ts";
+import { multiport } from "./multiport.ts";
+import { physdev } from "./physdev.ts";
+import { recent } from "./recent.ts";
+import { state } from "./state.ts";
+import { statistic } from "./statistic.ts";
+import { tcp } from "./tcp.ts";
+import { udp } from "./udp.ts";
+
+/** Every kind of match that has a module, by the name `-m` takes. */
+export const MATCHES: ReadonlyMap<string, MatchModule<Match>> = new Map(
+  [
+    addrtype,
+    comment,
+    connmark,
+    conntrack,
+    icmp,
+    mark,
+    multiport,
+    physdev,
+    recent,
+    state,
+    statistic,
+    tcp,
+    udp,
+  ].map((module) => [module.kind, module as unknown as MatchModule<Match>]),
+);
+
+/**
+ * Protocols that a match may stand with; the kernel refuses a rule without one of them, or with `! -p`
+ * (`xt_check_match`, `multiport_mt_check`).
+ */
+export const MATCH_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([
+  ["tcp", [6]],
+  ["udp", [17]],
+  ["sctp", [132]],
+  ["icmp", [1]],
+  ["multiport", [6, 17, 33, 132, 136]],
+]);
+
+const PORT_OPTIONS = ["--sport", "--source-port", "--dport", "--destination-port"];
+
+/** The match that `-p` alone brings in for its options (`-p tcp --dport 80`), by protocol. */
+export const IMPLIED_MATCHES: ReadonlyMap<
+  number,
+  { readonly kind: string; readonly options: readonly string[] }
+> = new Map([
+  [1, { kind: "icmp", options: ["--icmp-type"] }],
+  [6, { kind: "tcp", options: [...PORT_OPTIONS, "--tcp-flags", "--syn", "--tcp-option"] }],
+  [17, { kind: "udp", options: PORT_OPTIONS }],
+  [132, { kind: "sctp", options: [...PORT_OPTIONS, "--chunk-types"] }],
+]);
+
+/** A remark matches every packet: a compiled rule leaves it out. */
+export function isAlwaysTrue(match: Match): boolean {
+  return match.kind === "comment";
+}
+
+/** The compiled form; null for what is not modelled, which the walk asks both ways. */
+export function compileMatch(match: Match): MatchTest | null {
+  return MATCHES.get(match.kind)?.compile?.(match) ?? null;
+}
