@@ -1,0 +1,97 @@
+import { formatIpv4, type Ipv4 } from "../../../address/ipv4.ts";
+import { addressRangeOf } from "../save/address.ts";
+import type { ArgumentReader } from "../save/arguments.ts";
+import { optionText } from "../save/option-text.ts";
+import { portOf } from "../save/port-range.ts";
+
+/** What NAT may choose from (`struct nf_nat_range2`). */
+export interface NatTargetRange {
+  /** null: the address stays, or the target finds it itself. */
+  readonly min: Ipv4 | null;
+  readonly max: Ipv4 | null;
+  /** null: the port stays if it can. */
+  readonly portMin: number | null;
+  readonly portMax: number | null;
+  /** DNAT's shifted port map (`:1000-2000/3000`): the port that `portMin` stands for. */
+  readonly portBase: number | null;
+  readonly random: boolean;
+  readonly randomFully: boolean;
+  readonly persistent: boolean;
+}
+
+export const ANY_NAT_RANGE: NatTargetRange = {
+  min: null,
+  max: null,
+  portMin: null,
+  portMax: null,
+  portBase: null,
+  random: false,
+  randomFully: false,
+  persistent: false,
+};
+
+type Bounds = Pick<NatTargetRange, "min" | "max" | "portMin" | "portMax" | "portBase">;
+
+/** `[address[-address]][:port[-port[/base]]]` (`parse_to`, libxt_NAT.c). */
+export function readNatBounds(reader: ArgumentReader): Bounds {
+  const text = reader.word("an address, a range of addresses, or ports behind a colon");
+  const colon = text.indexOf(":");
+  const addresses = colon === -1 ? text : text.slice(0, colon);
+  const ports = colon === -1 ? null : text.slice(colon + 1);
+  const range =
+    addresses === "" && ports !== null ? { min: null, max: null } : addressRangeOf(reader, addresses);
+  return { ...range, ...(ports === null ? NO_PORTS : natPortsOf(reader, ports)) };
+}
+
+const NO_PORTS = { portMin: null, portMax: null, portBase: null } as const;
+
+/** `port[-port]` of `--to-ports` (`parse_ports`). */
+export function readNatPorts(reader: ArgumentReader): Bounds {
+  return { min: null, max: null, ...natPortsOf(reader, reader.word("a port or a range of ports")) };
+}
+
+function natPortsOf(reader: ArgumentReader, text: string): Pick<Bounds, "portMin" | "portMax" | "portBase"> {
+  const [range = "", base] = text.split("/", 2);
+  const [first = "", last] = range.split("-", 2);
+  if (
+    range.split("-").length > 2 ||
+    text.split("/").length > 2 ||
+    (base !== undefined && last === undefined)
+  ) {
+    reader.failValue(
+      `${JSON.stringify(text)} is not a port, a range such as 80-90, or a shifted one such as 80-90/8080`,
+    );
+    return NO_PORTS;
+  }
+  const portMin = portOf(reader, first);
+  const portMax = last === undefined ? portMin : portOf(reader, last);
+  if (portMax < portMin)
+    reader.failValue(`the range ${range} ends before it begins: write ${portMax}-${portMin}`);
+  return { portMin, portMax, portBase: base === undefined ? null : portOf(reader, base) };
+}
+
+/** The range as text behind `--to-source` and the like; `""` when it bounds nothing (`sprint_range`). */
+export function formatNatBounds(range: NatTargetRange): string {
+  let text = "";
+  if (range.min !== null) {
+    text += formatIpv4(range.min);
+    if (range.max !== null && range.max !== range.min) text += `-${formatIpv4(range.max)}`;
+  }
+  return range.portMin === null ? text : `${text}:${formatNatPorts(range)}`;
+}
+
+export function formatNatPorts(range: NatTargetRange): string {
+  if (range.portMin === null) return "";
+  let text = String(range.portMin);
+  if (range.portMax !== null && range.portMax !== range.portMin) text += `-${range.portMax}`;
+  if (range.portBase !== null) text += `/${range.portBase}`;
+  return text;
+}
+
+export function formatNatFlags(range: NatTargetRange): string {
+  return optionText(
+    range.random && "--random",
+    range.randomFully && "--random-fully",
+    range.persistent && "--persistent",
+  );
+}

@@ -1,0 +1,107 @@
+import { audit } from "./audit.ts";
+import { checksum } from "./checksum.ts";
+import { classify } from "./classify.ts";
+import { connmark } from "./connmark.ts";
+import { ct } from "./ct.ts";
+import { dnat } from "./dnat.ts";
+import { dscp } from "./dscp.ts";
+import { hl } from "./hl.ts";
+import { log } from "./log.ts";
+import { mark } from "./mark.ts";
+import { masquerade } from "./masquerade.ts";
+import { netmap } from "./netmap.ts";
+import { nflog } from "./nflog.ts";
+import { nfqueue } from "./nfqueue.ts";
+import { notrack } from "./notrack.ts";
+import { redirect } from "./redirect.ts";
+import { reject } from "./reject.ts";
+import { set } from "./set.ts";
+import { snat } from "./snat.ts";
+import type { Target, TargetModule } from "./target.ts";
+import { tcpmss } from "./tcpmss.ts";
+import { tos } from "./tos.ts";
+import { tproxy } from "./tproxy.ts";
+import { trace } from "./trace.ts";
+import { ttl } from "./ttl.ts";
+
+/** Every kind of target that has a module, by the name `-j` takes. */
+export const TARGETS: ReadonlyMap<string, TargetModule<Target>> = new Map(
+  [
+    audit,
+    checksum,
+    classify,
+    connmark,
+    ct,
+    dnat,
+    dscp,
+    hl,
+    log,
+    mark,
+    masquerade,
+    netmap,
+    nflog,
+    nfqueue,
+    notrack,
+    redirect,
+    reject,
+    set,
+    snat,
+    tcpmss,
+    tos,
+    tproxy,
+    trace,
+    ttl,
+  ].map((module) => [module.kind, module as unknown as TargetModule<Target>]),
+);
+
+/**
+ * Targets that exist (iptables 1.8, xtables-addons) and have no module: `-j` of one of these without options is an unknown
+ * target, not a chain somebody forgot to declare.
+ */
+export const UNMODELLED_TARGETS: ReadonlySet<string> = new Set([
+  "ACCOUNT",
+  "CHAOS",
+  "CLUSTERIP",
+  "CONNSECMARK",
+  "DELUDE",
+  "DHCPMAC",
+  "DNETMAP",
+  "DNPT",
+  "ECHO",
+  "ECN",
+  "HMARK",
+  "IDLETIMER",
+  "IPMARK",
+  "LED",
+  "LOGMARK",
+  "PROTO",
+  "QUEUE",
+  "RATEEST",
+  "SECMARK",
+  "SNPT",
+  "SYNPROXY",
+  "SYSRQ",
+  "TARPIT",
+  "TCPOPTSTRIP",
+  "TEE",
+  "ULOG",
+]);
+
+/** Targets that the kernel takes in one table only (`.table` in `struct xt_target`). */
+export const TARGET_TABLES: ReadonlyMap<string, string> = new Map([
+  ["DNAT", "nat"],
+  ["SNAT", "nat"],
+  ["MASQUERADE", "nat"],
+  ["REDIRECT", "nat"],
+  ["NETMAP", "nat"],
+  ["REJECT", "filter"],
+  ["CT", "raw"],
+  ["NOTRACK", "raw"],
+  ["TRACE", "raw"],
+  ["TPROXY", "mangle"],
+  ["TTL", "mangle"],
+  ["HL", "mangle"],
+  ["DSCP", "mangle"],
+  ["TOS", "mangle"],
+  ["CHECKSUM", "mangle"],
+]);
