@@ -151,14 +151,15 @@ class HostDraft {
   #addLink(operation: Extract<Operation, { kind: "link-add" }>): string | null {
     const { device } = operation;
     if (this.#devices.has(device.name)) return `there is a device ${JSON.stringify(device.name)} already`;
+    // Added even if it is refused for its index, so that what refers to it is not refused as well.
+    this.#devices.set(device.name, device);
+    this.#devicesChanged = true;
+    if (device.master !== null) this.#ports.push(operation);
     const holder = this.#nameByIndex.get(device.ifindex);
     if (holder !== undefined) {
       return `${device.name} cannot have the index ${device.ifindex}: it is that of ${holder}`;
     }
-    if (device.master !== null) this.#ports.push(operation);
-    this.#devices.set(device.name, device);
     this.#nameByIndex.set(device.ifindex, device.name);
-    this.#devicesChanged = true;
     return null;
   }
 

@@ -9,6 +9,8 @@ import type {
   InterfaceAddress,
   Neighbour,
 } from "./device/device.ts";
+import { splitArguments } from "./netfilter/save/arguments.ts";
+import { formatRuleArguments } from "./netfilter/save/format.ts";
 import type { Operation } from "./operation.ts";
 import { formatTos } from "./route/dsfield.ts";
 import { formatDestination } from "./route/ip-route.ts";
@@ -263,11 +265,16 @@ const FDB_STATES: Readonly<Record<FdbEntry["state"], string>> = {
   stale: "dynamic",
 };
 
-/** The rule is known by its place only; its own text is written by `formatRule` of `netfilter/save`. */
+/** `iptables-save` quotes words for itself; here they are quoted for a shell. */
 function insertText(operation: Extract<Operation, { kind: "iptables-insert" }>): string {
-  const where = operation.index === null ? "-A" : "-I";
-  const index = operation.index === null ? "" : ` ${operation.index}`;
-  return `iptables -t ${quote(operation.table)} ${where} ${quote(operation.chain)}${index}`;
+  const { table, chain, index, rule } = operation;
+  const split = splitArguments(formatRuleArguments(rule));
+  const args = split.kind === "ok" ? split.arguments.map(({ text }) => quote(text)) : [];
+  return words(
+    `iptables -t ${quote(table)}`,
+    index === null ? `-A ${quote(chain)}` : `-I ${quote(chain)} ${index}`,
+    ...args,
+  );
 }
 
 function words(...parts: readonly (string | false)[]): string {

@@ -8,7 +8,7 @@ import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
 import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
-import { parseIptablesSave } from "../kernel/netfilter/save/iptables-save.ts";
+import { parseIptablesSave } from "../kernel/netfilter/save/parse.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { isIpv6Route, parseRoute } from "../kernel/route/ip-route.ts";
@@ -63,9 +63,10 @@ export function readHost(source: HostSource): Host {
   const { json, name } = source;
   const kernel = json.optionalText("kernel") ?? source.kernel ?? DEFAULT_KERNEL;
   const start: Host = { ...emptyHost(name, json.optionalText("kind") ?? "node"), kernel };
-  const operations = new HostReader(source).operations();
-  const applied = applyOperations(start, operations);
+  const reader = new HostReader(source);
+  const applied = applyOperations(start, reader.operations());
   if (applied.kind === "ok") return applied.host;
+  if (!reader.knowsDevices) return start;
   for (const { operation, message } of applied.errors) {
     json.faults.add(source.origins.sourceOf(originOf(operation))?.field ?? json.path, message);
   }
@@ -79,6 +80,8 @@ class HostReader {
   readonly #operations: Operation[] = [];
   readonly #devices = new Map<string, Device>();
   readonly #addresses: InterfaceAddress[] = [];
+  /** False when not even the names of all devices could be read: then nothing is said of what refers to a device. */
+  knowsDevices = true;
 
   constructor({ json, file, origins }: HostSource) {
     this.#json = json;
@@ -106,7 +109,9 @@ class HostReader {
     if (!fromLinks && !json.has("addrs")) {
       json.fault("links", 'is missing: the output of "ip -j -d link" is expected');
     }
+    const before = json.faults.count;
     const items = json.objects(fromLinks ? "links" : "addrs");
+    this.knowsDevices = json.faults.count === before;
     const ports = this.#bridgePorts();
     const bridges = new Set<string>();
     for (const item of items) {
@@ -117,7 +122,10 @@ class HostReader {
     const unmodelled: Json[] = [];
     for (const item of items) {
       const device = parseLink(item, ports, bridges, this.#origin(item));
-      if (device === undefined) continue;
+      if (device === undefined) {
+        this.knowsDevices = false;
+        continue;
+      }
       if (device.detail.kind === "unmodelled") unmodelled.push(withoutAddresses(item.json));
       if (!this.#devices.has(device.name)) this.#devices.set(device.name, device);
       this.#operations.push({ kind: "link-add", device });
@@ -125,7 +133,7 @@ class HostReader {
     this.#keep("links", unmodelled);
     for (const item of json.objects("bridgeLinks")) {
       const name = item.get("ifname");
-      if (typeof name === "string" && !this.#devices.has(name)) {
+      if (this.knowsDevices && typeof name === "string" && !this.#devices.has(name)) {
         item.fault(
           "ifname",
           `there is no device ${JSON.stringify(name)}${suggestion(name, this.#devices.keys())}`,
@@ -247,19 +255,12 @@ class HostReader {
 
   #iptables(): void {
     const json = this.#json;
-    const backend = json.word("iptablesBackend", ["legacy", "nft"], "nft");
+    const backend = json.has("iptablesBackend") ? json.word("iptablesBackend", ["legacy", "nft"]) : undefined;
     const text = json.optionalText("iptablesSave");
     if (text === null) return;
-    if (text === "") {
-      this.#operations.push({
-        kind: "iptables-restore",
-        ruleset: { backend, tables: new Map() },
-        noflush: false,
-      });
-      return;
-    }
     const field = fieldOf(json.path, "iptablesSave");
-    const parsed = parseIptablesSave(text, { origin: (line) => this.#originOfLine(field, line), backend });
+    const origin = (line: number) => this.#originOfLine(field, line);
+    const parsed = parseIptablesSave(text, backend === undefined ? { origin } : { origin, backend });
     if (parsed.kind === "ok") {
       this.#operations.push({ kind: "iptables-restore", ruleset: parsed.ruleset, noflush: false });
       return;

@@ -6,7 +6,7 @@ import { formatLink, formatLinkHead } from "../kernel/device/ip-link.ts";
 import { formatNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, type Host } from "../kernel/host.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
-import { formatIptablesSave } from "../kernel/netfilter/save/iptables-save.ts";
+import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
 import { formatRoute } from "../kernel/route/ip-route.ts";
 import { formatRule } from "../kernel/route/ip-rule.ts";
 import { formatSs } from "../kernel/socket/ss.ts";

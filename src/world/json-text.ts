@@ -1,3 +1,5 @@
+import { fieldOf } from "../kernel/json-fields.ts";
+
 /**
  * Why a text is no JSON, and where: one sentence with line and column, and what is missing when the text was cut off.
  * Read only after `JSON.parse` has refused a text, so that it may take its time; it goes through the text once.
@@ -175,7 +177,7 @@ class Scanner {
     let path = "";
     for (const { bracket, key } of this.#open) {
       if (bracket === "[") path += `[${key}]`;
-      else if (key !== "") path += path === "" ? key : `.${key}`;
+      else if (key !== "") path = fieldOf(path, String(key));
     }
     return path;
   }

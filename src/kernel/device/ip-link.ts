@@ -1,7 +1,7 @@
 import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import { formatMac, MAC_ZERO } from "../../address/mac.ts";
 import { fieldOf, type Json, type JsonFields } from "../json-fields.ts";
-import { suggestion } from "../nearest-word.ts";
+import { nearestWord } from "../nearest-word.ts";
 import type { Origin } from "../origin.ts";
 import { formatBridgePort, NEW_BRIDGE_PORT, parseBridgePort } from "./bridge-link.ts";
 import type { BridgePort, Device, DeviceDetail } from "./device.ts";
@@ -59,8 +59,11 @@ function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
   const info = json.object("linkinfo");
   const kind = info?.optionalText("info_kind") ?? null;
   if (info !== undefined && kind !== null && !LINK_KINDS.includes(kind)) {
-    const near = suggestion(kind, LINK_KINDS);
-    info.fault("info_kind", `${JSON.stringify(kind)} is no kind of device that Linux has${near}`);
+    const nearest = nearestWord(kind, LINK_KINDS, Number.POSITIVE_INFINITY);
+    info.fault(
+      "info_kind",
+      `${JSON.stringify(kind)} is no kind of device that Linux has: the nearest is ${JSON.stringify(nearest)}`,
+    );
   }
   if (kind === null) {
     if (linkType === "loopback") return { kind: "loopback" };
