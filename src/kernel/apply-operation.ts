@@ -142,7 +142,8 @@ class HostDraft {
     const errors: OperationError[] = [];
     for (const operation of this.#ports) {
       const { master, name } = operation.device;
-      if (master === null || this.#devices.has(master)) continue;
+      if (master === null || this.#devices.has(master) || this.#devices.get(name)?.master !== master)
+        continue;
       errors.push({ operation, message: `${name} is a port: ${this.#noDevice(master)}` });
     }
     return errors;

@@ -118,10 +118,10 @@ export class JsonFields {
     if (value === undefined && fallback !== undefined) return fallback;
     const found = words.find((word) => word === value);
     if (found !== undefined) return found;
+    const wanted = `one of ${words.map((word) => (word === "" ? '""' : word)).join(", ")}`;
     if (typeof value === "string") {
-      const near = suggestion(value, words);
-      this.fault(name, `${JSON.stringify(value)} is not one of ${words.join(", ")}${near}`);
-    } else this.#expected(name, value, `one of ${words.join(", ")}`);
+      this.fault(name, `${JSON.stringify(value)} is not ${wanted}${suggestion(value, words)}`);
+    } else this.#expected(name, value, wanted);
     return fallback ?? (words[0] as W);
   }
 

@@ -1,6 +1,6 @@
 import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import { formatMac, MAC_ZERO } from "../../address/mac.ts";
-import { fieldOf, type Json, type JsonFields } from "../json-fields.ts";
+import type { Json, JsonFields } from "../json-fields.ts";
 import { nearestWord } from "../nearest-word.ts";
 import type { Origin } from "../origin.ts";
 import { formatBridgePort, NEW_BRIDGE_PORT, parseBridgePort } from "./bridge-link.ts";
@@ -74,7 +74,7 @@ function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
   if (kind === "bridge") return parseBridge(data);
   if (kind === "vxlan" && data !== undefined && isModelledVxlan(data)) return parseVxlan(data);
   if (kind === "vxlan" && data === undefined) {
-    json.faults.add(fieldOf(`${json.path}.linkinfo`, "info_data"), "is missing: the vxlan's id is expected");
+    info?.fault("info_data", "is missing: the vxlan's id is expected");
   }
   return { kind: "unmodelled", type: kind };
 }

@@ -60,8 +60,8 @@ function usualScope(type: RouteType): Scope {
 export function parseTable(json: JsonFields, fallback: string): string {
   const value = json.get("table");
   if (value === undefined) return fallback;
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0) return String(value);
-  const table = json.text("table");
+  const isNumber = typeof value === "number" && Number.isInteger(value) && value >= 0;
+  const table = isNumber ? String(value) : json.text("table");
   return TABLES_BY_NUMBER.get(table) ?? table;
 }
 

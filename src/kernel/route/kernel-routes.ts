@@ -4,11 +4,11 @@ import type { Device, InterfaceAddress, Scope } from "../device/device.ts";
 import type { Route, RouteType } from "./route.ts";
 
 /**
- * The routes that the kernel makes itself when a device with addresses is up (`fib_add_ifaddr`, `net/ipv4/fib_frontend.c`):
- * one to the address, one to its network, one to its broadcast addresses. A route made for two addresses comes once.
+ * The routes that the kernel makes itself for a device's addresses (`fib_add_ifaddr`, `net/ipv4/fib_frontend.c`): one to the
+ * address, and while the device is up one to its network and to its broadcast addresses. A route made for two addresses
+ * comes once.
  */
 export function kernelRoutes(device: Device, addresses: readonly InterfaceAddress[]): Route[] {
-  if (!device.up) return [];
   const routes = new Map<string, Route>();
   for (const address of addresses) {
     if (address.dev !== device.name) continue;
@@ -50,6 +50,7 @@ function routesOfAddress(device: Device, address: InterfaceAddress, primary: Int
   });
 
   const routes = [make("local", address.address, 32, "host")];
+  if (!device.up) return routes;
   const { broadcast, length } = address;
   if (broadcast !== null && broadcast !== -1) routes.push(make("broadcast", broadcast, 32, "link"));
   const of = address.peer ?? address.address;

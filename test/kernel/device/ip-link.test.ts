@@ -1,0 +1,160 @@
+import { describe, expect, it } from "vitest";
+import type { Device } from "../../../src/kernel/device/device.ts";
+import { formatLink, parseLink } from "../../../src/kernel/device/ip-link.ts";
+import type { Json } from "../../../src/kernel/json-fields.ts";
+import { readGoodJson, readJson } from "../json-of.ts";
+
+const BASE: Json = {
+  ifindex: 3,
+  ifname: "eth0",
+  flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
+  mtu: 1500,
+  operstate: "UP",
+  link_type: "ether",
+  address: "02:00:00:00:00:01",
+  broadcast: "ff:ff:ff:ff:ff:ff",
+};
+
+const read = (json: Json) => readJson(json, (fields) => parseLink(fields, new Map(), new Set(["br0"]), 0));
+
+function parse(json: Json): Device {
+  const device = readGoodJson(json, (fields) => parseLink(fields, new Map(), new Set(["br0"]), 0));
+  if (device === undefined) throw new Error("unread");
+  return device;
+}
+
+function vxlan(data: Json): Json {
+  return { ...BASE, operstate: "UNKNOWN", linkinfo: { info_kind: "vxlan", info_data: data } };
+}
+
+function without(field: string): Json {
+  return Object.fromEntries(Object.entries(BASE).filter(([name]) => name !== field));
+}
+
+const TUNNEL = { id: 5, local: "10.9.0.1", link: "v0", port: 4789, learning: true, ttl: 5, df: "set" };
+
+describe("devices as ip -j -d link prints them", () => {
+  it.each<[string, Json]>([
+    ["a card", BASE],
+    ["a veth", { ...BASE, linkinfo: { info_kind: "veth" } }],
+    ["a device that is down", { ...BASE, flags: ["BROADCAST", "MULTICAST"], operstate: "DOWN" }],
+    ["no carrier", { ...BASE, flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"], operstate: "DOWN" }],
+    [
+      "a bridge",
+      {
+        ...BASE,
+        linkinfo: {
+          info_kind: "bridge",
+          info_data: { ageing_time: 1000, vlan_filtering: 1, nf_call_iptables: 1 },
+        },
+      },
+    ],
+    [
+      "a port",
+      {
+        ...BASE,
+        master: "br0",
+        linkinfo: {
+          info_kind: "veth",
+          info_slave_kind: "bridge",
+          info_slave_data: {
+            state: "blocking",
+            hairpin: true,
+            learning: false,
+            flood: false,
+            mcast_flood: false,
+            bcast_flood: false,
+            isolated: true,
+          },
+        },
+      },
+    ],
+    ["a tunnel to one remote", vxlan({ ...TUNNEL, remote: "1.2.3.4" })],
+    ["a tunnel to a group", vxlan({ ...TUNNEL, group: "239.1.1.1" })],
+    ["a tunnel to nobody", vxlan(TUNNEL)],
+    [
+      "a loopback",
+      {
+        ...BASE,
+        ifname: "lo",
+        flags: ["LOOPBACK", "UP", "LOWER_UP"],
+        operstate: "UNKNOWN",
+        link_type: "loopback",
+        address: "00:00:00:00:00:00",
+        broadcast: "00:00:00:00:00:00",
+      },
+    ],
+  ])("is given back: %s", (_, json) => {
+    expect(formatLink(parse(json), undefined)).toEqual(json);
+  });
+
+  it.each<[string, Json, string]>([
+    ["macvlan", { ...BASE, linkinfo: { info_kind: "macvlan", info_data: { mode: "bridge" } } }, "macvlan"],
+    ["dummy", { ...BASE, linkinfo: { info_kind: "dummy" } }, "dummy"],
+    ["tunl0", { ...BASE, link_type: "ipip", address: "0.0.0.0", linkinfo: { info_kind: "ipip" } }, "ipip"],
+    ["wireguard without details", { ...BASE, link_type: "none" }, "none"],
+    ["a vxlan over IPv6", vxlan({ id: 5, remote6: "fd00::1", port: 4789 }), "vxlan"],
+    ["a vxlan told by each packet", vxlan({ external: true, port: 4789 }), "vxlan"],
+  ])("a kind that is not modelled is kept: %s", (_, json, type) => {
+    const device = parse(json);
+    expect(device.detail).toEqual({ kind: "unmodelled", type });
+    expect(formatLink(device, json)).toEqual(json);
+  });
+
+  it("a port of which nothing is said is as new", () => {
+    expect(parse({ ...BASE, master: "br0" }).port).toMatchObject({
+      state: "forwarding",
+      hairpin: false,
+      flood: true,
+    });
+    expect(parse({ ...BASE, master: "bond0" }).port).toBeNull();
+  });
+
+  it.each<[string, Json, string]>([
+    [
+      "kind",
+      { ...BASE, linkinfo: { info_kind: "brigde" } },
+      'linkinfo.info_kind: "brigde" is no kind of device that Linux has: the nearest is "bridge"',
+    ],
+    [
+      "kind far from all",
+      { ...BASE, linkinfo: { info_kind: "quantum" } },
+      'linkinfo.info_kind: "quantum" is no kind of device that Linux has: the nearest is "amt"',
+    ],
+    [
+      "MAC",
+      { ...BASE, address: "02:00:00:00:00" },
+      'address: "02:00:00:00:00" is not a MAC address such as 02:42:ac:11:00:02',
+    ],
+    ["no mtu", without("mtu"), "mtu: is missing: a whole number from 0 to 2147483647 is expected"],
+    ["mtu as text", { ...BASE, mtu: "1500" }, 'mtu: "1500" is not a whole number from 0 to 2147483647'],
+    [
+      "name",
+      { ...BASE, ifname: "a device with a name" },
+      'ifname: "a device with a name" is no device name: at most 15 characters, no blanks or slashes',
+    ],
+    ["no flags", without("flags"), 'flags: is missing: a list such as ["UP", "LOWER_UP"] is expected'],
+    [
+      "vxlan without data",
+      { ...BASE, linkinfo: { info_kind: "vxlan" } },
+      "linkinfo.info_data: is missing: the vxlan's id is expected",
+    ],
+    [
+      "VNI",
+      vxlan({ ...TUNNEL, id: 16777216 }),
+      "linkinfo.info_data.id: 16777216 is not a whole number from 0 to 16777215",
+    ],
+    [
+      "tunnel's port",
+      vxlan({ ...TUNNEL, port: 99999 }),
+      "linkinfo.info_data.port: 99999 is not a whole number from 0 to 65535",
+    ],
+    [
+      "tunnel's end",
+      vxlan({ ...TUNNEL, local: "10.9.0" }),
+      'linkinfo.info_data.local: "10.9.0" has 3 parts: an IPv4 address has exactly four, short forms are not read',
+    ],
+  ])("is refused: %s", (_, json, message) => {
+    expect(read(json)).toEqual([message]);
+  });
+});
