@@ -41,12 +41,18 @@ export const icmp: MatchModule<IcmpMatch> = {
       return code === null ? String(type) : `${type}/${code}`;
     }) as string,
 
-  compile: (match) => new IcmpTest(match.type),
+  compile: (match) => new IcmpTest(match.type, true),
 };
 
 function readType(reader: ArgumentReader): IcmpType {
+  if (reader.peek() !== "any") return readIcmpType(reader);
+  reader.skip();
+  return { type: ANY_TYPE, code: null };
+}
+
+/** `8` or `3/4`. */
+export function readIcmpType(reader: ArgumentReader): IcmpType {
   const text = reader.word("an ICMP type, such as 8 or 3/4");
-  if (text === "any") return { type: ANY_TYPE, code: null };
   const slash = text.indexOf("/");
   if (slash === -1) {
     const type = reader.uintOf(text, 255);
@@ -56,14 +62,17 @@ function readType(reader: ArgumentReader): IcmpType {
 }
 
 /** Runs per packet. */
-class IcmpTest implements MatchTest {
+export class IcmpTest implements MatchTest {
   private readonly type: number;
+  private readonly anyType: boolean;
   private readonly codeMin: number;
   private readonly codeMax: number;
   private readonly invert: boolean;
 
-  constructor({ value, invert }: Negatable<IcmpType>) {
+  /** @param hasAny does type 255 stand for all types? Only in IPv4. */
+  constructor({ value, invert }: Negatable<IcmpType>, hasAny: boolean) {
     this.type = value.type;
+    this.anyType = hasAny && value.type === ANY_TYPE;
     this.codeMin = value.code ?? 0;
     this.codeMax = value.code ?? 255;
     this.invert = invert;
@@ -73,8 +82,7 @@ class IcmpTest implements MatchTest {
     if (!packet.hasTransport) return false;
     const code = packet.icmpCode;
     const hit =
-      this.type === ANY_TYPE ||
-      (packet.icmpType === this.type && code >= this.codeMin && code <= this.codeMax);
+      this.anyType || (packet.icmpType === this.type && code >= this.codeMin && code <= this.codeMax);
     return hit !== this.invert;
   }
 }

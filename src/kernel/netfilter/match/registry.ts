@@ -1,17 +1,40 @@
 import type { MatchTest } from "../rule-context.ts";
 import { addrtype } from "./addrtype.ts";
 import { comment } from "./comment.ts";
+import { connlimit } from "./connlimit.ts";
 import { connmark } from "./connmark.ts";
 import { conntrack } from "./conntrack.ts";
+import { dscp } from "./dscp.ts";
+import { eui64 } from "./eui64.ts";
+import { frag } from "./frag.ts";
+import { hashlimit } from "./hashlimit.ts";
+import { hl } from "./hl.ts";
 import { icmp } from "./icmp.ts";
+import { icmp6 } from "./icmp6.ts";
+import { iprange } from "./iprange.ts";
+import { ipv6header } from "./ipv6header.ts";
+import { ipvs } from "./ipvs.ts";
+import { length } from "./length.ts";
+import { limit } from "./limit.ts";
+import { mac } from "./mac.ts";
 import { mark } from "./mark.ts";
 import type { Match, MatchModule } from "./match.ts";
 import { multiport } from "./multiport.ts";
+import { owner } from "./owner.ts";
 import { physdev } from "./physdev.ts";
+import { pkttype } from "./pkttype.ts";
+import { quota } from "./quota.ts";
 import { recent } from "./recent.ts";
+import { rpfilter } from "./rpfilter.ts";
+import { sctp } from "./sctp.ts";
+import { set } from "./set.ts";
+import { socket } from "./socket.ts";
 import { state } from "./state.ts";
 import { statistic } from "./statistic.ts";
 import { tcp } from "./tcp.ts";
+import { tcpmss } from "./tcpmss.ts";
+import { tos } from "./tos.ts";
+import { ttl } from "./ttl.ts";
 import { udp } from "./udp.ts";
 
 /** Every kind of match that has a module, by the name `-m` takes. */
@@ -19,16 +42,39 @@ export const MATCHES: ReadonlyMap<string, MatchModule<Match>> = new Map(
   [
     addrtype,
     comment,
+    connlimit,
     connmark,
     conntrack,
+    dscp,
+    eui64,
+    frag,
+    hashlimit,
+    hl,
     icmp,
+    icmp6,
+    iprange,
+    ipv6header,
+    ipvs,
+    length,
+    limit,
+    mac,
     mark,
     multiport,
+    owner,
     physdev,
+    pkttype,
+    quota,
     recent,
+    rpfilter,
+    sctp,
+    set,
+    socket,
     state,
     statistic,
     tcp,
+    tcpmss,
+    tos,
+    ttl,
     udp,
   ].map((module) => [module.kind, module as unknown as MatchModule<Match>]),
 );
@@ -42,6 +88,8 @@ export const MATCH_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([
   ["udp", [17]],
   ["sctp", [132]],
   ["icmp", [1]],
+  ["tcpmss", [6]],
+  ["icmp6", [58]],
   ["multiport", [6, 17, 33, 132, 136]],
 ]);
 

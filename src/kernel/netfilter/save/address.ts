@@ -21,7 +21,7 @@ export function addressOf(reader: ArgumentReader, text: string): Ipv4 {
   return address ?? 0;
 }
 
-/** An address with an optional length or dotted mask; host bits are cleared, as iptables clears them. */
+/** An address with an optional length or dotted mask, as written: host bits stay. */
 export function readMasked(reader: ArgumentReader): Masked4 {
   const text = reader.word("an address or prefix");
   const masked = parseMasked4(text);
@@ -34,7 +34,12 @@ export function readMasked(reader: ArgumentReader): Masked4 {
     reader.failValue(fault);
     return { address: 0, mask: 0 };
   }
-  return { address: masked.address & masked.mask, mask: masked.mask };
+  return masked;
+}
+
+/** The same with the host bits cleared, as iptables does to what `-s` and `-d` are given. */
+export function withoutHostBits({ address, mask }: Masked4): Masked4 {
+  return { address: address & mask, mask };
 }
 
 /** `/24`, `/255.0.255.0` for a mask with holes, and nothing for a single address (`xtables_ipmask_to_numeric`). */

@@ -1,4 +1,5 @@
 import type { Masked4 } from "../../../address/prefix.ts";
+import { IPPROTO_TCP } from "../../../packet/packet.ts";
 import { suggestion } from "../../nearest-word.ts";
 import type { Origin } from "../../origin.ts";
 import { readInterfacePattern } from "../match/interface-name-pattern.ts";
@@ -6,10 +7,18 @@ import type { Match } from "../match/match.ts";
 import { IMPLIED_MATCHES, MATCH_PROTOCOLS, MATCHES } from "../match/registry.ts";
 import type { UnknownMatch } from "../match/unknown.ts";
 import type { Counters, Negatable, Rule } from "../rule.ts";
-import { TARGET_TABLES, TARGETS, UNMODELLED_TARGETS } from "../target/registry.ts";
+import type { DnatTarget } from "../target/dnat.ts";
+import {
+  NAT_PORT_PROTOCOLS,
+  TARGET_PROTOCOLS,
+  TARGET_TABLES,
+  TARGETS,
+  UNMODELLED_TARGETS,
+} from "../target/registry.ts";
+import type { RejectTarget } from "../target/reject.ts";
 import type { JumpTarget, Target, VerdictTarget } from "../target/target.ts";
 import type { UnknownTarget } from "../target/unknown.ts";
-import { readMasked } from "./address.ts";
+import { readMasked, withoutHostBits } from "./address.ts";
 import { type Argument, ArgumentReader, type RuleOptions } from "./arguments.ts";
 import { formatProtocol, parseProtocol } from "./protocol.ts";
 
@@ -158,7 +167,7 @@ class RuleLine implements RuleOptions {
 
   private readMasked(): Negatable<Masked4> | null {
     const invert = this.reader.negated();
-    const value = readMasked(this.reader);
+    const value = withoutHostBits(readMasked(this.reader));
     return !invert && ANYWHERE(value) ? null : { invert, value };
   }
 
@@ -259,21 +268,23 @@ class RuleLine implements RuleOptions {
     );
   }
 
+  /** What the kernel would refuse for want of the right `-p`. */
   private checkProtocols(): void {
-    const { reader, protocol } = this;
-    for (const { kind } of this.matches) {
-      const allowed = MATCH_PROTOCOLS.get(kind);
-      if (allowed === undefined) continue;
-      if (protocol !== null && !protocol.invert && allowed.includes(protocol.value)) continue;
-      const names = allowed.map((number) => `-p ${formatProtocol(number)}`).join(" or ");
-      reader.fail(`match ${kind} stands only with ${names}`);
-    }
-    const target = this.target as { readonly kind: string; readonly rejectWith?: string } | null;
-    if (
-      target?.rejectWith === "tcp-reset" &&
-      (protocol === null || protocol.invert || protocol.value !== 6)
-    ) {
-      reader.fail("target REJECT: --reject-with tcp-reset stands only with -p tcp");
-    }
+    for (const { kind } of this.matches) this.requireProtocol(`match ${kind}`, MATCH_PROTOCOLS.get(kind));
+    const { target } = this;
+    if (target === null) return;
+    this.requireProtocol(`target ${target.kind}`, TARGET_PROTOCOLS.get(target.kind));
+    if ((target as Partial<RejectTarget>).rejectWith === "tcp-reset")
+      this.requireProtocol("tcp-reset", [IPPROTO_TCP]);
+    const ports = (target as Partial<DnatTarget>).range?.portMin ?? null;
+    if (ports !== null) this.requireProtocol(`target ${target.kind} with a port`, NAT_PORT_PROTOCOLS);
+  }
+
+  private requireProtocol(who: string, allowed: readonly number[] | undefined): void {
+    if (allowed === undefined) return;
+    const { protocol } = this;
+    if (protocol !== null && !protocol.invert && allowed.includes(protocol.value)) return;
+    const names = allowed.map((number) => `-p ${formatProtocol(number)}`).join(" or ");
+    this.reader.fail(`${who} stands only with ${names}`);
   }
 }

@@ -47,7 +47,9 @@ const NO_PORTS = { portMin: null, portMax: null, portBase: null } as const;
 
 /** `port[-port]` of `--to-ports` (`parse_ports`). */
 export function readNatPorts(reader: ArgumentReader): Bounds {
-  return { min: null, max: null, ...natPortsOf(reader, reader.word("a port or a range of ports")) };
+  const ports = natPortsOf(reader, reader.word("a port or a range of ports"));
+  if (ports.portBase !== null) reader.failValue("a shifted range belongs to DNAT");
+  return { min: null, max: null, ...ports };
 }
 
 function natPortsOf(reader: ArgumentReader, text: string): Pick<Bounds, "portMin" | "portMax" | "portBase"> {
@@ -67,7 +69,10 @@ function natPortsOf(reader: ArgumentReader, text: string): Pick<Bounds, "portMin
   const portMax = last === undefined ? portMin : portOf(reader, last);
   if (portMax < portMin)
     reader.failValue(`the range ${range} ends before it begins: write ${portMax}-${portMin}`);
-  return { portMin, portMax, portBase: base === undefined ? null : portOf(reader, base) };
+  if (base === undefined) return { portMin, portMax, portBase: null };
+  const portBase = portOf(reader, base);
+  if (portBase === 0) reader.failValue("a range cannot be shifted from port 0");
+  return { portMin, portMax, portBase };
 }
 
 /** The range as text behind `--to-source` and the like; `""` when it bounds nothing (`sprint_range`). */

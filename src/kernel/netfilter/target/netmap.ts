@@ -1,5 +1,5 @@
 import { formatPrefix4, lengthOfMask, type Prefix4 } from "../../../address/prefix.ts";
-import { readMasked } from "../save/address.ts";
+import { readMasked, withoutHostBits } from "../save/address.ts";
 import type { Target, TargetModule } from "./target.ts";
 
 /** Exchange the network part of an address one to one, keeping the host part (net/netfilter/xt_NETMAP.c). */
@@ -16,7 +16,7 @@ export const netmap: TargetModule<NetmapTarget> = {
     let to: Prefix4 | null = null;
     reader.options({
       "--to": () => {
-        const { address, mask } = readMasked(reader);
+        const { address, mask } = withoutHostBits(readMasked(reader));
         const length = lengthOfMask(mask);
         if (length === undefined)
           reader.failValue("a mask with holes is no network: write a prefix such as 10.0.0.0/24");

@@ -105,3 +105,12 @@ export const TARGET_TABLES: ReadonlyMap<string, string> = new Map([
   ["TOS", "mangle"],
   ["CHECKSUM", "mangle"],
 ]);
+
+/** Targets that stand with these protocols only; the kernel refuses a rule without (`xt_check_target`). */
+export const TARGET_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([
+  ["TCPMSS", [6]],
+  ["TPROXY", [6, 17]],
+]);
+
+/** Protocols whose ports (for ICMP: ids) NAT can choose: a target that names ports needs one of them (`__NAT_parse`). */
+export const NAT_PORT_PROTOCOLS: readonly number[] = [1, 6, 17, 33, 132];

@@ -1,0 +1,61 @@
+import {
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_MULTICAST,
+  PACKET_OTHERHOST,
+  type Packet,
+} from "../../../packet/packet.ts";
+import type { Negatable } from "../rule.ts";
+import type { MatchTest } from "../rule-context.ts";
+import { negatableText } from "../save/option-text.ts";
+import type { Match, MatchModule } from "./match.ts";
+
+/** Whom the frame was addressed to (net/netfilter/xt_pkttype.c). */
+export interface PkttypeMatch extends Match {
+  readonly kind: "pkttype";
+  readonly type: Negatable<PacketTypeName>;
+}
+
+const TYPES = {
+  unicast: PACKET_HOST,
+  broadcast: PACKET_BROADCAST,
+  multicast: PACKET_MULTICAST,
+  otherhost: PACKET_OTHERHOST,
+} as const;
+
+export type PacketTypeName = keyof typeof TYPES;
+
+export const pkttype: MatchModule<PkttypeMatch> = {
+  kind: "pkttype",
+  needsConntrack: false,
+
+  parse(reader) {
+    let type: PkttypeMatch["type"] | null = null;
+    reader.options({
+      "--pkt-type": () => {
+        type = { invert: reader.negated(), value: reader.oneOf(Object.keys(TYPES) as PacketTypeName[]) };
+      },
+    });
+    if (type === null) reader.fail("--pkt-type is missing");
+    return { kind: "pkttype", type: type ?? { invert: false, value: "unicast" } };
+  },
+
+  format: (match) => negatableText("--pkt-type", match.type, String) as string,
+
+  compile: (match) => new PkttypeTest(match.type),
+};
+
+/** Runs per packet. */
+class PkttypeTest implements MatchTest {
+  private readonly type: number;
+  private readonly invert: boolean;
+
+  constructor({ value, invert }: Negatable<PacketTypeName>) {
+    this.type = TYPES[value];
+    this.invert = invert;
+  }
+
+  test(packet: Packet): boolean {
+    return (packet.pktType === this.type) !== this.invert;
+  }
+}
