@@ -1,0 +1,213 @@
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_ECHO,
+  ICMP_ECHOREPLY,
+  ICMP_PARAMETERPROB,
+  ICMP_REDIRECT,
+  ICMP_TIME_EXCEEDED,
+  IPPROTO_ICMP,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  type Packet,
+} from "../../packet/packet.ts";
+import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
+import { reason } from "../reason.ts";
+import type { Stack } from "../stack.ts";
+import {
+  CT_NONE,
+  CT_UNTRACKED,
+  IP_CT_ESTABLISHED,
+  IP_CT_ESTABLISHED_REPLY,
+  IP_CT_NEW,
+  IP_CT_RELATED,
+  IP_CT_RELATED_REPLY,
+  IPS_ASSURED,
+  IPS_CONFIRMED,
+  IPS_DYING,
+  IPS_SEEN_REPLY,
+  ctInfoDirection,
+} from "./status.ts";
+import { reopens, tcpPacket } from "./tcp.ts";
+import type { ConntrackTable } from "./table.ts";
+
+const UDP_UNREPLIED_MS = 30_000;
+const UDP_REPLIED_MS = 120_000;
+const ICMP_MS = 30_000;
+const GENERIC_MS = 600_000;
+
+const CONNTRACK_CLASH = reason("conntrack-clash");
+
+/** Is an ICMP type an error that quotes a packet? */
+export function isIcmpError(type: number): boolean {
+  return (
+    type === ICMP_DEST_UNREACH ||
+    type === 4 ||
+    type === ICMP_REDIRECT ||
+    type === ICMP_TIME_EXCEEDED ||
+    type === ICMP_PARAMETERPROB
+  );
+}
+
+/** The request's type for a reply's and the reverse (`invmap` of nf_conntrack_proto_icmp.c), -1 for types without one. */
+function inverseType(type: number): number {
+  switch (type) {
+    case ICMP_ECHO:
+      return ICMP_ECHOREPLY;
+    case ICMP_ECHOREPLY:
+      return ICMP_ECHO;
+    case 13:
+      return 14;
+    case 14:
+      return 13;
+    case 15:
+      return 16;
+    case 16:
+      return 15;
+    case 17:
+      return 18;
+    case 18:
+      return 17;
+    default:
+      return -1;
+  }
+}
+
+function hasPorts(protocol: number): boolean {
+  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
+}
+
+/**
+ * `nf_conntrack_in`: find or make the entry a packet belongs to. Hooked at PREROUTING and OUTPUT, priority −200.
+ * Runs per packet.
+ */
+export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
+  // Seen before (loopback), or told not to look.
+  if (packet.ct !== CT_NONE) return NF_ACCEPT;
+  const table = stack.conntrack;
+  const protocol = packet.protocol;
+  let sport: number;
+  let dport: number;
+  if (protocol === IPPROTO_ICMP) {
+    if (isIcmpError(packet.icmpType)) {
+      attachError(table, packet);
+      return NF_ACCEPT;
+    }
+    if (inverseType(packet.icmpType) < 0) return NF_ACCEPT;
+    sport = packet.icmpId;
+    dport = (packet.icmpType << 8) | packet.icmpCode;
+  } else if (hasPorts(protocol)) {
+    if (packet.fragOffset !== 0) return NF_ACCEPT;
+    sport = packet.sport;
+    dport = packet.dport;
+  } else {
+    sport = 0;
+    dport = 0;
+  }
+  let node = table.find(packet.src, packet.dst, sport, dport, protocol, stack.zone);
+  if (node >= 0 && reopens(table, node >> 1, packet, node & 1)) {
+    table.remove(node >> 1);
+    node = -1;
+  }
+  let isNew = false;
+  if (node < 0) {
+    if (protocol === IPPROTO_ICMP) {
+      // Only a request begins something.
+      if (packet.icmpType !== ICMP_ECHO && (packet.icmpType < 13 || (packet.icmpType & 1) === 0)) return NF_ACCEPT;
+      const ct = table.create(
+        packet.src,
+        packet.dst,
+        sport,
+        dport,
+        sport,
+        (inverseType(packet.icmpType) << 8) | packet.icmpCode,
+        protocol,
+        stack.zone,
+      );
+      node = ct * 2;
+    } else {
+      node = table.create(packet.src, packet.dst, sport, dport, dport, sport, protocol, stack.zone) * 2;
+    }
+    isNew = true;
+  }
+  const ct = node >> 1;
+  let info: number;
+  if ((node & 1) === 1) info = IP_CT_ESTABLISHED_REPLY;
+  else if ((table.status(ct) & IPS_SEEN_REPLY) !== 0) info = IP_CT_ESTABLISHED;
+  else info = IP_CT_NEW;
+  packet.ct = ct;
+  packet.ctInfo = info;
+  if (protocol === IPPROTO_TCP) {
+    if (!tcpPacket(table, ct, info, packet, isNew, stack.net.tcpLoose)) {
+      packet.ct = CT_NONE;
+      packet.ctInfo = 0;
+      return NF_ACCEPT;
+    }
+  } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew);
+  else table.refresh(ct, protocol === IPPROTO_ICMP ? ICMP_MS : GENERIC_MS);
+  if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
+  return NF_ACCEPT;
+}
+
+/** `nf_conntrack_udp_packet`: a stream is ASSURED once it goes on two seconds after it began. */
+function udpPacket(table: ConntrackTable, ct: number, isNew: boolean): void {
+  if (isNew) table.setStreamAt(ct, table.now + 2000);
+  if ((table.status(ct) & IPS_SEEN_REPLY) === 0) {
+    table.refresh(ct, UDP_UNREPLIED_MS);
+    return;
+  }
+  const stream = table.now > table.streamAt(ct);
+  table.refresh(ct, stream ? UDP_REPLIED_MS : UDP_UNREPLIED_MS);
+  if (stream) table.setStatus(ct, IPS_ASSURED);
+}
+
+/** `nf_conntrack_inet_error`: an ICMP error belongs to the connection of the packet it quotes, in reverse. */
+function attachError(table: ConntrackTable, packet: Packet): void {
+  const inner = packet.inner;
+  if (inner === null) return;
+  let sport: number;
+  let dport: number;
+  if (inner.protocol === IPPROTO_ICMP) {
+    const inverse = inverseType(inner.icmpType);
+    if (inverse < 0) return;
+    sport = inner.icmpId;
+    dport = (inverse << 8) | inner.icmpCode;
+  } else {
+    sport = hasPorts(inner.protocol) ? inner.dport : 0;
+    dport = hasPorts(inner.protocol) ? inner.sport : 0;
+  }
+  const node = table.find(inner.dst, inner.src, sport, dport, inner.protocol, 0);
+  if (node < 0) return;
+  const ct = node >> 1;
+  const reply = (node & 1) === 1;
+  // The error must be addressed to whom this direction of the connection goes.
+  if (packet.dst !== (reply ? table.replyDst(ct) : table.origDst(ct))) return;
+  packet.ct = ct;
+  packet.ctInfo = reply ? IP_CT_RELATED_REPLY : IP_CT_RELATED;
+}
+
+/** `nf_conntrack_confirm`: the entry enters the table as its first packet leaves the host or reaches a socket. */
+export function conntrackConfirm(stack: Stack, packet: Packet): NfVerdict {
+  const ct = packet.ct;
+  if (ct < 0) return NF_ACCEPT;
+  const table = stack.conntrack;
+  const status = table.status(ct);
+  if ((status & IPS_CONFIRMED) !== 0 || ctInfoDirection(packet.ctInfo) !== 0) return NF_ACCEPT;
+  if ((status & IPS_DYING) !== 0) return NF_ACCEPT;
+  // An error attached to its own cause never confirms it.
+  if (packet.ctInfo === IP_CT_RELATED) return NF_ACCEPT;
+  if (table.confirm(ct)) return NF_ACCEPT;
+  stack.drop(packet, CONNTRACK_CLASH);
+  return NF_DROP;
+}
+
+/** `nf_conntrack_attach`: an error made here is RELATED to the packet that caused it, in the other direction. */
+export function attachToCause(packet: Packet, cause: Packet): void {
+  if (cause.ct === CT_UNTRACKED || cause.ct === CT_NONE) {
+    packet.ct = cause.ct;
+    packet.ctInfo = cause.ctInfo;
+    return;
+  }
+  packet.ct = cause.ct;
+  packet.ctInfo = ctInfoDirection(cause.ctInfo) === 0 ? IP_CT_RELATED_REPLY : IP_CT_RELATED;
+}

@@ -1,0 +1,356 @@
+import { Cells, type Journal } from "../session/journal.ts";
+import { IPS_CONFIRMED, IPS_DYING } from "./status.ts";
+
+/**
+ * A host's connection tracking table (`nf_conntrack_core.c`): entries and their two tuples in journaled cells, found by
+ * hash. A tuple is (source, destination, source port, destination port, protocol); for ICMP the "source port" is the id
+ * and the "destination port" type << 8 | code.
+ *
+ * An entry is made unconfirmed and enters the hash at `confirm`, so a packet dropped on the way leaves none.
+ * This is code that runs per packet: it allocates only when the table grows.
+ */
+
+const STRIDE = 20;
+const STATUS = 0;
+const PROTO = 1;
+const ORIG = 2;
+const REPLY = 6;
+const TCP_STATE = 10;
+const MARK = 11;
+const EXPIRES = 12;
+const NEXT_ORIG = 13;
+const NEXT_REPLY = 14;
+const ZONE = 15;
+const STREAM_AT = 16;
+const USED = 17;
+const NEXT_FREE = 18;
+const FREE_PORT = 19;
+
+const NONE = -1;
+
+export class ConntrackTable {
+  private readonly entries: Cells;
+  private heads: Cells;
+  private mask: number;
+  /** cell 0: entries ever made, 1: head of the free list, 2: entries in the hash, 3: unconfirmed in `pending` */
+  private readonly counts: Cells;
+  private readonly pending: Cells;
+  private readonly journal: Journal;
+  /** Virtual time in milliseconds, set by the owner before use. */
+  now = 0;
+
+  constructor(journal: Journal) {
+    this.journal = journal;
+    this.entries = new Cells(journal, STRIDE * 16);
+    this.heads = new Cells(journal, 32);
+    this.heads.data.fill(NONE);
+    this.mask = 31;
+    this.counts = new Cells(journal, 4);
+    this.counts.data[1] = NONE;
+    this.pending = new Cells(journal, 16);
+  }
+
+  /** Entries in the table. */
+  get size(): number {
+    return this.counts.data[2] as number;
+  }
+
+  /**
+   * Find the entry one of whose tuples is this one.
+   *
+   * @returns `entry * 2 + direction`, or -1
+   */
+  find(src: number, dst: number, sport: number, dport: number, proto: number, zone: number): number {
+    const e = this.entries.data;
+    let node = this.heads.data[hashTuple(src, dst, sport, dport, proto) & this.mask] as number;
+    while (node !== NONE) {
+      const at = (node >> 1) * STRIDE;
+      const tuple = at + ((node & 1) === 0 ? ORIG : REPLY);
+      if (
+        e[tuple] === src &&
+        e[tuple + 1] === dst &&
+        e[tuple + 2] === sport &&
+        e[tuple + 3] === dport &&
+        e[at + PROTO] === proto &&
+        e[at + ZONE] === zone
+      ) {
+        if ((e[at + EXPIRES] as number) > this.now) return node;
+        this.remove(node >> 1);
+        return -1;
+      }
+      node = e[at + ((node & 1) === 0 ? NEXT_ORIG : NEXT_REPLY)] as number;
+    }
+    return -1;
+  }
+
+  /** A new, unconfirmed entry for a tuple and its reply. */
+  create(
+    src: number,
+    dst: number,
+    sport: number,
+    dport: number,
+    rsport: number,
+    rdport: number,
+    proto: number,
+    zone: number,
+  ): number {
+    let index = this.counts.data[1] as number;
+    if (index !== NONE) {
+      this.counts.set(1, this.entries.data[index * STRIDE + NEXT_FREE] as number);
+    } else {
+      index = this.counts.data[0] as number;
+      this.entries.grow((index + 1) * STRIDE);
+      this.counts.set(0, index + 1);
+    }
+    const e = this.entries;
+    const at = index * STRIDE;
+    e.set(at + STATUS, 0);
+    e.set(at + PROTO, proto);
+    e.set(at + ORIG, src);
+    e.set(at + ORIG + 1, dst);
+    e.set(at + ORIG + 2, sport);
+    e.set(at + ORIG + 3, dport);
+    e.set(at + REPLY, dst);
+    e.set(at + REPLY + 1, src);
+    e.set(at + REPLY + 2, rsport);
+    e.set(at + REPLY + 3, rdport);
+    e.set(at + TCP_STATE, 0);
+    e.set(at + MARK, 0);
+    e.set(at + EXPIRES, 0x7fffffff);
+    e.set(at + ZONE, zone);
+    e.set(at + STREAM_AT, 0);
+    e.set(at + USED, 1);
+    e.set(at + FREE_PORT, 0);
+    const waiting = this.counts.data[3] as number;
+    this.pending.grow(waiting + 1);
+    this.pending.set(waiting, index);
+    this.counts.set(3, waiting + 1);
+    return index;
+  }
+
+  /** Change the reply tuple of an unconfirmed entry (`nf_conntrack_alter_reply`), as NAT does. */
+  alterReply(ct: number, src: number, dst: number, sport: number, dport: number): void {
+    const at = ct * STRIDE + REPLY;
+    this.entries.set(at, src);
+    this.entries.set(at + 1, dst);
+    this.entries.set(at + 2, sport);
+    this.entries.set(at + 3, dport);
+  }
+
+  /** `__nf_conntrack_confirm`. False: a clash with another entry's tuple; the packet is to be dropped. */
+  confirm(ct: number): boolean {
+    const e = this.entries.data;
+    const at = ct * STRIDE;
+    const proto = e[at + PROTO] as number;
+    const zone = e[at + ZONE] as number;
+    for (let tuple = ORIG; tuple <= REPLY; tuple += 4) {
+      const t = at + tuple;
+      if (this.find(e[t] as number, e[t + 1] as number, e[t + 2] as number, e[t + 3] as number, proto, zone) >= 0) {
+        return false;
+      }
+    }
+    if (this.size * 2 > this.mask) this.rehash();
+    this.link(ct, 0);
+    this.link(ct, 1);
+    this.entries.set(at + STATUS, (e[at + STATUS] as number) | IPS_CONFIRMED);
+    this.counts.set(2, this.size + 1);
+    return true;
+  }
+
+  /** Take an entry out of the table (expired, killed, flushed). Packets in flight may still read it. */
+  remove(ct: number): void {
+    const at = ct * STRIDE;
+    const status = this.entries.data[at + STATUS] as number;
+    if ((status & IPS_DYING) !== 0) return;
+    if ((status & IPS_CONFIRMED) !== 0) {
+      this.unlink(ct, 0);
+      this.unlink(ct, 1);
+      this.counts.set(2, this.size - 1);
+    }
+    this.entries.set(at + STATUS, status | IPS_DYING);
+    const waiting = this.counts.data[3] as number;
+    this.pending.grow(waiting + 1);
+    this.pending.set(waiting, ct);
+    this.counts.set(3, waiting + 1);
+  }
+
+  /** Free what no packet holds any more: called when a walk has ended. */
+  sweep(): void {
+    const waiting = this.counts.data[3] as number;
+    for (let i = 0; i < waiting; i++) {
+      const ct = this.pending.data[i] as number;
+      const at = ct * STRIDE;
+      const status = this.entries.data[at + STATUS] as number;
+      if (this.entries.data[at + USED] === 0) continue;
+      if ((status & IPS_DYING) === 0 && (status & IPS_CONFIRMED) !== 0) continue;
+      this.entries.set(at + USED, 0);
+      this.entries.set(at + STATUS, IPS_DYING);
+      this.entries.set(at + NEXT_FREE, this.counts.data[1] as number);
+      this.counts.set(1, ct);
+    }
+    if (waiting > 0) this.counts.set(3, 0);
+  }
+
+  /** `conntrack -F`. */
+  flush(): void {
+    this.forEach((ct) => this.remove(ct));
+    this.sweep();
+  }
+
+  /** Every confirmed, unexpired entry, in order of making. */
+  forEach(visit: (ct: number) => void): void {
+    const made = this.counts.data[0] as number;
+    for (let ct = 0; ct < made; ct++) {
+      const at = ct * STRIDE;
+      const e = this.entries.data;
+      const status = e[at + STATUS] as number;
+      if (e[at + USED] === 0 || (status & IPS_CONFIRMED) === 0 || (status & IPS_DYING) !== 0) continue;
+      if ((e[at + EXPIRES] as number) <= this.now) continue;
+      visit(ct);
+    }
+  }
+
+  status(ct: number): number {
+    return this.entries.data[ct * STRIDE + STATUS] as number;
+  }
+  setStatus(ct: number, bits: number): void {
+    const at = ct * STRIDE + STATUS;
+    const old = this.entries.data[at] as number;
+    if ((old & bits) !== bits) this.entries.set(at, old | bits);
+  }
+  proto(ct: number): number {
+    return this.entries.data[ct * STRIDE + PROTO] as number;
+  }
+  zone(ct: number): number {
+    return this.entries.data[ct * STRIDE + ZONE] as number;
+  }
+  mark(ct: number): number {
+    return this.entries.data[ct * STRIDE + MARK] as number;
+  }
+  setMark(ct: number, mark: number): void {
+    this.entries.set(ct * STRIDE + MARK, mark);
+  }
+  tcpState(ct: number): number {
+    return this.entries.data[ct * STRIDE + TCP_STATE] as number;
+  }
+  setTcpState(ct: number, state: number): void {
+    this.entries.set(ct * STRIDE + TCP_STATE, state);
+  }
+  /** Restart the timeout, milliseconds from now (`nf_ct_refresh_acct`). */
+  refresh(ct: number, timeoutMs: number): void {
+    const at = ct * STRIDE + EXPIRES;
+    const expires = Math.min(this.now + timeoutMs, 0x7ffffffe);
+    if (this.entries.data[at] !== expires) this.entries.set(at, expires);
+  }
+  expires(ct: number): number {
+    return this.entries.data[ct * STRIDE + EXPIRES] as number;
+  }
+  streamAt(ct: number): number {
+    return this.entries.data[ct * STRIDE + STREAM_AT] as number;
+  }
+  setStreamAt(ct: number, at: number): void {
+    this.entries.set(ct * STRIDE + STREAM_AT, at);
+  }
+  /** Was a port of this entry taken by free choice (a masquerade's)? */
+  freePort(ct: number): boolean {
+    return this.entries.data[ct * STRIDE + FREE_PORT] !== 0;
+  }
+  setFreePort(ct: number): void {
+    this.entries.set(ct * STRIDE + FREE_PORT, 1);
+  }
+
+  origSrc(ct: number): number {
+    return this.entries.data[ct * STRIDE + ORIG] as number;
+  }
+  origDst(ct: number): number {
+    return this.entries.data[ct * STRIDE + ORIG + 1] as number;
+  }
+  origSport(ct: number): number {
+    return this.entries.data[ct * STRIDE + ORIG + 2] as number;
+  }
+  origDport(ct: number): number {
+    return this.entries.data[ct * STRIDE + ORIG + 3] as number;
+  }
+  replySrc(ct: number): number {
+    return this.entries.data[ct * STRIDE + REPLY] as number;
+  }
+  replyDst(ct: number): number {
+    return this.entries.data[ct * STRIDE + REPLY + 1] as number;
+  }
+  replySport(ct: number): number {
+    return this.entries.data[ct * STRIDE + REPLY + 2] as number;
+  }
+  replyDport(ct: number): number {
+    return this.entries.data[ct * STRIDE + REPLY + 3] as number;
+  }
+
+  private link(ct: number, direction: 0 | 1): void {
+    const e = this.entries.data;
+    const t = ct * STRIDE + (direction === 0 ? ORIG : REPLY);
+    const bucket =
+      hashTuple(
+        e[t] as number,
+        e[t + 1] as number,
+        e[t + 2] as number,
+        e[t + 3] as number,
+        e[ct * STRIDE + PROTO] as number,
+      ) & this.mask;
+    this.entries.set(
+      ct * STRIDE + (direction === 0 ? NEXT_ORIG : NEXT_REPLY),
+      this.heads.data[bucket] as number,
+    );
+    this.heads.set(bucket, ct * 2 + direction);
+  }
+
+  private unlink(ct: number, direction: 0 | 1): void {
+    const e = this.entries.data;
+    const t = ct * STRIDE + (direction === 0 ? ORIG : REPLY);
+    const bucket =
+      hashTuple(
+        e[t] as number,
+        e[t + 1] as number,
+        e[t + 2] as number,
+        e[t + 3] as number,
+        e[ct * STRIDE + PROTO] as number,
+      ) & this.mask;
+    const gone = ct * 2 + direction;
+    const after = e[ct * STRIDE + (direction === 0 ? NEXT_ORIG : NEXT_REPLY)] as number;
+    let node = this.heads.data[bucket] as number;
+    if (node === gone) {
+      this.heads.set(bucket, after);
+      return;
+    }
+    while (node !== NONE) {
+      const next = (node >> 1) * STRIDE + ((node & 1) === 0 ? NEXT_ORIG : NEXT_REPLY);
+      if (e[next] === gone) {
+        this.entries.set(next, after);
+        return;
+      }
+      node = e[next] as number;
+    }
+  }
+
+  private rehash(): void {
+    const oldMask = this.mask;
+    this.journal.undo(() => {
+      this.mask = oldMask;
+    });
+    this.heads.replace(new Int32Array((oldMask + 1) * 4).fill(NONE));
+    this.mask = (oldMask + 1) * 4 - 1;
+    const made = this.counts.data[0] as number;
+    for (let ct = 0; ct < made; ct++) {
+      const status = this.entries.data[ct * STRIDE + STATUS] as number;
+      if ((status & IPS_CONFIRMED) === 0 || (status & IPS_DYING) !== 0) continue;
+      this.link(ct, 0);
+      this.link(ct, 1);
+    }
+  }
+}
+
+function hashTuple(src: number, dst: number, sport: number, dport: number, proto: number): number {
+  let h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ Math.imul((sport << 16) | dport, 0xc2b2ae3d) ^ proto;
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b3c6d);
+  h ^= h >>> 12;
+  return h >>> 0;
+}

@@ -1,0 +1,139 @@
+import { IPPROTO_TCP, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
+import {
+
+
+  IPS_ASSURED,
+  IPS_SEEN_REPLY,
+  ctInfoDirection,
+} from "./status.ts";
+import type { ConntrackTable } from "./table.ts";
+
+/** TCP states of conntrack (`enum tcp_conntrack`), and their names as `conntrack -L` prints them. */
+export const TCP_CONNTRACK_NAMES = [
+  "NONE",
+  "SYN_SENT",
+  "SYN_RECV",
+  "ESTABLISHED",
+  "FIN_WAIT",
+  "CLOSE_WAIT",
+  "LAST_ACK",
+  "TIME_WAIT",
+  "CLOSE",
+  "SYN_SENT2",
+] as const;
+
+const sNO = 0;
+const sSS = 1;
+const sSR = 2;
+const sES = 3;
+const sFW = 4;
+const sCW = 5;
+const sLA = 6;
+const sTW = 7;
+const sCL = 8;
+const sS2 = 9;
+const sIV = 10;
+const sIG = 11;
+
+/** `tcp_conntracks[direction][flag][state]` (net/netfilter/nf_conntrack_proto_tcp.c). Rows: syn, synack, fin, ack, rst, none. */
+const TRANSITIONS: readonly (readonly (readonly number[])[])[] = [
+  [
+    [sSS, sSS, sIG, sIG, sIG, sIG, sIG, sSS, sSS, sS2],
+    [sIV, sIV, sSR, sIV, sIV, sIV, sIV, sIV, sIV, sSR],
+    [sIV, sIV, sFW, sFW, sLA, sLA, sLA, sTW, sCL, sIV],
+    [sES, sIV, sES, sES, sCW, sCW, sTW, sTW, sCL, sIV],
+    [sIV, sCL, sCL, sCL, sCL, sCL, sCL, sCL, sCL, sCL],
+    [sIV, sIV, sIV, sIV, sIV, sIV, sIV, sIV, sIV, sIV],
+  ],
+  [
+    [sIV, sS2, sIV, sIV, sIV, sIV, sIV, sSS, sIV, sS2],
+    [sIV, sSR, sIG, sIG, sIG, sIG, sIG, sIG, sIG, sSR],
+    [sIV, sIV, sFW, sFW, sLA, sLA, sLA, sTW, sCL, sIV],
+    [sIV, sIG, sSR, sES, sCW, sCW, sTW, sTW, sCL, sIG],
+    [sIV, sCL, sCL, sCL, sCL, sCL, sCL, sCL, sCL, sCL],
+    [sIV, sIV, sIV, sIV, sIV, sIV, sIV, sIV, sIV, sIV],
+  ],
+];
+
+/** Default timeouts by state, milliseconds (`tcp_timeouts`). */
+const TIMEOUT_MS = [0, 120_000, 60_000, 432_000_000, 120_000, 60_000, 30_000, 120_000, 10_000, 120_000];
+
+/** `get_conntrack_index`. */
+function flagRow(flags: number): number {
+  if ((flags & TCP_RST) !== 0) return 4;
+  if ((flags & TCP_SYN) !== 0) return (flags & TCP_ACK) !== 0 ? 1 : 0;
+  if ((flags & TCP_FIN) !== 0) return 2;
+  if ((flags & TCP_ACK) !== 0) return 3;
+  return 5;
+}
+
+/** Combinations of flags a real stack sends (`tcp_valid_flags`); others are INVALID. PSH, ECE and CWR do not count. */
+function validFlags(flags: number): boolean {
+  const bits = flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | 0x20);
+  switch (bits) {
+    case TCP_SYN:
+    case TCP_SYN | 0x20:
+    case TCP_SYN | TCP_ACK:
+    case TCP_RST:
+    case TCP_RST | TCP_ACK:
+    case TCP_FIN | TCP_ACK:
+    case TCP_FIN | TCP_ACK | 0x20:
+    case TCP_ACK:
+    case TCP_ACK | 0x20:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/**
+ * `nf_conntrack_tcp_packet` without the window check: every packet is taken to be in window.
+ *
+ * @returns false when the packet is INVALID and is to go on without an entry
+ */
+export function tcpPacket(
+  table: ConntrackTable,
+  ct: number,
+  ctInfo: number,
+  packet: Packet,
+  isNew: boolean,
+  loose: boolean,
+): boolean {
+  if (!validFlags(packet.tcpFlags)) return false;
+  const row = flagRow(packet.tcpFlags);
+  const direction = ctInfoDirection(ctInfo);
+  const old = table.tcpState(ct);
+  if (isNew) {
+    // tcp_new
+    const state = TRANSITIONS[0]?.[row]?.[sNO] as number;
+    if (state >= sIV) return false;
+    if (state !== sSS && !loose) return false;
+  }
+  const next = TRANSITIONS[direction]?.[row]?.[old] as number;
+  if (next === sIG) {
+    table.refresh(ct, TIMEOUT_MS[old] as number);
+    return true;
+  }
+  if (next === sIV) return false;
+  table.setTcpState(ct, next);
+  const status = table.status(ct);
+  if ((status & IPS_SEEN_REPLY) === 0) {
+    // "If only reply is a RST, we can consider ourselves not to have an established connection."
+    if (row === 4 && !isNew) {
+      table.remove(ct);
+      return true;
+    }
+  } else if ((status & IPS_ASSURED) === 0 && (old === sSR || old === sES) && next === sES) {
+    table.setStatus(ct, IPS_ASSURED);
+  }
+  table.refresh(ct, TIMEOUT_MS[next] as number);
+  return true;
+}
+
+/** Does a packet's state of entry still let a new connection reuse it? (a closed or waiting one, met by a SYN) */
+export function reopens(table: ConntrackTable, ct: number, packet: Packet, direction: number): boolean {
+  if (packet.protocol !== IPPROTO_TCP || direction !== 0) return false;
+  const state = table.tcpState(ct);
+  return flagRow(packet.tcpFlags) === 0 && (state === sTW || state === sCL);
+}
+

@@ -1,0 +1,113 @@
+import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Mac } from "../../address/mac.ts";
+import type { Origin } from "../origin.ts";
+
+/**
+ * A network device as `ip -d link` shows it: plain state. `detail` holds what only its kind has.
+ */
+export interface Device {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly mac: Mac;
+  /** Bytes of an IP packet that fit into one frame. */
+  readonly mtu: number;
+  readonly up: boolean;
+  /** Carrier: false for a cable whose other end is down or missing (`NO-CARRIER`). */
+  readonly carrier: boolean;
+  readonly noArp: boolean;
+  /** Name of the bridge (or bond, VRF) this device is a port of. */
+  readonly master: string | null;
+  readonly detail: DeviceDetail;
+  /** The port's settings, where `master` is a bridge. */
+  readonly port: BridgePort | null;
+  readonly origin: Origin;
+}
+
+export type DeviceDetail =
+  | { readonly kind: "loopback" }
+  /** The other end is named by a wire of the World, or lies outside the model. */
+  | { readonly kind: "veth" }
+  /** A physical or virtual card. */
+  | { readonly kind: "ether" }
+  | {
+      readonly kind: "bridge";
+      readonly vlanFiltering: boolean;
+      /** Seconds after which a learned address is forgotten. */
+      readonly ageingS: number;
+      /** The bridge's own `nf_call_iptables`, which turns br_netfilter on for it beside the sysctl. */
+      readonly nfCallIptables: boolean;
+    }
+  | {
+      readonly kind: "vxlan";
+      readonly vni: number;
+      /** Name of the underlying device, null when routing alone decides. */
+      readonly link: string | null;
+      readonly local: Ipv4 | null;
+      /** Default remote or multicast group for unknown destinations. */
+      readonly remote: Ipv4 | null;
+      /** UDP destination port, and the port listened on. */
+      readonly port: number;
+      readonly learning: boolean;
+      /** TTL of the outer packet, 0: the default TTL. */
+      readonly ttl: number;
+      readonly df: "unset" | "set" | "inherit";
+    }
+  /** A kind not modelled: frames into it leave the model. */
+  | { readonly kind: "unmodelled"; readonly type: string };
+
+/** A bridge port's settings (`bridge -d link`). */
+export interface BridgePort {
+  /** STP state; only a `forwarding` port carries traffic. */
+  readonly state: "disabled" | "listening" | "learning" | "forwarding" | "blocking";
+  /** A frame may leave by the port it came in by. */
+  readonly hairpin: boolean;
+  readonly learning: boolean;
+  /** Unknown unicast is flooded to this port. */
+  readonly flood: boolean;
+  readonly mcastFlood: boolean;
+  readonly bcastFlood: boolean;
+  /** Isolated ports do not exchange frames with each other. */
+  readonly isolated: boolean;
+}
+
+/** An address of a device (`ip addr`). */
+export interface InterfaceAddress {
+  readonly dev: string;
+  readonly address: Ipv4;
+  /** Prefix length, 0–32. */
+  readonly length: number;
+  readonly broadcast: Ipv4 | null;
+  readonly scope: Scope;
+  readonly secondary: boolean;
+  readonly peer: Ipv4 | null;
+  readonly label: string | null;
+  readonly origin: Origin;
+}
+
+/** `RT_SCOPE_*` by name, widest first. */
+export type Scope = "global" | "site" | "link" | "host" | "nowhere";
+
+/** An entry of a forwarding database (`bridge fdb`): a bridge's, or a VXLAN device's own (`self`). */
+export interface FdbEntry {
+  readonly mac: Mac;
+  readonly dev: string;
+  /** The bridge the entry belongs to, null for an entry of the device itself (`self`). */
+  readonly master: string | null;
+  readonly state: "permanent" | "static" | "reachable" | "stale";
+  /** VXLAN: the remote tunnel end. */
+  readonly dst: Ipv4 | null;
+  readonly vlan: number | null;
+  readonly origin: Origin;
+}
+
+/** A neighbour entry (`ip neigh`). */
+export interface Neighbour {
+  readonly dst: Ipv4;
+  readonly dev: string;
+  /** null for an entry that failed or is being resolved. */
+  readonly lladdr: Mac | null;
+  readonly state: "permanent" | "noarp" | "reachable" | "stale" | "delay" | "probe" | "incomplete" | "failed";
+  /** `proxy`: answer ARP for this address on the device. */
+  readonly proxy: boolean;
+  readonly origin: Origin;
+}

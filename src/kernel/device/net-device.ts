@@ -1,0 +1,113 @@
+import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Mac } from "../../address/mac.ts";
+import type { Device, DeviceDetail } from "./device.ts";
+
+/**
+ * A device compiled (`struct net_device` with its `in_device`): what the path reads of it, in direct fields. Slots count
+ * a host's devices from 0 and are stable for one version of the host; ifindex is the kernel's own name for it.
+ */
+export class NetDevice {
+  readonly plain: Device;
+  readonly slot: number;
+  readonly ifindex: number;
+  readonly name: string;
+  readonly nameId: number;
+  readonly mac: Mac;
+  readonly mtu: number;
+  readonly up: boolean;
+  readonly noArp: boolean;
+  readonly kind: DeviceDetail["kind"];
+  readonly isLoopback: boolean;
+  readonly isBridge: boolean;
+  readonly isVxlan: boolean;
+  /** The bridge this device is a port of. */
+  master: NetDevice | null = null;
+  /** A bridge's ports in the order floods visit them. */
+  ports: NetDevice[] = [];
+  // a port's settings, flat for the path
+  hairpin = false;
+  learning = true;
+  flood = true;
+  mcastFlood = true;
+  bcastFlood = true;
+  isolated = false;
+  portForwarding = true;
+  /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
+  nfCallIptables = false;
+  conf: DeviceConf = DEFAULT_CONF;
+  /** Addresses in the order of `ip addr`. */
+  addresses: readonly CompiledAddress[] = [];
+
+  constructor(plain: Device, slot: number, nameId: number) {
+    this.plain = plain;
+    this.slot = slot;
+    this.ifindex = plain.ifindex;
+    this.name = plain.name;
+    this.nameId = nameId;
+    this.mac = plain.mac;
+    this.mtu = plain.mtu;
+    this.up = plain.up;
+    this.noArp = plain.noArp;
+    this.kind = plain.detail.kind;
+    this.isLoopback = this.kind === "loopback";
+    this.isBridge = this.kind === "bridge";
+    this.isVxlan = this.kind === "vxlan";
+    const port = plain.port;
+    if (port !== null) {
+      this.hairpin = port.hairpin;
+      this.learning = port.learning;
+      this.flood = port.flood;
+      this.mcastFlood = port.mcastFlood;
+      this.bcastFlood = port.bcastFlood;
+      this.isolated = port.isolated;
+      this.portForwarding = port.state === "forwarding";
+    }
+  }
+}
+
+export interface CompiledAddress {
+  readonly address: Ipv4;
+  readonly mask: number;
+  readonly length: number;
+  readonly broadcast: Ipv4;
+  readonly scope: number;
+  readonly secondary: boolean;
+  /** The address the prefix is taken from: the peer's on a point-to-point device, else the address itself. */
+  readonly prefixAddress: Ipv4;
+}
+
+/** `net.ipv4.conf.<device>.*` combined with `all` as the kernel's IN_DEV_* macros do (include/linux/inetdevice.h). */
+export interface DeviceConf {
+  readonly forwarding: boolean;
+  /** 0 none, 1 strict, 2 loose: the larger of `all` and the device's. */
+  readonly rpFilter: number;
+  readonly acceptLocal: boolean;
+  readonly routeLocalnet: boolean;
+  readonly sendRedirects: boolean;
+  readonly acceptRedirects: boolean;
+  readonly secureRedirects: boolean;
+  readonly sharedMedia: boolean;
+  readonly srcValidMark: boolean;
+  readonly arpIgnore: number;
+  readonly arpAnnounce: number;
+  readonly arpFilter: boolean;
+  readonly proxyArp: boolean;
+  readonly bcForwarding: boolean;
+}
+
+export const DEFAULT_CONF: DeviceConf = {
+  forwarding: false,
+  rpFilter: 0,
+  acceptLocal: false,
+  routeLocalnet: false,
+  sendRedirects: true,
+  acceptRedirects: true,
+  secureRedirects: true,
+  sharedMedia: true,
+  srcValidMark: false,
+  arpIgnore: 0,
+  arpAnnounce: 0,
+  arpFilter: false,
+  proxyArp: false,
+  bcForwarding: false,
+};

@@ -1,0 +1,78 @@
+import { ConntrackTable } from "./conntrack/table.ts";
+import type { Resolving } from "./neighbour/neighbour.ts";
+import { RecentLists } from "./netfilter/recent.ts";
+import type { MatchCells, MatchTest } from "./netfilter/rule-context.ts";
+import { ReassemblyQueues } from "./path/reassembly.ts";
+import { Cells, type Journal } from "./session/journal.ts";
+import { PairMap } from "./session/pair-map.ts";
+
+/**
+ * What packets leave behind on one host: conntrack, neighbours and bridge entries learned, route exceptions, match state.
+ * Keys are the kernel's own names (ifindex, address), so that it outlives a change of the host's configuration.
+ */
+export class HostSession {
+  readonly conntrack: ConntrackTable;
+  readonly recent: RecentLists;
+  /** (ifindex, address) to MAC, or NEIGH_INCOMPLETE, NEIGH_FAILED. */
+  readonly neighbours: PairMap;
+  readonly resolving = new Map<string, Resolving>();
+  /** (bridge ifindex, MAC) to port ifindex. */
+  readonly learned: PairMap;
+  /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway. */
+  readonly exceptions: PairMap;
+  /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent. */
+  readonly peers: PairMap;
+  readonly reassembly = new ReassemblyQueues();
+  private readonly matchCells = new Map<MatchTest, JournaledCells>();
+  private readonly journal: Journal;
+  private readonly portCell: Cells;
+
+  constructor(journal: Journal) {
+    this.journal = journal;
+    this.conntrack = new ConntrackTable(journal);
+    this.recent = new RecentLists(journal);
+    this.neighbours = new PairMap(journal);
+    this.learned = new PairMap(journal, 16);
+    this.exceptions = new PairMap(journal);
+    this.peers = new PairMap(journal);
+    this.portCell = new Cells(journal, 2);
+  }
+
+  matchState(owner: MatchTest, size: number): MatchCells {
+    let cells = this.matchCells.get(owner);
+    if (cells === undefined) {
+      cells = new JournaledCells(this.journal, size);
+      this.matchCells.set(owner, cells);
+    }
+    return cells;
+  }
+
+  /** A counter for ephemeral ports and IP ids: which number in its row is taken is free choice. */
+  nextEphemeral(): number {
+    const next = this.portCell.data[0] as number;
+    this.portCell.set(0, next + 1);
+    return next;
+  }
+
+  nextIpId(): number {
+    const next = ((this.portCell.data[1] as number) + 1) & 0xffff;
+    this.portCell.set(1, next);
+    return next === 0 ? 1 : next;
+  }
+}
+
+class JournaledCells implements MatchCells {
+  private readonly cells: Cells;
+
+  constructor(journal: Journal, size: number) {
+    this.cells = new Cells(journal, size);
+  }
+
+  get(index: number): number {
+    return this.cells.data[index] as number;
+  }
+
+  set(index: number, value: number): void {
+    this.cells.set(index, value);
+  }
+}

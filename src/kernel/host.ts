@@ -1,0 +1,50 @@
+import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type { Ruleset } from "./netfilter/rule.ts";
+import type { PolicyRule, Route } from "./route/route.ts";
+import type { Sockets } from "./socket/socket.ts";
+
+/**
+ * One network namespace's configuration: plain, immutable, serialisable. A walk never changes it; only operations
+ * (`operation.ts`) make a new one. The compiled form is `netns.ts`.
+ */
+export interface Host {
+  readonly name: string;
+  /** Descriptive only: node, pod, router, switch, external. */
+  readonly kind: string;
+  /** Version of the kernel to behave like, `major.minor`. */
+  readonly kernel: string;
+  readonly devices: readonly Device[];
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routes: readonly Route[];
+  readonly rules: readonly PolicyRule[];
+  readonly neighbours: readonly Neighbour[];
+  readonly fdb: readonly FdbEntry[];
+  /** Settings that differ from the kernel's defaults or were dumped, by name with dots. */
+  readonly sysctl: ReadonlyMap<string, string>;
+  /** IPv4 rules. null: the dump did not say (assumed empty). */
+  readonly iptables: Ruleset | null;
+  readonly sockets: Sockets;
+  /** Parts of a snapshot that are kept and given back, but that no rule of the walk reads: name to what the dump held. */
+  readonly unmodelled: ReadonlyMap<string, unknown>;
+}
+
+export const DEFAULT_KERNEL = "6.18";
+
+/** A host with a loopback-less, empty state: what operations start from. */
+export function emptyHost(name: string, kind: string): Host {
+  return {
+    name,
+    kind,
+    kernel: DEFAULT_KERNEL,
+    devices: [],
+    addresses: [],
+    routes: [],
+    rules: [],
+    neighbours: [],
+    fdb: [],
+    sysctl: new Map(),
+    iptables: null,
+    sockets: { kind: "listed", sockets: [] },
+    unmodelled: new Map(),
+  };
+}

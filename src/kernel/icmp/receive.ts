@@ -1,0 +1,97 @@
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_ECHO,
+  ICMP_ECHOREPLY,
+  ICMP_FRAG_NEEDED,
+  ICMP_REDIRECT,
+  IPPROTO_ICMP,
+  PHASE_REPLY,
+  type Packet,
+} from "../../packet/packet.ts";
+import { isIcmpError } from "../conntrack/conntrack-in.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { localOut } from "../path/local-out.ts";
+import { reason } from "../reason.ts";
+import { isMulticast, routeOutput } from "../route/output-route.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
+import type { Stack } from "../stack.ts";
+import { OP_DELIVER, OP_EMIT } from "../tape.ts";
+
+const ICMP_IGNORED = reason("icmp-ignored");
+
+/** `icmp_rcv`: answer an echo, learn from errors, tell the sockets. Takes the packet over. */
+export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
+  stack.tape?.words8(OP_DELIVER, stack.host, packet.number, packet.protocol, packet.dst, 0, packet.src, 0, 0);
+  if (packet.icmpType === ICMP_ECHO) {
+    const toAll = packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST;
+    // icmp_echo_ignore_broadcasts is on by default
+    if (toAll || stack.net.echoIgnoreAll) {
+      stack.kill(packet, ICMP_IGNORED);
+      return;
+    }
+    echoReply(stack, packet);
+  } else if (packet.icmpType === ICMP_ECHOREPLY) {
+    stack.outbox.upcalls.echoReply(stack, packet);
+  } else if (isIcmpError(packet.icmpType)) {
+    learnFromError(stack, dev, packet);
+    stack.outbox.upcalls.icmpError(stack, packet);
+  }
+  stack.pool.release(packet);
+}
+
+/** `icmp_echo` and `icmp_reply`: the same message back, from the address that was asked. */
+function echoReply(stack: Stack, request: Packet): void {
+  const reply = stack.pool.take();
+  reply.number = stack.outbox.nextNumber();
+  reply.cause = request.number;
+  reply.phase = PHASE_REPLY;
+  stack.tape?.words4(OP_EMIT, stack.host, reply.number, request.number, PHASE_REPLY);
+  reply.protocol = IPPROTO_ICMP;
+  reply.icmpType = ICMP_ECHOREPLY;
+  reply.icmpId = request.icmpId;
+  reply.icmpSeq = request.icmpSeq;
+  reply.src = request.dst;
+  reply.dst = request.src;
+  reply.ttl = stack.net.defaultTtl;
+  reply.tos = request.tos;
+  reply.length = request.length;
+  reply.payload = request.payload;
+  reply.mark = stack.net.fwmarkReflect ? request.mark : 0;
+  reply.id = stack.state.nextIpId();
+  if (routeOutput(stack, reply, 0, false) !== 0) {
+    stack.pool.release(reply);
+    return;
+  }
+  localOut(stack, reply);
+}
+
+/** What an error teaches about routes: a path's MTU, a better gateway. */
+function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
+  const inner = packet.inner;
+  if (inner === null) return;
+  if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
+    // __ip_rt_update_pmtu, not below ip_rt_min_pmtu
+    if (packet.icmpInfo > 0) stack.state.exceptions.set(inner.dst, 0, Math.max(packet.icmpInfo, 552));
+    return;
+  }
+  if (packet.icmpType === ICMP_REDIRECT) {
+    // __ip_do_redirect
+    const gateway = packet.icmpInfo;
+    const conf = dev.conf;
+    if (!conf.acceptRedirects || gateway === 0 || isMulticast(gateway)) return;
+    const inSubnet = dev.addresses.some((entry) => ((entry.prefixAddress ^ gateway) & entry.mask) === 0);
+    if (!conf.sharedMedia) {
+      if (!inSubnet) return;
+    } else if (stack.addressType(gateway, 0) !== RTN_UNICAST) return;
+    // Only the gateway in use may send us elsewhere.
+    const probe = stack.pool.take();
+    probe.dst = inner.dst;
+    const tape = stack.engine.tape;
+    stack.engine.tape = null;
+    const error = routeOutput(stack, probe, 0, true);
+    stack.engine.tape = tape;
+    const used = error === 0 && probe.rtUsesGateway && probe.rtNextHop === packet.src && probe.rtType !== RTN_LOCAL;
+    stack.pool.release(probe);
+    if (used) stack.state.exceptions.set(inner.dst, 1, gateway);
+  }
+}

@@ -1,0 +1,61 @@
+import { IPPROTO_TCP, PHASE_ERROR, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
+import { attachToCause } from "../conntrack/conntrack-in.ts";
+import { localOut } from "../path/local-out.ts";
+import { transmitDirect } from "../path/transmit.ts";
+import { routeMeHarder } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import { OP_EMIT } from "../tape.ts";
+
+/** `nf_send_reset` (net/ipv4/netfilter/nf_reject_ipv4.c): `-j REJECT --reject-with tcp-reset`. */
+export function sendReset(stack: Stack, cause: Packet): void {
+  if (cause.protocol !== IPPROTO_TCP || cause.fragOffset !== 0) return;
+  const reset = stack.pool.take();
+  reset.number = stack.outbox.nextNumber();
+  reset.cause = cause.number;
+  reset.phase = PHASE_ERROR;
+  stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, PHASE_ERROR);
+  fillReset(reset, cause);
+  reset.ttl = stack.net.defaultTtl;
+  reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
+  attachToCause(reset, cause);
+  if (cause.nfBridge) {
+    // A bridged packet's reset goes straight back by the port it came in by.
+    const port = stack.device(cause.physIn);
+    if (port === null) {
+      stack.pool.release(reset);
+      return;
+    }
+    reset.framed = true;
+    reset.ethSrc = cause.ethDst;
+    reset.ethDst = cause.ethSrc;
+    transmitDirect(stack, port, reset);
+    return;
+  }
+  if (routeMeHarder(stack, reset) !== 0) {
+    stack.pool.release(reset);
+    return;
+  }
+  localOut(stack, reset);
+}
+
+/** The addresses, ports, flags and numbers of a reset that answers a segment (RFC 9293 3.5.2). */
+export function fillReset(reset: Packet, cause: Packet): void {
+  reset.protocol = IPPROTO_TCP;
+  reset.src = cause.dst;
+  reset.dst = cause.src;
+  reset.sport = cause.dport;
+  reset.dport = cause.sport;
+  reset.df = true;
+  reset.length = 40;
+  if ((cause.tcpFlags & TCP_ACK) !== 0) {
+    reset.tcpFlags = TCP_RST;
+    reset.seq = cause.ack;
+    reset.ack = 0;
+  } else {
+    const syn = (cause.tcpFlags & TCP_SYN) !== 0 ? 1 : 0;
+    const fin = (cause.tcpFlags & TCP_FIN) !== 0 ? 1 : 0;
+    reset.tcpFlags = TCP_RST | TCP_ACK;
+    reset.seq = 0;
+    reset.ack = (cause.seq + syn + fin + cause.payload) | 0;
+  }
+}

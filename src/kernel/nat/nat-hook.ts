@@ -1,0 +1,155 @@
+import { ICMP_REDIRECT, IPPROTO_ICMP, type Packet } from "../../packet/packet.ts";
+import {
+  IP_CT_ESTABLISHED,
+  IP_CT_ESTABLISHED_REPLY,
+  IP_CT_RELATED,
+  IP_CT_RELATED_REPLY,
+  IPS_DST_NAT,
+  IPS_NAT_DONE_MASK,
+  IPS_NAT_MASK,
+  IPS_SRC_NAT,
+  ctInfoDirection,
+} from "../conntrack/status.ts";
+import { doTable } from "../netfilter/do-table.ts";
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_LOCAL_OUT,
+  NF_INET_PRE_ROUTING,
+  type NfVerdict,
+} from "../netfilter/hook.ts";
+import type { CompiledTable } from "../netfilter/table.ts";
+import { reason } from "../reason.ts";
+import { EINVAL } from "../route/fib.ts";
+import { routeMeHarder } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import {
+  hookManip,
+  type Manip,
+  NF_NAT_MANIP_DST,
+  NF_NAT_MANIP_SRC,
+  natInitialized,
+  natNullBinding,
+  natPacket,
+  rewrite,
+} from "./nat.ts";
+
+const NAT_ICMP = reason("nat-icmp");
+const BAD_SOURCE = reason("bad-source");
+const NO_ROUTE = reason("no-route");
+const NAT_EXHAUSTED = reason("nat-exhausted");
+
+/**
+ * nat's function at a hook: `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn` or `_out` around `nf_nat_inet_fn`. The
+ * table is consulted for the first packet of a connection only.
+ */
+export function natHook(
+  stack: Stack,
+  table: CompiledTable,
+  tableNumber: number,
+  hook: number,
+  packet: Packet,
+): NfVerdict {
+  const before = packet.dst;
+  const verdict = natIpv4(stack, table, tableNumber, hook, packet);
+  if (verdict !== NF_ACCEPT) return verdict;
+  if (hook === NF_INET_PRE_ROUTING) {
+    if (packet.dst !== before) packet.dropRoute();
+  } else if (hook === NF_INET_LOCAL_OUT && packet.ct >= 0) {
+    const conntrack = stack.conntrack;
+    const ct = packet.ct;
+    const reply = ctInfoDirection(packet.ctInfo) === 1;
+    const changed = reply
+      ? conntrack.replyDst(ct) !== conntrack.origSrc(ct)
+      : conntrack.origDst(ct) !== conntrack.replySrc(ct);
+    if (changed) {
+      const errno = routeMeHarder(stack, packet);
+      if (errno !== 0) {
+        stack.dropErrno = errno;
+        stack.drop(packet, errno === EINVAL ? BAD_SOURCE : NO_ROUTE);
+        return NF_DROP;
+      }
+    }
+  }
+  return NF_ACCEPT;
+}
+
+function natIpv4(stack: Stack, table: CompiledTable, tableNumber: number, hook: number, packet: Packet): NfVerdict {
+  const ct = packet.ct;
+  if (ct < 0) return NF_ACCEPT;
+  const manip = hookManip(hook);
+  const info = packet.ctInfo;
+  const related = info === IP_CT_RELATED || info === IP_CT_RELATED_REPLY;
+  if (related && packet.protocol === IPPROTO_ICMP) {
+    if (translateIcmpError(stack, packet, manip)) return NF_ACCEPT;
+    stack.drop(packet, NAT_ICMP);
+    return NF_DROP;
+  }
+  if (info !== IP_CT_ESTABLISHED && info !== IP_CT_ESTABLISHED_REPLY) {
+    const conntrack = stack.conntrack;
+    if (!natInitialized(conntrack, ct, manip)) {
+      const verdict = doTable(stack, table, tableNumber, hook, packet);
+      if (verdict !== NF_ACCEPT) return verdict;
+      if (!natInitialized(conntrack, ct, manip) && natNullBinding(stack, ct, manip) !== NF_ACCEPT) {
+        stack.drop(packet, NAT_EXHAUSTED);
+        return NF_DROP;
+      }
+    }
+  }
+  return natPacket(stack, packet, manip);
+}
+
+/**
+ * `nf_nat_icmp_reply_translation`: translate an ICMP error, and the packet quoted in it, back.
+ *
+ * @returns false when it must be dropped: a redirect for a connection that is translated, or not yet fully bound
+ */
+function translateIcmpError(stack: Stack, packet: Packet, manip: Manip): boolean {
+  const conntrack = stack.conntrack;
+  const ct = packet.ct;
+  const status = conntrack.status(ct);
+  if (packet.icmpType === ICMP_REDIRECT) {
+    if ((status & IPS_NAT_DONE_MASK) !== IPS_NAT_DONE_MASK) return false;
+    if ((status & IPS_NAT_MASK) !== 0) return false;
+  }
+  const reply = ctInfoDirection(packet.ctInfo) === 1;
+  let bit = manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT : IPS_DST_NAT;
+  if (reply) bit ^= IPS_NAT_MASK;
+  if ((status & bit) === 0) return true;
+  const inner = packet.inner;
+  if (inner !== null) {
+    // The quoted packet went the other way: its other end is set, from the other direction's tuple as it stands.
+    const innerManip = manip === NF_NAT_MANIP_SRC ? NF_NAT_MANIP_DST : NF_NAT_MANIP_SRC;
+    const icmp = inner.protocol === IPPROTO_ICMP;
+    const address =
+      innerManip === NF_NAT_MANIP_SRC
+        ? reply
+          ? conntrack.origSrc(ct)
+          : conntrack.replySrc(ct)
+        : reply
+          ? conntrack.origDst(ct)
+          : conntrack.replyDst(ct);
+    const port = icmp
+      ? reply
+        ? conntrack.origSport(ct)
+        : conntrack.replySport(ct)
+      : innerManip === NF_NAT_MANIP_SRC
+        ? reply
+          ? conntrack.origSport(ct)
+          : conntrack.replySport(ct)
+        : reply
+          ? conntrack.origDport(ct)
+          : conntrack.replyDport(ct);
+    rewrite(stack, packet, inner, innerManip, address, port, false);
+  }
+  const outer =
+    manip === NF_NAT_MANIP_SRC
+      ? reply
+        ? conntrack.origDst(ct)
+        : conntrack.replyDst(ct)
+      : reply
+        ? conntrack.origSrc(ct)
+        : conntrack.replySrc(ct);
+  rewrite(stack, packet, packet, manip, outer, 0, false);
+  return true;
+}

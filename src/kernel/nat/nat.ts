@@ -1,0 +1,269 @@
+import { IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import {
+  IPS_DST_NAT,
+  IPS_DST_NAT_DONE,
+  IPS_NAT_MASK,
+  IPS_SRC_NAT,
+  IPS_SRC_NAT_DONE,
+  ctInfoDirection,
+} from "../conntrack/status.ts";
+import type { ConntrackTable } from "../conntrack/table.ts";
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_LOCAL_IN,
+  NF_INET_POST_ROUTING,
+  type NfVerdict,
+} from "../netfilter/hook.ts";
+import type { Stack } from "../stack.ts";
+import { OP_REWRITE } from "../tape.ts";
+
+/** Network address translation of a connection (net/netfilter/nf_nat_core.c). Runs per packet. */
+
+export const NF_NAT_MANIP_SRC = 0;
+export const NF_NAT_MANIP_DST = 1;
+export type Manip = typeof NF_NAT_MANIP_SRC | typeof NF_NAT_MANIP_DST;
+
+/** `HOOK2MANIP`. */
+export function hookManip(hook: number): Manip {
+  return hook === NF_INET_POST_ROUTING || hook === NF_INET_LOCAL_IN ? NF_NAT_MANIP_SRC : NF_NAT_MANIP_DST;
+}
+
+/** What a translation may choose from (`struct nf_nat_range2`). */
+export interface NatRange {
+  /** Addresses, inclusive; `mapAddresses` false leaves the address. */
+  readonly mapAddresses: boolean;
+  readonly minAddress: number;
+  readonly maxAddress: number;
+  readonly ports: boolean;
+  readonly minPort: number;
+  readonly maxPort: number;
+  /** `--random` or `--random-fully`: the port is any free one. */
+  readonly random: boolean;
+}
+
+/** A range filled anew for every translation that has one address only (MASQUERADE, REDIRECT, the null binding). */
+export class OneAddress implements NatRange {
+  mapAddresses = true;
+  minAddress = 0;
+  maxAddress = 0;
+  ports = false;
+  minPort = 0;
+  maxPort = 0;
+  random = false;
+
+  set(address: number): this {
+    this.minAddress = address;
+    this.maxAddress = address;
+    return this;
+  }
+}
+
+export function natInitialized(table: ConntrackTable, ct: number, manip: Manip): boolean {
+  return (table.status(ct) & (manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT_DONE : IPS_DST_NAT_DONE)) !== 0;
+}
+
+/** `nf_nat_setup_info`: bind a connection's source or destination, once. */
+export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip): NfVerdict {
+  const table = stack.conntrack;
+  if (natInitialized(table, ct, manip)) return NF_DROP;
+  const proto = table.proto(ct);
+  // What the connection looks like now, seen from the original direction: the reply tuple inverted.
+  const icmp = proto === IPPROTO_ICMP;
+  let src = table.replyDst(ct);
+  let dst = table.replySrc(ct);
+  let sport = icmp ? table.replySport(ct) : table.replyDport(ct);
+  let dport = icmp ? table.origDport(ct) : table.replySport(ct);
+  const srcBefore = src;
+  const dstBefore = dst;
+  const sportBefore = sport;
+  const dportBefore = dport;
+  const ports = proto === IPPROTO_TCP || proto === IPPROTO_UDP || proto === IPPROTO_SCTP;
+
+  if (manip === NF_NAT_MANIP_SRC) {
+    const inRange =
+      (!range.mapAddresses || between(src, range.minAddress, range.maxAddress)) &&
+      (!range.ports || icmp || (sport >= range.minPort && sport <= range.maxPort));
+    if (!(inRange && !range.random && !taken(table, src, dst, sport, dport, proto, ct))) {
+      if (range.mapAddresses) src = pickAddress(range, src, dst);
+      const keep =
+        !range.random &&
+        (!range.ports || (sport >= range.minPort && sport <= range.maxPort)) &&
+        !taken(table, src, dst, sport, dport, proto, ct);
+      if (!keep && (ports || icmp)) {
+        const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, true);
+        if (chosen < 0) return NF_DROP;
+        if (chosen !== sport || range.random) table.setFreePort(ct);
+        sport = chosen;
+      }
+    }
+  } else {
+    if (range.mapAddresses) dst = pickAddress(range, dst, src);
+    if (range.ports && ports) {
+      const inside = dport >= range.minPort && dport <= range.maxPort;
+      const keep =
+        !range.random &&
+        inside &&
+        (range.minPort === range.maxPort || !taken(table, src, dst, sport, dport, proto, ct));
+      if (!keep) {
+        const chosen =
+          range.minPort === range.maxPort ? range.minPort : freePort(table, src, dst, sport, dport, proto, ct, range, false);
+        if (chosen < 0) return NF_DROP;
+        dport = chosen;
+      }
+    }
+  }
+
+  if (src !== srcBefore || dst !== dstBefore || sport !== sportBefore || dport !== dportBefore) {
+    if (icmp) table.alterReply(ct, dst, src, sport, table.replyDport(ct));
+    else table.alterReply(ct, dst, src, dport, sport);
+    table.setStatus(ct, manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT : IPS_DST_NAT);
+  }
+  table.setStatus(ct, manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT_DONE : IPS_DST_NAT_DONE);
+  return NF_ACCEPT;
+}
+
+/** `nf_nat_alloc_null_binding`: no rule wanted a translation; keep the address, but see that the tuple is unique. */
+export function natNullBinding(stack: Stack, ct: number, manip: Manip): NfVerdict {
+  const table = stack.conntrack;
+  const address = manip === NF_NAT_MANIP_SRC ? table.replyDst(ct) : table.replySrc(ct);
+  const range = stack.nullBinding.set(address);
+  return natSetup(stack, ct, range, manip);
+}
+
+/** `nf_nat_used_tuple`: would the answers to this tuple be taken for another connection's? */
+function taken(
+  table: ConntrackTable,
+  src: number,
+  dst: number,
+  sport: number,
+  dport: number,
+  proto: number,
+  self: number,
+): boolean {
+  const node =
+    proto === IPPROTO_ICMP
+      ? table.find(dst, src, sport, dport ^ (8 << 8), proto, table.zone(self))
+      : table.find(dst, src, dport, sport, proto, table.zone(self));
+  return node >= 0 && node >> 1 !== self;
+}
+
+/** `find_best_ips_proto`: one address of a range, by a hash of the pair; which one is free choice in a trace. */
+function pickAddress(range: NatRange, own: number, other: number): number {
+  const min = range.minAddress >>> 0;
+  const max = range.maxAddress >>> 0;
+  if (min === max) return range.minAddress;
+  const size = max - min + 1;
+  let h = Math.imul(own, 0x9e3779b1) ^ Math.imul(other, 0x85ebca77);
+  h ^= h >>> 15;
+  return (min + ((h >>> 0) % size)) | 0;
+}
+
+/** `nf_nat_l4proto_unique_tuple`: a port (or ICMP id) nobody uses. Where it starts looking is free choice; ours is a hash. */
+function freePort(
+  table: ConntrackTable,
+  src: number,
+  dst: number,
+  sport: number,
+  dport: number,
+  proto: number,
+  self: number,
+  range: NatRange,
+  source: boolean,
+): number {
+  let min: number;
+  let size: number;
+  if (range.ports) {
+    min = range.minPort;
+    size = range.maxPort - range.minPort + 1;
+  } else if (proto === IPPROTO_ICMP) {
+    min = 0;
+    size = 65536;
+  } else if (sport < 512) {
+    min = 1;
+    size = 511;
+  } else if (sport < 1024) {
+    min = 600;
+    size = 424;
+  } else {
+    min = 1024;
+    size = 64512;
+  }
+  let h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ Math.imul((sport << 16) | dport, 0xc2b2ae3d);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b3c6d);
+  const start = (h >>> 8) % size;
+  const attempts = Math.min(size, 128);
+  for (let i = 0; i < attempts; i++) {
+    const port = min + ((start + i) % size);
+    const used = source ? taken(table, src, dst, port, dport, proto, self) : taken(table, src, dst, sport, port, proto, self);
+    if (!used) return port;
+  }
+  return -1;
+}
+
+/** Unsigned comparison of addresses held as signed integers. */
+function between(address: number, min: number, max: number): boolean {
+  const a = address >>> 0;
+  return a >= min >>> 0 && a <= max >>> 0;
+}
+
+/** `nf_nat_packet`: rewrite a packet of a bound connection, where this hook's half of the translation applies. */
+export function natPacket(stack: Stack, packet: Packet, manip: Manip): NfVerdict {
+  const table = stack.conntrack;
+  const ct = packet.ct;
+  const reply = ctInfoDirection(packet.ctInfo) === 1;
+  let bit = manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT : IPS_DST_NAT;
+  if (reply) bit ^= IPS_NAT_MASK;
+  if ((table.status(ct) & bit) === 0) return NF_ACCEPT;
+  // The target is the other direction's tuple inverted.
+  const icmp = packet.protocol === IPPROTO_ICMP;
+  const address =
+    manip === NF_NAT_MANIP_SRC
+      ? reply
+        ? table.origDst(ct)
+        : table.replyDst(ct)
+      : reply
+        ? table.origSrc(ct)
+        : table.replySrc(ct);
+  let port = 0;
+  if (icmp) port = reply ? table.origSport(ct) : table.replySport(ct);
+  else if (manip === NF_NAT_MANIP_SRC) port = reply ? table.origDport(ct) : table.replyDport(ct);
+  else port = reply ? table.origSport(ct) : table.replySport(ct);
+  rewrite(stack, packet, packet, manip, address, port, manip === NF_NAT_MANIP_SRC && table.freePort(ct) && !reply);
+  return NF_ACCEPT;
+}
+
+/**
+ * `nf_nat_ipv4_manip_pkt`: set one end of a packet.
+ *
+ * @param shown the packet whose rewriting the trace tells of; differs from `packet` for the one quoted in an error
+ */
+export function rewrite(
+  stack: Stack,
+  shown: Packet,
+  packet: Packet,
+  manip: Manip,
+  address: number,
+  port: number,
+  free: boolean,
+): void {
+  const protocol = packet.protocol;
+  const ports = protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
+  const tape = stack.tape;
+  if (tape !== null && shown === packet) {
+    const oldPort = ports ? (manip === NF_NAT_MANIP_SRC ? packet.sport : packet.dport) : -1;
+    const old = manip === NF_NAT_MANIP_SRC ? packet.src : packet.dst;
+    if (old !== address || (ports && oldPort !== port)) {
+      tape.words8(OP_REWRITE, stack.host, packet.number, manip | (free ? 2 : 0), old, oldPort, address, ports ? port : -1, stack.hook);
+    }
+  }
+  if (manip === NF_NAT_MANIP_SRC) {
+    packet.src = address;
+    if (ports) packet.sport = port;
+  } else {
+    packet.dst = address;
+    if (ports) packet.dport = port;
+  }
+  if (protocol === IPPROTO_ICMP && packet.inner === null) packet.icmpId = port;
+}

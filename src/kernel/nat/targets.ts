@@ -1,0 +1,106 @@
+import type { Packet } from "../../packet/packet.ts";
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_LOCAL_OUT,
+  type NfVerdict,
+} from "../netfilter/hook.ts";
+import type { TargetAction } from "../netfilter/target-action.ts";
+import type { DnatTarget } from "../netfilter/target/dnat.ts";
+import type { MasqueradeTarget } from "../netfilter/target/masquerade.ts";
+import type { NetmapTarget } from "../netfilter/target/netmap.ts";
+import type { RedirectTarget } from "../netfilter/target/redirect.ts";
+import type { SnatTarget } from "../netfilter/target/snat.ts";
+import { selectAddress } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import { hookManip, type NatRange, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC, natSetup, OneAddress } from "./nat.ts";
+
+/** What the nat table's targets do (xt_nat.c, nf_nat_masquerade.c, nf_nat_redirect.c, xt_NETMAP.c). */
+
+const LOOPBACK = (127 << 24) | 1;
+
+/** The text's range as a translation's. */
+function rangeOf(target: DnatTarget | SnatTarget): NatRange {
+  const { range } = target;
+  return {
+    mapAddresses: range.min !== null,
+    minAddress: range.min ?? 0,
+    maxAddress: range.max ?? range.min ?? 0,
+    ports: range.portMin !== null,
+    minPort: range.portMin ?? 0,
+    maxPort: range.portMax ?? range.portMin ?? 0,
+    random: range.random || range.randomFully,
+  };
+}
+
+export function dnatAction(target: DnatTarget): TargetAction {
+  const range = rangeOf(target);
+  return {
+    apply: (stack: Stack, packet: Packet): NfVerdict =>
+      packet.ct < 0 ? NF_ACCEPT : natSetup(stack, packet.ct, range, NF_NAT_MANIP_DST),
+  };
+}
+
+export function snatAction(target: SnatTarget): TargetAction {
+  const range = rangeOf(target);
+  return {
+    apply: (stack: Stack, packet: Packet): NfVerdict =>
+      packet.ct < 0 ? NF_ACCEPT : natSetup(stack, packet.ct, range, NF_NAT_MANIP_SRC),
+  };
+}
+
+/** `nf_nat_masquerade_ipv4`: the source becomes an address of the device it leaves by. */
+export function masqueradeAction(target: MasqueradeTarget): TargetAction {
+  const range = new OneAddress();
+  range.random = target.range.random || target.range.randomFully;
+  range.ports = target.range.portMin !== null;
+  range.minPort = target.range.portMin ?? 0;
+  range.maxPort = target.range.portMax ?? target.range.portMin ?? 0;
+  return {
+    apply: (stack: Stack, packet: Packet): NfVerdict => {
+      if (packet.ct < 0 || packet.src === 0) return NF_ACCEPT;
+      const out = stack.device(stack.outIf);
+      if (out === null) return NF_DROP;
+      const nextHop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
+      const address = selectAddress(stack, out, nextHop, 0);
+      if (address === 0) return NF_DROP;
+      return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_SRC);
+    },
+  };
+}
+
+/** `nf_nat_redirect_ipv4`: to this host itself. */
+export function redirectAction(target: RedirectTarget): TargetAction {
+  const range = new OneAddress();
+  range.random = target.range.random;
+  range.ports = target.range.portMin !== null;
+  range.minPort = target.range.portMin ?? 0;
+  range.maxPort = target.range.portMax ?? target.range.portMin ?? 0;
+  return {
+    apply: (stack: Stack, packet: Packet, hook: number): NfVerdict => {
+      if (packet.ct < 0) return NF_ACCEPT;
+      let address = LOOPBACK;
+      if (hook !== NF_INET_LOCAL_OUT) {
+        const first = stack.device(stack.inIf)?.addresses[0];
+        if (first === undefined) return NF_DROP;
+        address = first.address;
+      }
+      return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_DST);
+    },
+  };
+}
+
+/** `NETMAP`: the network part is exchanged, the host part kept. */
+export function netmapAction(target: NetmapTarget): TargetAction {
+  const range = new OneAddress();
+  const mask = target.to.length === 0 ? 0 : (-1 << (32 - target.to.length)) | 0;
+  const network = target.to.address & mask;
+  return {
+    apply: (stack: Stack, packet: Packet, hook: number): NfVerdict => {
+      if (packet.ct < 0) return NF_ACCEPT;
+      const manip = hookManip(hook);
+      const own = manip === NF_NAT_MANIP_SRC ? packet.src : packet.dst;
+      return natSetup(stack, packet.ct, range.set((own & ~mask) | network), manip);
+    },
+  };
+}

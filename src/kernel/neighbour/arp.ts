@@ -1,0 +1,134 @@
+import { MAC_BROADCAST } from "../../address/mac.ts";
+import {
+  ARPOP_REPLY,
+  ARPOP_REQUEST,
+  ETH_P_ARP,
+  PACKET_HOST,
+  PACKET_OTHERHOST,
+  type Packet,
+  RT_LOCAL_DELIVER,
+} from "../../packet/packet.ts";
+import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
+import { routeInput } from "../route/input-route.ts";
+import { isLoopback, isMulticast, routeOutput } from "../route/output-route.ts";
+import { RTN_LOCAL, RTN_UNICAST } from "../route/types.ts";
+import { ABSENT } from "../session/pair-map.ts";
+import type { Stack } from "../stack.ts";
+import { devQueueXmit } from "../path/transmit.ts";
+import { neighbourAnswered } from "./output.ts";
+import { NEIGH_INCOMPLETE } from "./neighbour.ts";
+
+/** `arp_rcv` and `arp_process` (net/ipv4/arp.c): answer questions, learn from answers. Takes the packet over. */
+export function arpReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
+  if (!dev.noArp && packet.pktType !== PACKET_OTHERHOST) process(stack, dev, packet);
+  stack.pool.release(packet);
+}
+
+function process(stack: Stack, dev: NetDevice, packet: Packet): void {
+  const { src: sip, dst: tip, arpSha: sha, arpOp } = packet;
+  if (arpOp !== ARPOP_REQUEST && arpOp !== ARPOP_REPLY) return;
+  if (isMulticast(tip) || (!dev.conf.routeLocalnet && isLoopback(tip))) return;
+
+  // Duplicate address detection: a question from nobody.
+  if (sip === 0 && arpOp === ARPOP_REQUEST) {
+    if (stack.isLocal(tip) && !ignores(stack, dev, sip, tip)) answer(stack, dev, packet);
+    return;
+  }
+  if (arpOp === ARPOP_REQUEST) {
+    // The question is routed like a packet from the asker: strict rp_filter silences ARP as well.
+    const tape = stack.engine.tape;
+    stack.engine.tape = null;
+    const lookups = stack.routeLookups;
+    const routed = routeInput(stack, packet, dev);
+    stack.routeLookups = lookups;
+    stack.engine.tape = tape;
+    if (routed < 0) {
+      if (packet.rtType === RTN_LOCAL && packet.rtInput === RT_LOCAL_DELIVER) {
+        if (!ignores(stack, dev, sip, tip) && !(dev.conf.arpFilter && filtered(stack, dev, sip, tip))) {
+          learn(stack, dev, packet);
+          answer(stack, dev, packet);
+        }
+        return;
+      }
+      if (dev.conf.forwarding && packet.rtType === RTN_UNICAST && packet.rtDev >= 0) {
+        const out = stack.net.devices[packet.rtDev] as NetDevice;
+        const proxied =
+          (out !== dev && dev.conf.proxyArp) ||
+          (out !== dev && stack.net.proxyNeighbours.some((p) => p.address === tip && p.ifindex === dev.ifindex));
+        if (proxied) {
+          learn(stack, dev, packet);
+          answer(stack, dev, packet);
+          return;
+        }
+      }
+    }
+  }
+  // What is known already is brought up to date; an answer nobody asked for teaches nothing (arp_accept is 0).
+  const known = stack.state.neighbours.get(dev.ifindex, sip);
+  if (known === ABSENT) return;
+  if (known >= 0 || known === NEIGH_INCOMPLETE || (arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST)) {
+    neighbourAnswered(stack, dev, sip, sha);
+  }
+}
+
+/** `neigh_event_ns`: who asks is known from now on. */
+function learn(stack: Stack, dev: NetDevice, packet: Packet): void {
+  if (stack.net.staticNeighbour(dev.ifindex, packet.src) !== ABSENT) {
+    if (stack.net.host.neighbours.some((n) => n.dst === packet.src && n.dev === dev.name && n.state === "permanent")) return;
+  }
+  neighbourAnswered(stack, dev, packet.src, packet.arpSha);
+}
+
+function answer(stack: Stack, dev: NetDevice, question: Packet): void {
+  const reply = stack.pool.take();
+  reply.ethType = ETH_P_ARP;
+  reply.framed = true;
+  reply.ethSrc = dev.mac;
+  reply.ethDst = question.arpSha === 0 ? MAC_BROADCAST : question.arpSha;
+  reply.arpOp = ARPOP_REPLY;
+  reply.arpSha = dev.mac;
+  reply.arpTha = question.arpSha;
+  reply.src = question.dst;
+  reply.dst = question.src;
+  reply.length = 28;
+  devQueueXmit(stack, dev, reply);
+}
+
+/** `arp_ignore`: which questions stay without an answer. */
+function ignores(stack: Stack, dev: NetDevice, sip: number, tip: number): boolean {
+  const has = (device: NetDevice, sameSubnet: boolean): boolean =>
+    device.addresses.some(
+      (entry: CompiledAddress) =>
+        entry.address === tip && (!sameSubnet || sip === 0 || ((sip ^ entry.prefixAddress) & entry.mask) === 0),
+    );
+  switch (dev.conf.arpIgnore) {
+    case 0:
+      return false;
+    case 1:
+      return !has(dev, false);
+    case 2:
+      return !has(dev, true);
+    case 3:
+      return !stack.net.devices.some((device) => device.addresses.some((e) => e.address === tip && e.scope < 253));
+    case 8:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** `arp_filter`: answer only where the way back to the asker leaves by this device. */
+function filtered(stack: Stack, dev: NetDevice, sip: number, tip: number): boolean {
+  const probe = stack.pool.take();
+  probe.dst = sip;
+  probe.src = tip;
+  const tape = stack.engine.tape;
+  stack.engine.tape = null;
+  const lookups = stack.routeLookups;
+  const error = routeOutput(stack, probe, 0, true);
+  stack.routeLookups = lookups;
+  stack.engine.tape = tape;
+  const out = probe.rtDev;
+  stack.pool.release(probe);
+  return error !== 0 || out !== dev.slot;
+}

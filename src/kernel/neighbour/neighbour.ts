@@ -1,0 +1,26 @@
+import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Packet } from "../../packet/packet.ts";
+
+export interface NeighbourKey {
+  readonly ifindex: number;
+  readonly address: Ipv4;
+}
+
+/** Values of a host session's neighbour map that are no MAC. */
+export const NEIGH_INCOMPLETE = -1;
+export const NEIGH_FAILED = -2;
+
+/** Questions asked before a neighbour has failed (`mcast_solicit`), and the time between them (`retrans_time_ms`). */
+export const MAX_PROBES = 3;
+export const RETRANS_MS = 1000;
+/** Packets kept waiting for one neighbour: far fewer than `unres_qlen_bytes` (212,992) would hold. */
+export const QUEUE_AT_MOST = 101;
+
+/** A neighbour being asked for, with the packets that wait for it. */
+export interface Resolving {
+  readonly ifindex: number;
+  readonly address: Ipv4;
+  asked: number;
+  readonly queue: Packet[];
+  cancel: () => void;
+}

@@ -1,0 +1,50 @@
+/** The columns a rule is compiled into, and what its flags and actions mean: shared by compiler, walk and index. */
+
+// Columns of one rule, in the order in which they are looked at.
+export const STRIDE = 16;
+export const C_FLAGS = 0;
+export const C_DST = 1;
+export const C_DST_MASK = 2;
+export const C_PROTO = 3;
+/** Lowest port | highest port << 16. */
+export const C_DPORT = 4;
+export const C_SRC = 5;
+export const C_SRC_MASK = 6;
+export const C_SPORT = 7;
+export const C_IN = 8;
+export const C_OUT = 9;
+export const C_MARK = 10;
+export const C_MARK_MASK = 11;
+/** Index into `tests` | how many << 24, 0 for none. */
+export const C_TESTS = 12;
+export const C_ACTION = 13;
+export const C_ARG = 14;
+export const C_ARG2 = 15;
+
+export const F_INV_DST = 1;
+export const F_INV_SRC = 1 << 1;
+export const F_INV_IN = 1 << 2;
+export const F_INV_OUT = 1 << 3;
+export const F_INV_PROTO = 1 << 4;
+/** The ports are looked at: the packet must be unfragmented or a first fragment, and of the protocol. */
+export const F_PORTS = 1 << 5;
+export const F_INV_SPORT = 1 << 6;
+export const F_INV_DPORT = 1 << 7;
+export const F_MARK = 1 << 8;
+export const F_INV_MARK = 1 << 9;
+export const F_FRAGMENT = 1 << 10;
+export const F_INV_FRAGMENT = 1 << 11;
+
+export const A_CONTINUE = 0;
+export const A_ACCEPT = 1;
+export const A_DROP = 2;
+export const A_RETURN = 3;
+export const A_JUMP = 4;
+export const A_GOTO = 5;
+/** MARK --set-xmark: arg value, arg2 mask. */
+export const A_MARK = 6;
+/** `actions[arg]` decides. */
+export const A_EXTENDED = 7;
+
+/** All ports. */
+export const ANY_PORT = 0xffff << 16;

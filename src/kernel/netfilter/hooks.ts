@@ -1,0 +1,142 @@
+import type { Packet } from "../../packet/packet.ts";
+import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
+import { natHook } from "../nat/nat-hook.ts";
+import type { Netns } from "../netns.ts";
+import { defragment } from "../path/reassembly.ts";
+import { type ReasonName, reason } from "../reason.ts";
+import { routeMeHarder } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import { doTable } from "./do-table.ts";
+import {
+  HOOK_NAMES,
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_LOCAL_IN,
+  NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
+  NF_INET_PRE_ROUTING,
+  NF_IP_PRI,
+  type NfVerdict,
+  TABLE_HOOKS,
+} from "./hook.ts";
+import type { CompiledTable } from "./table.ts";
+
+/**
+ * The hooks of one host as data: for each, its functions by priority. A function is there only where the namespace
+ * registered it: conntrack and defragmentation where something needs them, a table's where it was loaded.
+ */
+export interface HookEntry {
+  readonly priority: number;
+  readonly name: string;
+  readonly run: (stack: Stack, packet: Packet) => NfVerdict;
+}
+
+export interface HookTable {
+  /** By `NF_INET_*`. */
+  readonly entries: readonly (readonly HookEntry[])[];
+}
+
+const RULE_DROP = reason("rule-drop" satisfies ReasonName);
+const POLICY_DROP = reason("policy-drop");
+
+const tables = new WeakMap<Netns, HookTable>();
+
+export function hookTableOf(net: Netns): HookTable {
+  let table = tables.get(net);
+  if (table === undefined) {
+    table = build(net);
+    tables.set(net, table);
+  }
+  return table;
+}
+
+function build(net: Netns): HookTable {
+  const entries: HookEntry[][] = HOOK_NAMES.map(() => []);
+  const add = (hook: number, priority: number, name: string, run: HookEntry["run"]): void => {
+    (entries[hook] as HookEntry[]).push({ priority, name, run });
+  };
+  if (net.conntrack) {
+    add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+    add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+    add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK, "conntrack", conntrackIn);
+    add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK, "conntrack", conntrackIn);
+    add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
+    add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
+  }
+  net.iptables?.tables.forEach((table, number) => {
+    for (const { hook, priority } of TABLE_HOOKS[table.name] ?? []) {
+      add(hook, priority, table.name, tableFunction(table, number, hook));
+    }
+  });
+  for (const list of entries) list.sort((a, b) => a.priority - b.priority);
+  return { entries };
+}
+
+/** What a table does at a hook: nat translates around it, mangle's OUTPUT routes again, the others just walk it. */
+function tableFunction(table: CompiledTable, number: number, hook: number): HookEntry["run"] {
+  if (table.name === "nat") return (stack, packet) => natHook(stack, table, number, hook, packet);
+  if (table.name === "mangle" && hook === NF_INET_LOCAL_OUT) {
+    return (stack, packet) => mangleOutput(stack, table, number, packet);
+  }
+  return (stack, packet) => doTable(stack, table, number, hook, packet);
+}
+
+/** `ipt_mangle_out`: route again when a mark, an address or the TOS changed. */
+function mangleOutput(stack: Stack, table: CompiledTable, number: number, packet: Packet): NfVerdict {
+  const { mark, src, dst, tos } = packet;
+  const verdict = doTable(stack, table, number, NF_INET_LOCAL_OUT, packet);
+  if (verdict !== NF_ACCEPT) return verdict;
+  if (packet.mark !== mark || packet.src !== src || packet.dst !== dst || packet.tos !== tos) {
+    const errno = routeMeHarder(stack, packet);
+    if (errno !== 0) {
+      stack.drop(packet, RULE_DROP);
+      return NF_DROP;
+    }
+  }
+  return NF_ACCEPT;
+}
+
+/**
+ * `nf_hook`: run a packet through the functions of one hook.
+ *
+ * NF_ACCEPT: the packet goes on and is still the caller's. NF_DROP: it was noted and is the caller's to release.
+ * NF_STOLEN: somebody else owns it now. Runs per packet.
+ *
+ * @param inIf ifindex the rules see as `-i`, 0 none
+ * @param outIf ifindex the rules see as `-o`, 0 none
+ */
+export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number, outIf: number): NfVerdict {
+  const entries = stack.hooks.entries[hook] as readonly HookEntry[];
+  const count = entries.length;
+  if (count === 0) return NF_ACCEPT;
+  const outerHook = stack.hook;
+  const outerIn = stack.inIf;
+  const outerOut = stack.outIf;
+  const outerInName = stack.inName;
+  const outerOutName = stack.outName;
+  stack.hook = hook;
+  stack.inIf = inIf;
+  stack.outIf = outIf;
+  stack.inName = inIf === 0 ? -1 : stack.nameOf(inIf);
+  stack.outName = outIf === 0 ? -1 : stack.nameOf(outIf);
+  stack.tape?.hook(stack.host, hook, inIf, outIf, packet);
+  let verdict: NfVerdict = NF_ACCEPT;
+  for (let i = 0; i < count; i++) {
+    const drops = stack.engine.drops;
+    verdict = (entries[i] as HookEntry).run(stack, packet);
+    if (verdict !== NF_ACCEPT) {
+      // A table that dropped has not said why; REJECT, nat and conntrack have.
+      if (verdict === NF_DROP && stack.engine.drops === drops) {
+        stack.drop(packet, stack.dropBy === 0 ? RULE_DROP : POLICY_DROP);
+      }
+      break;
+    }
+  }
+  stack.hook = outerHook;
+  stack.inIf = outerIn;
+  stack.outIf = outerOut;
+  stack.inName = outerInName;
+  stack.outName = outerOutName;
+  return verdict;
+}
+

@@ -1,0 +1,42 @@
+import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Packet } from "../../packet/packet.ts";
+import type { Chooser } from "../chooser.ts";
+import type { ConntrackTable } from "../conntrack/table.ts";
+import type { RecentLists } from "./recent.ts";
+
+/** What a match or target may ask beside the packet itself: where the packet stands, and the host's state. */
+export interface RuleContext {
+  /** `NF_INET_*`. */
+  hook: number;
+  /** Interfaces as this hook sees them: process-wide ids of their names (`device/interface-name.ts`), -1 where there is none. */
+  inName: number;
+  outName: number;
+  /** ifindex of the same, 0 where there is none. */
+  inIf: number;
+  outIf: number;
+  readonly conntrack: ConntrackTable;
+  readonly chooser: Chooser;
+  readonly recent: RecentLists;
+  /** Virtual time, milliseconds since the Session began. */
+  readonly now: number;
+  /** `RTN_*` of an address as `inet_addr_type_dev_table` says; `ifindex` 0 for any device (`inet_addr_type`). */
+  addressType(address: Ipv4, ifindex: number): number;
+  /** Interned interface-name id of an ifindex, -1 when there is none. */
+  nameOf(ifindex: number): number;
+  /**
+   * The integers a stateful match keeps (an `nth` counter, a token bucket): journaled, private to this rule on this host,
+   * zero at first, gone with the rule.
+   */
+  matchState(owner: MatchTest, size: number): MatchCells;
+}
+
+/** @see RuleContext.matchState */
+export interface MatchCells {
+  get(index: number): number;
+  set(index: number, value: number): void;
+}
+
+/** A compiled match. Runs per packet: allocates nothing. */
+export interface MatchTest {
+  test(packet: Packet, context: RuleContext): boolean;
+}

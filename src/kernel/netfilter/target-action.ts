@@ -1,0 +1,58 @@
+import type { Packet } from "../../packet/packet.ts";
+import type { Stack } from "../stack.ts";
+import { dnatAction, masqueradeAction, netmapAction, redirectAction, snatAction } from "../nat/targets.ts";
+import type { NfVerdict } from "./hook.ts";
+import { connmarkAction, notrackAction, rejectAction, ttlAction } from "./targets-effect.ts";
+import type { Target } from "./target/target.ts";
+
+/** Go on with the next rule (`XT_CONTINUE`). */
+export const XT_CONTINUE = -1;
+/** Leave the chain (`XT_RETURN`). */
+export const XT_RETURN = -5;
+
+/** The effect of a target that the columns cannot hold. Runs per packet. */
+export interface TargetAction {
+  apply(stack: Stack, packet: Packet, hook: number): NfVerdict | typeof XT_CONTINUE | typeof XT_RETURN;
+}
+
+/** Targets that change nothing the walk can see: they log, count, or fill in a checksum. */
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set(["LOG", "NFLOG", "CHECKSUM", "TRACE", "AUDIT", "CLASSIFY", "IDLETIMER", "LED"]);
+
+const passes: TargetAction = { apply: () => XT_CONTINUE };
+
+const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
+  DNAT: dnatAction,
+  SNAT: snatAction,
+  MASQUERADE: masqueradeAction,
+  REDIRECT: redirectAction,
+  NETMAP: netmapAction,
+  REJECT: rejectAction,
+  CONNMARK: connmarkAction,
+  NOTRACK: notrackAction,
+  TTL: ttlAction,
+};
+
+/** A target's effect; one not modelled is asked of the chooser as an unknown and otherwise goes on. */
+export function compileTarget(target: Target): TargetAction {
+  if (WITHOUT_EFFECT.has(target.kind)) return passes;
+  const effect = EFFECTS[target.kind];
+  if (effect !== undefined) return effect(target as never);
+  return new UnknownTarget(target);
+}
+
+/**
+ * A target the engine does not model. Its effect is taken to be none, and the walk records that it was met, so that the
+ * verdict's certainty says so.
+ */
+export class UnknownTarget implements TargetAction {
+  readonly target: Target;
+
+  constructor(target: Target) {
+    this.target = target;
+  }
+
+  apply(stack: Stack): typeof XT_CONTINUE {
+    stack.unknownTargets.add(this.target);
+    return XT_CONTINUE;
+  }
+}

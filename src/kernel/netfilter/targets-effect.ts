@@ -1,0 +1,84 @@
+import { TCP_RST, type Packet } from "../../packet/packet.ts";
+import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
+import { sendIcmpError } from "../icmp/send.ts";
+import { sendReset } from "../icmp/reset.ts";
+import { reason } from "../reason.ts";
+import { NF_DROP, type NfVerdict } from "./hook.ts";
+import type { TargetAction } from "./target-action.ts";
+import type { ConnmarkTarget } from "./target/connmark.ts";
+import type { RejectTarget } from "./target/reject.ts";
+import type { TtlTarget } from "./target/ttl.ts";
+import type { Stack } from "../stack.ts";
+
+/** Effects of targets that are no translation. Run per packet. */
+
+const RULE_REJECT = reason("rule-reject");
+const XT_CONTINUE = -1;
+
+/** `--reject-with` to ICMP type and code (ipt_REJECT.c). */
+const REJECT_WITH: Readonly<Record<string, readonly [number, number]>> = {
+  "icmp-net-unreachable": [3, 0],
+  "icmp-host-unreachable": [3, 1],
+  "icmp-proto-unreachable": [3, 2],
+  "icmp-port-unreachable": [3, 3],
+  "icmp-net-prohibited": [3, 9],
+  "icmp-host-prohibited": [3, 10],
+  "icmp-admin-prohibited": [3, 13],
+};
+
+export function rejectAction(target: RejectTarget): TargetAction {
+  const reset = target.rejectWith === "tcp-reset";
+  const [type, code] = REJECT_WITH[target.rejectWith] ?? [3, 3];
+  return {
+    apply: (stack: Stack, packet: Packet): NfVerdict => {
+      stack.drop(packet, RULE_REJECT);
+      if (reset) {
+        if ((packet.tcpFlags & TCP_RST) === 0) sendReset(stack, packet);
+      } else sendIcmpError(stack, packet, type, code, 0);
+      return NF_DROP;
+    },
+  };
+}
+
+export function notrackAction(): TargetAction {
+  return {
+    apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      if (packet.ct === CT_NONE) packet.ct = CT_UNTRACKED;
+      return XT_CONTINUE;
+    },
+  };
+}
+
+/** `connmark_tg`: between the packet's mark and its connection's. */
+export function connmarkAction(target: ConnmarkTarget): TargetAction {
+  return {
+    apply: (stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      const ct = packet.ct;
+      if (ct < 0) return XT_CONTINUE;
+      const table = stack.conntrack;
+      switch (target.mode) {
+        case "set":
+          table.setMark(ct, (table.mark(ct) & ~target.ctMask) ^ target.ctMark);
+          break;
+        case "save":
+          table.setMark(ct, (table.mark(ct) & ~target.ctMask) ^ (packet.mark & target.nfMask));
+          break;
+        case "restore":
+          packet.mark = (packet.mark & ~target.nfMask) ^ (table.mark(ct) & target.ctMask);
+          break;
+      }
+      return XT_CONTINUE;
+    },
+  };
+}
+
+export function ttlAction(target: TtlTarget): TargetAction {
+  return {
+    apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      const { mode, value } = target;
+      if (mode === "set") packet.ttl = value;
+      else packet.ttl = Math.max(0, Math.min(255, packet.ttl + (mode === "inc" ? value : -value)));
+      return XT_CONTINUE;
+    },
+  };
+}

@@ -1,0 +1,181 @@
+import type { Ipv4 } from "../address/ipv4.ts";
+import type { Mac } from "../address/mac.ts";
+import type { Scope } from "./device/device.ts";
+import { internInterfaceName } from "./device/interface-name.ts";
+import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
+import type { Host } from "./host.ts";
+import type { NeighbourKey } from "./neighbour/neighbour.ts";
+import { needsConntrack } from "./netfilter/needs-conntrack.ts";
+import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
+import { Fib } from "./route/fib.ts";
+import { Journal } from "./session/journal.ts";
+import { PairMap } from "./session/pair-map.ts";
+import type { Socket } from "./socket/socket.ts";
+import { Sysctl } from "./sysctl.ts";
+
+const SCOPE_NUMBER: Readonly<Record<Scope, number>> = {
+  global: 0,
+  site: 200,
+  link: 253,
+  host: 254,
+  nowhere: 255,
+};
+
+/**
+ * One host compiled (`struct net`): everything the path reads, resolved once per version of the host into direct fields.
+ * Derived from the plain Host, never written by hand, never saved; no part of it changes during a walk.
+ */
+export class Netns {
+  readonly host: Host;
+  readonly name: string;
+  /** By slot. */
+  readonly devices: readonly NetDevice[];
+  private readonly byIfindex = new Map<number, NetDevice>();
+  private readonly byName = new Map<string, NetDevice>();
+  readonly loopback: NetDevice | null;
+  readonly fib: Fib;
+  readonly sysctl: Sysctl;
+  readonly iptables: CompiledRuleset | null;
+  /** Is conntrack (and with it defragmentation) active here? */
+  readonly conntrack: boolean;
+  /** The dump's neighbours: (ifindex, address) to MAC. */
+  readonly neighbours: PairMap;
+  readonly proxyNeighbours: readonly NeighbourKey[];
+  /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
+  readonly bridgeFdb: PairMap;
+  /** VXLAN devices' entries: (ifindex, MAC) to the remote tunnel end. */
+  readonly vxlanFdb: PairMap;
+  readonly sockets: readonly Socket[] | null;
+  readonly vxlans: readonly NetDevice[];
+
+  // sysctls the path asks for
+  readonly ipForward: boolean;
+  readonly defaultTtl: number;
+  readonly portRange: readonly [number, number];
+  readonly tcpLoose: boolean;
+  readonly echoIgnoreAll: boolean;
+  readonly errorsUseInboundAddress: boolean;
+  readonly forwardUsePmtu: boolean;
+  readonly multipathHashPolicy: number;
+  readonly fwmarkReflect: boolean;
+  readonly nonlocalBind: boolean;
+
+  constructor(host: Host) {
+    this.host = host;
+    this.name = host.name;
+    const sysctl = new Sysctl(host.sysctl);
+    this.sysctl = sysctl;
+    this.devices = host.devices.map(
+      (device, slot) => new NetDevice(device, slot, internInterfaceName(device.name)),
+    );
+    for (const device of this.devices) {
+      this.byIfindex.set(device.ifindex, device);
+      this.byName.set(device.name, device);
+    }
+    this.loopback = this.devices.find((device) => device.isLoopback) ?? null;
+    const bridgeCall = sysctl.integer("net.bridge.bridge-nf-call-iptables", 0) !== 0;
+    const addresses = new Map<string, CompiledAddress[]>();
+    for (const entry of host.addresses) {
+      const mask = entry.length === 0 ? 0 : (-1 << (32 - entry.length)) | 0;
+      const compiled = {
+        address: entry.address,
+        mask,
+        length: entry.length,
+        broadcast: entry.broadcast ?? 0,
+        scope: SCOPE_NUMBER[entry.scope],
+        secondary: entry.secondary,
+        prefixAddress: entry.peer ?? entry.address,
+      };
+      const list = addresses.get(entry.dev);
+      if (list === undefined) addresses.set(entry.dev, [compiled]);
+      else list.push(compiled);
+    }
+    for (const device of this.devices) {
+      device.conf = sysctl.device(device.name);
+      device.addresses = addresses.get(device.name) ?? [];
+      if (device.plain.master !== null) {
+        const master = this.byName.get(device.plain.master);
+        if (master?.isBridge) {
+          device.master = master;
+          // The kernel puts a new port at the head of the bridge's list.
+          master.ports.unshift(device);
+        }
+      }
+      if (device.plain.detail.kind === "bridge")
+        device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
+    }
+    this.vxlans = this.devices.filter((device) => device.isVxlan);
+    this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
+    this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
+    this.conntrack = host.iptables !== null && needsConntrack(host.iptables);
+
+    const unjournaled = new Journal();
+    this.neighbours = new PairMap(unjournaled);
+    const proxies: NeighbourKey[] = [];
+    for (const entry of host.neighbours) {
+      const device = this.byName.get(entry.dev);
+      if (device === undefined) continue;
+      if (entry.proxy) proxies.push({ ifindex: device.ifindex, address: entry.dst });
+      else if (entry.lladdr !== null) this.neighbours.set(device.ifindex, entry.dst, entry.lladdr);
+    }
+    this.proxyNeighbours = proxies;
+    this.bridgeFdb = new PairMap(unjournaled);
+    this.vxlanFdb = new PairMap(unjournaled);
+    for (const device of this.devices) {
+      // A bridge knows its own and its ports' addresses whether or not the dump lists them.
+      if (device.isBridge) this.bridgeFdb.set(device.ifindex, device.mac, device.ifindex);
+      if (device.master !== null)
+        this.bridgeFdb.set(device.master.ifindex, device.mac, device.master.ifindex);
+    }
+    for (const entry of host.fdb) {
+      const device = this.byName.get(entry.dev);
+      if (device === undefined) continue;
+      if (device.isVxlan && entry.master === null) {
+        if (entry.dst !== null) this.vxlanFdb.set(device.ifindex, entry.mac, entry.dst);
+      } else if (entry.master !== null && entry.vlan === null) {
+        const bridge = this.byName.get(entry.master);
+        if (bridge === undefined) continue;
+        // `permanent` under a master means local: the frame goes up.
+        const to = entry.state === "permanent" ? bridge.ifindex : device.ifindex;
+        this.bridgeFdb.set(bridge.ifindex, entry.mac, to);
+      }
+    }
+    this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
+
+    this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
+    this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
+    this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
+    this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
+    this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
+    this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;
+    this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
+    this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
+    this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  device(ifindex: number): NetDevice | null {
+    return this.byIfindex.get(ifindex) ?? null;
+  }
+
+  deviceNamed(name: string): NetDevice | null {
+    return this.byName.get(name) ?? null;
+  }
+
+  /** The dump's MAC for a neighbour, or `ABSENT`. */
+  staticNeighbour(ifindex: number, address: Ipv4): Mac {
+    return this.neighbours.get(ifindex, address);
+  }
+}
+
+const compiled = new WeakMap<Host, Netns>();
+
+/** The compiled form of a host, made on first use and kept for as long as that version of the host lives. */
+export function netnsOf(host: Host): Netns {
+  let netns = compiled.get(host);
+  if (netns === undefined) {
+    netns = new Netns(host);
+    compiled.set(host, netns);
+  }
+  return netns;
+}

@@ -1,0 +1,50 @@
+import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type { Host } from "./host.ts";
+import type { Rule, Ruleset } from "./netfilter/rule.ts";
+import type { PolicyRule, Route } from "./route/route.ts";
+import type { Socket, Sockets } from "./socket/socket.ts";
+
+/**
+ * The only way a host's state changes: typed values in the tools' own vocabulary. Each has an origin inside the value it
+ * carries and one text form, what the real tool is given (`operation-text.ts`). Agents, imports, steps, the lab and
+ * `export` all speak these; nothing else edits state.
+ */
+export type Operation =
+  | { readonly kind: "link-add"; readonly device: Device }
+  | { readonly kind: "link-delete"; readonly name: string }
+  | { readonly kind: "link-set"; readonly name: string; readonly up: boolean }
+  | { readonly kind: "address-add"; readonly address: InterfaceAddress }
+  | { readonly kind: "address-delete"; readonly address: InterfaceAddress }
+  | { readonly kind: "route-add"; readonly route: Route }
+  | { readonly kind: "route-replace"; readonly route: Route }
+  | { readonly kind: "route-delete"; readonly route: Route }
+  | { readonly kind: "rule-add"; readonly rule: PolicyRule }
+  | { readonly kind: "neighbour-replace"; readonly neighbour: Neighbour }
+  | { readonly kind: "fdb-append"; readonly entry: FdbEntry }
+  | { readonly kind: "sysctl"; readonly name: string; readonly value: string }
+  /** `iptables-restore`; with `noflush` only the chains named in it are replaced. */
+  | { readonly kind: "iptables-restore"; readonly ruleset: Ruleset; readonly noflush: boolean }
+  /** `iptables -A`/`-I` (`index` counts from 1; null appends). */
+  | {
+      readonly kind: "iptables-insert";
+      readonly table: string;
+      readonly chain: string;
+      readonly index: number | null;
+      readonly rule: Rule;
+    }
+  | {
+      readonly kind: "iptables-delete";
+      readonly table: string;
+      readonly chain: string;
+      readonly index: number;
+    }
+  | { readonly kind: "sockets"; readonly sockets: Sockets }
+  | { readonly kind: "socket-open"; readonly socket: Socket }
+  /** Part of a snapshot that no rule of the walk reads: kept, and given back by `export`. */
+  | { readonly kind: "unmodelled"; readonly name: string; readonly value: unknown };
+
+/** What stands in the way of an operation, in one sentence. */
+export interface OperationError {
+  readonly operation: Operation;
+  readonly message: string;
+}

@@ -1,0 +1,38 @@
+import type { Packet } from "../packet/packet.ts";
+import type { NetDevice } from "./device/net-device.ts";
+import type { Stack } from "./stack.ts";
+
+/**
+ * What one host's kernel may ask of the world around it. The walk implements it: a frame handed over is *queued* on the
+ * agenda, never delivered by a call.
+ */
+export interface Outbox {
+  /** A frame leaves by a device towards whatever is at its other end. The packet's ownership passes. */
+  transmit(stack: Stack, device: NetDevice, packet: Packet): void;
+  /** A frame comes in by a device of this same host (loopback). The packet's ownership passes. */
+  receive(stack: Stack, device: NetDevice, packet: Packet): void;
+  /** Call back after some virtual milliseconds; returns how to cancel it. */
+  after(ms: number, fire: () => void): () => void;
+  /** A number for a new packet. */
+  nextNumber(): number;
+  /** The number of a fragment of a datagram, the same each time it is cut at the same place. */
+  fragmentNumber(datagram: number, offset: number): number;
+  /** One address question more (+1) or fewer (−1) is open. */
+  questions(change: 1 | -1): void;
+  /** A segment, datagram or error for a socket of the host. The packet stays the caller's. */
+  readonly upcalls: Upcalls;
+}
+
+/** What sockets hear; the conversation plays the applications behind them (`walk/conversation.ts`). */
+export interface Upcalls {
+  /** A TCP segment for an established or half-open connection, or a listener. True when a socket took it. */
+  tcp(stack: Stack, packet: Packet): boolean;
+  /** A datagram; `broadcast` when it was sent to all. True when a socket took it. */
+  udp(stack: Stack, packet: Packet): boolean;
+  /** An echo reply. */
+  echoReply(stack: Stack, packet: Packet): void;
+  /** An ICMP error whose quoted packet this host may have sent. */
+  icmpError(stack: Stack, packet: Packet): void;
+  /** What this host tried to send failed locally with an errno. */
+  sendFailed(stack: Stack, packet: Packet, errno: number): void;
+}

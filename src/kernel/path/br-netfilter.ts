@@ -1,0 +1,167 @@
+import {
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_MULTICAST,
+  PACKET_OTHERHOST,
+  type Packet,
+  RT_FORWARD,
+  RT_LOCAL_DELIVER,
+  RT_NONE,
+} from "../../packet/packet.ts";
+import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { resolve, neighbourOutput } from "../neighbour/output.ts";
+import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING } from "../netfilter/hook.ts";
+import { nfHook } from "../netfilter/hooks.ts";
+import { reason } from "../reason.ts";
+import { routeInput } from "../route/input-route.ts";
+import { routeOutput } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import { bridgeFrameFinish } from "./bridge.ts";
+import { fragment } from "./ip-output.ts";
+import { devQueueXmit } from "./transmit.ts";
+
+/**
+ * br_netfilter (net/bridge/br_netfilter_hooks.c): the IP hooks run on bridged frames. Each function is the bridge hook of
+ * that name with its continuation. Runs per packet.
+ */
+
+const NO_ROUTE = reason("no-route");
+
+/** `br_nf_pre_routing` and `br_nf_pre_routing_finish`. Takes the packet over. */
+export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
+  packet.nfBridge = true;
+  packet.physIn = port.ifindex;
+  packet.physOut = 0;
+  packet.nfBridgeOtherHost = false;
+  if (packet.pktType === PACKET_OTHERHOST) {
+    packet.pktType = PACKET_HOST;
+    packet.nfBridgeOtherHost = true;
+  }
+  packet.nfBridgeDaddr = packet.dst;
+  packet.dev = bridge.ifindex;
+  const verdict = nfHook(stack, NF_INET_PRE_ROUTING, packet, bridge.ifindex, 0);
+  if (verdict !== NF_ACCEPT) {
+    if (verdict === NF_DROP) stack.pool.release(packet);
+    return;
+  }
+  if (packet.nfBridgeOtherHost) {
+    packet.pktType = PACKET_OTHERHOST;
+    packet.nfBridgeOtherHost = false;
+  }
+  if (packet.dst !== packet.nfBridgeDaddr) {
+    // The destination was translated: where does it go now?
+    const type = packet.pktType;
+    const dropped = routeInput(stack, packet, bridge);
+    if (dropped >= 0 || (packet.rtInput !== RT_FORWARD && packet.rtInput !== RT_LOCAL_DELIVER)) {
+      if (bridge.conf.forwarding) {
+        stack.kill(packet, dropped >= 0 ? dropped : NO_ROUTE);
+        return;
+      }
+      // "Bridged-and-DNAT'ed traffic doesn't require ip_forwarding."
+      const keep = packet.src;
+      packet.src = 0;
+      const error = routeOutput(stack, packet, 0, true);
+      packet.src = keep;
+      if (error !== 0 || packet.rtDev !== bridge.slot) {
+        stack.kill(packet, NO_ROUTE);
+        return;
+      }
+      bridgedDnat(stack, bridge, port, packet);
+      return;
+    }
+    packet.pktType = type;
+    if (packet.rtInput === RT_FORWARD && packet.rtDev === bridge.slot) {
+      bridgedDnat(stack, bridge, port, packet);
+      return;
+    }
+    // Elsewhere: the frame is for the host now, which routes it on.
+    packet.ethDst = bridge.mac;
+    packet.pktType = PACKET_HOST;
+    packet.dropRoute();
+  }
+  bridgeFrameFinish(stack, bridge, port, packet);
+}
+
+/** `br_nf_pre_routing_finish_bridge`: re-bridge a translated packet, by way of the bridge device if nobody knows the MAC yet. */
+function bridgedDnat(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
+  const nextHop = packet.rtNextHop;
+  packet.rtInput = RT_NONE;
+  const mac = resolve(stack, bridge, nextHop);
+  if (mac >= 0) {
+    packet.ethDst = mac;
+    bridgeFrameFinish(stack, bridge, port, packet);
+    return;
+  }
+  packet.nfBridgeSavedSrc = packet.ethSrc;
+  packet.nfBridgeDnat = true;
+  packet.dev = bridge.ifindex;
+  neighbourOutput(stack, bridge, nextHop, packet);
+}
+
+/** `br_nf_pre_routing_finish_bridge_slow`: what went through the bridge device's neighbour goes on as a bridged frame. */
+export function bridgedDnatSlow(stack: Stack, bridge: NetDevice, packet: Packet): void {
+  packet.nfBridgeDnat = false;
+  packet.ethSrc = packet.nfBridgeSavedSrc;
+  packet.physOut = 0;
+  const port = stack.device(packet.physIn);
+  if (port === null) {
+    stack.kill(packet, NO_ROUTE);
+    return;
+  }
+  bridgeFrameFinish(stack, bridge, port, packet);
+}
+
+/**
+ * `br_nf_forward_ip`.
+ *
+ * @returns false when the packet ended here
+ */
+export function nfBridgeForward(stack: Stack, bridge: NetDevice, out: NetDevice, packet: Packet): boolean {
+  const otherHost = packet.pktType === PACKET_OTHERHOST;
+  if (otherHost) packet.pktType = PACKET_HOST;
+  packet.physOut = out.ifindex;
+  packet.dev = out.ifindex;
+  const verdict = nfHook(stack, NF_INET_FORWARD, packet, bridge.ifindex, bridge.ifindex);
+  if (verdict !== NF_ACCEPT) {
+    if (verdict === NF_DROP) stack.pool.release(packet);
+    return false;
+  }
+  if (otherHost) packet.pktType = PACKET_OTHERHOST;
+  return true;
+}
+
+/** `br_nf_post_routing` and `br_nf_dev_queue_xmit`: POSTROUTING, then out by the port, cut again what conntrack joined. */
+export function nfBridgePostRouting(stack: Stack, bridge: NetDevice, out: NetDevice, packet: Packet): boolean {
+  if (packet.physOut !== 0) {
+    const otherHost = packet.pktType === PACKET_OTHERHOST;
+    if (otherHost) packet.pktType = PACKET_HOST;
+    // The rules see no `-i` and no physical input here.
+    const physIn = packet.physIn;
+    packet.physIn = 0;
+    const verdict = nfHook(stack, NF_INET_POST_ROUTING, packet, 0, bridge.ifindex);
+    packet.physIn = physIn;
+    if (verdict !== NF_ACCEPT) {
+      if (verdict === NF_DROP) stack.pool.release(packet);
+      return false;
+    }
+    if (otherHost) packet.pktType = PACKET_OTHERHOST;
+    if (packet.fragMaxSize !== 0 && packet.length > out.mtu) {
+      fragment(stack, packet, packet.fragMaxSize, (s, piece) => devQueueXmit(s, out, piece));
+      return true;
+    }
+  }
+  devQueueXmit(stack, out, packet);
+  return true;
+}
+
+/** `br_nf_local_in`: a group frame's connection is confirmed before its copies meet the host's own stack. */
+export function nfBridgeLocalIn(stack: Stack, packet: Packet): boolean {
+  if (packet.pktType === PACKET_BROADCAST || packet.pktType === PACKET_MULTICAST) {
+    if (conntrackConfirm(stack, packet) !== NF_ACCEPT) {
+      stack.pool.release(packet);
+      return false;
+    }
+  }
+  return true;
+}

@@ -1,0 +1,90 @@
+import type { Packet } from "../../packet/packet.ts";
+import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
+import { reason } from "../reason.ts";
+import type { Stack } from "../stack.ts";
+
+const FRAGMENT_TIMEOUT = reason("fragment-timeout");
+/** `net.ipv4.ipfrag_time`, milliseconds. */
+const TIMEOUT_MS = 30_000;
+
+interface Queue {
+  readonly fragments: Packet[];
+  /** Bytes of the whole datagram's payload once the last fragment is here, -1 before. */
+  total: number;
+  cancel: () => void;
+}
+
+/** Fragments that wait for the rest of their datagram (`net/ipv4/ip_fragment.c`), by the hook that asked. */
+export class ReassemblyQueues {
+  private readonly queues = new Map<string, Queue>();
+
+  /**
+   * Take a fragment.
+   *
+   * @param user who reassembles: conntrack at a hook, or local delivery
+   * @returns the same packet, now whole; or null when more is needed (the packet is the queue's then)
+   */
+  add(stack: Stack, packet: Packet, user: string): Packet | null {
+    const key = `${user} ${packet.src} ${packet.dst} ${packet.id} ${packet.protocol}`;
+    let queue = this.queues.get(key);
+    if (queue === undefined) {
+      queue = { fragments: [], total: -1, cancel: () => {} };
+      this.queues.set(key, queue);
+      const waiting = queue;
+      queue.cancel = stack.outbox.after(TIMEOUT_MS, () => {
+        this.queues.delete(key);
+        for (const fragment of waiting.fragments) stack.kill(fragment, FRAGMENT_TIMEOUT);
+      });
+    }
+    queue.fragments.push(packet);
+    if (!packet.mf) queue.total = packet.fragOffset + packet.length - 20;
+    const list = queue.fragments.sort((a, b) => a.fragOffset - b.fragOffset);
+    let covered = 0;
+    let largest = 0;
+    for (const fragment of list) {
+      if (fragment.fragOffset > covered) return null;
+      covered = Math.max(covered, fragment.fragOffset + fragment.length - 20);
+      largest = Math.max(largest, fragment.length);
+    }
+    if (queue.total < 0 || covered < queue.total) return null;
+    queue.cancel();
+    this.queues.delete(key);
+    // The kernel goes on with the buffer that completed the datagram; its headers are the first fragment's.
+    const first = list[0] as Packet;
+    if (first !== packet) {
+      const device = packet.dev;
+      const type = packet.pktType;
+      packet.copyHeaders(first);
+      packet.copyMetadata(first);
+      packet.dev = device;
+      packet.pktType = type;
+      packet.inner = first.inner;
+      first.inner = null;
+    }
+    packet.length = queue.total + 20;
+    packet.payload = Math.max(0, queue.total - 8);
+    packet.mf = false;
+    packet.fragOffset = 0;
+    packet.fragMaxSize = largest;
+    for (const fragment of list) if (fragment !== packet) stack.pool.release(fragment);
+    return packet;
+  }
+
+  /** Give up on everything that waits: the walk has ended. */
+  clear(stack: Stack): void {
+    for (const queue of this.queues.values()) {
+      queue.cancel();
+      for (const fragment of queue.fragments) stack.kill(fragment, FRAGMENT_TIMEOUT);
+    }
+    this.queues.clear();
+  }
+}
+
+/** `ipv4_conntrack_defrag`: conntrack sees whole datagrams. Hooked at PREROUTING and OUTPUT, priority −400. */
+export function defragment(stack: Stack, packet: Packet): NfVerdict {
+  if (!packet.isFragment) return NF_ACCEPT;
+  const bridged = packet.nfBridge && !packet.nfBridgeSabotaged ? packet.physIn : 0;
+  return stack.state.reassembly.add(stack, packet, `conntrack ${stack.hook} ${bridged}`) === null
+    ? NF_STOLEN
+    : NF_ACCEPT;
+}

@@ -1,0 +1,42 @@
+import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { arpReceive } from "../neighbour/arp.ts";
+import { reason } from "../reason.ts";
+import type { Stack } from "../stack.ts";
+import { bridgeReceive } from "./bridge.ts";
+import { ipReceive } from "./ip-input.ts";
+import { classifyFrame, recordIn } from "./transmit.ts";
+
+const DEVICE_DOWN = reason("device-down");
+
+/**
+ * A frame arrives from a device's other end: the beginning of a host's path. Takes the packet over. Runs per packet.
+ *
+ * @param crossesNamespace false for a veth pair inside one namespace, whose frames keep their mark
+ */
+export function receiveFrame(stack: Stack, dev: NetDevice, packet: Packet, crossesNamespace: boolean): void {
+  packet.scrub(crossesNamespace);
+  if (!dev.up) {
+    stack.kill(packet, DEVICE_DOWN);
+    return;
+  }
+  classifyFrame(dev, packet);
+  netifReceive(stack, dev, packet);
+}
+
+/** A frame that never left the host: by loopback, or a broadcast's own copy. */
+export function receiveLooped(stack: Stack, dev: NetDevice, packet: Packet): void {
+  netifReceive(stack, dev, packet, !dev.isLoopback);
+}
+
+/** `__netif_receive_skb_core`: to the bridge if the device is a port, else to ARP or IP. */
+export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untapped = false): void {
+  packet.dev = dev.ifindex;
+  if (!untapped) recordIn(stack, dev, packet);
+  if (dev.master !== null) {
+    bridgeReceive(stack, dev, packet);
+    return;
+  }
+  if (packet.ethType === ETH_P_ARP) arpReceive(stack, dev, packet);
+  else ipReceive(stack, dev, packet);
+}

@@ -1,0 +1,111 @@
+/**
+ * Why a packet ended, as a closed enumeration: the one table of numbers (for the tape), names (for JSON), dispositions and
+ * sentences (`trace --reasons`). An addition is no break; a change of a name is.
+ */
+export type Disposition =
+  | "DELIVERED"
+  | "REFUSED"
+  | "REJECTED"
+  | "DROPPED"
+  | "UNREACHABLE"
+  | "TTL_EXCEEDED"
+  | "TOO_BIG"
+  | "NO_REPLY"
+  | "LOOPED"
+  | "UNKNOWN";
+
+export interface ReasonEntry {
+  readonly name: string;
+  readonly disposition: Disposition;
+  readonly sentence: string;
+}
+
+const TABLE = [
+  ["answered", "DELIVERED", "The destination took the request and its answer came back."],
+  ["arrived", "DELIVERED", "The packet arrived; nothing answers to it."],
+  ["no-listener-tcp", "REFUSED", "No socket listens on that TCP port; the host answered with a reset."],
+  [
+    "no-listener-udp",
+    "REFUSED",
+    "No socket listens on that UDP port; the host answered with an ICMP port unreachable.",
+  ],
+  ["no-protocol", "REFUSED", "The host has no handler for the IP protocol."],
+  ["rule-reject", "REJECTED", "A rule with REJECT answered in the destination's place."],
+  ["rule-drop", "DROPPED", "A rule with DROP took the packet."],
+  ["policy-drop", "DROPPED", "A built-in chain ended with the policy DROP."],
+  ["rp-filter", "DROPPED", "Reverse path filtering: the way back to the source leaves by another device."],
+  [
+    "martian-source",
+    "DROPPED",
+    "The source address cannot come from outside (own address, loopback, multicast or zero).",
+  ],
+  [
+    "martian-destination",
+    "DROPPED",
+    "The destination address cannot be routed (loopback from outside, or zero).",
+  ],
+  ["other-host", "DROPPED", "The frame was addressed to another host's MAC."],
+  ["not-forwarding", "DROPPED", "The host does not forward (net.ipv4.conf.<device>.forwarding is 0)."],
+  ["bridge-no-port", "DROPPED", "The bridge had no port to send the frame to."],
+  [
+    "bridge-hairpin",
+    "DROPPED",
+    "The bridge may not send a frame back by the port it came in by (hairpin is off).",
+  ],
+  ["bridge-port-blocked", "DROPPED", "The bridge port is not forwarding."],
+  ["device-down", "DROPPED", "The device is down."],
+  [
+    "nat-icmp",
+    "DROPPED",
+    "The ICMP error belongs to a translation that is not complete, so it cannot be translated.",
+  ],
+  ["conntrack-clash", "DROPPED", "Another connection already holds the same tuple."],
+  ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
+  ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
+  ["vxlan-no-port", "DROPPED", "No VXLAN device here listens on that UDP port."],
+  [
+    "vxlan-no-remote",
+    "DROPPED",
+    "The VXLAN device's forwarding database names no tunnel end for the address, and there is no default.",
+  ],
+  ["fragment-timeout", "DROPPED", "Fragments were missing; the datagram was never complete."],
+  ["blackhole-route", "UNREACHABLE", "The route is a blackhole."],
+  ["unreachable-route", "UNREACHABLE", "The route says unreachable."],
+  ["prohibit-route", "UNREACHABLE", "The route says prohibited."],
+  ["no-route", "UNREACHABLE", "No route leads to the destination."],
+  ["no-neighbour", "UNREACHABLE", "Nobody answered ARP for the next hop."],
+  ["bad-source", "UNREACHABLE", "The source address is none of the sender's."],
+  ["broadcast-refused", "UNREACHABLE", "A connection to a broadcast or multicast address cannot be made."],
+  ["ttl-exceeded", "TTL_EXCEEDED", "The time to live ran out on the way."],
+  ["too-big", "TOO_BIG", "The packet is larger than the next hop's MTU and must not be fragmented."],
+  ["reply-lost", "NO_REPLY", "The request arrived, but the answer did not get back."],
+  ["loop-budget", "LOOPED", "The packet went round until the budget of frames was spent."],
+  ["left-model", "UNKNOWN", "The packet left what is modelled."],
+  ["unmodelled-device", "UNKNOWN", "The packet entered a device of a kind that is not modelled."],
+  ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],
+  ["unreachable-error", "UNREACHABLE", "An ICMP error said that the destination is unreachable."],
+  ["not-for-forwarding", "DROPPED", "A broadcast or multicast frame is not forwarded."],
+  ["bad-reply", "DROPPED", "The answer came from an address the client did not ask, so no socket took it."],
+  ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
+] as const satisfies readonly (readonly [string, Disposition, string])[];
+
+export type ReasonName = (typeof TABLE)[number][0];
+
+export const REASONS: readonly ReasonEntry[] = TABLE.map(([name, disposition, sentence]) => ({
+  name,
+  disposition,
+  sentence,
+}));
+
+const NUMBERS = new Map<string, number>(TABLE.map((entry, index) => [entry[0], index]));
+
+/** The number of a reason, for the tape. */
+export function reason(name: ReasonName): number {
+  return NUMBERS.get(name) as number;
+}
+
+export function reasonName(number: number): ReasonName {
+  const entry = TABLE[number];
+  if (entry === undefined) throw new RangeError(`no reason has number ${number}`);
+  return entry[0];
+}

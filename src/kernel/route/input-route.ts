@@ -1,0 +1,179 @@
+import type { Ipv4 } from "../../address/ipv4.ts";
+import {
+  IPPROTO_ICMP,
+  type Packet,
+  RT_ERROR,
+  RT_FORWARD,
+  RT_LOCAL_DELIVER,
+} from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { type ReasonName, reason } from "../reason.ts";
+import type { Stack } from "../stack.ts";
+import { OP_ROUTE } from "../tape.ts";
+import { EHOSTUNREACH, type FibNextHop, RT_SCOPE_HOST } from "./fib.ts";
+import {
+  attachWithExceptions,
+  isLimitedBroadcast,
+  isLoopback,
+  isMulticast,
+  isZeronet,
+  routeIndex,
+  selectHop,
+} from "./output-route.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTN_UNREACHABLE } from "./types.ts";
+
+/** Routing of packets that came in (`ip_route_input_slow`, net/ipv4/route.c). Runs per packet. */
+
+const OK = -1;
+const MARTIAN_SOURCE = reason("martian-source" satisfies ReasonName);
+const MARTIAN_DESTINATION = reason("martian-destination");
+const RP_FILTER = reason("rp-filter");
+
+/**
+ * Route a packet that came in by a device and attach the route: local delivery, forwarding, or an error route.
+ *
+ * @returns -1, or the reason to drop it silently
+ */
+export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number {
+  stack.routeLookups++;
+  packet.dropRoute();
+  const saddr = packet.src;
+  const daddr = packet.dst;
+  if (isMulticast(saddr) || isLimitedBroadcast(saddr)) return MARTIAN_SOURCE;
+  if (isMulticast(daddr)) return broadcastInput(stack, packet, dev, RTN_MULTICAST);
+  if (isLimitedBroadcast(daddr) || (saddr === 0 && daddr === 0)) return broadcastInput(stack, packet, dev, RTN_BROADCAST);
+  if (isZeronet(saddr)) return MARTIAN_SOURCE;
+  if (isZeronet(daddr)) return MARTIAN_DESTINATION;
+  if (isLoopback(daddr) && !dev.conf.routeLocalnet && !dev.isLoopback) return MARTIAN_DESTINATION;
+  if (isLoopback(saddr) && !dev.conf.routeLocalnet && !dev.isLoopback) return MARTIAN_SOURCE;
+
+  const flow = stack.flow;
+  flow.daddr = daddr;
+  flow.saddr = saddr;
+  flow.oif = 0;
+  flow.iif = dev.ifindex;
+  flow.mark = packet.mark;
+  flow.tos = packet.tos & 0x1e;
+  flow.proto = packet.protocol;
+  flow.uid = 0;
+  flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;
+  flow.sport = packet.sport;
+  flow.dport = packet.dport;
+  const result = stack.fibResult;
+  stack.net.fib.lookup(flow, result, stack.deviceName);
+  const route = result.route;
+  if (result.error !== 0 || route === null) {
+    return errorRoute(stack, packet, dev.conf.forwarding ? result.error : EHOSTUNREACH);
+  }
+  if (route.type === RTN_BROADCAST) {
+    if (!dev.conf.bcForwarding) {
+      return broadcastInput(stack, packet, dev, RTN_BROADCAST);
+    }
+  } else if (route.type === RTN_LOCAL) {
+    const index = route.index;
+    const source = validateSource(stack, packet, dev, stack.net.loopback?.ifindex ?? 1);
+    if (source < 0) return -source;
+    packet.rtType = RTN_LOCAL;
+    packet.rtInput = RT_LOCAL_DELIVER;
+    packet.rtDev = stack.net.loopback?.slot ?? dev.slot;
+    packet.rtNextHop = daddr;
+    stack.tape?.words8(OP_ROUTE, stack.host, packet.number, daddr, RTN_LOCAL, dev.ifindex, daddr, 0, index);
+    return OK;
+  }
+  if (!dev.conf.forwarding) return errorRoute(stack, packet, EHOSTUNREACH);
+  if (route.type !== RTN_UNICAST && route.type !== RTN_BROADCAST) return MARTIAN_DESTINATION;
+  const hop: FibNextHop = selectHop(stack, packet, route, 0, saddr, daddr);
+  const out = hop.dev;
+  if (out === null) return errorRoute(stack, packet, EHOSTUNREACH);
+  const type = route.type;
+  const mtu = route.mtu;
+  const source = validateSource(stack, packet, dev, out.ifindex);
+  if (source < 0) return -source;
+  // The look-up for the source used the same result; the destination's route is what is attached.
+  result.route = route;
+  attachWithExceptions(stack, packet, type, out, hop, daddr, mtu);
+  packet.rtInput = RT_FORWARD;
+  if (out === dev && source === 1 && out.conf.sendRedirects) {
+    const gateway = hop.hasGateway ? hop.gateway : daddr;
+    if (out.conf.sharedMedia || onLink(out, saddr, gateway)) packet.rtDoRedirect = true;
+  }
+  return OK;
+}
+
+/** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`). */
+function errorRoute(stack: Stack, packet: Packet, errno: number): number {
+  packet.rtInput = RT_ERROR;
+  packet.rtType = RTN_UNREACHABLE;
+  packet.rtError = errno;
+  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, 0, 0, 0, errno, routeIndex(stack));
+  return OK;
+}
+
+function broadcastInput(stack: Stack, packet: Packet, dev: NetDevice, type: number): number {
+  if (packet.src !== 0) {
+    const source = validateSource(stack, packet, dev, 0);
+    if (source < 0) return -source;
+  }
+  packet.rtType = type;
+  packet.rtInput = RT_LOCAL_DELIVER;
+  packet.rtDev = dev.slot;
+  packet.rtNextHop = packet.dst;
+  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, dev.ifindex, packet.dst, 0, -1);
+  return OK;
+}
+
+/**
+ * `fib_validate_source`: reverse path filtering and own addresses as source.
+ *
+ * @param oif where the packet will go, ifindex; 0 for a broadcast
+ * @returns 0; 1 when the source is on link (a redirect may be due); minus the reason to drop
+ */
+function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: number): number {
+  const conf = dev.conf;
+  const fib = stack.net.fib;
+  const src = packet.src;
+  if (conf.rpFilter === 0 && (dev.ifindex !== oif || !conf.sendRedirects)) {
+    if (conf.acceptLocal) return 0;
+    if (!fib.hasCustomLocalRoutes) return stack.isLocal(src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
+  }
+  // __fib_validate_source: the route a packet to the source would take
+  const flow = stack.flow;
+  flow.daddr = src;
+  flow.saddr = packet.dst;
+  flow.oif = 0;
+  flow.iif = oif === 0 ? (stack.net.loopback?.ifindex ?? 1) : oif;
+  flow.mark = conf.srcValidMark ? packet.mark : 0;
+  flow.tos = packet.tos & 0x1e;
+  flow.hasPorts = false;
+  const result = stack.fibResult;
+  fib.lookup(flow, result, stack.deviceName);
+  const noAddress = dev.addresses.length === 0;
+  const route = result.route;
+  if (result.error !== 0 || route === null) return conf.rpFilter !== 0 ? -RP_FILTER : 0;
+  if (route.type !== RTN_UNICAST && (route.type !== RTN_LOCAL || !conf.acceptLocal)) {
+    return dev.isLoopback && route.type === RTN_LOCAL ? 0 : -MARTIAN_SOURCE;
+  }
+  for (const hop of route.nextHops) {
+    if (hop.dev === dev) return (route.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
+  }
+  if (route.type === RTN_LOCAL && dev.isLoopback) return 0;
+  if (noAddress) return conf.rpFilter !== 0 ? -RP_FILTER : 0;
+  if (conf.rpFilter === 1) return -RP_FILTER;
+  flow.oif = dev.ifindex;
+  fib.lookup(flow, result, stack.deviceName);
+  const bound = result.route;
+  if (result.error === 0 && bound !== null && bound.type === RTN_UNICAST) {
+    return (bound.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
+  }
+  return 0;
+}
+
+/** `inet_addr_onlink`: do both addresses lie in one prefix of the device? */
+function onLink(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
+  for (const entry of dev.addresses) {
+    if (((a ^ entry.prefixAddress) & entry.mask) === 0 && (b === 0 || ((b ^ entry.prefixAddress) & entry.mask) === 0)) {
+      return true;
+    }
+  }
+  return false;
+}

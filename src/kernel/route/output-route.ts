@@ -1,0 +1,218 @@
+import type { Ipv4 } from "../../address/ipv4.ts";
+import { IPPROTO_ICMP, type Packet, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
+import { CHOICE_MULTIPATH } from "../chooser.ts";
+import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
+import { ABSENT } from "../session/pair-map.ts";
+import type { Stack } from "../stack.ts";
+import { OP_ROUTE } from "../tape.ts";
+import {
+  EINVAL,
+  ENETUNREACH,
+  type FibNextHop,
+  type FibRoute,
+  RT_SCOPE_HOST,
+  RT_SCOPE_LINK,
+} from "./fib.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
+
+/** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */
+
+export function isLoopback(address: Ipv4): boolean {
+  return address >>> 24 === 127;
+}
+export function isMulticast(address: Ipv4): boolean {
+  return address >>> 28 === 14;
+}
+export function isLimitedBroadcast(address: Ipv4): boolean {
+  return address === -1;
+}
+/** `ipv4_is_zeronet`: 0.0.0.0/8. */
+export function isZeronet(address: Ipv4): boolean {
+  return address >>> 24 === 0;
+}
+
+/**
+ * Route a packet made here: chooses the source where `packet.src` is 0, and attaches the route.
+ *
+ * @param oif ifindex the socket is bound to, 0 none
+ * @param anySource the source need not be an address of this host (`FLOWI_FLAG_ANYSRC`)
+ * @returns 0, or the errno a sender sees
+ */
+export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource: boolean): number {
+  stack.routeLookups++;
+  packet.dropRoute();
+  let daddr = packet.dst;
+  let saddr = packet.src;
+  if (saddr !== 0) {
+    if (isMulticast(saddr) || isLimitedBroadcast(saddr) || (isZeronet(saddr) && !anySource)) return fail(stack, packet, EINVAL);
+    if (!anySource && !stack.isLocal(saddr)) return fail(stack, packet, EINVAL);
+  }
+  const bound = oif === 0 ? null : stack.device(oif);
+  if (bound !== null && saddr === 0) {
+    if (isMulticast(daddr) || isLimitedBroadcast(daddr)) saddr = selectAddress(stack, bound, 0, RT_SCOPE_LINK);
+  }
+  if (daddr === 0) {
+    daddr = saddr === 0 ? (127 << 24) | 1 : saddr;
+    packet.dst = daddr;
+    if (saddr === 0) saddr = daddr;
+  }
+  const flow = stack.flow;
+  flow.daddr = daddr;
+  flow.saddr = saddr;
+  flow.oif = oif;
+  flow.iif = stack.net.loopback?.ifindex ?? 1;
+  flow.mark = packet.mark;
+  flow.tos = packet.tos & 0x1e;
+  flow.proto = packet.protocol;
+  flow.uid = Math.max(packet.uid, 0);
+  flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;
+  flow.sport = packet.sport;
+  flow.dport = packet.dport;
+  const result = stack.fibResult;
+  stack.net.fib.lookup(flow, result, stack.deviceName);
+  const route = result.route;
+  if (result.error !== 0 || route === null) {
+    if (bound !== null && result.error === ENETUNREACH) {
+      // "Apparently, routing tables are wrong. Assume, that the destination is on link."
+      if (saddr === 0) saddr = selectAddress(stack, bound, 0, RT_SCOPE_LINK);
+      packet.src = saddr;
+      return attach(stack, packet, RTN_UNICAST, bound, daddr, false, 0);
+    }
+    return fail(stack, packet, result.error);
+  }
+  if (route.type === RTN_LOCAL) {
+    if (saddr === 0) saddr = route.hasPrefsrc ? route.prefsrc : daddr;
+    packet.src = saddr;
+    const lo = stack.net.loopback;
+    if (lo === null) return fail(stack, packet, ENETUNREACH);
+    return attach(stack, packet, RTN_LOCAL, lo, daddr, false, 0);
+  }
+  const hop = selectHop(stack, packet, route, oif, saddr, daddr);
+  const dev = hop.dev;
+  if (dev === null) return fail(stack, packet, ENETUNREACH);
+  if (saddr === 0) saddr = route.hasPrefsrc ? route.prefsrc : selectAddress(stack, dev, hop.gateway, route.scope);
+  packet.src = saddr;
+  if (isLoopback(saddr) && !dev.isLoopback && !dev.conf.routeLocalnet) return fail(stack, packet, EINVAL);
+  let type = route.type;
+  if (isLimitedBroadcast(daddr)) type = RTN_BROADCAST;
+  else if (isMulticast(daddr)) type = RTN_MULTICAST;
+  else if (isZeronet(daddr)) return fail(stack, packet, EINVAL);
+  if (type === RTN_BROADCAST) return attach(stack, packet, type, dev, daddr, false, 0);
+  return attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
+}
+
+/** Put a usable route's next hop on the packet, after what redirects and path MTU errors taught about the destination. */
+export function attachWithExceptions(
+  stack: Stack,
+  packet: Packet,
+  type: number,
+  dev: NetDevice,
+  hop: FibNextHop,
+  daddr: Ipv4,
+  routeMtu: number,
+): 0 {
+  let gateway = hop.gateway;
+  let hasGateway = hop.hasGateway;
+  let mtu = routeMtu;
+  const exceptions = stack.state.exceptions;
+  if (exceptions.size > 0) {
+    const redirected = exceptions.get(daddr, 1);
+    if (redirected !== ABSENT && hasGateway) {
+      gateway = redirected;
+      hasGateway = true;
+    }
+    const pathMtu = exceptions.get(daddr, 0);
+    if (pathMtu !== ABSENT) mtu = pathMtu;
+  }
+  return attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
+}
+
+function attach(
+  stack: Stack,
+  packet: Packet,
+  type: number,
+  dev: NetDevice,
+  nextHop: Ipv4,
+  usesGateway: boolean,
+  mtu: number,
+): 0 {
+  packet.rtType = type;
+  packet.rtInput = type === RTN_LOCAL ? RT_LOCAL_DELIVER : RT_OUTPUT;
+  packet.rtDev = dev.slot;
+  packet.rtNextHop = nextHop;
+  packet.rtUsesGateway = usesGateway;
+  packet.rtMtu = mtu;
+  packet.rtError = 0;
+  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, dev.ifindex, nextHop, 0, routeIndex(stack));
+  return 0;
+}
+
+function fail(stack: Stack, packet: Packet, errno: number): number {
+  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, 0, 0, 0, errno, routeIndex(stack));
+  return errno;
+}
+
+/** Which of the host's routes the last look-up found, -1 none. */
+export function routeIndex(stack: Stack): number {
+  return stack.fibResult.route?.index ?? -1;
+}
+
+/** `fib_select_path`: the only next hop, or one of several by the flow's hash. */
+export function selectHop(
+  stack: Stack,
+  packet: Packet,
+  route: FibRoute,
+  oif: number,
+  saddr: Ipv4,
+  daddr: Ipv4,
+): FibNextHop {
+  const hops = route.nextHops;
+  if (hops.length === 1) return hops[0] as FibNextHop;
+  if (oif !== 0) {
+    for (const hop of hops) if (hop.dev?.ifindex === oif) return hop;
+  }
+  // Policy 0 hashes the addresses, policy 1 the five-tuple of TCP and UDP.
+  let key1 = 0;
+  if (stack.net.multipathHashPolicy === 1 && packet.protocol !== IPPROTO_ICMP && !packet.isFragment) {
+    key1 = Math.imul(packet.protocol + 1, 0x01000193) ^ Math.imul(packet.sport + 1, 0x9e3779b1) ^ packet.dport;
+  }
+  const key0 = Math.imul(saddr, 0x85ebca77) ^ Math.imul(daddr, 0xc2b2ae3d) ^ Math.imul(stack.host + 1, 0x27d4eb2f);
+  return hops[stack.chooser.flow(CHOICE_MULTIPATH, key0, key1, route.weights)] as FibNextHop;
+}
+
+/** `inet_select_addr`: the address of a device to speak with towards `dst` (0: whoever), 0 when there is none. */
+export function selectAddress(stack: Stack, dev: NetDevice, dst: Ipv4, scope: number): Ipv4 {
+  const localnetScope = dev.conf.routeLocalnet ? RT_SCOPE_LINK : RT_SCOPE_HOST;
+  let found = 0;
+  const addresses = dev.addresses;
+  for (let i = 0; i < addresses.length; i++) {
+    const entry = addresses[i] as CompiledAddress;
+    if (entry.secondary || Math.min(entry.scope, localnetScope) > scope) continue;
+    if (dst === 0 || ((dst ^ entry.prefixAddress) & entry.mask) === 0) return entry.address;
+    if (found === 0) found = entry.address;
+  }
+  if (found !== 0) return found;
+  // Any other device's will do.
+  for (const other of stack.net.devices) {
+    for (const entry of other.addresses) {
+      if (!entry.secondary && entry.scope !== RT_SCOPE_LINK && entry.scope <= scope) return entry.address;
+    }
+  }
+  return 0;
+}
+
+/**
+ * `ip_route_me_harder`: route a packet made here again, after OUTPUT changed what routing depends on.
+ *
+ * @returns 0, or an errno that drops the packet
+ */
+export function routeMeHarder(stack: Stack, packet: Packet): number {
+  const type = stack.addressType(packet.src, 0);
+  const keep = packet.src;
+  const unicast = type === RTN_LOCAL || type === RTN_UNICAST;
+  if (!unicast) packet.src = 0;
+  const error = routeOutput(stack, packet, packet.boundDev, unicast);
+  packet.src = keep;
+  return error;
+}
+

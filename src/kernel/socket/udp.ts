@@ -1,0 +1,26 @@
+import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, type Packet } from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { sendIcmpError } from "../icmp/send.ts";
+import { vxlanReceive } from "../path/vxlan.ts";
+import { reason } from "../reason.ts";
+import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
+import type { Stack } from "../stack.ts";
+import { OP_DELIVER } from "../tape.ts";
+
+const NO_LISTENER = reason("no-listener-udp");
+
+/** `udp_rcv`: to a tunnel, to a socket, or an ICMP port unreachable. Takes the packet over. */
+export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void {
+  if (vxlanReceive(stack, packet)) return;
+  if (stack.outbox.upcalls.udp(stack, packet)) {
+    stack.tape?.words8(OP_DELIVER, stack.host, packet.number, packet.protocol, packet.dst, packet.dport, packet.src, packet.sport, 0);
+    stack.pool.release(packet);
+    return;
+  }
+  if (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) {
+    stack.kill(packet, NO_LISTENER);
+    return;
+  }
+  sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+  stack.kill(packet, NO_LISTENER);
+}

@@ -1,0 +1,161 @@
+import type { Ipv4 } from "../address/ipv4.ts";
+import type { Packet } from "../packet/packet.ts";
+import type { PacketPool } from "../packet/pool.ts";
+import type { Chooser } from "./chooser.ts";
+import type { ConntrackTable } from "./conntrack/table.ts";
+import type { NetDevice } from "./device/net-device.ts";
+import type { HostSession } from "./host-session.ts";
+import { OneAddress } from "./nat/nat.ts";
+import { JumpStack } from "./netfilter/do-table.ts";
+import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
+import type { RecentLists } from "./netfilter/recent.ts";
+import type { MatchCells, MatchTest, RuleContext } from "./netfilter/rule-context.ts";
+import type { Target } from "./netfilter/target/target.ts";
+import type { Netns } from "./netns.ts";
+import type { Outbox } from "./outbox.ts";
+import { FibResult, Flow } from "./route/fib.ts";
+import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./route/types.ts";
+import { OP_DROP, type Tape } from "./tape.ts";
+
+/** What every host of a walk shares. */
+export interface Engine {
+  readonly pool: PacketPool;
+  readonly outbox: Outbox;
+  chooser: Chooser;
+  tape: Tape | null;
+  /** Virtual time, milliseconds. */
+  readonly clock: { now: number };
+  /** Walk chains rule by rule even where an index exists. */
+  literal: boolean;
+  /** Packets ended, with the last one's reason: what a run without a tape is asked for. */
+  drops: number;
+  lastReason: number;
+  rulesEvaluated: number;
+  routeLookups: number;
+  readonly unknownTargets: Set<Target>;
+}
+
+/**
+ * One host's kernel at work: its configuration (`net`), what packets left behind on it (`state`) and the walk around it.
+ * The functions of `path/` take it as their first argument. It is also the context rules are evaluated in.
+ */
+export class Stack implements RuleContext {
+  readonly host: number;
+  readonly net: Netns;
+  readonly state: HostSession;
+  readonly engine: Engine;
+  readonly hooks: HookTable;
+  readonly conntrack: ConntrackTable;
+  readonly recent: RecentLists;
+  readonly flow = new Flow();
+  readonly fibResult = new FibResult();
+  readonly jumpStack = new JumpStack();
+  readonly nullBinding = new OneAddress();
+  /** Conntrack zone of packets here. */
+  readonly zone = 0;
+  readonly deviceName: (ifindex: number) => string;
+
+  // where the packet stands: set by `nfHook`
+  hook = -1;
+  inName = -1;
+  outName = -1;
+  inIf = 0;
+  outIf = 0;
+  /** What dropped the packet in the table walked last: 0 a rule, −1 a policy. */
+  dropBy = 0;
+  /** errno a local sender sees when OUTPUT drops, where it is not EPERM (`NF_DROP_ERR`); 0 otherwise. */
+  dropErrno = 0;
+
+  constructor(host: number, net: Netns, state: HostSession, engine: Engine) {
+    this.host = host;
+    this.net = net;
+    this.state = state;
+    this.engine = engine;
+    this.hooks = hookTableOf(net);
+    this.conntrack = state.conntrack;
+    this.recent = state.recent;
+    this.deviceName = (ifindex) => net.device(ifindex)?.name ?? "";
+  }
+
+  get tape(): Tape | null {
+    return this.engine.tape;
+  }
+  get pool(): PacketPool {
+    return this.engine.pool;
+  }
+  get outbox(): Outbox {
+    return this.engine.outbox;
+  }
+  get chooser(): Chooser {
+    return this.engine.chooser;
+  }
+  get literal(): boolean {
+    return this.engine.literal;
+  }
+  get now(): number {
+    return this.engine.clock.now;
+  }
+  get rulesEvaluated(): number {
+    return this.engine.rulesEvaluated;
+  }
+  set rulesEvaluated(value: number) {
+    this.engine.rulesEvaluated = value;
+  }
+  get routeLookups(): number {
+    return this.engine.routeLookups;
+  }
+  set routeLookups(value: number) {
+    this.engine.routeLookups = value;
+  }
+  get unknownTargets(): Set<Target> {
+    return this.engine.unknownTargets;
+  }
+
+  device(ifindex: number): NetDevice | null {
+    return this.net.device(ifindex);
+  }
+
+  nameOf(ifindex: number): number {
+    return this.net.device(ifindex)?.nameId ?? -1;
+  }
+
+  matchState(owner: MatchTest, size: number): MatchCells {
+    return this.state.matchState(owner, size);
+  }
+
+  /** `inet_addr_type` (ifindex 0) or `inet_addr_type_dev_table`: what the local table says of an address. */
+  addressType(address: Ipv4, ifindex: number): number {
+    if (isZeronet(address) || isLimitedBroadcast(address)) return RTN_BROADCAST;
+    if (isMulticast(address)) return RTN_MULTICAST;
+    const local = this.net.fib.tables.get("local");
+    if (local === undefined) return RTN_UNICAST;
+    const keys = local.keys;
+    for (let i = 0; i < keys.length; i += 2) {
+      if ((address & (keys[i + 1] as number)) !== keys[i]) continue;
+      const route = local.routes[i >> 1];
+      if (route === undefined) continue;
+      if (ifindex !== 0 && route.nextHops[0]?.dev?.ifindex !== ifindex) continue;
+      return route.type;
+    }
+    return RTN_UNICAST;
+  }
+
+  /** Is it an address of this host? */
+  isLocal(address: Ipv4): boolean {
+    return this.addressType(address, 0) === RTN_LOCAL;
+  }
+
+  /** Note that a packet ends here and why; the caller still owns it. */
+  drop(packet: Packet, reasonNumber: number): void {
+    this.engine.drops++;
+    this.engine.lastReason = reasonNumber;
+    this.engine.tape?.words4(OP_DROP, this.host, packet.number, reasonNumber, packet.dev);
+  }
+
+  /** End a packet: note why, and give it back. */
+  kill(packet: Packet, reasonNumber: number): void {
+    this.drop(packet, reasonNumber);
+    this.engine.pool.release(packet);
+  }
+}

@@ -1,0 +1,64 @@
+import type { DeviceConf } from "./device/net-device.ts";
+
+/** A host's `sysctl` values with the kernel's defaults behind them, and a note of what had to be assumed. */
+export class Sysctl {
+  private readonly values: ReadonlyMap<string, string>;
+
+  constructor(values: ReadonlyMap<string, string>) {
+    this.values = values;
+  }
+
+  /** A whole number, `fallback` where the dump lacks it or it is no number. */
+  integer(name: string, fallback: number): number {
+    const text = this.values.get(name);
+    if (text === undefined) return fallback;
+    const value = Number.parseInt(text, 10);
+    return Number.isNaN(value) ? fallback : value;
+  }
+
+  /** The pair of a range such as `net.ipv4.ip_local_port_range`. */
+  range(name: string, from: number, to: number): readonly [number, number] {
+    const parts = (this.values.get(name) ?? "").trim().split(/\s+/).map(Number);
+    const [low, high] = parts;
+    if (low === undefined || high === undefined || Number.isNaN(low) || Number.isNaN(high)) return [from, to];
+    return [low, high];
+  }
+
+  /** A device's own value: its entry, else `default`'s, else the fallback. */
+  private own(device: string, key: string, fallback: number): number {
+    const name = `net.ipv4.conf.${device}.${key}`;
+    if (this.values.has(name)) return this.integer(name, fallback);
+    return this.integer(`net.ipv4.conf.default.${key}`, fallback);
+  }
+
+  private all(key: string, fallback: number): number {
+    return this.integer(`net.ipv4.conf.all.${key}`, fallback);
+  }
+
+  /** `net.ipv4.conf.<device>` as the IN_DEV_* macros combine it with `all`. */
+  device(device: string): DeviceConf {
+    const ipForward = this.integer("net.ipv4.ip_forward", 0);
+    const or = (key: string, fallback: number): boolean =>
+      this.all(key, fallback) !== 0 || this.own(device, key, fallback) !== 0;
+    const max = (key: string): number => Math.max(this.all(key, 0), this.own(device, key, 0));
+    const forwarding = this.own(device, "forwarding", ipForward) !== 0;
+    const acceptAll = this.all("accept_redirects", 1) !== 0;
+    const acceptOwn = this.own(device, "accept_redirects", 1) !== 0;
+    return {
+      forwarding,
+      rpFilter: max("rp_filter"),
+      acceptLocal: or("accept_local", 0),
+      routeLocalnet: or("route_localnet", 0),
+      sendRedirects: or("send_redirects", 1),
+      acceptRedirects: forwarding ? acceptAll && acceptOwn : acceptAll || acceptOwn,
+      secureRedirects: or("secure_redirects", 1),
+      sharedMedia: or("shared_media", 1),
+      srcValidMark: or("src_valid_mark", 0),
+      arpIgnore: max("arp_ignore"),
+      arpAnnounce: max("arp_announce"),
+      arpFilter: or("arp_filter", 0),
+      proxyArp: or("proxy_arp", 0),
+      bcForwarding: this.all("bc_forwarding", 0) !== 0 && this.own(device, "bc_forwarding", 0) !== 0,
+    };
+  }
+}

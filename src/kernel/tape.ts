@@ -1,0 +1,215 @@
+import type { Packet } from "../packet/packet.ts";
+
+/**
+ * What happened, as integers in a growing typed array. The engine writes it or has none (`null`); a readable trace is
+ * decoded from it afterwards (`walk/trace.ts`). Every record is its opcode, its length in words, then its operands.
+ *
+ * This file is code that runs per packet.
+ */
+
+/** A frame on a device: host, ifindex, direction, snapshot. */
+export const OP_FRAME = 1;
+/** An ARP frame on a device: host, ifindex, direction, snapshot. */
+export const OP_ARP = 2;
+/** A hook is entered: host, family, hook, in ifindex, out ifindex, physin, physout, snapshot. */
+export const OP_HOOK = 3;
+/** A rule matched: host, packet, mark, chain, index from 0, rules evaluated in this table since the last record. */
+export const OP_RULE = 4;
+/** A user chain ended without a verdict: host, packet, mark, chain, its number of rules, rules evaluated since. */
+export const OP_CHAIN_END = 5;
+/** A built-in chain ended and its policy applied: host, packet, mark, chain, number of rules, rules evaluated since, verdict. */
+export const OP_POLICY = 6;
+/** NAT rewrote addresses: host, packet, manip (0 source, 1 destination), old address, old port, new address, new port, free. */
+export const OP_REWRITE = 7;
+/** A route was looked up: host, packet, destination, result type, out ifindex, next hop, errno. */
+export const OP_ROUTE = 8;
+/** The packet ended here: host, packet, reason (`kernel/reason.ts`), ifindex or 0. */
+export const OP_DROP = 9;
+/** A socket took the packet: host, packet, protocol, local address, local port, peer address, peer port. */
+export const OP_DELIVER = 10;
+/** A packet was made: host, packet, cause, phase. */
+export const OP_EMIT = 11;
+/** An address question began, or ended without an answer: host, ifindex, address, 0 asked, 1 failed. */
+export const OP_NEIGHBOUR = 12;
+/** A choice was taken: kind, number of options, the option taken. */
+export const OP_CHOICE = 13;
+/** An unmodelled match or target was met: host, packet, chain, index, taken as matched (1) or not (0). */
+export const OP_UNKNOWN = 14;
+
+export const DIR_OUT = 0;
+export const DIR_IN = 1;
+export const DIR_IN_BROADCAST = 2;
+export const DIR_IN_MULTICAST = 3;
+export const DIR_IN_OTHERHOST = 4;
+
+/** Words of one packet's snapshot; an inner packet's follows it. */
+export const SNAPSHOT_WORDS = 27;
+
+export class Tape {
+  data: Int32Array;
+  length = 0;
+
+  constructor(capacity = 4096) {
+    this.data = new Int32Array(capacity);
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  /** Make room for `words` more and return where they begin. */
+  private room(words: number): number {
+    const at = this.length;
+    if (at + words > this.data.length) {
+      const larger = new Int32Array(Math.max(this.data.length * 2, at + words));
+      larger.set(this.data);
+      this.data = larger;
+    }
+    this.length = at + words;
+    return at;
+  }
+
+  frame(op: number, host: number, ifindex: number, direction: number, packet: Packet): void {
+    const at = this.room(5 + snapshotWords(packet));
+    const d = this.data;
+    d[at] = op;
+    d[at + 1] = this.length - at;
+    d[at + 2] = host;
+    d[at + 3] = ifindex;
+    d[at + 4] = direction;
+    snapshot(d, at + 5, packet);
+  }
+
+  hook(host: number, hook: number, inIf: number, outIf: number, packet: Packet): void {
+    const at = this.room(9 + snapshotWords(packet));
+    const d = this.data;
+    d[at] = OP_HOOK;
+    d[at + 1] = this.length - at;
+    d[at + 2] = host;
+    d[at + 3] = packet.family;
+    d[at + 4] = hook;
+    d[at + 5] = inIf;
+    d[at + 6] = outIf;
+    d[at + 7] = packet.physIn;
+    d[at + 8] = packet.physOut;
+    snapshot(d, at + 9, packet);
+  }
+
+  words4(op: number, a: number, b: number, c: number, e: number): void {
+    const at = this.room(6);
+    const d = this.data;
+    d[at] = op;
+    d[at + 1] = 6;
+    d[at + 2] = a;
+    d[at + 3] = b;
+    d[at + 4] = c;
+    d[at + 5] = e;
+  }
+
+  words8(
+    op: number,
+    a: number,
+    b: number,
+    c: number,
+    e: number,
+    f: number,
+    g: number,
+    h: number,
+    i: number,
+  ): void {
+    const at = this.room(10);
+    const d = this.data;
+    d[at] = op;
+    d[at + 1] = 10;
+    d[at + 2] = a;
+    d[at + 3] = b;
+    d[at + 4] = c;
+    d[at + 5] = e;
+    d[at + 6] = f;
+    d[at + 7] = g;
+    d[at + 8] = h;
+    d[at + 9] = i;
+  }
+}
+
+function snapshotWords(packet: Packet): number {
+  let words = SNAPSHOT_WORDS;
+  let inner = packet.inner;
+  while (inner !== null) {
+    words += SNAPSHOT_WORDS;
+    inner = inner.inner;
+  }
+  return words;
+}
+
+/** Word offsets inside a snapshot. */
+export const S_NUMBER = 0;
+export const S_PHASE = 1;
+export const S_FRAMED = 2;
+export const S_ETH_SRC = 3;
+export const S_ETH_DST = 4;
+export const S_ETH_TYPE = 5;
+export const S_FAMILY = 6;
+export const S_SRC = 7;
+export const S_DST = 8;
+/** ttl | protocol << 8 | tos << 16 | df << 24 | mf << 25 */
+export const S_IP = 9;
+export const S_ID = 10;
+export const S_FRAG_OFFSET = 11;
+export const S_LENGTH = 12;
+/** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16 */
+export const S_PORTS = 13;
+/** TCP: flags; ICMP: type | code << 8; ARP: op */
+export const S_L4 = 14;
+export const S_SEQ = 15;
+export const S_ACK = 16;
+/** ICMP: MTU or gateway; ARP: sender's hardware address */
+export const S_INFO = 17;
+/** ARP: target's hardware address */
+export const S_INFO2 = 18;
+export const S_ENCAPSULATION = 19;
+export const S_VNI = 20;
+export const S_MARK = 21;
+export const S_PAYLOAD = 22;
+export const S_CAUSE = 23;
+export const S_CT = 24;
+export const S_CTINFO = 25;
+export const S_FLAGS = 26;
+
+function snapshot(d: Int32Array, at: number, p: Packet): void {
+  d[at] = p.number;
+  d[at + S_PHASE] = p.phase;
+  d[at + S_FRAMED] = p.framed ? 1 : 0;
+  d[at + S_ETH_SRC] = p.ethSrc;
+  d[at + S_ETH_DST] = p.ethDst;
+  d[at + S_ETH_TYPE] = p.ethType;
+  d[at + S_FAMILY] = p.family;
+  d[at + S_SRC] = p.src;
+  d[at + S_DST] = p.dst;
+  d[at + S_IP] = p.ttl | (p.protocol << 8) | (p.tos << 16) | (p.df ? 1 << 24 : 0) | (p.mf ? 1 << 25 : 0);
+  d[at + S_ID] = p.id;
+  d[at + S_FRAG_OFFSET] = p.fragOffset;
+  d[at + S_LENGTH] = p.length;
+  if (p.protocol === 1 || p.protocol === 58) {
+    d[at + S_PORTS] = p.icmpId | (p.icmpSeq << 16);
+    d[at + S_L4] = p.icmpType | (p.icmpCode << 8);
+    d[at + S_INFO] = p.icmpInfo;
+  } else {
+    d[at + S_PORTS] = p.sport | (p.dport << 16);
+    d[at + S_L4] = p.ethType === 0x0806 ? p.arpOp : p.tcpFlags;
+    d[at + S_INFO] = p.arpSha;
+  }
+  d[at + S_SEQ] = p.seq;
+  d[at + S_ACK] = p.ack;
+  d[at + S_INFO2] = p.arpTha;
+  d[at + S_ENCAPSULATION] = p.encapsulation;
+  d[at + S_VNI] = p.vni;
+  d[at + S_MARK] = p.mark;
+  d[at + S_PAYLOAD] = p.payload;
+  d[at + S_CAUSE] = p.cause;
+  d[at + S_CT] = p.ct;
+  d[at + S_CTINFO] = p.ctInfo;
+  d[at + S_FLAGS] = 0;
+  const inner = p.inner;
+  if (inner !== null) snapshot(d, at + SNAPSHOT_WORDS, inner);
+}

@@ -1,0 +1,329 @@
+/**
+ * One packet in flight: the fields of the headers that steer it, and what the kernel keeps beside them in its `sk_buff`.
+ *
+ * Everything is a small integer, so that a pooled packet is rewritten in place and nothing is allocated per packet.
+ * An IPv4 address is its 32 bits as a signed int32, a MAC an interned handle (`address/mac.ts`). `inner` is the packet
+ * carried (VXLAN, IPIP) or quoted (an ICMP error). One owner at a time: who releases a packet must not touch it again.
+ *
+ * This file is code that runs per packet.
+ */
+
+export const ETH_P_IP = 0x0800;
+export const ETH_P_ARP = 0x0806;
+
+export const IPPROTO_ICMP = 1;
+export const IPPROTO_IPIP = 4;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+export const IPPROTO_ICMPV6 = 58;
+export const IPPROTO_SCTP = 132;
+
+export const TCP_FIN = 0x01;
+export const TCP_SYN = 0x02;
+export const TCP_RST = 0x04;
+export const TCP_PSH = 0x08;
+export const TCP_ACK = 0x10;
+export const TCP_URG = 0x20;
+export const TCP_ECE = 0x40;
+export const TCP_CWR = 0x80;
+
+export const ICMP_ECHOREPLY = 0;
+export const ICMP_DEST_UNREACH = 3;
+export const ICMP_REDIRECT = 5;
+export const ICMP_ECHO = 8;
+export const ICMP_TIME_EXCEEDED = 11;
+export const ICMP_PARAMETERPROB = 12;
+
+export const ICMP_NET_UNREACH = 0;
+export const ICMP_HOST_UNREACH = 1;
+export const ICMP_PROT_UNREACH = 2;
+export const ICMP_PORT_UNREACH = 3;
+export const ICMP_FRAG_NEEDED = 4;
+export const ICMP_PKT_FILTERED = 13;
+
+export const ARPOP_REQUEST = 1;
+export const ARPOP_REPLY = 2;
+
+/** `skb->pkt_type` (linux/if_packet.h): whom the frame was addressed to, as seen by the device that received it. */
+export const PACKET_HOST = 0;
+export const PACKET_BROADCAST = 1;
+export const PACKET_MULTICAST = 2;
+export const PACKET_OTHERHOST = 3;
+export const PACKET_OUTGOING = 4;
+
+/** `Packet.encapsulation`: why there is an `inner`. */
+export const INNER_NONE = 0;
+export const INNER_QUOTED = 1;
+export const INNER_VXLAN = 2;
+export const INNER_IPIP = 3;
+
+/** `Packet.rtInput`: what `dst->input` would do with a packet that was routed in. */
+export const RT_NONE = 0;
+export const RT_LOCAL_DELIVER = 1;
+export const RT_FORWARD = 2;
+export const RT_ERROR = 3;
+export const RT_OUTPUT = 4;
+
+/** Purpose of a packet in the conversation it belongs to; shown as `phase` in a trace. */
+export const PHASE_REQUEST = 0;
+export const PHASE_REPLY = 1;
+export const PHASE_ERROR = 2;
+export const PHASE_DATA = 3;
+export const PHASE_REPEAT = 4;
+export const PHASE_NOTICE = 5;
+
+export class Packet {
+  /** Number in the trace; the same packet keeps it while forwarded, translated and encapsulated. 0: not numbered yet. */
+  number = 0;
+  phase = PHASE_REQUEST;
+  /** Number of the packet that caused this one (an error's, a reply's), 0 for the first. */
+  cause = 0;
+
+  // Ethernet
+  ethSrc = 0;
+  ethDst = 0;
+  ethType = ETH_P_IP;
+  /** False on devices without a link-layer header (tunl0), and in a packet not framed yet. */
+  framed = false;
+
+  // IP (for ARP: src is the sender's protocol address, dst the target's)
+  family = 4;
+  src = 0;
+  dst = 0;
+  ttl = 64;
+  protocol = 0;
+  tos = 0;
+  id = 0;
+  df = false;
+  mf = false;
+  /** Fragment offset in bytes. */
+  fragOffset = 0;
+  /** IP total length in bytes, header included. */
+  length = 0;
+
+  // transport
+  sport = 0;
+  dport = 0;
+  tcpFlags = 0;
+  seq = 0;
+  ack = 0;
+  icmpType = 0;
+  icmpCode = 0;
+  icmpId = 0;
+  icmpSeq = 0;
+  /** Next-hop MTU of a fragmentation-needed, gateway address of a redirect. */
+  icmpInfo = 0;
+
+  // ARP
+  arpOp = 0;
+  arpSha = 0;
+  arpTha = 0;
+
+  encapsulation = INNER_NONE;
+  vni = 0;
+  inner: Packet | null = null;
+
+  // sk_buff: what travels with the packet inside one network namespace
+  pktType = PACKET_HOST;
+  mark = 0;
+  /** ifindex of the device it belongs to now (`skb->dev`): where it came in, or the tunnel it was sent through; 0 none. */
+  dev = 0;
+  /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
+  ct = -1;
+  ctInfo = 0;
+  /** Owner of the sending socket (`-m owner`), -1 where there is none. */
+  uid = -1;
+  /** Handle of the local socket that sent it, -1 none. */
+  socket = -1;
+  /** Device the sending socket is bound to (ifindex), 0 none. */
+  boundDev = 0;
+
+  // br_netfilter's `nf_bridge_info`
+  nfBridge = false;
+  physIn = 0;
+  physOut = 0;
+  nfBridgeOtherHost = false;
+  nfBridgeSabotaged = false;
+  nfBridgeDnat = false;
+  nfBridgeSavedSrc = 0;
+  nfBridgeDaddr = 0;
+
+  // the attached route (`skb_dst`)
+  rtInput = RT_NONE;
+  /** `RTN_*` of the route found (`kernel/route`). */
+  rtType = 0;
+  /** Slot of the output device, -1 none. */
+  rtDev = -1;
+  /** Next hop; equals dst when the destination is on link. */
+  rtNextHop = 0;
+  rtUsesGateway = false;
+  /** Path or route MTU, 0 when the device's applies. */
+  rtMtu = 0;
+  /** errno of an error route. */
+  rtError = 0;
+  rtDoRedirect = false;
+
+  /** `IPCB(skb)->flags & IPSKB_FORWARDED`. */
+  forwarded = false;
+  /** Largest fragment of a datagram that was reassembled here (`IPCB(skb)->frag_max_size`), 0 none. */
+  fragMaxSize = 0;
+  /** Length of the application payload, bytes. */
+  payload = 0;
+
+  reset(): void {
+    this.number = 0;
+    this.phase = PHASE_REQUEST;
+    this.cause = 0;
+    this.ethSrc = 0;
+    this.ethDst = 0;
+    this.ethType = ETH_P_IP;
+    this.framed = false;
+    this.family = 4;
+    this.src = 0;
+    this.dst = 0;
+    this.ttl = 64;
+    this.protocol = 0;
+    this.tos = 0;
+    this.id = 0;
+    this.df = false;
+    this.mf = false;
+    this.fragOffset = 0;
+    this.length = 0;
+    this.sport = 0;
+    this.dport = 0;
+    this.tcpFlags = 0;
+    this.seq = 0;
+    this.ack = 0;
+    this.icmpType = 0;
+    this.icmpCode = 0;
+    this.icmpId = 0;
+    this.icmpSeq = 0;
+    this.icmpInfo = 0;
+    this.arpOp = 0;
+    this.arpSha = 0;
+    this.arpTha = 0;
+    this.encapsulation = INNER_NONE;
+    this.vni = 0;
+    this.inner = null;
+    this.payload = 0;
+    this.scrub(true);
+  }
+
+  /**
+   * Forget what belongs to the namespace left behind (`skb_scrub_packet`).
+   *
+   * @param crossesNamespace also drop the mark, as only a change of namespace does
+   */
+  scrub(crossesNamespace: boolean): void {
+    this.pktType = PACKET_HOST;
+    if (crossesNamespace) {
+      this.mark = 0;
+      this.uid = -1;
+      this.socket = -1;
+      this.boundDev = 0;
+    }
+    this.dev = 0;
+    this.ct = -1;
+    this.ctInfo = 0;
+    this.nfBridge = false;
+    this.physIn = 0;
+    this.physOut = 0;
+    this.nfBridgeOtherHost = false;
+    this.nfBridgeSabotaged = false;
+    this.nfBridgeDnat = false;
+    this.nfBridgeSavedSrc = 0;
+    this.nfBridgeDaddr = 0;
+    this.forwarded = false;
+    this.fragMaxSize = 0;
+    this.dropRoute();
+  }
+
+  /** `skb_dst_drop`. */
+  dropRoute(): void {
+    this.rtInput = RT_NONE;
+    this.rtType = 0;
+    this.rtDev = -1;
+    this.rtNextHop = 0;
+    this.rtUsesGateway = false;
+    this.rtMtu = 0;
+    this.rtError = 0;
+    this.rtDoRedirect = false;
+  }
+
+  /** Copy the headers (not the namespace's metadata) from another packet; `inner` is not copied. */
+  copyHeaders(from: Packet): void {
+    this.number = from.number;
+    this.phase = from.phase;
+    this.cause = from.cause;
+    this.ethSrc = from.ethSrc;
+    this.ethDst = from.ethDst;
+    this.ethType = from.ethType;
+    this.framed = from.framed;
+    this.family = from.family;
+    this.src = from.src;
+    this.dst = from.dst;
+    this.ttl = from.ttl;
+    this.protocol = from.protocol;
+    this.tos = from.tos;
+    this.id = from.id;
+    this.df = from.df;
+    this.mf = from.mf;
+    this.fragOffset = from.fragOffset;
+    this.length = from.length;
+    this.sport = from.sport;
+    this.dport = from.dport;
+    this.tcpFlags = from.tcpFlags;
+    this.seq = from.seq;
+    this.ack = from.ack;
+    this.icmpType = from.icmpType;
+    this.icmpCode = from.icmpCode;
+    this.icmpId = from.icmpId;
+    this.icmpSeq = from.icmpSeq;
+    this.icmpInfo = from.icmpInfo;
+    this.arpOp = from.arpOp;
+    this.arpSha = from.arpSha;
+    this.arpTha = from.arpTha;
+    this.encapsulation = from.encapsulation;
+    this.vni = from.vni;
+    this.payload = from.payload;
+  }
+
+  /** Copy what the namespace keeps with the packet (`skb_clone`'s half that is not headers). */
+  copyMetadata(from: Packet): void {
+    this.pktType = from.pktType;
+    this.mark = from.mark;
+    this.dev = from.dev;
+    this.ct = from.ct;
+    this.ctInfo = from.ctInfo;
+    this.uid = from.uid;
+    this.socket = from.socket;
+    this.boundDev = from.boundDev;
+    this.nfBridge = from.nfBridge;
+    this.physIn = from.physIn;
+    this.physOut = from.physOut;
+    this.nfBridgeOtherHost = from.nfBridgeOtherHost;
+    this.nfBridgeSabotaged = from.nfBridgeSabotaged;
+    this.nfBridgeDnat = from.nfBridgeDnat;
+    this.nfBridgeSavedSrc = from.nfBridgeSavedSrc;
+    this.nfBridgeDaddr = from.nfBridgeDaddr;
+    this.rtInput = from.rtInput;
+    this.rtType = from.rtType;
+    this.rtDev = from.rtDev;
+    this.rtNextHop = from.rtNextHop;
+    this.rtUsesGateway = from.rtUsesGateway;
+    this.rtMtu = from.rtMtu;
+    this.rtError = from.rtError;
+    this.rtDoRedirect = from.rtDoRedirect;
+    this.forwarded = from.forwarded;
+    this.fragMaxSize = from.fragMaxSize;
+  }
+
+  /** Does the transport header's start lie in this packet? (A later fragment has none.) */
+  get hasTransport(): boolean {
+    return this.fragOffset === 0;
+  }
+
+  get isFragment(): boolean {
+    return this.mf || this.fragOffset !== 0;
+  }
+}

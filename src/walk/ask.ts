@@ -1,0 +1,326 @@
+import { formatIpv4 } from "../address/ipv4.ts";
+import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
+import { Tape } from "../kernel/tape.ts";
+import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
+import { conntrackView } from "./conntrack-view.ts";
+import { ERRNO_NAMES } from "./conversation.ts";
+import { type Decoded, decode } from "./decode.ts";
+import { Odds } from "./fraction.ts";
+import { flagLetters } from "./packet-view.ts";
+import type { Query } from "./query.ts";
+import { finish, type Run, walk } from "./run.ts";
+import type { Session } from "./session.ts";
+import type { Certainty, ClientView, Outcome, QueryView, ServerView, Trace } from "./trace.ts";
+import { verdictOf, WORST_FIRST } from "./verdict.ts";
+
+export interface AskOptions {
+  /** Most outcomes listed; what is left is the residual. */
+  readonly outcomes: number;
+  /** Every outcome with its odds, or the one a seeded chooser takes. */
+  readonly mode: "explore" | "seeded";
+  /** Which outcome the session follows: the one this host answers. Default: the seeded chooser's. */
+  readonly choose?: { readonly server: string };
+  /** Walk chains rule by rule even where an index exists. */
+  readonly literal?: boolean;
+  /** Leave steps, frames, rules and the rest out. */
+  readonly verdictOnly?: boolean;
+  /** What becomes of the connection in the session. Default `fin`. */
+  readonly close?: "reset" | "fin" | "open";
+}
+
+export const ASK_DEFAULTS: AskOptions = { outcomes: 1024, mode: "explore" };
+
+/** An outcome with the script of choices that leads to it. */
+export interface Explored {
+  readonly outcome: Outcome;
+  readonly script: readonly number[];
+}
+
+/**
+ * Ask a query: walk it under every script of choices, best first by odds, and say what came of each. The session keeps
+ * what the outcome followed left behind.
+ */
+export function ask(session: Session, query: Query, options: AskOptions = ASK_DEFAULTS): Trace {
+  session.engine.literal = options.literal ?? false;
+  const { explored, residual } =
+    options.mode === "explore"
+      ? explore(session, query, options)
+      : { explored: [seeded(session, query, options)], residual: Odds.ZERO };
+  if (options.mode === "explore") follow(session, query, options, explored);
+  return traceOf(session, query, explored, residual, options);
+}
+
+/** Walk under script after script, taking each back. */
+export function explore(
+  session: Session,
+  query: Query,
+  options: AskOptions,
+): { readonly explored: Explored[]; readonly residual: Odds } {
+  const waiting: { script: readonly number[]; odds: Odds; weight: number }[] = [
+    { script: [], odds: Odds.ONE, weight: 1 },
+  ];
+  const explored: Explored[] = [];
+  const tape = new Tape();
+  let left = Odds.ONE;
+  while (waiting.length > 0 && explored.length < options.outcomes) {
+    let best = 0;
+    for (let i = 1; i < waiting.length; i++) {
+      if ((waiting[i]?.weight as number) > (waiting[best]?.weight as number)) best = i;
+    }
+    const [next] = waiting.splice(best, 1);
+    if (next === undefined) break;
+    const chooser = new ScriptedChooser(next.script);
+    const mark = session.journal.mark();
+    tape.clear();
+    const run = walk(session, query, chooser, tape);
+    const outcome = outcomeOf(session, query, run, tape, chooser, options);
+    finish(session, run, "open");
+    session.journal.rollback(mark);
+    explored.push({ outcome, script: chooser.choices.map((choice) => choice.taken) });
+    let odds = Odds.ONE;
+    chooser.choices.forEach((choice, i) => {
+      if (i >= next.script.length) {
+        const before = chooser.choices.slice(0, i).map((c) => c.taken);
+        const count = choice.odds?.length ?? 2;
+        for (let option = 0; option < count; option++) {
+          if (option === choice.taken) continue;
+          const branch = choice.odds === null ? odds : odds.times(choice.odds[option] as Odds);
+          // An unmodelled match has no odds: its other answer is walked after the rest of the same prefix.
+          const weight = branch.toNumber() * (choice.odds === null ? 0.5 : 1);
+          waiting.push({ script: [...before, option], odds: branch, weight });
+        }
+      }
+      if (choice.odds !== null) odds = odds.times(choice.odds[choice.taken] as Odds);
+    });
+    if (!chooser.choices.some((choice) => choice.odds === null)) left = left.minus(odds);
+  }
+  explored.sort((a, b) => oddsOf(b.outcome) - oddsOf(a.outcome));
+  const unlisted = waiting.length === 0 ? Odds.ZERO : left;
+  return { explored, residual: unlisted };
+}
+
+/** Walk the outcome the session follows once more, and keep it. */
+function follow(session: Session, query: Query, options: AskOptions, explored: readonly Explored[]): void {
+  const chosen = choose(session, query, options, explored);
+  const run = walk(session, query, new ScriptedChooser(chosen?.script ?? []), null);
+  finish(session, run, options.close ?? "fin");
+}
+
+function choose(
+  session: Session,
+  query: Query,
+  options: AskOptions,
+  explored: readonly Explored[],
+): Explored | undefined {
+  const server = options.choose?.server;
+  if (server !== undefined) {
+    const wanted = explored.find(({ outcome }) => outcome.servers.some((served) => served.host === server));
+    if (wanted !== undefined) return wanted;
+  }
+  if (explored.length === 1) return explored[0];
+  // The seeded chooser's: a point on the line of odds, a pure function of seed and query.
+  let h = session.seed | 0;
+  for (const c of `${query.id} ${query.host} ${query.dst} ${query.dport} ${session.clock.now}`) {
+    h = Math.imul(h ^ c.charCodeAt(0), 0x01000193);
+  }
+  let point = ((h ^ (h >>> 15)) >>> 0) / 2 ** 32;
+  for (const candidate of explored) {
+    point -= oddsOf(candidate.outcome);
+    if (point < 0) return candidate;
+  }
+  return explored[0];
+}
+
+/** Walk one chosen script and keep what it leaves behind: how a comparison follows the outcome the kernel took. */
+export function followScript(session: Session, query: Query, script: readonly number[], close: "reset" | "fin" | "open"): void {
+  const run = walk(session, query, new ScriptedChooser(script), null);
+  finish(session, run, close);
+}
+
+function seeded(session: Session, query: Query, options: AskOptions): Explored {
+  const tape = new Tape();
+  const chooser = new SeededChooser(session.seed);
+  chooser.begin(query.sport ?? session.clock.now);
+  const run = walk(session, query, chooser, tape);
+  const outcome = outcomeOf(session, query, run, tape, null, options);
+  finish(session, run, options.close ?? "fin");
+  return { outcome, script: [] };
+}
+
+function oddsOf(outcome: Outcome): number {
+  const fraction = outcome.probability;
+  return fraction === null ? 0 : Number(fraction.num) / Number(fraction.den);
+}
+
+function outcomeOf(
+  session: Session,
+  query: Query,
+  run: Run,
+  tape: Tape,
+  chooser: ScriptedChooser | null,
+  options: AskOptions,
+): Outcome {
+  const { network, engine } = session;
+  const { conversation } = run;
+  const decoded: Decoded = decode(network, tape, run);
+  const unknownChoices = chooser?.choices.filter((choice) => choice.unknown !== null) ?? [];
+  const unknown = [
+    ...unknownChoices.map((choice) => formatMatch((choice.unknown as NonNullable<Choice["unknown"]>).match)),
+    ...[...(chooser?.notAsked ?? [])].map((test) => formatMatch(test.match)),
+    ...[...engine.unknownTargets].map((target) => formatTarget(target)),
+  ];
+  engine.unknownTargets.clear();
+  const assumed = assumptionsOf(session, decoded).length > 0;
+  const certainty: Certainty = unknown.length > 0 ? "unknown-match" : assumed ? "assumed" : "exact";
+  const verdict = {
+    ...verdictOf(query, conversation, decoded, run.looped, certainty),
+    ...(unknown.length > 0 ? { unknown } : {}),
+  };
+  let odds: Odds | null = Odds.ONE;
+  for (const choice of chooser?.choices ?? []) {
+    if (choice.odds === null) odds = null;
+    else if (odds !== null) odds = odds.times(choice.odds[choice.taken] as Odds);
+  }
+  const servers = serversOf(session, query, run, decoded);
+  const server = servers[servers.length - 1];
+  const brief = options.verdictOnly === true;
+  return {
+    probability: chooser === null ? null : (odds?.toFraction() ?? null),
+    ...(unknownChoices.length > 0
+      ? {
+          given: unknownChoices.map((choice) => ({
+            rule: formatMatch((choice.unknown as NonNullable<Choice["unknown"]>).match),
+            matched: choice.taken === 0,
+          })),
+        }
+      : {}),
+    verdict,
+    ...(server === undefined ? {} : { server }),
+    servers,
+    client: clientOf(session, query, run),
+    steps: brief ? [] : decoded.steps,
+    frames: brief ? [] : decoded.frames,
+    arp: brief ? [] : decoded.arp,
+    rules: brief ? [] : decoded.rules,
+    hooks: brief ? [] : decoded.hooks,
+    rewrites: brief ? [] : decoded.rewrites,
+    conntrack: brief ? [] : [...session.touched()].flatMap((stack) => conntrackView(stack)),
+    stats: { rulesEvaluated: run.rulesEvaluated, routeLookups: run.routeLookups },
+  };
+}
+
+function serversOf(session: Session, query: Query, run: Run, decoded: Decoded): ServerView[] {
+  const { conversation } = run;
+  const hosts = session.network.hosts;
+  const list: ServerView[] = conversation.served.map((served) => ({
+    host: hosts[served.host]?.name ?? "",
+    proto: served.proto === 6 ? ("tcp" as const) : ("udp" as const),
+    address: formatIpv4(served.local),
+    port: served.localPort,
+    peer: { address: formatIpv4(served.peer), port: served.peerPort },
+  }));
+  if (query.proto === "icmp") {
+    const delivered = decoded.steps.find((step) => step.kind === "deliver" && step.phase === "request");
+    const frame = delivered === undefined ? undefined : [...decoded.frames].reverse().find((f) => f.host === delivered.host && f.phase === "request");
+    if (delivered !== undefined && frame !== undefined) {
+      list.push({ host: delivered.host, proto: "icmp", address: delivered.text.replace("delivered to ", ""), peer: { address: frame.ip.src } });
+    }
+  }
+  return list;
+}
+
+function clientOf(session: Session, query: Query, run: Run): ClientView {
+  const { conversation } = run;
+  const result = conversation.result ?? "timeout";
+  const errno = ERRNO_NAMES[conversation.errno];
+  const answeredBy =
+    query.proto === "icmp"
+      ? conversation.answeredByAddress === null
+        ? undefined
+        : formatIpv4(conversation.answeredByAddress)
+      : conversation.answeredBy < 0
+        ? undefined
+        : session.network.hosts[conversation.answeredBy]?.name;
+  return {
+    result,
+    ...(errno === undefined ? {} : { errno }),
+    ...(query.proto === "icmp"
+      ? { icmpId: conversation.clientIcmpId }
+      : { address: formatIpv4(conversation.clientAddress), port: conversation.clientPort }),
+    ...(answeredBy === undefined ? {} : { answeredBy }),
+    ...(conversation.ownPacket ? { ownPacket: true } : {}),
+    ...(conversation.icmp === null
+      ? {}
+      : {
+          icmp: {
+            type: conversation.icmp.type,
+            code: conversation.icmp.code,
+            from: formatIpv4(conversation.icmp.from),
+            ...(conversation.icmp.type === 3 && conversation.icmp.code === 4 ? { mtu: conversation.icmp.mtu } : {}),
+          },
+        }),
+    ...(conversation.resetFrom === null ? {} : { reset: { from: formatIpv4(conversation.resetFrom) } }),
+  };
+}
+
+/** What had to be assumed about the hosts a walk touched. */
+function assumptionsOf(session: Session, decoded: Decoded): string[] {
+  const hosts = new Set(decoded.frames.map((frame) => frame.host));
+  const assumptions: string[] = [];
+  for (const name of hosts) {
+    const net = session.network.hosts[session.network.hostNumber(name)];
+    if (net === undefined) continue;
+    if (net.sockets === null) assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);
+    if (net.host.iptables === null) assumptions.push(`${name}: no iptables rules in the dump, so none are taken to be there`);
+    if (net.host.sysctl.size === 0) assumptions.push(`${name}: no sysctls in the dump, so the kernel's defaults are taken`);
+  }
+  return assumptions;
+}
+
+function traceOf(
+  session: Session,
+  query: Query,
+  explored: readonly Explored[],
+  residual: Odds,
+  options: AskOptions,
+): Trace {
+  const outcomes = explored.map((entry) => entry.outcome);
+  const worst = [...outcomes].sort(
+    (a, b) => WORST_FIRST.indexOf(a.verdict.disposition) - WORST_FIRST.indexOf(b.verdict.disposition),
+  )[0] as Outcome;
+  const assumptions = options.verdictOnly
+    ? []
+    : [...new Set(outcomes.flatMap((outcome) => assumptionsOf(session, { frames: outcome.frames } as Decoded)))];
+  return {
+    schema: "hopscope.trace/v1",
+    id: query.id,
+    query: queryView(query),
+    verdict: worst.verdict,
+    outcomes,
+    ...(residual.num === 0n ? {} : { residual: residual.toFraction() }),
+    remedies: [],
+    assumptions,
+    stats: {
+      rulesEvaluated: outcomes[0]?.stats.rulesEvaluated ?? 0,
+      routeLookups: outcomes[0]?.stats.routeLookups ?? 0,
+    },
+  };
+}
+
+function queryView(query: Query): QueryView {
+  const port = query.dport === null ? "" : `:${query.dport}`;
+  const at = query.arrivesBy === null ? `host/${query.host}` : `host/${query.host}:${query.arrivesBy}`;
+  return {
+    from: query.arrives ? formatIpv4(query.src ?? 0) : `host/${query.host}`,
+    to: `${formatIpv4(query.dst)}${port}/${query.proto}`,
+    proto: query.proto,
+    ...(query.arrives ? { at } : {}),
+    ...(query.src !== null && !query.arrives ? { src: formatIpv4(query.src) } : {}),
+    ...(query.sport === null ? {} : { sport: query.sport }),
+    ...(query.ttl === null ? {} : { ttl: query.ttl }),
+    ...(query.size === null ? {} : { size: query.size }),
+    ...(query.df ? { df: true } : {}),
+    ...(query.mark === 0 ? {} : { mark: query.mark }),
+    ...(query.tcpFlags === null ? {} : { tcpFlags: flagLetters(query.tcpFlags) }),
+  };
+}

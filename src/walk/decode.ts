@@ -1,0 +1,346 @@
+import { formatIpv4 } from "../address/ipv4.ts";
+import { formatMac } from "../address/mac.ts";
+import type { CompiledChain, CompiledTable } from "../kernel/netfilter/table.ts";
+import { HOOK_NAMES } from "../kernel/netfilter/hook.ts";
+import type { Rule } from "../kernel/netfilter/rule.ts";
+import { formatRule } from "../kernel/netfilter/save/format.ts";
+import type { Netns } from "../kernel/netns.ts";
+import { REASONS, type ReasonName, reasonName } from "../kernel/reason.ts";
+import {
+  OP_ARP,
+  OP_CHAIN_END,
+  OP_DELIVER,
+  OP_DROP,
+  OP_EMIT,
+  OP_FRAME,
+  OP_HOOK,
+  OP_NEIGHBOUR,
+  OP_POLICY,
+  OP_REWRITE,
+  OP_ROUTE,
+  OP_RULE,
+  S_DST,
+  S_ETH_DST,
+  S_ETH_SRC,
+  S_INFO,
+  S_INFO2,
+  S_L4,
+  S_NUMBER,
+  S_PHASE,
+  S_SRC,
+  type Tape,
+} from "../kernel/tape.ts";
+import { originText } from "../world/origin-text.ts";
+import type { Network } from "./network.ts";
+import { packetView } from "./packet-view.ts";
+import type { Run } from "./run.ts";
+import {
+  type ArpFrame,
+  DIRECTIONS,
+  type Frame,
+  type HookStep,
+  type HookVisit,
+  type PacketView,
+  PHASES,
+  type Phase,
+  type Rewrite,
+  type RuleHit,
+  type Step,
+} from "./trace.ts";
+
+/** Everything a tape tells of one walk. */
+export interface Decoded {
+  readonly frames: readonly Frame[];
+  readonly arp: readonly ArpFrame[];
+  readonly hooks: readonly HookVisit[];
+  readonly rules: readonly RuleHit[];
+  readonly rewrites: readonly Rewrite[];
+  readonly steps: readonly Step[];
+  readonly drops: readonly Drop[];
+}
+
+/** A packet's end, apart from frames that were merely for another host. */
+export interface Drop {
+  readonly packet: number;
+  readonly phase: Phase;
+  readonly host: string;
+  readonly reason: ReasonName;
+  readonly step: string;
+}
+
+/** `RTN_*` by number, for people. */
+const ROUTE_TYPES = ["", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit"];
+
+/** Read a tape back: the readable trace is made here and nowhere else. */
+export function decode(network: Network, tape: Tape, run: Run): Decoded {
+  return new Decoder(network, tape, run).decode();
+}
+
+interface OpenVisit {
+  readonly visit: Omit<HookVisit, "steps"> & { readonly steps: HookStep[] };
+  readonly host: number;
+}
+
+class Decoder {
+  private readonly network: Network;
+  private readonly tape: Tape;
+  private readonly run: Run;
+  private readonly frames: Frame[] = [];
+  private readonly arp: ArpFrame[] = [];
+  private readonly hooks: HookVisit[] = [];
+  private readonly rules: RuleHit[] = [];
+  private readonly rewrites: Rewrite[] = [];
+  private readonly steps: Step[] = [];
+  private readonly drops: Drop[] = [];
+  /** Packet numbers of the tape to those shown: in order of first appearance on a wire. */
+  private readonly numbers = new Map<number, number>();
+  private readonly phases = new Map<number, Phase>();
+  /** The hook each packet of each host is in. */
+  private readonly open = new Map<string, OpenVisit>();
+  private time = 0;
+
+  constructor(network: Network, tape: Tape, run: Run) {
+    this.network = network;
+    this.tape = tape;
+    this.run = run;
+  }
+
+  decode(): Decoded {
+    this.numberPackets();
+    const { data, length } = this.tape;
+    let instant = 0;
+    for (let at = 0; at < length; at += data[at + 1] as number) {
+      while (instant + 1 < this.run.times.length && (this.run.times[instant + 1]?.tape as number) <= at) instant++;
+      this.time = this.run.times[instant]?.at ?? 0;
+      this.record(data, at);
+    }
+    const { frames, arp, hooks, rules, rewrites, steps, drops } = this;
+    return { frames, arp, hooks, rules, rewrites, steps, drops };
+  }
+
+  private numberPackets(): void {
+    const { data, length } = this.tape;
+    const seen = (raw: number, phase: number): void => {
+      if (raw === 0 || this.numbers.has(raw)) return;
+      this.numbers.set(raw, this.numbers.size + 1);
+      this.phases.set(raw, PHASES[phase] ?? "request");
+    };
+    for (let at = 0; at < length; at += data[at + 1] as number) {
+      if (data[at] === OP_FRAME) seen(data[at + 5 + S_NUMBER] as number, data[at + 5 + S_PHASE] as number);
+    }
+    for (let at = 0; at < length; at += data[at + 1] as number) {
+      if (data[at] === OP_EMIT) seen(data[at + 3] as number, data[at + 5] as number);
+      if (data[at] === OP_HOOK) seen(data[at + 9 + S_NUMBER] as number, data[at + 9 + S_PHASE] as number);
+    }
+  }
+
+  private packet(raw: number): { packet: number; phase: Phase } {
+    return { packet: this.numbers.get(raw) ?? 0, phase: this.phases.get(raw) ?? "request" };
+  }
+
+  private net(host: number): Netns {
+    return this.network.hosts[host] as Netns;
+  }
+
+  private device(host: number, ifindex: number): string {
+    return this.net(host).device(ifindex)?.name ?? "";
+  }
+
+  private step(
+    raw: number,
+    host: number,
+    kind: Step["kind"],
+    text: string,
+    more: Partial<Pick<Step, "device" | "verdict" | "reason" | "packetView">> = {},
+  ): string {
+    const id = `s${this.steps.length + 1}`;
+    this.steps.push({ id, ...this.packet(raw), at: this.time, host: this.net(host).name, kind, text, ...more });
+    return id;
+  }
+
+  private record(d: Int32Array, at: number): void {
+    const host = d[at + 2] as number;
+    switch (d[at]) {
+      case OP_FRAME:
+        this.frame(d, at, host);
+        return;
+      case OP_ARP:
+        this.arpFrame(d, at, host);
+        return;
+      case OP_HOOK:
+        this.hook(d, at, host);
+        return;
+      case OP_RULE:
+      case OP_CHAIN_END:
+      case OP_POLICY:
+        this.ruleStep(d, at, host);
+        return;
+      case OP_REWRITE:
+        this.rewrite(d, at, host);
+        return;
+      case OP_ROUTE: {
+        const errno = d[at + 8] as number;
+        const type = ROUTE_TYPES[d[at + 5] as number] ?? "";
+        const to = formatIpv4(d[at + 4] as number);
+        const device = this.device(host, d[at + 6] as number);
+        const hop = formatIpv4(d[at + 7] as number);
+        const index = d[at + 9] as number;
+        const route = index < 0 ? undefined : this.net(host).host.routes[index];
+        const named =
+          route === undefined ? "" : ` (${route.dst.length === 0 ? "default" : `${formatIpv4(route.dst.address)}/${route.dst.length}`})`;
+        const text =
+          errno !== 0
+            ? `no usable route to ${to} (errno ${errno})`
+            : type === "local"
+              ? `${to} is local`
+              : hop === to
+                ? `route to ${to}: ${device}, on link${named}`
+                : `route to ${to}: via ${hop} dev ${device}${named}`;
+        this.step(d[at + 3] as number, host, "route", text, { device });
+        return;
+      }
+      case OP_DROP: {
+        const name = reasonName(d[at + 4] as number);
+        const raw = d[at + 3] as number;
+        // A frame for somebody else on a shared cable ends everywhere but at its destination.
+        if (name === "other-host" || raw === 0) return;
+        const step = this.step(raw, host, "drop", REASONS[d[at + 4] as number]?.sentence ?? name, {
+          device: this.device(host, d[at + 5] as number),
+          verdict: name === "rule-reject" ? "reject" : "drop",
+          reason: name,
+        });
+        this.drops.push({ ...this.packet(raw), host: this.net(host).name, reason: name, step });
+        return;
+      }
+      case OP_DELIVER: {
+        const protocol = d[at + 4] as number;
+        const local = formatIpv4(d[at + 5] as number);
+        const peer = formatIpv4(d[at + 7] as number);
+        const text =
+          protocol === 1
+            ? `delivered to ${local}`
+            : `delivered to ${local}:${d[at + 6]} from ${peer}:${d[at + 8]}`;
+        this.step(d[at + 3] as number, host, "deliver", text);
+        return;
+      }
+      case OP_EMIT:
+        this.step(d[at + 3] as number, host, "emit", `${this.net(host).name} makes the packet`);
+        return;
+      case OP_NEIGHBOUR:
+        this.steps.push({
+          id: `s${this.steps.length + 1}`,
+          packet: 0,
+          phase: "request",
+          at: this.time,
+          host: this.net(host).name,
+          device: this.device(host, d[at + 3] as number),
+          kind: "neighbour",
+          text: `${d[at + 5] === 0 ? "asks who has" : "nobody has"} ${formatIpv4(d[at + 4] as number)}`,
+        });
+        return;
+    }
+  }
+
+  private frame(d: Int32Array, at: number, host: number): void {
+    const raw = d[at + 5 + S_NUMBER] as number;
+    const view = packetView(d, at + 5);
+    const device = this.device(host, d[at + 3] as number);
+    const direction = DIRECTIONS[d[at + 4] as number] ?? "in";
+    this.frames.push({ ...this.packet(raw), at: this.time, host: this.net(host).name, device, direction, ...view });
+    this.step(raw, host, "frame", direction, { device, packetView: view });
+  }
+
+  private arpFrame(d: Int32Array, at: number, host: number): void {
+    const s = at + 5;
+    this.arp.push({
+      at: this.time,
+      host: this.net(host).name,
+      device: this.device(host, d[at + 3] as number),
+      direction: DIRECTIONS[d[at + 4] as number] ?? "in",
+      eth: { src: formatMac(d[s + S_ETH_SRC] as number), dst: formatMac(d[s + S_ETH_DST] as number) },
+      arp: {
+        op: d[s + S_L4] === 1 ? "request" : "reply",
+        sha: formatMac(d[s + S_INFO] as number),
+        spa: formatIpv4(d[s + S_SRC] as number),
+        tha: formatMac(d[s + S_INFO2] as number),
+        tpa: formatIpv4(d[s + S_DST] as number),
+      },
+    });
+  }
+
+  private hook(d: Int32Array, at: number, host: number): void {
+    const raw = d[at + 9 + S_NUMBER] as number;
+    const name = HOOK_NAMES[d[at + 4] as number] as string;
+    const inName = this.device(host, d[at + 5] as number);
+    const outName = this.device(host, d[at + 6] as number);
+    const physin = this.device(host, d[at + 7] as number);
+    const physout = this.device(host, d[at + 8] as number);
+    const before: PacketView = packetView(d, at + 9);
+    const visit = {
+      ...this.packet(raw),
+      host: this.net(host).name,
+      hook: name,
+      ...(inName === "" ? {} : { in: inName }),
+      ...(outName === "" ? {} : { out: outName }),
+      ...(physin === "" ? {} : { physin }),
+      ...(physout === "" ? {} : { physout }),
+      before,
+      steps: [] as HookStep[],
+    };
+    this.hooks.push(visit);
+    this.open.set(`${host} ${raw}`, { visit, host });
+    this.step(raw, host, "hook", name, { packetView: before });
+  }
+
+  private ruleStep(d: Int32Array, at: number, host: number): void {
+    const raw = d[at + 3] as number;
+    const mark = (d[at + 4] as number) >>> 0;
+    const place = d[at + 5] as number;
+    const index = d[at + 6] as number;
+    const evaluated = d[at + 7] as number;
+    const table = this.net(host).iptables?.tables[place >>> 24] as CompiledTable;
+    const chain = table.chains[place & 0xffffff] as CompiledChain;
+    const kind = d[at] === OP_RULE ? "rule" : d[at] === OP_POLICY ? "policy" : "return";
+    const visit = this.open.get(`${host} ${raw}`)?.visit;
+    visit?.steps.push({ table: table.name, chain: chain.name, kind, index: index + 1, mark, evaluated });
+    if (kind === "rule") {
+      const rule = chain.plain.rules[index] as Rule;
+      const text = formatRule(chain.name, rule);
+      const source = originText(this.network.world, rule.origin);
+      this.rules.push({
+        ...this.packet(raw),
+        host: this.net(host).name,
+        backend: "iptables",
+        hook: visit?.hook ?? "",
+        table: table.name,
+        chain: chain.name,
+        index: index + 1,
+        text,
+        ...(source === undefined ? {} : { source }),
+      });
+      this.step(raw, host, "rule", `${table.name}: ${text}`);
+    } else if (kind === "policy" && d[at + 8] === 0) {
+      this.step(raw, host, "rule", `${table.name}: -P ${chain.name} DROP`, { verdict: "drop" });
+    }
+  }
+
+  private rewrite(d: Int32Array, at: number, host: number): void {
+    const raw = d[at + 3] as number;
+    const bits = d[at + 4] as number;
+    const field = (bits & 1) === 0 ? "src" : "dst";
+    const end = (address: number, port: number): string =>
+      port < 0 ? formatIpv4(address) : `${formatIpv4(address)}:${port}`;
+    const from = end(d[at + 5] as number, d[at + 6] as number);
+    const to = end(d[at + 7] as number, d[at + 8] as number);
+    const free = (bits & 2) !== 0;
+    this.rewrites.push({
+      ...this.packet(raw),
+      host: this.net(host).name,
+      field,
+      from,
+      to,
+      ...(free ? { free: true as const } : {}),
+    });
+    this.step(raw, host, "rewrite", `${field} ${from} → ${to}${free ? " (any free port)" : ""}`);
+  }
+}

@@ -1,0 +1,92 @@
+import type { NetDevice } from "../kernel/device/net-device.ts";
+import type { Outbox, Upcalls } from "../kernel/outbox.ts";
+import { reason } from "../kernel/reason.ts";
+import type { Stack } from "../kernel/stack.ts";
+import type { Packet } from "../packet/packet.ts";
+import { FROM_WIRE, FROM_WIRE_SAME_HOST, LOOPED } from "./agenda.ts";
+import type { Session } from "./session.ts";
+
+const LEFT_MODEL = reason("left-model");
+
+/** Nobody listens: packets in throughput mode end at a socket or with an error, and nothing answers. */
+export const SILENT: Upcalls = {
+  tcp: () => true,
+  udp: () => true,
+  echoReply: () => {},
+  icmpError: () => {},
+  sendFailed: () => {},
+};
+
+/** The kernel's seam to the world, on the agenda of a session: everything handed over is queued. */
+export class AgendaOutbox implements Outbox {
+  private readonly session: Session;
+  upcalls: Upcalls = SILENT;
+  /** Called for a frame that leaves by a device before it is queued; true: it was taken. */
+  intercept: ((stack: Stack, device: NetDevice, packet: Packet) => boolean) | null = null;
+  /** Neighbours being asked for now. */
+  openQuestions = 0;
+  /** Frames put on wires in this walk. */
+  frames = 0;
+  private numbers = 0;
+  private fragments = new Map<number, Map<number, number>>();
+
+  constructor(session: Session) {
+    this.session = session;
+  }
+
+  /** Begin a walk: numbers start again. */
+  begin(): void {
+    this.numbers = 0;
+    this.frames = 0;
+    this.openQuestions = 0;
+    if (this.fragments.size > 0) this.fragments = new Map();
+  }
+
+  transmit(stack: Stack, device: NetDevice, packet: Packet): void {
+    this.frames++;
+    if (this.intercept?.(stack, device, packet)) return;
+    const network = this.session.network;
+    const host = network.peerHost(stack.host, device.slot);
+    if (host < 0) {
+      stack.kill(packet, LEFT_MODEL);
+      return;
+    }
+    const other = host === stack.host ? stack : this.session.stack(host);
+    const peer = other.net.devices[network.peerSlot(stack.host, device.slot)] as NetDevice;
+    this.session.agenda.push(other, peer, packet, host === stack.host ? FROM_WIRE_SAME_HOST : FROM_WIRE);
+  }
+
+  receive(stack: Stack, device: NetDevice, packet: Packet): void {
+    this.frames++;
+    this.session.agenda.push(stack, device, packet, LOOPED);
+  }
+
+  after(ms: number, fire: () => void): () => void {
+    const timer = this.session.agenda.timers.arm(this.session.clock.now + ms, fire);
+    return () => {
+      timer.cancelled = true;
+    };
+  }
+
+  nextNumber(): number {
+    return ++this.numbers;
+  }
+
+  fragmentNumber(datagram: number, offset: number): number {
+    let places = this.fragments.get(datagram);
+    if (places === undefined) {
+      places = new Map();
+      this.fragments.set(datagram, places);
+    }
+    let number = places.get(offset);
+    if (number === undefined) {
+      number = this.nextNumber();
+      places.set(offset, number);
+    }
+    return number;
+  }
+
+  questions(change: 1 | -1): void {
+    this.openQuestions += change;
+  }
+}

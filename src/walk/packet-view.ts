@@ -1,0 +1,125 @@
+import { formatIpv4 } from "../address/ipv4.ts";
+import { formatMac } from "../address/mac.ts";
+import {
+  S_ENCAPSULATION,
+  S_ETH_DST,
+  S_ETH_SRC,
+  S_ETH_TYPE,
+  S_FRAG_OFFSET,
+  S_FRAMED,
+  S_INFO,
+  S_IP,
+  S_L4,
+  S_LENGTH,
+  S_MARK,
+  S_PORTS,
+  S_SRC,
+  S_DST,
+  S_VNI,
+  SNAPSHOT_WORDS,
+} from "../kernel/tape.ts";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMP_REDIRECT,
+  INNER_QUOTED,
+  INNER_VXLAN,
+  IPPROTO_ICMP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from "../packet/packet.ts";
+import type { PacketView } from "./trace.ts";
+
+/** A packet's snapshot on the tape, as a person and a program read it. */
+export function packetView(d: Int32Array, at: number): PacketView {
+  const ip = d[at + S_IP] as number;
+  const protocol = (ip >>> 8) & 0xff;
+  const offset = d[at + S_FRAG_OFFSET] as number;
+  const encapsulation = d[at + S_ENCAPSULATION] as number;
+  const l4 = d[at + S_L4] as number;
+  const ports = d[at + S_PORTS] as number;
+  const mark = d[at + S_MARK] as number;
+  const tos = (ip >>> 16) & 0xff;
+  const inner = encapsulation === 0 ? undefined : packetView(d, at + SNAPSHOT_WORDS);
+  return {
+    ...(d[at + S_FRAMED] === 1
+      ? {
+          eth: {
+            src: formatMac(d[at + S_ETH_SRC] as number),
+            dst: formatMac(d[at + S_ETH_DST] as number),
+            type: `0x${(d[at + S_ETH_TYPE] as number).toString(16).padStart(4, "0")}`,
+          },
+        }
+      : {}),
+    ip: {
+      src: formatIpv4(d[at + S_SRC] as number),
+      dst: formatIpv4(d[at + S_DST] as number),
+      ttl: ip & 0xff,
+      proto: protocol,
+      len: d[at + S_LENGTH] as number,
+      ...(((ip >>> 24) & 1) === 1 ? { df: true as const } : {}),
+      ...(((ip >>> 25) & 1) === 1 ? { mf: true as const } : {}),
+      ...(offset === 0 ? {} : { off: offset }),
+      ...(tos === 0 ? {} : { tos }),
+    },
+    ...(offset !== 0 ? {} : transport(protocol, ports, l4, d[at + S_INFO] as number, encapsulation, inner)),
+    ...(encapsulation === INNER_VXLAN ? { vxlan: { vni: d[at + S_VNI] as number } } : {}),
+    ...(inner !== undefined && encapsulation !== INNER_QUOTED ? { inner } : {}),
+    ...(mark === 0 ? {} : { mark: mark >>> 0 }),
+  };
+}
+
+function transport(
+  protocol: number,
+  ports: number,
+  l4: number,
+  info: number,
+  encapsulation: number,
+  inner: PacketView | undefined,
+): Partial<PacketView> {
+  const sport = ports & 0xffff;
+  const dport = ports >>> 16;
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return { tcp: { sport, dport, flags: flagLetters(l4) } };
+    case IPPROTO_UDP:
+      return { udp: { sport, dport } };
+    case IPPROTO_ICMP: {
+      const type = l4 & 0xff;
+      const code = l4 >>> 8;
+      return {
+        icmp: {
+          type,
+          code,
+          ...(encapsulation === INNER_QUOTED ? {} : { id: sport, seq: dport }),
+          ...(type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED ? { mtu: info } : {}),
+          ...(type === ICMP_REDIRECT ? { gateway: formatIpv4(info) } : {}),
+          ...(encapsulation === INNER_QUOTED && inner !== undefined ? { orig: inner } : {}),
+        },
+      };
+    }
+    default:
+      return {};
+  }
+}
+
+const FLAG_LETTERS = "FSRPAUEC";
+
+/** TCP flags as letters, in the order of `FSRPAUEC`. */
+export function flagLetters(flags: number): string {
+  let text = "";
+  for (let bit = 0; bit < FLAG_LETTERS.length; bit++) if ((flags & (1 << bit)) !== 0) text += FLAG_LETTERS[bit];
+  return text;
+}
+
+/** Letters back to flags; undefined when one is no flag. */
+export function parseFlagLetters(text: string): number | undefined {
+  let flags = 0;
+  for (const letter of text.toUpperCase()) {
+    const bit = FLAG_LETTERS.indexOf(letter);
+    if (bit < 0) return undefined;
+    flags |= 1 << bit;
+  }
+  return flags;
+}
+

@@ -1,0 +1,48 @@
+import type { Ipv4 } from "../address/ipv4.ts";
+
+/** A connectivity question, resolved: hosts by name, addresses as bits. What `command-line.md` calls a query line. */
+export interface Query {
+  readonly id: string;
+  /** The host that sends, or where the packet arrives. */
+  readonly host: string;
+  /** ifindex-bearing device the packet arrives by; null when the host itself sends. */
+  readonly arrivesBy: string | null;
+  /** The packet arrives at the host from outside (`at`). */
+  readonly arrives: boolean;
+  readonly proto: "tcp" | "udp" | "icmp";
+  readonly dst: Ipv4;
+  readonly dport: number | null;
+  /** Source address bound or forged; null: the kernel chooses. */
+  readonly src: Ipv4 | null;
+  readonly sport: number | null;
+  readonly ttl: number | null;
+  /** Payload bytes. */
+  readonly size: number | null;
+  readonly df: boolean;
+  readonly mark: number;
+  readonly uid: number;
+  /** Device the sending socket is bound to. */
+  readonly dev: string | null;
+  /** One hand-made packet with these flags instead of a connection. */
+  readonly tcpFlags: number | null;
+  /** One hand-made packet (also for udp and icmp): sent as it is, nothing follows. */
+  readonly raw: boolean;
+}
+
+export const QUERY_DEFAULTS = {
+  id: "q1",
+  arrivesBy: null,
+  arrives: false,
+  proto: "tcp",
+  dport: null,
+  src: null,
+  sport: null,
+  ttl: null,
+  size: null,
+  df: false,
+  mark: 0,
+  uid: 0,
+  dev: null,
+  tcpFlags: null,
+  raw: false,
+} as const satisfies Partial<Query>;

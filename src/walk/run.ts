@@ -1,0 +1,176 @@
+import type { Chooser } from "../kernel/chooser.ts";
+import type { NetDevice } from "../kernel/device/net-device.ts";
+import { receiveFrame, receiveLooped } from "../kernel/path/receive.ts";
+import { routeOutput } from "../kernel/route/output-route.ts";
+import type { Stack } from "../kernel/stack.ts";
+import type { Tape } from "../kernel/tape.ts";
+import { OP_EMIT } from "../kernel/tape.ts";
+import { IPPROTO_TCP, PHASE_DATA, PHASE_REQUEST, type Packet } from "../packet/packet.ts";
+import { FROM_WIRE_SAME_HOST, LOOPED } from "./agenda.ts";
+import { Conversation } from "./conversation.ts";
+import type { Query } from "./query.ts";
+import type { Session } from "./session.ts";
+
+/** How long a client waits for an answer, and how long while an address question is open (milliseconds). */
+export const PATIENCE_MS = 350;
+export const PATIENCE_ASKING_MS = 3600;
+
+/** Frames a walk may put on wires before it is called a loop. */
+export const FRAMES_AT_MOST = 20_000;
+
+/** One walk of a query, as it came out under one chooser. */
+export interface Run {
+  readonly conversation: Conversation;
+  /** The budget of frames was spent. */
+  readonly looped: boolean;
+  readonly rulesEvaluated: number;
+  readonly routeLookups: number;
+  /** Virtual instants, milliseconds: (tape length, time) pairs, to tell when a record was written. */
+  readonly times: readonly { readonly at: number; readonly tape: number }[];
+}
+
+/**
+ * `walk`: one loop over the agenda. Frames first in, first out; when none is left, the next timer, until the client has its
+ * answer or its patience ends. The session keeps what the packets left behind.
+ */
+export function walk(session: Session, query: Query, chooser: Chooser, tape: Tape | null): Run {
+  const { engine, outbox, clock } = session;
+  const host = session.network.hostNumber(query.host);
+  const stack = session.stack(host);
+  engine.chooser = chooser;
+  engine.tape = tape;
+  engine.rulesEvaluated = 0;
+  engine.routeLookups = 0;
+  outbox.begin();
+  const begun = clock.now;
+  const times: { at: number; tape: number }[] = [{ at: 0, tape: 0 }];
+  const conversation = new Conversation(query, stack);
+  outbox.upcalls = conversation;
+  outbox.intercept = query.arrives ? new Outside(conversation, stack, query).intercept : null;
+  if (query.arrives) arrive(session, conversation, stack, query);
+  else conversation.begin();
+
+  let looped = !drain(session);
+  while (!looped && conversation.result === null) {
+    const timer = session.agenda.timers.peek();
+    const patience = outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : PATIENCE_MS;
+    if (timer === undefined || timer.at - begun > patience) {
+      session.advanceTo(begun + patience);
+      break;
+    }
+    session.advanceTo(timer.at);
+    times.push({ at: timer.at - begun, tape: tape?.length ?? 0 });
+    // Everything due at this instant happens before the client looks again.
+    while (session.agenda.timers.peek()?.at === timer.at) {
+      session.agenda.timers.pop()?.fire();
+      looped = !drain(session);
+      if (looped) break;
+    }
+  }
+  const run = {
+    conversation,
+    looped,
+    rulesEvaluated: engine.rulesEvaluated,
+    routeLookups: engine.routeLookups,
+    times,
+  };
+  engine.tape = null;
+  return run;
+}
+
+/** Close a walk's connection without writing it down, and give up what still waits. */
+export function finish(session: Session, run: Run, close: "reset" | "fin" | "open"): void {
+  if (close !== "open" && !run.looped) {
+    session.engine.tape = null;
+    run.conversation.close(close);
+    drain(session);
+  }
+  session.settle();
+  session.outbox.intercept = null;
+}
+
+/** Run the agenda until no frame is under way. False: the budget was spent. */
+export function drain(session: Session): boolean {
+  const { agenda, outbox } = session;
+  while (!agenda.empty) {
+    const { stack, device, packet, way } = agenda;
+    agenda.shift();
+    if (outbox.frames > FRAMES_AT_MOST) {
+      session.pool.release(packet);
+      return false;
+    }
+    if (way === LOOPED) receiveLooped(stack, device, packet);
+    else receiveFrame(stack, device, packet, way !== FROM_WIRE_SAME_HOST);
+  }
+  return true;
+}
+
+/** A packet from outside the model comes in by a device of a host. */
+function arrive(session: Session, conversation: Conversation, stack: Stack, query: Query): void {
+  const device = entryDevice(session, stack, query);
+  const packet = session.pool.take();
+  packet.number = session.outbox.nextNumber();
+  packet.phase = PHASE_REQUEST;
+  conversation.fillArrival(packet);
+  packet.framed = true;
+  packet.ethDst = device.mac;
+  stack.tape?.words4(OP_EMIT, stack.host, packet.number, 0, PHASE_REQUEST);
+  receiveFrame(stack, device, packet, true);
+}
+
+/** The device named, or the one the host would answer the source by. */
+export function entryDevice(session: Session, stack: Stack, query: Query): NetDevice {
+  if (query.arrivesBy !== null) {
+    const named = stack.net.deviceNamed(query.arrivesBy);
+    if (named !== null) return named;
+  }
+  const probe = session.pool.take();
+  probe.dst = query.src ?? 0;
+  const error = routeOutput(stack, probe, 0, true);
+  const slot = probe.rtDev;
+  session.pool.release(probe);
+  const routed = error === 0 ? stack.net.devices[slot] : undefined;
+  if (routed !== undefined && !routed.isLoopback) return routed;
+  return (stack.net.devices.find((d) => !d.isLoopback && d.master === null && d.up) ?? stack.net.devices[0]) as NetDevice;
+}
+
+/** The far end of a query that arrives from outside the model: takes what comes back, and answers it. */
+class Outside {
+  private readonly conversation: Conversation;
+  private readonly host: Stack;
+  private readonly query: Query;
+
+  constructor(conversation: Conversation, host: Stack, query: Query) {
+    this.conversation = conversation;
+    this.host = host;
+    this.query = query;
+  }
+
+  readonly intercept = (stack: Stack, device: NetDevice, packet: Packet): boolean => {
+    if (stack !== this.host || packet.ethType !== 0x0800 || packet.dst !== this.query.src) return false;
+    const answer = this.conversation.outsideReceived(packet);
+    if (answer !== null) {
+      const segment = stack.pool.take();
+      segment.number = stack.outbox.nextNumber();
+      segment.phase = PHASE_DATA;
+      segment.cause = packet.number;
+      segment.protocol = IPPROTO_TCP;
+      segment.src = packet.dst;
+      segment.dst = packet.src;
+      segment.sport = packet.dport;
+      segment.dport = packet.sport;
+      segment.tcpFlags = answer.flags;
+      segment.seq = answer.seq;
+      segment.ack = answer.ack;
+      segment.df = true;
+      segment.length = 52;
+      segment.framed = true;
+      segment.ethDst = device.mac;
+      segment.ethSrc = packet.ethDst;
+      stack.tape?.words4(OP_EMIT, stack.host, segment.number, packet.number, PHASE_DATA);
+      stack.outbox.receive(stack, device, segment);
+    }
+    stack.pool.release(packet);
+    return true;
+  };
+}

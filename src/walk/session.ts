@@ -1,0 +1,116 @@
+import { HostSession } from "../kernel/host-session.ts";
+import { failResolving } from "../kernel/neighbour/output.ts";
+import { Journal } from "../kernel/session/journal.ts";
+import type { Engine } from "../kernel/stack.ts";
+import { Stack } from "../kernel/stack.ts";
+import { PacketPool } from "../packet/pool.ts";
+import { Agenda } from "./agenda.ts";
+import { SeededChooser } from "./choosers.ts";
+import type { Network } from "./network.ts";
+import { AgendaOutbox } from "./outbox.ts";
+
+/**
+ * What packets leave behind, on every host, and the clock. It survives the replacement of the World between packets. A
+ * host's part appears on first touch. `mark` opens a layer that `rollback` takes back in O(changes).
+ */
+export class Session {
+  network: Network;
+  readonly journal = new Journal();
+  readonly agenda = new Agenda();
+  readonly pool = new PacketPool();
+  readonly outbox: AgendaOutbox;
+  readonly engine: Engine;
+  readonly clock = { now: 0 };
+  readonly seed: number;
+  private readonly states = new Map<string, HostSession>();
+  private stacks: (Stack | null)[];
+
+  constructor(network: Network, seed = 1) {
+    this.network = network;
+    this.seed = seed;
+    this.stacks = new Array(network.hosts.length).fill(null);
+    this.outbox = new AgendaOutbox(this);
+    this.engine = {
+      pool: this.pool,
+      outbox: this.outbox,
+      chooser: new SeededChooser(seed),
+      tape: null,
+      clock: this.clock,
+      literal: false,
+      drops: 0,
+      lastReason: -1,
+      rulesEvaluated: 0,
+      routeLookups: 0,
+      unknownTargets: new Set(),
+    };
+  }
+
+  /** A host's kernel at work in this session. */
+  stack(host: number): Stack {
+    let stack = this.stacks[host];
+    if (stack === null || stack === undefined) {
+      const net = this.network.hosts[host];
+      if (net === undefined) throw new RangeError(`no host has number ${host}`);
+      let state = this.states.get(net.name);
+      if (state === undefined) {
+        state = new HostSession(this.journal);
+        this.states.set(net.name, state);
+      }
+      stack = new Stack(host, net, state, this.engine);
+      state.conntrack.now = this.clock.now;
+      this.stacks[host] = stack;
+    }
+    return stack;
+  }
+
+  /** Every host touched so far. */
+  *touched(): IterableIterator<Stack> {
+    for (const stack of this.stacks) if (stack !== null) yield stack;
+  }
+
+  /** Go on with a changed World: hosts keep what packets left behind on them. */
+  replaceNetwork(network: Network): void {
+    this.network = network;
+    this.stacks = new Array(network.hosts.length).fill(null);
+  }
+
+  /** Let the virtual clock go on to an instant, milliseconds. */
+  advanceTo(now: number): void {
+    if (now <= this.clock.now) return;
+    const before = this.clock.now;
+    this.journal.undo(() => this.setClock(before));
+    this.setClock(now);
+  }
+
+  private setClock(now: number): void {
+    this.clock.now = now;
+    for (const state of this.states.values()) state.conntrack.now = now;
+  }
+
+  /** Let time pass. */
+  wait(ms: number): void {
+    this.advanceTo(this.clock.now + ms);
+  }
+
+  /** Empty conntrack and the route caches of every host (`conntrack -F`, `ip route flush cache`). */
+  flush(): void {
+    for (const state of this.states.values()) {
+      state.conntrack.flush();
+      if (state.exceptions.size > 0) state.exceptions.clear();
+    }
+  }
+
+  /** End a walk: what still waits is given up, and what no packet holds any more is freed. */
+  settle(): void {
+    for (const stack of this.touched()) {
+      for (const [key, resolving] of stack.state.resolving) failResolving(stack, key, resolving, false);
+      stack.state.reassembly.clear(stack);
+    }
+    while (!this.agenda.empty) {
+      this.pool.release(this.agenda.packet);
+      this.agenda.shift();
+    }
+    this.agenda.timers.clear();
+    for (const state of this.states.values()) state.conntrack.sweep();
+  }
+}

@@ -1,0 +1,290 @@
+import type { Disposition, ReasonName } from "../kernel/reason.ts";
+
+/**
+ * `hopscope.trace/v1`: what a query came to, as stable data. Text, JSON and comparisons all read these values; nothing is
+ * parsed back out of prose. Field meanings: the command line's documentation.
+ */
+export interface Trace {
+  readonly schema: "hopscope.trace/v1";
+  readonly id: string;
+  readonly query: QueryView;
+  readonly verdict: Verdict;
+  readonly outcomes: readonly Outcome[];
+  /** Odds of what was not listed, absent when everything was. */
+  readonly residual?: Fraction;
+  readonly remedies: readonly Remedy[];
+  readonly assumptions: readonly string[];
+  readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };
+}
+
+/** The query as understood, for people and machines. */
+export interface QueryView {
+  readonly from: string;
+  readonly to: string;
+  readonly proto: "tcp" | "udp" | "icmp";
+  readonly at?: string;
+  readonly src?: string;
+  readonly sport?: number;
+  readonly ttl?: number;
+  readonly size?: number;
+  readonly df?: boolean;
+  readonly mark?: number;
+  readonly tcpFlags?: string;
+}
+
+/** Exact and reduced; decimal strings beyond 2⁵³. */
+export interface Fraction {
+  readonly num: number | string;
+  readonly den: number | string;
+}
+
+export type Certainty = "exact" | "assumed" | "unknown-match";
+
+export interface Verdict {
+  readonly disposition: Disposition;
+  readonly reason: ReasonName;
+  readonly certainty: Certainty;
+  /** Id of the step that decided, where there is one. */
+  readonly at?: string;
+  /** Host the decision fell on. */
+  readonly host?: string;
+  /** The unmodelled matches and targets met. */
+  readonly unknown?: readonly string[];
+}
+
+export interface Outcome {
+  /** null where an unmodelled match stands in the way; `given` then says what was supposed. */
+  readonly probability: Fraction | null;
+  readonly given?: readonly { readonly rule: string; readonly matched: boolean }[];
+  readonly verdict: Verdict;
+  /** Who took the request, and how it looked to it. */
+  readonly server?: ServerView;
+  /** Everyone who took the request (a broadcast reaches several). */
+  readonly servers: readonly ServerView[];
+  /** What the client saw, in the words of the recordings. */
+  readonly client: ClientView;
+  readonly steps: readonly Step[];
+  readonly frames: readonly Frame[];
+  readonly arp: readonly ArpFrame[];
+  readonly rules: readonly RuleHit[];
+  readonly hooks: readonly HookVisit[];
+  readonly rewrites: readonly Rewrite[];
+  /** Connection tracking entries afterwards, per host. */
+  readonly conntrack: readonly ConntrackView[];
+  readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };
+}
+
+export interface ServerView {
+  readonly host: string;
+  readonly proto: "tcp" | "udp" | "icmp";
+  readonly address: string;
+  readonly port?: number;
+  readonly peer: { readonly address: string; readonly port?: number };
+}
+
+export type ClientResult =
+  | "connected"
+  | "answered"
+  | "refused"
+  | "unreachable"
+  | "ttl-exceeded"
+  | "too-big"
+  | "timeout"
+  | "blocked"
+  | "invalid"
+  | "no-address"
+  | "sent";
+
+export interface ClientView {
+  readonly result: ClientResult;
+  readonly errno?: string;
+  /** Address and port used, or the ICMP id. */
+  readonly address?: string;
+  readonly port?: number;
+  readonly icmpId?: number;
+  /** Host (tcp, udp) or address (icmp) that answered. */
+  readonly answeredBy?: string;
+  readonly ownPacket?: boolean;
+  /** First ICMP error that reached the sender. */
+  readonly icmp?: { readonly type: number; readonly code: number; readonly from: string; readonly mtu?: number };
+  readonly reset?: { readonly from: string };
+}
+
+export type Phase = "request" | "reply" | "error" | "data" | "repeat" | "notice";
+export const PHASES: readonly Phase[] = ["request", "reply", "error", "data", "repeat", "notice"];
+
+export type Direction = "out" | "in" | "in-broadcast" | "in-multicast" | "in-otherhost";
+export const DIRECTIONS: readonly Direction[] = ["out", "in", "in-broadcast", "in-multicast", "in-otherhost"];
+
+/** A packet's headers, absolute. */
+export interface PacketView {
+  readonly eth?: { readonly src: string; readonly dst: string; readonly type: string };
+  readonly ip: {
+    readonly src: string;
+    readonly dst: string;
+    readonly ttl: number;
+    readonly proto: number;
+    readonly len: number;
+    readonly df?: true;
+    readonly mf?: true;
+    readonly off?: number;
+    readonly tos?: number;
+  };
+  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags: string };
+  readonly udp?: { readonly sport: number; readonly dport: number };
+  readonly icmp?: {
+    readonly type: number;
+    readonly code: number;
+    readonly id?: number;
+    readonly seq?: number;
+    readonly mtu?: number;
+    readonly gateway?: string;
+    /** The packet quoted in an error. */
+    readonly orig?: PacketView;
+  };
+  readonly vxlan?: { readonly vni: number };
+  /** What is carried, when encapsulated. */
+  readonly inner?: PacketView;
+  readonly mark?: number;
+}
+
+export interface Frame extends PacketView {
+  readonly packet: number;
+  readonly phase: Phase;
+  /** Virtual milliseconds since the query began. */
+  readonly at: number;
+  readonly host: string;
+  readonly device: string;
+  readonly direction: Direction;
+}
+
+export interface ArpFrame {
+  readonly at: number;
+  readonly host: string;
+  readonly device: string;
+  readonly direction: Direction;
+  readonly eth: { readonly src: string; readonly dst: string };
+  readonly arp: {
+    readonly op: "request" | "reply";
+    readonly sha: string;
+    readonly spa: string;
+    readonly tha: string;
+    readonly tpa: string;
+  };
+}
+
+/** Where a rule was read from or what it was derived from. */
+export interface OwnerView {
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly field?: string;
+}
+
+export interface RuleHit {
+  readonly packet: number;
+  readonly phase: Phase;
+  readonly host: string;
+  readonly backend: "iptables" | "nft";
+  readonly hook: string;
+  readonly table: string;
+  readonly chain: string;
+  /** From 1 within its chain. */
+  readonly index: number;
+  /** As `iptables-save` prints it. */
+  readonly text: string;
+  readonly source?: string;
+  readonly owner?: OwnerView;
+}
+
+/** A packet's way through one hook of one host: rules matched, chains ended, policies, in order. */
+export interface HookVisit {
+  readonly packet: number;
+  readonly phase: Phase;
+  readonly host: string;
+  readonly hook: string;
+  readonly in?: string;
+  readonly out?: string;
+  readonly physin?: string;
+  readonly physout?: string;
+  readonly before: PacketView;
+  readonly steps: readonly HookStep[];
+}
+
+export interface HookStep {
+  readonly table: string;
+  readonly chain: string;
+  readonly kind: "rule" | "return" | "policy";
+  /** A rule's place from 1; for `return` and `policy` one more than the chain's rules. */
+  readonly index: number;
+  /** The packet's mark when the step was reached. */
+  readonly mark: number;
+  /** Rules evaluated since the step before, this one included. */
+  readonly evaluated: number;
+}
+
+export interface Rewrite {
+  readonly packet: number;
+  readonly phase: Phase;
+  readonly host: string;
+  readonly field: "src" | "dst";
+  /** `address:port`; ICMP: the address alone. */
+  readonly from: string;
+  readonly to: string;
+  /** A value of free choice: one representative of many. */
+  readonly free?: true;
+}
+
+/** One thing that happened, in time order: what the text form tells. */
+export interface Step {
+  readonly id: string;
+  readonly packet: number;
+  readonly phase: Phase;
+  readonly at: number;
+  readonly host: string;
+  readonly device?: string;
+  readonly kind:
+    | "send"
+    | "frame"
+    | "hook"
+    | "rule"
+    | "rewrite"
+    | "route"
+    | "neighbour"
+    | "deliver"
+    | "drop"
+    | "emit";
+  /** One short sentence. */
+  readonly text: string;
+  readonly verdict?: "accept" | "drop" | "reject";
+  readonly reason?: ReasonName;
+  readonly packetView?: PacketView;
+}
+
+export interface ConntrackView {
+  readonly host: string;
+  readonly proto: string;
+  readonly state?: string;
+  readonly orig: TupleView;
+  readonly reply: TupleView;
+  readonly flags: readonly string[];
+  readonly mark?: number;
+}
+
+export interface TupleView {
+  readonly src: string;
+  readonly dst: string;
+  readonly sport?: number;
+  readonly dport?: number;
+  readonly type?: number;
+  readonly code?: number;
+  readonly id?: number;
+}
+
+export interface Remedy {
+  /** What to do, in one imperative sentence. */
+  readonly text: string;
+  /** A command that does it, where there is one. */
+  readonly command?: string;
+  readonly host?: string;
+}

@@ -1,0 +1,88 @@
+import { REASONS, type Disposition, type ReasonName } from "../kernel/reason.ts";
+import { EACCES, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
+import type { Conversation } from "./conversation.ts";
+import type { Decoded, Drop } from "./decode.ts";
+import type { Query } from "./query.ts";
+import type { Certainty, Verdict } from "./trace.ts";
+
+/** The top-level verdict is the worst outcome's: worst first. */
+export const WORST_FIRST: readonly Disposition[] = [
+  "UNKNOWN",
+  "LOOPED",
+  "DROPPED",
+  "UNREACHABLE",
+  "TTL_EXCEEDED",
+  "TOO_BIG",
+  "NO_REPLY",
+  "REJECTED",
+  "REFUSED",
+  "DELIVERED",
+];
+
+const DISPOSITIONS = new Map<string, Disposition>(REASONS.map((entry) => [entry.name, entry.disposition]));
+
+/** What a walk came to: from what the client saw, and from where its packets ended. */
+export function verdictOf(
+  query: Query,
+  conversation: Conversation,
+  decoded: Decoded,
+  looped: boolean,
+  certainty: Certainty,
+): Verdict {
+  const { reason, drop } = reasonOf(query, conversation, decoded, looped);
+  return {
+    disposition: DISPOSITIONS.get(reason) as Disposition,
+    reason,
+    certainty,
+    ...(drop === undefined ? {} : { at: drop.step, host: drop.host }),
+  };
+}
+
+interface Cause {
+  readonly reason: ReasonName;
+  readonly drop?: Drop;
+}
+
+function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, looped: boolean): Cause {
+  if (looped) return { reason: "loop-budget" };
+  const { result, errno } = conversation;
+  if (result === "connected" || result === "answered") return { reason: "answered" };
+  const request = decoded.drops.filter((drop) => drop.phase === "request");
+  const decisive = request.find((drop) => drop.reason !== "no-listener-tcp") ?? request[0];
+  if (result === "sent") {
+    if (decisive !== undefined) return { reason: decisive.reason, drop: decisive };
+    const delivered = decoded.steps.some((step) => step.kind === "deliver" && step.phase === "request");
+    return { reason: delivered ? "arrived" : "left-model" };
+  }
+  if (decisive !== undefined) {
+    // An OUTPUT that drops is the sender's own rule.
+    return { reason: decisive.reason, drop: decisive };
+  }
+  const arrived =
+    conversation.served.length > 0 ||
+    decoded.steps.some((step) => step.kind === "deliver" && step.phase === "request" && step.host !== query.host);
+  if (arrived) {
+    const later = decoded.drops[0];
+    if (later?.reason === "left-model") return { reason: "left-model", drop: later };
+    return later === undefined ? { reason: "reply-lost" } : { reason: "reply-lost", drop: later };
+  }
+  switch (errno) {
+    case EMSGSIZE:
+      return { reason: "too-big" };
+    case EINVAL:
+      return { reason: "blackhole-route" };
+    case EACCES:
+      return { reason: "prohibit-route" };
+    case EPERM:
+      return { reason: "output-blocked" };
+    case 101:
+      return { reason: "no-route" };
+    case 113:
+      return { reason: "unreachable-route" };
+    case 99:
+      return { reason: "bad-source" };
+  }
+  const first = decoded.drops[0];
+  if (first !== undefined) return { reason: "reply-lost", drop: first };
+  return { reason: "left-model" };
+}

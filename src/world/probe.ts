@@ -1,0 +1,13 @@
+/** One entry of a recording's `probes`, kept as recorded (`lab compare` and the tests read it). */
+export interface Recording {
+  readonly file: string;
+  readonly name: string;
+  readonly description: string;
+  readonly probes: readonly Probe[];
+}
+
+/** A recorded probe: the query sent, and everything the real kernel did with it. Its fields stay as JSON. */
+export interface Probe {
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly recorded: Readonly<Record<string, unknown>>;
+}
