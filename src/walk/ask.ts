@@ -132,7 +132,12 @@ function choose(
 }
 
 /** Walk one chosen script and keep what it leaves behind: how a comparison follows the outcome the kernel took. */
-export function followScript(session: Session, query: Query, script: readonly number[], close: "reset" | "fin" | "open"): void {
+export function followScript(
+  session: Session,
+  query: Query,
+  script: readonly number[],
+  close: "reset" | "fin" | "open",
+): void {
   const run = walk(session, query, new ScriptedChooser(script), null);
   finish(session, run, close);
 }
@@ -221,9 +226,17 @@ function serversOf(session: Session, query: Query, run: Run, decoded: Decoded): 
   }));
   if (query.proto === "icmp") {
     const delivered = decoded.steps.find((step) => step.kind === "deliver" && step.phase === "request");
-    const frame = delivered === undefined ? undefined : [...decoded.frames].reverse().find((f) => f.host === delivered.host && f.phase === "request");
+    const frame =
+      delivered === undefined
+        ? undefined
+        : [...decoded.frames].reverse().find((f) => f.host === delivered.host && f.phase === "request");
     if (delivered !== undefined && frame !== undefined) {
-      list.push({ host: delivered.host, proto: "icmp", address: delivered.text.replace("delivered to ", ""), peer: { address: frame.ip.src } });
+      list.push({
+        host: delivered.host,
+        proto: "icmp",
+        address: delivered.text.replace("delivered to ", ""),
+        peer: { address: frame.ip.src },
+      });
     }
   }
   return list;
@@ -256,7 +269,9 @@ function clientOf(session: Session, query: Query, run: Run): ClientView {
             type: conversation.icmp.type,
             code: conversation.icmp.code,
             from: formatIpv4(conversation.icmp.from),
-            ...(conversation.icmp.type === 3 && conversation.icmp.code === 4 ? { mtu: conversation.icmp.mtu } : {}),
+            ...(conversation.icmp.type === 3 && conversation.icmp.code === 4
+              ? { mtu: conversation.icmp.mtu }
+              : {}),
           },
         }),
     ...(conversation.resetFrom === null ? {} : { reset: { from: formatIpv4(conversation.resetFrom) } }),
@@ -270,9 +285,12 @@ function assumptionsOf(session: Session, decoded: Decoded): string[] {
   for (const name of hosts) {
     const net = session.network.hosts[session.network.hostNumber(name)];
     if (net === undefined) continue;
-    if (net.sockets === null) assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);
-    if (net.host.iptables === null) assumptions.push(`${name}: no iptables rules in the dump, so none are taken to be there`);
-    if (net.host.sysctl.size === 0) assumptions.push(`${name}: no sysctls in the dump, so the kernel's defaults are taken`);
+    if (net.sockets === null)
+      assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);
+    if (net.host.iptables === null)
+      assumptions.push(`${name}: no iptables rules in the dump, so none are taken to be there`);
+    if (net.host.sysctl.size === 0)
+      assumptions.push(`${name}: no sysctls in the dump, so the kernel's defaults are taken`);
   }
   return assumptions;
 }
@@ -290,7 +308,11 @@ function traceOf(
   )[0] as Outcome;
   const assumptions = options.verdictOnly
     ? []
-    : [...new Set(outcomes.flatMap((outcome) => assumptionsOf(session, { frames: outcome.frames } as Decoded)))];
+    : [
+        ...new Set(
+          outcomes.flatMap((outcome) => assumptionsOf(session, { frames: outcome.frames } as Decoded)),
+        ),
+      ];
   return {
     schema: "hopscope.trace/v1",
     id: query.id,

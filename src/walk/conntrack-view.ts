@@ -26,6 +26,7 @@ export function conntrackView(stack: Stack): ConntrackView[] {
       reply: tuple(proto, table.replySrc(ct), table.replyDst(ct), table.replySport(ct), table.replyDport(ct)),
       flags,
       ...(mark === 0 ? {} : { mark }),
+      ...(table.freePort(ct) ? { free: true as const } : {}),
     });
   });
   return views;

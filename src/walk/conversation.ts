@@ -1,26 +1,7 @@
-import {
-  ICMP_DEST_UNREACH,
-  ICMP_ECHO,
-  ICMP_FRAG_NEEDED,
-  ICMP_REDIRECT,
-  IPPROTO_ICMP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  PHASE_DATA,
-  PHASE_REPEAT,
-  PHASE_REPLY,
-  PHASE_REQUEST,
-  type Packet,
-  TCP_ACK,
-  TCP_FIN,
-  TCP_PSH,
-  TCP_RST,
-  TCP_SYN,
-} from "../packet/packet.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
 import type { Upcalls } from "../kernel/outbox.ts";
-import { localOut } from "../kernel/path/local-out.ts";
 import { outputMtu } from "../kernel/path/ip-output.ts";
+import { localOut } from "../kernel/path/local-out.ts";
 import {
   EACCES,
   ECONNREFUSED,
@@ -35,6 +16,25 @@ import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.t
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_ECHO,
+  ICMP_FRAG_NEEDED,
+  ICMP_REDIRECT,
+  IPPROTO_ICMP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  type Packet,
+  PHASE_DATA,
+  PHASE_REPEAT,
+  PHASE_REPLY,
+  PHASE_REQUEST,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_PSH,
+  TCP_RST,
+  TCP_SYN,
+} from "../packet/packet.ts";
 import type { Query } from "./query.ts";
 import type { ClientResult } from "./trace.ts";
 
@@ -435,7 +435,8 @@ export class Conversation implements Upcalls {
       case "syn-received":
         if ((flags & TCP_SYN) !== 0 && (flags & TCP_ACK) === 0) {
           // A repeated SYN is answered again.
-          if (!connection.client) this.sendSegment(connection, TCP_SYN | TCP_ACK, 0, PHASE_REPEAT, packet.number, SYN_BYTES, 0);
+          if (!connection.client)
+            this.sendSegment(connection, TCP_SYN | TCP_ACK, 0, PHASE_REPEAT, packet.number, SYN_BYTES, 0);
           return;
         }
         if ((flags & TCP_ACK) !== 0) {
@@ -445,7 +446,15 @@ export class Conversation implements Upcalls {
             this.result = "connected";
             this.stopRepeating();
             if ((flags & TCP_SYN) !== 0) {
-              this.sendSegment(connection, TCP_ACK, connection.seq, PHASE_DATA, packet.number, SEGMENT_BYTES, 0);
+              this.sendSegment(
+                connection,
+                TCP_ACK,
+                connection.seq,
+                PHASE_DATA,
+                packet.number,
+                SEGMENT_BYTES,
+                0,
+              );
             }
             return;
           }
@@ -467,7 +476,15 @@ export class Conversation implements Upcalls {
       case "established":
         if ((flags & TCP_FIN) !== 0) {
           connection.ack = packet.seq + packet.payload + 1;
-          this.sendSegment(connection, TCP_FIN | TCP_ACK, connection.seq, PHASE_DATA, packet.number, SEGMENT_BYTES, 0);
+          this.sendSegment(
+            connection,
+            TCP_FIN | TCP_ACK,
+            connection.seq,
+            PHASE_DATA,
+            packet.number,
+            SEGMENT_BYTES,
+            0,
+          );
           connection.state = "closed";
           return;
         }
@@ -593,19 +610,34 @@ export class Conversation implements Upcalls {
 
   icmpError(stack: Stack, packet: Packet): void {
     const inner = packet.inner;
-    if (inner === null || stack !== this.client) return;
+    if (inner === null || stack !== this.client || packet.icmpType === ICMP_REDIRECT) return;
+    // The first error that reaches the sender's host is told of, whichever of its packets it is about.
+    this.noteError(packet);
     this.takeError(packet, inner);
+  }
+
+  private noteError(packet: Packet): void {
+    this.icmp ??= { type: packet.icmpType, code: packet.icmpCode, from: packet.src, mtu: packet.icmpInfo };
   }
 
   private takeError(packet: Packet, inner: Packet): void {
     const { query } = this;
     const proto = query.proto === "tcp" ? IPPROTO_TCP : query.proto === "udp" ? IPPROTO_UDP : IPPROTO_ICMP;
-    if (inner.protocol !== proto || inner.dst !== query.dst || (this.source !== 0 && inner.src !== this.source)) return;
-    if (proto === IPPROTO_ICMP ? inner.icmpId !== this.icmpId : inner.sport !== this.sport || inner.dport !== query.dport) {
+    if (
+      inner.protocol !== proto ||
+      inner.dst !== query.dst ||
+      (this.source !== 0 && inner.src !== this.source)
+    )
+      return;
+    if (
+      proto === IPPROTO_ICMP
+        ? inner.icmpId !== this.icmpId
+        : inner.sport !== this.sport || inner.dport !== query.dport
+    ) {
       return;
     }
     if (packet.icmpType === ICMP_REDIRECT) return;
-    this.icmp ??= { type: packet.icmpType, code: packet.icmpCode, from: packet.src, mtu: packet.icmpInfo };
+    this.noteError(packet);
     if (this.result !== null) return;
     const { icmpType: type, icmpCode: code } = packet;
     if (type === 11) {
@@ -632,7 +664,9 @@ export class Conversation implements Upcalls {
     const sockets = stack.net.sockets;
     if (sockets === null) {
       // Without a list of sockets every port listens, but not the client's own.
-      return stack === this.client && packet.dport === this.sport && proto === this.query.proto ? undefined : null;
+      return stack === this.client && packet.dport === this.sport && proto === this.query.proto
+        ? undefined
+        : null;
     }
     let found: Socket | undefined;
     for (const socket of sockets) {

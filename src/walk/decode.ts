@@ -1,9 +1,9 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
-import type { CompiledChain, CompiledTable } from "../kernel/netfilter/table.ts";
 import { HOOK_NAMES } from "../kernel/netfilter/hook.ts";
 import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
+import type { CompiledChain, CompiledTable } from "../kernel/netfilter/table.ts";
 import type { Netns } from "../kernel/netns.ts";
 import { REASONS, type ReasonName, reasonName } from "../kernel/reason.ts";
 import {
@@ -69,7 +69,17 @@ export interface Drop {
 }
 
 /** `RTN_*` by number, for people. */
-const ROUTE_TYPES = ["", "unicast", "local", "broadcast", "anycast", "multicast", "blackhole", "unreachable", "prohibit"];
+const ROUTE_TYPES = [
+  "",
+  "unicast",
+  "local",
+  "broadcast",
+  "anycast",
+  "multicast",
+  "blackhole",
+  "unreachable",
+  "prohibit",
+];
 
 /** Read a tape back: the readable trace is made here and nowhere else. */
 export function decode(network: Network, tape: Tape, run: Run): Decoded {
@@ -110,7 +120,8 @@ class Decoder {
     const { data, length } = this.tape;
     let instant = 0;
     for (let at = 0; at < length; at += data[at + 1] as number) {
-      while (instant + 1 < this.run.times.length && (this.run.times[instant + 1]?.tape as number) <= at) instant++;
+      while (instant + 1 < this.run.times.length && (this.run.times[instant + 1]?.tape as number) <= at)
+        instant++;
       this.time = this.run.times[instant]?.at ?? 0;
       this.record(data, at);
     }
@@ -154,7 +165,15 @@ class Decoder {
     more: Partial<Pick<Step, "device" | "verdict" | "reason" | "packetView">> = {},
   ): string {
     const id = `s${this.steps.length + 1}`;
-    this.steps.push({ id, ...this.packet(raw), at: this.time, host: this.net(host).name, kind, text, ...more });
+    this.steps.push({
+      id,
+      ...this.packet(raw),
+      at: this.time,
+      host: this.net(host).name,
+      kind,
+      text,
+      ...more,
+    });
     return id;
   }
 
@@ -187,7 +206,9 @@ class Decoder {
         const index = d[at + 9] as number;
         const route = index < 0 ? undefined : this.net(host).host.routes[index];
         const named =
-          route === undefined ? "" : ` (${route.dst.length === 0 ? "default" : `${formatIpv4(route.dst.address)}/${route.dst.length}`})`;
+          route === undefined
+            ? ""
+            : ` (${route.dst.length === 0 ? "default" : `${formatIpv4(route.dst.address)}/${route.dst.length}`})`;
         const text =
           errno !== 0
             ? `no usable route to ${to} (errno ${errno})`
@@ -246,7 +267,14 @@ class Decoder {
     const view = packetView(d, at + 5);
     const device = this.device(host, d[at + 3] as number);
     const direction = DIRECTIONS[d[at + 4] as number] ?? "in";
-    this.frames.push({ ...this.packet(raw), at: this.time, host: this.net(host).name, device, direction, ...view });
+    this.frames.push({
+      ...this.packet(raw),
+      at: this.time,
+      host: this.net(host).name,
+      device,
+      direction,
+      ...view,
+    });
     this.step(raw, host, "frame", direction, { device, packetView: view });
   }
 

@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import {
+  S_DST,
   S_ENCAPSULATION,
   S_ETH_DST,
   S_ETH_SRC,
@@ -14,7 +15,6 @@ import {
   S_MARK,
   S_PORTS,
   S_SRC,
-  S_DST,
   S_VNI,
   SNAPSHOT_WORDS,
 } from "../kernel/tape.ts";
@@ -108,7 +108,8 @@ const FLAG_LETTERS = "FSRPAUEC";
 /** TCP flags as letters, in the order of `FSRPAUEC`. */
 export function flagLetters(flags: number): string {
   let text = "";
-  for (let bit = 0; bit < FLAG_LETTERS.length; bit++) if ((flags & (1 << bit)) !== 0) text += FLAG_LETTERS[bit];
+  for (let bit = 0; bit < FLAG_LETTERS.length; bit++)
+    if ((flags & (1 << bit)) !== 0) text += FLAG_LETTERS[bit];
   return text;
 }
 
@@ -122,4 +123,3 @@ export function parseFlagLetters(text: string): number | undefined {
   }
   return flags;
 }
-

@@ -5,7 +5,7 @@ import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
-import { IPPROTO_TCP, PHASE_DATA, PHASE_REQUEST, type Packet } from "../packet/packet.ts";
+import { IPPROTO_TCP, type Packet, PHASE_DATA, PHASE_REQUEST } from "../packet/packet.ts";
 import { FROM_WIRE_SAME_HOST, LOOPED } from "./agenda.ts";
 import { Conversation } from "./conversation.ts";
 import type { Query } from "./query.ts";
@@ -131,7 +131,8 @@ export function entryDevice(session: Session, stack: Stack, query: Query): NetDe
   session.pool.release(probe);
   const routed = error === 0 ? stack.net.devices[slot] : undefined;
   if (routed !== undefined && !routed.isLoopback) return routed;
-  return (stack.net.devices.find((d) => !d.isLoopback && d.master === null && d.up) ?? stack.net.devices[0]) as NetDevice;
+  return (stack.net.devices.find((d) => !d.isLoopback && d.master === null && d.up) ??
+    stack.net.devices[0]) as NetDevice;
 }
 
 /** The far end of a query that arrives from outside the model: takes what comes back, and answers it. */

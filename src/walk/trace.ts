@@ -106,7 +106,12 @@ export interface ClientView {
   readonly answeredBy?: string;
   readonly ownPacket?: boolean;
   /** First ICMP error that reached the sender. */
-  readonly icmp?: { readonly type: number; readonly code: number; readonly from: string; readonly mtu?: number };
+  readonly icmp?: {
+    readonly type: number;
+    readonly code: number;
+    readonly from: string;
+    readonly mtu?: number;
+  };
   readonly reset?: { readonly from: string };
 }
 
@@ -269,6 +274,8 @@ export interface ConntrackView {
   readonly reply: TupleView;
   readonly flags: readonly string[];
   readonly mark?: number;
+  /** The reply's destination port was free choice. */
+  readonly free?: true;
 }
 
 export interface TupleView {

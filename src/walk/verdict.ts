@@ -1,4 +1,4 @@
-import { REASONS, type Disposition, type ReasonName } from "../kernel/reason.ts";
+import { type Disposition, REASONS, type ReasonName } from "../kernel/reason.ts";
 import { EACCES, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Decoded, Drop } from "./decode.ts";
@@ -60,7 +60,9 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
   }
   const arrived =
     conversation.served.length > 0 ||
-    decoded.steps.some((step) => step.kind === "deliver" && step.phase === "request" && step.host !== query.host);
+    decoded.steps.some(
+      (step) => step.kind === "deliver" && step.phase === "request" && step.host !== query.host,
+    );
   if (arrived) {
     const later = decoded.drops[0];
     if (later?.reason === "left-model") return { reason: "left-model", drop: later };

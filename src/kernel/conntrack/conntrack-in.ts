@@ -17,6 +17,7 @@ import type { Stack } from "../stack.ts";
 import {
   CT_NONE,
   CT_UNTRACKED,
+  ctInfoDirection,
   IP_CT_ESTABLISHED,
   IP_CT_ESTABLISHED_REPLY,
   IP_CT_NEW,
@@ -26,10 +27,9 @@ import {
   IPS_CONFIRMED,
   IPS_DYING,
   IPS_SEEN_REPLY,
-  ctInfoDirection,
 } from "./status.ts";
-import { reopens, tcpPacket } from "./tcp.ts";
 import type { ConntrackTable } from "./table.ts";
+import { reopens, tcpPacket } from "./tcp.ts";
 
 const UDP_UNREPLIED_MS = 30_000;
 const UDP_REPLIED_MS = 120_000;
@@ -113,7 +113,8 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   if (node < 0) {
     if (protocol === IPPROTO_ICMP) {
       // Only a request begins something.
-      if (packet.icmpType !== ICMP_ECHO && (packet.icmpType < 13 || (packet.icmpType & 1) === 0)) return NF_ACCEPT;
+      if (packet.icmpType !== ICMP_ECHO && (packet.icmpType < 13 || (packet.icmpType & 1) === 0))
+        return NF_ACCEPT;
       const ct = table.create(
         packet.src,
         packet.dst,

@@ -145,7 +145,10 @@ export class ConntrackTable {
     const zone = e[at + ZONE] as number;
     for (let tuple = ORIG; tuple <= REPLY; tuple += 4) {
       const t = at + tuple;
-      if (this.find(e[t] as number, e[t + 1] as number, e[t + 2] as number, e[t + 3] as number, proto, zone) >= 0) {
+      if (
+        this.find(e[t] as number, e[t + 1] as number, e[t + 2] as number, e[t + 3] as number, proto, zone) >=
+        0
+      ) {
         return false;
       }
     }
@@ -348,7 +351,11 @@ export class ConntrackTable {
 }
 
 function hashTuple(src: number, dst: number, sport: number, dport: number, proto: number): number {
-  let h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ Math.imul((sport << 16) | dport, 0xc2b2ae3d) ^ proto;
+  let h =
+    Math.imul(src, 0x9e3779b1) ^
+    Math.imul(dst, 0x85ebca77) ^
+    Math.imul((sport << 16) | dport, 0xc2b2ae3d) ^
+    proto;
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
   h ^= h >>> 12;

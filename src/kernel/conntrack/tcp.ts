@@ -1,11 +1,5 @@
 import { IPPROTO_TCP, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
-import {
-
-
-  IPS_ASSURED,
-  IPS_SEEN_REPLY,
-  ctInfoDirection,
-} from "./status.ts";
+import { ctInfoDirection, IPS_ASSURED, IPS_SEEN_REPLY } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 
 /** TCP states of conntrack (`enum tcp_conntrack`), and their names as `conntrack -L` prints them. */
@@ -136,4 +130,3 @@ export function reopens(table: ConntrackTable, ct: number, packet: Packet, direc
   const state = table.tcpState(ct);
   return flagRow(packet.tcpFlags) === 0 && (state === sTW || state === sCL);
 }
-

@@ -5,8 +5,8 @@ import {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   IPPROTO_ICMP,
-  PHASE_REPLY,
   type Packet,
+  PHASE_REPLY,
 } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
@@ -90,7 +90,8 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
     stack.engine.tape = null;
     const error = routeOutput(stack, probe, 0, true);
     stack.engine.tape = tape;
-    const used = error === 0 && probe.rtUsesGateway && probe.rtNextHop === packet.src && probe.rtType !== RTN_LOCAL;
+    const used =
+      error === 0 && probe.rtUsesGateway && probe.rtNextHop === packet.src && probe.rtType !== RTN_LOCAL;
     stack.pool.release(probe);
     if (used) stack.state.exceptions.set(inner.dst, 1, gateway);
   }

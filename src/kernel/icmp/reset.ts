@@ -1,4 +1,12 @@
-import { IPPROTO_TCP, PHASE_ERROR, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
+import {
+  IPPROTO_TCP,
+  type Packet,
+  PHASE_ERROR,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_RST,
+  TCP_SYN,
+} from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { localOut } from "../path/local-out.ts";
 import { transmitDirect } from "../path/transmit.ts";

@@ -4,12 +4,11 @@ import {
   INNER_QUOTED,
   IPPROTO_ICMP,
   PACKET_HOST,
+  type Packet,
   PHASE_ERROR,
   PHASE_NOTICE,
-  type Packet,
 } from "../../packet/packet.ts";
-import { attachToCause } from "../conntrack/conntrack-in.ts";
-import { isIcmpError } from "../conntrack/conntrack-in.ts";
+import { attachToCause, isIcmpError } from "../conntrack/conntrack-in.ts";
 import { localOut } from "../path/local-out.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
@@ -65,7 +64,10 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
     pool.release(error);
     return;
   }
-  const room = Math.min(ERROR_AT_MOST, error.rtMtu !== 0 ? error.rtMtu : (stack.net.devices[error.rtDev]?.mtu ?? ERROR_AT_MOST));
+  const room = Math.min(
+    ERROR_AT_MOST,
+    error.rtMtu !== 0 ? error.rtMtu : (stack.net.devices[error.rtDev]?.mtu ?? ERROR_AT_MOST),
+  );
   error.length = Math.min(room, 28 + cause.length);
   error.payload = error.length - 28;
   attachToCause(error, cause);

@@ -1,5 +1,6 @@
 import { ICMP_REDIRECT, IPPROTO_ICMP, type Packet } from "../../packet/packet.ts";
 import {
+  ctInfoDirection,
   IP_CT_ESTABLISHED,
   IP_CT_ESTABLISHED_REPLY,
   IP_CT_RELATED,
@@ -8,7 +9,6 @@ import {
   IPS_NAT_DONE_MASK,
   IPS_NAT_MASK,
   IPS_SRC_NAT,
-  ctInfoDirection,
 } from "../conntrack/status.ts";
 import { doTable } from "../netfilter/do-table.ts";
 import {
@@ -74,7 +74,13 @@ export function natHook(
   return NF_ACCEPT;
 }
 
-function natIpv4(stack: Stack, table: CompiledTable, tableNumber: number, hook: number, packet: Packet): NfVerdict {
+function natIpv4(
+  stack: Stack,
+  table: CompiledTable,
+  tableNumber: number,
+  hook: number,
+  packet: Packet,
+): NfVerdict {
   const ct = packet.ct;
   if (ct < 0) return NF_ACCEPT;
   const manip = hookManip(hook);

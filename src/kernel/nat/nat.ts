@@ -1,11 +1,11 @@
 import { IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import {
+  ctInfoDirection,
   IPS_DST_NAT,
   IPS_DST_NAT_DONE,
   IPS_NAT_MASK,
   IPS_SRC_NAT,
   IPS_SRC_NAT_DONE,
-  ctInfoDirection,
 } from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
 import {
@@ -107,7 +107,9 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
         (range.minPort === range.maxPort || !taken(table, src, dst, sport, dport, proto, ct));
       if (!keep) {
         const chosen =
-          range.minPort === range.maxPort ? range.minPort : freePort(table, src, dst, sport, dport, proto, ct, range, false);
+          range.minPort === range.maxPort
+            ? range.minPort
+            : freePort(table, src, dst, sport, dport, proto, ct, range, false);
         if (chosen < 0) return NF_DROP;
         dport = chosen;
       }
@@ -189,14 +191,17 @@ function freePort(
     min = 1024;
     size = 64512;
   }
-  let h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ Math.imul((sport << 16) | dport, 0xc2b2ae3d);
+  let h =
+    Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ Math.imul((sport << 16) | dport, 0xc2b2ae3d);
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
   const start = (h >>> 8) % size;
   const attempts = Math.min(size, 128);
   for (let i = 0; i < attempts; i++) {
     const port = min + ((start + i) % size);
-    const used = source ? taken(table, src, dst, port, dport, proto, self) : taken(table, src, dst, sport, port, proto, self);
+    const used = source
+      ? taken(table, src, dst, port, dport, proto, self)
+      : taken(table, src, dst, sport, port, proto, self);
     if (!used) return port;
   }
   return -1;
@@ -230,7 +235,15 @@ export function natPacket(stack: Stack, packet: Packet, manip: Manip): NfVerdict
   if (icmp) port = reply ? table.origSport(ct) : table.replySport(ct);
   else if (manip === NF_NAT_MANIP_SRC) port = reply ? table.origDport(ct) : table.replyDport(ct);
   else port = reply ? table.origSport(ct) : table.replySport(ct);
-  rewrite(stack, packet, packet, manip, address, port, manip === NF_NAT_MANIP_SRC && table.freePort(ct) && !reply);
+  rewrite(
+    stack,
+    packet,
+    packet,
+    manip,
+    address,
+    port,
+    manip === NF_NAT_MANIP_SRC && table.freePort(ct) && !reply,
+  );
   return NF_ACCEPT;
 }
 
@@ -255,7 +268,17 @@ export function rewrite(
     const oldPort = ports ? (manip === NF_NAT_MANIP_SRC ? packet.sport : packet.dport) : -1;
     const old = manip === NF_NAT_MANIP_SRC ? packet.src : packet.dst;
     if (old !== address || (ports && oldPort !== port)) {
-      tape.words8(OP_REWRITE, stack.host, packet.number, manip | (free ? 2 : 0), old, oldPort, address, ports ? port : -1, stack.hook);
+      tape.words8(
+        OP_REWRITE,
+        stack.host,
+        packet.number,
+        manip | (free ? 2 : 0),
+        old,
+        oldPort,
+        address,
+        ports ? port : -1,
+        stack.hook,
+      );
     }
   }
   if (manip === NF_NAT_MANIP_SRC) {

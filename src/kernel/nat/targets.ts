@@ -1,16 +1,11 @@
 import type { Packet } from "../../packet/packet.ts";
-import {
-  NF_ACCEPT,
-  NF_DROP,
-  NF_INET_LOCAL_OUT,
-  type NfVerdict,
-} from "../netfilter/hook.ts";
-import type { TargetAction } from "../netfilter/target-action.ts";
+import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, type NfVerdict } from "../netfilter/hook.ts";
 import type { DnatTarget } from "../netfilter/target/dnat.ts";
 import type { MasqueradeTarget } from "../netfilter/target/masquerade.ts";
 import type { NetmapTarget } from "../netfilter/target/netmap.ts";
 import type { RedirectTarget } from "../netfilter/target/redirect.ts";
 import type { SnatTarget } from "../netfilter/target/snat.ts";
+import type { TargetAction } from "../netfilter/target-action.ts";
 import { selectAddress } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { hookManip, type NatRange, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC, natSetup, OneAddress } from "./nat.ts";

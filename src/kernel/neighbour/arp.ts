@@ -9,14 +9,14 @@ import {
   RT_LOCAL_DELIVER,
 } from "../../packet/packet.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
+import { devQueueXmit } from "../path/transmit.ts";
 import { routeInput } from "../route/input-route.ts";
 import { isLoopback, isMulticast, routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL, RTN_UNICAST } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { devQueueXmit } from "../path/transmit.ts";
-import { neighbourAnswered } from "./output.ts";
 import { NEIGH_INCOMPLETE } from "./neighbour.ts";
+import { neighbourAnswered } from "./output.ts";
 
 /** `arp_rcv` and `arp_process` (net/ipv4/arp.c): answer questions, learn from answers. Takes the packet over. */
 export function arpReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
@@ -54,7 +54,8 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
         const out = stack.net.devices[packet.rtDev] as NetDevice;
         const proxied =
           (out !== dev && dev.conf.proxyArp) ||
-          (out !== dev && stack.net.proxyNeighbours.some((p) => p.address === tip && p.ifindex === dev.ifindex));
+          (out !== dev &&
+            stack.net.proxyNeighbours.some((p) => p.address === tip && p.ifindex === dev.ifindex));
         if (proxied) {
           learn(stack, dev, packet);
           answer(stack, dev, packet);
@@ -74,7 +75,12 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
 /** `neigh_event_ns`: who asks is known from now on. */
 function learn(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (stack.net.staticNeighbour(dev.ifindex, packet.src) !== ABSENT) {
-    if (stack.net.host.neighbours.some((n) => n.dst === packet.src && n.dev === dev.name && n.state === "permanent")) return;
+    if (
+      stack.net.host.neighbours.some(
+        (n) => n.dst === packet.src && n.dev === dev.name && n.state === "permanent",
+      )
+    )
+      return;
   }
   neighbourAnswered(stack, dev, packet.src, packet.arpSha);
 }
@@ -99,7 +105,8 @@ function ignores(stack: Stack, dev: NetDevice, sip: number, tip: number): boolea
   const has = (device: NetDevice, sameSubnet: boolean): boolean =>
     device.addresses.some(
       (entry: CompiledAddress) =>
-        entry.address === tip && (!sameSubnet || sip === 0 || ((sip ^ entry.prefixAddress) & entry.mask) === 0),
+        entry.address === tip &&
+        (!sameSubnet || sip === 0 || ((sip ^ entry.prefixAddress) & entry.mask) === 0),
     );
   switch (dev.conf.arpIgnore) {
     case 0:
@@ -109,7 +116,9 @@ function ignores(stack: Stack, dev: NetDevice, sip: number, tip: number): boolea
     case 2:
       return !has(dev, true);
     case 3:
-      return !stack.net.devices.some((device) => device.addresses.some((e) => e.address === tip && e.scope < 253));
+      return !stack.net.devices.some((device) =>
+        device.addresses.some((e) => e.address === tip && e.scope < 253),
+      );
     case 8:
       return true;
     default:

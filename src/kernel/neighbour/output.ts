@@ -10,14 +10,14 @@ import {
 } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
+import { devQueueXmit } from "../path/transmit.ts";
 import { reason } from "../reason.ts";
+import { RT_SCOPE_LINK } from "../route/fib.ts";
 import { selectAddress } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
-import { RT_SCOPE_LINK } from "../route/fib.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_NEIGHBOUR } from "../tape.ts";
-import { devQueueXmit } from "../path/transmit.ts";
 import {
   MAX_PROBES,
   NEIGH_FAILED,
@@ -119,7 +119,8 @@ function solicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet | u
 
 function sharesPrefix(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
   return dev.addresses.some(
-    (entry) => ((a ^ entry.prefixAddress) & entry.mask) === 0 && ((b ^ entry.prefixAddress) & entry.mask) === 0,
+    (entry) =>
+      ((a ^ entry.prefixAddress) & entry.mask) === 0 && ((b ^ entry.prefixAddress) & entry.mask) === 0,
   );
 }
 

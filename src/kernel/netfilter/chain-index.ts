@@ -98,7 +98,8 @@ class Class {
     const dst = (signature & BY_DST) !== 0 ? packet.dst : 0;
     const src = (signature & BY_SRC) !== 0 ? packet.src : 0;
     const rest =
-      ((signature & BY_PROTO) !== 0 ? packet.protocol : 0) | ((signature & BY_DPORT) !== 0 ? packet.dport << 8 : 0);
+      ((signature & BY_PROTO) !== 0 ? packet.protocol : 0) |
+      ((signature & BY_DPORT) !== 0 ? packet.dport << 8 : 0);
     const slots = this.slots;
     let slot = hashKey(dst, src, rest) & this.mask;
     for (;;) {

@@ -41,8 +41,8 @@ import {
   STRIDE,
 } from "./columns.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "./hook.ts";
-import type { CompiledChain, CompiledTable } from "./table.ts";
 import type { MatchTest } from "./rule-context.ts";
+import type { CompiledChain, CompiledTable } from "./table.ts";
 import { type TargetAction, XT_CONTINUE, XT_RETURN } from "./target-action.ts";
 
 /** Chains deeper than this are a loop the kernel refuses to load (`ipt_do_table`'s jump stack). */
@@ -93,7 +93,8 @@ export function doTable(
     } else {
       const from = i;
       i = index.next(packet, i);
-      while (i < length && !ruleMatches(stack, chain, columns, i * STRIDE, packet)) i = index.next(packet, i + 1);
+      while (i < length && !ruleMatches(stack, chain, columns, i * STRIDE, packet))
+        i = index.next(packet, i + 1);
       evaluated += i < length ? i - from + 1 : length - from;
     }
 
@@ -103,14 +104,34 @@ export function doTable(
         stack.rulesEvaluated += evaluated;
         const accepts = policy === "ACCEPT";
         if (tape !== null) {
-          tape.words8(OP_POLICY, stack.host, packet.number, packet.mark, (tableNumber << 24) | slot, length, evaluated, accepts ? 1 : 0, 0);
+          tape.words8(
+            OP_POLICY,
+            stack.host,
+            packet.number,
+            packet.mark,
+            (tableNumber << 24) | slot,
+            length,
+            evaluated,
+            accepts ? 1 : 0,
+            0,
+          );
         }
         jumps.top = base;
         if (!accepts) stack.dropBy = -1;
         return accepts ? NF_ACCEPT : NF_DROP;
       }
       if (tape !== null) {
-        tape.words8(OP_CHAIN_END, stack.host, packet.number, packet.mark, (tableNumber << 24) | slot, length, evaluated, 0, 0);
+        tape.words8(
+          OP_CHAIN_END,
+          stack.host,
+          packet.number,
+          packet.mark,
+          (tableNumber << 24) | slot,
+          length,
+          evaluated,
+          0,
+          0,
+        );
         stack.rulesEvaluated += evaluated;
         evaluated = 0;
       }
@@ -129,7 +150,17 @@ export function doTable(
     }
 
     if (tape !== null) {
-      tape.words8(OP_RULE, stack.host, packet.number, packet.mark, (tableNumber << 24) | slot, i, evaluated, 0, 0);
+      tape.words8(
+        OP_RULE,
+        stack.host,
+        packet.number,
+        packet.mark,
+        (tableNumber << 24) | slot,
+        i,
+        evaluated,
+        0,
+        0,
+      );
       stack.rulesEvaluated += evaluated;
       evaluated = 0;
     }
@@ -201,7 +232,13 @@ export function doTable(
 }
 
 /** `ip_packet_match` and the matches behind it. */
-function ruleMatches(stack: Stack, chain: CompiledChain, columns: Int32Array, at: number, packet: Packet): boolean {
+function ruleMatches(
+  stack: Stack,
+  chain: CompiledChain,
+  columns: Int32Array,
+  at: number,
+  packet: Packet,
+): boolean {
   const flags = columns[at + C_FLAGS] as number;
   if (flags === 0) {
     if ((packet.dst & (columns[at + C_DST_MASK] as number)) !== columns[at + C_DST]) return false;
@@ -217,14 +254,24 @@ function ruleMatches(stack: Stack, chain: CompiledChain, columns: Int32Array, at
   return tests === 0 || testsMatch(stack, chain, tests, packet);
 }
 
-function flaggedMatches(stack: Stack, columns: Int32Array, at: number, packet: Packet, flags: number): boolean {
-  if (((packet.dst & (columns[at + C_DST_MASK] as number)) !== columns[at + C_DST]) !== ((flags & F_INV_DST) !== 0)) {
+function flaggedMatches(
+  stack: Stack,
+  columns: Int32Array,
+  at: number,
+  packet: Packet,
+  flags: number,
+): boolean {
+  if (
+    ((packet.dst & (columns[at + C_DST_MASK] as number)) !== columns[at + C_DST]) !==
+    ((flags & F_INV_DST) !== 0)
+  ) {
     return false;
   }
   const protocol = columns[at + C_PROTO] as number;
   if (protocol !== 0 && (packet.protocol !== protocol) !== ((flags & F_INV_PROTO) !== 0)) return false;
   if ((flags & F_PORTS) !== 0) {
-    if (packet.fragOffset !== 0 || (packet.protocol !== IPPROTO_TCP && packet.protocol !== IPPROTO_UDP)) return false;
+    if (packet.fragOffset !== 0 || (packet.protocol !== IPPROTO_TCP && packet.protocol !== IPPROTO_UDP))
+      return false;
     const dports = columns[at + C_DPORT] as number;
     const dport = packet.dport;
     if ((dport < (dports & 0xffff) || dport > dports >>> 16) !== ((flags & F_INV_DPORT) !== 0)) return false;
@@ -232,7 +279,10 @@ function flaggedMatches(stack: Stack, columns: Int32Array, at: number, packet: P
     const sport = packet.sport;
     if ((sport < (sports & 0xffff) || sport > sports >>> 16) !== ((flags & F_INV_SPORT) !== 0)) return false;
   }
-  if (((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) !== ((flags & F_INV_SRC) !== 0)) {
+  if (
+    ((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) !==
+    ((flags & F_INV_SRC) !== 0)
+  ) {
     return false;
   }
   const inName = columns[at + C_IN] as number;
@@ -241,11 +291,15 @@ function flaggedMatches(stack: Stack, columns: Int32Array, at: number, packet: P
   if (outName >= 0 && (stack.outName !== outName) !== ((flags & F_INV_OUT) !== 0)) return false;
   if (
     (flags & F_MARK) !== 0 &&
-    ((packet.mark & (columns[at + C_MARK_MASK] as number)) !== columns[at + C_MARK]) !== ((flags & F_INV_MARK) !== 0)
+    ((packet.mark & (columns[at + C_MARK_MASK] as number)) !== columns[at + C_MARK]) !==
+      ((flags & F_INV_MARK) !== 0)
   ) {
     return false;
   }
-  if ((flags & (F_FRAGMENT | F_INV_FRAGMENT)) !== 0 && (packet.fragOffset !== 0) !== ((flags & F_FRAGMENT) !== 0)) {
+  if (
+    (flags & (F_FRAGMENT | F_INV_FRAGMENT)) !== 0 &&
+    (packet.fragOffset !== 0) !== ((flags & F_FRAGMENT) !== 0)
+  ) {
     return false;
   }
   return true;

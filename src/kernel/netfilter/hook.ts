@@ -31,7 +31,9 @@ export const NF_IP_PRI = {
 } as const;
 
 /** Which hooks each table of iptables registers, and at which priority. nat's depends on the kind of translation. */
-export const TABLE_HOOKS: Readonly<Record<string, readonly { readonly hook: number; readonly priority: number }[]>> = {
+export const TABLE_HOOKS: Readonly<
+  Record<string, readonly { readonly hook: number; readonly priority: number }[]>
+> = {
   raw: [
     { hook: NF_INET_PRE_ROUTING, priority: NF_IP_PRI.RAW },
     { hook: NF_INET_LOCAL_OUT, priority: NF_IP_PRI.RAW },

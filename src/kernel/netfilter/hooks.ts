@@ -139,4 +139,3 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
   stack.outName = outerOutName;
   return verdict;
 }
-

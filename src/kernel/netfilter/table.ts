@@ -1,7 +1,6 @@
 import { internInterfaceName } from "../device/interface-name.ts";
 import { ChainIndex } from "./chain-index.ts";
 import {
-  ANY_PORT,
   A_ACCEPT,
   A_CONTINUE,
   A_DROP,
@@ -10,6 +9,7 @@ import {
   A_JUMP,
   A_MARK,
   A_RETURN,
+  ANY_PORT,
   C_ACTION,
   C_ARG,
   C_ARG2,
@@ -42,11 +42,11 @@ import {
 } from "./columns.ts";
 import { HOOK_NAMES } from "./hook.ts";
 import { InterfacePattern } from "./interface-pattern.ts";
-import { isAlwaysTrue, MATCHES } from "./match/registry.ts";
+import type { MarkMatch } from "./match/mark.ts";
 import type { Match } from "./match/match.ts";
+import { isAlwaysTrue, MATCHES } from "./match/registry.ts";
 import type { TcpMatch } from "./match/tcp.ts";
 import type { UdpMatch } from "./match/udp.ts";
-import type { MarkMatch } from "./match/mark.ts";
 import type { Chain, Rule, Ruleset, Table } from "./rule.ts";
 import type { MatchTest } from "./rule-context.ts";
 import type { JumpTarget, Target } from "./target/target.ts";

@@ -1,9 +1,9 @@
 import type { Packet } from "../../packet/packet.ts";
-import type { Stack } from "../stack.ts";
 import { dnatAction, masqueradeAction, netmapAction, redirectAction, snatAction } from "../nat/targets.ts";
+import type { Stack } from "../stack.ts";
 import type { NfVerdict } from "./hook.ts";
-import { connmarkAction, notrackAction, rejectAction, ttlAction } from "./targets-effect.ts";
 import type { Target } from "./target/target.ts";
+import { connmarkAction, notrackAction, rejectAction, ttlAction } from "./targets-effect.ts";
 
 /** Go on with the next rule (`XT_CONTINUE`). */
 export const XT_CONTINUE = -1;
@@ -16,7 +16,16 @@ export interface TargetAction {
 }
 
 /** Targets that change nothing the walk can see: they log, count, or fill in a checksum. */
-const WITHOUT_EFFECT: ReadonlySet<string> = new Set(["LOG", "NFLOG", "CHECKSUM", "TRACE", "AUDIT", "CLASSIFY", "IDLETIMER", "LED"]);
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
+  "LOG",
+  "NFLOG",
+  "CHECKSUM",
+  "TRACE",
+  "AUDIT",
+  "CLASSIFY",
+  "IDLETIMER",
+  "LED",
+]);
 
 const passes: TargetAction = { apply: () => XT_CONTINUE };
 

@@ -1,14 +1,14 @@
-import { TCP_RST, type Packet } from "../../packet/packet.ts";
+import { type Packet, TCP_RST } from "../../packet/packet.ts";
 import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
-import { sendIcmpError } from "../icmp/send.ts";
 import { sendReset } from "../icmp/reset.ts";
+import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
+import type { Stack } from "../stack.ts";
 import { NF_DROP, type NfVerdict } from "./hook.ts";
-import type { TargetAction } from "./target-action.ts";
 import type { ConnmarkTarget } from "./target/connmark.ts";
 import type { RejectTarget } from "./target/reject.ts";
 import type { TtlTarget } from "./target/ttl.ts";
-import type { Stack } from "../stack.ts";
+import type { TargetAction } from "./target-action.ts";
 
 /** Effects of targets that are no translation. Run per packet. */
 

@@ -10,8 +10,14 @@ import {
 } from "../../packet/packet.ts";
 import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { resolve, neighbourOutput } from "../neighbour/output.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING } from "../netfilter/hook.ts";
+import { neighbourOutput, resolve } from "../neighbour/output.ts";
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_FORWARD,
+  NF_INET_POST_ROUTING,
+  NF_INET_PRE_ROUTING,
+} from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
@@ -132,7 +138,12 @@ export function nfBridgeForward(stack: Stack, bridge: NetDevice, out: NetDevice,
 }
 
 /** `br_nf_post_routing` and `br_nf_dev_queue_xmit`: POSTROUTING, then out by the port, cut again what conntrack joined. */
-export function nfBridgePostRouting(stack: Stack, bridge: NetDevice, out: NetDevice, packet: Packet): boolean {
+export function nfBridgePostRouting(
+  stack: Stack,
+  bridge: NetDevice,
+  out: NetDevice,
+  packet: Packet,
+): boolean {
   if (packet.physOut !== 0) {
     const otherHost = packet.pktType === PACKET_OTHERHOST;
     if (otherHost) packet.pktType = PACKET_HOST;

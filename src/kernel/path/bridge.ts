@@ -1,5 +1,11 @@
 import { isGroupMac, MAC_BROADCAST } from "../../address/mac.ts";
-import { ETH_P_IP, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, type Packet } from "../../packet/packet.ts";
+import {
+  ETH_P_IP,
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_MULTICAST,
+  type Packet,
+} from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { ABSENT } from "../session/pair-map.ts";
@@ -121,7 +127,8 @@ function flood(
 ): void {
   let last: NetDevice | null = null;
   for (const port of bridge.ports) {
-    if (kind === "unicast" ? !port.flood : kind === "multicast" ? !port.mcastFlood : !port.bcastFlood) continue;
+    if (kind === "unicast" ? !port.flood : kind === "multicast" ? !port.mcastFlood : !port.bcastFlood)
+      continue;
     if (!shouldDeliver(from, port)) continue;
     if (last !== null) bridgeForward(stack, bridge, last, stack.pool.clone(packet), from === null);
     last = port;
@@ -132,7 +139,13 @@ function flood(
 }
 
 /** `__br_forward`: FORWARD for what came in by a port, nothing for what the host sends; then POSTROUTING. Takes over. */
-function bridgeForward(stack: Stack, bridge: NetDevice, out: NetDevice, packet: Packet, localOrigin: boolean): void {
+function bridgeForward(
+  stack: Stack,
+  bridge: NetDevice,
+  out: NetDevice,
+  packet: Packet,
+  localOrigin: boolean,
+): void {
   if (packet.nfBridge) {
     if (!localOrigin && !nfBridgeForward(stack, bridge, out, packet)) return;
     if (!nfBridgePostRouting(stack, bridge, out, packet)) return;

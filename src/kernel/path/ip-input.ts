@@ -22,9 +22,9 @@ import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../route/fib.ts";
 import { routeInput } from "../route/input-route.ts";
-import type { Stack } from "../stack.ts";
 import { tcpReceive } from "../socket/tcp.ts";
 import { udpReceive } from "../socket/udp.ts";
+import type { Stack } from "../stack.ts";
 import { ipForward } from "./ip-forward.ts";
 
 const OTHER_HOST = reason("other-host");
@@ -56,7 +56,11 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
 
 /** `ip_rcv_finish`: a packet that came by loopback has its route already. */
 export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): void {
-  if (packet.rtInput === RT_NONE || (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER) || packet.rtDev < 0) {
+  if (
+    packet.rtInput === RT_NONE ||
+    (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER) ||
+    packet.rtDev < 0
+  ) {
     const dropped = routeInput(stack, packet, dev);
     if (dropped >= 0) {
       stack.kill(packet, dropped);

@@ -1,10 +1,12 @@
+import { MAC_BROADCAST } from "../../address/mac.ts";
 import {
   ETH_P_IP,
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
+  PACKET_BROADCAST,
   type Packet,
+  RT_LOCAL_DELIVER,
 } from "../../packet/packet.ts";
-import { MAC_BROADCAST } from "../../address/mac.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { multicastMac, neighbourOutput } from "../neighbour/output.ts";
@@ -34,7 +36,9 @@ export function ipOutput(stack: Stack, packet: Packet): number {
     const echo = stack.pool.clone(packet);
     const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
     if (verdict === NF_ACCEPT) {
-      echo.pktType = 1;
+      echo.pktType = PACKET_BROADCAST;
+      // Its route says local as well, so it is not looked up again.
+      echo.rtInput = RT_LOCAL_DELIVER;
       echo.dev = out.ifindex;
       stack.outbox.receive(stack, out, echo);
     } else if (verdict === NF_DROP) stack.pool.release(echo);

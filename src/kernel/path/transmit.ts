@@ -32,7 +32,13 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
     return;
   }
   packet.dev = dev.ifindex;
-  stack.engine.tape?.frame(packet.ethType === ETH_P_ARP ? OP_ARP : OP_FRAME, stack.host, dev.ifindex, DIR_OUT, packet);
+  stack.engine.tape?.frame(
+    packet.ethType === ETH_P_ARP ? OP_ARP : OP_FRAME,
+    stack.host,
+    dev.ifindex,
+    DIR_OUT,
+    packet,
+  );
   switch (dev.kind) {
     case "loopback":
       // loopback_xmit keeps conntrack and route: the packet is not routed again on its way in.

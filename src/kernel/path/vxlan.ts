@@ -1,11 +1,5 @@
 import { isGroupMac, MAC_ZERO } from "../../address/mac.ts";
-import {
-  ETH_P_ARP,
-  INNER_NONE,
-  INNER_VXLAN,
-  IPPROTO_UDP,
-  type Packet,
-} from "../../packet/packet.ts";
+import { ETH_P_ARP, INNER_NONE, INNER_VXLAN, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { routeOutput } from "../route/output-route.ts";
@@ -33,7 +27,17 @@ export function vxlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): voi
   let remote = stack.net.vxlanFdb.get(dev.ifindex, mac);
   if (remote === ABSENT && detail.learning) remote = stack.state.learned.get(dev.ifindex, mac);
   if (remote !== ABSENT) {
-    encapsulate(stack, dev, packet, remote, detail.vni, detail.port, detail.local ?? 0, detail.ttl, detail.df);
+    encapsulate(
+      stack,
+      dev,
+      packet,
+      remote,
+      detail.vni,
+      detail.port,
+      detail.local ?? 0,
+      detail.ttl,
+      detail.df,
+    );
     return;
   }
   // vxlan_find_mac(all zeros): where unknown and group addresses go
@@ -124,7 +128,8 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
       stack.kill(outer, MARTIAN_SOURCE);
       return true;
     }
-    if (detail.learning && !isGroupMac(inner.ethSrc)) stack.state.learned.set(dev.ifindex, inner.ethSrc, outer.src);
+    if (detail.learning && !isGroupMac(inner.ethSrc))
+      stack.state.learned.set(dev.ifindex, inner.ethSrc, outer.src);
     const mark = outer.mark;
     outer.inner = null;
     outer.encapsulation = INNER_NONE;

@@ -73,7 +73,8 @@ export class Journal {
   }
 
   private expectInnermost(mark: number): void {
-    if (mark !== this.marks.length) throw new Error(`journal layer ${mark} closed while ${this.marks.length} is the innermost`);
+    if (mark !== this.marks.length)
+      throw new Error(`journal layer ${mark} closed while ${this.marks.length} is the innermost`);
   }
 }
 

@@ -74,6 +74,8 @@ export class ArgumentReader {
   private at = 0;
   private bang = false;
   private currentOption = "";
+  /** The line ended where a value was due: what is said of the empty value would only repeat it. */
+  private ended = false;
 
   constructor(words: readonly Argument[], rule: RuleOptions | null = null) {
     this.words = words;
@@ -169,7 +171,8 @@ export class ArgumentReader {
   word(what: string): string {
     const word = this.words[this.at];
     if (word === undefined) {
-      this.fail(`${this.currentOption} needs ${what} behind it`);
+      if (!this.ended) this.fail(`${this.currentOption} needs ${what} behind it`);
+      this.ended = true;
       return "";
     }
     this.at++;
@@ -192,11 +195,11 @@ export class ArgumentReader {
   uintOf(text: string, max: number, min = 0): number {
     const value = parseUint(text);
     if (value === undefined) {
-      this.fail(`${this.currentOption}: ${JSON.stringify(text)} is not a number`);
+      this.failValue(`${JSON.stringify(text)} is not a number`);
       return min;
     }
     if (value < min || value > max) {
-      this.fail(`${this.currentOption}: ${text} is not from ${min} to ${max}`);
+      this.failValue(`${text} is not from ${min} to ${max}`);
       return min;
     }
     return value;
@@ -204,7 +207,7 @@ export class ArgumentReader {
 
   /** Report the value of the option at hand. */
   failValue(message: string): void {
-    this.fail(`${this.currentOption}: ${message}`);
+    if (!this.ended) this.fail(`${this.currentOption}: ${message}`);
   }
 
   /** One word of a closed set, as iptables-save spells it. */

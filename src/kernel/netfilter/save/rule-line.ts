@@ -233,6 +233,7 @@ class RuleLine implements RuleOptions {
 
   private targetNamed(name: string, how: JumpTarget["kind"]): Target | null {
     const { reader, scope } = this;
+    if (name === "") return null;
     const builtIn = scope.chains.get(name);
     if (builtIn === false) return { kind: how, chain: name } as JumpTarget;
     if (builtIn === true) {

@@ -1,0 +1,107 @@
+import type { Netns } from "../kernel/netns.ts";
+
+/**
+ * What a recording and the model may differ in, and nothing else:
+ * - a consistent renaming of free ports and of VXLAN's source port (`renaming.ts`);
+ * - which address of a SNAT range was taken;
+ * - repeated SYNs and the errors they bring, redirects, ARP;
+ * - the bridge's extra `out` while a neighbour is unresolved;
+ * - the order among the branches of a flood;
+ * - errors about packets of an earlier probe, which a neighbour's queue let go late.
+ */
+export const EXCUSED = [
+  "free-port-renaming",
+  "vxlan-source-port",
+  "snat-range-address",
+  "repeated-syn",
+  "redirect",
+  "arp",
+  "bridge-extra-out",
+  "flood-order",
+  "late-error-of-earlier-probe",
+] as const;
+
+/** The part of a packet that says whether it is excused. */
+export interface Excusable {
+  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
+  readonly ip?: { readonly src: string; readonly dst: string; readonly id?: number };
+  readonly udp?: { readonly sport: number };
+  readonly icmp?: {
+    readonly type: number;
+    readonly code: number;
+    readonly id?: number;
+    readonly orig?: Excusable;
+  };
+}
+
+/** Finds, among one side's packets in order of appearance, those that are excused. */
+export class Excuser {
+  private readonly syns = new Set<string>();
+  private readonly errors = new Set<string>();
+  /** IP identifications seen on a wire in this probe. */
+  private readonly ids = new Set<number>();
+  private readonly client: number | null;
+
+  /** @param client the recorded client's port or ICMP id; null for the model's packets, which are never late */
+  constructor(client: number | null) {
+    this.client = client;
+  }
+
+  /** Note a packet seen on a wire. */
+  saw(packet: Excusable): void {
+    if (packet.ip?.id !== undefined) this.ids.add(packet.ip.id);
+  }
+
+  /** Does an error quote a packet that this probe neither sent nor showed? */
+  private isLate(orig: Excusable): boolean {
+    const id = orig.ip?.id;
+    if (this.client === null || id === undefined || id === 0 || this.ids.has(id)) return false;
+    return (orig.tcp?.sport ?? orig.udp?.sport ?? orig.icmp?.id) !== this.client;
+  }
+
+  isExcused(packet: Excusable): boolean {
+    if (packet.icmp?.type === 5) return true;
+    if (packet.tcp?.flags === "S") {
+      const flow = `${packet.ip?.src} ${packet.ip?.dst} ${packet.tcp.sport} ${packet.tcp.dport}`;
+      if (this.syns.has(flow)) return true;
+      this.syns.add(flow);
+    }
+    const orig = packet.icmp?.orig;
+    if (packet.icmp !== undefined && orig !== undefined) {
+      if (this.isLate(orig)) return true;
+      if (orig.tcp !== undefined) {
+        const error = `${packet.ip?.src} ${packet.icmp.type} ${packet.icmp.code} ${orig.ip?.src} ${orig.tcp.sport} ${orig.tcp.dport}`;
+        if (this.errors.has(error)) return true;
+        this.errors.add(error);
+      }
+    }
+    return false;
+  }
+}
+
+/** A frame's place, on either side. */
+export interface Place {
+  readonly host: string;
+  readonly device: string;
+  readonly direction: string;
+}
+
+/**
+ * Leave out a bridge device's `out` that directly follows the packet's `in` by one of that bridge's ports: br_netfilter
+ * hands a translated frame to the bridge device while the neighbour is unresolved, and not once it is known.
+ */
+export function withoutBridgeExtra<T extends Place>(
+  frames: readonly T[],
+  hostNamed: (name: string) => Netns | undefined,
+): T[] {
+  const last = new Map<string, Place>();
+  return frames.filter((frame) => {
+    const before = last.get(frame.host);
+    last.set(frame.host, frame);
+    if (frame.direction !== "out" || before === undefined || !before.direction.startsWith("in")) return true;
+    const net = hostNamed(frame.host);
+    const device = net?.deviceNamed(frame.device);
+    if (!device?.isBridge) return true;
+    return net?.deviceNamed(before.device)?.master !== device;
+  });
+}

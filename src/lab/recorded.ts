@@ -1,0 +1,137 @@
+/** The shapes of a recording's probe that a comparison reads (the recordings' README says what each field means). */
+export interface RecordedProbe {
+  readonly query: RecordedQuery;
+  readonly outcome: RecordedOutcome;
+  readonly frames?: readonly RecordedFrame[];
+  readonly rulesHit?: readonly RecordedRuleHit[];
+  readonly trace?: readonly RecordedVisit[];
+  readonly nftTrace?: readonly unknown[];
+  readonly conntrack?: readonly RecordedConntrack[];
+  readonly flows?: readonly RecordedFlow[];
+}
+
+export interface RecordedQuery {
+  readonly from: string;
+  readonly proto: string;
+  readonly dst: string;
+  readonly dport?: number;
+  readonly src?: string;
+  readonly sport?: number;
+  readonly ttl?: number;
+  readonly size?: number;
+  readonly df?: boolean;
+  readonly mark?: number;
+  readonly uid?: number;
+  readonly dev?: string;
+  readonly count?: number;
+  readonly raw?: boolean;
+  readonly flags?: string;
+  readonly keepState?: boolean;
+  readonly step?: string;
+}
+
+export interface RecordedOutcome {
+  readonly result: string;
+  readonly errno?: string;
+  readonly client?: { readonly addr?: string; readonly port?: number; readonly icmpId?: number };
+  readonly answeredBy?: string;
+  readonly ownPacket?: boolean;
+  readonly icmp?: {
+    readonly type: number;
+    readonly code: number;
+    readonly from: string;
+    readonly mtu?: number;
+  };
+  readonly reset?: { readonly from: string };
+  readonly serverSaw?: readonly RecordedServer[];
+}
+
+export interface RecordedServer {
+  readonly host: string;
+  readonly proto: string;
+  readonly local: string;
+  readonly peer: string;
+}
+
+export interface RecordedPacket {
+  readonly eth?: { readonly src: string; readonly dst: string; readonly type?: string };
+  readonly ip?: {
+    readonly src: string;
+    readonly dst: string;
+    readonly ttl: number;
+    readonly proto: number;
+    readonly id?: number;
+    readonly len?: number;
+    readonly df?: boolean;
+    readonly mf?: boolean;
+    readonly off?: number;
+  };
+  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
+  readonly udp?: { readonly sport: number; readonly dport: number };
+  readonly icmp?: {
+    readonly type: number;
+    readonly code: number;
+    readonly id?: number;
+    readonly seq?: number;
+    readonly mtu?: number;
+    readonly gateway?: string;
+    readonly orig?: RecordedPacket;
+  };
+  readonly vxlan?: RecordedPacket & { readonly vni: number };
+}
+
+export interface RecordedFrame extends RecordedPacket {
+  readonly t: number;
+  readonly ns: string;
+  readonly if: string;
+  readonly dir: string;
+  readonly pkt: number;
+  readonly same?: boolean;
+}
+
+export interface RecordedRuleHit {
+  readonly ns: string;
+  readonly table: string;
+  readonly chain: string;
+  readonly rule: number;
+  readonly packets: number;
+}
+
+export interface RecordedVisit {
+  readonly ns: string;
+  readonly pkt: number;
+  readonly hook: string;
+  readonly packet: string;
+  readonly in?: string;
+  readonly out?: string;
+  readonly physin?: string;
+  readonly physout?: string;
+  readonly steps: readonly string[];
+}
+
+export interface RecordedConntrack {
+  readonly ns: string;
+  readonly proto: string;
+  readonly state?: string;
+  readonly orig: RecordedTuple;
+  readonly reply: RecordedTuple;
+  readonly flags: readonly string[];
+  readonly mark?: number;
+}
+
+export interface RecordedTuple {
+  readonly src: string;
+  readonly dst: string;
+  readonly sport?: number;
+  readonly dport?: number;
+  readonly type?: number;
+  readonly code?: number;
+  readonly id?: number;
+}
+
+export interface RecordedFlow {
+  readonly result: string;
+  readonly sport?: number;
+  readonly serverSaw?: readonly RecordedServer[];
+  readonly path?: readonly string[];
+}

@@ -1,0 +1,31 @@
+import type { Recording } from "../world/probe.ts";
+import type { World } from "../world/world.ts";
+
+/** What of a recording the model does not know yet; null when it knows all it needs. */
+export function whyUnsupported(world: World, recording: Recording): string | null {
+  for (const host of world.hosts.values()) {
+    for (const device of host.devices) {
+      if (
+        device.detail.kind === "unmodelled" &&
+        device.up &&
+        device.name !== "tunl0" &&
+        device.name !== "sit0"
+      ) {
+        return `${host.name} has a device of kind ${device.detail.type}`;
+      }
+    }
+    const held = (name: string): boolean => {
+      const value = host.unmodelled.get(name);
+      return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
+    };
+    if (held("nftRuleset")) return `${host.name} has nftables rules`;
+    if (held("ipsetSave")) return `${host.name} has ipsets`;
+    if (held("ipvs")) return `${host.name} has IPVS services`;
+  }
+  for (const probe of recording.probes) {
+    const query = probe.query as { readonly dst?: unknown; readonly step?: unknown };
+    if (typeof query.step === "string") return "it has steps between its probes";
+    if (typeof query.dst === "string" && query.dst.includes(":")) return "it speaks IPv6";
+  }
+  return null;
+}
