@@ -1,5 +1,4 @@
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
-import type { Host } from "./host.ts";
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";

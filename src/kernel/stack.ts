@@ -13,6 +13,7 @@ import type { MatchCells, MatchTest, RuleContext } from "./netfilter/rule-contex
 import type { Target } from "./netfilter/target/target.ts";
 import type { Netns } from "./netns.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./route/types.ts";
@@ -22,6 +23,7 @@ import { OP_DROP, type Tape } from "./tape.ts";
 export interface Engine {
   readonly pool: PacketPool;
   readonly outbox: Outbox;
+  readonly path: Path;
   chooser: Chooser;
   tape: Tape | null;
   /** Virtual time, milliseconds. */
@@ -83,6 +85,9 @@ export class Stack implements RuleContext {
   }
   get pool(): PacketPool {
     return this.engine.pool;
+  }
+  get path(): Path {
+    return this.engine.path;
   }
   get outbox(): Outbox {
     return this.engine.outbox;

@@ -1,5 +1,6 @@
 import { HostSession } from "../kernel/host-session.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
+import { LINUX_PATH } from "../kernel/path/linux-path.ts";
 import { Journal } from "../kernel/session/journal.ts";
 import type { Engine } from "../kernel/stack.ts";
 import { Stack } from "../kernel/stack.ts";
@@ -33,6 +34,7 @@ export class Session {
     this.engine = {
       pool: this.pool,
       outbox: this.outbox,
+      path: LINUX_PATH,
       chooser: new SeededChooser(seed),
       tape: null,
       clock: this.clock,

@@ -196,7 +196,9 @@ export class ConntrackTable {
 
   /** `conntrack -F`. */
   flush(): void {
-    this.forEach((ct) => this.remove(ct));
+    this.forEach((ct) => {
+      this.remove(ct);
+    });
     this.sweep();
   }
 

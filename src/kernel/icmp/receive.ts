@@ -10,7 +10,6 @@ import {
 } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { localOut } from "../path/local-out.ts";
 import { reason } from "../reason.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
@@ -62,7 +61,7 @@ function echoReply(stack: Stack, request: Packet): void {
     stack.pool.release(reply);
     return;
   }
-  localOut(stack, reply);
+  stack.path.localOut(stack, reply);
 }
 
 /** What an error teaches about routes: a path's MTU, a better gateway. */

@@ -8,8 +8,6 @@ import {
   TCP_SYN,
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
-import { localOut } from "../path/local-out.ts";
-import { transmitDirect } from "../path/transmit.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
@@ -36,14 +34,14 @@ export function sendReset(stack: Stack, cause: Packet): void {
     reset.framed = true;
     reset.ethSrc = cause.ethDst;
     reset.ethDst = cause.ethSrc;
-    transmitDirect(stack, port, reset);
+    stack.path.transmit(stack, port, reset);
     return;
   }
   if (routeMeHarder(stack, reset) !== 0) {
     stack.pool.release(reset);
     return;
   }
-  localOut(stack, reset);
+  stack.path.localOut(stack, reset);
 }
 
 /** The addresses, ports, flags and numbers of a reset that answers a segment (RFC 9293 3.5.2). */

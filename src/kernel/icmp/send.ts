@@ -9,7 +9,6 @@ import {
   PHASE_NOTICE,
 } from "../../packet/packet.ts";
 import { attachToCause, isIcmpError } from "../conntrack/conntrack-in.ts";
-import { localOut } from "../path/local-out.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
@@ -71,5 +70,5 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   error.length = Math.min(room, 28 + cause.length);
   error.payload = error.length - 28;
   attachToCause(error, cause);
-  localOut(stack, error);
+  stack.path.localOut(stack, error);
 }

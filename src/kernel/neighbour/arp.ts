@@ -9,7 +9,6 @@ import {
   RT_LOCAL_DELIVER,
 } from "../../packet/packet.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
-import { devQueueXmit } from "../path/transmit.ts";
 import { routeInput } from "../route/input-route.ts";
 import { isLoopback, isMulticast, routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL, RTN_UNICAST } from "../route/types.ts";
@@ -97,7 +96,7 @@ function answer(stack: Stack, dev: NetDevice, question: Packet): void {
   reply.src = question.dst;
   reply.dst = question.src;
   reply.length = 28;
-  devQueueXmit(stack, dev, reply);
+  stack.path.transmit(stack, dev, reply);
 }
 
 /** `arp_ignore`: which questions stay without an answer. */

@@ -10,7 +10,6 @@ import {
 } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
-import { devQueueXmit } from "../path/transmit.ts";
 import { reason } from "../reason.ts";
 import { RT_SCOPE_LINK } from "../route/fib.ts";
 import { selectAddress } from "../route/output-route.ts";
@@ -44,7 +43,7 @@ export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: Ipv4, pac
     packet.framed = true;
     packet.ethSrc = dev.mac;
     packet.ethDst = mac;
-    devQueueXmit(stack, dev, packet);
+    stack.path.transmit(stack, dev, packet);
     return;
   }
   enqueue(stack, dev, nextHop, packet);
@@ -114,7 +113,7 @@ function solicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet | u
   question.src = sender;
   question.dst = target;
   question.length = 28;
-  devQueueXmit(stack, dev, question);
+  stack.path.transmit(stack, dev, question);
 }
 
 function sharesPrefix(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
@@ -137,7 +136,7 @@ export function neighbourAnswered(stack: Stack, dev: NetDevice, address: Ipv4, m
     packet.framed = true;
     packet.ethSrc = dev.mac;
     packet.ethDst = mac;
-    devQueueXmit(stack, dev, packet);
+    stack.path.transmit(stack, dev, packet);
   }
 }
 

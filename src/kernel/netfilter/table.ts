@@ -78,7 +78,9 @@ export class CompiledChain {
     const tests: MatchTest[] = [];
     const actions: TargetAction[] = [];
     const jumps: string[] = [];
-    plain.rules.forEach((rule, i) => compileRule(rule, this.columns, i * STRIDE, tests, actions, jumps));
+    plain.rules.forEach((rule, i) => {
+      compileRule(rule, this.columns, i * STRIDE, tests, actions, jumps);
+    });
     this.tests = tests;
     this.actions = actions;
     this.jumps = jumps;

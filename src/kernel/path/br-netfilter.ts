@@ -23,9 +23,7 @@ import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { bridgeFrameFinish } from "./bridge.ts";
 import { fragment } from "./ip-output.ts";
-import { devQueueXmit } from "./transmit.ts";
 
 /**
  * br_netfilter (net/bridge/br_netfilter_hooks.c): the IP hooks run on bridged frames. Each function is the bridge hook of
@@ -86,7 +84,7 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     packet.pktType = PACKET_HOST;
     packet.dropRoute();
   }
-  bridgeFrameFinish(stack, bridge, port, packet);
+  stack.path.bridgeFrameFinish(stack, bridge, port, packet);
 }
 
 /** `br_nf_pre_routing_finish_bridge`: re-bridge a translated packet, by way of the bridge device if nobody knows the MAC yet. */
@@ -96,7 +94,7 @@ function bridgedDnat(stack: Stack, bridge: NetDevice, port: NetDevice, packet: P
   const mac = resolve(stack, bridge, nextHop);
   if (mac >= 0) {
     packet.ethDst = mac;
-    bridgeFrameFinish(stack, bridge, port, packet);
+    stack.path.bridgeFrameFinish(stack, bridge, port, packet);
     return;
   }
   packet.nfBridgeSavedSrc = packet.ethSrc;
@@ -115,7 +113,7 @@ export function bridgedDnatSlow(stack: Stack, bridge: NetDevice, packet: Packet)
     stack.kill(packet, NO_ROUTE);
     return;
   }
-  bridgeFrameFinish(stack, bridge, port, packet);
+  stack.path.bridgeFrameFinish(stack, bridge, port, packet);
 }
 
 /**
@@ -158,11 +156,11 @@ export function nfBridgePostRouting(
     }
     if (otherHost) packet.pktType = PACKET_OTHERHOST;
     if (packet.fragMaxSize !== 0 && packet.length > out.mtu) {
-      fragment(stack, packet, packet.fragMaxSize, (s, piece) => devQueueXmit(s, out, piece));
+      fragment(stack, packet, packet.fragMaxSize, (s, piece) => s.path.transmit(s, out, piece));
       return true;
     }
   }
-  devQueueXmit(stack, out, packet);
+  stack.path.transmit(stack, out, packet);
   return true;
 }
 

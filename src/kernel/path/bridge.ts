@@ -17,8 +17,7 @@ import {
   nfBridgePostRouting,
   nfBridgePreRouting,
 } from "./br-netfilter.ts";
-import { netifReceive } from "./receive.ts";
-import { classifyFrame, devQueueXmit } from "./transmit.ts";
+import { classifyFrame } from "./frame.ts";
 
 /**
  * A Linux bridge (net/bridge): learning, forwarding, flooding, and what goes up to the host's own stack. Where
@@ -151,7 +150,7 @@ function bridgeForward(
     if (!nfBridgePostRouting(stack, bridge, out, packet)) return;
     return;
   }
-  devQueueXmit(stack, out, packet);
+  stack.path.transmit(stack, out, packet);
 }
 
 /** `br_pass_frame_up`: the frame comes in again, by the bridge device. Takes the packet over. */
@@ -169,5 +168,5 @@ export function passUp(stack: Stack, bridge: NetDevice, packet: Packet): void {
     stack.pool.release(packet);
     return;
   }
-  netifReceive(stack, bridge, packet);
+  stack.path.receive(stack, bridge, packet);
 }

@@ -17,7 +17,6 @@ import { EMSGSIZE, EPERM } from "../route/fib.ts";
 import { isMulticast } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { devQueueXmit } from "./transmit.ts";
 
 const TOO_BIG = reason("too-big");
 
@@ -119,7 +118,7 @@ function finishOutput2(stack: Stack, packet: Packet): void {
     packet.framed = true;
     packet.ethSrc = out.mac;
     packet.ethDst = isMulticast(packet.dst) ? multicastMac(packet.dst) : MAC_BROADCAST;
-    devQueueXmit(stack, out, packet);
+    stack.path.transmit(stack, out, packet);
     return;
   }
   neighbourOutput(stack, out, packet.rtNextHop, packet);

@@ -4,8 +4,8 @@ import { arpReceive } from "../neighbour/arp.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { bridgeReceive } from "./bridge.ts";
+import { classifyFrame, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
-import { classifyFrame, recordIn } from "./transmit.ts";
 
 const DEVICE_DOWN = reason("device-down");
 

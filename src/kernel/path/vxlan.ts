@@ -5,9 +5,7 @@ import { reason } from "../reason.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { localOut } from "./local-out.ts";
-import { netifReceive } from "./receive.ts";
-import { classifyFrame } from "./transmit.ts";
+import { classifyFrame } from "./frame.ts";
 
 /** VXLAN (drivers/net/vxlan): a frame becomes the payload of this host's own UDP packet. Runs per packet. */
 
@@ -95,7 +93,7 @@ function encapsulate(
     stack.kill(outer, NO_ROUTE);
     return;
   }
-  localOut(stack, outer);
+  stack.path.localOut(stack, outer);
 }
 
 /** `udp_flow_src_port`: a hash of the inner flow in the range of local ports; which port is free choice. */
@@ -137,7 +135,7 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
     inner.mark = mark;
     stack.pool.release(outer);
     classifyFrame(dev, inner);
-    netifReceive(stack, dev, inner);
+    stack.path.receive(stack, dev, inner);
     return true;
   }
   if (listening) stack.kill(outer, NO_VNI);

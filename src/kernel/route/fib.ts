@@ -2,13 +2,7 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import { type PrefixMap4, TriePrefixMap4 } from "../../address/prefix-map.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import type { PolicyRule, Route, RouteType } from "./route.ts";
-import {
-  RTN_BLACKHOLE,
-  RTN_BY_NAME,
-  RTN_PROHIBIT,
-  RTN_THROW,
-  RTN_UNREACHABLE,
-} from "./types.ts";
+import { RTN_BLACKHOLE, RTN_BY_NAME, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
 
 /** `RT_SCOPE_*`: larger is narrower. */
 export const RT_SCOPE_UNIVERSE = 0;
@@ -109,7 +103,11 @@ export class Fib {
   /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
   readonly hasCustomLocalRoutes: boolean;
 
-  constructor(routes: readonly Route[], rules: readonly PolicyRule[], device: (name: string) => NetDevice | null) {
+  constructor(
+    routes: readonly Route[],
+    rules: readonly PolicyRule[],
+    device: (name: string) => NetDevice | null,
+  ) {
     const byTable = new Map<string, FibRoute[]>();
     routes.forEach((route, index) => {
       const list = byTable.get(route.table);
@@ -126,7 +124,12 @@ export class Fib {
         keys[2 * i] = route.address;
         keys[2 * i + 1] = route.mask;
       });
-      tables.set(name, { name, routes: list, keys, longest: list.length > SCAN_AT_MOST ? longestOf(list) : null });
+      tables.set(name, {
+        name,
+        routes: list,
+        keys,
+        longest: list.length > SCAN_AT_MOST ? longestOf(list) : null,
+      });
     }
     this.tables = tables;
     const plain = rules.length > 0 ? [...rules].sort((a, b) => a.priority - b.priority) : DEFAULT_RULES;
@@ -258,7 +261,7 @@ function usable(route: FibRoute, oif: number): boolean {
   const hops = route.nextHops;
   for (let i = 0; i < hops.length; i++) {
     const dev = (hops[i] as FibNextHop).dev;
-    if (dev !== null && dev.up && (oif === 0 || dev.ifindex === oif)) return true;
+    if (dev?.up && (oif === 0 || dev.ifindex === oif)) return true;
   }
   return false;
 }
@@ -305,8 +308,10 @@ function selectorMatches(rule: PolicyRule, flow: Flow, nameOf: (ifindex: number)
   if (rule.tos !== 0 && rule.tos !== flow.tos) return false;
   if (rule.ipproto !== null && rule.ipproto !== flow.proto) return false;
   if (rule.uidRange !== null && (flow.uid < rule.uidRange.from || flow.uid > rule.uidRange.to)) return false;
-  if (rule.sport !== null && !(flow.hasPorts && flow.sport >= rule.sport.from && flow.sport <= rule.sport.to)) return false;
-  if (rule.dport !== null && !(flow.hasPorts && flow.dport >= rule.dport.from && flow.dport <= rule.dport.to)) return false;
+  if (rule.sport !== null && !(flow.hasPorts && flow.sport >= rule.sport.from && flow.sport <= rule.sport.to))
+    return false;
+  if (rule.dport !== null && !(flow.hasPorts && flow.dport >= rule.dport.from && flow.dport <= rule.dport.to))
+    return false;
   return true;
 }
 

@@ -1,11 +1,5 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import {
-  IPPROTO_ICMP,
-  type Packet,
-  RT_ERROR,
-  RT_FORWARD,
-  RT_LOCAL_DELIVER,
-} from "../../packet/packet.ts";
+import { IPPROTO_ICMP, type Packet, RT_ERROR, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
@@ -41,7 +35,8 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   const daddr = packet.dst;
   if (isMulticast(saddr) || isLimitedBroadcast(saddr)) return MARTIAN_SOURCE;
   if (isMulticast(daddr)) return broadcastInput(stack, packet, dev, RTN_MULTICAST);
-  if (isLimitedBroadcast(daddr) || (saddr === 0 && daddr === 0)) return broadcastInput(stack, packet, dev, RTN_BROADCAST);
+  if (isLimitedBroadcast(daddr) || (saddr === 0 && daddr === 0))
+    return broadcastInput(stack, packet, dev, RTN_BROADCAST);
   if (isZeronet(saddr)) return MARTIAN_SOURCE;
   if (isZeronet(daddr)) return MARTIAN_DESTINATION;
   if (isLoopback(daddr) && !dev.conf.routeLocalnet && !dev.isLoopback) return MARTIAN_DESTINATION;
@@ -171,7 +166,10 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
 /** `inet_addr_onlink`: do both addresses lie in one prefix of the device? */
 function onLink(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
   for (const entry of dev.addresses) {
-    if (((a ^ entry.prefixAddress) & entry.mask) === 0 && (b === 0 || ((b ^ entry.prefixAddress) & entry.mask) === 0)) {
+    if (
+      ((a ^ entry.prefixAddress) & entry.mask) === 0 &&
+      (b === 0 || ((b ^ entry.prefixAddress) & entry.mask) === 0)
+    ) {
       return true;
     }
   }

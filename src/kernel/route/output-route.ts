@@ -5,14 +5,7 @@ import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
-import {
-  EINVAL,
-  ENETUNREACH,
-  type FibNextHop,
-  type FibRoute,
-  RT_SCOPE_HOST,
-  RT_SCOPE_LINK,
-} from "./fib.ts";
+import { EINVAL, ENETUNREACH, type FibNextHop, type FibRoute, RT_SCOPE_HOST, RT_SCOPE_LINK } from "./fib.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */
@@ -44,12 +37,14 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   let daddr = packet.dst;
   let saddr = packet.src;
   if (saddr !== 0) {
-    if (isMulticast(saddr) || isLimitedBroadcast(saddr) || (isZeronet(saddr) && !anySource)) return fail(stack, packet, EINVAL);
+    if (isMulticast(saddr) || isLimitedBroadcast(saddr) || (isZeronet(saddr) && !anySource))
+      return fail(stack, packet, EINVAL);
     if (!anySource && !stack.isLocal(saddr)) return fail(stack, packet, EINVAL);
   }
   const bound = oif === 0 ? null : stack.device(oif);
   if (bound !== null && saddr === 0) {
-    if (isMulticast(daddr) || isLimitedBroadcast(daddr)) saddr = selectAddress(stack, bound, 0, RT_SCOPE_LINK);
+    if (isMulticast(daddr) || isLimitedBroadcast(daddr))
+      saddr = selectAddress(stack, bound, 0, RT_SCOPE_LINK);
   }
   if (daddr === 0) {
     daddr = saddr === 0 ? (127 << 24) | 1 : saddr;
@@ -90,7 +85,8 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   const hop = selectHop(stack, packet, route, oif, saddr, daddr);
   const dev = hop.dev;
   if (dev === null) return fail(stack, packet, ENETUNREACH);
-  if (saddr === 0) saddr = route.hasPrefsrc ? route.prefsrc : selectAddress(stack, dev, hop.gateway, route.scope);
+  if (saddr === 0)
+    saddr = route.hasPrefsrc ? route.prefsrc : selectAddress(stack, dev, hop.gateway, route.scope);
   packet.src = saddr;
   if (isLoopback(saddr) && !dev.isLoopback && !dev.conf.routeLocalnet) return fail(stack, packet, EINVAL);
   let type = route.type;
@@ -143,7 +139,17 @@ function attach(
   packet.rtUsesGateway = usesGateway;
   packet.rtMtu = mtu;
   packet.rtError = 0;
-  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, dev.ifindex, nextHop, 0, routeIndex(stack));
+  stack.tape?.words8(
+    OP_ROUTE,
+    stack.host,
+    packet.number,
+    packet.dst,
+    type,
+    dev.ifindex,
+    nextHop,
+    0,
+    routeIndex(stack),
+  );
   return 0;
 }
 
@@ -174,9 +180,11 @@ export function selectHop(
   // Policy 0 hashes the addresses, policy 1 the five-tuple of TCP and UDP.
   let key1 = 0;
   if (stack.net.multipathHashPolicy === 1 && packet.protocol !== IPPROTO_ICMP && !packet.isFragment) {
-    key1 = Math.imul(packet.protocol + 1, 0x01000193) ^ Math.imul(packet.sport + 1, 0x9e3779b1) ^ packet.dport;
+    key1 =
+      Math.imul(packet.protocol + 1, 0x01000193) ^ Math.imul(packet.sport + 1, 0x9e3779b1) ^ packet.dport;
   }
-  const key0 = Math.imul(saddr, 0x85ebca77) ^ Math.imul(daddr, 0xc2b2ae3d) ^ Math.imul(stack.host + 1, 0x27d4eb2f);
+  const key0 =
+    Math.imul(saddr, 0x85ebca77) ^ Math.imul(daddr, 0xc2b2ae3d) ^ Math.imul(stack.host + 1, 0x27d4eb2f);
   return hops[stack.chooser.flow(CHOICE_MULTIPATH, key0, key1, route.weights)] as FibNextHop;
 }
 
@@ -215,4 +223,3 @@ export function routeMeHarder(stack: Stack, packet: Packet): number {
   packet.src = keep;
   return error;
 }
-

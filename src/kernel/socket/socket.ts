@@ -23,4 +23,6 @@ export type App =
   | { readonly kind: "silent" };
 
 /** The sockets of a host: a complete list, or the assumption that every port has a listener. */
-export type Sockets = { readonly kind: "listed"; readonly sockets: readonly Socket[] } | { readonly kind: "assumed" };
+export type Sockets =
+  | { readonly kind: "listed"; readonly sockets: readonly Socket[] }
+  | { readonly kind: "assumed" };

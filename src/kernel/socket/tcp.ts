@@ -1,6 +1,5 @@
-import { PHASE_ERROR, PHASE_REPLY, type Packet, TCP_RST } from "../../packet/packet.ts";
+import { type Packet, PHASE_ERROR, PHASE_REPLY, TCP_RST } from "../../packet/packet.ts";
 import { fillReset } from "../icmp/reset.ts";
-import { localOut } from "../path/local-out.ts";
 import { reason } from "../reason.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
@@ -12,7 +11,17 @@ const NO_LISTENER = reason("no-listener-tcp");
 /** `tcp_v4_rcv`: to a connection or a listener, else a reset. Takes the packet over. */
 export function tcpReceive(stack: Stack, packet: Packet): void {
   if (stack.outbox.upcalls.tcp(stack, packet)) {
-    stack.tape?.words8(OP_DELIVER, stack.host, packet.number, packet.protocol, packet.dst, packet.dport, packet.src, packet.sport, 0);
+    stack.tape?.words8(
+      OP_DELIVER,
+      stack.host,
+      packet.number,
+      packet.protocol,
+      packet.dst,
+      packet.dport,
+      packet.src,
+      packet.sport,
+      0,
+    );
     stack.pool.release(packet);
     return;
   }
@@ -34,5 +43,5 @@ function sendTcpReset(stack: Stack, cause: Packet): void {
     stack.pool.release(reset);
     return;
   }
-  localOut(stack, reset);
+  stack.path.localOut(stack, reset);
 }

@@ -13,7 +13,17 @@ const NO_LISTENER = reason("no-listener-udp");
 export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void {
   if (vxlanReceive(stack, packet)) return;
   if (stack.outbox.upcalls.udp(stack, packet)) {
-    stack.tape?.words8(OP_DELIVER, stack.host, packet.number, packet.protocol, packet.dst, packet.dport, packet.src, packet.sport, 0);
+    stack.tape?.words8(
+      OP_DELIVER,
+      stack.host,
+      packet.number,
+      packet.protocol,
+      packet.dst,
+      packet.dport,
+      packet.src,
+      packet.sport,
+      0,
+    );
     stack.pool.release(packet);
     return;
   }

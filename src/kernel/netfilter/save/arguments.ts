@@ -63,7 +63,8 @@ const NEW_PART = new Set(["-m", "--match", "-j", "--jump", "-g", "--goto"]);
 
 /**
  * Walks over the words of a rule and collects what is wrong with them. Reading goes on after a fault with some value of
- * the right type, so that one line reports all its faults; the caller drops the line if there are any.
+ * the right type (NaN for a number, which no later comparison finds fault with), so that one line reports all its faults;
+ * the caller drops the line if there are any.
  */
 export class ArgumentReader {
   readonly faults: string[] = [];
@@ -196,11 +197,11 @@ export class ArgumentReader {
     const value = parseUint(text);
     if (value === undefined) {
       this.failValue(`${JSON.stringify(text)} is not a number`);
-      return min;
+      return Number.NaN;
     }
     if (value < min || value > max) {
       this.failValue(`${text} is not from ${min} to ${max}`);
-      return min;
+      return Number.NaN;
     }
     return value;
   }

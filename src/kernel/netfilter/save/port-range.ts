@@ -39,7 +39,7 @@ export function formatPortRange({ min, max }: PortRange): string {
 export function portOf(reader: ArgumentReader, text: string): number {
   if (/^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65535) return Number(text);
   reader.failValue(`${JSON.stringify(text)} is not a port: write a number from 0 to 65535`);
-  return 0;
+  return Number.NaN;
 }
 
 /** Is the port in the range, or outside if inverted? (`port_match`, xt_tcpudp.c) Runs per packet. */

@@ -35,7 +35,8 @@ type Bounds = Pick<NatTargetRange, "min" | "max" | "portMin" | "portMax" | "port
 /** `[address[-address]][:port[-port[/base]]]` (`parse_to`, libxt_NAT.c). */
 export function readNatBounds(reader: ArgumentReader): Bounds {
   const text = reader.word("an address, a range of addresses, or ports behind a colon");
-  const colon = text.indexOf(":");
+  // One colon sets ports apart; with more it is an IPv6 address, whose fault is told once.
+  const colon = text.indexOf(":") === text.lastIndexOf(":") ? text.indexOf(":") : -1;
   const addresses = colon === -1 ? text : text.slice(0, colon);
   const ports = colon === -1 ? null : text.slice(colon + 1);
   const range =
