@@ -1,9 +1,9 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { HOOK_NAMES } from "../kernel/netfilter/hook.ts";
-import type { Rule } from "../kernel/netfilter/rule.ts";
+import type { Chain, Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
-import type { CompiledChain, CompiledTable } from "../kernel/netfilter/table.ts";
+import type { CompiledTable } from "../kernel/netfilter/table.ts";
 import type { Netns } from "../kernel/netns.ts";
 import { REASONS, type ReasonName, reasonName } from "../kernel/reason.ts";
 import {
@@ -327,12 +327,12 @@ class Decoder {
     const index = d[at + 6] as number;
     const evaluated = d[at + 7] as number;
     const table = this.net(host).iptables?.tables[place >>> 24] as CompiledTable;
-    const chain = table.chains[place & 0xffffff] as CompiledChain;
+    const chain = table.chains[place & 0xffffff] as Chain;
     const kind = d[at] === OP_RULE ? "rule" : d[at] === OP_POLICY ? "policy" : "return";
     const visit = this.open.get(`${host} ${raw}`)?.visit;
     visit?.steps.push({ table: table.name, chain: chain.name, kind, index: index + 1, mark, evaluated });
     if (kind === "rule") {
-      const rule = chain.plain.rules[index] as Rule;
+      const rule = chain.rules[index] as Rule;
       const text = formatRule(chain.name, rule);
       const source = originText(this.network.world, rule.origin);
       this.rules.push({

@@ -1,14 +1,12 @@
 import type { Packet } from "../../packet/packet.ts";
 import {
   C_DPORT,
-  C_DST,
-  C_DST_MASK,
   C_FLAGS,
   C_PROTO,
   C_SRC,
   C_SRC_MASK,
+  DST_STRIDE,
   F_INV_DPORT,
-  F_INV_DST,
   F_INV_PROTO,
   F_INV_SRC,
   F_PORTS,
@@ -40,7 +38,13 @@ class Class {
   private readonly slots: Int32Array;
   private readonly positions: Int32Array;
 
-  constructor(signature: number, columns: Int32Array, rules: readonly number[]) {
+  constructor(
+    signature: number,
+    destinations: Int32Array,
+    columns: Int32Array,
+    start: number,
+    rules: readonly number[],
+  ) {
     this.signature = signature;
     let capacity = 8;
     while (capacity < rules.length * 2) capacity *= 2;
@@ -51,8 +55,8 @@ class Class {
     const slotOf = new Int32Array(rules.length);
     const counts = new Int32Array(capacity);
     rules.forEach((rule, i) => {
-      const at = rule * STRIDE;
-      const dst = (signature & BY_DST) !== 0 ? (columns[at + C_DST] as number) : 0;
+      const at = (start + rule) * STRIDE;
+      const dst = (signature & BY_DST) !== 0 ? (destinations[(start + rule) * DST_STRIDE] as number) : 0;
       const src = (signature & BY_SRC) !== 0 ? (columns[at + C_SRC] as number) : 0;
       const rest =
         ((signature & BY_PROTO) !== 0 ? (columns[at + C_PROTO] as number) : 0) |
@@ -132,11 +136,11 @@ export class ChainIndex {
   }
 
   /** null for a chain that is as well walked. */
-  static of(columns: Int32Array, length: number): ChainIndex | null {
+  static of(destinations: Int32Array, columns: Int32Array, start: number, length: number): ChainIndex | null {
     if (length < WORTH_INDEXING) return null;
     const bySignature = new Map<number, number[]>();
     for (let rule = 0; rule < length; rule++) {
-      const signature = signatureOf(columns, rule * STRIDE);
+      const signature = signatureOf(destinations, columns, start + rule);
       const list = bySignature.get(signature);
       if (list === undefined) bySignature.set(signature, [rule]);
       else list.push(rule);
@@ -145,7 +149,7 @@ export class ChainIndex {
     const classes: Class[] = [];
     for (const [signature, rules] of bySignature) {
       if (signature === 0 || signature === BY_PROTO || rules.length < WORTH_A_HASH) always.push(...rules);
-      else classes.push(new Class(signature, columns, rules));
+      else classes.push(new Class(signature, destinations, columns, start, rules));
     }
     if (classes.length === 0) return null;
     return new ChainIndex(classes, Int32Array.from(always.sort((a, b) => a - b)), length);
@@ -173,10 +177,11 @@ export class ChainIndex {
   }
 }
 
-function signatureOf(columns: Int32Array, at: number): number {
+function signatureOf(destinations: Int32Array, columns: Int32Array, place: number): number {
+  const at = place * STRIDE;
   const flags = columns[at + C_FLAGS] as number;
   let signature = 0;
-  if (columns[at + C_DST_MASK] === -1 && (flags & F_INV_DST) === 0) signature |= BY_DST;
+  if (destinations[place * DST_STRIDE + 1] === -1) signature |= BY_DST;
   if (columns[at + C_SRC_MASK] === -1 && (flags & F_INV_SRC) === 0) signature |= BY_SRC;
   if (columns[at + C_PROTO] !== 0 && (flags & F_INV_PROTO) === 0) {
     signature |= BY_PROTO;

@@ -1,10 +1,14 @@
 /** The columns a rule is compiled into, and what its flags and actions mean: shared by compiler, walk and index. */
 
-// Columns of one rule, in the order in which they are looked at.
+// The destination stands apart, two words a rule: it alone rules most rules out, and a walk then reads nothing else.
+export const DST_STRIDE = 2;
+
+// The other columns of one rule, in the order in which they are looked at.
 export const STRIDE = 16;
 export const C_FLAGS = 0;
-export const C_DST = 1;
-export const C_DST_MASK = 2;
+/** A destination the rule must *not* have, looked at under F_INV_DST. */
+export const C_NOT_DST = 1;
+export const C_NOT_DST_MASK = 2;
 export const C_PROTO = 3;
 /** Lowest port | highest port << 16. */
 export const C_DPORT = 4;

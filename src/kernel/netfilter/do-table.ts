@@ -1,6 +1,7 @@
 import { IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
 import { OP_CHAIN_END, OP_POLICY, OP_RULE } from "../tape.ts";
+import type { ChainIndex } from "./chain-index.ts";
 import {
   A_ACCEPT,
   A_CONTINUE,
@@ -14,18 +15,19 @@ import {
   C_ARG,
   C_ARG2,
   C_DPORT,
-  C_DST,
-  C_DST_MASK,
   C_FLAGS,
   C_IN,
   C_MARK,
   C_MARK_MASK,
+  C_NOT_DST,
+  C_NOT_DST_MASK,
   C_OUT,
   C_PROTO,
   C_SPORT,
   C_SRC,
   C_SRC_MASK,
   C_TESTS,
+  DST_STRIDE,
   F_FRAGMENT,
   F_INV_DPORT,
   F_INV_DST,
@@ -42,8 +44,12 @@ import {
 } from "./columns.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "./hook.ts";
 import type { MatchTest } from "./rule-context.ts";
-import type { CompiledChain, CompiledTable } from "./table.ts";
+import { type CompiledTable, POLICY_ACCEPT, POLICY_NONE } from "./table.ts";
 import { type TargetAction, XT_CONTINUE, XT_RETURN } from "./target-action.ts";
+
+/** `Stack.dropBy`. */
+export const DROPPED_BY_RULE = 0;
+export const DROPPED_BY_POLICY = -1;
 
 /** Chains deeper than this are a loop the kernel refuses to load (`ipt_do_table`'s jump stack). */
 const DEPTH_AT_MOST = 1024;
@@ -70,55 +76,49 @@ export function doTable(
   hook: number,
   packet: Packet,
 ): NfVerdict {
-  let slot = table.entry[hook] as number;
-  if (slot < 0) return NF_ACCEPT;
+  const entry = table.entry[hook] as number;
+  if (entry < 0) return NF_ACCEPT;
+  const engine = stack.engine;
+  const { tape, literal } = engine;
   const jumps = stack.jumpStack;
   const base = jumps.top;
-  const tape = stack.tape;
-  const literal = stack.literal;
-  let chain = table.chains[slot] as CompiledChain;
+  const columns = table.columns;
+  let slot = entry;
+  let start = table.starts[slot] as number;
+  let length = table.lengths[slot] as number;
   let i = 0;
   /** Rules evaluated since the last record. */
   let evaluated = 0;
 
   for (;;) {
     // The next rule that matches, from i on.
-    const length = chain.length;
-    const columns = chain.columns;
-    const index = literal ? null : chain.index;
-    if (index === null) {
-      const from = i;
-      while (i < length && !ruleMatches(stack, chain, columns, i * STRIDE, packet)) i++;
-      evaluated += i < length ? i - from + 1 : length - from;
-    } else {
-      const from = i;
-      i = index.next(packet, i);
-      while (i < length && !ruleMatches(stack, chain, columns, i * STRIDE, packet))
-        i = index.next(packet, i + 1);
-      evaluated += i < length ? i - from + 1 : length - from;
-    }
+    const from = i;
+    const index = literal ? null : table.indexOf(slot);
+    i =
+      index === null
+        ? walkChain(stack, table, start, length, i, packet)
+        : searchChain(stack, table, index, start, length, i, packet);
+    evaluated += i < length ? i - from + 1 : length - from;
 
     if (i >= length) {
-      const policy = chain.plain.policy;
-      if (policy !== null) {
-        stack.rulesEvaluated += evaluated;
-        const accepts = policy === "ACCEPT";
-        if (tape !== null) {
-          tape.words8(
-            OP_POLICY,
-            stack.host,
-            packet.number,
-            packet.mark,
-            (tableNumber << 24) | slot,
-            length,
-            evaluated,
-            accepts ? 1 : 0,
-            0,
-          );
-        }
+      const policy = table.policies[slot] as number;
+      if (policy !== POLICY_NONE) {
+        engine.rulesEvaluated += evaluated;
+        tape?.words8(
+          OP_POLICY,
+          stack.host,
+          packet.number,
+          packet.mark,
+          (tableNumber << 24) | slot,
+          length,
+          evaluated,
+          policy,
+          0,
+        );
         jumps.top = base;
-        if (!accepts) stack.dropBy = -1;
-        return accepts ? NF_ACCEPT : NF_DROP;
+        if (policy === POLICY_ACCEPT) return NF_ACCEPT;
+        stack.dropBy = DROPPED_BY_POLICY;
+        return NF_DROP;
       }
       if (tape !== null) {
         tape.words8(
@@ -132,128 +132,169 @@ export function doTable(
           0,
           0,
         );
-        stack.rulesEvaluated += evaluated;
+        engine.rulesEvaluated += evaluated;
         evaluated = 0;
       }
       // A user chain came to its end: go on behind the jump, or at the policy where only gotos led here.
-      if (jumps.top === base) {
-        slot = table.entry[hook] as number;
-        chain = table.chains[slot] as CompiledChain;
-        i = chain.length;
-        continue;
-      }
-      jumps.top--;
-      slot = jumps.chain[jumps.top] as number;
-      i = jumps.index[jumps.top] as number;
-      chain = table.chains[slot] as CompiledChain;
-      continue;
-    }
-
-    if (tape !== null) {
-      tape.words8(
-        OP_RULE,
-        stack.host,
-        packet.number,
-        packet.mark,
-        (tableNumber << 24) | slot,
-        i,
-        evaluated,
-        0,
-        0,
-      );
-      stack.rulesEvaluated += evaluated;
-      evaluated = 0;
-    }
-    const at = i * STRIDE;
-    switch (columns[at + C_ACTION]) {
-      case A_CONTINUE:
-        i++;
-        continue;
-      case A_MARK:
-        packet.mark = (packet.mark & ~(columns[at + C_ARG2] as number)) ^ (columns[at + C_ARG] as number);
-        i++;
-        continue;
-      case A_JUMP:
-        if (jumps.top >= DEPTH_AT_MOST) throw new Error(`chains of table ${table.name} jump in a circle`);
-        jumps.chain[jumps.top] = slot;
-        jumps.index[jumps.top] = i + 1;
-        jumps.top++;
-        slot = (table.jumpSlots[slot] as Int32Array)[columns[at + C_ARG] as number] as number;
-        chain = table.chains[slot] as CompiledChain;
-        i = 0;
-        continue;
-      case A_GOTO: {
-        slot = (table.jumpSlots[slot] as Int32Array)[columns[at + C_ARG] as number] as number;
-        chain = table.chains[slot] as CompiledChain;
-        i = 0;
-        continue;
-      }
-      case A_ACCEPT:
-        stack.rulesEvaluated += evaluated;
-        jumps.top = base;
-        return NF_ACCEPT;
-      case A_DROP:
-        stack.rulesEvaluated += evaluated;
-        jumps.top = base;
-        stack.dropBy = 0;
-        return NF_DROP;
-      case A_EXTENDED: {
-        const verdict = (chain.actions[columns[at + C_ARG] as number] as TargetAction).apply(
-          stack,
-          packet,
-          hook,
+    } else {
+      if (tape !== null) {
+        tape.words8(
+          OP_RULE,
+          stack.host,
+          packet.number,
+          packet.mark,
+          (tableNumber << 24) | slot,
+          i,
+          evaluated,
+          0,
+          0,
         );
-        if (verdict === XT_CONTINUE) {
+        engine.rulesEvaluated += evaluated;
+        evaluated = 0;
+      }
+      const at = (start + i) * STRIDE;
+      switch (columns[at + C_ACTION]) {
+        case A_CONTINUE:
           i++;
           continue;
-        }
-        if (verdict !== XT_RETURN) {
-          stack.rulesEvaluated += evaluated;
+        case A_MARK:
+          packet.mark = (packet.mark & ~(columns[at + C_ARG2] as number)) ^ (columns[at + C_ARG] as number);
+          i++;
+          continue;
+        case A_JUMP:
+          if (jumps.top >= DEPTH_AT_MOST) throw new Error(`chains of table ${table.name} jump in a circle`);
+          jumps.chain[jumps.top] = slot;
+          jumps.index[jumps.top] = i + 1;
+          jumps.top++;
+          slot = columns[at + C_ARG] as number;
+          start = table.starts[slot] as number;
+          length = table.lengths[slot] as number;
+          i = 0;
+          continue;
+        case A_GOTO:
+          slot = columns[at + C_ARG] as number;
+          start = table.starts[slot] as number;
+          length = table.lengths[slot] as number;
+          i = 0;
+          continue;
+        case A_ACCEPT:
+          engine.rulesEvaluated += evaluated;
           jumps.top = base;
-          return verdict;
+          return NF_ACCEPT;
+        case A_DROP:
+          engine.rulesEvaluated += evaluated;
+          jumps.top = base;
+          stack.dropBy = DROPPED_BY_RULE;
+          return NF_DROP;
+        case A_EXTENDED: {
+          const verdict = (table.actions[columns[at + C_ARG] as number] as TargetAction).apply(
+            stack,
+            packet,
+            hook,
+          );
+          if (verdict === XT_CONTINUE) {
+            i++;
+            continue;
+          }
+          if (verdict !== XT_RETURN) {
+            engine.rulesEvaluated += evaluated;
+            jumps.top = base;
+            return verdict;
+          }
+          break;
         }
-        break;
+        case A_RETURN:
+          break;
       }
-      case A_RETURN:
-        break;
     }
     // RETURN: from a user chain behind the jump; from a built-in chain, or where only gotos led here, to the policy.
     if (jumps.top === base) {
-      slot = table.entry[hook] as number;
-      chain = table.chains[slot] as CompiledChain;
-      i = chain.length;
+      slot = entry;
+      start = table.starts[slot] as number;
+      length = table.lengths[slot] as number;
+      i = length;
       continue;
     }
     jumps.top--;
     slot = jumps.chain[jumps.top] as number;
     i = jumps.index[jumps.top] as number;
-    chain = table.chains[slot] as CompiledChain;
+    start = table.starts[slot] as number;
+    length = table.lengths[slot] as number;
   }
 }
 
-/** `ip_packet_match` and the matches behind it. */
-function ruleMatches(
+/** The literal walk: the first rule of a chain from `i` on that matches, or its length. */
+function walkChain(
   stack: Stack,
-  chain: CompiledChain,
-  columns: Int32Array,
-  at: number,
+  table: CompiledTable,
+  start: number,
+  length: number,
+  i: number,
   packet: Packet,
-): boolean {
+): number {
+  const destinations = table.destinations;
+  const dst = packet.dst;
+  const end = (start + length) * DST_STRIDE;
+  for (let d = (start + i) * DST_STRIDE; d < end; d += DST_STRIDE) {
+    if ((dst & (destinations[d + 1] as number)) !== destinations[d]) continue;
+    const place = d / DST_STRIDE;
+    if (ruleMatches(stack, table, place * STRIDE, packet)) return place - start;
+  }
+  return length;
+}
+
+/** The indexed walk: the same answer from the rules that can match at all. */
+function searchChain(
+  stack: Stack,
+  table: CompiledTable,
+  index: ChainIndex,
+  start: number,
+  length: number,
+  i: number,
+  packet: Packet,
+): number {
+  const destinations = table.destinations;
+  let found = index.next(packet, i);
+  while (found < length) {
+    const place = start + found;
+    if (
+      (packet.dst & (destinations[place * DST_STRIDE + 1] as number)) === destinations[place * DST_STRIDE] &&
+      ruleMatches(stack, table, place * STRIDE, packet)
+    ) {
+      return found;
+    }
+    found = index.next(packet, found + 1);
+  }
+  return length;
+}
+
+/** `ip_packet_match` behind the destination, and the matches behind it. */
+function ruleMatches(stack: Stack, table: CompiledTable, at: number, packet: Packet): boolean {
+  const columns = table.columns;
   const flags = columns[at + C_FLAGS] as number;
-  if (flags === 0) {
-    if ((packet.dst & (columns[at + C_DST_MASK] as number)) !== columns[at + C_DST]) return false;
-    if ((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) return false;
-    const protocol = columns[at + C_PROTO] as number;
+  const protocol = columns[at + C_PROTO] as number;
+  if (flags === 0 || flags === F_PORTS) {
     if (protocol !== 0 && packet.protocol !== protocol) return false;
+    if (flags === F_PORTS) {
+      if (packet.fragOffset !== 0) return false;
+      const dports = columns[at + C_DPORT] as number;
+      const dport = packet.dport;
+      if (dport < (dports & 0xffff) || dport > dports >>> 16) return false;
+      const sports = columns[at + C_SPORT] as number;
+      const sport = packet.sport;
+      if (sport < (sports & 0xffff) || sport > sports >>> 16) return false;
+    }
+    if ((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) return false;
     const inName = columns[at + C_IN] as number;
     if (inName >= 0 && stack.inName !== inName) return false;
     const outName = columns[at + C_OUT] as number;
     if (outName >= 0 && stack.outName !== outName) return false;
   } else if (!flaggedMatches(stack, columns, at, packet, flags)) return false;
   const tests = columns[at + C_TESTS] as number;
-  return tests === 0 || testsMatch(stack, chain, tests, packet);
+  return tests === 0 || testsMatch(stack, table, tests, packet);
 }
 
+/** The same with negations, marks and fragments. */
 function flaggedMatches(
   stack: Stack,
   columns: Int32Array,
@@ -262,8 +303,8 @@ function flaggedMatches(
   flags: number,
 ): boolean {
   if (
-    ((packet.dst & (columns[at + C_DST_MASK] as number)) !== columns[at + C_DST]) !==
-    ((flags & F_INV_DST) !== 0)
+    (flags & F_INV_DST) !== 0 &&
+    (packet.dst & (columns[at + C_NOT_DST_MASK] as number)) === columns[at + C_NOT_DST]
   ) {
     return false;
   }
@@ -305,11 +346,11 @@ function flaggedMatches(
   return true;
 }
 
-function testsMatch(stack: Stack, chain: CompiledChain, tests: number, packet: Packet): boolean {
+function testsMatch(stack: Stack, table: CompiledTable, tests: number, packet: Packet): boolean {
   const first = tests & 0xffffff;
   const end = first + (tests >>> 24);
   for (let t = first; t < end; t++) {
-    if (!(chain.tests[t] as MatchTest).test(packet, stack)) return false;
+    if (!(table.tests[t] as MatchTest).test(packet, stack)) return false;
   }
   return true;
 }

@@ -6,7 +6,7 @@ import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { doTable } from "./do-table.ts";
+import { DROPPED_BY_RULE, doTable } from "./do-table.ts";
 import {
   HOOK_NAMES,
   NF_ACCEPT,
@@ -127,7 +127,7 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
     if (verdict !== NF_ACCEPT) {
       // A table that dropped has not said why; REJECT, nat and conntrack have.
       if (verdict === NF_DROP && stack.engine.drops === drops) {
-        stack.drop(packet, stack.dropBy === 0 ? RULE_DROP : POLICY_DROP);
+        stack.drop(packet, stack.dropBy === DROPPED_BY_RULE ? RULE_DROP : POLICY_DROP);
       }
       break;
     }

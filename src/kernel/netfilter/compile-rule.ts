@@ -1,0 +1,188 @@
+import { internInterfaceName } from "../device/interface-name.ts";
+import {
+  A_ACCEPT,
+  A_CONTINUE,
+  A_DROP,
+  A_EXTENDED,
+  A_GOTO,
+  A_JUMP,
+  A_MARK,
+  A_RETURN,
+  ANY_PORT,
+  C_ACTION,
+  C_ARG,
+  C_ARG2,
+  C_DPORT,
+  C_FLAGS,
+  C_IN,
+  C_MARK,
+  C_MARK_MASK,
+  C_NOT_DST,
+  C_NOT_DST_MASK,
+  C_OUT,
+  C_PROTO,
+  C_SPORT,
+  C_SRC,
+  C_SRC_MASK,
+  C_TESTS,
+  DST_STRIDE,
+  F_FRAGMENT,
+  F_INV_DPORT,
+  F_INV_DST,
+  F_INV_FRAGMENT,
+  F_INV_IN,
+  F_INV_MARK,
+  F_INV_OUT,
+  F_INV_PROTO,
+  F_INV_SPORT,
+  F_INV_SRC,
+  F_MARK,
+  F_PORTS,
+  STRIDE,
+} from "./columns.ts";
+import { InterfacePattern } from "./interface-pattern.ts";
+import type { MarkMatch } from "./match/mark.ts";
+import type { Match } from "./match/match.ts";
+import { isAlwaysTrue, MATCHES } from "./match/registry.ts";
+import type { TcpMatch } from "./match/tcp.ts";
+import type { UdpMatch } from "./match/udp.ts";
+import type { Rule } from "./rule.ts";
+import type { MatchTest } from "./rule-context.ts";
+import type { JumpTarget, Target } from "./target/target.ts";
+import { compileTarget, type TargetAction } from "./target-action.ts";
+import { UnknownTest } from "./unknown.ts";
+
+/** Where the rules of a table are compiled to. */
+export interface RuleArena {
+  /** Two words a rule: destination, mask. */
+  readonly destinations: Int32Array;
+  /** `STRIDE` words a rule. */
+  readonly columns: Int32Array;
+  readonly tests: MatchTest[];
+  readonly actions: TargetAction[];
+  /** Slot of the chain a jump names. */
+  readonly slotOf: (chain: string) => number;
+}
+
+/** Compile one rule into its place in the arena. */
+export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
+  const { columns, tests, destinations } = arena;
+  const at = place * STRIDE;
+  let flags = 0;
+  columns[at + C_IN] = -1;
+  columns[at + C_OUT] = -1;
+  columns[at + C_SPORT] = ANY_PORT;
+  columns[at + C_DPORT] = ANY_PORT;
+  const firstTest = tests.length;
+  if (rule.dst !== null) {
+    const mask = rule.dst.value.mask;
+    const address = rule.dst.value.address & mask;
+    if (rule.dst.invert) {
+      columns[at + C_NOT_DST] = address;
+      columns[at + C_NOT_DST_MASK] = mask;
+      flags |= F_INV_DST;
+    } else {
+      destinations[place * DST_STRIDE] = address;
+      destinations[place * DST_STRIDE + 1] = mask;
+    }
+  }
+  if (rule.src !== null) {
+    const mask = rule.src.value.mask;
+    columns[at + C_SRC] = rule.src.value.address & mask;
+    columns[at + C_SRC_MASK] = mask;
+    if (rule.src.invert) flags |= F_INV_SRC;
+  }
+  if (rule.inInterface !== null) {
+    if (rule.inInterface.value.endsWith("+")) tests.push(new InterfacePattern("in", rule.inInterface));
+    else {
+      columns[at + C_IN] = internInterfaceName(rule.inInterface.value);
+      if (rule.inInterface.invert) flags |= F_INV_IN;
+    }
+  }
+  if (rule.outInterface !== null) {
+    if (rule.outInterface.value.endsWith("+")) tests.push(new InterfacePattern("out", rule.outInterface));
+    else {
+      columns[at + C_OUT] = internInterfaceName(rule.outInterface.value);
+      if (rule.outInterface.invert) flags |= F_INV_OUT;
+    }
+  }
+  if (rule.protocol !== null && rule.protocol.value !== 0) {
+    columns[at + C_PROTO] = rule.protocol.value;
+    if (rule.protocol.invert) flags |= F_INV_PROTO;
+  }
+  if (rule.fragment !== null) flags |= rule.fragment.invert ? F_INV_FRAGMENT : F_FRAGMENT;
+  for (const match of rule.matches) {
+    if (isAlwaysTrue(match)) continue;
+    const folded = fold(match, columns, at, flags);
+    if (folded >= 0) flags = folded;
+    else tests.push(MATCHES.get(match.kind)?.compile?.(match) ?? new UnknownTest(match));
+  }
+  columns[at + C_TESTS] = tests.length === firstTest ? 0 : firstTest | ((tests.length - firstTest) << 24);
+  columns[at + C_FLAGS] = flags;
+  compileAction(rule.target, arena, at);
+}
+
+/**
+ * Put a match into the columns where they hold it: ports of tcp and udp, one mark.
+ *
+ * @returns the new flags, or -1 when it needs a test of its own
+ */
+function fold(match: Match, columns: Int32Array, at: number, flags: number): number {
+  if ((match.kind === "tcp" || match.kind === "udp") && (flags & F_PORTS) === 0) {
+    const ports = match as TcpMatch | UdpMatch;
+    if (columns[at + C_PROTO] !== (match.kind === "tcp" ? 6 : 17) || (flags & F_INV_PROTO) !== 0) return -1;
+    if (ports.kind === "tcp" && (ports.flags !== null || ports.option !== null)) return -1;
+    let result = flags | F_PORTS;
+    if (ports.sport !== null) {
+      columns[at + C_SPORT] = ports.sport.value.min | (ports.sport.value.max << 16);
+      if (ports.sport.invert) result |= F_INV_SPORT;
+    }
+    if (ports.dport !== null) {
+      columns[at + C_DPORT] = ports.dport.value.min | (ports.dport.value.max << 16);
+      if (ports.dport.invert) result |= F_INV_DPORT;
+    }
+    return result;
+  }
+  if (match.kind === "mark" && (flags & F_MARK) === 0) {
+    const mark = match as MarkMatch;
+    columns[at + C_MARK] = mark.value | 0;
+    columns[at + C_MARK_MASK] = mark.mask | 0;
+    return flags | F_MARK | (mark.invert ? F_INV_MARK : 0);
+  }
+  return -1;
+}
+
+function compileAction(target: Target | null, arena: RuleArena, at: number): void {
+  const { columns, actions } = arena;
+  if (target === null) {
+    columns[at + C_ACTION] = A_CONTINUE;
+    return;
+  }
+  switch (target.kind) {
+    case "ACCEPT":
+      columns[at + C_ACTION] = A_ACCEPT;
+      return;
+    case "DROP":
+      columns[at + C_ACTION] = A_DROP;
+      return;
+    case "RETURN":
+      columns[at + C_ACTION] = A_RETURN;
+      return;
+    case "jump":
+    case "goto": {
+      columns[at + C_ACTION] = target.kind === "jump" ? A_JUMP : A_GOTO;
+      columns[at + C_ARG] = arena.slotOf((target as JumpTarget).chain);
+      return;
+    }
+    case "MARK": {
+      const { value, mask } = target as Target & { readonly value: number; readonly mask: number };
+      columns[at + C_ACTION] = A_MARK;
+      columns[at + C_ARG] = value | 0;
+      columns[at + C_ARG2] = mask | 0;
+      return;
+    }
+  }
+  columns[at + C_ACTION] = A_EXTENDED;
+  columns[at + C_ARG] = actions.length;
+  actions.push(compileTarget(target));
+}
