@@ -1,0 +1,266 @@
+import fc from "fast-check";
+import { internMacNumber } from "../../../src/address/mac.ts";
+import { maskOf } from "../../../src/address/prefix.ts";
+import { CT_STATE } from "../../../src/kernel/netfilter/match/conntrack-state.ts";
+import type { Match } from "../../../src/kernel/netfilter/match/match.ts";
+import { probabilityOf } from "../../../src/kernel/netfilter/match/statistic.ts";
+import type { Negatable } from "../../../src/kernel/netfilter/rule.ts";
+import { ipv4 } from "../../address/arbitraries.ts";
+
+/** Generators of matches in the form the parser gives them, by kind. The protocol a match needs is for the rule to add. */
+
+export const bits32 = () => fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
+export const port = () => fc.oneof(fc.nat(65535), fc.constantFrom(0, 80, 443, 65535));
+export const flag = () => fc.boolean();
+
+export const negatable = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<Negatable<T>> =>
+  fc.record({ value, invert: fc.boolean() });
+
+export const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: null });
+
+const maybeNot = <T>(value: fc.Arbitrary<T>) => maybe(negatable(value));
+
+export const range = (max: number) =>
+  fc.tuple(fc.nat(max), fc.nat(max)).map(([a, b]) => ({ min: Math.min(a, b), max: Math.max(a, b) }));
+
+export const masked = () =>
+  fc.oneof(
+    fc
+      .tuple(ipv4(), fc.integer({ min: 0, max: 32 }))
+      .map(([address, length]) => ({ address, mask: maskOf(length) })),
+    fc.record({ address: ipv4(), mask: bits32() }),
+  );
+
+/** Names of things: sets, lists, interfaces. */
+export const name = (maxLength = 15) =>
+  fc.stringMatching(new RegExp(`^[A-Za-z0-9_][A-Za-z0-9_.:-]{0,${maxLength - 1}}$`));
+
+export const text = () =>
+  fc
+    .oneof(
+      fc.constantFrom("", "a b", 'say "x"', "it's", "back\\slash", "--x", "!", "é"),
+      fc.string({ maxLength: 20 }),
+    )
+    .map(
+      // One line of text: a dump cannot hold a line break, and is trimmed of nothing but blanks.
+      (value) => value.replace(/[\r\n]/g, " "),
+    );
+
+export const interfacePattern = () =>
+  fc
+    .tuple(fc.stringMatching(/^[a-z][a-z0-9.-]{0,13}$/), fc.constantFrom("", "+"))
+    .map(([stem, plus]) => stem + plus);
+
+/** All ports are no condition, so they are never generated. */
+const ports = () =>
+  maybe(negatable(range(65535)).filter(({ value }) => value.min !== 0 || value.max !== 65535));
+
+const any = <T extends object>(match: fc.Arbitrary<T>, isEmpty: (match: T) => boolean) =>
+  match.filter((value) => !isEmpty(value));
+
+const nothingSet = (match: object) =>
+  Object.entries(match).every(([field, value]) => field === "kind" || value === null || value === false);
+
+const setReference = () =>
+  fc.record({
+    set: name(31),
+    dimensions: fc.array(fc.constantFrom("src" as const, "dst" as const), { minLength: 1, maxLength: 6 }),
+  });
+
+const counterTest = () =>
+  fc.record({ mode: fc.constantFrom("eq", "ne", "lt", "gt"), value: fc.nat(Number.MAX_SAFE_INTEGER) });
+
+const rate = () =>
+  fc.record({ count: fc.integer({ min: 1, max: 10000 }), per: fc.constantFrom("sec", "min", "hour", "day") });
+
+const hopCount = () => fc.record({ mode: fc.constantFrom("eq", "ne", "lt", "gt"), value: fc.nat(255) });
+
+const icmpType = () => fc.record({ type: fc.nat(254), code: maybe(fc.nat(255)) });
+
+const multiportList = () =>
+  fc.array(
+    fc.oneof(
+      port().map((value) => ({ min: value, max: value })),
+      range(65535).filter(({ min, max }) => min < max),
+    ),
+    { minLength: 1, maxLength: 7 },
+  );
+
+/** Each kind's own fields. */
+export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
+  addrtype: fc
+    .record({
+      srcType: maybeNot(fc.integer({ min: 1, max: 0xfff })),
+      dstType: maybeNot(fc.integer({ min: 1, max: 0xfff })),
+      limitIface: fc.constantFrom(null, "in", "out"),
+    })
+    .filter(({ srcType, dstType }) => srcType !== null || dstType !== null),
+  comment: fc.record({ comment: text() }),
+  connlimit: fc.record({
+    mode: fc.constantFrom("upto", "above"),
+    limit: fc.nat(0xffffffff),
+    mask: fc.nat(32),
+    side: fc.constantFrom("saddr", "daddr"),
+  }),
+  connmark: fc.record({ value: bits32(), mask: bits32(), invert: flag() }),
+  conntrack: any(
+    fc.record({
+      state: maybeNot(
+        fc.subarray(Object.values(CT_STATE), { minLength: 1 }).map((bits) => bits.reduce((a, b) => a | b, 0)),
+      ),
+      protocol: maybeNot(fc.nat(255)),
+      origSrc: maybeNot(masked()),
+      origDst: maybeNot(masked()),
+      replySrc: maybeNot(masked()),
+      replyDst: maybeNot(masked()),
+      origSport: maybeNot(range(65535)),
+      origDport: maybeNot(range(65535)),
+      replySport: maybeNot(range(65535)),
+      replyDport: maybeNot(range(65535)),
+      status: maybeNot(fc.integer({ min: 0, max: 15 })),
+      expire: maybeNot(range(0xffffffff)),
+      direction: fc.constantFrom(null, "ORIGINAL", "REPLY"),
+    }),
+    nothingSet,
+  ),
+  dscp: fc.record({ dscp: negatable(fc.nat(63)) }),
+  eui64: fc.constant({}),
+  frag: fc.record({
+    id: maybeNot(range(0xfffffffe)),
+    length: maybeNot(fc.nat(0xffffffff)),
+    reserved: flag(),
+    position: fc.constantFrom("any", "first"),
+    more: fc.constantFrom("any", "more", "last"),
+  }),
+  hashlimit: fc.record({
+    mode: fc.constantFrom("upto", "above"),
+    limit: rate(),
+    burst: fc.integer({ min: 1, max: 1_000_000 }),
+    keys: fc.subarray(["srcip", "srcport", "dstip", "dstport"]),
+    name: name(),
+    tableSize: fc.nat(9),
+    tableMax: fc.nat(9),
+    gcIntervalMs: fc.integer({ min: 1, max: 2000 }),
+    expireMs: maybe(fc.integer({ min: 1, max: 9000 })),
+    srcMask: fc.nat(32),
+    dstMask: fc.nat(32),
+    rateMatch: fc.constant(false),
+    rateInterval: fc.constant(1),
+  }),
+  hl: hopCount(),
+  icmp: fc.record({ type: negatable(fc.oneof(icmpType(), fc.constant({ type: 255, code: null }))) }),
+  icmp6: fc.record({ type: negatable(icmpType()) }),
+  iprange: fc
+    .record({
+      src: maybeNot(fc.record({ min: ipv4(), max: ipv4() })),
+      dst: maybeNot(fc.record({ min: ipv4(), max: ipv4() })),
+    })
+    .filter((match) => !nothingSet(match)),
+  ipv6header: fc.record({
+    headers: negatable(fc.array(fc.constantFrom("ipv6-frag", "esp", "ah"), { minLength: 1, maxLength: 3 })),
+    soft: flag(),
+  }),
+  ipvs: any(
+    fc.record({
+      ipvs: fc.constant(null),
+      protocol: maybeNot(fc.nat(255)),
+      address: maybeNot(masked()),
+      port: maybeNot(port()),
+      direction: fc.constantFrom(null, "ORIGINAL", "REPLY"),
+      method: maybeNot(fc.constantFrom("GATE", "IPIP", "MASQ")),
+      controlPort: maybeNot(port()),
+    }),
+    nothingSet,
+  ),
+  length: fc.record({ length: negatable(range(65535)) }),
+  limit: fc.record({ rate: rate(), burst: fc.integer({ min: 1, max: 10000 }) }),
+  mac: fc.record({ source: negatable(fc.nat(0xffff_ffff_ffff).map(internMacNumber)) }),
+  mark: fc.record({ value: bits32(), mask: bits32(), invert: flag() }),
+  multiport: fc.record({
+    side: fc.constantFrom("sports", "dports", "ports"),
+    ports: negatable(multiportList()),
+  }),
+  owner: fc
+    .record({
+      socketExists: maybeNot(fc.constant(true)),
+      uid: maybeNot(range(0xfffffffe)),
+      gid: maybeNot(range(0xfffffffe)),
+      supplementaryGroups: flag(),
+    })
+    .filter((match) => !nothingSet(match) && !(match.supplementaryGroups && match.gid === null)),
+  physdev: any(
+    fc.record({
+      isIn: maybeNot(fc.constant(true)),
+      in: maybeNot(interfacePattern()),
+      isOut: maybeNot(fc.constant(true)),
+      out: maybeNot(interfacePattern()),
+      isBridged: maybeNot(fc.constant(true)),
+    }),
+    nothingSet,
+  ),
+  pkttype: fc.record({ type: negatable(fc.constantFrom("unicast", "broadcast", "multicast", "otherhost")) }),
+  quota: fc.record({ invert: flag(), quota: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String) }),
+  recent: fc
+    .record({
+      invert: flag(),
+      action: fc.constantFrom("rcheck", "update"),
+      seconds: fc.nat(10800),
+      reap: flag(),
+      hitCount: fc.nat(255),
+      ttl: flag(),
+      name: name(),
+      mask: bits32(),
+      side: fc.constantFrom("source", "dest"),
+    })
+    .map((match) => ({ ...match, reap: match.reap && match.seconds > 0 })),
+  rpfilter: fc.record({ loose: flag(), validMark: flag(), acceptLocal: flag(), invert: flag() }),
+  sctp: fc.record({
+    sport: ports(),
+    dport: ports(),
+    chunks: maybeNot(
+      fc.record({
+        scope: fc.constantFrom("any", "all", "only"),
+        types: fc.constantFrom(["ALL"], ["NONE"], ["DATA:bE", "INIT"], ["ABORT"]),
+      }),
+    ),
+  }),
+  set: fc.record({
+    set: negatable(setReference()),
+    returnNomatch: flag(),
+    updateCounters: flag(),
+    updateSubcounters: flag(),
+    packets: maybe(counterTest()),
+    bytes: maybe(counterTest()),
+  }),
+  socket: fc.record({ transparent: flag(), noWildcard: flag(), restoreSkmark: flag() }),
+  state: fc.record({
+    states: negatable(
+      fc
+        .subarray([CT_STATE.NEW, CT_STATE.ESTABLISHED, CT_STATE.RELATED, CT_STATE.INVALID], { minLength: 1 })
+        .map((bits) => bits.reduce<number>((a, b) => a | b, 0)),
+    ),
+  }),
+  statistic: fc.oneof(
+    fc.record({ mode: fc.constant("random"), probability: negatable(fc.nat(2 ** 31).map(probabilityOf)) }),
+    fc
+      .record({ every: fc.integer({ min: 1, max: 0xffffffff }), invert: flag(), packet: fc.nat(0xffffffff) })
+      .map(({ every, invert, packet }) => ({
+        mode: "nth",
+        every: { value: every, invert },
+        packet: packet % every,
+      })),
+  ),
+  tcp: fc.record({
+    sport: ports(),
+    dport: ports(),
+    option: maybeNot(fc.integer({ min: 1, max: 255 })),
+    flags: maybeNot(fc.record({ mask: fc.nat(63), comp: fc.nat(63) })),
+  }),
+  tcpmss: fc.record({ mss: negatable(range(65535)) }),
+  tos: fc.record({ tos: negatable(fc.record({ value: fc.nat(255), mask: fc.nat(255) })) }),
+  ttl: hopCount(),
+  udp: fc.record({ sport: ports(), dport: ports() }),
+};
+
+export const match = (kind: string): fc.Arbitrary<Match> =>
+  (MATCH_FIELDS[kind] as fc.Arbitrary<object>).map((fields) => ({ kind, ...fields }) as Match);

@@ -1,0 +1,240 @@
+import fc from "fast-check";
+import { maskOf } from "../../../src/address/prefix.ts";
+import type { Match } from "../../../src/kernel/netfilter/match/match.ts";
+import { MATCH_PROTOCOLS, MATCHES } from "../../../src/kernel/netfilter/match/registry.ts";
+import type { Chain, Rule, Table } from "../../../src/kernel/netfilter/rule.ts";
+import {
+  NAT_PORT_PROTOCOLS,
+  TARGET_PROTOCOLS,
+  TARGET_TABLES,
+} from "../../../src/kernel/netfilter/target/registry.ts";
+import type { Target } from "../../../src/kernel/netfilter/target/target.ts";
+import { ipv4 } from "../../address/arbitraries.ts";
+import {
+  bits32,
+  flag,
+  interfacePattern,
+  masked,
+  match,
+  maybe,
+  name,
+  negatable,
+  port,
+  text,
+} from "./arbitrary-match.ts";
+import { BUILT_IN_CHAINS } from "./built-in-chains.ts";
+
+/** Generators of whole rule sets, small and readable, in the form the parser gives them. */
+
+const natRange = (addresses: boolean, flags: readonly ("random" | "randomFully" | "persistent")[]) =>
+  fc
+    .record({
+      addresses: addresses ? maybe(fc.tuple(ipv4(), ipv4())) : fc.constant(null),
+      ports: maybe(fc.tuple(port(), port())),
+      random: flag(),
+      randomFully: flag(),
+      persistent: flag(),
+    })
+    .filter(({ addresses: pair, ports }) => !addresses || pair !== null || ports !== null)
+    .map(({ addresses: pair, ports, ...set }) => ({
+      min: pair?.[0] ?? null,
+      max: pair?.[1] ?? null,
+      portMin: ports === null ? null : Math.min(...ports),
+      portMax: ports === null ? null : Math.max(...ports),
+      portBase: null,
+      random: set.random && flags.includes("random"),
+      randomFully: set.randomFully && flags.includes("randomFully"),
+      persistent: set.persistent && flags.includes("persistent"),
+    }));
+
+const setReference = () => fc.record({ set: name(31), dimensions: fc.constantFrom(["src"], ["src", "dst"]) });
+
+/** Each target's own fields. */
+export const TARGET_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
+  AUDIT: fc.record({ type: fc.constantFrom("accept", "drop", "reject") }),
+  CHECKSUM: fc.constant({}),
+  CLASSIFY: fc.record({ major: fc.nat(0xffff), minor: fc.nat(0xffff) }),
+  CONNMARK: fc
+    .tuple(
+      fc.oneof(
+        fc.record({ mode: fc.constant("set"), ctMark: bits32(), ctMask: bits32() }),
+        fc.record({ mode: fc.constantFrom("save", "restore"), nfMask: bits32(), ctMask: bits32() }),
+      ),
+      maybe(
+        fc.record({ direction: fc.constantFrom("left", "right"), bits: fc.integer({ min: 1, max: 32 }) }),
+      ),
+    )
+    .map(([fields, shift]) => ({ ...fields, shift })),
+  CT: fc.record({
+    notrack: flag(),
+    helper: maybe(name()),
+    timeout: maybe(name()),
+    ctEvents: fc.subarray(["new", "related", "destroy", "secmark"]),
+    expEvents: fc.subarray(["new"]),
+    zone: maybe(
+      fc.record({
+        id: fc.oneof(fc.integer({ min: 1, max: 65535 }), fc.constant("mark")),
+        direction: fc.constantFrom("both", "orig", "reply"),
+      }),
+    ),
+  }),
+  DNAT: fc.record({ range: natRange(true, ["random", "persistent"]) }),
+  DSCP: fc.record({ dscp: fc.nat(63) }),
+  HL: fc.record({ mode: fc.constantFrom("set", "dec", "inc"), value: fc.integer({ min: 1, max: 255 }) }),
+  LOG: fc.record({
+    prefix: text(),
+    level: fc.nat(7),
+    tcpSequence: flag(),
+    tcpOptions: flag(),
+    ipOptions: flag(),
+    uid: flag(),
+    macDecode: flag(),
+  }),
+  MARK: fc.record({ value: bits32(), mask: bits32() }),
+  MASQUERADE: fc.record({ range: natRange(false, ["random", "randomFully"]) }),
+  NETMAP: fc.record({
+    to: fc
+      .tuple(ipv4(), fc.nat(32))
+      .map(([address, length]) => ({ address: address & maskOf(length), length })),
+  }),
+  NFLOG: fc
+    .record({
+      prefix: text(),
+      group: fc.nat(65535),
+      size: maybe(fc.nat(99)),
+      range: fc.nat(99),
+      threshold: fc.nat(99),
+    })
+    .map((target) => (target.size === null ? target : { ...target, range: 0 })),
+  NFQUEUE: fc
+    .record({ first: fc.nat(99), more: fc.nat(9), bypass: flag(), cpuFanout: flag() })
+    .map(({ first, more, bypass, cpuFanout }) => ({
+      first,
+      last: first + more,
+      bypass,
+      cpuFanout: cpuFanout && more > 0,
+    })),
+  NOTRACK: fc.constant({}),
+  REDIRECT: fc.record({ range: natRange(false, ["random"]) }),
+  REJECT: fc.record({
+    rejectWith: fc.constantFrom("icmp-port-unreachable", "tcp-reset", "icmp-admin-prohibited"),
+  }),
+  SET: fc.record({
+    add: setReference(),
+    exist: flag(),
+    timeout: maybe(fc.nat(0xfffffffe)),
+    del: maybe(setReference()),
+    map: maybe(setReference()),
+    mapMark: flag(),
+    mapPrio: flag(),
+    mapQueue: flag(),
+  }),
+  SNAT: fc.record({ range: natRange(true, ["random", "randomFully", "persistent"]) }),
+  TCPMSS: fc.record({ mss: fc.oneof(fc.nat(65495), fc.constant("clamp")) }),
+  TOS: fc.record({ value: fc.nat(255), mask: fc.nat(255) }),
+  TPROXY: fc.record({ port: port(), address: ipv4(), markValue: bits32(), markMask: bits32() }),
+  TRACE: fc.constant({}),
+  TTL: fc.record({ mode: fc.constantFrom("set", "dec", "inc"), value: fc.integer({ min: 1, max: 255 }) }),
+};
+
+/** Chains made by a user in every table. Only built-in chains jump to them, so there are no circles. */
+const USER_CHAINS = ["one", "TWO-2_.x"];
+
+const targetOfKind = (kind: string): fc.Arbitrary<Target> =>
+  (TARGET_FIELDS[kind] as fc.Arbitrary<object>).map((fields) => ({ kind, ...fields }) as Target);
+
+const unknownWords = () =>
+  fc.array(fc.constantFrom("--foo", "bar", "!", '"a b"', '"q\\"q"', " --wide"), {
+    minLength: 1,
+    maxLength: 4,
+  });
+
+const target = (table: string, jumps: boolean): fc.Arbitrary<Target | null> =>
+  fc.oneof(
+    fc.constantFrom(null, { kind: "ACCEPT" }, { kind: "DROP" }, { kind: "RETURN" }),
+    ...Object.keys(TARGET_FIELDS)
+      .filter((kind) => (TARGET_TABLES.get(kind) ?? table) === table)
+      .map(targetOfKind),
+    fc.record({ kind: fc.constant("unknown"), name: fc.constantFrom("TEE", "FANCY"), args: unknownWords() }),
+    ...(jumps
+      ? [fc.record({ kind: fc.constantFrom("jump", "goto"), chain: fc.constantFrom(...USER_CHAINS) })]
+      : []),
+  );
+
+/** The protocols all of a rule's parts allow, null if any; undefined when they cannot be together. */
+function commonProtocols(
+  matches: readonly Match[],
+  aim: Target | null,
+): readonly number[] | null | undefined {
+  const wanted = [
+    ...matches.map(({ kind }) => MATCH_PROTOCOLS.get(kind)),
+    aim === null ? undefined : TARGET_PROTOCOLS.get(aim.kind),
+    (aim as { rejectWith?: string } | null)?.rejectWith === "tcp-reset" ? [6] : undefined,
+    typeof (aim as { range?: { portMin?: unknown } } | null)?.range?.portMin === "number"
+      ? NAT_PORT_PROTOCOLS
+      : undefined,
+  ].filter((protocols) => protocols !== undefined);
+  if (wanted.length === 0) return null;
+  const common = wanted.reduce((a, b) => a.filter((protocol) => b.includes(protocol)));
+  return common.length === 0 ? undefined : common;
+}
+
+const matchList = () =>
+  fc.array(
+    fc.oneof(
+      ...[...MATCHES.keys()].map(match),
+      fc.record({
+        kind: fc.constant("unknown"),
+        name: fc.constantFrom("time", "u32"),
+        args: unknownWords(),
+      }) as fc.Arbitrary<Match>,
+    ),
+    { maxLength: 3 },
+  );
+
+const counters = () =>
+  fc.record({ packets: fc.nat(Number.MAX_SAFE_INTEGER), bytes: fc.nat(Number.MAX_SAFE_INTEGER) });
+
+/** A rule of a table; the protocol is made to fit its parts. */
+export const rule = (table: string, jumps: boolean): fc.Arbitrary<Rule> =>
+  fc
+    .record({
+      src: maybe(negatable(ruleAddress())),
+      dst: maybe(negatable(ruleAddress())),
+      inInterface: maybe(negatable(interfacePattern())),
+      outInterface: maybe(negatable(interfacePattern())),
+      protocol: maybe(negatable(fc.integer({ min: 1, max: 255 }))),
+      fragment: maybe(negatable(fc.constant(true as const))),
+      matches: matchList(),
+      target: target(table, jumps),
+      counters: counters(),
+      origin: fc.constant(0),
+    })
+    .filter(({ matches, target: aim }) => commonProtocols(matches, aim) !== undefined)
+    .map((drawn) => {
+      const [protocol] = commonProtocols(drawn.matches, drawn.target) ?? [];
+      return protocol === undefined ? drawn : { ...drawn, protocol: { value: protocol, invert: false } };
+    });
+
+/** What `-s` holds: no host bits, and not everything, which would be no condition. */
+const ruleAddress = () =>
+  masked()
+    .map(({ address, mask }) => ({ address: address & mask, mask }))
+    .filter(({ address, mask }) => address !== 0 || mask !== 0);
+
+const chain = (name: string, policy: Chain["policy"], table: string): fc.Arbitrary<Chain> =>
+  fc.record({
+    name: fc.constant(name),
+    policy: fc.constant(policy),
+    policyCounters: policy === null ? fc.constant(null) : counters(),
+    rules: fc.array(rule(table, policy !== null), { maxLength: 2 }),
+  });
+
+/** A table with all its chains. */
+export const table = (name: string): fc.Arbitrary<Table> => {
+  const builtIn = (BUILT_IN_CHAINS[name] ?? []).map((chainName) => chain(chainName, "ACCEPT", name));
+  const made = USER_CHAINS.map((chainName) => chain(chainName, null, name));
+  return fc
+    .tuple(...builtIn, ...made)
+    .map((chains) => ({ name, chains: new Map(chains.map((one) => [one.name, one])) }));
+};

@@ -1,0 +1,223 @@
+import { describe, expect, it } from "vitest";
+import { MATCHES } from "../../../../src/kernel/netfilter/match/registry.ts";
+import { formatRuleArguments } from "../../../../src/kernel/netfilter/save/format.ts";
+import { faultsOfRule, parsedRule } from "../parsed.ts";
+
+/** What iptables-save 1.8.9 printed for rules given to it; each line must come back as it is. */
+const PRINTED = `
+-m addrtype --src-type UNICAST,LOCAL ! --dst-type MULTICAST,BLACKHOLE
+-m addrtype --dst-type LOCAL --limit-iface-in
+-m addrtype ! --src-type UNSPEC --limit-iface-out
+-m comment --comment foo
+-m comment --comment ""
+-m comment --comment "name: \\"cbr0\\" id: \\"77\\""
+-m comment --comment "it\\'s \\\\ back"
+-m comment --comment --x
+-m connlimit --connlimit-upto 0 --connlimit-mask 32 --connlimit-saddr
+-m connlimit --connlimit-above 10 --connlimit-mask 24 --connlimit-daddr
+-m connmark --mark 0x2
+-m connmark ! --mark 0x0/0xff0
+-m conntrack --ctstate INVALID,NEW,RELATED,ESTABLISHED,UNTRACKED,SNAT,DNAT
+-m conntrack ! --ctstate RELATED,ESTABLISHED --ctdir REPLY
+-m conntrack --ctorigsrc 1.2.3.4/24 ! --ctorigdstport 80:90
+-m conntrack --ctreplsrc 1.2.3.4/255.0.255.0 --ctrepldst 1.2.3.4/0
+-m conntrack --ctorigsrcport 80 --ctreplsrcport 1:65535 --ctrepldstport 0:5
+-m conntrack ! --ctproto 17 --ctstatus ASSURED --ctexpire 5:10
+-m conntrack --ctstatus NONE
+-m conntrack ! --ctstatus EXPECTED,SEEN_REPLY,ASSURED,CONFIRMED --ctdir ORIGINAL
+-m dscp ! --dscp 0x2e
+-m eui64
+-m frag
+-m frag --fragid 3:9 ! --fraglen 20 --fragres --fragfirst --fragmore
+-m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 2 --hashlimit-mode srcip --hashlimit-name smtp
+-m hashlimit --hashlimit-above 1/sec --hashlimit-burst 5 --hashlimit-mode srcip,dstport --hashlimit-name x1 --hashlimit-htable-expire 60000 --hashlimit-srcmask 24
+-m hashlimit --hashlimit-upto 1/sec --hashlimit-burst 1 --hashlimit-mode dstip --hashlimit-name m --hashlimit-htable-max 2000 --hashlimit-htable-gcinterval 60000 --hashlimit-htable-expire 2000
+-m hashlimit --hashlimit-upto 4kb/s --hashlimit-burst 400kb --hashlimit-name m5
+-m hashlimit --hashlimit-upto 10mb/s --hashlimit-name m6
+-m hashlimit --hashlimit-upto 40/sec --hashlimit-burst 20 --hashlimit-mode srcip --hashlimit-name r3 --hashlimit-rate-match --hashlimit-rate-interval 10
+-m hl ! --hl-eq 64
+-p icmp -m icmp --icmp-type 8
+-p icmp -m icmp ! --icmp-type 3/3
+-p icmp -m icmp --icmp-type any
+-p ipv6-icmp -m icmp6 ! --icmpv6-type 3/0
+-m iprange --src-range 10.0.0.1-10.0.0.9 ! --dst-range 1.1.1.1-1.1.1.1
+-m ipv6header ! --header ipv6-frag,esp --soft
+-m ipvs ! --ipvs
+-m ipvs ! --vproto 6 --vaddr 1.2.3.4/16 --vport 22 --vdir ORIGINAL ! --vmethod GATE --vportctl 21
+-m length --length 44
+-m length ! --length 0:65535
+-m limit --limit 1/sec
+-m limit --limit 7/min --limit-burst 1
+-m mac ! --mac-source 02:f3:0d:fd:d0:0a
+-m mark --mark 0x12
+-m mark ! --mark 0x4000/0x4000
+-m mark --mark 0xffffffff/0x0
+-p tcp -m multiport --dports 53,1024:65535
+-p udp -m multiport ! --ports 53,514
+-p sctp -m multiport --sports 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15
+-m owner ! --socket-exists --uid-owner 0-10 ! --gid-owner 1337 --suppl-groups
+-m physdev ! --physdev-is-in --physdev-in veth+ --physdev-is-out ! --physdev-out eth0 --physdev-is-bridged
+-m pkttype ! --pkt-type multicast
+-m quota --quota 18446744073709551615
+-m quota ! --quota 0
+-m recent --set --name DEFAULT --mask 255.255.255.255 --rsource
+-m recent ! --rcheck --seconds 10800 --reap --name KUBE-SEP-HQ4W5IZYM2CT73II --mask 255.255.255.255 --rsource
+-m recent --update --seconds 60 --hitcount 4 --rttl --name bad --mask 255.255.0.0 --rdest
+-m recent --remove --name a.b --mask 255.255.255.255 --rsource
+-m rpfilter
+-m rpfilter --loose --validmark --accept-local --invert
+-p sctp -m sctp ! --sport 1:65535 --dport 80
+-p sctp -m sctp ! --chunk-types only DATA:bE,INIT,ABORT:T
+-p sctp -m sctp --chunk-types all ALL
+-m set ! --match-set KUBE-LOOP-BACK dst,dst,src
+-m set --match-set foo src --return-nomatch ! --update-counters ! --update-subcounters --packets-gt 5 ! --bytes-eq 7
+-m socket --transparent --nowildcard --restore-skmark
+-m state ! --state INVALID,NEW
+-m statistic --mode random --probability 0.33333333349
+-m statistic --mode random ! --probability 0.00000000000
+-m statistic --mode nth ! --every 5 --packet 2
+-p tcp -m tcp
+-p tcp -m tcp --sport 1:1023 ! --dport 80 --tcp-option 5 ! --tcp-flags FIN,SYN,RST,ACK SYN
+-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE
+-p tcp -m tcpmss ! --mss 42:12345
+-m tos ! --tos 0x0f/0xff
+-m ttl --ttl-eq 64
+-m ttl ! --ttl-eq 0
+-m ttl --ttl-lt 5
+-p udp -m udp ! --sport 53 --dport 3000:3010
+`
+  .trim()
+  .split("\n");
+
+describe("a match", () => {
+  it.each(PRINTED)("%s", (text) => {
+    const rule = parsedRule(text);
+    expect(rule.matches.map(({ kind }) => kind)).not.toContain("unknown");
+    expect(formatRuleArguments(rule)).toBe(text);
+  });
+
+  it.each([...MATCHES.keys()])("%s is in the table above", (kind) => {
+    expect(PRINTED.some((text) => ` ${text} `.includes(` -m ${kind} `))).toBe(true);
+  });
+
+  it.each([
+    ["-p tcp -m tcp --sport 1024: --dport :80", "-p tcp -m tcp --sport 1024:65535 --dport 0:80"],
+    ["-p tcp -m tcp --sport 0:65535", "-p tcp -m tcp"],
+    ["-p tcp -m tcp --source-port 1 --destination-port 2", "-p tcp -m tcp --sport 1 --dport 2"],
+    ["-p tcp -m tcp ! --syn", "-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN"],
+    ["-p tcp -m tcp --tcp-flags ALL SYN,ACK", "-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG SYN,ACK"],
+    ["-m mark --mark 18/0xffffffff", "-m mark --mark 0x12"],
+    ["-m conntrack --ctstate DNAT,ESTABLISHED,NEW", "-m conntrack --ctstate NEW,ESTABLISHED,DNAT"],
+    ["-m conntrack --ctproto tcp", "-m conntrack --ctproto 6"],
+    ["-m limit --limit 3/minute --limit-burst 5", "-m limit --limit 3/min"],
+    ["-m limit --limit 3", "-m limit --limit 3/sec"],
+    ["-m limit", "-m limit --limit 3/hour"],
+    [
+      "-m hashlimit ! --hashlimit-above 7/m --hashlimit-name x",
+      "-m hashlimit --hashlimit-upto 7/min --hashlimit-burst 5 --hashlimit-name x",
+    ],
+    ["-m recent --set", "-m recent --set --name DEFAULT --mask 255.255.255.255 --rsource"],
+    [
+      "-m connlimit ! --connlimit-upto 3",
+      "-m connlimit --connlimit-above 3 --connlimit-mask 32 --connlimit-saddr",
+    ],
+    ["-m tos --tos 16", "-m tos --tos 0x10/0xff"],
+    ["-m mac --mac-source AA:BB:CC:DD:EE:FF", "-m mac --mac-source aa:bb:cc:dd:ee:ff"],
+    ["-m iprange --src-range 10.0.0.1", "-m iprange --src-range 10.0.0.1-10.0.0.1"],
+    ["-m length --length :2", "-m length --length 0:2"],
+    ["-m ipvs --ipvs --vport 80", "-m ipvs --vport 80"],
+  ])("%s is printed %s", (text, printed) => {
+    expect(formatRuleArguments(parsedRule(text))).toBe(printed);
+  });
+});
+
+describe("a match that is wrong", () => {
+  it.each([
+    ["-m addrtype", /it needs --src-type or --dst-type/],
+    ["-m addrtype --src-type local", /"local" is no address type: write UNSPEC, UNICAST/],
+    ["-m addrtype --src-type LOCAL --limit-iface-in --limit-iface-out", /exclude each other/],
+    ["-m comment", /--comment is missing/],
+    [`-m comment --comment ${"x".repeat(256)}`, /at most 255 bytes/],
+    [`-m comment --comment ${"é".repeat(128)}`, /at most 255 bytes/],
+    ["-m connlimit --connlimit-above 1 --connlimit-saddr --connlimit-daddr", /exclude each other/],
+    ["-m connlimit --connlimit-above 1 --connlimit-upto 1", /exclude each other/],
+    ["-m conntrack", /at least one option/],
+    ["-m conntrack --ctstate new", /"new" is no state: write INVALID, NEW/],
+    ["-m conntrack --ctstatus WRONG", /"WRONG" is no status/],
+    ["-m conntrack --ctexpire 42949672956", /not from 0 to 4294967295/],
+    ["-m conntrack --ctdir reply", /"reply" is none of ORIGINAL, REPLY/],
+    ["-m conntrack ! --ctdir REPLY", /cannot be negated/],
+    ["-m conntrack --ctorigsrc 1.2.3.4.5", /has 5 parts/],
+    ["-m dscp --dscp 0x40", /not from 0 to 63/],
+    ["-m hashlimit --hashlimit-upto 1/sec", /--hashlimit-name is missing/],
+    ["-m hashlimit --hashlimit-name x", /it needs --hashlimit-upto/],
+    ["-m hashlimit --hashlimit-upto 1/fortnight --hashlimit-name x", /no rate/],
+    ["-m hashlimit --hashlimit-upto 1/sec --hashlimit-burst 5kb --hashlimit-name x", /both be in packets/],
+    ["-m hashlimit --hashlimit-upto 1/sec --hashlimit-mode srcmac --hashlimit-name x", /"srcmac" is no key/],
+    ["-m hashlimit --hashlimit-upto 1/sec --hashlimit-name a/b", /no file name/],
+    ["-p icmp -m icmp", /--icmp-type is missing/],
+    ["-p icmp -m icmp --icmp-type 256", /not from 0 to 255/],
+    ["-p icmp -m icmp --icmp-type ping", /"ping" is not a number/],
+    ["-p icmp -m icmp --icmp-type 3/300", /300 is not from/],
+    ["-m iprange --src-range 1.1.1.1-2.2.2.2-3.3.3.3", /not a range of addresses/],
+    ["-m iprange --src-range 1.1.1.1-2.2.2", /has 3 parts/],
+    ["-m ipvs", /at least one option/],
+    ["-m ipvs ! --ipvs --vport 80", /stands alone/],
+    ["-m length --length 9:1", /ends before it begins: write 1:9/],
+    ["-m length --length 65536", /not from 0 to 65535/],
+    ["-m limit --limit 0/sec", /not from 1/],
+    ["-m limit --limit 20000/sec", /cannot be counted/],
+    ["-m limit ! --limit 1/sec", /cannot be negated/],
+    ["-m mac --mac-source 42:01:02:03:04", /no MAC address/],
+    ["-m mark --mark 0x100000000", /not from 0 to 4294967295/],
+    ["-m mark --mark -1", /"-1" is not a number/],
+    ["-m mark --mark 010", /"010" is not a number/],
+    ["-m mark --mark 1/2/3", /"2\/3" is not a number/],
+    ["-p tcp -m multiport --dports 80 --sports 1", /only one of --sports/],
+    ["-p tcp -m multiport", /it needs --sports/],
+    ["-p tcp -m multiport --dports 9:9", /must rise/],
+    ["-p tcp -m multiport --dports 1:2,3:4,5:6,7:8,9:10,11:12,13:14,15:16", /16 ports, a range counting two/],
+    ["-p tcp -m multiport --dports 80,,81", /"" is not a port/],
+    ["-m owner", /it needs --uid-owner/],
+    ["-m owner --uid-owner root", /"root" is not a number/],
+    ["-m owner --uid-owner 9-1", /ends before it begins: write 1-9/],
+    ["-m owner --suppl-groups --uid-owner 1", /needs --gid-owner/],
+    ["-m physdev", /at least one option/],
+    ["-m pkttype --pkt-type host", /none of unicast, broadcast/],
+    ["-m quota --quota 18446744073709551616", /not a number of bytes/],
+    ["-m quota --quota -1", /not a number of bytes/],
+    ["-m recent", /it needs --set/],
+    ["-m recent --set --update", /only one of --set/],
+    ["-m recent --set --seconds 5", /--set takes no --seconds/],
+    ["-m recent --rcheck --reap", /--reap needs --seconds/],
+    ["-m recent --set --name a/b", /no file name/],
+    ["-m recent --rcheck --seconds 0", /not from 1/],
+    ["-p sctp -m sctp --chunk-types some DATA", /none of any, all, only/],
+    ["-p sctp -m sctp --chunk-types all DATA:x", /no chunk type/],
+    ["-p sctp -m sctp --chunk-types all ALL,DATA", /no chunk type/],
+    ["-m set --match-set foo", /src or dst for each dimension/],
+    ["-m set --match-set foo both", /"both" is neither src nor dst/],
+    ["-m set", /--match-set is missing/],
+    ["-m state --state SNAT", /"SNAT" is no state: write INVALID, NEW, RELATED, ESTABLISHED, UNTRACKED/],
+    ["-m statistic --mode random", /needs --probability/],
+    ["-m statistic --mode random --probability 1.1", /not a number from 0 to 1/],
+    ["-m statistic --mode random --probability 1e-3", /not a number from 0 to 1/],
+    ["-m statistic --mode nth --every 5", /needs --every and --packet/],
+    ["-m statistic --mode nth --every 5 --packet 5", /0 to 4/],
+    ["-m statistic --probability 0.5", /--mode is missing/],
+    ["-p tcp -m tcp --dport 65536", /"65536" is not a port/],
+    ["-p tcp -m tcp --dport http", /"http" is not a port/],
+    ["-p tcp -m tcp --dport 9:1", /write 1:9/],
+    ["-p tcp -m tcp --dport 1:2:3", /"2:3" is not a port/],
+    ["-p tcp -m tcp --tcp-flags SYN", /--tcp-flags needs the flags to be set/],
+    ["-p tcp -m tcp --tcp-flags SYN,ECE SYN", /"ECE" is no TCP flag/],
+    ["-p tcp -m tcp --tcp-option 0", /not from 1 to 255/],
+    ["-p tcp -m tcp --dports 80", /unknown option "--dports"; it takes --sport/],
+    ["-m ttl", /it needs --ttl-eq/],
+    ["-m ttl --ttl-eq 256", /not from 0 to 255/],
+    ["-m ttl --ttl-eq 1 --ttl-gt 1", /only one of/],
+    ["-m ttl ! --ttl-gt 1", /cannot be negated/],
+  ])("%s: %s", (text, message) => {
+    expect(faultsOfRule(text)).toEqual([expect.stringMatching(message)]);
+  });
+});

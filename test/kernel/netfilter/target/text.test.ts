@@ -1,0 +1,131 @@
+import { describe, expect, it } from "vitest";
+import { formatRuleArguments } from "../../../../src/kernel/netfilter/save/format.ts";
+import { TARGETS } from "../../../../src/kernel/netfilter/target/registry.ts";
+import { faultsOfRule, parsedRule } from "../parsed.ts";
+
+/** What iptables-save 1.8.9 printed for rules given to it, by table; each line must come back as it is. */
+const PRINTED: readonly (readonly [table: string, text: string])[] = [
+  ["filter", "-j AUDIT --type reject"],
+  ["mangle", "-j CHECKSUM --checksum-fill"],
+  ["mangle", "-j CLASSIFY --set-class 0001:ffff"],
+  ["mangle", "-j CONNMARK --set-xmark 0x5/0xff"],
+  ["mangle", "-j CONNMARK --set-xmark 0x8/0x8 --left-shift-mark 3"],
+  ["mangle", "-j CONNMARK --save-mark --nfmask 0xffffffff --ctmask 0xffffffff"],
+  ["mangle", "-j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff --right-shift-mark 3"],
+  ["raw", "-j CT"],
+  ["raw", "-j CT --notrack"],
+  ["raw", "-j CT --helper ftp --timeout slow --ctevents new,destroy --expevents new --zone 3"],
+  ["raw", "-j CT --zone-orig 5"],
+  ["raw", "-j CT --zone-reply mark"],
+  ["nat", "-j DNAT --to-destination 10.244.0.2"],
+  ["nat", "-p tcp -j DNAT --to-destination 10.244.0.2:53"],
+  ["nat", "-p udp -j DNAT --to-destination 10.0.0.1-10.0.0.9:1025-65535 --random --persistent"],
+  ["nat", "-p tcp -j DNAT --to-destination :5-9/100"],
+  ["mangle", "-j DSCP --set-dscp 0x0a"],
+  ["mangle", "-j HL --hl-dec 1"],
+  ["filter", "-j LOG"],
+  ["filter", '-j LOG --log-prefix "a\\\'b \\"c" --log-level 7 --log-macdecode'],
+  ["filter", "-j LOG --log-prefix abc --log-tcp-sequence --log-tcp-options --log-ip-options --log-uid"],
+  ["filter", "-j MARK --set-xmark 0x4000/0x4000"],
+  ["filter", "-j MARK --set-xmark 0x0/0xffffffff"],
+  ["nat", "-j MASQUERADE"],
+  ["nat", "-j MASQUERADE --random-fully"],
+  ["nat", "-p tcp -j MASQUERADE --to-ports 1024-65535 --random"],
+  ["nat", "-j NETMAP --to 10.1.0.0/16"],
+  ["filter", "-j NFLOG"],
+  ["filter", '-j NFLOG --nflog-prefix "x y" --nflog-group 3 --nflog-size 20 --nflog-threshold 9'],
+  ["filter", "-j NFLOG --nflog-range 1"],
+  ["filter", "-j NFQUEUE --queue-num 0"],
+  ["filter", "-j NFQUEUE --queue-balance 0:6 --queue-bypass --queue-cpu-fanout"],
+  ["raw", "-j NOTRACK"],
+  ["nat", "-j REDIRECT"],
+  ["nat", "-p tcp -j REDIRECT --to-ports 42-1234 --random"],
+  ["filter", "-j REJECT --reject-with icmp-admin-prohibited"],
+  ["filter", "-p tcp -j REJECT --reject-with tcp-reset"],
+  ["filter", "-j SET --add-set foo src,dst --exist --timeout 5"],
+  ["filter", "-j SET --del-set bar src"],
+  ["mangle", "-j SET --map-set bar src --map-mark --map-prio --map-queue"],
+  ["nat", "-j SNAT --to-source 1.1.1.1-1.1.1.10"],
+  ["nat", "-p icmp -j SNAT --to-source 1.2.3.4:5 --random --random-fully --persistent"],
+  ["nat", "-p tcp -j SNAT --to-source :5-9"],
+  ["mangle", "-p tcp -j TCPMSS --clamp-mss-to-pmtu"],
+  ["mangle", "-p tcp -j TCPMSS --set-mss 1400"],
+  ["mangle", "-j TOS --set-tos 0x10/0x3f"],
+  ["mangle", "-p tcp -j TPROXY --on-port 12345 --on-ip 0.0.0.0 --tproxy-mark 0x0/0x0"],
+  ["mangle", "-p udp -j TPROXY --on-port 0 --on-ip 127.0.0.1 --tproxy-mark 0x23/0xff"],
+  ["raw", "-j TRACE"],
+  ["mangle", "-j TTL --ttl-inc 1"],
+];
+
+describe("a target", () => {
+  it.each(PRINTED)("in %s: %s", (table, text) => {
+    const rule = parsedRule(text, { table });
+    expect(rule.target?.kind).not.toBe("unknown");
+    expect(formatRuleArguments(rule)).toBe(text);
+  });
+
+  it.each([...TARGETS.keys()])("%s is in the table above", (kind) => {
+    expect(PRINTED.some(([, text]) => ` ${text} `.includes(` -j ${kind} `))).toBe(true);
+  });
+
+  it.each([
+    ["filter", "-j MARK --set-mark 5", "-j MARK --set-xmark 0x5/0xffffffff"],
+    ["filter", "-j MARK --set-mark 5/0xf0", "-j MARK --set-xmark 0x5/0xf5"],
+    ["filter", "-j MARK --and-mark 0xff", "-j MARK --set-xmark 0x0/0xffffff00"],
+    ["filter", "-j MARK --or-mark 0xff", "-j MARK --set-xmark 0xff/0xff"],
+    ["filter", "-j MARK --xor-mark 0xff", "-j MARK --set-xmark 0xff/0x0"],
+    ["mangle", "-j CONNMARK --set-mark 5/0xff", "-j CONNMARK --set-xmark 0x5/0xff"],
+    ["mangle", "-j CONNMARK --and-mark 8", "-j CONNMARK --set-xmark 0x0/0xfffffff7"],
+    ["mangle", "-j CONNMARK --save-mark --mask 0xff", "-j CONNMARK --save-mark --nfmask 0xff --ctmask 0xff"],
+    ["mangle", "-j TOS --set-tos 16", "-j TOS --set-tos 0x10/0xff"],
+    ["mangle", "-j TOS --and-tos 0x12", "-j TOS --set-tos 0x00/0xed"],
+    ["mangle", "-j TOS --xor-tos 0x12", "-j TOS --set-tos 0x12/0x00"],
+    ["nat", "-j NETMAP --to 10.1.2.3/16", "-j NETMAP --to 10.1.0.0/16"],
+    ["nat", "-p tcp -j REDIRECT --to-ports 512-512", "-p tcp -j REDIRECT --to-ports 512"],
+    ["nat", "-j DNAT --to-destination 1.1.1.1-1.1.1.1", "-j DNAT --to-destination 1.1.1.1"],
+    ["filter", "-j NFQUEUE", "-j NFQUEUE --queue-num 0"],
+    ["raw", "-j CT --ctevents destroy,new", "-j CT --ctevents new,destroy"],
+    ["raw", "-j CT --zone 0", "-j CT"],
+  ])("in %s: %s is printed %s", (table, text, printed) => {
+    expect(formatRuleArguments(parsedRule(text, { table }))).toBe(printed);
+  });
+
+  it.each([
+    ["filter", "-j AUDIT --type wrong", /none of accept, drop, reject/],
+    ["mangle", "-j CHECKSUM", /--checksum-fill is missing/],
+    ["mangle", "-j CLASSIFY --set-class 1", /no class/],
+    ["mangle", "-j CONNMARK", /it needs --set-xmark/],
+    ["mangle", "-j CONNMARK --save-mark --restore-mark", /only one of setting/],
+    ["raw", "-j CT --zone 65536", /not from 0 to 65535/],
+    ["raw", "-j CT --zone 1 --zone-orig 2", /only one of --zone/],
+    ["raw", "-j CT --ctevents wrong", /"wrong" is no event/],
+    ["nat", "-j DNAT", /--to-destination is missing/],
+    ["nat", "-j DNAT --to-destination 1.1.1.1:80", /DNAT with a port stands only with -p icmp or -p tcp/],
+    ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1:1025-65536", /"65536" is not a port/],
+    ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1:9-5", /write 5-9/],
+    ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1:1-2-3", /not a port, a range/],
+    ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1:1000-2000/0", /shifted from port 0/],
+    ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1 --to-destination 2.2.2.2", /given twice/],
+    ["nat", "-p tcp -j DNAT --to-destination [fd00::1]:80", /contains a colon/],
+    ["nat", "-p tcp -j REDIRECT --to-ports 42-1234/567", /shifted range belongs to DNAT/],
+    ["nat", "-j MASQUERADE --persistent", /unknown option "--persistent"; it takes --to-ports/],
+    ["nat", "-j NETMAP --to 10.0.0.0/255.0.255.0", /mask with holes/],
+    ["mangle", "-j DSCP --set-dscp 64", /not from 0 to 63/],
+    ["filter", "-j LOG --log-level warning", /"warning" is not a number/],
+    ["filter", "-j MARK", /--set-xmark is missing/],
+    ["filter", "-j MARK --set-xmark 1 --or-mark 2", /only one way/],
+    ["filter", "-j NFLOG --nflog-size 1 --nflog-range 2", /exclude each other/],
+    ["filter", "-j NFQUEUE --queue-cpu-fanout", /needs --queue-balance/],
+    ["filter", "-j REJECT --reject-with nothing", /"nothing" is none of icmp-net-unreachable/],
+    ["filter", "-j SET", /it needs --add-set/],
+    ["mangle", "-p tcp -j TCPMSS", /it needs --set-mss/],
+    ["mangle", "-j TPROXY --on-port 5", /TPROXY stands only with -p tcp or -p udp/],
+    ["mangle", "-p tcp -j TPROXY --on-ip 1.1.1.1", /--on-port is missing/],
+    ["mangle", "-j TTL --ttl-dec 0", /not from 1 to 255/],
+    ["mangle", "-j TTL --ttl-set 1 --ttl-inc 1", /only one of/],
+    ["filter", "-j TTL --ttl-set 1", /belongs in table mangle only/],
+    ["filter", "-j NOTRACK", /belongs in table raw only/],
+  ])("in %s: %s: %s", (table, text, message) => {
+    expect(faultsOfRule(text, { table })).toEqual([expect.stringMatching(message)]);
+  });
+});
