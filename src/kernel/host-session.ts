@@ -15,6 +15,8 @@ export class HostSession {
   readonly recent: RecentLists;
   /** (ifindex, address) to MAC, or NEIGH_INCOMPLETE, NEIGH_FAILED. */
   readonly neighbours: PairMap;
+  /** (ifindex, address) to when the entry last changed, milliseconds. */
+  readonly neighbourUpdated: PairMap;
   readonly resolving = new Map<string, Resolving>();
   /** (bridge ifindex, MAC) to port ifindex. */
   readonly learned: PairMap;
@@ -32,6 +34,7 @@ export class HostSession {
     this.conntrack = new ConntrackTable(journal);
     this.recent = new RecentLists(journal);
     this.neighbours = new PairMap(journal);
+    this.neighbourUpdated = new PairMap(journal);
     this.learned = new PairMap(journal, 16);
     this.exceptions = new PairMap(journal);
     this.peers = new PairMap(journal);

@@ -4,6 +4,7 @@ import { Network } from "../walk/network.ts";
 import { parseFlagLetters } from "../walk/packet-view.ts";
 import { QUERY_DEFAULTS, type Query } from "../walk/query.ts";
 import { Session } from "../walk/session.ts";
+import type { Outcome } from "../walk/trace.ts";
 import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
 import { compareFlow, compareOutcome, type Matched } from "./compare-outcome.ts";
@@ -43,99 +44,130 @@ export function compareRecording(world: World, recording: Recording, literal = f
   const head = { file: recording.file, name: recording.name };
   const unsupported = whyUnsupported(world, recording);
   if (unsupported !== null) return { ...head, unsupported, probes: [] };
-  const network = new Network(world);
-  const session = new Session(network);
-  session.engine.literal = literal;
-  let renaming = new Renaming(new Set(), new Set());
-  const free = new Set<number>();
-  const probes = recording.probes.map((probe, index): ProbeReport => {
-    const recorded = probe.recorded as unknown as RecordedProbe;
-    const text = queryText(recorded.query);
-    const query = queryOf(probe, index);
-    if (typeof query === "string") return { index, query: text, agrees: false, difference: query };
-    if (recorded.query.keepState !== true) {
-      session.flush();
-      renaming = new Renaming(new Set(), new Set());
-      free.clear();
-    }
-    const { difference, matched } = compareProbe(session, query, recorded, renaming, free);
-    if (matched !== null) renaming = matched;
-    return { index, query: text, agrees: difference === null, difference };
-  });
+  const probes: ProbeReport[] = [];
+  for (const { index, recorded, judge } of replay(world, recording, literal)) {
+    const difference = judge(recorded);
+    probes.push({ index, query: queryText(recorded.query), agrees: difference === null, difference });
+  }
   return { ...head, unsupported: null, probes };
 }
 
-function compareProbe(
-  session: Session,
-  query: Query,
+/** A probe as the replay comes to it. */
+export interface Replayed {
+  readonly index: number;
+  readonly recorded: RecordedProbe;
+  /** What the model says can come of it. */
+  readonly outcomes: readonly Outcome[];
+  /** Hold a version of what was recorded against the outcomes: the first difference from the nearest one, null for none. */
+  readonly judge: (version: RecordedProbe) => string | null;
+}
+
+/** Walk a recording's probes in order in one session, which follows the outcome nearest to what was recorded. */
+export function* replay(world: World, recording: Recording, literal = false): Generator<Replayed, void> {
+  const network = new Network(world);
+  const session = new Session(network);
+  session.engine.literal = literal;
+  let known: Known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
+  for (const [index, probe] of recording.probes.entries()) {
+    const recorded = probe.recorded as unknown as RecordedProbe;
+    const query = queryOf(probe, index);
+    if (typeof query === "string") {
+      yield { index, recorded, outcomes: [], judge: () => query };
+      continue;
+    }
+    if (recorded.query.keepState !== true) {
+      session.flush();
+      known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
+    }
+    const before = known;
+    const { explored } = explore(session, query, ASK_DEFAULTS);
+    const { nearest, matched } = nearestOutcome(network, explored, recorded, before);
+    followScript(session, query, nearest?.script ?? [], "reset");
+    if (matched !== null) {
+      known = { renaming: matched.renaming, free: new Set([...before.free, ...matched.free]) };
+    }
+    const flows = exploreFlows(session, query, explored, recorded);
+    const judge = (version: RecordedProbe): string | null => {
+      const { matched } = nearestOutcome(network, explored, version, before);
+      if (matched === null) return "no outcome was found";
+      return matched.difference ?? flowsDifference(network, flows, version);
+    };
+    yield { index, recorded, outcomes: explored.map(({ outcome }) => outcome), judge };
+  }
+}
+
+/** What earlier probes of the same connections taught of the ports chosen freely. */
+interface Known {
+  readonly renaming: Renaming;
+  readonly free: ReadonlySet<number>;
+}
+
+function nearestOutcome(
+  network: Network,
+  explored: readonly Explored[],
   recorded: RecordedProbe,
-  renaming: Renaming,
-  free: Set<number>,
-): { difference: string | null; matched: Renaming | null } {
-  const { explored } = explore(session, query, ASK_DEFAULTS);
-  let best: Matched | null = null;
-  let chosen: Explored | undefined;
+  known: Known,
+): { readonly nearest: Explored | null; readonly matched: Matched | null } {
+  let nearest: Explored | null = null;
+  let matched: Matched | null = null;
   for (const candidate of explored) {
-    const result = compareOutcome(session.network, recorded, candidate.outcome, renaming, free);
-    if (best === null || result.score > best.score) {
-      best = result;
-      chosen = candidate;
+    const result = compareOutcome(network, recorded, candidate.outcome, known.renaming, known.free);
+    if (matched === null || result.score > matched.score) {
+      nearest = candidate;
+      matched = result;
     }
     if (result.difference === null) break;
   }
-  followScript(session, query, chosen?.script ?? [], "reset");
-  for (const port of best?.free ?? []) free.add(port);
-  let difference = best?.difference ?? (best === null ? "no outcome was found" : null);
-  const flows = recorded.flows ?? [];
-  if (difference === null && flows.length > 0) difference = compareFlows(session, query, explored, recorded);
-  return { difference, matched: best?.renaming ?? null };
+  return { nearest, matched };
 }
 
-/** Several flows, one after the other: each must be one of the listed outcomes, and likely ones must occur. */
-function compareFlows(
+/** The outcomes of each of a probe's flows, one flow after the other; the session follows what was recorded. */
+function exploreFlows(
   session: Session,
   query: Query,
   first: readonly Explored[],
   recorded: RecordedProbe,
+): readonly (readonly Explored[])[] {
+  return (recorded.flows ?? []).map((flow, i) => {
+    if (i === 0) return first;
+    const own = { ...query, sport: flow.sport ?? query.sport };
+    const { explored } = explore(session, own, ASK_DEFAULTS);
+    const found = explored.find(({ outcome }) => compareFlow(session.network, flow, outcome) === null);
+    followScript(session, own, found?.script ?? [], "reset");
+    return explored;
+  });
+}
+
+/** Several flows, one after the other: each must be one of the listed outcomes, and likely ones must occur. */
+function flowsDifference(
+  network: Network,
+  flows: readonly (readonly Explored[])[],
+  recorded: RecordedProbe,
 ): string | null {
-  const flows = recorded.flows ?? [];
   const seen = new Set<number>();
-  for (let i = 0; i < flows.length; i++) {
-    const flow = flows[i];
-    if (flow === undefined) continue;
-    const explored =
-      i === 0
-        ? first
-        : explore(session, { ...query, sport: flow.sport ?? query.sport }, ASK_DEFAULTS).explored;
-    const found = explored.findIndex(
-      (candidate) => compareFlow(session.network, flow, candidate.outcome) === null,
-    );
-    if (found < 0) {
-      const nearest = explored[0];
-      const why = nearest === undefined ? "no outcome" : compareFlow(session.network, flow, nearest.outcome);
-      return `flow ${i + 1} of ${flows.length} is none of the ${explored.length} outcomes listed: ${why}`;
-    }
-    seen.add(found);
-    if (i > 0) {
-      followScript(
-        session,
-        { ...query, sport: flow.sport ?? query.sport },
-        explored[found]?.script ?? [],
-        "reset",
-      );
+  const versions = recorded.flows ?? [];
+  for (const [i, flow] of versions.entries()) {
+    const explored = flows[i] ?? [];
+    const differences = explored.map(({ outcome }) => compareFlow(network, flow, outcome));
+    // What a flow is recorded with may fit several outcomes, which differ in the answer's way.
+    differences.forEach((difference, at) => {
+      if (difference === null) seen.add(at);
+    });
+    if (!differences.includes(null)) {
+      const why = differences[0] ?? "no outcome";
+      return `flow ${i + 1} of ${versions.length} is none of the ${explored.length} outcomes listed: ${why}`;
     }
   }
-  if (flows.length >= MANY_FLOWS) {
-    const unseen = first.findIndex(
-      ({ outcome }, i) =>
-        !seen.has(i) &&
-        outcome.probability !== null &&
-        Number(outcome.probability.num) / Number(outcome.probability.den) > SEEN_ABOVE,
-    );
-    if (unseen >= 0)
-      return `outcome ${unseen + 1}, of odds above ${SEEN_ABOVE}, never occurred in ${flows.length} flows`;
-  }
-  return null;
+  if (versions.length < MANY_FLOWS) return null;
+  const unseen = (flows[0] ?? []).findIndex(
+    ({ outcome }, at) =>
+      !seen.has(at) &&
+      outcome.probability !== null &&
+      Number(outcome.probability.num) / Number(outcome.probability.den) > SEEN_ABOVE,
+  );
+  return unseen < 0
+    ? null
+    : `outcome ${unseen + 1}, of odds above ${SEEN_ABOVE}, never occurred in ${versions.length} flows`;
 }
 
 /** A recorded query as ours; the ports and ids the kernel chose for the client are taken from the recording. */

@@ -25,7 +25,7 @@ export const EXCUSED = [
 export interface Excusable {
   readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
   readonly ip?: { readonly src: string; readonly dst: string; readonly id?: number };
-  readonly udp?: { readonly sport: number };
+  readonly udp?: { readonly sport: number; readonly dport: number };
   readonly icmp?: {
     readonly type: number;
     readonly code: number;
@@ -38,8 +38,9 @@ export interface Excusable {
 export class Excuser {
   private readonly syns = new Set<string>();
   private readonly errors = new Set<string>();
-  /** IP identifications seen on a wire in this probe. */
+  /** IP identifications, and flows, seen on a wire in this probe. */
   private readonly ids = new Set<number>();
+  private readonly flows = new Set<string>();
   private readonly client: number | null;
 
   /** @param client the recorded client's port or ICMP id; null for the model's packets, which are never late */
@@ -50,13 +51,17 @@ export class Excuser {
   /** Note a packet seen on a wire. */
   saw(packet: Excusable): void {
     if (packet.ip?.id !== undefined) this.ids.add(packet.ip.id);
+    this.flows.add(flowOf(packet));
   }
 
   /** Does an error quote a packet that this probe neither sent nor showed? */
   private isLate(orig: Excusable): boolean {
     const id = orig.ip?.id;
-    if (this.client === null || id === undefined || id === 0 || this.ids.has(id)) return false;
-    return (orig.tcp?.sport ?? orig.udp?.sport ?? orig.icmp?.id) !== this.client;
+    if (this.client === null || id === undefined) return false;
+    if (id === 0 ? this.flows.has(flowOf(orig)) : this.ids.has(id)) return false;
+    const ports = orig.tcp ?? orig.udp;
+    if (ports !== undefined) return ports.sport !== this.client && ports.dport !== this.client;
+    return orig.icmp?.id !== this.client;
   }
 
   isExcused(packet: Excusable): boolean {
@@ -77,6 +82,11 @@ export class Excuser {
     }
     return false;
   }
+}
+
+function flowOf(packet: Excusable): string {
+  const ports = packet.tcp ?? packet.udp;
+  return `${packet.ip?.src} ${packet.ip?.dst} ${ports?.sport ?? packet.icmp?.id} ${ports?.dport ?? ""}`;
 }
 
 /** A frame's place, on either side. */

@@ -49,6 +49,8 @@ const LINE_BYTES = 90;
 const SYN_BYTES = 60;
 const SEGMENT_BYTES = 52;
 const DEFAULT_PAYLOAD = 16;
+/** A hand-made echo request carries eight bytes, a hand-made datagram none. */
+const RAW_ECHO_PAYLOAD = 8;
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
 const SYN_REPEAT_MS = 1000;
 
@@ -272,12 +274,13 @@ export class Conversation implements Upcalls {
     const packet = this.make(PHASE_REQUEST, 0);
     packet.df = query.df;
     packet.id = stack.state.nextIpId();
+    const headerSource = packet.src;
     if (query.proto === "icmp") {
       packet.protocol = IPPROTO_ICMP;
       packet.icmpType = ICMP_ECHO;
       packet.icmpId = this.icmpId;
       packet.icmpSeq = 1;
-      packet.payload = query.size ?? DEFAULT_PAYLOAD;
+      packet.payload = query.size ?? RAW_ECHO_PAYLOAD;
       packet.length = 28 + packet.payload;
     } else {
       packet.protocol = query.proto === "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
@@ -287,11 +290,14 @@ export class Conversation implements Upcalls {
         packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
         packet.length = 40;
       } else {
-        packet.payload = query.size ?? DEFAULT_PAYLOAD;
+        packet.payload = query.size ?? 0;
         packet.length = 28 + packet.payload;
       }
     }
+    // raw_sendmsg routes by the socket's own address, not by the header it is handed.
+    packet.src = 0;
     const error = routeOutput(stack, packet, packet.boundDev, true);
+    if (headerSource !== 0) packet.src = headerSource;
     this.source = packet.src;
     if (error !== 0) {
       stack.pool.release(packet);
@@ -723,7 +729,8 @@ export class Conversation implements Upcalls {
   /** End the connection: a reset from both ends, as the recorder does, or FIN from the client, answered by the server. */
   close(how: "reset" | "fin"): void {
     for (const connection of this.connections.values()) {
-      if (connection.state === "closed") continue;
+      // A socket that is still connecting closes without a word.
+      if (connection.state === "closed" || connection.state === "syn-sent") continue;
       if (how === "reset") {
         connection.state = "closed";
         this.sendSegment(connection, TCP_RST | TCP_ACK, connection.seq, PHASE_DATA, 0, 40, 0);

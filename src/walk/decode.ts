@@ -87,7 +87,7 @@ export function decode(network: Network, tape: Tape, run: Run): Decoded {
 }
 
 interface OpenVisit {
-  readonly visit: Omit<HookVisit, "steps"> & { readonly steps: HookStep[] };
+  readonly visit: Omit<HookVisit, "steps" | "before"> & { readonly steps: HookStep[]; before: PacketView };
   readonly host: number;
 }
 
@@ -352,6 +352,21 @@ class Decoder {
     }
   }
 
+  /** A hook's tables may see a packet only after nat rewrote it: `before` is how the first of them met it. */
+  private meetRewritten(key: string, field: "src" | "dst", to: string): void {
+    const open = this.open.get(key);
+    if (open === undefined || open.visit.steps.length > 0) return;
+    const [address = "", port] = to.split(":");
+    const { before } = open.visit;
+    const ports = port === undefined ? undefined : field === "src" ? { sport: Number(port) } : { dport: Number(port) };
+    open.visit.before = {
+      ...before,
+      ip: { ...before.ip, [field]: address },
+      ...(before.tcp === undefined || ports === undefined ? {} : { tcp: { ...before.tcp, ...ports } }),
+      ...(before.udp === undefined || ports === undefined ? {} : { udp: { ...before.udp, ...ports } }),
+    };
+  }
+
   private rewrite(d: Int32Array, at: number, host: number): void {
     const raw = d[at + 3] as number;
     const bits = d[at + 4] as number;
@@ -361,6 +376,7 @@ class Decoder {
     const from = end(d[at + 5] as number, d[at + 6] as number);
     const to = end(d[at + 7] as number, d[at + 8] as number);
     const free = (bits & 2) !== 0;
+    this.meetRewritten(`${host} ${raw}`, field, to);
     this.rewrites.push({
       ...this.packet(raw),
       host: this.net(host).name,

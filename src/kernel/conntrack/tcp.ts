@@ -52,6 +52,10 @@ const TRANSITIONS: readonly (readonly (readonly number[])[])[] = [
 /** Default timeouts by state, milliseconds (`tcp_timeouts`). */
 const TIMEOUT_MS = [0, 120_000, 60_000, 432_000_000, 120_000, 60_000, 30_000, 120_000, 10_000, 120_000];
 
+/** What a TCP entry keeps in the cell where a UDP entry has its stream's time: how its last connection ended. */
+const CLOSE_BEGUN = 1;
+const RESET_BY_ORIGINAL = 2;
+
 /** `get_conntrack_index`. */
 function flagRow(flags: number): number {
   if ((flags & TCP_RST) !== 0) return 4;
@@ -110,6 +114,10 @@ export function tcpPacket(
   }
   if (next === sIV) return false;
   table.setTcpState(ct, next);
+  let history = table.streamAt(ct) & CLOSE_BEGUN;
+  if (next === sFW && old !== sFW) history |= CLOSE_BEGUN;
+  if (row === 4 && direction === 0) history |= RESET_BY_ORIGINAL;
+  if (history !== table.streamAt(ct)) table.setStreamAt(ct, history);
   const status = table.status(ct);
   if ((status & IPS_SEEN_REPLY) === 0) {
     // "If only reply is a RST, we can consider ourselves not to have an established connection."
@@ -124,9 +132,13 @@ export function tcpPacket(
   return true;
 }
 
-/** Does a packet's state of entry still let a new connection reuse it? (a closed or waiting one, met by a SYN) */
+/**
+ * May a SYN begin anew over this entry? (RFC 1122 4.2.2.13: after a close that a FIN began, or a reset by the side that
+ * sends the SYN.) Otherwise the entry goes on with what it knows.
+ */
 export function reopens(table: ConntrackTable, ct: number, packet: Packet, direction: number): boolean {
-  if (packet.protocol !== IPPROTO_TCP || direction !== 0) return false;
+  if (packet.protocol !== IPPROTO_TCP || direction !== 0 || flagRow(packet.tcpFlags) !== 0) return false;
   const state = table.tcpState(ct);
-  return flagRow(packet.tcpFlags) === 0 && (state === sTW || state === sCL);
+  if (state !== sTW && state !== sCL) return false;
+  return (table.streamAt(ct) & (CLOSE_BEGUN | RESET_BY_ORIGINAL)) !== 0;
 }

@@ -8,6 +8,7 @@ import {
   IPS_SRC_NAT_DONE,
 } from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
+import { jhashAddress, reciprocalScale, swap32 } from "./jhash.ts";
 import {
   NF_ACCEPT,
   NF_DROP,
@@ -40,6 +41,8 @@ export interface NatRange {
   readonly maxPort: number;
   /** `--random` or `--random-fully`: the port is any free one. */
   readonly random: boolean;
+  /** `--persistent`: a client gets the same address for every destination. */
+  readonly persistent: boolean;
 }
 
 /** A range filled anew for every translation that has one address only (MASQUERADE, REDIRECT, the null binding). */
@@ -51,6 +54,7 @@ export class OneAddress implements NatRange {
   minPort = 0;
   maxPort = 0;
   random = false;
+  persistent = false;
 
   set(address: number): this {
     this.minAddress = address;
@@ -98,7 +102,7 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
       }
     }
   } else {
-    if (range.mapAddresses) dst = pickAddress(range, dst, src);
+    if (range.mapAddresses) dst = pickAddress(range, src, dst);
     if (range.ports && ports) {
       const inside = dport >= range.minPort && dport <= range.maxPort;
       const keep =
@@ -150,15 +154,17 @@ function taken(
   return node >= 0 && node >> 1 !== self;
 }
 
-/** `find_best_ips_proto`: one address of a range, by a hash of the pair; which one is free choice in a trace. */
-function pickAddress(range: NatRange, own: number, other: number): number {
+/**
+ * `find_best_ips_proto`: one address of a range, by the kernel's own hash of the pair, so that a client keeps its address.
+ *
+ * @param src source and `dst` destination of the tuple, whichever of them is chosen
+ */
+function pickAddress(range: NatRange, src: number, dst: number): number {
   const min = range.minAddress >>> 0;
   const max = range.maxAddress >>> 0;
   if (min === max) return range.minAddress;
-  const size = max - min + 1;
-  let h = Math.imul(own, 0x9e3779b1) ^ Math.imul(other, 0x85ebca77);
-  h ^= h >>> 15;
-  return (min + ((h >>> 0) % size)) | 0;
+  const hash = jhashAddress(swap32(src), range.persistent ? 0 : swap32(dst));
+  return (min + reciprocalScale(hash, max - min + 1)) | 0;
 }
 
 /** `nf_nat_l4proto_unique_tuple`: a port (or ICMP id) nobody uses. Where it starts looking is free choice; ours is a hash. */

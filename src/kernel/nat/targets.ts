@@ -25,6 +25,7 @@ function rangeOf(target: DnatTarget | SnatTarget): NatRange {
     minPort: range.portMin ?? 0,
     maxPort: range.portMax ?? range.portMin ?? 0,
     random: range.random || range.randomFully,
+    persistent: range.persistent,
   };
 }
 

@@ -17,6 +17,9 @@ import type { Stack } from "../stack.ts";
 import { NEIGH_INCOMPLETE } from "./neighbour.ts";
 import { neighbourAnswered } from "./output.ts";
 
+/** `net.ipv4.neigh.*.locktime`, milliseconds. */
+const LOCKTIME_MS = 1000;
+
 /** `arp_rcv` and `arp_process` (net/ipv4/arp.c): answer questions, learn from answers. Takes the packet over. */
 export function arpReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (!dev.noArp && packet.pktType !== PACKET_OTHERHOST) process(stack, dev, packet);
@@ -66,6 +69,8 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   // What is known already is brought up to date; an answer nobody asked for teaches nothing (arp_accept is 0).
   const known = stack.state.neighbours.get(dev.ifindex, sip);
   if (known === ABSENT) return;
+  // An entry updated within the last second is locked: of several answers the first stands.
+  if (known >= 0 && known !== sha && stack.now <= stack.state.neighbourUpdated.get(dev.ifindex, sip) + LOCKTIME_MS) return;
   if (known >= 0 || known === NEIGH_INCOMPLETE || (arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST)) {
     neighbourAnswered(stack, dev, sip, sha);
   }

@@ -126,6 +126,7 @@ function sharesPrefix(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
 /** Somebody answered: remember the MAC and send what waited. */
 export function neighbourAnswered(stack: Stack, dev: NetDevice, address: Ipv4, mac: Mac): void {
   stack.state.neighbours.set(dev.ifindex, address, mac);
+  stack.state.neighbourUpdated.set(dev.ifindex, address, stack.now);
   const key = `${dev.ifindex} ${address}`;
   const resolving = stack.state.resolving.get(key);
   if (resolving === undefined) return;

@@ -89,6 +89,7 @@ function mangleOutput(stack: Stack, table: CompiledTable, number: number, packet
   if (packet.mark !== mark || packet.src !== src || packet.dst !== dst || packet.tos !== tos) {
     const errno = routeMeHarder(stack, packet);
     if (errno !== 0) {
+      stack.dropErrno = errno;
       stack.drop(packet, RULE_DROP);
       return NF_DROP;
     }

@@ -3,7 +3,8 @@ import { dnatAction, masqueradeAction, netmapAction, redirectAction, snatAction 
 import type { Stack } from "../stack.ts";
 import type { NfVerdict } from "./hook.ts";
 import type { Target } from "./target/target.ts";
-import { connmarkAction, notrackAction, rejectAction, ttlAction } from "./targets-effect.ts";
+import { connmarkAction, ctAction, dscpAction, notrackAction, rejectAction, tosAction, ttlAction } from "./targets-effect.ts";
+import { UnknownTarget } from "./unknown.ts";
 
 /** Go on with the next rule (`XT_CONTINUE`). */
 export const XT_CONTINUE = -1;
@@ -39,6 +40,9 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   CONNMARK: connmarkAction,
   NOTRACK: notrackAction,
   TTL: ttlAction,
+  CT: ctAction,
+  DSCP: dscpAction,
+  TOS: tosAction,
 };
 
 /** A target's effect; one not modelled is asked of the chooser as an unknown and otherwise goes on. */
@@ -47,21 +51,4 @@ export function compileTarget(target: Target): TargetAction {
   const effect = EFFECTS[target.kind];
   if (effect !== undefined) return effect(target as never);
   return new UnknownTarget(target);
-}
-
-/**
- * A target the engine does not model. Its effect is taken to be none, and the walk records that it was met, so that the
- * verdict's certainty says so.
- */
-export class UnknownTarget implements TargetAction {
-  readonly target: Target;
-
-  constructor(target: Target) {
-    this.target = target;
-  }
-
-  apply(stack: Stack): typeof XT_CONTINUE {
-    stack.unknownTargets.add(this.target);
-    return XT_CONTINUE;
-  }
 }

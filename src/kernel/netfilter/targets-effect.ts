@@ -9,6 +9,10 @@ import type { ConnmarkTarget } from "./target/connmark.ts";
 import type { RejectTarget } from "./target/reject.ts";
 import type { TtlTarget } from "./target/ttl.ts";
 import type { TargetAction } from "./target-action.ts";
+import type { CtTarget } from "./target/ct.ts";
+import type { DscpTarget } from "./target/dscp.ts";
+import type { TosTarget } from "./target/tos.ts";
+import { UnknownTarget } from "./unknown.ts";
 
 /** Effects of targets that are no translation. Run per packet. */
 
@@ -78,6 +82,31 @@ export function ttlAction(target: TtlTarget): TargetAction {
       const { mode, value } = target;
       if (mode === "set") packet.ttl = value;
       else packet.ttl = Math.max(0, Math.min(255, packet.ttl + (mode === "inc" ? value : -value)));
+      return XT_CONTINUE;
+    },
+  };
+}
+
+/** `CT --notrack` is NOTRACK; zones, helpers and timeouts are not modelled and leave the packet as it is. */
+export function ctAction(target: CtTarget): TargetAction {
+  return target.notrack ? notrackAction() : new UnknownTarget(target);
+}
+
+/** `DSCP --set-dscp`: the upper six bits of the TOS field. */
+export function dscpAction(target: DscpTarget): TargetAction {
+  return {
+    apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      packet.tos = (packet.tos & 0x03) | (target.dscp << 2);
+      return XT_CONTINUE;
+    },
+  };
+}
+
+/** `TOS --set-xtos`: clear the bits of the mask, then flip those of the value. */
+export function tosAction(target: TosTarget): TargetAction {
+  return {
+    apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      packet.tos = ((packet.tos & ~target.mask) ^ target.value) & 0xff;
       return XT_CONTINUE;
     },
   };

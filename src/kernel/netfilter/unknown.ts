@@ -1,5 +1,8 @@
 import type { Packet } from "../../packet/packet.ts";
+import type { Stack } from "../stack.ts";
 import type { Match } from "./match/match.ts";
+import type { Target } from "./target/target.ts";
+import type { TargetAction } from "./target-action.ts";
 import type { MatchTest, RuleContext } from "./rule-context.ts";
 
 let made = 0;
@@ -26,5 +29,22 @@ export class UnknownTest implements MatchTest {
       packet.protocol ^
       (packet.tcpFlags << 8);
     return context.chooser.unknown(this, signature);
+  }
+}
+
+/**
+ * A target the engine does not model. Its effect is taken to be none, and the walk records that it was met, so that the
+ * verdict's certainty says so.
+ */
+export class UnknownTarget implements TargetAction {
+  readonly target: Target;
+
+  constructor(target: Target) {
+    this.target = target;
+  }
+
+  apply(stack: Stack): -1 {
+    stack.unknownTargets.add(this.target);
+    return -1;
   }
 }

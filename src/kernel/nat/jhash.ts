@@ -1,0 +1,47 @@
+/** Jenkins' hash as the kernel uses it to pick an address of a range (include/linux/jhash.h). */
+
+const JHASH_INITVAL = 0xdeadbeef | 0;
+
+function rol(value: number, bits: number): number {
+  return (value << bits) | (value >>> (32 - bits));
+}
+
+/** `jhash2` of an IPv4 address in a `union nf_inet_addr`: the word and three zeros. */
+export function jhashAddress(word: number, initval: number): number {
+  const start = (JHASH_INITVAL + (4 << 2) + initval) | 0;
+  let a = (start + word) | 0;
+  let b = start;
+  let c = start;
+  // __jhash_mix
+  a = (a - c) ^ rol(c, 4);
+  c = (c + b) | 0;
+  b = (b - a) ^ rol(a, 6);
+  a = (a + c) | 0;
+  c = (c - b) ^ rol(b, 8);
+  b = (b + a) | 0;
+  a = (a - c) ^ rol(c, 16);
+  c = (c + b) | 0;
+  b = (b - a) ^ rol(a, 19);
+  a = (a + c) | 0;
+  c = (c - b) ^ rol(b, 4);
+  b = (b + a) | 0;
+  // __jhash_final; the fourth word is zero
+  c = (c ^ b) - rol(b, 14);
+  a = (a ^ c) - rol(c, 11);
+  b = (b ^ a) - rol(a, 25);
+  c = (c ^ b) - rol(b, 16);
+  a = (a ^ c) - rol(c, 4);
+  b = (b ^ a) - rol(a, 14);
+  c = (c ^ b) - rol(b, 24);
+  return c >>> 0;
+}
+
+/** The word as a little-endian machine reads an address in network order. */
+export function swap32(word: number): number {
+  return ((word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24)) | 0;
+}
+
+/** `reciprocal_scale`: a 32-bit hash to a number below `size`, by multiplication. */
+export function reciprocalScale(hash: number, size: number): number {
+  return Number((BigInt(hash) * BigInt(size)) >> 32n);
+}
