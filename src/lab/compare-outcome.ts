@@ -1,3 +1,4 @@
+import type { Netns } from "../kernel/netns.ts";
 import type { Network } from "../walk/network.ts";
 import type { ConntrackView, Frame, HookVisit, Outcome, PacketView } from "../walk/trace.ts";
 import { Excuser, withoutBridgeExtra } from "./excused.ts";
@@ -70,13 +71,26 @@ export function compareFlow(network: Network, flow: RecordedFlow, outcome: Outco
     const [host = "", device = "", direction = ""] = text.split(":");
     return { host, device, direction };
   };
-  const named = (name: string) => network.hosts[network.hostNumber(name)];
-  const path = withoutBridgeExtra((flow.path ?? []).map(place), named).map(placeText);
+  const path = withoutBridgeExtra((flow.path ?? []).map(place), hostsOf(network))
+    .map(placeText)
+    .join(" ");
+  const modelled = firstPath(network, outcome);
+  return path === modelled ? null : `path ${path} recorded, ${modelled} modelled`;
+}
+
+/** What one of several flows is known by: its result, who saw it, its first packet's path. */
+export function flowSignature(network: Network, outcome: Outcome): string {
+  const servers = outcome.servers.map((server) => `${server.host} ${server.address}`).join(",");
+  return `${outcome.client.result} ${servers} ${firstPath(network, outcome)}`;
+}
+
+function firstPath(network: Network, outcome: Outcome): string {
   const first = outcome.frames.filter((frame) => frame.packet === 1);
-  const modelled = withoutBridgeExtra(first, named).map(placeText);
-  if (path.join() !== modelled.join())
-    return `path ${path.join(" ")} recorded, ${modelled.join(" ")} modelled`;
-  return null;
+  return withoutBridgeExtra(first, hostsOf(network)).map(placeText).join(" ");
+}
+
+function hostsOf(network: Network): (name: string) => Netns | undefined {
+  return (name) => network.hosts[network.hostNumber(name)];
 }
 
 function placeText(place: {
@@ -122,6 +136,23 @@ class Comparison {
     this.recorded = recorded;
     this.outcome = outcome;
     this.renaming = renaming;
+    this.recordedPackets = groupRecorded(
+      recorded.frames ?? [],
+      recorded.outcome.client,
+      this.excusedRecorded,
+    );
+    this.ourPackets = groupOurs(outcome.frames, this.excusedOurs);
+  }
+
+  /** The recorded client's ICMP error, unless it was one about an earlier probe's packets. */
+  private recordedError(): RecordedProbe["outcome"]["icmp"] {
+    const { icmp } = this.recorded.outcome;
+    if (icmp === undefined) return undefined;
+    const shown = (frame: RecordedFrame): boolean =>
+      frame.icmp?.type === icmp.type && frame.icmp.code === icmp.code && frame.ip?.src === icmp.from;
+    const all = (this.recorded.frames ?? []).filter(shown);
+    if (all.length === 0) return icmp;
+    return all.some((frame) => !this.excusedRecorded.has(frame.pkt)) ? icmp : undefined;
   }
 
   client(): string | null {
@@ -132,7 +163,7 @@ class Comparison {
     if (recorded.errno !== undefined && client.errno !== undefined && recorded.errno !== client.errno) {
       return `errno: ${recorded.errno} recorded, ${client.errno} modelled`;
     }
-    const icmp = errorText(recorded.icmp);
+    const icmp = errorText(this.recordedError());
     const ourIcmp = errorText(client.icmp);
     if (icmp !== ourIcmp) return `icmp error: ${icmp} recorded, ${ourIcmp} modelled`;
     if (recorded.reset?.from !== client.reset?.from) {

@@ -7,7 +7,7 @@ import { Session } from "../walk/session.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
-import { compareFlow, compareOutcome, type Matched } from "./compare-outcome.ts";
+import { compareFlow, compareOutcome, flowSignature, type Matched } from "./compare-outcome.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
 import { Renaming } from "./renaming.ts";
 import { whyUnsupported } from "./supported.ts";
@@ -138,36 +138,43 @@ function exploreFlows(
   });
 }
 
-/** Several flows, one after the other: each must be one of the listed outcomes, and likely ones must occur. */
+/**
+ * Several flows: each must be one of the outcomes listed for it, and what was to be expected in more than a tenth of many
+ * must occur.
+ */
 function flowsDifference(
   network: Network,
-  flows: readonly (readonly Explored[])[],
+  explored: readonly (readonly Explored[])[],
   recorded: RecordedProbe,
 ): string | null {
-  const seen = new Set<number>();
-  const versions = recorded.flows ?? [];
-  for (const [i, flow] of versions.entries()) {
-    const explored = flows[i] ?? [];
-    const differences = explored.map(({ outcome }) => compareFlow(network, flow, outcome));
-    // What a flow is recorded with may fit several outcomes, which differ in the answer's way.
-    differences.forEach((difference, at) => {
-      if (difference === null) seen.add(at);
-    });
-    if (!differences.includes(null)) {
-      const why = differences[0] ?? "no outcome";
-      return `flow ${i + 1} of ${versions.length} is none of the ${explored.length} outcomes listed: ${why}`;
+  const flows = recorded.flows ?? [];
+  const expected = new Map<string, number>();
+  const seen = new Set<string>();
+  for (const [i, flow] of flows.entries()) {
+    const outcomes = explored[i] ?? [];
+    for (const { outcome } of outcomes) {
+      const signature = flowSignature(network, outcome);
+      expected.set(signature, (expected.get(signature) ?? 0) + oddsOf(outcome));
+    }
+    const found = outcomes.find(({ outcome }) => compareFlow(network, flow, outcome) === null);
+    if (found === undefined) {
+      const nearest = outcomes[0];
+      const why = nearest === undefined ? "no outcome" : compareFlow(network, flow, nearest.outcome);
+      return `flow ${i + 1} of ${flows.length} is none of the ${outcomes.length} outcomes listed: ${why}`;
+    }
+    seen.add(flowSignature(network, found.outcome));
+  }
+  if (flows.length < MANY_FLOWS) return null;
+  for (const [signature, count] of expected) {
+    if (count > SEEN_ABOVE * flows.length && !seen.has(signature)) {
+      return `an outcome to be expected in ${count.toFixed(1)} of ${flows.length} flows never occurred: ${signature}`;
     }
   }
-  if (versions.length < MANY_FLOWS) return null;
-  const unseen = (flows[0] ?? []).findIndex(
-    ({ outcome }, at) =>
-      !seen.has(at) &&
-      outcome.probability !== null &&
-      Number(outcome.probability.num) / Number(outcome.probability.den) > SEEN_ABOVE,
-  );
-  return unseen < 0
-    ? null
-    : `outcome ${unseen + 1}, of odds above ${SEEN_ABOVE}, never occurred in ${versions.length} flows`;
+  return null;
+}
+
+function oddsOf(outcome: Outcome): number {
+  return outcome.probability === null ? 0 : Number(outcome.probability.num) / Number(outcome.probability.den);
 }
 
 /** A recorded query as ours; the ports and ids the kernel chose for the client are taken from the recording. */

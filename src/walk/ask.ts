@@ -69,7 +69,7 @@ export function explore(
     }
     const [next] = waiting.splice(best, 1);
     if (next === undefined) break;
-    const chooser = new ScriptedChooser(next.script);
+    const chooser = new ScriptedChooser(next.script, session);
     const mark = session.journal.mark();
     tape.clear();
     const run = walk(session, query, chooser, tape);
@@ -102,7 +102,7 @@ export function explore(
 /** Walk the outcome the session follows once more, and keep it. */
 function follow(session: Session, query: Query, options: AskOptions, explored: readonly Explored[]): void {
   const chosen = choose(session, query, options, explored);
-  const run = walk(session, query, new ScriptedChooser(chosen?.script ?? []), null);
+  const run = walk(session, query, new ScriptedChooser(chosen?.script ?? [], session), null);
   finish(session, run, options.close ?? "fin");
 }
 
@@ -138,7 +138,7 @@ export function followScript(
   script: readonly number[],
   close: "reset" | "fin" | "open",
 ): void {
-  const run = walk(session, query, new ScriptedChooser(script), null);
+  const run = walk(session, query, new ScriptedChooser(script, session), null);
   finish(session, run, close);
 }
 

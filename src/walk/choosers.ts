@@ -21,6 +21,12 @@ export interface Choice {
   readonly unknown: UnknownTest | null;
 }
 
+/** Where per-flow choices are remembered: the Session. */
+export interface FlowMemory {
+  readonly flowChoices: ReadonlyMap<string, number>;
+  rememberChoice(key: string, taken: number): void;
+}
+
 /**
  * Follows a script of choices and, behind its end, takes the likeliest; what it came to is in `choices`. Exploring a query
  * is running it under script after script.
@@ -29,12 +35,14 @@ export class ScriptedChooser implements Chooser {
   readonly choices: Choice[] = [];
   private readonly script: readonly number[];
   private readonly remembered = new Map<string, number>();
+  private readonly session: FlowMemory;
   private readonly unknowns = new Set<number>();
   /** Unmodelled rules taken for "no match" because there were too many. */
   readonly notAsked = new Set<UnknownTest>();
 
-  constructor(script: readonly number[]) {
+  constructor(script: readonly number[], session: FlowMemory) {
     this.script = script;
+    this.session = session;
   }
 
   event(_kind: ChoiceKind, threshold: number): boolean {
@@ -46,7 +54,7 @@ export class ScriptedChooser implements Chooser {
 
   flow(kind: ChoiceKind, key0: number, key1: number, weights: readonly number[]): number {
     const key = `${kind} ${key0} ${key1}`;
-    const before = this.remembered.get(key);
+    const before = this.session.flowChoices.get(key);
     if (before !== undefined) return before;
     const sum = weights.reduce((a, b) => a + b, 0);
     const taken = this.take(
@@ -54,7 +62,7 @@ export class ScriptedChooser implements Chooser {
       weights.map((weight) => Odds.of(weight, sum)),
       null,
     );
-    this.remembered.set(key, taken);
+    this.session.rememberChoice(key, taken);
     return taken;
   }
 

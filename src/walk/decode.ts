@@ -358,7 +358,8 @@ class Decoder {
     if (open === undefined || open.visit.steps.length > 0) return;
     const [address = "", port] = to.split(":");
     const { before } = open.visit;
-    const ports = port === undefined ? undefined : field === "src" ? { sport: Number(port) } : { dport: Number(port) };
+    const ports =
+      port === undefined ? undefined : field === "src" ? { sport: Number(port) } : { dport: Number(port) };
     open.visit.before = {
       ...before,
       ip: { ...before.ip, [field]: address },

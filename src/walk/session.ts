@@ -23,6 +23,8 @@ export class Session {
   readonly engine: Engine;
   readonly clock = { now: 0 };
   readonly seed: number;
+  /** Per-flow choices answered so far: the kernel's hash gives a flow the same way for ever. */
+  readonly flowChoices = new Map<string, number>();
   private readonly states = new Map<string, HostSession>();
   private stacks: (Stack | null)[];
 
@@ -63,6 +65,12 @@ export class Session {
       this.stacks[host] = stack;
     }
     return stack;
+  }
+
+  /** Remember a per-flow choice; taken back with the layer it was made in. */
+  rememberChoice(key: string, taken: number): void {
+    this.flowChoices.set(key, taken);
+    this.journal.undo(() => this.flowChoices.delete(key));
   }
 
   /** Every host touched so far. */

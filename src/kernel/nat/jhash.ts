@@ -38,10 +38,12 @@ export function jhashAddress(word: number, initval: number): number {
 
 /** The word as a little-endian machine reads an address in network order. */
 export function swap32(word: number): number {
-  return ((word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24)) | 0;
+  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24) | 0;
 }
 
 /** `reciprocal_scale`: a 32-bit hash to a number below `size`, by multiplication. */
 export function reciprocalScale(hash: number, size: number): number {
+  // Exact as long as the product stays below 2⁵³.
+  if (size <= 0x100000) return Math.floor((hash * size) / 0x100000000);
   return Number((BigInt(hash) * BigInt(size)) >> 32n);
 }

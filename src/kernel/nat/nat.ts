@@ -8,7 +8,6 @@ import {
   IPS_SRC_NAT_DONE,
 } from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
-import { jhashAddress, reciprocalScale, swap32 } from "./jhash.ts";
 import {
   NF_ACCEPT,
   NF_DROP,
@@ -18,6 +17,7 @@ import {
 } from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
 import { OP_REWRITE } from "../tape.ts";
+import { jhashAddress, reciprocalScale, swap32 } from "./jhash.ts";
 
 /** Network address translation of a connection (net/netfilter/nf_nat_core.c). Runs per packet. */
 

@@ -70,7 +70,12 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   const known = stack.state.neighbours.get(dev.ifindex, sip);
   if (known === ABSENT) return;
   // An entry updated within the last second is locked: of several answers the first stands.
-  if (known >= 0 && known !== sha && stack.now <= stack.state.neighbourUpdated.get(dev.ifindex, sip) + LOCKTIME_MS) return;
+  if (
+    known >= 0 &&
+    known !== sha &&
+    stack.now <= stack.state.neighbourUpdated.get(dev.ifindex, sip) + LOCKTIME_MS
+  )
+    return;
   if (known >= 0 || known === NEIGH_INCOMPLETE || (arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST)) {
     neighbourAnswered(stack, dev, sip, sha);
   }

@@ -3,7 +3,15 @@ import { dnatAction, masqueradeAction, netmapAction, redirectAction, snatAction 
 import type { Stack } from "../stack.ts";
 import type { NfVerdict } from "./hook.ts";
 import type { Target } from "./target/target.ts";
-import { connmarkAction, ctAction, dscpAction, notrackAction, rejectAction, tosAction, ttlAction } from "./targets-effect.ts";
+import {
+  connmarkAction,
+  ctAction,
+  dscpAction,
+  notrackAction,
+  rejectAction,
+  tosAction,
+  ttlAction,
+} from "./targets-effect.ts";
 import { UnknownTarget } from "./unknown.ts";
 
 /** Go on with the next rule (`XT_CONTINUE`). */

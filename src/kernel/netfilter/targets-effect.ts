@@ -6,12 +6,12 @@ import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { NF_DROP, type NfVerdict } from "./hook.ts";
 import type { ConnmarkTarget } from "./target/connmark.ts";
-import type { RejectTarget } from "./target/reject.ts";
-import type { TtlTarget } from "./target/ttl.ts";
-import type { TargetAction } from "./target-action.ts";
 import type { CtTarget } from "./target/ct.ts";
 import type { DscpTarget } from "./target/dscp.ts";
+import type { RejectTarget } from "./target/reject.ts";
 import type { TosTarget } from "./target/tos.ts";
+import type { TtlTarget } from "./target/ttl.ts";
+import type { TargetAction } from "./target-action.ts";
 import { UnknownTarget } from "./unknown.ts";
 
 /** Effects of targets that are no translation. Run per packet. */

@@ -1,9 +1,9 @@
 import type { Packet } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
 import type { Match } from "./match/match.ts";
+import type { MatchTest, RuleContext } from "./rule-context.ts";
 import type { Target } from "./target/target.ts";
 import type { TargetAction } from "./target-action.ts";
-import type { MatchTest, RuleContext } from "./rule-context.ts";
 
 let made = 0;
 
