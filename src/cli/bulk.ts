@@ -1,0 +1,120 @@
+import { ask } from "../walk/ask.ts";
+import { Network } from "../walk/network.ts";
+import { Session } from "../walk/session.ts";
+import type { Trace } from "../walk/trace.ts";
+import type { World } from "../world/world.ts";
+import { findHost } from "./host-reference.ts";
+import { idOf, parseQueryLine, type QueryLine } from "./query-line.ts";
+import { resolveQuestion } from "./question.ts";
+import { invalid, ok, type Result } from "./result.ts";
+import { runToolCommand } from "./step/tool-command.ts";
+
+/** What a line of `--queries` came to. */
+export type Answer =
+  | { readonly kind: "trace"; readonly trace: Trace }
+  | { readonly kind: "step"; readonly id: string; readonly step: "wait" | "command" }
+  | { readonly kind: "error"; readonly id: string; readonly line: number; readonly message: string };
+
+export interface BulkOptions {
+  readonly outcomes: number;
+  readonly seed: number;
+  readonly verdictOnly: boolean;
+}
+
+/**
+ * Answers lines in order. A line that names no session is a query of its own in a fresh one, or a step for all; lines of
+ * one session share it, each with its own World once a step has changed it.
+ */
+export class Bulk {
+  readonly #options: BulkOptions;
+  readonly #sessions = new Map<string, Session>();
+  #network: Network;
+
+  constructor(world: World, options: BulkOptions) {
+    this.#network = new Network(world);
+    this.#options = options;
+  }
+
+  /** Null for a blank line. `number` counts from 1. */
+  answer(text: string, number: number): Answer | null {
+    if (text.trim() === "") return null;
+    const id = idOf(text) ?? `q${number}`;
+    const line = parseQueryLine(text, id);
+    const done = line.kind === "invalid" ? line : this.#run(line.value, id);
+    return done.kind === "ok"
+      ? done.value
+      : { kind: "error", id, line: number, message: done.messages.join("; ") };
+  }
+
+  #run(line: QueryLine, id: string): Result<Answer> {
+    switch (line.kind) {
+      case "query":
+        return this.#query(line);
+      case "wait":
+        for (const session of this.#sessionsOf(line.session)) session.wait(line.seconds * 1000);
+        return ok({ kind: "step", id, step: "wait" });
+      case "command":
+        return this.#command(line, id);
+      default:
+        line satisfies never;
+        throw new Error("unknown line");
+    }
+  }
+
+  #query(line: Extract<QueryLine, { kind: "query" }>): Result<Answer> {
+    const session = line.session === null ? this.#fresh() : this.#named(line.session);
+    const query = resolveQuestion(session.network.world, line.question);
+    if (query.kind === "invalid") return query;
+    if (line.server !== null) {
+      const server = findHost(session.network.world, line.server);
+      if (server.kind === "invalid")
+        return invalid(...server.messages.map((message) => `choose.server: ${message}`));
+    }
+    if (line.flush) session.flush();
+    const { outcomes, verdictOnly } = this.#options;
+    const trace = ask(session, query.value, {
+      outcomes,
+      mode: "explore",
+      verdictOnly,
+      close: line.close,
+      ...(line.server === null ? {} : { choose: { server: line.server.replace(/^.*\//, "") } }),
+    });
+    return ok({ kind: "trace", trace });
+  }
+
+  #command(line: Extract<QueryLine, { kind: "command" }>, id: string): Result<Answer> {
+    const targets = this.#sessionsOf(line.session);
+    const worlds: World[] = [];
+    const networks =
+      line.session === null
+        ? [this.#network, ...targets.map((each) => each.network)]
+        : targets.map((each) => each.network);
+    for (const { world } of networks) {
+      const host = findHost(world, line.host);
+      if (host.kind === "invalid") return invalid(...host.messages.map((message) => `host: ${message}`));
+      const changed = runToolCommand(world, host.value, line.command);
+      if (changed.kind === "invalid")
+        return invalid(...changed.messages.map((message) => `command: ${message}`));
+      worlds.push(changed.value);
+    }
+    if (line.session === null) this.#network = new Network(worlds.shift() as World);
+    for (const [i, session] of targets.entries()) session.replaceNetwork(new Network(worlds[i] as World));
+    return ok({ kind: "step", id, step: "command" });
+  }
+
+  #fresh(): Session {
+    return new Session(this.#network, this.#options.seed);
+  }
+
+  #named(name: string): Session {
+    const known = this.#sessions.get(name);
+    if (known !== undefined) return known;
+    const session = this.#fresh();
+    this.#sessions.set(name, session);
+    return session;
+  }
+
+  #sessionsOf(name: string | null): Session[] {
+    return name === null ? [...this.#sessions.values()] : [this.#named(name)];
+  }
+}

@@ -1,0 +1,110 @@
+import { explainIpv4, formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import type { Host } from "../kernel/host.ts";
+import { suggestion } from "../kernel/nearest-word.ts";
+import type { World } from "../world/world.ts";
+import { findHost } from "./host-reference.ts";
+import { notBuiltYet } from "./not-built-yet.ts";
+import { parsePort } from "./number-text.ts";
+import { invalid, ok, type Result } from "./result.ts";
+
+export const PROTOCOLS = ["tcp", "udp", "icmp"] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
+/** Protocols that the command line's documentation knows; SCTP is not walked yet. */
+const SPOKEN = [...PROTOCOLS, "sctp"];
+
+/** Where a query goes: TO, taken apart and found. */
+export interface Destination {
+  readonly address: Ipv4;
+  readonly proto: Protocol;
+  readonly port: number | null;
+}
+
+/**
+ * `10.0.0.5`, `10.96.0.10:53/udp`, `host/web-0:8080`, `pod/shop/web-0/icmp`. TCP where a port is given, ICMP echo where
+ * none is, unless `/PROTO` or `proto` (the value of --proto) says otherwise.
+ */
+export function parseDestination(world: World, text: string, proto: string | null): Result<Destination> {
+  if (text === "") return invalid("is empty: write an address or host/NAME, with :PORT and /PROTO behind it");
+  if (text.includes("://")) return invalid(notBuiltYet("asking for a URL"));
+  if (isIpv6(text)) return invalid("IPv6 is not modelled yet: give an IPv4 address");
+  const { place, portText, protoText } = splitDestination(text);
+  const port = portText === null ? ok(null) : parsePort(portText, "port");
+  if (port.kind === "invalid") return port;
+  const protocol = chooseProtocol(port.value, protoText, proto);
+  if (protocol.kind === "invalid") return protocol;
+  const address = addressOf(world, place);
+  if (address.kind === "invalid") return address;
+  return ok({ address: address.value, proto: protocol.value, port: port.value });
+}
+
+interface Parts {
+  readonly place: string;
+  readonly portText: string | null;
+  readonly protoText: string | null;
+}
+
+function splitDestination(text: string): Parts {
+  const colon = text.indexOf(":");
+  if (colon >= 0) {
+    const place = text.slice(0, colon);
+    const [portText = "", ...rest] = text.slice(colon + 1).split("/");
+    return { place, portText, protoText: rest.length === 0 ? null : rest.join("/") };
+  }
+  const parts = text.split("/");
+  const last = parts.at(-1) ?? "";
+  // `host/web-0/udp` and `10.0.0.5/icmp`, but not `pod/icmp`.
+  const isProto = SPOKEN.includes(last) && parts.length >= (/^[\d.]+$/.test(parts[0] ?? "") ? 2 : 3);
+  return isProto
+    ? { place: parts.slice(0, -1).join("/"), portText: null, protoText: last }
+    : { place: text, portText: null, protoText: null };
+}
+
+function isIpv6(text: string): boolean {
+  return text.startsWith("[") || /^[\da-fA-F]*:[\da-fA-F:.]*:/.test(text);
+}
+
+function chooseProtocol(port: number | null, behind: string | null, option: string | null): Result<Protocol> {
+  if (behind !== null && option !== null && behind !== option) {
+    return invalid(`says /${behind}, but --proto says ${option}: give one of them`);
+  }
+  const word = behind ?? option ?? (port === null ? "icmp" : "tcp");
+  const proto = PROTOCOLS.find((each) => each === word);
+  if (proto === undefined) {
+    if (word === "sctp") return invalid("SCTP is not modelled yet: ask for tcp, udp or icmp");
+    return invalid(
+      `${JSON.stringify(word)} is no protocol${suggestion(word, SPOKEN)}: tcp, udp or icmp stands behind the slash`,
+    );
+  }
+  if (proto === "icmp" && port !== null) return invalid("icmp has no ports: leave the port out");
+  if (proto !== "icmp" && port === null)
+    return invalid(`${proto} needs a port: write :PORT behind the address`);
+  return ok(proto);
+}
+
+function addressOf(world: World, place: string): Result<Ipv4> {
+  const address = parseIpv4(place);
+  if (address !== undefined) return ok(address);
+  if (/^[\d./]+$/.test(place)) return invalid(explainIpv4(place));
+  const host = findHost(world, place);
+  if (host.kind === "invalid") {
+    const isName = /^[a-z\d-]+(\.[a-z\d-]+)+\.?$/i.test(place);
+    return isName ? invalid(`${place}: ${notBuiltYet("resolving DNS names")}: give the address`) : host;
+  }
+  if (place.startsWith("external/")) return ok(parseIpv4(place.slice("external/".length)) as Ipv4);
+  return firstGlobalAddress(host.value);
+}
+
+/** What `ip addr` shows first that others can reach. */
+function firstGlobalAddress(host: Host): Result<Ipv4> {
+  const found =
+    host.addresses.find(({ scope, secondary }) => scope === "global" && !secondary) ??
+    host.addresses.find(({ scope }) => scope === "global");
+  if (found !== undefined) return ok(found.address);
+  const own = host.addresses.map(({ address }) => formatIpv4(address)).join(", ");
+  return invalid(
+    own === ""
+      ? `host ${host.name} has no address`
+      : `host ${host.name} has no address that others can reach, only ${own}`,
+  );
+}

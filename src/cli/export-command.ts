@@ -1,0 +1,80 @@
+import { writeFile } from "node:fs/promises";
+import { Command } from "commander";
+import type { Host } from "../kernel/host.ts";
+import { hostScript } from "../kernel/host-script.ts";
+import { suggestion } from "../kernel/nearest-word.ts";
+import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
+import { writeSnapshot } from "../world/snapshot-out.ts";
+import type { World } from "../world/world.ts";
+import { type Context, fail } from "./context.ts";
+import { examples } from "./examples.ts";
+import { findHost } from "./host-reference.ts";
+import { EXPORT_FORMATS_NOT_BUILT_YET, notBuiltYet } from "./not-built-yet.ts";
+import { invalid, ok, type Result } from "./result.ts";
+import { loadSource } from "./source.ts";
+import { addSourceOptions, type SourceOptions, unbuiltOptions } from "./source-options.ts";
+
+interface ExportOptions extends SourceOptions {
+  readonly node: string;
+  readonly format: string;
+  readonly out?: string;
+}
+
+const FORMATS: Readonly<Record<string, (host: Host, world: World) => string>> = {
+  "iptables-save": (host) => (host.iptables === null ? "" : formatIptablesSave(host.iptables)),
+  ip: (host) => hostScript(host),
+  snapshot: (host, world) => writeSnapshot(world, [host.name]),
+};
+
+const EXAMPLES = examples([
+  ["export --node node1 --format iptables-save", "what iptables-restore takes"],
+  ["export --node node1 --format ip", "a script of ip and bridge commands for an empty network namespace"],
+  ["export --node web-0 --format snapshot", "one host in the form that -f reads"],
+]);
+
+/** `export --node N --format F`: a host's state as the kernel's own tools take it. */
+export function exportCommand(context: Context): Command {
+  const command = new Command("export").description(
+    "print a host's state in a form that the kernel's own tools take",
+  );
+  return addSourceOptions(command)
+    .requiredOption("--node <name>", "the host: its name, or any form that trace takes")
+    .requiredOption("--format <format>", `${Object.keys(FORMATS).join(", ")}`)
+    .option("--out <file>", "write to a file instead of stdout")
+    .addHelpText("after", EXAMPLES)
+    .action((options: ExportOptions) => run(context, options));
+}
+
+async function run(context: Context, options: ExportOptions): Promise<void> {
+  const unbuilt = unbuiltOptions(options as unknown as Readonly<Record<string, unknown>>);
+  if (unbuilt.length > 0) return fail(context, unbuilt);
+  const format = formatOf(options.format);
+  if (format.kind === "invalid") return fail(context, format.messages);
+  const source = await loadSource(options.filename ?? [], context.io);
+  if (source.kind === "invalid") return fail(context, source.messages);
+  const { world } = source.value;
+  const host = findHost(world, options.node);
+  if (host.kind === "invalid")
+    return fail(
+      context,
+      host.messages.map((message) => `--node: ${message}`),
+    );
+  const text = format.value(host.value, world);
+  if (options.out === undefined) return context.io.write(text);
+  try {
+    await writeFile(options.out, text);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    fail(context, [`--out ${options.out}: cannot be written (${code ?? String(error)})`]);
+  }
+}
+
+function formatOf(name: string): Result<(host: Host, world: World) => string> {
+  const format = Object.hasOwn(FORMATS, name) ? FORMATS[name] : undefined;
+  if (format !== undefined) return ok(format);
+  if (EXPORT_FORMATS_NOT_BUILT_YET.includes(name)) return invalid(notBuiltYet(`export --format ${name}`));
+  const known = Object.keys(FORMATS);
+  return invalid(
+    `--format: ${JSON.stringify(name)} is none of ${known.join(", ")}${suggestion(name, known)}`,
+  );
+}

@@ -1,0 +1,100 @@
+import { explainIpv4, parseIpv4 } from "../address/ipv4.ts";
+import type { Host } from "../kernel/host.ts";
+import { suggestion } from "../kernel/nearest-word.ts";
+import type { World } from "../world/world.ts";
+import { notBuiltYet } from "./not-built-yet.ts";
+import { invalid, ok, type Result } from "./result.ts";
+
+/** Kinds that name a host of a snapshot: its own name is the last part, whatever namespace stands before it. */
+const HOST_KINDS = new Set(["host", "node", "nodes", "no", "pod", "pods", "po"]);
+
+/** Kinds of kubectl that need objects, which are not read yet. */
+const OBJECT_KINDS = new Set([
+  ...[
+    "svc",
+    "service",
+    "services",
+    "deploy",
+    "deployment",
+    "deployments",
+    "sts",
+    "statefulset",
+    "statefulsets",
+  ],
+  ...[
+    "ds",
+    "daemonset",
+    "daemonsets",
+    "rs",
+    "replicaset",
+    "replicasets",
+    "job",
+    "jobs",
+    "cj",
+    "cronjob",
+    "cronjobs",
+  ],
+  ...["ing", "ingress", "ingresses", "ep", "endpoints", "ns", "namespace", "namespaces"],
+]);
+
+/** `kind/name` taken apart; null where the text names no kind. */
+export function splitKind(text: string): { readonly kind: string; readonly parts: readonly string[] } | null {
+  const [kind = "", ...parts] = text.split("/");
+  return parts.length === 0 ? null : { kind, parts };
+}
+
+/** `host/kworker-7`, `pod/shop/web-0`, `node/n1`, `external`, `external/203.0.113.9`, or a host's bare name. */
+export function findHost(world: World, text: string): Result<Host> {
+  if (text === "") return invalid("is empty: name a host, such as host/NAME");
+  const named = world.hosts.get(text);
+  if (named !== undefined) return ok(named);
+  const split = splitKind(text);
+  if (split === null) return text === "external" ? firstExternal(world) : hostNamed(world, text);
+  const { kind, parts } = split;
+  if (kind === "external") return externalWith(world, parts.join("/"));
+  if (OBJECT_KINDS.has(kind)) {
+    return invalid(
+      `${kind}/…: ${notBuiltYet("reading Kubernetes objects")}: name a host of the snapshot, host/NAME`,
+    );
+  }
+  if (!HOST_KINDS.has(kind)) {
+    return invalid(
+      `${JSON.stringify(kind)} is no kind of place${suggestion(kind, [...HOST_KINDS, "external"])}: write host/NAME or an address`,
+    );
+  }
+  if (parts.length > (kind === "pod" || kind === "po" || kind === "pods" ? 2 : 1)) {
+    return invalid(`has too many parts: write ${kind}/NAME`);
+  }
+  return hostNamed(world, parts.at(-1) ?? "");
+}
+
+function hostNamed(world: World, name: string): Result<Host> {
+  const host = world.hosts.get(name);
+  if (host !== undefined) return ok(host);
+  const near = suggestion(name, world.hosts.keys());
+  return invalid(`there is no host ${JSON.stringify(name)}${near === "" ? `: ${listHosts(world)}` : near}`);
+}
+
+/** At most so many hosts are named in a message. */
+const LISTED_HOSTS = 12;
+
+function listHosts(world: World): string {
+  const names = [...world.hosts.keys()];
+  const rest = names.length - LISTED_HOSTS;
+  const listed = names.slice(0, LISTED_HOSTS).join(", ");
+  return `the hosts are ${listed}${rest > 0 ? ` and ${rest} more` : ""}`;
+}
+
+function firstExternal(world: World): Result<Host> {
+  for (const host of world.hosts.values()) if (host.kind === "external") return ok(host);
+  return invalid("there is no host of the kind external in the source");
+}
+
+function externalWith(world: World, text: string): Result<Host> {
+  const address = parseIpv4(text);
+  if (address === undefined) return invalid(explainIpv4(text));
+  for (const host of world.hosts.values()) {
+    if (host.kind === "external" && host.addresses.some((each) => each.address === address)) return ok(host);
+  }
+  return invalid(`no host of the kind external has the address ${text}`);
+}

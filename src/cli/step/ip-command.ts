@@ -1,0 +1,141 @@
+import { contains, networkOf, type Prefix4 } from "../../address/prefix.ts";
+import type { Device, InterfaceAddress } from "../../kernel/device/device.ts";
+import type { Host } from "../../kernel/host.ts";
+import type { Operation } from "../../kernel/operation.ts";
+import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
+import { kernelRoutes } from "../../kernel/route/kernel-routes.ts";
+import type { Route } from "../../kernel/route/route.ts";
+import { invalid, ok, type Result } from "../result.ts";
+import { readRoute } from "./ip-route-command.ts";
+import { findDevice, isShort, readPrefix } from "./ip-words.ts";
+
+/** `ip [-4] OBJECT COMMAND …`, with the effects that the kernel adds of its own. */
+export function readIp(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
+  const [object = "", ...rest] = words[0] === "-4" ? words.slice(1) : words;
+  if (object === "-6") return invalid("ip: IPv6 is not modelled yet");
+  if (isShort(object, "route", 1)) return readRoute(host, rest, origin);
+  if (isShort(object, "link", 1)) return readLink(host, rest);
+  if (isShort(object, "address", 1)) return readAddress(host, rest, origin);
+  return invalid(`ip: ${JSON.stringify(object)} is not built yet: route, link and addr are`);
+}
+
+function readLink(host: Host, words: readonly string[]): Result<Operation[]> {
+  const [command = "", ...rest] = words;
+  if (!isShort(command, "set", 1))
+    return invalid(`ip link ${command}: is not built yet: ip link set DEV up|down is`);
+  const [name = "", state, ...more] = rest[0] === "dev" ? rest.slice(1) : rest;
+  const device = findDevice(host, name);
+  if (device.kind === "invalid") return device;
+  if ((state !== "up" && state !== "down") || more.length > 0) {
+    return invalid(`ip link set ${name}: up or down is expected, nothing else is built yet`);
+  }
+  return ok(state === "up" ? setUp(host, device.value) : setDown(host, device.value));
+}
+
+/** With the device come the routes of its addresses (`fib_netdev_event`). */
+function setUp(host: Host, device: Device): Operation[] {
+  if (device.up) return [];
+  const routes = kernelRoutes({ ...device, up: true }, host.addresses);
+  return [{ kind: "link-set", name: device.name, up: true }, ...missingRoutes(host, routes)];
+}
+
+/** With the device go all routes through it but those to its own addresses (`fib_disable_ip`). */
+function setDown(host: Host, device: Device): Operation[] {
+  if (!device.up) return [];
+  const gone = host.routes.filter(
+    (route) => route.type !== "local" && route.nextHops.some((hop) => hop.dev === device.name),
+  );
+  return [
+    { kind: "link-set", name: device.name, up: false },
+    ...gone.map((route): Operation => ({ kind: "route-delete", route })),
+  ];
+}
+
+function missingRoutes(host: Host, routes: readonly Route[]): Operation[] {
+  return routes
+    .filter((route) => !host.routes.some((other) => sameRoute(other, route)))
+    .map((route): Operation => ({ kind: "route-add", route }));
+}
+
+function sameRoute(a: Route, b: Route): boolean {
+  return (
+    a.type === b.type &&
+    a.table === b.table &&
+    a.dst.address === b.dst.address &&
+    a.dst.length === b.dst.length &&
+    a.nextHops[0]?.dev === b.nextHops[0]?.dev
+  );
+}
+
+function readAddress(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
+  const [command = "", text = "", ...rest] = words;
+  const adds = isShort(command, "add", 1);
+  if (!adds && !isShort(command, "delete", 1)) {
+    return invalid(`ip addr ${command}: is not built yet: ip addr add|del ADDRESS/LENGTH dev DEV is`);
+  }
+  const prefix = readPrefix(text);
+  if (prefix.kind === "invalid") return prefix;
+  const [word, name = "", ...more] = rest;
+  if (word !== "dev" || more.length > 0)
+    return invalid("ip addr: ADDRESS/LENGTH dev DEV is expected, nothing else is built yet");
+  const device = findDevice(host, name);
+  if (device.kind === "invalid") return device;
+  return ok(
+    adds
+      ? addAddress(host, device.value, prefix.value, origin)
+      : deleteAddress(host, device.value, prefix.value),
+  );
+}
+
+function addAddress(host: Host, device: Device, prefix: Prefix4, origin: Origin): Operation[] {
+  const network = networkOf(prefix);
+  const secondary = host.addresses.some(
+    (other) =>
+      other.dev === device.name && other.length === prefix.length && contains(network, other.address),
+  );
+  const address: InterfaceAddress = {
+    dev: device.name,
+    address: prefix.address,
+    length: prefix.length,
+    broadcast: null,
+    scope: "global",
+    secondary,
+    peer: null,
+    label: null,
+    origin,
+  };
+  const routes = kernelRoutes(device, [...host.addresses, address]);
+  return [{ kind: "address-add", address }, ...missingRoutes(host, routes)];
+}
+
+/** Its routes go, unless another address of the device has them too. */
+function deleteAddress(host: Host, device: Device, prefix: Prefix4): Operation[] {
+  const address = host.addresses.find(
+    (other) =>
+      other.dev === device.name && other.address === prefix.address && other.length === prefix.length,
+  );
+  if (address === undefined) {
+    const absent = {
+      dev: device.name,
+      ...prefix,
+      broadcast: null,
+      scope: "global",
+      secondary: false,
+    } as const;
+    return [{ kind: "address-delete", address: { ...absent, peer: null, label: null, origin: ORIGIN_NONE } }];
+  }
+  const others = host.addresses.filter((other) => other !== address);
+  const kept = kernelRoutes(device, others);
+  const gone = kernelRoutes(device, host.addresses).filter(
+    (route) => !kept.some((other) => sameRoute(other, route)),
+  );
+  return [
+    { kind: "address-delete", address },
+    ...host.routes
+      .filter((route) => route.protocol === "kernel" && gone.some((other) => sameRoute(other, route)))
+      .map((route): Operation => ({ kind: "route-delete", route })),
+    ...host.routes
+      .filter((route) => route.protocol !== "kernel" && route.prefsrc === address.address)
+      .map((route): Operation => ({ kind: "route-delete", route })),
+  ];
+}

@@ -1,0 +1,47 @@
+import { applyOperations } from "../../kernel/apply-operation.ts";
+import type { Host } from "../../kernel/host.ts";
+import type { Operation } from "../../kernel/operation.ts";
+import type { Origin } from "../../kernel/origin.ts";
+import { OriginTable } from "../../world/origins.ts";
+import type { World } from "../../world/world.ts";
+import { invalid, ok, type Result } from "../result.ts";
+import { readIp } from "./ip-command.ts";
+import { readIptables } from "./iptables-command.ts";
+import { shellWords } from "./shell-words.ts";
+import { readSysctl } from "./sysctl-command.ts";
+
+export const UNDERSTOOD =
+  "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, " +
+  "iptables -A|-I|-D|-F|-N|-P, sysctl -w NAME=VALUE";
+
+/** A World after one command on one of its hosts: a command line as the tool takes it. */
+export function runToolCommand(world: World, host: Host, line: string): Result<World> {
+  const origins = new OriginTable(world.origins);
+  const origin = origins.add({ file: `command on ${host.name}: ${line}`, field: null, line: null });
+  const operations = readToolCommand(host, line, origin);
+  if (operations.kind === "invalid") return operations;
+  const applied = applyOperations(host, operations.value);
+  if (applied.kind === "invalid") return invalid(...applied.errors.map(({ message }) => message));
+  const hosts = new Map(world.hosts).set(host.name, applied.host);
+  return ok({ ...world, hosts, origins: origins.finish() });
+}
+
+/** What a command line does to a host, as operations. */
+export function readToolCommand(host: Host, line: string, origin: Origin): Result<Operation[]> {
+  const words = shellWords(line);
+  if (words.kind === "invalid") return words;
+  const [path = "", ...rest] = words.value[0] === "sudo" ? words.value.slice(1) : words.value;
+  const tool = path.replace(/^\/(usr\/)?s?bin\//, "");
+  switch (tool) {
+    case "ip":
+      return readIp(host, rest, origin);
+    case "iptables":
+    case "iptables-legacy":
+    case "iptables-nft":
+      return readIptables(host, rest, origin);
+    case "sysctl":
+      return readSysctl(rest);
+    default:
+      return invalid(`the command ${JSON.stringify(tool)} is not built yet; ${UNDERSTOOD}`);
+  }
+}

@@ -1,0 +1,82 @@
+import type { PacketView } from "../walk/trace.ts";
+import { icmpText } from "./icmp-text.ts";
+
+/** `10.244.31.7:40000 → 10.96.0.76:80` */
+export function endsText(view: PacketView): string {
+  const ports = view.tcp ?? view.udp;
+  if (ports === undefined) return `${view.ip.src} → ${view.ip.dst}`;
+  return `${view.ip.src}:${ports.sport} → ${view.ip.dst}:${ports.dport}`;
+}
+
+/** A packet in a few words: ends, what it is, TTL, length. */
+export function packetText(view: PacketView): string {
+  const { ttl, len, mf, off } = view.ip;
+  const fragment = mf === undefined && off === undefined ? "" : `, ${fragmentText(view)}`;
+  return `${endsText(view)}  ${kindText(view)}, ttl ${ttl}, ${len} bytes${fragment}`;
+}
+
+/** `tcp S`, `udp`, `icmp echo request`. */
+function kindText(view: PacketView): string {
+  const { ip, tcp, udp, icmp, vxlan } = view;
+  if (vxlan !== undefined) return `VXLAN ${vxlan.vni}`;
+  if (tcp !== undefined) return `tcp ${flagsText(tcp.flags)}`;
+  if (udp !== undefined) return "udp";
+  if (icmp !== undefined) return `icmp ${icmpText(icmp.type, icmp.code)}`;
+  return PROTOCOL_NAMES.get(ip.proto) ?? `protocol ${ip.proto}`;
+}
+
+const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
+  [1, "icmp"],
+  [4, "ipip"],
+  [6, "tcp"],
+  [17, "udp"],
+  [47, "gre"],
+  [50, "esp"],
+  [132, "sctp"],
+]);
+
+const FLAG_NAMES: ReadonlyMap<string, string> = new Map([
+  ["F", "FIN"],
+  ["S", "SYN"],
+  ["R", "RST"],
+  ["P", "PSH"],
+  ["A", "ACK"],
+  ["U", "URG"],
+  ["E", "ECE"],
+  ["C", "CWR"],
+]);
+
+/** `SA` as `SYN-ACK`. */
+function flagsText(flags: string): string {
+  return flags === ""
+    ? "without flags"
+    : [...flags].map((letter) => FLAG_NAMES.get(letter) ?? letter).join("-");
+}
+
+/**
+ * What became of a packet between two places, in words: only what differs. Where the addresses were rewritten on the way
+ * (`rewritten`), that has been told already.
+ */
+export function changeText(before: PacketView, after: PacketView, rewritten: boolean): string[] {
+  if (after.inner !== undefined && before.inner === undefined) {
+    const outer = `into ${kindText(after)}: ${endsText(after)}, ttl ${after.ip.ttl}`;
+    return [outer, ...changeText(before, after.inner, rewritten)];
+  }
+  if (before.inner !== undefined && after.inner === undefined) {
+    return [`out of ${kindText(before)}`, ...changeText(before.inner, after, rewritten)];
+  }
+  const changes: string[] = [];
+  if (endsText(before) !== endsText(after) && !rewritten) changes.push(`now ${endsText(after)}`);
+  const { ip } = after;
+  if (ip.ttl !== before.ip.ttl) changes.push(`ttl ${ip.ttl}`);
+  if (ip.len !== before.ip.len) changes.push(`${ip.len} bytes`);
+  if (ip.off !== before.ip.off || ip.mf !== before.ip.mf) changes.push(fragmentText(after));
+  if (ip.tos !== before.ip.tos) changes.push(`tos 0x${(ip.tos ?? 0).toString(16)}`);
+  if (ip.df !== before.ip.df) changes.push(ip.df ? "don't-fragment set" : "don't-fragment cleared");
+  return changes;
+}
+
+function fragmentText({ ip }: PacketView): string {
+  if (ip.off === undefined && ip.mf === undefined) return "whole again";
+  return `fragment from byte ${ip.off ?? 0}${ip.mf ? ", more follow" : ", the last"}`;
+}

@@ -1,0 +1,62 @@
+import type { Outcome, PacketView, Step, Trace } from "../walk/trace.ts";
+
+export interface JsonOptions {
+  /** ARP frames too. */
+  readonly arp: boolean;
+  /** Leave out all that tells how: steps, frames, rules. */
+  readonly verdictOnly: boolean;
+}
+
+/**
+ * A trace in its public form: `hopscope.trace/v1`. Every step holds the packet as it was then, under `packet`; its number,
+ * which frames, rules and rewrites have under that name, is the step's `number`.
+ */
+export function traceJson(trace: Trace, options: JsonOptions): Readonly<Record<string, unknown>> {
+  const { schema, id, query, verdict, outcomes, residual, remedies, assumptions, stats } = trace;
+  return {
+    schema,
+    id,
+    query,
+    verdict,
+    outcomes: outcomes.map((outcome) => outcomeJson(outcome, options)),
+    ...(residual === undefined ? {} : { residual }),
+    remedies,
+    assumptions,
+    stats,
+  };
+}
+
+function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Readonly<Record<string, unknown>> {
+  const { probability, given, verdict, server, servers, client, stats } = outcome;
+  const brief = {
+    probability,
+    ...(given === undefined ? {} : { given }),
+    verdict,
+    ...(server === undefined ? {} : { server }),
+    servers,
+    client,
+  };
+  if (verdictOnly) return { ...brief, stats };
+  const { frames, rules, rewrites, hooks, conntrack } = outcome;
+  return {
+    ...brief,
+    steps: stepsJson(outcome.steps),
+    frames,
+    rules,
+    rewrites,
+    hooks,
+    conntrack,
+    ...(arp ? { arp: outcome.arp } : {}),
+    stats,
+  };
+}
+
+/** A step without a packet of its own has the one seen last under its number. */
+function stepsJson(steps: readonly Step[]): readonly Readonly<Record<string, unknown>>[] {
+  const seen = new Map<number, PacketView>();
+  return steps.map(({ packet: number, packetView, ...step }) => {
+    const view = packetView ?? seen.get(number);
+    if (view !== undefined) seen.set(number, view);
+    return { ...step, number, ...(view === undefined ? {} : { packet: view }) };
+  });
+}
