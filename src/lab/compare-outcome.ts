@@ -1,7 +1,7 @@
 import type { Netns } from "../kernel/netns.ts";
 import type { Network } from "../walk/network.ts";
 import type { ConntrackView, Frame, HookVisit, Outcome, PacketView } from "../walk/trace.ts";
-import { Excuser, withoutBridgeExtra } from "./excused.ts";
+import { Excuser, type Place, withoutBridgeExtra } from "./excused.ts";
 import type {
   RecordedConntrack,
   RecordedFlow,
@@ -130,6 +130,8 @@ class Comparison {
   private readonly pairs = new Map<number, number>();
   private readonly excusedRecorded = new Set<number>();
   private readonly excusedOurs = new Set<number>();
+  private readonly recordedPackets: readonly PacketFrames<WholeFrame>[];
+  private readonly ourPackets: readonly PacketFrames<Frame>[];
 
   constructor(network: Network, recorded: RecordedProbe, outcome: Outcome, renaming: Renaming) {
     this.network = network;
@@ -204,19 +206,13 @@ class Comparison {
   }
 
   frames(): string | null {
-    const named = (name: string) => this.network.hosts[this.network.hostNumber(name)];
-    const recorded = groupRecorded(
-      this.recorded.frames ?? [],
-      this.recorded.outcome.client,
-      this.excusedRecorded,
-    ).map((packet) => ({
+    const named = hostsOf(this.network);
+    const shown = <F extends Place>(packet: PacketFrames<F>): PacketFrames<F> => ({
       number: packet.number,
       frames: withoutBridgeExtra(packet.frames, named),
-    }));
-    const ours = groupOurs(this.outcome.frames, this.excusedOurs).map((packet) => ({
-      number: packet.number,
-      frames: withoutBridgeExtra(packet.frames, named),
-    }));
+    });
+    const recorded = this.recordedPackets.map(shown);
+    const ours = this.ourPackets.map(shown);
     const left = [...ours];
     let done = 0;
     for (const packet of recorded) {
