@@ -163,11 +163,15 @@ const STRIDE = 7;
 const BUCKETS = 512;
 const HALF = 2 ** 32;
 
-/** Runs per packet. A bucket unused for longer than `expire` is free again, as the kernel's collector would make it. */
+/**
+ * Runs per packet. A bucket unused for `expire` is thrown away when the kernel's collector next comes by; when that is
+ * depends on when the rule was loaded, and is taken to be each whole interval of the clock.
+ */
 class HashlimitTest implements MatchTest {
   private readonly period: number;
   private readonly cap: number;
   private readonly expireMs: number;
+  private readonly gcIntervalMs: number;
   private readonly above: boolean;
   private readonly srcMask: number;
   private readonly dstMask: number;
@@ -179,6 +183,7 @@ class HashlimitTest implements MatchTest {
     this.period = Math.floor((1_000_000 * seconds) / rate.count);
     this.cap = this.period * burst;
     this.expireMs = match.expireMs ?? seconds * 1000;
+    this.gcIntervalMs = match.gcIntervalMs;
     this.above = match.mode === "above";
     this.srcMask = match.keys.includes("srcip") ? maskOf(match.srcMask) : 0;
     this.dstMask = match.keys.includes("dstip") ? maskOf(match.dstMask) : 0;
@@ -206,6 +211,7 @@ class HashlimitTest implements MatchTest {
 
   /** The bucket of this key, made if need be; -1 when all are taken. Open addressing: an expired bucket still counts as a step. */
   private find(cells: MatchCells, src: number, dst: number, ports: number, now: number): number {
+    const sinceCollected = now % this.gcIntervalMs;
     let free = -1;
     let slot = bucketOf(src, dst, ports);
     for (let tries = 0; tries < BUCKETS; tries++) {
@@ -214,7 +220,8 @@ class HashlimitTest implements MatchTest {
         if (free < 0) free = at;
         break;
       }
-      const expired = (now - cells.get(at + B_PREVIOUS)) >>> 0 > this.expireMs;
+      const unused = (now - cells.get(at + B_PREVIOUS)) >>> 0;
+      const expired = unused >= this.expireMs + sinceCollected;
       if (expired) {
         if (free < 0) free = at;
       } else if (

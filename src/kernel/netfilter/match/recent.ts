@@ -6,8 +6,10 @@ import {
   RECENT_REMOVE,
   RECENT_SET,
   RECENT_UPDATE,
+  type RecentLists,
   type RecentQuery,
 } from "../recent.ts";
+import type { Ruleset } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { readAddress } from "../save/address.ts";
 import { optionText } from "../save/option-text.ts";
@@ -134,6 +136,21 @@ export const recent: MatchModule<RecentMatch> = {
 
   compile: (match) => new RecentTest(match),
 };
+
+/** Make the lists that the rules of a host name, as loading them does. */
+export function declareRecentLists(ruleset: Ruleset, lists: RecentLists): void {
+  for (const { chains } of ruleset.tables.values()) {
+    for (const { rules } of chains.values()) {
+      for (const { matches } of rules) {
+        for (const match of matches) {
+          if (match.kind !== "recent") continue;
+          const { name, mask, hitCount } = match as RecentMatch;
+          lists.declare(internRecentList(name), mask, hitCount);
+        }
+      }
+    }
+  }
+}
 
 /** Runs per packet. */
 class RecentTest implements MatchTest {

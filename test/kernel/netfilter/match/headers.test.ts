@@ -1,0 +1,176 @@
+import { describe, expect, it } from "vitest";
+import { internMac } from "../../../../src/address/mac.ts";
+import { compileMatch } from "../../../../src/kernel/netfilter/match/registry.ts";
+import type { Packet } from "../../../../src/packet/packet.ts";
+import { parsedRule } from "../parsed.ts";
+import { compiled, FakeContext, ip, packet } from "./rule-context.ts";
+
+/** Matches that look at the packet alone: text, packet, does it match? */
+type Row = readonly [text: string, packet: Partial<Packet>, hit: boolean];
+
+const laterFragment = { fragOffset: 1480 };
+const firstFragment = { mf: true };
+
+const PORTS: readonly Row[] = [
+  ["-p tcp -m tcp", {}, true],
+  ["-p tcp -m tcp", laterFragment, false],
+  ["-p tcp -m tcp --dport 80", { dport: 80 }, true],
+  ["-p tcp -m tcp --dport 80", { dport: 81 }, false],
+  ["-p tcp -m tcp --dport 80", { dport: 80, ...firstFragment }, true],
+  ["-p tcp -m tcp --dport 80", { dport: 80, ...laterFragment }, false],
+  ["-p tcp -m tcp ! --dport 80", { dport: 80 }, false],
+  ["-p tcp -m tcp ! --dport 80", { dport: 81 }, true],
+  ["-p tcp -m tcp ! --dport 80", { dport: 81, ...laterFragment }, false],
+  ["-p tcp -m tcp --dport 80:90", { dport: 79 }, false],
+  ["-p tcp -m tcp --dport 80:90", { dport: 80 }, true],
+  ["-p tcp -m tcp --dport 80:90", { dport: 90 }, true],
+  ["-p tcp -m tcp --dport 80:90", { dport: 91 }, false],
+  ["-p tcp -m tcp ! --dport 0:65535", { dport: 1 }, false],
+  ["-p tcp -m tcp --sport 5 --dport 6", { sport: 5, dport: 6 }, true],
+  ["-p tcp -m tcp --sport 5 --dport 6", { sport: 6, dport: 5 }, false],
+  ["-p udp -m udp --sport 53", { sport: 53 }, true],
+  ["-p udp -m udp ! --sport 53", { sport: 53 }, false],
+  ["-p udp -m udp", laterFragment, false],
+  ["-p sctp -m sctp --dport 7", { dport: 7 }, true],
+  ["-p sctp -m sctp --dport 7", { dport: 8 }, false],
+  ["-p tcp -m multiport --dports 80,443", { dport: 443 }, true],
+  ["-p tcp -m multiport --dports 80,443", { sport: 443 }, false],
+  ["-p tcp -m multiport --sports 80,443", { sport: 443 }, true],
+  ["-p tcp -m multiport --ports 80,443", { sport: 443 }, true],
+  ["-p tcp -m multiport --ports 80,443", { dport: 80 }, true],
+  ["-p tcp -m multiport --dports 9,100:200", { dport: 100 }, true],
+  ["-p tcp -m multiport --dports 9,100:200", { dport: 200 }, true],
+  ["-p tcp -m multiport --dports 9,100:200", { dport: 201 }, false],
+  ["-p tcp -m multiport ! --dports 80,443", { dport: 80 }, false],
+  ["-p tcp -m multiport ! --dports 80,443", { dport: 81 }, true],
+  ["-p tcp -m multiport ! --ports 80,443", { sport: 1, dport: 443 }, false],
+  ["-p tcp -m multiport ! --dports 80", { dport: 81, ...laterFragment }, false],
+];
+
+const FLAGS: readonly Row[] = [
+  ["-p tcp -m tcp --syn", { tcpFlags: 0x02 }, true],
+  ["-p tcp -m tcp --syn", { tcpFlags: 0x12 }, false],
+  ["-p tcp -m tcp --syn", { tcpFlags: 0x10 }, false],
+  ["-p tcp -m tcp --syn", { tcpFlags: 0xc2 }, true],
+  ["-p tcp -m tcp ! --syn", { tcpFlags: 0x12 }, true],
+  ["-p tcp -m tcp ! --syn", { tcpFlags: 0x02 }, false],
+  ["-p tcp -m tcp --tcp-flags ALL NONE", { tcpFlags: 0 }, true],
+  ["-p tcp -m tcp --tcp-flags ALL NONE", { tcpFlags: 0x20 }, false],
+  ["-p tcp -m tcp --tcp-flags ALL NONE", { tcpFlags: 0x40 }, true],
+  ["-p tcp -m tcp --tcp-flags SYN,RST SYN", { tcpFlags: 0x12 }, true],
+  ["-p tcp -m tcp --tcp-flags SYN SYN,ACK", { tcpFlags: 0x12 }, false],
+];
+
+const ICMP: readonly Row[] = [
+  ["-p icmp -m icmp --icmp-type 8", { icmpType: 8, icmpCode: 7 }, true],
+  ["-p icmp -m icmp --icmp-type 8/0", { icmpType: 8, icmpCode: 0 }, true],
+  ["-p icmp -m icmp --icmp-type 8/0", { icmpType: 8, icmpCode: 7 }, false],
+  ["-p icmp -m icmp --icmp-type 3/3", { icmpType: 8, icmpCode: 3 }, false],
+  ["-p icmp -m icmp ! --icmp-type 8/0", { icmpType: 8, icmpCode: 7 }, true],
+  ["-p icmp -m icmp ! --icmp-type 8", { icmpType: 8 }, false],
+  ["-p icmp -m icmp --icmp-type any", { icmpType: 99 }, true],
+  ["-p icmp -m icmp ! --icmp-type any", { icmpType: 99 }, false],
+  ["-p icmp -m icmp --icmp-type 8", { icmpType: 8, ...laterFragment }, false],
+  ["-p icmp -m icmp ! --icmp-type 8", { icmpType: 3, ...laterFragment }, false],
+];
+
+const IP: readonly Row[] = [
+  ["-m length --length 44", { length: 44 }, true],
+  ["-m length --length 44", { length: 45 }, false],
+  ["-m length --length 61:1500", { length: 60 }, false],
+  ["-m length --length 61:1500", { length: 1500 }, true],
+  ["-m length ! --length 61:1500", { length: 60 }, true],
+  ["-m ttl --ttl-eq 64", { ttl: 64 }, true],
+  ["-m ttl --ttl-eq 64", { ttl: 63 }, false],
+  ["-m ttl ! --ttl-eq 64", { ttl: 63 }, true],
+  ["-m ttl --ttl-lt 5", { ttl: 4 }, true],
+  ["-m ttl --ttl-lt 5", { ttl: 5 }, false],
+  ["-m ttl --ttl-gt 60", { ttl: 61 }, true],
+  ["-m ttl --ttl-gt 60", { ttl: 60 }, false],
+  ["-m tos --tos 0x10/0x3f", { tos: 0xd0 }, true],
+  ["-m tos --tos 0x10/0x3f", { tos: 0x11 }, false],
+  ["-m tos ! --tos 0x10", { tos: 0x10 }, false],
+  ["-m tos --tos 0x10/0x01", { tos: 0x10 }, false],
+  ["-m dscp --dscp 0x2e", { tos: 0xb8 }, true],
+  ["-m dscp --dscp 0x2e", { tos: 0xbb }, true],
+  ["-m dscp --dscp 0x2e", { tos: 0xb4 }, false],
+  ["-m dscp ! --dscp 0x2e", { tos: 0xb4 }, true],
+  ["-m iprange --src-range 10.0.0.5-10.0.0.9", { src: ip("10.0.0.5") }, true],
+  ["-m iprange --src-range 10.0.0.5-10.0.0.9", { src: ip("10.0.0.9") }, true],
+  ["-m iprange --src-range 10.0.0.5-10.0.0.9", { src: ip("10.0.0.10") }, false],
+  ["-m iprange ! --src-range 10.0.0.5-10.0.0.9", { src: ip("10.0.0.10") }, true],
+  ["-m iprange --src-range 127.0.0.1-128.0.0.1", { src: ip("127.255.255.255") }, true],
+  ["-m iprange --src-range 127.0.0.1-128.0.0.1", { src: ip("128.0.0.0") }, true],
+  ["-m iprange --src-range 127.0.0.1-128.0.0.1", { src: ip("200.0.0.0") }, false],
+  ["-m iprange --src-range 10.0.0.9-10.0.0.5", { src: ip("10.0.0.7") }, false],
+  ["-m iprange ! --src-range 10.0.0.9-10.0.0.5", { src: ip("10.0.0.7") }, true],
+  [
+    "-m iprange --src-range 1.1.1.1-1.1.1.1 --dst-range 2.2.2.2-2.2.2.2",
+    { src: ip("1.1.1.1"), dst: ip("2.2.2.2") },
+    true,
+  ],
+  ["-m iprange --src-range 1.1.1.1-1.1.1.1 --dst-range 2.2.2.2-2.2.2.2", { src: ip("1.1.1.1") }, false],
+];
+
+const META: readonly Row[] = [
+  ["-m mark --mark 0x4000/0x4000", { mark: 0x4001 }, true],
+  ["-m mark --mark 0x4000/0x4000", { mark: 0x8000 }, false],
+  ["-m mark ! --mark 0x4000/0x4000", { mark: 0x8000 }, true],
+  ["-m mark --mark 0xffffffff", { mark: -1 }, true],
+  ["-m mark --mark 0x80000000/0x80000000", { mark: 1 << 31 }, true],
+  ["-m mark --mark 0x1/0x0", { mark: 1 }, false],
+  ["-m mark --mark 0x0/0x0", { mark: 1 }, true],
+  ["-m pkttype --pkt-type broadcast", { pktType: 1 }, true],
+  ["-m pkttype --pkt-type broadcast", { pktType: 0 }, false],
+  ["-m pkttype ! --pkt-type unicast", { pktType: 2 }, true],
+  ["-m mac --mac-source 02:00:00:00:00:01", { framed: true, ethSrc: internMac("02:00:00:00:00:01") }, true],
+  ["-m mac --mac-source 02:00:00:00:00:01", { framed: true, ethSrc: internMac("02:00:00:00:00:02") }, false],
+  ["-m mac ! --mac-source 02:00:00:00:00:01", { framed: true, ethSrc: internMac("02:00:00:00:00:02") }, true],
+  ["-m mac --mac-source 02:00:00:00:00:01", { framed: false, ethSrc: internMac("02:00:00:00:00:01") }, false],
+  ["-m mac ! --mac-source 02:00:00:00:00:01", { framed: false }, false],
+  ["-m owner --uid-owner 1000", { uid: 1000 }, true],
+  ["-m owner --uid-owner 1000", { uid: 999 }, false],
+  ["-m owner --uid-owner 1000-1010", { uid: 1010 }, true],
+  ["-m owner ! --uid-owner 1000", { uid: 1000 }, false],
+  ["-m owner ! --uid-owner 1000", { uid: 0 }, true],
+  ["-m owner --uid-owner 1000", {}, false],
+  ["-m owner ! --uid-owner 1000", {}, true],
+  ["-m owner --socket-exists", { uid: 0 }, true],
+  ["-m owner --socket-exists", {}, false],
+  ["-m owner ! --socket-exists", { uid: 0 }, false],
+  ["-m owner ! --socket-exists", {}, true],
+  ["-m owner --socket-exists ! --uid-owner 5", {}, false],
+  ["-m owner ! --socket-exists ! --uid-owner 5", {}, true],
+  ["-m comment --comment x", {}, true],
+];
+
+describe.each([
+  ["ports", PORTS],
+  ["TCP flags", FLAGS],
+  ["ICMP", ICMP],
+  ["IP", IP],
+  ["what travels with the packet", META],
+])("%s", (_, rows) => {
+  it.each(rows)("%s on %j: %s", (text, fields, hit) => {
+    expect(compiled(text).test(packet(fields), new FakeContext().asContext())).toBe(hit);
+  });
+});
+
+describe("what is not modelled has no compiled form", () => {
+  it.each([
+    "-p tcp -m tcp --tcp-option 5",
+    "-p sctp -m sctp --chunk-types all INIT",
+    "-m owner --gid-owner 5",
+    "-m set --match-set foo src",
+    "-m rpfilter",
+    "-p tcp -m tcpmss --mss 5",
+    "-m connlimit --connlimit-above 5",
+    "-m socket",
+    "-m ipvs --ipvs",
+    "-m hashlimit --hashlimit-upto 4kb/s --hashlimit-name x",
+    "-m time --kerneltz",
+  ])("%s", (text) => {
+    const match = parsedRule(text).matches.at(-1);
+    expect(match && compileMatch(match)).toBeNull();
+  });
+});
