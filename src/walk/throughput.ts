@@ -49,6 +49,7 @@ export class Throughput implements Upcalls {
    * One packet comes in by a device and goes wherever it goes. This runs per packet and allocates nothing.
    *
    * @param flow number of the flow, for the choices the kernel makes at random
+   * @param ethDst MAC the frame is addressed to: the device's own unless it is a bridge's port
    */
   arrive(
     stack: Stack,
@@ -60,6 +61,7 @@ export class Throughput implements Upcalls {
     dport: number,
     tcpFlags: number,
     flow: number,
+    ethDst: number = device.mac,
   ): PacketEnd {
     const { session, end } = this;
     const { engine, pool } = session;
@@ -85,7 +87,7 @@ export class Throughput implements Upcalls {
     }
     packet.length = 60;
     packet.framed = true;
-    packet.ethDst = device.mac;
+    packet.ethDst = ethDst;
     session.agenda.push(stack, device, packet, FROM_WIRE);
     drain(session);
     end.rulesEvaluated = engine.rulesEvaluated;
