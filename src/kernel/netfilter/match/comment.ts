@@ -9,6 +9,8 @@ export interface CommentMatch extends Match {
 
 /** `XT_MAX_COMMENT_LEN`, less the final zero. */
 const MAX_BYTES = 255;
+/** UTF-8 takes at most this for a UTF-16 unit: a short text needs no counting. */
+const MAX_BYTES_PER_UNIT = 3;
 
 export const comment: MatchModule<CommentMatch> = {
   kind: "comment",
@@ -19,7 +21,10 @@ export const comment: MatchModule<CommentMatch> = {
     reader.options({
       "--comment": () => {
         text = reader.word("a text");
-        if (new TextEncoder().encode(text).length > MAX_BYTES) {
+        if (
+          text.length * MAX_BYTES_PER_UNIT > MAX_BYTES &&
+          new TextEncoder().encode(text).length > MAX_BYTES
+        ) {
           reader.failValue(`a comment has at most ${MAX_BYTES} bytes`);
         }
       },

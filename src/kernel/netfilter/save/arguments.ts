@@ -13,42 +13,41 @@ export type SplitResult =
   | { readonly kind: "ok"; readonly arguments: readonly Argument[] }
   | { readonly kind: "invalid"; readonly message: string };
 
-const BLANK = /[ \t]/;
+/** Runs of anything but blanks and quotes, and quoted texts, with nothing between them. */
+const WORD = /(?:[^ \t"]+|"[^"\\]*(?:\\.[^"\\]*)*")+/sy;
+const QUOTED = /"([^"\\]*(?:\\.[^"\\]*)*)"/gs;
 
 /** Split a line at blanks. Inside double quotes blanks stand for themselves and a backslash takes the next character as it is. */
 export function splitArguments(line: string): SplitResult {
   const found: Argument[] = [];
-  let at = 0;
-  let gapStart = 0;
-  while (at < line.length) {
-    if (BLANK.test(line[at] as string)) {
-      at++;
-      continue;
+  let end = 0;
+  for (;;) {
+    const start = skipBlanks(line, end);
+    if (start === line.length) return { kind: "ok", arguments: found };
+    WORD.lastIndex = start;
+    const word = WORD.exec(line)?.[0] ?? "";
+    const next = start + word.length;
+    if (line[next] === '"') {
+      return { kind: "invalid", message: `the quote opened at column ${next + 1} is not closed` };
     }
-    const wordStart = at;
-    let text = "";
-    let quoted = false;
-    for (; at < line.length; at++) {
-      const char = line[at] as string;
-      if (char === '"') quoted = !quoted;
-      else if (quoted && char === "\\") {
-        at++;
-        if (at === line.length) break;
-        text += line[at];
-      } else if (!quoted && BLANK.test(char)) break;
-      else text += char;
-    }
-    if (quoted) {
-      return {
-        kind: "invalid",
-        message: `the quote opened at column ${line.indexOf('"', wordStart) + 1} is not closed`,
-      };
-    }
-    const blanks = found.length === 0 ? "" : line.slice(gapStart + 1, wordStart);
-    found.push({ text, raw: blanks + line.slice(wordStart, at) });
-    gapStart = at;
+    // The one blank that parts two words is no part of either.
+    const blanks = found.length === 0 ? "" : line.slice(end + 1, start);
+    found.push({
+      text: word.includes('"') ? unquote(word) : word,
+      raw: blanks === "" ? word : blanks + word,
+    });
+    end = next;
   }
-  return { kind: "ok", arguments: found };
+}
+
+function skipBlanks(line: string, from: number): number {
+  let at = from;
+  while (line[at] === " " || line[at] === "\t") at++;
+  return at;
+}
+
+function unquote(word: string): string {
+  return word.replace(QUOTED, (_, inside: string) => inside.replace(/\\(.)/gs, "$1"));
 }
 
 /** What the rule itself reads wherever it stands, even between the options of a match (`-m tcp -p tcp --dport 80`). */

@@ -41,6 +41,13 @@ describe("splitArguments", () => {
     expect(texts(line)).toEqual(words);
   });
 
+  it("is not slow on a line made to be slow", () => {
+    const quotes = '"a\\b'.repeat(100_000);
+    expect(splitArguments(quotes).kind).toBe("ok");
+    expect(splitArguments(`"${"x\\".repeat(100_001)}`).kind).toBe("invalid");
+    expect(splitArguments(`"${"x".repeat(1_000_000)}`).kind).toBe("invalid");
+  });
+
   it("keeps a word as it was written, with all blanks before it but one", () => {
     expect(raws('-m  foo --x "a b"   --y')).toEqual(["-m", " foo", "--x", '"a b"', "  --y"]);
   });
