@@ -89,7 +89,10 @@ const KUBERNETES_WORDS: readonly RegExp[] = [
   /(?<=[a-z])Pods?(?![a-z])/,
   /endpoint/i,
   /deployment|daemon_?set|replica_?set|stateful_?set|config_?map/i,
-  /network_?policy|cluster_?ip(?!v)|node_?port|load_?balancer/i,
+  /network_?policy|node_?port|load_?balancer/i,
+  // CLUSTERIP in capitals is a target of netfilter's own (ipt_CLUSTERIP).
+  /cluster_?[iI][pP](?![vV])/,
+  /Cluster_?IP(?!v)/,
   /calico|flannel|cilium|coredns/i,
 ];
 
