@@ -9,8 +9,6 @@ export interface CommentMatch extends Match {
 
 /** `XT_MAX_COMMENT_LEN`, less the final zero. */
 const MAX_BYTES = 255;
-/** UTF-8 takes at most this for a UTF-16 unit: a short text needs no counting. */
-const MAX_BYTES_PER_UNIT = 3;
 
 export const comment: MatchModule<CommentMatch> = {
   kind: "comment",
@@ -37,3 +35,13 @@ export const comment: MatchModule<CommentMatch> = {
 
   compile: () => ({ test: () => true }),
 };
+
+/** How long a text is in UTF-8. */
+function bytesOf(text: string): number {
+  let bytes = 0;
+  for (const char of text) {
+    const code = char.codePointAt(0) as number;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+}
