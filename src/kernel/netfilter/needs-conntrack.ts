@@ -13,7 +13,7 @@ const UNMODELLED_MATCHES: ReadonlySet<string> = new Set([
   "connlimit",
   "helper",
 ]);
-const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(["CONNSECMARK", "SYNPROXY"]);
+const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(["CLUSTERIP", "CONNSECMARK", "SYNPROXY"]);
 
 /**
  * Does loading these rules switch connection tracking on? A match or target asks for it (`nf_ct_netns_get`), wherever it

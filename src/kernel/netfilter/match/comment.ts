@@ -19,10 +19,7 @@ export const comment: MatchModule<CommentMatch> = {
     reader.options({
       "--comment": () => {
         text = reader.word("a text");
-        if (
-          text.length * MAX_BYTES_PER_UNIT > MAX_BYTES &&
-          new TextEncoder().encode(text).length > MAX_BYTES
-        ) {
+        if (bytesOf(text) > MAX_BYTES) {
           reader.failValue(`a comment has at most ${MAX_BYTES} bytes`);
         }
       },

@@ -61,6 +61,7 @@ export const TARGETS: ReadonlyMap<string, TargetModule<Target>> = new Map(
 export const UNMODELLED_TARGETS: ReadonlySet<string> = new Set([
   "ACCOUNT",
   "CHAOS",
+  "CLUSTERIP",
   "CONNSECMARK",
   "DELUDE",
   "DHCPMAC",
