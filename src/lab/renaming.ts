@@ -46,6 +46,12 @@ export class Renaming {
     return new Renaming(this.free, this.hashes, this.forward, this.backward);
   }
 
+  /** Take over what a copy learned. */
+  adopt(copy: Renaming): void {
+    for (const [ours, recorded] of copy.forward) this.forward.set(ours, recorded);
+    for (const [recorded, ours] of copy.backward) this.backward.set(recorded, ours);
+  }
+
   /** The same knowledge for a later probe, whose free ports are more. */
   with(free: ReadonlySet<number>, hashes: ReadonlySet<number>): Renaming {
     return new Renaming(free, hashes, this.forward, this.backward);

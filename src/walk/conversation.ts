@@ -647,8 +647,8 @@ export class Conversation implements Upcalls {
     if (this.result !== null) return;
     const { icmpType: type, icmpCode: code } = packet;
     if (type === 11) {
-      // A time exceeded is fatal to a connection attempt only as EHOSTUNREACH.
-      this.fail("ttl-exceeded", proto === IPPROTO_ICMP || proto === IPPROTO_UDP ? 0 : EHOSTUNREACH);
+      // icmp_err_convert knows one errno for it; an echo's sender hears of the error alone.
+      this.fail("ttl-exceeded", proto === IPPROTO_ICMP ? 0 : EHOSTUNREACH);
     } else if (type === ICMP_DEST_UNREACH) {
       if (code === ICMP_FRAG_NEEDED) {
         if (proto === IPPROTO_TCP) return;

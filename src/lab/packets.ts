@@ -1,0 +1,69 @@
+import type { Netns } from "../kernel/netns.ts";
+import type { Network } from "../walk/network.ts";
+import type { Frame } from "../walk/trace.ts";
+import { Excuser, type Place, withoutBridgeExtra } from "./excused.ts";
+import type { RecordedFrame, RecordedProbe } from "./recorded.ts";
+
+/** A packet of either side: its frames in order, without those excused. */
+export interface PacketFrames<F> {
+  readonly number: number;
+  readonly frames: readonly F[];
+}
+
+/** One side's packets in order of appearance, and the numbers of those excused altogether. */
+export interface Packets<F> {
+  readonly packets: readonly PacketFrames<F>[];
+  readonly excused: ReadonlySet<number>;
+}
+
+/** A recorded frame with everything a `same` leaves out. */
+export type WholeFrame = RecordedFrame & Place;
+
+export function recordedPackets(network: Network, recorded: RecordedProbe): Packets<WholeFrame> {
+  const { client } = recorded.outcome;
+  const excuser = new Excuser(client?.port ?? client?.icmpId ?? null);
+  const byPacket = new Map<number, WholeFrame[]>();
+  const excused = new Set<number>();
+  for (const frame of recorded.frames ?? []) {
+    const before = byPacket.get(frame.pkt);
+    const previous = before?.[before.length - 1];
+    const whole = frame.same === true && previous !== undefined ? { ...previous, ...frame } : frame;
+    const placed = { ...whole, host: frame.ns, device: frame.if, direction: frame.dir };
+    if (before === undefined) {
+      if (excuser.isExcused(placed)) excused.add(frame.pkt);
+      byPacket.set(frame.pkt, [placed]);
+    } else before.push(placed);
+    excuser.saw(placed);
+  }
+  return { packets: kept(network, byPacket, excused), excused };
+}
+
+export function ourPackets(network: Network, frames: readonly Frame[]): Packets<Frame> {
+  const excuser = new Excuser(null);
+  const byPacket = new Map<number, Frame[]>();
+  const excused = new Set<number>();
+  for (const frame of frames) {
+    const before = byPacket.get(frame.packet);
+    if (before !== undefined) {
+      before.push(frame);
+      continue;
+    }
+    if (excuser.isExcused(frame)) excused.add(frame.packet);
+    byPacket.set(frame.packet, [frame]);
+  }
+  return { packets: kept(network, byPacket, excused), excused };
+}
+
+function kept<F extends Place>(
+  network: Network,
+  byPacket: ReadonlyMap<number, readonly F[]>,
+  excused: ReadonlySet<number>,
+): PacketFrames<F>[] {
+  return [...byPacket]
+    .filter(([number]) => !excused.has(number))
+    .map(([number, frames]) => ({ number, frames: withoutBridgeExtra(frames, hostsOf(network)) }));
+}
+
+export function hostsOf(network: Network): (name: string) => Netns | undefined {
+  return (name) => network.hosts[network.hostNumber(name)];
+}

@@ -1,0 +1,60 @@
+import type { HookVisit, PacketView } from "../walk/trace.ts";
+import type { RecordedVisit } from "./recorded.ts";
+import type { Renaming } from "./renaming.ts";
+
+/** The first thing a recorded way through a hook and one of ours differ in, in words; null where they agree. */
+export function visitDifference(recorded: RecordedVisit, ours: HookVisit, renaming: Renaming): string | null {
+  for (const key of ["in", "out", "physin", "physout"] as const) {
+    if (recorded[key] !== ours[key])
+      return `${key} ${recorded[key] ?? "none"} recorded, ${ours[key] ?? "none"} modelled`;
+  }
+  const packet = packetWords(recorded.packet, ours.before, renaming);
+  if (packet !== null) return packet;
+  const theirs = recorded.steps;
+  let mark = 0;
+  for (let i = 0; i < Math.max(theirs.length, ours.steps.length); i++) {
+    const step = ours.steps[i];
+    let text: string | undefined;
+    if (step !== undefined) {
+      text = stepText(step);
+      if (step.mark !== mark) text += ` mark=0x${step.mark.toString(16)}`;
+      mark = step.mark;
+    }
+    const recordedStep = theirs[i]?.replace(/ LOG .*$/, "");
+    if (recordedStep !== text)
+      return `step ${i + 1}: ${recordedStep ?? "none"} recorded, ${text ?? "none"} modelled`;
+  }
+  return null;
+}
+
+/** `tcp 10.0.0.1:40000>10.0.0.2:80 ttl=64`: the packet as it entered the hook. */
+function packetWords(text: string, ours: PacketView, renaming: Renaming): string | null {
+  const match = /^(\S+) (?:(\d+)\/(\d+) )?([\d.]+)(?::(\d+))?>([\d.]+)(?::(\d+))? ttl=(\d+)/.exec(text);
+  if (match === null) return null;
+  const [, , type, code, src, sport, dst, dport, ttl] = match;
+  const ports = ours.tcp ?? ours.udp;
+  const agrees =
+    src === ours.ip.src &&
+    dst === ours.ip.dst &&
+    Number(ttl) === ours.ip.ttl &&
+    (type === undefined || (Number(type) === ours.icmp?.type && Number(code) === ours.icmp.code)) &&
+    (sport === undefined || renaming.accepts(ports?.sport ?? -1, Number(sport))) &&
+    (dport === undefined || renaming.accepts(ports?.dport ?? -1, Number(dport)));
+  return agrees ? null : `packet ${text} recorded, ${wordsOf(ours)} modelled`;
+}
+
+function wordsOf(packet: PacketView): string {
+  const ports = packet.tcp ?? packet.udp;
+  const sport = ports === undefined ? "" : `:${ports.sport}`;
+  const dport = ports === undefined ? "" : `:${ports.dport}`;
+  return `${packet.ip.src}${sport}>${packet.ip.dst}${dport} ttl=${packet.ip.ttl}`;
+}
+
+export function stepText(step: {
+  readonly table: string;
+  readonly chain: string;
+  readonly kind: string;
+  readonly index: number;
+}): string {
+  return `${step.table}:${step.chain}:${step.kind}:${step.index}`;
+}
