@@ -5,7 +5,9 @@ import { internInterfaceName } from "./device/interface-name.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
 import type { Host } from "./host.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
+import { declareRecentLists } from "./netfilter/match/recent.ts";
 import { needsConntrack } from "./netfilter/needs-conntrack.ts";
+import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { Fib } from "./route/fib.ts";
 import { Journal } from "./session/journal.ts";
@@ -36,6 +38,8 @@ export class Netns {
   readonly fib: Fib;
   readonly sysctl: Sysctl;
   readonly iptables: CompiledRuleset | null;
+  /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
+  readonly recentLists = new RecentLists(new Journal());
   /** Is conntrack (and with it defragmentation) active here? */
   readonly conntrack: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC. */
@@ -107,6 +111,7 @@ export class Netns {
     this.vxlans = this.devices.filter((device) => device.isVxlan);
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
+    if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.conntrack = host.iptables !== null && needsConntrack(host.iptables);
 
     const unjournaled = new Journal();

@@ -77,6 +77,7 @@ export class Stack implements RuleContext {
     this.hooks = hookTableOf(net);
     this.conntrack = state.conntrack;
     this.recent = state.recent;
+    this.recent.adopt(net.recentLists);
     this.deviceName = (ifindex) => net.device(ifindex)?.name ?? "";
   }
 

@@ -41,6 +41,8 @@ export interface NatRange {
   readonly maxPort: number;
   /** `--random` or `--random-fully`: the port is any free one. */
   readonly random: boolean;
+  /** DNAT's shifted port map: the port that `minPort` stands for, null without one. */
+  readonly portBase: number | null;
   /** `--persistent`: a client gets the same address for every destination. */
   readonly persistent: boolean;
 }
@@ -55,6 +57,7 @@ export class OneAddress implements NatRange {
   maxPort = 0;
   random = false;
   persistent = false;
+  readonly portBase: number | null = null;
 
   set(address: number): this {
     this.minAddress = address;
@@ -107,6 +110,7 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
       const inside = dport >= range.minPort && dport <= range.maxPort;
       const keep =
         !range.random &&
+        range.portBase === null &&
         inside &&
         (range.minPort === range.maxPort || !taken(table, src, dst, sport, dport, proto, ct));
       if (!keep) {
@@ -201,7 +205,10 @@ function freePort(
     Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ Math.imul((sport << 16) | dport, 0xc2b2ae3d);
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
-  const start = (h >>> 8) % size;
+  let start = (h >>> 8) % size;
+  // NF_NAT_RANGE_PROTO_OFFSET: the port keeps its distance from the base; DNAT otherwise begins at the range's first.
+  if (range.portBase !== null) start = (((dport - range.portBase) % size) + size) % size;
+  else if (!source && !range.random) start = 0;
   const attempts = Math.min(size, 128);
   for (let i = 0; i < attempts; i++) {
     const port = min + ((start + i) % size);

@@ -26,6 +26,7 @@ function rangeOf(target: DnatTarget | SnatTarget): NatRange {
     maxPort: range.portMax ?? range.portMin ?? 0,
     random: range.random || range.randomFully,
     persistent: range.persistent,
+    portBase: range.portBase,
   };
 }
 

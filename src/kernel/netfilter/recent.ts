@@ -32,6 +32,11 @@ export class RecentLists {
     this.declared.set(id, { mask: known?.mask ?? mask, stamps: Math.max(known?.stamps ?? 0, stamps) });
   }
 
+  /** Take over the lists that the rules of a host declare. */
+  adopt(rules: RecentLists): void {
+    for (const [id, shape] of rules.declared) this.declared.set(id, shape);
+  }
+
   /** One evaluation of a rule (`recent_mt`), but for its `!`. Runs per packet. */
   evaluate(query: RecentQuery, packetAddress: Ipv4, ttl: number, now: number): boolean {
     const shape = this.declared.get(query.list);

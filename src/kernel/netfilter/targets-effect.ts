@@ -5,7 +5,7 @@ import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { NF_DROP, type NfVerdict } from "./hook.ts";
-import type { ConnmarkTarget } from "./target/connmark.ts";
+import type { ConnmarkTarget, MarkShift } from "./target/connmark.ts";
 import type { CtTarget } from "./target/ct.ts";
 import type { DscpTarget } from "./target/dscp.ts";
 import type { RejectTarget } from "./target/reject.ts";
@@ -62,18 +62,27 @@ export function connmarkAction(target: ConnmarkTarget): TargetAction {
       const table = stack.conntrack;
       switch (target.mode) {
         case "set":
-          table.setMark(ct, (table.mark(ct) & ~target.ctMask) ^ target.ctMark);
+          table.setMark(ct, shifted((table.mark(ct) & ~target.ctMask) ^ target.ctMark, target.shift));
           break;
         case "save":
-          table.setMark(ct, (table.mark(ct) & ~target.ctMask) ^ (packet.mark & target.nfMask));
+          table.setMark(
+            ct,
+            (table.mark(ct) & ~target.ctMask) ^ shifted(packet.mark & target.nfMask, target.shift),
+          );
           break;
         case "restore":
-          packet.mark = (packet.mark & ~target.nfMask) ^ (table.mark(ct) & target.ctMask);
+          packet.mark =
+            (packet.mark & ~target.nfMask) ^ shifted(table.mark(ct) & target.ctMask, target.shift);
           break;
       }
       return XT_CONTINUE;
     },
   };
+}
+
+function shifted(mark: number, shift: MarkShift | null): number {
+  if (shift === null) return mark;
+  return shift.direction === "left" ? mark << shift.bits : mark >>> shift.bits;
 }
 
 export function ttlAction(target: TtlTarget): TargetAction {
