@@ -60,10 +60,10 @@ export function resolveQuestion(world: World, question: Question): Result<Query>
   };
   const sender = note(`from ${JSON.stringify(question.from)}`, findSender(world, question));
   const to = note(`to ${JSON.stringify(question.to)}`, parseDestination(world, question.to, question.proto));
-  const tcpFlags = question.tcpFlags === null ? null : note("tcpFlags", parseTcpFlags(question.tcpFlags));
+  const tcpFlags = question.tcpFlags === null ? null : note("TCP flags", parseTcpFlags(question.tcpFlags));
   if (sender !== null && question.dev !== null) note("dev", findDevice(sender.host, question.dev));
   if (to !== null && to.proto !== "tcp" && question.tcpFlags !== null) {
-    messages.push(`tcpFlags: a ${to.proto} packet has no TCP flags`);
+    messages.push(`TCP flags: a ${to.proto} packet has no TCP flags`);
   }
   if (sender === null || to === null || messages.length > 0) return invalid(...messages);
   const forged = sender.src !== null && !sender.arrives && !isOwn(sender.host, sender.src);

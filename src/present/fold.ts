@@ -1,15 +1,15 @@
 /** A text as lines of at most `width` characters, broken at blanks; a longer word stands alone, uncut. */
 export function fold(text: string, width: number): string[] {
   const lines: string[] = [];
-  let line = "";
-  for (const word of text.split(" ")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
+  const [first = "", ...words] = text.split(" ");
+  let line = first;
+  for (const word of words) {
+    if (line.length + 1 + word.length > width) {
       lines.push(line);
       line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
+    } else line += ` ${word}`;
   }
-  lines.push(line);
-  return lines;
+  return [...lines, line];
 }
 
 /** Folded lines that go on `indent` further in, each with what stands before it: `first` once, then blanks. */

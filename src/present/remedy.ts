@@ -250,11 +250,14 @@ function forNoNeighbour(outcome: Outcome, host: string): Remedy[] {
   const asked = outcome.steps.find(
     (step) => step.kind === "neighbour" && step.text.startsWith("nobody has "),
   );
-  const address = asked?.text.slice("nobody has ".length);
-  if (asked === undefined || address === undefined) return [];
-  const where = `the network of ${asked.device ?? "that device"}`;
+  if (asked === undefined) return [];
+  const address = asked.text.slice("nobody has ".length);
+  const who = `whoever has ${address} is up and reachable by ${asked.device ?? "that device"} of ${host}`;
   return [
-    { text: `See that a machine with ${address} is up on ${where}, or send by another gateway.`, host },
+    {
+      text: `See that ${who}, or correct the route; an overlay needs a permanent neighbour entry for it.`,
+      host,
+    },
   ];
 }
 

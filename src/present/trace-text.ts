@@ -1,7 +1,7 @@
 import type { Disposition } from "../kernel/reason.ts";
 import { REASONS } from "../kernel/reason.ts";
 import type { Outcome, Remedy, Trace, Verdict } from "../walk/trace.ts";
-import { decisionOf, worstOutcome } from "./decision.ts";
+import { type Decision, decisionOf, worstOutcome } from "./decision.ts";
 import { hang } from "./fold.ts";
 import { type Hop, hopsOf, type Row } from "./hops.ts";
 import { icmpText } from "./icmp-text.ts";
@@ -82,20 +82,17 @@ class TraceText {
 
   #cause(outcome: Outcome): void {
     const { verdict } = outcome;
-    const decision = decisionOf(outcome);
     if (verdict.reason === "answered") return;
-    const sentence = sentenceOf(verdict.reason);
-    const lost = decision.reason === verdict.reason ? "" : ` ${sentenceOf(decision.reason)}`;
-    this.#labelled("cause", sentence + lost);
-    const { rule, policy } = decision;
+    const decision = decisionOf(outcome);
+    const { rule, reason } = decision;
+    const sentence = decidedText(decision) ?? sentenceOf(reason);
+    this.#labelled(
+      "cause",
+      reason === verdict.reason ? sentence : `${sentenceOf(verdict.reason)} ${sentence}`,
+    );
     if (rule !== null) {
-      this.#continued(`rule ${rule.index} of chain ${rule.chain}, table ${rule.table}, in ${rule.hook}:`);
       this.#continued(rule.text, 2, this.#paint.strong);
       if (rule.source !== undefined) this.#continued(rule.source, 0, this.#paint.quiet);
-    } else if (policy !== null) {
-      this.#continued(
-        `chain ${policy.chain} of table ${policy.table} has the policy DROP and no rule took the packet`,
-      );
     }
     const heard = hearsText(outcome);
     if (heard !== null) this.#labelled("client", heard);
@@ -315,6 +312,17 @@ function senderOf(trace: Trace): string {
 
 function sentenceOf(reason: string): string {
   return REASONS.find((entry) => entry.name === reason)?.sentence ?? reason;
+}
+
+/** Which rule or policy it was, where it was one. */
+function decidedText({ rule, policy, host }: Decision): string | null {
+  const at = host === null ? "" : ` at ${host}`;
+  if (rule !== null) {
+    const did = / -j REJECT\b/.test(rule.text) ? "rejected" : "dropped";
+    return `Rule ${rule.index} of chain ${rule.chain} (${rule.table}, ${rule.hook}) ${did} the packet${at}:`;
+  }
+  if (policy === null) return null;
+  return `No rule of chain ${policy.chain} (${policy.table}) took the packet${at}, and the chain's policy is DROP.`;
 }
 
 function alternatives(names: readonly string[]): string {

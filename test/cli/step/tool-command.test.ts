@@ -1,0 +1,172 @@
+import { describe, expect, it } from "vitest";
+import { readToolCommand, runToolCommand } from "../../../src/cli/step/tool-command.ts";
+import type { Host } from "../../../src/kernel/host.ts";
+import { hostScript } from "../../../src/kernel/host-script.ts";
+import { formatIptablesSave } from "../../../src/kernel/netfilter/save/format.ts";
+import { operationText } from "../../../src/kernel/operation-text.ts";
+import { readSnapshot } from "../../../src/world/snapshot-in.ts";
+import type { World } from "../../../src/world/world.ts";
+import { readRecordingText } from "../../fixtures.ts";
+
+const world = load();
+const node = world.hosts.get("node1") as Host;
+
+function load(): World {
+  const snapshot = readSnapshot("b-hostgw-plain.json", readRecordingText("b-hostgw-plain"));
+  if (snapshot.kind === "invalid") throw new Error("the recording is broken");
+  return snapshot.world;
+}
+
+/** What a command does, as the commands that do it; its error otherwise. */
+function read(command: string): string[] {
+  const result = readToolCommand(node, command, 0);
+  return result.kind === "ok" ? result.value.flatMap(operationText) : [...result.messages];
+}
+
+describe("a command is read as operations", () => {
+  it.each([
+    ["ip link set eth0 up", []],
+    [
+      "ip route add 10.9.0.0/16 via 172.18.0.1",
+      ["ip route add 10.9.0.0/16 via 172.18.0.1 dev eth0 proto boot scope global"],
+    ],
+    [
+      "ip r a default via 172.18.0.1 metric 5",
+      ["ip route add default via 172.18.0.1 dev eth0 proto boot scope global metric 5"],
+    ],
+    ["ip route add blackhole 10.9.0.0/16", ["ip route add blackhole 10.9.0.0/16 proto boot scope global"]],
+    [
+      "ip route replace 10.244.14.0/24 dev eth0",
+      ["ip route replace 10.244.14.0/24 dev eth0 proto boot scope link"],
+    ],
+    [
+      "/sbin/ip route del 10.244.14.0/24",
+      ["ip route del 10.244.14.0/24 via 172.18.0.56 dev eth0 scope global"],
+    ],
+    [
+      "ip route add 10.9.0.0/16 nexthop via 172.18.0.1 weight 2 nexthop dev cni0",
+      [
+        "ip route add 10.9.0.0/16 proto boot scope global nexthop via 172.18.0.1 dev eth0 weight 2 nexthop dev cni0 weight 1",
+      ],
+    ],
+    ["sysctl -w net.ipv4.conf.eth0.rp_filter=2", ["sysctl -w net.ipv4.conf.eth0.rp_filter=2"]],
+    [
+      "sysctl -w net/ipv4/ip_forward=0",
+      ["sysctl -w net.ipv4.ip_forward=0", "sysctl -w net.ipv4.conf.all.forwarding=0"],
+    ],
+    ["iptables -A FORWARD -j DROP", ["iptables -t filter -A FORWARD -j DROP"]],
+    ["iptables -t nat -I PREROUTING -j ACCEPT", ["iptables -t nat -I PREROUTING 1 -j ACCEPT"]],
+    [
+      "iptables -w 5 -I FORWARD 3 -s 10.0.0.1 -j DROP",
+      ["iptables -t filter -I FORWARD 3 -s 10.0.0.1/32 -j DROP"],
+    ],
+    ["iptables -t nat -D PREROUTING 1", ["iptables -t nat -D PREROUTING 1"]],
+    ["iptables -P FORWARD DROP", ["iptables-restore --noflush"]],
+  ])("%s", (command, operations) => {
+    expect(read(command)).toEqual(operations);
+  });
+
+  it("a device set down takes its routes along, but not those to its own addresses, and brings them back", () => {
+    const down = runToolCommand(world, node, "ip link set cni0 down");
+    if (down.kind === "invalid") throw new Error(down.messages.join());
+    const host = down.value.hosts.get("node1") as Host;
+    const through = (each: Host) =>
+      each.routes.filter((route) => route.nextHops.some((hop) => hop.dev === "cni0"));
+    expect(through(host).map((route) => route.type)).toEqual(["local"]);
+    const up = runToolCommand(down.value, host, "ip link set cni0 up");
+    if (up.kind === "invalid") throw new Error(up.messages.join());
+    const after = up.value.hosts.get("node1") as Host;
+    expect(
+      through(after)
+        .map((route) => route.type)
+        .sort(),
+    ).toEqual(
+      through(node)
+        .map((route) => route.type)
+        .sort(),
+    );
+  });
+
+  it("an address added and deleted again leaves the host as it was", () => {
+    const added = runToolCommand(world, node, "ip addr add 10.77.0.1/24 dev eth0");
+    if (added.kind === "invalid") throw new Error(added.messages.join());
+    const host = added.value.hosts.get("node1") as Host;
+    expect(host.routes.length).toBeGreaterThan(node.routes.length);
+    const deleted = runToolCommand(added.value, host, "ip addr del 10.77.0.1/24 dev eth0");
+    if (deleted.kind === "invalid") throw new Error(deleted.messages.join());
+    expect(hostScript(deleted.value.hosts.get("node1") as Host)).toBe(hostScript(node));
+  });
+
+  it.each([
+    ["-s 10.0.0.1 -j DROP"],
+    ["! -s 10.0.0.1/8 -p tcp -m tcp --dport 80 -m comment --comment 'a b' -j ACCEPT"],
+    ["-i eth0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"],
+  ])("a rule inserted and deleted by its text leaves the rules as they were: %s", (rule) => {
+    const inserted = runToolCommand(world, node, `iptables -I FORWARD ${rule}`);
+    if (inserted.kind === "invalid") throw new Error(inserted.messages.join());
+    const host = inserted.value.hosts.get("node1") as Host;
+    expect(saved(host)).not.toBe(saved(node));
+    const deleted = runToolCommand(inserted.value, host, `iptables -D FORWARD ${rule}`);
+    if (deleted.kind === "invalid") throw new Error(deleted.messages.join());
+    expect(saved(deleted.value.hosts.get("node1") as Host)).toBe(saved(node));
+  });
+
+  it("a rule knows the command it came from", () => {
+    const changed = runToolCommand(world, node, "iptables -A FORWARD -j DROP");
+    if (changed.kind === "invalid") throw new Error(changed.messages.join());
+    const host = changed.value.hosts.get("node1") as Host;
+    const origin = host.iptables?.tables.get("filter")?.chains.get("FORWARD")?.rules.at(-1)?.origin ?? 0;
+    expect(changed.value.origins.sources[origin]?.file).toBe("command on node1: iptables -A FORWARD -j DROP");
+  });
+});
+
+function saved(host: Host): string {
+  return host.iptables === null ? "" : formatIptablesSave(host.iptables);
+}
+
+describe("a command that is wrong, or not built yet, is named", () => {
+  it.each([
+    ["", "is empty: a command is expected"],
+    ["ip link set eth0 'up", "the quote opened at column 18 is not closed"],
+    ["ip link set eth0 up; reboot", '";" at column 20 is the shell\'s: give one command, without a script'],
+    ["tc qdisc show", /^the command "tc" is not built yet; understood are: ip route/],
+    ["ip neigh add 1.2.3.4 dev eth0", 'ip: "neigh" is not built yet: route, link and addr are'],
+    ["ip link set eth9 up", 'host node1 has no device "eth9" (did you mean "eth0"?)'],
+    ["ip link set eth0 mtu 9000", "ip link set eth0: up or down is expected, nothing else is built yet"],
+    ["ip link add x type veth", "ip link add: is not built yet: ip link set DEV up|down is"],
+    [
+      "ip route add 10.0.0.0/33 via 172.18.0.1",
+      'ip route: "10.0.0.0/33" has the prefix length 33, which is above 32',
+    ],
+    ["ip route add 10.9.0.0/16", "ip route: via or dev is expected"],
+    [
+      "ip route add 10.9.0.0/16 via 9.9.9.9",
+      "ip route: the next hop has an invalid gateway: no route on link leads to it",
+    ],
+    ["ip route add default via 172.18.0.1", "ip route add: the route exists already"],
+    ["ip route del 10.9.0.0/16", "ip route del: there is no such route"],
+    ["ip route add 10.9.0.0/16 dev eth0 quickack 1", 'ip route: "quickack" is not built yet'],
+    ["ip -6 route add default dev eth0", "ip: IPv6 is not modelled yet"],
+    ["sysctl net.ipv4.ip_forward", 'sysctl: "net.ipv4.ip_forward" is not NAME=VALUE'],
+    ["sysctl -a", "sysctl: the option -a is not built yet: use sysctl -w NAME=VALUE"],
+    [
+      "iptables -A FORWRAD -j DROP",
+      'iptables: table filter has no chain "FORWRAD" (did you mean "FORWARD"?)',
+    ],
+    ["iptables -t nta -A FORWARD -j DROP", 'iptables: no table "nta" (did you mean "nat"?)'],
+    [
+      "iptables -D FORWARD -s 9.9.9.9 -j DROP",
+      "iptables -D: chain FORWARD of table filter has no such rule: -A FORWARD -s 9.9.9.9/32 -j DROP",
+    ],
+    ["iptables -L", "iptables -L: a chain is expected"],
+    [
+      "iptables -P KUBE-SERVICES DROP",
+      "iptables -P: KUBE-SERVICES is no built-in chain, so it has no policy",
+    ],
+    ["iptables -N FORWARD", "iptables -N: the chain FORWARD exists already"],
+  ])("%s", (command, message) => {
+    const [first = ""] = read(command);
+    if (typeof message === "string") expect(first).toBe(message);
+    else expect(first).toMatch(message);
+  });
+});

@@ -1,0 +1,28 @@
+import { QUESTION_DEFAULTS, type Question, resolveQuestion } from "../../src/cli/question.ts";
+import { ask } from "../../src/walk/ask.ts";
+import { Network } from "../../src/walk/network.ts";
+import { Session } from "../../src/walk/session.ts";
+import type { Trace } from "../../src/walk/trace.ts";
+import { readSnapshot } from "../../src/world/snapshot-in.ts";
+import type { World } from "../../src/world/world.ts";
+import { readRecordingText } from "../fixtures.ts";
+
+const worlds = new Map<string, World>();
+
+/** A recording's hosts. */
+export function recordedWorld(name: string): World {
+  const known = worlds.get(name);
+  if (known !== undefined) return known;
+  const snapshot = readSnapshot(`${name}.json.gz`, readRecordingText(name));
+  if (snapshot.kind === "invalid") throw new Error(`${name} cannot be read`);
+  worlds.set(name, snapshot.world);
+  return snapshot.world;
+}
+
+/** The trace of a question asked in a recording's hosts. */
+export function asked(recording: string, from: string, to: string, more: Partial<Question> = {}): Trace {
+  const world = recordedWorld(recording);
+  const query = resolveQuestion(world, { ...QUESTION_DEFAULTS, id: "q1", from, to, ...more });
+  if (query.kind === "invalid") throw new Error(query.messages.join("; "));
+  return ask(new Session(new Network(world), 1), query.value, { outcomes: 1024, mode: "explore" });
+}

@@ -1,0 +1,158 @@
+import { describe, expect, it } from "vitest";
+import type { Question } from "../../src/cli/question.ts";
+import { readToolCommand } from "../../src/cli/step/tool-command.ts";
+import { remediesFor, withRemedies } from "../../src/present/remedy.ts";
+import { asked, recordedWorld } from "./asked.ts";
+
+type Row = readonly [
+  recording: string,
+  from: string,
+  to: string,
+  reason: string,
+  text: RegExp,
+  command: string | null,
+  more: Partial<Question>,
+];
+
+const ROWS: readonly Row[] = [
+  [
+    "d-services-vxlan",
+    "laptop",
+    "172.18.0.26:31342",
+    "rule-drop",
+    /externalTrafficPolicy Local/,
+    `kubectl -n shop patch service local -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'`,
+    {},
+  ],
+  [
+    "d-services-vxlan",
+    "laptop",
+    "192.0.2.80:80",
+    "rule-drop",
+    /^Add 203.0.113.11\/32 to spec.loadBalancerSourceRanges of Service shop\/front/,
+    null,
+    {},
+  ],
+  [
+    "d-services-vxlan",
+    "web-1",
+    "10.96.2.45:80",
+    "rule-reject",
+    /^Give Service default\/empty a ready endpoint/,
+    null,
+    {},
+  ],
+  [
+    "a-bridge-drop-on",
+    "web-1",
+    "10.244.38.18:8080",
+    "policy-drop",
+    /at the end of chain FORWARD on node1/,
+    "iptables -t filter -A FORWARD -s 10.244.38.19 -d 10.244.38.18 -p tcp --dport 8080 -j ACCEPT",
+    {},
+  ],
+  [
+    "a-bridge-brnf-plain",
+    "web-0",
+    "10.96.1.211:80",
+    "bridge-hairpin",
+    /send frames back by the port/,
+    "bridge link set dev vethecd19db5 hairpin on",
+    {},
+  ],
+  [
+    "a-bridge-nobrnf-plain",
+    "web-1",
+    "10.96.1.153:80",
+    "reply-lost",
+    /Let bridged frames pass iptables on node1/,
+    "sysctl -w net.bridge.bridge-nf-call-iptables=1",
+    {},
+  ],
+  ["b-hostgw-plain", "laptop", "10.244.24.16", "no-route", /^Give gateway a route to 10.244.24.16/, null, {}],
+  [
+    "b-hostgw-plain",
+    "web-0",
+    "10.244.14.249:8080",
+    "no-neighbour",
+    /whoever has 10.244.14.249 is up and reachable by cni0 of node2/,
+    null,
+    {},
+  ],
+  [
+    "c-vxlan-fault-nofdb",
+    "web-0",
+    "10.244.22.43",
+    "vxlan-no-remote",
+    /^Give flannel.1 of node1 an entry/,
+    null,
+    {},
+  ],
+  [
+    "c-vxlan-fault-vni",
+    "web-0",
+    "10.244.21.20:8080",
+    "vxlan-no-vni",
+    /the same VNI: what arrives carries 1/,
+    null,
+    {},
+  ],
+  [
+    "c-vxlan-two",
+    "web-0",
+    "10.244.31.29",
+    "ttl-exceeded",
+    /^Send with a larger TTL: the packet began with 2/,
+    null,
+    { ttl: 2 },
+  ],
+  [
+    "c-vxlan-mtu",
+    "web-0",
+    "10.244.1.12",
+    "too-big",
+    /^Send packets of at most 1450 bytes/,
+    null,
+    { size: 1440, df: true },
+  ],
+  ["d-hostport-plain", "web-1", "172.18.0.48:9000", "martian-source", /^Masquerade on node1/, null, {}],
+  [
+    "a-bridge-brnf-plain",
+    "web-2",
+    "10.244.26.15:9",
+    "no-listener-tcp",
+    /^Start what should listen on 10.244.26.15:9 of web-0/,
+    null,
+    {},
+  ],
+];
+
+describe("what to do about it", () => {
+  it.each(ROWS)("%s, %s → %s: %s", (recording, from, to, reason, text, command, more) => {
+    const trace = asked(recording, from, to, more);
+    expect(trace.verdict.reason).toBe(reason);
+    const [remedy] = withRemedies(trace).remedies;
+    expect(remedy?.text).toMatch(text);
+    expect(remedy?.command ?? null).toBe(command);
+  });
+
+  it.each(ROWS.filter(([, , , , , command]) => command?.startsWith("iptables")))(
+    "%s: the command can be given to the host",
+    (recording, from, to) => {
+      for (const { command, host } of withRemedies(asked(recording, from, to)).remedies) {
+        const node = recordedWorld(recording).hosts.get(host ?? "");
+        if (node === undefined || command === undefined) throw new Error("a host and a command are expected");
+        expect(readToolCommand(node, command, 0).kind).toBe("ok");
+      }
+    },
+  );
+
+  it("is nothing where all arrives", () => {
+    expect(asked("a-bridge-brnf-plain", "web-1", "10.96.1.211:80").outcomes.flatMap(remediesFor)).toEqual([]);
+  });
+
+  it("is told once for many outcomes of one cause", () => {
+    const trace = withRemedies(asked("d-services-vxlan", "laptop", "172.18.0.26:31342"));
+    expect(new Set(trace.remedies.map(({ text }) => text)).size).toBe(trace.remedies.length);
+  });
+});
