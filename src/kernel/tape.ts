@@ -1,4 +1,4 @@
-import type { Packet } from "../packet/packet.ts";
+import { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_ICMPV6, type Packet } from "../packet/packet.ts";
 
 /**
  * What happened, as integers in a growing typed array. The engine writes it or has none (`null`); a readable trace is
@@ -7,17 +7,17 @@ import type { Packet } from "../packet/packet.ts";
  * This file is code that runs per packet.
  */
 
-/** A frame on a device: host, ifindex, direction, snapshot. */
+/** A frame on a device: host, ifindex, direction, where its snapshot lies (mostly right behind). */
 export const OP_FRAME = 1;
-/** An ARP frame on a device: host, ifindex, direction, snapshot. */
+/** An ARP frame on a device: the same. */
 export const OP_ARP = 2;
-/** A hook is entered: host, family, hook, in ifindex, out ifindex, physin, physout, snapshot. */
+/** A hook is entered: host, family, hook, in ifindex, out ifindex, physin, physout, where the snapshot lies. */
 export const OP_HOOK = 3;
 /** A rule matched: host, packet, mark, chain, index from 0, rules evaluated in this table since the last record. */
 export const OP_RULE = 4;
 /** A user chain ended without a verdict: host, packet, mark, chain, its number of rules, rules evaluated since. */
 export const OP_CHAIN_END = 5;
-/** A built-in chain ended and its policy applied: host, packet, mark, chain, number of rules, rules evaluated since, verdict. */
+/** A built-in chain ended and its policy applied: host, packet, mark, chain, number of rules, rules evaluated since. */
 export const OP_POLICY = 6;
 /** NAT rewrote addresses: host, packet, manip (0 source, 1 destination), old address, old port, new address, new port, free. */
 export const OP_REWRITE = 7;
@@ -43,17 +43,28 @@ export const DIR_IN_MULTICAST = 3;
 export const DIR_IN_OTHERHOST = 4;
 
 /** Words of one packet's snapshot; an inner packet's follows it. */
-export const SNAPSHOT_WORDS = 27;
+export const SNAPSHOT_WORDS = 15;
+
+/** Packets whose last snapshot is remembered, a power of two. */
+const KNOWN_PACKETS = 1024;
 
 export class Tape {
   data: Int32Array;
   length = 0;
+  /** By packet number, modulo: `base` + where the packet's last snapshot lies. */
+  private readonly lastSnapshot = new Int32Array(KNOWN_PACKETS).fill(-1);
+  private base = 0;
 
   constructor(capacity = 4096) {
     this.data = new Int32Array(capacity);
   }
 
   clear(): void {
+    this.base += this.length;
+    if (this.base > 0x40000000) {
+      this.base = 0;
+      this.lastSnapshot.fill(-1);
+    }
     this.length = 0;
   }
 
@@ -69,19 +80,28 @@ export class Tape {
     return at;
   }
 
+  /** Where a snapshot equal to the packet as it is now lies already, -1 for nowhere: frames mostly repeat the one before. */
+  private known(packet: Packet): number {
+    const at = (this.lastSnapshot[packet.number & (KNOWN_PACKETS - 1)] as number) - this.base;
+    return at >= 0 && unchanged(this.data, at, packet) ? at : -1;
+  }
+
   frame(op: number, host: number, ifindex: number, direction: number, packet: Packet): void {
-    const at = this.room(5 + snapshotWords(packet));
+    const known = this.known(packet);
+    const at = this.room(known < 0 ? 6 + snapshotWords(packet) : 6);
     const d = this.data;
     d[at] = op;
     d[at + 1] = this.length - at;
     d[at + 2] = host;
     d[at + 3] = ifindex;
     d[at + 4] = direction;
-    snapshot(d, at + 5, packet);
+    d[at + 5] = known < 0 ? at + 6 : known;
+    if (known < 0) this.snapshot(at + 6, packet);
   }
 
   hook(host: number, hook: number, inIf: number, outIf: number, packet: Packet): void {
-    const at = this.room(9 + snapshotWords(packet));
+    const known = this.known(packet);
+    const at = this.room(known < 0 ? 10 + snapshotWords(packet) : 10);
     const d = this.data;
     d[at] = OP_HOOK;
     d[at + 1] = this.length - at;
@@ -92,7 +112,13 @@ export class Tape {
     d[at + 6] = outIf;
     d[at + 7] = packet.physIn;
     d[at + 8] = packet.physOut;
-    snapshot(d, at + 9, packet);
+    d[at + 9] = known < 0 ? at + 10 : known;
+    if (known < 0) this.snapshot(at + 10, packet);
+  }
+
+  private snapshot(at: number, packet: Packet): void {
+    this.lastSnapshot[packet.number & (KNOWN_PACKETS - 1)] = this.base + at;
+    snapshot(this.data, at, packet);
   }
 
   words4(op: number, a: number, b: number, c: number, e: number): void {
@@ -144,72 +170,92 @@ function snapshotWords(packet: Packet): number {
 
 /** Word offsets inside a snapshot. */
 export const S_NUMBER = 0;
-export const S_PHASE = 1;
-export const S_FRAMED = 2;
-export const S_ETH_SRC = 3;
-export const S_ETH_DST = 4;
-export const S_ETH_TYPE = 5;
-export const S_FAMILY = 6;
-export const S_SRC = 7;
-export const S_DST = 8;
+/** phase | framed << 4 | family << 8 | encapsulation << 16 */
+export const S_KIND = 1;
+export const S_ETH_SRC = 2;
+export const S_ETH_DST = 3;
+export const S_ETH_TYPE = 4;
+export const S_SRC = 5;
+export const S_DST = 6;
 /** ttl | protocol << 8 | tos << 16 | df << 24 | mf << 25 */
-export const S_IP = 9;
-export const S_ID = 10;
-export const S_FRAG_OFFSET = 11;
-export const S_LENGTH = 12;
+export const S_IP = 7;
+/** length | identification << 16 */
+export const S_LENGTH = 8;
+export const S_FRAG_OFFSET = 9;
 /** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16 */
-export const S_PORTS = 13;
+export const S_PORTS = 10;
 /** TCP: flags; ICMP: type | code << 8; ARP: op */
-export const S_L4 = 14;
-export const S_SEQ = 15;
-export const S_ACK = 16;
+export const S_L4 = 11;
 /** ICMP: MTU or gateway; ARP: sender's hardware address */
-export const S_INFO = 17;
-/** ARP: target's hardware address */
-export const S_INFO2 = 18;
-export const S_ENCAPSULATION = 19;
-export const S_VNI = 20;
-export const S_MARK = 21;
-export const S_PAYLOAD = 22;
-export const S_CAUSE = 23;
-export const S_CT = 24;
-export const S_CTINFO = 25;
-export const S_FLAGS = 26;
+export const S_INFO = 12;
+/** ARP: target's hardware address; VXLAN: the VNI */
+export const S_INFO2 = 13;
+export const S_MARK = 14;
+
+function kindWord(p: Packet): number {
+  return p.phase | (p.framed ? 1 << 4 : 0) | (p.family << 8) | (p.encapsulation << 16);
+}
+
+function ipWord(p: Packet): number {
+  return p.ttl | (p.protocol << 8) | (p.tos << 16) | (p.df ? 1 << 24 : 0) | (p.mf ? 1 << 25 : 0);
+}
+
+function portsWord(p: Packet): number {
+  return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
+    ? p.icmpId | (p.icmpSeq << 16)
+    : p.sport | (p.dport << 16);
+}
+
+function l4Word(p: Packet): number {
+  if (p.ethType === ETH_P_ARP) return p.arpOp;
+  return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
+    ? p.icmpType | (p.icmpCode << 8)
+    : p.tcpFlags;
+}
 
 function snapshot(d: Int32Array, at: number, p: Packet): void {
+  const arp = p.ethType === ETH_P_ARP;
   d[at] = p.number;
-  d[at + S_PHASE] = p.phase;
-  d[at + S_FRAMED] = p.framed ? 1 : 0;
+  d[at + S_KIND] = kindWord(p);
   d[at + S_ETH_SRC] = p.ethSrc;
   d[at + S_ETH_DST] = p.ethDst;
   d[at + S_ETH_TYPE] = p.ethType;
-  d[at + S_FAMILY] = p.family;
   d[at + S_SRC] = p.src;
   d[at + S_DST] = p.dst;
-  d[at + S_IP] = p.ttl | (p.protocol << 8) | (p.tos << 16) | (p.df ? 1 << 24 : 0) | (p.mf ? 1 << 25 : 0);
-  d[at + S_ID] = p.id;
+  d[at + S_IP] = ipWord(p);
+  d[at + S_LENGTH] = p.length | (p.id << 16);
   d[at + S_FRAG_OFFSET] = p.fragOffset;
-  d[at + S_LENGTH] = p.length;
-  if (p.protocol === 1 || p.protocol === 58) {
-    d[at + S_PORTS] = p.icmpId | (p.icmpSeq << 16);
-    d[at + S_L4] = p.icmpType | (p.icmpCode << 8);
-    d[at + S_INFO] = p.icmpInfo;
-  } else {
-    d[at + S_PORTS] = p.sport | (p.dport << 16);
-    d[at + S_L4] = p.ethType === 0x0806 ? p.arpOp : p.tcpFlags;
-    d[at + S_INFO] = p.arpSha;
-  }
-  d[at + S_SEQ] = p.seq;
-  d[at + S_ACK] = p.ack;
-  d[at + S_INFO2] = p.arpTha;
-  d[at + S_ENCAPSULATION] = p.encapsulation;
-  d[at + S_VNI] = p.vni;
+  d[at + S_PORTS] = portsWord(p);
+  d[at + S_L4] = l4Word(p);
+  d[at + S_INFO] = arp ? p.arpSha : p.icmpInfo;
+  d[at + S_INFO2] = arp ? p.arpTha : p.vni;
   d[at + S_MARK] = p.mark;
-  d[at + S_PAYLOAD] = p.payload;
-  d[at + S_CAUSE] = p.cause;
-  d[at + S_CT] = p.ct;
-  d[at + S_CTINFO] = p.ctInfo;
-  d[at + S_FLAGS] = 0;
   const inner = p.inner;
   if (inner !== null) snapshot(d, at + SNAPSHOT_WORDS, inner);
+}
+
+/** Would a snapshot of the packet now be the same as this one? ARP frames are always written out. */
+function unchanged(d: Int32Array, at: number, p: Packet): boolean {
+  if (
+    d[at + S_ETH_DST] !== p.ethDst ||
+    d[at + S_ETH_SRC] !== p.ethSrc ||
+    d[at + S_IP] !== ipWord(p) ||
+    d[at + S_SRC] !== p.src ||
+    d[at + S_DST] !== p.dst ||
+    d[at] !== p.number ||
+    d[at + S_KIND] !== kindWord(p) ||
+    d[at + S_MARK] !== p.mark ||
+    d[at + S_LENGTH] !== (p.length | (p.id << 16)) ||
+    d[at + S_PORTS] !== portsWord(p) ||
+    d[at + S_FRAG_OFFSET] !== p.fragOffset ||
+    d[at + S_L4] !== l4Word(p) ||
+    d[at + S_ETH_TYPE] !== p.ethType ||
+    p.ethType === ETH_P_ARP ||
+    d[at + S_INFO] !== p.icmpInfo ||
+    d[at + S_INFO2] !== p.vni
+  ) {
+    return false;
+  }
+  const inner = p.inner;
+  return inner === null || unchanged(d, at + SNAPSHOT_WORDS, inner);
 }

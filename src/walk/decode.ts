@@ -24,9 +24,9 @@ import {
   S_ETH_SRC,
   S_INFO,
   S_INFO2,
+  S_KIND,
   S_L4,
   S_NUMBER,
-  S_PHASE,
   S_SRC,
   type Tape,
 } from "../kernel/tape.ts";
@@ -131,18 +131,24 @@ class Decoder {
 
   private numberPackets(): void {
     const { data, length } = this.tape;
-    const seen = (raw: number, phase: number): void => {
-      if (raw === 0 || this.numbers.has(raw)) return;
-      this.numbers.set(raw, this.numbers.size + 1);
-      this.phases.set(raw, PHASES[phase] ?? "request");
-    };
     for (let at = 0; at < length; at += data[at + 1] as number) {
-      if (data[at] === OP_FRAME) seen(data[at + 5 + S_NUMBER] as number, data[at + 5 + S_PHASE] as number);
+      if (data[at] === OP_FRAME) this.seenAt(data[at + 5] as number);
     }
     for (let at = 0; at < length; at += data[at + 1] as number) {
-      if (data[at] === OP_EMIT) seen(data[at + 3] as number, data[at + 5] as number);
-      if (data[at] === OP_HOOK) seen(data[at + 9 + S_NUMBER] as number, data[at + 9 + S_PHASE] as number);
+      if (data[at] === OP_EMIT) this.seen(data[at + 3] as number, data[at + 5] as number);
+      if (data[at] === OP_HOOK) this.seenAt(data[at + 9] as number);
     }
+  }
+
+  private seen(raw: number, phase: number): void {
+    if (raw === 0 || this.numbers.has(raw)) return;
+    this.numbers.set(raw, this.numbers.size + 1);
+    this.phases.set(raw, PHASES[phase] ?? "request");
+  }
+
+  private seenAt(snapshot: number): void {
+    const { data } = this.tape;
+    this.seen(data[snapshot + S_NUMBER] as number, (data[snapshot + S_KIND] as number) & 0xf);
   }
 
   private packet(raw: number): { packet: number; phase: Phase } {
@@ -263,8 +269,9 @@ class Decoder {
   }
 
   private frame(d: Int32Array, at: number, host: number): void {
-    const raw = d[at + 5 + S_NUMBER] as number;
-    const view = packetView(d, at + 5);
+    const snapshot = d[at + 5] as number;
+    const raw = d[snapshot + S_NUMBER] as number;
+    const view = packetView(d, snapshot);
     const device = this.device(host, d[at + 3] as number);
     const direction = DIRECTIONS[d[at + 4] as number] ?? "in";
     this.frames.push({
@@ -279,7 +286,7 @@ class Decoder {
   }
 
   private arpFrame(d: Int32Array, at: number, host: number): void {
-    const s = at + 5;
+    const s = d[at + 5] as number;
     this.arp.push({
       at: this.time,
       host: this.net(host).name,
@@ -297,13 +304,14 @@ class Decoder {
   }
 
   private hook(d: Int32Array, at: number, host: number): void {
-    const raw = d[at + 9 + S_NUMBER] as number;
+    const snapshot = d[at + 9] as number;
+    const raw = d[snapshot + S_NUMBER] as number;
     const name = HOOK_NAMES[d[at + 4] as number] as string;
     const inName = this.device(host, d[at + 5] as number);
     const outName = this.device(host, d[at + 6] as number);
     const physin = this.device(host, d[at + 7] as number);
     const physout = this.device(host, d[at + 8] as number);
-    const before: PacketView = packetView(d, at + 9);
+    const before: PacketView = packetView(d, snapshot);
     const visit = {
       ...this.packet(raw),
       host: this.net(host).name,
@@ -347,7 +355,7 @@ class Decoder {
         ...(source === undefined ? {} : { source }),
       });
       this.step(raw, host, "rule", `${table.name}: ${text}`);
-    } else if (kind === "policy" && d[at + 8] === 0) {
+    } else if (kind === "policy" && chain.policy === "DROP") {
       this.step(raw, host, "rule", `${table.name}: -P ${chain.name} DROP`, { verdict: "drop" });
     }
   }

@@ -2,20 +2,19 @@ import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import {
   S_DST,
-  S_ENCAPSULATION,
   S_ETH_DST,
   S_ETH_SRC,
   S_ETH_TYPE,
   S_FRAG_OFFSET,
-  S_FRAMED,
   S_INFO,
+  S_INFO2,
   S_IP,
+  S_KIND,
   S_L4,
   S_LENGTH,
   S_MARK,
   S_PORTS,
   S_SRC,
-  S_VNI,
   SNAPSHOT_WORDS,
 } from "../kernel/tape.ts";
 import {
@@ -35,14 +34,15 @@ export function packetView(d: Int32Array, at: number): PacketView {
   const ip = d[at + S_IP] as number;
   const protocol = (ip >>> 8) & 0xff;
   const offset = d[at + S_FRAG_OFFSET] as number;
-  const encapsulation = d[at + S_ENCAPSULATION] as number;
+  const kind = d[at + S_KIND] as number;
+  const encapsulation = kind >>> 16;
   const l4 = d[at + S_L4] as number;
   const ports = d[at + S_PORTS] as number;
   const mark = d[at + S_MARK] as number;
   const tos = (ip >>> 16) & 0xff;
   const inner = encapsulation === 0 ? undefined : packetView(d, at + SNAPSHOT_WORDS);
   return {
-    ...(d[at + S_FRAMED] === 1
+    ...((kind & 0x10) !== 0
       ? {
           eth: {
             src: formatMac(d[at + S_ETH_SRC] as number),
@@ -56,14 +56,14 @@ export function packetView(d: Int32Array, at: number): PacketView {
       dst: formatIpv4(d[at + S_DST] as number),
       ttl: ip & 0xff,
       proto: protocol,
-      len: d[at + S_LENGTH] as number,
+      len: (d[at + S_LENGTH] as number) & 0xffff,
       ...(((ip >>> 24) & 1) === 1 ? { df: true as const } : {}),
       ...(((ip >>> 25) & 1) === 1 ? { mf: true as const } : {}),
       ...(offset === 0 ? {} : { off: offset }),
       ...(tos === 0 ? {} : { tos }),
     },
     ...(offset !== 0 ? {} : transport(protocol, ports, l4, d[at + S_INFO] as number, encapsulation, inner)),
-    ...(encapsulation === INNER_VXLAN ? { vxlan: { vni: d[at + S_VNI] as number } } : {}),
+    ...(encapsulation === INNER_VXLAN ? { vxlan: { vni: d[at + S_INFO2] as number } } : {}),
     ...(inner !== undefined && encapsulation !== INNER_QUOTED ? { inner } : {}),
     ...(mark === 0 ? {} : { mark: mark >>> 0 }),
   };

@@ -104,7 +104,7 @@ export function doTable(
       const policy = table.policies[slot] as number;
       if (policy !== POLICY_NONE) {
         engine.rulesEvaluated += evaluated;
-        tape?.words8(
+        tape?.words6(
           OP_POLICY,
           stack.host,
           packet.number,
@@ -112,8 +112,6 @@ export function doTable(
           (tableNumber << 24) | slot,
           length,
           evaluated,
-          policy,
-          0,
         );
         jumps.top = base;
         if (policy === POLICY_ACCEPT) return NF_ACCEPT;
@@ -121,7 +119,7 @@ export function doTable(
         return NF_DROP;
       }
       if (tape !== null) {
-        tape.words8(
+        tape.words6(
           OP_CHAIN_END,
           stack.host,
           packet.number,
@@ -129,8 +127,6 @@ export function doTable(
           (tableNumber << 24) | slot,
           length,
           evaluated,
-          0,
-          0,
         );
         engine.rulesEvaluated += evaluated;
         evaluated = 0;
@@ -138,7 +134,7 @@ export function doTable(
       // A user chain came to its end: go on behind the jump, or at the policy where only gotos led here.
     } else {
       if (tape !== null) {
-        tape.words8(
+        tape.words6(
           OP_RULE,
           stack.host,
           packet.number,
@@ -146,8 +142,6 @@ export function doTable(
           (tableNumber << 24) | slot,
           i,
           evaluated,
-          0,
-          0,
         );
         engine.rulesEvaluated += evaluated;
         evaluated = 0;
