@@ -132,6 +132,19 @@ export class Tape {
     d[at + 5] = e;
   }
 
+  words6(op: number, a: number, b: number, c: number, e: number, f: number, g: number): void {
+    const at = this.room(8);
+    const d = this.data;
+    d[at] = op;
+    d[at + 1] = 8;
+    d[at + 2] = a;
+    d[at + 3] = b;
+    d[at + 4] = c;
+    d[at + 5] = e;
+    d[at + 6] = f;
+    d[at + 7] = g;
+  }
+
   words8(
     op: number,
     a: number,
