@@ -89,7 +89,7 @@ class Comparison {
     const { icmp } = this.recorded.outcome;
     if (icmp === undefined) return undefined;
     const shown = (frame: RecordedFrame): boolean =>
-      frame.icmp?.type === icmp.type && frame.icmp.code === icmp.code && frame.ip?.src === icmp.from;
+      frame.icmp?.type === icmp.type && frame.icmp?.code === icmp.code && frame.ip?.src === icmp.from;
     const all = (this.recorded.frames ?? []).filter(shown);
     if (all.length === 0) return icmp;
     return all.some((frame) => !this.theirs.excused.has(frame.pkt)) ? icmp : undefined;

@@ -10,6 +10,7 @@ import type { World } from "../world/world.ts";
 import { compareFlow, flowSignature } from "./compare-flow.ts";
 import { compareOutcome, type Matched } from "./compare-outcome.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
+import { shapeFault } from "./recorded-shape.ts";
 import { Renaming } from "./renaming.ts";
 import { whyUnsupported } from "./supported.ts";
 
@@ -71,7 +72,7 @@ export function* replay(world: World, recording: Recording, literal = false): Ge
   let known: Known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
   for (const [index, probe] of recording.probes.entries()) {
     const recorded = probe.recorded as unknown as RecordedProbe;
-    const query = queryOf(probe, index);
+    const query = shapeFault(recorded) ?? queryOf(probe, index);
     if (typeof query === "string") {
       yield { index, recorded, outcomes: [], judge: () => query };
       continue;
@@ -89,6 +90,8 @@ export function* replay(world: World, recording: Recording, literal = false): Ge
     }
     const flows = exploreFlows(session, query, explored, recorded);
     const judge = (version: RecordedProbe): string | null => {
+      const fault = shapeFault(version);
+      if (fault !== null) return fault;
       const { matched } = nearestOutcome(network, explored, version, before);
       if (matched === null) return "no outcome was found";
       return matched.difference ?? flowsDifference(network, flows, version);

@@ -1,0 +1,91 @@
+import { describe, expect, it } from "vitest";
+import { compareRecording } from "../../src/lab/compare.ts";
+import { readSnapshot } from "../../src/world/snapshot-in.ts";
+import { readRecordingText, recordingNames } from "../fixtures.ts";
+
+/**
+ * Every recording replayed, probe by probe. A bridge, host-gw routes, VXLAN and kube-proxy's rules agree altogether;
+ * of the others at least so many probes as the table says.
+ */
+const ALL_AGREE = /^[abcd]-/;
+
+const AT_LEAST: Readonly<Record<string, number>> = {
+  "f-ecmp-l3": 8,
+  "f-ecmp-l4": 8,
+  "f-ecmp-weighted": 8,
+  "f-fabric": 25,
+  "f-policy-nat": 14,
+  "f-policy-plain": 16,
+  "f-rpf-loose": 14,
+  "f-rpf-mixed": 14,
+  "f-rpf-off": 14,
+  "f-rpf-strict": 14,
+  "g-arp-announce": 9,
+  "g-arp-default": 9,
+  "g-arp-filter": 9,
+  "g-arp-ignore": 8,
+  "g-arp-proxy": 8,
+  "g-ptp-plain": 9,
+  "g-ptp-rpf": 9,
+  "h-filter-counted": 31,
+  "h-filter-local": 25,
+  "h-filter-mangle": 16,
+  "h-filter-matches": 20,
+  "h-filter-nat": 26,
+  "h-filter-reject": 27,
+  "h-filter-states": 25,
+  "h-physdev-off": 14,
+  "h-physdev-on": 14,
+};
+
+const reports = recordingNames().map((name) => {
+  const snapshot = readSnapshot(name, readRecordingText(name));
+  if (snapshot.kind !== "ok" || snapshot.recording === null) throw new Error(`${name} cannot be read`);
+  return { ...compareRecording(snapshot.world, snapshot.recording), name };
+});
+
+function differencesOf({ probes }: (typeof reports)[number]): string[] {
+  return probes
+    .filter(({ agrees }) => !agrees)
+    .map(({ index, query, difference }) => `probe ${index} (${query}): ${difference}`);
+}
+
+describe("every probe agrees with the kernel", () => {
+  it.each(reports.filter(({ name }) => ALL_AGREE.test(name)))("$name", (report) => {
+    expect(report.unsupported).toBeNull();
+    expect(report.probes.length).toBeGreaterThan(0);
+    expect(differencesOf(report)).toEqual([]);
+  });
+
+  it("of 26 recordings, 431 probes", () => {
+    const all = reports.filter(({ name }) => ALL_AGREE.test(name));
+    expect([all.length, all.flatMap(({ probes }) => probes).length]).toEqual([26, 431]);
+  });
+});
+
+describe("of other recordings whose kind is supported, at least as many probes agree as before", () => {
+  const others = reports.filter(({ name, unsupported }) => !ALL_AGREE.test(name) && unsupported === null);
+
+  it.each(others)("$name", (report) => {
+    const agreeing = report.probes.filter(({ agrees }) => agrees).length;
+    const differences = differencesOf(report);
+    if (differences.length > 0) {
+      console.log(
+        `${report.name}: ${agreeing} of ${report.probes.length} agree\n  ${differences.join("\n  ")}`,
+      );
+    }
+    expect(agreeing, differences.join("\n")).toBeGreaterThanOrEqual(AT_LEAST[report.name] ?? 0);
+  });
+
+  it("and none of the table has become unsupported", () => {
+    const supported = new Set(others.map(({ name }) => name));
+    expect(Object.keys(AT_LEAST).filter((name) => !supported.has(name))).toEqual([]);
+  });
+});
+
+it("recordings of kinds not supported yet are told by name", () => {
+  const unsupported = reports.filter((report) => report.unsupported !== null);
+  const lines = unsupported.map(({ name, unsupported: why }) => `not compared yet: ${name}: ${why}`);
+  if (lines.length > 0) console.log(lines.join("\n"));
+  expect(unsupported.flatMap(({ probes }) => probes)).toEqual([]);
+});
