@@ -85,7 +85,7 @@ const TABLE = [
   ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],
   ["unreachable-error", "UNREACHABLE", "An ICMP error said that the destination is unreachable."],
   ["not-for-forwarding", "DROPPED", "A broadcast or multicast frame is not forwarded."],
-  ["bad-reply", "DROPPED", "The answer came from an address the client did not ask, so no socket took it."],
+  ["bad-reply", "NO_REPLY", "The answer came from an address the client did not ask, so no socket took it."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 

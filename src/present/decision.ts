@@ -36,13 +36,8 @@ export function decisionOf(outcome: Outcome): Decision {
   const story = storyOf(outcome);
   const at = story.findIndex(({ step }) => step.id === verdict.at);
   const step = story[at]?.step ?? null;
-  if (
-    verdict.reason === "reply-lost" &&
-    (step === null || step.phase === "notice") &&
-    cameFromElsewhere(outcome)
-  ) {
-    return { ...NOTHING_KNOWN, reason: "bad-reply" };
-  }
+  // Where the answer went astray is not where it was refused.
+  if (verdict.reason === "bad-reply") return { ...NOTHING_KNOWN, reason: "bad-reply" };
   const reason = step?.reason ?? verdict.reason;
   let rule: RuleHit | null = null;
   let policy: Decision["policy"] = null;
@@ -71,14 +66,6 @@ export function decisionOf(outcome: Outcome): Decision {
     packet,
     isAnswer: step !== null && step.phase !== "request" && step.phase !== "repeat",
   };
-}
-
-/** The answer reached the one who asked, but from an address that was never asked. */
-function cameFromElsewhere(outcome: Outcome): boolean {
-  const request = outcome.frames.find((frame) => frame.phase === "request");
-  const reply = outcome.frames.findLast((frame) => frame.phase === "reply");
-  if (request === undefined || reply === undefined) return false;
-  return reply.host === request.host && reply.ip.dst === request.ip.src && reply.ip.src !== request.ip.dst;
 }
 
 /** The outcome a trace's verdict is about: the first of the worst. */

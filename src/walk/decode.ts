@@ -57,6 +57,8 @@ export interface Decoded {
   readonly rewrites: readonly Rewrite[];
   readonly steps: readonly Step[];
   readonly drops: readonly Drop[];
+  /** Frames that reached a host they were not addressed to. */
+  readonly strays: readonly Drop[];
 }
 
 /** A packet's end, apart from frames that were merely for another host. */
@@ -102,6 +104,7 @@ class Decoder {
   private readonly rewrites: Rewrite[] = [];
   private readonly steps: Step[] = [];
   private readonly drops: Drop[] = [];
+  private readonly strays: Drop[] = [];
   /** Packet numbers of the tape to those shown: in order of first appearance on a wire. */
   private readonly numbers = new Map<number, number>();
   private readonly phases = new Map<number, Phase>();
@@ -125,8 +128,8 @@ class Decoder {
       this.time = this.run.times[instant]?.at ?? 0;
       this.record(data, at);
     }
-    const { frames, arp, hooks, rules, rewrites, steps, drops } = this;
-    return { frames, arp, hooks, rules, rewrites, steps, drops };
+    const { frames, arp, hooks, rules, rewrites, steps, drops, strays } = this;
+    return { frames, arp, hooks, rules, rewrites, steps, drops, strays };
   }
 
   private numberPackets(): void {
@@ -229,8 +232,12 @@ class Decoder {
       case OP_DROP: {
         const name = reasonName(d[at + 4] as number);
         const raw = d[at + 3] as number;
-        // A frame for somebody else on a shared cable ends everywhere but at its destination.
-        if (name === "other-host" || raw === 0) return;
+        if (raw === 0) return;
+        if (name === "other-host") {
+          // A frame for somebody else on a shared cable ends everywhere but at its destination: no step of its way.
+          this.strays.push({ ...this.packet(raw), host: this.net(host).name, reason: name, step: "" });
+          return;
+        }
         const step = this.step(raw, host, "drop", REASONS[d[at + 4] as number]?.sentence ?? name, {
           device: this.device(host, d[at + 5] as number),
           verdict: name === "rule-reject" ? "reject" : "drop",

@@ -34,7 +34,8 @@ export function verdictOf(
     disposition: DISPOSITIONS.get(reason) as Disposition,
     reason,
     certainty,
-    ...(drop === undefined ? {} : { at: drop.step, host: drop.host }),
+    ...(drop === undefined ? {} : { host: drop.host }),
+    ...(drop === undefined || drop.step === "" ? {} : { at: drop.step }),
   };
 }
 
@@ -63,10 +64,14 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
     decoded.steps.some(
       (step) => step.kind === "deliver" && step.phase === "request" && step.host !== query.host,
     );
+  // A redirect that could not be sent is nobody's reason.
+  const drops = decoded.drops.filter((drop) => drop.phase !== "notice");
   if (arrived) {
-    const later = decoded.drops[0];
-    if (later?.reason === "left-model") return { reason: "left-model", drop: later };
-    return later === undefined ? { reason: "reply-lost" } : { reason: "reply-lost", drop: later };
+    const unasked = drops.find((drop) => drop.host === query.host && drop.reason.startsWith("no-listener"));
+    if (unasked !== undefined) return { reason: "bad-reply", drop: unasked };
+    const later = drops[0];
+    if (later === undefined) return { reason: "reply-lost" };
+    return { reason: later.reason === "left-model" ? "left-model" : "reply-lost", drop: later };
   }
   switch (errno) {
     case EMSGSIZE:
@@ -84,7 +89,8 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
     case 99:
       return { reason: "bad-source" };
   }
-  const first = decoded.drops[0];
+  const first = drops[0];
   if (first !== undefined) return { reason: "reply-lost", drop: first };
-  return { reason: "left-model" };
+  const stray = decoded.strays.findLast((drop) => drop.phase === "request");
+  return stray === undefined ? { reason: "left-model" } : { reason: "other-host", drop: stray };
 }

@@ -64,7 +64,7 @@ const ROWS: readonly Row[] = [
     "a-bridge-nobrnf-plain",
     "web-1",
     "10.96.1.153:80",
-    "reply-lost",
+    "bad-reply",
     /Let bridged frames pass iptables on node1/,
     "sysctl -w net.bridge.bridge-nf-call-iptables=1",
     {},

@@ -26,6 +26,7 @@ import { classifyFrame } from "./frame.ts";
 
 const PORT_BLOCKED = reason("bridge-port-blocked");
 const HAIRPIN = reason("bridge-hairpin");
+const DEVICE_DOWN = reason("device-down");
 const NO_PORT = reason("bridge-no-port");
 
 /** `br_handle_frame`: a frame came in by a port. Takes the packet over. */
@@ -165,7 +166,7 @@ export function passUp(stack: Stack, bridge: NetDevice, packet: Packet): void {
     if (packet.pktType !== PACKET_HOST) packet.pktType = PACKET_HOST;
   }
   if (!bridge.up) {
-    stack.pool.release(packet);
+    stack.kill(packet, DEVICE_DOWN);
     return;
   }
   stack.path.receive(stack, bridge, packet);
