@@ -1,0 +1,131 @@
+import type * as apps from "kubernetes-types/apps/v1.js";
+import type * as core from "kubernetes-types/core/v1.js";
+import type * as discovery from "kubernetes-types/discovery/v1.js";
+import type { ObjectMeta, OwnerReference } from "kubernetes-types/meta/v1.js";
+import { isNamespaced } from "./kinds.ts";
+import type { Place } from "./place.ts";
+
+/**
+ * Objects of the Kubernetes API as they were read, checked and with the API's defaults put in. Never changed: who wants
+ * another makes another. The fields are those of the API; only `place` is ours.
+ */
+export interface Metadata extends Omit<ObjectMeta, "name" | "namespace"> {
+  name: string;
+  /** Always there for the kinds that live in one. */
+  namespace?: string;
+}
+
+export interface KubernetesObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: Metadata;
+  readonly place: Place;
+}
+
+interface Typed<K extends string> extends KubernetesObject {
+  readonly kind: K;
+}
+
+export interface Node extends Typed<"Node"> {
+  readonly spec?: core.NodeSpec;
+  readonly status?: core.NodeStatus;
+}
+
+export interface Namespace extends Typed<"Namespace"> {
+  readonly spec?: core.NamespaceSpec;
+}
+
+export interface Pod extends Typed<"Pod"> {
+  readonly spec: core.PodSpec;
+  readonly status?: core.PodStatus;
+}
+
+export interface Service extends Typed<"Service"> {
+  readonly spec: core.ServiceSpec;
+  readonly status?: core.ServiceStatus;
+}
+
+export interface Endpoints extends Typed<"Endpoints"> {
+  readonly subsets?: core.EndpointSubset[];
+}
+
+export interface EndpointSlice extends Typed<"EndpointSlice"> {
+  readonly addressType: string;
+  readonly endpoints: SliceEndpoint[];
+  readonly ports?: discovery.EndpointPort[];
+}
+
+/** With the hints that newer clusters write. */
+export interface SliceEndpoint extends Omit<discovery.Endpoint, "hints"> {
+  hints?: { forZones?: { name: string }[]; forNodes?: { name: string }[] };
+}
+
+export interface ConfigMap extends Typed<"ConfigMap"> {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+export interface Deployment extends Typed<"Deployment"> {
+  readonly spec: apps.DeploymentSpec;
+}
+
+export interface ReplicaSet extends Typed<"ReplicaSet"> {
+  readonly spec: apps.ReplicaSetSpec;
+}
+
+export interface DaemonSet extends Typed<"DaemonSet"> {
+  readonly spec: apps.DaemonSetSpec;
+}
+
+export interface StatefulSet extends Typed<"StatefulSet"> {
+  readonly spec: apps.StatefulSetSpec;
+}
+
+export interface ReplicationController extends Typed<"ReplicationController"> {
+  readonly spec: core.ReplicationControllerSpec;
+}
+
+/** The kinds that are typed and checked; objects of every other kind are kept as they are. */
+export interface ObjectOfKind {
+  Node: Node;
+  Namespace: Namespace;
+  Pod: Pod;
+  Service: Service;
+  Endpoints: Endpoints;
+  EndpointSlice: EndpointSlice;
+  ConfigMap: ConfigMap;
+  Deployment: Deployment;
+  ReplicaSet: ReplicaSet;
+  DaemonSet: DaemonSet;
+  StatefulSet: StatefulSet;
+  ReplicationController: ReplicationController;
+}
+
+export type TypedKind = keyof ObjectOfKind;
+
+/** An object's name among those of its kind: `namespace/name`, or the name alone where the kind has no namespaces. */
+export function keyOf({ metadata }: KubernetesObject): string {
+  return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
+}
+
+export function keyOfName(kind: string, namespace: string, name: string): string {
+  return isNamespaced(kind) ? `${namespace}/${name}` : name;
+}
+
+/** `Service shop/web`, as messages and owners name it. */
+export function describeObject(object: KubernetesObject): string {
+  return `${object.kind} ${keyOf(object)}`;
+}
+
+export function namespaceOf({ metadata }: KubernetesObject): string {
+  return metadata.namespace ?? "";
+}
+
+/** The owner that controls an object, if one does. */
+export function controllerOf({ metadata }: KubernetesObject): OwnerReference | undefined {
+  return metadata.ownerReferences?.find(({ controller }) => controller === true);
+}
+
+/** Whether it was read from the input, rather than made by a controller. */
+export function isObserved({ place }: KubernetesObject): boolean {
+  return place.by === null;
+}

@@ -1,0 +1,153 @@
+import type { KubernetesObject, ObjectOfKind, TypedKind } from "./kubernetes-object.ts";
+import { controllerOf, keyOf, namespaceOf } from "./kubernetes-object.ts";
+
+/** Reading objects. Lists are in the order of their keys, whatever the order they were added in; treat them as read-only. */
+export interface Lister {
+  get<K extends TypedKind>(kind: K, key: string): ObjectOfKind[K] | undefined;
+  get(kind: string, key: string): KubernetesObject | undefined;
+  list<K extends TypedKind>(kind: K, namespace?: string): readonly ObjectOfKind[K][];
+  list(kind: string, namespace?: string): readonly KubernetesObject[];
+  /** Those with the label, in the order of their keys. */
+  withLabel<K extends TypedKind>(
+    kind: K,
+    namespace: string,
+    key: string,
+    value: string,
+  ): readonly ObjectOfKind[K][];
+  /** The Pods, ReplicaSets … that name this object as their controller. */
+  ownedBy<K extends TypedKind>(kind: K, owner: KubernetesObject): readonly ObjectOfKind[K][];
+  /** The Pods on a node. */
+  podsOn(node: string): readonly ObjectOfKind["Pod"][];
+}
+
+export interface Writer {
+  /** Adds an object, or puts it in the place of the one of its kind and key. */
+  put(object: KubernetesObject): void;
+  remove(kind: string, key: string): void;
+}
+
+/** Objects in memory, by kind and key, with the indexes that controllers ask. */
+export class ObjectMap implements Lister, Writer {
+  readonly #byKind = new Map<string, Map<string, KubernetesObject>>();
+  readonly #index = new Map<string, Map<string, KubernetesObject>>();
+  /** Sorted lists, made when asked for; gone with the next change of what they list. */
+  readonly #sorted = new Map<string, readonly KubernetesObject[]>();
+  /** How often something was put or removed. */
+  changes = 0;
+
+  constructor(objects: Iterable<KubernetesObject> = []) {
+    for (const object of objects) this.put(object);
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const objects of this.#byKind.values()) size += objects.size;
+    return size;
+  }
+
+  put(object: KubernetesObject): void {
+    const key = keyOf(object);
+    const objects = this.#byKind.get(object.kind) ?? new Map<string, KubernetesObject>();
+    this.#byKind.set(object.kind, objects);
+    const before = objects.get(key);
+    if (before !== undefined) this.#forget(before, key);
+    objects.set(key, object);
+    for (const name of indexNames(object)) {
+      const entries = this.#index.get(name) ?? new Map<string, KubernetesObject>();
+      this.#index.set(name, entries.set(key, object));
+      this.#sorted.delete(name);
+    }
+    this.changes++;
+  }
+
+  remove(kind: string, key: string): void {
+    const objects = this.#byKind.get(kind);
+    const before = objects?.get(key);
+    if (objects === undefined || before === undefined) return;
+    objects.delete(key);
+    this.#forget(before, key);
+    this.changes++;
+  }
+
+  get<K extends TypedKind>(kind: K, key: string): ObjectOfKind[K] | undefined;
+  get(kind: string, key: string): KubernetesObject | undefined;
+  get(kind: string, key: string): KubernetesObject | undefined {
+    return this.#byKind.get(kind)?.get(key);
+  }
+
+  list<K extends TypedKind>(kind: K, namespace?: string): readonly ObjectOfKind[K][];
+  list(kind: string, namespace?: string): readonly KubernetesObject[];
+  list(kind: string, namespace?: string): readonly KubernetesObject[] {
+    return this.#listOf(namespace === undefined ? ofKind(kind) : ofNamespace(kind, namespace));
+  }
+
+  withLabel<K extends TypedKind>(kind: K, namespace: string, key: string, value: string) {
+    return this.#listOf(ofLabel(kind, namespace, key, value)) as readonly ObjectOfKind[K][];
+  }
+
+  ownedBy<K extends TypedKind>(kind: K, owner: KubernetesObject) {
+    const name = ofOwner(kind, namespaceOf(owner), owner.kind, owner.metadata.name);
+    return this.#listOf(name) as readonly ObjectOfKind[K][];
+  }
+
+  podsOn(node: string): readonly ObjectOfKind["Pod"][] {
+    return this.#listOf(onNode(node)) as readonly ObjectOfKind["Pod"][];
+  }
+
+  /** The kinds there are, in order, and how many of each. */
+  kinds(): { readonly kind: string; readonly count: number }[] {
+    return [...this.#byKind]
+      .map(([kind, objects]) => ({ kind, count: objects.size }))
+      .filter(({ count }) => count > 0)
+      .sort((a, b) => (a.kind < b.kind ? -1 : 1));
+  }
+
+  /** Every object, by kind and key. */
+  all(): KubernetesObject[] {
+    return this.kinds().flatMap(({ kind }) => this.list(kind));
+  }
+
+  #listOf(name: string): readonly KubernetesObject[] {
+    const known = this.#sorted.get(name);
+    if (known !== undefined) return known;
+    const entries = this.#index.get(name) ?? new Map<string, KubernetesObject>();
+    const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
+    this.#sorted.set(name, sorted);
+    return sorted;
+  }
+
+  #forget(object: KubernetesObject, key: string): void {
+    for (const name of indexNames(object)) {
+      this.#index.get(name)?.delete(key);
+      this.#sorted.delete(name);
+    }
+  }
+}
+
+/** Parts of an index's name are joined by a character that no name of the API may hold. */
+function joined(...parts: string[]): string {
+  return parts.join("\n");
+}
+
+const ofKind = (kind: string) => joined("kind", kind);
+const ofNamespace = (kind: string, namespace: string) => joined("namespace", kind, namespace);
+const ofLabel = (kind: string, namespace: string, key: string, value: string) =>
+  joined("label", kind, namespace, key, value);
+const ofOwner = (kind: string, namespace: string, ownerKind: string, name: string) =>
+  joined("owner", kind, namespace, ownerKind, name);
+const onNode = (node: string) => joined("node", node);
+
+function indexNames(object: KubernetesObject): string[] {
+  const { kind, metadata } = object;
+  const namespace = namespaceOf(object);
+  const found = [ofKind(kind), ofNamespace(kind, namespace)];
+  for (const [key, value] of Object.entries(metadata.labels ?? {}))
+    found.push(ofLabel(kind, namespace, key, value));
+  const owner = controllerOf(object);
+  if (owner !== undefined) found.push(ofOwner(kind, namespace, owner.kind, owner.name));
+  if (kind === "Pod") {
+    const { spec } = object as ObjectOfKind["Pod"];
+    if (spec.nodeName !== undefined && spec.nodeName !== "") found.push(onNode(spec.nodeName));
+  }
+  return found;
+}

@@ -1,0 +1,167 @@
+import type { Container } from "kubernetes-types/core/v1.js";
+import { parseIpv6 } from "../address/ipv6.ts";
+import { checkAddressText, isPortName } from "./field-table.ts";
+import type {
+  EndpointSlice,
+  KubernetesObject,
+  Pod,
+  ReplicaSet,
+  ReplicationController,
+  Service,
+} from "./kubernetes-object.ts";
+import type { ObjectReport } from "./object-report.ts";
+import type { FieldPath } from "./place.ts";
+import { matches, selectorOf } from "./selector.ts";
+
+/** What the API demands of one object beyond the types of its fields. Asked only of objects whose types are right. */
+export function checkRules(object: KubernetesObject, report: ObjectReport): void {
+  checkName(object, report);
+  RULES[object.kind]?.(object, report);
+}
+
+const RULES: Readonly<Record<string, (object: KubernetesObject, report: ObjectReport) => void>> = {
+  Service: (object, report) => checkService(object as Service, report),
+  Pod: (object, report) => checkContainers((object as Pod).spec, ["spec"], report),
+  EndpointSlice: (object, report) => checkSlice(object as EndpointSlice, report),
+  ReplicationController: (object, report) => checkTemplate((object as ReplicationController).spec, report),
+  Deployment: (object, report) => checkWorkload(object as ReplicaSet, report),
+  ReplicaSet: (object, report) => checkWorkload(object as ReplicaSet, report),
+  DaemonSet: (object, report) => checkWorkload(object as ReplicaSet, report),
+  StatefulSet: (object, report) => checkWorkload(object as ReplicaSet, report),
+};
+
+const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
+
+/** RFC 1123 names, which device names, chains and DNS are made from. */
+function checkName({ kind, metadata }: KubernetesObject, report: ObjectReport): void {
+  const { name, namespace } = metadata;
+  const isLabel = kind === "Service" || kind === "Namespace";
+  const most = isLabel ? 63 : 253;
+  if (!(isLabel ? LABEL : SUBDOMAIN).test(name)) {
+    const what = `small letters, digits${isLabel ? "" : ", dots"} and dashes, a letter or digit at both ends`;
+    report.error(["metadata", "name"], `${JSON.stringify(name)} is no name: ${what}`);
+  } else if (name.length > most) {
+    report.error(["metadata", "name"], `has ${name.length} characters: ${most} at most`);
+  }
+  if (namespace !== undefined && !LABEL.test(namespace)) {
+    report.error(["metadata", "namespace"], `${JSON.stringify(namespace)} is no name of a namespace`);
+  }
+}
+
+function checkService({ spec }: Service, report: ObjectReport): void {
+  const ports = spec.ports ?? [];
+  const isHeadless = spec.clusterIP === "None";
+  if (spec.type === "ExternalName") {
+    if ((spec.externalName ?? "") === "") {
+      report.error(["spec", "externalName"], "is missing: a Service of type ExternalName names a host");
+    }
+  } else if (ports.length === 0 && !isHeadless) {
+    report.error(
+      ["spec", "ports"],
+      "is empty: a Service needs a port, unless it is headless or an ExternalName",
+    );
+  }
+  if (isHeadless && (spec.type === "NodePort" || spec.type === "LoadBalancer")) {
+    report.error(["spec", "clusterIP"], `"None" does not go with type ${spec.type}`);
+  }
+  const byName = new Map<string, number>();
+  const byNumber = new Map<string, number>();
+  for (const [i, port] of ports.entries()) {
+    const path: FieldPath = ["spec", "ports", i];
+    const name = port.name ?? "";
+    if (name === "" && ports.length > 1) {
+      report.error([...path, "name"], "is missing: a Service with several ports names each");
+    }
+    claim(byName, name, i, (first) => {
+      if (name !== "")
+        report.error([...path, "name"], `${JSON.stringify(name)} is the name of spec.ports[${first}] too`);
+    });
+    claim(byNumber, `${port.port}/${port.protocol ?? "TCP"}`, i, (first) => {
+      const number = `${port.port}/${port.protocol ?? "TCP"}`;
+      report.error([...path, "port"], `${number} is the port of spec.ports[${first}] too`);
+    });
+  }
+}
+
+function claim(
+  taken: Map<string, number>,
+  key: string,
+  index: number,
+  onClash: (first: number) => void,
+): void {
+  const first = taken.get(key);
+  if (first === undefined) taken.set(key, index);
+  else onClash(first);
+}
+
+function checkSlice({ addressType, endpoints }: EndpointSlice, report: ObjectReport): void {
+  for (const [i, { addresses }] of (endpoints ?? []).entries()) {
+    const path: FieldPath = ["endpoints", i, "addresses"];
+    if (addresses.length === 0) report.error(path, "is empty: an endpoint has an address");
+    for (const [n, address] of addresses.entries()) {
+      if (addressType === "FQDN") continue;
+      const isIpv6 = parseIpv6(address) !== undefined;
+      if (addressType === "IPv4" && isIpv6) {
+        report.error(
+          [...path, n],
+          `${JSON.stringify(address)} is an IPv6 address in a slice of addressType IPv4`,
+        );
+      } else checkAddressText(address, [...path, n], report);
+    }
+  }
+}
+
+type PodSpec = { readonly containers?: readonly Container[]; readonly initContainers?: readonly Container[] };
+
+function checkContainers(spec: PodSpec, path: FieldPath, report: ObjectReport): void {
+  const containers = spec.containers ?? [];
+  if (containers.length === 0)
+    report.error([...path, "containers"], "is empty: a pod has at least one container");
+  const byName = new Map<string, number>();
+  for (const [i, container] of containers.entries()) {
+    const at: FieldPath = [...path, "containers", i];
+    claim(byName, container.name, i, (first) => {
+      report.error(
+        [...at, "name"],
+        `${JSON.stringify(container.name)} is the name of containers[${first}] too`,
+      );
+    });
+    for (const [n, port] of (container.ports ?? []).entries()) {
+      if (port.name !== undefined && port.name !== "" && !isPortName(port.name)) {
+        const what = "at most 15 small letters, digits and single dashes, with a letter";
+        report.error(
+          [...at, "ports", n, "name"],
+          `${JSON.stringify(port.name)} is no name of a port: ${what}`,
+        );
+      }
+    }
+  }
+}
+
+type WorkloadSpec = {
+  readonly template?:
+    | { readonly metadata?: { labels?: Record<string, string> }; readonly spec?: PodSpec }
+    | undefined;
+};
+
+function checkTemplate({ template }: WorkloadSpec, report: ObjectReport): void {
+  if (template === undefined) return;
+  if (template.spec === undefined) {
+    report.error(["spec", "template", "spec"], "is missing: the pods' containers are expected");
+  } else checkContainers(template.spec, ["spec", "template", "spec"], report);
+}
+
+function checkWorkload(object: ReplicaSet, report: ObjectReport): void {
+  const { selector, template } = object.spec;
+  checkTemplate(object.spec, report);
+  const requirements = selectorOf(selector);
+  if (requirements.length === 0) {
+    report.error(["spec", "selector"], "is empty: it must select the labels of the template");
+  } else if (template !== undefined && !matches(requirements, template.metadata?.labels)) {
+    report.error(
+      ["spec", "selector"],
+      "does not match the labels of spec.template: none of its pods would belong to it",
+    );
+  }
+}
