@@ -128,7 +128,11 @@ const WITH_TEMPLATE = [
 type LabelSets = Map<string, readonly Readonly<Record<string, string>>[]>;
 
 /** The labels of every pod of a namespace and of every template there, each set once. */
-function labelSets(objects: Lister, namespace: string, byNamespace: LabelSets): readonly Readonly<Record<string, string>>[] {
+function labelSets(
+  objects: Lister,
+  namespace: string,
+  byNamespace: LabelSets,
+): readonly Readonly<Record<string, string>>[] {
   const known = byNamespace.get(namespace);
   if (known !== undefined) return known;
   const sets = new Map<string, Readonly<Record<string, string>>>();

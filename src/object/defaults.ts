@@ -6,8 +6,9 @@ import { isNamespaced } from "./kinds.ts";
  * is missing.
  */
 export function withDefaults(json: Json, defaultNamespace: string): Json {
-  const { kind } = json;
-  const object = { ...json, metadata: metadataOf(json, String(kind), defaultNamespace) };
+  const { kind, apiVersion: given } = json;
+  const apiVersion = CURRENT_VERSION[String(kind)] ?? given;
+  const object = { ...json, apiVersion, metadata: metadataOf(json, String(kind), defaultNamespace) };
   const spec = objectIn(json, "spec");
   switch (kind) {
     case "Service":
@@ -28,7 +29,7 @@ export function withDefaults(json: Json, defaultNamespace: string): Json {
     case "EndpointSlice":
       return {
         ...object,
-        endpoints: objectsIn(json, "endpoints"),
+        endpoints: objectsIn(json, "endpoints").map(sliceEndpoint),
         ports: objectsIn(json, "ports").map(withProtocol),
       };
     case "Endpoints":
@@ -36,6 +37,21 @@ export function withDefaults(json: Json, defaultNamespace: string): Json {
     default:
       return object;
   }
+}
+
+/** Workloads and slices began in other versions, of the same fields. */
+const CURRENT_VERSION: Readonly<Record<string, string>> = {
+  Deployment: "apps/v1",
+  ReplicaSet: "apps/v1",
+  DaemonSet: "apps/v1",
+  StatefulSet: "apps/v1",
+  EndpointSlice: "discovery.k8s.io/v1",
+};
+
+/** What holds of every object: it lives in a namespace, if its kind does. */
+export function withNamespace(json: Json, defaultNamespace: string): Json {
+  const { kind } = json;
+  return { ...json, metadata: metadataOf(json, String(kind), defaultNamespace) };
 }
 
 function metadataOf(json: Json, kind: string, defaultNamespace: string): Json {
@@ -105,6 +121,19 @@ function containerPort(port: Json, isHostNetwork: boolean): Json {
 
 function withProtocol(port: Json): Json {
   return { protocol: "TCP", ...present(port) };
+}
+
+/** Slices of v1beta1 had the node and the zone among the labels of `topology`. */
+function sliceEndpoint(json: Json): Json {
+  const { topology, ...rest } = present(json);
+  if (!isJsonObject(topology)) return rest;
+  const { "kubernetes.io/hostname": nodeName, "topology.kubernetes.io/zone": zone } = topology;
+  return {
+    ...(nodeName === undefined ? {} : { nodeName }),
+    ...(zone === undefined ? {} : { zone }),
+    ...rest,
+    deprecatedTopology: topology,
+  };
 }
 
 function subset(json: Json): Json {

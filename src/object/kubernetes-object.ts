@@ -22,7 +22,9 @@ export interface KubernetesObject {
   readonly place: Place;
 }
 
-interface Typed<K extends string> extends KubernetesObject {
+/** Of the version that all readers are given, whatever the input was written in. */
+interface Typed<K extends string, V extends string = "v1"> extends KubernetesObject {
+  readonly apiVersion: V;
   readonly kind: K;
 }
 
@@ -49,7 +51,7 @@ export interface Endpoints extends Typed<"Endpoints"> {
   readonly subsets?: core.EndpointSubset[];
 }
 
-export interface EndpointSlice extends Typed<"EndpointSlice"> {
+export interface EndpointSlice extends Typed<"EndpointSlice", "discovery.k8s.io/v1"> {
   readonly addressType: string;
   readonly endpoints: SliceEndpoint[];
   readonly ports?: discovery.EndpointPort[];
@@ -64,19 +66,19 @@ export interface ConfigMap extends Typed<"ConfigMap"> {
   readonly data?: Readonly<Record<string, string>>;
 }
 
-export interface Deployment extends Typed<"Deployment"> {
+export interface Deployment extends Typed<"Deployment", "apps/v1"> {
   readonly spec: apps.DeploymentSpec;
 }
 
-export interface ReplicaSet extends Typed<"ReplicaSet"> {
+export interface ReplicaSet extends Typed<"ReplicaSet", "apps/v1"> {
   readonly spec: apps.ReplicaSetSpec;
 }
 
-export interface DaemonSet extends Typed<"DaemonSet"> {
+export interface DaemonSet extends Typed<"DaemonSet", "apps/v1"> {
   readonly spec: apps.DaemonSetSpec;
 }
 
-export interface StatefulSet extends Typed<"StatefulSet"> {
+export interface StatefulSet extends Typed<"StatefulSet", "apps/v1"> {
   readonly spec: apps.StatefulSetSpec;
 }
 

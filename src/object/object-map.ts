@@ -1,3 +1,4 @@
+import { groupOf, kindNamed } from "./kinds.ts";
 import type { KubernetesObject, ObjectOfKind, TypedKind } from "./kubernetes-object.ts";
 import { controllerOf, keyOf, namespaceOf } from "./kubernetes-object.ts";
 
@@ -47,8 +48,9 @@ export class ObjectMap implements Lister, Writer {
 
   put(object: KubernetesObject): void {
     const key = keyOf(object);
-    const objects = this.#byKind.get(object.kind) ?? new Map<string, KubernetesObject>();
-    this.#byKind.set(object.kind, objects);
+    const kind = kindKey(object);
+    const objects = this.#byKind.get(kind) ?? new Map<string, KubernetesObject>();
+    this.#byKind.set(kind, objects);
     const before = objects.get(key);
     if (before !== undefined) this.#forget(before, key);
     objects.set(key, object);
@@ -124,6 +126,12 @@ export class ObjectMap implements Lister, Writer {
   }
 }
 
+/** A kind of the API by its name alone; one of another group that bears the same name with its group. */
+function kindKey({ kind, apiVersion }: KubernetesObject): string {
+  const group = groupOf(apiVersion);
+  return kindNamed(kind)?.groups.includes(group) === false ? `${kind}.${group}` : kind;
+}
+
 /** Parts of an index's name are joined by a character that no name of the API may hold. */
 function joined(...parts: string[]): string {
   return parts.join("\n");
@@ -138,7 +146,8 @@ const ofOwner = (kind: string, namespace: string, ownerKind: string, name: strin
 const onNode = (node: string) => joined("node", node);
 
 function indexNames(object: KubernetesObject): string[] {
-  const { kind, metadata } = object;
+  const { metadata } = object;
+  const kind = kindKey(object);
   const namespace = namespaceOf(object);
   const found = [ofKind(kind), ofNamespace(kind, namespace)];
   for (const [key, value] of Object.entries(metadata.labels ?? {}))

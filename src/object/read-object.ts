@@ -1,5 +1,5 @@
 import { describeJson, isJsonObject, type Json } from "../kernel/json-fields.ts";
-import { withDefaults } from "./defaults.ts";
+import { withDefaults, withNamespace } from "./defaults.ts";
 import { checkFields } from "./field-table.ts";
 import { listPaths, withoutHidden } from "./hidden.ts";
 import { fromInternalForm, isInternalForm, pluralOfSelfLink } from "./internal-names.ts";
@@ -133,7 +133,8 @@ class ObjectsReader {
       by: null,
     };
     if (this.#findings.errors.length > before) return;
-    const object = { ...withDefaults(json, this.#namespace), place } as unknown as KubernetesObject;
+    const filled = isOurs ? withDefaults(json, this.#namespace) : withNamespace(json, this.#namespace);
+    const object = { ...filled, place } as unknown as KubernetesObject;
     if (isOurs) checkRules(object, report);
     if (this.#findings.errors.length === before) this.#objects.push(object);
   }
