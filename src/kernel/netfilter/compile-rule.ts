@@ -64,6 +64,16 @@ export interface RuleArena {
   readonly slotOf: (chain: string) => number;
 }
 
+/** Matches whose answer depends on how often they were asked, or on chance: a rule asks them only where it comes to them. */
+const REMEMBERING: ReadonlySet<string> = new Set([
+  "connlimit",
+  "hashlimit",
+  "limit",
+  "quota",
+  "recent",
+  "statistic",
+]);
+
 /** Compile one rule into its place in the arena. */
 export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
   const { columns, tests, destinations } = arena;
@@ -111,11 +121,14 @@ export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
     if (rule.protocol.invert) flags |= F_INV_PROTO;
   }
   if (rule.fragment !== null) flags |= rule.fragment.invert ? F_INV_FRAGMENT : F_FRAGMENT;
+  // The columns are looked at before the tests, so nothing is folded across a match that remembers being asked.
+  let remembers = false;
   for (const match of rule.matches) {
     if (isAlwaysTrue(match)) continue;
-    const folded = fold(match, columns, at, flags);
+    const folded = remembers ? -1 : fold(match, columns, at, flags);
     if (folded >= 0) flags = folded;
     else tests.push(MATCHES.get(match.kind)?.compile?.(match) ?? new UnknownTest(match));
+    remembers ||= REMEMBERING.has(match.kind);
   }
   columns[at + C_TESTS] = tests.length === firstTest ? 0 : firstTest | ((tests.length - firstTest) << 24);
   columns[at + C_FLAGS] = flags;

@@ -1,0 +1,265 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Chooser } from "../../../src/kernel/chooser.ts";
+import { internInterfaceName } from "../../../src/kernel/device/interface-name.ts";
+import { emptyHost } from "../../../src/kernel/host.ts";
+import type { ChainIndex } from "../../../src/kernel/netfilter/chain-index.ts";
+import { doTable } from "../../../src/kernel/netfilter/do-table.ts";
+import { NF_ACCEPT, NF_INET_FORWARD } from "../../../src/kernel/netfilter/hook.ts";
+import { CompiledTable } from "../../../src/kernel/netfilter/table.ts";
+import { OP_CHAIN_END, OP_POLICY, OP_RULE, Tape } from "../../../src/kernel/tape.ts";
+import type { Packet } from "../../../src/packet/packet.ts";
+import { Network } from "../../../src/walk/network.ts";
+import { Session } from "../../../src/walk/session.ts";
+import {
+  type GeneratedPacket,
+  type GeneratedTable,
+  generatedPacket,
+  generatedTable,
+  interpret,
+  packetOf,
+  tableText,
+  type Walked,
+} from "./generated-rules.ts";
+import { parsed } from "./parsed.ts";
+
+const session = new Session(
+  new Network({ hosts: new Map([["box", emptyHost("box", "router")]]), wires: [], origins: { sources: [] } }),
+);
+const stack = session.stack(0);
+
+function compile(table: GeneratedTable): CompiledTable {
+  const plain = parsed(tableText(table)).tables.get("filter");
+  if (plain === undefined) throw new Error("no filter table");
+  return new CompiledTable(plain);
+}
+
+/** Answers in turn, then yes and no alternately; notes what it was asked. */
+class Answers implements Chooser {
+  readonly asked: number[] = [];
+  private readonly answers: readonly boolean[];
+
+  constructor(answers: readonly boolean[]) {
+    this.answers = answers;
+  }
+
+  event(_kind: number, threshold: number): boolean {
+    this.asked.push(threshold);
+    return this.answers[this.asked.length - 1] ?? this.asked.length % 2 === 0;
+  }
+  flow(): number {
+    throw new Error("no rule asks this");
+  }
+  unknown(): boolean {
+    throw new Error("no rule asks this");
+  }
+}
+
+type Walk = Walked & { readonly asked: readonly number[]; readonly parts: readonly number[] };
+
+function walk(
+  table: CompiledTable,
+  fields: GeneratedPacket,
+  answers: readonly boolean[],
+  literal: boolean,
+): Walk {
+  const chooser = new Answers(answers);
+  const tape = new Tape();
+  const packet = packetOf(fields);
+  Object.assign(session.engine, { chooser, tape, literal, rulesEvaluated: 0 });
+  stack.inName = internInterfaceName(fields.inDevice);
+  stack.outName = internInterfaceName(fields.outDevice);
+  const verdict = doTable(stack, table, 3, NF_INET_FORWARD, packet);
+  session.engine.tape = null;
+  expect(stack.jumpStack.top).toBe(0);
+  const { steps, parts } = stepsOf(tape, table);
+  return {
+    verdict: verdict === NF_ACCEPT ? "ACCEPT" : "DROP",
+    mark: packet.mark >>> 0,
+    steps,
+    parts,
+    evaluated: session.engine.rulesEvaluated,
+    asked: chooser.asked,
+  };
+}
+
+/** The tape's records in words, and the rules evaluated before each. */
+function stepsOf(tape: Tape, table: CompiledTable): { steps: string[]; parts: number[] } {
+  const steps: string[] = [];
+  const parts: number[] = [];
+  const d = tape.data;
+  for (let at = 0; at < tape.length; at += d[at + 1] as number) {
+    const [op, , , , mark = 0, place = 0, index = 0, evaluated = 0] = d.subarray(at, at + 8);
+    expect(place >>> 24).toBe(3);
+    const chain = table.chains[place & 0xffffff]?.name;
+    parts.push(evaluated);
+    if (op === OP_RULE) steps.push(`${chain} rule ${index + 1} mark ${mark >>> 0}`);
+    else if (op === OP_CHAIN_END) steps.push(`${chain} end mark ${mark >>> 0}`);
+    else if (op === OP_POLICY) steps.push(`policy mark ${mark >>> 0}`);
+    else throw new Error(`opcode ${op}`);
+  }
+  return { steps, parts };
+}
+
+const scenes = () =>
+  fc.record({
+    table: generatedTable(),
+    packets: fc.array(generatedPacket(), { minLength: 1, maxLength: 8 }),
+    answers: fc.array(fc.boolean(), { maxLength: 12 }),
+  });
+
+describe("a table's walk", () => {
+  it("by index is the literal walk: same verdict, rules, order, counts, marks and questions", () => {
+    let indexed = 0;
+    fc.assert(
+      fc.property(scenes(), ({ table, packets, answers }) => {
+        const compiled = compile(table);
+        if (compiled.chains.some((_, slot) => compiled.indexOf(slot) !== null)) indexed++;
+        for (const packet of packets) {
+          expect(walk(compiled, packet, answers, false)).toEqual(walk(compiled, packet, answers, true));
+        }
+      }),
+      { numRuns: 1500 },
+    );
+    // The property would hold of chains without an index as well.
+    expect(indexed).toBeGreaterThan(500);
+  });
+
+  it("is what the definition says", () => {
+    fc.assert(
+      fc.property(scenes(), ({ table, packets, answers }) => {
+        const compiled = compile(table);
+        for (const packet of packets) {
+          const chooser = new Answers(answers);
+          const expected = interpret(table, packet, (chance) => chooser.event(0, chance));
+          const { asked, parts, ...walked } = walk(compiled, packet, answers, false);
+          expect(walked).toEqual(expected);
+          expect(asked.length).toBe(chooser.asked.length);
+          // What no record says was evaluated behind the last.
+          expect(parts.reduce((a, b) => a + b, 0)).toBe(expected.evaluated);
+        }
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("counts and decides without a tape as with one", () => {
+    fc.assert(
+      fc.property(scenes(), ({ table, packets, answers }) => {
+        const compiled = compile(table);
+        for (const fields of packets) {
+          const { verdict, mark, evaluated } = walk(compiled, fields, answers, false);
+          const packet = packetOf(fields);
+          Object.assign(session.engine, { chooser: new Answers(answers), literal: false, rulesEvaluated: 0 });
+          const bare = doTable(stack, compiled, 3, NF_INET_FORWARD, packet) === NF_ACCEPT ? "ACCEPT" : "DROP";
+          expect([bare, packet.mark >>> 0, session.engine.rulesEvaluated]).toEqual([
+            verdict,
+            mark,
+            evaluated,
+          ]);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("a planted fault of the index is found", () => {
+  type Next = (index: ChainIndex, packet: Packet, from: number, length: number) => number;
+
+  const faults: readonly (readonly [string, Next])[] = [
+    [
+      "the fifth rule is forgotten",
+      (index, packet, from) => {
+        const next = index.next(packet, from);
+        return next === 4 ? index.next(packet, 5) : next;
+      },
+    ],
+    ["a look-up begins one rule late", (index, packet, from) => index.next(packet, from + 1)],
+    [
+      "the last rule is forgotten",
+      (index, packet, from, length) => {
+        const next = index.next(packet, from);
+        return next === length - 1 ? length : next;
+      },
+    ],
+    [
+      "the candidates of another destination are taken",
+      (index, packet, from) => {
+        const { dst } = packet;
+        packet.dst = dst ^ 3;
+        const next = index.next(packet, from);
+        packet.dst = dst;
+        return next;
+      },
+    ],
+    ["it says that nothing matches", (_index, _packet, _from, length) => length],
+  ];
+
+  it.each(faults)("%s", (_name, next) => {
+    const result = fc.check(
+      fc.property(scenes(), ({ table, packets, answers }) => {
+        const compiled = compile(table);
+        const literal = packets.map((packet) => walk(compiled, packet, answers, true));
+        const right = compiled.indexOf.bind(compiled);
+        compiled.indexOf = (slot) => {
+          const index = right(slot);
+          const length = compiled.lengths[slot] as number;
+          if (index === null) return null;
+          return {
+            next: (p: Packet, from: number) => Math.min(next(index, p, from, length), length),
+          } as ChainIndex;
+        };
+        packets.forEach((packet, i) => {
+          expect(walk(compiled, packet, answers, false)).toEqual(literal[i]);
+        });
+      }),
+      { numRuns: 1500, seed: 7 },
+    );
+    expect(result.failed).toBe(true);
+  });
+});
+
+describe("a match that remembers is met in the order written", () => {
+  // ipt_do_table goes through a rule's matches in order and stops at the first that does not hold. Seen in a namespace:
+  // iptables -A OUTPUT -d 127.0.0.1 -p udp -m statistic --mode nth --every 2 --packet 0 -m mark --mark 0x1
+  // and datagrams with SO_MARK 0 1 0 1: the rule's counter stays 0; with 1 0 1 0 it is 2.
+  it.each([
+    [
+      "-m statistic --mode nth --every 2 --packet 0 -m mark --mark 0x1",
+      [0, 1, 0, 1],
+      [false, false, false, false],
+    ],
+    [
+      "-m mark --mark 0x1 -m statistic --mode nth --every 2 --packet 0",
+      [0, 1, 0, 1],
+      [false, true, false, false],
+    ],
+    [
+      "-m statistic --mode nth --every 2 --packet 0 -m mark --mark 0x1",
+      [1, 0, 1, 0],
+      [true, false, true, false],
+    ],
+  ] as const)("%s, packets marked %j", (text, marks, expected) => {
+    const dump = `*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n-A FORWARD ${text} -j DROP\nCOMMIT\n`;
+    const table = new CompiledTable(parsed(dump).tables.get("filter") as never);
+    const fresh = new Session(session.network).stack(0);
+    const dropped = marks.map((mark) => {
+      const packet = packetOf({ ...PLAIN, mark });
+      return doTable(fresh, table, 0, NF_INET_FORWARD, packet) !== NF_ACCEPT;
+    });
+    expect(dropped).toEqual(expected);
+  });
+});
+
+const PLAIN: GeneratedPacket = {
+  src: 0x0a000001,
+  dst: 0x0a000002,
+  protocol: 6,
+  sport: 40000,
+  dport: 80,
+  fragOffset: 0,
+  mark: 0,
+  inDevice: "eth0",
+  outDevice: "eth1",
+};
