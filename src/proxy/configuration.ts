@@ -1,0 +1,115 @@
+import { canonicalAddress, canonicalPrefix, type IpFamily } from "./canonical-address.ts";
+
+/** How kube-proxy tells that a packet comes from a pod of its own node or cluster (`--detect-local-mode`). */
+export type LocalDetector =
+  /** Nothing is known of sources, so no rule asks. */
+  | { readonly kind: "none" }
+  /** `--cluster-cidr`: one prefix a family. */
+  | { readonly kind: "cluster-cidr"; readonly cidrs: readonly string[] }
+  /** The pod CIDRs of the node. */
+  | { readonly kind: "node-cidr" }
+  | { readonly kind: "bridge-interface"; readonly name: string }
+  | { readonly kind: "interface-prefix"; readonly prefix: string };
+
+/** What `KubeProxyConfiguration` says, as far as it shows in rules. */
+export interface ProxyConfiguration {
+  readonly family: IpFamily;
+  readonly detector: LocalDetector;
+  readonly masqueradeAll: boolean;
+  /** The bit of the packet mark that asks for masquerading. */
+  readonly masqueradeBit: number;
+  /** Prefixes of node addresses that take node ports, or `primary` alone; empty for all. */
+  readonly nodePortAddresses: readonly string[];
+  /** IPv4 only. */
+  readonly localhostNodePorts: boolean;
+  /** Conntrack lets TCP segments outside the window pass, so none are dropped as INVALID. */
+  readonly conntrackTcpLiberal: boolean;
+  /** The node's iptables knows `--random-fully`. */
+  readonly randomFully: boolean;
+  /** The node's kernel has the counters that some rules count in. */
+  readonly nfacct: boolean;
+  /** Kubernetes feature gates set by hand; others are as the release has them. */
+  readonly featureGates: Readonly<Record<string, boolean>>;
+}
+
+/** kube-proxy's own defaults, on a node of today. */
+export const DEFAULT_PROXY_CONFIGURATION: ProxyConfiguration = {
+  family: "IPv4",
+  detector: { kind: "none" },
+  masqueradeAll: false,
+  masqueradeBit: 14,
+  nodePortAddresses: [],
+  localhostNodePorts: true,
+  conntrackTcpLiberal: false,
+  randomFully: true,
+  nfacct: false,
+  featureGates: {},
+};
+
+/** What kube-proxy knows of the node it runs on. */
+export interface NodeFacts {
+  readonly name: string;
+  /** Its primary address of the family. */
+  readonly ip: string;
+  /** All addresses of its interfaces, loopback included, in the interfaces' order. */
+  readonly addresses: readonly string[];
+  /** Label `topology.kubernetes.io/zone`; null without it. */
+  readonly zone: string | null;
+  /** `spec.podCIDRs` */
+  readonly podCidrs: readonly string[];
+  /** kube-proxy's release, `1.32` or `v1.32.4`; empty for a recent one. */
+  readonly version: string;
+}
+
+/** The words of a rule that match sources of pods, and sources that are none; null with no detector. */
+export interface LocalMatch {
+  readonly ifLocal: string;
+  readonly ifNotLocal: string;
+}
+
+export function localMatch(configuration: ProxyConfiguration, node: NodeFacts): LocalMatch | null {
+  const { detector, family } = configuration;
+  switch (detector.kind) {
+    case "none":
+      return null;
+    case "cluster-cidr":
+      return ofCidr(detector.cidrs, family);
+    case "node-cidr":
+      return ofCidr(node.podCidrs, family);
+    case "bridge-interface":
+      return negatable(`-i ${detector.name}`);
+    case "interface-prefix":
+      return negatable(`-i ${detector.prefix}+`);
+    default:
+      return detector satisfies never;
+  }
+}
+
+/** The mark as rules write it: `0x4000` for bit 14. */
+export function masqueradeMark({ masqueradeBit }: ProxyConfiguration): string {
+  return `0x${(2 ** masqueradeBit).toString(16)}`;
+}
+
+/** The prefixes of the family that node ports are served on; null for every local address. */
+export function nodePortPrefixes(configuration: ProxyConfiguration, node: NodeFacts): string[] | null {
+  const { nodePortAddresses, family } = configuration;
+  const wholeFamily = family === "IPv4" ? "0.0.0.0/0" : "::/0";
+  const bits = family === "IPv4" ? 32 : 128;
+  const texts = nodePortAddresses[0] === "primary" ? [`${node.ip}/${bits}`] : nodePortAddresses;
+  const prefixes = texts.flatMap((text) => canonicalPrefix(text, family) ?? []);
+  return prefixes.length === 0 || prefixes.includes(wholeFamily) ? null : prefixes;
+}
+
+/** The node's addresses of the family, canonical and each once. */
+export function addressesOf(node: NodeFacts, family: IpFamily): string[] {
+  return [...new Set(node.addresses.flatMap((address) => canonicalAddress(address, family) ?? []))];
+}
+
+function ofCidr(cidrs: readonly string[], family: IpFamily): LocalMatch | null {
+  const cidr = cidrs.flatMap((text) => canonicalPrefix(text, family) ?? [])[0];
+  return cidr === undefined ? null : negatable(`-s ${cidr}`);
+}
+
+function negatable(match: string): LocalMatch {
+  return { ifLocal: match, ifNotLocal: `! ${match}` };
+}

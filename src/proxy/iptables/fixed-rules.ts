@@ -1,0 +1,85 @@
+import { isLoopback, prefixHolds } from "../canonical-address.ts";
+import {
+  addressesOf,
+  masqueradeMark,
+  type NodeFacts,
+  nodePortPrefixes,
+  type ProxyConfiguration,
+} from "../configuration.ts";
+
+/** The chains and rules that a node has whatever its Services are. */
+
+export const FILTER_CHAINS: readonly string[] = [
+  "KUBE-SERVICES",
+  "KUBE-EXTERNAL-SERVICES",
+  "KUBE-FORWARD",
+  "KUBE-NODEPORTS",
+  "KUBE-PROXY-FIREWALL",
+];
+
+export const NAT_CHAINS: readonly string[] = [
+  "KUBE-SERVICES",
+  "KUBE-NODEPORTS",
+  "KUBE-POSTROUTING",
+  "KUBE-MARK-MASQ",
+];
+
+/** Shared with the kubelet. kube-proxy needs it where `route_localnet` lets packets for 127.0.0.1 in. */
+export const FIREWALL_CHAIN = "KUBE-FIREWALL";
+
+export const LOCALNET_RULE =
+  `-A ${FIREWALL_CHAIN} -m comment --comment "block incoming localnet connections" ` +
+  "-d 127.0.0.0/8 ! -s 127.0.0.0/8 -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP";
+
+/** Are node ports served on 127.0.0.1, and so its addresses to be guarded? */
+export function servesLocalhost({ family, localhostNodePorts }: ProxyConfiguration): boolean {
+  return family === "IPv4" && localhostNodePorts;
+}
+
+/** What filter begins with. */
+export function firewallRules(configuration: ProxyConfiguration): string[] {
+  return servesLocalhost(configuration) ? [LOCALNET_RULE] : [];
+}
+
+/** What filter ends with. Unmarked new packets are left to the rules behind. */
+export function forwardRules(configuration: ProxyConfiguration): string[] {
+  const mark = masqueradeMark(configuration);
+  const counted = configuration.nfacct ? " -m nfacct --nfacct-name ct_state_invalid_dropped_pkts" : "";
+  return [
+    ...(configuration.conntrackTcpLiberal
+      ? []
+      : [`-A KUBE-FORWARD -m conntrack --ctstate INVALID${counted} -j DROP`]),
+    `-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,
+    '-A KUBE-FORWARD -m comment --comment "kubernetes forwarding conntrack rule" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT',
+  ];
+}
+
+/** What nat begins with. */
+export function masqueradeRules(configuration: ProxyConfiguration): string[] {
+  const mark = masqueradeMark(configuration);
+  const fully = configuration.randomFully ? " --random-fully" : "";
+  return [
+    `-A KUBE-POSTROUTING -m mark ! --mark ${mark}/${mark} -j RETURN`,
+    `-A KUBE-POSTROUTING -j MARK --xor-mark ${mark}`,
+    `-A KUBE-POSTROUTING -m comment --comment "kubernetes service traffic requiring SNAT" -j MASQUERADE${fully}`,
+    `-A KUBE-MARK-MASQ -j MARK --or-mark ${mark}`,
+  ];
+}
+
+/** What nat ends with: whatever no Service took and is for the node itself may be for a node port. */
+export function nodePortRules(configuration: ProxyConfiguration, node: NodeFacts): string[] {
+  const { family } = configuration;
+  const localhost = servesLocalhost(configuration);
+  const jump = (match: string): string =>
+    '-A KUBE-SERVICES -m comment --comment "kubernetes service nodeports; NOTE: this must be the last rule in this chain" ' +
+    `${match} -j KUBE-NODEPORTS`;
+  const prefixes = nodePortPrefixes(configuration, node);
+  if (prefixes === null) {
+    const except = family === "IPv6" ? " ! -d ::1/128" : localhost ? "" : " ! -d 127.0.0.0/8";
+    return [jump(`-m addrtype --dst-type LOCAL${except}`)];
+  }
+  return addressesOf(node, family)
+    .filter((address) => prefixes.some((prefix) => prefixHolds(prefix, address)))
+    .filter((address) => localhost || !isLoopback(address, family))
+    .map((address) => jump(`-d ${address}`));
+}

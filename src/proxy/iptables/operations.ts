@@ -1,0 +1,87 @@
+import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
+import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
+import { formatRuleArguments } from "../../kernel/netfilter/save/format.ts";
+import type { Operation } from "../../kernel/operation.ts";
+import { FIREWALL_CHAIN } from "./fixed-rules.ts";
+import { FIREWALL_HOOKS, HOOKS, type Hook, hookRule } from "./hooks.ts";
+import type { NodeRules, Sync } from "./proxier.ts";
+import { parseTable, restoreRuleset } from "./restore-ruleset.ts";
+
+/**
+ * One sync as operations on a host whose rules are `current`: chains that jumps need, the jumps that are missing, then
+ * what `restoreText` says. Applying them again changes nothing.
+ */
+export function operations(sync: Sync, current: Ruleset | null): Operation[] {
+  const hooks = hooksOf(sync.rules);
+  const missing = hooks.filter((hook) => !isThere(hook, current));
+  const prepared = preparation(hooks, current);
+  return [
+    ...(prepared === null ? [] : [prepared]),
+    ...missing.map(
+      (hook): Operation => ({
+        kind: "iptables-insert",
+        table: hook.table,
+        chain: hook.from,
+        index: 1,
+        rule: parseHook(hook),
+      }),
+    ),
+    { kind: "iptables-restore", ruleset: restoreRuleset(sync), noflush: true },
+  ];
+}
+
+function hooksOf({ filterChains }: NodeRules): readonly Hook[] {
+  return filterChains.includes(FIREWALL_CHAIN) ? [...HOOKS, ...FIREWALL_HOOKS] : HOOKS;
+}
+
+/** `iptables -N` of the chains jumped to; a table that was never used comes with its built-in chains. */
+function preparation(hooks: readonly Hook[], current: Ruleset | null): Operation | null {
+  const tables = new Map<string, Table>();
+  for (const name of ["filter", "nat"]) {
+    const there = current?.tables.get(name);
+    const builtIn = there === undefined ? (BUILT_IN_CHAINS.get(name) ?? []) : [];
+    const wanted = new Set(hooks.filter(({ table }) => table === name).map(({ to }) => to));
+    const chains = [
+      ...builtIn.map((chain) => emptyChain(chain, "ACCEPT")),
+      ...[...wanted].filter((chain) => !there?.chains.has(chain)).map((chain) => emptyChain(chain, null)),
+    ];
+    if (chains.length > 0) {
+      tables.set(name, { name, chains: new Map(chains.map((chain) => [chain.name, chain])) });
+    }
+  }
+  if (tables.size === 0) return null;
+  return {
+    kind: "iptables-restore",
+    ruleset: { backend: current?.backend ?? "nft", tables },
+    noflush: true,
+  };
+}
+
+/** A chain as it is made, empty: a built-in one with its policy. */
+export function emptyChain(name: string, policy: Chain["policy"]): Chain {
+  return { name, policy, policyCounters: policy === null ? null : { packets: 0, bytes: 0 }, rules: [] };
+}
+
+function isThere(hook: Hook, current: Ruleset | null): boolean {
+  const rules = current?.tables.get(hook.table)?.chains.get(hook.from)?.rules ?? [];
+  const wanted = formatRuleArguments(parseHook(hook));
+  return rules.some((rule) => formatRuleArguments(rule) === wanted);
+}
+
+const parsedHooks = new Map<Hook, Rule>();
+
+export function parseHook(hook: Hook): Rule {
+  const known = parsedHooks.get(hook);
+  if (known !== undefined) return known;
+  // The chain jumped from is declared as a user's: only where the rule goes to matters here.
+  const table = parseTable(
+    hook.table,
+    [HOOK_STAND_IN, hook.to],
+    [hookRule({ ...hook, from: HOOK_STAND_IN })],
+  );
+  const rule = table.chains.get(HOOK_STAND_IN)?.rules[0] as Rule;
+  parsedHooks.set(hook, rule);
+  return rule;
+}
+
+const HOOK_STAND_IN = "HOOK";

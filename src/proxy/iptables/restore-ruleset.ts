@@ -1,0 +1,128 @@
+import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
+import { parseIptablesSave } from "../../kernel/netfilter/save/parse.ts";
+import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
+import type { ServiceRules, Sync } from "./proxier.ts";
+
+/**
+ * What `restoreText` says, as rules. The rules of a Service are read once for all nodes that have them, and whole tables
+ * are shared by nodes between which nothing differs.
+ *
+ * Stale chains are here as empty ones: that is what they are until they are deleted, and no rule jumps to them.
+ */
+export function restoreRuleset(sync: Sync): Ruleset {
+  const { rules } = sync;
+  if (sync.stale.length > 0 || sync.written.size < rules.services.length) return assemble(sync);
+  const fixed = JSON.stringify([rules.filterFirst, rules.filterLast, rules.natFirst, rules.natLast]);
+  const known = full.get(rules.services) ?? new Map<string, Ruleset>();
+  full.set(rules.services, known);
+  const found = known.get(fixed) ?? assemble(sync);
+  known.set(fixed, found);
+  return found;
+}
+
+/** Read the lines of a table of which all chains are declared here. What kube-proxy writes is always right. */
+export function parseTable(
+  table: string,
+  chains: readonly string[],
+  lines: readonly string[],
+  origin: Origin = ORIGIN_NONE,
+): Table {
+  const text = [`*${table}`, ...chains.map((chain) => `:${chain} - [0:0]`), ...lines, "COMMIT"].join("\n");
+  const result = parseIptablesSave(text, { origin: () => origin });
+  if (result.kind === "invalid") {
+    const [first] = result.errors;
+    throw new Error(`a rule of kube-proxy cannot be read: ${first?.text}: ${first?.message}`);
+  }
+  return result.ruleset.tables.get(table) as Table;
+}
+
+/** Full syncs by their list of Services, which nodes share, and by the rules that belong to none. */
+const full = new WeakMap<readonly ServiceRules[], Map<string, Ruleset>>();
+
+interface ParsedService {
+  readonly filter: Table;
+  readonly nat: Table;
+}
+
+const parsed = new WeakMap<ServiceRules, ParsedService>();
+
+function assemble({ rules, written, stale }: Sync): Ruleset {
+  const filter = new Draft(rules.filterChains);
+  const nat = new Draft(rules.natChains);
+  filter.addLines("filter", rules.filterFirst);
+  nat.addLines("nat", rules.natFirst);
+  for (const service of rules.services) {
+    const tables = parseService(service, rules.filterChains, rules.natChains);
+    for (const chain of rules.filterChains) filter.addRules(chain, rulesOf(tables.filter, chain));
+    for (const chain of rules.natChains) nat.addRules(chain, rulesOf(tables.nat, chain));
+    if (!written.has(service)) continue;
+    for (const chain of service.ownChains) nat.addChain(tables.nat.chains.get(chain) as Chain);
+  }
+  for (const chain of stale) nat.addChain(emptyChain(chain));
+  filter.addLines("filter", rules.filterLast);
+  nat.addLines("nat", rules.natLast);
+  return {
+    backend: "nft",
+    tables: new Map([
+      ["filter", { name: "filter", chains: filter.chains }],
+      ["nat", { name: "nat", chains: nat.chains }],
+    ]),
+  };
+}
+
+function parseService(
+  service: ServiceRules,
+  filterChains: readonly string[],
+  natChains: readonly string[],
+): ParsedService {
+  const known = parsed.get(service);
+  if (known !== undefined) return known;
+  const { origin } = service.model.port;
+  const made = {
+    filter: parseTable("filter", filterChains, service.filter, origin),
+    nat: parseTable(
+      "nat",
+      [...natChains, ...service.ownChains],
+      [...service.natShared, ...service.natOwn],
+      origin,
+    ),
+  };
+  parsed.set(service, made);
+  return made;
+}
+
+function rulesOf(table: Table, chain: string): readonly Rule[] {
+  return table.chains.get(chain)?.rules ?? [];
+}
+
+/** A table being put together from shared rules. */
+class Draft {
+  readonly chains = new Map<string, Chain>();
+  readonly #rules = new Map<string, Rule[]>();
+
+  constructor(chains: readonly string[]) {
+    for (const name of chains) {
+      const rules: Rule[] = [];
+      this.#rules.set(name, rules);
+      this.chains.set(name, { name, policy: null, policyCounters: null, rules });
+    }
+  }
+
+  addRules(chain: string, rules: readonly Rule[]): void {
+    const own = this.#rules.get(chain) as Rule[];
+    for (const rule of rules) own.push(rule);
+  }
+
+  addLines(table: string, lines: readonly string[]): void {
+    const { chains } = parseTable(table, [...this.#rules.keys()], lines);
+    for (const { name, rules } of chains.values()) this.addRules(name, rules);
+  }
+
+  addChain(chain: Chain): void {
+    this.chains.set(chain.name, chain);
+  }
+}
+
+function emptyChain(name: string): Chain {
+  return { name, policy: null, policyCounters: null, rules: [] };
+}
