@@ -3,12 +3,16 @@ import { Cells, type Journal } from "./journal.ts";
 /** Nothing found: no value of a `PairMap` may be this. */
 export const ABSENT = -0x80000000;
 
-const EMPTY = -0x80000000;
-const TOMB = -0x7fffffff;
+/** Words of a slot: the two keys, the value, and what the slot is. */
+const WORDS = 4;
+const STATE = 3;
+const EMPTY = 0;
+const LIVE = 1;
+/** Deleted: a search goes on behind it. */
+const TOMB = 2;
 
 /**
  * A hash map from two integers to one, by open addressing in journaled cells. This is code that runs per packet.
- * The third cell of a slot holds the value, or EMPTY, or TOMB.
  */
 export class PairMap {
   private readonly cells: Cells;
@@ -19,8 +23,7 @@ export class PairMap {
 
   constructor(journal: Journal, capacity = 8) {
     this.journal = journal;
-    this.cells = new Cells(journal, capacity * 3);
-    this.cells.data.fill(EMPTY);
+    this.cells = new Cells(journal, capacity * WORDS);
     this.counts = new Cells(journal, 2);
     this.mask = capacity - 1;
   }
@@ -34,10 +37,10 @@ export class PairMap {
     const mask = this.mask;
     let slot = hash(a, b) & mask;
     for (;;) {
-      const at = slot * 3;
-      const value = data[at + 2] as number;
-      if (value === EMPTY) return ABSENT;
-      if (value !== TOMB && data[at] === a && data[at + 1] === b) return value;
+      const at = slot * WORDS;
+      const state = data[at + STATE];
+      if (state === EMPTY) return ABSENT;
+      if (state === LIVE && data[at] === a && data[at + 1] === b) return data[at + 2] as number;
       slot = (slot + 1) & mask;
     }
   }
@@ -47,10 +50,10 @@ export class PairMap {
     let slot = hash(a, b) & this.mask;
     let tomb = -1;
     for (;;) {
-      const at = slot * 3;
-      const held = cells.data[at + 2] as number;
-      if (held === EMPTY) break;
-      if (held === TOMB) {
+      const at = slot * WORDS;
+      const state = cells.data[at + STATE];
+      if (state === EMPTY) break;
+      if (state === TOMB) {
         if (tomb < 0) tomb = slot;
       } else if (cells.data[at] === a && cells.data[at + 1] === b) {
         cells.set(at + 2, value);
@@ -58,10 +61,11 @@ export class PairMap {
       }
       slot = (slot + 1) & this.mask;
     }
-    const at = (tomb < 0 ? slot : tomb) * 3;
+    const at = (tomb < 0 ? slot : tomb) * WORDS;
     cells.set(at, a);
     cells.set(at + 1, b);
     cells.set(at + 2, value);
+    cells.set(at + STATE, LIVE);
     this.counts.set(0, this.size + 1);
     if (tomb < 0) {
       this.counts.set(1, (this.counts.data[1] as number) + 1);
@@ -73,11 +77,11 @@ export class PairMap {
     const data = this.cells.data;
     let slot = hash(a, b) & this.mask;
     for (;;) {
-      const at = slot * 3;
-      const held = data[at + 2] as number;
-      if (held === EMPTY) return;
-      if (held !== TOMB && data[at] === a && data[at + 1] === b) {
-        this.cells.set(at + 2, TOMB);
+      const at = slot * WORDS;
+      const state = data[at + STATE];
+      if (state === EMPTY) return;
+      if (state === LIVE && data[at] === a && data[at + 1] === b) {
+        this.cells.set(at + STATE, TOMB);
         this.counts.set(0, this.size - 1);
         return;
       }
@@ -88,15 +92,14 @@ export class PairMap {
   /** Every entry, in no particular order. */
   forEach(visit: (a: number, b: number, value: number) => void): void {
     const data = this.cells.data;
-    for (let at = 0; at < data.length; at += 3) {
-      const value = data[at + 2] as number;
-      if (value !== EMPTY && value !== TOMB) visit(data[at] as number, data[at + 1] as number, value);
+    for (let at = 0; at < data.length; at += WORDS) {
+      if (data[at + STATE] === LIVE)
+        visit(data[at] as number, data[at + 1] as number, data[at + 2] as number);
     }
   }
 
   clear(): void {
-    const fresh = new Int32Array(this.cells.data.length).fill(EMPTY);
-    this.cells.replace(fresh);
+    this.cells.replace(new Int32Array(this.cells.data.length));
     this.counts.set(0, 0);
     this.counts.set(1, 0);
   }
@@ -108,17 +111,15 @@ export class PairMap {
       this.mask = oldMask;
     });
     const capacity = (oldMask + 1) * (this.size * 2 > oldMask ? 2 : 1);
-    const fresh = new Int32Array(capacity * 3).fill(EMPTY);
+    const fresh = new Int32Array(capacity * WORDS);
     this.cells.replace(fresh);
     this.mask = capacity - 1;
-    for (let at = 0; at < old.length; at += 3) {
-      const value = old[at + 2] as number;
-      if (value === EMPTY || value === TOMB) continue;
-      let slot = hash(old[at] as number, old[at + 1] as number) & this.mask;
-      while (fresh[slot * 3 + 2] !== EMPTY) slot = (slot + 1) & this.mask;
-      fresh[slot * 3] = old[at] as number;
-      fresh[slot * 3 + 1] = old[at + 1] as number;
-      fresh[slot * 3 + 2] = value;
+    for (let from = 0; from < old.length; from += WORDS) {
+      if (old[from + STATE] !== LIVE) continue;
+      let slot = hash(old[from] as number, old[from + 1] as number) & this.mask;
+      while (fresh[slot * WORDS + STATE] !== EMPTY) slot = (slot + 1) & this.mask;
+      const to = slot * WORDS;
+      for (let word = 0; word < WORDS; word++) fresh[to + word] = old[from + word] as number;
     }
     this.counts.set(1, this.size);
   }
