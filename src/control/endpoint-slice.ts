@@ -1,0 +1,118 @@
+import type { ServicePort } from "kubernetes-types/core/v1.js";
+import type { EndpointPort } from "kubernetes-types/discovery/v1.js";
+import { parseIpv4 } from "../address/ipv4.ts";
+import {
+  isObserved,
+  keyOf,
+  namespaceOf,
+  type Pod,
+  type Service,
+  type SliceEndpoint,
+} from "../object/kubernetes-object.ts";
+import type { Lister } from "../object/object-map.ts";
+import { matches, selectorOfMap } from "../object/selector.ts";
+import type { Controller } from "./controller.ts";
+import { canonicalJson } from "./hash-name.ts";
+import { uidOf } from "./pods-of-owner.ts";
+import { type EndpointGroup, slicesOf, writeSlices } from "./service-slices.ts";
+
+const BY = "endpointslice controller";
+
+/**
+ * The slices of a Service with a selector, from the pods it selects. Slices or Endpoints that a dump holds are kept instead:
+ * they say what the cluster had. A named targetPort is looked up in each pod, so pods may fall into groups of ports.
+ */
+export const endpointSliceController: Controller = {
+  name: BY,
+  keys: (lister) => lister.list("Service").map(keyOf),
+  reconcile(key, lister, writer) {
+    const service = lister.get("Service", key);
+    if (service === undefined) return;
+    const { selector, type } = service.spec;
+    if (selector === undefined || Object.keys(selector).length === 0 || type === "ExternalName") return;
+    if (slicesOf(service, lister).some(isObserved)) return;
+    const endpoints = lister.get("Endpoints", key);
+    if (endpoints !== undefined && isObserved(endpoints)) return;
+    const groups = groupsOf(service, lister);
+    writeSlices(
+      { owner: service, groups, by: BY, manager: "endpointslice-controller.k8s.io" },
+      lister,
+      writer,
+    );
+  },
+};
+
+function groupsOf(service: Service, lister: Lister): EndpointGroup[] {
+  const groups = new Map<string, { ports: EndpointPort[]; endpoints: SliceEndpoint[] }>();
+  for (const pod of selectedPods(service, lister)) {
+    const address = pod.status?.podIP ?? "";
+    if (parseIpv4(address) === undefined || hasEnded(pod)) continue;
+    const ports = (service.spec.ports ?? []).flatMap((port) => portOf(port, pod));
+    // A pod that lacks every named port is no endpoint, unless the Service has no ports at all.
+    if (ports.length === 0 && (service.spec.ports ?? []).length > 0) continue;
+    const key = canonicalJson(ports);
+    const group = groups.get(key) ?? { ports, endpoints: [] };
+    groups.set(key, group);
+    group.endpoints.push(endpointOf(service, pod, lister));
+  }
+  if (groups.size === 0) return [{ addressType: "IPv4", ports: [], endpoints: [] }];
+  return [...groups.values()].map((group) => ({ addressType: "IPv4", ...group }));
+}
+
+/** In the order of their keys. */
+function selectedPods(service: Service, lister: Lister): readonly Pod[] {
+  const { selector = {} } = service.spec;
+  const [first] = Object.entries(selector);
+  if (first === undefined) return [];
+  const requirements = selectorOfMap(selector);
+  return lister
+    .withLabel("Pod", namespaceOf(service), ...first)
+    .filter(({ metadata }) => matches(requirements, metadata.labels));
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === "Succeeded" || status?.phase === "Failed";
+}
+
+/** A port of the Service as this pod serves it; none where the pod has no port of the name. */
+function portOf(
+  { name = "", protocol = "TCP", port, targetPort, appProtocol }: ServicePort,
+  pod: Pod,
+): EndpointPort[] {
+  const number = typeof targetPort === "string" ? namedPort(pod, targetPort, protocol) : (targetPort ?? port);
+  if (number === undefined) return [];
+  return [{ name, port: number, protocol, ...(appProtocol === undefined ? {} : { appProtocol }) }];
+}
+
+/** The containers' port of a name and protocol; restartable init containers serve too. */
+export function namedPort({ spec }: Pod, name: string, protocol: string): number | undefined {
+  const restartable = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  for (const { ports = [] } of [...spec.containers, ...restartable]) {
+    const found = ports.find((port) => port.name === name && (port.protocol ?? "TCP") === protocol);
+    if (found !== undefined) return found.containerPort;
+  }
+  return undefined;
+}
+
+function endpointOf(service: Service, pod: Pod, lister: Lister): SliceEndpoint {
+  const { nodeName = "", hostname = "", subdomain = "" } = pod.spec;
+  const isTerminating = pod.metadata.deletionTimestamp !== undefined;
+  const serving = isReady(pod);
+  const ready = service.spec.publishNotReadyAddresses === true || (serving && !isTerminating);
+  const zone = lister.get("Node", nodeName)?.metadata.labels?.["topology.kubernetes.io/zone"];
+  const isNamed = hostname !== "" && subdomain === service.metadata.name;
+  return {
+    addresses: [pod.status?.podIP ?? ""],
+    conditions: { ready, serving, terminating: isTerminating },
+    targetRef: { kind: "Pod", namespace: namespaceOf(pod), name: pod.metadata.name, uid: uidOf(pod) },
+    ...(nodeName === "" ? {} : { nodeName }),
+    ...(zone === undefined ? {} : { zone }),
+    ...(isNamed ? { hostname } : {}),
+  };
+}
+
+/** As its conditions say; a pod that says nothing of it is assumed to be ready. */
+export function isReady({ status }: Pod): boolean {
+  const condition = status?.conditions?.find(({ type }) => type === "Ready");
+  return condition === undefined ? status?.phase !== "Pending" : condition.status === "True";
+}

@@ -1,0 +1,77 @@
+import { formatIpv4, parseIpv4 } from "../address/ipv4.ts";
+import { AddressPool, block4 } from "../address/pool.ts";
+import { firstOf, formatPrefix4, lastOf, type Prefix4 } from "../address/prefix.ts";
+import { isObserved, type Pod } from "../object/kubernetes-object.ts";
+import type { Controller } from "./controller.ts";
+import { internalIpOf } from "./node-address.ts";
+import { podCidrOf } from "./pod-cidr.ts";
+import { isActive } from "./pods-of-owner.ts";
+
+/**
+ * What a kubelet reports of its pods: an address and that they run. A pod of the node's network has the node's address; any
+ * other the next one of the node's podCIDR as host-local gives them, `.2` first, in the order of the pods' names. Addresses
+ * that were observed are kept and passed over; a pod that a dump shows as Pending stays without.
+ */
+export const podAddressController: Controller = {
+  name: "kubelet",
+  keys: (lister) => lister.list("Node").map(({ metadata }) => metadata.name),
+  reconcile(key, lister, writer) {
+    const node = lister.get("Node", key);
+    if (node === undefined) return;
+    const pods = lister.podsOn(key).filter(isActive);
+    const waiting = pods.filter(isWaiting);
+    if (waiting.length === 0) return;
+    const hostIP = internalIpOf(node);
+    const cidr = podCidrOf(node);
+    const pool = cidr === undefined ? undefined : poolOf(cidr, pods);
+    for (const pod of waiting) {
+      const given = pod.spec.hostNetwork === true ? hostIP : nextOf(pool);
+      if (given !== undefined) writer.put(running(pod, given, hostIP));
+      else if (cidr !== undefined && pod.spec.hostNetwork !== true)
+        refuse(pod, cidr, writer.put.bind(writer));
+    }
+  },
+};
+
+function isWaiting({ status, ...pod }: Pod): boolean {
+  if ((status?.podIP ?? "") !== "") return false;
+  return !isObserved(pod as Pod) || (status?.phase ?? "") === "" || status?.phase === "Running";
+}
+
+/** Without the network's own address, its gateway's and the broadcast one. */
+function poolOf(cidr: Prefix4, pods: readonly Pod[]): AddressPool<number> | undefined {
+  if (cidr.length > 30) return undefined;
+  const pool = new AddressPool(block4(cidr));
+  pool.exclude(firstOf(cidr), (firstOf(cidr) + 1) | 0);
+  pool.exclude(lastOf(cidr));
+  for (const { status, spec } of pods) {
+    const address = spec.hostNetwork === true ? undefined : parseIpv4(status?.podIP ?? "");
+    if (address !== undefined) pool.claim(address);
+  }
+  return pool;
+}
+
+function nextOf(pool: AddressPool<number> | undefined): string | undefined {
+  const given = pool?.next();
+  return given?.kind === "allocated" ? formatIpv4(given.address) : undefined;
+}
+
+function running(pod: Pod, podIP: string, hostIP: string | undefined): Pod {
+  const { status } = pod;
+  const conditions = status?.conditions ?? [
+    { type: "Ready", status: "True" },
+    { type: "PodScheduled", status: "True" },
+  ];
+  const host = hostIP === undefined ? {} : { hostIP };
+  return {
+    ...pod,
+    status: { ...status, phase: "Running", conditions, ...host, podIP, podIPs: [{ ip: podIP }] },
+  };
+}
+
+/** As host-local fails, so that the pod never leaves ContainerCreating. */
+function refuse(pod: Pod, cidr: Prefix4, put: (pod: Pod) => void): void {
+  const message = `failed to allocate for range 0: no IP addresses available in range set: ${formatPrefix4(cidr)}`;
+  if (pod.status?.message === message) return;
+  put({ ...pod, status: { phase: "Pending", message, conditions: [{ type: "Ready", status: "False" }] } });
+}
