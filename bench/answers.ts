@@ -171,7 +171,8 @@ function slotOf(endpoints: readonly Endpoint[], address: number, port: number): 
 }
 
 function endText(ends: Ends, i: number): string {
-  if (ends.host[i] === -1) return `ended by ${reasonName(ends.reason[i] as number)}`;
+  const why = ends.reason[i] as number;
+  if (ends.host[i] === -1) return why < 0 ? "lost, and no reason told" : `ended by ${reasonName(why)}`;
   const to = endpointText({ address: ends.dst[i] as number, port: ends.dport[i] as number });
   return `delivered to host ${ends.host[i]}, ${formatIpv4(ends.src[i] as number)}:${ends.sport[i]} → ${to}`;
 }

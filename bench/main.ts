@@ -1,8 +1,10 @@
-import { spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { ALLOC_FLAGS, alloc } from "./alloc.ts";
+import { INTERRUPTED } from "./kernel/namespaces.ts";
 import type { Options } from "./options.ts";
 import { prefixMap } from "./prefix-map.ts";
 import { machine, print } from "./report.ts";
@@ -34,6 +36,8 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   "prefix-map": { run: prefixMap, text: "longest-prefix match: scan and trie" },
 };
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
 const NAMES = Object.keys(BENCHMARKS);
 
 const HELP = `
@@ -57,7 +61,7 @@ const program: Command = new Command("bench")
     const [only, ...others] = names === undefined || names.length === 0 ? NAMES : names;
     const options: Options = { seed, sizes: services };
     if (only === undefined) return;
-    if (others.length > 0 || !hasFlags(only)) process.exitCode = runApart([only, ...others], options);
+    if (others.length > 0 || !hasFlags(only)) process.exitCode = await runApart([only, ...others], options);
     else await run(only, options);
   });
 
@@ -85,9 +89,17 @@ function hasFlags(name: string): boolean {
 }
 
 /** Each in a process of its own, so that none meets what another left in the compiler and on the heap. */
-function runApart(names: readonly string[], { seed, sizes }: Options): number {
+async function runApart(names: readonly string[], { seed, sizes }: Options): Promise<number> {
   const main = fileURLToPath(import.meta.url);
   let code = 0;
+  let child: ChildProcess | null = null;
+  let interrupted = false;
+  for (const signal of SIGNALS) {
+    process.on(signal, () => {
+      interrupted = true;
+      child?.kill(signal);
+    });
+  }
   for (const name of names) {
     const flags = BENCHMARKS[name]?.flags ?? [];
     const args = [
@@ -100,18 +112,17 @@ function runApart(names: readonly string[], { seed, sizes }: Options): number {
       "--services",
       sizes.join(","),
     ];
-    const { status, signal } = spawnSync(process.execPath, args, { stdio: "inherit" });
-    if (signal !== null || status === INTERRUPTED) return INTERRUPTED;
+    child = spawn(process.execPath, args, { stdio: "inherit" });
+    const [status] = (await once(child, "exit")) as [number | null];
+    if (interrupted || status === null || status === INTERRUPTED) return INTERRUPTED;
     if (status !== 0) code = 1;
   }
   return code;
 }
 
-const INTERRUPTED = 130;
-
 async function run(name: string, options: Options): Promise<void> {
   // Namespaces and files are removed when the process exits.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  for (const signal of SIGNALS) {
     process.once(signal, () => process.exit(INTERRUPTED));
   }
   print(machine());

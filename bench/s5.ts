@@ -58,6 +58,6 @@ export async function s5({ seed, sizes }: Options): Promise<void> {
     "S5",
     worst,
     "must 2, aim 5",
-    `literal rules/s, ours ÷ kernel iptables-legacy, the worse at ${grouped(at)} services`,
+    `literal rules/s, ours ÷ kernel iptables-legacy${worst === null ? "" : `, worst at ${grouped(at)} services`}`,
   );
 }

@@ -6,6 +6,9 @@ import process from "node:process";
 const PREFIX = "hop-bench-";
 const DIRECTORY = "/run/netns";
 
+/** Exit code of a run that was stopped by a signal. */
+export const INTERRUPTED = 130;
+
 let made: string[] = [];
 let series = 0;
 
@@ -19,6 +22,8 @@ export function command(program: string, args: readonly string[], input = ""): s
     maxBuffer: 1 << 28,
   });
   if (status === 0) return stdout;
+  // The signal was for all of us; this process hears of it only when nothing runs.
+  if (signal === "SIGINT" || signal === "SIGTERM" || signal === "SIGHUP") process.exit(INTERRUPTED);
   const why = error?.message ?? (stderr.trim().split("\n")[0] || `ended with ${signal ?? status}`);
   throw new CommandFailed(`${program} ${args.slice(0, 6).join(" ")}: ${why}`);
 }
