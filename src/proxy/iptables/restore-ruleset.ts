@@ -1,3 +1,8 @@
+import {
+  probabilityOf,
+  type RandomMatch,
+  type StatisticMatch,
+} from "../../kernel/netfilter/match/statistic.ts";
 import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
 import { parseIptablesSave } from "../../kernel/netfilter/save/parse.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
@@ -20,6 +25,18 @@ export function restoreRuleset(sync: Sync): Ruleset {
   return found;
 }
 
+/** As the kernel gives it back: odds in parts of 2³¹, not the decimals that were written. */
+function asKept(rule: Rule): Rule {
+  if (!rule.matches.some(({ kind }) => kind === "statistic")) return rule;
+  const matches = rule.matches.map((match) => {
+    if (match.kind !== "statistic" || (match as StatisticMatch).mode !== "random") return match;
+    const random = match as RandomMatch;
+    const { invert, value } = random.probability;
+    return { ...random, probability: { invert, value: probabilityOf(value.threshold) } };
+  });
+  return { ...rule, matches };
+}
+
 /** Read the lines of a table of which all chains are declared here. What kube-proxy writes is always right. */
 export function parseTable(
   table: string,
@@ -33,7 +50,12 @@ export function parseTable(
     const [first] = result.errors;
     throw new Error(`a rule of kube-proxy cannot be read: ${first?.text}: ${first?.message}`);
   }
-  return result.ruleset.tables.get(table) as Table;
+  const read = (result.ruleset.tables.get(table) as Table).chains;
+  const kept = [...read].map(([name, chain]): [string, Chain] => [
+    name,
+    { ...chain, rules: chain.rules.map(asKept) },
+  ]);
+  return { name: table, chains: new Map(kept) };
 }
 
 /** Full syncs by their list of Services, which nodes share, and by the rules that belong to none. */
