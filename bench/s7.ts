@@ -21,7 +21,7 @@ export async function s7(options: Options): Promise<void> {
   const save = iptablesSave(services);
   const text = sceneSnapshot(save);
   print(
-    `S7  loading ${grouped(size)} services: ${grouped(save.split("\n").length)} lines, ${grouped(save.length / 1e6)} MB`,
+    `S7  loading ${grouped(size)} services: ${grouped(save.split("\n").length)} lines, ${(save.length / 1e6).toFixed(1)} MB`,
   );
   const legacy = realKernelHere("iptables-legacy-restore");
   const nft = realKernelHere("nft");
