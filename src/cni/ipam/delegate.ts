@@ -1,0 +1,30 @@
+import { fail } from "../cni-error.ts";
+import { object, text } from "../json.ts";
+import type { PluginCall } from "../plugin/plugin.ts";
+import { HOST_LOCAL } from "./host-local.ts";
+import type { Ipam, IpamCall } from "./ipam.ts";
+import { STATIC } from "./static.ts";
+
+const IPAMS: ReadonlyMap<string, Ipam> = new Map([
+  ["host-local", HOST_LOCAL],
+  ["static", STATIC],
+]);
+
+/** The IPAM plugin that a configuration names; empty where it names none. */
+export function ipamType({ config }: PluginCall): string {
+  return text(object(config, "ipam"), "type");
+}
+
+/** Finds the plugin as the runtime's path would be searched. */
+export function ipamOf(call: PluginCall): Ipam {
+  const type = ipamType(call);
+  if (type === "") fail("no plugin name provided");
+  return IPAMS.get(type) ?? fail(`failed to find plugin ${JSON.stringify(type)} in path [/opt/cni/bin]`);
+}
+
+export function ipamCall({ machine, network, containerId, ifName, args, config }: PluginCall): IpamCall {
+  return {
+    ...{ network, containerId, ifName, args, config },
+    store: (name, dataDir) => machine.files.store(name, dataDir),
+  };
+}

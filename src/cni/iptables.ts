@@ -1,0 +1,152 @@
+import { BUILT_IN_CHAINS } from "../kernel/netfilter/draft-ruleset.ts";
+import type { Chain, Rule, Table } from "../kernel/netfilter/rule.ts";
+import { splitArguments } from "../kernel/netfilter/save/arguments.ts";
+import { formatRuleArguments } from "../kernel/netfilter/save/format.ts";
+import { parseRuleArguments } from "../kernel/netfilter/save/rule-line.ts";
+import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
+import type { Netns } from "./netns.ts";
+
+/** The `iptables` commands that the plugins give, on one table of a namespace. Rules are written as iptables-save writes them. */
+export class IptablesTable {
+  readonly #netns: Netns;
+  readonly #name: string;
+
+  constructor(netns: Netns, name: string) {
+    this.#netns = netns;
+    this.#name = name;
+  }
+
+  hasChain(chain: string): boolean {
+    return this.#table()?.chains.has(chain) ?? false;
+  }
+
+  /** `-N`, unless the chain is there. */
+  ensureChain(chain: string): void {
+    if (!this.hasChain(chain)) this.setChain(chain, []);
+  }
+
+  /** The chain with these rules and no others; made where it is missing. */
+  setChain(chain: string, rules: readonly string[]): void {
+    const made = {
+      name: chain,
+      policy: null,
+      policyCounters: null,
+      rules: rules.map((rule) => this.#parse(rule)),
+    };
+    this.#restore([made], true);
+  }
+
+  /** `-A`, unless the chain has the rule. */
+  appendUnique(chain: string, rule: string): void {
+    if (this.#indexOf(chain, rule) === 0) this.#insert(chain, null, rule);
+  }
+
+  /** `-I CHAIN 1`, unless the chain has the rule. */
+  prependUnique(chain: string, rule: string): void {
+    if (this.#indexOf(chain, rule) === 0) this.#insert(chain, 1, rule);
+  }
+
+  /** The rule as the chain's first, wherever it stood. */
+  ensureFirst(chain: string, rule: string): void {
+    if (this.#indexOf(chain, rule) === 1) return;
+    this.delete(chain, rule);
+    this.#insert(chain, 1, rule);
+  }
+
+  hasRule(chain: string, rule: string): boolean {
+    return this.#indexOf(chain, rule) > 0;
+  }
+
+  delete(chain: string, rule: string): void {
+    const index = this.#indexOf(chain, rule);
+    if (index > 0) this.#remove(chain, index);
+  }
+
+  /** Every rule of the chain that jumps to another one. */
+  deleteJumps(chain: string, to: string): void {
+    const rules = this.#table()?.chains.get(chain)?.rules ?? [];
+    for (const [i, rule] of [...rules.entries()].reverse()) {
+      if (jumpOf(rule) === to) this.#remove(chain, i + 1);
+    }
+  }
+
+  /** `-F` and `-X`: there is no operation of its own for it, so the table is loaded again without the chain. */
+  deleteChain(chain: string): void {
+    const table = this.#table();
+    if (table === undefined || !table.chains.has(chain)) return;
+    this.#restore(
+      [...table.chains.values()].filter(({ name }) => name !== chain),
+      false,
+    );
+  }
+
+  #table(): Table | undefined {
+    return this.#netns.host.iptables?.tables.get(this.#name);
+  }
+
+  /** Counting from 1; 0 when the chain has no such rule. */
+  #indexOf(chain: string, rule: string): number {
+    const found = this.#table()?.chains.get(chain)?.rules ?? [];
+    const wanted = formatRuleArguments(this.#parse(rule));
+    return found.findIndex((own) => formatRuleArguments(own) === wanted) + 1;
+  }
+
+  #insert(chain: string, index: number | null, rule: string): void {
+    this.#netns.do({
+      kind: "iptables-insert",
+      table: this.#name,
+      chain,
+      index,
+      rule: this.#parse(rule),
+    });
+  }
+
+  #remove(chain: string, index: number): void {
+    this.#netns.do({ kind: "iptables-delete", table: this.#name, chain, index });
+  }
+
+  /** A table is loaded with its built-in chains. */
+  #restore(chains: readonly Chain[], noflush: boolean): void {
+    const builtIn = noflush && this.#table() === undefined ? (BUILT_IN_CHAINS.get(this.#name) ?? []) : [];
+    const zero = { packets: 0, bytes: 0 };
+    const all = [
+      ...builtIn.map((name): Chain => ({ name, policy: "ACCEPT", policyCounters: zero, rules: [] })),
+      ...chains,
+    ];
+    const table = { name: this.#name, chains: new Map(all.map((chain) => [chain.name, chain])) };
+    const backend = this.#netns.host.iptables?.backend ?? "nft";
+    this.#netns.do({
+      kind: "iptables-restore",
+      ruleset: { backend, tables: new Map([[this.#name, table]]) },
+      noflush,
+    });
+  }
+
+  #parse(rule: string): Rule {
+    return parseRule(this.#name, rule, this.#netns.origin);
+  }
+}
+
+/** One rule as iptables-save writes it behind `-A CHAIN`. Throws for what is no rule: the plugins write them, not users. */
+export function parseRule(table: string, text: string, origin: Origin = ORIGIN_NONE): Rule {
+  const split = splitArguments(text);
+  if (split.kind === "invalid") throw new Error(`${text}: ${split.message}`);
+  const words = split.arguments;
+  const jump = words.findIndex((word) => word.text === "-j" || word.text === "-g");
+  const target = words[jump + 1]?.text ?? "";
+  const chains = new Map(isChainName(target) ? [[target, false]] : []);
+  const parsed = parseRuleArguments(words, { table, chains }, null, origin);
+  if (parsed.kind === "invalid") throw new Error(`${text}: ${parsed.messages.join("; ")}`);
+  return parsed.rule;
+}
+
+/** Chains of users hold a dash here (`CNI-…`, `FLANNEL-FWD`) or are docker's; targets of iptables are one word. */
+function isChainName(target: string): boolean {
+  return target.includes("-") || target === "DOCKER";
+}
+
+function jumpOf(rule: Rule): string | null {
+  const { target } = rule;
+  if (target === null || (target.kind !== "jump" && target.kind !== "goto")) return null;
+  return (target as { readonly chain?: string }).chain ?? null;
+}

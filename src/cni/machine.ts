@@ -1,0 +1,172 @@
+import { MAC_ZERO } from "../address/mac.ts";
+import { emptyHost, type Host } from "../kernel/host.ts";
+import type { Operation } from "../kernel/operation.ts";
+import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
+import { DEFAULT_RULES } from "../kernel/route/ip-rule.ts";
+import type { Wire, WireEnd } from "../world/world.ts";
+import { MemoryStore, type Store } from "./ipam/store.ts";
+import type { NameSource } from "./names.ts";
+import { Netns } from "./netns.ts";
+
+/** The hosts that a node's plugins reach: the node, its containers' namespaces, and the cables between them. Plain. */
+export interface MachineState {
+  /** Name of the node among the hosts. */
+  readonly node: string;
+  readonly hosts: ReadonlyMap<string, Host>;
+  readonly wires: readonly Wire[];
+}
+
+/** What plugins leave on the node's disk: not part of the kernel's state, and kept by whoever calls them. */
+export interface NodeFiles {
+  /** host-local's memory of a network. */
+  store(network: string, dataDir: string): Store;
+  read(path: string): string | undefined;
+  write(path: string, content: string): void;
+  remove(path: string): void;
+  /** Paths that begin so. */
+  list(prefix: string): readonly string[];
+}
+
+export class MemoryFiles implements NodeFiles {
+  readonly stores = new Map<string, MemoryStore>();
+  readonly files = new Map<string, string>();
+
+  store(network: string, dataDir: string): MemoryStore {
+    const key = dataDir === "" ? network : `${dataDir}/${network}`;
+    const known = this.stores.get(key) ?? new MemoryStore();
+    this.stores.set(key, known);
+    return known;
+  }
+
+  read(path: string): string | undefined {
+    return this.files.get(path);
+  }
+
+  write(path: string, content: string): void {
+    this.files.set(path, content);
+  }
+
+  remove(path: string): void {
+    this.files.delete(path);
+  }
+
+  list(prefix: string): readonly string[] {
+    return [...this.files.keys()].filter((path) => path.startsWith(prefix)).sort();
+  }
+}
+
+/** One host's operations, in the order they were given. */
+export interface HostOperations {
+  readonly host: string;
+  readonly operations: readonly Operation[];
+}
+
+/** The machine while plugins work on it. */
+export class Machine {
+  readonly node: Netns;
+  readonly files: NodeFiles;
+  readonly names: NameSource;
+  readonly #state: MachineState;
+  readonly #origin: Origin;
+  readonly #open = new Map<string, Netns>();
+  #wires: readonly Wire[];
+
+  constructor(state: MachineState, files: NodeFiles, names: NameSource, origin: Origin = ORIGIN_NONE) {
+    const node = state.hosts.get(state.node);
+    if (node === undefined) throw new RangeError(`there is no host ${JSON.stringify(state.node)}`);
+    this.#state = state;
+    this.#origin = origin;
+    this.#wires = state.wires;
+    this.files = files;
+    this.names = names;
+    this.node = new Netns(node, origin);
+    this.#open.set(state.node, this.node);
+  }
+
+  /** The namespace at a path such as `/run/netns/pod1`, by the last part of it. */
+  netns(path: string): Netns | undefined {
+    const name = netnsName(path);
+    const open = this.#open.get(name);
+    if (open !== undefined) return name === this.#state.node ? undefined : open;
+    const host = this.#state.hosts.get(name);
+    if (host === undefined) return undefined;
+    const made = new Netns(host, this.#origin);
+    this.#open.set(name, made);
+    return made;
+  }
+
+  /** Joins two devices as the ends of a veth pair. */
+  join(a: WireEnd, b: WireEnd): void {
+    this.#wires = [...this.#wires, { a, b }];
+  }
+
+  /** The other end of a device's cable. */
+  peerOf(end: WireEnd): WireEnd | undefined {
+    for (const { a, b } of this.#wires) {
+      if (same(a, end)) return b;
+      if (same(b, end)) return a;
+    }
+    return undefined;
+  }
+
+  /** A device moves to another namespace, its cable with it. */
+  rewire(from: WireEnd, to: WireEnd): void {
+    const moved = (end: WireEnd) => (same(end, from) ? to : end);
+    this.#wires = this.#wires.map(({ a, b }) => ({ a: moved(a), b: moved(b) }));
+  }
+
+  /** Deletes a device; the other end of a veth pair goes with it. */
+  deleteLink(netns: Netns, name: string): void {
+    const own = { host: netns.name, device: name };
+    const isVeth = netns.device(name)?.detail.kind === "veth";
+    const peer = isVeth ? this.peerOf(own) : undefined;
+    this.#wires = this.#wires.filter(({ a, b }) => !same(a, own) && !same(b, own));
+    netns.deleteDevice(name);
+    if (peer === undefined) return;
+    this.#host(peer.host)?.deleteDevice(peer.device);
+  }
+
+  /** A device of any namespace by its end of a cable. */
+  hostOf({ host }: WireEnd): Netns | undefined {
+    return this.#host(host);
+  }
+
+  #host(name: string): Netns | undefined {
+    return name === this.#state.node ? this.node : this.netns(name);
+  }
+
+  operations(): readonly HostOperations[] {
+    return [...this.#open.values()]
+      .filter(({ operations }) => operations.length > 0)
+      .map(({ name, operations }) => ({ host: name, operations: [...operations] }));
+  }
+
+  finish(): MachineState {
+    const hosts = new Map(this.#state.hosts);
+    for (const [name, netns] of this.#open) hosts.set(name, netns.host);
+    return { node: this.#state.node, hosts, wires: this.#wires };
+  }
+}
+
+function same(a: WireEnd, b: WireEnd): boolean {
+  return a.host === b.host && a.device === b.device;
+}
+
+export function netnsName(path: string): string {
+  return path.split("/").at(-1) ?? path;
+}
+
+/** A namespace as the runtime makes it: a loopback that is down, and every port answering. */
+export function newNetns(name: string, kind: string): Host {
+  return {
+    ...emptyHost(name, kind),
+    rules: DEFAULT_RULES,
+    devices: [
+      {
+        ...{ ifindex: 1, name: "lo", mac: MAC_ZERO, mtu: 65_536, up: false, carrier: true, noArp: false },
+        ...{ master: null, detail: { kind: "loopback" }, port: null, origin: ORIGIN_NONE },
+      },
+    ],
+    sockets: { kind: "assumed" },
+  };
+}

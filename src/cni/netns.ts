@@ -1,0 +1,480 @@
+import { formatMac, MAC_ZERO, type Mac, macNumber } from "../address/mac.ts";
+import { applyOperations } from "../kernel/apply-operation.ts";
+import { NEW_BRIDGE_PORT } from "../kernel/device/bridge-link.ts";
+import type { BridgePort, Device, DeviceDetail, InterfaceAddress } from "../kernel/device/device.ts";
+import { formatLinkHead } from "../kernel/device/ip-link.ts";
+import type { Host } from "../kernel/host.ts";
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
+import type { Operation } from "../kernel/operation.ts";
+import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
+import { kernelRoutes } from "../kernel/route/kernel-routes.ts";
+import type { Route } from "../kernel/route/route.ts";
+import {
+  formatIp,
+  formatIpNet,
+  type Ip,
+  type IpNet,
+  isDefault,
+  lastOf,
+  networkOf,
+  parseIp,
+  toIpv4,
+} from "./ip.ts";
+import { field, list } from "./json.ts";
+
+/** What a new device is made of; the rest is as the kernel makes it. */
+export interface NewDevice {
+  readonly name: string;
+  readonly mac: Mac;
+  readonly mtu: number;
+  readonly detail: DeviceDetail;
+  readonly up?: boolean;
+  readonly carrier?: boolean;
+  readonly noArp?: boolean;
+  readonly master?: string;
+  readonly port?: Partial<BridgePort>;
+}
+
+/** A route that a plugin asks for. */
+export interface NewRoute {
+  readonly dst: IpNet;
+  readonly gw: Ip | null;
+  readonly dev: string;
+  readonly scope?: Route["scope"];
+  readonly src?: Ip;
+  readonly table?: string;
+  readonly protocol?: string;
+  readonly onlink?: boolean;
+}
+
+const ETH_DATA_LEN = 1500;
+
+/**
+ * A network namespace while a plugin works in it: the commands that the plugin gives, and what the kernel does of itself
+ * when it is given them (routes of an address, a bridge that follows its ports). Every change is an operation, kept in
+ * order; between two of them the state can be read.
+ */
+export class Netns {
+  readonly name: string;
+  readonly operations: Operation[] = [];
+  readonly origin: Origin;
+  readonly #start: Host;
+  #host: Host;
+  #pending: Operation[] = [];
+
+  constructor(host: Host, origin: Origin = ORIGIN_NONE) {
+    this.name = host.name;
+    this.#start = host;
+    this.#host = host;
+    this.origin = origin;
+  }
+
+  get host(): Host {
+    if (this.#pending.length > 0) {
+      const applied = applyOperations(this.#host, this.#pending);
+      if (applied.kind === "invalid") {
+        const reasons = applied.errors.map(({ message }) => message).join("; ");
+        throw new Error(`${this.name}: a plugin's operations do not apply: ${reasons}`);
+      }
+      this.#pending = [];
+      this.#host = applied.host;
+    }
+    return this.#host;
+  }
+
+  do(...operations: readonly Operation[]): void {
+    this.#pending.push(...operations);
+    this.operations.push(...operations);
+  }
+
+  device(name: string): Device | undefined {
+    return this.host.devices.find((device) => device.name === name);
+  }
+
+  ports(bridge: string): readonly Device[] {
+    return this.host.devices.filter(({ master }) => master === bridge);
+  }
+
+  addDevice(device: NewDevice): Device {
+    const state = stateOf(device.carrier ?? true);
+    const made: Device = {
+      ifindex: Math.max(0, ...this.host.devices.map(({ ifindex }) => ifindex)) + 1,
+      name: device.name,
+      mac: device.mac,
+      mtu: device.mtu,
+      up: device.up ?? true,
+      carrier: device.carrier ?? true,
+      noArp: device.noArp ?? false,
+      master: device.master ?? null,
+      detail: device.detail,
+      port: device.master === undefined ? null : { ...NEW_BRIDGE_PORT, state, ...device.port },
+      origin: this.origin,
+    };
+    this.do({ kind: "link-add", device: made });
+    if (made.master !== null) this.#followPorts(made.master);
+    return made;
+  }
+
+  /** A device of a kind that is not modelled: what `ip -d link` would say of it is kept beside it. */
+  addUnmodelled(device: Omit<NewDevice, "detail">, type: string, data: Json, more: Json = {}): Device {
+    const made = this.addDevice({ ...device, detail: { kind: "unmodelled", type } });
+    const info = Object.keys(data).length === 0 ? {} : { info_data: data };
+    this.#keep("links", [
+      ...this.kept("links"),
+      { ...formatLinkHead(made), ...more, linkinfo: { info_kind: type, ...info } },
+    ]);
+    return made;
+  }
+
+  deleteDevice(name: string): void {
+    const device = this.device(name);
+    if (device === undefined) return;
+    this.do({ kind: "link-delete", name });
+    this.#forget(name);
+    if (device.master !== null) this.#followPorts(device.master);
+  }
+
+  setUp(name: string): void {
+    const device = this.device(name);
+    if (device === undefined || device.up) return;
+    this.do({ kind: "link-set", name, up: true });
+    const isLoopback = device.detail.kind === "loopback";
+    const addresses = this.addressesOf(name);
+    if (isLoopback && addresses.length === 0) this.#addLoopbackAddress(name);
+    this.#addKernelRoutes(name);
+  }
+
+  setDown(name: string): void {
+    const device = this.device(name);
+    if (device?.up !== true) return;
+    this.do({ kind: "link-set", name, up: false });
+    const kept = ({ type, dst }: Route) => type === "local" && dst.length === 32;
+    for (const route of this.host.routes) {
+      if (route.nextHops.some(({ dev }) => dev === name) && !kept(route)) {
+        this.do({ kind: "route-delete", route });
+      }
+    }
+    this.#forget(name);
+  }
+
+  /**
+   * A device's settings changed. There is no operation that changes a device in place. One that was added in this run is
+   * added with the new settings; any other is made anew under its index, and what the kernel would have kept is put back.
+   */
+  changeDevice(name: string, change: Partial<Omit<Device, "name" | "ifindex">>): void {
+    const before = this.host;
+    const device = this.device(name);
+    if (device === undefined) return;
+    const changed = { ...device, ...change };
+    if (Object.entries(change).every(([key, value]) => device[key as keyof Device] === value)) return;
+    const added = this.operations.findLastIndex(
+      (operation) => operation.kind === "link-add" && operation.device.name === name,
+    );
+    if (added >= 0) {
+      this.operations[added] = { kind: "link-add", device: changed };
+      this.#host = this.#start;
+      this.#pending = [...this.operations];
+      return;
+    }
+    const ports = this.ports(name);
+    this.do(
+      ...ports.map((port): Operation => ({ kind: "link-delete", name: port.name })),
+      { kind: "link-delete", name },
+      { kind: "link-add", device: changed },
+      ...ports.map((port): Operation => ({ kind: "link-add", device: port })),
+    );
+    const names = new Set([name, ...ports.map((port) => port.name)]);
+    for (const address of before.addresses) {
+      if (names.has(address.dev)) this.do({ kind: "address-add", address });
+    }
+    for (const route of before.routes) {
+      if (route.nextHops.some(({ dev }) => dev !== null && names.has(dev))) {
+        this.do({ kind: "route-add", route });
+      }
+    }
+    for (const neighbour of before.neighbours) {
+      if (names.has(neighbour.dev)) this.do({ kind: "neighbour-replace", neighbour });
+    }
+    for (const entry of before.fdb) {
+      if (names.has(entry.dev) || entry.master === name) this.do({ kind: "fdb-append", entry });
+    }
+  }
+
+  addressesOf(name: string): readonly InterfaceAddress[] {
+    return this.host.addresses.filter(({ dev }) => dev === name);
+  }
+
+  /** Every address of a device, of both families; link-local ones, which the kernel makes, are left out. */
+  netsOf(name: string): readonly IpNet[] {
+    const four = this.addressesOf(name).map(
+      ({ address, length }): IpNet => ({ ip: { family: 4, value: BigInt(address >>> 0) }, length }),
+    );
+    return [...four, ...this.#sixOf(name)];
+  }
+
+  hasAddress(name: string, net: IpNet): boolean {
+    const wanted = formatIpNet(net);
+    return this.netsOf(name).some((own) => formatIpNet(own) === wanted);
+  }
+
+  /** `ip addr add`; the kernel adds the address's own routes. */
+  addAddress(dev: string, net: IpNet, more: Partial<InterfaceAddress> = {}): void {
+    if (net.ip.family === 6) {
+      this.#addSix(dev, net);
+      return;
+    }
+    const own = this.addressesOf(dev);
+    const network = networkOf(net).ip.value;
+    const address: InterfaceAddress = {
+      dev,
+      address: toIpv4(net.ip),
+      length: net.length,
+      broadcast: net.length >= 31 ? null : toIpv4(lastOf(net)),
+      scope: "global",
+      secondary: own.some(
+        (other) =>
+          other.length === net.length &&
+          networkOf({ ip: { family: 4, value: BigInt(other.address >>> 0) }, length: other.length }).ip
+            .value === network,
+      ),
+      peer: null,
+      label: dev,
+      origin: this.origin,
+      ...more,
+    };
+    this.do({ kind: "address-add", address });
+    this.#addKernelRoutes(dev);
+  }
+
+  deleteAddress(dev: string, net: IpNet): void {
+    const address = this.addressesOf(dev).find(
+      (own) => own.address === toIpv4(net.ip) && own.length === net.length,
+    );
+    if (net.ip.family === 6 || address === undefined) return;
+    const device = this.device(dev);
+    const rest = this.addressesOf(dev).filter((own) => own !== address);
+    if (device !== undefined) {
+      const staying = new Set(kernelRoutes(device, rest).map(routeText));
+      for (const route of kernelRoutes(device, [address])) {
+        if (!staying.has(routeText(route)) && this.#hasRoute(route)) {
+          this.do({ kind: "route-delete", route });
+        }
+      }
+    }
+    this.do({ kind: "address-delete", address });
+  }
+
+  /** False when there is such a route already, which the plugins pass over. */
+  addRoute(route: NewRoute): boolean {
+    if (route.dst.ip.family === 6) return this.#addSixRoute(route);
+    const made = this.#routeOf(route);
+    if (this.#hasRoute(made)) return false;
+    this.do({ kind: "route-add", route: made });
+    return true;
+  }
+
+  deleteRoute(matches: (route: Route) => boolean): void {
+    for (const route of this.host.routes) {
+      if (matches(route)) this.do({ kind: "route-delete", route });
+    }
+  }
+
+  /** A setting of the namespace, unless it has this value. */
+  sysctl(name: string, value: string): void {
+    if (this.host.sysctl.get(name) !== value) this.do({ kind: "sysctl", name, value });
+  }
+
+  /** Forwarding for a family; the kernel passes the switch on to every device that says otherwise. */
+  enableForwarding(family: 4 | 6): void {
+    const tree = family === 4 ? "net.ipv4" : "net.ipv6";
+    if (family === 4) this.sysctl("net.ipv4.ip_forward", "1");
+    const all = `${tree}.conf.all.forwarding`;
+    this.sysctl(all, "1");
+    this.sysctl(`${tree}.conf.default.forwarding`, "1");
+    for (const name of this.host.sysctl.keys()) {
+      if (name.startsWith(`${tree}.conf.`) && name.endsWith(".forwarding")) this.sysctl(name, "1");
+    }
+  }
+
+  /** What is kept of a snapshot's field beside what is modelled. */
+  kept(field: string): readonly Json[] {
+    const value = this.host.unmodelled.get(field);
+    return Array.isArray(value) ? (value as readonly unknown[]).filter(isJsonObject) : [];
+  }
+
+  keep(field: string, value: readonly unknown[]): void {
+    this.#keep(field, value);
+  }
+
+  #keep(field: string, value: readonly unknown[]): void {
+    if (value.length === 0 && !this.host.unmodelled.has(field)) return;
+    this.do({ kind: "unmodelled", name: field, value });
+  }
+
+  /** IPv6 state and notes of a device that is gone. */
+  #forget(name: string): void {
+    for (const field of ["links", "addrs"]) {
+      const items = this.kept(field);
+      const rest = items.filter(({ ifname }) => ifname !== name);
+      if (rest.length < items.length) this.#keep(field, rest);
+    }
+    const routes = this.kept("routes");
+    const rest = routes.filter(({ dev }) => dev !== name);
+    if (rest.length < routes.length) this.#keep("routes", rest);
+  }
+
+  /**
+   * What a bridge takes from its ports (`br_mtu_auto_adjust`, `br_stp_recalculate_bridge_id`, `br_port_carrier_check`): the
+   * smallest MTU, a carrier when one of them has it, and their lowest address unless somebody gave it one of its own.
+   */
+  #followPorts(name: string): void {
+    const bridge = this.device(name);
+    if (bridge?.detail.kind !== "bridge") return;
+    const ports = this.ports(name);
+    const [lowest] = ports.map(({ mac }) => mac).sort((a, b) => macNumber(a) - macNumber(b));
+    this.changeDevice(name, {
+      mtu: ports.length === 0 ? ETH_DATA_LEN : Math.min(...ports.map(({ mtu }) => mtu)),
+      carrier: ports.some(({ up, carrier }) => up && carrier),
+      ...(this.#hasOwnMac(name) ? {} : { mac: lowest ?? MAC_ZERO }),
+    });
+  }
+
+  /** A port's carrier came or went. */
+  setCarrier(name: string, carrier: boolean): void {
+    const device = this.device(name);
+    if (device === undefined || device.carrier === carrier) return;
+    const { port } = device;
+    this.changeDevice(name, {
+      carrier,
+      ...(port === null ? {} : { port: { ...port, state: stateOf(carrier) } }),
+    });
+    if (device.master !== null) this.#followPorts(device.master);
+  }
+
+  /**
+   * Whether a bridge's address is its own (`NET_ADDR_SET`) and not its lowest port's. The plugins set it together with the
+   * bridge's first address of the network layer, and `ip -d link` does not tell: a bridge that has one is taken to have
+   * the other.
+   */
+  #hasOwnMac(name: string): boolean {
+    return this.netsOf(name).length > 0;
+  }
+
+  #addLoopbackAddress(dev: string): void {
+    const address: InterfaceAddress = {
+      ...{ dev, address: 0x7f00_0001, length: 8, broadcast: null, scope: "host" },
+      ...{ secondary: false, peer: null, label: dev, origin: this.origin },
+    };
+    this.do({ kind: "address-add", address });
+  }
+
+  #addKernelRoutes(dev: string): void {
+    const device = this.device(dev);
+    if (device === undefined) return;
+    for (const route of kernelRoutes(device, this.addressesOf(dev))) {
+      if (!this.#hasRoute(route)) this.do({ kind: "route-add", route });
+    }
+  }
+
+  #hasRoute(route: Route): boolean {
+    const wanted = routeText(route);
+    return this.host.routes.some((other) => routeText(other) === wanted);
+  }
+
+  #routeOf({ dst, gw, dev, scope, src, table, protocol, onlink }: NewRoute): Route {
+    const { ip, length } = networkOf(dst);
+    return {
+      type: "unicast",
+      dst: { address: toIpv4(ip), length },
+      table: table ?? "main",
+      protocol: protocol ?? null,
+      scope: scope ?? (gw === null ? "link" : "global"),
+      prefsrc: src === undefined ? null : toIpv4(src),
+      metric: 0,
+      tos: 0,
+      mtu: 0,
+      nextHops: [
+        {
+          dev,
+          gateway: gw === null ? null : toIpv4(gw),
+          weight: 1,
+          onlink: onlink ?? false,
+          dead: false,
+        },
+      ],
+      origin: this.origin,
+    };
+  }
+
+  #sixOf(name: string): readonly IpNet[] {
+    const found: IpNet[] = [];
+    for (const item of this.kept("addrs")) {
+      const info = field(item, "addr_info");
+      if (field(item, "ifname") !== name || !Array.isArray(info)) continue;
+      for (const { local, prefixlen, scope } of (info as readonly unknown[]).filter(isJsonObject)) {
+        const ip = typeof local === "string" && scope !== "link" ? readSix(local) : undefined;
+        if (ip !== undefined) found.push({ ip, length: Number(prefixlen) });
+      }
+    }
+    return found;
+  }
+
+  /** IPv6 is kept as `ip -j` prints it, and not walked. */
+  #addSix(dev: string, net: IpNet): void {
+    const own = formatIp(net.ip);
+    const info = { family: "inet6", local: own, prefixlen: net.length, scope: "global" };
+    const items = this.kept("addrs");
+    const found = items.find(({ ifname }) => ifname === dev);
+    const before = found === undefined ? [] : list(found, "addr_info");
+    const item = { ifname: dev, addr_info: [...before, info] };
+    this.#keep("addrs", [...items.filter((other) => other !== found), item]);
+    const local = { type: "local", dst: own, dev, table: "local", protocol: "kernel", metric: 0 };
+    this.#keep("routes", [
+      ...this.kept("routes"),
+      ...(net.length === 128
+        ? []
+        : [sixRoute({ dst: formatIpNet(networkOf(net)), dev, protocol: "kernel", metric: 256 })]),
+      sixRoute(local),
+    ]);
+  }
+
+  #addSixRoute({ dst, gw, dev, table }: NewRoute): boolean {
+    const name = isDefault(dst) ? "default" : formatIpNet(networkOf(dst));
+    const route = sixRoute({
+      dst: name,
+      ...(gw === null ? {} : { gateway: formatIp(gw) }),
+      dev,
+      ...(table === undefined ? {} : { table }),
+      metric: 1024,
+    });
+    const routes = this.kept("routes");
+    if (routes.some((other) => JSON.stringify(other) === JSON.stringify(route))) return false;
+    this.#keep("routes", [...routes, route]);
+    return true;
+  }
+}
+
+/** A port without a carrier takes no part in its bridge (`br_stp_disable_port`). */
+function stateOf(carrier: boolean): BridgePort["state"] {
+  return carrier ? "forwarding" : "disabled";
+}
+
+function sixRoute(fields: Json): Json {
+  return { ...fields, flags: [], pref: "medium" };
+}
+
+/** What makes two routes the same to `ip route add`. */
+function routeText({ type, table, dst, prefsrc, nextHops, scope }: Route): string {
+  const hops = nextHops.map(({ dev, gateway }) => `${dev}/${gateway}`).join(",");
+  return `${type} ${table} ${dst.address}/${dst.length} ${prefsrc} ${scope} ${hops}`;
+}
+
+function readSix(text: string): Ip | undefined {
+  const ip = parseIp(text);
+  return ip?.family === 6 ? ip : undefined;
+}
+
+/** A link address as the results print it. */
+export function macText(device: Device): string {
+  return formatMac(device.mac);
+}

@@ -1,0 +1,289 @@
+import type { Device } from "../../kernel/device/device.ts";
+import { fail } from "../cni-error.ts";
+import { checkAddresses, checkRoutes, configureInterface } from "../configure-interface.ts";
+import { containsIp, formatIpNet, type IpNet, isDefault, networkOf, plus, sameIp } from "../ip.ts";
+import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
+import { flag, integer, object, text } from "../json.ts";
+import { masquerade, unmasquerade } from "../masquerade.ts";
+import { macText, type Netns } from "../netns.ts";
+import {
+  type CniInterface,
+  type CniIp,
+  type CniResult,
+  type CniRoute,
+  hasDns,
+  NO_DNS,
+  parseDns,
+} from "../result.ts";
+import { addVethPair, requestedMac, setPairUp, type VethPair } from "../veth-pair.ts";
+import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+
+/** The `bridge` plugin: containers are ports of a bridge on the node, which may be their gateway. */
+export const BRIDGE: Plugin = { add, del, check, status };
+
+interface Config {
+  readonly bridge: string;
+  readonly isGateway: boolean;
+  readonly isDefaultGateway: boolean;
+  readonly forceAddress: boolean;
+  readonly ipMasq: boolean;
+  readonly hairpinMode: boolean;
+  readonly promiscMode: boolean;
+  readonly mtu: number;
+  readonly vlan: number;
+}
+
+function readConfig({ config }: PluginCall): Config {
+  const vlan = integer(config, "vlan");
+  if (vlan < 0 || vlan > 4094) fail(`invalid VLAN ID ${vlan} (must be between 0 and 4094)`);
+  const isDefaultGateway = flag(config, "isDefaultGateway");
+  return {
+    bridge: text(config, "bridge") || "cni0",
+    isGateway: flag(config, "isGateway") || isDefaultGateway,
+    isDefaultGateway,
+    forceAddress: flag(config, "forceAddress"),
+    ipMasq: flag(config, "ipMasq"),
+    hairpinMode: flag(config, "hairpinMode"),
+    promiscMode: flag(config, "promiscMode"),
+    mtu: integer(config, "mtu"),
+    vlan,
+  };
+}
+
+function add(call: PluginCall): CniResult {
+  const mac = requestedMac(call);
+  const config = readConfig(call);
+  const { node } = call.machine;
+  if (config.hairpinMode && config.promiscMode) {
+    fail("cannot set hairpin mode and promiscuous mode at the same time.");
+  }
+  const bridge = ensureBridge(call, config);
+  const pod = openNetns(call);
+  const pair = addVethPair(call, {
+    mtu: config.mtu,
+    mac,
+    master: config.bridge,
+    port: { hairpin: config.hairpinMode },
+  });
+  if (config.vlan !== 0) setPortVlan(node, pair.host.name, config.vlan);
+
+  const interfaces = [
+    interfaceOf(bridge, ""),
+    { ...interfaceOf(pair.host, ""), mtu: pair.host.mtu },
+    { ...interfaceOf(pair.container, call.netns), mtu: pair.container.mtu },
+  ];
+  let result: CniResult = { interfaces, ips: [], routes: [], dns: NO_DNS };
+  if (ipamType(call) === "") setPairUp(call, pod, pair);
+  else result = { ...result, ...addNetworkLayer(call, config, { bridge, pair, pod, interfaces }) };
+
+  // The bridge's address may have changed with its first port, or with its own first address.
+  const settled = node.device(config.bridge) ?? bridge;
+  const dns = parseDns(object(call.config, "dns"));
+  return {
+    ...result,
+    interfaces: result.interfaces.map((item, i) => (i === 0 ? interfaceOf(settled, "") : item)),
+    dns: hasDns(dns) ? dns : result.dns,
+  };
+}
+
+interface Links {
+  readonly bridge: Device;
+  readonly pair: VethPair;
+  readonly pod: Netns;
+  readonly interfaces: readonly CniInterface[];
+}
+
+/** Addresses, routes, gateway, masquerade. An address that was taken is given back when any of it fails. */
+function addNetworkLayer(call: PluginCall, config: Config, links: Links): CniResult {
+  const ipam = ipamOf(call);
+  const taken = ipam.add(ipamCall(call));
+  try {
+    return configure(call, config, links, { ...taken, interfaces: links.interfaces });
+  } catch (error) {
+    ipam.del(ipamCall(call));
+    throw error;
+  }
+}
+
+function configure(call: PluginCall, config: Config, links: Links, taken: CniResult): CniResult {
+  const { pod, pair, bridge } = links;
+  const { node } = call.machine;
+  if (taken.ips.length === 0) fail("IPAM plugin returned missing IP config");
+  const ips = taken.ips.map((ip): CniIp => ({ ...ip, interface: 2, gateway: gatewayOf(ip, config) }));
+  const routes = config.isDefaultGateway ? withDefaultRoutes(taken.routes, ips) : taken.routes;
+  const result = { ...taken, ips, routes };
+
+  pod.sysctl(`net.ipv4.conf.${call.ifName}.arp_notify`, "1");
+  pod.sysctl(`net.ipv6.conf.${call.ifName}.accept_dad`, "0");
+  setPairUp(call, pod, pair);
+  configureInterface(pod, call.ifName, result);
+
+  const gateways = config.isGateway ? setGateways(call, config, bridge, ips) : [];
+  if (config.ipMasq) {
+    for (const { address } of ips) masquerade(node, call.network, call.containerId, address);
+  }
+  return { ...result, interfaces: [...result.interfaces, ...gateways] };
+}
+
+function gatewayOf({ address, gateway }: CniIp, { isGateway }: Config): CniIp["gateway"] {
+  return gateway === null && isGateway ? plus(networkOf(address).ip, 1n) : gateway;
+}
+
+/** One default route a family, unless one with a gateway is there. */
+function withDefaultRoutes(routes: readonly CniRoute[], ips: readonly CniIp[]): readonly CniRoute[] {
+  const all = [...routes];
+  for (const { gateway } of ips) {
+    if (gateway === null) continue;
+    const { family } = gateway;
+    if (all.some(({ dst, gw }) => gw !== null && dst.ip.family === family && isDefault(dst))) continue;
+    all.push({ dst: { ip: { family, value: 0n }, length: 0 }, gw: gateway, more: {} });
+  }
+  return all;
+}
+
+/** The bridge, or a device of its VLAN, bears the gateways' addresses. Returns what the result names beside the bridge. */
+function setGateways(
+  call: PluginCall,
+  config: Config,
+  bridge: Device,
+  ips: readonly CniIp[],
+): readonly CniInterface[] {
+  const { node } = call.machine;
+  const holder = config.vlan === 0 ? bridge : ensureVlanGateway(call, config);
+  for (const { gateway, address } of ips) {
+    if (gateway === null) continue;
+    ensureAddress(node, holder, { ip: gateway, length: address.length }, config.forceAddress);
+  }
+  for (const family of new Set(ips.map(({ address }) => address.ip.family))) node.enableForwarding(family);
+  return config.vlan === 0 ? [] : [interfaceOf(holder, "")];
+}
+
+function ensureAddress(node: Netns, holder: Device, net: IpNet, force: boolean): void {
+  for (const own of node.netsOf(holder.name)) {
+    if (own.ip.family !== net.ip.family) continue;
+    if (sameIp(own.ip, net.ip) && own.length === net.length) return;
+    // A bridge may have several IPv6 addresses, as long as their networks are apart.
+    if (net.ip.family === 6 && !containsIp(own, net.ip) && !containsIp(net, own.ip)) continue;
+    if (!force) {
+      fail(
+        `failed to set bridge addr: ${JSON.stringify(holder.name)} already has an IP address different from ${formatIpNet(net)}`,
+      );
+    }
+    node.deleteAddress(holder.name, own);
+  }
+  node.addAddress(holder.name, net);
+  // What the plugin read when it made the bridge: from now on the bridge no longer follows its lowest port.
+  node.changeDevice(holder.name, { mac: holder.mac });
+}
+
+function ensureBridge(call: PluginCall, { bridge: name, promiscMode }: Config): Device {
+  const { node, names } = call.machine;
+  const known = node.device(name);
+  if (known !== undefined) {
+    if (known.detail.kind !== "bridge") fail(`${JSON.stringify(name)} already exists but is not a bridge`);
+    node.setUp(name);
+    return known;
+  }
+  const { vlan } = readConfig(call);
+  const made = node.addDevice({
+    name,
+    mac: names.mac(`bridge ${node.name} ${name}`),
+    mtu: 1500,
+    carrier: false,
+    detail: { kind: "bridge", vlanFiltering: vlan !== 0, ageingS: 300, nfCallIptables: false },
+  });
+  node.sysctl(`net.ipv6.conf.${name}.accept_ra`, "0");
+  if (promiscMode) noteOfLink(node, name, "promisc");
+  return made;
+}
+
+/** Settings of a device that no rule of the walk reads, kept with the host as the command that makes them. */
+function noteOfLink(node: Netns, name: string, setting: string): void {
+  const value = node.host.unmodelled.get("linkSettings");
+  const before = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  node.keep("linkSettings", [...before, `ip link set ${name} ${setting} on`]);
+}
+
+/** VLANs of ports are kept as `bridge vlan` takes them, and not walked. */
+function setPortVlan(node: Netns, port: string, vlan: number): void {
+  const value = node.host.unmodelled.get("bridgeVlans");
+  const before = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  node.keep("bridgeVlans", [...before, `bridge vlan add dev ${port} vid ${vlan} pvid untagged`]);
+}
+
+/** A veth pair of the node's own: one end a port in the VLAN, the other, `<bridge>.<vlan>`, the gateway. */
+function ensureVlanGateway({ machine }: PluginCall, { bridge, vlan, mtu }: Config): Device {
+  const { node, names } = machine;
+  const name = `${bridge}.${vlan}`;
+  const known = node.device(name);
+  if (known !== undefined) return known;
+  const size = mtu === 0 ? 1500 : mtu;
+  const port = node.addDevice({
+    name: names.veth(`vlan ${node.name} ${name}`, (taken) => node.device(taken) !== undefined),
+    mac: names.mac(`vlan ${node.name} ${name} port`),
+    mtu: size,
+    detail: { kind: "veth" },
+    master: bridge,
+  });
+  const made = node.addDevice({
+    name,
+    mac: names.mac(`vlan ${node.name} ${name}`),
+    mtu: size,
+    detail: { kind: "veth" },
+  });
+  machine.join({ host: node.name, device: port.name }, { host: node.name, device: name });
+  setPortVlan(node, port.name, vlan);
+  return made;
+}
+
+function interfaceOf(device: Device, sandbox: string): CniInterface {
+  return { name: device.name, mac: macText(device), sandbox, mtu: 0 };
+}
+
+function del(call: PluginCall): void {
+  const { machine, network, containerId, ifName } = call;
+  readConfig(call);
+  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  const pod = machine.netns(call.netns);
+  if (pod?.device(ifName) === undefined) return;
+  machine.deleteLink(pod, ifName);
+  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId);
+}
+
+function check(call: PluginCall): void {
+  const { bridge } = readConfig(call);
+  const { ifName, prevResult, machine } = call;
+  const pod = openNetns(call);
+  if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
+  if (prevResult === null) fail("Required prevResult missing");
+  const expected = (name: string, sandbox: boolean) =>
+    prevResult.interfaces.find((item) => item.name === name && (item.sandbox !== "") === sandbox);
+
+  const bridgeBefore = expected(bridge, false);
+  const container = expected(ifName, true);
+  if (container !== undefined && container.sandbox !== call.netns) {
+    fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
+  }
+  const found = machine.node.device(bridge);
+  if (found === undefined) fail("Link not found");
+  if (found.detail.kind !== "bridge") fail(`Bridge interface ${bridge} does not have link type of bridge`);
+  if (bridgeBefore !== undefined && bridgeBefore.mac !== macText(found)) {
+    fail(`Bridge interface ${bridge} Mac doesn't match: ${bridgeBefore.mac}`);
+  }
+  checkContainer(pod, ifName, container);
+  checkAddresses(pod, ifName, prevResult.ips);
+  checkRoutes(pod, prevResult.routes);
+}
+
+function checkContainer(pod: Netns, ifName: string, expected: CniInterface | undefined): void {
+  const device = pod.device(ifName);
+  if (device === undefined) fail("Link not found");
+  if (device.detail.kind !== "veth") fail(`Container interface ${ifName} not of type veth/p2p`);
+  if (expected !== undefined && expected.mac !== "" && expected.mac !== macText(device)) {
+    fail(`Interface ${ifName} Mac ${expected.mac} doesn't match container Mac: ${macText(device)}`);
+  }
+}
+
+function status(call: PluginCall): void {
+  if (ipamType(call) !== "") ipamOf(call);
+}

@@ -1,0 +1,195 @@
+import { parseIpv4 } from "../../address/ipv4.ts";
+import type { Json } from "../../kernel/json-fields.ts";
+import { chainName, goQuote, ownerComment } from "../chain-name.ts";
+import { fail } from "../cni-error.ts";
+import { containsIp, formatIp, formatIpNet, type IpNet, networkOf } from "../ip.ts";
+import { IptablesTable } from "../iptables.ts";
+import { field, flag, integer, object, objects, text, texts } from "../json.ts";
+import type { Netns } from "../netns.ts";
+import type { CniResult } from "../result.ts";
+import type { Plugin, PluginCall } from "./plugin.ts";
+
+/**
+ * The `portmap` plugin: ports of the node translated to a container's. All of it in the table `nat`:
+ *
+ *     PREROUTING, OUTPUT → CNI-HOSTPORT-DNAT → CNI-DN-<container> → DNAT
+ *                                                     └→ CNI-HOSTPORT-SETMARK (the container to itself, and localhost)
+ *     POSTROUTING → CNI-HOSTPORT-MASQ → MASQUERADE what is marked
+ */
+export const PORTMAP: Plugin = { add, del, check };
+
+const DNAT = "CNI-HOSTPORT-DNAT";
+const MASQ = "CNI-HOSTPORT-MASQ";
+const SETMARK = "CNI-HOSTPORT-SETMARK";
+
+const LOCAL = `-m addrtype --dst-type LOCAL -j ${DNAT}`;
+
+/** What the match `multiport` takes. */
+const MULTIPORT_MAX = 15;
+
+interface Mapping {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: string;
+  readonly hostIp: string;
+}
+
+interface Config {
+  readonly snat: boolean;
+  readonly markBit: number;
+  readonly externalSetMarkChain: string;
+  readonly conditions: readonly string[];
+  readonly mappings: readonly Mapping[];
+}
+
+function readConfig({ config }: PluginCall): Config {
+  const external = text(config, "externalSetMarkChain");
+  if (external !== "" && field(config, "markMasqBit") !== undefined) {
+    fail("Cannot specify externalSetMarkChain and markMasqBit");
+  }
+  const markBit = integer(config, "markMasqBit", 13);
+  if (markBit < 0 || markBit > 31) fail("MasqMarkBit must be between 0 and 31");
+  const mappings = objects(object(config, "runtimeConfig"), "portMappings").map(readMapping);
+  return {
+    snat: flag(config, "snat", true),
+    markBit,
+    externalSetMarkChain: external,
+    conditions: texts(config, "conditionsV4"),
+    mappings,
+  };
+}
+
+function readMapping(json: Json): Mapping {
+  const hostPort = integer(json, "hostPort");
+  const containerPort = integer(json, "containerPort");
+  if (containerPort <= 0) fail(`failed to parse config: Invalid container port number: ${containerPort}`);
+  if (hostPort <= 0) fail(`failed to parse config: Invalid host port number: ${hostPort}`);
+  const protocol = text(json, "protocol").toLowerCase();
+  return { hostPort, containerPort, protocol, hostIp: text(json, "hostIP") };
+}
+
+function add(call: PluginCall): CniResult {
+  const config = readConfig(call);
+  const { prevResult, machine } = call;
+  if (prevResult === null) fail("must be called as chained plugin");
+  const address = containerAddress(prevResult, 4);
+  if (config.mappings.length === 0 || address === null) return prevResult;
+  const { node } = machine;
+  const nat = new IptablesTable(node, "nat");
+  const chain = podChain(call);
+  if (nat.hasChain(chain)) {
+    nat.deleteJumps(DNAT, chain);
+    nat.deleteChain(chain);
+  }
+
+  if (config.snat) {
+    if (config.externalSetMarkChain === "") addMark(nat, config.markBit);
+    addMasquerade(nat, config.markBit);
+    const dev = deviceTo(node, address);
+    if (dev !== null) node.sysctl(`net.ipv4.conf.${dev}.route_localnet`, "1");
+  }
+  nat.ensureChain(DNAT);
+  nat.setChain(chain, podRules(config, address));
+  nat.appendUnique("PREROUTING", LOCAL);
+  nat.appendUnique("OUTPUT", LOCAL);
+  for (const rule of topRules(call, config)) nat.appendUnique(DNAT, rule);
+  return prevResult;
+}
+
+function podChain({ network, containerId }: PluginCall): string {
+  return chainName("CNI-DN-", network, containerId);
+}
+
+function markText(bit: number): string {
+  const mark = `0x${(2 ** bit).toString(16)}`;
+  return `${mark}/${mark}`;
+}
+
+function addMark(nat: IptablesTable, bit: number): void {
+  nat.ensureChain(SETMARK);
+  const comment = '-m comment --comment "CNI portfwd masquerade mark"';
+  nat.appendUnique(SETMARK, `${comment} -j MARK --set-xmark ${markText(bit)}`);
+}
+
+function addMasquerade(nat: IptablesTable, bit: number): void {
+  nat.ensureChain(MASQ);
+  nat.appendUnique(MASQ, `-m mark --mark ${markText(bit)} -j MASQUERADE`);
+  nat.prependUnique("POSTROUTING", `-m comment --comment "CNI portfwd requiring masquerade" -j ${MASQ}`);
+}
+
+/** One a protocol and fifteen ports: protocols by the alphabet, their ports in the order of the mappings. */
+function topRules(call: PluginCall, { mappings, conditions }: Config): readonly string[] {
+  const comment = goQuote(`dnat ${ownerComment(call.network, call.containerId)}`);
+  const protocols = [...new Set(mappings.map(({ protocol }) => protocol))].sort();
+  return protocols.flatMap((protocol) => {
+    const ports = mappings.filter((mapping) => mapping.protocol === protocol).map(({ hostPort }) => hostPort);
+    const before = conditions.length === 0 ? "" : `${conditions.join(" ")} `;
+    return chunks([...new Set(ports)], MULTIPORT_MAX).map(
+      (some) =>
+        `${before}-p ${protocol} -m comment --comment ${comment} -m multiport --dports ${some.join(",")} -j ${podChain(call)}`,
+    );
+  });
+}
+
+function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  const count = Math.ceil(items.length / size);
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** By mapping: mark what the container sends to itself and what comes from localhost, then translate. */
+function podRules({ mappings, snat, externalSetMarkChain }: Config, address: IpNet): readonly string[] {
+  const setMark = externalSetMarkChain || SETMARK;
+  return mappings.flatMap(({ hostIp, protocol, hostPort, containerPort }) => {
+    if (hostIp.includes(":")) return [];
+    const isAny = hostIp === "" || parseIpv4(hostIp) === 0;
+    const dst = isAny ? "" : `-d ${hostIp}/32 `;
+    const port = `${dst}-p ${protocol} -m ${protocol} --dport ${hostPort}`;
+    const marks = snat
+      ? [formatIpNet(networkOf(address)), "127.0.0.1/32"].map((src) => `-s ${src} ${port} -j ${setMark}`)
+      : [];
+    const to = `${formatIp(address.ip)}:${containerPort}`;
+    return [...marks, `${port} -j DNAT --to-destination ${to}`];
+  });
+}
+
+/** The container's first address of a family, as the plugins before gave it. */
+function containerAddress({ ips, interfaces }: CniResult, family: 4 | 6): IpNet | null {
+  const found = ips.find(({ address, interface: index }) => {
+    const owner = index === null ? undefined : interfaces[index];
+    return address.ip.family === family && (owner === undefined || owner.sandbox !== "");
+  });
+  return found?.address ?? null;
+}
+
+/** The node's device on the way to the container: localhost may then be a source on it. */
+function deviceTo(node: Netns, { ip }: IpNet): string | null {
+  let best: { readonly dev: string | null; readonly length: number } = { dev: null, length: -1 };
+  for (const { dst, table, nextHops, type } of node.host.routes) {
+    if (table !== "main" || type !== "unicast" || dst.length <= best.length) continue;
+    const net = { ip: { family: 4 as const, value: BigInt(dst.address >>> 0) }, length: dst.length };
+    if (containsIp(net, ip)) best = { dev: nextHops[0]?.dev ?? null, length: dst.length };
+  }
+  return best.dev;
+}
+
+function del(call: PluginCall): void {
+  const nat = new IptablesTable(call.machine.node, "nat");
+  const chain = podChain(call);
+  nat.deleteJumps(DNAT, chain);
+  nat.deleteChain(chain);
+}
+
+/** Release 1.1 looks for the chain of IPv6 whether or not the container has such an address. */
+function check(call: PluginCall): void {
+  const { mappings } = readConfig(call);
+  const { prevResult, machine, release } = call;
+  if (prevResult === null) fail("must be called as chained plugin");
+  if (mappings.length === 0) return;
+  const chain = podChain(call);
+  const missing = `chain ${chain} not found in iptables table nat`;
+  const four = containerAddress(prevResult, 4);
+  if (four !== null && !new IptablesTable(machine.node, "nat").hasChain(chain)) {
+    fail(`could not check ipv4 dnat: ${missing}`);
+  }
+  if (release === "1.1") fail(`could not check ipv6 dnat: ${missing}`);
+}

@@ -1,0 +1,107 @@
+import { fail } from "../cni-error.ts";
+import { checkAddresses, checkRoutes, configureInterface } from "../configure-interface.ts";
+import { type Ip, toIpv4 } from "../ip.ts";
+import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
+import { flag, integer, object } from "../json.ts";
+import { masquerade, unmasquerade } from "../masquerade.ts";
+import { macText, type Netns } from "../netns.ts";
+import { type CniIp, type CniResult, hasDns, parseDns } from "../result.ts";
+import { addVethPair, setPairUp } from "../veth-pair.ts";
+import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+
+/** The `ptp` plugin: a cable from each container to the node, routed at both ends. */
+export const PTP: Plugin = { add, del, check, status };
+
+function add(call: PluginCall): CniResult {
+  const ipam = ipamOf(call);
+  const taken = ipam.add(ipamCall(call));
+  try {
+    return configure(call, { ...taken, interfaces: [] });
+  } catch (error) {
+    ipam.del(ipamCall(call));
+    throw error;
+  }
+}
+
+function configure(call: PluginCall, taken: CniResult): CniResult {
+  const { node } = call.machine;
+  if (taken.ips.length === 0) fail("IPAM plugin returned missing IP config");
+  for (const family of new Set(taken.ips.map(({ address }) => address.ip.family)))
+    node.enableForwarding(family);
+  const pod = openNetns(call);
+  const pair = addVethPair(call, { mtu: integer(call.config, "mtu"), mac: null });
+  const ips = taken.ips.map((ip): CniIp => ({ ...ip, interface: 1 }));
+  const result = { ...taken, ips };
+  setPairUp(call, pod, pair);
+  configureInterface(pod, call.ifName, result);
+  for (const ip of ips) routeContainer(pod, call.ifName, ip);
+  for (const ip of ips) routeHost(node, pair.host.name, ip);
+  if (flag(call.config, "ipMasq")) {
+    for (const { address } of ips) masquerade(node, call.network, call.containerId, address);
+  }
+  const dns = parseDns(object(call.config, "dns"));
+  return {
+    ...result,
+    interfaces: [
+      { name: pair.host.name, mac: macText(pair.host), sandbox: "", mtu: pair.host.mtu },
+      {
+        ...{ name: call.ifName, mac: macText(pair.container) },
+        ...{ sandbox: call.netns, mtu: pair.container.mtu },
+      },
+    ],
+    dns: hasDns(dns) ? dns : result.dns,
+  };
+}
+
+/** Nobody but the gateway is a neighbour: the network's own route gives way to one by the gateway. */
+function routeContainer(pod: Netns, dev: string, { address, gateway }: CniIp): void {
+  if (gateway === null || gateway.family === 6) return;
+  const own = toIpv4(address.ip);
+  pod.deleteRoute(
+    ({ table, protocol, prefsrc, nextHops }) =>
+      table === "main" && protocol === "kernel" && prefsrc === own && nextHops[0]?.dev === dev,
+  );
+  pod.addRoute({ dst: single(gateway), gw: null, dev, src: address.ip });
+  pod.addRoute({ dst: address, gw: gateway, dev, src: address.ip });
+}
+
+/** Every host end bears the gateway's address, and the way to its container. */
+function routeHost(node: Netns, dev: string, { address, gateway }: CniIp): void {
+  if (gateway !== null) node.addAddress(dev, single(gateway));
+  node.addRoute({ dst: single(address.ip), gw: null, dev, scope: "host" });
+}
+
+function single(ip: Ip): { readonly ip: Ip; readonly length: number } {
+  return { ip, length: ip.family === 4 ? 32 : 128 };
+}
+
+function del(call: PluginCall): void {
+  const { machine, network, containerId, ifName } = call;
+  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  const pod = machine.netns(call.netns);
+  if (pod?.device(ifName) === undefined) return;
+  machine.deleteLink(pod, ifName);
+  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId);
+}
+
+function check(call: PluginCall): void {
+  const pod = openNetns(call);
+  ipamOf(call).check(ipamCall(call));
+  const { prevResult, ifName } = call;
+  if (prevResult === null) fail("Required prevResult missing");
+  const container = prevResult.interfaces.find(({ name, sandbox }) => name === ifName && sandbox !== "");
+  if (container !== undefined && container.sandbox !== call.netns) {
+    fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
+  }
+  const device = pod.device(ifName);
+  if (device === undefined) fail("Link not found");
+  if (container !== undefined && container.mac !== macText(device)) {
+    fail(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
+  }
+  checkAddresses(pod, ifName, prevResult.ips);
+  checkRoutes(pod, prevResult.routes);
+}
+
+function status(call: PluginCall): void {
+  if (ipamType(call) !== "") ipamOf(call);
+}

@@ -1,0 +1,157 @@
+import type { Mac } from "../../address/mac.ts";
+import type { Device } from "../../kernel/device/device.ts";
+import type { Json } from "../../kernel/json-fields.ts";
+import { goQuote } from "../chain-name.ts";
+import { fail } from "../cni-error.ts";
+import { checkAddresses, checkRoutes, configureInterface } from "../configure-interface.ts";
+import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
+import { integer, object, text } from "../json.ts";
+import { macText } from "../netns.ts";
+import { type CniIp, type CniResult, hasDns, NO_DNS, parseDns } from "../result.ts";
+import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+
+/**
+ * What `macvlan`, `ipvlan` and `vlan` have in common: a device in the container that sits on one of the node's. Nothing
+ * is added to the node.
+ */
+export interface SubInterface {
+  readonly type: "macvlan" | "ipvlan" | "vlan";
+  /** Whether the configuration may leave `ipam` out. */
+  readonly mayLackIpam: boolean;
+  /** What is its own: checked once the namespace is open. */
+  readonly link: (call: PluginCall, master: Device) => SubLink;
+}
+
+export interface SubLink {
+  readonly mac: Mac;
+  readonly noArp: boolean;
+  /** As `ip -d link` shows it. */
+  readonly data: Json;
+}
+
+export function subInterfacePlugin(kind: SubInterface): Plugin {
+  return {
+    add: (call) => add(call, kind),
+    del,
+    check: (call) => check(call, kind),
+    status: (call) => {
+      if (ipamType(call) !== "") ipamOf(call);
+    },
+  };
+}
+
+function add(call: PluginCall, kind: SubInterface): CniResult {
+  const { ifName, machine } = call;
+  const master = masterOf(call);
+  const mtu = mtuOf(call, master);
+  const pod = openNetns(call);
+  const { mac, noArp, data } = kind.link(call, master);
+  if (pod.device(ifName) !== undefined) {
+    fail(`failed to rename ${kind.type} to ${goQuote(ifName)}: file exists`);
+  }
+  const isBare = ipamType(call) === "" && kind.mayLackIpam;
+  const make = () => {
+    const made = pod.addUnmodelled({ name: ifName, mac, mtu, noArp, up: false }, kind.type, data, {
+      link_index: master.ifindex,
+      link_netnsid: 0,
+    });
+    pod.keep("macvlans", [...keptTuples(call), [pod.name, ifName, machine.node.name, master.name]]);
+    return made;
+  };
+  if (isBare) {
+    const made = make();
+    pod.setUp(ifName);
+    return { ...bareResult(call, made), dns: parseDns(object(call.config, "dns")) };
+  }
+  const made = make();
+  const ipam = ipamOrUndo(call);
+  try {
+    const taken = ipam.add(ipamCall(call));
+    if (taken.ips.length === 0) fail("IPAM plugin returned missing IP config");
+    const ips = taken.ips.map((ip): CniIp => ({ ...ip, interface: 0 }));
+    pod.sysctl(`net.ipv4.conf.${ifName}.arp_notify`, "1");
+    const result = { ...bareResult(call, made), ...taken, ips };
+    configureInterface(pod, ifName, result);
+    const dns = parseDns(object(call.config, "dns"));
+    return { ...result, dns: hasDns(dns) ? dns : result.dns };
+  } catch (error) {
+    ipam.del(ipamCall(call));
+    machine.deleteLink(pod, ifName);
+    throw error;
+  }
+}
+
+/** A container's interface does not outlive a missing IPAM plugin. */
+function ipamOrUndo(call: PluginCall) {
+  try {
+    return ipamOf(call);
+  } catch (error) {
+    call.machine.deleteLink(openNetns(call), call.ifName);
+    throw error;
+  }
+}
+
+function keptTuples(call: PluginCall): readonly unknown[] {
+  const value = openNetns(call).host.unmodelled.get("macvlans");
+  return Array.isArray(value) ? (value as readonly unknown[]) : [];
+}
+
+function bareResult({ ifName, netns }: PluginCall, device: Device): CniResult {
+  return {
+    interfaces: [{ name: ifName, mac: macText(device), sandbox: netns, mtu: device.mtu }],
+    ips: [],
+    routes: [],
+    dns: NO_DNS,
+  };
+}
+
+/** The device below: named, made by an earlier plugin of the chain, or the one of the default route. */
+function masterOf({ config, machine, prevResult }: PluginCall): Device {
+  const named =
+    text(config, "master") || (prevResult?.interfaces.find(({ sandbox }) => sandbox === "")?.name ?? "");
+  if (named !== "") return machine.node.device(named) ?? fail("Link not found");
+  const route = machine.node.host.routes.find(({ dst, table }) => table === "main" && dst.length === 0);
+  const dev = route?.nextHops[0]?.dev ?? null;
+  const found = dev === null ? undefined : machine.node.device(dev);
+  return found ?? fail("no default route interface found");
+}
+
+function mtuOf({ config }: PluginCall, master: Device): number {
+  const mtu = integer(config, "mtu");
+  if (mtu < 0 || mtu > master.mtu) fail(`invalid MTU ${mtu}, must be [0, master MTU(${master.mtu})]`);
+  return mtu === 0 ? master.mtu : mtu;
+}
+
+function del(call: PluginCall): void {
+  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  const pod = call.machine.netns(call.netns);
+  if (pod?.device(call.ifName) === undefined) return;
+  pod.keep(
+    "macvlans",
+    keptTuples(call).filter((tuple) => !(Array.isArray(tuple) && tuple[1] === call.ifName)),
+  );
+  call.machine.deleteLink(pod, call.ifName);
+}
+
+function check(call: PluginCall, kind: SubInterface): void {
+  masterOf(call);
+  const pod = openNetns(call);
+  if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
+  const { prevResult, ifName } = call;
+  if (prevResult === null) fail("Required prevResult missing");
+  const container = prevResult.interfaces.find(({ name, sandbox }) => name === ifName && sandbox !== "");
+  if (container !== undefined && container.sandbox !== call.netns) {
+    fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
+  }
+  const device = pod.device(ifName);
+  if (device === undefined) fail("Link not found");
+  const { detail } = device;
+  if (detail.kind !== "unmodelled" || detail.type !== kind.type) {
+    fail(`Container interface ${ifName} not of type ${kind.type}`);
+  }
+  if (container !== undefined && container.mac !== macText(device)) {
+    fail(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
+  }
+  checkAddresses(pod, ifName, prevResult.ips);
+  checkRoutes(pod, prevResult.routes);
+}

@@ -1,0 +1,15 @@
+import { fail } from "../cni-error.ts";
+import { integer } from "../json.ts";
+import type { Plugin } from "./plugin.ts";
+import { subInterfacePlugin } from "./sub-interface.ts";
+
+/** The `vlan` plugin: a VLAN of one of the node's devices. */
+export const VLAN: Plugin = subInterfacePlugin({
+  type: "vlan",
+  mayLackIpam: false,
+  link: ({ config }, master) => {
+    const id = integer(config, "vlanId");
+    if (id < 0 || id > 4094) fail(`invalid VLAN ID ${id} (must be between 0 and 4095 inclusive)`);
+    return { mac: master.mac, noArp: false, data: { protocol: "802.1Q", id } };
+  },
+});

@@ -1,0 +1,124 @@
+import type { Json } from "../kernel/json-fields.ts";
+import { isJsonObject } from "../kernel/json-fields.ts";
+import { goQuote } from "./chain-name.ts";
+import { type CniError, CniFailure, ERROR_CODE, failWith } from "./cni-error.ts";
+import type { Holder } from "./ipam/store.ts";
+import { field, text } from "./json.ts";
+import type { Machine } from "./machine.ts";
+import type { Plugin, PluginCall } from "./plugin/plugin.ts";
+import { PLUGINS } from "./plugin/registry.ts";
+import { formatResult, parseResult } from "./result.ts";
+import { requireContainerId, requireInterfaceName, requireNetworkName } from "./validate.ts";
+import { isAtLeast, type Release, requireVersion, spokenVersions } from "./version.ts";
+
+/** One plugin called as the specification says: its environment, and its configuration on stdin. */
+export interface Environment {
+  readonly command: "ADD" | "DEL" | "CHECK" | "VERSION" | "GC" | "STATUS";
+  readonly containerId: string;
+  readonly netns: string;
+  readonly ifName: string;
+  readonly args: string;
+}
+
+export type Outcome =
+  /** null: the command prints nothing. */
+  | { readonly kind: "ok"; readonly result: Json | null }
+  | { readonly kind: "error"; readonly error: CniError };
+
+/** Runs one plugin on the machine. What a failing one did before it failed stays done. */
+export function runPlugin(
+  machine: Machine,
+  environment: Environment,
+  config: Json,
+  release: Release,
+): Outcome {
+  return outcomeOf(() => run(machine, environment, config, release));
+}
+
+/** A plugin's giving up as a value. */
+export function outcomeOf(work: () => Json | null): Outcome {
+  try {
+    return { kind: "ok", result: work() };
+  } catch (error) {
+    if (error instanceof CniFailure) return { kind: "error", error: error.error };
+    throw error;
+  }
+}
+
+function run(machine: Machine, environment: Environment, config: Json, release: Release): Json | null {
+  const { command } = environment;
+  if (command === "VERSION") {
+    return { cniVersion: text(config, "cniVersion") || "1.0.0", supportedVersions: spokenVersions(release) };
+  }
+  requireEnvironment(environment);
+  requireNetworkName(text(config, "name"));
+  if (command !== "GC" && command !== "STATUS") {
+    requireContainerId(environment.containerId);
+    requireInterfaceName(environment.ifName);
+  }
+  const version = requireVersion(text(config, "cniVersion") || "0.1.0", release);
+  if (command === "CHECK" && !isAtLeast(version, "0.4.0")) {
+    failWith(ERROR_CODE.incompatibleVersion, "config version does not allow CHECK");
+  }
+  const plugin = findPlugin(text(config, "type"));
+  const previous = field(config, "prevResult");
+  const call: PluginCall = {
+    machine,
+    containerId: environment.containerId,
+    netns: environment.netns,
+    ifName: environment.ifName,
+    args: environment.args,
+    network: text(config, "name"),
+    config,
+    version,
+    release,
+    prevResult: isJsonObject(previous) ? parseResult(previous) : null,
+  };
+  switch (command) {
+    case "ADD":
+      return formatResult(plugin.add(call), version);
+    case "DEL":
+      plugin.del(call);
+      return null;
+    case "CHECK":
+      plugin.check(call);
+      return null;
+    case "GC":
+      plugin.gc?.(call, validAttachments(config));
+      return null;
+    case "STATUS":
+      plugin.status?.(call);
+      return null;
+    default:
+      command satisfies never;
+      throw new Error("unknown command");
+  }
+}
+
+/** All that is missing is told at once; DEL may do without a namespace. */
+function requireEnvironment({ command, containerId, netns, ifName }: Environment): void {
+  if (command === "GC" || command === "STATUS") return;
+  const missing = [
+    ...(containerId === "" ? ["CNI_CONTAINERID"] : []),
+    ...(netns === "" && command !== "DEL" ? ["CNI_NETNS"] : []),
+    ...(ifName === "" ? ["CNI_IFNAME"] : []),
+  ];
+  if (missing.length === 0) return;
+  failWith(ERROR_CODE.badEnvironment, `required env variables [${missing.join(",")}] missing`);
+}
+
+export function findPlugin(type: string): Plugin {
+  return (
+    PLUGINS.get(type) ??
+    failWith(ERROR_CODE.plugin, `failed to find plugin ${goQuote(type)} in path [/opt/cni/bin]`)
+  );
+}
+
+export function validAttachments(config: Json): readonly Holder[] {
+  const value = config["cni.dev/valid-attachments"];
+  if (!Array.isArray(value)) return [];
+  return (value as readonly unknown[]).filter(isJsonObject).map((item) => ({
+    containerId: text(item, "containerID"),
+    ifName: text(item, "ifname"),
+  }));
+}

@@ -1,0 +1,183 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { formatIpv4 } from "../../src/address/ipv4.ts";
+import { formatMac, internMac, type Mac } from "../../src/address/mac.ts";
+import { formatPrefix4 } from "../../src/address/prefix.ts";
+import { HASHED_NAMES, type NameSource } from "../../src/cni/names.ts";
+import type { Environment } from "../../src/cni/run-plugin.ts";
+import type { Host } from "../../src/kernel/host.ts";
+import type { Json } from "../../src/kernel/json-fields.ts";
+import { formatRule } from "../../src/kernel/netfilter/save/format.ts";
+import { readSnapshot } from "../../src/world/snapshot-in.ts";
+
+/** Runs of the real plugins: every call with what it printed, and what the namespaces held after each step. */
+
+const ROOT = new URL("../../fixtures/cni-runs/", import.meta.url);
+
+export interface RecordedCall {
+  readonly plugin: string;
+  readonly env: {
+    readonly CNI_COMMAND: Environment["command"];
+    readonly CNI_CONTAINERID: string;
+    readonly CNI_NETNS: string;
+    readonly CNI_IFNAME: string;
+    readonly CNI_ARGS?: string;
+  };
+  readonly stdin: Json;
+  readonly exit: number;
+  readonly stdout: Json | "";
+}
+
+export interface RecordedRun {
+  readonly name: string;
+  readonly networks: Readonly<Record<string, Json>>;
+  readonly steps: Readonly<
+    Record<
+      string,
+      { readonly calls: readonly RecordedCall[]; readonly ipam?: Readonly<Record<string, string>> }
+    >
+  >;
+  /** By step, then by host: the snapshot's form of a host. */
+  readonly states: Readonly<Record<string, Readonly<Record<string, Json>> & { readonly node?: Json }>>;
+  readonly other?: Readonly<Record<string, Json>>;
+}
+
+export function runNames(): readonly string[] {
+  return readdirSync(ROOT)
+    .filter((name) => name.endsWith(".json.gz"))
+    .map((name) => name.slice(0, -".json.gz".length))
+    .sort();
+}
+
+export function readRun(name: string): RecordedRun {
+  const text = gunzipSync(readFileSync(new URL(`${name}.json.gz`, ROOT))).toString("utf8");
+  return JSON.parse(text) as RecordedRun;
+}
+
+/**
+ * A host of a recording. `NO-CARRIER` shows only once the kernel's link watch has run; that LOWER_UP is gone shows at once.
+ */
+export function hostOf(name: string, json: Json): Host {
+  const links = linksOf(json).map((link) => {
+    const lost = link.flags.includes("UP") && !link.flags.includes("LOWER_UP");
+    return lost ? { ...link, flags: ["NO-CARRIER", ...link.flags] } : link;
+  });
+  const read = readSnapshot("run.json", JSON.stringify({ hosts: { [name]: { ...json, links } } }));
+  if (read.kind === "invalid") throw new Error(JSON.stringify(read.errors));
+  const host = read.world.hosts.get(name);
+  if (host === undefined) throw new Error(`no host ${name}`);
+  return host;
+}
+
+interface Link {
+  readonly ifname: string;
+  readonly flags: readonly string[];
+  readonly address: string;
+  readonly linkinfo?: { readonly info_kind?: string };
+}
+
+function linksOf(state: Json | undefined): readonly Link[] {
+  const { links = [] } = (state ?? {}) as { readonly links?: readonly Link[] };
+  return links;
+}
+
+/** What the kernel and the plugins drew at random in a step, so that ours draw the same. */
+export function recordedNames(run: RecordedRun, step: string, call: RecordedCall, before: Host): NameSource {
+  const known = new Set(before.devices.map(({ name }) => name));
+  const after = run.states[step];
+  const made = linksOf(after?.node).filter(({ ifname }) => !known.has(ifname));
+  const { interfaces = [] } = (call.stdout === "" ? {} : call.stdout) as {
+    readonly interfaces?: readonly { name: string; mac: string; sandbox?: string }[];
+  };
+  const veths = made.filter(({ ifname }) => ifname.startsWith("veth"));
+  const host = interfaces.find(({ name, sandbox }) => sandbox === undefined && name.startsWith("veth"));
+  const hostName = host?.name ?? veths[0]?.ifname;
+  const pod = call.env.CNI_NETNS.split("/").at(-1) ?? "";
+  const macOf = (link: Link | undefined): Mac | undefined =>
+    link === undefined ? undefined : internMac(link.address);
+  const drawn = (key: string): Mac | undefined => {
+    if (key.endsWith(" container")) {
+      const inside = interfaces.find(({ sandbox }) => sandbox !== undefined);
+      if (inside !== undefined) return internMac(inside.mac);
+      return macOf(linksOf(after?.[pod]).find(({ ifname }) => ifname === call.env.CNI_IFNAME));
+    }
+    if (key.endsWith(" host")) return macOf(veths.find(({ ifname }) => ifname === hostName));
+    if (key.endsWith(" port")) return macOf(veths.find(({ ifname }) => ifname !== hostName));
+    if (key.startsWith("vlan ")) return macOf(made.find(({ ifname }) => ifname.includes(".")));
+    return macOf(made.find(({ linkinfo }) => linkinfo?.info_kind === "bridge"));
+  };
+  return {
+    veth: (key, taken) => {
+      const name = key.startsWith("vlan ")
+        ? veths.find(({ ifname }) => ifname !== hostName)?.ifname
+        : hostName;
+      return name ?? HASHED_NAMES.veth(key, taken);
+    },
+    mac: (key) => drawn(key) ?? HASHED_NAMES.mac(key),
+  };
+}
+
+const SETTINGS = [
+  "forwarding",
+  "proxy_arp",
+  "route_localnet",
+  "rp_filter",
+  "arp_notify",
+  "arp_ignore",
+  "arp_announce",
+];
+
+/** What is modelled of a host, in an order of its own, as values that a test can show. */
+export function modelled(host: Host): unknown {
+  const six = (host.unmodelled.get("addrs") ?? []) as readonly {
+    ifname: string;
+    addr_info: readonly { local: string; prefixlen: number; scope: string }[];
+  }[];
+  return {
+    devices: host.devices
+      .map(({ origin: _, mac, detail, ...device }) => ({
+        ...device,
+        mac: formatMac(mac),
+        kind: detail.kind === "unmodelled" ? detail.type : detail.kind,
+        vlanFiltering: detail.kind === "bridge" && detail.vlanFiltering,
+      }))
+      .sort((a, b) => a.ifindex - b.ifindex),
+    addresses: host.addresses
+      .map(
+        ({ dev, address, length, broadcast, scope, secondary, label }) =>
+          `${dev} ${formatIpv4(address)}/${length} brd ${broadcast === null ? "-" : formatIpv4(broadcast)} ${scope} ${secondary} ${label}`,
+      )
+      .sort(),
+    six: six
+      .flatMap(({ ifname, addr_info }) =>
+        addr_info
+          .filter(({ scope }) => scope === "global")
+          .map(({ local, prefixlen }) => `${ifname} ${local}/${prefixlen}`),
+      )
+      .sort(),
+    routes: host.routes
+      .map(
+        (route) =>
+          `${route.type} ${formatPrefix4(route.dst)} table ${route.table} proto ${route.protocol} scope ${route.scope} src ${route.prefsrc === null ? "-" : formatIpv4(route.prefsrc)} ${route.nextHops.map(({ dev, gateway }) => `${dev} via ${gateway === null ? "-" : formatIpv4(gateway)}`).join()}`,
+      )
+      .sort(),
+    iptables: [...(host.iptables?.tables.values() ?? [])].flatMap(({ name, chains }) =>
+      [...chains.values()]
+        .sort((a, b) => (a.name < b.name ? -1 : 1))
+        .flatMap((chain) => [
+          `${name} :${chain.name} ${chain.policy}`,
+          ...chain.rules.map((rule) => `${name} ${formatRule(chain.name, rule)}`),
+        ]),
+    ),
+    settings: Object.fromEntries(
+      ["all", ...host.devices.map(({ name }) => name)].flatMap((device) =>
+        SETTINGS.map((setting) => {
+          const own = host.sysctl.get(`net.ipv4.conf.${device}.${setting}`);
+          const value = own ?? host.sysctl.get(`net.ipv4.conf.default.${setting}`) ?? "0";
+          return [`${device}.${setting}`, value];
+        }),
+      ),
+    ),
+    ipForward: host.sysctl.get("net.ipv4.ip_forward") ?? "0",
+  };
+}
