@@ -4,6 +4,7 @@ import { formatPrefix4 } from "../address/prefix.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import { DraftList } from "./draft-list.ts";
 import type { Host } from "./host.ts";
+import { DraftIpsets } from "./ipset/draft-ipsets.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
 import type { Operation, OperationError } from "./operation.ts";
@@ -43,6 +44,7 @@ class HostDraft {
   readonly #neighbours: DraftList<Neighbour>;
   readonly #fdb: DraftList<FdbEntry>;
   readonly #iptables: DraftRuleset;
+  readonly #ipsets: DraftIpsets;
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
@@ -59,6 +61,7 @@ class HostDraft {
     this.#neighbours = new DraftList(host.neighbours, neighbourKey);
     this.#fdb = new DraftList(host.fdb, fdbKey);
     this.#iptables = new DraftRuleset(host.iptables);
+    this.#ipsets = new DraftIpsets(host.ipsets);
     this.#sockets = host.sockets;
     this.#openSockets = new DraftList(host.sockets.kind === "listed" ? host.sockets.sockets : [], socketKey);
   }
@@ -76,6 +79,7 @@ class HostDraft {
       fdb: this.#fdb.finish(),
       sysctl: this.#sysctl ?? sysctl,
       iptables: this.#iptables.finish(),
+      ipsets: this.#ipsets.finish(),
       sockets: sameList(this.#sockets, openSockets)
         ? this.#sockets
         : { kind: "listed", sockets: openSockets },
@@ -118,6 +122,14 @@ class HostDraft {
         return this.#iptables.insert(operation.table, operation.chain, operation.index, operation.rule);
       case "iptables-delete":
         return this.#iptables.remove(operation.table, operation.chain, operation.index);
+      case "ipset-restore":
+        return this.#ipsets.restore(operation.sets);
+      case "ipset-destroy":
+        return this.#ipsets.destroy(operation.set);
+      case "ipset-add":
+        return this.#ipsets.add(operation.set, operation.entry, operation.exist);
+      case "ipset-delete":
+        return this.#ipsets.delete(operation.set, operation.entry);
       case "sockets":
         this.#sockets = operation.sockets;
         this.#openSockets = new DraftList(

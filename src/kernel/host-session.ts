@@ -1,4 +1,5 @@
 import { ConntrackTable } from "./conntrack/table.ts";
+import { IpsetState } from "./ipset/host-sets.ts";
 import type { Resolving } from "./neighbour/neighbour.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import type { MatchCells, MatchTest } from "./netfilter/rule-context.ts";
@@ -13,6 +14,8 @@ import { PairMap } from "./session/pair-map.ts";
 export class HostSession {
   readonly conntrack: ConntrackTable;
   readonly recent: RecentLists;
+  /** What packets changed in the host's ipsets. */
+  readonly ipsets: IpsetState;
   /** (ifindex, address) to MAC, or NEIGH_INCOMPLETE, NEIGH_FAILED. */
   readonly neighbours: PairMap;
   /** (ifindex, address) to when the entry last changed, milliseconds. */
@@ -33,6 +36,7 @@ export class HostSession {
     this.journal = journal;
     this.conntrack = new ConntrackTable(journal);
     this.recent = new RecentLists(journal);
+    this.ipsets = new IpsetState(journal);
     this.neighbours = new PairMap(journal);
     this.neighbourUpdated = new PairMap(journal);
     this.learned = new PairMap(journal, 16);

@@ -1,4 +1,5 @@
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type { Ipset } from "./ipset/ipset.ts";
 import type { Ruleset } from "./netfilter/rule.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
 import type { Sockets } from "./socket/socket.ts";
@@ -23,6 +24,8 @@ export interface Host {
   readonly sysctl: ReadonlyMap<string, string>;
   /** IPv4 rules. null: the dump did not say (assumed empty). */
   readonly iptables: Ruleset | null;
+  /** In the order they were made. null: the dump did not say (assumed none). */
+  readonly ipsets: readonly Ipset[] | null;
   readonly sockets: Sockets;
   /** Parts of a snapshot that are kept and given back, but that no rule of the walk reads: name to what the dump held. */
   readonly unmodelled: ReadonlyMap<string, unknown>;
@@ -44,6 +47,7 @@ export function emptyHost(name: string, kind: string): Host {
     fdb: [],
     sysctl: new Map(),
     iptables: null,
+    ipsets: null,
     sockets: { kind: "listed", sockets: [] },
     unmodelled: new Map(),
   };

@@ -9,6 +9,8 @@ import type {
   InterfaceAddress,
   Neighbour,
 } from "./device/device.ts";
+import { formatElement } from "./ipset/element-text.ts";
+import { formatEntry } from "./ipset/save.ts";
 import { splitArguments } from "./netfilter/save/arguments.ts";
 import { formatRuleArguments } from "./netfilter/save/format.ts";
 import type { Operation } from "./operation.ts";
@@ -53,6 +55,19 @@ export function operationText(operation: Operation): string[] {
       return [insertText(operation)];
     case "iptables-delete":
       return [`iptables -t ${quote(operation.table)} -D ${quote(operation.chain)} ${operation.index}`];
+    case "ipset-restore":
+      return ["ipset restore"];
+    case "ipset-destroy":
+      return [`ipset destroy ${quote(operation.set)}`];
+    case "ipset-add":
+      return [
+        words(
+          `ipset add ${quote(operation.set)} ${formatEntry(operation.entry)}`,
+          operation.exist && "-exist",
+        ),
+      ];
+    case "ipset-delete":
+      return [`ipset del ${quote(operation.set)} ${quote(formatElement(operation.entry.parts))}`];
     case "sockets":
     case "socket-open":
     case "unmodelled":

@@ -1,4 +1,5 @@
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
@@ -37,6 +38,17 @@ export type Operation =
       readonly chain: string;
       readonly index: number;
     }
+  /** `ipset restore` of sets that are not there yet. */
+  | { readonly kind: "ipset-restore"; readonly sets: readonly Ipset[] }
+  | { readonly kind: "ipset-destroy"; readonly set: string }
+  /** `ipset add`; with `exist` an element that is there already is renewed instead of refused. */
+  | {
+      readonly kind: "ipset-add";
+      readonly set: string;
+      readonly entry: IpsetEntry;
+      readonly exist: boolean;
+    }
+  | { readonly kind: "ipset-delete"; readonly set: string; readonly entry: IpsetEntry }
   | { readonly kind: "sockets"; readonly sockets: Sockets }
   | { readonly kind: "socket-open"; readonly socket: Socket }
   /** Part of a snapshot that no rule of the walk reads: kept, and given back by `export`. */

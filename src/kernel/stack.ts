@@ -5,11 +5,12 @@ import type { Chooser } from "./chooser.ts";
 import type { ConntrackTable } from "./conntrack/table.ts";
 import type { NetDevice } from "./device/net-device.ts";
 import type { HostSession } from "./host-session.ts";
+import { HostSets } from "./ipset/host-sets.ts";
 import { OneAddress } from "./nat/nat.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
 import type { RecentLists } from "./netfilter/recent.ts";
-import type { MatchCells, MatchTest, RuleContext } from "./netfilter/rule-context.ts";
+import { type MatchCells, type MatchTest, type RuleContext, VIA_IN } from "./netfilter/rule-context.ts";
 import type { Target } from "./netfilter/target/target.ts";
 import type { Netns } from "./netns.ts";
 import type { Outbox } from "./outbox.ts";
@@ -50,6 +51,7 @@ export class Stack implements RuleContext {
   readonly hooks: HookTable;
   readonly conntrack: ConntrackTable;
   readonly recent: RecentLists;
+  readonly ipsets: HostSets;
   readonly flow = new Flow();
   readonly fibResult = new FibResult();
   readonly jumpStack = new JumpStack();
@@ -78,6 +80,7 @@ export class Stack implements RuleContext {
     this.conntrack = state.conntrack;
     this.recent = state.recent;
     this.recent.adopt(net.recentLists);
+    this.ipsets = new HostSets(net.host.ipsets ?? [], state.ipsets, engine.clock.now);
     this.deviceName = (ifindex) => net.device(ifindex)?.name ?? "";
   }
 
@@ -145,6 +148,33 @@ export class Stack implements RuleContext {
       return route.type;
     }
     return RTN_UNICAST;
+  }
+
+  /** `rpfilter_mt`'s look-up. */
+  reverseRoute(packet: Packet, mark: number): number {
+    const flow = this.flow;
+    const { dst } = packet;
+    flow.daddr = packet.src;
+    flow.saddr = isMulticast(dst) || isLimitedBroadcast(dst) || isZeronet(dst) ? 0 : dst;
+    flow.oif = 0;
+    flow.iif = this.net.loopback?.ifindex ?? 1;
+    flow.mark = mark;
+    flow.tos = packet.tos & 0x1e;
+    flow.proto = 0;
+    flow.uid = 0;
+    flow.hasPorts = false;
+    const result = this.fibResult;
+    this.net.fib.lookup(flow, result, this.deviceName);
+    const route = result.route;
+    if (result.error !== 0 || route === null) return -1;
+    for (let i = 0; i < route.nextHops.length; i++) {
+      if (route.nextHops[i]?.dev?.ifindex === this.inIf) return route.type | VIA_IN;
+    }
+    return route.type;
+  }
+
+  isLoopback(ifindex: number): boolean {
+    return this.net.device(ifindex)?.isLoopback ?? false;
   }
 
   /** Is it an address of this host? */

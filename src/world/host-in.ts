@@ -6,6 +6,7 @@ import { isIpv6Address, parseAddress } from "../kernel/device/ip-addr.ts";
 import { parseLink } from "../kernel/device/ip-link.ts";
 import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
+import { parseIpsetSave } from "../kernel/ipset/save.ts";
 import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { parseIptablesSave } from "../kernel/netfilter/save/parse.ts";
@@ -44,13 +45,14 @@ const MODELLED = [
   "sysctl",
   "iptablesBackend",
   "iptablesSave",
+  "ipsetSave",
   "sockets",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT_TEXTS = ["ip6tablesSave", "ipsetSave", "nftRuleset", "ipvs", "ipvsOrder", "ipvsTimeouts"];
+const KEPT_TEXTS = ["ip6tablesSave", "nftRuleset", "ipvs", "ipvsOrder", "ipvsTimeouts"];
 const KEPT = [...KEPT_TEXTS, "routes6", "rules6", "nftRulesetJson"];
 
 /** Does this object look like one host's state? */
@@ -98,6 +100,7 @@ class HostReader {
     this.#fdb();
     this.#sysctl();
     this.#iptables();
+    this.#ipsets();
     this.#sockets();
     this.#others();
     return this.#operations;
@@ -270,6 +273,21 @@ class HostReader {
     }
   }
 
+  #ipsets(): void {
+    const json = this.#json;
+    const text = json.optionalText("ipsetSave");
+    if (text === null) return;
+    const field = fieldOf(json.path, "ipsetSave");
+    const parsed = parseIpsetSave(text, (line) => this.#originOfLine(field, line));
+    if (parsed.kind === "ok") {
+      this.#operations.push({ kind: "ipset-restore", sets: parsed.sets });
+      return;
+    }
+    for (const { line, message, text: set } of parsed.errors) {
+      json.faults.add(`${field}:${line}`, `${message}: ${shortened(set)}`);
+    }
+  }
+
   #sockets(): void {
     const text = this.#json.optionalText("sockets");
     if (text === null) {
@@ -334,6 +352,8 @@ function originOf(operation: Operation): Origin {
       return operation.entry.origin;
     case "iptables-restore":
       return firstRuleOrigin(operation);
+    case "ipset-restore":
+      return operation.sets[0]?.origin ?? ORIGIN_NONE;
     default:
       return ORIGIN_NONE;
   }

@@ -5,6 +5,7 @@ import { formatAddress } from "../kernel/device/ip-addr.ts";
 import { formatLink, formatLinkHead } from "../kernel/device/ip-link.ts";
 import { formatNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, type Host } from "../kernel/host.ts";
+import { formatIpsetSave } from "../kernel/ipset/save.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
 import { formatRoute } from "../kernel/route/ip-route.ts";
@@ -31,6 +32,7 @@ export function formatHost(host: Host): Json {
     ...(iptables === null
       ? {}
       : { iptablesBackend: iptables.backend, iptablesSave: formatIptablesSave(iptables) }),
+    ...(host.ipsets === null ? {} : { ipsetSave: formatIpsetSave(host.ipsets) }),
     ...(sockets.kind === "assumed"
       ? {}
       : { sockets: formatSs(sockets.sockets, keptList(host, "sockets").map(String)) }),

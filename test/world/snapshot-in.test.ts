@@ -130,7 +130,7 @@ describe("what is not modelled", () => {
       routes: [{ dst: "fe80::/64", dev: "eth0", pref: "medium" }],
       neigh: [{ dst: "fe80::2", dev: "eth0", lladdr: "02:00:00:00:00:02", state: ["STALE"] }],
       sockets: "tcp LISTEN 0 128 [::]:80 [::]:*\n",
-      ipsetSave: "create a hash:ip\n",
+      ipsetSave: "create a hash:ip family inet hashsize 1024 maxelem 65536\n",
       nftRulesetJson: { nftables: [] },
       somethingElse: [1, 2],
     };

@@ -2,6 +2,7 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import type { Chooser } from "../chooser.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
+import type { SetMembership } from "../ipset/set-query.ts";
 import type { RecentLists } from "./recent.ts";
 
 /** What a match or target may ask beside the packet itself: where the packet stands, and the host's state. */
@@ -17,10 +18,18 @@ export interface RuleContext {
   readonly conntrack: ConntrackTable;
   readonly chooser: Chooser;
   readonly recent: RecentLists;
+  readonly ipsets: SetMembership;
   /** Virtual time, milliseconds since the Session began. */
   readonly now: number;
   /** `RTN_*` of an address as `inet_addr_type_dev_table` says; `ifindex` 0 for any device (`inet_addr_type`). */
   addressType(address: Ipv4, ifindex: number): number;
+  /**
+   * The route back to a packet's sender, as `ipt_rpfilter` looks it up: `RTN_*`, with `VIA_IN` where it leaves by the device
+   * the packet came in by; -1 where there is none.
+   */
+  reverseRoute(packet: Packet, mark: number): number;
+  /** Is it a loopback device? */
+  isLoopback(ifindex: number): boolean;
   /** Interned interface-name id of an ifindex, -1 when there is none. */
   nameOf(ifindex: number): number;
   /**
@@ -29,6 +38,9 @@ export interface RuleContext {
    */
   matchState(owner: MatchTest, size: number): MatchCells;
 }
+
+/** @see RuleContext.reverseRoute */
+export const VIA_IN = 0x100;
 
 /** @see RuleContext.matchState */
 export interface MatchCells {

@@ -2,6 +2,7 @@ import type { Packet } from "../../packet/packet.ts";
 import { dnatAction, masqueradeAction, netmapAction, redirectAction, snatAction } from "../nat/targets.ts";
 import type { Stack } from "../stack.ts";
 import type { NfVerdict } from "./hook.ts";
+import { setAction } from "./set-action.ts";
 import type { Target } from "./target/target.ts";
 import {
   connmarkAction,
@@ -51,6 +52,7 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   CT: ctAction,
   DSCP: dscpAction,
   TOS: tosAction,
+  SET: setAction,
 };
 
 /** A target's effect; one not modelled is asked of the chooser as an unknown and otherwise goes on. */

@@ -1,3 +1,8 @@
+import type { Ipv4 } from "../../../address/ipv4.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import { isLimitedBroadcast, isZeronet } from "../../route/output-route.ts";
+import { RTN_LOCAL, RTN_UNICAST } from "../../route/types.ts";
+import { type MatchTest, type RuleContext, VIA_IN } from "../rule-context.ts";
 import { optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
 
@@ -47,6 +52,36 @@ export const rpfilter: MatchModule<RpfilterMatch> = {
       match.invert && "--invert",
     ),
 
-  /** It takes a route look-up, which a rule's context does not offer. */
-  compile: null,
+  compile: (match) => new RpfilterTest(match),
 };
+
+/** Runs per packet. */
+class RpfilterTest implements MatchTest {
+  private readonly match: RpfilterMatch;
+
+  constructor(match: RpfilterMatch) {
+    this.match = match;
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    return this.passes(packet, context) !== this.match.invert;
+  }
+
+  /** `rpfilter_mt` and `rpfilter_lookup_reverse`. */
+  private passes(packet: Packet, context: RuleContext): boolean {
+    const match = this.match;
+    if (context.isLoopback(context.inIf)) return true;
+    if (isZeronet(packet.src) && (isLimitedBroadcast(packet.dst) || isLocalMulticast(packet.dst)))
+      return true;
+    const route = context.reverseRoute(packet, match.validMark ? packet.mark : 0);
+    if (route < 0) return false;
+    const type = route & ~VIA_IN;
+    if (type !== RTN_UNICAST && !(type === RTN_LOCAL && match.acceptLocal)) return false;
+    return match.loose || (route & VIA_IN) !== 0;
+  }
+}
+
+/** `ipv4_is_local_multicast`: 224.0.0.0/24. */
+function isLocalMulticast(address: Ipv4): boolean {
+  return address >>> 8 === 0xe00000;
+}

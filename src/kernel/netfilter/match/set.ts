@@ -1,7 +1,12 @@
+import type { Packet } from "../../../packet/packet.ts";
+import { SET_UNKNOWN, SET_YES, type SetQuery } from "../../ipset/set-query.ts";
 import type { Negatable } from "../rule.ts";
+import type { MatchTest, RuleContext } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
 import { formatSetReference, readSetReference, type SetReference } from "../save/set-reference.ts";
+import { compileSetQuery } from "../set-query.ts";
+import { UnknownTest } from "../unknown.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** Is the packet's address, port or both in a set? (net/netfilter/xt_set.c, `set_match_v4`) */
@@ -78,9 +83,27 @@ export const set: MatchModule<SetMatch> = {
       formatCounter("bytes", match.bytes),
     ),
 
-  /** A rule's context offers no sets. */
-  compile: null,
+  compile: (match) => new SetTest(match),
 };
+
+/** Runs per packet. A set that the host does not have, its dump being of rules alone, makes an unknown match. */
+class SetTest implements MatchTest {
+  private readonly query: SetQuery;
+  private readonly invert: boolean;
+  private readonly unknown: UnknownTest;
+
+  constructor(match: SetMatch) {
+    this.query = compileSetQuery(match.set.value, match);
+    this.invert = match.set.invert;
+    this.unknown = new UnknownTest(match);
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    const answer = context.ipsets.test(this.query, packet, context);
+    if (answer === SET_UNKNOWN) return this.unknown.test(packet, context);
+    return (answer === SET_YES) !== this.invert;
+  }
+}
 
 function readCounter(reader: ArgumentReader): number {
   return reader.uint(Number.MAX_SAFE_INTEGER);

@@ -161,8 +161,6 @@ describe("what is not modelled has no compiled form", () => {
     "-p tcp -m tcp --tcp-option 5",
     "-p sctp -m sctp --chunk-types all INIT",
     "-m owner --gid-owner 5",
-    "-m set --match-set foo src",
-    "-m rpfilter",
     "-p tcp -m tcpmss --mss 5",
     "-m connlimit --connlimit-above 5",
     "-m socket",

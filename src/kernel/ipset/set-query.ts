@@ -1,0 +1,47 @@
+import type { Packet } from "../../packet/packet.ts";
+import type { RuleContext } from "../netfilter/rule-context.ts";
+
+/** What a rule asks of a set, compiled (`struct ip_set_adt_opt`). */
+export interface SetQuery {
+  /** As `internSetName` gave it. */
+  readonly set: number;
+  /** How many dimensions the rule names; a set with more is not asked. */
+  readonly dimensions: number;
+  /** Bit n: dimension n is taken from the packet's source side. */
+  readonly sources: number;
+  readonly returnNomatch: boolean;
+  readonly updateCounters: boolean;
+  readonly updateSubcounters: boolean;
+  readonly packets: CounterTest | null;
+  readonly bytes: CounterTest | null;
+}
+
+export interface CounterTest {
+  readonly mode: "eq" | "ne" | "lt" | "gt";
+  readonly value: number;
+}
+
+/** The sets of a host as its rules see them. */
+export interface SetMembership {
+  /** Is the packet in the set, the rule's `!` apart? Runs per packet. */
+  test(query: SetQuery, packet: Packet, context: RuleContext): SetAnswer;
+}
+
+export type SetAnswer = typeof SET_NO | typeof SET_YES | typeof SET_UNKNOWN;
+
+export const SET_NO = 0;
+export const SET_YES = 1;
+/** The host has no set of that name: its dump is of rules alone. */
+export const SET_UNKNOWN = -1;
+
+const ids = new Map<string, number>();
+
+/** A set's name as a small integer, one table for the process, so that compiled rules are shared by hosts. */
+export function internSetName(name: string): number {
+  let id = ids.get(name);
+  if (id === undefined) {
+    id = ids.size;
+    ids.set(name, id);
+  }
+  return id;
+}
