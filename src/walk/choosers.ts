@@ -53,7 +53,8 @@ export class ScriptedChooser implements Chooser {
   }
 
   flow(kind: ChoiceKind, key0: number, key1: number, weights: readonly number[]): number {
-    const key = `${kind} ${key0} ${key1}`;
+    // With the weights: a flow may meet several multipath routes on one host, or one that was changed.
+    const key = `${kind} ${key0} ${key1} ${weights.join()}`;
     const before = this.session.flowChoices.get(key);
     if (before !== undefined) return before;
     const sum = weights.reduce((a, b) => a + b, 0);

@@ -1,0 +1,422 @@
+import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
+import { internMac } from "../../src/address/mac.ts";
+import { parseAddressOrPrefix4 } from "../../src/address/prefix.ts";
+import type {
+  BridgePort,
+  Device,
+  DeviceDetail,
+  FdbEntry,
+  InterfaceAddress,
+  Neighbour,
+} from "../../src/kernel/device/device.ts";
+import { emptyHost, type Host } from "../../src/kernel/host.ts";
+import { DEFAULT_RULES } from "../../src/kernel/route/ip-rule.ts";
+import { kernelRoutes } from "../../src/kernel/route/kernel-routes.ts";
+import type { NextHop, PolicyRule, Route, RouteType } from "../../src/kernel/route/route.ts";
+import type { Sockets } from "../../src/kernel/socket/socket.ts";
+import { ASK_DEFAULTS, type AskOptions, ask } from "../../src/walk/ask.ts";
+import { Network } from "../../src/walk/network.ts";
+import { parseFlagLetters } from "../../src/walk/packet-view.ts";
+import { QUERY_DEFAULTS, type Query } from "../../src/walk/query.ts";
+import { Session } from "../../src/walk/session.ts";
+import type { Outcome, Trace } from "../../src/walk/trace.ts";
+import type { World } from "../../src/world/world.ts";
+import { parsed } from "../kernel/netfilter/parsed.ts";
+
+/** Worlds of a few hosts for tests, written as the tools' words: what is not said is as a new namespace has it. */
+
+export interface HostSpec {
+  /** Device to its addresses, blanks between, or more about it. `lo` is always there. */
+  readonly links?: Readonly<Record<string, string | LinkSpec>>;
+  /** As behind `ip route add`. */
+  readonly routes?: readonly string[];
+  /** As behind `ip rule add`, with a priority. */
+  readonly rules?: readonly string[];
+  /** `ADDRESS DEVICE MAC`, or `proxy ADDRESS DEVICE`. */
+  readonly neighbours?: readonly string[];
+  /** `MAC DEVICE dst ADDRESS` of a VXLAN device, `MAC DEVICE master BRIDGE` of a port. */
+  readonly fdb?: readonly string[];
+  readonly forward?: boolean;
+  readonly sysctl?: Readonly<Record<string, string | number>>;
+  readonly iptables?: string;
+  /** `tcp 80`, `udp 53`; without it every port listens. */
+  readonly listen?: readonly string[];
+}
+
+export interface LinkSpec {
+  readonly addresses?: string;
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly up?: boolean;
+  readonly noArp?: boolean;
+  readonly detail?: DeviceDetail;
+  readonly master?: string;
+  readonly port?: Partial<BridgePort>;
+}
+
+export const BRIDGE: DeviceDetail = {
+  kind: "bridge",
+  vlanFiltering: false,
+  ageingS: 300,
+  nfCallIptables: false,
+};
+
+export function vxlan(
+  vni: number,
+  local: string,
+  more: Partial<Extract<DeviceDetail, { kind: "vxlan" }>> = {},
+): DeviceDetail {
+  return {
+    kind: "vxlan",
+    vni,
+    link: null,
+    local: ip(local),
+    remote: null,
+    port: 8472,
+    learning: false,
+    ttl: 0,
+    df: "unset",
+    ...more,
+  };
+}
+
+const NEW_PORT: BridgePort = {
+  state: "forwarding",
+  hairpin: false,
+  learning: true,
+  flood: true,
+  mcastFlood: true,
+  bcastFlood: true,
+  isolated: false,
+};
+
+export function ip(text: string): Ipv4 {
+  const address = parseIpv4(text);
+  if (address === undefined) throw new Error(`${text} is no address`);
+  return address;
+}
+
+function prefix(text: string): { address: Ipv4; length: number } {
+  if (text === "default") return { address: 0, length: 0 };
+  const parsedPrefix = parseAddressOrPrefix4(text);
+  if (parsedPrefix === undefined) throw new Error(`${text} is no prefix`);
+  return parsedPrefix;
+}
+
+/** `02:00:00:00:HH:II`: host and device, from 1. */
+export function macOf(host: number, ifindex: number): string {
+  const hex = (n: number): string => n.toString(16).padStart(2, "0");
+  return `02:00:00:00:${hex(host)}:${hex(ifindex)}`;
+}
+
+export function makeHost(name: string, number: number, spec: HostSpec): Host {
+  const devices: Device[] = [
+    device("lo", 1, { detail: { kind: "loopback" }, mtu: 65536, mac: "00:00:00:00:00:00" }, number),
+  ];
+  const addresses: InterfaceAddress[] = [interfaceAddress("lo", "127.0.0.1/8", "host")];
+  for (const [i, [link, more]] of Object.entries(spec.links ?? {}).entries()) {
+    const about = typeof more === "string" ? { addresses: more } : more;
+    devices.push(device(link, i + 2, about, number));
+    const words = (about.addresses ?? "").split(" ").filter((word) => word !== "");
+    for (const text of words) addresses.push(interfaceAddress(link, text, "global"));
+  }
+  const onLink = (address: Ipv4): string => {
+    const found = addresses.find(
+      (one) => one.dev !== "lo" && ((one.address ^ address) & maskOf(one.length)) === 0,
+    );
+    if (found === undefined) throw new Error(`${name}: no device for a gateway`);
+    return found.dev;
+  };
+  const sysctl = new Map(Object.entries(spec.sysctl ?? {}).map(([key, value]) => [key, String(value)]));
+  if (spec.forward === true) sysctl.set("net.ipv4.ip_forward", "1");
+  return {
+    ...emptyHost(name, "node"),
+    devices,
+    addresses,
+    routes: [
+      ...devices.flatMap((one) => kernelRoutes(one, addresses)),
+      ...(spec.routes ?? []).map((text) => route(text, onLink)),
+    ],
+    rules: [...DEFAULT_RULES, ...(spec.rules ?? []).map(policyRule)].sort((a, b) => a.priority - b.priority),
+    neighbours: (spec.neighbours ?? []).map(neighbour),
+    fdb: (spec.fdb ?? []).map(fdbEntry),
+    sysctl,
+    iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
+    sockets: sockets(spec.listen),
+  };
+}
+
+function device(name: string, ifindex: number, more: LinkSpec, host: number): Device {
+  return {
+    ifindex,
+    name,
+    mac: internMac(more.mac ?? macOf(host, ifindex)),
+    mtu: more.mtu ?? (more.detail?.kind === "vxlan" ? 1450 : 1500),
+    up: more.up ?? true,
+    carrier: true,
+    noArp: more.noArp ?? false,
+    master: more.master ?? null,
+    detail: more.detail ?? { kind: "veth" },
+    port: more.master === undefined ? null : { ...NEW_PORT, ...more.port },
+    origin: 0,
+  };
+}
+
+function maskOf(length: number): number {
+  return length === 0 ? 0 : (-1 << (32 - length)) | 0;
+}
+
+function interfaceAddress(dev: string, text: string, scope: "global" | "host"): InterfaceAddress {
+  const { address, length } = prefix(text);
+  return {
+    dev,
+    address,
+    length,
+    broadcast: null,
+    scope,
+    secondary: false,
+    peer: null,
+    label: null,
+    origin: 0,
+  };
+}
+
+const TYPES = new Set(["local", "broadcast", "blackhole", "unreachable", "prohibit", "throw"]);
+
+function route(text: string, onLink: (gateway: Ipv4) => string): Route {
+  const words = text.split(" ");
+  const type = TYPES.has(words[0] ?? "") ? (words.shift() as RouteType) : "unicast";
+  const dst = prefix(words.shift() ?? "");
+  const [head = [], ...hops] = splitAt(words, "nexthop");
+  const options = pairs(head);
+  const hop = (of: ReadonlyMap<string, string>): NextHop => {
+    const gateway = of.has("via") ? ip(of.get("via") as string) : null;
+    const dev = of.get("dev") ?? (gateway === null ? null : onLink(gateway));
+    return { dev, gateway, weight: Number(of.get("weight") ?? 1), onlink: of.has("onlink"), dead: false };
+  };
+  const single = options.has("via") || options.has("dev") ? [hop(options)] : [];
+  const usual = type === "local" ? "host" : type === "broadcast" ? "link" : "global";
+  return {
+    type,
+    dst,
+    table: options.get("table") ?? (type === "local" || type === "broadcast" ? "local" : "main"),
+    protocol: null,
+    scope: single[0] !== undefined && single[0].gateway === null && type === "unicast" ? "link" : usual,
+    prefsrc: options.has("src") ? ip(options.get("src") as string) : null,
+    metric: Number(options.get("metric") ?? 0),
+    tos: 0,
+    mtu: Number(options.get("mtu") ?? 0),
+    nextHops: hops.length > 0 ? hops.map((more) => hop(pairs(more))) : single,
+    origin: 0,
+  };
+}
+
+function splitAt(words: readonly string[], word: string): string[][] {
+  const parts: string[][] = [[]];
+  for (const one of words) {
+    if (one === word) parts.push([]);
+    else (parts.at(-1) as string[]).push(one);
+  }
+  return parts;
+}
+
+function pairs(words: readonly string[]): Map<string, string> {
+  const found = new Map<string, string>();
+  for (let i = 0; i < words.length; i += 2) found.set(words[i] as string, words[i + 1] ?? "");
+  return found;
+}
+
+function policyRule(text: string): PolicyRule {
+  const words = text.split(" ").filter((word) => word !== "not");
+  const options = pairs(words);
+  const value = options.get("fwmark");
+  const [mark, mask = "0xffffffff"] = (value ?? "").split("/");
+  const kinds = ["blackhole", "unreachable", "prohibit"] as const;
+  const refusal = kinds.find((kind) => text.endsWith(kind));
+  return {
+    priority: Number(options.get("priority")),
+    src: options.has("from") && options.get("from") !== "all" ? prefix(options.get("from") as string) : null,
+    dst: options.has("to") ? prefix(options.get("to") as string) : null,
+    iif: options.get("iif") ?? null,
+    oif: options.get("oif") ?? null,
+    fwmark: value === undefined ? null : { value: Number(mark), mask: Number(mask) },
+    tos: 0,
+    ipproto: null,
+    sport: null,
+    dport: null,
+    uidRange: null,
+    not: text.startsWith("not "),
+    action:
+      refusal !== undefined
+        ? { kind: refusal }
+        : {
+            kind: "lookup",
+            table: options.get("lookup") as string,
+            suppressPrefixLength: options.has("suppress_prefixlength")
+              ? Number(options.get("suppress_prefixlength"))
+              : null,
+          },
+    origin: 0,
+  };
+}
+
+function neighbour(text: string): Neighbour {
+  const words = text.split(" ");
+  const proxy = words[0] === "proxy";
+  const [address = "", dev = "", mac] = proxy ? words.slice(1) : words;
+  return {
+    dst: ip(address),
+    dev,
+    lladdr: mac === undefined ? null : internMac(mac),
+    state: "permanent",
+    proxy,
+    origin: 0,
+  };
+}
+
+function fdbEntry(text: string): FdbEntry {
+  const [mac = "", dev = "", ...words] = text.split(" ");
+  const options = pairs(words);
+  return {
+    mac: internMac(mac),
+    dev,
+    master: options.get("master") ?? null,
+    state: options.has("master") ? "static" : "permanent",
+    dst: options.has("dst") ? ip(options.get("dst") as string) : null,
+    vlan: null,
+    origin: 0,
+  };
+}
+
+function sockets(listen: readonly string[] | undefined): Sockets {
+  if (listen === undefined) return { kind: "assumed" };
+  return {
+    kind: "listed",
+    sockets: listen.map((text) => {
+      const [proto, port] = text.split(" ");
+      return {
+        proto: proto as "tcp" | "udp",
+        address: null,
+        dev: null,
+        port: Number(port),
+        app: { kind: "line" },
+        origin: 0,
+      };
+    }),
+  };
+}
+
+/** @param wires `host:device host:device` */
+export function smallWorld(hosts: Readonly<Record<string, HostSpec>>, wires: readonly string[]): World {
+  const end = (text: string): { host: string; device: string } => {
+    const [host = "", name = ""] = text.split(":");
+    return { host, device: name };
+  };
+  return {
+    hosts: new Map(Object.entries(hosts).map(([name, spec], i) => [name, makeHost(name, i + 1, spec)])),
+    wires: wires.map((text) => {
+      const [a = "", b = ""] = text.split(" ");
+      return { a: end(a), b: end(b) };
+    }),
+    origins: { sources: [] },
+  };
+}
+
+export function sessionOf(world: World, seed?: number): Session {
+  return new Session(new Network(world), seed);
+}
+
+/** `tcp 10.0.0.2:80 sport=40000 ttl=1 df size=100 mark=1 src=10.0.0.9 raw flags=S`: as little of it as is wanted. */
+export function query(host: string, text: string): Query {
+  const [proto, to = "", ...options] = text.split(" ");
+  const [dst = "", dport] = to.split(":");
+  const given = new Map(options.map((option) => option.split("=") as [string, string]));
+  const number = (name: string): number | null => (given.has(name) ? Number(given.get(name)) : null);
+  const flags = given.get("flags");
+  const at = given.get("at");
+  return {
+    ...QUERY_DEFAULTS,
+    host,
+    arrives: at !== undefined,
+    arrivesBy: at ?? null,
+    proto: proto as Query["proto"],
+    dst: ip(dst),
+    dport: dport === undefined ? null : Number(dport),
+    src: given.has("src") ? ip(given.get("src") as string) : null,
+    sport: number("sport"),
+    ttl: number("ttl"),
+    size: number("size"),
+    df: given.has("df"),
+    mark: number("mark") ?? 0,
+    raw: given.has("raw"),
+    tcpFlags: flags === undefined ? null : (parseFlagLetters(flags) ?? null),
+  };
+}
+
+export function trace(
+  session: Session,
+  host: string,
+  text: string,
+  options: Partial<AskOptions> = {},
+): Trace {
+  return ask(session, query(host, text), { ...ASK_DEFAULTS, ...options });
+}
+
+/** The one outcome there is. */
+export function outcome(
+  session: Session,
+  host: string,
+  text: string,
+  options: Partial<AskOptions> = {},
+): Outcome {
+  const { outcomes } = trace(session, host, text, options);
+  if (outcomes.length !== 1) throw new Error(`${outcomes.length} outcomes`);
+  return outcomes[0] as Outcome;
+}
+
+/** `DELIVERED answered` and the like. */
+export function verdict(session: Session, host: string, text: string): string {
+  const { disposition, reason } = trace(session, host, text).verdict;
+  return `${disposition} ${reason}`;
+}
+
+/** Where a packet was seen: `host:device:direction`. */
+export function places({ frames }: Outcome, packet: number): string[] {
+  return frames
+    .filter((frame) => frame.packet === packet)
+    .map(({ host, device: name, direction }) => `${host}:${name}:${direction}`);
+}
+
+/** Everything packets left behind on every host, as text. */
+export function leftBehind(session: Session): string {
+  const lines: string[] = [`clock ${session.clock.now}`];
+  for (const stack of session.touched()) {
+    const { name } = stack.net;
+    const { conntrack, neighbours, learned, exceptions, peers } = stack.state;
+    conntrack.forEach((ct) => {
+      const part = [
+        conntrack.origSrc(ct),
+        conntrack.origDst(ct),
+        conntrack.origSport(ct),
+        conntrack.origDport(ct),
+        conntrack.replySrc(ct),
+        conntrack.replyDst(ct),
+        conntrack.replySport(ct),
+        conntrack.replyDport(ct),
+        conntrack.status(ct),
+        conntrack.mark(ct),
+        conntrack.tcpState(ct),
+        conntrack.expires(ct),
+      ];
+      lines.push(`${name} conntrack ${ct} ${part.join(" ")}`);
+    });
+    for (const [kind, map] of Object.entries({ neighbours, learned, exceptions, peers })) {
+      const entries: string[] = [];
+      map.forEach((a, b, value) => {
+        entries.push(`${name} ${kind} ${a} ${b} ${value}`);
+      });
+      lines.push(...entries.sort());
+    }
+  }
+  return lines.join("\n");
+}
