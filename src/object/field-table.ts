@@ -80,28 +80,32 @@ export function names(words: string): Fields {
 }
 
 export function checkFields(json: Json, fields: Fields, path: FieldPath, report: ObjectReport): void {
+  const meant = new Set<string>();
   for (const name of Object.keys(json)) {
-    if (!Object.hasOwn(fields, name)) reportUnknown(name, fields, path, report);
+    if (!Object.hasOwn(fields, name)) meant.add(reportUnknown(name, fields, path, report));
   }
   for (const [name, field] of Object.entries(fields)) {
     const value = Object.hasOwn(json, name) ? json[name] : undefined;
     // The API takes null for a field that is not there.
     if (value !== undefined && value !== null) checkValue(value, field.type, [...path, name], report);
-    else if (field.required) report.error([...path, name], `is missing: ${wanted(field.type)} is expected`);
+    else if (field.required && !meant.has(name))
+      report.error([...path, name], `is missing: ${wanted(field.type)} is expected`);
   }
 }
 
 /**
  * A field that looks like a known one was mistyped, and what was meant by it is lost: an error. Any other may be of a newer
  * API than this table: it is named and left out. In a status, which nobody types, it is never more than that.
+ * Gives back the field that was meant.
  */
-function reportUnknown(name: string, fields: Fields, path: FieldPath, report: ObjectReport): void {
+function reportUnknown(name: string, fields: Fields, path: FieldPath, report: ObjectReport): string {
   const lower = name.toLowerCase();
   const known = Object.keys(fields);
   const nearest = known.find((other) => other.toLowerCase() === lower) ?? nearestWord(name, known);
   if (nearest === undefined || path[0] === "status") {
     report.warning([...path, name], "is no field that is known here: it is left out of account");
   } else report.error([...path, name], `is no known field (did you mean ${JSON.stringify(nearest)}?)`);
+  return nearest ?? "";
 }
 
 function checkValue(value: unknown, type: FieldType, path: FieldPath, report: ObjectReport): void {

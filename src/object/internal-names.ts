@@ -31,6 +31,7 @@ export function isInternalForm(json: Json): boolean {
 /** `PodCIDR` is podCIDR, `IP` ip, `DNSPolicy` dnsPolicy, `ExternalIPs` externalIPs. */
 export function apiName(name: string): string {
   const run = /^[A-Z]+/.exec(name)?.[0] ?? "";
+  if (run === "") return name;
   // A capital before a small letter begins the next word, unless it begins the name: DNSPolicy is DNS and Policy.
   const isWhole = run.length === name.length || !/[a-z]/.test(name.charAt(run.length));
   const lower = isWhole || run.length === 1 ? run.length : run.length - 1;

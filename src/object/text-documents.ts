@@ -71,10 +71,9 @@ function* splitValues(text: string): Generator<string> {
   yield text.slice(start);
 }
 
-/** `{apiVersion: v1}` is no JSON but YAML; what is neither was meant as JSON. */
+/** `{apiVersion: v1}` is no JSON but YAML; where the first key is in quotes, or there is none, JSON was meant. */
 function readFlowYaml(file: string, text: string): ReadDocuments {
-  const yaml = readYaml(file, text);
-  if (yaml.errors.length === 0 && yaml.documents.every(({ value }) => typeof value === "object")) return yaml;
+  if (/^\s*[{[][\s{[]*[\w-]+\s*:/.test(text)) return readYaml(file, text);
   const { line, message } = explainJsonText(text, "a whole document");
   const error: InputError = { file, line, field: null, message };
   return { documents: [], errors: [error], warnings: [] };

@@ -1,0 +1,241 @@
+import type { Container, PodSpec } from "kubernetes-types/core/v1.js";
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
+import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
+import type { Lister } from "../object/object-map.ts";
+import { formatPlace } from "../object/place.ts";
+import type { Clue } from "./clue.ts";
+
+export type CniName =
+  | "bridge"
+  | "flannel"
+  | "calico"
+  | "canal"
+  | "weave"
+  | "kube-router"
+  | "cilium"
+  | "antrea"
+  | "kindnet"
+  | "kubenet"
+  | "docker0";
+export type ProxyMode = "iptables" | "ipvs" | "nftables" | "none";
+export type FlannelBackend = "vxlan" | "host-gw" | "udp" | "ipip" | "wireguard" | "extension" | "alloc";
+
+/** Everything that hints at the cluster's set-up. */
+export class Clues {
+  readonly cni: Clue<CniName>[] = [];
+  readonly proxyMode: Clue<ProxyMode>[] = [];
+  readonly clusterCidr: Clue<string>[] = [];
+  readonly serviceCidr: Clue<string>[] = [];
+  readonly nodeCidrLength: Clue<number>[] = [];
+  readonly dnsDomain: Clue<string>[] = [];
+  readonly nodePorts: Clue<string>[] = [];
+  /** The documents themselves, for the agents that are configured by them. */
+  readonly kubeProxy: Clue<Json>[] = [];
+  readonly conflist: Clue<Json>[] = [];
+  readonly flannel: Clue<Json>[] = [];
+  readonly corefile: Clue<string>[] = [];
+
+  get isEmpty(): boolean {
+    const { cni, clusterCidr, serviceCidr, kubeProxy, conflist, flannel, corefile } = this;
+    return [cni, clusterCidr, serviceCidr, kubeProxy, conflist, flannel, corefile].every(
+      ({ length }) => length === 0,
+    );
+  }
+}
+
+const CONFIGURES = 4;
+const RUNS = 3;
+const SHOWS = 1;
+
+export function clueOfKubeadm(json: Json, where: string, clues: Clues): void {
+  const { networking, controllerManager, apiServer } = json;
+  const network = isJsonObject(networking) ? networking : {};
+  add(clues.clusterCidr, firstCidr(at(network, "podSubnet")), `${where} networking.podSubnet`, CONFIGURES);
+  add(
+    clues.serviceCidr,
+    firstCidr(at(network, "serviceSubnet")),
+    `${where} networking.serviceSubnet`,
+    CONFIGURES,
+  );
+  add(clues.dnsDomain, textOf(at(network, "dnsDomain")), `${where} networking.dnsDomain`, CONFIGURES);
+  for (const [part, name] of [
+    [controllerManager, "controllerManager"],
+    [apiServer, "apiServer"],
+  ] as const) {
+    if (isJsonObject(part))
+      clueOfArguments(extraArgs(at(part, "extraArgs")), `${where} ${name}.extraArgs`, clues);
+  }
+}
+
+/** A map until v1beta3, a list of name and value since. */
+function extraArgs(value: unknown): string[] {
+  if (Array.isArray(value)) {
+    return value.filter(isJsonObject).map(({ name, value: text }) => `--${String(name)}=${String(text)}`);
+  }
+  return isJsonObject(value) ? Object.entries(value).map(([name, text]) => `--${name}=${String(text)}`) : [];
+}
+
+export function clueOfKubeProxy(json: Json, where: string, clues: Clues): void {
+  const { mode, clusterCIDR } = json;
+  clues.kubeProxy.push({ value: json, where, weight: CONFIGURES });
+  const known = proxyModeOf(textOf(mode) ?? "");
+  add(clues.proxyMode, known, `${where} mode`, CONFIGURES);
+  add(clues.clusterCidr, firstCidr(clusterCIDR), `${where} clusterCIDR`, CONFIGURES - 1);
+}
+
+/** "" is kube-proxy's default; `userspace` is gone from every release in use. */
+export function proxyModeOf(mode: string): ProxyMode | undefined {
+  if (mode === "" || mode === "iptables") return "iptables";
+  return mode === "ipvs" || mode === "nftables" ? mode : undefined;
+}
+
+export function clueOfFlannel(json: Json, where: string, clues: Clues): void {
+  clues.flannel.push({ value: json, where, weight: CONFIGURES });
+  add(clues.cni, "flannel", where, RUNS);
+  add(clues.clusterCidr, firstCidr(at(json, "Network")), `${where} Network`, CONFIGURES - 1);
+  const { SubnetLen: length } = json;
+  if (typeof length === "number") add(clues.nodeCidrLength, length, `${where} SubnetLen`, RUNS);
+}
+
+const CNI_OF_PLUGIN: Readonly<Record<string, CniName>> = {
+  bridge: "bridge",
+  flannel: "flannel",
+  calico: "calico",
+  "weave-net": "weave",
+  "cilium-cni": "cilium",
+  antrea: "antrea",
+  kindnet: "kindnet",
+  kubenet: "kubenet",
+};
+
+export function clueOfConflist(json: Json, where: string, clues: Clues): void {
+  clues.conflist.push({ value: json, where, weight: CONFIGURES });
+  const { plugins, name } = json;
+  const list: unknown[] = Array.isArray(plugins) ? plugins : [json];
+  const [first] = list.filter(isJsonObject);
+  const type = textOf(at(first, "type"));
+  const found = type === undefined ? undefined : CNI_OF_PLUGIN[type];
+  // kube-router and kindnet configure the reference plugins.
+  const bridge = textOf(at(first, "bridge"));
+  const cni = bridge === "kube-bridge" ? "kube-router" : name === "kindnet" ? "kindnet" : found;
+  add(clues.cni, cni, `${where} ${Array.isArray(plugins) ? "plugins[0].type" : "type"}`, CONFIGURES);
+}
+
+/** Names of what the installers of each CNI run on every node; canal before the two it is made of. */
+const CNI_OF_WORKLOAD: readonly (readonly [RegExp, CniName])[] = [
+  [/^canal\b/, "canal"],
+  [/^kube-flannel\b|^flannel\b/, "flannel"],
+  [/^calico-node\b/, "calico"],
+  [/^weave-net\b/, "weave"],
+  [/^cilium(-[a-z0-9]+)?$/, "cilium"],
+  [/^kube-router\b/, "kube-router"],
+  [/^antrea-agent\b/, "antrea"],
+  [/^kindnet\b/, "kindnet"],
+];
+
+export function cluesOfObjects(objects: Lister, clues: Clues): void {
+  for (const map of objects.list("ConfigMap")) {
+    if (map.metadata.name === "canal-config") add(clues.cni, "canal", placed(map), CONFIGURES + 1);
+  }
+  for (const set of objects.list("DaemonSet"))
+    clueOfWorkload(set, set.spec.template.spec, "spec.template.spec", clues);
+  for (const pod of objects.list("Pod")) clueOfWorkload(pod, pod.spec, "spec", clues);
+  for (const pool of objects.list("IPPool")) clueOfIpPool(pool, clues);
+  for (const cidr of objects.list("ServiceCIDR")) {
+    const { spec } = cidr as KubernetesObject & { readonly spec?: { readonly cidrs?: readonly string[] } };
+    add(clues.serviceCidr, firstCidr(spec?.cidrs?.join(",")), `${placed(cidr)} spec.cidrs`, CONFIGURES);
+  }
+  for (const network of objects.list("Network")) clueOfOpenShift(network, clues);
+  for (const node of objects.list("Node")) {
+    const annotations = node.metadata.annotations ?? {};
+    const has = (name: string) => Object.hasOwn(annotations, name);
+    const where = `${placed(node)} metadata.annotations`;
+    if (has("flannel.alpha.coreos.com/backend-type")) add(clues.cni, "flannel", where, SHOWS);
+    if (has("projectcalico.org/IPv4Address")) add(clues.cni, "calico", where, SHOWS);
+    if (has("io.cilium.network.ipv4-cilium-host")) add(clues.cni, "cilium", where, SHOWS);
+    if (has("kube-router.io/node-bgp-local-ip")) add(clues.cni, "kube-router", where, SHOWS);
+  }
+}
+
+function clueOfWorkload(
+  object: KubernetesObject,
+  spec: PodSpec | undefined,
+  field: string,
+  clues: Clues,
+): void {
+  const { name } = object.metadata;
+  const found = CNI_OF_WORKLOAD.find(([pattern]) => pattern.test(name))?.[1];
+  add(clues.cni, found, placed(object), found === "canal" ? CONFIGURES + 1 : RUNS);
+  if (!/^(?:kube-proxy|kube-controller-manager|kube-apiserver|kube-router)\b/.test(name)) return;
+  for (const [i, container] of (spec?.containers ?? []).entries()) {
+    clueOfArguments(argumentsOf(container), `${placed(object)} ${field}.containers[${i}]`, clues);
+  }
+}
+
+function argumentsOf({ command = [], args = [] }: Container): string[] {
+  // Shell lines hold several.
+  return [...command, ...args].flatMap((word) => word.split(/\s+/));
+}
+
+function clueOfArguments(words: readonly string[], where: string, clues: Clues): void {
+  for (const word of words) {
+    const [, name, value = ""] = /^--([a-z0-9-]+)=(.*)$/.exec(word) ?? [];
+    const place = `${where} --${name}`;
+    if (name === "cluster-cidr") add(clues.clusterCidr, firstCidr(value), place, RUNS);
+    else if (name === "service-cluster-ip-range") add(clues.serviceCidr, firstCidr(value), place, RUNS);
+    else if (name === "node-cidr-mask-size") add(clues.nodeCidrLength, Number(value), place, RUNS);
+    else if (name === "proxy-mode") add(clues.proxyMode, proxyModeOf(value), place, RUNS);
+    else if (name === "service-node-port-range") add(clues.nodePorts, value, place, RUNS);
+  }
+}
+
+function clueOfIpPool(pool: KubernetesObject, clues: Clues): void {
+  const { spec } = pool as KubernetesObject & {
+    readonly spec?: { readonly cidr?: string; readonly disabled?: boolean };
+  };
+  add(clues.cni, "calico", placed(pool), RUNS);
+  if (spec?.disabled !== true)
+    add(clues.clusterCidr, firstCidr(spec?.cidr), `${placed(pool)} spec.cidr`, RUNS);
+}
+
+/** `config.openshift.io` Network. */
+function clueOfOpenShift(network: KubernetesObject, clues: Clues): void {
+  const { spec } = network as KubernetesObject & { readonly spec?: Json };
+  if (!isJsonObject(spec)) return;
+  const { clusterNetwork, serviceNetwork } = spec;
+  const [first] = Array.isArray(clusterNetwork) ? clusterNetwork.filter(isJsonObject) : [];
+  const [service] = Array.isArray(serviceNetwork) ? serviceNetwork : [];
+  const where = placed(network);
+  add(clues.clusterCidr, firstCidr(at(first, "cidr")), `${where} spec.clusterNetwork[0].cidr`, CONFIGURES);
+  add(clues.serviceCidr, firstCidr(service), `${where} spec.serviceNetwork[0]`, CONFIGURES);
+  const { hostPrefix } = first ?? {};
+  if (typeof hostPrefix === "number") {
+    add(clues.nodeCidrLength, hostPrefix, `${where} spec.clusterNetwork[0].hostPrefix`, CONFIGURES);
+  }
+}
+
+function placed(object: KubernetesObject): string {
+  return `${describeObject(object)} (${formatPlace(object.place)})`;
+}
+
+function add<T>(list: Clue<T>[], value: T | undefined, where: string, weight: number): void {
+  if (value !== undefined) list.push({ value, where, weight });
+}
+
+/** A field of configuration, whatever it holds. */
+export function at(json: Json | undefined, name: string): unknown {
+  return json !== undefined && Object.hasOwn(json, name) ? json[name] : undefined;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+/** The IPv4 one of `10.244.0.0/16,fd00:10:244::/56`. */
+function firstCidr(value: unknown): string | undefined {
+  if (typeof value !== "string") return undefined;
+  return value
+    .split(",")
+    .map((part) => part.trim())
+    .find((part) => part.includes(".") && part.includes("/"));
+}

@@ -1,0 +1,196 @@
+import { parseIpv4 } from "../address/ipv4.ts";
+import {
+  contains,
+  firstOf,
+  formatPrefix4,
+  networkOf,
+  type Prefix4,
+  parsePrefix4,
+} from "../address/prefix.ts";
+import type { ClusterSettings } from "../control/settings.ts";
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
+import type { Lister } from "../object/object-map.ts";
+import { type Detected, settle, strongest } from "./clue.ts";
+import { at, type Clues, type CniName, type FlannelBackend, type ProxyMode } from "./clues.ts";
+
+/** How the cluster of a source is set up: each setting with where it was seen, or that and why it was assumed. */
+export interface DetectedCluster {
+  readonly cni: Detected<CniName>;
+  readonly proxyMode: Detected<ProxyMode>;
+  readonly clusterCidr: Detected<Prefix4>;
+  readonly serviceCidr: Detected<Prefix4>;
+  readonly nodeCidrLength: Detected<number>;
+  readonly nodePorts: Detected<{ readonly first: number; readonly last: number }>;
+  readonly dnsDomain: Detected<string>;
+  readonly flannelBackend: Detected<FlannelBackend>;
+  /** The documents the agents are configured by, where the source holds them. */
+  readonly kubeProxy: Json | null;
+  readonly conflist: Json | null;
+  readonly flannel: Json | null;
+  readonly corefile: string | null;
+}
+
+export interface DetectionFlags {
+  readonly cni?: CniName | undefined;
+  readonly flannelBackend?: FlannelBackend | undefined;
+  readonly proxyMode?: ProxyMode | undefined;
+  readonly clusterCidr?: Prefix4 | undefined;
+  readonly serviceCidr?: Prefix4 | undefined;
+}
+
+export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFlags): DetectedCluster {
+  const nodeCidrLength = settle(
+    { name: "", value: undefined },
+    clues.nodeCidrLength.filter(({ value }) => Number.isInteger(value) && value >= 8 && value <= 30),
+    { value: 24, why: "the control plane's default" },
+  );
+  const cidrs = (list: Clues["clusterCidr"]) =>
+    list.flatMap((clue) => {
+      const value = parsePrefix4(clue.value);
+      return value === undefined ? [] : [{ ...clue, value: networkOf(value) }];
+    });
+  return {
+    cni: settle({ name: "--cni", value: flags.cni }, clues.cni, {
+      value: "flannel",
+      why: "nothing in the input names a CNI",
+    }),
+    proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
+      value: "iptables",
+      why: "kube-proxy's default",
+    }),
+    clusterCidr: settle(
+      { name: "--pod-cidr", value: flags.clusterCidr },
+      cidrs(clues.clusterCidr),
+      assumedClusterCidr(objects, nodeCidrLength.value),
+    ),
+    serviceCidr: settle(
+      { name: "--service-cidr", value: flags.serviceCidr },
+      cidrs(clues.serviceCidr),
+      assumedServiceCidr(objects),
+    ),
+    nodeCidrLength,
+    nodePorts: settle(
+      { name: "", value: undefined },
+      clues.nodePorts.flatMap((clue) => {
+        const [, first, last] = /^(\d+)-(\d+)$/.exec(clue.value) ?? [];
+        return first === undefined ? [] : [{ ...clue, value: { first: Number(first), last: Number(last) } }];
+      }),
+      { value: { first: 30_000, last: 32_767 }, why: "the API server's default" },
+    ),
+    dnsDomain: settle({ name: "", value: undefined }, clues.dnsDomain, {
+      value: "cluster.local",
+      why: "the kubelet's default",
+    }),
+    flannelBackend: backendOf(clues, flags),
+    kubeProxy: strongest(clues.kubeProxy)?.value ?? null,
+    conflist: strongest(clues.conflist)?.value ?? null,
+    flannel: strongest(clues.flannel)?.value ?? null,
+    corefile: strongest(clues.corefile)?.value ?? null,
+  };
+}
+
+const BACKENDS: readonly FlannelBackend[] = [
+  "vxlan",
+  "host-gw",
+  "udp",
+  "ipip",
+  "wireguard",
+  "extension",
+  "alloc",
+];
+
+function backendOf(clues: Clues, flags: DetectionFlags): Detected<FlannelBackend> {
+  const found = clues.flannel.flatMap((clue) => {
+    const { Backend: backend } = clue.value;
+    const type = isJsonObject(backend) ? at(backend, "Type") : undefined;
+    const value = BACKENDS.find((name) => name === type);
+    return value === undefined ? [] : [{ value, where: `${clue.where} Backend.Type`, weight: clue.weight }];
+  });
+  return settle({ name: "--cni", value: flags.flannelBackend }, found, {
+    value: "vxlan",
+    why: "flannel's manifest has it so",
+  });
+}
+
+type Assumption = { readonly value: Prefix4; readonly why: string };
+
+const USUAL_CLUSTER = prefix("10.244.0.0/16");
+const USUAL_SERVICES = prefix("10.96.0.0/12");
+
+/** What kubeadm's users write, or the shortest network around it that has a subnet for every node. */
+function assumedClusterCidr(objects: Lister, nodeCidrLength: number): Assumption {
+  const nodes = objects.list("Node");
+  const cidrs = nodes.flatMap(({ spec }) => parsePrefix4(spec?.podCIDR ?? "") ?? []);
+  const addresses = cidrs.length > 0 ? cidrs.map(firstOf) : podAddresses(objects);
+  const why =
+    cidrs.length > 0 ? "the podCIDRs of the nodes are in it" : "the addresses of the pods are in it";
+  let value = USUAL_CLUSTER;
+  if (addresses.length > 0 && !addresses.every((address) => contains(value, address))) {
+    value = around(addresses, 16);
+    return { value, why };
+  }
+  while (value.length > 9 && 2 ** (nodeCidrLength - value.length) < nodes.length) {
+    value = networkOf({ address: value.address, length: value.length - 1 });
+  }
+  return { value, why: addresses.length > 0 ? why : "kubeadm's examples have it so" };
+}
+
+function podAddresses(objects: Lister): number[] {
+  return objects
+    .list("Pod")
+    .filter(({ spec }) => spec.hostNetwork !== true)
+    .flatMap(({ status }) => parseIpv4(status?.podIP ?? "") ?? []);
+}
+
+function assumedServiceCidr(objects: Lister): Assumption {
+  const addresses = objects.list("Service").flatMap(({ spec }) => parseIpv4(spec.clusterIP ?? "") ?? []);
+  if (addresses.every((address) => contains(USUAL_SERVICES, address))) {
+    return { value: USUAL_SERVICES, why: "kubeadm's default" };
+  }
+  return { value: around(addresses, 16), why: "the cluster IPs of the Services are in it" };
+}
+
+/** The smallest network of at most `length` bits that holds all addresses. */
+function around(addresses: readonly number[], length: number): Prefix4 {
+  let value = networkOf({ address: addresses[0] ?? 0, length });
+  while (!addresses.every((address) => contains(value, address))) {
+    value = networkOf({ address: value.address, length: value.length - 1 });
+  }
+  return value;
+}
+
+function prefix(text: string): Prefix4 {
+  const found = parsePrefix4(text);
+  if (found === undefined) throw new Error(`${text} is no prefix`);
+  return found;
+}
+
+/** Networks of the kind that container hosts have, the first that meets neither pods nor Services. */
+const NODE_NETWORKS = ["172.18.0.0/16", "192.168.0.0/16", "172.31.0.0/16", "10.0.0.0/16"].map(prefix);
+
+/** What the controllers are told. */
+export function settingsOf(detected: DetectedCluster): ClusterSettings {
+  const others = [detected.clusterCidr.value, detected.serviceCidr.value];
+  const isFree = (network: Prefix4) =>
+    others.every((other) => !contains(other, network.address) && !contains(network, other.address));
+  return {
+    clusterCidr: detected.clusterCidr.value,
+    nodeCidrLength: Math.max(detected.nodeCidrLength.value, detected.clusterCidr.value.length),
+    serviceCidr: detected.serviceCidr.value,
+    nodePorts: detected.nodePorts.value,
+    nodeNetwork: NODE_NETWORKS.find(isFree) ?? prefix("172.18.0.0/16"),
+  };
+}
+
+/** `CNI flannel (assumed: nothing in the input names a CNI)`, one line a setting. */
+export function describeDetected(detected: DetectedCluster): string[] {
+  const line = (name: string, text: string, { from, where }: Detected<unknown>) =>
+    `${name} ${text} (${from === "assumed" ? `assumed: ${where}` : where})`;
+  const { cni, proxyMode, clusterCidr, serviceCidr, flannelBackend } = detected;
+  const lines = [line("CNI", cni.value, cni)];
+  if (cni.value === "flannel") lines.push(line("flannel backend", flannelBackend.value, flannelBackend));
+  lines.push(line("kube-proxy mode", proxyMode.value, proxyMode));
+  lines.push(line("cluster CIDR", formatPrefix4(clusterCidr.value), clusterCidr));
+  lines.push(line("service CIDR", formatPrefix4(serviceCidr.value), serviceCidr));
+  return lines;
+}

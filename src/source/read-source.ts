@@ -1,0 +1,234 @@
+import { canonicalJson } from "../control/hash-name.ts";
+import { isJsonObject } from "../kernel/json-fields.ts";
+import { checkCluster } from "../object/cluster-rules.ts";
+import { describeObject, type KubernetesObject, keyOf } from "../object/kubernetes-object.ts";
+import { ObjectMap } from "../object/object-map.ts";
+import type { Findings } from "../object/object-report.ts";
+import { formatPlace } from "../object/place.ts";
+import { readObjects } from "../object/read-object.ts";
+import { readDocuments } from "../object/text-documents.ts";
+import type { TextDocument } from "../object/yaml.ts";
+import type { InputError } from "../world/input-error.ts";
+import type { Recording } from "../world/probe.ts";
+import { readSnapshot } from "../world/snapshot-in.ts";
+import type { World } from "../world/world.ts";
+import {
+  at,
+  Clues,
+  clueOfConflist,
+  clueOfFlannel,
+  clueOfKubeadm,
+  clueOfKubeProxy,
+  cluesOfObjects,
+} from "./clues.ts";
+import { carriedDocuments, readCarried } from "./config-map.ts";
+import { type DetectedCluster, type DetectionFlags, detectCluster } from "./detect.ts";
+import { isCorefile, kindOfDocument, toolOfText } from "./document-kind.ts";
+import { addMissingNodes } from "./nodes.ts";
+
+/** A file's name, as messages call it, and its text. */
+export interface SourceFile {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface SourceFlags extends DetectionFlags {
+  readonly nodes?: number | undefined;
+  /** The namespace of objects that name none. */
+  readonly namespace?: string | undefined;
+}
+
+export interface SnapshotFile {
+  readonly file: string;
+  readonly world: World;
+  readonly recording: Recording | null;
+}
+
+export interface Source {
+  /** As read, checked, with the API's defaults; nothing of it reconciled yet. */
+  readonly objects: ObjectMap;
+  readonly snapshots: readonly SnapshotFile[];
+  readonly detected: DetectedCluster;
+  /** The kinds kept without being looked into, and how many objects of each. */
+  readonly uninterpreted: readonly { readonly kind: string; readonly count: number }[];
+  /** What was added for want of it, such as nodes. */
+  readonly assumed: readonly string[];
+  readonly warnings: readonly InputError[];
+  /** With any of these nothing sensible can be built. */
+  readonly errors: readonly InputError[];
+}
+
+/** Reads any mix of manifests, dumps, configuration and snapshots; every mistake of every file is told. */
+export function readSource(files: readonly SourceFile[], flags: SourceFlags = {}): Source {
+  const reader = new SourceReader(flags);
+  for (const file of files) reader.readFile(file);
+  return reader.finish();
+}
+
+/** CNIs whose pods need not have addresses of their node's podCIDR. */
+const OWN_ADDRESSES: ReadonlySet<string> = new Set(["calico", "canal", "weave", "cilium", "antrea"]);
+
+/** The kinds that something here makes use of. */
+const INTERPRETED: ReadonlySet<string> = new Set([
+  ...["Node", "Namespace", "Pod", "Service", "Endpoints", "EndpointSlice", "ConfigMap", "Deployment"],
+  ...["ReplicaSet", "DaemonSet", "StatefulSet", "ReplicationController", "IPPool", "ServiceCIDR", "Network"],
+]);
+
+class SourceReader {
+  readonly #flags: SourceFlags;
+  readonly #findings: Findings = { errors: [], warnings: [] };
+  readonly #objects = new ObjectMap();
+  readonly #snapshots: SnapshotFile[] = [];
+  readonly #clues = new Clues();
+  /** Documents that nobody here knows: left out beside others, a mistake where there is nothing else. */
+  readonly #unknown: InputError[] = [];
+
+  constructor(flags: SourceFlags) {
+    this.#flags = flags;
+  }
+
+  readFile({ name, text }: SourceFile): void {
+    if (!/^\s*[{[]/.test(text)) {
+      if (isCorefile(text)) {
+        this.#clues.corefile.push({ value: text, where: name, weight: 1 });
+        return;
+      }
+      const tool = toolOfText(text);
+      if (tool !== undefined && !/^\s*apiVersion:/m.test(text)) {
+        this.#warn(
+          name,
+          null,
+          `is the text of ${tool}: it is read as a part of a snapshot only, and left out here`,
+        );
+        return;
+      }
+    }
+    const read = readDocuments(name, text);
+    this.#findings.errors.push(...read.errors);
+    this.#findings.warnings.push(...read.warnings);
+    for (const document of read.documents) this.#readDocument(document, text);
+    if (read.documents.length === 0 && read.errors.length === 0) this.#warn(name, null, "holds nothing");
+  }
+
+  #readDocument(document: TextDocument, text: string): void {
+    const { file, line, value } = document;
+    const kind = kindOfDocument(value);
+    switch (kind) {
+      case "objects":
+        for (const object of readObjects(document, this.#findings, this.#flags.namespace)) this.#add(object);
+        return;
+      case "snapshot":
+        this.#readSnapshot(document, text);
+        return;
+      case "kubeadm":
+      case "kube-proxy":
+      case "cni":
+      case "flannel":
+        this.#readConfiguration(value, `${file}:${line}`);
+        return;
+      case "other-configuration": {
+        const shown = isJsonObject(value) ? at(value, "kind") : undefined;
+        this.#warn(
+          file,
+          line,
+          `${typeof shown === "string" ? shown : "this document"} says nothing of the network: it is left out`,
+        );
+        return;
+      }
+      case "unknown": {
+        const message =
+          "is no API object, configuration or snapshot that is known here: apiVersion and kind are expected";
+        this.#unknown.push({ file, line, field: null, message });
+        return;
+      }
+      default:
+        kind satisfies never;
+    }
+  }
+
+  #readConfiguration(value: unknown, where: string): void {
+    if (!isJsonObject(value)) return;
+    switch (kindOfDocument(value)) {
+      case "kubeadm":
+        clueOfKubeadm(value, where, this.#clues);
+        break;
+      case "kube-proxy":
+        clueOfKubeProxy(value, where, this.#clues);
+        break;
+      case "cni":
+        clueOfConflist(value, where, this.#clues);
+        break;
+      case "flannel":
+        clueOfFlannel(value, where, this.#clues);
+        break;
+    }
+  }
+
+  #readSnapshot(document: TextDocument, text: string): void {
+    const { file } = document;
+    // A file that holds nothing else is read as it is; one document of several is written out first.
+    const alone = document.document === 1 && /^\s*\{/.test(text);
+    const snapshot = readSnapshot(file, alone ? text : JSON.stringify(document.value));
+    if (snapshot.kind === "invalid") this.#findings.errors.push(...snapshot.errors);
+    else this.#snapshots.push({ file, world: snapshot.world, recording: snapshot.recording });
+  }
+
+  /** The later of two objects of one name counts, as when both are applied; a dump may well hold one twice. */
+  #add(object: KubernetesObject): void {
+    const before = this.#objects.get(object.kind, keyOf(object));
+    if (before !== undefined && before.apiVersion === object.apiVersion && !isSame(before, object)) {
+      const message = `is given before, at ${formatPlace(before.place)}: this one counts`;
+      const { file, line } = object.place;
+      this.#findings.warnings.push({ file, line, field: describeObject(object), message });
+    }
+    this.#objects.put(object);
+  }
+
+  #warn(file: string, line: number | null, message: string): void {
+    this.#findings.warnings.push({ file, line, field: null, message });
+  }
+
+  finish(): Source {
+    for (const map of this.#objects.list("ConfigMap")) {
+      for (const carried of carriedDocuments(map)) this.#readCarried(carried);
+    }
+    cluesOfObjects(this.#objects, this.#clues);
+    const isEmpty = this.#objects.size === 0 && this.#snapshots.length === 0 && this.#clues.isEmpty;
+    (isEmpty ? this.#findings.errors : this.#findings.warnings).push(...this.#unknown);
+    const detected = detectCluster(this.#objects, this.#clues, this.#flags);
+    const podsInNodeCidr = !OWN_ADDRESSES.has(detected.cni.value);
+    checkCluster(this.#objects, { podsInNodeCidr }, this.#findings);
+    const uninterpreted = this.#objects.kinds().filter(({ kind }) => !INTERPRETED.has(kind));
+    const assumed = addMissingNodes(
+      this.#objects,
+      this.#flags.nodes ?? (this.#snapshots.length > 0 ? 0 : undefined),
+    );
+    return {
+      objects: this.#objects,
+      snapshots: this.#snapshots,
+      // Once more, because a default may go by the number of nodes.
+      detected: assumed.length === 0 ? detected : detectCluster(this.#objects, this.#clues, this.#flags),
+      uninterpreted,
+      assumed,
+      warnings: this.#findings.warnings,
+      errors: this.#findings.errors,
+    };
+  }
+
+  #readCarried(carried: ReturnType<typeof carriedDocuments>[number]): void {
+    if (carried.key === "Corefile") {
+      this.#clues.corefile.push({ value: carried.text, where: carried.where, weight: 2 });
+      return;
+    }
+    const read = readCarried(carried);
+    for (const { value } of read.documents) this.#readConfiguration(value, carried.where);
+    // What a map carries for others is not the source's fault: said, not fatal.
+    this.#findings.warnings.push(...read.errors, ...read.warnings);
+  }
+}
+
+function isSame(a: KubernetesObject, b: KubernetesObject): boolean {
+  const { place: _a, ...left } = a;
+  const { place: _b, ...right } = b;
+  return canonicalJson(left) === canonicalJson(right);
+}
