@@ -1,5 +1,5 @@
 import { Answers } from "./answers.ts";
-import { comparePlain, compareTraffic, type Row, type TrafficRow } from "./compare.ts";
+import { compareBare, compareTraffic, type Row, type TrafficRow } from "./compare.ts";
 import { realKernelHere, withRealKernel } from "./kernel/with-real-kernel.ts";
 import { iptablesSave } from "./kube-proxy-iptables.ts";
 import { Model } from "./model.ts";
@@ -20,7 +20,7 @@ export async function s1(options: Options): Promise<void> {
     const services = makeServices(size, seed, "cluster");
     await withRealKernel(here, async (real) => {
       if (size === sizes[0]) {
-        const row = await comparePlain({ services, model: Model.of(null, seed), real, seed });
+        const row = await compareBare({ model: Model.of(null, seed), real }, services, seed, true);
         table.row("none", "endpoints", ...cells(row));
       }
       const save = iptablesSave(services);

@@ -30,6 +30,8 @@ export interface SceneHost {
   readonly routes: readonly SceneRoute[];
   /** Prefixes of which every address is the host's own. */
   readonly local: readonly string[];
+  /** Prefixes whose packets are dropped. */
+  readonly blackholes: readonly string[];
 }
 
 const MAC = {
@@ -42,6 +44,8 @@ const MAC = {
 export const NODE_ADDRESS = "10.1.0.1";
 /** What masqueraded packets come from. */
 export const NODE_RIGHT_ADDRESS = "10.2.0.1";
+/** What the node's routes drop. */
+export const NOWHERE = "192.0.2.0/24";
 const CLIENT_ADDRESS = "10.1.0.2";
 const SERVER_ADDRESS = "10.2.0.2";
 
@@ -59,6 +63,7 @@ export const SCENE: Readonly<Record<HostName, SceneHost>> = {
     ],
     routes: [{ dst: "default", via: NODE_ADDRESS, dev: "eth0" }],
     local: [rangeText(SOURCES)],
+    blackholes: [],
   },
   node: {
     kind: "node",
@@ -82,6 +87,7 @@ export const SCENE: Readonly<Record<HostName, SceneHost>> = {
       { dst: "default", via: SERVER_ADDRESS, dev: "eth1" },
     ],
     local: [],
+    blackholes: [NOWHERE],
   },
   server: {
     kind: "pod",
@@ -100,6 +106,7 @@ export const SCENE: Readonly<Record<HostName, SceneHost>> = {
       "10.160.0.0/11",
       "10.192.0.0/10",
     ),
+    blackholes: [],
   },
 };
 
@@ -143,6 +150,7 @@ function hostJson(host: SceneHost, iptablesSave: string): unknown {
         },
         localRoute(address, name),
       ]),
+      ...host.blackholes.map((dst) => ({ type: "blackhole", dst, flags: [] })),
       ...host.local.map((prefix) => localRoute(prefix, "lo")),
     ],
     rules: [],

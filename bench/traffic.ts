@@ -1,7 +1,7 @@
 import type { Ipv4 } from "../src/address/ipv4.ts";
 import { parseIpv4 } from "../src/address/ipv4.ts";
 import type { Random } from "./random.ts";
-import { NODE_ADDRESS } from "./scene.ts";
+import { NODE_ADDRESS, NOWHERE } from "./scene.ts";
 import { ALLOWED_SOURCES, type Service, type ServiceKind, SOURCES } from "./services.ts";
 
 /** What is sent to a service, and what must become of it. */
@@ -86,6 +86,7 @@ const PORT_STRIDE = 25_013;
 const SOURCES_USED = 62;
 /** Addresses behind the client that no service with source ranges lets in. */
 const REFUSED_SOURCE = SOURCES.address + 128;
+const NOWHERE_ADDRESS = parseIpv4(NOWHERE.replace(/0\/\d+$/, "1")) as Ipv4;
 const NODE = parseIpv4(NODE_ADDRESS) as Ipv4;
 
 /** Most packets of distinct (source, port). */
@@ -139,5 +140,14 @@ export function packetsToEndpoints(services: readonly Service[], count: number, 
     packets.dst[i] = endpoint.address;
     packets.dport[i] = endpoint.port;
   }
+  return packets;
+}
+
+/** Packets to an address that the node's routes drop. */
+export function packetsToNowhere(count: number): Packets {
+  const packets = new Packets(count);
+  packets.dst.fill(NOWHERE_ADDRESS);
+  packets.dport.fill(9);
+  for (let i = 0; i < count; i++) fillSource(packets, i, ALLOWED_SOURCES.address + 2);
   return packets;
 }

@@ -173,5 +173,6 @@ function configure(namespace: string, host: SceneHost): void {
     );
   }
   for (const { dst, via, dev } of host.routes) lines.push(`route add ${dst} via ${via} dev ${dev}`);
+  for (const prefix of host.blackholes) lines.push(`route add blackhole ${prefix}`);
   command("ip", ["-n", namespace, "-batch", "-"], `${lines.join("\n")}\n`);
 }
