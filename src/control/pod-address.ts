@@ -2,6 +2,7 @@ import { formatIpv4, parseIpv4 } from "../address/ipv4.ts";
 import { AddressPool, block4 } from "../address/pool.ts";
 import { firstOf, formatPrefix4, lastOf, type Prefix4 } from "../address/prefix.ts";
 import { isObserved, type Pod } from "../object/kubernetes-object.ts";
+import type { Lister } from "../object/object-map.ts";
 import type { Controller } from "./controller.ts";
 import { internalIpOf } from "./node-address.ts";
 import { podCidrOf } from "./pod-cidr.ts";
@@ -25,7 +26,7 @@ export const podAddressController: Controller = {
     const cidr = podCidrOf(node);
     const pool = cidr === undefined ? undefined : poolOf(cidr, pods);
     for (const pod of waiting) {
-      const given = pod.spec.hostNetwork === true ? hostIP : nextOf(pool);
+      const given = pod.spec.hostNetwork === true ? hostIP : nextOf(pool, lister);
       if (given !== undefined) writer.put(running(pod, given, hostIP));
       else if (cidr !== undefined && pod.spec.hostNetwork !== true)
         refuse(pod, cidr, writer.put.bind(writer));
@@ -51,9 +52,15 @@ function poolOf(cidr: Prefix4, pods: readonly Pod[]): AddressPool<number> | unde
   return pool;
 }
 
-function nextOf(pool: AddressPool<number> | undefined): string | undefined {
-  const given = pool?.next();
-  return given?.kind === "allocated" ? formatIpv4(given.address) : undefined;
+/** An address that a dump shows on another node, outside of that node's subnet, is passed over too. */
+function nextOf(pool: AddressPool<number> | undefined, lister: Lister): string | undefined {
+  if (pool === undefined) return undefined;
+  for (;;) {
+    const given = pool.next();
+    if (given.kind === "exhausted") return undefined;
+    const address = formatIpv4(given.address);
+    if (!lister.podsAt(address).some(isActive)) return address;
+  }
 }
 
 function running(pod: Pod, podIP: string, hostIP: string | undefined): Pod {

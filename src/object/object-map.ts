@@ -19,6 +19,8 @@ export interface Lister {
   ownedBy<K extends TypedKind>(kind: K, owner: KubernetesObject): readonly ObjectOfKind[K][];
   /** The Pods on a node. */
   podsOn(node: string): readonly ObjectOfKind["Pod"][];
+  /** The Pods whose `status.podIP` this is: several on their node's own network, or that have ended. */
+  podsAt(address: string): readonly ObjectOfKind["Pod"][];
 }
 
 export interface Writer {
@@ -96,6 +98,10 @@ export class ObjectMap implements Lister, Writer {
     return this.#listOf(onNode(node)) as readonly ObjectOfKind["Pod"][];
   }
 
+  podsAt(address: string): readonly ObjectOfKind["Pod"][] {
+    return this.#listOf(atAddress(address)) as readonly ObjectOfKind["Pod"][];
+  }
+
   /** The kinds there are, in order, and how many of each. */
   kinds(): { readonly kind: string; readonly count: number }[] {
     return [...this.#byKind]
@@ -143,6 +149,7 @@ const ofLabel = (kind: string, namespace: string, key: string, value: string) =>
   joined("label", kind, namespace, key, value);
 const ofOwner = (kind: string, namespace: string, ownerKind: string, name: string) =>
   joined("owner", kind, namespace, ownerKind, name);
+const atAddress = (address: string) => joined("address", address);
 const onNode = (node: string) => joined("node", node);
 
 function indexNames(object: KubernetesObject): string[] {
@@ -155,7 +162,8 @@ function indexNames(object: KubernetesObject): string[] {
   const owner = controllerOf(object);
   if (owner !== undefined) found.push(ofOwner(kind, namespace, owner.kind, owner.name));
   if (kind === "Pod") {
-    const { spec } = object as ObjectOfKind["Pod"];
+    const { spec, status } = object as ObjectOfKind["Pod"];
+    if (status?.podIP !== undefined && status.podIP !== "") found.push(atAddress(status.podIP));
     if (spec.nodeName !== undefined && spec.nodeName !== "") found.push(onNode(spec.nodeName));
   }
   return found;
