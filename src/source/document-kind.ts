@@ -60,12 +60,11 @@ function at(json: Json, name: string): unknown {
   return Object.hasOwn(json, name) ? json[name] : undefined;
 }
 
-/** A CoreDNS configuration: zones with blocks of plugins. */
+/** A CoreDNS configuration: it begins with a zone's block, or with a snippet's, and has plugins in it. */
 export function isCorefile(text: string): boolean {
-  return (
-    /^\s*[\w.*:/-]+(?:[ ,]+[\w.*:/-]+)*\s*\{\s*$/m.test(text) &&
-    /^\s*(?:kubernetes|forward|errors|proxy)\b/m.test(text)
-  );
+  const [first = ""] = text.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("#"));
+  const isBlock = /^(?:\(\w+\)|[\w.*:/$-]+(?:[ ,]+[\w.*:/$-]+)*)\s*\{\s*$/.test(first);
+  return isBlock && /^\s+(?:kubernetes|forward|errors|proxy|import)\b/m.test(text);
 }
 
 /** Texts of the kernel's tools, which people keep beside their dumps: named, for a snapshot is what holds them. */
