@@ -7,6 +7,9 @@ import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from
 import type { Renaming } from "./renaming.ts";
 import { stepText, visitDifference } from "./visit-difference.ts";
 
+/** ICMP types that quote the packet they are about; a redirect is excused. */
+const ICMP_ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12]);
+
 /** How far one outcome agrees with a recorded probe. */
 export interface Matched {
   /** The first difference, null when there is none. */
@@ -95,6 +98,19 @@ class Comparison {
     return all.some((frame) => !this.theirs.excused.has(frame.pkt)) ? icmp : undefined;
   }
 
+  /** The first ICMP error to come in at the client's host: a recording shows it even where INPUT drops it. */
+  private ourError(): Outcome["client"]["icmp"] {
+    const { client, frames } = this.outcome;
+    if (client.icmp !== undefined) return client.icmp;
+    for (const { host, direction, icmp, ip } of frames) {
+      if (host !== this.recorded.query.from || direction !== "in" || icmp === undefined) continue;
+      if (!ICMP_ERRORS.has(icmp.type) || ip === undefined) continue;
+      const { type, code, mtu } = icmp;
+      return { type, code, from: ip.src, ...(mtu === undefined ? {} : { mtu }) };
+    }
+    return undefined;
+  }
+
   client(): string | null {
     const recorded = this.recorded.outcome;
     const { client } = this.outcome;
@@ -106,7 +122,7 @@ class Comparison {
     return (
       told("result", recorded.result, client.result) ??
       told("errno", recorded.errno, client.errno) ??
-      told("icmp error", errorText(this.recordedError()), errorText(client.icmp)) ??
+      told("icmp error", errorText(this.recordedError()), errorText(this.ourError())) ??
       told("reset from", recorded.reset?.from, client.reset?.from) ??
       told("answered by", recorded.answeredBy, client.answeredBy) ??
       (own.addr === undefined ? null : told("client address", own.addr, client.address)) ??

@@ -9,6 +9,7 @@ import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
 import { compareFlow, flowSignature } from "./compare-flow.ts";
 import { compareOutcome, type Matched } from "./compare-outcome.ts";
+import { provenListeners, withListeners } from "./proven-listeners.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
 import { shapeFault } from "./recorded-shape.ts";
 import { Renaming } from "./renaming.ts";
@@ -66,7 +67,7 @@ export interface Replayed {
 
 /** Walk a recording's probes in order in one session, which follows the outcome nearest to what was recorded. */
 export function* replay(world: World, recording: Recording, literal = false): Generator<Replayed, void> {
-  const network = new Network(world);
+  const network = new Network(withListeners(world, provenListeners(world, recording)));
   const session = new Session(network);
   session.engine.literal = literal;
   let known: Known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
