@@ -1,11 +1,11 @@
 import { fail } from "./cni-error.ts";
-import { containsIp, formatIp, formatIpNet, type Ip, isDefault, sameIp } from "./ip.ts";
+import { containsIp, formatIp, formatIpNet, type Ip, type IpNet, isDefault, sameIp } from "./ip.ts";
 import type { Netns } from "./netns.ts";
 import type { CniIp, CniResult, CniRoute } from "./result.ts";
 
 /**
  * Gives a container's interface its addresses and routes. A route without a gateway goes by the first gateway of its
- * family; one that is there already is passed over.
+ * family.
  */
 export function configureInterface(netns: Netns, ifName: string, result: CniResult): void {
   netns.setUp(ifName);
@@ -14,15 +14,29 @@ export function configureInterface(netns: Netns, ifName: string, result: CniResu
       fail(`failed to add IP addr ${formatIpNet(address)} to ${goName(ifName)}: file exists`);
     netns.addAddress(ifName, address);
   }
-  for (const { dst, gw } of result.routes) {
+  for (const route of result.routes) {
+    const { dst, gw } = route;
     const way = gw ?? gatewayOf(result.ips, dst.ip.family);
-    if (way !== null && !isReachable(netns, ifName, way)) {
+    const refuse = (reason: string) =>
       fail(
-        `failed to add route '${formatIpNet(dst)} via ${formatIp(way)} dev ${ifName}': network is unreachable`,
+        `failed to add route '${goNet(route)} via ${way === null ? "<nil>" : formatIp(way)} dev ${ifName}': ${reason}`,
       );
-    }
-    netns.addRoute({ dst, gw: way, dev: ifName });
+    if (way !== null && !isReachable(netns, ifName, way)) refuse("network is unreachable");
+    if (!netns.addRoute({ dst, gw: way, dev: ifName })) refuse("file exists");
   }
+}
+
+/** As Go prints the structure of a network. */
+function goNet({ dst, isMade }: CniRoute): string {
+  // The plugins make their own IPv4 default route with the mask of an IPv4 address inside an IPv6 one.
+  const mask = isMade === true && dst.ip.family === 4 ? "00000000000000000000ffff00000000" : maskText(dst);
+  return `{${formatIp(dst.ip)} ${mask}}`;
+}
+
+function maskText({ ip, length }: IpNet): string {
+  const bits = ip.family === 4 ? 32 : 128;
+  const mask = ((1n << BigInt(bits)) - 1n) ^ ((1n << BigInt(bits - length)) - 1n);
+  return mask.toString(16).padStart(bits / 4, "0");
 }
 
 function goName(name: string): string {
@@ -101,8 +115,5 @@ function routesOf(netns: Netns): readonly RouteText[] {
 
 /** As Go prints the structure. */
 function goRoute({ dst, gw }: Pick<CniRoute, "dst" | "gw">): string {
-  const bits = dst.ip.family === 4 ? 32 : 128;
-  const mask = ((1n << BigInt(bits)) - 1n) ^ ((1n << BigInt(bits - dst.length)) - 1n);
-  const hex = mask.toString(16).padStart(bits / 4, "0");
-  return `{Dst:{IP:${formatIp(dst.ip)} Mask:${hex}} GW:${gw === null ? "<nil>" : formatIp(gw)}}`;
+  return `{Dst:{IP:${formatIp(dst.ip)} Mask:${maskText(dst)}} GW:${gw === null ? "<nil>" : formatIp(gw)}}`;
 }

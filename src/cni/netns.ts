@@ -264,7 +264,7 @@ export class Netns {
     this.do({ kind: "address-delete", address });
   }
 
-  /** False when there is such a route already, which the plugins pass over. */
+  /** False when there is such a route already. */
   addRoute(route: NewRoute): boolean {
     if (route.dst.ip.family === 6) return this.#addSixRoute(route);
     const made = this.#routeOf(route);

@@ -33,6 +33,8 @@ export interface CniRoute {
   readonly gw: Ip | null;
   /** What version 1.1 adds (`mtu`, `advmss`, `priority`, `table`, `scope`), passed on as it came. */
   readonly more: Json;
+  /** Made by the plugin, not read from a configuration. */
+  readonly isMade?: true;
 }
 
 export interface CniDns {

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
-import { ERROR_CODE, failWith } from "./cni-error.ts";
+import { ERROR_CODE } from "./cni-error.ts";
 import type { Holder } from "./ipam/store.ts";
 import { field, object } from "./json.ts";
 import type { Machine } from "./machine.ts";
@@ -12,7 +12,7 @@ import {
   runPlugin,
   validAttachments,
 } from "./run-plugin.ts";
-import { isAtLeast, type Release, releaseFor, requireVersion } from "./version.ts";
+import { type Release, releaseFor, requireVersion } from "./version.ts";
 
 /** A container's joining of a network. */
 export interface Attachment {
@@ -51,8 +51,11 @@ export class Runtime {
     return last;
   }
 
-  /** In reverse order, and all over again as often as one likes. */
-  del(attachment: Attachment): Outcome {
+  /** In reverse order, and all over again as often as one likes. Capabilities that are not said are those of ADD. */
+  del(given: Attachment): Outcome {
+    const entry = this.#entry(this.#path(given));
+    const isSaid = Object.keys(given.capabilities).length > 0;
+    const attachment = isSaid ? given : { ...given, capabilities: object(entry, "capabilityArgs") };
     const cached = this.#recall(attachment);
     for (const plugin of [...this.#list.plugins].reverse()) {
       const done = this.#run("DEL", attachment, plugin, cached);
@@ -63,17 +66,7 @@ export class Runtime {
   }
 
   check(attachment: Attachment): Outcome {
-    const { cniVersion, disableCheck } = this.#list;
-    const version = outcomeOf(() => {
-      if (!isAtLeast(requireVersion(cniVersion, this.#release), "0.4.0")) {
-        failWith(
-          ERROR_CODE.incompatibleVersion,
-          `configuration version ${JSON.stringify(cniVersion)} does not support CHECK command`,
-        );
-      }
-      return null;
-    });
-    if (version.kind === "error" || disableCheck) return version;
+    if (this.#list.disableCheck) return { kind: "ok", result: null };
     const cached = this.#recall(attachment);
     for (const plugin of this.#list.plugins) {
       const done = this.#run("CHECK", attachment, plugin, cached);

@@ -1,7 +1,6 @@
 import { type Mac, parseMac } from "../address/mac.ts";
 import type { BridgePort, Device } from "../kernel/device/device.ts";
 import { readArguments } from "./arguments.ts";
-import { goQuote } from "./chain-name.ts";
 import { fail } from "./cni-error.ts";
 import { object, text } from "./json.ts";
 import type { Netns } from "./netns.ts";
@@ -16,7 +15,7 @@ export interface VethPair {
 export interface VethOptions {
   readonly mtu: number;
   /** The container end's address; null: drawn. */
-  readonly mac: Mac | null;
+  readonly mac: string | null;
   readonly master?: string;
   readonly port?: Partial<BridgePort>;
 }
@@ -35,7 +34,7 @@ export function addVethPair(call: PluginCall, { mtu, mac, master, port }: VethOp
   const key = `${call.network} ${containerId} ${ifName}`;
   const container = pod.addDevice({
     name: ifName,
-    mac: mac ?? names.mac(`${key} container`),
+    mac: mac === null ? names.mac(`${key} container`) : requireMac(mac),
     mtu: mtu === 0 ? DEFAULT_MTU : mtu,
     detail: { kind: "veth" },
     up: false,
@@ -59,8 +58,12 @@ export function setPairUp(call: PluginCall, pod: Netns, { host }: VethPair): voi
   call.machine.node.setCarrier(host.name, true);
 }
 
+function requireMac(text: string): Mac {
+  return parseMac(text) ?? fail(`failed to make veth pair: address ${text}: invalid MAC address`);
+}
+
 /** Where a container's link address may come from: `CNI_ARGS`, then `args.cni.mac`, then `runtimeConfig.mac`, then `mac`. */
-export function requestedMac(call: PluginCall): Mac | null {
+export function requestedMac(call: PluginCall): string | null {
   const { args, config } = call;
   const named =
     [
@@ -69,6 +72,5 @@ export function requestedMac(call: PluginCall): Mac | null {
       readArguments(args, ["MAC"]).get("MAC") ?? "",
       text(config, "mac"),
     ].find((value) => value !== "") ?? "";
-  if (named === "") return null;
-  return parseMac(named) ?? fail(`failed to parse MAC address ${goQuote(named)}`);
+  return named === "" ? null : named;
 }

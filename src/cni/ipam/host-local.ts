@@ -3,7 +3,7 @@ import { readArguments } from "../arguments.ts";
 import { CniFailure, fail } from "../cni-error.ts";
 import { formatIp, type Ip, parseIp, parseIpNet } from "../ip.ts";
 import { field, list, object, objects, text, texts } from "../json.ts";
-import { parseCniRoute, parseDns, requireIp } from "../result.ts";
+import { parseCniRoute, parseDns, requireIp, requireIpNet } from "../result.ts";
 import { type Allocation, allocate } from "./allocator.ts";
 import type { Ipam, IpamCall, IpamResult } from "./ipam.ts";
 import { overlap, type RangeSet, rangeOf, readRangeSet } from "./range.ts";
@@ -66,9 +66,20 @@ function rangeSets({ config }: IpamCall): readonly RangeSet[] {
   const top = text(ipam, "subnet") === "" ? [] : [[ipam]];
   const items = [...top, ...list(ipam, "ranges"), ...list(object(config, "runtimeConfig"), "ipRanges")];
   if (items.length === 0) fail("no IP ranges specified");
-  const sets = items.map((set, i) => {
+  const written = items.map((set) =>
+    (Array.isArray(set) ? (set as readonly unknown[]) : []).filter(isJsonObject),
+  );
+  // What is no address at all is the decoder's complaint, and not that of the set.
+  for (const range of written.flat()) {
+    requireIpNet(text(range, "subnet"));
+    for (const name of ["rangeStart", "rangeEnd", "gateway"]) {
+      const value = text(range, name);
+      if (value !== "") requireIp(value);
+    }
+  }
+  const sets = written.map((set, i) => {
     try {
-      return readRangeSet((Array.isArray(set) ? (set as readonly unknown[]) : []).filter(isJsonObject));
+      return readRangeSet(set);
     } catch (error) {
       if (!(error instanceof CniFailure)) throw error;
       return fail(`invalid range set ${i}: ${error.error.msg}`);

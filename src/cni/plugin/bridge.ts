@@ -136,7 +136,7 @@ function withDefaultRoutes(routes: readonly CniRoute[], ips: readonly CniIp[]): 
     if (gateway === null) continue;
     const { family } = gateway;
     if (all.some(({ dst, gw }) => gw !== null && dst.ip.family === family && isDefault(dst))) continue;
-    all.push({ dst: { ip: { family, value: 0n }, length: 0 }, gw: gateway, more: {} });
+    all.push({ dst: { ip: { family, value: 0n }, length: 0 }, gw: gateway, more: {}, isMade: true });
   }
   return all;
 }
@@ -180,7 +180,10 @@ function ensureBridge(call: PluginCall, { bridge: name, promiscMode }: Config): 
   const { node, names } = call.machine;
   const known = node.device(name);
   if (known !== undefined) {
-    if (known.detail.kind !== "bridge") fail(`${JSON.stringify(name)} already exists but is not a bridge`);
+    if (known.detail.kind !== "bridge") {
+      const quoted = JSON.stringify(name);
+      fail(`failed to create bridge ${quoted}: ${quoted} already exists but is not a bridge`);
+    }
     node.setUp(name);
     return known;
   }
@@ -254,7 +257,7 @@ function check(call: PluginCall): void {
   const { bridge } = readConfig(call);
   const { ifName, prevResult, machine } = call;
   const pod = openNetns(call);
-  if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
+  ipamOf(call).check(ipamCall(call));
   if (prevResult === null) fail("Required prevResult missing");
   const expected = (name: string, sandbox: boolean) =>
     prevResult.interfaces.find((item) => item.name === name && (item.sandbox !== "") === sandbox);

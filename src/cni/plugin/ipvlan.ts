@@ -10,9 +10,12 @@ const MODES = ["", "l2", "l3", "l3s"];
 export const IPVLAN: Plugin = subInterfacePlugin({
   type: "ipvlan",
   mayLackIpam: false,
-  link: ({ config }, master) => {
+  checkMode: ({ config }) => {
     const mode = text(config, "mode");
     if (!MODES.includes(mode)) fail(`unknown ipvlan mode: ${goQuote(mode)}`);
+  },
+  link: ({ config }, master) => {
+    const mode = text(config, "mode");
     return {
       mac: master.mac,
       noArp: mode === "l3" || mode === "l3s",

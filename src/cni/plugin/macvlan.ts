@@ -1,3 +1,4 @@
+import { parseMac } from "../../address/mac.ts";
 import { goQuote } from "../chain-name.ts";
 import { fail } from "../cni-error.ts";
 import { text } from "../json.ts";
@@ -11,12 +12,17 @@ const MODES = ["", "bridge", "private", "vepa", "passthru"];
 export const MACVLAN: Plugin = subInterfacePlugin({
   type: "macvlan",
   mayLackIpam: true,
+  checkMode: ({ config }) => {
+    const mode = text(config, "mode");
+    if (!MODES.includes(mode)) fail(`unknown macvlan mode: ${goQuote(mode)}`);
+  },
   link: (call, master) => {
     const mode = text(call.config, "mode");
-    if (!MODES.includes(mode)) fail(`unknown macvlan mode: ${goQuote(mode)}`);
     const { network, containerId, ifName, machine } = call;
     const drawn = machine.names.mac(`${network} ${containerId} ${ifName} container`);
     const own = mode === "passthru" ? master.mac : drawn;
-    return { mac: requestedMac(call) ?? own, noArp: false, data: { mode: mode || "bridge" } };
+    const named = requestedMac(call);
+    const mac = named === null ? own : (parseMac(named) ?? fail(`address ${named}: invalid MAC address`));
+    return { mac, noArp: false, data: { mode: mode || "bridge" } };
   },
 });

@@ -84,14 +84,23 @@ function add(call: PluginCall): CniResult {
 
   if (config.snat) {
     if (config.externalSetMarkChain === "") addMark(nat, config.markBit);
-    addMasquerade(nat, config.markBit);
+    if (config.externalSetMarkChain === "") addMasquerade(nat, config.markBit);
     const dev = deviceTo(node, address);
     if (dev !== null) node.sysctl(`net.ipv4.conf.${dev}.route_localnet`, "1");
   }
   nat.ensureChain(DNAT);
-  nat.setChain(chain, podRules(config, address));
   nat.appendUnique("PREROUTING", LOCAL);
   nat.appendUnique("OUTPUT", LOCAL);
+  nat.ensureChain(chain);
+  const { externalSetMarkChain: external, mappings } = config;
+  if (config.snat && external !== "" && !nat.hasChain(external)) {
+    const { protocol, hostPort } = mappings[0] ?? { protocol: "", hostPort: 0 };
+    const command = `/usr/sbin/iptables -t nat -C ${chain} -p ${protocol} --dport ${hostPort} -s ${formatIpNet(address)} -j ${external} --wait`;
+    fail(
+      `unable to setup DNAT: running [${command}]: exit status 2: iptables v1.8.9 (nf_tables): Chain '${external}' does not exist\nTry \`iptables -h' or 'iptables --help' for more information.\n`,
+    );
+  }
+  nat.setChain(chain, podRules(config, address));
   for (const rule of topRules(call, config)) nat.appendUnique(DNAT, rule);
   return prevResult;
 }
@@ -172,7 +181,9 @@ function deviceTo(node: Netns, { ip }: IpNet): string | null {
   return best.dev;
 }
 
+/** A call without mappings has nothing to take down: the runtime says on DEL what it said on ADD. */
 function del(call: PluginCall): void {
+  if (readConfig(call).mappings.length === 0) return;
   const nat = new IptablesTable(call.machine.node, "nat");
   const chain = podChain(call);
   nat.deleteJumps(DNAT, chain);

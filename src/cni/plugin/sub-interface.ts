@@ -18,7 +18,8 @@ export interface SubInterface {
   readonly type: "macvlan" | "ipvlan" | "vlan";
   /** Whether the configuration may leave `ipam` out. */
   readonly mayLackIpam: boolean;
-  /** What is its own: checked once the namespace is open. */
+  /** Fails for a mode that is none, before anything is looked up. */
+  readonly checkMode: (call: PluginCall) => void;
   readonly link: (call: PluginCall, master: Device) => SubLink;
 }
 
@@ -42,6 +43,7 @@ export function subInterfacePlugin(kind: SubInterface): Plugin {
 
 function add(call: PluginCall, kind: SubInterface): CniResult {
   const { ifName, machine } = call;
+  kind.checkMode(call);
   const master = masterOf(call);
   const mtu = mtuOf(call, master);
   const pod = openNetns(call);
@@ -122,7 +124,9 @@ function mtuOf({ config }: PluginCall, master: Device): number {
   return mtu === 0 ? master.mtu : mtu;
 }
 
+/** Even to take a container out, the plugins first look for the device below when it is not named. */
 function del(call: PluginCall): void {
+  if (text(call.config, "master") === "") masterOf(call);
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = call.machine.netns(call.netns);
   if (pod?.device(call.ifName) === undefined) return;
@@ -134,7 +138,6 @@ function del(call: PluginCall): void {
 }
 
 function check(call: PluginCall, kind: SubInterface): void {
-  masterOf(call);
   const pod = openNetns(call);
   if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
   const { prevResult, ifName } = call;

@@ -16,7 +16,12 @@ function backupPath({ containerId, ifName }: PluginCall): string {
 
 function add(call: PluginCall): CniResult {
   const { prevResult, ifName, config, machine } = call;
-  const mac = requestedMac(call);
+  const named = requestedMac(call);
+  const mac =
+    named === null
+      ? null
+      : (parseMac(named) ??
+        fail(`invalid args ${named} for MAC addr: address ${named}: invalid MAC address`));
   if (prevResult === null) fail("Required prevResult missing");
   const pod = openNetns(call);
   for (const [name, value] of settings(call)) pod.sysctl(name, value);

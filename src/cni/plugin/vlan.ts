@@ -7,9 +7,12 @@ import { subInterfacePlugin } from "./sub-interface.ts";
 export const VLAN: Plugin = subInterfacePlugin({
   type: "vlan",
   mayLackIpam: false,
-  link: ({ config }, master) => {
+  checkMode: ({ config }) => {
     const id = integer(config, "vlanId");
     if (id < 0 || id > 4094) fail(`invalid VLAN ID ${id} (must be between 0 and 4095 inclusive)`);
+  },
+  link: ({ config }, master) => {
+    const id = integer(config, "vlanId");
     return { mac: master.mac, noArp: false, data: { protocol: "802.1Q", id } };
   },
 });
