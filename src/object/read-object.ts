@@ -54,7 +54,7 @@ class ObjectsReader {
   }
 
   read(): KubernetesObject[] {
-    this.#readValue(this.#document.value, [], { apiVersion: undefined, kind: undefined });
+    this.#readValue(this.#document.value, [], kindOfFile(this.#document.file));
     return this.#objects;
   }
 
@@ -82,16 +82,20 @@ class ObjectsReader {
       return;
     }
     const link = linkOf(json);
-    const itemKind = typeof kind === "string" && kind !== "List" ? kind.slice(0, -"List".length) : link?.kind;
-    const version = typeof apiVersion === "string" && kind !== "List" ? apiVersion : link?.apiVersion;
+    const isOfOneKind = typeof kind === "string" && kind !== "List";
+    const itemKind = isOfOneKind ? kind.slice(0, -"List".length) : (link?.kind ?? inherited.kind);
+    const version =
+      typeof apiVersion === "string" && kind !== "List"
+        ? apiVersion
+        : (link?.apiVersion ?? inherited.apiVersion);
     const own: Inherited = { apiVersion: version, kind: itemKind };
     for (const [i, item] of items.entries()) this.#readValue(item, [...base, "items", i], own);
   }
 
   #readObject(json: Json, base: FieldPath, inherited: Inherited): void {
     const link = linkOf(json);
-    const kind = textIn(json, "kind") ?? inherited.kind ?? link?.kind;
-    const apiVersion = textIn(json, "apiVersion") ?? inherited.apiVersion ?? link?.apiVersion;
+    const kind = textIn(json, "kind") ?? link?.kind ?? inherited.kind;
+    const apiVersion = textIn(json, "apiVersion") ?? link?.apiVersion ?? inherited.apiVersion;
     const { metadata } = json;
     const name = isJsonObject(metadata) ? textIn(metadata, "name") : undefined;
     const report = this.#report(base, `${kind ?? "object"} ${name ?? "without a name"}`);
@@ -142,6 +146,20 @@ class ObjectsReader {
   #report(base: FieldPath, name: string): ObjectReport {
     return new ObjectReport(this.#document, base, name, this.#findings);
   }
+}
+
+/**
+ * The files of a `cluster-info dump` are named after what they hold, `replication-controllers.json`: the last resort where
+ * nothing in them says it.
+ */
+function kindOfFile(file: string): Inherited {
+  const base = file.split(/[\\/]/).at(-1) ?? "";
+  const known = base.endsWith(".json")
+    ? kindOfWord(base.replace(/\.json$/, "").replaceAll("-", ""))
+    : undefined;
+  if (known === undefined) return { apiVersion: undefined, kind: undefined };
+  const [group = ""] = known.groups;
+  return { apiVersion: group === "" ? "v1" : `${group}/v1`, kind: known.kind };
 }
 
 function textIn(json: Json, name: string): string | undefined {

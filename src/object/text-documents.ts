@@ -25,8 +25,9 @@ function jsonDocument(file: string, document: number, line: number, text: string
   let index: YamlIndex | null | undefined;
   const lineOf = (path: FieldPath): number | null => {
     // JSON is YAML, but for few odd texts: those have no lines.
-    index ??= indexOf(text);
-    const found = index?.lineOf(index.roots()[0] ?? 1, path) ?? null;
+    if (index === undefined) index = indexOf(text);
+    // The event before is the document's own.
+    const found = index?.lineOf(1, path) ?? null;
     return found === null ? null : line + found - 1;
   };
   return { file, document, line, value, lineOf };

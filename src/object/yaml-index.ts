@@ -1,6 +1,13 @@
 import { EVENT_ID, type Event, getScalarValue } from "js-yaml";
 import type { FieldPath } from "./place.ts";
 
+interface Child {
+  /** The event the value begins with. */
+  readonly value: number;
+  /** Where its line is: at its key, or at itself in a list. */
+  readonly offset: number;
+}
+
 /**
  * Where the fields of one YAML document stand in its text: made from the parser's events, on demand, because only
  * documents with faults are asked.
@@ -9,8 +16,10 @@ export class YamlIndex {
   readonly #source: string;
   readonly #events: readonly Event[];
   readonly #lineStarts: readonly number[];
+  /** The children of the nodes that were asked for, so that a long list is gone through once. */
+  readonly #children = new Map<number, ReadonlyMap<string | number, Child>>();
 
-  /** `events` are those of the whole source, in which document `first` begins. */
+  /** `events` are those of the whole source. */
   constructor(source: string, events: readonly Event[]) {
     this.#source = source;
     this.#events = events;
@@ -55,22 +64,28 @@ export class YamlIndex {
     return found.sort((a, b) => a.line - b.line);
   }
 
-  #child(node: number, step: string | number): { value: number; offset: number } | undefined {
+  #child(node: number, step: string | number): Child | undefined {
+    const children = this.#children.get(node) ?? this.#childrenOf(node);
+    this.#children.set(node, children);
+    return children.get(this.#events[node]?.type === EVENT_ID.MAPPING ? String(step) : step);
+  }
+
+  #childrenOf(node: number): ReadonlyMap<string | number, Child> {
+    const children = new Map<string | number, Child>();
     const event = this.#events[node];
-    let found: { value: number; offset: number } | undefined;
     if (event?.type === EVENT_ID.MAPPING) {
       // The last of equal keys is the one that was taken.
       for (const { key, value, offset } of this.#entries(node)) {
-        if (key === String(step)) found = { value, offset };
+        if (key !== undefined) children.set(key, { value, offset });
       }
     } else if (event?.type === EVENT_ID.SEQUENCE) {
       let at = node + 1;
       for (let i = 0; this.#events[at] !== undefined && this.#events[at]?.type !== EVENT_ID.POP; i++) {
-        if (i === step) return { value: at, offset: this.#offsetOf(at) ?? event.start };
+        children.set(i, { value: at, offset: this.#offsetOf(at) ?? event.start });
         at = this.#after(at);
       }
     }
-    return found;
+    return children;
   }
 
   *#entries(mapping: number): Generator<{ key: string | undefined; value: number; offset: number }> {

@@ -133,6 +133,14 @@ const CNI_OF_WORKLOAD: readonly (readonly [RegExp, CniName])[] = [
   [/^kindnet\b/, "kindnet"],
 ];
 
+/** What each CNI writes on its nodes. */
+const CNI_OF_ANNOTATION: readonly (readonly [string, CniName])[] = [
+  ["flannel.alpha.coreos.com/backend-type", "flannel"],
+  ["projectcalico.org/IPv4Address", "calico"],
+  ["io.cilium.network.ipv4-cilium-host", "cilium"],
+  ["kube-router.io/node-bgp-local-ip", "kube-router"],
+];
+
 export function cluesOfObjects(objects: Lister, clues: Clues): void {
   for (const map of objects.list("ConfigMap")) {
     if (map.metadata.name === "canal-config") add(clues.cni, "canal", placed(map), CONFIGURES + 1);
@@ -149,11 +157,8 @@ export function cluesOfObjects(objects: Lister, clues: Clues): void {
   for (const node of objects.list("Node")) {
     const annotations = node.metadata.annotations ?? {};
     const has = (name: string) => Object.hasOwn(annotations, name);
-    const where = `${placed(node)} metadata.annotations`;
-    if (has("flannel.alpha.coreos.com/backend-type")) add(clues.cni, "flannel", where, SHOWS);
-    if (has("projectcalico.org/IPv4Address")) add(clues.cni, "calico", where, SHOWS);
-    if (has("io.cilium.network.ipv4-cilium-host")) add(clues.cni, "cilium", where, SHOWS);
-    if (has("kube-router.io/node-bgp-local-ip")) add(clues.cni, "kube-router", where, SHOWS);
+    const found = CNI_OF_ANNOTATION.find(([name]) => has(name));
+    if (found !== undefined) add(clues.cni, found[1], `${placed(node)} metadata.annotations`, SHOWS);
   }
 }
 
@@ -165,7 +170,7 @@ function clueOfWorkload(
 ): void {
   const { name } = object.metadata;
   const found = CNI_OF_WORKLOAD.find(([pattern]) => pattern.test(name))?.[1];
-  add(clues.cni, found, placed(object), found === "canal" ? CONFIGURES + 1 : RUNS);
+  if (found !== undefined) add(clues.cni, found, placed(object), found === "canal" ? CONFIGURES + 1 : RUNS);
   if (!/^(?:kube-proxy|kube-controller-manager|kube-apiserver|kube-router)\b/.test(name)) return;
   for (const [i, container] of (spec?.containers ?? []).entries()) {
     clueOfArguments(argumentsOf(container), `${placed(object)} ${field}.containers[${i}]`, clues);

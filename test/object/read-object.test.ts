@@ -281,6 +281,19 @@ describe("forms of one object", () => {
     });
   });
 
+  it("a dump that says no kind at all has the one its file is named after", () => {
+    const text = JSON.stringify({
+      Items: [{ name: "rc", namespace: "x", Spec: { Replicas: 2, Selector: { a: "b" } } }],
+    });
+    const { objects, errors } = readText(text, "dump/x/replication-controllers.json");
+    expect(errors).toEqual([]);
+    expect(objects[0]).toMatchObject({
+      apiVersion: "v1",
+      kind: "ReplicationController",
+      spec: { replicas: 2, selector: { a: "b" } },
+    });
+  });
+
   it("an internal pod's host network is found where the API has it", () => {
     const text = JSON.stringify({
       name: "p",
