@@ -153,7 +153,6 @@ describe("what is not built yet is one line naming it", () => {
     ["serve --port 8080", "serve is not built yet"],
     ["generate --nodes 5", "generate is not built yet"],
     ["replay", "replay is not built yet"],
-    ["cni add --conf x", "cni is not built yet"],
     ["collect", "collect is not built yet"],
     ["lab up --only node1", "lab up is not built yet"],
     ["lab probe", "lab probe is not built yet"],
@@ -183,7 +182,6 @@ describe("what is not built yet is one line naming it", () => {
       "serve",
       "generate",
       "replay",
-      "cni",
       "collect",
     ]) {
       expect(out).not.toMatch(new RegExp(`^ {2}${name}\\b`, "m"));
