@@ -1,3 +1,4 @@
+import type { Inventory } from "../inventory/inventory.ts";
 import { ask } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
 import { Session } from "../walk/session.ts";
@@ -19,6 +20,8 @@ export interface BulkOptions {
   readonly outcomes: number;
   readonly seed: number;
   readonly verdictOnly: boolean;
+  /** Names of the API's objects, where the source holds some. */
+  readonly inventory?: Inventory | null;
 }
 
 /**
@@ -63,7 +66,7 @@ export class Bulk {
 
   #query(line: Extract<QueryLine, { kind: "query" }>): Result<Answer> {
     const session = line.session === null ? this.#fresh() : this.#named(line.session);
-    const query = resolveQuestion(session.network.world, line.question);
+    const query = resolveQuestion(session.network.world, line.question, this.#options.inventory ?? null);
     if (query.kind === "invalid") return query;
     if (line.server !== null) {
       const server = findHost(session.network.world, line.server);

@@ -1,8 +1,9 @@
 import { explainIpv4, formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import type { World } from "../world/world.ts";
-import { findHost } from "./host-reference.ts";
+import { findHost, splitKind } from "./host-reference.ts";
 import { notBuiltYet } from "./not-built-yet.ts";
 import { parsePort } from "./number-text.ts";
 import { invalid, ok, type Result } from "./result.ts";
@@ -24,18 +25,51 @@ export interface Destination {
  * `10.0.0.5`, `10.96.0.10:53/udp`, `host/web-0:8080`, `pod/shop/web-0/icmp`. TCP where a port is given, ICMP echo where
  * none is, unless `/PROTO` or `proto` (the value of --proto) says otherwise.
  */
-export function parseDestination(world: World, text: string, proto: string | null): Result<Destination> {
+export function parseDestination(
+  world: World,
+  text: string,
+  proto: string | null,
+  inventory: Inventory | null = null,
+): Result<Destination> {
   if (text === "") return invalid("is empty: write an address or host/NAME, with :PORT and /PROTO behind it");
   if (text.includes("://")) return invalid(notBuiltYet("asking for a URL"));
   if (isIpv6(text)) return invalid("IPv6 is not modelled yet: give an IPv4 address");
   const { place, portText, protoText } = splitDestination(text);
+  const split = splitKind(place);
+  if (split !== null && Inventory.namesService(split.kind)) {
+    return serviceDestination(inventory, split.parts, portText, protoText, proto);
+  }
   const port = portText === null ? ok(null) : parsePort(portText, "port");
   if (port.kind === "invalid") return port;
   const protocol = chooseProtocol(port.value, protoText, proto);
   if (protocol.kind === "invalid") return protocol;
-  const address = addressOf(world, place);
+  const address = addressOf(world, place, inventory);
   if (address.kind === "invalid") return address;
   return ok({ address: address.value, proto: protocol.value, port: port.value });
+}
+
+/** `svc/shop/db:5432`: the Service's cluster IP; the protocol is the port's own unless another is asked for. */
+function serviceDestination(
+  inventory: Inventory | null,
+  parts: readonly string[],
+  portText: string | null,
+  behind: string | null,
+  option: string | null,
+): Result<Destination> {
+  if (inventory === null)
+    return invalid("the source holds no Kubernetes objects: give the Service's address");
+  const pings = (behind ?? option) === "icmp";
+  if (pings && portText !== null) return invalid("icmp has no ports: leave the port out");
+  if (portText !== null && /^\d+$/.test(portText)) {
+    const number = parsePort(portText, "port");
+    if (number.kind === "invalid") return number;
+  }
+  const found = inventory.service(parts, portText);
+  if (found.kind === "missing") return invalid(found.message);
+  const { address, port, proto } = found.value;
+  if (pings) return ok({ address, proto: "icmp", port: null });
+  const protocol = chooseProtocol(port, behind, option ?? (behind === null ? proto : null));
+  return protocol.kind === "invalid" ? protocol : ok({ address, proto: protocol.value, port });
 }
 
 interface Parts {
@@ -82,11 +116,11 @@ function chooseProtocol(port: number | null, behind: string | null, option: stri
   return ok(proto);
 }
 
-function addressOf(world: World, place: string): Result<Ipv4> {
+function addressOf(world: World, place: string, inventory: Inventory | null): Result<Ipv4> {
   const address = parseIpv4(place);
   if (address !== undefined) return ok(address);
   if (/^[\d./]+$/.test(place)) return invalid(explainIpv4(place));
-  const host = findHost(world, place);
+  const host = findHost(world, place, inventory);
   if (host.kind === "invalid") {
     const isName = /^[a-z\d-]+(\.[a-z\d-]+)+\.?$/i.test(place);
     return isName ? invalid(`${place}: ${notBuiltYet("resolving DNS names")}: give the address`) : host;

@@ -12,7 +12,7 @@ import { findHost } from "./host-reference.ts";
 import { EXPORT_FORMATS_NOT_BUILT_YET, notBuiltYet } from "./not-built-yet.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { loadSource } from "./source.ts";
-import { addSourceOptions, type SourceOptions, unbuiltOptions } from "./source-options.ts";
+import { addSourceOptions, objectFlags, type SourceOptions, unbuiltOptions } from "./source-options.ts";
 
 interface ExportOptions extends SourceOptions {
   readonly node: string;
@@ -50,10 +50,12 @@ async function run(context: Context, options: ExportOptions): Promise<void> {
   if (unbuilt.length > 0) return fail(context, unbuilt);
   const format = formatOf(options.format);
   if (format.kind === "invalid") return fail(context, format.messages);
-  const source = await loadSource(options.filename ?? [], context.io);
+  const flags = objectFlags(options);
+  if (flags.kind === "invalid") return fail(context, flags.messages);
+  const source = await loadSource(options.filename ?? [], context.io, flags.value);
   if (source.kind === "invalid") return fail(context, source.messages);
-  const { world } = source.value;
-  const host = findHost(world, options.node);
+  const { world, inventory } = source.value;
+  const host = findHost(world, options.node, inventory);
   if (host.kind === "invalid")
     return fail(
       context,

@@ -1,39 +1,16 @@
 import { explainIpv4, parseIpv4 } from "../address/ipv4.ts";
+import { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import type { World } from "../world/world.ts";
-import { notBuiltYet } from "./not-built-yet.ts";
 import { invalid, ok, type Result } from "./result.ts";
 
 /** Kinds that name a host of a snapshot: its own name is the last part, whatever namespace stands before it. */
 const HOST_KINDS = new Set(["host", "node", "nodes", "no", "pod", "pods", "po"]);
 
-/** Kinds of kubectl that need objects, which are not read yet. */
-const OBJECT_KINDS = new Set([
-  ...[
-    "svc",
-    "service",
-    "services",
-    "deploy",
-    "deployment",
-    "deployments",
-    "sts",
-    "statefulset",
-    "statefulsets",
-  ],
-  ...[
-    "ds",
-    "daemonset",
-    "daemonsets",
-    "rs",
-    "replicaset",
-    "replicasets",
-    "job",
-    "jobs",
-    "cj",
-    "cronjob",
-    "cronjobs",
-  ],
+/** Kinds of kubectl that stand for no place of their own yet. */
+const OTHER_KINDS: ReadonlySet<string> = new Set([
+  ...["svc", "service", "services", "job", "jobs", "cj", "cronjob", "cronjobs"],
   ...["ing", "ingress", "ingresses", "ep", "endpoints", "ns", "namespace", "namespaces"],
 ]);
 
@@ -44,7 +21,7 @@ export function splitKind(text: string): { readonly kind: string; readonly parts
 }
 
 /** `host/kworker-7`, `pod/shop/web-0`, `node/n1`, `external`, `external/203.0.113.9`, or a host's bare name. */
-export function findHost(world: World, text: string): Result<Host> {
+export function findHost(world: World, text: string, inventory: Inventory | null = null): Result<Host> {
   if (text === "") return invalid("is empty: name a host, such as host/NAME");
   const named = world.hosts.get(text);
   if (named !== undefined) return ok(named);
@@ -52,10 +29,19 @@ export function findHost(world: World, text: string): Result<Host> {
   if (split === null) return text === "external" ? firstExternal(world) : hostNamed(world, text);
   const { kind, parts } = split;
   if (kind === "external") return externalWith(world, parts.join("/"));
-  if (OBJECT_KINDS.has(kind)) {
-    return invalid(
-      `${kind}/…: ${notBuiltYet("reading Kubernetes objects")}: name a host of the snapshot, host/NAME`,
-    );
+  if (Inventory.namesPods(kind)) {
+    if (inventory !== null) {
+      const found = inventory.hostOf(kind, parts);
+      return found.kind === "ok" ? hostNamed(world, found.value) : invalid(found.message);
+    }
+    if (!HOST_KINDS.has(kind)) {
+      return invalid(
+        `${kind}/…: the source holds no Kubernetes objects: name a host of the snapshot, host/NAME`,
+      );
+    }
+  }
+  if (OTHER_KINDS.has(kind)) {
+    return invalid(`${kind}/… is no place that packets start from: name a pod, a node or a host`);
   }
   if (!HOST_KINDS.has(kind)) {
     return invalid(

@@ -23,15 +23,7 @@ export const LAB_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
 export const EXPORT_FORMATS_NOT_BUILT_YET: readonly string[] = ["ip6tables-save", "ipset", "ipvsadm", "nft"];
 
 /** Options of `trace` and of every command that reads a source; those with a value are written with it. */
-export const OPTIONS_NOT_BUILT_YET: readonly string[] = [
-  "--context <name>",
-  "--kubeconfig <path>",
-  "--nodes <n>",
-  "--cni <name>",
-  "--proxy-mode <mode>",
-  "--pod-cidr <cidr>",
-  "--service-cidr <cidr>",
-];
+export const OPTIONS_NOT_BUILT_YET: readonly string[] = ["--context <name>", "--kubeconfig <path>"];
 
 export function notBuiltYet(what: string): string {
   return `${what} is not built yet`;

@@ -1,4 +1,5 @@
 import { explainIpv4, formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import type { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { QUERY_DEFAULTS, type Query } from "../walk/query.ts";
@@ -51,15 +52,22 @@ export const BOUNDS = {
 } as const satisfies Partial<Record<keyof Question, readonly [number, number]>>;
 
 /** Finds the hosts and addresses that a question names. Messages begin with what they are about. */
-export function resolveQuestion(world: World, question: Question): Result<Query> {
+export function resolveQuestion(
+  world: World,
+  question: Question,
+  inventory: Inventory | null = null,
+): Result<Query> {
   const messages: string[] = [];
   const note = <T>(what: string, result: Result<T>): T | null => {
     if (result.kind === "ok") return result.value;
     messages.push(...result.messages.map((message) => `${what}: ${message}`));
     return null;
   };
-  const sender = note(`from ${JSON.stringify(question.from)}`, findSender(world, question));
-  const to = note(`to ${JSON.stringify(question.to)}`, parseDestination(world, question.to, question.proto));
+  const sender = note(`from ${JSON.stringify(question.from)}`, findSender(world, question, inventory));
+  const to = note(
+    `to ${JSON.stringify(question.to)}`,
+    parseDestination(world, question.to, question.proto, inventory),
+  );
   const tcpFlags = question.tcpFlags === null ? null : note("TCP flags", parseTcpFlags(question.tcpFlags));
   if (sender !== null && question.dev !== null) note("dev", findDevice(sender.host, question.dev));
   if (to !== null && to.proto !== "tcp" && question.tcpFlags !== null) {
@@ -91,14 +99,14 @@ interface Sender {
   readonly src: Ipv4 | null;
 }
 
-function findSender(world: World, { from, at, src }: Question): Result<Sender> {
+function findSender(world: World, { from, at, src }: Question, inventory: Inventory | null): Result<Sender> {
   const address = parseIpv4(from);
   if (address === undefined && /^[\d.]+$/.test(from)) return invalid(explainIpv4(from));
   if (from.includes(":")) return invalid("IPv6 is not modelled yet, and FROM has no port: use --sport");
   if (at !== null) {
     if (address === undefined) return invalid("with --at FROM is a bare address: the packet's source");
     if (src !== null) return invalid("FROM is the source address already: leave --src out");
-    return findArrival(world, at, address);
+    return findArrival(world, at, address, inventory);
   }
   if (address !== undefined) {
     const holder = holderOf(world, address);
@@ -108,7 +116,7 @@ function findSender(world: World, { from, at, src }: Question): Result<Sender> {
       `no host has the address ${from}: say where its packet arrives with --at host/NAME[:DEVICE]`,
     );
   }
-  const host = findHost(world, from);
+  const host = findHost(world, from, inventory);
   if (host.kind === "invalid") return host;
   const bound = src === null ? null : parseIpv4(src);
   if (bound === undefined) return invalid(`--src: ${explainIpv4(src as string)}`);
@@ -116,10 +124,10 @@ function findSender(world: World, { from, at, src }: Question): Result<Sender> {
 }
 
 /** `host/NODE[:DEVICE]` */
-function findArrival(world: World, at: string, src: Ipv4): Result<Sender> {
+function findArrival(world: World, at: string, src: Ipv4, inventory: Inventory | null): Result<Sender> {
   const colon = at.indexOf(":");
   const device = colon < 0 ? null : at.slice(colon + 1);
-  const host = findHost(world, colon < 0 ? at : at.slice(0, colon));
+  const host = findHost(world, colon < 0 ? at : at.slice(0, colon), inventory);
   if (host.kind === "invalid") return invalid(...host.messages.map((message) => `--at ${at}: ${message}`));
   if (device !== null) {
     const found = findDevice(host.value, device);

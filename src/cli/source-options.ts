@@ -1,17 +1,79 @@
 import { type Command, Option } from "commander";
+import { explainPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import { suggestion } from "../kernel/nearest-word.ts";
+import type { ObjectFlags } from "./cluster-source.ts";
 import { notBuiltYet, OPTIONS_NOT_BUILT_YET } from "./not-built-yet.ts";
+import { parseWhole } from "./number-text.ts";
+import { invalid, ok, type Result } from "./result.ts";
 
 export interface SourceOptions {
   readonly filename?: readonly string[];
+  readonly nodes?: string;
+  readonly cni?: string;
+  readonly proxyMode?: string;
+  readonly podCidr?: string;
+  readonly serviceCidr?: string;
+}
+
+const CNIS = ["flannel", "bridge"] as const;
+const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
+const PROXY_MODES_NOT_BUILT_YET: readonly string[] = ["ipvs", "nftables"];
+const NODES_AT_MOST = 5000;
+
+/** The overrides of what the objects show, checked. */
+export function objectFlags(options: SourceOptions & { readonly namespace?: string }): Result<ObjectFlags> {
+  const messages: string[] = [];
+  const note = <T>(flag: string, result: Result<T>): T | undefined => {
+    if (result.kind === "ok") return result.value;
+    messages.push(...result.messages.map((message) => `${flag}: ${message}`));
+    return undefined;
+  };
+  const given = <T>(
+    flag: string,
+    text: string | undefined,
+    read: (text: string) => Result<T>,
+  ): T | undefined => (text === undefined ? undefined : note(flag, read(text)));
+  const flags = {
+    nodes: given("--nodes", options.nodes, (text) => parseWhole(text, "a number of nodes", 1, NODES_AT_MOST)),
+    cni: given("--cni", options.cni, (text) => oneOf(text, CNIS)),
+    proxyMode: given("--proxy-mode", options.proxyMode, proxyModeOf),
+    clusterCidr: given("--pod-cidr", options.podCidr, prefixOf),
+    serviceCidr: given("--service-cidr", options.serviceCidr, prefixOf),
+    namespace: options.namespace,
+  };
+  return messages.length === 0 ? ok(flags) : invalid(...messages);
+}
+
+function proxyModeOf(text: string): Result<(typeof PROXY_MODES)[number]> {
+  if (PROXY_MODES_NOT_BUILT_YET.includes(text)) return invalid(notBuiltYet(text));
+  return oneOf(text, PROXY_MODES);
+}
+
+function prefixOf(text: string): Result<Prefix4> {
+  const prefix = parsePrefix4(text);
+  return prefix === undefined ? invalid(explainPrefix4(text)) : ok(prefix);
+}
+
+function oneOf<T extends string>(text: string, words: readonly T[]): Result<T> {
+  const found = words.find((word) => word === text);
+  return found === undefined
+    ? invalid(`${JSON.stringify(text)} is none of ${words.join(", ")}${suggestion(text, words)}`)
+    : ok(found);
 }
 
 /** `-f`, the same for every command that reads a source; what is not built yet is known, to be named. */
 export function addSourceOptions(command: Command): Command {
   command.option(
     "-f, --filename <path>",
-    "snapshot of real hosts: a file (.json, .json.gz), a folder of them, or - for stdin; repeatable; default: the bundled example",
+    "manifests, kubectl dumps or snapshots of real hosts: a file, a folder of them, or - for stdin; repeatable; default: the bundled example",
     (path: string, before: string[] = []) => [...before, path],
   );
+  command
+    .option("--nodes <n>", "so many nodes, where the objects hold fewer")
+    .option("--cni <name>", "flannel or bridge, whatever the objects show")
+    .option("--proxy-mode <mode>", "iptables, whatever the objects show")
+    .option("--pod-cidr <cidr>", "pod addresses of the whole cluster")
+    .option("--service-cidr <cidr>", "addresses of Services");
   for (const flags of OPTIONS_NOT_BUILT_YET) command.addOption(new Option(flags).hideHelp());
   return command;
 }

@@ -2,18 +2,25 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
+import type { Inventory } from "../inventory/inventory.ts";
+import type { SourceFile } from "../source/read-source.ts";
 import { formatInputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
 import type { World } from "../world/world.ts";
+import { clusterFrom, type ObjectFlags } from "./cluster-source.ts";
 import type { Io } from "./io.ts";
 import { mergeWorlds, type NamedWorld } from "./merge-worlds.ts";
 import { Progress } from "./progress.ts";
 import { invalid, ok, type Result } from "./result.ts";
 
-/** What `-f` gave: the World, and the recordings among the files. */
+/** What `-f` gave: the World, the names of the objects in it, and the recordings among the files. */
 export interface LoadedSource {
   readonly world: World;
+  /** null where the source holds no Kubernetes objects. */
+  readonly inventory: Inventory | null;
+  /** What had to be assumed to make a World of the objects. */
+  readonly assumptions: readonly string[];
   readonly recordings: readonly Recording[];
   /** The bundled example was taken because nothing was given. */
   readonly isExample: boolean;
@@ -23,18 +30,27 @@ export interface LoadedSource {
 const EXAMPLE = fileURLToPath(new URL("../../fixtures/example/cluster.json.gz", import.meta.url));
 
 /** Reads every path given, or the bundled example. All files or none: every mistake of every file is told. */
-export async function loadSource(paths: readonly string[], io: Io): Promise<Result<LoadedSource>> {
+export async function loadSource(
+  paths: readonly string[],
+  io: Io,
+  flags: ObjectFlags = {},
+): Promise<Result<LoadedSource>> {
   const isExample = paths.length === 0;
   const files = isExample ? ok([EXAMPLE]) : await filesOf(paths);
   if (files.kind === "invalid") return files;
   const worlds: NamedWorld[] = [];
   const recordings: Recording[] = [];
   const messages: string[] = [];
+  const objectFiles: SourceFile[] = [];
   for (const file of files.value) {
     const name = isExample ? basename(file) : file;
     const text = await readText(file, name, io);
     if (text.kind === "invalid") {
       messages.push(...text.messages);
+      continue;
+    }
+    if (!looksLikeSnapshot(text.value)) {
+      objectFiles.push({ name, text: text.value });
       continue;
     }
     const progress = new Progress(io, name, text.value.length);
@@ -47,9 +63,33 @@ export async function loadSource(paths: readonly string[], io: Io): Promise<Resu
     worlds.push({ file: name, world: snapshot.world });
     if (snapshot.recording !== null) recordings.push(snapshot.recording);
   }
+  let inventory: Inventory | null = null;
+  let assumptions: readonly string[] = [];
+  if (objectFiles.length > 0) {
+    const built = clusterFrom(objectFiles, flags, io);
+    if (built.kind === "invalid") messages.push(...built.messages);
+    else {
+      worlds.push(...built.value.worlds);
+      recordings.push(...built.value.recordings);
+      inventory = built.value.inventory;
+      assumptions = built.value.assumptions;
+    }
+  }
   if (messages.length > 0) return invalid(...messages);
   const world = mergeWorlds(worlds);
-  return world.kind === "invalid" ? world : ok({ world: world.value, recordings, isExample });
+  if (world.kind === "invalid") return world;
+  return ok({ world: world.value, inventory, assumptions, recordings, isExample });
+}
+
+/** How much of a file tells what it is. */
+const BEGINNING = 4000;
+
+/** JSON that is no API object and no agent's configuration is taken for a snapshot. */
+function looksLikeSnapshot(text: string): boolean {
+  const beginning = text.slice(0, BEGINNING);
+  if (!/^\s*[{[]/.test(beginning)) return /^\s*$/.test(beginning);
+  if (/"(hosts|links|iptablesSave)"\s*:/.test(beginning)) return true;
+  return !/"(apiVersion|cniVersion|Network|kind|items)"\s*:/.test(beginning);
 }
 
 async function filesOf(paths: readonly string[]): Promise<Result<string[]>> {
@@ -70,9 +110,11 @@ async function filesOf(paths: readonly string[]): Promise<Result<string[]>> {
 export async function filesAt(path: string): Promise<Result<string[]>> {
   try {
     if (!(await stat(path)).isDirectory()) return ok([path]);
-    const names = (await readdir(path)).filter((name) => /\.json(\.gz)?$/.test(name)).sort();
+    const names = (await readdir(path)).filter((name) => /\.(json|ya?ml)(\.gz)?$/.test(name)).sort();
     if (names.length > 0) return ok(names.map((name) => join(path, name)));
-    return invalid(`${path}: the folder holds no snapshot (*.json or *.json.gz)`);
+    return invalid(
+      `${path}: the folder holds no snapshot and no manifest (*.json, *.yaml, or either with .gz)`,
+    );
   } catch (error) {
     return invalid(`${path}: ${explainSystemError(error)}`);
   }

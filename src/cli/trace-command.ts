@@ -7,7 +7,6 @@ import { ask } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
 import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
-import type { World } from "../world/world.ts";
 import { type Answer, Bulk } from "./bulk.ts";
 import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
@@ -16,8 +15,8 @@ import { notBuiltYet } from "./not-built-yet.ts";
 import { parseMark, parseWhole } from "./number-text.ts";
 import { BOUNDS, QUESTION_DEFAULTS, type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
-import { loadSource, readText } from "./source.ts";
-import { addSourceOptions, type SourceOptions, unbuiltOptions } from "./source-options.ts";
+import { type LoadedSource, loadSource, readText } from "./source.ts";
+import { addSourceOptions, objectFlags, type SourceOptions, unbuiltOptions } from "./source-options.ts";
 import { paintOf, widthOf } from "./terminal.ts";
 
 interface TraceOptions extends SourceOptions {
@@ -59,8 +58,8 @@ const EXAMPLES = examples([
 export function traceCommand(context: Context): Command {
   const command = new Command("trace")
     .description("follow a connection hop by hop and rule by rule, both directions, all outcomes")
-    .argument("[from]", "host/NAME, a bare host name, pod/NS/NAME, node/NAME, external, or an address")
-    .argument("[to]", "ADDRESS[:PORT][/tcp|/udp|/icmp], or host/NAME[:PORT][/PROTO]");
+    .argument("[from]", "pod/[NS/]NAME, deploy/[NS/]NAME, node/NAME, host/NAME, external, or an address")
+    .argument("[to]", "ADDRESS[:PORT][/tcp|/udp|/icmp], svc/[NS/]NAME[:PORT], or pod/NAME[:PORT][/PROTO]");
   addSourceOptions(command)
     .option(
       "--at <host[:device]>",
@@ -88,7 +87,7 @@ export function traceCommand(context: Context): Command {
       "follow only the outcome that this seed draws; with --queries, what sessions follow",
     )
     .option("--reasons", "print every reason a verdict can give, and stop")
-    .addOption(new Option("-n, --namespace <name>").hideHelp())
+    .option("-n, --namespace <name>", "namespace of names that say none (default)")
     .addOption(new Option("--time <t>").hideHelp())
     .addOption(new Option("--all-pods").hideHelp())
     .addHelpText("after", EXAMPLES)
@@ -96,6 +95,11 @@ export function traceCommand(context: Context): Command {
       new TraceRun(context, options).run(from, to),
     );
   return command;
+}
+
+/** What had to be assumed to make hosts of objects stands before what the walk assumed. */
+function withAssumptions(trace: Trace, assumptions: readonly string[]): Trace {
+  return assumptions.length === 0 ? trace : { ...trace, assumptions: [...assumptions, ...trace.assumptions] };
 }
 
 class TraceRun {
@@ -120,18 +124,18 @@ class TraceRun {
     const numbers = readNumbers(options);
     const messages = [shape, numbers].flatMap((each) => (each.kind === "invalid" ? each.messages : []));
     if (numbers.kind === "invalid" || messages.length > 0) return fail(this.#context, messages);
-    const source = await loadSource(options.filename ?? [], io);
+    const flags = objectFlags(options);
+    if (flags.kind === "invalid") return fail(this.#context, flags.messages);
+    const source = await loadSource(options.filename ?? [], io, flags.value);
     if (source.kind === "invalid") return fail(this.#context, source.messages);
-    const { world } = source.value;
-    if (options.queries !== undefined) return this.#askMany(world, options.queries, numbers.value);
-    return this.#askOne(world, from as string, to as string, numbers.value);
+    if (options.queries !== undefined) return this.#askMany(source.value, options.queries, numbers.value);
+    return this.#askOne(source.value, from as string, to as string, numbers.value);
   }
 
   #unbuilt(): string[] {
-    const { namespace, time, allPods } = this.#options;
+    const { time, allPods } = this.#options;
     return [
       ...unbuiltOptions(this.#options as Readonly<Record<string, unknown>>),
-      ...(namespace === undefined ? [] : [notBuiltYet("--namespace")]),
       ...(time === undefined ? [] : [notBuiltYet("--time")]),
       ...(allPods === undefined ? [] : [notBuiltYet("--all-pods")]),
     ];
@@ -155,7 +159,8 @@ class TraceRun {
       : ok(null);
   }
 
-  #askOne(world: World, from: string, to: string, numbers: Numbers): void {
+  #askOne(source: LoadedSource, from: string, to: string, numbers: Numbers): void {
+    const { world, inventory } = source;
     const { at, proto, src, df, dev, tcpFlags, quiet, seed } = this.#options;
     const question: Question = {
       ...QUESTION_DEFAULTS,
@@ -170,35 +175,42 @@ class TraceRun {
       tcpFlags: tcpFlags ?? null,
       ...numbers,
     };
-    const query = resolveQuestion(world, question);
+    const query = resolveQuestion(world, question, inventory);
     if (query.kind === "invalid") {
       fail(this.#context, query.messages);
       return;
     }
     const session = new Session(new Network(world), numbers.seed);
-    const trace = ask(session, query.value, {
+    const asked = ask(session, query.value, {
       outcomes: numbers.outcomes,
       mode: seed === undefined ? "explore" : "seeded",
       verdictOnly: quiet === true && this.#output === "text",
     });
+    const trace = withAssumptions(asked, source.assumptions);
     this.#note(trace);
     this.#context.io.write(
       this.#output === "json" ? `${JSON.stringify(this.#json(trace), null, 2)}\n` : this.#line(trace),
     );
   }
 
-  async #askMany(world: World, file: string, numbers: Numbers): Promise<void> {
+  async #askMany(
+    { world, inventory, assumptions }: LoadedSource,
+    file: string,
+    numbers: Numbers,
+  ): Promise<void> {
     const { io } = this.#context;
     const text = await readText(file, file, io);
     if (text.kind === "invalid") return fail(this.#context, text.messages);
     const verdictOnly =
       this.#options.verdictOnly === true || (this.#options.quiet === true && this.#output === "text");
-    const bulk = new Bulk(world, { outcomes: numbers.outcomes, seed: numbers.seed, verdictOnly });
+    const bulk = new Bulk(world, { outcomes: numbers.outcomes, seed: numbers.seed, verdictOnly, inventory });
     const list: unknown[] = [];
     let wrong = false;
     for (const [i, line] of text.value.split("\n").entries()) {
-      const answer = bulk.answer(line, i + 1);
-      if (answer === null) continue;
+      const plain = bulk.answer(line, i + 1);
+      if (plain === null) continue;
+      const answer =
+        plain.kind === "trace" ? { ...plain, trace: withAssumptions(plain.trace, assumptions) } : plain;
       if (answer.kind === "error") wrong = true;
       if (answer.kind === "trace") this.#note(answer.trace);
       if (this.#output === "json") list.push(this.#answerJson(answer));

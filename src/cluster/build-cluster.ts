@@ -20,7 +20,7 @@ import { proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import { NO_ORIGINS } from "../world/origins.ts";
 import type { Wire, World } from "../world/world.ts";
-import { addEthernet, buildFabric, DEFAULT_ROUTE, type Fabric, newMachine } from "./fabric.ts";
+import { addEthernet, buildFabric, DEFAULT_ROUTE, type Fabric, NOTHING_YET, newMachine } from "./fabric.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
 
 /** How a cluster's agents are set up. */
@@ -136,7 +136,9 @@ class ClusterBuilder {
       const hostName = this.#nameOf(pod, name);
       this.#hostOfPod.set(keyOf(pod), hostName);
       if (hostName === name) return false;
-      hosts.set(hostName, new Netns(newNetns(hostName, "pod")).host);
+      const netns = new Netns(newNetns(hostName, "pod"));
+      netns.do(...NOTHING_YET);
+      hosts.set(hostName, netns.host);
       return true;
     });
     const files = new MemoryFiles();

@@ -5,6 +5,7 @@ import { newNetns } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import { Netns } from "../cni/netns.ts";
 import type { Host } from "../kernel/host.ts";
+import type { Operation } from "../kernel/operation.ts";
 import type { Wire } from "../world/world.ts";
 
 /**
@@ -61,6 +62,7 @@ export function buildFabric(members: readonly Member[]): Fabric {
   addEthernet(gateway, out, GATEWAY_OUTSIDE);
   const client = newMachine("internet", "external");
   addEthernet(client, "eth0", CLIENT_OUTSIDE);
+  client.do({ kind: "sockets", sockets: { kind: "assumed" } });
   client.addRoute({ dst: DEFAULT_ROUTE, gw: fromIpv4(GATEWAY_OUTSIDE), dev: "eth0" });
   wires.push(wire("gateway", out, "internet", "eth0"));
   hosts.push(gateway.host, client.host);
@@ -71,12 +73,20 @@ export function buildFabric(members: readonly Member[]): Fabric {
   };
 }
 
-/** A machine with its loopback up, which answers on every port until it is told what listens. */
+/** A machine with its loopback up, no rules, nothing that listens, and no wish to forward. */
 export function newMachine(name: string, kind: string): Netns {
   const machine = new Netns(newNetns(name, kind));
   machine.setUp("lo");
+  machine.do(...NOTHING_YET);
   return machine;
 }
+
+/** What is known of a machine made here, where a dump would leave a doubt. */
+export const NOTHING_YET: readonly Operation[] = [
+  { kind: "iptables-restore", ruleset: { backend: "nft", tables: new Map() }, noflush: false },
+  { kind: "sysctl", name: "net.ipv4.ip_forward", value: "0" },
+  { kind: "sockets", sockets: { kind: "listed", sockets: [] } },
+];
 
 /** A card with an address of a network of nodes' length. */
 export function addEthernet(machine: Netns, name: string, address: Ipv4): void {

@@ -75,8 +75,8 @@ class TraceText {
     const where = verdict.host === undefined ? "" : ` at ${verdict.host}`;
     const bad = outcomes.filter((outcome) => outcome.verdict.disposition === verdict.disposition);
     const odds = bad.map((outcome) => outcome.probability).filter((each) => each !== null);
-    const share =
-      outcomes.length > 1 && odds.length === bad.length ? `, ${oddsText(sumOdds(odds))} of the time` : "";
+    const some = bad.length < outcomes.length && odds.length === bad.length;
+    const share = some ? `, ${oddsText(sumOdds(odds))} of the time` : "";
     return `${verdict.reason}${where}${share}`;
   }
 

@@ -123,7 +123,7 @@ export class SeededChooser implements Chooser {
   flow(_kind: ChoiceKind, key0: number, key1: number, weights: readonly number[]): number {
     let sum = 0;
     for (let i = 0; i < weights.length; i++) sum += weights[i] as number;
-    let at = mix(this.seed ^ 0x5bd1e995, key0, key1) % sum;
+    let at = (mix(this.seed ^ 0x5bd1e995, key0, key1) >>> 1) % sum;
     for (let i = 0; i < weights.length; i++) {
       at -= weights[i] as number;
       if (at < 0) return i;
@@ -137,12 +137,12 @@ export class SeededChooser implements Chooser {
   }
 }
 
-/** Three words to 32 well-mixed bits (the finaliser of MurmurHash3). */
+/** Three words to 32 well-mixed bits (the finaliser of MurmurHash3), signed: an unsigned result may need a heap number. */
 function mix(a: number, b: number, c: number): number {
   let h = Math.imul(a ^ 0x27d4eb2f, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77) ^ Math.imul(c, 0xc2b2ae3d);
   h ^= h >>> 16;
   h = Math.imul(h, 0x85ebca6b);
   h ^= h >>> 13;
   h = Math.imul(h, 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }

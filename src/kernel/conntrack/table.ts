@@ -361,5 +361,6 @@ function hashTuple(src: number, dst: number, sport: number, dport: number, proto
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
   h ^= h >>> 12;
-  return h >>> 0;
+  // Signed: an unsigned result may need a heap number.
+  return h;
 }

@@ -197,5 +197,6 @@ function hashKey(dst: number, src: number, rest: number): number {
   let h = Math.imul(dst, 0x9e3779b1) ^ Math.imul(src, 0x85ebca77) ^ Math.imul(rest, 0xc2b2ae3d);
   h ^= h >>> 16;
   h = Math.imul(h, 0x2c1b3c6d);
-  return (h ^ (h >>> 13)) >>> 0;
+  // Signed: an unsigned result may need a heap number.
+  return h ^ (h >>> 13);
 }

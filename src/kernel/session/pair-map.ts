@@ -129,5 +129,6 @@ function hash(a: number, b: number): number {
   let h = Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77);
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
-  return (h ^ (h >>> 13)) >>> 0;
+  // Signed: an unsigned result may need a heap number.
+  return h ^ (h >>> 13);
 }

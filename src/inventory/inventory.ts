@@ -1,0 +1,176 @@
+import { type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { suggestion } from "../kernel/nearest-word.ts";
+import { controllerOf, keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
+import type { Lister } from "../object/object-map.ts";
+
+/** Kinds of workloads whose pods can be asked for, by every word kubectl knows them by. */
+const WORKLOADS: Readonly<Record<string, string>> = {
+  deploy: "Deployment",
+  deployment: "Deployment",
+  deployments: "Deployment",
+  rs: "ReplicaSet",
+  replicaset: "ReplicaSet",
+  replicasets: "ReplicaSet",
+  rc: "ReplicationController",
+  replicationcontroller: "ReplicationController",
+  replicationcontrollers: "ReplicationController",
+  sts: "StatefulSet",
+  statefulset: "StatefulSet",
+  statefulsets: "StatefulSet",
+  ds: "DaemonSet",
+  daemonset: "DaemonSet",
+  daemonsets: "DaemonSet",
+};
+
+const PODS: ReadonlySet<string> = new Set(["pod", "pods", "po"]);
+const SERVICES: ReadonlySet<string> = new Set(["svc", "service", "services"]);
+
+export type Found<T> =
+  | { readonly kind: "ok"; readonly value: T }
+  | { readonly kind: "missing"; readonly message: string };
+
+/** Names of the API and what they stand for among hosts and addresses. */
+export class Inventory {
+  readonly #objects: Lister;
+  readonly #hostOfPod: ReadonlyMap<string, string>;
+  readonly #namespace: string;
+
+  /** @param namespace the one of a name that says none */
+  constructor(objects: Lister, hostOfPod: ReadonlyMap<string, string>, namespace = "default") {
+    this.#objects = objects;
+    this.#hostOfPod = hostOfPod;
+    this.#namespace = namespace;
+  }
+
+  /** Is it a kind whose name leads to pods? */
+  static namesPods(kind: string): boolean {
+    return PODS.has(kind) || WORKLOADS[kind] !== undefined;
+  }
+
+  static namesService(kind: string): boolean {
+    return SERVICES.has(kind);
+  }
+
+  /** The host of a pod, or of the first ready pod of a workload. */
+  hostOf(kind: string, parts: readonly string[]): Found<string> {
+    const named = this.#split(kind, parts);
+    if (named.kind === "missing") return named;
+    const { namespace, name } = named.value;
+    const pods = PODS.has(kind) ? this.#podNamed(namespace, name) : this.#podsOf(kind, namespace, name);
+    if (pods.kind === "missing") return pods;
+    const placed = pods.value.filter((pod) => this.#hostOfPod.has(keyOf(pod)));
+    const first = placed.find(isReady) ?? placed[0];
+    const host = first === undefined ? undefined : this.#hostOfPod.get(keyOf(first));
+    if (host !== undefined) return { kind: "ok", value: host };
+    return missing(`${kind}/${namespace}/${name} has no pod that runs on a node`);
+  }
+
+  /** A Service's cluster IP and the number of one of its ports, which may be given by name or left out where it has one. */
+  service(
+    parts: readonly string[],
+    port: string | null,
+  ): Found<{ readonly address: Ipv4; readonly port: number; readonly proto: string }> {
+    const named = this.#split("svc", parts);
+    if (named.kind === "missing") return named;
+    const { namespace, name } = named.value;
+    const service = this.#objects.get("Service", `${namespace}/${name}`);
+    if (service === undefined) return this.#missingName("Service", namespace, name);
+    const address = parseIpv4(service.spec.clusterIP ?? "");
+    if (address === undefined)
+      return missing(`Service ${namespace}/${name} has no cluster IP: name a pod, or the DNS name's address`);
+    return portOf(service, port, address);
+  }
+
+  #split(
+    kind: string,
+    parts: readonly string[],
+  ): Found<{ readonly namespace: string; readonly name: string }> {
+    if (parts.length === 1)
+      return { kind: "ok", value: { namespace: this.#namespace, name: parts[0] as string } };
+    if (parts.length === 2)
+      return { kind: "ok", value: { namespace: parts[0] as string, name: parts[1] as string } };
+    return missing(`has too many parts: write ${kind}/NAME or ${kind}/NAMESPACE/NAME`);
+  }
+
+  #podNamed(namespace: string, name: string): Found<readonly Pod[]> {
+    const pod = this.#objects.get("Pod", `${namespace}/${name}`);
+    return pod === undefined ? this.#missingName("Pod", namespace, name) : { kind: "ok", value: [pod] };
+  }
+
+  #podsOf(word: string, namespace: string, name: string): Found<readonly Pod[]> {
+    const kind = WORKLOADS[word] as string;
+    const owner = this.#objects.get(kind, `${namespace}/${name}`);
+    if (owner === undefined) return this.#missingName(kind, namespace, name);
+    const sets = kind === "Deployment" ? this.#objects.ownedBy("ReplicaSet", owner) : [owner];
+    return { kind: "ok", value: sets.flatMap((set) => this.#objects.ownedBy("Pod", set)) };
+  }
+
+  #missingName(kind: string, namespace: string, name: string): Found<never> {
+    const names = this.#objects.list(kind, namespace).map((object) => object.metadata.name);
+    const elsewhere = this.#objects
+      .list(kind)
+      .filter((object) => object.metadata.name === name)
+      .map((object) => namespaceOf(object));
+    const hint =
+      elsewhere.length > 0 ? ` (there is one in namespace ${elsewhere.join(", ")})` : suggestion(name, names);
+    return missing(`there is no ${kind} ${JSON.stringify(name)} in namespace ${namespace}${hint}`);
+  }
+
+  /** The Pod that a host is, as `namespace/name`; undefined for others. */
+  podOfHost(host: string): string | undefined {
+    for (const [key, name] of this.#hostOfPod) {
+      const pod = this.#objects.get("Pod", key);
+      if (name === host && pod?.spec.hostNetwork !== true) return key;
+    }
+    return undefined;
+  }
+
+  /** What controls a pod, for people: `ReplicaSet shop/web-5d`. */
+  controllerOfPod(key: string): string | undefined {
+    const pod = this.#objects.get("Pod", key);
+    const owner = pod === undefined ? undefined : controllerOf(pod);
+    return owner === undefined || pod === undefined
+      ? undefined
+      : `${owner.kind} ${namespaceOf(pod)}/${owner.name}`;
+  }
+}
+
+function portOf(
+  service: Service,
+  port: string | null,
+  address: Ipv4,
+): Found<{ readonly address: Ipv4; readonly port: number; readonly proto: string }> {
+  const ports = service.spec.ports ?? [];
+  const name = keyOf(service);
+  const listed = ports
+    .map((each) => (each.name === undefined ? `${each.port}` : `${each.port} (${each.name})`))
+    .join(", ");
+  const found =
+    port === null
+      ? ports.length === 1
+        ? ports[0]
+        : undefined
+      : ports.find((each) => each.name === port || `${each.port}` === port);
+  if (found !== undefined)
+    return {
+      kind: "ok",
+      value: { address, port: found.port, proto: (found.protocol ?? "TCP").toLowerCase() },
+    };
+  // A port the Service does not have is a question like any other: its packets are walked.
+  if (port !== null && /^\d+$/.test(port))
+    return { kind: "ok", value: { address, port: Number(port), proto: "tcp" } };
+  return missing(
+    port === null
+      ? `Service ${name} has the ports ${listed}: say which, svc/NAME:PORT`
+      : `Service ${name} has no port ${JSON.stringify(port)}: it has ${listed}`,
+  );
+}
+
+function missing(message: string): Found<never> {
+  return { kind: "missing", message };
+}
+
+function isReady(pod: Pod): boolean {
+  const ready = pod.status?.conditions?.find((condition) => condition.type === "Ready");
+  return ready === undefined || ready.status === "True";
+}
