@@ -267,7 +267,7 @@ export class Netns {
   /** False when there is such a route already. */
   addRoute(route: NewRoute): boolean {
     if (route.dst.ip.family === 6) return this.#addSixRoute(route);
-    const made = this.#routeOf(route);
+    const made = this.routeOf(route);
     if (this.#hasRoute(made)) return false;
     this.do({ kind: "route-add", route: made });
     return true;
@@ -381,7 +381,8 @@ export class Netns {
     return this.host.routes.some((other) => routeText(other) === wanted);
   }
 
-  #routeOf({ dst, gw, dev, scope, src, table, protocol, onlink }: NewRoute): Route {
+  /** An IPv4 route as the kernel would hold it, for operations of one's own. */
+  routeOf({ dst, gw, dev, scope, src, table, protocol, onlink }: NewRoute): Route {
     const { ip, length } = networkOf(dst);
     return {
       type: "unicast",

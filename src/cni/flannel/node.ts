@@ -2,7 +2,7 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import { formatMac, type Mac } from "../../address/mac.ts";
 import { formatPrefix4, networkOf, type Prefix4 } from "../../address/prefix.ts";
 import type { Operation } from "../../kernel/operation.ts";
-import { fromIpv4, type IpNet } from "../ip.ts";
+import { containsIp, fromIpv4, type IpNet } from "../ip.ts";
 import { IptablesTable } from "../iptables.ts";
 import { HASHED_NAMES } from "../names.ts";
 import type { Netns } from "../netns.ts";
@@ -22,6 +22,8 @@ export interface FlannelNode {
   /** Link address of flannel.1; null: one made from the node's name. */
   readonly vtepMac?: Mac | null;
   readonly peers: readonly FlannelPeer[];
+  /** VXLAN only: peers on the node's own wire are reached without the tunnel. */
+  readonly directRouting?: boolean;
 }
 
 export interface FlannelPeer {
@@ -39,18 +41,24 @@ const VXLAN_OVERHEAD = 50;
 
 const DEVICE = `flannel.${VNI}`;
 
+/** The card that the nodes reach each other by. */
+const EXTERNAL = "eth0";
+
 export function addFlannel(node: Netns, flannel: FlannelNode): void {
   if (flannel.backend === "vxlan") addVxlan(node, flannel);
-  else {
-    for (const peer of flannel.peers) {
-      node.addRoute({ dst: netOf(peer.subnet), gw: fromIpv4(peer.publicIp), dev: "eth0" });
-    }
-  }
+  else for (const peer of flannel.peers) node.do(directRoute(node, peer));
   addRules(node, flannel);
 }
 
-function addVxlan(node: Netns, { subnet, publicIp, vtepMac, peers }: FlannelNode): void {
-  const mtu = (node.device("eth0")?.mtu ?? 1500) - VXLAN_OVERHEAD;
+/** By the peer itself. A node has hundreds of peers, and no route to them before: none is looked for. */
+function directRoute(node: Netns, { subnet, publicIp }: FlannelPeer): Operation {
+  const route = node.routeOf({ dst: netOf(subnet), gw: fromIpv4(publicIp), dev: EXTERNAL });
+  return { kind: "route-add", route };
+}
+
+function addVxlan(node: Netns, { subnet, publicIp, vtepMac, peers, directRouting }: FlannelNode): void {
+  const wires = directRouting === true ? node.netsOf(EXTERNAL) : [];
+  const mtu = (node.device(EXTERNAL)?.mtu ?? 1500) - VXLAN_OVERHEAD;
   node.addDevice({
     name: DEVICE,
     mac: vtepMac ?? macOf(node.name),
@@ -58,7 +66,7 @@ function addVxlan(node: Netns, { subnet, publicIp, vtepMac, peers }: FlannelNode
     detail: {
       kind: "vxlan",
       vni: VNI,
-      link: "eth0",
+      link: EXTERNAL,
       local: publicIp,
       remote: null,
       port: VXLAN_PORT,
@@ -69,6 +77,10 @@ function addVxlan(node: Netns, { subnet, publicIp, vtepMac, peers }: FlannelNode
   });
   node.addAddress(DEVICE, { ip: fromIpv4(networkOf(subnet).address), length: 32 });
   for (const peer of peers) {
+    if (wires.some((net) => containsIp(net, fromIpv4(peer.publicIp)))) {
+      node.do(directRoute(node, peer));
+      continue;
+    }
     const gateway = networkOf(peer.subnet).address;
     const mac = peer.vtepMac ?? macOf(peer.node);
     const origin = node.origin;
@@ -82,7 +94,13 @@ function addVxlan(node: Netns, { subnet, publicIp, vtepMac, peers }: FlannelNode
         entry: { mac, dev: DEVICE, master: null, state: "permanent", dst: peer.publicIp, vlan: null, origin },
       } satisfies Operation,
     );
-    node.addRoute({ dst: netOf(peer.subnet), gw: fromIpv4(gateway), dev: DEVICE, onlink: true });
+    const route = node.routeOf({
+      dst: netOf(peer.subnet),
+      gw: fromIpv4(gateway),
+      dev: DEVICE,
+      onlink: true,
+    });
+    node.do({ kind: "route-add", route });
   }
 }
 
