@@ -62,7 +62,7 @@ export function operationText(operation: Operation): string[] {
     case "ipset-add":
       return [
         words(
-          `ipset add ${quote(operation.set)} ${formatEntry(operation.entry)}`,
+          `ipset add ${quote(operation.set)} ${formatEntry(operation.entry, quote)}`,
           operation.exist && "-exist",
         ),
       ];

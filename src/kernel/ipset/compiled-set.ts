@@ -120,7 +120,7 @@ export class CompiledSet {
     }
     if (layout.entry >= 0) table.set(slot, layout.entry, place + 1);
     this.countLengths(key, this.lengthCounts, 1);
-    if (this.hasIface) {
+    if (this.hasIface && listsDevice(layout, key)) {
       asNetOnly(layout, key);
       const net = table.place(key);
       table.set(net, layout.state, ELEMENT_PRESENT);
@@ -197,6 +197,11 @@ function memberOf(entry: IpsetEntry): number {
 function writeWords(key: Int32Array, at: number, address: Ipv4 | Ipv6Words): void {
   if (typeof address === "number") key[at] = address;
   else for (let word = 0; word < 4; word++) key[at + word] = address[word] as number;
+}
+
+/** A bridge port is hashed apart from devices (`hash_netiface4_elem_hashed`), so it does not hide shorter prefixes. */
+export function listsDevice(layout: ElementLayout, key: Int32Array): boolean {
+  return ((key[layout.lengths] as number) & IFACE_PHYSDEV) === 0;
 }
 
 /** Turn the key of a net and interface into that of the net's own slot. */

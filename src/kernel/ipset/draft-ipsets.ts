@@ -107,7 +107,7 @@ class DraftSet {
       this.#entries.replace(found, entry);
       return null;
     }
-    if (storage.kind === "hash" && this.#size >= storage.maxelem && !this.plain.forceadd) {
+    if (storage.kind === "hash" && this.#size >= storage.maxelem) {
       return `the set ${name} is full: it holds ${storage.maxelem}`;
     }
     this.#size++;

@@ -100,6 +100,9 @@ export class HostSets implements SetMembership {
   private readonly places: Int32Array;
   private readonly key = new Int32Array(KEY_WORDS);
 
+  /** Did an element's timeout or counters say no? */
+  private passedOver = false;
+
   // what `locate` found
   private foundSet: CompiledSet | null = null;
   private foundTable: ElementTable | null = null;
@@ -198,11 +201,12 @@ export class HostSets implements SetMembership {
         key[layout.lengths] = first;
         if (set.hasIface) {
           key[layout.second] = iface;
+          this.passedOver = false;
           const result = this.testIface(place, set, query, packet, context, asksCounters, counts);
           if (result !== NO_MATCH) return result;
           asNetOnly(layout, key);
-          // Other interfaces are listed with this very net: shorter prefixes are not looked at.
-          if (this.locate(place, set)) return NO_MATCH;
+          // Where only other interfaces are listed with this net, shorter prefixes are not looked at (`multi`).
+          if (!this.passedOver && this.locate(place, set)) return NO_MATCH;
           continue;
         }
         const result = this.testKey(place, set, query, packet, context, asksCounters, counts);
@@ -263,12 +267,18 @@ export class HostSets implements SetMembership {
     const { layout } = set;
     const table = this.foundTable as ElementTable;
     const slot = this.foundSlot;
-    if (this.isExpired(set, table, slot, context.now)) return NO_MATCH;
+    if (this.isExpired(set, table, slot, context.now)) {
+      this.passedOver = true;
+      return NO_MATCH;
+    }
     const nomatch = (table.get(slot, layout.state) & ELEMENT_NOMATCH) !== 0;
     if (layout.packets >= 0) {
       if (counts) this.countPacket(place, set, packet);
       const counted = this.foundTable as ElementTable;
-      if (asksCounters && !countersMatch(counted, this.foundSlot, query)) return NO_MATCH;
+      if (asksCounters && !countersMatch(counted, this.foundSlot, query)) {
+        this.passedOver = true;
+        return NO_MATCH;
+      }
     }
     return nomatch ? EXCEPTION : MATCH;
   }
@@ -425,7 +435,7 @@ export class HostSets implements SetMembership {
     const layer = this.layerAt(place, set);
     if (layer.size < storage.maxelem) return true;
     if (set.layout.expires >= 0) this.collect(place, set, now);
-    return layer.size < storage.maxelem || set.plain.forceadd;
+    return layer.size < storage.maxelem;
   }
 
   /** `mtype_gc`: take out what has run out. */
@@ -484,7 +494,27 @@ export class HostSets implements SetMembership {
     return this.foundSlot >= 0;
   }
 
+  /** An interface is listed already where a beginning of its name is; then the key becomes that element's. */
   private locateLive(place: number, set: CompiledSet, now: number): boolean {
+    if (this.locateKey(place, set, now)) return true;
+    const { wildcards, layout } = set;
+    if (wildcards.length === 0) return false;
+    const key = this.key;
+    const iface = key[layout.second] as number;
+    const lengths = key[layout.lengths] as number;
+    for (let i = 0; i < wildcards.length; i++) {
+      const wildcard = wildcards[i] as (typeof wildcards)[number];
+      if (!wildcard.pattern.matches(iface)) continue;
+      key[layout.second] = wildcard.id;
+      key[layout.lengths] = lengths | IFACE_WILDCARD;
+      if (this.locateKey(place, set, now)) return true;
+    }
+    key[layout.second] = iface;
+    key[layout.lengths] = lengths;
+    return false;
+  }
+
+  private locateKey(place: number, set: CompiledSet, now: number): boolean {
     return (
       this.locate(place, set) && !this.isExpired(set, this.foundTable as ElementTable, this.foundSlot, now)
     );

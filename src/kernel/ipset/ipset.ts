@@ -16,7 +16,7 @@ export interface Ipset {
   readonly counters: boolean;
   readonly comment: boolean;
   readonly skbinfo: boolean;
-  /** A full set throws an entry out for a new one. */
+  /** A full set throws out an entry of the same hash bucket for a new one; not modelled: it stays full. */
   readonly forceadd: boolean;
   /** In the order they were listed. */
   readonly entries: readonly IpsetEntry[];

@@ -109,8 +109,12 @@ function formatAdd(entry: IpsetEntry, set: Ipset): string {
   return `add ${set.name} ${formatEntry(entry)}`;
 }
 
-/** What follows `add NAME`. */
-export function formatEntry(entry: IpsetEntry): string {
+/**
+ * What follows `add NAME`.
+ *
+ * @param quote puts a comment in quotes, as the reader of the line takes them
+ */
+export function formatEntry(entry: IpsetEntry, quote = (comment: string) => `"${comment}"`): string {
   const { counters, skbmark, skbprio } = entry;
   return words(
     formatElement(entry.parts),
@@ -118,7 +122,7 @@ export function formatEntry(entry: IpsetEntry): string {
     entry.nomatch && "nomatch",
     entry.parts.some((part) => part.kind === "iface" && part.wildcard) && "wildcard",
     counters !== null && `packets ${counters.packets} bytes ${counters.bytes}`,
-    entry.comment !== null && `comment "${entry.comment}"`,
+    entry.comment !== null && `comment ${quote(entry.comment)}`,
     skbmark !== null && `skbmark ${formatSkbmark(skbmark)}`,
     skbprio !== null && `skbprio ${skbprio.major.toString(16)}:${skbprio.minor.toString(16)}`,
     entry.skbqueue !== null && `skbqueue ${entry.skbqueue}`,
@@ -329,7 +333,8 @@ function readHash(options: ReadonlyMap<string, string>): IpsetStorage | Message 
   if (netmask !== null) storage.mask = { kind: "netmask", length: netmask };
   const bits = options.get("bitmask");
   if (bits !== undefined) {
-    const address = parseBitmask(bits, family);
+    // ipset 7.17 prints a length behind it, which means nothing.
+    const address = parseBitmask(bits.replace(/\/\d{1,3}$/, ""), family);
     if (address === undefined) return `bitmask ${JSON.stringify(bits)} is no address of the set's family`;
     storage.mask = { kind: "bitmask", address };
   }

@@ -1,5 +1,5 @@
 import { Cells, type Journal } from "../session/journal.ts";
-import { asNetOnly, type CompiledSet, HUNDREDTHS, KEY_WORDS, LENGTHS } from "./compiled-set.ts";
+import { asNetOnly, type CompiledSet, HUNDREDTHS, KEY_WORDS, LENGTHS, listsDevice } from "./compiled-set.ts";
 import {
   ELEMENT_DELETED,
   ELEMENT_FILLED,
@@ -61,7 +61,7 @@ export class SetLayer {
       const by = is ? 1 : -1;
       this.count.set(0, this.size + by);
       this.countLengths(key, by);
-      if (base.hasIface) this.countNet(key, by);
+      if (base.hasIface && listsDevice(layout, key)) this.countNet(key, by);
     }
     // A net's own slot may have made the table grow.
     return base.hasIface ? table.find(key) : slot;
