@@ -58,14 +58,15 @@ export class Netns {
   readonly name: string;
   readonly operations: Operation[] = [];
   readonly origin: Origin;
-  readonly #start: Host;
+  /** The host as it was before each device was added, by the operation's place: what a later change goes back to. */
+  readonly #before = new Map<number, Host>();
   #host: Host;
   #pending: Operation[] = [];
 
   constructor(host: Host, origin: Origin = ORIGIN_NONE) {
     this.name = host.name;
-    this.#start = host;
     this.#host = host;
+    this.#before.set(0, host);
     this.origin = origin;
   }
 
@@ -110,6 +111,7 @@ export class Netns {
       port: device.master === undefined ? null : { ...NEW_BRIDGE_PORT, state, ...device.port },
       origin: this.origin,
     };
+    this.#before.set(this.operations.length, this.host);
     this.do({ kind: "link-add", device: made });
     if (made.master !== null) this.#followPorts(made.master);
     return made;
@@ -172,8 +174,7 @@ export class Netns {
     );
     if (added >= 0) {
       this.operations[added] = { kind: "link-add", device: changed };
-      this.#host = this.#start;
-      this.#pending = [...this.operations];
+      this.#goBackTo(added);
       return;
     }
     const ports = this.ports(name);
@@ -198,6 +199,15 @@ export class Netns {
     for (const entry of before.fdb) {
       if (names.has(entry.dev) || entry.master === name) this.do({ kind: "fdb-append", entry });
     }
+  }
+
+  /** Forgets what came of the operations from this place on; they are applied again when the host is asked for. */
+  #goBackTo(place: number): void {
+    const places = [...this.#before.keys()];
+    for (const later of places) if (later > place) this.#before.delete(later);
+    const from = Math.max(...places.filter((other) => other <= place));
+    this.#host = this.#before.get(from) ?? this.#host;
+    this.#pending = this.operations.slice(from);
   }
 
   addressesOf(name: string): readonly InterfaceAddress[] {

@@ -104,9 +104,16 @@ function addVxlan(node: Netns, { subnet, publicIp, vtepMac, peers, directRouting
   }
 }
 
+/** Every node asks for the address of every other one: each is hashed once. */
+const macs = new Map<string, Mac>();
+
 /** A tunnel end's link address where no annotation tells it. */
 export function macOf(node: string): Mac {
-  return HASHED_NAMES.mac(`${node} ${DEVICE}`);
+  const known = macs.get(node);
+  if (known !== undefined) return known;
+  const mac = HASHED_NAMES.mac(`${node} ${DEVICE}`);
+  macs.set(node, mac);
+  return mac;
 }
 
 /** `--ip-masq` and `--iptables-forward-rules`, in the order of current releases. */
