@@ -11,7 +11,7 @@ import {
   ENETUNREACH,
   EPERM,
 } from "../kernel/route/fib.ts";
-import { routeOutput } from "../kernel/route/output-route.ts";
+import { isMulticast, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
@@ -97,6 +97,8 @@ export class Conversation implements Upcalls {
   private own: Connection | null = null;
   private sport = 0;
   private source = 0;
+  /** Whom the client speaks to: the query's destination, which for 0.0.0.0 is the host itself. */
+  private destination: number;
   private icmpId = 0;
 
   // what came of it
@@ -117,6 +119,7 @@ export class Conversation implements Upcalls {
   constructor(query: Query, client: Stack) {
     this.query = query;
     this.client = client;
+    this.destination = query.dst;
   }
 
   get clientAddress(): number {
@@ -181,6 +184,7 @@ export class Conversation implements Upcalls {
       return;
     }
     this.source = syn.src;
+    this.destination = syn.dst;
     this.own = {
       stack,
       local: syn.src,
@@ -249,6 +253,8 @@ export class Conversation implements Upcalls {
     const stack = this.client;
     packet.df = this.query.df;
     packet.id = stack.state.nextIpId();
+    // IP_MULTICAST_TTL, which IP_TTL does not set
+    if (isMulticast(packet.dst)) packet.ttl = 1;
     const error = routeOutput(stack, packet, packet.boundDev, false);
     if (error !== 0) {
       stack.pool.release(packet);
@@ -256,6 +262,7 @@ export class Conversation implements Upcalls {
       return;
     }
     this.source = packet.src;
+    this.destination = packet.dst;
     const out = stack.net.devices[packet.rtDev] as NetDevice;
     // IP_PMTUDISC_PROBE looks at the device, not at what path MTU discovery learned.
     const limit = this.query.df ? out.mtu : outputMtu(packet, out);
@@ -552,14 +559,15 @@ export class Conversation implements Upcalls {
   udp(stack: Stack, packet: Packet): boolean {
     const { query } = this;
     const toAll = packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST;
-    // The client's own connected socket.
+    // The client's own connected socket; who makes packets by hand has none.
     if (
       !toAll &&
       query.proto === "udp" &&
+      this.result !== "sent" &&
       stack === this.client &&
       packet.dst === this.source &&
       packet.dport === this.sport &&
-      packet.src === query.dst &&
+      packet.src === this.destination &&
       packet.sport === query.dport
     ) {
       if (packet.phase === PHASE_REQUEST) {
@@ -587,8 +595,12 @@ export class Conversation implements Upcalls {
     reply.ttl = stack.net.defaultTtl;
     reply.uid = 0;
     reply.id = stack.state.nextIpId();
-    // From a broadcast address nobody can answer.
-    if (!stack.isLocal(reply.src) || routeOutput(stack, reply, 0, false) !== 0) {
+    // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
+    if (
+      !stack.isLocal(reply.src) ||
+      routeOutput(stack, reply, 0, false) !== 0 ||
+      reply.rtType === RTN_BROADCAST
+    ) {
       stack.pool.release(reply);
       return true;
     }
@@ -631,7 +643,7 @@ export class Conversation implements Upcalls {
     const proto = query.proto === "tcp" ? IPPROTO_TCP : query.proto === "udp" ? IPPROTO_UDP : IPPROTO_ICMP;
     if (
       inner.protocol !== proto ||
-      inner.dst !== query.dst ||
+      inner.dst !== this.destination ||
       (this.source !== 0 && inner.src !== this.source)
     )
       return;

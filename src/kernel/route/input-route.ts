@@ -22,6 +22,10 @@ const OK = -1;
 const MARTIAN_SOURCE = reason("martian-source" satisfies ReasonName);
 const MARTIAN_DESTINATION = reason("martian-destination");
 const RP_FILTER = reason("rp-filter");
+const NOT_FOR_FORWARDING = reason("not-for-forwarding");
+
+/** 224.0.0.1 */
+const ALL_HOSTS = (224 << 24) | 1;
 
 /**
  * Route a packet that came in by a device and attach the route: local delivery, forwarding, or an error route.
@@ -34,7 +38,10 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   const saddr = packet.src;
   const daddr = packet.dst;
   if (isMulticast(saddr) || isLimitedBroadcast(saddr)) return MARTIAN_SOURCE;
-  if (isMulticast(daddr)) return broadcastInput(stack, packet, dev, RTN_MULTICAST);
+  // ip_check_mc_rcu: of the groups only that of all hosts is joined everywhere.
+  if (isMulticast(daddr)) {
+    return daddr === ALL_HOSTS ? broadcastInput(stack, packet, dev, RTN_MULTICAST) : NOT_FOR_FORWARDING;
+  }
   if (isLimitedBroadcast(daddr) || (saddr === 0 && daddr === 0))
     return broadcastInput(stack, packet, dev, RTN_BROADCAST);
   if (isZeronet(saddr)) return MARTIAN_SOURCE;

@@ -55,7 +55,7 @@ function routesOfAddress(device: Device, address: InterfaceAddress, primary: Int
   if (broadcast !== null && broadcast !== -1) routes.push(make("broadcast", broadcast, 32, "link"));
   const of = address.peer ?? address.address;
   const network = networkOf({ address: of, length });
-  const isZeroNetwork = network.address >>> 24 === 0;
+  const isZeroNetwork = network.address === 0;
   if (isZeroNetwork || address.secondary || (length === 32 && address.peer === null)) return routes;
 
   routes.push(

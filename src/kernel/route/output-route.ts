@@ -19,9 +19,9 @@ export function isMulticast(address: Ipv4): boolean {
 export function isLimitedBroadcast(address: Ipv4): boolean {
   return address === -1;
 }
-/** `ipv4_is_zeronet`: 0.0.0.0/8. */
+/** `ipv4_is_zeronet`: since Linux 5.3 only 0.0.0.0 itself; the rest of 0.0.0.0/8 is ordinary. */
 export function isZeronet(address: Ipv4): boolean {
-  return address >>> 24 === 0;
+  return address === 0;
 }
 
 /**
