@@ -1,5 +1,5 @@
 import { ConntrackTable } from "./conntrack/table.ts";
-import { IpsetState } from "./ipset/host-sets.ts";
+import { IpsetState } from "./ipset/ipset-state.ts";
 import type { Resolving } from "./neighbour/neighbour.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import type { MatchCells, MatchTest } from "./netfilter/rule-context.ts";

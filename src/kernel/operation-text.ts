@@ -9,8 +9,8 @@ import type {
   InterfaceAddress,
   Neighbour,
 } from "./device/device.ts";
+import { formatEntry } from "./ipset/add-line.ts";
 import { formatElement } from "./ipset/element-text.ts";
-import { formatEntry } from "./ipset/save.ts";
 import { splitArguments } from "./netfilter/save/arguments.ts";
 import { formatRuleArguments } from "./netfilter/save/format.ts";
 import type { Operation } from "./operation.ts";

@@ -1,7 +1,6 @@
 import { maskOf } from "../../address/prefix.ts";
 import type { Packet } from "../../packet/packet.ts";
 import type { RuleContext } from "../netfilter/rule-context.ts";
-import type { Journal } from "../session/journal.ts";
 import { asNetOnly, type CompiledSet, compileSet, HUNDREDTHS, KEY_WORDS, LENGTHS } from "./compiled-set.ts";
 import {
   ELEMENT_DELETED,
@@ -12,8 +11,10 @@ import {
   IFACE_WILDCARD,
 } from "./element-table.ts";
 import type { Ipset, IpsetEntry } from "./ipset.ts";
+import { type IpsetState, jiffiesOf } from "./ipset-state.ts";
+import { MAX_TIMEOUT } from "./line-words.ts";
 import { macElement, readElement } from "./set-element.ts";
-import { SetLayer } from "./set-layer.ts";
+import type { SetLayer } from "./set-layer.ts";
 import {
   type CounterTest,
   SET_NO,
@@ -23,61 +24,6 @@ import {
   type SetMembership,
   type SetQuery,
 } from "./set-query.ts";
-
-/** What packets changed in the sets of one host, by set. It outlives a change of the host's configuration. */
-export class IpsetState {
-  readonly journal: Journal;
-  readonly layers = new Map<number, SetLayer>();
-  /** The sets that the session saw last, by id; null before it saw any. */
-  bound: ReadonlyMap<number, CompiledSet> | null = null;
-
-  constructor(journal: Journal) {
-    this.journal = journal;
-  }
-
-  /** Put the layers above these sets. */
-  bind(sets: readonly CompiledSet[], now: number): void {
-    const known = new Map(sets.map((set) => [set.id, set]));
-    for (const [id, layer] of this.layers) {
-      const set = known.get(id);
-      if (set === undefined || !sameShape(set.plain, layer.base.plain)) this.layers.delete(id);
-      else if (set !== layer.base) this.layers.set(id, layer.moveTo(set, this.journal));
-    }
-    if (this.bound !== null) {
-      for (const set of sets) {
-        const before = this.bound.get(set.id) ?? null;
-        if (set.plain.timeout === null || set === before) continue;
-        const same = before !== null && sameShape(set.plain, before.plain);
-        this.layer(set).startTimeouts(same ? before : null, jiffiesOf(now));
-      }
-    }
-    this.bound = known;
-  }
-
-  /** The layer above a set, made if need be. It stays, empty, if what made it is taken back: an empty one changes nothing. */
-  layer(set: CompiledSet): SetLayer {
-    let layer = this.layers.get(set.id);
-    if (layer === undefined) {
-      layer = new SetLayer(set, this.journal);
-      this.layers.set(set.id, layer);
-    }
-    return layer;
-  }
-}
-
-function sameShape(a: Ipset, b: Ipset): boolean {
-  return (
-    a.type === b.type &&
-    a.timeout === b.timeout &&
-    a.counters === b.counters &&
-    a.skbinfo === b.skbinfo &&
-    JSON.stringify(a.storage) === JSON.stringify(b.storage)
-  );
-}
-
-function jiffiesOf(now: number): number {
-  return Math.floor((now * HUNDREDTHS) / 1000);
-}
 
 /** What `ip_set_add` is told. */
 export interface SetChange {
@@ -541,9 +487,6 @@ const MATCH = 1;
 /** `-ENOTEMPTY`: an element marked nomatch. */
 const EXCEPTION = 2;
 const UNDECIDED = 3;
-
-/** `IPSET_MAX_TIMEOUT`. */
-const MAX_TIMEOUT = 2_147_483;
 
 function longestOf(lengths: Int32Array, from: number): number {
   for (let length = 32; length >= 0; length--) {

@@ -1,6 +1,7 @@
 import { internInterfaceName } from "../../../src/kernel/device/interface-name.ts";
-import { HostSets, IpsetState } from "../../../src/kernel/ipset/host-sets.ts";
+import { HostSets } from "../../../src/kernel/ipset/host-sets.ts";
 import type { Ipset } from "../../../src/kernel/ipset/ipset.ts";
+import { IpsetState } from "../../../src/kernel/ipset/ipset-state.ts";
 import { parseIpsetSave } from "../../../src/kernel/ipset/save.ts";
 import { compileMatch } from "../../../src/kernel/netfilter/match/registry.ts";
 import type { Rule } from "../../../src/kernel/netfilter/rule.ts";
