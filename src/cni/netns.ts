@@ -150,7 +150,7 @@ export class Netns {
     const device = this.device(name);
     if (device?.up !== true) return;
     this.do({ kind: "link-set", name, up: false });
-    const kept = ({ type, dst }: Route) => type === "local" && dst.length === 32;
+    const kept = ({ type, table }: Route) => type === "local" && table === "local";
     for (const route of this.host.routes) {
       if (route.nextHops.some(({ dev }) => dev === name) && !kept(route)) {
         this.do({ kind: "route-delete", route });
