@@ -86,6 +86,11 @@ const TABLE = [
   ["unreachable-error", "UNREACHABLE", "An ICMP error said that the destination is unreachable."],
   ["not-for-forwarding", "DROPPED", "A broadcast or multicast frame is not forwarded."],
   ["bad-reply", "NO_REPLY", "The answer came from an address the client did not ask, so no socket took it."],
+  [
+    "frame-too-long",
+    "DROPPED",
+    "The frame is longer than the device it is for can take: the other end of a veth, or a bridge port with a smaller MTU.",
+  ],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 

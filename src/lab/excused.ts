@@ -4,7 +4,7 @@ import type { Netns } from "../kernel/netns.ts";
  * What a recording and the model may differ in, and nothing else:
  * - a consistent renaming of free ports and of VXLAN's source port (`renaming.ts`);
  * - which address of a SNAT range was taken;
- * - repeated SYNs and the errors they bring, redirects, ARP;
+ * - repeated SYNs and the errors they bring, redirects, ARP, in a tunnel too;
  * - the bridge's extra `out` while a neighbour is unresolved;
  * - the order among the branches of a flood;
  * - errors about packets of an earlier probe, which a neighbour's queue let go late;
@@ -28,6 +28,9 @@ export interface Excusable {
   readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
   readonly ip?: { readonly src: string; readonly dst: string; readonly id?: number };
   readonly udp?: { readonly sport: number; readonly dport: number };
+  /** What a tunnel carries, in a recording and in a trace. */
+  readonly vxlan?: { readonly vni: number; readonly eth?: { readonly type?: string } };
+  readonly inner?: { readonly eth?: { readonly type?: string } };
   readonly icmp?: {
     readonly type: number;
     readonly code: number;
@@ -67,7 +70,7 @@ export class Excuser {
   }
 
   isExcused(packet: Excusable): boolean {
-    if (packet.icmp?.type === 5) return true;
+    if (packet.icmp?.type === 5 || carriesArp(packet)) return true;
     if (packet.tcp?.flags === "S") {
       const flow = `${packet.ip?.src} ${packet.ip?.dst} ${packet.tcp.sport} ${packet.tcp.dport}`;
       if (this.syns.has(flow)) return true;
@@ -85,6 +88,13 @@ export class Excuser {
     return false;
   }
 }
+
+/** An ARP frame in a tunnel: a packet of IP only by its outside. */
+function carriesArp({ vxlan, inner }: Excusable): boolean {
+  return vxlan?.eth?.type === ETH_ARP || inner?.eth?.type === ETH_ARP;
+}
+
+const ETH_ARP = "0x0806";
 
 function flowOf(packet: Excusable): string {
   const ports = packet.tcp ?? packet.udp;

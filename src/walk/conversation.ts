@@ -264,9 +264,9 @@ export class Conversation implements Upcalls {
     this.source = packet.src;
     this.destination = packet.dst;
     const out = stack.net.devices[packet.rtDev] as NetDevice;
-    // IP_PMTUDISC_PROBE looks at the device, not at what path MTU discovery learned.
-    const limit = this.query.df ? out.mtu : outputMtu(packet, out);
-    if (this.query.df && packet.length > limit) {
+    // IP_PMTUDISC_PROBE looks at the device, not at the route nor at what path MTU discovery learned.
+    if (this.query.df) packet.rtMtu = 0;
+    if (this.query.df && packet.length > outputMtu(packet, out)) {
       stack.pool.release(packet);
       this.fail("too-big", EMSGSIZE);
       return;

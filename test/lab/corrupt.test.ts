@@ -385,6 +385,16 @@ describe("what is excused may differ", () => {
     ],
     ["a-bridge-brnf-plain", 0, "the ARP frames removed", (p) => ({ ...p, arp: [] }) as RecordedProbe],
     [
+      "c-vxlan-mtu",
+      0,
+      "an ARP question in the tunnel added",
+      frames((list) => {
+        const outer = list.find(isTunnelled) as RecordedFrame;
+        const eth = { src: "02:00:00:00:00:01", dst: "ff:ff:ff:ff:ff:ff", type: "0x0806" };
+        return [...list, { ...outer, pkt: 999, vxlan: { vni: outer.vxlan?.vni ?? 0, eth } }];
+      }),
+    ],
+    [
       "a-bridge-brnf-plain",
       0,
       "the bridge's extra out removed",

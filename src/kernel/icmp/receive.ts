@@ -10,6 +10,7 @@ import {
 } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { isReachable } from "../neighbour/output.ts";
 import { reason } from "../reason.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
@@ -92,6 +93,7 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
     const used =
       error === 0 && probe.rtUsesGateway && probe.rtNextHop === packet.src && probe.rtType !== RTN_LOCAL;
     stack.pool.release(probe);
-    if (used) stack.state.exceptions.set(inner.dst, 1, gateway);
+    // A gateway whose address nobody has answered for yet is asked for first; the next redirect counts.
+    if (used && isReachable(stack, dev, gateway)) stack.state.exceptions.set(inner.dst, 1, gateway);
   }
 }

@@ -66,16 +66,25 @@ export function resolve(stack: Stack, dev: NetDevice, address: Ipv4): Mac {
   return UNRESOLVED;
 }
 
+/** Is a neighbour's address known? Begins to ask where it is not (`neigh_event_send` without a packet). */
+export function isReachable(stack: Stack, dev: NetDevice, address: Ipv4): boolean {
+  if (resolve(stack, dev, address) >= 0) return true;
+  enqueue(stack, dev, address, null);
+  return false;
+}
+
 /** `__neigh_event_send`: queue a packet, and begin to ask when nobody is asking yet. */
-function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet): void {
+function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet | null): void {
   const key = `${dev.ifindex} ${address}`;
   const resolving = stack.state.resolving.get(key);
   if (resolving !== undefined) {
+    if (packet === null) return;
     if (resolving.queue.length >= QUEUE_AT_MOST) stack.kill(resolving.queue.shift() as Packet, NO_NEIGHBOUR);
     resolving.queue.push(packet);
     return;
   }
-  const begun: Resolving = { ifindex: dev.ifindex, address, asked: 0, queue: [packet], cancel: () => {} };
+  const queue = packet === null ? [] : [packet];
+  const begun: Resolving = { ifindex: dev.ifindex, address, asked: 0, queue, cancel: () => {} };
   stack.state.resolving.set(key, begun);
   stack.state.neighbours.set(dev.ifindex, address, NEIGH_INCOMPLETE);
   stack.outbox.questions(1);

@@ -23,6 +23,7 @@ import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
+import { pushFrame } from "./frame.ts";
 import { fragment } from "./ip-output.ts";
 
 /**
@@ -160,7 +161,7 @@ export function nfBridgePostRouting(
       return true;
     }
   }
-  stack.path.transmit(stack, out, packet);
+  pushFrame(stack, out, packet);
   return true;
 }
 

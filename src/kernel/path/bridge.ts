@@ -17,7 +17,7 @@ import {
   nfBridgePostRouting,
   nfBridgePreRouting,
 } from "./br-netfilter.ts";
-import { classifyFrame } from "./frame.ts";
+import { classifyFrame, pushFrame } from "./frame.ts";
 
 /**
  * A Linux bridge (net/bridge): learning, forwarding, flooding, and what goes up to the host's own stack. Where
@@ -96,7 +96,9 @@ export function bridgeTransmit(stack: Stack, bridge: NetDevice, packet: Packet):
 /** `br_fdb_find`: the ifindex of the port a MAC is behind, the bridge's own for a local one, or ABSENT. */
 function lookup(stack: Stack, bridge: NetDevice, mac: number): number {
   const fixed = stack.net.bridgeFdb.get(bridge.ifindex, mac);
-  return fixed !== ABSENT ? fixed : stack.state.learned.get(bridge.ifindex, mac);
+  if (fixed === bridge.ifindex) return fixed;
+  const learned = stack.state.learned.get(bridge.ifindex, mac);
+  return learned === ABSENT ? fixed : learned;
 }
 
 /** `br_fdb_update`. */
@@ -104,9 +106,9 @@ function learnAddress(stack: Stack, bridge: NetDevice, port: NetDevice, packet: 
   const learned = stack.state.learned;
   const known = learned.get(bridge.ifindex, packet.ethSrc);
   if (known === port.ifindex) return;
-  // The bridge's own and its ports' addresses are never learned elsewhere.
+  // The bridge's own and its ports' addresses are never learned elsewhere; a static entry moves with its frames.
   const fixed = stack.net.bridgeFdb.get(bridge.ifindex, packet.ethSrc);
-  if (fixed === bridge.ifindex || fixed === port.ifindex) return;
+  if (fixed === bridge.ifindex || (known === ABSENT && fixed === port.ifindex)) return;
   learned.set(bridge.ifindex, packet.ethSrc, port.ifindex);
 }
 
@@ -151,7 +153,7 @@ function bridgeForward(
     if (!nfBridgePostRouting(stack, bridge, out, packet)) return;
     return;
   }
-  stack.path.transmit(stack, out, packet);
+  pushFrame(stack, out, packet);
 }
 
 /** `br_pass_frame_up`: the frame comes in again, by the bridge device. Takes the packet over. */

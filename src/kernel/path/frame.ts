@@ -8,6 +8,7 @@ import {
   type Packet,
 } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_IN, DIR_IN_BROADCAST, DIR_IN_MULTICAST, DIR_IN_OTHERHOST, OP_ARP, OP_FRAME } from "../tape.ts";
 
@@ -18,6 +19,20 @@ export function classifyFrame(dev: NetDevice, packet: Packet): void {
   else if (to === MAC_BROADCAST) packet.pktType = PACKET_BROADCAST;
   else if (isGroupMac(to)) packet.pktType = PACKET_MULTICAST;
   else packet.pktType = PACKET_OTHERHOST;
+}
+
+/** `is_skb_forwardable`: a veth's other end, and a bridge port, take what fits their MTU with a VLAN tag to spare. */
+export function fits(dev: NetDevice, packet: Packet): boolean {
+  return packet.length <= dev.mtu + VLAN_HLEN;
+}
+
+const VLAN_HLEN = 4;
+export const FRAME_TOO_LONG = reason("frame-too-long");
+
+/** `br_dev_queue_push_xmit`: a frame leaves by a bridge's port if it fits. Takes the packet over. */
+export function pushFrame(stack: Stack, port: NetDevice, packet: Packet): void {
+  if (fits(port, packet)) stack.path.transmit(stack, port, packet);
+  else stack.kill(packet, FRAME_TOO_LONG);
 }
 
 /** Write a frame that came in to the tape. */

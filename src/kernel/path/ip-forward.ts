@@ -40,7 +40,7 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   packet.forwarded = true;
   // A forwarded packet obeys the route's MTU and the device's, not what path MTU discovery learned.
   const mtu = stack.net.forwardUsePmtu && packet.rtMtu !== 0 ? packet.rtMtu : forwardMtu(stack, packet, out);
-  if (packet.length > mtu && (packet.df || packet.fragMaxSize > mtu)) {
+  if (packet.length > mtu && packet.df) {
     sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
     stack.kill(packet, TOO_BIG);
     return;

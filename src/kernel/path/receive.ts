@@ -4,7 +4,7 @@ import { arpReceive } from "../neighbour/arp.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { bridgeReceive } from "./bridge.ts";
-import { classifyFrame, recordIn } from "./frame.ts";
+import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
 
 const DEVICE_DOWN = reason("device-down");
@@ -18,6 +18,10 @@ export function receiveFrame(stack: Stack, dev: NetDevice, packet: Packet, cross
   packet.scrub(crossesNamespace);
   if (!dev.up) {
     stack.kill(packet, DEVICE_DOWN);
+    return;
+  }
+  if (dev.kind === "veth" && !fits(dev, packet)) {
+    stack.kill(packet, FRAME_TOO_LONG);
     return;
   }
   classifyFrame(dev, packet);
