@@ -15,7 +15,7 @@ const AT_LEAST: Readonly<Record<string, number>> = {
   "f-ecmp-l4": 8,
   "f-ecmp-weighted": 8,
   "f-fabric": 25,
-  "f-policy-nat": 14,
+  "f-policy-nat": 16,
   "f-policy-plain": 16,
   "f-rpf-loose": 14,
   "f-rpf-mixed": 14,

@@ -5,8 +5,12 @@ import {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   IPPROTO_ICMP,
+  IPPROTO_TCP,
   type Packet,
   PHASE_REPLY,
+  TCP_ACK,
+  TCP_RST,
+  TCP_SYN,
 } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
@@ -65,10 +69,19 @@ function echoReply(stack: Stack, request: Packet): void {
   stack.path.localOut(stack, reply);
 }
 
+/**
+ * Has a packet made here a socket that an error about it is told to? A reset has none, and a connection that answered a SYN
+ * is none until it is established (`tcp_v4_err` leaves TCP_NEW_SYN_RECV alone).
+ */
+function hasSocket({ protocol, tcpFlags }: Packet): boolean {
+  if (protocol !== IPPROTO_TCP) return true;
+  return (tcpFlags & TCP_RST) === 0 && (tcpFlags & (TCP_SYN | TCP_ACK)) !== (TCP_SYN | TCP_ACK);
+}
+
 /** What an error teaches about routes: a path's MTU, a better gateway. */
 function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   const inner = packet.inner;
-  if (inner === null) return;
+  if (inner === null || !hasSocket(inner)) return;
   if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
     // __ip_rt_update_pmtu, not below ip_rt_min_pmtu
     if (packet.icmpInfo > 0) stack.state.exceptions.set(inner.dst, 0, Math.max(packet.icmpInfo, 552));
