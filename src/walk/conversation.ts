@@ -55,6 +55,8 @@ const RAW_ECHO_PAYLOAD = 8;
 const SYN_REPEAT_MS = 1000;
 
 export const EADDRNOTAVAIL = 99;
+/** What a protocol unreachable becomes. */
+const ENOPROTOOPT = 92;
 
 export const ERRNO_NAMES: Readonly<Record<number, string>> = {
   [EPERM]: "EPERM",
@@ -63,6 +65,7 @@ export const ERRNO_NAMES: Readonly<Record<number, string>> = {
   [EMSGSIZE]: "EMSGSIZE",
   [EADDRNOTAVAIL]: "EADDRNOTAVAIL",
   [ENETUNREACH]: "ENETUNREACH",
+  [ENOPROTOOPT]: "ENOPROTOOPT",
   [ECONNREFUSED]: "ECONNREFUSED",
   [EHOSTUNREACH]: "EHOSTUNREACH",
 };
@@ -668,7 +671,7 @@ export class Conversation implements Upcalls {
         else this.fail("unreachable", 0);
       } else if (code === 3 || code === 2) {
         if (proto === IPPROTO_ICMP) this.fail(code === 3 ? "refused" : "unreachable", 0);
-        else this.fail(code === 3 ? "refused" : "unreachable", code === 3 ? ECONNREFUSED : 92);
+        else this.fail(code === 3 ? "refused" : "unreachable", code === 3 ? ECONNREFUSED : ENOPROTOOPT);
       } else this.fail("unreachable", proto === IPPROTO_ICMP ? 0 : unreachableErrno(code));
     }
   }

@@ -36,6 +36,8 @@ export function rejectAction(target: RejectTarget): TargetAction {
   return {
     apply: (stack: Stack, packet: Packet): NfVerdict => {
       stack.drop(packet, RULE_REJECT);
+      // nf_reject_verify_csum: a fragment's checksum cannot be right, and what has a wrong one is not answered.
+      if (packet.isFragment) return NF_DROP;
       if (reset) {
         if ((packet.tcpFlags & TCP_RST) === 0) sendReset(stack, packet);
       } else sendIcmpError(stack, packet, type, code, 0);
