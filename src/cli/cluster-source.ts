@@ -1,10 +1,9 @@
-import { formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
-import { DEFAULT_PROXY_CONFIGURATION, type ProxyConfiguration } from "../proxy/configuration.ts";
-import { proxyConfigurationOf } from "../proxy/kube-proxy-configuration.ts";
-import type { DetectedCluster } from "../source/detect.ts";
+import { type DetectedCluster, settingsOf } from "../source/detect.ts";
+import { proxyConfigurationOf } from "../source/proxy-configuration.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
 import { formatInputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
@@ -24,9 +23,6 @@ export interface ClusterSource {
   readonly assumptions: readonly string[];
 }
 
-/** Where nodes without an address are given one. */
-const NODE_NETWORK = parsePrefix4("192.168.0.0/24") as Prefix4;
-
 /** Objects in, programmed world out: read, reconciled, and every node and pod programmed by its agents. */
 export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io: Io): Result<ClusterSource> {
   const source = readSource(files, flags);
@@ -35,18 +31,12 @@ export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io
   const { detected, objects } = source;
   const unbuilt = unbuiltAgents(detected);
   if (unbuilt.length > 0) return invalid(...unbuilt);
-  reconcileAll(objects, {
-    clusterCidr: detected.clusterCidr.value,
-    nodeCidrLength: detected.nodeCidrLength.value,
-    serviceCidr: detected.serviceCidr.value,
-    nodePorts: detected.nodePorts.value,
-    nodeNetwork: NODE_NETWORK,
-  });
+  reconcileAll(objects, settingsOf(detected));
   const cluster = buildCluster(objects, {
     cni: detected.cni.value === "bridge" ? "bridge" : "flannel",
     flannelBackend: detected.flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
     clusterCidr: detected.clusterCidr.value,
-    proxy: proxyOf(detected),
+    proxy: proxyConfigurationOf(detected),
   });
   if (cluster.errors.length > 0) return invalid(...cluster.errors.map(formatInputError));
   return ok({
@@ -73,15 +63,6 @@ function unbuiltAgents({ cni, proxyMode }: DetectedCluster): string[] {
     );
   }
   return messages;
-}
-
-/** kube-proxy as its configuration says; without one it tells pods by the cluster's range, as kubeadm sets it up. */
-function proxyOf({ kubeProxy, clusterCidr }: DetectedCluster): ProxyConfiguration {
-  if (kubeProxy !== null) return proxyConfigurationOf(kubeProxy);
-  return {
-    ...DEFAULT_PROXY_CONFIGURATION,
-    detector: { kind: "cluster-cidr", cidrs: [formatPrefix4(clusterCidr.value)] },
-  };
 }
 
 function assumedSettings({ detected, assumed }: Source): string[] {

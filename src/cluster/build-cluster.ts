@@ -1,5 +1,7 @@
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import type { Mac } from "../address/mac.ts";
+import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
+import { readLease } from "../cni/flannel/lease.ts";
 import { addFlannel, type FlannelPeer } from "../cni/flannel/node.ts";
 import { fromIpv4 } from "../cni/ip.ts";
 import { Machine, MemoryFiles, newNetns } from "../cni/machine.ts";
@@ -7,6 +9,7 @@ import { HASHED_NAMES } from "../cni/names.ts";
 import { Netns } from "../cni/netns.ts";
 import { readNetwork } from "../cni/network-config.ts";
 import { Runtime } from "../cni/runtime.ts";
+import { podCidrOf } from "../control/pod-cidr.ts";
 import type { Host } from "../kernel/host.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE } from "../kernel/origin.ts";
@@ -16,6 +19,7 @@ import type { Lister } from "../object/object-map.ts";
 import type { NodeFacts, ProxyConfiguration } from "../proxy/configuration.ts";
 import { freshNodeRuleset } from "../proxy/iptables/fresh-node.ts";
 import { IptablesProxier } from "../proxy/iptables/proxier.ts";
+import { startOperations } from "../proxy/iptables/start-operations.ts";
 import { proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import { NO_ORIGINS } from "../world/origins.ts";
@@ -75,7 +79,7 @@ class ClusterBuilder {
     const nodes = this.#objects.list("Node").flatMap((node): Planned[] => {
       const address = internalAddress(node);
       if (address === undefined) return [];
-      return [{ node, name: node.metadata.name, address, podCidr: podCidrOf(node) }];
+      return [{ node, name: node.metadata.name, address, podCidr: podCidrOf(node) ?? null }];
     });
     const fabric = buildFabric(nodes);
     const model = proxyModel(this.#objects.list("Service"), this.#objects.list("EndpointSlice"));
@@ -108,6 +112,7 @@ class ClusterBuilder {
       podCidrs: podCidr === null ? [] : [formatPrefix4(podCidr)],
       version: planned.node.status?.nodeInfo?.kubeletVersion ?? "",
     };
+    node.do(...startOperations(this.#configuration.proxy));
     node.do({
       kind: "iptables-restore",
       ruleset: freshNodeRuleset(proxier.rulesFor(facts), { kubelet: true, canaries: true }),
@@ -119,13 +124,21 @@ class ClusterBuilder {
         .flatMap((other): FlannelPeer[] =>
           other.podCidr === null
             ? []
-            : [{ subnet: other.podCidr, publicIp: other.address, node: other.name }],
+            : [
+                {
+                  subnet: other.podCidr,
+                  publicIp: other.address,
+                  node: other.name,
+                  vtepMac: vtepMacOf(other.node),
+                },
+              ],
         );
       addFlannel(node, {
         backend: this.#configuration.flannelBackend,
         network: this.#configuration.clusterCidr,
         subnet: podCidr,
         publicIp: address,
+        vtepMac: vtepMacOf(planned.node),
         peers,
       });
     }
@@ -250,14 +263,8 @@ function internalAddress(node: Node): Ipv4 | undefined {
   return undefined;
 }
 
-function podCidrOf(node: Node): Prefix4 | null {
-  const texts = [
-    ...(node.spec?.podCIDRs ?? []),
-    ...(node.spec?.podCIDR === undefined ? [] : [node.spec.podCIDR]),
-  ];
-  for (const text of texts) {
-    const prefix = parsePrefix4(text);
-    if (prefix !== undefined) return prefix;
-  }
-  return null;
+/** As flanneld published it; null where it has not run, or the annotation cannot be read. */
+function vtepMacOf({ spec, metadata }: Node): Mac | null {
+  const lease = readLease(spec?.podCIDR, metadata.annotations ?? {});
+  return lease.kind === "ok" ? lease.value.vtepMac : null;
 }

@@ -1,29 +1,17 @@
 import { type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
+import { kindOfWord } from "../object/kinds.ts";
 import { controllerOf, keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 
-/** Kinds of workloads whose pods can be asked for, by every word kubectl knows them by. */
-const WORKLOADS: Readonly<Record<string, string>> = {
-  deploy: "Deployment",
-  deployment: "Deployment",
-  deployments: "Deployment",
-  rs: "ReplicaSet",
-  replicaset: "ReplicaSet",
-  replicasets: "ReplicaSet",
-  rc: "ReplicationController",
-  replicationcontroller: "ReplicationController",
-  replicationcontrollers: "ReplicationController",
-  sts: "StatefulSet",
-  statefulset: "StatefulSet",
-  statefulsets: "StatefulSet",
-  ds: "DaemonSet",
-  daemonset: "DaemonSet",
-  daemonsets: "DaemonSet",
-};
-
-const PODS: ReadonlySet<string> = new Set(["pod", "pods", "po"]);
-const SERVICES: ReadonlySet<string> = new Set(["svc", "service", "services"]);
+/** Kinds of workloads whose pods can be asked for. */
+const WORKLOADS: ReadonlySet<string | undefined> = new Set([
+  "Deployment",
+  "ReplicaSet",
+  "ReplicationController",
+  "StatefulSet",
+  "DaemonSet",
+]);
 
 export type Found<T> =
   | { readonly kind: "ok"; readonly value: T }
@@ -44,11 +32,12 @@ export class Inventory {
 
   /** Is it a kind whose name leads to pods? */
   static namesPods(kind: string): boolean {
-    return PODS.has(kind) || WORKLOADS[kind] !== undefined;
+    const named = kindOfWord(kind)?.kind;
+    return named === "Pod" || WORKLOADS.has(named);
   }
 
   static namesService(kind: string): boolean {
-    return SERVICES.has(kind);
+    return kindOfWord(kind)?.kind === "Service";
   }
 
   /** The host of a pod, or of the first ready pod of a workload. */
@@ -56,7 +45,10 @@ export class Inventory {
     const named = this.#split(kind, parts);
     if (named.kind === "missing") return named;
     const { namespace, name } = named.value;
-    const pods = PODS.has(kind) ? this.#podNamed(namespace, name) : this.#podsOf(kind, namespace, name);
+    const pods =
+      kindOfWord(kind)?.kind === "Pod"
+        ? this.#podNamed(namespace, name)
+        : this.#podsOf(kind, namespace, name);
     if (pods.kind === "missing") return pods;
     const placed = pods.value.filter((pod) => this.#hostOfPod.has(keyOf(pod)));
     const first = placed.find(isReady) ?? placed[0];
@@ -98,7 +90,7 @@ export class Inventory {
   }
 
   #podsOf(word: string, namespace: string, name: string): Found<readonly Pod[]> {
-    const kind = WORKLOADS[word] as string;
+    const kind = kindOfWord(word)?.kind ?? word;
     const owner = this.#objects.get(kind, `${namespace}/${name}`);
     if (owner === undefined) return this.#missingName(kind, namespace, name);
     const sets = kind === "Deployment" ? this.#objects.ownedBy("ReplicaSet", owner) : [owner];
