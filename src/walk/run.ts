@@ -1,6 +1,7 @@
 import type { Chooser } from "../kernel/chooser.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
 import { receiveFrame, receiveLooped } from "../kernel/path/receive.ts";
+import { reason } from "../kernel/reason.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
@@ -10,6 +11,8 @@ import { FROM_WIRE_SAME_HOST, LOOPED } from "./agenda.ts";
 import { Conversation } from "./conversation.ts";
 import type { Query } from "./query.ts";
 import type { Session } from "./session.ts";
+
+const NO_NEIGHBOUR = reason("no-neighbour");
 
 /** How long a client waits for an answer, and how long while an address question is open (milliseconds). */
 export const PATIENCE_MS = 350;
@@ -67,6 +70,7 @@ export function walk(session: Session, query: Query, chooser: Chooser, tape: Tap
       if (looped) break;
     }
   }
+  if (conversation.result === "sent") endWaiting(session);
   const run = {
     conversation,
     looped,
@@ -76,6 +80,15 @@ export function walk(session: Session, query: Query, chooser: Chooser, tape: Tap
   };
   engine.tape = null;
   return run;
+}
+
+/** Who sends a hand-made packet waits for nothing: what now waits for a neighbour ends there, since nobody has answered. */
+function endWaiting(session: Session): void {
+  for (const stack of session.touched()) {
+    for (const { queue } of stack.state.resolving.values()) {
+      for (const packet of queue) stack.drop(packet, NO_NEIGHBOUR);
+    }
+  }
 }
 
 /** Close a walk's connection without writing it down, and give up what still waits. */
