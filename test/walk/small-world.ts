@@ -245,7 +245,7 @@ function policyRule(text: string): PolicyRule {
     sport: null,
     dport: null,
     uidRange: null,
-    not: text.startsWith("not "),
+    not: text.split(" ").includes("not"),
     action:
       refusal !== undefined
         ? { kind: refusal }
@@ -378,6 +378,18 @@ export function outcome(
 export function verdict(session: Session, host: string, text: string): string {
   const { disposition, reason } = trace(session, host, text).verdict;
   return `${disposition} ${reason}`;
+}
+
+/** What the client was told, and why: `unreachable EHOSTUNREACH icmp 3/1 from 10.0.0.1, no-neighbour`. */
+export function told(session: Session, host: string, text: string): string {
+  const { client, verdict: why } = outcome(session, host, text);
+  const { result, errno, icmp, answeredBy } = client;
+  const words: string[] = [result];
+  if (errno !== undefined) words.push(errno);
+  if (icmp !== undefined) words.push(`icmp ${icmp.type}/${icmp.code} from ${icmp.from}`);
+  if (icmp?.mtu !== undefined) words.push(`mtu ${icmp.mtu}`);
+  if (answeredBy !== undefined) words.push(`by ${answeredBy}`);
+  return `${words.join(" ")}, ${why.reason}`;
 }
 
 /** Where a packet was seen: `host:device:direction`. */
