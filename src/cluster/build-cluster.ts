@@ -92,9 +92,18 @@ class ClusterBuilder {
       hostOfPod: this.#hostOfPod,
       assumptions: [
         "the network between the nodes: a switch for each /24 of node addresses, and a gateway to one client outside",
+        ...this.#unenforced(),
       ],
       errors: this.#errors,
     };
+  }
+
+  /** Neither plugin has a policy engine: a real cluster that has these alone takes the objects and does nothing. */
+  #unenforced(): string[] {
+    const policies = this.#objects.list("NetworkPolicy");
+    if (policies.length === 0) return [];
+    const them = policies.length === 1 ? "1 NetworkPolicy has" : `${policies.length} NetworkPolicies have`;
+    return [`${them} no effect: ${this.#configuration.cni} does not enforce them`];
   }
 
   #addNode(planned: Planned, all: readonly Planned[], fabric: Fabric, proxier: IptablesProxier): void {

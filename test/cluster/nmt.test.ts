@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { hopscope } from "../cli/cli.ts";
 
@@ -118,5 +121,14 @@ describe("a cluster of manifests", () => {
     expect(out).toMatch(
       /^-A FLANNEL-POSTRTG -s 10\.244\.0\.0\/16 ! -d 224\.0\.0\.0\/4 .* -j MASQUERADE --random-fully$/m,
     );
+  });
+
+  it("says that a NetworkPolicy has no effect where nothing enforces it", async () => {
+    const policy = join(mkdtempSync(join(tmpdir(), "hopscope-")), "policy.yaml");
+    const head = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny}\n";
+    writeFileSync(policy, `${head}spec: {podSelector: {}}\n`);
+    const { code, trace: t } = await trace("deploy/nginx", "svc/tomcat:8080", ...NMT, "-f", policy);
+    expect(code).toBe(0);
+    expect(t.assumptions).toContain("1 NetworkPolicy has no effect: flannel does not enforce them");
   });
 });
