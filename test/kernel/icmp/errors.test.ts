@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../../src/walk/trace.ts";
+import { outcome, sessionOf, told } from "../../walk/small-world.ts";
+import { twoNetworks } from "../path/two-networks.ts";
+
+/** ICMP errors: when one is sent, from whom, and what it quotes (Linux 6.18, namespaces hop-test-*). */
+
+function filter(...rules: readonly string[]): string {
+  return ["*filter", ":INPUT ACCEPT", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", ...rules, "COMMIT", ""].join("\n");
+}
+
+function errors({ frames }: Outcome): string[] {
+  return frames
+    .filter(({ icmp, host, direction }) => icmp?.orig !== undefined && host === "r" && direction === "out")
+    .map(({ ip, icmp }) => `${icmp?.type}/${icmp?.code} ${ip.src} > ${ip.dst}`);
+}
+
+describe("REJECT", () => {
+  it.each([
+    ["icmp-net-unreachable", "udp", "unreachable ENETUNREACH icmp 3/0 from 10.0.0.1, rule-reject"],
+    ["icmp-host-unreachable", "udp", "unreachable EHOSTUNREACH icmp 3/1 from 10.0.0.1, rule-reject"],
+    ["icmp-proto-unreachable", "udp", "unreachable ENOPROTOOPT icmp 3/2 from 10.0.0.1, rule-reject"],
+    ["icmp-port-unreachable", "udp", "refused ECONNREFUSED icmp 3/3 from 10.0.0.1, rule-reject"],
+    ["icmp-net-prohibited", "udp", "unreachable ENETUNREACH icmp 3/9 from 10.0.0.1, rule-reject"],
+    ["icmp-host-prohibited", "udp", "unreachable EHOSTUNREACH icmp 3/10 from 10.0.0.1, rule-reject"],
+    ["icmp-admin-prohibited", "udp", "unreachable EHOSTUNREACH icmp 3/13 from 10.0.0.1, rule-reject"],
+    ["icmp-port-unreachable", "tcp", "refused ECONNREFUSED icmp 3/3 from 10.0.0.1, rule-reject"],
+    ["icmp-admin-prohibited", "icmp", "unreachable icmp 3/13 from 10.0.0.1, rule-reject"],
+  ])("%s of a forwarded %s packet: %s", (type, proto, expected) => {
+    const session = sessionOf(
+      twoNetworks({ iptables: filter(`-A FORWARD -j REJECT --reject-with ${type}`) }),
+    );
+    const to = proto === "tcp" ? "10.1.0.2:80" : proto === "udp" ? "10.1.0.2:53" : "10.1.0.2";
+    expect(told(session, "a", `${proto} ${to}`)).toBe(expected);
+  });
+
+  it("tcp-reset comes from the address asked", () => {
+    const iptables = filter("-A FORWARD -p tcp -j REJECT --reject-with tcp-reset");
+    const { client, frames } = outcome(sessionOf(twoNetworks({ iptables })), "a", "tcp 10.1.0.2:80");
+    expect([client.result, client.reset?.from]).toEqual(["refused", "10.1.0.2"]);
+    expect(frames.at(-1)?.tcp?.flags).toBe("RA");
+  });
+
+  it("does not answer a fragment, whose checksum cannot be checked", () => {
+    const reject = "-A FORWARD -j REJECT --reject-with icmp-port-unreachable";
+    const query = "udp 10.1.0.2:53 size=3000";
+    expect(told(sessionOf(twoNetworks({ iptables: filter(reject) })), "a", query)).toBe(
+      "timeout, rule-reject",
+    );
+    // Where connections are tracked there are no fragments in FORWARD.
+    const tracked = filter("-A FORWARD -m conntrack --ctstate INVALID -j DROP", reject);
+    expect(told(sessionOf(twoNetworks({ iptables: tracked })), "a", query)).toBe(
+      "refused ECONNREFUSED icmp 3/3 from 10.0.0.1, rule-reject",
+    );
+  });
+
+  it("in OUTPUT is an errno for who sends", () => {
+    const iptables = filter(
+      "-A OUTPUT -p udp -j REJECT --reject-with icmp-port-unreachable",
+      "-A OUTPUT -p icmp -j DROP",
+    );
+    const session = sessionOf(twoNetworks({ iptables }));
+    expect(told(session, "r", "icmp 10.1.0.2")).toBe("blocked EPERM, rule-drop");
+    expect(outcome(session, "r", "udp 10.1.0.2:53").verdict.reason).toBe("rule-reject");
+  });
+});
+
+describe("no error is sent", () => {
+  it("about a broadcast", () => {
+    const found = outcome(sessionOf(twoNetworks()), "a", "udp 10.0.0.255:9");
+    expect([errors(found), found.verdict.reason]).toEqual([[], "no-listener-udp"]);
+  });
+
+  it("about a later fragment", () => {
+    // The first fragment alone is answered, though each of the three ends its time to live.
+    const found = outcome(sessionOf(twoNetworks()), "a", "udp 10.1.0.2:53 size=4000 ttl=1");
+    expect(errors(found)).toEqual(["11/0 10.0.0.1 > 10.0.0.2"]);
+  });
+});
+
+describe("an error's sender", () => {
+  const query = "udp 10.1.0.2:53 ttl=1 src=10.0.0.2";
+
+  it("is the address towards the one told", () => {
+    // The way back to 10.0.0.2 leads over eth1 here.
+    const far = { routes: ["10.0.0.2 via 10.1.0.2"] };
+    expect(errors(outcome(sessionOf(twoNetworks(far)), "a", query))).toEqual(["11/0 10.1.0.1 > 10.0.0.2"]);
+  });
+
+  it("or, with icmp_errors_use_inbound_ifaddr, that of the card the packet came by", () => {
+    const far = {
+      routes: ["10.0.0.2 via 10.1.0.2"],
+      sysctl: { "net.ipv4.icmp_errors_use_inbound_ifaddr": 1 },
+    };
+    expect(errors(outcome(sessionOf(twoNetworks(far)), "a", query))).toEqual(["11/0 10.0.0.1 > 10.0.0.2"]);
+  });
+
+  it("is the address asked, where the packet had arrived", () => {
+    expect(errors(outcome(sessionOf(twoNetworks()), "a", "udp 10.1.0.1:9"))).toEqual([
+      "3/3 10.1.0.1 > 10.0.0.2",
+    ]);
+  });
+});
+
+describe("what an error quotes", () => {
+  it("is the packet as it was when it failed, 548 bytes of it at most", () => {
+    const { frames } = outcome(sessionOf(twoNetworks()), "a", "udp 10.1.0.2:9 size=1000 sport=5");
+    const error = frames.findLast((frame) => frame.icmp?.orig !== undefined && frame.host === "b");
+    expect(error?.ip.len).toBe(576);
+    expect(error?.icmp?.orig).toMatchObject({ ip: { ttl: 63, len: 1028 }, udp: { sport: 5, dport: 9 } });
+  });
+});

@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest";
+import { BRIDGE, type HostSpec, outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+
+/**
+ * Who answers ARP, and with which address one asks. box has two cards on a's network and one on c's. The expectations are
+ * the kernel's (Linux 6.18), seen in namespaces hop-test-*, for example
+ *
+ *     ip netns exec hop-test-box sysctl -w net.ipv4.conf.all.arp_ignore=1
+ */
+function lan(box: HostSpec = {}) {
+  return smallWorld(
+    {
+      a: { links: { eth0: "10.0.0.2/24" }, routes: ["10.1.0.0/24 dev eth0", "10.2.0.0/24 dev eth0"] },
+      sw: {
+        links: {
+          br0: { detail: BRIDGE },
+          p0: { master: "br0" },
+          p1: { master: "br0" },
+          p2: { master: "br0" },
+        },
+      },
+      box: { links: { eth0: "10.0.0.3/24", eth1: "10.0.0.4/24", eth2: "10.1.0.1/24" }, ...box },
+      c: { links: { eth0: "10.1.0.2/24" }, routes: ["default via 10.1.0.1"] },
+    },
+    ["a:eth0 sw:p0", "box:eth0 sw:p1", "box:eth1 sw:p2", "box:eth2 c:eth0"],
+  );
+}
+
+const all = (name: string, value: number): HostSpec => ({ sysctl: { [`net.ipv4.conf.all.${name}`]: value } });
+
+/** Cards of box that answer a's question, in order. */
+function answers(world: ReturnType<typeof lan>, address: string): string {
+  const { arp } = outcome(sessionOf(world), "a", `udp ${address}:53`);
+  const cards = arp
+    .filter((frame) => frame.host === "box" && frame.direction === "out" && frame.arp.op === "reply")
+    .map(({ device }) => device);
+  return [...new Set(cards)].sort().join(" ");
+}
+
+describe("who answers", () => {
+  const BOTH = "eth0 eth1";
+  it.each<readonly [string, HostSpec, readonly string[]]>([
+    // asked for 10.0.0.3 (eth0's), 10.0.0.4 (eth1's), 10.1.0.1 (eth2's), 10.1.0.2 (c's), 10.2.0.9 (nobody's)
+    ["plain: any card for any address of the host", {}, [BOTH, BOTH, BOTH, "", ""]],
+    ["arp_ignore 1: the card's own addresses", all("arp_ignore", 1), ["eth0", "eth1", "", "", ""]],
+    ["arp_ignore 2: and from the same network", all("arp_ignore", 2), ["eth0", "eth1", "", "", ""]],
+    ["arp_ignore 3: none of scope host", all("arp_ignore", 3), [BOTH, BOTH, BOTH, "", ""]],
+    ["arp_ignore 8: none at all", all("arp_ignore", 8), ["", "", "", "", ""]],
+    [
+      "arp_filter: the card that leads back to the asker",
+      all("arp_filter", 1),
+      ["eth0", "eth0", "eth0", "", ""],
+    ],
+    [
+      "rp_filter, strict, silences a card that does not lead back",
+      all("rp_filter", 1),
+      ["eth0", "eth0", "eth0", "", ""],
+    ],
+    ["forwarding changes nothing", { forward: true }, [BOTH, BOTH, BOTH, "", ""]],
+    [
+      "proxy_arp: for what lies behind another card",
+      { forward: true, sysctl: { "net.ipv4.conf.eth0.proxy_arp": 1 } },
+      [BOTH, BOTH, BOTH, "eth0", ""],
+    ],
+    [
+      "proxy_arp where nothing is forwarded",
+      { sysctl: { "net.ipv4.conf.eth0.proxy_arp": 1 } },
+      [BOTH, BOTH, BOTH, "", ""],
+    ],
+    [
+      "ip neigh add proxy",
+      { forward: true, neighbours: ["proxy 10.2.0.9 eth0"], routes: ["10.2.0.0/24 via 10.1.0.2"] },
+      [BOTH, BOTH, BOTH, "", "eth0"],
+    ],
+  ])("%s", (_name, box, expected) => {
+    const world = lan(box);
+    const asked = ["10.0.0.3", "10.0.0.4", "10.1.0.1", "10.1.0.2", "10.2.0.9"];
+    expect(asked.map((address) => answers(world, address))).toEqual(expected);
+  });
+});
+
+describe("with which address one asks", () => {
+  it.each([
+    // the packet's own source, whatever network it is of
+    [0, "10.0.0.3", "10.1.0.1"],
+    // one of the target's network
+    [1, "10.0.0.3", "10.0.0.3"],
+    [2, "10.0.0.3", "10.0.0.3"],
+  ])("arp_announce %d: for a packet from 10.0.0.3 %s, from 10.1.0.1 %s", (value, own, other) => {
+    const asker = (source: string): string | undefined =>
+      outcome(sessionOf(lan(all("arp_announce", value))), "box", `udp 10.0.0.2:53 src=${source}`).arp.find(
+        (frame) => frame.arp.op === "request" && frame.host === "box",
+      )?.arp.spa;
+    expect([asker("10.0.0.3"), asker("10.1.0.1")]).toEqual([own, other]);
+  });
+});
+
+describe("a question", () => {
+  it("is asked three times, a second apart, and then the packets that wait have failed", () => {
+    const found = outcome(sessionOf(lan()), "a", "udp 10.0.0.77:53");
+    const asked = found.arp.filter((frame) => frame.host === "a" && frame.direction === "out");
+    expect(asked.map(({ at }) => at)).toEqual([0, 1000, 2000]);
+    expect([found.client.result, found.client.errno, found.client.icmp?.from]).toEqual([
+      "unreachable",
+      "EHOSTUNREACH",
+      "10.0.0.2",
+    ]);
+  });
+
+  it("teaches the one asked who asks", () => {
+    const session = sessionOf(lan());
+    outcome(session, "a", "udp 10.0.0.3:53");
+    expect(outcome(session, "box", "udp 10.0.0.2:53 src=10.0.0.3").arp).toEqual([]);
+  });
+
+  it("for one neighbour is one, however many packets wait", () => {
+    const found = outcome(sessionOf(lan()), "a", "udp 10.0.0.3:53 size=4000");
+    expect(
+      found.arp.filter(
+        (frame) => frame.host === "a" && frame.arp.op === "request" && frame.direction === "out",
+      ),
+    ).toHaveLength(1);
+    expect(found.client.result).toBe("answered");
+  });
+});

@@ -1,0 +1,223 @@
+import { describe, expect, it } from "vitest";
+import type { BridgePort } from "../../../src/kernel/device/device.ts";
+import {
+  BRIDGE,
+  type HostSpec,
+  outcome,
+  places,
+  sessionOf,
+  smallWorld,
+  told,
+} from "../../walk/small-world.ts";
+
+/**
+ * A bridge's ports. The expectations are the kernel's (Linux 6.18), seen in namespaces hop-test-*, for example
+ *
+ *     ip -n hop-test-sw link set p0 master br0
+ *     bridge -n hop-test-sw link set dev p2 bcast_flood off
+ */
+
+const LISTEN = ["tcp 80", "udp 53"];
+
+/** a, b and c on the ports p0, p1 and p2 of sw's bridge. */
+function bridged(ports: Readonly<Record<string, Partial<BridgePort>>> = {}, sw: HostSpec = {}) {
+  const host = (n: number): HostSpec => ({ links: { eth0: `10.0.0.${n}/24` }, listen: LISTEN });
+  const port = (name: string) => ({ master: "br0", port: ports[name] ?? {} });
+  return smallWorld(
+    {
+      a: host(1),
+      b: host(2),
+      c: host(3),
+      sw: {
+        links: { br0: { detail: BRIDGE }, p0: port("a"), p1: port("b"), p2: port("c") },
+        listen: LISTEN,
+        ...sw,
+      },
+    },
+    ["a:eth0 sw:p0", "b:eth0 sw:p1", "c:eth0 sw:p2"],
+  );
+}
+
+const OK = "answered by";
+
+describe("a port's settings", () => {
+  it.each<readonly [string, Readonly<Record<string, Partial<BridgePort>>>, string, string, string]>([
+    ["plain", {}, "a", "udp 10.0.0.2:53", `${OK} b, answered`],
+    [
+      "isolated from isolated",
+      { a: { isolated: true }, b: { isolated: true } },
+      "a",
+      "udp 10.0.0.2:53",
+      "unreachable EHOSTUNREACH icmp 3/1 from 10.0.0.1, no-neighbour",
+    ],
+    [
+      "isolated from others",
+      { a: { isolated: true }, b: { isolated: true } },
+      "a",
+      "udp 10.0.0.3:53",
+      `${OK} c, answered`,
+    ],
+    [
+      "no broadcasts out",
+      { c: { bcastFlood: false } },
+      "a",
+      "udp 10.0.0.3:53",
+      "unreachable EHOSTUNREACH icmp 3/1 from 10.0.0.1, no-neighbour",
+    ],
+    [
+      "no broadcasts out, itself speaking first",
+      { c: { bcastFlood: false } },
+      "c",
+      "udp 10.0.0.1:53",
+      `${OK} a, answered`,
+    ],
+    [
+      "no flooding, but it has been learned",
+      { c: { flood: false } },
+      "a",
+      "udp 10.0.0.3:53",
+      `${OK} c, answered`,
+    ],
+    [
+      "no learning, so flooded each time",
+      { b: { learning: false } },
+      "a",
+      "udp 10.0.0.2:53",
+      `${OK} b, answered`,
+    ],
+    ["hairpin", { a: { hairpin: true } }, "a", "udp 10.0.0.2:53", `${OK} b, answered`],
+    [
+      "blocked",
+      { b: { state: "blocking" } },
+      "a",
+      "udp 10.0.0.2:53",
+      "unreachable EHOSTUNREACH icmp 3/1 from 10.0.0.1, no-neighbour",
+    ],
+    [
+      "still learning",
+      { b: { state: "learning" } },
+      "a",
+      "udp 10.0.0.2:53",
+      "unreachable EHOSTUNREACH icmp 3/1 from 10.0.0.1, no-neighbour",
+    ],
+  ])("%s: %j, %s %s: %s", (_name, ports, from, query, expected) => {
+    expect(told(sessionOf(bridged(ports)), from, query)).toBe(expected);
+  });
+});
+
+describe("learning", () => {
+  const request = (session: ReturnType<typeof sessionOf>, query: string): string[] =>
+    places(outcome(session, "a", query), 1).filter((place) => place.startsWith("sw:"));
+
+  it("sends a frame to the one port its address was seen on", () => {
+    const session = sessionOf(bridged());
+    expect(request(session, "udp 10.0.0.2:53")).toEqual(["sw:p0:in-otherhost", "sw:p1:out"]);
+  });
+
+  it("floods what nobody was seen with, the newest port first, not back where it came from", () => {
+    const session = sessionOf(bridged({ b: { learning: false } }));
+    expect(request(session, "udp 10.0.0.2:53")).toEqual(["sw:p0:in-otherhost", "sw:p2:out", "sw:p1:out"]);
+  });
+
+  it("a static entry moves with the frames of its address", () => {
+    // bridge fdb add 02:00:00:00:02:02 dev p2 master static, while b sits on p1
+    const session = sessionOf(bridged({}, { fdb: ["02:00:00:00:02:02 p2 master br0"] }));
+    expect(request(session, "udp 10.0.0.2:53")).toEqual(["sw:p0:in-otherhost", "sw:p1:out"]);
+  });
+
+  it("and serves until such a frame comes", () => {
+    const fdb = ["02:00:00:00:02:02 p2 master br0"];
+    const world = bridged({ b: { learning: false } }, { fdb });
+    expect(request(sessionOf(world), "udp 10.0.0.2:53")).toEqual(["sw:p0:in-otherhost", "sw:p2:out"]);
+  });
+
+  it("a broadcast reaches every port, and the bridge's own host", () => {
+    const session = sessionOf(
+      bridged(
+        {},
+        {
+          links: {
+            br0: { addresses: "10.0.0.9/24", detail: BRIDGE },
+            p0: { master: "br0" },
+            p1: { master: "br0" },
+            p2: { master: "br0" },
+          },
+        },
+      ),
+    );
+    const found = outcome(session, "a", "udp 10.0.0.255:53");
+    expect(found.servers.map(({ host }) => host).sort()).toEqual(["a", "b", "c", "sw"]);
+    expect(places(found, 1).filter((place) => place.startsWith("sw:"))).toEqual([
+      "sw:p0:in-broadcast",
+      "sw:p2:out",
+      "sw:p1:out",
+      "sw:br0:in-broadcast",
+    ]);
+  });
+});
+
+describe("hairpin", () => {
+  /** x and y behind one port of sw: a bridge of their own that floods. */
+  const behind = (hairpin: boolean) =>
+    smallWorld(
+      {
+        x: {
+          links: { eth0: { addresses: "10.0.0.1/24" } },
+          neighbours: ["10.0.0.5 eth0 02:00:00:00:01:02"],
+          listen: LISTEN,
+        },
+        sw: {
+          links: { br0: { detail: BRIDGE }, p0: { master: "br0", port: { hairpin } }, p1: { master: "br0" } },
+        },
+        z: { links: { eth0: "10.0.0.9/24" }, listen: LISTEN },
+      },
+      ["x:eth0 sw:p0", "z:eth0 sw:p1"],
+    );
+
+  it.each([
+    // x sends to its own address as if it were another's: only a hairpin port gives it back
+    [true, ["x:eth0:out", "sw:p0:in-otherhost", "sw:p0:out", "x:eth0:in"]],
+    [false, ["x:eth0:out", "sw:p0:in-otherhost"]],
+  ])("%s: %j", (hairpin, expected) => {
+    expect(places(outcome(sessionOf(behind(hairpin)), "x", "udp 10.0.0.5:53"), 1)).toEqual(expected);
+  });
+});
+
+describe("br_netfilter", () => {
+  /** a and b on n's bridge, which has rules. */
+  const node = (call: number, rule: string) =>
+    smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.1/24" }, listen: LISTEN },
+        b: { links: { eth0: "10.0.0.2/24" }, listen: LISTEN },
+        n: {
+          links: {
+            br0: { addresses: "10.0.0.9/24", detail: BRIDGE },
+            p0: { master: "br0" },
+            p1: { master: "br0" },
+          },
+          forward: true,
+          listen: LISTEN,
+          sysctl: { "net.bridge.bridge-nf-call-iptables": call },
+          iptables: `*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\n-A FORWARD ${rule}\nCOMMIT\n`,
+        },
+      },
+      ["a:eth0 n:p0", "b:eth0 n:p1"],
+    );
+
+  it.each([
+    [0, "-j DROP", "connected by b, answered"],
+    [1, "-j DROP", "timeout, rule-drop"],
+    [1, "-m physdev --physdev-is-bridged -j DROP", "timeout, rule-drop"],
+    [1, "-m physdev --physdev-in p1 -p tcp -j DROP", "timeout, reply-lost"],
+    [1, "-i br0 -o br0 -p tcp -j REJECT --reject-with tcp-reset", "refused ECONNREFUSED, rule-reject"],
+    [
+      1,
+      "-i br0 -o br0 -j REJECT --reject-with icmp-port-unreachable",
+      "refused ECONNREFUSED icmp 3/3 from 10.0.0.9, rule-reject",
+    ],
+    [1, "-i p0 -j DROP", "connected by b, answered"],
+  ])("bridge-nf-call-iptables %d, FORWARD %s: %s", (call, rule, expected) => {
+    expect(told(sessionOf(node(call, rule)), "a", "tcp 10.0.0.2:80")).toBe(expected);
+  });
+});

@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import {
+  type HostSpec,
+  outcome,
+  places,
+  sessionOf,
+  smallWorld,
+  told,
+  vxlan,
+} from "../../walk/small-world.ts";
+
+/**
+ * Two VXLAN devices over one cable. The expectations are the kernel's (Linux 6.18), seen in namespaces hop-test-n1 and -n2:
+ *
+ *     ip -n hop-test-n1 link add vx0 type vxlan id 7 local 172.16.0.1 dstport 8472 nolearning
+ *     bridge -n hop-test-n1 fdb append 02:aa:00:00:00:02 dev vx0 dst 172.16.0.2
+ */
+
+type Vxlan = Parameters<typeof vxlan>[2];
+
+function tunnel(far: Vxlan = {}, n1: HostSpec = {}, n2: HostSpec = {}) {
+  const end = (own: number, other: number, more: Vxlan): HostSpec => ({
+    links: {
+      eth0: `172.16.0.${own}/24`,
+      vx0: {
+        addresses: `10.0.1.${own}/24`,
+        detail: vxlan(7, `172.16.0.${own}`, more),
+        mac: `02:aa:00:00:00:0${own}`,
+      },
+    },
+    listen: ["tcp 80", "udp 53"],
+    neighbours: [`10.0.1.${other} vx0 02:aa:00:00:00:0${other}`],
+    fdb: [`02:aa:00:00:00:0${other} vx0 dst 172.16.0.${other}`],
+  });
+  return smallWorld({ n1: { ...end(1, 2, {}), ...n1 }, n2: { ...end(2, 1, far), ...n2 } }, [
+    "n1:eth0 n2:eth0",
+  ]);
+}
+
+const LOST = "timeout,";
+
+describe("a tunnel's faults", () => {
+  it.each<readonly [string, ReturnType<typeof tunnel>, string]>([
+    ["none", tunnel(), "connected by n2, answered"],
+    ["another VNI there", tunnel({ vni: 8 }), `${LOST} vxlan-no-vni`],
+    ["another port there", tunnel({ port: 4789 }), "timeout icmp 3/3 from 172.16.0.2, no-listener-udp"],
+    ["no forwarding entry here", tunnel({}, { fdb: [] }), `${LOST} vxlan-no-remote`],
+    ["no forwarding entry there", tunnel({}, {}, { fdb: [] }), `${LOST} reply-lost`],
+    [
+      "no neighbour here",
+      tunnel({}, { neighbours: [] }),
+      "unreachable EHOSTUNREACH icmp 3/1 from 10.0.1.1, no-neighbour",
+    ],
+    [
+      "no entry there, but it learns",
+      tunnel({ learning: true }, {}, { fdb: [] }),
+      "connected by n2, answered",
+    ],
+    [
+      "entries for all alone: ARP is flooded",
+      tunnel(
+        {},
+        { neighbours: [], fdb: ["00:00:00:00:00:00 vx0 dst 172.16.0.2"] },
+        { neighbours: [], fdb: ["00:00:00:00:00:00 vx0 dst 172.16.0.1"] },
+      ),
+      "connected by n2, answered",
+    ],
+    [
+      "a remote nobody has",
+      tunnel({}, { fdb: ["02:aa:00:00:00:02 vx0 dst 172.16.0.9"] }),
+      "timeout icmp 3/1 from 172.16.0.1, no-neighbour",
+    ],
+  ])("%s", (_name, world, expected) => {
+    expect(told(sessionOf(world), "n1", "tcp 10.0.1.2:80")).toBe(expected);
+  });
+});
+
+describe("what goes through", () => {
+  it("shows outside and inside, and the outer packet is the host's own", () => {
+    const found = outcome(sessionOf(tunnel()), "n1", "udp 10.0.1.2:53");
+    expect(places(found, 1)).toEqual(["n1:vx0:out", "n1:eth0:out", "n2:eth0:in", "n2:vx0:in"]);
+    const [, outer] = found.frames;
+    expect(outer?.ip).toMatchObject({ src: "172.16.0.1", dst: "172.16.0.2", ttl: 64, proto: 17, len: 94 });
+    expect([outer?.udp?.dport, outer?.vxlan]).toEqual([8472, { vni: 7 }]);
+    expect(outer?.inner?.ip).toMatchObject({ src: "10.0.1.1", dst: "10.0.1.2", len: 44 });
+    expect(outer?.ip.df).toBeUndefined();
+  });
+
+  it.each([
+    // 50 bytes of headers: what fits the device's 1450 fits the cable's 1500
+    ["udp 10.0.1.2:53 size=1422 df", "answered by n2, answered"],
+    ["udp 10.0.1.2:53 size=1423 df", "too-big EMSGSIZE, too-big"],
+    ["udp 10.0.1.2:53 size=3000", "answered by n2, answered"],
+  ])("%s: %s", (query, expected) => {
+    expect(told(sessionOf(tunnel()), "n1", query)).toBe(expected);
+  });
+
+  it.each(["unset", "set", "inherit"] as const)("the outer DF, %s", (df) => {
+    const world = tunnel(
+      {},
+      {
+        links: {
+          eth0: "172.16.0.1/24",
+          vx0: { addresses: "10.0.1.1/24", detail: vxlan(7, "172.16.0.1", { df }), mac: "02:aa:00:00:00:01" },
+        },
+      },
+    );
+    const outer = (query: string) =>
+      outcome(sessionOf(world), "n1", query).frames.find((f) => f.device === "eth0")?.ip.df === true;
+    // A TCP segment sets DF, a plain datagram does not.
+    expect([outer("tcp 10.0.1.2:80"), outer("udp 10.0.1.2:53")]).toEqual([df !== "unset", df === "set"]);
+  });
+});
