@@ -1,0 +1,205 @@
+import {
+  ETH_P_ARP,
+  ETH_P_IP,
+  INNER_IPIP,
+  INNER_QUOTED,
+  INNER_VXLAN,
+  IPPROTO_ICMP,
+  IPPROTO_IPIP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  Packet,
+} from "../packet.ts";
+import { ARP_LENGTH, decodeArp, encodeArp } from "./arp.ts";
+import { decodeEthernet, ETHERNET_HEADER, encodeEthernet } from "./ethernet.ts";
+import { type Extent, fault, type WireFault } from "./fault.ts";
+import { decodeIcmp, encodeIcmp, ICMP_HEADER, quotesPacket } from "./icmp.ts";
+import { decodeIpv4Header, encodeIpv4Header, IPV4_HEADER } from "./ipv4.ts";
+import { decodeTcp, encodeTcp, tcpHeaderLength } from "./tcp.ts";
+import { decodeUdp, encodeUdp, UDP_HEADER } from "./udp.ts";
+import { decodeVxlan, encodeVxlan, VXLAN_HEADER, VXLAN_PORTS } from "./vxlan.ts";
+
+/**
+ * Whole frames: each header by its own file, put together. In this order, from the inside out, so that every checksum is
+ * over bytes that stand already:
+ *
+ *     payload or inner frame → transport → (a fragment's part of it) → IPv4 → Ethernet
+ *
+ * A model's packet has lengths, not contents: payload is written as `p`s. A fragment's part is cut from the whole datagram
+ * it belongs to, so that its first fragment bears the checksum of the whole, as on a real cable.
+ */
+
+const PAYLOAD_BYTE = 0x70;
+
+/** A frame's bytes: from the Ethernet header on where the packet has one, else from the IP header on. */
+export function encodeFrame(packet: Packet): Uint8Array {
+  const body = packet.ethType === ETH_P_ARP ? encodedArp(packet) : encodeIpv4(packet);
+  if (!packet.framed) return body;
+  const bytes = new Uint8Array(ETHERNET_HEADER + body.length);
+  encodeEthernet(packet, bytes, 0);
+  bytes.set(body, ETHERNET_HEADER);
+  return bytes;
+}
+
+function encodedArp(packet: Packet): Uint8Array {
+  const bytes = new Uint8Array(ARP_LENGTH);
+  encodeArp(packet, bytes, 0);
+  return bytes;
+}
+
+/** An IPv4 packet's bytes, without a link's header. */
+export function encodeIpv4(packet: Packet): Uint8Array {
+  const bytes = new Uint8Array(packet.length);
+  const datagram = encodeTransport(packet);
+  bytes.set(
+    datagram.subarray(packet.fragOffset, packet.fragOffset + packet.length - IPV4_HEADER),
+    IPV4_HEADER,
+  );
+  encodeIpv4Header(packet, bytes, 0);
+  return bytes;
+}
+
+/** What IP carries, whole: of a fragment the datagram it belongs to. */
+function encodeTransport(packet: Packet): Uint8Array {
+  const { protocol, inner } = packet;
+  if (protocol === IPPROTO_IPIP && inner !== null) return encodeIpv4(inner);
+  const header = transportHeader(packet);
+  const content = inner === null ? null : encodeInner(packet, inner);
+  const bytes = new Uint8Array(transportLength(packet, header, content));
+  bytes.fill(PAYLOAD_BYTE, header);
+  if (content !== null) bytes.set(content.subarray(0, bytes.length - header), header);
+  if (protocol === IPPROTO_TCP) encodeTcp(packet, bytes, 0, bytes.length);
+  else if (protocol === IPPROTO_UDP) encodeUdp(packet, bytes, 0, bytes.length);
+  else if (protocol === IPPROTO_ICMP) encodeIcmp(packet, bytes, 0, bytes.length);
+  return bytes;
+}
+
+function transportHeader(packet: Packet): number {
+  switch (packet.protocol) {
+    case IPPROTO_TCP:
+      return tcpHeaderLength(packet);
+    case IPPROTO_UDP:
+      return UDP_HEADER;
+    case IPPROTO_ICMP:
+      return ICMP_HEADER;
+    default:
+      return 0;
+  }
+}
+
+/** A whole packet says its length itself; a fragment knows its datagram's payload, and that it lies within. */
+function transportLength(packet: Packet, header: number, content: Uint8Array | null): number {
+  const own = packet.length - IPV4_HEADER;
+  if (!packet.isFragment) return Math.max(own, header);
+  const whole = header + Math.max(packet.payload, content?.length ?? 0);
+  return Math.max(whole, packet.fragOffset + own);
+}
+
+/** What is behind the transport's header when it is a packet: a tunnel's frame, or what an error quotes. */
+function encodeInner(packet: Packet, inner: Packet): Uint8Array {
+  if (packet.encapsulation !== INNER_VXLAN) return encodeIpv4(inner);
+  const frame = encodeFrame(inner);
+  const bytes = new Uint8Array(VXLAN_HEADER + frame.length);
+  encodeVxlan(packet, bytes, 0);
+  bytes.set(frame, VXLAN_HEADER);
+  return bytes;
+}
+
+export type Decoded = { readonly kind: "ok"; readonly packet: Packet } | WireFault;
+
+/** A frame from its bytes, which may be cut off behind the headers. What is inside is decoded too: tunnels and quotes. */
+export function decodeFrame(bytes: Uint8Array, vxlanPorts: readonly number[] = VXLAN_PORTS): Decoded {
+  return decodeFrameAt(bytes, 0, vxlanPorts);
+}
+
+function decodeFrameAt(bytes: Uint8Array, at: number, vxlanPorts: readonly number[]): Decoded {
+  const packet = new Packet();
+  const wrong = decodeEthernet(bytes, at, packet);
+  if (wrong !== null) return wrong;
+  const body = at + ETHERNET_HEADER;
+  switch (packet.ethType) {
+    case ETH_P_IP:
+      return ended(decodeIpv4At(bytes, body, packet, vxlanPorts, "whole"), packet);
+    case ETH_P_ARP:
+      return ended(decodeArp(bytes, body, packet), packet);
+    default:
+      return fault(at + 12, `a frame of type 0x${packet.ethType.toString(16).padStart(4, "0")} is not known`);
+  }
+}
+
+/** An IPv4 packet without a link's header. */
+export function decodeIpv4(bytes: Uint8Array, vxlanPorts: readonly number[] = VXLAN_PORTS): Decoded {
+  const packet = new Packet();
+  return ended(decodeIpv4At(bytes, 0, packet, vxlanPorts, "whole"), packet);
+}
+
+function ended(wrong: WireFault | null, packet: Packet): Decoded {
+  return wrong ?? { kind: "ok", packet };
+}
+
+function decodeIpv4At(
+  bytes: Uint8Array,
+  at: number,
+  packet: Packet,
+  vxlanPorts: readonly number[],
+  extent: Extent,
+): WireFault | null {
+  const header = decodeIpv4Header(bytes, at, packet);
+  if (typeof header !== "number") return header;
+  if (packet.fragOffset !== 0) return null;
+  const transport = at + header;
+  switch (packet.protocol) {
+    case IPPROTO_TCP:
+      return decodeTcp(bytes, transport, packet, extent);
+    case IPPROTO_UDP:
+      return decodeDatagram(bytes, transport, packet, vxlanPorts, extent);
+    case IPPROTO_ICMP:
+      return (
+        decodeIcmp(bytes, transport, packet, extent) ??
+        (quotesPacket(packet.icmpType)
+          ? decodeQuoted(bytes, transport + ICMP_HEADER, packet, vxlanPorts)
+          : null)
+      );
+    case IPPROTO_IPIP: {
+      const inner = new Packet();
+      packet.inner = inner;
+      packet.encapsulation = INNER_IPIP;
+      return decodeIpv4At(bytes, transport, inner, vxlanPorts, extent);
+    }
+    default:
+      return null;
+  }
+}
+
+/** A datagram, and the frame in it where it is a tunnel's. What only bears the port of one stays closed. */
+function decodeDatagram(
+  bytes: Uint8Array,
+  at: number,
+  packet: Packet,
+  vxlanPorts: readonly number[],
+  extent: Extent,
+): WireFault | null {
+  const wrong = decodeUdp(bytes, at, packet, extent);
+  if (wrong !== null || extent === "quoted" || !vxlanPorts.includes(packet.dport)) return wrong;
+  if (decodeVxlan(bytes, at + UDP_HEADER, packet) !== null) return null;
+  const inner = decodeFrameAt(bytes, at + UDP_HEADER + VXLAN_HEADER, vxlanPorts);
+  if (inner.kind === "ok") {
+    packet.inner = inner.packet;
+    packet.encapsulation = INNER_VXLAN;
+  }
+  return null;
+}
+
+function decodeQuoted(
+  bytes: Uint8Array,
+  at: number,
+  packet: Packet,
+  vxlanPorts: readonly number[],
+): WireFault | null {
+  const quoted = new Packet();
+  const wrong = decodeIpv4At(bytes, at, quoted, vxlanPorts, "quoted");
+  if (wrong !== null) return wrong;
+  packet.inner = quoted;
+  packet.encapsulation = INNER_QUOTED;
+  return null;
+}

@@ -1,0 +1,69 @@
+import { IPPROTO_TCP, type Packet, TCP_SYN } from "../packet.ts";
+import { read16, read32, write16, write32 } from "./big-endian.ts";
+import { checksum, pseudoHeader } from "./checksum.ts";
+import { type Extent, fault, tooShort, type WireFault } from "./fault.ts";
+
+/** TCP (RFC 9293). Options are written as Linux fills the room a packet's length leaves for them, and passed over in reading. */
+
+const SRC_PORT = 0;
+const DST_PORT = 2;
+const SEQUENCE = 4;
+const ACKNOWLEDGMENT = 8;
+/** Header length in words, upper four bits. */
+const DATA_OFFSET = 12;
+const FLAGS = 13;
+const WINDOW = 14;
+const CHECKSUM = 16;
+const URGENT = 18;
+export const TCP_HEADER = 20;
+
+/** What a Linux socket offers at first, and what window scaling leaves of it. */
+const INITIAL_WINDOW = 64_240;
+
+/** Maximum segment size, selective acknowledgements, timestamps, window scale: 20 bytes (RFC 9293 3.2, 2018, 7323). */
+const SYN_OPTIONS = [2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7];
+/** Timestamps: 12 bytes. */
+const DATA_OPTIONS = [1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0];
+const NO_OPERATION = 1;
+
+/** Bytes of a segment's header: what its IP length leaves beside the payload, 20 to 60 and whole words. */
+export function tcpHeaderLength(packet: Packet): number {
+  const room = packet.length - 20 - packet.payload;
+  return Math.min(60, Math.max(TCP_HEADER, room & ~3));
+}
+
+/** Writes the header of a segment whose payload stands behind it already, up to `end`. */
+export function encodeTcp(packet: Packet, bytes: Uint8Array, at: number, end: number): void {
+  const header = tcpHeaderLength(packet);
+  write16(bytes, at + SRC_PORT, packet.sport);
+  write16(bytes, at + DST_PORT, packet.dport);
+  write32(bytes, at + SEQUENCE, packet.seq);
+  write32(bytes, at + ACKNOWLEDGMENT, packet.ack);
+  bytes[at + DATA_OFFSET] = (header / 4) << 4;
+  bytes[at + FLAGS] = packet.tcpFlags;
+  write16(bytes, at + WINDOW, INITIAL_WINDOW);
+  write16(bytes, at + CHECKSUM, 0);
+  write16(bytes, at + URGENT, 0);
+  const room = header - TCP_HEADER;
+  const options = (packet.tcpFlags & TCP_SYN) !== 0 ? SYN_OPTIONS : DATA_OPTIONS;
+  for (let i = 0; i < room; i++) {
+    bytes[at + TCP_HEADER + i] = room === options.length ? (options[i] as number) : NO_OPERATION;
+  }
+  const sum = checksum(bytes, at, end, pseudoHeader(packet.src, packet.dst, IPPROTO_TCP, end - at));
+  write16(bytes, at + CHECKSUM, sum);
+}
+
+export function decodeTcp(bytes: Uint8Array, at: number, packet: Packet, extent: Extent): WireFault | null {
+  const short = tooShort(bytes, at, extent === "quoted" ? SEQUENCE : TCP_HEADER, "a TCP header");
+  if (short !== null) return short;
+  packet.sport = read16(bytes, at + SRC_PORT);
+  packet.dport = read16(bytes, at + DST_PORT);
+  if (at + TCP_HEADER > bytes.length) return null;
+  packet.seq = read32(bytes, at + SEQUENCE);
+  packet.ack = read32(bytes, at + ACKNOWLEDGMENT);
+  const header = ((bytes[at + DATA_OFFSET] as number) >>> 4) * 4;
+  if (header < TCP_HEADER) return fault(at + DATA_OFFSET, `a TCP header of ${header} bytes is none`);
+  packet.tcpFlags = bytes[at + FLAGS] as number;
+  packet.payload = Math.max(0, packet.length - 20 - header);
+  return null;
+}

@@ -1,0 +1,86 @@
+import { formatIpv4 } from "../../../src/address/ipv4.ts";
+import { formatMac } from "../../../src/address/mac.ts";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMP_REDIRECT,
+  INNER_QUOTED,
+  INNER_VXLAN,
+  IPPROTO_ICMP,
+  IPPROTO_IPIP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  type Packet,
+} from "../../../src/packet/packet.ts";
+
+/** A packet in the words of the recordings, so that one decoded from bytes can be held against what was recorded of them. */
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function recordedForm(packet: Packet, quoted = false): Fields {
+  return {
+    ...(packet.framed
+      ? {
+          eth: {
+            src: formatMac(packet.ethSrc),
+            dst: formatMac(packet.ethDst),
+            type: `0x${packet.ethType.toString(16).padStart(4, "0")}`,
+          },
+        }
+      : {}),
+    ip: {
+      src: formatIpv4(packet.src),
+      dst: formatIpv4(packet.dst),
+      ttl: packet.ttl,
+      proto: packet.protocol,
+      id: packet.id,
+      len: packet.length,
+      df: packet.df,
+      ...(packet.tos === 0 ? {} : { tos: packet.tos }),
+      ...(packet.mf ? { mf: true } : {}),
+      ...(packet.fragOffset === 0 ? {} : { off: packet.fragOffset }),
+    },
+    ...(packet.fragOffset === 0 ? transport(packet, quoted) : {}),
+  };
+}
+
+function transport(packet: Packet, quoted: boolean): Fields {
+  const { sport, dport, inner } = packet;
+  switch (packet.protocol) {
+    case IPPROTO_TCP:
+      if (quoted) return { tcp: { sport, dport } };
+      return {
+        tcp: {
+          sport,
+          dport,
+          flags: [..."FSRPAUEC"].filter((_, bit) => (packet.tcpFlags >> bit) & 1).join(""),
+          seq: packet.seq >>> 0,
+          ack: packet.ack >>> 0,
+          len: packet.payload,
+        },
+      };
+    case IPPROTO_UDP: {
+      const udp = { udp: { sport, dport, len: packet.payload + 8 } };
+      if (packet.encapsulation !== INNER_VXLAN || inner === null) return udp;
+      return { ...udp, vxlan: { vni: packet.vni, ...recordedForm(inner) } };
+    }
+    case IPPROTO_ICMP: {
+      const { icmpType: type, icmpCode: code } = packet;
+      const quotes = packet.encapsulation === INNER_QUOTED && inner !== null;
+      return {
+        icmp: {
+          type,
+          code,
+          ...(quotes ? {} : { id: packet.icmpId, seq: packet.icmpSeq }),
+          ...(type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED ? { mtu: packet.icmpInfo } : {}),
+          ...(type === ICMP_REDIRECT ? { gateway: formatIpv4(packet.icmpInfo) } : {}),
+          ...(quotes ? { orig: recordedForm(inner, true) } : {}),
+        },
+      };
+    }
+    case IPPROTO_IPIP:
+      return inner === null || quoted ? {} : { ipip: recordedForm(inner) };
+    default:
+      return {};
+  }
+}
