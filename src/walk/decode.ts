@@ -30,7 +30,7 @@ import {
   S_SRC,
   type Tape,
 } from "../kernel/tape.ts";
-import { originText } from "../world/origin-text.ts";
+import { originText, ownerOf } from "../world/origin-text.ts";
 import type { Network } from "./network.ts";
 import { packetView } from "./packet-view.ts";
 import type { Run } from "./run.ts";
@@ -350,6 +350,7 @@ class Decoder {
       const rule = chain.rules[index] as Rule;
       const text = formatRule(chain.name, rule);
       const source = originText(this.network.world, rule.origin);
+      const owner = ownerOf(this.network.world, rule.origin);
       this.rules.push({
         ...this.packet(raw),
         host: this.net(host).name,
@@ -360,6 +361,7 @@ class Decoder {
         index: index + 1,
         text,
         ...(source === undefined ? {} : { source }),
+        ...(owner === undefined ? {} : { owner }),
       });
       this.step(raw, host, "rule", `${table.name}: ${text}`);
     } else if (kind === "policy" && chain.policy === "DROP") {

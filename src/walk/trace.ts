@@ -1,4 +1,5 @@
 import type { Disposition, ReasonName } from "../kernel/reason.ts";
+import type { Owner } from "../world/world.ts";
 
 /**
  * `hopscope.trace/v1`: what a query came to, as stable data. Text, JSON and comparisons all read these values; nothing is
@@ -178,14 +179,6 @@ export interface ArpFrame {
   };
 }
 
-/** Where a rule was read from or what it was derived from. */
-export interface OwnerView {
-  readonly kind: string;
-  readonly namespace?: string;
-  readonly name: string;
-  readonly field?: string;
-}
-
 export interface RuleHit {
   readonly packet: number;
   readonly phase: Phase;
@@ -199,7 +192,8 @@ export interface RuleHit {
   /** As `iptables-save` prints it. */
   readonly text: string;
   readonly source?: string;
-  readonly owner?: OwnerView;
+  /** The declaration that the rule was derived from. */
+  readonly owner?: Owner;
 }
 
 /** A packet's way through one hook of one host: rules matched, chains ended, policies, in order. */

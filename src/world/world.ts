@@ -28,6 +28,19 @@ export interface Source {
   readonly field: string | null;
   /** Line of the text, from 1. */
   readonly line: number | null;
+  /** Whose wish the state carries out, where that is known: state derived from a declaration, not only read from a dump. */
+  readonly owner?: Owner;
+}
+
+/** A declaration that state was derived from: its names mean nothing to this room. */
+export interface Owner {
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+  /** Path of the field within it, such as `spec.ports[0]`. */
+  readonly field?: string;
+  /** Read off names and comments of the state, not followed from the declaration to the state. */
+  readonly inferred?: true;
 }
 
 /** The World's table of origins. Number 0 is "none". */
