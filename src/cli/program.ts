@@ -11,10 +11,10 @@ import { COMMANDS_NOT_BUILT_YET } from "./not-built-yet.ts";
 import { traceCommand } from "./trace-command.ts";
 
 const EXAMPLES = examples([
-  ["trace host/web-1 10.96.0.76:80", "how a pod of the bundled example reaches a Service"],
+  ["trace deploy/nginx svc/tomcat:8080", "how a pod of the bundled example reaches a Service"],
   ["export --node node1 --format iptables-save", "a node's rules"],
   [
-    "export --node node1 --format snapshot | hopscope trace -f - node1 127.0.0.1:10250",
+    "export --node node1 --format snapshot | hopscope trace -f - host/node1 127.0.0.1:10250",
     "a source of your own: here one node of the example",
   ],
 ]);

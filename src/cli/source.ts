@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -27,7 +27,7 @@ export interface LoadedSource {
 }
 
 /** Lies beside `src` as well as beside `dist`. */
-const EXAMPLE = fileURLToPath(new URL("../../fixtures/example/cluster.json.gz", import.meta.url));
+const EXAMPLE = fileURLToPath(new URL("../../fixtures/nmt", import.meta.url));
 
 /** Reads every path given, or the bundled example. All files or none: every mistake of every file is told. */
 export async function loadSource(
@@ -36,14 +36,14 @@ export async function loadSource(
   flags: ObjectFlags = {},
 ): Promise<Result<LoadedSource>> {
   const isExample = paths.length === 0;
-  const files = isExample ? ok([EXAMPLE]) : await filesOf(paths);
+  const files = await filesOf(isExample ? [EXAMPLE] : paths);
   if (files.kind === "invalid") return files;
   const worlds: NamedWorld[] = [];
   const recordings: Recording[] = [];
   const messages: string[] = [];
   const objectFiles: SourceFile[] = [];
   for (const file of files.value) {
-    const name = isExample ? basename(file) : file;
+    const name = isExample ? relative(dirname(EXAMPLE), file) : file;
     const text = await readText(file, name, io);
     if (text.kind === "invalid") {
       messages.push(...text.messages);

@@ -46,12 +46,18 @@ interface TraceOptions extends SourceOptions {
 }
 
 const EXAMPLES = examples([
-  ["trace host/web-1 10.96.0.76:80", "a Service's address, from a pod of the bundled example"],
-  ["trace web-1 host/db-0:8080 -q", "the verdict alone"],
-  ["trace host/web-0 10.96.2.113:53/udp", "UDP"],
-  ["trace laptop 172.18.0.26:31342 -v", "every hook and every rule that matched"],
-  ["trace 203.0.113.99 host/web-0:8080 --at host/node1:eth0", "a packet that arrives from outside the model"],
-  ["trace web-0 host/db-0 --size 1472 --df -o json", "an echo request of full size, as data"],
+  ["trace deploy/nginx svc/tomcat:8080", "from a workload's pod to a Service of the bundled example"],
+  ["trace deploy/tomcat svc/mysql:3306 -q", "the verdict alone"],
+  [
+    "trace external node/node1:30080 -v",
+    "a client outside, by a node port; every hook and rule that matched",
+  ],
+  ["trace 203.0.113.99 10.96.0.88:8080 --at node/node1:eth0", "a packet that arrives from outside the model"],
+  ["trace node/node2 10.244.0.2 --size 1400 --df -o json", "a large echo request, as data"],
+  [
+    "trace deploy/nginx svc/tomcat:8080 -f fixtures/nmt-mistake",
+    "a source of your own: here a Service with a mistake",
+  ],
 ]);
 
 /** `trace FROM TO`, or many with `--queries`. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { readRecordingText } from "../fixtures.ts";
-import { hopscope, words } from "./cli.ts";
+import { hopscope, onRecorded, words } from "./cli.ts";
 
 /** Wrong questions and wrong inputs: one clear line on stderr, nothing on stdout, exit code 2. */
 
@@ -135,11 +135,11 @@ describe("a wrong question", () => {
     ],
     ["export --node web-0 --format ip --out /nowhere/x", "--out /nowhere/x: cannot be written (ENOENT)"],
   ])("%s: %s", async (line, message) => {
-    expect(await hopscope(words(line))).toEqual({ out: "", err: `error: ${message}\n`, code: 2 });
+    expect(await onRecorded(words(line))).toEqual({ out: "", err: `error: ${message}\n`, code: 2 });
   });
 
   it("tells all that is wrong at once", async () => {
-    const { err, code } = await hopscope(words("trace web-9 10.0.0.1:0 --tcp-flags X"));
+    const { err, code } = await onRecorded(words("trace web-9 10.0.0.1:0 --tcp-flags X"));
     expect(err.trimEnd().split("\n")).toHaveLength(3);
     expect(code).toBe(2);
   });
@@ -171,7 +171,7 @@ describe("what is not built yet is one line naming it", () => {
     ["trace web-0 10.0.0.1 --time 5", "--time is not built yet"],
     ["trace web-0 10.0.0.1 --all-pods", "--all-pods is not built yet"],
   ])("%s: %s", async (line, message) => {
-    expect(await hopscope(words(line))).toEqual({ out: "", err: `error: ${message}\n`, code: 2 });
+    expect(await onRecorded(words(line))).toEqual({ out: "", err: `error: ${message}\n`, code: 2 });
   });
 
   it("and no help lists it", async () => {
@@ -195,7 +195,7 @@ describe("a mistyped command line", () => {
     ["export --node web-0", "error: required option '--format <format>' not specified\n"],
     ["lab compare", "error: missing required argument 'recordings'\n"],
   ])("%s", async (line, err) => {
-    expect(await hopscope(words(line))).toEqual({ out: "", err, code: 2 });
+    expect(await onRecorded(words(line))).toEqual({ out: "", err, code: 2 });
   });
 });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { REASONS } from "../../src/kernel/reason.ts";
-import { hopscope, words } from "./cli.ts";
+import { onRecorded, words } from "./cli.ts";
 
-const json = async (line: string) => JSON.parse((await hopscope(words(line))).out);
+const json = async (line: string) => JSON.parse((await onRecorded(words(line))).out);
 
 describe("how a question ends", () => {
   it.each([
@@ -61,7 +61,7 @@ describe("how a question ends", () => {
       "DELIVERED  laptop (10.9.9.9) → 172.18.0.26:10250/tcp  arrived\n",
     ],
   ])("%s: exit code %i", async (line, code, out) => {
-    const ran = await hopscope(words(line));
+    const ran = await onRecorded(words(line));
     expect(ran.err).toBe("");
     if (typeof out === "string") expect(ran.out).toBe(out);
     else expect(ran.out).toMatch(out);
@@ -159,7 +159,7 @@ describe("the JSON form", () => {
   });
 
   it("is one line with -o ndjson, the same value", async () => {
-    const { out } = await hopscope(words("trace web-1 10.96.0.76:80 -o ndjson"));
+    const { out } = await onRecorded(words("trace web-1 10.96.0.76:80 -o ndjson"));
     expect(out.endsWith("\n")).toBe(true);
     expect(out.trimEnd()).not.toContain("\n");
     expect(JSON.parse(out)).toEqual(await json("trace web-1 10.96.0.76:80 -o json"));
@@ -179,7 +179,7 @@ describe("the JSON form", () => {
 
   it("is the same byte for byte when asked twice", async () => {
     const line = words("trace laptop 172.18.0.26:32548 -o json");
-    expect(await hopscope(line)).toEqual(await hopscope(line));
+    expect(await onRecorded(line)).toEqual(await onRecorded(line));
   });
 
   it("carries the remedies", async () => {
@@ -191,7 +191,7 @@ describe("the JSON form", () => {
 
 describe("--reasons", () => {
   it("prints every reason with its sentence", async () => {
-    const { out, code } = await hopscope(["trace", "--reasons"]);
+    const { out, code } = await onRecorded(["trace", "--reasons"]);
     expect(code).toBe(0);
     const flat = out.replace(/\s+/g, " ");
     for (const { name, disposition, sentence } of REASONS) {
