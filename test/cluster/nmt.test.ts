@@ -109,7 +109,7 @@ describe("a cluster of manifests", () => {
   });
 
   it("what nothing in the objects says is assumed, and told", async () => {
-    const { trace: t } = await trace("deploy/nginx", "svc/tomcat", ...NMT);
+    const { trace: t } = await trace("deploy/nginx", "svc/tomcat", "-f", "fixtures/nmt/workloads.yaml");
     expect(t.assumptions.join("\n")).toMatch(/service CIDR 10\.96\.0\.0\/12: kubeadm's default/);
     expect(t.assumptions.join("\n")).toMatch(/the network between the nodes/);
   });
