@@ -187,6 +187,8 @@ class Comparison {
 
   /** Rules in order, and hooks in order, per packet and host. */
   visits(): string | null {
+    // A live probe has the rules' counters instead.
+    if (this.recorded.trace === undefined && this.recorded.rulesHit !== undefined) return null;
     const recorded = (this.recorded.trace ?? []).filter(
       (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
@@ -236,6 +238,21 @@ class Comparison {
   /** The counters that rose are those of the rules that matched, where the trace is of all packets (one flow). */
   ruleCounts(): string | null {
     if ((this.recorded.query.count ?? 1) > 1) return null;
+    const traced = this.recorded.trace !== undefined;
+    const counted = traced ? this.tracedCounts() : this.modelledCounts();
+    for (const hit of this.recorded.rulesHit ?? []) {
+      const key = `${hit.ns} ${hit.table} ${hit.chain} rule ${hit.rule}`;
+      const seen = counted.get(key) ?? 0;
+      if (seen !== hit.packets) {
+        return `rule counters: ${key}: ${hit.packets} recorded, ${seen} ${traced ? "by the rules walked" : "modelled"}`;
+      }
+      counted.delete(key);
+    }
+    const [extra] = counted.keys();
+    return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
+  }
+
+  private tracedCounts(): Map<string, number> {
     const counted = new Map<string, number>();
     for (const visit of this.recorded.trace ?? []) {
       for (const step of visit.steps) {
@@ -246,16 +263,19 @@ class Comparison {
         counted.set(key, (counted.get(key) ?? 0) + 1);
       }
     }
-    for (const hit of this.recorded.rulesHit ?? []) {
-      const key = `${hit.ns} ${hit.table} ${hit.chain} rule ${hit.rule}`;
-      const seen = counted.get(key) ?? 0;
-      if (seen !== hit.packets) {
-        return `rule counters: ${key}: ${hit.packets} recorded, ${seen} by the rules walked`;
+    return counted;
+  }
+
+  private modelledCounts(): Map<string, number> {
+    const counted = new Map<string, number>();
+    for (const { host, steps } of this.outcome.hooks) {
+      for (const { table, chain, kind, index } of steps) {
+        if (kind === "return") continue;
+        const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
+        counted.set(key, (counted.get(key) ?? 0) + 1);
       }
-      counted.delete(key);
     }
-    const [extra] = counted.keys();
-    return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
+    return counted;
   }
 
   conntrack(): string | null {
