@@ -14,12 +14,6 @@ export const COMMANDS_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
   ["collect", "a script that dumps a real node"],
 ]);
 
-export const LAB_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
-  ["up", "the modelled hosts as real network namespaces"],
-  ["probe", "probing them for real"],
-  ["down", "taking them down"],
-]);
-
 export const EXPORT_FORMATS_NOT_BUILT_YET: readonly string[] = ["ip6tables-save", "ipset", "ipvsadm", "nft"];
 
 /** Options of `trace` and of every command that reads a source; those with a value are written with it. */
