@@ -1,0 +1,87 @@
+import { formatIpv4, type Ipv4 } from "../address/ipv4.ts";
+import { ASK_DEFAULTS, explore } from "../walk/ask.ts";
+import { Network } from "../walk/network.ts";
+import { QUERY_DEFAULTS } from "../walk/query.ts";
+import { Session } from "../walk/session.ts";
+import type { ArpFrame, ClientView, Outcome, Rewrite, ServerView, Verdict } from "../walk/trace.ts";
+import type { World } from "../world/world.ts";
+import type { Place, Port } from "./cluster-members.ts";
+
+/** Whom a question goes to: a port, or with `icmp` the address alone. */
+export interface Target {
+  readonly address: Ipv4;
+  readonly port: Port | null;
+}
+
+export interface Question {
+  readonly from: Place;
+  readonly to: Target;
+}
+
+/** One thing that can come of a question: what the walk showed, as far as a principle asks for it. */
+export interface Answer {
+  readonly verdict: Verdict;
+  readonly servers: readonly ServerView[];
+  readonly client: ClientView;
+  /** Every translation of every packet of the exchange, in order. */
+  readonly rewrites: readonly Rewrite[];
+  /** Hosts that the request's frames, and the questions for neighbours on its way, were seen on. */
+  readonly hosts: ReadonlySet<string>;
+  /** Who said of itself that it bears an address. */
+  readonly arpReplies: readonly ArpFrame["arp"][];
+}
+
+/** Of a question with more outcomes (a Service with many endpoints) so many are walked, likeliest first. */
+const OUTCOMES_AT_MOST = 32;
+
+/**
+ * Asks questions of a World, each standing alone, as from a fresh Session: every walk is taken back. What several principles
+ * ask is walked once.
+ */
+export class Walker {
+  readonly #session: Session;
+  readonly #known = new Map<string, readonly Answer[]>();
+  /** Told of each question walked. */
+  readonly #onWalk: () => void;
+  walks = 0;
+
+  constructor(world: World, onWalk: () => void = () => {}) {
+    this.#session = new Session(new Network(world));
+    this.#onWalk = onWalk;
+  }
+
+  ask({ from, to }: Question): readonly Answer[] {
+    const key = `${from.host} ${targetText(to)}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    this.walks++;
+    this.#onWalk();
+    const query = {
+      ...QUERY_DEFAULTS,
+      host: from.host,
+      dst: to.address,
+      proto: to.port?.proto ?? ("icmp" as const),
+      dport: to.port?.port ?? null,
+    };
+    const { explored } = explore(this.#session, query, { ...ASK_DEFAULTS, outcomes: OUTCOMES_AT_MOST });
+    const answers = explored.map(({ outcome }) => answerOf(outcome));
+    this.#known.set(key, answers);
+    return answers;
+  }
+}
+
+function answerOf({ verdict, servers, client, rewrites, frames, arp }: Outcome): Answer {
+  const hosts = new Set<string>();
+  for (const { host, phase } of frames) if (phase === "request") hosts.add(host);
+  for (const { host } of arp) hosts.add(host);
+  const replies = new Map<string, ArpFrame["arp"]>();
+  for (const { arp: said } of arp) {
+    if (said.op === "reply") replies.set(`${said.spa} ${said.sha}`, said);
+  }
+  return { verdict, servers, client, rewrites, hosts, arpReplies: [...replies.values()] };
+}
+
+/** As TO is written: `10.244.1.7:80/tcp`, `10.244.1.7/icmp`. */
+export function targetText({ address, port }: Target): string {
+  return port === null ? `${formatIpv4(address)}/icmp` : `${formatIpv4(address)}:${port.port}/${port.proto}`;
+}
