@@ -25,8 +25,10 @@ export interface Answer {
   readonly client: ClientView;
   /** Every translation of every packet of the exchange, in order. */
   readonly rewrites: readonly Rewrite[];
-  /** Hosts that the request's frames, and the questions for neighbours on its way, were seen on. */
+  /** Hosts that the request came over: those that a frame was merely flooded to left out. */
   readonly hosts: ReadonlySet<string>;
+  /** Hosts that heard a question for a neighbour. */
+  readonly asked: ReadonlySet<string>;
   /** Who said of itself that it bears an address. */
   readonly arpReplies: readonly ArpFrame["arp"][];
 }
@@ -72,13 +74,15 @@ export class Walker {
 
 function answerOf({ verdict, servers, client, rewrites, frames, arp }: Outcome): Answer {
   const hosts = new Set<string>();
-  for (const { host, phase } of frames) if (phase === "request") hosts.add(host);
-  for (const { host } of arp) hosts.add(host);
+  for (const { host, phase, direction } of frames) {
+    if (phase === "request" && direction !== "in-otherhost") hosts.add(host);
+  }
+  const asked = new Set(arp.map(({ host }) => host));
   const replies = new Map<string, ArpFrame["arp"]>();
   for (const { arp: said } of arp) {
     if (said.op === "reply") replies.set(`${said.spa} ${said.sha}`, said);
   }
-  return { verdict, servers, client, rewrites, hosts, arpReplies: [...replies.values()] };
+  return { verdict, servers, client, rewrites, hosts, asked, arpReplies: [...replies.values()] };
 }
 
 /** As TO is written: `10.244.1.7:80/tcp`, `10.244.1.7/icmp`. */

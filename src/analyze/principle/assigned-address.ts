@@ -1,6 +1,6 @@
 import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { formatMac } from "../../address/mac.ts";
-import { globalAddresses } from "../cluster-members.ts";
+import { type ClusterMembers, globalAddresses } from "../cluster-members.ts";
 import type { AddressedPod } from "../pairs.ts";
 import { broken, type Case, HOLDS, type Inspected, nodesOf, type Principle, search } from "../principle.ts";
 import type { Answer } from "../walker.ts";
@@ -39,7 +39,7 @@ function assigned({ members }: Inspected, pod: AddressedPod): Case {
       if (second !== undefined) return broken(`it bears ${formatIpv4(second)} as well`);
       if (pod.node === null) return HOLDS;
       for (const answer of answers) {
-        const fault = strayOf(answer, pod, pod.node.host) ?? claimOf(answer, pod, macs);
+        const fault = strayOf(answer, pod, members) ?? claimOf(answer, pod, macs);
         if (fault !== null) return broken(fault);
       }
       return HOLDS;
@@ -47,10 +47,13 @@ function assigned({ members }: Inspected, pod: AddressedPod): Case {
   };
 }
 
-/** Its node need not leave itself to find the pod. */
-function strayOf({ hosts }: Answer, pod: AddressedPod, node: string): string | null {
-  const stray = [...hosts].find((host) => host !== node && host !== pod.host);
-  return stray === undefined ? null : `${node} looks for it outside, at ${stray}`;
+/** Its node need not leave itself to find the pod: it asks its own pods at most. */
+function strayOf({ hosts, asked }: Answer, pod: AddressedPod, members: ClusterMembers): string | null {
+  const { node } = pod;
+  const near = new Set(members.pods.filter((other) => other.node === node).map(({ host }) => host));
+  if (node !== null) near.add(node.host);
+  const stray = [...hosts, ...asked].find((host) => !near.has(host));
+  return stray === undefined ? null : `${node?.name ?? "it"} is led outside to it, to ${stray}`;
 }
 
 function claimOf({ arpReplies }: Answer, pod: AddressedPod, macs: ReadonlySet<string>): string | null {

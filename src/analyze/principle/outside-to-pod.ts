@@ -16,8 +16,7 @@ import { isTranslatedTo } from "./node-bridge-pod.ts";
 export const outsideToPod: Principle = {
   number: 9,
   name: "outside-to-pod",
-  sentence:
-    "Outside reaches a node, the node the cluster IP, the cluster IP a pod; outside, neither of the last two.",
+  sentence: "Outside reaches nodes, nodes the cluster IPs, and these the pods; outside sees nodes alone.",
   check(cluster) {
     const layers = new Layers(cluster);
     return search(cluster, layers.cases(), {

@@ -51,11 +51,14 @@ function flat({ pairs }: Inspected): Case[] {
     nodes: nodesOf(from, to),
     question: pingFrom(from, to.address),
     expected: `whoever answers at ${formatIpv4(to.address)} is ${to.name}`,
-    judge: (answers) =>
-      judgeEach(answers, (answer) => {
-        if (answer.verdict.disposition !== "DELIVERED" || reached(answer, to.host)) return null;
-        return `${answer.servers.at(-1)?.host ?? "nobody known"} answers at ${formatIpv4(to.address)}`;
-      }),
+    judge(answers) {
+      const answered = answers.filter(({ verdict }) => verdict.disposition === "DELIVERED");
+      return judgeEach(answered, (answer) =>
+        reached(answer, to.host)
+          ? null
+          : `${answer.servers.at(-1)?.host ?? "nobody known"} answers at ${formatIpv4(to.address)}`,
+      );
+    },
   }));
 }
 

@@ -54,10 +54,18 @@ function sameFor(
   };
 }
 
+const ARRIVED: ReadonlySet<string> = new Set(["DELIVERED", "REFUSED"]);
+
+/** A translation of where the request goes. */
+function turnOf({ rewrites }: Answer): Answer["rewrites"][number] | undefined {
+  return rewrites.find(({ field, phase }) => field === "dst" && phase === "request");
+}
+
 /** What it arrived at, where that is not what was asked for. */
-function otherwise({ rewrites, servers }: Answer, address: Ipv4, port: Port): string | null {
-  const rewrite = rewrites.find(({ field, phase }) => field === "dst" && phase === "request");
-  if (rewrite !== undefined) return rewriteText(rewrite);
+function otherwise(answer: Answer, address: Ipv4, port: Port): string | null {
+  const turn = turnOf(answer);
+  if (turn !== undefined) return rewriteText(turn);
+  const { servers } = answer;
   const server = servers.at(-1);
   if (server === undefined || (server.address === formatIpv4(address) && server.port === port.port))
     return null;
