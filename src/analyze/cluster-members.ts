@@ -220,6 +220,17 @@ function listeningPorts({ sockets }: Host): readonly Port[] {
     .slice(0, PORTS_OF_DUMP);
 }
 
+/** A TCP port that something listens on at every address of the node; null where nothing says. */
+export function portOfNode({ world }: ClusterMembers, { host }: NodeMember): Port | null {
+  const sockets = world.hosts.get(host)?.sockets;
+  if (sockets?.kind !== "listed") return null;
+  const found = sockets.sockets.find(
+    ({ proto, address, dev, app }) =>
+      proto === "tcp" && address === null && dev === null && app.kind === "line",
+  );
+  return found === undefined ? null : { proto: "tcp", port: found.port };
+}
+
 /** Addresses that others can reach, in the order of `ip addr`, a device's first before its further ones. */
 export function globalAddresses({ addresses }: Host): Ipv4[] {
   const global = addresses.filter(({ scope }) => scope === "global");

@@ -1,6 +1,6 @@
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
 import { contains, type Prefix4 } from "../../address/prefix.ts";
-import { type NodeMember, type Port, podNetworks } from "../cluster-members.ts";
+import { type NodeMember, podNetworks, portOfNode } from "../cluster-members.ts";
 import { happenedText, judgeEach, reached, rewriteText, wrongWithoutNat } from "../judge.ts";
 import type { PodAndNode } from "../pairs.ts";
 import { type Case, type Inspected, nodesOf, type Principle, search } from "../principle.ts";
@@ -75,7 +75,7 @@ class BothWays {
 
   #toNodeAt(pair: PodAndNode, address: Ipv4): Case {
     const { pod, node } = pair;
-    const to: Target = { address, port: this.#portOf(node) };
+    const to: Target = { address, port: portOfNode(this.#cluster.members, node) };
     const inside = node === pod.node || this.#podNetworks.some((network) => contains(network, address));
     return {
       pods: [pod.name],
@@ -104,17 +104,6 @@ class BothWays {
   #shownTo({ pod, node }: PodAndNode): Ipv4 | null {
     const [answer] = this.#cluster.walker.ask({ from: node, to: targetOf(pod) });
     return parseIpv4(answer?.servers.at(-1)?.peer.address ?? "") ?? null;
-  }
-
-  /** A port that something listens on at every address of the node. */
-  #portOf({ host }: NodeMember): Port | null {
-    const sockets = this.#cluster.members.world.hosts.get(host)?.sockets;
-    if (sockets?.kind !== "listed") return null;
-    const found = sockets.sockets.find(
-      ({ proto, address, dev, app }) =>
-        proto === "tcp" && address === null && dev === null && app.kind === "line",
-    );
-    return found === undefined ? null : { proto: "tcp", port: found.port };
   }
 
   notes(): string[] {

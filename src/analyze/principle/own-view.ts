@@ -1,5 +1,5 @@
 import { formatIpv4 } from "../../address/ipv4.ts";
-import type { Place } from "../cluster-members.ts";
+import { type Place, portOfNode } from "../cluster-members.ts";
 import { judgeEach } from "../judge.ts";
 import type { AddressedPod } from "../pairs.ts";
 import { type Case, nodesOf, type Principle, search } from "../principle.ts";
@@ -21,7 +21,14 @@ export const ownView: Principle = {
       ...pods.flatMap((pod) =>
         pod.node?.address == null
           ? []
-          : [seenBy(pod, pod.node, { address: pod.node.address, port: null }, null)],
+          : [
+              seenBy(
+                pod,
+                pod.node,
+                { address: pod.node.address, port: portOfNode(cluster.members, pod.node) },
+                null,
+              ),
+            ],
       ),
     ];
     return search(cluster, cases, {
