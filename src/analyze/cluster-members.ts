@@ -44,6 +44,8 @@ export interface PodMember extends Place {
   /** `status.podIP`; of a dumped host the first address that others can reach. */
   readonly address: Ipv4 | null;
   readonly node: NodeMember | null;
+  /** Kind of the device that bears its address, where frames into that are not walked. */
+  readonly unmodelled: string | null;
   /** It has no network of its own (`hostNetwork`). */
   readonly sharesNode: boolean;
   /** What its containers listen on, as declared, or as dumped; any port where nothing says. */
@@ -131,6 +133,7 @@ class Members {
             globalAddresses(this.#world.hosts.get(host) as Host)[0] ??
             null,
           node: this.#nodes.get(pod.spec.nodeName ?? "") ?? null,
+          unmodelled: null,
           sharesNode: pod.spec.hostNetwork === true,
           ports: declaredPorts(pod),
         },
@@ -152,6 +155,7 @@ class Members {
         ...{ host: name, ref: `host/${name}`, name, namespace: "" },
         address: globalAddresses(host)[0] ?? null,
         node: beside === undefined ? null : (this.#nodes.get(beside) ?? null),
+        unmodelled: unmodelledKind(host),
         sharesNode: false,
         ports: listeningPorts(host),
       };
@@ -191,6 +195,26 @@ class Members {
       ];
     });
   }
+}
+
+/** The kind of the device that bears the first address, where it is not modelled. */
+function unmodelledKind(host: Host): string | null {
+  const [address] = globalAddresses(host);
+  const dev = host.addresses.find((own) => own.address === address)?.dev;
+  const detail = host.devices.find(({ name }) => name === dev)?.detail;
+  return detail?.kind === "unmodelled" ? detail.type : null;
+}
+
+/** What verification passes over, one line each. */
+export function leftOut({ pods }: ClusterMembers): string[] {
+  const kinds = new Map<string, number>();
+  for (const { unmodelled } of pods) {
+    if (unmodelled !== null) kinds.set(unmodelled, (kinds.get(unmodelled) ?? 0) + 1);
+  }
+  return [...kinds].map(
+    ([kind, n]) =>
+      `${n} ${n === 1 ? "pod" : "pods"} on devices of the kind ${kind}, which is not modelled yet`,
+  );
 }
 
 function declaredPorts({ spec }: Pod): readonly Port[] {

@@ -9,11 +9,10 @@ import type { Answer } from "./walker.ts";
 export function judgeEach(answers: readonly Answer[], wrong: (answer: Answer) => string | null): Judgement {
   let decided = false;
   for (const answer of answers) {
-    const { disposition, certainty } = answer.verdict;
-    if (disposition === "UNKNOWN") continue;
+    if (answer.leftModel) continue;
     const what = wrong(answer);
     if (what === null) decided = true;
-    else if (certainty !== "unknown-match") return broken(what);
+    else if (answer.verdict.certainty !== "unknown-match") return broken(what);
   }
   return decided ? HOLDS : UNDECIDED;
 }

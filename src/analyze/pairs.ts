@@ -1,7 +1,7 @@
 import type { Ipv4 } from "../address/ipv4.ts";
 import type { ClusterMembers, NodeMember, PodMember } from "./cluster-members.ts";
 
-/** A pod with a network of its own, and with an address that others are told. */
+/** A pod with a network of its own, with an address that others are told, on a device that is walked. */
 export type AddressedPod = PodMember & { readonly address: Ipv4; readonly sharesNode: false };
 
 export interface Pair {
@@ -48,7 +48,7 @@ export function pairsOf(members: ClusterMembers, all: boolean): Pairs {
 }
 
 function isAddressed(pod: PodMember): pod is AddressedPod {
-  return !pod.sharesNode && pod.address !== null;
+  return !pod.sharesNode && pod.address !== null && pod.unmodelled === null;
 }
 
 function everyPair(pods: readonly AddressedPod[]): Pair[] {

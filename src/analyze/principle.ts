@@ -16,6 +16,8 @@ export interface Inspected {
   readonly members: ClusterMembers;
   readonly walker: Walker;
   readonly pairs: Pairs;
+  /** Routes from outside to pods and cluster IPs are meant to be there. */
+  readonly routed: boolean;
 }
 
 export type Finding =

@@ -34,16 +34,18 @@ export interface Verified {
 export interface VerifyOptions {
   /** Walk every pair, however many there are. */
   readonly all?: boolean;
+  /** Routes from outside to pods and cluster IPs are meant to be there, as where a fabric knows the pods. */
+  readonly routed?: boolean;
   readonly principles?: readonly Principle[];
   /** Told of each question walked, with the number of the principle it is asked for. */
   readonly onWalk?: (principle: number, walks: number) => void;
 }
 
 export function verify(members: ClusterMembers, options: VerifyOptions = {}): Verified[] {
-  const { all = false, principles = PRINCIPLES, onWalk = () => {} } = options;
+  const { all = false, routed = false, principles = PRINCIPLES, onWalk = () => {} } = options;
   let current = 0;
   const walker: Walker = new Walker(members.world, () => onWalk(current, walker.walks));
-  const cluster: Inspected = { members, walker, pairs: pairsOf(members, all) };
+  const cluster: Inspected = { members, walker, pairs: pairsOf(members, all), routed };
   return principles.map((principle) => {
     current = principle.number;
     return { principle, finding: principle.check(cluster) };

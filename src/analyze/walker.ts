@@ -21,6 +21,8 @@ export interface Question {
 /** One thing that can come of a question: what the walk showed, as far as a principle asks for it. */
 export interface Answer {
   readonly verdict: Verdict;
+  /** The way leads out of what is modelled, so that the verdict says nothing of the real one. */
+  readonly leftModel: boolean;
   readonly servers: readonly ServerView[];
   readonly client: ClientView;
   /** Every translation of every packet of the exchange, in order. */
@@ -66,13 +68,32 @@ export class Walker {
       dport: to.port?.port ?? null,
     };
     const { explored } = explore(this.#session, query, { ...ASK_DEFAULTS, outcomes: OUTCOMES_AT_MOST });
-    const answers = explored.map(({ outcome }) => answerOf(outcome));
+    const answers = explored.map(({ outcome }) => answerOf(outcome, this.#isUnanswerable(outcome)));
     this.#known.set(key, answers);
     return answers;
   }
+
+  /** Was a neighbour asked for by a device of a kind that is not modelled, or whose other end is not known? */
+  #isUnanswerable({ verdict, arp }: Outcome): boolean {
+    if (verdict.reason !== "no-neighbour") return false;
+    const { network } = this.#session;
+    return arp.some(({ host, device, direction }) => {
+      if (direction !== "out" || host !== verdict.host) return false;
+      const number = network.hostNumber(host);
+      const found = network.hosts[number]?.deviceNamed(device);
+      if (found === undefined || found === null) return false;
+      const { kind } = found;
+      if (kind === "unmodelled") return true;
+      return (kind === "veth" || kind === "ether") && network.peerHost(number, found.slot) < 0;
+    });
+  }
 }
 
-function answerOf({ verdict, servers, client, rewrites, frames, arp }: Outcome): Answer {
+function answerOf(
+  { verdict, servers, client, rewrites, frames, arp }: Outcome,
+  isUnanswerable: boolean,
+): Answer {
+  const leftModel = verdict.disposition === "UNKNOWN" || isUnanswerable;
   const hosts = new Set<string>();
   for (const { host, phase, direction } of frames) {
     if (phase === "request" && direction !== "in-otherhost") hosts.add(host);
@@ -82,7 +103,7 @@ function answerOf({ verdict, servers, client, rewrites, frames, arp }: Outcome):
   for (const { arp: said } of arp) {
     if (said.op === "reply") replies.set(`${said.spa} ${said.sha}`, said);
   }
-  return { verdict, servers, client, rewrites, hosts, asked, arpReplies: [...replies.values()] };
+  return { verdict, leftModel, servers, client, rewrites, hosts, asked, arpReplies: [...replies.values()] };
 }
 
 /** As TO is written: `10.244.1.7:80/tcp`, `10.244.1.7/icmp`. */

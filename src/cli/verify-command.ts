@@ -1,14 +1,14 @@
 import { Command, Option } from "commander";
-import { clusterMembers } from "../analyze/cluster-members.ts";
+import { type ClusterMembers, clusterMembers, leftOut } from "../analyze/cluster-members.ts";
 import { PRINCIPLES, type Verified, verify } from "../analyze/verify.ts";
 import { verifyJson } from "../present/verify-json.ts";
 import { verifyJunit } from "../present/verify-junit.ts";
-import { verifyText } from "../present/verify-text.ts";
+import { type VerifyTextOptions, verifyText } from "../present/verify-text.ts";
 import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
 import { ProgressLine } from "./progress-line.ts";
-import { type LoadedSource, loadSource } from "./source.ts";
+import { loadSource } from "./source.ts";
 import {
   addSourceOptions,
   objectFlags,
@@ -21,6 +21,7 @@ import { paintOf, widthOf } from "./terminal.ts";
 interface VerifyOptions extends SourceOptions {
   readonly output?: "text" | "json" | "junit";
   readonly all?: true;
+  readonly routed?: true;
 }
 
 const EXAMPLES = examples([
@@ -39,6 +40,7 @@ export function verifyCommand(context: Context): Command {
   );
   return addSourceOptions(command)
     .option("--all", "every pair of pods, however many there are")
+    .option("--routed", "routes from outside to pods and cluster IPs are meant: noted, no fault")
     .addOption(new Option("-o, --output <form>", "form of the report").choices(["text", "json", "junit"]))
     .addHelpText("after", EXAMPLES)
     .addHelpText("after", "\nExit code: 0 no principle is broken, 1 one is, 2 the input was wrong.")
@@ -51,19 +53,21 @@ async function run(context: Context, options: VerifyOptions): Promise<void> {
   if (unbuilt.length > 0) return fail(context, unbuilt);
   const flags = objectFlags(options);
   if (flags.kind === "invalid") return fail(context, flags.messages);
-  const source = await loadSource(options.filename ?? [], io, flags.value);
-  if (source.kind === "invalid") return fail(context, source.messages);
-  const verified = verifySource(source.value, context, options.all === true);
-  const words = sourceWords(options);
-  const { assumptions } = source.value;
-  io.write(reportOf(verified, words, assumptions, context, options.output ?? "text"));
+  const loaded = await loadSource(options.filename ?? [], io, flags.value);
+  if (loaded.kind === "invalid") return fail(context, loaded.messages);
+  const { world, inventory, assumptions } = loaded.value;
+  const members = clusterMembers(world, inventory);
+  const verified = verifyMembers(members, context, options);
+  const notes = { source: sourceWords(options), assumptions, leftOut: leftOut(members) };
+  io.write(reportOf(verified, notes, context, options.output ?? "text"));
   if (verified.some(({ finding }) => finding.kind === "broken")) context.exitCode = EXIT.negative;
 }
 
-function verifySource({ world, inventory }: LoadedSource, { io }: Context, all: boolean): Verified[] {
+function verifyMembers(members: ClusterMembers, { io }: Context, options: VerifyOptions): Verified[] {
   const progress = new ProgressLine(io);
-  const verified = verify(clusterMembers(world, inventory), {
-    all,
+  const verified = verify(members, {
+    all: options.all === true,
+    routed: options.routed === true,
     onWalk(principle, walks) {
       if (walks % SAID_EVERY !== 0) return;
       progress.say(`verifying: principle ${principle} of ${PRINCIPLES.length}, ${walks} packets walked`);
@@ -75,18 +79,17 @@ function verifySource({ world, inventory }: LoadedSource, { io }: Context, all: 
 
 function reportOf(
   verified: readonly Verified[],
-  source: readonly string[],
-  assumptions: readonly string[],
+  notes: Omit<VerifyTextOptions, "width" | "paint">,
   { io }: Context,
   form: "text" | "json" | "junit",
 ): string {
   switch (form) {
     case "text":
-      return verifyText(verified, { width: widthOf(io), paint: paintOf(io), source, assumptions });
+      return verifyText(verified, { ...notes, width: widthOf(io), paint: paintOf(io) });
     case "json":
-      return `${JSON.stringify(verifyJson(verified, { source, assumptions }), null, 2)}\n`;
+      return `${JSON.stringify(verifyJson(verified, notes), null, 2)}\n`;
     case "junit":
-      return verifyJunit(verified, { source });
+      return verifyJunit(verified, notes);
     default:
       return form satisfies never;
   }

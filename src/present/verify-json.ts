@@ -1,11 +1,12 @@
 import type { Finding } from "../analyze/principle.ts";
 import type { Verified } from "../analyze/verify.ts";
 import { destinationText, traceCommandLine } from "./trace-command-line.ts";
+import type { VerifyTextOptions } from "./verify-text.ts";
 
 /** What verification found, in its public form: `hopscope.verify/v1`. */
 export function verifyJson(
   verified: readonly Verified[],
-  { source, assumptions }: { readonly source: readonly string[]; readonly assumptions: readonly string[] },
+  { source, assumptions, leftOut }: Omit<VerifyTextOptions, "width" | "paint">,
 ): Readonly<Record<string, unknown>> {
   return {
     schema: "hopscope.verify/v1",
@@ -15,6 +16,7 @@ export function verifyJson(
       sentence,
       ...findingJson(finding, source),
     })),
+    leftOut,
     assumptions,
   };
 }

@@ -10,6 +10,8 @@ export interface VerifyTextOptions {
   /** The flags that the source was read by, for the commands to type. */
   readonly source: readonly string[];
   readonly assumptions: readonly string[];
+  /** What was passed over. */
+  readonly leftOut: readonly string[];
 }
 
 /** One line a principle; under a broken one its smallest counterexample and the command that shows it. */
@@ -100,6 +102,7 @@ function summary(verified: readonly Verified[], options: VerifyTextOptions): str
   ];
   return [
     `${verified.length} principles: ${parts.join(", ")}`,
+    ...options.leftOut.flatMap((text) => hang("left out ", text, options.width)),
     ...options.assumptions.flatMap((assumption) => hang("assumed  ", assumption, options.width)),
   ];
 }

@@ -3,15 +3,24 @@ import { contains, formatPrefix4 } from "../../address/prefix.ts";
 import type { NodeMember, Place, ServiceMember, ServicePort } from "../cluster-members.ts";
 import { happenedText, judgeEach, reached } from "../judge.ts";
 import type { AddressedPod } from "../pairs.ts";
-import { broken, type Case, HOLDS, type Inspected, nodesOf, type Principle, search } from "../principle.ts";
+import {
+  broken,
+  type Case,
+  HOLDS,
+  type Inspected,
+  type Judgement,
+  nodesOf,
+  type Principle,
+  search,
+} from "../principle.ts";
 import { type Answer, targetText } from "../walker.ts";
 import { targetOf } from "./container-to-container.ts";
 import { isTranslatedTo } from "./node-bridge-pod.ts";
 
 /**
  * 9. Addresses come in layers: a client outside speaks to a node, the node to a Service's cluster IP, that leads to a pod. A
- * cluster IP is rules alone: no device bears it and no ping is answered. Outside knows node addresses only; where a route
- * there leads to pods or cluster IPs all the same, the counterexample names it.
+ * cluster IP is rules alone: no device bears it and no ping is answered. Outside knows node addresses only, unless a route
+ * says so: one that is meant is noted, any other breaks the principle, and the counterexample names it.
  */
 export const outsideToPod: Principle = {
   number: 9,
@@ -20,7 +29,7 @@ export const outsideToPod: Principle = {
   check(cluster) {
     const layers = new Layers(cluster);
     return search(cluster, layers.cases(), {
-      none: "the source holds no Services, and nobody outside",
+      none: "there is no pod, and no Service is known",
       notes: () => layers.notes(),
     });
   },
@@ -35,6 +44,9 @@ class Layers {
   readonly #outside: readonly Place[];
   /** Addresses that an endpoint may have, and that somebody modelled answers at. */
   readonly #hostOf = new Map<Ipv4, string>();
+
+  /** What was found of them. */
+  readonly #routes = new Set<string>();
 
   constructor(cluster: Inspected) {
     this.#cluster = cluster;
@@ -74,6 +86,7 @@ class Layers {
 
   notes(): string[] {
     return [
+      ...[...this.#routes].slice(0, 1),
       ...(this.#cluster.members.services === null
         ? ["not checkable: node ports and cluster IPs, since the source holds no Services"]
         : []),
@@ -200,7 +213,7 @@ class Layers {
       expected: `${client.host} outside does not reach ${pod.name} at ${formatIpv4(pod.address)}`,
       judge: (answers) => {
         const arrived = answers.find(({ hosts }) => hosts.has(pod.host));
-        return arrived === undefined ? HOLDS : broken(this.#leak(arrived, pod.address));
+        return arrived === undefined ? HOLDS : this.#leak(arrived, pod.address);
       },
     };
   }
@@ -215,13 +228,21 @@ class Layers {
       expected: `${client.host} outside does not reach ${ref} at ${targetText(to)}`,
       judge: (answers) => {
         const arrived = answers.find(({ servers }) => servers.length > 0);
-        return arrived === undefined ? HOLDS : broken(this.#leak(arrived, address));
+        return arrived === undefined ? HOLDS : this.#leak(arrived, address);
       },
     };
   }
 
-  /** Which route outside the cluster leads there. */
-  #leak(answer: Answer, address: Ipv4): string {
+  /** Which route outside the cluster leads there, and whether it is meant to. */
+  #leak(answer: Answer, address: Ipv4): Judgement {
+    const route = this.#routeOutside(answer, address);
+    if (route === null) return broken(`it does: ${happenedText(answer)}`);
+    if (!this.#cluster.routed) return broken(`it does: ${route} says so`);
+    this.#routes.add(`outside reaches ${formatIpv4(address)} and the like: ${route} says so`);
+    return HOLDS;
+  }
+
+  #routeOutside(answer: Answer, address: Ipv4): string | null {
     const { world, nodes, pods } = this.#cluster.members;
     const members = new Set([...nodes, ...pods].map(({ host }) => host));
     for (const name of answer.hosts) {
@@ -229,9 +250,9 @@ class Layers {
       const route = world.hosts
         .get(name)
         ?.routes.find(({ dst, type }) => type === "unicast" && dst.length > 0 && contains(dst, address));
-      if (route !== undefined) return `it does: a route of ${name} to ${formatPrefix4(route.dst)} says so`;
+      if (route !== undefined) return `a route of ${name} to ${formatPrefix4(route.dst)}`;
     }
-    return `it does: ${happenedText(answer)}`;
+    return null;
   }
 }
 

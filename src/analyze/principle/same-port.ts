@@ -15,7 +15,7 @@ export const samePort: Principle = {
   check(cluster) {
     const askers = askersOf(cluster);
     const cases = cluster.members.pods.flatMap((pod) => casesOf(cluster, pod, askers.get(pod) ?? []));
-    return search(cluster, cases, { none: "no pod is known to listen" });
+    return search(cluster, cases, { none: "there is no pod that listens, or nobody outside it to ask" });
   },
 };
 
@@ -24,7 +24,7 @@ const PORTS_AT_MOST = 4;
 
 function casesOf(cluster: Inspected, pod: PodMember, outsiders: readonly Asker[]): Case[] {
   const address = pod.sharesNode ? (pod.node?.address ?? null) : pod.address;
-  if (address === null) return [];
+  if (address === null || outsiders.length === 0) return [];
   const inside: Asker = { from: pod, pod };
   return pod.ports
     .slice(0, PORTS_AT_MOST)
@@ -94,7 +94,8 @@ function askersOf({ members, pairs }: Inspected): ReadonlyMap<PodMember, readonl
   const partners = new Map<PodMember, PodMember>();
   for (const { from, to } of pairs.podPairs) if (!partners.has(to)) partners.set(to, from);
   return new Map(
-    members.pods.map((pod) => {
+    members.pods.map((pod): [PodMember, readonly Asker[]] => {
+      if (pod.unmodelled !== null) return [pod, []];
       const partner = partners.get(pod) ?? pairs.pods.find((other) => other !== pod);
       const node = pod.sharesNode ? null : pod.node;
       return [
