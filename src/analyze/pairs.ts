@@ -24,6 +24,10 @@ export interface Pairs {
   /** A pod with its own node, and with others. */
   readonly withNodes: readonly PodAndNode[];
   readonly allWithNodes: number;
+  /** Another pod on a pod's node, null where it is alone there. */
+  neighbourOf(pod: AddressedPod): AddressedPod | null;
+  /** Are so many few enough to look at each? */
+  isFull(count: number): boolean;
 }
 
 /** Up to so many pairs nothing is left out. */
@@ -37,13 +41,18 @@ export function pairsOf(members: ClusterMembers, all: boolean): Pairs {
   const pods = members.pods.filter(isAddressed);
   const allPodPairs = pods.length * (pods.length - 1);
   const allWithNodes = pods.length * members.nodes.length;
+  const isFull = (count: number) => all || count <= IN_FULL;
+  const podPairs = isFull(allPodPairs) ? everyPair(pods) : someOf(pods);
+  const neighbours = new Map<AddressedPod, AddressedPod>();
+  for (const { from, to } of podPairs) if (from.node === to.node) neighbours.set(to, from);
   return {
     pods,
-    podPairs: all || allPodPairs <= IN_FULL ? everyPair(pods) : someOf(pods),
+    podPairs,
     allPodPairs,
-    withNodes:
-      all || allWithNodes <= IN_FULL ? everyWithNode(pods, members.nodes) : someWithNode(pods, members.nodes),
+    withNodes: isFull(allWithNodes) ? everyWithNode(pods, members.nodes) : someWithNode(pods, members.nodes),
     allWithNodes,
+    neighbourOf: (pod) => neighbours.get(pod) ?? null,
+    isFull,
   };
 }
 

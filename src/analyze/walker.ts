@@ -39,18 +39,17 @@ export interface Answer {
 const OUTCOMES_AT_MOST = 32;
 
 /**
- * Asks questions of a World, each standing alone, as from a fresh Session: every walk is taken back. What several principles
- * ask is walked once.
+ * Asks questions of a World, each in a Session of its own. What several principles ask is walked once.
  */
 export class Walker {
-  readonly #session: Session;
+  readonly #network: Network;
   readonly #known = new Map<string, readonly Answer[]>();
   /** Told of each question walked. */
   readonly #onWalk: () => void;
   walks = 0;
 
   constructor(world: World, onWalk: () => void = () => {}) {
-    this.#session = new Session(new Network(world));
+    this.#network = new Network(world);
     this.#onWalk = onWalk;
   }
 
@@ -67,7 +66,10 @@ export class Walker {
       proto: to.port?.proto ?? ("icmp" as const),
       dport: to.port?.port ?? null,
     };
-    const { explored } = explore(this.#session, query, { ...ASK_DEFAULTS, outcomes: OUTCOMES_AT_MOST });
+    const { explored } = explore(new Session(this.#network), query, {
+      ...ASK_DEFAULTS,
+      outcomes: OUTCOMES_AT_MOST,
+    });
     const answers = explored.map(({ outcome }) => answerOf(outcome, this.#isUnanswerable(outcome)));
     this.#known.set(key, answers);
     return answers;
@@ -76,7 +78,7 @@ export class Walker {
   /** Was a neighbour asked for by a device of a kind that is not modelled, or whose other end is not known? */
   #isUnanswerable({ verdict, arp }: Outcome): boolean {
     if (verdict.reason !== "no-neighbour") return false;
-    const { network } = this.#session;
+    const network = this.#network;
     return arp.some(({ host, device, direction }) => {
       if (direction !== "out" || host !== verdict.host) return false;
       const number = network.hostNumber(host);

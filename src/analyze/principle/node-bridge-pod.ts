@@ -25,8 +25,14 @@ export const nodeBridgePod: Principle = {
   sentence: "Node, bridge or plugin, and pod hold together.",
   check(cluster) {
     const placed = cluster.pairs.pods.filter(({ node }) => node !== null);
-    const cases = [...placed.flatMap(joined), ...placed.flatMap((pod) => throughServices(cluster, pod))];
-    return search(cluster, cases, { none: "there is no pod with an address of its own on a node" });
+    const joints = placed.flatMap(joined);
+    const served = placed.flatMap((pod) => servedBy(cluster, pod));
+    const asked = cluster.pairs.isFull(served.length) ? served : ofEach(served);
+    const cases = [...joints, ...asked.flatMap((one) => throughService(cluster, one))];
+    return search(cluster, cases, {
+      of: cases.length + 2 * (served.length - asked.length),
+      none: "there is no pod with an address of its own on a node",
+    });
   },
 };
 
@@ -57,31 +63,39 @@ function detour(answer: Answer, pod: AddressedPod, to: string): string | null {
   return other === undefined ? null : `the way leads over ${other}`;
 }
 
-/** The Services that a pod is an endpoint of, asked by itself and by one neighbour on its node. */
-function throughServices({ members, pairs }: Inspected, pod: AddressedPod): Case[] {
-  const neighbour = pairs.podPairs.find(({ from, to }) => to === pod && from.node === pod.node)?.from;
+/** A port of a Service, and a pod behind it. */
+interface Served {
+  readonly service: ServiceMember;
+  readonly address: Ipv4;
+  readonly port: ServicePort;
+  readonly pod: AddressedPod;
+}
+
+function servedBy({ members }: Inspected, pod: AddressedPod): Served[] {
   return (members.services ?? [])
     .filter(({ endpoints }) => endpoints.has(pod.address))
     .flatMap((service) =>
       service.ports.flatMap((port) =>
-        [neighbour, pod].flatMap((client) =>
-          client === undefined || service.address === null
-            ? []
-            : [throughService(service, service.address, port, client, pod)],
-        ),
+        service.address === null ? [] : [{ service, address: service.address, port, pod }],
       ),
     );
 }
 
-function throughService(
-  service: ServiceMember,
-  address: Ipv4,
-  port: ServicePort,
-  client: AddressedPod,
-  pod: AddressedPod,
-): Case {
+/** As few as have every Service and every node among them. */
+function ofEach(served: readonly Served[]): Served[] {
+  const seen = new Set<unknown>();
+  return served.filter(({ service, pod: { node } }) => {
+    if (seen.has(service) && seen.has(node)) return false;
+    seen.add(service).add(node);
+    return true;
+  });
+}
+
+/** The pod is asked as the Service by a neighbour on its node, and by itself. */
+function throughService({ pairs }: Inspected, { service, address, port, pod }: Served): Case[] {
   const to = { address, port: { proto: port.proto, port: port.port } };
-  return {
+  const neighbour = pairs.neighbourOf(pod);
+  return (neighbour === null ? [pod] : [neighbour, pod]).map((client) => ({
     pods: [...new Set([client.name, pod.name])],
     nodes: nodesOf(pod),
     question: { from: client, to },
@@ -91,7 +105,7 @@ function throughService(
       if (toPod.length === 0) return UNDECIDED;
       return judgeEach(toPod, (answer) => (reached(answer, pod.host) ? null : happenedText(answer)));
     },
-  };
+  }));
 }
 
 /** Does the request's last translation make it one for this address? */
