@@ -26,7 +26,7 @@ interface VerifyOptions extends SourceOptions {
 
 const EXAMPLES = examples([
   ["verify", "the bundled example"],
-  ["verify -f fixtures/nmt", "a cluster of manifests, in the project's repository"],
+  ["verify --cni bridge", "what breaks where the plugin knows one node only"],
   ["verify --all -o json", "every pair of pods, as data"],
 ]);
 

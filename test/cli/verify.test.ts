@@ -7,8 +7,8 @@ const GOLDEN = "../../fixtures/golden/verify";
 
 describe("verify in text", () => {
   it.each([
-    ["nmt", ["-f", "fixtures/nmt"], 0],
-    ["example", [], 0],
+    ["snapshot", ["-f", "fixtures/example/cluster.json.gz"], 0],
+    ["nmt", [], 0],
     ["bridge-on-three-nodes", ["-f", "fixtures/nmt", "--cni", "bridge"], 1],
     ["no-forwarding-entry", ["-f", "fixtures/truth/c-vxlan-fault-nofdb.json.gz"], 1],
     ["routed-pods", ["-f", "fixtures/truth/b-redirect-off.json.gz"], 1],
