@@ -6,7 +6,6 @@ export const COMMANDS_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
   ["check", "assertions over a source"],
   ["diff", "what changes between two sources"],
   ["matrix", "who reaches whom"],
-  ["verify", "the nine principles of the network model"],
   ["address", "what an address is and who owns it"],
   ["serve", "API server, DNS server and web page"],
   ["generate", "a cluster as manifests"],

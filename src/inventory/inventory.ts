@@ -19,13 +19,14 @@ export type Found<T> =
 
 /** Names of the API and what they stand for among hosts and addresses. */
 export class Inventory {
-  readonly #objects: Lister;
+  /** What the names are of. */
+  readonly objects: Lister;
   readonly #hostOfPod: ReadonlyMap<string, string>;
   readonly #namespace: string;
 
   /** @param namespace the one of a name that says none */
   constructor(objects: Lister, hostOfPod: ReadonlyMap<string, string>, namespace = "default") {
-    this.#objects = objects;
+    this.objects = objects;
     this.#hostOfPod = hostOfPod;
     this.#namespace = namespace;
   }
@@ -65,7 +66,7 @@ export class Inventory {
     const named = this.#split("svc", parts);
     if (named.kind === "missing") return named;
     const { namespace, name } = named.value;
-    const service = this.#objects.get("Service", `${namespace}/${name}`);
+    const service = this.objects.get("Service", `${namespace}/${name}`);
     if (service === undefined) return this.#missingName("Service", namespace, name);
     const address = parseIpv4(service.spec.clusterIP ?? "");
     if (address === undefined)
@@ -85,21 +86,21 @@ export class Inventory {
   }
 
   #podNamed(namespace: string, name: string): Found<readonly Pod[]> {
-    const pod = this.#objects.get("Pod", `${namespace}/${name}`);
+    const pod = this.objects.get("Pod", `${namespace}/${name}`);
     return pod === undefined ? this.#missingName("Pod", namespace, name) : { kind: "ok", value: [pod] };
   }
 
   #podsOf(word: string, namespace: string, name: string): Found<readonly Pod[]> {
     const kind = kindOfWord(word)?.kind ?? word;
-    const owner = this.#objects.get(kind, `${namespace}/${name}`);
+    const owner = this.objects.get(kind, `${namespace}/${name}`);
     if (owner === undefined) return this.#missingName(kind, namespace, name);
-    const sets = kind === "Deployment" ? this.#objects.ownedBy("ReplicaSet", owner) : [owner];
-    return { kind: "ok", value: sets.flatMap((set) => this.#objects.ownedBy("Pod", set)) };
+    const sets = kind === "Deployment" ? this.objects.ownedBy("ReplicaSet", owner) : [owner];
+    return { kind: "ok", value: sets.flatMap((set) => this.objects.ownedBy("Pod", set)) };
   }
 
   #missingName(kind: string, namespace: string, name: string): Found<never> {
-    const names = this.#objects.list(kind, namespace).map((object) => object.metadata.name);
-    const elsewhere = this.#objects
+    const names = this.objects.list(kind, namespace).map((object) => object.metadata.name);
+    const elsewhere = this.objects
       .list(kind)
       .filter((object) => object.metadata.name === name)
       .map((object) => namespaceOf(object));
@@ -108,10 +109,15 @@ export class Inventory {
     return missing(`there is no ${kind} ${JSON.stringify(name)} in namespace ${namespace}${hint}`);
   }
 
+  /** The host of a Pod by its key, `namespace/name`: its node's, where it shares the node's network. */
+  hostNamed(pod: string): string | undefined {
+    return this.#hostOfPod.get(pod);
+  }
+
   /** The Pod that a host is, as `namespace/name`; undefined for others. */
   podOfHost(host: string): string | undefined {
     for (const [key, name] of this.#hostOfPod) {
-      const pod = this.#objects.get("Pod", key);
+      const pod = this.objects.get("Pod", key);
       if (name === host && pod?.spec.hostNetwork !== true) return key;
     }
     return undefined;
@@ -119,7 +125,7 @@ export class Inventory {
 
   /** What controls a pod, for people: `ReplicaSet shop/web-5d`. */
   controllerOfPod(key: string): string | undefined {
-    const pod = this.#objects.get("Pod", key);
+    const pod = this.objects.get("Pod", key);
     const owner = pod === undefined ? undefined : controllerOf(pod);
     return owner === undefined || pod === undefined
       ? undefined

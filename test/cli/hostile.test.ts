@@ -151,7 +151,6 @@ describe("what is not built yet is one line naming it", () => {
     ["check --help", "check is not built yet"],
     ["diff a b", "diff is not built yet"],
     ["matrix -o svg", "matrix is not built yet"],
-    ["verify", "verify is not built yet"],
     ["address 10.0.0.1", "address is not built yet"],
     ["serve --port 8080", "serve is not built yet"],
     ["generate --nodes 5", "generate is not built yet"],
@@ -173,7 +172,7 @@ describe("what is not built yet is one line naming it", () => {
 
   it("and no help lists it", async () => {
     const { out } = await hopscope(["--help"]);
-    for (const name of ["check", "diff", "matrix", "verify", "serve", "generate", "replay", "collect"]) {
+    for (const name of ["check", "diff", "matrix", "serve", "generate", "replay", "collect"]) {
       expect(out).not.toMatch(new RegExp(`^ {2}${name}\\b`, "m"));
     }
     expect((await hopscope(["trace", "--help"])).out).not.toMatch(/--context|--time/);
