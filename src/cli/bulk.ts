@@ -6,13 +6,19 @@ import type { Trace } from "../walk/trace.ts";
 import type { World } from "../world/world.ts";
 import { findHost } from "./host-reference.ts";
 import { idOf, parseQueryLine, type QueryLine } from "./query-line.ts";
-import { resolveQuestion } from "./question.ts";
+import { type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { runToolCommand } from "./step/tool-command.ts";
 
 /** What a line of `--queries` came to. */
 export type Answer =
-  | { readonly kind: "trace"; readonly trace: Trace }
+  | {
+      readonly kind: "trace";
+      readonly trace: Trace;
+      /** What was walked over, steps before it included. */
+      readonly world: World;
+      readonly question: Question;
+    }
   | { readonly kind: "step"; readonly id: string; readonly step: "wait" | "command" }
   | { readonly kind: "error"; readonly id: string; readonly line: number; readonly message: string };
 
@@ -82,7 +88,7 @@ export class Bulk {
       close: line.close,
       ...(line.server === null ? {} : { choose: { server: line.server.replace(/^.*\//, "") } }),
     });
-    return ok({ kind: "trace", trace });
+    return ok({ kind: "trace", trace, world: session.network.world, question: line.question });
   }
 
   #command(line: Extract<QueryLine, { kind: "command" }>, id: string): Result<Answer> {

@@ -78,7 +78,7 @@ interface Parts {
   readonly protoText: string | null;
 }
 
-function splitDestination(text: string): Parts {
+export function splitDestination(text: string): Parts {
   const colon = text.indexOf(":");
   if (colon >= 0) {
     const place = text.slice(0, colon);

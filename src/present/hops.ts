@@ -1,6 +1,8 @@
+import { type Event, isPolicy, policyOf } from "../analyze/cause/story.ts";
+import { ownerText } from "../inventory/owner/owner-text.ts";
 import type { HookVisit, Outcome, PacketView } from "../walk/trace.ts";
+import type { Owner } from "../world/world.ts";
 import { changeText, packetText } from "./packet-text.ts";
-import { type Event, isPolicy, policyOf } from "./story.ts";
 
 /** What one host did with a packet: a numbered hop of the table. */
 export interface Hop {
@@ -34,6 +36,8 @@ export type Verb =
 export interface HopOptions {
   /** Every hook with every rule that matched, and the frames' MAC addresses. */
   readonly verbose: boolean;
+  /** It has been said that names were inferred. */
+  readonly saidInferred: boolean;
 }
 
 /** The events, in order, as hops: a new one wherever the packet comes to another host. */
@@ -72,11 +76,13 @@ class HopTable {
   readonly #rewritten = new Set<number>();
   #lastRule: Event | null = null;
   readonly #routes = new Set<string>();
+  #saidInferred: boolean;
 
   constructor(outcome: Outcome, options: HopOptions, several: boolean) {
     this.#outcome = outcome;
     this.#options = options;
     this.#several = several;
+    this.#saidInferred = options.saidInferred;
   }
 
   finish(): Hop[] {
@@ -188,6 +194,9 @@ class HopTable {
     this.#passage = null;
     if (passage === null) return;
     const { packet, verb, ins, outs, text } = passage;
+    // Come in already, and unchanged since: a bridge's own frame behind its port's.
+    if (!this.#options.verbose && verb === "in" && text === "" && this.#rows.some((row) => row.verb === "in"))
+      return;
     const which = this.#several ? `[packet ${packet}]` : "";
     this.#rows.push({
       verb,
@@ -201,7 +210,7 @@ class HopTable {
     const verb = (rewrite?.field ?? step.text.slice(0, 3)) === "src" ? "snat" : "dnat";
     this.#row(verb, step.text.replace(/^(src|dst) /, ""), "change");
     const rule = this.#lastRule;
-    if (!this.#options.verbose && rule !== null && NAT_TARGET.test(rule.step.text)) this.#ruleRows(rule);
+    if (!this.#options.verbose && rule !== null && NAT_TARGET.test(rule.step.text)) this.#ruleRow(rule);
     this.#lastRule = null;
   }
 
@@ -227,10 +236,21 @@ class HopTable {
     } else this.#row(verb, step.text, "bad");
   }
 
-  /** The rule that decided: its place, its text, where it was read. */
-  #ruleRows({ step, rule }: Event): void {
-    this.#row("", step.text, "quiet");
-    if (rule?.source !== undefined) this.#row("", rule.source, "quiet");
+  /** The rule that translated: whose it is and its place, or where nobody is known its text, and where it was read. */
+  #ruleRow({ step, rule }: Event): void {
+    if (rule === undefined) return;
+    const { owner, chain, index, source } = rule;
+    if (owner === undefined) this.#row("", step.text, "quiet");
+    else this.#row("", `${this.#ownerText(owner)}: rule ${index} of ${chain}`, "quiet");
+    if (source !== undefined) this.#row("", source, "quiet");
+  }
+
+  /** That names were read off is said once. */
+  #ownerText(owner: Owner): string {
+    const { inferred, ...sure } = owner;
+    const isNews = inferred === true && !this.#saidInferred;
+    if (isNews) this.#saidInferred = true;
+    return ownerText(isNews ? owner : sure);
   }
 
   /** All rules that matched, each with the number of rules asked since the one before. */

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Question } from "../../src/cli/question.ts";
-import { readToolCommand } from "../../src/cli/step/tool-command.ts";
-import { remediesFor, withRemedies } from "../../src/present/remedy.ts";
-import { asked, recordedWorld } from "./asked.ts";
+import type { Question } from "../../../src/cli/question.ts";
+import { readToolCommand } from "../../../src/cli/step/tool-command.ts";
+import { recordedWorld, told } from "../../present/asked.ts";
 
 type Row = readonly [
   recording: string,
@@ -129,9 +128,9 @@ const ROWS: readonly Row[] = [
 
 describe("what to do about it", () => {
   it.each(ROWS)("%s, %s → %s: %s", (recording, from, to, reason, text, command, more) => {
-    const trace = asked(recording, from, to, more);
+    const trace = told(recording, from, to, more);
     expect(trace.verdict.reason).toBe(reason);
-    const [remedy] = withRemedies(trace).remedies;
+    const [remedy] = trace.remedies;
     expect(remedy?.text).toMatch(text);
     expect(remedy?.command ?? null).toBe(command);
   });
@@ -139,7 +138,7 @@ describe("what to do about it", () => {
   it.each(ROWS.filter(([, , , , , command]) => command?.startsWith("iptables")))(
     "%s: the command can be given to the host",
     (recording, from, to) => {
-      for (const { command, host } of withRemedies(asked(recording, from, to)).remedies) {
+      for (const { command, host } of told(recording, from, to).remedies) {
         const node = recordedWorld(recording).hosts.get(host ?? "");
         if (node === undefined || command === undefined) throw new Error("a host and a command are expected");
         expect(readToolCommand(node, command, 0).kind).toBe("ok");
@@ -148,11 +147,11 @@ describe("what to do about it", () => {
   );
 
   it("is nothing where all arrives", () => {
-    expect(asked("a-bridge-brnf-plain", "web-1", "10.96.1.211:80").outcomes.flatMap(remediesFor)).toEqual([]);
+    expect(told("a-bridge-brnf-plain", "web-1", "10.96.1.211:80").remedies).toEqual([]);
   });
 
   it("is told once for many outcomes of one cause", () => {
-    const trace = withRemedies(asked("d-services-vxlan", "laptop", "172.18.0.26:31342"));
+    const trace = told("d-services-vxlan", "laptop", "172.18.0.26:31342");
     expect(new Set(trace.remedies.map(({ text }) => text)).size).toBe(trace.remedies.length);
   });
 });

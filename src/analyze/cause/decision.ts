@@ -1,5 +1,5 @@
-import type { ReasonName } from "../kernel/reason.ts";
-import type { Outcome, PacketView, RuleHit, Step } from "../walk/trace.ts";
+import type { ReasonName } from "../../kernel/reason.ts";
+import type { Outcome, PacketView, RuleHit, Step } from "../../walk/trace.ts";
 import { isPolicy, policyOf, storyOf } from "./story.ts";
 
 /** What decided an outcome, gathered from its steps: the one place where causes and remedies look. */
