@@ -42,7 +42,7 @@ const DIAGNOSES: readonly Diagnosis[] = [
     wrongTargetPort,
   ],
   ...[ownPacketBack, answerNotTranslated, noForwardingEntry, noTunnelNeighbour, tunnelMismatch],
-  ...[missingPodRoute, notForwarding, nobodyHas, nobodyListens],
+  ...[notForwarding, missingPodRoute, nobodyHas, nobodyListens],
   ...[droppingPolicy, droppingRule, reversePath, martian, hairpin, blockedPort, deviceDown, noRoute],
   ...[refusingRoute, ranOutOfTtl, looped, tooBig, ignoredPing, portsUsedUp, leftModel],
 ];
@@ -81,8 +81,14 @@ function gathered(advice: readonly Advice[]): Remedy[] {
       continue;
     }
     const all = [...(items.get(together.key) ?? []), together.item];
-    items.set(together.key, [...new Set(all)]);
-    remedies.set(together.key, { ...remedy, text: together.text(items.get(together.key) as string[]) });
+    const each = [...new Set(all)];
+    items.set(together.key, each);
+    const { command } = together;
+    remedies.set(together.key, {
+      ...remedy,
+      text: together.text(each),
+      ...(each.length > 1 && command !== undefined ? { command } : {}),
+    });
   }
   return [...remedies.values()];
 }

@@ -17,6 +17,8 @@ export interface Advice extends Remedy {
     readonly key: string;
     readonly item: string;
     readonly text: (items: readonly string[]) => string;
+    /** For more than one of them. */
+    readonly command?: string;
   };
 }
 
@@ -62,10 +64,10 @@ export function portOf({ tcp, udp }: PacketView): number | null {
   return tcp?.dport ?? udp?.dport ?? null;
 }
 
-/** What picks out the packets of one flow, for iptables. */
-export function selector(packet: PacketView): string {
+/** What picks out the packets of one flow, for iptables; with `toAny` of all flows of its sender to that port. */
+export function selector(packet: PacketView, toAny = false): string {
   const { ip, tcp, udp } = packet;
-  const ends = `-s ${ip.src} -d ${ip.dst}`;
+  const ends = toAny ? `-s ${ip.src}` : `-s ${ip.src} -d ${ip.dst}`;
   if (tcp !== undefined) return `${ends} -p tcp --dport ${tcp.dport}`;
   if (udp !== undefined) return `${ends} -p udp --dport ${udp.dport}`;
   return packet.icmp === undefined ? ends : `${ends} -p icmp`;

@@ -27,8 +27,12 @@ export const missingPodRoute: Diagnosis = (at) => {
   const here = nodesOnWay(at).find((host) => host.name !== there.name && !hasRoute(host, target));
   if (here === undefined) return undefined;
   const prefix = formatPrefix4(networkOf(network.prefix));
+  const down = here.devices.find(({ detail, up }) => detail.kind === "vxlan" && !up);
   const command = routeCommand(here, there, network.prefix);
-  return fault(`${here.name} has no route to ${prefix}, the pods of ${there.name}`, {
+  const up = { text: `Set ${down?.name} up.`, command: `ip link set ${down?.name} up`, host: here.name };
+  const lost = down === undefined ? "" : `: ${down.name} is down, and its routes are gone`;
+  const headline = `${here.name} has no route to ${prefix}, the pods of ${there.name}${lost}`;
+  return fault(headline, ...(down === undefined ? [] : [up]), {
     text: `Give ${here.name} the route (flanneld writes it, while it runs there).`,
     ...(command === undefined ? {} : { command }),
     host: here.name,

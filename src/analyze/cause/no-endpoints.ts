@@ -116,10 +116,13 @@ function wrongSelector(service: KnownService, selector: Labels, objects: Lister)
   const written = Object.entries(selector)
     .map(([key, value]) => `${key}=${value}`)
     .join(",");
+  const elsewhere = objects
+    .list("Pod")
+    .filter((pod) => namespaceOf(pod) !== namespace && matches(selectorOfMap(selector), pod.metadata.labels));
   const makers = workloads(objects, namespace).filter(({ isOwned }) => !isOwned);
   const candidates = [
     ...makers.map(({ kind, name: own, labels }) =>
-      candidate(`${kind} ${own}`, own === name, labels, selector),
+      candidate(`${kind} ${own}`, own === name && elsewhere.length === 0, labels, selector),
     ),
     ...objects
       .list("Pod", namespace)
@@ -142,9 +145,6 @@ function wrongSelector(service: KnownService, selector: Labels, objects: Lister)
       command: kubectlPatch(namespace, "service", name, { spec: { selector: best.change } }),
     });
   }
-  const elsewhere = objects
-    .list("Pod")
-    .filter((pod) => namespaceOf(pod) !== namespace && matches(selectorOfMap(selector), pod.metadata.labels));
   const found =
     elsewhere.length === 0 ? "" : `; pod ${keyOf(elsewhere[0] as Pod)} would match, in another namespace`;
   return fault(`${headline}${found}`, {

@@ -27,7 +27,9 @@ export const nodePortElsewhere: Diagnosis = (at) => {
       ? `Let nodePortAddresses of kube-proxy's configuration (ConfigMap kube-system/kube-proxy) take in ${asked.address}/32.`
       : `Ask ${formatIpv4(served[0].address)}:${asked.port}, or let nodePortAddresses of kube-proxy's configuration take in ${asked.address}/32.`;
   return fault(
-    `${host.name} serves node port ${asked.port} of ${serviceText(port.service)} on ${told === "" ? "no address" : told} only, and ${asked.address} is outside (nodePortAddresses)`,
+    told === ""
+      ? `no address of ${host.name} is among kube-proxy's nodePortAddresses, so node port ${asked.port} of ${serviceText(port.service)} is served on none`
+      : `${host.name} serves node port ${asked.port} of ${serviceText(port.service)} on ${told} only, and ${asked.address} is outside (nodePortAddresses)`,
     { text },
   );
 };

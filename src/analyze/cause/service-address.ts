@@ -63,8 +63,13 @@ export const unallocated: Diagnosis = ({ asked, names, translation }) => {
     return undefined;
   if (names.services.at(asked.address) !== undefined || names.hostAt(asked.address) !== undefined)
     return undefined;
-  const known = names.services.list.flatMap(({ clusterIps }) => [...clusterIps]);
-  const near = nearestWord(asked.address, known, 2);
+  const offering = names.services.list.filter(({ ports }) =>
+    ports.some(({ port, proto }) => port === asked.port && proto === asked.proto),
+  );
+  const near = [offering, names.services.list].flatMap((services) => {
+    const addresses = services.flatMap(({ clusterIps }) => [...clusterIps]);
+    return nearestWord(asked.address, addresses, 2) ?? [];
+  })[0];
   const service = near === undefined ? undefined : names.services.at(near);
   const text =
     service === undefined
