@@ -125,7 +125,9 @@ class HopTable {
         this.#drop(event);
         return;
       case "emit":
-        if (step.phase !== "request") this.#row("makes", step.text, "plain");
+        // Who answers stands before the row already.
+        if (step.phase !== "request" && (step.phase !== "reply" || this.#options.verbose))
+          this.#row("makes", step.text, "plain");
         return;
       case "send":
         this.#row("sends", step.text, "plain");

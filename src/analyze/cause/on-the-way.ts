@@ -34,6 +34,17 @@ export const martian: Diagnosis = ({ decision: { reason, device, packet }, host 
   });
 };
 
+/** `__mkroute_output`: nothing leaves with a loopback source, by a device that may not carry it. */
+export const loopbackSource: Diagnosis = ({ decision: { reason, packet }, host }) => {
+  const src = packet?.ip.src ?? "";
+  if (reason !== "bad-source" || !src.startsWith("127.")) return undefined;
+  return fault(`${host} sends nothing on from ${src} (route_localnet is 0)`, {
+    text: `Ask an address of ${host} other than 127.0.0.1, or let it route 127.0.0.0/8 (kube-proxy does where localhostNodePorts is on).`,
+    command: "sysctl -w net.ipv4.conf.all.route_localnet=1",
+    host,
+  });
+};
+
 export const hairpin: Diagnosis = ({ decision: { reason, device }, host }) => {
   if (reason !== "bridge-hairpin" || device === null) return undefined;
   return fault(`${host} does not send a pod's own packet back to it: ${device} has hairpin off`, {

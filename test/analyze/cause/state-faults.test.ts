@@ -80,11 +80,11 @@ const ROWS: readonly Row[] = [
     /^the answer goes past node1, which translated the request but did not masquerade it$/,
   ],
   [
-    "reverse path filtering",
-    recording("b-hostgw-plain"),
-    [["node1", "sysctl -w net.ipv4.conf.eth0.rp_filter=1"]],
-    { from: "10.244.24.99", at: "host/node1:eth0", to: "host/node1:10250/udp" },
-    /^node1 takes nothing from 10.244.24.99 by eth0: its way back leaves by another device \(rp_filter\)$/,
+    "a node port asked by 127.0.0.1",
+    recording("d-services-vxlan"),
+    [],
+    { from: "node1", to: "127.0.0.1:32045" },
+    /^node1 sends nothing on from 127.0.0.1 \(route_localnet is 0\)$/,
   ],
   [
     "a rule that drops",
@@ -111,5 +111,19 @@ describe("a fault of a host's state is named, and its remedy makes the trace pas
     expect(fixes[0]?.[1]).not.toBe("");
     const after = await askAfter(source, [...faults, ...fixes], query);
     expect(after.verdict.disposition, `${fixes[0]?.join("# ")}: ${after.cause}`).toBe("DELIVERED");
+  });
+
+  it("reverse path filtering: the packet arrives, and its answer goes where its sender claims to be", async () => {
+    const source = recording("b-hostgw-plain");
+    const fault = ["node1", "sysctl -w net.ipv4.conf.eth0.rp_filter=1"] as const;
+    const query = { from: "10.244.24.99", at: "host/node1:eth0", to: "host/web-0" };
+    const told = await askAfter(source, [fault], query);
+    expect(told.verdict.reason).toBe("rp-filter");
+    expect(told.cause).toBe(
+      "node1 takes nothing from 10.244.24.99 by eth0: its way back leaves by another device (rp_filter)",
+    );
+    const { host = "", command = "" } = told.remedies[0] ?? {};
+    const after = await askAfter(source, [fault, [host, command]], query);
+    expect(after.verdict.disposition).toBe("NO_REPLY");
   });
 });
