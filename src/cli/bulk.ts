@@ -5,6 +5,7 @@ import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
 import type { World } from "../world/world.ts";
 import { findHost } from "./host-reference.ts";
+import { withClientAt } from "./outside-client.ts";
 import { idOf, parseQueryLine, type QueryLine } from "./query-line.ts";
 import { type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
@@ -72,7 +73,12 @@ export class Bulk {
 
   #query(line: Extract<QueryLine, { kind: "query" }>): Result<Answer> {
     const session = line.session === null ? this.#fresh() : this.#named(line.session);
-    const query = resolveQuestion(session.network.world, line.question, this.#options.inventory ?? null);
+    const { world } = session.network;
+    const inventory = this.#options.inventory ?? null;
+    const outside = inventory === null ? ok(world) : withClientAt(world, line.question.from);
+    if (outside.kind === "invalid") return outside;
+    if (outside.value !== world) session.replaceNetwork(new Network(outside.value));
+    const query = resolveQuestion(session.network.world, line.question, inventory);
     if (query.kind === "invalid") return query;
     if (line.server !== null) {
       const server = findHost(session.network.world, line.server);

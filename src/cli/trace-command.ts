@@ -11,6 +11,7 @@ import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
 import { notBuiltYet } from "./not-built-yet.ts";
 import { parseMark, parseWhole } from "./number-text.ts";
+import { withClientAt } from "./outside-client.ts";
 import { BOUNDS, QUESTION_DEFAULTS, type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { type LoadedSource, loadSource, readText } from "./source.ts";
@@ -206,7 +207,12 @@ class TraceRun {
     return ok(answers);
   }
 
-  #ask({ world, inventory }: LoadedSource, question: Question, numbers: Numbers): Result<Asked> {
+  #ask(source: LoadedSource, question: Question, numbers: Numbers): Result<Asked> {
+    const { inventory } = source;
+    // Nobody knows what else a recorded client might have been.
+    const outside = inventory === null ? ok(source.world) : withClientAt(source.world, question.from);
+    if (outside.kind === "invalid") return outside;
+    const world = outside.value;
     const query = resolveQuestion(world, question, inventory);
     if (query.kind === "invalid") return query;
     const session = new Session(new Network(world), numbers.seed);

@@ -3,6 +3,7 @@ import { traceText } from "../present/trace-text.ts";
 import type { Trace } from "../walk/trace.ts";
 import type { World } from "../world/world.ts";
 import type { Answer } from "./bulk.ts";
+import { assumedOfName } from "./destination.ts";
 import type { Io } from "./io.ts";
 import type { Question } from "./question.ts";
 import type { LoadedSource } from "./source.ts";
@@ -91,9 +92,11 @@ export class TraceOutput {
   }
 
   /** What had to be assumed to make hosts of objects stands before what the walk assumed. */
-  #told({ trace, world }: Asked): Trace {
+  #told({ trace, world, question }: Asked): Trace {
     const told = this.#teller.tell(trace, world);
-    const { assumptions } = this.#source;
-    return assumptions.length === 0 ? told : { ...told, assumptions: [...assumptions, ...told.assumptions] };
+    const sender = trace.query.from.replace(/^host\//, "");
+    const name = assumedOfName(world, question.to, { inventory: this.#source.inventory, sender });
+    const before = [...(name === null ? [] : [name]), ...this.#source.assumptions];
+    return before.length === 0 ? told : { ...told, assumptions: [...before, ...told.assumptions] };
   }
 }

@@ -4,6 +4,7 @@ import { suggestion } from "../kernel/nearest-word.ts";
 import { kindOfWord } from "../object/kinds.ts";
 import { keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
+import { type Resolved, resolveName } from "./cluster-dns.ts";
 import type { ObjectNames } from "./names.ts";
 
 /** Kinds of workloads whose pods can be asked for. */
@@ -15,6 +16,8 @@ const WORKLOADS: ReadonlySet<string | undefined> = new Set([
   "DaemonSet",
 ]);
 
+const UNKNOWN_NETWORK = { serviceCidr: null, dnsDomain: "cluster.local" };
+
 export type Found<T> =
   | { readonly kind: "ok"; readonly value: T }
   | { readonly kind: "missing"; readonly message: string };
@@ -25,18 +28,48 @@ export class Inventory implements ObjectNames {
   readonly hostOfPod: ReadonlyMap<string, string>;
   readonly serviceCidr: Prefix4 | null;
   readonly #namespace: string;
+  readonly #domain: string;
 
   /** @param namespace the one of a name that says none */
   constructor(
     objects: Lister,
     hostOfPod: ReadonlyMap<string, string>,
     namespace = "default",
-    serviceCidr: Prefix4 | null = null,
+    network: { readonly serviceCidr: Prefix4 | null; readonly dnsDomain: string } = UNKNOWN_NETWORK,
   ) {
     this.objects = objects;
     this.hostOfPod = hostOfPod;
     this.#namespace = namespace;
-    this.serviceCidr = serviceCidr;
+    this.serviceCidr = network.serviceCidr;
+    this.#domain = network.dnsDomain;
+  }
+
+  /** A name as the pod on a host asks the cluster's DNS for it; another host asks none. */
+  resolve(name: string, host: string): Resolved {
+    const pod = this.#podOn(host);
+    if (pod === undefined)
+      return {
+        kind: "missing",
+        message: `${host} does not ask the cluster's DNS: only pods resolve ${JSON.stringify(name)}; give svc/NAMESPACE/NAME or an address`,
+      };
+    return resolveName(name, namespaceOf(pod), this.#domain, this.objects);
+  }
+
+  #podOn(host: string): Pod | undefined {
+    for (const [key, name] of this.hostOfPod) {
+      const pod = name === host ? this.objects.get("Pod", key) : undefined;
+      if (pod !== undefined && pod.spec.hostNetwork !== true) return pod;
+    }
+    return undefined;
+  }
+
+  /** Names of kinds that lead to pods, as they are asked for: `deploy/web`. */
+  references(): string[] {
+    const kinds = ["Deployment", "StatefulSet", "DaemonSet", "Pod"] as const;
+    const shorts = { Deployment: "deploy", StatefulSet: "sts", DaemonSet: "ds", Pod: "pod" } as const;
+    return kinds.flatMap((kind) =>
+      this.objects.list(kind, this.#namespace).map(({ metadata }) => `${shorts[kind]}/${metadata.name}`),
+    );
   }
 
   /** Is it a kind whose name leads to pods? */
@@ -96,6 +129,25 @@ export class Inventory implements ObjectNames {
     return missing(`has too many parts: write ${kind}/NAME or ${kind}/NAMESPACE/NAME`);
   }
 
+  /** Another kind of that name, or a namespace that is not there. */
+  #otherHint(kind: string, namespace: string, name: string): string {
+    const other = [...WORKLOADS, "Pod", "Service"].find(
+      (each) =>
+        each !== undefined && each !== kind && this.objects.get(each, `${namespace}/${name}`) !== undefined,
+    );
+    if (other !== undefined) return ` (there is a ${other} of that name)`;
+    const all = this.objects.list(kind);
+    const namespaces = new Set(all.map(namespaceOf));
+    if (namespaces.has(namespace)) return "";
+    const near = suggestion(namespace, namespaces);
+    return near === ""
+      ? suggestion(
+          name,
+          all.map(({ metadata }) => metadata.name),
+        )
+      : near.replace("mean", "mean namespace");
+  }
+
   #named(kind: string, parts: readonly string[]): Found<readonly Pod[]> {
     const named = this.#split(kind, parts);
     if (named.kind === "missing") return named;
@@ -125,7 +177,9 @@ export class Inventory implements ObjectNames {
       .filter((object) => object.metadata.name === name)
       .map((object) => namespaceOf(object));
     const hint =
-      elsewhere.length > 0 ? ` (there is one in namespace ${elsewhere.join(", ")})` : suggestion(name, names);
+      elsewhere.length > 0
+        ? ` (there is one in namespace ${elsewhere.join(", ")})`
+        : suggestion(name, names) || this.#otherHint(kind, namespace, name);
     return missing(`there is no ${kind} ${JSON.stringify(name)} in namespace ${namespace}${hint}`);
   }
 }
