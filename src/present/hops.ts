@@ -1,6 +1,6 @@
 import { type Event, isPolicy, policyOf } from "../analyze/cause/story.ts";
 import { ownerText } from "../inventory/owner/owner-text.ts";
-import type { HookVisit, Outcome, PacketView } from "../walk/trace.ts";
+import type { HookStep, HookVisit, Outcome, PacketView } from "../walk/trace.ts";
 import type { Owner } from "../world/world.ts";
 import { changeText, packetText } from "./packet-text.ts";
 
@@ -38,6 +38,8 @@ export interface HopOptions {
   readonly verbose: boolean;
   /** It has been said that names were inferred. */
   readonly saidInferred: boolean;
+  /** Rules of a chain walked to its end that missed the packet by one condition. */
+  readonly missesOf: (visit: HookVisit, step: HookStep) => readonly string[];
 }
 
 /** The events, in order, as hops: a new one wherever the packet comes to another host. */
@@ -258,9 +260,11 @@ class HopTable {
   /** All rules that matched, each with the number of rules asked since the one before. */
   #hook({ step, hook: visit }: Event): void {
     this.#row("hook", visit === undefined ? step.text : hookText(visit), "quiet");
-    for (const { table, chain, kind, index, mark, evaluated } of visit?.steps ?? []) {
+    for (const each of visit?.steps ?? []) {
+      const { table, chain, kind, index, mark, evaluated } = each;
       if (kind !== "rule") {
         if (evaluated > 0) this.#row("", `${table} ${chain} ${kind} (${evaluated} evaluated)`, "quiet");
+        for (const miss of this.#options.missesOf(visit as HookVisit, each)) this.#row("", miss, "plain");
         continue;
       }
       const marked = mark === 0 ? "" : `, mark 0x${mark.toString(16)}`;

@@ -1,4 +1,5 @@
 import { decisionOf, worstOutcome } from "../analyze/cause/decision.ts";
+import { nearMissesOf, nearMissText } from "../analyze/cause/near-misses.ts";
 import { type Event, storyOf } from "../analyze/cause/story.ts";
 import type { Outcome, Trace } from "../walk/trace.ts";
 import { isDecisive, saysInferred, toneOf, verdictLine, writeHead } from "./head-text.ts";
@@ -76,13 +77,12 @@ class TraceText {
   }
 
   #table(title: string, outcome: Outcome, events: readonly Event[]): void {
-    const verbose = this.#options.detail === "verbose";
-    writeHops(
-      title,
-      hopsOf(outcome, events, { verbose, saidInferred: saysInferred(this.#trace, this.#options) }),
-      this.#options,
-      this.#lines,
-    );
+    const hops = hopsOf(outcome, events, {
+      verbose: this.#options.detail === "verbose",
+      saidInferred: saysInferred(this.#trace, this.#options),
+      missesOf: (visit, step) => nearMissesOf(this.#options.names.world, visit, step).map(nearMissText),
+    });
+    writeHops(title, hops, this.#options, this.#lines);
   }
 
   /** The way back in short: hosts, and what was translated. */
