@@ -75,7 +75,7 @@ function fromText({ query }: Trace, { asked }: TextOptions): string {
   const from = asked?.from ?? query.from;
   const name = from.replace(/^host\//, "");
   if (at !== undefined) return `${name} (at ${at.replace(/^host\//, "")})`;
-  return src === undefined || src === name ? name : `${name} (${src})`;
+  return src === undefined || name.endsWith(src) ? name : `${name} (${src})`;
 }
 
 function toText({ query }: Trace, { asked }: TextOptions): string {
@@ -179,7 +179,9 @@ function writeCause(outcome: Outcome, { names, paint }: TextOptions, lines: Line
   if (verdict.reason === "answered") return;
   const decision = decisionOf(outcome);
   const { rule, reason } = decision;
-  const sentence = decidedText(decision) ?? `${sentenceOf(reason)} (${placeText(decision, verdict, names)})`;
+  const sentence =
+    decidedText(decision) ??
+    `${sentenceOf(reason).replace(/\.$/, "")} (${placeText(decision, verdict, names)}).`;
   lines.labelled("cause", reason === verdict.reason ? sentence : `${sentenceOf(verdict.reason)} ${sentence}`);
   if (rule !== null) {
     lines.continued(rule.text, 2, paint.strong);

@@ -29,10 +29,16 @@ function writeBeside({ host, rows }: Hop, number: string, width: number, lines: 
 }
 
 function writeUnder({ host, rows }: Hop, number: string, { names }: TextOptions, lines: Lines): void {
+  const blank = " ".repeat(NUMBER_WIDTH + 2);
+  const [only] = rows;
+  if (only?.verb === "via" && rows.length === 1) {
+    // Only passed through.
+    lines.push(`${number}  ${lines.paint.strong(host)}  ${only.text}`);
+    return;
+  }
   const about = names.aboutHost(host);
   const more = about === "" ? "" : `  ${lines.paint.quiet(about)}`;
   lines.push(`${number}  ${lines.paint.strong(names.host(host))}${more}`);
-  const blank = " ".repeat(NUMBER_WIDTH + 2);
   for (const row of rows) writeRow(row, blank, blank, lines);
 }
 

@@ -226,7 +226,7 @@ class HopTable {
     this.#row("route", text.replace(/^route to /, ""), isBad ? "bad" : "plain");
   }
 
-  /** The rule's text stands with the cause; here is its place. */
+  /** The rule's text, or the reason's sentence, stands with the cause; here is its place, or its name. */
   #drop({ step }: Event): void {
     const refuses = step.reason !== undefined && REFUSALS.has(step.reason);
     const verb = refuses ? "refuse" : step.verdict === "reject" ? "reject" : "drop";
@@ -237,7 +237,7 @@ class HopTable {
       this.#row(verb, `policy of ${chain} (${table})`, "bad");
     } else if (rule !== undefined && END_TARGET.test(rule.text)) {
       this.#row(verb, `rule ${rule.index} of ${rule.chain} (${rule.table}, ${rule.hook})`, "bad");
-    } else this.#row(verb, step.text, "bad");
+    } else this.#row(verb, step.reason ?? step.text, "bad");
   }
 
   /** The rule that translated: whose it is and its place, or where nobody is known its text, and where it was read. */
