@@ -77,8 +77,6 @@ describe("names of the cluster's DNS, as a pod asks for them", () => {
     const { code } = await hopscope(words(`trace pod/shop/p tomcat.default:8080 ${NMT} -f - -q`), { stdin });
     expect(code).toBe(0);
   });
-    expect(code).toBe(0);
-  });
 
   it("a headless Service is its pods", async () => {
     const service = {
