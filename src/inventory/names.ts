@@ -34,37 +34,39 @@ export interface ObjectNames {
 export class Names {
   readonly world: World;
   readonly objects: Lister | null;
-  readonly services: Services;
   readonly serviceCidr: Prefix4 | null;
-  readonly #podOfHost = new Map<string, Pod>();
   readonly #hostOfPod: ReadonlyMap<string, string>;
-  readonly #hostsAt = new Map<Ipv4, string>();
-  readonly #nodeOfHost = new Map<string, string>();
+  /** Made when first asked for: most traces arrive, and ask for little. */
+  #services: Services | null = null;
+  #podOfHost: ReadonlyMap<string, Pod> | null = null;
+  #hostsAt: ReadonlyMap<Ipv4, string> | null = null;
+  #nodeOfHost: ReadonlyMap<string, string> | null = null;
 
   constructor(world: World, known: ObjectNames | null = null) {
     this.world = world;
     this.objects = known?.objects ?? null;
     this.serviceCidr = known?.serviceCidr ?? null;
-    this.services = new Services(world, this.objects);
     this.#hostOfPod = known?.hostOfPod ?? new Map();
-    for (const [key, host] of this.#hostOfPod) {
-      const pod = this.objects?.get("Pod", key);
-      if (pod !== undefined && pod.spec.hostNetwork !== true) this.#podOfHost.set(host, pod);
-    }
-    for (const { name, addresses } of world.hosts.values()) {
-      for (const { address } of addresses)
-        if (address >>> 24 !== 127 && !this.#hostsAt.has(address)) this.#hostsAt.set(address, name);
-    }
-    for (const { a, b } of world.wires) {
-      const [kindA, kindB] = [world.hosts.get(a.host)?.kind, world.hosts.get(b.host)?.kind];
-      if (kindA === "pod" && kindB === "node") this.#nodeOfHost.set(a.host, b.host);
-      if (kindB === "pod" && kindA === "node") this.#nodeOfHost.set(b.host, a.host);
-    }
+  }
+
+  get services(): Services {
+    this.#services ??= new Services(this.world, this.objects);
+    return this.#services;
   }
 
   /** The Pod that a host is; undefined for others, and where no objects are known. */
   podOf(host: string): Pod | undefined {
+    this.#podOfHost ??= this.#podsByHost();
     return this.#podOfHost.get(host);
+  }
+
+  #podsByHost(): ReadonlyMap<string, Pod> {
+    const found = new Map<string, Pod>();
+    for (const [key, host] of this.#hostOfPod) {
+      const pod = this.objects?.get("Pod", key);
+      if (pod !== undefined && pod.spec.hostNetwork !== true) found.set(host, pod);
+    }
+    return found;
   }
 
   hostOfPod(pod: Pod): string | undefined {
@@ -73,6 +75,7 @@ export class Names {
 
   hostAt(address: string): Host | undefined {
     const bits = parseIpv4(address);
+    this.#hostsAt ??= hostsByAddress(this.world);
     const name = bits === undefined ? undefined : this.#hostsAt.get(bits);
     return name === undefined ? undefined : this.world.hosts.get(name);
   }
@@ -80,7 +83,8 @@ export class Names {
   /** The node that a pod's host is wired to, or that it is itself. */
   nodeOf(host: string): string | undefined {
     if (this.world.hosts.get(host)?.kind === "node") return host;
-    return this.#nodeOfHost.get(host) ?? this.#podOfHost.get(host)?.spec.nodeName;
+    this.#nodeOfHost ??= nodesByPod(this.world);
+    return this.#nodeOfHost.get(host) ?? this.podOf(host)?.spec.nodeName;
   }
 
   isInCluster(host: string): boolean {
@@ -90,13 +94,13 @@ export class Names {
 
   /** `pod default/web-0`, `node1`, `gateway`: a host's name with what it is. */
   host(name: string): string {
-    const pod = this.#podOfHost.get(name);
+    const pod = this.podOf(name);
     return pod === undefined ? name : `pod ${keyOf(pod)}`;
   }
 
   /** What else is worth knowing of a host: `Deployment web, on node2`; empty for nothing. */
   aboutHost(name: string): string {
-    const pod = this.#podOfHost.get(name);
+    const pod = this.podOf(name);
     const workload = pod === undefined ? undefined : this.workloadOf(pod);
     const node = this.nodeOf(name);
     return [workload ?? "", node === undefined || node === name ? "" : `on ${node}`]
@@ -166,6 +170,27 @@ export class Names {
     }
     return undefined;
   }
+}
+
+/** The first host with an address; 127.0.0.1 is everybody's. */
+function hostsByAddress({ hosts }: World): ReadonlyMap<Ipv4, string> {
+  const found = new Map<Ipv4, string>();
+  for (const { name, addresses } of hosts.values()) {
+    for (const { address } of addresses)
+      if (address >>> 24 !== 127 && !found.has(address)) found.set(address, name);
+  }
+  return found;
+}
+
+/** A pod is wired to its node. */
+function nodesByPod({ hosts, wires }: World): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const { a, b } of wires) {
+    const [kindA, kindB] = [hosts.get(a.host)?.kind, hosts.get(b.host)?.kind];
+    if (kindA === "pod" && kindB === "node") found.set(a.host, b.host);
+    if (kindB === "pod" && kindA === "node") found.set(b.host, a.host);
+  }
+  return found;
 }
 
 /** `10.244.1.3` of a host: what others reach it by. */

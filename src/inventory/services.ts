@@ -121,10 +121,14 @@ function isAddress(text: string): boolean {
 /** A rule of KUBE-SERVICES names a Service in its comment, and asks for one of its addresses and ports. */
 function ofRules(world: World): KnownService[] {
   const found = new Map<string, Draft>();
+  // Hosts share the chains they have in common.
+  const seen = new Set<readonly Rule[]>();
   for (const { iptables } of world.hosts.values()) {
     for (const table of iptables?.tables.values() ?? []) {
       for (const chain of ["KUBE-SERVICES", "KUBE-EXTERNAL-SERVICES", "KUBE-NODEPORTS"]) {
-        for (const rule of table.chains.get(chain)?.rules ?? []) take(found, table.name, chain, rule);
+        const rules = table.chains.get(chain)?.rules ?? [];
+        if (!seen.has(rules)) for (const rule of rules) take(found, table.name, chain, rule);
+        seen.add(rules);
       }
     }
   }

@@ -18,18 +18,25 @@ export class RuleOwners {
   readonly #objects: Lister | null;
   readonly #sources = new WeakMap<Ruleset, readonly NameSource[]>();
 
+  /** Many packets meet the same rule. */
+  readonly #known = new WeakMap<Rule, Owner | null>();
+
   constructor(objects: Lister | null) {
     this.#objects = objects;
   }
 
   ownerOf(world: World, host: string, table: string, chain: string, rule: Rule): Owner | undefined {
+    const known = this.#known.get(rule);
+    if (known !== undefined) return known ?? undefined;
     const ruleset = world.hosts.get(host)?.iptables;
     if (ruleset === null || ruleset === undefined) return undefined;
+    let owner: Owner | undefined;
     for (const source of this.#sourcesOf(ruleset)) {
-      const owner = source({ table, chain, rule });
-      if (owner !== undefined) return owner;
+      owner = source({ table, chain, rule });
+      if (owner !== undefined) break;
     }
-    return undefined;
+    this.#known.set(rule, owner ?? null);
+    return owner;
   }
 
   /** From the most telling to the least. */
