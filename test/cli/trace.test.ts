@@ -187,7 +187,8 @@ describe("the JSON form", () => {
   });
 
   it("carries the remedies", async () => {
-    const { remedies } = await json("trace laptop 172.18.0.26:31342 -o json");
+    const { remedies, cause } = await json("trace laptop 172.18.0.26:31342 -o json");
+    expect(cause).toBe("Service shop/local has externalTrafficPolicy Local and no ready endpoint on node1");
     expect(remedies).toHaveLength(1);
     expect(remedies[0].command).toContain("externalTrafficPolicy");
   });
