@@ -120,7 +120,7 @@ class Members {
     if (inventory === null) return [];
     return inventory.objects.list("Pod").flatMap((pod): PodMember[] => {
       const name = keyOf(pod);
-      const host = inventory.hostNamed(name);
+      const host = inventory.hostOfPod.get(name);
       if (host === undefined || !this.#world.hosts.has(host)) return [];
       return [
         {
@@ -143,8 +143,9 @@ class Members {
 
   /** Hosts of the kind pod that no object names. */
   #dumpedPods(): PodMember[] {
+    const declared = new Set(this.#inventory?.hostOfPod.values());
     const hosts = [...this.#world.hosts.values()].filter(
-      ({ kind, name }) => kind === "pod" && this.#inventory?.podOfHost(name) === undefined,
+      ({ kind, name }) => kind === "pod" && !declared.has(name),
     );
     if (hosts.length === 0) return [];
     const { graph } = new Network(this.#world);

@@ -45,7 +45,10 @@ export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io
       ...source.snapshots.map(({ file, world }) => ({ file, world })),
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),
-    inventory: new Inventory(objects, cluster.hostOfPod, flags.namespace),
+    inventory: new Inventory(objects, cluster.hostOfPod, flags.namespace, {
+      serviceCidr: detected.serviceCidr.value,
+      dnsDomain: detected.dnsDomain.value,
+    }),
     assumptions: [...assumedSettings(source), ...cluster.assumptions],
   });
 }
