@@ -50,10 +50,7 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       return value === undefined ? [] : [{ ...clue, value: networkOf(value) }];
     });
   return {
-    cni: settle({ name: "--cni", value: flags.cni }, clues.cni, {
-      value: "flannel",
-      why: "nothing in the input names a CNI",
-    }),
+    cni: settle({ name: "--cni", value: flags.cni }, clues.cni, assumedCni(objects)),
     proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
       value: "iptables",
       why: "kube-proxy's default",
@@ -87,6 +84,19 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
     flannel: strongest(clues.flannel)?.value ?? null,
     corefile: strongest(clues.corefile)?.value ?? null,
   };
+}
+
+const MAKE_PODS = ["Pod", "Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "ReplicationController"];
+
+/**
+ * flannel where there are pods to connect. Nodes, Services and slices alone show no pod network at all, and rules of one
+ * would only hide what kube-proxy does: the bridge plugin leaves nothing on a node that has no pods.
+ */
+function assumedCni(objects: Lister): { readonly value: CniName; readonly why: string } {
+  const why = "nothing in the input names a CNI";
+  return MAKE_PODS.some((kind) => objects.list(kind).length > 0)
+    ? { value: "flannel", why }
+    : { value: "bridge", why: `${why}, and without pods it has written nothing` };
 }
 
 const BACKENDS: readonly FlannelBackend[] = [
