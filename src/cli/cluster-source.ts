@@ -50,11 +50,16 @@ export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io
   });
 }
 
-function unbuiltAgents({ cni, proxyMode }: DetectedCluster): string[] {
+function unbuiltAgents({ cni, flannelBackend, proxyMode }: DetectedCluster): string[] {
   const messages: string[] = [];
   if (cni.value !== "flannel" && cni.value !== "bridge") {
     messages.push(
       `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel or bridge programs another`,
+    );
+  }
+  if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
+    messages.push(
+      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): --cni bridge leaves flannel out`,
     );
   }
   if (proxyMode.value !== "iptables") {

@@ -266,10 +266,11 @@ function networkList(configuration: ClusterConfiguration, podCidr: Prefix4): Rec
   };
 }
 
-/** A pod that has come to its end holds no network any more. */
-function isRunning(pod: Pod): boolean {
-  const phase = pod.status?.phase;
-  return phase !== "Succeeded" && phase !== "Failed";
+/** A pod that has come to its end holds no network any more, and one that waits for an address has none yet. */
+function isRunning({ status }: Pod): boolean {
+  const { phase, podIP = "", message } = status ?? {};
+  const waits = phase === "Pending" && podIP === "" && message !== undefined;
+  return phase !== "Succeeded" && phase !== "Failed" && !waits;
 }
 
 /** The `InternalIP`s, each once; without any, the first `ExternalIP`. */

@@ -120,6 +120,10 @@ function checkService({ spec }: Service, report: ObjectReport): void {
   if (isHeadless && (spec.type === "NodePort" || spec.type === "LoadBalancer")) {
     report.error(["spec", "clusterIP"], `"None" does not go with type ${spec.type}`);
   }
+  const [firstIp] = spec.clusterIPs ?? [];
+  if (firstIp !== undefined && (spec.clusterIP ?? firstIp) !== firstIp) {
+    report.error(["spec", "clusterIPs", 0], `${firstIp} is not spec.clusterIP, ${spec.clusterIP}`);
+  }
   checkSourceRanges(spec.loadBalancerSourceRanges ?? [], report);
   const byName = new Map<string, number>();
   const byNumber = new Map<string, number>();

@@ -1,8 +1,18 @@
 import { isJsonObject } from "../kernel/json-fields.ts";
-import { checkFields, type Fields, optional, prefix, prefixes, text } from "../object/field-table.ts";
+import {
+  checkFields,
+  type Fields,
+  object,
+  optional,
+  prefix,
+  prefixes,
+  text,
+  word,
+} from "../object/field-table.ts";
 import { type Findings, ObjectReport } from "../object/object-report.ts";
 import type { TextDocument } from "../object/yaml.ts";
 import { checkKubeProxyConfiguration } from "../proxy/kube-proxy-fields.ts";
+import { FLANNEL_BACKENDS } from "./clues.ts";
 import type { DocumentKind } from "./document-kind.ts";
 
 /** The part of kubeadm's ClusterConfiguration that speaks of the network; its other fields are kubeadm's own affair. */
@@ -13,7 +23,10 @@ const KUBEADM_NETWORKING: Fields = optional({
 });
 
 /** Of flannel's `net-conf.json` (`subnet.Config`). */
-const FLANNEL: Fields = optional({ Network: prefix });
+const FLANNEL: Fields = optional({
+  Network: prefix,
+  Backend: object({ ...optional({ Type: word("", ...FLANNEL_BACKENDS) }) }),
+});
 
 /** Whether a configuration document is right as far as it is read here; every mistake is told. */
 export function checkConfiguration(kind: DocumentKind, document: TextDocument, findings: Findings): boolean {
@@ -28,8 +41,9 @@ export function checkConfiguration(kind: DocumentKind, document: TextDocument, f
       checkFields(networking, KUBEADM_NETWORKING, ["networking"], report("ClusterConfiguration"));
     }
   } else if (kind === "flannel") {
-    const { Network: network } = value;
-    checkFields({ Network: network }, FLANNEL, [], report("net-conf.json"));
+    const { Network: network, Backend: backend } = value;
+    const type = isJsonObject(backend) ? { Type: backend["Type"] } : backend;
+    checkFields({ Network: network, Backend: type }, FLANNEL, [], report("net-conf.json"));
   }
   return findings.errors.length === before;
 }

@@ -11,11 +11,19 @@ import type { ClusterSettings } from "../control/settings.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import type { Lister } from "../object/object-map.ts";
 import { type Detected, settle, strongest } from "./clue.ts";
-import { at, type Clues, type CniName, type FlannelBackend, type ProxyMode } from "./clues.ts";
+import {
+  at,
+  type Clues,
+  type CniName,
+  FLANNEL_BACKENDS,
+  type FlannelBackend,
+  type ProxyMode,
+} from "./clues.ts";
 
 /** How the cluster of a source is set up: each setting with where it was seen, or that and why it was assumed. */
 export interface DetectedCluster {
-  readonly cni: Detected<CniName>;
+  /** A `CniName`, or the type of a plugin that is none. */
+  readonly cni: Detected<string>;
   readonly proxyMode: Detected<ProxyMode>;
   readonly clusterCidr: Detected<Prefix4>;
   readonly serviceCidr: Detected<Prefix4>;
@@ -50,7 +58,7 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       return value === undefined ? [] : [{ ...clue, value: networkOf(value) }];
     });
   return {
-    cni: settle({ name: "--cni", value: flags.cni }, clues.cni, assumedCni(objects)),
+    cni: settle<string>({ name: "--cni", value: flags.cni }, clues.cni, assumedCni(objects)),
     proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
       value: "iptables",
       why: "kube-proxy's default",
@@ -99,21 +107,11 @@ function assumedCni(objects: Lister): { readonly value: CniName; readonly why: s
     : { value: "bridge", why: `${why}, and without pods it has written nothing` };
 }
 
-const BACKENDS: readonly FlannelBackend[] = [
-  "vxlan",
-  "host-gw",
-  "udp",
-  "ipip",
-  "wireguard",
-  "extension",
-  "alloc",
-];
-
 function backendOf(clues: Clues, flags: DetectionFlags): Detected<FlannelBackend> {
   const found = clues.flannel.flatMap((clue) => {
     const { Backend: backend } = clue.value;
     const type = isJsonObject(backend) ? at(backend, "Type") : undefined;
-    const value = BACKENDS.find((name) => name === type);
+    const value = FLANNEL_BACKENDS.find((name) => name === type);
     return value === undefined ? [] : [{ value, where: `${clue.where} Backend.Type`, weight: clue.weight }];
   });
   return settle({ name: "--cni", value: flags.flannelBackend }, found, {
