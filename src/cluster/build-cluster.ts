@@ -16,7 +16,7 @@ import { ORIGIN_NONE } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import { keyOf, type Node, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
-import type { NodeFacts, ProxyConfiguration } from "../proxy/configuration.ts";
+import { kubeProxyVersion, type NodeFacts, type ProxyConfiguration } from "../proxy/configuration.ts";
 import { freshNodeRuleset } from "../proxy/iptables/fresh-node.ts";
 import { IptablesProxier } from "../proxy/iptables/proxier.ts";
 import { startOperations } from "../proxy/iptables/start-operations.ts";
@@ -24,15 +24,7 @@ import { proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import { NO_ORIGINS } from "../world/origins.ts";
 import type { Wire, World } from "../world/world.ts";
-import {
-  addEthernet,
-  addFurtherAddress,
-  buildFabric,
-  DEFAULT_ROUTE,
-  type Fabric,
-  NOTHING_YET,
-  newMachine,
-} from "./fabric.ts";
+import { addEthernet, buildFabric, DEFAULT_ROUTE, type Fabric, NOTHING_YET, newMachine } from "./fabric.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
 
 /** How a cluster's agents are set up. */
@@ -66,8 +58,6 @@ interface Planned {
   readonly node: Node;
   readonly name: string;
   readonly address: Ipv4;
-  /** Its other `InternalIP`s. */
-  readonly more: readonly Ipv4[];
   readonly podCidr: Prefix4 | null;
 }
 
@@ -87,9 +77,9 @@ class ClusterBuilder {
 
   build(): Cluster {
     const nodes = this.#objects.list("Node").flatMap((node): Planned[] => {
-      const [address, ...more] = internalAddresses(node);
+      const address = internalAddress(node);
       if (address === undefined) return [];
-      return [{ node, name: node.metadata.name, address, more, podCidr: podCidrOf(node) ?? null }];
+      return [{ node, name: node.metadata.name, address, podCidr: podCidrOf(node) ?? null }];
     });
     const fabric = buildFabric(nodes);
     const model = proxyModel(this.#objects.list("Service"), this.#objects.list("EndpointSlice"));
@@ -120,14 +110,13 @@ class ClusterBuilder {
     const { name, address, podCidr } = planned;
     const node = newMachine(name, "node");
     addEthernet(node, "eth0", address);
-    for (const other of planned.more) addFurtherAddress(node, "eth0", other, address);
     node.addRoute({ dst: DEFAULT_ROUTE, gw: fromIpv4(fabric.gatewayOf(address)), dev: "eth0" });
     node.enableForwarding(4);
     node.sysctl("net.bridge.bridge-nf-call-iptables", "1");
     const facts: NodeFacts = {
       name,
       ip: formatIpv4(address),
-      addresses: ["127.0.0.1", ...[address, ...planned.more].map(formatIpv4)],
+      addresses: ["127.0.0.1", formatIpv4(address)],
       zone: planned.node.metadata.labels?.["topology.kubernetes.io/zone"] ?? null,
       podCidrs: podCidr === null ? [] : [formatPrefix4(podCidr)],
       version: kubeProxyVersion(planned.node),
@@ -273,20 +262,15 @@ function isRunning({ status }: Pod): boolean {
   return phase !== "Succeeded" && phase !== "Failed" && !waits;
 }
 
-/** The `InternalIP`s, each once; without any, the first `ExternalIP`. */
-function internalAddresses({ status }: Node): readonly Ipv4[] {
-  const ofType = (wanted: string): Ipv4[] =>
-    (status?.addresses ?? []).flatMap(({ type, address }) =>
-      type === wanted ? (parseIpv4(address) ?? []) : [],
-    );
-  const internal = ofType("InternalIP");
-  return internal.length > 0 ? [...new Set(internal)] : ofType("ExternalIP").slice(0, 1);
-}
-
-/** Releases before 1.33 said kube-proxy's version too, though it was only the kubelet's again. */
-function kubeProxyVersion({ status }: Node): string {
-  const { kubeProxyVersion: own = "", kubeletVersion = "" } = status?.nodeInfo ?? {};
-  return own === "" ? kubeletVersion : own;
+function internalAddress(node: Node): Ipv4 | undefined {
+  const addresses = node.status?.addresses ?? [];
+  for (const type of ["InternalIP", "ExternalIP"]) {
+    for (const entry of addresses) {
+      const address = entry.type === type ? parseIpv4(entry.address) : undefined;
+      if (address !== undefined) return address;
+    }
+  }
+  return undefined;
 }
 
 /** As flanneld published it; null where it has not run, or the annotation cannot be read. */

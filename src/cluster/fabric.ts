@@ -32,8 +32,6 @@ export const DEFAULT_ROUTE: IpNet = { ip: fromIpv4(0), length: 0 };
 export interface Member {
   readonly name: string;
   readonly address: Ipv4;
-  /** What else is to be reached at it. */
-  readonly more: readonly Ipv4[];
 }
 
 export function buildFabric(members: readonly Member[]): Fabric {
@@ -42,7 +40,7 @@ export function buildFabric(members: readonly Member[]): Fabric {
     const network = networkOf({ address: member.address, length: NODE_NETWORK_LENGTH }).address;
     networks.set(network, [...(networks.get(network) ?? []), member]);
   }
-  const taken = new Set(members.flatMap((member) => [member.address, ...member.more]));
+  const taken = new Set(members.map((member) => member.address));
   const hosts: Host[] = [];
   const wires: Wire[] = [];
   const gateway = newMachine("gateway", "router");
@@ -58,14 +56,6 @@ export function buildFabric(members: readonly Member[]): Fabric {
     wires.push(wire("gateway", device, name, "p0"));
     list.forEach((member, i) => {
       wires.push(wire(member.name, "eth0", name, `p${i + 1}`));
-      for (const other of member.more) {
-        if (isNear(other, member.address)) continue;
-        gateway.addRoute({
-          dst: { ip: fromIpv4(other), length: 32 },
-          gw: fromIpv4(member.address),
-          dev: device,
-        });
-      }
     });
   }
   const out = `eth${gateways.size}`;
@@ -107,17 +97,6 @@ export function addEthernet(machine: Netns, name: string, address: Ipv4): void {
     detail: { kind: "veth" },
   });
   machine.addAddress(name, { ip: fromIpv4(address), length: NODE_NETWORK_LENGTH });
-}
-
-/** A further address of a card: of the same network, or one that the gateway has a route to. */
-export function addFurtherAddress(machine: Netns, name: string, address: Ipv4, first: Ipv4): void {
-  const length = isNear(address, first) ? NODE_NETWORK_LENGTH : 32;
-  machine.addAddress(name, { ip: fromIpv4(address), length });
-}
-
-function isNear(a: Ipv4, b: Ipv4): boolean {
-  const network = (address: Ipv4) => networkOf({ address, length: NODE_NETWORK_LENGTH }).address;
-  return network(a) === network(b);
 }
 
 /** The first address of a network that no node has. */
