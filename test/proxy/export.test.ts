@@ -36,7 +36,7 @@ function kubeChains(text: string): Record<string, string[]> {
 }
 
 function isProxys(chain: string): boolean {
-  return /^KUBE-/.test(chain) && !/^KUBE-(?:FIREWALL|.*CANARY|IPTABLES-HINT)$/.test(chain);
+  return /^KUBE-/.test(chain) && !/^KUBE-(?:FIREWALL|MARK-DROP|.*CANARY|IPTABLES-HINT)$/.test(chain);
 }
 
 async function exported(text: string, name: string, node = "n1"): Promise<string> {
