@@ -67,6 +67,3 @@ export function featuresOf(version: string, gates: Readonly<Record<string, boole
     ownFirewall: on(FEATURES.ownFirewall),
   };
 }
-
-/** The newest release's. */
-export const NEWEST: ProxyFeatures = featuresOf("", {});
