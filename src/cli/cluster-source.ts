@@ -63,7 +63,7 @@ function firstOf(found: readonly InputError[], what: string): string[] {
   return rest === 0 ? lines : [...lines, `and ${rest} more ${what}`];
 }
 
-function unbuiltAgents({ cni, flannelBackend, proxyMode }: DetectedCluster): string[] {
+function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
   const messages: string[] = [];
   if (cni.value !== "flannel" && cni.value !== "bridge") {
     messages.push(
@@ -72,7 +72,7 @@ function unbuiltAgents({ cni, flannelBackend, proxyMode }: DetectedCluster): str
   }
   if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
     messages.push(
-      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): --cni bridge leaves flannel out`,
+      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): vxlan and host-gw are`,
     );
   }
   if (proxyMode.value !== "iptables") {

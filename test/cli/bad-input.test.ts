@@ -278,7 +278,7 @@ data:
   {
     name: "a backend of flannel that is not built, and one that is none",
     text: '{"Network": "10.244.0.0/16", "Backend": {"Type": "udp"}}',
-    lines: ["flannel's backend udp is not built yet (F:1 Backend.Type): --cni bridge leaves flannel out"],
+    lines: ["flannel's backend udp is not built yet (F:1 Backend.Type): vxlan and host-gw are"],
   },
   {
     name: "kubeadm's and flannel's networks",
