@@ -1,4 +1,5 @@
 import { nearestWord } from "../kernel/nearest-word.ts";
+import { isTypedKind } from "./kind-fields.ts";
 import { groupOf, KINDS, kindNamed } from "./kinds.ts";
 import type { ObjectReport } from "./object-report.ts";
 
@@ -24,6 +25,8 @@ export function checkVersion(apiVersion: string, kind: string, report: ObjectRep
     if (!isCustom) checkKind(kind, group, report);
     return;
   }
+  // OpenShift's old API has roles, among others, of a plain v1.
+  if (!isTypedKind(kind)) return;
   if (!groups.includes(group)) {
     const near = nearestWord(
       group,
