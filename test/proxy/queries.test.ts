@@ -22,6 +22,7 @@ interface Policies {
   readonly endpoints?: readonly object[];
   readonly ranges?: readonly string[];
   readonly proxy?: object;
+  readonly version?: string;
 }
 
 async function write(name: string, given: Policies): Promise<string> {
@@ -42,10 +43,11 @@ async function write(name: string, given: Policies): Promise<string> {
     { vips: [{ ip: "198.51.100.4" }] },
   );
   const endpoints = (given.endpoints ?? [HERE, THERE]) as (typeof HERE)[];
+  const { version = "v1.34.0" } = given;
   const items = [
-    nodeObject("n1", ["192.168.0.2", "192.168.1.2"], "10.1.0.0/24", "z1", "v1.34.0"),
-    nodeObject("n2", ["192.168.0.3"], "10.1.1.0/24", "z1", "v1.34.0"),
-    nodeObject("n3", ["192.168.0.4"], "10.1.2.0/24", "z1", "v1.34.0"),
+    nodeObject("n1", ["192.168.0.2", "192.168.1.2"], "10.1.0.0/24", "z1", version),
+    nodeObject("n2", ["192.168.0.3"], "10.1.1.0/24", "z1", version),
+    nodeObject("n3", ["192.168.0.4"], "10.1.2.0/24", "z1", version),
     web,
     slice("shop/web", ["p80:8080", "u53:5353/UDP"], endpoints),
     {
@@ -241,6 +243,46 @@ const TABLES: readonly (readonly [string, Policies, readonly Row[]])[] = [
       ["outside", "192.168.1.2:30001", masqueraded(BOTH)],
       ["outside", PORT, "REFUSED"],
       ["node", "127.0.0.1:30001", "REFUSED"],
+    ],
+  ],
+  [
+    "1.22: an external IP is masqueraded for strangers only",
+    { version: "v1.22.17" },
+    [
+      ["pod", CIP, BOTH],
+      ["node", CIP, masqueraded(BOTH)],
+      ["pod", EIP, BOTH],
+      ["outside", EIP, masqueraded(BOTH)],
+      ["pod", VIP, masqueraded(BOTH)],
+      ["pod", PORT, masqueraded(BOTH)],
+    ],
+  ],
+  [
+    "1.22: what policy Local does not take is marked, and dropped on its way in",
+    { version: "v1.22.17", external: "Local" },
+    [
+      ...[PORT, VIP, EIP].flatMap((to): Row[] => [
+        ["pod", to, BOTH],
+        ["node", to, masqueraded(BOTH)],
+        ["outside", to, HERE_ONLY],
+      ]),
+      ["outside at n3", PORT3, "DROPPED"],
+      ["pod at n3", PORT3, BOTH],
+    ],
+  ],
+  [
+    "1.22: one that goes away serves nobody",
+    { version: "v1.22.17", endpoints: [{ ...HERE, ready: false, serving: true, terminating: true }] },
+    [["pod", CIP, "REJECTED 3/3"]],
+  ],
+  [
+    "1.24: the same in chains of today's names",
+    { version: "v1.24.17", external: "Local", ranges: ["203.0.113.0/25"] },
+    [
+      ["outside", VIP, HERE_ONLY],
+      ["node", VIP, "DROPPED"],
+      ["outside at n3", PORT3, "DROPPED"],
+      ["pod at n3", PORT3, BOTH],
     ],
   ],
   [
