@@ -229,8 +229,8 @@ class SourceReader {
       detected: assumed.length === 0 ? detected : detectCluster(this.#objects, this.#clues, this.#flags),
       uninterpreted,
       assumed,
-      warnings: this.#findings.warnings,
-      errors: this.#findings.errors,
+      warnings: inOrder(this.#findings.warnings),
+      errors: inOrder(this.#findings.errors),
     };
   }
 
@@ -256,6 +256,18 @@ class SourceReader {
     // A text that cannot be read is more likely an installer's template than the source's fault: said, not fatal.
     this.#findings.warnings.push(...read.errors, ...read.warnings);
   }
+}
+
+/** File by file, each from its first line on: as they were found, fields of one object come in no order. */
+function inOrder(found: readonly InputError[]): InputError[] {
+  const files = new Map<string, number>();
+  for (const { file } of found) if (!files.has(file)) files.set(file, files.size);
+  const place = ({ file, line }: InputError) => [files.get(file) ?? 0, line ?? 0] as const;
+  return [...found].sort((a, b) => {
+    const [fileA, lineA] = place(a);
+    const [fileB, lineB] = place(b);
+    return fileA - fileB || lineA - lineB;
+  });
 }
 
 function isSame(a: KubernetesObject, b: KubernetesObject): boolean {

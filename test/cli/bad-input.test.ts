@@ -72,8 +72,8 @@ const ERRORS: readonly Mistake[] = [
     ),
     lines: [
       "F:11: document 2 is no YAML that can be read: bad indentation of a mapping entry (column 2)",
-      "F:19: document 4 is no YAML that can be read: deficient indentation (column 1)",
       "F:16: Service default/c spec.ports[0].port: 99999 is not a port from 1 to 65535",
+      "F:19: document 4 is no YAML that can be read: deficient indentation (column 1)",
     ],
   },
   {
@@ -118,8 +118,8 @@ const ERRORS: readonly Mistake[] = [
       'F:4: Service default/b spec.externalIPs[0]: "1.2.3" has 3 parts: an IPv4 address has exactly four, short forms are not read',
       'F:9: Service default/c spec.loadBalancerSourceRanges[0]: "10.0.0.0/33" has the prefix length 33, which is above 32',
       'F:9: Service default/c spec.loadBalancerSourceRanges[2]: "x" has a part that is not a decimal number: "x"',
-      'F:15: Node n1 status.addresses[0].address: "192.168.0.300" has the part 300, which is above 255',
       "F:14: Node n1 spec.podCIDR: 10.244.1.5/24 has host bits: 10.244.1.0/24 is the network",
+      'F:15: Node n1 status.addresses[0].address: "192.168.0.300" has the part 300, which is above 255',
     ],
   },
   {
@@ -239,13 +239,13 @@ const ERRORS: readonly Mistake[] = [
       ].join("\n"),
     ),
     lines: [
+      "F:1: KubeProxyConfiguration detectLocal.bridgeInterface: is missing: detectLocalMode BridgeInterface asks for it",
       'F:3: KubeProxyConfiguration mode: "iptabels" is not one of iptables, ipvs, nftables (did you mean "iptables"?)',
       'F:4: KubeProxyConfiguration clusterCIDR: "fd00::/129" has the prefix length 129, which is above 128',
       'F:5: KubeProxyConfiguration iptables.masqueradeAl: is no known field (did you mean "masqueradeAll"?)',
       "F:5: KubeProxyConfiguration iptables.masqueradeBit: 40 is not a bit from 0 to 31",
       'F:6: KubeProxyConfiguration nodePortAddresses[0]: "primary" stands alone or not at all',
       "F:8: KubeProxyConfiguration featureGates.B: is not true or false",
-      "F:1: KubeProxyConfiguration detectLocal.bridgeInterface: is missing: detectLocalMode BridgeInterface asks for it",
     ],
   },
   {
