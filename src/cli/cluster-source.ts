@@ -24,7 +24,12 @@ export interface ClusterSource {
 }
 
 /** Objects in, programmed world out: read, reconciled, and every node and pod programmed by its agents. */
-export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io: Io): Result<ClusterSource> {
+export function clusterFrom(
+  files: readonly SourceFile[],
+  flags: ObjectFlags,
+  io: Io,
+  snapshots: readonly NamedWorld[],
+): Result<ClusterSource> {
   const source = readSource(files, flags);
   if (source.errors.length > 0) return invalid(...source.errors.map(formatInputError));
   for (const warning of source.warnings) io.warn(`warning: ${formatInputError(warning)}\n`);
@@ -42,6 +47,7 @@ export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io
   return ok({
     worlds: [
       { file: files.map((file) => file.name).join(", "), world: cluster.world },
+      ...snapshots,
       ...source.snapshots.map(({ file, world }) => ({ file, world })),
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),

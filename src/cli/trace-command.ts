@@ -15,7 +15,8 @@ import { notBuiltYet } from "./not-built-yet.ts";
 import { parseMark, parseWhole } from "./number-text.ts";
 import { BOUNDS, QUESTION_DEFAULTS, type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
-import { type LoadedSource, loadSource, readText } from "./source.ts";
+import { type LoadedSource, loadSource } from "./source.ts";
+import { readText } from "./source-files.ts";
 import { addSourceOptions, objectFlags, type SourceOptions, unbuiltOptions } from "./source-options.ts";
 import { paintOf, widthOf } from "./terminal.ts";
 
@@ -103,9 +104,24 @@ export function traceCommand(context: Context): Command {
   return command;
 }
 
-/** What had to be assumed to make hosts of objects stands before what the walk assumed. */
-function withAssumptions(trace: Trace, assumptions: readonly string[]): Trace {
-  return assumptions.length === 0 ? trace : { ...trace, assumptions: [...assumptions, ...trace.assumptions] };
+/**
+ * What had to be assumed to make hosts of objects and of dumps stands before what the walk assumed; of dumps, what concerns
+ * the hosts that the packets came by.
+ */
+function withAssumptions(trace: Trace, { assumptions, hostAssumptions }: LoadedSource): Trace {
+  const touched = new Set(
+    trace.outcomes.flatMap(({ steps, frames }) => [...steps, ...frames].map(({ host }) => host)),
+  );
+  const ofHosts = [...hostAssumptions]
+    .filter(([host]) => touched.size === 0 || touched.has(host))
+    .flatMap(([host, texts]) => texts.map((text) => `${host}: ${text}`));
+  if (assumptions.length === 0 && ofHosts.length === 0) return trace;
+  const all = [...assumptions, ...ofHosts, ...trace.assumptions];
+  if (ofHosts.length === 0) return { ...trace, assumptions: all };
+  const doubt = <V extends Trace["verdict"]>(verdict: V): V =>
+    verdict.certainty === "exact" ? { ...verdict, certainty: "assumed" } : verdict;
+  const outcomes = trace.outcomes.map((outcome) => ({ ...outcome, verdict: doubt(outcome.verdict) }));
+  return { ...trace, verdict: doubt(trace.verdict), outcomes, assumptions: all };
 }
 
 class TraceRun {
@@ -192,18 +208,15 @@ class TraceRun {
       mode: seed === undefined ? "explore" : "seeded",
       verdictOnly: quiet === true && this.#output === "text",
     });
-    const trace = withAssumptions(asked, source.assumptions);
+    const trace = withAssumptions(asked, source);
     this.#note(trace);
     this.#context.io.write(
       this.#output === "json" ? `${JSON.stringify(this.#json(trace), null, 2)}\n` : this.#line(trace),
     );
   }
 
-  async #askMany(
-    { world, inventory, assumptions }: LoadedSource,
-    file: string,
-    numbers: Numbers,
-  ): Promise<void> {
+  async #askMany(source: LoadedSource, file: string, numbers: Numbers): Promise<void> {
+    const { world, inventory } = source;
     const { io } = this.#context;
     const text = await readText(file, file, io);
     if (text.kind === "invalid") return fail(this.#context, text.messages);
@@ -216,7 +229,7 @@ class TraceRun {
       const plain = bulk.answer(line, i + 1);
       if (plain === null) continue;
       const answer =
-        plain.kind === "trace" ? { ...plain, trace: withAssumptions(plain.trace, assumptions) } : plain;
+        plain.kind === "trace" ? { ...plain, trace: withAssumptions(plain.trace, source) } : plain;
       if (answer.kind === "error") wrong = true;
       if (answer.kind === "trace") this.#note(answer.trace);
       if (this.#output === "json") list.push(this.#answerJson(answer));

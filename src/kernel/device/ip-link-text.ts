@@ -21,7 +21,6 @@ export function parseIpLinkText(lines: readonly TextLine[]): ToolText {
       device = readHead(head, line, draft);
       if (device !== null) draft.add(device, line);
     } else if (line.text.trim() === "") {
-      continue;
     } else if (device === null || !readDetail(device, line, draft)) draft.odd.push(line);
   }
   return draft;
@@ -120,7 +119,8 @@ function readAddress(
     else if (word === "scope") Object.assign(info, { scope: words.next() || "global" });
     else if (word === "any" || word === "metric" || word === "proto") words.next();
     else if (word === "secondary" || word === "temporary") Object.assign(info, { secondary: true });
-    else if (words.done && family === "inet" && !ADDRESS_FLAGS.has(word)) Object.assign(info, { label: word });
+    else if (words.done && family === "inet" && !ADDRESS_FLAGS.has(word))
+      Object.assign(info, { label: word });
     else Object.assign(info, { [word]: true });
   }
   const { addr_info: before } = device;
@@ -145,7 +145,10 @@ function infoOf(device: Draft): Draft {
 
 function readKind(device: Draft, kind: string, words: WordReader): void {
   const data = READERS[kind]?.(words) ?? readPairs(words);
-  Object.assign(infoOf(device), { info_kind: kind, ...(Object.keys(data).length > 0 ? { info_data: data } : {}) });
+  Object.assign(infoOf(device), {
+    info_kind: kind,
+    ...(Object.keys(data).length > 0 ? { info_data: data } : {}),
+  });
 }
 
 function readSlave(device: Draft, kind: string, words: WordReader): void {

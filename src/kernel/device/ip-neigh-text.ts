@@ -45,7 +45,8 @@ function readEntry(dst: string, words: WordReader): Draft | null {
       item[word] = null;
     } else if (STATES.test(word)) states.push(word.toUpperCase());
     // `-s` and `nud` in older versions: words and numbers that nothing reads.
-    else if (word === "used" || word === "probes" || word === "ref" || word === "nud" || word === "proto") words.next();
+    else if (word === "used" || word === "probes" || word === "ref" || word === "nud" || word === "proto")
+      words.next();
     else return null;
   }
   const isWhole = Object.hasOwn(item, "dev") && (states.length > 0 || Object.hasOwn(item, "proxy"));
@@ -91,5 +92,7 @@ function readAtLine(text: string): Draft | null {
   if (found === null) return null;
   const [, dst, mac = "", permanent, dev] = found;
   if (mac === "<incomplete>") return { dst, dev, state: ["INCOMPLETE"] };
-  return MAC.test(mac) ? { dst, dev, lladdr: mac, state: [permanent === undefined ? "REACHABLE" : "PERMANENT"] } : null;
+  return MAC.test(mac)
+    ? { dst, dev, lladdr: mac, state: [permanent === undefined ? "REACHABLE" : "PERMANENT"] }
+    : null;
 }

@@ -38,7 +38,12 @@ export function ipvsSaveOfList(lines: readonly TextLine[]): {
   return { save, odd };
 }
 
-const SERVICES: Readonly<Record<string, string>> = { TCP: "-t", UDP: "-u", SCTP: "--sctp-service", FWM: "-f" };
+const SERVICES: Readonly<Record<string, string>> = {
+  TCP: "-t",
+  UDP: "-u",
+  SCTP: "--sctp-service",
+  FWM: "-f",
+};
 const FORWARDS: Readonly<Record<string, string>> = { Masq: "-m", Route: "-g", Tunnel: "-i", Local: "-m" };
 
 function flagsOf(rest: string): string {

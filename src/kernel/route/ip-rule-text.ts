@@ -47,7 +47,10 @@ function readRule(priority: number, rest: string, line: TextLine, draft: ToolTex
     else if (RULE_ACTIONS.has(name)) Object.assign(rule, { action: name });
     else if (name === "[detached]" || name === "[unresolved]" || name === "unresolved") continue;
     else if (!readRuleValue(rule, name, words.next())) {
-      draft.fault(line, `${JSON.stringify(name)} is no part of a rule that "ip rule" prints, or has no value`);
+      draft.fault(
+        line,
+        `${JSON.stringify(name)} is no part of a rule that "ip rule" prints, or has no value`,
+      );
       return null;
     }
   }

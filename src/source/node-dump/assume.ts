@@ -53,7 +53,9 @@ class Filler {
     });
     if (found.length === 0) return;
     this.#draft.set("links", made);
-    this.#draft.assume(`no "ip -d link": ${found.join(", ")} ${found.length === 1 ? "is" : "are"} taken for bridges with the kernel's settings`);
+    this.#draft.assume(
+      `no "ip -d link": ${found.join(", ")} ${found.length === 1 ? "is" : "are"} taken for bridges with the kernel's settings`,
+    );
   }
 
   devices(): void {
@@ -69,8 +71,12 @@ class Filler {
     if (made.length === 0) return;
     this.#draft.set("links", [...this.#draft.list("links"), ...made]);
     if (missing.length === 0) return;
-    const which = this.#hadLinks ? "the dump's devices lack" : 'no "ip addr" or "ip link": the host is taken to have';
-    this.#draft.assume(`${which} ${missing.join(", ")}${this.#hadLinks ? ", which routes or rules name: taken to be there" : ""}`);
+    const which = this.#hadLinks
+      ? "the dump's devices lack"
+      : 'no "ip addr" or "ip link": the host is taken to have';
+    this.#draft.assume(
+      `${which} ${missing.join(", ")}${this.#hadLinks ? ", which routes or rules name: taken to be there" : ""}`,
+    );
   }
 
   addresses(): void {
@@ -81,7 +87,12 @@ class Filler {
     }
     const has = (name: string) => (addrs.get(name) ?? []).some((info) => text(info, "family") === "inet");
     const put = (name: string, address: string, length: number) => {
-      const info = { family: "inet", local: address, prefixlen: length, scope: name === "lo" ? "host" : "global" };
+      const info = {
+        family: "inet",
+        local: address,
+        prefixlen: length,
+        scope: name === "lo" ? "host" : "global",
+      };
       addrs.set(name, [...(addrs.get(name) ?? []), info]);
     };
     if (!has("lo")) put("lo", "127.0.0.1", 8);
@@ -142,8 +153,14 @@ class Filler {
       put("net.bridge.bridge-nf-call-iptables", "1", "kubelet and docker want it");
     }
     // What dockerd does without its userland proxy, and nobody else writes such a rule.
-    for (const [, dev] of this.#rules.matchAll(/^-A POSTROUTING -o (\S+) -m addrtype --src-type LOCAL -j MASQUERADE$/gm)) {
-      put(`net.ipv4.conf.${dev}.route_localnet`, "1", "dockerd sets it together with the rule that masquerades local sources");
+    for (const [, dev] of this.#rules.matchAll(
+      /^-A POSTROUTING -o (\S+) -m addrtype --src-type LOCAL -j MASQUERADE$/gm,
+    )) {
+      put(
+        `net.ipv4.conf.${dev}.route_localnet`,
+        "1",
+        "dockerd sets it together with the rule that masquerades local sources",
+      );
     }
     if (Object.keys(settings).length > 0) this.#draft.set("sysctl", settings);
   }
@@ -167,11 +184,18 @@ class Filler {
 
   /** The device that leads outside: that of the default route, else the first that looks like a card. */
   #uplink(): string | undefined {
-    const byRoute = this.#draft.list("routes").find((route) => text(route, "dst") === "default" && text(route, "dev") !== "");
+    const byRoute = this.#draft
+      .list("routes")
+      .find((route) => text(route, "dst") === "default" && text(route, "dev") !== "");
     if (byRoute !== undefined) return text(byRoute, "dev");
     const names = this.#draft
       .list("links")
-      .filter((link) => text(link, "link_type") !== "loopback" && text(link, "master") === "" && text(link, "link_type") !== "none")
+      .filter(
+        (link) =>
+          text(link, "link_type") !== "loopback" &&
+          text(link, "master") === "" &&
+          text(link, "link_type") !== "none",
+      )
       .map((link) => text(link, "ifname"));
     return names.find((name) => CARD_NAME.test(name)) ?? names.find((name) => !VIRTUAL_NAME.test(name));
   }
@@ -204,7 +228,14 @@ class Filler {
         const network = networkOf(prefix);
         if (prefix.length === 32 || main.some((route) => covers(route, network))) continue;
         const dst = `${formatIpv4(network.address)}/${network.length}`;
-        missing.push({ dst, dev, protocol: "kernel", scope: "link", prefsrc: formatIpv4(prefix.address), flags: [] });
+        missing.push({
+          dst,
+          dev,
+          protocol: "kernel",
+          scope: "link",
+          prefsrc: formatIpv4(prefix.address),
+          flags: [],
+        });
       }
     }
     return missing;
@@ -219,13 +250,24 @@ class Filler {
       if (dev === "" || src === "" || prefix === undefined || text(route, "scope") !== "link") continue;
       found.push({ dev, address: src, length: prefix.length, why: "its route says so" });
     }
-    for (const [, dev, source] of this.#rules.matchAll(/^-A .* -o (\S+) .*-j SNAT --to-source (\d+\.\d+\.\d+\.\d+)$/gm)) {
+    for (const [, dev, source] of this.#rules.matchAll(
+      /^-A .* -o (\S+) .*-j SNAT --to-source (\d+\.\d+\.\d+\.\d+)$/gm,
+    )) {
       if (dev !== undefined && source !== undefined) {
-        found.push({ dev, address: source, length: 24, why: "a rule makes it the source there; the length is assumed" });
+        found.push({
+          dev,
+          address: source,
+          length: 24,
+          why: "a rule makes it the source there; the length is assumed",
+        });
       }
     }
-    for (const [, net, dev] of this.#rules.matchAll(/^-A \S+ -s (\S+\/\d+)(?: ! -d \S+)? ! -o (\S+) .*-j MASQUERADE$/gm)) this.#gatewayAddress(net, dev, found);
-    for (const [, net, dev] of this.#rules.matchAll(/^-A \S+ -s (\S+\/\d+) ! -o (\S+) -j MASQUERADE$/gm)) this.#gatewayAddress(net, dev, found);
+    for (const [, net, dev] of this.#rules.matchAll(
+      /^-A \S+ -s (\S+\/\d+)(?: ! -d \S+)? ! -o (\S+) .*-j MASQUERADE$/gm,
+    ))
+      this.#gatewayAddress(net, dev, found);
+    for (const [, net, dev] of this.#rules.matchAll(/^-A \S+ -s (\S+\/\d+) ! -o (\S+) -j MASQUERADE$/gm))
+      this.#gatewayAddress(net, dev, found);
     return found;
   }
 
@@ -237,7 +279,12 @@ class Filler {
     const prefix = parseAddressOrPrefix4(net ?? "");
     if (prefix === undefined || dev === undefined || prefix.length > 30) return;
     const address = formatIpv4((firstOf(prefix) + 1) | 0);
-    found.push({ dev, address, length: prefix.length, why: `a rule masquerades ${net} unless it leaves there` });
+    found.push({
+      dev,
+      address,
+      length: prefix.length,
+      why: `a rule masquerades ${net} unless it leaves there`,
+    });
   }
 }
 
@@ -248,7 +295,8 @@ const LOOPBACK: Json = {
 
 const BRIDGE_NAME = /^(?:cni0|docker0|docker_gwbridge|cbr0|virbr\d+|br-[\da-f]{12}|kube-bridge|bridge\d+)$/;
 const CARD_NAME = /^(?:eth|en[opsx]|em|ens|eno|bond|wl|br-ex)\w*/;
-const VIRTUAL_NAME = /^(?:lo|veth|cali|lxc|tunl|flannel|cni|docker|virbr|vnet|br-|kube-|vxlan|dummy|nodelocal|weave|cilium)/;
+const VIRTUAL_NAME =
+  /^(?:lo|veth|cali|lxc|tunl|flannel|cni|docker|virbr|vnet|br-|kube-|vxlan|dummy|nodelocal|weave|cilium)/;
 
 /** A device of which nothing but the name is known. */
 function newLink(index: number, name: string, isDown: boolean): Json {
@@ -256,7 +304,9 @@ function newLink(index: number, name: string, isDown: boolean): Json {
   return {
     ifindex: index,
     ifname: name,
-    flags: isDown ? ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"] : ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
+    flags: isDown
+      ? ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"]
+      : ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
     mtu: 1500,
     link_type: "ether",
     address: `02:00:5e:00:${hex.slice(0, 2)}:${hex.slice(2)}`,

@@ -107,7 +107,10 @@ export class DumpDraft implements HostPlaces {
   /** Lines inside outputs that are none of the tool's, a line of warning a file. */
   oddLines(): InputError[] {
     return [...this.#odd].map(([file, lines]) => {
-      const which = lines.length === 1 ? "a line is none of the tool's output" : `${lines.length} lines are none of the tool's output`;
+      const which =
+        lines.length === 1
+          ? "a line is none of the tool's output"
+          : `${lines.length} lines are none of the tool's output`;
       return { file, line: lines[0] ?? null, field: null, message: `${which}: left out` };
     });
   }

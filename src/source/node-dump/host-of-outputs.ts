@@ -139,7 +139,12 @@ function readJson(file: string, output: Output, draft: DumpDraft, links: Json[])
   }
   const field = fieldOfJson(value);
   if (field === null) {
-    draft.warnings.push({ file, line: first, field: null, message: "this JSON is no output of ip, bridge or nft: left out" });
+    draft.warnings.push({
+      file,
+      line: first,
+      field: null,
+      message: "this JSON is no output of ip, bridge or nft: left out",
+    });
     return;
   }
   if (field === "nftRulesetJson") {

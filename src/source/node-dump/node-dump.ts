@@ -19,8 +19,8 @@ export interface DumpFile {
 
 export interface NodeDump {
   readonly world: World;
-  /** What the dump lacks and was taken, `HOST: …`. */
-  readonly assumptions: readonly string[];
+  /** What a host's dump lacks and was taken, by the host's name. */
+  readonly assumptions: ReadonlyMap<string, readonly string[]>;
   readonly warnings: readonly InputError[];
   readonly errors: readonly InputError[];
 }
@@ -31,7 +31,7 @@ export function readNodeDump(files: readonly DumpFile[]): NodeDump {
   const drafts = new Map<string, DumpDraft>();
   const warnings: InputError[] = [];
   const errors: InputError[] = [];
-  const assumptions: string[] = [];
+  const assumptions = new Map<string, readonly string[]>();
   const say = (file: string, message: string) => warnings.push({ file, line: null, field: null, message });
   for (const { name, outputs, kernel } of groupsOf(files, say)) {
     const draft = hostOfOutputs(outputs);
@@ -43,7 +43,7 @@ export function readNodeDump(files: readonly DumpFile[]): NodeDump {
     for (const note of draft.notes) say(first?.file ?? name, note);
     warnings.push(...draft.warnings);
     errors.push(...draft.errors);
-    assumptions.push(...draft.assumptions.map((text) => `${name}: ${text}`));
+    assumptions.set(name, draft.assumptions);
   }
   const places: ReadonlyMap<string, HostPlaces> = drafts;
   const { world, faults } = readHosts("", hosts, places);
@@ -110,7 +110,8 @@ function clashOf(files: readonly DumpFile[]): string | undefined {
     const own = new Set(taken.outputs.flatMap((output) => claimsOf(output)));
     for (const claim of own) {
       const before = seen.get(claim);
-      if (before !== undefined) return `${baseOf(before)} and ${baseOf(name)} both hold ${claim.replace(/^.*\|/, "")}`;
+      if (before !== undefined)
+        return `${baseOf(before)} and ${baseOf(name)} both hold ${claim.replace(/^.*\|/, "")}`;
       seen.set(claim, name);
     }
   }
@@ -158,6 +159,8 @@ function baseOf(path: string): string {
 
 /** `dumps/node-7.txt.gz` is called node-7. */
 function stemOf(path: string): string {
-  const base = baseOf(path).replace(/\.gz$/, "").replace(/\.(?:txt|log|out|json|md|golden|dump|save|rules)$/, "");
+  const base = baseOf(path)
+    .replace(/\.gz$/, "")
+    .replace(/\.(?:txt|log|out|json|md|golden|dump|save|rules)$/, "");
   return base === "" || base === "-" ? "node" : base;
 }

@@ -59,7 +59,10 @@ export function goesOn(tool: Tool, line: string): boolean {
 
 /** The kind of output that a command makes, null where it is none that is read here. */
 export function toolOfCommand(command: string): Tool | null {
-  const text = command.replace(/^(?:sudo|nsenter\s.*?--|ip netns exec \S+|docker exec \S+|kubectl exec .*? --)\s+/, "");
+  const text = command.replace(
+    /^(?:sudo|nsenter\s.*?--|ip netns exec \S+|docker exec \S+|kubectl exec .*? --)\s+/,
+    "",
+  );
   if (/^ip6?tables(?:-\w+)?-save\b/.test(text)) return "iptables-save";
   if (/^ip6?tables\S*\s.*(?:-\w*S|--list-rules)/.test(text)) return "iptables-commands";
   if (/^ip6?tables\S*\s.*(?:-\w*L|--list)/.test(text)) return "iptables-list";
@@ -72,9 +75,11 @@ export function toolOfCommand(command: string): Tool | null {
   if (/^arp\b/.test(text)) return "arp";
   const object = /^(?:ip|bridge)\s+(?:-\S+\s+)*(\w+)/.exec(text)?.[1] ?? "";
   const isBridge = text.startsWith("bridge");
-  if (isBridge) return "fdb".startsWith(object) ? "bridge-fdb" : "link".startsWith(object) ? "bridge-link" : null;
+  if (isBridge)
+    return "fdb".startsWith(object) ? "bridge-fdb" : "link".startsWith(object) ? "bridge-link" : null;
   if (!/^ip\b/.test(text) || object === "") return null;
-  if ("address".startsWith(object) || "addr".startsWith(object) || "link".startsWith(object)) return "ip-link";
+  if ("address".startsWith(object) || "addr".startsWith(object) || "link".startsWith(object))
+    return "ip-link";
   if ("rule".startsWith(object) && object.startsWith("ru")) return "ip-rule";
   if ("route".startsWith(object)) return "ip-route";
   return "neighbour".startsWith(object) || object === "neighbor" ? "ip-neigh" : null;

@@ -59,6 +59,8 @@ class Taker {
     const tool = this.#tool as Tool;
     if (!line.text.startsWith(this.#indent)) return false;
     const text = line.text.slice(this.#indent.length);
+    // A table of commands ends with COMMIT: what follows may be another family's.
+    if (tool === "iptables-commands" && this.#lastText() === "COMMIT") return false;
     const inside = this.#depth > 0;
     const other = inside ? undefined : toolOfLine(text);
     if (other !== undefined && other !== tool && !this.#areOne(tool, other)) return false;
@@ -174,7 +176,13 @@ const PROMPT = new RegExp(
 const HEADING = /^(?:>{2,}|=={1,}>?|-{3,}|#{2,})\s+(\S.*?)\s*(?:<?={2,}|-{3,}|#{2,})?$/;
 
 /** Outputs that hold empty lines themselves. */
-const HAS_BLANKS: ReadonlySet<Tool> = new Set(["iptables-list", "iptables-save", "nft", "ipset-list", "sysctl"]);
+const HAS_BLANKS: ReadonlySet<Tool> = new Set([
+  "iptables-list",
+  "iptables-save",
+  "nft",
+  "ipset-list",
+  "sysctl",
+]);
 
 /** How much deeper in braces and brackets a line ends than it began; what is in quotes does not count. */
 function depthOf(text: string): number {

@@ -58,7 +58,9 @@ class CommandReader {
       this.#chain(name, line).policy = policy === "-" ? null : policy;
       return;
     }
-    text = text.replace(/^(?:sudo\s+)?iptables(?:-\w+)?\s+/, "").replace(/(?:^|\s)(?:-w|--wait)(?:\s+\d+)?(?=\s)/, "");
+    text = text
+      .replace(/^(?:sudo\s+)?iptables(?:-\w+)?\s+/, "")
+      .replace(/(?:^|\s)(?:-w|--wait)(?:\s+\d+)?(?=\s)/, "");
     const before = this.#table;
     const named = /(?:^|\s)(?:-t|--table)[ =](\w+)\s*/.exec(text);
     if (named !== null) {
@@ -85,7 +87,10 @@ class CommandReader {
     const command = SHORT[word] ?? word;
     if (chain === undefined) {
       if (command === "-F" || command === "-X") return true;
-      this.#draft().faults.push({ line: line.number, message: `${word} names no chain: the line was cut off` });
+      this.#draft().faults.push({
+        line: line.number,
+        message: `${word} names no chain: the line was cut off`,
+      });
       return true;
     }
     this.#carryOut(command, this.#chain(chain, line), chain, rest, line);

@@ -65,10 +65,19 @@ const not = (text: string): string[] => (text === "" ? [] : ["!"]);
 
 const TO: Reading = [
   /^to:(\S+)((?: (?:random-fully|random|persistent))*)/,
-  ([, to = "", flags = ""]) => [to, ...flags.split(" ").filter((flag) => flag !== "").map((flag) => `--${flag}`)],
+  ([, to = "", flags = ""]) => [
+    to,
+    ...flags
+      .split(" ")
+      .filter((flag) => flag !== "")
+      .map((flag) => `--${flag}`),
+  ],
 ];
 
-const PORTS_AND_RANDOM: Reading = [/^(?:masq|redir) ports:? (\S+)/, ([, ports = ""]) => ["--to-ports", ports]];
+const PORTS_AND_RANDOM: Reading = [
+  /^(?:masq|redir) ports:? (\S+)/,
+  ([, ports = ""]) => ["--to-ports", ports],
+];
 const RANDOM: Reading = [/^(random-fully|random)(?=\s|$)/, ([, flag = ""]) => [`--${flag}`]];
 
 const TARGETS: Readonly<Record<string, readonly Reading[]>> = {
@@ -84,10 +93,10 @@ const TARGETS: Readonly<Record<string, readonly Reading[]>> = {
     [/^MARK xset (0x[\da-f]+\/0x[\da-f]+)/i, ([, mark = ""]) => ["--set-xmark", mark]],
   ],
   CONNMARK: [
-    [/^CONNMARK (save|restore)(?: mask (0x[\da-f]+))?/, ([, how = "", mask = ""]) => [
-      `--${how}-mark`,
-      ...(mask === "" ? [] : ["--mask", mask]),
-    ]],
+    [
+      /^CONNMARK (save|restore)(?: mask (0x[\da-f]+))?/,
+      ([, how = "", mask = ""]) => [`--${how}-mark`, ...(mask === "" ? [] : ["--mask", mask])],
+    ],
     [/^CONNMARK (?:set|xset) (0x[\da-f]+(?:\/0x[\da-f]+)?)/, ([, mark = ""]) => ["--set-xmark", mark]],
     [/^CONNMARK (or|and|xor) (0x[\da-f]+)/, ([, how = "", mark = ""]) => [`--${how}-mark`, mark]],
   ],
@@ -96,7 +105,10 @@ const TARGETS: Readonly<Record<string, readonly Reading[]>> = {
     [/^prefix "([^"]*)"/, ([, prefix = ""]) => ["--log-prefix", quoteString(prefix)]],
   ],
   NFLOG: [
-    [/^nflog-prefix\s+"?([^"]*?)"?(?=\s+nflog-|$)/, ([, prefix = ""]) => ["--nflog-prefix", quoteString(prefix)]],
+    [
+      /^nflog-prefix\s+"?([^"]*?)"?(?=\s+nflog-|$)/,
+      ([, prefix = ""]) => ["--nflog-prefix", quoteString(prefix)],
+    ],
     [/^nflog-group (\d+)/, ([, group = ""]) => ["--nflog-group", group]],
   ],
   TCPMSS: [
@@ -118,14 +130,25 @@ const MATCHES: readonly Reading[] = [
       ...[`--${name}`, value],
     ],
   ],
-  [/^(?:mark|MARK) match (!\s?)?(\S+)/, ([, bang = "", mark = ""]) => ["-m", "mark", ...not(bang), "--mark", mark]],
+  [
+    /^(?:mark|MARK) match (!\s?)?(\S+)/,
+    ([, bang = "", mark = ""]) => ["-m", "mark", ...not(bang), "--mark", mark],
+  ],
   [
     /^connmark match\s+(!\s?)?(\S+)/i,
     ([, bang = "", mark = ""]) => ["-m", "connmark", ...not(bang), "--mark", mark],
   ],
   [
     /^statistic mode random (! )?probability ([\d.]+)/,
-    ([, bang = "", odds = ""]) => ["-m", "statistic", "--mode", "random", ...not(bang), "--probability", odds],
+    ([, bang = "", odds = ""]) => [
+      "-m",
+      "statistic",
+      "--mode",
+      "random",
+      ...not(bang),
+      "--probability",
+      odds,
+    ],
   ],
   [
     /^statistic mode nth (! )?every (\d+)(?: packet (\d+))?/,
@@ -138,7 +161,10 @@ const MATCHES: readonly Reading[] = [
     /^(! )?match-set (\S+) ((?:src|dst)(?:,(?:src|dst))*)/,
     ([, bang = "", set = "", way = ""]) => ["-m", "set", ...not(bang), "--match-set", set, way],
   ],
-  [/^limit: (?:avg|up to) (\S+) burst (\d+)/, ([, rate = "", burst = ""]) => ["-m", "limit", "--limit", rate, "--limit-burst", burst]],
+  [
+    /^limit: (?:avg|up to) (\S+) burst (\d+)/,
+    ([, rate = "", burst = ""]) => ["-m", "limit", "--limit", rate, "--limit-burst", burst],
+  ],
   [
     /^(! )?owner ([UG])ID match (\S+)/,
     ([, bang = "", who = "", id = ""]) => [
@@ -148,24 +174,62 @@ const MATCHES: readonly Reading[] = [
   ],
   [
     /^(source|destination) IP range (! )?(\S+)/,
-    ([, side = "", bang = "", range = ""]) => ["-m", "iprange", ...not(bang), `--${side === "source" ? "src" : "dst"}-range`, range],
+    ([, side = "", bang = "", range = ""]) => [
+      "-m",
+      "iprange",
+      ...not(bang),
+      `--${side === "source" ? "src" : "dst"}-range`,
+      range,
+    ],
   ],
-  [/^(!)?icmptype (\d+)(?: code (\d+))?/, ([, bang = "", type = "", code = ""]) => ["-m", "icmp", ...not(bang), "--icmp-type", code === "" ? type : `${type}/${code}`]],
-  [/^icmp (!)?([a-z][\w-]*)/, ([, bang = "", type = ""]) => ["-m", "icmp", ...not(bang), "--icmp-type", type]],
+  [
+    /^(!)?icmptype (\d+)(?: code (\d+))?/,
+    ([, bang = "", type = "", code = ""]) => [
+      "-m",
+      "icmp",
+      ...not(bang),
+      "--icmp-type",
+      code === "" ? type : `${type}/${code}`,
+    ],
+  ],
+  [
+    /^icmp (!)?([a-z][\w-]*)/,
+    ([, bang = "", type = ""]) => ["-m", "icmp", ...not(bang), "--icmp-type", type],
+  ],
   [
     /^multiport (sports|dports|ports) (!)?(\S+)/,
-    ([, side = "", bang = "", ports = ""]) => ["-m", "multiport", ...not(bang), `--${side}`, namedPorts(ports)],
+    ([, side = "", bang = "", ports = ""]) => [
+      "-m",
+      "multiport",
+      ...not(bang),
+      `--${side}`,
+      namedPorts(ports),
+    ],
   ],
-  [/^recent: (SET|CHECK|UPDATE|REMOVE)((?: \S+)*?)(?= (?:\/\*|DNAT|to:)|$)/, ([, what = "", words = ""]) => readRecent(what, words)],
+  [
+    /^recent: (SET|CHECK|UPDATE|REMOVE)((?: \S+)*?)(?= (?:\/\*|DNAT|to:)|$)/,
+    ([, what = "", words = ""]) => readRecent(what, words),
+  ],
   [/^PHYSDEV match (--physdev-\S+(?: \S+)*)/, ([, words = ""]) => ["-m", "physdev", words]],
-  [/^rpfilter((?: (?:invert|validmark|loose|accept-local))*)/, ([, words = ""]) => ["-m", "rpfilter", ...words.split(" ").filter((word) => word !== "").map((word) => `--${word}`)]],
+  [
+    /^rpfilter((?: (?:invert|validmark|loose|accept-local))*)/,
+    ([, words = ""]) => [
+      "-m",
+      "rpfilter",
+      ...words
+        .split(" ")
+        .filter((word) => word !== "")
+        .map((word) => `--${word}`),
+    ],
+  ],
 ];
 
 function readAddrtype(words: string): string[] {
-  return [...words.matchAll(/(src|dst)-type (!)?(\S+)|limit-(in|out)/g)].flatMap(([, side, bang, type, limit]) =>
-    limit === undefined
-      ? [...(bang === undefined ? [] : ["!"]), `--${side}-type`, type ?? ""]
-      : [`--limit-iface-${limit}`],
+  return [...words.matchAll(/(src|dst)-type (!)?(\S+)|limit-(in|out)/g)].flatMap(
+    ([, side, bang, type, limit]) =>
+      limit === undefined
+        ? [...(bang === undefined ? [] : ["!"]), `--${side}-type`, type ?? ""]
+        : [`--limit-iface-${limit}`],
   );
 }
 
@@ -185,9 +249,9 @@ function readRecent(what: string, words: string): string[] {
 
 /** `tcp spt:X dpts:1:2 flags:0x17/0x02`; `tcp` alone is the match without a question. */
 function readPorts(text: string, matches: string[]): number | undefined {
-  const found = new RegExp(
-    `^(tcp|udp|sctp|udplite)((?: (?:spts?|dpts?|flags|option):\\S+)*)${END}`,
-  ).exec(text);
+  const found = new RegExp(`^(tcp|udp|sctp|udplite)((?: (?:spts?|dpts?|flags|option):\\S+)*)${END}`).exec(
+    text,
+  );
   if (found === null) return undefined;
   const [all, protocol = "", words = ""] = found;
   matches.push("-m", protocol === "udplite" ? "udp" : protocol);
@@ -216,9 +280,32 @@ function flagsOf(text: string): string[] {
 const SERVICES: Readonly<Record<string, string>> = {
   ...{ "ftp-data": "20", ftp: "21", ssh: "22", telnet: "23", smtp: "25", domain: "53", bootps: "67" },
   ...{ bootpc: "68", tftp: "69", http: "80", kerberos: "88", pop3: "110", sunrpc: "111", ntp: "123" },
-  ...{ imap2: "143", imap: "143", snmp: "161", ldap: "389", https: "443", "microsoft-ds": "445", ldaps: "636" },
-  ...{ imaps: "993", pop3s: "995", "ms-sql-s": "1433", mysql: "3306", postgresql: "5432", "http-alt": "8080" },
-  ...{ webcache: "8080", nfs: "2049", rsync: "873", socks: "1080", openvpn: "1194", redis: "6379", amqp: "5672" },
+  ...{
+    imap2: "143",
+    imap: "143",
+    snmp: "161",
+    ldap: "389",
+    https: "443",
+    "microsoft-ds": "445",
+    ldaps: "636",
+  },
+  ...{
+    imaps: "993",
+    pop3s: "995",
+    "ms-sql-s": "1433",
+    mysql: "3306",
+    postgresql: "5432",
+    "http-alt": "8080",
+  },
+  ...{
+    webcache: "8080",
+    nfs: "2049",
+    rsync: "873",
+    socks: "1080",
+    openvpn: "1194",
+    redis: "6379",
+    amqp: "5672",
+  },
 };
 
 function namedPorts(text: string): string {

@@ -70,7 +70,11 @@ class ListingReader {
     return { chains: this.#chains, faults: this.#faults, odd: this.#odd, assumed };
   }
 
-  #readRule(chain: { readonly name: string; readonly rules: TextLine[] }, line: TextLine, columns: Columns): void {
+  #readRule(
+    chain: { readonly name: string; readonly rules: TextLine[] },
+    line: TextLine,
+    columns: Columns,
+  ): void {
     const words = line.text.trim().split(/\s+/);
     const start = (columns.number ? 1 : 0) + (columns.counters ? 2 : 0);
     // A rule without target has nothing in that column: then the options stand one earlier.
@@ -131,7 +135,11 @@ interface Columns {
 }
 
 function columnsOf(text: string): Columns {
-  return { number: /^num\b/.test(text), counters: /\bpkts\b/.test(text), devices: /\bopt\s+in\s+out\b/.test(text) };
+  return {
+    number: /^num\b/.test(text),
+    counters: /\bpkts\b/.test(text),
+    devices: /\bopt\s+in\s+out\b/.test(text),
+  };
 }
 
 function deviceOf(option: string, word = "*"): string[] {
