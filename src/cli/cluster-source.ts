@@ -30,7 +30,9 @@ export function clusterFrom(
   io: Io,
   snapshots: readonly NamedWorld[],
 ): Result<ClusterSource> {
-  const source = readSource(files, flags);
+  // Hosts that are there need no nodes beside them that nobody spoke of.
+  const nodes = flags.nodes ?? (snapshots.length > 0 ? 0 : undefined);
+  const source = readSource(files, { ...flags, nodes });
   if (source.errors.length > 0) return invalid(...source.errors.map(formatInputError));
   for (const warning of source.warnings) io.warn(`warning: ${formatInputError(warning)}\n`);
   const { detected, objects } = source;
@@ -60,12 +62,12 @@ function unbuiltAgents({ cni, proxyMode }: DetectedCluster): string[] {
   const messages: string[] = [];
   if (cni.value !== "flannel" && cni.value !== "bridge") {
     messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel or bridge programs another`,
+      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, or --cni bridge, goes on with that one in its place`,
     );
   }
   if (proxyMode.value !== "iptables") {
     messages.push(
-      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables takes that`,
+      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables goes on with that one in its place`,
     );
   }
   return messages;

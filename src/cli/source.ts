@@ -1,8 +1,10 @@
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Inventory } from "../inventory/inventory.ts";
+import { readDocuments } from "../object/text-documents.ts";
+import { takenOfNetworkStates } from "../source/node-dump/nmstate.ts";
 import { type DumpFile, type NodeDump, readNodeDump } from "../source/node-dump/node-dump.ts";
-import { takeApart } from "../source/node-dump/take-apart.ts";
+import { type TakenApart, takeApart } from "../source/node-dump/take-apart.ts";
 import type { SourceFile } from "../source/read-source.ts";
 import { kindOfText } from "../source/text-kind.ts";
 import { formatInputError } from "../world/input-error.ts";
@@ -100,15 +102,20 @@ class Sorter {
     const kind = kindOfText(text);
     switch (kind) {
       case "snapshot":
-        return this.#readSnapshot(name, text);
+        this.#readSnapshot(name, text);
+        return;
       case "tools":
-        return this.#readTools(name, text, folder);
+        this.#readTools(name, folder, takeApart(text));
+        return;
+      case "node-network-state":
+        this.#readTools(name, folder, this.#networkStates(name, text));
+        return;
       case "objects":
         this.objectFiles.push({ name, text });
         return;
       case "nothing":
-        if (folder !== null) return;
-        return this.#readSnapshot(name, text);
+        if (folder === null) this.#readSnapshot(name, text);
+        return;
       case "log":
         if (folder === null) this.messages.push(`${name}: is a log: nothing of the network's state is in it`);
         else this.#logs++;
@@ -135,8 +142,13 @@ class Sorter {
     if (snapshot.recording !== null) this.recordings.push(snapshot.recording);
   }
 
-  #readTools(name: string, text: string, folder: string | null): void {
-    const taken = takeApart(text);
+  #networkStates(name: string, text: string): TakenApart {
+    const { documents, errors } = readDocuments(name, text);
+    this.messages.push(...errors.map(formatInputError));
+    return takenOfNetworkStates(documents);
+  }
+
+  #readTools(name: string, folder: string | null, taken: TakenApart): void {
     this.#dumpFiles.push({ name, folder: folder === null ? null : folderName(folder), taken });
   }
 

@@ -9,6 +9,8 @@ export type TextKind =
   | "objects"
   /** What the kernel's own tools printed. */
   | "tools"
+  /** nmstate's NodeNetworkState of one node or several. */
+  | "node-network-state"
   | "log"
   | "nothing"
   | "other";
@@ -19,6 +21,7 @@ const BEGINNING = 4000;
 export function kindOfText(text: string): TextKind {
   const beginning = text.slice(0, BEGINNING);
   if (/^\s*$/.test(beginning) && text.trim() === "") return "nothing";
+  if (/["']?\bkind\b["']?\s*:\s*["']?NodeNetworkState\b/.test(beginning)) return "node-network-state";
   if (/^\ufeff?\s*[{[]/.test(beginning)) return kindOfJson(beginning);
   if (isCorefile(text)) return "objects";
   const lines = text.split("\n", LOOKED_AT).map((line) => line.replace(/\r$/, ""));

@@ -106,7 +106,7 @@ function readFields(words: WordReader, line: TextLine, draft: ToolTextDraft): Dr
     else if (Object.hasOwn(VALUES, name)) fields[VALUES[name] as string] = value;
     else if (Object.hasOwn(NUMBERS, name)) fields[NUMBERS[name] as string] = Number(value);
     // Only routes of IPv6 have an error; without it `unreachable default` would be of either family.
-    else if (name === "error" && !Object.hasOwn(fields, "pref")) fields["pref"] = "medium";
+    else if (name === "error" && !Object.hasOwn(fields, "pref")) Object.assign(fields, { pref: "medium" });
   }
   return { ...fields, flags };
 }

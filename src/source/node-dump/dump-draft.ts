@@ -24,7 +24,6 @@ export class DumpDraft implements HostPlaces {
   readonly #odd = new Map<string, number[]>();
   readonly errors: InputError[] = [];
   readonly warnings: InputError[] = [];
-  readonly notes: string[] = [];
   readonly assumptions: string[] = [];
 
   get json(): Json {
@@ -87,8 +86,8 @@ export class DumpDraft implements HostPlaces {
     this.#odd.set(file, [...(this.#odd.get(file) ?? []), line]);
   }
 
-  note(text: string): void {
-    this.notes.push(text);
+  note(file: string, message: string): void {
+    this.warnings.push({ file, line: null, field: null, message });
   }
 
   assume(text: string): void {

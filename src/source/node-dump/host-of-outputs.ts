@@ -31,7 +31,12 @@ export function hostOfOutputs(outputs: readonly FileOutput[]): DumpDraft {
     draft,
   );
   for (const { file, output } of iptables) {
-    if (isIpv6Output(output) && output.tool === "iptables-save") {
+    if (!isIpv6Output(output)) continue;
+    if (output.tool !== "iptables-save") {
+      const [first] = output.lines;
+      const message = "rules of ip6tables in this form are left out: ip6tables-save is kept";
+      draft.warnings.push({ file, line: first?.number ?? null, field: null, message });
+    } else {
       draft.text(
         "ip6tablesSave",
         output.lines.map((line) => placed(file, line)),

@@ -98,7 +98,7 @@ function named(
   for (const { number } of said.odd) draft.odd(file, number);
   for (const text of said.assumed) draft.assume(text);
   if (said.chains.length === 0) return [];
-  const table = given ?? tableOfChains(said.chains) ?? tableOfKubeChains(said.chains);
+  const table = given ?? tableOfChains(said.chains) ?? tableOfKubeChains(said.chains) ?? tableOfName(file);
   if (table !== undefined) return [[table, { file, form, block: [], chains: said.chains }]];
   const names = said.chains.map(({ name }) => name).join(", ");
   draft.error(
@@ -107,6 +107,12 @@ function named(
     `which table the chains ${names} are of is not said: put the command above them, such as "$ iptables -t nat -L -n -v"`,
   );
   return [];
+}
+
+/** A file called `nat-table.txt`: asked last, for people name files as they like. */
+function tableOfName(file: string): string | undefined {
+  const base = file.split(/[\\/]/).at(-1) ?? "";
+  return /(?:^|[^a-z])(nat|filter|mangle|raw|security)(?:[^a-z]|$)/i.exec(base)?.[1]?.toLowerCase();
 }
 
 /** Chains that kube-proxy has in one table only. */
@@ -137,8 +143,10 @@ function tableText(name: string, list: readonly Said[], draft: DumpDraft): Place
   const form = FORMS.find((each) => list.some((said) => said.form === each)) as Form;
   const best = list.filter((said) => said.form === form);
   if (best.length < list.length) {
-    const left = list.filter((said) => said.form !== form).map((said) => `${said.file} (${said.form})`);
-    draft.note(`table ${name} is taken from ${best[0]?.file} (${form}): it is also in ${left.join(", ")}`);
+    const files = new Set(best.map((said) => said.file));
+    const left = new Set(list.filter((said) => !files.has(said.file)).map((said) => said.file));
+    for (const file of left)
+      draft.note(file, `its table ${name} is left out: ${best[0]?.file} has it in a form that says more`);
   }
   const [first] = best;
   if (form === "save" && first !== undefined) {

@@ -39,8 +39,6 @@ export function readNodeDump(files: readonly DumpFile[]): NodeDump {
     if (kernel !== null) draft.set("kernel", kernel);
     drafts.set(name, draft);
     hosts[name] = draft.json;
-    const [first] = outputs;
-    for (const note of draft.notes) say(first?.file ?? name, note);
     warnings.push(...draft.warnings);
     errors.push(...draft.errors);
     assumptions.set(name, draft.assumptions);

@@ -25,14 +25,14 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
   ["arp", /^Address\s+HWtype\s+HWaddress/],
   ["arp", /^\S+ \(\d+\.\d+\.\d+\.\d+\) at (?:[\da-f]{2}:|<incomplete>)/i],
   ["bridge-fdb", /^(?:[\da-f]{2}:){5}[\da-f]{2} dev \S+/i],
-  ["ip-neigh", /^[\da-f:.]*[.:][\da-f:.]* dev \S+\s+(?:lladdr |INCOMPLETE|FAILED|PERMANENT|proxy)/i],
+  ["ip-neigh", /^[\da-f:.]*[.:][\da-f:.]* dev \S+\s+(?:lladdr\b|INCOMPLETE|FAILED|PERMANENT|proxy)/i],
   ["ip-route", /^(?:default|[\da-f:.]*[.:][\da-f:.]*(?:\/\d+)?) (?:via|dev|proto|nhid|metric|scope) /i],
   ["ip-route", /^(?:default|[\da-f:.]*[.:][\da-f:.]*(?:\/\d+)?) (?:proto|scope) \S+/i],
   [
     "ip-route",
     /^(?:local|broadcast|multicast|unreachable|blackhole|prohibit|throw|anycast|unicast) (?:default|[\da-f:.]*[.:][\da-f:./]*)(?: |$)/i,
   ],
-  ["json", /^[[{]/],
+  ["json", /^[[{]\s*(?:$|[[{"])/],
 ];
 
 /** The tool whose output begins with this line; undefined: no line of a tool that is known here. */

@@ -39,7 +39,10 @@ class Taker {
   take(line: TextLine): void {
     if (this.#isWhole()) this.#close();
     if (this.#takeHeading(line)) return;
-    if (/^\s*(?:```|~~~)/.test(line.text)) return this.#close();
+    if (/^\s*(?:```|~~~)/.test(line.text)) {
+      this.#close();
+      return;
+    }
     if (line.text.trim() === "") {
       this.#afterBlank = true;
       if (this.#tool !== null) this.#lines.push(line);
