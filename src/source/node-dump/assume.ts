@@ -54,7 +54,7 @@ class Filler {
     if (found.length === 0) return;
     this.#draft.set("links", made);
     this.#draft.assume(
-      `no "ip -d link": ${found.join(", ")} ${found.length === 1 ? "is" : "are"} taken for bridges with the kernel's settings`,
+      `no "ip -d link": ${found.join(", ")} ${found.length === 1 ? "is taken for a bridge" : "are taken for bridges"} with the kernel's settings`,
     );
   }
 
@@ -197,7 +197,7 @@ class Filler {
           text(link, "link_type") !== "none",
       )
       .map((link) => text(link, "ifname"));
-    return names.find((name) => CARD_NAME.test(name)) ?? names.find((name) => !VIRTUAL_NAME.test(name));
+    return names.filter((name) => CARD_NAME.test(name)).sort()[0] ?? names.find((name) => !VIRTUAL_NAME.test(name));
   }
 
   #gatewayOf(uplink: string): Json {
@@ -298,7 +298,7 @@ const CARD_NAME = /^(?:eth|en[opsx]|em|ens|eno|bond|wl|br-ex)\w*/;
 const VIRTUAL_NAME =
   /^(?:lo|veth|cali|lxc|tunl|flannel|cni|docker|virbr|vnet|br-|kube-|vxlan|dummy|nodelocal|weave|cilium)/;
 
-/** A device of which nothing but the name is known. */
+/** A device of which nothing but the name is known: what lies behind it, a bridge's ports even, is outside the model. */
 function newLink(index: number, name: string, isDown: boolean): Json {
   const hex = index.toString(16).padStart(4, "0");
   return {
@@ -310,7 +310,6 @@ function newLink(index: number, name: string, isDown: boolean): Json {
     mtu: 1500,
     link_type: "ether",
     address: `02:00:5e:00:${hex.slice(0, 2)}:${hex.slice(2)}`,
-    ...(BRIDGE_NAME.test(name) ? { linkinfo: { info_kind: "bridge", info_data: {} } } : {}),
   };
 }
 
