@@ -63,7 +63,8 @@ class Filler {
     const named = new Set<string>(this.#namedDevices());
     const made: Json[] = [];
     const missing = [...named].filter((name) => !known.has(name) && name !== "lo");
-    if (missing.length === 0 && !this.#hadLinks) missing.push("eth0");
+    const cards = [...known, ...missing].filter((name) => (this.#hadLinks ? !VIRTUAL_NAME.test(name) : CARD_NAME.test(name)));
+    if (cards.length === 0 && !this.#hasDefaultRoute()) missing.push("eth0");
     const indices = this.#draft.list("links").map((link) => Number(field(link, "ifindex") ?? 0));
     let index = Math.max(1, ...indices);
     if (!known.has("lo")) made.push(LOOPBACK);
@@ -146,9 +147,12 @@ class Filler {
       settings[name] = value;
       this.#draft.assume(`${name} is taken to be ${value}: ${why}`);
     };
-    if (/^:(?:KUBE-|DOCKER|FLANNEL|cali-|CNI-|WEAVE|LIBVIRT)|-j MASQUERADE|^-A FORWARD /m.test(this.#rules)) {
-      put("net.ipv4.ip_forward", "1", "the rules are those of a host that forwards");
-    }
+    const forwards =
+      /^:(?:KUBE-|DOCKER|FLANNEL|cali-|CNI-|WEAVE|LIBVIRT)|-j MASQUERADE|^-A FORWARD /m.test(this.#rules) ||
+      this.#draft.has("ipvs") ||
+      this.#draft.has("nftRuleset") ||
+      this.#draft.list("links").some((link) => FORWARDER.test(text(link, "ifname")));
+    if (forwards) put("net.ipv4.ip_forward", "1", "its rules or devices are those of a host that forwards");
     if (/^:(?:KUBE-|DOCKER|FLANNEL)/m.test(this.#rules)) {
       put("net.bridge.bridge-nf-call-iptables", "1", "kubelet and docker want it");
     }
@@ -182,6 +186,10 @@ class Filler {
     });
   }
 
+  #hasDefaultRoute(): boolean {
+    return this.#draft.list("routes").some((route) => text(route, "dst") === "default" && text(route, "dev") !== "");
+  }
+
   /** The device that leads outside: that of the default route, else the first that looks like a card. */
   #uplink(): string | undefined {
     const byRoute = this.#draft
@@ -197,7 +205,9 @@ class Filler {
           text(link, "link_type") !== "none",
       )
       .map((link) => text(link, "ifname"));
-    return names.filter((name) => CARD_NAME.test(name)).sort()[0] ?? names.find((name) => !VIRTUAL_NAME.test(name));
+    return (
+      names.filter((name) => CARD_NAME.test(name)).sort()[0] ?? names.find((name) => !VIRTUAL_NAME.test(name))
+    );
   }
 
   #gatewayOf(uplink: string): Json {
@@ -297,6 +307,10 @@ const BRIDGE_NAME = /^(?:cni0|docker0|docker_gwbridge|cbr0|virbr\d+|br-[\da-f]{1
 const CARD_NAME = /^(?:eth|en[opsx]|em|ens|eno|bond|wl|br-ex)\w*/;
 const VIRTUAL_NAME =
   /^(?:lo|veth|cali|lxc|tunl|flannel|cni|docker|virbr|vnet|br-|kube-|vxlan|dummy|nodelocal|weave|cilium)/;
+
+/** Devices that container hosts have. */
+const FORWARDER =
+  /^(?:cni0|docker0|cbr0|kube-bridge|kube-ipvs0|flannel|cali|tunl0|ovn-k8s-mp0|cilium_|weave|virbr)/;
 
 /** A device of which nothing but the name is known: what lies behind it, a bridge's ports even, is outside the model. */
 function newLink(index: number, name: string, isDown: boolean): Json {

@@ -8,6 +8,7 @@ import type { DumpDraft } from "./dump-draft.ts";
 import { type FileOutput, hostOfOutputs } from "./host-of-outputs.ts";
 import { isIpv6Output, type Output, tableOfCommand } from "./output.ts";
 import type { TakenApart } from "./take-apart.ts";
+import { noteUnwalked } from "./unwalked.ts";
 
 /** A file of tools' outputs, taken apart. */
 export interface DumpFile {
@@ -36,6 +37,7 @@ export function readNodeDump(files: readonly DumpFile[]): NodeDump {
   for (const { name, outputs, kernel } of groupsOf(files, say)) {
     const draft = hostOfOutputs(outputs);
     assumeMissing(draft);
+    noteUnwalked(draft);
     if (kernel !== null) draft.set("kernel", kernel);
     drafts.set(name, draft);
     hosts[name] = draft.json;
