@@ -1,5 +1,6 @@
 import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
+import { withSnapshotNodes } from "../cluster/snapshot-nodes.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { type DetectedCluster, settingsOf } from "../source/detect.ts";
@@ -36,7 +37,11 @@ export function clusterFrom(
   if (source.errors.length > 0) return invalid(...source.errors.map(formatInputError));
   for (const warning of source.warnings) io.warn(`warning: ${formatInputError(warning)}\n`);
   const { detected, objects } = source;
-  const unbuilt = unbuiltAgents(detected);
+  const held = [...snapshots, ...source.snapshots].map(({ world }) => world);
+  const hasSnapshot = (name: string) => held.some(({ hosts }) => hosts.has(name));
+  // Nodes that are as their snapshots have them need no agents here.
+  const programs = objects.list("Node").some(({ metadata }) => !hasSnapshot(metadata.name));
+  const unbuilt = programs ? unbuiltAgents(detected) : [];
   if (unbuilt.length > 0) return invalid(...unbuilt);
   reconcileAll(objects, settingsOf(detected));
   const cluster = buildCluster(objects, {
@@ -46,15 +51,17 @@ export function clusterFrom(
     proxy: proxyConfigurationOf(detected),
   });
   if (cluster.errors.length > 0) return invalid(...cluster.errors.map(formatInputError));
+  const names = new Set(objects.list("Node").map(({ metadata }) => metadata.name));
+  const joined = withSnapshotNodes(cluster, names, held);
   return ok({
     worlds: [
-      { file: files.map((file) => file.name).join(", "), world: cluster.world },
+      { file: files.map((file) => file.name).join(", "), world: joined.world },
       ...snapshots,
       ...source.snapshots.map(({ file, world }) => ({ file, world })),
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),
-    inventory: new Inventory(objects, cluster.hostOfPod, flags.namespace),
-    assumptions: [...assumedSettings(source), ...cluster.assumptions],
+    inventory: new Inventory(objects, joined.hostOfPod, flags.namespace),
+    assumptions: [...assumedSettings(source), ...joined.assumptions],
   });
 }
 

@@ -63,7 +63,9 @@ class Filler {
     const named = new Set<string>(this.#namedDevices());
     const made: Json[] = [];
     const missing = [...named].filter((name) => !known.has(name) && name !== "lo");
-    const cards = [...known, ...missing].filter((name) => (this.#hadLinks ? !VIRTUAL_NAME.test(name) : CARD_NAME.test(name)));
+    const cards = [...known, ...missing].filter((name) =>
+      this.#hadLinks ? !VIRTUAL_NAME.test(name) : CARD_NAME.test(name),
+    );
     if (cards.length === 0 && !this.#hasDefaultRoute()) missing.push("eth0");
     const indices = this.#draft.list("links").map((link) => Number(field(link, "ifindex") ?? 0));
     let index = Math.max(1, ...indices);
@@ -187,7 +189,9 @@ class Filler {
   }
 
   #hasDefaultRoute(): boolean {
-    return this.#draft.list("routes").some((route) => text(route, "dst") === "default" && text(route, "dev") !== "");
+    return this.#draft
+      .list("routes")
+      .some((route) => text(route, "dst") === "default" && text(route, "dev") !== "");
   }
 
   /** The device that leads outside: that of the default route, else the first that looks like a card. */
