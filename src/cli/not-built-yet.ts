@@ -11,7 +11,6 @@ export const COMMANDS_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
   ["serve", "API server, DNS server and web page"],
   ["generate", "a cluster as manifests"],
   ["replay", "a load of flows through a world"],
-  ["collect", "a script that dumps a real node"],
 ]);
 
 export const LAB_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([

@@ -1,5 +1,6 @@
 import { isCorefile } from "./document-kind.ts";
 import { toolOfLine } from "./node-dump/recognise.ts";
+import { isPromptOfTool } from "./node-dump/take-apart.ts";
 
 /** What a file is, by the beginning of what it holds and never by its name. */
 export type TextKind =
@@ -34,6 +35,7 @@ export function kindOfText(text: string): TextKind {
 const LOOKED_AT = 2000;
 
 function isToolLine(line: string): boolean {
+  if (isPromptOfTool(line)) return true;
   const text = line.replace(/^[ \t]+/, "");
   const tool = toolOfLine(text);
   return tool !== undefined && tool !== "json";

@@ -31,7 +31,7 @@ export function hostOfOutputs(outputs: readonly FileOutput[]): DumpDraft {
     draft,
   );
   for (const { file, output } of iptables) {
-    if (!isIpv6Output(output)) continue;
+    if (!isIpv6Output(output) || output.lines.length === 0) continue;
     if (output.tool !== "iptables-save") {
       const [first] = output.lines;
       const message = "rules of ip6tables in this form are left out: ip6tables-save is kept";

@@ -20,6 +20,8 @@ export function iptablesOf(
       tables.set(name, [...(tables.get(name) ?? []), said]);
     }
   }
+  if (tables.size === 0 && outputs.some(({ output }) => output.tool === "iptables-save"))
+    draft.text("iptablesSave", []);
   if (tables.size === 0) return;
   const lines: PlacedLine[] = [];
   const backend = outputs

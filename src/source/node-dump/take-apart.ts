@@ -35,6 +35,8 @@ class Taker {
   #indent = "";
   #depth = 0;
   #afterBlank = false;
+  /** Something stands below the last prompt. */
+  #answered = false;
 
   take(line: TextLine): void {
     if (this.#isWhole()) this.#close();
@@ -55,6 +57,7 @@ class Taker {
 
   finish(): TakenApart {
     this.#close();
+    this.#noteEmpty();
     return { outputs: this.#outputs, hostname: this.#hostname, kernel: this.#kernel, others: this.#others };
   }
 
@@ -88,6 +91,7 @@ class Taker {
     const [indent = ""] = /^[ \t]*/.exec(line.text) ?? [];
     const text = line.text.slice(indent.length);
     const tool = toolOfLine(text) ?? this.#toolOfHeadlessOutput(text);
+    this.#answered = true;
     if (tool === undefined) {
       if (this.#takeAnswer(text)) return;
       this.#others.push(line);
@@ -129,21 +133,35 @@ class Taker {
     this.#afterBlank = false;
   }
 
+  /** A command that printed nothing says that there is nothing, where its tool is known to be silent then. */
+  #noteEmpty(): void {
+    const tool = this.#command === null || this.#answered ? null : toolOfCommand(this.#command);
+    if (tool !== null && SILENT.has(tool)) {
+      this.#outputs.push({ tool, lines: [], command: this.#command, host: this.#host });
+    }
+    this.#command = null;
+  }
+
   #takeHeading({ text }: TextLine): boolean {
     const prompt = PROMPT.exec(text);
     if (prompt !== null) {
       const [, host, command = ""] = prompt;
       this.#close();
+      this.#noteEmpty();
       if (host !== undefined) this.#host = host;
       this.#command = command.trim();
+      this.#answered = false;
       return true;
     }
     const heading = HEADING.exec(text)?.[1];
     if (heading === undefined || this.#depth > 0) return false;
     this.#close();
+    this.#noteEmpty();
     const tool = toolOfCommand(heading);
-    if (tool !== null || /^(?:hostname|uname)\b/.test(heading)) this.#command = heading;
-    else {
+    if (tool !== null || /^(?:hostname|uname)\b/.test(heading)) {
+      this.#command = heading;
+      this.#answered = false;
+    } else {
       this.#command = null;
       if (/^[\w.-]+$/.test(heading)) this.#host = heading;
     }
@@ -177,6 +195,15 @@ const PROMPT = new RegExp(
 );
 // `>>> address`, `==> file <==`, `=== ip addr ===`, `--- ip route ---`, `## ip route`
 const HEADING = /^(?:>{2,}|=={1,}>?|-{3,}|#{2,})\s+(\S.*?)\s*(?:<?={2,}|-{3,}|#{2,})?$/;
+
+/** Tools that print nothing where there is nothing. */
+const SILENT: ReadonlySet<Tool> = new Set(["iptables-save", "ss", "ipset-save"]);
+
+/** A prompt with the command of a tool whose output is read here. */
+export function isPromptOfTool(line: string): boolean {
+  const command = PROMPT.exec(line)?.[2]?.trim() ?? "";
+  return toolOfCommand(command) !== null || /^(?:hostname|uname)\b/.test(command);
+}
 
 /** Outputs that hold empty lines themselves. */
 const HAS_BLANKS: ReadonlySet<Tool> = new Set([
