@@ -44,9 +44,10 @@ function readEntry(dst: string, words: WordReader): Draft | null {
     } else if (word === "proxy" || word === "router" || word === "extern_learn" || word === "managed") {
       item[word] = null;
     } else if (STATES.test(word)) states.push(word.toUpperCase());
-    // `-s` and `nud` in older versions: words and numbers that nothing reads.
-    else if (word === "used" || word === "probes" || word === "ref" || word === "nud" || word === "proto")
-      words.next();
+    // `-s`: times and counts that nothing reads; iproute2 forgets the blank in `used 2/2/2probes 0`.
+    else if (word === "used") {
+      if (words.next().endsWith("probes")) words.next();
+    } else if (word === "probes" || word === "ref" || word === "nud" || word === "proto") words.next();
     else return null;
   }
   const isWhole = Object.hasOwn(item, "dev") && (states.length > 0 || Object.hasOwn(item, "proxy"));

@@ -31,7 +31,6 @@ const RULE_VALUES: Readonly<Record<string, string>> = {
   dsfield: "tos",
   protocol: "protocol",
   proto: "protocol",
-  goto: "goto",
 };
 
 const RULE_ACTIONS = new Set(["unreachable", "blackhole", "prohibit", "nop"]);
@@ -68,6 +67,7 @@ function readRuleValue(rule: Draft, name: string, value: string): boolean {
     const [mark = "", mask] = value.split("/");
     Object.assign(rule, { fwmark: mark, ...(mask === undefined ? {} : { fwmask: mask }) });
   } else if (name === "suppress_prefixlength") Object.assign(rule, { suppress_prefixlen: Number(value) });
+  else if (name === "goto") Object.assign(rule, { goto: Number(value) });
   else if (name === "suppress_ifgroup") Object.assign(rule, { suppress_ifgroup: value });
   else if (name === "sport" || name === "dport" || name === "uidrange") readRange(rule, name, value);
   else if (Object.hasOwn(RULE_VALUES, name)) rule[RULE_VALUES[name] as string] = value;

@@ -1,3 +1,4 @@
+import { parseIcmpPort } from "../../ipset/icmp-names.ts";
 import { quoteString } from "./quote.ts";
 
 /** What stands behind the columns of a rule in `iptables -L`, as words of `iptables-save`. */
@@ -118,6 +119,25 @@ const TARGETS: Readonly<Record<string, readonly Reading[]>> = {
   CT: [[/^(?:CT )?(?:NOTRACK|notrack)/, () => ["--notrack"]]],
 };
 
+/** Names that stand for a type whatever its code (iptables, `libxt_icmp.h`); the others are those of one code. */
+const ICMP_TYPES: Readonly<Record<string, string>> = {
+  ...{ "echo-reply": "0", "destination-unreachable": "3", "source-quench": "4", redirect: "5" },
+  ...{ "echo-request": "8", "router-advertisement": "9", "router-solicitation": "10", "time-exceeded": "11" },
+  ...{ "parameter-problem": "12", "timestamp-request": "13", "timestamp-reply": "14" },
+  ...{ "address-mask-request": "17", "address-mask-reply": "18" },
+};
+
+const ICMP_NAME = new RegExp(
+  `^icmp (!)?(${Object.keys(ICMP_TYPES).join("|")}|(?:[a-z]+-)+(?:unreachable|unknown|prohibited|redirect|needed|failed))(?=\\s|$)`,
+);
+
+function icmpNumber(name: string): string {
+  const type = ICMP_TYPES[name];
+  if (type !== undefined) return type;
+  const port = parseIcmpPort(name, 4);
+  return port === undefined ? name : `${port >> 8}/${port & 0xff}`;
+}
+
 const MATCHES: readonly Reading[] = [
   [
     /^ADDRTYPE match((?: (?:src|dst)-type !?\S+| limit-(?:in|out))+)/,
@@ -192,10 +212,7 @@ const MATCHES: readonly Reading[] = [
       code === "" ? type : `${type}/${code}`,
     ],
   ],
-  [
-    /^icmp (!)?([a-z][\w-]*)/,
-    ([, bang = "", type = ""]) => ["-m", "icmp", ...not(bang), "--icmp-type", type],
-  ],
+  [ICMP_NAME, ([, bang = "", type = ""]) => ["-m", "icmp", ...not(bang), "--icmp-type", icmpNumber(type)]],
   [
     /^multiport (sports|dports|ports) (!)?(\S+)/,
     ([, side = "", bang = "", ports = ""]) => [
@@ -207,8 +224,12 @@ const MATCHES: readonly Reading[] = [
     ],
   ],
   [
-    /^recent: (SET|CHECK|UPDATE|REMOVE)((?: \S+)*?)(?= (?:\/\*|DNAT|to:)|$)/,
+    /^recent: (SET|CHECK|UPDATE|REMOVE)((?: (?:seconds: \d+|hit_count: \d+|TTL-Match|reap|name: \S+|side: \w+|mask: \S+))*)/,
     ([, what = "", words = ""]) => readRecent(what, words),
+  ],
+  [
+    /^MAC (! ?)?((?:[\da-f]{2}:){5}[\da-f]{2})/i,
+    ([, bang = "", mac = ""]) => ["-m", "mac", ...not(bang), "--mac-source", mac],
   ],
   [/^PHYSDEV match (--physdev-\S+(?: \S+)*)/, ([, words = ""]) => ["-m", "physdev", words]],
   [
