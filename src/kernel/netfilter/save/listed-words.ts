@@ -81,6 +81,11 @@ const PORTS_AND_RANDOM: Reading = [
 ];
 const RANDOM: Reading = [/^(random-fully|random)(?=\s|$)/, ([, flag = ""]) => [`--${flag}`]];
 
+/** syslog's names, which LOG prints without `-n`. */
+const LEVELS: Readonly<Record<string, string>> = {
+  ...{ emerg: "0", alert: "1", crit: "2", error: "3", warning: "4", notice: "5", info: "6", debug: "7" },
+};
+
 const TARGETS: Readonly<Record<string, readonly Reading[]>> = {
   DNAT: [[TO[0], (found) => ["--to-destination", ...TO[1](found)]]],
   SNAT: [[TO[0], (found) => ["--to-source", ...TO[1](found)]]],
@@ -102,7 +107,7 @@ const TARGETS: Readonly<Record<string, readonly Reading[]>> = {
     [/^CONNMARK (or|and|xor) (0x[\da-f]+)/, ([, how = "", mark = ""]) => [`--${how}-mark`, mark]],
   ],
   LOG: [
-    [/^LOG flags (\d+) level (\d+)/, ([, , level = ""]) => ["--log-level", level]],
+    [/^LOG(?: flags \d+)? level (\w+)/, ([, level = ""]) => ["--log-level", LEVELS[level] ?? level]],
     [/^prefix "([^"]*)"/, ([, prefix = ""]) => ["--log-prefix", quoteString(prefix)]],
   ],
   NFLOG: [
