@@ -21,7 +21,8 @@ const BEGINNING = 4000;
 
 export function kindOfText(text: string): TextKind {
   const beginning = text.slice(0, BEGINNING);
-  if (/^\s*$/.test(beginning) && text.trim() === "") return "nothing";
+  // What `ip -j` prints where there is nothing.
+  if (/^[\s[\]]*$/.test(beginning) && /^(?:\[\s*\])?$/.test(text.trim())) return "nothing";
   if (/["']?\bkind\b["']?\s*:\s*["']?NodeNetworkState\b/.test(beginning)) return "node-network-state";
   if (/^\ufeff?\s*[{[]/.test(beginning)) return kindOfJson(beginning);
   if (isCorefile(text)) return "objects";
@@ -46,8 +47,7 @@ function kindOfJson(beginning: string): TextKind {
   if (/"(apiVersion|cniVersion|Network|kind|items|metadata|Items)"\s*:/.test(beginning)) return "objects";
   if (/^\s*\{\s*"nftables"\s*:/.test(beginning)) return "tools";
   const isTools = /"(?:ifindex|ifname|dst|priority)"\s*:/.test(beginning);
-  if (/^\ufeff?\s*\[/.test(beginning))
-    return isTools || /^\s*\[\s*(?:\{\s*\}\s*,?\s*)*\]?\s*$/.test(beginning) ? "tools" : "objects";
+  if (/^\ufeff?\s*\[/.test(beginning)) return isTools ? "tools" : "objects";
   // `{apiVersion: v1}` is YAML.
   if (/^\s*\{\s*[A-Za-z]/.test(beginning)) return "objects";
   return "snapshot";

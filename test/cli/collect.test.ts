@@ -130,6 +130,8 @@ describe.skipIf(!canMake)("in a real network namespace", () => {
   beforeAll(async () => {
     const { out } = await hopscope(["collect"]);
     writeFileSync(script, out);
+    // IPv6 addresses come and settle by themselves.
+    inside("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1");
     for (const line of STATE.trim().split("\n")) inside("ip", ...line.split(" "));
     for (const rule of RULES) inside("iptables", ...rule);
     inside("sysctl", "-qw", "net.ipv4.ip_forward=1");

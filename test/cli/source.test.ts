@@ -26,13 +26,31 @@ describe("a source may be", () => {
       () => {
         mkdirSync(join(folder, "all"), { recursive: true });
         file("all/x.json", text);
-        file("all/notes.txt", "no snapshot");
         return ["-f", join(folder, "all")];
       },
     ],
   ])("%s", async (_, args) => {
     const { out, err, code } = await hopscope([...QUESTION, "-q", ...args()]);
     expect(err).toBe("");
+    expect(out).toMatch(/^DROPPED/);
+    expect(code).toBe(1);
+  });
+
+  it("a folder with anything below: what is not known is counted and named, logs and binary files are counted", async () => {
+    for (const name of ["mixed/node/default/web-0", "mixed/.git"])
+      mkdirSync(join(folder, name), { recursive: true });
+    file("mixed/node/dump", gzipSync(text));
+    file("mixed/notes.txt", "no snapshot");
+    file("mixed/.git/config", "not even looked at");
+    file(
+      "mixed/node/default/web-0/logs.txt",
+      "I1121 06:00:00.000000 1 main.go:1] begun\nI1121 06:00:01.000000 1 x] on\n",
+    );
+    file("mixed/node/core", Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0, 0]));
+    const { out, err, code } = await hopscope([...QUESTION, "-q", "-f", join(folder, "mixed")]);
+    expect(err).toBe(
+      `warning: ${join(folder, "mixed")}: left out: 1 file of a kind not known here (notes.txt), 1 log, 1 binary file\n`,
+    );
     expect(out).toMatch(/^DROPPED/);
     expect(code).toBe(1);
   });

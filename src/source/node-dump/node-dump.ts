@@ -1,6 +1,7 @@
 import type { Json } from "../../kernel/json-fields.ts";
 import type { HostPlaces } from "../../world/host-in.ts";
 import type { InputError } from "../../world/input-error.ts";
+import { NO_ORIGINS } from "../../world/origins.ts";
 import { readHosts } from "../../world/snapshot-in.ts";
 import type { World } from "../../world/world.ts";
 import { assumeMissing } from "./assume.ts";
@@ -45,6 +46,12 @@ export function readNodeDump(files: readonly DumpFile[]): NodeDump {
     errors.push(...draft.errors);
     assumptions.set(name, draft.assumptions);
   }
+  for (const { name, taken } of files) {
+    if (taken.outputs.length > 0 || taken.hostname !== null || taken.kernel !== null) continue;
+    errors.push({ file: name, line: null, field: null, message: "no output of a tool in it could be read" });
+  }
+  if (drafts.size === 0)
+    return { world: { hosts: new Map(), wires: [], origins: NO_ORIGINS }, assumptions, warnings, errors };
   const places: ReadonlyMap<string, HostPlaces> = drafts;
   const { world, faults } = readHosts("", hosts, places);
   for (const { field, message } of faults.kept) errors.push(errorAt(drafts, field, message));
