@@ -5,8 +5,9 @@ import { takeApart } from "../../../src/source/node-dump/take-apart.ts";
 import { kindOfText } from "../../../src/source/text-kind.ts";
 import { SAMPLES } from "./samples.ts";
 
-const SEED = Number(process.env.HOPSCOPE_SEED ?? Date.now() % 1_000_000);
-const RUNS = Number(process.env.HOPSCOPE_RUNS ?? 60);
+const { HOPSCOPE_SEED, HOPSCOPE_RUNS } = process.env;
+const SEED = Number(HOPSCOPE_SEED ?? Date.now() % 1_000_000);
+const RUNS = Number(HOPSCOPE_RUNS ?? 60);
 console.log(`dump fuzz: seed ${SEED} (HOPSCOPE_SEED), ${RUNS} runs a sample (HOPSCOPE_RUNS)`);
 
 /** A text damaged as pastes are: cut off, a piece missing, a piece twice, characters changed, blanks gone, other ends of line. */
