@@ -1,4 +1,4 @@
-import { basename } from "node:path";
+import { basename, dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Inventory } from "../inventory/inventory.ts";
 import { readDocuments } from "../object/text-documents.ts";
@@ -33,7 +33,7 @@ export interface LoadedSource {
 }
 
 /** Lies beside `src` as well as beside `dist`. */
-const EXAMPLE = fileURLToPath(new URL("../../fixtures/example/cluster.json.gz", import.meta.url));
+const EXAMPLE = fileURLToPath(new URL("../../fixtures/nmt", import.meta.url));
 
 /** Reads every path given, or the bundled example. All files or none: every mistake of every file is told. */
 export async function loadSource(
@@ -42,7 +42,7 @@ export async function loadSource(
   flags: ObjectFlags = {},
 ): Promise<Result<LoadedSource>> {
   const isExample = paths.length === 0;
-  const files = isExample ? ok([{ path: EXAMPLE, folder: null }]) : await findFiles(paths);
+  const files = await findFiles(isExample ? [EXAMPLE] : paths);
   if (files.kind === "invalid") return files;
   const sorter = new Sorter(io, isExample);
   for (const file of files.value) await sorter.read(file);
@@ -89,7 +89,7 @@ class Sorter {
   }
 
   async read({ path, folder }: FoundFile): Promise<void> {
-    const name = this.#isExample ? basename(path) : path;
+    const name = this.#isExample ? relative(dirname(EXAMPLE), path) : path;
     const content = await readContent(path, name, this.#io);
     if (content.kind === "invalid") this.messages.push(...content.messages);
     else if (content.value.kind === "text") this.#readText(name, content.value.text, folder);
@@ -115,6 +115,9 @@ class Sorter {
         return;
       case "nothing":
         if (folder === null) this.#readSnapshot(name, text);
+        return;
+      case "queries":
+        if (folder === null) this.messages.push(`${name}: holds questions: give it with --queries`);
         return;
       case "log":
         if (folder === null) this.messages.push(`${name}: is a log: nothing of the network's state is in it`);

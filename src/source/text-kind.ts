@@ -12,6 +12,8 @@ export type TextKind =
   | "tools"
   /** nmstate's NodeNetworkState of one node or several. */
   | "node-network-state"
+  /** Questions for `--queries`, a JSON object a line: no part of a source, though people keep them beside it. */
+  | "queries"
   | "log"
   | "nothing"
   | "other";
@@ -43,6 +45,7 @@ function isToolLine(line: string): boolean {
 }
 
 function kindOfJson(beginning: string): TextKind {
+  if (/^\ufeff?\s*\{[^\n]*"(?:from|step)"\s*:[^\n]*\}[ \t\r]*(?:\n|$)/.test(beginning)) return "queries";
   if (/"(hosts|links|iptablesSave)"\s*:/.test(beginning)) return "snapshot";
   if (/"(apiVersion|cniVersion|Network|kind|items|metadata|Items)"\s*:/.test(beginning)) return "objects";
   if (/^\s*\{\s*"nftables"\s*:/.test(beginning)) return "tools";

@@ -124,7 +124,7 @@ it("prints a script that a POSIX shell reads", async () => {
   expect(spawnSync("sh", ["-n"], { input: out }).status).toBe(0);
 });
 
-describe.skipIf(!canMake)("in a real network namespace", () => {
+describe.skipIf(!canMake)("in a real network namespace", { timeout: 30_000 }, () => {
   let expected: unknown;
 
   beforeAll(async () => {

@@ -11,7 +11,7 @@ export function takenOfNetworkStates(documents: readonly TextDocument[]): TakenA
   const outputs = documents.flatMap(({ value, line }) =>
     objectsOf(value).flatMap((object) => outputsOf(object, line)),
   );
-  return { outputs, hostname: null, kernel: null, others: [] };
+  return { outputs, hostname: null, kernel: null, others: [], isProse: false };
 }
 
 function objectsOf(value: unknown): Json[] {

@@ -46,16 +46,31 @@ export function readNodeDump(files: readonly DumpFile[]): NodeDump {
     errors.push(...draft.errors);
     assumptions.set(name, draft.assumptions);
   }
-  for (const { name, taken } of files) {
-    if (taken.outputs.length > 0 || taken.hostname !== null || taken.kernel !== null) continue;
-    errors.push({ file: name, line: null, field: null, message: "no output of a tool in it could be read" });
-  }
+  for (const file of files) noteOthers(file, warnings, errors);
   if (drafts.size === 0)
     return { world: { hosts: new Map(), wires: [], origins: NO_ORIGINS }, assumptions, warnings, errors };
   const places: ReadonlyMap<string, HostPlaces> = drafts;
   const { world, faults } = readHosts("", hosts, places);
   for (const { field, message } of faults.kept) errors.push(errorAt(drafts, field, message));
   return { world, assumptions, warnings, errors };
+}
+
+/** Lines of a file that are no output: told once a file, unless they are prose; a file that is nothing else is a mistake. */
+function noteOthers({ name, folder, taken }: DumpFile, warnings: InputError[], errors: InputError[]): void {
+  const { outputs, others, hostname, kernel, isProse } = taken;
+  const holds = outputs.length > 0 || hostname !== null || kernel !== null;
+  const [first] = others;
+  if (!holds && folder === null) {
+    errors.push({ file: name, line: null, field: null, message: "no output of a tool in it could be read" });
+  } else if (first !== undefined && !isProse) {
+    const count = others.length === 1 ? "a line is" : `${others.length} lines are`;
+    const message = `${count} no output of a tool known here, beginning with ${JSON.stringify(shortened(first.text.trim()))}: left out`;
+    warnings.push({ file: name, line: first.number, field: null, message });
+  }
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text;
 }
 
 /** `hosts.node1.addrs[0]…` is told where the files have it. */

@@ -10,6 +10,8 @@ export interface TakenApart {
   readonly kernel: string | null;
   /** Lines that are no output of a tool known here: prose, other commands' output. */
   readonly others: readonly TextLine[];
+  /** It is written for people, as Markdown is: what stands between the outputs is no loss. */
+  readonly isProse: boolean;
 }
 
 /**
@@ -35,6 +37,7 @@ class Taker {
   #indent = "";
   #depth = 0;
   #afterBlank = false;
+  #isProse = false;
   /** Something stands below the last prompt. */
   #answered = false;
 
@@ -42,6 +45,7 @@ class Taker {
     if (this.#isWhole()) this.#close();
     if (this.#takeHeading(line)) return;
     if (/^\s*(?:```|~~~)/.test(line.text)) {
+      this.#isProse = true;
       this.#close();
       return;
     }
@@ -58,7 +62,13 @@ class Taker {
   finish(): TakenApart {
     this.#close();
     this.#noteEmpty();
-    return { outputs: this.#outputs, hostname: this.#hostname, kernel: this.#kernel, others: this.#others };
+    return {
+      outputs: this.#outputs,
+      hostname: this.#hostname,
+      kernel: this.#kernel,
+      others: this.#others,
+      isProse: this.#isProse,
+    };
   }
 
   #goOn(line: TextLine): boolean {
@@ -93,7 +103,8 @@ class Taker {
     const tool = toolOfLine(text) ?? this.#toolOfHeadlessOutput(text);
     this.#answered = true;
     if (tool === undefined) {
-      if (this.#takeAnswer(text)) return;
+      if (this.#takeAnswer(text) || text === FAILED) return;
+      if (/^(?:#{1,6} \S|<!--|<\w+>)/.test(text)) this.#isProse = true;
       this.#others.push(line);
       return;
     }
@@ -195,6 +206,9 @@ const PROMPT = new RegExp(
 );
 // `>>> address`, `==> file <==`, `=== ip addr ===`, `--- ip route ---`, `## ip route`
 const HEADING = /^(?:>{2,}|=={1,}>?|-{3,}|#{2,})\s+(\S.*?)\s*(?:<?={2,}|-{3,}|#{2,})?$/;
+
+/** What the script of `collect` writes in place of an output, having said so. */
+const FAILED = "(failed)";
 
 /** Tools that print nothing where there is nothing. */
 const SILENT: ReadonlySet<Tool> = new Set(["iptables-save", "ss", "ipset-save"]);
