@@ -53,15 +53,17 @@ export function clusterFrom(
   if (cluster.errors.length > 0) return invalid(...cluster.errors.map(formatInputError));
   const names = new Set(objects.list("Node").map(({ metadata }) => metadata.name));
   const joined = withSnapshotNodes(cluster, names, held);
+  // Without any node the objects made nothing but the network around none.
+  const made = names.size === 0 && held.length > 0 ? [] : [joined.world];
   return ok({
     worlds: [
-      { file: files.map((file) => file.name).join(", "), world: joined.world },
+      ...made.map((world) => ({ file: files.map((file) => file.name).join(", "), world })),
       ...snapshots,
       ...source.snapshots.map(({ file, world }) => ({ file, world })),
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),
     inventory: new Inventory(objects, joined.hostOfPod, flags.namespace),
-    assumptions: [...assumedSettings(source), ...joined.assumptions],
+    assumptions: made.length === 0 ? [] : [...assumedSettings(source), ...joined.assumptions],
   });
 }
 

@@ -4,6 +4,8 @@ import type { Host } from "../../../src/kernel/host.ts";
 import { formatIptablesSave } from "../../../src/kernel/netfilter/save/format.ts";
 import { type NodeDump, readNodeDump } from "../../../src/source/node-dump/node-dump.ts";
 import { takeApart } from "../../../src/source/node-dump/take-apart.ts";
+import { readSource } from "../../../src/source/read-source.ts";
+import { kindOfText } from "../../../src/source/text-kind.ts";
 import { formatInputError } from "../../../src/world/input-error.ts";
 
 /** A folder's files by name; without a folder they were given one by one. */
@@ -146,7 +148,7 @@ describe("what a dump lacks is taken, and said", () => {
 
   it("a full dump is taken as it is", () => {
     const read = dump({
-      "a.txt": `$ ip -d addr\n${LINKS.replace(/(4: cni0[^]*?brd ff:ff:ff:ff:ff:ff)\n/, "$1\n    bridge forward_delay 1500 ageing_time 30000 vlan_filtering 0 nf_call_iptables 0 addrgenmode eui64\n")}`,
+      "a.txt": `$ ip -d addr\n${LINKS.replace(/(4: cni0[\s\S]*?brd ff:ff:ff:ff:ff:ff)\n/, "$1\n    bridge forward_delay 1500 ageing_time 30000 vlan_filtering 0 nf_call_iptables 0 addrgenmode eui64\n")}`,
       "b.txt": ROUTES,
       "c.txt": `$ sysctl -a\nnet.ipv4.ip_forward = 1\n`,
       "d.txt": NAT,
@@ -160,6 +162,21 @@ describe("what a dump lacks is taken, and said", () => {
     const host = hostOf(read, "x");
     expect(host.iptables?.tables.size).toBe(0);
     expect(host.sockets).toEqual({ kind: "listed", sockets: [] });
+  });
+});
+
+describe("what people paste of a cluster", () => {
+  it("kubectl cluster-info dump as it is printed, logs between the objects", () => {
+    const list = (kind: string, items: string) =>
+      `{"kind": "${kind}List", "apiVersion": "v1", "metadata": {}, "items": [${items}]}\n`;
+    const text = `${list("Node", '{"metadata": {"name": "n1"}, "status": {"addresses": [{"type": "InternalIP", "address": "10.0.0.7"}]}}')}==== START logs for container dns of pod kube-system/dns ====\n{"level": "info"}\n*nat\n==== END logs for container dns of pod kube-system/dns ====\n${list("Service", "")}`;
+    expect(kindOfText(text)).toBe("objects");
+    const { objects, errors, warnings } = readSource([{ name: "dump", text }]);
+    expect(errors).toEqual([]);
+    expect(warnings).toEqual([]);
+    expect(objects.list("Node").map(({ metadata, place }) => [metadata.name, place.file])).toEqual([
+      ["n1", "dump"],
+    ]);
   });
 });
 
