@@ -87,6 +87,48 @@ describe("a source may be", () => {
   });
 });
 
+describe("an output of a node's own tool", () => {
+  const save =
+    "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -d 10.96.0.1/32 -p tcp -m tcp --dport 443 -j DNAT --to-destination 10.0.0.9:6443\nCOMMIT\n*filter\n:FORWARD ACCEPT [0:0]\n-A FORWARD -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n";
+
+  it("is a host, whose packets end outside the model with their translation kept", async () => {
+    const path = file("node9.txt", `root@node9:~# iptables-save\r\n${save.replaceAll("\n", "\r\n")}`);
+    const { out, err, code } = await hopscope([
+      "trace",
+      "8.8.8.8",
+      "10.96.0.1:443",
+      "--at",
+      "host/node9",
+      "-f",
+      path,
+    ]);
+    expect(err).toBe("");
+    expect(code).toBe(1);
+    expect(out).toContain("UNKNOWN  8.8.8.8 (at node9) → 10.96.0.1:443/tcp  left-model at node9");
+    expect(out).toContain("dnat    10.96.0.1:443 → 10.0.0.9:6443");
+    // The rule is the file's fourth line.
+    expect(out).toContain(`${path}:4`);
+    expect(out).toContain('assumed node9: no "ip addr" or "ip link": the host is taken to have eth0');
+  });
+
+  it("that was cut off is one line that says where", async () => {
+    const path = file("cut.txt", save.slice(0, save.indexOf("COMMIT")));
+    const { err, code } = await hopscope([
+      "trace",
+      "8.8.8.8",
+      "10.96.0.1:443",
+      "--at",
+      "host/cut",
+      "-f",
+      path,
+    ]);
+    expect(err).toBe(
+      `error: ${path}:1: table nat has no COMMIT: end it with a line COMMIT, or the kernel never gets it: *nat\n`,
+    );
+    expect(code).toBe(2);
+  });
+});
+
 describe("progress", () => {
   const big = file("big.json", text.padEnd(6_000_000));
 
