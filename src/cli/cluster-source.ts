@@ -6,7 +6,7 @@ import { Inventory } from "../inventory/inventory.ts";
 import { type DetectedCluster, settingsOf } from "../source/detect.ts";
 import { proxyConfigurationOf } from "../source/proxy-configuration.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
-import { formatInputError } from "../world/input-error.ts";
+import { formatInputError, type InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import type { Io } from "./io.ts";
 import type { NamedWorld } from "./merge-worlds.ts";
@@ -34,8 +34,8 @@ export function clusterFrom(
   // Hosts that are there need no nodes beside them that nobody spoke of.
   const nodes = flags.nodes ?? (snapshots.length > 0 ? 0 : undefined);
   const source = readSource(files, { ...flags, nodes });
-  if (source.errors.length > 0) return invalid(...source.errors.map(formatInputError));
-  for (const warning of source.warnings) io.warn(`warning: ${formatInputError(warning)}\n`);
+  if (source.errors.length > 0) return invalid(...firstOf(source.errors, "mistakes"));
+  warn(source.warnings, io);
   const { detected, objects } = source;
   const held = [...snapshots, ...source.snapshots].map(({ world }) => world);
   const hasSnapshot = (name: string) => held.some(({ hosts }) => hosts.has(name));
@@ -50,7 +50,7 @@ export function clusterFrom(
     clusterCidr: detected.clusterCidr.value,
     proxy: proxyConfigurationOf(detected),
   });
-  if (cluster.errors.length > 0) return invalid(...cluster.errors.map(formatInputError));
+  if (cluster.errors.length > 0) return invalid(...firstOf(cluster.errors, "mistakes"));
   const names = new Set(objects.list("Node").map(({ metadata }) => metadata.name));
   const joined = withSnapshotNodes(cluster, names, held);
   // Without any node the objects made nothing but the network around none.
@@ -62,16 +62,37 @@ export function clusterFrom(
       ...source.snapshots.map(({ file, world }) => ({ file, world })),
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),
-    inventory: new Inventory(objects, joined.hostOfPod, flags.namespace),
+    inventory: new Inventory(objects, joined.hostOfPod, flags.namespace, {
+      serviceCidr: detected.serviceCidr.value,
+      dnsDomain: detected.dnsDomain.value,
+    }),
     assumptions: made.length === 0 ? [] : [...assumedSettings(source), ...joined.assumptions],
   });
 }
 
-function unbuiltAgents({ cni, proxyMode }: DetectedCluster): string[] {
+/** Nobody reads more, and a dump of a whole cluster may well have one of a kind for each of its Services. */
+const MOST_LINES = 100;
+
+function warn(warnings: readonly InputError[], io: Io): void {
+  for (const line of firstOf(warnings, "warnings")) io.warn(`warning: ${line}\n`);
+}
+
+function firstOf(found: readonly InputError[], what: string): string[] {
+  const lines = found.slice(0, MOST_LINES).map(formatInputError);
+  const rest = found.length - lines.length;
+  return rest === 0 ? lines : [...lines, `and ${rest} more ${what}`];
+}
+
+function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
   const messages: string[] = [];
   if (cni.value !== "flannel" && cni.value !== "bridge") {
     messages.push(
       `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, or --cni bridge, goes on with that one in its place`,
+    );
+  }
+  if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
+    messages.push(
+      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): vxlan and host-gw are`,
     );
   }
   if (proxyMode.value !== "iptables") {

@@ -114,7 +114,8 @@ class Sorter {
         this.objectFiles.push({ name, text });
         return;
       case "nothing":
-        if (folder === null) this.#readSnapshot(name, text);
+        if (folder === null && /\.ya?ml(\.gz)?$/.test(name)) this.objectFiles.push({ name, text });
+        else if (folder === null) this.#readSnapshot(name, text);
         return;
       case "queries":
         if (folder === null) this.messages.push(`${name}: holds questions: give it with --queries`);

@@ -1,4 +1,4 @@
-import { UndirectedGraph } from "graphology";
+import { MultiUndirectedGraph } from "graphology";
 import { type Netns, netnsOf } from "../kernel/netns.ts";
 import type { World } from "../world/world.ts";
 
@@ -13,7 +13,7 @@ export class Network {
   /** By host and device slot: peer's host | peer's slot << 16 … as a pair of columns, -1 where nothing is known. */
   private readonly peerHosts: readonly Int32Array[];
   private readonly peerSlots: readonly Int32Array[];
-  private topology: UndirectedGraph | null = null;
+  private topology: MultiUndirectedGraph | null = null;
 
   constructor(world: World) {
     this.world = world;
@@ -61,9 +61,9 @@ export class Network {
   }
 
   /** Hosts and the cables between them, for questions about the topology; made on first use. */
-  get graph(): UndirectedGraph {
+  get graph(): MultiUndirectedGraph {
     if (this.topology === null) {
-      const graph = new UndirectedGraph({ multi: true });
+      const graph = new MultiUndirectedGraph();
       for (const net of this.hosts) graph.addNode(net.name, { kind: net.host.kind });
       for (const { a, b } of this.world.wires) {
         if (graph.hasNode(a.host) && graph.hasNode(b.host)) {
