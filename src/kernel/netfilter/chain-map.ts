@@ -65,7 +65,8 @@ export class ChainsDraft {
 
   constructor(before: Chains) {
     const layered = before instanceof ChainOverlay && before.own.size <= MOST_OWN ? before : null;
-    this.#base = layered?.base ?? (before.size < WORTH_SHARING || before instanceof ChainOverlay ? NONE : before);
+    this.#base =
+      layered?.base ?? (before.size < WORTH_SHARING || before instanceof ChainOverlay ? NONE : before);
     this.#own = new Map(layered?.own ?? (this.#base === NONE ? before : []));
   }
 
