@@ -159,7 +159,7 @@ class Decoder {
   }
 
   private net(host: number): Netns {
-    return this.network.hosts[host] as Netns;
+    return this.network.host(host) as Netns;
   }
 
   private device(host: number, ifindex: number): string {
