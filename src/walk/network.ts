@@ -33,7 +33,7 @@ export class Network {
     this.world = world;
     this.plain = [...world.hosts.values()];
     this.size = this.plain.length;
-    this.plain.forEach((host, number) => this.numbers.set(host.name, number));
+    for (const [number, { name }] of this.plain.entries()) this.numbers.set(name, number);
     this.compiled = new Array<Netns | undefined>(this.size).fill(undefined);
     this.peerHosts = new Array<Int32Array | undefined>(this.size).fill(undefined);
     this.peerSlots = new Array<Int32Array | undefined>(this.size).fill(undefined);
