@@ -2,8 +2,8 @@ import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
+import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
 import { type DetectedCluster, settingsOf } from "../source/detect.ts";
-import { proxyConfigurationOf } from "../source/proxy-configuration.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
 import { formatInputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
@@ -32,12 +32,7 @@ export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io
   const unbuilt = unbuiltAgents(detected);
   if (unbuilt.length > 0) return invalid(...unbuilt);
   reconcileAll(objects, settingsOf(detected));
-  const cluster = buildCluster(objects, {
-    cni: detected.cni.value === "bridge" ? "bridge" : "flannel",
-    flannelBackend: detected.flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
-    clusterCidr: detected.clusterCidr.value,
-    proxy: proxyConfigurationOf(detected),
-  });
+  const cluster = buildCluster(objects, clusterConfigurationOf(detected));
   if (cluster.errors.length > 0) return invalid(...cluster.errors.map(formatInputError));
   return ok({
     worlds: [
@@ -50,11 +45,18 @@ export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io
   });
 }
 
-function unbuiltAgents({ cni, proxyMode }: DetectedCluster): string[] {
+const CNIS_BUILT: ReadonlySet<string> = new Set(["flannel", "bridge", "docker0"]);
+
+function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
   const messages: string[] = [];
-  if (cni.value !== "flannel" && cni.value !== "bridge") {
+  if (!CNIS_BUILT.has(cni.value)) {
     messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel or bridge programs another`,
+      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, bridge or docker0 programs another`,
+    );
+  }
+  if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
+    messages.push(
+      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): vxlan and host-gw are`,
     );
   }
   if (proxyMode.value !== "iptables") {

@@ -57,7 +57,8 @@ const ETH_DATA_LEN = 1500;
 export class Netns {
   readonly name: string;
   readonly operations: Operation[] = [];
-  readonly origin: Origin;
+  /** Of what is made here. */
+  origin: Origin;
   #host: Host;
   #pending: Operation[] = [];
 
@@ -83,6 +84,17 @@ export class Netns {
   do(...operations: readonly Operation[]): void {
     this.#pending.push(...operations);
     this.operations.push(...operations);
+  }
+
+  /** Does work whose results have another origin. */
+  as<T>(origin: Origin, work: () => T): T {
+    const before = this.origin;
+    this.origin = origin;
+    try {
+      return work();
+    } finally {
+      this.origin = before;
+    }
   }
 
   device(name: string): Device | undefined {

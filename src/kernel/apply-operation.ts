@@ -301,9 +301,14 @@ class HostDraft {
       if (!fdb.has(fdbKey(entry), without, fdbKey)) continue;
       return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
     }
-    const twice = routes.twice(without, routeKey) ?? fdb.twice(without, fdbKey) ?? neighbours.twice(without, neighbourKey);
+    const twice =
+      routes.twice(without, routeKey) ??
+      fdb.twice(without, fdbKey) ??
+      neighbours.twice(without, neighbourKey);
     if (twice !== undefined) return `the batch holds ${twice} twice`;
-    this.#neighbours.removeWhere((neighbour) => neighbours.has(neighbourKey(neighbour), without, neighbourKey));
+    this.#neighbours.removeWhere((neighbour) =>
+      neighbours.has(neighbourKey(neighbour), without, neighbourKey),
+    );
     this.#neighbours.appendAll(neighbours.without(without));
     this.#fdb.appendAll(fdb.without(without));
     this.#routes.appendAll(routes.without(without));

@@ -1,7 +1,13 @@
 import type { Service } from "kubernetes-types/core/v1.js";
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import type { IpFamily } from "./canonical-address.ts";
-import { joinEndpoints, joinKey, NO_ENDPOINTS, type PortEndpoints } from "./endpoints.ts";
+import {
+  type EndpointOrigin,
+  joinEndpoints,
+  joinKey,
+  NO_ENDPOINTS,
+  type PortEndpoints,
+} from "./endpoints.ts";
 import { endpointChain, type ServiceChains, serviceChains } from "./names.ts";
 import { type ServiceOrigin, type ServicePort, servicePorts } from "./service-ports.ts";
 
@@ -12,6 +18,12 @@ export interface PortModel {
   readonly chains: ServiceChains;
   /** `KUBE-SEP-…` by the endpoint's text. */
   readonly endpointChains: ReadonlyMap<string, string>;
+}
+
+/** Where what is made of Services and of endpoints comes from. */
+export interface ModelOrigins {
+  readonly service?: ServiceOrigin;
+  readonly endpoint?: EndpointOrigin;
 }
 
 /** What Services and EndpointSlices come to for one family: computed once, for all nodes. */
@@ -30,10 +42,10 @@ export function proxyModel(
   services: readonly Service[],
   slices: readonly EndpointSlice[],
   family: IpFamily = "IPv4",
-  origin?: ServiceOrigin,
+  origins: ModelOrigins = {},
 ): ProxyModel {
-  const joined = joinEndpoints(slices, family);
-  const ports = servicePorts(services, family, origin).map((port): PortModel => {
+  const joined = joinEndpoints(slices, family, origins.endpoint);
+  const ports = servicePorts(services, family, origins.service).map((port): PortModel => {
     const key = joinKey(port.namespace, port.service, port.portName, port.protocol);
     const endpoints = joined.get(key) ?? NO_ENDPOINTS;
     return {

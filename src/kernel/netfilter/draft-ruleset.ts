@@ -44,11 +44,8 @@ export class DraftRuleset {
       if (!noflush || !this.#tables.has(table.name)) {
         this.#tables.set(table.name, table);
         this.#drafts.delete(table.name);
-      } else {
-        const draft = this.#draftOf(table.name);
-        for (const chain of table.chains.values())
-          draft.set(chain.name, merged(draft.get(chain.name), chain));
-      }
+      } else if (this.#drafts.has(table.name)) mergeInto(this.#draftOf(table.name), table);
+      else this.#tables.set(table.name, mergedTable(this.#tables.get(table.name) as Table, table));
     }
     return null;
   }
@@ -131,6 +128,26 @@ function emptyTable(name: string, hooks: readonly string[]): Table {
     { name: hook, policy: "ACCEPT", policyCounters: zero, rules: [] },
   ]);
   return { name, chains: new Map(chains) };
+}
+
+/** The table after a restore that does not flush: of the same two tables it is the same value, on whatever host. */
+function mergedTable(before: Table, given: Table): Table {
+  const known = afterRestore.get(before) ?? new WeakMap<Table, Table>();
+  afterRestore.set(before, known);
+  let after = known.get(given);
+  if (after === undefined) {
+    const draft = new ChainsDraft(before.chains);
+    mergeInto(draft, given);
+    after = { name: before.name, chains: draft.finish() };
+    known.set(given, after);
+  }
+  return after;
+}
+
+const afterRestore = new WeakMap<Table, WeakMap<Table, Table>>();
+
+function mergeInto(draft: ChainsDraft, given: Table): void {
+  for (const chain of given.chains.values()) draft.set(chain.name, merged(draft.get(chain.name), chain));
 }
 
 function merged(before: Chain | undefined, chain: Chain): Chain {

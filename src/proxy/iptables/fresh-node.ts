@@ -1,5 +1,6 @@
 import { BUILT_IN_CHAINS, DraftRuleset } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
+import { ORIGIN_NONE } from "../../kernel/origin.ts";
 import { FIREWALL_CHAIN, LOCALNET_RULE } from "./fixed-rules.ts";
 import { FIREWALL_HOOKS } from "./hooks.ts";
 import { emptyChain, operations, parseHook } from "./operations.ts";
@@ -69,7 +70,7 @@ export function kubeletRuleset(): Ruleset {
     if (name === "filter") {
       made.set(FIREWALL_CHAIN, localnet);
       for (const hook of FIREWALL_HOOKS) {
-        made.set(hook.from, { ...emptyChain(hook.from, "ACCEPT"), rules: [parseHook(hook)] });
+        made.set(hook.from, { ...emptyChain(hook.from, "ACCEPT"), rules: [parseHook(hook, ORIGIN_NONE)] });
       }
     }
     return [name, { name, chains: made }];

@@ -2,6 +2,7 @@ import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
 import { formatRuleArguments } from "../../kernel/netfilter/save/format.ts";
 import type { Operation } from "../../kernel/operation.ts";
+import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import { FIREWALL_CHAIN } from "./fixed-rules.ts";
 import { FIREWALL_HOOKS, HOOKS, type Hook, hookRule } from "./hooks.ts";
 import type { NodeRules, Sync } from "./proxier.ts";
@@ -23,7 +24,7 @@ export function operations(sync: Sync, current: Ruleset | null): Operation[] {
         table: hook.table,
         chain: hook.from,
         index: 1,
-        rule: parseHook(hook),
+        rule: parseHook(hook, sync.rules.origin),
       }),
     ),
     { kind: "iptables-restore", ruleset: restoreRuleset(sync), noflush: true },
@@ -64,24 +65,25 @@ export function emptyChain(name: string, policy: Chain["policy"]): Chain {
 
 function isThere(hook: Hook, current: Ruleset | null): boolean {
   const rules = current?.tables.get(hook.table)?.chains.get(hook.from)?.rules ?? [];
-  const wanted = formatRuleArguments(parseHook(hook));
+  const wanted = formatRuleArguments(parseHook(hook, ORIGIN_NONE));
   return rules.some((rule) => formatRuleArguments(rule) === wanted);
 }
 
 const parsedHooks = new Map<Hook, Rule>();
 
-export function parseHook(hook: Hook): Rule {
-  const known = parsedHooks.get(hook);
-  if (known !== undefined) return known;
-  // The chain jumped from is declared as a user's: only where the rule goes to matters here.
-  const table = parseTable(
-    hook.table,
-    [HOOK_STAND_IN, hook.to],
-    [hookRule({ ...hook, from: HOOK_STAND_IN })],
-  );
-  const rule = table.chains.get(HOOK_STAND_IN)?.rules[0] as Rule;
-  parsedHooks.set(hook, rule);
-  return rule;
+export function parseHook(hook: Hook, origin: Origin): Rule {
+  let rule = parsedHooks.get(hook);
+  if (rule === undefined) {
+    // The chain jumped from is declared as a user's: only where the rule goes to matters here.
+    const table = parseTable(
+      hook.table,
+      [HOOK_STAND_IN, hook.to],
+      [hookRule({ ...hook, from: HOOK_STAND_IN })],
+    );
+    rule = table.chains.get(HOOK_STAND_IN)?.rules[0] as Rule;
+    parsedHooks.set(hook, rule);
+  }
+  return origin === rule.origin ? rule : { ...rule, origin };
 }
 
 const HOOK_STAND_IN = "HOOK";

@@ -1,3 +1,4 @@
+import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import { chooseEndpoints } from "../choose-endpoints.ts";
 import { localMatch, type NodeFacts, type ProxyConfiguration } from "../configuration.ts";
 import { endpointsOn } from "../endpoints.ts";
@@ -26,6 +27,8 @@ export interface ServiceRules extends ServiceLines {
 export interface NodeRules {
   readonly node: NodeFacts;
   readonly configuration: ProxyConfiguration;
+  /** Of the rules that belong to no Service. */
+  readonly origin: Origin;
   readonly large: boolean;
   readonly filterChains: readonly string[];
   readonly natChains: readonly string[];
@@ -52,12 +55,15 @@ export interface Sync {
 export class IptablesProxier {
   readonly model: ProxyModel;
   readonly configuration: ProxyConfiguration;
+  readonly origin: Origin;
   /** By the style of a node's rules and the features of its release. */
   readonly #shared = new Map<string, SharedRules>();
 
-  constructor(model: ProxyModel, configuration: ProxyConfiguration) {
+  /** `origin`: of the rules that belong to no Service, but to kube-proxy's configuration. */
+  constructor(model: ProxyModel, configuration: ProxyConfiguration, origin: Origin = ORIGIN_NONE) {
     this.model = model;
     this.configuration = configuration;
+    this.origin = origin;
   }
 
   rulesFor(node: NodeFacts): NodeRules {
@@ -71,6 +77,7 @@ export class IptablesProxier {
     return {
       node,
       configuration,
+      origin: this.origin,
       large: model.large,
       filterChains: [...FILTER_CHAINS, ...localnet],
       natChains: NAT_CHAINS,
@@ -98,21 +105,28 @@ class SharedRules {
   readonly #features: ProxyFeatures;
   readonly #style: RuleStyle;
   readonly #ports: readonly PortRules[];
+  /** Places of the ports that look at anything of the node. */
+  readonly #looking: readonly number[];
   readonly #lists = new Map<string, readonly ServiceRules[]>();
 
   constructor(model: ProxyModel, features: ProxyFeatures, style: RuleStyle) {
     this.#features = features;
     this.#style = style;
     this.#ports = model.ports.map((port) => ({ model: port, facets: facetsOf(port), rules: new Map() }));
+    this.#looking = this.#ports.flatMap(({ facets }, i) => (looksAtNode(facets) ? [i] : []));
   }
 
   /** Nodes that see the same of every port are given the identical list. */
   servicesOf(node: NodeFacts): readonly ServiceRules[] {
-    const seen = this.#ports.map(({ facets, model }) => partSeen(facets, model, node, this.#features));
+    const seen = this.#looking.map((i) => {
+      const { facets, model } = this.#ports[i] as PortRules;
+      return partSeen(facets, model, node, this.#features);
+    });
     const key = seen.join(" ");
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
-    const list = this.#ports.map((port, i) => this.#rulesOf(port, node, seen[i] as string));
+    const byPlace = new Map(this.#looking.map((place, i) => [place, seen[i] as string]));
+    const list = this.#ports.map((port, i) => this.#rulesOf(port, node, byPlace.get(i) ?? NOTHING_SEEN));
     this.#lists.set(key, list);
     return list;
   }
@@ -168,8 +182,10 @@ export interface PartialSyncOptions {
 }
 
 function staleChains(rules: NodeRules, existing: Iterable<string>): string[] {
+  const found = [...new Set(existing)].filter(isServiceChain);
+  if (found.length === 0) return [];
   const active = new Set(rules.services.flatMap(({ ownChains }) => ownChains));
-  return [...new Set(existing)].filter((chain) => isServiceChain(chain) && !active.has(chain)).sort();
+  return found.filter((chain) => !active.has(chain)).sort();
 }
 
 function serviceRules(
@@ -203,6 +219,13 @@ function facetsOf({ port, endpoints }: PortModel): Facets {
   };
 }
 
+function looksAtNode({ localNodes, zones, nodes, firewall }: Facets): boolean {
+  return localNodes !== null || zones.size > 0 || nodes.size > 0 || firewall;
+}
+
+/** What a port that looks at nothing sees of every node. */
+const NOTHING_SEEN = "";
+
 /** The part of a node that a port's rules depend on, as a key: nodes with the same one have the same rules. */
 function partSeen(facets: Facets, model: PortModel, node: NodeFacts, features: ProxyFeatures): string {
   const local = facets.localNodes?.has(node.name) ? node.name : "";
@@ -221,5 +244,7 @@ function serviceKey({ port }: PortModel): string {
 }
 
 function inputsOf({ port, endpoints }: PortModel): string {
-  return JSON.stringify([{ ...port, origin: 0 }, endpoints.endpoints, [...endpoints.copies]]);
+  return JSON.stringify([port, endpoints.endpoints, [...endpoints.copies]], (name, value: unknown) =>
+    name === "origin" ? undefined : value,
+  );
 }

@@ -71,8 +71,9 @@ const parsed = new WeakMap<ServiceRules, ParsedService>();
 function assemble({ rules, written, stale }: Sync): Ruleset {
   const filter = new Draft(rules.filterChains);
   const nat = new Draft(rules.natChains);
-  filter.addLines("filter", rules.filterFirst);
-  nat.addLines("nat", rules.natFirst);
+  const { origin } = rules;
+  filter.addLines("filter", rules.filterFirst, origin);
+  nat.addLines("nat", rules.natFirst, origin);
   for (const service of rules.services) {
     const tables = parseService(service, rules.filterChains, rules.natChains);
     for (const chain of rules.filterChains) filter.addRules(chain, rulesOf(tables.filter, chain));
@@ -81,8 +82,8 @@ function assemble({ rules, written, stale }: Sync): Ruleset {
     for (const chain of service.ownChains) nat.addChain(tables.nat.chains.get(chain) as Chain);
   }
   for (const chain of stale) nat.addChain(emptyChain(chain));
-  filter.addLines("filter", rules.filterLast);
-  nat.addLines("nat", rules.natLast);
+  filter.addLines("filter", rules.filterLast, origin);
+  nat.addLines("nat", rules.natLast, origin);
   return {
     backend: "nft",
     tables: new Map([
@@ -99,15 +100,24 @@ function parseService(
 ): ParsedService {
   const known = parsed.get(service);
   if (known !== undefined) return known;
-  const { origin } = service.model.port;
+  const { port, endpoints, endpointChains } = service.model;
+  const { origin } = port;
+  const nat = parseTable(
+    "nat",
+    [...natChains, ...service.ownChains],
+    [...service.natShared, ...service.natOwn],
+    origin,
+  );
+  const chains = new Map(nat.chains);
+  for (const endpoint of endpoints.endpoints) {
+    const chain = chains.get(endpointChains.get(endpoint.text) ?? "");
+    if (chain === undefined || endpoint.origin === origin) continue;
+    const rules = chain.rules.map((rule) => ({ ...rule, origin: endpoint.origin }));
+    chains.set(chain.name, { ...chain, rules });
+  }
   const made = {
     filter: parseTable("filter", filterChains, service.filter, origin),
-    nat: parseTable(
-      "nat",
-      [...natChains, ...service.ownChains],
-      [...service.natShared, ...service.natOwn],
-      origin,
-    ),
+    nat: { name: "nat", chains },
   };
   parsed.set(service, made);
   return made;
@@ -135,8 +145,8 @@ class Draft {
     for (const rule of rules) own.push(rule);
   }
 
-  addLines(table: string, lines: readonly string[]): void {
-    const { chains } = parseTable(table, [...this.#rules.keys()], lines);
+  addLines(table: string, lines: readonly string[], origin: Origin): void {
+    const { chains } = parseTable(table, [...this.#rules.keys()], lines, origin);
     for (const { name, rules } of chains.values()) this.addRules(name, rules);
   }
 
