@@ -3,7 +3,7 @@ import { FlannelMesh } from "../cni/flannel/mesh.ts";
 import { addFlannel } from "../cni/flannel/node.ts";
 import { FlannelRules } from "../cni/flannel/rules.ts";
 import { fromIpv4 } from "../cni/ip.ts";
-import { Machine, MemoryFiles } from "../cni/machine.ts";
+import { AddressFiles, Machine } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import type { Netns } from "../cni/netns.ts";
 import { type Attachment, Runtime } from "../cni/runtime.ts";
@@ -201,7 +201,7 @@ export class NodeAgents {
     }
     const machine = new Machine(
       { node: node.name, hosts, wires: [] },
-      new MemoryFiles(),
+      new AddressFiles(),
       HASHED_NAMES,
       node.origin,
     );

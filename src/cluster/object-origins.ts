@@ -1,9 +1,9 @@
 import type { Origin } from "../kernel/origin.ts";
 import { isNamespaced } from "../object/kinds.ts";
-import { type KubernetesObject, keyOf } from "../object/kubernetes-object.ts";
+import type { KubernetesObject } from "../object/kubernetes-object.ts";
 import { type FieldPath, formatFieldPath } from "../object/place.ts";
 import { OriginTable } from "../world/origins.ts";
-import type { Origins, Source } from "../world/world.ts";
+import type { Origins, Owner, Source } from "../world/world.ts";
 
 /**
  * The origins of what agents derive from objects: a number for each field of each object that something was derived from,
@@ -12,16 +12,21 @@ import type { Origins, Source } from "../world/world.ts";
  */
 export class ObjectOrigins {
   readonly #table = new OriginTable();
-  readonly #known = new Map<string, Origin>();
+  readonly #known = new Map<KubernetesObject, Map<string, Origin>>();
 
   /** `field` empty: the object as a whole. */
   of(object: KubernetesObject, field: FieldPath): Origin {
-    const path = formatFieldPath(field);
-    const key = `${object.kind} ${keyOf(object)} ${path}`;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    const origin = this.#table.add(sourceOf(object, field, path));
-    this.#known.set(key, origin);
+    let fields = this.#known.get(object);
+    if (fields === undefined) {
+      fields = new Map();
+      this.#known.set(object, fields);
+    }
+    const key = field.join("\n");
+    let origin = fields.get(key);
+    if (origin === undefined) {
+      origin = this.#table.add(new FieldSource(object, field));
+      fields.set(key, origin);
+    }
     return origin;
   }
 
@@ -36,21 +41,42 @@ export class ObjectOrigins {
   }
 }
 
-function sourceOf(object: KubernetesObject, field: FieldPath, path: string): Source {
-  const { place, kind, metadata } = object;
-  const namespace = isNamespaced(kind) ? (metadata.namespace ?? "default") : undefined;
-  return {
-    file: place.file,
-    field: null,
-    // Looked up when somebody asks: a large dump has many fields, and few are ever shown.
-    get line() {
-      return (place.by === null ? place.lineOf?.(field) : null) ?? place.line;
-    },
-    owner: {
+/** A field of an object. Line and names are made when somebody asks: a large cluster has many fields, and few are shown. */
+class FieldSource implements Source {
+  readonly #object: KubernetesObject;
+  readonly #path: FieldPath;
+
+  constructor(object: KubernetesObject, path: FieldPath) {
+    this.#object = object;
+    this.#path = path;
+  }
+
+  get file(): string {
+    return this.#object.place.file;
+  }
+
+  /** The line is the file's, not one of a text inside it. */
+  get field(): null {
+    return null;
+  }
+
+  get line(): number | null {
+    const { place } = this.#object;
+    return (place.by === null ? place.lineOf?.(this.#path) : null) ?? place.line;
+  }
+
+  get owner(): Owner {
+    const { kind, metadata } = this.#object;
+    return {
       kind,
-      ...(namespace === undefined ? {} : { namespace }),
+      ...(isNamespaced(kind) ? { namespace: metadata.namespace ?? "default" } : {}),
       name: metadata.name,
-      ...(path === "" ? {} : { field: path }),
-    },
-  };
+      ...(this.#path.length === 0 ? {} : { field: formatFieldPath(this.#path) }),
+    };
+  }
+
+  toJSON(): Source {
+    const { file, field, line, owner } = this;
+    return { file, field, line, owner };
+  }
 }

@@ -25,6 +25,30 @@ export interface NodeFiles {
   remove(path: string): void;
   /** Paths that begin so. */
   list(prefix: string): readonly string[];
+  /** false: what an ADD gave is not written at all. */
+  readonly keepsResults?: boolean;
+}
+
+/** A disk that forgets what runtimes remember for a later CHECK or DEL, for a node on which there will be none. */
+export class AddressFiles implements NodeFiles {
+  readonly #stores = new Map<string, MemoryStore>();
+  readonly keepsResults = false;
+
+  store(network: string, dataDir: string): MemoryStore {
+    const key = dataDir === "" ? network : `${dataDir}/${network}`;
+    const known = this.#stores.get(key) ?? new MemoryStore();
+    this.#stores.set(key, known);
+    return known;
+  }
+
+  read(): undefined {
+    return undefined;
+  }
+  write(): void {}
+  remove(): void {}
+  list(): readonly string[] {
+    return [];
+  }
 }
 
 export class MemoryFiles implements NodeFiles {

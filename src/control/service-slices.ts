@@ -47,7 +47,7 @@ export function writeSlices(
   writer: Writer,
 ): void {
   const wanted = new Map<string, EndpointSlice>();
-  const ordered = [...groups].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+  const ordered = groups.length < 2 ? groups : [...groups].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
   for (const group of ordered) {
     for (let i = 0; i === 0 || i < group.endpoints.length; i += MOST_ENDPOINTS) {
       const name = `${owner.metadata.name.slice(0, 57)}-${suffixOf(`${keyOf(owner)} ${wanted.size}`)}`;

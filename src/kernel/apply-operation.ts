@@ -35,57 +35,92 @@ export function applyOperations(host: Host, operations: readonly Operation[]): A
 /** A host under change. Every method returns null, or one sentence on why the kernel would refuse. */
 class HostDraft {
   readonly #host: Host;
-  readonly #devices: Map<string, Device>;
-  /** null until a device is added or deleted. */
-  #nameByIndex: Map<number, string> | null = null;
   /** `link-add` operations whose `master` may still be added by a later one. */
   readonly #ports: Extract<Operation, { kind: "link-add" }>[] = [];
-  readonly #addresses: DraftList<InterfaceAddress>;
-  readonly #routes: DraftList<Route>;
-  readonly #rules: DraftList<PolicyRule>;
-  readonly #neighbours: DraftList<Neighbour>;
-  readonly #fdb: DraftList<FdbEntry>;
-  readonly #iptables: DraftRuleset;
-  readonly #ipsets: DraftIpsets;
+  // Made when first touched: most runs of operations touch one or two of these.
+  #deviceMap: Map<string, Device> | null = null;
+  #nameByIndex: Map<number, string> | null = null;
+  #addressList: DraftList<InterfaceAddress> | null = null;
+  #routeList: DraftList<Route> | null = null;
+  #ruleList: DraftList<PolicyRule> | null = null;
+  #neighbourList: DraftList<Neighbour> | null = null;
+  #fdbList: DraftList<FdbEntry> | null = null;
+  #ruleset: DraftRuleset | null = null;
+  #ipsetDraft: DraftIpsets | null = null;
+  #socketList: DraftList<Socket> | null = null;
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
-  #openSockets: DraftList<Socket>;
   #devicesChanged = false;
 
   constructor(host: Host) {
     this.#host = host;
-    this.#devices = new Map(host.devices.map((device) => [device.name, device]));
-    this.#addresses = new DraftList(host.addresses, addressKey, sameAddressKey);
-    this.#routes = new DraftList(host.routes, routeKey, sameRouteKey);
-    this.#rules = new DraftList(host.rules, (rule) => String(rule.priority));
-    this.#neighbours = new DraftList(host.neighbours, neighbourKey, sameNeighbourKey);
-    this.#fdb = new DraftList(host.fdb, fdbKey, sameFdbKey);
-    this.#iptables = new DraftRuleset(host.iptables);
-    this.#ipsets = new DraftIpsets(host.ipsets);
     this.#sockets = host.sockets;
-    this.#openSockets = new DraftList(host.sockets.kind === "listed" ? host.sockets.sockets : [], socketKey);
+  }
+
+  get #devices(): Map<string, Device> {
+    this.#deviceMap ??= new Map(this.#host.devices.map((device) => [device.name, device]));
+    return this.#deviceMap;
+  }
+  get #addresses(): DraftList<InterfaceAddress> {
+    this.#addressList ??= new DraftList(this.#host.addresses, addressKey, sameAddressKey);
+    return this.#addressList;
+  }
+  get #routes(): DraftList<Route> {
+    this.#routeList ??= new DraftList(this.#host.routes, routeKey, sameRouteKey);
+    return this.#routeList;
+  }
+  get #rules(): DraftList<PolicyRule> {
+    this.#ruleList ??= new DraftList(this.#host.rules, (rule) => String(rule.priority));
+    return this.#ruleList;
+  }
+  get #neighbours(): DraftList<Neighbour> {
+    this.#neighbourList ??= new DraftList(this.#host.neighbours, neighbourKey, sameNeighbourKey);
+    return this.#neighbourList;
+  }
+  get #fdb(): DraftList<FdbEntry> {
+    this.#fdbList ??= new DraftList(this.#host.fdb, fdbKey, sameFdbKey);
+    return this.#fdbList;
+  }
+  get #iptables(): DraftRuleset {
+    this.#ruleset ??= new DraftRuleset(this.#host.iptables);
+    return this.#ruleset;
+  }
+  get #ipsets(): DraftIpsets {
+    this.#ipsetDraft ??= new DraftIpsets(this.#host.ipsets);
+    return this.#ipsetDraft;
+  }
+  get #openSockets(): DraftList<Socket> {
+    const sockets = this.#sockets;
+    this.#socketList ??= new DraftList(sockets.kind === "listed" ? sockets.sockets : [], socketKey);
+    return this.#socketList;
   }
 
   finish(): Host {
-    const openSockets = this.#openSockets.finish();
-    const { sysctl, unmodelled } = this.#host;
+    const host = this.#host;
+    // Every field by its name: this is made for each step of each plugin on each host of a large cluster.
     return {
-      ...this.#host,
-      devices: this.#devicesChanged ? [...this.#devices.values()] : this.#host.devices,
-      addresses: this.#addresses.finish(),
-      routes: this.#routes.finish(),
-      rules: inPriorityOrder(this.#rules.finish()),
-      neighbours: this.#neighbours.finish(),
-      fdb: this.#fdb.finish(),
-      sysctl: this.#sysctl ?? sysctl,
-      iptables: this.#iptables.finish(),
-      ipsets: this.#ipsets.finish(),
-      sockets: sameList(this.#sockets, openSockets)
-        ? this.#sockets
-        : { kind: "listed", sockets: openSockets },
-      unmodelled: this.#unmodelled ?? unmodelled,
+      name: host.name,
+      kind: host.kind,
+      kernel: host.kernel,
+      devices: this.#devicesChanged ? [...this.#devices.values()] : host.devices,
+      addresses: this.#addressList?.finish() ?? host.addresses,
+      routes: this.#routeList?.finish() ?? host.routes,
+      rules: this.#ruleList === null ? host.rules : inPriorityOrder(this.#ruleList.finish()),
+      neighbours: this.#neighbourList?.finish() ?? host.neighbours,
+      fdb: this.#fdbList?.finish() ?? host.fdb,
+      sysctl: this.#sysctl ?? host.sysctl,
+      iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
+      ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
+      sockets: this.#socketsAfter(),
+      unmodelled: this.#unmodelled ?? host.unmodelled,
     };
+  }
+
+  #socketsAfter(): Sockets {
+    if (this.#socketList === null) return this.#sockets;
+    const open = this.#socketList.finish();
+    return sameList(this.#sockets, open) ? this.#sockets : { kind: "listed", sockets: open };
   }
 
   apply(operation: Operation): string | null {
@@ -137,10 +172,7 @@ class HostDraft {
         return this.#ipsets.delete(operation.set, operation.entry);
       case "sockets":
         this.#sockets = operation.sockets;
-        this.#openSockets = new DraftList(
-          operation.sockets.kind === "listed" ? operation.sockets.sockets : [],
-          socketKey,
-        );
+        this.#socketList = null;
         return null;
       case "socket-open":
         return this.#openSocket(operation.socket);
