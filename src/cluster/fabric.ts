@@ -3,7 +3,7 @@ import { contains, networkOf } from "../address/prefix.ts";
 import { fromIpv4, type IpNet } from "../cni/ip.ts";
 import { newNetns } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
-import { Netns } from "../cni/netns.ts";
+import { Netns, type NewDevice } from "../cni/netns.ts";
 import type { Host } from "../kernel/host.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
@@ -161,22 +161,27 @@ function firstFree(network: Ipv4, taken: ReadonlySet<Ipv4>): Ipv4 {
 
 function makeSwitch(name: string, ports: number): Host {
   const machine = newMachine(name, "switch");
-  machine.addDevice({
+  const bridge = machine.addDevice({
     name: "br0",
     mac: HASHED_NAMES.mac(`${name} br0`),
     mtu: 1500,
     detail: { kind: "bridge", vlanFiltering: false, ageingS: 300, nfCallIptables: false },
   });
-  for (let i = 0; i < ports; i++) {
-    machine.addDevice({
-      name: `p${i}`,
-      mac: HASHED_NAMES.mac(`${name} p${i}`),
-      mtu: 1500,
-      detail: { kind: "veth" },
-      master: "br0",
+  const first = machine.addDevice(portOf(name, 0));
+  // The others at once: a bridge looks at all its ports whenever one comes.
+  for (let i = 1; i < ports; i++) {
+    const { mac } = portOf(name, i);
+    machine.do({
+      kind: "link-add",
+      device: { ...first, ifindex: bridge.ifindex + 1 + i, name: `p${i}`, mac },
     });
   }
   return machine.host;
+}
+
+function portOf(name: string, i: number): NewDevice {
+  const mac = HASHED_NAMES.mac(`${name} p${i}`);
+  return { name: `p${i}`, mac, mtu: 1500, detail: { kind: "veth" }, master: "br0" };
 }
 
 function wire(hostA: string, deviceA: string, hostB: string, deviceB: string): Wire {

@@ -1,6 +1,6 @@
 import { addDocker0 } from "../cni/docker0.ts";
 import { FlannelMesh } from "../cni/flannel/mesh.ts";
-import { addFlannel } from "../cni/flannel/node.ts";
+import { addFlannel, addPeers } from "../cni/flannel/node.ts";
 import { FlannelRules } from "../cni/flannel/rules.ts";
 import { fromIpv4 } from "../cni/ip.ts";
 import { AddressFiles, Machine } from "../cni/machine.ts";
@@ -223,6 +223,8 @@ export class NodeAgents {
       }
       machine.netns(attachment.netns)?.do({ kind: "sockets", sockets: podSockets(pod, origins) });
     }
+    // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
+    if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
     const state = machine.finish();
     return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
   }

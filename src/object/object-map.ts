@@ -121,6 +121,7 @@ export class ObjectMap implements Lister, Writer {
     if (known !== undefined) return known;
     const entries = this.#index.get(name);
     if (entries === undefined || entries.size === 0) return NONE;
+    if (entries.size === 1) return [...entries.values()];
     const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
     this.#sorted.set(name, sorted);
     return sorted;
@@ -154,8 +155,24 @@ const ofOwner = (kind: string, namespace: string, ownerKind: string, name: strin
 const atAddress = (address: string) => `address\n${address}`;
 const onNode = (node: string) => `node\n${node}`;
 
-function indexNames(object: KubernetesObject): string[] {
+function indexNames(object: KubernetesObject): readonly string[] {
+  const found = namesByMetadata(object);
+  if (object.kind !== "Pod") return found;
+  const { spec, status } = object as ObjectOfKind["Pod"];
+  const { nodeName = "" } = spec;
+  const { podIP = "" } = status ?? {};
+  if (nodeName === "" && podIP === "") return found;
+  const names = [...found];
+  if (podIP !== "") names.push(atAddress(podIP));
+  if (nodeName !== "") names.push(onNode(nodeName));
+  return names;
+}
+
+/** What kind and metadata lead to; an object that is written again and again mostly keeps them. */
+function namesByMetadata(object: KubernetesObject): readonly string[] {
   const { metadata } = object;
+  const known = names.get(metadata);
+  if (known !== undefined) return known;
   const kind = kindKey(object);
   const namespace = namespaceOf(object);
   const found = [ofKind(kind), ofNamespace(kind, namespace)];
@@ -163,10 +180,8 @@ function indexNames(object: KubernetesObject): string[] {
     found.push(ofLabel(kind, namespace, key, value));
   const owner = controllerOf(object);
   if (owner !== undefined) found.push(ofOwner(kind, namespace, owner.kind, owner.name));
-  if (kind === "Pod") {
-    const { spec, status } = object as ObjectOfKind["Pod"];
-    if (status?.podIP !== undefined && status.podIP !== "") found.push(atAddress(status.podIP));
-    if (spec.nodeName !== undefined && spec.nodeName !== "") found.push(onNode(spec.nodeName));
-  }
+  names.set(metadata, found);
   return found;
 }
+
+const names = new WeakMap<KubernetesObject["metadata"], readonly string[]>();

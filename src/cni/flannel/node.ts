@@ -17,16 +17,16 @@ export interface FlannelNode {
   readonly vtepMac: Mac | null;
 }
 
-/**
- * What flanneld leaves on a node: the tunnel device, a route to every other node's subnet with what the tunnel needs to
- * reach it, and its masquerade and forward rules. All of it has the node's origin but what leads to others.
- */
+/** What flanneld makes on a node when it starts: the tunnel device, and its masquerade and forward rules. */
 export function addFlannel(node: Netns, mesh: FlannelMesh, rules: FlannelRules, lease: FlannelNode): void {
-  const { network } = mesh;
-  if (network.backend === "vxlan") addTunnel(node, mesh, lease);
+  if (mesh.network.backend === "vxlan") addTunnel(node, mesh, lease);
+  rules.add(node, lease.subnet, node.origin);
+}
+
+/** What it adds as it hears of the others: a route to every node's subnet, with what the tunnel needs to reach it. */
+export function addPeers(node: Netns, mesh: FlannelMesh): void {
   const batch = mesh.batchFor(node.netsOf(EXTERNAL));
   if (batch.groups.length > 0) node.do({ kind: "batch-add", batch, without: mesh.placeOf(node.name) });
-  rules.add(node, lease.subnet, node.origin);
 }
 
 function addTunnel(node: Netns, { network }: FlannelMesh, { subnet, publicIp, vtepMac }: FlannelNode): void {

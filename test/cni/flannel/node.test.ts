@@ -5,7 +5,7 @@ import { addDocker0 } from "../../../src/cni/docker0.ts";
 import { readLease } from "../../../src/cni/flannel/lease.ts";
 import { FlannelMesh, type FlannelPeer } from "../../../src/cni/flannel/mesh.ts";
 import { readFlannelNetwork } from "../../../src/cni/flannel/network.ts";
-import { addFlannel, type FlannelNode } from "../../../src/cni/flannel/node.ts";
+import { addFlannel, addPeers, type FlannelNode } from "../../../src/cni/flannel/node.ts";
 import { FlannelRules } from "../../../src/cni/flannel/rules.ts";
 import { formatSubnetEnv, parseSubnetEnv } from "../../../src/cni/flannel/subnet-env.ts";
 import { parseIp, parseIpNet, toIpv4 } from "../../../src/cni/ip.ts";
@@ -55,7 +55,9 @@ const PEERS: readonly FlannelPeer[] = [
 
 function withFlannel(node: Netns, backend: Json = {}): void {
   const network = readFlannelNetwork({ Network: "10.244.0.0/16", Backend: backend }, prefix("10.0.0.0/8"));
-  addFlannel(node, new FlannelMesh(network, PEERS), new FlannelRules(network.network, 0), LEASE);
+  const mesh = new FlannelMesh(network, PEERS);
+  addFlannel(node, mesh, new FlannelRules(network.network, 0), LEASE);
+  addPeers(node, mesh);
 }
 
 /** The commands but those of iptables. */
@@ -120,8 +122,10 @@ describe("flannel's node", () => {
     const rules = new FlannelRules(network.network, 0);
     const one = newNode();
     addFlannel(one, mesh, rules, LEASE);
+    addPeers(one, mesh);
     const two = new Netns({ ...newNode().host, name: "node2" });
     addFlannel(two, mesh, rules, { ...LEASE, subnet: prefix("10.244.0.0/24") });
+    addPeers(two, mesh);
     const to3 = (node: Netns) => node.host.routes.find(({ dst }) => dst.address === address("10.244.2.0"));
     expect(to3(one)?.origin).toBe(3);
     expect(to3(two)).toBe(to3(one));
