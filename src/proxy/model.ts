@@ -9,7 +9,7 @@ import {
   type PortEndpoints,
 } from "./endpoints.ts";
 import { endpointChain, type ServiceChains, serviceChains } from "./names.ts";
-import { type ServiceOrigin, type ServicePort, servicePorts } from "./service-ports.ts";
+import { comparePorts, type ServiceOrigin, type ServicePort, servicePorts } from "./service-ports.ts";
 
 /** One port of a Service with all that is the same on every node. */
 export interface PortModel {
@@ -44,8 +44,54 @@ export function proxyModel(
   family: IpFamily = "IPv4",
   origins: ModelOrigins = {},
 ): ProxyModel {
+  return modelOf(family, portModels(services, slices, family, origins));
+}
+
+/**
+ * The model after a change of some Services or of their endpoints; `services` and `slices` are all that there are now of the
+ * names that changed. Ports of the others are the very same values.
+ */
+export function changedModel(
+  before: ProxyModel,
+  changed: readonly { readonly namespace: string; readonly name: string }[],
+  services: readonly Service[],
+  slices: readonly EndpointSlice[],
+  origins: ModelOrigins = {},
+): ProxyModel {
+  const isChanged = ({ port }: PortModel): boolean =>
+    changed.some(({ namespace, name }) => port.service === name && port.namespace === namespace);
+  const made = portModels(services, slices, before.family, origins);
+  const ports: PortModel[] = [];
+  let next = 0;
+  for (const old of before.ports) {
+    if (isChanged(old)) continue;
+    for (
+      let one = made[next];
+      one !== undefined && comparePorts(one.port, old.port) < 0;
+      one = made[++next]
+    ) {
+      ports.push(one);
+    }
+    ports.push(old);
+  }
+  ports.push(...made.slice(next));
+  return modelOf(before.family, ports);
+}
+
+function modelOf(family: IpFamily, ports: readonly PortModel[]): ProxyModel {
+  let endpoints = 0;
+  for (const port of ports) endpoints += port.endpoints.endpoints.length;
+  return { family, ports, large: endpoints > LARGE_CLUSTER_ENDPOINTS };
+}
+
+function portModels(
+  services: readonly Service[],
+  slices: readonly EndpointSlice[],
+  family: IpFamily,
+  origins: ModelOrigins,
+): PortModel[] {
   const joined = joinEndpoints(slices, family, origins.endpoint);
-  const ports = servicePorts(services, family, origins.service).map((port): PortModel => {
+  return servicePorts(services, family, origins.service).map((port): PortModel => {
     const key = joinKey(port.namespace, port.service, port.portName, port.protocol);
     const endpoints = joined.get(key) ?? NO_ENDPOINTS;
     return {
@@ -57,6 +103,4 @@ export function proxyModel(
       ),
     };
   });
-  const total = ports.reduce((sum, { endpoints }) => sum + endpoints.endpoints.length, 0);
-  return { family, ports, large: total > LARGE_CLUSTER_ENDPOINTS };
 }

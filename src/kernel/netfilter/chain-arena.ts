@@ -3,6 +3,7 @@ import { A_EXTENDED, C_ACTION, C_ARG, C_TESTS, DST_STRIDE, STRIDE } from "./colu
 import { compileRule } from "./compile-rule.ts";
 import type { Chain, Rule } from "./rule.ts";
 import type { MatchTest } from "./rule-context.ts";
+import { compareRuns } from "./rule-runs.ts";
 import type { TargetAction } from "./target-action.ts";
 
 /** `ChainArena.policies`: what a chain's end means. */
@@ -10,9 +11,6 @@ export const POLICY_DROP = 0;
 export const POLICY_ACCEPT = 1;
 /** A user chain: go on behind the jump. */
 export const POLICY_NONE = -1;
-
-/** How far a rule is looked for behind the place where it was expected. */
-const LOOK_AHEAD = 32;
 
 /** Where rules that were compiled before can be copied from: the chain's place among an arena's, -1 for a new chain. */
 export interface CompiledBefore {
@@ -92,26 +90,15 @@ export class ChainArena {
     for (let i = from; i < to; i++) compileRule(rules[i] as Rule, this, place + i);
   }
 
-  /** Rules that the chain had before, told by identity, are copied in runs; what stands between them is compiled. */
+  /** Rules that the chain had before are copied in runs; what stands between them is compiled. */
   private splice({ rules }: Chain, place: number, arena: ChainArena, known: number): void {
-    const old = (arena.chains[known] as Chain).rules;
     const oldPlace = arena.starts[known] as number;
-    let i = 0;
-    let j = 0;
-    while (i < rules.length) {
-      let run = 0;
-      while (i + run < rules.length && j + run < old.length && rules[i + run] === old[j + run]) run++;
-      if (run > 0) {
-        this.copy(arena, oldPlace + j, run, place + i);
-        i += run;
-        j += run;
-        continue;
-      }
-      const { skipNew, skipOld } = nextMeeting(rules, i, old, j);
-      this.compile(rules, i, i + skipNew, place);
-      i += skipNew;
-      j += skipOld;
-    }
+    compareRuns(
+      rules,
+      (arena.chains[known] as Chain).rules,
+      (at, oldAt, count) => this.copy(arena, oldPlace + oldAt, count, place + at),
+      (at, count) => this.compile(rules, at, at + count, place),
+    );
   }
 
   private copy(arena: ChainArena, from: number, count: number, to: number): void {
@@ -137,24 +124,4 @@ export class ChainArena {
       }
     }
   }
-}
-
-/** How many rules of each list to pass over until both show the same rule; all that are left where they do not soon. */
-function nextMeeting(
-  rules: readonly Rule[],
-  i: number,
-  old: readonly Rule[],
-  j: number,
-): { readonly skipNew: number; readonly skipOld: number } {
-  for (let ahead = 1; ahead <= LOOK_AHEAD; ahead++) {
-    for (let back = 0; back <= ahead; back++) {
-      if (meet(rules, i + back, old, j + ahead)) return { skipNew: back, skipOld: ahead };
-      if (meet(rules, i + ahead, old, j + back)) return { skipNew: ahead, skipOld: back };
-    }
-  }
-  return { skipNew: Math.min(LOOK_AHEAD, rules.length - i), skipOld: LOOK_AHEAD };
-}
-
-function meet(rules: readonly Rule[], i: number, old: readonly Rule[], j: number): boolean {
-  return i < rules.length && j < old.length && rules[i] === old[j];
 }

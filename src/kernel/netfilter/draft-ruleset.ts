@@ -1,5 +1,6 @@
 import { type Chains, ChainsDraft } from "./chain-map.ts";
 import type { Chain, Rule, Ruleset, Table } from "./rule.ts";
+import { compareRuns } from "./rule-runs.ts";
 
 /**
  * A rule set being changed by a run of `iptables` and `iptables-restore` commands. Each changed chain's rules are copied
@@ -157,11 +158,31 @@ function merged(before: Chain | undefined, chain: Chain): Chain {
 
 /** `base` are the chains that stay, where any do. */
 function missingTarget(table: Table, base: Pick<Chains, "get" | "has"> | undefined): string | null {
-  for (const { chain, target } of foreignJumps(table)) {
-    if (base?.has(target)) continue;
-    return `chain ${chain} of table ${table.name} jumps to ${target}, which does not exist`;
+  if (base === undefined) {
+    const [first] = foreignJumps(table);
+    return first === undefined ? null : nowhere(table, first);
+  }
+  for (const { name: chain, rules } of table.chains.values()) {
+    let missing: ForeignJump | null = null;
+    // Rules that stood in the chain before jump to chains that are still there.
+    compareRuns(
+      rules,
+      base.get(chain)?.rules ?? [],
+      () => {},
+      (at, count) => {
+        for (let i = at; i < at + count && missing === null; i++) {
+          const target = jumpTarget(rules[i] as Rule);
+          if (target !== null && !table.chains.has(target) && !base.has(target)) missing = { chain, target };
+        }
+      },
+    );
+    if (missing !== null) return nowhere(table, missing);
   }
   return null;
+}
+
+function nowhere(table: Table, { chain, target }: ForeignJump): string {
+  return `chain ${chain} of table ${table.name} jumps to ${target}, which does not exist`;
 }
 
 /** Jumps to chains that the table does not bring itself: looked for once, however many hosts load it. */

@@ -4,7 +4,7 @@ import { localMatch, type NodeFacts, type ProxyConfiguration } from "../configur
 import { endpointsOn } from "../endpoints.ts";
 import type { PortModel, ProxyModel } from "../model.ts";
 import { isServiceChain } from "../names.ts";
-import { usesLocalEndpoints } from "../service-ports.ts";
+import { comparePorts, type ServicePort, usesLocalEndpoints } from "../service-ports.ts";
 import { featuresOf, type ProxyFeatures } from "../versions.ts";
 import {
   FILTER_CHAINS,
@@ -59,11 +59,25 @@ export class IptablesProxier {
   /** By the style of a node's rules and the features of its release. */
   readonly #shared = new Map<string, SharedRules>();
 
-  /** `origin`: of the rules that belong to no Service, but to kube-proxy's configuration. */
-  constructor(model: ProxyModel, configuration: ProxyConfiguration, origin: Origin = ORIGIN_NONE) {
+  /**
+   * @param origin of the rules that belong to no Service, but to kube-proxy's configuration
+   * @param before a proxier of an earlier model: what it made of ports that are still the same is taken over
+   */
+  constructor(
+    model: ProxyModel,
+    configuration: ProxyConfiguration,
+    origin: Origin = ORIGIN_NONE,
+    before: IptablesProxier | null = null,
+  ) {
     this.model = model;
     this.configuration = configuration;
     this.origin = origin;
+    for (const [key, shared] of before === null ? [] : before.#shared) this.#shared.set(key, shared.after(model));
+  }
+
+  /** The same agents after a change of the model (`changedModel`). */
+  after(model: ProxyModel): IptablesProxier {
+    return new IptablesProxier(model, this.configuration, this.origin, this);
   }
 
   rulesFor(node: NodeFacts): NodeRules {
@@ -71,7 +85,7 @@ export class IptablesProxier {
     const features = featuresOf(node.version, configuration.featureGates);
     const style = this.#styleOf(node);
     const key = JSON.stringify([style, features]);
-    const shared = this.#shared.get(key) ?? new SharedRules(model, features, style);
+    const shared = this.#shared.get(key) ?? new SharedRules(model.ports.map(portRules), features, style);
     this.#shared.set(key, shared);
     const localnet = servesLocalhost(configuration) ? [FIREWALL_CHAIN] : [];
     return {
@@ -109,11 +123,24 @@ class SharedRules {
   readonly #looking: readonly number[];
   readonly #lists = new Map<string, readonly ServiceRules[]>();
 
-  constructor(model: ProxyModel, features: ProxyFeatures, style: RuleStyle) {
+  constructor(ports: readonly PortRules[], features: ProxyFeatures, style: RuleStyle) {
     this.#features = features;
     this.#style = style;
-    this.#ports = model.ports.map((port) => ({ model: port, facets: facetsOf(port), rules: new Map() }));
-    this.#looking = this.#ports.flatMap(({ facets }, i) => (looksAtNode(facets) ? [i] : []));
+    this.#ports = ports;
+    this.#looking = ports.flatMap(({ facets }, i) => (looksAtNode(facets) ? [i] : []));
+  }
+
+  /** Both models are in the order of names, so what stayed is met side by side. */
+  after(model: ProxyModel): SharedRules {
+    let at = 0;
+    const ports = model.ports.map((port): PortRules => {
+      for (let old = this.#ports[at]; old !== undefined; old = this.#ports[++at]) {
+        if (old.model === port) return old;
+        if (comparePorts(old.model.port, port.port) > 0) break;
+      }
+      return portRules(port);
+    });
+    return new SharedRules(ports, this.#features, this.#style);
   }
 
   /** Nodes that see the same of every port are given the identical list. */
@@ -147,6 +174,10 @@ interface PortRules {
   readonly rules: Map<string, ServiceRules>;
 }
 
+function portRules(model: PortModel): PortRules {
+  return { model, facets: facetsOf(model), rules: new Map() };
+}
+
 /** Everything is written. `existing` are the chains of nat before: of them, a Service's that none needs are deleted. */
 export function fullSync(rules: NodeRules, existing: Iterable<string> = []): Sync {
   return { rules, written: new Set(rules.services), stale: staleChains(rules, existing) };
@@ -154,20 +185,15 @@ export function fullSync(rules: NodeRules, existing: Iterable<string> = []): Syn
 
 /** The chains that all share are written in full, a Service's own only if it, or an endpoint of it, changed. */
 export function partialSync(rules: NodeRules, before: NodeRules, options: PartialSyncOptions = {}): Sync {
-  const earlier = new Map(before.services.map(({ model }) => [portKey(model), inputsOf(model)]));
-  const changed = new Set<string>();
-  for (const { model } of rules.services) {
-    if (earlier.get(portKey(model)) !== inputsOf(model)) changed.add(serviceKey(model));
-    earlier.delete(portKey(model));
-  }
-  // A port that went changes its Service, and so the other ports are written too.
-  for (const { model } of before.services) {
-    if (earlier.has(portKey(model))) changed.add(serviceKey(model));
-  }
+  const changed = changedServices(rules.services, before.services);
+  const isChanged = ({ model }: ServiceRules): boolean =>
+    changed.some(
+      ({ namespace, service }) => model.port.service === service && model.port.namespace === namespace,
+    );
   const deleteStale = options.deleteStale ?? !rules.large;
   return {
     rules,
-    written: new Set(rules.services.filter(({ model }) => changed.has(serviceKey(model)))),
+    written: new Set(changed.length === 0 ? [] : rules.services.filter(isChanged)),
     stale: deleteStale
       ? staleChains(rules, options.existing ?? before.services.flatMap((s) => s.ownChains))
       : [],
@@ -235,12 +261,32 @@ function partSeen(facets: Facets, model: PortModel, node: NodeFacts, features: P
   return `${local}|${zone}|${hinted}|${allowed}`;
 }
 
-function portKey({ port }: PortModel): string {
-  return `${port.name}/${port.protocol}`;
-}
-
-function serviceKey({ port }: PortModel): string {
-  return `${port.namespace}/${port.service}`;
+/** The Services of which a port came, went or changed; a port that went changes its Service, and so its other ports too. */
+function changedServices(
+  now: readonly ServiceRules[],
+  before: readonly ServiceRules[],
+): readonly ServicePort[] {
+  const changed = new Map<string, ServicePort>();
+  const note = ({ port }: PortModel): unknown => changed.set(`${port.namespace}/${port.service}`, port);
+  let i = 0;
+  let j = 0;
+  while (i < now.length || j < before.length) {
+    const a = now[i]?.model;
+    const b = before[j]?.model;
+    const order = a === undefined ? 1 : b === undefined ? -1 : a === b ? 0 : comparePorts(a.port, b.port);
+    if (order === 0 && a !== undefined && b !== undefined) {
+      if (a !== b && inputsOf(a) !== inputsOf(b)) note(a);
+      i++;
+      j++;
+    } else if (order < 0 && a !== undefined) {
+      note(a);
+      i++;
+    } else if (b !== undefined) {
+      note(b);
+      j++;
+    }
+  }
+  return [...changed.values()];
 }
 
 function inputsOf({ port, endpoints }: PortModel): string {

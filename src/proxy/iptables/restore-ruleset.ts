@@ -61,9 +61,11 @@ export function parseTable(
 /** Full syncs by their list of Services, which nodes share, and by the rules that belong to none. */
 const full = new WeakMap<readonly ServiceRules[], Map<string, Ruleset>>();
 
+/** The rules of a port: those in chains that all share, and its own chains. */
 interface ParsedService {
-  readonly filter: Table;
-  readonly nat: Table;
+  readonly filter: readonly Chain[];
+  readonly nat: readonly Chain[];
+  readonly own: readonly Chain[];
 }
 
 const parsed = new WeakMap<ServiceRules, ParsedService>();
@@ -76,10 +78,10 @@ function assemble({ rules, written, stale }: Sync): Ruleset {
   nat.addLines("nat", rules.natFirst, origin);
   for (const service of rules.services) {
     const tables = parseService(service, rules.filterChains, rules.natChains);
-    for (const chain of rules.filterChains) filter.addRules(chain, rulesOf(tables.filter, chain));
-    for (const chain of rules.natChains) nat.addRules(chain, rulesOf(tables.nat, chain));
+    for (const { name, rules: shared } of tables.filter) filter.addRules(name, shared);
+    for (const { name, rules: shared } of tables.nat) nat.addRules(name, shared);
     if (!written.has(service)) continue;
-    for (const chain of service.ownChains) nat.addChain(tables.nat.chains.get(chain) as Chain);
+    for (const chain of tables.own) nat.addChain(chain);
   }
   for (const chain of stale) nat.addChain(emptyChain(chain));
   filter.addLines("filter", rules.filterLast, origin);
@@ -115,16 +117,17 @@ function parseService(
     const rules = chain.rules.map((rule) => ({ ...rule, origin: endpoint.origin }));
     chains.set(chain.name, { ...chain, rules });
   }
+  const filter =
+    service.filter.length === 0
+      ? []
+      : [...parseTable("filter", filterChains, service.filter, origin).chains.values()];
   const made = {
-    filter: parseTable("filter", filterChains, service.filter, origin),
-    nat: { name: "nat", chains },
+    filter: filter.filter(({ rules }) => rules.length > 0),
+    nat: natChains.flatMap((name) => chains.get(name) ?? []).filter(({ rules }) => rules.length > 0),
+    own: service.ownChains.map((name) => chains.get(name) as Chain),
   };
   parsed.set(service, made);
   return made;
-}
-
-function rulesOf(table: Table, chain: string): readonly Rule[] {
-  return table.chains.get(chain)?.rules ?? [];
 }
 
 /** A table being put together from shared rules. */
