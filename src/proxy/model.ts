@@ -9,7 +9,14 @@ import {
   type PortEndpoints,
 } from "./endpoints.ts";
 import { endpointChain, type ServiceChains, serviceChains } from "./names.ts";
-import { comparePorts, type ServiceOrigin, type ServicePort, servicePorts } from "./service-ports.ts";
+import {
+  comparePorts,
+  compareText,
+  type ServiceOrigin,
+  type ServicePort,
+  servicePorts,
+} from "./service-ports.ts";
+import { lowerBound } from "./splice.ts";
 
 /** One port of a Service with all that is the same on every node. */
 export interface PortModel {
@@ -31,6 +38,8 @@ export interface ProxyModel {
   readonly family: IpFamily;
   /** In the order of names. */
   readonly ports: readonly PortModel[];
+  /** How many all ports have together. */
+  readonly endpoints: number;
   /** More endpoints than kube-proxy writes comments for. */
   readonly large: boolean;
 }
@@ -44,7 +53,12 @@ export function proxyModel(
   family: IpFamily = "IPv4",
   origins: ModelOrigins = {},
 ): ProxyModel {
-  return modelOf(family, portModels(services, slices, family, origins));
+  const ports = portModels(services, slices, family, origins);
+  return modelOf(
+    family,
+    ports,
+    ports.reduce((sum, { endpoints }) => sum + endpoints.endpoints.length, 0),
+  );
 }
 
 /**
@@ -58,30 +72,30 @@ export function changedModel(
   slices: readonly EndpointSlice[],
   origins: ModelOrigins = {},
 ): ProxyModel {
-  const isChanged = ({ port }: PortModel): boolean =>
-    changed.some(({ namespace, name }) => port.service === name && port.namespace === namespace);
-  const made = portModels(services, slices, before.family, origins);
-  const ports: PortModel[] = [];
-  let next = 0;
-  for (const old of before.ports) {
-    if (isChanged(old)) continue;
-    for (
-      let one = made[next];
-      one !== undefined && comparePorts(one.port, old.port) < 0;
-      one = made[++next]
-    ) {
-      ports.push(one);
+  let ports = before.ports;
+  let endpoints = before.endpoints;
+  for (const { namespace, name } of changed) {
+    for (const first of [`${namespace}/${name}`, `${namespace}/${name}:`]) {
+      const from = lowerBound(ports, ({ port }) => compareText(port.name, first) < 0);
+      let to = from;
+      const isOurs = ({ port }: PortModel) => port.service === name && port.namespace === namespace;
+      while (to < ports.length && isOurs(ports[to] as PortModel)) {
+        endpoints -= (ports[to] as PortModel).endpoints.endpoints.length;
+        to++;
+      }
+      if (to > from) ports = ports.slice(0, from).concat(ports.slice(to));
     }
-    ports.push(old);
   }
-  ports.push(...made.slice(next));
-  return modelOf(before.family, ports);
+  for (const made of portModels(services, slices, before.family, origins)) {
+    const at = lowerBound(ports, ({ port }) => comparePorts(port, made.port) < 0);
+    ports = ports.slice(0, at).concat([made], ports.slice(at));
+    endpoints += made.endpoints.endpoints.length;
+  }
+  return modelOf(before.family, ports, endpoints);
 }
 
-function modelOf(family: IpFamily, ports: readonly PortModel[]): ProxyModel {
-  let endpoints = 0;
-  for (const port of ports) endpoints += port.endpoints.endpoints.length;
-  return { family, ports, large: endpoints > LARGE_CLUSTER_ENDPOINTS };
+function modelOf(family: IpFamily, ports: readonly PortModel[], endpoints: number): ProxyModel {
+  return { family, ports, endpoints, large: endpoints > LARGE_CLUSTER_ENDPOINTS };
 }
 
 function portModels(

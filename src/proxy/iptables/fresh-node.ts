@@ -4,8 +4,9 @@ import { ORIGIN_NONE } from "../../kernel/origin.ts";
 import { FIREWALL_CHAIN, LOCALNET_RULE } from "./fixed-rules.ts";
 import { FIREWALL_HOOKS } from "./hooks.ts";
 import { emptyChain, operations, parseHook } from "./operations.ts";
+import { parseTable } from "./parsed-rules.ts";
 import { fullSync, type NodeRules, type Sync } from "./proxier.ts";
-import { parseTable, restoreRuleset } from "./restore-ruleset.ts";
+import { restoreRuleset } from "./restore-ruleset.ts";
 
 export interface FreshNodeOptions {
   /** The kubelet came first, as it does: its KUBE-FIREWALL, with the jumps to it, and its empty chains. */

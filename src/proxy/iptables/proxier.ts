@@ -4,7 +4,8 @@ import { localMatch, type NodeFacts, type ProxyConfiguration } from "../configur
 import { endpointsOn } from "../endpoints.ts";
 import type { PortModel, ProxyModel } from "../model.ts";
 import { isServiceChain } from "../names.ts";
-import { comparePorts, type ServicePort, usesLocalEndpoints } from "../service-ports.ts";
+import { comparePorts, compareText, type ServicePort, usesLocalEndpoints } from "../service-ports.ts";
+import { between, lowerBound, type Splice, spliced, spliceOf } from "../splice.ts";
 import { featuresOf, type ProxyFeatures } from "../versions.ts";
 import {
   FILTER_CHAINS,
@@ -46,6 +47,8 @@ export interface Sync {
   readonly written: ReadonlySet<ServiceRules>;
   /** Chains that no Service needs any more: emptied, then deleted. */
   readonly stale: readonly string[];
+  /** The rules of the sync before. */
+  readonly before?: NodeRules;
 }
 
 /**
@@ -72,7 +75,9 @@ export class IptablesProxier {
     this.model = model;
     this.configuration = configuration;
     this.origin = origin;
-    for (const [key, shared] of before === null ? [] : before.#shared) this.#shared.set(key, shared.after(model));
+    if (before === null) return;
+    const splice = spliceOf(before.model.ports, model.ports);
+    for (const [key, shared] of before.#shared) this.#shared.set(key, shared.after(model, splice));
   }
 
   /** The same agents after a change of the model (`changedModel`). */
@@ -85,7 +90,7 @@ export class IptablesProxier {
     const features = featuresOf(node.version, configuration.featureGates);
     const style = this.#styleOf(node);
     const key = JSON.stringify([style, features]);
-    const shared = this.#shared.get(key) ?? new SharedRules(model.ports.map(portRules), features, style);
+    const shared = this.#shared.get(key) ?? SharedRules.of(model.ports, features, style);
     this.#shared.set(key, shared);
     const localnet = servesLocalhost(configuration) ? [FIREWALL_CHAIN] : [];
     return {
@@ -122,25 +127,41 @@ class SharedRules {
   /** Places of the ports that look at anything of the node. */
   readonly #looking: readonly number[];
   readonly #lists = new Map<string, readonly ServiceRules[]>();
+  /** Lists of the model before, and what has changed since. */
+  #before: { readonly lists: ReadonlyMap<string, readonly ServiceRules[]>; readonly splice: Splice } | null =
+    null;
 
-  constructor(ports: readonly PortRules[], features: ProxyFeatures, style: RuleStyle) {
+  constructor(
+    ports: readonly PortRules[],
+    looking: readonly number[],
+    features: ProxyFeatures,
+    style: RuleStyle,
+  ) {
     this.#features = features;
     this.#style = style;
     this.#ports = ports;
-    this.#looking = ports.flatMap(({ facets }, i) => (looksAtNode(facets) ? [i] : []));
+    this.#looking = looking;
   }
 
-  /** Both models are in the order of names, so what stayed is met side by side. */
-  after(model: ProxyModel): SharedRules {
-    let at = 0;
-    const ports = model.ports.map((port): PortRules => {
-      for (let old = this.#ports[at]; old !== undefined; old = this.#ports[++at]) {
-        if (old.model === port) return old;
-        if (comparePorts(old.model.port, port.port) > 0) break;
-      }
-      return portRules(port);
-    });
-    return new SharedRules(ports, this.#features, this.#style);
+  static of(ports: readonly PortModel[], features: ProxyFeatures, style: RuleStyle): SharedRules {
+    const made = ports.map(portRules);
+    return new SharedRules(made, lookingPlaces(made), features, style);
+  }
+
+  /** For another model, given how its ports became of this one's. */
+  after(model: ProxyModel, splice: Splice): SharedRules {
+    const { head, tail } = splice;
+    const made = between(model.ports, splice).map(portRules);
+    const ports = spliced(this.#ports, splice, made);
+    const shift = ports.length - this.#ports.length;
+    const looking = [
+      ...this.#looking.filter((place) => place < head),
+      ...lookingPlaces(made).map((place) => place + head),
+      ...this.#looking.filter((place) => place >= this.#ports.length - tail).map((place) => place + shift),
+    ];
+    const shared = new SharedRules(ports, looking, this.#features, this.#style);
+    shared.#before = { lists: this.#lists, splice };
+    return shared;
   }
 
   /** Nodes that see the same of every port are given the identical list. */
@@ -153,7 +174,14 @@ class SharedRules {
     const known = this.#lists.get(key);
     if (known !== undefined) return known;
     const byPlace = new Map(this.#looking.map((place, i) => [place, seen[i] as string]));
-    const list = this.#ports.map((port, i) => this.#rulesOf(port, node, byPlace.get(i) ?? NOTHING_SEEN));
+    const rulesAt = (place: number): ServiceRules =>
+      this.#rulesOf(this.#ports[place] as PortRules, node, byPlace.get(place) ?? NOTHING_SEEN);
+    // With no port that looks at a node all nodes are the same, then as now.
+    const old = this.#looking.length === 0 ? this.#before?.lists.get(key) : undefined;
+    const list =
+      old === undefined || this.#before === null
+        ? this.#ports.map((_, place) => rulesAt(place))
+        : splicedBy(old, this.#before.splice, this.#ports.length, rulesAt);
     this.#lists.set(key, list);
     return list;
   }
@@ -174,6 +202,22 @@ interface PortRules {
   readonly rules: Map<string, ServiceRules>;
 }
 
+/** The old list with the items of the places between the ends made anew. */
+function splicedBy<T>(
+  old: readonly T[],
+  splice: Splice,
+  length: number,
+  at: (place: number) => T,
+): readonly T[] {
+  const middle: T[] = [];
+  for (let place = splice.head; place < length - splice.tail; place++) middle.push(at(place));
+  return spliced(old, splice, middle);
+}
+
+function lookingPlaces(ports: readonly PortRules[]): number[] {
+  return ports.flatMap(({ facets }, i) => (looksAtNode(facets) ? [i] : []));
+}
+
 function portRules(model: PortModel): PortRules {
   return { model, facets: facetsOf(model), rules: new Map() };
 }
@@ -186,14 +230,11 @@ export function fullSync(rules: NodeRules, existing: Iterable<string> = []): Syn
 /** The chains that all share are written in full, a Service's own only if it, or an endpoint of it, changed. */
 export function partialSync(rules: NodeRules, before: NodeRules, options: PartialSyncOptions = {}): Sync {
   const changed = changedServices(rules.services, before.services);
-  const isChanged = ({ model }: ServiceRules): boolean =>
-    changed.some(
-      ({ namespace, service }) => model.port.service === service && model.port.namespace === namespace,
-    );
   const deleteStale = options.deleteStale ?? !rules.large;
   return {
     rules,
-    written: new Set(changed.length === 0 ? [] : rules.services.filter(isChanged)),
+    before,
+    written: new Set(changed.flatMap((port) => ofService(rules.services, port))),
     stale: deleteStale
       ? staleChains(rules, options.existing ?? before.services.flatMap((s) => s.ownChains))
       : [],
@@ -266,13 +307,16 @@ function changedServices(
   now: readonly ServiceRules[],
   before: readonly ServiceRules[],
 ): readonly ServicePort[] {
+  const splice = spliceOf(before, now);
+  const middle = between(now, splice);
+  const old = between(before, splice);
   const changed = new Map<string, ServicePort>();
   const note = ({ port }: PortModel): unknown => changed.set(`${port.namespace}/${port.service}`, port);
   let i = 0;
   let j = 0;
-  while (i < now.length || j < before.length) {
-    const a = now[i]?.model;
-    const b = before[j]?.model;
+  while (i < middle.length || j < old.length) {
+    const a = middle[i]?.model;
+    const b = old[j]?.model;
     const order = a === undefined ? 1 : b === undefined ? -1 : a === b ? 0 : comparePorts(a.port, b.port);
     if (order === 0 && a !== undefined && b !== undefined) {
       if (a !== b && inputsOf(a) !== inputsOf(b)) note(a);
@@ -287,6 +331,20 @@ function changedServices(
     }
   }
   return [...changed.values()];
+}
+
+/** The ports of a Service, by the order of names: `ns/svc`, and `ns/svc:port`, between which others may stand. */
+function ofService(services: readonly ServiceRules[], { namespace, service }: ServicePort): ServiceRules[] {
+  const found: ServiceRules[] = [];
+  for (const first of [`${namespace}/${service}`, `${namespace}/${service}:`]) {
+    let at = lowerBound(services, ({ model }) => compareText(model.port.name, first) < 0);
+    for (let one = services[at]; one !== undefined; one = services[++at]) {
+      const { port } = one.model;
+      if (port.service !== service || port.namespace !== namespace) break;
+      found.push(one);
+    }
+  }
+  return found;
 }
 
 function inputsOf({ port, endpoints }: PortModel): string {

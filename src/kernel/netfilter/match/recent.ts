@@ -10,8 +10,9 @@ import {
   type RecentLists,
   type RecentQuery,
 } from "../recent.ts";
-import type { Ruleset } from "../rule.ts";
+import type { Rule, Ruleset } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
+import { compareRuns } from "../rule-runs.ts";
 import { readAddress } from "../save/address.ts";
 import { optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
@@ -147,8 +148,18 @@ export function declareRecentLists(ruleset: Ruleset, lists: RecentLists): void {
       for (const matches of namedIn(chains).values()) matches.forEach(declare);
       continue;
     }
-    for (const [name, matches] of namedIn(chains.base)) if (!chains.own.has(name)) matches.forEach(declare);
-    for (const matches of namedIn(chains.own).values()) matches.forEach(declare);
+    const shared = namedIn(chains.base);
+    for (const [name, matches] of shared) if (!chains.own.has(name)) matches.forEach(declare);
+    for (const { name, rules } of chains.own.values()) {
+      // Where the chain named none before, only its new rules are looked at.
+      const old = shared.has(name) ? [] : (chains.base.get(name)?.rules ?? []);
+      compareRuns(
+        rules,
+        old,
+        () => {},
+        (at, count) => namedBy(rules.slice(at, at + count)).forEach(declare),
+      );
+    }
   }
 }
 
@@ -160,13 +171,18 @@ function namedIn(chains: Chains): ReadonlyMap<string, readonly RecentMatch[]> {
   if (known !== undefined) return known;
   const found = new Map<string, readonly RecentMatch[]>();
   for (const { name, rules } of chains.values()) {
-    const own: RecentMatch[] = [];
-    for (const { matches } of rules) {
-      for (const match of matches) if (match.kind === "recent") own.push(match as RecentMatch);
-    }
+    const own = namedBy(rules);
     if (own.length > 0) found.set(name, own);
   }
   named.set(chains, found);
+  return found;
+}
+
+function namedBy(rules: readonly Rule[]): RecentMatch[] {
+  const found: RecentMatch[] = [];
+  for (const { matches } of rules) {
+    for (const match of matches) if (match.kind === "recent") found.push(match as RecentMatch);
+  }
   return found;
 }
 
