@@ -24,6 +24,10 @@ export function compareRuns(
       j += run;
       continue;
     }
+    if (j >= old.length) {
+      fresh(i, rules.length - i);
+      return;
+    }
     const { skipNew, skipOld } = nextMeeting(rules, i, old, j);
     if (skipNew > 0) fresh(i, skipNew);
     i += skipNew;
@@ -38,7 +42,8 @@ function nextMeeting(
   old: readonly Rule[],
   j: number,
 ): { readonly skipNew: number; readonly skipOld: number } {
-  for (let ahead = 1; ahead <= LOOK_AHEAD; ahead++) {
+  const most = Math.min(LOOK_AHEAD, Math.max(rules.length - i, old.length - j));
+  for (let ahead = 1; ahead <= most; ahead++) {
     for (let back = 0; back <= ahead; back++) {
       if (meet(rules, i + back, old, j + ahead)) return { skipNew: back, skipOld: ahead };
       if (meet(rules, i + ahead, old, j + back)) return { skipNew: ahead, skipOld: back };
