@@ -100,8 +100,13 @@ class ClusterBuilder {
     }
     const found = { nodes: 0, beyond: 0, own: 0 };
     for (const { place, slice, index, address } of elsewhere) {
-      if (place.kind === "pods-of") found.nodes++;
-      else if (place.kind === "node") found.own++;
+      if (place.kind === "pods-of") {
+        found.nodes++;
+        // Whatever joins the nodes' pods, the gateway is where a packet goes that no node knows a way for.
+        if (this.#configuration.flannel === null) {
+          addElsewhere(gateway, address, this.#origins.of(slice, ["endpoints", index]));
+        }
+      } else if (place.kind === "node") found.own++;
       else {
         found.beyond++;
         addElsewhere(gateway, address, this.#origins.of(slice, ["endpoints", index]));
