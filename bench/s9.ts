@@ -1,9 +1,9 @@
 import type { Host } from "../src/kernel/host.ts";
-import { CompiledTable } from "../src/kernel/netfilter/table.ts";
+import { compileRuleset } from "../src/kernel/netfilter/table.ts";
 import { Network } from "../src/walk/network.ts";
-import type { BuiltCluster } from "./cluster.ts";
 import { buildFrom, checkAnswers } from "./cluster.ts";
 import { clusterManifests } from "./cluster-manifests.ts";
+import { breathe } from "./median.ts";
 import type { Options } from "./options.ts";
 import { grouped, print, ratio, Table } from "./report.ts";
 
@@ -20,22 +20,17 @@ export async function s9(_options: Options): Promise<void> {
   print(
     `S9  rule sets of ${grouped(SIZE.nodes)} nodes with ${grouped(SIZE.services)} services and ${grouped(SIZE.pods)} endpoints`,
   );
-  const built = buildFrom(clusterManifests(SIZE));
-  const outcomes = checkAnswers(built, new Network(built.cluster.world), SIZE);
-  const rulesets = nodesOf(built).map(({ iptables }) => iptables);
-  const first = rulesets[0];
-  const rules = countRules(first);
-  // What the rule sets hold must be held by nothing else, or letting go of them frees nothing.
-  release(built);
-  const compiled: CompiledTable[][] = rulesets.map((ruleset) =>
-    [...(ruleset?.tables.values() ?? [])].map((table) => new CompiledTable(table)),
-  );
+  const { rulesets, outcomes } = rulesetsOfNodes();
+  const rules = countRules(rulesets[0]);
+  const compiled = rulesets.map((ruleset) => (ruleset === null ? null : compileRuleset(ruleset)));
   const all = heap();
   rulesets.length = 1;
   compiled.length = 1;
   const one = heap();
   rulesets.length = 0;
   compiled.length = 0;
+  // What a table was compiled from is found by itself only, but a turn of the loop clears what was looked up last.
+  await breathe();
   const none = heap();
   const table = new Table("", "rules", "heap and columns");
   const oneSize = one - none;
@@ -54,8 +49,12 @@ export async function s9(_options: Options): Promise<void> {
   );
 }
 
-function nodesOf({ cluster }: BuiltCluster): Host[] {
-  return [...cluster.world.hosts.values()].filter(({ kind }) => kind === "node");
+/** Nothing but the rule sets is handed out: what else holds them would keep them when they are let go. */
+function rulesetsOfNodes(): { readonly rulesets: Host["iptables"][]; readonly outcomes: number } {
+  const built = buildFrom(clusterManifests(SIZE));
+  const outcomes = checkAnswers(built, new Network(built.cluster.world), SIZE);
+  const nodes = [...built.cluster.world.hosts.values()].filter(({ kind }) => kind === "node");
+  return { rulesets: nodes.map(({ iptables }) => iptables), outcomes };
 }
 
 function countRules(ruleset: Host["iptables"] | undefined): number {
@@ -64,11 +63,6 @@ function countRules(ruleset: Host["iptables"] | undefined): number {
     for (const { rules } of chains.values()) count += rules.length;
   }
   return count;
-}
-
-function release(built: { cluster: unknown; objects: unknown }): void {
-  built.cluster = null;
-  built.objects = null;
 }
 
 function heap(): number {

@@ -1,6 +1,6 @@
 import { ChainIndex } from "./chain-index.ts";
 import { A_EXTENDED, C_ACTION, C_ARG, C_TESTS, DST_STRIDE, STRIDE } from "./columns.ts";
-import { compileRule } from "./compile-rule.ts";
+import { compileRule, type RuleArena } from "./compile-rule.ts";
 import type { Chain, Rule } from "./rule.ts";
 import type { MatchTest } from "./rule-context.ts";
 import { compareRuns } from "./rule-runs.ts";
@@ -37,7 +37,6 @@ export class ChainArena {
   readonly columns: Int32Array;
   readonly tests: MatchTest[] = [];
   readonly actions: TargetAction[] = [];
-  readonly slotOf: (chain: string) => number;
   /** null: none is worth it; undefined: not tried yet. */
   private readonly indexes: (ChainIndex | null | undefined)[];
 
@@ -49,7 +48,6 @@ export class ChainArena {
   ) {
     this.chains = chains;
     this.first = first;
-    this.slotOf = slotOf;
     this.starts = new Int32Array(chains.length);
     this.lengths = Int32Array.from(chains, (chain) => chain.rules.length);
     this.policies = Int8Array.from(chains, (chain) =>
@@ -59,12 +57,14 @@ export class ChainArena {
     this.destinations = new Int32Array(total * DST_STRIDE);
     this.columns = new Int32Array(total * STRIDE);
     this.indexes = new Array<ChainIndex | null | undefined>(chains.length).fill(undefined);
+    const { destinations, columns, tests, actions } = this;
+    const arena: RuleArena = { destinations, columns, tests, actions, slotOf };
     let place = 0;
     chains.forEach((chain, i) => {
       this.starts[i] = place;
       const known = before === null ? -1 : before.placeOf(chain.name);
-      if (before !== null && known >= 0) this.splice(chain, place, before.arena, known);
-      else this.compile(chain.rules, 0, chain.rules.length, place);
+      if (before !== null && known >= 0) this.splice(chain, place, before.arena, known, arena);
+      else compileRules(chain.rules, 0, chain.rules.length, place, arena);
       place += chain.rules.length;
     });
   }
@@ -86,18 +86,14 @@ export class ChainArena {
     return index;
   }
 
-  private compile(rules: readonly Rule[], from: number, to: number, place: number): void {
-    for (let i = from; i < to; i++) compileRule(rules[i] as Rule, this, place + i);
-  }
-
   /** Rules that the chain had before are copied in runs; what stands between them is compiled. */
-  private splice({ rules }: Chain, place: number, arena: ChainArena, known: number): void {
-    const oldPlace = arena.starts[known] as number;
+  private splice({ rules }: Chain, place: number, before: ChainArena, known: number, into: RuleArena): void {
+    const oldPlace = before.starts[known] as number;
     compareRuns(
       rules,
-      (arena.chains[known] as Chain).rules,
-      (at, oldAt, count) => this.copy(arena, oldPlace + oldAt, count, place + at),
-      (at, count) => this.compile(rules, at, at + count, place),
+      (before.chains[known] as Chain).rules,
+      (at, oldAt, count) => this.copy(before, oldPlace + oldAt, count, place + at),
+      (at, count) => compileRules(rules, at, at + count, place, into),
     );
   }
 
@@ -124,4 +120,14 @@ export class ChainArena {
       }
     }
   }
+}
+
+function compileRules(
+  rules: readonly Rule[],
+  from: number,
+  to: number,
+  place: number,
+  arena: RuleArena,
+): void {
+  for (let i = from; i < to; i++) compileRule(rules[i] as Rule, arena, place + i);
 }
