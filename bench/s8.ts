@@ -1,8 +1,6 @@
 import { formatIpv4 } from "../src/address/ipv4.ts";
-import { applyOperations } from "../src/kernel/apply-operation.ts";
 import type { Host } from "../src/kernel/host.ts";
 import { formatIptablesSave } from "../src/kernel/netfilter/save/format.ts";
-import { freshNodeRuleset } from "../src/proxy/iptables/fresh-node.ts";
 import { operations } from "../src/proxy/iptables/operations.ts";
 import { IptablesProxier, type NodeRules, partialSync } from "../src/proxy/iptables/proxier.ts";
 import { restoreText } from "../src/proxy/iptables/restore-text.ts";
@@ -14,12 +12,18 @@ import { realKernelHere, withRealKernel } from "./kernel/with-real-kernel.ts";
 import { nftEndpointBase, nftServiceBase } from "./kube-proxy-names.ts";
 import { nftTable } from "./kube-proxy-nft.ts";
 import { breathe, median } from "./median.ts";
-import { compile, Ends, Model } from "./model.ts";
+import { Ends, Model } from "./model.ts";
 import { largest, type Options } from "./options.ts";
-import { SCENE_NODE, SCENE_PROXY, serviceObject, sliceObject } from "./proxy-objects.ts";
+import {
+  networkOfObjects,
+  SCENE_NODE,
+  SCENE_PROXY,
+  serviceObject,
+  sliceObject,
+  withOperations,
+} from "./proxy-objects.ts";
 import { Random } from "./random.ts";
 import { grouped, NOTHING, print, ratio, Table } from "./report.ts";
-import { sceneSnapshot } from "./scene.ts";
 import { makeServices, type Service } from "./services.ts";
 import { packetsTo } from "./traffic.ts";
 
@@ -110,10 +114,8 @@ class Cluster {
     this.#seed = seed;
     this.#proxier = new IptablesProxier(model, SCENE_PROXY);
     this.#rules = this.#proxier.rulesFor(SCENE_NODE);
-    this.#world = compile(sceneSnapshot(null)).world;
-    const ruleset = freshNodeRuleset(this.#rules, { kubelet: true, canaries: true });
-    const node = this.#world.hosts.get("node") as Host;
-    this.#node = applied(node, [{ kind: "iptables-restore", ruleset, noflush: false }]);
+    this.#world = networkOfObjects(services).world;
+    this.#node = this.#world.hosts.get("node") as Host;
     this.model = this.#compiled();
   }
 
@@ -136,7 +138,7 @@ class Cluster {
     const rules = this.#proxier.rulesFor(SCENE_NODE);
     const sync = partialSync(rules, this.#rules);
     this.#rules = rules;
-    this.#node = applied(this.#node, operations(sync, this.#node.iptables));
+    this.#node = withOperations(this.#node, operations(sync, this.#node.iptables));
     this.model = this.#compiled();
     this.model.send(one, ends);
     const took = performance.now() - begun;
@@ -147,12 +149,6 @@ class Cluster {
     const hosts = new Map(this.#world.hosts).set("node", this.#node);
     return new Model(new Network({ ...this.#world, hosts }), this.#seed);
   }
-}
-
-function applied(host: Host, list: Parameters<typeof applyOperations>[1]): Host {
-  const result = applyOperations(host, list);
-  if (result.kind === "invalid") throw new Error(result.errors[0]?.message);
-  return result.host;
 }
 
 /** The last endpoint's pod is gone, another one took its place. */
