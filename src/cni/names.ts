@@ -1,4 +1,5 @@
 import { internMacNumber, type Mac } from "../address/mac.ts";
+import { hashText } from "./chain-name.ts";
 
 /**
  * What the real plugins and the kernel draw at random: names of host ends, link addresses. The same container gets the
@@ -14,8 +15,7 @@ export interface NameSource {
 export const HASHED_NAMES: NameSource = {
   veth(key, taken) {
     for (let turn = 0; ; turn++) {
-      const hash = mixedHash(turn === 0 ? key : `${key} ${turn}`, 0);
-      const name = `veth${(hash >>> 0).toString(16).padStart(8, "0")}`;
+      const name = `veth${hashText(turn === 0 ? key : `${key} ${turn}`).slice(0, 8)}`;
       if (!taken(name)) return name;
     }
   },
