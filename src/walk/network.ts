@@ -1,5 +1,5 @@
-      const graph = new MultiUndirectedGraph();
-      for (const { name, kind } of this.plain) graph.addNode(name, { kind });
+import { MultiUndirectedGraph } from "graphology";
+import type { Host } from "../kernel/host.ts";
 import { type Netns, netnsOf } from "../kernel/netns.ts";
 import type { WireEnd, World } from "../world/world.ts";
 
@@ -15,19 +15,12 @@ export class Network {
   private readonly plain: readonly Host[];
   private readonly compiled: (Netns | undefined)[];
   private readonly numbers = new Map<string, number>();
-<<<<<<< HEAD
-  /** By host and device slot: peer's host | peer's slot << 16 … as a pair of columns, -1 where nothing is known. */
-  private readonly peerHosts: readonly Int32Array[];
-  private readonly peerSlots: readonly Int32Array[];
-  private topology: MultiUndirectedGraph | null = null;
-=======
   /** By host, made when asked for: peer's host and peer's slot of each device slot, -1 where nothing is known. */
   private readonly peerHosts: (Int32Array | undefined)[];
   private readonly peerSlots: (Int32Array | undefined)[];
   private ends: ReadonlyMap<string, readonly Cable[]> | null = null;
   private readonly slots = new Map<Host, ReadonlyMap<string, number>>();
   private topology: MultiUndirectedGraph | null = null;
->>>>>>> 779c84c (A walk compiles the hosts it touches)
 
   constructor(world: World) {
     this.world = world;
@@ -99,13 +92,8 @@ export class Network {
   /** Hosts and the cables between them, for questions about the topology; made on first use. */
   get graph(): MultiUndirectedGraph {
     if (this.topology === null) {
-<<<<<<< HEAD
       const graph = new MultiUndirectedGraph();
-      for (const net of this.hosts) graph.addNode(net.name, { kind: net.host.kind });
-=======
-      const graph = new UndirectedGraph({ multi: true });
       for (const { name, kind } of this.plain) graph.addNode(name, { kind });
->>>>>>> 779c84c (A walk compiles the hosts it touches)
       for (const { a, b } of this.world.wires) {
         if (graph.hasNode(a.host) && graph.hasNode(b.host)) {
           graph.addEdge(a.host, b.host, { from: `${a.host}:${a.device}`, to: `${b.host}:${b.device}` });
