@@ -9,7 +9,7 @@ const CARD_MTU = 1500;
 
 /**
  * What the kubelet's conflist comes to on a node: the bridge plugin as flannel delegates to it, or alone; what docker did
- * of itself is the same plugin without hairpin and without a masquerade of its own.
+ * of itself is the same plugin without a masquerade of its own.
  */
 export function podNetwork(
   { cni, flannel, clusterCidr }: ClusterConfiguration,
@@ -27,7 +27,8 @@ export function podNetwork(
         bridge: isDocker ? "docker0" : "cni0",
         isGateway: true,
         isDefaultGateway: true,
-        hairpinMode: !isDocker,
+        // Of docker's ports the kubelet took care itself (`--hairpin-mode`).
+        hairpinMode: true,
         ipMasq: cni === "bridge",
         ...(mtu === CARD_MTU ? {} : { mtu }),
         ipam: { type: "host-local", ranges: [[{ subnet: formatPrefix4(podCidr) }]], routes },

@@ -239,6 +239,8 @@ class HostDraft {
   #changeLink(name: string, change: LinkChange): string | null {
     const device = this.#devices.get(name);
     if (device === undefined) return this.#noDevice(name);
+    const { master = null } = change;
+    if (master !== null && !this.#devices.has(master)) return this.#noDevice(master);
     if (!Object.entries(change).every(([field, value]) => device[field as keyof LinkChange] === value)) {
       this.#devices.set(name, { ...device, ...change });
       this.#devicesChanged = true;

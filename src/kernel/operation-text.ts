@@ -95,12 +95,15 @@ function batchText({ groups }: EntryBatch, without: number | null): string[] {
 }
 
 /** A carrier and a port's state have no command: they follow the other end of the cable. */
-function linkChangeText(device: string, { mac, mtu, up, noArp }: LinkChange): string[] {
+function linkChangeText(device: string, { mac, mtu, up, noArp, master }: LinkChange): string[] {
   const name = quote(device);
   return [
     ...(mac === undefined ? [] : [`ip link set ${name} address ${formatMac(mac)}`]),
     ...(mtu === undefined ? [] : [`ip link set ${name} mtu ${mtu}`]),
     ...(noArp === undefined ? [] : [`ip link set ${name} arp ${noArp ? "off" : "on"}`]),
+    ...(master === undefined
+      ? []
+      : [`ip link set ${name} ${master === null ? "nomaster" : `master ${quote(master)}`}`]),
     ...(up === undefined ? [] : [`ip link set ${name} ${up ? "up" : "down"}`]),
   ];
 }

@@ -60,9 +60,7 @@ export type Operation =
   | { readonly kind: "unmodelled"; readonly name: string; readonly value: unknown };
 
 /** New values of a device's fields; a field that is left out stays. */
-export type LinkChange = Partial<
-  Pick<Device, "mac" | "mtu" | "up" | "carrier" | "noArp" | "port" | "detail">
->;
+export type LinkChange = Partial<Omit<Device, "name" | "ifindex" | "origin">>;
 
 /** What stands in the way of an operation, in one sentence. */
 export interface OperationError {

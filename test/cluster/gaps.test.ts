@@ -59,7 +59,7 @@ describe("docker0", () => {
     ).toEqual(["10.244.0.1"]);
     expect(node?.iptables?.tables.get("nat")?.chains.has("DOCKER")).toBe(true);
     const ports = node?.devices.filter(({ master }) => master === "docker0") ?? [];
-    expect(ports.map(({ port }) => port?.hairpin)).toEqual([false, false]);
+    expect(ports.map(({ port }) => port?.hairpin)).toEqual([true, true]);
     expect(world.trace("a", `${addressOf(world, "a2")}:80`).verdict.disposition).toBe("DELIVERED");
   });
 
