@@ -40,7 +40,11 @@ export function clusterFrom(
   const held = [...snapshots, ...source.snapshots].map(({ world }) => world);
   const hasSnapshot = (name: string) => held.some(({ hosts }) => hosts.has(name));
   // Nodes that are as their snapshots have them need no agents here.
-  const programs = objects.list("Node").some(({ metadata }) => !hasSnapshot(metadata.name));
+  const nodesWanted = objects.list("Node");
+  const programs =
+    nodesWanted.length === 0
+      ? held.length === 0
+      : nodesWanted.some(({ metadata }) => !hasSnapshot(metadata.name));
   const unbuilt = programs ? unbuiltAgents(detected) : [];
   if (unbuilt.length > 0) return invalid(...unbuilt);
   reconcileAll(objects, settingsOf(detected));

@@ -10,7 +10,7 @@ import { type Attachment, Runtime } from "../cni/runtime.ts";
 import type { Host } from "../kernel/host.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
-import { keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
+import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { freshNodeRuleset } from "../proxy/iptables/fresh-node.ts";
 import { IptablesProxier } from "../proxy/iptables/proxier.ts";
@@ -79,7 +79,10 @@ export class NodeAgents {
       },
       endpoint: (given, index) => {
         const slice = sliceOf.get(given);
-        return slice === undefined ? ORIGIN_NONE : origins.of(slice, ["endpoints", index]);
+        // A slice that nobody wrote says nothing that its Service does not.
+        return slice === undefined || !isObserved(slice)
+          ? ORIGIN_NONE
+          : origins.of(slice, ["endpoints", index]);
       },
     });
     const { kubeProxy } = configuration.where;

@@ -69,12 +69,33 @@ describe("whose rules a packet met", () => {
     expect(owned("-A KUBE-SVC")?.owner).toEqual(owned("-A KUBE-SERVICES")?.owner);
   });
 
-  it("an endpoint's are the EndpointSlice's, which was made from the Service", () => {
-    const found = owned("-j DNAT");
-    expect(found?.owner).toMatchObject({ kind: "EndpointSlice", namespace: "shop" });
-    expect(found?.owner?.name).toMatch(/^db-/);
-    expect(found?.owner?.field).toMatch(/^endpoints\[[01]\]$/);
-    expect(found?.source).toBe(`shop.yaml:${line("kind: Service") - 1}`);
+  it("an endpoint's are the Service's, where its EndpointSlice was made from it", () => {
+    expect(owned("-j DNAT")?.owner).toEqual(owned("-A KUBE-SERVICES")?.owner);
+  });
+
+  it("an endpoint's are its EndpointSlice's, where somebody wrote one", () => {
+    const given = `${nodes("192.168.50.10")}---
+apiVersion: v1
+kind: Service
+metadata: {name: old}
+spec: {clusterIP: 10.96.0.60, ports: [{name: http, port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: old-1, labels: {kubernetes.io/service-name: old}}
+addressType: IPv4
+ports: [{name: http, port: 8080}]
+endpoints:
+  - addresses: [192.168.50.77]
+`;
+    const found = yamlWorld(given, {}, "old.yaml")
+      .trace("n0", "10.96.0.60:80")
+      .outcomes[0]?.rules.find(({ text }) => text.includes("-j DNAT"));
+    const at = given.split("\n").findIndex((row) => row.includes("192.168.50.77")) + 1;
+    expect(found).toMatchObject({
+      source: `old.yaml:${at}`,
+      owner: { kind: "EndpointSlice", namespace: "default", name: "old-1", field: "endpoints[0]" },
+    });
   });
 
   it("kube-proxy's own are its configuration's, flannel's its own", () => {

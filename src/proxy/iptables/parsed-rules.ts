@@ -16,7 +16,7 @@ export interface ParsedService {
   readonly own: readonly Chain[];
 }
 
-/** Endpoints' chains have the origin of their endpoint, all else that of the port. */
+/** Endpoints' chains have the origin of their endpoint where it has one, all else that of the port. */
 export function parseService(
   service: ServiceLines,
   { port, endpoints, endpointChains }: PortModel,
@@ -33,7 +33,7 @@ export function parseService(
   const chains = new Map(nat.chains);
   for (const endpoint of endpoints.endpoints) {
     const chain = chains.get(endpointChains.get(endpoint.text) ?? "");
-    if (chain === undefined || endpoint.origin === origin) continue;
+    if (chain === undefined || endpoint.origin === ORIGIN_NONE) continue;
     const rules = chain.rules.map((rule) => ({ ...rule, origin: endpoint.origin }));
     chains.set(chain.name, { ...chain, rules });
   }
