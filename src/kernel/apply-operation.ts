@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { formatPrefix4 } from "../address/prefix.ts";
+import { type BridgeVlan, defaultVlan, withoutVlans, withVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import { DraftList } from "./draft-list.ts";
 import type { Host } from "./host.ts";
@@ -8,6 +9,7 @@ import { DraftIpsets } from "./ipset/draft-ipsets.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
 import type { Operation, OperationError } from "./operation.ts";
+import { ORIGIN_NONE } from "./origin.ts";
 import type { NextHop, PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 
@@ -43,6 +45,7 @@ class HostDraft {
   readonly #rules: DraftList<PolicyRule>;
   readonly #neighbours: DraftList<Neighbour>;
   readonly #fdb: DraftList<FdbEntry>;
+  readonly #bridgeVlans: DraftList<BridgeVlan>;
   readonly #iptables: DraftRuleset;
   readonly #ipsets: DraftIpsets;
   #sysctl: Map<string, string> | null = null;
@@ -60,6 +63,7 @@ class HostDraft {
     this.#rules = new DraftList(host.rules, (rule) => String(rule.priority));
     this.#neighbours = new DraftList(host.neighbours, neighbourKey);
     this.#fdb = new DraftList(host.fdb, fdbKey);
+    this.#bridgeVlans = new DraftList(host.bridgeVlans, (vlan) => vlan.dev);
     this.#iptables = new DraftRuleset(host.iptables);
     this.#ipsets = new DraftIpsets(host.ipsets);
     this.#sockets = host.sockets;
@@ -77,6 +81,7 @@ class HostDraft {
       rules: inPriorityOrder(this.#rules.finish()),
       neighbours: this.#neighbours.finish(),
       fdb: this.#fdb.finish(),
+      bridgeVlans: this.#bridgeVlans.finish(),
       sysctl: this.#sysctl ?? sysctl,
       iptables: this.#iptables.finish(),
       ipsets: this.#ipsets.finish(),
@@ -112,6 +117,10 @@ class HostDraft {
         return this.#replaceNeighbour(operation.neighbour);
       case "fdb-append":
         return this.#appendFdb(operation.entry);
+      case "bridge-vlan-add":
+        return this.#addVlan(operation.vlan);
+      case "bridge-vlan-delete":
+        return this.#deleteVlans(operation.dev, operation.self, operation.from, operation.to);
       case "sysctl":
         this.#sysctl ??= new Map(this.#host.sysctl);
         this.#sysctl.set(operation.name, operation.value);
@@ -189,6 +198,7 @@ class HostDraft {
     this.#routes.removeWhere((route) => route.nextHops.some((hop) => hop.dev === name));
     this.#neighbours.removeWhere((neighbour) => neighbour.dev === name);
     this.#fdb.removeWhere((entry) => entry.dev === name || entry.master === name);
+    this.#bridgeVlans.removeWhere((vlan) => vlan.dev === name);
     this.#devicesChanged = true;
     return null;
   }
@@ -276,6 +286,28 @@ class HostDraft {
     }
     this.#fdb.append(entry);
     return null;
+  }
+
+  #addVlan(vlan: BridgeVlan): string | null {
+    if (!this.#devices.has(vlan.dev)) return this.#noDevice(vlan.dev);
+    this.#setVlans(vlan.dev, withVlan(this.#vlansOf(vlan.dev, vlan.self), vlan));
+    return null;
+  }
+
+  #deleteVlans(dev: string, self: boolean, from: number, to: number): string | null {
+    if (!this.#devices.has(dev)) return this.#noDevice(dev);
+    this.#setVlans(dev, withoutVlans(this.#vlansOf(dev, self), from, to));
+    return null;
+  }
+
+  #vlansOf(dev: string, self: boolean): readonly BridgeVlan[] {
+    const known = this.#bridgeVlans.withKey(dev);
+    return known.length > 0 ? known : [defaultVlan(dev, self, ORIGIN_NONE)];
+  }
+
+  #setVlans(dev: string, vlans: readonly BridgeVlan[]): void {
+    this.#bridgeVlans.removeWhere((vlan) => vlan.dev === dev);
+    for (const vlan of vlans) this.#bridgeVlans.append(vlan);
   }
 
   #openSocket(socket: Socket): string | null {

@@ -4,6 +4,7 @@ import type { Device, FdbEntry, InterfaceAddress } from "./device/device.ts";
 import type { Host } from "./host.ts";
 import {
   addressText,
+  bridgeVlanText,
   linkSettingsText,
   newLinkText,
   operationText,
@@ -42,6 +43,7 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
     ["settings of all devices, before there are any", sysctlLines(host, (name) => !isPerDevice(name, host))],
     ["devices", host.devices.flatMap((device) => deviceLines(device, host, cables))],
     ["ports, and which devices are up", host.devices.flatMap(linkSettingsText)],
+    ["VLANs of bridges and ports", vlanLines(host)],
     ["settings of single devices", sysctlLines(host, (name) => isPerDevice(name, host))],
     ["addresses", host.addresses.flatMap((address) => addressLines(address, host))],
     ["routes", routeLines(host)],
@@ -73,6 +75,21 @@ function head(host: Host): string[] {
     "}",
     "",
   ];
+}
+
+/** Every device begins in VLAN 1. */
+function vlanLines(host: Host): string[] {
+  const began = new Set<string>();
+  return host.bridgeVlans.flatMap((vlan) => {
+    const { dev, self, from } = vlan;
+    const lines = began.has(dev) || from === 0 ? [] : bridgeVlanDeleted(dev, self);
+    began.add(dev);
+    return [...lines, bridgeVlanText(vlan)];
+  });
+}
+
+function bridgeVlanDeleted(dev: string, self: boolean): string[] {
+  return operationText({ kind: "bridge-vlan-delete", dev, self, from: 1, to: 1 });
 }
 
 /** Forwarding for all devices first, since it writes each device's own (`devinet_sysctl_forward`); then `default`. */

@@ -1,14 +1,17 @@
 import type { Ipv4 } from "../address/ipv4.ts";
 import type { Mac } from "../address/mac.ts";
+import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
+import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
 import type { Host } from "./host.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
 import { needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
+import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
 import { Journal } from "./session/journal.ts";
 import { PairMap } from "./session/pair-map.ts";
@@ -64,6 +67,8 @@ export class Netns {
   readonly multipathHashPolicy: number;
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
+  /** Does br_netfilter hand tagged frames to the IP hooks as well? */
+  readonly filterVlanTagged: boolean;
 
   constructor(host: Host) {
     this.host = host;
@@ -109,6 +114,7 @@ export class Netns {
       if (device.plain.detail.kind === "bridge")
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
     }
+    this.filterVlans(host);
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
@@ -139,12 +145,12 @@ export class Netns {
       if (device === undefined) continue;
       if (device.isVxlan && entry.master === null) {
         if (entry.dst !== null) this.vxlanFdb.set(device.ifindex, entry.mac, entry.dst);
-      } else if (entry.master !== null && entry.vlan === null) {
+      } else if (entry.master !== null) {
         const bridge = this.byName.get(entry.master);
         if (bridge === undefined) continue;
         // `permanent` under a master means local: the frame goes up.
         const to = entry.state === "permanent" ? bridge.ifindex : device.ifindex;
-        this.bridgeFdb.set(bridge.ifindex, entry.mac, to);
+        this.bridgeFdb.set(fdbKey(bridge.ifindex, entry.vlan ?? 0), entry.mac, to);
       }
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
@@ -158,7 +164,25 @@ export class Netns {
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** Bridges that filter, and their ports, heed their VLANs. */
+  private filterVlans(host: Host): void {
+    const said = new Map<string, BridgeVlan[]>();
+    for (const vlan of host.bridgeVlans) {
+      const known = said.get(vlan.dev);
+      if (known === undefined) said.set(vlan.dev, [vlan]);
+      else known.push(vlan);
+    }
+    for (const device of this.devices) {
+      const { detail } = (device.master ?? device).plain;
+      if (detail.kind !== "bridge" || !detail.vlanFiltering) continue;
+      device.vlans = new VlanFilter(
+        said.get(device.name) ?? [defaultVlan(device.name, device.isBridge, ORIGIN_NONE)],
+      );
+    }
   }
 
   device(ifindex: number): NetDevice | null {

@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac, MAC_ZERO } from "../address/mac.ts";
 import { formatPrefix4, networkOf, type Prefix4 } from "../address/prefix.ts";
+import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type {
   BridgePort,
   Device,
@@ -47,6 +48,15 @@ export function operationText(operation: Operation): string[] {
       return [`ip neigh replace ${neighbourText(operation.neighbour)}`];
     case "fdb-append":
       return [`bridge fdb append ${fdbText(operation.entry)}`];
+    case "bridge-vlan-add":
+      return [bridgeVlanText(operation.vlan)];
+    case "bridge-vlan-delete":
+      return [
+        words(
+          `bridge vlan del dev ${quote(operation.dev)} vid ${vidText(operation)}`,
+          operation.self && "self",
+        ),
+      ];
     case "sysctl":
       return [`sysctl -w ${quote(`${operation.name}=${operation.value}`)}`];
     case "iptables-restore":
@@ -296,6 +306,22 @@ function fdbText(entry: FdbEntry): string {
     master === null ? "self" : "master",
     FDB_STATES[state],
   );
+}
+
+/** What `bridge vlan` is given. A device in no VLAN was taken out of the one that it began with. */
+export function bridgeVlanText(vlan: BridgeVlan): string {
+  const dev = quote(vlan.dev);
+  if (vlan.from === 0) return words(`bridge vlan del dev ${dev} vid 1`, vlan.self && "self");
+  return words(
+    `bridge vlan add dev ${dev} vid ${vidText(vlan)}`,
+    vlan.pvid && "pvid",
+    vlan.untagged && "untagged",
+    vlan.self && "self",
+  );
+}
+
+function vidText({ from, to }: { readonly from: number; readonly to: number }): string {
+  return from === to ? String(from) : `${from}-${to}`;
 }
 
 const FDB_STATES: Readonly<Record<FdbEntry["state"], string>> = {

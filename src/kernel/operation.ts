@@ -1,3 +1,4 @@
+import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
@@ -21,6 +22,14 @@ export type Operation =
   | { readonly kind: "rule-add"; readonly rule: PolicyRule }
   | { readonly kind: "neighbour-replace"; readonly neighbour: Neighbour }
   | { readonly kind: "fdb-append"; readonly entry: FdbEntry }
+  | { readonly kind: "bridge-vlan-add"; readonly vlan: BridgeVlan }
+  | {
+      readonly kind: "bridge-vlan-delete";
+      readonly dev: string;
+      readonly self: boolean;
+      readonly from: number;
+      readonly to: number;
+    }
   | { readonly kind: "sysctl"; readonly name: string; readonly value: string }
   /** `iptables-restore`; with `noflush` only the chains named in it are replaced. */
   | { readonly kind: "iptables-restore"; readonly ruleset: Ruleset; readonly noflush: boolean }

@@ -53,6 +53,7 @@ const TABLE = [
     "The bridge may not send a frame back by the port it came in by (hairpin is off).",
   ],
   ["bridge-port-blocked", "DROPPED", "The bridge port is not forwarding."],
+  ["vlan-filtered", "DROPPED", "The bridge filters by VLAN, and the port is not in the frame's."],
   ["device-down", "DROPPED", "The device is down."],
   [
     "nat-icmp",

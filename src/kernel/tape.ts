@@ -194,6 +194,7 @@ export const S_DST = 6;
 export const S_IP = 7;
 /** length | identification << 16 */
 export const S_LENGTH = 8;
+/** fragment offset | VLAN << 16 */
 export const S_FRAG_OFFSET = 9;
 /** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16 */
 export const S_PORTS = 10;
@@ -237,7 +238,7 @@ function snapshot(d: Int32Array, at: number, p: Packet): void {
   d[at + S_DST] = p.dst;
   d[at + S_IP] = ipWord(p);
   d[at + S_LENGTH] = p.length | (p.id << 16);
-  d[at + S_FRAG_OFFSET] = p.fragOffset;
+  d[at + S_FRAG_OFFSET] = p.fragOffset | (p.vlan << 16);
   d[at + S_PORTS] = portsWord(p);
   d[at + S_L4] = l4Word(p);
   d[at + S_INFO] = arp ? p.arpSha : p.icmpInfo;
@@ -260,7 +261,7 @@ function unchanged(d: Int32Array, at: number, p: Packet): boolean {
     d[at + S_MARK] !== p.mark ||
     d[at + S_LENGTH] !== (p.length | (p.id << 16)) ||
     d[at + S_PORTS] !== portsWord(p) ||
-    d[at + S_FRAG_OFFSET] !== p.fragOffset ||
+    d[at + S_FRAG_OFFSET] !== (p.fragOffset | (p.vlan << 16)) ||
     d[at + S_L4] !== l4Word(p) ||
     d[at + S_ETH_TYPE] !== p.ethType ||
     p.ethType === ETH_P_ARP ||

@@ -33,7 +33,8 @@ import type { PacketView } from "./trace.ts";
 export function packetView(d: Int32Array, at: number): PacketView {
   const ip = d[at + S_IP] as number;
   const protocol = (ip >>> 8) & 0xff;
-  const offset = d[at + S_FRAG_OFFSET] as number;
+  const offset = (d[at + S_FRAG_OFFSET] as number) & 0xffff;
+  const vlan = (d[at + S_FRAG_OFFSET] as number) >>> 16;
   const kind = d[at + S_KIND] as number;
   const encapsulation = kind >>> 16;
   const l4 = d[at + S_L4] as number;
@@ -49,6 +50,7 @@ export function packetView(d: Int32Array, at: number): PacketView {
             src: formatMac(d[at + S_ETH_SRC] as number),
             dst: formatMac(d[at + S_ETH_DST] as number),
             type: `0x${(d[at + S_ETH_TYPE] as number).toString(16).padStart(4, "0")}`,
+            ...(vlan === 0 ? {} : { vlan }),
           },
         }
       : {}),

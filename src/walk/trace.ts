@@ -124,7 +124,13 @@ export const DIRECTIONS: readonly Direction[] = ["out", "in", "in-broadcast", "i
 
 /** A packet's headers, absolute. */
 export interface PacketView {
-  readonly eth?: { readonly src: string; readonly dst: string; readonly type: string };
+  readonly eth?: {
+    readonly src: string;
+    readonly dst: string;
+    readonly type: string;
+    /** Identifier of the tag that the frame bears. */
+    readonly vlan?: number;
+  };
   readonly ip: {
     readonly src: string;
     readonly dst: string;

@@ -1,6 +1,7 @@
 import { applyOperations } from "../kernel/apply-operation.ts";
 import { isIpv6FdbEntry, parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../kernel/device/bridge-link.ts";
+import { FIRST_VLAN, LAST_VLAN, parseBridgeVlans } from "../kernel/device/bridge-vlan.ts";
 import type { BridgePort, Device, InterfaceAddress } from "../kernel/device/device.ts";
 import { isIpv6Address, parseAddress } from "../kernel/device/ip-addr.ts";
 import { keepsDump, parseLink } from "../kernel/device/ip-link.ts";
@@ -42,6 +43,7 @@ const MODELLED = [
   "neigh",
   "fdb",
   "bridgeLinks",
+  "bridgeVlans",
   "sysctl",
   "iptablesBackend",
   "iptablesSave",
@@ -98,6 +100,7 @@ class HostReader {
     this.#rules();
     this.#neigh();
     this.#fdb();
+    this.#bridgeVlans();
     this.#sysctl();
     this.#iptables();
     this.#ipsets();
@@ -227,6 +230,21 @@ class HostReader {
     });
   }
 
+  /** Every device named begins with none: what a dump says is all there is. */
+  #bridgeVlans(): void {
+    const bridges = new Set<string>();
+    for (const { name, detail } of this.#devices.values()) if (detail.kind === "bridge") bridges.add(name);
+    for (const item of this.#json.objects("bridgeVlans")) {
+      const before = item.faults.count;
+      const vlans = parseBridgeVlans(item, bridges, this.#origin(item));
+      if (item.faults.count > before) continue;
+      const dev = item.text("ifname");
+      const self = bridges.has(dev);
+      this.#operations.push({ kind: "bridge-vlan-delete", dev, self, from: FIRST_VLAN, to: LAST_VLAN });
+      for (const vlan of vlans) this.#operations.push({ kind: "bridge-vlan-add", vlan });
+    }
+  }
+
   /** One operation an item of a list, the faulty ones left out, those of IPv6 kept aside. */
   #each(field: string, isIpv6: (item: JsonFields) => boolean, read: (item: JsonFields) => Operation): void {
     const six: Json[] = [];
@@ -350,6 +368,8 @@ function originOf(operation: Operation): Origin {
       return operation.neighbour.origin;
     case "fdb-append":
       return operation.entry.origin;
+    case "bridge-vlan-add":
+      return operation.vlan.origin;
     case "iptables-restore":
       return firstRuleOrigin(operation);
     case "ipset-restore":

@@ -1,6 +1,7 @@
 import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
 import { internMac } from "../../src/address/mac.ts";
 import { parseAddressOrPrefix4 } from "../../src/address/prefix.ts";
+import type { BridgeVlan } from "../../src/kernel/device/bridge-vlan.ts";
 import type {
   BridgePort,
   Device,
@@ -36,6 +37,8 @@ export interface HostSpec {
   readonly neighbours?: readonly string[];
   /** `MAC DEVICE dst ADDRESS` of a VXLAN device, `MAC DEVICE master BRIDGE` of a port. */
   readonly fdb?: readonly string[];
+  /** `DEVICE FIRST[-LAST] [pvid] [untagged]` of a filtering bridge and its ports; `DEVICE none`. */
+  readonly vlans?: readonly string[];
   readonly forward?: boolean;
   readonly sysctl?: Readonly<Record<string, string | number>>;
   readonly iptables?: string;
@@ -140,6 +143,7 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     rules: [...DEFAULT_RULES, ...(spec.rules ?? []).map(policyRule)].sort((a, b) => a.priority - b.priority),
     neighbours: (spec.neighbours ?? []).map(neighbour),
     fdb: (spec.fdb ?? []).map(fdbEntry),
+    bridgeVlans: (spec.vlans ?? []).map(bridgeVlan),
     sysctl,
     iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
     sockets: sockets(spec.listen),
@@ -286,6 +290,13 @@ function fdbEntry(text: string): FdbEntry {
     vlan: null,
     origin: 0,
   };
+}
+
+function bridgeVlan(text: string): BridgeVlan {
+  const [dev = "", ids = "", ...flags] = text.split(" ");
+  const [from = 0, to = from] = ids === "none" ? [0] : ids.split("-").map(Number);
+  const [pvid, untagged] = [flags.includes("pvid"), flags.includes("untagged")];
+  return { dev, from, to, pvid, untagged, self: dev.startsWith("br"), origin: 0 };
 }
 
 function sockets(listen: readonly string[] | undefined): Sockets {

@@ -1,6 +1,7 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { Device, DeviceDetail } from "./device.ts";
+import type { VlanFilter } from "./vlan-filter.ts";
 
 /**
  * A device compiled (`struct net_device` with its `in_device`): what the path reads of it, in direct fields. Slots count
@@ -36,6 +37,10 @@ export class NetDevice {
   bcastFlood = true;
   isolated = false;
   portForwarding = true;
+  /** STP lets the port learn, but nothing pass. */
+  portLearning = false;
+  /** VLANs of a filtering bridge or of one of its ports, null elsewhere. */
+  vlans: VlanFilter | null = null;
   /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
   nfCallIptables = false;
   conf: DeviceConf = DEFAULT_CONF;
@@ -67,6 +72,7 @@ export class NetDevice {
       this.bcastFlood = port.bcastFlood;
       this.isolated = port.isolated;
       this.portForwarding = port.state === "forwarding";
+      this.portLearning = port.state === "learning";
     }
   }
 }
