@@ -1,5 +1,5 @@
 import type { Ipv4 } from "../address/ipv4.ts";
-import type { Mac } from "../address/mac.ts";
+import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
@@ -14,7 +14,7 @@ import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
 import { Journal } from "./session/journal.ts";
-import { PairMap } from "./session/pair-map.ts";
+import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
 
@@ -52,9 +52,15 @@ export class Netns {
   readonly bridgeFdb: PairMap;
   /** VXLAN devices' entries: (ifindex, MAC) to the remote tunnel end. */
   readonly vxlanFdb: PairMap;
+  /** Those of them that no packet moves: (ifindex, MAC) to 1. */
+  readonly vxlanFixed: PairMap;
+  /** VXLAN devices' tunnel ends for unknown and group addresses, by slot: a frame goes to each. */
+  readonly vxlanFlood: readonly (readonly Ipv4[])[];
   readonly sockets: readonly Socket[] | null;
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
+  /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
+  private readonly groups: PairMap;
 
   // sysctls the path asks for
   readonly ipForward: boolean;
@@ -117,6 +123,8 @@ export class Netns {
     this.filterVlans(host);
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
+    this.groups = new PairMap(new Journal());
+    this.joinGroups();
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
@@ -134,6 +142,8 @@ export class Netns {
     this.proxyNeighbours = proxies;
     this.bridgeFdb = new PairMap(unjournaled);
     this.vxlanFdb = new PairMap(unjournaled);
+    this.vxlanFixed = new PairMap(unjournaled);
+    this.vxlanFlood = this.devices.map((device) => floodOf(device, host));
     for (const device of this.devices) {
       // A bridge knows its own and its ports' addresses whether or not the dump lists them.
       if (device.isBridge) this.bridgeFdb.set(device.ifindex, device.mac, device.ifindex);
@@ -144,7 +154,10 @@ export class Netns {
       const device = this.byName.get(entry.dev);
       if (device === undefined) continue;
       if (device.isVxlan && entry.master === null) {
-        if (entry.dst !== null) this.vxlanFdb.set(device.ifindex, entry.mac, entry.dst);
+        if (entry.dst === null) continue;
+        this.vxlanFdb.set(device.ifindex, entry.mac, entry.dst);
+        if (entry.state === "permanent" || entry.state === "static")
+          this.vxlanFixed.set(device.ifindex, entry.mac, 1);
       } else if (entry.master !== null) {
         const bridge = this.byName.get(entry.master);
         if (bridge === undefined) continue;
@@ -166,6 +179,21 @@ export class Netns {
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** Is a multicast group joined on a device (`ip_check_mc_rcu`)? */
+  isJoined(group: Ipv4, ifindex: number): boolean {
+    return this.groups.get(group, ifindex) !== ABSENT || this.groups.get(group, 0) !== ABSENT;
+  }
+
+  /** A VXLAN device with a group joins it on the device below (`vxlan_igmp_join`). */
+  private joinGroups(): void {
+    for (const { up, plain } of this.vxlans) {
+      const { detail } = plain;
+      if (detail.kind !== "vxlan" || !up || detail.remote === null || detail.remote >>> 28 !== 0xe) continue;
+      const link = detail.link === null ? null : this.deviceNamed(detail.link);
+      this.groups.set(detail.remote, link?.ifindex ?? 0, 1);
+    }
   }
 
   /** Bridges that filter, and their ports, heed their VLANs. */
@@ -197,6 +225,15 @@ export class Netns {
   staticNeighbour(ifindex: number, address: Ipv4): Mac {
     return this.neighbours.get(ifindex, address);
   }
+}
+
+/** A VXLAN device's all-zero entries (`bridge fdb append`), or the remote it was made with. */
+function floodOf({ name, plain: { detail } }: NetDevice, host: Host): readonly Ipv4[] {
+  if (detail.kind !== "vxlan") return [];
+  const said = host.fdb.flatMap(({ dev, mac, dst }) =>
+    dev === name && mac === MAC_ZERO && dst !== null ? [dst] : [],
+  );
+  return said.length > 0 || detail.remote === null ? said : [detail.remote];
 }
 
 const compiled = new WeakMap<Host, Netns>();
