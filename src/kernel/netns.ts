@@ -59,6 +59,7 @@ export class Netns {
   readonly sockets: readonly Socket[] | null;
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
+  readonly geneves: readonly NetDevice[];
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
 
@@ -115,12 +116,16 @@ export class Netns {
           device.master = master;
           // The kernel puts a new port at the head of the bridge's list.
           master.ports.unshift(device);
+        } else if (master?.kind === "bond") {
+          device.bond = master;
+          master.slaves.push(device);
         }
       }
       if (device.plain.detail.kind === "bridge")
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
     }
     this.filterVlans(host);
+    this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
     this.groups = new PairMap(new Journal());

@@ -100,6 +100,10 @@ function addLinkText(device: Device): string[] {
   if (detail.kind === "ether") {
     return [`ip link set ${quote(device.name)} address ${formatMac(device.mac)} mtu ${device.mtu}`];
   }
+  if (detail.kind === "tun") {
+    const name = quote(device.name);
+    return [`ip tuntap add dev ${name} mode ${detail.mode}`, `ip link set ${name} mtu ${device.mtu}`];
+  }
   return [newLinkText(device, detailText(detail))];
 }
 
@@ -111,7 +115,7 @@ export function newLinkText(device: Device, type: string): string {
   return `ip link add ${quote(device.name)}${below} index ${device.ifindex}${address} mtu ${device.mtu} type ${type}`;
 }
 
-function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" }>): string {
+function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" | "tun" }>): string {
   switch (detail.kind) {
     case "veth":
       return "veth";
@@ -125,6 +129,21 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" }
       return "dummy";
     case "ipip":
       return ipipText(detail);
+    case "ifb":
+      return "ifb";
+    case "bond":
+      return words(
+        "bond",
+        `mode ${detail.mode}`,
+        detail.active !== null && `active_slave ${quote(detail.active)}`,
+      );
+    case "geneve":
+      return words(
+        `geneve id ${detail.vni} remote ${formatIpv4(detail.remote)}`,
+        detail.ttl !== 0 && `ttl ${detail.ttl}`,
+        detail.df !== "unset" && `df ${detail.df}`,
+        `dstport ${detail.port}`,
+      );
     case "macvlan":
       return `macvlan mode ${detail.mode}`;
     case "ipvlan":

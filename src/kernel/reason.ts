@@ -93,6 +93,8 @@ const TABLE = [
     "The frame is longer than the device it is for can take: the other end of a veth, or a bridge port with a smaller MTU.",
   ],
   ["ipvlan-private", "DROPPED", "Devices on one card in private mode do not meet."],
+  ["bond-inactive", "DROPPED", "The frame came in by a device of a bond that is not the active one."],
+  ["not-redirected", "DROPPED", "An ifb device takes only frames that traffic control redirects to it."],
   ["dummy-device", "DROPPED", "The packet went into a dummy device, which keeps whatever it is given."],
   [
     "no-tunnel",

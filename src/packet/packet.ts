@@ -56,6 +56,7 @@ export const INNER_NONE = 0;
 export const INNER_QUOTED = 1;
 export const INNER_VXLAN = 2;
 export const INNER_IPIP = 3;
+export const INNER_GENEVE = 4;
 
 /** `Packet.rtInput`: what `dst->input` would do with a packet that was routed in. */
 export const RT_NONE = 0;

@@ -21,6 +21,7 @@ import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
+  INNER_GENEVE,
   INNER_QUOTED,
   INNER_VXLAN,
   IPPROTO_ICMP,
@@ -67,6 +68,7 @@ export function packetView(d: Int32Array, at: number): PacketView {
     },
     ...(offset !== 0 ? {} : transport(protocol, ports, l4, d[at + S_INFO] as number, encapsulation, inner)),
     ...(encapsulation === INNER_VXLAN && offset === 0 ? { vxlan: { vni: d[at + S_INFO2] as number } } : {}),
+    ...(encapsulation === INNER_GENEVE && offset === 0 ? { geneve: { vni: d[at + S_INFO2] as number } } : {}),
     ...(inner !== undefined && encapsulation !== INNER_QUOTED ? { inner } : {}),
     ...(mark === 0 ? {} : { mark: mark >>> 0 }),
   };

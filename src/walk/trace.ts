@@ -155,6 +155,7 @@ export interface PacketView {
     readonly orig?: PacketView;
   };
   readonly vxlan?: { readonly vni: number };
+  readonly geneve?: { readonly vni: number };
   /** What is carried, when encapsulated. */
   readonly inner?: PacketView;
   readonly mark?: number;

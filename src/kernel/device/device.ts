@@ -86,8 +86,39 @@ export type DeviceDetail =
     }
   /** The frames of a device that bear one IEEE 802.1Q tag. */
   | { readonly kind: "vlan"; readonly id: number; readonly lower: LowerDevice | null }
+  /** Geneve to one other end. */
+  | {
+      readonly kind: "geneve";
+      readonly vni: number;
+      readonly remote: Ipv4;
+      /** UDP destination port, and the port listened on. */
+      readonly port: number;
+      /** TTL of the outer packet, 0: the default TTL. */
+      readonly ttl: number;
+      readonly df: "unset" | "set" | "inherit";
+    }
+  /** Several devices as one. */
+  | {
+      readonly kind: "bond";
+      readonly mode: BondMode;
+      /** Name of the device that carries everything (`active-backup`), where the dump says. */
+      readonly active: string | null;
+    }
+  /** A program stands behind it: what it is given leaves the model. `tap` frames have Ethernet headers. */
+  | { readonly kind: "tun"; readonly mode: "tun" | "tap" }
+  /** Where traffic control redirects frames to be shaped; it takes no others. */
+  | { readonly kind: "ifb" }
   /** A kind not modelled: frames into it leave the model. */
   | { readonly kind: "unmodelled"; readonly type: string };
+
+export type BondMode =
+  | "balance-rr"
+  | "active-backup"
+  | "balance-xor"
+  | "broadcast"
+  | "802.3ad"
+  | "balance-tlb"
+  | "balance-alb";
 
 /** What a device sits on. */
 export interface LowerDevice {

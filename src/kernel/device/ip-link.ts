@@ -98,12 +98,21 @@ function formatLinkLayer({ detail, mac }: Device): Json {
     const [address, broadcast] = [formatIpv4(detail.local ?? 0), formatIpv4(detail.remote ?? 0)];
     return { link_type: "ipip", address, broadcast };
   }
+  if (detail.kind === "tun" && detail.mode === "tun") return { link_type: "none" };
   return detail.kind === "loopback"
     ? { link_type: "loopback", address: formatMac(mac), broadcast: "00:00:00:00:00:00" }
     : { link_type: "ether", address: formatMac(mac), broadcast: "ff:ff:ff:ff:ff:ff" };
 }
 
-const WITHOUT_CARRIER: readonly DeviceDetail["kind"][] = ["loopback", "vxlan", "dummy", "ipip", "ipvlan"];
+const WITHOUT_CARRIER: readonly DeviceDetail["kind"][] = [
+  "loopback",
+  "vxlan",
+  "dummy",
+  "ipip",
+  "ipvlan",
+  "geneve",
+  "ifb",
+];
 
 /** Drivers without a carrier of their own leave the state at UNKNOWN (`Documentation/networking/operstates.rst`). */
 function operState({ up, carrier, detail }: Device): string {
@@ -152,6 +161,7 @@ function formatFlags(device: Device): string[] {
 function formatReach({ detail, noArp }: Device): string[] {
   if (detail.kind === "loopback") return ["LOOPBACK"];
   if (detail.kind === "ipip") return detail.remote === null ? [] : ["POINTOPOINT"];
+  if (detail.kind === "tun" && detail.mode === "tun") return ["POINTOPOINT", "MULTICAST"];
   return noArp ? ["BROADCAST"] : ["BROADCAST", "MULTICAST"];
 }
 

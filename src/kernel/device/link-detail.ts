@@ -2,7 +2,7 @@ import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import { nearestWord } from "../nearest-word.ts";
 import { formatTos } from "../route/dsfield.ts";
-import type { DeviceDetail, LowerDevice } from "./device.ts";
+import type { BondMode, DeviceDetail, LowerDevice } from "./device.ts";
 import { LINK_KINDS } from "./link-kind.ts";
 
 /** What only a device's kind has: `linkinfo` of `ip -j -d link`. */
@@ -26,6 +26,10 @@ export function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
   if (kind === "veth") return { kind: "veth" };
   if (kind === "bridge") return parseBridge(data);
   if (kind === "dummy") return { kind: "dummy" };
+  if (kind === "ifb") return { kind: "ifb" };
+  if (kind === "tun") return { kind: "tun", mode: data?.word("type", ["tun", "tap"], "tun") ?? "tun" };
+  if (kind === "bond" && data !== undefined) return parseBond(data);
+  if (kind === "geneve" && data !== undefined && data.has("remote")) return parseGeneve(data);
   if (kind === "macvlan") return parseMacvlan(data, lowerOf(json)) ?? { kind: "unmodelled", type: kind };
   if (kind === "ipvlan" && data !== undefined) return parseIpvlan(data, lowerOf(json));
   if (kind === "vlan" && data?.get("protocol") !== "802.1ad" && data !== undefined) {
@@ -73,6 +77,35 @@ function parseVxlan(data: JsonFields): DeviceDetail {
 function lowerOf(json: JsonFields): LowerDevice | null {
   const device = json.optionalText("link");
   return device === null ? null : { host: null, device };
+}
+
+const BOND_MODES: readonly BondMode[] = [
+  "balance-rr",
+  "active-backup",
+  "balance-xor",
+  "broadcast",
+  "802.3ad",
+  "balance-tlb",
+  "balance-alb",
+];
+
+function parseBond(data: JsonFields): DeviceDetail {
+  return {
+    kind: "bond",
+    mode: data.word("mode", BOND_MODES, "balance-rr"),
+    active: data.optionalText("active_slave"),
+  };
+}
+
+function parseGeneve(data: JsonFields): DeviceDetail {
+  return {
+    kind: "geneve",
+    vni: data.integer("id", 0, 0xff_ffff),
+    remote: data.address("remote"),
+    port: data.integer("port", 0, 65_535, 6081),
+    ttl: data.integer("ttl", 0, 255, 0),
+    df: data.word("df", ["unset", "set", "inherit"], "unset"),
+  };
 }
 
 /** undefined: the mode `source`, which takes frames by who sent them, is not modelled. */
@@ -141,6 +174,26 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
       return LINK_KINDS.includes(detail.type) ? { info_kind: detail.type } : undefined;
     case "dummy":
       return { info_kind: "dummy" };
+    case "ifb":
+      return { info_kind: "ifb" };
+    case "tun":
+      return { info_kind: "tun", info_data: { type: detail.mode } };
+    case "bond":
+      return {
+        info_kind: "bond",
+        info_data: { mode: detail.mode, ...(detail.active === null ? {} : { active_slave: detail.active }) },
+      };
+    case "geneve":
+      return {
+        info_kind: "geneve",
+        info_data: {
+          id: detail.vni,
+          remote: formatIpv4(detail.remote),
+          ttl: detail.ttl,
+          df: detail.df,
+          port: detail.port,
+        },
+      };
     case "macvlan":
       return { info_kind: "macvlan", info_data: { mode: detail.mode } };
     case "ipvlan":

@@ -27,6 +27,10 @@ export class NetDevice {
   readonly hasHeader: boolean;
   /** The bridge this device is a port of. */
   master: NetDevice | null = null;
+  /** The bond this device is one of. */
+  bond: NetDevice | null = null;
+  /** A bond's devices, in order of ifindex. */
+  slaves: NetDevice[] = [];
   /** A bridge's ports in the order floods visit them. */
   ports: NetDevice[] = [];
   // a port's settings, flat for the path
@@ -62,7 +66,7 @@ export class NetDevice {
     this.isBridge = this.kind === "bridge";
     this.isVxlan = this.kind === "vxlan";
     this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
-    this.hasHeader = this.kind !== "ipip";
+    this.hasHeader = this.kind !== "ipip" && !(plain.detail.kind === "tun" && plain.detail.mode === "tun");
     const port = plain.port;
     if (port !== null) {
       this.hairpin = port.hairpin;

@@ -4,6 +4,7 @@ import type { NetDevice } from "../device/net-device.ts";
 import { arpReceive } from "../neighbour/arp.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
+import { bondReceive } from "./bond.ts";
 import { bridgeReceive } from "./bridge.ts";
 import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
@@ -50,10 +51,14 @@ export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untap
   if (!untapped) recordIn(stack, dev, packet);
   const port = stack.lowerPort(dev);
   if (port !== null && receiveAbove(stack, dev, port, packet)) return;
-  if (packet.vlan !== 0 && dev.master === null) {
+  if (packet.vlan !== 0 && dev.master === null && dev.bond === null) {
     // "Vlan id is non 0 and vlan_do_receive() above couldn't find vlan device."
     packet.pktType = PACKET_OTHERHOST;
     packet.vlan = 0;
+  }
+  if (dev.bond !== null) {
+    bondReceive(stack, dev.bond, dev, packet);
+    return;
   }
   if (dev.master !== null) {
     bridgeReceive(stack, dev, packet);

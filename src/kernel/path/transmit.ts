@@ -3,7 +3,9 @@ import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
+import { bondTransmit } from "./bond.ts";
 import { bridgeTransmit } from "./bridge.ts";
+import { geneveTransmit } from "./geneve.ts";
 import { ipipTransmit } from "./ipip.ts";
 import { ipvlanTransmit } from "./ipvlan.ts";
 import { macvlanTransmit } from "./macvlan.ts";
@@ -12,6 +14,8 @@ import { vxlanTransmit } from "./vxlan.ts";
 
 const DEVICE_DOWN = reason("device-down");
 const DUMMY = reason("dummy-device");
+const LEFT_MODEL = reason("left-model");
+const NOT_REDIRECTED = reason("not-redirected");
 const UNMODELLED = reason("unmodelled-device");
 
 /** `dev_queue_xmit`: a framed packet leaves by a device, whatever kind that is. Takes the packet over. Runs per packet. */
@@ -42,6 +46,18 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
       return;
     case "ipip":
       ipipTransmit(stack, dev, packet);
+      return;
+    case "geneve":
+      geneveTransmit(stack, dev, packet);
+      return;
+    case "bond":
+      bondTransmit(stack, dev, packet);
+      return;
+    case "tun":
+      stack.kill(packet, LEFT_MODEL);
+      return;
+    case "ifb":
+      stack.kill(packet, NOT_REDIRECTED);
       return;
     case "macvlan":
       macvlanTransmit(stack, dev, packet);

@@ -84,20 +84,20 @@ function encapsulate(
     stack.kill(outer, NO_ROUTE);
     return;
   }
-  learnPathMtu(stack, packet, outer);
+  learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
 
 /** `skb_tunnel_check_pmtu`: the inner destination's path takes no more than the outer one's, less the headers. */
-function learnPathMtu(stack: Stack, packet: Packet, outer: Packet): void {
+export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headroom: number): void {
   if (packet.rtDev < 0) return;
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
-  const mtu = way - 20 - HEADROOM;
+  const mtu = way - 20 - headroom;
   if (packet.length > mtu) stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
 }
 
 /** `udp_flow_src_port`: a hash of the inner flow in the range of local ports; which port is free choice. */
-function flowPort(packet: Packet): number {
+export function flowPort(packet: Packet): number {
   let h =
     Math.imul(packet.src, 0x9e3779b1) ^
     Math.imul(packet.dst, 0x85ebca77) ^

@@ -5,7 +5,7 @@ import { recordedForm } from "../../../src/lab/recorded-form.ts";
 import { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_UDP, Packet } from "../../../src/packet/packet.ts";
 import { decodeFrame, decodeIpv4, encodeFrame } from "../../../src/packet/wire/frame.ts";
 import { readRecording, recordingNames } from "../../fixtures.ts";
-import { anyPacket, longPacket } from "./arbitrary-packet.ts";
+import { anyPacket, longPacket, taggedPacket } from "./arbitrary-packet.ts";
 
 function bytesOf(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
@@ -118,6 +118,20 @@ describe("encode and decode", () => {
       fc.property(anyPacket(), (packet) => {
         const bytes = encodeFrame(packet);
         expect(hexOf(encodeFrame(decoded(bytes)))).toBe(hexOf(bytes));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("are inverse for tagged frames, which are four bytes longer", () => {
+    fc.assert(
+      fc.property(taggedPacket(), (packet) => {
+        const bytes = encodeFrame(packet);
+        expect(bytes.length).toBe(packet.length + 18);
+        expect([...bytes.subarray(12, 14)]).toEqual([0x81, 0x00]);
+        const read = decoded(bytes);
+        expect(read.vlan).toBe(packet.vlan);
+        expect(onWire(read)).toEqual(onWire(packet));
       }),
       { numRuns: 300 },
     );
