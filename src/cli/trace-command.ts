@@ -1,4 +1,6 @@
 import { Command, Option } from "commander";
+import { encodePcapng, withoutArp } from "../packet/pcapng.ts";
+import { oddsText } from "../present/odds-text.ts";
 import { reasonsText } from "../present/reasons-text.ts";
 import { withRemedies } from "../present/remedy.ts";
 import { traceJson } from "../present/trace-json.ts";
@@ -32,7 +34,7 @@ interface TraceOptions extends SourceOptions {
   readonly uid?: string;
   readonly dev?: string;
   readonly queries?: string;
-  readonly output?: "text" | "json" | "ndjson";
+  readonly output?: "text" | "json" | "ndjson" | "pcapng";
   readonly quiet?: true;
   readonly verbose?: true;
   readonly verdictOnly?: true;
@@ -82,7 +84,9 @@ export function traceCommand(context: Context): Command {
     .option("--uid <uid>", "owner of the sending socket")
     .option("--dev <device>", "device the sending socket is bound to")
     .option("--queries <file>", "many questions: one JSON object a line, - for stdin")
-    .addOption(new Option("-o, --output <form>", "form of the answer").choices(["text", "json", "ndjson"]))
+    .addOption(
+      new Option("-o, --output <form>", "form of the answer").choices(["text", "json", "ndjson", "pcapng"]),
+    )
     .option("-q, --quiet", "the verdict alone")
     .option("-v, --verbose", "every hook, every rule that matched with the number evaluated, MAC addresses")
     .option("--verdict-only", "leave steps, frames and rules out of the JSON")
@@ -150,6 +154,10 @@ class TraceRun {
   #checkShape(from: string | undefined, to: string | undefined): Result<null> {
     const { queries, quiet, verbose, filename = [] } = this.#options;
     if (quiet && verbose) return invalid("--quiet and --verbose contradict each other");
+    if (this.#output === "pcapng") {
+      const fault = this.#faultOfCapture();
+      if (fault !== null) return invalid(fault);
+    }
     if (queries !== undefined) {
       if (from !== undefined) return invalid("--queries has the questions: leave FROM and TO out");
       if (queries === "-" && filename.includes("-")) return invalid("-: stdin can be read only once");
@@ -163,6 +171,31 @@ class TraceRun {
     return to === undefined
       ? invalid("TO is missing: an address or host/NAME, with :PORT and /PROTO")
       : ok(null);
+  }
+
+  /** A capture is bytes, of one question, and whole. */
+  #faultOfCapture(): string | null {
+    const { queries, quiet, verbose, verdictOnly } = this.#options;
+    if (queries !== undefined) return "-o pcapng: a capture is of one question: leave --queries out";
+    for (const [flag, given] of Object.entries({ quiet, verbose, "verdict-only": verdictOnly })) {
+      if (given === true) return `-o pcapng and --${flag} contradict each other: a capture holds every frame`;
+    }
+    if (this.#context.io.columns === null) return null;
+    return "-o pcapng: a capture is no text for a terminal: send it to a file or a pipe, such as > trace.pcapng";
+  }
+
+  /** Of several outcomes the first is captured: a capture shows what happened once. */
+  #capture(trace: Trace): void {
+    const [first, ...others] = trace.outcomes;
+    if (first?.capture === undefined) return;
+    if (others.length > 0) {
+      const odds = first.probability === null ? "of unknown odds" : oddsText(first.probability);
+      this.#context.io.warn(
+        `${others.length + 1} outcomes: the capture is of the first (${odds}); --seed draws another\n`,
+      );
+    }
+    const { arp } = this.#options;
+    this.#context.io.writeBytes(encodePcapng(arp === true ? first.capture : withoutArp(first.capture)));
   }
 
   #askOne(source: LoadedSource, from: string, to: string, numbers: Numbers): void {
@@ -191,9 +224,14 @@ class TraceRun {
       outcomes: numbers.outcomes,
       mode: seed === undefined ? "explore" : "seeded",
       verdictOnly: quiet === true && this.#output === "text",
+      capture: this.#output === "pcapng",
     });
     const trace = withAssumptions(asked, source.assumptions);
     this.#note(trace);
+    if (this.#output === "pcapng") {
+      this.#capture(trace);
+      return;
+    }
     this.#context.io.write(
       this.#output === "json" ? `${JSON.stringify(this.#json(trace), null, 2)}\n` : this.#line(trace),
     );
@@ -232,7 +270,7 @@ class TraceRun {
     if (!arrives) this.#context.exitCode = EXIT.negative;
   }
 
-  get #output(): "text" | "json" | "ndjson" {
+  get #output(): "text" | "json" | "ndjson" | "pcapng" {
     return this.#options.output ?? "text";
   }
 

@@ -1,4 +1,5 @@
 import type { Disposition, ReasonName } from "../kernel/reason.ts";
+import type { Capture } from "../packet/pcapng.ts";
 import type { Owner } from "../world/world.ts";
 
 /**
@@ -72,6 +73,8 @@ export interface Outcome {
   readonly rewrites: readonly Rewrite[];
   /** Connection tracking entries afterwards, per host. */
   readonly conntrack: readonly ConntrackView[];
+  /** Every frame with its bytes, where they were asked for (`AskOptions.capture`). */
+  readonly capture?: Capture;
   readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };
 }
 
