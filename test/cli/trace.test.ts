@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { REASONS } from "../../src/kernel/reason.ts";
-import { onRecorded, words } from "./cli.ts";
+import { hopscope, onRecorded, words } from "./cli.ts";
 
 const json = async (line: string) => JSON.parse((await onRecorded(words(line))).out);
 
