@@ -230,11 +230,21 @@ function pairs(words: readonly string[]): Map<string, string> {
   return found;
 }
 
+const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
+
+/** `80` or `80-90`. */
+function range(text: string | undefined): { from: number; to: number } | null {
+  if (text === undefined) return null;
+  const [from = 0, to = from] = text.split("-").map(Number);
+  return { from, to };
+}
+
 function policyRule(text: string): PolicyRule {
   const words = text.split(" ").filter((word) => word !== "not");
   const options = pairs(words);
   const value = options.get("fwmark");
   const [mark, mask = "0xffffffff"] = (value ?? "").split("/");
+  const target = options.get("goto");
   const kinds = ["blackhole", "unreachable", "prohibit"] as const;
   const refusal = kinds.find((kind) => text.endsWith(kind));
   return {
@@ -244,22 +254,24 @@ function policyRule(text: string): PolicyRule {
     iif: options.get("iif") ?? null,
     oif: options.get("oif") ?? null,
     fwmark: value === undefined ? null : { value: Number(mark), mask: Number(mask) },
-    tos: 0,
-    ipproto: null,
-    sport: null,
-    dport: null,
-    uidRange: null,
+    tos: Number(options.get("tos") ?? 0),
+    ipproto: options.has("ipproto") ? (PROTOCOLS[options.get("ipproto") as string] ?? 0) : null,
+    sport: range(options.get("sport")),
+    dport: range(options.get("dport")),
+    uidRange: range(options.get("uidrange")),
     not: text.split(" ").includes("not"),
     action:
       refusal !== undefined
         ? { kind: refusal }
-        : {
-            kind: "lookup",
-            table: options.get("lookup") as string,
-            suppressPrefixLength: options.has("suppress_prefixlength")
-              ? Number(options.get("suppress_prefixlength"))
-              : null,
-          },
+        : target !== undefined
+          ? { kind: "goto", priority: Number(target) }
+          : {
+              kind: "lookup",
+              table: options.get("lookup") as string,
+              suppressPrefixLength: options.has("suppress_prefixlength")
+                ? Number(options.get("suppress_prefixlength"))
+                : null,
+            },
     origin: 0,
   };
 }
@@ -359,6 +371,7 @@ export function query(host: string, text: string): Query {
     size: number("size"),
     df: given.has("df"),
     mark: number("mark") ?? 0,
+    uid: number("uid") ?? 0,
     raw: given.has("raw"),
     tcpFlags: flags === undefined ? null : (parseFlagLetters(flags) ?? null),
   };

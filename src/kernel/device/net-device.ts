@@ -108,6 +108,10 @@ export interface DeviceConf {
   readonly arpAnnounce: number;
   readonly arpFilter: boolean;
   readonly proxyArp: boolean;
+  readonly proxyArpPvlan: boolean;
+  /** 0: only who is asked is learned; 1: whoever says an address is theirs; 2: if it is of a network here. */
+  readonly arpAccept: number;
+  readonly dropGratuitousArp: boolean;
   readonly bcForwarding: boolean;
 }
 
@@ -125,5 +129,8 @@ export const DEFAULT_CONF: DeviceConf = {
   arpAnnounce: 0,
   arpFilter: false,
   proxyArp: false,
+  proxyArpPvlan: false,
+  arpAccept: 0,
+  dropGratuitousArp: false,
   bcForwarding: false,
 };

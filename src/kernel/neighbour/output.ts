@@ -133,7 +133,8 @@ function askAlone(stack: Stack, dev: NetDevice, key: string, resolving: Resolvin
     stack.state.neighbours.set(dev.ifindex, address, NEIGH_INCOMPLETE);
     ask(stack, dev, key, resolving);
   });
-  solicit(stack, dev, address, queue[0], mac);
+  // The timer that asks has no packet at hand whose source it could take.
+  solicit(stack, dev, address, undefined, mac);
 }
 
 function endResolving(stack: Stack, key: string, resolving: Resolving): void {
