@@ -79,6 +79,11 @@ const TABLE = [
   ["broadcast-refused", "UNREACHABLE", "A connection to a broadcast or multicast address cannot be made."],
   ["ttl-exceeded", "TTL_EXCEEDED", "The time to live ran out on the way."],
   ["too-big", "TOO_BIG", "The packet is larger than the next hop's MTU and must not be fragmented."],
+  [
+    "mtu-black-hole",
+    "TOO_BIG",
+    "The packet is larger than a cable on its way takes, and the error that says so did not reach its sender.",
+  ],
   ["reply-lost", "NO_REPLY", "The request arrived, but the answer did not get back."],
   ["loop-budget", "LOOPED", "The packet went round until the budget of frames was spent."],
   ["left-model", "UNKNOWN", "The packet left what is modelled."],

@@ -67,6 +67,13 @@ export function remediesFor(outcome: Outcome): Remedy[] {
       return forTtl(outcome);
     case "too-big":
       return forTooBig(outcome);
+    case "mtu-black-hole":
+      return [
+        {
+          text: `Let ICMP errors of type 3, code 4 get from ${host} to the sender, or clamp what it sends to the path's MTU.`,
+          host,
+        },
+      ];
     case "bad-reply":
       return forBadReply(outcome);
     case "no-listener-tcp":

@@ -4,8 +4,8 @@ import { run } from "../../src/cli/program.ts";
 /** What a command line wrote and how it ended. */
 export interface Ran {
   readonly out: string;
-  /** What it wrote that is no text. */
-  readonly bytes: Buffer;
+  /** What it wrote that is no text, where it did. */
+  readonly bytes?: Buffer;
   readonly err: string;
   readonly code: number;
 }
@@ -41,7 +41,7 @@ export async function hopscope(args: readonly string[], outside: Outside = {}): 
     stdinIsTerminal: outside.stdin === undefined,
   };
   const code = await run(args, io);
-  return { out, bytes, err, code };
+  return { out, err, code, ...(bytes.length === 0 ? {} : { bytes }) };
 }
 
 /** The dump of two real nodes, as `-f` takes it. */

@@ -193,7 +193,8 @@ describe("a capture, -o pcapng", () => {
   const TUNNEL = ["-f", "fixtures/truth/ipvs-ipip/calico-ipip-always.json.gz"];
   const QUESTION = ["trace", ...TUNNEL, "host/pod1a", "10.100.201.7:53/udp"];
   /** Enhanced packet blocks: type 6, then the block's length. */
-  const packetsOf = (bytes: Buffer): number => {
+  const packetsOf = (bytes: Buffer | undefined): number => {
+    if (bytes === undefined) return 0;
     let packets = 0;
     for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at + 4)) {
       if (bytes.readUInt32LE(at) === 6) packets++;
@@ -217,7 +218,7 @@ describe("a capture, -o pcapng", () => {
       await hopscope([...QUESTION, "-o", "pcapng"]),
       await hopscope([...QUESTION, "-o", "pcapng"]),
     ];
-    expect(first.bytes.equals(second.bytes)).toBe(true);
+    expect(first.bytes?.equals(second.bytes ?? Buffer.alloc(0))).toBe(true);
   });
 
   it("of several outcomes is of the first, and says so", async () => {
@@ -249,7 +250,7 @@ describe("a capture, -o pcapng", () => {
     ],
   ])("is refused for %s", async (_, more, outside, message) => {
     const { code, err, out, bytes } = await hopscope([...QUESTION, "-o", "pcapng", ...more], outside);
-    expect([code, err, out, bytes.length]).toEqual([2, message, "", 0]);
+    expect([code, err, out, bytes]).toEqual([2, message, "", undefined]);
   });
 
   it("is refused for many questions", async () => {
