@@ -5,14 +5,21 @@ import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
 import type { World } from "../world/world.ts";
 import { findHost } from "./host-reference.ts";
+import { withClientAt } from "./outside-client.ts";
 import { idOf, parseQueryLine, type QueryLine } from "./query-line.ts";
-import { resolveQuestion } from "./question.ts";
+import { type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { runToolCommand } from "./step/tool-command.ts";
 
 /** What a line of `--queries` came to. */
 export type Answer =
-  | { readonly kind: "trace"; readonly trace: Trace }
+  | {
+      readonly kind: "trace";
+      readonly trace: Trace;
+      /** What was walked over, steps before it included. */
+      readonly world: World;
+      readonly question: Question;
+    }
   | { readonly kind: "step"; readonly id: string; readonly step: "wait" | "command" }
   | { readonly kind: "error"; readonly id: string; readonly line: number; readonly message: string };
 
@@ -66,7 +73,12 @@ export class Bulk {
 
   #query(line: Extract<QueryLine, { kind: "query" }>): Result<Answer> {
     const session = line.session === null ? this.#fresh() : this.#named(line.session);
-    const query = resolveQuestion(session.network.world, line.question, this.#options.inventory ?? null);
+    const { world } = session.network;
+    const inventory = this.#options.inventory ?? null;
+    const outside = inventory === null ? ok(world) : withClientAt(world, line.question.from);
+    if (outside.kind === "invalid") return outside;
+    if (outside.value !== world) session.replaceNetwork(new Network(outside.value));
+    const query = resolveQuestion(session.network.world, line.question, inventory);
     if (query.kind === "invalid") return query;
     if (line.server !== null) {
       const server = findHost(session.network.world, line.server);
@@ -82,7 +94,7 @@ export class Bulk {
       close: line.close,
       ...(line.server === null ? {} : { choose: { server: line.server.replace(/^.*\//, "") } }),
     });
-    return ok({ kind: "trace", trace });
+    return ok({ kind: "trace", trace, world: session.network.world, question: line.question });
   }
 
   #command(line: Extract<QueryLine, { kind: "command" }>, id: string): Result<Answer> {

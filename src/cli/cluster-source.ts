@@ -1,11 +1,12 @@
 import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
+import { withSnapshotNodes } from "../cluster/snapshot-nodes.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
+import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
 import { type DetectedCluster, settingsOf } from "../source/detect.ts";
-import { proxyConfigurationOf } from "../source/proxy-configuration.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
-import { formatInputError } from "../world/input-error.ts";
+import { formatInputError, type InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import type { Io } from "./io.ts";
 import type { NamedWorld } from "./merge-worlds.ts";
@@ -24,42 +25,80 @@ export interface ClusterSource {
 }
 
 /** Objects in, programmed world out: read, reconciled, and every node and pod programmed by its agents. */
-export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io: Io): Result<ClusterSource> {
-  const source = readSource(files, flags);
-  if (source.errors.length > 0) return invalid(...source.errors.map(formatInputError));
-  for (const warning of source.warnings) io.warn(`warning: ${formatInputError(warning)}\n`);
+export function clusterFrom(
+  files: readonly SourceFile[],
+  flags: ObjectFlags,
+  io: Io,
+  snapshots: readonly NamedWorld[],
+): Result<ClusterSource> {
+  // Hosts that are there need no nodes beside them that nobody spoke of.
+  const nodes = flags.nodes ?? (snapshots.length > 0 ? 0 : undefined);
+  const source = readSource(files, { ...flags, nodes });
+  if (source.errors.length > 0) return invalid(...firstOf(source.errors, "mistakes"));
+  warn(source.warnings, io);
   const { detected, objects } = source;
-  const unbuilt = unbuiltAgents(detected);
+  const held = [...snapshots, ...source.snapshots].map(({ world }) => world);
+  const hasSnapshot = (name: string) => held.some(({ hosts }) => hosts.has(name));
+  // Nodes that are as their snapshots have them need no agents here.
+  const nodesWanted = objects.list("Node");
+  const programs =
+    nodesWanted.length === 0
+      ? held.length === 0
+      : nodesWanted.some(({ metadata }) => !hasSnapshot(metadata.name));
+  const unbuilt = programs ? unbuiltAgents(detected) : [];
   if (unbuilt.length > 0) return invalid(...unbuilt);
   reconcileAll(objects, settingsOf(detected));
-  const cluster = buildCluster(objects, {
-    cni: detected.cni.value === "bridge" ? "bridge" : "flannel",
-    flannelBackend: detected.flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
-    clusterCidr: detected.clusterCidr.value,
-    proxy: proxyConfigurationOf(detected),
-  });
-  if (cluster.errors.length > 0) return invalid(...cluster.errors.map(formatInputError));
+  const cluster = buildCluster(objects, clusterConfigurationOf(detected));
+  if (cluster.errors.length > 0) return invalid(...firstOf(cluster.errors, "mistakes"));
+  const names = new Set(objects.list("Node").map(({ metadata }) => metadata.name));
+  const joined = withSnapshotNodes(cluster, names, held);
+  // Without any node the objects made nothing but the network around none.
+  const made = names.size === 0 && held.length > 0 ? [] : [joined.world];
   return ok({
     worlds: [
-      { file: files.map((file) => file.name).join(", "), world: cluster.world },
+      ...made.map((world) => ({ file: files.map((file) => file.name).join(", "), world })),
+      ...snapshots,
       ...source.snapshots.map(({ file, world }) => ({ file, world })),
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),
-    inventory: new Inventory(objects, cluster.hostOfPod, flags.namespace),
-    assumptions: [...assumedSettings(source), ...cluster.assumptions],
+    inventory: new Inventory(objects, joined.hostOfPod, flags.namespace, {
+      serviceCidr: detected.serviceCidr.value,
+      dnsDomain: detected.dnsDomain.value,
+    }),
+    assumptions: made.length === 0 ? [] : [...assumedSettings(source), ...joined.assumptions],
   });
 }
 
-function unbuiltAgents({ cni, proxyMode }: DetectedCluster): string[] {
+/** Nobody reads more, and a dump of a whole cluster may well have one of a kind for each of its Services. */
+const MOST_LINES = 100;
+
+function warn(warnings: readonly InputError[], io: Io): void {
+  for (const line of firstOf(warnings, "warnings")) io.warn(`warning: ${line}\n`);
+}
+
+function firstOf(found: readonly InputError[], what: string): string[] {
+  const lines = found.slice(0, MOST_LINES).map(formatInputError);
+  const rest = found.length - lines.length;
+  return rest === 0 ? lines : [...lines, `and ${rest} more ${what}`];
+}
+
+const CNIS_BUILT: ReadonlySet<string> = new Set(["flannel", "bridge", "docker0"]);
+
+function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
   const messages: string[] = [];
-  if (cni.value !== "flannel" && cni.value !== "bridge") {
+  if (!CNIS_BUILT.has(cni.value)) {
     messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel or bridge programs another`,
+      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, bridge or docker0 goes on with that one in its place`,
+    );
+  }
+  if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
+    messages.push(
+      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): vxlan and host-gw are`,
     );
   }
   if (proxyMode.value !== "iptables") {
     messages.push(
-      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables takes that`,
+      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables goes on with that one in its place`,
     );
   }
   return messages;

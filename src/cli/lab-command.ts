@@ -4,8 +4,10 @@ import type { World } from "../world/world.ts";
 import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
-import { LAB_NOT_BUILT_YET, notBuiltYet } from "./not-built-yet.ts";
-import { filesAt, loadSource } from "./source.ts";
+import { notBuiltYet } from "./not-built-yet.ts";
+import { loadSource } from "./source.ts";
+import { recordingsAt } from "./source-files.ts";
+import { standingLabCommands } from "./standing-lab-command.ts";
 import { runToolCommand } from "./step/tool-command.ts";
 import { paintOf } from "./terminal.ts";
 
@@ -33,8 +35,8 @@ export function labCommand(context: Context): Command {
     )
     .action((paths: string[], options: CompareOptions) => run(context, paths, options));
   lab.addCommand(compare);
-  for (const [name] of LAB_NOT_BUILT_YET) {
-    lab.addCommand(unbuilt(context, `lab ${name}`, name), { hidden: true });
+  for (const command of standingLabCommands(context)) {
+    lab.addCommand(command, { hidden: command.name() === "serve-lab" });
   }
   return lab;
 }
@@ -54,7 +56,7 @@ async function run(context: Context, paths: readonly string[], options: CompareO
   const reports: CompareReport[] = [];
   const isJson = options.output === "json";
   for (const path of paths) {
-    const files = await filesAt(path);
+    const files = await recordingsAt(path);
     if (files.kind === "invalid") {
       fail(context, files.messages);
       continue;

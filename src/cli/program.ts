@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { cniCommand } from "./cni-command.ts";
+import { collectCommand } from "./collect-command.ts";
 import type { Context } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -9,6 +10,7 @@ import type { Io } from "./io.ts";
 import { labCommand, unbuilt } from "./lab-command.ts";
 import { COMMANDS_NOT_BUILT_YET } from "./not-built-yet.ts";
 import { traceCommand } from "./trace-command.ts";
+import { verifyCommand } from "./verify-command.ts";
 
 const EXAMPLES = examples([
   ["trace deploy/nginx svc/tomcat:8080", "how a pod of the bundled example reaches a Service"],
@@ -45,9 +47,11 @@ function buildProgram(context: Context): Command {
       "\nExit code: 0 every outcome arrives and is answered, 1 some outcome does not or a probe differs,\n2 the question or the input was wrong, 3 internal.",
     );
   program.addCommand(traceCommand(context));
+  program.addCommand(verifyCommand(context));
   program.addCommand(exportCommand(context));
   program.addCommand(labCommand(context));
   program.addCommand(cniCommand(context));
+  program.addCommand(collectCommand(context));
   for (const name of COMMANDS_NOT_BUILT_YET.keys()) {
     program.addCommand(unbuilt(context, name, name), { hidden: true });
   }

@@ -15,7 +15,7 @@ export interface SourceOptions {
   readonly serviceCidr?: string;
 }
 
-const CNIS = ["flannel", "bridge"] as const;
+const CNIS = ["flannel", "bridge", "docker0"] as const;
 const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
 const PROXY_MODES_NOT_BUILT_YET: readonly string[] = ["ipvs", "nftables"];
 const NODES_AT_MOST = 5000;
@@ -65,17 +65,33 @@ function oneOf<T extends string>(text: string, words: readonly T[]): Result<T> {
 export function addSourceOptions(command: Command): Command {
   command.option(
     "-f, --filename <path>",
-    "manifests, kubectl dumps or snapshots of real hosts: a file, a folder of them, or - for stdin; repeatable; default: the bundled example",
+    "manifests, kubectl dumps, snapshots of real hosts or outputs of their own tools: a file, a folder with all below it, or - for stdin; repeatable; default: the bundled example",
     (path: string, before: string[] = []) => [...before, path],
   );
   command
     .option("--nodes <n>", "so many nodes, where the objects hold fewer")
-    .option("--cni <name>", "flannel or bridge, whatever the objects show")
+    .option("--cni <name>", "flannel, bridge or docker0, whatever the objects show")
     .option("--proxy-mode <mode>", "iptables, whatever the objects show")
     .option("--pod-cidr <cidr>", "pod addresses of the whole cluster")
     .option("--service-cidr <cidr>", "addresses of Services");
   for (const flags of OPTIONS_NOT_BUILT_YET) command.addOption(new Option(flags).hideHelp());
   return command;
+}
+
+/** The options of a source as they were typed, for a command line that reads the same one. */
+export function sourceWords(options: SourceOptions): string[] {
+  const { filename = [], nodes, cni, proxyMode, podCidr, serviceCidr } = options;
+  const flags = {
+    "--nodes": nodes,
+    "--cni": cni,
+    "--proxy-mode": proxyMode,
+    "--pod-cidr": podCidr,
+    "--service-cidr": serviceCidr,
+  };
+  return [
+    ...filename.flatMap((path) => ["-f", path]),
+    ...Object.entries(flags).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value])),
+  ];
 }
 
 /** One line for each option given that is not built yet. */

@@ -155,10 +155,10 @@ export class Stack implements RuleContext {
     if (isMulticast(address)) return RTN_MULTICAST;
     const local = this.net.fib.tables.get("local");
     if (local === undefined) return RTN_UNICAST;
-    const keys = local.keys;
+    const { keys, routes } = local.columns ?? local.compile();
     for (let i = 0; i < keys.length; i += 2) {
       if ((address & (keys[i + 1] as number)) !== keys[i]) continue;
-      const route = local.routes[i >> 1];
+      const route = routes[i >> 1];
       if (route === undefined) continue;
       if (ifindex !== 0 && route.nextHops[0]?.dev?.ifindex !== ifindex) continue;
       return route.type;

@@ -194,7 +194,7 @@ class Comparison {
    */
   private trace(): RecordedVisit[] {
     return (this.recorded.trace ?? []).map((visit) => {
-      const tables = this.network.hosts[this.network.hostNumber(visit.ns)]?.host.iptables?.tables;
+      const tables = this.network.host(this.network.hostNumber(visit.ns))?.host.iptables?.tables;
       const steps = visit.steps.map((step) => {
         const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
         const rules = tables?.get(table)?.chains.get(chain)?.rules.length ?? 0;

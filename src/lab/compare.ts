@@ -74,6 +74,8 @@ export interface Replayed {
   readonly recorded: RecordedProbe;
   /** What the model says can come of it. */
   readonly outcomes: readonly Outcome[];
+  /** The one nearest to what was recorded. */
+  readonly nearest?: Outcome;
   /** Hold a version of what was recorded against the outcomes: the first difference from the nearest one, null for none. */
   readonly judge: (version: RecordedProbe) => string | null;
 }
@@ -128,7 +130,8 @@ export function* replay(
       if (matched === null) return "no outcome was found";
       return matched.difference ?? flowsDifference(network, flows, version);
     };
-    yield { index, recorded, outcomes: explored.map(({ outcome }) => outcome), judge };
+    const outcomes = explored.map(({ outcome }) => outcome);
+    yield { index, recorded, outcomes, ...(nearest === null ? {} : { nearest: nearest.outcome }), judge };
   }
 }
 

@@ -42,7 +42,7 @@ function causeOf<F extends Place>(
 ): FrameNode<F> | undefined {
   const { frame } = node;
   const host = network.hostNumber(frame.host);
-  const net = network.hosts[host];
+  const net = network.host(host);
   const device = net?.deviceNamed(frame.device);
   if (device !== undefined && device !== null && frame.direction !== "out") {
     const peer = device.isLoopback ? frame : otherEnd(network, host, device.slot);
@@ -54,7 +54,7 @@ function causeOf<F extends Place>(
   const lower = device === undefined || device === null ? null : network.stacking(host).lowers[device.slot];
   if (lower !== null && lower !== undefined && frame.direction !== "out") {
     // By a device that sits on another: what came in by that one, for each of those that sit there.
-    const below = network.hosts[lower.host]?.name;
+    const below = network.host(lower.host)?.name;
     const at = before.findLast(({ frame: f }) => f.host === below && f.device === lower.device.name);
     if (at !== undefined) return at;
   }
@@ -77,7 +77,7 @@ function otherEnd(
   host: number,
   slot: number,
 ): { readonly host: string; readonly device: string } | undefined {
-  const other = network.hosts[network.peerHost(host, slot)];
+  const other = network.host(network.peerHost(host, slot));
   const device = other?.devices[network.peerSlot(host, slot)];
   return other === undefined || device === undefined ? undefined : { host: other.name, device: device.name };
 }

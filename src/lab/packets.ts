@@ -76,5 +76,5 @@ function kept<F extends Place>(
 }
 
 export function hostsOf(network: Network): (name: string) => Netns | undefined {
-  return (name) => network.hosts[network.hostNumber(name)];
+  return (name) => network.host(network.hostNumber(name));
 }

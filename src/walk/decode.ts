@@ -1,7 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { HOOK_NAMES } from "../kernel/netfilter/hook.ts";
-import type { Chain, Rule } from "../kernel/netfilter/rule.ts";
+import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
 import type { CompiledTable } from "../kernel/netfilter/table.ts";
 import type { Netns } from "../kernel/netns.ts";
@@ -121,6 +121,8 @@ class Decoder {
   private readonly rewrites: Rewrite[] = [];
   private readonly steps: Step[] = [];
   private readonly drops: Drop[] = [];
+  /** Hosts whose ARP questions went out by a device with no known other end. */
+  private readonly askedOutside = new Set<number>();
   private readonly strays: Drop[] = [];
   /** Packet numbers of the tape to those shown: in order of first appearance on a wire. */
   private readonly numbers = new Map<number, number>();
@@ -176,7 +178,7 @@ class Decoder {
   }
 
   private net(host: number): Netns {
-    return this.network.hosts[host] as Netns;
+    return this.network.host(host) as Netns;
   }
 
   private device(host: number, ifindex: number): string {
@@ -249,15 +251,22 @@ class Decoder {
         return;
       }
       case OP_DROP: {
-        const name = reasonName(d[at + 4] as number);
         const raw = d[at + 3] as number;
-        if (raw === 0) return;
+        const named = reasonName(d[at + 4] as number);
+        if (raw === 0) {
+          // What has no number is an ARP question.
+          if (named === "left-model") this.askedOutside.add(host);
+          return;
+        }
+        // Whoever could have answered is outside: that nobody did says nothing.
+        const name = named === "no-neighbour" && this.askedOutside.has(host) ? "left-model" : named;
         if (name === "other-host") {
           // A frame for somebody else on a shared cable ends everywhere but at its destination: no step of its way.
           this.strays.push({ ...this.packet(raw), host: this.net(host).name, reason: name, step: "" });
           return;
         }
-        const step = this.step(raw, host, "drop", REASONS[d[at + 4] as number]?.sentence ?? name, {
+        const sentence = REASONS.find((reason) => reason.name === name)?.sentence ?? name;
+        const step = this.step(raw, host, "drop", sentence, {
           device: this.device(host, d[at + 5] as number),
           verdict: name === "rule-reject" ? "reject" : "drop",
           reason: name,
@@ -373,7 +382,7 @@ class Decoder {
     const index = d[at + 6] as number;
     const evaluated = d[at + 7] as number;
     const table = this.net(host).iptables?.tables[place >>> 24] as CompiledTable;
-    const chain = table.chains[place & 0xffffff] as Chain;
+    const chain = table.chainAt(place & 0xffffff);
     const kind = d[at] === OP_RULE ? "rule" : d[at] === OP_POLICY ? "policy" : "return";
     const visit = this.open.get(`${host} ${raw}`)?.visit;
     visit?.steps.push({ table: table.name, chain: chain.name, kind, index: index + 1, mark, evaluated });

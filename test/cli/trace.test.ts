@@ -37,17 +37,21 @@ describe("how a question ends", () => {
       0,
       "DELIVERED  laptop → 172.18.0.26/icmp  answered by 172.18.0.26\n",
     ],
-    ["trace laptop 172.18.0.26:31342 -q", 1, "DROPPED  laptop → 172.18.0.26:31342/tcp  rule-drop at node1\n"],
+    [
+      "trace laptop 172.18.0.26:31342 -q",
+      1,
+      "DROPPED  laptop → 172.18.0.26:31342/tcp  Service shop/local has externalTrafficPolicy Local and no ready endpoint on node1\n",
+    ],
     [
       "trace web-0 10.96.2.113:53/udp -q",
       1,
-      "REFUSED  web-0 → 10.96.2.113:53/udp  no-listener-udp at db-0, 1/2 of the time\n",
+      "REFUSED  web-0 → 10.96.2.113:53/udp  db-0 behind Service kube-system/dns does not listen on UDP port 5353, as others behind it do, 1/2 of the time\n",
     ],
     ["trace web-1 10.96.2.45:80 -q", 1, /^(REJECTED|UNREACHABLE) {2}web-1/],
     [
       "trace web-0 host/db-0 --ttl 1 -q",
       1,
-      "TTL_EXCEEDED  web-0 → 10.244.21.6/icmp  ttl-exceeded at node1\n",
+      "TTL_EXCEEDED  web-0 → 10.244.21.6/icmp  the packet began with a TTL of 1, which ran out at node1\n",
     ],
     ["trace web-0 host/db-0 --size 1472 --df -q", 1, /^TOO_BIG/],
     [
@@ -183,7 +187,8 @@ describe("the JSON form", () => {
   });
 
   it("carries the remedies", async () => {
-    const { remedies } = await json("trace laptop 172.18.0.26:31342 -o json");
+    const { remedies, cause } = await json("trace laptop 172.18.0.26:31342 -o json");
+    expect(cause).toBe("Service shop/local has externalTrafficPolicy Local and no ready endpoint on node1");
     expect(remedies).toHaveLength(1);
     expect(remedies[0].command).toContain("externalTrafficPolicy");
   });

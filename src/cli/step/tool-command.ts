@@ -5,13 +5,14 @@ import type { Origin } from "../../kernel/origin.ts";
 import { OriginTable } from "../../world/origins.ts";
 import type { World } from "../../world/world.ts";
 import { invalid, ok, type Result } from "../result.ts";
+import { readBridge } from "./bridge-command.ts";
 import { readIp } from "./ip-command.ts";
 import { readIptables } from "./iptables-command.ts";
 import { shellWords } from "./shell-words.ts";
 import { readSysctl } from "./sysctl-command.ts";
 
 export const UNDERSTOOD =
-  "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, " +
+  "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, bridge fdb append, " +
   "iptables -A|-I|-D|-F|-N|-P, sysctl -w NAME=VALUE";
 
 /** A World after one command on one of its hosts: a command line as the tool takes it. */
@@ -35,12 +36,14 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
   switch (tool) {
     case "ip":
       return readIp(host, rest, origin);
+    case "bridge":
+      return readBridge(host, rest, origin);
     case "iptables":
     case "iptables-legacy":
     case "iptables-nft":
       return readIptables(host, rest, origin);
     case "sysctl":
-      return readSysctl(rest);
+      return readSysctl(host, rest);
     default:
       return invalid(`the command ${JSON.stringify(tool)} is not built yet; ${UNDERSTOOD}`);
   }

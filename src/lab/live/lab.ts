@@ -1,11 +1,20 @@
 import type { World } from "../../world/world.ts";
 import type { RecordedRuleHit } from "../recorded.ts";
+import { AllListeners } from "./all-listeners.ts";
 import { Capture, type CapturedFrame } from "./capture.ts";
-import { Listeners, type Served } from "./listeners.ts";
+import type { Served } from "./listeners.ts";
 import { flush } from "./real-conntrack.ts";
 import { deleteNetns, type RealNetns } from "./real-netns.ts";
 import { type RealWorld, realise } from "./realise.ts";
 import { type Counters, readCounters, risen } from "./rule-counters.ts";
+
+/** Servers at work, wherever they run. */
+export interface Serving {
+  /** Who has been served since the last call. */
+  serve(): Served[];
+  /** Ends what is open, leaving nothing behind. */
+  hangUp(): void;
+}
 
 /** A World for real, with its servers at work and a capture on every device. */
 export class Lab {
@@ -13,28 +22,33 @@ export class Lab {
   /** UDP ports that carry VXLAN here. */
   readonly vxlanPorts: readonly number[];
   readonly #captures: readonly Capture[];
-  readonly #listeners: readonly Listeners[];
+  readonly #serving: Serving;
 
-  /**
-   * @param nameOf the namespace of a host
-   * @throws Error with what could not be built; then nothing is left of it
-   */
-  constructor(world: World, nameOf: (host: string) => string) {
-    this.real = realise(world, nameOf);
-    const hosts = [...world.hosts.values()];
-    try {
-      this.#captures = hosts.map((host) => new Capture(this.netns(host.name), host));
-      this.#listeners = hosts.map((host) => {
-        const sockets = host.sockets.kind === "listed" ? host.sockets.sockets : [];
-        return new Listeners(this.netns(host.name), host, sockets);
-      });
-    } catch (error) {
-      deleteNetns(hosts.map((host) => nameOf(host.name)));
-      throw error;
-    }
+  /** @throws Error where the kernel refuses a capture */
+  constructor(real: RealWorld, serving: Serving) {
+    this.real = real;
+    this.#serving = serving;
+    const hosts = [...real.world.hosts.values()];
+    this.#captures = hosts.map((host) => new Capture(this.netns(host.name), host));
     this.vxlanPorts = hosts.flatMap(({ devices }) =>
       devices.flatMap(({ detail }) => (detail.kind === "vxlan" ? [detail.port] : [])),
     );
+  }
+
+  /**
+   * Builds a World, opens its servers and captures.
+   *
+   * @param nameOf the namespace of a host
+   * @throws Error with what could not be built; then nothing is left of it
+   */
+  static build(world: World, nameOf: (host: string) => string): Lab {
+    const real = realise(world, nameOf);
+    try {
+      return new Lab(real, new AllListeners(real));
+    } catch (error) {
+      deleteNetns([...real.netns.values()].map(({ name }) => name));
+      throw error;
+    }
   }
 
   netns(host: string): RealNetns {
@@ -44,7 +58,7 @@ export class Lab {
   }
 
   serve(): Served[] {
-    return this.#listeners.flatMap((listeners) => listeners.serve());
+    return this.#serving.serve();
   }
 
   captured(): CapturedFrame[][] {
@@ -75,14 +89,19 @@ export class Lab {
   }
 
   hangUp(): void {
-    for (const listeners of this.#listeners) listeners.hangUp();
+    this.#serving.hangUp();
+  }
+
+  /** Lets go of what was opened; the hosts stay. */
+  detach(): void {
+    this.#serving.hangUp();
+    for (const capture of this.#captures) capture.close();
+    for (const within of this.real.netns.values()) within.close();
   }
 
   /** Takes everything down. */
   close(): void {
-    for (const listeners of this.#listeners) listeners.close();
-    for (const capture of this.#captures) capture.close();
-    for (const within of this.real.netns.values()) within.close();
+    this.detach();
     deleteNetns([...this.real.netns.values()].map(({ name }) => name));
   }
 }
