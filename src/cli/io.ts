@@ -4,6 +4,7 @@ import { isatty } from "node:tty";
 /** Everything a command touches outside: handed in, so that a test can run a command without a process. */
 export interface Io {
   write(text: string): void;
+  writeBytes(bytes: Uint8Array): void;
   /** To stderr: progress and errors. */
   warn(text: string): void;
   readStdin(): Promise<Buffer>;
@@ -16,6 +17,7 @@ export interface Io {
 
 export const PROCESS_IO: Io = {
   write: (text) => void process.stdout.write(text),
+  writeBytes: (bytes) => void process.stdout.write(bytes),
   warn: (text) => void process.stderr.write(text),
   async readStdin() {
     const chunks: Buffer[] = [];

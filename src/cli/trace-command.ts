@@ -1,4 +1,6 @@
 import { Command, Option } from "commander";
+import { encodePcapng, withoutArp } from "../packet/pcapng.ts";
+import { oddsText } from "../present/odds-text.ts";
 import { reasonsText } from "../present/reasons-text.ts";
 import { ask } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
@@ -33,7 +35,7 @@ interface TraceOptions extends SourceOptions {
   readonly uid?: string;
   readonly dev?: string;
   readonly queries?: string;
-  readonly output?: "text" | "json" | "ndjson";
+  readonly output?: "text" | "json" | "ndjson" | "pcapng";
   readonly quiet?: true;
   readonly verbose?: true;
   readonly verdictOnly?: true;
@@ -83,7 +85,9 @@ export function traceCommand(context: Context): Command {
     .option("--uid <uid>", "owner of the sending socket")
     .option("--dev <device>", "device the sending socket is bound to")
     .option("--queries <file>", "many questions: one JSON object a line, - for stdin")
-    .addOption(new Option("-o, --output <form>", "form of the answer").choices(["text", "json", "ndjson"]))
+    .addOption(
+      new Option("-o, --output <form>", "form of the answer").choices(["text", "json", "ndjson", "pcapng"]),
+    )
     .option("-q, --quiet", "the verdict alone")
     .option("-v, --verbose", "every hook, every rule that matched with the number evaluated, MAC addresses")
     .option("--verdict-only", "leave steps, frames and rules out of the JSON")
@@ -148,6 +152,10 @@ class TraceRun {
   #checkShape(from: string | undefined, to: string | undefined): Result<null> {
     const { queries, quiet, verbose, filename = [] } = this.#options;
     if (quiet && verbose) return invalid("--quiet and --verbose contradict each other");
+    if (this.#options.output === "pcapng") {
+      const fault = this.#faultOfCapture();
+      if (fault !== null) return invalid(fault);
+    }
     if (queries !== undefined) {
       if (from !== undefined) return invalid("--queries has the questions: leave FROM and TO out");
       if (queries === "-" && filename.includes("-")) return invalid("-: stdin can be read only once");
@@ -161,6 +169,36 @@ class TraceRun {
     return to === undefined
       ? invalid("TO is missing: an address or host/NAME, with :PORT and /PROTO")
       : ok(null);
+  }
+
+  /** A capture is bytes, of one question, and whole. */
+  #faultOfCapture(): string | null {
+    const { queries, quiet, verbose, verdictOnly, allPods } = this.#options;
+    if (queries !== undefined) return "-o pcapng: a capture is of one question: leave --queries out";
+    for (const [flag, given] of Object.entries({
+      quiet,
+      verbose,
+      "verdict-only": verdictOnly,
+      "all-pods": allPods,
+    })) {
+      if (given === true) return `-o pcapng and --${flag} contradict each other: a capture holds every frame`;
+    }
+    if (this.#context.io.columns === null) return null;
+    return "-o pcapng: a capture is no text for a terminal: send it to a file or a pipe, such as > trace.pcapng";
+  }
+
+  /** Of several outcomes the first is captured: a capture shows what happened once. */
+  #capture(trace: Trace): void {
+    const [first, ...others] = trace.outcomes;
+    if (first?.capture === undefined) return;
+    if (others.length > 0) {
+      const odds = first.probability === null ? "of unknown odds" : oddsText(first.probability);
+      this.#context.io.warn(
+        `${others.length + 1} outcomes: the capture is of the first (${odds}); --seed draws another\n`,
+      );
+    }
+    const { arp } = this.#options;
+    this.#context.io.writeBytes(encodePcapng(arp === true ? first.capture : withoutArp(first.capture)));
   }
 
   #askOne(source: LoadedSource, from: string, to: string, numbers: Numbers): void {
@@ -184,6 +222,10 @@ class TraceRun {
       return;
     }
     for (const { trace } of asked.value) this.#note(trace);
+    if (this.#options.output === "pcapng") {
+      this.#capture((asked.value[0] as Asked).trace);
+      return;
+    }
     const output = this.#outputOf(source);
     const text =
       allPods === true
@@ -218,7 +260,8 @@ class TraceRun {
     if (query.kind === "invalid") return query;
     const session = new Session(new Network(world), numbers.seed);
     const mode = this.#options.seed === undefined ? "explore" : "seeded";
-    const trace = ask(session, query.value, { outcomes: numbers.outcomes, mode });
+    const capture = this.#options.output === "pcapng";
+    const trace = ask(session, query.value, { outcomes: numbers.outcomes, mode, capture });
     return ok({ trace, world, question });
   }
 
@@ -252,6 +295,7 @@ class TraceRun {
 
   #outputOf(source: LoadedSource): TraceOutput {
     const { output = "text", quiet, verbose, arp = false, verdictOnly = false } = this.#options;
+    if (output === "pcapng") throw new Error("a capture is no text");
     const detail = quiet ? "quiet" : verbose ? "verbose" : "normal";
     return new TraceOutput(this.#context.io, source, { form: output, detail, arp, verdictOnly });
   }

@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { formatPrefix4 } from "../address/prefix.ts";
+import { type BridgeVlan, defaultVlan, withoutVlans, withVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import { DraftList } from "./draft-list.ts";
 import type { EntryBatch } from "./entry-batch.ts";
@@ -9,6 +10,7 @@ import { DraftIpsets } from "./ipset/draft-ipsets.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
 import type { LinkChange, Operation, OperationError } from "./operation.ts";
+import { ORIGIN_NONE } from "./origin.ts";
 import type { NextHop, PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 
@@ -45,6 +47,7 @@ class HostDraft {
   #ruleList: DraftList<PolicyRule> | null = null;
   #neighbourList: DraftList<Neighbour> | null = null;
   #fdbList: DraftList<FdbEntry> | null = null;
+  #vlanList: DraftList<BridgeVlan> | null = null;
   #ruleset: DraftRuleset | null = null;
   #ipsetDraft: DraftIpsets | null = null;
   #socketList: DraftList<Socket> | null = null;
@@ -82,6 +85,10 @@ class HostDraft {
     this.#fdbList ??= new DraftList(this.#host.fdb, fdbKey, sameFdbKey);
     return this.#fdbList;
   }
+  get #bridgeVlans(): DraftList<BridgeVlan> {
+    this.#vlanList ??= new DraftList(this.#host.bridgeVlans, (vlan) => vlan.dev);
+    return this.#vlanList;
+  }
   get #iptables(): DraftRuleset {
     this.#ruleset ??= new DraftRuleset(this.#host.iptables);
     return this.#ruleset;
@@ -109,6 +116,7 @@ class HostDraft {
       rules: this.#ruleList === null ? host.rules : inPriorityOrder(this.#ruleList.finish()),
       neighbours: this.#neighbourList?.finish() ?? host.neighbours,
       fdb: this.#fdbList?.finish() ?? host.fdb,
+      bridgeVlans: this.#vlanList?.finish() ?? host.bridgeVlans,
       sysctl: this.#sysctl ?? host.sysctl,
       iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
       ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
@@ -150,6 +158,10 @@ class HostDraft {
         return this.#replaceNeighbour(operation.neighbour);
       case "fdb-append":
         return this.#appendFdb(operation.entry);
+      case "bridge-vlan-add":
+        return this.#addVlan(operation.vlan);
+      case "bridge-vlan-delete":
+        return this.#deleteVlans(operation.dev, operation.self, operation.from, operation.to);
       case "batch-add":
         return this.#addBatch(operation.batch, operation.without);
       case "sysctl":
@@ -232,6 +244,7 @@ class HostDraft {
     this.#routes.removeWhere((route) => route.nextHops.some((hop) => hop.dev === name));
     this.#neighbours.removeWhere((neighbour) => neighbour.dev === name);
     this.#fdb.removeWhere((entry) => entry.dev === name || entry.master === name);
+    this.#bridgeVlans.removeWhere((vlan) => vlan.dev === name);
     this.#devicesChanged = true;
     return null;
   }
@@ -321,6 +334,28 @@ class HostDraft {
     }
     this.#fdb.append(entry);
     return null;
+  }
+
+  #addVlan(vlan: BridgeVlan): string | null {
+    if (!this.#devices.has(vlan.dev)) return this.#noDevice(vlan.dev);
+    this.#setVlans(vlan.dev, withVlan(this.#vlansOf(vlan.dev, vlan.self), vlan));
+    return null;
+  }
+
+  #deleteVlans(dev: string, self: boolean, from: number, to: number): string | null {
+    if (!this.#devices.has(dev)) return this.#noDevice(dev);
+    this.#setVlans(dev, withoutVlans(this.#vlansOf(dev, self), from, to));
+    return null;
+  }
+
+  #vlansOf(dev: string, self: boolean): readonly BridgeVlan[] {
+    const known = this.#bridgeVlans.withKey(dev);
+    return known.length > 0 ? known : [defaultVlan(dev, self, ORIGIN_NONE)];
+  }
+
+  #setVlans(dev: string, vlans: readonly BridgeVlan[]): void {
+    this.#bridgeVlans.removeWhere((vlan) => vlan.dev === dev);
+    for (const vlan of vlans) this.#bridgeVlans.append(vlan);
   }
 
   /** As one by one, but that a route may not have the key of another at all. */

@@ -4,6 +4,7 @@ import type { Device, FdbEntry, InterfaceAddress } from "./device/device.ts";
 import type { Host } from "./host.ts";
 import {
   addressText,
+  bridgeVlanText,
   linkSettingsText,
   newLinkText,
   operationText,
@@ -42,6 +43,7 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
     ["settings of all devices, before there are any", sysctlLines(host, (name) => !isPerDevice(name, host))],
     ["devices", host.devices.flatMap((device) => deviceLines(device, host, cables))],
     ["ports, and which devices are up", host.devices.flatMap(linkSettingsText)],
+    ["VLANs of bridges and ports", vlanLines(host)],
     ["settings of single devices", sysctlLines(host, (name) => isPerDevice(name, host))],
     ["addresses", host.addresses.flatMap((address) => addressLines(address, host))],
     ["routes", routeLines(host)],
@@ -75,6 +77,21 @@ function head(host: Host): string[] {
   ];
 }
 
+/** Every device begins in VLAN 1. */
+function vlanLines(host: Host): string[] {
+  const began = new Set<string>();
+  return host.bridgeVlans.flatMap((vlan) => {
+    const { dev, self, from } = vlan;
+    const lines = began.has(dev) || from === 0 ? [] : bridgeVlanDeleted(dev, self);
+    began.add(dev);
+    return [...lines, bridgeVlanText(vlan)];
+  });
+}
+
+function bridgeVlanDeleted(dev: string, self: boolean): string[] {
+  return operationText({ kind: "bridge-vlan-delete", dev, self, from: 1, to: 1 });
+}
+
 /** Forwarding for all devices first, since it writes each device's own (`devinet_sysctl_forward`); then `default`. */
 function sysctlLines(host: Host, wanted: (name: string) => boolean): string[] {
   const rank = (name: string) =>
@@ -101,7 +118,8 @@ function settingName(name: string, host: Host): string {
 
 /**
  * A card and a cable's end become a veth whose other end, `peer-N`, is up in the same namespace until it is moved to where
- * the cable leads. So does a device of a kind that is not modelled, unless the kernel has made it already (tunl0).
+ * the cable leads. So does a device of a kind that is not modelled, or that sits on another namespace's, unless the kernel
+ * has made it already (tunl0).
  */
 function deviceLines(device: Device, host: Host, cables: CableEnds): string[] {
   const { detail } = device;
@@ -111,18 +129,38 @@ function deviceLines(device: Device, host: Host, cables: CableEnds): string[] {
   const name = quote(device.name);
   if (detail.kind === "loopback")
     return device.mtu === 65_536 ? [] : [`ip link set ${name} mtu ${device.mtu}`];
-  if (detail.kind === "bridge" || detail.kind === "vxlan") {
+  if (isMadeAlone(device)) {
     return operationText({ kind: "link-add", device: { ...device, ...UNSET } });
   }
   const peer = peerName(device, host);
   const add = newLinkText(device, `veth peer name ${peer} index ${PEER_INDEX + device.ifindex}`);
-  if (detail.kind === "unmodelled") {
+  if (detail.kind !== "veth" && detail.kind !== "ether") {
+    const why = detail.kind === "unmodelled" ? "is not modelled" : "cannot be made here alone";
+    const kind = detail.kind === "unmodelled" ? detail.type : detail.kind;
     return [
-      `# ${device.name} is of the kind ${detail.type}, which is not modelled: a veth stands in for it`,
+      `# ${device.name} is of the kind ${kind}, which ${why}: a veth stands in for it`,
       `ip link show ${name} >/dev/null 2>&1 || { ${add}; ip link set ${peer} up; }`,
     ];
   }
   return device.carrier ? [add, `ip link set ${peer} up`] : [add];
+}
+
+/** Can the device be made with nothing but the namespace's own devices? The first tunnel of IPv4 is the kernel's. */
+function isMadeAlone({ detail }: Device): boolean {
+  switch (detail.kind) {
+    case "bridge":
+    case "vxlan":
+    case "dummy":
+      return true;
+    case "ipip":
+      return detail.remote !== null || detail.local !== null;
+    case "macvlan":
+    case "ipvlan":
+    case "vlan":
+      return detail.lower !== null && detail.lower.host === null;
+    default:
+      return false;
+  }
 }
 
 /** Far from the host's own indexes, which are given as well. */

@@ -1,3 +1,4 @@
+import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { Ipset } from "./ipset/ipset.ts";
 import type { Ruleset } from "./netfilter/rule.ts";
@@ -20,6 +21,8 @@ export interface Host {
   readonly rules: readonly PolicyRule[];
   readonly neighbours: readonly Neighbour[];
   readonly fdb: readonly FdbEntry[];
+  /** VLANs of bridges and their ports; a device without any has the default. */
+  readonly bridgeVlans: readonly BridgeVlan[];
   /** Settings that differ from the kernel's defaults or were dumped, by name with dots. */
   readonly sysctl: ReadonlyMap<string, string>;
   /** IPv4 rules. null: the dump did not say (assumed empty). */
@@ -45,6 +48,7 @@ export function emptyHost(name: string, kind: string): Host {
     rules: [],
     neighbours: [],
     fdb: [],
+    bridgeVlans: [],
     sysctl: new Map(),
     iptables: null,
     ipsets: null,

@@ -1,17 +1,20 @@
 import type { Ipv4 } from "../address/ipv4.ts";
-import type { Mac } from "../address/mac.ts";
+import { MAC_ZERO, type Mac } from "../address/mac.ts";
+import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
+import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
 import type { Host } from "./host.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
 import { needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
+import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
 import { Journal } from "./session/journal.ts";
-import { PairMap } from "./session/pair-map.ts";
+import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
 
@@ -48,8 +51,14 @@ export class Netns {
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
   private tunnelEnds: PairMap | null = null;
+  private fixedEnds: PairMap | null = null;
+  private floods: readonly (readonly Ipv4[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
   readonly vxlans: readonly NetDevice[];
+  readonly ipips: readonly NetDevice[];
+  readonly geneves: readonly NetDevice[];
+  /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
+  private readonly groups: PairMap;
 
   // sysctls the path asks for
   readonly ipForward: boolean;
@@ -62,6 +71,8 @@ export class Netns {
   readonly multipathHashPolicy: number;
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
+  /** Does br_netfilter hand tagged frames to the IP hooks as well? */
+  readonly filterVlanTagged: boolean;
 
   constructor(host: Host) {
     this.host = host;
@@ -102,12 +113,20 @@ export class Netns {
           device.master = master;
           // The kernel puts a new port at the head of the bridge's list.
           master.ports.unshift(device);
+        } else if (master?.kind === "bond") {
+          device.bond = master;
+          master.slaves.push(device);
         }
       }
       if (device.plain.detail.kind === "bridge")
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
     }
+    this.filterVlans(host);
+    this.geneves = this.devices.filter((device) => device.kind === "geneve");
+    this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
+    this.groups = new PairMap(new Journal());
+    this.joinGroups();
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
@@ -131,12 +150,12 @@ export class Netns {
       if (entry.master === null) continue;
       const device = this.byName.get(entry.dev);
       if (device === undefined) continue;
-      if (entry.vlan === null) {
+      {
         const bridge = this.byName.get(entry.master);
         if (bridge === undefined) continue;
         // `permanent` under a master means local: the frame goes up.
         const to = entry.state === "permanent" ? bridge.ifindex : device.ifindex;
-        this.bridgeFdb.set(bridge.ifindex, entry.mac, to);
+        this.bridgeFdb.set(fdbKey(bridge.ifindex, entry.vlan ?? 0), entry.mac, to);
       }
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
@@ -150,7 +169,40 @@ export class Netns {
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** Is a multicast group joined on a device (`ip_check_mc_rcu`)? */
+  isJoined(group: Ipv4, ifindex: number): boolean {
+    return this.groups.get(group, ifindex) !== ABSENT || this.groups.get(group, 0) !== ABSENT;
+  }
+
+  /** A VXLAN device with a group joins it on the device below (`vxlan_igmp_join`). */
+  private joinGroups(): void {
+    for (const { up, plain } of this.vxlans) {
+      const { detail } = plain;
+      if (detail.kind !== "vxlan" || !up || detail.remote === null || detail.remote >>> 28 !== 0xe) continue;
+      const link = detail.link === null ? null : this.deviceNamed(detail.link);
+      this.groups.set(detail.remote, link?.ifindex ?? 0, 1);
+    }
+  }
+
+  /** Bridges that filter, and their ports, heed their VLANs. */
+  private filterVlans(host: Host): void {
+    const said = new Map<string, BridgeVlan[]>();
+    for (const vlan of host.bridgeVlans) {
+      const known = said.get(vlan.dev);
+      if (known === undefined) said.set(vlan.dev, [vlan]);
+      else known.push(vlan);
+    }
+    for (const device of this.devices) {
+      const { detail } = (device.master ?? device).plain;
+      if (detail.kind !== "bridge" || !detail.vlanFiltering) continue;
+      device.vlans = new VlanFilter(
+        said.get(device.name) ?? [defaultVlan(device.name, device.isBridge, ORIGIN_NONE)],
+      );
+    }
   }
 
   device(ifindex: number): NetDevice | null {
@@ -181,15 +233,40 @@ export class Netns {
     return this.tunnelEnds ?? this.compileTunnelEnds();
   }
 
+  /** Those of them that no packet moves: (ifindex, MAC) to 1. */
+  get vxlanFixed(): PairMap {
+    if (this.fixedEnds === null) this.compileTunnelEnds();
+    return this.fixedEnds as PairMap;
+  }
+
+  /** VXLAN devices' tunnel ends for unknown and group addresses, by slot: a frame goes to each. */
+  get vxlanFlood(): readonly (readonly Ipv4[])[] {
+    this.floods ??= this.devices.map((device) => floodOf(device, this.host));
+    return this.floods;
+  }
+
   private compileTunnelEnds(): PairMap {
     const map = new PairMap(new Journal());
-    for (const { dev, master, mac, dst } of this.host.fdb) {
+    const fixed = new PairMap(new Journal());
+    for (const { dev, master, mac, dst, state } of this.host.fdb) {
       const device = master === null && dst !== null ? this.byName.get(dev) : undefined;
-      if (device?.isVxlan && dst !== null) map.set(device.ifindex, mac, dst);
+      if (!device?.isVxlan || dst === null) continue;
+      map.set(device.ifindex, mac, dst);
+      if (state === "permanent" || state === "static") fixed.set(device.ifindex, mac, 1);
     }
     this.tunnelEnds = map;
+    this.fixedEnds = fixed;
     return map;
   }
+}
+
+/** A VXLAN device's all-zero entries (`bridge fdb append`), or the remote it was made with. */
+function floodOf({ name, plain: { detail } }: NetDevice, host: Host): readonly Ipv4[] {
+  if (detail.kind !== "vxlan") return [];
+  const said = host.fdb.flatMap(({ dev, mac, dst }) =>
+    dev === name && mac === MAC_ZERO && dst !== null ? [dst] : [],
+  );
+  return said.length > 0 || detail.remote === null ? said : [detail.remote];
 }
 
 const compiled = new WeakMap<Host, Netns>();

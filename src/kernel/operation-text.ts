@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac, MAC_ZERO } from "../address/mac.ts";
 import { formatPrefix4, networkOf, type Prefix4 } from "../address/prefix.ts";
+import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type {
   BridgePort,
   Device,
@@ -50,6 +51,15 @@ export function operationText(operation: Operation): string[] {
       return [`ip neigh replace ${neighbourText(operation.neighbour)}`];
     case "fdb-append":
       return [`bridge fdb append ${fdbText(operation.entry)}`];
+    case "bridge-vlan-add":
+      return [bridgeVlanText(operation.vlan)];
+    case "bridge-vlan-delete":
+      return [
+        words(
+          `bridge vlan del dev ${quote(operation.dev)} vid ${vidText(operation)}`,
+          operation.self && "self",
+        ),
+      ];
     case "batch-add":
       return batchText(operation.batch, operation.without);
     case "sysctl":
@@ -120,16 +130,22 @@ function addLinkText(device: Device): string[] {
   if (detail.kind === "ether") {
     return [`ip link set ${quote(device.name)} address ${formatMac(device.mac)} mtu ${device.mtu}`];
   }
+  if (detail.kind === "tun") {
+    const name = quote(device.name);
+    return [`ip tuntap add dev ${name} mode ${detail.mode}`, `ip link set ${name} mtu ${device.mtu}`];
+  }
   return [newLinkText(device, detailText(detail))];
 }
 
 /** `ip link add`; `type` is the kind with its own settings. */
 export function newLinkText(device: Device, type: string): string {
   const address = device.mac === MAC_ZERO ? "" : ` address ${formatMac(device.mac)}`;
-  return `ip link add ${quote(device.name)} index ${device.ifindex}${address} mtu ${device.mtu} type ${type}`;
+  const lower = "lower" in device.detail ? device.detail.lower : null;
+  const below = lower === null ? "" : ` link ${quote(lower.device)}`;
+  return `ip link add ${quote(device.name)}${below} index ${device.ifindex}${address} mtu ${device.mtu} type ${type}`;
 }
 
-function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" }>): string {
+function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" | "tun" }>): string {
   switch (detail.kind) {
     case "veth":
       return "veth";
@@ -139,6 +155,31 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" }
       return bridgeText(detail);
     case "vxlan":
       return vxlanText(detail);
+    case "dummy":
+      return "dummy";
+    case "ipip":
+      return ipipText(detail);
+    case "ifb":
+      return "ifb";
+    case "bond":
+      return words(
+        "bond",
+        `mode ${detail.mode}`,
+        detail.active !== null && `active_slave ${quote(detail.active)}`,
+      );
+    case "geneve":
+      return words(
+        `geneve id ${detail.vni} remote ${formatIpv4(detail.remote)}`,
+        detail.ttl !== 0 && `ttl ${detail.ttl}`,
+        detail.df !== "unset" && `df ${detail.df}`,
+        `dstport ${detail.port}`,
+      );
+    case "macvlan":
+      return `macvlan mode ${detail.mode}`;
+    case "ipvlan":
+      return `ipvlan mode ${detail.mode} ${detail.flag}`;
+    case "vlan":
+      return `vlan id ${detail.id}`;
     default:
       detail satisfies never;
       throw new Error("unknown kind of device");
@@ -167,6 +208,19 @@ function vxlanText(detail: Extract<DeviceDetail, { kind: "vxlan" }>): string {
     detail.learning ? "learning" : "nolearning",
     ttl !== 0 && `ttl ${ttl}`,
     detail.df !== "unset" && `df ${detail.df}`,
+  );
+}
+
+function ipipText(detail: Extract<DeviceDetail, { kind: "ipip" }>): string {
+  const { link, local, remote, ttl, tos } = detail;
+  return words(
+    "ipip",
+    remote !== null && `remote ${formatIpv4(remote)}`,
+    local !== null && `local ${formatIpv4(local)}`,
+    link !== null && `dev ${quote(link)}`,
+    ttl !== 0 && `ttl ${ttl}`,
+    tos !== 0 && `tos ${tos === 1 ? "inherit" : formatTos(tos)}`,
+    detail.pmtudisc ? "pmtudisc" : "nopmtudisc",
   );
 }
 
@@ -301,6 +355,22 @@ function fdbText(entry: FdbEntry): string {
     master === null ? "self" : "master",
     FDB_STATES[state],
   );
+}
+
+/** What `bridge vlan` is given. A device in no VLAN was taken out of the one that it began with. */
+export function bridgeVlanText(vlan: BridgeVlan): string {
+  const dev = quote(vlan.dev);
+  if (vlan.from === 0) return words(`bridge vlan del dev ${dev} vid 1`, vlan.self && "self");
+  return words(
+    `bridge vlan add dev ${dev} vid ${vidText(vlan)}`,
+    vlan.pvid && "pvid",
+    vlan.untagged && "untagged",
+    vlan.self && "self",
+  );
+}
+
+function vidText({ from, to }: { readonly from: number; readonly to: number }): string {
+  return from === to ? String(from) : `${from}-${to}`;
 }
 
 const FDB_STATES: Readonly<Record<FdbEntry["state"], string>> = {

@@ -1,3 +1,4 @@
+import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
@@ -24,6 +25,14 @@ export type Operation =
   | { readonly kind: "rule-add"; readonly rule: PolicyRule }
   | { readonly kind: "neighbour-replace"; readonly neighbour: Neighbour }
   | { readonly kind: "fdb-append"; readonly entry: FdbEntry }
+  | { readonly kind: "bridge-vlan-add"; readonly vlan: BridgeVlan }
+  | {
+      readonly kind: "bridge-vlan-delete";
+      readonly dev: string;
+      readonly self: boolean;
+      readonly from: number;
+      readonly to: number;
+    }
   /** All entries of a batch (`ip -batch`, `bridge -batch`) but those of one group, counting from 0; null: all. */
   | { readonly kind: "batch-add"; readonly batch: EntryBatch; readonly without: number | null }
   | { readonly kind: "sysctl"; readonly name: string; readonly value: string }

@@ -53,6 +53,7 @@ const TABLE = [
     "The bridge may not send a frame back by the port it came in by (hairpin is off).",
   ],
   ["bridge-port-blocked", "DROPPED", "The bridge port is not forwarding."],
+  ["vlan-filtered", "DROPPED", "The bridge filters by VLAN, and the port is not in the frame's."],
   ["device-down", "DROPPED", "The device is down."],
   [
     "nat-icmp",
@@ -78,6 +79,11 @@ const TABLE = [
   ["broadcast-refused", "UNREACHABLE", "A connection to a broadcast or multicast address cannot be made."],
   ["ttl-exceeded", "TTL_EXCEEDED", "The time to live ran out on the way."],
   ["too-big", "TOO_BIG", "The packet is larger than the next hop's MTU and must not be fragmented."],
+  [
+    "mtu-black-hole",
+    "TOO_BIG",
+    "The packet is larger than a cable on its way takes, and the error that says so did not reach its sender.",
+  ],
   ["reply-lost", "NO_REPLY", "The request arrived, but the answer did not get back."],
   ["loop-budget", "LOOPED", "The packet went round until the budget of frames was spent."],
   ["left-model", "UNKNOWN", "The packet left what is modelled."],
@@ -91,6 +97,16 @@ const TABLE = [
     "DROPPED",
     "The frame is longer than the device it is for can take: the other end of a veth, or a bridge port with a smaller MTU.",
   ],
+  ["ipvlan-private", "DROPPED", "Devices on one card in private mode do not meet."],
+  ["bond-inactive", "DROPPED", "The frame came in by a device of a bond that is not the active one."],
+  ["not-redirected", "DROPPED", "An ifb device takes only frames that traffic control redirects to it."],
+  ["dummy-device", "DROPPED", "The packet went into a dummy device, which keeps whatever it is given."],
+  [
+    "no-tunnel",
+    "REFUSED",
+    "No tunnel here is for packets between these two ends; the host answered with an ICMP error.",
+  ],
+  ["tunnel-loop", "DROPPED", "The way to the tunnel's other end leads into the tunnel itself."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 

@@ -58,6 +58,9 @@ export class Sysctl {
       arpAnnounce: max("arp_announce"),
       arpFilter: or("arp_filter", 0),
       proxyArp: or("proxy_arp", 0),
+      proxyArpPvlan: this.own(device, "proxy_arp_pvlan", 0) !== 0,
+      arpAccept: Math.max(this.all("arp_accept", 0), this.own(device, "arp_accept", 0)),
+      dropGratuitousArp: or("drop_gratuitous_arp", 0),
       bcForwarding: this.all("bc_forwarding", 0) !== 0 && this.own(device, "bc_forwarding", 0) !== 0,
     };
   }

@@ -43,7 +43,7 @@ export const DIR_IN_MULTICAST = 3;
 export const DIR_IN_OTHERHOST = 4;
 
 /** Words of one packet's snapshot; an inner packet's follows it. */
-export const SNAPSHOT_WORDS = 15;
+export const SNAPSHOT_WORDS = 18;
 
 /** Packets whose last snapshot is remembered, a power of two. */
 const KNOWN_PACKETS = 1024;
@@ -194,6 +194,7 @@ export const S_DST = 6;
 export const S_IP = 7;
 /** length | identification << 16 */
 export const S_LENGTH = 8;
+/** fragment offset | VLAN << 16 */
 export const S_FRAG_OFFSET = 9;
 /** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16 */
 export const S_PORTS = 10;
@@ -204,6 +205,9 @@ export const S_INFO = 12;
 /** ARP: target's hardware address; VXLAN: the VNI */
 export const S_INFO2 = 13;
 export const S_MARK = 14;
+export const S_SEQ = 15;
+export const S_ACK = 16;
+export const S_PAYLOAD = 17;
 
 function kindWord(p: Packet): number {
   return p.phase | (p.framed ? 1 << 4 : 0) | (p.family << 8) | (p.encapsulation << 16);
@@ -237,12 +241,15 @@ function snapshot(d: Int32Array, at: number, p: Packet): void {
   d[at + S_DST] = p.dst;
   d[at + S_IP] = ipWord(p);
   d[at + S_LENGTH] = p.length | (p.id << 16);
-  d[at + S_FRAG_OFFSET] = p.fragOffset;
+  d[at + S_FRAG_OFFSET] = p.fragOffset | (p.vlan << 16);
   d[at + S_PORTS] = portsWord(p);
   d[at + S_L4] = l4Word(p);
   d[at + S_INFO] = arp ? p.arpSha : p.icmpInfo;
   d[at + S_INFO2] = arp ? p.arpTha : p.vni;
   d[at + S_MARK] = p.mark;
+  d[at + S_SEQ] = p.seq;
+  d[at + S_ACK] = p.ack;
+  d[at + S_PAYLOAD] = p.payload;
   const inner = p.inner;
   if (inner !== null) snapshot(d, at + SNAPSHOT_WORDS, inner);
 }
@@ -260,12 +267,15 @@ function unchanged(d: Int32Array, at: number, p: Packet): boolean {
     d[at + S_MARK] !== p.mark ||
     d[at + S_LENGTH] !== (p.length | (p.id << 16)) ||
     d[at + S_PORTS] !== portsWord(p) ||
-    d[at + S_FRAG_OFFSET] !== p.fragOffset ||
+    d[at + S_FRAG_OFFSET] !== (p.fragOffset | (p.vlan << 16)) ||
     d[at + S_L4] !== l4Word(p) ||
     d[at + S_ETH_TYPE] !== p.ethType ||
     p.ethType === ETH_P_ARP ||
     d[at + S_INFO] !== p.icmpInfo ||
-    d[at + S_INFO2] !== p.vni
+    d[at + S_INFO2] !== p.vni ||
+    d[at + S_SEQ] !== p.seq ||
+    d[at + S_ACK] !== p.ack ||
+    d[at + S_PAYLOAD] !== p.payload
   ) {
     return false;
   }

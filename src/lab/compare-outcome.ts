@@ -1,6 +1,7 @@
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
+import { isBulk, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
 import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
@@ -119,9 +120,10 @@ class Comparison {
         ? null
         : `${name}: ${String(theirs ?? "none")} recorded, ${String(mine ?? "none")} modelled`;
     const own = recorded.client ?? {};
+    const heard = isNotFinal(this.recorded) && ["ttl-exceeded", "unreachable"].includes(client.result);
     return (
-      told("result", recorded.result, client.result) ??
-      told("errno", recorded.errno, client.errno) ??
+      (heard ? null : told("result", recorded.result, client.result)) ??
+      (heard ? null : told("errno", recorded.errno, client.errno)) ??
       told("icmp error", errorText(this.recordedError()), errorText(this.ourError())) ??
       told("reset from", recorded.reset?.from, client.reset?.from) ??
       told("answered by", recorded.answeredBy, client.answeredBy) ??
@@ -156,6 +158,7 @@ class Comparison {
   }
 
   frames(): string | null {
+    if (this.recorded.framesOmitted === true) return null;
     const { network } = this;
     const recorded = this.theirs.packets;
     const left: PacketFrames<Frame>[] = [...this.ours.packets];
@@ -185,11 +188,29 @@ class Comparison {
     return `packet ${extra.number}: modelled, not recorded (${frameText(extra.frames[0])})`;
   }
 
+  /**
+   * The recorded visits. The kernel's own trace calls a last rule that says ACCEPT or DROP to everything a policy, or a
+   * return (`get_chainname_rulenum`): it is a rule here.
+   */
+  private trace(): RecordedVisit[] {
+    return (this.recorded.trace ?? []).map((visit) => {
+      const tables = this.network.host(this.network.hostNumber(visit.ns))?.host.iptables?.tables;
+      const steps = visit.steps.map((step) => {
+        const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
+        const rules = tables?.get(table)?.chains.get(chain)?.rules.length ?? 0;
+        if (kind === "rule" || Number.parseInt(rest, 10) > rules) return step;
+        return `${table}:${chain}:rule:${rest}`;
+      });
+      return { ...visit, steps };
+    });
+  }
+
   /** Rules in order, and hooks in order, per packet and host. */
   visits(): string | null {
+    if (this.recorded.framesOmitted === true) return null;
     // A live probe has the rules' counters instead.
     if (this.recorded.trace === undefined && this.recorded.rulesHit !== undefined) return null;
-    const recorded = (this.recorded.trace ?? []).filter(
+    const recorded = this.trace().filter(
       (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
     const ours = this.outcome.hooks.filter(
@@ -209,6 +230,7 @@ class Comparison {
       );
       const agreeing = candidates.filter((_, i) => differences[i] === null);
       const at = agreeing.find((i) => i > from) ?? agreeing[0];
+      if (at === undefined && from >= 0 && this.theirs.repeated.has(visit.pkt)) continue;
       if (at === undefined) return `${head}: ${differences[0] ?? "recorded, not modelled"}`;
       const ordered = at > from || this.isCopied(visit.pkt);
       if (!ordered) return `${head}: recorded after ${(ours[from] as HookVisit).hook}, modelled before it`;
@@ -237,7 +259,8 @@ class Comparison {
 
   /** The counters that rose are those of the rules that matched, where the trace is of all packets (one flow). */
   ruleCounts(): string | null {
-    if ((this.recorded.query.count ?? 1) > 1) return null;
+    if (isBulk(this.recorded) || this.theirs.repeated.size > 0 || (this.recorded.query.count ?? 1) > 1)
+      return null;
     const traced = this.recorded.trace !== undefined;
     const counted = traced ? this.tracedCounts() : this.modelledCounts();
     for (const hit of this.recorded.rulesHit ?? []) {
@@ -254,7 +277,7 @@ class Comparison {
 
   private tracedCounts(): Map<string, number> {
     const counted = new Map<string, number>();
-    for (const visit of this.recorded.trace ?? []) {
+    for (const visit of this.trace()) {
       for (const step of visit.steps) {
         const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
         if (kind === "return") continue;
@@ -285,7 +308,7 @@ class Comparison {
 }
 
 function isRedirect(visit: RecordedVisit): boolean {
-  return visit.packet.startsWith("icmp 5/");
+  return visit.packet?.startsWith("icmp 5/") ?? false;
 }
 
 function errorText(

@@ -3,12 +3,14 @@ import { ASK_DEFAULTS, type Explored, explore, followScript } from "../walk/ask.
 import { Network } from "../walk/network.ts";
 import { parseFlagLetters } from "../walk/packet-view.ts";
 import { QUERY_DEFAULTS, type Query } from "../walk/query.ts";
+import { PATIENCE_MS } from "../walk/run.ts";
 import { Session } from "../walk/session.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
 import { compareFlow, flowSignature } from "./compare-flow.ts";
 import { compareOutcome, type Matched } from "./compare-outcome.ts";
+import { gaveUpEarly } from "./excused.ts";
 import { provenListeners, withListeners } from "./proven-listeners.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
 import { shapeFault } from "./recorded-shape.ts";
@@ -42,18 +44,29 @@ const MANY_FLOWS = 30;
  * listed outcome does, in every compared field.
  *
  * @param literal walk chains rule by rule
+ * @param runCommand carries out the commands that stand between probes
  */
-export function compareRecording(world: World, recording: Recording, literal = false): CompareReport {
+export function compareRecording(
+  world: World,
+  recording: Recording,
+  literal = false,
+  runCommand: RunCommand = noCommands,
+): CompareReport {
   const head = { file: recording.file, name: recording.name };
   const unsupported = whyUnsupported(world, recording);
   if (unsupported !== null) return { ...head, unsupported, probes: [] };
   const probes: ProbeReport[] = [];
-  for (const { index, recorded, judge } of replay(world, recording, literal)) {
+  for (const { index, recorded, judge } of replay(world, recording, literal, runCommand)) {
     const difference = judge(recorded);
     probes.push({ index, query: queryText(recorded.query), agrees: difference === null, difference });
   }
   return { ...head, unsupported: null, probes };
 }
+
+/** A World after a command line on one of its hosts, or why it cannot be carried out. */
+export type RunCommand = (world: World, host: string, command: string) => World | string;
+
+const noCommands: RunCommand = () => "nobody here carries out commands";
 
 /** A probe as the replay comes to it. */
 export interface Replayed {
@@ -68,13 +81,31 @@ export interface Replayed {
 }
 
 /** Walk a recording's probes in order in one session, which follows the outcome nearest to what was recorded. */
-export function* replay(world: World, recording: Recording, literal = false): Generator<Replayed, void> {
-  const network = new Network(withListeners(world, provenListeners(world, recording)));
+export function* replay(
+  world: World,
+  recording: Recording,
+  literal = false,
+  runCommand: RunCommand = noCommands,
+): Generator<Replayed, void> {
+  let now = withListeners(world, provenListeners(world, recording));
+  let network = new Network(now);
   const session = new Session(network);
   session.engine.literal = literal;
   let known: Known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
   for (const [index, probe] of recording.probes.entries()) {
     const recorded = probe.recorded as unknown as RecordedProbe;
+    const { step, host = "", command = "" } = recorded.query;
+    if (step === "command") {
+      const changed = runCommand(now, host, command);
+      if (typeof changed === "string") {
+        yield { index, recorded, outcomes: [], judge: () => `${host}: ${command}: ${changed}` };
+        return;
+      }
+      now = changed;
+      network = new Network(now);
+      session.replaceNetwork(network);
+      continue;
+    }
     const query = shapeFault(recorded) ?? queryOf(probe, index);
     if (typeof query === "string") {
       yield { index, recorded, outcomes: [], judge: () => query };
@@ -212,6 +243,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     uid: q.uid ?? 0,
     dev: q.dev ?? null,
     raw: q.raw ?? false,
+    patience: gaveUpEarly(recorded) ? PATIENCE_MS : null,
     tcpFlags: q.flags === undefined ? null : (parseFlagLetters(q.flags) ?? null),
   };
 }

@@ -51,6 +51,13 @@ function causeOf<F extends Place>(
       return at < 0 ? undefined : sent.splice(at, 1)[0];
     }
   }
+  const lower = device === undefined || device === null ? null : network.stacking(host).lowers[device.slot];
+  if (lower !== null && lower !== undefined && frame.direction !== "out") {
+    // By a device that sits on another: what came in by that one, for each of those that sit there.
+    const below = network.host(lower.host)?.name;
+    const at = before.findLast(({ frame: f }) => f.host === below && f.device === lower.device.name);
+    if (at !== undefined) return at;
+  }
   // What the host made of an earlier frame; copies to several ports of one bridge have the same cause.
   const bridge = device?.isBridge && frame.direction !== "out" ? device : (device?.master ?? null);
   for (let i = before.length - 1; i >= 0; i--) {

@@ -3,8 +3,11 @@ export interface RecordedProbe {
   readonly query: RecordedQuery;
   readonly outcome: RecordedOutcome;
   readonly frames?: readonly RecordedFrame[];
+  readonly arp?: readonly RecordedArp[];
   readonly rulesHit?: readonly RecordedRuleHit[];
   readonly trace?: readonly RecordedVisit[];
+  /** The frames, and the rules they met, were left out: like those of an earlier probe. */
+  readonly framesOmitted?: boolean;
   readonly nftTrace?: readonly unknown[];
   readonly conntrack?: readonly RecordedConntrack[];
   readonly flows?: readonly RecordedFlow[];
@@ -27,7 +30,10 @@ export interface RecordedQuery {
   readonly raw?: boolean;
   readonly flags?: string;
   readonly keepState?: boolean;
+  /** Not a probe: `command` changes a host's configuration. */
   readonly step?: string;
+  readonly host?: string;
+  readonly command?: string;
 }
 
 export interface RecordedOutcome {
@@ -66,7 +72,13 @@ export interface RecordedPacket {
     readonly mf?: boolean;
     readonly off?: number;
   };
-  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
+  readonly tcp?: {
+    readonly sport: number;
+    readonly dport: number;
+    readonly flags?: string;
+    readonly seq?: number;
+    readonly len?: number;
+  };
   readonly udp?: { readonly sport: number; readonly dport: number };
   readonly icmp?: {
     readonly type: number;
@@ -78,6 +90,7 @@ export interface RecordedPacket {
     readonly orig?: RecordedPacket;
   };
   readonly vxlan?: RecordedPacket & { readonly vni: number };
+  readonly ipip?: RecordedPacket;
 }
 
 export interface RecordedFrame extends RecordedPacket {
@@ -87,6 +100,11 @@ export interface RecordedFrame extends RecordedPacket {
   readonly dir: string;
   readonly pkt: number;
   readonly same?: boolean;
+}
+
+export interface RecordedArp {
+  readonly t: number;
+  readonly arp: { readonly op: number; readonly spa: string; readonly tpa: string };
 }
 
 export interface RecordedRuleHit {
@@ -101,7 +119,8 @@ export interface RecordedVisit {
   readonly ns: string;
   readonly pkt: number;
   readonly hook: string;
-  readonly packet: string;
+  /** Some recordings leave it out. */
+  readonly packet?: string;
   readonly in?: string;
   readonly out?: string;
   readonly physin?: string;

@@ -19,6 +19,7 @@ export function packetText(view: PacketView): string {
 function kindText(view: PacketView): string {
   const { ip, tcp, udp, icmp, vxlan } = view;
   if (vxlan !== undefined) return `VXLAN ${vxlan.vni}`;
+  if (view.geneve !== undefined) return `Geneve ${view.geneve.vni}`;
   if (tcp !== undefined) return `tcp ${flagsText(tcp.flags)}`;
   if (udp !== undefined) return "udp";
   if (icmp !== undefined) return `icmp ${icmpText(icmp.type, icmp.code)}`;

@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
 import { Tape } from "../kernel/tape.ts";
+import { captureOf } from "./capture.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
 import { ERRNO_NAMES } from "./conversation.ts";
@@ -22,6 +23,8 @@ export interface AskOptions {
   readonly choose?: { readonly server: string };
   /** Walk chains rule by rule even where an index exists. */
   readonly literal?: boolean;
+  /** Keep every frame's bytes (`Outcome.capture`). */
+  readonly capture?: boolean;
   /** Leave steps, frames, rules and the rest out. */
   readonly verdictOnly?: boolean;
   /** What becomes of the connection in the session. Default `fin`. */
@@ -210,6 +213,7 @@ function outcomeOf(
     hooks: brief ? [] : decoded.hooks,
     rewrites: brief ? [] : decoded.rewrites,
     conntrack: brief ? [] : [...session.touched()].flatMap((stack) => conntrackView(stack)),
+    ...(options.capture === true ? { capture: captureOf(tape.data, decoded) } : {}),
     stats: { rulesEvaluated: run.rulesEvaluated, routeLookups: run.routeLookups },
   };
 }

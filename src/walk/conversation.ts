@@ -123,6 +123,7 @@ export class Conversation implements Upcalls {
     this.query = query;
     this.client = client;
     this.destination = query.dst;
+    this.source = query.src ?? 0;
   }
 
   get clientAddress(): number {

@@ -37,6 +37,7 @@ import type { Run } from "./run.ts";
 import {
   type ArpFrame,
   DIRECTIONS,
+  type Direction,
   type Frame,
   type HookStep,
   type HookVisit,
@@ -57,8 +58,23 @@ export interface Decoded {
   readonly rewrites: readonly Rewrite[];
   readonly steps: readonly Step[];
   readonly drops: readonly Drop[];
+  /** Every frame, ARP's too, in order, with where its bytes can be made from. */
+  readonly sightings: readonly Sighting[];
   /** Frames that reached a host they were not addressed to. */
   readonly strays: readonly Drop[];
+}
+
+/** A frame on a device, and where its snapshot lies on the tape. */
+export interface Sighting {
+  readonly snapshot: number;
+  readonly host: string;
+  readonly device: string;
+  readonly direction: Direction;
+  /** 0: ARP. */
+  readonly packet: number;
+  readonly phase: Phase;
+  /** Virtual milliseconds since the query began. */
+  readonly at: number;
 }
 
 /** A packet's end, apart from frames that were merely for another host. */
@@ -99,6 +115,7 @@ class Decoder {
   private readonly run: Run;
   private readonly frames: Frame[] = [];
   private readonly arp: ArpFrame[] = [];
+  private readonly sightings: Sighting[] = [];
   private readonly hooks: HookVisit[] = [];
   private readonly rules: RuleHit[] = [];
   private readonly rewrites: Rewrite[] = [];
@@ -130,8 +147,8 @@ class Decoder {
       this.time = this.run.times[instant]?.at ?? 0;
       this.record(data, at);
     }
-    const { frames, arp, hooks, rules, rewrites, steps, drops, strays } = this;
-    return { frames, arp, hooks, rules, rewrites, steps, drops, strays };
+    const { frames, arp, sightings, hooks, rules, rewrites, steps, drops, strays } = this;
+    return { frames, arp, sightings, hooks, rules, rewrites, steps, drops, strays };
   }
 
   private numberPackets(): void {
@@ -192,9 +209,11 @@ class Decoder {
     const host = d[at + 2] as number;
     switch (d[at]) {
       case OP_FRAME:
+        this.sight(d, at, host);
         this.frame(d, at, host);
         return;
       case OP_ARP:
+        this.sight(d, at, host);
         this.arpFrame(d, at, host);
         return;
       case OP_HOOK:
@@ -282,6 +301,18 @@ class Decoder {
         });
         return;
     }
+  }
+
+  private sight(d: Int32Array, at: number, host: number): void {
+    const snapshot = d[at + 5] as number;
+    this.sightings.push({
+      snapshot,
+      host: this.net(host).name,
+      device: this.device(host, d[at + 3] as number),
+      direction: DIRECTIONS[d[at + 4] as number] ?? "in",
+      at: this.time,
+      ...this.packet(d[snapshot + S_NUMBER] as number),
+    });
   }
 
   private frame(d: Int32Array, at: number, host: number): void {

@@ -1,4 +1,5 @@
 import { MultiUndirectedGraph } from "graphology";
+import { type DevicePlace, LowerPort, type Stacking } from "../kernel/device/lower-port.ts";
 import type { Host } from "../kernel/host.ts";
 import { type Netns, netnsOf } from "../kernel/netns.ts";
 import type { WireEnd, World } from "../world/world.ts";
@@ -20,6 +21,8 @@ export class Network {
   private readonly peerSlots: (Int32Array | undefined)[];
   private ends: ReadonlyMap<string, readonly Cable[]> | null = null;
   private readonly slots = new Map<Host, ReadonlyMap<string, number>>();
+  private placements: ReadonlyMap<number, readonly Placement[]> | null = null;
+  private readonly stackings: (Stacking | undefined)[] = [];
   private topology: MultiUndirectedGraph | null = null;
 
   constructor(world: World) {
@@ -41,6 +44,53 @@ export class Network {
     const net = netnsOf(plain);
     this.compiled[number] = net;
     return net;
+  }
+
+  /** A host's devices upon devices, its own and those that others have on it. */
+  stacking(host: number): Stacking {
+    const known = this.stackings[host];
+    if (known !== undefined) return known;
+    this.placements ??= this.place();
+    const stacking = this.stack(host, this.placements.get(host) ?? []);
+    this.stackings[host] = stacking;
+    return stacking;
+  }
+
+  /** By host, as the one that has the device above or the one below. */
+  private place(): ReadonlyMap<number, readonly Placement[]> {
+    const placements = new Map<number, Placement[]>();
+    const add = (host: number, placement: Placement): void => {
+      const list = placements.get(host);
+      if (list === undefined) placements.set(host, [placement]);
+      else list.push(placement);
+    };
+    this.plain.forEach(({ devices }, host) => {
+      for (const { name, detail } of devices) {
+        if (!("lower" in detail) || detail.lower === null) continue;
+        const below = detail.lower.host === null ? host : this.hostNumber(detail.lower.host);
+        if (below < 0) continue;
+        const placement = { host, device: name, below, lower: detail.lower.device };
+        add(host, placement);
+        if (below !== host) add(below, placement);
+      }
+    });
+    return placements;
+  }
+
+  private stack(number: number, placements: readonly Placement[]): Stacking {
+    const ports: (LowerPort | null)[] = [];
+    const lowers: (DevicePlace | null)[] = [];
+    for (const { host, device, below, lower } of placements) {
+      const upper = this.host(host)?.deviceNamed(device);
+      const card = this.host(below)?.deviceNamed(lower);
+      if (upper === undefined || upper === null || card === undefined || card === null) continue;
+      if (host === number) lowers[upper.slot] = { host: below, device: card };
+      if (below !== number) continue;
+      const port = ports[card.slot] ?? new LowerPort();
+      ports[card.slot] = port;
+      port.add({ host, device: upper });
+    }
+    return { ports, lowers };
   }
 
   hostNames(): string[] {
@@ -103,6 +153,14 @@ export class Network {
     }
     return this.topology;
   }
+}
+
+/** A device upon another, by names. */
+interface Placement {
+  readonly host: number;
+  readonly device: string;
+  readonly below: number;
+  readonly lower: string;
 }
 
 /** A device of a host and what it is joined to. */

@@ -21,6 +21,7 @@ import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
+  INNER_GENEVE,
   INNER_QUOTED,
   INNER_VXLAN,
   IPPROTO_ICMP,
@@ -33,14 +34,16 @@ import type { PacketView } from "./trace.ts";
 export function packetView(d: Int32Array, at: number): PacketView {
   const ip = d[at + S_IP] as number;
   const protocol = (ip >>> 8) & 0xff;
-  const offset = d[at + S_FRAG_OFFSET] as number;
+  const offset = (d[at + S_FRAG_OFFSET] as number) & 0xffff;
+  const vlan = (d[at + S_FRAG_OFFSET] as number) >>> 16;
   const kind = d[at + S_KIND] as number;
   const encapsulation = kind >>> 16;
   const l4 = d[at + S_L4] as number;
   const ports = d[at + S_PORTS] as number;
   const mark = d[at + S_MARK] as number;
   const tos = (ip >>> 16) & 0xff;
-  const inner = encapsulation === 0 ? undefined : packetView(d, at + SNAPSHOT_WORDS);
+  // A later fragment holds some middle of what is inside.
+  const inner = encapsulation === 0 || offset !== 0 ? undefined : packetView(d, at + SNAPSHOT_WORDS);
   return {
     ...((kind & 0x10) !== 0
       ? {
@@ -48,6 +51,7 @@ export function packetView(d: Int32Array, at: number): PacketView {
             src: formatMac(d[at + S_ETH_SRC] as number),
             dst: formatMac(d[at + S_ETH_DST] as number),
             type: `0x${(d[at + S_ETH_TYPE] as number).toString(16).padStart(4, "0")}`,
+            ...(vlan === 0 ? {} : { vlan }),
           },
         }
       : {}),
@@ -63,7 +67,8 @@ export function packetView(d: Int32Array, at: number): PacketView {
       ...(tos === 0 ? {} : { tos }),
     },
     ...(offset !== 0 ? {} : transport(protocol, ports, l4, d[at + S_INFO] as number, encapsulation, inner)),
-    ...(encapsulation === INNER_VXLAN ? { vxlan: { vni: d[at + S_INFO2] as number } } : {}),
+    ...(encapsulation === INNER_VXLAN && offset === 0 ? { vxlan: { vni: d[at + S_INFO2] as number } } : {}),
+    ...(encapsulation === INNER_GENEVE && offset === 0 ? { geneve: { vni: d[at + S_INFO2] as number } } : {}),
     ...(inner !== undefined && encapsulation !== INNER_QUOTED ? { inner } : {}),
     ...(mark === 0 ? {} : { mark: mark >>> 0 }),
   };

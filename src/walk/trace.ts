@@ -1,4 +1,5 @@
 import type { Disposition, ReasonName } from "../kernel/reason.ts";
+import type { Capture } from "../packet/pcapng.ts";
 import type { Owner } from "../world/world.ts";
 
 /**
@@ -74,6 +75,8 @@ export interface Outcome {
   readonly rewrites: readonly Rewrite[];
   /** Connection tracking entries afterwards, per host. */
   readonly conntrack: readonly ConntrackView[];
+  /** Every frame with its bytes, where they were asked for (`AskOptions.capture`). */
+  readonly capture?: Capture;
   readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };
 }
 
@@ -126,7 +129,13 @@ export const DIRECTIONS: readonly Direction[] = ["out", "in", "in-broadcast", "i
 
 /** A packet's headers, absolute. */
 export interface PacketView {
-  readonly eth?: { readonly src: string; readonly dst: string; readonly type: string };
+  readonly eth?: {
+    readonly src: string;
+    readonly dst: string;
+    readonly type: string;
+    /** Identifier of the tag that the frame bears. */
+    readonly vlan?: number;
+  };
   readonly ip: {
     readonly src: string;
     readonly dst: string;
@@ -151,6 +160,7 @@ export interface PacketView {
     readonly orig?: PacketView;
   };
   readonly vxlan?: { readonly vni: number };
+  readonly geneve?: { readonly vni: number };
   /** What is carried, when encapsulated. */
   readonly inner?: PacketView;
   readonly mark?: number;

@@ -56,6 +56,9 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
     return { reason: delivered ? "arrived" : "left-model" };
   }
   if (decisive !== undefined) {
+    // Path MTU discovery (RFC 1191) lives by errors: without them the sender goes on sending what is too long.
+    const unheard = (result ?? "timeout") === "timeout" && conversation.icmp === null;
+    if (decisive.reason === "too-big" && unheard) return { reason: "mtu-black-hole", drop: decisive };
     // An OUTPUT that drops is the sender's own rule.
     return { reason: decisive.reason, drop: decisive };
   }

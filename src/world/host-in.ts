@@ -1,9 +1,10 @@
 import { applyOperations } from "../kernel/apply-operation.ts";
 import { isIpv6FdbEntry, parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../kernel/device/bridge-link.ts";
+import { FIRST_VLAN, LAST_VLAN, parseBridgeVlans } from "../kernel/device/bridge-vlan.ts";
 import type { BridgePort, Device, InterfaceAddress } from "../kernel/device/device.ts";
 import { isIpv6Address, parseAddress } from "../kernel/device/ip-addr.ts";
-import { parseLink } from "../kernel/device/ip-link.ts";
+import { keepsDump, parseLink } from "../kernel/device/ip-link.ts";
 import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
 import { parseIpsetSave } from "../kernel/ipset/save.ts";
@@ -52,6 +53,7 @@ const MODELLED = [
   "neigh",
   "fdb",
   "bridgeLinks",
+  "bridgeVlans",
   "sysctl",
   "iptablesBackend",
   "iptablesSave",
@@ -110,6 +112,7 @@ class HostReader {
     this.#rules();
     this.#neigh();
     this.#fdb();
+    this.#bridgeVlans();
     this.#sysctl();
     this.#iptables();
     this.#ipsets();
@@ -134,18 +137,18 @@ class HostReader {
       const { info_kind: kind } = isJsonObject(info) ? info : {};
       if (kind === "bridge") bridges.add(String(item.get("ifname")));
     }
-    const unmodelled: Json[] = [];
+    const kept: Json[] = [];
     for (const item of items) {
       const device = parseLink(item, ports, bridges, this.#origin(item));
       if (device === undefined) {
         this.knowsDevices = false;
         continue;
       }
-      if (device.detail.kind === "unmodelled") unmodelled.push(withoutAddresses(item.json));
+      if (keepsDump(device)) kept.push(withoutAddresses(item.json));
       if (!this.#devices.has(device.name)) this.#devices.set(device.name, device);
       this.#operations.push({ kind: "link-add", device });
     }
-    this.#keep("links", unmodelled);
+    this.#keep("links", kept);
     for (const item of json.objects("bridgeLinks")) {
       const name = item.get("ifname");
       if (this.knowsDevices && typeof name === "string" && !this.#devices.has(name)) {
@@ -237,6 +240,21 @@ class HostReader {
       const device = this.#devices.get(String(item.get("ifname")));
       return { kind: "fdb-append", entry: parseFdbEntry(item, device, this.#origin(item)) };
     });
+  }
+
+  /** Every device named begins with none: what a dump says is all there is. */
+  #bridgeVlans(): void {
+    const bridges = new Set<string>();
+    for (const { name, detail } of this.#devices.values()) if (detail.kind === "bridge") bridges.add(name);
+    for (const item of this.#json.objects("bridgeVlans")) {
+      const before = item.faults.count;
+      const vlans = parseBridgeVlans(item, bridges, this.#origin(item));
+      if (item.faults.count > before) continue;
+      const dev = item.text("ifname");
+      const self = bridges.has(dev);
+      this.#operations.push({ kind: "bridge-vlan-delete", dev, self, from: FIRST_VLAN, to: LAST_VLAN });
+      for (const vlan of vlans) this.#operations.push({ kind: "bridge-vlan-add", vlan });
+    }
   }
 
   /** One operation an item of a list, the faulty ones left out, those of IPv6 kept aside. */
@@ -364,6 +382,8 @@ function originOf(operation: Operation): Origin {
       return operation.neighbour.origin;
     case "fdb-append":
       return operation.entry.origin;
+    case "bridge-vlan-add":
+      return operation.vlan.origin;
     case "iptables-restore":
       return firstRuleOrigin(operation);
     case "ipset-restore":

@@ -1,5 +1,6 @@
 import { formatFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { formatBridgePort } from "../kernel/device/bridge-link.ts";
+import { formatBridgeVlans } from "../kernel/device/bridge-vlan.ts";
 import type { Device, InterfaceAddress } from "../kernel/device/device.ts";
 import { formatAddress } from "../kernel/device/ip-addr.ts";
 import { formatLink, formatLinkHead } from "../kernel/device/ip-link.ts";
@@ -28,6 +29,7 @@ export function formatHost(host: Host): Json {
     neigh: [...host.neighbours.map(formatNeighbour), ...keptList(host, "neigh")],
     fdb: [...host.fdb.map(formatFdbEntry), ...keptList(host, "fdb")],
     bridgeLinks: host.devices.flatMap(formatBridgeLink),
+    ...(host.bridgeVlans.length === 0 ? {} : { bridgeVlans: formatBridgeVlans(host.bridgeVlans) }),
     sysctl: Object.fromEntries(host.sysctl),
     ...(iptables === null
       ? {}

@@ -4,6 +4,8 @@ import { run } from "../../src/cli/program.ts";
 /** What a command line wrote and how it ended. */
 export interface Ran {
   readonly out: string;
+  /** What it wrote that is no text, where it did. */
+  readonly bytes?: Buffer;
   readonly err: string;
   readonly code: number;
 }
@@ -20,10 +22,14 @@ export interface Outside {
 /** Runs a command line in this process, everything outside given. */
 export async function hopscope(args: readonly string[], outside: Outside = {}): Promise<Ran> {
   let out = "";
+  let bytes = Buffer.alloc(0);
   let err = "";
   const io: Io = {
     write: (text) => {
       out += text;
+    },
+    writeBytes: (given) => {
+      bytes = Buffer.concat([bytes, given]);
     },
     warn: (text) => {
       err += text;
@@ -35,7 +41,7 @@ export async function hopscope(args: readonly string[], outside: Outside = {}): 
     stdinIsTerminal: outside.stdin === undefined,
   };
   const code = await run(args, io);
-  return { out, err, code };
+  return { out, err, code, ...(bytes.length === 0 ? {} : { bytes }) };
 }
 
 /** The dump of two real nodes, as `-f` takes it. */

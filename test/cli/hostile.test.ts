@@ -185,7 +185,7 @@ describe("a mistyped command line", () => {
     ["trace a b c", "error: too many arguments for 'trace'. Expected 2 arguments but got 3.\n"],
     [
       "trace a b -o yaml",
-      "error: option '-o, --output <form>' argument 'yaml' is invalid. Allowed choices are text, json, ndjson.\n",
+      "error: option '-o, --output <form>' argument 'yaml' is invalid. Allowed choices are text, json, ndjson, pcapng.\n",
     ],
     ["export --node web-0", "error: required option '--format <format>' not specified\n"],
     ["lab compare", "error: missing required argument 'recordings'\n"],

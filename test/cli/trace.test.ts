@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { REASONS } from "../../src/kernel/reason.ts";
-import { onRecorded, words } from "./cli.ts";
+import { hopscope, onRecorded, words } from "./cli.ts";
 
 const json = async (line: string) => JSON.parse((await onRecorded(words(line))).out);
 
@@ -191,6 +191,78 @@ describe("the JSON form", () => {
     expect(cause).toBe("Service shop/local has externalTrafficPolicy Local and no ready endpoint on node1");
     expect(remedies).toHaveLength(1);
     expect(remedies[0].command).toContain("externalTrafficPolicy");
+  });
+});
+
+describe("a capture, -o pcapng", () => {
+  const TUNNEL = ["-f", "fixtures/truth/ipvs-ipip/calico-ipip-always.json.gz"];
+  const QUESTION = ["trace", ...TUNNEL, "host/pod1a", "10.100.201.7:53/udp"];
+  /** Enhanced packet blocks: type 6, then the block's length. */
+  const packetsOf = (bytes: Buffer | undefined): number => {
+    if (bytes === undefined) return 0;
+    let packets = 0;
+    for (let at = 0; at < bytes.length; at += bytes.readUInt32LE(at + 4)) {
+      if (bytes.readUInt32LE(at) === 6) packets++;
+    }
+    return packets;
+  };
+
+  it("is bytes: a frame for each that the JSON shows, ARP's when asked for", async () => {
+    const json = await hopscope([...QUESTION, "-o", "json", "--arp"]);
+    const [outcome] = (JSON.parse(json.out) as { outcomes: { frames: unknown[]; arp: unknown[] }[] })
+      .outcomes;
+    const plain = await hopscope([...QUESTION, "-o", "pcapng"]);
+    expect([plain.code, plain.err, plain.out]).toEqual([0, "", ""]);
+    expect(packetsOf(plain.bytes)).toBe(outcome?.frames.length);
+    const whole = await hopscope([...QUESTION, "-o", "pcapng", "--arp"]);
+    expect(packetsOf(whole.bytes)).toBe((outcome?.frames.length ?? 0) + (outcome?.arp.length ?? 0));
+  });
+
+  it("is the same byte for byte when asked twice", async () => {
+    const [first, second] = [
+      await hopscope([...QUESTION, "-o", "pcapng"]),
+      await hopscope([...QUESTION, "-o", "pcapng"]),
+    ];
+    expect(first.bytes?.equals(second.bytes ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  it("of several outcomes is of the first, and says so", async () => {
+    const several = ["trace", "-f", "fixtures/truth/d-services-hostgw.json.gz", "host/web-1", "10.96.2.8:80"];
+    const { bytes, err } = await hopscope([...several, "-o", "pcapng"]);
+    expect(packetsOf(bytes)).toBeGreaterThan(0);
+    expect(err).toMatch(/^\d+ outcomes: the capture is of the first \(.*\); --seed draws another\n$/);
+    expect((await hopscope([...several, "-o", "pcapng", "--seed", "3"])).err).toBe("");
+  });
+
+  it.each<readonly [string, readonly string[], { readonly columns?: number }, string]>([
+    [
+      "a terminal",
+      [],
+      { columns: 80 },
+      "error: -o pcapng: a capture is no text for a terminal: send it to a file or a pipe, such as > trace.pcapng\n",
+    ],
+    [
+      "the verdict alone",
+      ["-q"],
+      {},
+      "error: -o pcapng and --quiet contradict each other: a capture holds every frame\n",
+    ],
+    [
+      "less than all",
+      ["--verdict-only"],
+      {},
+      "error: -o pcapng and --verdict-only contradict each other: a capture holds every frame\n",
+    ],
+  ])("is refused for %s", async (_, more, outside, message) => {
+    const { code, err, out, bytes } = await hopscope([...QUESTION, "-o", "pcapng", ...more], outside);
+    expect([code, err, out, bytes]).toEqual([2, message, "", undefined]);
+  });
+
+  it("is refused for many questions", async () => {
+    const { code, err } = await hopscope(["trace", ...TUNNEL, "--queries", "-", "-o", "pcapng"], {
+      stdin: "",
+    });
+    expect([code, err]).toEqual([2, "error: -o pcapng: a capture is of one question: leave --queries out\n"]);
   });
 });
 

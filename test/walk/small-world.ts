@@ -1,6 +1,7 @@
 import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
 import { internMac } from "../../src/address/mac.ts";
 import { parseAddressOrPrefix4 } from "../../src/address/prefix.ts";
+import type { BridgeVlan } from "../../src/kernel/device/bridge-vlan.ts";
 import type {
   BridgePort,
   Device,
@@ -36,6 +37,8 @@ export interface HostSpec {
   readonly neighbours?: readonly string[];
   /** `MAC DEVICE dst ADDRESS` of a VXLAN device, `MAC DEVICE master BRIDGE` of a port. */
   readonly fdb?: readonly string[];
+  /** `DEVICE FIRST[-LAST] [pvid] [untagged]` of a filtering bridge and its ports; `DEVICE none`. */
+  readonly vlans?: readonly string[];
   readonly forward?: boolean;
   readonly sysctl?: Readonly<Record<string, string | number>>;
   readonly iptables?: string;
@@ -140,6 +143,7 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     rules: [...DEFAULT_RULES, ...(spec.rules ?? []).map(policyRule)].sort((a, b) => a.priority - b.priority),
     neighbours: (spec.neighbours ?? []).map(neighbour),
     fdb: (spec.fdb ?? []).map(fdbEntry),
+    bridgeVlans: (spec.vlans ?? []).map(bridgeVlan),
     sysctl,
     iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
     sockets: sockets(spec.listen),
@@ -226,11 +230,21 @@ function pairs(words: readonly string[]): Map<string, string> {
   return found;
 }
 
+const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
+
+/** `80` or `80-90`. */
+function range(text: string | undefined): { from: number; to: number } | null {
+  if (text === undefined) return null;
+  const [from = 0, to = from] = text.split("-").map(Number);
+  return { from, to };
+}
+
 function policyRule(text: string): PolicyRule {
   const words = text.split(" ").filter((word) => word !== "not");
   const options = pairs(words);
   const value = options.get("fwmark");
   const [mark, mask = "0xffffffff"] = (value ?? "").split("/");
+  const target = options.get("goto");
   const kinds = ["blackhole", "unreachable", "prohibit"] as const;
   const refusal = kinds.find((kind) => text.endsWith(kind));
   return {
@@ -240,22 +254,24 @@ function policyRule(text: string): PolicyRule {
     iif: options.get("iif") ?? null,
     oif: options.get("oif") ?? null,
     fwmark: value === undefined ? null : { value: Number(mark), mask: Number(mask) },
-    tos: 0,
-    ipproto: null,
-    sport: null,
-    dport: null,
-    uidRange: null,
+    tos: Number(options.get("tos") ?? 0),
+    ipproto: options.has("ipproto") ? (PROTOCOLS[options.get("ipproto") as string] ?? 0) : null,
+    sport: range(options.get("sport")),
+    dport: range(options.get("dport")),
+    uidRange: range(options.get("uidrange")),
     not: text.split(" ").includes("not"),
     action:
       refusal !== undefined
         ? { kind: refusal }
-        : {
-            kind: "lookup",
-            table: options.get("lookup") as string,
-            suppressPrefixLength: options.has("suppress_prefixlength")
-              ? Number(options.get("suppress_prefixlength"))
-              : null,
-          },
+        : target !== undefined
+          ? { kind: "goto", priority: Number(target) }
+          : {
+              kind: "lookup",
+              table: options.get("lookup") as string,
+              suppressPrefixLength: options.has("suppress_prefixlength")
+                ? Number(options.get("suppress_prefixlength"))
+                : null,
+            },
     origin: 0,
   };
 }
@@ -286,6 +302,13 @@ function fdbEntry(text: string): FdbEntry {
     vlan: null,
     origin: 0,
   };
+}
+
+function bridgeVlan(text: string): BridgeVlan {
+  const [dev = "", ids = "", ...flags] = text.split(" ");
+  const [from = 0, to = from] = ids === "none" ? [0] : ids.split("-").map(Number);
+  const [pvid, untagged] = [flags.includes("pvid"), flags.includes("untagged")];
+  return { dev, from, to, pvid, untagged, self: dev.startsWith("br"), origin: 0 };
 }
 
 function sockets(listen: readonly string[] | undefined): Sockets {
@@ -348,6 +371,7 @@ export function query(host: string, text: string): Query {
     size: number("size"),
     df: given.has("df"),
     mark: number("mark") ?? 0,
+    uid: number("uid") ?? 0,
     raw: given.has("raw"),
     tcpFlags: flags === undefined ? null : (parseFlagLetters(flags) ?? null),
   };

@@ -10,6 +10,7 @@ import { missingPodRoute } from "./missing-route.ts";
 import { noEndpoints } from "./no-endpoints.ts";
 import { hostPortElsewhere, nodePortElsewhere } from "./node-port.ts";
 import {
+  blackHole,
   blockedPort,
   deviceDown,
   hairpin,
@@ -52,7 +53,7 @@ const DIAGNOSES: readonly Diagnosis[] = [
   ],
   ...[notForwarding, missingPodRoute, nobodyHas, nobodyListens],
   ...[droppingPolicy, droppingRule, reversePath, martian, hairpin, blockedPort, deviceDown, noRoute],
-  ...[refusingRoute, ranOutOfTtl, looped, tooBig, ignoredPing, portsUsedUp, leftModel],
+  ...[refusingRoute, ranOutOfTtl, looped, tooBig, blackHole, ignoredPing, portsUsedUp, leftModel],
 ];
 
 /** What is wrong with an outcome that did not arrive; undefined where nothing sure can be said. */

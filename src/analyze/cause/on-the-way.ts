@@ -124,6 +124,17 @@ export const tooBig: Diagnosis = ({ decision: { reason }, outcome, host }) => {
   );
 };
 
+export const blackHole: Diagnosis = ({ decision: { reason }, host }) =>
+  reason !== "mtu-black-hole"
+    ? undefined
+    : fault(
+        `the packet is larger than ${host} can send on, and the error that says so is lost on its way back`,
+        {
+          text: `Let ICMP errors of type 3, code 4 get from ${host} to the sender, or clamp what it sends to the path's MTU.`,
+          host,
+        },
+      );
+
 export const ignoredPing: Diagnosis = ({ decision: { reason }, host }) =>
   reason !== "icmp-ignored"
     ? undefined

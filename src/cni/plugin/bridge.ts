@@ -210,11 +210,9 @@ function noteOfLink(node: Netns, name: string, setting: string): void {
   node.keep("linkSettings", [...before, `ip link set ${name} ${setting} on`]);
 }
 
-/** VLANs of ports are kept as `bridge vlan` takes them, and not walked. */
 function setPortVlan(node: Netns, port: string, vlan: number): void {
-  const value = node.host.unmodelled.get("bridgeVlans");
-  const before = Array.isArray(value) ? (value as readonly unknown[]) : [];
-  node.keep("bridgeVlans", [...before, `bridge vlan add dev ${port} vid ${vlan} pvid untagged`]);
+  const added = { dev: port, from: vlan, to: vlan, pvid: true, untagged: true, self: false };
+  node.do({ kind: "bridge-vlan-add", vlan: { ...added, origin: node.origin } });
 }
 
 /** A veth pair of the node's own: one end a port in the VLAN, the other, `<bridge>.<vlan>`, the gateway. */

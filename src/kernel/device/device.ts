@@ -52,8 +52,80 @@ export type DeviceDetail =
       readonly ttl: number;
       readonly df: "unset" | "set" | "inherit";
     }
+  /** Takes frames and keeps them: a place for addresses. */
+  | { readonly kind: "dummy" }
+  /** IPv4 in IPv4. Has no link layer: frames on it begin with the IP header. */
+  | {
+      readonly kind: "ipip";
+      /** Name of the underlying device, null when routing alone decides. */
+      readonly link: string | null;
+      /** null: any, the address that routing chooses. */
+      readonly local: Ipv4 | null;
+      /** The other end; null: any, the next hop of each packet's route (`tunl0`). */
+      readonly remote: Ipv4 | null;
+      /** TTL of the outer packet, 0: the inner one's. */
+      readonly ttl: number;
+      /** TOS of the outer packet; 1: the inner one's. */
+      readonly tos: number;
+      /** The outer packet must not be fragmented even where the inner one may. */
+      readonly pmtudisc: boolean;
+    }
+  /** A device with a MAC of its own on another one. */
+  | {
+      readonly kind: "macvlan";
+      readonly mode: "private" | "vepa" | "bridge" | "passthru";
+      readonly lower: LowerDevice | null;
+    }
+  /** A device with the MAC of the one it sits on. */
+  | {
+      readonly kind: "ipvlan";
+      readonly mode: "l2" | "l3" | "l3s";
+      /** May its devices speak to each other: yes, no, or only by way of the switch. */
+      readonly flag: "bridge" | "private" | "vepa";
+      readonly lower: LowerDevice | null;
+    }
+  /** The frames of a device that bear one IEEE 802.1Q tag. */
+  | { readonly kind: "vlan"; readonly id: number; readonly lower: LowerDevice | null }
+  /** Geneve to one other end. */
+  | {
+      readonly kind: "geneve";
+      readonly vni: number;
+      readonly remote: Ipv4;
+      /** UDP destination port, and the port listened on. */
+      readonly port: number;
+      /** TTL of the outer packet, 0: the default TTL. */
+      readonly ttl: number;
+      readonly df: "unset" | "set" | "inherit";
+    }
+  /** Several devices as one. */
+  | {
+      readonly kind: "bond";
+      readonly mode: BondMode;
+      /** Name of the device that carries everything (`active-backup`), where the dump says. */
+      readonly active: string | null;
+    }
+  /** A program stands behind it: what it is given leaves the model. `tap` frames have Ethernet headers. */
+  | { readonly kind: "tun"; readonly mode: "tun" | "tap" }
+  /** Where traffic control redirects frames to be shaped; it takes no others. */
+  | { readonly kind: "ifb" }
   /** A kind not modelled: frames into it leave the model. */
   | { readonly kind: "unmodelled"; readonly type: string };
+
+export type BondMode =
+  | "balance-rr"
+  | "active-backup"
+  | "balance-xor"
+  | "broadcast"
+  | "802.3ad"
+  | "balance-tlb"
+  | "balance-alb";
+
+/** What a device sits on. */
+export interface LowerDevice {
+  /** Its host; null: the device's own. */
+  readonly host: string | null;
+  readonly device: string;
+}
 
 /** A bridge port's settings (`bridge -d link`). */
 export interface BridgePort {

@@ -1,6 +1,7 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { Device, DeviceDetail } from "./device.ts";
+import type { VlanFilter } from "./vlan-filter.ts";
 
 /**
  * A device compiled (`struct net_device` with its `in_device`): what the path reads of it, in direct fields. Slots count
@@ -20,8 +21,16 @@ export class NetDevice {
   readonly isLoopback: boolean;
   readonly isBridge: boolean;
   readonly isVxlan: boolean;
+  /** Tag of a VLAN device, 0 of others. */
+  readonly vlanId: number;
+  /** Has it a link layer? Frames of a device without one begin with the IP header. */
+  readonly hasHeader: boolean;
   /** The bridge this device is a port of. */
   master: NetDevice | null = null;
+  /** The bond this device is one of. */
+  bond: NetDevice | null = null;
+  /** A bond's devices, in order of ifindex. */
+  slaves: NetDevice[] = [];
   /** A bridge's ports in the order floods visit them. */
   ports: NetDevice[] = [];
   // a port's settings, flat for the path
@@ -32,6 +41,10 @@ export class NetDevice {
   bcastFlood = true;
   isolated = false;
   portForwarding = true;
+  /** STP lets the port learn, but nothing pass. */
+  portLearning = false;
+  /** VLANs of a filtering bridge or of one of its ports, null elsewhere. */
+  vlans: VlanFilter | null = null;
   /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
   nfCallIptables = false;
   conf: DeviceConf = DEFAULT_CONF;
@@ -52,6 +65,8 @@ export class NetDevice {
     this.isLoopback = this.kind === "loopback";
     this.isBridge = this.kind === "bridge";
     this.isVxlan = this.kind === "vxlan";
+    this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
+    this.hasHeader = this.kind !== "ipip" && !(plain.detail.kind === "tun" && plain.detail.mode === "tun");
     const port = plain.port;
     if (port !== null) {
       this.hairpin = port.hairpin;
@@ -61,6 +76,7 @@ export class NetDevice {
       this.bcastFlood = port.bcastFlood;
       this.isolated = port.isolated;
       this.portForwarding = port.state === "forwarding";
+      this.portLearning = port.state === "learning";
     }
   }
 }
@@ -92,6 +108,10 @@ export interface DeviceConf {
   readonly arpAnnounce: number;
   readonly arpFilter: boolean;
   readonly proxyArp: boolean;
+  readonly proxyArpPvlan: boolean;
+  /** 0: only who is asked is learned; 1: whoever says an address is theirs; 2: if it is of a network here. */
+  readonly arpAccept: number;
+  readonly dropGratuitousArp: boolean;
   readonly bcForwarding: boolean;
 }
 
@@ -109,5 +129,8 @@ export const DEFAULT_CONF: DeviceConf = {
   arpAnnounce: 0,
   arpFilter: false,
   proxyArp: false,
+  proxyArpPvlan: false,
+  arpAccept: 0,
+  dropGratuitousArp: false,
   bcForwarding: false,
 };

@@ -31,6 +31,8 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (arpOp !== ARPOP_REQUEST && arpOp !== ARPOP_REPLY) return;
   if (isMulticast(tip) || (!dev.conf.routeLocalnet && isLoopback(tip))) return;
 
+  if (sip === tip && dev.conf.dropGratuitousArp) return;
+
   // Duplicate address detection: a question from nobody.
   if (sip === 0 && arpOp === ARPOP_REQUEST) {
     if (stack.isLocal(tip) && !ignores(stack, dev, sip, tip)) answer(stack, dev, packet);
@@ -56,6 +58,8 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
         const out = stack.net.devices[packet.rtDev] as NetDevice;
         const proxied =
           (out !== dev && dev.conf.proxyArp) ||
+          // arp_fwd_pvlan: for others on the same device, who cannot hear each other
+          (out === dev && dev.conf.proxyArpPvlan && sip !== tip) ||
           (out !== dev &&
             stack.net.proxyNeighbours.some((p) => p.address === tip && p.ifindex === dev.ifindex));
         if (proxied) {
@@ -66,19 +70,36 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
       }
     }
   }
-  // What is known already is brought up to date; an answer nobody asked for teaches nothing (arp_accept is 0).
+  // What is known already is brought up to date; an answer nobody asked for teaches nothing unless arp_accept says so.
   const known = stack.state.neighbours.get(dev.ifindex, sip);
-  if (known === ABSENT) return;
+  const gratuitous = isGratuitous(stack, packet);
+  if (known === ABSENT) {
+    if ((gratuitous || arpOp === ARPOP_REPLY) && accepts(dev, sip)) learn(stack, dev, packet);
+    return;
+  }
   // An entry updated within the last second is locked: of several answers the first stands.
   if (
     known >= 0 &&
     known !== sha &&
+    !gratuitous &&
     stack.now <= stack.state.neighbourUpdated.get(dev.ifindex, sip) + LOCKTIME_MS
   )
     return;
   if (known >= 0 || known === NEIGH_INCOMPLETE || (arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST)) {
-    neighbourAnswered(stack, dev, sip, sha);
+    neighbourAnswered(stack, dev, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
   }
+}
+
+/** `arp_is_garp`: somebody says of an address that is not this host's that it is theirs. */
+function isGratuitous(stack: Stack, { src, dst, arpOp, arpSha, arpTha }: Packet): boolean {
+  if (src !== dst || (arpOp === ARPOP_REPLY && arpSha !== arpTha)) return false;
+  return stack.addressType(src, 0) === RTN_UNICAST;
+}
+
+/** `arp_accept`. */
+function accepts(dev: NetDevice, sip: number): boolean {
+  if (dev.conf.arpAccept !== 2) return dev.conf.arpAccept === 1;
+  return dev.addresses.some((entry) => ((sip ^ entry.prefixAddress) & entry.mask) === 0);
 }
 
 /** `neigh_event_ns`: who asks is known from now on. */
@@ -91,7 +112,7 @@ function learn(stack: Stack, dev: NetDevice, packet: Packet): void {
     )
       return;
   }
-  neighbourAnswered(stack, dev, packet.src, packet.arpSha);
+  neighbourAnswered(stack, dev, packet.src, packet.arpSha, false);
 }
 
 function answer(stack: Stack, dev: NetDevice, question: Packet): void {

@@ -7,6 +7,7 @@ import {
   type Packet,
 } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { fdbKey } from "../device/vlan-filter.ts";
 import { reason } from "../reason.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
@@ -25,18 +26,19 @@ import { classifyFrame, pushFrame } from "./frame.ts";
  */
 
 const PORT_BLOCKED = reason("bridge-port-blocked");
+const VLAN_FILTERED = reason("vlan-filtered");
 const HAIRPIN = reason("bridge-hairpin");
 const DEVICE_DOWN = reason("device-down");
 const NO_PORT = reason("bridge-no-port");
 
 /** `br_handle_frame`: a frame came in by a port. Takes the packet over. */
 export function bridgeReceive(stack: Stack, port: NetDevice, packet: Packet): void {
-  if (!port.portForwarding) {
+  if (!port.portForwarding && !port.portLearning) {
     stack.kill(packet, PORT_BLOCKED);
     return;
   }
   const bridge = port.master as NetDevice;
-  if (bridge.nfCallIptables && packet.ethType === ETH_P_IP) {
+  if (bridge.nfCallIptables && packet.ethType === ETH_P_IP && isSeenByNetfilter(stack, packet)) {
     nfBridgePreRouting(stack, bridge, port, packet);
     return;
   }
@@ -46,7 +48,15 @@ export function bridgeReceive(stack: Stack, port: NetDevice, packet: Packet): vo
 /** `br_handle_frame_finish`: learn who is where, then forward, flood or pass up. Takes the packet over. */
 export function bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   packet.dev = port.ifindex;
+  if (!enterVlan(port, packet)) {
+    stack.kill(packet, VLAN_FILTERED);
+    return;
+  }
   if (port.learning && !isGroupMac(packet.ethSrc)) learnAddress(stack, bridge, port, packet);
+  if (!port.portForwarding) {
+    stack.kill(packet, PORT_BLOCKED);
+    return;
+  }
   const to = packet.ethDst;
   if (isGroupMac(to)) {
     const multicast = to !== MAC_BROADCAST;
@@ -55,7 +65,7 @@ export function bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevi
     passUp(stack, bridge, packet);
     return;
   }
-  const found = lookup(stack, bridge, to);
+  const found = lookup(stack, bridge, to, packet.vlan);
   if (found === bridge.ifindex) {
     passUp(stack, bridge, packet);
     return;
@@ -63,9 +73,8 @@ export function bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevi
   if (found !== ABSENT) {
     const out = stack.device(found);
     if (out !== null && out.master === bridge) {
-      if (shouldDeliver(port, out)) {
-        bridgeForward(stack, bridge, out, packet, false);
-      } else stack.kill(packet, port === out ? HAIRPIN : PORT_BLOCKED);
+      if (shouldDeliver(port, out, packet)) bridgeForward(stack, bridge, out, packet, false);
+      else stack.kill(packet, refusalOf(port, out, packet));
       return;
     }
   }
@@ -78,45 +87,94 @@ export function bridgeTransmit(stack: Stack, bridge: NetDevice, packet: Packet):
     bridgedDnatSlow(stack, bridge, packet);
     return;
   }
+  if (!enterVlan(bridge, packet)) {
+    stack.kill(packet, VLAN_FILTERED);
+    return;
+  }
   const to = packet.ethDst;
   if (isGroupMac(to)) {
     flood(stack, bridge, null, packet, to === MAC_BROADCAST ? "broadcast" : "multicast");
     return;
   }
-  const found = lookup(stack, bridge, to);
+  const found = lookup(stack, bridge, to, packet.vlan);
   const out = found === ABSENT || found === bridge.ifindex ? null : stack.device(found);
   if (out !== null && out.master === bridge) {
-    if (out.portForwarding) bridgeForward(stack, bridge, out, packet, true);
-    else stack.kill(packet, PORT_BLOCKED);
+    if (shouldDeliver(null, out, packet)) bridgeForward(stack, bridge, out, packet, true);
+    else stack.kill(packet, refusalOf(null, out, packet));
     return;
   }
   flood(stack, bridge, null, packet, "unicast");
 }
 
 /** `br_fdb_find`: the ifindex of the port a MAC is behind, the bridge's own for a local one, or ABSENT. */
-function lookup(stack: Stack, bridge: NetDevice, mac: number): number {
-  const fixed = stack.net.bridgeFdb.get(bridge.ifindex, mac);
+function lookup(stack: Stack, bridge: NetDevice, mac: number, tag: number): number {
+  const vlan = bridge.vlans === null ? 0 : tag;
+  const key = fdbKey(bridge.ifindex, vlan);
+  if (isLocal(stack, bridge, mac, vlan)) return bridge.ifindex;
+  const fixed = stack.net.bridgeFdb.get(key, mac);
   if (fixed === bridge.ifindex) return fixed;
-  const learned = stack.state.learned.get(bridge.ifindex, mac);
+  const learned = stack.state.learned.get(key, mac);
   return learned === ABSENT ? fixed : learned;
+}
+
+/** The bridge's own and its ports' addresses, in the VLANs that the one or the other is in (`br_fdb_add_local`). */
+function isLocal(stack: Stack, bridge: NetDevice, mac: number, vlan: number): boolean {
+  if (stack.net.bridgeFdb.get(bridge.ifindex, mac) !== bridge.ifindex) return false;
+  if (vlan === 0) return true;
+  if (bridge.mac === mac && bridge.vlans?.has(vlan)) return true;
+  for (let i = 0; i < bridge.ports.length; i++) {
+    const port = bridge.ports[i] as NetDevice;
+    if (port.mac === mac && port.vlans?.has(vlan)) return true;
+  }
+  return false;
+}
+
+/**
+ * `br_allowed_ingress`: a frame comes into a filtering bridge by a port, or from its own host. Untagged, it is of the port's
+ * own VLAN. Within the bridge every frame bears its VLAN's tag.
+ */
+function enterVlan(from: NetDevice, packet: Packet): boolean {
+  const { vlans } = from;
+  if (vlans === null) return true;
+  if (packet.vlan === 0) packet.vlan = vlans.pvid;
+  return packet.vlan !== 0 && vlans.has(packet.vlan);
+}
+
+/** `br_handle_vlan`: a frame leaves a filtering bridge, by a port or upwards. */
+function leaveVlan(to: NetDevice, packet: Packet): void {
+  if (to.vlans?.leavesUntagged(packet.vlan)) packet.vlan = 0;
+}
+
+/** `IS_IP`, `is_vlan_ip`: tagged frames pass br_netfilter by unless it is told to look at them. */
+function isSeenByNetfilter(stack: Stack, packet: Packet): boolean {
+  return packet.vlan === 0 || stack.net.filterVlanTagged;
 }
 
 /** `br_fdb_update`. */
 function learnAddress(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   const learned = stack.state.learned;
-  const known = learned.get(bridge.ifindex, packet.ethSrc);
+  const vlan = bridge.vlans === null ? 0 : packet.vlan;
+  const key = fdbKey(bridge.ifindex, vlan);
+  const known = learned.get(key, packet.ethSrc);
   if (known === port.ifindex) return;
   // The bridge's own and its ports' addresses are never learned elsewhere; a static entry moves with its frames.
-  const fixed = stack.net.bridgeFdb.get(bridge.ifindex, packet.ethSrc);
+  const fixed = stack.net.bridgeFdb.get(key, packet.ethSrc);
+  if (isLocal(stack, bridge, packet.ethSrc, vlan)) return;
   if (fixed === bridge.ifindex || (known === ABSENT && fixed === port.ifindex)) return;
-  learned.set(bridge.ifindex, packet.ethSrc, port.ifindex);
+  learned.set(key, packet.ethSrc, port.ifindex);
 }
 
 /** `should_deliver`. */
-function shouldDeliver(from: NetDevice | null, to: NetDevice): boolean {
+function shouldDeliver(from: NetDevice | null, to: NetDevice, packet: Packet): boolean {
   if (!to.portForwarding) return false;
+  if (to.vlans !== null && !to.vlans.has(packet.vlan)) return false;
   if (from === null) return true;
   return (to.hairpin || from !== to) && !(from.isolated && to.isolated);
+}
+
+function refusalOf(from: NetDevice | null, to: NetDevice, packet: Packet): number {
+  if (to.vlans !== null && !to.vlans.has(packet.vlan)) return VLAN_FILTERED;
+  return from === to && to.portForwarding ? HAIRPIN : PORT_BLOCKED;
 }
 
 /** `br_flood`: a copy to every port that wants it. Takes the packet over. */
@@ -131,7 +189,7 @@ function flood(
   for (const port of bridge.ports) {
     if (kind === "unicast" ? !port.flood : kind === "multicast" ? !port.mcastFlood : !port.bcastFlood)
       continue;
-    if (!shouldDeliver(from, port)) continue;
+    if (!shouldDeliver(from, port, packet)) continue;
     if (last !== null) bridgeForward(stack, bridge, last, stack.pool.clone(packet), from === null);
     last = port;
   }
@@ -148,7 +206,8 @@ function bridgeForward(
   packet: Packet,
   localOrigin: boolean,
 ): void {
-  if (packet.nfBridge) {
+  leaveVlan(out, packet);
+  if (packet.nfBridge && isSeenByNetfilter(stack, packet)) {
     if (!localOrigin && !nfBridgeForward(stack, bridge, out, packet)) return;
     if (!nfBridgePostRouting(stack, bridge, out, packet)) return;
     return;
@@ -158,6 +217,14 @@ function bridgeForward(
 
 /** `br_pass_frame_up`: the frame comes in again, by the bridge device. Takes the packet over. */
 export function passUp(stack: Stack, bridge: NetDevice, packet: Packet): void {
+  if (bridge.vlans !== null) {
+    // "Bridge is just like any other port."
+    if (!bridge.vlans.has(packet.vlan)) {
+      stack.kill(packet, VLAN_FILTERED);
+      return;
+    }
+    leaveVlan(bridge, packet);
+  }
   if (packet.nfBridge && !nfBridgeLocalIn(stack, packet)) return;
   const group = packet.pktType === PACKET_BROADCAST || packet.pktType === PACKET_MULTICAST;
   // A port's frames are "otherhost" by the port's own address; the bridge looks with its own.

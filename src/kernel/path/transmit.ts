@@ -3,10 +3,19 @@ import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
+import { bondTransmit } from "./bond.ts";
 import { bridgeTransmit } from "./bridge.ts";
+import { geneveTransmit } from "./geneve.ts";
+import { ipipTransmit } from "./ipip.ts";
+import { ipvlanTransmit } from "./ipvlan.ts";
+import { macvlanTransmit } from "./macvlan.ts";
+import { vlanTransmit } from "./vlan.ts";
 import { vxlanTransmit } from "./vxlan.ts";
 
 const DEVICE_DOWN = reason("device-down");
+const DUMMY = reason("dummy-device");
+const LEFT_MODEL = reason("left-model");
+const NOT_REDIRECTED = reason("not-redirected");
 const UNMODELLED = reason("unmodelled-device");
 
 /** `dev_queue_xmit`: a framed packet leaves by a device, whatever kind that is. Takes the packet over. Runs per packet. */
@@ -34,6 +43,33 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
       return;
     case "vxlan":
       vxlanTransmit(stack, dev, packet);
+      return;
+    case "ipip":
+      ipipTransmit(stack, dev, packet);
+      return;
+    case "geneve":
+      geneveTransmit(stack, dev, packet);
+      return;
+    case "bond":
+      bondTransmit(stack, dev, packet);
+      return;
+    case "tun":
+      stack.kill(packet, LEFT_MODEL);
+      return;
+    case "ifb":
+      stack.kill(packet, NOT_REDIRECTED);
+      return;
+    case "macvlan":
+      macvlanTransmit(stack, dev, packet);
+      return;
+    case "ipvlan":
+      ipvlanTransmit(stack, dev, packet);
+      return;
+    case "vlan":
+      vlanTransmit(stack, dev, packet);
+      return;
+    case "dummy":
+      stack.kill(packet, DUMMY);
       return;
     case "unmodelled":
       stack.kill(packet, UNMODELLED);

@@ -1,8 +1,9 @@
-import { isGroupMac, MAC_ZERO } from "../../address/mac.ts";
+import { isGroupMac } from "../../address/mac.ts";
 import { ETH_P_ARP, INNER_NONE, INNER_VXLAN, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
-import { routeOutput } from "../route/output-route.ts";
+import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { classifyFrame } from "./frame.ts";
@@ -21,39 +22,29 @@ const HEADROOM = 8 + 8 + 14;
 export function vxlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): void {
   const detail = dev.plain.detail;
   if (detail.kind !== "vxlan") throw new Error(`${dev.name} is no VXLAN device`);
-  const mac = packet.ethDst;
-  let remote = stack.net.vxlanFdb.get(dev.ifindex, mac);
-  if (remote === ABSENT && detail.learning) remote = stack.state.learned.get(dev.ifindex, mac);
+  const remote = remoteOf(stack, dev, packet.ethDst, detail.learning);
   if (remote !== ABSENT) {
-    encapsulate(
-      stack,
-      dev,
-      packet,
-      remote,
-      detail.vni,
-      detail.port,
-      detail.local ?? 0,
-      detail.ttl,
-      detail.df,
-    );
+    encapsulate(stack, dev, packet, detail, remote);
     return;
   }
-  // vxlan_find_mac(all zeros): where unknown and group addresses go
-  const fallback = stack.net.vxlanFdb.get(dev.ifindex, MAC_ZERO);
-  if (fallback === ABSENT && detail.remote === null) {
+  // vxlan_find_mac(all zeros): unknown and group addresses go to every end that is named for them
+  const ends = stack.net.vxlanFlood[dev.slot] as readonly number[];
+  if (ends.length === 0) {
     if (packet.ethType === ETH_P_ARP) stack.pool.release(packet);
     else stack.kill(packet, NO_REMOTE);
     return;
   }
-  // All-zero entries may be several (`bridge fdb append`): one copy each.
-  const remotes = stack.net.host.fdb
-    .filter((entry) => entry.dev === dev.name && entry.mac === MAC_ZERO && entry.dst !== null)
-    .map((entry) => entry.dst as number);
-  if (remotes.length === 0) remotes.push(detail.remote as number);
-  remotes.forEach((to, i) => {
-    const copy = i === remotes.length - 1 ? packet : stack.pool.clone(packet);
-    encapsulate(stack, dev, copy, to, detail.vni, detail.port, detail.local ?? 0, detail.ttl, detail.df);
-  });
+  for (let i = 0; i < ends.length - 1; i++)
+    encapsulate(stack, dev, stack.pool.clone(packet), detail, ends[i] as number);
+  encapsulate(stack, dev, packet, detail, ends[ends.length - 1] as number);
+}
+
+/** `vxlan_find_mac`: the tunnel end behind which a MAC is. What was learned moves all but fixed entries. */
+function remoteOf(stack: Stack, dev: NetDevice, mac: number, learning: boolean): number {
+  const known = stack.net.vxlanFdb.get(dev.ifindex, mac);
+  if (!learning || (known !== ABSENT && stack.net.vxlanFixed.get(dev.ifindex, mac) !== ABSENT)) return known;
+  const learned = stack.state.learned.get(dev.ifindex, mac);
+  return learned === ABSENT ? known : learned;
 }
 
 /** `vxlan_xmit_one`. */
@@ -61,13 +52,10 @@ function encapsulate(
   stack: Stack,
   dev: NetDevice,
   packet: Packet,
+  detail: Extract<DeviceDetail, { kind: "vxlan" }>,
   remote: number,
-  vni: number,
-  port: number,
-  local: number,
-  ttl: number,
-  df: "unset" | "set" | "inherit",
 ): void {
+  const { vni, port, local, ttl, df } = detail;
   const outer = stack.pool.take();
   outer.number = packet.number;
   outer.phase = packet.phase;
@@ -75,12 +63,14 @@ function encapsulate(
   outer.encapsulation = INNER_VXLAN;
   outer.vni = vni;
   outer.inner = packet;
-  outer.src = local;
+  outer.src = local ?? 0;
   outer.dst = remote;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
   outer.dport = port;
-  outer.ttl = ttl === 0 ? stack.net.defaultTtl : ttl;
+  // A group is reached by the device below, and not beyond it.
+  const toGroup = isMulticast(remote);
+  outer.ttl = ttl !== 0 ? ttl : toGroup ? 1 : stack.net.defaultTtl;
   outer.df = df === "set" || (df === "inherit" && packet.df);
   outer.tos = packet.tos & 0x03;
   outer.length = 20 + HEADROOM + packet.length;
@@ -89,15 +79,25 @@ function encapsulate(
   // The namespace is the same: the mark stays, the connection does not.
   outer.mark = packet.mark;
   outer.dev = dev.ifindex;
-  if (routeOutput(stack, outer, 0, false) !== 0) {
+  const link = toGroup && detail.link !== null ? stack.net.deviceNamed(detail.link) : null;
+  if (routeOutput(stack, outer, link?.ifindex ?? 0, false) !== 0) {
     stack.kill(outer, NO_ROUTE);
     return;
   }
+  learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
 
+/** `skb_tunnel_check_pmtu`: the inner destination's path takes no more than the outer one's, less the headers. */
+export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headroom: number): void {
+  if (packet.rtDev < 0) return;
+  const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
+  const mtu = way - 20 - headroom;
+  if (packet.length > mtu) stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
+}
+
 /** `udp_flow_src_port`: a hash of the inner flow in the range of local ports; which port is free choice. */
-function flowPort(packet: Packet): number {
+export function flowPort(packet: Packet): number {
   let h =
     Math.imul(packet.src, 0x9e3779b1) ^
     Math.imul(packet.dst, 0x85ebca77) ^
@@ -126,8 +126,10 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
       stack.kill(outer, MARTIAN_SOURCE);
       return true;
     }
-    if (detail.learning && !isGroupMac(inner.ethSrc))
-      stack.state.learned.set(dev.ifindex, inner.ethSrc, outer.src);
+    if (detail.learning && !isGroupMac(inner.ethSrc) && !snoop(stack, dev, inner.ethSrc, outer.src)) {
+      stack.kill(outer, MARTIAN_SOURCE);
+      return true;
+    }
     const mark = outer.mark;
     outer.inner = null;
     outer.encapsulation = INNER_NONE;
@@ -140,4 +142,12 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
   }
   if (listening) stack.kill(outer, NO_VNI);
   return listening;
+}
+
+/** `vxlan_snoop`: learn behind which end a MAC is. False: a fixed entry says otherwise, and the frame is dropped. */
+function snoop(stack: Stack, dev: NetDevice, mac: number, end: number): boolean {
+  if (stack.net.vxlanFixed.get(dev.ifindex, mac) !== ABSENT)
+    return stack.net.vxlanFdb.get(dev.ifindex, mac) === end;
+  if (stack.state.learned.get(dev.ifindex, mac) !== end) stack.state.learned.set(dev.ifindex, mac, end);
+  return true;
 }

@@ -38,9 +38,11 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   const saddr = packet.src;
   const daddr = packet.dst;
   if (isMulticast(saddr) || isLimitedBroadcast(saddr)) return MARTIAN_SOURCE;
-  // ip_check_mc_rcu: of the groups only that of all hosts is joined everywhere.
+  // ip_check_mc_rcu: the group of all hosts is joined everywhere, others where somebody listens.
   if (isMulticast(daddr)) {
-    return daddr === ALL_HOSTS ? broadcastInput(stack, packet, dev, RTN_MULTICAST) : NOT_FOR_FORWARDING;
+    return daddr === ALL_HOSTS || stack.net.isJoined(daddr, dev.ifindex)
+      ? broadcastInput(stack, packet, dev, RTN_MULTICAST)
+      : NOT_FOR_FORWARDING;
   }
   if (isLimitedBroadcast(daddr) || (saddr === 0 && daddr === 0))
     return broadcastInput(stack, packet, dev, RTN_BROADCAST);

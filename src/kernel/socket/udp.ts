@@ -1,6 +1,7 @@
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
+import { geneveReceive } from "../path/geneve.ts";
 import { vxlanReceive } from "../path/vxlan.ts";
 import { reason } from "../reason.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
@@ -12,6 +13,7 @@ const NO_LISTENER = reason("no-listener-udp");
 /** `udp_rcv`: to a tunnel, to a socket, or an ICMP port unreachable. Takes the packet over. */
 export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void {
   if (vxlanReceive(stack, packet)) return;
+  if (stack.net.geneves.length > 0 && geneveReceive(stack, packet)) return;
   if (stack.outbox.upcalls.udp(stack, packet)) {
     stack.tape?.words8(
       OP_DELIVER,

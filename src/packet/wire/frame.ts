@@ -1,6 +1,7 @@
 import {
   ETH_P_ARP,
   ETH_P_IP,
+  INNER_GENEVE,
   INNER_IPIP,
   INNER_QUOTED,
   INNER_VXLAN,
@@ -11,8 +12,9 @@ import {
   Packet,
 } from "../packet.ts";
 import { ARP_LENGTH, decodeArp, encodeArp } from "./arp.ts";
-import { decodeEthernet, ETHERNET_HEADER, encodeEthernet } from "./ethernet.ts";
+import { decodeEthernet, encodeEthernet, ethernetLength } from "./ethernet.ts";
 import { type Extent, fault, type WireFault } from "./fault.ts";
+import { decodeGeneve, encodeGeneve, GENEVE_PORT } from "./geneve.ts";
 import { decodeIcmp, encodeIcmp, ICMP_HEADER, quotesPacket } from "./icmp.ts";
 import { decodeIpv4Header, encodeIpv4Header, IPV4_HEADER } from "./ipv4.ts";
 import { decodeTcp, encodeTcp, tcpHeaderLength } from "./tcp.ts";
@@ -35,9 +37,10 @@ const PAYLOAD_BYTE = 0x70;
 export function encodeFrame(packet: Packet): Uint8Array {
   const body = packet.ethType === ETH_P_ARP ? encodedArp(packet) : encodeIpv4(packet);
   if (!packet.framed) return body;
-  const bytes = new Uint8Array(ETHERNET_HEADER + body.length);
+  const header = ethernetLength(packet);
+  const bytes = new Uint8Array(header + body.length);
   encodeEthernet(packet, bytes, 0);
-  bytes.set(body, ETHERNET_HEADER);
+  bytes.set(body, header);
   return bytes;
 }
 
@@ -97,10 +100,12 @@ function transportLength(packet: Packet, header: number, content: Uint8Array | n
 
 /** What is behind the transport's header when it is a packet: a tunnel's frame, or what an error quotes. */
 function encodeInner(packet: Packet, inner: Packet): Uint8Array {
-  if (packet.encapsulation !== INNER_VXLAN) return encodeIpv4(inner);
+  if (packet.encapsulation === INNER_QUOTED || packet.encapsulation === INNER_IPIP) return encodeIpv4(inner);
   const frame = encodeFrame(inner);
+  // Both tunnels' headers are eight bytes.
   const bytes = new Uint8Array(VXLAN_HEADER + frame.length);
-  encodeVxlan(packet, bytes, 0);
+  if (packet.encapsulation === INNER_GENEVE) encodeGeneve(packet, bytes, 0);
+  else encodeVxlan(packet, bytes, 0);
   bytes.set(frame, VXLAN_HEADER);
   return bytes;
 }
@@ -116,7 +121,7 @@ function decodeFrameAt(bytes: Uint8Array, at: number, vxlanPorts: readonly numbe
   const packet = new Packet();
   const wrong = decodeEthernet(bytes, at, packet);
   if (wrong !== null) return wrong;
-  const body = at + ETHERNET_HEADER;
+  const body = at + ethernetLength(packet);
   switch (packet.ethType) {
     case ETH_P_IP:
       return ended(decodeIpv4At(bytes, body, packet, vxlanPorts, "whole"), packet);
@@ -162,9 +167,12 @@ function decodeIpv4At(
       );
     case IPPROTO_IPIP: {
       const inner = new Packet();
+      const wrong = decodeIpv4At(bytes, transport, inner, vxlanPorts, extent);
+      // Cut amid the headers of what it carries, a first fragment stays closed.
+      if (wrong !== null) return packet.mf ? null : wrong;
       packet.inner = inner;
       packet.encapsulation = INNER_IPIP;
-      return decodeIpv4At(bytes, transport, inner, vxlanPorts, extent);
+      return null;
     }
     default:
       return null;
@@ -180,12 +188,30 @@ function decodeDatagram(
   extent: Extent,
 ): WireFault | null {
   const wrong = decodeUdp(bytes, at, packet, extent);
-  if (wrong !== null || extent === "quoted" || !vxlanPorts.includes(packet.dport)) return wrong;
+  if (wrong !== null || extent === "quoted") return wrong;
+  if (packet.dport === GENEVE_PORT) return decodeGeneveFrame(bytes, at + UDP_HEADER, packet, vxlanPorts);
+  if (!vxlanPorts.includes(packet.dport)) return null;
   if (decodeVxlan(bytes, at + UDP_HEADER, packet) !== null) return null;
   const inner = decodeFrameAt(bytes, at + UDP_HEADER + VXLAN_HEADER, vxlanPorts);
   if (inner.kind === "ok") {
     packet.inner = inner.packet;
     packet.encapsulation = INNER_VXLAN;
+  }
+  return null;
+}
+
+function decodeGeneveFrame(
+  bytes: Uint8Array,
+  at: number,
+  packet: Packet,
+  vxlanPorts: readonly number[],
+): null {
+  const header = decodeGeneve(bytes, at, packet);
+  if (typeof header !== "number") return null;
+  const inner = decodeFrameAt(bytes, at + header, vxlanPorts);
+  if (inner.kind === "ok") {
+    packet.inner = inner.packet;
+    packet.encapsulation = INNER_GENEVE;
   }
   return null;
 }

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { BRIDGE, type HostSpec, outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { formatMac, internMac } from "../../../src/address/mac.ts";
+import { receiveFrame } from "../../../src/kernel/path/receive.ts";
+import { BRIDGE, type HostSpec, ip, outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * Who answers ARP, and with which address one asks. box has two cards on a's network and one on c's. The expectations are
@@ -121,5 +123,114 @@ describe("a question", () => {
       ),
     ).toHaveLength(1);
     expect(found.client.result).toBe("answered");
+  });
+});
+
+describe("neighbours grow old", () => {
+  const MINUTE = 60_000;
+  const asksOf = (found: ReturnType<typeof outcome>, host: string): string[] =>
+    found.arp
+      .filter((frame) => frame.host === host && frame.direction === "out" && frame.arp.op === "request")
+      .map(({ eth }) => (eth.dst === "ff:ff:ff:ff:ff:ff" ? "all" : "one"));
+
+  it("an answer is good for half a minute, and then for one more use (NUD_REACHABLE, NUD_STALE, NUD_DELAY)", () => {
+    const session = sessionOf(lan());
+    outcome(session, "c", "udp 10.1.0.1:53");
+    session.wait(20_000);
+    expect(asksOf(outcome(session, "c", "udp 10.1.0.1:53"), "c")).toEqual([]);
+    session.wait(MINUTE);
+    expect(asksOf(outcome(session, "c", "udp 10.1.0.1:53"), "c")).toEqual([]);
+    session.wait(4000);
+    expect(asksOf(outcome(session, "c", "udp 10.1.0.1:53"), "c")).toEqual([]);
+  });
+
+  it("five seconds after that use the neighbour alone is asked, and all is well again (NUD_PROBE)", () => {
+    const session = sessionOf(lan());
+    outcome(session, "c", "udp 10.1.0.1:53");
+    session.wait(MINUTE);
+    outcome(session, "c", "udp 10.1.0.1:53");
+    session.wait(6000);
+    const found = outcome(session, "c", "udp 10.1.0.1:53");
+    expect(asksOf(found, "c")).toEqual(["one"]);
+    expect(found.client.result).toBe("answered");
+    expect(asksOf(outcome(session, "c", "udp 10.1.0.1:53"), "c")).toEqual([]);
+  });
+
+  // The recording g-arp-ignore, probes 0 and 5: known only from its own question, an address that ARP does not answer for.
+  it("who was only heard of and does not answer has failed eight seconds after its first use", () => {
+    const session = sessionOf(lan(all("arp_ignore", 1)));
+    // box asks with eth2's address, and so a knows where it is.
+    expect(outcome(session, "box", "udp 10.0.0.2:53 src=10.1.0.1").client.result).toBe("answered");
+    session.wait(7000);
+    expect(outcome(session, "a", "udp 10.1.0.1:53").client.result).toBe("answered");
+    session.wait(2000);
+    const found = outcome(session, "a", "udp 10.1.0.1:53");
+    expect(found.client.errno).toBe("EHOSTUNREACH");
+    expect(asksOf(found, "a")).toEqual(["one", "all", "all", "all"]);
+  });
+});
+
+describe("proxy_arp_pvlan", () => {
+  it.each([
+    [0, ""],
+    [1, "eth2"],
+  ])("%i: an answer for others on the card the question came by", (value, expected) => {
+    const sysctl = { "net.ipv4.conf.eth2.proxy_arp_pvlan": value };
+    const found = outcome(sessionOf(lan({ forward: true, sysctl })), "c", "udp 10.1.0.9:53");
+    const cards = found.arp
+      .filter((frame) => frame.host === "box" && frame.direction === "out" && frame.arp.op === "reply")
+      .map(({ device }) => device);
+    expect([...new Set(cards)].join(" ")).toBe(expected);
+  });
+});
+
+describe("news that nobody asked for (gratuitous ARP)", () => {
+  const known = "02:00:00:00:00:77";
+  const told = "02:00:00:00:00:88";
+
+  /** c hears that 10.1.0.50 is told's; what it then knows. */
+  function heard(sysctl: Readonly<Record<string, number>>, op: number, before: string | null): string {
+    const world = lan();
+    const c = world.hosts.get("c");
+    if (c === undefined) throw new Error("c");
+    const names = Object.entries(sysctl).map(
+      ([key, value]) => [`net.ipv4.conf.all.${key}`, String(value)] as const,
+    );
+    const session = sessionOf({
+      ...world,
+      hosts: new Map(world.hosts).set("c", { ...c, sysctl: new Map([...c.sysctl, ...names]) }),
+    });
+    const stack = session.stack(session.network.hostNumber("c"));
+    const dev = stack.net.deviceNamed("eth0");
+    if (dev === null) throw new Error("eth0");
+    const address = ip("10.1.0.50");
+    if (before !== null) {
+      stack.state.neighbours.set(dev.ifindex, address, internMac(before));
+      stack.state.neighbourUpdated.set(dev.ifindex, address, stack.now);
+    }
+    const packet = stack.pool.take();
+    packet.ethType = 0x0806;
+    packet.framed = true;
+    packet.ethSrc = internMac(told);
+    packet.ethDst = internMac("ff:ff:ff:ff:ff:ff");
+    packet.arpOp = op;
+    packet.arpSha = internMac(told);
+    packet.arpTha = op === 2 ? internMac(told) : internMac("00:00:00:00:00:00");
+    packet.src = address;
+    packet.dst = address;
+    packet.length = 28;
+    receiveFrame(stack, dev, packet, true);
+    const mac = stack.state.neighbours.get(dev.ifindex, address);
+    return mac >= 0 ? formatMac(mac) : "nothing";
+  }
+
+  it.each<readonly [string, Readonly<Record<string, number>>, number, string | null, string]>([
+    ["a stranger is not remembered", {}, 1, null, "nothing"],
+    ["with arp_accept it is", { arp_accept: 1 }, 1, null, told],
+    ["as an answer too", { arp_accept: 1 }, 2, null, told],
+    ["what is known moves at once, locked or not", {}, 1, known, told],
+    ["drop_gratuitous_arp hears nothing of it", { drop_gratuitous_arp: 1 }, 1, known, known],
+  ])("%s", (_, sysctl, op, before, expected) => {
+    expect(heard(sysctl, op, before)).toBe(expected);
   });
 });

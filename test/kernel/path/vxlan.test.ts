@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import {
+  BRIDGE,
   type HostSpec,
+  ip,
   outcome,
   places,
   sessionOf,
@@ -38,6 +40,67 @@ function tunnel(far: Vxlan = {}, n1: HostSpec = {}, n2: HostSpec = {}) {
 }
 
 const LOST = "timeout,";
+
+describe("several ends", () => {
+  const ZEROS = "00:00:00:00:00:00";
+  const LEARNS = { learning: true };
+
+  /** n1, n2 and n3 on one network, with one VXLAN. */
+  function three(n1: readonly string[], more: Vxlan = LEARNS, n3: HostSpec = {}) {
+    const end = (own: number, fdb: readonly string[]): HostSpec => ({
+      links: {
+        eth0: `172.16.0.${own}/24`,
+        vx0: {
+          addresses: `10.0.1.${own}/24`,
+          detail: vxlan(7, `172.16.0.${own}`, more),
+          mac: `02:aa:00:00:00:0${own}`,
+        },
+      },
+      listen: ["udp 53"],
+      fdb,
+    });
+    const ports = { links: { br0: { detail: BRIDGE }, p1: PORT, p2: PORT, p3: PORT } };
+    return smallWorld({ n1: end(1, n1), n2: end(2, []), n3: { ...end(3, []), ...n3 }, sw: ports }, [
+      "n1:eth0 sw:p1",
+      "n2:eth0 sw:p2",
+      "n3:eth0 sw:p3",
+    ]);
+  }
+  const PORT = { master: "br0" };
+  const toBoth = [`${ZEROS} vx0 dst 172.16.0.2`, `${ZEROS} vx0 dst 172.16.0.3`];
+
+  it("a question goes to each, and the answer teaches which one it is", () => {
+    const session = sessionOf(three(toBoth));
+    const first = outcome(session, "n1", "udp 10.0.1.3:53");
+    expect(first.client.answeredBy).toBe("n3");
+    const asked = new Set(first.frames.filter(({ udp }) => udp?.dport === 8472).map(({ ip }) => ip.dst));
+    expect([...asked].sort()).toEqual(["172.16.0.1", "172.16.0.2", "172.16.0.3"]);
+    const again = outcome(session, "n1", "udp 10.0.1.3:53");
+    expect(again.client.answeredBy).toBe("n3");
+    expect(again.frames.filter(({ ip }) => ip.dst === "172.16.0.2")).toEqual([]);
+  });
+
+  it("one end alone: the other never hears", () => {
+    expect(told(sessionOf(three([toBoth[0] as string])), "n1", "udp 10.0.1.3:53")).toBe(
+      "unreachable EHOSTUNREACH icmp 3/1 from 10.0.1.1, no-neighbour",
+    );
+  });
+
+  it("a fixed entry is not moved: frames of that MAC from elsewhere are dropped (vxlan_snoop)", () => {
+    const fixed = { fdb: ["02:aa:00:00:00:01 vx0 dst 172.16.0.2"] };
+    expect(told(sessionOf(three(toBoth, LEARNS, fixed)), "n1", "udp 10.0.1.3:53")).toBe(
+      "unreachable EHOSTUNREACH icmp 3/1 from 10.0.1.1, no-neighbour",
+    );
+  });
+
+  it("a group joined by the device below is as good as every end", () => {
+    const group = { learning: true, remote: ip("239.1.1.1"), link: "eth0" };
+    const found = outcome(sessionOf(three([], group)), "n1", "udp 10.0.1.3:53");
+    expect(found.client.answeredBy).toBe("n3");
+    const question = found.frames.find(({ ip: { dst } }) => dst === "239.1.1.1");
+    expect([question?.ip.ttl, question?.eth?.dst]).toEqual([1, "01:00:5e:01:01:01"]);
+  });
+});
 
 describe("a tunnel's faults", () => {
   it.each<readonly [string, ReturnType<typeof tunnel>, string]>([

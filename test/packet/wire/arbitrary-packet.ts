@@ -8,9 +8,12 @@ import {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   ICMP_TIME_EXCEEDED,
+  INNER_GENEVE,
+  INNER_IPIP,
   INNER_QUOTED,
   INNER_VXLAN,
   IPPROTO_ICMP,
+  IPPROTO_IPIP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   Packet,
@@ -57,7 +60,7 @@ const udp = (): fc.Arbitrary<Packet> =>
     .record({
       sport: bits16(),
       // Elsewhere than where a tunnel listens.
-      dport: bits16().filter((port) => port !== 4789 && port !== 8472),
+      dport: bits16().filter((port) => port !== 4789 && port !== 8472 && port !== 6081),
       payload: fc.nat(1400),
       ip: header(),
     })
@@ -109,9 +112,12 @@ const arp = (): fc.Arbitrary<Packet> =>
     .record({ arpOp: fc.constantFrom(1, 2), arpSha: mac(), arpTha: mac(), src: bits32(), dst: bits32() })
     .map((fields) => make(fields, { ethType: ETH_P_ARP, length: 28 }));
 
-const onCable = (packet: fc.Arbitrary<Packet>): fc.Arbitrary<Packet> =>
+const onCable = (
+  packet: fc.Arbitrary<Packet>,
+  vlan: fc.Arbitrary<number> = fc.constant(0),
+): fc.Arbitrary<Packet> =>
   fc
-    .record({ packet, ethSrc: mac(), ethDst: mac() })
+    .record({ packet, ethSrc: mac(), ethDst: mac(), vlan })
     .map(({ packet: inside, ...ends }) => Object.assign(inside, ends, { framed: true }));
 
 const tunnel = (): fc.Arbitrary<Packet> =>
@@ -120,21 +126,36 @@ const tunnel = (): fc.Arbitrary<Packet> =>
       inner: onCable(fc.oneof(plain(), error(), arp())),
       vni: fc.nat(0xffffff),
       sport: bits16(),
-      dport: fc.constantFrom(4789, 8472),
+      dport: fc.constantFrom(4789, 8472, 6081),
       ip: header(),
     })
     .map(({ inner, ip, ...fields }) =>
       make(ip, fields, {
         protocol: IPPROTO_UDP,
         inner,
-        encapsulation: INNER_VXLAN,
+        encapsulation: fields.dport === 6081 ? INNER_GENEVE : INNER_VXLAN,
         payload: inner.length + 14 + 8,
         length: 20 + 8 + 8 + 14 + inner.length,
       }),
     );
 
-export const anyPacket = (): fc.Arbitrary<Packet> => onCable(fc.oneof(plain(), error(), arp(), tunnel()));
+const ipip = (): fc.Arbitrary<Packet> =>
+  fc.record({ inner: fc.oneof(plain(), error(), tunnel()), ip: header() }).map(({ inner, ip }) =>
+    make(ip, {
+      protocol: IPPROTO_IPIP,
+      inner,
+      encapsulation: INNER_IPIP,
+      payload: inner.length,
+      length: 20 + inner.length,
+    }),
+  );
+
+export const anyPacket = (): fc.Arbitrary<Packet> =>
+  onCable(fc.oneof(plain(), error(), arp(), tunnel(), ipip()));
+
+export const taggedPacket = (): fc.Arbitrary<Packet> =>
+  onCable(fc.oneof(plain(), error(), arp(), tunnel(), ipip()), fc.integer({ min: 1, max: 4094 }));
 
 /** A datagram that is cut into fragments. */
 export const longPacket = (): fc.Arbitrary<Packet> =>
-  onCable(fc.oneof(udp(), echo()).filter(({ length }) => length > 120));
+  onCable(fc.oneof(udp(), echo(), tunnel(), ipip()).filter(({ length }) => length > 120));

@@ -1,0 +1,76 @@
+import { INNER_GENEVE, INNER_NONE, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { reason } from "../reason.ts";
+import { routeOutput } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import { classifyFrame } from "./frame.ts";
+import { flowPort, learnPathMtu } from "./vxlan.ts";
+
+/** Geneve with one fixed other end (drivers/net/geneve.c): a frame becomes the payload of a UDP packet. Runs per packet. */
+
+const NO_ROUTE = reason("no-route");
+const NO_TUNNEL = reason("no-tunnel");
+
+/** UDP header, Geneve header without options, inner Ethernet header. */
+const HEADROOM = 8 + 8 + 14;
+
+/** `geneve_xmit_skb`. Takes the packet over. */
+export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): void {
+  const detail = dev.plain.detail;
+  if (detail.kind !== "geneve") throw new Error(`${dev.name} is no Geneve device`);
+  const outer = stack.pool.take();
+  outer.number = packet.number;
+  outer.phase = packet.phase;
+  outer.cause = packet.cause;
+  outer.encapsulation = INNER_GENEVE;
+  outer.vni = detail.vni;
+  outer.inner = packet;
+  outer.dst = detail.remote;
+  outer.protocol = IPPROTO_UDP;
+  outer.sport = flowPort(packet);
+  outer.dport = detail.port;
+  outer.ttl = detail.ttl === 0 ? stack.net.defaultTtl : detail.ttl;
+  outer.df = detail.df === "set" || (detail.df === "inherit" && packet.df);
+  outer.tos = packet.tos & 0x03;
+  outer.length = 20 + HEADROOM + packet.length;
+  outer.payload = packet.length + 14 + 8;
+  outer.id = stack.state.nextIpId();
+  outer.mark = packet.mark;
+  outer.dev = dev.ifindex;
+  if (routeOutput(stack, outer, 0, false) !== 0) {
+    stack.kill(outer, NO_ROUTE);
+    return;
+  }
+  learnPathMtu(stack, packet, outer, HEADROOM);
+  stack.path.localOut(stack, outer);
+}
+
+/**
+ * `geneve_udp_encap_recv`: the device whose other end and VNI these are takes the frame. Takes the packet over.
+ *
+ * @returns false when no Geneve device listens on the port; the packet is the caller's then
+ */
+export function geneveReceive(stack: Stack, outer: Packet): boolean {
+  const tunnels = stack.net.geneves;
+  let listening = false;
+  for (let i = 0; i < tunnels.length; i++) {
+    const dev = tunnels[i] as NetDevice;
+    const detail = dev.plain.detail;
+    if (detail.kind !== "geneve" || detail.port !== outer.dport || !dev.up) continue;
+    listening = true;
+    const inner = outer.inner;
+    if (inner === null || outer.encapsulation !== INNER_GENEVE) continue;
+    if (detail.vni !== outer.vni || detail.remote !== outer.src) continue;
+    const mark = outer.mark;
+    outer.inner = null;
+    outer.encapsulation = INNER_NONE;
+    stack.pool.release(outer);
+    inner.scrub(false);
+    inner.mark = mark;
+    classifyFrame(dev, inner);
+    stack.path.receive(stack, dev, inner);
+    return true;
+  }
+  if (listening) stack.kill(outer, NO_TUNNEL);
+  return listening;
+}
