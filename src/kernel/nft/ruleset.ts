@@ -53,6 +53,8 @@ export interface NftRule {
   readonly handle: number | null;
   readonly statements: readonly NftStatement[];
   readonly comment: string | null;
+  /** As it stood in a dump, where iptables' translation words it otherwise than nft does (`ip ttl gt 60`, blank comments). */
+  readonly written: string | null;
   readonly origin: Origin;
 }
 

@@ -76,8 +76,6 @@ export type NftStatement =
   | { readonly kind: "flow-add"; readonly flowtable: string }
   /** An extension of iptables that nft has no words for. */
   | { readonly kind: "xt"; readonly type: "match" | "target" | "watcher"; readonly name: string }
-  /** A comment of iptables that nft prints as nothing, with its blank. */
-  | { readonly kind: "blank" }
   /** Known to nft, not to the walk: its words as they stand. */
   | { readonly kind: "other"; readonly text: string };
 

@@ -1,0 +1,50 @@
+import type { Origin } from "../../origin.ts";
+import { NFT_OBJECT_TYPES, type NftObject, type NftObjectSpec, type NftObjectType } from "../ruleset.ts";
+import { parseLimit, parseQuota } from "./parse-stateful.ts";
+import type { NftReader } from "./reader.ts";
+
+/** A stateful object: `counter c { … }`, `ct helper h { … }`. */
+export function parseObject(reader: NftReader, origin: (line: number) => Origin): NftObject {
+  const { line } = reader.token;
+  const head = reader.next().text;
+  const type = (head === "ct" ? `ct ${reader.word("an object's type")}` : head) as NftObjectType;
+  if (!NFT_OBJECT_TYPES.includes(type)) reader.fail(`${JSON.stringify(type)} is no kind of object`);
+  const name = reader.word("an object's name");
+  let handle: number | null = null;
+  let comment: string | null = null;
+  const empty = type === "counter" ? { kind: "counter" as const, packets: 0, bytes: 0 } : null;
+  let spec: NftObjectSpec = empty ?? { kind: "lines", lines: [] };
+  if (reader.take("{")) {
+    handle = reader.handle();
+    for (;;) {
+      reader.skipEnds();
+      if (reader.take("}")) break;
+      if (reader.take("comment")) comment = reader.word("a comment");
+      else spec = parseSpec(reader, type, spec);
+    }
+  }
+  return { type, name, handle, comment, spec, origin: origin(line) };
+}
+
+function parseSpec(reader: NftReader, type: NftObjectType, before: NftObjectSpec): NftObjectSpec {
+  if (type === "counter") {
+    reader.expect("packets");
+    const packets = reader.number("a number of packets");
+    reader.expect("bytes");
+    return { kind: "counter", packets, bytes: reader.number("a number of bytes") };
+  }
+  if (type === "quota") return { kind: "statement", statement: parseQuota(reader) };
+  if (type === "limit") return { kind: "statement", statement: parseLimit(reader) };
+  const from = reader.token.at;
+  let until = from;
+  let depth = 0;
+  for (;;) {
+    const { kind, text } = reader.token;
+    if (kind === "eof" || (depth === 0 && (kind === "end" || text === "}"))) break;
+    if (text === "{") depth++;
+    if (text === "}") depth--;
+    until = reader.next().until;
+  }
+  const line = reader.text.slice(from, until).replaceAll(/\s+/g, " ");
+  return { kind: "lines", lines: [...(before.kind === "lines" ? before.lines : []), line] };
+}
