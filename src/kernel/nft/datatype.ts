@@ -9,8 +9,8 @@ import type { NftConstant } from "./expression.ts";
  */
 export interface DataType {
   readonly name: string;
-  /** How values look: `number` decimal, `hex` eight digits, `byte` two hexadecimal digits, the rest as named. */
-  readonly form: "number" | "hex" | "byte" | "ipv4" | "ipv6" | "mac" | "name" | "quoted" | "protocol" | "classid" | "time";
+  /** How values look: `number` decimal, `hex` eight digits, `raw` as many as it takes, `byte` two hexadecimal digits, the rest as named. */
+  readonly form: "number" | "hex" | "raw" | "byte" | "ipv4" | "ipv6" | "mac" | "name" | "quoted" | "protocol" | "classid" | "time";
   /** Bits, 0 where it has no width of its own. */
   readonly bits: number;
   /** A set of flags: a value without operator asks for any of its bits. */
@@ -207,6 +207,7 @@ const TYPES: readonly DataType[] = [
     ["exists", 1],
   ]),
   type("string", "quoted", 0),
+  type("raw", "raw", 0),
   type("mark", "hex", 32, [], 5),
   type("ipv4_addr", "ipv4", 32, [], 2),
   type("ipv6_addr", "ipv6", 128),
@@ -327,6 +328,7 @@ export function formatConstant({ type: typeName, value }: NftConstant): string {
   if (typeof value === "string") return form === "quoted" ? `"${value}"` : value;
   if (form === "ipv4") return formatIpv4(value);
   if (form === "protocol") return formatProtocol(value);
+  if (form === "raw") return `0x${value.toString(16)}`;
   if (form === "hex") return `0x${value.toString(16).padStart(8, "0")}`;
   const symbol = symbolNames.get(typeName)?.get(value);
   if (symbol !== undefined) return symbol;

@@ -212,6 +212,8 @@ export function typesOf(expression: NftExpression): readonly string[] {
       return [expression.type];
     case "payload":
       return [payloadType(expression.protocol, expression.field) ?? "integer"];
+    case "raw-payload":
+      return ["raw"];
     case "meta":
       return [metaType(expression.key) ?? "integer"];
     case "ct":

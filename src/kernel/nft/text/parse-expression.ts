@@ -216,15 +216,17 @@ export function takeConstant(reader: NftReader, type: string): NftConstant | nul
   }
   // A name that begins an expression is no interface's, unless it is quoted.
   if (form === "quoted" && kind === "word" && startsExpression(reader)) return null;
+  // Where a look-up answers with an interface, it may answer with none.
+  if (form === "quoted" && kind === "word" && (text === "missing" || text === "exists")) {
+    reader.next();
+    return { kind: "constant", type: "boolean", value: text === "exists" ? 1 : 0 };
+  }
   const constant = parseConstant(type, text, kind === "string");
   if (constant !== undefined) {
     reader.next();
     return constant;
   }
-  // Where a look-up answers with an interface, it may answer with none.
-  if (form === "quoted" || (text !== "missing" && text !== "exists")) return null;
-  reader.next();
-  return { kind: "constant", type: "boolean", value: text === "exists" ? 1 : 0 };
+  return null;
 }
 
 /** A key or value of one or several parts. */

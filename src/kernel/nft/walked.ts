@@ -1,0 +1,16 @@
+import type { Host } from "../host.ts";
+import type { NftRuleset, NftTable } from "./ruleset.ts";
+
+/** Tables that iptables-nft makes. */
+const IPTABLES_TABLES: ReadonlySet<string> = new Set(["raw", "mangle", "nat", "filter", "security"]);
+
+/**
+ * The tables packets of IPv4 meet, less those that iptables-nft wrote and `iptables-save` printed as well: the same rules
+ * are walked once, as iptables' own.
+ */
+export function walkedNft({ nft, iptables }: Host): NftRuleset {
+  if (nft === null) return { tables: [] };
+  const isIptables = ({ family, name }: NftTable): boolean =>
+    family === "ip" && IPTABLES_TABLES.has(name) && iptables?.backend === "nft" && iptables.tables.has(name);
+  return { tables: nft.tables.filter((table) => table.family !== "ip6" && !isIptables(table)) };
+}
