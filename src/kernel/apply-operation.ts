@@ -8,6 +8,7 @@ import type { Host } from "./host.ts";
 import { DraftIpsets } from "./ipset/draft-ipsets.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
+import type { NftRuleset } from "./nft/ruleset.ts";
 import type { LinkChange, Operation, OperationError } from "./operation.ts";
 import type { NextHop, PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
@@ -48,6 +49,7 @@ class HostDraft {
   #ruleset: DraftRuleset | null = null;
   #ipsetDraft: DraftIpsets | null = null;
   #socketList: DraftList<Socket> | null = null;
+  #nft: NftRuleset | null;
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
@@ -55,6 +57,7 @@ class HostDraft {
 
   constructor(host: Host) {
     this.#host = host;
+    this.#nft = host.nft;
     this.#sockets = host.sockets;
   }
 
@@ -112,6 +115,7 @@ class HostDraft {
       sysctl: this.#sysctl ?? host.sysctl,
       iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
       ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
+      nft: this.#nft,
       sockets: this.#socketsAfter(),
       unmodelled: this.#unmodelled ?? host.unmodelled,
     };
@@ -162,6 +166,9 @@ class HostDraft {
         return this.#iptables.insert(operation.table, operation.chain, operation.index, operation.rule);
       case "iptables-delete":
         return this.#iptables.remove(operation.table, operation.chain, operation.index);
+      case "nft-restore":
+        this.#nft = operation.ruleset;
+        return null;
       case "ipset-restore":
         return this.#ipsets.restore(operation.sets);
       case "ipset-destroy":

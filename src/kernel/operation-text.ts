@@ -60,6 +60,8 @@ export function operationText(operation: Operation): string[] {
       return [insertText(operation)];
     case "iptables-delete":
       return [`iptables -t ${quote(operation.table)} -D ${quote(operation.chain)} ${operation.index}`];
+    case "nft-restore":
+      return ["nft flush ruleset", "nft -f -"];
     case "ipset-restore":
       return ["ipset restore"];
     case "ipset-destroy":

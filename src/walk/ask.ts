@@ -1,5 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
+import type { Match } from "../kernel/netfilter/match/match.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
+import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
 import { Tape } from "../kernel/tape.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
@@ -170,9 +172,9 @@ function outcomeOf(
   const decoded: Decoded = decode(network, tape, run);
   const unknownChoices = chooser?.choices.filter((choice) => choice.unknown !== null) ?? [];
   const unknown = [
-    ...unknownChoices.map((choice) => formatMatch((choice.unknown as NonNullable<Choice["unknown"]>).match)),
-    ...[...(chooser?.notAsked ?? [])].map((test) => formatMatch(test.match)),
-    ...[...engine.unknownTargets].map((target) => formatTarget(target)),
+    ...unknownChoices.map((choice) => textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match)),
+    ...[...(chooser?.notAsked ?? [])].map((test) => textOfUnknown(test.match)),
+    ...[...engine.unknownTargets].map((target) => nftUnknownText(target) ?? formatTarget(target)),
   ];
   engine.unknownTargets.clear();
   const assumed = assumptionsOf(session, decoded).length > 0;
@@ -194,7 +196,7 @@ function outcomeOf(
     ...(unknownChoices.length > 0
       ? {
           given: unknownChoices.map((choice) => ({
-            rule: formatMatch((choice.unknown as NonNullable<Choice["unknown"]>).match),
+            rule: textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match),
             matched: choice.taken === 0,
           })),
         }
@@ -276,6 +278,10 @@ function clientOf(session: Session, query: Query, run: Run): ClientView {
         }),
     ...(conversation.resetFrom === null ? {} : { reset: { from: formatIpv4(conversation.resetFrom) } }),
   };
+}
+
+function textOfUnknown(match: Match): string {
+  return nftUnknownText(match) ?? formatMatch(match);
 }
 
 /** What had to be assumed about the hosts a walk touched. */

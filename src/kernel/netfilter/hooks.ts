@@ -76,12 +76,14 @@ function build(net: Netns): HookTable {
     if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
     else add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
   }
-  natLookups.forEach((found, hook) => {
-    if (found.length === 0) return;
-    const lookups = found.sort((a, b) => a.priority - b.priority).map(({ run }) => run);
-    const priority = TABLE_HOOKS["nat"]?.find((each) => each.hook === hook)?.priority ?? 0;
-    add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
-  });
+  if (natLookups.some((found) => found.length > 0)) {
+    // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks.
+    for (const { hook, priority } of TABLE_HOOKS["nat"] ?? []) {
+      const found = natLookups[hook] as HookEntry[];
+      const lookups = found.sort((a, b) => a.priority - b.priority).map(({ run }) => run);
+      add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
+    }
+  }
   for (const list of entries) list.sort((a, b) => a.priority - b.priority);
   return { entries };
 }

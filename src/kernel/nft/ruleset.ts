@@ -136,4 +136,7 @@ export interface NftFlowtable {
   readonly origin: Origin;
 }
 
+/** Tables that iptables-nft makes. */
+export const IPTABLES_TABLES: ReadonlySet<string> = new Set(["raw", "mangle", "nat", "filter", "security"]);
+
 export const EMPTY_NFT: NftRuleset = { tables: [] };

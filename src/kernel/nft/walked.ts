@@ -1,8 +1,5 @@
 import type { Host } from "../host.ts";
-import type { NftRuleset, NftTable } from "./ruleset.ts";
-
-/** Tables that iptables-nft makes. */
-const IPTABLES_TABLES: ReadonlySet<string> = new Set(["raw", "mangle", "nat", "filter", "security"]);
+import { IPTABLES_TABLES, type NftRuleset, type NftTable } from "./ruleset.ts";
 
 /**
  * The tables packets of IPv4 meet, less those that iptables-nft wrote and `iptables-save` printed as well: the same rules

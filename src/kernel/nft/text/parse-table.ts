@@ -5,6 +5,7 @@ import { typesOf } from "../fields.ts";
 import { namedPriority } from "../priority.ts";
 import {
   type BaseChain,
+  IPTABLES_TABLES,
   type NftChain,
   type NftFamily,
   type NftFlowtable,
@@ -42,9 +43,6 @@ export interface TableSettings {
 }
 
 export const DUMP: TableSettings = { origin: () => ORIGIN_NONE, dump: true, verbatim: false };
-
-/** Tables that iptables-nft makes. */
-export const IPTABLES_TABLES: ReadonlySet<string> = new Set(["raw", "mangle", "nat", "filter", "security"]);
 
 export const OBJECT_WORDS: ReadonlySet<string> = new Set(["counter", "quota", "limit", "ct", "synproxy", "secmark"]);
 
@@ -112,7 +110,7 @@ export function parseChainBody(
       reader.skipEnds();
       if (reader.take("}")) break;
       if (reader.is("type") && base === null) base = parseBase(reader, family);
-      else if (reader.is("policy") && base !== null) base = { ...base, policy: parsePolicy(reader) };
+      else if (reader.is("policy") && base !== null) base = withPolicy(base, parsePolicy(reader));
       else if (reader.is("comment")) {
         reader.next();
         comment = reader.word("a comment");
@@ -120,6 +118,10 @@ export function parseChainBody(
     }
   }
   return { name, handle, comment, base, rules, origin };
+}
+
+function withPolicy(base: BaseChain, policy: BaseChain["policy"]): BaseChain {
+  return { ...base, policy };
 }
 
 function parsePolicy(reader: NftReader): "accept" | "drop" {
