@@ -10,6 +10,7 @@ import { needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
+import { ingressChains } from "./nft/ingress.ts";
 import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { Fib } from "./route/fib.ts";
@@ -119,6 +120,10 @@ export class Netns {
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
       (this.nft !== null && nftNeedsConntrack(walkedNft(host)));
+
+    if (this.nft !== null) {
+      for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);
+    }
 
     const unjournaled = new Journal();
     const proxies: NeighbourKey[] = [];

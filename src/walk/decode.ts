@@ -1,6 +1,6 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
-import { HOOK_NAMES } from "../kernel/netfilter/hook.ts";
+import { hookName } from "../kernel/netfilter/hook.ts";
 import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
 import type { CompiledTable } from "../kernel/netfilter/table.ts";
@@ -333,7 +333,7 @@ class Decoder {
   private hook(d: Int32Array, at: number, host: number): void {
     const snapshot = d[at + 9] as number;
     const raw = d[snapshot + S_NUMBER] as number;
-    const name = HOOK_NAMES[d[at + 4] as number] as string;
+    const name = hookName(d[at + 4] as number);
     const inName = this.device(host, d[at + 5] as number);
     const outName = this.device(host, d[at + 6] as number);
     const physin = this.device(host, d[at + 7] as number);

@@ -1,12 +1,15 @@
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { arpReceive } from "../neighbour/arp.ts";
+import { NF_ACCEPT, NF_DROP } from "../netfilter/hook.ts";
+import { nftIngress } from "../nft/ingress.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { bridgeReceive } from "./bridge.ts";
 import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
 
+const RULE_DROP = reason("rule-drop");
 const DEVICE_DOWN = reason("device-down");
 
 /**
@@ -37,6 +40,11 @@ export function receiveLooped(stack: Stack, dev: NetDevice, packet: Packet): voi
 export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untapped = false): void {
   packet.dev = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
+  if (dev.ingress.length > 0) {
+    const verdict = nftIngress(stack, dev, packet);
+    if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
+    if (verdict !== NF_ACCEPT) return;
+  }
   if (dev.master !== null) {
     bridgeReceive(stack, dev, packet);
     return;
