@@ -4,7 +4,7 @@ import type { Netns } from "../kernel/netns.ts";
  * What a recording and the model may differ in, and nothing else:
  * - a consistent renaming of free ports and of VXLAN's source port (`renaming.ts`);
  * - which address of a SNAT range was taken;
- * - repeated SYNs and the errors they bring, redirects, ARP, in a tunnel too;
+ * - repeated SYNs and the errors they bring, data sent again after a timeout, redirects, ARP, in a tunnel too;
  * - the bridge's extra `out` while a neighbour is unresolved;
  * - the order among the branches of a flood;
  * - errors about packets of an earlier probe, which a neighbour's queue let go late;
@@ -15,6 +15,7 @@ export const EXCUSED = [
   "vxlan-source-port",
   "snat-range-address",
   "repeated-syn",
+  "repeated-data",
   "redirect",
   "arp",
   "bridge-extra-out",
@@ -25,7 +26,14 @@ export const EXCUSED = [
 
 /** The part of a packet that says whether it is excused. */
 export interface Excusable {
-  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
+  readonly tcp?: {
+    readonly sport: number;
+    readonly dport: number;
+    readonly flags?: string;
+    /** Recorded only: the walk does not count bytes. */
+    readonly seq?: number;
+    readonly len?: number;
+  };
   readonly ip?: { readonly src: string; readonly dst: string; readonly id?: number };
   readonly udp?: { readonly sport: number; readonly dport: number };
   /** What a tunnel carries, in a recording and in a trace. */
@@ -42,6 +50,7 @@ export interface Excusable {
 /** Finds, among one side's packets in order of appearance, those that are excused. */
 export class Excuser {
   private readonly syns = new Set<string>();
+  private readonly segments = new Set<string>();
   private readonly errors = new Set<string>();
   /** IP identifications, and flows, seen on a wire in this probe. */
   private readonly ids = new Set<number>();
@@ -75,6 +84,12 @@ export class Excuser {
       const flow = `${packet.ip?.src} ${packet.ip?.dst} ${packet.tcp.sport} ${packet.tcp.dport}`;
       if (this.syns.has(flow)) return true;
       this.syns.add(flow);
+    }
+    const { seq, len = 0 } = packet.tcp ?? {};
+    if (seq !== undefined && len > 0) {
+      const segment = `${flowOf(packet)} ${seq} ${len}`;
+      if (this.segments.has(segment)) return true;
+      this.segments.add(segment);
     }
     const orig = packet.icmp?.orig;
     if (packet.icmp !== undefined && orig !== undefined) {

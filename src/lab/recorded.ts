@@ -5,7 +5,7 @@ export interface RecordedProbe {
   readonly frames?: readonly RecordedFrame[];
   readonly rulesHit?: readonly RecordedRuleHit[];
   readonly trace?: readonly RecordedVisit[];
-  readonly nftTrace?: readonly unknown[];
+  readonly nftTrace?: readonly RecordedNftStep[];
   readonly conntrack?: readonly RecordedConntrack[];
   readonly flows?: readonly RecordedFlow[];
 }
@@ -66,7 +66,13 @@ export interface RecordedPacket {
     readonly mf?: boolean;
     readonly off?: number;
   };
-  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
+  readonly tcp?: {
+    readonly sport: number;
+    readonly dport: number;
+    readonly flags?: string;
+    readonly seq?: number;
+    readonly len?: number;
+  };
   readonly udp?: { readonly sport: number; readonly dport: number };
   readonly icmp?: {
     readonly type: number;
@@ -107,6 +113,18 @@ export interface RecordedVisit {
   readonly physin?: string;
   readonly physout?: string;
   readonly steps: readonly string[];
+}
+
+export interface RecordedNftStep {
+  readonly ns: string;
+  readonly pkt?: number;
+  readonly table: string;
+  readonly chain: string;
+  readonly type: string;
+  readonly handle?: number;
+  readonly verdict: string;
+  readonly to?: string;
+  readonly mark?: string;
 }
 
 export interface RecordedConntrack {

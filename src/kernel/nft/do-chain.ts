@@ -1,4 +1,4 @@
-import type { Packet } from "../../packet/packet.ts";
+import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import { DROPPED_BY_POLICY, DROPPED_BY_RULE } from "../netfilter/do-table.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
@@ -25,7 +25,8 @@ export function nftDoChain(
   packet: Packet,
 ): NfVerdict {
   const { engine, nft: run, jumpStack: jumps } = stack;
-  const { tape } = engine;
+  // ARP frames meet chains at an ingress alone, and are no part of a trace.
+  const tape = packet.ethType === ETH_P_ARP ? null : engine.tape;
   run.packet = packet;
   run.table = table;
   run.hook = hook;

@@ -1,4 +1,4 @@
-import type { Packet } from "../../packet/packet.ts";
+import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { NF_ACCEPT, NF_INET_INGRESS, type NfVerdict } from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
@@ -37,7 +37,7 @@ export function nftIngress(stack: Stack, dev: NetDevice, packet: Packet): NfVerd
   stack.inName = dev.nameId;
   stack.outIf = 0;
   stack.outName = -1;
-  stack.tape?.hook(stack.host, NF_INET_INGRESS, dev.ifindex, 0, packet);
+  if (packet.ethType !== ETH_P_ARP) stack.tape?.hook(stack.host, NF_INET_INGRESS, dev.ifindex, 0, packet);
   let verdict: NfVerdict = NF_ACCEPT;
   const chains = dev.ingress;
   for (let i = 0; i < chains.length && verdict === NF_ACCEPT; i++) {
