@@ -2,9 +2,9 @@ import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
+import { isNftTable, nftCounts, nftDifference } from "./nft-difference.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
 import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
-import { isNftTable, nftCounts, nftDifference } from "./nft-difference.ts";
 import type { Renaming } from "./renaming.ts";
 import { stepText, visitDifference } from "./visit-difference.ts";
 
@@ -194,10 +194,12 @@ class Comparison {
     const recorded = (this.recorded.trace ?? []).filter(
       (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
-    const ours = this.outcome.hooks.map(withoutNft).filter(
-      (visit) =>
-        visit.steps.length > 0 && !this.ours.excused.has(visit.packet) && visit.before.icmp?.type !== 5,
-    );
+    const ours = this.outcome.hooks
+      .map(withoutNft)
+      .filter(
+        (visit) =>
+          visit.steps.length > 0 && !this.ours.excused.has(visit.packet) && visit.before.icmp?.type !== 5,
+      );
     const left = new Set(ours.keys());
     /** Where each packet was met last on each host. */
     const last = new Map<string, number>();

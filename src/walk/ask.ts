@@ -172,7 +172,9 @@ function outcomeOf(
   const decoded: Decoded = decode(network, tape, run);
   const unknownChoices = chooser?.choices.filter((choice) => choice.unknown !== null) ?? [];
   const unknown = [
-    ...unknownChoices.map((choice) => textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match)),
+    ...unknownChoices.map((choice) =>
+      textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match),
+    ),
     ...[...(chooser?.notAsked ?? [])].map((test) => textOfUnknown(test.match)),
     ...[...engine.unknownTargets].map((target) => nftUnknownText(target) ?? formatTarget(target)),
   ];

@@ -74,12 +74,7 @@ export function natHook(
   return NF_ACCEPT;
 }
 
-function natIpv4(
-  stack: Stack,
-  lookups: readonly NatLookup[],
-  hook: number,
-  packet: Packet,
-): NfVerdict {
+function natIpv4(stack: Stack, lookups: readonly NatLookup[], hook: number, packet: Packet): NfVerdict {
   const ct = packet.ct;
   if (ct < 0) return NF_ACCEPT;
   const manip = hookManip(hook);

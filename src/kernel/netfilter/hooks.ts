@@ -69,7 +69,13 @@ function build(net: Netns): HookTable {
     for (const { hook, priority } of TABLE_HOOKS[table.name] ?? []) {
       const run: HookEntry["run"] = (stack, packet) => doTable(stack, table, number, hook, packet);
       if (table.name === "nat") natLookups[hook]?.push({ priority, name: table.name, run });
-      else add(hook, priority, table.name, hook === NF_INET_LOCAL_OUT && table.name === "mangle" ? routingAgain(run) : run);
+      else
+        add(
+          hook,
+          priority,
+          table.name,
+          hook === NF_INET_LOCAL_OUT && table.name === "mangle" ? routingAgain(run) : run,
+        );
     }
   });
   for (const { base, hook, priority, name, run } of nftHooks(net.nft)) {

@@ -10,7 +10,19 @@ import type { NftConstant } from "./expression.ts";
 export interface DataType {
   readonly name: string;
   /** How values look: `number` decimal, `hex` eight digits, `raw` as many as it takes, `byte` two hexadecimal digits, the rest as named. */
-  readonly form: "number" | "hex" | "raw" | "byte" | "ipv4" | "ipv6" | "mac" | "name" | "quoted" | "protocol" | "classid" | "time";
+  readonly form:
+    | "number"
+    | "hex"
+    | "raw"
+    | "byte"
+    | "ipv4"
+    | "ipv6"
+    | "mac"
+    | "name"
+    | "quoted"
+    | "protocol"
+    | "classid"
+    | "time";
   /** Bits, 0 where it has no width of its own. */
   readonly bits: number;
   /** A set of flags: a value without operator asks for any of its bits. */
@@ -235,18 +247,30 @@ const TYPES: readonly DataType[] = [
     ["reply", 1],
   ]),
   type("ct_label", "number", 128),
-  type("nf_proto", "name", 8, [
-    ["ipv4", 2],
-    ["ipv6", 10],
-  ], 5),
+  type(
+    "nf_proto",
+    "name",
+    8,
+    [
+      ["ipv4", 2],
+      ["ipv6", 10],
+    ],
+    5,
+  ),
   type("fib_addrtype", "name", 32, FIB_TYPES),
-  type("pkt_type", "name", 8, [
-    ["host", 0],
-    ["unicast", 0],
-    ["broadcast", 1],
-    ["multicast", 2],
-    ["other", 3],
-  ], 2),
+  type(
+    "pkt_type",
+    "name",
+    8,
+    [
+      ["host", 0],
+      ["unicast", 0],
+      ["broadcast", 1],
+      ["multicast", 2],
+      ["other", 3],
+    ],
+    2,
+  ),
   type("iface_type", "name", 16, LINK_TYPES),
   type("iface_index", "quoted", 32, [], 5),
   type("ifname", "quoted", 128),
@@ -275,7 +299,10 @@ export function dataType(name: string): DataType {
 const symbolValues = new Map(TYPES.map((each) => [each.name, new Map(each.symbols)]));
 /** The first of several names of a value is the one printed. */
 const symbolNames = new Map(
-  TYPES.map((each) => [each.name, new Map([...each.symbols].reverse().map(([name, value]) => [value, name]))]),
+  TYPES.map((each) => [
+    each.name,
+    new Map([...each.symbols].reverse().map(([name, value]) => [value, name])),
+  ]),
 );
 
 /** What a symbol of a type stands for. */

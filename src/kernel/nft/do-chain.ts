@@ -5,8 +5,8 @@ import type { Stack } from "../stack.ts";
 import { OP_NFT_CHAIN_END, OP_NFT_POLICY, OP_NFT_RULE } from "../tape.ts";
 import type { CompiledNftChain, CompiledNftRule, CompiledNftTable } from "./compile/nft-table.ts";
 import type { Step } from "./compile/step.ts";
-import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./compile/verdict.ts";
 import type { NftUnknown } from "./compile/unknown-step.ts";
+import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./compile/verdict.ts";
 
 /** `NFT_JUMP_STACK_SIZE` is 16; a dump may hold what the kernel would have refused. */
 const DEPTH_AT_MOST = 1024;
@@ -70,7 +70,8 @@ export function nftDoChain(
         }
       } else {
         if (verdict === NFT_JUMP) {
-          if (jumps.top >= DEPTH_AT_MOST) throw new Error(`chains of table ${table.plain.name} jump in a circle`);
+          if (jumps.top >= DEPTH_AT_MOST)
+            throw new Error(`chains of table ${table.plain.name} jump in a circle`);
           jumps.chain[jumps.top] = place;
           jumps.index[jumps.top] = i + 1;
           jumps.top++;
@@ -81,7 +82,15 @@ export function nftDoChain(
         continue;
       }
     } else if (verdict === NFT_CONTINUE && place !== base && tape !== null) {
-      tape.words6(OP_NFT_CHAIN_END, stack.host, packet.number, packet.mark, tableBits | place, rules.length, evaluated);
+      tape.words6(
+        OP_NFT_CHAIN_END,
+        stack.host,
+        packet.number,
+        packet.mark,
+        tableBits | place,
+        rules.length,
+        evaluated,
+      );
       engine.rulesEvaluated += evaluated;
       evaluated = 0;
     }
@@ -94,7 +103,15 @@ export function nftDoChain(
   }
   engine.rulesEvaluated += evaluated;
   const chain = table.chains[base] as CompiledNftChain;
-  tape?.words6(OP_NFT_POLICY, stack.host, packet.number, packet.mark, tableBits | base, chain.rules.length, evaluated);
+  tape?.words6(
+    OP_NFT_POLICY,
+    stack.host,
+    packet.number,
+    packet.mark,
+    tableBits | base,
+    chain.rules.length,
+    evaluated,
+  );
   if (chain.plain.base?.policy !== "drop") return NF_ACCEPT;
   stack.dropBy = DROPPED_BY_POLICY;
   return NF_DROP;

@@ -83,7 +83,13 @@ const PAYLOAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   sctp: { ...PORTS, vtag: "integer", checksum: "integer" },
   dccp: { ...PORTS, type: "integer" },
   th: PORTS,
-  ah: { nexthdr: "inet_proto", hdrlength: "integer", reserved: "integer", spi: "integer", sequence: "integer" },
+  ah: {
+    nexthdr: "inet_proto",
+    hdrlength: "integer",
+    reserved: "integer",
+    spi: "integer",
+    sequence: "integer",
+  },
   esp: { spi: "integer", sequence: "integer" },
   comp: { nexthdr: "inet_proto", flags: "integer", cpi: "integer" },
 };

@@ -15,7 +15,13 @@ export class LiveSet {
   readonly metAt: number;
   layer: NftSetLayer | null;
 
-  constructor(index: ElementIndex, plain: NftSet | null, name: string, metAt: number, layer: NftSetLayer | null) {
+  constructor(
+    index: ElementIndex,
+    plain: NftSet | null,
+    name: string,
+    metAt: number,
+    layer: NftSetLayer | null,
+  ) {
     this.index = index;
     this.plain = plain;
     this.name = name;

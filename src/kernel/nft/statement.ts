@@ -10,7 +10,12 @@ export type NftStatement =
     }
   | { readonly kind: "verdict"; readonly verdict: NftVerdict }
   | { readonly kind: "vmap"; readonly key: NftExpression; readonly data: SetSource }
-  | { readonly kind: "counter"; readonly packets: number; readonly bytes: number; readonly stateless: boolean }
+  | {
+      readonly kind: "counter";
+      readonly packets: number;
+      readonly bytes: number;
+      readonly stateless: boolean;
+    }
   | {
       readonly kind: "limit";
       readonly over: boolean;
@@ -71,7 +76,12 @@ export type NftStatement =
       readonly statements: readonly NftStatement[];
       readonly data: NftExpression | null;
     }
-  | { readonly kind: "fwd"; readonly device: NftExpression; readonly family: "ip" | "ip6" | null; readonly address: NftExpression | null }
+  | {
+      readonly kind: "fwd";
+      readonly device: NftExpression;
+      readonly family: "ip" | "ip6" | null;
+      readonly address: NftExpression | null;
+    }
   | { readonly kind: "dup"; readonly device: NftExpression | null; readonly address: NftExpression | null }
   | { readonly kind: "flow-add"; readonly flowtable: string }
   /** An extension of iptables that nft has no words for. */

@@ -1,8 +1,9 @@
-
+import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
+import { typesOf } from "../fields.ts";
+import { MEMORY_WORDS } from "../nft-set-state.ts";
+import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import { formatNftRule } from "../text/format-statement.ts";
-import { typesOf } from "../fields.ts";
-import type { NftFamily } from "../ruleset.ts";
 import { verdictCode, verdictTarget } from "./element-index.ts";
 import { compileForward } from "./forward.ts";
 import { compileLoad } from "./load.ts";
@@ -16,8 +17,6 @@ import { compileMemory, compileNamedObject } from "./stateful.ts";
 import type { Step } from "./step.ts";
 import { unknownStep } from "./unknown-step.ts";
 import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./verdict.ts";
-import { MEMORY_WORDS } from "../nft-set-state.ts";
-import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
 
 /**
  * A statement compiled; null for one that changes nothing the walk can see (it counts or logs). What the walk does not
@@ -109,7 +108,8 @@ function compileVerdictMap(
     const set = source.of(run);
     if (set === null || set.index.keyWords !== from.words) return unsure(run);
     const { sets } = run;
-    if (!sets.find(set, run.regs, 0, run.stack.now)) return set.index.unreadable > 0 ? unsure(run) : NFT_BREAK;
+    if (!sets.find(set, run.regs, 0, run.stack.now))
+      return set.index.unreadable > 0 ? unsure(run) : NFT_BREAK;
     run.target = sets.foundTarget();
     return sets.foundVerdict();
   };

@@ -1,11 +1,11 @@
 import { hashKey } from "../../ipset/element-table.ts";
+import { NF_ACCEPT, NF_DROP } from "../../netfilter/hook.ts";
 import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
 import type { NftExpression, SetElement, SetElements } from "../expression.ts";
 import type { NftVerdict } from "../statement.ts";
 import { internNftName } from "./symbol.ts";
-import { NF_ACCEPT, NF_DROP } from "../../netfilter/hook.ts";
-import { boundsOf, foldWords, wildcardPrefix, wordsOfType } from "./words.ts";
 import { NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN } from "./verdict.ts";
+import { boundsOf, foldWords, wildcardPrefix, wordsOfType } from "./words.ts";
 
 /**
  * A set's elements compiled: found by hash where keys are single values, by halving where a key of one part has ranges, by

@@ -1,4 +1,9 @@
-import { CT_UNTRACKED, ctInfoDirection, IP_CT_DIR_REPLY, IP_CT_ESTABLISHED_REPLY } from "../../conntrack/status.ts";
+import {
+  CT_UNTRACKED,
+  ctInfoDirection,
+  IP_CT_DIR_REPLY,
+  IP_CT_ESTABLISHED_REPLY,
+} from "../../conntrack/status.ts";
 import type { ConntrackTable } from "../../conntrack/table.ts";
 import type { Read } from "./read.ts";
 

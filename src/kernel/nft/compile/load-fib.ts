@@ -1,8 +1,8 @@
 import { NF_INET_FORWARD, NF_INET_PRE_ROUTING } from "../../netfilter/hook.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "../../route/output-route.ts";
 import { RTN_LOCAL } from "../../route/types.ts";
-import type { Read } from "./read.ts";
 import type { NftRun } from "./nft-run.ts";
+import type { Read } from "./read.ts";
 
 /** `nft_fib` (net/ipv4/netfilter/nft_fib_ipv4.c): what the routes say of a packet's source or destination. */
 export function compileFib(flags: readonly string[], result: "type" | "oif" | "oifname"): Read | null {
@@ -45,7 +45,8 @@ function lookUp(
   // `get_saddr`
   flow.saddr = isMulticast(other) || isLimitedBroadcast(other) || isZeronet(other) ? 0 : other;
   flow.oif = 0;
-  flow.iif = ofSource && withIn && run.hook === NF_INET_FORWARD ? stack.outIf : (stack.net.loopback?.ifindex ?? 1);
+  flow.iif =
+    ofSource && withIn && run.hook === NF_INET_FORWARD ? stack.outIf : (stack.net.loopback?.ifindex ?? 1);
   flow.mark = withMark ? packet.mark : 0;
   flow.tos = packet.tos & 0x1e;
   flow.proto = 0;
@@ -61,4 +62,3 @@ function lookUp(
   }
   return -1;
 }
-

@@ -147,7 +147,12 @@ function compileNumgen({ mode, modulus, offset }: Extract<NftExpression, { kind:
 const HOST_ORDER: ReadonlySet<string> = new Set(["mark", "iface_index", "uid", "gid", "integer"]);
 
 /** Bytes of a value in its register, where they are not four. */
-const BYTES: Readonly<Record<string, number>> = { inet_service: 2, inet_proto: 1, icmp_type: 1, icmp_code: 1 };
+const BYTES: Readonly<Record<string, number>> = {
+  inet_service: 2,
+  inet_proto: 1,
+  icmp_type: 1,
+  icmp_code: 1,
+};
 
 /**
  * `nft_hash`: jhash of the key's bytes with the rule's seed. With a seed the kernel drew, and for symhash, whose keys are

@@ -1,5 +1,5 @@
-import { CT_NONE } from "../../conntrack/status.ts";
 import { IPPROTO_TCP, IPPROTO_UDP } from "../../../packet/packet.ts";
+import { CT_NONE } from "../../conntrack/status.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import type { NftRun } from "./nft-run.ts";
@@ -71,7 +71,11 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
 
 function setSource(protocol: number): Write {
   return ({ packet }, value) => {
-    if (packet.fragOffset !== 0 || (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)) return false;
+    if (
+      packet.fragOffset !== 0 ||
+      (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)
+    )
+      return false;
     packet.sport = value;
     return true;
   };
@@ -79,7 +83,11 @@ function setSource(protocol: number): Write {
 
 function setDestination(protocol: number): Write {
   return ({ packet }, value) => {
-    if (packet.fragOffset !== 0 || (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)) return false;
+    if (
+      packet.fragOffset !== 0 ||
+      (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)
+    )
+      return false;
     packet.dport = value;
     return true;
   };

@@ -1,5 +1,5 @@
-import { masquerade, redirect } from "../../nat/targets.ts";
 import { type Manip, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC, natSetup, OneAddress } from "../../nat/nat.ts";
+import { masquerade, redirect } from "../../nat/targets.ts";
 import { NF_ACCEPT } from "../../netfilter/hook.ts";
 import type { NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";

@@ -1,4 +1,11 @@
-import { type NftChain, NFT_FAMILIES, type NftRuleset, type NftSet, type NftTable, type NftFamily } from "../ruleset.ts";
+import {
+  NFT_FAMILIES,
+  type NftChain,
+  type NftFamily,
+  type NftRuleset,
+  type NftSet,
+  type NftTable,
+} from "../ruleset.ts";
 import { compileStatement } from "./compile-statement.ts";
 import { ElementIndex } from "./element-index.ts";
 import { compileMemory, type Memory } from "./stateful.ts";

@@ -37,7 +37,15 @@ export function compileSetChange(
       sets.remove(live, regs, 0, stack.now);
       return NFT_CONTINUE;
     }
-    const slot = sets.put(live, regs, 0, value === null ? -1 : DATA_AT, timeoutMs, op === "update", stack.now);
+    const slot = sets.put(
+      live,
+      regs,
+      0,
+      value === null ? -1 : DATA_AT,
+      timeoutMs,
+      op === "update",
+      stack.now,
+    );
     if (slot < 0) return NFT_BREAK;
     const memory = memories[0];
     if (memory === undefined) return NFT_CONTINUE;

@@ -27,7 +27,8 @@ function compileLimit(limit: Extract<NftStatement, { kind: "limit" }>): Memory {
   const period = LIMIT_PERIODS[per] * NS_PER_SECOND;
   const inPackets = unit === null;
   const perPeriod = inPackets ? rate : bytesOf(rate, unit);
-  const extra = burst === null ? 0 : burstUnit === null || burstUnit === "packets" ? burst : bytesOf(burst, burstUnit);
+  const extra =
+    burst === null ? 0 : burstUnit === null || burstUnit === "packets" ? burst : bytesOf(burst, burstUnit);
   const packetCost = Math.floor(period / Math.max(1, perPeriod));
   const most = inPackets
     ? packetCost * (burst === null || burst === 0 ? PACKET_BURST : burst)

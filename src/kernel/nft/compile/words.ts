@@ -76,7 +76,7 @@ export function operate(op: "&" | "|" | "^" | "<<" | ">>", left: number, right: 
     case "<<":
       return left << right;
     case ">>":
-      return left >>> right | 0;
+      return (left >>> right) | 0;
     default:
       op satisfies never;
       return 0;
@@ -123,4 +123,3 @@ export function wildcardPrefix(expression: NftExpression): string | null {
   const { value } = expression;
   return typeof value === "string" && value.endsWith("*") ? value.slice(0, -1) : null;
 }
-

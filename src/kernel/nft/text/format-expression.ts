@@ -123,7 +123,9 @@ function formatElementStatement(statement: NftStatement): string {
 }
 
 export function formatVerdict(verdict: NftVerdict): string {
-  return verdict.kind === "jump" || verdict.kind === "goto" ? `${verdict.kind} ${verdict.chain}` : verdict.kind;
+  return verdict.kind === "jump" || verdict.kind === "goto"
+    ? `${verdict.kind} ${verdict.chain}`
+    : verdict.kind;
 }
 
 /** A constant's text with brackets where a port may follow an IPv6 address. */

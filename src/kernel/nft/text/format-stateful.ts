@@ -4,7 +4,9 @@ import type { NftStatement } from "../statement.ts";
 export function formatStateful(statement: NftStatement): string | undefined {
   switch (statement.kind) {
     case "counter":
-      return statement.stateless ? "counter" : `counter packets ${statement.packets} bytes ${statement.bytes}`;
+      return statement.stateless
+        ? "counter"
+        : `counter packets ${statement.packets} bytes ${statement.bytes}`;
     case "limit":
       return `limit ${formatLimit(statement)}`;
     case "quota":

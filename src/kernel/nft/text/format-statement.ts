@@ -72,7 +72,11 @@ function formatStatement(statement: NftStatement): string {
 function formatMatch({ op, left, right }: Extract<NftStatement, { kind: "match" }>): string {
   const isFlags = left.kind === "binary" && left.op === "&" && typesOf(left)[0] === "tcp_flag";
   const isValue = right.kind === "constant" || right.kind === "list";
-  if (isFlags && isValue && (left.right.kind === "list" || left.right.kind === "constant" || left.right.kind === "binary")) {
+  if (
+    isFlags &&
+    isValue &&
+    (left.right.kind === "list" || left.right.kind === "constant" || left.right.kind === "binary")
+  ) {
     return `${formatExpression(left.left)} ${op === "!=" ? "!= " : ""}${flagNames(right)} / ${flagNames(left.right)}`;
   }
   const operator = operatorText(op, left, right);
@@ -116,7 +120,9 @@ function formatLog(log: Extract<NftStatement, { kind: "log" }>): string {
 function logFlags(flags: readonly string[]): string {
   const parts: string[] = [];
   for (const head of ["tcp", "ip"]) {
-    const tails = flags.filter((flag) => flag.startsWith(`${head} `)).map((flag) => flag.slice(head.length + 1));
+    const tails = flags
+      .filter((flag) => flag.startsWith(`${head} `))
+      .map((flag) => flag.slice(head.length + 1));
     if (tails.length > 0) parts.push(`${head} ${tails.join(",")}`);
   }
   parts.push(...flags.filter((flag) => !flag.includes(" ")));

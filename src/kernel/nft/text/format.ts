@@ -54,7 +54,11 @@ export function formatChain(chain: NftChain, family: NftFamily, handles = false)
 function formatBase(base: NonNullable<NftChain["base"]>, family: NftFamily): string {
   const { type, hook, devices, deviceList, priority, policy } = base;
   const [device] = devices;
-  const on = deviceList ? ` devices = { ${devices.join(", ")} }` : device === undefined ? "" : ` device "${device}"`;
+  const on = deviceList
+    ? ` devices = { ${devices.join(", ")} }`
+    : device === undefined
+      ? ""
+      : ` device "${device}"`;
   return `type ${type} hook ${hook}${on} priority ${formatPriority(family, hook, priority)}; policy ${policy};`;
 }
 
@@ -64,7 +68,8 @@ export function formatSet(set: NftSet, handles = false): string {
   if (set.policy === "memory") lines.push("policy memory");
   if (set.size !== null) lines.push(`size ${set.size}`);
   if (set.flags.length > 0) lines.push(`flags ${set.flags.join(",")}`);
-  for (const statement of statements) lines.push(formatStateful({ ...statement, stateless: true } as never) ?? "");
+  for (const statement of statements)
+    lines.push(formatStateful({ ...statement, stateless: true } as never) ?? "");
   if (timeoutMs !== null) lines.push(`timeout ${formatTime(timeoutMs)}`);
   if (gcIntervalMs !== null) lines.push(`gc-interval ${formatTime(gcIntervalMs)}`);
   if (set.autoMerge) lines.push("auto-merge");

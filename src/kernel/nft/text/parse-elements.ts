@@ -70,13 +70,17 @@ function parseData(reader: NftReader, kind: NonNullable<ElementKind>): ElementDa
   }
 }
 
-export const VERDICTS: ReadonlySet<string> = new Set(["accept", "drop", "continue", "return", "jump", "goto"]);
+export const VERDICTS: ReadonlySet<string> = new Set([
+  "accept",
+  "drop",
+  "continue",
+  "return",
+  "jump",
+  "goto",
+]);
 
 export function parseVerdict(reader: NftReader): NftVerdict {
-  const kind = reader.oneOf(
-    ["accept", "drop", "continue", "return", "jump", "goto"] as const,
-    "a verdict",
-  );
+  const kind = reader.oneOf(["accept", "drop", "continue", "return", "jump", "goto"] as const, "a verdict");
   if (kind !== "jump" && kind !== "goto") return { kind };
   return { kind, chain: reader.word("a chain's name") };
 }
@@ -90,8 +94,13 @@ export function takeTime(reader: NftReader): number {
 }
 
 /** What a match compares with: a set, a list of flags, a range, a prefix or a value. */
-export function parseRight(reader: NftReader, types: readonly string[], kind: ElementKind = null): NftExpression {
-  if (reader.is("{") || (reader.is("@") && reader.peek(2).text !== ",")) return parseSetSource(reader, types, kind);
+export function parseRight(
+  reader: NftReader,
+  types: readonly string[],
+  kind: ElementKind = null,
+): NftExpression {
+  if (reader.is("{") || (reader.is("@") && reader.peek(2).text !== ","))
+    return parseSetSource(reader, types, kind);
   const first = parseKey(reader, types);
   if (!reader.is(",") || first.kind !== "constant" || !dataType(first.type).isBitmask) return first;
   const values = [first];

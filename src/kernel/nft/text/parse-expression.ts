@@ -19,9 +19,30 @@ const OPERATORS: Readonly<Record<string, { readonly op: BinaryOperator; readonly
 };
 
 /** Extension headers and options: words that the walk does not read, and how many follow. */
-const OPTIONS: Readonly<Record<string, number>> = { hbh: 1, rt0: 1, rt2: 1, rt4: 1, frag: 1, dst: 1, mh: 1, srh: 1 };
+const OPTIONS: Readonly<Record<string, number>> = {
+  hbh: 1,
+  rt0: 1,
+  rt2: 1,
+  rt4: 1,
+  frag: 1,
+  dst: 1,
+  mh: 1,
+  srh: 1,
+};
 
-const KEYWORDS = new Set(["meta", "ct", "rt", "fib", "numgen", "jhash", "symhash", "socket", "osf", "ipsec", "exthdr"]);
+const KEYWORDS = new Set([
+  "meta",
+  "ct",
+  "rt",
+  "fib",
+  "numgen",
+  "jhash",
+  "symhash",
+  "socket",
+  "osf",
+  "ipsec",
+  "exthdr",
+]);
 
 /** Does an expression begin here that is no constant? */
 export function startsExpression(reader: NftReader): boolean {
@@ -51,7 +72,12 @@ function continueBinary(reader: NftReader, start: NftExpression, binds: number):
     const operator = kind !== "string" && Object.hasOwn(OPERATORS, text) ? OPERATORS[text] : undefined;
     if (operator === undefined || operator.binds <= binds) return left;
     reader.next();
-    left = { kind: "binary", op: operator.op, left, right: parseOperand(reader, left, operator.op, operator.binds) };
+    left = {
+      kind: "binary",
+      op: operator.op,
+      left,
+      right: parseOperand(reader, left, operator.op, operator.binds),
+    };
   }
 }
 
@@ -131,10 +157,16 @@ function other(reader: NftReader, head: string, words: number): NftExpression {
 }
 
 function parseField(reader: NftReader, protocol: string): NftExpression {
-  if (reader.is("option") && (protocol === "tcp" || protocol === "ip" || protocol === "sctp" || protocol === "dccp")) {
+  if (
+    reader.is("option") &&
+    (protocol === "tcp" || protocol === "ip" || protocol === "sctp" || protocol === "dccp")
+  ) {
     reader.next();
     const field = reader.peek();
-    const named = /^[a-z][\w-]*$/.test(field.text) && field.kind === "word" && !["missing", "exists", "set"].includes(field.text);
+    const named =
+      /^[a-z][\w-]*$/.test(field.text) &&
+      field.kind === "word" &&
+      !["missing", "exists", "set"].includes(field.text);
     return other(reader, `${protocol} option`, named ? 2 : 1);
   }
   let field = reader.word(`a field of ${protocol}`);
@@ -181,7 +213,8 @@ function parseRt(reader: NftReader): NftExpression {
 
 function parseFib(reader: NftReader): NftExpression {
   const flags = [reader.oneOf(["saddr", "daddr", "mark", "iif", "oif"], "what fib looks up") as string];
-  while (reader.take(".")) flags.push(reader.oneOf(["saddr", "daddr", "mark", "iif", "oif"], "what fib looks up"));
+  while (reader.take("."))
+    flags.push(reader.oneOf(["saddr", "daddr", "mark", "iif", "oif"], "what fib looks up"));
   return { kind: "fib", flags, result: reader.oneOf(["type", "oif", "oifname"] as const, "fib's result") };
 }
 

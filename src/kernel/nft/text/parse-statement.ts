@@ -3,7 +3,14 @@ import type { NftConstant, NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
 import type { NftFamily } from "../ruleset.ts";
 import { type MatchOperator, NAT_FLAGS, type NatFlag, type NftStatement } from "../statement.ts";
-import { parseRight, parseSetSource, parseValue, parseVerdict, takeTime, VERDICTS } from "./parse-elements.ts";
+import {
+  parseRight,
+  parseSetSource,
+  parseValue,
+  parseVerdict,
+  takeTime,
+  VERDICTS,
+} from "./parse-elements.ts";
 import { parseKey, parseLeft, takeConstant } from "./parse-expression.ts";
 import { parseStateful, STATEFUL } from "./parse-stateful.ts";
 import type { NftReader } from "./reader.ts";
@@ -91,7 +98,11 @@ export function parseStatement(reader: NftReader, family: NftFamily): NftStateme
     default:
       break;
   }
-  if (text === "ct" && reader.peek(2).text === "set" && ["helper", "timeout", "expectation"].includes(reader.peek().text)) {
+  if (
+    text === "ct" &&
+    reader.peek(2).text === "set" &&
+    ["helper", "timeout", "expectation"].includes(reader.peek().text)
+  ) {
     reader.next();
     const type = `ct ${reader.next().text}`;
     reader.next();
@@ -123,7 +134,14 @@ function parseMatch(reader: NftReader): NftStatement {
   if (reader.take("vmap")) {
     return { kind: "vmap", key: left, data: parseSetSource(reader, typesOf(left), { kind: "verdict" }) };
   }
-  if (reader.is("set") && (left.kind === "meta" || left.kind === "ct" || left.kind === "payload" || left.kind === "raw-payload" || left.kind === "other")) {
+  if (
+    reader.is("set") &&
+    (left.kind === "meta" ||
+      left.kind === "ct" ||
+      left.kind === "payload" ||
+      left.kind === "raw-payload" ||
+      left.kind === "other")
+  ) {
     reader.next();
     return { kind: "mangle", key: left, value: parseMangleValue(reader, left) };
   }
@@ -135,7 +153,8 @@ function parseMatch(reader: NftReader): NftStatement {
   }
   const types = typesOf(left);
   const right = parseRight(reader, types);
-  if (reader.is("/") && (right.kind === "list" || right.kind === "constant")) return parseFlagMask(reader, op, left, right);
+  if (reader.is("/") && (right.kind === "list" || right.kind === "constant"))
+    return parseFlagMask(reader, op, left, right);
   return { kind: "match", op: op ?? impliedOperator(left, right), left, right };
 }
 
@@ -222,7 +241,10 @@ function parseNat(
   let prefix = false;
   let address: NftExpression | null = null;
   let port: NftExpression | null = null;
-  if ((reader.is("ip") || reader.is("ip6")) && ["to", "prefix", "addr", "interval"].includes(reader.peek().text)) {
+  if (
+    (reader.is("ip") || reader.is("ip6")) &&
+    ["to", "prefix", "addr", "interval"].includes(reader.peek().text)
+  ) {
     natFamily = reader.next().text as "ip" | "ip6";
   }
   // What older versions write of a map to addresses and ports, or to ranges.
@@ -307,7 +329,8 @@ function parseForward(reader: NftReader): NftStatement {
   let family: "ip" | "ip6" | null = null;
   if (reader.is("ip") || reader.is("ip6")) family = reader.next().text as "ip" | "ip6";
   reader.expect("to");
-  if (family === null) return { kind: "fwd", device: parseValue(reader, ["iface_index"]), family, address: null };
+  if (family === null)
+    return { kind: "fwd", device: parseValue(reader, ["iface_index"]), family, address: null };
   const address = parseValue(reader, [family === "ip" ? "ipv4_addr" : "ipv6_addr"]);
   reader.expect("device");
   return { kind: "fwd", device: parseValue(reader, ["iface_index"]), family, address };

@@ -20,9 +20,9 @@ import {
   type SetKey,
 } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
+import { formatNftRule } from "./format-statement.ts";
 import { type ElementKind, parseElements, takeTime } from "./parse-elements.ts";
 import { parseLeft } from "./parse-expression.ts";
-import { formatNftRule } from "./format-statement.ts";
 import { parseObject } from "./parse-object.ts";
 import { parseLimit, parseStateful, STATEFUL } from "./parse-stateful.ts";
 import { parseStatement, unread } from "./parse-statement.ts";
@@ -44,7 +44,14 @@ export interface TableSettings {
 
 export const DUMP: TableSettings = { origin: () => ORIGIN_NONE, dump: true, verbatim: false };
 
-export const OBJECT_WORDS: ReadonlySet<string> = new Set(["counter", "quota", "limit", "ct", "synproxy", "secmark"]);
+export const OBJECT_WORDS: ReadonlySet<string> = new Set([
+  "counter",
+  "quota",
+  "limit",
+  "ct",
+  "synproxy",
+  "secmark",
+]);
 
 /** From behind the table's name. */
 export function parseTableBody(
@@ -168,7 +175,8 @@ export function parsePriority(reader: NftReader, family: NftFamily, hook: string
   let priority = 0;
   if (/^[a-z]/.test(text)) {
     const named = namedPriority(family, hook, text);
-    if (named === undefined) reader.fail(`the ${hook} hook of ${family} has no priority ${JSON.stringify(text)}`);
+    if (named === undefined)
+      reader.fail(`the ${hook} hook of ${family} has no priority ${JSON.stringify(text)}`);
     reader.next();
     priority = named as number;
     if (!reader.is("+") && !reader.is("-")) return priority;
@@ -201,7 +209,9 @@ export function parseRule(reader: NftReader, family: NftFamily, settings: TableS
       statements.push(unread(reader));
     }
   }
-  const written = settings.verbatim ? reader.text.slice(lineStart, reader.peek(-1).until).replace(/^\t*/, "") : null;
+  const written = settings.verbatim
+    ? reader.text.slice(lineStart, reader.peek(-1).until).replace(/^\t*/, "")
+    : null;
   const rule = { statements, comment, written: null };
   const differs = written !== null && formatNftRule(rule) !== written;
   return { handle: reader.handle(), statements, comment, written: differs ? written : null, origin };
@@ -260,7 +270,8 @@ class SetDraft {
     } else if (reader.take("timeout")) this.timeoutMs = takeTime(reader);
     else if (reader.take("gc-interval")) this.gcIntervalMs = takeTime(reader);
     else if (reader.take("size")) this.size = reader.number("a number of elements");
-    else if (reader.take("policy")) this.policy = reader.oneOf(["memory", "performance"] as const, "a policy");
+    else if (reader.take("policy"))
+      this.policy = reader.oneOf(["memory", "performance"] as const, "a policy");
     else if (reader.take("auto-merge")) this.autoMerge = true;
     else if (reader.take("comment")) this.comment = reader.word("a comment");
     else if (reader.take("elements")) {
@@ -312,7 +323,14 @@ function parseTypeNames(reader: NftReader): string[] {
   return types;
 }
 
-const OBJECT_TYPES: ReadonlySet<string> = new Set<NftObjectType | "ct">(["counter", "quota", "limit", "ct", "synproxy", "secmark"]);
+const OBJECT_TYPES: ReadonlySet<string> = new Set<NftObjectType | "ct">([
+  "counter",
+  "quota",
+  "limit",
+  "ct",
+  "synproxy",
+  "secmark",
+]);
 
 function parseMapData(reader: NftReader, byExpression: boolean): SetData {
   if (!reader.take(":")) return reader.fail('":" and what the keys stand for are expected');
@@ -344,7 +362,11 @@ export function parseFlowtable(reader: NftReader, family: NftFamily, settings: T
       if (reader.take("hook")) {
         reader.expect("ingress");
         reader.expect("priority");
-        priority = parsePriority(reader, family === "inet" || family === "ip" || family === "ip6" ? "netdev" : family, "ingress");
+        priority = parsePriority(
+          reader,
+          family === "inet" || family === "ip" || family === "ip6" ? "netdev" : family,
+          "ingress",
+        );
       } else if (reader.take("devices")) {
         reader.expect("=");
         devices = parseDevices(reader);

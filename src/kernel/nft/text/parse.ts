@@ -21,7 +21,8 @@ export type ParsedNft =
  */
 export function parseNftRuleset(text: string, settings: TableSettings = DUMP): ParsedNft {
   const whole = tokenize(text);
-  if (whole.kind === "invalid") return { kind: "invalid", errors: [{ line: whole.line, message: whole.message }] };
+  if (whole.kind === "invalid")
+    return { kind: "invalid", errors: [{ line: whole.line, message: whole.message }] };
   const reader = new NftReader(text, whole.tokens);
   const tables: NftTable[] = [];
   try {

@@ -95,7 +95,8 @@ export class NftReader {
 
   fail(message: string): never {
     const { kind, text, line } = this.token;
-    const found = kind === "eof" ? "the text ends" : kind === "end" ? "the line ends" : `${JSON.stringify(text)} stands`;
+    const found =
+      kind === "eof" ? "the text ends" : kind === "end" ? "the line ends" : `${JSON.stringify(text)} stands`;
     throw new NftFault(line, `${message}; ${found} there`);
   }
 }
