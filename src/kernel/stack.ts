@@ -10,7 +10,7 @@ import { OneAddress } from "./nat/nat.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
 import type { RecentLists } from "./netfilter/recent.ts";
-import { type MatchCells, type MatchTest, type RuleContext, VIA_IN } from "./netfilter/rule-context.ts";
+import { type MatchCells, type RuleContext, VIA_IN } from "./netfilter/rule-context.ts";
 import type { Target } from "./netfilter/target/target.ts";
 import type { Netns } from "./netns.ts";
 import { NftRun } from "./nft/compile/nft-run.ts";

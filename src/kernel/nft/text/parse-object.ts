@@ -3,12 +3,10 @@ import { NFT_OBJECT_TYPES, type NftObject, type NftObjectSpec, type NftObjectTyp
 import { parseLimit, parseQuota } from "./parse-stateful.ts";
 import type { NftReader } from "./reader.ts";
 
-/** A stateful object: `counter c { … }`, `ct helper h { … }`. */
-export function parseObject(reader: NftReader, origin: (line: number) => Origin): NftObject {
-  const { line } = reader.token;
-  const head = reader.next().text;
-  const type = (head === "ct" ? `ct ${reader.word("an object's type")}` : head) as NftObjectType;
-  if (!NFT_OBJECT_TYPES.includes(type)) reader.fail(`${JSON.stringify(type)} is no kind of object`);
+/** A stateful object, from behind its type: `c { … }` of `counter c { … }`. */
+export function parseObject(reader: NftReader, typeName: string, origin: Origin): NftObject {
+  const type = typeName as NftObjectType;
+  if (!NFT_OBJECT_TYPES.includes(type)) reader.fail(`${JSON.stringify(typeName)} is no kind of object`);
   const name = reader.word("an object's name");
   let handle: number | null = null;
   let comment: string | null = null;
@@ -23,7 +21,7 @@ export function parseObject(reader: NftReader, origin: (line: number) => Origin)
       else spec = parseSpec(reader, type, spec);
     }
   }
-  return { type, name, handle, comment, spec, origin: origin(line) };
+  return { type, name, handle, comment, spec, origin };
 }
 
 function parseSpec(reader: NftReader, type: NftObjectType, before: NftObjectSpec): NftObjectSpec {

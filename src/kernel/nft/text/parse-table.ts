@@ -78,13 +78,20 @@ export function parseTableBody(
       if (reader.take("comment")) comment = reader.word("a comment");
       else if (reader.take("flags")) flags.push(...parseFlags(reader));
       else if (reader.take("chain")) chains.push(parseChain(reader, family, settings));
-      else if (reader.is("set") || reader.is("map")) sets.push(parseSet(reader, settings));
-      else if (reader.take("flowtable")) flowtables.push(parseFlowtable(reader, family, settings));
-      else if (reader.isAny(OBJECT_WORDS)) objects.push(parseObject(reader, settings.origin));
+      else if (reader.is("set") || reader.is("map")) {
+        sets.push(parseSet(reader, settings, reader.next().text === "map"));
+      } else if (reader.take("flowtable")) flowtables.push(parseFlowtable(reader, family, settings));
+      else if (reader.isAny(OBJECT_WORDS)) objects.push(parseTypedObject(reader, settings));
       else reader.fail("a chain, set, map, object or flowtable is expected");
     }
   }
   return { family, name, handle, comment, flags, objects, sets, flowtables, chains, origin };
+}
+
+function parseTypedObject(reader: NftReader, settings: TableSettings): NftObject {
+  const origin = settings.origin(reader.token.line);
+  const head = reader.next().text;
+  return parseObject(reader, head === "ct" ? `ct ${reader.word("an object's type")}` : head, origin);
 }
 
 function parseFlags(reader: NftReader): string[] {
@@ -217,14 +224,13 @@ export function parseRule(reader: NftReader, family: NftFamily, settings: TableS
   return { handle: reader.handle(), statements, comment, written: differs ? written : null, origin };
 }
 
-/** From `set` or `map` on. */
-export function parseSet(reader: NftReader, settings: TableSettings): NftSet {
-  const isMap = reader.next().text === "map";
+/** From behind `set` or `map`. */
+export function parseSet(reader: NftReader, settings: TableSettings, isMap: boolean): NftSet {
   const origin = settings.origin(reader.token.line);
   return parseSetBody(reader, reader.word("a set's name"), isMap, origin);
 }
 
-export function parseSetBody(reader: NftReader, name: string, isMap: boolean, origin: Origin): NftSet {
+function parseSetBody(reader: NftReader, name: string, isMap: boolean, origin: Origin): NftSet {
   const set = new SetDraft(isMap);
   let handle: number | null = null;
   reader.expect("{");
