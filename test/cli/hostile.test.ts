@@ -155,7 +155,6 @@ describe("what is not built yet is one line naming it", () => {
     ["serve --port 8080", "serve is not built yet"],
     ["generate --nodes 5", "generate is not built yet"],
     ["replay", "replay is not built yet"],
-    ["export --node node1 --format nft", "export --format nft is not built yet"],
     ["export --node node1 --format ipset", "export --format ipset is not built yet"],
     ["export --node node1 --format ipvsadm", "export --format ipvsadm is not built yet"],
     ["export --node node1 --format ip6tables-save", "export --format ip6tables-save is not built yet"],
