@@ -111,12 +111,12 @@ export class DraftNft {
       tables.set(name, table);
     }
     const draft = table;
+    // As nft sends a block: chains before what may go to them.
     const steps: (() => string | null)[] = [
+      ...block.chains.map((chain) => () => draft.addChain({ ...chain, rules: [] }, false)),
       ...block.objects.map((object) => () => draft.addObject(object, false)),
       ...block.sets.map((set) => () => draft.addSet(set, false)),
       ...block.flowtables.map((flowtable) => () => draft.addFlowtable(flowtable, false)),
-      // Chains before rules: a rule may go to a chain that stands behind it.
-      ...block.chains.map((chain) => () => draft.addChain({ ...chain, rules: [] }, false)),
       ...block.chains.flatMap(({ name: chain, rules }) =>
         rules.map((rule) => () => draft.addRule(chain, rule, null, false)),
       ),
