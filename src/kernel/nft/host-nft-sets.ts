@@ -152,7 +152,7 @@ export class HostNftSets {
     if (dataAt >= 0) {
       for (let i = 0; i < layout.dataWords; i++) table.set(slot, layout.data + i, regs[dataAt + i] as number);
     } else if (there) this.copyData(layer, slot);
-    for (let i = layout.memory; i < layout.stride; i++) table.set(slot, i, 0);
+    for (let i = layout.memory; i < layout.dead; i++) table.set(slot, i, 0);
     return slot;
   }
 
@@ -162,6 +162,10 @@ export class HostNftSets {
     const { table, layout } = this.layerOf(set);
     const slot = this.foundLayer === null ? table.place(regs, at) : this.foundSlot;
     table.set(slot, layout.state, ELEMENT_DELETED);
+    // `nft_rhash_delete` marks it dead; the sweep takes it out (`nft_rhash_gc`).
+    const before = table.get(slot, layout.deadUntil) > now ? table.get(slot, layout.dead) : 0;
+    table.set(slot, layout.dead, before + 1);
+    table.set(slot, layout.deadUntil, now + sweepInterval(set));
   }
 
   private copyData(layer: NftSetLayer, slot: number): void {
@@ -179,7 +183,7 @@ export class HostNftSets {
     return set.layer;
   }
 
-  /** Elements that are there now. */
+  /** Elements that take room: those there now, and those gone since the last sweep. */
   private count(set: LiveSet, now: number): number {
     let count = 0;
     const { layer, index } = set;
@@ -197,9 +201,15 @@ export class HostNftSets {
       const wasThere = element >= 0 && !isOver(set, element, now);
       if (there && !wasThere) count++;
       if (!there && wasThere) count--;
+      if (table.get(slot, layout.deadUntil) > now) count += table.get(slot, layout.dead);
     }
     return count;
   }
+}
+
+/** How often the kernel sweeps a set (`nft_set_gc_interval`): every second, unless the set says otherwise. */
+function sweepInterval({ plain }: LiveSet): number {
+  return plain?.gcIntervalMs ?? 1000;
 }
 
 /** When a configured element runs out, 0 never. */

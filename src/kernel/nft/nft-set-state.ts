@@ -23,6 +23,9 @@ export class LayerLayout {
   readonly dataWords: number;
   /** What the element's own limit or quota remembers. */
   readonly memory: number;
+  /** How many deleted elements of this key still take room, and until when: they do until the set is swept. */
+  readonly dead: number;
+  readonly deadUntil: number;
   readonly stride: number;
 
   constructor(keyWords: number, dataWords: number) {
@@ -32,7 +35,9 @@ export class LayerLayout {
     this.data = keyWords + 2;
     this.dataWords = dataWords;
     this.memory = this.data + dataWords;
-    this.stride = this.memory + MEMORY_WORDS;
+    this.dead = this.memory + MEMORY_WORDS;
+    this.deadUntil = this.dead + 1;
+    this.stride = this.deadUntil + 1;
   }
 }
 

@@ -145,12 +145,17 @@ function read(text: string): NftRuleset {
   return parsed.ruleset;
 }
 
+let counted = 0;
+
 describe.skipIf(reason !== null)("random rule sets and the real nft", () => {
   beforeAll(() => {
     removeNamespaces();
     makeNamespaces();
   });
-  afterAll(removeNamespaces);
+  afterAll(() => {
+    removeNamespaces();
+    expect(counted).toBeGreaterThan(SEEDS.length * PACKETS);
+  });
 
   it.each(SEEDS)("seed %i", (seed) => {
     const random = new Random(seed);
@@ -171,11 +176,11 @@ describe.skipIf(reason !== null)("random rule sets and the real nft", () => {
     expect(listed()).toBe(before);
 
     sendAll(packets);
-    const model = new Prerouting(ruleset);
+    const model = new Prerouting(loaded(text));
     for (const packet of packets) model.send(packet);
     const real = counters(read(listed()));
     const modelled = new Map([...real.keys()].map((key) => [key, model.hits.get(key) ?? 0]));
     expect(Object.fromEntries(modelled)).toEqual(Object.fromEntries(real));
-    expect([...real.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
+    counted += [...real.values()].reduce((sum, count) => sum + count, 0);
   });
 });
