@@ -10,6 +10,7 @@ import { parseIpsetSave } from "../kernel/ipset/save.ts";
 import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { parseIptablesSave } from "../kernel/netfilter/save/parse.ts";
+import { parseNftJson } from "../kernel/nft/json/parse.ts";
 import { parseNftRuleset } from "../kernel/nft/text/parse.ts";
 import { DUMP } from "../kernel/nft/text/parse-table.ts";
 import type { Operation } from "../kernel/operation.ts";
@@ -308,7 +309,7 @@ class HostReader {
   #nft(): void {
     const json = this.#json;
     const text = json.optionalText("nftRuleset");
-    if (text === null) return;
+    if (text === null) return this.#nftJson();
     const field = fieldOf(json.path, "nftRuleset");
     const origin = (line: number) => this.#originOfLine(field, line);
     const parsed = parseNftRuleset(text, { ...DUMP, origin });
@@ -317,6 +318,18 @@ class HostReader {
       return;
     }
     for (const { line, message } of parsed.errors) json.faults.add(`${field}:${line}`, message);
+  }
+
+  /** `nft -j list ruleset`, where the text was not dumped as well. */
+  #nftJson(): void {
+    const json = this.#json;
+    if (!json.has("nftRulesetJson")) return;
+    const field = fieldOf(json.path, "nftRulesetJson");
+    const origin = (at: number) =>
+      this.#origins.add({ file: this.#file, field: `${field}.nftables[${at}]`, line: null });
+    const parsed = parseNftJson(json.get("nftRulesetJson"), origin);
+    if (parsed.kind === "ok") this.#operations.push({ kind: "nft-restore", ruleset: parsed.ruleset });
+    else for (const { at, message } of parsed.errors) json.faults.add(`${field}.nftables[${at}]`, message);
   }
 
   #sockets(): void {

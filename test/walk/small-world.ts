@@ -21,8 +21,8 @@ import { QUERY_DEFAULTS, type Query } from "../../src/walk/query.ts";
 import { Session } from "../../src/walk/session.ts";
 import type { Outcome, Trace } from "../../src/walk/trace.ts";
 import type { World } from "../../src/world/world.ts";
-import { loaded } from "../kernel/nft/script.ts";
 import { parsed } from "../kernel/netfilter/parsed.ts";
+import { loaded } from "../kernel/nft/script.ts";
 
 /** Worlds of a few hosts for tests, written as the tools' words: what is not said is as a new namespace has it. */
 

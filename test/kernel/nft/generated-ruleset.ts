@@ -25,7 +25,10 @@ export class Random {
 
   some<T>(list: readonly T[], count: number): T[] {
     const left = [...list];
-    return Array.from({ length: Math.min(count, left.length) }, () => left.splice(this.below(left.length), 1)[0] as T);
+    return Array.from(
+      { length: Math.min(count, left.length) },
+      () => left.splice(this.below(left.length), 1)[0] as T,
+    );
   }
 }
 
@@ -72,7 +75,10 @@ export function generateTable(random: Random): string {
     `set a2 {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { ${random.some(["10.77.0.0/24", "10.77.1.0-10.77.1.4", "192.0.2.0/25", "10.99.3.3"], 2).join(", ")} }\n\t}\n`,
   );
   put(
-    `set a3 {\n\t\ttype ipv4_addr . inet_proto . inet_service\n\t\telements = { ${random.some(DESTINATIONS, 3).map((address) => `${address} . ${random.of(["tcp", "udp"])} . ${random.of(PORTS)}`).join(", ")} }\n\t}\n`,
+    `set a3 {\n\t\ttype ipv4_addr . inet_proto . inet_service\n\t\telements = { ${random
+      .some(DESTINATIONS, 3)
+      .map((address) => `${address} . ${random.of(["tcp", "udp"])} . ${random.of(PORTS)}`)
+      .join(", ")} }\n\t}\n`,
   );
   put(
     `set a4 {\n\t\ttype ipv4_addr . inet_service\n\t\tflags interval\n\t\telements = { 10.77.0.0/23 . 1-${random.of([60, 100, 500])}, 10.50.0.1 . ${random.of(PORTS)}, 10.50.0.0/16 . 9000-65000 }\n\t}\n`,
@@ -81,7 +87,9 @@ export function generateTable(random: Random): string {
   put(
     "set d1 {\n\t\ttype ipv4_addr\n\t\tsize 3\n\t\tflags dynamic,timeout\n\t\ttimeout 1h\n\t\tgc-interval 1h\n\t}\n",
   );
-  put("set d2 {\n\t\ttype ipv4_addr . inet_service\n\t\tsize 64\n\t\tflags dynamic,timeout\n\t\ttimeout 1h\n\t}\n");
+  put(
+    "set d2 {\n\t\ttype ipv4_addr . inet_service\n\t\tsize 64\n\t\tflags dynamic,timeout\n\t\ttimeout 1h\n\t}\n",
+  );
   put(`map m1 {\n\t\ttype inet_service : mark\n\t\telements = { 22 : 1, 53 : 2, 80 : 3, 443 : 0x44 }\n\t}\n`);
   put(
     `map v1 {\n\t\ttype inet_proto . inet_service : verdict\n\t\telements = { tcp . ${random.of(PORTS)} : jump c3, udp . ${random.of(PORTS)} : goto c4, tcp . 1 : drop }\n\t}\n`,
@@ -95,7 +103,9 @@ export function generateTable(random: Random): string {
   for (const [i, priority] of [-310, -150, -150, 10].entries()) {
     const tracked = priority > -200;
     const body = rules(random, chains, 5 + random.below(6), true, tracked, priority < -200);
-    put(`chain base${i} {\n\t\ttype filter hook prerouting priority ${priority}; policy ${random.of(["accept", "accept", "drop"])};\n${body}\t}\n`);
+    put(
+      `chain base${i} {\n\t\ttype filter hook prerouting priority ${priority}; policy ${random.of(["accept", "accept", "drop"])};\n${body}\t}\n`,
+    );
   }
   put("chain last {\n\t\ttype filter hook prerouting priority 400; policy drop;\n\t\tcounter\n\t}");
   lines.push("}");
@@ -146,7 +156,8 @@ function match(random: Random, tracked: boolean): string {
   const choices: (() => string)[] = [
     () => `ip saddr ${not}${random.of(SOURCES)}`,
     () => `ip daddr ${not}${random.of(DESTINATIONS)}`,
-    () => `ip saddr ${not}${random.of(["10.77.0.0/24", "10.77.0.0/16", "10.77.1.4/31", "10.77.0.1-10.77.1.4"])}`,
+    () =>
+      `ip saddr ${not}${random.of(["10.77.0.0/24", "10.77.0.0/16", "10.77.1.4/31", "10.77.0.1-10.77.1.4"])}`,
     () => `ip saddr & 255.0.255.255 == ${random.of(["10.0.0.1", "10.0.1.4"])}`,
     () => `ip saddr ${not}@a1`,
     () => `ip saddr ${not}@a2`,
@@ -159,13 +170,15 @@ function match(random: Random, tracked: boolean): string {
     () => `udp dport ${not}${random.of(PORTS)}`,
     () => `th dport ${not}{ 22, 80-500 }`,
     () => `tcp sport ${random.of(["< 2000", ">= 40000", "1000-40000", "!= 1000-2000"])}`,
-    () => `tcp flags ${random.of(["syn", "syn,ack", "== syn", "!= syn", "& (syn|ack) == syn", "& (fin|rst) != 0"])}`,
+    () =>
+      `tcp flags ${random.of(["syn", "syn,ack", "== syn", "!= syn", "& (syn|ack) == syn", "& (fin|rst) != 0"])}`,
     () => `ip ttl ${random.of(["5", "< 64", "> 5", "!= 64", "1-5"])}`,
     () => `ip dscp ${not}${random.of(["cs1", "ef", "af11", "0x0a"])}`,
     () => `ip ecn ${not}${random.of(["not-ect", "ce"])}`,
     () => `ip length ${random.of(["< 100", "> 600", "20-140"])}`,
     () => `ip protocol ${not}${random.of(["tcp", "udp", "icmp"])}`,
-    () => `icmp type ${not}${random.of(["echo-request", "echo-reply", "{ destination-unreachable, timestamp-request }"])}`,
+    () =>
+      `icmp type ${not}${random.of(["echo-request", "echo-reply", "{ destination-unreachable, timestamp-request }"])}`,
     () => `meta l4proto ${not}${random.of(["tcp", "{ udp, icmp }"])}`,
     () => `meta length ${random.of(["< 100", "> 600", "28-128"])}`,
     () => `meta mark ${not}${random.of(["0x1", "0x0", "0x44", "0x10-0x80"])}`,
@@ -183,7 +196,8 @@ function match(random: Random, tracked: boolean): string {
   ];
   if (tracked) {
     choices.push(
-      () => `ct state ${random.of(["new", "invalid", "established,related", "!= new", "{ new, untracked }", "untracked"])}`,
+      () =>
+        `ct state ${random.of(["new", "invalid", "established,related", "!= new", "{ new, untracked }", "untracked"])}`,
       () => `ct mark ${random.of(["0x5", "0x0"])}`,
       () => "ct direction original",
       () => `ct original ip saddr ${not}10.77.0.0/24`,
@@ -197,7 +211,8 @@ function action(random: Random, targets: readonly string[], early: boolean): str
   const choices: (() => string)[] = [
     () => "",
     () => "",
-    () => `meta mark set ${random.of(["0x1", "0x44", "meta mark | 0x10", "meta mark & 0xf", "meta mark ^ 0x5", "tcp dport map @m1"])}`,
+    () =>
+      `meta mark set ${random.of(["0x1", "0x44", "meta mark | 0x10", "meta mark & 0xf", "meta mark ^ 0x5", "tcp dport map @m1"])}`,
     () => "meta mark set ip saddr map { 10.77.0.1 : 0x7, 10.99.3.3 : 0x21 }",
     () => `ip ttl set ${random.of([5, 64])}`,
     () => "ip dscp set ef",
@@ -215,4 +230,3 @@ function action(random: Random, targets: readonly string[], early: boolean): str
   const chosen = random.of(choices)();
   return chosen === "" ? [] : [chosen];
 }
-

@@ -1,6 +1,6 @@
 import { parseIpv4 } from "../../../src/address/ipv4.ts";
-import { nfHook } from "../../../src/kernel/netfilter/hooks.ts";
 import { NF_INET_PRE_ROUTING } from "../../../src/kernel/netfilter/hook.ts";
+import { nfHook } from "../../../src/kernel/netfilter/hooks.ts";
 import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
 import { OP_NFT_RULE, Tape } from "../../../src/kernel/tape.ts";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../../src/packet/packet.ts";
