@@ -5,7 +5,7 @@ import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
 import type { CompiledTable } from "../kernel/netfilter/table.ts";
 import type { Netns } from "../kernel/netns.ts";
-import type { CompiledNftTable } from "../kernel/nft/compile/nft-table.ts";
+import type { CompiledNft, CompiledNftTable } from "../kernel/nft/compile/nft-table.ts";
 import type { NftChain, NftRule } from "../kernel/nft/ruleset.ts";
 import { formatNftRule } from "../kernel/nft/text/format-statement.ts";
 import { REASONS, type ReasonName, reasonName } from "../kernel/reason.ts";
@@ -396,7 +396,8 @@ class Decoder {
     const place = d[at + 5] as number;
     const index = d[at + 6] as number;
     const evaluated = d[at + 7] as number;
-    const { plain } = this.net(host).nft?.tables[place >>> 24] as CompiledNftTable;
+    const { nft } = this.net(host);
+    const { plain } = (nft as CompiledNft).tables[place >>> 24] as CompiledNftTable;
     const chain = plain.chains[place & 0xffffff] as NftChain;
     const table = `${plain.family} ${plain.name}`;
     const kind = d[at] === OP_NFT_RULE ? "rule" : d[at] === OP_NFT_POLICY ? "policy" : "return";

@@ -309,7 +309,10 @@ class HostReader {
   #nft(): void {
     const json = this.#json;
     const text = json.optionalText("nftRuleset");
-    if (text === null) return this.#nftJson();
+    if (text === null) {
+      this.#nftJson();
+      return;
+    }
     const field = fieldOf(json.path, "nftRuleset");
     const origin = (line: number) => this.#originOfLine(field, line);
     const parsed = parseNftRuleset(text, { ...DUMP, origin });

@@ -49,8 +49,15 @@ export function formatPriority(family: NftFamily, hook: string, priority: number
   return `${best.name} ${offset < 0 ? "-" : "+"} ${Math.abs(offset)}`;
 }
 
+/** Names that later versions of nft print at further hooks of the IP families. */
+const LATER: readonly NamedPriority[] = [
+  { name: "dstnat", priority: -100, hook: "output" },
+  { name: "srcnat", priority: 100, hook: "input" },
+];
+
 /** What a name stands for at a hook; undefined where it has no meaning. */
 export function namedPriority(family: NftFamily, hook: string, name: string): number | undefined {
-  return namesOf(family).find((each) => each.name === name && (each.hook === null || each.hook === hook))
-    ?.priority;
+  const names = namesOf(family);
+  const all = names === IP ? [...names, ...LATER] : names;
+  return all.find((each) => each.name === name && (each.hook === null || each.hook === hook))?.priority;
 }

@@ -15,7 +15,7 @@ import { foldWords, operate, wordsOfType } from "./words.ts";
 export function compileLoad(expression: NftExpression): Load | null {
   switch (expression.kind) {
     case "payload":
-      return scalar(compilePayload(expression.protocol, expression.field));
+      return sized(compilePayload(expression.protocol, expression.field), expression);
     case "raw-payload": {
       const field = payloadOfRaw(expression);
       return field === null ? null : scalar(compilePayload(field[0], field[1]));
@@ -23,7 +23,7 @@ export function compileLoad(expression: NftExpression): Load | null {
     case "meta":
       return scalar(compileMeta(expression.key));
     case "ct":
-      return scalar(compileCt(expression.key, expression.direction));
+      return sized(compileCt(expression.key, expression.direction), expression);
     case "fib":
       return scalar(compileFib(expression.flags, expression.result));
     case "numgen":
@@ -44,6 +44,12 @@ export function compileLoad(expression: NftExpression): Load | null {
       return words === null ? null : immediate(words);
     }
   }
+}
+
+/** What packets of IPv4 never have still takes its registers. */
+function sized(read: Read | null, expression: NftExpression): Load | null {
+  const [type = "integer"] = typesOf(expression);
+  return read === null ? null : { words: wordsOfType(type), load: read };
 }
 
 function scalar(read: Read | null): Load | null {

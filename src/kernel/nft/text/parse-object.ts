@@ -17,6 +17,7 @@ export function parseObject(reader: NftReader, typeName: string, origin: Origin)
     for (;;) {
       reader.skipEnds();
       if (reader.take("}")) break;
+      if (reader.atEnd) reader.fail('"}" is expected');
       if (reader.take("comment")) comment = reader.word("a comment");
       else spec = parseSpec(reader, type, spec);
     }

@@ -75,6 +75,7 @@ export function parseTableBody(
     for (;;) {
       reader.skipEnds();
       if (reader.take("}")) break;
+      if (settings.dump && isCutShort(reader)) break;
       if (reader.take("comment")) comment = reader.word("a comment");
       else if (reader.take("flags")) flags.push(...parseFlags(reader));
       else if (reader.take("chain")) chains.push(parseChain(reader, family, settings));
@@ -86,6 +87,14 @@ export function parseTableBody(
     }
   }
   return { family, name, handle, comment, flags, objects, sets, flowtables, chains, origin };
+}
+
+/** Do only dots follow, as people write where they left the rest out? */
+function isCutShort(reader: NftReader): boolean {
+  if (!reader.is(".")) return false;
+  while (reader.take(".")) reader.skipEnds();
+  if (!reader.atEnd) reader.fail("the end is expected behind dots");
+  return true;
 }
 
 function parseTypedObject(reader: NftReader, settings: TableSettings): NftObject {
@@ -123,6 +132,7 @@ export function parseChainBody(
     for (;;) {
       reader.skipEnds();
       if (reader.take("}")) break;
+      if (reader.atEnd) reader.fail('"}" is expected');
       if (reader.is("type") && base === null) base = parseBase(reader, family);
       else if (reader.is("policy") && base !== null) base = withPolicy(base, parsePolicy(reader));
       else if (reader.is("comment")) {
