@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import type { Match } from "../kernel/netfilter/match/match.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
+import { unwalkedTables } from "../kernel/nft/base-chains.ts";
 import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
 import { Tape } from "../kernel/tape.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
@@ -297,6 +298,11 @@ function assumptionsOf(session: Session, decoded: Decoded): string[] {
       assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);
     if (net.host.iptables === null)
       assumptions.push(`${name}: no iptables rules in the dump, so none are taken to be there`);
+    for (const table of unwalkedTables(net.host.nft)) {
+      assumptions.push(
+        `${name}: the rules of nftables' table ${table} are not walked, and taken to let all pass`,
+      );
+    }
     if (net.host.sysctl.size === 0)
       assumptions.push(`${name}: no sysctls in the dump, so the kernel's defaults are taken`);
   }

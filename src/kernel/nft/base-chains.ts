@@ -10,7 +10,7 @@ import {
 import type { Stack } from "../stack.ts";
 import type { CompiledNft } from "./compile/nft-table.ts";
 import { nftDoChain } from "./do-chain.ts";
-import type { BaseChain } from "./ruleset.ts";
+import type { BaseChain, NftRuleset } from "./ruleset.ts";
 
 /** A base chain where it is hooked. */
 export interface NftHook {
@@ -53,4 +53,19 @@ export function nftHooks(nft: CompiledNft | null): readonly NftHook[] {
     }
   }
   return hooks.reverse();
+}
+
+/**
+ * Tables with rules at hooks that the walk does not have: of bridges and ARP, and at a device's egress. Those of IPv6 are
+ * not among them: no packet of IPv4 meets them.
+ */
+export function unwalkedTables(nft: NftRuleset | null): readonly string[] {
+  return (nft?.tables ?? [])
+    .filter(({ family, flags, chains }) => {
+      if (flags.includes("dormant")) return false;
+      const hooked = chains.filter(({ base }) => base !== null);
+      if (family === "bridge" || family === "arp") return hooked.length > 0;
+      return hooked.some(({ base }) => base?.hook === "egress");
+    })
+    .map(({ family, name }) => `${family} ${name}`);
 }

@@ -217,6 +217,12 @@ describe("what the walk does not know", () => {
     );
   });
 
+  it("a table of a family that is not walked is an assumption", () => {
+    const nft = "table bridge b {\nchain f { type filter hook forward priority 0;\ndrop\n}\n}\n";
+    const { assumptions } = trace(session(nft), "client", "tcp 10.2.0.2:80");
+    expect(assumptions.join()).toContain("table bridge b are not walked");
+  });
+
   it("an action is taken to do nothing, and the verdict names it", () => {
     const { verdict, client } = outcome(
       session(forward("tcp dport 80 dup to 10.9.9.9")),
