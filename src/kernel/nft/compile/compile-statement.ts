@@ -25,6 +25,12 @@ import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./verdict.ts";
 export function compileStatement(statement: NftStatement, family: NftFamily): Step | null {
   const text = (): string => formatNftRule({ statements: [statement], comment: null, written: null });
   const unknown = (): Step => unknownStep(text(), !isAction(statement));
+  let made: Step | null = null;
+  /** The same, made when a packet meets it: most statements never turn out to be unsure. */
+  const unsure: Step = (run) => {
+    made ??= unknown();
+    return made(run);
+  };
   switch (statement.kind) {
     case "counter":
     case "log":
@@ -32,9 +38,9 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "verdict":
       return compileVerdict(verdictCode(statement.verdict), verdictTarget(statement.verdict));
     case "match":
-      return compileMatch(statement, unknown()) ?? unknown();
+      return compileMatch(statement, unsure) ?? unknown();
     case "vmap":
-      return compileVerdictMap(statement, unknown()) ?? unknown();
+      return compileVerdictMap(statement, unsure) ?? unknown();
     case "mangle":
       return compileMangle(statement) ?? unknown();
     case "notrack":
@@ -50,9 +56,9 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
       return (run) => memory(run.stack.matchState(owner, MEMORY_WORDS), 0, run);
     }
     case "object":
-      return compileNamedObject(statement, unknown());
+      return compileNamedObject(statement, unsure);
     case "set-change":
-      return compileSetChange(statement, unknown()) ?? unknown();
+      return compileSetChange(statement, unsure) ?? unknown();
     case "fwd":
       return compileForward(statement) ?? unknown();
     case "xt":
