@@ -131,7 +131,7 @@ describe("a wrong question", () => {
     ["export --node web-9 --format ip", '--node: there is no host "web-9" (did you mean "web-0"?)'],
     [
       "export --node web-0 --format ipp",
-      '--format: "ipp" is none of iptables-save, ip, snapshot (did you mean "ip"?)',
+      '--format: "ipp" is none of iptables-save, nft, ip, snapshot (did you mean "ip"?)',
     ],
     ["export --node web-0 --format ip --out /nowhere/x", "--out /nowhere/x: cannot be written (ENOENT)"],
   ])("%s: %s", async (line, message) => {

@@ -35,7 +35,7 @@ const BASE = `table ip t {
 const base = (): NftRuleset => loaded(BASE);
 
 /** What a script makes of the base, or why it cannot be done. */
-function after(script: string): string {
+function resultOf(script: string): string {
   const parsed = parseNftScript(script, base());
   if (parsed.kind === "invalid")
     return parsed.errors.map(({ line, message }) => `${line}: ${message}`).join("; ");
@@ -72,7 +72,7 @@ describe("commands", () => {
     ["destroy table ip nothing", BASE],
     ["table ip t {\n  chain web { drop; }\n}\n", "\t\taccept\n\t\tdrop\n"],
   ])("%s", (script, expected) => {
-    expect(after(script)).toContain(expected);
+    expect(resultOf(script)).toContain(expected);
   });
 
   it.each([
@@ -80,7 +80,7 @@ describe("commands", () => {
     ["flush ruleset", ""],
     ["flush ruleset inet", BASE],
   ])("%s leaves %j", (script, expected) => {
-    expect(after(script)).toBe(expected);
+    expect(resultOf(script)).toBe(expected);
   });
 
   it.each([
@@ -102,7 +102,7 @@ describe("commands", () => {
     ["add rule ip t in frobnicate\nadd rule ip t in tcp dport x", "2: a value of inet_service"],
     ["ad rule ip t in accept", "1: a command is one of add, create"],
   ])("%s is refused: %s", (script, message) => {
-    expect(after(script)).toContain(message);
+    expect(resultOf(script)).toContain(message);
   });
 
   it("nothing is half done", () => {
@@ -148,7 +148,7 @@ describe("commands", () => {
       const parsed = parseNftScript(script, base());
       if (parsed.kind === "invalid") throw new Error(JSON.stringify(parsed.errors));
       const text = operationText({ kind: "nft", commands: parsed.commands })
-        .map((line) => line.replace(/^nft '([^]*)'$/, "$1"))
+        .map((line) => line.replace(/^nft '([\s\S]*)'$/, "$1"))
         .join("\n");
       expect(formatNftRuleset(loaded(text, base()))).toBe(formatNftRuleset(loaded(script, base())));
     }

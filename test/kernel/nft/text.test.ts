@@ -153,7 +153,7 @@ describe.skipIf(!existsSync(join(WILD, "nft-kube-proxy-flannel")))(`dumps in ${W
   });
 
   it.each(["new-daemon.md", "usernet-internal.md", "usernet-portmap.md"])("Docker's %s", (name) => {
-    const blocks = [...wild(`docker-nftables/${name}`).matchAll(/^( *)table [^]*?^\1\}$/gm)].map(
+    const blocks = [...wild(`docker-nftables/${name}`).matchAll(/^( *)table [\s\S]*?^\1\}$/gm)].map(
       ([block]) => block,
     );
     expect(blocks.length).toBeGreaterThan(0);

@@ -81,7 +81,10 @@ class JsonReader {
     const [name = "", value] = Object.entries(item)[0] ?? [];
     if (name === "metainfo") return;
     const json = objectOf(value, `what ${name} holds`);
-    if (name === "table") return this.table(json, origin);
+    if (name === "table") {
+      this.table(json, origin);
+      return;
+    }
     const { draft, family } = this.tableOf(json);
     const head = headOf(json, origin);
     switch (name) {
@@ -90,7 +93,7 @@ class JsonReader {
         return;
       case "rule": {
         const chain = draft.chains.get(textOf(json["chain"], "a chain's name"));
-        if (chain === undefined) return fault("a chain that is there", json["chain"]);
+        if (chain === undefined) fault("a chain that is there", json["chain"]);
         chain.rules.push(ruleOf(json, family, origin));
         return;
       }
@@ -111,7 +114,7 @@ class JsonReader {
         return;
       default:
         if (!NFT_OBJECT_TYPES.some((type) => type === name))
-          return fault("a table, chain, rule, set, map or object", name);
+          fault("a table, chain, rule, set, map or object", name);
         draft.objects.push(objectFrom(name as NftObjectType, json, head));
     }
   }

@@ -53,7 +53,7 @@ function formatAddition(op: string, what: NftAddition): string {
 
 /** A block's own first line names no table. */
 function headed(op: string, { family, table }: { family: string; table: string }, block: string): string {
-  const [, kind = "", rest = ""] = /^\t((?:ct )?\S+) ([^]*)$/.exec(block.trimEnd()) ?? [];
+  const [, kind = "", rest = ""] = /^\t((?:ct )?\S+) ([\s\S]*)$/.exec(block.trimEnd()) ?? [];
   return `${op} ${kind} ${family} ${table} ${rest}`;
 }
 
