@@ -70,6 +70,11 @@ export class Model {
     return new Model(compile(sceneSnapshot(iptablesSave)), seed);
   }
 
+  /** With this table of nftables on the node. */
+  static ofNft(table: string, seed: number): Model {
+    return new Model(compile(sceneSnapshot(null, table)), seed);
+  }
+
   /** Send packets, each the first of its flow; returns the nanoseconds it took. */
   send(packets: Packets, ends: Ends): number {
     const { throughput, node, device, flows } = this;

@@ -111,9 +111,13 @@ export const SCENE: Readonly<Record<HostName, SceneHost>> = {
 };
 
 /** The scene as a snapshot's text, with these rules on the node; null: none, and no conntrack. */
-export function sceneSnapshot(iptablesSave: string | null): string {
+export function sceneSnapshot(iptablesSave: string | null, nftRuleset: string | null = null): string {
   const hosts = Object.fromEntries(
-    HOST_NAMES.map((name) => [name, hostJson(SCENE[name], name === "node" ? (iptablesSave ?? "") : "")]),
+    HOST_NAMES.map((name) => {
+      const isNode = name === "node";
+      const json = hostJson(SCENE[name], isNode ? (iptablesSave ?? "") : "");
+      return [name, isNode && nftRuleset !== null ? { ...json, nftRuleset } : json];
+    }),
   );
   const wires = [
     ["client", "eth0", "node", "eth0"],
@@ -122,7 +126,7 @@ export function sceneSnapshot(iptablesSave: string | null): string {
   return JSON.stringify({ hosts, wires });
 }
 
-function hostJson(host: SceneHost, iptablesSave: string): unknown {
+function hostJson(host: SceneHost, iptablesSave: string): object {
   const forwarding = host.forwards ? "1" : "0";
   return {
     kind: host.kind,

@@ -4,6 +4,7 @@ import type { Host } from "../kernel/host.ts";
 import { hostScript } from "../kernel/host-script.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
+import { formatNftRuleset } from "../kernel/nft/text/format.ts";
 import { writeSnapshot } from "../world/snapshot-out.ts";
 import type { World } from "../world/world.ts";
 import { type Context, fail } from "./context.ts";
@@ -22,12 +23,14 @@ interface ExportOptions extends SourceOptions {
 
 const FORMATS: Readonly<Record<string, (host: Host, world: World) => string>> = {
   "iptables-save": (host) => (host.iptables === null ? "" : formatIptablesSave(host.iptables)),
+  nft: (host) => (host.nft === null ? "" : formatNftRuleset(host.nft)),
   ip: (host) => hostScript(host),
   snapshot: (host, world) => writeSnapshot(world, [host.name]),
 };
 
 const EXAMPLES = examples([
   ["export --node node1 --format iptables-save", "what iptables-restore takes"],
+  ["export --node node1 --format nft", "what nft -f takes"],
   ["export --node node1 --format ip", "a script of ip and bridge commands for an empty network namespace"],
   ["export --node node2 --format snapshot", "one host in the form that -f reads"],
 ]);

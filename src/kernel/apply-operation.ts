@@ -9,6 +9,8 @@ import type { Host } from "./host.ts";
 import { DraftIpsets } from "./ipset/draft-ipsets.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
+import type { NftCommand } from "./nft/command.ts";
+import { DraftNft } from "./nft/draft-nft.ts";
 import type { LinkChange, Operation, OperationError } from "./operation.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import type { NextHop, PolicyRule, Route } from "./route/route.ts";
@@ -51,6 +53,7 @@ class HostDraft {
   #ruleset: DraftRuleset | null = null;
   #ipsetDraft: DraftIpsets | null = null;
   #socketList: DraftList<Socket> | null = null;
+  #nftDraft: DraftNft | null = null;
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
@@ -97,6 +100,10 @@ class HostDraft {
     this.#ipsetDraft ??= new DraftIpsets(this.#host.ipsets);
     return this.#ipsetDraft;
   }
+  get #nft(): DraftNft {
+    this.#nftDraft ??= new DraftNft(this.#host.nft);
+    return this.#nftDraft;
+  }
   get #openSockets(): DraftList<Socket> {
     const sockets = this.#sockets;
     this.#socketList ??= new DraftList(sockets.kind === "listed" ? sockets.sockets : [], socketKey);
@@ -120,6 +127,7 @@ class HostDraft {
       sysctl: this.#sysctl ?? host.sysctl,
       iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
       ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
+      nft: this.#nftDraft === null ? host.nft : this.#nftDraft.finish(),
       sockets: this.#socketsAfter(),
       unmodelled: this.#unmodelled ?? host.unmodelled,
     };
@@ -174,6 +182,12 @@ class HostDraft {
         return this.#iptables.insert(operation.table, operation.chain, operation.index, operation.rule);
       case "iptables-delete":
         return this.#iptables.remove(operation.table, operation.chain, operation.index);
+      case "nft-restore":
+        this.#nft.restore(operation.ruleset);
+        this.#forget("nftRulesetJson");
+        return null;
+      case "nft":
+        return this.#applyNft(operation.commands);
       case "ipset-restore":
         return this.#ipsets.restore(operation.sets);
       case "ipset-destroy":
@@ -196,6 +210,22 @@ class HostDraft {
         operation satisfies never;
         throw new Error("unknown operation");
     }
+  }
+
+  #applyNft(commands: readonly NftCommand[]): string | null {
+    this.#forget("nftRulesetJson");
+    for (const command of commands) {
+      const fault = this.#nft.apply(command);
+      if (fault !== null) return fault;
+    }
+    return null;
+  }
+
+  /** What was kept of a dump beside its text is not true any more. */
+  #forget(name: string): void {
+    if (!(this.#unmodelled ?? this.#host.unmodelled).has(name)) return;
+    this.#unmodelled ??= new Map(this.#host.unmodelled);
+    this.#unmodelled.delete(name);
   }
 
   /** Ports whose bridge never came: a device may be added before its master, but not without it. */

@@ -12,6 +12,8 @@ export interface Chooser {
    * @param threshold 0 … 2³¹
    */
   event(kind: ChoiceKind, threshold: number): boolean;
+  /** A fresh choice among several of equal odds: the option taken, from 0. */
+  pick(kind: ChoiceKind, count: number): number;
   /**
    * One of several, remembered for the flow.
    *
@@ -26,4 +28,10 @@ export interface Chooser {
 export const CHOICE_STATISTIC = 1;
 export const CHOICE_MULTIPATH = 2;
 export const CHOICE_UNKNOWN = 3;
-export type ChoiceKind = typeof CHOICE_STATISTIC | typeof CHOICE_MULTIPATH | typeof CHOICE_UNKNOWN;
+/** `numgen random`, and hashes whose key is the kernel's secret. */
+export const CHOICE_NUMGEN = 4;
+export type ChoiceKind =
+  | typeof CHOICE_STATISTIC
+  | typeof CHOICE_MULTIPATH
+  | typeof CHOICE_UNKNOWN
+  | typeof CHOICE_NUMGEN;

@@ -2,7 +2,8 @@ import { ConntrackTable } from "./conntrack/table.ts";
 import { IpsetState } from "./ipset/ipset-state.ts";
 import type { Resolving } from "./neighbour/neighbour.ts";
 import { RecentLists } from "./netfilter/recent.ts";
-import type { MatchCells, MatchTest } from "./netfilter/rule-context.ts";
+import type { MatchCells } from "./netfilter/rule-context.ts";
+import { NftSetState } from "./nft/nft-set-state.ts";
 import { ReassemblyQueues } from "./path/reassembly.ts";
 import { Cells, type Journal } from "./session/journal.ts";
 import { PairMap } from "./session/pair-map.ts";
@@ -16,6 +17,8 @@ export class HostSession {
   readonly recent: RecentLists;
   /** What packets changed in the host's ipsets. */
   readonly ipsets: IpsetState;
+  /** What packets changed in the host's nftables sets. */
+  readonly nftSets: NftSetState;
   /** (ifindex, address) to MAC, or NEIGH_INCOMPLETE, NEIGH_FAILED. */
   readonly neighbours: PairMap;
   /** (ifindex, address) to when the entry last changed, milliseconds. */
@@ -32,7 +35,7 @@ export class HostSession {
   /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent. */
   readonly peers: PairMap;
   readonly reassembly = new ReassemblyQueues();
-  private readonly matchCells = new Map<MatchTest, JournaledCells>();
+  private readonly matchCells = new Map<object, JournaledCells>();
   private readonly journal: Journal;
   private readonly portCell: Cells;
 
@@ -41,6 +44,7 @@ export class HostSession {
     this.conntrack = new ConntrackTable(journal);
     this.recent = new RecentLists(journal);
     this.ipsets = new IpsetState(journal);
+    this.nftSets = new NftSetState(journal);
     this.neighbours = new PairMap(journal);
     this.neighbourUpdated = new PairMap(journal);
     this.neighbourConfirmed = new PairMap(journal);
@@ -51,7 +55,7 @@ export class HostSession {
     this.portCell = new Cells(journal, 2);
   }
 
-  matchState(owner: MatchTest, size: number): MatchCells {
+  matchState(owner: object, size: number): MatchCells {
     let cells = this.matchCells.get(owner);
     if (cells === undefined) {
       cells = new JournaledCells(this.journal, size);

@@ -2,6 +2,7 @@ import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { Ipset } from "./ipset/ipset.ts";
 import type { Ruleset } from "./netfilter/rule.ts";
+import type { NftRuleset } from "./nft/ruleset.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
 import type { Sockets } from "./socket/socket.ts";
 
@@ -27,6 +28,8 @@ export interface Host {
   readonly sysctl: ReadonlyMap<string, string>;
   /** IPv4 rules. null: the dump did not say (assumed empty). */
   readonly iptables: Ruleset | null;
+  /** null: the dump did not say (assumed none). */
+  readonly nft: NftRuleset | null;
   /** In the order they were made. null: the dump did not say (assumed none). */
   readonly ipsets: readonly Ipset[] | null;
   readonly sockets: Sockets;
@@ -51,6 +54,7 @@ export function emptyHost(name: string, kind: string): Host {
     bridgeVlans: [],
     sysctl: new Map(),
     iptables: null,
+    nft: null,
     ipsets: null,
     sockets: { kind: "listed", sockets: [] },
     unmodelled: new Map(),

@@ -11,6 +11,10 @@ import { declareRecentLists } from "./netfilter/match/recent.ts";
 import { needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
+import { CompiledNft } from "./nft/compile/nft-table.ts";
+import { ingressChains } from "./nft/ingress.ts";
+import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
+import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
 import { Journal } from "./session/journal.ts";
@@ -41,6 +45,7 @@ export class Netns {
   readonly fib: Fib;
   readonly sysctl: Sysctl;
   readonly iptables: CompiledRuleset | null;
+  readonly nft: CompiledNft | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
   /** Is conntrack (and with it defragmentation) active here? */
@@ -130,7 +135,14 @@ export class Netns {
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
-    this.conntrack = host.iptables !== null && needsConntrack(host.iptables);
+    this.nft = host.nft === null ? null : new CompiledNft(walkedNft(host));
+    this.conntrack =
+      (host.iptables !== null && needsConntrack(host.iptables)) ||
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host)));
+
+    if (this.nft !== null) {
+      for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);
+    }
 
     const unjournaled = new Journal();
     const proxies: NeighbourKey[] = [];

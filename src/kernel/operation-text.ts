@@ -15,6 +15,7 @@ import { formatEntry } from "./ipset/add-line.ts";
 import { formatElement } from "./ipset/element-text.ts";
 import { splitArguments } from "./netfilter/save/arguments.ts";
 import { formatRuleArguments } from "./netfilter/save/format.ts";
+import { formatNftCommand } from "./nft/text/format-command.ts";
 import type { LinkChange, Operation } from "./operation.ts";
 import { formatTos } from "./route/dsfield.ts";
 import { formatDestination } from "./route/ip-route.ts";
@@ -70,6 +71,10 @@ export function operationText(operation: Operation): string[] {
       return [insertText(operation)];
     case "iptables-delete":
       return [`iptables -t ${quote(operation.table)} -D ${quote(operation.chain)} ${operation.index}`];
+    case "nft-restore":
+      return ["nft flush ruleset", "nft -f -"];
+    case "nft":
+      return operation.commands.map((command) => `nft ${quote(formatNftCommand(command))}`);
     case "ipset-restore":
       return ["ipset restore"];
     case "ipset-destroy":

@@ -3,6 +3,8 @@ import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/dev
 import type { EntryBatch } from "./entry-batch.ts";
 import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
+import type { NftCommand } from "./nft/command.ts";
+import type { NftRuleset } from "./nft/ruleset.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 
@@ -52,6 +54,10 @@ export type Operation =
       readonly chain: string;
       readonly index: number;
     }
+  /** `nft flush ruleset` and `nft -f` of everything that a dump holds. */
+  | { readonly kind: "nft-restore"; readonly ruleset: NftRuleset }
+  /** `nft -f`: a script of commands. */
+  | { readonly kind: "nft"; readonly commands: readonly NftCommand[] }
   /** `ipset restore` of sets that are not there yet. */
   | { readonly kind: "ipset-restore"; readonly sets: readonly Ipset[] }
   | { readonly kind: "ipset-destroy"; readonly set: string }

@@ -11,9 +11,11 @@ import { OneAddress } from "./nat/nat.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
 import type { RecentLists } from "./netfilter/recent.ts";
-import { type MatchCells, type MatchTest, type RuleContext, VIA_IN } from "./netfilter/rule-context.ts";
+import { type MatchCells, type RuleContext, VIA_IN } from "./netfilter/rule-context.ts";
 import type { Target } from "./netfilter/target/target.ts";
 import type { Netns } from "./netns.ts";
+import { NftRun } from "./nft/compile/nft-run.ts";
+import { HostNftSets } from "./nft/host-nft-sets.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
@@ -55,6 +57,7 @@ export class Stack implements RuleContext {
   readonly conntrack: ConntrackTable;
   readonly recent: RecentLists;
   readonly ipsets: HostSets;
+  readonly nft: NftRun;
   readonly flow = new Flow();
   readonly fibResult = new FibResult();
   readonly jumpStack = new JumpStack();
@@ -87,6 +90,9 @@ export class Stack implements RuleContext {
     this.recent = state.recent;
     this.recent.adopt(net.recentLists);
     this.ipsets = new HostSets(net.host.ipsets ?? [], state.ipsets, engine.clock.now);
+    const nftSets = new HostNftSets(net.nft, state.nftSets, engine.clock.now);
+    this.nft = new NftRun(this, nftSets, engine.pool.take());
+    engine.pool.release(this.nft.packet);
     this.deviceName = (ifindex) => net.device(ifindex)?.name ?? "";
   }
 
@@ -145,7 +151,7 @@ export class Stack implements RuleContext {
     return this.net.device(ifindex)?.nameId ?? -1;
   }
 
-  matchState(owner: MatchTest, size: number): MatchCells {
+  matchState(owner: object, size: number): MatchCells {
     return this.state.matchState(owner, size);
   }
 

@@ -36,6 +36,13 @@ export const OP_CHOICE = 13;
 /** An unmodelled match or target was met: host, packet, chain, index, taken as matched (1) or not (0). */
 export const OP_UNKNOWN = 14;
 
+/** A rule of nftables matched: as `OP_RULE`, the chain as the place of its table << 24 | its own place there. */
+export const OP_NFT_RULE = 15;
+/** A chain of nftables that was jumped to ended without a verdict: as `OP_CHAIN_END`. */
+export const OP_NFT_CHAIN_END = 16;
+/** A base chain of nftables ended and its policy applied: as `OP_POLICY`. */
+export const OP_NFT_POLICY = 17;
+
 export const DIR_OUT = 0;
 export const DIR_IN = 1;
 export const DIR_IN_BROADCAST = 2;

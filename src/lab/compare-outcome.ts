@@ -3,6 +3,7 @@ import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
 import { isBulk, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
+import { isNftTable, nftCounts, nftDifference } from "./nft-difference.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
 import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
 import type { Renaming } from "./renaming.ts";
@@ -42,6 +43,7 @@ export function compareOutcome(
     (c) => c.frames(),
     (c) => c.servers(),
     (c) => c.visits(),
+    (c) => c.nft(),
     (c) => c.ruleCounts(),
     (c) => c.conntrack(),
   ];
@@ -213,10 +215,12 @@ class Comparison {
     const recorded = this.trace().filter(
       (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
-    const ours = this.outcome.hooks.filter(
-      (visit) =>
-        visit.steps.length > 0 && !this.ours.excused.has(visit.packet) && visit.before.icmp?.type !== 5,
-    );
+    const ours = this.outcome.hooks
+      .map(withoutNft)
+      .filter(
+        (visit) =>
+          visit.steps.length > 0 && !this.ours.excused.has(visit.packet) && visit.before.icmp?.type !== 5,
+      );
     const left = new Set(ours.keys());
     /** Where each packet was met last on each host. */
     const last = new Map<string, number>();
@@ -239,9 +243,18 @@ class Comparison {
       last.set(key, at);
     }
     const [extra] = left;
+    // Where iptables-nft wrote the rules, their steps are among nftables'.
     if (extra === undefined || (this.recorded.nftTrace ?? []).length > 0) return null;
     const { host, packet, hook, steps } = ours[extra] as HookVisit;
     return `rules: ${host} packet ${packet} ${hook}: modelled, not recorded (${steps.map(stepText).join(" ")})`;
+  }
+
+  /** The way through nftables' rules, where it was recorded. */
+  nft(): string | null {
+    const recorded = this.recorded.nftTrace ?? [];
+    if (recorded.length === 0) return null;
+    const isExcused = (packet: number): boolean => this.theirs.excused.has(packet);
+    return nftDifference(this.network, recorded, this.outcome.hooks, this.pairs, isExcused);
   }
 
   /** Can a recorded way through a hook be that of ours? A packet dropped before any wire showed it is known by its looks. */
@@ -262,7 +275,8 @@ class Comparison {
     if (isBulk(this.recorded) || this.theirs.repeated.size > 0 || (this.recorded.query.count ?? 1) > 1)
       return null;
     const traced = this.recorded.trace !== undefined;
-    const counted = traced ? this.tracedCounts() : this.modelledCounts();
+    const ofNft = nftCounts(this.network, this.recorded.nftTrace ?? []);
+    const counted = new Map([...ofNft, ...(traced ? this.tracedCounts() : this.modelledCounts())]);
     for (const hit of this.recorded.rulesHit ?? []) {
       const key = `${hit.ns} ${hit.table} ${hit.chain} rule ${hit.rule}`;
       const seen = counted.get(key) ?? 0;
@@ -271,7 +285,8 @@ class Comparison {
       }
       counted.delete(key);
     }
-    const [extra] = counted.keys();
+    // nftables' own rules have counters only where they say so.
+    const [extra] = [...counted.keys()].filter((key) => !ofNft.has(key));
     return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
   }
 
@@ -293,7 +308,7 @@ class Comparison {
     const counted = new Map<string, number>();
     for (const { host, steps } of this.outcome.hooks) {
       for (const { table, chain, kind, index } of steps) {
-        if (kind === "return") continue;
+        if (kind === "return" || isNftTable(table)) continue;
         const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
         counted.set(key, (counted.get(key) ?? 0) + 1);
       }
@@ -305,6 +320,12 @@ class Comparison {
     if ((this.recorded.query.count ?? 1) > 1) return null;
     return conntrackDifference(this.recorded.conntrack ?? [], this.outcome.conntrack, this.renaming);
   }
+}
+
+/** What iptables did at a hook: nftables' way is recorded apart. */
+function withoutNft(visit: HookVisit): HookVisit {
+  if (!visit.steps.some(({ table }) => isNftTable(table))) return visit;
+  return { ...visit, steps: visit.steps.filter(({ table }) => !isNftTable(table)) };
 }
 
 function isRedirect(visit: RecordedVisit): boolean {

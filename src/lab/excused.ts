@@ -5,7 +5,7 @@ import type { RecordedProbe } from "./recorded.ts";
  * What a recording and the model may differ in, and nothing else:
  * - a consistent renaming of free ports and of VXLAN's source port (`renaming.ts`);
  * - which address of a SNAT range was taken;
- * - repeated SYNs and the errors they bring, redirects, ARP, in a tunnel too;
+ * - repeated SYNs and the errors they bring, data sent again after a timeout, redirects, ARP, in a tunnel too;
  * - the bridge's extra `out` while a neighbour is unresolved;
  * - the order among the branches of a flood;
  * - errors about packets of an earlier probe, which a neighbour's queue let go late;
@@ -20,6 +20,7 @@ export const EXCUSED = [
   "vxlan-source-port",
   "snat-range-address",
   "repeated-syn",
+  "repeated-data",
   "redirect",
   "arp",
   "bridge-extra-out",
@@ -28,7 +29,6 @@ export const EXCUSED = [
   "listener-missing-in-dump",
   "bulk-transfer",
   "udp-error-not-final",
-  "repeated-data",
   "gave-up-while-asking",
 ] as const;
 
@@ -64,6 +64,7 @@ export interface Excusable {
     readonly sport: number;
     readonly dport: number;
     readonly flags?: string;
+    /** Recorded only: the walk does not count bytes. */
     readonly seq?: number;
     readonly len?: number;
   };
@@ -82,8 +83,8 @@ export interface Excusable {
 
 /** Finds, among one side's packets in order of appearance, those that are excused. */
 export class Excuser {
-  private readonly segments = new Set<string>();
   private readonly syns = new Set<string>();
+  private readonly segments = new Set<string>();
   private readonly errors = new Set<string>();
   /** IP identifications, and flows, seen on a wire in this probe. */
   private readonly ids = new Set<number>();
@@ -118,8 +119,9 @@ export class Excuser {
       if (this.syns.has(flow)) return true;
       this.syns.add(flow);
     }
-    if (packet.tcp?.len !== undefined && packet.tcp.len > 0) {
-      const segment = `${packet.ip?.src} ${packet.tcp.sport} ${packet.tcp.dport} ${packet.tcp.seq}`;
+    const { seq, len = 0 } = packet.tcp ?? {};
+    if (seq !== undefined && len > 0) {
+      const segment = `${flowOf(packet)} ${seq} ${len}`;
       if (this.segments.has(segment)) return true;
       this.segments.add(segment);
     }

@@ -8,7 +8,7 @@ export interface RecordedProbe {
   readonly trace?: readonly RecordedVisit[];
   /** The frames, and the rules they met, were left out: like those of an earlier probe. */
   readonly framesOmitted?: boolean;
-  readonly nftTrace?: readonly unknown[];
+  readonly nftTrace?: readonly RecordedNftStep[];
   readonly conntrack?: readonly RecordedConntrack[];
   readonly flows?: readonly RecordedFlow[];
 }
@@ -126,6 +126,18 @@ export interface RecordedVisit {
   readonly physin?: string;
   readonly physout?: string;
   readonly steps: readonly string[];
+}
+
+export interface RecordedNftStep {
+  readonly ns: string;
+  readonly pkt?: number;
+  readonly table: string;
+  readonly chain: string;
+  readonly type: string;
+  readonly handle?: number;
+  readonly verdict: string;
+  readonly to?: string;
+  readonly mark?: string;
 }
 
 export interface RecordedConntrack {

@@ -52,8 +52,8 @@ export class Renaming {
     for (const [recorded, ours] of copy.backward) this.backward.set(recorded, ours);
   }
 
-  /** The same knowledge for a later probe, whose free ports are more. */
+  /** The same knowledge for a later probe, whose free ports are more, beside hashes of earlier ones that are still tracked. */
   with(free: ReadonlySet<number>, hashes: ReadonlySet<number>): Renaming {
-    return new Renaming(free, hashes, this.forward, this.backward);
+    return new Renaming(free, new Set([...this.hashes, ...hashes]), this.forward, this.backward);
   }
 }

@@ -13,7 +13,6 @@ export function whyUnsupported(world: World, recording: Recording): string | nul
       const value = host.unmodelled.get(name);
       return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
     };
-    if (held("nftRuleset")) return `${host.name} has nftables rules`;
     if (held("ipvs")) return `${host.name} has IPVS services`;
   }
   for (const probe of recording.probes) {

@@ -1,5 +1,8 @@
 import { formatIpv4 } from "../address/ipv4.ts";
+import type { Match } from "../kernel/netfilter/match/match.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
+import { unwalkedTables } from "../kernel/nft/base-chains.ts";
+import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
 import { Tape } from "../kernel/tape.ts";
 import { captureOf } from "./capture.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
@@ -173,9 +176,11 @@ function outcomeOf(
   const decoded: Decoded = decode(network, tape, run);
   const unknownChoices = chooser?.choices.filter((choice) => choice.unknown !== null) ?? [];
   const unknown = [
-    ...unknownChoices.map((choice) => formatMatch((choice.unknown as NonNullable<Choice["unknown"]>).match)),
-    ...[...(chooser?.notAsked ?? [])].map((test) => formatMatch(test.match)),
-    ...[...engine.unknownTargets].map((target) => formatTarget(target)),
+    ...unknownChoices.map((choice) =>
+      textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match),
+    ),
+    ...[...(chooser?.notAsked ?? [])].map((test) => textOfUnknown(test.match)),
+    ...[...engine.unknownTargets].map((target) => nftUnknownText(target) ?? formatTarget(target)),
   ];
   engine.unknownTargets.clear();
   const assumed = assumptionsOf(session, decoded).length > 0;
@@ -197,7 +202,7 @@ function outcomeOf(
     ...(unknownChoices.length > 0
       ? {
           given: unknownChoices.map((choice) => ({
-            rule: formatMatch((choice.unknown as NonNullable<Choice["unknown"]>).match),
+            rule: textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match),
             matched: choice.taken === 0,
           })),
         }
@@ -282,6 +287,10 @@ function clientOf(session: Session, query: Query, run: Run): ClientView {
   };
 }
 
+function textOfUnknown(match: Match): string {
+  return nftUnknownText(match) ?? formatMatch(match);
+}
+
 /** What had to be assumed about the hosts a walk touched. */
 function assumptionsOf(session: Session, decoded: Decoded): string[] {
   const hosts = new Set(decoded.frames.map((frame) => frame.host));
@@ -293,6 +302,11 @@ function assumptionsOf(session: Session, decoded: Decoded): string[] {
       assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);
     if (net.host.iptables === null)
       assumptions.push(`${name}: no iptables rules in the dump, so none are taken to be there`);
+    for (const table of unwalkedTables(net.host.nft)) {
+      assumptions.push(
+        `${name}: the rules of nftables' table ${table} are not walked, and taken to let all pass`,
+      );
+    }
     if (net.host.sysctl.size === 0)
       assumptions.push(`${name}: no sysctls in the dump, so the kernel's defaults are taken`);
   }

@@ -52,6 +52,11 @@ export class ScriptedChooser implements Chooser {
     return this.take(CHOICE_STATISTIC, [yes, Odds.ONE.minus(yes)], null) === 0;
   }
 
+  pick(kind: ChoiceKind, count: number): number {
+    if (count <= 1) return 0;
+    return this.take(kind, new Array<Odds>(count).fill(Odds.of(1, count)), null);
+  }
+
   flow(kind: ChoiceKind, key0: number, key1: number, weights: readonly number[]): number {
     // With the weights: a flow may meet several multipath routes on one host, or one that was changed.
     const key = `${kind} ${key0} ${key1} ${weights.join()}`;
@@ -118,6 +123,11 @@ export class SeededChooser implements Chooser {
   event(_kind: ChoiceKind, threshold: number): boolean {
     this.asked = (this.asked + 1) | 0;
     return mix(this.seed, this.asked, 0) >>> 1 < threshold;
+  }
+
+  pick(_kind: ChoiceKind, count: number): number {
+    this.asked = (this.asked + 1) | 0;
+    return (mix(this.seed, this.asked, 0) >>> 1) % count;
   }
 
   flow(_kind: ChoiceKind, key0: number, key1: number, weights: readonly number[]): number {

@@ -671,7 +671,7 @@ export class Conversation implements Upcalls {
         if (proto === IPPROTO_UDP) this.fail("too-big", EMSGSIZE);
         else this.fail("unreachable", 0);
       } else if (code === 3 || code === 2) {
-        if (proto === IPPROTO_ICMP) this.fail(code === 3 ? "refused" : "unreachable", 0);
+        if (proto === IPPROTO_ICMP) this.fail("unreachable", 0);
         else this.fail(code === 3 ? "refused" : "unreachable", code === 3 ? ECONNREFUSED : ENOPROTOOPT);
       } else this.fail("unreachable", proto === IPPROTO_ICMP ? 0 : unreachableErrno(code));
     }

@@ -1,10 +1,13 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
-import { HOOK_NAMES } from "../kernel/netfilter/hook.ts";
+import { hookName } from "../kernel/netfilter/hook.ts";
 import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
 import type { CompiledTable } from "../kernel/netfilter/table.ts";
 import type { Netns } from "../kernel/netns.ts";
+import type { CompiledNft, CompiledNftTable } from "../kernel/nft/compile/nft-table.ts";
+import type { NftChain, NftRule } from "../kernel/nft/ruleset.ts";
+import { formatNftRule } from "../kernel/nft/text/format-statement.ts";
 import { REASONS, type ReasonName, reasonName } from "../kernel/reason.ts";
 import {
   OP_ARP,
@@ -15,6 +18,9 @@ import {
   OP_FRAME,
   OP_HOOK,
   OP_NEIGHBOUR,
+  OP_NFT_CHAIN_END,
+  OP_NFT_POLICY,
+  OP_NFT_RULE,
   OP_POLICY,
   OP_REWRITE,
   OP_ROUTE,
@@ -224,6 +230,11 @@ class Decoder {
       case OP_POLICY:
         this.ruleStep(d, at, host);
         return;
+      case OP_NFT_RULE:
+      case OP_NFT_CHAIN_END:
+      case OP_NFT_POLICY:
+        this.nftStep(d, at, host);
+        return;
       case OP_REWRITE:
         this.rewrite(d, at, host);
         return;
@@ -353,7 +364,7 @@ class Decoder {
   private hook(d: Int32Array, at: number, host: number): void {
     const snapshot = d[at + 9] as number;
     const raw = d[snapshot + S_NUMBER] as number;
-    const name = HOOK_NAMES[d[at + 4] as number] as string;
+    const name = hookName(d[at + 4] as number);
     const inName = this.device(host, d[at + 5] as number);
     const outName = this.device(host, d[at + 6] as number);
     const physin = this.device(host, d[at + 7] as number);
@@ -406,6 +417,43 @@ class Decoder {
       this.step(raw, host, "rule", `${table.name}: ${text}`);
     } else if (kind === "policy" && chain.policy === "DROP") {
       this.step(raw, host, "rule", `${table.name}: -P ${chain.name} DROP`, { verdict: "drop" });
+    }
+  }
+
+  /** The same of nftables: a table's name goes with its family. */
+  private nftStep(d: Int32Array, at: number, host: number): void {
+    const raw = d[at + 3] as number;
+    const mark = (d[at + 4] as number) >>> 0;
+    const place = d[at + 5] as number;
+    const index = d[at + 6] as number;
+    const evaluated = d[at + 7] as number;
+    const { nft } = this.net(host);
+    const { plain } = (nft as CompiledNft).tables[place >>> 24] as CompiledNftTable;
+    const chain = plain.chains[place & 0xffffff] as NftChain;
+    const table = `${plain.family} ${plain.name}`;
+    const kind = d[at] === OP_NFT_RULE ? "rule" : d[at] === OP_NFT_POLICY ? "policy" : "return";
+    const visit = this.open.get(`${host} ${raw}`)?.visit;
+    visit?.steps.push({ table, chain: chain.name, kind, index: index + 1, mark, evaluated });
+    if (kind === "rule") {
+      const rule = chain.rules[index] as NftRule;
+      const text = formatNftRule(rule);
+      const source = originText(this.network.world, rule.origin);
+      const owner = ownerOf(this.network.world, rule.origin);
+      this.rules.push({
+        ...this.packet(raw),
+        host: this.net(host).name,
+        backend: "nft",
+        hook: visit?.hook ?? "",
+        table,
+        chain: chain.name,
+        index: index + 1,
+        text,
+        ...(source === undefined ? {} : { source }),
+        ...(owner === undefined ? {} : { owner }),
+      });
+      this.step(raw, host, "rule", `${table} ${chain.name}: ${text}`);
+    } else if (kind === "policy" && chain.base?.policy === "drop") {
+      this.step(raw, host, "rule", `${table} ${chain.name}: policy drop`, { verdict: "drop" });
     }
   }
 

@@ -11,6 +11,9 @@ import { parseIpsetSave } from "../kernel/ipset/save.ts";
 import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { parseIptablesSave } from "../kernel/netfilter/save/parse.ts";
+import { parseNftJson } from "../kernel/nft/json/parse.ts";
+import { parseNftRuleset } from "../kernel/nft/text/parse.ts";
+import { DUMP } from "../kernel/nft/text/parse-table.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { isIpv6Route, parseRoute } from "../kernel/route/ip-route.ts";
@@ -23,7 +26,7 @@ import type { Source } from "./world.ts";
 
 /**
  * One host of a snapshot: the JSON form of what `ip`, `bridge`, `iptables-save`, `ss` and `sysctl` printed, turned into
- * operations on an empty host. What no rule of the walk reads (IPv6, ipsets, nftables, IPVS, other kinds of devices) is
+ * operations on an empty host. What no rule of the walk reads (IPv6, IPVS, other kinds of devices) is
  * kept as it was under the field's own name, and `host-out.ts` gives it back.
  */
 export interface HostSource {
@@ -58,13 +61,14 @@ const MODELLED = [
   "iptablesBackend",
   "iptablesSave",
   "ipsetSave",
+  "nftRuleset",
   "sockets",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT_TEXTS = ["ip6tablesSave", "nftRuleset", "ipvs", "ipvsOrder", "ipvsTimeouts"];
+const KEPT_TEXTS = ["ip6tablesSave", "ipvs", "ipvsOrder", "ipvsTimeouts"];
 const KEPT = [...KEPT_TEXTS, "routes6", "rules6", "nftRulesetJson"];
 
 /** Does this object look like one host's state? */
@@ -116,6 +120,7 @@ class HostReader {
     this.#sysctl();
     this.#iptables();
     this.#ipsets();
+    this.#nft();
     this.#sockets();
     this.#others();
     return this.#operations;
@@ -316,6 +321,36 @@ class HostReader {
     for (const { line, message, text: set } of parsed.errors) {
       json.faults.add(`${field}:${line}`, `${message}: ${shortened(set)}`);
     }
+  }
+
+  /** `nft -a list ruleset`. */
+  #nft(): void {
+    const json = this.#json;
+    const text = json.optionalText("nftRuleset");
+    if (text === null) {
+      this.#nftJson();
+      return;
+    }
+    const field = fieldOf(json.path, "nftRuleset");
+    const origin = (line: number) => this.#originOfLine(field, line);
+    const parsed = parseNftRuleset(text, { ...DUMP, origin });
+    if (parsed.kind === "ok") {
+      this.#operations.push({ kind: "nft-restore", ruleset: parsed.ruleset });
+      return;
+    }
+    for (const { line, message } of parsed.errors) json.faults.add(`${field}:${line}`, message);
+  }
+
+  /** `nft -j list ruleset`, where the text was not dumped as well. */
+  #nftJson(): void {
+    const json = this.#json;
+    if (!json.has("nftRulesetJson")) return;
+    const field = fieldOf(json.path, "nftRulesetJson");
+    const origin = (at: number) =>
+      this.#origins.add({ file: this.#file, field: `${field}.nftables[${at}]`, line: null });
+    const parsed = parseNftJson(json.get("nftRulesetJson"), origin);
+    if (parsed.kind === "ok") this.#operations.push({ kind: "nft-restore", ruleset: parsed.ruleset });
+    else for (const { at, message } of parsed.errors) json.faults.add(`${field}.nftables[${at}]`, message);
   }
 
   #sockets(): void {

@@ -9,6 +9,7 @@ import { DEFAULT_KERNEL, type Host } from "../kernel/host.ts";
 import { formatIpsetSave } from "../kernel/ipset/save.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
+import { formatNftRuleset } from "../kernel/nft/text/format.ts";
 import { formatRoute } from "../kernel/route/ip-route.ts";
 import { formatRule } from "../kernel/route/ip-rule.ts";
 import { formatSs } from "../kernel/socket/ss.ts";
@@ -18,7 +19,7 @@ import { formatSs } from "../kernel/socket/ss.ts";
  * behind the modelled items of its field.
  */
 export function formatHost(host: Host): Json {
-  const { iptables, sockets } = host;
+  const { iptables, nft, sockets } = host;
   return {
     kind: host.kind,
     ...(host.kernel === DEFAULT_KERNEL ? {} : { kernel: host.kernel }),
@@ -35,6 +36,7 @@ export function formatHost(host: Host): Json {
       ? {}
       : { iptablesBackend: iptables.backend, iptablesSave: formatIptablesSave(iptables) }),
     ...(host.ipsets === null ? {} : { ipsetSave: formatIpsetSave(host.ipsets) }),
+    ...(nft === null ? {} : { nftRuleset: formatNftRuleset(nft, true) }),
     ...(sockets.kind === "assumed"
       ? {}
       : { sockets: formatSs(sockets.sockets, keptList(host, "sockets").map(String)) }),

@@ -23,6 +23,7 @@ import { Session } from "../../src/walk/session.ts";
 import type { Outcome, Trace } from "../../src/walk/trace.ts";
 import type { World } from "../../src/world/world.ts";
 import { parsed } from "../kernel/netfilter/parsed.ts";
+import { loaded } from "../kernel/nft/script.ts";
 
 /** Worlds of a few hosts for tests, written as the tools' words: what is not said is as a new namespace has it. */
 
@@ -42,6 +43,8 @@ export interface HostSpec {
   readonly forward?: boolean;
   readonly sysctl?: Readonly<Record<string, string | number>>;
   readonly iptables?: string;
+  /** As `nft -f` takes it. */
+  readonly nft?: string;
   /** `tcp 80`, `udp 53`; without it every port listens. */
   readonly listen?: readonly string[];
 }
@@ -146,6 +149,7 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     bridgeVlans: (spec.vlans ?? []).map(bridgeVlan),
     sysctl,
     iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
+    nft: spec.nft === undefined ? null : loaded(spec.nft),
     sockets: sockets(spec.listen),
   };
 }

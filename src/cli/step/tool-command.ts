@@ -8,12 +8,13 @@ import { invalid, ok, type Result } from "../result.ts";
 import { readBridge } from "./bridge-command.ts";
 import { readIp } from "./ip-command.ts";
 import { readIptables } from "./iptables-command.ts";
+import { readNft } from "./nft-command.ts";
 import { shellWords } from "./shell-words.ts";
 import { readSysctl } from "./sysctl-command.ts";
 
 export const UNDERSTOOD =
   "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, bridge fdb append, " +
-  "iptables -A|-I|-D|-F|-N|-P, sysctl -w NAME=VALUE";
+  "iptables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, sysctl -w NAME=VALUE";
 
 /** A World after one command on one of its hosts: a command line as the tool takes it. */
 export function runToolCommand(world: World, host: Host, line: string): Result<World> {
@@ -42,6 +43,8 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
     case "iptables-legacy":
     case "iptables-nft":
       return readIptables(host, rest, origin);
+    case "nft":
+      return readNft(host, rest, origin);
     case "sysctl":
       return readSysctl(host, rest);
     default:

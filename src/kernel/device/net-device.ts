@@ -1,5 +1,6 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
+import type { IngressChain } from "../nft/ingress.ts";
 import type { Device, DeviceDetail } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
@@ -48,6 +49,8 @@ export class NetDevice {
   /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
   nfCallIptables = false;
   conf: DeviceConf = DEFAULT_CONF;
+  /** nftables' chains at its ingress. */
+  ingress: readonly IngressChain[] = [];
   /** Addresses in the order of `ip addr`. */
   addresses: readonly CompiledAddress[] = [];
 

@@ -70,16 +70,23 @@ export const IFACE_PHYSDEV = 1 << 17;
 /** In the place of an interface: the net's own slot. */
 export const IFACE_ANY = -1;
 
+/** What a table of elements must know of its slots. */
+export interface SlotLayout {
+  readonly keyWords: number;
+  readonly state: number;
+  readonly stride: number;
+}
+
 /** Elements by open addressing in journaled cells; none is ever removed. This is code that runs per packet. */
-export class ElementTable {
-  readonly layout: ElementLayout;
+export class ElementTable<L extends SlotLayout = ElementLayout> {
+  readonly layout: L;
   private readonly journal: Journal;
   private readonly cells: Cells;
   /** cell 0: elements */
   private readonly used: Cells;
   private mask: number;
 
-  constructor(layout: ElementLayout, journal: Journal, elements: number) {
+  constructor(layout: L, journal: Journal, elements: number) {
     this.layout = layout;
     this.journal = journal;
     const capacity = 2 ** Math.ceil(Math.log2(Math.max(4, elements * 1.5)));
@@ -92,31 +99,31 @@ export class ElementTable {
     return this.used.data[0] as number;
   }
 
-  /** Where an element's slot begins, -1 where it has none. */
-  find(key: Int32Array): number {
+  /** Where an element's slot begins, -1 where it has none; `from`: where in the words given its key begins. */
+  find(key: Int32Array, from = 0): number {
     const data = this.cells.data;
     const { stride, state, keyWords } = this.layout;
     const mask = this.mask;
-    let slot = hash(key, keyWords) & mask;
+    let slot = hashKey(key, from, keyWords) & mask;
     for (;;) {
       const at = slot * stride;
       if (data[at + state] === 0) return -1;
       let word = 0;
-      while (word < keyWords && data[at + word] === key[word]) word++;
+      while (word < keyWords && data[at + word] === key[from + word]) word++;
       if (word === keyWords) return at;
       slot = (slot + 1) & mask;
     }
   }
 
   /** The slot of an element, made if need be; a new one is `ELEMENT_DELETED` until the caller says more. */
-  place(key: Int32Array): number {
-    const found = this.find(key);
+  place(key: Int32Array, from = 0): number {
+    const found = this.find(key, from);
     if (found >= 0) return found;
     if ((this.size + 1) * 4 > (this.mask + 1) * 3) this.rebuild();
     const { stride, state, keyWords } = this.layout;
-    const at = this.freeSlot(this.cells.data, key, this.mask) * stride;
+    const at = this.freeSlot(this.cells.data, key, from, this.mask) * stride;
     for (let word = 0; word < stride; word++) {
-      this.cells.set(at + word, word < keyWords ? (key[word] as number) : 0);
+      this.cells.set(at + word, word < keyWords ? (key[from + word] as number) : 0);
     }
     this.cells.set(at + state, ELEMENT_DELETED);
     this.used.set(0, this.size + 1);
@@ -154,9 +161,9 @@ export class ElementTable {
     for (let word = 0; word < this.layout.keyWords; word++) key[word] = this.get(slot, word);
   }
 
-  private freeSlot(data: Int32Array, key: Int32Array, mask: number): number {
+  private freeSlot(data: Int32Array, key: Int32Array, from: number, mask: number): number {
     const { stride, state, keyWords } = this.layout;
-    let slot = hash(key, keyWords) & mask;
+    let slot = hashKey(key, from, keyWords) & mask;
     while (data[slot * stride + state] !== 0) slot = (slot + 1) & mask;
     return slot;
   }
@@ -173,7 +180,7 @@ export class ElementTable {
     for (let at = 0; at < old.length; at += stride) {
       if (old[at + state] === 0) continue;
       const element = old.subarray(at, at + stride);
-      fresh.set(element, this.freeSlot(fresh, element, mask) * stride);
+      fresh.set(element, this.freeSlot(fresh, element, 0, mask) * stride);
     }
     this.cells.replace(fresh);
     this.mask = mask;
@@ -182,10 +189,10 @@ export class ElementTable {
 
 const WORD = 0x1_0000_0000;
 
-function hash(key: Int32Array, words: number): number {
+export function hashKey(key: Int32Array, from: number, words: number): number {
   let h = 0x9e3779b9;
   for (let word = 0; word < words; word++) {
-    h = Math.imul(h ^ (key[word] as number), 0x85ebca6b);
+    h = Math.imul(h ^ (key[from + word] as number), 0x85ebca6b);
     h ^= h >>> 15;
   }
   h = Math.imul(h, 0x2c1b3c6d);

@@ -10,7 +10,6 @@ import {
   IPS_NAT_MASK,
   IPS_SRC_NAT,
 } from "../conntrack/status.ts";
-import { doTable } from "../netfilter/do-table.ts";
 import {
   NF_ACCEPT,
   NF_DROP,
@@ -18,7 +17,6 @@ import {
   NF_INET_PRE_ROUTING,
   type NfVerdict,
 } from "../netfilter/hook.ts";
-import type { CompiledTable } from "../netfilter/table.ts";
 import { reason } from "../reason.ts";
 import { EINVAL } from "../route/fib.ts";
 import { routeMeHarder } from "../route/output-route.ts";
@@ -34,6 +32,9 @@ import {
   rewrite,
 } from "./nat.ts";
 
+/** A table's rules for new connections at one hook. */
+export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;
+
 const NAT_ICMP = reason("nat-icmp");
 const BAD_SOURCE = reason("bad-source");
 const NO_ROUTE = reason("no-route");
@@ -41,17 +42,16 @@ const NAT_EXHAUSTED = reason("nat-exhausted");
 
 /**
  * nat's function at a hook: `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn` or `_out` around `nf_nat_inet_fn`. The
- * table is consulted for the first packet of a connection only.
+ * rules are consulted for the first packet of a connection only: every table's in turn, until one has translated it.
  */
 export function natHook(
   stack: Stack,
-  table: CompiledTable,
-  tableNumber: number,
+  lookups: readonly NatLookup[],
   hook: number,
   packet: Packet,
 ): NfVerdict {
   const before = packet.dst;
-  const verdict = natIpv4(stack, table, tableNumber, hook, packet);
+  const verdict = natIpv4(stack, lookups, hook, packet);
   if (verdict !== NF_ACCEPT) return verdict;
   if (hook === NF_INET_PRE_ROUTING) {
     if (packet.dst !== before) packet.dropRoute();
@@ -74,13 +74,7 @@ export function natHook(
   return NF_ACCEPT;
 }
 
-function natIpv4(
-  stack: Stack,
-  table: CompiledTable,
-  tableNumber: number,
-  hook: number,
-  packet: Packet,
-): NfVerdict {
+function natIpv4(stack: Stack, lookups: readonly NatLookup[], hook: number, packet: Packet): NfVerdict {
   const ct = packet.ct;
   if (ct < 0) return NF_ACCEPT;
   const manip = hookManip(hook);
@@ -94,8 +88,11 @@ function natIpv4(
   if (info !== IP_CT_ESTABLISHED && info !== IP_CT_ESTABLISHED_REPLY) {
     const conntrack = stack.conntrack;
     if (!natInitialized(conntrack, ct, manip)) {
-      const verdict = doTable(stack, table, tableNumber, hook, packet);
-      if (verdict !== NF_ACCEPT) return verdict;
+      for (let i = 0; i < lookups.length; i++) {
+        const verdict = (lookups[i] as NatLookup)(stack, packet);
+        if (verdict !== NF_ACCEPT) return verdict;
+        if (natInitialized(conntrack, ct, manip)) break;
+      }
       if (!natInitialized(conntrack, ct, manip) && natNullBinding(stack, ct, manip) !== NF_ACCEPT) {
         stack.drop(packet, NAT_EXHAUSTED);
         return NF_DROP;

@@ -53,17 +53,18 @@ export function masqueradeAction(target: MasqueradeTarget): TargetAction {
   range.ports = target.range.portMin !== null;
   range.minPort = target.range.portMin ?? 0;
   range.maxPort = target.range.portMax ?? target.range.portMin ?? 0;
-  return {
-    apply: (stack: Stack, packet: Packet): NfVerdict => {
-      if (packet.ct < 0 || packet.src === 0) return NF_ACCEPT;
-      const out = stack.device(stack.outIf);
-      if (out === null) return NF_DROP;
-      const nextHop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
-      const address = selectAddress(stack, out, nextHop, 0);
-      if (address === 0) return NF_DROP;
-      return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_SRC);
-    },
-  };
+  return { apply: (stack: Stack, packet: Packet): NfVerdict => masquerade(stack, packet, range) };
+}
+
+export function masquerade(stack: Stack, packet: Packet, range: OneAddress): NfVerdict {
+  if (packet.ct < 0 || packet.src === 0) return NF_ACCEPT;
+  const out = stack.device(stack.outIf);
+  if (out === null) return NF_DROP;
+  const nextHop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
+  const address = selectAddress(stack, out, nextHop, 0);
+  if (address === 0) return NF_DROP;
+  range.mapAddresses = true;
+  return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_SRC);
 }
 
 /** `nf_nat_redirect_ipv4`: to this host itself. */
@@ -74,17 +75,20 @@ export function redirectAction(target: RedirectTarget): TargetAction {
   range.minPort = target.range.portMin ?? 0;
   range.maxPort = target.range.portMax ?? target.range.portMin ?? 0;
   return {
-    apply: (stack: Stack, packet: Packet, hook: number): NfVerdict => {
-      if (packet.ct < 0) return NF_ACCEPT;
-      let address = LOOPBACK;
-      if (hook !== NF_INET_LOCAL_OUT) {
-        const first = stack.device(stack.inIf)?.addresses[0];
-        if (first === undefined) return NF_DROP;
-        address = first.address;
-      }
-      return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_DST);
-    },
+    apply: (stack: Stack, packet: Packet, hook: number): NfVerdict => redirect(stack, packet, hook, range),
   };
+}
+
+export function redirect(stack: Stack, packet: Packet, hook: number, range: OneAddress): NfVerdict {
+  if (packet.ct < 0) return NF_ACCEPT;
+  let address = LOOPBACK;
+  if (hook !== NF_INET_LOCAL_OUT) {
+    const first = stack.device(stack.inIf)?.addresses[0];
+    if (first === undefined) return NF_DROP;
+    address = first.address;
+  }
+  range.mapAddresses = true;
+  return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_DST);
 }
 
 /** `NETMAP`: the network part is exchanged, the host part kept. */

@@ -5,8 +5,15 @@ export const NF_INET_FORWARD = 2;
 export const NF_INET_LOCAL_OUT = 3;
 export const NF_INET_POST_ROUTING = 4;
 
+/** A device's own, before the five (`NF_NETDEV_INGRESS` in families with devices only). */
+export const NF_INET_INGRESS = 5;
+
 /** Names as iptables writes them, by hook number. */
 export const HOOK_NAMES = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] as const;
+/** What a trace calls a hook. */
+export function hookName(hook: number): string {
+  return hook === NF_INET_INGRESS ? "INGRESS" : (HOOK_NAMES[hook] as string);
+}
 export type HookName = (typeof HOOK_NAMES)[number];
 
 /** What a hook function says (linux/netfilter.h). */

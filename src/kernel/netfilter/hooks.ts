@@ -2,6 +2,7 @@ import type { Packet } from "../../packet/packet.ts";
 import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
 import { natHook } from "../nat/nat-hook.ts";
 import type { Netns } from "../netns.ts";
+import { nftHooks } from "../nft/base-chains.ts";
 import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
@@ -19,11 +20,11 @@ import {
   type NfVerdict,
   TABLE_HOOKS,
 } from "./hook.ts";
-import type { CompiledTable } from "./table.ts";
 
 /**
  * The hooks of one host as data: for each, its functions by priority. A function is there only where the namespace
- * registered it: conntrack and defragmentation where something needs them, a table's where it was loaded.
+ * registered it: conntrack and defragmentation where something needs them, a table's where it was loaded. Translation is
+ * one function a hook, which asks iptables' nat table and nftables' chains of type nat in the order of their priorities.
  */
 export interface HookEntry {
   readonly priority: number;
@@ -63,38 +64,52 @@ function build(net: Netns): HookTable {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
   }
+  const natLookups: HookEntry[][] = HOOK_NAMES.map(() => []);
   net.iptables?.tables.forEach((table, number) => {
     for (const { hook, priority } of TABLE_HOOKS[table.name] ?? []) {
-      add(hook, priority, table.name, tableFunction(table, number, hook));
+      const run: HookEntry["run"] = (stack, packet) => doTable(stack, table, number, hook, packet);
+      if (table.name === "nat") natLookups[hook]?.push({ priority, name: table.name, run });
+      else
+        add(
+          hook,
+          priority,
+          table.name,
+          hook === NF_INET_LOCAL_OUT && table.name === "mangle" ? routingAgain(run) : run,
+        );
     }
   });
+  for (const { base, hook, priority, name, run } of nftHooks(net.nft)) {
+    if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
+    else add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
+  }
+  if (natLookups.some((found) => found.length > 0)) {
+    // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks.
+    for (const { hook, priority } of TABLE_HOOKS["nat"] ?? []) {
+      const found = natLookups[hook] as HookEntry[];
+      const lookups = found.sort((a, b) => a.priority - b.priority).map(({ run }) => run);
+      add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
+    }
+  }
   for (const list of entries) list.sort((a, b) => a.priority - b.priority);
   return { entries };
 }
 
-/** What a table does at a hook: nat translates around it, mangle's OUTPUT routes again, the others just walk it. */
-function tableFunction(table: CompiledTable, number: number, hook: number): HookEntry["run"] {
-  if (table.name === "nat") return (stack, packet) => natHook(stack, table, number, hook, packet);
-  if (table.name === "mangle" && hook === NF_INET_LOCAL_OUT) {
-    return (stack, packet) => mangleOutput(stack, table, number, packet);
-  }
-  return (stack, packet) => doTable(stack, table, number, hook, packet);
-}
-
-/** `ipt_mangle_out`: route again when a mark, an address or the TOS changed. */
-function mangleOutput(stack: Stack, table: CompiledTable, number: number, packet: Packet): NfVerdict {
-  const { mark, src, dst, tos } = packet;
-  const verdict = doTable(stack, table, number, NF_INET_LOCAL_OUT, packet);
-  if (verdict !== NF_ACCEPT) return verdict;
-  if (packet.mark !== mark || packet.src !== src || packet.dst !== dst || packet.tos !== tos) {
-    const errno = routeMeHarder(stack, packet);
-    if (errno !== 0) {
-      stack.dropErrno = errno;
-      stack.drop(packet, RULE_DROP);
-      return NF_DROP;
+/** `ipt_mangle_out`, `nf_route_table_hook4`: route again when a mark, an address or the TOS changed. */
+function routingAgain(run: HookEntry["run"]): HookEntry["run"] {
+  return (stack, packet) => {
+    const { mark, src, dst, tos } = packet;
+    const verdict = run(stack, packet);
+    if (verdict !== NF_ACCEPT) return verdict;
+    if (packet.mark !== mark || packet.src !== src || packet.dst !== dst || packet.tos !== tos) {
+      const errno = routeMeHarder(stack, packet);
+      if (errno !== 0) {
+        stack.dropErrno = errno;
+        stack.drop(packet, RULE_DROP);
+        return NF_DROP;
+      }
     }
-  }
-  return NF_ACCEPT;
+    return NF_ACCEPT;
+  };
 }
 
 /**

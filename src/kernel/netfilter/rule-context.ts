@@ -36,7 +36,7 @@ export interface RuleContext {
    * The integers a stateful match keeps (an `nth` counter, a token bucket): journaled, private to this rule on this host,
    * zero at first, gone with the rule.
    */
-  matchState(owner: MatchTest, size: number): MatchCells;
+  matchState(owner: object, size: number): MatchCells;
 }
 
 /** @see RuleContext.reverseRoute */

@@ -34,16 +34,25 @@ export function rejectAction(target: RejectTarget): TargetAction {
   const reset = target.rejectWith === "tcp-reset";
   const [type, code] = REJECT_WITH[target.rejectWith] ?? [3, 3];
   return {
-    apply: (stack: Stack, packet: Packet): NfVerdict => {
-      stack.drop(packet, RULE_REJECT);
-      // nf_reject_verify_csum: a fragment's checksum cannot be right, and what has a wrong one is not answered.
-      if (packet.isFragment) return NF_DROP;
-      if (reset) {
-        if ((packet.tcpFlags & TCP_RST) === 0) sendReset(stack, packet);
-      } else sendIcmpError(stack, packet, type, code, 0);
-      return NF_DROP;
-    },
+    apply: (stack: Stack, packet: Packet): NfVerdict => rejectPacket(stack, packet, reset, type, code),
   };
+}
+
+/** Drop a packet and tell its sender, by a reset or an ICMP error. */
+export function rejectPacket(
+  stack: Stack,
+  packet: Packet,
+  reset: boolean,
+  type: number,
+  code: number,
+): NfVerdict {
+  stack.drop(packet, RULE_REJECT);
+  // nf_reject_verify_csum: a fragment's checksum cannot be right, and what has a wrong one is not answered.
+  if (packet.isFragment) return NF_DROP;
+  if (reset) {
+    if ((packet.tcpFlags & TCP_RST) === 0) sendReset(stack, packet);
+  } else sendIcmpError(stack, packet, type, code, 0);
+  return NF_DROP;
 }
 
 export function notrackAction(): TargetAction {

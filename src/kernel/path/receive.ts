@@ -2,6 +2,8 @@ import { ETH_P_ARP, PACKET_OTHERHOST, type Packet } from "../../packet/packet.ts
 import type { LowerPort } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { arpReceive } from "../neighbour/arp.ts";
+import { NF_ACCEPT, NF_DROP } from "../netfilter/hook.ts";
+import { nftIngress } from "../nft/ingress.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { bondReceive } from "./bond.ts";
@@ -12,6 +14,7 @@ import { ipvlanReceive } from "./ipvlan.ts";
 import { macvlanReceive } from "./macvlan.ts";
 import { vlanReceive } from "./vlan.ts";
 
+const RULE_DROP = reason("rule-drop");
 const DEVICE_DOWN = reason("device-down");
 
 /**
@@ -49,6 +52,11 @@ export function receiveLooped(stack: Stack, dev: NetDevice, packet: Packet): voi
 export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untapped = false): void {
   packet.dev = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
+  if (dev.ingress.length > 0) {
+    const verdict = nftIngress(stack, dev, packet);
+    if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
+    if (verdict !== NF_ACCEPT) return;
+  }
   const port = stack.lowerPort(dev);
   if (port !== null && receiveAbove(stack, dev, port, packet)) return;
   if (packet.vlan !== 0 && dev.master === null && dev.bond === null) {

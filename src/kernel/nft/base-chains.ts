@@ -1,0 +1,71 @@
+import type { Packet } from "../../packet/packet.ts";
+import {
+  NF_INET_FORWARD,
+  NF_INET_LOCAL_IN,
+  NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
+  NF_INET_PRE_ROUTING,
+  type NfVerdict,
+} from "../netfilter/hook.ts";
+import type { Stack } from "../stack.ts";
+import type { CompiledNft } from "./compile/nft-table.ts";
+import { nftDoChain } from "./do-chain.ts";
+import type { BaseChain, NftRuleset } from "./ruleset.ts";
+
+/** A base chain where it is hooked. */
+export interface NftHook {
+  readonly base: BaseChain;
+  /** `NF_INET_*`. */
+  readonly hook: number;
+  readonly priority: number;
+  readonly name: string;
+  readonly run: (stack: Stack, packet: Packet) => NfVerdict;
+}
+
+const HOOKS: Readonly<Partial<Record<BaseChain["hook"], number>>> = {
+  prerouting: NF_INET_PRE_ROUTING,
+  input: NF_INET_LOCAL_IN,
+  forward: NF_INET_FORWARD,
+  output: NF_INET_LOCAL_OUT,
+  postrouting: NF_INET_POST_ROUTING,
+};
+
+/**
+ * The base chains that packets of IPv4 meet at the five hooks, in the order in which those of equal priority run: what is
+ * registered last comes first (`nf_hook_entries_grow` puts a new one before its equals).
+ */
+export function nftHooks(nft: CompiledNft | null): readonly NftHook[] {
+  const hooks: NftHook[] = [];
+  for (const table of nft?.tables ?? []) {
+    const { family, flags, name } = table.plain;
+    if ((family !== "ip" && family !== "inet") || flags.includes("dormant")) continue;
+    for (const [place, { plain }] of table.chains.entries()) {
+      const { base } = plain;
+      const hook = base === null ? undefined : HOOKS[base.hook];
+      if (base === null || hook === undefined) continue;
+      hooks.push({
+        base,
+        hook,
+        priority: base.priority,
+        name: `${family} ${name} ${plain.name}`,
+        run: (stack, packet) => nftDoChain(stack, table, place, hook, packet),
+      });
+    }
+  }
+  return hooks.reverse();
+}
+
+/**
+ * Tables with rules at hooks that the walk does not have: of bridges and ARP, and at a device's egress. Those of IPv6 are
+ * not among them: no packet of IPv4 meets them.
+ */
+export function unwalkedTables(nft: NftRuleset | null): readonly string[] {
+  return (nft?.tables ?? [])
+    .filter(({ family, flags, chains }) => {
+      if (flags.includes("dormant")) return false;
+      const hooked = chains.filter(({ base }) => base !== null);
+      if (family === "bridge" || family === "arp") return hooked.length > 0;
+      return hooked.some(({ base }) => base?.hook === "egress");
+    })
+    .map(({ family, name }) => `${family} ${name}`);
+}

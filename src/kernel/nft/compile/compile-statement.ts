@@ -1,0 +1,127 @@
+import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
+import { typesOf } from "../fields.ts";
+import { MEMORY_WORDS } from "../nft-set-state.ts";
+import type { NftFamily } from "../ruleset.ts";
+import type { NftStatement } from "../statement.ts";
+import { formatNftRule } from "../text/format-statement.ts";
+import { verdictCode, verdictTarget } from "./element-index.ts";
+import { compileForward } from "./forward.ts";
+import { compileLoad } from "./load.ts";
+import { compileSetSource } from "./look-up.ts";
+import { compileMangle } from "./mangle.ts";
+import { compileMatch } from "./match.ts";
+import { compileNat } from "./nat.ts";
+import { compileReject } from "./reject.ts";
+import { compileSetChange } from "./set-change.ts";
+import { compileMemory, compileNamedObject } from "./stateful.ts";
+import type { Step } from "./step.ts";
+import { unknownStep } from "./unknown-step.ts";
+import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./verdict.ts";
+
+/**
+ * A statement compiled; null for one that changes nothing the walk can see (it counts or logs). What the walk does not
+ * know is asked of the chooser where it may match or not, and noted where it acts.
+ */
+export function compileStatement(statement: NftStatement, family: NftFamily): Step | null {
+  const text = (): string => formatNftRule({ statements: [statement], comment: null, written: null });
+  const unknown = (): Step => unknownStep(text(), !isAction(statement));
+  let made: Step | null = null;
+  /** The same, made when a packet meets it: most statements never turn out to be unsure. */
+  const unsure: Step = (run) => {
+    made ??= unknown();
+    return made(run);
+  };
+  switch (statement.kind) {
+    case "counter":
+    case "log":
+      return null;
+    case "verdict":
+      return compileVerdict(verdictCode(statement.verdict), verdictTarget(statement.verdict));
+    case "match":
+      return compileMatch(statement, unsure) ?? unknown();
+    case "vmap":
+      return compileVerdictMap(statement, unsure) ?? unknown();
+    case "mangle":
+      return compileMangle(statement) ?? unknown();
+    case "notrack":
+      return notrack;
+    case "reject":
+      return compileReject(statement, family);
+    case "nat":
+      return compileNat(statement) ?? unknown();
+    case "limit":
+    case "quota": {
+      const memory = compileMemory(statement);
+      const owner = {};
+      return (run) => memory(run.stack.matchState(owner, MEMORY_WORDS), 0, run);
+    }
+    case "object":
+      return compileNamedObject(statement, unsure);
+    case "set-change":
+      return compileSetChange(statement, unsure) ?? unknown();
+    case "fwd":
+      return compileForward(statement) ?? unknown();
+    case "xt":
+      // iptables' comments match whatever comes, and its LOG does nothing to the packet.
+      if (statement.name === "comment" || statement.name === "LOG" || statement.name === "NFLOG") return null;
+      return unknown();
+    case "ct-count":
+    case "dup":
+    case "flow-add":
+    case "other":
+      return statement.kind === "other" && statement.text.startsWith("last") ? null : unknown();
+    default:
+      statement satisfies never;
+      throw new Error("unknown statement");
+  }
+}
+
+/** Does it act, instead of saying whether the rule goes on? */
+function isAction(statement: NftStatement): boolean {
+  switch (statement.kind) {
+    case "match":
+    case "vmap":
+    case "ct-count":
+    case "limit":
+    case "quota":
+      return false;
+    case "xt":
+      return statement.type !== "match";
+    case "other":
+      return /^(queue|tproxy|synproxy|secmark|reset|exthdr)\b/.test(statement.text);
+    default:
+      return true;
+  }
+}
+
+function compileVerdict(code: number, target: number): Step {
+  if (code !== NFT_JUMP && code !== NFT_GOTO) return () => code;
+  return (run) => {
+    run.target = target;
+    return code;
+  };
+}
+
+function compileVerdictMap(
+  { key, data }: Extract<NftStatement, { kind: "vmap" }>,
+  unsure: Step,
+): Step | null {
+  const from = compileLoad(key);
+  if (from === null) return null;
+  const source = compileSetSource(data, typesOf(key), null);
+  return (run) => {
+    if (!from.load(run, 0)) return NFT_BREAK;
+    const set = source.of(run);
+    if (set === null || set.index.keyWords !== from.words) return unsure(run);
+    const { sets } = run;
+    if (!sets.find(set, run.regs, 0, run.stack.now))
+      return set.index.unreadable > 0 ? unsure(run) : NFT_BREAK;
+    run.target = sets.foundTarget();
+    return sets.foundVerdict();
+  };
+}
+
+function notrack(run: Parameters<Step>[0]): number {
+  if (run.packet.ct === CT_NONE) run.packet.ct = CT_UNTRACKED;
+  return NFT_CONTINUE;
+}

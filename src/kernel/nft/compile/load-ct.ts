@@ -1,0 +1,76 @@
+import {
+  CT_UNTRACKED,
+  ctInfoDirection,
+  IP_CT_DIR_REPLY,
+  IP_CT_ESTABLISHED_REPLY,
+} from "../../conntrack/status.ts";
+import type { ConntrackTable } from "../../conntrack/table.ts";
+import type { Read } from "./read.ts";
+
+/** `nft_ct`: the connection a packet belongs to. Without one all but the state makes the rule break. */
+
+const STATE_INVALID = 1;
+const STATE_UNTRACKED = 64;
+const NFPROTO_IPV4 = 2;
+
+type Value = (table: ConntrackTable, ct: number) => number;
+
+/** Status bits that the kernel has and the walk's table may add to. */
+const STATUS_BITS = 0x3ff & ~0x180;
+
+const BY_ENTRY: Readonly<Record<string, Value>> = {
+  mark: (table, ct) => table.mark(ct),
+  status: (table, ct) => table.status(ct) & STATUS_BITS,
+  protocol: (table, ct) => table.proto(ct),
+  l3proto: () => NFPROTO_IPV4,
+  zone: (table, ct) => table.zone(ct),
+  expiration: (table, ct) => Math.max(0, table.expires(ct) - table.now),
+};
+
+/** Key to what it is in the original and in the reply direction. */
+const BY_DIRECTION: Readonly<Record<string, readonly [Value, Value]>> = {
+  "ip saddr": [(table, ct) => table.origSrc(ct), (table, ct) => table.replySrc(ct)],
+  "ip daddr": [(table, ct) => table.origDst(ct), (table, ct) => table.replyDst(ct)],
+  saddr: [(table, ct) => table.origSrc(ct), (table, ct) => table.replySrc(ct)],
+  daddr: [(table, ct) => table.origDst(ct), (table, ct) => table.replyDst(ct)],
+  "proto-src": [(table, ct) => table.origSport(ct), (table, ct) => table.replySport(ct)],
+  "proto-dst": [(table, ct) => table.origDport(ct), (table, ct) => table.replyDport(ct)],
+  zone: [(table, ct) => table.zone(ct), (table, ct) => table.zone(ct)],
+};
+
+/** Of connections the walk makes none has a helper or a label, and none is of IPv6. */
+const NEVER: ReadonlySet<string> = new Set(["helper", "label", "ip6 saddr", "ip6 daddr"]);
+
+/** null: the walk does not know the key. */
+export function compileCt(key: string, direction: "original" | "reply" | null): Read | null {
+  if (key === "state") return readState;
+  if (NEVER.has(key)) return () => false;
+  if (key === "direction") {
+    return (run, at) => {
+      if (run.packet.ct < 0) return false;
+      run.regs[at] = ctInfoDirection(run.packet.ctInfo);
+      return true;
+    };
+  }
+  let value: Value | undefined;
+  if (direction !== null) {
+    const both = Object.hasOwn(BY_DIRECTION, key) ? BY_DIRECTION[key] : undefined;
+    value = both?.[direction === "reply" ? IP_CT_DIR_REPLY : 0];
+  } else if (Object.hasOwn(BY_ENTRY, key)) value = BY_ENTRY[key];
+  if (value === undefined) return null;
+  const read = value;
+  return (run, at) => {
+    const { ct } = run.packet;
+    if (ct < 0) return false;
+    run.regs[at] = read(run.stack.conntrack, ct);
+    return true;
+  };
+}
+
+/** `NF_CT_STATE_BIT`: 2 established, 4 related, 8 new, in either direction. */
+function readState(run: Parameters<Read>[0], at: number): boolean {
+  const { ct, ctInfo } = run.packet;
+  if (ct < 0) run.regs[at] = ct === CT_UNTRACKED ? STATE_UNTRACKED : STATE_INVALID;
+  else run.regs[at] = 2 << (ctInfo >= IP_CT_ESTABLISHED_REPLY ? ctInfo - IP_CT_ESTABLISHED_REPLY : ctInfo);
+  return true;
+}

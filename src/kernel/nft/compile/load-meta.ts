@@ -1,0 +1,77 @@
+import { ETH_P_IP, PACKET_OUTGOING } from "../../../packet/packet.ts";
+import type { Read } from "./read.ts";
+
+/** `nft_meta`: what stands beside the packet. Interfaces are the handles of their names, -1 where there is none. */
+
+const NFPROTO_IPV4 = 2;
+const ARPHRD_ETHER = 1;
+const ARPHRD_LOOPBACK = 772;
+
+const META: Readonly<Record<string, Read>> = {
+  mark: (run, at) => {
+    run.regs[at] = run.packet.mark;
+    return true;
+  },
+  l4proto: (run, at) => {
+    if (run.packet.ethType !== ETH_P_IP) return false;
+    run.regs[at] = run.packet.protocol;
+    return true;
+  },
+  nfproto: (run, at) => {
+    run.regs[at] = NFPROTO_IPV4;
+    return true;
+  },
+  protocol: (run, at) => {
+    run.regs[at] = run.packet.ethType;
+    return true;
+  },
+  length: (run, at) => {
+    run.regs[at] = run.packet.length;
+    return true;
+  },
+  iif: inName,
+  iifname: inName,
+  oif: outName,
+  oifname: outName,
+  iiftype: (run, at) => {
+    const { stack } = run;
+    if (stack.inIf === 0) return false;
+    run.regs[at] = stack.isLoopback(stack.inIf) ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+    return true;
+  },
+  oiftype: (run, at) => {
+    const { stack } = run;
+    if (stack.outIf === 0) return false;
+    run.regs[at] = stack.isLoopback(stack.outIf) ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+    return true;
+  },
+  pkttype: (run, at) => {
+    const { pktType } = run.packet;
+    run.regs[at] = pktType === PACKET_OUTGOING ? 0 : pktType;
+    return true;
+  },
+  skuid: (run, at) => {
+    if (run.packet.uid < 0) return false;
+    run.regs[at] = run.packet.uid;
+    return true;
+  },
+  nftrace: (run, at) => {
+    run.regs[at] = 0;
+    return true;
+  },
+};
+
+function inName(run: Parameters<Read>[0], at: number): boolean {
+  run.regs[at] = run.stack.inName;
+  return true;
+}
+
+function outName(run: Parameters<Read>[0], at: number): boolean {
+  run.regs[at] = run.stack.outName;
+  return true;
+}
+
+/** null: the walk does not know the key. */
+export function compileMeta(key: string): Read | null {
+  return Object.hasOwn(META, key) ? (META[key] ?? null) : null;
+}

@@ -1,0 +1,139 @@
+import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
+import type { NftExpression } from "../expression.ts";
+import { typesOf } from "../fields.ts";
+import type { MatchOperator, NftStatement } from "../statement.ts";
+import { compileLoad } from "./load.ts";
+import { compileSetSource } from "./look-up.ts";
+import type { NftRun } from "./nft-run.ts";
+import type { Load } from "./read.ts";
+import type { Step } from "./step.ts";
+import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
+import { boundsOf, constantWords, foldWords, maskWord, wildcardPrefix } from "./words.ts";
+
+const FLIP = 0x80000000 | 0;
+
+/** `nft_cmp`, `nft_range`, `nft_lookup`. null: the walk cannot tell. */
+export function compileMatch(
+  { op, left, right }: Extract<NftStatement, { kind: "match" }>,
+  unsure: (run: NftRun) => number,
+): Step | null {
+  const from = compileLoad(left);
+  if (from === null) return null;
+  if (right.kind === "set" || right.kind === "set-reference") {
+    if (op !== "==" && op !== "!=") return null;
+    return compileLookup(from, right, typesOf(left), op === "!=", unsure);
+  }
+  if (right.kind === "constant" && right.type === "boolean" && typesOf(left)[0] !== "boolean") {
+    // Whether there is an interface at all: fib's `missing` and `exists`.
+    return fromTest(from, op, (run) => (run.regs[0] !== -1) === (right.value === 1));
+  }
+  const prefix = wildcardPrefix(right);
+  if (prefix !== null) {
+    const pattern = new InterfaceNamePattern(`${prefix}+`);
+    return fromTest(from, op, (run) => pattern.matches(run.regs[0] as number));
+  }
+  if (right.kind === "range" || right.kind === "prefix") return compileBounds(from, op, right);
+  if (right.kind === "list" && (op === "in" || op === "!")) return compileFlags(from, op, right);
+  if (right.kind === "constant" && (op === "in" || op === "!")) return compileFlags(from, op, right);
+  const words = foldWords(right);
+  return words === null ? null : compileComparison(from, op, words);
+}
+
+/** Equality in some sense of one's own, with `!=` its negation. */
+function fromTest(from: Load, op: MatchOperator, test: (run: NftRun) => boolean): Step | null {
+  if (op !== "==" && op !== "!=") return null;
+  const invert = op === "!=";
+  return (run) => (from.load(run, 0) && test(run) !== invert ? NFT_CONTINUE : NFT_BREAK);
+}
+
+function compileLookup(
+  from: Load,
+  right: Extract<NftExpression, { kind: "set" | "set-reference" }>,
+  types: readonly string[],
+  invert: boolean,
+  unsure: (run: NftRun) => number,
+): Step {
+  const source = compileSetSource(right, types, null);
+  return (run) => {
+    if (!from.load(run, 0)) return NFT_BREAK;
+    const set = source.of(run);
+    if (set === null || set.index.keyWords !== from.words) return unsure(run);
+    const found = run.sets.find(set, run.regs, 0, run.stack.now);
+    if (!found && set.index.unreadable > 0) return unsure(run);
+    return found !== invert ? NFT_CONTINUE : NFT_BREAK;
+  };
+}
+
+function compileBounds(from: Load, op: MatchOperator, right: NftExpression): Step | null {
+  const bounds = boundsOf(right);
+  if (bounds === null || bounds.from.length !== from.words || (op !== "==" && op !== "!=")) return null;
+  const invert = op === "!=";
+  if (from.words === 1) {
+    if (right.kind === "prefix") {
+      const value = constantWords(right.address)?.[0] ?? 0;
+      const mask = maskWord(right.length);
+      return (run) => {
+        if (!from.load(run, 0)) return NFT_BREAK;
+        return ((((run.regs[0] as number) ^ value) & mask) === 0) !== invert ? NFT_CONTINUE : NFT_BREAK;
+      };
+    }
+    const low = (bounds.from[0] as number) ^ FLIP;
+    const high = (bounds.to[0] as number) ^ FLIP;
+    return (run) => {
+      if (!from.load(run, 0)) return NFT_BREAK;
+      const value = (run.regs[0] as number) ^ FLIP;
+      return (value >= low && value <= high) !== invert ? NFT_CONTINUE : NFT_BREAK;
+    };
+  }
+  const low = bounds.from;
+  const high = bounds.to;
+  return (run) => {
+    if (!from.load(run, 0)) return NFT_BREAK;
+    const within = compare(run.regs, low) >= 0 && compare(run.regs, high) <= 0;
+    return within !== invert ? NFT_CONTINUE : NFT_BREAK;
+  };
+}
+
+function compileFlags(from: Load, op: "in" | "!", right: NftExpression): Step | null {
+  const words = foldWords(right);
+  if (words?.length !== 1 || from.words !== 1) return null;
+  const bits = words[0] as number;
+  const wanted = op === "in";
+  return (run) => {
+    if (!from.load(run, 0)) return NFT_BREAK;
+    return (((run.regs[0] as number) & bits) !== 0) === wanted ? NFT_CONTINUE : NFT_BREAK;
+  };
+}
+
+function compileComparison(from: Load, op: MatchOperator, words: readonly number[]): Step | null {
+  if (words.length !== from.words) return null;
+  if (from.words === 1 && (op === "==" || op === "!=")) {
+    const word = words[0] as number;
+    if (op === "==") {
+      return (run) => (from.load(run, 0) && run.regs[0] === word ? NFT_CONTINUE : NFT_BREAK);
+    }
+    return (run) => (from.load(run, 0) && run.regs[0] !== word ? NFT_CONTINUE : NFT_BREAK);
+  }
+  const holds = ORDERS[op as keyof typeof ORDERS];
+  if (holds === undefined) return null;
+  return (run) => (from.load(run, 0) && holds(compare(run.regs, words)) ? NFT_CONTINUE : NFT_BREAK);
+}
+
+const ORDERS: Readonly<Partial<Record<MatchOperator, (order: number) => boolean>>> = {
+  "==": (order) => order === 0,
+  "!=": (order) => order !== 0,
+  "<": (order) => order < 0,
+  ">": (order) => order > 0,
+  "<=": (order) => order <= 0,
+  ">=": (order) => order >= 0,
+};
+
+/** Registers against words, unsigned, the first word weighing most. */
+function compare(regs: Int32Array, words: readonly number[]): number {
+  for (let i = 0; i < words.length; i++) {
+    const value = (regs[i] as number) ^ FLIP;
+    const other = (words[i] as number) ^ FLIP;
+    if (value !== other) return value < other ? -1 : 1;
+  }
+  return 0;
+}

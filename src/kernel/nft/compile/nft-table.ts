@@ -1,0 +1,113 @@
+import {
+  NFT_FAMILIES,
+  type NftChain,
+  type NftFamily,
+  type NftRuleset,
+  type NftSet,
+  type NftTable,
+} from "../ruleset.ts";
+import { compileStatement } from "./compile-statement.ts";
+import { ElementIndex } from "./element-index.ts";
+import { compileMemory, type Memory } from "./stateful.ts";
+import type { Step } from "./step.ts";
+import { SymbolPlaces } from "./symbol.ts";
+
+/** A host's nftables compiled: derived from the plain rule set, never written by hand, never saved. */
+export class CompiledNft {
+  readonly tables: readonly CompiledNftTable[];
+
+  constructor(ruleset: NftRuleset) {
+    this.tables = ruleset.tables.map((table, number) => new CompiledNftTable(table, number));
+  }
+}
+
+/** A stateful object that rules name: they share what it remembers. */
+export interface CompiledObject {
+  readonly memory: Memory;
+}
+
+/**
+ * A table compiled. Chains and sets are compiled once for as long as their plain form lives, whichever table versions hold
+ * them: they name one another by symbols, and the table says where those lie.
+ */
+export class CompiledNftTable {
+  readonly plain: NftTable;
+  /** Place of the table in its rule set, for the tape. */
+  readonly number: number;
+  readonly chains: readonly CompiledNftChain[];
+  readonly chainPlaces: SymbolPlaces;
+  readonly sets: readonly ElementIndex[];
+  readonly setPlaces: SymbolPlaces;
+  private readonly objects = new Map<string, CompiledObject>();
+
+  constructor(plain: NftTable, number: number) {
+    this.plain = plain;
+    this.number = number;
+    this.chains = plain.chains.map((chain) => compileChain(chain, plain.family));
+    this.chainPlaces = new SymbolPlaces(plain.chains.map(({ name }) => name));
+    this.sets = plain.sets.map(compileSet);
+    this.setPlaces = new SymbolPlaces(plain.sets.map(({ name }) => name));
+    for (const object of plain.objects) {
+      const { spec } = object;
+      if (spec.kind !== "statement") continue;
+      const { statement } = spec;
+      if (statement.kind !== "limit" && statement.kind !== "quota") continue;
+      this.objects.set(`${object.type} ${object.name}`, compileObject(object, compileMemory(statement)));
+    }
+  }
+
+  object(type: string, name: string): CompiledObject | undefined {
+    return this.objects.get(`${type} ${name}`);
+  }
+}
+
+export interface CompiledNftRule {
+  readonly steps: readonly Step[];
+}
+
+export interface CompiledNftChain {
+  readonly plain: NftChain;
+  readonly rules: readonly CompiledNftRule[];
+}
+
+/** By family, since some statements mean different things in them. */
+const chains = NFT_FAMILIES.map(() => new WeakMap<NftChain, CompiledNftChain>());
+const sets = new WeakMap<NftSet, ElementIndex>();
+const objects = new WeakMap<object, CompiledObject>();
+
+/** The compiled form of a chain, made on first use and kept for as long as that version of it lives. */
+function compileChain(plain: NftChain, family: NftFamily): CompiledNftChain {
+  const known = chains[NFT_FAMILIES.indexOf(family)] as WeakMap<NftChain, CompiledNftChain>;
+  let chain = known.get(plain);
+  if (chain === undefined) {
+    chain = {
+      plain,
+      rules: plain.rules.map(({ statements }) => ({
+        steps: statements
+          .map((statement) => compileStatement(statement, family))
+          .filter((step): step is Step => step !== null),
+      })),
+    };
+    known.set(plain, chain);
+  }
+  return chain;
+}
+
+function compileSet(plain: NftSet): ElementIndex {
+  let index = sets.get(plain);
+  if (index === undefined) {
+    const dataTypes = plain.data?.kind === "value" ? plain.data.types : null;
+    index = new ElementIndex(plain.elements, plain.key.types, dataTypes);
+    sets.set(plain, index);
+  }
+  return index;
+}
+
+function compileObject(plain: object, memory: Memory): CompiledObject {
+  let object = objects.get(plain);
+  if (object === undefined) {
+    object = { memory };
+    objects.set(plain, object);
+  }
+  return object;
+}

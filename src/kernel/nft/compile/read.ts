@@ -1,0 +1,10 @@
+import type { NftRun } from "./nft-run.ts";
+
+/** Puts a value of one word into a register. False: there is nothing to read (NFT_BREAK). Runs per packet. */
+export type Read = (run: NftRun, at: number) => boolean;
+
+/** An expression compiled: it puts its value into registers. */
+export interface Load {
+  readonly words: number;
+  readonly load: Read;
+}

@@ -1,0 +1,125 @@
+import { parseIpv6 } from "../../../address/ipv6.ts";
+import { parseMac } from "../../../address/mac.ts";
+import { internInterfaceName } from "../../device/interface-name.ts";
+import type { NftConstant, NftExpression } from "../expression.ts";
+import { parseTime } from "../text/time.ts";
+
+/**
+ * Constants as the words of registers: one signed 32-bit word, four for an IPv6 address. Link-layer addresses and names
+ * of interfaces are the handles that packets and devices carry.
+ */
+export function wordsOfType(type: string): number {
+  return type === "ipv6_addr" ? 4 : 1;
+}
+
+/** The words of a constant; null where the walk has no value to compare with. */
+export function constantWords({ type, value }: NftConstant): readonly number[] | null {
+  if (typeof value === "number") return value > 0xffff_ffff ? null : [value | 0];
+  switch (type) {
+    case "ipv6_addr":
+      return parseIpv6(value)?.map((word) => word | 0) ?? null;
+    case "ether_addr": {
+      const mac = parseMac(value);
+      return mac === undefined ? null : [mac];
+    }
+    case "ifname":
+    case "iface_index":
+      return [internInterfaceName(value)];
+    case "time": {
+      const ms = parseTime(value);
+      return ms === undefined ? null : [Math.min(ms, 0x7fffffff)];
+    }
+    default:
+      return null;
+  }
+}
+
+/** The words of an expression that needs no packet: constants, flags, and what operators make of them. */
+export function foldWords(expression: NftExpression): readonly number[] | null {
+  switch (expression.kind) {
+    case "constant":
+      return constantWords(expression);
+    case "list": {
+      let bits = 0;
+      for (const value of expression.values) bits |= constantWords(value)?.[0] ?? 0;
+      return [bits];
+    }
+    case "binary": {
+      const left = foldWords(expression.left);
+      const right = foldWords(expression.right);
+      if (left?.length !== 1 || right?.length !== 1) return null;
+      return [operate(expression.op, left[0] as number, right[0] as number)];
+    }
+    case "concat": {
+      const words: number[] = [];
+      for (const part of expression.parts) {
+        const own = foldWords(part);
+        if (own === null) return null;
+        words.push(...own);
+      }
+      return words;
+    }
+    default:
+      return null;
+  }
+}
+
+/** Runs per packet. */
+export function operate(op: "&" | "|" | "^" | "<<" | ">>", left: number, right: number): number {
+  switch (op) {
+    case "&":
+      return left & right;
+    case "|":
+      return left | right;
+    case "^":
+      return left ^ right;
+    case "<<":
+      return left << right;
+    case ">>":
+      return (left >>> right) | 0;
+    default:
+      op satisfies never;
+      return 0;
+  }
+}
+
+/** First and last value of a key's part, inclusive; null where the walk cannot tell. */
+export function boundsOf(
+  expression: NftExpression,
+): { readonly from: readonly number[]; readonly to: readonly number[] } | null {
+  switch (expression.kind) {
+    case "range": {
+      const from = constantWords(expression.from);
+      const to = constantWords(expression.to);
+      return from === null || to === null ? null : { from, to };
+    }
+    case "prefix": {
+      const words = constantWords(expression.address);
+      if (words === null) return null;
+      const masks = words.map((_, i) => maskWord(expression.length - i * 32));
+      return {
+        from: words.map((word, i) => word & (masks[i] as number)),
+        to: words.map((word, i) => word | ~(masks[i] as number)),
+      };
+    }
+    case "any":
+      return { from: [0, 0, 0, 0], to: [-1, -1, -1, -1] };
+    default: {
+      const words = foldWords(expression);
+      return words === null ? null : { from: words, to: words };
+    }
+  }
+}
+
+/** The upper `length` bits of a word. */
+export function maskWord(length: number): number {
+  if (length <= 0) return 0;
+  return length >= 32 ? -1 : -1 << (32 - length);
+}
+
+/** Does a name of an interface stand for all that begin so? */
+export function wildcardPrefix(expression: NftExpression): string | null {
+  if (expression.kind !== "constant" || expression.type !== "ifname") return null;
+  const { value } = expression;
+  return typeof value === "string" && value.endsWith("*") ? value.slice(0, -1) : null;
+}

@@ -1,0 +1,58 @@
+import type { NftExpression } from "./expression.ts";
+import type { NftRuleset } from "./ruleset.ts";
+import type { NftStatement } from "./statement.ts";
+
+/**
+ * Does loading these rules switch connection tracking on? Expressions that read or set a connection ask for it
+ * (`nf_ct_netns_get`), wherever they stand, and so do translations; a chain of type nat by itself does not, nor `notrack`.
+ */
+export function nftNeedsConntrack(ruleset: NftRuleset): boolean {
+  return ruleset.tables.some(
+    ({ family, chains, objects }) =>
+      (family === "ip" || family === "inet") &&
+      (objects.some(({ type }) => type.startsWith("ct ") || type === "synproxy") ||
+        chains.some(({ rules }) => rules.some(({ statements }) => statements.some(needs)))),
+  );
+}
+
+function needs(statement: NftStatement): boolean {
+  switch (statement.kind) {
+    case "nat":
+    case "ct-count":
+    case "flow-add":
+      return true;
+    case "match":
+      return reads(statement.left) || reads(statement.right);
+    case "vmap":
+      return reads(statement.key);
+    case "mangle":
+      return reads(statement.key) || reads(statement.value);
+    case "object":
+      return statement.type.startsWith("ct ");
+    case "set-change":
+      return reads(statement.key) || statement.statements.some(needs);
+    case "other":
+      return /^synproxy\b/.test(statement.text);
+    case "xt":
+      return ["conntrack", "state", "connmark", "CONNMARK", "CT"].includes(statement.name);
+    default:
+      return false;
+  }
+}
+
+function reads(expression: NftExpression): boolean {
+  switch (expression.kind) {
+    case "ct":
+      return true;
+    case "binary":
+      return reads(expression.left) || reads(expression.right);
+    case "concat":
+      return expression.parts.some(reads);
+    case "map":
+      return reads(expression.key);
+    case "hash":
+      return expression.key !== null && reads(expression.key);
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,328 @@
+import { suggestion } from "../nearest-word.ts";
+import type { RulePlace } from "./command.ts";
+import type { SetElement, SetElements } from "./expression.ts";
+import type { NftChain, NftFlowtable, NftObject, NftRule, NftSet, NftTable } from "./ruleset.ts";
+import type { NftStatement } from "./statement.ts";
+import { formatExpression } from "./text/format-expression.ts";
+
+/** A table of nftables under change. Every method returns null, or one sentence on why the kernel would refuse. */
+export class TableDraft {
+  readonly plain: NftTable;
+  readonly sets: Map<string, NftSet>;
+  readonly #chains: Map<string, NftChain>;
+  readonly #objects: Map<string, NftObject>;
+  readonly #flowtables: Map<string, NftFlowtable>;
+  #changed = false;
+  #lastHandle: number | null = null;
+
+  constructor(plain: NftTable) {
+    this.plain = plain;
+    this.sets = new Map(plain.sets.map((set) => [set.name, set]));
+    this.#chains = new Map(plain.chains.map((chain) => [chain.name, chain]));
+    this.#objects = new Map(plain.objects.map((object) => [`${object.type} ${object.name}`, object]));
+    this.#flowtables = new Map(plain.flowtables.map((flowtable) => [flowtable.name, flowtable]));
+  }
+
+  finish(): NftTable {
+    if (!this.#changed) return this.plain;
+    return {
+      ...this.plain,
+      objects: [...this.#objects.values()],
+      sets: [...this.sets.values()],
+      flowtables: [...this.#flowtables.values()],
+      chains: [...this.#chains.values()],
+    };
+  }
+
+  /** `nf_tables_alloc_handle`: one counter a table, for all that is in it. */
+  #handle(skip = 0): number {
+    if (this.#lastHandle === null) {
+      let last = 0;
+      for (const chain of this.#chains.values()) {
+        last = Math.max(last, chain.handle ?? 0, ...chain.rules.map(({ handle }) => handle ?? 0));
+      }
+      for (const { handle } of [
+        ...this.sets.values(),
+        ...this.#objects.values(),
+        ...this.#flowtables.values(),
+      ]) {
+        last = Math.max(last, handle ?? 0);
+      }
+      this.#lastHandle = last;
+    }
+    this.#lastHandle += 1 + skip;
+    this.#changed = true;
+    return this.#lastHandle;
+  }
+
+  addChain(chain: NftChain, isNew: boolean): string | null {
+    const known = this.#chains.get(chain.name);
+    if (known === undefined) {
+      this.#chains.set(chain.name, { ...chain, handle: this.#handle(), rules: [] });
+    } else if (isNew) return `there is a chain ${chain.name} already`;
+    else if (chain.base !== null) {
+      if (known.base === null) return `chain ${chain.name} is there already, and is no base chain`;
+      this.#put({ ...known, base: { ...known.base, policy: chain.base.policy } });
+    }
+    for (const rule of chain.rules) {
+      const fault = this.addRule(chain.name, rule, null, false);
+      if (fault !== null) return fault;
+    }
+    return null;
+  }
+
+  #put(chain: NftChain): void {
+    this.#chains.set(chain.name, chain);
+    this.#changed = true;
+  }
+
+  #chain(name: string): NftChain | string {
+    const chain = this.#chains.get(name);
+    return chain ?? `table ${this.plain.name} has no chain ${name}${suggestion(name, this.#chains.keys())}`;
+  }
+
+  addRule(chainName: string, rule: NftRule, at: RulePlace | null, before: boolean): string | null {
+    const chain = this.#chain(chainName);
+    if (typeof chain === "string") return chain;
+    const fault = this.#faultOf(rule.statements);
+    if (fault !== null) return fault;
+    let place = before ? 0 : chain.rules.length;
+    if (at !== null) {
+      const found =
+        at.kind === "index"
+          ? at.index < chain.rules.length
+            ? at.index
+            : -1
+          : chain.rules.findIndex(({ handle }) => handle === at.handle);
+      if (found < 0) return `chain ${chainName} has no such rule`;
+      place = before ? found : found + 1;
+    }
+    const added = { ...rule, handle: this.#handle(anonymousSets(rule.statements)) };
+    this.#put({ ...chain, rules: chain.rules.toSpliced(place, 0, added) });
+    return null;
+  }
+
+  replaceRule(chainName: string, handle: number, rule: NftRule): string | null {
+    const chain = this.#chain(chainName);
+    if (typeof chain === "string") return chain;
+    const at = chain.rules.findIndex((each) => each.handle === handle);
+    if (at < 0) return `chain ${chainName} has no rule with handle ${handle}`;
+    const fault = this.#faultOf(rule.statements);
+    if (fault !== null) return fault;
+    const added = { ...rule, handle: this.#handle(anonymousSets(rule.statements)) };
+    this.#put({ ...chain, rules: chain.rules.with(at, added) });
+    return null;
+  }
+
+  deleteRule(chainName: string, handle: number): string | null {
+    const chain = this.#chain(chainName);
+    if (typeof chain === "string") return chain;
+    const at = chain.rules.findIndex((each) => each.handle === handle);
+    if (at < 0) return `chain ${chainName} has no rule with handle ${handle}`;
+    this.#put({ ...chain, rules: chain.rules.toSpliced(at, 1) });
+    return null;
+  }
+
+  deleteChain(name: string): string | null {
+    const chain = this.#chain(name);
+    if (typeof chain === "string") return chain;
+    if (chain.rules.length > 0) return `chain ${name} has rules: flush it first`;
+    const user = this.#userOf(
+      (statement) => goesTo(statement, name),
+      (element) => elementGoesTo(element, name),
+    );
+    if (user !== null) return `${user} goes to chain ${name}`;
+    this.#chains.delete(name);
+    this.#changed = true;
+    return null;
+  }
+
+  flushChain(name: string): string | null {
+    const chain = this.#chain(name);
+    if (typeof chain === "string") return chain;
+    this.#put({ ...chain, rules: [] });
+    return null;
+  }
+
+  flush(): null {
+    for (const chain of this.#chains.values()) this.#put({ ...chain, rules: [] });
+    return null;
+  }
+
+  addSet(set: NftSet, isNew: boolean): string | null {
+    const known = this.sets.get(set.name);
+    if (known === undefined) {
+      this.sets.set(set.name, { ...set, handle: this.#handle(), elements: [] });
+    } else if (isNew) return `there is a set ${set.name} already`;
+    return set.elements.length === 0 ? null : this.addElements(set.name, set.elements, false);
+  }
+
+  #set(name: string): NftSet | string {
+    const set = this.sets.get(name);
+    return set ?? `table ${this.plain.name} has no set ${name}${suggestion(name, this.sets.keys())}`;
+  }
+
+  addElements(name: string, elements: SetElements, isNew: boolean): string | null {
+    const set = this.#set(name);
+    if (typeof set === "string") return set;
+    const known = new Map(set.elements.map((element) => [keyText(element), element]));
+    for (const element of elements) {
+      const target = element.data?.kind === "verdict" ? element.data.verdict : null;
+      if (target !== null && (target.kind === "jump" || target.kind === "goto")) {
+        const chain = this.#chain(target.chain);
+        if (typeof chain === "string") return chain;
+      }
+      const key = keyText(element);
+      const there = known.get(key);
+      if (there !== undefined) {
+        if (isNew) return `${name} has ${key} already`;
+        if (JSON.stringify(there.data) !== JSON.stringify(element.data))
+          return `${name} has ${key} with another value`;
+        continue;
+      }
+      known.set(key, element);
+    }
+    if (set.size !== null && known.size > set.size) return `${name} holds ${set.size} elements at most`;
+    this.#putSet({ ...set, elements: [...known.values()] });
+    return null;
+  }
+
+  deleteElements(name: string, elements: SetElements): string | null {
+    const set = this.#set(name);
+    if (typeof set === "string") return set;
+    const known = new Map(set.elements.map((element) => [keyText(element), element]));
+    for (const element of elements) {
+      const key = keyText(element);
+      if (!known.delete(key)) return `${name} has no element ${key}`;
+    }
+    this.#putSet({ ...set, elements: [...known.values()] });
+    return null;
+  }
+
+  #putSet(set: NftSet): void {
+    this.sets.set(set.name, set);
+    this.#changed = true;
+  }
+
+  flushSet(name: string): string | null {
+    const set = this.#set(name);
+    if (typeof set === "string") return set;
+    this.#putSet({ ...set, elements: [] });
+    return null;
+  }
+
+  deleteSet(name: string): string | null {
+    const set = this.#set(name);
+    if (typeof set === "string") return set;
+    const user = this.#userOf(
+      (statement) => JSON.stringify(statement).includes(`"name":${JSON.stringify(name)}`),
+      () => false,
+    );
+    if (user !== null) return `${user} uses set ${name}`;
+    this.sets.delete(name);
+    this.#changed = true;
+    return null;
+  }
+
+  addObject(object: NftObject, isNew: boolean): string | null {
+    const key = `${object.type} ${object.name}`;
+    if (this.#objects.has(key)) return isNew ? `there is a ${key} already` : null;
+    this.#objects.set(key, { ...object, handle: this.#handle() });
+    return null;
+  }
+
+  deleteObject(type: string, name: string): string | null {
+    this.#changed = true;
+    return this.#objects.delete(`${type} ${name}`) ? null : `table ${this.plain.name} has no ${type} ${name}`;
+  }
+
+  addFlowtable(flowtable: NftFlowtable, isNew: boolean): string | null {
+    if (this.#flowtables.has(flowtable.name)) {
+      return isNew ? `there is a flowtable ${flowtable.name} already` : null;
+    }
+    this.#flowtables.set(flowtable.name, { ...flowtable, handle: this.#handle() });
+    return null;
+  }
+
+  deleteFlowtable(name: string): string | null {
+    this.#changed = true;
+    return this.#flowtables.delete(name) ? null : `table ${this.plain.name} has no flowtable ${name}`;
+  }
+
+  /** A rule goes to chains that are there, and asks sets that are there. */
+  #faultOf(statements: readonly NftStatement[]): string | null {
+    for (const statement of statements) {
+      for (const name of chainsOf(statement)) {
+        const chain = this.#chain(name);
+        if (typeof chain === "string") return chain;
+      }
+      for (const name of setsOf(statement)) {
+        const set = this.#set(name);
+        if (typeof set === "string") return set;
+      }
+    }
+    return null;
+  }
+
+  #userOf(
+    uses: (statement: NftStatement) => boolean,
+    holds: (element: SetElement) => boolean,
+  ): string | null {
+    for (const chain of this.#chains.values()) {
+      const at = chain.rules.findIndex(({ statements }) => statements.some(uses));
+      if (at >= 0) return `rule ${at + 1} of chain ${chain.name}`;
+    }
+    for (const set of this.sets.values()) {
+      if (set.elements.some(holds)) return `an element of ${set.name}`;
+    }
+    return null;
+  }
+}
+
+function keyText({ key }: SetElement): string {
+  return formatExpression(key);
+}
+
+function elementGoesTo({ data }: SetElement, chain: string): boolean {
+  if (data?.kind !== "verdict") return false;
+  const { verdict } = data;
+  return (verdict.kind === "jump" || verdict.kind === "goto") && verdict.chain === chain;
+}
+
+function goesTo(statement: NftStatement, chain: string): boolean {
+  return chainsOf(statement).includes(chain);
+}
+
+/** Chains that a statement goes to by itself. */
+function chainsOf(statement: NftStatement): readonly string[] {
+  if (statement.kind === "verdict") {
+    const { verdict } = statement;
+    return verdict.kind === "jump" || verdict.kind === "goto" ? [verdict.chain] : [];
+  }
+  if (statement.kind !== "vmap" || statement.data.kind !== "set") return [];
+  return statement.data.elements.flatMap(({ data }) => {
+    if (data?.kind !== "verdict") return [];
+    return data.verdict.kind === "jump" || data.verdict.kind === "goto" ? [data.verdict.chain] : [];
+  });
+}
+
+/** Named sets that a statement asks or changes. */
+function setsOf(statement: NftStatement): readonly string[] {
+  if (statement.kind === "set-change") return [statement.set];
+  if (statement.kind === "vmap") return statement.data.kind === "set-reference" ? [statement.data.name] : [];
+  if (statement.kind === "match")
+    return statement.right.kind === "set-reference" ? [statement.right.name] : [];
+  return [];
+}
+
+/** Sets without a name take handles too. */
+function anonymousSets(statements: readonly NftStatement[]): number {
+  let count = 0;
+  const visit = (value: unknown): void => {
+    if (typeof value !== "object" || value === null) return;
+    if ((value as { kind?: unknown }).kind === "set") count++;
+    for (const each of Object.values(value)) visit(each);
+  };
+  for (const statement of statements) visit(statement);
+  return count;
+}

@@ -1,0 +1,186 @@
+import { execFileSync } from "node:child_process";
+import process from "node:process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
+import { formatNftRuleset } from "../../../src/kernel/nft/text/format.ts";
+import { parseNftRuleset } from "../../../src/kernel/nft/text/parse.ts";
+import { generatePacket, generateTable, Random, type SentPacket } from "./generated-ruleset.ts";
+import { Prerouting } from "./prerouting.ts";
+import { loaded } from "./script.ts";
+
+/**
+ * Random rule sets loaded by the real nft, random packets sent through them, and every rule's counter held against the
+ * model's. Two namespaces of its own and a cable between them.
+ */
+
+const SENDER = "nlive-a";
+const RECEIVER = "nlive-b";
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+const PACKETS = 60;
+
+function run(program: string, args: readonly string[], input?: string): string {
+  return execFileSync(program, args, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] });
+}
+
+function inside(namespace: string, line: string, input?: string): string {
+  return run("ip", ["netns", "exec", namespace, ...line.split(" ")], input);
+}
+
+function whyNot(): string | null {
+  if (process.platform !== "linux") return "not Linux";
+  if (process.getuid?.() !== 0) return "not root";
+  for (const [program, arg] of [
+    ["ip", "-V"],
+    ["nft", "--version"],
+    ["python3", "--version"],
+  ] as const) {
+    try {
+      run(program, [arg]);
+    } catch {
+      return `no ${program}`;
+    }
+  }
+  try {
+    run("ip", ["netns", "add", SENDER]);
+    run("ip", ["netns", "del", SENDER]);
+  } catch (error) {
+    return `no namespaces (${String(error).split("\n")[0]})`;
+  }
+  return null;
+}
+
+const reason = whyNot();
+if (reason !== null) console.warn(`the real nft is not asked: ${reason}`);
+
+function makeNamespaces(): void {
+  for (const namespace of [SENDER, RECEIVER]) run("ip", ["netns", "add", namespace]);
+  inside(SENDER, `ip link add nlive0 type veth peer name nlive1 netns ${RECEIVER}`);
+  inside(SENDER, "ip link set nlive0 up");
+  for (const line of [
+    "sysctl -qw net.ipv6.conf.all.disable_ipv6=1",
+    "ip link set lo up",
+    "ip addr add 10.77.0.2/24 dev nlive1",
+    "ip addr add 10.50.0.1/32 dev nlive1",
+    "ip link set nlive1 up",
+    "ip route add 10.77.1.0/24 via 10.77.0.1 dev nlive1",
+    "sysctl -qw net.ipv4.conf.all.rp_filter=0",
+    "sysctl -qw net.ipv4.conf.nlive1.rp_filter=0",
+  ]) {
+    inside(RECEIVER, line);
+  }
+}
+
+function removeNamespaces(): void {
+  for (const namespace of [SENDER, RECEIVER]) {
+    try {
+      run("ip", ["netns", "del", namespace]);
+    } catch {
+      // It was not made.
+    }
+  }
+}
+
+/** Frames as they are, through a packet socket: sources may be anybody's. */
+const SENDER_SCRIPT = `
+import json, socket, struct, sys
+def csum(data):
+    if len(data) % 2: data += b"\\0"
+    s = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while s >> 16: s = (s & 0xffff) + (s >> 16)
+    return ~s & 0xffff
+job = json.load(sys.stdin)
+out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+out.bind(("nlive0", 0))
+mac = bytes.fromhex(job["mac"].replace(":", ""))
+own = out.getsockname()[4]
+for n, p in enumerate(job["packets"]):
+    src, dst = socket.inet_aton(p["src"]), socket.inet_aton(p["dst"])
+    data = bytes(p["payload"])
+    proto = {"icmp": 1, "tcp": 6, "udp": 17}[p["proto"]]
+    if proto == 1:
+        l4 = struct.pack("!BBHHH", p["icmpType"], 0, 0, p["sport"], 0) + data
+        l4 = l4[:2] + struct.pack("!H", csum(l4)) + l4[4:]
+    else:
+        if proto == 6: l4 = struct.pack("!HHIIBBHHH", p["sport"], p["dport"], 1, 1, 0x50, p["flags"], 1000, 0, 0) + data
+        else: l4 = struct.pack("!HHHH", p["sport"], p["dport"], 8 + len(data), 0) + data
+        c = csum(src + dst + struct.pack("!BBH", 0, proto, len(l4)) + l4)
+        at = 16 if proto == 6 else 6
+        l4 = l4[:at] + struct.pack("!H", c or 0xffff) + l4[at + 2:]
+    head = struct.pack("!BBHHHBBH", 0x45, p["tos"], 20 + len(l4), n + 1, 0, p["ttl"], proto, 0) + src + dst
+    head = head[:10] + struct.pack("!H", csum(head)) + head[12:]
+    out.send(mac + own + b"\\x08\\x00" + head + l4)
+`;
+
+function sendAll(packets: readonly SentPacket[]): void {
+  const [link] = JSON.parse(inside(RECEIVER, "ip -j link show nlive1")) as [{ address: string }];
+  const input = JSON.stringify({ mac: link.address, packets });
+  run("ip", ["netns", "exec", SENDER, "python3", "-c", SENDER_SCRIPT], input);
+}
+
+/** `chain N` of each rule with a counter, to what it counted. */
+function counters(ruleset: NftRuleset): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { chains } of ruleset.tables) {
+    for (const { name, rules } of chains) {
+      for (const [i, { statements }] of rules.entries()) {
+        const counter = statements.findLast(({ kind }) => kind === "counter");
+        if (counter?.kind !== "counter") continue;
+        // A rule that stops behind its counter counts more than it matches.
+        const last = statements.at(-1);
+        const stops = last?.kind === "set-change" || last?.kind === "mangle";
+        if (!stops) counts.set(`${name} ${i + 1}`, counter.packets);
+      }
+    }
+  }
+  return counts;
+}
+
+function listed(handles = false): string {
+  return inside(RECEIVER, handles ? "nft -a list ruleset" : "nft list ruleset");
+}
+
+function read(text: string): NftRuleset {
+  const parsed = parseNftRuleset(text);
+  if (parsed.kind === "invalid") throw new Error(JSON.stringify(parsed.errors));
+  return parsed.ruleset;
+}
+
+let counted = 0;
+
+describe.skipIf(reason !== null)("random rule sets and the real nft", () => {
+  beforeAll(() => {
+    removeNamespaces();
+    makeNamespaces();
+  });
+  afterAll(() => {
+    removeNamespaces();
+    expect(counted).toBeGreaterThan(SEEDS.length * PACKETS);
+  });
+
+  it.each(SEEDS)("seed %i", (seed) => {
+    const random = new Random(seed);
+    const text = generateTable(random);
+    const packets = Array.from({ length: PACKETS }, () => generatePacket(random));
+    inside(RECEIVER, "nft flush ruleset");
+    inside(RECEIVER, "nft -f -", text);
+
+    // What nft lists is read and printed again byte for byte, and what is printed loads as the same.
+    const before = listed();
+    const ruleset = read(before);
+    expect(formatNftRuleset(ruleset)).toBe(before);
+    const numbered = listed(true);
+    expect(formatNftRuleset(read(numbered), true)).toBe(numbered);
+    const ours = formatNftRuleset(loaded(text));
+    inside(RECEIVER, "nft flush ruleset");
+    inside(RECEIVER, "nft -f -", ours);
+    expect(listed()).toBe(before);
+
+    sendAll(packets);
+    const model = new Prerouting(loaded(text));
+    for (const packet of packets) model.send(packet);
+    const real = counters(read(listed()));
+    const modelled = new Map([...real.keys()].map((key) => [key, model.hits.get(key) ?? 0]));
+    expect(Object.fromEntries(modelled)).toEqual(Object.fromEntries(real));
+    counted += [...real.values()].reduce((sum, count) => sum + count, 0);
+  });
+});

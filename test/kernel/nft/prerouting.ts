@@ -1,0 +1,74 @@
+import { parseIpv4 } from "../../../src/address/ipv4.ts";
+import { NF_INET_PRE_ROUTING } from "../../../src/kernel/netfilter/hook.ts";
+import { nfHook } from "../../../src/kernel/netfilter/hooks.ts";
+import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
+import { OP_NFT_RULE, Tape } from "../../../src/kernel/tape.ts";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../../../src/packet/packet.ts";
+import { Network } from "../../../src/walk/network.ts";
+import { Session } from "../../../src/walk/session.ts";
+import { makeHost } from "../../walk/small-world.ts";
+import type { SentPacket } from "./generated-ruleset.ts";
+
+const PROTOCOLS = { icmp: IPPROTO_ICMP, tcp: IPPROTO_TCP, udp: IPPROTO_UDP };
+const HEADERS = { icmp: 8, tcp: 20, udp: 8 };
+
+/** One host with a device that packets come in by, as far as PREROUTING. */
+export class Prerouting {
+  readonly session: Session;
+  /** Rules that matched so far: `chain N`, from 1. */
+  readonly hits = new Map<string, number>();
+  private readonly ruleset: NftRuleset;
+
+  constructor(ruleset: NftRuleset) {
+    this.ruleset = ruleset;
+    const links = { nlive1: "10.77.0.2/24 10.50.0.1/32" };
+    const routes = ["10.77.1.0/24 via 10.77.0.1 dev nlive1"];
+    const host = { ...makeHost("b", 1, { links, routes }), nft: ruleset };
+    this.session = new Session(new Network({ hosts: new Map([["b", host]]), wires: [] } as never));
+  }
+
+  /** @returns the verdict */
+  send(sent: SentPacket): number {
+    const { session } = this;
+    const stack = session.stack(0);
+    const tape = new Tape();
+    session.engine.tape = tape;
+    const device = stack.net.deviceNamed("nlive1");
+    if (device === null) throw new Error("no device");
+    const packet = session.pool.take();
+    packet.number = 1;
+    packet.framed = true;
+    packet.ethDst = device.mac;
+    packet.dev = device.ifindex;
+    packet.src = parseIpv4(sent.src) ?? 0;
+    packet.dst = parseIpv4(sent.dst) ?? 0;
+    packet.protocol = PROTOCOLS[sent.proto];
+    packet.ttl = sent.ttl;
+    packet.tos = sent.tos;
+    packet.length = 20 + HEADERS[sent.proto] + sent.payload;
+    packet.payload = sent.payload;
+    if (sent.proto === "icmp") {
+      packet.icmpType = sent.icmpType;
+      packet.icmpId = sent.sport;
+    } else {
+      packet.sport = sent.sport;
+      packet.dport = sent.dport;
+    }
+    if (sent.proto === "tcp") packet.tcpFlags = sent.flags;
+    const verdict = nfHook(stack, NF_INET_PRE_ROUTING, packet, device.ifindex, 0);
+    session.pool.release(packet);
+    stack.conntrack.sweep();
+    this.count(tape);
+    return verdict;
+  }
+
+  private count({ data, length }: Tape): void {
+    for (let at = 0; at < length; at += data[at + 1] as number) {
+      if (data[at] !== OP_NFT_RULE) continue;
+      const place = data[at + 5] as number;
+      const chain = this.ruleset.tables[place >>> 24]?.chains[place & 0xffffff];
+      const key = `${chain?.name} ${(data[at + 6] as number) + 1}`;
+      this.hits.set(key, (this.hits.get(key) ?? 0) + 1);
+    }
+  }
+}

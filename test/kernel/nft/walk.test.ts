@@ -1,0 +1,300 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parseNftRuleset } from "../../../src/kernel/nft/text/parse.ts";
+import { Network } from "../../../src/walk/network.ts";
+import { Session } from "../../../src/walk/session.ts";
+import type { World } from "../../../src/world/world.ts";
+import { WILD } from "../../source/wild.ts";
+import { type HostSpec, makeHost, outcome, trace } from "../../walk/small-world.ts";
+import { loaded } from "./script.ts";
+
+/** Conversations through rules of nftables on a small world: client — node — server. */
+
+function world(node: HostSpec): World {
+  const hosts = [
+    makeHost("client", 1, { links: { eth0: "10.1.0.2/24" }, routes: ["default via 10.1.0.1"], listen: [] }),
+    makeHost("node", 2, {
+      links: { eth0: "10.1.0.1/24", eth1: "10.2.0.1/24" },
+      forward: true,
+      listen: ["tcp 22"],
+      ...node,
+    }),
+    makeHost("server", 3, {
+      links: { eth0: "10.2.0.2/24 10.2.0.3/32" },
+      routes: ["default via 10.2.0.1"],
+      listen: ["tcp 80", "udp 53"],
+    }),
+  ];
+  return {
+    hosts: new Map(hosts.map((host) => [host.name, host])),
+    wires: [
+      { a: { host: "client", device: "eth0" }, b: { host: "node", device: "eth0" } },
+      { a: { host: "node", device: "eth1" }, b: { host: "server", device: "eth0" } },
+    ],
+  } as unknown as World;
+}
+
+function session(nft: string, more: HostSpec = {}): Session {
+  return new Session(new Network(world({ ...more, nft })));
+}
+
+const forward = (rules: string, policy = "accept"): string =>
+  `table inet t {\n${rules.includes("chain ") ? "" : ""}chain f {\ntype filter hook forward priority 0; policy ${policy};\n${rules}\n}\n}\n`;
+
+function result(nft: string, asked = "tcp 10.2.0.2:80"): string {
+  const { client } = outcome(session(nft), "client", asked);
+  const { icmp, reset } = client;
+  const words: string[] = [client.result];
+  if (icmp !== undefined) words.push(`icmp ${icmp.type}/${icmp.code}`);
+  if (reset !== undefined) words.push(`reset from ${reset.from}`);
+  return words.join(" ");
+}
+
+describe("verdicts, at FORWARD", () => {
+  it.each([
+    ["", "connected"],
+    ["tcp dport 80 drop", "timeout"],
+    ["tcp dport 81 drop", "connected"],
+    ["tcp dport 80 reject", "refused icmp 3/3"],
+    ["reject with icmp host-prohibited", "unreachable icmp 3/10"],
+    ["reject with icmpx admin-prohibited", "unreachable icmp 3/13"],
+    ["tcp dport 80 reject with tcp reset", "refused reset from 10.2.0.2"],
+    ["reject with icmpv6 no-route", "connected"],
+    ["ct state new tcp dport 80 return\ndrop", "timeout"],
+    ["ct state established,new accept\ndrop", "connected"],
+    ["tcp dport vmap { 79 : drop, 80 : accept }\ndrop", "timeout"],
+    ["tcp dport vmap { 79 : drop, 80 : accept }\ntcp sport 80 accept\ndrop", "connected"],
+    ["ip6 saddr ::1 accept\nip daddr 10.2.0.0/24 drop", "timeout"],
+    ['iifname "eth*" oifname != "eth1" accept\niifname "eth0" drop', "timeout"],
+  ])("%j: %s", (rules, expected) => {
+    expect(result(forward(rules))).toBe(expected);
+  });
+
+  it("a policy of drop ends what no rule accepts", () => {
+    expect(result(forward("tcp dport 80 accept", "drop"))).toBe("timeout");
+    expect(result(forward("tcp dport 80 accept\nct state established accept", "drop"))).toBe("connected");
+  });
+
+  it("accept goes on to the next base chain of the hook; drop is the end", () => {
+    const chain = (name: string, priority: number, rule: string) =>
+      `chain ${name} { type filter hook forward priority ${priority};\n${rule}\n}\n`;
+    const two = (a: string, b: string) => `table ip t {\n${chain("a", -5, a)}${chain("b", 5, b)}}\n`;
+    expect(result(two("accept", "drop"))).toBe("timeout");
+    expect(result(two("drop", "accept"))).toBe("timeout");
+    expect(result(two("accept", "accept"))).toBe("connected");
+  });
+
+  it("of equal priorities the one registered last comes first", () => {
+    const chain = (name: string, rule: string) =>
+      `chain ${name} { type filter hook forward priority 0;\n${rule}\n}\n`;
+    const nft = `table ip t {\n${chain("a", "meta mark 7 drop")}${chain("b", "meta mark set 7")}}\n`;
+    expect(result(nft)).toBe("timeout");
+  });
+
+  it("a dormant table is not asked", () => {
+    expect(result(forward("drop").replace("{\n", "{\nflags dormant\n"))).toBe("connected");
+  });
+});
+
+describe("translation", () => {
+  const nat = (prerouting: string, postrouting: string): string =>
+    `table ip n {
+chain pre { type nat hook prerouting priority -100;
+${prerouting}
+}
+chain post { type nat hook postrouting priority 100;
+${postrouting}
+}
+}
+`;
+  const seen = (nft: string, asked = "tcp 10.2.0.9:8080"): string[] => {
+    const { servers, client } = outcome(session(nft), "client", asked);
+    return [
+      client.result,
+      ...servers.map(({ address, port, peer }) => `${address}:${port} from ${peer.address}`),
+    ];
+  };
+
+  it.each([
+    ["tcp dport 8080 dnat to 10.2.0.2:80", "", ["connected", "10.2.0.2:80 from 10.1.0.2"]],
+    [
+      "ip daddr 10.2.0.9 tcp dport 8080 dnat to 10.2.0.2:80",
+      "masquerade",
+      ["connected", "10.2.0.2:80 from 10.2.0.1"],
+    ],
+    ["tcp dport 8080 dnat to 10.2.0.2:80", "snat to 10.2.0.1", ["connected", "10.2.0.2:80 from 10.2.0.1"]],
+    [
+      "dnat to ip daddr . tcp dport map { 10.2.0.9 . 8080 : 10.2.0.3 . 80 }",
+      "",
+      ["connected", "10.2.0.3:80 from 10.1.0.2"],
+    ],
+    ["tcp dport 8080 redirect to :22", "", ["connected", "10.1.0.1:22 from 10.1.0.2"]],
+    [
+      "tcp dport 9 dnat to 10.2.0.2:80\ntcp dport 8080 dnat to 10.2.0.3:80",
+      "",
+      ["connected", "10.2.0.3:80 from 10.1.0.2"],
+    ],
+  ])("%j, %j", (pre, post, expected) => {
+    expect(seen(nat(pre, post))).toEqual(expected);
+  });
+
+  it("iptables' nat table and nftables' chains are one translation: who comes first by priority binds", () => {
+    const iptables =
+      "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 8080 -j DNAT --to-destination 10.2.0.2:80\nCOMMIT\n";
+    const servers = (priority: number): unknown => {
+      const nft = `table ip n {\nchain pre { type nat hook prerouting priority ${priority};\ntcp dport 8080 dnat to 10.2.0.3:80\n}\n}\n`;
+      return outcome(session(nft, { iptables }), "client", "tcp 10.2.0.9:8080").servers[0]?.address;
+    };
+    expect(servers(-101)).toBe("10.2.0.3");
+    expect(servers(-99)).toBe("10.2.0.2");
+  });
+});
+
+describe("choices and memory", () => {
+  const balance = `table ip n {
+chain a { dnat to 10.2.0.2:80
+}
+chain b { dnat to 10.2.0.3:80
+}
+chain pre { type nat hook prerouting priority -100;
+tcp dport 8080 numgen MODE mod 3 vmap { 0 : goto a, 1-2 : goto b }
+}
+}
+`.replaceAll("dnat to", "meta l4proto tcp dnat to");
+
+  it("numgen random lists every outcome with its odds", () => {
+    const { outcomes } = trace(session(balance.replace("MODE", "random")), "client", "tcp 10.2.0.9:8080");
+    const odds = new Map<string, number>();
+    for (const { servers, probability } of outcomes) {
+      const to = servers[0]?.address ?? "";
+      odds.set(to, (odds.get(to) ?? 0) + Number(probability?.num) / Number(probability?.den));
+    }
+    expect(odds.get("10.2.0.2")).toBeCloseTo(1 / 3);
+    expect(odds.get("10.2.0.3")).toBeCloseTo(2 / 3);
+  });
+
+  it("numgen inc goes round, from one connection to the next", () => {
+    const shared = session(balance.replace("MODE", "inc"));
+    const servers = [1, 2, 3, 4].map(
+      (n) => outcome(shared, "client", `tcp 10.2.0.9:8080 sport=${40000 + n}`).servers[0]?.address,
+    );
+    expect(servers).toEqual(["10.2.0.2", "10.2.0.3", "10.2.0.3", "10.2.0.2"]);
+  });
+
+  it("what packets add to a set is remembered, runs out, and is renewed by update", () => {
+    const nft = `table ip t {
+set seen { type ipv4_addr; flags dynamic,timeout; timeout 30s; }
+chain f { type filter hook forward priority 0;
+tcp dport 80 ip saddr @seen drop
+udp dport 53 update @seen { ip saddr }
+}
+}
+`;
+    const shared = session(nft);
+    const result = (asked: string): string => outcome(shared, "client", asked).client.result;
+    expect(result("tcp 10.2.0.2:80 sport=40001")).toBe("connected");
+    expect(result("udp 10.2.0.2:53 sport=40002")).toBe("answered");
+    expect(result("tcp 10.2.0.2:80 sport=40003")).toBe("timeout");
+    shared.clock.now += 20_000;
+    expect(result("udp 10.2.0.2:53 sport=40004")).toBe("answered");
+    shared.clock.now += 20_000;
+    expect(result("tcp 10.2.0.2:80 sport=40005")).toBe("timeout");
+    shared.clock.now += 60_000;
+    expect(result("tcp 10.2.0.2:80 sport=40006")).toBe("connected");
+  });
+});
+
+describe("what the walk does not know", () => {
+  it("a match is asked both ways, and the verdict names it", () => {
+    const { outcomes } = trace(session(forward("socket transparent 1 drop")), "client", "tcp 10.2.0.2:80");
+    const found = outcomes.map(
+      ({ client, verdict }) =>
+        `${client.result} ${verdict.certainty} ${[...new Set(verdict.unknown)].join()}`,
+    );
+    expect(new Set(found)).toEqual(
+      new Set(["connected unknown-match socket transparent 1", "timeout unknown-match socket transparent 1"]),
+    );
+  });
+
+  it("a table of a family that is not walked is an assumption", () => {
+    const nft = "table bridge b {\nchain f { type filter hook forward priority 0;\ndrop\n}\n}\n";
+    const { assumptions } = trace(session(nft), "client", "tcp 10.2.0.2:80");
+    expect(assumptions.join()).toContain("table bridge b are not walked");
+  });
+
+  it("an action is taken to do nothing, and the verdict names it", () => {
+    const { verdict, client } = outcome(
+      session(forward("tcp dport 80 dup to 10.9.9.9")),
+      "client",
+      "tcp 10.2.0.2:80",
+    );
+    expect([client.result, verdict.certainty, verdict.unknown]).toEqual([
+      "connected",
+      "unknown-match",
+      ["dup to 10.9.9.9"],
+    ]);
+  });
+});
+
+describe("the trace", () => {
+  it("tells of rules by family, table, chain and place, as nft prints them", () => {
+    const nft = `table inet t {
+chain web { counter
+tcp dport 80 accept
+}
+chain f { type filter hook forward priority 0;
+udp dport 53 drop
+jump web
+}
+}
+`;
+    const { rules, hooks } = outcome(session(nft), "client", "tcp 10.2.0.2:80");
+    const first = rules.filter(({ packet }) => packet === rules[0]?.packet);
+    expect(
+      first.map(({ backend, table, chain, index, text }) => [backend, table, chain, index, text]),
+    ).toEqual([
+      ["nft", "inet t", "f", 2, "jump web"],
+      ["nft", "inet t", "web", 1, "counter"],
+      ["nft", "inet t", "web", 2, "tcp dport 80 accept"],
+    ]);
+    const visit = hooks.find(({ hook, host }) => hook === "FORWARD" && host === "node");
+    expect(visit?.steps.map(({ kind, evaluated }) => [kind, evaluated])).toEqual([
+      ["rule", 2],
+      ["rule", 1],
+      ["rule", 1],
+    ]);
+  });
+});
+
+describe.skipIf(!existsSync(join(WILD, "nft-kube-proxy-flannel")))(`a dump cut short, in ${WILD}`, () => {
+  it("answers, and says which rules go where nobody knows", () => {
+    const text = readFileSync(
+      join(WILD, "nft-kube-proxy-flannel/nft-a-list-table-kube-proxy.truncated.txt"),
+      "utf8",
+    );
+    const parsed = parseNftRuleset(text);
+    if (parsed.kind === "invalid") throw new Error(JSON.stringify(parsed.errors));
+    const [table] = parsed.ruleset.tables;
+    if (table === undefined) throw new Error("no table");
+    // The base chains are among what was left out: one of them is put back.
+    const base = loaded(
+      "table ip t {\nchain pre { type nat hook prerouting priority -100;\nip daddr . meta l4proto . th dport vmap @service-ips\n}\nmap service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }\n}\n",
+    ).tables[0]?.chains.find(({ name }) => name === "pre");
+    if (base === undefined) throw new Error("no base chain");
+    const given = world({});
+    const node = given.hosts.get("node");
+    if (node === undefined) throw new Error("no node");
+    const hosts = new Map(given.hosts).set("node", {
+      ...node,
+      nft: { tables: [{ ...table, chains: [...table.chains, base] }] },
+    });
+    const shared = new Session(new Network({ ...given, hosts }));
+    const { outcomes } = trace(shared, "client", "tcp 10.255.36.158:8000");
+    expect(outcomes.length).toBeGreaterThan(1);
+    for (const { verdict } of outcomes) {
+      expect(verdict.certainty).toBe("unknown-match");
+      expect(verdict.unknown?.join()).toContain("the chain it goes to is not in the dump");
+    }
+  });
+});
