@@ -51,6 +51,7 @@ export class Netns {
   readonly vxlanFdb: PairMap;
   readonly sockets: readonly Socket[] | null;
   readonly vxlans: readonly NetDevice[];
+  readonly ipips: readonly NetDevice[];
 
   // sysctls the path asks for
   readonly ipForward: boolean;
@@ -108,6 +109,7 @@ export class Netns {
       if (device.plain.detail.kind === "bridge")
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
     }
+    this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);

@@ -109,6 +109,10 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" }
       return bridgeText(detail);
     case "vxlan":
       return vxlanText(detail);
+    case "dummy":
+      return "dummy";
+    case "ipip":
+      return ipipText(detail);
     default:
       detail satisfies never;
       throw new Error("unknown kind of device");
@@ -137,6 +141,19 @@ function vxlanText(detail: Extract<DeviceDetail, { kind: "vxlan" }>): string {
     detail.learning ? "learning" : "nolearning",
     ttl !== 0 && `ttl ${ttl}`,
     detail.df !== "unset" && `df ${detail.df}`,
+  );
+}
+
+function ipipText(detail: Extract<DeviceDetail, { kind: "ipip" }>): string {
+  const { link, local, remote, ttl, tos } = detail;
+  return words(
+    "ipip",
+    remote !== null && `remote ${formatIpv4(remote)}`,
+    local !== null && `local ${formatIpv4(local)}`,
+    link !== null && `dev ${quote(link)}`,
+    ttl !== 0 && `ttl ${ttl}`,
+    tos !== 0 && `tos ${tos === 1 ? "inherit" : formatTos(tos)}`,
+    detail.pmtudisc ? "pmtudisc" : "nopmtudisc",
   );
 }
 

@@ -91,6 +91,13 @@ const TABLE = [
     "DROPPED",
     "The frame is longer than the device it is for can take: the other end of a veth, or a bridge port with a smaller MTU.",
   ],
+  ["dummy-device", "DROPPED", "The packet went into a dummy device, which keeps whatever it is given."],
+  [
+    "no-tunnel",
+    "REFUSED",
+    "No tunnel here is for packets between these two ends; the host answered with an ICMP error.",
+  ],
+  ["tunnel-loop", "DROPPED", "The way to the tunnel's other end leads into the tunnel itself."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 

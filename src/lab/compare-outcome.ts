@@ -1,6 +1,7 @@
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
+import { isBulk, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
 import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
@@ -119,9 +120,10 @@ class Comparison {
         ? null
         : `${name}: ${String(theirs ?? "none")} recorded, ${String(mine ?? "none")} modelled`;
     const own = recorded.client ?? {};
+    const heard = isNotFinal(this.recorded) && ["ttl-exceeded", "unreachable"].includes(client.result);
     return (
-      told("result", recorded.result, client.result) ??
-      told("errno", recorded.errno, client.errno) ??
+      (heard ? null : told("result", recorded.result, client.result)) ??
+      (heard ? null : told("errno", recorded.errno, client.errno)) ??
       told("icmp error", errorText(this.recordedError()), errorText(this.ourError())) ??
       told("reset from", recorded.reset?.from, client.reset?.from) ??
       told("answered by", recorded.answeredBy, client.answeredBy) ??
@@ -156,6 +158,7 @@ class Comparison {
   }
 
   frames(): string | null {
+    if (this.recorded.framesOmitted === true) return null;
     const { network } = this;
     const recorded = this.theirs.packets;
     const left: PacketFrames<Frame>[] = [...this.ours.packets];
@@ -187,6 +190,7 @@ class Comparison {
 
   /** Rules in order, and hooks in order, per packet and host. */
   visits(): string | null {
+    if (this.recorded.framesOmitted === true) return null;
     const recorded = (this.recorded.trace ?? []).filter(
       (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
@@ -235,7 +239,7 @@ class Comparison {
 
   /** The counters that rose are those of the rules that matched, where the trace is of all packets (one flow). */
   ruleCounts(): string | null {
-    if ((this.recorded.query.count ?? 1) > 1) return null;
+    if (isBulk(this.recorded) || (this.recorded.query.count ?? 1) > 1) return null;
     const counted = new Map<string, number>();
     for (const visit of this.recorded.trace ?? []) {
       for (const step of visit.steps) {
@@ -265,7 +269,7 @@ class Comparison {
 }
 
 function isRedirect(visit: RecordedVisit): boolean {
-  return visit.packet.startsWith("icmp 5/");
+  return visit.packet?.startsWith("icmp 5/") ?? false;
 }
 
 function errorText(

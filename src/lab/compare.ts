@@ -42,18 +42,29 @@ const MANY_FLOWS = 30;
  * listed outcome does, in every compared field.
  *
  * @param literal walk chains rule by rule
+ * @param runCommand carries out the commands that stand between probes
  */
-export function compareRecording(world: World, recording: Recording, literal = false): CompareReport {
+export function compareRecording(
+  world: World,
+  recording: Recording,
+  literal = false,
+  runCommand: RunCommand = noCommands,
+): CompareReport {
   const head = { file: recording.file, name: recording.name };
   const unsupported = whyUnsupported(world, recording);
   if (unsupported !== null) return { ...head, unsupported, probes: [] };
   const probes: ProbeReport[] = [];
-  for (const { index, recorded, judge } of replay(world, recording, literal)) {
+  for (const { index, recorded, judge } of replay(world, recording, literal, runCommand)) {
     const difference = judge(recorded);
     probes.push({ index, query: queryText(recorded.query), agrees: difference === null, difference });
   }
   return { ...head, unsupported: null, probes };
 }
+
+/** A World after a command line on one of its hosts, or why it cannot be carried out. */
+export type RunCommand = (world: World, host: string, command: string) => World | string;
+
+const noCommands: RunCommand = () => "nobody here carries out commands";
 
 /** A probe as the replay comes to it. */
 export interface Replayed {
@@ -66,13 +77,31 @@ export interface Replayed {
 }
 
 /** Walk a recording's probes in order in one session, which follows the outcome nearest to what was recorded. */
-export function* replay(world: World, recording: Recording, literal = false): Generator<Replayed, void> {
-  const network = new Network(withListeners(world, provenListeners(world, recording)));
+export function* replay(
+  world: World,
+  recording: Recording,
+  literal = false,
+  runCommand: RunCommand = noCommands,
+): Generator<Replayed, void> {
+  let now = withListeners(world, provenListeners(world, recording));
+  let network = new Network(now);
   const session = new Session(network);
   session.engine.literal = literal;
   let known: Known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
   for (const [index, probe] of recording.probes.entries()) {
     const recorded = probe.recorded as unknown as RecordedProbe;
+    const { step, host = "", command = "" } = recorded.query;
+    if (step === "command") {
+      const changed = runCommand(now, host, command);
+      if (typeof changed === "string") {
+        yield { index, recorded, outcomes: [], judge: () => `${host}: ${command}: ${changed}` };
+        return;
+      }
+      now = changed;
+      network = new Network(now);
+      session.replaceNetwork(network);
+      continue;
+    }
     const query = shapeFault(recorded) ?? queryOf(probe, index);
     if (typeof query === "string") {
       yield { index, recorded, outcomes: [], judge: () => query };

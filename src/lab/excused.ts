@@ -1,4 +1,5 @@
 import type { Netns } from "../kernel/netns.ts";
+import type { RecordedProbe } from "./recorded.ts";
 
 /**
  * What a recording and the model may differ in, and nothing else:
@@ -8,7 +9,9 @@ import type { Netns } from "../kernel/netns.ts";
  * - the bridge's extra `out` while a neighbour is unresolved;
  * - the order among the branches of a flood;
  * - errors about packets of an earlier probe, which a neighbour's queue let go late;
- * - a server at work that the dump of sockets lacks (`proven-listeners.ts`).
+ * - a server at work that the dump of sockets lacks (`proven-listeners.ts`);
+ * - what a TCP client sends in bulk behind the exchange of its first five packets, where a recording has that;
+ * - a UDP client that shows an error of ICMP beside its timeout: its socket does not ask for errors that are not final.
  */
 export const EXCUSED = [
   "free-port-renaming",
@@ -21,7 +24,24 @@ export const EXCUSED = [
   "flood-order",
   "late-error-of-earlier-probe",
   "listener-missing-in-dump",
+  "bulk-transfer",
+  "udp-error-not-final",
 ] as const;
+
+/** Packets of a connection before the client sends in bulk: SYN, SYN-ACK, ACK, the server's line, ACK. */
+export const BEFORE_BULK = 5;
+
+/** Does a probe go on with a bulk transfer when its connection is up? The model's conversation does not. */
+export function isBulk({ query }: RecordedProbe): boolean {
+  return query.proto === "tcp" && query.size !== undefined;
+}
+
+/** `icmp_err_convert`: of a datagram's errors only those of protocol and port end it where no socket asks for more (IP_RECVERR). */
+export function isNotFinal({ query, outcome }: RecordedProbe): boolean {
+  const { icmp, result } = outcome;
+  if (query.proto !== "udp" || result !== "timeout" || icmp === undefined) return false;
+  return icmp.type === 11 || (icmp.type === 3 && icmp.code < 2);
+}
 
 /** The part of a packet that says whether it is excused. */
 export interface Excusable {

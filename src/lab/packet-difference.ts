@@ -12,7 +12,7 @@ export function packetDifference(
     addressing(theirs, mine) ??
     transport(theirs, mine, renaming, "whole") ??
     icmp(theirs, mine, renaming, "whole") ??
-    vxlan(theirs, mine, renaming)
+    tunnel(theirs, mine, renaming)
   );
 }
 
@@ -107,12 +107,13 @@ function icmp(theirs: RecordedPacket, mine: PacketView, renaming: Renaming, exte
   return quotedDifference(a.orig, b.orig, renaming);
 }
 
-function vxlan(theirs: RecordedPacket, mine: PacketView, renaming: Renaming): string | null {
+function tunnel(theirs: RecordedPacket, mine: PacketView, renaming: Renaming): string | null {
   const inner = mine.inner;
-  if (theirs.vxlan === undefined && inner === undefined) return null;
-  if (theirs.vxlan === undefined || inner === undefined) return oneSided("VXLAN", theirs.vxlan !== undefined);
-  const vni = field("VNI", theirs.vxlan.vni, mine.vxlan?.vni);
+  const carried = theirs.vxlan ?? theirs.ipip;
+  if (carried === undefined && inner === undefined) return null;
+  if (carried === undefined || inner === undefined) return oneSided("tunnel", carried !== undefined);
+  const vni = field("VNI", theirs.vxlan?.vni, mine.vxlan?.vni);
   if (vni !== null) return vni;
-  const difference = packetDifference(theirs.vxlan, inner, renaming);
+  const difference = packetDifference(carried, inner, renaming);
   return difference === null ? null : `inner packet: ${difference}`;
 }

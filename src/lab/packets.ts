@@ -1,7 +1,7 @@
 import type { Netns } from "../kernel/netns.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame } from "../walk/trace.ts";
-import { Excuser, type Place, withoutBridgeExtra } from "./excused.ts";
+import { BEFORE_BULK, Excuser, isBulk, type Place, withoutBridgeExtra } from "./excused.ts";
 import type { RecordedFrame, RecordedProbe } from "./recorded.ts";
 
 /** A packet of either side: its frames in order, without those excused. */
@@ -24,13 +24,14 @@ export function recordedPackets(network: Network, recorded: RecordedProbe): Pack
   const excuser = new Excuser(client?.port ?? client?.icmpId ?? null);
   const byPacket = new Map<number, WholeFrame[]>();
   const excused = new Set<number>();
+  const bulk = isBulk(recorded);
   for (const frame of recorded.frames ?? []) {
     const before = byPacket.get(frame.pkt);
     const previous = before?.[before.length - 1];
     const whole = frame.same === true && previous !== undefined ? { ...previous, ...frame } : frame;
     const placed = { ...whole, host: frame.ns, device: frame.if, direction: frame.dir };
     if (before === undefined) {
-      if (excuser.isExcused(placed)) excused.add(frame.pkt);
+      if (excuser.isExcused(placed) || (bulk && frame.pkt > BEFORE_BULK)) excused.add(frame.pkt);
       byPacket.set(frame.pkt, [placed]);
     } else before.push(placed);
     excuser.saw(placed);

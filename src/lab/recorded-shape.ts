@@ -1,12 +1,9 @@
 import type { RecordedProbe } from "./recorded.ts";
 
 /** The fields without which nothing can be compared, by the list they are in; what a list must hold besides. */
-const NEEDED: readonly (readonly [
-  string,
-  Readonly<Record<string, "text" | "number" | "object" | "texts">>,
-])[] = [
+const NEEDED: readonly (readonly [string, Readonly<Record<string, keyof typeof IS>>])[] = [
   ["frames", { ns: "text", if: "text", dir: "text", pkt: "number" }],
-  ["trace", { ns: "text", pkt: "number", hook: "text", packet: "text", steps: "texts" }],
+  ["trace", { ns: "text", pkt: "number", hook: "text", packet: "text or nothing", steps: "texts" }],
   ["rulesHit", { ns: "text", table: "text", chain: "text", rule: "number", packets: "number" }],
   ["conntrack", { ns: "text", proto: "text", orig: "object", reply: "object", flags: "texts" }],
   ["flows", { result: "text" }],
@@ -15,12 +12,19 @@ const NEEDED: readonly (readonly [
 
 const IS = {
   text: (value: unknown) => typeof value === "string",
+  "text or nothing": (value: unknown) => value === undefined || typeof value === "string",
   number: (value: unknown) => typeof value === "number",
   object: (value: unknown) => typeof value === "object" && value !== null && !Array.isArray(value),
   texts: (value: unknown) => Array.isArray(value) && value.every((item) => typeof item === "string"),
 } as const;
 
-const WORDS = { text: "a text", number: "a number", object: "an object", texts: "a list of texts" } as const;
+const WORDS: Readonly<Record<keyof typeof IS, string>> = {
+  text: "a text",
+  "text or nothing": "a text",
+  number: "a number",
+  object: "an object",
+  texts: "a list of texts",
+};
 
 /** The first field of a probe that is not what the recordings' format says, in words; null where all can be read. */
 export function shapeFault(probe: RecordedProbe): string | null {

@@ -5,6 +5,8 @@ export interface RecordedProbe {
   readonly frames?: readonly RecordedFrame[];
   readonly rulesHit?: readonly RecordedRuleHit[];
   readonly trace?: readonly RecordedVisit[];
+  /** The frames, and the rules they met, were left out: like those of an earlier probe. */
+  readonly framesOmitted?: boolean;
   readonly nftTrace?: readonly unknown[];
   readonly conntrack?: readonly RecordedConntrack[];
   readonly flows?: readonly RecordedFlow[];
@@ -27,7 +29,10 @@ export interface RecordedQuery {
   readonly raw?: boolean;
   readonly flags?: string;
   readonly keepState?: boolean;
+  /** Not a probe: `command` changes a host's configuration. */
   readonly step?: string;
+  readonly host?: string;
+  readonly command?: string;
 }
 
 export interface RecordedOutcome {
@@ -78,6 +83,7 @@ export interface RecordedPacket {
     readonly orig?: RecordedPacket;
   };
   readonly vxlan?: RecordedPacket & { readonly vni: number };
+  readonly ipip?: RecordedPacket;
 }
 
 export interface RecordedFrame extends RecordedPacket {
@@ -101,7 +107,8 @@ export interface RecordedVisit {
   readonly ns: string;
   readonly pkt: number;
   readonly hook: string;
-  readonly packet: string;
+  /** Some recordings leave it out. */
+  readonly packet?: string;
   readonly in?: string;
   readonly out?: string;
   readonly physin?: string;

@@ -5,12 +5,7 @@ import type { World } from "../world/world.ts";
 export function whyUnsupported(world: World, recording: Recording): string | null {
   for (const host of world.hosts.values()) {
     for (const device of host.devices) {
-      if (
-        device.detail.kind === "unmodelled" &&
-        device.up &&
-        device.name !== "tunl0" &&
-        device.name !== "sit0"
-      ) {
+      if (device.detail.kind === "unmodelled" && device.up && device.name !== "sit0") {
         return `${host.name} has a device of kind ${device.detail.type}`;
       }
     }
@@ -23,7 +18,8 @@ export function whyUnsupported(world: World, recording: Recording): string | nul
   }
   for (const probe of recording.probes) {
     const query = probe.query as { readonly dst?: unknown; readonly step?: unknown };
-    if (typeof query.step === "string") return "it has steps between its probes";
+    if (typeof query.step === "string" && query.step !== "command")
+      return `it has steps "${query.step}" between its probes`;
     if (typeof query.dst === "string" && query.dst.includes(":")) return "it speaks IPv6";
   }
   return null;

@@ -8,7 +8,7 @@ export function visitDifference(recorded: RecordedVisit, ours: HookVisit, renami
     if (recorded[key] !== ours[key])
       return `${key} ${recorded[key] ?? "none"} recorded, ${ours[key] ?? "none"} modelled`;
   }
-  const packet = packetWords(recorded.packet, ours.before, renaming);
+  const packet = recorded.packet === undefined ? null : packetWords(recorded.packet, ours.before, renaming);
   if (packet !== null) return packet;
   const theirs = recorded.steps;
   let mark = 0;

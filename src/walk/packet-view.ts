@@ -40,7 +40,8 @@ export function packetView(d: Int32Array, at: number): PacketView {
   const ports = d[at + S_PORTS] as number;
   const mark = d[at + S_MARK] as number;
   const tos = (ip >>> 16) & 0xff;
-  const inner = encapsulation === 0 ? undefined : packetView(d, at + SNAPSHOT_WORDS);
+  // A later fragment holds some middle of what is inside.
+  const inner = encapsulation === 0 || offset !== 0 ? undefined : packetView(d, at + SNAPSHOT_WORDS);
   return {
     ...((kind & 0x10) !== 0
       ? {
@@ -63,7 +64,7 @@ export function packetView(d: Int32Array, at: number): PacketView {
       ...(tos === 0 ? {} : { tos }),
     },
     ...(offset !== 0 ? {} : transport(protocol, ports, l4, d[at + S_INFO] as number, encapsulation, inner)),
-    ...(encapsulation === INNER_VXLAN ? { vxlan: { vni: d[at + S_INFO2] as number } } : {}),
+    ...(encapsulation === INNER_VXLAN && offset === 0 ? { vxlan: { vni: d[at + S_INFO2] as number } } : {}),
     ...(inner !== undefined && encapsulation !== INNER_QUOTED ? { inner } : {}),
     ...(mark === 0 ? {} : { mark: mark >>> 0 }),
   };

@@ -3,7 +3,7 @@ import { isIpv6FdbEntry, parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../kernel/device/bridge-link.ts";
 import type { BridgePort, Device, InterfaceAddress } from "../kernel/device/device.ts";
 import { isIpv6Address, parseAddress } from "../kernel/device/ip-addr.ts";
-import { parseLink } from "../kernel/device/ip-link.ts";
+import { keepsDump, parseLink } from "../kernel/device/ip-link.ts";
 import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
 import { parseIpsetSave } from "../kernel/ipset/save.ts";
@@ -122,18 +122,18 @@ class HostReader {
       const { info_kind: kind } = isJsonObject(info) ? info : {};
       if (kind === "bridge") bridges.add(String(item.get("ifname")));
     }
-    const unmodelled: Json[] = [];
+    const kept: Json[] = [];
     for (const item of items) {
       const device = parseLink(item, ports, bridges, this.#origin(item));
       if (device === undefined) {
         this.knowsDevices = false;
         continue;
       }
-      if (device.detail.kind === "unmodelled") unmodelled.push(withoutAddresses(item.json));
+      if (keepsDump(device)) kept.push(withoutAddresses(item.json));
       if (!this.#devices.has(device.name)) this.#devices.set(device.name, device);
       this.#operations.push({ kind: "link-add", device });
     }
-    this.#keep("links", unmodelled);
+    this.#keep("links", kept);
     for (const item of json.objects("bridgeLinks")) {
       const name = item.get("ifname");
       if (this.knowsDevices && typeof name === "string" && !this.#devices.has(name)) {

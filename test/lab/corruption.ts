@@ -197,7 +197,7 @@ export function touchesExcused(probe: RecordedProbe, { what, where }: Corruption
   }
   if (part === "frames") return isExcused(probe, Number(at));
   const visit = (probe.trace ?? [])[Number(at)] as RecordedVisit;
-  return visit.packet.startsWith("icmp 5/");
+  return visit.packet?.startsWith("icmp 5/") ?? false;
 }
 
 function isExcused(probe: RecordedProbe, at: number): boolean {

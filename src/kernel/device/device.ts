@@ -52,6 +52,24 @@ export type DeviceDetail =
       readonly ttl: number;
       readonly df: "unset" | "set" | "inherit";
     }
+  /** Takes frames and keeps them: a place for addresses. */
+  | { readonly kind: "dummy" }
+  /** IPv4 in IPv4. Has no link layer: frames on it begin with the IP header. */
+  | {
+      readonly kind: "ipip";
+      /** Name of the underlying device, null when routing alone decides. */
+      readonly link: string | null;
+      /** null: any, the address that routing chooses. */
+      readonly local: Ipv4 | null;
+      /** The other end; null: any, the next hop of each packet's route (`tunl0`). */
+      readonly remote: Ipv4 | null;
+      /** TTL of the outer packet, 0: the inner one's. */
+      readonly ttl: number;
+      /** TOS of the outer packet; 1: the inner one's. */
+      readonly tos: number;
+      /** The outer packet must not be fragmented even where the inner one may. */
+      readonly pmtudisc: boolean;
+    }
   /** A kind not modelled: frames into it leave the model. */
   | { readonly kind: "unmodelled"; readonly type: string };
 

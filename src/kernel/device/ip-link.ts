@@ -1,11 +1,11 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
+import { formatIpv4 } from "../../address/ipv4.ts";
 import { formatMac, MAC_ZERO } from "../../address/mac.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
-import { nearestWord } from "../nearest-word.ts";
 import type { Origin } from "../origin.ts";
 import { formatBridgePort, NEW_BRIDGE_PORT, parseBridgePort } from "./bridge-link.ts";
 import type { BridgePort, Device, DeviceDetail } from "./device.ts";
-import { LINK_KINDS, LINK_TYPES } from "./link-kind.ts";
+import { formatDetail, parseDetail } from "./link-detail.ts";
+import { LINK_TYPES } from "./link-kind.ts";
 
 /** Devices as `ip -j -d link` prints them, and as the heads of `ip -j addr`, which know no kinds. */
 
@@ -55,60 +55,6 @@ export function parseLink(
   };
 }
 
-function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
-  const info = json.object("linkinfo");
-  const kind = info?.optionalText("info_kind") ?? null;
-  if (info !== undefined && kind !== null && !LINK_KINDS.includes(kind)) {
-    const nearest = nearestWord(kind, LINK_KINDS, Number.POSITIVE_INFINITY);
-    info.fault(
-      "info_kind",
-      `${JSON.stringify(kind)} is no kind of device that Linux has: the nearest is ${JSON.stringify(nearest)}`,
-    );
-  }
-  if (kind === null) {
-    if (linkType === "loopback") return { kind: "loopback" };
-    return linkType === "ether" ? { kind: "ether" } : { kind: "unmodelled", type: linkType };
-  }
-  const data = info?.object("info_data");
-  if (kind === "veth") return { kind: "veth" };
-  if (kind === "bridge") return parseBridge(data);
-  if (kind === "vxlan" && data !== undefined && isModelledVxlan(data)) return parseVxlan(data);
-  if (kind === "vxlan" && data === undefined) {
-    info?.fault("info_data", "is missing: the vxlan's id is expected");
-  }
-  return { kind: "unmodelled", type: kind };
-}
-
-function parseBridge(data: JsonFields | undefined): DeviceDetail {
-  return {
-    kind: "bridge",
-    vlanFiltering: data?.flag("vlan_filtering", false) ?? false,
-    ageingS: (data?.integer("ageing_time", 0, 0xffff_ffff, 30_000) ?? 30_000) / 100,
-    nfCallIptables: data?.flag("nf_call_iptables", false) ?? false,
-  };
-}
-
-/** A VXLAN over IPv6, or one whose tunnels come with each packet (`external`), is not modelled. */
-function isModelledVxlan(data: JsonFields): boolean {
-  return !["remote6", "group6", "local6", "external"].some(
-    (name) => data.has(name) && data.get(name) !== false,
-  );
-}
-
-function parseVxlan(data: JsonFields): DeviceDetail {
-  return {
-    kind: "vxlan",
-    vni: data.integer("id", 0, 0xff_ffff),
-    link: data.optionalText("link"),
-    local: data.optionalAddress("local"),
-    remote: data.optionalAddress(data.has("group") ? "group" : "remote"),
-    port: data.integer("port", 0, 65_535, 8472),
-    learning: data.flag("learning", true),
-    ttl: data.integer("ttl", 0, 255, 0),
-    df: data.word("df", ["unset", "set", "inherit"], "unset"),
-  };
-}
-
 /** `bridge link` knows more of a port than `ip link`; a port of which neither says anything is as new. */
 function parsePort(
   json: JsonFields,
@@ -128,7 +74,6 @@ function parsePort(
 
 /** What `ip -j addr` and `ip -j link` print alike. */
 export function formatLinkHead(device: Device): Json {
-  const loopback = device.detail.kind === "loopback";
   return {
     ifindex: device.ifindex,
     ifname: device.name,
@@ -136,23 +81,39 @@ export function formatLinkHead(device: Device): Json {
     mtu: device.mtu,
     ...(device.master === null ? {} : { master: device.master }),
     operstate: operState(device),
-    link_type: loopback ? "loopback" : "ether",
-    address: formatMac(device.mac),
-    broadcast: loopback ? "00:00:00:00:00:00" : "ff:ff:ff:ff:ff:ff",
+    ...formatLinkLayer(device),
   };
 }
+
+/** A tunnel's ends stand where others have their hardware addresses. */
+function formatLinkLayer({ detail, mac }: Device): Json {
+  if (detail.kind === "ipip") {
+    const [address, broadcast] = [formatIpv4(detail.local ?? 0), formatIpv4(detail.remote ?? 0)];
+    return { link_type: "ipip", address, broadcast };
+  }
+  return detail.kind === "loopback"
+    ? { link_type: "loopback", address: formatMac(mac), broadcast: "00:00:00:00:00:00" }
+    : { link_type: "ether", address: formatMac(mac), broadcast: "ff:ff:ff:ff:ff:ff" };
+}
+
+const WITHOUT_CARRIER: readonly DeviceDetail["kind"][] = ["loopback", "vxlan", "dummy", "ipip"];
 
 /** Drivers without a carrier of their own leave the state at UNKNOWN (`Documentation/networking/operstates.rst`). */
 function operState({ up, carrier, detail }: Device): string {
   if (!up || !carrier) return "DOWN";
-  return detail.kind === "loopback" || detail.kind === "vxlan" ? "UNKNOWN" : "UP";
+  return WITHOUT_CARRIER.includes(detail.kind) ? "UNKNOWN" : "UP";
+}
+
+/** Of the kinds whose every setting is not state, what a dump says is kept beside it (`formatLink`). */
+export function keepsDump({ detail }: Device): boolean {
+  return !["loopback", "veth", "ether", "bridge", "vxlan"].includes(detail.kind);
 }
 
 /**
- * `dumped` is what a dump said of a device of a kind that is not modelled: the rest of it is given back with it.
+ * `dumped` is what a dump said of a device of which not everything is modelled: the rest of it is given back with it.
  */
 export function formatLink(device: Device, dumped: Json | undefined): Json {
-  if (device.detail.kind === "unmodelled" && dumped !== undefined) {
+  if (dumped !== undefined && keepsDump(device)) {
     const { ifindex, ifname, flags, mtu } = formatLinkHead(device);
     const { flags: dumpedFlags } = dumped;
     const unchanged = sameFlags(dumpedFlags, flags);
@@ -170,60 +131,21 @@ function formatLinkInfo(device: Device): Json | undefined {
   return { ...kind, info_slave_kind: "bridge", info_slave_data: formatBridgePort(port) };
 }
 
-function formatDetail(detail: DeviceDetail): Json | undefined {
-  switch (detail.kind) {
-    case "loopback":
-    case "ether":
-      return undefined;
-    case "veth":
-      return { info_kind: "veth" };
-    case "unmodelled":
-      return LINK_KINDS.includes(detail.type) ? { info_kind: detail.type } : undefined;
-    case "bridge":
-      return {
-        info_kind: "bridge",
-        info_data: {
-          ageing_time: detail.ageingS * 100,
-          vlan_filtering: Number(detail.vlanFiltering),
-          nf_call_iptables: Number(detail.nfCallIptables),
-        },
-      };
-    case "vxlan":
-      return {
-        info_kind: "vxlan",
-        info_data: {
-          id: detail.vni,
-          ...formatRemote(detail.remote),
-          ...(detail.local === null ? {} : { local: formatIpv4(detail.local) }),
-          ...(detail.link === null ? {} : { link: detail.link }),
-          port: detail.port,
-          learning: detail.learning,
-          ttl: detail.ttl,
-          df: detail.df,
-        },
-      };
-    default:
-      detail satisfies never;
-      throw new Error("unknown kind of device");
-  }
-}
-
-/** A multicast remote is called the group. */
-function formatRemote(remote: Ipv4 | null): Json {
-  if (remote === null) return {};
-  return { [remote >>> 28 === 0xe ? "group" : "remote"]: formatIpv4(remote) };
-}
-
 /** iproute2 writes NO-CARRIER for a device that is up without being able to send. */
 function formatFlags(device: Device): string[] {
-  const loopback = device.detail.kind === "loopback";
   return [
     ...(device.up && !device.carrier ? ["NO-CARRIER"] : []),
-    ...(loopback ? ["LOOPBACK"] : device.noArp ? ["BROADCAST"] : ["BROADCAST", "MULTICAST"]),
+    ...formatReach(device),
     ...(device.noArp ? ["NOARP"] : []),
     ...(device.up ? ["UP"] : []),
     ...(device.up && device.carrier ? ["LOWER_UP"] : []),
   ];
+}
+
+function formatReach({ detail, noArp }: Device): string[] {
+  if (detail.kind === "loopback") return ["LOOPBACK"];
+  if (detail.kind === "ipip") return detail.remote === null ? [] : ["POINTOPOINT"];
+  return noArp ? ["BROADCAST"] : ["BROADCAST", "MULTICAST"];
 }
 
 /** Whether the flags that a device models are those of the dump. */

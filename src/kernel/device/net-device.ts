@@ -20,6 +20,8 @@ export class NetDevice {
   readonly isLoopback: boolean;
   readonly isBridge: boolean;
   readonly isVxlan: boolean;
+  /** Has it a link layer? Frames of a device without one begin with the IP header. */
+  readonly hasHeader: boolean;
   /** The bridge this device is a port of. */
   master: NetDevice | null = null;
   /** A bridge's ports in the order floods visit them. */
@@ -52,6 +54,7 @@ export class NetDevice {
     this.isLoopback = this.kind === "loopback";
     this.isBridge = this.kind === "bridge";
     this.isVxlan = this.kind === "vxlan";
+    this.hasHeader = this.kind !== "ipip";
     const port = plain.port;
     if (port !== null) {
       this.hairpin = port.hairpin;

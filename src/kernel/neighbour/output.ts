@@ -38,6 +38,12 @@ const UNRESOLVED = -1;
  * over. Runs per packet.
  */
 export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: Ipv4, packet: Packet): void {
+  if (!dev.hasHeader) {
+    // arp_constructor: no header to fill, nobody to ask
+    packet.framed = false;
+    stack.path.transmit(stack, dev, packet);
+    return;
+  }
   const mac = resolve(stack, dev, nextHop);
   if (mac >= 0) {
     packet.framed = true;

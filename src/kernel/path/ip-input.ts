@@ -5,6 +5,7 @@ import {
   ICMP_PKT_FILTERED,
   ICMP_PROT_UNREACH,
   IPPROTO_ICMP,
+  IPPROTO_IPIP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   PACKET_OTHERHOST,
@@ -26,6 +27,7 @@ import { tcpReceive } from "../socket/tcp.ts";
 import { udpReceive } from "../socket/udp.ts";
 import type { Stack } from "../stack.ts";
 import { ipForward } from "./ip-forward.ts";
+import { ipipReceive } from "./ipip.ts";
 
 const OTHER_HOST = reason("other-host");
 const NOT_FORWARDING = reason("not-forwarding");
@@ -132,8 +134,19 @@ function localDeliver(stack: Stack, dev: NetDevice, packet: Packet): void {
     case IPPROTO_ICMP:
       icmpReceive(stack, dev, whole);
       return;
+    case IPPROTO_IPIP:
+      if (stack.net.ipips.length > 0) {
+        ipipReceive(stack, whole);
+        return;
+      }
+      noProtocol(stack, whole);
+      return;
     default:
-      sendIcmpError(stack, whole, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
-      stack.kill(whole, NO_PROTOCOL);
+      noProtocol(stack, whole);
   }
+}
+
+function noProtocol(stack: Stack, packet: Packet): void {
+  sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
+  stack.kill(packet, NO_PROTOCOL);
 }

@@ -93,10 +93,6 @@ export function fragment(
   const rest: Packet[] = [];
   for (let offset = step; offset < total; offset += step) {
     const piece = stack.pool.clone(packet);
-    if (piece.inner !== null) {
-      stack.pool.release(piece.inner);
-      piece.inner = null;
-    }
     piece.number = stack.outbox.fragmentNumber(packet.number, start + offset);
     piece.fragOffset = start + offset;
     piece.length = 20 + Math.min(step, total - offset);
@@ -115,7 +111,7 @@ export function fragment(
 function finishOutput2(stack: Stack, packet: Packet): void {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   if (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) {
-    packet.framed = true;
+    packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
     packet.ethDst = isMulticast(packet.dst) ? multicastMac(packet.dst) : MAC_BROADCAST;
     stack.path.transmit(stack, out, packet);

@@ -4,9 +4,11 @@ import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
 import { bridgeTransmit } from "./bridge.ts";
+import { ipipTransmit } from "./ipip.ts";
 import { vxlanTransmit } from "./vxlan.ts";
 
 const DEVICE_DOWN = reason("device-down");
+const DUMMY = reason("dummy-device");
 const UNMODELLED = reason("unmodelled-device");
 
 /** `dev_queue_xmit`: a framed packet leaves by a device, whatever kind that is. Takes the packet over. Runs per packet. */
@@ -34,6 +36,12 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
       return;
     case "vxlan":
       vxlanTransmit(stack, dev, packet);
+      return;
+    case "ipip":
+      ipipTransmit(stack, dev, packet);
+      return;
+    case "dummy":
+      stack.kill(packet, DUMMY);
       return;
     case "unmodelled":
       stack.kill(packet, UNMODELLED);

@@ -257,11 +257,13 @@ function scan(table: FibTable, flow: Flow, result: FibResult): boolean {
   return false;
 }
 
+/** A device that goes down takes its routes with it, but not those to its own addresses (`fib_sync_down_dev`). */
 function usable(route: FibRoute, oif: number): boolean {
   const hops = route.nextHops;
   for (let i = 0; i < hops.length; i++) {
-    const dev = (hops[i] as FibNextHop).dev;
-    if (dev?.up && (oif === 0 || dev.ifindex === oif)) return true;
+    const { dev, scope } = hops[i] as FibNextHop;
+    if (dev === null || !(dev.up || scope === RT_SCOPE_NOWHERE)) continue;
+    if (oif === 0 || dev.ifindex === oif) return true;
   }
   return false;
 }

@@ -162,9 +162,12 @@ function decodeIpv4At(
       );
     case IPPROTO_IPIP: {
       const inner = new Packet();
+      const wrong = decodeIpv4At(bytes, transport, inner, vxlanPorts, extent);
+      // Cut amid the headers of what it carries, a first fragment stays closed.
+      if (wrong !== null) return packet.mf ? null : wrong;
       packet.inner = inner;
       packet.encapsulation = INNER_IPIP;
-      return decodeIpv4At(bytes, transport, inner, vxlanPorts, extent);
+      return null;
     }
     default:
       return null;

@@ -31,6 +31,21 @@ function without(field: string): Json {
   return Object.fromEntries(Object.entries(BASE).filter(([name]) => name !== field));
 }
 
+/** A tunnel's ends stand where others have their hardware addresses. */
+function ipip(data: Json & { readonly local?: string; readonly remote?: string }): Json {
+  const { local, remote } = data;
+  const [address, broadcast] = [local, remote].map((end) => (end === "any" ? "0.0.0.0" : end));
+  return {
+    ...BASE,
+    flags: [...(remote === "any" ? [] : ["POINTOPOINT"]), "NOARP", "UP", "LOWER_UP"],
+    operstate: "UNKNOWN",
+    link_type: "ipip",
+    ...(address === undefined ? {} : { address, broadcast }),
+    linkinfo: { info_kind: "ipip", info_data: data },
+  };
+}
+
+const ENDS = { proto: "ipip", remote: "10.9.0.2", local: "10.9.0.1", ttl: 0, pmtudisc: true };
 const TUNNEL = { id: 5, local: "10.9.0.1", link: "v0", port: 4789, learning: true, ttl: 5, df: "set" };
 
 describe("devices as ip -j -d link prints them", () => {
@@ -72,6 +87,10 @@ describe("devices as ip -j -d link prints them", () => {
     ["a tunnel to one remote", vxlan({ ...TUNNEL, remote: "1.2.3.4" })],
     ["a tunnel to a group", vxlan({ ...TUNNEL, group: "239.1.1.1" })],
     ["a tunnel to nobody", vxlan(TUNNEL)],
+    ["a dummy", { ...BASE, operstate: "UNKNOWN", linkinfo: { info_kind: "dummy" } }],
+    ["a tunnel of IPv4", ipip(ENDS)],
+    ["tunl0", ipip({ proto: "ipip", remote: "any", local: "any", ttl: 0, pmtudisc: false })],
+    ["a tunnel with all settings", ipip({ ...ENDS, link: "eth0", ttl: 9, tos: "0x10", pmtudisc: false })],
     [
       "a loopback",
       {
@@ -90,8 +109,9 @@ describe("devices as ip -j -d link prints them", () => {
 
   it.each<[string, Json, string]>([
     ["macvlan", { ...BASE, linkinfo: { info_kind: "macvlan", info_data: { mode: "bridge" } } }, "macvlan"],
-    ["dummy", { ...BASE, linkinfo: { info_kind: "dummy" } }, "dummy"],
-    ["tunl0", { ...BASE, link_type: "ipip", address: "0.0.0.0", linkinfo: { info_kind: "ipip" } }, "ipip"],
+    ["gretap", { ...BASE, linkinfo: { info_kind: "gretap", info_data: { remote: "1.2.3.4" } } }, "gretap"],
+    ["a tunnel in UDP", ipip({ ...ENDS, encap: { type: "fou" } }), "ipip"],
+    ["a tunnel told by each packet", ipip({ external: true }), "ipip"],
     ["wireguard without details", { ...BASE, link_type: "none" }, "none"],
     ["a vxlan over IPv6", vxlan({ id: 5, remote6: "fd00::1", port: 4789 }), "vxlan"],
     ["a vxlan told by each packet", vxlan({ external: true, port: 4789 }), "vxlan"],
@@ -99,6 +119,18 @@ describe("devices as ip -j -d link prints them", () => {
     const device = parse(json);
     expect(device.detail).toEqual({ kind: "unmodelled", type });
     expect(formatLink(device, json)).toEqual(json);
+  });
+
+  it("tunl0 is known without its details", () => {
+    const { linkinfo, ...head } = ipip({ remote: "any", local: "any" });
+    expect(linkinfo).toBeDefined();
+    expect(parse(head).detail).toMatchObject({
+      kind: "ipip",
+      local: null,
+      remote: null,
+      ttl: 0,
+      pmtudisc: false,
+    });
   });
 
   it("a port of which nothing is said is as new", () => {

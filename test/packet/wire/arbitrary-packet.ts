@@ -8,9 +8,11 @@ import {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   ICMP_TIME_EXCEEDED,
+  INNER_IPIP,
   INNER_QUOTED,
   INNER_VXLAN,
   IPPROTO_ICMP,
+  IPPROTO_IPIP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   Packet,
@@ -133,8 +135,20 @@ const tunnel = (): fc.Arbitrary<Packet> =>
       }),
     );
 
-export const anyPacket = (): fc.Arbitrary<Packet> => onCable(fc.oneof(plain(), error(), arp(), tunnel()));
+const ipip = (): fc.Arbitrary<Packet> =>
+  fc.record({ inner: fc.oneof(plain(), error(), tunnel()), ip: header() }).map(({ inner, ip }) =>
+    make(ip, {
+      protocol: IPPROTO_IPIP,
+      inner,
+      encapsulation: INNER_IPIP,
+      payload: inner.length,
+      length: 20 + inner.length,
+    }),
+  );
+
+export const anyPacket = (): fc.Arbitrary<Packet> =>
+  onCable(fc.oneof(plain(), error(), arp(), tunnel(), ipip()));
 
 /** A datagram that is cut into fragments. */
 export const longPacket = (): fc.Arbitrary<Packet> =>
-  onCable(fc.oneof(udp(), echo()).filter(({ length }) => length > 120));
+  onCable(fc.oneof(udp(), echo(), tunnel(), ipip()).filter(({ length }) => length > 120));

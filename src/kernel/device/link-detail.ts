@@ -1,0 +1,172 @@
+import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
+import type { Json, JsonFields } from "../json-fields.ts";
+import { nearestWord } from "../nearest-word.ts";
+import { formatTos } from "../route/dsfield.ts";
+import type { DeviceDetail } from "./device.ts";
+import { LINK_KINDS } from "./link-kind.ts";
+
+/** What only a device's kind has: `linkinfo` of `ip -j -d link`. */
+
+export function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
+  const info = json.object("linkinfo");
+  const kind = info?.optionalText("info_kind") ?? null;
+  if (info !== undefined && kind !== null && !LINK_KINDS.includes(kind)) {
+    const nearest = nearestWord(kind, LINK_KINDS, Number.POSITIVE_INFINITY);
+    info.fault(
+      "info_kind",
+      `${JSON.stringify(kind)} is no kind of device that Linux has: the nearest is ${JSON.stringify(nearest)}`,
+    );
+  }
+  if (kind === null) {
+    if (linkType === "loopback") return { kind: "loopback" };
+    if (linkType === "ipip" && isFallbackTunnel(json)) return FALLBACK_TUNNEL;
+    return linkType === "ether" ? { kind: "ether" } : { kind: "unmodelled", type: linkType };
+  }
+  const data = info?.object("info_data");
+  if (kind === "veth") return { kind: "veth" };
+  if (kind === "bridge") return parseBridge(data);
+  if (kind === "dummy") return { kind: "dummy" };
+  if (kind === "ipip" && isModelledIpip(data)) return parseIpip(data);
+  if (kind === "vxlan" && data !== undefined && isModelledVxlan(data)) return parseVxlan(data);
+  if (kind === "vxlan" && data === undefined) {
+    info?.fault("info_data", "is missing: the vxlan's id is expected");
+  }
+  return { kind: "unmodelled", type: kind };
+}
+
+function parseBridge(data: JsonFields | undefined): DeviceDetail {
+  return {
+    kind: "bridge",
+    vlanFiltering: data?.flag("vlan_filtering", false) ?? false,
+    ageingS: (data?.integer("ageing_time", 0, 0xffff_ffff, 30_000) ?? 30_000) / 100,
+    nfCallIptables: data?.flag("nf_call_iptables", false) ?? false,
+  };
+}
+
+/** A VXLAN over IPv6, or one whose tunnels come with each packet (`external`), is not modelled. */
+function isModelledVxlan(data: JsonFields): boolean {
+  return !["remote6", "group6", "local6", "external"].some(
+    (name) => data.has(name) && data.get(name) !== false,
+  );
+}
+
+function parseVxlan(data: JsonFields): DeviceDetail {
+  return {
+    kind: "vxlan",
+    vni: data.integer("id", 0, 0xff_ffff),
+    link: data.optionalText("link"),
+    local: data.optionalAddress("local"),
+    remote: data.optionalAddress(data.has("group") ? "group" : "remote"),
+    port: data.integer("port", 0, 65_535, 8472),
+    learning: data.flag("learning", true),
+    ttl: data.integer("ttl", 0, 255, 0),
+    df: data.word("df", ["unset", "set", "inherit"], "unset"),
+  };
+}
+
+/** `tunl0` has neither end, and nothing to set (`ip_tunnel_init_net`): it needs no details. */
+function isFallbackTunnel(json: JsonFields): boolean {
+  return json.get("address") === "0.0.0.0" && json.get("broadcast") === "0.0.0.0";
+}
+
+const FALLBACK_TUNNEL: DeviceDetail = {
+  kind: "ipip",
+  link: null,
+  local: null,
+  remote: null,
+  ttl: 0,
+  tos: 0,
+  pmtudisc: false,
+};
+
+/** Its packets may be wrapped in UDP (`encap`), or come with their tunnels (`external`): neither is modelled. */
+function isModelledIpip(data: JsonFields | undefined): data is JsonFields {
+  if (data === undefined) return false;
+  return !["external", "encap", "ignore-df"].some((name) => data.has(name) && data.get(name) !== false);
+}
+
+function parseIpip(data: JsonFields): DeviceDetail {
+  return {
+    kind: "ipip",
+    link: data.optionalText("link"),
+    local: parseEnd(data, "local"),
+    remote: parseEnd(data, "remote"),
+    ttl: data.get("ttl") === "inherit" ? 0 : data.integer("ttl", 0, 255, 0),
+    tos: data.get("tos") === "inherit" ? 1 : data.has("tos") ? data.number32("tos") : 0,
+    pmtudisc: data.flag("pmtudisc", true),
+  };
+}
+
+/** A tunnel's end, null for `any`. */
+function parseEnd(data: JsonFields, name: string): Ipv4 | null {
+  const end = data.get(name) === "any" ? null : data.optionalAddress(name);
+  return end === 0 ? null : end;
+}
+
+/** `linkinfo`, undefined for a device that has none. */
+export function formatDetail(detail: DeviceDetail): Json | undefined {
+  switch (detail.kind) {
+    case "loopback":
+    case "ether":
+      return undefined;
+    case "veth":
+      return { info_kind: "veth" };
+    case "unmodelled":
+      return LINK_KINDS.includes(detail.type) ? { info_kind: detail.type } : undefined;
+    case "dummy":
+      return { info_kind: "dummy" };
+    case "ipip":
+      return { info_kind: "ipip", info_data: formatIpip(detail) };
+    case "bridge":
+      return {
+        info_kind: "bridge",
+        info_data: {
+          ageing_time: detail.ageingS * 100,
+          vlan_filtering: Number(detail.vlanFiltering),
+          nf_call_iptables: Number(detail.nfCallIptables),
+        },
+      };
+    case "vxlan":
+      return {
+        info_kind: "vxlan",
+        info_data: {
+          id: detail.vni,
+          ...formatRemote(detail.remote),
+          ...(detail.local === null ? {} : { local: formatIpv4(detail.local) }),
+          ...(detail.link === null ? {} : { link: detail.link }),
+          port: detail.port,
+          learning: detail.learning,
+          ttl: detail.ttl,
+          df: detail.df,
+        },
+      };
+    default:
+      detail satisfies never;
+      throw new Error("unknown kind of device");
+  }
+}
+
+/** A multicast remote is called the group. */
+function formatRemote(remote: Ipv4 | null): Json {
+  if (remote === null) return {};
+  return { [remote >>> 28 === 0xe ? "group" : "remote"]: formatIpv4(remote) };
+}
+
+function formatIpip({
+  link,
+  local,
+  remote,
+  ttl,
+  tos,
+  pmtudisc,
+}: Extract<DeviceDetail, { kind: "ipip" }>): Json {
+  return {
+    proto: "ipip",
+    remote: remote === null ? "any" : formatIpv4(remote),
+    local: local === null ? "any" : formatIpv4(local),
+    ...(link === null ? {} : { link }),
+    ttl,
+    ...(tos === 0 ? {} : { tos: formatTos(tos) }),
+    pmtudisc,
+  };
+}
