@@ -1,10 +1,17 @@
 import { formatMac, MAC_ZERO, type Mac, macNumber } from "../address/mac.ts";
 import { applyOperations } from "../kernel/apply-operation.ts";
 import { NEW_BRIDGE_PORT } from "../kernel/device/bridge-link.ts";
-import type { BridgePort, Device, DeviceDetail, InterfaceAddress } from "../kernel/device/device.ts";
+import type {
+  BridgePort,
+  Device,
+  DeviceDetail,
+  InterfaceAddress,
+  LowerDevice,
+} from "../kernel/device/device.ts";
 import { formatLinkHead } from "../kernel/device/ip-link.ts";
+import { parseDetail } from "../kernel/device/link-detail.ts";
 import type { Host } from "../kernel/host.ts";
-import { isJsonObject, type Json } from "../kernel/json-fields.ts";
+import { Faults, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { kernelRoutes } from "../kernel/route/kernel-routes.ts";
@@ -117,14 +124,19 @@ export class Netns {
     return made;
   }
 
-  /** A device of a kind that is not modelled: what `ip -d link` would say of it is kept beside it. */
-  addUnmodelled(device: Omit<NewDevice, "detail">, type: string, data: Json, more: Json = {}): Device {
-    const made = this.addDevice({ ...device, detail: { kind: "unmodelled", type } });
+  /** A device as `ip -d link` would show it, which is kept beside it. `lower`: what it sits on. */
+  addDumped(
+    device: Omit<NewDevice, "detail">,
+    type: string,
+    data: Json,
+    more: Json = {},
+    lower: LowerDevice | null = null,
+  ): Device {
     const info = Object.keys(data).length === 0 ? {} : { info_data: data };
-    this.#keep("links", [
-      ...this.kept("links"),
-      { ...formatLinkHead(made), ...more, linkinfo: { info_kind: type, ...info } },
-    ]);
+    const linkinfo = { info_kind: type, ...info };
+    const detail = parseDetail(new JsonFields({ ...more, linkinfo }, "", new Faults(1)), "ether");
+    const made = this.addDevice({ ...device, detail: "lower" in detail ? { ...detail, lower } : detail });
+    this.#keep("links", [...this.kept("links"), { ...formatLinkHead(made), ...more, linkinfo }]);
     return made;
   }
 

@@ -77,25 +77,46 @@ function isPerDevice(name: string, host: Host): boolean {
 
 /**
  * A card and a cable's end become a veth whose other end, `peer-N`, is up in the same namespace until it is moved to where
- * the cable leads. So does a device of a kind that is not modelled, unless the kernel has made it already (tunl0).
+ * the cable leads. So does a device of a kind that is not modelled, or that sits on another namespace's, unless the kernel
+ * has made it already (tunl0).
  */
 function deviceLines(device: Device, host: Host): string[] {
   const { detail } = device;
   const name = quote(device.name);
   if (detail.kind === "loopback")
     return device.mtu === 65_536 ? [] : [`ip link set ${name} mtu ${device.mtu}`];
-  if (detail.kind === "bridge" || detail.kind === "vxlan") {
+  if (isMadeAlone(device)) {
     return operationText({ kind: "link-add", device: { ...device, ...UNSET } });
   }
   const peer = peerName(device, host);
   const add = newLinkText(device, `veth peer name ${peer} index ${PEER_INDEX + device.ifindex}`);
-  if (detail.kind === "unmodelled") {
+  if (detail.kind !== "veth" && detail.kind !== "ether") {
+    const why = detail.kind === "unmodelled" ? "is not modelled" : "cannot be made here alone";
+    const kind = detail.kind === "unmodelled" ? detail.type : detail.kind;
     return [
-      `# ${device.name} is of the kind ${detail.type}, which is not modelled: a veth stands in for it`,
+      `# ${device.name} is of the kind ${kind}, which ${why}: a veth stands in for it`,
       `ip link show ${name} >/dev/null 2>&1 || { ${add}; ip link set ${peer} up; }`,
     ];
   }
   return device.carrier ? [add, `ip link set ${peer} up`] : [add];
+}
+
+/** Can the device be made with nothing but the namespace's own devices? The first tunnel of IPv4 is the kernel's. */
+function isMadeAlone({ detail }: Device): boolean {
+  switch (detail.kind) {
+    case "bridge":
+    case "vxlan":
+    case "dummy":
+      return true;
+    case "ipip":
+      return detail.remote !== null || detail.local !== null;
+    case "macvlan":
+    case "ipvlan":
+    case "vlan":
+      return detail.lower !== null && detail.lower.host === null;
+    default:
+      return false;
+  }
 }
 
 /** Far from the host's own indexes, which are given as well. */

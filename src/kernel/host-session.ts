@@ -20,6 +20,10 @@ export class HostSession {
   readonly neighbours: PairMap;
   /** (ifindex, address) to when the entry last changed, milliseconds. */
   readonly neighbourUpdated: PairMap;
+  /** (ifindex, address) to when the neighbour last proved to be there, milliseconds; absent: only heard of. */
+  readonly neighbourConfirmed: PairMap;
+  /** (ifindex, address) to when an entry no longer fresh was first used (NUD_DELAY), milliseconds. */
+  readonly neighbourDelayed: PairMap;
   readonly resolving = new Map<string, Resolving>();
   /** (bridge ifindex, MAC) to port ifindex. */
   readonly learned: PairMap;
@@ -39,6 +43,8 @@ export class HostSession {
     this.ipsets = new IpsetState(journal);
     this.neighbours = new PairMap(journal);
     this.neighbourUpdated = new PairMap(journal);
+    this.neighbourConfirmed = new PairMap(journal);
+    this.neighbourDelayed = new PairMap(journal);
     this.learned = new PairMap(journal, 16);
     this.exceptions = new PairMap(journal);
     this.peers = new PairMap(journal);

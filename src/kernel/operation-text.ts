@@ -96,7 +96,9 @@ function addLinkText(device: Device): string[] {
 /** `ip link add`; `type` is the kind with its own settings. */
 export function newLinkText(device: Device, type: string): string {
   const address = device.mac === MAC_ZERO ? "" : ` address ${formatMac(device.mac)}`;
-  return `ip link add ${quote(device.name)} index ${device.ifindex}${address} mtu ${device.mtu} type ${type}`;
+  const lower = "lower" in device.detail ? device.detail.lower : null;
+  const below = lower === null ? "" : ` link ${quote(lower.device)}`;
+  return `ip link add ${quote(device.name)}${below} index ${device.ifindex}${address} mtu ${device.mtu} type ${type}`;
 }
 
 function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" }>): string {
@@ -113,6 +115,12 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" }
       return "dummy";
     case "ipip":
       return ipipText(detail);
+    case "macvlan":
+      return `macvlan mode ${detail.mode}`;
+    case "ipvlan":
+      return `ipvlan mode ${detail.mode} ${detail.flag}`;
+    case "vlan":
+      return `vlan id ${detail.id}`;
     default:
       detail satisfies never;
       throw new Error("unknown kind of device");

@@ -11,6 +11,14 @@ export interface Outbox {
   transmit(stack: Stack, device: NetDevice, packet: Packet): void;
   /** A frame comes in by a device of this same host (loopback). The packet's ownership passes. */
   receive(stack: Stack, device: NetDevice, packet: Packet): void;
+  /** `dev_forward_skb`: a frame comes in by a device of this or another host, as from a cable. Ownership passes. */
+  forward(to: Stack, device: NetDevice, packet: Packet, crossesNamespace: boolean): void;
+  /** The same frame comes in once more, by a device that sits on the one before. Ownership passes. */
+  raise(to: Stack, device: NetDevice, packet: Packet): void;
+  /** A frame leaves by the device that its own sits on. Ownership passes. */
+  lower(to: Stack, device: NetDevice, packet: Packet): void;
+  /** A packet is routed in the namespace of the device that its own sits on, and leaves by that. Ownership passes. */
+  lowerRouted(to: Stack, device: NetDevice, packet: Packet): void;
   /** Call back after some virtual milliseconds; returns how to cancel it. */
   after(ms: number, fire: () => void): () => void;
   /** A number for a new packet. */

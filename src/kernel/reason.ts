@@ -91,6 +91,7 @@ const TABLE = [
     "DROPPED",
     "The frame is longer than the device it is for can take: the other end of a veth, or a bridge port with a smaller MTU.",
   ],
+  ["ipvlan-private", "DROPPED", "Devices on one card in private mode do not meet."],
   ["dummy-device", "DROPPED", "The packet went into a dummy device, which keeps whatever it is given."],
   [
     "no-tunnel",

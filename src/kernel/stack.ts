@@ -3,6 +3,7 @@ import type { Packet } from "../packet/packet.ts";
 import type { PacketPool } from "../packet/pool.ts";
 import type { Chooser } from "./chooser.ts";
 import type { ConntrackTable } from "./conntrack/table.ts";
+import type { DevicePlace, LowerPort, Stacking } from "./device/lower-port.ts";
 import type { NetDevice } from "./device/net-device.ts";
 import type { HostSession } from "./host-session.ts";
 import { HostSets } from "./ipset/host-sets.ts";
@@ -37,6 +38,8 @@ export interface Engine {
   rulesEvaluated: number;
   routeLookups: number;
   readonly unknownTargets: Set<Target>;
+  /** A host's kernel, by the host's number. */
+  readonly stackOf: (host: number) => Stack;
 }
 
 /**
@@ -56,6 +59,8 @@ export class Stack implements RuleContext {
   readonly fibResult = new FibResult();
   readonly jumpStack = new JumpStack();
   readonly nullBinding = new OneAddress();
+  /** By slot: what sits on a device, and what a device sits on. */
+  private readonly stacking: Stacking;
   /** Conntrack zone of packets here. */
   readonly zone = 0;
   readonly deviceName: (ifindex: number) => string;
@@ -71,8 +76,9 @@ export class Stack implements RuleContext {
   /** errno a local sender sees when OUTPUT drops, where it is not EPERM (`NF_DROP_ERR`); 0 otherwise. */
   dropErrno = 0;
 
-  constructor(host: number, net: Netns, state: HostSession, engine: Engine) {
+  constructor(host: number, net: Netns, state: HostSession, engine: Engine, stacking: Stacking) {
     this.host = host;
+    this.stacking = stacking;
     this.net = net;
     this.state = state;
     this.engine = engine;
@@ -119,6 +125,16 @@ export class Stack implements RuleContext {
   }
   get unknownTargets(): Set<Target> {
     return this.engine.unknownTargets;
+  }
+
+  /** What sits on a device, null where nothing does. */
+  lowerPort(dev: NetDevice): LowerPort | null {
+    return this.stacking.ports[dev.slot] ?? null;
+  }
+
+  /** What a device sits on, null where that is unknown. */
+  lowerOf(dev: NetDevice): DevicePlace | null {
+    return this.stacking.lowers[dev.slot] ?? null;
   }
 
   device(ifindex: number): NetDevice | null {

@@ -188,10 +188,27 @@ class Comparison {
     return `packet ${extra.number}: modelled, not recorded (${frameText(extra.frames[0])})`;
   }
 
+  /**
+   * The recorded visits. The kernel's own trace calls a last rule that says ACCEPT or DROP to everything a policy, or a
+   * return (`get_chainname_rulenum`): it is a rule here.
+   */
+  private trace(): RecordedVisit[] {
+    return (this.recorded.trace ?? []).map((visit) => {
+      const tables = this.network.hosts[this.network.hostNumber(visit.ns)]?.host.iptables?.tables;
+      const steps = visit.steps.map((step) => {
+        const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
+        const rules = tables?.get(table)?.chains.get(chain)?.rules.length ?? 0;
+        if (kind === "rule" || Number.parseInt(rest, 10) > rules) return step;
+        return `${table}:${chain}:rule:${rest}`;
+      });
+      return { ...visit, steps };
+    });
+  }
+
   /** Rules in order, and hooks in order, per packet and host. */
   visits(): string | null {
     if (this.recorded.framesOmitted === true) return null;
-    const recorded = (this.recorded.trace ?? []).filter(
+    const recorded = this.trace().filter(
       (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
     const ours = this.outcome.hooks.filter(
@@ -211,6 +228,7 @@ class Comparison {
       );
       const agreeing = candidates.filter((_, i) => differences[i] === null);
       const at = agreeing.find((i) => i > from) ?? agreeing[0];
+      if (at === undefined && from >= 0 && this.theirs.repeated.has(visit.pkt)) continue;
       if (at === undefined) return `${head}: ${differences[0] ?? "recorded, not modelled"}`;
       const ordered = at > from || this.isCopied(visit.pkt);
       if (!ordered) return `${head}: recorded after ${(ours[from] as HookVisit).hook}, modelled before it`;
@@ -239,9 +257,10 @@ class Comparison {
 
   /** The counters that rose are those of the rules that matched, where the trace is of all packets (one flow). */
   ruleCounts(): string | null {
-    if (isBulk(this.recorded) || (this.recorded.query.count ?? 1) > 1) return null;
+    if (isBulk(this.recorded) || this.theirs.repeated.size > 0 || (this.recorded.query.count ?? 1) > 1)
+      return null;
     const counted = new Map<string, number>();
-    for (const visit of this.recorded.trace ?? []) {
+    for (const visit of this.trace()) {
       for (const step of visit.steps) {
         const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
         if (kind === "return") continue;

@@ -3,12 +3,14 @@ import { ASK_DEFAULTS, type Explored, explore, followScript } from "../walk/ask.
 import { Network } from "../walk/network.ts";
 import { parseFlagLetters } from "../walk/packet-view.ts";
 import { QUERY_DEFAULTS, type Query } from "../walk/query.ts";
+import { PATIENCE_MS } from "../walk/run.ts";
 import { Session } from "../walk/session.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
 import { compareFlow, flowSignature } from "./compare-flow.ts";
 import { compareOutcome, type Matched } from "./compare-outcome.ts";
+import { gaveUpEarly } from "./excused.ts";
 import { provenListeners, withListeners } from "./proven-listeners.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
 import { shapeFault } from "./recorded-shape.ts";
@@ -238,6 +240,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     uid: q.uid ?? 0,
     dev: q.dev ?? null,
     raw: q.raw ?? false,
+    patience: gaveUpEarly(recorded) ? PATIENCE_MS : null,
     tcpFlags: q.flags === undefined ? null : (parseFlagLetters(q.flags) ?? null),
   };
 }

@@ -11,7 +11,9 @@ import type { RecordedProbe } from "./recorded.ts";
  * - errors about packets of an earlier probe, which a neighbour's queue let go late;
  * - a server at work that the dump of sockets lacks (`proven-listeners.ts`);
  * - what a TCP client sends in bulk behind the exchange of its first five packets, where a recording has that;
- * - a UDP client that shows an error of ICMP beside its timeout: its socket does not ask for errors that are not final.
+ * - a UDP client that shows an error of ICMP beside its timeout: its socket does not ask for errors that are not final;
+ * - data that a server sends again, and the resets that answer it;
+ * - a client that gave up while a neighbour was asked for: its recorder had seen an answer that never arrived.
  */
 export const EXCUSED = [
   "free-port-renaming",
@@ -26,6 +28,8 @@ export const EXCUSED = [
   "listener-missing-in-dump",
   "bulk-transfer",
   "udp-error-not-final",
+  "repeated-data",
+  "gave-up-while-asking",
 ] as const;
 
 /** Packets of a connection before the client sends in bulk: SYN, SYN-ACK, ACK, the server's line, ACK. */
@@ -43,9 +47,26 @@ export function isNotFinal({ query, outcome }: RecordedProbe): boolean {
   return icmp.type === 11 || (icmp.type === 3 && icmp.code < 2);
 }
 
+/** Did the client give up though nobody had told it a neighbour's address? Every question has an answer, on some wire. */
+export function gaveUpEarly({ outcome, arp = [], frames = [] }: RecordedProbe): boolean {
+  if (outcome.result !== "timeout" || [...arp, ...frames].some(({ t }) => t > LATE_US)) return false;
+  const answered = new Set(arp.filter((each) => each.arp.op === 2).map((each) => each.arp.spa));
+  const asked = arp.filter((each) => each.arp.op === 1);
+  return asked.every((each) => answered.has(each.arp.tpa));
+}
+
+/** Nothing that is recorded is as late, microseconds: long before three questions have gone unanswered. */
+const LATE_US = 1_500_000;
+
 /** The part of a packet that says whether it is excused. */
 export interface Excusable {
-  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
+  readonly tcp?: {
+    readonly sport: number;
+    readonly dport: number;
+    readonly flags?: string;
+    readonly seq?: number;
+    readonly len?: number;
+  };
   readonly ip?: { readonly src: string; readonly dst: string; readonly id?: number };
   readonly udp?: { readonly sport: number; readonly dport: number };
   /** What a tunnel carries, in a recording and in a trace. */
@@ -61,6 +82,7 @@ export interface Excusable {
 
 /** Finds, among one side's packets in order of appearance, those that are excused. */
 export class Excuser {
+  private readonly segments = new Set<string>();
   private readonly syns = new Set<string>();
   private readonly errors = new Set<string>();
   /** IP identifications, and flows, seen on a wire in this probe. */
@@ -95,6 +117,11 @@ export class Excuser {
       const flow = `${packet.ip?.src} ${packet.ip?.dst} ${packet.tcp.sport} ${packet.tcp.dport}`;
       if (this.syns.has(flow)) return true;
       this.syns.add(flow);
+    }
+    if (packet.tcp?.len !== undefined && packet.tcp.len > 0) {
+      const segment = `${packet.ip?.src} ${packet.tcp.sport} ${packet.tcp.dport} ${packet.tcp.seq}`;
+      if (this.segments.has(segment)) return true;
+      this.segments.add(segment);
     }
     const orig = packet.icmp?.orig;
     if (packet.icmp !== undefined && orig !== undefined) {

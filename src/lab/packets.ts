@@ -14,6 +14,8 @@ export interface PacketFrames<F> {
 export interface Packets<F> {
   readonly packets: readonly PacketFrames<F>[];
   readonly excused: ReadonlySet<number>;
+  /** Packets of which another just like them was sent, whose frames are left out. */
+  readonly repeated: ReadonlySet<number>;
 }
 
 /** A recorded frame with everything a `same` leaves out. */
@@ -24,6 +26,7 @@ export function recordedPackets(network: Network, recorded: RecordedProbe): Pack
   const excuser = new Excuser(client?.port ?? client?.icmpId ?? null);
   const byPacket = new Map<number, WholeFrame[]>();
   const excused = new Set<number>();
+  const repeated = new Set<number>();
   const bulk = isBulk(recorded);
   for (const frame of recorded.frames ?? []) {
     const before = byPacket.get(frame.pkt);
@@ -33,10 +36,11 @@ export function recordedPackets(network: Network, recorded: RecordedProbe): Pack
     if (before === undefined) {
       if (excuser.isExcused(placed) || (bulk && frame.pkt > BEFORE_BULK)) excused.add(frame.pkt);
       byPacket.set(frame.pkt, [placed]);
-    } else before.push(placed);
+    } else if (repeated.has(frame.pkt) || isSentAgain(placed, before[0])) repeated.add(frame.pkt);
+    else before.push(placed);
     excuser.saw(placed);
   }
-  return { packets: kept(network, byPacket, excused), excused };
+  return { packets: kept(network, byPacket, excused), excused, repeated };
 }
 
 export function ourPackets(network: Network, frames: readonly Frame[]): Packets<Frame> {
@@ -52,7 +56,13 @@ export function ourPackets(network: Network, frames: readonly Frame[]): Packets<
     if (excuser.isExcused(frame)) excused.add(frame.packet);
     byPacket.set(frame.packet, [frame]);
   }
-  return { packets: kept(network, byPacket, excused), excused };
+  return { packets: kept(network, byPacket, excused), excused, repeated: new Set() };
+}
+
+/** A reset has no identification of its own: a second one is known by leaving where the first did. */
+function isSentAgain(frame: WholeFrame, first: WholeFrame | undefined): boolean {
+  if (frame.tcp?.flags?.includes("R") !== true || frame.dir !== "out") return false;
+  return first?.dir === "out" && frame.ns === first.ns && frame.if === first.if;
 }
 
 function kept<F extends Place>(

@@ -3,6 +3,7 @@ export interface RecordedProbe {
   readonly query: RecordedQuery;
   readonly outcome: RecordedOutcome;
   readonly frames?: readonly RecordedFrame[];
+  readonly arp?: readonly RecordedArp[];
   readonly rulesHit?: readonly RecordedRuleHit[];
   readonly trace?: readonly RecordedVisit[];
   /** The frames, and the rules they met, were left out: like those of an earlier probe. */
@@ -71,7 +72,13 @@ export interface RecordedPacket {
     readonly mf?: boolean;
     readonly off?: number;
   };
-  readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags?: string };
+  readonly tcp?: {
+    readonly sport: number;
+    readonly dport: number;
+    readonly flags?: string;
+    readonly seq?: number;
+    readonly len?: number;
+  };
   readonly udp?: { readonly sport: number; readonly dport: number };
   readonly icmp?: {
     readonly type: number;
@@ -93,6 +100,11 @@ export interface RecordedFrame extends RecordedPacket {
   readonly dir: string;
   readonly pkt: number;
   readonly same?: boolean;
+}
+
+export interface RecordedArp {
+  readonly t: number;
+  readonly arp: { readonly op: number; readonly spa: string; readonly tpa: string };
 }
 
 export interface RecordedRuleHit {

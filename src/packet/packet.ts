@@ -83,6 +83,8 @@ export class Packet {
   ethSrc = 0;
   ethDst = 0;
   ethType = ETH_P_IP;
+  /** Identifier of its IEEE 802.1Q tag, 0 for an untagged frame. */
+  vlan = 0;
   /** False on devices without a link-layer header (tunl0), and in a packet not framed yet. */
   framed = false;
 
@@ -177,6 +179,7 @@ export class Packet {
     this.ethSrc = 0;
     this.ethDst = 0;
     this.ethType = ETH_P_IP;
+    this.vlan = 0;
     this.framed = false;
     this.family = 4;
     this.src = 0;
@@ -258,6 +261,7 @@ export class Packet {
     this.ethSrc = from.ethSrc;
     this.ethDst = from.ethDst;
     this.ethType = from.ethType;
+    this.vlan = from.vlan;
     this.framed = from.framed;
     this.family = from.family;
     this.src = from.src;

@@ -7,6 +7,11 @@ import type { Packet } from "../packet/packet.ts";
 export const FROM_WIRE = 0;
 export const FROM_WIRE_SAME_HOST = 1;
 export const LOOPED = 2;
+/** By a device that sits on the one it came in by. */
+export const RAISED = 3;
+/** Not in but out: by the device that its own sits on, as it is or routed once more. */
+export const LOWERED = 4;
+export const LOWERED_ROUTED = 5;
 
 /**
  * What is still to happen: frames on their way to a device, first in first out, and timers of the virtual clock. The ring

@@ -1,4 +1,5 @@
 import { UndirectedGraph } from "graphology";
+import { type DevicePlace, LowerPort, type Stacking } from "../kernel/device/lower-port.ts";
 import { type Netns, netnsOf } from "../kernel/netns.ts";
 import type { World } from "../world/world.ts";
 
@@ -13,6 +14,7 @@ export class Network {
   /** By host and device slot: peer's host | peer's slot << 16 … as a pair of columns, -1 where nothing is known. */
   private readonly peerHosts: readonly Int32Array[];
   private readonly peerSlots: readonly Int32Array[];
+  private readonly stackings: readonly Stacking[];
   private topology: UndirectedGraph | null = null;
 
   constructor(world: World) {
@@ -25,6 +27,7 @@ export class Network {
     this.hosts = hosts;
     this.peerHosts = hosts.map((net) => new Int32Array(net.devices.length).fill(-1));
     this.peerSlots = hosts.map((net) => new Int32Array(net.devices.length).fill(-1));
+    this.stackings = this.stack();
     for (const { a, b } of world.wires) {
       this.connect(a.host, a.device, b.host, b.device);
       this.connect(b.host, b.device, a.host, a.device);
@@ -40,6 +43,36 @@ export class Network {
     if (slot === undefined || otherSlot === undefined) return;
     (this.peerHosts[from] as Int32Array)[slot] = to;
     (this.peerSlots[from] as Int32Array)[slot] = otherSlot;
+  }
+
+  /** Put every device on the one it sits on, in order of ifindex. */
+  private stack(): Stacking[] {
+    const stackings = this.hosts.map(({ devices }) => ({
+      ports: new Array<LowerPort | null>(devices.length).fill(null),
+      lowers: new Array<DevicePlace | null>(devices.length).fill(null),
+    }));
+    this.hosts.forEach((net, host) => {
+      for (const device of net.devices) {
+        const { detail } = device.plain;
+        if (!("lower" in detail) || detail.lower === null) continue;
+        const below = detail.lower.host === null ? host : (this.numbers.get(detail.lower.host) ?? -1);
+        const lower = this.hosts[below]?.deviceNamed(detail.lower.device);
+        if (lower === undefined || lower === null) continue;
+        (stackings[host] as (typeof stackings)[0]).lowers[device.slot] = { host: below, device: lower };
+        const { ports } = stackings[below] as (typeof stackings)[0];
+        let port = ports[lower.slot];
+        if (port === null || port === undefined) {
+          port = new LowerPort();
+          ports[lower.slot] = port;
+        }
+        port.add({ host, device });
+      }
+    });
+    return stackings;
+  }
+
+  stacking(host: number): Stacking {
+    return this.stackings[host] as Stacking;
   }
 
   hostNames(): string[] {

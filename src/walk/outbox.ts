@@ -3,7 +3,7 @@ import type { Outbox, Upcalls } from "../kernel/outbox.ts";
 import { reason } from "../kernel/reason.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Packet } from "../packet/packet.ts";
-import { FROM_WIRE, FROM_WIRE_SAME_HOST, LOOPED } from "./agenda.ts";
+import { FROM_WIRE, FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
 import type { Session } from "./session.ts";
 
 const LEFT_MODEL = reason("left-model");
@@ -59,6 +59,26 @@ export class AgendaOutbox implements Outbox {
   receive(stack: Stack, device: NetDevice, packet: Packet): void {
     this.frames++;
     this.session.agenda.push(stack, device, packet, LOOPED);
+  }
+
+  forward(to: Stack, device: NetDevice, packet: Packet, crossesNamespace: boolean): void {
+    this.frames++;
+    this.session.agenda.push(to, device, packet, crossesNamespace ? FROM_WIRE : FROM_WIRE_SAME_HOST);
+  }
+
+  raise(to: Stack, device: NetDevice, packet: Packet): void {
+    this.frames++;
+    this.session.agenda.push(to, device, packet, RAISED);
+  }
+
+  lower(to: Stack, device: NetDevice, packet: Packet): void {
+    this.frames++;
+    this.session.agenda.push(to, device, packet, LOWERED);
+  }
+
+  lowerRouted(to: Stack, device: NetDevice, packet: Packet): void {
+    this.frames++;
+    this.session.agenda.push(to, device, packet, LOWERED_ROUTED);
   }
 
   after(ms: number, fire: () => void): () => void {

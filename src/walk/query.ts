@@ -27,6 +27,8 @@ export interface Query {
   readonly tcpFlags: number | null;
   /** One hand-made packet (also for udp and icmp): sent as it is, nothing follows. */
   readonly raw: boolean;
+  /** Milliseconds a client waits for an answer; null: longer while an address question is open. */
+  readonly patience: number | null;
 }
 
 export const QUERY_DEFAULTS = {
@@ -45,4 +47,5 @@ export const QUERY_DEFAULTS = {
   dev: null,
   tcpFlags: null,
   raw: false,
+  patience: null,
 } as const satisfies Partial<Query>;

@@ -1,13 +1,14 @@
 import type { Chooser } from "../kernel/chooser.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
-import { receiveFrame, receiveLooped } from "../kernel/path/receive.ts";
+import { ipvlanRoutedOut } from "../kernel/path/ipvlan.ts";
+import { netifReceive, receiveFrame, receiveLooped } from "../kernel/path/receive.ts";
 import { reason } from "../kernel/reason.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import { IPPROTO_TCP, type Packet, PHASE_DATA, PHASE_REQUEST } from "../packet/packet.ts";
-import { FROM_WIRE_SAME_HOST, LOOPED } from "./agenda.ts";
+import { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
 import { Conversation } from "./conversation.ts";
 import type { Query } from "./query.ts";
 import type { Session } from "./session.ts";
@@ -56,7 +57,7 @@ export function walk(session: Session, query: Query, chooser: Chooser, tape: Tap
   let looped = !drain(session);
   while (!looped && conversation.result === null) {
     const timer = session.agenda.timers.peek();
-    const patience = outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : PATIENCE_MS;
+    const patience = query.patience ?? (outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : PATIENCE_MS);
     if (timer === undefined || timer.at - begun > patience) {
       session.advanceTo(begun + patience);
       break;
@@ -112,8 +113,22 @@ export function drain(session: Session): boolean {
       session.pool.release(packet);
       return false;
     }
-    if (way === LOOPED) receiveLooped(stack, device, packet);
-    else receiveFrame(stack, device, packet, way !== FROM_WIRE_SAME_HOST);
+    switch (way) {
+      case LOOPED:
+        receiveLooped(stack, device, packet);
+        break;
+      case RAISED:
+        netifReceive(stack, device, packet);
+        break;
+      case LOWERED:
+        stack.path.transmit(stack, device, packet);
+        break;
+      case LOWERED_ROUTED:
+        ipvlanRoutedOut(stack, device, packet);
+        break;
+      default:
+        receiveFrame(stack, device, packet, way !== FROM_WIRE_SAME_HOST);
+    }
   }
   return true;
 }

@@ -46,6 +46,7 @@ export class Session {
       rulesEvaluated: 0,
       routeLookups: 0,
       unknownTargets: new Set(),
+      stackOf: (host) => this.stack(host),
     };
   }
 
@@ -60,7 +61,7 @@ export class Session {
         state = new HostSession(this.journal);
         this.states.set(net.name, state);
       }
-      stack = new Stack(host, net, state, this.engine);
+      stack = new Stack(host, net, state, this.engine, this.network.stacking(host));
       state.conntrack.now = this.clock.now;
       this.stacks[host] = stack;
     }

@@ -1,5 +1,6 @@
 import { explainIpv4, parseIpv4 } from "../address/ipv4.ts";
 import { explainIpv6, parseIpv6, splitZone } from "../address/ipv6.ts";
+import type { LowerDevice } from "../kernel/device/device.ts";
 import type { Host } from "../kernel/host.ts";
 import { describeJson, Faults, fieldOf, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
@@ -144,7 +145,7 @@ class SnapshotReader {
     this.#wires.push({ a, b });
   }
 
-  /** Which device a macvlan or ipvlan sits on is kept with the host that has it. */
+  /** Which device a macvlan or ipvlan sits on, in another namespace too; of kinds not modelled it is kept with the host. */
   #readMacvlans(): void {
     const byHost = new Map<string, unknown[]>();
     for (const { path, texts } of this.#quadruples("macvlans")) {
@@ -153,7 +154,8 @@ class SnapshotReader {
         this.#checkEnd({ host, device }, path, 0),
         this.#checkEnd({ host: parentHost, device: parent }, path, 2),
       ];
-      if (known.includes(false)) continue;
+      if (known.includes(false) || this.#placeOn(host, device, { host: parentHost, device: parent }))
+        continue;
       const list = byHost.get(host) ?? [];
       byHost.set(host, [...list, texts]);
     }
@@ -162,6 +164,17 @@ class SnapshotReader {
       if (host === undefined) continue;
       this.#hosts.set(name, { ...host, unmodelled: new Map(host.unmodelled).set("macvlans", list) });
     }
+  }
+
+  #placeOn(hostName: string, name: string, lower: LowerDevice): boolean {
+    const host = this.#hosts.get(hostName);
+    const found = host?.devices.find((device) => device.name === name);
+    if (host === undefined || found === undefined || !("lower" in found.detail)) return false;
+    const place = lower.host === hostName ? { ...lower, host: null } : lower;
+    const placed = { ...found, detail: { ...found.detail, lower: place } };
+    const devices = host.devices.map((device) => (device === found ? placed : device));
+    this.#hosts.set(hostName, { ...host, devices });
+    return true;
   }
 
   #quadruples(field: string): { path: string; texts: readonly [string, string, string, string] }[] {

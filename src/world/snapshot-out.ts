@@ -27,8 +27,16 @@ export function writeSnapshot(world: World, hosts: readonly string[] = [...world
 /** Kept with the host that has the macvlan; told where the host of its parent is told as well. */
 function macvlansOf(hosts: ReadonlyMap<string, Host>): unknown[] {
   return [...hosts.values()]
-    .flatMap((host) => keptList(host, "macvlans"))
+    .flatMap((host) => [...placesOf(host), ...keptList(host, "macvlans")])
     .filter((tuple) => Array.isArray(tuple) && hosts.has(String(tuple[2])));
+}
+
+function placesOf(host: Host): [string, string, string, string][] {
+  return host.devices.flatMap(({ name, detail }): [string, string, string, string][] => {
+    const lower = "lower" in detail ? detail.lower : null;
+    if (lower === null || (lower.host === null && detail.kind === "vlan")) return [];
+    return [[host.name, name, lower.host ?? host.name, lower.device]];
+  });
 }
 
 function printHost(host: Json): string {

@@ -51,9 +51,15 @@ describe("a host as a script", () => {
     expect(single).toBeGreaterThan(forward);
   });
 
-  it("stands a veth in for what is not modelled", () => {
-    expect(hostScript(recorded("g-macvlan-bridge", "node1"))).toContain(
-      "# host0 is of the kind macvlan, which is not modelled: a veth stands in for it\n",
+  it("stands a veth in for what sits on another namespace's device", () => {
+    expect(hostScript(recorded("g-macvlan-bridge", "web-0"))).toContain(
+      "# eth0 is of the kind macvlan, which cannot be made here alone: a veth stands in for it\n",
+    );
+  });
+
+  it("puts a macvlan on its device", () => {
+    expect(hostScript(recorded("g-macvlan-bridge", "node1"))).toMatch(
+      /^ip link add host0 link eth0 index \d+ address \S+ mtu 1500 type macvlan mode bridge$/m,
     );
   });
 });
@@ -92,6 +98,7 @@ describe.skipIf(reason !== null)("a script run in a real namespace", () => {
     ["f-ecmp-weighted", "leaf1"],
     ["f-policy-nat", "gateway"],
     ["f-fabric", "core"],
+    ["g-macvlan-private", "node1"],
     ["g-ptp-plain", "web-0"],
     ["h-filter-local", "fw"],
   ])("makes the same host again: %s %s", (name, hostName) => {

@@ -61,7 +61,7 @@ function add(call: PluginCall): CniResult {
 
   const name = ifbName(call);
   const { mtu } = node.device(host) ?? { mtu: 1500 };
-  const ifb = node.addUnmodelled({ name, mac: names.mac(`${network} ${containerId} ifb`), mtu }, "ifb", {});
+  const ifb = node.addDumped({ name, mac: names.mac(`${network} ${containerId} ifb`), mtu }, "ifb", {});
   note(node, [
     `qdisc add dev ${host} ingress`,
     `filter add dev ${host} parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev ${name}`,

@@ -52,14 +52,14 @@ function add(call: PluginCall, kind: SubInterface): CniResult {
     fail(`failed to rename ${kind.type} to ${goQuote(ifName)}: file exists`);
   }
   const isBare = ipamType(call) === "" && kind.mayLackIpam;
-  const make = () => {
-    const made = pod.addUnmodelled({ name: ifName, mac, mtu, noArp, up: false }, kind.type, data, {
-      link_index: master.ifindex,
-      link_netnsid: 0,
-    });
-    pod.keep("macvlans", [...keptTuples(call), [pod.name, ifName, machine.node.name, master.name]]);
-    return made;
-  };
+  const make = () =>
+    pod.addDumped(
+      { name: ifName, mac, mtu, noArp, up: false },
+      kind.type,
+      data,
+      { link_index: master.ifindex, link_netnsid: 0 },
+      { host: machine.node.name, device: master.name },
+    );
   if (isBare) {
     const made = make();
     pod.setUp(ifName);
@@ -91,11 +91,6 @@ function ipamOrUndo(call: PluginCall) {
     call.machine.deleteLink(openNetns(call), call.ifName);
     throw error;
   }
-}
-
-function keptTuples(call: PluginCall): readonly unknown[] {
-  const value = openNetns(call).host.unmodelled.get("macvlans");
-  return Array.isArray(value) ? (value as readonly unknown[]) : [];
 }
 
 function bareResult({ ifName, netns }: PluginCall, device: Device): CniResult {
@@ -130,10 +125,6 @@ function del(call: PluginCall): void {
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = call.machine.netns(call.netns);
   if (pod?.device(call.ifName) === undefined) return;
-  pod.keep(
-    "macvlans",
-    keptTuples(call).filter((tuple) => !(Array.isArray(tuple) && tuple[1] === call.ifName)),
-  );
   call.machine.deleteLink(pod, call.ifName);
 }
 
@@ -148,8 +139,7 @@ function check(call: PluginCall, kind: SubInterface): void {
   }
   const device = pod.device(ifName);
   if (device === undefined) fail("Link not found");
-  const { detail } = device;
-  if (detail.kind !== "unmodelled" || detail.type !== kind.type) {
+  if (device.detail.kind !== kind.type) {
     fail(`Container interface ${ifName} not of type ${kind.type}`);
   }
   if (container !== undefined && container.mac !== macText(device)) {

@@ -70,8 +70,31 @@ export type DeviceDetail =
       /** The outer packet must not be fragmented even where the inner one may. */
       readonly pmtudisc: boolean;
     }
+  /** A device with a MAC of its own on another one. */
+  | {
+      readonly kind: "macvlan";
+      readonly mode: "private" | "vepa" | "bridge" | "passthru";
+      readonly lower: LowerDevice | null;
+    }
+  /** A device with the MAC of the one it sits on. */
+  | {
+      readonly kind: "ipvlan";
+      readonly mode: "l2" | "l3" | "l3s";
+      /** May its devices speak to each other: yes, no, or only by way of the switch. */
+      readonly flag: "bridge" | "private" | "vepa";
+      readonly lower: LowerDevice | null;
+    }
+  /** The frames of a device that bear one IEEE 802.1Q tag. */
+  | { readonly kind: "vlan"; readonly id: number; readonly lower: LowerDevice | null }
   /** A kind not modelled: frames into it leave the model. */
   | { readonly kind: "unmodelled"; readonly type: string };
+
+/** What a device sits on. */
+export interface LowerDevice {
+  /** Its host; null: the device's own. */
+  readonly host: string | null;
+  readonly device: string;
+}
 
 /** A bridge port's settings (`bridge -d link`). */
 export interface BridgePort {

@@ -76,6 +76,7 @@ function parsePort(
 export function formatLinkHead(device: Device): Json {
   return {
     ifindex: device.ifindex,
+    ...formatLower(device),
     ifname: device.name,
     flags: formatFlags(device),
     mtu: device.mtu,
@@ -83,6 +84,12 @@ export function formatLinkHead(device: Device): Json {
     operstate: operState(device),
     ...formatLinkLayer(device),
   };
+}
+
+/** Only in its own namespace can a device name the one it sits on. */
+function formatLower({ detail }: Device): Json {
+  const lower = "lower" in detail ? detail.lower : null;
+  return lower === null || lower.host !== null ? {} : { link: lower.device };
 }
 
 /** A tunnel's ends stand where others have their hardware addresses. */
@@ -96,7 +103,7 @@ function formatLinkLayer({ detail, mac }: Device): Json {
     : { link_type: "ether", address: formatMac(mac), broadcast: "ff:ff:ff:ff:ff:ff" };
 }
 
-const WITHOUT_CARRIER: readonly DeviceDetail["kind"][] = ["loopback", "vxlan", "dummy", "ipip"];
+const WITHOUT_CARRIER: readonly DeviceDetail["kind"][] = ["loopback", "vxlan", "dummy", "ipip", "ipvlan"];
 
 /** Drivers without a carrier of their own leave the state at UNKNOWN (`Documentation/networking/operstates.rst`). */
 function operState({ up, carrier, detail }: Device): string {

@@ -2,7 +2,7 @@ import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import { nearestWord } from "../nearest-word.ts";
 import { formatTos } from "../route/dsfield.ts";
-import type { DeviceDetail } from "./device.ts";
+import type { DeviceDetail, LowerDevice } from "./device.ts";
 import { LINK_KINDS } from "./link-kind.ts";
 
 /** What only a device's kind has: `linkinfo` of `ip -j -d link`. */
@@ -26,6 +26,11 @@ export function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
   if (kind === "veth") return { kind: "veth" };
   if (kind === "bridge") return parseBridge(data);
   if (kind === "dummy") return { kind: "dummy" };
+  if (kind === "macvlan") return parseMacvlan(data, lowerOf(json)) ?? { kind: "unmodelled", type: kind };
+  if (kind === "ipvlan" && data !== undefined) return parseIpvlan(data, lowerOf(json));
+  if (kind === "vlan" && data?.get("protocol") !== "802.1ad" && data !== undefined) {
+    return { kind: "vlan", id: data.integer("id", 0, 4095), lower: lowerOf(json) };
+  }
   if (kind === "ipip" && isModelledIpip(data)) return parseIpip(data);
   if (kind === "vxlan" && data !== undefined && isModelledVxlan(data)) return parseVxlan(data);
   if (kind === "vxlan" && data === undefined) {
@@ -62,6 +67,27 @@ function parseVxlan(data: JsonFields): DeviceDetail {
     ttl: data.integer("ttl", 0, 255, 0),
     df: data.word("df", ["unset", "set", "inherit"], "unset"),
   };
+}
+
+/** A name says that it is in the same namespace; where it is not, `link_index` is all there is. */
+function lowerOf(json: JsonFields): LowerDevice | null {
+  const device = json.optionalText("link");
+  return device === null ? null : { host: null, device };
+}
+
+/** undefined: the mode `source`, which takes frames by who sent them, is not modelled. */
+function parseMacvlan(data: JsonFields | undefined, lower: LowerDevice | null): DeviceDetail | undefined {
+  if (data === undefined || data.get("mode") === "source") return undefined;
+  return {
+    kind: "macvlan",
+    mode: data.word("mode", ["private", "vepa", "bridge", "passthru"], "vepa"),
+    lower,
+  };
+}
+
+function parseIpvlan(data: JsonFields, lower: LowerDevice | null): DeviceDetail {
+  const flag = data.flag("private", false) ? "private" : data.flag("vepa", false) ? "vepa" : "bridge";
+  return { kind: "ipvlan", mode: data.word("mode", ["l2", "l3", "l3s"], "l3"), flag, lower };
 }
 
 /** `tunl0` has neither end, and nothing to set (`ip_tunnel_init_net`): it needs no details. */
@@ -115,6 +141,12 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
       return LINK_KINDS.includes(detail.type) ? { info_kind: detail.type } : undefined;
     case "dummy":
       return { info_kind: "dummy" };
+    case "macvlan":
+      return { info_kind: "macvlan", info_data: { mode: detail.mode } };
+    case "ipvlan":
+      return { info_kind: "ipvlan", info_data: { mode: detail.mode, [detail.flag]: true } };
+    case "vlan":
+      return { info_kind: "vlan", info_data: { protocol: "802.1Q", id: detail.id } };
     case "ipip":
       return { info_kind: "ipip", info_data: formatIpip(detail) };
     case "bridge":

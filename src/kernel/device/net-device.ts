@@ -20,6 +20,8 @@ export class NetDevice {
   readonly isLoopback: boolean;
   readonly isBridge: boolean;
   readonly isVxlan: boolean;
+  /** Tag of a VLAN device, 0 of others. */
+  readonly vlanId: number;
   /** Has it a link layer? Frames of a device without one begin with the IP header. */
   readonly hasHeader: boolean;
   /** The bridge this device is a port of. */
@@ -54,6 +56,7 @@ export class NetDevice {
     this.isLoopback = this.kind === "loopback";
     this.isBridge = this.kind === "bridge";
     this.isVxlan = this.kind === "vxlan";
+    this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
     this.hasHeader = this.kind !== "ipip";
     const port = plain.port;
     if (port !== null) {

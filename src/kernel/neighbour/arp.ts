@@ -77,7 +77,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   )
     return;
   if (known >= 0 || known === NEIGH_INCOMPLETE || (arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST)) {
-    neighbourAnswered(stack, dev, sip, sha);
+    neighbourAnswered(stack, dev, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
   }
 }
 
@@ -91,7 +91,7 @@ function learn(stack: Stack, dev: NetDevice, packet: Packet): void {
     )
       return;
   }
-  neighbourAnswered(stack, dev, packet.src, packet.arpSha);
+  neighbourAnswered(stack, dev, packet.src, packet.arpSha, false);
 }
 
 function answer(stack: Stack, dev: NetDevice, question: Packet): void {

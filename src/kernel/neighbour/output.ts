@@ -18,12 +18,15 @@ import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_NEIGHBOUR } from "../tape.ts";
 import {
+  DELAY_MS,
   MAX_PROBES,
   NEIGH_FAILED,
   NEIGH_INCOMPLETE,
   QUEUE_AT_MOST,
+  REACHABLE_MS,
   RETRANS_MS,
   type Resolving,
+  UNICAST_PROBES,
 } from "./neighbour.ts";
 
 /** Neighbours of a host: resolution by ARP with a queue (net/core/neighbour.c, net/ipv4/arp.c). */
@@ -46,10 +49,7 @@ export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: Ipv4, pac
   }
   const mac = resolve(stack, dev, nextHop);
   if (mac >= 0) {
-    packet.framed = true;
-    packet.ethSrc = dev.mac;
-    packet.ethDst = mac;
-    stack.path.transmit(stack, dev, packet);
+    sendTo(stack, dev, mac, packet);
     return;
   }
   enqueue(stack, dev, nextHop, packet);
@@ -59,17 +59,32 @@ export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: Ipv4, pac
 export function resolve(stack: Stack, dev: NetDevice, address: Ipv4): Mac {
   if (dev.isLoopback) return MAC_ZERO;
   const learned = stack.state.neighbours.get(dev.ifindex, address);
-  if (learned >= 0) return learned;
+  if (learned >= 0) return isFresh(stack, dev, address) ? learned : UNRESOLVED;
   if (learned === ABSENT) {
     const known = stack.net.staticNeighbour(dev.ifindex, address);
     if (known !== ABSENT) return known;
   }
-  if (dev.noArp) return dev.mac;
-  // arp_constructor: broadcast addresses are everybody
+  // arp_constructor: groups have their own addresses, and broadcast addresses are everybody where anybody is asked
   const type = stack.addressType(address, 0);
-  if (type === RTN_BROADCAST) return MAC_BROADCAST;
   if (type === RTN_MULTICAST) return multicastMac(address);
-  return UNRESOLVED;
+  if (dev.noArp) return dev.mac;
+  return type === RTN_BROADCAST ? MAC_BROADCAST : UNRESOLVED;
+}
+
+/**
+ * NUD_REACHABLE, NUD_STALE, NUD_DELAY: an entry that has proved true lately or is only now used again serves as it is. False
+ * when by now the kernel would have asked whether the neighbour is still there (NUD_PROBE).
+ */
+function isFresh(stack: Stack, dev: NetDevice, address: Ipv4): boolean {
+  const { state, now } = stack;
+  const confirmed = state.neighbourConfirmed.get(dev.ifindex, address);
+  if (confirmed !== ABSENT && now - confirmed <= REACHABLE_MS) return true;
+  const delayed = state.neighbourDelayed.get(dev.ifindex, address);
+  if (delayed === ABSENT) {
+    state.neighbourDelayed.set(dev.ifindex, address, now);
+    return true;
+  }
+  return now < delayed + DELAY_MS;
 }
 
 /** Is a neighbour's address known? Begins to ask where it is not (`neigh_event_send` without a packet). */
@@ -92,9 +107,46 @@ function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet | n
   const queue = packet === null ? [] : [packet];
   const begun: Resolving = { ifindex: dev.ifindex, address, asked: 0, queue, cancel: () => {} };
   stack.state.resolving.set(key, begun);
-  stack.state.neighbours.set(dev.ifindex, address, NEIGH_INCOMPLETE);
   stack.outbox.questions(1);
-  ask(stack, dev, key, begun);
+  const known = stack.state.neighbours.get(dev.ifindex, address);
+  if (known >= 0) askAlone(stack, dev, key, begun, known);
+  else {
+    stack.state.neighbours.set(dev.ifindex, address, NEIGH_INCOMPLETE);
+    ask(stack, dev, key, begun);
+  }
+}
+
+/**
+ * NUD_PROBE, late: what the kernel's timer would have asked since the entry was last used is asked now, and takes no time. Who
+ * does not answer has failed by then, unless the three seconds of asking are not over yet.
+ */
+function askAlone(stack: Stack, dev: NetDevice, key: string, resolving: Resolving, mac: Mac): void {
+  const { address, queue } = resolving;
+  const delayed = stack.state.neighbourDelayed.get(dev.ifindex, address);
+  const stillAsking = stack.now < delayed + DELAY_MS + UNICAST_PROBES * RETRANS_MS;
+  resolving.cancel = stack.outbox.after(0, () => {
+    if (stillAsking) {
+      endResolving(stack, key, resolving);
+      for (const packet of queue) sendTo(stack, dev, mac, packet);
+      return;
+    }
+    stack.state.neighbours.set(dev.ifindex, address, NEIGH_INCOMPLETE);
+    ask(stack, dev, key, resolving);
+  });
+  solicit(stack, dev, address, queue[0], mac);
+}
+
+function endResolving(stack: Stack, key: string, resolving: Resolving): void {
+  resolving.cancel();
+  stack.state.resolving.delete(key);
+  stack.outbox.questions(-1);
+}
+
+function sendTo(stack: Stack, dev: NetDevice, mac: Mac, packet: Packet): void {
+  packet.framed = true;
+  packet.ethSrc = dev.mac;
+  packet.ethDst = mac;
+  stack.path.transmit(stack, dev, packet);
 }
 
 /** One question, and the timer for the next; after the last one everything that waits has failed. */
@@ -105,11 +157,11 @@ function ask(stack: Stack, dev: NetDevice, key: string, resolving: Resolving): v
     if (resolving.asked < MAX_PROBES) ask(stack, dev, key, resolving);
     else failResolving(stack, key, resolving, true);
   });
-  solicit(stack, dev, resolving.address, resolving.queue[0]);
+  solicit(stack, dev, resolving.address, resolving.queue[0], MAC_BROADCAST);
 }
 
 /** `arp_solicit`: who has this address? The sender named depends on `arp_announce`. */
-function solicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet | undefined): void {
+function solicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet | undefined, to: Mac): void {
   let sender = 0;
   const announce = dev.conf.arpAnnounce;
   if (announce < 2 && waiting !== undefined && stack.addressType(waiting.src, 0) === RTN_LOCAL) {
@@ -121,7 +173,7 @@ function solicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet | u
   question.ethType = ETH_P_ARP;
   question.framed = true;
   question.ethSrc = dev.mac;
-  question.ethDst = MAC_BROADCAST;
+  question.ethDst = to;
   question.arpOp = ARPOP_REQUEST;
   question.arpSha = dev.mac;
   question.arpTha = MAC_ZERO;
@@ -138,22 +190,32 @@ function sharesPrefix(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
   );
 }
 
-/** Somebody answered: remember the MAC and send what waited. */
-export function neighbourAnswered(stack: Stack, dev: NetDevice, address: Ipv4, mac: Mac): void {
-  stack.state.neighbours.set(dev.ifindex, address, mac);
-  stack.state.neighbourUpdated.set(dev.ifindex, address, stack.now);
+/**
+ * Somebody answered, or was heard of: remember the MAC and send what waited (`neigh_update`).
+ *
+ * @param confirmed an answer to this host itself: the neighbour is there
+ */
+export function neighbourAnswered(
+  stack: Stack,
+  dev: NetDevice,
+  address: Ipv4,
+  mac: Mac,
+  confirmed: boolean,
+): void {
+  const { state, now } = stack;
+  const before = state.neighbours.get(dev.ifindex, address);
+  state.neighbours.set(dev.ifindex, address, mac);
+  state.neighbourUpdated.set(dev.ifindex, address, now);
+  if (confirmed) state.neighbourConfirmed.set(dev.ifindex, address, now);
+  // Hearing of what is known already changes nothing (NUD_STALE over the same address).
+  if (!confirmed && before === mac) return;
+  if (!confirmed) state.neighbourConfirmed.delete(dev.ifindex, address);
+  state.neighbourDelayed.delete(dev.ifindex, address);
   const key = `${dev.ifindex} ${address}`;
   const resolving = stack.state.resolving.get(key);
   if (resolving === undefined) return;
-  resolving.cancel();
-  stack.state.resolving.delete(key);
-  stack.outbox.questions(-1);
-  for (const packet of resolving.queue) {
-    packet.framed = true;
-    packet.ethSrc = dev.mac;
-    packet.ethDst = mac;
-    stack.path.transmit(stack, dev, packet);
-  }
+  endResolving(stack, key, resolving);
+  for (const packet of resolving.queue) sendTo(stack, dev, mac, packet);
 }
 
 /**
@@ -162,10 +224,8 @@ export function neighbourAnswered(stack: Stack, dev: NetDevice, address: Ipv4, m
  * @param tell send the errors; false when the walk has ended
  */
 export function failResolving(stack: Stack, key: string, resolving: Resolving, tell: boolean): void {
-  resolving.cancel();
-  stack.state.resolving.delete(key);
+  endResolving(stack, key, resolving);
   stack.state.neighbours.set(resolving.ifindex, resolving.address, NEIGH_FAILED);
-  stack.outbox.questions(-1);
   stack.tape?.words4(OP_NEIGHBOUR, stack.host, resolving.ifindex, resolving.address, 1);
   for (const packet of resolving.queue) {
     if (tell) sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);

@@ -15,6 +15,7 @@ import {
   RT_LOCAL_DELIVER,
   RT_NONE,
 } from "../../packet/packet.ts";
+import type { DevicePlace } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { icmpReceive } from "../icmp/receive.ts";
 import { sendIcmpError } from "../icmp/send.ts";
@@ -28,6 +29,7 @@ import { udpReceive } from "../socket/udp.ts";
 import type { Stack } from "../stack.ts";
 import { ipForward } from "./ip-forward.ts";
 import { ipipReceive } from "./ipip.ts";
+import { ipvlanOwner } from "./ipvlan.ts";
 
 const OTHER_HOST = reason("other-host");
 const NOT_FORWARDING = reason("not-forwarding");
@@ -58,6 +60,8 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
 
 /** `ip_rcv_finish`: a packet that came by loopback has its route already. */
 export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): void {
+  const owner = ipvlanOwner(stack, dev, packet);
+  if (owner !== null && ownedDelivery(stack, dev, owner, packet)) return;
   if (
     packet.rtInput === RT_NONE ||
     (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER) ||
@@ -83,6 +87,18 @@ export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): v
       // An output route kept over loopback that leads elsewhere: the address was not this host's.
       stack.kill(packet, NO_ROUTE);
   }
+}
+
+/** l3s: routed as in the ipvlan's namespace, through INPUT in this one, to the ipvlan's sockets (`ipvlan_nf_input`). */
+function ownedDelivery(stack: Stack, card: NetDevice, owner: DevicePlace, packet: Packet): boolean {
+  const above = stack.engine.stackOf(owner.host);
+  if (routeInput(above, packet, owner.device) >= 0 || packet.rtInput !== RT_LOCAL_DELIVER) return false;
+  const whole = localIn(stack, card, packet);
+  if (whole === null) return true;
+  whole.ct = -1;
+  whole.dev = owner.device.ifindex;
+  deliver(above, owner.device, whole);
+  return true;
 }
 
 /** `ip_error`: the route said no. */
@@ -114,16 +130,25 @@ function ipError(stack: Stack, dev: NetDevice, packet: Packet): void {
 
 /** `ip_local_deliver`: reassembly, INPUT, then the protocol. */
 function localDeliver(stack: Stack, dev: NetDevice, packet: Packet): void {
+  const whole = localIn(stack, dev, packet);
+  if (whole !== null) deliver(stack, dev, whole);
+}
+
+/** The whole datagram once INPUT has passed it; null where it waits or has ended. */
+function localIn(stack: Stack, dev: NetDevice, packet: Packet): Packet | null {
   let whole: Packet | null = packet;
   if (packet.isFragment) {
     whole = stack.state.reassembly.add(stack, packet, "local");
-    if (whole === null) return;
+    if (whole === null) return null;
   }
   const verdict = nfHook(stack, NF_INET_LOCAL_IN, whole, dev.ifindex, 0);
-  if (verdict !== NF_ACCEPT) {
-    if (verdict === NF_DROP) stack.pool.release(whole);
-    return;
-  }
+  if (verdict === NF_ACCEPT) return whole;
+  if (verdict === NF_DROP) stack.pool.release(whole);
+  return null;
+}
+
+/** `ip_protocol_deliver_rcu`. */
+function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
   switch (whole.protocol) {
     case IPPROTO_TCP:
       tcpReceive(stack, whole);

@@ -1,4 +1,5 @@
-import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
+import { ETH_P_ARP, PACKET_OTHERHOST, type Packet } from "../../packet/packet.ts";
+import type { LowerPort } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { arpReceive } from "../neighbour/arp.ts";
 import { reason } from "../reason.ts";
@@ -6,6 +7,9 @@ import type { Stack } from "../stack.ts";
 import { bridgeReceive } from "./bridge.ts";
 import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
+import { ipvlanReceive } from "./ipvlan.ts";
+import { macvlanReceive } from "./macvlan.ts";
+import { vlanReceive } from "./vlan.ts";
 
 const DEVICE_DOWN = reason("device-down");
 
@@ -28,6 +32,13 @@ export function receiveFrame(stack: Stack, dev: NetDevice, packet: Packet, cross
   netifReceive(stack, dev, packet);
 }
 
+/** What sits on the device takes its frames first: VLANs by their tag, macvlans by MAC, ipvlans by address. */
+function receiveAbove(stack: Stack, dev: NetDevice, port: LowerPort, packet: Packet): boolean {
+  if (packet.vlan !== 0) return port.vlans.length > 0 && vlanReceive(stack, port, packet);
+  if (port.macvlans.length > 0 && macvlanReceive(stack, port, packet)) return true;
+  return port.ipvlans.length > 0 && ipvlanReceive(stack, dev, port, packet);
+}
+
 /** A frame that never left the host: by loopback, or a broadcast's own copy. */
 export function receiveLooped(stack: Stack, dev: NetDevice, packet: Packet): void {
   netifReceive(stack, dev, packet, !dev.isLoopback);
@@ -37,6 +48,13 @@ export function receiveLooped(stack: Stack, dev: NetDevice, packet: Packet): voi
 export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untapped = false): void {
   packet.dev = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
+  const port = stack.lowerPort(dev);
+  if (port !== null && receiveAbove(stack, dev, port, packet)) return;
+  if (packet.vlan !== 0 && dev.master === null) {
+    // "Vlan id is non 0 and vlan_do_receive() above couldn't find vlan device."
+    packet.pktType = PACKET_OTHERHOST;
+    packet.vlan = 0;
+  }
   if (dev.master !== null) {
     bridgeReceive(stack, dev, packet);
     return;

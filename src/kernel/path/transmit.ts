@@ -5,6 +5,9 @@ import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
 import { bridgeTransmit } from "./bridge.ts";
 import { ipipTransmit } from "./ipip.ts";
+import { ipvlanTransmit } from "./ipvlan.ts";
+import { macvlanTransmit } from "./macvlan.ts";
+import { vlanTransmit } from "./vlan.ts";
 import { vxlanTransmit } from "./vxlan.ts";
 
 const DEVICE_DOWN = reason("device-down");
@@ -39,6 +42,15 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
       return;
     case "ipip":
       ipipTransmit(stack, dev, packet);
+      return;
+    case "macvlan":
+      macvlanTransmit(stack, dev, packet);
+      return;
+    case "ipvlan":
+      ipvlanTransmit(stack, dev, packet);
+      return;
+    case "vlan":
+      vlanTransmit(stack, dev, packet);
       return;
     case "dummy":
       stack.kill(packet, DUMMY);

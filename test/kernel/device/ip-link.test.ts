@@ -92,6 +92,23 @@ describe("devices as ip -j -d link prints them", () => {
     ["tunl0", ipip({ proto: "ipip", remote: "any", local: "any", ttl: 0, pmtudisc: false })],
     ["a tunnel with all settings", ipip({ ...ENDS, link: "eth0", ttl: 9, tos: "0x10", pmtudisc: false })],
     [
+      "a macvlan",
+      { ...BASE, link: "v0", linkinfo: { info_kind: "macvlan", info_data: { mode: "passthru" } } },
+    ],
+    [
+      "an ipvlan",
+      {
+        ...BASE,
+        link: "v0",
+        operstate: "UNKNOWN",
+        linkinfo: { info_kind: "ipvlan", info_data: { mode: "l3s", private: true } },
+      },
+    ],
+    [
+      "a VLAN",
+      { ...BASE, link: "v0", linkinfo: { info_kind: "vlan", info_data: { protocol: "802.1Q", id: 5 } } },
+    ],
+    [
       "a loopback",
       {
         ...BASE,
@@ -108,7 +125,16 @@ describe("devices as ip -j -d link prints them", () => {
   });
 
   it.each<[string, Json, string]>([
-    ["macvlan", { ...BASE, linkinfo: { info_kind: "macvlan", info_data: { mode: "bridge" } } }, "macvlan"],
+    [
+      "macvlan source",
+      { ...BASE, linkinfo: { info_kind: "macvlan", info_data: { mode: "source" } } },
+      "macvlan",
+    ],
+    [
+      "802.1ad",
+      { ...BASE, linkinfo: { info_kind: "vlan", info_data: { protocol: "802.1ad", id: 5 } } },
+      "vlan",
+    ],
     ["gretap", { ...BASE, linkinfo: { info_kind: "gretap", info_data: { remote: "1.2.3.4" } } }, "gretap"],
     ["a tunnel in UDP", ipip({ ...ENDS, encap: { type: "fou" } }), "ipip"],
     ["a tunnel told by each packet", ipip({ external: true }), "ipip"],
