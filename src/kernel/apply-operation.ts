@@ -5,6 +5,7 @@ import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/dev
 import { DraftList } from "./draft-list.ts";
 import type { Host } from "./host.ts";
 import { DraftIpsets } from "./ipset/draft-ipsets.ts";
+import { DraftIpvs } from "./ipvs/draft-ipvs.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
 import type { Operation, OperationError } from "./operation.ts";
@@ -45,6 +46,7 @@ class HostDraft {
   readonly #fdb: DraftList<FdbEntry>;
   readonly #iptables: DraftRuleset;
   readonly #ipsets: DraftIpsets;
+  readonly #ipvs: DraftIpvs;
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
@@ -62,6 +64,7 @@ class HostDraft {
     this.#fdb = new DraftList(host.fdb, fdbKey);
     this.#iptables = new DraftRuleset(host.iptables);
     this.#ipsets = new DraftIpsets(host.ipsets);
+    this.#ipvs = new DraftIpvs(host.ipvs);
     this.#sockets = host.sockets;
     this.#openSockets = new DraftList(host.sockets.kind === "listed" ? host.sockets.sockets : [], socketKey);
   }
@@ -80,6 +83,7 @@ class HostDraft {
       sysctl: this.#sysctl ?? sysctl,
       iptables: this.#iptables.finish(),
       ipsets: this.#ipsets.finish(),
+      ipvs: this.#ipvs.finish(),
       sockets: sameList(this.#sockets, openSockets)
         ? this.#sockets
         : { kind: "listed", sockets: openSockets },
@@ -130,6 +134,24 @@ class HostDraft {
         return this.#ipsets.add(operation.set, operation.entry, operation.exist);
       case "ipset-delete":
         return this.#ipsets.delete(operation.set, operation.entry);
+      case "ipvs-restore":
+        return this.#ipvs.restore(operation.services);
+      case "virtual-server-add":
+        return this.#ipvs.addService(operation.service);
+      case "virtual-server-edit":
+        return this.#ipvs.editService(operation.service);
+      case "virtual-server-delete":
+        return this.#ipvs.deleteService(operation.selector);
+      case "real-server-add":
+        return this.#ipvs.addServer(operation.selector, operation.server);
+      case "real-server-edit":
+        return this.#ipvs.editServer(operation.selector, operation.server);
+      case "real-server-delete":
+        return this.#ipvs.deleteServer(operation.selector, operation.server);
+      case "ipvs-clear":
+        return this.#ipvs.clear();
+      case "ipvs-timeouts":
+        return this.#ipvs.set(operation.timeouts);
       case "sockets":
         this.#sockets = operation.sockets;
         this.#openSockets = new DraftList(

@@ -26,4 +26,10 @@ export interface Chooser {
 export const CHOICE_STATISTIC = 1;
 export const CHOICE_MULTIPATH = 2;
 export const CHOICE_UNKNOWN = 3;
-export type ChoiceKind = typeof CHOICE_STATISTIC | typeof CHOICE_MULTIPATH | typeof CHOICE_UNKNOWN;
+/** Where an IPVS scheduler stands, which a dump does not tell. */
+export const CHOICE_IPVS = 4;
+export type ChoiceKind =
+  | typeof CHOICE_STATISTIC
+  | typeof CHOICE_MULTIPATH
+  | typeof CHOICE_UNKNOWN
+  | typeof CHOICE_IPVS;

@@ -1,5 +1,6 @@
 import { ConntrackTable } from "./conntrack/table.ts";
 import { IpsetState } from "./ipset/ipset-state.ts";
+import { IpvsState } from "./ipvs/ipvs-state.ts";
 import type { Resolving } from "./neighbour/neighbour.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import type { MatchCells, MatchTest } from "./netfilter/rule-context.ts";
@@ -16,6 +17,7 @@ export class HostSession {
   readonly recent: RecentLists;
   /** What packets changed in the host's ipsets. */
   readonly ipsets: IpsetState;
+  readonly ipvs: IpvsState;
   /** (ifindex, address) to MAC, or NEIGH_INCOMPLETE, NEIGH_FAILED. */
   readonly neighbours: PairMap;
   /** (ifindex, address) to when the entry last changed, milliseconds. */
@@ -41,6 +43,7 @@ export class HostSession {
     this.conntrack = new ConntrackTable(journal);
     this.recent = new RecentLists(journal);
     this.ipsets = new IpsetState(journal);
+    this.ipvs = new IpvsState(journal, this.conntrack);
     this.neighbours = new PairMap(journal);
     this.neighbourUpdated = new PairMap(journal);
     this.neighbourConfirmed = new PairMap(journal);

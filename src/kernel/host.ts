@@ -1,5 +1,6 @@
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { Ipset } from "./ipset/ipset.ts";
+import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { Ruleset } from "./netfilter/rule.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
 import type { Sockets } from "./socket/socket.ts";
@@ -26,6 +27,8 @@ export interface Host {
   readonly iptables: Ruleset | null;
   /** In the order they were made. null: the dump did not say (assumed none). */
   readonly ipsets: readonly Ipset[] | null;
+  /** null: the dump did not say (assumed none). */
+  readonly ipvs: Ipvs | null;
   readonly sockets: Sockets;
   /** Parts of a snapshot that are kept and given back, but that no rule of the walk reads: name to what the dump held. */
   readonly unmodelled: ReadonlyMap<string, unknown>;
@@ -48,6 +51,7 @@ export function emptyHost(name: string, kind: string): Host {
     sysctl: new Map(),
     iptables: null,
     ipsets: null,
+    ipvs: null,
     sockets: { kind: "listed", sockets: [] },
     unmodelled: new Map(),
   };

@@ -4,6 +4,8 @@ import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
 import type { Host } from "./host.ts";
+import { CompiledIpvs } from "./ipvs/compiled-service.ts";
+import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
 import { needsConntrack } from "./netfilter/needs-conntrack.ts";
@@ -40,6 +42,8 @@ export class Netns {
   readonly iptables: CompiledRuleset | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
+  /** null where there are no virtual services: their hooks come with the first (`ip_vs_add_service`). */
+  readonly ipvs: CompiledIpvs | null;
   /** Is conntrack (and with it defragmentation) active here? */
   readonly conntrack: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC. */
@@ -114,7 +118,9 @@ export class Netns {
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
-    this.conntrack = host.iptables !== null && needsConntrack(host.iptables);
+    this.ipvs = (host.ipvs?.services.length ?? 0) === 0 ? null : new CompiledIpvs(host.ipvs as Ipvs, sysctl);
+    this.conntrack =
+      (host.iptables !== null && needsConntrack(host.iptables)) || this.ipvs?.needsConntrack === true;
 
     const unjournaled = new Journal();
     this.neighbours = new PairMap(unjournaled);

@@ -7,6 +7,10 @@ import type { DevicePlace, LowerPort, Stacking } from "./device/lower-port.ts";
 import type { NetDevice } from "./device/net-device.ts";
 import type { HostSession } from "./host-session.ts";
 import { HostSets } from "./ipset/host-sets.ts";
+import { type IpvsSettings, NO_IPVS_SETTINGS } from "./ipvs/compiled-service.ts";
+import type { ConnectionTable } from "./ipvs/connection-table.ts";
+import type { IpvsState } from "./ipvs/ipvs-state.ts";
+import type { Locality } from "./ipvs/scheduler/scheduler.ts";
 import { OneAddress } from "./nat/nat.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
@@ -40,6 +44,8 @@ export interface Engine {
   readonly unknownTargets: Set<Target>;
   /** A host's kernel, by the host's number. */
   readonly stackOf: (host: number) => Stack;
+  /** What else was met that is not modelled, in words. */
+  readonly unmodelled: Set<string>;
 }
 
 /**
@@ -55,6 +61,8 @@ export class Stack implements RuleContext {
   readonly conntrack: ConntrackTable;
   readonly recent: RecentLists;
   readonly ipsets: HostSets;
+  readonly ipvs: IpvsState;
+  readonly ipvsSettings: IpvsSettings;
   readonly flow = new Flow();
   readonly fibResult = new FibResult();
   readonly jumpStack = new JumpStack();
@@ -87,6 +95,9 @@ export class Stack implements RuleContext {
     this.recent = state.recent;
     this.recent.adopt(net.recentLists);
     this.ipsets = new HostSets(net.host.ipsets ?? [], state.ipsets, engine.clock.now);
+    this.ipvs = state.ipvs;
+    this.ipvs.adopt(net.ipvs);
+    this.ipvsSettings = net.ipvs?.settings ?? NO_IPVS_SETTINGS;
     this.deviceName = (ifindex) => net.device(ifindex)?.name ?? "";
   }
 
@@ -107,6 +118,12 @@ export class Stack implements RuleContext {
   }
   get literal(): boolean {
     return this.engine.literal;
+  }
+  get ipvsConnections(): ConnectionTable {
+    return this.ipvs.connections;
+  }
+  get locality(): Locality {
+    return this.ipvs.locality;
   }
   get now(): number {
     return this.engine.clock.now;

@@ -36,6 +36,12 @@ export const OP_CHOICE = 13;
 /** An unmodelled match or target was met: host, packet, chain, index, taken as matched (1) or not (0). */
 export const OP_UNKNOWN = 14;
 
+/**
+ * IPVS took a packet: host, packet, virtual address and port, real server and port, forwarding method, 1 for a new
+ * connection.
+ */
+export const OP_IPVS = 15;
+
 export const DIR_OUT = 0;
 export const DIR_IN = 1;
 export const DIR_IN_BROADCAST = 2;

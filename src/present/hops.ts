@@ -22,6 +22,7 @@ export type Verb =
   | "dnat"
   | "snat"
   | "route"
+  | "ipvs"
   | "arp"
   | "takes"
   | "drop"
@@ -107,6 +108,9 @@ class HopTable {
       case "hook":
         this.#lastRule = null;
         if (this.#options.verbose) this.#hook(event);
+        return;
+      case "ipvs":
+        if (!step.text.endsWith("as before") || this.#options.verbose) this.#row("ipvs", step.text.slice(5), "plain");
         return;
       case "neighbour":
         if (step.text.startsWith("nobody")) this.#row("arp", `${step.text} on ${step.device ?? ""}`, "bad");

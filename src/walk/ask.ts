@@ -3,7 +3,8 @@ import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
 import { Tape } from "../kernel/tape.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
-import { ERRNO_NAMES } from "./conversation.ts";
+import { ERRNO_NAMES } from "./errno.ts";
+import type { Conversation } from "./conversation.ts";
 import { type Decoded, decode } from "./decode.ts";
 import { Odds } from "./fraction.ts";
 import { flagLetters } from "./packet-view.ts";
@@ -26,6 +27,10 @@ export interface AskOptions {
   readonly verdictOnly?: boolean;
   /** What becomes of the connection in the session. Default `fin`. */
   readonly close?: "reset" | "fin" | "open";
+  /** Keep the connection open under this name instead. */
+  readonly hold?: string;
+  /** Say more on this connection, which an earlier query left open. */
+  readonly held?: Conversation;
 }
 
 export const ASK_DEFAULTS: AskOptions = { outcomes: 1024, mode: "explore" };
@@ -72,7 +77,7 @@ export function explore(
     const chooser = new ScriptedChooser(next.script, session);
     const mark = session.journal.mark();
     tape.clear();
-    const run = walk(session, query, chooser, tape);
+    const run = walk(session, query, chooser, tape, options.held);
     const outcome = outcomeOf(session, query, run, tape, chooser, options);
     finish(session, run, "open");
     session.journal.rollback(mark);
@@ -102,8 +107,7 @@ export function explore(
 /** Walk the outcome the session follows once more, and keep it. */
 function follow(session: Session, query: Query, options: AskOptions, explored: readonly Explored[]): void {
   const chosen = choose(session, query, options, explored);
-  const run = walk(session, query, new ScriptedChooser(chosen?.script ?? [], session), null);
-  finish(session, run, options.close ?? "fin");
+  followScript(session, query, chosen?.script ?? [], options);
 }
 
 function choose(
@@ -136,19 +140,26 @@ export function followScript(
   session: Session,
   query: Query,
   script: readonly number[],
-  close: "reset" | "fin" | "open",
+  options: Pick<AskOptions, "close" | "hold" | "held">,
 ): void {
-  const run = walk(session, query, new ScriptedChooser(script, session), null);
-  finish(session, run, close);
+  const run = walk(session, query, new ScriptedChooser(script, session), null, options.held);
+  conclude(session, run, options);
+}
+
+/** A query's connection ends, or is held on to. */
+function conclude(session: Session, run: Run, options: Pick<AskOptions, "close" | "hold" | "held">): void {
+  const { hold } = options;
+  if (hold !== undefined) session.held.set(hold, run.conversation);
+  finish(session, run, hold === undefined ? (options.close ?? "fin") : "open");
 }
 
 function seeded(session: Session, query: Query, options: AskOptions): Explored {
   const tape = new Tape();
   const chooser = new SeededChooser(session.seed);
   chooser.begin(query.sport ?? session.clock.now);
-  const run = walk(session, query, chooser, tape);
+  const run = walk(session, query, chooser, tape, options.held);
   const outcome = outcomeOf(session, query, run, tape, null, options);
-  finish(session, run, options.close ?? "fin");
+  conclude(session, run, options);
   return { outcome, script: [] };
 }
 
@@ -173,8 +184,10 @@ function outcomeOf(
     ...unknownChoices.map((choice) => formatMatch((choice.unknown as NonNullable<Choice["unknown"]>).match)),
     ...[...(chooser?.notAsked ?? [])].map((test) => formatMatch(test.match)),
     ...[...engine.unknownTargets].map((target) => formatTarget(target)),
+    ...engine.unmodelled,
   ];
   engine.unknownTargets.clear();
+  engine.unmodelled.clear();
   const assumed = assumptionsOf(session, decoded).length > 0;
   const certainty: Certainty = unknown.length > 0 ? "unknown-match" : assumed ? "assumed" : "exact";
   const verdict = {

@@ -94,6 +94,9 @@ export type ClientResult =
   | "blocked"
   | "invalid"
   | "no-address"
+  /** A held connection was reset; or it was closed before. */
+  | "reset"
+  | "error"
   | "sent";
 
 export interface ClientView {
@@ -249,6 +252,7 @@ export interface Step {
     | "rule"
     | "rewrite"
     | "route"
+    | "ipvs"
     | "neighbour"
     | "deliver"
     | "drop"

@@ -8,6 +8,10 @@ import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
 import { parseIpsetSave } from "../kernel/ipset/save.ts";
 import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
+import { type IpvsadmText, parseIpvsadmSave } from "../kernel/ipvs/ipvsadm-save.ts";
+import { parseIpvsadmList, parseTimeouts } from "../kernel/ipvs/ipvsadm-list.ts";
+import { mergeServices } from "../kernel/ipvs/merge-services.ts";
+import type { VirtualService } from "../kernel/ipvs/virtual-service.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { parseIptablesSave } from "../kernel/netfilter/save/parse.ts";
 import type { Operation } from "../kernel/operation.ts";
@@ -21,7 +25,7 @@ import type { OriginTable } from "./origins.ts";
 
 /**
  * One host of a snapshot: the JSON form of what `ip`, `bridge`, `iptables-save`, `ss` and `sysctl` printed, turned into
- * operations on an empty host. What no rule of the walk reads (IPv6, ipsets, nftables, IPVS, other kinds of devices) is
+ * operations on an empty host. What no rule of the walk reads (IPv6, nftables, other kinds of devices) is
  * kept as it was under the field's own name, and `host-out.ts` gives it back.
  */
 export interface HostSource {
@@ -46,13 +50,16 @@ const MODELLED = [
   "iptablesBackend",
   "iptablesSave",
   "ipsetSave",
+  "ipvs",
+  "ipvsOrder",
+  "ipvsTimeouts",
   "sockets",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT_TEXTS = ["ip6tablesSave", "nftRuleset", "ipvs", "ipvsOrder", "ipvsTimeouts"];
+const KEPT_TEXTS = ["ip6tablesSave", "nftRuleset"];
 const KEPT = [...KEPT_TEXTS, "routes6", "rules6", "nftRulesetJson"];
 
 /** Does this object look like one host's state? */
@@ -101,6 +108,7 @@ class HostReader {
     this.#sysctl();
     this.#iptables();
     this.#ipsets();
+    this.#ipvs();
     this.#sockets();
     this.#others();
     return this.#operations;
@@ -286,6 +294,35 @@ class HostReader {
     for (const { line, message, text: set } of parsed.errors) {
       json.faults.add(`${field}:${line}`, `${message}: ${shortened(set)}`);
     }
+  }
+
+  /** `ipvsadm -Sn` says all but the order of the servers, `-Ln --nosort` the order and the connections there were. */
+  #ipvs(): void {
+    const saved = this.#ipvsText("ipvs", parseIpvsadmSave);
+    const listed = this.#ipvsText("ipvsOrder", (list, origin) => parseIpvsadmList(list, false, origin));
+    if (saved !== null || listed !== null) {
+      this.#operations.push({ kind: "ipvs-restore", services: mergeServices(saved, listed) });
+    }
+    const text = this.#json.optionalText("ipvsTimeouts");
+    if (text === null || text === "") return;
+    const timeouts = parseTimeouts(text);
+    if (timeouts !== null) this.#operations.push({ kind: "ipvs-timeouts", timeouts });
+    else this.#json.fault("ipvsTimeouts", 'is not what "ipvsadm -L --timeout" prints');
+  }
+
+  #ipvsText(
+    name: "ipvs" | "ipvsOrder",
+    parse: (text: string, origin: (line: number) => Origin) => IpvsadmText,
+  ): readonly VirtualService[] | null {
+    const text = this.#json.optionalText(name);
+    if (text === null) return null;
+    const field = fieldOf(this.#json.path, name);
+    const parsed = parse(text, (line) => this.#originOfLine(field, line));
+    if (parsed.kind === "ok") return parsed.services;
+    for (const { line, message, text: words } of parsed.errors) {
+      this.#json.faults.add(`${field}:${line}`, `${message}: ${shortened(words)}`);
+    }
+    return null;
   }
 
   #sockets(): void {

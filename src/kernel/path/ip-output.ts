@@ -56,7 +56,7 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   const mtu = outputMtu(packet, out);
   if (packet.length > mtu || packet.fragMaxSize !== 0) {
-    if (packet.df && (packet.length > mtu || packet.fragMaxSize > mtu)) {
+    if (packet.df && !packet.ignoreDf && (packet.length > mtu || packet.fragMaxSize > mtu)) {
       sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
       stack.kill(packet, TOO_BIG);
       return EMSGSIZE;
