@@ -1,5 +1,6 @@
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
+import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
 import { isBulk, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
@@ -30,6 +31,10 @@ export function compareOutcome(
   before: Renaming,
   earlierFree: ReadonlySet<number>,
 ): Matched {
+  if (recorded.frames === undefined) {
+    const difference = compareBrief(recorded, outcome);
+    return { difference, score: difference === null ? 100 : 0, renaming: before, free: [] };
+  }
   const free = [...freePorts(outcome)];
   const hashes = new Set(
     outcome.frames

@@ -10,6 +10,8 @@ export interface RecordedProbe {
   readonly framesOmitted?: boolean;
   readonly nftTrace?: readonly unknown[];
   readonly conntrack?: readonly RecordedConntrack[];
+  /** `ipvsadm -Sn` after a step. */
+  readonly ipvsAfter?: string;
   readonly flows?: readonly RecordedFlow[];
 }
 
@@ -32,8 +34,12 @@ export interface RecordedQuery {
   readonly keepState?: boolean;
   /** Not a probe: `command` changes a host's configuration. */
   readonly step?: string;
-  readonly host?: string;
   readonly command?: string;
+  readonly host?: string;
+  readonly seconds?: number;
+  /** Name of a connection left open by a query, or used by a step. */
+  readonly hold?: string;
+  readonly close?: string;
 }
 
 export interface RecordedOutcome {
@@ -42,6 +48,8 @@ export interface RecordedOutcome {
   readonly client?: { readonly addr?: string; readonly port?: number; readonly icmpId?: number };
   readonly answeredBy?: string;
   readonly ownPacket?: boolean;
+  /** What a step's command printed. */
+  readonly output?: string;
   readonly icmp?: {
     readonly type: number;
     readonly code: number;

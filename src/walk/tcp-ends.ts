@@ -27,6 +27,8 @@ const SYN_REPEAT_MS = 1000;
 
 /** Bytes that `again` sends on a held connection. */
 const AGAIN_BYTES = 8;
+/** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
+const RETRANSMIT_MS = 204;
 
 /** One end of a connection. */
 interface TcpEnd {
@@ -42,6 +44,9 @@ interface TcpEnd {
   ack: number;
   /** The first byte sent that the other end has not acknowledged. */
   acknowledged: number;
+  /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
+  retransmitAt: number;
+  retransmitMs: number;
 }
 
 /** The TCP of a conversation: the client's end, and those that its servers accepted. */
@@ -96,6 +101,8 @@ export class TcpEnds {
       seq: 1,
       ack: 0,
       acknowledged: 1,
+      retransmitAt: 0,
+      retransmitMs: 0,
     };
     this.ends.set(keyOf(this.own), this.own);
     this.repeatSyn(1);
@@ -159,6 +166,8 @@ export class TcpEnds {
       seq: 1,
       ack: packet.seq + 1,
       acknowledged: 1,
+      retransmitAt: 0,
+      retransmitMs: 0,
     };
     this.ends.set(key, end);
     this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
@@ -247,17 +256,41 @@ export class TcpEnds {
   }
 
   /**
-   * The client says some more on its connection: what is not acknowledged yet is sent again instead.
+   * The client says some more on its connection. While something is not acknowledged it only waits to send that again
+   * (RFC 896); what fell due while nobody looked is sent now.
    *
    * @returns false when the connection is closed
    */
   sayMore(): boolean {
     const { own } = this;
     if (own === null || own.state !== "established") return false;
-    const waiting = own.seq - own.acknowledged;
-    if (waiting > 0) own.seq = own.acknowledged;
-    this.sendData(own, waiting > 0 ? waiting : AGAIN_BYTES, 0, PHASE_REQUEST);
+    const { now } = own.stack;
+    if (own.seq > own.acknowledged) {
+      if (now < own.retransmitAt) this.retransmitAfter(own, own.retransmitAt - now);
+      else this.retransmit(own);
+      return true;
+    }
+    own.retransmitMs = RETRANSMIT_MS;
+    own.retransmitAt = now + RETRANSMIT_MS;
+    this.retransmitAfter(own, RETRANSMIT_MS);
+    this.sendData(own, AGAIN_BYTES, 0, PHASE_REQUEST);
     return true;
+  }
+
+  private retransmitAfter(end: TcpEnd, ms: number): void {
+    end.stack.outbox.after(ms, () => this.retransmit(end));
+  }
+
+  private retransmit(end: TcpEnd): void {
+    const waiting = end.seq - end.acknowledged;
+    if (waiting <= 0 || end.state !== "established") return;
+    do {
+      end.retransmitMs *= 2;
+      end.retransmitAt += end.retransmitMs;
+    } while (end.retransmitAt <= end.stack.now);
+    this.retransmitAfter(end, end.retransmitAt - end.stack.now);
+    end.seq = end.acknowledged;
+    this.sendData(end, waiting, 0, PHASE_REPEAT);
   }
 
   private send(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { runToolCommand } from "../../src/cli/step/tool-command.ts";
-import { compareRecording, type RunCommand } from "../../src/lab/compare.ts";
+import { STEP_COMMANDS } from "../../src/cli/step/step-commands.ts";
+import { compareRecording } from "../../src/lab/compare.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import { readRecordingText, recordingNames } from "../fixtures.ts";
 
@@ -13,16 +13,10 @@ const ALL_AGREE = /^([abcdefj]-|g-(?!dsr-)|h-(?!filter-chains)|ipvs-ipip\/(calic
 
 const AT_LEAST: Readonly<Record<string, number>> = {};
 
-const runCommand: RunCommand = (world, name, command) => {
-  const host = world.hosts.get(name);
-  const result = host === undefined ? undefined : runToolCommand(world, host, command);
-  return result?.kind === "ok" ? result.value : `${name}: ${command} cannot be carried out`;
-};
-
 const reports = recordingNames().map((name) => {
   const snapshot = readSnapshot(name, readRecordingText(name));
   if (snapshot.kind !== "ok" || snapshot.recording === null) throw new Error(`${name} cannot be read`);
-  return { ...compareRecording(snapshot.world, snapshot.recording, false, runCommand), name };
+  return { ...compareRecording(snapshot.world, snapshot.recording, { commands: STEP_COMMANDS }), name };
 });
 
 function differencesOf({ probes }: (typeof reports)[number]): string[] {

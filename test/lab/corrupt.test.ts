@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { STEP_COMMANDS } from "../../src/cli/step/step-commands.ts";
 import { compareRecording, replay } from "../../src/lab/compare.ts";
 import type { RecordedFrame, RecordedProbe } from "../../src/lab/recorded.ts";
 import type { Recording } from "../../src/world/probe.ts";
@@ -31,7 +32,7 @@ function differenceAfter(
     const recorded = edit(expanded(probe.recorded as unknown as RecordedProbe));
     return { query: probe.query, recorded: recorded as unknown as Readonly<Record<string, unknown>> };
   });
-  const report = compareRecording(world, { ...recording, probes } as Recording);
+  const report = compareRecording(world, { ...recording, probes } as Recording, { commands: STEP_COMMANDS });
   return report.probes[index]?.difference ?? null;
 }
 
@@ -303,7 +304,7 @@ describe("every field, frame, rule and entry changed, taken away, doubled or swa
     const unnoticed: string[] = [];
     let tried = 0;
     let seen = 0;
-    for (const { index, recorded, judge } of replay(world, recording)) {
+    for (const { index, recorded, judge } of replay(world, recording, { commands: STEP_COMMANDS })) {
       const whole = expanded(recorded);
       expect(judge(whole)).toBeNull();
       for (const corruption of corruptions(whole)) {

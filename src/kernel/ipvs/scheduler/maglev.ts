@@ -26,7 +26,8 @@ export const maglevHash: Scheduler = {
     if (own === NO_SERVER || destinations.isEligible(own)) return own;
     if (!config.fallback) return NO_SERVER;
     for (let offset = 0; offset < ENTRIES; offset++) {
-      const dest = table[(first + (hsiphash((offset + value) | 0, KEY2) % ENTRIES)) % ENTRIES] as number;
+      const place = (offset + first) % ENTRIES;
+      const dest = table[hsiphash((place + value) | 0, KEY1) % ENTRIES] as number;
       if (destinations.isEligible(dest)) return dest;
     }
     return NO_SERVER;
