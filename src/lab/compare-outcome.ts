@@ -31,7 +31,7 @@ export function compareOutcome(
   before: Renaming,
   earlierFree: ReadonlySet<number>,
 ): Matched {
-  if (recorded.frames === undefined) {
+  if (recorded.frames === undefined && recorded.framesOmitted !== true) {
     const difference = compareBrief(recorded, outcome);
     return { difference, score: difference === null ? 100 : 0, renaming: before, free: [] };
   }
