@@ -81,6 +81,8 @@ class Comparison {
   private readonly outcome: Outcome;
   /** Recorded packet number to ours. */
   private readonly pairs = new Map<number, number>();
+  /** Our ways through hooks of packets that the recording traced nowhere. */
+  private readonly untraced: HookVisit[] = [];
   private readonly theirs: Packets<WholeFrame>;
   private readonly ours: Packets<Frame>;
 
@@ -127,9 +129,11 @@ class Comparison {
     const own = recorded.client ?? {};
     const heard = isNotFinal(this.recorded) && ["ttl-exceeded", "unreachable"].includes(client.result);
     return (
-      (heard ? null : told("result", recorded.result, client.result)) ??
+      (heard ? null : told("result", resultOf(this.recorded), client.result)) ??
       (heard ? null : told("errno", recorded.errno, client.errno)) ??
-      told("icmp error", errorText(this.recordedError()), errorText(this.ourError())) ??
+      (isBulk(this.recorded) && this.recorded.framesOmitted === true
+        ? null
+        : told("icmp error", errorText(this.recordedError()), errorText(this.ourError()))) ??
       told("reset from", recorded.reset?.from, client.reset?.from) ??
       told("answered by", recorded.answeredBy, client.answeredBy) ??
       (own.addr === undefined ? null : told("client address", own.addr, client.address)) ??
@@ -241,10 +245,16 @@ class Comparison {
       left.delete(at);
       last.set(key, at);
     }
-    const [extra] = left;
+    for (const at of left) if (this.isUntraced(ours[at] as HookVisit)) this.untraced.push(ours[at] as HookVisit);
+    const extra = [...left].find((at) => !this.untraced.includes(ours[at] as HookVisit));
     if (extra === undefined || (this.recorded.nftTrace ?? []).length > 0) return null;
     const { host, packet, hook, steps } = ours[extra] as HookVisit;
     return `rules: ${host} packet ${packet} ${hook}: modelled, not recorded (${steps.map(stepText).join(" ")})`;
+  }
+
+  /** A packet that no wire showed may have left its mark in the counters alone. */
+  private isUntraced({ packet }: HookVisit): boolean {
+    return !this.outcome.frames.some((frame) => frame.packet === packet);
   }
 
   /** Can a recorded way through a hook be that of ours? A packet dropped before any wire showed it is known by its looks. */
@@ -274,6 +284,13 @@ class Comparison {
         counted.set(key, (counted.get(key) ?? 0) + 1);
       }
     }
+    for (const { host, steps } of this.untraced) {
+      for (const { table, chain, kind, index } of steps) {
+        if (kind === "return") continue;
+        const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
+        counted.set(key, (counted.get(key) ?? 0) + 1);
+      }
+    }
     for (const hit of this.recorded.rulesHit ?? []) {
       const key = `${hit.ns} ${hit.table} ${hit.chain} rule ${hit.rule}`;
       const seen = counted.get(key) ?? 0;
@@ -290,6 +307,14 @@ class Comparison {
     if ((this.recorded.query.count ?? 1) > 1) return null;
     return conntrackDifference(this.recorded.conntrack ?? [], this.outcome.conntrack, this.renaming);
   }
+}
+
+/** The recorder of `ipvs-ipip` calls a time exceeded, and a ping's port unreachable, by what their errno would be. */
+function resultOf({ query, outcome }: RecordedProbe): string {
+  const { icmp, result } = outcome;
+  if (result !== "unreachable" || icmp === undefined) return result;
+  if (icmp.type === 11) return "ttl-exceeded";
+  return query.proto === "icmp" && icmp.type === 3 && icmp.code === 3 ? "refused" : result;
 }
 
 function isRedirect(visit: RecordedVisit): boolean {

@@ -110,6 +110,13 @@ export class CompiledIpvs {
     );
   }
 
+  /** `ip_vs_find_tunnel`: is there a server behind an IPIP tunnel at this address? */
+  hasTunnel(address: number): boolean {
+    return this.services.some(({ plain, methods }) =>
+      plain.servers.some((server, i) => methods[i] === FORWARD_TUNNEL && server.address === address),
+    );
+  }
+
   private put(service: CompiledService): void {
     const addresses = this.byEnd.get(service.protocol) ?? new Map<number, Map<number, CompiledService>>();
     this.byEnd.set(service.protocol, addresses);

@@ -1,21 +1,32 @@
 import {
   ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
   ICMP_PORT_UNREACH,
   ICMP_TIME_EXCEEDED,
   IPPROTO_ICMP,
+  IPPROTO_IPIP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   PACKET_HOST,
   type Packet,
+  RT_LOCAL_DELIVER,
   RT_NONE,
   TCP_RST,
   TCP_SYN,
 } from "../../packet/packet.ts";
 import { IPS_CONFIRMED } from "../conntrack/status.ts";
 import { sendIcmpError } from "../icmp/send.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD, NF_INET_LOCAL_OUT, type NfVerdict } from "../netfilter/hook.ts";
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_FORWARD,
+  NF_INET_LOCAL_OUT,
+  NF_STOLEN,
+  type NfVerdict,
+} from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
+import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_IPVS } from "../tape.ts";
 import { FTP_PORT } from "./compiled-service.ts";
@@ -24,11 +35,14 @@ import { NO_CONNECTION } from "./connection-table.ts";
 import { advanceState } from "./connection-state.ts";
 import { NOBODY, NOT_OURS, schedule } from "./schedule.ts";
 import { TCP_CLOSE, TCP_FIN_WAIT, TCP_TIME_WAIT } from "./tcp-state.ts";
-import { transmit, transmitError } from "./transmit.ts";
+import { IP_HEADER, LEAST_TUNNEL_MTU, transmit, transmitError } from "./transmit.ts";
 
 const NO_SERVER_LEFT = reason("ipvs-no-server");
 const SERVER_GONE = reason("ipvs-server-gone");
 const OLD_CONNTRACK = reason("ipvs-old-conntrack");
+
+/** `ip_rt_min_pmtu`. */
+const LEAST_PATH_MTU = 552;
 
 /** ICMP's source quench. */
 const ICMP_SOURCE_QUENCH = 4;
@@ -157,12 +171,42 @@ function tryToSchedule(stack: Stack, packet: Packet): number {
 /** `ip_vs_in_icmp`: an error about a server's packet, on its way from the client's side to the server. */
 function ipvsErrorIn(stack: Stack, packet: Packet): NfVerdict {
   const quoted = packet.inner;
-  if (quoted === null || !isBalanced(quoted.protocol)) return NF_ACCEPT;
+  if (quoted === null) return NF_ACCEPT;
+  if (quoted.protocol === IPPROTO_IPIP) return tunnelErrorIn(stack, packet, quoted);
+  if (!isBalanced(quoted.protocol)) return NF_ACCEPT;
   const state = stack.ipvs;
   state.expire(stack.now);
   const cp = state.connections.findIn(quoted.protocol, quoted.dst, quoted.dport, quoted.src, quoted.sport, false);
   if (cp === NO_CONNECTION) return NF_ACCEPT;
   return transmitError(stack, cp, packet, quoted, stack.hook === NF_INET_FORWARD);
+}
+
+/** An error about a packet in a tunnel to a server comes to the tunnel's beginning, here: the client is told of it. */
+function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
+  const request = outer.inner;
+  if (packet.rtType !== RTN_LOCAL || request === null || !isBalanced(request.protocol)) return NF_ACCEPT;
+  if (stack.net.ipvs?.hasTunnel(outer.dst) !== true) return NF_ACCEPT;
+  const state = stack.ipvs;
+  state.expire(stack.now);
+  const { protocol, src, sport, dst, dport } = request;
+  if (state.connections.findIn(protocol, src, sport, dst, dport, false) === NO_CONNECTION) return NF_ACCEPT;
+  const { icmpType: type, icmpCode: code } = packet;
+  let info = packet.icmpInfo;
+  const tooBig = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
+  if (tooBig) {
+    stack.state.exceptions.set(outer.dst, 0, Math.max(info, LEAST_PATH_MTU));
+    if (info > LEAST_TUNNEL_MTU + IP_HEADER) info -= IP_HEADER;
+  }
+  if (!tooBig || outer.df) {
+    const cause = stack.pool.clone(request);
+    cause.pktType = PACKET_HOST;
+    cause.rtInput = RT_LOCAL_DELIVER;
+    cause.rtType = RTN_LOCAL;
+    sendIcmpError(stack, cause, type, code, info);
+    stack.pool.release(cause);
+  }
+  stack.pool.release(packet);
+  return NF_STOLEN;
 }
 
 /** `ip_vs_forward_icmp`, at FORWARD. */

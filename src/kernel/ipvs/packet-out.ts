@@ -28,7 +28,8 @@ const NO_CONNECTION_LEFT = reason("ipvs-no-connection");
  * Runs per packet.
  */
 export function ipvsOut(stack: Stack, packet: Packet): NfVerdict {
-  if (packet.ipvsProperty || packet.rtInput === RT_NONE) return NF_ACCEPT;
+  // What br_netfilter brings has a route it lends it.
+  if (packet.ipvsProperty || (packet.rtInput === RT_NONE && !packet.nfBridge)) return NF_ACCEPT;
   const { protocol } = packet;
   if (protocol === IPPROTO_ICMP) {
     return isTranslatedError(packet.icmpType) ? errorOut(stack, packet) : NF_ACCEPT;

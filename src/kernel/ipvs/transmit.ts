@@ -18,6 +18,7 @@ import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { NF_NAT_MANIP_DST, rewrite } from "../nat/nat.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
+import { encapsulatedTos } from "../path/ipip.ts";
 import { reason } from "../reason.ts";
 import { isLoopback, routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
@@ -42,8 +43,8 @@ const REMOTE = 0;
 const FAILED = -1;
 
 /** The smallest MTU a tunnel may have inside (`__ip_vs_get_out_rt`). */
-const LEAST_TUNNEL_MTU = 68;
-const IP_HEADER = 20;
+export const LEAST_TUNNEL_MTU = 68;
+export const IP_HEADER = 20;
 
 /**
  * `cp->packet_xmit`: send a packet on to its connection's real server, by the way its forwarding method goes. NF_ACCEPT: the
@@ -140,6 +141,7 @@ function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict 
   packet.src = tunnelSource;
   packet.dst = to;
   packet.protocol = IPPROTO_IPIP;
+  packet.tos = encapsulatedTos(1, inner.tos);
   packet.df = stack.ipvsSettings.pmtuDisc && inner.df;
   packet.length = inner.length + IP_HEADER;
   packet.payload = inner.length;
