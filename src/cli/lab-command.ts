@@ -1,11 +1,11 @@
 import { Command, Option } from "commander";
 import { type CompareReport, compareRecording } from "../lab/compare.ts";
-import { STEP_COMMANDS } from "./step/step-commands.ts";
 import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
 import { LAB_NOT_BUILT_YET, notBuiltYet } from "./not-built-yet.ts";
 import { filesAt, loadSource } from "./source.ts";
+import { STEP_COMMANDS } from "./step/step-commands.ts";
 import { paintOf } from "./terminal.ts";
 
 interface CompareOptions {

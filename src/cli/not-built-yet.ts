@@ -20,7 +20,7 @@ export const LAB_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
   ["down", "taking them down"],
 ]);
 
-export const EXPORT_FORMATS_NOT_BUILT_YET: readonly string[] = ["ip6tables-save", "ipset", "ipvsadm", "nft"];
+export const EXPORT_FORMATS_NOT_BUILT_YET: readonly string[] = ["ip6tables-save", "ipset", "nft"];
 
 /** Options of `trace` and of every command that reads a source; those with a value are written with it. */
 export const OPTIONS_NOT_BUILT_YET: readonly string[] = ["--context <name>", "--kubeconfig <path>"];

@@ -253,7 +253,11 @@ class TraceRun {
       case "trace":
         return this.#json(answer.trace);
       case "step":
-        return { id: answer.id, step: answer.step };
+        return {
+          id: answer.id,
+          step: answer.step,
+          ...(answer.output === undefined ? {} : { output: answer.output }),
+        };
       case "error":
         return { id: answer.id, error: { message: answer.message, line: answer.line } };
       default:
@@ -271,7 +275,7 @@ class TraceRun {
           ? `${answer.trace.id}: ${this.#line(answer.trace)}`
           : `${answer.trace.id}: ${this.#line(answer.trace)}\n`;
       case "step":
-        return `${answer.id}: ${answer.step} done\n${quiet ? "" : "\n"}`;
+        return `${answer.id}: ${answer.step} done\n${answer.output ?? ""}${quiet ? "" : "\n"}`;
       case "error":
         return `${answer.id}: error in line ${answer.line}: ${answer.message}\n${quiet ? "" : "\n"}`;
       default:

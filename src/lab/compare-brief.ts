@@ -14,7 +14,9 @@ export function compareBrief(recorded: RecordedProbe, outcome: Outcome): string 
       : `${name}: ${String(recordedValue ?? "none")} recorded, ${String(ours ?? "none")} modelled`;
   const last = client.answeredBy === undefined ? undefined : servers.at(-1);
   const answeredBy = last === undefined ? undefined : `${last.address}:${last.port}`;
-  const saw = servers.map(({ host, address, port, peer }) => `${host} ${address}:${port} from ${peer.address}:${peer.port}`);
+  const saw = servers.map(
+    ({ host, address, port, peer }) => `${host} ${address}:${port} from ${peer.address}:${peer.port}`,
+  );
   const recordedSaw = theirs.serverSaw?.map(({ host, local, peer }) => `${host} ${local} from ${peer}`);
   return (
     told("result", theirs.result, client.result) ??

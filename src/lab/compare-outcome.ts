@@ -245,7 +245,8 @@ class Comparison {
       left.delete(at);
       last.set(key, at);
     }
-    for (const at of left) if (this.isUntraced(ours[at] as HookVisit)) this.untraced.push(ours[at] as HookVisit);
+    for (const at of left)
+      if (this.isUntraced(ours[at] as HookVisit)) this.untraced.push(ours[at] as HookVisit);
     const extra = [...left].find((at) => !this.untraced.includes(ours[at] as HookVisit));
     if (extra === undefined || (this.recorded.nftTrace ?? []).length > 0) return null;
     const { host, packet, hook, steps } = ours[extra] as HookVisit;

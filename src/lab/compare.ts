@@ -14,8 +14,8 @@ import { gaveUpEarly } from "./excused.ts";
 import { provenListeners, withListeners } from "./proven-listeners.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
 import { shapeFault } from "./recorded-shape.ts";
-import { type CommandRunner, playStep } from "./replay-step.ts";
 import { Renaming } from "./renaming.ts";
+import { type CommandRunner, playStep } from "./replay-step.ts";
 import { withSetupThresholds } from "./setup-thresholds.ts";
 import { whyUnsupported } from "./supported.ts";
 
@@ -46,11 +46,7 @@ const MANY_FLOWS = 30;
  * listed outcome does, in every compared field.
  *
  */
-export function compareRecording(
-  world: World,
-  recording: Recording,
-  options: ReplayOptions,
-): CompareReport {
+export function compareRecording(world: World, recording: Recording, options: ReplayOptions): CompareReport {
   const head = { file: recording.file, name: recording.name };
   const unsupported = whyUnsupported(world, recording);
   if (unsupported !== null) return { ...head, unsupported, probes: [] };
@@ -246,7 +242,8 @@ function queryOf(probe: Probe, index: number): Query | string {
 }
 
 function queryText(q: RecordedQuery): string {
-  if (q.step !== undefined) return [q.step, q.host ?? q.hold ?? q.seconds, q.command].filter(Boolean).join(" ");
+  if (q.step !== undefined)
+    return [q.step, q.host ?? q.hold ?? q.seconds, q.command].filter(Boolean).join(" ");
   const port = q.dport === undefined ? "" : `:${q.dport}`;
   const extra = (["src", "sport", "ttl", "size", "df", "mark", "count"] as const)
     .filter((key) => q[key] !== undefined && !(key === "count" && q.count === 1))

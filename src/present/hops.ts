@@ -110,7 +110,8 @@ class HopTable {
         if (this.#options.verbose) this.#hook(event);
         return;
       case "ipvs":
-        if (!step.text.endsWith("as before") || this.#options.verbose) this.#row("ipvs", step.text.slice(5), "plain");
+        if (!step.text.endsWith("as before") || this.#options.verbose)
+          this.#row("ipvs", step.text.slice(5), "plain");
         return;
       case "neighbour":
         if (step.text.startsWith("nobody")) this.#row("arp", `${step.text} on ${step.device ?? ""}`, "bad");

@@ -445,6 +445,4 @@ export class Conversation implements Upcalls {
   get answered(): boolean {
     return this.result === "connected" || this.result === "answered" || this.handshake;
   }
-
 }
-

@@ -7,7 +7,7 @@ import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
-import { type Packet, PHASE_REQUEST } from "../packet/packet.ts";
+import { PHASE_REQUEST } from "../packet/packet.ts";
 import { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
 import { Conversation } from "./conversation.ts";
 import { OutsideEnd } from "./outside-end.ts";

@@ -48,7 +48,9 @@ function formatIpvs({ services, timeouts }: Ipvs): Json {
   return {
     ipvs: formatIpvsadmSave(services),
     // Sorted, the order would be taken for the kernel's.
-    ...(services.every(({ ordered }) => ordered) ? { ipvsOrder: formatIpvsadmList(services, { sorted: false }) } : {}),
+    ...(services.every(({ ordered }) => ordered)
+      ? { ipvsOrder: formatIpvsadmList(services, { sorted: false }) }
+      : {}),
     ipvsTimeouts: formatTimeouts(timeouts),
   };
 }

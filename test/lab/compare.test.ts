@@ -9,9 +9,10 @@ import { readRecordingText, recordingNames } from "../fixtures.ts";
  * Calico's with its sets, routers, ARP, iptables' edge cases and random rule sets agree altogether; of the others at least
  * so many probes as the table says.
  */
-const ALL_AGREE = /^([abcdefj]-|g-(?!dsr-)|h-(?!filter-chains)|ipvs-ipip\/(calico-|dummy|ipvlan-|macvlan-))/;
+const ALL_AGREE = /^([abcdefj]-|g-(?!dsr-)|h-(?!filter-chains)|ipvs-ipip\/(?!lvs-nat-routed))/;
 
-const AT_LEAST: Readonly<Record<string, number>> = {};
+/** In lvs-nat-routed one TCP client misses a redirect: its `connect` holds the socket when it comes. */
+const AT_LEAST: Readonly<Record<string, number>> = { "ipvs-ipip/lvs-nat-routed": 44 };
 
 const reports = recordingNames().map((name) => {
   const snapshot = readSnapshot(name, readRecordingText(name));

@@ -8,9 +8,7 @@ import { invalid, ok, type Result } from "../result.ts";
 /** `ipvsadm -A|-E|-D|-a|-e|-d|-C|--set …`; -L and -S change nothing. */
 export function readIpvsadm(words: readonly string[], origin: Origin): Result<Operation[]> {
   const parsed = parseIpvsadm(words, origin);
-  return parsed.kind === "ok"
-    ? ok(ipvsadmOperations(parsed.command))
-    : invalid(`ipvsadm: ${parsed.message}`);
+  return parsed.kind === "ok" ? ok(ipvsadmOperations(parsed.command)) : invalid(`ipvsadm: ${parsed.message}`);
 }
 
 /** What it prints, from a session's connections and counts. */

@@ -136,7 +136,12 @@ function compile(plain: VirtualService, index: number): CompiledService {
   const end =
     selector.kind === "fwmark"
       ? { protocol: 0, address: 0, port: 0, mark: selector.mark }
-      : { protocol: PROTOCOL_NUMBER[selector.protocol], address: selector.address, port: selector.port, mark: 0 };
+      : {
+          protocol: PROTOCOL_NUMBER[selector.protocol],
+          address: selector.address,
+          port: selector.port,
+          mark: 0,
+        };
   return {
     plain,
     index,
@@ -162,7 +167,8 @@ function methodOf(forwarding: Forwarding): number {
 export const NO_IPVS_SETTINGS: IpvsSettings = settingsOf(new Sysctl(new Map()));
 
 function settingsOf(sysctl: Sysctl): IpvsSettings {
-  const flag = (name: string, fallback: 0 | 1): boolean => sysctl.integer(`net.ipv4.vs.${name}`, fallback) !== 0;
+  const flag = (name: string, fallback: 0 | 1): boolean =>
+    sysctl.integer(`net.ipv4.vs.${name}`, fallback) !== 0;
   return {
     conntrack: flag("conntrack", 0),
     connReuseMode: sysctl.integer("net.ipv4.vs.conn_reuse_mode", 1),

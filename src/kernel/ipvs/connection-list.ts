@@ -7,7 +7,9 @@ import { PROTOCOL_NUMBER } from "./virtual-service.ts";
 const HEADER = `IPVS connection entries
 pro expire state       source             virtual            destination`;
 
-const PROTOCOL_NAMES = new Map(Object.entries(PROTOCOL_NUMBER).map(([name, number]) => [number, name.toUpperCase()]));
+const PROTOCOL_NAMES = new Map(
+  Object.entries(PROTOCOL_NUMBER).map(([name, number]) => [number, name.toUpperCase()]),
+);
 
 /** What `ipvsadm -Lcn` prints: connections and templates with the time they have left. Oldest first; the kernel's order is that of its hash. */
 export function formatConnections(state: IpvsState, now: number): string {

@@ -1,6 +1,6 @@
 import { IPPROTO_TCP, type Packet } from "../../packet/packet.ts";
-import type { CompiledIpvs } from "./compiled-service.ts";
 import type { Stack } from "../stack.ts";
+import type { CompiledIpvs } from "./compiled-service.ts";
 import { CONN_INACTIVE, CONN_NO_OUTPUT } from "./connection-flags.ts";
 import {
   DIRECTION_INPUT,

@@ -132,7 +132,14 @@ export class ConnectionTable {
   }
 
   /** `ip_vs_conn_in_get`, and `ip_vs_ct_in_get` with client port 0. */
-  findIn(proto: number, caddr: number, cport: number, vaddr: number, vport: number, template: boolean): number {
+  findIn(
+    proto: number,
+    caddr: number,
+    cport: number,
+    vaddr: number,
+    vport: number,
+    template: boolean,
+  ): number {
     const e = this.entries.data;
     let cp = this.heads.data[hashOf(proto, caddr, cport) & this.mask] as number;
     while (cp !== NO_CONNECTION) {
@@ -143,7 +150,7 @@ export class ConnectionTable {
         e[at + CADDR] === caddr &&
         e[at + VADDR] === vaddr &&
         e[at + PROTO] === proto &&
-        ((e[at + FLAGS] as number) & TEMPLATE_BIT) !== 0 === template
+        (((e[at + FLAGS] as number) & TEMPLATE_BIT) !== 0) === template
       ) {
         return cp;
       }
@@ -234,7 +241,8 @@ export class ConnectionTable {
   }
   setExpires(cp: number, at: number): void {
     const expires = Math.min(at, NEVER);
-    if (this.entries.data[cp * STRIDE + EXPIRES] !== expires) this.entries.set(cp * STRIDE + EXPIRES, expires);
+    if (this.entries.data[cp * STRIDE + EXPIRES] !== expires)
+      this.entries.set(cp * STRIDE + EXPIRES, expires);
   }
   dest(cp: number): number {
     return this.entries.data[cp * STRIDE + DEST] as number;

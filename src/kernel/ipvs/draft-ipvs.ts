@@ -4,9 +4,9 @@ import {
   type IpvsTimeouts,
   NO_SERVICES,
   type RealServer,
+  type ServiceSelector,
   selectorKey,
   serverKey,
-  type ServiceSelector,
   type VirtualService,
 } from "./virtual-service.ts";
 
@@ -35,7 +35,8 @@ export class DraftIpvs {
   restore(services: readonly VirtualService[]): string | null {
     this.#changed = true;
     for (const service of services) {
-      const fault = this.addService(service) ?? service.servers.map(faultOfServer).find((each) => each !== null);
+      const fault =
+        this.addService(service) ?? service.servers.map(faultOfServer).find((each) => each !== null);
       if (fault) return fault;
     }
     return null;
@@ -43,7 +44,8 @@ export class DraftIpvs {
 
   addService(service: VirtualService): string | null {
     const key = selectorKey(service.selector);
-    if (this.#services.has(key)) return `there is a virtual service ${selectorWords(service.selector)} already`;
+    if (this.#services.has(key))
+      return `there is a virtual service ${selectorWords(service.selector)} already`;
     return this.#put(key, service);
   }
 
@@ -131,6 +133,9 @@ function noService(selector: ServiceSelector): string {
   return `there is no virtual service ${selectorWords(selector)}`;
 }
 
-function noServer(selector: ServiceSelector, server: { readonly address: number; readonly port: number }): string {
+function noServer(
+  selector: ServiceSelector,
+  server: { readonly address: number; readonly port: number },
+): string {
   return `the virtual service ${selectorWords(selector)} has no server ${endText(server)}`;
 }

@@ -155,7 +155,11 @@ export class IpvsState {
       );
       if (node >= 0 && (node & 1) === 0) conntrack.remove(node >> 1);
     }
-    this.destinations.unbind(connections.dest(cp), (flags & CONN_TEMPLATE) !== 0, (flags & CONN_INACTIVE) !== 0);
+    this.destinations.unbind(
+      connections.dest(cp),
+      (flags & CONN_TEMPLATE) !== 0,
+      (flags & CONN_INACTIVE) !== 0,
+    );
     connections.free(cp);
   }
 
@@ -184,7 +188,10 @@ export class IpvsState {
   }
 
   /** A server's connections now, as `ipvsadm -L` counts them. */
-  counts(service: VirtualService, server: RealServer): { readonly active: number; readonly inactive: number } {
+  counts(
+    service: VirtualService,
+    server: RealServer,
+  ): { readonly active: number; readonly inactive: number } {
     const compiled = this.compiled?.byKey.get(selectorKey(service.selector));
     if (compiled === undefined) return server;
     const dest = this.service(compiled).serverNamed(server);

@@ -1,7 +1,7 @@
 import type { Host } from "../host.ts";
 import type { Operation } from "../operation.ts";
-import type { IpvsState } from "./ipvs-state.ts";
 import { formatConnections } from "./connection-list.ts";
+import type { IpvsState } from "./ipvs-state.ts";
 import type { IpvsadmCommand } from "./ipvsadm-line.ts";
 import { formatIpvsadmList, formatTimeouts } from "./ipvsadm-list.ts";
 import { formatIpvsadmSave } from "./ipvsadm-save.ts";
@@ -45,5 +45,8 @@ export function ipvsadmOutput(command: IpvsadmCommand, host: Host, state: IpvsSt
   if (command.what === "connections") return formatConnections(state, now);
   state.expire(now);
   const { sorted } = command;
-  return formatIpvsadmList(services, { sorted, countsOf: (service, server) => state.counts(service, server) });
+  return formatIpvsadmList(services, {
+    sorted,
+    countsOf: (service, server) => state.counts(service, server),
+  });
 }

@@ -56,14 +56,18 @@ export function formatIpvsadmList(services: readonly VirtualService[], options: 
 function serviceLine(service: VirtualService): string {
   const { selector, persistence, engine, onePacket, scheduler } = service;
   const name =
-    selector.kind === "fwmark" ? `FWM  ${selector.mark}` : `${selector.protocol.toUpperCase().padEnd(4)} ${endText(selector)}`;
+    selector.kind === "fwmark"
+      ? `FWM  ${selector.mark}`
+      : `${selector.protocol.toUpperCase().padEnd(4)} ${endText(selector)}`;
   const flags = flagsText(service);
   return [
     name,
     scheduler,
     ...(flags === "" ? [] : [`(${flags})`]),
     ...(persistence === null ? [] : [`persistent ${persistence.timeoutS}`]),
-    ...(persistence === null || persistence.netmask === -1 ? [] : [`mask ${formatIpv4(persistence.netmask)}`]),
+    ...(persistence === null || persistence.netmask === -1
+      ? []
+      : [`mask ${formatIpv4(persistence.netmask)}`]),
     ...(engine === null ? [] : [`pe ${engine}`]),
     ...(onePacket ? ["ops"] : []),
   ].join(" ");
@@ -91,7 +95,8 @@ export function parseIpvsadmList(
   const services: { readonly service: VirtualService; readonly servers: RealServer[] }[] = [];
   for (const [i, raw] of text.split("\n").entries()) {
     const line = raw.trimEnd();
-    if (line === "" || /^(\$ |IP Virtual Server|Prot LocalAddress:Port|\s+-> RemoteAddress:Port)/.test(line)) continue;
+    if (line === "" || /^(\$ |IP Virtual Server|Prot LocalAddress:Port|\s+-> RemoteAddress:Port)/.test(line))
+      continue;
     const fault = (message: string): void => void errors.push({ line: i + 1, text: line, message });
     const origin = originOf(i + 1);
     if (/^\s+->/.test(line)) {

@@ -4,9 +4,9 @@ import { endText, selectorWords, serverWords, serviceWords } from "./ipvsadm-wor
 import {
   PROTOCOL_NUMBER,
   type RealServer,
+  type ServiceSelector,
   selectorKey,
   serverKey,
-  type ServiceSelector,
   type VirtualService,
 } from "./virtual-service.ts";
 
@@ -23,10 +23,16 @@ export function parseIpvsadmSave(
   text: string,
   originOf: (line: number) => Origin = () => ORIGIN_NONE,
 ): IpvsadmText {
-  const services = new Map<string, { readonly service: VirtualService; readonly servers: Map<string, RealServer> }>();
+  const services = new Map<
+    string,
+    { readonly service: VirtualService; readonly servers: Map<string, RealServer> }
+  >();
   const errors: IpvsadmError[] = [];
   for (const [i, line] of text.split("\n").entries()) {
-    const words = line.trim().split(/\s+/).filter((word) => word !== "");
+    const words = line
+      .trim()
+      .split(/\s+/)
+      .filter((word) => word !== "");
     if (words.length === 0) continue;
     if (words[0] === "ipvsadm") words.shift();
     const fault = (message: string): void => void errors.push({ line: i + 1, text: line, message });
@@ -43,7 +49,8 @@ export function parseIpvsadmSave(
     } else if (command.kind === "add-server") {
       const found = services.get(selectorKey(command.selector));
       const key = serverKey(command.server);
-      if (found === undefined) fault(`there is no service ${selectorWords(command.selector)}: -A … comes first`);
+      if (found === undefined)
+        fault(`there is no service ${selectorWords(command.selector)}: -A … comes first`);
       else if (found.servers.has(key)) fault(`the service has a server ${endText(command.server)} already`);
       else found.servers.set(key, command.server);
     } else fault("only -A and -a are lines of a dump");

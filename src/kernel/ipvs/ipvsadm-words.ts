@@ -60,13 +60,16 @@ function tunnelWords(forwarding: Forwarding): string[] {
   return [
     `--tun-type ${type}`,
     ...(type === "gue" ? [`--tun-port ${port}`] : []),
-    ...(type === "ipip" ? [] : [{ none: "--tun-nocsum", full: "--tun-csum", remote: "--tun-remcsum" }[checksum]]),
+    ...(type === "ipip"
+      ? []
+      : [{ none: "--tun-nocsum", full: "--tun-csum", remote: "--tun-remcsum" }[checksum]]),
   ];
 }
 
 /** Names of a scheduler's flags, in the order of their bits. */
 function flagNames(scheduler: string): readonly [string, string, string] {
-  if (scheduler === "sh" || scheduler === "mh") return [`${scheduler}-fallback`, `${scheduler}-port`, "flag-3"];
+  if (scheduler === "sh" || scheduler === "mh")
+    return [`${scheduler}-fallback`, `${scheduler}-port`, "flag-3"];
   return ["flag-1", "flag-2", "flag-3"];
 }
 

@@ -11,7 +11,8 @@ export function mergeServices(
   if (saved === null) return listed ?? [];
   if (listed === null) return saved;
   const order = new Map(listed.map((service, i) => [selectorKey(service.selector), { service, i }]));
-  const place = (service: VirtualService): number => order.get(selectorKey(service.selector))?.i ?? listed.length;
+  const place = (service: VirtualService): number =>
+    order.get(selectorKey(service.selector))?.i ?? listed.length;
   return [...saved]
     .sort((a, b) => place(a) - place(b))
     .map((service) => {

@@ -31,8 +31,8 @@ import type { Stack } from "../stack.ts";
 import { OP_IPVS } from "../tape.ts";
 import { FTP_PORT } from "./compiled-service.ts";
 import { CONN_NFCT, CONN_NO_OUTPUT } from "./connection-flags.ts";
-import { NO_CONNECTION } from "./connection-table.ts";
 import { advanceState } from "./connection-state.ts";
+import { NO_CONNECTION } from "./connection-table.ts";
 import { NOBODY, NOT_OURS, schedule } from "./schedule.ts";
 import { TCP_CLOSE, TCP_FIN_WAIT, TCP_TIME_WAIT } from "./tcp-state.ts";
 import { IP_HEADER, LEAST_TUNNEL_MTU, transmit, transmitError } from "./transmit.ts";
@@ -81,8 +81,7 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
   let ending = NO_CONNECTION;
   if (cp !== NO_CONNECTION && protocol === IPPROTO_TCP && (packet.tcpFlags & TCP_SYN) !== 0) {
     const dest = connections.dest(cp);
-    const drained =
-      settings.expireNodestConn && state.isAvailable(dest) && destinations.weight(dest) === 0;
+    const drained = settings.expireNodestConn && state.isAvailable(dest) && destinations.weight(dest) === 0;
     if (drained || (settings.connReuseMode !== 0 && endsBefore(stack, cp))) {
       if (usesOldConntrack(stack, cp, packet)) return dropOld(stack, cp, packet);
       ending = cp;
@@ -176,7 +175,14 @@ function ipvsErrorIn(stack: Stack, packet: Packet): NfVerdict {
   if (!isBalanced(quoted.protocol)) return NF_ACCEPT;
   const state = stack.ipvs;
   state.expire(stack.now);
-  const cp = state.connections.findIn(quoted.protocol, quoted.dst, quoted.dport, quoted.src, quoted.sport, false);
+  const cp = state.connections.findIn(
+    quoted.protocol,
+    quoted.dst,
+    quoted.dport,
+    quoted.src,
+    quoted.sport,
+    false,
+  );
   if (cp === NO_CONNECTION) return NF_ACCEPT;
   return transmitError(stack, cp, packet, quoted, stack.hook === NF_INET_FORWARD);
 }

@@ -15,8 +15,8 @@ import { routeMeHarder } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { CONN_NFCT, FORWARD_MASK, FORWARD_MASQ } from "./connection-flags.ts";
-import { NO_CONNECTION } from "./connection-table.ts";
 import { advanceState } from "./connection-state.ts";
+import { NO_CONNECTION } from "./connection-table.ts";
 import { isBalanced, isTranslatedError } from "./packet-in.ts";
 import { untrack, updateConntrack } from "./transmit.ts";
 

@@ -23,7 +23,8 @@ export function schedule(stack: Stack, compiled: CompiledService, packet: Packet
   const { protocol, src, sport, dst, dport } = packet;
   // "Do not schedule replies from local real server."
   const fromHere = packet.dev === 0 || stack.isLoopback(packet.dev);
-  if (fromHere && connections.findIn(protocol, dst, dport, src, sport, false) !== NO_CONNECTION) return NOT_OURS;
+  if (fromHere && connections.findIn(protocol, dst, dport, src, sport, false) !== NO_CONNECTION)
+    return NOT_OURS;
   const service = state.service(compiled);
   if (compiled.persistent) return schedulePersistent(stack, service, compiled, packet);
   if (compiled.mark === 0 && dport !== compiled.port) return NOBODY;
@@ -73,7 +74,17 @@ function schedulePersistent(
     const dest = pick(stack, service, compiled, packet);
     if (dest === NO_SERVER) return NOBODY;
     const templatePort = atItsPort && compiled.port !== FTP_PORT ? destinations.port(dest) : 0;
-    template = state.connect(proto, client, 0, vaddr, vport, templatePort, CONN_TEMPLATE, dest, settings.conntrack);
+    template = state.connect(
+      proto,
+      client,
+      0,
+      vaddr,
+      vport,
+      templatePort,
+      CONN_TEMPLATE,
+      dest,
+      settings.conntrack,
+    );
     connections.setTimeout(template, compiled.timeoutMs);
   }
   const dest = connections.dest(template);
@@ -97,7 +108,8 @@ function schedulePersistent(
 /** Ask the scheduler. One that is not modelled, or a persistence engine, is said; the first server that can takes it. */
 function pick(stack: Stack, service: ServiceState, compiled: CompiledService, packet: Packet): number {
   const { scheduler, order, destinations } = service;
-  if (compiled.plain.engine !== null) stack.engine.unmodelled.add(`IPVS persistence engine ${compiled.plain.engine}`);
+  if (compiled.plain.engine !== null)
+    stack.engine.unmodelled.add(`IPVS persistence engine ${compiled.plain.engine}`);
   if (scheduler !== null) return scheduler.schedule(service, packet, stack);
   stack.engine.unmodelled.add(`IPVS scheduler ${compiled.plain.scheduler}`);
   for (let i = 0; i < order.length; i++) {

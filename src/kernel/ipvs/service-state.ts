@@ -96,7 +96,10 @@ export class ServiceState {
   private delete(dest: number): void {
     const at = this.order.indexOf(dest);
     const previous = at <= 0 ? NO_SERVER : (this.order[at - 1] as number);
-    this.put("order", this.order.filter((other) => other !== dest));
+    this.put(
+      "order",
+      this.order.filter((other) => other !== dest),
+    );
     this.destinations.remove(dest);
     this.scheduler?.deleted(this, dest, previous);
   }
@@ -118,7 +121,10 @@ export class ServiceState {
     this.scheduler?.added(this);
   }
 
-  private put<K extends "config" | "order" | "scheduler" | "table" | "positionKnown">(field: K, value: this[K]): void {
+  private put<K extends "config" | "order" | "scheduler" | "table" | "positionKnown">(
+    field: K,
+    value: this[K],
+  ): void {
     const old = this[field];
     this.journal.undo(() => {
       this[field] = old;

@@ -15,7 +15,6 @@ export const TCP_STATE_NAMES = [
   "SYNACK",
 ] as const;
 
-
 export const TCP_ESTABLISHED = 1;
 const sES = TCP_ESTABLISHED;
 const sSS = 2;
@@ -84,4 +83,3 @@ export function nextTcpState(direction: number, flags: number, state: number): n
   else return TCP_CLOSE;
   return TRANSITIONS[direction]?.[row]?.[state] as number;
 }
-

@@ -7,13 +7,7 @@ import {
   IPPROTO_IPIP,
   type Packet,
 } from "../../packet/packet.ts";
-import {
-  CT_NONE,
-  CT_UNTRACKED,
-  ctInfoDirection,
-  IPS_CONFIRMED,
-  IPS_DYING,
-} from "../conntrack/status.ts";
+import { CT_NONE, CT_UNTRACKED, ctInfoDirection, IPS_CONFIRMED, IPS_DYING } from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { NF_NAT_MANIP_DST, rewrite } from "../nat/nat.ts";
@@ -87,7 +81,13 @@ function transmitTranslated(stack: Stack, cp: number, packet: Packet): NfVerdict
  *
  * @param fromForward came by FORWARD, where a server on this host cannot be reached
  */
-export function transmitError(stack: Stack, cp: number, packet: Packet, quoted: Packet, fromForward: boolean): NfVerdict {
+export function transmitError(
+  stack: Stack,
+  cp: number,
+  packet: Packet,
+  quoted: Packet,
+  fromForward: boolean,
+): NfVerdict {
   const { connections } = stack.ipvs;
   if ((connections.flags(cp) & FORWARD_MASK) !== FORWARD_MASQ) return transmit(stack, cp, packet);
   const to = connections.daddr(cp);
@@ -100,7 +100,12 @@ export function transmitError(stack: Stack, cp: number, packet: Packet, quoted: 
 }
 
 /** `ip_vs_nat_send_or_cont`. */
-function sendTranslated(stack: Stack, cp: number, packet: Packet, way: typeof LOCAL | typeof REMOTE): NfVerdict {
+function sendTranslated(
+  stack: Stack,
+  cp: number,
+  packet: Packet,
+  way: typeof LOCAL | typeof REMOTE,
+): NfVerdict {
   packet.ipvsProperty = true;
   packet.ignoreDf = true;
   if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0) untrack(packet);
@@ -180,9 +185,7 @@ function routeToServer(
   probe.dst = to;
   const error = routeOutput(stack, probe, 0, false);
   const local = probe.rtType === RTN_LOCAL;
-  const crosses = local
-    ? !allowLocal || (!redirect && packet.rtType !== RTN_LOCAL)
-    : isLoopback(packet.src);
+  const crosses = local ? !allowLocal || (!redirect && packet.rtType !== RTN_LOCAL) : isLoopback(packet.src);
   if (error !== 0 || crosses) {
     stack.pool.release(probe);
     stack.kill(packet, NO_ROUTE);

@@ -2,8 +2,8 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import type { Chooser } from "../chooser.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
-import type { ConnectionTable } from "../ipvs/connection-table.ts";
 import type { SetMembership } from "../ipset/set-query.ts";
+import type { ConnectionTable } from "../ipvs/connection-table.ts";
 import type { RecentLists } from "./recent.ts";
 
 /** What a match or target may ask beside the packet itself: where the packet stands, and the host's state. */

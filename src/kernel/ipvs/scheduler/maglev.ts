@@ -50,7 +50,7 @@ function assign(service: ServiceState): Int32Array {
   const shift = Math.max(32 - Math.clz32(heaviest / divisor) - BITS, 0);
   const turns = Int32Array.from(order, (dest) => {
     const weight = destinations.lastWeight(dest);
-    return ((weight / divisor) >> shift) || (weight === 0 ? 0 : 1);
+    return (weight / divisor) >> shift || (weight === 0 ? 0 : 1);
   });
   const hash = (dest: number, key: number): number =>
     hsiphash((destinations.port(dest) + destinations.address(dest)) | 0, key);

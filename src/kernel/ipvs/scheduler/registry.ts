@@ -11,8 +11,23 @@ import { weightedRoundRobin } from "./weighted-round-robin.ts";
 
 const SCHEDULERS: ReadonlyMap<string, Scheduler> = new Map(
   [
-    ...[roundRobin, weightedRoundRobin, leastConnection, weightedLeastConnection, shortestExpectedDelay, neverQueue],
-    ...[sourceHash, destinationHash, maglevHash, localityLeastConnection, localityReplicated, overflow, failover],
+    ...[
+      roundRobin,
+      weightedRoundRobin,
+      leastConnection,
+      weightedLeastConnection,
+      shortestExpectedDelay,
+      neverQueue,
+    ],
+    ...[
+      sourceHash,
+      destinationHash,
+      maglevHash,
+      localityLeastConnection,
+      localityReplicated,
+      overflow,
+      failover,
+    ],
   ].map((scheduler) => [scheduler.name, scheduler]),
 );
 

@@ -1,8 +1,8 @@
 import { CHOICE_IPVS } from "../../chooser.ts";
 import { NO_SERVER } from "../destination-table.ts";
 import type { ServiceState } from "../service-state.ts";
-import { greatestWeight, weightDivisor } from "./weights.ts";
 import type { Scheduler } from "./scheduler.ts";
+import { greatestWeight, weightDivisor } from "./weights.ts";
 
 /** `struct ip_vs_wrr_mark`: the server picked last (`NO_SERVER`: the head), the weight it now takes to be picked, the highest such, the step down. */
 const CURRENT = 0;
@@ -30,7 +30,10 @@ export const weightedRoundRobin: Scheduler = {
       const dest = eligible[chooser.flow(CHOICE_IPVS, service.number, 0, weights)] as number;
       service.settlePosition();
       service.cells.set(CURRENT, dest);
-      service.cells.set(CURRENT_WEIGHT, Math.min(destinations.weight(dest), service.cells.data[MAXIMUM] as number));
+      service.cells.set(
+        CURRENT_WEIGHT,
+        Math.min(destinations.weight(dest), service.cells.data[MAXIMUM] as number),
+      );
       return dest;
     }
     return next(service);

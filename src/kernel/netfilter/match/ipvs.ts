@@ -1,8 +1,8 @@
+import type { Masked4 } from "../../../address/prefix.ts";
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { ctInfoDirection } from "../../conntrack/status.ts";
 import { FORWARD_GATE, FORWARD_MASK, FORWARD_MASQ, FORWARD_TUNNEL } from "../../ipvs/connection-flags.ts";
 import { NO_CONNECTION } from "../../ipvs/connection-table.ts";
-import type { Masked4 } from "../../../address/prefix.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { formatMaskedBrief, readMasked } from "../save/address.ts";
@@ -122,7 +122,8 @@ class IpvsTest implements MatchTest {
     const { address } = match;
     return (
       address === null ||
-      ((table.vaddr(cp) & address.value.mask) === (address.value.address & address.value.mask)) !== address.invert
+      ((table.vaddr(cp) & address.value.mask) === (address.value.address & address.value.mask)) !==
+        address.invert
     );
   }
 }
