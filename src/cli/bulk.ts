@@ -89,8 +89,6 @@ export class Bulk {
     }
     if (line.hold !== null && query.value.proto !== "tcp")
       return invalid("hold: only a TCP connection can be held open");
-    if (line.hold !== null && session.held.has(line.hold))
-      return invalid(`hold: a connection is held under ${JSON.stringify(line.hold)} already`);
     if (line.flush) session.flush();
     const { outcomes, verdictOnly } = this.#options;
     const trace = ask(session, query.value, {

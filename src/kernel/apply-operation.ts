@@ -137,11 +137,11 @@ class HostDraft {
       case "ipvs-restore":
         return this.#ipvs.restore(operation.services);
       case "virtual-server-add":
-        return this.#ipvs.addService(operation.service);
+        return this.#ipvs.addVirtualService(operation.service);
       case "virtual-server-edit":
-        return this.#ipvs.editService(operation.service);
+        return this.#ipvs.editVirtualService(operation.service);
       case "virtual-server-delete":
-        return this.#ipvs.deleteService(operation.selector);
+        return this.#ipvs.deleteVirtualService(operation.selector);
       case "real-server-add":
         return this.#ipvs.addServer(operation.selector, operation.server);
       case "real-server-edit":

@@ -1,6 +1,11 @@
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
-import type { IpvsTimeouts, RealServer, ServiceSelector, VirtualService } from "./ipvs/virtual-service.ts";
+import type {
+  IpvsTimeouts,
+  RealServer,
+  VirtualService,
+  VirtualServiceSelector,
+} from "./ipvs/virtual-service.ts";
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
@@ -55,13 +60,21 @@ export type Operation =
   /** `ipvsadm -A`, `-E`: without servers; an edit leaves them. */
   | { readonly kind: "virtual-server-add"; readonly service: VirtualService }
   | { readonly kind: "virtual-server-edit"; readonly service: VirtualService }
-  | { readonly kind: "virtual-server-delete"; readonly selector: ServiceSelector }
+  | { readonly kind: "virtual-server-delete"; readonly selector: VirtualServiceSelector }
   /** `ipvsadm -a`: it stands first then. */
-  | { readonly kind: "real-server-add"; readonly selector: ServiceSelector; readonly server: RealServer }
-  | { readonly kind: "real-server-edit"; readonly selector: ServiceSelector; readonly server: RealServer }
+  | {
+      readonly kind: "real-server-add";
+      readonly selector: VirtualServiceSelector;
+      readonly server: RealServer;
+    }
+  | {
+      readonly kind: "real-server-edit";
+      readonly selector: VirtualServiceSelector;
+      readonly server: RealServer;
+    }
   | {
       readonly kind: "real-server-delete";
-      readonly selector: ServiceSelector;
+      readonly selector: VirtualServiceSelector;
       readonly server: Pick<RealServer, "address" | "port">;
     }
   /** `ipvsadm -C`. */

@@ -9,7 +9,7 @@ import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
 import { parseIpsetSave } from "../kernel/ipset/save.ts";
 import { parseIpvsadmList, parseTimeouts } from "../kernel/ipvs/ipvsadm-list.ts";
 import { type IpvsadmText, parseIpvsadmSave } from "../kernel/ipvs/ipvsadm-save.ts";
-import { mergeServices } from "../kernel/ipvs/merge-services.ts";
+import { mergeVirtualServices } from "../kernel/ipvs/merge-services.ts";
 import type { VirtualService } from "../kernel/ipvs/virtual-service.ts";
 import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
@@ -301,7 +301,7 @@ class HostReader {
     const saved = this.#ipvsText("ipvs", parseIpvsadmSave);
     const listed = this.#ipvsText("ipvsOrder", (list, origin) => parseIpvsadmList(list, false, origin));
     if (saved !== null || listed !== null) {
-      this.#operations.push({ kind: "ipvs-restore", services: mergeServices(saved, listed) });
+      this.#operations.push({ kind: "ipvs-restore", services: mergeVirtualServices(saved, listed) });
     }
     const text = this.#json.optionalText("ipvsTimeouts");
     if (text === null || text === "") return;

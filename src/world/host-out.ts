@@ -51,7 +51,7 @@ function formatIpvs({ services, timeouts }: Ipvs): Json {
     ...(services.every(({ ordered }) => ordered)
       ? { ipvsOrder: formatIpvsadmList(services, { sorted: false }) }
       : {}),
-    ipvsTimeouts: formatTimeouts(timeouts),
+    ipvsTimeouts: formatTimeouts(timeouts).trimEnd(),
   };
 }
 

@@ -10,7 +10,7 @@ import {
 } from "./virtual-service.ts";
 
 /** A virtual service resolved for packets; derived from the plain one, never written by hand. */
-export interface CompiledService {
+export interface CompiledVirtualService {
   readonly plain: VirtualService;
   /** Place among the host's services. */
   readonly index: number;
@@ -48,15 +48,15 @@ export interface IpvsSettings {
 
 /** IPVS of one host, compiled. `ip_vs_service_find` is `find`. */
 export class CompiledIpvs {
-  readonly services: readonly CompiledService[];
-  readonly byKey: ReadonlyMap<string, CompiledService>;
+  readonly services: readonly CompiledVirtualService[];
+  readonly byKey: ReadonlyMap<string, CompiledVirtualService>;
   readonly settings: IpvsSettings;
   readonly tcpMs: number;
   readonly tcpFinMs: number;
   readonly udpMs: number;
-  private readonly byMark = new Map<number, CompiledService>();
+  private readonly byMark = new Map<number, CompiledVirtualService>();
   /** By protocol, then address, then port. */
-  private readonly byEnd = new Map<number, Map<number, Map<number, CompiledService>>>();
+  private readonly byEnd = new Map<number, Map<number, Map<number, CompiledVirtualService>>>();
   private readonly anyPort: boolean;
   private readonly ftp: boolean;
 
@@ -83,7 +83,7 @@ export class CompiledIpvs {
   }
 
   /** By mark first, then by address and port, then the address's data connections of FTP, then its every-port service. */
-  find(mark: number, protocol: number, address: number, port: number): CompiledService | null {
+  find(mark: number, protocol: number, address: number, port: number): CompiledVirtualService | null {
     if (mark !== 0) {
       const marked = this.byMark.get(mark >>> 0);
       if (marked !== undefined) return marked;
@@ -117,10 +117,11 @@ export class CompiledIpvs {
     );
   }
 
-  private put(service: CompiledService): void {
-    const addresses = this.byEnd.get(service.protocol) ?? new Map<number, Map<number, CompiledService>>();
+  private put(service: CompiledVirtualService): void {
+    const addresses =
+      this.byEnd.get(service.protocol) ?? new Map<number, Map<number, CompiledVirtualService>>();
     this.byEnd.set(service.protocol, addresses);
-    const ports = addresses.get(service.address) ?? new Map<number, CompiledService>();
+    const ports = addresses.get(service.address) ?? new Map<number, CompiledVirtualService>();
     addresses.set(service.address, ports);
     ports.set(service.port, service);
   }
@@ -131,7 +132,7 @@ export const FTP_DATA_PORT = 20;
 /** `inet_port_requires_bind_service`: ports below are root's. */
 const FIRST_FREE_PORT = 1024;
 
-function compile(plain: VirtualService, index: number): CompiledService {
+function compile(plain: VirtualService, index: number): CompiledVirtualService {
   const { selector, persistence } = plain;
   const end =
     selector.kind === "fwmark"

@@ -4,10 +4,10 @@ import {
   type IpvsTimeouts,
   NO_SERVICES,
   type RealServer,
-  type ServiceSelector,
   selectorKey,
   serverKey,
   type VirtualService,
+  type VirtualServiceSelector,
 } from "./virtual-service.ts";
 
 /**
@@ -36,13 +36,13 @@ export class DraftIpvs {
     this.#changed = true;
     for (const service of services) {
       const fault =
-        this.addService(service) ?? service.servers.map(faultOfServer).find((each) => each !== null);
+        this.addVirtualService(service) ?? service.servers.map(faultOfServer).find((each) => each !== null);
       if (fault) return fault;
     }
     return null;
   }
 
-  addService(service: VirtualService): string | null {
+  addVirtualService(service: VirtualService): string | null {
     const key = selectorKey(service.selector);
     if (this.#services.has(key))
       return `there is a virtual service ${selectorWords(service.selector)} already`;
@@ -50,23 +50,23 @@ export class DraftIpvs {
   }
 
   /** Its servers stay. */
-  editService(service: VirtualService): string | null {
+  editVirtualService(service: VirtualService): string | null {
     const key = selectorKey(service.selector);
     const found = this.#services.get(key);
-    if (found === undefined) return noService(service.selector);
+    if (found === undefined) return noVirtualService(service.selector);
     return this.#put(key, { ...service, servers: found.servers, ordered: found.ordered });
   }
 
-  deleteService(selector: ServiceSelector): string | null {
+  deleteVirtualService(selector: VirtualServiceSelector): string | null {
     this.#changed = true;
-    return this.#services.delete(selectorKey(selector)) ? null : noService(selector);
+    return this.#services.delete(selectorKey(selector)) ? null : noVirtualService(selector);
   }
 
   /** `__ip_vs_update_dest`: a new server stands first. */
-  addServer(selector: ServiceSelector, server: RealServer): string | null {
+  addServer(selector: VirtualServiceSelector, server: RealServer): string | null {
     const key = selectorKey(selector);
     const service = this.#services.get(key);
-    if (service === undefined) return noService(selector);
+    if (service === undefined) return noVirtualService(selector);
     const fault = faultOfServer(server);
     if (fault !== null) return fault;
     if (service.servers.some((other) => serverKey(other) === serverKey(server)))
@@ -74,10 +74,10 @@ export class DraftIpvs {
     return this.#put(key, { ...service, servers: [server, ...service.servers] });
   }
 
-  editServer(selector: ServiceSelector, server: RealServer): string | null {
+  editServer(selector: VirtualServiceSelector, server: RealServer): string | null {
     const key = selectorKey(selector);
     const service = this.#services.get(key);
-    if (service === undefined) return noService(selector);
+    if (service === undefined) return noVirtualService(selector);
     const fault = faultOfServer(server);
     if (fault !== null) return fault;
     const at = service.servers.findIndex((other) => serverKey(other) === serverKey(server));
@@ -88,12 +88,12 @@ export class DraftIpvs {
   }
 
   deleteServer(
-    selector: ServiceSelector,
+    selector: VirtualServiceSelector,
     server: { readonly address: number; readonly port: number },
   ): string | null {
     const key = selectorKey(selector);
     const service = this.#services.get(key);
-    if (service === undefined) return noService(selector);
+    if (service === undefined) return noVirtualService(selector);
     const servers = service.servers.filter((other) => serverKey(other) !== serverKey(server));
     if (servers.length === service.servers.length) return noServer(selector, server);
     return this.#put(key, { ...service, servers });
@@ -129,12 +129,12 @@ function faultOfServer({ lower, upper }: RealServer): string | null {
   return lower > upper ? `the lower threshold ${lower} is above the upper one, ${upper}` : null;
 }
 
-function noService(selector: ServiceSelector): string {
+function noVirtualService(selector: VirtualServiceSelector): string {
   return `there is no virtual service ${selectorWords(selector)}`;
 }
 
 function noServer(
-  selector: ServiceSelector,
+  selector: VirtualServiceSelector,
   server: { readonly address: number; readonly port: number },
 ): string {
   return `the virtual service ${selectorWords(selector)} has no server ${endText(server)}`;

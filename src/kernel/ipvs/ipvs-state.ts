@@ -1,6 +1,6 @@
 import type { ConntrackTable } from "../conntrack/table.ts";
 import { Cells, type Journal } from "../session/journal.ts";
-import type { CompiledIpvs, CompiledService } from "./compiled-service.ts";
+import type { CompiledIpvs, CompiledVirtualService } from "./compiled-service.ts";
 import {
   CONN_INACTIVE,
   CONN_NFCT,
@@ -12,7 +12,7 @@ import {
 import { ConnectionTable, NEVER, NO_CONNECTION } from "./connection-table.ts";
 import { DestinationTable, NO_SERVER } from "./destination-table.ts";
 import { LocalityMemory } from "./locality-memory.ts";
-import { ServiceState } from "./service-state.ts";
+import { VirtualServiceState } from "./service-state.ts";
 import { type RealServer, selectorKey, type VirtualService } from "./virtual-service.ts";
 
 /** `expire_later`: a template that connections still follow is looked at again after this. */
@@ -28,16 +28,16 @@ export class IpvsState {
   readonly locality: LocalityMemory;
   private readonly journal: Journal;
   private readonly conntrack: ConntrackTable;
-  private readonly services: ServiceState[] = [];
-  private readonly byKey = new Map<string, ServiceState>();
+  private readonly services: VirtualServiceState[] = [];
+  private readonly byKey = new Map<string, VirtualServiceState>();
   /** cell 0: no connection ends before this instant */
   private readonly soonest: Cells;
   /** The configuration of the host as it is now. */
   private compiled: CompiledIpvs | null = null;
   /** By the place of a service in `compiled`. */
-  private resolved: (ServiceState | null)[] = [];
+  private resolved: (VirtualServiceState | null)[] = [];
   /** By the number of a service: what `compiled` has of it; undefined: not looked up yet. */
-  private wanted: (CompiledService | null | undefined)[] = [];
+  private wanted: (CompiledVirtualService | null | undefined)[] = [];
   private due: number[] = [];
 
   constructor(journal: Journal, conntrack: ConntrackTable) {
@@ -59,7 +59,7 @@ export class IpvsState {
   }
 
   /** A service at work, its servers as configured now. */
-  service(compiled: CompiledService): ServiceState {
+  service(compiled: CompiledVirtualService): VirtualServiceState {
     let state = this.resolved[compiled.index] ?? null;
     if (state === null) {
       state = this.named(compiled.key);
@@ -72,7 +72,7 @@ export class IpvsState {
   /** Is a connection's server still one of its service? */
   isAvailable(dest: number): boolean {
     const number = this.destinations.service(dest);
-    const state = this.services[number] as ServiceState;
+    const state = this.services[number] as VirtualServiceState;
     let wanted = this.wanted[number];
     if (wanted === undefined) {
       wanted = this.compiled?.byKey.get(state.key) ?? null;
@@ -82,10 +82,10 @@ export class IpvsState {
     return this.destinations.isAvailable(dest);
   }
 
-  private named(key: string): ServiceState {
+  private named(key: string): VirtualServiceState {
     let state = this.byKey.get(key);
     if (state === undefined) {
-      state = new ServiceState(key, this.services.length, this.destinations, this.journal);
+      state = new VirtualServiceState(key, this.services.length, this.destinations, this.journal);
       this.byKey.set(key, state);
       this.services.push(state);
       this.wanted.push(undefined);

@@ -5,22 +5,22 @@ import type {
   Forwarding,
   IpvsTimeouts,
   RealServer,
-  ServiceSelector,
   VirtualService,
+  VirtualServiceSelector,
 } from "./virtual-service.ts";
 
 /** One command line of ipvsadm(8), without the program's name: what changes a table, and what prints it. */
 export type IpvsadmCommand =
   | { readonly kind: "add-service" | "edit-service"; readonly service: VirtualService }
-  | { readonly kind: "delete-service"; readonly selector: ServiceSelector }
+  | { readonly kind: "delete-service"; readonly selector: VirtualServiceSelector }
   | {
       readonly kind: "add-server" | "edit-server";
-      readonly selector: ServiceSelector;
+      readonly selector: VirtualServiceSelector;
       readonly server: RealServer;
     }
   | {
       readonly kind: "delete-server";
-      readonly selector: ServiceSelector;
+      readonly selector: VirtualServiceSelector;
       readonly server: { readonly address: Ipv4; readonly port: number };
     }
   | { readonly kind: "clear" }
@@ -81,7 +81,7 @@ function commandOf(options: IpvsadmOptions, origin: Origin): IpvsadmCommand {
   }
 }
 
-function selectorOf({ selector, command }: IpvsadmOptions): ServiceSelector {
+function selectorOf({ selector, command }: IpvsadmOptions): VirtualServiceSelector {
   if (selector === null) throw new LineFault(`${command}: a service is expected: -t, -u or -f`);
   return selector;
 }

@@ -1,7 +1,7 @@
 import { formatIpv4, type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
 import type { IpvsadmError, IpvsadmText } from "./ipvsadm-save.ts";
-import { sortedServers, sortedServices } from "./ipvsadm-save.ts";
+import { sortedServers, sortedVirtualServices } from "./ipvsadm-save.ts";
 import { endText, flagsText, parseFlags } from "./ipvsadm-words.ts";
 import type {
   Forwarding,
@@ -9,8 +9,8 @@ import type {
   Persistence,
   RealServer,
   SchedulerFlags,
-  ServiceSelector,
   VirtualService,
+  VirtualServiceSelector,
 } from "./virtual-service.ts";
 import { NO_FLAGS } from "./virtual-service.ts";
 
@@ -44,7 +44,7 @@ export interface ListOptions {
 
 export function formatIpvsadmList(services: readonly VirtualService[], options: ListOptions): string {
   const { sorted, countsOf = (_, server) => server } = options;
-  const lines = (sorted ? sortedServices(services) : services).flatMap((service) => [
+  const lines = (sorted ? sortedVirtualServices(services) : services).flatMap((service) => [
     serviceLine(service),
     ...(sorted ? sortedServers(service.servers) : service.servers).map((server) =>
       serverLine(server, countsOf(service, server)),
@@ -107,7 +107,7 @@ export function parseIpvsadmList(
       else last.servers.push(server);
       continue;
     }
-    const service = parseService(line, origin);
+    const service = parseVirtualService(line, origin);
     if (typeof service === "string") fault(service);
     else services.push({ service, servers: [] });
   }
@@ -122,7 +122,7 @@ export function parseIpvsadmList(
   };
 }
 
-function parseService(line: string, origin: Origin): VirtualService | string {
+function parseVirtualService(line: string, origin: Origin): VirtualService | string {
   const [name = "", end = "", scheduler = "", ...words] = line.split(/\s+/);
   const selector = parseSelector(name, end);
   if (typeof selector === "string") return selector;
@@ -148,7 +148,7 @@ function parseService(line: string, origin: Origin): VirtualService | string {
   return { selector, scheduler, flags, persistence, onePacket, engine, servers: [], ordered: true, origin };
 }
 
-function parseSelector(name: string, end: string): ServiceSelector | string {
+function parseSelector(name: string, end: string): VirtualServiceSelector | string {
   if (name === "FWM") {
     const mark = Number(end);
     return Number.isInteger(mark) && mark > 0

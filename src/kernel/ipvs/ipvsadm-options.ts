@@ -5,9 +5,9 @@ import {
   type IpvsTimeouts,
   NO_FLAGS,
   type SchedulerFlags,
-  type ServiceProtocol,
-  type ServiceSelector,
   type Tunnel,
+  type VirtualServiceProtocol,
+  type VirtualServiceSelector,
 } from "./virtual-service.ts";
 
 /** What is wrong with a line, thrown no further than `parseIpvsadm`. */
@@ -60,7 +60,7 @@ const LONGEST_S = 31 * 86_400;
 export class IpvsadmOptions {
   /** The command's letter, `""` for none. */
   command = "";
-  selector: ServiceSelector | null = null;
+  selector: VirtualServiceSelector | null = null;
   server: ServerEnd | null = null;
   scheduler = "wlc";
   flags: SchedulerFlags = NO_FLAGS;
@@ -169,9 +169,11 @@ export class IpvsadmOptions {
       return;
     }
     const read = Object.hasOwn(this.#readers, option) ? this.#readers[option] : undefined;
-    if (read !== undefined) return read();
-    const known = [...COMMANDS, ...Object.keys(this.#readers), ...Object.keys(SPELLINGS)];
-    throw new LineFault(`${JSON.stringify(spelled)} is not built yet${suggestion(spelled, known)}`);
+    if (read === undefined) {
+      const known = [...COMMANDS, ...Object.keys(this.#readers), ...Object.keys(SPELLINGS)];
+      throw new LineFault(`${JSON.stringify(spelled)} is not built yet${suggestion(spelled, known)}`);
+    }
+    read();
   }
 
   #value(option: string, what: string): string {
@@ -187,7 +189,7 @@ export class IpvsadmOptions {
     throw new LineFault(`${option}: ${JSON.stringify(text)} is no number from ${low} to ${high}`);
   }
 
-  #address(option: string, protocol: ServiceProtocol): void {
+  #address(option: string, protocol: VirtualServiceProtocol): void {
     const { address, port } = this.#end(option);
     this.selector = { kind: "address", family: 4, protocol, address, port: port ?? 0 };
   }

@@ -4,10 +4,10 @@ import { endText, selectorWords, serverWords, serviceWords } from "./ipvsadm-wor
 import {
   PROTOCOL_NUMBER,
   type RealServer,
-  type ServiceSelector,
   selectorKey,
   serverKey,
   type VirtualService,
+  type VirtualServiceSelector,
 } from "./virtual-service.ts";
 
 /**
@@ -80,7 +80,7 @@ export interface IpvsadmError {
 
 /** What `ipvsadm -R` takes. In ipvsadm's order, which is what a dump has. */
 export function formatIpvsadmSave(services: readonly VirtualService[]): string {
-  return sortedServices(services)
+  return sortedVirtualServices(services)
     .flatMap((service) => {
       const words = selectorWords(service.selector);
       return [
@@ -94,11 +94,11 @@ export function formatIpvsadmSave(services: readonly VirtualService[]): string {
 }
 
 /** `ipvs_sort_services`: by mark, protocol, address, port; addresses by their difference as a signed int. */
-export function sortedServices(services: readonly VirtualService[]): VirtualService[] {
+export function sortedVirtualServices(services: readonly VirtualService[]): VirtualService[] {
   return [...services].sort((a, b) => compareSelectors(a.selector, b.selector));
 }
 
-function compareSelectors(a: ServiceSelector, b: ServiceSelector): number {
+function compareSelectors(a: VirtualServiceSelector, b: VirtualServiceSelector): number {
   const markA = a.kind === "fwmark" ? a.mark : 0;
   const markB = b.kind === "fwmark" ? b.mark : 0;
   if (a.kind === "fwmark" || b.kind === "fwmark") return (markA - markB) | 0;

@@ -4,8 +4,8 @@ import {
   NO_FLAGS,
   type RealServer,
   type SchedulerFlags,
-  type ServiceSelector,
   type VirtualService,
+  type VirtualServiceSelector,
 } from "./virtual-service.ts";
 
 /** Services and servers in the words of ipvsadm(8), as it prints them (print_service_entry of ipvsadm.c). */
@@ -13,7 +13,7 @@ import {
 const ALL_ONES = -1;
 
 /** `-t 10.0.0.1:80`, `-f 7`. */
-export function selectorWords(selector: ServiceSelector): string {
+export function selectorWords(selector: VirtualServiceSelector): string {
   if (selector.kind === "fwmark") return `-f ${selector.mark}`;
   const option = { tcp: "-t", udp: "-u", sctp: "--sctp-service" }[selector.protocol];
   return `${option} ${endText(selector)}`;

@@ -4,7 +4,7 @@ import { type RealServer, selectorKey, serverKey, type VirtualService } from "./
  * One host's services from the two texts that tell of them: `ipvsadm -Sn` has every setting that can be dumped, `-Ln` the
  * order of services and servers and the connections counted. Where only one is there it says what it can.
  */
-export function mergeServices(
+export function mergeVirtualServices(
   saved: readonly VirtualService[] | null,
   listed: readonly VirtualService[] | null,
 ): readonly VirtualService[] {

@@ -1,10 +1,10 @@
 import { IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
-import { type CompiledService, FTP_DATA_PORT, FTP_PORT } from "./compiled-service.ts";
+import { type CompiledVirtualService, FTP_DATA_PORT, FTP_PORT } from "./compiled-service.ts";
 import { CONN_ONE_PACKET, CONN_TEMPLATE } from "./connection-flags.ts";
 import { NO_CONNECTION } from "./connection-table.ts";
 import { NO_SERVER } from "./destination-table.ts";
-import type { ServiceState } from "./service-state.ts";
+import type { VirtualServiceState } from "./service-state.ts";
 
 /** What scheduling came to beside a connection: nothing of IPVS's, nobody who takes it, not to go on at all. */
 export const NOT_OURS = -1;
@@ -15,7 +15,7 @@ export const NOBODY = -2;
  *
  * @returns the connection, `NOT_OURS` or `NOBODY`
  */
-export function schedule(stack: Stack, compiled: CompiledService, packet: Packet): number {
+export function schedule(stack: Stack, compiled: CompiledVirtualService, packet: Packet): number {
   // Data connections of active FTP come from the server; its client's side is in the table already.
   if (packet.sport === FTP_DATA_PORT) return NOT_OURS;
   const state = stack.ipvs;
@@ -44,15 +44,15 @@ export function schedule(stack: Stack, compiled: CompiledService, packet: Packet
   );
 }
 
-function onePacketFlag(compiled: CompiledService, packet: Packet): number {
+function onePacketFlag(compiled: CompiledVirtualService, packet: Packet): number {
   return compiled.onePacket && packet.protocol === IPPROTO_UDP ? CONN_ONE_PACKET : 0;
 }
 
 /** `ip_vs_sched_persist`: a client's template says where it goes; the first connection makes one. */
 function schedulePersistent(
   stack: Stack,
-  service: ServiceState,
-  compiled: CompiledService,
+  service: VirtualServiceState,
+  compiled: CompiledVirtualService,
   packet: Packet,
 ): number {
   const state = stack.ipvs;
@@ -106,7 +106,12 @@ function schedulePersistent(
 }
 
 /** Ask the scheduler. One that is not modelled, or a persistence engine, is said; the first server that can takes it. */
-function pick(stack: Stack, service: ServiceState, compiled: CompiledService, packet: Packet): number {
+function pick(
+  stack: Stack,
+  service: VirtualServiceState,
+  compiled: CompiledVirtualService,
+  packet: Packet,
+): number {
   const { scheduler, order, destinations } = service;
   if (compiled.plain.engine !== null)
     stack.engine.unmodelled.add(`IPVS persistence engine ${compiled.plain.engine}`);

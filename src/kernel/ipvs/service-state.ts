@@ -1,5 +1,5 @@
 import { Cells, type Journal } from "../session/journal.ts";
-import type { CompiledService } from "./compiled-service.ts";
+import type { CompiledVirtualService } from "./compiled-service.ts";
 import { type DestinationTable, NO_SERVER } from "./destination-table.ts";
 import { schedulerNamed } from "./scheduler/registry.ts";
 import type { Scheduler } from "./scheduler/scheduler.ts";
@@ -9,7 +9,7 @@ import { type RealServer, serverKey } from "./virtual-service.ts";
  * One virtual service at work in a session: its servers as the kernel's list stands now, and what its scheduler remembers.
  * It outlives changes of the configuration, which it follows when it is asked next (`follow`).
  */
-export class ServiceState {
+export class VirtualServiceState {
   /** Its name (`selectorKey`). */
   readonly key: string;
   readonly number: number;
@@ -22,7 +22,7 @@ export class ServiceState {
   table: Int32Array | null = null;
   scheduler: Scheduler | null = null;
   /** The configuration followed last, null before the first and after the service was deleted. */
-  config: CompiledService | null = null;
+  config: CompiledVirtualService | null = null;
   /** Is the scheduler's position known? A dump does not tell it of a service that has had connections. */
   positionKnown = true;
   private readonly journal: Journal;
@@ -37,7 +37,7 @@ export class ServiceState {
   }
 
   /** Make the changes that lead from the configuration followed last to this one, in the order ipvsadm would. */
-  follow(next: CompiledService | null): void {
+  follow(next: CompiledVirtualService | null): void {
     const before = this.config;
     if (before === next) return;
     this.put("config", next);
@@ -70,7 +70,7 @@ export class ServiceState {
     if (!this.positionKnown) this.put("positionKnown", true);
   }
 
-  private followServers(next: CompiledService): void {
+  private followServers(next: CompiledVirtualService): void {
     const servers = next.plain.servers;
     const wanted = next.serverKeys.map((key, i) => this.handle(key, servers[i] as RealServer));
     const staying = kept(this.order, wanted);
@@ -152,6 +152,6 @@ function kept(before: Int32Array, after: readonly number[]): ReadonlySet<number>
 }
 
 /** Nothing has been scheduled yet where no connection was counted; and the order must be the kernel's. */
-function positionKnown({ plain }: CompiledService): boolean {
+function positionKnown({ plain }: CompiledVirtualService): boolean {
   return plain.ordered && plain.servers.every(({ active, inactive }) => active === 0 && inactive === 0);
 }

@@ -22,7 +22,7 @@ export const DEFAULT_TIMEOUTS: IpvsTimeouts = { tcpS: 900, tcpFinS: 120, udpS: 3
 export const NO_SERVICES: Ipvs = { services: [], timeouts: DEFAULT_TIMEOUTS };
 
 export interface VirtualService {
-  readonly selector: ServiceSelector;
+  readonly selector: VirtualServiceSelector;
   /** Name of the scheduler; one that is not modelled is kept, and said when it is met. */
   readonly scheduler: string;
   readonly flags: SchedulerFlags;
@@ -40,20 +40,24 @@ export interface VirtualService {
 }
 
 /** What makes two services one. The family is part of it: packets are IPv4 so far. */
-export type ServiceSelector =
+export type VirtualServiceSelector =
   | {
       readonly kind: "address";
       readonly family: 4;
-      readonly protocol: ServiceProtocol;
+      readonly protocol: VirtualServiceProtocol;
       readonly address: Ipv4;
       /** 0: every port (persistent services only). */
       readonly port: number;
     }
   | { readonly kind: "fwmark"; readonly family: 4; readonly mark: number };
 
-export type ServiceProtocol = "tcp" | "udp" | "sctp";
+export type VirtualServiceProtocol = "tcp" | "udp" | "sctp";
 
-export const PROTOCOL_NUMBER: Readonly<Record<ServiceProtocol, number>> = { tcp: 6, udp: 17, sctp: 132 };
+export const PROTOCOL_NUMBER: Readonly<Record<VirtualServiceProtocol, number>> = {
+  tcp: 6,
+  udp: 17,
+  sctp: 132,
+};
 
 /** `-b`: `IP_VS_SVC_F_SCHED1` … `SCHED3`, whose meaning is the scheduler's. */
 export interface SchedulerFlags {
@@ -105,7 +109,7 @@ export interface Tunnel {
 }
 
 /** Names a service: equal for equal selectors. */
-export function selectorKey(selector: ServiceSelector): string {
+export function selectorKey(selector: VirtualServiceSelector): string {
   return selector.kind === "fwmark"
     ? `${selector.family} fwmark ${selector.mark}`
     : `${selector.family} ${selector.protocol} ${selector.address} ${selector.port}`;

@@ -1,5 +1,5 @@
 import { NO_SERVER } from "../destination-table.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 import { type Scheduler, TABLED } from "./scheduler.ts";
 import { BUCKETS, bucketOf } from "./source-hash.ts";
 
@@ -16,7 +16,7 @@ export const destinationHash: Scheduler = {
 };
 
 /** `ip_vs_dh_reassign`. */
-function assign(service: ServiceState): Int32Array {
+function assign(service: VirtualServiceState): Int32Array {
   const { order } = service;
   const table = new Int32Array(BUCKETS).fill(NO_SERVER);
   if (order.length > 0) {

@@ -1,5 +1,5 @@
 import { NO_SERVER } from "../destination-table.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 import { FORGETFUL, type Scheduler } from "./scheduler.ts";
 
 /** `lc` (ip_vs_lc.c): the fewest connections, an active one counting 256 inactive ones; the first of equals. */
@@ -30,7 +30,7 @@ export const weightedLeastConnection: Scheduler = {
 };
 
 /** The choice of wlc, which lblc and lblcr make too. */
-export function leastWeighted({ order, destinations }: ServiceState): number {
+export function leastWeighted({ order, destinations }: VirtualServiceState): number {
   let least = NO_SERVER;
   let load = 0;
   for (let i = 0; i < order.length; i++) {

@@ -1,5 +1,5 @@
 import { NO_SERVER } from "../destination-table.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 import { leastWeighted } from "./least-connection.ts";
 import { FORGETFUL, type Scheduler } from "./scheduler.ts";
 
@@ -49,13 +49,13 @@ export const localityReplicated: Scheduler = {
 };
 
 /** `is_overloaded`: more active connections than weight, while another has less than half. */
-function isOverloaded({ order, destinations }: ServiceState, dest: number): boolean {
+function isOverloaded({ order, destinations }: VirtualServiceState, dest: number): boolean {
   if (destinations.active(dest) <= destinations.weight(dest)) return false;
   return order.some((other) => destinations.active(other) * 2 < destinations.weight(other));
 }
 
 /** `ip_vs_dest_set_min`. */
-function leastOf({ destinations }: ServiceState, servers: readonly number[]): number {
+function leastOf({ destinations }: VirtualServiceState, servers: readonly number[]): number {
   let least = NO_SERVER;
   let load = 0;
   for (const dest of servers) {
@@ -73,7 +73,7 @@ function leastOf({ destinations }: ServiceState, servers: readonly number[]): nu
 }
 
 /** `ip_vs_dest_set_max`. */
-function mostOf({ destinations }: ServiceState, servers: readonly number[]): number {
+function mostOf({ destinations }: VirtualServiceState, servers: readonly number[]): number {
   let most = NO_SERVER;
   let load = 0;
   for (const dest of servers) {

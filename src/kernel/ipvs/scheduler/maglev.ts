@@ -1,5 +1,5 @@
 import { NO_SERVER } from "../destination-table.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 import { hsiphash } from "./hsiphash.ts";
 import { type Scheduler, TABLED } from "./scheduler.ts";
 import { sourcePort } from "./source-hash.ts";
@@ -35,7 +35,7 @@ export const maglevHash: Scheduler = {
 };
 
 /** `ip_vs_mh_permutate` and `ip_vs_mh_populate`. A drained server's last weight counts. */
-function assign(service: ServiceState): Int32Array {
+function assign(service: VirtualServiceState): Int32Array {
   const { order, destinations } = service;
   let divisor = 0;
   let heaviest = 0;

@@ -1,6 +1,6 @@
 import { CHOICE_IPVS } from "../../chooser.ts";
 import { NO_SERVER } from "../destination-table.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 import type { Scheduler } from "./scheduler.ts";
 
 /** Cell of the server picked last, `NO_SERVER` for the head of the list. */
@@ -33,7 +33,7 @@ export const roundRobin: Scheduler = {
   },
 };
 
-function hit(service: ServiceState, dest: number): number {
+function hit(service: VirtualServiceState, dest: number): number {
   service.settlePosition();
   service.cells.set(LAST, dest);
   return dest;

@@ -1,6 +1,6 @@
 import type { Packet } from "../../../packet/packet.ts";
 import type { Chooser } from "../../chooser.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 
 /**
  * A way to pick the real server of a new connection (`struct ip_vs_scheduler`). It keeps nothing itself: what it remembers
@@ -9,15 +9,15 @@ import type { ServiceState } from "../service-state.ts";
 export interface Scheduler {
   readonly name: string;
   /** `init_service`: a service takes up this scheduler. */
-  bind(service: ServiceState): void;
+  bind(service: VirtualServiceState): void;
   /** `add_dest`: a server was put first. */
-  added(service: ServiceState): void;
+  added(service: VirtualServiceState): void;
   /** `del_dest`: a server is out of the list; before it stood `previous`, or none (-1). */
-  deleted(service: ServiceState, dest: number, previous: number): void;
+  deleted(service: VirtualServiceState, dest: number, previous: number): void;
   /** `upd_dest`: a server has other settings now. */
-  updated(service: ServiceState): void;
+  updated(service: VirtualServiceState): void;
   /** `schedule`: a server's number, or `NO_SERVER`. Runs per connection. */
-  schedule(service: ServiceState, packet: Packet, situation: Situation): number;
+  schedule(service: VirtualServiceState, packet: Packet, situation: Situation): number;
 }
 
 /** What a scheduler may ask beside the service and the packet. */
@@ -55,7 +55,7 @@ export const FORGETFUL: Pick<Scheduler, "bind" | "added" | "deleted" | "updated"
   updated: ignored,
 };
 
-const forget = (service: ServiceState): void => service.setTable(null);
+const forget = (service: VirtualServiceState): void => service.setTable(null);
 
 /** A scheduler that derives a table from the servers when it is first asked after a change. */
 export const TABLED: Pick<Scheduler, "bind" | "added" | "deleted" | "updated"> = {

@@ -1,6 +1,6 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { NO_SERVER } from "../destination-table.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 import { type Scheduler, TABLED } from "./scheduler.ts";
 
 /** `IP_VS_SH_TAB_SIZE`, `IP_VS_DH_TAB_SIZE`. */
@@ -41,7 +41,7 @@ export const sourceHash: Scheduler = {
 };
 
 /** `ip_vs_sh_reassign`. */
-function assign(service: ServiceState): Int32Array {
+function assign(service: VirtualServiceState): Int32Array {
   const { order, destinations } = service;
   const table = new Int32Array(BUCKETS).fill(NO_SERVER);
   if (order.length > 0) {

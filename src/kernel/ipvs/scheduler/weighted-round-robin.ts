@@ -1,6 +1,6 @@
 import { CHOICE_IPVS } from "../../chooser.ts";
 import { NO_SERVER } from "../destination-table.ts";
-import type { ServiceState } from "../service-state.ts";
+import type { VirtualServiceState } from "../service-state.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { greatestWeight, weightDivisor } from "./weights.ts";
 
@@ -40,14 +40,14 @@ export const weightedRoundRobin: Scheduler = {
   },
 };
 
-function measure(service: ServiceState): void {
+function measure(service: VirtualServiceState): void {
   const step = weightDivisor(service) || 1;
   service.cells.set(STEP, step);
   service.cells.set(MAXIMUM, greatestWeight(service) - (step - 1));
 }
 
 /** `ip_vs_wrr_dest_changed`: the weight asked for stays, lowered to what is possible. */
-function changed(service: ServiceState): void {
+function changed(service: VirtualServiceState): void {
   const { cells } = service;
   measure(service);
   cells.set(CURRENT, NO_SERVER);
@@ -59,7 +59,7 @@ function changed(service: ServiceState): void {
 }
 
 /** `ip_vs_wrr_schedule`. */
-function next(service: ServiceState): number {
+function next(service: VirtualServiceState): number {
   const { cells, order, destinations } = service;
   const maximum = cells.data[MAXIMUM] as number;
   const step = cells.data[STEP] as number;
@@ -92,7 +92,7 @@ function next(service: ServiceState): number {
   }
 }
 
-function nobody(service: ServiceState, current: number, weight: number): number {
+function nobody(service: VirtualServiceState, current: number, weight: number): number {
   service.cells.set(CURRENT, current);
   service.cells.set(CURRENT_WEIGHT, weight);
   return NO_SERVER;
