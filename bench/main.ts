@@ -4,6 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { ALLOC_FLAGS, alloc } from "./alloc.ts";
+import { ipvs } from "./ipvs.ts";
 import { INTERRUPTED } from "./kernel/namespaces.ts";
 import type { Options } from "./options.ts";
 import { prefixMap } from "./prefix-map.ts";
@@ -32,6 +33,11 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   s5: { run: s5, text: "the literal walk: a rule's cost, ours and the real kernel's" },
   s6: { run: s6, text: "traces from pod to pod: tape kept, discarded, none; beside typed writing" },
   s7: { run: s7, text: "loading a rule set, beside iptables-legacy-restore and nft" },
+  ipvs: {
+    run: ipvs,
+    text: "first packets a second: the same services as IPVS and as iptables rules",
+    flags: ALLOC_FLAGS,
+  },
   alloc: { run: alloc, text: "bytes allocated for a packet", flags: ALLOC_FLAGS },
   "prefix-map": { run: prefixMap, text: "longest-prefix match: scan and trie" },
 };

@@ -111,15 +111,37 @@ export const SCENE: Readonly<Record<HostName, SceneHost>> = {
 };
 
 /** The scene as a snapshot's text, with these rules on the node; null: none, and no conntrack. */
-export function sceneSnapshot(iptablesSave: string | null): string {
+export function sceneSnapshot(iptablesSave: string | null, ipvs: NodeIpvs | null = null): string {
   const hosts = Object.fromEntries(
-    HOST_NAMES.map((name) => [name, hostJson(SCENE[name], name === "node" ? (iptablesSave ?? "") : "")]),
+    HOST_NAMES.map((name) => [
+      name,
+      name === "node"
+        ? {
+            ...(hostJson(withLocal(SCENE[name], ipvs?.addresses ?? []), iptablesSave ?? "") as object),
+            ...texts(ipvs),
+          }
+        : hostJson(SCENE[name], ""),
+    ]),
   );
   const wires = [
     ["client", "eth0", "node", "eth0"],
     ["node", "eth1", "server", "eth0"],
   ];
   return JSON.stringify({ hosts, wires });
+}
+
+/** What the node balances: `ipvsadm -Sn`, and the virtual addresses, which are its own. */
+export interface NodeIpvs {
+  readonly save: string;
+  readonly addresses: readonly string[];
+}
+
+function withLocal(host: SceneHost, addresses: readonly string[]): SceneHost {
+  return { ...host, local: [...host.local, ...addresses] };
+}
+
+function texts(ipvs: NodeIpvs | null): object {
+  return ipvs === null ? {} : { ipvs: ipvs.save };
 }
 
 function hostJson(host: SceneHost, iptablesSave: string): unknown {

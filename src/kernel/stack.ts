@@ -173,7 +173,10 @@ export class Stack implements RuleContext {
     const local = this.net.fib.tables.get("local");
     if (local === undefined) return RTN_UNICAST;
     const keys = local.keys;
-    for (let i = 0; i < keys.length; i += 2) {
+    // A balancer has thousands of addresses: the first that may match is looked up.
+    const first = local.longest === null ? 0 : local.longest.lookup(address);
+    if (first < 0) return RTN_UNICAST;
+    for (let i = first * 2; i < keys.length; i += 2) {
       if ((address & (keys[i + 1] as number)) !== keys[i]) continue;
       const route = local.routes[i >> 1];
       if (route === undefined) continue;

@@ -51,7 +51,11 @@ export const localityReplicated: Scheduler = {
 /** `is_overloaded`: more active connections than weight, while another has less than half. */
 function isOverloaded({ order, destinations }: VirtualServiceState, dest: number): boolean {
   if (destinations.active(dest) <= destinations.weight(dest)) return false;
-  return order.some((other) => destinations.active(other) * 2 < destinations.weight(other));
+  for (let i = 0; i < order.length; i++) {
+    const other = order[i] as number;
+    if (destinations.active(other) * 2 < destinations.weight(other)) return true;
+  }
+  return false;
 }
 
 /** `ip_vs_dest_set_min`. */

@@ -1,4 +1,4 @@
-import { CHOICE_IPVS } from "../../chooser.ts";
+import { CHOICE_IPVS, type Chooser } from "../../chooser.ts";
 import { NO_SERVER } from "../destination-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -17,12 +17,7 @@ export const roundRobin: Scheduler = {
   },
   schedule(service, _packet, { chooser }) {
     const { order, destinations, cells } = service;
-    if (!service.positionKnown) {
-      const eligible = order.filter((dest) => destinations.isEligible(dest));
-      if (eligible.length === 0) return NO_SERVER;
-      const taken = chooser.flow(CHOICE_IPVS, service.number, 0, new Array(eligible.length).fill(1));
-      return hit(service, eligible[taken] as number);
-    }
+    if (!service.positionKnown) return begin(service, chooser);
     const count = order.length;
     const last = order.indexOf(cells.data[LAST] as number);
     for (let i = 1; i <= count; i++) {
@@ -32,6 +27,15 @@ export const roundRobin: Scheduler = {
     return NO_SERVER;
   },
 };
+
+/** Any of the servers may be the next one. */
+function begin(service: VirtualServiceState, chooser: Chooser): number {
+  const { order, destinations } = service;
+  const eligible = order.filter((dest) => destinations.isEligible(dest));
+  if (eligible.length === 0) return NO_SERVER;
+  const taken = chooser.flow(CHOICE_IPVS, service.number, 0, new Array(eligible.length).fill(1));
+  return hit(service, eligible[taken] as number);
+}
 
 function hit(service: VirtualServiceState, dest: number): number {
   service.settlePosition();

@@ -1,4 +1,4 @@
-import { CHOICE_IPVS } from "../../chooser.ts";
+import { CHOICE_IPVS, type Chooser } from "../../chooser.ts";
 import { NO_SERVER } from "../destination-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
 import type { Scheduler } from "./scheduler.ts";
@@ -22,23 +22,22 @@ export const weightedRoundRobin: Scheduler = {
   deleted: changed,
   updated: changed,
   schedule(service, _packet, { chooser }) {
-    if (!service.positionKnown) {
-      const { order, destinations } = service;
-      const eligible = order.filter((dest) => destinations.isEligible(dest));
-      if (eligible.length === 0) return NO_SERVER;
-      const weights = Array.from(eligible, (dest) => destinations.weight(dest));
-      const dest = eligible[chooser.flow(CHOICE_IPVS, service.number, 0, weights)] as number;
-      service.settlePosition();
-      service.cells.set(CURRENT, dest);
-      service.cells.set(
-        CURRENT_WEIGHT,
-        Math.min(destinations.weight(dest), service.cells.data[MAXIMUM] as number),
-      );
-      return dest;
-    }
-    return next(service);
+    return service.positionKnown ? next(service) : begin(service, chooser);
   },
 };
+
+/** Any of the servers may be the next one, each as often as its weight says. */
+function begin(service: VirtualServiceState, chooser: Chooser): number {
+  const { order, destinations, cells } = service;
+  const eligible = order.filter((dest) => destinations.isEligible(dest));
+  if (eligible.length === 0) return NO_SERVER;
+  const weights = Array.from(eligible, (dest) => destinations.weight(dest));
+  const dest = eligible[chooser.flow(CHOICE_IPVS, service.number, 0, weights)] as number;
+  service.settlePosition();
+  cells.set(CURRENT, dest);
+  cells.set(CURRENT_WEIGHT, Math.min(destinations.weight(dest), cells.data[MAXIMUM] as number));
+  return dest;
+}
 
 function measure(service: VirtualServiceState): void {
   const step = weightDivisor(service) || 1;
