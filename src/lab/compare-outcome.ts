@@ -4,6 +4,7 @@ import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
 import { isBulk, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
+import { ipvsDifference } from "./ipvs-difference.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
 import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
 import type { Renaming } from "./renaming.ts";
@@ -49,6 +50,7 @@ export function compareOutcome(
     (c) => c.visits(),
     (c) => c.ruleCounts(),
     (c) => c.conntrack(),
+    (c) => c.ipvs(),
   ];
   const comparison = new Comparison(network, recorded, outcome, renaming);
   for (let stage = 0; stage < stages.length; stage++) {
@@ -302,6 +304,11 @@ class Comparison {
     }
     const [extra] = counted.keys();
     return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
+  }
+
+  ipvs(): string | null {
+    if (isBulk(this.recorded) || (this.recorded.query.count ?? 1) > 1) return null;
+    return ipvsDifference(this.recorded.ipvsConnections ?? [], this.outcome.ipvs, this.renaming);
   }
 
   conntrack(): string | null {

@@ -7,6 +7,8 @@ export interface RecordedProbe {
   readonly rulesHit?: readonly RecordedRuleHit[];
   readonly trace?: readonly RecordedVisit[];
   /** The frames, and the rules they met, were left out: like those of an earlier probe. */
+  /** What `ipvsadm -Lcn` had more after it. */
+  readonly ipvsConnections?: readonly RecordedIpvsConnection[];
   readonly framesOmitted?: boolean;
   readonly nftTrace?: readonly unknown[];
   readonly conntrack?: readonly RecordedConntrack[];
@@ -144,6 +146,16 @@ export interface RecordedConntrack {
   readonly reply: RecordedTuple;
   readonly flags: readonly string[];
   readonly mark?: number;
+}
+
+export interface RecordedIpvsConnection {
+  readonly ns: string;
+  readonly proto: string;
+  readonly client: string;
+  readonly virtual: string;
+  readonly server: string;
+  readonly state: string;
+  readonly expires: number;
 }
 
 export interface RecordedTuple {

@@ -7,6 +7,7 @@ import type { Conversation } from "./conversation.ts";
 import { type Decoded, decode } from "./decode.ts";
 import { ERRNO_NAMES } from "./errno.ts";
 import { Odds } from "./fraction.ts";
+import { ipvsView } from "./ipvs-view.ts";
 import { flagLetters } from "./packet-view.ts";
 import type { Query } from "./query.ts";
 import { finish, type Run, walk } from "./run.ts";
@@ -223,6 +224,7 @@ function outcomeOf(
     hooks: brief ? [] : decoded.hooks,
     rewrites: brief ? [] : decoded.rewrites,
     conntrack: brief ? [] : [...session.touched()].flatMap((stack) => conntrackView(stack)),
+    ipvs: brief ? [] : [...session.touched()].flatMap((stack) => ipvsView(stack)),
     stats: { rulesEvaluated: run.rulesEvaluated, routeLookups: run.routeLookups },
   };
 }

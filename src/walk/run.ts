@@ -56,7 +56,7 @@ export function walk(
   engine.tape = tape;
   engine.rulesEvaluated = 0;
   engine.routeLookups = 0;
-  outbox.begin();
+  session.begin();
   const begun = clock.now;
   const times: { at: number; tape: number }[] = [{ at: 0, tape: 0 }];
   const conversation = held === null ? new Conversation(query, stack) : goOn(session, held);

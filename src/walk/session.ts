@@ -115,6 +115,12 @@ export class Session {
     }
   }
 
+  /** A walk begins. */
+  begin(): void {
+    this.outbox.begin();
+    for (const state of this.states.values()) state.ipvs.beginWalk();
+  }
+
   /** End a walk: what still waits is given up, and what no packet holds any more is freed. */
   settle(): void {
     for (const stack of this.touched()) {

@@ -72,6 +72,8 @@ export interface Outcome {
   readonly rewrites: readonly Rewrite[];
   /** Connection tracking entries afterwards, per host. */
   readonly conntrack: readonly ConntrackView[];
+  /** IPVS connections that began with the query, per host. */
+  readonly ipvs: readonly IpvsConnectionView[];
   readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };
 }
 
@@ -274,6 +276,17 @@ export interface ConntrackView {
   readonly mark?: number;
   /** The reply's destination port was free choice. */
   readonly free?: true;
+}
+
+export interface IpvsConnectionView {
+  readonly host: string;
+  readonly proto: string;
+  readonly client: string;
+  readonly virtual: string;
+  readonly server: string;
+  readonly state: string;
+  /** Seconds left. */
+  readonly expires: number;
 }
 
 export interface TupleView {

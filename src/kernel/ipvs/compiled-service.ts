@@ -41,7 +41,6 @@ export interface IpvsSettings {
   readonly natIcmpSend: boolean;
   readonly snatReroute: boolean;
   readonly pmtuDisc: boolean;
-  readonly scheduleIcmp: boolean;
   readonly backupOnly: boolean;
   readonly ignoreTunneled: boolean;
 }
@@ -51,6 +50,8 @@ export class CompiledIpvs {
   readonly services: readonly CompiledVirtualService[];
   readonly byKey: ReadonlyMap<string, CompiledVirtualService>;
   readonly settings: IpvsSettings;
+  /** Settings at work here that are not modelled: said when a connection is scheduled. */
+  readonly unmodelled: readonly string[];
   readonly tcpMs: number;
   readonly tcpFinMs: number;
   readonly udpMs: number;
@@ -73,6 +74,9 @@ export class CompiledIpvs {
     this.tcpFinMs = ipvs.timeouts.tcpFinS * 1000;
     this.udpMs = ipvs.timeouts.udpS * 1000;
     this.settings = settingsOf(sysctl);
+    this.unmodelled = UNMODELLED.map((name) => `net.ipv4.vs.${name}`).filter(
+      (name) => sysctl.integer(name, 0) !== 0,
+    );
   }
 
   /** FTP-NAT needs conntrack for its mangling (`__ip_vs_update_dest`). */
@@ -127,6 +131,9 @@ export class CompiledIpvs {
   }
 }
 
+/** Defence against floods, ICMP errors that begin connections, services without servers passed by. */
+const UNMODELLED = ["drop_entry", "drop_packet", "secure_tcp", "schedule_icmp", "cache_bypass"];
+
 export const FTP_PORT = 21;
 export const FTP_DATA_PORT = 20;
 /** `inet_port_requires_bind_service`: ports below are root's. */
@@ -179,7 +186,6 @@ function settingsOf(sysctl: Sysctl): IpvsSettings {
     natIcmpSend: flag("nat_icmp_send", 0),
     snatReroute: flag("snat_reroute", 1),
     pmtuDisc: flag("pmtu_disc", 1),
-    scheduleIcmp: flag("schedule_icmp", 0),
     backupOnly: flag("backup_only", 0),
     ignoreTunneled: flag("ignore_tunneled", 0),
   };

@@ -1,7 +1,7 @@
 import { formatIpv4 } from "../../address/ipv4.ts";
 import { CONN_TEMPLATE } from "./connection-flags.ts";
 import type { IpvsState } from "./ipvs-state.ts";
-import { TCP_STATE_NAMES } from "./tcp-state.ts";
+import { TCP_STATE_NAMES, TEMPLATE_ASSURED } from "./tcp-state.ts";
 import { PROTOCOL_NUMBER } from "./virtual-service.ts";
 
 const HEADER = `IPVS connection entries
@@ -18,8 +18,7 @@ export function formatConnections(state: IpvsState, now: number): string {
   const lines: string[] = [];
   connections.forEach((cp) => {
     const proto = PROTOCOL_NAMES.get(connections.proto(cp)) ?? "IP";
-    // The kernel prints a timer's seconds cut off; one just started has its last whole second before it.
-    const left = Math.max(Math.ceil((connections.expires(cp) - now) / 1000) - 1, 0);
+    const left = secondsLeft(state, cp, now);
     const minutes = String(Math.floor(left / 60)).padStart(2, "0");
     const columns = [
       proto.padEnd(3),
@@ -34,12 +33,18 @@ export function formatConnections(state: IpvsState, now: number): string {
   return `${[HEADER, ...lines].join("\n")}\n`;
 }
 
-function stateName({ connections }: IpvsState, cp: number): string {
-  if ((connections.flags(cp) & CONN_TEMPLATE) !== 0) return "ASSURED";
+export function stateName({ connections }: IpvsState, cp: number): string {
+  if ((connections.flags(cp) & CONN_TEMPLATE) !== 0)
+    return connections.state(cp) === TEMPLATE_ASSURED ? "ASSURED" : "NONE";
   if (connections.proto(cp) === PROTOCOL_NUMBER.tcp) return TCP_STATE_NAMES[connections.state(cp)] as string;
   return connections.proto(cp) === PROTOCOL_NUMBER.udp ? "UDP" : "ESTABLISHED";
 }
 
 function end(address: number, port: number): string {
   return `${formatIpv4(address)}:${port}`;
+}
+
+/** As the kernel prints them, cut off: a timer just begun is in its last whole second already. */
+export function secondsLeft({ connections }: IpvsState, cp: number, now: number): number {
+  return Math.max(Math.ceil((connections.expires(cp) - now) / 1000) - 1, 0);
 }

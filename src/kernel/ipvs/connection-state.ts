@@ -1,4 +1,4 @@
-import { IPPROTO_TCP, type Packet } from "../../packet/packet.ts";
+import { IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
 import type { CompiledIpvs } from "./compiled-service.ts";
 import { CONN_INACTIVE, CONN_NO_OUTPUT } from "./connection-flags.ts";
@@ -8,6 +8,7 @@ import {
   DIRECTION_OUTPUT,
   isActiveState,
   nextTcpState,
+  TCP_ESTABLISHED,
   tcpTimeout,
 } from "./tcp-state.ts";
 
@@ -19,7 +20,8 @@ export function advanceState(stack: Stack, cp: number, packet: Packet, output: b
   const { connections, destinations } = stack.ipvs;
   const compiled = stack.net.ipvs as CompiledIpvs;
   if (packet.protocol !== IPPROTO_TCP) {
-    connections.setTimeout(cp, packet.protocol === 17 ? compiled.udpMs : SCTP_MS);
+    connections.setTimeout(cp, packet.protocol === IPPROTO_UDP ? compiled.udpMs : SCTP_MS);
+    if (output) stack.ipvs.assure(cp);
     return;
   }
   let flags = connections.flags(cp);
@@ -37,6 +39,7 @@ export function advanceState(stack: Stack, cp: number, packet: Packet, output: b
       flags ^= CONN_INACTIVE;
     }
     connections.setState(cp, next);
+    if (next === TCP_ESTABLISHED) stack.ipvs.assure(cp);
   }
   connections.setFlags(cp, flags);
   connections.setTimeout(cp, tcpTimeout(next, compiled.tcpMs, compiled.tcpFinMs));

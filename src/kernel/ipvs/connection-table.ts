@@ -8,7 +8,7 @@ import { Cells, type Journal } from "../session/journal.ts";
  * This is code that runs per packet: it allocates only when the table grows.
  */
 
-const STRIDE = 16;
+const STRIDE = 17;
 const PROTO = 0;
 const CADDR = 1;
 const CPORT = 2;
@@ -25,6 +25,7 @@ const CONTROL = 12;
 const CONTROLS = 13;
 const NEXT = 14;
 const LIFE = 15;
+const BORN = 16;
 
 /** `LIFE`: in the free list, in use but in no chain, in a chain. */
 const FREE = 0;
@@ -37,7 +38,7 @@ export class ConnectionTable {
   private readonly entries: Cells;
   private readonly heads: Cells;
   private mask = 63;
-  /** cell 0: entries ever made, 1: head of the free list, 2: entries in use */
+  /** cell 0: entries made room for, 1: head of the free list, 2: entries in use, 3: entries ever begun */
   private readonly counts: Cells;
   private readonly journal: Journal;
 
@@ -46,13 +47,23 @@ export class ConnectionTable {
     this.entries = new Cells(journal, STRIDE * 16);
     this.heads = new Cells(journal, this.mask + 1);
     this.heads.data.fill(NO_CONNECTION);
-    this.counts = new Cells(journal, 3);
+    this.counts = new Cells(journal, 4);
     this.counts.data[1] = NO_CONNECTION;
   }
 
   /** Entries in use, templates included. */
   get size(): number {
     return this.counts.data[2] as number;
+  }
+
+  /** How many entries were begun so far. */
+  get begun(): number {
+    return this.counts.data[3] as number;
+  }
+
+  /** Which of all those begun an entry is, from 0. */
+  born(cp: number): number {
+    return this.entries.data[cp * STRIDE + BORN] as number;
   }
 
   /** A new entry, in no chain yet (`ip_vs_conn_new`). */
@@ -75,6 +86,8 @@ export class ConnectionTable {
       this.counts.set(0, cp + 1);
     }
     this.counts.set(2, this.size + 1);
+    const born = this.begun;
+    this.counts.set(3, born + 1);
     const e = this.entries;
     const at = cp * STRIDE;
     e.set(at + PROTO, proto);
@@ -93,6 +106,7 @@ export class ConnectionTable {
     e.set(at + CONTROLS, 0);
     e.set(at + NEXT, NO_CONNECTION);
     e.set(at + LIFE, UNHASHED);
+    e.set(at + BORN, born);
     return cp;
   }
 

@@ -13,6 +13,7 @@ import { ConnectionTable, NEVER, NO_CONNECTION } from "./connection-table.ts";
 import { DestinationTable, NO_SERVER } from "./destination-table.ts";
 import { LocalityMemory } from "./locality-memory.ts";
 import { VirtualServiceState } from "./service-state.ts";
+import { TEMPLATE_ASSURED } from "./tcp-state.ts";
 import { type RealServer, selectorKey, type VirtualService } from "./virtual-service.ts";
 
 /** `expire_later`: a template that connections still follow is looked at again after this. */
@@ -39,6 +40,8 @@ export class IpvsState {
   /** By the number of a service: what `compiled` has of it; undefined: not looked up yet. */
   private wanted: (CompiledVirtualService | null | undefined)[] = [];
   private due: number[] = [];
+  /** Connections begun before the walk under way. */
+  private beforeWalk = 0;
 
   constructor(journal: Journal, conntrack: ConntrackTable) {
     this.journal = journal;
@@ -48,6 +51,21 @@ export class IpvsState {
     this.locality = new LocalityMemory(journal);
     this.soonest = new Cells(journal, 1);
     this.soonest.data[0] = NEVER;
+  }
+
+  /** A walk begins: `isOfWalk` tells its connections from the earlier ones. */
+  beginWalk(): void {
+    this.beforeWalk = this.connections.begun;
+  }
+
+  isOfWalk(cp: number): boolean {
+    return this.connections.born(cp) >= this.beforeWalk;
+  }
+
+  /** `ip_vs_control_assure_ct`: a connection goes on, so the template it follows is one to keep. */
+  assure(cp: number): void {
+    const template = this.connections.control(cp);
+    if (template !== NO_CONNECTION) this.connections.setState(template, TEMPLATE_ASSURED);
   }
 
   /** Go on under another configuration; each service follows when it is met next. */

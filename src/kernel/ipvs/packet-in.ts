@@ -158,6 +158,8 @@ function tryToSchedule(stack: Stack, packet: Packet): number {
   }
   const service = stack.net.ipvs?.find(packet.mark, protocol, dst, dport) ?? null;
   if (service === null) return NOT_OURS;
+  const unmodelled = stack.net.ipvs?.unmodelled ?? [];
+  for (let i = 0; i < unmodelled.length; i++) stack.engine.unmodelled.add(unmodelled[i] as string);
   const cp = schedule(stack, service, packet);
   if (cp !== NOBODY) return cp;
   // ip_vs_leave: other ports of an address with FTP are nobody's business here.

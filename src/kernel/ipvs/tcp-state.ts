@@ -30,6 +30,9 @@ const sLA = 8;
 const sLI = 9;
 const sSA = 10;
 
+/** `IP_VS_CTPL_S_ASSURED`: a state of templates, whose other one is NONE. */
+export const TEMPLATE_ASSURED = 1;
+
 /** Which way a packet went, as an index into the transitions. */
 export const DIRECTION_INPUT = 0;
 export const DIRECTION_OUTPUT = 1;
