@@ -255,8 +255,9 @@ class Comparison {
     return `rules: ${host} packet ${packet} ${hook}: modelled, not recorded (${steps.map(stepText).join(" ")})`;
   }
 
-  /** A packet that no wire showed may have left its mark in the counters alone. */
-  private isUntraced({ packet }: HookVisit): boolean {
+  /** Where IPVS is at work a packet that no wire showed left its mark in the counters alone. */
+  private isUntraced({ packet, host }: HookVisit): boolean {
+    if ((this.network.hosts[this.network.hostNumber(host)]?.ipvs ?? null) === null) return false;
     return !this.outcome.frames.some((frame) => frame.packet === packet);
   }
 

@@ -102,6 +102,13 @@ describe("what is not known is said", () => {
     });
   });
 
+  it("a setting at work that is not modelled", () => {
+    const balance = new Balance(`-A ${SERVICE} -s rr`, server(11));
+    expect(balance.trace().verdict.unknown).toBeUndefined();
+    balance.sysctl("drop_entry", "3");
+    expect(balance.trace().verdict.unknown).toEqual(["net.ipv4.vs.drop_entry"]);
+  });
+
   it("a persistence engine too", () => {
     const balance = new Balance(`-A ${SERVICE} -s rr -p 60 --pe sip`, server(11));
     expect(balance.trace().verdict.unknown).toEqual(["IPVS persistence engine sip"]);
