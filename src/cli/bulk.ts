@@ -9,14 +9,21 @@ import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
 import type { World } from "../world/world.ts";
 import { findHost } from "./host-reference.ts";
+import { withClientAt } from "./outside-client.ts";
 import { idOf, parseQueryLine, type QueryLine } from "./query-line.ts";
-import { resolveQuestion } from "./question.ts";
+import { type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { runToolCommand, toolOutput } from "./step/tool-command.ts";
 
 /** What a line of `--queries` came to. */
 export type Answer =
-  | { readonly kind: "trace"; readonly trace: Trace }
+  | {
+      readonly kind: "trace";
+      readonly trace: Trace;
+      /** What was walked over, steps before it included. */
+      readonly world: World;
+      readonly question: Question;
+    }
   | {
       readonly kind: "step";
       readonly id: string;
@@ -41,6 +48,8 @@ export interface BulkOptions {
 export class Bulk {
   readonly #options: BulkOptions;
   readonly #sessions = new Map<string, Session>();
+  /** What was asked when a connection was held, by session and name. */
+  readonly #heldFor = new Map<string, Question>();
   #network: Network;
 
   constructor(world: World, options: BulkOptions) {
@@ -80,7 +89,12 @@ export class Bulk {
 
   #query(line: Extract<QueryLine, { kind: "query" }>): Result<Answer> {
     const session = line.session === null ? this.#fresh() : this.#named(line.session);
-    const query = resolveQuestion(session.network.world, line.question, this.#options.inventory ?? null);
+    const { world } = session.network;
+    const inventory = this.#options.inventory ?? null;
+    const outside = inventory === null ? ok(world) : withClientAt(world, line.question.from);
+    if (outside.kind === "invalid") return outside;
+    if (outside.value !== world) session.replaceNetwork(new Network(outside.value));
+    const query = resolveQuestion(session.network.world, line.question, inventory);
     if (query.kind === "invalid") return query;
     if (line.server !== null) {
       const server = findHost(session.network.world, line.server);
@@ -99,7 +113,8 @@ export class Bulk {
       ...(line.hold === null ? {} : { hold: line.hold }),
       ...(line.server === null ? {} : { choose: { server: line.server.replace(/^.*\//, "") } }),
     });
-    return ok({ kind: "trace", trace });
+    if (line.hold !== null) this.#heldFor.set(`${line.session} ${line.hold}`, line.question);
+    return ok({ kind: "trace", trace, world: session.network.world, question: line.question });
   }
 
   #close({ session: name, hold, close }: Extract<QueryLine, { kind: "close" }>, id: string): Result<Answer> {
@@ -118,7 +133,8 @@ export class Bulk {
     const { outcomes, verdictOnly } = this.#options;
     const query = { ...held.value.query, id };
     const trace = ask(session, query, { outcomes, mode: "explore", verdictOnly, held: held.value, hold });
-    return ok({ kind: "trace", trace });
+    const question = this.#heldFor.get(`${name} ${hold}`) as Question;
+    return ok({ kind: "trace", trace, world: session.network.world, question: { ...question, id } });
   }
 
   #command(line: Extract<QueryLine, { kind: "command" }>, id: string): Result<Answer> {

@@ -1,4 +1,5 @@
 import { explainIpv4, formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import type { Resolved } from "../inventory/cluster-dns.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
@@ -21,6 +22,13 @@ export interface Destination {
   readonly port: number | null;
 }
 
+/** What stands behind the names of a source, and who asks for them. */
+export interface Naming {
+  readonly inventory: Inventory | null;
+  /** The host that sends; null where FROM was no good. */
+  readonly sender: string | null;
+}
+
 /**
  * `10.0.0.5`, `10.96.0.10:53/udp`, `host/web-0:8080`, `pod/shop/web-0/icmp`. TCP where a port is given, ICMP echo where
  * none is, unless `/PROTO` or `proto` (the value of --proto) says otherwise.
@@ -29,8 +37,9 @@ export function parseDestination(
   world: World,
   text: string,
   proto: string | null,
-  inventory: Inventory | null = null,
+  naming: Naming = { inventory: null, sender: null },
 ): Result<Destination> {
+  const { inventory } = naming;
   if (text === "") return invalid("is empty: write an address or host/NAME, with :PORT and /PROTO behind it");
   if (text.includes("://")) return invalid(notBuiltYet("asking for a URL"));
   if (isIpv6(text)) return invalid("IPv6 is not modelled yet: give an IPv4 address");
@@ -39,11 +48,17 @@ export function parseDestination(
   if (split !== null && Inventory.namesService(split.kind)) {
     return serviceDestination(inventory, split.parts, portText, protoText, proto);
   }
+  const resolved = dnsName(world, place, naming);
+  if (resolved?.kind === "missing") return invalid(resolved.message);
+  if (resolved?.kind === "service") {
+    const { namespace = "", name } = resolved.service.metadata;
+    return serviceDestination(inventory, [namespace, name], portText, protoText, proto);
+  }
   const port = portText === null ? ok(null) : parsePort(portText, "port");
   if (port.kind === "invalid") return port;
   const protocol = chooseProtocol(port.value, protoText, proto);
   if (protocol.kind === "invalid") return protocol;
-  const address = addressOf(world, place, inventory);
+  const address = resolved === undefined ? addressOf(world, place, inventory) : ok(resolved.address);
   if (address.kind === "invalid") return address;
   return ok({ address: address.value, proto: protocol.value, port: port.value });
 }
@@ -78,7 +93,7 @@ interface Parts {
   readonly protoText: string | null;
 }
 
-function splitDestination(text: string): Parts {
+export function splitDestination(text: string): Parts {
   const colon = text.indexOf(":");
   if (colon >= 0) {
     const place = text.slice(0, colon);
@@ -122,8 +137,9 @@ function addressOf(world: World, place: string, inventory: Inventory | null): Re
   if (/^[\d./]+$/.test(place)) return invalid(explainIpv4(place));
   const host = findHost(world, place, inventory);
   if (host.kind === "invalid") {
-    const isName = /^[a-z\d-]+(\.[a-z\d-]+)+\.?$/i.test(place);
-    return isName ? invalid(`${place}: ${notBuiltYet("resolving DNS names")}: give the address`) : host;
+    return isDnsName(place) && place.includes(".")
+      ? invalid(`${place}: ${notBuiltYet("resolving DNS names of a snapshot")}: give the address`)
+      : host;
   }
   if (place.startsWith("external/")) return ok(parseIpv4(place.slice("external/".length)) as Ipv4);
   return firstGlobalAddress(host.value);
@@ -141,4 +157,24 @@ function firstGlobalAddress(host: Host): Result<Ipv4> {
       ? `host ${host.name} has no address`
       : `host ${host.name} has no address that others can reach, only ${own}`,
   );
+}
+
+function isDnsName(text: string): boolean {
+  return (
+    /^[a-z\d]([a-z\d-]*[a-z\d])?(\.[a-z\d]([a-z\d-]*[a-z\d])?)*\.?$/i.test(text) && !/^[\d.]+$/.test(text)
+  );
+}
+
+/** A name of the cluster's DNS; undefined for whatever else stands there, a host's own name before all. */
+function dnsName(world: World, place: string, { inventory, sender }: Naming): Resolved | undefined {
+  if (inventory === null || sender === null || !isDnsName(place) || world.hosts.has(place)) return undefined;
+  return place === "external" ? undefined : inventory.resolve(place, sender);
+}
+
+/** What was taken for granted to find TO; null where nothing was. */
+export function assumedOfName(world: World, to: string, naming: Naming): string | null {
+  const { place } = splitDestination(to);
+  const resolved = dnsName(world, place, naming);
+  if (resolved === undefined || resolved.kind === "missing") return null;
+  return `${place} is ${resolved.fullName} to the cluster's DNS, which is not walked to`;
 }

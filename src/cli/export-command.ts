@@ -31,7 +31,7 @@ const FORMATS: Readonly<Record<string, (host: Host, world: World) => string>> = 
 const EXAMPLES = examples([
   ["export --node node1 --format iptables-save", "what iptables-restore takes"],
   ["export --node node1 --format ip", "a script of ip and bridge commands for an empty network namespace"],
-  ["export --node web-0 --format snapshot", "one host in the form that -f reads"],
+  ["export --node node2 --format snapshot", "one host in the form that -f reads"],
 ]);
 
 /** `export --node N --format F`: a host's state as the kernel's own tools take it. */

@@ -1,7 +1,7 @@
 import { explainIpv4, parseIpv4 } from "../address/ipv4.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
-import { suggestion } from "../kernel/nearest-word.ts";
+import { nearestWord, suggestion } from "../kernel/nearest-word.ts";
 import type { World } from "../world/world.ts";
 import { invalid, ok, type Result } from "./result.ts";
 
@@ -26,7 +26,8 @@ export function findHost(world: World, text: string, inventory: Inventory | null
   const named = world.hosts.get(text);
   if (named !== undefined) return ok(named);
   const split = splitKind(text);
-  if (split === null) return text === "external" ? firstExternal(world) : hostNamed(world, text);
+  if (split === null)
+    return text === "external" ? firstExternal(world) : hostNamed(world, text, "host", inventory);
   const { kind, parts } = split;
   if (kind === "external") return externalWith(world, parts.join("/"));
   if (Inventory.namesPods(kind)) {
@@ -51,24 +52,53 @@ export function findHost(world: World, text: string, inventory: Inventory | null
   if (parts.length > (kind === "pod" || kind === "po" || kind === "pods" ? 2 : 1)) {
     return invalid(`has too many parts: write ${kind}/NAME`);
   }
-  return hostNamed(world, parts.at(-1) ?? "");
+  return hostNamed(world, parts.at(-1) ?? "", kind, inventory);
 }
 
-function hostNamed(world: World, name: string): Result<Host> {
+function hostNamed(
+  world: World,
+  name: string,
+  kind = "host",
+  inventory: Inventory | null = null,
+): Result<Host> {
   const host = world.hosts.get(name);
   if (host !== undefined) return ok(host);
-  const near = suggestion(name, world.hosts.keys());
-  return invalid(`there is no host ${JSON.stringify(name)}${near === "" ? `: ${listHosts(world)}` : near}`);
+  const what = NODE_WORDS.has(kind) ? "node" : "host";
+  const known = [...world.hosts.values()].filter((each) => what === "host" || each.kind === "node");
+  const names = known.map((each) => each.name);
+  const near = nearestWord(name, names) ?? abbreviated(name, names);
+  const meant =
+    near === undefined
+      ? inventory?.references().find((reference) => reference.endsWith(`/${name}`))
+      : `${what === "node" ? `${kind}/` : ""}${near}`;
+  const hint =
+    meant === undefined ? `: the ${what}s are ${listNames(names)}` : ` (did you mean ${quoted(meant)}?)`;
+  return invalid(`there is no ${what} ${JSON.stringify(name)}${hint}`);
+}
+
+const NODE_WORDS: ReadonlySet<string> = new Set(["node", "nodes", "no"]);
+
+/** A reference is written as it is typed, a bare name as the word it is. */
+function quoted(name: string): string {
+  return name.includes("/") ? name : JSON.stringify(name);
+}
+
+/** `n1` for `node1`: the letters are all there, in order, from the first on. */
+function abbreviated(word: string, names: readonly string[]): string | undefined {
+  const fits = names.filter((name) => {
+    let at = 0;
+    for (const letter of name) if (letter === word[at]) at++;
+    return at === word.length && name[0] === word[0];
+  });
+  return fits.length === 1 ? fits[0] : undefined;
 }
 
 /** At most so many hosts are named in a message. */
-const LISTED_HOSTS = 12;
+const LISTED_HOSTS = 6;
 
-function listHosts(world: World): string {
-  const names = [...world.hosts.keys()];
+function listNames(names: readonly string[]): string {
   const rest = names.length - LISTED_HOSTS;
-  const listed = names.slice(0, LISTED_HOSTS).join(", ");
-  return `the hosts are ${listed}${rest > 0 ? ` and ${rest} more` : ""}`;
+  return `${names.slice(0, LISTED_HOSTS).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
 }
 
 function firstExternal(world: World): Result<Host> {

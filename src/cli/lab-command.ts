@@ -3,8 +3,9 @@ import { type CompareReport, compareRecording } from "../lab/compare.ts";
 import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
-import { LAB_NOT_BUILT_YET, notBuiltYet } from "./not-built-yet.ts";
+import { notBuiltYet } from "./not-built-yet.ts";
 import { filesAt, loadSource } from "./source.ts";
+import { standingLabCommands } from "./standing-lab-command.ts";
 import { STEP_COMMANDS } from "./step/step-commands.ts";
 import { paintOf } from "./terminal.ts";
 
@@ -32,8 +33,8 @@ export function labCommand(context: Context): Command {
     )
     .action((paths: string[], options: CompareOptions) => run(context, paths, options));
   lab.addCommand(compare);
-  for (const [name] of LAB_NOT_BUILT_YET) {
-    lab.addCommand(unbuilt(context, `lab ${name}`, name), { hidden: true });
+  for (const command of standingLabCommands(context)) {
+    lab.addCommand(command, { hidden: command.name() === "serve-lab" });
   }
   return lab;
 }

@@ -6,18 +6,11 @@ export const COMMANDS_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
   ["check", "assertions over a source"],
   ["diff", "what changes between two sources"],
   ["matrix", "who reaches whom"],
-  ["verify", "the nine principles of the network model"],
   ["address", "what an address is and who owns it"],
   ["serve", "API server, DNS server and web page"],
   ["generate", "a cluster as manifests"],
   ["replay", "a load of flows through a world"],
   ["collect", "a script that dumps a real node"],
-]);
-
-export const LAB_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
-  ["up", "the modelled hosts as real network namespaces"],
-  ["probe", "probing them for real"],
-  ["down", "taking them down"],
 ]);
 
 export const EXPORT_FORMATS_NOT_BUILT_YET: readonly string[] = ["ip6tables-save", "ipset", "nft"];

@@ -9,12 +9,13 @@ import type { Io } from "./io.ts";
 import { labCommand, unbuilt } from "./lab-command.ts";
 import { COMMANDS_NOT_BUILT_YET } from "./not-built-yet.ts";
 import { traceCommand } from "./trace-command.ts";
+import { verifyCommand } from "./verify-command.ts";
 
 const EXAMPLES = examples([
-  ["trace host/web-1 10.96.0.76:80", "how a pod of the bundled example reaches a Service"],
+  ["trace deploy/nginx svc/tomcat:8080", "how a pod of the bundled example reaches a Service"],
   ["export --node node1 --format iptables-save", "a node's rules"],
   [
-    "export --node node1 --format snapshot | hopscope trace -f - node1 127.0.0.1:10250",
+    "export --node node1 --format snapshot | hopscope trace -f - host/node1 127.0.0.1:10250",
     "a source of your own: here one node of the example",
   ],
 ]);
@@ -45,6 +46,7 @@ function buildProgram(context: Context): Command {
       "\nExit code: 0 every outcome arrives and is answered, 1 some outcome does not or a probe differs,\n2 the question or the input was wrong, 3 internal.",
     );
   program.addCommand(traceCommand(context));
+  program.addCommand(verifyCommand(context));
   program.addCommand(exportCommand(context));
   program.addCommand(labCommand(context));
   program.addCommand(cniCommand(context));

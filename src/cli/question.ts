@@ -66,7 +66,7 @@ export function resolveQuestion(
   const sender = note(`from ${JSON.stringify(question.from)}`, findSender(world, question, inventory));
   const to = note(
     `to ${JSON.stringify(question.to)}`,
-    parseDestination(world, question.to, question.proto, inventory),
+    parseDestination(world, question.to, question.proto, { inventory, sender: sender?.host.name ?? null }),
   );
   const tcpFlags = question.tcpFlags === null ? null : note("TCP flags", parseTcpFlags(question.tcpFlags));
   if (sender !== null && question.dev !== null) note("dev", findDevice(sender.host, question.dev));
@@ -118,9 +118,16 @@ function findSender(world: World, { from, at, src }: Question, inventory: Invent
   }
   const host = findHost(world, from, inventory);
   if (host.kind === "invalid") return host;
-  const bound = src === null ? null : parseIpv4(src);
+  const bound = src === null ? ownOfClient(from, host.value) : parseIpv4(src);
   if (bound === undefined) return invalid(`--src: ${explainIpv4(src as string)}`);
   return ok({ host: host.value, arrives: false, arrivesBy: null, src: bound });
+}
+
+/** `external/ADDRESS` sends from that address, where the host would take another of its own. */
+function ownOfClient(from: string, { addresses }: Host): Ipv4 | null {
+  const address = from.startsWith("external/") ? parseIpv4(from.slice("external/".length)) : undefined;
+  const first = addresses.find(({ scope }) => scope === "global")?.address;
+  return address === undefined || address === first ? null : address;
 }
 
 /** `host/NODE[:DEVICE]` */

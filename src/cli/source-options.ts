@@ -78,6 +78,22 @@ export function addSourceOptions(command: Command): Command {
   return command;
 }
 
+/** The options of a source as they were typed, for a command line that reads the same one. */
+export function sourceWords(options: SourceOptions): string[] {
+  const { filename = [], nodes, cni, proxyMode, podCidr, serviceCidr } = options;
+  const flags = {
+    "--nodes": nodes,
+    "--cni": cni,
+    "--proxy-mode": proxyMode,
+    "--pod-cidr": podCidr,
+    "--service-cidr": serviceCidr,
+  };
+  return [
+    ...filename.flatMap((path) => ["-f", path]),
+    ...Object.entries(flags).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value])),
+  ];
+}
+
 /** One line for each option given that is not built yet. */
 export function unbuiltOptions(options: Readonly<Record<string, unknown>>): string[] {
   return OPTIONS_NOT_BUILT_YET.filter(

@@ -1,5 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -27,7 +27,7 @@ export interface LoadedSource {
 }
 
 /** Lies beside `src` as well as beside `dist`. */
-const EXAMPLE = fileURLToPath(new URL("../../fixtures/example/cluster.json.gz", import.meta.url));
+const EXAMPLE = fileURLToPath(new URL("../../fixtures/nmt", import.meta.url));
 
 /** Reads every path given, or the bundled example. All files or none: every mistake of every file is told. */
 export async function loadSource(
@@ -36,20 +36,20 @@ export async function loadSource(
   flags: ObjectFlags = {},
 ): Promise<Result<LoadedSource>> {
   const isExample = paths.length === 0;
-  const files = isExample ? ok([EXAMPLE]) : await filesOf(paths);
+  const files = await filesOf(isExample ? [EXAMPLE] : paths);
   if (files.kind === "invalid") return files;
   const worlds: NamedWorld[] = [];
   const recordings: Recording[] = [];
   const messages: string[] = [];
   const objectFiles: SourceFile[] = [];
   for (const file of files.value) {
-    const name = isExample ? basename(file) : file;
+    const name = isExample ? relative(dirname(EXAMPLE), file) : file;
     const text = await readText(file, name, io);
     if (text.kind === "invalid") {
       messages.push(...text.messages);
       continue;
     }
-    if (!looksLikeSnapshot(text.value)) {
+    if (!looksLikeSnapshot(text.value, name)) {
       objectFiles.push({ name, text: text.value });
       continue;
     }
@@ -85,9 +85,9 @@ export async function loadSource(
 const BEGINNING = 4000;
 
 /** JSON that is no API object and no agent's configuration is taken for a snapshot. */
-function looksLikeSnapshot(text: string): boolean {
+function looksLikeSnapshot(text: string, name: string): boolean {
   const beginning = text.slice(0, BEGINNING);
-  if (!/^\s*[{[]/.test(beginning)) return /^\s*$/.test(beginning);
+  if (!/^\s*[{[]/.test(beginning)) return /^\s*$/.test(beginning) && !/\.ya?ml(\.gz)?$/.test(name);
   if (/"(hosts|links|iptablesSave)"\s*:/.test(beginning)) return true;
   return !/"(apiVersion|cniVersion|Network|kind|items)"\s*:/.test(beginning);
 }
@@ -136,7 +136,7 @@ export async function readText(path: string, name: string, io: Io): Promise<Resu
     return invalid(`${name}: is called .gz but is no gzip file`);
   }
   try {
-    return ok((isGzip ? gunzipSync(bytes) : bytes).toString("utf8"));
+    return ok(decodeText(isGzip ? gunzipSync(bytes) : bytes));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "Z_BUF_ERROR") return invalid(`${name}: the gzip file was cut off: fetch it again`);
@@ -145,6 +145,14 @@ export async function readText(path: string, name: string, io: Io): Promise<Resu
     }
     return invalid(`${name}: the gzip file is damaged (${(error as Error).message})`);
   }
+}
+
+/** UTF-8, or UTF-16 by its byte order mark: what PowerShell's `>` writes, and kubectl reads. */
+function decodeText(bytes: Buffer): string {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
+  return bytes.toString("utf8");
 }
 
 /** A system error in words, without the call and the path that Node puts around it. */

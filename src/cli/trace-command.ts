@@ -1,23 +1,23 @@
 import { Command, Option } from "commander";
 import { reasonsText } from "../present/reasons-text.ts";
-import { withRemedies } from "../present/remedy.ts";
-import { traceJson } from "../present/trace-json.ts";
-import { traceText } from "../present/trace-text.ts";
 import { ask } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
 import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
-import { type Answer, Bulk } from "./bulk.ts";
+import { Bulk } from "./bulk.ts";
 import { type Context, fail } from "./context.ts";
+import { everyPodOf } from "./every-pod.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
 import { notBuiltYet } from "./not-built-yet.ts";
 import { parseMark, parseWhole } from "./number-text.ts";
+import { withClientAt } from "./outside-client.ts";
 import { BOUNDS, QUESTION_DEFAULTS, type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { type LoadedSource, loadSource, readText } from "./source.ts";
 import { addSourceOptions, objectFlags, type SourceOptions, unbuiltOptions } from "./source-options.ts";
 import { paintOf, widthOf } from "./terminal.ts";
+import { type Asked, TraceOutput } from "./trace-output.ts";
 
 interface TraceOptions extends SourceOptions {
   readonly at?: string;
@@ -46,12 +46,18 @@ interface TraceOptions extends SourceOptions {
 }
 
 const EXAMPLES = examples([
-  ["trace host/web-1 10.96.0.76:80", "a Service's address, from a pod of the bundled example"],
-  ["trace web-1 host/db-0:8080 -q", "the verdict alone"],
-  ["trace host/web-0 10.96.2.113:53/udp", "UDP"],
-  ["trace laptop 172.18.0.26:31342 -v", "every hook and every rule that matched"],
-  ["trace 203.0.113.99 host/web-0:8080 --at host/node1:eth0", "a packet that arrives from outside the model"],
-  ["trace web-0 host/db-0 --size 1472 --df -o json", "an echo request of full size, as data"],
+  ["trace deploy/nginx svc/tomcat:8080", "from a workload's pod to a Service of the bundled example"],
+  ["trace deploy/tomcat svc/mysql:3306 -q", "the verdict alone"],
+  [
+    "trace external node/node1:30080 -v",
+    "a client outside, by a node port; every hook and rule that matched",
+  ],
+  ["trace 203.0.113.99 10.96.0.88:8080 --at node/node1:eth0", "a packet that arrives from outside the model"],
+  ["trace node/node2 10.244.0.2 --size 1400 --df -o json", "a large echo request, as data"],
+  [
+    "trace deploy/nginx svc/tomcat:8080 -f fixtures/nmt-mistake",
+    "a source of your own: here a Service with a mistake",
+  ],
 ]);
 
 /** `trace FROM TO`, or many with `--queries`. */
@@ -88,18 +94,16 @@ export function traceCommand(context: Context): Command {
     )
     .option("--reasons", "print every reason a verdict can give, and stop")
     .option("-n, --namespace <name>", "namespace of names that say none (default)")
+    .option(
+      "--all-pods",
+      "ask for every pod of a workload that FROM or TO names, not for its first ready one",
+    )
     .addOption(new Option("--time <t>").hideHelp())
-    .addOption(new Option("--all-pods").hideHelp())
     .addHelpText("after", EXAMPLES)
     .action((from: string | undefined, to: string | undefined, options: TraceOptions) =>
       new TraceRun(context, options).run(from, to),
     );
   return command;
-}
-
-/** What had to be assumed to make hosts of objects stands before what the walk assumed. */
-function withAssumptions(trace: Trace, assumptions: readonly string[]): Trace {
-  return assumptions.length === 0 ? trace : { ...trace, assumptions: [...assumptions, ...trace.assumptions] };
 }
 
 class TraceRun {
@@ -133,11 +137,10 @@ class TraceRun {
   }
 
   #unbuilt(): string[] {
-    const { time, allPods } = this.#options;
+    const { time } = this.#options;
     return [
       ...unbuiltOptions(this.#options as Readonly<Record<string, unknown>>),
       ...(time === undefined ? [] : [notBuiltYet("--time")]),
-      ...(allPods === undefined ? [] : [notBuiltYet("--all-pods")]),
     ];
   }
 
@@ -160,8 +163,7 @@ class TraceRun {
   }
 
   #askOne(source: LoadedSource, from: string, to: string, numbers: Numbers): void {
-    const { world, inventory } = source;
-    const { at, proto, src, df, dev, tcpFlags, quiet, seed } = this.#options;
+    const { at, proto, src, df, dev, tcpFlags, allPods } = this.#options;
     const question: Question = {
       ...QUESTION_DEFAULTS,
       id: "q1",
@@ -175,114 +177,102 @@ class TraceRun {
       tcpFlags: tcpFlags ?? null,
       ...numbers,
     };
-    const query = resolveQuestion(world, question, inventory);
-    if (query.kind === "invalid") {
-      fail(this.#context, query.messages);
+    const asked = this.#askEach(source, question, numbers);
+    if (asked.kind === "invalid") {
+      fail(this.#context, asked.messages);
       return;
     }
-    const session = new Session(new Network(world), numbers.seed);
-    const asked = ask(session, query.value, {
-      outcomes: numbers.outcomes,
-      mode: seed === undefined ? "explore" : "seeded",
-      verdictOnly: quiet === true && this.#output === "text",
-    });
-    const trace = withAssumptions(asked, source.assumptions);
-    this.#note(trace);
-    this.#context.io.write(
-      this.#output === "json" ? `${JSON.stringify(this.#json(trace), null, 2)}\n` : this.#line(trace),
-    );
+    for (const { trace } of asked.value) this.#note(trace);
+    const output = this.#outputOf(source);
+    const text =
+      allPods === true
+        ? manyText(output, asked.value)
+        : output.options.form === "json"
+          ? indented(output.json(asked.value[0] as Asked))
+          : output.line(asked.value[0] as Asked);
+    this.#context.io.write(text);
   }
 
-  async #askMany(
-    { world, inventory, assumptions }: LoadedSource,
-    file: string,
-    numbers: Numbers,
-  ): Promise<void> {
+  /** The question itself, or with `--all-pods` one for each pod; all of them or none. */
+  #askEach(source: LoadedSource, question: Question, numbers: Numbers): Result<readonly Asked[]> {
+    const questions =
+      this.#options.allPods === true ? everyPodOf(question, source.inventory) : ok([question]);
+    if (questions.kind === "invalid") return questions;
+    const answers: Asked[] = [];
+    for (const each of questions.value) {
+      const asked = this.#ask(source, each, numbers);
+      if (asked.kind === "invalid") return asked;
+      answers.push(asked.value);
+    }
+    return ok(answers);
+  }
+
+  #ask(source: LoadedSource, question: Question, numbers: Numbers): Result<Asked> {
+    const { inventory } = source;
+    // Nobody knows what else a recorded client might have been.
+    const outside = inventory === null ? ok(source.world) : withClientAt(source.world, question.from);
+    if (outside.kind === "invalid") return outside;
+    const world = outside.value;
+    const query = resolveQuestion(world, question, inventory);
+    if (query.kind === "invalid") return query;
+    const session = new Session(new Network(world), numbers.seed);
+    const mode = this.#options.seed === undefined ? "explore" : "seeded";
+    const trace = ask(session, query.value, { outcomes: numbers.outcomes, mode });
+    return ok({ trace, world, question });
+  }
+
+  async #askMany(source: LoadedSource, file: string, numbers: Numbers): Promise<void> {
     const { io } = this.#context;
     const text = await readText(file, file, io);
     if (text.kind === "invalid") return fail(this.#context, text.messages);
-    const verdictOnly =
-      this.#options.verdictOnly === true || (this.#options.quiet === true && this.#output === "text");
+    const output = this.#outputOf(source);
+    const { form } = output.options;
+    const { verdictOnly = false } = this.#options;
+    const { world, inventory } = source;
     const bulk = new Bulk(world, { outcomes: numbers.outcomes, seed: numbers.seed, verdictOnly, inventory });
     const list: unknown[] = [];
     let wrong = false;
     for (const [i, line] of text.value.split("\n").entries()) {
-      const plain = bulk.answer(line, i + 1);
-      if (plain === null) continue;
-      const answer =
-        plain.kind === "trace" ? { ...plain, trace: withAssumptions(plain.trace, assumptions) } : plain;
+      const answer = bulk.answer(line, i + 1);
+      if (answer === null) continue;
       if (answer.kind === "error") wrong = true;
       if (answer.kind === "trace") this.#note(answer.trace);
-      if (this.#output === "json") list.push(this.#answerJson(answer));
-      else io.write(this.#answerText(answer));
+      if (form === "json") list.push(output.answerJson(answer));
+      else io.write(output.answerText(answer));
     }
-    if (this.#output === "json") io.write(`${JSON.stringify(list, null, 2)}\n`);
+    if (form === "json") io.write(indented(list));
     if (wrong) this.#context.exitCode = EXIT.wrong;
   }
 
   /** Exit code 1 as soon as some outcome does not arrive. */
   #note(trace: Trace): void {
-    const arrives = trace.outcomes.every(({ verdict }) => verdict.disposition === "DELIVERED");
-    if (!arrives) this.#context.exitCode = EXIT.negative;
+    if (!arrives(trace)) this.#context.exitCode = EXIT.negative;
   }
 
-  get #output(): "text" | "json" | "ndjson" {
-    return this.#options.output ?? "text";
-  }
-
-  #json(trace: Trace): unknown {
-    const { arp, verdictOnly } = this.#options;
-    return traceJson(withRemedies(trace), { arp: arp === true, verdictOnly: verdictOnly === true });
-  }
-
-  #line(trace: Trace): string {
-    if (this.#output === "ndjson") return `${JSON.stringify(this.#json(trace))}\n`;
-    const { io } = this.#context;
-    const { quiet, verbose, arp } = this.#options;
+  #outputOf(source: LoadedSource): TraceOutput {
+    const { output = "text", quiet, verbose, arp = false, verdictOnly = false } = this.#options;
     const detail = quiet ? "quiet" : verbose ? "verbose" : "normal";
-    return traceText(withRemedies(trace), {
-      width: widthOf(io),
-      paint: paintOf(io),
-      detail,
-      arp: arp === true,
-    });
+    return new TraceOutput(this.#context.io, source, { form: output, detail, arp, verdictOnly });
   }
+}
 
-  #answerJson(answer: Answer): unknown {
-    switch (answer.kind) {
-      case "trace":
-        return this.#json(answer.trace);
-      case "step":
-        return {
-          id: answer.id,
-          step: answer.step,
-          ...(answer.output === undefined ? {} : { output: answer.output }),
-        };
-      case "error":
-        return { id: answer.id, error: { message: answer.message, line: answer.line } };
-      default:
-        answer satisfies never;
-        throw new Error("unknown answer");
-    }
-  }
+/** A line for each, then the whole of the first that does not arrive. */
+function manyText(output: TraceOutput, answers: readonly Asked[]): string {
+  const { form, detail } = output.options;
+  if (form === "json") return indented(answers.map((asked) => output.json(asked)));
+  if (form === "ndjson") return answers.map((asked) => output.line(asked)).join("");
+  if (detail === "verbose") return answers.map((asked) => output.line(asked)).join("\n");
+  const failing = detail === "quiet" ? undefined : answers.find(({ trace }) => !arrives(trace));
+  const all = answers.map((asked) => output.line(asked, "quiet")).join("");
+  return failing === undefined ? all : `${all}\n${output.line(failing)}`;
+}
 
-  #answerText(answer: Answer): string {
-    if (this.#output === "ndjson") return `${JSON.stringify(this.#answerJson(answer))}\n`;
-    const { quiet } = this.#options;
-    switch (answer.kind) {
-      case "trace":
-        return quiet
-          ? `${answer.trace.id}: ${this.#line(answer.trace)}`
-          : `${answer.trace.id}: ${this.#line(answer.trace)}\n`;
-      case "step":
-        return `${answer.id}: ${answer.step} done\n${answer.output ?? ""}${quiet ? "" : "\n"}`;
-      case "error":
-        return `${answer.id}: error in line ${answer.line}: ${answer.message}\n${quiet ? "" : "\n"}`;
-      default:
-        answer satisfies never;
-        throw new Error("unknown answer");
-    }
-  }
+function indented(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function arrives(trace: Trace): boolean {
+  return trace.outcomes.every(({ verdict }) => verdict.disposition === "DELIVERED");
 }
 
 /** The options that make a question, which lines of `--queries` bring themselves. */

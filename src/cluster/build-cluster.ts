@@ -16,7 +16,7 @@ import { ORIGIN_NONE } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import { keyOf, type Node, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
-import type { NodeFacts, ProxyConfiguration } from "../proxy/configuration.ts";
+import { kubeProxyVersion, type NodeFacts, type ProxyConfiguration } from "../proxy/configuration.ts";
 import { freshNodeRuleset } from "../proxy/iptables/fresh-node.ts";
 import { IptablesProxier } from "../proxy/iptables/proxier.ts";
 import { startOperations } from "../proxy/iptables/start-operations.ts";
@@ -24,7 +24,15 @@ import { proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import { NO_ORIGINS } from "../world/origins.ts";
 import type { Wire, World } from "../world/world.ts";
-import { addEthernet, buildFabric, DEFAULT_ROUTE, type Fabric, NOTHING_YET, newMachine } from "./fabric.ts";
+import {
+  addEthernet,
+  buildFabric,
+  DEFAULT_ROUTE,
+  type Fabric,
+  NODE_NETWORK_LENGTH,
+  NOTHING_YET,
+  newMachine,
+} from "./fabric.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
 
 /** How a cluster's agents are set up. */
@@ -110,16 +118,18 @@ class ClusterBuilder {
     const { name, address, podCidr } = planned;
     const node = newMachine(name, "node");
     addEthernet(node, "eth0", address);
+    const others = otherAddresses(planned);
+    for (const other of others) node.addAddress("eth0", { ip: fromIpv4(other), length: NODE_NETWORK_LENGTH });
     node.addRoute({ dst: DEFAULT_ROUTE, gw: fromIpv4(fabric.gatewayOf(address)), dev: "eth0" });
     node.enableForwarding(4);
     node.sysctl("net.bridge.bridge-nf-call-iptables", "1");
     const facts: NodeFacts = {
       name,
       ip: formatIpv4(address),
-      addresses: ["127.0.0.1", formatIpv4(address)],
+      addresses: ["127.0.0.1", ...[address, ...others].map(formatIpv4)],
       zone: planned.node.metadata.labels?.["topology.kubernetes.io/zone"] ?? null,
       podCidrs: podCidr === null ? [] : [formatPrefix4(podCidr)],
-      version: planned.node.status?.nodeInfo?.kubeletVersion ?? "",
+      version: kubeProxyVersion(planned.node),
     };
     node.do(...startOperations(this.#configuration.proxy));
     node.do({
@@ -255,10 +265,11 @@ function networkList(configuration: ClusterConfiguration, podCidr: Prefix4): Rec
   };
 }
 
-/** A pod that has come to its end holds no network any more. */
-function isRunning(pod: Pod): boolean {
-  const phase = pod.status?.phase;
-  return phase !== "Succeeded" && phase !== "Failed";
+/** A pod that has come to its end holds no network any more, and one that waits for an address has none yet. */
+function isRunning({ status }: Pod): boolean {
+  const { phase, podIP = "", message } = status ?? {};
+  const waits = phase === "Pending" && podIP === "" && message !== undefined;
+  return phase !== "Succeeded" && phase !== "Failed" && !waits;
 }
 
 function internalAddress(node: Node): Ipv4 | undefined {
@@ -270,6 +281,14 @@ function internalAddress(node: Node): Ipv4 | undefined {
     }
   }
   return undefined;
+}
+
+/** The node's further `InternalIP`s. */
+function otherAddresses({ node, address }: Planned): Ipv4[] {
+  const internal = (node.status?.addresses ?? []).flatMap((entry) =>
+    entry.type === "InternalIP" ? (parseIpv4(entry.address) ?? []) : [],
+  );
+  return [...new Set(internal)].filter((other) => other !== address);
 }
 
 /** As flanneld published it; null where it has not run, or the annotation cannot be read. */

@@ -60,15 +60,23 @@ function withPorts(service: Service, next: () => number | undefined): Service {
   };
 }
 
-function needsNodePort({ spec }: Service): boolean {
+/** A load balancer that has its address went through this already, and what it lacks it does without. */
+function isBalanced({ status }: Service): boolean {
+  return (status?.loadBalancer?.ingress ?? []).length > 0;
+}
+
+function needsNodePort(service: Service): boolean {
+  const { spec } = service;
   const takesPorts =
     spec.type === "NodePort" ||
-    (spec.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false);
+    (spec.type === "LoadBalancer" && spec.allocateLoadBalancerNodePorts !== false && !isBalanced(service));
   return takesPorts && (spec.ports ?? []).some(({ nodePort }) => nodePort === undefined);
 }
 
-function needsHealthPort({ spec }: Service): boolean {
+function needsHealthPort(service: Service): boolean {
+  const { spec } = service;
   return (
+    !isBalanced(service) &&
     spec.type === "LoadBalancer" &&
     spec.externalTrafficPolicy === "Local" &&
     (spec.healthCheckNodePort === undefined || spec.healthCheckNodePort === 0)

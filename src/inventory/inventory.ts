@@ -1,8 +1,11 @@
 import { type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import type { Prefix4 } from "../address/prefix.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { kindOfWord } from "../object/kinds.ts";
-import { controllerOf, keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
+import { keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
+import { type Resolved, resolveName } from "./cluster-dns.ts";
+import type { ObjectNames } from "./names.ts";
 
 /** Kinds of workloads whose pods can be asked for. */
 const WORKLOADS: ReadonlySet<string | undefined> = new Set([
@@ -13,21 +16,60 @@ const WORKLOADS: ReadonlySet<string | undefined> = new Set([
   "DaemonSet",
 ]);
 
+const UNKNOWN_NETWORK = { serviceCidr: null, dnsDomain: "cluster.local" };
+
 export type Found<T> =
   | { readonly kind: "ok"; readonly value: T }
   | { readonly kind: "missing"; readonly message: string };
 
 /** Names of the API and what they stand for among hosts and addresses. */
-export class Inventory {
-  readonly #objects: Lister;
-  readonly #hostOfPod: ReadonlyMap<string, string>;
+export class Inventory implements ObjectNames {
+  readonly objects: Lister;
+  readonly hostOfPod: ReadonlyMap<string, string>;
+  readonly serviceCidr: Prefix4 | null;
   readonly #namespace: string;
+  readonly #domain: string;
 
   /** @param namespace the one of a name that says none */
-  constructor(objects: Lister, hostOfPod: ReadonlyMap<string, string>, namespace = "default") {
-    this.#objects = objects;
-    this.#hostOfPod = hostOfPod;
+  constructor(
+    objects: Lister,
+    hostOfPod: ReadonlyMap<string, string>,
+    namespace = "default",
+    network: { readonly serviceCidr: Prefix4 | null; readonly dnsDomain: string } = UNKNOWN_NETWORK,
+  ) {
+    this.objects = objects;
+    this.hostOfPod = hostOfPod;
     this.#namespace = namespace;
+    this.serviceCidr = network.serviceCidr;
+    this.#domain = network.dnsDomain;
+  }
+
+  /** A name as the pod on a host asks the cluster's DNS for it; another host asks none. */
+  resolve(name: string, host: string): Resolved {
+    const pod = this.#podOn(host);
+    if (pod === undefined)
+      return {
+        kind: "missing",
+        message: `${host} does not ask the cluster's DNS: only pods resolve ${JSON.stringify(name)}; give svc/NAMESPACE/NAME or an address`,
+      };
+    return resolveName(name, namespaceOf(pod), this.#domain, this.objects);
+  }
+
+  #podOn(host: string): Pod | undefined {
+    for (const [key, name] of this.hostOfPod) {
+      const pod = name === host ? this.objects.get("Pod", key) : undefined;
+      if (pod !== undefined && pod.spec.hostNetwork !== true) return pod;
+    }
+    return undefined;
+  }
+
+  /** Names of kinds that lead to pods, as they are asked for: `deploy/web`. */
+  references(): string[] {
+    const kinds = ["Deployment", "StatefulSet", "DaemonSet", "Pod"] as const;
+    const shorts = { Deployment: "deploy", StatefulSet: "sts", DaemonSet: "ds", Pod: "pod" } as const;
+    return kinds.flatMap((kind) =>
+      this.objects.list(kind, this.#namespace).map(({ metadata }) => `${shorts[kind]}/${metadata.name}`),
+    );
   }
 
   /** Is it a kind whose name leads to pods? */
@@ -42,19 +84,22 @@ export class Inventory {
 
   /** The host of a pod, or of the first ready pod of a workload. */
   hostOf(kind: string, parts: readonly string[]): Found<string> {
-    const named = this.#split(kind, parts);
-    if (named.kind === "missing") return named;
-    const { namespace, name } = named.value;
-    const pods =
-      kindOfWord(kind)?.kind === "Pod"
-        ? this.#podNamed(namespace, name)
-        : this.#podsOf(kind, namespace, name);
+    const pods = this.#named(kind, parts);
     if (pods.kind === "missing") return pods;
-    const placed = pods.value.filter((pod) => this.#hostOfPod.has(keyOf(pod)));
+    const placed = pods.value.filter((pod) => this.hostOfPod.has(keyOf(pod)));
     const first = placed.find(isReady) ?? placed[0];
-    const host = first === undefined ? undefined : this.#hostOfPod.get(keyOf(first));
+    const host = first === undefined ? undefined : this.hostOfPod.get(keyOf(first));
     if (host !== undefined) return { kind: "ok", value: host };
-    return missing(`${kind}/${namespace}/${name} has no pod that runs on a node`);
+    return missing(`${kind}/${parts.join("/")} has no pod that runs on a node`);
+  }
+
+  /** The keys of all pods of a workload that are on a node, `namespace/name`; of a Pod its own. */
+  podsOf(kind: string, parts: readonly string[]): Found<readonly string[]> {
+    const pods = this.#named(kind, parts);
+    if (pods.kind === "missing") return pods;
+    const keys = pods.value.map(keyOf).filter((key) => this.hostOfPod.has(key));
+    if (keys.length > 0) return { kind: "ok", value: keys };
+    return missing(`${kind}/${parts.join("/")} has no pod that runs on a node`);
   }
 
   /** A Service's cluster IP and the number of one of its ports, which may be given by name or left out where it has one. */
@@ -65,7 +110,7 @@ export class Inventory {
     const named = this.#split("svc", parts);
     if (named.kind === "missing") return named;
     const { namespace, name } = named.value;
-    const service = this.#objects.get("Service", `${namespace}/${name}`);
+    const service = this.objects.get("Service", `${namespace}/${name}`);
     if (service === undefined) return this.#missingName("Service", namespace, name);
     const address = parseIpv4(service.spec.clusterIP ?? "");
     if (address === undefined)
@@ -84,46 +129,58 @@ export class Inventory {
     return missing(`has too many parts: write ${kind}/NAME or ${kind}/NAMESPACE/NAME`);
   }
 
+  /** Another kind of that name, or a namespace that is not there. */
+  #otherHint(kind: string, namespace: string, name: string): string {
+    const other = [...WORKLOADS, "Pod", "Service"].find(
+      (each) =>
+        each !== undefined && each !== kind && this.objects.get(each, `${namespace}/${name}`) !== undefined,
+    );
+    if (other !== undefined) return ` (there is a ${other} of that name)`;
+    const all = this.objects.list(kind);
+    const namespaces = new Set(all.map(namespaceOf));
+    if (namespaces.has(namespace)) return "";
+    const near = suggestion(namespace, namespaces);
+    return near === ""
+      ? suggestion(
+          name,
+          all.map(({ metadata }) => metadata.name),
+        )
+      : near.replace("mean", "mean namespace");
+  }
+
+  #named(kind: string, parts: readonly string[]): Found<readonly Pod[]> {
+    const named = this.#split(kind, parts);
+    if (named.kind === "missing") return named;
+    const { namespace, name } = named.value;
+    return kindOfWord(kind)?.kind === "Pod"
+      ? this.#podNamed(namespace, name)
+      : this.#podsOf(kind, namespace, name);
+  }
+
   #podNamed(namespace: string, name: string): Found<readonly Pod[]> {
-    const pod = this.#objects.get("Pod", `${namespace}/${name}`);
+    const pod = this.objects.get("Pod", `${namespace}/${name}`);
     return pod === undefined ? this.#missingName("Pod", namespace, name) : { kind: "ok", value: [pod] };
   }
 
   #podsOf(word: string, namespace: string, name: string): Found<readonly Pod[]> {
     const kind = kindOfWord(word)?.kind ?? word;
-    const owner = this.#objects.get(kind, `${namespace}/${name}`);
+    const owner = this.objects.get(kind, `${namespace}/${name}`);
     if (owner === undefined) return this.#missingName(kind, namespace, name);
-    const sets = kind === "Deployment" ? this.#objects.ownedBy("ReplicaSet", owner) : [owner];
-    return { kind: "ok", value: sets.flatMap((set) => this.#objects.ownedBy("Pod", set)) };
+    const sets = kind === "Deployment" ? this.objects.ownedBy("ReplicaSet", owner) : [owner];
+    return { kind: "ok", value: sets.flatMap((set) => this.objects.ownedBy("Pod", set)) };
   }
 
   #missingName(kind: string, namespace: string, name: string): Found<never> {
-    const names = this.#objects.list(kind, namespace).map((object) => object.metadata.name);
-    const elsewhere = this.#objects
+    const names = this.objects.list(kind, namespace).map((object) => object.metadata.name);
+    const elsewhere = this.objects
       .list(kind)
       .filter((object) => object.metadata.name === name)
       .map((object) => namespaceOf(object));
     const hint =
-      elsewhere.length > 0 ? ` (there is one in namespace ${elsewhere.join(", ")})` : suggestion(name, names);
+      elsewhere.length > 0
+        ? ` (there is one in namespace ${elsewhere.join(", ")})`
+        : suggestion(name, names) || this.#otherHint(kind, namespace, name);
     return missing(`there is no ${kind} ${JSON.stringify(name)} in namespace ${namespace}${hint}`);
-  }
-
-  /** The Pod that a host is, as `namespace/name`; undefined for others. */
-  podOfHost(host: string): string | undefined {
-    for (const [key, name] of this.#hostOfPod) {
-      const pod = this.#objects.get("Pod", key);
-      if (name === host && pod?.spec.hostNetwork !== true) return key;
-    }
-    return undefined;
-  }
-
-  /** What controls a pod, for people: `ReplicaSet shop/web-5d`. */
-  controllerOfPod(key: string): string | undefined {
-    const pod = this.#objects.get("Pod", key);
-    const owner = pod === undefined ? undefined : controllerOf(pod);
-    return owner === undefined || pod === undefined
-      ? undefined
-      : `${owner.kind} ${namespaceOf(pod)}/${owner.name}`;
   }
 }
 

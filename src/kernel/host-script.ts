@@ -20,9 +20,27 @@ import type { PolicyRule, Route } from "./route/route.ts";
  * an address (`proto kernel`) or a device is left to it. Not in it: netfilter, which has `iptables-save`, and sockets.
  */
 export function hostScript(host: Host): string {
-  const sections: readonly (readonly [string, readonly string[]])[] = [
+  const sections = hostCommands(host, NO_CABLES);
+  const body = sections.flatMap(([title, lines]) => (lines.length === 0 ? [] : [`# ${title}`, ...lines, ""]));
+  return [...head(host), ...body].join("\n");
+}
+
+/** Where a cable's other end is made: its words for `ip link add … type veth peer`, or null where that end makes both. */
+export type CableEnds = ReadonlyMap<string, string | null>;
+
+const NO_CABLES: CableEnds = new Map();
+
+/** A section: what it is about, and its commands: `ip …`, `bridge …`, and `setting NAME VALUE` for `sysctl -w`. */
+export type Section = readonly [title: string, lines: readonly string[]];
+
+/** Sections to be done on every host before the next: a cable's ends lie in two, and carry nothing until both are up. */
+export const STAGES_OF_SECTIONS: readonly number[] = [2, 3];
+
+/** The script's commands, in the order in which they must be run. */
+export function hostCommands(host: Host, cables: CableEnds): readonly Section[] {
+  return [
     ["settings of all devices, before there are any", sysctlLines(host, (name) => !isPerDevice(name, host))],
-    ["devices", host.devices.flatMap((device) => deviceLines(device, host))],
+    ["devices", host.devices.flatMap((device) => deviceLines(device, host, cables))],
     ["ports, and which devices are up", host.devices.flatMap(linkSettingsText)],
     ["settings of single devices", sysctlLines(host, (name) => isPerDevice(name, host))],
     ["addresses", host.addresses.flatMap((address) => addressLines(address, host))],
@@ -41,8 +59,6 @@ export function hostScript(host: Host): string {
         .flatMap((entry) => operationText({ kind: "fdb-append", entry })),
     ],
   ];
-  const body = sections.flatMap(([title, lines]) => (lines.length === 0 ? [] : [`# ${title}`, ...lines, ""]));
-  return [...head(host), ...body].join("\n");
 }
 
 function head(host: Host): string[] {
@@ -66,13 +82,21 @@ function sysctlLines(host: Host, wanted: (name: string) => boolean): string[] {
   return [...host.sysctl]
     .filter(([name]) => wanted(name))
     .sort(([a], [b]) => rank(a) - rank(b))
-    .map(([name, value]) => `setting ${quote(name)} ${quote(value)}`);
+    .map(([name, value]) => `setting ${quote(settingName(name, host))} ${quote(value)}`);
 }
 
-/** `net.ipv4.conf.eth0.rp_filter`; a dot in a device's name is written as a slash. */
+/** `net.ipv4.conf.eth0.rp_filter`; a dot in a device's name is a slash in what `sysctl -a` prints. */
 function isPerDevice(name: string, host: Host): boolean {
-  const device = /^net\.ipv[46]\.(?:conf|neigh)\.([^.]+)\./.exec(name)?.[1]?.replaceAll("/", ".");
-  return device !== undefined && host.devices.some((each) => each.name === device);
+  const behind = /^net\.ipv[46]\.(?:conf|neigh)\.(.+)$/.exec(name)?.[1]?.replaceAll("/", ".");
+  return behind !== undefined && host.devices.some((device) => behind.startsWith(`${device.name}.`));
+}
+
+/** The name of a setting as `sysctl -w` takes it: a dot of a device's name written as a slash. */
+function settingName(name: string, host: Host): string {
+  const [, head = "", behind = ""] = /^(net\.ipv[46]\.(?:conf|neigh)\.)(.+)$/.exec(name) ?? [];
+  const device = host.devices.find((each) => behind.startsWith(`${each.name}.`));
+  if (device === undefined) return name;
+  return `${head}${device.name.replaceAll(".", "/")}${behind.slice(device.name.length)}`;
 }
 
 /**
@@ -80,8 +104,11 @@ function isPerDevice(name: string, host: Host): boolean {
  * the cable leads. So does a device of a kind that is not modelled, or that sits on another namespace's, unless the kernel
  * has made it already (tunl0).
  */
-function deviceLines(device: Device, host: Host): string[] {
+function deviceLines(device: Device, host: Host, cables: CableEnds): string[] {
   const { detail } = device;
+  const cable = cables.get(device.name);
+  if (cable === null) return [];
+  if (cable !== undefined) return [newLinkText(device, `veth peer ${cable}`)];
   const name = quote(device.name);
   if (detail.kind === "loopback")
     return device.mtu === 65_536 ? [] : [`ip link set ${name} mtu ${device.mtu}`];

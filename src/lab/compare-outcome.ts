@@ -219,6 +219,8 @@ class Comparison {
   /** Rules in order, and hooks in order, per packet and host. */
   visits(): string | null {
     if (this.recorded.framesOmitted === true) return null;
+    // A live probe has the rules' counters instead.
+    if (this.recorded.trace === undefined && this.recorded.rulesHit !== undefined) return null;
     const recorded = this.trace().filter(
       (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
@@ -278,6 +280,21 @@ class Comparison {
   ruleCounts(): string | null {
     if (isBulk(this.recorded) || this.theirs.repeated.size > 0 || (this.recorded.query.count ?? 1) > 1)
       return null;
+    const traced = this.recorded.trace !== undefined;
+    const counted = traced ? this.tracedCounts() : this.modelledCounts();
+    for (const hit of this.recorded.rulesHit ?? []) {
+      const key = `${hit.ns} ${hit.table} ${hit.chain} rule ${hit.rule}`;
+      const seen = counted.get(key) ?? 0;
+      if (seen !== hit.packets) {
+        return `rule counters: ${key}: ${hit.packets} recorded, ${seen} ${traced ? "by the rules walked" : "modelled"}`;
+      }
+      counted.delete(key);
+    }
+    const [extra] = counted.keys();
+    return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
+  }
+
+  private tracedCounts(): Map<string, number> {
     const counted = new Map<string, number>();
     for (const visit of this.trace()) {
       for (const step of visit.steps) {
@@ -288,23 +305,14 @@ class Comparison {
         counted.set(key, (counted.get(key) ?? 0) + 1);
       }
     }
-    for (const { host, steps } of this.untraced) {
-      for (const { table, chain, kind, index } of steps) {
-        if (kind === "return") continue;
-        const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
-        counted.set(key, (counted.get(key) ?? 0) + 1);
-      }
-    }
-    for (const hit of this.recorded.rulesHit ?? []) {
-      const key = `${hit.ns} ${hit.table} ${hit.chain} rule ${hit.rule}`;
-      const seen = counted.get(key) ?? 0;
-      if (seen !== hit.packets) {
-        return `rule counters: ${key}: ${hit.packets} recorded, ${seen} by the rules walked`;
-      }
-      counted.delete(key);
-    }
-    const [extra] = counted.keys();
-    return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
+    addCounts(counted, this.untraced);
+    return counted;
+  }
+
+  private modelledCounts(): Map<string, number> {
+    const counted = new Map<string, number>();
+    addCounts(counted, this.outcome.hooks);
+    return counted;
   }
 
   ipvs(): string | null {
@@ -315,6 +323,16 @@ class Comparison {
   conntrack(): string | null {
     if ((this.recorded.query.count ?? 1) > 1) return null;
     return conntrackDifference(this.recorded.conntrack ?? [], this.outcome.conntrack, this.renaming);
+  }
+}
+
+function addCounts(counted: Map<string, number>, visits: readonly HookVisit[]): void {
+  for (const { host, steps } of visits) {
+    for (const { table, chain, kind, index } of steps) {
+      if (kind === "return") continue;
+      const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
+      counted.set(key, (counted.get(key) ?? 0) + 1);
+    }
   }
 }
 

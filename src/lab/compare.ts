@@ -60,10 +60,15 @@ export function compareRecording(world: World, recording: Recording, options: Re
 
 export interface ReplayOptions {
   /** How the commands of steps are carried out. */
-  readonly commands: CommandRunner;
+  readonly commands?: CommandRunner;
   /** Walk chains rule by rule. */
   readonly literal?: boolean;
 }
+
+const NO_COMMANDS: CommandRunner = {
+  change: () => ({ fault: "nobody here carries out commands" }),
+  print: () => "",
+};
 
 /** A probe as the replay comes to it. */
 export interface Replayed {
@@ -71,6 +76,8 @@ export interface Replayed {
   readonly recorded: RecordedProbe;
   /** What the model says can come of it. */
   readonly outcomes: readonly Outcome[];
+  /** The one nearest to what was recorded. */
+  readonly nearest?: Outcome;
   /** Hold a version of what was recorded against the outcomes: the first difference from the nearest one, null for none. */
   readonly judge: (version: RecordedProbe) => string | null;
 }
@@ -79,7 +86,7 @@ export interface Replayed {
 export function* replay(
   world: World,
   recording: Recording,
-  { commands, literal }: ReplayOptions,
+  { commands = NO_COMMANDS, literal }: ReplayOptions = {},
 ): Generator<Replayed, void> {
   const listening = withListeners(world, provenListeners(world, recording));
   const session = new Session(new Network(withSetupThresholds(listening, recording)));
@@ -117,7 +124,8 @@ export function* replay(
       if (matched === null) return "no outcome was found";
       return matched.difference ?? flowsDifference(network, flows, version);
     };
-    yield { index, recorded, outcomes: explored.map(({ outcome }) => outcome), judge };
+    const outcomes = explored.map(({ outcome }) => outcome);
+    yield { index, recorded, outcomes, ...(nearest === null ? {} : { nearest: nearest.outcome }), judge };
   }
 }
 

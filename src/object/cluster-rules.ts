@@ -1,33 +1,44 @@
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { contains, parsePrefix4 } from "../address/prefix.ts";
+import { contains, covers, firstOf, formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
 import type { InputError } from "../world/input-error.ts";
 import {
   describeObject,
   type KubernetesObject,
-  namespaceOf,
+  type Node,
   type Pod,
   type Service,
 } from "./kubernetes-object.ts";
 import type { Lister } from "./object-map.ts";
-import type { Findings } from "./object-report.ts";
+import { type Findings, finding } from "./object-report.ts";
 import { formatPlace } from "./place.ts";
-import { matches, selectorOfMap } from "./selector.ts";
+import { checkSelectors } from "./selected-pods.ts";
 
 /** What must hold between the objects of a cluster. */
 export interface ClusterRules {
   /** The CNI gives pods addresses of their node's podCIDR, as host-local does; Calico, Weave or a cloud's does not. */
   readonly podsInNodeCidr: boolean;
+  readonly clusterCidr?: Range<Prefix4>;
+  readonly serviceCidr?: Range<Prefix4>;
+  readonly nodePorts?: Range<{ readonly first: number; readonly last: number }>;
+}
+
+/** A range that the cluster gives from, and where that is said. */
+export interface Range<T> {
+  readonly value: T;
+  readonly where: string;
+  /** What lies outside is a mistake; else it only shows that the assumption does not hold. */
+  readonly isLaw: boolean;
 }
 
 export function checkCluster(objects: Lister, rules: ClusterRules, findings: Findings): void {
   checkPodAddresses(objects, rules, findings);
-  checkServices(objects, findings);
-  checkNodes(objects, findings);
+  checkServices(objects, rules, findings);
+  checkSelectors(objects, findings);
+  checkNodes(objects, rules, findings);
 }
 
-function finding(object: KubernetesObject, field: string, message: string): InputError {
-  const { file, line } = object.place;
-  return { file, line, field: `${describeObject(object)} ${field}`, message };
+function outside(range: Range<unknown>, found: InputError, findings: Findings): void {
+  (range.isLaw ? findings.errors : findings.warnings).push(found);
 }
 
 /** `Pod shop/a (manifests.yaml:12)`, the other party of a clash. */
@@ -64,12 +75,12 @@ function checkCidr(pod: Pod, address: Ipv4, objects: Lister, findings: Findings)
   findings.errors.push(finding(pod, "status.podIP", message));
 }
 
-function checkServices(objects: Lister, findings: Findings): void {
+function checkServices(objects: Lister, rules: ClusterRules, findings: Findings): void {
   const byNodePort = new Map<string, Service>();
   const byClusterIp = new Map<string, Service>();
-  const labels: LabelSets = new Map();
   for (const service of objects.list("Service")) {
-    const { clusterIP = "", ports = [] } = service.spec;
+    const { clusterIP = "", healthCheckNodePort = 0, ports = [] } = service.spec;
+    checkClusterIp(service, rules, findings);
     if (clusterIP !== "" && clusterIP !== "None") {
       const first = byClusterIp.get(clusterIP);
       if (first === undefined) byClusterIp.set(clusterIP, service);
@@ -79,83 +90,37 @@ function checkServices(objects: Lister, findings: Findings): void {
       }
     }
     for (const [i, { nodePort, protocol = "TCP" }] of ports.entries()) {
-      if (nodePort === undefined) continue;
-      const first = byNodePort.get(`${nodePort}/${protocol}`);
-      if (first === undefined) byNodePort.set(`${nodePort}/${protocol}`, service);
-      else {
-        const message = `${nodePort}/${protocol} is a node port of ${other(first)} too`;
-        findings.errors.push(finding(service, `spec.ports[${i}].nodePort`, message));
-      }
+      if (nodePort !== undefined) claimPort(nodePort, protocol, service, `spec.ports[${i}].nodePort`);
     }
-    checkSelector(service, objects, labels, findings);
+    if (healthCheckNodePort !== 0) claimPort(healthCheckNodePort, "TCP", service, "spec.healthCheckNodePort");
+  }
+
+  function claimPort(number: number, protocol: string, service: Service, field: string): void {
+    claim(byNodePort, `${number}/${protocol}`, service, (first) => {
+      const message = `${number}/${protocol} is a node port of ${other(first)} too`;
+      findings.errors.push(finding(service, field, message));
+    });
+    const { nodePorts } = rules;
+    if (nodePorts === undefined) return;
+    const { first, last } = nodePorts.value;
+    if (number >= first && number <= last) return;
+    const message = `${number} is outside ${first}-${last}, the range of node ports (${nodePorts.where})`;
+    outside(nodePorts, finding(service, field, message), findings);
   }
 }
 
-/** A warning: the pods may come later, and an empty Service is a thing people trace. */
-function checkSelector(service: Service, objects: Lister, byNamespace: LabelSets, findings: Findings): void {
-  const { selector, type } = service.spec;
-  if (selector === undefined || Object.keys(selector).length === 0 || type === "ExternalName") return;
-  const namespace = namespaceOf(service);
-  // Services and slices alone describe nodes whose pods lie elsewhere.
-  if (
-    objects.withLabel("EndpointSlice", namespace, "kubernetes.io/service-name", service.metadata.name)
-      .length > 0
-  )
-    return;
-  if (objects.get("Endpoints", `${namespace}/${service.metadata.name}`) !== undefined) return;
-  const requirements = selectorOfMap(selector);
-  const isMet = labelSets(objects, namespace, byNamespace).some((labels) => matches(requirements, labels));
-  if (isMet) return;
-  const text = Object.entries(selector)
-    .map(([key, value]) => `${key}=${value}`)
-    .join(",");
-  findings.warnings.push(
-    finding(
-      service,
-      "spec.selector",
-      `${text} matches no pod and no workload's template in namespace ${namespace}`,
-    ),
-  );
+function checkClusterIp(service: Service, { serviceCidr }: ClusterRules, findings: Findings): void {
+  const address = parseIpv4(service.spec.clusterIP ?? "");
+  if (address === undefined || serviceCidr === undefined || contains(serviceCidr.value, address)) return;
+  const cidr = formatPrefix4(serviceCidr.value);
+  const message = `${formatIpv4(address)} is outside ${cidr}, the service CIDR (${serviceCidr.where})`;
+  outside(serviceCidr, finding(service, "spec.clusterIP", message), findings);
 }
 
-const WITH_TEMPLATE = [
-  "Deployment",
-  "ReplicaSet",
-  "DaemonSet",
-  "StatefulSet",
-  "ReplicationController",
-] as const;
-type LabelSets = Map<string, readonly Readonly<Record<string, string>>[]>;
-
-/** The labels of every pod of a namespace and of every template there, each set once. */
-function labelSets(
-  objects: Lister,
-  namespace: string,
-  byNamespace: LabelSets,
-): readonly Readonly<Record<string, string>>[] {
-  const known = byNamespace.get(namespace);
-  if (known !== undefined) return known;
-  const sets = new Map<string, Readonly<Record<string, string>>>();
-  const add = (labels: Readonly<Record<string, string>> | undefined) => {
-    if (labels !== undefined) sets.set(JSON.stringify(labels), labels);
-  };
-  for (const { metadata } of objects.list("Pod", namespace)) add(metadata.labels);
-  for (const kind of WITH_TEMPLATE) {
-    for (const { spec } of objects.list(kind, namespace)) add(spec.template?.metadata?.labels);
-  }
-  const list = [...sets.values()];
-  byNamespace.set(namespace, list);
-  return list;
-}
-
-function checkNodes(objects: Lister, findings: Findings): void {
-  const byCidr = new Map<string, KubernetesObject>();
+function checkNodes(objects: Lister, rules: ClusterRules, findings: Findings): void {
+  checkPodCidrs(objects.list("Node"), rules, findings);
   const byAddress = new Map<string, KubernetesObject>();
   for (const node of objects.list("Node")) {
-    const cidr = node.spec?.podCIDR ?? "";
-    claim(byCidr, cidr, node, (first) =>
-      findings.errors.push(finding(node, "spec.podCIDR", `${cidr} is the podCIDR of ${other(first)} too`)),
-    );
     for (const [i, { type, address }] of (node.status?.addresses ?? []).entries()) {
       if (type !== "InternalIP") continue;
       claim(byAddress, address, node, (first) => {
@@ -166,11 +131,44 @@ function checkNodes(objects: Lister, findings: Findings): void {
   }
 }
 
-function claim(
-  taken: Map<string, KubernetesObject>,
+/** No podCIDR may share an address with another, and all must be of the cluster's. */
+function checkPodCidrs(nodes: readonly Node[], { clusterCidr }: ClusterRules, findings: Findings): void {
+  const given = nodes.flatMap((node) => {
+    const cidr = parsePrefix4(node.spec?.podCIDR ?? "");
+    return cidr === undefined ? [] : [{ node, cidr, first: firstOf(cidr) >>> 0 }];
+  });
+  for (const { node, cidr } of given) {
+    if (clusterCidr === undefined || covers(clusterCidr.value, cidr)) continue;
+    const whole = formatPrefix4(clusterCidr.value);
+    const message = `${formatPrefix4(cidr)} is outside ${whole}, the cluster CIDR (${clusterCidr.where})`;
+    outside(clusterCidr, finding(node, "spec.podCIDR", message), findings);
+  }
+  // By their first addresses, the wider one before: whoever overlaps lies in the last wide one before it.
+  const ordered = given
+    .map((one, i) => ({ ...one, i }))
+    .sort((a, b) => a.first - b.first || a.cidr.length - b.cidr.length || a.i - b.i);
+  let wide: (typeof ordered)[number] | undefined;
+  for (const one of ordered) {
+    if (wide === undefined || !covers(wide.cidr, one.cidr)) {
+      wide = one;
+      continue;
+    }
+    // The one that comes later in the input is told of.
+    const [earlier, later] = wide.i < one.i ? [wide, one] : [one, wide];
+    const text = formatPrefix4(later.cidr);
+    const message =
+      earlier.cidr.length === later.cidr.length
+        ? `${text} is the podCIDR of ${other(earlier.node)} too`
+        : `${text} overlaps ${formatPrefix4(earlier.cidr)}, the podCIDR of ${other(earlier.node)}`;
+    findings.errors.push(finding(later.node, "spec.podCIDR", message));
+  }
+}
+
+function claim<K extends KubernetesObject>(
+  taken: Map<string, K>,
   key: string,
-  object: KubernetesObject,
-  onClash: (first: KubernetesObject) => void,
+  object: K,
+  onClash: (first: K) => void,
 ): void {
   const first = taken.get(key);
   if (key === "") return;

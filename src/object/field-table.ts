@@ -20,6 +20,8 @@ export type FieldType =
   | { readonly kind: "port-or-name" }
   | { readonly kind: "address"; readonly or: readonly string[] }
   | { readonly kind: "prefix" }
+  /** Prefixes with commas between them: one for each family. */
+  | { readonly kind: "prefixes" }
   | { readonly kind: "texts" }
   | { readonly kind: "object"; readonly fields: Fields }
   | { readonly kind: "list"; readonly of: FieldType };
@@ -37,6 +39,7 @@ export const flag: FieldType = { kind: "flag" };
 /** A map of texts: labels, annotations, selectors, a ConfigMap's data. */
 export const texts: FieldType = { kind: "texts" };
 export const prefix: FieldType = { kind: "prefix" };
+export const prefixes: FieldType = { kind: "prefixes" };
 export const portOrName: FieldType = { kind: "port-or-name" };
 export const port: FieldType = integer(1, 65_535, "a port from 1 to 65535");
 export const count: FieldType = integer(0, 2_147_483_647, "a whole number from 0");
@@ -132,10 +135,9 @@ function checkValue(value: unknown, type: FieldType, path: FieldPath, report: Ob
       checkAddress(value, type, path, report);
       return;
     case "prefix":
+    case "prefixes":
       if (typeof value !== "string") wrong(value, type, path, report);
-      else if (value !== "" && parsePrefix4(value) === undefined && parsePrefix6(value) === undefined) {
-        report.error(path, value.includes(":") ? explainPrefix6(value) : explainPrefix4(value));
-      }
+      else if (value !== "") checkPrefixes(type.kind === "prefix" ? [value] : value.split(","), path, report);
       return;
     case "text":
     case "flag":
@@ -205,6 +207,19 @@ function checkAddress(
   else if (!type.or.includes(value)) checkAddressText(value, path, report);
 }
 
+function checkPrefixes(texts: readonly string[], path: FieldPath, report: ObjectReport): void {
+  for (const text of texts) {
+    const fault = explainPrefix(text.trim());
+    if (fault !== null) report.error(path, fault);
+  }
+}
+
+/** What is wrong with a prefix of either family; null for one that is right. */
+export function explainPrefix(value: string): string | null {
+  if (parsePrefix4(value) !== undefined || parsePrefix6(value) !== undefined) return null;
+  return value.includes(":") ? explainPrefix6(value) : explainPrefix4(value);
+}
+
 /** Old objects may hold leading zeros, which the API then took; its programs read them as decimal. */
 export function checkAddressText(value: string, path: FieldPath, report: ObjectReport): void {
   if (parseIpv4(value) !== undefined || parseIpv6(value) !== undefined) return;
@@ -240,6 +255,7 @@ function wanted(type: FieldType): string {
     case "address":
       return "an IP address";
     case "prefix":
+    case "prefixes":
       return "a prefix such as 10.244.1.0/24";
     case "texts":
       return "a map of texts";

@@ -164,5 +164,8 @@ export const NODE_STATUS: Fields = {
 
 export const CONFIG_MAP: Fields = optional({ data: texts, binaryData: anything, immutable: flag });
 
+/** As many as Kubernetes itself is made for. */
+const pods = integer(0, 150_000, "a whole number of pods, at most 150000");
+
 /** The fields that all workloads with replicas have. */
-export const REPLICAS: Fields = optional({ replicas: count, minReadySeconds: count });
+export const REPLICAS: Fields = optional({ replicas: pods, minReadySeconds: count });

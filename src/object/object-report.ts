@@ -1,4 +1,5 @@
 import type { InputError } from "../world/input-error.ts";
+import { describeObject, type KubernetesObject } from "./kubernetes-object.ts";
 import { type FieldPath, formatFieldPath } from "./place.ts";
 import type { TextDocument } from "./yaml.ts";
 
@@ -6,6 +7,12 @@ import type { TextDocument } from "./yaml.ts";
 export interface Findings {
   readonly errors: InputError[];
   readonly warnings: InputError[];
+}
+
+/** What is wrong with a field of an object that was read before. */
+export function finding(object: KubernetesObject, field: string, message: string): InputError {
+  const { file, line } = object.place;
+  return { file, line, field: `${describeObject(object)} ${field}`, message };
 }
 
 /** Reports what is wrong with one object, each with the line of its field. */

@@ -1,9 +1,12 @@
 import type { Container } from "kubernetes-types/core/v1.js";
+import { parseIpv4 } from "../address/ipv4.ts";
 import { parseIpv6 } from "../address/ipv6.ts";
-import { checkAddressText, isPortName } from "./field-table.ts";
+import { formatPrefix4, networkOf, parsePrefix4 } from "../address/prefix.ts";
+import { checkAddressText, explainPrefix, isPortName } from "./field-table.ts";
 import type {
   EndpointSlice,
   KubernetesObject,
+  Node,
   Pod,
   ReplicaSet,
   ReplicationController,
@@ -16,10 +19,12 @@ import { matches, selectorOf } from "./selector.ts";
 /** What the API demands of one object beyond the types of its fields. Asked only of objects whose types are right. */
 export function checkRules(object: KubernetesObject, report: ObjectReport): void {
   checkName(object, report);
+  checkLabels(object, report);
   RULES[object.kind]?.(object, report);
 }
 
 const RULES: Readonly<Record<string, (object: KubernetesObject, report: ObjectReport) => void>> = {
+  Node: (object, report) => checkNode(object as Node, report),
   Service: (object, report) => checkService(object as Service, report),
   Pod: (object, report) => checkContainers((object as Pod).spec, ["spec"], report),
   EndpointSlice: (object, report) => checkSlice(object as EndpointSlice, report),
@@ -49,6 +54,56 @@ function checkName({ kind, metadata }: KubernetesObject, report: ObjectReport): 
   }
 }
 
+/** What a label may be called and say; selectors, chains of comments and columns rely on it. */
+function checkLabels({ metadata }: KubernetesObject, report: ObjectReport): void {
+  for (const [key, value] of Object.entries(metadata.labels ?? {})) {
+    const path: FieldPath = ["metadata", "labels", key];
+    if (!isLabelKey(key)) report.error(path, `${JSON.stringify(key)} is no name of a label`);
+    else if (value !== "" && !LABEL_VALUE.test(value ?? "")) {
+      const what = "at most 63 letters, digits, dashes, dots and underscores, a letter or digit at both ends";
+      report.error(path, `${JSON.stringify(value)} is no value of a label: ${what}`);
+    }
+  }
+}
+
+const LABEL_VALUE = /^(?=.{1,63}$)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
+
+/** `name` or `prefix/name`. */
+function isLabelKey(key: string): boolean {
+  const [name = "", prefix, ...more] = key.split("/").reverse();
+  return (
+    more.length === 0 &&
+    LABEL_VALUE.test(name) &&
+    (prefix === undefined || (SUBDOMAIN.test(prefix) && prefix.length <= 253))
+  );
+}
+
+function checkNode({ spec, status }: Node, report: ObjectReport): void {
+  for (const [i, { type, address }] of (status?.addresses ?? []).entries()) {
+    if (type === "InternalIP" || type === "ExternalIP") {
+      checkAddressText(address, ["status", "addresses", i, "address"], report);
+    }
+  }
+  checkNetwork(spec?.podCIDR ?? "", ["spec", "podCIDR"], report);
+  for (const [i, cidr] of (spec?.podCIDRs ?? []).entries()) {
+    checkNetwork(cidr, ["spec", "podCIDRs", i], report);
+  }
+}
+
+function checkNetwork(text: string, path: FieldPath, report: ObjectReport): void {
+  const prefix = parsePrefix4(text);
+  if (prefix === undefined || networkOf(prefix).address === prefix.address) return;
+  report.error(path, `${text} has host bits: ${formatPrefix4(networkOf(prefix))} is the network`);
+}
+
+/** kube-proxy trims blanks and reads leading zeros as decimal, as old objects have them. */
+function checkSourceRanges(ranges: readonly string[], report: ObjectReport): void {
+  for (const [i, range] of ranges.entries()) {
+    const fault = explainPrefix(range.trim().replace(/(^|[./])0+(?=\d)/g, "$1"));
+    if (fault !== null) report.error(["spec", "loadBalancerSourceRanges", i], fault);
+  }
+}
+
 function checkService({ spec }: Service, report: ObjectReport): void {
   const ports = spec.ports ?? [];
   const isHeadless = spec.clusterIP === "None";
@@ -65,6 +120,11 @@ function checkService({ spec }: Service, report: ObjectReport): void {
   if (isHeadless && (spec.type === "NodePort" || spec.type === "LoadBalancer")) {
     report.error(["spec", "clusterIP"], `"None" does not go with type ${spec.type}`);
   }
+  const [firstIp] = spec.clusterIPs ?? [];
+  if (firstIp !== undefined && (spec.clusterIP ?? firstIp) !== firstIp) {
+    report.error(["spec", "clusterIPs", 0], `${firstIp} is not spec.clusterIP, ${spec.clusterIP}`);
+  }
+  checkSourceRanges(spec.loadBalancerSourceRanges ?? [], report);
   const byName = new Map<string, number>();
   const byNumber = new Map<string, number>();
   for (const [i, port] of ports.entries()) {
@@ -95,17 +155,21 @@ function claim(
   else onClash(first);
 }
 
-function checkSlice({ addressType, endpoints }: EndpointSlice, report: ObjectReport): void {
+function checkSlice({ addressType, endpoints, ports }: EndpointSlice, report: ObjectReport): void {
+  for (const [i, { name }] of (ports ?? []).entries()) {
+    if (name !== undefined && name !== null) continue;
+    report.warning(["ports", i, "name"], 'is missing: kube-proxy leaves such a port out; write name: ""');
+  }
   for (const [i, { addresses }] of (endpoints ?? []).entries()) {
     const path: FieldPath = ["endpoints", i, "addresses"];
     if (addresses.length === 0) report.error(path, "is empty: an endpoint has an address");
     for (const [n, address] of addresses.entries()) {
       if (addressType === "FQDN") continue;
-      const isIpv6 = parseIpv6(address) !== undefined;
-      if (addressType === "IPv4" && isIpv6) {
+      const family = parseIpv6(address) === undefined ? "IPv4" : "IPv6";
+      if (family !== addressType && (family === "IPv6" || parseIpv4(address) !== undefined)) {
         report.error(
           [...path, n],
-          `${JSON.stringify(address)} is an IPv6 address in a slice of addressType IPv4`,
+          `${JSON.stringify(address)} is an ${family} address in a slice of addressType ${addressType}`,
         );
       } else checkAddressText(address, [...path, n], report);
     }

@@ -1,4 +1,5 @@
 import { describeJson, isJsonObject, type Json } from "../kernel/json-fields.ts";
+import { checkVersion } from "./api-versions.ts";
 import { withDefaults, withNamespace } from "./defaults.ts";
 import { checkFields } from "./field-table.ts";
 import { listPaths, withoutHidden } from "./hidden.ts";
@@ -8,7 +9,7 @@ import { groupOf, isNamespaced, kindNamed, kindOfWord } from "./kinds.ts";
 import type { KubernetesObject } from "./kubernetes-object.ts";
 import { type Findings, ObjectReport } from "./object-report.ts";
 import { checkRules } from "./object-rules.ts";
-import type { FieldPath, Place } from "./place.ts";
+import { type FieldPath, formatFieldPath, type Place } from "./place.ts";
 import type { TextDocument } from "./yaml.ts";
 
 /**
@@ -62,7 +63,8 @@ class ObjectsReader {
     if (Array.isArray(value)) {
       for (const [i, item] of value.entries()) this.#readValue(item, [...base, i], inherited);
     } else if (!isJsonObject(value)) {
-      this.#report(base, "item").error([], `${describeJson(value)} is no API object`);
+      const where = base.length === 0 ? "document" : formatFieldPath(base);
+      this.#report(base, where).error([], `${describeJson(value)} is no API object`);
     } else if (isInternalForm(value)) {
       this.#readList(fromInternalForm(value), base, inherited);
     } else this.#readList(value, base, inherited);
@@ -125,6 +127,7 @@ class ObjectsReader {
     const groups = kindNamed(kind)?.groups;
     const isOurs = isTypedKind(kind) && (groups?.includes(groupOf(String(apiVersion))) ?? false);
     const before = this.#findings.errors.length;
+    checkVersion(String(apiVersion), kind, report);
     if (isOurs) checkFields(json, KIND_FIELDS[kind], [], report);
     const document = this.#document;
     // Looked up when asked for: a List may be long.

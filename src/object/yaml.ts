@@ -145,6 +145,15 @@ function failed(file: string, document: number, piece: Piece, error: unknown): R
     return { documents: [], errors: [{ file, line, field: null, message }], warnings: [] };
   }
   if (!(error instanceof YAMLException)) throw error;
+  const template = piece.text.split("\n").findIndex((row) => /^[^#]*\{\{.*\}\}/.test(row));
+  if (template >= 0) {
+    const message = `${where === "" ? "the document " : where}is a template with {{ … }} in it: give what it comes to, such as \`helm template\` prints`;
+    return {
+      documents: [],
+      errors: [{ file, line: piece.line + template, field: null, message }],
+      warnings: [],
+    };
+  }
   const { mark, reason } = error;
   const line = mark === undefined ? piece.line : piece.line + mark.line;
   const column = mark === undefined ? "" : ` (column ${mark.column + 1})`;

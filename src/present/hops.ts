@@ -1,6 +1,8 @@
-import type { HookVisit, Outcome, PacketView } from "../walk/trace.ts";
+import { type Event, isPolicy, policyOf } from "../analyze/cause/story.ts";
+import { ownerText } from "../inventory/owner/owner-text.ts";
+import type { HookStep, HookVisit, Outcome, PacketView } from "../walk/trace.ts";
+import type { Owner } from "../world/world.ts";
 import { changeText, packetText } from "./packet-text.ts";
-import { type Event, isPolicy, policyOf } from "./story.ts";
 
 /** What one host did with a packet: a numbered hop of the table. */
 export interface Hop {
@@ -35,6 +37,10 @@ export type Verb =
 export interface HopOptions {
   /** Every hook with every rule that matched, and the frames' MAC addresses. */
   readonly verbose: boolean;
+  /** It has been said that names were inferred. */
+  readonly saidInferred: boolean;
+  /** Rules of a chain walked to its end that missed the packet by one condition. */
+  readonly missesOf: (visit: HookVisit, step: HookStep) => readonly string[];
 }
 
 /** The events, in order, as hops: a new one wherever the packet comes to another host. */
@@ -73,11 +79,13 @@ class HopTable {
   readonly #rewritten = new Set<number>();
   #lastRule: Event | null = null;
   readonly #routes = new Set<string>();
+  #saidInferred: boolean;
 
   constructor(outcome: Outcome, options: HopOptions, several: boolean) {
     this.#outcome = outcome;
     this.#options = options;
     this.#several = several;
+    this.#saidInferred = options.saidInferred;
   }
 
   finish(): Hop[] {
@@ -124,7 +132,9 @@ class HopTable {
         this.#drop(event);
         return;
       case "emit":
-        if (step.phase !== "request") this.#row("makes", step.text, "plain");
+        // Who answers stands before the row already.
+        if (step.phase !== "request" && (step.phase !== "reply" || this.#options.verbose))
+          this.#row("makes", step.text, "plain");
         return;
       case "send":
         this.#row("sends", step.text, "plain");
@@ -193,6 +203,9 @@ class HopTable {
     this.#passage = null;
     if (passage === null) return;
     const { packet, verb, ins, outs, text } = passage;
+    // Come in already, and unchanged since: a bridge's own frame behind its port's.
+    if (!this.#options.verbose && verb === "in" && text === "" && this.#rows.some((row) => row.verb === "in"))
+      return;
     const which = this.#several ? `[packet ${packet}]` : "";
     this.#rows.push({
       verb,
@@ -206,7 +219,7 @@ class HopTable {
     const verb = (rewrite?.field ?? step.text.slice(0, 3)) === "src" ? "snat" : "dnat";
     this.#row(verb, step.text.replace(/^(src|dst) /, ""), "change");
     const rule = this.#lastRule;
-    if (!this.#options.verbose && rule !== null && NAT_TARGET.test(rule.step.text)) this.#ruleRows(rule);
+    if (!this.#options.verbose && rule !== null && NAT_TARGET.test(rule.step.text)) this.#ruleRow(rule);
     this.#lastRule = null;
   }
 
@@ -218,7 +231,7 @@ class HopTable {
     this.#row("route", text.replace(/^route to /, ""), isBad ? "bad" : "plain");
   }
 
-  /** The rule's text stands with the cause; here is its place. */
+  /** The rule's text, or the reason's sentence, stands with the cause; here is its place, or its name. */
   #drop({ step }: Event): void {
     const refuses = step.reason !== undefined && REFUSALS.has(step.reason);
     const verb = refuses ? "refuse" : step.verdict === "reject" ? "reject" : "drop";
@@ -229,21 +242,34 @@ class HopTable {
       this.#row(verb, `policy of ${chain} (${table})`, "bad");
     } else if (rule !== undefined && END_TARGET.test(rule.text)) {
       this.#row(verb, `rule ${rule.index} of ${rule.chain} (${rule.table}, ${rule.hook})`, "bad");
-    } else this.#row(verb, step.text, "bad");
+    } else this.#row(verb, step.reason ?? step.text, "bad");
   }
 
-  /** The rule that decided: its place, its text, where it was read. */
-  #ruleRows({ step, rule }: Event): void {
-    this.#row("", step.text, "quiet");
-    if (rule?.source !== undefined) this.#row("", rule.source, "quiet");
+  /** The rule that translated: whose it is and its place, or where nobody is known its text, and where it was read. */
+  #ruleRow({ step, rule }: Event): void {
+    if (rule === undefined) return;
+    const { owner, chain, index, source } = rule;
+    if (owner === undefined) this.#row("", step.text, "quiet");
+    else this.#row("", `${this.#ownerText(owner)}: rule ${index} of ${chain}`, "quiet");
+    if (source !== undefined) this.#row("", source, "quiet");
+  }
+
+  /** That names were read off is said once. */
+  #ownerText(owner: Owner): string {
+    const { inferred, ...sure } = owner;
+    const isNews = inferred === true && !this.#saidInferred;
+    if (isNews) this.#saidInferred = true;
+    return ownerText(isNews ? owner : sure);
   }
 
   /** All rules that matched, each with the number of rules asked since the one before. */
   #hook({ step, hook: visit }: Event): void {
     this.#row("hook", visit === undefined ? step.text : hookText(visit), "quiet");
-    for (const { table, chain, kind, index, mark, evaluated } of visit?.steps ?? []) {
+    for (const each of visit?.steps ?? []) {
+      const { table, chain, kind, index, mark, evaluated } = each;
       if (kind !== "rule") {
         if (evaluated > 0) this.#row("", `${table} ${chain} ${kind} (${evaluated} evaluated)`, "quiet");
+        for (const miss of this.#options.missesOf(visit as HookVisit, each)) this.#row("", miss, "plain");
         continue;
       }
       const marked = mark === 0 ? "" : `, mark 0x${mark.toString(16)}`;

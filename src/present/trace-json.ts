@@ -12,12 +12,13 @@ export interface JsonOptions {
  * which frames, rules and rewrites have under that name, is the step's `number`.
  */
 export function traceJson(trace: Trace, options: JsonOptions): Readonly<Record<string, unknown>> {
-  const { schema, id, query, verdict, outcomes, residual, remedies, assumptions, stats } = trace;
+  const { schema, id, query, verdict, cause, outcomes, residual, remedies, assumptions, stats } = trace;
   return {
     schema,
     id,
     query,
     verdict,
+    ...(cause === undefined ? {} : { cause }),
     outcomes: outcomes.map((outcome) => outcomeJson(outcome, options)),
     ...(residual === undefined ? {} : { residual }),
     remedies,

@@ -23,7 +23,7 @@ export function chooseEndpoints(
   features: ProxyFeatures,
 ): ChosenEndpoints {
   const ready = endpoints.filter((endpoint) => endpoint.ready);
-  const draining = endpoints.filter(isDraining);
+  const draining = features.terminatingEndpoints ? endpoints.filter(isDraining) : [];
   const isLocal = ({ nodeName }: Endpoint): boolean => nodeName === place.node;
   const cluster = usesClusterEndpoints(port)
     ? orElse(narrowByTopology(ready, place, features, port.topologyAnnotation), draining)

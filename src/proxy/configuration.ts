@@ -1,3 +1,4 @@
+import type { Node } from "kubernetes-types/core/v1.js";
 import { canonicalAddress, canonicalPrefix, type IpFamily } from "./canonical-address.ts";
 
 /** How kube-proxy tells that a packet comes from a pod of its own node or cluster (`--detect-local-mode`). */
@@ -59,6 +60,12 @@ export interface NodeFacts {
   readonly podCidrs: readonly string[];
   /** kube-proxy's release, `1.32` or `v1.32.4`; empty for a recent one. */
   readonly version: string;
+}
+
+/** Of nodes of before 1.33 kube-proxy's own; since then only the kubelet's is told, which goes with it. */
+export function kubeProxyVersion({ status }: Node): string {
+  const { kubeProxyVersion: own = "", kubeletVersion = "" } = status?.nodeInfo ?? {};
+  return own === "" ? kubeletVersion : own;
 }
 
 /** The words of a rule that match sources of pods, and sources that are none; null with no detector. */

@@ -30,8 +30,10 @@ export interface ServiceChains {
   readonly local: string;
   /** Traffic from outside: external IPs, load balancer addresses, node ports. */
   readonly external: string;
-  /** `loadBalancerSourceRanges`. */
+  /** `loadBalancerSourceRanges`; before 1.24 every load balancer's. */
   readonly firewall: string;
+  /** Before 1.24: traffic from outside that may go to the Local list only. */
+  readonly localExternal: string;
 }
 
 export function serviceChains(name: string, protocol: Protocol): ServiceChains {
@@ -41,6 +43,7 @@ export function serviceChains(name: string, protocol: Protocol): ServiceChains {
     local: `KUBE-SVL-${of}`,
     external: `KUBE-EXT-${of}`,
     firewall: `KUBE-FW-${of}`,
+    localExternal: `KUBE-XLB-${of}`,
   };
 }
 

@@ -22,7 +22,7 @@ export function narrowByTopology(
     const onNode = hinted(ready, ({ nodeHints }) => nodeHints, place.node);
     if (onNode !== null) return onNode;
   }
-  if (place.zone === null) return ready;
+  if (place.zone === null || !features.zoneHints) return ready;
   return hinted(ready, ({ zoneHints }) => zoneHints, place.zone) ?? ready;
 }
 

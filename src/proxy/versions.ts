@@ -1,17 +1,31 @@
 /**
  * Where releases of kube-proxy differ in the rules they write, as a table: the first minor release of 1.x with each
- * feature on, and the gate that turns it.
+ * feature on, and the gate that turns it. Releases before 1.20 are taken for that one.
  */
 
 export interface ProxyFeatures {
   /** Node hints narrow the Cluster list before zone hints do. */
   readonly nodeHints: boolean;
+  readonly zoneHints: boolean;
   /** Zone hints count without the Service's topology-mode annotation. */
   readonly hintsWithoutAnnotation: boolean;
+  /** Endpoints that are going away serve where no other does. */
+  readonly terminatingEndpoints: boolean;
+  /** Traffic from outside goes through KUBE-EXT; before, each kind had its own way, and KUBE-XLB that of policy Local. */
+  readonly externalChain: boolean;
+  /** Of a long-lived connection's packets one rule of KUBE-FORWARD accepts both ways. */
+  readonly oneConntrackRule: boolean;
+  /** What nobody may take is dropped in filter; before, it was marked in nat, by KUBE-MARK-DROP. */
+  readonly filterDrops: boolean;
+  /** A rule that sends to an endpoint says to which. */
+  readonly endpointInComments: boolean;
+  /** kube-proxy guards 127.0.0.0/8 itself; before, the kubelet alone did, which also kept the chains for marks. */
+  readonly ownFirewall: boolean;
 }
 
 interface FeatureRow {
-  readonly gate: string;
+  /** null: the release decides alone. */
+  readonly gate: string | null;
   /** On by default from here on. */
   readonly since: number;
   /** The gate is gone and the feature stays, whatever is set; null while there is a gate. */
@@ -20,16 +34,36 @@ interface FeatureRow {
 
 const FEATURES: Readonly<Record<keyof ProxyFeatures, FeatureRow>> = {
   nodeHints: { gate: "PreferSameTrafficDistribution", since: 34, lockedSince: null },
+  zoneHints: { gate: "TopologyAwareHints", since: 24, lockedSince: 33 },
   hintsWithoutAnnotation: { gate: "ServiceTrafficDistribution", since: 31, lockedSince: 33 },
+  terminatingEndpoints: { gate: "ProxyTerminatingEndpoints", since: 26, lockedSince: 28 },
+  externalChain: form(24),
+  oneConntrackRule: form(24),
+  filterDrops: form(25),
+  endpointInComments: form(25),
+  ownFirewall: form(27),
 };
+
+function form(since: number): FeatureRow {
+  return { gate: null, since, lockedSince: null };
+}
 
 /** What a release does, `1.32` or `v1.32.4`; any other text stands for the newest. */
 export function featuresOf(version: string, gates: Readonly<Record<string, boolean>>): ProxyFeatures {
   const minor = Number(/^v?1\.(\d+)/.exec(version)?.[1] ?? Number.POSITIVE_INFINITY);
-  const on = ({ gate, since, lockedSince }: FeatureRow): boolean =>
-    lockedSince !== null && minor >= lockedSince ? true : (gates[gate] ?? minor >= since);
+  const on = ({ gate, since, lockedSince }: FeatureRow): boolean => {
+    const isOpen = gate !== null && (lockedSince === null || minor < lockedSince);
+    return (isOpen ? gates[gate] : undefined) ?? minor >= since;
+  };
   return {
     nodeHints: on(FEATURES.nodeHints),
+    zoneHints: on(FEATURES.zoneHints),
     hintsWithoutAnnotation: on(FEATURES.hintsWithoutAnnotation),
+    terminatingEndpoints: on(FEATURES.terminatingEndpoints),
+    externalChain: on(FEATURES.externalChain),
+    oneConntrackRule: on(FEATURES.oneConntrackRule),
+    filterDrops: on(FEATURES.filterDrops),
+    endpointInComments: on(FEATURES.endpointInComments),
+    ownFirewall: on(FEATURES.ownFirewall),
   };
 }

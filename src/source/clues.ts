@@ -18,11 +18,25 @@ export type CniName =
   | "kubenet"
   | "docker0";
 export type ProxyMode = "iptables" | "ipvs" | "nftables" | "none";
-export type FlannelBackend = "vxlan" | "host-gw" | "udp" | "ipip" | "wireguard" | "extension" | "alloc";
+export const FLANNEL_BACKENDS = [
+  "vxlan",
+  "host-gw",
+  "udp",
+  "ipip",
+  "wireguard",
+  "extension",
+  "alloc",
+  "ipsec",
+  "tencent-vpc",
+  "ali-vpc",
+  "aws-vpc",
+  "gce",
+] as const;
+export type FlannelBackend = (typeof FLANNEL_BACKENDS)[number];
 
 /** Everything that hints at the cluster's set-up. */
 export class Clues {
-  readonly cni: Clue<CniName>[] = [];
+  readonly cni: Clue<string>[] = [];
   readonly proxyMode: Clue<ProxyMode>[] = [];
   readonly clusterCidr: Clue<string>[] = [];
   readonly serviceCidr: Clue<string>[] = [];
@@ -114,7 +128,7 @@ export function clueOfConflist(json: Json, where: string, clues: Clues): void {
   const list: unknown[] = Array.isArray(plugins) ? plugins : [json];
   const [first] = list.filter(isJsonObject);
   const type = textOf(at(first, "type"));
-  const found = type === undefined ? undefined : CNI_OF_PLUGIN[type];
+  const found = type === undefined ? undefined : (CNI_OF_PLUGIN[type] ?? type);
   // kube-router and kindnet configure the reference plugins.
   const bridge = textOf(at(first, "bridge"));
   const cni = bridge === "kube-bridge" ? "kube-router" : name === "kindnet" ? "kindnet" : found;

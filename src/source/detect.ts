@@ -11,11 +11,19 @@ import type { ClusterSettings } from "../control/settings.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import type { Lister } from "../object/object-map.ts";
 import { type Detected, settle, strongest } from "./clue.ts";
-import { at, type Clues, type CniName, type FlannelBackend, type ProxyMode } from "./clues.ts";
+import {
+  at,
+  type Clues,
+  type CniName,
+  FLANNEL_BACKENDS,
+  type FlannelBackend,
+  type ProxyMode,
+} from "./clues.ts";
 
 /** How the cluster of a source is set up: each setting with where it was seen, or that and why it was assumed. */
 export interface DetectedCluster {
-  readonly cni: Detected<CniName>;
+  /** A `CniName`, or the type of a plugin that is none. */
+  readonly cni: Detected<string>;
   readonly proxyMode: Detected<ProxyMode>;
   readonly clusterCidr: Detected<Prefix4>;
   readonly serviceCidr: Detected<Prefix4>;
@@ -50,10 +58,7 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       return value === undefined ? [] : [{ ...clue, value: networkOf(value) }];
     });
   return {
-    cni: settle({ name: "--cni", value: flags.cni }, clues.cni, {
-      value: "flannel",
-      why: "nothing in the input names a CNI",
-    }),
+    cni: settle<string>({ name: "--cni", value: flags.cni }, clues.cni, assumedCni(objects)),
     proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
       value: "iptables",
       why: "kube-proxy's default",
@@ -89,21 +94,24 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
   };
 }
 
-const BACKENDS: readonly FlannelBackend[] = [
-  "vxlan",
-  "host-gw",
-  "udp",
-  "ipip",
-  "wireguard",
-  "extension",
-  "alloc",
-];
+const MAKE_PODS = ["Pod", "Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "ReplicationController"];
+
+/**
+ * flannel where there are pods to connect. Nodes, Services and slices alone show no pod network at all, and rules of one
+ * would only hide what kube-proxy does: the bridge plugin leaves nothing on a node that has no pods.
+ */
+function assumedCni(objects: Lister): { readonly value: CniName; readonly why: string } {
+  const why = "nothing in the input names a CNI";
+  return MAKE_PODS.some((kind) => objects.list(kind).length > 0)
+    ? { value: "flannel", why }
+    : { value: "bridge", why: `${why}, and without pods it has written nothing` };
+}
 
 function backendOf(clues: Clues, flags: DetectionFlags): Detected<FlannelBackend> {
   const found = clues.flannel.flatMap((clue) => {
     const { Backend: backend } = clue.value;
     const type = isJsonObject(backend) ? at(backend, "Type") : undefined;
-    const value = BACKENDS.find((name) => name === type);
+    const value = FLANNEL_BACKENDS.find((name) => name === type);
     return value === undefined ? [] : [{ value, where: `${clue.where} Backend.Type`, weight: clue.weight }];
   });
   return settle({ name: "--cni", value: flags.flannelBackend }, found, {

@@ -29,6 +29,7 @@ const CONFIGURATION_GROUPS: Readonly<Record<string, DocumentKind>> = {
   "kubescheduler.config.k8s.io": "other-configuration",
   "audit.k8s.io": "other-configuration",
   "kind.x-k8s.io": "other-configuration",
+  "kustomize.config.k8s.io": "other-configuration",
 };
 
 export function kindOfDocument(value: unknown): DocumentKind {

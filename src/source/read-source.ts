@@ -1,6 +1,6 @@
 import { canonicalJson } from "../control/hash-name.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
-import { checkCluster } from "../object/cluster-rules.ts";
+import { type ClusterRules, checkCluster } from "../object/cluster-rules.ts";
 import { describeObject, type KubernetesObject, keyOf } from "../object/kubernetes-object.ts";
 import { ObjectMap } from "../object/object-map.ts";
 import type { Findings } from "../object/object-report.ts";
@@ -22,6 +22,7 @@ import {
   cluesOfObjects,
 } from "./clues.ts";
 import { carriedDocuments, readCarried } from "./config-map.ts";
+import { checkConfiguration } from "./configuration-fields.ts";
 import { type DetectedCluster, type DetectionFlags, detectCluster } from "./detect.ts";
 import { isCorefile, kindOfDocument, toolOfText } from "./document-kind.ts";
 import { addMissingNodes } from "./nodes.ts";
@@ -80,7 +81,7 @@ class SourceReader {
   readonly #objects = new ObjectMap();
   readonly #snapshots: SnapshotFile[] = [];
   readonly #clues = new Clues();
-  /** Documents that nobody here knows: left out beside others, a mistake where there is nothing else. */
+  /** Files that hold nothing, documents that nobody knows: left out beside others, a mistake where there is nothing else. */
   readonly #unknown: InputError[] = [];
 
   constructor(flags: SourceFlags) {
@@ -107,10 +108,24 @@ class SourceReader {
     this.#findings.errors.push(...read.errors);
     this.#findings.warnings.push(...read.warnings);
     for (const document of read.documents) this.#readDocument(document, text);
-    if (read.documents.length === 0 && read.errors.length === 0) this.#warn(name, null, "holds nothing");
+    if (read.documents.length === 0 && read.errors.length === 0) {
+      this.#unknown.push({ file: name, line: null, field: null, message: "holds nothing" });
+    }
   }
 
   #readDocument(document: TextDocument, text: string): void {
+    try {
+      this.#readAsKind(document, text);
+    } catch (error) {
+      // The engine's own limit: asking every document beforehand would cost as much as reading it.
+      if (!(error instanceof RangeError)) throw error;
+      const { file, line } = document;
+      const message = "nests lists and objects too deep: it is not read";
+      this.#findings.errors.push({ file, line, field: null, message });
+    }
+  }
+
+  #readAsKind(document: TextDocument, text: string): void {
     const { file, line, value } = document;
     const kind = kindOfDocument(value);
     switch (kind) {
@@ -124,7 +139,7 @@ class SourceReader {
       case "kube-proxy":
       case "cni":
       case "flannel":
-        this.#readConfiguration(value, `${file}:${line}`);
+        this.#readConfiguration(document, `${file}:${line}`);
         return;
       case "other-configuration": {
         const shown = isJsonObject(value) ? at(value, "kind") : undefined;
@@ -146,9 +161,13 @@ class SourceReader {
     }
   }
 
-  #readConfiguration(value: unknown, where: string): void {
+  /** With a mistake in it a document tells nothing: the mistake is told instead. */
+  #readConfiguration(document: TextDocument, where: string): void {
+    const { value } = document;
     if (!isJsonObject(value)) return;
-    switch (kindOfDocument(value)) {
+    const kind = kindOfDocument(value);
+    if (!checkConfiguration(kind, document, this.#findings)) return;
+    switch (kind) {
       case "kubeadm":
         clueOfKubeadm(value, where, this.#clues);
         break;
@@ -197,7 +216,7 @@ class SourceReader {
     (isEmpty ? this.#findings.errors : this.#findings.warnings).push(...this.#unknown);
     const detected = detectCluster(this.#objects, this.#clues, this.#flags);
     const podsInNodeCidr = !OWN_ADDRESSES.has(detected.cni.value);
-    checkCluster(this.#objects, { podsInNodeCidr }, this.#findings);
+    checkCluster(this.#objects, { podsInNodeCidr, ...this.#ranges(detected) }, this.#findings);
     const uninterpreted = this.#objects.kinds().filter(({ kind }) => !INTERPRETED.has(kind));
     const assumed = addMissingNodes(
       this.#objects,
@@ -210,8 +229,20 @@ class SourceReader {
       detected: assumed.length === 0 ? detected : detectCluster(this.#objects, this.#clues, this.#flags),
       uninterpreted,
       assumed,
-      warnings: this.#findings.warnings,
-      errors: this.#findings.errors,
+      warnings: inOrder(this.#findings.warnings),
+      errors: inOrder(this.#findings.errors),
+    };
+  }
+
+  /** Ranges that the input speaks of itself are law; those assumed are only what a cluster usually has. */
+  #ranges(detected: DetectedCluster): Pick<ClusterRules, "clusterCidr" | "serviceCidr" | "nodePorts"> {
+    const { clusterCidr, serviceCidr, nodePorts } = detected;
+    // kube-proxy's word on the pods' addresses may be wrong, and then it is that which is to be traced.
+    const isProxys = this.#clues.kubeProxy.some(({ where }) => clusterCidr.where === `${where} clusterCIDR`);
+    return {
+      clusterCidr: { ...clusterCidr, isLaw: clusterCidr.from !== "assumed" && !isProxys },
+      serviceCidr: { ...serviceCidr, isLaw: serviceCidr.from !== "assumed" },
+      nodePorts: { ...nodePorts, isLaw: nodePorts.from !== "assumed" },
     };
   }
 
@@ -221,10 +252,22 @@ class SourceReader {
       return;
     }
     const read = readCarried(carried);
-    for (const { value } of read.documents) this.#readConfiguration(value, carried.where);
-    // What a map carries for others is not the source's fault: said, not fatal.
+    for (const document of read.documents) this.#readConfiguration(document, carried.where);
+    // A text that cannot be read is more likely an installer's template than the source's fault: said, not fatal.
     this.#findings.warnings.push(...read.errors, ...read.warnings);
   }
+}
+
+/** File by file, each from its first line on: as they were found, fields of one object come in no order. */
+function inOrder(found: readonly InputError[]): InputError[] {
+  const files = new Map<string, number>();
+  for (const { file } of found) if (!files.has(file)) files.set(file, files.size);
+  const place = ({ file, line }: InputError) => [files.get(file) ?? 0, line ?? 0] as const;
+  return [...found].sort((a, b) => {
+    const [fileA, lineA] = place(a);
+    const [fileB, lineB] = place(b);
+    return fileA - fileB || lineA - lineB;
+  });
 }
 
 function isSame(a: KubernetesObject, b: KubernetesObject): boolean {

@@ -1,4 +1,4 @@
-import { UndirectedGraph } from "graphology";
+import { MultiUndirectedGraph } from "graphology";
 import { type DevicePlace, LowerPort, type Stacking } from "../kernel/device/lower-port.ts";
 import { type Netns, netnsOf } from "../kernel/netns.ts";
 import type { World } from "../world/world.ts";
@@ -15,7 +15,7 @@ export class Network {
   private readonly peerHosts: readonly Int32Array[];
   private readonly peerSlots: readonly Int32Array[];
   private readonly stackings: readonly Stacking[];
-  private topology: UndirectedGraph | null = null;
+  private topology: MultiUndirectedGraph | null = null;
 
   constructor(world: World) {
     this.world = world;
@@ -94,9 +94,9 @@ export class Network {
   }
 
   /** Hosts and the cables between them, for questions about the topology; made on first use. */
-  get graph(): UndirectedGraph {
+  get graph(): MultiUndirectedGraph {
     if (this.topology === null) {
-      const graph = new UndirectedGraph({ multi: true });
+      const graph = new MultiUndirectedGraph();
       for (const net of this.hosts) graph.addNode(net.name, { kind: net.host.kind });
       for (const { a, b } of this.world.wires) {
         if (graph.hasNode(a.host) && graph.hasNode(b.host)) {

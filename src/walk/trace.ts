@@ -13,6 +13,8 @@ export interface Trace {
   readonly outcomes: readonly Outcome[];
   /** Odds of what was not listed, absent when everything was. */
   readonly residual?: Fraction;
+  /** What is wrong, in one clause, where it does not arrive and that can be said: put on after the walk. */
+  readonly cause?: string;
   readonly remedies: readonly Remedy[];
   readonly assumptions: readonly string[];
   readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };

@@ -28,6 +28,9 @@ interface Open {
   key: string | number;
 }
 
+/** A path is shown up to here. */
+const MOST_STEPS = 20;
+
 const SPACE = /[ \t\r\n]*/y;
 const QUOTE = 34;
 const BACKSLASH = 92;
@@ -62,11 +65,12 @@ class Scanner {
 
   /** Reads a value, or opens a list or object and stands before its first value. */
   #value(): string | null {
-    this.#skip(SPACE);
-    const char = this.#text[this.#at];
-    if (char === undefined) return this.#cut();
-    if (char === '"') return this.#string("a text");
-    if (char === "{" || char === "[") {
+    for (;;) {
+      this.#skip(SPACE);
+      const char = this.#text[this.#at];
+      if (char === undefined) return this.#cut();
+      if (char === '"') return this.#string("a text");
+      if (char !== "{" && char !== "[") return this.#literal();
       this.#at++;
       this.#skip(SPACE);
       const close = char === "{" ? "}" : "]";
@@ -76,8 +80,12 @@ class Scanner {
         this.#at++;
         return null;
       }
-      return char === "{" ? (this.#key() ?? this.#value()) : this.#value();
+      const fault = char === "{" ? this.#key() : null;
+      if (fault !== null) return fault;
     }
+  }
+
+  #literal(): string | null {
     const start = this.#at;
     this.#skip(LITERAL);
     if (this.#at === start) {
@@ -175,11 +183,11 @@ class Scanner {
 
   #path(): string {
     let path = "";
-    for (const { bracket, key } of this.#open) {
+    for (const { bracket, key } of this.#open.slice(0, MOST_STEPS)) {
       if (bracket === "[") path += `[${key}]`;
       else if (key !== "") path = fieldOf(path, String(key));
     }
-    return path;
+    return this.#open.length > MOST_STEPS ? `${path}…` : path;
   }
 
   #restIsCutWord(): boolean {

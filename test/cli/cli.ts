@@ -38,6 +38,16 @@ export async function hopscope(args: readonly string[], outside: Outside = {}): 
   return { out, err, code };
 }
 
+/** The dump of two real nodes, as `-f` takes it. */
+export const RECORDED = "fixtures/example/cluster.json.gz";
+
+/** Runs a command line on the recorded nodes, where it names no source of its own. */
+export function onRecorded(args: readonly string[], outside: Outside = {}): Promise<Ran> {
+  const takes = args[0] === "trace" || args[0] === "export";
+  const own = args.some((arg) => arg === "-f" || arg === "--reasons");
+  return hopscope(takes && !own ? [...args, "-f", RECORDED] : args, outside);
+}
+
 /** A line as typed, without pipes: words at blanks, single quotes around what holds blanks. */
 export function words(line: string): string[] {
   return [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain ?? "");

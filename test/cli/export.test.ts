@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readRecordingText } from "../fixtures.ts";
-import { hopscope, words } from "./cli.ts";
+import { onRecorded, words } from "./cli.ts";
 
 const recorded = JSON.parse(readRecordingText("d-services-vxlan")) as {
   readonly hosts: { readonly node1: { readonly iptablesSave: string } };
@@ -11,7 +11,7 @@ const recorded = JSON.parse(readRecordingText("d-services-vxlan")) as {
 
 describe("export", () => {
   it("prints the rules byte for byte as iptables-save did, but for its dated comments", async () => {
-    const { out, code } = await hopscope(words("export --node node1 --format iptables-save"));
+    const { out, code } = await onRecorded(words("export --node node1 --format iptables-save"));
     const dump = recorded.hosts.node1.iptablesSave ?? "";
     expect(out.trimEnd()).toBe(
       dump
@@ -24,24 +24,24 @@ describe("export", () => {
   });
 
   it("prints a script of ip commands", async () => {
-    const { out } = await hopscope(words("export --node host/node1 --format ip"));
+    const { out } = await onRecorded(words("export --node host/node1 --format ip"));
     expect(out).toMatch(/^#!\/bin\/sh\n/);
     expect(out).toContain("ip link add flannel.1");
   });
 
   it("prints a snapshot that -f reads back to the same", async () => {
-    const { out } = await hopscope(words("export --node node1 --format snapshot"));
-    const again = await hopscope(words("export --node node1 --format snapshot -f -"), { stdin: out });
+    const { out } = await onRecorded(words("export --node node1 --format snapshot"));
+    const again = await onRecorded(words("export --node node1 --format snapshot -f -"), { stdin: out });
     expect(again).toEqual({ out, err: "", code: 0 });
   });
 
   it("writes to a file with --out", async () => {
     const path = join(mkdtempSync(join(tmpdir(), "hopscope-")), "node1.sh");
-    expect(await hopscope(["export", "--node", "node1", "--format", "ip", "--out", path])).toEqual({
+    expect(await onRecorded(["export", "--node", "node1", "--format", "ip", "--out", path])).toEqual({
       out: "",
       err: "",
       code: 0,
     });
-    expect(readFileSync(path, "utf8")).toBe((await hopscope(words("export --node node1 --format ip"))).out);
+    expect(readFileSync(path, "utf8")).toBe((await onRecorded(words("export --node node1 --format ip"))).out);
   });
 });

@@ -18,8 +18,8 @@ function sh(line: string, env: Readonly<Record<string, string>> = {}) {
 
 describe("the process", () => {
   it.each([
-    ["trace web-1 host/db-0:8080 -q", 0],
-    ["trace laptop 172.18.0.26:31342 -q", 1],
+    ["trace deploy/nginx svc/tomcat:8080 -q", 0],
+    ["trace deploy/nginx svc/tomcat:8080 -q -f fixtures/nmt-mistake", 1],
     ["trace web-9 10.0.0.1", 2],
   ])("%s ends with %i", (line, code) => {
     expect(sh(`${HOPSCOPE} ${line}`).code).toBe(code);
@@ -34,7 +34,7 @@ describe("the process", () => {
   });
 
   it("is quiet when its reader has seen enough", () => {
-    const { out, err } = sh(`${HOPSCOPE} trace web-1 10.96.0.76:80 -o json | head -1`);
+    const { out, err } = sh(`${HOPSCOPE} trace deploy/nginx svc/tomcat:8080 -o json | head -1`);
     expect(out).toBe("{\n");
     expect(err).toBe("");
   });

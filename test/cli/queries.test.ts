@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { hopscope } from "./cli.ts";
+import { hopscope, onRecorded } from "./cli.ts";
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -8,7 +8,7 @@ async function ask(
   ...lines: readonly (Line | string)[]
 ): Promise<{ answers: string[]; code: number; json: Line[] }> {
   const stdin = lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line))).join("\n");
-  const { out, code } = await hopscope(["trace", "--queries", "-", "-o", "ndjson", "--verdict-only"], {
+  const { out, code } = await onRecorded(["trace", "--queries", "-", "-o", "ndjson", "--verdict-only"], {
     stdin,
   });
   const json = out
@@ -102,9 +102,9 @@ describe("questions in bulk", () => {
 
   it("is one JSON list with -o json, and readable text without", async () => {
     const stdin = `${JSON.stringify({ id: "a", ...POD })}\n${JSON.stringify({ step: "wait", seconds: 1 })}\n{`;
-    const list = JSON.parse((await hopscope(["trace", "--queries", "-", "-o", "json"], { stdin })).out);
+    const list = JSON.parse((await onRecorded(["trace", "--queries", "-", "-o", "json"], { stdin })).out);
     expect(list).toHaveLength(3);
-    const { out, code } = await hopscope(["trace", "--queries", "-", "-q"], { stdin });
+    const { out, code } = await onRecorded(["trace", "--queries", "-", "-q"], { stdin });
     expect(out).toMatch(/^a: DELIVERED {2}web-1 → .*\nq2: wait done\nq3: error in line 3: is no JSON/);
     expect(code).toBe(2);
   });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { readRecordingText } from "../fixtures.ts";
-import { hopscope } from "./cli.ts";
+import { hopscope, onRecorded } from "./cli.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "hopscope-"));
 const text = readRecordingText("d-services-vxlan");
@@ -80,6 +80,6 @@ describe("progress", () => {
 
   it("is not shown where stderr is piped, nor for a small file", async () => {
     expect((await hopscope([...QUESTION, "-q", "-f", big])).err).toBe("");
-    expect((await hopscope([...QUESTION, "-q"], { warnsOnTerminal: true })).err).toBe("");
+    expect((await onRecorded([...QUESTION, "-q"], { warnsOnTerminal: true })).err).toBe("");
   });
 });

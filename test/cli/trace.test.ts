@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { REASONS } from "../../src/kernel/reason.ts";
-import { hopscope, words } from "./cli.ts";
+import { onRecorded, words } from "./cli.ts";
 
-const json = async (line: string) => JSON.parse((await hopscope(words(line))).out);
+const json = async (line: string) => JSON.parse((await onRecorded(words(line))).out);
 
 describe("how a question ends", () => {
   it.each([
@@ -37,17 +37,21 @@ describe("how a question ends", () => {
       0,
       "DELIVERED  laptop → 172.18.0.26/icmp  answered by 172.18.0.26\n",
     ],
-    ["trace laptop 172.18.0.26:31342 -q", 1, "DROPPED  laptop → 172.18.0.26:31342/tcp  rule-drop at node1\n"],
+    [
+      "trace laptop 172.18.0.26:31342 -q",
+      1,
+      "DROPPED  laptop → 172.18.0.26:31342/tcp  Service shop/local has externalTrafficPolicy Local and no ready endpoint on node1\n",
+    ],
     [
       "trace web-0 10.96.2.113:53/udp -q",
       1,
-      "REFUSED  web-0 → 10.96.2.113:53/udp  no-listener-udp at db-0, 1/2 of the time\n",
+      "REFUSED  web-0 → 10.96.2.113:53/udp  db-0 behind Service kube-system/dns does not listen on UDP port 5353, as others behind it do, 1/2 of the time\n",
     ],
     ["trace web-1 10.96.2.45:80 -q", 1, /^(REJECTED|UNREACHABLE) {2}web-1/],
     [
       "trace web-0 host/db-0 --ttl 1 -q",
       1,
-      "TTL_EXCEEDED  web-0 → 10.244.21.6/icmp  ttl-exceeded at node1\n",
+      "TTL_EXCEEDED  web-0 → 10.244.21.6/icmp  the packet began with a TTL of 1, which ran out at node1\n",
     ],
     ["trace web-0 host/db-0 --size 1472 --df -q", 1, /^TOO_BIG/],
     [
@@ -61,7 +65,7 @@ describe("how a question ends", () => {
       "DELIVERED  laptop (10.9.9.9) → 172.18.0.26:10250/tcp  arrived\n",
     ],
   ])("%s: exit code %i", async (line, code, out) => {
-    const ran = await hopscope(words(line));
+    const ran = await onRecorded(words(line));
     expect(ran.err).toBe("");
     if (typeof out === "string") expect(ran.out).toBe(out);
     else expect(ran.out).toMatch(out);
@@ -159,7 +163,7 @@ describe("the JSON form", () => {
   });
 
   it("is one line with -o ndjson, the same value", async () => {
-    const { out } = await hopscope(words("trace web-1 10.96.0.76:80 -o ndjson"));
+    const { out } = await onRecorded(words("trace web-1 10.96.0.76:80 -o ndjson"));
     expect(out.endsWith("\n")).toBe(true);
     expect(out.trimEnd()).not.toContain("\n");
     expect(JSON.parse(out)).toEqual(await json("trace web-1 10.96.0.76:80 -o json"));
@@ -179,11 +183,12 @@ describe("the JSON form", () => {
 
   it("is the same byte for byte when asked twice", async () => {
     const line = words("trace laptop 172.18.0.26:32548 -o json");
-    expect(await hopscope(line)).toEqual(await hopscope(line));
+    expect(await onRecorded(line)).toEqual(await onRecorded(line));
   });
 
   it("carries the remedies", async () => {
-    const { remedies } = await json("trace laptop 172.18.0.26:31342 -o json");
+    const { remedies, cause } = await json("trace laptop 172.18.0.26:31342 -o json");
+    expect(cause).toBe("Service shop/local has externalTrafficPolicy Local and no ready endpoint on node1");
     expect(remedies).toHaveLength(1);
     expect(remedies[0].command).toContain("externalTrafficPolicy");
   });
@@ -191,7 +196,7 @@ describe("the JSON form", () => {
 
 describe("--reasons", () => {
   it("prints every reason with its sentence", async () => {
-    const { out, code } = await hopscope(["trace", "--reasons"]);
+    const { out, code } = await onRecorded(["trace", "--reasons"]);
     expect(code).toBe(0);
     const flat = out.replace(/\s+/g, " ");
     for (const { name, disposition, sentence } of REASONS) {

@@ -265,7 +265,7 @@ describe("forms of one object", () => {
         {
           name: "minikube",
           selfLink: "/api/v1/nodes/minikube",
-          labels: { "Upper/Case": "kept" },
+          labels: { "upper.io/Case": "kept" },
           Spec: { PodCIDR: "10.244.0.0/24", ExternalID: "minikube", Unschedulable: false, Taints: null },
           Status: { Addresses: [{ Type: "InternalIP", Address: "192.168.99.100" }], Capacity: { CPU: "2" } },
         },
@@ -275,7 +275,7 @@ describe("forms of one object", () => {
     expect(errors).toEqual([]);
     expect(objects[0]).toMatchObject({
       kind: "Node",
-      metadata: { name: "minikube", labels: { "Upper/Case": "kept" } },
+      metadata: { name: "minikube", labels: { "upper.io/Case": "kept" } },
       spec: { podCIDR: "10.244.0.0/24", externalID: "minikube" },
       status: { addresses: [{ type: "InternalIP", address: "192.168.99.100" }] },
     });

@@ -1,4 +1,6 @@
 import { QUESTION_DEFAULTS, type Question, resolveQuestion } from "../../src/cli/question.ts";
+import { Teller } from "../../src/cli/told.ts";
+import type { Names } from "../../src/inventory/names.ts";
 import { ask } from "../../src/walk/ask.ts";
 import { Network } from "../../src/walk/network.ts";
 import { Session } from "../../src/walk/session.ts";
@@ -25,4 +27,15 @@ export function asked(recording: string, from: string, to: string, more: Partial
   const query = resolveQuestion(world, { ...QUESTION_DEFAULTS, id: "q1", from, to, ...more });
   if (query.kind === "invalid") throw new Error(query.messages.join("; "));
   return ask(new Session(new Network(world), 1), query.value, { outcomes: 1024, mode: "explore" });
+}
+
+const teller = new Teller(null);
+
+/** The same with owners, the fault and remedies, as people get it. */
+export function told(recording: string, from: string, to: string, more: Partial<Question> = {}): Trace {
+  return teller.tell(asked(recording, from, to, more), recordedWorld(recording));
+}
+
+export function namesOf(recording: string): Names {
+  return teller.namesOf(recordedWorld(recording));
 }

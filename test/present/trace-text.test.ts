@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Question } from "../../src/cli/question.ts";
+import { Names } from "../../src/inventory/names.ts";
 import { NO_PAINT, type Paint } from "../../src/present/paint.ts";
-import { withRemedies } from "../../src/present/remedy.ts";
 import { traceText } from "../../src/present/trace-text.ts";
-import { asked } from "./asked.ts";
+import { NO_ORIGINS } from "../../src/world/origins.ts";
+import { namesOf, told } from "./asked.ts";
 import { HAND_WRITTEN } from "./hand-written.ts";
 
 /** What people see, whole, as files to be read: `fixtures/golden/trace`. After a wanted change: `vitest run -u test/present`. */
@@ -31,17 +32,23 @@ const ROWS: readonly Row[] = [
   ["arrives", "d-services-vxlan", "203.0.113.99", "10.244.31.6:8080", { at: "host/node1:eth0" }],
 ];
 
+const NOBODY = new Names({ hosts: new Map(), wires: [], origins: NO_ORIGINS });
 const PLAIN = { width: 100, paint: NO_PAINT, arp: false } as const;
 
 describe("a trace as text", () => {
   it.each(ROWS)("%s", async (file, recording, from, to, more) => {
-    const text = traceText(withRemedies(asked(recording, from, to, more)), { ...PLAIN, detail: "normal" });
+    const text = traceText(told(recording, from, to, more), {
+      ...PLAIN,
+      names: namesOf(recording),
+      detail: "normal",
+    });
     await expect(text).toMatchFileSnapshot(`../../fixtures/golden/trace/${file}.txt`);
   });
 
   it("with every hook and rule", async () => {
-    const text = traceText(asked("a-bridge-brnf-plain", "web-1", "10.96.1.211:80"), {
+    const text = traceText(told("a-bridge-brnf-plain", "web-1", "10.96.1.211:80"), {
       ...PLAIN,
+      names: namesOf("a-bridge-brnf-plain"),
       arp: true,
       detail: "verbose",
     });
@@ -49,8 +56,9 @@ describe("a trace as text", () => {
   });
 
   it("in 60 columns", async () => {
-    const text = traceText(withRemedies(asked("a-bridge-drop-on", "web-1", "10.244.38.18:8080")), {
+    const text = traceText(told("a-bridge-drop-on", "web-1", "10.244.38.18:8080"), {
       ...PLAIN,
+      names: namesOf("a-bridge-drop-on"),
       width: 60,
       detail: "normal",
     });
@@ -58,7 +66,7 @@ describe("a trace as text", () => {
   });
 
   it("of a hand-written value: unmodelled match, assumption, many outcomes, residual", async () => {
-    const text = traceText(HAND_WRITTEN, { ...PLAIN, detail: "normal" });
+    const text = traceText(HAND_WRITTEN, { ...PLAIN, names: NOBODY, detail: "normal" });
     await expect(text).toMatchFileSnapshot("../../fixtures/golden/trace/hand-written.txt");
   });
 });
@@ -66,35 +74,53 @@ describe("a trace as text", () => {
 describe("laws of the text", () => {
   const traces = ROWS.map(([file, recording, from, to, more]) => ({
     file,
-    trace: withRemedies(asked(recording, from, to, more)),
+    trace: told(recording, from, to, more),
+    names: namesOf(recording),
   }));
 
   it.each(traces)(
-    "$file: the first line begins with the verdict, and quiet is that line alone",
-    ({ trace }) => {
-      const [first] = traceText(trace, { ...PLAIN, detail: "normal" }).split("\n");
-      expect(first?.startsWith(trace.verdict.disposition)).toBe(true);
-      expect(traceText(trace, { ...PLAIN, detail: "quiet" })).toBe(`${first}\n`);
+    "$file: the first lines begin with the verdict and name the fault, and quiet is those alone, in one",
+    ({ trace, names }) => {
+      const quiet = traceText(trace, { ...PLAIN, names, detail: "quiet" });
+      expect(quiet.startsWith(`${trace.verdict.disposition}  `)).toBe(true);
+      expect(quiet.endsWith("\n") && !quiet.slice(0, -1).includes("\n")).toBe(true);
+      if (trace.verdict.disposition !== "DELIVERED") expect(quiet).toContain(trace.cause ?? "no cause");
+      const flat = traceText(trace, { ...PLAIN, names, detail: "normal" }).replace(/\s+/g, " ");
+      expect(flat.startsWith(quiet.trimEnd().replace(/\s+/g, " "))).toBe(true);
     },
   );
 
-  it.each(traces)("$file: paint adds nothing but paint", ({ trace }) => {
+  it.each(traces)("$file: paint adds nothing but paint", ({ trace, names }) => {
     const mark = (text: string): string => `\u0001${text}\u0002`;
     const paint: Paint = { good: mark, bad: mark, doubtful: mark, change: mark, strong: mark, quiet: mark };
     for (const detail of ["normal", "verbose"] as const) {
-      const painted = traceText(trace, { ...PLAIN, paint, detail });
+      const painted = traceText(trace, { ...PLAIN, names, paint, detail });
       const bare = [...painted].filter((char) => char !== "\u0001" && char !== "\u0002").join("");
-      expect(bare.replace(/ +$/gm, "")).toBe(traceText(trace, { ...PLAIN, detail }));
+      expect(bare.replace(/ +$/gm, "")).toBe(traceText(trace, { ...PLAIN, names, detail }));
     }
   });
 
-  it.each(traces)("$file: no line ends in blanks", ({ trace }) => {
-    expect(traceText(trace, { ...PLAIN, detail: "verbose" })).not.toMatch(/ $/m);
+  it.each(traces)("$file: no line ends in blanks", ({ trace, names }) => {
+    expect(traceText(trace, { ...PLAIN, names, detail: "verbose" })).not.toMatch(/ $/m);
   });
 
-  it.each(traces)("$file: who does not arrive is told why, and mostly what to do", ({ file, trace }) => {
-    if (trace.verdict.disposition === "DELIVERED") return;
-    expect(traceText(trace, { ...PLAIN, detail: "normal" })).toContain("  cause   ");
-    expect(trace.remedies.length > 0, file).toBe(true);
+  it.each([80, 120])("no line but a command to be copied is wider than %i columns", (width) => {
+    for (const { file, trace, names } of traces) {
+      for (const line of traceText(trace, { ...PLAIN, names, width, detail: "normal" }).split("\n")) {
+        const isCommand = trace.remedies.some(
+          ({ command }) => command !== undefined && line.endsWith(command),
+        );
+        expect(isCommand || line.length <= width, `${file}: ${line}`).toBe(true);
+      }
+    }
   });
+
+  it.each(traces)(
+    "$file: who does not arrive is told why, and mostly what to do",
+    ({ file, trace, names }) => {
+      if (trace.verdict.disposition === "DELIVERED") return;
+      expect(traceText(trace, { ...PLAIN, names, detail: "normal" })).toContain("  cause   ");
+      expect(trace.remedies.length > 0, file).toBe(true);
+    },
+  );
 });

@@ -25,6 +25,13 @@ const LOCAL: EndpointText = { ip: "10.1.0.2", on: "n1" };
 const REMOTE: EndpointText = { ip: "10.1.1.2", on: "n2" };
 const LEAVING = { ready: false, serving: true, terminating: true };
 
+const V122 = { node: { version: "v1.22.8" } };
+const V124 = { node: { version: "v1.24.17" } };
+
+function withLabels(object: Service, labels: Record<string, string>): Service {
+  return { ...object, metadata: { ...object.metadata, labels } };
+}
+
 function web(
   name: string,
   spec: ServiceSpec,
@@ -246,5 +253,137 @@ export const CASES: readonly ProxyCase[] = [
       slice("shop/web", ["http:8080"], [REMOTE]),
       slice("default/kubernetes", ["https:6443"], ["192.168.1.1"]),
     ],
+  },
+  web(
+    "old-load-balancer",
+    { ...BALANCED, externalIPs: ["192.0.2.1"], sessionAffinity: "ClientIP" },
+    [REMOTE, LOCAL],
+    { ...VIP, ...V122 },
+  ),
+  web(
+    "old-local",
+    { ...BALANCED, externalTrafficPolicy: "Local", externalIPs: ["192.0.2.1"], sessionAffinity: "ClientIP" },
+    [REMOTE, LOCAL, { ip: "10.1.0.3", on: "n1" }],
+    { ...VIP, ...V122 },
+  ),
+  web("old-local-none", { ...BALANCED, externalTrafficPolicy: "Local" }, [REMOTE], { ...VIP, ...V122 }),
+  web("old-none", { ...BALANCED, externalIPs: ["192.0.2.1"] }, [], { ...VIP, ...V122 }),
+  web(
+    "old-source-ranges",
+    { ...BALANCED, loadBalancerSourceRanges: ["198.51.100.0/24", "192.168.0.0/16"] },
+    [REMOTE],
+    { vips: [{ ip: "203.0.113.9" }, { ip: "203.0.113.10" }], ...V122 },
+  ),
+  web("old-internal-local", { ...NODE_PORT, internalTrafficPolicy: "Local" }, [REMOTE, LOCAL], V122),
+  web("old-no-detector", { ...HTTP, externalIPs: ["192.0.2.1"] }, [REMOTE], {
+    ...V122,
+    configuration: { detector: { kind: "none" } },
+  }),
+  web("old-terminating", HTTP, [{ ...REMOTE, ...LEAVING, zones: ["z2"] }], V122),
+  web("1.24-source-ranges", { ...BALANCED, loadBalancerSourceRanges: ["198.51.100.0/24"] }, [REMOTE], {
+    ...VIP,
+    ...V124,
+  }),
+  web(
+    "1.24-local-none",
+    { ...BALANCED, externalTrafficPolicy: "Local", internalTrafficPolicy: "Local" },
+    [REMOTE],
+    { ...VIP, ...V124 },
+  ),
+  web("1.26-cluster-ip", HTTP, [REMOTE, LOCAL], { node: { version: "v1.26.15" } }),
+  {
+    name: "every-kind",
+    services: [
+      service("ns1/plain", { clusterIP: "10.96.0.41", ports: [{ name: "p80", port: 80 }] }),
+      service(
+        "ns2/local",
+        {
+          type: "LoadBalancer",
+          clusterIP: "10.96.0.42",
+          externalIPs: ["192.168.99.22"],
+          externalTrafficPolicy: "Local",
+          healthCheckNodePort: 30000,
+          ports: [{ name: "p80", port: 80, nodePort: 30001 }],
+        },
+        { vips: [{ ip: "203.0.113.4" }, { hostname: "lb.example" }] },
+      ),
+      service("ns3/nodes", {
+        type: "NodePort",
+        clusterIP: "10.96.0.43",
+        ports: [
+          { name: "p80", port: 80, nodePort: 30002 },
+          { name: "u53", port: 53, protocol: "UDP", nodePort: 30053 },
+        ],
+      }),
+      service("ns4/outside", {
+        clusterIP: "10.96.0.44",
+        externalIPs: ["192.168.99.33"],
+        ports: [{ name: "p80", port: 80, targetPort: 8080 }],
+      }),
+      service(
+        "ns5/ranges",
+        {
+          type: "LoadBalancer",
+          clusterIP: "10.96.0.45",
+          loadBalancerSourceRanges: ["203.0.113.0/25"],
+          sessionAffinity: "ClientIP",
+          ports: [{ name: "p80", port: 80, nodePort: 30003 }],
+        },
+        { vips: [{ ip: "203.0.113.5", ipMode: "VIP" }] },
+      ),
+      service("ns6/none", { clusterIP: "10.96.0.46", ports: [{ name: "p80", port: 80 }] }),
+      service("ns6/no-effect", {
+        clusterIP: "10.96.0.47",
+        externalTrafficPolicy: "Local",
+        ports: [{ port: 80 }],
+      }),
+    ],
+    slices: [
+      slice("ns1/plain", ["p80:80"], ["10.1.9.1"]),
+      slice("ns2/local", ["p80:80"], [{ ip: "10.1.9.2", on: "n2" }]),
+      slice("ns3/nodes", ["p80:80", "u53:53/UDP"], ["10.1.9.3", "10.1.9.31", "10.1.9.32"]),
+      slice(
+        "ns4/outside",
+        ["p80:80"],
+        [
+          { ip: "10.1.9.4", on: "n1" },
+          { ip: "10.1.9.5", on: "n2", ready: false },
+        ],
+      ),
+      slice("ns5/ranges", ["p80:80"], [{ ip: "10.1.9.5", on: "n1" }, "10.1.9.51"]),
+      slice("ns6/no-effect", [":80"], [{ ip: "10.1.9.6", on: "n2" }]),
+    ],
+  },
+  {
+    name: "both-families",
+    services: [
+      service("shop/six-first", {
+        clusterIP: "fd00::10",
+        clusterIPs: ["fd00::10", "10.96.0.60"],
+        ipFamilies: ["IPv6", "IPv4"],
+        ports: [{ name: "http", port: 80 }],
+      }),
+      service("shop/four-first", {
+        clusterIP: "10.96.0.61",
+        clusterIPs: ["10.96.0.61", "fd00::11"],
+        ipFamilies: ["IPv4", "IPv6"],
+        ports: [{ name: "http", port: 80 }],
+      }),
+    ],
+    slices: [
+      slice("shop/six-first", ["http:80"], [LOCAL]),
+      { ...slice("shop/four-first", ["http:80"], ["fd00::5"], "six"), addressType: "IPv6" },
+      slice("shop/four-first", ["http:80"], [REMOTE], "four"),
+    ],
+  },
+  {
+    name: "left-to-others",
+    services: [
+      withLabels(service("shop/other", HTTP), { "service.kubernetes.io/service-proxy-name": "mine" }),
+      withLabels(service("shop/headless-label", { ...HTTP, clusterIP: "10.96.0.11" }), {
+        "service.kubernetes.io/headless": "",
+      }),
+    ],
+    slices: [slice("shop/other", ["http:80"], [LOCAL]), slice("shop/headless-label", ["http:80"], [LOCAL])],
   },
 ];

@@ -37,6 +37,7 @@ describe("chains", () => {
       local: "KUBE-SVL-67NZLRHBNDSAWJRO",
       external: "KUBE-EXT-67NZLRHBNDSAWJRO",
       firewall: "KUBE-FW-67NZLRHBNDSAWJRO",
+      localExternal: "KUBE-XLB-67NZLRHBNDSAWJRO",
     });
     expect(endpointChain("shop/web:http", "tcp", "10.1.2.3:8080")).toBe("KUBE-SEP-4QSAKEI6VQKQTQY7");
   });

@@ -49,14 +49,14 @@ function facts(...texts: string[]) {
 describe("documents are told by what they hold", () => {
   it.each([
     ["nothing but a pod", [POD("a")], "flannel vxlan iptables 10.244.0.0/16 10.96.0.0/12"],
-    ["kubeadm's configuration", [KUBEADM], "flannel vxlan iptables 10.10.0.0/16 10.20.0.0/16"],
-    ["kube-proxy's", [PROXY], "flannel vxlan ipvs 10.30.0.0/16 10.96.0.0/12"],
+    ["kubeadm's configuration", [KUBEADM], "bridge vxlan iptables 10.10.0.0/16 10.20.0.0/16"],
+    ["kube-proxy's", [PROXY], "bridge vxlan ipvs 10.30.0.0/16 10.96.0.0/12"],
     ["flannel's", [NET_CONF], "flannel host-gw iptables 10.40.0.0/16 10.96.0.0/12"],
     ["a conflist", [CONFLIST], "bridge vxlan iptables 10.244.0.0/16 10.96.0.0/12"],
     [
       "kubeadm's word on the pods' network counts more than kube-proxy's",
       [PROXY, KUBEADM],
-      "flannel vxlan ipvs 10.10.0.0/16 10.20.0.0/16",
+      "bridge vxlan ipvs 10.10.0.0/16 10.20.0.0/16",
     ],
     [
       "the same within config maps",
@@ -90,7 +90,7 @@ describe("documents are told by what they hold", () => {
         "{apiVersion: v1, kind: Node, metadata: {name: a}, spec: {podCIDR: 10.1.2.0/24}}",
         "{apiVersion: v1, kind: Node, metadata: {name: b}, spec: {podCIDR: 10.1.9.0/24}}",
       ],
-      "flannel vxlan iptables 10.1.0.0/16 10.96.0.0/12",
+      "bridge vxlan iptables 10.1.0.0/16 10.96.0.0/12",
     ],
   ])("%s", (_name, texts, expected) => {
     const { errors } = read(...texts);
@@ -100,8 +100,7 @@ describe("documents are told by what they hold", () => {
 
   it("each setting says where it was seen, or why it was assumed", () => {
     expect(describeDetected(read(configMap("kube-proxy", "config.conf", PROXY)).detected)).toEqual([
-      "CNI flannel (assumed: nothing in the input names a CNI)",
-      "flannel backend vxlan (assumed: flannel's manifest has it so)",
+      "CNI bridge (assumed: nothing in the input names a CNI, and without pods it has written nothing)",
       "kube-proxy mode ipvs (ConfigMap kube-system/kube-proxy config.conf (1.yaml:1) mode)",
       "cluster CIDR 10.30.0.0/16 (ConfigMap kube-system/kube-proxy config.conf (1.yaml:1) clusterCIDR)",
       "service CIDR 10.96.0.0/12 (assumed: kubeadm's default)",

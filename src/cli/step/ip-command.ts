@@ -6,6 +6,7 @@ import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import { kernelRoutes } from "../../kernel/route/kernel-routes.ts";
 import type { Route } from "../../kernel/route/route.ts";
 import { invalid, ok, type Result } from "../result.ts";
+import { readNeighbour } from "./ip-neigh-command.ts";
 import { readRoute } from "./ip-route-command.ts";
 import { findDevice, isShort, readPrefix } from "./ip-words.ts";
 
@@ -16,7 +17,9 @@ export function readIp(host: Host, words: readonly string[], origin: Origin): Re
   if (isShort(object, "route", 1)) return readRoute(host, rest, origin);
   if (isShort(object, "link", 1)) return readLink(host, rest);
   if (isShort(object, "address", 1)) return readAddress(host, rest, origin);
-  return invalid(`ip: ${JSON.stringify(object)} is not built yet: route, link and addr are`);
+  if (isShort(object, "neighbour", 1) || isShort(object, "neighbor", 1))
+    return readNeighbour(host, rest, origin);
+  return invalid(`ip: ${JSON.stringify(object)} is not built yet: route, link, addr and neigh are`);
 }
 
 function readLink(host: Host, words: readonly string[]): Result<Operation[]> {

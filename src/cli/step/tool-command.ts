@@ -6,6 +6,7 @@ import type { Stack } from "../../kernel/stack.ts";
 import { OriginTable } from "../../world/origins.ts";
 import type { World } from "../../world/world.ts";
 import { invalid, ok, type Result } from "../result.ts";
+import { readBridge } from "./bridge-command.ts";
 import { readIp } from "./ip-command.ts";
 import { readIptables } from "./iptables-command.ts";
 import { printIpvsadm, readIpvsadm } from "./ipvsadm-command.ts";
@@ -13,7 +14,7 @@ import { shellWords } from "./shell-words.ts";
 import { readSysctl } from "./sysctl-command.ts";
 
 export const UNDERSTOOD =
-  "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, " +
+  "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, bridge fdb append, " +
   "iptables -A|-I|-D|-F|-N|-P, ipvsadm -A|-E|-D|-a|-e|-d|-C|-L|-S|--set, sysctl -w NAME=VALUE";
 
 /** A World after one command on one of its hosts: a command line as the tool takes it. */
@@ -36,6 +37,8 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
   switch (tool) {
     case "ip":
       return readIp(host, rest, origin);
+    case "bridge":
+      return readBridge(host, rest, origin);
     case "iptables":
     case "iptables-legacy":
     case "iptables-nft":
@@ -43,7 +46,7 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
     case "ipvsadm":
       return readIpvsadm(rest, origin);
     case "sysctl":
-      return readSysctl(rest);
+      return readSysctl(host, rest);
     default:
       return invalid(`the command ${JSON.stringify(tool)} is not built yet; ${UNDERSTOOD}`);
   }

@@ -1,6 +1,13 @@
 import { BUILT_IN_CHAINS, DraftRuleset } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
-import { FIREWALL_CHAIN, LOCALNET_RULE } from "./fixed-rules.ts";
+import type { ProxyFeatures } from "../versions.ts";
+import {
+  DROP_MARKED_RULE,
+  FIREWALL_CHAIN,
+  LOCALNET_RULE,
+  MARK_DROP_CHAIN,
+  MARK_DROP_RULE,
+} from "./fixed-rules.ts";
 import { FIREWALL_HOOKS } from "./hooks.ts";
 import { emptyChain, operations, parseHook } from "./operations.ts";
 import { fullSync, type NodeRules, type Sync } from "./proxier.ts";
@@ -22,7 +29,7 @@ export function freshNodeRuleset(rules: NodeRules, options: FreshNodeOptions): R
   const written = restoreRuleset(sync);
   const known = fresh.get(written) ?? new Map<string, Ruleset>();
   fresh.set(written, known);
-  const key = JSON.stringify(options);
+  const key = JSON.stringify([options, rules.features]);
   const found = known.get(key) ?? freshRuleset(sync, options);
   known.set(key, found);
   return found;
@@ -32,7 +39,7 @@ export function freshNodeRuleset(rules: NodeRules, options: FreshNodeOptions): R
 const fresh = new WeakMap<Ruleset, Map<string, Ruleset>>();
 
 function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
-  const before = options.kubelet ? kubeletRuleset() : null;
+  const before = options.kubelet ? kubeletRuleset(sync.rules.features) : null;
   const draft = new DraftRuleset(before);
   for (const operation of operations(sync, before)) {
     const fault =
@@ -57,24 +64,35 @@ function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
 const TABLES: readonly string[] = ["mangle", "filter", "nat"];
 
 /** What the kubelet leaves in a fresh node's tables (`--make-iptables-util-chains`). */
-export function kubeletRuleset(): Ruleset {
-  const localnet = parseTable("filter", [FIREWALL_CHAIN], [LOCALNET_RULE]).chains.get(
+function kubeletRuleset({ ownFirewall, externalChain }: ProxyFeatures): Ruleset {
+  const firewall = readChain(
+    "filter",
     FIREWALL_CHAIN,
-  ) as Chain;
+    ownFirewall ? [LOCALNET_RULE] : [DROP_MARKED_RULE, LOCALNET_RULE],
+  );
   const tables = TABLES.map((name): [string, Table] => {
     const { chains } = emptyTable(name);
     const made = new Map(chains);
     made.set("KUBE-KUBELET-CANARY", emptyChain("KUBE-KUBELET-CANARY", null));
-    if (name === "mangle") made.set("KUBE-IPTABLES-HINT", emptyChain("KUBE-IPTABLES-HINT", null));
+    // 1.24 told others by it which iptables the node has.
+    if (name === "mangle" && externalChain)
+      made.set("KUBE-IPTABLES-HINT", emptyChain("KUBE-IPTABLES-HINT", null));
     if (name === "filter") {
-      made.set(FIREWALL_CHAIN, localnet);
+      made.set(FIREWALL_CHAIN, firewall);
       for (const hook of FIREWALL_HOOKS) {
         made.set(hook.from, { ...emptyChain(hook.from, "ACCEPT"), rules: [parseHook(hook)] });
       }
     }
+    if (name === "nat" && !ownFirewall) {
+      made.set(MARK_DROP_CHAIN, readChain("nat", MARK_DROP_CHAIN, [MARK_DROP_RULE]));
+    }
     return [name, { name, chains: made }];
   });
   return { backend: "nft", tables: new Map(tables) };
+}
+
+function readChain(table: string, chain: string, lines: readonly string[]): Chain {
+  return parseTable(table, [chain], lines).chains.get(chain) as Chain;
 }
 
 function emptyTable(name: string): Table {

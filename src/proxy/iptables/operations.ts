@@ -2,7 +2,6 @@ import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
 import { formatRuleArguments } from "../../kernel/netfilter/save/format.ts";
 import type { Operation } from "../../kernel/operation.ts";
-import { FIREWALL_CHAIN } from "./fixed-rules.ts";
 import { FIREWALL_HOOKS, HOOKS, type Hook, hookRule } from "./hooks.ts";
 import type { NodeRules, Sync } from "./proxier.ts";
 import { parseTable, restoreRuleset } from "./restore-ruleset.ts";
@@ -31,7 +30,9 @@ export function operations(sync: Sync, current: Ruleset | null): Operation[] {
 }
 
 function hooksOf({ filterChains }: NodeRules): readonly Hook[] {
-  return filterChains.includes(FIREWALL_CHAIN) ? [...HOOKS, ...FIREWALL_HOOKS] : HOOKS;
+  return [...HOOKS, ...FIREWALL_HOOKS].filter(
+    ({ table, to }) => table !== "filter" || filterChains.includes(to),
+  );
 }
 
 /** `iptables -N` of the chains jumped to; a table that was never used comes with its built-in chains. */

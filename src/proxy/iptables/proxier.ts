@@ -6,16 +6,17 @@ import { isServiceChain } from "../names.ts";
 import { usesLocalEndpoints } from "../service-ports.ts";
 import { featuresOf, type ProxyFeatures } from "../versions.ts";
 import {
-  FILTER_CHAINS,
-  FIREWALL_CHAIN,
+  filterChains,
   firewallRules,
   forwardRules,
   masqueradeRules,
-  NAT_CHAINS,
+  natChains,
   nodePortRules,
   servesLocalhost,
 } from "./fixed-rules.ts";
-import { allowsNode, type RuleStyle, type ServiceLines, serviceLines } from "./service-rules.ts";
+import type { RuleStyle, ServiceLines } from "./service-lines.ts";
+import { serviceLines } from "./service-rules.ts";
+import { allowsNode } from "./source-ranges.ts";
 
 /** The lines of one port of a Service on some nodes: one value for all of them. */
 export interface ServiceRules extends ServiceLines {
@@ -27,6 +28,8 @@ export interface NodeRules {
   readonly node: NodeFacts;
   readonly configuration: ProxyConfiguration;
   readonly large: boolean;
+  /** Of the node's release. */
+  readonly features: ProxyFeatures;
   readonly filterChains: readonly string[];
   readonly natChains: readonly string[];
   readonly filterFirst: readonly string[];
@@ -63,28 +66,29 @@ export class IptablesProxier {
   rulesFor(node: NodeFacts): NodeRules {
     const { configuration, model } = this;
     const features = featuresOf(node.version, configuration.featureGates);
-    const style = this.#styleOf(node);
+    const style = this.#styleOf(node, features);
     const key = JSON.stringify([style, features]);
     const shared = this.#shared.get(key) ?? new SharedRules(model, features, style);
     this.#shared.set(key, shared);
-    const localnet = servesLocalhost(configuration) ? [FIREWALL_CHAIN] : [];
     return {
       node,
       configuration,
       large: model.large,
-      filterChains: [...FILTER_CHAINS, ...localnet],
-      natChains: NAT_CHAINS,
-      filterFirst: firewallRules(configuration),
-      natFirst: masqueradeRules(configuration),
+      features,
+      filterChains: filterChains(configuration, features),
+      natChains: natChains(features),
+      filterFirst: firewallRules(configuration, features),
+      natFirst: masqueradeRules(configuration, features),
       services: shared.servicesOf(node),
       natLast: nodePortRules(configuration, node),
-      filterLast: forwardRules(configuration),
+      filterLast: forwardRules(configuration, features),
     };
   }
 
-  #styleOf(node: NodeFacts): RuleStyle {
+  #styleOf(node: NodeFacts, features: ProxyFeatures): RuleStyle {
     const { configuration, model } = this;
     return {
+      features,
       local: localMatch(configuration, node),
       masqueradeAll: configuration.masqueradeAll,
       countLocalhostNodePorts: configuration.nfacct && servesLocalhost(configuration),

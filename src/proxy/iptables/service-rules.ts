@@ -1,30 +1,12 @@
-import { prefixHolds } from "../canonical-address.ts";
 import type { ChosenEndpoints } from "../choose-endpoints.ts";
-import type { LocalMatch } from "../configuration.ts";
 import type { Endpoint } from "../endpoints.ts";
 import type { PortModel } from "../model.ts";
-import { isExternallyAccessible } from "../service-ports.ts";
-import { probability } from "./probability.ts";
-
-/** What the rules of all Services of a node have in common. */
-export interface RuleStyle {
-  readonly local: LocalMatch | null;
-  readonly masqueradeAll: boolean;
-  /** Node ports on 127.0.0.0/8 are counted in a rule of their own. */
-  readonly countLocalhostNodePorts: boolean;
-  /** Comments on single endpoints are written (small clusters). */
-  readonly endpointComments: boolean;
-}
-
-/** The lines of one port of a Service, in the order kube-proxy writes them. */
-export interface ServiceLines {
-  /** Into chains that all Services share. */
-  readonly filter: readonly string[];
-  readonly natShared: readonly string[];
-  /** The port's own chains and what is in them: left out by a partial sync when nothing changed. */
-  readonly ownChains: readonly string[];
-  readonly natOwn: readonly string[];
-}
+import { isExternallyAccessible, usesLocalEndpoints } from "../service-ports.ts";
+import { dispatchRules, endpointRules } from "./endpoint-rules.ts";
+import { MARK_DROP_CHAIN } from "./fixed-rules.ts";
+import { oldServiceLines } from "./old-service-rules.ts";
+import { type RuleStyle, ruleLine, type ServiceLines } from "./service-lines.ts";
+import { allowsNode } from "./source-ranges.ts";
 
 export function serviceLines(
   model: PortModel,
@@ -32,7 +14,9 @@ export function serviceLines(
   nodeIp: string,
   style: RuleStyle,
 ): ServiceLines {
-  return new ServiceRules(model, chosen, nodeIp, style).write();
+  return style.features.externalChain
+    ? new ServiceRules(model, chosen, nodeIp, style).write()
+    : oldServiceLines(model, chosen, nodeIp, style);
 }
 
 /** Traffic that no endpoint may take: what is done to it, and why. */
@@ -69,6 +53,7 @@ class ServiceRules {
     if (this.usesFirewall) this.writeFirewallChain();
     this.writePolicyChain(this.model.chains.cluster, this.chosen.cluster);
     this.writePolicyChain(this.model.chains.local, this.chosen.local);
+    this.writeEmptyLocalChain();
     for (const endpoint of this.chosen.reachable) this.writeEndpointChain(endpoint);
     const { filter, natShared, ownChains, natOwn } = this;
     return { filter, natShared, ownChains, natOwn };
@@ -86,7 +71,7 @@ class ServiceRules {
   private unusable(policyLocal: boolean): Unusable | null {
     const { name } = this.model.port;
     if (!this.chosen.hasEndpoints) return { target: "REJECT", comment: `"${name} has no endpoints"` };
-    if (!policyLocal || this.chosen.local.length > 0) return null;
+    if (!policyLocal || this.chosen.local.length > 0 || !this.style.features.filterDrops) return null;
     return { target: "DROP", comment: `"${name} has no local endpoints"` };
   }
 
@@ -117,10 +102,17 @@ class ServiceRules {
     const unusable = this.internalUnusable;
     if (unusable === null) {
       this.natShared.push(
-        rule("KUBE-SERVICES", `"${port.name} cluster IP"`, this.match(port.clusterIp), this.internalChain),
+        ruleLine(
+          "KUBE-SERVICES",
+          `"${port.name} cluster IP"`,
+          this.match(port.clusterIp),
+          this.internalChain,
+        ),
       );
     } else {
-      this.filter.push(rule("KUBE-SERVICES", unusable.comment, this.match(port.clusterIp), unusable.target));
+      this.filter.push(
+        ruleLine("KUBE-SERVICES", unusable.comment, this.match(port.clusterIp), unusable.target),
+      );
     }
   }
 
@@ -129,7 +121,7 @@ class ServiceRules {
     for (const ip of port.externalIps) {
       if (this.chosen.hasEndpoints) {
         this.natShared.push(
-          rule("KUBE-SERVICES", `"${port.name} external IP"`, this.match(ip), chains.external),
+          ruleLine("KUBE-SERVICES", `"${port.name} external IP"`, this.match(ip), chains.external),
         );
       }
       this.writeUnusableExternal(this.match(ip));
@@ -141,11 +133,13 @@ class ServiceRules {
     const chain = this.usesFirewall ? chains.firewall : chains.external;
     for (const ip of port.vips) {
       if (this.chosen.hasEndpoints) {
-        this.natShared.push(rule("KUBE-SERVICES", `"${port.name} loadbalancer IP"`, this.match(ip), chain));
+        this.natShared.push(
+          ruleLine("KUBE-SERVICES", `"${port.name} loadbalancer IP"`, this.match(ip), chain),
+        );
       }
-      if (this.usesFirewall) {
+      if (this.usesFirewall && this.style.features.filterDrops) {
         const comment = `"${port.name} traffic not accepted by ${chains.firewall}"`;
-        this.filter.push(rule("KUBE-PROXY-FIREWALL", comment, this.match(ip), "DROP"));
+        this.filter.push(ruleLine("KUBE-PROXY-FIREWALL", comment, this.match(ip), "DROP"));
       }
     }
     for (const ip of port.vips) this.writeUnusableExternal(this.match(ip));
@@ -157,10 +151,10 @@ class ServiceRules {
     if (this.chosen.hasEndpoints) {
       if (this.style.countLocalhostNodePorts) {
         const counted = `${this.match("127.0.0.0/8", port.nodePort)} -m nfacct --nfacct-name localhost_nps_accepted_pkts`;
-        this.natShared.push(rule("KUBE-NODEPORTS", port.name, counted, chains.external));
+        this.natShared.push(ruleLine("KUBE-NODEPORTS", port.name, counted, chains.external));
       }
       this.natShared.push(
-        rule("KUBE-NODEPORTS", port.name, this.match(null, port.nodePort), chains.external),
+        ruleLine("KUBE-NODEPORTS", port.name, this.match(null, port.nodePort), chains.external),
       );
     }
     this.writeUnusableExternal(`-m addrtype --dst-type LOCAL ${this.match(null, port.nodePort)}`);
@@ -169,7 +163,7 @@ class ServiceRules {
   private writeUnusableExternal(match: string): void {
     const unusable = this.externalUnusable;
     if (unusable === null) return;
-    this.filter.push(rule("KUBE-EXTERNAL-SERVICES", unusable.comment, match, unusable.target));
+    this.filter.push(ruleLine("KUBE-EXTERNAL-SERVICES", unusable.comment, match, unusable.target));
   }
 
   /** Answered by kube-proxy itself, so let in whether or not there are local endpoints. */
@@ -177,7 +171,7 @@ class ServiceRules {
     const { name, healthCheckNodePort } = this.model.port;
     if (healthCheckNodePort === 0) return;
     const match = `-m tcp -p tcp --dport ${healthCheckNodePort}`;
-    this.filter.push(rule("KUBE-NODEPORTS", `"${name} health check node port"`, match, "ACCEPT"));
+    this.filter.push(ruleLine("KUBE-NODEPORTS", `"${name} health check node port"`, match, "ACCEPT"));
   }
 
   private writeInternalMasquerade(): void {
@@ -186,9 +180,11 @@ class ServiceRules {
     const { masqueradeAll, local } = this.style;
     const match = this.match(port.clusterIp);
     const comment = `"${port.name} cluster IP"`;
-    if (masqueradeAll) this.natOwn.push(rule(this.internalChain, comment, match, "KUBE-MARK-MASQ"));
+    if (masqueradeAll) this.natOwn.push(ruleLine(this.internalChain, comment, match, "KUBE-MARK-MASQ"));
     else if (local !== null) {
-      this.natOwn.push(rule(this.internalChain, comment, `${match} ${local.ifNotLocal}`, "KUBE-MARK-MASQ"));
+      this.natOwn.push(
+        ruleLine(this.internalChain, comment, `${match} ${local.ifNotLocal}`, "KUBE-MARK-MASQ"),
+      );
     }
   }
 
@@ -199,20 +195,20 @@ class ServiceRules {
     this.ownChains.push(external);
     if (!port.externalPolicyLocal) {
       this.natOwn.push(
-        rule(external, `"masquerade traffic for ${destinations}"`, null, "KUBE-MARK-MASQ"),
+        ruleLine(external, `"masquerade traffic for ${destinations}"`, null, "KUBE-MARK-MASQ"),
         `-A ${external} -j ${cluster}`,
       );
       return;
     }
     if (this.style.local !== null) {
       this.natOwn.push(
-        rule(external, `"pod traffic for ${destinations}"`, this.style.local.ifLocal, cluster),
+        ruleLine(external, `"pod traffic for ${destinations}"`, this.style.local.ifLocal, cluster),
       );
     }
     const fromNode = "-m addrtype --src-type LOCAL";
     this.natOwn.push(
-      rule(external, `"masquerade LOCAL traffic for ${destinations}"`, fromNode, "KUBE-MARK-MASQ"),
-      rule(external, `"route LOCAL traffic for ${destinations}"`, fromNode, cluster),
+      ruleLine(external, `"masquerade LOCAL traffic for ${destinations}"`, fromNode, "KUBE-MARK-MASQ"),
+      ruleLine(external, `"route LOCAL traffic for ${destinations}"`, fromNode, cluster),
     );
     if (this.externalUnusable === null) this.natOwn.push(`-A ${external} -j ${local}`);
   }
@@ -223,69 +219,46 @@ class ServiceRules {
     const comment = `"${port.name} loadbalancer IP"`;
     this.ownChains.push(firewall);
     for (const range of port.sourceRanges) {
-      this.natOwn.push(rule(firewall, comment, `-s ${range}`, external));
+      this.natOwn.push(ruleLine(firewall, comment, `-s ${range}`, external));
     }
     if (allowsNode(this.model, this.nodeIp)) {
-      for (const ip of port.vips) this.natOwn.push(rule(firewall, comment, `-s ${ip}`, external));
+      for (const ip of port.vips) this.natOwn.push(ruleLine(firewall, comment, `-s ${ip}`, external));
     }
     this.natOwn.push(
-      rule(firewall, `"other traffic to ${port.name} will be dropped by KUBE-PROXY-FIREWALL"`, null, null),
+      this.style.features.filterDrops
+        ? ruleLine(
+            firewall,
+            `"other traffic to ${port.name} will be dropped by KUBE-PROXY-FIREWALL"`,
+            null,
+            null,
+          )
+        : ruleLine(firewall, comment, null, MARK_DROP_CHAIN),
     );
   }
 
   private writePolicyChain(chain: string, endpoints: readonly Endpoint[]): void {
     if (endpoints.length === 0) return;
-    const { port } = this.model;
+    const { endpointComments, features } = this.style;
+    const { name } = this.model.port;
+    const comment = ({ text }: Endpoint): string | null => {
+      if (!endpointComments) return null;
+      return features.endpointInComments ? `"${name} -> ${text}"` : name;
+    };
     this.ownChains.push(chain);
-    if (port.affinitySeconds !== null) {
-      for (const endpoint of endpoints) {
-        const target = this.endpointChain(endpoint);
-        const recent = `-m recent --name ${target} --rcheck --seconds ${port.affinitySeconds} --reap`;
-        this.natOwn.push(rule(chain, this.dispatchComment(endpoint), recent, target));
-      }
-    }
-    endpoints.forEach((endpoint, i) => {
-      const left = endpoints.length - i;
-      const chance = left === 1 ? null : `-m statistic --mode random --probability ${probability(left)}`;
-      this.natOwn.push(rule(chain, this.dispatchComment(endpoint), chance, this.endpointChain(endpoint)));
-    });
+    this.natOwn.push(...dispatchRules(chain, endpoints, this.model, { affinity: comment, balance: comment }));
+  }
+
+  /** 1.24: who comes here though nobody is here is marked, and dropped in filter. */
+  private writeEmptyLocalChain(): void {
+    const { port, chains } = this.model;
+    const isWanted = this.chosen.hasEndpoints && this.chosen.local.length === 0 && usesLocalEndpoints(port);
+    if (!isWanted || this.style.features.filterDrops) return;
+    this.ownChains.push(chains.local);
+    this.natOwn.push(ruleLine(chains.local, `"${port.name} has no local endpoints"`, null, MARK_DROP_CHAIN));
   }
 
   private writeEndpointChain(endpoint: Endpoint): void {
-    const { name, protocol, affinitySeconds } = this.model.port;
-    const chain = this.endpointChain(endpoint);
-    const comment = this.style.endpointComments ? name : null;
-    const recent = affinitySeconds === null ? "" : `-m recent --name ${chain} --set `;
-    this.ownChains.push(chain);
-    this.natOwn.push(
-      rule(chain, comment, `-s ${endpoint.ip}`, "KUBE-MARK-MASQ"),
-      rule(
-        chain,
-        comment,
-        `${recent}-m ${protocol} -p ${protocol}`,
-        `DNAT --to-destination ${endpoint.text}`,
-      ),
-    );
+    this.ownChains.push(this.model.endpointChains.get(endpoint.text) as string);
+    this.natOwn.push(...endpointRules(endpoint, this.model, this.style));
   }
-
-  private dispatchComment({ text }: Endpoint): string | null {
-    return this.style.endpointComments ? `"${this.model.port.name} -> ${text}"` : null;
-  }
-
-  private endpointChain({ text }: Endpoint): string {
-    return this.model.endpointChains.get(text) as string;
-  }
-}
-
-/** A node in the source ranges may talk to a load balancer address it holds itself, and then that is its source. */
-export function allowsNode({ port }: PortModel, nodeIp: string): boolean {
-  return port.sourceRanges.some((range) => prefixHolds(range, nodeIp));
-}
-
-function rule(chain: string, comment: string | null, match: string | null, target: string | null): string {
-  let text = `-A ${chain}`;
-  if (comment !== null) text += ` -m comment --comment ${comment}`;
-  if (match !== null) text += ` ${match}`;
-  if (target !== null) text += ` -j ${target}`;
-  return text;
 }

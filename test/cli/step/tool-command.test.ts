@@ -49,10 +49,19 @@ describe("a command is read as operations", () => {
         "ip route add 10.9.0.0/16 proto boot scope global nexthop via 172.18.0.1 dev eth0 weight 2 nexthop dev cni0 weight 1",
       ],
     ],
+    [
+      "ip neigh replace 172.18.0.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent",
+      ["ip neigh replace 172.18.0.9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent"],
+    ],
     ["sysctl -w net.ipv4.conf.eth0.rp_filter=2", ["sysctl -w net.ipv4.conf.eth0.rp_filter=2"]],
     [
       "sysctl -w net/ipv4/ip_forward=0",
-      ["sysctl -w net.ipv4.ip_forward=0", "sysctl -w net.ipv4.conf.all.forwarding=0"],
+      [
+        "sysctl -w net.ipv4.ip_forward=0",
+        ...["all", "cni0", "default", "eth0", "lo", "veth2173ea8e", "vethe1b71e4f"].map(
+          (device) => `sysctl -w net.ipv4.conf.${device}.forwarding=0`,
+        ),
+      ],
     ],
     ["iptables -A FORWARD -j DROP", ["iptables -t filter -A FORWARD -j DROP"]],
     ["iptables -t nat -I PREROUTING -j ACCEPT", ["iptables -t nat -I PREROUTING 1 -j ACCEPT"]],
@@ -130,7 +139,17 @@ describe("a command that is wrong, or not built yet, is named", () => {
     ["ip link set eth0 'up", "the quote opened at column 18 is not closed"],
     ["ip link set eth0 up; reboot", '";" at column 20 is the shell\'s: give one command, without a script'],
     ["tc qdisc show", /^the command "tc" is not built yet; understood are: ip route/],
-    ["ip neigh add 1.2.3.4 dev eth0", 'ip: "neigh" is not built yet: route, link and addr are'],
+    ["ip neigh del 1.2.3.4 dev eth0", "ip neigh del: is not built yet: add and replace are"],
+    [
+      "ip neigh add 1.2.3.4 dev eth0",
+      'ip neigh: "" is no MAC address: ADDRESS lladdr MAC dev DEVICE [nud permanent] is expected',
+    ],
+    ["bridge fdb append 02:00:00:00:00:01 dev eth0 dst 1.2.3.4", /^bridge fdb: eth0 is no VXLAN device/],
+    ["bridge vlan add vid 2 dev eth0", 'bridge: "vlan" is not built yet: fdb is'],
+    [
+      "bridge fdb append 02:00 dev eth0 dst 1.2.3.4",
+      'bridge fdb: "02:00" is no MAC address: MAC dev DEVICE dst ADDRESS is expected',
+    ],
     ["ip link set eth9 up", 'host node1 has no device "eth9" (did you mean "eth0"?)'],
     ["ip link set eth0 mtu 9000", "ip link set eth0: up or down is expected, nothing else is built yet"],
     ["ip link add x type veth", "ip link add: is not built yet: ip link set DEV up|down is"],

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { internMac } from "../../../src/address/mac.ts";
+import { recordedForm } from "../../../src/lab/recorded-form.ts";
 import { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_UDP, Packet } from "../../../src/packet/packet.ts";
 import { decodeFrame, decodeIpv4, encodeFrame } from "../../../src/packet/wire/frame.ts";
 import { readRecording, recordingNames } from "../../fixtures.ts";
 import { anyPacket, longPacket } from "./arbitrary-packet.ts";
-import { recordedForm } from "./recorded.ts";
 
 function bytesOf(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));

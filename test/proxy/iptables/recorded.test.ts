@@ -41,13 +41,17 @@ function kubeChains(text: string): Record<string, string[]> {
   return found;
 }
 
-function madeAgain(text: string, isLocal: (ip: string) => boolean): Record<string, string[]> {
+function madeAgain(
+  text: string,
+  isLocal: (ip: string) => boolean,
+  version = NODE.version,
+): Record<string, string[]> {
   const { services, slices } = objectsOfDump(text, isLocal);
   const proxier = new IptablesProxier(proxyModel(services, slices), {
     ...DEFAULT_PROXY_CONFIGURATION,
     detector: { kind: "cluster-cidr", cidrs: ["10.244.0.0/16"] },
   });
-  const fresh = freshNodeRuleset(proxier.rulesFor(NODE), { kubelet: true, canaries: true });
+  const fresh = freshNodeRuleset(proxier.rulesFor({ ...NODE, version }), { kubelet: true, canaries: true });
   return kubeChains(formatIptablesSave(fresh));
 }
 
@@ -94,16 +98,17 @@ describe("the rules of recorded nodes, made again from the Services they show", 
   });
 });
 
-const RECENT = join(HOPSCOPE_WILD, "kubeadm-1.32-flannel/iptables-save.txt");
-
 describe("real nodes", () => {
   const reason = existsSync(HOPSCOPE_WILD)
     ? ""
     : ` (skipped: no folder ${HOPSCOPE_WILD}; HOPSCOPE_WILD names it)`;
 
-  it.skipIf(!existsSync(RECENT))(`kubeadm 1.32 with flannel${reason}`, () => {
-    const text = readFileSync(RECENT, "utf8");
-    expect(madeAgain(text, (ip) => ip.startsWith("10.244.0."))).toEqual(kubeChains(text));
+  it.skipIf(reason !== "").each([
+    ["kubeadm-1.32-flannel", "v1.32.11"],
+    ["kubeadm-1.22-flannel-libvirt", "v1.22.8"],
+  ])(`%s, of kube-proxy %s${reason}`, (folder, version) => {
+    const text = readFileSync(join(HOPSCOPE_WILD, folder, "iptables-save.txt"), "utf8");
+    expect(madeAgain(text, (ip) => ip.startsWith("10.244.0."), version)).toEqual(kubeChains(text));
   });
 
   it.skipIf(reason !== "").each([

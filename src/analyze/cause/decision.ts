@@ -1,5 +1,5 @@
-import type { ReasonName } from "../kernel/reason.ts";
-import type { Outcome, PacketView, RuleHit, Step } from "../walk/trace.ts";
+import type { ReasonName } from "../../kernel/reason.ts";
+import type { Outcome, PacketView, Rewrite, RuleHit, Step } from "../../walk/trace.ts";
 import { isPolicy, policyOf, storyOf } from "./story.ts";
 
 /** What decided an outcome, gathered from its steps: the one place where causes and remedies look. */
@@ -47,6 +47,7 @@ export function decisionOf(outcome: Outcome): Decision {
     const each = event.step;
     if (each.packet !== step?.packet) continue;
     packet = each.packetView ?? packet;
+    if (event.rewrite !== undefined && packet !== null) packet = rewritten(packet, event.rewrite);
     if (each.host !== step.host) continue;
     if (each.kind === "hook") {
       hook = each.text;
@@ -71,4 +72,16 @@ export function decisionOf(outcome: Outcome): Decision {
 /** The outcome a trace's verdict is about: the first of the worst. */
 export function worstOutcome(outcomes: readonly Outcome[], disposition: string): Outcome | undefined {
   return outcomes.find((outcome) => outcome.verdict.disposition === disposition) ?? outcomes[0];
+}
+
+/** A packet behind a translation, which no frame or hook may have seen since. */
+function rewritten(packet: PacketView, { field, to }: Rewrite): PacketView {
+  const [address = "", port] = to.split(":");
+  const ports = port === undefined ? {} : field === "src" ? { sport: Number(port) } : { dport: Number(port) };
+  return {
+    ...packet,
+    ip: { ...packet.ip, [field]: address },
+    ...(packet.tcp === undefined ? {} : { tcp: { ...packet.tcp, ...ports } }),
+    ...(packet.udp === undefined ? {} : { udp: { ...packet.udp, ...ports } }),
+  };
 }

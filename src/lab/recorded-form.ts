@@ -1,5 +1,5 @@
-import { formatIpv4 } from "../../../src/address/ipv4.ts";
-import { formatMac } from "../../../src/address/mac.ts";
+import { formatIpv4 } from "../address/ipv4.ts";
+import { formatMac } from "../address/mac.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -11,7 +11,7 @@ import {
   IPPROTO_TCP,
   IPPROTO_UDP,
   type Packet,
-} from "../../../src/packet/packet.ts";
+} from "../packet/packet.ts";
 
 /** A packet in the words of the recordings, so that one decoded from bytes can be held against what was recorded of them. */
 

@@ -1,4 +1,4 @@
-import type { Frame, HookVisit, Outcome, Rewrite, RuleHit, Step } from "../walk/trace.ts";
+import type { Frame, HookVisit, Outcome, Rewrite, RuleHit, Step } from "../../walk/trace.ts";
 
 /** A step with what it stands for: the frame, hook, rule or rewrite that was made with it. */
 export interface Event {

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Question } from "../../src/cli/question.ts";
-import { readToolCommand } from "../../src/cli/step/tool-command.ts";
-import { remediesFor, withRemedies } from "../../src/present/remedy.ts";
-import { asked, recordedWorld } from "./asked.ts";
+import type { Question } from "../../../src/cli/question.ts";
+import { readToolCommand } from "../../../src/cli/step/tool-command.ts";
+import { recordedWorld, told } from "../../present/asked.ts";
 
 type Row = readonly [
   recording: string,
@@ -20,7 +19,7 @@ const ROWS: readonly Row[] = [
     "laptop",
     "172.18.0.26:31342",
     "rule-drop",
-    /externalTrafficPolicy Local/,
+    /^Ask a node that has one, or let it use all/,
     `kubectl -n shop patch service local -p '{"spec":{"externalTrafficPolicy":"Cluster"}}'`,
     {},
   ],
@@ -30,7 +29,7 @@ const ROWS: readonly Row[] = [
     "192.0.2.80:80",
     "rule-drop",
     /^Add 203.0.113.11\/32 to spec.loadBalancerSourceRanges of Service shop\/front/,
-    null,
+    `kubectl -n shop patch service front --type=json -p '[{"op":"add","path":"/spec/loadBalancerSourceRanges/-","value":"203.0.113.11/32"}]'`,
     {},
   ],
   [
@@ -75,7 +74,7 @@ const ROWS: readonly Row[] = [
     "web-0",
     "10.244.14.249:8080",
     "no-neighbour",
-    /whoever has 10.244.14.249 is up and reachable by cni0 of node2/,
+    /^Ask a pod that is there: 10.244.14.249 is an address of the pods of node2 \(10.244.14.0\/24\), and free/,
     null,
     {},
   ],
@@ -84,8 +83,8 @@ const ROWS: readonly Row[] = [
     "web-0",
     "10.244.22.43",
     "vxlan-no-remote",
-    /^Give flannel.1 of node1 an entry/,
-    null,
+    /^Tell flannel.1 of node1 behind which node 02:d3:cb:15:a3:24 lies/,
+    "bridge fdb append 02:d3:cb:15:a3:24 dev flannel.1 dst 172.18.0.53",
     {},
   ],
   [
@@ -115,7 +114,15 @@ const ROWS: readonly Row[] = [
     null,
     { size: 1440, df: true },
   ],
-  ["d-hostport-plain", "web-1", "172.18.0.48:9000", "martian-source", /^Masquerade on node1/, null, {}],
+  [
+    "d-hostport-plain",
+    "web-1",
+    "172.18.0.48:9000",
+    "martian-source",
+    /^Masquerade on node1/,
+    "iptables -t nat -I POSTROUTING 1 -s 10.244.27.53 -d 10.244.27.53 -p tcp --dport 5432 -j MASQUERADE",
+    {},
+  ],
   [
     "a-bridge-brnf-plain",
     "web-2",
@@ -129,9 +136,9 @@ const ROWS: readonly Row[] = [
 
 describe("what to do about it", () => {
   it.each(ROWS)("%s, %s → %s: %s", (recording, from, to, reason, text, command, more) => {
-    const trace = asked(recording, from, to, more);
+    const trace = told(recording, from, to, more);
     expect(trace.verdict.reason).toBe(reason);
-    const [remedy] = withRemedies(trace).remedies;
+    const [remedy] = trace.remedies;
     expect(remedy?.text).toMatch(text);
     expect(remedy?.command ?? null).toBe(command);
   });
@@ -139,7 +146,7 @@ describe("what to do about it", () => {
   it.each(ROWS.filter(([, , , , , command]) => command?.startsWith("iptables")))(
     "%s: the command can be given to the host",
     (recording, from, to) => {
-      for (const { command, host } of withRemedies(asked(recording, from, to)).remedies) {
+      for (const { command, host } of told(recording, from, to).remedies) {
         const node = recordedWorld(recording).hosts.get(host ?? "");
         if (node === undefined || command === undefined) throw new Error("a host and a command are expected");
         expect(readToolCommand(node, command, 0).kind).toBe("ok");
@@ -148,11 +155,11 @@ describe("what to do about it", () => {
   );
 
   it("is nothing where all arrives", () => {
-    expect(asked("a-bridge-brnf-plain", "web-1", "10.96.1.211:80").outcomes.flatMap(remediesFor)).toEqual([]);
+    expect(told("a-bridge-brnf-plain", "web-1", "10.96.1.211:80").remedies).toEqual([]);
   });
 
   it("is told once for many outcomes of one cause", () => {
-    const trace = withRemedies(asked("d-services-vxlan", "laptop", "172.18.0.26:31342"));
+    const trace = told("d-services-vxlan", "laptop", "172.18.0.26:31342");
     expect(new Set(trace.remedies.map(({ text }) => text)).size).toBe(trace.remedies.length);
   });
 });

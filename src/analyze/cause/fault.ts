@@ -1,0 +1,99 @@
+import type { Names } from "../../inventory/names.ts";
+import type { KnownPort } from "../../inventory/services.ts";
+import type { Host } from "../../kernel/host.ts";
+import type { Outcome, PacketView, Remedy, Rewrite } from "../../walk/trace.ts";
+import type { Decision } from "./decision.ts";
+
+/** What is wrong, named, and what to do about it. */
+export interface Fault {
+  /** One clause without a full stop, for the first line. */
+  readonly headline: string;
+  readonly advice: readonly Advice[];
+}
+
+/** A remedy that says, where many outcomes need one of its kind, how they are told as one. */
+export interface Advice extends Remedy {
+  readonly together?: {
+    readonly key: string;
+    readonly item: string;
+    readonly text: (items: readonly string[]) => string;
+    /** For more than one of them. */
+    readonly command?: string;
+  };
+}
+
+/** An outcome that did not arrive, with all that a diagnosis may look at. */
+export interface Case {
+  readonly outcome: Outcome;
+  readonly decision: Decision;
+  /** All outcomes of the query, this one included. */
+  readonly outcomes: readonly Outcome[];
+  readonly names: Names;
+  /** The host it was decided on. */
+  readonly host: string;
+  /** The host that asked. */
+  readonly sender: string;
+  readonly asked: Asked;
+  /** The request's first translation of its destination. */
+  readonly translation: Rewrite | undefined;
+  /** The port of a Service that was asked for; undefined for another destination. */
+  readonly port: KnownPort | undefined;
+}
+
+/** What the request was sent to. */
+export interface Asked {
+  readonly address: string;
+  readonly port: number | null;
+  readonly proto: string;
+}
+
+/** One kind of fault: undefined where it is not this one. */
+export type Diagnosis = (at: Case) => Fault | undefined;
+
+export function fault(headline: string, ...advice: readonly Advice[]): Fault {
+  return { headline, advice };
+}
+
+/** Of the fault's host, which the names of a trace always lead to, but a hand-made one. */
+export function hostOf(at: Case, name: string = at.host): Host | undefined {
+  return at.names.world.hosts.get(name);
+}
+
+/** The port a packet is for. */
+export function portOf({ tcp, udp }: PacketView): number | null {
+  return tcp?.dport ?? udp?.dport ?? null;
+}
+
+/** What picks out the packets of one flow, for iptables; with `toAny` of all flows of its sender to that port. */
+export function selector(packet: PacketView, toAny = false): string {
+  const { ip, tcp, udp } = packet;
+  const ends = toAny ? `-s ${ip.src}` : `-s ${ip.src} -d ${ip.dst}`;
+  if (tcp !== undefined) return `${ends} -p tcp --dport ${tcp.dport}`;
+  if (udp !== undefined) return `${ends} -p udp --dport ${udp.dport}`;
+  return packet.icmp === undefined ? ends : `${ends} -p icmp`;
+}
+
+/** A device's setting; where its name has a dot, `sysctl` wants slashes. */
+export function confSysctl(device: string, key: string): string {
+  return device.includes(".") ? `net/ipv4/conf/${device}/${key}` : `net.ipv4.conf.${device}.${key}`;
+}
+
+/** `a, b and c`, at most six of them. */
+export function listing(items: readonly string[], last = "and"): string {
+  const most = 6;
+  if (items.length > most)
+    return `${items.slice(0, most - 1).join(", ")} ${last} ${items.length - most + 1} more`;
+  return items.length < 2 ? items.join() : `${items.slice(0, -1).join(", ")} ${last} ${items.at(-1)}`;
+}
+
+/** A patch as `kubectl` takes it, in single quotes: JSON has none of its own here. */
+export function kubectlPatch(
+  namespace: string,
+  kind: string,
+  name: string,
+  patch: unknown,
+  type: "strategic" | "json" = "strategic",
+): string {
+  const how = type === "json" ? " --type=json" : "";
+  return `kubectl -n ${namespace} patch ${kind} ${name}${how} -p '${JSON.stringify(patch)}'`;
+}

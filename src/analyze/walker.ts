@@ -1,0 +1,114 @@
+import { formatIpv4, type Ipv4 } from "../address/ipv4.ts";
+import { ASK_DEFAULTS, explore } from "../walk/ask.ts";
+import { Network } from "../walk/network.ts";
+import { QUERY_DEFAULTS } from "../walk/query.ts";
+import { Session } from "../walk/session.ts";
+import type { ArpFrame, ClientView, Outcome, Rewrite, ServerView, Verdict } from "../walk/trace.ts";
+import type { World } from "../world/world.ts";
+import type { Place, Port } from "./cluster-members.ts";
+
+/** Whom a question goes to: a port, or with `icmp` the address alone. */
+export interface Target {
+  readonly address: Ipv4;
+  readonly port: Port | null;
+}
+
+export interface Question {
+  readonly from: Place;
+  readonly to: Target;
+}
+
+/** One thing that can come of a question: what the walk showed, as far as a principle asks for it. */
+export interface Answer {
+  readonly verdict: Verdict;
+  /** The way leads out of what is modelled, so that the verdict says nothing of the real one. */
+  readonly leftModel: boolean;
+  readonly servers: readonly ServerView[];
+  readonly client: ClientView;
+  /** Every translation of every packet of the exchange, in order. */
+  readonly rewrites: readonly Rewrite[];
+  /** Hosts that the request came over: those that a frame was merely flooded to left out. */
+  readonly hosts: ReadonlySet<string>;
+  /** Hosts that heard a question for a neighbour. */
+  readonly asked: ReadonlySet<string>;
+  /** Who said of itself that it bears an address. */
+  readonly arpReplies: readonly ArpFrame["arp"][];
+}
+
+/** Of a question with more outcomes (a Service with many endpoints) so many are walked, likeliest first. */
+const OUTCOMES_AT_MOST = 32;
+
+/**
+ * Asks questions of a World, each in a Session of its own. What several principles ask is walked once.
+ */
+export class Walker {
+  readonly #network: Network;
+  readonly #known = new Map<string, readonly Answer[]>();
+  /** Told of each question walked. */
+  readonly #onWalk: () => void;
+  walks = 0;
+
+  constructor(world: World, onWalk: () => void = () => {}) {
+    this.#network = new Network(world);
+    this.#onWalk = onWalk;
+  }
+
+  ask({ from, to }: Question): readonly Answer[] {
+    const key = `${from.host} ${targetText(to)}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    this.walks++;
+    this.#onWalk();
+    const query = {
+      ...QUERY_DEFAULTS,
+      host: from.host,
+      dst: to.address,
+      proto: to.port?.proto ?? ("icmp" as const),
+      dport: to.port?.port ?? null,
+    };
+    const { explored } = explore(new Session(this.#network), query, {
+      ...ASK_DEFAULTS,
+      outcomes: OUTCOMES_AT_MOST,
+    });
+    const answers = explored.map(({ outcome }) => answerOf(outcome, this.#isUnanswerable(outcome)));
+    this.#known.set(key, answers);
+    return answers;
+  }
+
+  /** Was a neighbour asked for by a device of a kind that is not modelled, or whose other end is not known? */
+  #isUnanswerable({ verdict, arp }: Outcome): boolean {
+    if (verdict.reason !== "no-neighbour") return false;
+    const network = this.#network;
+    return arp.some(({ host, device, direction }) => {
+      if (direction !== "out" || host !== verdict.host) return false;
+      const number = network.hostNumber(host);
+      const found = network.hosts[number]?.deviceNamed(device);
+      if (found === undefined || found === null) return false;
+      const { kind } = found;
+      if (kind === "unmodelled") return true;
+      return (kind === "veth" || kind === "ether") && network.peerHost(number, found.slot) < 0;
+    });
+  }
+}
+
+function answerOf(
+  { verdict, servers, client, rewrites, frames, arp }: Outcome,
+  isUnanswerable: boolean,
+): Answer {
+  const leftModel = verdict.disposition === "UNKNOWN" || isUnanswerable;
+  const hosts = new Set<string>();
+  for (const { host, phase, direction } of frames) {
+    if (phase === "request" && direction !== "in-otherhost") hosts.add(host);
+  }
+  const asked = new Set(arp.map(({ host }) => host));
+  const replies = new Map<string, ArpFrame["arp"]>();
+  for (const { arp: said } of arp) {
+    if (said.op === "reply") replies.set(`${said.spa} ${said.sha}`, said);
+  }
+  return { verdict, leftModel, servers, client, rewrites, hosts, asked, arpReplies: [...replies.values()] };
+}
+
+/** As TO is written: `10.244.1.7:80/tcp`, `10.244.1.7/icmp`. */
+export function targetText({ address, port }: Target): string {
+  return port === null ? `${formatIpv4(address)}/icmp` : `${formatIpv4(address)}:${port.port}/${port.proto}`;
+}

@@ -1,0 +1,106 @@
+import { traceJson } from "../present/trace-json.ts";
+import { traceText } from "../present/trace-text.ts";
+import type { Trace } from "../walk/trace.ts";
+import type { World } from "../world/world.ts";
+import type { Answer } from "./bulk.ts";
+import { assumedOfName } from "./destination.ts";
+import type { Io } from "./io.ts";
+import type { Question } from "./question.ts";
+import type { LoadedSource } from "./source.ts";
+import { paintOf, widthOf } from "./terminal.ts";
+import { Teller } from "./told.ts";
+
+export type OutputForm = "text" | "json" | "ndjson";
+
+export interface OutputOptions {
+  readonly form: OutputForm;
+  readonly detail: "quiet" | "normal" | "verbose";
+  readonly arp: boolean;
+  readonly verdictOnly: boolean;
+}
+
+/** A trace with what it was asked of, as it was typed. */
+export interface Asked {
+  readonly trace: Trace;
+  readonly world: World;
+  readonly question: Question;
+}
+
+/** Answers in the form that was asked for: with names, the fault and the remedies put on. */
+export class TraceOutput {
+  readonly options: OutputOptions;
+  readonly #io: Io;
+  readonly #source: LoadedSource;
+  readonly #teller: Teller;
+
+  constructor(io: Io, source: LoadedSource, options: OutputOptions) {
+    this.options = options;
+    this.#io = io;
+    this.#source = source;
+    this.#teller = new Teller(source.inventory);
+  }
+
+  json(asked: Asked): unknown {
+    const { arp, verdictOnly } = this.options;
+    return traceJson(this.#told(asked), { arp, verdictOnly });
+  }
+
+  /** One line of JSON, or the text. */
+  line(asked: Asked, detail = this.options.detail): string {
+    if (this.options.form === "ndjson") return `${JSON.stringify(this.json(asked))}\n`;
+    const { from, to } = asked.question;
+    return traceText(this.#told(asked), {
+      width: widthOf(this.#io),
+      paint: paintOf(this.#io),
+      detail,
+      arp: this.options.arp,
+      names: this.#teller.namesOf(asked.world),
+      // A host of a dump has no other name than its own.
+      asked: this.#source.inventory === null ? null : { from, to },
+    });
+  }
+
+  answerJson(answer: Answer): unknown {
+    switch (answer.kind) {
+      case "trace":
+        return this.json(answer);
+      case "step":
+        return {
+          id: answer.id,
+          step: answer.step,
+          ...(answer.output === undefined ? {} : { output: answer.output }),
+        };
+      case "error":
+        return { id: answer.id, error: { message: answer.message, line: answer.line } };
+      default:
+        answer satisfies never;
+        throw new Error("unknown answer");
+    }
+  }
+
+  answerText(answer: Answer): string {
+    const { form, detail } = this.options;
+    if (form === "ndjson") return `${JSON.stringify(this.answerJson(answer))}\n`;
+    const end = detail === "quiet" ? "" : "\n";
+    switch (answer.kind) {
+      case "trace":
+        return `${answer.trace.id}: ${this.line(answer)}${end}`;
+      case "step":
+        return `${answer.id}: ${answer.step} done\n${answer.output ?? ""}${end}`;
+      case "error":
+        return `${answer.id}: error in line ${answer.line}: ${answer.message}\n${end}`;
+      default:
+        answer satisfies never;
+        throw new Error("unknown answer");
+    }
+  }
+
+  /** What had to be assumed to make hosts of objects stands before what the walk assumed. */
+  #told({ trace, world, question }: Asked): Trace {
+    const told = this.#teller.tell(trace, world);
+    const sender = trace.query.from.replace(/^host\//, "");
+    const name = assumedOfName(world, question.to, { inventory: this.#source.inventory, sender });
+    const before = [...(name === null ? [] : [name]), ...this.#source.assumptions];
+    return before.length === 0 ? told : { ...told, assumptions: [...before, ...told.assumptions] };
+  }
+}

@@ -1,0 +1,193 @@
+import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Packet } from "../../packet/packet.ts";
+import { checksum } from "../../packet/wire/checksum.ts";
+import { encodeIpv4 } from "../../packet/wire/frame.ts";
+import {
+  AF_INET,
+  ERRNO,
+  errorName,
+  libc,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOCK_RAW,
+  SOCK_STREAM,
+} from "./libc.ts";
+import { bindToDevice, closeWithReset } from "./listeners.ts";
+import { type Endpoint, endpointOf, int32, int32Of, SOCKADDR_IN, socketAddress } from "./socket-address.ts";
+
+/** What a client is told to send, in the words of a recorded query. */
+export interface Sending {
+  readonly proto: "tcp" | "udp" | "icmp";
+  readonly dst: Ipv4;
+  readonly dport: number | null;
+  readonly src: Ipv4 | null;
+  readonly sport: number | null;
+  readonly ttl: number | null;
+  readonly size: number | null;
+  readonly df: boolean;
+  readonly mark: number;
+  readonly uid: number;
+  readonly dev: string | null;
+}
+
+/** How far a client has come: not yet answered, answered, or failed with an error's number. */
+export type Progress =
+  | { readonly kind: "waiting" }
+  | { readonly kind: "connected" }
+  | { readonly kind: "answered"; readonly text: string }
+  | { readonly kind: "failed"; readonly errno: number };
+
+const SOL_IP = 0;
+const IP_TTL = 2;
+const IP_MTU_DISCOVER = 10;
+const IP_RECVERR = 11;
+const IP_PMTUDISC_DONT = 0;
+const IP_PMTUDISC_PROBE = 3;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_BROADCAST = 6;
+const SO_MARK = 36;
+const IPPROTO_ICMP = 1;
+const IPPROTO_TCP = 6;
+const TCP_QUICKACK = 12;
+const IPPROTO_RAW = 255;
+const ICMP_HEADER = 8;
+const DEFAULT_SIZE = 16;
+const ANSWER = 66_000;
+
+/** A socket that asks one question. It must be made, and asked, inside the sender's namespace; what follows may be outside. */
+export class Client {
+  readonly #sending: Sending;
+  readonly #fd: number;
+  #failed = 0;
+  #sent = false;
+  #connected = false;
+
+  constructor(sending: Sending) {
+    this.#sending = sending;
+    const { proto, uid } = sending;
+    const c = libc();
+    c.setfsuid(uid);
+    const kinds = { tcp: [SOCK_STREAM, 0], udp: [SOCK_DGRAM, 0], icmp: [SOCK_RAW, IPPROTO_ICMP] } as const;
+    const [type, protocol] = kinds[proto];
+    // A raw socket is root's; its owner is what the rules see all the same.
+    this.#fd = c.socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    c.setfsuid(0);
+  }
+
+  /** Sends the first packet. */
+  ask(): void {
+    const { proto, dst, dport, src, sport, ttl, size, df, mark, dev } = this.#sending;
+    const c = libc();
+    const set = (level: number, name: number, value: number) =>
+      this.#note(c.setsockopt(this.#fd, level, name, int32(value), 4));
+    set(SOL_SOCKET, SO_BROADCAST, 1);
+    if (ttl !== null) set(SOL_IP, IP_TTL, ttl);
+    if (mark !== 0) set(SOL_SOCKET, SO_MARK, mark);
+    if (proto !== "tcp") {
+      set(SOL_IP, IP_RECVERR, 1);
+      set(SOL_IP, IP_MTU_DISCOVER, df ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
+    } else if (df) set(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    if (dev !== null) this.#note(bindToDevice(this.#fd, dev));
+    if (src !== null || (sport !== null && proto !== "icmp")) {
+      const own = { address: src ?? 0, port: proto === "icmp" ? 0 : (sport ?? 0) };
+      this.#note(c.bind(this.#fd, socketAddress(own), SOCKADDR_IN));
+    }
+    if (this.#failed !== 0) return;
+    const to = { address: dst, port: proto === "icmp" ? 0 : (dport ?? 0) };
+    const connected = c.connect(this.#fd, socketAddress(to), SOCKADDR_IN);
+    if (connected < 0 && c.errno() !== ERRNO.EINPROGRESS) {
+      this.#failed = c.errno();
+      return;
+    }
+    if (proto === "tcp") {
+      this.#sent = true;
+      return;
+    }
+    const length = size ?? DEFAULT_SIZE;
+    const bytes = proto === "icmp" ? echoRequest(sport ?? 0, length) : new Uint8Array(length).fill(0x70);
+    this.#note(c.send(this.#fd, bytes, bytes.length, 0));
+    this.#sent = this.#failed === 0;
+  }
+
+  /** Did the system take the question? Else it failed before anything could come back. */
+  get hasAsked(): boolean {
+    return this.#sent;
+  }
+
+  #note(result: number): void {
+    if (result < 0 && this.#failed === 0) this.#failed = libc().errno();
+  }
+
+  /** The client's own address and port; for ICMP the port is 0. */
+  own(): Endpoint {
+    const bytes = new Uint8Array(SOCKADDR_IN);
+    libc().getsockname(this.#fd, bytes, int32(SOCKADDR_IN));
+    return endpointOf(bytes);
+  }
+
+  progress(): Progress {
+    if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
+    const c = libc();
+    const error = int32(0);
+    c.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, error, int32(4));
+    this.#failed = int32Of(error);
+    if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
+    // A recording ends with the last acknowledgement: it must not be put off.
+    if (this.#sending.proto === "tcp") c.setsockopt(this.#fd, IPPROTO_TCP, TCP_QUICKACK, int32(1), 4);
+    const bytes = new Uint8Array(ANSWER);
+    const length = c.recv(this.#fd, bytes, bytes.length, 0);
+    if (length > 0 && this.#isAnswer(bytes.subarray(0, length))) {
+      return { kind: "answered", text: new TextDecoder().decode(bytes.subarray(0, length)) };
+    }
+    const errno = c.errno();
+    if (length < 0 && errno !== ERRNO.EAGAIN && errno !== ENOTCONN) {
+      this.#failed = errno;
+      return { kind: "failed", errno };
+    }
+    if (this.#sending.proto === "tcp" && !this.#connected) {
+      this.#connected = c.getpeername(this.#fd, new Uint8Array(SOCKADDR_IN), int32(SOCKADDR_IN)) === 0;
+    }
+    return this.#connected ? { kind: "connected" } : { kind: "waiting" };
+  }
+
+  /** A raw socket hears all of its host's ICMP: only the answer to its own question counts. */
+  #isAnswer(bytes: Uint8Array): boolean {
+    const { proto, sport } = this.#sending;
+    if (proto !== "icmp") return true;
+    const header = ((bytes[0] ?? 0) & 15) * 4;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return bytes[header] === 0 && view.getUint16(header + 4) === sport;
+  }
+
+  close(): void {
+    if (this.#sending.proto === "tcp") closeWithReset(this.#fd);
+    else libc().close(this.#fd);
+  }
+}
+
+const ENOTCONN = 107;
+
+/** One packet of any make, through a socket that takes it as it is (raw(7), `IPPROTO_RAW`). */
+export function sendRaw(packet: Packet, dst: Ipv4, mark: number, dev: string | null): string | null {
+  const c = libc();
+  const fd = c.socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+  if (mark !== 0) c.setsockopt(fd, SOL_SOCKET, SO_MARK, int32(mark), 4);
+  if (dev !== null) bindToDevice(fd, dev);
+  const bytes = encodeIpv4(packet);
+  const sent = c.sendto(fd, bytes, bytes.length, 0, socketAddress({ address: dst, port: 0 }), SOCKADDR_IN);
+  const why = sent < 0 ? errorName(c.errno()) : null;
+  c.close(fd);
+  return why;
+}
+
+function echoRequest(id: number, size: number): Uint8Array {
+  const bytes = new Uint8Array(ICMP_HEADER + size).fill(0x70, ICMP_HEADER);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = 8;
+  view.setUint16(4, id);
+  view.setUint16(6, 1);
+  view.setUint16(2, checksum(bytes, 0, bytes.length));
+  return bytes;
+}

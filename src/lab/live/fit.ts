@@ -1,0 +1,53 @@
+import { spawnSync } from "node:child_process";
+import type { World } from "../../world/world.ts";
+import { libc } from "./libc.ts";
+
+/** More namespaces than this are not built in one go: each takes memory of the kernel that nothing can swap out. */
+export const MOST_HOSTS = 200;
+
+/** Why a World cannot be built on this machine, found before anything is built; empty where it can. */
+export function whyUnfit(world: World): string[] {
+  const messages: string[] = [];
+  const { hosts } = world;
+  if (process.getuid?.() !== 0) messages.push("the lab makes network namespaces: run it as root");
+  if (hosts.size > MOST_HOSTS) {
+    messages.push(
+      `the source has ${hosts.size} hosts, and ${MOST_HOSTS} are the most that a lab takes: name some with --only`,
+    );
+  }
+  try {
+    libc();
+  } catch (error) {
+    messages.push((error as Error).message);
+  }
+  for (const tool of toolsOf(world)) {
+    if (spawnSync(tool, ["--version"]).error !== undefined)
+      messages.push(`the lab needs ${tool}: install it`);
+  }
+  for (const host of hosts.values()) {
+    for (const { name, detail } of host.devices) {
+      if (detail.kind !== "unmodelled") continue;
+      messages.push(`${host.name}: ${name} is of the kind ${detail.type}, which the lab cannot build`);
+    }
+    for (const [field, what] of UNBUILT) {
+      const value = host.unmodelled.get(field);
+      if (typeof value === "string" && value !== "")
+        messages.push(`${host.name}: ${what} cannot be built yet`);
+    }
+  }
+  return messages;
+}
+
+const UNBUILT = [
+  ["ipvs", "its IPVS services"],
+  ["nftRuleset", "its nftables rules"],
+] as const;
+
+function toolsOf({ hosts }: World): Set<string> {
+  const tools = new Set(["ip", "bridge", "conntrack"]);
+  for (const { iptables, ipsets } of hosts.values()) {
+    if (iptables !== null && iptables.tables.size > 0) tools.add(`iptables-${iptables.backend}-restore`);
+    if (ipsets !== null && ipsets.length > 0) tools.add("ipset");
+  }
+  return tools;
+}

@@ -1,0 +1,107 @@
+import type { World } from "../../world/world.ts";
+import type { RecordedRuleHit } from "../recorded.ts";
+import { AllListeners } from "./all-listeners.ts";
+import { Capture, type CapturedFrame } from "./capture.ts";
+import type { Served } from "./listeners.ts";
+import { flush } from "./real-conntrack.ts";
+import { deleteNetns, type RealNetns } from "./real-netns.ts";
+import { type RealWorld, realise } from "./realise.ts";
+import { type Counters, readCounters, risen } from "./rule-counters.ts";
+
+/** Servers at work, wherever they run. */
+export interface Serving {
+  /** Who has been served since the last call. */
+  serve(): Served[];
+  /** Ends what is open, leaving nothing behind. */
+  hangUp(): void;
+}
+
+/** A World for real, with its servers at work and a capture on every device. */
+export class Lab {
+  readonly real: RealWorld;
+  /** UDP ports that carry VXLAN here. */
+  readonly vxlanPorts: readonly number[];
+  readonly #captures: readonly Capture[];
+  readonly #serving: Serving;
+
+  /** @throws Error where the kernel refuses a capture */
+  constructor(real: RealWorld, serving: Serving) {
+    this.real = real;
+    this.#serving = serving;
+    const hosts = [...real.world.hosts.values()];
+    this.#captures = hosts.map((host) => new Capture(this.netns(host.name), host));
+    this.vxlanPorts = hosts.flatMap(({ devices }) =>
+      devices.flatMap(({ detail }) => (detail.kind === "vxlan" ? [detail.port] : [])),
+    );
+  }
+
+  /**
+   * Builds a World, opens its servers and captures.
+   *
+   * @param nameOf the namespace of a host
+   * @throws Error with what could not be built; then nothing is left of it
+   */
+  static build(world: World, nameOf: (host: string) => string): Lab {
+    const real = realise(world, nameOf);
+    try {
+      return new Lab(real, new AllListeners(real));
+    } catch (error) {
+      deleteNetns([...real.netns.values()].map(({ name }) => name));
+      throw error;
+    }
+  }
+
+  netns(host: string): RealNetns {
+    const found = this.real.netns.get(host);
+    if (found === undefined) throw new Error(`the lab has no host ${host}`);
+    return found;
+  }
+
+  serve(): Served[] {
+    return this.#serving.serve();
+  }
+
+  captured(): CapturedFrame[][] {
+    return this.#captures.map((capture) => capture.read());
+  }
+
+  /** Forgets what was captured, and what of earlier probes is still on its way. */
+  discard(): void {
+    this.captured();
+  }
+
+  /** What routes and connection tracking learned, in every host. */
+  flush(): void {
+    for (const within of this.real.netns.values()) flush(within);
+  }
+
+  counters(): ReadonlyMap<string, Counters> {
+    const all = new Map<string, Counters>();
+    for (const { name, iptables } of this.real.world.hosts.values()) {
+      if (iptables === null || iptables.tables.size === 0) continue;
+      all.set(name, readCounters(this.netns(name), iptables.backend));
+    }
+    return all;
+  }
+
+  risenSince(before: ReadonlyMap<string, Counters>): RecordedRuleHit[] {
+    return [...this.counters()].flatMap(([host, after]) => risen(host, before.get(host) ?? new Map(), after));
+  }
+
+  hangUp(): void {
+    this.#serving.hangUp();
+  }
+
+  /** Lets go of what was opened; the hosts stay. */
+  detach(): void {
+    this.#serving.hangUp();
+    for (const capture of this.#captures) capture.close();
+    for (const within of this.real.netns.values()) within.close();
+  }
+
+  /** Takes everything down. */
+  close(): void {
+    this.detach();
+    deleteNetns([...this.real.netns.values()].map(({ name }) => name));
+  }
+}

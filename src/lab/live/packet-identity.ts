@@ -1,0 +1,34 @@
+import {
+  ICMP_ECHO,
+  ICMP_ECHOREPLY,
+  INNER_IPIP,
+  INNER_VXLAN,
+  IPPROTO_ICMP,
+  IPPROTO_TCP,
+  type Packet,
+} from "../../packet/packet.ts";
+
+/**
+ * By what a packet is known again at its next hop: whatever translation, forwarding and tunnels leave as it is. Addresses,
+ * ports, TTL and MACs change on the way; the IP identification, sequence numbers and flags do not.
+ */
+export function packetIdentity(packet: Packet): string {
+  const { inner, encapsulation } = packet;
+  if (inner !== null && (encapsulation === INNER_VXLAN || encapsulation === INNER_IPIP)) {
+    return packetIdentity(inner);
+  }
+  // The first fragment is the packet itself, cut off; without an identification nothing can be cut.
+  const size = packet.id === 0 ? packet.length : "";
+  const head = `${packet.protocol} ${packet.id} ${packet.fragOffset} ${size}`;
+  if (packet.fragOffset > 0) return head;
+  switch (packet.protocol) {
+    case IPPROTO_TCP:
+      return `${head} ${packet.tcpFlags} ${packet.seq} ${packet.ack}`;
+    case IPPROTO_ICMP: {
+      const echo = packet.icmpType === ICMP_ECHO || packet.icmpType === ICMP_ECHOREPLY;
+      return `${head} ${packet.icmpType} ${packet.icmpCode} ${echo ? packet.icmpSeq : packet.icmpInfo}`;
+    }
+    default:
+      return head;
+  }
+}

@@ -1,0 +1,72 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import type { RecordedConntrack, RecordedTuple } from "../recorded.ts";
+import type { RealNetns } from "./real-netns.ts";
+
+/** A namespace's connection tracking table, of IPv4, as a recording has it (`nf_conntrack_standalone.c`, `ct_seq_show`). */
+export function readConntrack(within: RealNetns, host: string): RecordedConntrack[] {
+  return tableText(within)
+    .split("\n")
+    .flatMap((line) => {
+      const entry = parseEntry(line, host);
+      return entry === null ? [] : [entry];
+    });
+}
+
+function tableText(within: RealNetns): string {
+  return within.inside(() => {
+    try {
+      return readFileSync("/proc/self/net/nf_conntrack", "utf8");
+    } catch {
+      // A kernel without connection tracking, or a namespace that never asked for it.
+      return "";
+    }
+  });
+}
+
+/** `ipv4 2 tcp 6 431999 ESTABLISHED src=… dst=… sport=… dport=… src=… … [ASSURED] mark=0 zone=0 use=2` */
+export function parseEntry(line: string, host: string): RecordedConntrack | null {
+  const words = line.trim().split(/\s+/);
+  const [family, , proto = ""] = words;
+  if (family !== "ipv4") return null;
+  const tuples: Record<string, string>[] = [];
+  const flags: string[] = [];
+  let state: string | undefined;
+  let mark = 0;
+  for (const word of words.slice(4)) {
+    const flag = /^\[(\w+)\]$/.exec(word)?.[1];
+    const [key = "", value] = word.split("=");
+    if (flag !== undefined) flags.push(flag);
+    else if (value === undefined) {
+      if (/^[A-Z_]+$/.test(word)) state = word;
+    } else if (key === "mark") mark = Number(value);
+    else if (key === "src") tuples.push({ src: value });
+    else if (tuples.length > 0) Object.assign(tuples[tuples.length - 1] as object, { [key]: value });
+  }
+  const [orig, reply] = tuples.map(tupleOf);
+  if (orig === undefined || reply === undefined) return null;
+  return {
+    ns: host,
+    proto,
+    ...(state === undefined ? {} : { state }),
+    orig,
+    reply,
+    flags,
+    ...(mark === 0 ? {} : { mark }),
+  };
+}
+
+function tupleOf(fields: Readonly<Record<string, string>>): RecordedTuple {
+  const { src = "", dst = "" } = fields;
+  const numbers = (["sport", "dport", "type", "code", "id"] as const).flatMap((key) => {
+    const value = fields[key];
+    return value === undefined ? [] : [[key, Number(value)] as const];
+  });
+  return { src, dst, ...Object.fromEntries(numbers) };
+}
+
+/** Forgets connections and what routes learned, as the recordings do between probes. */
+export function flush(within: RealNetns): void {
+  if (tableText(within) !== "") within.inside(() => spawnSync("conntrack", ["-F"]));
+  within.inside(() => writeFileSync("/proc/sys/net/ipv4/route/flush", "1"));
+}

@@ -1,0 +1,153 @@
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { formatMac } from "../../address/mac.ts";
+import type { Device } from "../../kernel/device/device.ts";
+import type { Host } from "../../kernel/host.ts";
+import { hostCommands, type Section, STAGES_OF_SECTIONS } from "../../kernel/host-script.ts";
+import { formatIpsetSave } from "../../kernel/ipset/save.ts";
+import { formatIptablesSave } from "../../kernel/netfilter/save/format.ts";
+import type { WireEnd, World } from "../../world/world.ts";
+import { awaitCarrier } from "./carrier.ts";
+import { addNetns, deleteNetns, RealNetns } from "./real-netns.ts";
+
+/** A World's hosts as real network namespaces. */
+export interface RealWorld {
+  readonly world: World;
+  readonly netns: ReadonlyMap<string, RealNetns>;
+  /** Settings that this kernel does not have, or does not let a namespace change, as `HOST: NAME = VALUE`. */
+  readonly notSet: readonly string[];
+}
+
+/**
+ * Builds every host of a World with the very commands that `export` prints: namespaces, cables, devices, settings,
+ * addresses, routes, sets and rules. What was made is deleted again when something fails.
+ *
+ * @param nameOf the namespace of a host
+ * @throws Error with what the tool complained of
+ */
+export function realise(world: World, nameOf: (host: string) => string): RealWorld {
+  const hosts = [...world.hosts.values()];
+  const names = hosts.map((host) => nameOf(host.name));
+  addNetns(names);
+  try {
+    const netns = new Map(hosts.map((host) => [host.name, new RealNetns(nameOf(host.name))]));
+    const notSet: string[] = [];
+    const cables = cablesOf(world, nameOf);
+    const plans = hosts.map((host) => ({
+      host,
+      sections: hostCommands(host, cables.get(host.name) ?? new Map()),
+    }));
+    for (const { host } of plans) {
+      const quiet = QUIET.filter((line) => !host.sysctl.has(line.split(" ")[1] ?? ""));
+      (netns.get(host.name) as RealNetns).inside(() => settle(quiet, host, notSet));
+    }
+    const [devices = 0, up = 0] = STAGES_OF_SECTIONS;
+    for (const [from, to] of [
+      [0, devices],
+      [devices, up],
+      [up, undefined],
+    ] as const) {
+      if (to === undefined) awaitCarrier(world, netns);
+      for (const { host, sections } of plans) {
+        run(netns.get(host.name) as RealNetns, host, sections.slice(from, to), notSet);
+      }
+    }
+    for (const { host } of plans) load(netns.get(host.name) as RealNetns, host);
+    return { world, netns, notSet };
+  } catch (error) {
+    deleteNetns(names);
+    throw error;
+  }
+}
+
+/** No host speaks IPv6 of its own accord where nothing says that it does. */
+const QUIET = ["all", "default"].map((scope) => `setting net.ipv6.conf.${scope}.disable_ipv6 1`);
+
+/** Each cable is made by one of its ends; the other is put into its own host's namespace at once. */
+function cablesOf(
+  { hosts, wires }: World,
+  nameOf: (host: string) => string,
+): Map<string, Map<string, string | null>> {
+  const all = new Map<string, Map<string, string | null>>();
+  const note = (end: WireEnd, words: string | null) => {
+    const own = all.get(end.host) ?? new Map<string, string | null>();
+    all.set(end.host, own.set(end.device, words));
+  };
+  for (const { a, b } of wires) {
+    const far = hosts.get(b.host)?.devices.find((device) => device.name === b.device);
+    if (far === undefined || !hosts.has(a.host)) continue;
+    note(a, farEnd(far, nameOf(b.host)));
+    note(b, null);
+  }
+  return all;
+}
+
+function farEnd(device: Device, netns: string): string {
+  return `name ${device.name} index ${device.ifindex} address ${formatMac(device.mac)} mtu ${device.mtu} netns ${netns}`;
+}
+
+function run(within: RealNetns, host: Host, sections: readonly Section[], notSet: string[]): void {
+  const lines = sections.flatMap(([, list]) => list).filter((line) => !line.startsWith("#"));
+  for (let from = 0; from < lines.length; ) {
+    const tool = (lines[from] as string).split(" ", 1)[0] as string;
+    let to = from;
+    while (to < lines.length && lines[to]?.startsWith(`${tool} `)) to++;
+    const same = lines.slice(from, to);
+    if (tool === "setting") within.inside(() => settle(same, host, notSet));
+    else
+      batch(
+        within,
+        host,
+        tool,
+        same.map((line) => line.slice(tool.length + 1)),
+      );
+    from = to;
+  }
+}
+
+/** `setting NAME VALUE`, written where sysctl(8) writes it. */
+function settle(lines: readonly string[], host: Host, notSet: string[]): void {
+  for (const line of lines) {
+    const [, name = "", quoted = ""] = /^setting (\S+) (.*)$/.exec(line) ?? [];
+    const value = quoted.replace(/^'(.*)'$/, "$1");
+    // A slash in a device's name stands for a dot: sysctl(8) swaps them.
+    const path = name.replaceAll(/[./]/g, (sign) => (sign === "." ? "/" : "."));
+    try {
+      writeFileSync(`/proc/sys/${path}`, value);
+    } catch {
+      notSet.push(`${host.name}: ${name} = ${value}`);
+    }
+  }
+}
+
+function batch(within: RealNetns, host: Host, tool: string, lines: readonly string[]): void {
+  tell(
+    host,
+    within.inside(() =>
+      spawnSync(tool, ["-batch", "-"], { input: `${lines.join("\n")}\n`, encoding: "utf8" }),
+    ),
+    tool,
+  );
+}
+
+/** Sets before the rules that ask them. */
+function load(within: RealNetns, host: Host): void {
+  const feed = (tool: string, args: readonly string[], input: string) =>
+    tell(
+      host,
+      within.inside(() => spawnSync(tool, args, { input, encoding: "utf8" })),
+      tool,
+    );
+  if (host.ipsets !== null && host.ipsets.length > 0)
+    feed("ipset", ["restore"], formatIpsetSave(host.ipsets));
+  const { iptables } = host;
+  if (iptables !== null && iptables.tables.size > 0) {
+    feed(`iptables-${iptables.backend}-restore`, [], formatIptablesSave(iptables));
+  }
+}
+
+function tell(host: Host, ran: ReturnType<typeof spawnSync>, tool: string): void {
+  if (ran.status === 0) return;
+  const why = ran.error?.message ?? String(ran.stderr).trim().split("\n").slice(0, 3).join("; ");
+  throw new Error(`${host.name}: ${tool}: ${why}`);
+}

@@ -1,0 +1,233 @@
+import { parseIpv4 } from "../../address/ipv4.ts";
+import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
+import { type Decoded, decodeFrame, decodeIpv4 } from "../../packet/wire/frame.ts";
+import { VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
+import type { RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
+import { recordedForm } from "../recorded-form.ts";
+import { type CapturedFrame, inTimeOrder } from "./capture.ts";
+import { Client, type Progress, sendRaw } from "./client.ts";
+import type { Lab } from "./lab.ts";
+import { errorName } from "./libc.ts";
+import type { Served } from "./listeners.ts";
+import { OpenQuestions } from "./open-questions.ts";
+import { packetIdentity } from "./packet-identity.ts";
+import { rawPacket } from "./raw-packet.ts";
+import { readConntrack } from "./real-conntrack.ts";
+import { endpointText } from "./socket-address.ts";
+
+/** How long a client waits: a while, or as long as an ARP question is asked (three times, a second apart). */
+const PATIENCE_MS = 350;
+const PATIENCE_WITH_ARP_MS = 3600;
+/** Nothing for so long means that nothing more comes. */
+const QUIET_MS = 6;
+
+/**
+ * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
+ * has to wait for the kernel, so that several worlds can be probed side by side.
+ *
+ * Without the way through the rules: their counters stand for it.
+ */
+export function* recordProbe(lab: Lab, query: RecordedQuery): Generator<void, RecordedProbe> {
+  lab.discard();
+  const countersBefore = lab.counters();
+  const began = Date.now();
+  const served: Served[] = [];
+  const captures: CapturedFrame[][] = [];
+  const questions = new OpenQuestions();
+  const look = (): number => {
+    served.push(...lab.serve());
+    let fresh = 0;
+    for (const [i, list] of lab.captured().entries()) {
+      for (const frame of list) {
+        const decoding = decode(frame, lab.vxlanPorts);
+        if (decoding !== null) questions.saw(frame, decoding);
+      }
+      captures[i] = [...(captures[i] ?? []), ...list];
+      fresh += list.length;
+    }
+    return fresh;
+  };
+
+  const client = query.raw === true ? null : clientOf(lab, query);
+  const failed = query.raw === true ? sendOwn(lab, query) : null;
+  let progress = WAITING;
+  for (;;) {
+    look();
+    progress = client?.progress() ?? WAITING;
+    if (isEnd(progress) || failed !== null) break;
+    const waited = Date.now() - began;
+    const waits = questions.areOpen && query.raw !== true;
+    if (waited > PATIENCE_WITH_ARP_MS || (waited > PATIENCE_MS && !waits)) break;
+    yield;
+  }
+  for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS; ) {
+    if (look() > 0) quietSince = Date.now();
+    yield;
+  }
+  // Only now: what one namespace showed may be read after what came of it in another.
+  const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
+    const packet = decode(frame, lab.vxlanPorts);
+    return packet === null ? [] : [{ frame, packet }];
+  });
+  const recorded = {
+    query,
+    outcome: outcomeOf(query, client, progress, served, frames, failed),
+    frames: numbered(frames),
+    rulesHit: lab.risenSince(countersBefore),
+    conntrack: [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host)),
+  };
+  client?.close();
+  lab.hangUp();
+  return recorded;
+}
+
+const IPPROTO_IGMP = 2;
+
+const WAITING: Progress = { kind: "waiting" };
+
+function isEnd({ kind }: Progress): boolean {
+  return kind === "answered" || kind === "failed";
+}
+
+function clientOf(lab: Lab, query: RecordedQuery): Client {
+  const { proto } = query;
+  if (proto !== "tcp" && proto !== "udp" && proto !== "icmp") throw new Error(`cannot send ${proto}`);
+  return lab.netns(query.from).inside(() => {
+    const client = new Client({
+      proto,
+      dst: parseIpv4(query.dst) ?? 0,
+      dport: query.dport ?? null,
+      src: query.src === undefined ? null : (parseIpv4(query.src) ?? null),
+      sport: query.sport ?? null,
+      ttl: query.ttl ?? null,
+      size: query.size ?? null,
+      df: query.df ?? false,
+      mark: query.mark ?? 0,
+      uid: query.uid ?? 0,
+      dev: query.dev ?? null,
+    });
+    client.ask();
+    return client;
+  });
+}
+
+function sendOwn(lab: Lab, query: RecordedQuery): string | null {
+  const packet = rawPacket(query);
+  return lab.netns(query.from).inside(() => sendRaw(packet, packet.dst, query.mark ?? 0, query.dev ?? null));
+}
+
+interface Decoding {
+  readonly frame: CapturedFrame;
+  readonly packet: Packet;
+}
+
+function decode(frame: CapturedFrame, vxlanPorts: readonly number[]): Packet | null {
+  const ports = [...VXLAN_PORTS, ...vxlanPorts];
+  const decoded: Decoded = frame.framed ? decodeFrame(frame.bytes, ports) : decodeIpv4(frame.bytes, ports);
+  // What is neither ARP nor IPv4 is not the model's business, nor are the hosts' own memberships of groups.
+  if (decoded.kind !== "ok" || decoded.packet.protocol === IPPROTO_IGMP) return null;
+  decoded.packet.framed = frame.framed;
+  return decoded.packet;
+}
+
+/** IP frames as a recording has them, packets numbered in the order in which they first appear. */
+function numbered(decodings: readonly Decoding[]): RecordedFrame[] {
+  const numbers = new Map<string, number>();
+  const begin = decodings[0]?.frame.time ?? 0;
+  return decodings
+    .filter(({ packet }) => packet.ethType !== ETH_P_ARP)
+    .map(({ frame, packet }) => {
+      const identity = packetIdentity(packet);
+      const pkt = numbers.get(identity) ?? numbers.size + 1;
+      numbers.set(identity, pkt);
+      return {
+        t: Math.round(frame.time - begin),
+        ns: frame.host,
+        if: frame.device,
+        dir: frame.direction,
+        pkt,
+        ...recordedForm(packet),
+      };
+    });
+}
+
+/** ICMP types that a socket takes for an error. */
+const ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12]);
+const TIME_EXCEEDED = 11;
+const TCP_RST = 0x04;
+
+function outcomeOf(
+  query: RecordedQuery,
+  client: Client | null,
+  progress: Progress,
+  served: readonly Served[],
+  frames: readonly Decoding[],
+  failed: string | null,
+): RecordedOutcome {
+  const own = client?.own();
+  const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
+  const error = came.find(({ packet }) => packet.protocol === 1 && ERRORS.has(packet.icmpType))?.packet;
+  const form = error === undefined ? undefined : recordedForm(error);
+  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query);
+  const head = {
+    ...(own === undefined || query.raw === true
+      ? {}
+      : { client: query.proto === "icmp" ? { icmpId: query.sport ?? 0 } : clientText(endpointText(own)) }),
+    ...(icmp === undefined ? {} : { icmp }),
+    serverSaw: served,
+  };
+  if (query.raw === true) {
+    return failed === null
+      ? { ...head, result: "sent" }
+      : { ...head, result: resultOf(failed, icmp), errno: failed };
+  }
+  if (progress.kind === "answered") {
+    const answeredBy = query.proto === "icmp" ? answererOf(came) : progress.text.trim() || undefined;
+    const result = query.proto === "tcp" ? "connected" : "answered";
+    return { ...head, result, ...(answeredBy === undefined ? {} : { answeredBy }) };
+  }
+  if (progress.kind === "connected") return { ...head, result: "connected" };
+  if (progress.kind === "waiting") return { ...head, result: "timeout" };
+  const name = errorName(progress.errno);
+  const isEcho = query.proto === "icmp" && client?.hasAsked === true;
+  const result = isEcho ? echoResult(icmp) : resultOf(name, icmp);
+  const reset = came.find(({ packet }) => packet.protocol === 6 && (packet.tcpFlags & TCP_RST) !== 0)?.packet;
+  const errno = isEcho ? {} : { errno: name };
+  const from = reset === undefined ? undefined : (recordedForm(reset) as unknown as RecordedFrame).ip?.src;
+  return { ...head, result, ...errno, ...(from === undefined ? {} : { reset: { from } }) };
+}
+
+function clientText(text: string): { addr: string; port: number } {
+  const [addr = "", port = ""] = text.split(":");
+  return { addr, port: Number(port) };
+}
+
+const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
+
+/** As the socket sees it: where the sender's own host translated the request, it translates the error back too. */
+function errorOf({ icmp, ip }: RecordedFrame, query: RecordedQuery): NonNullable<RecordedOutcome["icmp"]> {
+  const { type = 0, code = 0, mtu, orig } = icmp ?? {};
+  const isOurs = (orig?.tcp ?? orig?.udp)?.dport === query.dport || orig?.icmp !== undefined;
+  const translated = isOurs && orig?.ip?.proto === PROTOCOLS[query.proto] && orig?.ip?.dst !== query.dst;
+  const from = translated ? query.dst : (ip?.src ?? "");
+  return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
+}
+
+function answererOf(came: readonly Decoding[]): string | undefined {
+  const reply = came.find(({ packet }) => packet.protocol === 1 && packet.icmpType === 0)?.packet;
+  return reply === undefined ? undefined : (recordedForm(reply) as unknown as RecordedFrame).ip?.src;
+}
+
+/** What became of an echo request is told by the error that came, as ping(8) tells it. */
+function echoResult(icmp: RecordedOutcome["icmp"]): string {
+  return icmp?.type === TIME_EXCEEDED ? "ttl-exceeded" : "unreachable";
+}
+
+function resultOf(errno: string, icmp: RecordedOutcome["icmp"]): string {
+  if (errno === "EPERM") return "blocked";
+  if (errno === "EINVAL") return "invalid";
+  if (errno === "EMSGSIZE") return "too-big";
+  if (errno === "EADDRNOTAVAIL") return "no-address";
+  if (icmp?.type === TIME_EXCEEDED && errno === "EHOSTUNREACH") return "ttl-exceeded";
+  return errno === "ECONNREFUSED" ? "refused" : "unreachable";
+}

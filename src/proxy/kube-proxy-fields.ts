@@ -1,0 +1,79 @@
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
+import {
+  checkFields,
+  explainPrefix,
+  type Fields,
+  flag,
+  integer,
+  list,
+  names,
+  object,
+  optional,
+  prefixes,
+  required,
+  text,
+  word,
+} from "../object/field-table.ts";
+import type { ObjectReport } from "../object/object-report.ts";
+
+/** The fields of KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1); of what no rule shows, the names alone. */
+const FIELDS: Fields = {
+  ...required({ apiVersion: text, kind: text }),
+  ...optional({
+    mode: word("", "iptables", "ipvs", "nftables"),
+    clusterCIDR: prefixes,
+    detectLocalMode: word("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
+    detectLocal: object(optional({ bridgeInterface: text, interfaceNamePrefix: text })),
+    iptables: object({
+      ...optional({
+        masqueradeAll: flag,
+        masqueradeBit: integer(0, 31, "a bit from 0 to 31"),
+        localhostNodePorts: flag,
+      }),
+      ...names("syncPeriod minSyncPeriod"),
+    }),
+    conntrack: object({
+      ...optional({ tcpBeLiberal: flag }),
+      ...names(`max maxPerCore min tcpCloseWaitTimeout tcpEstablishedTimeout udpStreamTimeout udpTimeout`),
+    }),
+    nodePortAddresses: list(text),
+  }),
+  ...names(`metadata bindAddress bindAddressHardFail clientConnection configSyncPeriod enableProfiling featureGates
+    healthzBindAddress hostnameOverride ipvs linux logging metricsBindAddress nftables oomScoreAdj portRange
+    resourceContainer showHiddenMetricsForVersion syncPeriod minSyncPeriod udpIdleTimeout windows winkernel
+    windowsRunAsService`),
+};
+
+/** What kube-proxy would refuse to start with, field by field (`pkg/proxy/apis/config/validation`). */
+export function checkKubeProxyConfiguration(json: Json, report: ObjectReport): void {
+  checkFields(json, FIELDS, [], report);
+  const { nodePortAddresses, featureGates, detectLocalMode: mode, detectLocal } = json;
+  if (Array.isArray(nodePortAddresses)) checkNodePortAddresses(nodePortAddresses, report);
+  if (isJsonObject(featureGates)) {
+    for (const [gate, value] of Object.entries(featureGates)) {
+      if (typeof value !== "boolean") report.error(["featureGates", gate], "is not true or false");
+    }
+  }
+  const needed = DETAIL_OF_MODE[String(mode)];
+  const detail = isJsonObject(detectLocal) && needed !== undefined ? detectLocal[needed] : undefined;
+  if (needed !== undefined && (detail ?? "") === "") {
+    report.error(["detectLocal", needed], `is missing: detectLocalMode ${String(mode)} asks for it`);
+  }
+}
+
+const DETAIL_OF_MODE: Readonly<Record<string, string>> = {
+  BridgeInterface: "bridgeInterface",
+  InterfaceNamePrefix: "interfaceNamePrefix",
+};
+
+function checkNodePortAddresses(values: readonly unknown[], report: ObjectReport): void {
+  if (values.length === 1 && values[0] === "primary") return;
+  for (const [i, value] of values.entries()) {
+    const fault = typeof value === "string" ? explainPrefix(value) : null;
+    if (fault === null) continue;
+    report.error(
+      ["nodePortAddresses", i],
+      value === "primary" ? '"primary" stands alone or not at all' : fault,
+    );
+  }
+}
