@@ -115,6 +115,7 @@ const TABLE = [
     "DROPPED",
     "IPVS dropped a first packet to be rid of an earlier connection's conntrack entry; a repetition goes through.",
   ],
+  ["connection-closed", "REFUSED", "The held connection was closed or reset before."],
   ["ipvs-no-connection", "DROPPED", "IPVS knows no connection of the real server's packet (nat_icmp_send)."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];

@@ -1,16 +1,11 @@
-import type { NetDevice } from "../kernel/device/net-device.ts";
 import type { Upcalls } from "../kernel/outbox.ts";
-import { outputMtu } from "../kernel/path/ip-output.ts";
 import { localOut } from "../kernel/path/local-out.ts";
-import { ECONNREFUSED, EHOSTUNREACH, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
-import { isMulticast, routeOutput } from "../kernel/route/output-route.ts";
+import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
+import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
-  ICMP_DEST_UNREACH,
-  ICMP_ECHO,
-  ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   IPPROTO_ICMP,
   IPPROTO_TCP,
@@ -18,12 +13,12 @@ import {
   type Packet,
   PHASE_REPLY,
   PHASE_REQUEST,
-  TCP_SYN,
 } from "../packet/packet.ts";
-import { EADDRNOTAVAIL, ECONNRESET, ENOPROTOOPT, EPIPE, unreachableErrno } from "./errno.ts";
+import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
 import { listenerOf } from "./listener.ts";
-import { DEFAULT_PAYLOAD, LINE_BYTES, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
+import { LINE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
+import { sendDatagram, sendEcho, sendRaw } from "./request.ts";
 import { TcpEnds } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
 
@@ -93,7 +88,7 @@ export class Conversation implements Upcalls {
     this.sport = query.sport ?? low + ((ephemeral * 2 + 1013) % (high - low + 1));
     this.icmpId = query.sport ?? 4096 + ephemeral;
     if (query.raw || query.tcpFlags !== null) {
-      this.sendRaw();
+      sendRaw(this);
       return;
     }
     if (query.src !== null && !stack.isLocal(query.src)) {
@@ -101,8 +96,8 @@ export class Conversation implements Upcalls {
       return;
     }
     if (query.proto === "tcp") this.tcpEnds.connect();
-    else if (query.proto === "udp") this.sendDatagram();
-    else this.sendEcho();
+    else if (query.proto === "udp") sendDatagram(this);
+    else sendEcho(this);
   }
 
   make(phase: number, cause: number): Packet {
@@ -119,94 +114,6 @@ export class Conversation implements Upcalls {
     packet.dst = this.query.dst;
     stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause, phase);
     return packet;
-  }
-
-  private sendDatagram(): void {
-    const packet = this.make(PHASE_REQUEST, 0);
-    packet.protocol = IPPROTO_UDP;
-    packet.sport = this.sport;
-    packet.dport = this.query.dport ?? 0;
-    packet.payload = this.query.size ?? DEFAULT_PAYLOAD;
-    packet.length = 28 + packet.payload;
-    this.sendMessage(packet);
-  }
-
-  private sendEcho(): void {
-    const packet = this.make(PHASE_REQUEST, 0);
-    packet.protocol = IPPROTO_ICMP;
-    packet.icmpType = ICMP_ECHO;
-    packet.icmpId = this.icmpId;
-    packet.icmpSeq = 1;
-    packet.payload = this.query.size ?? DEFAULT_PAYLOAD;
-    packet.length = 28 + packet.payload;
-    this.sendMessage(packet);
-  }
-
-  /** `sendto` on a datagram or ping socket: errors come back at once. */
-  private sendMessage(packet: Packet): void {
-    const stack = this.client;
-    packet.df = this.query.df;
-    packet.id = stack.state.nextIpId();
-    // IP_MULTICAST_TTL, which IP_TTL does not set
-    if (isMulticast(packet.dst)) packet.ttl = 1;
-    const error = routeOutput(stack, packet, packet.boundDev, false);
-    if (error !== 0) {
-      stack.pool.release(packet);
-      this.failErrno(error);
-      return;
-    }
-    this.source = packet.src;
-    this.destination = packet.dst;
-    const out = stack.net.devices[packet.rtDev] as NetDevice;
-    // IP_PMTUDISC_PROBE looks at the device, not at the route nor at what path MTU discovery learned.
-    if (this.query.df) packet.rtMtu = 0;
-    if (this.query.df && packet.length > outputMtu(packet, out)) {
-      stack.pool.release(packet);
-      this.fail("too-big", EMSGSIZE);
-      return;
-    }
-    const failed = localOut(stack, packet);
-    if (failed !== 0 && this.result === null) this.failErrno(failed);
-  }
-
-  /** One hand-made packet through a raw socket: sent as it is. */
-  private sendRaw(): void {
-    const { query, client: stack } = this;
-    const packet = this.make(PHASE_REQUEST, 0);
-    packet.df = query.df;
-    packet.id = stack.state.nextIpId();
-    const headerSource = packet.src;
-    if (query.proto === "icmp") {
-      packet.protocol = IPPROTO_ICMP;
-      packet.icmpType = ICMP_ECHO;
-      packet.icmpId = this.icmpId;
-      packet.icmpSeq = 1;
-      packet.payload = query.size ?? RAW_ECHO_PAYLOAD;
-      packet.length = 28 + packet.payload;
-    } else {
-      packet.protocol = query.proto === "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
-      packet.sport = this.sport;
-      packet.dport = query.dport ?? 0;
-      if (query.proto === "tcp") {
-        packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
-        packet.length = 40;
-      } else {
-        packet.payload = query.size ?? 0;
-        packet.length = 28 + packet.payload;
-      }
-    }
-    // raw_sendmsg routes by the socket's own address, not by the header it is handed.
-    packet.src = 0;
-    const error = routeOutput(stack, packet, packet.boundDev, true);
-    if (headerSource !== 0) packet.src = headerSource;
-    this.source = packet.src;
-    if (error !== 0) {
-      stack.pool.release(packet);
-      this.failErrno(error);
-      return;
-    }
-    this.result = "sent";
-    localOut(stack, packet);
   }
 
   /** The client's source was chosen, and where it really goes. */
@@ -385,20 +292,10 @@ export class Conversation implements Upcalls {
     if (packet.icmpType === ICMP_REDIRECT) return;
     this.noteError(packet);
     if (this.result !== null) return;
-    const { icmpType: type, icmpCode: code } = packet;
-    if (type === 11) {
-      // icmp_err_convert knows one errno for it; an echo's sender hears of the error alone.
-      this.fail("ttl-exceeded", proto === IPPROTO_ICMP ? 0 : EHOSTUNREACH);
-    } else if (type === ICMP_DEST_UNREACH) {
-      if (code === ICMP_FRAG_NEEDED) {
-        if (proto === IPPROTO_TCP) return;
-        if (proto === IPPROTO_UDP) this.fail("too-big", EMSGSIZE);
-        else this.fail("unreachable", 0);
-      } else if (code === 3 || code === 2) {
-        if (proto === IPPROTO_ICMP) this.fail(code === 3 ? "refused" : "unreachable", 0);
-        else this.fail(code === 3 ? "refused" : "unreachable", code === 3 ? ECONNREFUSED : ENOPROTOOPT);
-      } else this.fail("unreachable", proto === IPPROTO_ICMP ? 0 : unreachableErrno(code));
-    }
+    // An established connection takes errors for passing (RFC 1122 4.2.3.9).
+    if (this.goingOn) return;
+    const heard = heardOfError(query.proto, packet.icmpType, packet.icmpCode);
+    if (heard !== null) this.fail(heard.result, heard.errno);
   }
 
   sendFailed(_stack: Stack, _packet: Packet, errno: number): void {
