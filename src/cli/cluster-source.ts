@@ -1,5 +1,6 @@
 import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
+import { withSnapshotNodes } from "../cluster/snapshot-nodes.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { type DetectedCluster, settingsOf } from "../source/detect.ts";
@@ -24,12 +25,23 @@ export interface ClusterSource {
 }
 
 /** Objects in, programmed world out: read, reconciled, and every node and pod programmed by its agents. */
-export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io: Io): Result<ClusterSource> {
-  const source = readSource(files, flags);
+export function clusterFrom(
+  files: readonly SourceFile[],
+  flags: ObjectFlags,
+  io: Io,
+  snapshots: readonly NamedWorld[],
+): Result<ClusterSource> {
+  // Hosts that are there need no nodes beside them that nobody spoke of.
+  const nodes = flags.nodes ?? (snapshots.length > 0 ? 0 : undefined);
+  const source = readSource(files, { ...flags, nodes });
   if (source.errors.length > 0) return invalid(...firstOf(source.errors, "mistakes"));
   warn(source.warnings, io);
   const { detected, objects } = source;
-  const unbuilt = unbuiltAgents(detected);
+  const held = [...snapshots, ...source.snapshots].map(({ world }) => world);
+  const hasSnapshot = (name: string) => held.some(({ hosts }) => hosts.has(name));
+  // Nodes that are as their snapshots have them need no agents here.
+  const programs = objects.list("Node").some(({ metadata }) => !hasSnapshot(metadata.name));
+  const unbuilt = programs ? unbuiltAgents(detected) : [];
   if (unbuilt.length > 0) return invalid(...unbuilt);
   reconcileAll(objects, settingsOf(detected));
   const cluster = buildCluster(objects, {
@@ -39,17 +51,22 @@ export function clusterFrom(files: readonly SourceFile[], flags: ObjectFlags, io
     proxy: proxyConfigurationOf(detected),
   });
   if (cluster.errors.length > 0) return invalid(...firstOf(cluster.errors, "mistakes"));
+  const names = new Set(objects.list("Node").map(({ metadata }) => metadata.name));
+  const joined = withSnapshotNodes(cluster, names, held);
+  // Without any node the objects made nothing but the network around none.
+  const made = names.size === 0 && held.length > 0 ? [] : [joined.world];
   return ok({
     worlds: [
-      { file: files.map((file) => file.name).join(", "), world: cluster.world },
+      ...made.map((world) => ({ file: files.map((file) => file.name).join(", "), world })),
+      ...snapshots,
       ...source.snapshots.map(({ file, world }) => ({ file, world })),
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),
-    inventory: new Inventory(objects, cluster.hostOfPod, flags.namespace, {
+    inventory: new Inventory(objects, joined.hostOfPod, flags.namespace, {
       serviceCidr: detected.serviceCidr.value,
       dnsDomain: detected.dnsDomain.value,
     }),
-    assumptions: [...assumedSettings(source), ...cluster.assumptions],
+    assumptions: made.length === 0 ? [] : [...assumedSettings(source), ...joined.assumptions],
   });
 }
 
@@ -70,7 +87,7 @@ function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): str
   const messages: string[] = [];
   if (cni.value !== "flannel" && cni.value !== "bridge") {
     messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel or bridge programs another`,
+      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, or --cni bridge, goes on with that one in its place`,
     );
   }
   if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
@@ -80,7 +97,7 @@ function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): str
   }
   if (proxyMode.value !== "iptables") {
     messages.push(
-      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables takes that`,
+      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables goes on with that one in its place`,
     );
   }
   return messages;

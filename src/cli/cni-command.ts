@@ -22,7 +22,8 @@ import { CniDirectory, WORLD_FILE } from "./cni-directory.ts";
 import { type Context, fail } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { invalid, ok, type Result } from "./result.ts";
-import { loadSource, readText } from "./source.ts";
+import { loadSource } from "./source.ts";
+import { readText } from "./source-files.ts";
 
 interface CniOptions {
   readonly conf: string;

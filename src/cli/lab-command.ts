@@ -4,7 +4,8 @@ import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
 import { notBuiltYet } from "./not-built-yet.ts";
-import { filesAt, loadSource } from "./source.ts";
+import { loadSource } from "./source.ts";
+import { recordingsAt } from "./source-files.ts";
 import { standingLabCommands } from "./standing-lab-command.ts";
 import { STEP_COMMANDS } from "./step/step-commands.ts";
 import { paintOf } from "./terminal.ts";
@@ -54,7 +55,7 @@ async function run(context: Context, paths: readonly string[], options: CompareO
   const reports: CompareReport[] = [];
   const isJson = options.output === "json";
   for (const path of paths) {
-    const files = await filesAt(path);
+    const files = await recordingsAt(path);
     if (files.kind === "invalid") {
       fail(context, files.messages);
       continue;

@@ -10,7 +10,6 @@ export const COMMANDS_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
   ["serve", "API server, DNS server and web page"],
   ["generate", "a cluster as manifests"],
   ["replay", "a load of flows through a world"],
-  ["collect", "a script that dumps a real node"],
 ]);
 
 export const EXPORT_FORMATS_NOT_BUILT_YET: readonly string[] = ["ip6tables-save", "ipset", "nft"];

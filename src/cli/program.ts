@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { cniCommand } from "./cni-command.ts";
+import { collectCommand } from "./collect-command.ts";
 import type { Context } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -50,6 +51,7 @@ function buildProgram(context: Context): Command {
   program.addCommand(exportCommand(context));
   program.addCommand(labCommand(context));
   program.addCommand(cniCommand(context));
+  program.addCommand(collectCommand(context));
   for (const name of COMMANDS_NOT_BUILT_YET.keys()) {
     program.addCommand(unbuilt(context, name, name), { hidden: true });
   }

@@ -65,7 +65,7 @@ function oneOf<T extends string>(text: string, words: readonly T[]): Result<T> {
 export function addSourceOptions(command: Command): Command {
   command.option(
     "-f, --filename <path>",
-    "manifests, kubectl dumps or snapshots of real hosts: a file, a folder of them, or - for stdin; repeatable; default: the bundled example",
+    "manifests, kubectl dumps, snapshots of real hosts or outputs of their own tools: a file, a folder with all below it, or - for stdin; repeatable; default: the bundled example",
     (path: string, before: string[] = []) => [...before, path],
   );
   command

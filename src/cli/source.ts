@@ -1,9 +1,12 @@
-import { readdir, readFile, stat } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gunzipSync } from "node:zlib";
 import type { Inventory } from "../inventory/inventory.ts";
+import { readDocuments } from "../object/text-documents.ts";
+import { takenOfNetworkStates } from "../source/node-dump/nmstate.ts";
+import { type DumpFile, type NodeDump, readNodeDump } from "../source/node-dump/node-dump.ts";
+import { type TakenApart, takeApart } from "../source/node-dump/take-apart.ts";
 import type { SourceFile } from "../source/read-source.ts";
+import { kindOfText } from "../source/text-kind.ts";
 import { formatInputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
@@ -13,6 +16,7 @@ import type { Io } from "./io.ts";
 import { mergeWorlds, type NamedWorld } from "./merge-worlds.ts";
 import { Progress } from "./progress.ts";
 import { invalid, ok, type Result } from "./result.ts";
+import { type FoundFile, findFiles, folderName, readContent } from "./source-files.ts";
 
 /** What `-f` gave: the World, the names of the objects in it, and the recordings among the files. */
 export interface LoadedSource {
@@ -21,6 +25,8 @@ export interface LoadedSource {
   readonly inventory: Inventory | null;
   /** What had to be assumed to make a World of the objects. */
   readonly assumptions: readonly string[];
+  /** What a host's dump lacked and was taken, by the host's name. */
+  readonly hostAssumptions: ReadonlyMap<string, readonly string[]>;
   readonly recordings: readonly Recording[];
   /** The bundled example was taken because nothing was given. */
   readonly isExample: boolean;
@@ -36,40 +42,22 @@ export async function loadSource(
   flags: ObjectFlags = {},
 ): Promise<Result<LoadedSource>> {
   const isExample = paths.length === 0;
-  const files = await filesOf(isExample ? [EXAMPLE] : paths);
+  const files = await findFiles(isExample ? [EXAMPLE] : paths);
   if (files.kind === "invalid") return files;
-  const worlds: NamedWorld[] = [];
-  const recordings: Recording[] = [];
-  const messages: string[] = [];
-  const objectFiles: SourceFile[] = [];
-  for (const file of files.value) {
-    const name = isExample ? relative(dirname(EXAMPLE), file) : file;
-    const text = await readText(file, name, io);
-    if (text.kind === "invalid") {
-      messages.push(...text.messages);
-      continue;
-    }
-    if (!looksLikeSnapshot(text.value, name)) {
-      objectFiles.push({ name, text: text.value });
-      continue;
-    }
-    const progress = new Progress(io, name, text.value.length);
-    const snapshot = readSnapshot(name, text.value, (fraction) => progress.show(fraction));
-    progress.clear();
-    if (snapshot.kind === "invalid") {
-      messages.push(...snapshot.errors.map(formatInputError));
-      continue;
-    }
-    worlds.push({ file: name, world: snapshot.world });
-    if (snapshot.recording !== null) recordings.push(snapshot.recording);
-  }
+  const sorter = new Sorter(io, isExample);
+  for (const file of files.value) await sorter.read(file);
+  const { worlds, recordings, messages, objectFiles } = sorter;
+  sorter.warnOfOthers(paths);
+  const dump = sorter.dump();
+  if (dump !== null && dump.world.hosts.size > 0)
+    worlds.push({ file: sorter.dumpNames(), world: dump.world });
   let inventory: Inventory | null = null;
   let assumptions: readonly string[] = [];
   if (objectFiles.length > 0) {
-    const built = clusterFrom(objectFiles, flags, io);
+    const built = clusterFrom(objectFiles, flags, io, worlds);
     if (built.kind === "invalid") messages.push(...built.messages);
     else {
-      worlds.push(...built.value.worlds);
+      worlds.splice(0, worlds.length, ...built.value.worlds);
       recordings.push(...built.value.recordings);
       inventory = built.value.inventory;
       assumptions = built.value.assumptions;
@@ -78,98 +66,133 @@ export async function loadSource(
   if (messages.length > 0) return invalid(...messages);
   const world = mergeWorlds(worlds);
   if (world.kind === "invalid") return world;
-  return ok({ world: world.value, inventory, assumptions, recordings, isExample });
+  const hostAssumptions = dump?.assumptions ?? new Map<string, readonly string[]>();
+  return ok({ world: world.value, inventory, assumptions, hostAssumptions, recordings, isExample });
 }
 
-/** How much of a file tells what it is. */
-const BEGINNING = 4000;
+/** Files told apart by what they hold. */
+class Sorter {
+  readonly #io: Io;
+  readonly #isExample: boolean;
+  readonly worlds: NamedWorld[] = [];
+  readonly recordings: Recording[] = [];
+  readonly messages: string[] = [];
+  readonly objectFiles: SourceFile[] = [];
+  readonly #dumpFiles: DumpFile[] = [];
+  readonly #others: string[] = [];
+  #logs = 0;
+  #binaries = 0;
 
-/** JSON that is no API object and no agent's configuration is taken for a snapshot. */
-function looksLikeSnapshot(text: string, name: string): boolean {
-  const beginning = text.slice(0, BEGINNING);
-  if (!/^\s*[{[]/.test(beginning)) return /^\s*$/.test(beginning) && !/\.ya?ml(\.gz)?$/.test(name);
-  if (/"(hosts|links|iptablesSave)"\s*:/.test(beginning)) return true;
-  return !/"(apiVersion|cniVersion|Network|kind|items)"\s*:/.test(beginning);
-}
-
-async function filesOf(paths: readonly string[]): Promise<Result<string[]>> {
-  const files: string[] = [];
-  const messages: string[] = [];
-  for (const path of paths) {
-    const found = path === "-" ? ok(["-"]) : await filesAt(path);
-    if (found.kind === "ok") files.push(...found.value);
-    else messages.push(...found.messages);
+  constructor(io: Io, isExample: boolean) {
+    this.#io = io;
+    this.#isExample = isExample;
   }
-  if (files.filter((file) => file === "-").length > 1) messages.push("-: stdin can be read only once");
-  const twice = files.find((file, i) => files.indexOf(file) !== i && file !== "-");
-  if (twice !== undefined) messages.push(`${twice}: is given twice`);
-  return messages.length === 0 ? ok(files) : invalid(...messages);
-}
 
-/** A file itself, or the snapshots of a folder in the order of their names. */
-export async function filesAt(path: string): Promise<Result<string[]>> {
-  try {
-    if (!(await stat(path)).isDirectory()) return ok([path]);
-    const names = (await readdir(path)).filter((name) => /\.(json|ya?ml)(\.gz)?$/.test(name)).sort();
-    if (names.length > 0) return ok(names.map((name) => join(path, name)));
-    return invalid(
-      `${path}: the folder holds no snapshot and no manifest (*.json, *.yaml, or either with .gz)`,
-    );
-  } catch (error) {
-    return invalid(`${path}: ${explainSystemError(error)}`);
+  async read({ path, folder }: FoundFile): Promise<void> {
+    const name = this.#isExample ? relative(dirname(EXAMPLE), path) : path;
+    const content = await readContent(path, name, this.#io);
+    if (content.kind === "invalid") this.messages.push(...content.messages);
+    else if (content.value.kind === "text") this.#readText(name, content.value.text, folder);
+    else if (folder === null)
+      this.messages.push(`${name}: holds no text: a snapshot, manifest or dump is expected`);
+    else this.#binaries++;
   }
-}
 
-/** The text of a file or of stdin, unpacked where it is gzip. `name` is what messages call it. */
-export async function readText(path: string, name: string, io: Io): Promise<Result<string>> {
-  let bytes: Buffer;
-  try {
-    if (path === "-" && io.stdinIsTerminal) {
-      return invalid("-: stdin is a terminal: pipe a snapshot into it, or name a file");
+  #readText(name: string, text: string, folder: string | null): void {
+    const kind = kindOfText(text);
+    switch (kind) {
+      case "snapshot":
+        this.#readSnapshot(name, text);
+        return;
+      case "tools":
+        this.#readTools(name, folder, takeApart(text));
+        return;
+      case "node-network-state":
+        this.#readTools(name, folder, this.#networkStates(name, text));
+        return;
+      case "objects":
+        this.objectFiles.push({ name, text });
+        return;
+      case "nothing":
+        if (folder === null && /\.ya?ml(\.gz)?$/.test(name)) this.objectFiles.push({ name, text });
+        else if (folder === null) this.#readSnapshot(name, text);
+        return;
+      case "queries":
+        if (folder === null) this.messages.push(`${name}: holds questions: give it with --queries`);
+        return;
+      case "log":
+        if (folder === null) this.messages.push(`${name}: is a log: nothing of the network's state is in it`);
+        else this.#logs++;
+        return;
+      case "other":
+        // Named by its user, it is read as what it claims to be, for the mistake to be told precisely.
+        if (folder === null || /\.ya?ml(\.gz)?$/.test(name)) this.objectFiles.push({ name, text });
+        else this.#others.push(name);
+        return;
+      default:
+        kind satisfies never;
     }
-    bytes = path === "-" ? await io.readStdin() : await readFile(path);
-  } catch (error) {
-    return invalid(`${name}: ${explainSystemError(error)}`);
   }
-  const isGzip = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  if (!isGzip && name.endsWith(".gz") && bytes.length > 0) {
-    return invalid(`${name}: is called .gz but is no gzip file`);
-  }
-  try {
-    return ok(decodeText(isGzip ? gunzipSync(bytes) : bytes));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "Z_BUF_ERROR") return invalid(`${name}: the gzip file was cut off: fetch it again`);
-    if (code === "ERR_STRING_TOO_LONG" || code === "ERR_BUFFER_TOO_LARGE") {
-      return invalid(`${name}: is too large to be read as one text (512 MB at most)`);
+
+  #readSnapshot(name: string, text: string): void {
+    const progress = new Progress(this.#io, name, text.length);
+    const snapshot = readSnapshot(name, text, (fraction) => progress.show(fraction));
+    progress.clear();
+    if (snapshot.kind === "invalid") {
+      this.messages.push(...snapshot.errors.map(formatInputError));
+      return;
     }
-    return invalid(`${name}: the gzip file is damaged (${(error as Error).message})`);
+    this.worlds.push({ file: name, world: snapshot.world });
+    if (snapshot.recording !== null) this.recordings.push(snapshot.recording);
+  }
+
+  #networkStates(name: string, text: string): TakenApart {
+    const { documents, errors } = readDocuments(name, text);
+    this.messages.push(...errors.map(formatInputError));
+    return takenOfNetworkStates(documents);
+  }
+
+  #readTools(name: string, folder: string | null, taken: TakenApart): void {
+    this.#dumpFiles.push({ name, folder: folder === null ? null : folderName(folder), taken });
+  }
+
+  dumpNames(): string {
+    return this.#dumpFiles.map(({ name }) => name).join(", ");
+  }
+
+  dump(): NodeDump | null {
+    if (this.#dumpFiles.length === 0) return null;
+    const dump = readNodeDump(this.#dumpFiles);
+    for (const warning of dump.warnings) this.#io.warn(`warning: ${formatInputError(warning)}\n`);
+    this.messages.push(...dump.errors.map(formatInputError));
+    return dump;
+  }
+
+  /** One line of all files that nothing here knows, and of those that cannot hold anything. */
+  warnOfOthers(paths: readonly string[]): void {
+    const parts: string[] = [];
+    const others = this.#others;
+    const listed = others.slice(0, LISTED_OTHERS).map((name) => basename(name));
+    const rest = others.length - listed.length;
+    const names = `${listed.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+    if (others.length > 0)
+      parts.push(`${countOf(others.length, "file")} of a kind not known here (${names})`);
+    if (this.#logs > 0) parts.push(countOf(this.#logs, "log"));
+    if (this.#binaries > 0) parts.push(countOf(this.#binaries, "binary file"));
+    if (parts.length === 0) return;
+    const known = this.worlds.length + this.objectFiles.length + this.#dumpFiles.length;
+    const where = paths.join(", ");
+    if (known > 0 || this.messages.length > 0) {
+      this.#io.warn(`warning: ${where}: left out: ${parts.join(", ")}\n`);
+    } else
+      this.messages.push(
+        `${where}: nothing in it is a manifest, snapshot or output of a node's tools: ${parts.join(", ")}`,
+      );
   }
 }
 
-/** UTF-8, or UTF-16 by its byte order mark: what PowerShell's `>` writes, and kubectl reads. */
-function decodeText(bytes: Buffer): string {
-  const [first, second] = bytes;
-  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
-  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
-  return bytes.toString("utf8");
-}
+const LISTED_OTHERS = 8;
 
-/** A system error in words, without the call and the path that Node puts around it. */
-function explainSystemError(error: unknown): string {
-  const { code } = error as NodeJS.ErrnoException;
-  const known: Readonly<Record<string, string>> = {
-    ENOENT: "there is no such file or folder",
-    EACCES: "may not be read (permission denied)",
-    EPERM: "may not be read (operation not permitted)",
-    EISDIR: "is a folder, a file is expected",
-    ENOTDIR: "a part of the path is no folder",
-    ELOOP: "is a symbolic link that leads in a circle",
-    ENAMETOOLONG: "is too long for a path",
-    ERR_FS_FILE_TOO_LARGE: "is too large to be read at once",
-  };
-  const words = code === undefined ? undefined : known[code];
-  if (words !== undefined) return words;
-  if (code === undefined) throw error;
-  return `cannot be read (${code})`;
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }

@@ -97,10 +97,26 @@ export class TraceOutput {
 
   /** What had to be assumed to make hosts of objects stands before what the walk assumed. */
   #told({ trace, world, question }: Asked): Trace {
-    const told = this.#teller.tell(trace, world);
+    const told = withHostAssumptions(this.#teller.tell(trace, world), this.#source.hostAssumptions);
     const sender = trace.query.from.replace(/^host\//, "");
     const name = assumedOfName(world, question.to, { inventory: this.#source.inventory, sender });
     const before = [...(name === null ? [] : [name]), ...this.#source.assumptions];
     return before.length === 0 ? told : { ...told, assumptions: [...before, ...told.assumptions] };
   }
+}
+
+/** What a host's dump lacked and was taken stands before what the walk assumed, for the hosts that the packets came by. */
+function withHostAssumptions(trace: Trace, hostAssumptions: LoadedSource["hostAssumptions"]): Trace {
+  const touched = new Set(
+    trace.outcomes.flatMap(({ steps, frames }) => [...steps, ...frames].map(({ host }) => host)),
+  );
+  const ofHosts = [...hostAssumptions]
+    .filter(([host]) => touched.size === 0 || touched.has(host))
+    .flatMap(([host, texts]) => texts.map((text) => `${host}: ${text}`));
+  if (ofHosts.length === 0) return trace;
+  const assumptions = [...ofHosts, ...trace.assumptions];
+  const doubt = <V extends Trace["verdict"]>(verdict: V): V =>
+    verdict.certainty === "exact" ? { ...verdict, certainty: "assumed" } : verdict;
+  const outcomes = trace.outcomes.map((outcome) => ({ ...outcome, verdict: doubt(outcome.verdict) }));
+  return { ...trace, verdict: doubt(trace.verdict), outcomes, assumptions };
 }

@@ -65,11 +65,15 @@ function writeVerdict(trace: Trace, options: TextOptions, lines: Lines): void {
     lines.push(`${word}  ${ends}  ${what}`);
     return;
   }
-  // Too long for one line: the fault comes first, whole, and who answered comes last.
   if (trace.verdict.disposition === "DELIVERED") {
     lines.push(`${word}  ${ends}`);
     for (const line of fold(what, lines.width - 2)) lines.push(`  ${line}`);
-  } else lines.push(`${word}  ${what}`, `  ${ends}`);
+    return;
+  }
+  // Too long for one line: the fault is what must be read first.
+  const room = lines.width - trace.verdict.disposition.length - 2;
+  for (const [i, line] of fold(what, room).entries()) lines.push(i === 0 ? `${word}  ${line}` : `  ${line}`);
+  lines.push(`  ${ends}`);
 }
 
 /** Names as typed say more than the address they came to; a host of a dump has its own name only. */

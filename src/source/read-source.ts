@@ -66,6 +66,12 @@ export function readSource(files: readonly SourceFile[], flags: SourceFlags = {}
   return reader.finish();
 }
 
+/** `kubectl cluster-info dump` prints containers' logs between the objects; what stands behind them keeps its line. */
+function withoutLogs(text: string): string {
+  if (!text.includes("==== START logs")) return text;
+  return text.replace(/^==== START logs[\s\S]*?^==== END logs.*$/gm, (logs) => logs.replace(/[^\n]+/g, ""));
+}
+
 /** CNIs whose pods need not have addresses of their node's podCIDR. */
 const OWN_ADDRESSES: ReadonlySet<string> = new Set(["calico", "canal", "weave", "cilium", "antrea"]);
 
@@ -88,7 +94,8 @@ class SourceReader {
     this.#flags = flags;
   }
 
-  readFile({ name, text }: SourceFile): void {
+  readFile({ name, text: whole }: SourceFile): void {
+    const text = withoutLogs(whole);
     if (!/^\s*[{[]/.test(text)) {
       if (isCorefile(text)) {
         this.#clues.corefile.push({ value: text, where: name, weight: 1 });

@@ -108,6 +108,8 @@ class Decoder {
   private readonly rewrites: Rewrite[] = [];
   private readonly steps: Step[] = [];
   private readonly drops: Drop[] = [];
+  /** Hosts whose ARP questions went out by a device with no known other end. */
+  private readonly askedOutside = new Set<number>();
   private readonly strays: Drop[] = [];
   /** Packet numbers of the tape to those shown: in order of first appearance on a wire. */
   private readonly numbers = new Map<number, number>();
@@ -234,15 +236,22 @@ class Decoder {
         return;
       }
       case OP_DROP: {
-        const name = reasonName(d[at + 4] as number);
         const raw = d[at + 3] as number;
-        if (raw === 0) return;
+        const named = reasonName(d[at + 4] as number);
+        if (raw === 0) {
+          // What has no number is an ARP question.
+          if (named === "left-model") this.askedOutside.add(host);
+          return;
+        }
+        // Whoever could have answered is outside: that nobody did says nothing.
+        const name = named === "no-neighbour" && this.askedOutside.has(host) ? "left-model" : named;
         if (name === "other-host") {
           // A frame for somebody else on a shared cable ends everywhere but at its destination: no step of its way.
           this.strays.push({ ...this.packet(raw), host: this.net(host).name, reason: name, step: "" });
           return;
         }
-        const step = this.step(raw, host, "drop", REASONS[d[at + 4] as number]?.sentence ?? name, {
+        const sentence = REASONS.find((reason) => reason.name === name)?.sentence ?? name;
+        const step = this.step(raw, host, "drop", sentence, {
           device: this.device(host, d[at + 5] as number),
           verdict: name === "rule-reject" ? "reject" : "drop",
           reason: name,

@@ -22,6 +22,7 @@ import { kernelRoutes } from "../kernel/route/kernel-routes.ts";
 import type { Route } from "../kernel/route/route.ts";
 import { parseSs } from "../kernel/socket/ss.ts";
 import type { OriginTable } from "./origins.ts";
+import type { Source } from "./world.ts";
 
 /**
  * One host of a snapshot: the JSON form of what `ip`, `bridge`, `iptables-save`, `ss` and `sysctl` printed, turned into
@@ -35,6 +36,15 @@ export interface HostSource {
   /** What the kernel is assumed to be when the host names none. */
   readonly kernel: string | null;
   readonly origins: OriginTable;
+  /** Where its parts stand, when it was put together from other files. */
+  readonly places?: HostPlaces | undefined;
+}
+
+/** Which file and line a part of a host's JSON was read from. */
+export interface HostPlaces {
+  ofObject(json: Json): Source | undefined;
+  /** A line, from 1, of a text such as `iptablesSave`. */
+  ofLine(field: string, line: number): Source | undefined;
 }
 
 /** Fields of a host that become state, and those of which something may stay unmodelled beside it. */
@@ -86,13 +96,15 @@ class HostReader {
   readonly #json: JsonFields;
   readonly #file: string;
   readonly #origins: OriginTable;
+  readonly #places: HostPlaces | undefined;
   readonly #operations: Operation[] = [];
   readonly #devices = new Map<string, Device>();
   readonly #addresses: InterfaceAddress[] = [];
   /** False when not even the names of all devices could be read: then nothing is said of what refers to a device. */
   knowsDevices = true;
 
-  constructor({ json, file, origins }: HostSource) {
+  constructor({ json, file, origins, places }: HostSource) {
+    this.#places = places;
     this.#json = json;
     this.#file = file;
     this.#origins = origins;
@@ -364,11 +376,13 @@ class HostReader {
   }
 
   #origin(item: JsonFields): Origin {
-    return this.#origins.add({ file: this.#file, field: item.path, line: null });
+    const place = this.#places?.ofObject(item.json);
+    return this.#origins.add(place ?? { file: this.#file, field: item.path, line: null });
   }
 
   #originOfLine(field: string, line: number): Origin {
-    return this.#origins.add({ file: this.#file, field, line });
+    const place = this.#places?.ofLine(field, line);
+    return this.#origins.add(place ?? { file: this.#file, field, line });
   }
 }
 

@@ -4,7 +4,7 @@ import type { LowerDevice } from "../kernel/device/device.ts";
 import type { Host } from "../kernel/host.ts";
 import { describeJson, Faults, fieldOf, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
-import { isHostJson, readHost } from "./host-in.ts";
+import { type HostPlaces, isHostJson, readHost } from "./host-in.ts";
 import type { InputError } from "./input-error.ts";
 import { explainJsonText } from "./json-text.ts";
 import { OriginTable } from "./origins.ts";
@@ -29,6 +29,20 @@ export function readSnapshot(file: string, text: string, onProgress?: (fraction:
   const reader = new SnapshotReader(file, new JsonFields(json.value, "", faults), onProgress);
   const snapshot = reader.read();
   return faults.count === 0 ? snapshot : { kind: "invalid", errors: listFaults(file, faults) };
+}
+
+/**
+ * Hosts in a snapshot's form that were put together from other files, which `places` knows by the host's name. The faults'
+ * fields are paths and lines of the hosts' JSON: whoever put it together knows where those stand.
+ */
+export function readHosts(
+  file: string,
+  hosts: Json,
+  places: ReadonlyMap<string, HostPlaces>,
+): { readonly world: World; readonly faults: Faults } {
+  const faults = new Faults(LISTED_ERRORS);
+  const reader = new SnapshotReader(file, new JsonFields({ hosts }, "", faults), undefined, places);
+  return { world: reader.readWorld(), faults };
 }
 
 type Parsed = { readonly kind: "ok"; readonly value: Json } | Extract<Snapshot, { kind: "invalid" }>;
@@ -75,14 +89,27 @@ class SnapshotReader {
   readonly #names = new Map<string, ReadonlySet<string>>();
   readonly #wired = new Set<string>();
   readonly #wires: Wire[] = [];
+  readonly #places: ReadonlyMap<string, HostPlaces>;
 
-  constructor(file: string, json: JsonFields, onProgress: (fraction: number) => void = () => {}) {
+  constructor(
+    file: string,
+    json: JsonFields,
+    onProgress: (fraction: number) => void = () => {},
+    places: ReadonlyMap<string, HostPlaces> = new Map(),
+  ) {
+    this.#places = places;
     this.#file = file;
     this.#json = json;
     this.#onProgress = onProgress;
   }
 
   read(): Snapshot {
+    const json = this.#json;
+    const world = this.readWorld();
+    return { kind: "ok", world, recording: json.has("probes") ? this.#readRecording() : null };
+  }
+
+  readWorld(): World {
     const json = this.#json;
     if (json.has("hosts")) {
       this.#readHosts();
@@ -94,8 +121,7 @@ class SnapshotReader {
       json.faults.add("", 'holds no "hosts", nor the state of one host ("links", "addrs", "routes", …)');
     }
     this.#wireWithinHosts();
-    const world = { hosts: this.#hosts, wires: this.#wires, origins: this.#origins.finish() };
-    return { kind: "ok", world, recording: json.has("probes") ? this.#readRecording() : null };
+    return { hosts: this.#hosts, wires: this.#wires, origins: this.#origins.finish() };
   }
 
   #readHosts(): void {
@@ -116,7 +142,8 @@ class SnapshotReader {
 
   #readHost(name: string, json: JsonFields): void {
     const kernel = this.#json.optionalText("kernel");
-    this.#hosts.set(name, readHost({ name, json, file: this.#file, kernel, origins: this.#origins }));
+    const places = this.#places.get(name);
+    this.#hosts.set(name, readHost({ name, json, file: this.#file, kernel, origins: this.#origins, places }));
   }
 
   #readWires(): void {

@@ -518,7 +518,7 @@ spec:
     for (const port of ["80", "81"]) {
       const { out, err, code } = await hopscope(["trace", "pod/a", `svc/b:${port}`, "-q", "-f", path]);
       expect(err).toBe("");
-      expect(out).toMatch(/^DELIVERED {2}a → /);
+      expect(out).toMatch(/^DELIVERED {2}pod\/a → /);
       expect(code).toBe(0);
     }
   });

@@ -45,7 +45,7 @@ describe.each(COMMANDS.map((command) => ({ name: ["hopscope", ...command].join("
 it("lists the commands that work, and no others", async () => {
   const { out } = await hopscope(["--help"]);
   const commands = [...(out.split("Commands:")[1]?.split("Examples:")[0] ?? "").matchAll(/^ {2}(\S+)/gm)];
-  expect(commands.map(([, name]) => name)).toEqual(["trace", "verify", "export", "lab", "cni"]);
+  expect(commands.map(([, name]) => name)).toEqual(["trace", "verify", "export", "lab", "cni", "collect"]);
 });
 
 it("prints the version of the package", async () => {

@@ -125,8 +125,8 @@ describe("a wrong question", () => {
     ["trace web-0 10.0.0.1 -f nowhere.json", "nowhere.json: there is no such file or folder"],
     ["trace web-0 10.0.0.1 -f -", "-: stdin is a terminal: pipe a snapshot into it, or name a file"],
     [
-      "trace web-0 10.0.0.1 -f src",
-      "src: the folder holds no snapshot and no manifest (*.json, *.yaml, or either with .gz)",
+      "trace web-0 10.0.0.1 -f src/clock",
+      "src/clock: nothing in it is a manifest, snapshot or output of a node's tools: 2 files of a kind not known here (clock.ts, timers.ts)",
     ],
     ["export --node web-9 --format ip", '--node: there is no host "web-9" (did you mean "web-0"?)'],
     [
@@ -155,7 +155,6 @@ describe("what is not built yet is one line naming it", () => {
     ["serve --port 8080", "serve is not built yet"],
     ["generate --nodes 5", "generate is not built yet"],
     ["replay", "replay is not built yet"],
-    ["collect", "collect is not built yet"],
     ["export --node node1 --format nft", "export --format nft is not built yet"],
     ["export --node node1 --format ipset", "export --format ipset is not built yet"],
     ["export --node node1 --format ipset", "export --format ipset is not built yet"],
@@ -172,7 +171,7 @@ describe("what is not built yet is one line naming it", () => {
 
   it("and no help lists it", async () => {
     const { out } = await hopscope(["--help"]);
-    for (const name of ["check", "diff", "matrix", "serve", "generate", "replay", "collect"]) {
+    for (const name of ["check", "diff", "matrix", "serve", "generate", "replay"]) {
       expect(out).not.toMatch(new RegExp(`^ {2}${name}\\b`, "m"));
     }
     expect((await hopscope(["trace", "--help"])).out).not.toMatch(/--context|--time/);

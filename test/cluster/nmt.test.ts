@@ -105,8 +105,8 @@ describe("a cluster of manifests", () => {
     expect(t.verdict).toMatchObject({ disposition: "REFUSED", reason: "no-listener-tcp" });
     const { out } = await hopscope(["trace", "deploy/nginx", "svc/tomcat:8080", ...MISTAKE]);
     const [first, second] = out.split("\n");
-    expect(first).toBe("REFUSED  deploy/nginx → svc/tomcat:8080");
-    expect(second).toBe("  Service default/tomcat sends to targetPort 80, but its pods listen on 8080");
+    expect(first).toBe("REFUSED  Service default/tomcat sends to targetPort 80, but its pods listen on 8080");
+    expect(second).toBe("  deploy/nginx → svc/tomcat:8080");
   });
 
   it("what nothing in the objects says is assumed, and told", async () => {

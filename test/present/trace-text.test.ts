@@ -85,8 +85,12 @@ describe("laws of the text", () => {
       expect(quiet.startsWith(`${trace.verdict.disposition}  `)).toBe(true);
       expect(quiet.endsWith("\n") && !quiet.slice(0, -1).includes("\n")).toBe(true);
       if (trace.verdict.disposition !== "DELIVERED") expect(quiet).toContain(trace.cause ?? "no cause");
-      const flat = traceText(trace, { ...PLAIN, names, detail: "normal" }).replace(/\s+/g, " ");
-      expect(flat.startsWith(quiet.trimEnd().replace(/\s+/g, " "))).toBe(true);
+      // The same words, the fault before the ends where one line does not hold both.
+      const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
+      const all = wordsOf(quiet);
+      const first = wordsOf(traceText(trace, { ...PLAIN, names, detail: "normal" })).slice(0, all.length);
+      expect(first[0]).toBe(trace.verdict.disposition);
+      expect([...first].sort()).toEqual([...all].sort());
     },
   );
 

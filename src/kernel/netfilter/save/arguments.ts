@@ -121,7 +121,7 @@ export class ArgumentReader {
       }
       const option = this.peek() as string;
       if (NEW_PART.has(option)) return;
-      const handler = Object.hasOwn(handlers, option) ? handlers[option] : undefined;
+      const handler = handlerOf(handlers, option);
       if (handler === undefined) {
         if (!this.bang && this.rule?.impliesProtocolMatch(option)) return;
         if (!this.readBuiltin()) this.skipUnknown(Object.keys(handlers));
@@ -254,4 +254,15 @@ export class ArgumentReader {
 /** Decimal without leading zeros, or hexadecimal behind `0x`. Octal, which C would read, is refused: nobody means it. */
 export function parseUint(text: string): number | undefined {
   return /^(0|[1-9]\d{0,15}|0[xX][0-9a-fA-F]{1,13})$/.test(text) ? Number(text) : undefined;
+}
+
+/** An option by its name, or by the beginning of it that no other has: getopt_long(3) takes `--to-port` for `--to-ports`. */
+function handlerOf(handlers: Readonly<Record<string, () => void>>, option: string): (() => void) | undefined {
+  if (Object.hasOwn(handlers, option)) return handlers[option];
+  if (!/^--\w/.test(option)) return undefined;
+  const names = Object.keys(handlers).filter((name) => name.startsWith(option));
+  const [only] = names;
+  return only !== undefined && new Set(names.map((name) => handlers[name])).size === 1
+    ? handlers[only]
+    : undefined;
 }

@@ -1,0 +1,206 @@
+import { parseBridgeFdbText, parseBridgeLinkText } from "../../kernel/device/bridge-text.ts";
+import { parseIpLinkText } from "../../kernel/device/ip-link-text.ts";
+import { parseArpText, parseIpNeighText } from "../../kernel/device/ip-neigh-text.ts";
+import { ipsetSaveOfList } from "../../kernel/ipset/list.ts";
+import { ipvsSaveOfList } from "../../kernel/ipvs/list.ts";
+import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
+import { parseIpRouteText } from "../../kernel/route/ip-route-text.ts";
+import { parseIpRuleText } from "../../kernel/route/ip-rule-text.ts";
+import { parseSysctlText } from "../../kernel/sysctl-text.ts";
+import type { TextLine, ToolText } from "../../kernel/tool-text.ts";
+import { DumpDraft, placed } from "./dump-draft.ts";
+import { iptablesOf } from "./iptables.ts";
+import { fieldOfJson } from "./json-output.ts";
+import { isIpv6Output, type Output } from "./output.ts";
+
+/** An output and the file it stands in. */
+export interface FileOutput {
+  readonly file: string;
+  readonly output: Output;
+}
+
+/** What the outputs of one node say, in a snapshot's form; nothing of it assumed yet. */
+export function hostOfOutputs(outputs: readonly FileOutput[]): DumpDraft {
+  const draft = new DumpDraft();
+  const links: Json[] = [];
+  for (const { file, output } of outputs) readOutput(file, output, draft, links);
+  readLinks(links, draft);
+  const iptables = outputs.filter(({ output }) => /^iptables/.test(output.tool));
+  iptablesOf(
+    iptables.filter(({ output }) => !isIpv6Output(output)),
+    draft,
+  );
+  for (const { file, output } of iptables) {
+    if (!isIpv6Output(output) || output.lines.length === 0) continue;
+    if (output.tool !== "iptables-save") {
+      const [first] = output.lines;
+      const message = "rules of ip6tables in this form are left out: ip6tables-save is kept";
+      draft.warnings.push({ file, line: first?.number ?? null, field: null, message });
+    } else {
+      draft.text(
+        "ip6tablesSave",
+        output.lines.map((line) => placed(file, line)),
+      );
+    }
+  }
+  draft.warnings.push(...draft.oddLines());
+  return draft;
+}
+
+function readOutput(file: string, output: Output, draft: DumpDraft, links: Json[]): void {
+  const { lines } = output;
+  const taken = (text: ToolText): readonly Json[] => {
+    draft.take(file, text);
+    return text.items;
+  };
+  const text = (field: string, own: readonly TextLine[]): void =>
+    draft.text(
+      field,
+      own.map((line) => placed(file, line)),
+    );
+  switch (output.tool) {
+    case "ip-link":
+      links.push(...taken(parseIpLinkText(lines)));
+      return;
+    case "ip-route":
+      draft.add(isIpv6Output(output) ? "routes6" : "routes", taken(parseIpRouteText(lines)));
+      return;
+    case "ip-rule":
+      draft.add(isIpv6Output(output) ? "rules6" : "rules", taken(parseIpRuleText(lines)));
+      return;
+    case "ip-neigh":
+      draft.add("neigh", taken(parseIpNeighText(lines)));
+      return;
+    case "arp":
+      draft.add("neigh", taken(parseArpText(lines)));
+      return;
+    case "bridge-fdb":
+      draft.add("fdb", taken(parseBridgeFdbText(lines)));
+      return;
+    case "bridge-link":
+      draft.add("bridgeLinks", taken(parseBridgeLinkText(lines)));
+      return;
+    case "sysctl":
+      readSysctl(file, lines, draft);
+      return;
+    case "ss":
+      text("sockets", socketLines(lines, output.command));
+      return;
+    case "ipset-save":
+      text("ipsetSave", lines);
+      return;
+    case "ipset-list":
+      text("ipsetSave", ipsetSaveOfList(lines));
+      return;
+    case "ipvsadm-save":
+      text("ipvs", lines);
+      return;
+    case "ipvsadm-list": {
+      const { save, odd } = ipvsSaveOfList(lines);
+      text("ipvs", save);
+      if (/--nosort/.test(output.command ?? "")) text("ipvsOrder", lines);
+      for (const line of odd) draft.odd(file, line.number);
+      return;
+    }
+    case "nft":
+      text("nftRuleset", lines);
+      return;
+    case "conntrack":
+      text("conntrack", lines);
+      return;
+    case "json":
+      readJson(file, output, draft, links);
+      return;
+    default:
+      return;
+  }
+}
+
+function readSysctl(file: string, lines: readonly TextLine[], draft: DumpDraft): void {
+  const { settings, odd } = parseSysctlText(lines);
+  const { sysctl } = draft.json;
+  draft.set("sysctl", { ...(isJsonObject(sysctl) ? sysctl : {}), ...Object.fromEntries(settings) });
+  for (const { number } of odd) draft.odd(file, number);
+}
+
+/** `ss -tln` leaves the first column out, which `ss -Htuln` has. */
+function socketLines(lines: readonly TextLine[], command: string | null): TextLine[] {
+  const head = lines.find(({ text }) => /^(?:Netid\s+)?State\s+Recv-Q/.test(text));
+  const lacksNetid = head !== undefined && !/^Netid/.test(head.text);
+  const proto = lacksNetid && /-\w*u/.test(command ?? "") ? "udp" : "tcp";
+  return lines
+    .filter((line) => line !== head && line.text.trim() !== "")
+    .map((line) => (lacksNetid ? { ...line, text: `${proto} ${line.text}` } : line));
+}
+
+function readJson(file: string, output: Output, draft: DumpDraft, links: Json[]): void {
+  const first = output.lines[0]?.number ?? 1;
+  let value: unknown;
+  try {
+    value = JSON.parse(output.lines.map(({ text }) => text).join("\n"));
+  } catch {
+    draft.error(file, first, "the JSON that begins here was cut off or is damaged");
+    return;
+  }
+  const field = fieldOfJson(value);
+  if (field === null) {
+    draft.warnings.push({
+      file,
+      line: first,
+      field: null,
+      message: "this JSON is no output of ip, bridge or nft: left out",
+    });
+    return;
+  }
+  if (field === "nftRulesetJson") {
+    draft.set(field, value);
+    return;
+  }
+  const items = (value as readonly unknown[]).filter(isJsonObject);
+  for (const [i, item] of items.entries()) placeJson(item, file, first, `[${i}]`, draft);
+  if (field === "links") links.push(...items);
+  else draft.add(/\bip\s.*-6\b/.test(output.command ?? "") && field !== "neigh" ? `${field}6` : field, items);
+}
+
+function placeJson(item: Json, file: string, line: number, path: string, draft: DumpDraft): void {
+  draft.place(item, file, line, path);
+  const { addr_info: infos } = item;
+  if (!Array.isArray(infos)) return;
+  for (const [i, info] of (infos as readonly unknown[]).entries()) {
+    if (isJsonObject(info)) draft.place(info, file, line, `${path}.addr_info[${i}]`);
+  }
+}
+
+/** Devices said several times are one: what knows its kind counts for the device, addresses are put together. */
+function readLinks(items: readonly Json[], draft: DumpDraft): void {
+  const links = new Map<unknown, Json>();
+  const infos = new Map<unknown, Json[]>();
+  for (const item of items) {
+    const { ifname, addr_info: own } = item;
+    if (ifname === undefined) continue;
+    const before = links.get(ifname);
+    if (before === undefined || (!Object.hasOwn(before, "linkinfo") && Object.hasOwn(item, "linkinfo"))) {
+      links.set(ifname, item);
+    }
+    const list = infos.get(ifname) ?? [];
+    const known = new Set(list.map(addressKey));
+    for (const info of Array.isArray(own) ? own.filter(isJsonObject) : []) {
+      if (!known.has(addressKey(info))) list.push(info);
+    }
+    infos.set(ifname, list);
+  }
+  if (links.size === 0) return;
+  draft.set("links", [...links.values()]);
+  const addrs = [...links.values()].map((link) => {
+    const { ifname } = link;
+    const made = { ifname, addr_info: infos.get(ifname) ?? [] };
+    draft.placeLike(made, link);
+    return made;
+  });
+  if ([...infos.values()].some((list) => list.length > 0)) draft.set("addrs", addrs);
+}
+
+function addressKey(info: Json): string {
+  const { local, prefixlen, address } = info;
+  return `${String(local)}/${String(prefixlen)} ${String(address)}`;
+}
