@@ -16,6 +16,9 @@ import { s4 } from "./s4.ts";
 import { s5 } from "./s5.ts";
 import { s6 } from "./s6.ts";
 import { s7 } from "./s7.ts";
+import { s8 } from "./s8.ts";
+import { HEAP_FLAGS, s9 } from "./s9.ts";
+import { s11 } from "./s11.ts";
 import { WrongAnswer } from "./wrong-answer.ts";
 
 interface Benchmark {
@@ -38,6 +41,9 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
     text: "first packets a second: the same services as IPVS and as iptables rules",
     flags: ALLOC_FLAGS,
   },
+  s8: { run: s8, text: "one Service changes, beside iptables-legacy-restore --noflush and nft" },
+  s9: { run: s9, text: "memory of a thousand nodes' rule sets over one node's", flags: HEAP_FLAGS },
+  s11: { run: s11, text: "a thousand nodes and ten thousand pods, from manifests to programmed state" },
   alloc: { run: alloc, text: "bytes allocated for a packet", flags: ALLOC_FLAGS },
   "prefix-map": { run: prefixMap, text: "longest-prefix match: scan and trie" },
 };

@@ -252,14 +252,14 @@ function recordsOf(tape: Tape): number[][] {
 /** The node's end of the sender's cable, and the MAC the sender's frames are for. */
 function entryOf(network: Network, session: Session) {
   const from = network.hostNumber(FROM);
-  const eth0 = network.hosts[from]?.deviceNamed("eth0") as NetDevice;
+  const eth0 = network.host(from)?.deviceNamed("eth0") as NetDevice;
   const stack: Stack = session.stack(network.peerHost(from, eth0.slot));
   const device = stack.net.devices[network.peerSlot(from, eth0.slot)] as NetDevice;
   return { stack, device, router: (device.master ?? device).mac };
 }
 
 function addressOf(network: Network, host: string): number {
-  const address = network.hosts[network.hostNumber(host)]?.deviceNamed("eth0")?.addresses[0]?.address;
+  const address = network.host(network.hostNumber(host))?.deviceNamed("eth0")?.addresses[0]?.address;
   if (address === undefined) throw new Error(`${host} has no address`);
   return address;
 }

@@ -44,9 +44,13 @@ export function parseMac(text: string): Mac | undefined {
 
 /** Lower case, as `ip link` prints it. */
 export function formatMac(mac: Mac): string {
-  const hex = macNumber(mac).toString(16).padStart(12, "0");
-  return hex.replace(/..(?!$)/g, "$&:");
+  const high = upper[mac] as number;
+  const low = lower[mac] as number;
+  const h = HEX_BYTES;
+  return `${h[high >>> 8]}:${h[high & 255]}:${h[low >>> 24]}:${h[(low >>> 16) & 255]}:${h[(low >>> 8) & 255]}:${h[low & 255]}`;
 }
+
+const HEX_BYTES: readonly string[] = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, "0"));
 
 /** The handle of a 48-bit number. */
 export function internMacNumber(bits: number): Mac {

@@ -82,7 +82,7 @@ export class Walker {
     return arp.some(({ host, device, direction }) => {
       if (direction !== "out" || host !== verdict.host) return false;
       const number = network.hostNumber(host);
-      const found = network.hosts[number]?.deviceNamed(device);
+      const found = network.host(number)?.deviceNamed(device);
       if (found === undefined || found === null) return false;
       const { kind } = found;
       if (kind === "unmodelled") return true;

@@ -3,8 +3,8 @@ import { buildCluster } from "../cluster/build-cluster.ts";
 import { withSnapshotNodes } from "../cluster/snapshot-nodes.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
+import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
 import { type DetectedCluster, settingsOf } from "../source/detect.ts";
-import { proxyConfigurationOf } from "../source/proxy-configuration.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
 import { formatInputError, type InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
@@ -40,16 +40,15 @@ export function clusterFrom(
   const held = [...snapshots, ...source.snapshots].map(({ world }) => world);
   const hasSnapshot = (name: string) => held.some(({ hosts }) => hosts.has(name));
   // Nodes that are as their snapshots have them need no agents here.
-  const programs = objects.list("Node").some(({ metadata }) => !hasSnapshot(metadata.name));
+  const nodesWanted = objects.list("Node");
+  const programs =
+    nodesWanted.length === 0
+      ? held.length === 0
+      : nodesWanted.some(({ metadata }) => !hasSnapshot(metadata.name));
   const unbuilt = programs ? unbuiltAgents(detected) : [];
   if (unbuilt.length > 0) return invalid(...unbuilt);
   reconcileAll(objects, settingsOf(detected));
-  const cluster = buildCluster(objects, {
-    cni: detected.cni.value === "bridge" ? "bridge" : "flannel",
-    flannelBackend: detected.flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
-    clusterCidr: detected.clusterCidr.value,
-    proxy: proxyConfigurationOf(detected),
-  });
+  const cluster = buildCluster(objects, clusterConfigurationOf(detected));
   if (cluster.errors.length > 0) return invalid(...firstOf(cluster.errors, "mistakes"));
   const names = new Set(objects.list("Node").map(({ metadata }) => metadata.name));
   const joined = withSnapshotNodes(cluster, names, held);
@@ -83,11 +82,13 @@ function firstOf(found: readonly InputError[], what: string): string[] {
   return rest === 0 ? lines : [...lines, `and ${rest} more ${what}`];
 }
 
+const CNIS_BUILT: ReadonlySet<string> = new Set(["flannel", "bridge", "docker0"]);
+
 function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
   const messages: string[] = [];
-  if (cni.value !== "flannel" && cni.value !== "bridge") {
+  if (!CNIS_BUILT.has(cni.value)) {
     messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, or --cni bridge, goes on with that one in its place`,
+      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, bridge or docker0 goes on with that one in its place`,
     );
   }
   if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {

@@ -102,8 +102,8 @@ export async function readContent(path: string, name: string, io: Io): Promise<R
   }
   try {
     const plain = isGzip ? gunzipSync(bytes) : bytes;
-    if (isBinary(plain)) return ok({ kind: "binary" });
-    return ok({ kind: "text", text: plain.toString("utf8") });
+    const text = decoded(plain);
+    return ok(text === null ? { kind: "binary" } : { kind: "text", text });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "Z_BUF_ERROR") return invalid(`${name}: the gzip file was cut off: fetch it again`);
@@ -112,6 +112,14 @@ export async function readContent(path: string, name: string, io: Io): Promise<R
     }
     return invalid(`${name}: the gzip file is damaged (${(error as Error).message})`);
   }
+}
+
+/** UTF-8, or UTF-16 by its byte order mark: what PowerShell's `>` writes, and kubectl reads. Null for what is no text. */
+function decoded(bytes: Buffer): string | null {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be").decode(bytes);
+  return isBinary(bytes) ? null : bytes.toString("utf8");
 }
 
 /** A zero byte early on: no text has one. */

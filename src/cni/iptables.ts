@@ -1,5 +1,5 @@
 import { BUILT_IN_CHAINS } from "../kernel/netfilter/draft-ruleset.ts";
-import type { Chain, Rule, Table } from "../kernel/netfilter/rule.ts";
+import type { Chain, Rule, Ruleset, Table } from "../kernel/netfilter/rule.ts";
 import { splitArguments } from "../kernel/netfilter/save/arguments.ts";
 import { formatRuleArguments } from "../kernel/netfilter/save/format.ts";
 import { parseRuleArguments } from "../kernel/netfilter/save/rule-line.ts";
@@ -51,6 +51,27 @@ export class IptablesTable {
     if (this.#indexOf(chain, rule) === 1) return;
     this.delete(chain, rule);
     this.#insert(chain, 1, rule);
+  }
+
+  chain(name: string): Chain | undefined {
+    return this.#table()?.chains.get(name);
+  }
+
+  /** Rules that are there already, as values: no text is read. */
+  holds(chain: string, rule: Rule): boolean {
+    const wanted = formatRuleArguments(rule);
+    return (this.chain(chain)?.rules ?? []).some((own) => formatRuleArguments(own) === wanted);
+  }
+
+  append(chain: string, rule: Rule): void {
+    if (!this.holds(chain, rule))
+      this.#netns.do({ kind: "iptables-insert", table: this.#name, chain, index: null, rule });
+  }
+
+  /** `iptables-restore --noflush` of a table that others may share. */
+  load(table: Table): void {
+    if (this.#table() === undefined) this.#restore([...table.chains.values()], true);
+    else this.#netns.do({ kind: "iptables-restore", ruleset: rulesetOf(table, this.#netns), noflush: true });
   }
 
   hasRule(chain: string, rule: string): boolean {
@@ -125,6 +146,16 @@ export class IptablesTable {
   #parse(rule: string): Rule {
     return parseRule(this.#name, rule, this.#netns.origin);
   }
+}
+
+/** Tables of values that are loaded on many hosts, by backend. */
+const rulesets = { legacy: new WeakMap<Table, Ruleset>(), nft: new WeakMap<Table, Ruleset>() };
+
+function rulesetOf(table: Table, netns: Netns): Ruleset {
+  const backend = netns.host.iptables?.backend ?? "nft";
+  const known = rulesets[backend].get(table) ?? { backend, tables: new Map([[table.name, table]]) };
+  rulesets[backend].set(table, known);
+  return known;
 }
 
 /** One rule as iptables-save writes it behind `-A CHAIN`. Throws for what is no rule: the plugins write them, not users. */

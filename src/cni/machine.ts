@@ -25,6 +25,30 @@ export interface NodeFiles {
   remove(path: string): void;
   /** Paths that begin so. */
   list(prefix: string): readonly string[];
+  /** false: what an ADD gave is not written at all. */
+  readonly keepsResults?: boolean;
+}
+
+/** A disk that forgets what runtimes remember for a later CHECK or DEL, for a node on which there will be none. */
+export class AddressFiles implements NodeFiles {
+  readonly #stores = new Map<string, MemoryStore>();
+  readonly keepsResults = false;
+
+  store(network: string, dataDir: string): MemoryStore {
+    const key = dataDir === "" ? network : `${dataDir}/${network}`;
+    const known = this.#stores.get(key) ?? new MemoryStore();
+    this.#stores.set(key, known);
+    return known;
+  }
+
+  read(): undefined {
+    return undefined;
+  }
+  write(): void {}
+  remove(): void {}
+  list(): readonly string[] {
+    return [];
+  }
 }
 
 export class MemoryFiles implements NodeFiles {
@@ -67,16 +91,17 @@ export class Machine {
   readonly files: NodeFiles;
   readonly names: NameSource;
   readonly #state: MachineState;
-  readonly #origin: Origin;
+  /** Of what the node's containers share, such as their bridge. */
+  readonly origin: Origin;
   readonly #open = new Map<string, Netns>();
-  #wires: readonly Wire[];
+  readonly #wires: Wire[];
 
   constructor(state: MachineState, files: NodeFiles, names: NameSource, origin: Origin = ORIGIN_NONE) {
     const node = state.hosts.get(state.node);
     if (node === undefined) throw new RangeError(`there is no host ${JSON.stringify(state.node)}`);
     this.#state = state;
-    this.#origin = origin;
-    this.#wires = state.wires;
+    this.origin = origin;
+    this.#wires = [...state.wires];
     this.files = files;
     this.names = names;
     this.node = new Netns(node, origin);
@@ -90,14 +115,15 @@ export class Machine {
     if (open !== undefined) return name === this.#state.node ? undefined : open;
     const host = this.#state.hosts.get(name);
     if (host === undefined) return undefined;
-    const made = new Netns(host, this.#origin);
+    // What a plugin does on the node and in the container is for the same container.
+    const made = new Netns(host, this.node.origin);
     this.#open.set(name, made);
     return made;
   }
 
   /** Joins two devices as the ends of a veth pair. */
   join(a: WireEnd, b: WireEnd): void {
-    this.#wires = [...this.#wires, { a, b }];
+    this.#wires.push({ a, b });
   }
 
   /** The other end of a device's cable. */
@@ -112,7 +138,7 @@ export class Machine {
   /** A device moves to another namespace, its cable with it. */
   rewire(from: WireEnd, to: WireEnd): void {
     const moved = (end: WireEnd) => (same(end, from) ? to : end);
-    this.#wires = this.#wires.map(({ a, b }) => ({ a: moved(a), b: moved(b) }));
+    for (const [i, { a, b }] of this.#wires.entries()) this.#wires[i] = { a: moved(a), b: moved(b) };
   }
 
   /** Deletes a device; the other end of a veth pair goes with it. */
@@ -120,7 +146,8 @@ export class Machine {
     const own = { host: netns.name, device: name };
     const isVeth = netns.device(name)?.detail.kind === "veth";
     const peer = isVeth ? this.peerOf(own) : undefined;
-    this.#wires = this.#wires.filter(({ a, b }) => !same(a, own) && !same(b, own));
+    const place = this.#wires.findIndex(({ a, b }) => same(a, own) || same(b, own));
+    if (place >= 0) this.#wires.splice(place, 1);
     netns.deleteDevice(name);
     if (peer === undefined) return;
     this.#host(peer.host)?.deleteDevice(peer.device);
@@ -144,7 +171,7 @@ export class Machine {
   finish(): MachineState {
     const hosts = new Map(this.#state.hosts);
     for (const [name, netns] of this.#open) hosts.set(name, netns.host);
-    return { node: this.#state.node, hosts, wires: this.#wires };
+    return { node: this.#state.node, hosts, wires: [...this.#wires] };
   }
 }
 

@@ -21,8 +21,24 @@ export const HASHED_NAMES: NameSource = {
   },
   /** Locally administered and of one station, as `eth_random_addr` makes them. */
   mac(key) {
-    const hash = hashText(`mac ${key}`);
-    const first = (Number.parseInt(hash.slice(0, 2), 16) & 0xfe) | 0x02;
-    return internMacNumber(first * 2 ** 40 + Number.parseInt(hash.slice(2, 12), 16));
+    const high = mixedHash(key, 1);
+    const first = (high & 0xfe) | 0x02;
+    return internMacNumber(first * 2 ** 40 + ((high >>> 8) & 0xff) * 2 ** 32 + (mixedHash(key, 2) >>> 0));
   },
 };
+
+/** 32 bits of a text, another 32 for another seed: the mixing of MurmurHash3, unit by unit. */
+function mixedHash(text: string, seed: number): number {
+  let h = Math.imul(seed + 1, 0x9e3779b1);
+  for (let i = 0; i < text.length; i++) {
+    let k = Math.imul(text.charCodeAt(i), 0xcc9e2d51);
+    k = (k << 15) | (k >>> 17);
+    h ^= Math.imul(k, 0x1b873593);
+    h = (h << 13) | (h >>> 19);
+    h = (Math.imul(h, 5) + 0xe6546b64) | 0;
+  }
+  h ^= text.length;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

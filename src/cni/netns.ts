@@ -12,7 +12,7 @@ import { formatLinkHead } from "../kernel/device/ip-link.ts";
 import { parseDetail } from "../kernel/device/link-detail.ts";
 import type { Host } from "../kernel/host.ts";
 import { Faults, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
-import type { Operation } from "../kernel/operation.ts";
+import type { LinkChange, Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { kernelRoutes } from "../kernel/route/kernel-routes.ts";
 import type { Route } from "../kernel/route/route.ts";
@@ -64,16 +64,14 @@ const ETH_DATA_LEN = 1500;
 export class Netns {
   readonly name: string;
   readonly operations: Operation[] = [];
-  readonly origin: Origin;
-  /** The host as it was before each device was added, by the operation's place: what a later change goes back to. */
-  readonly #before = new Map<number, Host>();
+  /** Of what is made here. */
+  origin: Origin;
   #host: Host;
   #pending: Operation[] = [];
 
   constructor(host: Host, origin: Origin = ORIGIN_NONE) {
     this.name = host.name;
     this.#host = host;
-    this.#before.set(0, host);
     this.origin = origin;
   }
 
@@ -93,6 +91,17 @@ export class Netns {
   do(...operations: readonly Operation[]): void {
     this.#pending.push(...operations);
     this.operations.push(...operations);
+  }
+
+  /** Does work whose results have another origin. */
+  as<T>(origin: Origin, work: () => T): T {
+    const before = this.origin;
+    this.origin = origin;
+    try {
+      return work();
+    } finally {
+      this.origin = before;
+    }
   }
 
   device(name: string): Device | undefined {
@@ -118,7 +127,6 @@ export class Netns {
       port: device.master === undefined ? null : { ...NEW_BRIDGE_PORT, state, ...device.port },
       origin: this.origin,
     };
-    this.#before.set(this.operations.length, this.host);
     this.do({ kind: "link-add", device: made });
     if (made.master !== null) this.#followPorts(made.master);
     return made;
@@ -171,55 +179,12 @@ export class Netns {
     this.#forget(name);
   }
 
-  /**
-   * A device's settings changed. There is no operation that changes a device in place. One that was added in this run is
-   * added with the new settings; any other is made anew under its index, and what the kernel would have kept is put back.
-   */
-  changeDevice(name: string, change: Partial<Omit<Device, "name" | "ifindex">>): void {
-    const before = this.host;
+  /** A device's settings changed, by a command or of themselves. */
+  changeDevice(name: string, change: LinkChange): void {
     const device = this.device(name);
     if (device === undefined) return;
-    const changed = { ...device, ...change };
-    if (Object.entries(change).every(([key, value]) => device[key as keyof Device] === value)) return;
-    const added = this.operations.findLastIndex(
-      (operation) => operation.kind === "link-add" && operation.device.name === name,
-    );
-    if (added >= 0) {
-      this.operations[added] = { kind: "link-add", device: changed };
-      this.#goBackTo(added);
-      return;
-    }
-    const ports = this.ports(name);
-    this.do(
-      ...ports.map((port): Operation => ({ kind: "link-delete", name: port.name })),
-      { kind: "link-delete", name },
-      { kind: "link-add", device: changed },
-      ...ports.map((port): Operation => ({ kind: "link-add", device: port })),
-    );
-    const names = new Set([name, ...ports.map((port) => port.name)]);
-    for (const address of before.addresses) {
-      if (names.has(address.dev)) this.do({ kind: "address-add", address });
-    }
-    for (const route of before.routes) {
-      if (route.nextHops.some(({ dev }) => dev !== null && names.has(dev))) {
-        this.do({ kind: "route-add", route });
-      }
-    }
-    for (const neighbour of before.neighbours) {
-      if (names.has(neighbour.dev)) this.do({ kind: "neighbour-replace", neighbour });
-    }
-    for (const entry of before.fdb) {
-      if (names.has(entry.dev) || entry.master === name) this.do({ kind: "fdb-append", entry });
-    }
-  }
-
-  /** Forgets what came of the operations from this place on; they are applied again when the host is asked for. */
-  #goBackTo(place: number): void {
-    const places = [...this.#before.keys()];
-    for (const later of places) if (later > place) this.#before.delete(later);
-    const from = Math.max(...places.filter((other) => other <= place));
-    this.#host = this.#before.get(from) ?? this.#host;
-    this.#pending = this.operations.slice(from);
+    if (Object.entries(change).every(([key, value]) => device[key as keyof LinkChange] === value)) return;
+    this.do({ kind: "link-change", name, change });
   }
 
   addressesOf(name: string): readonly InterfaceAddress[] {
@@ -276,9 +241,9 @@ export class Netns {
     const device = this.device(dev);
     const rest = this.addressesOf(dev).filter((own) => own !== address);
     if (device !== undefined) {
-      const staying = new Set(kernelRoutes(device, rest).map(routeText));
+      const staying = kernelRoutes(device, rest);
       for (const route of kernelRoutes(device, [address])) {
-        if (!staying.has(routeText(route)) && this.#hasRoute(route)) {
+        if (!staying.some((other) => sameRoute(other, route)) && this.#hasRoute(route)) {
           this.do({ kind: "route-delete", route });
         }
       }
@@ -399,8 +364,7 @@ export class Netns {
   }
 
   #hasRoute(route: Route): boolean {
-    const wanted = routeText(route);
-    return this.host.routes.some((other) => routeText(other) === wanted);
+    return this.host.routes.some((other) => sameRoute(other, route));
   }
 
   /** An IPv4 route as the kernel would hold it, for operations of one's own. */
@@ -487,9 +451,20 @@ function sixRoute(fields: Json): Json {
 }
 
 /** What makes two routes the same to `ip route add`. */
-function routeText({ type, table, dst, prefsrc, nextHops, scope }: Route): string {
-  const hops = nextHops.map(({ dev, gateway }) => `${dev}/${gateway}`).join(",");
-  return `${type} ${table} ${dst.address}/${dst.length} ${prefsrc} ${scope} ${hops}`;
+function sameRoute(a: Route, b: Route): boolean {
+  return (
+    a.dst.address === b.dst.address &&
+    a.dst.length === b.dst.length &&
+    a.type === b.type &&
+    a.table === b.table &&
+    a.prefsrc === b.prefsrc &&
+    a.scope === b.scope &&
+    a.nextHops.length === b.nextHops.length &&
+    a.nextHops.every(({ dev, gateway }, i) => {
+      const other = b.nextHops[i];
+      return dev === other?.dev && gateway === other.gateway;
+    })
+  );
 }
 
 function readSix(text: string): Ip | undefined {

@@ -47,7 +47,7 @@ export class Runtime {
       last = this.#run("ADD", attachment, plugin, last.result);
       if (last.kind === "error") return last;
     }
-    this.#remember(attachment, last.result);
+    if (this.#machine.files.keepsResults !== false) this.#remember(attachment, last.result);
     return last;
   }
 

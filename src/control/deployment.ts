@@ -4,11 +4,12 @@ import {
   isObserved,
   keyOf,
   namespaceOf,
+  type Pod,
   type ReplicaSet,
 } from "../object/kubernetes-object.ts";
 import type { Lister, Writer } from "../object/object-map.ts";
 import { madeBy, type Place } from "../object/place.ts";
-import { matches, selectorOf } from "../object/selector.ts";
+import { matches, type Selector, selectorOf } from "../object/selector.ts";
 import type { Controller } from "./controller.ts";
 import { hashOf } from "./hash-name.ts";
 import { isActive, ownerReference } from "./pods-of-owner.ts";
@@ -40,13 +41,20 @@ export const deploymentController: Controller = {
 /** The ReplicaSet that the Deployment's observed pods name, the first where a rollout left several. */
 function nameOfObserved(deployment: Deployment, lister: Lister): string | undefined {
   const selector = selectorOf(deployment.spec.selector);
-  for (const pod of lister.list("Pod", namespaceOf(deployment))) {
+  for (const pod of candidates(selector, namespaceOf(deployment), lister)) {
     if (!isObserved(pod) || !isActive(pod) || !matches(selector, pod.metadata.labels)) continue;
     const owner = controllerOf(pod);
     if (owner?.kind === "ReplicaSet" && owner.name.startsWith(`${deployment.metadata.name}-`))
       return owner.name;
   }
   return undefined;
+}
+
+/** Pods with the selector's first label, of which there are few; all where it names none. */
+function candidates(selector: Selector, namespace: string, lister: Lister): readonly Pod[] {
+  const first = selector.find(({ kind }) => kind === "in");
+  if (first?.kind !== "in") return lister.list("Pod", namespace);
+  return first.values.flatMap((value) => lister.withLabel("Pod", namespace, first.key, value));
 }
 
 function replicaSet(deployment: Deployment, name: string): ReplicaSet {

@@ -26,19 +26,24 @@ export const scheduler: Controller = {
     const nodes = inNaturalOrder(lister.list("Node")).map(
       (node) => new Seat(node, lister.podsOn(node.metadata.name)),
     );
+    const board = new Board(nodes);
     const fitting = new Map<string, Fit>();
     for (const pod of waiting) {
       const { nodeSelector, affinity, tolerations } = pod.spec;
-      const key = canonicalJson([nodeSelector, affinity?.nodeAffinity, tolerations]);
+      const isPlain = nodeSelector === undefined && affinity?.nodeAffinity === undefined;
+      const key =
+        isPlain && tolerations === undefined
+          ? ""
+          : canonicalJson([nodeSelector, affinity?.nodeAffinity, tolerations]);
       const fit = fitting.get(key) ?? fitOf(pod.spec, nodes);
       fitting.set(key, fit);
-      const seat = bestSeat(pod, fit.seats);
+      const seat = board.best(pod, fit.seats);
       if (seat === undefined) {
         const message = unschedulable(nodes.length, fit, pod);
         if (messageOf(pod) !== message) writer.put(refused(pod, message));
         continue;
       }
-      seat.take(pod);
+      board.seat(pod, seat);
       const { status, ...rest } = pod;
       writer.put({
         ...rest,
@@ -71,15 +76,66 @@ function fitOf(spec: PodSpec, nodes: readonly Seat[]): Fit {
   return { seats, reasons };
 }
 
-function bestSeat(pod: Pod, seats: readonly Seat[]): Seat | undefined {
-  const owner = ownerKey(pod);
-  const ports = hostPortsOf(pod.spec);
-  let best: Seat | undefined;
-  for (const seat of seats) {
-    if (seat.isFull || !seat.hasFree(ports)) continue;
-    if (best === undefined || seat.compare(best, owner) < 0) best = seat;
+/** So few seats are gone through one by one. */
+const FEW_SEATS = 32;
+
+/**
+ * All seats, by how many pods are on them. A pod mostly finds one with the fewest pods and none of its owner's, so those are
+ * looked at first; which one it gets does not depend on that.
+ */
+class Board {
+  readonly #seats: readonly Seat[];
+  readonly #places = new Map<Seat, number>();
+  /** By number of pods: places of seats, in order. */
+  readonly #levels: number[][] = [];
+
+  constructor(seats: readonly Seat[]) {
+    this.#seats = seats;
+    for (const [place, seat] of seats.entries()) {
+      this.#places.set(seat, place);
+      this.#level(seat.pods).push(place);
+    }
   }
-  return best;
+
+  best(pod: Pod, fitting: readonly Seat[]): Seat | undefined {
+    const owner = ownerKey(pod);
+    const ports = hostPortsOf(pod.spec);
+    const isFree = (seat: Seat) => !seat.isFull && seat.hasFree(ports);
+    if (fitting.length === this.#seats.length && fitting.length > FEW_SEATS) {
+      for (const level of this.#levels) {
+        for (const place of level ?? []) {
+          const seat = this.#seats[place] as Seat;
+          if (seat.ofOwner(owner) === 0 && isFree(seat)) return seat;
+        }
+      }
+    }
+    let best: Seat | undefined;
+    for (const seat of fitting) {
+      if (!isFree(seat)) continue;
+      if (best === undefined || seat.compare(best, owner) < 0) best = seat;
+    }
+    return best;
+  }
+
+  seat(pod: Pod, seat: Seat): void {
+    const place = this.#places.get(seat) as number;
+    const from = this.#level(seat.pods);
+    from.splice(from.indexOf(place), 1);
+    seat.take(pod);
+    const to = this.#level(seat.pods);
+    let at = to.length;
+    while (at > 0 && (to[at - 1] as number) > place) at--;
+    to.splice(at, 0, place);
+  }
+
+  #level(pods: number): number[] {
+    let level = this.#levels[pods];
+    if (level === undefined) {
+      level = [];
+      this.#levels[pods] = level;
+    }
+    return level;
+  }
 }
 
 /** A node and what is on it. */
@@ -103,6 +159,14 @@ class Seat {
     return this.#pods >= this.#most;
   }
 
+  get pods(): number {
+    return this.#pods;
+  }
+
+  ofOwner(owner: string): number {
+    return this.#byOwner.get(owner) ?? 0;
+  }
+
   take(pod: Pod): void {
     const owner = ownerKey(pod);
     this.#byOwner.set(owner, (this.#byOwner.get(owner) ?? 0) + 1);
@@ -115,7 +179,7 @@ class Seat {
   }
 
   compare(other: Seat, owner: string): number {
-    const own = (this.#byOwner.get(owner) ?? 0) - (other.#byOwner.get(owner) ?? 0);
+    const own = this.ofOwner(owner) - other.ofOwner(owner);
     return own !== 0 ? own : this.#pods - other.#pods;
   }
 }

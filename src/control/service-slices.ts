@@ -47,7 +47,7 @@ export function writeSlices(
   writer: Writer,
 ): void {
   const wanted = new Map<string, EndpointSlice>();
-  const ordered = [...groups].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
+  const ordered = groups.length < 2 ? groups : [...groups].sort((a, b) => (sortKey(a) < sortKey(b) ? -1 : 1));
   for (const group of ordered) {
     for (let i = 0; i === 0 || i < group.endpoints.length; i += MOST_ENDPOINTS) {
       const name = `${owner.metadata.name.slice(0, 57)}-${suffixOf(`${keyOf(owner)} ${wanted.size}`)}`;
@@ -74,7 +74,7 @@ export function writeSlices(
   }
   for (const [key, slice] of wanted) {
     const old = lister.get("EndpointSlice", key);
-    if (old === undefined || contentOf(old) !== contentOf(slice)) writer.put(slice);
+    if (old === undefined || !isSameContent(old, slice)) writer.put(slice);
   }
 }
 
@@ -82,6 +82,21 @@ function sortKey({ addressType, ports }: EndpointGroup): string {
   return `${addressType} ${canonicalJson(ports)}`;
 }
 
-function contentOf({ addressType, endpoints, ports }: EndpointSlice): string {
-  return canonicalJson([addressType, endpoints, ports]);
+function isSameContent(a: EndpointSlice, b: EndpointSlice): boolean {
+  return (
+    a.addressType === b.addressType && isSameJson(a.endpoints, b.endpoints) && isSameJson(a.ports, b.ports)
+  );
+}
+
+/** A field that is undefined is one that is not there. */
+function isSameJson(a: unknown, b: unknown): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const left = a as Readonly<Record<string, unknown>>;
+  const right = b as Readonly<Record<string, unknown>>;
+  for (const key of Object.keys(left)) if (!isSameJson(left[key], right[key])) return false;
+  for (const key of Object.keys(right)) {
+    if (right[key] !== undefined && left[key] === undefined) return false;
+  }
+  return true;
 }

@@ -3,12 +3,13 @@ import { formatMac } from "../address/mac.ts";
 import { formatPrefix4 } from "../address/prefix.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import { DraftList } from "./draft-list.ts";
+import type { EntryBatch } from "./entry-batch.ts";
 import type { Host } from "./host.ts";
 import { DraftIpsets } from "./ipset/draft-ipsets.ts";
 import { DraftIpvs } from "./ipvs/draft-ipvs.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
-import type { Operation, OperationError } from "./operation.ts";
+import type { LinkChange, Operation, OperationError } from "./operation.ts";
 import type { NextHop, PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 
@@ -35,60 +36,98 @@ export function applyOperations(host: Host, operations: readonly Operation[]): A
 /** A host under change. Every method returns null, or one sentence on why the kernel would refuse. */
 class HostDraft {
   readonly #host: Host;
-  readonly #devices: Map<string, Device>;
-  readonly #nameByIndex: Map<number, string>;
   /** `link-add` operations whose `master` may still be added by a later one. */
   readonly #ports: Extract<Operation, { kind: "link-add" }>[] = [];
-  readonly #addresses: DraftList<InterfaceAddress>;
-  readonly #routes: DraftList<Route>;
-  readonly #rules: DraftList<PolicyRule>;
-  readonly #neighbours: DraftList<Neighbour>;
-  readonly #fdb: DraftList<FdbEntry>;
-  readonly #iptables: DraftRuleset;
-  readonly #ipsets: DraftIpsets;
-  readonly #ipvs: DraftIpvs;
+  // Made when first touched: most runs of operations touch one or two of these.
+  #deviceMap: Map<string, Device> | null = null;
+  #nameByIndex: Map<number, string> | null = null;
+  #addressList: DraftList<InterfaceAddress> | null = null;
+  #routeList: DraftList<Route> | null = null;
+  #ruleList: DraftList<PolicyRule> | null = null;
+  #neighbourList: DraftList<Neighbour> | null = null;
+  #fdbList: DraftList<FdbEntry> | null = null;
+  #ruleset: DraftRuleset | null = null;
+  #ipsetDraft: DraftIpsets | null = null;
+  #ipvsDraft: DraftIpvs | null = null;
+  #socketList: DraftList<Socket> | null = null;
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
-  #openSockets: DraftList<Socket>;
   #devicesChanged = false;
 
   constructor(host: Host) {
     this.#host = host;
-    this.#devices = new Map(host.devices.map((device) => [device.name, device]));
-    this.#nameByIndex = new Map(host.devices.map((device) => [device.ifindex, device.name]));
-    this.#addresses = new DraftList(host.addresses, addressKey);
-    this.#routes = new DraftList(host.routes, routeKey);
-    this.#rules = new DraftList(host.rules, (rule) => String(rule.priority));
-    this.#neighbours = new DraftList(host.neighbours, neighbourKey);
-    this.#fdb = new DraftList(host.fdb, fdbKey);
-    this.#iptables = new DraftRuleset(host.iptables);
-    this.#ipsets = new DraftIpsets(host.ipsets);
-    this.#ipvs = new DraftIpvs(host.ipvs);
     this.#sockets = host.sockets;
-    this.#openSockets = new DraftList(host.sockets.kind === "listed" ? host.sockets.sockets : [], socketKey);
+  }
+
+  get #devices(): Map<string, Device> {
+    this.#deviceMap ??= new Map(this.#host.devices.map((device) => [device.name, device]));
+    return this.#deviceMap;
+  }
+  get #addresses(): DraftList<InterfaceAddress> {
+    this.#addressList ??= new DraftList(this.#host.addresses, addressKey, sameAddressKey);
+    return this.#addressList;
+  }
+  get #routes(): DraftList<Route> {
+    this.#routeList ??= new DraftList(this.#host.routes, routeKey, sameRouteKey);
+    return this.#routeList;
+  }
+  get #rules(): DraftList<PolicyRule> {
+    this.#ruleList ??= new DraftList(this.#host.rules, (rule) => String(rule.priority));
+    return this.#ruleList;
+  }
+  get #neighbours(): DraftList<Neighbour> {
+    this.#neighbourList ??= new DraftList(this.#host.neighbours, neighbourKey, sameNeighbourKey);
+    return this.#neighbourList;
+  }
+  get #fdb(): DraftList<FdbEntry> {
+    this.#fdbList ??= new DraftList(this.#host.fdb, fdbKey, sameFdbKey);
+    return this.#fdbList;
+  }
+  get #iptables(): DraftRuleset {
+    this.#ruleset ??= new DraftRuleset(this.#host.iptables);
+    return this.#ruleset;
+  }
+  get #ipvs(): DraftIpvs {
+    this.#ipvsDraft ??= new DraftIpvs(this.#host.ipvs);
+    return this.#ipvsDraft;
+  }
+  get #ipsets(): DraftIpsets {
+    this.#ipsetDraft ??= new DraftIpsets(this.#host.ipsets);
+    return this.#ipsetDraft;
+  }
+  get #openSockets(): DraftList<Socket> {
+    const sockets = this.#sockets;
+    this.#socketList ??= new DraftList(sockets.kind === "listed" ? sockets.sockets : [], socketKey);
+    return this.#socketList;
   }
 
   finish(): Host {
-    const openSockets = this.#openSockets.finish();
-    const { sysctl, unmodelled } = this.#host;
+    const host = this.#host;
+    // Every field by its name: this is made for each step of each plugin on each host of a large cluster.
     return {
-      ...this.#host,
-      devices: this.#devicesChanged ? [...this.#devices.values()] : this.#host.devices,
-      addresses: this.#addresses.finish(),
-      routes: this.#routes.finish(),
-      rules: inPriorityOrder(this.#rules.finish()),
-      neighbours: this.#neighbours.finish(),
-      fdb: this.#fdb.finish(),
-      sysctl: this.#sysctl ?? sysctl,
-      iptables: this.#iptables.finish(),
-      ipsets: this.#ipsets.finish(),
-      ipvs: this.#ipvs.finish(),
-      sockets: sameList(this.#sockets, openSockets)
-        ? this.#sockets
-        : { kind: "listed", sockets: openSockets },
-      unmodelled: this.#unmodelled ?? unmodelled,
+      name: host.name,
+      kind: host.kind,
+      kernel: host.kernel,
+      devices: this.#devicesChanged ? [...this.#devices.values()] : host.devices,
+      addresses: this.#addressList?.finish() ?? host.addresses,
+      routes: this.#routeList?.finish() ?? host.routes,
+      rules: this.#ruleList === null ? host.rules : inPriorityOrder(this.#ruleList.finish()),
+      neighbours: this.#neighbourList?.finish() ?? host.neighbours,
+      fdb: this.#fdbList?.finish() ?? host.fdb,
+      sysctl: this.#sysctl ?? host.sysctl,
+      iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
+      ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
+      ipvs: this.#ipvsDraft === null ? host.ipvs : this.#ipvsDraft.finish(),
+      sockets: this.#socketsAfter(),
+      unmodelled: this.#unmodelled ?? host.unmodelled,
     };
+  }
+
+  #socketsAfter(): Sockets {
+    if (this.#socketList === null) return this.#sockets;
+    const open = this.#socketList.finish();
+    return sameList(this.#sockets, open) ? this.#sockets : { kind: "listed", sockets: open };
   }
 
   apply(operation: Operation): string | null {
@@ -98,7 +137,9 @@ class HostDraft {
       case "link-delete":
         return this.#deleteLink(operation.name);
       case "link-set":
-        return this.#setLink(operation.name, operation.up);
+        return this.#changeLink(operation.name, { up: operation.up });
+      case "link-change":
+        return this.#changeLink(operation.name, operation.change);
       case "address-add":
         return this.#addAddress(operation.address);
       case "address-delete":
@@ -116,6 +157,8 @@ class HostDraft {
         return this.#replaceNeighbour(operation.neighbour);
       case "fdb-append":
         return this.#appendFdb(operation.entry);
+      case "batch-add":
+        return this.#addBatch(operation.batch, operation.without);
       case "sysctl":
         this.#sysctl ??= new Map(this.#host.sysctl);
         this.#sysctl.set(operation.name, operation.value);
@@ -154,10 +197,7 @@ class HostDraft {
         return this.#ipvs.set(operation.timeouts);
       case "sockets":
         this.#sockets = operation.sockets;
-        this.#openSockets = new DraftList(
-          operation.sockets.kind === "listed" ? operation.sockets.sockets : [],
-          socketKey,
-        );
+        this.#socketList = null;
         return null;
       case "socket-open":
         return this.#openSocket(operation.socket);
@@ -190,12 +230,18 @@ class HostDraft {
     this.#devices.set(device.name, device);
     this.#devicesChanged = true;
     if (device.master !== null) this.#ports.push(operation);
-    const holder = this.#nameByIndex.get(device.ifindex);
+    const byIndex = this.#byIndex();
+    const holder = byIndex.get(device.ifindex);
     if (holder !== undefined) {
       return `${device.name} cannot have the index ${device.ifindex}: it is that of ${holder}`;
     }
-    this.#nameByIndex.set(device.ifindex, device.name);
+    byIndex.set(device.ifindex, device.name);
     return null;
+  }
+
+  #byIndex(): Map<number, string> {
+    this.#nameByIndex ??= new Map(this.#host.devices.map((device) => [device.ifindex, device.name]));
+    return this.#nameByIndex;
   }
 
   /** With the device go its addresses, the routes with a next hop through it (`fib_sync_down_dev`), its entries and ports. */
@@ -203,7 +249,7 @@ class HostDraft {
     const device = this.#devices.get(name);
     if (device === undefined) return this.#noDevice(name);
     this.#devices.delete(name);
-    this.#nameByIndex.delete(device.ifindex);
+    this.#byIndex().delete(device.ifindex);
     for (const port of this.#devices.values()) {
       if (port.master === name) this.#devices.set(port.name, { ...port, master: null, port: null });
     }
@@ -215,11 +261,13 @@ class HostDraft {
     return null;
   }
 
-  #setLink(name: string, up: boolean): string | null {
+  #changeLink(name: string, change: LinkChange): string | null {
     const device = this.#devices.get(name);
     if (device === undefined) return this.#noDevice(name);
-    if (device.up !== up) {
-      this.#devices.set(name, { ...device, up });
+    const { master = null } = change;
+    if (master !== null && !this.#devices.has(master)) return this.#noDevice(master);
+    if (!Object.entries(change).every(([field, value]) => device[field as keyof LinkChange] === value)) {
+      this.#devices.set(name, { ...device, ...change });
       this.#devicesChanged = true;
     }
     return null;
@@ -227,7 +275,7 @@ class HostDraft {
 
   #addAddress(address: InterfaceAddress): string | null {
     if (!this.#devices.has(address.dev)) return this.#noDevice(address.dev);
-    if (this.#addresses.withKey(addressKey(address)).length > 0) {
+    if (this.#addresses.like(address).length > 0) {
       return `${address.dev} has the address ${formatIpv4(address.address)}/${address.length} already`;
     }
     this.#addresses.append(address);
@@ -235,7 +283,7 @@ class HostDraft {
   }
 
   #deleteAddress(address: InterfaceAddress): string | null {
-    const [found] = this.#addresses.withKey(addressKey(address));
+    const [found] = this.#addresses.like(address);
     if (found === undefined) {
       return `${address.dev} has no address ${formatIpv4(address.address)}/${address.length}`;
     }
@@ -246,7 +294,7 @@ class HostDraft {
   #addRoute(route: Route): string | null {
     const fault = this.#faultOfHops(route);
     if (fault !== null) return fault;
-    if (this.#routes.withKey(routeKey(route)).some((other) => sameRoute(other, route))) {
+    if (this.#routes.like(route).some((other) => sameRoute(other, route))) {
       return `table ${route.table} has this route to ${formatPrefix4(route.dst)} already`;
     }
     this.#routes.append(route);
@@ -257,7 +305,7 @@ class HostDraft {
   #replaceRoute(route: Route): string | null {
     const fault = this.#faultOfHops(route);
     if (fault !== null) return fault;
-    const [first] = this.#routes.withKey(routeKey(route));
+    const [first] = this.#routes.like(route);
     if (first === undefined) this.#routes.append(route);
     else this.#routes.replace(first, route);
     return null;
@@ -266,7 +314,7 @@ class HostDraft {
   /** A route without next hops names any of its prefix, tos, metric and type. */
   #deleteRoute(route: Route): string | null {
     const found = this.#routes
-      .withKey(routeKey(route))
+      .like(route)
       .find((other) => other.type === route.type && (route.nextHops.length === 0 || sameHops(other, route)));
     if (found === undefined) return `table ${route.table} has no such route to ${formatPrefix4(route.dst)}`;
     this.#routes.remove(found);
@@ -284,7 +332,7 @@ class HostDraft {
 
   #replaceNeighbour(neighbour: Neighbour): string | null {
     if (!this.#devices.has(neighbour.dev)) return this.#noDevice(neighbour.dev);
-    const [found] = this.#neighbours.withKey(neighbourKey(neighbour));
+    const [found] = this.#neighbours.like(neighbour);
     if (found === undefined) this.#neighbours.append(neighbour);
     else this.#neighbours.replace(found, neighbour);
     return null;
@@ -293,17 +341,43 @@ class HostDraft {
   #appendFdb(entry: FdbEntry): string | null {
     if (!this.#devices.has(entry.dev)) return this.#noDevice(entry.dev);
     if (entry.master !== null && !this.#devices.has(entry.master)) return this.#noDevice(entry.master);
-    if (this.#fdb.withKey(fdbKey(entry)).length > 0) {
+    if (this.#fdb.like(entry).length > 0) {
       return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
     }
     this.#fdb.append(entry);
     return null;
   }
 
+  /** As one by one, but that a route may not have the key of another at all. */
+  #addBatch(batch: EntryBatch, without: number | null): string | null {
+    for (const dev of batch.devices) if (!this.#devices.has(dev)) return this.#noDevice(dev);
+    const { neighbours, fdb, routes } = batch;
+    for (const route of this.#routes) {
+      if (!routes.has(routeKey(route), without, routeKey)) continue;
+      return `table ${route.table} has a route to ${formatPrefix4(route.dst)} already`;
+    }
+    for (const entry of this.#fdb) {
+      if (!fdb.has(fdbKey(entry), without, fdbKey)) continue;
+      return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
+    }
+    const twice =
+      routes.twice(without, routeKey) ??
+      fdb.twice(without, fdbKey) ??
+      neighbours.twice(without, neighbourKey);
+    if (twice !== undefined) return `the batch holds ${twice} twice`;
+    this.#neighbours.removeWhere((neighbour) =>
+      neighbours.has(neighbourKey(neighbour), without, neighbourKey),
+    );
+    this.#neighbours.appendAll(neighbours.without(without));
+    this.#fdb.appendAll(fdb.without(without));
+    this.#routes.appendAll(routes.without(without));
+    return null;
+  }
+
   #openSocket(socket: Socket): string | null {
     if (this.#sockets.kind === "assumed") return null;
     if (socket.dev !== null && !this.#devices.has(socket.dev)) return this.#noDevice(socket.dev);
-    if (this.#openSockets.withKey(socketKey(socket)).length > 0) {
+    if (this.#openSockets.like(socket).length > 0) {
       return `${socket.proto} port ${socket.port} is in use already`;
     }
     this.#openSockets.append(socket);
@@ -342,6 +416,30 @@ function fdbKey(entry: FdbEntry): string {
 
 function socketKey(socket: Socket): string {
   return `${socket.proto} ${socket.address} ${socket.dev} ${socket.port}`;
+}
+
+// The same keys without their texts.
+
+function sameAddressKey(a: InterfaceAddress, b: InterfaceAddress): boolean {
+  return a.address === b.address && a.length === b.length && a.dev === b.dev && a.peer === b.peer;
+}
+
+function sameRouteKey(a: Route, b: Route): boolean {
+  return (
+    a.dst.address === b.dst.address &&
+    a.dst.length === b.dst.length &&
+    a.table === b.table &&
+    a.tos === b.tos &&
+    a.metric === b.metric
+  );
+}
+
+function sameNeighbourKey(a: Neighbour, b: Neighbour): boolean {
+  return a.dst === b.dst && a.dev === b.dev && a.proxy === b.proxy;
+}
+
+function sameFdbKey(a: FdbEntry, b: FdbEntry): boolean {
+  return a.mac === b.mac && a.dev === b.dev && a.dst === b.dst && a.master === b.master && a.vlan === b.vlan;
 }
 
 function sameRoute(a: Route, b: Route): boolean {

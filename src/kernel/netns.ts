@@ -46,13 +46,12 @@ export class Netns {
   readonly ipvs: CompiledIpvs | null;
   /** Is conntrack (and with it defragmentation) active here? */
   readonly conntrack: boolean;
-  /** The dump's neighbours: (ifindex, address) to MAC. */
-  readonly neighbours: PairMap;
+  /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
+  private neighbours: PairMap | null = null;
   readonly proxyNeighbours: readonly NeighbourKey[];
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
-  /** VXLAN devices' entries: (ifindex, MAC) to the remote tunnel end. */
-  readonly vxlanFdb: PairMap;
+  private tunnelEnds: PairMap | null = null;
   readonly sockets: readonly Socket[] | null;
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
@@ -123,17 +122,13 @@ export class Netns {
       (host.iptables !== null && needsConntrack(host.iptables)) || this.ipvs?.needsConntrack === true;
 
     const unjournaled = new Journal();
-    this.neighbours = new PairMap(unjournaled);
     const proxies: NeighbourKey[] = [];
     for (const entry of host.neighbours) {
-      const device = this.byName.get(entry.dev);
-      if (device === undefined) continue;
-      if (entry.proxy) proxies.push({ ifindex: device.ifindex, address: entry.dst });
-      else if (entry.lladdr !== null) this.neighbours.set(device.ifindex, entry.dst, entry.lladdr);
+      const device = entry.proxy ? this.byName.get(entry.dev) : undefined;
+      if (device !== undefined) proxies.push({ ifindex: device.ifindex, address: entry.dst });
     }
     this.proxyNeighbours = proxies;
     this.bridgeFdb = new PairMap(unjournaled);
-    this.vxlanFdb = new PairMap(unjournaled);
     for (const device of this.devices) {
       // A bridge knows its own and its ports' addresses whether or not the dump lists them.
       if (device.isBridge) this.bridgeFdb.set(device.ifindex, device.mac, device.ifindex);
@@ -141,11 +136,10 @@ export class Netns {
         this.bridgeFdb.set(device.master.ifindex, device.mac, device.master.ifindex);
     }
     for (const entry of host.fdb) {
+      if (entry.master === null) continue;
       const device = this.byName.get(entry.dev);
       if (device === undefined) continue;
-      if (device.isVxlan && entry.master === null) {
-        if (entry.dst !== null) this.vxlanFdb.set(device.ifindex, entry.mac, entry.dst);
-      } else if (entry.master !== null && entry.vlan === null) {
+      if (entry.vlan === null) {
         const bridge = this.byName.get(entry.master);
         if (bridge === undefined) continue;
         // `permanent` under a master means local: the frame goes up.
@@ -177,7 +171,32 @@ export class Netns {
 
   /** The dump's MAC for a neighbour, or `ABSENT`. */
   staticNeighbour(ifindex: number, address: Ipv4): Mac {
-    return this.neighbours.get(ifindex, address);
+    return (this.neighbours ?? this.compileNeighbours()).get(ifindex, address);
+  }
+
+  private compileNeighbours(): PairMap {
+    const map = new PairMap(new Journal());
+    for (const { dev, dst, lladdr, proxy } of this.host.neighbours) {
+      const device = this.byName.get(dev);
+      if (device !== undefined && !proxy && lladdr !== null) map.set(device.ifindex, dst, lladdr);
+    }
+    this.neighbours = map;
+    return map;
+  }
+
+  /** VXLAN devices' entries: (ifindex, MAC) to the remote tunnel end. */
+  get vxlanFdb(): PairMap {
+    return this.tunnelEnds ?? this.compileTunnelEnds();
+  }
+
+  private compileTunnelEnds(): PairMap {
+    const map = new PairMap(new Journal());
+    for (const { dev, master, mac, dst } of this.host.fdb) {
+      const device = master === null && dst !== null ? this.byName.get(dev) : undefined;
+      if (device?.isVxlan && dst !== null) map.set(device.ifindex, mac, dst);
+    }
+    this.tunnelEnds = map;
+    return map;
   }
 }
 

@@ -9,12 +9,13 @@ import type {
   InterfaceAddress,
   Neighbour,
 } from "./device/device.ts";
+import type { EntryBatch } from "./entry-batch.ts";
 import { formatEntry } from "./ipset/add-line.ts";
 import { formatElement } from "./ipset/element-text.ts";
 import { endText, selectorWords, serverWords, serviceWords } from "./ipvs/ipvsadm-words.ts";
 import { splitArguments } from "./netfilter/save/arguments.ts";
 import { formatRuleArguments } from "./netfilter/save/format.ts";
-import type { Operation } from "./operation.ts";
+import type { LinkChange, Operation } from "./operation.ts";
 import { formatTos } from "./route/dsfield.ts";
 import { formatDestination } from "./route/ip-route.ts";
 import { formatProtocol } from "./route/ip-rule.ts";
@@ -32,6 +33,8 @@ export function operationText(operation: Operation): string[] {
       return [`ip link delete ${quote(operation.name)}`];
     case "link-set":
       return [`ip link set ${quote(operation.name)} ${operation.up ? "up" : "down"}`];
+    case "link-change":
+      return linkChangeText(operation.name, operation.change);
     case "address-add":
       return [`ip addr add ${addressText(operation.address)}`];
     case "address-delete":
@@ -48,6 +51,8 @@ export function operationText(operation: Operation): string[] {
       return [`ip neigh replace ${neighbourText(operation.neighbour)}`];
     case "fdb-append":
       return [`bridge fdb append ${fdbText(operation.entry)}`];
+    case "batch-add":
+      return batchText(operation.batch, operation.without);
     case "sysctl":
       return [`sysctl -w ${quote(`${operation.name}=${operation.value}`)}`];
     case "iptables-restore":
@@ -101,6 +106,31 @@ export function operationText(operation: Operation): string[] {
       operation satisfies never;
       throw new Error("unknown operation");
   }
+}
+
+/** Group by group, in each what a route's next hop needs before the route. */
+function batchText({ groups }: EntryBatch, without: number | null): string[] {
+  return groups
+    .filter((_, i) => i !== without)
+    .flatMap(({ neighbours, fdb, routes }) => [
+      ...neighbours.map((neighbour) => `ip neigh replace ${neighbourText(neighbour)}`),
+      ...fdb.map((entry) => `bridge fdb append ${fdbText(entry)}`),
+      ...routes.map((route) => `ip route add ${routeText(route)}`),
+    ]);
+}
+
+/** A carrier and a port's state have no command: they follow the other end of the cable. */
+function linkChangeText(device: string, { mac, mtu, up, noArp, master }: LinkChange): string[] {
+  const name = quote(device);
+  return [
+    ...(mac === undefined ? [] : [`ip link set ${name} address ${formatMac(mac)}`]),
+    ...(mtu === undefined ? [] : [`ip link set ${name} mtu ${mtu}`]),
+    ...(noArp === undefined ? [] : [`ip link set ${name} arp ${noArp ? "off" : "on"}`]),
+    ...(master === undefined
+      ? []
+      : [`ip link set ${name} ${master === null ? "nomaster" : `master ${quote(master)}`}`]),
+    ...(up === undefined ? [] : [`ip link set ${name} ${up ? "up" : "down"}`]),
+  ];
 }
 
 /** A word as a shell takes it. */

@@ -1,4 +1,5 @@
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type { EntryBatch } from "./entry-batch.ts";
 import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
 import type {
   IpvsTimeouts,
@@ -19,6 +20,8 @@ export type Operation =
   | { readonly kind: "link-add"; readonly device: Device }
   | { readonly kind: "link-delete"; readonly name: string }
   | { readonly kind: "link-set"; readonly name: string; readonly up: boolean }
+  /** What a device can change while it is there: by `ip link set`, or of itself (its carrier, its port's state). */
+  | { readonly kind: "link-change"; readonly name: string; readonly change: LinkChange }
   | { readonly kind: "address-add"; readonly address: InterfaceAddress }
   | { readonly kind: "address-delete"; readonly address: InterfaceAddress }
   | { readonly kind: "route-add"; readonly route: Route }
@@ -27,6 +30,8 @@ export type Operation =
   | { readonly kind: "rule-add"; readonly rule: PolicyRule }
   | { readonly kind: "neighbour-replace"; readonly neighbour: Neighbour }
   | { readonly kind: "fdb-append"; readonly entry: FdbEntry }
+  /** All entries of a batch (`ip -batch`, `bridge -batch`) but those of one group, counting from 0; null: all. */
+  | { readonly kind: "batch-add"; readonly batch: EntryBatch; readonly without: number | null }
   | { readonly kind: "sysctl"; readonly name: string; readonly value: string }
   /** `iptables-restore`; with `noflush` only the chains named in it are replaced. */
   | { readonly kind: "iptables-restore"; readonly ruleset: Ruleset; readonly noflush: boolean }
@@ -85,6 +90,9 @@ export type Operation =
   | { readonly kind: "socket-open"; readonly socket: Socket }
   /** Part of a snapshot that no rule of the walk reads: kept, and given back by `export`. */
   | { readonly kind: "unmodelled"; readonly name: string; readonly value: unknown };
+
+/** New values of a device's fields; a field that is left out stays. */
+export type LinkChange = Partial<Omit<Device, "name" | "ifindex" | "origin">>;
 
 /** What stands in the way of an operation, in one sentence. */
 export interface OperationError {

@@ -172,13 +172,13 @@ export class Stack implements RuleContext {
     if (isMulticast(address)) return RTN_MULTICAST;
     const local = this.net.fib.tables.get("local");
     if (local === undefined) return RTN_UNICAST;
-    const keys = local.keys;
+    const { keys, routes, longest } = local.columns ?? local.compile();
     // A balancer has thousands of addresses: the first that may match is looked up.
-    const first = local.longest === null ? 0 : local.longest.lookup(address);
+    const first = longest === null ? 0 : longest.lookup(address);
     if (first < 0) return RTN_UNICAST;
     for (let i = first * 2; i < keys.length; i += 2) {
       if ((address & (keys[i + 1] as number)) !== keys[i]) continue;
-      const route = local.routes[i >> 1];
+      const route = routes[i >> 1];
       if (route === undefined) continue;
       if (ifindex !== 0 && route.nextHops[0]?.dev?.ifindex !== ifindex) continue;
       return route.type;

@@ -205,7 +205,7 @@ class Comparison {
    */
   private trace(): RecordedVisit[] {
     return (this.recorded.trace ?? []).map((visit) => {
-      const tables = this.network.hosts[this.network.hostNumber(visit.ns)]?.host.iptables?.tables;
+      const tables = this.network.host(this.network.hostNumber(visit.ns))?.host.iptables?.tables;
       const steps = visit.steps.map((step) => {
         const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
         const rules = tables?.get(table)?.chains.get(chain)?.rules.length ?? 0;
@@ -259,7 +259,7 @@ class Comparison {
 
   /** Where IPVS is at work a packet that no wire showed left its mark in the counters alone. */
   private isUntraced({ packet, host }: HookVisit): boolean {
-    if ((this.network.hosts[this.network.hostNumber(host)]?.ipvs ?? null) === null) return false;
+    if ((this.network.host(this.network.hostNumber(host))?.ipvs ?? null) === null) return false;
     return !this.outcome.frames.some((frame) => frame.packet === packet);
   }
 

@@ -42,7 +42,7 @@ function causeOf<F extends Place>(
 ): FrameNode<F> | undefined {
   const { frame } = node;
   const host = network.hostNumber(frame.host);
-  const net = network.hosts[host];
+  const net = network.host(host);
   const device = net?.deviceNamed(frame.device);
   if (device !== undefined && device !== null && frame.direction !== "out") {
     const peer = device.isLoopback ? frame : otherEnd(network, host, device.slot);
@@ -70,7 +70,7 @@ function otherEnd(
   host: number,
   slot: number,
 ): { readonly host: string; readonly device: string } | undefined {
-  const other = network.hosts[network.peerHost(host, slot)];
+  const other = network.host(network.peerHost(host, slot));
   const device = other?.devices[network.peerSlot(host, slot)];
   return other === undefined || device === undefined ? undefined : { host: other.name, device: device.name };
 }

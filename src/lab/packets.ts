@@ -77,5 +77,5 @@ function kept<F extends Place>(
 }
 
 export function hostsOf(network: Network): (name: string) => Netns | undefined {
-  return (name) => network.hosts[network.hostNumber(name)];
+  return (name) => network.host(network.hostNumber(name));
 }

@@ -54,9 +54,10 @@ export class ObjectMap implements Lister, Writer {
     const objects = this.#byKind.get(kind) ?? new Map<string, KubernetesObject>();
     this.#byKind.set(kind, objects);
     const before = objects.get(key);
-    if (before !== undefined) this.#forget(before, key);
+    const names = indexNames(object);
+    if (before !== undefined) this.#forget(before, key, names);
     objects.set(key, object);
-    for (const name of indexNames(object)) {
+    for (const name of names) {
       const entries = this.#index.get(name) ?? new Map<string, KubernetesObject>();
       this.#index.set(name, entries.set(key, object));
       this.#sorted.delete(name);
@@ -118,19 +119,25 @@ export class ObjectMap implements Lister, Writer {
   #listOf(name: string): readonly KubernetesObject[] {
     const known = this.#sorted.get(name);
     if (known !== undefined) return known;
-    const entries = this.#index.get(name) ?? new Map<string, KubernetesObject>();
+    const entries = this.#index.get(name);
+    if (entries === undefined || entries.size === 0) return NONE;
+    if (entries.size === 1) return [...entries.values()];
     const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, object]) => object);
     this.#sorted.set(name, sorted);
     return sorted;
   }
 
-  #forget(object: KubernetesObject, key: string): void {
+  /** In the lists that `staying` names another object takes its place. */
+  #forget(object: KubernetesObject, key: string, staying: readonly string[] = NONE): void {
     for (const name of indexNames(object)) {
+      if (staying.includes(name)) continue;
       this.#index.get(name)?.delete(key);
       this.#sorted.delete(name);
     }
   }
 }
+
+const NONE: readonly never[] = [];
 
 /** A kind of the API by its name alone; one of another group that bears the same name with its group. */
 function kindKey({ kind, apiVersion }: KubernetesObject): string {
@@ -139,21 +146,33 @@ function kindKey({ kind, apiVersion }: KubernetesObject): string {
 }
 
 /** Parts of an index's name are joined by a character that no name of the API may hold. */
-function joined(...parts: string[]): string {
-  return parts.join("\n");
+const ofKind = (kind: string) => `kind\n${kind}`;
+const ofNamespace = (kind: string, namespace: string) => `namespace\n${kind}\n${namespace}`;
+const ofLabel = (kind: string, namespace: string, key: string, value: string) =>
+  `label\n${kind}\n${namespace}\n${key}\n${value}`;
+const ofOwner = (kind: string, namespace: string, ownerKind: string, name: string) =>
+  `owner\n${kind}\n${namespace}\n${ownerKind}\n${name}`;
+const atAddress = (address: string) => `address\n${address}`;
+const onNode = (node: string) => `node\n${node}`;
+
+function indexNames(object: KubernetesObject): readonly string[] {
+  const found = namesByMetadata(object);
+  if (object.kind !== "Pod") return found;
+  const { spec, status } = object as ObjectOfKind["Pod"];
+  const { nodeName = "" } = spec;
+  const { podIP = "" } = status ?? {};
+  if (nodeName === "" && podIP === "") return found;
+  const names = [...found];
+  if (podIP !== "") names.push(atAddress(podIP));
+  if (nodeName !== "") names.push(onNode(nodeName));
+  return names;
 }
 
-const ofKind = (kind: string) => joined("kind", kind);
-const ofNamespace = (kind: string, namespace: string) => joined("namespace", kind, namespace);
-const ofLabel = (kind: string, namespace: string, key: string, value: string) =>
-  joined("label", kind, namespace, key, value);
-const ofOwner = (kind: string, namespace: string, ownerKind: string, name: string) =>
-  joined("owner", kind, namespace, ownerKind, name);
-const atAddress = (address: string) => joined("address", address);
-const onNode = (node: string) => joined("node", node);
-
-function indexNames(object: KubernetesObject): string[] {
+/** What kind and metadata lead to; an object that is written again and again mostly keeps them. */
+function namesByMetadata(object: KubernetesObject): readonly string[] {
   const { metadata } = object;
+  const known = names.get(metadata);
+  if (known !== undefined) return known;
   const kind = kindKey(object);
   const namespace = namespaceOf(object);
   const found = [ofKind(kind), ofNamespace(kind, namespace)];
@@ -161,10 +180,8 @@ function indexNames(object: KubernetesObject): string[] {
     found.push(ofLabel(kind, namespace, key, value));
   const owner = controllerOf(object);
   if (owner !== undefined) found.push(ofOwner(kind, namespace, owner.kind, owner.name));
-  if (kind === "Pod") {
-    const { spec, status } = object as ObjectOfKind["Pod"];
-    if (status?.podIP !== undefined && status.podIP !== "") found.push(atAddress(status.podIP));
-    if (spec.nodeName !== undefined && spec.nodeName !== "") found.push(onNode(spec.nodeName));
-  }
+  names.set(metadata, found);
   return found;
 }
+
+const names = new WeakMap<KubernetesObject["metadata"], readonly string[]>();

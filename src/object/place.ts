@@ -7,6 +7,8 @@ export interface Place {
   readonly line: number | null;
   /** The controller that made the object from the one at this place; null for what was read as it is. */
   readonly by: string | null;
+  /** Line of a field of the object, or of the nearest field around it; absent for what no text was read for. */
+  readonly lineOf?: (path: FieldPath) => number | null;
 }
 
 /** Path of a field: keys and list positions from the top of a document. */

@@ -138,6 +138,7 @@ class ObjectsReader {
         return base.length === 0 ? document.line : document.lineOf(base);
       },
       by: null,
+      lineOf: (path) => document.lineOf([...base, ...path]),
     };
     if (this.#findings.errors.length > before) return;
     const filled = isOurs ? withDefaults(json, this.#namespace) : withNamespace(json, this.#namespace);

@@ -113,20 +113,29 @@ function readPiece(file: string, document: number, piece: Piece): ReadDocuments 
   const roots = index.roots();
   const documents = values.map((value, i): TextDocument => {
     const root = roots[i] ?? 1;
-    const line = index.lineOf(root, []);
     return {
       file,
       document: document + i,
-      line: at(line ?? 1),
+      line: at(index.lineOf(root, []) ?? 1),
       value,
       lineOf: (path) => {
-        const found = index.lineOf(root, path);
+        const found = indexOfPiece(piece).lineOf(root, path);
         return found === null ? null : at(found);
       },
     };
   });
   return { documents: documents.filter(({ value }) => value !== null), errors: [], warnings };
 }
+
+/** Few fields are ever asked for: what the parser told of a piece is not kept, but had again. */
+function indexOfPiece(piece: Piece): YamlIndex {
+  if (lastIndexed?.piece !== piece) {
+    lastIndexed = { piece, index: new YamlIndex(piece.text, parseEvents(piece.text, {})) };
+  }
+  return lastIndexed.index;
+}
+
+let lastIndexed: { readonly piece: Piece; readonly index: YamlIndex } | null = null;
 
 function isDuplicate(error: unknown): boolean {
   return error instanceof YAMLException && error.reason === "duplicated mapping key";

@@ -1,4 +1,5 @@
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
+import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { canonicalAddress, endpointText, type IpFamily } from "./canonical-address.ts";
 import { compareText, isLeftToOthers, protocolOf } from "./service-ports.ts";
 
@@ -15,7 +16,11 @@ export interface Endpoint {
   readonly terminating: boolean;
   readonly zoneHints: readonly string[];
   readonly nodeHints: readonly string[];
+  readonly origin: Origin;
 }
+
+/** The origin of what is made for an endpoint: `EndpointSlice shop/db-x7k2p endpoints[0]`. */
+export type EndpointOrigin = (slice: EndpointSlice, index: number) => Origin;
 
 /**
  * The endpoints of one port of a Service, the same for all nodes. Slices may hold an endpoint twice, and then a node
@@ -39,6 +44,7 @@ export function joinKey(namespace: string, service: string, portName: string, pr
 export function joinEndpoints(
   slices: readonly EndpointSlice[],
   family: IpFamily,
+  origin: EndpointOrigin = () => ORIGIN_NONE,
 ): Map<string, PortEndpoints> {
   const found = new Map<string, Map<string, Endpoint[]>>();
   const ordered = [...slices].sort((a, b) => compareText(a.metadata?.name ?? "", b.metadata?.name ?? ""));
@@ -47,7 +53,7 @@ export function joinEndpoints(
     if (service === undefined || slice.addressType !== family || isLeftToOthers(slice.metadata?.labels)) {
       continue;
     }
-    addSlice(slice, slice.metadata?.namespace ?? "default", service, family, found);
+    addSlice(slice, slice.metadata?.namespace ?? "default", service, { family, origin }, found);
   }
   return new Map([...found].map(([key, byText]) => [key, sorted(byText)]));
 }
@@ -64,7 +70,7 @@ function addSlice(
   slice: EndpointSlice,
   namespace: string,
   service: string,
-  family: IpFamily,
+  { family, origin }: { readonly family: IpFamily; readonly origin: EndpointOrigin },
   found: Map<string, Map<string, Endpoint[]>>,
 ): void {
   for (const { name, port, protocol } of slice.ports ?? []) {
@@ -73,8 +79,8 @@ function addSlice(
     const key = joinKey(namespace, service, name, known);
     const byText = found.get(key) ?? new Map<string, Endpoint[]>();
     found.set(key, byText);
-    for (const described of slice.endpoints ?? []) {
-      const endpoint = endpointOf(described, port, family);
+    for (const [i, described] of (slice.endpoints ?? []).entries()) {
+      const endpoint = endpointOf(described, port, family, () => origin(slice, i));
       if (endpoint === undefined) continue;
       const copies = byText.get(endpoint.text);
       if (copies === undefined) byText.set(endpoint.text, [endpoint]);
@@ -91,7 +97,12 @@ interface Hints {
   readonly forNodes?: readonly { readonly name: string }[];
 }
 
-function endpointOf(described: SliceEndpoint, port: number, family: IpFamily): Endpoint | undefined {
+function endpointOf(
+  described: SliceEndpoint,
+  port: number,
+  family: IpFamily,
+  origin: () => Origin,
+): Endpoint | undefined {
   const ip = canonicalAddress(described.addresses?.[0] ?? "", family);
   if (ip === undefined) return undefined;
   const { conditions } = described;
@@ -107,6 +118,7 @@ function endpointOf(described: SliceEndpoint, port: number, family: IpFamily): E
     terminating: conditions?.terminating ?? false,
     zoneHints: (hints?.forZones ?? []).map(({ name }) => name),
     nodeHints: (hints?.forNodes ?? []).map(({ name }) => name),
+    origin: origin(),
   };
 }
 

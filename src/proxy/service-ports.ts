@@ -44,9 +44,12 @@ export function servicePorts(
   family: IpFamily,
   origin: ServiceOrigin = () => ORIGIN_NONE,
 ): ServicePort[] {
-  return services
-    .flatMap((service) => portsOf(service, family, origin))
-    .sort((a, b) => compareText(a.name, b.name) || compareText(a.protocol, b.protocol));
+  return services.flatMap((service) => portsOf(service, family, origin)).sort(comparePorts);
+}
+
+/** The order of rules. */
+export function comparePorts(a: ServicePort, b: ServicePort): number {
+  return compareText(a.name, b.name) || compareText(a.protocol, b.protocol);
 }
 
 /** Can it be reached from outside the cluster: by a node port, a load balancer's address or an external IP? */

@@ -36,6 +36,8 @@ export interface DetectedCluster {
   readonly conflist: Json | null;
   readonly flannel: Json | null;
   readonly corefile: string | null;
+  /** Where the agents' documents were read. */
+  readonly where: { readonly kubeProxy: string | null; readonly flannel: string | null };
 }
 
 export interface DetectionFlags {
@@ -91,6 +93,10 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
     conflist: strongest(clues.conflist)?.value ?? null,
     flannel: strongest(clues.flannel)?.value ?? null,
     corefile: strongest(clues.corefile)?.value ?? null,
+    where: {
+      kubeProxy: strongest(clues.kubeProxy)?.where ?? null,
+      flannel: strongest(clues.flannel)?.where ?? null,
+    },
   };
 }
 

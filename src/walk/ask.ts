@@ -231,9 +231,9 @@ function outcomeOf(
 
 function serversOf(session: Session, query: Query, run: Run, decoded: Decoded): ServerView[] {
   const { conversation } = run;
-  const hosts = session.network.hosts;
+  const { network } = session;
   const list: ServerView[] = conversation.served.map((served) => ({
-    host: hosts[served.host]?.name ?? "",
+    host: network.host(served.host)?.name ?? "",
     proto: served.proto === 6 ? ("tcp" as const) : ("udp" as const),
     address: formatIpv4(served.local),
     port: served.localPort,
@@ -268,7 +268,7 @@ function clientOf(session: Session, query: Query, run: Run): ClientView {
         : formatIpv4(conversation.answeredByAddress)
       : conversation.answeredBy < 0
         ? undefined
-        : session.network.hosts[conversation.answeredBy]?.name;
+        : session.network.host(conversation.answeredBy)?.name;
   return {
     result,
     ...(errno === undefined ? {} : { errno }),
@@ -298,7 +298,7 @@ function assumptionsOf(session: Session, decoded: Decoded): string[] {
   const hosts = new Set(decoded.frames.map((frame) => frame.host));
   const assumptions: string[] = [];
   for (const name of hosts) {
-    const net = session.network.hosts[session.network.hostNumber(name)];
+    const net = session.network.host(session.network.hostNumber(name));
     if (net === undefined) continue;
     if (net.sockets === null)
       assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);

@@ -1,7 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { HOOK_NAMES } from "../kernel/netfilter/hook.ts";
-import type { Chain, Rule } from "../kernel/netfilter/rule.ts";
+import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
 import type { CompiledTable } from "../kernel/netfilter/table.ts";
 import type { Netns } from "../kernel/netns.ts";
@@ -165,7 +165,7 @@ class Decoder {
   }
 
   private net(host: number): Netns {
-    return this.network.hosts[host] as Netns;
+    return this.network.host(host) as Netns;
   }
 
   private device(host: number, ifindex: number): string {
@@ -364,7 +364,7 @@ class Decoder {
     const index = d[at + 6] as number;
     const evaluated = d[at + 7] as number;
     const table = this.net(host).iptables?.tables[place >>> 24] as CompiledTable;
-    const chain = table.chains[place & 0xffffff] as Chain;
+    const chain = table.chainAt(place & 0xffffff);
     const kind = d[at] === OP_RULE ? "rule" : d[at] === OP_POLICY ? "policy" : "return";
     const visit = this.open.get(`${host} ${raw}`)?.visit;
     visit?.steps.push({ table: table.name, chain: chain.name, kind, index: index + 1, mark, evaluated });

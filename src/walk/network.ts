@@ -1,82 +1,96 @@
 import { MultiUndirectedGraph } from "graphology";
 import { type DevicePlace, LowerPort, type Stacking } from "../kernel/device/lower-port.ts";
+import type { Host } from "../kernel/host.ts";
 import { type Netns, netnsOf } from "../kernel/netns.ts";
-import type { World } from "../world/world.ts";
+import type { WireEnd, World } from "../world/world.ts";
 
 /**
- * A World compiled: hosts by number, and for every device of every host what is at its other end. Derived, never saved;
- * hosts that did not change keep their compiled form.
+ * A World compiled: hosts by number, and for every device of every host what is at its other end. Derived, never saved.
+ * A host is compiled when it is asked for, so a walk costs the hosts it touches and not the cluster; hosts that did not
+ * change keep their compiled form.
  */
 export class Network {
   readonly world: World;
-  readonly hosts: readonly Netns[];
+  /** How many hosts there are. */
+  readonly size: number;
+  private readonly plain: readonly Host[];
+  private readonly compiled: (Netns | undefined)[];
   private readonly numbers = new Map<string, number>();
-  /** By host and device slot: peer's host | peer's slot << 16 … as a pair of columns, -1 where nothing is known. */
-  private readonly peerHosts: readonly Int32Array[];
-  private readonly peerSlots: readonly Int32Array[];
-  private readonly stackings: readonly Stacking[];
+  /** By host, made when asked for: peer's host and peer's slot of each device slot, -1 where nothing is known. */
+  private readonly peerHosts: (Int32Array | undefined)[];
+  private readonly peerSlots: (Int32Array | undefined)[];
+  private ends: ReadonlyMap<string, readonly Cable[]> | null = null;
+  private readonly slots = new Map<Host, ReadonlyMap<string, number>>();
+  /** By host, made when asked for. */
+  private readonly stackings: (MutableStacking | undefined)[];
+  private stacked = false;
   private topology: MultiUndirectedGraph | null = null;
 
   constructor(world: World) {
     this.world = world;
-    const hosts: Netns[] = [];
-    for (const host of world.hosts.values()) {
-      this.numbers.set(host.name, hosts.length);
-      hosts.push(netnsOf(host));
-    }
-    this.hosts = hosts;
-    this.peerHosts = hosts.map((net) => new Int32Array(net.devices.length).fill(-1));
-    this.peerSlots = hosts.map((net) => new Int32Array(net.devices.length).fill(-1));
-    this.stackings = this.stack();
-    for (const { a, b } of world.wires) {
-      this.connect(a.host, a.device, b.host, b.device);
-      this.connect(b.host, b.device, a.host, a.device);
-    }
+    this.plain = [...world.hosts.values()];
+    this.size = this.plain.length;
+    for (const [number, { name }] of this.plain.entries()) this.numbers.set(name, number);
+    this.compiled = new Array<Netns | undefined>(this.size).fill(undefined);
+    this.peerHosts = new Array<Int32Array | undefined>(this.size).fill(undefined);
+    this.peerSlots = new Array<Int32Array | undefined>(this.size).fill(undefined);
+    this.stackings = new Array<MutableStacking | undefined>(this.size).fill(undefined);
   }
 
-  private connect(host: string, device: string, otherHost: string, otherDevice: string): void {
-    const from = this.numbers.get(host);
-    const to = this.numbers.get(otherHost);
-    if (from === undefined || to === undefined) return;
-    const slot = this.hosts[from]?.deviceNamed(device)?.slot;
-    const otherSlot = this.hosts[to]?.deviceNamed(otherDevice)?.slot;
-    if (slot === undefined || otherSlot === undefined) return;
-    (this.peerHosts[from] as Int32Array)[slot] = to;
-    (this.peerSlots[from] as Int32Array)[slot] = otherSlot;
+  /** A host compiled, undefined when none has this number. */
+  host(number: number): Netns | undefined {
+    const known = this.compiled[number];
+    if (known !== undefined) return known;
+    const plain = this.plain[number];
+    if (plain === undefined) return undefined;
+    const net = netnsOf(plain);
+    this.compiled[number] = net;
+    return net;
   }
 
-  /** Put every device on the one it sits on, in order of ifindex. */
-  private stack(): Stacking[] {
-    const stackings = this.hosts.map(({ devices }) => ({
-      ports: new Array<LowerPort | null>(devices.length).fill(null),
-      lowers: new Array<DevicePlace | null>(devices.length).fill(null),
-    }));
-    this.hosts.forEach((net, host) => {
-      for (const device of net.devices) {
+  /** What sits on a host's devices, and what they sit on. */
+  stacking(host: number): Stacking {
+    if (!this.stacked) {
+      this.stacked = true;
+      this.stack();
+    }
+    return this.stackingOf(host);
+  }
+
+  private stackingOf(host: number): MutableStacking {
+    let stacking = this.stackings[host];
+    if (stacking === undefined) {
+      const count = (this.plain[host] as Host).devices.length;
+      stacking = { ports: new Array(count).fill(null), lowers: new Array(count).fill(null) };
+      this.stackings[host] = stacking;
+    }
+    return stacking;
+  }
+
+  /** Put every device on the one it sits on, in order of ifindex; hosts without such are left alone. */
+  private stack(): void {
+    for (const [host, plain] of this.plain.entries()) {
+      if (!plain.devices.some(({ detail }) => "lower" in detail && detail.lower !== null)) continue;
+      for (const device of (this.host(host) as Netns).devices) {
         const { detail } = device.plain;
         if (!("lower" in detail) || detail.lower === null) continue;
         const below = detail.lower.host === null ? host : (this.numbers.get(detail.lower.host) ?? -1);
-        const lower = this.hosts[below]?.deviceNamed(detail.lower.device);
-        if (lower === undefined || lower === null) continue;
-        (stackings[host] as (typeof stackings)[0]).lowers[device.slot] = { host: below, device: lower };
-        const { ports } = stackings[below] as (typeof stackings)[0];
-        let port = ports[lower.slot];
-        if (port === null || port === undefined) {
+        const lower = this.host(below)?.deviceNamed(detail.lower.device) ?? null;
+        if (lower === null) continue;
+        this.stackingOf(host).lowers[device.slot] = { host: below, device: lower };
+        const { ports } = this.stackingOf(below);
+        let port = ports[lower.slot] ?? null;
+        if (port === null) {
           port = new LowerPort();
           ports[lower.slot] = port;
         }
         port.add({ host, device });
       }
-    });
-    return stackings;
-  }
-
-  stacking(host: number): Stacking {
-    return this.stackings[host] as Stacking;
+    }
   }
 
   hostNames(): string[] {
-    return this.hosts.map((net) => net.name);
+    return this.plain.map(({ name }) => name);
   }
 
   /** A host's number, -1 when there is none of that name. */
@@ -86,18 +100,46 @@ export class Network {
 
   /** Host at the other end of a device, -1 when nothing is known. */
   peerHost(host: number, slot: number): number {
-    return (this.peerHosts[host] as Int32Array)[slot] as number;
+    return (this.peerHosts[host] ?? this.connect(host, this.peerHosts))[slot] as number;
   }
 
   peerSlot(host: number, slot: number): number {
-    return (this.peerSlots[host] as Int32Array)[slot] as number;
+    return (this.peerSlots[host] ?? this.connect(host, this.peerSlots))[slot] as number;
+  }
+
+  /** Finds the other ends of a host's devices; returns the column asked for. */
+  private connect(number: number, column: readonly (Int32Array | undefined)[]): Int32Array {
+    const host = this.plain[number] as Host;
+    const peers = new Int32Array(host.devices.length).fill(-1);
+    const slots = new Int32Array(host.devices.length).fill(-1);
+    this.ends ??= endsByHost(this.world);
+    for (const { device, peer } of this.ends.get(host.name) ?? []) {
+      const slot = this.slotsOf(host).get(device);
+      const other = this.numbers.get(peer.host);
+      const otherSlot =
+        other === undefined ? undefined : this.slotsOf(this.plain[other] as Host).get(peer.device);
+      if (slot === undefined || other === undefined || otherSlot === undefined) continue;
+      peers[slot] = other;
+      slots[slot] = otherSlot;
+    }
+    this.peerHosts[number] = peers;
+    this.peerSlots[number] = slots;
+    return column[number] as Int32Array;
+  }
+
+  private slotsOf(host: Host): ReadonlyMap<string, number> {
+    const known = this.slots.get(host);
+    if (known !== undefined) return known;
+    const slots = new Map(host.devices.map(({ name }, slot) => [name, slot]));
+    this.slots.set(host, slots);
+    return slots;
   }
 
   /** Hosts and the cables between them, for questions about the topology; made on first use. */
   get graph(): MultiUndirectedGraph {
     if (this.topology === null) {
       const graph = new MultiUndirectedGraph();
-      for (const net of this.hosts) graph.addNode(net.name, { kind: net.host.kind });
+      for (const { name, kind } of this.plain) graph.addNode(name, { kind });
       for (const { a, b } of this.world.wires) {
         if (graph.hasNode(a.host) && graph.hasNode(b.host)) {
           graph.addEdge(a.host, b.host, { from: `${a.host}:${a.device}`, to: `${b.host}:${b.device}` });
@@ -107,4 +149,31 @@ export class Network {
     }
     return this.topology;
   }
+}
+
+/** A device of a host and what it is joined to. */
+interface Cable {
+  readonly device: string;
+  readonly peer: WireEnd;
+}
+
+function endsByHost({ wires }: World): ReadonlyMap<string, readonly Cable[]> {
+  const ends = new Map<string, Cable[]>();
+  const add = (own: WireEnd, peer: WireEnd): void => {
+    const cable = { device: own.device, peer };
+    const list = ends.get(own.host);
+    if (list === undefined) ends.set(own.host, [cable]);
+    else list.push(cable);
+  };
+  for (const { a, b } of wires) {
+    add(a, b);
+    add(b, a);
+  }
+  return ends;
+}
+
+/** A `Stacking` while it is made. */
+interface MutableStacking {
+  readonly ports: (LowerPort | null)[];
+  readonly lowers: (DevicePlace | null)[];
 }

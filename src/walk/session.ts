@@ -34,7 +34,7 @@ export class Session {
   constructor(network: Network, seed = 1) {
     this.network = network;
     this.seed = seed;
-    this.stacks = new Array(network.hosts.length).fill(null);
+    this.stacks = new Array(network.size).fill(null);
     this.outbox = new AgendaOutbox(this);
     this.engine = {
       pool: this.pool,
@@ -58,7 +58,7 @@ export class Session {
   stack(host: number): Stack {
     let stack = this.stacks[host];
     if (stack === null || stack === undefined) {
-      const net = this.network.hosts[host];
+      const net = this.network.host(host);
       if (net === undefined) throw new RangeError(`no host has number ${host}`);
       let state = this.states.get(net.name);
       if (state === undefined) {
@@ -86,7 +86,7 @@ export class Session {
   /** Go on with a changed World: hosts keep what packets left behind on them. */
   replaceNetwork(network: Network): void {
     this.network = network;
-    this.stacks = new Array(network.hosts.length).fill(null);
+    this.stacks = new Array(network.size).fill(null);
   }
 
   /** Let the virtual clock go on to an instant, milliseconds. */

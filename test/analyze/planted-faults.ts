@@ -342,12 +342,21 @@ export const FAULTS: readonly Fault[] = [
       first(site.pods, (pod) => {
         const node = site.at(site.nodeOf(pod).host);
         const device = node.device("flannel.1");
+        if (device === undefined) throw new Error("there is no tunnel");
+        const { addresses, routes, neighbours } = node.host;
         // A device made anew has only the entries it is given.
-        node.changeDevice("flannel.1", { mtu: (device?.mtu ?? 0) - 1 });
-        node.changeDevice("flannel.1", { mtu: device?.mtu ?? 0 });
-        site.replace(
-          node.name,
-          node.operations.filter(({ kind }) => kind !== "fdb-append"),
+        node.do(
+          { kind: "link-delete", name: device.name },
+          { kind: "link-add", device },
+          ...addresses
+            .filter(({ dev }) => dev === device.name)
+            .map((address): Operation => ({ kind: "address-add", address })),
+          ...routes
+            .filter(({ nextHops }) => nextHops.some(({ dev }) => dev === device.name))
+            .map((route): Operation => ({ kind: "route-add", route })),
+          ...neighbours
+            .filter(({ dev }) => dev === device.name)
+            .map((neighbour): Operation => ({ kind: "neighbour-replace", neighbour })),
         );
       }),
   },

@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { parseIpv4 } from "../../src/address/ipv4.ts";
 import { formatPrefix4, type Prefix4 } from "../../src/address/prefix.ts";
 import { type ClusterMembers, clusterMembers } from "../../src/analyze/cluster-members.ts";
-import { buildCluster, type ClusterConfiguration } from "../../src/cluster/build-cluster.ts";
+import { buildCluster } from "../../src/cluster/build-cluster.ts";
+import { readFlannelNetwork } from "../../src/cni/flannel/network.ts";
 import { fromIpv4 } from "../../src/cni/ip.ts";
 import { IptablesTable } from "../../src/cni/iptables.ts";
 import { Netns } from "../../src/cni/netns.ts";
@@ -13,7 +14,6 @@ import type { ObjectMap } from "../../src/object/object-map.ts";
 import { DEFAULT_PROXY_CONFIGURATION, type ProxyConfiguration } from "../../src/proxy/configuration.ts";
 import type { World } from "../../src/world/world.ts";
 import { mapOf, SETTINGS } from "../control/cluster.ts";
-import { buildDockerCluster } from "./docker-cluster.ts";
 
 /** Random small clusters: nodes, pods, Services and kube-proxy's settings as a small value that shrinks well, and built. */
 
@@ -118,16 +118,21 @@ export interface BuiltCluster {
 export function build(spec: ClusterSpec): BuiltCluster {
   const objects = mapOf(documentsOf(spec));
   reconcileAll(objects, SETTINGS);
-  const configuration: ClusterConfiguration = {
-    cni: spec.plugin === "bridge" || spec.plugin === "docker0" ? "bridge" : "flannel",
-    flannelBackend: spec.plugin === "host-gw" ? "host-gw" : "vxlan",
-    clusterCidr: SETTINGS.clusterCidr as Prefix4,
+  const clusterCidr = SETTINGS.clusterCidr as Prefix4;
+  const cni = spec.plugin === "bridge" || spec.plugin === "docker0" ? spec.plugin : "flannel";
+  const cluster = buildCluster(objects, {
+    cni,
+    flannel:
+      cni === "flannel"
+        ? readFlannelNetwork(
+            { Backend: { Type: spec.plugin === "host-gw" ? "host-gw" : "vxlan" } },
+            clusterCidr,
+          )
+        : null,
+    clusterCidr,
     proxy: proxyOf(spec),
-  };
-  const cluster =
-    spec.plugin === "docker0"
-      ? buildDockerCluster(objects, configuration)
-      : buildCluster(objects, configuration);
+    where: { kubeProxy: null, flannel: null },
+  });
   if (cluster.errors.length > 0) throw new Error(cluster.errors.map(({ message }) => message).join("; "));
   const world = spec.plugin === "bridge" ? routed(cluster.world, objects) : cluster.world;
   const inventory = new Inventory(objects, cluster.hostOfPod);

@@ -266,13 +266,15 @@ data:
   {
     name: "a mode of kube-proxy that is not built",
     text: documents(proxy("mode: ipvs"), POD),
-    lines: ["kube-proxy's mode ipvs is not built yet (F:1 mode): --proxy-mode iptables takes that"],
+    lines: [
+      "kube-proxy's mode ipvs is not built yet (F:1 mode): --proxy-mode iptables goes on with that one in its place",
+    ],
   },
   {
     name: "a CNI that is not built",
     text: documents(POD, "cniVersion: 1.0.0\nname: net\nplugins: [{type: azure-vnet}]\n"),
     lines: [
-      "the CNI azure-vnet is not built yet (F:8 plugins[0].type): --cni flannel or bridge programs another",
+      "the CNI azure-vnet is not built yet (F:8 plugins[0].type): --cni flannel, bridge or docker0 goes on with that one in its place",
     ],
   },
   {
@@ -345,7 +347,7 @@ data:
   {
     name: "UTF-16 without its mark",
     text: Buffer.from(POD, "utf16le"),
-    lines: ["F:1: the document is no YAML that can be read: null byte is not allowed in input (column 2)"],
+    lines: ["F: holds no text: a snapshot, manifest or dump is expected"],
   },
   {
     name: "aliases of aliases",
@@ -393,7 +395,7 @@ const JSON_ERRORS: readonly Mistake[] = [
     name: "a hundred thousand open brackets",
     text: "[".repeat(100_000),
     lines: [
-      `F:1: the file ends in the middle of ${"[0]".repeat(20)}…; ]]]]]]]]… are missing: a whole snapshot ends with ]`,
+      `F:1: the file ends in the middle of ${"[0]".repeat(20)}…; ]]]]]]]]… are missing: a whole document ends with ]`,
     ],
   },
 ];

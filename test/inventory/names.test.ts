@@ -46,7 +46,7 @@ describe("names in a trace of a cluster of objects", () => {
     const trace = JSON.parse((await hopscope([...line, "-o", "json"])).out);
     const rules: { chain: string; owner?: unknown }[] = trace.outcomes[0].rules;
     const dnat = rules.find(({ chain }) => chain.startsWith("KUBE-SEP-"));
-    expect(dnat?.owner).toMatchObject({
+    expect(dnat?.owner).toEqual({
       kind: "Service",
       namespace: "default",
       name: "tomcat",

@@ -57,7 +57,8 @@ function add(call: PluginCall): CniResult {
   if (config.hairpinMode && config.promiscMode) {
     fail("cannot set hairpin mode and promiscuous mode at the same time.");
   }
-  const bridge = ensureBridge(call, config);
+  const { machine } = call;
+  const bridge = node.as(machine.origin, () => ensureBridge(call, config));
   const pod = openNetns(call);
   const pair = addVethPair(call, {
     mtu: config.mtu,
@@ -149,10 +150,12 @@ function setGateways(
   ips: readonly CniIp[],
 ): readonly CniInterface[] {
   const { node } = call.machine;
-  const holder = config.vlan === 0 ? bridge : ensureVlanGateway(call, config);
+  const holder =
+    config.vlan === 0 ? bridge : node.as(call.machine.origin, () => ensureVlanGateway(call, config));
   for (const { gateway, address } of ips) {
     if (gateway === null) continue;
-    ensureAddress(node, holder, { ip: gateway, length: address.length }, config.forceAddress);
+    const net = { ip: gateway, length: address.length };
+    node.as(call.machine.origin, () => ensureAddress(node, holder, net, config.forceAddress));
   }
   for (const family of new Set(ips.map(({ address }) => address.ip.family))) node.enableForwarding(family);
   return config.vlan === 0 ? [] : [interfaceOf(holder, "")];

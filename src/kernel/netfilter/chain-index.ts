@@ -54,7 +54,8 @@ class Class {
     // Two passes: count the rules of each key, then place them, in order.
     const slotOf = new Int32Array(rules.length);
     const counts = new Int32Array(capacity);
-    rules.forEach((rule, i) => {
+    for (let i = 0; i < rules.length; i++) {
+      const rule = rules[i] as number;
       const at = (start + rule) * STRIDE;
       const dst = (signature & BY_DST) !== 0 ? (destinations[(start + rule) * DST_STRIDE] as number) : 0;
       const src = (signature & BY_SRC) !== 0 ? (columns[at + C_SRC] as number) : 0;
@@ -64,7 +65,7 @@ class Class {
       const slot = this.place(dst, src, rest);
       slotOf[i] = slot;
       counts[slot] = (counts[slot] as number) + 1;
-    });
+    }
     let from = 0;
     for (let slot = 0; slot < capacity; slot++) {
       const count = counts[slot] as number;
@@ -73,11 +74,11 @@ class Class {
       this.slots[slot * 5 + 4] = from;
       from += count;
     }
-    rules.forEach((rule, i) => {
+    for (let i = 0; i < rules.length; i++) {
       const end = (slotOf[i] as number) * 5 + 4;
-      this.positions[this.slots[end] as number] = rule;
+      this.positions[this.slots[end] as number] = rules[i] as number;
       this.slots[end] = (this.slots[end] as number) + 1;
-    });
+    }
   }
 
   private place(dst: number, src: number, rest: number): number {

@@ -1,6 +1,7 @@
 import { IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
 import { OP_CHAIN_END, OP_POLICY, OP_RULE } from "../tape.ts";
+import { type ChainArena, POLICY_ACCEPT, POLICY_NONE } from "./chain-arena.ts";
 import type { ChainIndex } from "./chain-index.ts";
 import {
   A_ACCEPT,
@@ -44,7 +45,7 @@ import {
 } from "./columns.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "./hook.ts";
 import type { MatchTest } from "./rule-context.ts";
-import { type CompiledTable, POLICY_ACCEPT, POLICY_NONE } from "./table.ts";
+import type { CompiledTable } from "./table.ts";
 import { type TargetAction, XT_CONTINUE, XT_RETURN } from "./target-action.ts";
 
 /** `Stack.dropBy`. */
@@ -82,10 +83,11 @@ export function doTable(
   const { tape, literal } = engine;
   const jumps = stack.jumpStack;
   const base = jumps.top;
-  const columns = table.columns;
+  const replaced = table.replaced;
   let slot = entry;
-  let start = table.starts[slot] as number;
-  let length = table.lengths[slot] as number;
+  let arena = table.arenaOf(slot);
+  let start = arena.starts[slot - arena.first] as number;
+  let length = arena.lengths[slot - arena.first] as number;
   let i = 0;
   /** Rules evaluated since the last record. */
   let evaluated = 0;
@@ -93,15 +95,15 @@ export function doTable(
   for (;;) {
     // The next rule that matches, from i on.
     const from = i;
-    const index = literal ? null : table.indexOf(slot);
+    const index = literal ? null : arena.indexAt(slot - arena.first);
     i =
       index === null
-        ? walkChain(stack, table, start, length, i, packet)
-        : searchChain(stack, table, index, start, length, i, packet);
+        ? walkChain(stack, arena, start, length, i, packet)
+        : searchChain(stack, arena, index, start, length, i, packet);
     evaluated += i < length ? i - from + 1 : length - from;
 
     if (i >= length) {
-      const policy = table.policies[slot] as number;
+      const policy = arena.policies[slot - arena.first] as number;
       if (policy !== POLICY_NONE) {
         engine.rulesEvaluated += evaluated;
         tape?.words6(
@@ -147,6 +149,7 @@ export function doTable(
         evaluated = 0;
       }
       const at = (start + i) * STRIDE;
+      const columns = arena.columns;
       switch (columns[at + C_ACTION]) {
         case A_CONTINUE:
           i++;
@@ -161,14 +164,18 @@ export function doTable(
           jumps.index[jumps.top] = i + 1;
           jumps.top++;
           slot = columns[at + C_ARG] as number;
-          start = table.starts[slot] as number;
-          length = table.lengths[slot] as number;
+          if (replaced !== null) slot = replaced.get(slot) ?? slot;
+          arena = table.arenaOf(slot);
+          start = arena.starts[slot - arena.first] as number;
+          length = arena.lengths[slot - arena.first] as number;
           i = 0;
           continue;
         case A_GOTO:
           slot = columns[at + C_ARG] as number;
-          start = table.starts[slot] as number;
-          length = table.lengths[slot] as number;
+          if (replaced !== null) slot = replaced.get(slot) ?? slot;
+          arena = table.arenaOf(slot);
+          start = arena.starts[slot - arena.first] as number;
+          length = arena.lengths[slot - arena.first] as number;
           i = 0;
           continue;
         case A_ACCEPT:
@@ -181,7 +188,7 @@ export function doTable(
           stack.dropBy = DROPPED_BY_RULE;
           return NF_DROP;
         case A_EXTENDED: {
-          const verdict = (table.actions[columns[at + C_ARG] as number] as TargetAction).apply(
+          const verdict = (arena.actions[columns[at + C_ARG] as number] as TargetAction).apply(
             stack,
             packet,
             hook,
@@ -204,35 +211,37 @@ export function doTable(
     // RETURN: from a user chain behind the jump; from a built-in chain, or where only gotos led here, to the policy.
     if (jumps.top === base) {
       slot = entry;
-      start = table.starts[slot] as number;
-      length = table.lengths[slot] as number;
+      arena = table.arenaOf(slot);
+      start = arena.starts[slot - arena.first] as number;
+      length = arena.lengths[slot - arena.first] as number;
       i = length;
       continue;
     }
     jumps.top--;
     slot = jumps.chain[jumps.top] as number;
     i = jumps.index[jumps.top] as number;
-    start = table.starts[slot] as number;
-    length = table.lengths[slot] as number;
+    arena = table.arenaOf(slot);
+    start = arena.starts[slot - arena.first] as number;
+    length = arena.lengths[slot - arena.first] as number;
   }
 }
 
 /** The literal walk: the first rule of a chain from `i` on that matches, or its length. */
 function walkChain(
   stack: Stack,
-  table: CompiledTable,
+  arena: ChainArena,
   start: number,
   length: number,
   i: number,
   packet: Packet,
 ): number {
-  const destinations = table.destinations;
+  const destinations = arena.destinations;
   const dst = packet.dst;
   const end = (start + length) * DST_STRIDE;
   for (let d = (start + i) * DST_STRIDE; d < end; d += DST_STRIDE) {
     if ((dst & (destinations[d + 1] as number)) !== destinations[d]) continue;
     const place = d / DST_STRIDE;
-    if (ruleMatches(stack, table, place * STRIDE, packet)) return place - start;
+    if (ruleMatches(stack, arena, place * STRIDE, packet)) return place - start;
   }
   return length;
 }
@@ -240,20 +249,20 @@ function walkChain(
 /** The indexed walk: the same answer from the rules that can match at all. */
 function searchChain(
   stack: Stack,
-  table: CompiledTable,
+  arena: ChainArena,
   index: ChainIndex,
   start: number,
   length: number,
   i: number,
   packet: Packet,
 ): number {
-  const destinations = table.destinations;
+  const destinations = arena.destinations;
   let found = index.next(packet, i);
   while (found < length) {
     const place = start + found;
     if (
       (packet.dst & (destinations[place * DST_STRIDE + 1] as number)) === destinations[place * DST_STRIDE] &&
-      ruleMatches(stack, table, place * STRIDE, packet)
+      ruleMatches(stack, arena, place * STRIDE, packet)
     ) {
       return found;
     }
@@ -263,8 +272,8 @@ function searchChain(
 }
 
 /** `ip_packet_match` behind the destination, and the matches behind it. */
-function ruleMatches(stack: Stack, table: CompiledTable, at: number, packet: Packet): boolean {
-  const columns = table.columns;
+function ruleMatches(stack: Stack, arena: ChainArena, at: number, packet: Packet): boolean {
+  const columns = arena.columns;
   const flags = columns[at + C_FLAGS] as number;
   const protocol = columns[at + C_PROTO] as number;
   if (flags === 0 || flags === F_PORTS) {
@@ -285,7 +294,7 @@ function ruleMatches(stack: Stack, table: CompiledTable, at: number, packet: Pac
     if (outName >= 0 && stack.outName !== outName) return false;
   } else if (!flaggedMatches(stack, columns, at, packet, flags)) return false;
   const tests = columns[at + C_TESTS] as number;
-  return tests === 0 || testsMatch(stack, table, tests, packet);
+  return tests === 0 || testsMatch(stack, arena, tests, packet);
 }
 
 /** The same with negations, marks and fragments. */
@@ -340,11 +349,11 @@ function flaggedMatches(
   return true;
 }
 
-function testsMatch(stack: Stack, table: CompiledTable, tests: number, packet: Packet): boolean {
+function testsMatch(stack: Stack, arena: ChainArena, tests: number, packet: Packet): boolean {
   const first = tests & 0xffffff;
   const end = first + (tests >>> 24);
   for (let t = first; t < end; t++) {
-    if (!(table.tests[t] as MatchTest).test(packet, stack)) return false;
+    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return false;
   }
   return true;
 }

@@ -1,16 +1,19 @@
+import { type Chains, ChainsDraft } from "./chain-map.ts";
 import type { Chain, Rule, Ruleset, Table } from "./rule.ts";
+import { compareRuns } from "./rule-runs.ts";
 
 /**
- * A rule set being changed by a run of `iptables` and `iptables-restore` commands. Each table's map and each chain's
- * rules are copied once, on the first change; what is not touched is shared with the rule set before. Every method
- * returns null, or one sentence on why the kernel would refuse.
+ * A rule set being changed by a run of `iptables` and `iptables-restore` commands. Each changed chain's rules are copied
+ * once, on the first change; what is not touched is shared with the rule set before, a large table's chains included
+ * (`chain-map.ts`). Every method returns null, or one sentence on why the kernel would refuse.
  */
 export class DraftRuleset {
   readonly #original: Ruleset | null;
   #backend: Ruleset["backend"];
   readonly #tables: Map<string, Table>;
-  /** Chain maps and rule arrays that belong to this draft alone, so may be written. */
-  readonly #ownChains = new Map<string, Map<string, Chain>>();
+  /** Tables under change, in the place of those of their names in `#tables`. */
+  readonly #drafts = new Map<string, ChainsDraft>();
+  /** Rule arrays that belong to this draft alone, so may be written. */
   readonly #ownRules = new Set<readonly Rule[]>();
   #changed = false;
 
@@ -21,7 +24,10 @@ export class DraftRuleset {
   }
 
   finish(): Ruleset | null {
-    return this.#changed ? { backend: this.#backend, tables: this.#tables } : this.#original;
+    if (!this.#changed) return this.#original;
+    for (const [name, draft] of this.#drafts) this.#tables.set(name, { name, chains: draft.finish() });
+    this.#drafts.clear();
+    return { backend: this.#backend, tables: this.#tables };
   }
 
   /**
@@ -30,7 +36,7 @@ export class DraftRuleset {
    */
   restore(ruleset: Ruleset, noflush: boolean): string | null {
     for (const table of ruleset.tables.values()) {
-      const fault = missingTarget(table, noflush ? this.#tables.get(table.name) : undefined);
+      const fault = missingTarget(table, noflush ? this.#chainsIn(table.name) : undefined);
       if (fault !== null) return fault;
     }
     this.#changed = true;
@@ -38,12 +44,9 @@ export class DraftRuleset {
     for (const table of ruleset.tables.values()) {
       if (!noflush || !this.#tables.has(table.name)) {
         this.#tables.set(table.name, table);
-        this.#ownChains.delete(table.name);
-      } else {
-        const chains = this.#chainsOf(table.name);
-        for (const chain of table.chains.values())
-          chains.set(chain.name, merged(chains.get(chain.name), chain));
-      }
+        this.#drafts.delete(table.name);
+      } else if (this.#drafts.has(table.name)) mergeInto(this.#draftOf(table.name), table);
+      else this.#tables.set(table.name, mergedTable(this.#tables.get(table.name) as Table, table));
     }
     return null;
   }
@@ -57,7 +60,7 @@ export class DraftRuleset {
       return `cannot insert at ${index}: chain ${chain} of table ${table} has ${count(length)}, so 1 to ${length + 1}`;
     }
     const target = jumpTarget(rule);
-    if (target !== null && !this.#tables.get(table)?.chains.has(target)) {
+    if (target !== null && !this.#chainsIn(table)?.has(target)) {
       return `table ${table} has no chain ${target} to jump to`;
     }
     this.#rulesOf(table, chain, found).splice(index === null ? length : index - 1, 0, rule);
@@ -85,18 +88,19 @@ export class DraftRuleset {
       }
       this.#tables.set(table, emptyTable(table, hooks));
     }
-    return (
-      this.#tables.get(table)?.chains.get(chain) ?? `table ${table} has no chain ${JSON.stringify(chain)}`
-    );
+    return this.#chainsIn(table)?.get(chain) ?? `table ${table} has no chain ${JSON.stringify(chain)}`;
   }
 
-  #chainsOf(table: string): Map<string, Chain> {
-    const own = this.#ownChains.get(table);
-    if (own !== undefined) return own;
-    const chains = new Map(this.#tables.get(table)?.chains);
-    this.#ownChains.set(table, chains);
-    this.#tables.set(table, { name: table, chains });
-    return chains;
+  #chainsIn(table: string): Pick<Chains, "get" | "has"> | undefined {
+    return this.#drafts.get(table) ?? this.#tables.get(table)?.chains;
+  }
+
+  #draftOf(table: string): ChainsDraft {
+    const known = this.#drafts.get(table);
+    if (known !== undefined) return known;
+    const made = new ChainsDraft(this.#tables.get(table)?.chains ?? new Map());
+    this.#drafts.set(table, made);
+    return made;
   }
 
   #rulesOf(table: string, name: string, chain: Chain): Rule[] {
@@ -104,7 +108,7 @@ export class DraftRuleset {
     if (this.#ownRules.has(chain.rules)) return chain.rules as Rule[];
     const rules = [...chain.rules];
     this.#ownRules.add(rules);
-    this.#chainsOf(table).set(name, { ...chain, rules });
+    this.#draftOf(table).set(name, { ...chain, rules });
     return rules;
   }
 }
@@ -127,22 +131,81 @@ function emptyTable(name: string, hooks: readonly string[]): Table {
   return { name, chains: new Map(chains) };
 }
 
+/** The table after a restore that does not flush: of the same two tables it is the same value, on whatever host. */
+function mergedTable(before: Table, given: Table): Table {
+  const known = afterRestore.get(before) ?? new WeakMap<Table, Table>();
+  afterRestore.set(before, known);
+  let after = known.get(given);
+  if (after === undefined) {
+    const draft = new ChainsDraft(before.chains);
+    mergeInto(draft, given);
+    after = { name: before.name, chains: draft.finish() };
+    known.set(given, after);
+  }
+  return after;
+}
+
+const afterRestore = new WeakMap<Table, WeakMap<Table, Table>>();
+
+function mergeInto(draft: ChainsDraft, given: Table): void {
+  for (const chain of given.chains.values()) draft.set(chain.name, merged(draft.get(chain.name), chain));
+}
+
 function merged(before: Chain | undefined, chain: Chain): Chain {
   if (before === undefined || chain.policy === null) return chain;
   return { ...chain, rules: [...before.rules, ...chain.rules] };
 }
 
-function missingTarget(table: Table, base: Table | undefined): string | null {
-  for (const chain of table.chains.values()) {
-    for (const rule of chain.rules) {
-      const target = jumpTarget(rule);
-      if (target !== null && !table.chains.has(target) && !base?.chains.has(target)) {
-        return `chain ${chain.name} of table ${table.name} jumps to ${target}, which does not exist`;
-      }
-    }
+/** `base` are the chains that stay, where any do. */
+function missingTarget(table: Table, base: Pick<Chains, "get" | "has"> | undefined): string | null {
+  if (base === undefined) {
+    const [first] = foreignJumps(table);
+    return first === undefined ? null : nowhere(table, first);
+  }
+  for (const { name: chain, rules } of table.chains.values()) {
+    let missing: ForeignJump | null = null;
+    // Rules that stood in the chain before jump to chains that are still there.
+    compareRuns(
+      rules,
+      base.get(chain)?.rules ?? [],
+      () => {},
+      (at, count) => {
+        for (let i = at; i < at + count && missing === null; i++) {
+          const target = jumpTarget(rules[i] as Rule);
+          if (target !== null && !table.chains.has(target) && !base.has(target)) missing = { chain, target };
+        }
+      },
+    );
+    if (missing !== null) return nowhere(table, missing);
   }
   return null;
 }
+
+function nowhere(table: Table, { chain, target }: ForeignJump): string {
+  return `chain ${chain} of table ${table.name} jumps to ${target}, which does not exist`;
+}
+
+/** Jumps to chains that the table does not bring itself: looked for once, however many hosts load it. */
+function foreignJumps(table: Table): readonly ForeignJump[] {
+  const known = foreign.get(table);
+  if (known !== undefined) return known;
+  const found: ForeignJump[] = [];
+  for (const chain of table.chains.values()) {
+    for (const rule of chain.rules) {
+      const target = jumpTarget(rule);
+      if (target !== null && !table.chains.has(target)) found.push({ chain: chain.name, target });
+    }
+  }
+  foreign.set(table, found);
+  return found;
+}
+
+interface ForeignJump {
+  readonly chain: string;
+  readonly target: string;
+}
+
+const foreign = new WeakMap<Table, readonly ForeignJump[]>();
 
 function jumpTarget(rule: Rule): string | null {
   const target = rule.target;

@@ -1,3 +1,4 @@
+import { ChainOverlay, type Chains } from "./chain-map.ts";
 import { MATCHES } from "./match/registry.ts";
 import type { UnknownMatch } from "./match/unknown.ts";
 import type { Rule, Ruleset } from "./rule.ts";
@@ -20,12 +21,31 @@ const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(["CLUSTERIP", "CONNSECMA
  * stands; the nat table by itself does not, and neither does `CT --notrack`.
  */
 export function needsConntrack(ruleset: Ruleset): boolean {
-  for (const table of ruleset.tables.values()) {
-    for (const chain of table.chains.values()) {
-      if (chain.rules.some(ruleNeedsConntrack)) return true;
+  for (const { chains } of ruleset.tables.values()) {
+    if (!(chains instanceof ChainOverlay)) {
+      if (chainsNeedConntrack(chains)) return true;
+      continue;
+    }
+    for (const chain of chains.own.values()) if (chain.rules.some(ruleNeedsConntrack)) return true;
+    // Only where a chain of the base is replaced may the base want it and the table not.
+    if (!chainsNeedConntrack(chains.base)) continue;
+    for (const [name, chain] of chains.base) {
+      if (!chains.own.has(name) && chain.rules.some(ruleNeedsConntrack)) return true;
     }
   }
   return false;
+}
+
+/** Chains that many tables share are looked at once. */
+const known = new WeakMap<Chains, boolean>();
+
+function chainsNeedConntrack(chains: Chains): boolean {
+  let needs = known.get(chains);
+  if (needs === undefined) {
+    needs = [...chains.values()].some(({ rules }) => rules.some(ruleNeedsConntrack));
+    known.set(chains, needs);
+  }
+  return needs;
 }
 
 function ruleNeedsConntrack({ matches, target }: Rule): boolean {

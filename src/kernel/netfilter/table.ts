@@ -1,87 +1,83 @@
-import { ChainIndex } from "./chain-index.ts";
-import { DST_STRIDE, STRIDE } from "./columns.ts";
-import { compileRule } from "./compile-rule.ts";
+import { ChainArena } from "./chain-arena.ts";
+import { ChainOverlay, type Chains } from "./chain-map.ts";
 import { HOOK_NAMES } from "./hook.ts";
 import type { Chain, Ruleset, Table } from "./rule.ts";
-import type { MatchTest } from "./rule-context.ts";
-import type { TargetAction } from "./target-action.ts";
-
-/** `CompiledTable.policies`: what a chain's end means. */
-export const POLICY_DROP = 0;
-export const POLICY_ACCEPT = 1;
-/** A user chain: go on behind the jump. */
-export const POLICY_NONE = -1;
 
 /**
- * A table compiled: all its rules in columns of integers, chain behind chain, and what a walk asks of a chain in columns by
- * slot. Jumps are slots already. Derived from the plain table and shared by every host that holds it.
+ * A table compiled: the chains that it shares with others (`base`), and those of its own (`top`, null without any). A chain
+ * has a slot: those of the base count from 0, its own follow. Derived from the plain table and shared by every host that
+ * holds it.
  */
 export class CompiledTable {
   readonly name: string;
-  /** By slot; for names and texts, never per packet. */
-  readonly chains: readonly Chain[];
-  /** By slot: place of the chain's first rule, and its number of rules. */
-  readonly starts: Int32Array;
-  readonly lengths: Int32Array;
-  readonly policies: Int8Array;
-  /** Two words a rule: destination and mask (`DST_STRIDE`). */
-  readonly destinations: Int32Array;
-  /** `STRIDE` words a rule. */
-  readonly columns: Int32Array;
-  readonly tests: readonly MatchTest[];
-  readonly actions: readonly TargetAction[];
+  readonly base: ChainArena;
+  readonly top: ChainArena | null;
+  /** The first slot of `top`. */
+  readonly split: number;
+  /** From the slots of chains of the base to those of their own that stand in their place; null where no jump needs it. */
+  readonly replaced: ReadonlyMap<number, number> | null;
   /** By hook: the built-in chain's slot, -1 where the table has none. */
   readonly entry: Int32Array;
-  /** By slot: the chain's index; null: none is worth it; undefined: not tried yet. */
-  private readonly indexes: (ChainIndex | null | undefined)[];
 
   constructor(plain: Table) {
+    const { chains } = plain;
     this.name = plain.name;
-    const chains = [...plain.chains.values()];
-    const slots = new Map<string, number>(chains.map((chain, slot) => [chain.name, slot]));
-    this.chains = chains;
-    this.starts = new Int32Array(chains.length);
-    this.lengths = Int32Array.from(chains, (chain) => chain.rules.length);
-    this.policies = Int8Array.from(chains, (chain) =>
-      chain.policy === null ? POLICY_NONE : chain.policy === "ACCEPT" ? POLICY_ACCEPT : POLICY_DROP,
-    );
-    const total = this.lengths.reduce((sum, length) => sum + length, 0);
-    const arena = {
-      destinations: new Int32Array(total * DST_STRIDE),
-      columns: new Int32Array(total * STRIDE),
-      tests: [] as MatchTest[],
-      actions: [] as TargetAction[],
-      slotOf: (name: string): number => slots.get(name) ?? -1,
-    };
-    let place = 0;
-    chains.forEach((chain, slot) => {
-      this.starts[slot] = place;
-      for (const rule of chain.rules) compileRule(rule, arena, place++);
+    const shared = chains instanceof ChainOverlay ? chains.base : chains;
+    const { arena, slots } = baseOf(shared);
+    this.base = arena;
+    this.split = shared.size;
+    if (!(chains instanceof ChainOverlay)) {
+      this.top = null;
+      this.replaced = null;
+      this.entry = Int32Array.from(HOOK_NAMES, (name) => slots.get(name) ?? -1);
+      return;
+    }
+    const own = [...chains.own.values()];
+    const ownSlots = new Map(own.map((chain, i) => [chain.name, this.split + i]));
+    const slotOf = (name: string): number => ownSlots.get(name) ?? slots.get(name) ?? -1;
+    this.top = new ChainArena(own, this.split, slotOf, {
+      arena,
+      placeOf: (name) => slots.get(name) ?? -1,
     });
-    this.destinations = arena.destinations;
-    this.columns = arena.columns;
-    this.tests = arena.tests;
-    this.actions = arena.actions;
-    this.entry = Int32Array.from(HOOK_NAMES, (name) => slots.get(name) ?? -1);
-    this.indexes = new Array<ChainIndex | null | undefined>(chains.length).fill(undefined);
+    const replaced = new Map<number, number>();
+    for (const [name, slot] of ownSlots) {
+      const before = slots.get(name);
+      // Nothing jumps to a built-in chain.
+      if (before !== undefined && chains.own.get(name)?.policy === null) replaced.set(before, slot);
+    }
+    this.replaced = replaced.size === 0 ? null : replaced;
+    this.entry = Int32Array.from(HOOK_NAMES, slotOf);
   }
 
-  /** The index of a chain, null where walking it is as good. */
-  indexOf(slot: number): ChainIndex | null {
-    const index = this.indexes[slot];
-    return index === undefined ? this.buildIndex(slot) : index;
+  /** The chain of a slot. */
+  chainAt(slot: number): Chain {
+    const arena = this.arenaOf(slot);
+    return arena.chains[slot - arena.first] as Chain;
   }
 
-  private buildIndex(slot: number): ChainIndex | null {
-    const index = ChainIndex.of(
-      this.destinations,
-      this.columns,
-      this.starts[slot] as number,
-      this.lengths[slot] as number,
-    );
-    this.indexes[slot] = index;
-    return index;
+  /** Where the chain of a slot is compiled to. */
+  arenaOf(slot: number): ChainArena {
+    return slot < this.split ? this.base : (this.top as ChainArena);
   }
+}
+
+/** Chains that tables share, compiled once for all of them. */
+interface CompiledBase {
+  readonly arena: ChainArena;
+  readonly slots: ReadonlyMap<string, number>;
+}
+
+const bases = new WeakMap<Chains, CompiledBase>();
+
+function baseOf(chains: Chains): CompiledBase {
+  let base = bases.get(chains);
+  if (base === undefined) {
+    const list = [...chains.values()];
+    const slots = new Map(list.map((chain, slot) => [chain.name, slot]));
+    base = { arena: new ChainArena(list, 0, (name) => slots.get(name) ?? -1), slots };
+    bases.set(chains, base);
+  }
+  return base;
 }
 
 const tables = new WeakMap<Table, CompiledTable>();

@@ -56,14 +56,46 @@ export interface FibRoute {
   readonly weights: readonly number[];
 }
 
-/** One routing table, longest prefix first, then by metric: the readable scan is the definition. */
-export interface FibTable {
-  readonly name: string;
+/** A table's routes, longest prefix first, then by metric: the readable scan is the definition. */
+export interface FibColumns {
   readonly routes: readonly FibRoute[];
   /** Columns of `routes` for the scan: address, mask. */
   readonly keys: Int32Array;
   /** Where in `routes` the longest prefix of an address begins: where a scan may start. null for a short table. */
   readonly longest: PrefixMap4 | null;
+}
+
+/** One routing table. A host that only answers ARP never looks into its thousand routes: they are compiled when it does. */
+export class FibTable {
+  readonly name: string;
+  /** null: not looked into yet. */
+  columns: FibColumns | null = null;
+  private readonly plain: (readonly [Route, number])[] = [];
+  private readonly device: (name: string) => NetDevice | null;
+
+  constructor(name: string, device: (name: string) => NetDevice | null) {
+    this.name = name;
+    this.device = device;
+  }
+
+  /** `index`: the route's place among all of the host. */
+  add(route: Route, index: number): void {
+    this.plain.push([route, index]);
+  }
+
+  compile(): FibColumns {
+    const list = this.plain.map(([route, index]) => compileRoute(route, index, this.device));
+    // Same order as the kernel's: longest prefix, then TOS (a set one first), then metric, then order of insertion.
+    list.sort((a, b) => b.length - a.length || b.tos - a.tos || a.metric - b.metric || a.index - b.index);
+    const keys = new Int32Array(list.length * 2);
+    for (const [i, route] of list.entries()) {
+      keys[2 * i] = route.address;
+      keys[2 * i + 1] = route.mask;
+    }
+    const columns = { routes: list, keys, longest: list.length > SCAN_AT_MOST ? longestOf(list) : null };
+    this.columns = columns;
+    return columns;
+  }
 }
 
 export interface FibRule {
@@ -108,28 +140,14 @@ export class Fib {
     rules: readonly PolicyRule[],
     device: (name: string) => NetDevice | null,
   ) {
-    const byTable = new Map<string, FibRoute[]>();
-    routes.forEach((route, index) => {
-      const list = byTable.get(route.table);
-      const compiled = compileRoute(route, index, device);
-      if (list === undefined) byTable.set(route.table, [compiled]);
-      else list.push(compiled);
-    });
     const tables = new Map<string, FibTable>();
-    for (const [name, list] of byTable) {
-      // Same order as the kernel's: longest prefix, then TOS (a set one first), then metric, then order of insertion.
-      list.sort((a, b) => b.length - a.length || b.tos - a.tos || a.metric - b.metric || a.index - b.index);
-      const keys = new Int32Array(list.length * 2);
-      list.forEach((route, i) => {
-        keys[2 * i] = route.address;
-        keys[2 * i + 1] = route.mask;
-      });
-      tables.set(name, {
-        name,
-        routes: list,
-        keys,
-        longest: list.length > SCAN_AT_MOST ? longestOf(list) : null,
-      });
+    for (const [index, route] of routes.entries()) {
+      let table = tables.get(route.table);
+      if (table === undefined) {
+        table = new FibTable(route.table, device);
+        tables.set(route.table, table);
+      }
+      table.add(route, index);
     }
     this.tables = tables;
     const plain = rules.length > 0 ? [...rules].sort((a, b) => a.priority - b.priority) : DEFAULT_RULES;
@@ -218,16 +236,17 @@ function longestOf(list: readonly FibRoute[]): PrefixMap4 {
 
 /** `fib_table_lookup`. True when the table decided (a route, or an error type); `throw` and no match go on. */
 function scan(table: FibTable, flow: Flow, result: FibResult): boolean {
-  const keys = table.keys;
+  const columns = table.columns ?? table.compile();
+  const { keys, longest } = columns;
   const daddr = flow.daddr;
   let start = 0;
-  if (table.longest !== null) {
-    start = table.longest.lookup(daddr);
+  if (longest !== null) {
+    start = longest.lookup(daddr);
     if (start < 0) return false;
   }
   for (let i = start * 2; i < keys.length; i += 2) {
     if ((daddr & (keys[i + 1] as number)) !== keys[i]) continue;
-    const route = table.routes[i >> 1] as FibRoute;
+    const route = columns.routes[i >> 1] as FibRoute;
     if (route.tos !== 0 && route.tos !== flow.tos) continue;
     switch (route.type) {
       case RTN_THROW:

@@ -1,5 +1,6 @@
 import { BUILT_IN_CHAINS, DraftRuleset } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
+import { ORIGIN_NONE } from "../../kernel/origin.ts";
 import type { ProxyFeatures } from "../versions.ts";
 import {
   DROP_MARKED_RULE,
@@ -10,8 +11,9 @@ import {
 } from "./fixed-rules.ts";
 import { FIREWALL_HOOKS } from "./hooks.ts";
 import { emptyChain, operations, parseHook } from "./operations.ts";
+import { parseTable } from "./parsed-rules.ts";
 import { fullSync, type NodeRules, type Sync } from "./proxier.ts";
-import { parseTable, restoreRuleset } from "./restore-ruleset.ts";
+import { restoreRuleset } from "./restore-ruleset.ts";
 
 export interface FreshNodeOptions {
   /** The kubelet came first, as it does: its KUBE-FIREWALL, with the jumps to it, and its empty chains. */
@@ -80,7 +82,7 @@ function kubeletRuleset({ ownFirewall, externalChain }: ProxyFeatures): Ruleset 
     if (name === "filter") {
       made.set(FIREWALL_CHAIN, firewall);
       for (const hook of FIREWALL_HOOKS) {
-        made.set(hook.from, { ...emptyChain(hook.from, "ACCEPT"), rules: [parseHook(hook)] });
+        made.set(hook.from, { ...emptyChain(hook.from, "ACCEPT"), rules: [parseHook(hook, ORIGIN_NONE)] });
       }
     }
     if (name === "nat" && !ownFirewall) {

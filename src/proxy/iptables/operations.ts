@@ -2,9 +2,11 @@ import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
 import { formatRuleArguments } from "../../kernel/netfilter/save/format.ts";
 import type { Operation } from "../../kernel/operation.ts";
+import type { Origin } from "../../kernel/origin.ts";
 import { FIREWALL_HOOKS, HOOKS, type Hook, hookRule } from "./hooks.ts";
+import { parseTable } from "./parsed-rules.ts";
 import type { NodeRules, Sync } from "./proxier.ts";
-import { parseTable, restoreRuleset } from "./restore-ruleset.ts";
+import { restoreRuleset } from "./restore-ruleset.ts";
 
 /**
  * One sync as operations on a host whose rules are `current`: chains that jumps need, the jumps that are missing, then
@@ -12,7 +14,8 @@ import { parseTable, restoreRuleset } from "./restore-ruleset.ts";
  */
 export function operations(sync: Sync, current: Ruleset | null): Operation[] {
   const hooks = hooksOf(sync.rules);
-  const missing = hooks.filter((hook) => !isThere(hook, current));
+  const { origin } = sync.rules;
+  const missing = hooks.filter((hook) => !isThere(hook, parseHook(hook, origin), current));
   const prepared = preparation(hooks, current);
   return [
     ...(prepared === null ? [] : [prepared]),
@@ -22,7 +25,7 @@ export function operations(sync: Sync, current: Ruleset | null): Operation[] {
         table: hook.table,
         chain: hook.from,
         index: 1,
-        rule: parseHook(hook),
+        rule: parseHook(hook, origin),
       }),
     ),
     { kind: "iptables-restore", ruleset: restoreRuleset(sync), noflush: true },
@@ -63,25 +66,27 @@ export function emptyChain(name: string, policy: Chain["policy"]): Chain {
   return { name, policy, policyCounters: policy === null ? null : { packets: 0, bytes: 0 }, rules: [] };
 }
 
-function isThere(hook: Hook, current: Ruleset | null): boolean {
+/** Put there by this very agent, or by another one in the same words. */
+function isThere(hook: Hook, wanted: Rule, current: Ruleset | null): boolean {
   const rules = current?.tables.get(hook.table)?.chains.get(hook.from)?.rules ?? [];
-  const wanted = formatRuleArguments(parseHook(hook));
-  return rules.some((rule) => formatRuleArguments(rule) === wanted);
+  if (rules.includes(wanted)) return true;
+  const text = formatRuleArguments(wanted);
+  return rules.some((rule) => formatRuleArguments(rule) === text);
 }
 
-const parsedHooks = new Map<Hook, Rule>();
+const parsedHooks = new Map<Hook, Map<Origin, Rule>>();
 
-export function parseHook(hook: Hook): Rule {
-  const known = parsedHooks.get(hook);
-  if (known !== undefined) return known;
-  // The chain jumped from is declared as a user's: only where the rule goes to matters here.
-  const table = parseTable(
-    hook.table,
-    [HOOK_STAND_IN, hook.to],
-    [hookRule({ ...hook, from: HOOK_STAND_IN })],
-  );
-  const rule = table.chains.get(HOOK_STAND_IN)?.rules[0] as Rule;
-  parsedHooks.set(hook, rule);
+export function parseHook(hook: Hook, origin: Origin): Rule {
+  const byOrigin = parsedHooks.get(hook) ?? new Map<Origin, Rule>();
+  parsedHooks.set(hook, byOrigin);
+  let rule = byOrigin.get(origin);
+  if (rule === undefined) {
+    // The chain jumped from is declared as a user's: only where the rule goes to matters here.
+    const lines = [hookRule({ ...hook, from: HOOK_STAND_IN })];
+    const table = parseTable(hook.table, [HOOK_STAND_IN, hook.to], lines, origin);
+    rule = table.chains.get(HOOK_STAND_IN)?.rules[0] as Rule;
+    byOrigin.set(origin, rule);
+  }
   return rule;
 }
 

@@ -1,12 +1,9 @@
-import {
-  probabilityOf,
-  type RandomMatch,
-  type StatisticMatch,
-} from "../../kernel/netfilter/match/statistic.ts";
-import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
-import { parseIptablesSave } from "../../kernel/netfilter/save/parse.ts";
-import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
-import type { ServiceRules, Sync } from "./proxier.ts";
+import type { Chain, Rule, Ruleset } from "../../kernel/netfilter/rule.ts";
+import type { Origin } from "../../kernel/origin.ts";
+import { between, spliceOf } from "../splice.ts";
+import { type ParsedService, parseService, parseTable } from "./parsed-rules.ts";
+import type { NodeRules, ServiceRules, Sync } from "./proxier.ts";
+import { SharedChains } from "./shared-chains.ts";
 
 /**
  * What `restoreText` says, as rules. The rules of a Service are read once for all nodes that have them, and whole tables
@@ -25,126 +22,100 @@ export function restoreRuleset(sync: Sync): Ruleset {
   return found;
 }
 
-/** As the kernel gives it back: odds in parts of 2³¹, not the decimals that were written. */
-function asKept(rule: Rule): Rule {
-  if (!rule.matches.some(({ kind }) => kind === "statistic")) return rule;
-  const matches = rule.matches.map((match) => {
-    if (match.kind !== "statistic" || (match as StatisticMatch).mode !== "random") return match;
-    const random = match as RandomMatch;
-    const { invert, value } = random.probability;
-    return { ...random, probability: { invert, value: probabilityOf(value.threshold) } };
-  });
-  return { ...rule, matches };
-}
-
-/** Read the lines of a table of which all chains are declared here. What kube-proxy writes is always right. */
-export function parseTable(
-  table: string,
-  chains: readonly string[],
-  lines: readonly string[],
-  origin: Origin = ORIGIN_NONE,
-): Table {
-  const text = [`*${table}`, ...chains.map((chain) => `:${chain} - [0:0]`), ...lines, "COMMIT"].join("\n");
-  const result = parseIptablesSave(text, { origin: () => origin });
-  if (result.kind === "invalid") {
-    const [first] = result.errors;
-    throw new Error(`a rule of kube-proxy cannot be read: ${first?.text}: ${first?.message}`);
-  }
-  const read = (result.ruleset.tables.get(table) as Table).chains;
-  const kept = [...read].map(([name, chain]): [string, Chain] => [
-    name,
-    { ...chain, rules: chain.rules.map(asKept) },
-  ]);
-  return { name: table, chains: new Map(kept) };
-}
-
 /** Full syncs by their list of Services, which nodes share, and by the rules that belong to none. */
 const full = new WeakMap<readonly ServiceRules[], Map<string, Ruleset>>();
 
-interface ParsedService {
-  readonly filter: Table;
-  readonly nat: Table;
-}
-
-const parsed = new WeakMap<ServiceRules, ParsedService>();
-
-function assemble({ rules, written, stale }: Sync): Ruleset {
-  const filter = new Draft(rules.filterChains);
-  const nat = new Draft(rules.natChains);
-  filter.addLines("filter", rules.filterFirst);
-  nat.addLines("nat", rules.natFirst);
-  for (const service of rules.services) {
-    const tables = parseService(service, rules.filterChains, rules.natChains);
-    for (const chain of rules.filterChains) filter.addRules(chain, rulesOf(tables.filter, chain));
-    for (const chain of rules.natChains) nat.addRules(chain, rulesOf(tables.nat, chain));
-    if (!written.has(service)) continue;
-    for (const chain of service.ownChains) nat.addChain(tables.nat.chains.get(chain) as Chain);
+function assemble(sync: Sync): Ruleset {
+  const { rules, written, stale } = sync;
+  const { filter, nat } = sharedOf(rules, sync.before ?? null);
+  const { filterChains, natChains, origin } = rules;
+  const filterTable = new Map<string, Chain>();
+  const first = chainsOf("filter", filterChains, rules.filterFirst, origin);
+  const last = chainsOf("filter", filterChains, rules.filterLast, origin);
+  for (const name of filterChains) {
+    filterTable.set(name, chain(name, first.get(name) ?? [], filter.rulesOf(name), last.get(name) ?? []));
   }
-  for (const chain of stale) nat.addChain(emptyChain(chain));
-  filter.addLines("filter", rules.filterLast);
-  nat.addLines("nat", rules.natLast);
+  const natTable = new Map<string, Chain>();
+  const natFirst = chainsOf("nat", natChains, rules.natFirst, origin);
+  const natLast = chainsOf("nat", natChains, rules.natLast, origin);
+  for (const name of natChains) {
+    natTable.set(name, chain(name, natFirst.get(name) ?? [], nat.rulesOf(name), natLast.get(name) ?? []));
+  }
+  // In the order of Services; a partial sync has a handful.
+  for (const service of written) {
+    for (const own of parsedOf(service, rules).own) natTable.set(own.name, own);
+  }
+  for (const name of stale) natTable.set(name, chain(name, [], [], []));
   return {
     backend: "nft",
     tables: new Map([
-      ["filter", { name: "filter", chains: filter.chains }],
-      ["nat", { name: "nat", chains: nat.chains }],
+      ["filter", { name: "filter", chains: filterTable }],
+      ["nat", { name: "nat", chains: natTable }],
     ]),
   };
 }
 
-function parseService(
-  service: ServiceRules,
-  filterChains: readonly string[],
-  natChains: readonly string[],
-): ParsedService {
-  const known = parsed.get(service);
+function chain(name: string, first: readonly Rule[], shared: readonly Rule[], last: readonly Rule[]): Chain {
+  return { name, policy: null, policyCounters: null, rules: first.concat(shared, last) };
+}
+
+/** What the Services of a list have in chains that all share. */
+interface Shared {
+  readonly filter: SharedChains;
+  readonly nat: SharedChains;
+}
+
+const sharedChains = new WeakMap<readonly ServiceRules[], Shared>();
+
+/** Made of those of the rules before, where they are known. */
+function sharedOf(rules: NodeRules, before: NodeRules | null): Shared {
+  const { services } = rules;
+  const known = sharedChains.get(services);
   if (known !== undefined) return known;
-  const { origin } = service.model.port;
-  const made = {
-    filter: parseTable("filter", filterChains, service.filter, origin),
-    nat: parseTable(
-      "nat",
-      [...natChains, ...service.ownChains],
-      [...service.natShared, ...service.natOwn],
-      origin,
-    ),
-  };
-  parsed.set(service, made);
+  const filterOf = (service: ServiceRules) => parsedOf(service, rules).filter;
+  const natOf = (service: ServiceRules) => parsedOf(service, rules).nat;
+  const old = before === null ? undefined : sharedChains.get(before.services);
+  let made: Shared;
+  if (old === undefined || before === null) {
+    made = { filter: SharedChains.of(services.map(filterOf)), nat: SharedChains.of(services.map(natOf)) };
+  } else {
+    const splice = spliceOf(before.services, services);
+    made = {
+      filter: old.filter.after(splice, between(services, splice).map(filterOf)),
+      nat: old.nat.after(splice, between(services, splice).map(natOf)),
+    };
+  }
+  sharedChains.set(services, made);
   return made;
 }
 
-function rulesOf(table: Table, chain: string): readonly Rule[] {
-  return table.chains.get(chain)?.rules ?? [];
+const parsed = new WeakMap<ServiceRules, ParsedService>();
+
+function parsedOf(service: ServiceRules, { filterChains, natChains }: NodeRules): ParsedService {
+  let found = parsed.get(service);
+  if (found === undefined) {
+    found = parseService(service, service.model, filterChains, natChains);
+    parsed.set(service, found);
+  }
+  return found;
 }
 
-/** A table being put together from shared rules. */
-class Draft {
-  readonly chains = new Map<string, Chain>();
-  readonly #rules = new Map<string, Rule[]>();
+/** Rules that belong to no Service are the same at every sync. */
+const fixedRules = new Map<string, ReadonlyMap<string, readonly Rule[]>>();
+const MOST_FIXED = 256;
 
-  constructor(chains: readonly string[]) {
-    for (const name of chains) {
-      const rules: Rule[] = [];
-      this.#rules.set(name, rules);
-      this.chains.set(name, { name, policy: null, policyCounters: null, rules });
-    }
-  }
-
-  addRules(chain: string, rules: readonly Rule[]): void {
-    const own = this.#rules.get(chain) as Rule[];
-    for (const rule of rules) own.push(rule);
-  }
-
-  addLines(table: string, lines: readonly string[]): void {
-    const { chains } = parseTable(table, [...this.#rules.keys()], lines);
-    for (const { name, rules } of chains.values()) this.addRules(name, rules);
-  }
-
-  addChain(chain: Chain): void {
-    this.chains.set(chain.name, chain);
-  }
-}
-
-function emptyChain(name: string): Chain {
-  return { name, policy: null, policyCounters: null, rules: [] };
+function chainsOf(
+  table: string,
+  chains: readonly string[],
+  lines: readonly string[],
+  origin: Origin,
+): ReadonlyMap<string, readonly Rule[]> {
+  const key = `${origin} ${table} ${chains.join(" ")}\n${lines.join("\n")}`;
+  const known = fixedRules.get(key);
+  if (known !== undefined) return known;
+  const read = parseTable(table, chains, lines, origin).chains;
+  const made = new Map([...read].map(([name, { rules }]) => [name, rules]));
+  if (fixedRules.size >= MOST_FIXED) fixedRules.clear();
+  fixedRules.set(key, made);
+  return made;
 }

@@ -3,12 +3,16 @@ import { internMac } from "../../../src/address/mac.ts";
 import { parsePrefix4 } from "../../../src/address/prefix.ts";
 import { addDocker0 } from "../../../src/cni/docker0.ts";
 import { readLease } from "../../../src/cni/flannel/lease.ts";
-import { addFlannel, type FlannelNode } from "../../../src/cni/flannel/node.ts";
+import { FlannelMesh, type FlannelPeer } from "../../../src/cni/flannel/mesh.ts";
+import { readFlannelNetwork } from "../../../src/cni/flannel/network.ts";
+import { addFlannel, addPeers, type FlannelNode } from "../../../src/cni/flannel/node.ts";
+import { FlannelRules } from "../../../src/cni/flannel/rules.ts";
 import { formatSubnetEnv, parseSubnetEnv } from "../../../src/cni/flannel/subnet-env.ts";
 import { parseIp, parseIpNet, toIpv4 } from "../../../src/cni/ip.ts";
 import { newNetns } from "../../../src/cni/machine.ts";
 import { HASHED_NAMES } from "../../../src/cni/names.ts";
 import { Netns } from "../../../src/cni/netns.ts";
+import type { Json } from "../../../src/kernel/json-fields.ts";
 import { formatIptablesSave } from "../../../src/kernel/netfilter/save/format.ts";
 import { operationText } from "../../../src/kernel/operation-text.ts";
 
@@ -32,27 +36,35 @@ function newNode(): Netns {
   return node;
 }
 
-const FLANNEL: FlannelNode = {
-  ...{ backend: "vxlan", network: prefix("10.244.0.0/16"), subnet: prefix("10.244.1.0/24") },
+const LEASE: FlannelNode = {
+  subnet: prefix("10.244.1.0/24"),
   publicIp: address("192.168.50.11"),
   vtepMac: internMac("3e:85:1f:fc:43:52"),
-  peers: [
-    {
-      ...{ node: "node2", subnet: prefix("10.244.0.0/24"), publicIp: address("192.168.50.10") },
-      vtepMac: internMac("aa:bb:cc:00:00:02"),
-    },
-    {
-      ...{ node: "node3", subnet: prefix("10.244.2.0/24"), publicIp: address("192.168.60.12") },
-      vtepMac: internMac("aa:bb:cc:00:00:03"),
-    },
-  ],
 };
+const PEERS: readonly FlannelPeer[] = [
+  {
+    ...{ node: "node2", subnet: prefix("10.244.0.0/24"), publicIp: address("192.168.50.10") },
+    ...{ vtepMac: internMac("aa:bb:cc:00:00:02"), origin: 2 },
+  },
+  { ...{ node: "node1", subnet: LEASE.subnet, publicIp: LEASE.publicIp, vtepMac: LEASE.vtepMac }, origin: 1 },
+  {
+    ...{ node: "node3", subnet: prefix("10.244.2.0/24"), publicIp: address("192.168.60.12") },
+    ...{ vtepMac: internMac("aa:bb:cc:00:00:03"), origin: 3 },
+  },
+];
+
+function withFlannel(node: Netns, backend: Json = {}): void {
+  const network = readFlannelNetwork({ Network: "10.244.0.0/16", Backend: backend }, prefix("10.0.0.0/8"));
+  const mesh = new FlannelMesh(network, PEERS);
+  addFlannel(node, mesh, new FlannelRules(network.network, 0), LEASE);
+  addPeers(node, mesh);
+}
 
 /** The commands but those of iptables. */
-function commands(change: Partial<FlannelNode>): string[] {
+function commands(backend: Json): string[] {
   const node = newNode();
   const before = node.operations.length;
-  addFlannel(node, { ...FLANNEL, ...change });
+  withFlannel(node, backend);
   return node.operations
     .slice(before)
     .filter(({ kind }) => !kind.startsWith("iptables"))
@@ -73,7 +85,7 @@ const VXLAN = [
 
 describe("flannel's node", () => {
   it("vxlan: neighbour, forwarding entry and route of every peer", () => {
-    expect(commands({})).toEqual([
+    expect(commands({ Type: "vxlan" })).toEqual([
       ...VXLAN,
       ...peer(0, "192.168.50.10", "aa:bb:cc:00:00:02"),
       ...peer(2, "192.168.60.12", "aa:bb:cc:00:00:03"),
@@ -81,23 +93,53 @@ describe("flannel's node", () => {
   });
 
   it("vxlan with DirectRouting: a peer on the same wire by itself", () => {
-    expect(commands({ directRouting: true })).toEqual([
+    expect(commands({ Type: "vxlan", DirectRouting: true })).toEqual([
       ...VXLAN,
       "ip route add 10.244.0.0/24 via 192.168.50.10 dev eth0 scope global",
       ...peer(2, "192.168.60.12", "aa:bb:cc:00:00:03"),
     ]);
   });
 
-  it("host-gw: routes alone", () => {
-    expect(commands({ backend: "host-gw" })).toEqual([
+  // The kernel refuses a gateway that no network of the card holds: "Nexthop has invalid gateway".
+  it("host-gw: routes alone, and none to a peer that is not on the wire", () => {
+    expect(commands({ Type: "host-gw" })).toEqual([
       "ip route add 10.244.0.0/24 via 192.168.50.10 dev eth0 scope global",
-      "ip route add 10.244.2.0/24 via 192.168.60.12 dev eth0 scope global",
     ]);
+  });
+
+  it("VNI, port, learning and MTU of net-conf.json", () => {
+    const [tunnel, ...rest] = commands({ Type: "vxlan", VNI: 4096, Port: 4789, Learning: true, MTU: 9000 });
+    expect(tunnel).toBe(
+      "ip link add flannel.4096 index 3 address 3e:85:1f:fc:43:52 mtu 8950 type vxlan id 4096 local 192.168.50.11 dev eth0 dstport 4789 learning",
+    );
+    expect(rest.filter((line) => line.includes("flannel.1 "))).toEqual([]);
+    expect(rest).toContain("ip route add 10.244.2.0/24 via 10.244.2.0 dev flannel.4096 onlink scope global");
+  });
+
+  it("nodes of the same wires share every entry for a peer, which has the peer's origin", () => {
+    const network = readFlannelNetwork({}, prefix("10.244.0.0/16"));
+    const mesh = new FlannelMesh(network, PEERS);
+    const rules = new FlannelRules(network.network, 0);
+    const one = newNode();
+    addFlannel(one, mesh, rules, LEASE);
+    addPeers(one, mesh);
+    const two = new Netns({ ...newNode().host, name: "node2" });
+    addFlannel(two, mesh, rules, { ...LEASE, subnet: prefix("10.244.0.0/24") });
+    addPeers(two, mesh);
+    const to3 = (node: Netns) => node.host.routes.find(({ dst }) => dst.address === address("10.244.2.0"));
+    expect(to3(one)?.origin).toBe(3);
+    expect(to3(two)).toBe(to3(one));
+    expect(two.host.iptables?.tables.get("filter")?.chains.get("FLANNEL-FWD")).toBe(
+      one.host.iptables?.tables.get("filter")?.chains.get("FLANNEL-FWD"),
+    );
+    expect(
+      one.host.routes.some(({ dst }) => dst.address === address("10.244.1.0") && dst.length === 24),
+    ).toBe(false);
   });
 
   it("its rules, in the order of a real node", () => {
     const node = newNode();
-    addFlannel(node, FLANNEL);
+    withFlannel(node);
     const { iptables } = node.host;
     const rules = iptables === null ? "" : formatIptablesSave(iptables);
     expect(rules.split("\n").filter((line) => line.startsWith("-A"))).toEqual([

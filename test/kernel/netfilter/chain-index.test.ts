@@ -13,7 +13,7 @@ function indexOf(rules: readonly string[]): ChainIndex | null {
     "\n",
   );
   const table = tableOf(text);
-  return table.indexOf(table.chains.findIndex(({ name }) => name === "FORWARD"));
+  return table.base.indexAt(table.base.chains.findIndex(({ name }) => name === "FORWARD"));
 }
 
 function tableOf(text: string): CompiledTable {
@@ -113,7 +113,7 @@ describe("candidates", () => {
         const compiled = tableOf(tableText(table));
         const p = packetOf(fields);
         for (const { name, rules } of table.chains) {
-          const index = compiled.indexOf(compiled.chains.findIndex((chain) => chain.name === name));
+          const index = compiled.base.indexAt(compiled.base.chains.findIndex((chain) => chain.name === name));
           if (index === null) continue;
           const found = candidates(index, p, rules.length);
           expect(found).toEqual([...found].sort((a, b) => a - b));

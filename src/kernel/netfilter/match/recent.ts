@@ -1,5 +1,6 @@
 import { formatIpv4, type Ipv4 } from "../../../address/ipv4.ts";
 import type { Packet } from "../../../packet/packet.ts";
+import { ChainOverlay, type Chains } from "../chain-map.ts";
 import {
   internRecentList,
   RECENT_CHECK,
@@ -9,8 +10,9 @@ import {
   type RecentLists,
   type RecentQuery,
 } from "../recent.ts";
-import type { Ruleset } from "../rule.ts";
+import type { Rule, Ruleset } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
+import { compareRuns } from "../rule-runs.ts";
 import { readAddress } from "../save/address.ts";
 import { optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
@@ -139,17 +141,49 @@ export const recent: MatchModule<RecentMatch> = {
 
 /** Make the lists that the rules of a host name, as loading them does. */
 export function declareRecentLists(ruleset: Ruleset, lists: RecentLists): void {
+  const declare = ({ name, mask, hitCount }: RecentMatch) =>
+    lists.declare(internRecentList(name), mask, hitCount);
   for (const { chains } of ruleset.tables.values()) {
-    for (const { rules } of chains.values()) {
-      for (const { matches } of rules) {
-        for (const match of matches) {
-          if (match.kind !== "recent") continue;
-          const { name, mask, hitCount } = match as RecentMatch;
-          lists.declare(internRecentList(name), mask, hitCount);
-        }
-      }
+    if (!(chains instanceof ChainOverlay)) {
+      for (const matches of namedIn(chains).values()) matches.forEach(declare);
+      continue;
+    }
+    const shared = namedIn(chains.base);
+    for (const [name, matches] of shared) if (!chains.own.has(name)) matches.forEach(declare);
+    for (const { name, rules } of chains.own.values()) {
+      // Where the chain named none before, only its new rules are looked at.
+      const old = shared.has(name) ? [] : (chains.base.get(name)?.rules ?? []);
+      compareRuns(
+        rules,
+        old,
+        () => {},
+        (at, count) => namedBy(rules.slice(at, at + count)).forEach(declare),
+      );
     }
   }
+}
+
+const named = new WeakMap<Chains, ReadonlyMap<string, readonly RecentMatch[]>>();
+
+/** The matches of each chain that has any: looked for once in chains that many tables share. */
+function namedIn(chains: Chains): ReadonlyMap<string, readonly RecentMatch[]> {
+  const known = named.get(chains);
+  if (known !== undefined) return known;
+  const found = new Map<string, readonly RecentMatch[]>();
+  for (const { name, rules } of chains.values()) {
+    const own = namedBy(rules);
+    if (own.length > 0) found.set(name, own);
+  }
+  named.set(chains, found);
+  return found;
+}
+
+function namedBy(rules: readonly Rule[]): RecentMatch[] {
+  const found: RecentMatch[] = [];
+  for (const { matches } of rules) {
+    for (const match of matches) if (match.kind === "recent") found.push(match as RecentMatch);
+  }
+  return found;
 }
 
 /** Runs per packet. */

@@ -1,0 +1,287 @@
+import { addDocker0 } from "../cni/docker0.ts";
+import { FlannelMesh } from "../cni/flannel/mesh.ts";
+import { addFlannel, addPeers } from "../cni/flannel/node.ts";
+import { FlannelRules } from "../cni/flannel/rules.ts";
+import { fromIpv4 } from "../cni/ip.ts";
+import { AddressFiles, Machine } from "../cni/machine.ts";
+import { HASHED_NAMES } from "../cni/names.ts";
+import type { Netns } from "../cni/netns.ts";
+import { type Attachment, Runtime } from "../cni/runtime.ts";
+import type { Host } from "../kernel/host.ts";
+import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
+import type { Socket } from "../kernel/socket/socket.ts";
+import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
+import type { Lister } from "../object/object-map.ts";
+import { freshNodeRuleset } from "../proxy/iptables/fresh-node.ts";
+import { IptablesProxier } from "../proxy/iptables/proxier.ts";
+import { startOperations } from "../proxy/iptables/start-operations.ts";
+import { proxyModel } from "../proxy/model.ts";
+import type { InputError } from "../world/input-error.ts";
+import type { Wire } from "../world/world.ts";
+import type { ClusterConfiguration } from "./configuration.ts";
+import type { Elsewhere } from "./endpoints-elsewhere.ts";
+import {
+  addElsewhere,
+  addEthernet,
+  DEFAULT_ROUTE,
+  type Fabric,
+  NODE_NETWORK_LENGTH,
+  networkAround,
+  newMachine,
+} from "./fabric.ts";
+import { factsOf, type Member, publicIpOf, vtepMacOf } from "./member.ts";
+import type { ObjectOrigins } from "./object-origins.ts";
+import { podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
+import { declaredSockets, podSockets } from "./pod-sockets.ts";
+
+/** What all agents go by. */
+export interface Intent {
+  readonly objects: Lister;
+  readonly configuration: ClusterConfiguration;
+  readonly origins: ObjectOrigins;
+}
+
+export interface Surroundings {
+  readonly members: readonly Member[];
+  readonly fabric: Fabric;
+  readonly elsewhere: readonly Elsewhere[];
+}
+
+/** A node with its pods, programmed. */
+export interface ProgrammedNode {
+  readonly hosts: ReadonlyMap<string, Host>;
+  readonly wires: readonly Wire[];
+  readonly hostOfPod: ReadonlyMap<string, string>;
+  readonly errors: readonly InputError[];
+}
+
+/** The agents of all nodes: what of their work is the same everywhere is done once, here. */
+export class NodeAgents {
+  readonly #intent: Intent;
+  readonly #fabric: Fabric;
+  readonly #proxier: IptablesProxier;
+  readonly #flannel: { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null;
+  readonly #elsewhere = new Map<string, Elsewhere[]>();
+  readonly #podNames = new Set<string>();
+
+  constructor(intent: Intent, { members, fabric, elsewhere }: Surroundings) {
+    const { objects, configuration, origins } = intent;
+    this.#intent = intent;
+    this.#fabric = fabric;
+    const services = objects.list("Service");
+    const slices = objects.list("EndpointSlice");
+    const serviceOf = new Map<unknown, (typeof services)[number]>(services.map((one) => [one, one]));
+    const sliceOf = new Map<unknown, (typeof slices)[number]>(slices.map((one) => [one, one]));
+    const model = proxyModel(services, slices, configuration.proxy.family, {
+      service: (given, index) => {
+        const service = serviceOf.get(given);
+        return service === undefined ? ORIGIN_NONE : origins.of(service, ["spec", "ports", index]);
+      },
+      endpoint: (given, index) => {
+        const slice = sliceOf.get(given);
+        // A slice that nobody wrote says nothing that its Service does not.
+        return slice === undefined || !isObserved(slice)
+          ? ORIGIN_NONE
+          : origins.of(slice, ["endpoints", index]);
+      },
+    });
+    const { kubeProxy } = configuration.where;
+    this.#proxier = new IptablesProxier(
+      model,
+      configuration.proxy,
+      origins.ofConfiguration("KubeProxyConfiguration", "kube-proxy", kubeProxy),
+    );
+    this.#flannel = configuration.flannel === null ? null : this.#meshOf(members);
+    for (const one of elsewhere) {
+      if (one.place.kind === "beyond") continue;
+      const known = this.#elsewhere.get(one.place.node);
+      if (known === undefined) this.#elsewhere.set(one.place.node, [one]);
+      else known.push(one);
+    }
+  }
+
+  #meshOf(members: readonly Member[]): { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null {
+    const { configuration, origins } = this.#intent;
+    const { flannel, where } = configuration;
+    if (flannel === null) return null;
+    const peers = members.flatMap((member) => {
+      const { node, name, podCidr } = member;
+      if (podCidr === null) return [];
+      const origin = origins.of(node, ["spec", "podCIDR"]);
+      return [
+        { node: name, subnet: podCidr, publicIp: publicIpOf(member), vtepMac: vtepMacOf(node), origin },
+      ];
+    });
+    const rulesOrigin = origins.ofConfiguration(
+      "ConfigMap",
+      "kube-flannel-cfg",
+      where.flannel,
+      "net-conf.json",
+    );
+    return { mesh: new FlannelMesh(flannel, peers), rules: new FlannelRules(flannel.network, rulesOrigin) };
+  }
+
+  program(member: Member): ProgrammedNode {
+    const { objects, configuration, origins } = this.#intent;
+    const { name, podCidr } = member;
+    const pods = objects.podsOn(name).filter(isRunning);
+    const origin = origins.of(member.node, ["spec", "podCIDR"]);
+    const node = newMachine(name, "node", origin);
+    this.#addCard(node, member);
+    node.enableForwarding(4);
+    node.sysctl("net.bridge.bridge-nf-call-iptables", "1");
+    node.do(...startOperations(configuration.proxy), {
+      kind: "iptables-restore",
+      ruleset: freshNodeRuleset(this.#proxier.rulesFor(factsOf(member)), { kubelet: true, canaries: true }),
+      noflush: false,
+    });
+    if (podCidr !== null) {
+      if (configuration.cni === "docker0") {
+        addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
+      }
+      if (this.#flannel !== null) {
+        const { mesh, rules } = this.#flannel;
+        const lease = { subnet: podCidr, publicIp: publicIpOf(member), vtepMac: vtepMacOf(member.node) };
+        addFlannel(node, mesh, rules, lease);
+      }
+    }
+    this.#openSockets(node, pods);
+    for (const { place, address, slice, index } of this.#elsewhere.get(name) ?? []) {
+      if (place.kind === "pods-of") addElsewhere(node, address, origins.of(slice, ["endpoints", index]));
+    }
+    return this.#attachAll(node, member, pods);
+  }
+
+  /** eth0 with every InternalIP: those of the first one's network beside it, others alone. */
+  #addCard(node: Netns, { node: object, address, addressIndex, more }: Member): void {
+    const { origins } = this.#intent;
+    node.as(origins.of(object, ["status", "addresses", addressIndex]), () => {
+      addEthernet(node, "eth0", address);
+      const gw = fromIpv4(this.#fabric.gatewayOf(address));
+      node.addRoute({ dst: DEFAULT_ROUTE, gw, dev: "eth0" });
+    });
+    for (const { ip, index } of more) {
+      const isNear = ip.family === 4 && networkAround(Number(ip.value) | 0) === networkAround(address);
+      const length = ip.family === 6 ? 64 : isNear ? NODE_NETWORK_LENGTH : 32;
+      node.as(origins.of(object, ["status", "addresses", index]), () =>
+        node.addAddress("eth0", { ip, length }),
+      );
+    }
+  }
+
+  /** The node's own, those of pods that share its network, and of endpoints at its address that no Pod explains. */
+  #openSockets(node: Netns, pods: readonly Pod[]): void {
+    const { origins } = this.#intent;
+    const shared = pods
+      .filter((pod) => pod.spec.hostNetwork === true)
+      .flatMap((pod) => declaredSockets(pod, origins));
+    const unexplained = (this.#elsewhere.get(node.name) ?? []).flatMap(({ place, slice, index }) =>
+      place.kind === "node"
+        ? (slice.ports ?? []).flatMap(({ port, protocol }) =>
+            port === undefined || port === null || port === 0
+              ? []
+              : [listener(port, protocol ?? "TCP", origins.of(slice, ["endpoints", index]))],
+          )
+        : [],
+    );
+    const taken = new Set([...NODE_SOCKETS, ...shared].map(({ proto, port }) => `${proto} ${port}`));
+    const rest = unexplained.filter(({ proto, port }) => !taken.has(`${proto} ${port}`));
+    node.do({ kind: "sockets", sockets: { kind: "listed", sockets: [...NODE_SOCKETS, ...shared, ...rest] } });
+  }
+
+  #attachAll(node: Netns, { podCidr }: Member, pods: readonly Pod[]): ProgrammedNode {
+    const { configuration, origins } = this.#intent;
+    const errors: InputError[] = [];
+    const hostOfPod = new Map<string, string>();
+    const hosts = new Map<string, Host>([[node.name, node.host]]);
+    const attached: Pod[] = [];
+    for (const pod of pods) {
+      const hostName = this.#nameOf(pod, node.name);
+      hostOfPod.set(keyOf(pod), hostName);
+      if (hostName === node.name) continue;
+      hosts.set(hostName, newMachine(hostName, "pod").host);
+      attached.push(pod);
+    }
+    const machine = new Machine(
+      { node: node.name, hosts, wires: [] },
+      new AddressFiles(),
+      HASHED_NAMES,
+      node.origin,
+    );
+    const list = podCidr === null ? null : podNetwork(configuration, podCidr);
+    const plain = list === null ? null : new Runtime(machine, withoutPortmap(list));
+    const mapped = list === null ? null : new Runtime(machine, list);
+    for (const pod of attached) {
+      const mappings = portMappings(pod);
+      const runtime = mappings.length === 0 ? plain : mapped;
+      if (runtime === null) {
+        errors.push(complaint(pod, "its node has no podCIDR, so it gets no network"));
+        continue;
+      }
+      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings);
+      const outcome = machine.node.as(origins.of(pod, []), () => runtime.add(attachment));
+      if (outcome.kind === "error") {
+        errors.push(complaint(pod, outcome.error.msg));
+        continue;
+      }
+      machine.netns(attachment.netns)?.do({ kind: "sockets", sockets: podSockets(pod, origins) });
+    }
+    // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
+    if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
+    const state = machine.finish();
+    return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
+  }
+
+  /** A pod's name among the hosts: its own in the default namespace, else `NAME.NAMESPACE`, as DNS would say it. */
+  #nameOf(pod: Pod, node: string): string {
+    if (pod.spec.hostNetwork === true) return node;
+    const namespace = namespaceOf(pod);
+    const short = namespace === "default" ? pod.metadata.name : `${pod.metadata.name}.${namespace}`;
+    const name = this.#podNames.has(short) ? `${pod.metadata.name}.${namespace}` : short;
+    this.#podNames.add(name);
+    return name;
+  }
+}
+
+const KUBELET_PORT = 10250;
+const KUBE_PROXY_HEALTH_PORT = 10256;
+
+function listener(port: number, protocol: string, origin: Origin): Socket {
+  const proto = protocol.toLowerCase();
+  return {
+    proto: proto === "udp" || proto === "sctp" ? proto : "tcp",
+    ...{ address: null, dev: null, port, app: { kind: "line" }, origin },
+  };
+}
+
+/** sshd, the kubelet and kube-proxy. */
+const NODE_SOCKETS: readonly Socket[] = [22, KUBELET_PORT, KUBE_PROXY_HEALTH_PORT].map((port) =>
+  listener(port, "TCP", ORIGIN_NONE),
+);
+
+function attachmentOf(
+  pod: Pod,
+  hostName: string,
+  mappings: readonly Readonly<Record<string, unknown>>[],
+): Attachment {
+  const address = pod.status?.podIP ?? "";
+  return {
+    containerId: `${namespaceOf(pod)}_${pod.metadata.name}`,
+    netns: `/run/netns/${hostName}`,
+    ifName: "eth0",
+    args: address === "" ? "IgnoreUnknown=1" : `IgnoreUnknown=1;IP=${address}`,
+    capabilities: mappings.length === 0 ? {} : { portMappings: mappings },
+  };
+}
+
+function complaint(pod: Pod, message: string): InputError {
+  const { file, line } = pod.place;
+  return { file, line, field: null, message: `Pod ${keyOf(pod)}: ${message}` };
+}
+
+/** A pod that has come to its end holds no network any more, and one that waits for an address has none yet. */
+function isRunning({ status }: Pod): boolean {
+  const { phase, podIP = "", message } = status ?? {};
+  const waits = phase === "Pending" && podIP === "" && message !== undefined;
+  return phase !== "Succeeded" && phase !== "Failed" && !waits;
+}

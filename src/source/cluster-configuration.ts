@@ -1,0 +1,25 @@
+import type { ClusterConfiguration } from "../cluster/configuration.ts";
+import { readFlannelNetwork } from "../cni/flannel/network.ts";
+import type { DetectedCluster } from "./detect.ts";
+import { proxyConfigurationOf } from "./proxy-configuration.ts";
+
+/**
+ * How the cluster's agents are set up. docker0 has routes between its nodes only where the source says that flannel made
+ * them: docker itself knows of no other node.
+ */
+export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfiguration {
+  const { cni, clusterCidr, flannel, flannelBackend, where } = detected;
+  const runsFlannel = cni.value === "flannel" || (cni.value === "docker0" && flannel !== null);
+  return {
+    cni: cni.value === "bridge" || cni.value === "docker0" ? cni.value : "flannel",
+    flannel: runsFlannel
+      ? {
+          ...readFlannelNetwork(flannel ?? {}, clusterCidr.value),
+          backend: flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
+        }
+      : null,
+    clusterCidr: clusterCidr.value,
+    proxy: proxyConfigurationOf(detected),
+    where,
+  };
+}

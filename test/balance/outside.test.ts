@@ -1,0 +1,122 @@
+import { describe, expect, it } from "vitest";
+import { formatIpv4, parseIpv4 } from "../../src/address/ipv4.ts";
+import { outsideAddresses, waitingForAddress } from "../../src/balance/service-addresses.ts";
+import type { Service } from "../../src/object/kubernetes-object.ts";
+import { nodes, yamlWorld } from "../cluster/yaml-world.ts";
+
+const NODES = nodes("192.168.50.10", "192.168.50.11", "192.168.60.12");
+const PODS = ["n0", "n2"]
+  .map(
+    (node, i) =>
+      `---\napiVersion: v1\nkind: Pod\nmetadata: {name: web${i}, labels: {app: web}}\nspec: {nodeName: ${node}, containers: [{name: c, ports: [{containerPort: 8080}]}]}\n`,
+  )
+  .join("");
+const service = (spec: string, status = "") =>
+  `---\napiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: default}\nspec: {clusterIP: 10.96.0.50, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}], ${spec}}\n${status}`;
+const given = (...entries: string[]) => `status: {loadBalancer: {ingress: [${entries.join(", ")}]}}\n`;
+
+function nodesEntered(trace: ReturnType<ReturnType<typeof yamlWorld>["trace"]>): string[] {
+  const first = trace.outcomes.flatMap(({ frames }) =>
+    frames
+      .filter(({ host, direction, device }) => /^n\d$/.test(host) && direction === "in" && device === "eth0")
+      .slice(0, 1),
+  );
+  return [...new Set(first.map(({ host }) => host))].sort();
+}
+
+describe("a load balancer's address, packets unchanged (ipMode VIP)", () => {
+  it.each(["198.51.100.7", "203.0.113.50", "192.168.50.200"])(
+    "%s: a client outside gets in by any node, to any pod, and is answered",
+    (address) => {
+      const world = yamlWorld(NODES + PODS + service("type: LoadBalancer", given(`{ip: ${address}}`)));
+      const trace = world.trace("internet", `${address}:80`);
+      expect(trace.verdict.disposition).toBe("DELIVERED");
+      expect(nodesEntered(trace)).toEqual(["n0", "n1", "n2"]);
+      const shares = new Map<string, number>();
+      for (const { servers, probability } of trace.outcomes) {
+        const host = servers[0]?.host ?? "";
+        shares.set(host, (shares.get(host) ?? 0) + Number(probability?.num) / Number(probability?.den));
+      }
+      expect([...shares].map(([host, share]) => [host, share.toFixed(3)]).sort()).toEqual([
+        ["web0", "0.500"],
+        ["web1", "0.500"],
+      ]);
+      expect(world.cluster.assumptions.join("\n")).toContain(
+        `${address} of Service default/web: the gateway routes it to 3 nodes`,
+      );
+    },
+  );
+
+  it("externalTrafficPolicy Local: only by nodes with endpoints, which see the client's own address", () => {
+    const world = yamlWorld(
+      NODES + PODS + service("type: LoadBalancer, externalTrafficPolicy: Local", given("{ip: 198.51.100.7}")),
+    );
+    const trace = world.trace("internet", "198.51.100.7:80");
+    expect(trace.verdict.disposition).toBe("DELIVERED");
+    expect(nodesEntered(trace)).toEqual(["n0", "n2"]);
+    expect(trace.outcomes.map(({ servers }) => servers[0]?.peer.address)).toEqual([
+      "203.0.113.10",
+      "203.0.113.10",
+    ]);
+    expect(world.cluster.assumptions.join("\n")).toContain("2 nodes with endpoints");
+  });
+
+  it("without any endpoint nobody takes it", () => {
+    const world = yamlWorld(
+      NODES + service("type: LoadBalancer, externalTrafficPolicy: Local", given("{ip: 198.51.100.7}")),
+    );
+    expect(world.trace("internet", "198.51.100.7:80").verdict.disposition).toBe("UNREACHABLE");
+  });
+});
+
+it("externalIPs are brought to the nodes as well; one that is a node's own is left to it", () => {
+  const world = yamlWorld(NODES + PODS + service("externalIPs: [198.51.100.9, 192.168.50.11]"));
+  expect(nodesEntered(world.trace("internet", "198.51.100.9:80"))).toEqual(["n0", "n1", "n2"]);
+  const own = world.trace("internet", "192.168.50.11:80");
+  expect([own.verdict.disposition, nodesEntered(own)]).toEqual(["DELIVERED", ["n1"]]);
+});
+
+it("a balancer that speaks for itself (ipMode Proxy) goes to node ports, and the client's address is lost", () => {
+  const world = yamlWorld(
+    NODES + PODS + service("type: LoadBalancer", given("{ip: 198.51.100.7, ipMode: Proxy}")),
+  );
+  const trace = world.trace("internet", "198.51.100.7:80");
+  expect(trace.verdict.disposition).toBe("DELIVERED");
+  expect(nodesEntered(trace)).toEqual(["n0", "n1", "n2"]);
+  for (const { rewrites, servers } of trace.outcomes) {
+    expect(rewrites.some(({ host, to }) => host === "gateway" && to.endsWith(":30080"))).toBe(true);
+    expect(servers[0]?.peer.address).not.toBe("203.0.113.10");
+  }
+  // A pod of the cluster takes the same way: kube-proxy leaves such an address alone.
+  expect(
+    world
+      .trace("web0", "198.51.100.7:80")
+      .outcomes.every(({ frames }) => frames.some(({ host }) => host === "gateway")),
+  ).toBe(true);
+});
+
+it("one that waits for its address is said to wait; what has a name only waits for nothing", () => {
+  const waiting = yamlWorld(NODES + PODS + service("type: LoadBalancer"));
+  expect(waiting.cluster.assumptions.join("\n")).toContain(
+    "Service default/web: no load balancer has given an address yet",
+  );
+  const named = yamlWorld(NODES + PODS + service("type: LoadBalancer", given("{hostname: lb.example}")));
+  expect(named.cluster.assumptions.join("\n")).not.toContain("no load balancer");
+});
+
+it("an address that two Services claim is the first one's", () => {
+  const make = (name: string, spec: object, ingress: object[] = []): Service =>
+    ({
+      ...{ apiVersion: "v1", kind: "Service", metadata: { name }, spec },
+      ...{ status: { loadBalancer: { ingress } }, place: { file: "a", document: 1, line: 1, by: null } },
+    }) as Service;
+  const services = [
+    make("a", { externalIPs: ["198.51.100.1", "fd00::1", "10.0.0.1"] }),
+    make("b", { externalIPs: ["198.51.100.1"] }, [{ ip: "198.51.100.2" }]),
+  ];
+  const found = outsideAddresses(services, (address) => address === parseIpv4("10.0.0.1"));
+  expect(
+    found.map(({ address, service: { metadata } }) => `${formatIpv4(address)} ${metadata.name}`),
+  ).toEqual(["198.51.100.1 a", "198.51.100.2 b"]);
+  expect(waitingForAddress([make("c", { type: "LoadBalancer" })])).toHaveLength(1);
+});
