@@ -170,7 +170,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "a DNAT from one pod's address to another's",
     breaks: 1,
-    also: [3, 5, 7],
+    also: [3, 5, 6, 7],
     smallest: { nodes: 1, pods: 3, services: 0 },
     plant(site) {
       const pair = site.pair();
