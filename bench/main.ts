@@ -4,6 +4,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
 import { ALLOC_FLAGS, alloc } from "./alloc.ts";
+import { ipvs } from "./ipvs.ts";
 import { INTERRUPTED } from "./kernel/namespaces.ts";
 import type { Options } from "./options.ts";
 import { prefixMap } from "./prefix-map.ts";
@@ -35,6 +36,11 @@ const BENCHMARKS: Readonly<Record<string, Benchmark>> = {
   s5: { run: s5, text: "the literal walk: a rule's cost, ours and the real kernel's" },
   s6: { run: s6, text: "traces from pod to pod: tape kept, discarded, none; beside typed writing" },
   s7: { run: s7, text: "loading a rule set, beside iptables-legacy-restore and nft" },
+  ipvs: {
+    run: ipvs,
+    text: "first packets a second: the same services as IPVS and as iptables rules",
+    flags: ALLOC_FLAGS,
+  },
   s8: { run: s8, text: "one Service changes, beside iptables-legacy-restore --noflush and nft" },
   s9: { run: s9, text: "memory of a thousand nodes' rule sets over one node's", flags: HEAP_FLAGS },
   s11: { run: s11, text: "a thousand nodes and ten thousand pods, from manifests to programmed state" },

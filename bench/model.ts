@@ -4,7 +4,7 @@ import { IPPROTO_UDP } from "../src/packet/packet.ts";
 import { Network } from "../src/walk/network.ts";
 import { Throughput } from "../src/walk/throughput.ts";
 import { readSnapshot } from "../src/world/snapshot-in.ts";
-import { sceneSnapshot } from "./scene.ts";
+import { type NodeIpvs, sceneSnapshot } from "./scene.ts";
 import type { Packets } from "./traffic.ts";
 
 /** What became of packets in the model, as columns. */
@@ -46,6 +46,9 @@ export function compile(text: string): Network {
   return new Network(snapshot.world);
 }
 
+/** An IPVS connection of UDP lasts five minutes. */
+const LONGER_THAN_UDP_MS = 301_000;
+
 /** The scene in the model: packets come in by the node's eth0 and go wherever they go. */
 export class Model {
   readonly network: Network;
@@ -66,13 +69,20 @@ export class Model {
   }
 
   /** With these rules on the node; null: none. */
-  static of(iptablesSave: string | null, seed: number): Model {
-    return new Model(compile(sceneSnapshot(iptablesSave)), seed);
+  static of(iptablesSave: string | null, seed: number, ipvs: NodeIpvs | null = null): Model {
+    return new Model(compile(sceneSnapshot(iptablesSave, { ipvs })), seed);
+  }
+
+  /** Let every connection of the node's IPVS end. */
+  forgetConnections(): void {
+    const { session } = this.throughput;
+    session.wait(LONGER_THAN_UDP_MS);
+    this.node.ipvs.expire(session.clock.now);
   }
 
   /** With this table of nftables on the node. */
   static ofNft(table: string, seed: number): Model {
-    return new Model(compile(sceneSnapshot(null, table)), seed);
+    return new Model(compile(sceneSnapshot(null, { nftRuleset: table })), seed);
   }
 
   /** Send packets, each the first of its flow; returns the nanoseconds it took. */

@@ -111,12 +111,15 @@ export const SCENE: Readonly<Record<HostName, SceneHost>> = {
 };
 
 /** The scene as a snapshot's text, with these rules on the node; null: none, and no conntrack. */
-export function sceneSnapshot(iptablesSave: string | null, nftRuleset: string | null = null): string {
+export function sceneSnapshot(
+  iptablesSave: string | null,
+  { nftRuleset = null, ipvs = null }: NodeRules = {},
+): string {
   const hosts = Object.fromEntries(
     HOST_NAMES.map((name) => {
-      const isNode = name === "node";
-      const json = hostJson(SCENE[name], isNode ? (iptablesSave ?? "") : "");
-      return [name, isNode && nftRuleset !== null ? { ...json, nftRuleset } : json];
+      if (name !== "node") return [name, hostJson(SCENE[name], "")];
+      const json = hostJson(withLocal(SCENE[name], ipvs?.addresses ?? []), iptablesSave ?? "");
+      return [name, { ...json, ...texts(ipvs), ...(nftRuleset === null ? {} : { nftRuleset }) }];
     }),
   );
   const wires = [
@@ -124,6 +127,26 @@ export function sceneSnapshot(iptablesSave: string | null, nftRuleset: string | 
     ["node", "eth1", "server", "eth0"],
   ];
   return JSON.stringify({ hosts, wires });
+}
+
+/** What the node balances: `ipvsadm -Sn`, and the virtual addresses, which are its own. */
+export interface NodeIpvs {
+  readonly save: string;
+  readonly addresses: readonly string[];
+}
+
+function withLocal(host: SceneHost, addresses: readonly string[]): SceneHost {
+  return { ...host, local: [...host.local, ...addresses] };
+}
+
+function texts(ipvs: NodeIpvs | null): object {
+  return ipvs === null ? {} : { ipvs: ipvs.save };
+}
+
+/** Beside iptables. */
+export interface NodeRules {
+  readonly nftRuleset?: string | null;
+  readonly ipvs?: NodeIpvs | null;
 }
 
 function hostJson(host: SceneHost, iptablesSave: string): object {

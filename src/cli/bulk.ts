@@ -1,6 +1,10 @@
 import type { Inventory } from "../inventory/inventory.ts";
+import { suggestion } from "../kernel/nearest-word.ts";
+import type { Stack } from "../kernel/stack.ts";
 import { ask } from "../walk/ask.ts";
+import type { Conversation } from "../walk/conversation.ts";
 import { Network } from "../walk/network.ts";
+import { closeHeld } from "../walk/run.ts";
 import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
 import type { World } from "../world/world.ts";
@@ -9,7 +13,7 @@ import { withClientAt } from "./outside-client.ts";
 import { idOf, parseQueryLine, type QueryLine } from "./query-line.ts";
 import { type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
-import { runToolCommand } from "./step/tool-command.ts";
+import { runToolCommand, toolOutput } from "./step/tool-command.ts";
 
 /** What a line of `--queries` came to. */
 export type Answer =
@@ -20,7 +24,13 @@ export type Answer =
       readonly world: World;
       readonly question: Question;
     }
-  | { readonly kind: "step"; readonly id: string; readonly step: "wait" | "command" }
+  | {
+      readonly kind: "step";
+      readonly id: string;
+      readonly step: "wait" | "command" | "close";
+      /** What a command printed. */
+      readonly output?: string;
+    }
   | { readonly kind: "error"; readonly id: string; readonly line: number; readonly message: string };
 
 export interface BulkOptions {
@@ -38,6 +48,8 @@ export interface BulkOptions {
 export class Bulk {
   readonly #options: BulkOptions;
   readonly #sessions = new Map<string, Session>();
+  /** What was asked when a connection was held, by session and name. */
+  readonly #heldFor = new Map<string, Question>();
   #network: Network;
 
   constructor(world: World, options: BulkOptions) {
@@ -63,6 +75,10 @@ export class Bulk {
       case "wait":
         for (const session of this.#sessionsOf(line.session)) session.wait(line.seconds * 1000);
         return ok({ kind: "step", id, step: "wait" });
+      case "close":
+        return this.#close(line, id);
+      case "again":
+        return this.#again(line);
       case "command":
         return this.#command(line, id);
       default:
@@ -85,6 +101,8 @@ export class Bulk {
       if (server.kind === "invalid")
         return invalid(...server.messages.map((message) => `choose.server: ${message}`));
     }
+    if (line.hold !== null && query.value.proto !== "tcp")
+      return invalid("hold: only a TCP connection can be held open");
     if (line.flush) session.flush();
     const { outcomes, verdictOnly } = this.#options;
     const trace = ask(session, query.value, {
@@ -92,9 +110,31 @@ export class Bulk {
       mode: "explore",
       verdictOnly,
       close: line.close,
+      ...(line.hold === null ? {} : { hold: line.hold }),
       ...(line.server === null ? {} : { choose: { server: line.server.replace(/^.*\//, "") } }),
     });
+    if (line.hold !== null) this.#heldFor.set(`${line.session} ${line.hold}`, line.question);
     return ok({ kind: "trace", trace, world: session.network.world, question: line.question });
+  }
+
+  #close({ session: name, hold, close }: Extract<QueryLine, { kind: "close" }>, id: string): Result<Answer> {
+    const session = this.#named(name);
+    const held = heldIn(session, hold);
+    if (held.kind === "invalid") return held;
+    session.held.delete(hold);
+    closeHeld(session, held.value, close);
+    return ok({ kind: "step", id, step: "close" });
+  }
+
+  #again({ id, session: name, hold }: Extract<QueryLine, { kind: "again" }>): Result<Answer> {
+    const session = this.#named(name);
+    const held = heldIn(session, hold);
+    if (held.kind === "invalid") return held;
+    const { outcomes, verdictOnly } = this.#options;
+    const query = { ...held.value.query, id };
+    const trace = ask(session, query, { outcomes, mode: "explore", verdictOnly, held: held.value, hold });
+    const question = this.#heldFor.get(`${name} ${hold}`) as Question;
+    return ok({ kind: "trace", trace, world: session.network.world, question: { ...question, id } });
   }
 
   #command(line: Extract<QueryLine, { kind: "command" }>, id: string): Result<Answer> {
@@ -114,7 +154,14 @@ export class Bulk {
     }
     if (line.session === null) this.#network = new Network(worlds.shift() as World);
     for (const [i, session] of targets.entries()) session.replaceNetwork(new Network(worlds[i] as World));
-    return ok({ kind: "step", id, step: "command" });
+    const output = toolOutput(this.#stackOf(targets[0] ?? this.#fresh(), line.host), line.command);
+    return ok({ kind: "step", id, step: "command", ...(output === "" ? {} : { output }) });
+  }
+
+  #stackOf(session: Session, reference: string): Stack {
+    const host = findHost(session.network.world, reference);
+    if (host.kind === "invalid") throw new Error(`${reference} is no host`);
+    return session.stack(session.network.hostNumber(host.value.name));
   }
 
   #fresh(): Session {
@@ -132,4 +179,12 @@ export class Bulk {
   #sessionsOf(name: string | null): Session[] {
     return name === null ? [...this.#sessions.values()] : [this.#named(name)];
   }
+}
+
+function heldIn(session: Session, name: string): Result<Conversation> {
+  const held = session.held.get(name);
+  if (held !== undefined) return ok(held);
+  return invalid(
+    `hold: no connection is held under ${JSON.stringify(name)}${suggestion(name, session.held.keys())}`,
+  );
 }

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { Command } from "commander";
 import type { Host } from "../kernel/host.ts";
 import { hostScript } from "../kernel/host-script.ts";
+import { formatIpvsadmSave } from "../kernel/ipvs/ipvsadm-save.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
 import { formatNftRuleset } from "../kernel/nft/text/format.ts";
@@ -25,6 +26,7 @@ const FORMATS: Readonly<Record<string, (host: Host, world: World) => string>> = 
   "iptables-save": (host) => (host.iptables === null ? "" : formatIptablesSave(host.iptables)),
   nft: (host) => (host.nft === null ? "" : formatNftRuleset(host.nft)),
   ip: (host) => hostScript(host),
+  ipvsadm: (host) => formatIpvsadmSave(host.ipvs?.services ?? []),
   snapshot: (host, world) => writeSnapshot(world, [host.name]),
 };
 

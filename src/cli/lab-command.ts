@@ -1,6 +1,5 @@
 import { Command, Option } from "commander";
 import { type CompareReport, compareRecording } from "../lab/compare.ts";
-import type { World } from "../world/world.ts";
 import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
@@ -8,7 +7,7 @@ import { notBuiltYet } from "./not-built-yet.ts";
 import { loadSource } from "./source.ts";
 import { recordingsAt } from "./source-files.ts";
 import { standingLabCommands } from "./standing-lab-command.ts";
-import { runToolCommand } from "./step/tool-command.ts";
+import { STEP_COMMANDS } from "./step/step-commands.ts";
 import { paintOf } from "./terminal.ts";
 
 interface CompareOptions {
@@ -86,15 +85,7 @@ async function compareFile(context: Context, file: string): Promise<CompareRepor
     fail(context, [`${file}: is a snapshot without probes: there is nothing to compare`]);
     return null;
   }
-  return compareRecording(source.value.world, recording, false, runCommand);
-}
-
-/** What a recording did to a host between two probes, as `step` would. */
-function runCommand(world: World, name: string, command: string): World | string {
-  const host = world.hosts.get(name);
-  if (host === undefined) return `there is no host ${JSON.stringify(name)}`;
-  const result = runToolCommand(world, host, command);
-  return result.kind === "ok" ? result.value : result.messages.join("; ");
+  return compareRecording(source.value.world, recording, { commands: STEP_COMMANDS });
 }
 
 function reportText(context: Context, report: CompareReport, quiet: boolean): string {

@@ -1,6 +1,5 @@
 import { Faults, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
-import { notBuiltYet } from "./not-built-yet.ts";
 import { BOUNDS, QUESTION_DEFAULTS, type Question } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 
@@ -12,12 +11,23 @@ export type QueryLine =
       readonly session: string | null;
       /** Empty conntrack and the route caches first. */
       readonly flush: boolean;
-      /** What becomes of the connection afterwards. */
-      readonly close: "fin" | "reset" | "open";
+      /** What becomes of the connection afterwards, unless it is held. */
+      readonly close: "fin" | "reset";
+      /** Keep it open under this name. */
+      readonly hold: string | null;
       /** The session follows the outcome that this host serves. */
       readonly server: string | null;
     }
   | { readonly kind: "wait"; readonly session: string | null; readonly seconds: number }
+  /** End a held connection. */
+  | {
+      readonly kind: "close";
+      readonly session: string;
+      readonly hold: string;
+      readonly close: "fin" | "reset";
+    }
+  /** Eight more bytes on a held connection. */
+  | { readonly kind: "again"; readonly id: string; readonly session: string; readonly hold: string }
   | {
       readonly kind: "command";
       readonly session: string | null;
@@ -48,7 +58,7 @@ const STEPS = ["command", "wait", "close", "again"] as const;
 const STEP_FIELDS: Readonly<Record<(typeof STEPS)[number], readonly string[]>> = {
   command: ["id", "session", "step", "host", "command"],
   wait: ["id", "session", "step", "seconds"],
-  close: ["id", "session", "step", "hold"],
+  close: ["id", "session", "step", "hold", "close"],
   again: ["id", "session", "step", "hold"],
 };
 
@@ -77,7 +87,7 @@ export function parseQueryLine(text: string, id: string): Result<QueryLine> {
   if (!isJsonObject(value)) return invalid("is no JSON object: {…} is expected");
   const faults = new Faults(10);
   const json = new JsonFields(value, "", faults);
-  const line = json.has("step") ? readStep(json, value) : readQuery(json, value, id);
+  const line = json.has("step") ? readStep(json, value, id) : readQuery(json, value, id);
   if (faults.count > 0)
     return invalid(
       ...faults.kept.map(({ field, message }) => (field === "" ? message : `${field}: ${message}`)),
@@ -90,7 +100,10 @@ function readQuery(json: JsonFields, value: Json, id: string): Result<QueryLine>
   const number = (name: keyof typeof BOUNDS): number | null =>
     json.has(name) ? json.integer(name, BOUNDS[name][0], BOUNDS[name][1]) : null;
   const choose = json.object("choose");
-  const holds = json.optionalText("hold") !== null;
+  const session = json.optionalText("session");
+  const hold = json.optionalText("hold");
+  if (hold !== null && session === null)
+    json.fault("hold", 'only a session holds a connection: name one, such as "session":"s1"');
   const question: Question = {
     ...QUESTION_DEFAULTS,
     id: json.optionalText("id") ?? id,
@@ -108,18 +121,23 @@ function readQuery(json: JsonFields, value: Json, id: string): Result<QueryLine>
     dev: json.optionalText("dev"),
     tcpFlags: json.optionalText("tcpFlags"),
   };
-  const close = json.has("close") ? json.word("close", ["reset", "fin"]) : "fin";
   return ok({
     kind: "query",
     question,
-    session: json.optionalText("session"),
+    session,
     flush: json.flag("flush", false),
-    close: holds ? "open" : close,
+    close: readClose(json),
+    hold,
     server: choose?.text("server") ?? null,
   });
 }
 
-function readStep(json: JsonFields, value: Json): Result<QueryLine> {
+/** How a connection ends. */
+function readClose(json: JsonFields): "fin" | "reset" {
+  return json.has("close") ? json.word("close", ["reset", "fin"]) : "fin";
+}
+
+function readStep(json: JsonFields, value: Json, id: string): Result<QueryLine> {
   const step = json.word("step", STEPS);
   if (json.faults.count > 0) return invalid();
   checkFields(json, value, STEP_FIELDS[step]);
@@ -130,12 +148,18 @@ function readStep(json: JsonFields, value: Json): Result<QueryLine> {
     case "command":
       return ok({ kind: "command", session, host: json.text("host"), command: json.text("command") });
     case "close":
+      return ok({ kind: "close", ...readHeld(json), close: readClose(json) });
     case "again":
-      return invalid(notBuiltYet(`the step ${step} on a held connection`));
+      return ok({ kind: "again", id: json.optionalText("id") ?? id, ...readHeld(json) });
     default:
       step satisfies never;
       throw new Error("unknown step");
   }
+}
+
+/** A held connection is its session's. */
+function readHeld(json: JsonFields): { readonly session: string; readonly hold: string } {
+  return { session: json.text("session"), hold: json.text("hold") };
 }
 
 /** Fractions of a second too. */

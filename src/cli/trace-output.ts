@@ -65,7 +65,11 @@ export class TraceOutput {
       case "trace":
         return this.json(answer);
       case "step":
-        return { id: answer.id, step: answer.step };
+        return {
+          id: answer.id,
+          step: answer.step,
+          ...(answer.output === undefined ? {} : { output: answer.output }),
+        };
       case "error":
         return { id: answer.id, error: { message: answer.message, line: answer.line } };
       default:
@@ -82,7 +86,7 @@ export class TraceOutput {
       case "trace":
         return `${answer.trace.id}: ${this.line(answer)}${end}`;
       case "step":
-        return `${answer.id}: ${answer.step} done\n${end}`;
+        return `${answer.id}: ${answer.step} done\n${answer.output ?? ""}${end}`;
       case "error":
         return `${answer.id}: error in line ${answer.line}: ${answer.message}\n${end}`;
       default:

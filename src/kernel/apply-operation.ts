@@ -7,6 +7,7 @@ import { DraftList } from "./draft-list.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import type { Host } from "./host.ts";
 import { DraftIpsets } from "./ipset/draft-ipsets.ts";
+import { DraftIpvs } from "./ipvs/draft-ipvs.ts";
 import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
 import type { NftCommand } from "./nft/command.ts";
@@ -52,6 +53,7 @@ class HostDraft {
   #vlanList: DraftList<BridgeVlan> | null = null;
   #ruleset: DraftRuleset | null = null;
   #ipsetDraft: DraftIpsets | null = null;
+  #ipvsDraft: DraftIpvs | null = null;
   #socketList: DraftList<Socket> | null = null;
   #nftDraft: DraftNft | null = null;
   #sysctl: Map<string, string> | null = null;
@@ -96,6 +98,10 @@ class HostDraft {
     this.#ruleset ??= new DraftRuleset(this.#host.iptables);
     return this.#ruleset;
   }
+  get #ipvs(): DraftIpvs {
+    this.#ipvsDraft ??= new DraftIpvs(this.#host.ipvs);
+    return this.#ipvsDraft;
+  }
   get #ipsets(): DraftIpsets {
     this.#ipsetDraft ??= new DraftIpsets(this.#host.ipsets);
     return this.#ipsetDraft;
@@ -128,6 +134,7 @@ class HostDraft {
       iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
       ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
       nft: this.#nftDraft === null ? host.nft : this.#nftDraft.finish(),
+      ipvs: this.#ipvsDraft === null ? host.ipvs : this.#ipvsDraft.finish(),
       sockets: this.#socketsAfter(),
       unmodelled: this.#unmodelled ?? host.unmodelled,
     };
@@ -196,6 +203,24 @@ class HostDraft {
         return this.#ipsets.add(operation.set, operation.entry, operation.exist);
       case "ipset-delete":
         return this.#ipsets.delete(operation.set, operation.entry);
+      case "ipvs-restore":
+        return this.#ipvs.restore(operation.services);
+      case "virtual-server-add":
+        return this.#ipvs.addVirtualService(operation.service);
+      case "virtual-server-edit":
+        return this.#ipvs.editVirtualService(operation.service);
+      case "virtual-server-delete":
+        return this.#ipvs.deleteVirtualService(operation.selector);
+      case "real-server-add":
+        return this.#ipvs.addServer(operation.selector, operation.server);
+      case "real-server-edit":
+        return this.#ipvs.editServer(operation.selector, operation.server);
+      case "real-server-delete":
+        return this.#ipvs.deleteServer(operation.selector, operation.server);
+      case "ipvs-clear":
+        return this.#ipvs.clear();
+      case "ipvs-timeouts":
+        return this.#ipvs.set(operation.timeouts);
       case "sockets":
         this.#sockets = operation.sockets;
         this.#socketList = null;

@@ -30,8 +30,11 @@ export const CHOICE_MULTIPATH = 2;
 export const CHOICE_UNKNOWN = 3;
 /** `numgen random`, and hashes whose key is the kernel's secret. */
 export const CHOICE_NUMGEN = 4;
+/** Where an IPVS scheduler stands, which a dump does not tell. */
+export const CHOICE_IPVS = 5;
 export type ChoiceKind =
   | typeof CHOICE_STATISTIC
   | typeof CHOICE_MULTIPATH
   | typeof CHOICE_UNKNOWN
-  | typeof CHOICE_NUMGEN;
+  | typeof CHOICE_NUMGEN
+  | typeof CHOICE_IPVS;

@@ -1,5 +1,6 @@
 import { ConntrackTable } from "./conntrack/table.ts";
 import { IpsetState } from "./ipset/ipset-state.ts";
+import { IpvsState } from "./ipvs/ipvs-state.ts";
 import type { Resolving } from "./neighbour/neighbour.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import type { MatchCells } from "./netfilter/rule-context.ts";
@@ -19,6 +20,7 @@ export class HostSession {
   readonly ipsets: IpsetState;
   /** What packets changed in the host's nftables sets. */
   readonly nftSets: NftSetState;
+  readonly ipvs: IpvsState;
   /** (ifindex, address) to MAC, or NEIGH_INCOMPLETE, NEIGH_FAILED. */
   readonly neighbours: PairMap;
   /** (ifindex, address) to when the entry last changed, milliseconds. */
@@ -45,6 +47,7 @@ export class HostSession {
     this.recent = new RecentLists(journal);
     this.ipsets = new IpsetState(journal);
     this.nftSets = new NftSetState(journal);
+    this.ipvs = new IpvsState(journal, this.conntrack);
     this.neighbours = new PairMap(journal);
     this.neighbourUpdated = new PairMap(journal);
     this.neighbourConfirmed = new PairMap(journal);

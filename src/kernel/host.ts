@@ -1,6 +1,7 @@
 import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { Ipset } from "./ipset/ipset.ts";
+import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { Ruleset } from "./netfilter/rule.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
 import type { PolicyRule, Route } from "./route/route.ts";
@@ -32,6 +33,8 @@ export interface Host {
   readonly nft: NftRuleset | null;
   /** In the order they were made. null: the dump did not say (assumed none). */
   readonly ipsets: readonly Ipset[] | null;
+  /** null: the dump did not say (assumed none). */
+  readonly ipvs: Ipvs | null;
   readonly sockets: Sockets;
   /** Parts of a snapshot that are kept and given back, but that no rule of the walk reads: name to what the dump held. */
   readonly unmodelled: ReadonlyMap<string, unknown>;
@@ -56,6 +59,7 @@ export function emptyHost(name: string, kind: string): Host {
     iptables: null,
     nft: null,
     ipsets: null,
+    ipvs: null,
     sockets: { kind: "listed", sockets: [] },
     unmodelled: new Map(),
   };

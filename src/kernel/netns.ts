@@ -6,6 +6,8 @@ import { internInterfaceName } from "./device/interface-name.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
 import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
 import type { Host } from "./host.ts";
+import { CompiledIpvs } from "./ipvs/compiled-service.ts";
+import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
 import { needsConntrack } from "./netfilter/needs-conntrack.ts";
@@ -48,6 +50,8 @@ export class Netns {
   readonly nft: CompiledNft | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
+  /** null where there are no virtual services: their hooks come with the first (`ip_vs_add_service`). */
+  readonly ipvs: CompiledIpvs | null;
   /** Is conntrack (and with it defragmentation) active here? */
   readonly conntrack: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
@@ -136,9 +140,11 @@ export class Netns {
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.nft = host.nft === null ? null : new CompiledNft(walkedNft(host));
+    this.ipvs = (host.ipvs?.services.length ?? 0) === 0 ? null : new CompiledIpvs(host.ipvs as Ipvs, sysctl);
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
-      (this.nft !== null && nftNeedsConntrack(walkedNft(host)));
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host))) ||
+      this.ipvs?.needsConntrack === true;
 
     if (this.nft !== null) {
       for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);

@@ -13,6 +13,7 @@ import type {
 import type { EntryBatch } from "./entry-batch.ts";
 import { formatEntry } from "./ipset/add-line.ts";
 import { formatElement } from "./ipset/element-text.ts";
+import { endText, selectorWords, serverWords, serviceWords } from "./ipvs/ipvsadm-words.ts";
 import { splitArguments } from "./netfilter/save/arguments.ts";
 import { formatRuleArguments } from "./netfilter/save/format.ts";
 import { formatNftCommand } from "./nft/text/format-command.ts";
@@ -88,6 +89,30 @@ export function operationText(operation: Operation): string[] {
       ];
     case "ipset-delete":
       return [`ipset del ${quote(operation.set)} ${quote(formatElement(operation.entry.parts))}`];
+    case "ipvs-restore":
+      return ["ipvsadm -R"];
+    case "virtual-server-add":
+    case "virtual-server-edit": {
+      const { selector } = operation.service;
+      const letter = operation.kind === "virtual-server-add" ? "A" : "E";
+      return [`ipvsadm -${letter} ${selectorWords(selector)} ${serviceWords(operation.service)}`];
+    }
+    case "virtual-server-delete":
+      return [`ipvsadm -D ${selectorWords(operation.selector)}`];
+    case "real-server-add":
+    case "real-server-edit": {
+      const { selector, server } = operation;
+      const letter = operation.kind === "real-server-add" ? "a" : "e";
+      return [`ipvsadm -${letter} ${selectorWords(selector)} -r ${endText(server)} ${serverWords(server)}`];
+    }
+    case "real-server-delete":
+      return [`ipvsadm -d ${selectorWords(operation.selector)} -r ${endText(operation.server)}`];
+    case "ipvs-clear":
+      return ["ipvsadm -C"];
+    case "ipvs-timeouts": {
+      const { tcpS, tcpFinS, udpS } = operation.timeouts;
+      return [`ipvsadm --set ${tcpS} ${tcpFinS} ${udpS}`];
+    }
     case "sockets":
     case "socket-open":
     case "unmodelled":

@@ -2,6 +2,12 @@ import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
+import type {
+  IpvsTimeouts,
+  RealServer,
+  VirtualService,
+  VirtualServiceSelector,
+} from "./ipvs/virtual-service.ts";
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
 import type { NftCommand } from "./nft/command.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
@@ -69,6 +75,32 @@ export type Operation =
       readonly exist: boolean;
     }
   | { readonly kind: "ipset-delete"; readonly set: string; readonly entry: IpsetEntry }
+  /** `ipvsadm -R` of services that are not there yet, their servers in the kernel's order. */
+  | { readonly kind: "ipvs-restore"; readonly services: readonly VirtualService[] }
+  /** `ipvsadm -A`, `-E`: without servers; an edit leaves them. */
+  | { readonly kind: "virtual-server-add"; readonly service: VirtualService }
+  | { readonly kind: "virtual-server-edit"; readonly service: VirtualService }
+  | { readonly kind: "virtual-server-delete"; readonly selector: VirtualServiceSelector }
+  /** `ipvsadm -a`: it stands first then. */
+  | {
+      readonly kind: "real-server-add";
+      readonly selector: VirtualServiceSelector;
+      readonly server: RealServer;
+    }
+  | {
+      readonly kind: "real-server-edit";
+      readonly selector: VirtualServiceSelector;
+      readonly server: RealServer;
+    }
+  | {
+      readonly kind: "real-server-delete";
+      readonly selector: VirtualServiceSelector;
+      readonly server: Pick<RealServer, "address" | "port">;
+    }
+  /** `ipvsadm -C`. */
+  | { readonly kind: "ipvs-clear" }
+  /** `ipvsadm --set`; 0 leaves a time as it is. */
+  | { readonly kind: "ipvs-timeouts"; readonly timeouts: IpvsTimeouts }
   | { readonly kind: "sockets"; readonly sockets: Sockets }
   | { readonly kind: "socket-open"; readonly socket: Socket }
   /** Part of a snapshot that no rule of the walk reads: kept, and given back by `export`. */

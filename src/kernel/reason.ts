@@ -107,6 +107,24 @@ const TABLE = [
     "No tunnel here is for packets between these two ends; the host answered with an ICMP error.",
   ],
   ["tunnel-loop", "DROPPED", "The way to the tunnel's other end leads into the tunnel itself."],
+  [
+    "ipvs-no-server",
+    "REFUSED",
+    "No real server of the IPVS virtual service takes connections; the host answered with an ICMP port unreachable.",
+  ],
+  ["ipvs-server-gone", "DROPPED", "The IPVS connection's real server is no longer one of its service."],
+  [
+    "ipvs-no-route",
+    "DROPPED",
+    "IPVS found no way to the real server: no route, or one that leads from a loopback address elsewhere.",
+  ],
+  [
+    "ipvs-old-conntrack",
+    "DROPPED",
+    "IPVS dropped a first packet to be rid of an earlier connection's conntrack entry; a repetition goes through.",
+  ],
+  ["connection-closed", "REFUSED", "The held connection was closed or reset before."],
+  ["ipvs-no-connection", "DROPPED", "IPVS knows no connection of the real server's packet (nat_icmp_send)."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 

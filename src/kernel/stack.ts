@@ -7,6 +7,10 @@ import type { DevicePlace, LowerPort, Stacking } from "./device/lower-port.ts";
 import type { NetDevice } from "./device/net-device.ts";
 import type { HostSession } from "./host-session.ts";
 import { HostSets } from "./ipset/host-sets.ts";
+import { type IpvsSettings, NO_IPVS_SETTINGS } from "./ipvs/compiled-service.ts";
+import type { ConnectionTable } from "./ipvs/connection-table.ts";
+import type { IpvsState } from "./ipvs/ipvs-state.ts";
+import type { Locality } from "./ipvs/scheduler/scheduler.ts";
 import { OneAddress } from "./nat/nat.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
@@ -42,6 +46,8 @@ export interface Engine {
   readonly unknownTargets: Set<Target>;
   /** A host's kernel, by the host's number. */
   readonly stackOf: (host: number) => Stack;
+  /** What else was met that is not modelled, in words. */
+  readonly unmodelled: Set<string>;
 }
 
 /**
@@ -58,6 +64,8 @@ export class Stack implements RuleContext {
   readonly recent: RecentLists;
   readonly ipsets: HostSets;
   readonly nft: NftRun;
+  readonly ipvs: IpvsState;
+  readonly ipvsSettings: IpvsSettings;
   readonly flow = new Flow();
   readonly fibResult = new FibResult();
   readonly jumpStack = new JumpStack();
@@ -93,6 +101,9 @@ export class Stack implements RuleContext {
     const nftSets = new HostNftSets(net.nft, state.nftSets, engine.clock.now);
     this.nft = new NftRun(this, nftSets, engine.pool.take());
     engine.pool.release(this.nft.packet);
+    this.ipvs = state.ipvs;
+    this.ipvs.adopt(net.ipvs);
+    this.ipvsSettings = net.ipvs?.settings ?? NO_IPVS_SETTINGS;
     this.deviceName = (ifindex) => net.device(ifindex)?.name ?? "";
   }
 
@@ -113,6 +124,12 @@ export class Stack implements RuleContext {
   }
   get literal(): boolean {
     return this.engine.literal;
+  }
+  get ipvsConnections(): ConnectionTable {
+    return this.ipvs.connections;
+  }
+  get locality(): Locality {
+    return this.ipvs.locality;
   }
   get now(): number {
     return this.engine.clock.now;
@@ -161,8 +178,11 @@ export class Stack implements RuleContext {
     if (isMulticast(address)) return RTN_MULTICAST;
     const local = this.net.fib.tables.get("local");
     if (local === undefined) return RTN_UNICAST;
-    const { keys, routes } = local.columns ?? local.compile();
-    for (let i = 0; i < keys.length; i += 2) {
+    const { keys, routes, longest } = local.columns ?? local.compile();
+    // A balancer has thousands of addresses: the first that may match is looked up.
+    const first = longest === null ? 0 : longest.lookup(address);
+    if (first < 0) return RTN_UNICAST;
+    for (let i = first * 2; i < keys.length; i += 2) {
       if ((address & (keys[i + 1] as number)) !== keys[i]) continue;
       const route = routes[i >> 1];
       if (route === undefined) continue;

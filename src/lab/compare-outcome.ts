@@ -1,8 +1,10 @@
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
+import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
 import { isBulk, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
+import { ipvsDifference } from "./ipvs-difference.ts";
 import { isNftTable, nftCounts, nftDifference } from "./nft-difference.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
 import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
@@ -31,6 +33,10 @@ export function compareOutcome(
   before: Renaming,
   earlierFree: ReadonlySet<number>,
 ): Matched {
+  if (recorded.frames === undefined && recorded.framesOmitted !== true) {
+    const difference = compareBrief(recorded, outcome);
+    return { difference, score: difference === null ? 100 : 0, renaming: before, free: [] };
+  }
   const free = [...freePorts(outcome)];
   const hashes = new Set(
     outcome.frames
@@ -46,6 +52,7 @@ export function compareOutcome(
     (c) => c.nft(),
     (c) => c.ruleCounts(),
     (c) => c.conntrack(),
+    (c) => c.ipvs(),
   ];
   const comparison = new Comparison(network, recorded, outcome, renaming);
   for (let stage = 0; stage < stages.length; stage++) {
@@ -78,6 +85,8 @@ class Comparison {
   private readonly outcome: Outcome;
   /** Recorded packet number to ours. */
   private readonly pairs = new Map<number, number>();
+  /** Our ways through hooks of packets that the recording traced nowhere. */
+  private readonly untraced: HookVisit[] = [];
   private readonly theirs: Packets<WholeFrame>;
   private readonly ours: Packets<Frame>;
 
@@ -124,9 +133,11 @@ class Comparison {
     const own = recorded.client ?? {};
     const heard = isNotFinal(this.recorded) && ["ttl-exceeded", "unreachable"].includes(client.result);
     return (
-      (heard ? null : told("result", recorded.result, client.result)) ??
+      (heard ? null : told("result", resultOf(this.recorded), client.result)) ??
       (heard ? null : told("errno", recorded.errno, client.errno)) ??
-      told("icmp error", errorText(this.recordedError()), errorText(this.ourError())) ??
+      (isBulk(this.recorded) && this.recorded.framesOmitted === true
+        ? null
+        : told("icmp error", errorText(this.recordedError()), errorText(this.ourError()))) ??
       told("reset from", recorded.reset?.from, client.reset?.from) ??
       told("answered by", recorded.answeredBy, client.answeredBy) ??
       (own.addr === undefined ? null : told("client address", own.addr, client.address)) ??
@@ -242,8 +253,10 @@ class Comparison {
       left.delete(at);
       last.set(key, at);
     }
-    const [extra] = left;
+    for (const at of left)
+      if (this.isUntraced(ours[at] as HookVisit)) this.untraced.push(ours[at] as HookVisit);
     // Where iptables-nft wrote the rules, their steps are among nftables'.
+    const extra = [...left].find((at) => !this.untraced.includes(ours[at] as HookVisit));
     if (extra === undefined || (this.recorded.nftTrace ?? []).length > 0) return null;
     const { host, packet, hook, steps } = ours[extra] as HookVisit;
     return `rules: ${host} packet ${packet} ${hook}: modelled, not recorded (${steps.map(stepText).join(" ")})`;
@@ -255,6 +268,12 @@ class Comparison {
     if (recorded.length === 0) return null;
     const isExcused = (packet: number): boolean => this.theirs.excused.has(packet);
     return nftDifference(this.network, recorded, this.outcome.hooks, this.pairs, isExcused);
+  }
+
+  /** Where IPVS is at work a packet that no wire showed left its mark in the counters alone. */
+  private isUntraced({ packet, host }: HookVisit): boolean {
+    if ((this.network.host(this.network.hostNumber(host))?.ipvs ?? null) === null) return false;
+    return !this.outcome.frames.some((frame) => frame.packet === packet);
   }
 
   /** Can a recorded way through a hook be that of ours? A packet dropped before any wire showed it is known by its looks. */
@@ -301,19 +320,19 @@ class Comparison {
         counted.set(key, (counted.get(key) ?? 0) + 1);
       }
     }
+    addCounts(counted, this.untraced);
     return counted;
   }
 
   private modelledCounts(): Map<string, number> {
     const counted = new Map<string, number>();
-    for (const { host, steps } of this.outcome.hooks) {
-      for (const { table, chain, kind, index } of steps) {
-        if (kind === "return" || isNftTable(table)) continue;
-        const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
-        counted.set(key, (counted.get(key) ?? 0) + 1);
-      }
-    }
+    addCounts(counted, this.outcome.hooks);
     return counted;
+  }
+
+  ipvs(): string | null {
+    if (isBulk(this.recorded) || (this.recorded.query.count ?? 1) > 1) return null;
+    return ipvsDifference(this.recorded.ipvsConnections ?? [], this.outcome.ipvs, this.renaming);
   }
 
   conntrack(): string | null {
@@ -326,6 +345,22 @@ class Comparison {
 function withoutNft(visit: HookVisit): HookVisit {
   if (!visit.steps.some(({ table }) => isNftTable(table))) return visit;
   return { ...visit, steps: visit.steps.filter(({ table }) => !isNftTable(table)) };
+}
+
+function addCounts(counted: Map<string, number>, visits: readonly HookVisit[]): void {
+  for (const { host, steps } of visits) {
+    for (const { table, chain, kind, index } of steps) {
+      if (kind === "return" || isNftTable(table)) continue;
+      const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
+      counted.set(key, (counted.get(key) ?? 0) + 1);
+    }
+  }
+}
+
+/** The recorder of `ipvs-ipip` calls a time exceeded by what its errno would be. */
+function resultOf({ outcome }: RecordedProbe): string {
+  const { icmp, result } = outcome;
+  return result === "unreachable" && icmp?.type === 11 ? "ttl-exceeded" : result;
 }
 
 function isRedirect(visit: RecordedVisit): boolean {

@@ -15,6 +15,8 @@ import { provenListeners, withListeners } from "./proven-listeners.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
 import { shapeFault } from "./recorded-shape.ts";
 import { Renaming } from "./renaming.ts";
+import { type CommandRunner, playStep } from "./replay-step.ts";
+import { withSetupThresholds } from "./setup-thresholds.ts";
 import { whyUnsupported } from "./supported.ts";
 
 /** What replaying one recording's probes through the model came to. */
@@ -43,30 +45,30 @@ const MANY_FLOWS = 30;
  * Replay a recording's probes in order in one session, and compare each with what the kernel did: it agrees when one
  * listed outcome does, in every compared field.
  *
- * @param literal walk chains rule by rule
- * @param runCommand carries out the commands that stand between probes
  */
-export function compareRecording(
-  world: World,
-  recording: Recording,
-  literal = false,
-  runCommand: RunCommand = noCommands,
-): CompareReport {
+export function compareRecording(world: World, recording: Recording, options: ReplayOptions): CompareReport {
   const head = { file: recording.file, name: recording.name };
   const unsupported = whyUnsupported(world, recording);
   if (unsupported !== null) return { ...head, unsupported, probes: [] };
   const probes: ProbeReport[] = [];
-  for (const { index, recorded, judge } of replay(world, recording, literal, runCommand)) {
+  for (const { index, recorded, judge } of replay(world, recording, options)) {
     const difference = judge(recorded);
     probes.push({ index, query: queryText(recorded.query), agrees: difference === null, difference });
   }
   return { ...head, unsupported: null, probes };
 }
 
-/** A World after a command line on one of its hosts, or why it cannot be carried out. */
-export type RunCommand = (world: World, host: string, command: string) => World | string;
+export interface ReplayOptions {
+  /** How the commands of steps are carried out. */
+  readonly commands?: CommandRunner;
+  /** Walk chains rule by rule. */
+  readonly literal?: boolean;
+}
 
-const noCommands: RunCommand = () => "nobody here carries out commands";
+const NO_COMMANDS: CommandRunner = {
+  change: () => ({ fault: "nobody here carries out commands" }),
+  print: () => "",
+};
 
 /** A probe as the replay comes to it. */
 export interface Replayed {
@@ -84,26 +86,17 @@ export interface Replayed {
 export function* replay(
   world: World,
   recording: Recording,
-  literal = false,
-  runCommand: RunCommand = noCommands,
+  { commands = NO_COMMANDS, literal }: ReplayOptions = {},
 ): Generator<Replayed, void> {
-  let now = withListeners(world, provenListeners(world, recording));
-  let network = new Network(now);
-  const session = new Session(network);
-  session.engine.literal = literal;
+  const listening = withListeners(world, provenListeners(world, recording));
+  const session = new Session(new Network(withSetupThresholds(listening, recording)));
+  session.engine.literal = literal === true;
   let known: Known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
   for (const [index, probe] of recording.probes.entries()) {
     const recorded = probe.recorded as unknown as RecordedProbe;
-    const { step, host = "", command = "" } = recorded.query;
-    if (step === "command") {
-      const changed = runCommand(now, host, command);
-      if (typeof changed === "string") {
-        yield { index, recorded, outcomes: [], judge: () => `${host}: ${command}: ${changed}` };
-        return;
-      }
-      now = changed;
-      network = new Network(now);
-      session.replaceNetwork(network);
+    if (recorded.query?.step !== undefined) {
+      const { outcomes, judge } = playStep(session, recorded, commands);
+      yield { index, recorded, outcomes: outcomes.map(({ outcome }) => outcome), judge };
       continue;
     }
     const query = shapeFault(recorded) ?? queryOf(probe, index);
@@ -116,9 +109,10 @@ export function* replay(
       known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
     }
     const before = known;
+    const { network } = session;
     const { explored } = explore(session, query, ASK_DEFAULTS);
     const { nearest, matched } = nearestOutcome(network, explored, recorded, before);
-    followScript(session, query, nearest?.script ?? [], "reset");
+    followScript(session, query, nearest?.script ?? [], endingOf(recorded));
     if (matched !== null) {
       known = { renaming: matched.renaming, free: new Set([...before.free, ...matched.free]) };
     }
@@ -133,6 +127,13 @@ export function* replay(
     const outcomes = explored.map(({ outcome }) => outcome);
     yield { index, recorded, outcomes, ...(nearest === null ? {} : { nearest: nearest.outcome }), judge };
   }
+}
+
+/** A recorder of frames ends every connection with resets; where only servers were recorded the client closes as it says. */
+function endingOf({ query, frames, framesOmitted }: RecordedProbe): Parameters<typeof followScript>[3] {
+  if (query.hold !== undefined) return { hold: query.hold };
+  const brief = frames === undefined && framesOmitted !== true;
+  return { close: query.close === "reset" || !brief ? "reset" : "fin" };
 }
 
 /** What earlier probes of the same connections taught of the ports chosen freely. */
@@ -172,7 +173,7 @@ function exploreFlows(
     const own = { ...query, sport: flow.sport ?? query.sport };
     const { explored } = explore(session, own, ASK_DEFAULTS);
     const found = explored.find(({ outcome }) => compareFlow(session.network, flow, outcome) === null);
-    followScript(session, own, found?.script ?? [], "reset");
+    followScript(session, own, found?.script ?? [], { close: "reset" });
     return explored;
   });
 }
@@ -249,6 +250,8 @@ function queryOf(probe: Probe, index: number): Query | string {
 }
 
 function queryText(q: RecordedQuery): string {
+  if (q.step !== undefined)
+    return [q.step, q.host ?? q.hold ?? q.seconds, q.command].filter(Boolean).join(" ");
   const port = q.dport === undefined ? "" : `:${q.dport}`;
   const extra = (["src", "sport", "ttl", "size", "df", "mark", "count"] as const)
     .filter((key) => q[key] !== undefined && !(key === "count" && q.count === 1))

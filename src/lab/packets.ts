@@ -34,7 +34,8 @@ export function recordedPackets(network: Network, recorded: RecordedProbe): Pack
     const whole = frame.same === true && previous !== undefined ? { ...previous, ...frame } : frame;
     const placed = { ...whole, host: frame.ns, device: frame.if, direction: frame.dir };
     if (before === undefined) {
-      if (excuser.isExcused(placed) || (bulk && frame.pkt > BEFORE_BULK)) excused.add(frame.pkt);
+      if (excuser.isExcused(placed) || (bulk && byPacket.size - excused.size >= BEFORE_BULK))
+        excused.add(frame.pkt);
       byPacket.set(frame.pkt, [placed]);
     } else if (repeated.has(frame.pkt) || isSentAgain(placed, before[0])) repeated.add(frame.pkt);
     else before.push(placed);

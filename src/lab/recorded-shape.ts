@@ -6,6 +6,18 @@ const NEEDED: readonly (readonly [string, Readonly<Record<string, keyof typeof I
   ["trace", { ns: "text", pkt: "number", hook: "text", packet: "text or nothing", steps: "texts" }],
   ["rulesHit", { ns: "text", table: "text", chain: "text", rule: "number", packets: "number" }],
   ["conntrack", { ns: "text", proto: "text", orig: "object", reply: "object", flags: "texts" }],
+  [
+    "ipvsConnections",
+    {
+      ns: "text",
+      proto: "text",
+      client: "text",
+      virtual: "text",
+      server: "text",
+      state: "text",
+      expires: "number",
+    },
+  ],
   ["flows", { result: "text" }],
   ["outcome.serverSaw", { host: "text", proto: "text", local: "text", peer: "text" }],
 ];

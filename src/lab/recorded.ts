@@ -7,9 +7,13 @@ export interface RecordedProbe {
   readonly rulesHit?: readonly RecordedRuleHit[];
   readonly trace?: readonly RecordedVisit[];
   /** The frames, and the rules they met, were left out: like those of an earlier probe. */
+  /** What `ipvsadm -Lcn` had more after it. */
+  readonly ipvsConnections?: readonly RecordedIpvsConnection[];
   readonly framesOmitted?: boolean;
   readonly nftTrace?: readonly RecordedNftStep[];
   readonly conntrack?: readonly RecordedConntrack[];
+  /** `ipvsadm -Sn` after a step. */
+  readonly ipvsAfter?: string;
   readonly flows?: readonly RecordedFlow[];
 }
 
@@ -32,8 +36,12 @@ export interface RecordedQuery {
   readonly keepState?: boolean;
   /** Not a probe: `command` changes a host's configuration. */
   readonly step?: string;
-  readonly host?: string;
   readonly command?: string;
+  readonly host?: string;
+  readonly seconds?: number;
+  /** Name of a connection left open by a query, or used by a step. */
+  readonly hold?: string;
+  readonly close?: string;
 }
 
 export interface RecordedOutcome {
@@ -42,6 +50,8 @@ export interface RecordedOutcome {
   readonly client?: { readonly addr?: string; readonly port?: number; readonly icmpId?: number };
   readonly answeredBy?: string;
   readonly ownPacket?: boolean;
+  /** What a step's command printed. */
+  readonly output?: string;
   readonly icmp?: {
     readonly type: number;
     readonly code: number;
@@ -148,6 +158,16 @@ export interface RecordedConntrack {
   readonly reply: RecordedTuple;
   readonly flags: readonly string[];
   readonly mark?: number;
+}
+
+export interface RecordedIpvsConnection {
+  readonly ns: string;
+  readonly proto: string;
+  readonly client: string;
+  readonly virtual: string;
+  readonly server: string;
+  readonly state: string;
+  readonly expires: number;
 }
 
 export interface RecordedTuple {

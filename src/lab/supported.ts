@@ -13,12 +13,9 @@ export function whyUnsupported(world: World, recording: Recording): string | nul
       const value = host.unmodelled.get(name);
       return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
     };
-    if (held("ipvs")) return `${host.name} has IPVS services`;
   }
   for (const probe of recording.probes) {
-    const query = probe.query as { readonly dst?: unknown; readonly step?: unknown };
-    if (typeof query.step === "string" && query.step !== "command")
-      return `it has steps "${query.step}" between its probes`;
+    const query = probe.query as { readonly dst?: unknown };
     if (typeof query.dst === "string" && query.dst.includes(":")) return "it speaks IPv6";
   }
   return null;

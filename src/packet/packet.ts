@@ -168,6 +168,10 @@ export class Packet {
 
   /** `IPCB(skb)->flags & IPSKB_FORWARDED`. */
   forwarded = false;
+  /** IPVS has seen to it (`skb->ipvs_property`). */
+  ipvsProperty = false;
+  /** Cut it in spite of its DF (`skb->ignore_df`): who made it so has seen that it fits. */
+  ignoreDf = false;
   /** Largest fragment of a datagram that was reassembled here (`IPCB(skb)->frag_max_size`), 0 none. */
   fragMaxSize = 0;
   /** Length of the application payload, bytes. */
@@ -225,7 +229,9 @@ export class Packet {
       this.uid = -1;
       this.socket = -1;
       this.boundDev = 0;
+      this.ipvsProperty = false;
     }
+    this.ignoreDf = false;
     this.dev = 0;
     this.ct = -1;
     this.ctInfo = 0;
@@ -320,6 +326,8 @@ export class Packet {
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;
     this.forwarded = from.forwarded;
+    this.ipvsProperty = from.ipvsProperty;
+    this.ignoreDf = from.ignoreDf;
     this.fragMaxSize = from.fragMaxSize;
   }
 

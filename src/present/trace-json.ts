@@ -38,7 +38,7 @@ function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Reado
     client,
   };
   if (verdictOnly) return { ...brief, stats };
-  const { frames, rules, rewrites, hooks, conntrack } = outcome;
+  const { frames, rules, rewrites, hooks, conntrack, ipvs } = outcome;
   return {
     ...brief,
     steps: stepsJson(outcome.steps),
@@ -47,6 +47,7 @@ function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Reado
     rewrites,
     hooks,
     conntrack,
+    ...(ipvs.length === 0 ? {} : { ipvs }),
     ...(arp ? { arp: outcome.arp } : {}),
     stats,
   };

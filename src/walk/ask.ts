@@ -7,9 +7,11 @@ import { Tape } from "../kernel/tape.ts";
 import { captureOf } from "./capture.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
-import { ERRNO_NAMES } from "./conversation.ts";
+import type { Conversation } from "./conversation.ts";
 import { type Decoded, decode } from "./decode.ts";
+import { ERRNO_NAMES } from "./errno.ts";
 import { Odds } from "./fraction.ts";
+import { ipvsView } from "./ipvs-view.ts";
 import { flagLetters } from "./packet-view.ts";
 import type { Query } from "./query.ts";
 import { finish, type Run, walk } from "./run.ts";
@@ -32,6 +34,10 @@ export interface AskOptions {
   readonly verdictOnly?: boolean;
   /** What becomes of the connection in the session. Default `fin`. */
   readonly close?: "reset" | "fin" | "open";
+  /** Keep the connection open under this name instead. */
+  readonly hold?: string;
+  /** Say more on this connection, which an earlier query left open. */
+  readonly held?: Conversation;
 }
 
 export const ASK_DEFAULTS: AskOptions = { outcomes: 1024, mode: "explore" };
@@ -78,7 +84,7 @@ export function explore(
     const chooser = new ScriptedChooser(next.script, session);
     const mark = session.journal.mark();
     tape.clear();
-    const run = walk(session, query, chooser, tape);
+    const run = walk(session, query, chooser, tape, options.held);
     const outcome = outcomeOf(session, query, run, tape, chooser, options);
     finish(session, run, "open");
     session.journal.rollback(mark);
@@ -108,8 +114,7 @@ export function explore(
 /** Walk the outcome the session follows once more, and keep it. */
 function follow(session: Session, query: Query, options: AskOptions, explored: readonly Explored[]): void {
   const chosen = choose(session, query, options, explored);
-  const run = walk(session, query, new ScriptedChooser(chosen?.script ?? [], session), null);
-  finish(session, run, options.close ?? "fin");
+  followScript(session, query, chosen?.script ?? [], options);
 }
 
 function choose(
@@ -142,19 +147,26 @@ export function followScript(
   session: Session,
   query: Query,
   script: readonly number[],
-  close: "reset" | "fin" | "open",
+  options: Pick<AskOptions, "close" | "hold" | "held">,
 ): void {
-  const run = walk(session, query, new ScriptedChooser(script, session), null);
-  finish(session, run, close);
+  const run = walk(session, query, new ScriptedChooser(script, session), null, options.held);
+  conclude(session, run, options);
+}
+
+/** A query's connection ends, or is held on to. */
+function conclude(session: Session, run: Run, options: Pick<AskOptions, "close" | "hold" | "held">): void {
+  const { hold } = options;
+  if (hold !== undefined) session.held.set(hold, run.conversation);
+  finish(session, run, hold === undefined ? (options.close ?? "fin") : "open");
 }
 
 function seeded(session: Session, query: Query, options: AskOptions): Explored {
   const tape = new Tape();
   const chooser = new SeededChooser(session.seed);
   chooser.begin(query.sport ?? session.clock.now);
-  const run = walk(session, query, chooser, tape);
+  const run = walk(session, query, chooser, tape, options.held);
   const outcome = outcomeOf(session, query, run, tape, null, options);
-  finish(session, run, options.close ?? "fin");
+  conclude(session, run, options);
   return { outcome, script: [] };
 }
 
@@ -181,8 +193,10 @@ function outcomeOf(
     ),
     ...[...(chooser?.notAsked ?? [])].map((test) => textOfUnknown(test.match)),
     ...[...engine.unknownTargets].map((target) => nftUnknownText(target) ?? formatTarget(target)),
+    ...engine.unmodelled,
   ];
   engine.unknownTargets.clear();
+  engine.unmodelled.clear();
   const assumed = assumptionsOf(session, decoded).length > 0;
   const certainty: Certainty = unknown.length > 0 ? "unknown-match" : assumed ? "assumed" : "exact";
   const verdict = {
@@ -219,6 +233,7 @@ function outcomeOf(
     rewrites: brief ? [] : decoded.rewrites,
     conntrack: brief ? [] : [...session.touched()].flatMap((stack) => conntrackView(stack)),
     ...(options.capture === true ? { capture: captureOf(tape.data, decoded) } : {}),
+    ipvs: brief ? [] : [...session.touched()].flatMap((stack) => ipvsView(stack)),
     stats: { rulesEvaluated: run.rulesEvaluated, routeLookups: run.routeLookups },
   };
 }

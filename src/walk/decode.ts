@@ -17,6 +17,7 @@ import {
   OP_EMIT,
   OP_FRAME,
   OP_HOOK,
+  OP_IPVS,
   OP_NEIGHBOUR,
   OP_NFT_CHAIN_END,
   OP_NFT_POLICY,
@@ -104,6 +105,9 @@ const ROUTE_TYPES = [
   "unreachable",
   "prohibit",
 ];
+
+/** Forwarding methods by number (`IP_VS_CONN_F_FWD_MASK`). */
+const IPVS_METHODS: Readonly<Record<number, string>> = { 0: "translation", 2: "tunnel", 3: "direct routing" };
 
 /** Read a tape back: the readable trace is made here and nowhere else. */
 export function decode(network: Network, tape: Tape, run: Run): Decoded {
@@ -299,6 +303,15 @@ class Decoder {
       case OP_EMIT:
         this.step(d[at + 3] as number, host, "emit", `${this.net(host).name} makes the packet`);
         return;
+      case OP_IPVS: {
+        const end = (address: number, port: number): string => `${formatIpv4(address)}:${port}`;
+        const service = end(d[at + 4] as number, d[at + 5] as number);
+        const server = end(d[at + 6] as number, d[at + 7] as number);
+        const method = IPVS_METHODS[d[at + 8] as number] ?? "an unmodelled tunnel";
+        const text = `IPVS ${service} → ${server} by ${method}${d[at + 9] === 1 ? "" : ", as before"}`;
+        this.step(d[at + 3] as number, host, "ipvs", text);
+        return;
+      }
       case OP_NEIGHBOUR:
         this.steps.push({
           id: `s${this.steps.length + 1}`,

@@ -33,6 +33,7 @@ export class Network {
     this.compiled = new Array<Netns | undefined>(this.size).fill(undefined);
     this.peerHosts = new Array<Int32Array | undefined>(this.size).fill(undefined);
     this.peerSlots = new Array<Int32Array | undefined>(this.size).fill(undefined);
+    this.stackings = new Array<MutableStacking | undefined>(this.size).fill(undefined);
   }
 
   /** A host compiled, undefined when none has this number. */
@@ -182,4 +183,10 @@ function endsByHost({ wires }: World): ReadonlyMap<string, readonly Cable[]> {
     add(b, a);
   }
   return ends;
+}
+
+/** A `Stacking` while it is made. */
+interface MutableStacking {
+  readonly ports: (LowerPort | null)[];
+  readonly lowers: (DevicePlace | null)[];
 }

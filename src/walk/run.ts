@@ -7,9 +7,10 @@ import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
-import { IPPROTO_TCP, type Packet, PHASE_DATA, PHASE_REQUEST } from "../packet/packet.ts";
+import { PHASE_REQUEST } from "../packet/packet.ts";
 import { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
 import { Conversation } from "./conversation.ts";
+import { OutsideEnd } from "./outside-end.ts";
 import type { Query } from "./query.ts";
 import type { Session } from "./session.ts";
 
@@ -18,6 +19,8 @@ const NO_NEIGHBOUR = reason("no-neighbour");
 /** How long a client waits for an answer, and how long while an address question is open (milliseconds). */
 export const PATIENCE_MS = 350;
 export const PATIENCE_ASKING_MS = 3600;
+/** How long it waits for an answer to what it says on a held connection. */
+const PATIENCE_AGAIN_MS = 700;
 
 /** Frames a walk may put on wires before it is called a loop. */
 export const FRAMES_AT_MOST = 20_000;
@@ -36,8 +39,16 @@ export interface Run {
 /**
  * `walk`: one loop over the agenda. Frames first in, first out; when none is left, the next timer, until the client has its
  * answer or its patience ends. The session keeps what the packets left behind.
+ *
+ * @param held the client says more on the connection of this earlier query
  */
-export function walk(session: Session, query: Query, chooser: Chooser, tape: Tape | null): Run {
+export function walk(
+  session: Session,
+  query: Query,
+  chooser: Chooser,
+  tape: Tape | null,
+  held: Conversation | null = null,
+): Run {
   const { engine, outbox, clock } = session;
   const host = session.network.hostNumber(query.host);
   const stack = session.stack(host);
@@ -45,19 +56,21 @@ export function walk(session: Session, query: Query, chooser: Chooser, tape: Tap
   engine.tape = tape;
   engine.rulesEvaluated = 0;
   engine.routeLookups = 0;
-  outbox.begin();
+  session.begin();
   const begun = clock.now;
   const times: { at: number; tape: number }[] = [{ at: 0, tape: 0 }];
-  const conversation = new Conversation(query, stack);
+  const conversation = held === null ? new Conversation(query, stack) : goOn(session, held);
   outbox.upcalls = conversation;
-  outbox.intercept = query.arrives ? new Outside(conversation, stack, query).intercept : null;
-  if (query.arrives) arrive(session, conversation, stack, query);
+  outbox.intercept = null;
+  if (held !== null) conversation.again();
+  else if (query.arrives) arrive(session, new OutsideEnd(conversation, stack, query), stack, query);
   else conversation.begin();
 
+  const unasked = held === null ? PATIENCE_MS : PATIENCE_AGAIN_MS;
   let looped = !drain(session);
   while (!looped && conversation.result === null) {
     const timer = session.agenda.timers.peek();
-    const patience = query.patience ?? (outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : PATIENCE_MS);
+    const patience = query.patience ?? (outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : unasked);
     if (timer === undefined || timer.at - begun > patience) {
       session.advanceTo(begun + patience);
       break;
@@ -81,6 +94,24 @@ export function walk(session: Session, query: Query, chooser: Chooser, tape: Tap
   };
   engine.tape = null;
   return run;
+}
+
+/** An earlier query's conversation, to go on with on the hosts as they are now. */
+function goOn(session: Session, held: Conversation): Conversation {
+  return held.fork((name) => session.stack(session.network.hostNumber(name)));
+}
+
+/** End a held connection without writing it down. */
+export function closeHeld(session: Session, held: Conversation, close: "reset" | "fin"): void {
+  const { outbox, engine } = session;
+  engine.tape = null;
+  outbox.begin();
+  const conversation = goOn(session, held);
+  outbox.upcalls = conversation;
+  outbox.intercept = null;
+  conversation.close(close);
+  drain(session);
+  session.settle();
 }
 
 /** Who sends a hand-made packet waits for nothing: what now waits for a neighbour ends there, since nobody has answered. */
@@ -134,12 +165,13 @@ export function drain(session: Session): boolean {
 }
 
 /** A packet from outside the model comes in by a device of a host. */
-function arrive(session: Session, conversation: Conversation, stack: Stack, query: Query): void {
+function arrive(session: Session, sender: OutsideEnd, stack: Stack, query: Query): void {
+  session.outbox.intercept = sender.intercept;
   const device = entryDevice(session, stack, query);
   const packet = session.pool.take();
   packet.number = session.outbox.nextNumber();
   packet.phase = PHASE_REQUEST;
-  conversation.fillArrival(packet);
+  sender.fill(packet);
   packet.framed = true;
   packet.ethDst = device.mac;
   stack.tape?.words4(OP_EMIT, stack.host, packet.number, 0, PHASE_REQUEST);
@@ -161,45 +193,4 @@ export function entryDevice(session: Session, stack: Stack, query: Query): NetDe
   if (routed !== undefined && !routed.isLoopback) return routed;
   return (stack.net.devices.find((d) => !d.isLoopback && d.master === null && d.up) ??
     stack.net.devices[0]) as NetDevice;
-}
-
-/** The far end of a query that arrives from outside the model: takes what comes back, and answers it. */
-class Outside {
-  private readonly conversation: Conversation;
-  private readonly host: Stack;
-  private readonly query: Query;
-
-  constructor(conversation: Conversation, host: Stack, query: Query) {
-    this.conversation = conversation;
-    this.host = host;
-    this.query = query;
-  }
-
-  readonly intercept = (stack: Stack, device: NetDevice, packet: Packet): boolean => {
-    if (stack !== this.host || packet.ethType !== 0x0800 || packet.dst !== this.query.src) return false;
-    const answer = this.conversation.outsideReceived(packet);
-    if (answer !== null) {
-      const segment = stack.pool.take();
-      segment.number = stack.outbox.nextNumber();
-      segment.phase = PHASE_DATA;
-      segment.cause = packet.number;
-      segment.protocol = IPPROTO_TCP;
-      segment.src = packet.dst;
-      segment.dst = packet.src;
-      segment.sport = packet.dport;
-      segment.dport = packet.sport;
-      segment.tcpFlags = answer.flags;
-      segment.seq = answer.seq;
-      segment.ack = answer.ack;
-      segment.df = true;
-      segment.length = 52;
-      segment.framed = true;
-      segment.ethDst = device.mac;
-      segment.ethSrc = packet.ethDst;
-      stack.tape?.words4(OP_EMIT, stack.host, segment.number, packet.number, PHASE_DATA);
-      stack.outbox.receive(stack, device, segment);
-    }
-    stack.pool.release(packet);
-    return true;
-  };
 }

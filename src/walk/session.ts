@@ -7,6 +7,7 @@ import { Stack } from "../kernel/stack.ts";
 import { PacketPool } from "../packet/pool.ts";
 import { Agenda } from "./agenda.ts";
 import { SeededChooser } from "./choosers.ts";
+import type { Conversation } from "./conversation.ts";
 import type { Network } from "./network.ts";
 import { AgendaOutbox } from "./outbox.ts";
 
@@ -25,6 +26,8 @@ export class Session {
   readonly seed: number;
   /** Per-flow choices answered so far: the kernel's hash gives a flow the same way for ever. */
   readonly flowChoices = new Map<string, number>();
+  /** Connections that queries left open, by the name they are held under. */
+  readonly held = new Map<string, Conversation>();
   private readonly states = new Map<string, HostSession>();
   private stacks: (Stack | null)[];
 
@@ -47,6 +50,7 @@ export class Session {
       routeLookups: 0,
       unknownTargets: new Set(),
       stackOf: (host) => this.stack(host),
+      unmodelled: new Set(),
     };
   }
 
@@ -109,6 +113,12 @@ export class Session {
       state.conntrack.flush();
       if (state.exceptions.size > 0) state.exceptions.clear();
     }
+  }
+
+  /** A walk begins. */
+  begin(): void {
+    this.outbox.begin();
+    for (const state of this.states.values()) state.ipvs.beginWalk();
   }
 
   /** End a walk: what still waits is given up, and what no packet holds any more is freed. */

@@ -77,6 +77,8 @@ export interface Outcome {
   readonly conntrack: readonly ConntrackView[];
   /** Every frame with its bytes, where they were asked for (`AskOptions.capture`). */
   readonly capture?: Capture;
+  /** IPVS connections that began with the query, per host. */
+  readonly ipvs: readonly IpvsConnectionView[];
   readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };
 }
 
@@ -99,6 +101,9 @@ export type ClientResult =
   | "blocked"
   | "invalid"
   | "no-address"
+  /** A held connection was reset; or it was closed before. */
+  | "reset"
+  | "error"
   | "sent";
 
 export interface ClientView {
@@ -261,6 +266,7 @@ export interface Step {
     | "rule"
     | "rewrite"
     | "route"
+    | "ipvs"
     | "neighbour"
     | "deliver"
     | "drop"
@@ -282,6 +288,17 @@ export interface ConntrackView {
   readonly mark?: number;
   /** The reply's destination port was free choice. */
   readonly free?: true;
+}
+
+export interface IpvsConnectionView {
+  readonly host: string;
+  readonly proto: string;
+  readonly client: string;
+  readonly virtual: string;
+  readonly server: string;
+  readonly state: string;
+  /** Seconds left. */
+  readonly expires: number;
 }
 
 export interface TupleView {

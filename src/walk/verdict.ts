@@ -2,6 +2,7 @@ import { type Disposition, REASONS, type ReasonName } from "../kernel/reason.ts"
 import { EACCES, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Decoded, Drop } from "./decode.ts";
+import { EPIPE } from "./errno.ts";
 import type { Query } from "./query.ts";
 import type { Certainty, Verdict } from "./trace.ts";
 
@@ -89,6 +90,8 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
       return { reason: "no-route" };
     case 113:
       return { reason: "unreachable-route" };
+    case EPIPE:
+      return { reason: "connection-closed" };
     case 99:
       return { reason: "bad-source" };
   }

@@ -8,6 +8,10 @@ import { keepsDump, parseLink } from "../kernel/device/ip-link.ts";
 import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
 import { parseIpsetSave } from "../kernel/ipset/save.ts";
+import { parseIpvsadmList, parseTimeouts } from "../kernel/ipvs/ipvsadm-list.ts";
+import { type IpvsadmText, parseIpvsadmSave } from "../kernel/ipvs/ipvsadm-save.ts";
+import { mergeVirtualServices } from "../kernel/ipvs/merge-services.ts";
+import type { VirtualService } from "../kernel/ipvs/virtual-service.ts";
 import { describeJson, fieldOf, isJsonObject, type Json, type JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { parseIptablesSave } from "../kernel/netfilter/save/parse.ts";
@@ -26,7 +30,7 @@ import type { Source } from "./world.ts";
 
 /**
  * One host of a snapshot: the JSON form of what `ip`, `bridge`, `iptables-save`, `ss` and `sysctl` printed, turned into
- * operations on an empty host. What no rule of the walk reads (IPv6, IPVS, other kinds of devices) is
+ * operations on an empty host. What no rule of the walk reads (IPv6, other kinds of devices) is
  * kept as it was under the field's own name, and `host-out.ts` gives it back.
  */
 export interface HostSource {
@@ -62,13 +66,16 @@ const MODELLED = [
   "iptablesSave",
   "ipsetSave",
   "nftRuleset",
+  "ipvs",
+  "ipvsOrder",
+  "ipvsTimeouts",
   "sockets",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT_TEXTS = ["ip6tablesSave", "ipvs", "ipvsOrder", "ipvsTimeouts"];
+const KEPT_TEXTS = ["ip6tablesSave"];
 const KEPT = [...KEPT_TEXTS, "routes6", "rules6", "nftRulesetJson"];
 
 /** Does this object look like one host's state? */
@@ -121,6 +128,7 @@ class HostReader {
     this.#iptables();
     this.#ipsets();
     this.#nft();
+    this.#ipvs();
     this.#sockets();
     this.#others();
     return this.#operations;
@@ -351,6 +359,35 @@ class HostReader {
     const parsed = parseNftJson(json.get("nftRulesetJson"), origin);
     if (parsed.kind === "ok") this.#operations.push({ kind: "nft-restore", ruleset: parsed.ruleset });
     else for (const { at, message } of parsed.errors) json.faults.add(`${field}.nftables[${at}]`, message);
+  }
+
+  /** `ipvsadm -Sn` says all but the order of the servers, `-Ln --nosort` the order and the connections there were. */
+  #ipvs(): void {
+    const saved = this.#ipvsText("ipvs", parseIpvsadmSave);
+    const listed = this.#ipvsText("ipvsOrder", (list, origin) => parseIpvsadmList(list, false, origin));
+    if (saved !== null || listed !== null) {
+      this.#operations.push({ kind: "ipvs-restore", services: mergeVirtualServices(saved, listed) });
+    }
+    const text = this.#json.optionalText("ipvsTimeouts");
+    if (text === null || text === "") return;
+    const timeouts = parseTimeouts(text);
+    if (timeouts !== null) this.#operations.push({ kind: "ipvs-timeouts", timeouts });
+    else this.#json.fault("ipvsTimeouts", 'is not what "ipvsadm -L --timeout" prints');
+  }
+
+  #ipvsText(
+    name: "ipvs" | "ipvsOrder",
+    parse: (text: string, origin: (line: number) => Origin) => IpvsadmText,
+  ): readonly VirtualService[] | null {
+    const text = this.#json.optionalText(name);
+    if (text === null) return null;
+    const field = fieldOf(this.#json.path, name);
+    const parsed = parse(text, (line) => this.#originOfLine(field, line));
+    if (parsed.kind === "ok") return parsed.services;
+    for (const { line, message, text: words } of parsed.errors) {
+      this.#json.faults.add(`${field}:${line}`, `${message}: ${shortened(words)}`);
+    }
+    return null;
   }
 
   #sockets(): void {

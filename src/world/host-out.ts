@@ -7,6 +7,9 @@ import { formatLink, formatLinkHead } from "../kernel/device/ip-link.ts";
 import { formatNeighbour } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, type Host } from "../kernel/host.ts";
 import { formatIpsetSave } from "../kernel/ipset/save.ts";
+import { formatIpvsadmList, formatTimeouts } from "../kernel/ipvs/ipvsadm-list.ts";
+import { formatIpvsadmSave } from "../kernel/ipvs/ipvsadm-save.ts";
+import type { Ipvs } from "../kernel/ipvs/virtual-service.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
 import { formatNftRuleset } from "../kernel/nft/text/format.ts";
@@ -35,12 +38,24 @@ export function formatHost(host: Host): Json {
     ...(iptables === null
       ? {}
       : { iptablesBackend: iptables.backend, iptablesSave: formatIptablesSave(iptables) }),
+    ...(host.ipvs === null ? {} : formatIpvs(host.ipvs)),
     ...(host.ipsets === null ? {} : { ipsetSave: formatIpsetSave(host.ipsets) }),
     ...(nft === null ? {} : { nftRuleset: formatNftRuleset(nft, true) }),
     ...(sockets.kind === "assumed"
       ? {}
       : { sockets: formatSs(sockets.sockets, keptList(host, "sockets").map(String)) }),
     ...keptFields(host),
+  };
+}
+
+function formatIpvs({ services, timeouts }: Ipvs): Json {
+  return {
+    ipvs: formatIpvsadmSave(services),
+    // Sorted, the order would be taken for the kernel's.
+    ...(services.every(({ ordered }) => ordered)
+      ? { ipvsOrder: formatIpvsadmList(services, { sorted: false }) }
+      : {}),
+    ipvsTimeouts: formatTimeouts(timeouts).trimEnd(),
   };
 }
 

@@ -3,6 +3,8 @@ export interface Recording {
   readonly file: string;
   readonly name: string;
   readonly description: string;
+  /** What was run to set it up, `[host, shell text]`: a dump does not tell all of it. */
+  readonly setup: readonly (readonly [string, string])[];
   readonly probes: readonly Probe[];
 }
 

@@ -280,6 +280,7 @@ class SnapshotReader {
       file: this.#file,
       name: json.optionalText("name") ?? nameOfFile(this.#file),
       description: json.optionalText("description") ?? "",
+      setup: setupOf(json.get("setup")),
       probes,
     };
   }
@@ -329,4 +330,13 @@ function nameOfFile(file: string): string {
   const base = file.split(/[\\/]/).at(-1) ?? "";
   const name = base.replace(/\.gz$/, "").replace(/\.json$/, "");
   return name === "" || name === "-" ? "host" : name;
+}
+
+/** Pairs of a host and what was run there; descriptive, so that what is none is left out. */
+function setupOf(value: unknown): (readonly [string, string])[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((item: unknown) => {
+    const [host, text] = Array.isArray(item) ? (item as readonly unknown[]) : [];
+    return typeof host === "string" && typeof text === "string" ? [[host, text] as const] : [];
+  });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { onRecorded } from "./cli.ts";
+import { hopscope, onRecorded } from "./cli.ts";
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -71,8 +71,17 @@ describe("questions in bulk", () => {
     ],
     [{ id: "x", step: "wiat", seconds: 1 }, /^x: step: "wiat" is not one of command, wait, close, again/],
     [{ id: "x", step: "wait", seconds: -1 }, /^x: seconds: a number from 0 to/],
-    [{ id: "x", step: "close", hold: "c" }, "x: the step close on a held connection is not built yet"],
-    [{ id: "x", step: "again", hold: "c" }, "x: the step again on a held connection is not built yet"],
+    [{ id: "x", step: "close", hold: "c" }, /^x: session: is missing/],
+    [{ id: "x", session: "s", step: "again", hold: "c" }, 'x: hold: no connection is held under "c"'],
+    [
+      { id: "x", from: "web-0", to: "10.96.0.76:80", hold: "c" },
+      /^x: hold: only a session holds a connection/,
+    ],
+    [
+      { id: "x", session: "s", from: "web-0", to: "10.96.2.113:53/udp", hold: "c" },
+      "x: hold: only a TCP connection can be held open",
+    ],
+    [{ id: "x", step: "again", hold: "c" }, /^x: session: is missing/],
     [
       { id: "x", step: "command", host: "node9", command: "ip link" },
       'x: host: there is no host "node9" (did you mean "node1"?)',
@@ -177,5 +186,84 @@ describe("sessions", () => {
       expect(servers[0]?.toSorted()).toEqual(["client", "db-0", "web-0"]);
       expect(servers[1]).toEqual([server]);
     }
+  });
+});
+
+describe("held connections and IPVS", () => {
+  const source = ["-f", "fixtures/truth/ipvs-ipip/sched-change-rr.json.gz"];
+  const lines = async (...list: readonly object[]): Promise<readonly Line[]> => {
+    const stdin = list.map((line) => JSON.stringify({ session: "s", ...line })).join("\n");
+    const { out } = await hopscope(["trace", ...source, "--queries", "-", "-o", "ndjson"], { stdin });
+    return out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Line);
+  };
+  interface Line {
+    readonly verdict?: { readonly reason: string };
+    readonly outcomes?: readonly { readonly server?: { readonly address: string } }[];
+    readonly output?: string;
+    readonly step?: string;
+  }
+  const told = ({ verdict, outcomes, output, step }: Line): string =>
+    output ?? step ?? `${verdict?.reason} ${outcomes?.[0]?.server?.address}`;
+  const query = { from: "client", to: "10.99.0.1:80" };
+  const lb = (command: string) => ({ step: "command", host: "lb", command });
+
+  it("a held connection goes on with its server, whatever becomes of the pool, and ends when it is closed", async () => {
+    const answers = await lines(
+      { ...query, sport: 1000, hold: "a" },
+      { ...query, sport: 1001 },
+      lb("ipvsadm -e -t 10.99.0.1:80 -r 10.12.0.13:80 -m -w 0"),
+      { step: "again", hold: "a" },
+      lb("ipvsadm -Ln --nosort"),
+      { step: "close", hold: "a" },
+      lb("ipvsadm -Ln --nosort"),
+    );
+    const list = (active: string, inactive: string): string =>
+      [
+        "IP Virtual Server version 1.2.1 (size=4096)",
+        "Prot LocalAddress:Port Scheduler Flags",
+        "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn",
+        "TCP  10.99.0.1:80 rr",
+        `  -> 10.12.0.13:80                Masq    0      ${active}          ${inactive}         `,
+        "  -> 10.12.0.12:80                Masq    1      0          1         ",
+        "  -> 10.12.0.11:80                Masq    1      0          0         ",
+        "",
+      ].join("\n");
+    expect(answers.map(told)).toEqual([
+      "answered 10.12.0.13",
+      "answered 10.12.0.12",
+      "command",
+      "answered 10.12.0.13",
+      list("1", "0"),
+      "close",
+      list("0", "1"),
+    ]);
+  });
+
+  it("one whose server was removed hears nothing, until the time comes to send again", async () => {
+    const answers = await lines(
+      { ...query, sport: 1000, hold: "a" },
+      lb("ipvsadm -d -t 10.99.0.1:80 -r 10.12.0.13:80"),
+      { step: "again", hold: "a" },
+      lb("ipvsadm -a -t 10.99.0.1:80 -r 10.12.0.13:80 -m"),
+      { step: "wait", seconds: 2 },
+      { step: "again", hold: "a" },
+    );
+    expect(answers.map(told)).toEqual([
+      "answered 10.12.0.13",
+      "command",
+      "ipvs-server-gone undefined",
+      "command",
+      "wait",
+      "answered 10.12.0.13",
+    ]);
+  });
+
+  it("a command that is wrong changes nothing", async () => {
+    const [wrong, first] = await lines(lb("ipvsadm -a -t 10.99.0.9:80 -r 10.12.0.13:80 -m"), query);
+    expect(wrong).toHaveProperty("error.message", "command: there is no virtual service -t 10.99.0.9:80");
+    expect(told(first as Line)).toBe("answered 10.12.0.13");
   });
 });

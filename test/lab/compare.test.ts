@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { runToolCommand } from "../../src/cli/step/tool-command.ts";
-import { compareRecording, type RunCommand } from "../../src/lab/compare.ts";
+import { STEP_COMMANDS } from "../../src/cli/step/step-commands.ts";
+import { compareRecording } from "../../src/lab/compare.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import { readRecordingText, recordingNames } from "../fixtures.ts";
 
@@ -9,20 +9,15 @@ import { readRecordingText, recordingNames } from "../fixtures.ts";
  * Calico's with its sets, routers, ARP, iptables' edge cases and random rule sets agree altogether; of the others at least
  * so many probes as the table says.
  */
-const ALL_AGREE = /^([abcdefj]-|g-(?!dsr-)|h-(?!filter-chains)|ipvs-ipip\/(calico-|dummy|ipvlan-|macvlan-))/;
+const ALL_AGREE = /^([abcdefj]-|g-(?!dsr-)|h-(?!filter-chains)|ipvs-ipip\/(?!lvs-nat-routed))/;
 
-const AT_LEAST: Readonly<Record<string, number>> = {};
-
-const runCommand: RunCommand = (world, name, command) => {
-  const host = world.hosts.get(name);
-  const result = host === undefined ? undefined : runToolCommand(world, host, command);
-  return result?.kind === "ok" ? result.value : `${name}: ${command} cannot be carried out`;
-};
+/** In lvs-nat-routed one TCP client misses a redirect: its `connect` holds the socket when it comes. */
+const AT_LEAST: Readonly<Record<string, number>> = { "ipvs-ipip/lvs-nat-routed": 44 };
 
 const reports = recordingNames().map((name) => {
   const snapshot = readSnapshot(name, readRecordingText(name));
   if (snapshot.kind !== "ok" || snapshot.recording === null) throw new Error(`${name} cannot be read`);
-  return { ...compareRecording(snapshot.world, snapshot.recording, false, runCommand), name };
+  return { ...compareRecording(snapshot.world, snapshot.recording, { commands: STEP_COMMANDS }), name };
 });
 
 function differencesOf({ probes }: (typeof reports)[number]): string[] {
@@ -38,9 +33,9 @@ describe("every probe agrees with the kernel", () => {
     expect(differencesOf(report)).toEqual([]);
   });
 
-  it("of 91 recordings, 1662 probes", () => {
+  it("of 141 recordings, 4515 probes", () => {
     const all = reports.filter(({ name }) => ALL_AGREE.test(name));
-    expect([all.length, all.flatMap(({ probes }) => probes).length]).toEqual([91, 1662]);
+    expect([all.length, all.flatMap(({ probes }) => probes).length]).toEqual([141, 4515]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { STEP_COMMANDS } from "../../src/cli/step/step-commands.ts";
 import { compareRecording, replay } from "../../src/lab/compare.ts";
 import type { RecordedFrame, RecordedProbe } from "../../src/lab/recorded.ts";
 import type { Recording } from "../../src/world/probe.ts";
@@ -13,9 +14,14 @@ function load(name: string) {
 }
 
 const loaded = new Map(
-  ["a-bridge-brnf-plain", "b-redirect-on", "b-hostgw-brnf0", "c-vxlan-mtu", "d-services-vxlan"].map(
-    (name) => [name, load(name)],
-  ),
+  [
+    "a-bridge-brnf-plain",
+    "b-redirect-on",
+    "b-hostgw-brnf0",
+    "c-vxlan-mtu",
+    "d-services-vxlan",
+    "ipvs-ipip/lvs-nat-masq",
+  ].map((name) => [name, load(name)]),
 );
 
 /** What `lab compare` says of one probe, in a recording whose probe reads as the edit leaves it. */
@@ -31,7 +37,7 @@ function differenceAfter(
     const recorded = edit(expanded(probe.recorded as unknown as RecordedProbe));
     return { query: probe.query, recorded: recorded as unknown as Readonly<Record<string, unknown>> };
   });
-  const report = compareRecording(world, { ...recording, probes } as Recording);
+  const report = compareRecording(world, { ...recording, probes } as Recording, { commands: STEP_COMMANDS });
   return report.probes[index]?.difference ?? null;
 }
 
@@ -295,6 +301,7 @@ const STRIDES: readonly (readonly [string, number])[] = [
   ["b-redirect-on", 1],
   ["c-vxlan-mtu", 11],
   ["d-services-vxlan", 23],
+  ["ipvs-ipip/lvs-nat-masq", 17],
 ];
 
 describe("every field, frame, rule and entry changed, taken away, doubled or swapped alone is noticed", () => {
@@ -303,7 +310,7 @@ describe("every field, frame, rule and entry changed, taken away, doubled or swa
     const unnoticed: string[] = [];
     let tried = 0;
     let seen = 0;
-    for (const { index, recorded, judge } of replay(world, recording)) {
+    for (const { index, recorded, judge } of replay(world, recording, { commands: STEP_COMMANDS })) {
       const whole = expanded(recorded);
       expect(judge(whole)).toBeNull();
       for (const corruption of corruptions(whole)) {
@@ -442,3 +449,49 @@ function rest(list: readonly RecordedFrame[], a: number, b: number): readonly Re
   const taken = new Set([...branchOf(list, a), ...branchOf(list, b)]);
   return list.slice(a).filter((one) => !taken.has(one));
 }
+
+describe("of steps, and of probes without frames, too", () => {
+  const name = "ipvs-ipip/sched-change-wlc";
+  const { world, recording } = load(name);
+  const played = [...replay(world, recording, { commands: STEP_COMMANDS })];
+  const stepOf = (step: string, result?: string): (typeof played)[number] => {
+    const found = played.find(
+      ({ recorded }) =>
+        recorded.query.step === step && (result === undefined || recorded.outcome.result === result),
+    );
+    if (found === undefined) throw new Error(`${name} has no such step`);
+    return found;
+  };
+
+  it.each([
+    ["a probe's server", () => played[0], "outcome.answeredBy", "answered by: "],
+    ["a probe's result", () => played[0], "outcome.result", "result: "],
+    ["the server of again", () => stepOf("again", "answered"), "outcome.answeredBy", "answered by: "],
+    ["the result of again", () => stepOf("again", "reset"), "outcome.result", "result: "],
+    ["its errno", () => stepOf("again", "error"), "outcome.errno", "errno: EPIPX recorded, EPIPE modelled"],
+    ["what a command leaves", () => stepOf("command"), "ipvsAfter", "ipvsadm -Sn, line 5: "],
+  ] as const)("%s", (_, find, path, difference) => {
+    const { recorded, judge } = find() as (typeof played)[number];
+    expect(judge(recorded)).toBeNull();
+    const version = withValue(recorded, path.split("."), (old) =>
+      path === "outcome.errno"
+        ? "EPIPX"
+        : path === "ipvsAfter"
+          ? `${String(old).slice(0, -2)}9\n`
+          : changed(old),
+    );
+    expect(judge(version)).toContain(difference);
+  });
+
+  it("what a command prints", () => {
+    const lc = load("ipvs-ipip/sched-lc");
+    const last = [...replay(lc.world, lc.recording, { commands: STEP_COMMANDS })].at(
+      -1,
+    ) as (typeof played)[number];
+    expect(last.judge(last.recorded)).toBeNull();
+    const version = withValue(last.recorded, ["outcome", "output"], (old) =>
+      String(old).replace("12 ", "13 "),
+    );
+    expect(last.judge(version)).toMatch(/^output, line 5: .* 13 .* recorded, .* 12 .* modelled$/);
+  });
+});

@@ -54,7 +54,7 @@ function differences(world: World, queries: readonly RecordedQuery[]): string[] 
       }
       return { query: { ...query }, recorded: { ...step.value } };
     });
-    const recording = { file: "live", name: "live", description: "", probes };
+    const recording = { file: "live", name: "live", description: "", setup: [], probes };
     return [...replay(world, recording)].flatMap(({ recorded, judge }) => {
       const difference = judge(recorded as RecordedProbe);
       return difference === null ? [] : [`${JSON.stringify(recorded.query)}: ${difference}`];

@@ -62,6 +62,7 @@ function outcome(num: number, den: number, verdict: Verdict): Outcome {
     ],
     rewrites: [],
     conntrack: [],
+    ipvs: [],
     stats: { rulesEvaluated: 1, routeLookups: 2 },
   };
 }

@@ -35,6 +35,7 @@ describe("a snapshot of one host", () => {
       file: "a.json",
       name: "a",
       description: "",
+      setup: [],
       probes: [],
     });
   });

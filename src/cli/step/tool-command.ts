@@ -2,19 +2,22 @@ import { applyOperations } from "../../kernel/apply-operation.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
+import type { Stack } from "../../kernel/stack.ts";
 import { OriginTable } from "../../world/origins.ts";
 import type { World } from "../../world/world.ts";
 import { invalid, ok, type Result } from "../result.ts";
 import { readBridge } from "./bridge-command.ts";
 import { readIp } from "./ip-command.ts";
 import { readIptables } from "./iptables-command.ts";
+import { printIpvsadm, readIpvsadm } from "./ipvsadm-command.ts";
 import { readNft } from "./nft-command.ts";
 import { shellWords } from "./shell-words.ts";
 import { readSysctl } from "./sysctl-command.ts";
 
 export const UNDERSTOOD =
   "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, bridge fdb append, " +
-  "iptables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, sysctl -w NAME=VALUE";
+  "iptables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, " +
+  "ipvsadm -A|-E|-D|-a|-e|-d|-C|-L|-S|--set, sysctl -w NAME=VALUE";
 
 /** A World after one command on one of its hosts: a command line as the tool takes it. */
 export function runToolCommand(world: World, host: Host, line: string): Result<World> {
@@ -30,10 +33,9 @@ export function runToolCommand(world: World, host: Host, line: string): Result<W
 
 /** What a command line does to a host, as operations. */
 export function readToolCommand(host: Host, line: string, origin: Origin): Result<Operation[]> {
-  const words = shellWords(line);
-  if (words.kind === "invalid") return words;
-  const [path = "", ...rest] = words.value[0] === "sudo" ? words.value.slice(1) : words.value;
-  const tool = path.replace(/^\/(usr\/)?s?bin\//, "");
+  const command = toolOf(line);
+  if (command.kind === "invalid") return command;
+  const { tool, rest } = command.value;
   switch (tool) {
     case "ip":
       return readIp(host, rest, origin);
@@ -45,9 +47,25 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
       return readIptables(host, rest, origin);
     case "nft":
       return readNft(host, rest, origin);
+    case "ipvsadm":
+      return readIpvsadm(rest, origin);
     case "sysctl":
       return readSysctl(host, rest);
     default:
       return invalid(`the command ${JSON.stringify(tool)} is not built yet; ${UNDERSTOOD}`);
   }
+}
+
+/** What a command line prints, `""` for nothing: from the host as it is in a session, after what it changes. */
+export function toolOutput(stack: Stack, line: string): string {
+  const command = toolOf(line);
+  if (command.kind === "invalid") return "";
+  return command.value.tool === "ipvsadm" ? printIpvsadm(command.value.rest, stack) : "";
+}
+
+function toolOf(line: string): Result<{ readonly tool: string; readonly rest: readonly string[] }> {
+  const words = shellWords(line);
+  if (words.kind === "invalid") return words;
+  const [path = "", ...rest] = words.value[0] === "sudo" ? words.value.slice(1) : words.value;
+  return ok({ tool: path.replace(/^\/(usr\/)?s?bin\//, ""), rest });
 }

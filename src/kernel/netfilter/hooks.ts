@@ -1,5 +1,7 @@
 import type { Packet } from "../../packet/packet.ts";
 import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
+import { ipvsForwardError, ipvsIn } from "../ipvs/packet-in.ts";
+import { ipvsOut } from "../ipvs/packet-out.ts";
 import { natHook } from "../nat/nat-hook.ts";
 import type { Netns } from "../netns.ts";
 import { nftHooks } from "../nft/base-chains.ts";
@@ -12,6 +14,7 @@ import {
   HOOK_NAMES,
   NF_ACCEPT,
   NF_DROP,
+  NF_INET_FORWARD,
   NF_INET_LOCAL_IN,
   NF_INET_LOCAL_OUT,
   NF_INET_POST_ROUTING,
@@ -63,6 +66,14 @@ function build(net: Netns): HookTable {
     add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK, "conntrack", conntrackIn);
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
+  }
+  if (net.ipvs !== null) {
+    add(NF_INET_LOCAL_IN, NF_IP_PRI.NAT_SRC - 2, "ipvs-out", ipvsOut);
+    add(NF_INET_LOCAL_IN, NF_IP_PRI.NAT_SRC - 1, "ipvs-in", ipvsIn);
+    add(NF_INET_LOCAL_OUT, NF_IP_PRI.NAT_DST + 1, "ipvs-out", ipvsOut);
+    add(NF_INET_LOCAL_OUT, NF_IP_PRI.NAT_DST + 2, "ipvs-in", ipvsIn);
+    add(NF_INET_FORWARD, NF_IP_PRI.NAT_SRC - 1, "ipvs-error", ipvsForwardError);
+    add(NF_INET_FORWARD, NF_IP_PRI.NAT_SRC, "ipvs-out", ipvsOut);
   }
   const natLookups: HookEntry[][] = HOOK_NAMES.map(() => []);
   net.iptables?.tables.forEach((table, number) => {

@@ -3,6 +3,7 @@ import type { Packet } from "../../packet/packet.ts";
 import type { Chooser } from "../chooser.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
 import type { SetMembership } from "../ipset/set-query.ts";
+import type { ConnectionTable } from "../ipvs/connection-table.ts";
 import type { RecentLists } from "./recent.ts";
 
 /** What a match or target may ask beside the packet itself: where the packet stands, and the host's state. */
@@ -19,6 +20,8 @@ export interface RuleContext {
   readonly chooser: Chooser;
   readonly recent: RecentLists;
   readonly ipsets: SetMembership;
+  /** IPVS's connections. */
+  readonly ipvsConnections: ConnectionTable;
   /** Virtual time, milliseconds since the Session began. */
   readonly now: number;
   /** `RTN_*` of an address as `inet_addr_type_dev_table` says; `ifindex` 0 for any device (`inet_addr_type`). */

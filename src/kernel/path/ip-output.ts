@@ -56,7 +56,7 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   const mtu = outputMtu(packet, out);
   if (packet.length > mtu || packet.fragMaxSize !== 0) {
-    if (packet.df && (packet.length > mtu || packet.fragMaxSize > mtu)) {
+    if (packet.df && !packet.ignoreDf && (packet.length > mtu || packet.fragMaxSize > mtu)) {
       sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
       stack.kill(packet, TOO_BIG);
       return EMSGSIZE;
@@ -91,9 +91,11 @@ export function fragment(
   const start = packet.fragOffset;
   const more = packet.mf;
   const rest: Packet[] = [];
+  // A tunnel's packet bears the number of the one inside, whose fragments may have come this way.
+  const datagram = packet.inner === null ? packet.number : -packet.number;
   for (let offset = step; offset < total; offset += step) {
     const piece = stack.pool.clone(packet);
-    piece.number = stack.outbox.fragmentNumber(packet.number, start + offset);
+    piece.number = stack.outbox.fragmentNumber(datagram, start + offset);
     piece.fragOffset = start + offset;
     piece.length = 20 + Math.min(step, total - offset);
     piece.mf = more || offset + step < total;

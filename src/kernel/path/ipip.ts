@@ -81,7 +81,7 @@ function wayMtu(stack: Stack, outer: Packet): number {
 }
 
 /** `ip_tunnel_ecn_encap`: the inner packet's, or the tunnel's; congestion marks go outside (RFC 3168 9.1.1). */
-function encapsulatedTos(own: number, inner: number): number {
+export function encapsulatedTos(own: number, inner: number): number {
   const tos = own === 1 ? inner : own;
   const ecn = inner & 0x03;
   return (tos & ~0x03) | (ecn === 0x03 ? 0x02 : ecn);

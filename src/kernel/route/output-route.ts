@@ -212,10 +212,11 @@ export function selectAddress(stack: Stack, dev: NetDevice, dst: Ipv4, scope: nu
 /**
  * `ip_route_me_harder`: route a packet made here again, after OUTPUT changed what routing depends on.
  *
+ * @param ownSource its source is one of this host's, whatever the local table says
  * @returns 0, or an errno that drops the packet
  */
-export function routeMeHarder(stack: Stack, packet: Packet): number {
-  const type = stack.addressType(packet.src, 0);
+export function routeMeHarder(stack: Stack, packet: Packet, ownSource = false): number {
+  const type = ownSource ? RTN_LOCAL : stack.addressType(packet.src, 0);
   const keep = packet.src;
   const unicast = type === RTN_LOCAL || type === RTN_UNICAST;
   if (!unicast) packet.src = 0;

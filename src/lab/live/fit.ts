@@ -1,4 +1,5 @@
 import { spawnSync } from "node:child_process";
+import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { World } from "../../world/world.ts";
 import { libc } from "./libc.ts";
 
@@ -29,19 +30,13 @@ export function whyUnfit(world: World): string[] {
       if (detail.kind !== "unmodelled") continue;
       messages.push(`${host.name}: ${name} is of the kind ${detail.type}, which the lab cannot build`);
     }
-    for (const [field, what] of UNBUILT) {
-      const value = host.unmodelled.get(field);
-      if (typeof value === "string" && value !== "")
-        messages.push(`${host.name}: ${what} cannot be built yet`);
+    if (host.ipvs !== null) messages.push(`${host.name}: its IPVS services cannot be built yet`);
+    if (walkedNft(host).tables.length > 0) {
+      messages.push(`${host.name}: its nftables rules cannot be built yet`);
     }
   }
   return messages;
 }
-
-const UNBUILT = [
-  ["ipvs", "its IPVS services"],
-  ["nftRuleset", "its nftables rules"],
-] as const;
 
 function toolsOf({ hosts }: World): Set<string> {
   const tools = new Set(["ip", "bridge", "conntrack"]);

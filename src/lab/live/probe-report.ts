@@ -27,6 +27,7 @@ export async function probeReport(lab: Lab, query: RecordedQuery, paint: Paint):
     file: "lab",
     name: "lab",
     description: "",
+    setup: [],
     probes: [{ query: { ...query }, recorded: { ...recorded } }],
   };
   const [replayed] = replay(lab.real.world, recording);

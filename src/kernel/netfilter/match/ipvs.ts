@@ -1,5 +1,10 @@
 import type { Masked4 } from "../../../address/prefix.ts";
+import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import { ctInfoDirection } from "../../conntrack/status.ts";
+import { FORWARD_GATE, FORWARD_MASK, FORWARD_MASQ, FORWARD_TUNNEL } from "../../ipvs/connection-flags.ts";
+import { NO_CONNECTION } from "../../ipvs/connection-table.ts";
 import type { Negatable } from "../rule.ts";
+import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { formatMaskedBrief, readMasked } from "../save/address.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
 import { portOf } from "../save/port-range.ts";
@@ -83,6 +88,53 @@ export const ipvs: MatchModule<IpvsMatch> = {
       negatableText("--vportctl", match.controlPort, String),
     ),
 
-  /** A rule's context offers no IPVS connections. */
-  compile: null,
+  compile: (match) => new IpvsTest(match),
+};
+
+/** `ipvs_mt`. The connection is looked for as the client's packet looks once it was sent on: its far end is the server's. */
+class IpvsTest implements MatchTest {
+  private readonly match: IpvsMatch;
+
+  constructor(match: IpvsMatch) {
+    this.match = match;
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    const { match } = this;
+    if (match.ipvs !== null) return packet.ipvsProperty !== match.ipvs.invert;
+    if (!packet.ipvsProperty) return false;
+    const { protocol } = packet;
+    if (!agrees(match.protocol, match.protocol?.value === protocol)) return false;
+    if (protocol !== IPPROTO_TCP && protocol !== IPPROTO_UDP && protocol !== IPPROTO_SCTP) return false;
+    const table = context.ipvsConnections;
+    const cp = table.findOut(protocol, packet.src, packet.sport, packet.dst, packet.dport);
+    if (cp === NO_CONNECTION) return false;
+    if (!agrees(match.port, table.vport(cp) === match.port?.value)) return false;
+    const control = table.control(cp);
+    const controlled = control !== NO_CONNECTION && table.vport(control) === match.controlPort?.value;
+    if (!agrees(match.controlPort, controlled)) return false;
+    if (match.direction !== null) {
+      if (packet.ct < 0) return false;
+      if ((ctInfoDirection(packet.ctInfo) === 1) !== (match.direction === "REPLY")) return false;
+    }
+    const method = METHOD_NAMES[table.flags(cp) & FORWARD_MASK];
+    if (!agrees(match.method, method === match.method?.value)) return false;
+    const { address } = match;
+    return (
+      address === null ||
+      ((table.vaddr(cp) & address.value.mask) === (address.value.address & address.value.mask)) !==
+        address.invert
+    );
+  }
+}
+
+/** Is an option satisfied, or was it not given? */
+function agrees(option: { readonly invert: boolean } | null, holds: boolean): boolean {
+  return option === null || holds !== option.invert;
+}
+
+const METHOD_NAMES: Readonly<Record<number, (typeof METHODS)[number]>> = {
+  [FORWARD_MASQ]: "MASQ",
+  [FORWARD_TUNNEL]: "IPIP",
+  [FORWARD_GATE]: "GATE",
 };

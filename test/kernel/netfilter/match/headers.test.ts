@@ -164,7 +164,6 @@ describe("what is not modelled has no compiled form", () => {
     "-p tcp -m tcpmss --mss 5",
     "-m connlimit --connlimit-above 5",
     "-m socket",
-    "-m ipvs --ipvs",
     "-m hashlimit --hashlimit-upto 4kb/s --hashlimit-name x",
     "-m time --kerneltz",
   ])("%s", (text) => {

@@ -1,0 +1,192 @@
+import { Sysctl } from "../sysctl.ts";
+import { FORWARD_GATE, FORWARD_MASQ, FORWARD_OTHER_TUNNEL, FORWARD_TUNNEL } from "./connection-flags.ts";
+import {
+  type Forwarding,
+  type Ipvs,
+  PROTOCOL_NUMBER,
+  selectorKey,
+  serverKey,
+  type VirtualService,
+} from "./virtual-service.ts";
+
+/** A virtual service resolved for packets; derived from the plain one, never written by hand. */
+export interface CompiledVirtualService {
+  readonly plain: VirtualService;
+  /** Place among the host's services. */
+  readonly index: number;
+  readonly key: string;
+  /** 0: by address. */
+  readonly mark: number;
+  readonly protocol: number;
+  readonly address: number;
+  readonly port: number;
+  readonly persistent: boolean;
+  readonly timeoutMs: number;
+  readonly netmask: number;
+  readonly onePacket: boolean;
+  readonly fallback: boolean;
+  readonly hashPort: boolean;
+  /** Real servers in the kernel's order, column by column. */
+  readonly serverKeys: readonly string[];
+  readonly methods: readonly number[];
+}
+
+/** The settings under `net.ipv4.vs` that a packet asks for (`ip_vs_control_net_init_sysctl` has the defaults). */
+export interface IpvsSettings {
+  readonly conntrack: boolean;
+  readonly connReuseMode: number;
+  readonly expireNodestConn: boolean;
+  readonly expireQuiescentTemplate: boolean;
+  readonly sloppyTcp: boolean;
+  readonly natIcmpSend: boolean;
+  readonly snatReroute: boolean;
+  readonly pmtuDisc: boolean;
+  readonly backupOnly: boolean;
+  readonly ignoreTunneled: boolean;
+}
+
+/** IPVS of one host, compiled. `ip_vs_service_find` is `find`. */
+export class CompiledIpvs {
+  readonly services: readonly CompiledVirtualService[];
+  readonly byKey: ReadonlyMap<string, CompiledVirtualService>;
+  readonly settings: IpvsSettings;
+  /** Settings at work here that are not modelled: said when a connection is scheduled. */
+  readonly unmodelled: readonly string[];
+  readonly tcpMs: number;
+  readonly tcpFinMs: number;
+  readonly udpMs: number;
+  private readonly byMark = new Map<number, CompiledVirtualService>();
+  /** By protocol, then address, then port. */
+  private readonly byEnd = new Map<number, Map<number, Map<number, CompiledVirtualService>>>();
+  private readonly anyPort: boolean;
+  private readonly ftp: boolean;
+
+  constructor(ipvs: Ipvs, sysctl: Sysctl) {
+    this.services = ipvs.services.map(compile);
+    this.byKey = new Map(this.services.map((service) => [service.key, service]));
+    for (const service of this.services) {
+      if (service.mark !== 0) this.byMark.set(service.mark, service);
+      else this.put(service);
+    }
+    this.anyPort = this.services.some((service) => service.mark === 0 && service.port === 0);
+    this.ftp = this.services.some((service) => service.mark === 0 && service.port === FTP_PORT);
+    this.tcpMs = ipvs.timeouts.tcpS * 1000;
+    this.tcpFinMs = ipvs.timeouts.tcpFinS * 1000;
+    this.udpMs = ipvs.timeouts.udpS * 1000;
+    this.settings = settingsOf(sysctl);
+    this.unmodelled = UNMODELLED.map((name) => `net.ipv4.vs.${name}`).filter(
+      (name) => sysctl.integer(name, 0) !== 0,
+    );
+  }
+
+  /** FTP-NAT needs conntrack for its mangling (`__ip_vs_update_dest`). */
+  get needsConntrack(): boolean {
+    return this.services.some(
+      ({ mark, port, methods }) => mark === 0 && port === FTP_PORT && methods.includes(FORWARD_MASQ),
+    );
+  }
+
+  /** By mark first, then by address and port, then the address's data connections of FTP, then its every-port service. */
+  find(mark: number, protocol: number, address: number, port: number): CompiledVirtualService | null {
+    if (mark !== 0) {
+      const marked = this.byMark.get(mark >>> 0);
+      if (marked !== undefined) return marked;
+    }
+    const ports = this.byEnd.get(protocol)?.get(address);
+    if (ports === undefined) return null;
+    const exact = ports.get(port);
+    if (exact !== undefined) return exact;
+    if (this.ftp && protocol === PROTOCOL_NUMBER.tcp && (port === FTP_DATA_PORT || port >= FIRST_FREE_PORT)) {
+      const ftp = ports.get(FTP_PORT);
+      if (ftp !== undefined) return ftp;
+    }
+    return (this.anyPort ? ports.get(0) : undefined) ?? null;
+  }
+
+  /** `ip_vs_has_real_service`: is it the end of a server that is translated to? */
+  hasRealServer(protocol: number, address: number, port: number): boolean {
+    return this.services.some(
+      ({ plain, methods, ...service }) =>
+        service.protocol === protocol &&
+        plain.servers.some(
+          (server, i) => methods[i] === FORWARD_MASQ && server.address === address && server.port === port,
+        ),
+    );
+  }
+
+  /** `ip_vs_find_tunnel`: is there a server behind an IPIP tunnel at this address? */
+  hasTunnel(address: number): boolean {
+    return this.services.some(({ plain, methods }) =>
+      plain.servers.some((server, i) => methods[i] === FORWARD_TUNNEL && server.address === address),
+    );
+  }
+
+  private put(service: CompiledVirtualService): void {
+    const addresses =
+      this.byEnd.get(service.protocol) ?? new Map<number, Map<number, CompiledVirtualService>>();
+    this.byEnd.set(service.protocol, addresses);
+    const ports = addresses.get(service.address) ?? new Map<number, CompiledVirtualService>();
+    addresses.set(service.address, ports);
+    ports.set(service.port, service);
+  }
+}
+
+/** Defence against floods, ICMP errors that begin connections, services without servers passed by. */
+const UNMODELLED = ["drop_entry", "drop_packet", "secure_tcp", "schedule_icmp", "cache_bypass"];
+
+export const FTP_PORT = 21;
+export const FTP_DATA_PORT = 20;
+/** `inet_port_requires_bind_service`: ports below are root's. */
+const FIRST_FREE_PORT = 1024;
+
+function compile(plain: VirtualService, index: number): CompiledVirtualService {
+  const { selector, persistence } = plain;
+  const end =
+    selector.kind === "fwmark"
+      ? { protocol: 0, address: 0, port: 0, mark: selector.mark }
+      : {
+          protocol: PROTOCOL_NUMBER[selector.protocol],
+          address: selector.address,
+          port: selector.port,
+          mark: 0,
+        };
+  return {
+    plain,
+    index,
+    key: selectorKey(selector),
+    ...end,
+    persistent: persistence !== null,
+    timeoutMs: (persistence?.timeoutS ?? 0) * 1000,
+    netmask: persistence?.netmask ?? -1,
+    onePacket: plain.onePacket,
+    fallback: plain.flags.fallback,
+    hashPort: plain.flags.port,
+    serverKeys: plain.servers.map(serverKey),
+    methods: plain.servers.map(({ forwarding }) => methodOf(forwarding)),
+  };
+}
+
+function methodOf(forwarding: Forwarding): number {
+  if (forwarding.kind === "masq") return FORWARD_MASQ;
+  if (forwarding.kind === "gate") return FORWARD_GATE;
+  return forwarding.tunnel.type === "ipip" ? FORWARD_TUNNEL : FORWARD_OTHER_TUNNEL;
+}
+
+export const NO_IPVS_SETTINGS: IpvsSettings = settingsOf(new Sysctl(new Map()));
+
+function settingsOf(sysctl: Sysctl): IpvsSettings {
+  const flag = (name: string, fallback: 0 | 1): boolean =>
+    sysctl.integer(`net.ipv4.vs.${name}`, fallback) !== 0;
+  return {
+    conntrack: flag("conntrack", 0),
+    connReuseMode: sysctl.integer("net.ipv4.vs.conn_reuse_mode", 1),
+    expireNodestConn: flag("expire_nodest_conn", 0),
+    expireQuiescentTemplate: flag("expire_quiescent_template", 0),
+    sloppyTcp: flag("sloppy_tcp", 0),
+    natIcmpSend: flag("nat_icmp_send", 0),
+    snatReroute: flag("snat_reroute", 1),
+    pmtuDisc: flag("pmtu_disc", 1),
+    backupOnly: flag("backup_only", 0),
+    ignoreTunneled: flag("ignore_tunneled", 0),
+  };
+}

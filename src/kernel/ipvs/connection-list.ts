@@ -1,0 +1,50 @@
+import { formatIpv4 } from "../../address/ipv4.ts";
+import { CONN_TEMPLATE } from "./connection-flags.ts";
+import type { IpvsState } from "./ipvs-state.ts";
+import { TCP_STATE_NAMES, TEMPLATE_ASSURED } from "./tcp-state.ts";
+import { PROTOCOL_NUMBER } from "./virtual-service.ts";
+
+const HEADER = `IPVS connection entries
+pro expire state       source             virtual            destination`;
+
+const PROTOCOL_NAMES = new Map(
+  Object.entries(PROTOCOL_NUMBER).map(([name, number]) => [number, name.toUpperCase()]),
+);
+
+/** What `ipvsadm -Lcn` prints: connections and templates with the time they have left. Oldest first; the kernel's order is that of its hash. */
+export function formatConnections(state: IpvsState, now: number): string {
+  state.expire(now);
+  const { connections } = state;
+  const lines: string[] = [];
+  connections.forEach((cp) => {
+    const proto = PROTOCOL_NAMES.get(connections.proto(cp)) ?? "IP";
+    const left = secondsLeft(state, cp, now);
+    const minutes = String(Math.floor(left / 60)).padStart(2, "0");
+    const columns = [
+      proto.padEnd(3),
+      `${minutes}:${String(left % 60).padStart(2, "0")} `,
+      stateName(state, cp).padEnd(11),
+      end(connections.caddr(cp), connections.cport(cp)).padEnd(18),
+      end(connections.vaddr(cp), connections.vport(cp)).padEnd(18),
+      end(connections.daddr(cp), connections.dport(cp)),
+    ];
+    lines.push(columns.join(" "));
+  });
+  return `${[HEADER, ...lines].join("\n")}\n`;
+}
+
+export function stateName({ connections }: IpvsState, cp: number): string {
+  if ((connections.flags(cp) & CONN_TEMPLATE) !== 0)
+    return connections.state(cp) === TEMPLATE_ASSURED ? "ASSURED" : "NONE";
+  if (connections.proto(cp) === PROTOCOL_NUMBER.tcp) return TCP_STATE_NAMES[connections.state(cp)] as string;
+  return connections.proto(cp) === PROTOCOL_NUMBER.udp ? "UDP" : "ESTABLISHED";
+}
+
+function end(address: number, port: number): string {
+  return `${formatIpv4(address)}:${port}`;
+}
+
+/** As the kernel prints them, cut off: a timer just begun is in its last whole second already. */
+export function secondsLeft({ connections }: IpvsState, cp: number, now: number): number {
+  return Math.max(Math.ceil((connections.expires(cp) - now) / 1000) - 1, 0);
+}

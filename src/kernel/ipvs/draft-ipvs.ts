@@ -1,0 +1,141 @@
+import { endText, selectorWords } from "./ipvsadm-words.ts";
+import {
+  type Ipvs,
+  type IpvsTimeouts,
+  NO_SERVICES,
+  type RealServer,
+  selectorKey,
+  serverKey,
+  type VirtualService,
+  type VirtualServiceSelector,
+} from "./virtual-service.ts";
+
+/**
+ * The virtual services of a host being changed by a run of operations (`do_ip_vs_set_ctl`). Every method returns null, or
+ * why the kernel would refuse.
+ */
+export class DraftIpvs {
+  readonly #original: Ipvs | null;
+  readonly #services: Map<string, VirtualService>;
+  #timeouts: IpvsTimeouts;
+  #changed = false;
+
+  constructor(original: Ipvs | null) {
+    this.#original = original;
+    const { services, timeouts } = original ?? NO_SERVICES;
+    this.#services = new Map(services.map((service) => [selectorKey(service.selector), service]));
+    this.#timeouts = timeouts;
+  }
+
+  finish(): Ipvs | null {
+    if (!this.#changed) return this.#original;
+    return { services: [...this.#services.values()], timeouts: this.#timeouts };
+  }
+
+  restore(services: readonly VirtualService[]): string | null {
+    this.#changed = true;
+    for (const service of services) {
+      const fault =
+        this.addVirtualService(service) ?? service.servers.map(faultOfServer).find((each) => each !== null);
+      if (fault) return fault;
+    }
+    return null;
+  }
+
+  addVirtualService(service: VirtualService): string | null {
+    const key = selectorKey(service.selector);
+    if (this.#services.has(key))
+      return `there is a virtual service ${selectorWords(service.selector)} already`;
+    return this.#put(key, service);
+  }
+
+  /** Its servers stay. */
+  editVirtualService(service: VirtualService): string | null {
+    const key = selectorKey(service.selector);
+    const found = this.#services.get(key);
+    if (found === undefined) return noVirtualService(service.selector);
+    return this.#put(key, { ...service, servers: found.servers, ordered: found.ordered });
+  }
+
+  deleteVirtualService(selector: VirtualServiceSelector): string | null {
+    this.#changed = true;
+    return this.#services.delete(selectorKey(selector)) ? null : noVirtualService(selector);
+  }
+
+  /** `__ip_vs_update_dest`: a new server stands first. */
+  addServer(selector: VirtualServiceSelector, server: RealServer): string | null {
+    const key = selectorKey(selector);
+    const service = this.#services.get(key);
+    if (service === undefined) return noVirtualService(selector);
+    const fault = faultOfServer(server);
+    if (fault !== null) return fault;
+    if (service.servers.some((other) => serverKey(other) === serverKey(server)))
+      return `the virtual service ${selectorWords(selector)} has a server ${endText(server)} already`;
+    return this.#put(key, { ...service, servers: [server, ...service.servers] });
+  }
+
+  editServer(selector: VirtualServiceSelector, server: RealServer): string | null {
+    const key = selectorKey(selector);
+    const service = this.#services.get(key);
+    if (service === undefined) return noVirtualService(selector);
+    const fault = faultOfServer(server);
+    if (fault !== null) return fault;
+    const at = service.servers.findIndex((other) => serverKey(other) === serverKey(server));
+    const old = service.servers[at];
+    if (old === undefined) return noServer(selector, server);
+    const { active, inactive } = old;
+    return this.#put(key, { ...service, servers: service.servers.with(at, { ...server, active, inactive }) });
+  }
+
+  deleteServer(
+    selector: VirtualServiceSelector,
+    server: { readonly address: number; readonly port: number },
+  ): string | null {
+    const key = selectorKey(selector);
+    const service = this.#services.get(key);
+    if (service === undefined) return noVirtualService(selector);
+    const servers = service.servers.filter((other) => serverKey(other) !== serverKey(server));
+    if (servers.length === service.servers.length) return noServer(selector, server);
+    return this.#put(key, { ...service, servers });
+  }
+
+  clear(): null {
+    this.#services.clear();
+    this.#changed = true;
+    return null;
+  }
+
+  /** `ip_vs_set_timeout`: 0 leaves a value as it is. */
+  set({ tcpS, tcpFinS, udpS }: IpvsTimeouts): null {
+    const before = this.#timeouts;
+    this.#timeouts = {
+      tcpS: tcpS || before.tcpS,
+      tcpFinS: tcpFinS || before.tcpFinS,
+      udpS: udpS || before.udpS,
+    };
+    this.#changed = true;
+    return null;
+  }
+
+  #put(key: string, service: VirtualService): null {
+    this.#services.set(key, service);
+    this.#changed = true;
+    return null;
+  }
+}
+
+/** `ip_vs_add_dest`. */
+function faultOfServer({ lower, upper }: RealServer): string | null {
+  return lower > upper ? `the lower threshold ${lower} is above the upper one, ${upper}` : null;
+}
+
+function noVirtualService(selector: VirtualServiceSelector): string {
+  return `there is no virtual service ${selectorWords(selector)}`;
+}
+
+function noServer(
+  selector: VirtualServiceSelector,
+  server: { readonly address: number; readonly port: number },
+): string {
+  return `the virtual service ${selectorWords(selector)} has no server ${endText(server)}`;
+}

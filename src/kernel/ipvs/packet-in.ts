@@ -1,0 +1,224 @@
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMP_PORT_UNREACH,
+  ICMP_TIME_EXCEEDED,
+  IPPROTO_ICMP,
+  IPPROTO_IPIP,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  PACKET_HOST,
+  type Packet,
+  RT_LOCAL_DELIVER,
+  RT_NONE,
+  TCP_RST,
+  TCP_SYN,
+} from "../../packet/packet.ts";
+import { IPS_CONFIRMED } from "../conntrack/status.ts";
+import { sendIcmpError } from "../icmp/send.ts";
+import {
+  NF_ACCEPT,
+  NF_DROP,
+  NF_INET_FORWARD,
+  NF_INET_LOCAL_OUT,
+  NF_STOLEN,
+  type NfVerdict,
+} from "../netfilter/hook.ts";
+import { reason } from "../reason.ts";
+import { RTN_LOCAL } from "../route/types.ts";
+import type { Stack } from "../stack.ts";
+import { OP_IPVS } from "../tape.ts";
+import { FTP_PORT } from "./compiled-service.ts";
+import { CONN_NFCT, CONN_NO_OUTPUT } from "./connection-flags.ts";
+import { advanceState } from "./connection-state.ts";
+import { NO_CONNECTION } from "./connection-table.ts";
+import { NOBODY, NOT_OURS, schedule } from "./schedule.ts";
+import { TCP_CLOSE, TCP_FIN_WAIT, TCP_TIME_WAIT } from "./tcp-state.ts";
+import { IP_HEADER, LEAST_TUNNEL_MTU, transmit, transmitError } from "./transmit.ts";
+
+const NO_SERVER_LEFT = reason("ipvs-no-server");
+const SERVER_GONE = reason("ipvs-server-gone");
+const OLD_CONNTRACK = reason("ipvs-old-conntrack");
+
+/** `ip_rt_min_pmtu`. */
+const LEAST_PATH_MTU = 552;
+
+/** ICMP's source quench. */
+const ICMP_SOURCE_QUENCH = 4;
+
+/** Is it an error of the kinds that IPVS translates? */
+export function isTranslatedError(type: number): boolean {
+  return type === ICMP_DEST_UNREACH || type === ICMP_SOURCE_QUENCH || type === ICMP_TIME_EXCEEDED;
+}
+
+export function isBalanced(protocol: number): boolean {
+  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
+}
+
+/**
+ * `ip_vs_in_hook`, at LOCAL_IN and LOCAL_OUT: a packet for a virtual service goes to a real server. Runs per packet.
+ */
+export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
+  if (packet.ipvsProperty) return NF_ACCEPT;
+  if ((packet.pktType !== PACKET_HOST && stack.hook !== NF_INET_LOCAL_OUT) || packet.rtInput === RT_NONE)
+    return NF_ACCEPT;
+  const settings = stack.ipvsSettings;
+  if (settings.backupOnly) return NF_ACCEPT;
+  const { protocol } = packet;
+  if (protocol === IPPROTO_ICMP) {
+    return isTranslatedError(packet.icmpType) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
+  }
+  if (!isBalanced(protocol)) {
+    if (settings.ignoreTunneled) packet.ipvsProperty = true;
+    return NF_ACCEPT;
+  }
+  const state = stack.ipvs;
+  const { connections, destinations } = state;
+  state.expire(stack.now);
+  let cp = connections.findIn(protocol, packet.src, packet.sport, packet.dst, packet.dport, false);
+  /** A connection that ends as soon as this packet is on its way. */
+  let ending = NO_CONNECTION;
+  if (cp !== NO_CONNECTION && protocol === IPPROTO_TCP && (packet.tcpFlags & TCP_SYN) !== 0) {
+    const dest = connections.dest(cp);
+    const drained = settings.expireNodestConn && state.isAvailable(dest) && destinations.weight(dest) === 0;
+    if (drained || (settings.connReuseMode !== 0 && endsBefore(stack, cp))) {
+      if (usesOldConntrack(stack, cp, packet)) return dropOld(stack, cp, packet);
+      ending = cp;
+      cp = NO_CONNECTION;
+    }
+  }
+  if (cp !== NO_CONNECTION && !state.isAvailable(connections.dest(cp))) {
+    if (!settings.expireNodestConn) {
+      stack.drop(packet, SERVER_GONE);
+      return NF_DROP;
+    }
+    if (usesOldConntrack(stack, cp, packet)) return dropOld(stack, cp, packet);
+    ending = cp;
+    cp = NO_CONNECTION;
+  }
+  if (ending !== NO_CONNECTION) {
+    connections.setFlags(ending, connections.flags(ending) & ~CONN_NFCT);
+    connections.unhash(ending);
+  }
+  let fresh = false;
+  if (cp === NO_CONNECTION) {
+    cp = tryToSchedule(stack, packet);
+    fresh = true;
+    if (ending !== NO_CONNECTION) state.release(ending);
+    if (cp === NOT_OURS) return NF_ACCEPT;
+    if (cp === NOBODY) return NF_DROP;
+  }
+  stack.tape?.words8(
+    OP_IPVS,
+    stack.host,
+    packet.number,
+    connections.vaddr(cp),
+    connections.vport(cp),
+    connections.daddr(cp),
+    connections.dport(cp),
+    connections.flags(cp) & 0x7,
+    fresh ? 1 : 0,
+  );
+  advanceState(stack, cp, packet, false);
+  const verdict = transmit(stack, cp, packet);
+  state.put(cp, stack.now);
+  return verdict;
+}
+
+/** `is_new_conn_expected`: has the connection ended, so that its client's port may begin anew? */
+function endsBefore(stack: Stack, cp: number): boolean {
+  const { connections } = stack.ipvs;
+  if (connections.control(cp) !== NO_CONNECTION) return false;
+  const tcp = connections.state(cp);
+  if (tcp === TCP_TIME_WAIT || tcp === TCP_CLOSE) return true;
+  const oneSided = (connections.flags(cp) & CONN_NO_OUTPUT) !== 0;
+  return (stack.ipvsSettings.connReuseMode & 2) !== 0 && tcp === TCP_FIN_WAIT && oneSided;
+}
+
+/** `ip_vs_conn_uses_old_conntrack`. */
+function usesOldConntrack(stack: Stack, cp: number, packet: Packet): boolean {
+  if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0 || packet.ct < 0) return false;
+  return (stack.conntrack.status(packet.ct) & IPS_CONFIRMED) !== 0;
+}
+
+/** The old connection goes, its conntrack entry with it; a repeated SYN finds both gone. */
+function dropOld(stack: Stack, cp: number, packet: Packet): typeof NF_DROP {
+  stack.ipvs.release(cp);
+  stack.drop(packet, OLD_CONNTRACK);
+  return NF_DROP;
+}
+
+/** `ip_vs_try_to_schedule`: a connection, `NOT_OURS`, or `NOBODY` after the sender was told. */
+function tryToSchedule(stack: Stack, packet: Packet): number {
+  const { protocol, tcpFlags, dst, dport } = packet;
+  if (protocol === IPPROTO_TCP) {
+    if ((tcpFlags & TCP_RST) !== 0) return NOT_OURS;
+    if ((tcpFlags & TCP_SYN) === 0 && !stack.ipvsSettings.sloppyTcp) return NOT_OURS;
+  }
+  const service = stack.net.ipvs?.find(packet.mark, protocol, dst, dport) ?? null;
+  if (service === null) return NOT_OURS;
+  const unmodelled = stack.net.ipvs?.unmodelled ?? [];
+  for (let i = 0; i < unmodelled.length; i++) stack.engine.unmodelled.add(unmodelled[i] as string);
+  const cp = schedule(stack, service, packet);
+  if (cp !== NOBODY) return cp;
+  // ip_vs_leave: other ports of an address with FTP are nobody's business here.
+  if (service.mark === 0 && service.port === FTP_PORT && dport !== FTP_PORT) return NOT_OURS;
+  sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+  stack.drop(packet, NO_SERVER_LEFT);
+  return NOBODY;
+}
+
+/** `ip_vs_in_icmp`: an error about a server's packet, on its way from the client's side to the server. */
+function ipvsErrorIn(stack: Stack, packet: Packet): NfVerdict {
+  const quoted = packet.inner;
+  if (quoted === null) return NF_ACCEPT;
+  if (quoted.protocol === IPPROTO_IPIP) return tunnelErrorIn(stack, packet, quoted);
+  if (!isBalanced(quoted.protocol)) return NF_ACCEPT;
+  const state = stack.ipvs;
+  state.expire(stack.now);
+  const cp = state.connections.findIn(
+    quoted.protocol,
+    quoted.dst,
+    quoted.dport,
+    quoted.src,
+    quoted.sport,
+    false,
+  );
+  if (cp === NO_CONNECTION) return NF_ACCEPT;
+  return transmitError(stack, cp, packet, quoted, stack.hook === NF_INET_FORWARD);
+}
+
+/** An error about a packet in a tunnel to a server comes to the tunnel's beginning, here: the client is told of it. */
+function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
+  const request = outer.inner;
+  if (packet.rtType !== RTN_LOCAL || request === null || !isBalanced(request.protocol)) return NF_ACCEPT;
+  if (stack.net.ipvs?.hasTunnel(outer.dst) !== true) return NF_ACCEPT;
+  const state = stack.ipvs;
+  state.expire(stack.now);
+  const { protocol, src, sport, dst, dport } = request;
+  if (state.connections.findIn(protocol, src, sport, dst, dport, false) === NO_CONNECTION) return NF_ACCEPT;
+  const { icmpType: type, icmpCode: code } = packet;
+  let info = packet.icmpInfo;
+  const tooBig = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
+  if (tooBig) {
+    stack.state.exceptions.set(outer.dst, 0, Math.max(info, LEAST_PATH_MTU));
+    if (info > LEAST_TUNNEL_MTU + IP_HEADER) info -= IP_HEADER;
+  }
+  if (!tooBig || outer.df) {
+    const cause = stack.pool.clone(request);
+    cause.pktType = PACKET_HOST;
+    cause.rtInput = RT_LOCAL_DELIVER;
+    cause.rtType = RTN_LOCAL;
+    sendIcmpError(stack, cause, type, code, info);
+    stack.pool.release(cause);
+  }
+  stack.pool.release(packet);
+  return NF_STOLEN;
+}
+
+/** `ip_vs_forward_icmp`, at FORWARD. */
+export function ipvsForwardError(stack: Stack, packet: Packet): NfVerdict {
+  if (packet.protocol !== IPPROTO_ICMP || stack.ipvsSettings.backupOnly) return NF_ACCEPT;
+  return isTranslatedError(packet.icmpType) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
+}

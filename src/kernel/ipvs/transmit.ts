@@ -1,0 +1,262 @@
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMP_TIME_EXCEEDED,
+  INNER_IPIP,
+  IPPROTO_ICMP,
+  IPPROTO_IPIP,
+  type Packet,
+} from "../../packet/packet.ts";
+import { CT_NONE, CT_UNTRACKED, ctInfoDirection, IPS_CONFIRMED, IPS_DYING } from "../conntrack/status.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { sendIcmpError } from "../icmp/send.ts";
+import { NF_NAT_MANIP_DST, rewrite } from "../nat/nat.ts";
+import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
+import { encapsulatedTos } from "../path/ipip.ts";
+import { reason } from "../reason.ts";
+import { isLoopback, routeOutput } from "../route/output-route.ts";
+import { RTN_LOCAL } from "../route/types.ts";
+import type { Stack } from "../stack.ts";
+import {
+  CONN_NFCT,
+  CONN_ONE_PACKET,
+  FORWARD_GATE,
+  FORWARD_MASK,
+  FORWARD_MASQ,
+  FORWARD_TUNNEL,
+} from "./connection-flags.ts";
+
+const NO_ROUTE = reason("ipvs-no-route");
+const TTL_EXCEEDED = reason("ttl-exceeded");
+const TOO_BIG = reason("too-big");
+const UNMODELLED = reason("unmodelled-device");
+
+/** What finding the way to a server came to: to this host itself, elsewhere, nowhere. */
+const LOCAL = 1;
+const REMOTE = 0;
+const FAILED = -1;
+
+/** The smallest MTU a tunnel may have inside (`__ip_vs_get_out_rt`). */
+export const LEAST_TUNNEL_MTU = 68;
+export const IP_HEADER = 20;
+
+/**
+ * `cp->packet_xmit`: send a packet on to its connection's real server, by the way its forwarding method goes. NF_ACCEPT: the
+ * server is this host, and the packet goes on up. NF_STOLEN: it was taken.
+ */
+export function transmit(stack: Stack, cp: number, packet: Packet): NfVerdict {
+  switch (stack.ipvs.connections.flags(cp) & FORWARD_MASK) {
+    case FORWARD_MASQ:
+      return transmitTranslated(stack, cp, packet);
+    case FORWARD_GATE:
+      return transmitDirect(stack, cp, packet);
+    case FORWARD_TUNNEL:
+      return transmitTunnelled(stack, cp, packet);
+    default:
+      stack.engine.unmodelled.add("IPVS forwarding by GUE or GRE");
+      return steal(stack, packet, UNMODELLED);
+  }
+}
+
+function steal(stack: Stack, packet: Packet, why: number): typeof NF_STOLEN {
+  stack.kill(packet, why);
+  return NF_STOLEN;
+}
+
+/** `ip_vs_nat_xmit`. */
+function transmitTranslated(stack: Stack, cp: number, packet: Packet): NfVerdict {
+  const { connections } = stack.ipvs;
+  const cameIn = packet.dev !== 0 && !stack.isLoopback(packet.dev);
+  const to = connections.daddr(cp);
+  const way = routeToServer(stack, packet, to, false, true, true);
+  if (way === FAILED) return NF_STOLEN;
+  // "From world but DNAT to loopback address?"
+  if (way === LOCAL && isLoopback(to) && cameIn) return steal(stack, packet, NO_ROUTE);
+  rewrite(stack, packet, packet, NF_NAT_MANIP_DST, to, connections.dport(cp), false);
+  return sendTranslated(stack, cp, packet, way);
+}
+
+/**
+ * `ip_vs_icmp_xmit` of a translated connection: an error on its way to the server is translated, and the packet quoted.
+ *
+ * @param fromForward came by FORWARD, where a server on this host cannot be reached
+ */
+export function transmitError(
+  stack: Stack,
+  cp: number,
+  packet: Packet,
+  quoted: Packet,
+  fromForward: boolean,
+): NfVerdict {
+  const { connections } = stack.ipvs;
+  if ((connections.flags(cp) & FORWARD_MASK) !== FORWARD_MASQ) return transmit(stack, cp, packet);
+  const to = connections.daddr(cp);
+  const way = routeToServer(stack, packet, to, false, !fromForward, !fromForward);
+  if (way === FAILED) return NF_STOLEN;
+  packet.dst = to;
+  quoted.src = to;
+  quoted.sport = connections.dport(cp);
+  return sendTranslated(stack, cp, packet, way);
+}
+
+/** `ip_vs_nat_send_or_cont`. */
+function sendTranslated(
+  stack: Stack,
+  cp: number,
+  packet: Packet,
+  way: typeof LOCAL | typeof REMOTE,
+): NfVerdict {
+  packet.ipvsProperty = true;
+  packet.ignoreDf = true;
+  if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0) untrack(packet);
+  else updateConntrack(stack, cp, packet, true);
+  if (way === LOCAL) return NF_ACCEPT;
+  stack.path.localOut(stack, packet);
+  return NF_STOLEN;
+}
+
+/** `ip_vs_dr_xmit`: unchanged, to the server's MAC. */
+function transmitDirect(stack: Stack, cp: number, packet: Packet): NfVerdict {
+  const way = routeToServer(stack, packet, stack.ipvs.connections.daddr(cp), false, true, false);
+  if (way === FAILED) return NF_STOLEN;
+  packet.ipvsProperty = true;
+  if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0) untrack(packet);
+  if (way === LOCAL) return NF_ACCEPT;
+  packet.ignoreDf = true;
+  stack.path.localOut(stack, packet);
+  return NF_STOLEN;
+}
+
+/** `ip_vs_tunnel_xmit`: inside another packet, made here. */
+function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict {
+  const to = stack.ipvs.connections.daddr(cp);
+  const way = routeToServer(stack, packet, to, true, true, false);
+  if (way === FAILED) return NF_STOLEN;
+  packet.ipvsProperty = true;
+  if (way === LOCAL) {
+    if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0) untrack(packet);
+    return NF_ACCEPT;
+  }
+  const inner = stack.pool.take();
+  inner.copyHeaders(packet);
+  inner.framed = false;
+  inner.inner = packet.inner;
+  packet.inner = inner;
+  packet.encapsulation = INNER_IPIP;
+  packet.src = tunnelSource;
+  packet.dst = to;
+  packet.protocol = IPPROTO_IPIP;
+  packet.tos = encapsulatedTos(1, inner.tos);
+  packet.df = stack.ipvsSettings.pmtuDisc && inner.df;
+  packet.length = inner.length + IP_HEADER;
+  packet.payload = inner.length;
+  packet.mf = false;
+  packet.fragOffset = 0;
+  packet.sport = 0;
+  packet.dport = 0;
+  packet.tcpFlags = 0;
+  packet.id = stack.state.nextIpId();
+  packet.ct = CT_NONE;
+  packet.ctInfo = 0;
+  packet.ignoreDf = true;
+  stack.path.localOut(stack, packet);
+  return NF_STOLEN;
+}
+
+/** The address a tunnel's packets come from: the source that the last route to a server chose. */
+let tunnelSource = 0;
+
+/**
+ * `__ip_vs_get_out_rt`: route a packet to a real server. Takes a hop off its TTL and sees that it fits; what cannot go is
+ * answered and taken.
+ *
+ * @param redirect may what was not for this host go to a server on it (`IP_VS_RT_MODE_RDR`)?
+ */
+function routeToServer(
+  stack: Stack,
+  packet: Packet,
+  to: number,
+  tunnel: boolean,
+  allowLocal: boolean,
+  redirect: boolean,
+): typeof LOCAL | typeof REMOTE | typeof FAILED {
+  const probe = stack.pool.take();
+  probe.number = packet.number;
+  probe.dst = to;
+  const error = routeOutput(stack, probe, 0, false);
+  const local = probe.rtType === RTN_LOCAL;
+  const crosses = local ? !allowLocal || (!redirect && packet.rtType !== RTN_LOCAL) : isLoopback(packet.src);
+  if (error !== 0 || crosses) {
+    stack.pool.release(probe);
+    stack.kill(packet, NO_ROUTE);
+    return FAILED;
+  }
+  if (local) {
+    stack.pool.release(probe);
+    return LOCAL;
+  }
+  const device = stack.net.devices[probe.rtDev] as NetDevice;
+  let mtu = probe.rtMtu === 0 ? device.mtu : probe.rtMtu;
+  if (packet.ttl <= 1) {
+    stack.pool.release(probe);
+    sendIcmpError(stack, packet, ICMP_TIME_EXCEEDED, 0, 0);
+    stack.kill(packet, TTL_EXCEEDED);
+    return FAILED;
+  }
+  packet.ttl--;
+  if (tunnel) {
+    mtu -= IP_HEADER;
+    tunnelSource = probe.src;
+  }
+  const tooBig =
+    (tunnel && mtu < LEAST_TUNNEL_MTU) ||
+    (packet.df && packet.length > mtu && !(tunnel && !stack.ipvsSettings.pmtuDisc));
+  if (tooBig) {
+    stack.pool.release(probe);
+    if (packet.protocol !== IPPROTO_ICMP || packet.inner === null)
+      sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
+    stack.kill(packet, TOO_BIG);
+    return FAILED;
+  }
+  packet.rtInput = probe.rtInput;
+  packet.rtType = probe.rtType;
+  packet.rtDev = probe.rtDev;
+  packet.rtNextHop = probe.rtNextHop;
+  packet.rtUsesGateway = probe.rtUsesGateway;
+  packet.rtMtu = probe.rtMtu;
+  packet.rtError = 0;
+  packet.rtDoRedirect = false;
+  stack.pool.release(probe);
+  return REMOTE;
+}
+
+/** `ip_vs_notrack`. */
+export function untrack(packet: Packet): void {
+  if (packet.ct === CT_NONE) return;
+  packet.ct = CT_UNTRACKED;
+  packet.ctInfo = 0;
+}
+
+/**
+ * `ip_vs_update_conntrack`: answers come from the real server, so an entry not yet in the table learns to expect them from
+ * there; its original tuple keeps the virtual address.
+ *
+ * @param toServer this is the client's packet, not the server's
+ */
+export function updateConntrack(stack: Stack, cp: number, packet: Packet, toServer: boolean): void {
+  const table = stack.conntrack;
+  const { ct } = packet;
+  if (ct < 0 || (table.status(ct) & (IPS_CONFIRMED | IPS_DYING)) !== 0) return;
+  const { connections } = stack.ipvs;
+  const flags = connections.flags(cp);
+  if ((flags & FORWARD_MASK) !== FORWARD_MASQ || (flags & CONN_ONE_PACKET) !== 0) return;
+  if (ctInfoDirection(packet.ctInfo) !== 0) return;
+  const icmp = table.proto(ct) === IPPROTO_ICMP;
+  if (toServer) {
+    const port = icmp ? table.replySport(ct) : connections.dport(cp);
+    table.alterReply(ct, connections.daddr(cp), table.replyDst(ct), port, table.replyDport(ct));
+  } else {
+    const port = icmp ? table.replyDport(ct) : connections.vport(cp);
+    table.alterReply(ct, table.replySrc(ct), connections.vaddr(cp), table.replySport(ct), port);
+  }
+}

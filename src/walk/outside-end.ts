@@ -1,0 +1,130 @@
+import type { NetDevice } from "../kernel/device/net-device.ts";
+import type { Stack } from "../kernel/stack.ts";
+import { OP_EMIT } from "../kernel/tape.ts";
+import {
+  ICMP_ECHO,
+  IPPROTO_ICMP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  type Packet,
+  PHASE_DATA,
+  TCP_ACK,
+  TCP_RST,
+  TCP_SYN,
+} from "../packet/packet.ts";
+import type { Conversation } from "./conversation.ts";
+import { DEFAULT_PAYLOAD, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import type { Query } from "./query.ts";
+
+/** Where a sender outside the model sends from when the query does not say. */
+const OUTSIDE_PORT = 40_000;
+const OUTSIDE_ICMP_ID = 4096;
+
+/** The far end of a query that arrives from outside the model: makes its packet, takes what comes back, and answers it. */
+export class OutsideEnd {
+  private readonly conversation: Conversation;
+  private readonly host: Stack;
+  private readonly query: Query;
+
+  constructor(conversation: Conversation, host: Stack, query: Query) {
+    this.conversation = conversation;
+    this.host = host;
+    this.query = query;
+  }
+
+  /** A packet whose sender is outside the model arrives; the sender's end is played without a host. */
+  fill(packet: Packet): void {
+    const { query } = this;
+    packet.ttl = query.ttl ?? 64;
+    packet.mark = 0;
+    packet.src = query.src ?? 0;
+    packet.dst = query.dst;
+    packet.df = query.df;
+    const sport = query.sport ?? OUTSIDE_PORT;
+    const icmpId = query.sport ?? OUTSIDE_ICMP_ID;
+    this.conversation.sendsFrom(packet.src, sport, icmpId);
+    switch (query.proto) {
+      case "tcp":
+        packet.protocol = IPPROTO_TCP;
+        packet.sport = sport;
+        packet.dport = query.dport ?? 0;
+        packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
+        packet.df = true;
+        packet.length = SYN_BYTES;
+        break;
+      case "udp":
+        packet.protocol = IPPROTO_UDP;
+        packet.sport = sport;
+        packet.dport = query.dport ?? 0;
+        packet.payload = query.size ?? DEFAULT_PAYLOAD;
+        packet.length = 28 + packet.payload;
+        break;
+      case "icmp":
+        packet.protocol = IPPROTO_ICMP;
+        packet.icmpType = ICMP_ECHO;
+        packet.icmpId = icmpId;
+        packet.icmpSeq = 1;
+        packet.payload = query.size ?? DEFAULT_PAYLOAD;
+        packet.length = 28 + packet.payload;
+        break;
+    }
+  }
+
+  readonly intercept = (stack: Stack, device: NetDevice, packet: Packet): boolean => {
+    if (stack !== this.host || packet.ethType !== 0x0800 || packet.dst !== this.query.src) return false;
+    const answer = this.received(packet);
+    if (answer !== null) {
+      const segment = stack.pool.take();
+      segment.number = stack.outbox.nextNumber();
+      segment.phase = PHASE_DATA;
+      segment.cause = packet.number;
+      segment.protocol = IPPROTO_TCP;
+      segment.src = packet.dst;
+      segment.dst = packet.src;
+      segment.sport = packet.dport;
+      segment.dport = packet.sport;
+      segment.tcpFlags = TCP_ACK;
+      segment.seq = 1;
+      segment.ack = answer;
+      segment.df = true;
+      segment.length = SEGMENT_BYTES;
+      segment.framed = true;
+      segment.ethDst = device.mac;
+      segment.ethSrc = packet.ethDst;
+      stack.tape?.words4(OP_EMIT, stack.host, segment.number, packet.number, PHASE_DATA);
+      stack.outbox.receive(stack, device, segment);
+    }
+    stack.pool.release(packet);
+    return true;
+  };
+
+  /**
+   * What the sender makes of a frame that came back to it.
+   *
+   * @returns the sequence number it acknowledges, null where it says nothing
+   */
+  private received(packet: Packet): number | null {
+    const { conversation, query } = this;
+    if (packet.protocol === IPPROTO_ICMP) {
+      if (packet.inner !== null) conversation.takeError(packet, packet.inner);
+      else conversation.echoAnswered(packet.src);
+      return null;
+    }
+    if (packet.src !== query.dst || packet.sport !== query.dport) return null;
+    if (packet.protocol === IPPROTO_UDP) {
+      conversation.result ??= "answered";
+      return null;
+    }
+    if ((packet.tcpFlags & TCP_RST) !== 0) {
+      conversation.wasReset(packet.src);
+      return null;
+    }
+    if ((packet.tcpFlags & (TCP_SYN | TCP_ACK)) === (TCP_SYN | TCP_ACK)) {
+      conversation.result = "connected";
+      return packet.seq + 1;
+    }
+    if (packet.payload === 0) return null;
+    conversation.dataSeen = true;
+    return packet.seq + packet.payload;
+  }
+}

@@ -1,0 +1,358 @@
+import { localOut } from "../kernel/path/local-out.ts";
+import { ENETUNREACH } from "../kernel/route/fib.ts";
+import { routeOutput } from "../kernel/route/output-route.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
+import type { Socket } from "../kernel/socket/socket.ts";
+import type { Stack } from "../kernel/stack.ts";
+import { OP_EMIT } from "../kernel/tape.ts";
+import {
+  IPPROTO_TCP,
+  type Packet,
+  PHASE_DATA,
+  PHASE_REPEAT,
+  PHASE_REPLY,
+  PHASE_REQUEST,
+  TCP_ACK,
+  TCP_FIN,
+  TCP_PSH,
+  TCP_RST,
+  TCP_SYN,
+} from "../packet/packet.ts";
+import type { Conversation } from "./conversation.ts";
+import { listenerOf } from "./listener.ts";
+import { LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+
+/** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
+const SYN_REPEAT_MS = 1000;
+
+/** Bytes that `again` sends on a held connection. */
+const AGAIN_BYTES = 8;
+/** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
+const RETRANSMIT_MS = 204;
+
+/** One end of a connection. */
+interface TcpEnd {
+  stack: Stack;
+  readonly local: number;
+  readonly localPort: number;
+  readonly peer: number;
+  readonly peerPort: number;
+  readonly client: boolean;
+  readonly socket: Socket | null;
+  state: "syn-sent" | "syn-received" | "established" | "closed";
+  seq: number;
+  ack: number;
+  /** The first byte sent that the other end has not acknowledged. */
+  acknowledged: number;
+  /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
+  retransmitAt: number;
+  retransmitMs: number;
+}
+
+/** The TCP of a conversation: the client's end, and those that its servers accepted. */
+export class TcpEnds {
+  private readonly owner: Conversation;
+  private readonly ends = new Map<string, TcpEnd>();
+  private own: TcpEnd | null = null;
+  private stopRepeating: () => void = () => {};
+
+  constructor(owner: Conversation) {
+    this.owner = owner;
+  }
+
+  /** The same ends for another conversation, on the hosts' kernels as they are now: what one does the other does not. */
+  copyFor(owner: Conversation, stackNamed: (name: string) => Stack): TcpEnds {
+    const copy = new TcpEnds(owner);
+    for (const end of this.ends.values()) {
+      const own = { ...end, stack: stackNamed(end.stack.net.name) };
+      copy.ends.set(keyOf(own), own);
+      if (end === this.own) copy.own = own;
+    }
+    return copy;
+  }
+
+  /** The client connects: its SYN is sent. */
+  connect(): void {
+    const { owner } = this;
+    const stack = owner.client;
+    const syn = owner.make(PHASE_REQUEST, 0);
+    this.fillSyn(syn);
+    const error = routeOutput(stack, syn, syn.boundDev, false);
+    if (error === 0 && (syn.rtType === RTN_BROADCAST || syn.rtType === RTN_MULTICAST)) {
+      stack.pool.release(syn);
+      owner.fail("unreachable", ENETUNREACH);
+      return;
+    }
+    if (error !== 0) {
+      stack.pool.release(syn);
+      owner.failErrno(error);
+      return;
+    }
+    owner.bound(syn.src, syn.dst);
+    this.own = {
+      stack,
+      local: syn.src,
+      localPort: owner.clientPort,
+      peer: syn.dst,
+      peerPort: owner.query.dport ?? 0,
+      client: true,
+      socket: null,
+      state: "syn-sent",
+      seq: 1,
+      ack: 0,
+      acknowledged: 1,
+      retransmitAt: 0,
+      retransmitMs: 0,
+    };
+    this.ends.set(keyOf(this.own), this.own);
+    this.repeatSyn(1);
+    localOut(stack, syn);
+  }
+
+  /** Nothing is repeated any more: the client has its answer, or gave up. */
+  stop(): void {
+    this.stopRepeating();
+  }
+
+  private fillSyn(syn: Packet): void {
+    const { owner } = this;
+    syn.protocol = IPPROTO_TCP;
+    syn.sport = owner.clientPort;
+    syn.dport = owner.query.dport ?? 0;
+    syn.tcpFlags = TCP_SYN;
+    syn.df = true;
+    syn.length = SYN_BYTES;
+    syn.id = owner.client.state.nextIpId();
+    syn.seq = 0;
+  }
+
+  private repeatSyn(times: number): void {
+    if (times > 4) return;
+    const { owner } = this;
+    this.stopRepeating = owner.client.outbox.after(SYN_REPEAT_MS, () => {
+      const own = this.own;
+      if (owner.result !== null || own === null || own.state !== "syn-sent") return;
+      const syn = owner.make(PHASE_REPEAT, 1);
+      this.fillSyn(syn);
+      syn.src = own.local;
+      this.repeatSyn(times + 1);
+      if (routeOutput(owner.client, syn, syn.boundDev, false) !== 0) owner.client.pool.release(syn);
+      else localOut(owner.client, syn);
+    });
+  }
+
+  /** A segment comes in at a host. True: a connection, or a listener, took it. */
+  receive(stack: Stack, packet: Packet): boolean {
+    const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
+    const known = this.ends.get(key);
+    if (known !== undefined && known.state !== "closed") {
+      this.segment(known, packet);
+      return true;
+    }
+    const flags = packet.tcpFlags;
+    if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) !== TCP_SYN) return false;
+    if (packet.rtType !== RTN_LOCAL) return false;
+    const socket = listenerOf(stack, "tcp", packet, this.owner.isClients(stack, "tcp", packet));
+    if (socket === undefined) return false;
+    const end: TcpEnd = {
+      stack,
+      local: packet.dst,
+      localPort: packet.dport,
+      peer: packet.src,
+      peerPort: packet.sport,
+      client: false,
+      socket,
+      state: "syn-received",
+      seq: 1,
+      ack: packet.seq + 1,
+      acknowledged: 1,
+      retransmitAt: 0,
+      retransmitMs: 0,
+    };
+    this.ends.set(key, end);
+    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
+    return true;
+  }
+
+  private segment(end: TcpEnd, packet: Packet): void {
+    const { owner } = this;
+    const flags = packet.tcpFlags;
+    if ((flags & TCP_RST) !== 0) {
+      end.state = "closed";
+      if (end.client) owner.wasReset(packet.src);
+      return;
+    }
+    if ((flags & TCP_ACK) !== 0) end.acknowledged = Math.max(end.acknowledged, packet.ack);
+    switch (end.state) {
+      case "syn-sent":
+        if ((flags & (TCP_SYN | TCP_ACK)) === (TCP_SYN | TCP_ACK)) {
+          end.state = "established";
+          end.ack = packet.seq + 1;
+          owner.connected();
+          this.acknowledge(end, packet.number);
+        } else if ((flags & TCP_SYN) !== 0) {
+          // A connection to its own socket: simultaneous open (RFC 9293 3.5).
+          end.state = "syn-received";
+          end.ack = packet.seq + 1;
+          this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
+        }
+        return;
+      case "syn-received":
+        if ((flags & TCP_SYN) !== 0 && (flags & TCP_ACK) === 0) {
+          // A repeated SYN is answered again.
+          if (!end.client) this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPEAT, packet.number, SYN_BYTES, 0);
+          return;
+        }
+        if ((flags & TCP_ACK) !== 0) this.accepted(end, packet);
+        return;
+      case "established":
+        if ((flags & TCP_FIN) !== 0) {
+          end.ack = packet.seq + packet.payload + 1;
+          this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, packet.number, SEGMENT_BYTES, 0);
+          end.state = "closed";
+          return;
+        }
+        if (packet.payload > 0) this.takeData(end, packet);
+        return;
+    }
+  }
+
+  /** The third segment of a handshake: a server says its line. */
+  private accepted(end: TcpEnd, packet: Packet): void {
+    const { owner } = this;
+    end.state = "established";
+    if (end.client) {
+      owner.connected();
+      if ((packet.tcpFlags & TCP_SYN) !== 0) this.acknowledge(end, packet.number);
+      return;
+    }
+    owner.serve(end.stack, IPPROTO_TCP, packet);
+    if (speaks(end)) this.sendData(end, LINE_BYTES, packet.number);
+  }
+
+  private takeData(end: TcpEnd, packet: Packet): void {
+    const { owner } = this;
+    const isNew = packet.seq + packet.payload > end.ack;
+    end.ack = packet.seq + packet.payload;
+    if (end.client) owner.tookData();
+    // What a client says on a held connection is answered with a line, which acknowledges it.
+    else if (isNew) {
+      owner.serve(end.stack, IPPROTO_TCP, packet);
+      if (speaks(end)) {
+        this.sendData(end, LINE_BYTES, packet.number);
+        return;
+      }
+    }
+    this.acknowledge(end, packet.number);
+  }
+
+  private acknowledge(end: TcpEnd, cause: number): void {
+    this.send(end, TCP_ACK, end.seq, PHASE_DATA, cause, SEGMENT_BYTES, 0);
+  }
+
+  private sendData(end: TcpEnd, bytes: number, cause: number, phase: number = PHASE_DATA): void {
+    this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES + bytes, bytes);
+    end.seq += bytes;
+  }
+
+  /**
+   * The client says some more on its connection. While something is not acknowledged it only waits to send that again
+   * (RFC 896); what fell due while nobody looked is sent now.
+   *
+   * @returns false when the connection is closed
+   */
+  sayMore(): boolean {
+    const { own } = this;
+    if (own === null || own.state !== "established") return false;
+    const { now } = own.stack;
+    if (own.seq > own.acknowledged) {
+      if (now < own.retransmitAt) this.retransmitAfter(own, own.retransmitAt - now);
+      else this.retransmit(own);
+      return true;
+    }
+    own.retransmitMs = RETRANSMIT_MS;
+    own.retransmitAt = now + RETRANSMIT_MS;
+    this.retransmitAfter(own, RETRANSMIT_MS);
+    this.sendData(own, AGAIN_BYTES, 0, PHASE_REQUEST);
+    return true;
+  }
+
+  private retransmitAfter(end: TcpEnd, ms: number): void {
+    end.stack.outbox.after(ms, () => this.retransmit(end));
+  }
+
+  private retransmit(end: TcpEnd): void {
+    const waiting = end.seq - end.acknowledged;
+    if (waiting <= 0 || end.state !== "established") return;
+    do {
+      end.retransmitMs *= 2;
+      end.retransmitAt += end.retransmitMs;
+    } while (end.retransmitAt <= end.stack.now);
+    this.retransmitAfter(end, end.retransmitAt - end.stack.now);
+    end.seq = end.acknowledged;
+    this.sendData(end, waiting, 0, PHASE_REPEAT);
+  }
+
+  private send(
+    end: TcpEnd,
+    flags: number,
+    seq: number,
+    phase: number,
+    cause: number,
+    length: number,
+    payload: number,
+  ): void {
+    const { stack } = end;
+    const { query } = this.owner;
+    const segment = stack.pool.take();
+    segment.number = stack.outbox.nextNumber();
+    segment.phase = phase;
+    segment.cause = cause;
+    stack.tape?.words4(OP_EMIT, stack.host, segment.number, cause, phase);
+    segment.protocol = IPPROTO_TCP;
+    segment.src = end.local;
+    segment.dst = end.peer;
+    segment.sport = end.localPort;
+    segment.dport = end.peerPort;
+    segment.tcpFlags = flags;
+    segment.seq = seq;
+    segment.ack = end.ack;
+    segment.df = true;
+    segment.length = length;
+    segment.payload = payload;
+    segment.ttl = end.client ? (query.ttl ?? stack.net.defaultTtl) : stack.net.defaultTtl;
+    if (end.client) {
+      segment.mark = query.mark;
+      segment.uid = query.uid;
+    } else segment.uid = 0;
+    segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
+    if (routeOutput(stack, segment, end.client ? segment.boundDev : 0, false) !== 0) {
+      stack.pool.release(segment);
+      return;
+    }
+    localOut(stack, segment);
+  }
+
+  /** End the connection: a reset from both ends, as the recorder does, or FIN from the client, answered by the server. */
+  close(how: "reset" | "fin"): void {
+    for (const end of this.ends.values()) {
+      // A socket that is still connecting closes without a word.
+      if (end.state === "closed" || end.state === "syn-sent") continue;
+      if (how === "reset") {
+        end.state = "closed";
+        this.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, 40, 0);
+      } else if (end.client && end.state === "established") {
+        this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
+        end.seq++;
+      }
+    }
+  }
+}
+
+function speaks(end: TcpEnd): boolean {
+  return end.socket === null || end.socket.app.kind === "line";
+}
+
+function keyOf(end: TcpEnd): string {
+  return `${end.stack.host} ${end.local} ${end.localPort} ${end.peer} ${end.peerPort}`;
+}
