@@ -105,6 +105,9 @@ class Filler {
       put(dev, address, length);
       taken.push(`${dev} ${address}/${length} (${why})`);
     }
+    const virtual = this.#hadAddresses ? [] : this.#virtualAddresses();
+    for (const address of virtual) put("lo", address, 32);
+    if (virtual.length > 0) taken.push(`${virtual.join(", ")} (its virtual servers', kept on lo)`);
     const uplink = this.#uplink();
     if (!this.#hadAddresses && uplink !== undefined && !has(uplink)) {
       const network = STAND_INS.find((name) => !this.#rules.includes(`${name}.`)) ?? STAND_INS[0];
@@ -122,6 +125,13 @@ class Filler {
         return entry;
       }),
     );
+  }
+
+  /** IPVS takes packets on their way in: the addresses of its services must be the host's own. */
+  #virtualAddresses(): string[] {
+    const { ipvs } = this.#draft.json;
+    const saved = typeof ipvs === "string" ? ipvs : "";
+    return [...new Set([...saved.matchAll(/^-A -[tu] ([\d.]+):/gm)].map(([, address = ""]) => address))];
   }
 
   /** Routes that the kernel or a network manager always has: without them the dump held a part of the table only. */

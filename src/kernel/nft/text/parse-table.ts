@@ -89,11 +89,11 @@ export function parseTableBody(
   return { family, name, handle, comment, flags, objects, sets, flowtables, chains, origin };
 }
 
-/** Do only dots follow, as people write where they left the rest out? */
+/** Do dots follow, as people write where they left the rest of a table out? */
 function isCutShort(reader: NftReader): boolean {
   if (!reader.is(".")) return false;
   while (reader.take(".")) reader.skipEnds();
-  if (!reader.atEnd) reader.fail("the end is expected behind dots");
+  if (!reader.atEnd && !reader.is("table")) reader.fail("the end, or a table, is expected behind dots");
   return true;
 }
 
