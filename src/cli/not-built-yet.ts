@@ -12,8 +12,6 @@ export const COMMANDS_NOT_BUILT_YET: ReadonlyMap<string, string> = new Map([
   ["replay", "a load of flows through a world"],
 ]);
 
-export const EXPORT_FORMATS_NOT_BUILT_YET: readonly string[] = ["ip6tables-save", "ipset"];
-
 /** Options of `trace` and of every command that reads a source; those with a value are written with it. */
 export const OPTIONS_NOT_BUILT_YET: readonly string[] = ["--context <name>", "--kubeconfig <path>"];
 

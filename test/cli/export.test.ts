@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { readRecordingText } from "../fixtures.ts";
-import { onRecorded, words } from "./cli.ts";
+import { hopscope, onRecorded, words } from "./cli.ts";
 
 const recorded = JSON.parse(readRecordingText("d-services-vxlan")) as {
   readonly hosts: { readonly node1: { readonly iptablesSave: string } };
@@ -43,5 +44,17 @@ describe("export", () => {
       code: 0,
     });
     expect(readFileSync(path, "utf8")).toBe((await onRecorded(words("export --node node1 --format ip"))).out);
+  });
+
+  it.each(["ipset", "ip6tables-save"])("prints what a dump held in %s, byte for byte", async (format) => {
+    const file = format === "ipset" ? "h-filter-sets" : "k-filter-reject";
+    const path = `fixtures/truth/${file}.json.gz`;
+    const field = format === "ipset" ? "ipsetSave" : "ip6tablesSave";
+    const { hosts } = JSON.parse(gunzipSync(readFileSync(path)).toString()) as {
+      hosts: Record<string, Record<string, string>>;
+    };
+    const dumped = hosts["fw"]?.[field] ?? "";
+    expect(dumped).not.toBe("");
+    expect((await hopscope(["export", "--node", "fw", "--format", format, "-f", path])).out).toBe(dumped);
   });
 });

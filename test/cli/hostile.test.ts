@@ -131,7 +131,7 @@ describe("a wrong question", () => {
     ["export --node web-9 --format ip", '--node: there is no host "web-9" (did you mean "web-0"?)'],
     [
       "export --node web-0 --format ipp",
-      '--format: "ipp" is none of iptables-save, nft, ip, ipvsadm, snapshot (did you mean "ip"?)',
+      '--format: "ipp" is none of iptables-save, ip6tables-save, ipset, nft, ip, ipvsadm, snapshot (did you mean "ip"?)',
     ],
     ["export --node web-0 --format ip --out /nowhere/x", "--out /nowhere/x: cannot be written (ENOENT)"],
   ])("%s: %s", async (line, message) => {
@@ -155,9 +155,6 @@ describe("what is not built yet is one line naming it", () => {
     ["serve --port 8080", "serve is not built yet"],
     ["generate --nodes 5", "generate is not built yet"],
     ["replay", "replay is not built yet"],
-    ["export --node node1 --format ipset", "export --format ipset is not built yet"],
-    ["export --node node1 --format ipset", "export --format ipset is not built yet"],
-    ["export --node node1 --format ip6tables-save", "export --format ip6tables-save is not built yet"],
     ["trace web-0 10.0.0.1 --context prod", "--context is not built yet"],
     ["trace web-0 10.0.0.1 --kubeconfig x", "--kubeconfig is not built yet"],
     ["trace web-0 10.0.0.1 --cni calico", '--cni: "calico" is none of flannel, bridge, docker0'],
