@@ -58,9 +58,14 @@ export const SCENE_PROXY: ProxyConfiguration = {
 
 /** The scene with the rules that kube-proxy writes on its node for these services as objects. */
 export function networkOfObjects(services: readonly Service[]): Network {
-  const { world } = compile(sceneSnapshot(null));
   const model = proxyModel(services.map(serviceObject), services.map(sliceObject));
-  const rules = new IptablesProxier(model, SCENE_PROXY).rulesFor(SCENE_NODE);
+  return networkOf(new IptablesProxier(model, SCENE_PROXY));
+}
+
+/** The scene with what this very kube-proxy wrote when it started. */
+export function networkOf(proxier: IptablesProxier): Network {
+  const { world } = compile(sceneSnapshot(null));
+  const rules = proxier.rulesFor(SCENE_NODE);
   const ruleset = freshNodeRuleset(rules, { kubelet: true, canaries: true });
   const node = withOperations(world.hosts.get("node") as Host, [
     { kind: "iptables-restore", ruleset, noflush: false },

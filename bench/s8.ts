@@ -15,7 +15,7 @@ import { breathe, median } from "./median.ts";
 import { Ends, Model } from "./model.ts";
 import { largest, type Options } from "./options.ts";
 import {
-  networkOfObjects,
+  networkOf,
   SCENE_NODE,
   SCENE_PROXY,
   serviceObject,
@@ -114,7 +114,7 @@ class Cluster {
     this.#seed = seed;
     this.#proxier = new IptablesProxier(model, SCENE_PROXY);
     this.#rules = this.#proxier.rulesFor(SCENE_NODE);
-    this.#world = networkOfObjects(services).world;
+    this.#world = networkOf(this.#proxier).world;
     this.#node = this.#world.hosts.get("node") as Host;
     this.model = this.#compiled();
   }

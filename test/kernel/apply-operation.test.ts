@@ -357,6 +357,26 @@ describe("iptables-restore", () => {
     expect(text(NODE)).toContain("-A C -j ACCEPT");
   });
 
+  it("with noflush a chain that is written as it stands stays the same value; one word changed makes it new", () => {
+    const before = applied(NODE, {
+      kind: "iptables-restore",
+      ruleset: rules("*filter\n:C - [0:0]\n:D - [0:0]\n-A C -p tcp -j D\n-A C -j D\nCOMMIT\n"),
+      noflush: false,
+    });
+    const after = (word: string) =>
+      applied(before, {
+        kind: "iptables-restore",
+        ruleset: rules(`*filter\n:C - [0:0]\n:D - [0:0]\n-A C -p ${word} -j D\n-A C -j D\nCOMMIT\n`),
+        noflush: true,
+      })
+        .iptables?.tables.get("filter")
+        ?.chains.get("C");
+    const chain = before.iptables?.tables.get("filter")?.chains.get("C");
+    expect(after("tcp")).toBe(chain);
+    expect(after("udp")).not.toBe(chain);
+    expect(after("udp")?.rules[0]?.protocol?.value).toBe(17);
+  });
+
   it("refuses a jump to a chain that neither it nor the table has", () => {
     const whole = rules("*filter\n:INPUT ACCEPT [0:0]\n:C - [0:0]\n-A INPUT -j C\nCOMMIT\n");
     const filter = whole.tables.get("filter");

@@ -1,6 +1,7 @@
 import { type Chains, ChainsDraft } from "./chain-map.ts";
 import type { Chain, Rule, Ruleset, Table } from "./rule.ts";
 import { compareRuns } from "./rule-runs.ts";
+import { formatRuleArguments } from "./save/format.ts";
 
 /**
  * A rule set being changed by a run of `iptables` and `iptables-restore` commands. Each changed chain's rules are copied
@@ -148,11 +149,16 @@ function mergedTable(before: Table, given: Table): Table {
 const afterRestore = new WeakMap<Table, WeakMap<Table, Table>>();
 
 function mergeInto(draft: ChainsDraft, given: Table): void {
-  for (const chain of given.chains.values()) draft.set(chain.name, merged(draft.get(chain.name), chain));
+  for (const chain of given.chains.values()) {
+    const before = draft.get(chain.name);
+    const after = merged(before, chain);
+    if (after !== before) draft.set(chain.name, after);
+  }
 }
 
 function merged(before: Chain | undefined, chain: Chain): Chain {
-  if (before === undefined || chain.policy === null) return chain;
+  if (before === undefined) return chain;
+  if (chain.policy === null) return hasRules(before, chain.rules) ? before : chain;
   return { ...chain, rules: [...before.rules, ...chain.rules] };
 }
 
@@ -215,4 +221,24 @@ function jumpTarget(rule: Rule): string | null {
 
 function count(rules: number): string {
   return rules === 1 ? "1 rule" : `${rules} rules`;
+}
+
+/** So many rules of a chain are compared by what they say; a chain of which more are new is taken for another. */
+const MOST_COMPARED = 8;
+
+/**
+ * Does the chain hold these rules already? An agent writes whole chains of which next to nothing is new: what stays the
+ * same value need not be compiled again.
+ */
+function hasRules({ rules: before }: Chain, rules: readonly Rule[]): boolean {
+  if (before.length !== rules.length) return false;
+  let compared = 0;
+  for (let i = 0; i < rules.length; i++) {
+    const [old, given] = [before[i] as Rule, rules[i] as Rule];
+    if (old === given) continue;
+    if (++compared > MOST_COMPARED || old.origin !== given.origin || old.counters !== given.counters)
+      return false;
+    if (formatRuleArguments(old) !== formatRuleArguments(given)) return false;
+  }
+  return true;
 }
