@@ -2,7 +2,7 @@ import { replay } from "../../src/lab/compare.ts";
 import { sleep } from "../../src/lab/live/carrier.ts";
 import { Lab } from "../../src/lab/live/lab.ts";
 import { deleteNetns, listNetns } from "../../src/lab/live/real-netns.ts";
-import { recordProbe } from "../../src/lab/live/record-probe.ts";
+import { type Patience, recordProbe } from "../../src/lab/live/record-probe.ts";
 import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
 import type { Outcome } from "../../src/walk/trace.ts";
 import type { World } from "../../src/world/world.ts";
@@ -13,6 +13,9 @@ const PREFIX = `${FAMILY}${process.pid}-`;
 
 /** Memberships of groups are told twice within a second or two; they would be counted by the rules. */
 const SETTLED_MS = 2300;
+
+/** Unanswered questions of these worlds end after three times sixty milliseconds, and a SYN is repeated after a second. */
+const PATIENCE: Patience = { answerMs: 250, arpMs: 350 };
 
 /** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
 export function sweep(): number {
@@ -47,34 +50,40 @@ export interface Probed {
   readonly outcome: Outcome | undefined;
 }
 
-let built = 0;
-
-export interface ProbingOptions {
-  /** Waited before each packet, so that limits of the kernel's own have recovered. */
-  readonly pauseMs?: number;
+/** A world standing for real. */
+export interface Standing {
+  readonly lab: Lab;
+  readonly world: World;
 }
 
-/** Builds a world for real, sends each query and records it. Yields whenever it waits. */
-export function* recordAll(
-  world: World,
-  queries: readonly RecordedQuery[],
-  { pauseMs = 0 }: ProbingOptions = {},
-): Generator<void, RecordedProbe[]> {
+let built = 0;
+
+/** Builds a world for real and lets it settle. Yields whenever it waits. */
+export function* raising(world: World): Generator<void, Standing> {
   const prefix = `${PREFIX}${built++}-`;
   const names = [...world.hosts.keys()];
-  const lab = Lab.build(world, (host) => `${prefix}${names.indexOf(host)}`);
-  try {
-    yield* waiting(SETTLED_MS);
-    const probes: RecordedProbe[] = [];
-    for (const query of queries) {
-      yield* waiting(pauseMs);
-      lab.flush();
-      probes.push(yield* recordProbe(lab, query));
-    }
-    return probes;
-  } finally {
-    lab.close();
+  const lab = yield* Lab.building(world, (host) => `${prefix}${names.indexOf(host)}`);
+  yield* waiting(SETTLED_MS);
+  return { lab, world };
+}
+
+/**
+ * Sends each query and records it, one after the other. Yields whenever it waits.
+ *
+ * @param pauseMs waited before each packet, so that limits of the kernel's own have recovered
+ */
+export function* recording(
+  { lab }: Standing,
+  queries: readonly RecordedQuery[],
+  pauseMs = 0,
+): Generator<void, RecordedProbe[]> {
+  const probes: RecordedProbe[] = [];
+  for (const query of queries) {
+    yield* waiting(pauseMs);
+    lab.flush();
+    probes.push(yield* recordProbe(lab, query, PATIENCE));
   }
+  return probes;
 }
 
 function* waiting(ms: number): Generator<void> {
@@ -96,25 +105,22 @@ export function judged(world: World, probes: readonly RecordedProbe[]): Probed[]
   }));
 }
 
-/** Runs generators side by side, at most `width` at once, until there are no more. */
-export function sideBySide(width: number, next: () => Generator<void> | null): void {
-  const running = new Set<Generator<void>>();
-  for (let more = true; more || running.size > 0; ) {
-    while (more && running.size < width) {
-      const fresh = next();
-      if (fresh === null) more = false;
-      else running.add(fresh);
+/** Runs all to their ends, each having its turn while the others wait; what one throws is told instead of its result. */
+export function sideBySide<T>(works: readonly Generator<void, T>[]): (T | Error)[] {
+  const results: (T | Error | undefined)[] = works.map(() => undefined);
+  for (let left = works.length; left > 0; ) {
+    for (const [i, work] of works.entries()) {
+      if (results[i] !== undefined) continue;
+      try {
+        const step = work.next();
+        if (step.done !== true) continue;
+        results[i] = step.value;
+      } catch (error) {
+        results[i] = error as Error;
+      }
+      left--;
     }
-    for (const each of running) if (each.next().done === true) running.delete(each);
     sleep(1);
   }
-}
-
-/** Runs one to its end. */
-export function alone<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const step = work.next();
-    if (step.done === true) return step.value;
-    sleep(1);
-  }
+  return results as (T | Error)[];
 }

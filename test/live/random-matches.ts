@@ -142,7 +142,7 @@ function matchText(
     case "dscp":
       return `-m dscp ${not()}--dscp ${hex(dice.pick([0, 10, 46]))}`;
     case "hashlimit":
-      return `-m hashlimit --hashlimit-${dice.pick(["upto", "above"])} ${dice.pick(["1/hour", "2/hour", "1/day"])} --hashlimit-burst ${dice.between(1, 3)} --hashlimit-mode ${dice.pick(["srcip", "dstip", "srcip,dstip"])} --hashlimit-name h${unique()}`;
+      return `-m hashlimit --hashlimit-${dice.pick(["upto", "above"])} ${dice.pick(["1/hour", "2/hour", "3/hour"])} --hashlimit-burst ${dice.between(1, 3)} --hashlimit-mode ${dice.pick(["srcip", "dstip", "srcip,dstip"])} --hashlimit-name h${unique()}`;
     case "iprange": {
       const [low, high] = dice.some(ground.addresses, 2).sort((a, b) => wordOf(a) - wordOf(b));
       if (low === undefined || high === undefined) return null;
@@ -151,7 +151,7 @@ function matchText(
     case "length":
       return `-m length ${not()}--length ${dice.pick(["0:59", "60", "44:52", "1000:65535", "84", "28:500"])}`;
     case "limit":
-      return `-m limit --limit ${dice.pick(["1/hour", "2/hour", "1/day"])} --limit-burst ${dice.between(1, 4)}`;
+      return `-m limit --limit ${dice.pick(["1/hour", "2/hour", "3/hour"])} --limit-burst ${dice.between(1, 4)}`;
     case "mac":
       return hasIn ? `-m mac ${not(0.5)}--mac-source ${someMac(spot)}` : null;
     case "mark":

@@ -154,7 +154,9 @@ function setTargets({ dice, sets }: Spot): (readonly [number, string])[] {
   if (simple.length === 0) return [];
   const { name, dimensions } = dice.pick(simple);
   const sides = Array.from({ length: dimensions }, () => dice.pick(["src", "dst"])).join(",");
-  return [[1.2, `-j SET --${dice.pick(["add", "add", "del"])}-set ${name} ${sides}${dice.chance(0.3) ? " --exist" : ""}`]];
+  const act = dice.chance(0.3) ? "--del-set" : "--add-set";
+  const exist = act === "--add-set" && dice.chance(0.3) ? " --exist" : "";
+  return [[1.2, `-j SET ${act} ${name} ${sides}${exist}`]];
 }
 
 function mangleTargets(dice: Dice, proto: Proto, hook: string): (readonly [number, string])[] {

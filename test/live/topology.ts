@@ -45,7 +45,7 @@ export function randomTopology(dice: Dice): Ground {
     clients: [],
     ruled: [],
     addresses: [],
-    virtual: ["10.96.0.10", "10.96.0.11", "203.0.113.77"],
+    virtual: ["10.96.0.10", "10.96.0.11", "198.18.0.77"],
     networks: ["172.18.0.0/24", "10.244.0.0/16", "203.0.113.0/24"],
     devices: new Map(),
   };

@@ -1,11 +1,12 @@
 import type { World } from "../../world/world.ts";
 import type { RecordedRuleHit } from "../recorded.ts";
 import { AllListeners } from "./all-listeners.ts";
+import { finish } from "./carrier.ts";
 import { Capture, type CapturedFrame } from "./capture.ts";
 import type { Served } from "./listeners.ts";
 import { flush } from "./real-conntrack.ts";
 import { deleteNetns, type RealNetns } from "./real-netns.ts";
-import { type RealWorld, realise } from "./realise.ts";
+import { type RealWorld, realising } from "./realise.ts";
 import { type Counters, readCounters, risen } from "./rule-counters.ts";
 
 /** Servers at work, wherever they run. */
@@ -42,7 +43,12 @@ export class Lab {
    * @throws Error with what could not be built; then nothing is left of it
    */
   static build(world: World, nameOf: (host: string) => string): Lab {
-    const real = realise(world, nameOf);
+    return finish(Lab.building(world, nameOf));
+  }
+
+  /** The same, yielding while it waits for the kernel. */
+  static *building(world: World, nameOf: (host: string) => string): Generator<void, Lab> {
+    const real = yield* realising(world, nameOf);
     try {
       return new Lab(real, new AllListeners(real));
     } catch (error) {

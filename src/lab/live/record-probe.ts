@@ -21,13 +21,29 @@ const PATIENCE_WITH_ARP_MS = 3600;
 /** Nothing for so long means that nothing more comes. */
 const QUIET_MS = 6;
 
+/** How long a probe's client waits for what may never come. */
+export interface Patience {
+  /** Milliseconds for an answer. */
+  readonly answerMs: number;
+  /** Milliseconds in all while an ARP question is open; less where the world's devices give up sooner (`retrans_time_ms`). */
+  readonly arpMs: number;
+}
+
+const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS };
+/** However long the others' turns took: a client has been looked at so often before it gives up. */
+const LEAST_LOOKS = 10;
+
 /**
  * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
  * has to wait for the kernel, so that several worlds can be probed side by side.
  *
  * Without the way through the rules: their counters stand for it.
  */
-export function* recordProbe(lab: Lab, query: RecordedQuery): Generator<void, RecordedProbe> {
+export function* recordProbe(
+  lab: Lab,
+  query: RecordedQuery,
+  patience: Patience = USUAL,
+): Generator<void, RecordedProbe> {
   lab.discard();
   const countersBefore = lab.counters();
   const began = Date.now();
@@ -51,13 +67,14 @@ export function* recordProbe(lab: Lab, query: RecordedQuery): Generator<void, Re
   const client = query.raw === true ? null : clientOf(lab, query);
   const failed = query.raw === true ? sendOwn(lab, query) : null;
   let progress = WAITING;
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     look();
     progress = client?.progress() ?? WAITING;
     if (isEnd(progress) || failed !== null) break;
     const waited = Date.now() - began;
     const waits = questions.areOpen && query.raw !== true;
-    if (waited > PATIENCE_WITH_ARP_MS || (waited > PATIENCE_MS && !waits)) break;
+    const enough = waited > patience.arpMs || (waited > patience.answerMs && !waits);
+    if (enough && looks >= LEAST_LOOKS) break;
     yield;
   }
   for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS; ) {
