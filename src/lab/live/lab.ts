@@ -24,6 +24,8 @@ export class Lab {
   readonly vxlanPorts: readonly number[];
   readonly #captures: readonly Capture[];
   readonly #serving: Serving;
+  /** Counters of rules as last read. */
+  readonly #counters = new Map<string, Counters>();
 
   /** @throws Error where the kernel refuses a capture */
   constructor(real: RealWorld, serving: Serving) {
@@ -73,7 +75,9 @@ export class Lab {
 
   /** Forgets what was captured, and what of earlier probes is still on its way. */
   discard(): void {
-    this.captured();
+    for (const frames of this.captured()) {
+      for (const { host } of frames) this.#counters.delete(host);
+    }
   }
 
   /** What routes and connection tracking learned, in every host. */
@@ -81,17 +85,27 @@ export class Lab {
     for (const within of this.real.netns.values()) flush(within);
   }
 
+  /** The rules' counters of every host that has rules, read again where frames have passed since. */
   counters(): ReadonlyMap<string, Counters> {
-    const all = new Map<string, Counters>();
-    for (const { name, iptables } of this.real.world.hosts.values()) {
-      if (iptables === null || iptables.tables.size === 0) continue;
-      all.set(name, readCounters(this.netns(name), iptables.backend));
-    }
-    return all;
+    for (const { name } of this.real.world.hosts.values()) this.#countersOf(name);
+    return new Map(this.#counters);
   }
 
-  risenSince(before: ReadonlyMap<string, Counters>): RecordedRuleHit[] {
-    return [...this.counters()].flatMap(([host, after]) => risen(host, before.get(host) ?? new Map(), after));
+  /** @param touched hosts that sent or saw anything since: no other's counters can have risen */
+  risenSince(before: ReadonlyMap<string, Counters>, touched: ReadonlySet<string>): RecordedRuleHit[] {
+    for (const host of touched) this.#counters.delete(host);
+    return [...touched].flatMap((host) => {
+      const after = this.#countersOf(host);
+      return after === undefined ? [] : risen(host, before.get(host) ?? new Map(), after);
+    });
+  }
+
+  #countersOf(name: string): Counters | undefined {
+    const iptables = this.real.world.hosts.get(name)?.iptables ?? null;
+    if (iptables === null || iptables.tables.size === 0) return undefined;
+    const known = this.#counters.get(name) ?? readCounters(this.netns(name), iptables.backend);
+    this.#counters.set(name, known);
+    return known;
   }
 
   hangUp(): void {

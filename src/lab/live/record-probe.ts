@@ -90,7 +90,10 @@ export function* recordProbe(
     query,
     outcome: outcomeOf(query, client, progress, served, frames, failed),
     frames: numbered(frames),
-    rulesHit: lab.risenSince(countersBefore),
+    rulesHit: lab.risenSince(
+      countersBefore,
+      new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
+    ),
     conntrack: [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host)),
   };
   client?.close();
