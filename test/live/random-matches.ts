@@ -67,7 +67,8 @@ function protocolMatch(dice: Dice, proto: Exclude<Proto, "all">): string[] {
     parts.push(
       `${not()}--tcp-flags ${dice.pick(["FIN,SYN,RST,ACK SYN", "SYN,ACK SYN,ACK", "RST RST", "SYN,ACK ACK", "FIN,SYN FIN,SYN", "PSH,URG NONE"])}`,
     );
-  } else if (proto === "tcp" && dice.chance(0.04)) parts.push(`${not()}--tcp-option ${dice.pick([2, 3, 8, 30])}`);
+  } else if (proto === "tcp" && dice.chance(0.04))
+    parts.push(`${not()}--tcp-option ${dice.pick([2, 3, 8, 30])}`);
   return parts.length === 0 ? [] : [`-m ${proto} ${parts.join(" ")}`];
 }
 
@@ -174,7 +175,9 @@ function matchText(
       return `-m physdev ${not()}${dice.pick(options)}`;
     }
     case "pkttype":
-      return hasIn ? `-m pkttype ${not()}--pkt-type ${dice.pick(["unicast", "broadcast", "multicast"])}` : null;
+      return hasIn
+        ? `-m pkttype ${not()}--pkt-type ${dice.pick(["unicast", "broadcast", "multicast"])}`
+        : null;
     case "quota":
       return `-m quota ${not()}--quota ${dice.pick([0, 100, 300, 1000])}`;
     case "recent": {

@@ -50,13 +50,14 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
 
 /** Sent as it is, whatever its source and flags. */
 function forged(dice: Dice, ground: Ground, base: RecordedQuery): RecordedQuery {
-  const src = dice.chance(0.8)
-    ? dice.pick([...ground.addresses, ...NOWHERE, "127.0.0.1", "0.0.0.0", "224.0.0.5", "255.255.255.255"])
-    : undefined;
+  // Its checksum covers its source, which is therefore given; a TTL, since no socket gives one.
+  const own = ground.draft.hosts.get(base.from)?.addresses.map(({ address }) => address) ?? [];
+  const any = [...ground.addresses, ...NOWHERE, "127.0.0.1", "224.0.0.5", "255.255.255.255"];
   return {
+    ttl: 64,
     ...base,
     raw: true,
-    ...(src === undefined ? {} : { src }),
+    src: dice.pick(dice.chance(0.7) ? any : own),
     ...(base.proto === "tcp" ? { flags: dice.pick(["S", "SA", "A", "R", "F", "FA", "PA"]) } : {}),
     ...(base.proto !== "tcp" && dice.chance(0.3) ? { size: dice.pick(SIZES) } : {}),
     ...(dice.chance(0.2) ? { df: true } : {}),

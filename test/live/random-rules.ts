@@ -111,7 +111,7 @@ function targetText(spot: Spot, proto: Proto): string {
     [3, "-j ACCEPT"],
     [2, "-j RETURN"],
     [2, ""],
-    [0.5, "-j LOG --log-prefix \"live \""],
+    [0.5, '-j LOG --log-prefix "live "'],
     [0.5, `-j NFLOG --nflog-group ${dice.between(1, 9)}`],
     [0.3, `-j AUDIT --type ${dice.pick(["accept", "drop", "reject"])}`],
     [0.6, `-j CONNMARK ${connmarkText(dice)}`],

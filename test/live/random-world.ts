@@ -18,7 +18,8 @@ export interface LiveWorld {
 export function randomWorld(seed: number, packets: number): LiveWorld {
   const dice = new Dice(seed);
   const ground = randomTopology(dice);
-  for (const name of new Set(ground.ruled)) addRandomRules(dice, ground, ground.draft.hosts.get(name) as DraftHost);
+  for (const name of new Set(ground.ruled))
+    addRandomRules(dice, ground, ground.draft.hosts.get(name) as DraftHost);
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
     const [first] = snapshot.errors;

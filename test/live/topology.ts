@@ -184,7 +184,12 @@ function addPod(
 }
 
 /** Every node learns the others' pods: by a gateway in the same network, or through a tunnel. */
-function joinPods({ ground, dice }: Plan, nodes: readonly BuiltNode[], overlay: boolean, router: DraftHost): void {
+function joinPods(
+  { ground, dice }: Plan,
+  nodes: readonly BuiltNode[],
+  overlay: boolean,
+  router: DraftHost,
+): void {
   const fault = dice.chance(0.08);
   for (const { host, address, octet, vtepMac } of nodes) {
     if (overlay) {
@@ -237,7 +242,8 @@ function addCable({ ground, dice }: Plan, [a, b]: readonly BuiltNode[]): void {
   wire(ground.draft, a.host.name, "eth1", b.host.name, "eth1");
   ground.addresses.push("10.9.0.1", "10.9.0.2");
   a.host.routes.push({ dst: `10.244.${b.octet}.46`, gateway: "10.9.0.2", dev: "eth1" });
-  if (dice.chance(0.4)) b.host.routes.push({ dst: `10.244.${a.octet}.0/25`, gateway: "10.9.0.1", dev: "eth1" });
+  if (dice.chance(0.4))
+    b.host.routes.push({ dst: `10.244.${a.octet}.0/25`, gateway: "10.9.0.1", dev: "eth1" });
 }
 
 function addOddRoutes({ ground, dice }: Plan, hosts: readonly DraftHost[]): void {

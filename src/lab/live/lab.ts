@@ -1,8 +1,8 @@
 import type { World } from "../../world/world.ts";
 import type { RecordedRuleHit } from "../recorded.ts";
 import { AllListeners } from "./all-listeners.ts";
-import { finish } from "./carrier.ts";
 import { Capture, type CapturedFrame } from "./capture.ts";
+import { finish } from "./carrier.ts";
 import type { Served } from "./listeners.ts";
 import { flush } from "./real-conntrack.ts";
 import { deleteNetns, type RealNetns } from "./real-netns.ts";

@@ -202,7 +202,7 @@ function outcomeOf(
       : { ...head, result: resultOf(failed, icmp), errno: failed };
   }
   if (progress.kind === "answered") {
-    const answeredBy = query.proto === "icmp" ? answererOf(came) : progress.text.trim() || undefined;
+    const answeredBy = query.proto === "icmp" ? progress.from : progress.text.trim() || undefined;
     const result = query.proto === "tcp" ? "connected" : "answered";
     return { ...head, result, ...(answeredBy === undefined ? {} : { answeredBy }) };
   }
@@ -211,9 +211,10 @@ function outcomeOf(
   const name = errorName(progress.errno);
   const isEcho = query.proto === "icmp" && client?.hasAsked === true;
   const result = isEcho ? echoResult(icmp) : resultOf(name, icmp);
-  const reset = came.find(({ packet }) => packet.protocol === 6 && (packet.tcpFlags & TCP_RST) !== 0)?.packet;
+  const reset = came.some(({ packet }) => packet.protocol === 6 && (packet.tcpFlags & TCP_RST) !== 0);
   const errno = isEcho ? {} : { errno: name };
-  const from = reset === undefined ? undefined : (recordedForm(reset) as unknown as RecordedFrame).ip?.src;
+  // A socket takes a reset from its peer alone, whatever the wire showed before the host translated it back.
+  const from = reset ? query.dst : undefined;
   return { ...head, result, ...errno, ...(from === undefined ? {} : { reset: { from } }) };
 }
 
@@ -231,11 +232,6 @@ function errorOf({ icmp, ip }: RecordedFrame, query: RecordedQuery): NonNullable
   const translated = isOurs && orig?.ip?.proto === PROTOCOLS[query.proto] && orig?.ip?.dst !== query.dst;
   const from = translated ? query.dst : (ip?.src ?? "");
   return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
-}
-
-function answererOf(came: readonly Decoding[]): string | undefined {
-  const reply = came.find(({ packet }) => packet.protocol === 1 && packet.icmpType === 0)?.packet;
-  return reply === undefined ? undefined : (recordedForm(reply) as unknown as RecordedFrame).ip?.src;
 }
 
 /** What became of an echo request is told by the error that came, as ping(8) tells it. */
