@@ -94,7 +94,7 @@ interface Doubt {
 
 /** Errors that the kernel sends to one peer at most once a second have their second. */
 const PAUSE_MS = 1100;
-const SHRINKING_MS = 60_000;
+const SHRINKING_MS = 25_000;
 
 function askAgain(doubtful: readonly Doubt[], report: LiveReport, options: LiveOptions): void {
   for (let i = 0; i < doubtful.length; i += options.width) {
@@ -111,7 +111,7 @@ function askAgain(doubtful: readonly Doubt[], report: LiveReport, options: LiveO
         asked instanceof Error ? (probed.difference as string) : (asked.difference as string);
       const found: Disagreement = { seed: live.seed, index, difference };
       report.disagreements.push(found);
-      if (options.save !== null && isNew(report, found)) {
+      if (options.save !== null && Date.now() < options.until && isNew(report, found)) {
         found.file = saveMinimal(options.save, found, cases[k] as Case);
       }
     }
@@ -121,7 +121,7 @@ function askAgain(doubtful: readonly Doubt[], report: LiveReport, options: LiveO
 /** One recording of a kind is enough: kinds are told by their first words. */
 function isNew({ disagreements }: LiveReport, { difference }: Disagreement): boolean {
   const kind = (text: string) => text.replaceAll(/[\d.]+/g, "").slice(0, 24);
-  return disagreements.filter((other) => kind(other.difference) === kind(difference)).length <= 2;
+  return disagreements.filter((other) => kind(other.difference) === kind(difference)).length <= 1;
 }
 
 /** A world that remembers its packets is asked all that went before. */

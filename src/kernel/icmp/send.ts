@@ -32,6 +32,7 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   if (cause.rtType === RTN_BROADCAST || cause.rtType === RTN_MULTICAST) return;
   if (cause.fragOffset !== 0) return;
   if (cause.protocol === IPPROTO_ICMP && isIcmpError(cause.icmpType)) return;
+  if (stack.icmpLeaves) return;
 
   const pool = stack.pool;
   const error = pool.take();
@@ -70,5 +71,15 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   error.length = Math.min(room, 28 + cause.length);
   error.payload = error.length - 28;
   attachToCause(error, cause);
-  stack.path.localOut(stack, error);
+  sendIcmp(stack, error);
+}
+
+/**
+ * `icmp_push_reply`: the processor's one ICMP socket is taken until the message has left, so that what rejects it, or is
+ * in its way, can send nothing about it.
+ */
+export function sendIcmp(stack: Stack, message: Packet): void {
+  stack.icmpLeaves = true;
+  stack.path.localOut(stack, message);
+  stack.icmpLeaves = false;
 }
