@@ -70,7 +70,7 @@ export function* raising(world: World): Generator<void, Standing> {
 /**
  * Sends each query and records it, one after the other. Yields whenever it waits.
  *
- * @param pauseMs waited before each packet, so that limits of the kernel's own have recovered
+ * @param pauseMs waited before the last packet, so that limits of the kernel's own have recovered
  */
 export function* recording(
   { lab }: Standing,
@@ -78,8 +78,8 @@ export function* recording(
   pauseMs = 0,
 ): Generator<void, RecordedProbe[]> {
   const probes: RecordedProbe[] = [];
-  for (const query of queries) {
-    yield* waiting(pauseMs);
+  for (const [i, query] of queries.entries()) {
+    if (i === queries.length - 1) yield* waiting(pauseMs);
     lab.flush();
     probes.push(yield* recordProbe(lab, query, PATIENCE));
   }

@@ -100,7 +100,7 @@ function askAgain(doubtful: readonly Doubt[], report: LiveReport, options: LiveO
   for (let i = 0; i < doubtful.length; i += options.width) {
     const part = doubtful.slice(i, i + options.width);
     const cases = part.map(caseOf);
-    const again = sideBySide(cases.map((each) => asking(each, each.queries.length > 1 ? PAUSE_MS : 0)));
+    const again = sideBySide(cases.map((each) => asking(each, PAUSE_MS)));
     for (const [k, asked] of again.entries()) {
       const { live, index, probed } = part[k] as Doubt;
       if (!(asked instanceof Error) && asked.difference === null) {
