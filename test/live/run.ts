@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import { writeSnapshot } from "../../src/world/snapshot-out.ts";
 import type { World } from "../../src/world/world.ts";
 import { Coverage } from "./coverage.ts";
@@ -38,6 +39,8 @@ export interface LiveOptions {
   /** Folder for minimal recordings of what disagrees. */
   readonly save: string | null;
   readonly onProgress?: (report: LiveReport) => void;
+  /** Told of every world's recorded probes. */
+  readonly onRecorded?: (live: LiveWorld, probes: readonly RecordedProbe[]) => void;
 }
 
 export function newReport(): LiveReport {
@@ -75,6 +78,7 @@ function runBatch(batch: readonly LiveWorld[], report: LiveReport, options: Live
       if (probes instanceof Error) throw probes;
       const all = judged(live.world, probes);
       report.worlds++;
+      options.onRecorded?.(live, probes);
       for (const [index, probed] of all.entries()) {
         report.coverage.add(live.world, probed);
         if (probed.difference !== null) doubtful.push({ live, index, probed });

@@ -14,6 +14,9 @@ import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
 
+/** The socket that the kernel keeps for its own ICMP: it has no owner, but `-m owner --socket-exists` sees it. */
+const KERNELS_OWN = 0;
+
 /** RFC 1812 4.3.2.3: an error is no longer than this, quoting as much as fits. */
 const ERROR_AT_MOST = 576;
 
@@ -80,6 +83,7 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
  */
 export function sendIcmp(stack: Stack, message: Packet): void {
   stack.icmpLeaves = true;
+  message.socket = KERNELS_OWN;
   stack.path.localOut(stack, message);
   stack.icmpLeaves = false;
 }
