@@ -13,7 +13,7 @@ describe("disagreements of the live truth that are no more", () => {
     const snapshot = readSnapshot(file, readFileSync(join(FOLDER, file), "utf8"));
     if (snapshot.kind === "invalid" || snapshot.recording === null)
       throw new Error(`${file} is no recording`);
-    const { probes, unsupported } = compareRecording(snapshot.world, snapshot.recording);
+    const { probes, unsupported } = compareRecording(snapshot.world, snapshot.recording, {});
     expect(unsupported).toBeNull();
     expect(probes.length).toBeGreaterThan(0);
     expect(probes.filter(({ agrees }) => !agrees)).toEqual([]);

@@ -96,6 +96,7 @@ export function judged(world: World, probes: readonly RecordedProbe[]): Probed[]
     file: "live",
     name: "live",
     description: "",
+    setup: [],
     probes: probes.map((recorded) => ({ query: { ...recorded.query }, recorded: { ...recorded } })),
   };
   return [...replay(world, recording)].map(({ recorded, outcomes, nearest, judge }) => ({

@@ -24,7 +24,6 @@ import {
   NEIGH_INCOMPLETE,
   QUEUE_AT_MOST,
   REACHABLE_MS,
-  RETRANS_MS,
   type Resolving,
   UNICAST_PROBES,
 } from "./neighbour.ts";
