@@ -86,6 +86,8 @@ export class Stack implements RuleContext {
   dropBy = 0;
   /** errno a local sender sees when OUTPUT drops, where it is not EPERM (`NF_DROP_ERR`); 0 otherwise. */
   dropErrno = 0;
+  /** An ICMP message of this host's is on its way out: until it has left, no other can begin (`icmp_xmit_lock`). */
+  icmpLeaves = false;
 
   constructor(host: number, net: Netns, state: HostSession, engine: Engine, stacking: Stacking) {
     this.host = host;

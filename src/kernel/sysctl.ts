@@ -1,4 +1,5 @@
 import type { DeviceConf } from "./device/net-device.ts";
+import { RETRANS_MS } from "./neighbour/neighbour.ts";
 
 /** A host's `sysctl` values with the kernel's defaults behind them, and a note of what had to be assumed. */
 export class Sysctl {
@@ -35,6 +36,12 @@ export class Sysctl {
     return this.integer(`net.ipv4.conf.all.${key}`, fallback);
   }
 
+  /** Between two ARP questions; a dot of a device's name is a slash in what `sysctl -a` prints. */
+  private retransMs(device: string): number {
+    const name = (text: string) => `net.ipv4.neigh.${text}.retrans_time_ms`;
+    return this.integer(name(device), this.integer(name(device.replaceAll(".", "/")), RETRANS_MS));
+  }
+
   /** `net.ipv4.conf.<device>` as the IN_DEV_* macros combine it with `all`. */
   device(device: string): DeviceConf {
     const ipForward = this.integer("net.ipv4.ip_forward", 0);
@@ -57,6 +64,7 @@ export class Sysctl {
       arpIgnore: max("arp_ignore"),
       arpAnnounce: max("arp_announce"),
       arpFilter: or("arp_filter", 0),
+      retransMs: this.retransMs(device),
       proxyArp: or("proxy_arp", 0),
       proxyArpPvlan: this.own(device, "proxy_arp_pvlan", 0) !== 0,
       arpAccept: Math.max(this.all("arp_accept", 0), this.own(device, "arp_accept", 0)),

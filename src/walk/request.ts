@@ -1,7 +1,7 @@
 import type { NetDevice } from "../kernel/device/net-device.ts";
 import { outputMtu } from "../kernel/path/ip-output.ts";
 import { localOut } from "../kernel/path/local-out.ts";
-import { EMSGSIZE } from "../kernel/route/fib.ts";
+import { EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import { isMulticast, routeOutput } from "../kernel/route/output-route.ts";
 import {
   ICMP_ECHO,
@@ -102,6 +102,16 @@ export function sendRaw(owner: Conversation): void {
     owner.failErrno(error);
     return;
   }
+  // raw_send_hdrinc fragments nothing, whether it may or not.
+  if (packet.length > (stack.net.devices[packet.rtDev] as NetDevice).mtu) {
+    stack.pool.release(packet);
+    owner.fail("too-big", EMSGSIZE);
+    return;
+  }
   owner.result = "sent";
-  localOut(stack, packet);
+  const failed = localOut(stack, packet);
+  if (failed === 0) return;
+  owner.result = null;
+  if (failed === EPERM) owner.fail("blocked", EPERM);
+  else owner.failErrno(failed);
 }

@@ -110,6 +110,8 @@ export interface DeviceConf {
   readonly arpIgnore: number;
   readonly arpAnnounce: number;
   readonly arpFilter: boolean;
+  /** Milliseconds between two ARP questions. */
+  readonly retransMs: number;
   readonly proxyArp: boolean;
   readonly proxyArpPvlan: boolean;
   /** 0: only who is asked is learned; 1: whoever says an address is theirs; 2: if it is of a network here. */
@@ -131,6 +133,7 @@ export const DEFAULT_CONF: DeviceConf = {
   arpIgnore: 0,
   arpAnnounce: 0,
   arpFilter: false,
+  retransMs: 1000,
   proxyArp: false,
   proxyArpPvlan: false,
   arpAccept: 0,

@@ -20,6 +20,7 @@ import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_DELIVER, OP_EMIT } from "../tape.ts";
+import { sendIcmp } from "./send.ts";
 
 const ICMP_IGNORED = reason("icmp-ignored");
 
@@ -66,7 +67,7 @@ function echoReply(stack: Stack, request: Packet): void {
     stack.pool.release(reply);
     return;
   }
-  stack.path.localOut(stack, reply);
+  sendIcmp(stack, reply);
 }
 
 /**

@@ -14,6 +14,9 @@ import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
 
+/** The socket that the kernel keeps for its own ICMP: it has no owner, but `-m owner --socket-exists` sees it. */
+const KERNELS_OWN = 0;
+
 /** RFC 1812 4.3.2.3: an error is no longer than this, quoting as much as fits. */
 const ERROR_AT_MOST = 576;
 
@@ -32,6 +35,7 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   if (cause.rtType === RTN_BROADCAST || cause.rtType === RTN_MULTICAST) return;
   if (cause.fragOffset !== 0) return;
   if (cause.protocol === IPPROTO_ICMP && isIcmpError(cause.icmpType)) return;
+  if (stack.icmpLeaves) return;
 
   const pool = stack.pool;
   const error = pool.take();
@@ -70,5 +74,16 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   error.length = Math.min(room, 28 + cause.length);
   error.payload = error.length - 28;
   attachToCause(error, cause);
-  stack.path.localOut(stack, error);
+  sendIcmp(stack, error);
+}
+
+/**
+ * `icmp_push_reply`: the processor's one ICMP socket is taken until the message has left, so that what rejects it, or is
+ * in its way, can send nothing about it.
+ */
+export function sendIcmp(stack: Stack, message: Packet): void {
+  stack.icmpLeaves = true;
+  message.socket = KERNELS_OWN;
+  stack.path.localOut(stack, message);
+  stack.icmpLeaves = false;
 }

@@ -24,7 +24,6 @@ import {
   NEIGH_INCOMPLETE,
   QUEUE_AT_MOST,
   REACHABLE_MS,
-  RETRANS_MS,
   type Resolving,
   UNICAST_PROBES,
 } from "./neighbour.ts";
@@ -123,7 +122,7 @@ function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet | n
 function askAlone(stack: Stack, dev: NetDevice, key: string, resolving: Resolving, mac: Mac): void {
   const { address, queue } = resolving;
   const delayed = stack.state.neighbourDelayed.get(dev.ifindex, address);
-  const stillAsking = stack.now < delayed + DELAY_MS + UNICAST_PROBES * RETRANS_MS;
+  const stillAsking = stack.now < delayed + DELAY_MS + UNICAST_PROBES * dev.conf.retransMs;
   resolving.cancel = stack.outbox.after(0, () => {
     if (stillAsking) {
       endResolving(stack, key, resolving);
@@ -154,7 +153,7 @@ function sendTo(stack: Stack, dev: NetDevice, mac: Mac, packet: Packet): void {
 function ask(stack: Stack, dev: NetDevice, key: string, resolving: Resolving): void {
   resolving.asked++;
   stack.tape?.words4(OP_NEIGHBOUR, stack.host, dev.ifindex, resolving.address, 0);
-  resolving.cancel = stack.outbox.after(RETRANS_MS, () => {
+  resolving.cancel = stack.outbox.after(dev.conf.retransMs, () => {
     if (resolving.asked < MAX_PROBES) ask(stack, dev, key, resolving);
     else failResolving(stack, key, resolving, true);
   });

@@ -11,10 +11,12 @@ const IFREQ_SIZE = 40;
 
 /** The kernel tells a link's state to bridges and routes with up to a second's delay (`linkwatch`). */
 const LONGEST_MS = 2000;
-const STEP_MS = 2;
 
-/** Waits until both ends of every cable that is up are known to carry; a cable that never will is waited for in vain. */
-export function awaitCarrier(world: World, netns: ReadonlyMap<string, RealNetns>): void {
+/**
+ * Waits until both ends of every cable that is up are known to carry, yielding between looks; a cable that never will is
+ * waited for in vain.
+ */
+export function* awaitCarrier(world: World, netns: ReadonlyMap<string, RealNetns>): Generator<void, void> {
   const waiting = world.wires.flatMap(({ a, b }) => {
     const ups = [a, b].map(
       (end) => world.hosts.get(end.host)?.devices.find(({ name }) => name === end.device)?.up,
@@ -24,7 +26,7 @@ export function awaitCarrier(world: World, netns: ReadonlyMap<string, RealNetns>
   const until = Date.now() + LONGEST_MS;
   for (const end of waiting) {
     const within = netns.get(end.host);
-    while (within !== undefined && Date.now() < until && !carries(within, end.device)) sleep(STEP_MS);
+    while (within !== undefined && Date.now() < until && !carries(within, end.device)) yield;
   }
 }
 
@@ -37,6 +39,17 @@ function carries(within: RealNetns, device: string): boolean {
   c.close(fd);
   const flags = new DataView(request.buffer).getInt16(IFNAMSIZ, true);
   return !answered || (flags & IFF_UP) === 0 || (flags & IFF_RUNNING) !== 0;
+}
+
+const STEP_MS = 2;
+
+/** Does to its end what would let others have their turn while it waits. */
+export function finish<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done === true) return step.value;
+    sleep(STEP_MS);
+  }
 }
 
 const cell = new Int32Array(new SharedArrayBuffer(4));

@@ -1,4 +1,4 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
+import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { checksum } from "../../packet/wire/checksum.ts";
 import { encodeIpv4 } from "../../packet/wire/frame.ts";
@@ -35,7 +35,8 @@ export interface Sending {
 export type Progress =
   | { readonly kind: "waiting" }
   | { readonly kind: "connected" }
-  | { readonly kind: "answered"; readonly text: string }
+  /** `from`: who answered an echo request, as the socket sees it. */
+  | { readonly kind: "answered"; readonly text: string; readonly from?: string }
   | { readonly kind: "failed"; readonly errno: number };
 
 const SOL_IP = 0;
@@ -53,6 +54,8 @@ const IPPROTO_TCP = 6;
 const TCP_QUICKACK = 12;
 const IPPROTO_RAW = 255;
 const ICMP_HEADER = 8;
+/** Where an IPv4 header has its source: a raw socket hands it over with its header (raw(7)). */
+const IP_SOURCE = 12;
 const DEFAULT_SIZE = 16;
 const ANSWER = 66_000;
 
@@ -139,7 +142,10 @@ export class Client {
     const bytes = new Uint8Array(ANSWER);
     const length = c.recv(this.#fd, bytes, bytes.length, 0);
     if (length > 0 && this.#isAnswer(bytes.subarray(0, length))) {
-      return { kind: "answered", text: new TextDecoder().decode(bytes.subarray(0, length)) };
+      const from = formatIpv4(new DataView(bytes.buffer).getInt32(IP_SOURCE));
+      return this.#sending.proto === "icmp"
+        ? { kind: "answered", text: "", from }
+        : { kind: "answered", text: new TextDecoder().decode(bytes.subarray(0, length)) };
     }
     const errno = c.errno();
     if (length < 0 && errno !== ERRNO.EAGAIN && errno !== ENOTCONN) {

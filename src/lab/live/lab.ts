@@ -2,10 +2,11 @@ import type { World } from "../../world/world.ts";
 import type { RecordedRuleHit } from "../recorded.ts";
 import { AllListeners } from "./all-listeners.ts";
 import { Capture, type CapturedFrame } from "./capture.ts";
+import { finish } from "./carrier.ts";
 import type { Served } from "./listeners.ts";
 import { flush } from "./real-conntrack.ts";
 import { deleteNetns, type RealNetns } from "./real-netns.ts";
-import { type RealWorld, realise } from "./realise.ts";
+import { type RealWorld, realising } from "./realise.ts";
 import { type Counters, readCounters, risen } from "./rule-counters.ts";
 
 /** Servers at work, wherever they run. */
@@ -23,6 +24,8 @@ export class Lab {
   readonly vxlanPorts: readonly number[];
   readonly #captures: readonly Capture[];
   readonly #serving: Serving;
+  /** Counters of rules as last read. */
+  readonly #counters = new Map<string, Counters>();
 
   /** @throws Error where the kernel refuses a capture */
   constructor(real: RealWorld, serving: Serving) {
@@ -42,7 +45,12 @@ export class Lab {
    * @throws Error with what could not be built; then nothing is left of it
    */
   static build(world: World, nameOf: (host: string) => string): Lab {
-    const real = realise(world, nameOf);
+    return finish(Lab.building(world, nameOf));
+  }
+
+  /** The same, yielding while it waits for the kernel. */
+  static *building(world: World, nameOf: (host: string) => string): Generator<void, Lab> {
+    const real = yield* realising(world, nameOf);
     try {
       return new Lab(real, new AllListeners(real));
     } catch (error) {
@@ -67,7 +75,9 @@ export class Lab {
 
   /** Forgets what was captured, and what of earlier probes is still on its way. */
   discard(): void {
-    this.captured();
+    for (const frames of this.captured()) {
+      for (const { host } of frames) this.#counters.delete(host);
+    }
   }
 
   /** What routes and connection tracking learned, in every host. */
@@ -75,17 +85,27 @@ export class Lab {
     for (const within of this.real.netns.values()) flush(within);
   }
 
+  /** The rules' counters of every host that has rules, read again where frames have passed since. */
   counters(): ReadonlyMap<string, Counters> {
-    const all = new Map<string, Counters>();
-    for (const { name, iptables } of this.real.world.hosts.values()) {
-      if (iptables === null || iptables.tables.size === 0) continue;
-      all.set(name, readCounters(this.netns(name), iptables.backend));
-    }
-    return all;
+    for (const { name } of this.real.world.hosts.values()) this.#countersOf(name);
+    return new Map(this.#counters);
   }
 
-  risenSince(before: ReadonlyMap<string, Counters>): RecordedRuleHit[] {
-    return [...this.counters()].flatMap(([host, after]) => risen(host, before.get(host) ?? new Map(), after));
+  /** @param touched hosts that sent or saw anything since: no other's counters can have risen */
+  risenSince(before: ReadonlyMap<string, Counters>, touched: ReadonlySet<string>): RecordedRuleHit[] {
+    for (const host of touched) this.#counters.delete(host);
+    return [...touched].flatMap((host) => {
+      const after = this.#countersOf(host);
+      return after === undefined ? [] : risen(host, before.get(host) ?? new Map(), after);
+    });
+  }
+
+  #countersOf(name: string): Counters | undefined {
+    const iptables = this.real.world.hosts.get(name)?.iptables ?? null;
+    if (iptables === null || iptables.tables.size === 0) return undefined;
+    const known = this.#counters.get(name) ?? readCounters(this.netns(name), iptables.backend);
+    this.#counters.set(name, known);
+    return known;
   }
 
   hangUp(): void {

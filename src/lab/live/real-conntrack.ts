@@ -1,6 +1,6 @@
-import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import type { RecordedConntrack, RecordedTuple } from "../recorded.ts";
+import { errorName, libc, SOCK_CLOEXEC, SOCK_RAW } from "./libc.ts";
 import type { RealNetns } from "./real-netns.ts";
 
 /** A namespace's connection tracking table, of IPv4, as a recording has it (`nf_conntrack_standalone.c`, `ct_seq_show`). */
@@ -67,6 +67,32 @@ function tupleOf(fields: Readonly<Record<string, string>>): RecordedTuple {
 
 /** Forgets connections and what routes learned, as the recordings do between probes. */
 export function flush(within: RealNetns): void {
-  if (tableText(within) !== "") within.inside(() => spawnSync("conntrack", ["-F"]));
-  within.inside(() => writeFileSync("/proc/sys/net/ipv4/route/flush", "1"));
+  const isEmpty = tableText(within) === "";
+  within.inside(() => {
+    if (!isEmpty) flushTable();
+    writeFileSync("/proc/sys/net/ipv4/route/flush", "1");
+  });
+}
+
+/** linux/netlink.h, linux/netfilter/nfnetlink.h, nfnetlink_conntrack.h */
+const AF_NETLINK = 16;
+const NETLINK_NETFILTER = 12;
+const NLM_F_REQUEST = 1;
+const CTNETLINK_DELETE = (1 << 8) | 2;
+const HEADER = 16;
+const NFGENMSG = 4;
+
+/** `conntrack -F`, without a process for it: a request to delete that names no entry (`ctnetlink_del_conntrack`). */
+function flushTable(): void {
+  const c = libc();
+  const fd = c.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
+  const message = new Uint8Array(HEADER + NFGENMSG);
+  const view = new DataView(message.buffer);
+  view.setUint32(0, message.length, true);
+  view.setUint16(4, CTNETLINK_DELETE, true);
+  view.setUint16(6, NLM_F_REQUEST, true);
+  const sent = c.send(fd, message, message.length, 0);
+  const why = sent < 0 ? errorName(c.errno()) : null;
+  c.close(fd);
+  if (why !== null) throw new Error(`connection tracking cannot be flushed (${why})`);
 }

@@ -7,7 +7,7 @@ import { hostCommands, type Section, STAGES_OF_SECTIONS } from "../../kernel/hos
 import { formatIpsetSave } from "../../kernel/ipset/save.ts";
 import { formatIptablesSave } from "../../kernel/netfilter/save/format.ts";
 import type { WireEnd, World } from "../../world/world.ts";
-import { awaitCarrier } from "./carrier.ts";
+import { awaitCarrier, finish } from "./carrier.ts";
 import { addNetns, deleteNetns, RealNetns } from "./real-netns.ts";
 
 /** A World's hosts as real network namespaces. */
@@ -26,6 +26,11 @@ export interface RealWorld {
  * @throws Error with what the tool complained of
  */
 export function realise(world: World, nameOf: (host: string) => string): RealWorld {
+  return finish(realising(world, nameOf));
+}
+
+/** The same, yielding while it waits for the kernel, so that several worlds can be built side by side. */
+export function* realising(world: World, nameOf: (host: string) => string): Generator<void, RealWorld> {
   const hosts = [...world.hosts.values()];
   const names = hosts.map((host) => nameOf(host.name));
   addNetns(names);
@@ -47,7 +52,7 @@ export function realise(world: World, nameOf: (host: string) => string): RealWor
       [devices, up],
       [up, undefined],
     ] as const) {
-      if (to === undefined) awaitCarrier(world, netns);
+      if (to === undefined) yield* awaitCarrier(world, netns);
       for (const { host, sections } of plans) {
         run(netns.get(host.name) as RealNetns, host, sections.slice(from, to), notSet);
       }

@@ -21,13 +21,29 @@ const PATIENCE_WITH_ARP_MS = 3600;
 /** Nothing for so long means that nothing more comes. */
 const QUIET_MS = 6;
 
+/** How long a probe's client waits for what may never come. */
+export interface Patience {
+  /** Milliseconds for an answer. */
+  readonly answerMs: number;
+  /** Milliseconds in all while an ARP question is open; less where the world's devices give up sooner (`retrans_time_ms`). */
+  readonly arpMs: number;
+}
+
+const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS };
+/** However long the others' turns took: a client has been looked at so often before it gives up. */
+const LEAST_LOOKS = 10;
+
 /**
  * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
  * has to wait for the kernel, so that several worlds can be probed side by side.
  *
  * Without the way through the rules: their counters stand for it.
  */
-export function* recordProbe(lab: Lab, query: RecordedQuery): Generator<void, RecordedProbe> {
+export function* recordProbe(
+  lab: Lab,
+  query: RecordedQuery,
+  patience: Patience = USUAL,
+): Generator<void, RecordedProbe> {
   lab.discard();
   const countersBefore = lab.counters();
   const began = Date.now();
@@ -51,13 +67,14 @@ export function* recordProbe(lab: Lab, query: RecordedQuery): Generator<void, Re
   const client = query.raw === true ? null : clientOf(lab, query);
   const failed = query.raw === true ? sendOwn(lab, query) : null;
   let progress = WAITING;
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     look();
     progress = client?.progress() ?? WAITING;
     if (isEnd(progress) || failed !== null) break;
     const waited = Date.now() - began;
     const waits = questions.areOpen && query.raw !== true;
-    if (waited > PATIENCE_WITH_ARP_MS || (waited > PATIENCE_MS && !waits)) break;
+    const enough = waited > patience.arpMs || (waited > patience.answerMs && !waits);
+    if (enough && looks >= LEAST_LOOKS) break;
     yield;
   }
   for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS; ) {
@@ -73,7 +90,10 @@ export function* recordProbe(lab: Lab, query: RecordedQuery): Generator<void, Re
     query,
     outcome: outcomeOf(query, client, progress, served, frames, failed),
     frames: numbered(frames),
-    rulesHit: lab.risenSince(countersBefore),
+    rulesHit: lab.risenSince(
+      countersBefore,
+      new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
+    ),
     conntrack: [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host)),
   };
   client?.close();
@@ -182,7 +202,7 @@ function outcomeOf(
       : { ...head, result: resultOf(failed, icmp), errno: failed };
   }
   if (progress.kind === "answered") {
-    const answeredBy = query.proto === "icmp" ? answererOf(came) : progress.text.trim() || undefined;
+    const answeredBy = query.proto === "icmp" ? progress.from : progress.text.trim() || undefined;
     const result = query.proto === "tcp" ? "connected" : "answered";
     return { ...head, result, ...(answeredBy === undefined ? {} : { answeredBy }) };
   }
@@ -191,9 +211,10 @@ function outcomeOf(
   const name = errorName(progress.errno);
   const isEcho = query.proto === "icmp" && client?.hasAsked === true;
   const result = isEcho ? echoResult(icmp) : resultOf(name, icmp);
-  const reset = came.find(({ packet }) => packet.protocol === 6 && (packet.tcpFlags & TCP_RST) !== 0)?.packet;
+  const reset = came.some(({ packet }) => packet.protocol === 6 && (packet.tcpFlags & TCP_RST) !== 0);
   const errno = isEcho ? {} : { errno: name };
-  const from = reset === undefined ? undefined : (recordedForm(reset) as unknown as RecordedFrame).ip?.src;
+  // A socket takes a reset from its peer alone, whatever the wire showed before the host translated it back.
+  const from = reset ? query.dst : undefined;
   return { ...head, result, ...errno, ...(from === undefined ? {} : { reset: { from } }) };
 }
 
@@ -211,11 +232,6 @@ function errorOf({ icmp, ip }: RecordedFrame, query: RecordedQuery): NonNullable
   const translated = isOurs && orig?.ip?.proto === PROTOCOLS[query.proto] && orig?.ip?.dst !== query.dst;
   const from = translated ? query.dst : (ip?.src ?? "");
   return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
-}
-
-function answererOf(came: readonly Decoding[]): string | undefined {
-  const reply = came.find(({ packet }) => packet.protocol === 1 && packet.icmpType === 0)?.packet;
-  return reply === undefined ? undefined : (recordedForm(reply) as unknown as RecordedFrame).ip?.src;
 }
 
 /** What became of an echo request is told by the error that came, as ping(8) tells it. */

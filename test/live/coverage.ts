@@ -1,0 +1,124 @@
+import { readFileSync } from "node:fs";
+import { MATCHES } from "../../src/kernel/netfilter/match/registry.ts";
+import type { Rule } from "../../src/kernel/netfilter/rule.ts";
+import { TARGETS } from "../../src/kernel/netfilter/target/registry.ts";
+import { REASONS } from "../../src/kernel/reason.ts";
+import type { World } from "../../src/world/world.ts";
+import type { Probed } from "./probing.ts";
+
+const IPV6 = "of IPv6, which no world has yet";
+
+/** What no packet of the lab can decide on, and why. */
+const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ["match eui64", IPV6],
+  ["match frag", IPV6],
+  ["match hl", IPV6],
+  ["match icmp6", IPV6],
+  ["match ipv6header", IPV6],
+  ["match sctp", "no probe speaks SCTP yet"],
+  ["target HL", IPV6],
+  ["target NFQUEUE", "not modelled: nobody stands behind the queue"],
+  ["target TPROXY", "not modelled"],
+  ["reason vxlan-no-vni", "judged by recordings"],
+  ["reason vxlan-no-port", "judged by recordings"],
+  ["reason unmodelled-device", "no such device is built"],
+  ["device unmodelled", "no such device is built"],
+]);
+
+const DISPOSITIONS = [...new Set(REASONS.map(({ disposition }) => disposition))];
+const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+const DEVICES = ["loopback", "veth", "bridge", "vxlan", "unmodelled"];
+
+/** How many packets decided on what: on each match and target of rules that took them, devices, hooks, reasons. */
+export class Coverage {
+  readonly #counts = new Map<string, number>();
+  packets = 0;
+
+  constructor() {
+    for (const name of MATCHES.keys()) this.#counts.set(`match ${name}`, 0);
+    for (const name of [...TARGETS.keys(), ...VERDICTS]) this.#counts.set(`target ${name}`, 0);
+    for (const name of HOOKS) this.#counts.set(`hook ${name}`, 0);
+    for (const name of DEVICES) this.#counts.set(`device ${name}`, 0);
+    for (const { name } of REASONS) this.#counts.set(`reason ${name}`, 0);
+    for (const name of DISPOSITIONS) this.#counts.set(`disposition ${name}`, 0);
+  }
+
+  add(world: World, { recorded, outcome }: Probed): void {
+    this.packets++;
+    const met = new Set<string>();
+    for (const { ns, table, chain, rule } of recorded.rulesHit ?? []) {
+      const rules = world.hosts.get(ns)?.iptables?.tables.get(table)?.chains.get(chain)?.rules;
+      const taken = rules?.[rule - 1];
+      if (taken !== undefined) for (const key of keysOf(taken)) met.add(key);
+    }
+    for (const { ns, if: name } of recorded.frames ?? []) {
+      const device = world.hosts.get(ns)?.devices.find((each) => each.name === name);
+      if (device !== undefined) met.add(`device ${device.detail.kind}`);
+    }
+    for (const { hook } of outcome?.hooks ?? []) met.add(`hook ${hook.toUpperCase()}`);
+    if (outcome !== undefined) {
+      met.add(`reason ${outcome.verdict.reason}`);
+      met.add(`disposition ${outcome.verdict.disposition}`);
+    }
+    for (const key of met) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
+  }
+
+  /** Share of packets that ended otherwise than delivered, 0 … 1. */
+  get undelivered(): number {
+    return 1 - (this.#counts.get("disposition DELIVERED") ?? 0) / Math.max(1, this.packets);
+  }
+
+  /** What no packet decided on though this kernel has it and the model knows it. */
+  get zeros(): string[] {
+    return [...this.#counts].flatMap(([key, count]) => (count === 0 && whyNot(key) === null ? [key] : []));
+  }
+
+  /** Others' counts put in, as `counts` gives them. */
+  merge(packets: number, counts: Readonly<Record<string, number>>): void {
+    this.packets += packets;
+    for (const [key, count] of Object.entries(counts)) {
+      this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
+    }
+  }
+
+  get counts(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
+  }
+
+  text(): string {
+    const lines = [...this.#counts].map(([key, count]) => {
+      const why = count === 0 ? whyNot(key) : null;
+      return `${String(count).padStart(8)}  ${key}${why === null ? "" : `  (${why})`}`;
+    });
+    const share = `${(100 * this.undelivered).toFixed(1)} % of packets ended otherwise than DELIVERED`;
+    return [...lines, share, ""].join("\n");
+  }
+}
+
+const VERDICTS = ["ACCEPT", "DROP", "RETURN", "jump", "goto"];
+
+function keysOf(rule: Rule): string[] {
+  const target = rule.target?.kind;
+  return [
+    ...rule.matches.map(({ kind }) => `match ${kind}`),
+    ...(target === undefined ? [] : [`target ${target}`]),
+  ];
+}
+
+function whyNot(key: string): string | null {
+  const known = ELSEWHERE.get(key);
+  if (known !== undefined) return known;
+  const [kind, name = ""] = key.split(" ");
+  if (kind !== "match" && kind !== "target") return null;
+  if (VERDICTS.includes(name)) return null;
+  return hasKernel(kind, name) ? null : "this kernel lacks it: judged by recordings alone";
+}
+
+function hasKernel(kind: "match" | "target", name: string): boolean {
+  const file = `/proc/net/ip_tables_${kind === "match" ? "matches" : "targets"}`;
+  try {
+    return readFileSync(file, "utf8").split("\n").includes(name);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,127 @@
+import { replay } from "../../src/lab/compare.ts";
+import { sleep } from "../../src/lab/live/carrier.ts";
+import { Lab } from "../../src/lab/live/lab.ts";
+import { deleteNetns, listNetns } from "../../src/lab/live/real-netns.ts";
+import { type Patience, recordProbe } from "../../src/lab/live/record-probe.ts";
+import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
+import type { Outcome } from "../../src/walk/trace.ts";
+import type { World } from "../../src/world/world.ts";
+
+/** Of the namespaces of this process; those of one that crashed are known by the first half. */
+const FAMILY = "hslive-";
+const PREFIX = `${FAMILY}${process.pid}-`;
+
+/** Memberships of groups are told twice within a second or two; they would be counted by the rules. */
+const SETTLED_MS = 2300;
+
+/** Unanswered questions of these worlds end after three times sixty milliseconds, and a SYN is repeated after a second. */
+const PATIENCE: Patience = { answerMs: 250, arpMs: 350 };
+
+/** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
+export function sweep(): number {
+  const left = listNetns().filter((name) => {
+    const pid = new RegExp(`^${FAMILY}(\\d+)-`).exec(name)?.[1];
+    return pid !== undefined && !isAlive(Number(pid));
+  });
+  deleteNetns(left);
+  return left.length;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Takes away all that this process has built and not yet taken down. */
+export function sweepOwn(): void {
+  deleteNetns(listNetns().filter((name) => name.startsWith(PREFIX)));
+}
+
+/** What became of a packet. */
+export interface Probed {
+  readonly recorded: RecordedProbe;
+  /** null where the model agrees. */
+  readonly difference: string | null;
+  /** What the model says, nearest to what was recorded. */
+  readonly outcome: Outcome | undefined;
+}
+
+/** A world standing for real. */
+export interface Standing {
+  readonly lab: Lab;
+  readonly world: World;
+}
+
+let built = 0;
+
+/** Builds a world for real and lets it settle. Yields whenever it waits. */
+export function* raising(world: World): Generator<void, Standing> {
+  const prefix = `${PREFIX}${built++}-`;
+  const names = [...world.hosts.keys()];
+  const lab = yield* Lab.building(world, (host) => `${prefix}${names.indexOf(host)}`);
+  yield* waiting(SETTLED_MS);
+  return { lab, world };
+}
+
+/**
+ * Sends each query and records it, one after the other. Yields whenever it waits.
+ *
+ * @param pauseMs waited before the last packet, so that limits of the kernel's own have recovered
+ */
+export function* recording(
+  { lab }: Standing,
+  queries: readonly RecordedQuery[],
+  pauseMs = 0,
+): Generator<void, RecordedProbe[]> {
+  const probes: RecordedProbe[] = [];
+  for (const [i, query] of queries.entries()) {
+    if (i === queries.length - 1) yield* waiting(pauseMs);
+    lab.flush();
+    probes.push(yield* recordProbe(lab, query, PATIENCE));
+  }
+  return probes;
+}
+
+function* waiting(ms: number): Generator<void> {
+  for (const until = Date.now() + ms; Date.now() < until; ) yield;
+}
+
+/** Holds recorded probes against the model. */
+export function judged(world: World, probes: readonly RecordedProbe[]): Probed[] {
+  const recording = {
+    file: "live",
+    name: "live",
+    description: "",
+    setup: [],
+    probes: probes.map((recorded) => ({ query: { ...recorded.query }, recorded: { ...recorded } })),
+  };
+  return [...replay(world, recording)].map(({ recorded, outcomes, nearest, judge }) => ({
+    recorded,
+    difference: judge(recorded),
+    outcome: nearest ?? outcomes[0],
+  }));
+}
+
+/** Runs all to their ends, each having its turn while the others wait; what one throws is told instead of its result. */
+export function sideBySide<T>(works: readonly Generator<void, T>[]): (T | Error)[] {
+  const results: (T | Error | undefined)[] = works.map(() => undefined);
+  for (let left = works.length; left > 0; ) {
+    for (const [i, work] of works.entries()) {
+      if (results[i] !== undefined) continue;
+      try {
+        const step = work.next();
+        if (step.done !== true) continue;
+        results[i] = step.value;
+      } catch (error) {
+        results[i] = error as Error;
+      }
+      left--;
+    }
+    sleep(1);
+  }
+  return results as (T | Error)[];
+}

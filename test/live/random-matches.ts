@@ -1,0 +1,244 @@
+import type { Dice } from "./dice.ts";
+import type { DraftSet } from "./random-sets.ts";
+import { type Ground, PORTS } from "./topology.ts";
+
+/** Where a rule will stand, and what it can be aimed at. */
+export interface Spot {
+  readonly dice: Dice;
+  readonly ground: Ground;
+  readonly devices: readonly string[];
+  readonly sets: readonly DraftSet[];
+  readonly table: string;
+  /** Hooks that packets can come to the rule from. */
+  readonly hooks: readonly string[];
+  /** A number no other rule of the host has: lists and hash tables are shared by name. */
+  readonly unique: () => number;
+}
+
+export type Proto = "tcp" | "udp" | "icmp" | "all";
+
+/** What a rule asks, up to the target. */
+export function randomConditions(spot: Spot, proto: Proto): string {
+  const { dice, devices, hooks } = spot;
+  const parts: string[] = [];
+  const not = (probability = 0.15) => (dice.chance(probability) ? "! " : "");
+  if (dice.chance(0.25)) parts.push(`${not()}-s ${someone(spot)}`);
+  if (dice.chance(0.35)) parts.push(`${not()}-d ${someone(spot)}`);
+  const hasIn = hooks.every((hook) => hook === "PREROUTING" || hook === "INPUT" || hook === "FORWARD");
+  const hasOut = hooks.every((hook) => hook === "OUTPUT" || hook === "POSTROUTING" || hook === "FORWARD");
+  const device = () => dice.pick([...devices, "eth+", "veth+", "cni0"]);
+  if (hasIn && dice.chance(0.15)) parts.push(`${not()}-i ${device()}`);
+  if (hasOut && dice.chance(0.15)) parts.push(`${not()}-o ${device()}`);
+  if (proto !== "all") parts.push(`-p ${proto}`, ...protocolMatch(dice, proto));
+  else if (dice.chance(0.1)) parts.push(`! -p ${dice.pick(["tcp", "udp", "icmp"])}`);
+  if (proto === "all" && parts.length === 0 && dice.chance(0.1)) parts.push(`${not()}-f`);
+  const extras = dice.weighted([
+    [4, 0],
+    [6, 1],
+    [2, 2],
+  ]);
+  const seen = new Set<string>();
+  for (let i = 0; i < extras; i++) {
+    const kind = dice.pick(MATCH_KINDS);
+    if (seen.has(kind)) continue;
+    seen.add(kind);
+    const text = matchText(spot, kind, proto, hasIn);
+    if (text !== null) parts.push(text);
+  }
+  return parts.join(" ");
+}
+
+function someone({ dice, ground }: Spot): string {
+  return dice.chance(0.6)
+    ? `${dice.pick([...ground.addresses, ...ground.virtual])}/32`
+    : dice.pick(ground.networks);
+}
+
+function protocolMatch(dice: Dice, proto: Exclude<Proto, "all">): string[] {
+  const not = () => (dice.chance(0.12) ? "! " : "");
+  if (proto === "icmp") {
+    if (dice.chance(0.5)) return [];
+    return [`-m icmp ${not()}--icmp-type ${dice.pick(["8", "0", "3", "3/3", "3/4", "11", "11/0", "any"])}`];
+  }
+  const parts: string[] = [];
+  if (dice.chance(0.7)) parts.push(`${not()}--dport ${portText(dice)}`);
+  if (dice.chance(0.12)) parts.push(`${not()}--sport ${portText(dice)}`);
+  if (proto === "tcp" && dice.chance(0.2)) {
+    parts.push(
+      `${not()}--tcp-flags ${dice.pick(["FIN,SYN,RST,ACK SYN", "SYN,ACK SYN,ACK", "RST RST", "SYN,ACK ACK", "FIN,SYN FIN,SYN", "PSH,URG NONE"])}`,
+    );
+  } else if (proto === "tcp" && dice.chance(0.04))
+    parts.push(`${not()}--tcp-option ${dice.pick([2, 3, 8, 30])}`);
+  return parts.length === 0 ? [] : [`-m ${proto} ${parts.join(" ")}`];
+}
+
+function portText(dice: Dice): string {
+  return dice.chance(0.85)
+    ? String(dice.pick(PORTS))
+    : dice.pick(["1:1023", "32768:61000", "8000:9000", "0:79", "80:443"]);
+}
+
+/** Every match of IPv4 that a packet of this lab can decide on; the others are of IPv6, or no probe speaks them. */
+const MATCH_KINDS = [
+  "addrtype",
+  "comment",
+  "connlimit",
+  "connmark",
+  "conntrack",
+  "conntrack",
+  "dscp",
+  "hashlimit",
+  "iprange",
+  "length",
+  "limit",
+  "mac",
+  "mark",
+  "mark",
+  "multiport",
+  "owner",
+  "physdev",
+  "physdev",
+  "pkttype",
+  "quota",
+  "recent",
+  "rpfilter",
+  "set",
+  "set",
+  "set",
+  "socket",
+  "state",
+  "statistic",
+  "tcpmss",
+  "tos",
+  "ttl",
+] as const;
+
+const STATES = ["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"];
+const TYPES = ["LOCAL", "UNICAST", "BROADCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW"];
+
+function matchText(
+  spot: Spot,
+  kind: (typeof MATCH_KINDS)[number],
+  proto: Proto,
+  hasIn: boolean,
+): string | null {
+  const { dice, ground, devices, sets, table, hooks, unique } = spot;
+  const not = (probability = 0.2) => (dice.chance(probability) ? "! " : "");
+  const hex = (value: number) => `0x${value.toString(16)}`;
+  const ported = proto === "tcp" || proto === "udp";
+  switch (kind) {
+    case "addrtype": {
+      const side = dice.pick(["src", "dst"]);
+      const within = hasIn && dice.chance(0.1) ? " --limit-iface-in" : "";
+      return `-m addrtype ${not()}--${side}-type ${dice.some(TYPES, dice.pick([1, 1, 2])).join(",")}${within}`;
+    }
+    case "comment":
+      return `-m comment --comment "rule ${unique()}"`;
+    case "connlimit":
+      return `-m connlimit --connlimit-${dice.pick(["upto", "above"])} ${dice.between(0, 2)} --connlimit-mask 32 --connlimit-saddr`;
+    case "connmark":
+      return `-m connmark ${not()}--mark ${hex(dice.between(0, 3))}/${dice.pick(["0x3", "0xff", "0x1"])}`;
+    case "conntrack":
+      return `-m conntrack ${conntrackText(spot, ported)}`;
+    case "dscp":
+      return `-m dscp ${not()}--dscp ${hex(dice.pick([0, 10, 46]))}`;
+    case "hashlimit":
+      return `-m hashlimit --hashlimit-${dice.pick(["upto", "above"])} ${dice.pick(["1/hour", "2/hour", "3/hour"])} --hashlimit-burst ${dice.between(1, 3)} --hashlimit-mode ${dice.pick(["srcip", "dstip", "srcip,dstip"])} --hashlimit-name h${unique()}`;
+    case "iprange": {
+      const [low, high] = dice.some(ground.addresses, 2).sort((a, b) => wordOf(a) - wordOf(b));
+      if (low === undefined || high === undefined) return null;
+      return `-m iprange ${not()}--${dice.pick(["src", "dst"])}-range ${low}-${high}`;
+    }
+    case "length":
+      return `-m length ${not()}--length ${dice.pick(["0:59", "60", "44:52", "1000:65535", "84", "28:500"])}`;
+    case "limit":
+      return `-m limit --limit ${dice.pick(["1/hour", "2/hour", "3/hour"])} --limit-burst ${dice.between(1, 4)}`;
+    case "mac":
+      return hasIn ? `-m mac ${not(0.5)}--mac-source ${someMac(spot)}` : null;
+    case "mark":
+      return `-m mark ${not()}--mark ${dice.pick(["0x1/0x1", "0x2/0x2", "0x0", "0x3/0xff", "0x1"])}`;
+    case "multiport": {
+      if (!ported) return null;
+      const ports = dice.some([...PORTS, "1000:2000", "32768:60999"], dice.between(1, 3)).join(",");
+      return `-m multiport ${not()}--${dice.pick(["dports", "sports", "ports"])} ${ports}`;
+    }
+    case "owner":
+      return hooks.every((hook) => hook === "OUTPUT" || hook === "POSTROUTING")
+        ? `-m owner ${not()}--${dice.pick(["uid-owner 1000", "uid-owner 0", "uid-owner 0-500", "socket-exists", "gid-owner 0"])}`
+        : null;
+    case "physdev": {
+      if (hooks.includes("OUTPUT")) return null;
+      const veth = devices.filter((name) => name.startsWith("veth"));
+      const name = dice.pick([...veth, "veth+", "eth0"]);
+      const options = [`--physdev-in ${name}`, "--physdev-is-in", "--physdev-is-bridged"];
+      if (!hasIn || hooks.includes("FORWARD")) options.push(`--physdev-out ${name} --physdev-is-bridged`);
+      return `-m physdev ${not()}${dice.pick(options)}`;
+    }
+    case "pkttype":
+      return hasIn
+        ? `-m pkttype ${not()}--pkt-type ${dice.pick(["unicast", "broadcast", "multicast"])}`
+        : null;
+    case "quota":
+      return `-m quota ${not()}--quota ${dice.pick([0, 100, 300, 1000])}`;
+    case "recent": {
+      const action = dice.pick(["--set", "--rcheck", "--update", "--remove", "--rcheck --hitcount 2"]);
+      return `-m recent ${not(0.1)}${action} --name r${dice.between(0, 1)} --mask 255.255.255.255 --${dice.pick(["rsource", "rdest"])}`;
+    }
+    case "rpfilter":
+      return hooks.every((hook) => hook === "PREROUTING") && (table === "raw" || table === "mangle")
+        ? `-m rpfilter ${dice.pick(["--invert", "--loose", "--validmark", "--accept-local --invert", "--loose --invert"])}`
+        : null;
+    case "set": {
+      const named = sets.filter(({ type }) => type !== "hash:net,iface" || hasIn);
+      if (named.length === 0) return null;
+      const { name, dimensions, type } = dice.pick(named);
+      const sides = Array.from({ length: dimensions }, (_, i) =>
+        type === "hash:net,iface" && i === 1 ? "src" : dice.pick(["src", "dst"]),
+      );
+      return `-m set ${not()}--match-set ${name} ${sides.join(",")}${dice.chance(0.15) ? " --return-nomatch" : ""}`;
+    }
+    case "socket":
+      return ported && hooks.every((hook) => hook === "PREROUTING" || hook === "INPUT") && table !== "nat"
+        ? `-m socket${dice.chance(0.5) ? " --nowildcard" : ""}`
+        : null;
+    case "state":
+      return `-m state ${not()}--state ${dice.some(STATES, dice.between(1, 2)).join(",")}`;
+    case "statistic": {
+      const every = dice.between(1, 4);
+      return dice.chance(0.7)
+        ? `-m statistic --mode nth --every ${every} --packet ${dice.below(every)}`
+        : `-m statistic --mode random --probability ${dice.pick(["0.50000000000", "0.33333333349", "1.00000000000"])}`;
+    }
+    case "tcpmss":
+      return proto === "tcp" ? `-m tcpmss --mss ${dice.pick(["1460", "0:1400", "1:65495"])}` : null;
+    case "tos":
+      return `-m tos ${not()}--tos ${dice.pick(["0x10/0x3f", "0x00/0xff", "0x2e/0xff"])}`;
+    default:
+      return `-m ttl ${dice.pick(["--ttl-eq 64", "--ttl-eq 63", "--ttl-lt 5", "--ttl-gt 60", "! --ttl-eq 63"])}`;
+  }
+}
+
+function conntrackText({ dice, ground }: Spot, ported: boolean): string {
+  const not = () => (dice.chance(0.2) ? "! " : "");
+  const options = [
+    () => `--ctstate ${dice.some([...STATES, "DNAT", "SNAT"], dice.between(1, 2)).join(",")}`,
+    () => `--ctproto ${dice.pick([1, 6, 17])}`,
+    () => `--ctorigdst ${dice.pick([...ground.virtual, ...ground.addresses])}`,
+    () => `--ctorigsrc ${dice.pick(ground.addresses)}`,
+    () => `--ctrepldst ${dice.pick(ground.addresses)}`,
+    () => `--ctreplsrc ${dice.pick(ground.addresses)}`,
+    () => `--ctstatus ${dice.pick(["NONE", "SEEN_REPLY", "ASSURED", "CONFIRMED", "SEEN_REPLY,ASSURED"])}`,
+  ];
+  if (ported) options.push(() => `--ctorigdstport ${dice.pick(PORTS)}`);
+  const text = `${not()}${dice.pick(options)()}`;
+  return dice.chance(0.2) ? `${text} --ctdir ${dice.pick(["ORIGINAL", "REPLY"])}` : text;
+}
+
+function someMac({ dice, ground }: Spot): string {
+  const links = [...ground.draft.hosts.values()].flatMap(({ links }) => links);
+  return (dice.pick(links) as { readonly address: string }).address.toUpperCase();
+}
+
+function wordOf(address: string): number {
+  return address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
+}

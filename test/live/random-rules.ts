@@ -1,0 +1,206 @@
+import type { Dice } from "./dice.ts";
+import type { DraftHost } from "./draft.ts";
+import { type Proto, randomConditions, type Spot } from "./random-matches.ts";
+import { randomSets } from "./random-sets.ts";
+import { type Ground, PORTS } from "./topology.ts";
+
+const HOOKS: Readonly<Record<string, readonly string[]>> = {
+  raw: ["PREROUTING", "OUTPUT"],
+  mangle: ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
+  nat: ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
+  filter: ["INPUT", "FORWARD", "OUTPUT"],
+};
+
+const REJECTS = [
+  "icmp-port-unreachable",
+  "icmp-net-unreachable",
+  "icmp-host-unreachable",
+  "icmp-proto-unreachable",
+  "icmp-net-prohibited",
+  "icmp-host-prohibited",
+  "icmp-admin-prohibited",
+] as const;
+
+/** The kernel takes it for SYNs alone (`tcpmss_tg4_check`). */
+const CLAMP = "-j TCPMSS --clamp-mss-to-pmtu";
+
+/** Gives a host a rule set, as `iptables-save` would print it, and the sets that it asks. */
+export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): void {
+  const { sets, text } = dice.chance(0.5) ? randomSets(dice, ground) : { sets: [], text: "" };
+  host.ipsetSave = text;
+  host.backend = dice.chance(0.5) ? "legacy" : "nft";
+  let counter = 0;
+  const tables = ["filter", "nat", "mangle", "raw"].filter((table) =>
+    dice.chance({ filter: 0.85, nat: 0.75, mangle: 0.45, raw: 0.3 }[table] as number),
+  );
+  host.iptablesSave = tables
+    .map((table) => {
+      const spotOf = (hooks: readonly string[]): Spot => ({
+        dice,
+        ground,
+        devices: ground.devices.get(host.name) ?? [],
+        sets,
+        table,
+        hooks,
+        unique: () => counter++,
+      });
+      return tableText(dice, table, spotOf);
+    })
+    .join("");
+}
+
+function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[]) => Spot): string {
+  const hooks = HOOKS[table] as readonly string[];
+  const chains: string[] = [];
+  const rules: string[] = [];
+  // A user's chain belongs to one hook, so that its rules may hold whatever is allowed there.
+  for (const hook of hooks) {
+    const policy = table === "filter" && dice.chance(0.12) ? "DROP" : "ACCEPT";
+    chains.push(`:${hook} ${policy} [0:0]`);
+  }
+  for (const hook of hooks) {
+    const spot = spotOf([hook]);
+    const own = dice.chance(0.5) ? Array.from({ length: dice.between(1, 2) }, (_, i) => `${hook}-u${i}`) : [];
+    for (const chain of own) chains.push(`:${chain} - [0:0]`);
+    const count = dice.weighted([
+      [2, 0],
+      [3, 2],
+      [3, 4],
+      [1, 7],
+    ]);
+    for (let i = 0; i < count; i++) rules.push(ruleText(spot, hook, own));
+    own.forEach((chain, depth) => {
+      const deeper = own.slice(depth + 1);
+      if (count === 0) rules.push(`-A ${hook} -j ${chain}`);
+      for (let i = dice.between(1, 3); i > 0; i--) rules.push(ruleText(spot, chain, deeper));
+    });
+  }
+  return [`*${table}`, ...chains, ...rules, "COMMIT", ""].join("\n");
+}
+
+function ruleText(spot: Spot, chain: string, deeper: readonly string[]): string {
+  const { dice } = spot;
+  if (deeper.length > 0 && dice.chance(0.3)) {
+    const proto = dice.weighted<Proto>([
+      [3, "all"],
+      [1, "tcp"],
+      [1, "udp"],
+    ]);
+    const way = dice.chance(0.3) ? "-g" : "-j";
+    return join(`-A ${chain}`, randomConditions(spot, proto), `${way} ${dice.pick(deeper)}`);
+  }
+  const proto = dice.weighted<Proto>([
+    [4, "tcp"],
+    [3, "udp"],
+    [2, "icmp"],
+    [3, "all"],
+  ]);
+  const target = targetText(spot, proto);
+  if (target === CLAMP) return `-A ${chain} -p tcp -m tcp --tcp-flags SYN,RST SYN ${target}`;
+  return join(`-A ${chain}`, randomConditions(spot, proto), target);
+}
+
+function join(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== "").join(" ");
+}
+
+function targetText(spot: Spot, proto: Proto): string {
+  const { dice, table, hooks } = spot;
+  const [hook = ""] = hooks;
+  const common: (readonly [number, string])[] = [
+    [3, "-j ACCEPT"],
+    [2, "-j RETURN"],
+    [2, ""],
+    [0.5, '-j LOG --log-prefix "live "'],
+    [0.5, `-j NFLOG --nflog-group ${dice.between(1, 9)}`],
+    [0.3, `-j AUDIT --type ${dice.pick(["accept", "drop", "reject"])}`],
+    [0.6, `-j CONNMARK ${connmarkText(dice)}`],
+    ...setTargets(spot),
+  ];
+  switch (table) {
+    case "filter": {
+      const reject = proto === "tcp" && dice.chance(0.4) ? "tcp-reset" : dice.pick(REJECTS);
+      return dice.weighted([...common, [3, "-j DROP"], [4, `-j REJECT --reject-with ${reject}`]]);
+    }
+    case "nat":
+      return natTarget(spot, proto, common, hook);
+    case "mangle":
+      return dice.weighted([...common, [1, "-j DROP"], ...mangleTargets(dice, proto, hook)]);
+    default:
+      return dice.weighted([
+        ...common,
+        [0.7, "-j DROP"],
+        [2, "-j CT --notrack"],
+        [1, "-j NOTRACK"],
+        [1, `-j CT --zone ${dice.between(1, 3)}`],
+        [0.5, `-j CT --zone-orig ${dice.between(1, 3)}`],
+        [0.5, "-j TRACE"],
+      ]);
+  }
+}
+
+function connmarkText(dice: Dice): string {
+  return dice.pick([
+    "--set-xmark 0x1/0xffffffff",
+    "--set-xmark 0x2/0x3",
+    "--save-mark --nfmask 0xffffffff --ctmask 0xffffffff",
+    "--restore-mark --nfmask 0xffffffff --ctmask 0xffffffff",
+    "--restore-mark --nfmask 0x1 --ctmask 0x3",
+  ]);
+}
+
+function setTargets({ dice, sets }: Spot): (readonly [number, string])[] {
+  const simple = sets.filter(({ type }) => type === "hash:ip" || type === "hash:ip,port");
+  if (simple.length === 0) return [];
+  const { name, dimensions } = dice.pick(simple);
+  const sides = Array.from({ length: dimensions }, () => dice.pick(["src", "dst"])).join(",");
+  const act = dice.chance(0.3) ? "--del-set" : "--add-set";
+  const exist = act === "--add-set" && dice.chance(0.3) ? " --exist" : "";
+  return [[1.2, `-j SET ${act} ${name} ${sides}${exist}`]];
+}
+
+function mangleTargets(dice: Dice, proto: Proto, hook: string): (readonly [number, string])[] {
+  const hex = (value: number) => `0x${value.toString(16)}`;
+  const list: (readonly [number, string])[] = [
+    [4, `-j MARK --set-xmark ${hex(dice.between(0, 3))}/${dice.pick(["0xffffffff", "0x3", "0x1"])}`],
+    [1.5, `-j TTL --ttl-${dice.pick(["set 1", "set 2", "set 40", "dec 1", "dec 70", "inc 5"])}`],
+    [0.7, `-j DSCP --set-dscp ${hex(dice.pick([0, 10, 46]))}`],
+    [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
+    [0.3, "-j CHECKSUM --checksum-fill"],
+  ];
+  if (hook === "FORWARD" || hook === "OUTPUT" || hook === "POSTROUTING") {
+    list.push([0.5, `-j CLASSIFY --set-class 1:${dice.between(1, 9)}`]);
+    if (proto === "tcp") list.push([0.5, CLAMP]);
+  }
+  return list;
+}
+
+function natTarget(
+  { dice, ground }: Spot,
+  proto: Proto,
+  common: readonly (readonly [number, string])[],
+  hook: string,
+): string {
+  const ported = proto === "tcp" || proto === "udp";
+  const address = () => dice.pick(ground.addresses);
+  const port = () => (ported && dice.chance(0.6) ? `:${dice.pick(PORTS)}` : "");
+  const random = () => dice.pick(["", "", "", " --random-fully"]);
+  if (hook === "PREROUTING" || hook === "OUTPUT") {
+    const toPorts = ported ? ` --to-ports ${dice.pick([...PORTS, "8080-8081"])}` : "";
+    return dice.weighted([
+      ...common.slice(0, 3),
+      [6, `-j DNAT --to-destination ${address()}${port()}`],
+      [0.7, `-j DNAT --to-destination ${address()}${port()} --persistent`],
+      [2, `-j REDIRECT${toPorts}`],
+      [1, `-j NETMAP --to ${dice.pick(ground.networks)}`],
+    ]);
+  }
+  const sources = hook === "INPUT" ? [] : ([[5, `-j MASQUERADE${random()}`]] as const);
+  const to = ported && dice.chance(0.2) ? ":40000-40100" : "";
+  return dice.weighted([
+    ...common.slice(0, 3),
+    ...sources,
+    [3, `-j SNAT --to-source ${address()}${to}${random()}`],
+    ...(hook === "INPUT" ? [] : ([[1, `-j NETMAP --to ${dice.pick(ground.networks)}`]] as const)),
+  ]);
+}

@@ -1,0 +1,163 @@
+import type { Rule, Ruleset } from "../../src/kernel/netfilter/rule.ts";
+import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
+import type { World } from "../../src/world/world.ts";
+import { judged, raising, recording, sideBySide } from "./probing.ts";
+
+/** A world in which the last query disagrees. */
+export interface Case {
+  readonly world: World;
+  readonly queries: readonly RecordedQuery[];
+}
+
+/** A case asked for real: its probes, and what the last disagrees in. */
+export interface Asked {
+  readonly probes: readonly RecordedProbe[];
+  /** null where the model agrees. */
+  readonly difference: string | null;
+}
+
+/** Builds a case anew, asks, and takes it down. Yields whenever it waits. */
+export function* asking({ world, queries }: Case, pauseMs: number): Generator<void, Asked> {
+  const standing = yield* raising(world);
+  try {
+    const probes = yield* recording(standing, queries, pauseMs);
+    return { probes, difference: judged(world, probes).at(-1)?.difference ?? null };
+  } finally {
+    standing.lab.close();
+  }
+}
+
+/** What can be left out of a case, each alone. */
+type Part =
+  | { readonly kind: "query"; readonly index: number }
+  | { readonly kind: "host"; readonly host: string }
+  | { readonly kind: "rule"; readonly host: string; readonly rule: Rule }
+  | { readonly kind: "policy-rule"; readonly host: string; readonly index: number }
+  | { readonly kind: "route"; readonly host: string; readonly index: number }
+  | { readonly kind: "setting"; readonly host: string; readonly name: string };
+
+const SIDE_BY_SIDE = 8;
+
+/**
+ * Leaves out of a case whatever it can while it goes on to disagree: halves first, then ever smaller parts, several
+ * attempts side by side, until single parts are tried or the time is over.
+ */
+export function shrink(start: Case, limitMs: number): Case {
+  const until = Date.now() + limitMs;
+  let parts = partsOf(start);
+  let chunk = Math.ceil(parts.length / 2);
+  while (chunk >= 1 && Date.now() < until) {
+    const chunks = Array.from({ length: Math.ceil(parts.length / chunk) }, (_, i) =>
+      parts.slice(i * chunk, (i + 1) * chunk),
+    );
+    let progress = false;
+    for (let i = 0; i < chunks.length && Date.now() < until; i += SIDE_BY_SIDE) {
+      const tried = chunks.slice(i, i + SIDE_BY_SIDE);
+      const results = sideBySide(tried.map((left) => asking(without(start, parts, left), 0)));
+      // Several may go; whether they may together is found out before the next round.
+      const gone = tried.filter((_, k) => disagrees(results[k])).flat();
+      if (gone.length === 0) continue;
+      const first = tried.find((_, k) => disagrees(results[k])) ?? [];
+      const together = sideBySide([asking(without(start, parts, gone), 0)])[0];
+      const out = new Set(disagrees(together) ? gone : first);
+      parts = parts.filter((part) => !out.has(part));
+      progress = true;
+      break;
+    }
+    if (!progress || chunk > parts.length) chunk = chunk === 1 ? 0 : Math.ceil(chunk / 2);
+  }
+  return without(start, parts, []);
+}
+
+function disagrees(result: Asked | Error | undefined): boolean {
+  return result !== undefined && !(result instanceof Error) && result.difference !== null;
+}
+
+function partsOf({ world, queries }: Case): Part[] {
+  const needed = queries.at(-1)?.from;
+  const hosts = [...world.hosts.values()];
+  return [
+    ...queries.slice(0, -1).map((_, index): Part => ({ kind: "query", index })),
+    ...hosts.filter(({ name }) => name !== needed).map(({ name }): Part => ({ kind: "host", host: name })),
+    ...hosts.flatMap(({ name, iptables }) =>
+      rulesOf(iptables).map((rule): Part => ({ kind: "rule", host: name, rule })),
+    ),
+    ...hosts.flatMap(({ name, rules }) =>
+      rules.flatMap(({ priority }, index): Part[] =>
+        priority === 0 || priority >= 32_766 ? [] : [{ kind: "policy-rule", host: name, index }],
+      ),
+    ),
+    ...hosts.flatMap(({ name, routes }) =>
+      routes.flatMap(({ protocol }, index): Part[] =>
+        protocol === "kernel" ? [] : [{ kind: "route", host: name, index }],
+      ),
+    ),
+    ...hosts.flatMap(({ name, sysctl }) =>
+      [...sysctl.keys()]
+        .filter((setting) => setting.includes(".conf."))
+        .map((setting): Part => ({ kind: "setting", host: name, name: setting })),
+    ),
+  ];
+}
+
+function rulesOf(iptables: Ruleset | null): Rule[] {
+  return [...(iptables?.tables.values() ?? [])].flatMap(({ chains }) =>
+    [...chains.values()].flatMap(({ rules }) => rules),
+  );
+}
+
+/** What stays of a case when all but `parts` is gone, and `left` too. */
+function without(start: Case, parts: readonly Part[], left: readonly Part[]): Case {
+  const out = new Set(left);
+  const kept = parts.filter((part) => !out.has(part));
+  const all = partsOf(start);
+  const keys = new Set(kept.map(keyOf));
+  const gone = all.filter((part) => !keys.has(keyOf(part)));
+  const hosts = new Map(start.world.hosts);
+  for (const part of gone) if (part.kind === "host") hosts.delete(part.host);
+  for (const [name, host] of hosts) {
+    const own = gone.filter((part) => part.kind !== "query" && part.host === name);
+    const rules = new Set(own.flatMap((part) => (part.kind === "rule" ? [part.rule] : [])));
+    const policy = new Set(own.flatMap((part) => (part.kind === "policy-rule" ? [part.index] : [])));
+    const routes = new Set(own.flatMap((part) => (part.kind === "route" ? [part.index] : [])));
+    const settings = new Set(own.flatMap((part) => (part.kind === "setting" ? [part.name] : [])));
+    hosts.set(name, {
+      ...host,
+      iptables: host.iptables === null ? null : withoutRules(host.iptables, rules),
+      rules: host.rules.filter((_, i) => !policy.has(i)),
+      routes: host.routes.filter((_, i) => !routes.has(i)),
+      sysctl: new Map([...host.sysctl].filter(([setting]) => !settings.has(setting))),
+    });
+  }
+  const wires = start.world.wires.filter(({ a, b }) => hosts.has(a.host) && hosts.has(b.host));
+  const indexes = new Set(gone.flatMap((part) => (part.kind === "query" ? [part.index] : [])));
+  return {
+    world: { ...start.world, hosts, wires },
+    queries: start.queries.filter((_, i) => !indexes.has(i)),
+  };
+}
+
+const numbers = new WeakMap<Rule, number>();
+let count = 0;
+
+function keyOf(part: Part): string {
+  if (part.kind !== "rule") return JSON.stringify(part);
+  const number = numbers.get(part.rule) ?? count++;
+  numbers.set(part.rule, number);
+  return `rule ${number}`;
+}
+
+/** Tables without a rule go, unless a policy says something; chains without rules stay: they may be jumped to. */
+function withoutRules(ruleset: Ruleset, gone: ReadonlySet<Rule>): Ruleset {
+  const tables = [...ruleset.tables].flatMap(([name, table]) => {
+    const chains = new Map(
+      [...table.chains].map(([chain, value]) => [
+        chain,
+        { ...value, rules: value.rules.filter((rule) => !gone.has(rule)) },
+      ]),
+    );
+    const isNeeded = [...chains.values()].some(({ rules, policy }) => rules.length > 0 || policy === "DROP");
+    return isNeeded ? [[name, { ...table, chains }] as const] : [];
+  });
+  return { ...ruleset, tables: new Map(tables) };
+}
