@@ -363,7 +363,7 @@ describe("iptables-restore", () => {
       ruleset: rules("*filter\n:C - [0:0]\n:D - [0:0]\n-A C -p tcp -j D\n-A C -j D\nCOMMIT\n"),
       noflush: false,
     });
-    const after = (word: string) =>
+    const written = (word: string) =>
       applied(before, {
         kind: "iptables-restore",
         ruleset: rules(`*filter\n:C - [0:0]\n:D - [0:0]\n-A C -p ${word} -j D\n-A C -j D\nCOMMIT\n`),
@@ -372,9 +372,9 @@ describe("iptables-restore", () => {
         .iptables?.tables.get("filter")
         ?.chains.get("C");
     const chain = before.iptables?.tables.get("filter")?.chains.get("C");
-    expect(after("tcp")).toBe(chain);
-    expect(after("udp")).not.toBe(chain);
-    expect(after("udp")?.rules[0]?.protocol?.value).toBe(17);
+    expect(written("tcp")).toBe(chain);
+    expect(written("udp")).not.toBe(chain);
+    expect(written("udp")?.rules[0]?.protocol?.value).toBe(17);
   });
 
   it("refuses a jump to a chain that neither it nor the table has", () => {
