@@ -21,6 +21,8 @@ export interface ClusterSource {
   readonly worlds: readonly NamedWorld[];
   readonly recordings: readonly Recording[];
   readonly inventory: Inventory;
+  /** What the input tells of how the cluster is set up, and where. */
+  readonly detected: readonly string[];
   readonly assumptions: readonly string[];
 }
 
@@ -65,6 +67,7 @@ export function clusterFrom(
       serviceCidr: detected.serviceCidr.value,
       dnsDomain: detected.dnsDomain.value,
     }),
+    detected: made.length === 0 ? [] : detectedSettings(source),
     assumptions: made.length === 0 ? [] : [...assumedSettings(source), ...joined.assumptions],
   });
 }
@@ -104,18 +107,34 @@ function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): str
   return messages;
 }
 
-function assumedSettings({ detected, assumed }: Source): string[] {
-  const settings: readonly (readonly [
-    string,
-    { readonly value: unknown; readonly from: string; readonly where: string },
-  ])[] = [
-    ["CNI", detected.cni],
-    ["kube-proxy mode", detected.proxyMode],
-    ["cluster CIDR", { ...detected.clusterCidr, value: formatPrefix4(detected.clusterCidr.value) }],
-    ["service CIDR", { ...detected.serviceCidr, value: formatPrefix4(detected.serviceCidr.value) }],
+interface Setting {
+  readonly name: string;
+  readonly value: unknown;
+  readonly from: string;
+  readonly where: string;
+}
+
+function settingsShown({ detected }: Source): readonly Setting[] {
+  const { cni, proxyMode, clusterCidr, serviceCidr, flannelBackend } = detected;
+  return [
+    { name: "CNI", ...cni },
+    ...(cni.value === "flannel" ? [{ name: "flannel's backend", ...flannelBackend }] : []),
+    { name: "kube-proxy mode", ...proxyMode },
+    { name: "cluster CIDR", ...clusterCidr, value: formatPrefix4(clusterCidr.value) },
+    { name: "service CIDR", ...serviceCidr, value: formatPrefix4(serviceCidr.value) },
   ];
-  const lines = settings
-    .filter(([, { from }]) => from === "assumed")
-    .map(([name, { value, where }]) => `${name} ${String(value)}: ${where}`);
-  return [...assumed, ...lines];
+}
+
+/** What the input says of how the cluster is set up, with where it says so. */
+function detectedSettings(source: Source): string[] {
+  return settingsShown(source)
+    .filter(({ from }) => from !== "assumed")
+    .map(({ name, value, where }) => `${name} ${String(value)}: ${where}`);
+}
+
+function assumedSettings(source: Source): string[] {
+  const lines = settingsShown(source)
+    .filter(({ name, from }) => from === "assumed" && name !== "flannel's backend")
+    .map(({ name, value, where }) => `${name} ${String(value)}: ${where}`);
+  return [...source.assumed, ...lines];
 }

@@ -25,6 +25,8 @@ export interface LoadedSource {
   readonly inventory: Inventory | null;
   /** What had to be assumed to make a World of the objects. */
   readonly assumptions: readonly string[];
+  /** What the objects tell of how the cluster is set up, and where. */
+  readonly detected: readonly string[];
   /** What a host's dump lacked and was taken, by the host's name. */
   readonly hostAssumptions: ReadonlyMap<string, readonly string[]>;
   readonly recordings: readonly Recording[];
@@ -53,6 +55,7 @@ export async function loadSource(
     worlds.push({ file: sorter.dumpNames(), world: dump.world });
   let inventory: Inventory | null = null;
   let assumptions: readonly string[] = [];
+  let detected: readonly string[] = [];
   if (objectFiles.length > 0) {
     const built = clusterFrom(objectFiles, flags, io, worlds);
     if (built.kind === "invalid") messages.push(...built.messages);
@@ -61,13 +64,14 @@ export async function loadSource(
       recordings.push(...built.value.recordings);
       inventory = built.value.inventory;
       assumptions = built.value.assumptions;
+      detected = built.value.detected;
     }
   }
   if (messages.length > 0) return invalid(...messages);
   const world = mergeWorlds(worlds);
   if (world.kind === "invalid") return world;
   const hostAssumptions = dump?.assumptions ?? new Map<string, readonly string[]>();
-  return ok({ world: world.value, inventory, assumptions, hostAssumptions, recordings, isExample });
+  return ok({ world: world.value, inventory, assumptions, detected, hostAssumptions, recordings, isExample });
 }
 
 /** Files told apart by what they hold. */

@@ -100,8 +100,9 @@ export class TraceOutput {
     const told = withHostAssumptions(this.#teller.tell(trace, world), this.#source.hostAssumptions);
     const sender = trace.query.from.replace(/^host\//, "");
     const name = assumedOfName(world, question.to, { inventory: this.#source.inventory, sender });
-    const before = [...(name === null ? [] : [name]), ...this.#source.assumptions];
-    return before.length === 0 ? told : { ...told, assumptions: [...before, ...told.assumptions] };
+    const { assumptions, detected } = this.#source;
+    const before = [...(name === null ? [] : [name]), ...assumptions, ...told.assumptions];
+    return { ...told, assumptions: before, ...(detected.length === 0 ? {} : { detected }) };
   }
 }
 

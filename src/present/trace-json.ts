@@ -12,7 +12,8 @@ export interface JsonOptions {
  * which frames, rules and rewrites have under that name, is the step's `number`.
  */
 export function traceJson(trace: Trace, options: JsonOptions): Readonly<Record<string, unknown>> {
-  const { schema, id, query, verdict, cause, outcomes, residual, remedies, assumptions, stats } = trace;
+  const { schema, id, query, verdict, cause, outcomes, residual, remedies, detected, assumptions, stats } =
+    trace;
   return {
     schema,
     id,
@@ -22,6 +23,7 @@ export function traceJson(trace: Trace, options: JsonOptions): Readonly<Record<s
     outcomes: outcomes.map((outcome) => outcomeJson(outcome, options)),
     ...(residual === undefined ? {} : { residual }),
     remedies,
+    ...(detected === undefined ? {} : { detected }),
     assumptions,
     stats,
   };

@@ -175,12 +175,23 @@ class TraceText {
 
   /** What decided nothing, last. */
   #assumed(): void {
+    const { detected = [] } = this.#trace;
+    if (detected.length > 0) {
+      this.#lines.push("");
+      this.#lines.headed("Detected", detected.map(withPlace).join(", "));
+    }
     const rest = this.#trace.assumptions.filter((assumption) => !isDecisive(assumption, this.#trace));
     if (rest.length === 0) return;
     this.#lines.push("");
     for (const [i, assumption] of rest.entries())
       this.#lines.headed(i === 0 ? "Assumed" : "       ", assumption, this.#options.paint.doubtful);
   }
+}
+
+/** `SETTING: where it stands`, of which the file and line are enough here. */
+function withPlace(detected: string): string {
+  const [setting = "", where = ""] = detected.split(/: (.*)/s);
+  return `${setting} (${/\(([^()]+:\d+)\)/.exec(where)?.[1] ?? where})`;
 }
 
 function isRequest(step: { readonly phase: string }): boolean {

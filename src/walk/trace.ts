@@ -17,6 +17,8 @@ export interface Trace {
   /** What is wrong, in one clause, where it does not arrive and that can be said: put on after the walk. */
   readonly cause?: string;
   readonly remedies: readonly Remedy[];
+  /** How the source was understood, where it told of that itself. */
+  readonly detected?: readonly string[];
   readonly assumptions: readonly string[];
   readonly stats: { readonly rulesEvaluated: number; readonly routeLookups: number };
 }

@@ -109,6 +109,18 @@ describe("a cluster of manifests", () => {
     expect(second).toBe("  deploy/nginx → svc/tomcat:8080");
   });
 
+  it("what the objects tell of the cluster is told, with where it stands", async () => {
+    const { out } = await hopscope(["trace", "deploy/nginx", "svc/tomcat", ...NMT]);
+    const told = out.slice(out.indexOf("Detected")).replace(/\s+/g, " ");
+    expect(told).toMatch(
+      /^Detected CNI flannel \(fixtures\/nmt\/cluster\.yaml:\d+\), flannel's backend vxlan \(/,
+    );
+    expect(told).toMatch(/kube-proxy mode iptables \(fixtures\/nmt\/cluster\.yaml:\d+\)/);
+    expect(told).toMatch(/service CIDR 10\.96\.0\.0\/12 \(fixtures\/nmt\/cluster\.yaml:\d+\)/);
+    const { out: json } = await hopscope(["trace", "deploy/nginx", "svc/tomcat", "-o", "json", ...NMT]);
+    expect((JSON.parse(json) as { detected: string[] }).detected).toHaveLength(5);
+  });
+
   it("what nothing in the objects says is assumed, and told", async () => {
     const { trace: t } = await trace("deploy/nginx", "svc/tomcat", "-f", "fixtures/nmt/workloads.yaml");
     expect(t.assumptions.join("\n")).toMatch(/service CIDR 10\.96\.0\.0\/12: kubeadm's default/);
