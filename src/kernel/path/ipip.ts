@@ -13,6 +13,7 @@ import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
+import { isDeadLoop } from "./dead-loop.ts";
 
 /** IPv4 in IPv4 (net/ipv4/ipip.c, net/ipv4/ip_tunnel.c): a packet becomes the payload of this host's own. Runs per packet. */
 
@@ -30,6 +31,10 @@ const HEADER = 20;
 export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void {
   const detail = dev.plain.detail;
   if (detail.kind !== "ipip") throw new Error(`${dev.name} is no IPIP device`);
+  if (isDeadLoop(packet)) {
+    stack.kill(packet, TUNNEL_LOOP);
+    return;
+  }
   const outer = stack.pool.take();
   outer.number = packet.number;
   outer.phase = packet.phase;

@@ -6,6 +6,7 @@ import { reason } from "../reason.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
+import { isDeadLoop } from "./dead-loop.ts";
 import { classifyFrame } from "./frame.ts";
 
 /** VXLAN (drivers/net/vxlan): a frame becomes the payload of this host's own UDP packet. Runs per packet. */
@@ -13,6 +14,7 @@ import { classifyFrame } from "./frame.ts";
 const NO_REMOTE = reason("vxlan-no-remote");
 const NO_VNI = reason("vxlan-no-vni");
 const NO_ROUTE = reason("no-route");
+const TUNNEL_LOOP = reason("tunnel-loop");
 const MARTIAN_SOURCE = reason("martian-source");
 
 /** UDP header, VXLAN header, inner Ethernet header. */
@@ -56,6 +58,10 @@ function encapsulate(
   remote: number,
 ): void {
   const { vni, port, local, ttl, df } = detail;
+  if (isDeadLoop(packet)) {
+    stack.kill(packet, TUNNEL_LOOP);
+    return;
+  }
   const outer = stack.pool.take();
   outer.number = packet.number;
   outer.phase = packet.phase;
@@ -82,6 +88,11 @@ function encapsulate(
   const link = toGroup && detail.link !== null ? stack.net.deviceNamed(detail.link) : null;
   if (routeOutput(stack, outer, link?.ifindex ?? 0, false) !== 0) {
     stack.kill(outer, NO_ROUTE);
+    return;
+  }
+  // "circular route" (`udp_tunnel_dst_lookup`)
+  if (outer.rtDev === dev.slot) {
+    stack.kill(outer, TUNNEL_LOOP);
     return;
   }
   learnPathMtu(stack, packet, outer, HEADROOM);

@@ -41,6 +41,48 @@ function tunnel(far: Vxlan = {}, n1: HostSpec = {}, n2: HostSpec = {}) {
 
 const LOST = "timeout,";
 
+/** The kernel: `tx_errors` and `collsns` of vx0 rise; of two tunnels, "Dead loop on virtual device vx1" at the fourth. */
+describe("a way to the other end that leads into the tunnel", () => {
+  const vx1 = {
+    vx1: {
+      addresses: "10.0.2.1/24",
+      detail: vxlan(8, "172.16.0.1", { port: 8473 }),
+      mac: "02:aa:00:00:01:01",
+    },
+  };
+
+  it.each<readonly [string, HostSpec]>([
+    ["itself", { routes: ["172.16.0.2/32 via 10.0.1.2 dev vx0"] }],
+    [
+      "another that leads back",
+      {
+        links: vx1,
+        neighbours: ["10.0.2.2 vx1 02:aa:00:00:01:02"],
+        fdb: ["02:aa:00:00:01:02 vx1 dst 172.16.0.3"],
+        routes: ["172.16.0.2/32 via 10.0.2.2 dev vx1", "172.16.0.3/32 via 10.0.1.2 dev vx0"],
+      },
+    ],
+  ])("%s: the packet ends there", (_, more) => {
+    const world = tunnel({}, looping(more));
+    const { verdict } = outcome(sessionOf(world), "n1", "udp 10.0.1.2:53");
+    expect(verdict).toMatchObject({ disposition: "DROPPED", reason: "tunnel-loop", host: "n1" });
+  });
+
+  /** n1 of `tunnel` with more of everything. */
+  function looping({ links = {}, neighbours = [], fdb = [], routes = [] }: HostSpec): HostSpec {
+    return {
+      links: {
+        eth0: "172.16.0.1/24",
+        vx0: { addresses: "10.0.1.1/24", detail: vxlan(7, "172.16.0.1"), mac: "02:aa:00:00:00:01" },
+        ...links,
+      },
+      neighbours: ["10.0.1.2 vx0 02:aa:00:00:00:02", ...neighbours],
+      fdb: ["02:aa:00:00:00:02 vx0 dst 172.16.0.2", ...fdb],
+      routes,
+    };
+  }
+});
+
 describe("several ends", () => {
   const ZEROS = "00:00:00:00:00:00";
   const LEARNS = { learning: true };
