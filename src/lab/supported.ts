@@ -9,10 +9,6 @@ export function whyUnsupported(world: World, recording: Recording): string | nul
         return `${host.name} has a device of kind ${device.detail.type}`;
       }
     }
-    const held = (name: string): boolean => {
-      const value = host.unmodelled.get(name);
-      return value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0);
-    };
   }
   for (const probe of recording.probes) {
     const query = probe.query as { readonly dst?: unknown };

@@ -6,34 +6,13 @@ function rol(value: number, bits: number): number {
   return (value << bits) | (value >>> (32 - bits));
 }
 
-/** `jhash2` of an IPv4 address in a `union nf_inet_addr`: the word and three zeros. */
+/** `union nf_inet_addr` of IPv4: the word and three zeros. */
+const inetAddress = new Int32Array(4);
+
+/** `jhash2` of an IPv4 address in a `union nf_inet_addr`. Runs per packet. */
 export function jhashAddress(word: number, initval: number): number {
-  const start = (JHASH_INITVAL + (4 << 2) + initval) | 0;
-  let a = (start + word) | 0;
-  let b = start;
-  let c = start;
-  // __jhash_mix
-  a = (a - c) ^ rol(c, 4);
-  c = (c + b) | 0;
-  b = (b - a) ^ rol(a, 6);
-  a = (a + c) | 0;
-  c = (c - b) ^ rol(b, 8);
-  b = (b + a) | 0;
-  a = (a - c) ^ rol(c, 16);
-  c = (c + b) | 0;
-  b = (b - a) ^ rol(a, 19);
-  a = (a + c) | 0;
-  c = (c - b) ^ rol(b, 4);
-  b = (b + a) | 0;
-  // __jhash_final; the fourth word is zero
-  c = (c ^ b) - rol(b, 14);
-  a = (a ^ c) - rol(c, 11);
-  b = (b ^ a) - rol(a, 25);
-  c = (c ^ b) - rol(b, 16);
-  a = (a ^ c) - rol(c, 4);
-  b = (b ^ a) - rol(a, 14);
-  c = (c ^ b) - rol(b, 24);
-  return c >>> 0;
+  inetAddress[0] = word;
+  return jhashWords(inetAddress, 0, inetAddress.byteLength, initval);
 }
 
 /**

@@ -2,6 +2,7 @@ import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { checksum } from "../../packet/wire/checksum.ts";
 import { encodeIpv4 } from "../../packet/wire/frame.ts";
+import type { Query } from "../../walk/query.ts";
 import {
   AF_INET,
   ERRNO,
@@ -16,20 +17,11 @@ import {
 import { bindToDevice, closeWithReset } from "./listeners.ts";
 import { type Endpoint, endpointOf, int32, int32Of, SOCKADDR_IN, socketAddress } from "./socket-address.ts";
 
-/** What a client is told to send, in the words of a recorded query. */
-export interface Sending {
-  readonly proto: "tcp" | "udp" | "icmp";
-  readonly dst: Ipv4;
-  readonly dport: number | null;
-  readonly src: Ipv4 | null;
-  readonly sport: number | null;
-  readonly ttl: number | null;
-  readonly size: number | null;
-  readonly df: boolean;
-  readonly mark: number;
-  readonly uid: number;
-  readonly dev: string | null;
-}
+/** What a client is told to send. */
+export type Sending = Pick<
+  Query,
+  "proto" | "dst" | "dport" | "src" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev"
+>;
 
 /** How far a client has come: not yet answered, answered, or failed with an error's number. */
 export type Progress =
