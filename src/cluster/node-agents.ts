@@ -250,7 +250,7 @@ function listener(port: number, protocol: string, origin: Origin): Socket {
   const proto = protocol.toLowerCase();
   return {
     proto: proto === "udp" || proto === "sctp" ? proto : "tcp",
-    ...{ address: null, dev: null, port, app: { kind: "line" }, origin },
+    ...{ families: [4, 6], address: null, dev: null, port, app: { kind: "line" }, origin },
   };
 }
 

@@ -1,3 +1,5 @@
+import type { Family } from "../address/ip.ts";
+import { internIpv6 } from "../address/ip6-handle.ts";
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
@@ -47,13 +49,16 @@ export class Netns {
   readonly fib: Fib;
   readonly sysctl: Sysctl;
   readonly iptables: CompiledRuleset | null;
+  readonly ip6tables: CompiledRuleset | null;
   readonly nft: CompiledNft | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
   /** null where there are no virtual services: their hooks come with the first (`ip_vs_add_service`). */
   readonly ipvs: CompiledIpvs | null;
-  /** Is conntrack (and with it defragmentation) active here? */
+  /** Is conntrack (and with it defragmentation) active here for IPv4? */
   readonly conntrack: boolean;
+  /** And for IPv6? */
+  readonly conntrack6: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
   private neighbours: PairMap | null = null;
   readonly proxyNeighbours: readonly NeighbourKey[];
@@ -97,6 +102,7 @@ export class Netns {
     }
     this.loopback = this.devices.find((device) => device.isLoopback) ?? null;
     const bridgeCall = sysctl.integer("net.bridge.bridge-nf-call-iptables", 0) !== 0;
+    const bridgeCall6 = sysctl.integer("net.bridge.bridge-nf-call-ip6tables", 0) !== 0;
     const addresses = new Map<string, CompiledAddress[]>();
     for (const entry of host.addresses) {
       const mask = entry.length === 0 ? 0 : (-1 << (32 - entry.length)) | 0;
@@ -113,8 +119,21 @@ export class Netns {
       if (list === undefined) addresses.set(entry.dev, [compiled]);
       else list.push(compiled);
     }
+    for (const entry of host.addresses6) {
+      const device = this.byName.get(entry.dev);
+      device?.addresses6.push({
+        address: internIpv6(entry.address),
+        length: entry.length,
+        scope: SCOPE_NUMBER[entry.scope],
+        prefixAddress: internIpv6(entry.peer ?? entry.address),
+        deprecated: entry.flags.includes("deprecated"),
+        temporary: entry.flags.includes("temporary"),
+        usable: !entry.flags.includes("tentative") && !entry.flags.includes("dadfailed"),
+      });
+    }
     for (const device of this.devices) {
       device.conf = sysctl.device(device.name);
+      device.conf6 = sysctl.device6(device.name);
       device.addresses = addresses.get(device.name) ?? [];
       if (device.plain.master !== null) {
         const master = this.byName.get(device.plain.master);
@@ -127,8 +146,10 @@ export class Netns {
           master.slaves.push(device);
         }
       }
-      if (device.plain.detail.kind === "bridge")
+      if (device.plain.detail.kind === "bridge") {
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
+        device.nfCallIp6tables = bridgeCall6;
+      }
     }
     this.filterVlans(host);
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
@@ -139,12 +160,17 @@ export class Netns {
     this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
+    this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
+    if (host.ip6tables !== null) declareRecentLists(host.ip6tables, this.recentLists);
     this.nft = host.nft === null ? null : new CompiledNft(walkedNft(host));
     this.ipvs = (host.ipvs?.services.length ?? 0) === 0 ? null : new CompiledIpvs(host.ipvs as Ipvs, sysctl);
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
-      (this.nft !== null && nftNeedsConntrack(walkedNft(host))) ||
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 4)) ||
       this.ipvs?.needsConntrack === true;
+    this.conntrack6 =
+      (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
 
     if (this.nft !== null) {
       for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);
@@ -189,6 +215,16 @@ export class Netns {
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** The rules of iptables or ip6tables. */
+  rules(family: Family): CompiledRuleset | null {
+    return family === 6 ? this.ip6tables : this.iptables;
+  }
+
+  /** Is conntrack active for a family? */
+  tracks(family: Family): boolean {
+    return family === 6 ? this.conntrack6 : this.conntrack;
   }
 
   /** Is a multicast group joined on a device (`ip_check_mc_rcu`)? */

@@ -7,6 +7,9 @@ import { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_ICMPV6, type Packet } from "../packet/
  * This file is code that runs per packet.
  */
 
+// Where an operand is an address, another of the same record says of which family it is: `KEY_IPV6` is set in it where the
+// addresses are IPv6 handles. It is named at each record.
+
 /** A frame on a device: host, ifindex, direction, where its snapshot lies (mostly right behind). */
 export const OP_FRAME = 1;
 /** An ARP frame on a device: the same. */
@@ -19,17 +22,17 @@ export const OP_RULE = 4;
 export const OP_CHAIN_END = 5;
 /** A built-in chain ended and its policy applied: host, packet, mark, chain, number of rules, rules evaluated since. */
 export const OP_POLICY = 6;
-/** NAT rewrote addresses: host, packet, manip (0 source, 1 destination), old address, old port, new address, new port, free. */
+/** NAT rewrote addresses: host, packet, manip (0 source, 1 destination; | 2 free, | KEY_IPV6), old address, old port, new address, new port, free. */
 export const OP_REWRITE = 7;
-/** A route was looked up: host, packet, destination, result type, out ifindex, next hop, errno. */
+/** A route was looked up: host, packet, destination, result type (| KEY_IPV6), out ifindex, next hop, errno. */
 export const OP_ROUTE = 8;
 /** The packet ended here: host, packet, reason (`kernel/reason.ts`), ifindex or 0. */
 export const OP_DROP = 9;
-/** A socket took the packet: host, packet, protocol, local address, local port, peer address, peer port. */
+/** A socket took the packet: host, packet, protocol (| KEY_IPV6), local address, local port, peer address, peer port. */
 export const OP_DELIVER = 10;
 /** A packet was made: host, packet, cause, phase. */
 export const OP_EMIT = 11;
-/** An address question began, or ended without an answer: host, ifindex, address, 0 asked, 1 failed. */
+/** An address question began, or ended without an answer: host, ifindex, address, 0 asked, 1 failed (| KEY_IPV6). */
 export const OP_NEIGHBOUR = 12;
 /** A choice was taken: kind, number of options, the option taken. */
 export const OP_CHOICE = 13;
@@ -208,15 +211,16 @@ export const S_IP = 7;
 export const S_LENGTH = 8;
 /** fragment offset | VLAN << 16 */
 export const S_FRAG_OFFSET = 9;
-/** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16 */
+/** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16; neighbour discovery: flags */
 export const S_PORTS = 10;
 /** TCP: flags; ICMP: type | code << 8; ARP: op */
 export const S_L4 = 11;
-/** ICMP: MTU or gateway; ARP: sender's hardware address */
+/** ICMP: MTU or gateway; ARP: sender's hardware address; neighbour discovery: the target */
 export const S_INFO = 12;
-/** ARP: target's hardware address; VXLAN: the VNI */
+/** ARP: target's hardware address; VXLAN: the VNI; neighbour discovery: the link-layer address */
 export const S_INFO2 = 13;
 export const S_MARK = 14;
+/** TCP; neighbour discovery: a redirect's destination */
 export const S_SEQ = 15;
 export const S_ACK = 16;
 export const S_PAYLOAD = 17;

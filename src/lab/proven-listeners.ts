@@ -48,6 +48,7 @@ export function withListeners(world: World, listeners: readonly ProvenListener[]
     if (host.sockets.kind !== "listed") continue;
     const socket: Socket = {
       proto,
+      families: [4],
       address: null,
       dev: null,
       port,

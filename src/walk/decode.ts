@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { hookName } from "../kernel/netfilter/hook.ts";
+import { FIRST_TABLE_6 } from "../kernel/netfilter/hooks.ts";
 import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
 import type { CompiledTable } from "../kernel/netfilter/table.ts";
@@ -405,7 +406,11 @@ class Decoder {
     const place = d[at + 5] as number;
     const index = d[at + 6] as number;
     const evaluated = d[at + 7] as number;
-    const table = this.net(host).iptables?.tables[place >>> 24] as CompiledTable;
+    const number = place >>> 24;
+    const net = this.net(host);
+    const table = (
+      number < FIRST_TABLE_6 ? net.iptables?.tables[number] : net.ip6tables?.tables[number - FIRST_TABLE_6]
+    ) as CompiledTable;
     const chain = table.chainAt(place & 0xffffff);
     const kind = d[at] === OP_RULE ? "rule" : d[at] === OP_POLICY ? "policy" : "return";
     const visit = this.open.get(`${host} ${raw}`)?.visit;

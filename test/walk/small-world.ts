@@ -323,6 +323,7 @@ function sockets(listen: readonly string[] | undefined): Sockets {
       const [proto, port] = text.split(" ");
       return {
         proto: proto as "tcp" | "udp",
+        families: [4],
         address: null,
         dev: null,
         port: Number(port),

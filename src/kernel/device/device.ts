@@ -1,4 +1,5 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Ipv6Words } from "../../address/ipv6.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { Origin } from "../origin.ts";
 
@@ -156,6 +157,35 @@ export interface InterfaceAddress {
   readonly origin: Origin;
 }
 
+/** An IPv6 address of a device (`ip -6 addr`). */
+export interface InterfaceAddress6 {
+  readonly dev: string;
+  readonly address: Ipv6Words;
+  /** Prefix length, 0–128. */
+  readonly length: number;
+  readonly scope: Scope;
+  readonly peer: Ipv6Words | null;
+  /** Flags that change how it is used; `tentative` and `dadfailed` addresses take no packets yet. */
+  readonly flags: readonly Ipv6AddressFlag[];
+  readonly origin: Origin;
+}
+
+/** As `ip -6 addr` prints them behind an address. */
+export type Ipv6AddressFlag =
+  | "secondary"
+  | "temporary"
+  | "deprecated"
+  | "tentative"
+  | "dadfailed"
+  | "nodad"
+  | "optimistic"
+  | "home"
+  | "mngtmpaddr"
+  | "noprefixroute"
+  | "autojoin"
+  | "dynamic"
+  | "stable-privacy";
+
 /** `RT_SCOPE_*` by name, widest first. */
 export type Scope = "global" | "site" | "link" | "host" | "nowhere";
 
@@ -172,9 +202,9 @@ export interface FdbEntry {
   readonly origin: Origin;
 }
 
-/** A neighbour entry (`ip neigh`). */
-export interface Neighbour {
-  readonly dst: Ipv4;
+/** A neighbour entry of IPv4 (`ip neigh`), or of IPv6 (`ip -6 neigh`). */
+export interface NeighbourOf<Address> {
+  readonly dst: Address;
   readonly dev: string;
   /** null for an entry that failed or is being resolved. */
   readonly lladdr: Mac | null;
@@ -183,3 +213,7 @@ export interface Neighbour {
   readonly proxy: boolean;
   readonly origin: Origin;
 }
+
+export type Neighbour = NeighbourOf<Ipv4>;
+/** Its `router` flag (the neighbour forwards) is not kept: nothing here chooses a default router by it. */
+export type Neighbour6 = NeighbourOf<Ipv6Words>;

@@ -1,3 +1,4 @@
+import type { Ip6 } from "../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { IngressChain } from "../nft/ingress.ts";
@@ -48,11 +49,16 @@ export class NetDevice {
   vlans: VlanFilter | null = null;
   /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
   nfCallIptables = false;
+  /** And its IPv6 frames? */
+  nfCallIp6tables = false;
   conf: DeviceConf = DEFAULT_CONF;
+  conf6: DeviceConf6 = DEFAULT_CONF6;
   /** nftables' chains at its ingress. */
   ingress: readonly IngressChain[] = [];
   /** Addresses in the order of `ip addr`. */
   addresses: readonly CompiledAddress[] = [];
+  /** IPv6 addresses in the order of `ip addr`. */
+  readonly addresses6: CompiledAddress6[] = [];
 
   constructor(plain: Device, slot: number, nameId: number) {
     this.plain = plain;
@@ -94,6 +100,45 @@ export interface CompiledAddress {
   /** The address the prefix is taken from: the peer's on a point-to-point device, else the address itself. */
   readonly prefixAddress: Ipv4;
 }
+
+export interface CompiledAddress6 {
+  readonly address: Ip6;
+  readonly length: number;
+  readonly scope: number;
+  /** The address the prefix is taken from: the peer's on a point-to-point device, else the address itself. */
+  readonly prefixAddress: Ip6;
+  readonly deprecated: boolean;
+  readonly temporary: boolean;
+  /** False while duplicate address detection runs, and when it failed. */
+  readonly usable: boolean;
+}
+
+/** `net.ipv6.conf.<device>.*` (net/ipv6/addrconf.c); unlike IPv4's, mostly the device's own value alone counts. */
+export interface DeviceConf6 {
+  /** `disable_ipv6`, the device's own or `all`'s. */
+  readonly disabled: boolean;
+  readonly forwarding: boolean;
+  readonly hopLimit: number;
+  readonly acceptRedirects: boolean;
+  /** `proxy_ndp` of `all` or the device. */
+  readonly proxyNdp: boolean;
+  readonly acceptRa: boolean;
+  /** Milliseconds between two neighbour solicitations. */
+  readonly retransMs: number;
+  /** The device's IPv6 MTU where it is less than the device's, 0 otherwise. */
+  readonly mtu: number;
+}
+
+export const DEFAULT_CONF6: DeviceConf6 = {
+  disabled: false,
+  forwarding: false,
+  hopLimit: 64,
+  acceptRedirects: true,
+  proxyNdp: false,
+  acceptRa: false,
+  retransMs: 1000,
+  mtu: 0,
+};
 
 /** `net.ipv4.conf.<device>.*` combined with `all` as the kernel's IN_DEV_* macros do (include/linux/inetdevice.h). */
 export interface DeviceConf {

@@ -1,4 +1,5 @@
-import { explainIpv4, formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
+import { formatIp } from "../../address/ip.ts";
+import { explainIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { explainIpv6, parseIpv6, splitZone } from "../../address/ipv6.ts";
 import type { Origin } from "../origin.ts";
 import type { Socket } from "./socket.ts";
@@ -27,7 +28,7 @@ export interface SsError {
   readonly message: string;
 }
 
-type Listener = Pick<Socket, "proto" | "address" | "dev" | "port">;
+type Listener = Pick<Socket, "proto" | "families" | "address" | "dev" | "port">;
 
 /** What one line says: an IPv4 listener, and whether there is more to it than that. */
 type Line =
@@ -83,13 +84,15 @@ const KNOWN_NETIDS =
 function parseListener(proto: Socket["proto"], place: string, port: number): Line {
   const { address: text, zone } = splitZone(place);
   const dev = zone === undefined || zone === "" ? null : zone;
-  if (text === "*") return { kind: "socket", listener: { proto, address: null, dev, port }, more: true };
+  if (text === "*")
+    return { kind: "socket", listener: { proto, families: [4, 6], address: null, dev, port }, more: true };
   if (text.includes(":")) {
     const six = text.replace(/^\[(.*)\]$/, "$1");
     // An IPv6 socket bound to ::ffff:10.0.0.1 takes IPv4 for 10.0.0.1.
     const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(six)?.[1];
     const address = mapped === undefined ? undefined : parseIpv4(mapped);
-    if (address !== undefined) return { kind: "socket", listener: { proto, address, dev, port }, more: true };
+    if (address !== undefined)
+      return { kind: "socket", listener: { proto, families: [4], address, dev, port }, more: true };
     // Old versions print `:::80`.
     const bare = six === ":" ? "::" : six.replace(/%.*$/, "");
     return parseIpv6(bare) === undefined ? invalid(explainIpv6(bare)) : { kind: "other" };
@@ -97,7 +100,11 @@ function parseListener(proto: Socket["proto"], place: string, port: number): Lin
   const address = parseIpv4(text);
   if (address === undefined) return invalid(explainIpv4(text));
   const any = address === 0;
-  return { kind: "socket", listener: { proto, address: any ? null : address, dev, port }, more: false };
+  return {
+    kind: "socket",
+    listener: { proto, families: [4], address: any ? null : address, dev, port },
+    more: false,
+  };
 }
 
 function invalid(message: string): Line {
@@ -118,7 +125,7 @@ export function formatSs(sockets: readonly Socket[], others: readonly string[]):
 function formatSocket(socket: Socket): string {
   const zone = socket.dev === null ? "" : `%${socket.dev}`;
   const state = socket.proto === "udp" ? "UNCONN" : "LISTEN";
-  return `${socket.proto} ${state} 0 128 ${formatIpv4(socket.address ?? 0)}${zone}:${socket.port} 0.0.0.0:*`;
+  return `${socket.proto} ${state} 0 128 ${formatIp(socket.address ?? 0)}${zone}:${socket.port} 0.0.0.0:*`;
 }
 
 function keyOf(socket: Listener): string {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatIpv4 } from "../../../src/address/ipv4.ts";
+import { formatIp } from "../../../src/address/ip.ts";
 import { formatSs, parseSs } from "../../../src/kernel/socket/ss.ts";
 
 describe("listening sockets as ss -Htuln prints them", () => {
@@ -22,7 +22,7 @@ describe("listening sockets as ss -Htuln prints them", () => {
     if (read.kind !== "ok") throw new Error(JSON.stringify(read.errors));
     const sockets = read.sockets.map(({ proto, address, dev, port, origin }) => {
       expect(origin).toBe(1);
-      return `${proto} ${address === null ? "any" : formatIpv4(address)}${dev === null ? "" : `%${dev}`} ${port}`;
+      return `${proto} ${address === null ? "any" : formatIp(address)}${dev === null ? "" : `%${dev}`} ${port}`;
     });
     expect([...sockets, ...(read.others.length > 0 ? ["+"] : [])].join(" ")).toBe(expected);
     expect(read.others).toEqual(read.others.length > 0 ? [line] : []);
