@@ -1,6 +1,6 @@
 import { parseIpv4 } from "../address/ipv4.ts";
 import { formatPrefix4 } from "../address/prefix.ts";
-import { CalicoMesh, type CalicoBlock, type CalicoPeer } from "../cni/calico/mesh.ts";
+import { type CalicoBlock, CalicoMesh, type CalicoPeer } from "../cni/calico/mesh.ts";
 import type { CalicoNetwork } from "../cni/calico/network.ts";
 import type { CalicoNode } from "../cni/calico/node.ts";
 import {
@@ -27,22 +27,33 @@ export interface CalicoSurroundings {
 /** The nodes as Calico's datastore has them: their blocks, and the addresses they borrowed from others' blocks. */
 export function calicoMeshOf({ network, members, objects, origins }: CalicoSurroundings): CalicoMesh {
   const affinities = new Map(
-    objects.list("BlockAffinity").map((one) => [`${(one as BlockAffinity).spec.node} ${(one as BlockAffinity).spec.cidr}`, one]),
+    objects
+      .list("BlockAffinity")
+      .map((one) => [`${(one as BlockAffinity).spec.node} ${(one as BlockAffinity).spec.cidr}`, one]),
   );
   const blocks = blocksOf(objects);
   const peers = members.map((member): CalicoPeer => {
     const { name, node, address } = member;
     const own = blocks.blocksOf(name).map((cidr): CalicoBlock => {
       const affinity = affinities.get(`${name} ${formatPrefix4(cidr)}`);
-      return { cidr, origin: affinity === undefined ? origins.of(node, []) : origins.of(affinity, ["spec", "cidr"]) };
+      return {
+        cidr,
+        origin: affinity === undefined ? origins.of(node, []) : origins.of(affinity, ["spec", "cidr"]),
+      };
     });
     const borrowed = objects.podsOn(name).flatMap((pod): CalicoBlock[] => {
-      const given = pod.spec.hostNetwork === true || !isActive(pod) ? undefined : parseIpv4(pod.status?.podIP ?? "");
+      const given =
+        pod.spec.hostNetwork === true || !isActive(pod) ? undefined : parseIpv4(pod.status?.podIP ?? "");
       const block = given === undefined ? undefined : blockOf(network, given);
       if (given === undefined || block === undefined || blocks.ownerOf(block) === name) return [];
       return [{ cidr: { address: given, length: 32 }, origin: origins.of(pod, ["status", "podIP"]) }];
     });
-    return { node: name, address, vxlanAddress: tunnelAddress(node, VXLAN_ADDRESS), blocks: [...own, ...borrowed] };
+    return {
+      node: name,
+      address,
+      vxlanAddress: tunnelAddress(node, VXLAN_ADDRESS),
+      blocks: [...own, ...borrowed],
+    };
   });
   return new CalicoMesh(network, peers, bgpExchange(members, objects));
 }

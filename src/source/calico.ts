@@ -1,7 +1,12 @@
 import type { EnvVar } from "kubernetes-types/core/v1.js";
 import { parseIpv4 } from "../address/ipv4.ts";
 import { covers, formatPrefix4, networkOf, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
-import { type CalicoNetwork, type CalicoPool, ENCAPSULATIONS, type Encapsulation } from "../cni/calico/network.ts";
+import {
+  type CalicoNetwork,
+  type CalicoPool,
+  ENCAPSULATIONS,
+  type Encapsulation,
+} from "../cni/calico/network.ts";
 import { isPool, POOL_DEFAULTS, readPool } from "../cni/calico/pool.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
@@ -25,7 +30,10 @@ export function detectCalico(objects: Lister, clusterCidr: Prefix4): DetectedCal
   const installation = installationOf(objects);
   const map = objects.list("ConfigMap").find(({ metadata }) => metadata.name === "calico-config");
   const mtu = Number(map?.data?.["veth_mtu"] ?? 0);
-  const shared = { backend: backendOf(map?.data?.["calico_backend"], environment, installation), mtu: mtu > 0 ? mtu : null };
+  const shared = {
+    backend: backendOf(map?.data?.["calico_backend"], environment, installation),
+    mtu: mtu > 0 ? mtu : null,
+  };
   const pools = poolsOf(objects);
   const [first] = pools;
   if (first !== undefined) {
@@ -33,7 +41,8 @@ export function detectCalico(objects: Lister, clusterCidr: Prefix4): DetectedCal
   }
   if (installation !== undefined) {
     const network = networkOfInstallation(installation.network, clusterCidr);
-    if (network !== undefined) return { network: { ...shared, ...network }, where: placed(installation.object) };
+    if (network !== undefined)
+      return { network: { ...shared, ...network }, where: placed(installation.object) };
   }
   const encapsulation = (name: string, otherwise: Encapsulation): Encapsulation => {
     const value = environment?.values.get(name);
@@ -44,14 +53,19 @@ export function detectCalico(objects: Lister, clusterCidr: Prefix4): DetectedCal
   const pool: CalicoPool = {
     ...POOL_DEFAULTS,
     cidr: prefixOf(environment?.values.get("CALICO_IPV4POOL_CIDR")) ?? clusterCidr,
-    blockSize: Number.isInteger(blockSize) && blockSize >= 20 && blockSize <= 32 ? blockSize : POOL_DEFAULTS.blockSize,
-    ipip: vxlan === "Never" ? encapsulation("CALICO_IPV4POOL_IPIP", environment === undefined ? "Always" : "Never") : "Never",
+    blockSize:
+      Number.isInteger(blockSize) && blockSize >= 20 && blockSize <= 32 ? blockSize : POOL_DEFAULTS.blockSize,
+    ipip:
+      vxlan === "Never"
+        ? encapsulation("CALICO_IPV4POOL_IPIP", environment === undefined ? "Always" : "Never")
+        : "Never",
     vxlan,
     natOutgoing: environment?.values.get("CALICO_IPV4POOL_NAT_OUTGOING") !== "false",
   };
   return {
     network: { ...shared, pools: [pool] },
-    where: environment === undefined ? "assumed: Calico's own manifest has it so" : placed(environment.object),
+    where:
+      environment === undefined ? "assumed: Calico's own manifest has it so" : placed(environment.object),
   };
 }
 
@@ -145,7 +159,10 @@ const OPERATOR_MODES: Readonly<Record<string, Pick<CalicoPool, "ipip" | "vxlan">
   None: { ipip: "Never", vxlan: "Never" },
 };
 
-function networkOfInstallation(network: Json, clusterCidr: Prefix4): Partial<CalicoNetwork> | undefined {
+function networkOfInstallation(
+  network: Json,
+  clusterCidr: Prefix4,
+): (Pick<CalicoNetwork, "pools"> & Partial<CalicoNetwork>) | undefined {
   const { ipPools, mtu } = network;
   if (!Array.isArray(ipPools)) return undefined;
   const pools = (ipPools as readonly unknown[]).filter(isJsonObject).flatMap((item, i): CalicoPool[] => {
@@ -179,7 +196,9 @@ function backendOf(
 
 function prefixOf(text: string | undefined): Prefix4 | undefined {
   const prefix = text === undefined ? undefined : parsePrefix4(text);
-  return prefix === undefined || parseIpv4(text?.split("/")[0] ?? "") === undefined ? undefined : networkOf(prefix);
+  return prefix === undefined || parseIpv4(text?.split("/")[0] ?? "") === undefined
+    ? undefined
+    : networkOf(prefix);
 }
 
 function specOf(object: KubernetesObject): unknown {

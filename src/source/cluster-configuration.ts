@@ -1,4 +1,4 @@
-import { CNIS, type ClusterConfiguration } from "../cluster/configuration.ts";
+import { type ClusterConfiguration, CNIS } from "../cluster/configuration.ts";
 import { readFlannelNetwork } from "../cni/flannel/network.ts";
 import { type DetectedCluster, isFlannels } from "./detect.ts";
 import { proxyConfigurationOf } from "./proxy-configuration.ts";
@@ -18,8 +18,7 @@ export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfig
           backend: flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
         }
       : null,
-    calico:
-      cni.value === "canal" ? { pools: [], backend: "none", mtu: null } : (calico?.network ?? null),
+    calico: cni.value === "canal" ? { pools: [], backend: "none", mtu: null } : (calico?.network ?? null),
     clusterCidr: clusterCidr.value,
     proxy: proxyConfigurationOf(detected),
     where,
