@@ -2,6 +2,7 @@ import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
 import { CNIS } from "../cluster/configuration.ts";
 import { withSnapshotNodes } from "../cluster/snapshot-nodes.ts";
+import { BUILT_BACKENDS } from "../cni/flannel/network.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
@@ -86,6 +87,7 @@ function firstOf(found: readonly InputError[], what: string): string[] {
   return rest === 0 ? lines : [...lines, `and ${rest} more ${what}`];
 }
 
+const BACKENDS_BUILT: ReadonlySet<string> = new Set(BUILT_BACKENDS);
 const CNIS_BUILT: ReadonlySet<string> = new Set(CNIS);
 
 function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
@@ -95,9 +97,9 @@ function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): str
       `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni ${CNIS.join(", ")} goes on with that one in its place`,
     );
   }
-  if (isFlannels(cni.value) && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
+  if (isFlannels(cni.value) && !BACKENDS_BUILT.has(flannelBackend.value)) {
     messages.push(
-      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): vxlan and host-gw are`,
+      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): ${BUILT_BACKENDS.join(", ")} are`,
     );
   }
   if (proxyMode.value !== "iptables") {

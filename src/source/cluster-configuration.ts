@@ -1,5 +1,5 @@
 import { type ClusterConfiguration, CNIS } from "../cluster/configuration.ts";
-import { readFlannelNetwork } from "../cni/flannel/network.ts";
+import { BUILT_BACKENDS, readFlannelNetwork } from "../cni/flannel/network.ts";
 import { type DetectedCluster, isFlannels } from "./detect.ts";
 import { proxyConfigurationOf } from "./proxy-configuration.ts";
 
@@ -15,7 +15,7 @@ export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfig
     flannel: runsFlannel
       ? {
           ...readFlannelNetwork(flannel ?? {}, clusterCidr.value),
-          backend: flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
+          backend: BUILT_BACKENDS.find((name) => name === flannelBackend.value) ?? "vxlan",
         }
       : null,
     calico: cni.value === "canal" ? { pools: [], backend: "none", mtu: null } : (calico?.network ?? null),
