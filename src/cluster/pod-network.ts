@@ -35,7 +35,7 @@ export function podNetwork(configuration: ClusterConfiguration, podCidr: Prefix4
       { type: "portmap", capabilities: { portMappings: true } },
     ],
   });
-  return valueOf(read);
+  return requireNetwork(read);
 }
 
 /** The conflist of Calico's manifest, or canal's: there a pod's address is of its node's podCIDR (`usePodCidr`). */
@@ -43,7 +43,7 @@ export function calicoNetwork(configuration: ClusterConfiguration, podCidr: Pref
   const { cni, calico, flannel } = configuration;
   const own = calico === null ? CARD_MTU : calicoMtu(calico, CARD_MTU);
   const ranges = podCidr === null ? [] : [[{ subnet: formatPrefix4(podCidr) }]];
-  return valueOf(
+  return requireNetwork(
     readNetwork({
       cniVersion: "1.0.0",
       name: "k8s-pod-network",
@@ -59,7 +59,7 @@ export function calicoNetwork(configuration: ClusterConfiguration, podCidr: Pref
   );
 }
 
-function valueOf(read: ReturnType<typeof readNetwork>): NetworkList {
+function requireNetwork(read: ReturnType<typeof readNetwork>): NetworkList {
   if (read.kind === "invalid") throw new Error(read.message);
   return read.value;
 }

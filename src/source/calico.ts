@@ -128,13 +128,13 @@ interface Environment {
 function environmentOf(objects: Lister): Environment | undefined {
   for (const object of objects.list("DaemonSet")) {
     for (const { name, env = [] } of object.spec.template.spec?.containers ?? []) {
-      if (name === "calico-node") return { object, values: new Map(env.map(valueOf)) };
+      if (name === "calico-node") return { object, values: new Map(env.map(settingOf)) };
     }
   }
   return undefined;
 }
 
-function valueOf({ name, value = "" }: EnvVar): readonly [string, string] {
+function settingOf({ name, value = "" }: EnvVar): readonly [string, string] {
   return [name, value];
 }
 
