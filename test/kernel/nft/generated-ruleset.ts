@@ -166,7 +166,9 @@ class TableGenerator {
     put(
       `set d2 {\n\t\ttype ${type} . inet_service\n\t\tsize 64\n\t\tflags dynamic,timeout\n\t\ttimeout 1h\n\t}\n`,
     );
-    put(`map m1 {\n\t\ttype inet_service : mark\n\t\telements = { 22 : 1, 53 : 2, 80 : 3, 443 : 0x44 }\n\t}\n`);
+    put(
+      `map m1 {\n\t\ttype inet_service : mark\n\t\telements = { 22 : 1, 53 : 2, 80 : 3, 443 : 0x44 }\n\t}\n`,
+    );
     put(
       `map v1 {\n\t\ttype inet_proto . inet_service : verdict\n\t\telements = { tcp . ${random.of(PORTS)} : jump c3, udp . ${random.of(PORTS)} : goto c4, tcp . 1 : drop }\n\t}\n`,
     );
@@ -254,7 +256,8 @@ class TableGenerator {
       () => `iifname ${not}${random.of(['"nlive1"', '"nliv*"', '"eth0"', '{ "lo", "nlive1" }'])}`,
       () => `meta iiftype ether`,
       () => `meta pkttype ${not}host`,
-      () => `jhash ${ip} saddr mod 4 seed 0x${random.below(1000).toString(16)} ${random.of(["0", "< 2", "3"])}`,
+      () =>
+        `jhash ${ip} saddr mod 4 seed 0x${random.below(1000).toString(16)} ${random.of(["0", "< 2", "3"])}`,
       () => `jhash ${ip} saddr . tcp sport mod 5 seed 0x2a offset 10 ${random.of(["10", "> 12"])}`,
       () => `numgen inc mod ${random.of([2, 3])} ${random.of(["0", "1"])}`,
       () => `@th,16,16 ${random.of(PORTS)}`,
@@ -307,9 +310,7 @@ class TableGenerator {
 
 /** nft refuses a rule that asks two transport protocols, in whatever words. */
 function contradicts(rule: string): boolean {
-  const asked = ["tcp", "udp", "icmp", "icmpv6"].filter((name) =>
-    new RegExp(`\\b${name} [a-z]`).test(rule),
-  );
+  const asked = ["tcp", "udp", "icmp", "icmpv6"].filter((name) => new RegExp(`\\b${name} [a-z]`).test(rule));
   const named = /\b(l4proto|protocol|nexthdr|th|@th|@nh)\b/.test(rule);
   // Two comparisons of one field are listed as one, and not always as the same one (nft 1.0.6).
   const fields = [...rule.matchAll(/\b(ip|ip6|tcp|udp|icmp|icmpv6|meta|ct|fib) ([a-z]+)/g)].map(

@@ -1,7 +1,7 @@
-import type { Family } from "../../../src/address/ip.ts";
 import { execFileSync } from "node:child_process";
 import process from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Family } from "../../../src/address/ip.ts";
 import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
 import { formatNftRuleset } from "../../../src/kernel/nft/text/format.ts";
 import { parseNftRuleset } from "../../../src/kernel/nft/text/parse.ts";
@@ -16,10 +16,7 @@ import { loaded } from "./script.ts";
 
 const SENDER = "nlive-a";
 const RECEIVER = "nlive-b";
-const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].flatMap((seed) => [
-  [4, seed] as const,
-  [6, seed] as const,
-]);
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].flatMap((seed) => [[4, seed] as const, [6, seed] as const]);
 const PACKETS = 60;
 
 function run(program: string, args: readonly string[], input?: string): string {
