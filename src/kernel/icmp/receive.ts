@@ -12,7 +12,7 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../packet/packet.ts";
-import { isIcmpError } from "../conntrack/conntrack-in.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { isReachable } from "../neighbour/output.ts";
 import { reason } from "../reason.ts";
@@ -108,6 +108,6 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
       error === 0 && probe.rtUsesGateway && probe.rtNextHop === packet.src && probe.rtType !== RTN_LOCAL;
     stack.pool.release(probe);
     // A gateway whose address nobody has answered for yet is asked for first; the next redirect counts.
-    if (used && isReachable(stack, dev, gateway)) stack.state.exceptions.set(inner.dst, 1, gateway);
+    if (used && isReachable(stack, dev, 4, gateway)) stack.state.exceptions.set(inner.dst, 1, gateway);
   }
 }
