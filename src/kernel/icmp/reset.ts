@@ -1,4 +1,5 @@
 import {
+  headerLength,
   IPPROTO_TCP,
   type Packet,
   PHASE_ERROR,
@@ -12,7 +13,7 @@ import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
 
-/** `nf_send_reset` (net/ipv4/netfilter/nf_reject_ipv4.c): `-j REJECT --reject-with tcp-reset`. */
+/** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
   if (cause.protocol !== IPPROTO_TCP || cause.fragOffset !== 0) return;
   const reset = stack.pool.take();
@@ -46,13 +47,14 @@ export function sendReset(stack: Stack, cause: Packet): void {
 
 /** The addresses, ports, flags and numbers of a reset that answers a segment (RFC 9293 3.5.2). */
 export function fillReset(reset: Packet, cause: Packet): void {
+  reset.family = cause.family;
   reset.protocol = IPPROTO_TCP;
   reset.src = cause.dst;
   reset.dst = cause.src;
   reset.sport = cause.dport;
   reset.dport = cause.sport;
   reset.df = true;
-  reset.length = 40;
+  reset.length = headerLength(reset) + 20;
   if ((cause.tcpFlags & TCP_ACK) !== 0) {
     reset.tcpFlags = TCP_RST;
     reset.seq = cause.ack;
