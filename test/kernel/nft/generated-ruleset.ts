@@ -269,7 +269,7 @@ class TableGenerator {
         () => `fib saddr . iif oif ${random.of(["missing", "exists"])}`,
       );
     }
-    if (tracked && ip === "ip") {
+    if (tracked) {
       choices.push(
         () =>
           `ct state ${random.of(["new", "invalid", "established,related", "!= new", "{ new, untracked }", "untracked"])}`,
@@ -301,7 +301,7 @@ class TableGenerator {
       () => random.of(["accept", "return"]),
     ];
     if (early) choices.push(() => "notrack");
-    else if (ip === "ip") choices.push(() => `ct mark set ${random.of(["0x5", "meta mark"])}`);
+    else choices.push(() => `ct mark set ${random.of(["0x5", "meta mark"])}`);
     for (const target of targets) choices.push(() => `${random.of(["jump", "goto"])} ${target}`);
     const chosen = random.of(choices)();
     return chosen === "" ? [] : [chosen];
