@@ -92,6 +92,34 @@ export function samePrefix6(one: Ip6, other: Ip6, length: number): boolean {
   return true;
 }
 
+/** An address under a mask that is held as an address. Runs per packet. */
+export function masked6(address: Ip6, mask: Ip6): Ip6 {
+  return intern(
+    word6(address, 0) & word6(mask, 0),
+    word6(address, 1) & word6(mask, 1),
+    word6(address, 2) & word6(mask, 2),
+    word6(address, 3) & word6(mask, 3),
+  );
+}
+
+/** The network of an address: its first `length` bits, the others cleared. Runs per packet. */
+export function network6(address: Ip6, length: number): Ip6 {
+  const kept = (i: number): number => {
+    const left = length - 32 * i;
+    return left >= 32 ? word6(address, i) : left <= 0 ? 0 : word6(address, i) & (-1 << (32 - left));
+  };
+  return intern(kept(0), kept(1), kept(2), kept(3));
+}
+
+/** Order of two addresses as 128-bit numbers: below, at or above 0. Runs per packet. */
+export function compare6(one: Ip6, other: Ip6): number {
+  for (let i = 0; i < 4; i++) {
+    const differing = (word6(one, i) >>> 0) - (word6(other, i) >>> 0);
+    if (differing !== 0) return differing;
+  }
+  return 0;
+}
+
 /** Bits the beginnings of two addresses share, 0–128 (`ipv6_addr_diff`). */
 export function commonPrefix6(one: Ip6, other: Ip6): number {
   for (let i = 0; i < 4; i++) {

@@ -1,9 +1,10 @@
 import type { Family } from "../address/ip.ts";
-import { internIpv6 } from "../address/ip6-handle.ts";
+import { type Ip6, internIpv6 } from "../address/ip6-handle.ts";
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
+import { joinedGroups6 } from "./device/groups6.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
 import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
@@ -47,6 +48,7 @@ export class Netns {
   private readonly byName = new Map<string, NetDevice>();
   readonly loopback: NetDevice | null;
   readonly fib: Fib;
+  readonly fib6: Fib;
   readonly sysctl: Sysctl;
   readonly iptables: CompiledRuleset | null;
   readonly ip6tables: CompiledRuleset | null;
@@ -73,6 +75,8 @@ export class Netns {
   readonly geneves: readonly NetDevice[];
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
+  /** Groups of IPv6 that each device has joined, by slot; made when one is asked for. */
+  private readonly groups6: ReadonlySet<Ip6>[] = [];
 
   // sysctls the path asks for
   readonly ipForward: boolean;
@@ -86,6 +90,11 @@ export class Netns {
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
   /** Does br_netfilter hand tagged frames to the IP hooks as well? */
+  /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
+  readonly forwarding6: boolean;
+  readonly echo6: Echo6;
+  readonly multipathHashPolicy6: number;
+  readonly fwmarkReflect6: boolean;
   readonly filterVlanTagged: boolean;
 
   constructor(host: Host) {
@@ -157,7 +166,8 @@ export class Netns {
     this.vxlans = this.devices.filter((device) => device.isVxlan);
     this.groups = new PairMap(new Journal());
     this.joinGroups();
-    this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
+    this.fib = new Fib(4, host.routes, host.rules, (name) => this.byName.get(name) ?? null);
+    this.fib6 = new Fib(6, host.routes6, host.rules6, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
@@ -213,6 +223,15 @@ export class Netns {
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.forwarding6 = sysctl.integer("net.ipv6.conf.all.forwarding", 0) !== 0;
+    this.echo6 = {
+      ignoreAll: sysctl.integer("net.ipv6.icmp.echo_ignore_all", 0) !== 0,
+      ignoreMulticast: sysctl.integer("net.ipv6.icmp.echo_ignore_multicast", 0) !== 0,
+      ignoreAnycast: sysctl.integer("net.ipv6.icmp.echo_ignore_anycast", 0) !== 0,
+      anycastSource: sysctl.integer("net.ipv6.anycast_src_echo_reply", 0) !== 0,
+    };
+    this.multipathHashPolicy6 = sysctl.integer("net.ipv6.fib_multipath_hash_policy", 0);
+    this.fwmarkReflect6 = sysctl.integer("net.ipv6.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
   }
@@ -227,9 +246,27 @@ export class Netns {
     return family === 6 ? this.conntrack6 : this.conntrack;
   }
 
+  /** Routes and policy rules. */
+  routing(family: Family): Fib {
+    return family === 6 ? this.fib6 : this.fib;
+  }
+
   /** Is a multicast group joined on a device (`ip_check_mc_rcu`)? */
   isJoined(group: Ipv4, ifindex: number): boolean {
     return this.groups.get(group, ifindex) !== ABSENT || this.groups.get(group, 0) !== ABSENT;
+  }
+
+  /**
+   * Is a group of IPv6 joined on a device (`ipv6_chk_mcast_addr`)? All nodes everywhere; where it forwards all routers; each
+   * address's solicited-node group, its subnet's anycast address's too.
+   */
+  isJoined6(group: Ip6, dev: NetDevice): boolean {
+    let joined = this.groups6[dev.slot];
+    if (joined === undefined) {
+      joined = joinedGroups6(dev);
+      this.groups6[dev.slot] = joined;
+    }
+    return joined.has(group);
   }
 
   /** A VXLAN device with a group joins it on the device below (`vxlan_igmp_join`). */
@@ -321,6 +358,15 @@ function floodOf({ name, plain: { detail } }: NetDevice, host: Host): readonly I
     dev === name && mac === MAC_ZERO && dst !== null ? [dst] : [],
   );
   return said.length > 0 || detail.remote === null ? said : [detail.remote];
+}
+
+/** Which echo requests of IPv6 are not answered (`net.ipv6.icmp.echo_ignore_*`), and from where to answer for an anycast one. */
+export interface Echo6 {
+  readonly ignoreAll: boolean;
+  readonly ignoreMulticast: boolean;
+  readonly ignoreAnycast: boolean;
+  /** `net.ipv6.anycast_src_echo_reply`: from the anycast address itself. */
+  readonly anycastSource: boolean;
 }
 
 const compiled = new WeakMap<Host, Netns>();
