@@ -62,6 +62,11 @@ function rehash(): void {
   }
 }
 
+/** A hash of an address's words: the same in every process, as a handle is not. */
+export function hash6(handle: Ip6): number {
+  return hash(word6(handle, 0), word6(handle, 1), word6(handle, 2), word6(handle, 3));
+}
+
 function hash(a: number, b: number, c: number, d: number): number {
   let h =
     Math.imul(a, 0x9e3779b1) ^ Math.imul(b, 0x85ebca77) ^ Math.imul(c, 0xc2b2ae3d) ^ Math.imul(d, 0x27d4eb2f);

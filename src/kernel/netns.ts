@@ -1,11 +1,12 @@
-import type { Family } from "../address/ip.ts";
-import { type Ip6, internIpv6 } from "../address/ip6-handle.ts";
+import { type Family, familyOfAddress } from "../address/ip.ts";
+import { addressOnPath, type Ip6, internIpv6 } from "../address/ip6-handle.ts";
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
+import { deviceKey } from "../packet/packet.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
-import { joinedGroups6 } from "./device/groups6.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
+import { joinedGroups6 } from "./device/joined-groups.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
 import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
 import type { Host } from "./host.ts";
@@ -63,6 +64,8 @@ export class Netns {
   readonly conntrack6: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
   private neighbours: PairMap | null = null;
+  /** Those of them that nothing heard changes: (device, address) to 1. */
+  private readonly permanentNeighbours = new PairMap(new Journal());
   readonly proxyNeighbours: readonly NeighbourKey[];
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
@@ -75,8 +78,8 @@ export class Netns {
   readonly geneves: readonly NetDevice[];
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
-  /** Groups of IPv6 that each device has joined, by slot; made when one is asked for. */
-  private readonly groups6: ReadonlySet<Ip6>[] = [];
+  /** The same of IPv6, made when first asked. */
+  private groups6: PairMap | null = null;
 
   // sysctls the path asks for
   readonly ipForward: boolean;
@@ -164,8 +167,6 @@ export class Netns {
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
-    this.groups = new PairMap(new Journal());
-    this.joinGroups();
     this.fib = new Fib(4, host.routes, host.rules, (name) => this.byName.get(name) ?? null);
     this.fib6 = new Fib(6, host.routes6, host.rules6, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
@@ -188,11 +189,17 @@ export class Netns {
 
     const unjournaled = new Journal();
     const proxies: NeighbourKey[] = [];
-    for (const entry of host.neighbours) {
-      const device = entry.proxy ? this.byName.get(entry.dev) : undefined;
-      if (device !== undefined) proxies.push({ ifindex: device.ifindex, address: entry.dst });
+    for (const list of [host.neighbours, host.neighbours6]) {
+      for (const { dev, dst, proxy } of list) {
+        const device = proxy ? this.byName.get(dev) : undefined;
+        if (device === undefined) continue;
+        const family = familyOfAddress(dst);
+        proxies.push({ device: deviceKey(family, device.ifindex), address: addressOnPath(dst) });
+      }
     }
     this.proxyNeighbours = proxies;
+    this.groups = new PairMap(new Journal());
+    this.joinGroups();
     this.bridgeFdb = new PairMap(unjournaled);
     for (const device of this.devices) {
       // A bridge knows its own and its ports' addresses whether or not the dump lists them.
@@ -256,17 +263,21 @@ export class Netns {
     return this.groups.get(group, ifindex) !== ABSENT || this.groups.get(group, 0) !== ABSENT;
   }
 
-  /**
-   * Is a group of IPv6 joined on a device (`ipv6_chk_mcast_addr`)? All nodes everywhere; where it forwards all routers; each
-   * address's solicited-node group, its subnet's anycast address's too.
-   */
-  isJoined6(group: Ip6, dev: NetDevice): boolean {
-    let joined = this.groups6[dev.slot];
-    if (joined === undefined) {
-      joined = joinedGroups6(dev);
-      this.groups6[dev.slot] = joined;
+  /** The same for IPv6 (`ipv6_chk_mcast_addr`). */
+  isJoined6(group: Ip6, ifindex: number): boolean {
+    this.groups6 ??= this.joinGroups6();
+    return this.groups6.get(group, ifindex) !== ABSENT;
+  }
+
+  private joinGroups6(): PairMap {
+    const groups = new PairMap(new Journal());
+    for (const device of this.devices) {
+      const key = deviceKey(6, device.ifindex);
+      const proxied = this.proxyNeighbours.filter((entry) => entry.device === key);
+      const addresses = proxied.map(({ address }) => address);
+      for (const group of joinedGroups6(device, addresses)) groups.set(group, device.ifindex, 1);
     }
-    return joined.has(group);
+    return groups;
   }
 
   /** A VXLAN device with a group joins it on the device below (`vxlan_igmp_join`). */
@@ -304,16 +315,33 @@ export class Netns {
     return this.byName.get(name) ?? null;
   }
 
-  /** The dump's MAC for a neighbour, or `ABSENT`. */
-  staticNeighbour(ifindex: number, address: Ipv4): Mac {
-    return (this.neighbours ?? this.compileNeighbours()).get(ifindex, address);
+  /** The dump's MAC for a neighbour, by `deviceKey` and the address as the path holds it, or `ABSENT`. */
+  staticNeighbour(device: number, address: number): Mac {
+    return (this.neighbours ?? this.compileNeighbours()).get(device, address);
+  }
+
+  /** May nothing that is heard change the dump's neighbour (`NUD_PERMANENT`)? */
+  isPermanentNeighbour(device: number, address: number): boolean {
+    if (this.neighbours === null) this.compileNeighbours();
+    return this.permanentNeighbours.get(device, address) !== ABSENT;
+  }
+
+  /** Is an address answered for on a device (`pneigh_lookup`)? */
+  isProxied(device: number, address: number): boolean {
+    return this.proxyNeighbours.some((entry) => entry.address === address && entry.device === device);
   }
 
   private compileNeighbours(): PairMap {
     const map = new PairMap(new Journal());
-    for (const { dev, dst, lladdr, proxy } of this.host.neighbours) {
-      const device = this.byName.get(dev);
-      if (device !== undefined && !proxy && lladdr !== null) map.set(device.ifindex, dst, lladdr);
+    const { neighbours, neighbours6 } = this.host;
+    for (const list of [neighbours, neighbours6]) {
+      for (const { dev, dst, lladdr, proxy, state } of list) {
+        const device = this.byName.get(dev);
+        if (device === undefined || proxy || lladdr === null) continue;
+        const key = deviceKey(familyOfAddress(dst), device.ifindex);
+        map.set(key, addressOnPath(dst), lladdr);
+        if (state === "permanent") this.permanentNeighbours.set(key, addressOnPath(dst), 1);
+      }
     }
     this.neighbours = map;
     return map;

@@ -126,6 +126,7 @@ const TABLE = [
   ["connection-closed", "REFUSED", "The held connection was closed or reset before."],
   ["ipvs-no-connection", "DROPPED", "IPVS knows no connection of the real server's packet (nat_icmp_send)."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
+  ["not-ipv4", "DROPPED", "An IPIP tunnel carries IPv4 alone."],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 
 export type ReasonName = (typeof TABLE)[number][0];

@@ -1,4 +1,10 @@
-import { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_ICMPV6, type Packet } from "../packet/packet.ts";
+import {
+  ETH_P_ARP,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  isNeighbourDiscovery,
+  type Packet,
+} from "../packet/packet.ts";
 
 /**
  * What happened, as integers in a growing typed array. The engine writes it or has none (`null`); a readable trace is
@@ -234,6 +240,7 @@ function ipWord(p: Packet): number {
 }
 
 function portsWord(p: Packet): number {
+  if (isNeighbourDiscovery(p)) return p.ndFlags;
   return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
     ? p.icmpId | (p.icmpSeq << 16)
     : p.sport | (p.dport << 16);
@@ -244,6 +251,18 @@ function l4Word(p: Packet): number {
   return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
     ? p.icmpType | (p.icmpCode << 8)
     : p.tcpFlags;
+}
+
+function infoWord(p: Packet): number {
+  return isNeighbourDiscovery(p) ? p.ndTarget : p.icmpInfo;
+}
+
+function info2Word(p: Packet): number {
+  return isNeighbourDiscovery(p) ? p.ndLladdr : p.vni;
+}
+
+function seqWord(p: Packet): number {
+  return isNeighbourDiscovery(p) ? p.ndDst : p.seq;
 }
 
 function snapshot(d: Int32Array, at: number, p: Packet): void {
@@ -260,10 +279,10 @@ function snapshot(d: Int32Array, at: number, p: Packet): void {
   d[at + S_FRAG_OFFSET] = p.fragOffset | (p.vlan << 16);
   d[at + S_PORTS] = portsWord(p);
   d[at + S_L4] = l4Word(p);
-  d[at + S_INFO] = arp ? p.arpSha : p.icmpInfo;
-  d[at + S_INFO2] = arp ? p.arpTha : p.vni;
+  d[at + S_INFO] = arp ? p.arpSha : infoWord(p);
+  d[at + S_INFO2] = arp ? p.arpTha : info2Word(p);
   d[at + S_MARK] = p.mark;
-  d[at + S_SEQ] = p.seq;
+  d[at + S_SEQ] = seqWord(p);
   d[at + S_ACK] = p.ack;
   d[at + S_PAYLOAD] = p.payload;
   const inner = p.inner;
@@ -287,9 +306,9 @@ function unchanged(d: Int32Array, at: number, p: Packet): boolean {
     d[at + S_L4] !== l4Word(p) ||
     d[at + S_ETH_TYPE] !== p.ethType ||
     p.ethType === ETH_P_ARP ||
-    d[at + S_INFO] !== p.icmpInfo ||
-    d[at + S_INFO2] !== p.vni ||
-    d[at + S_SEQ] !== p.seq ||
+    d[at + S_INFO] !== infoWord(p) ||
+    d[at + S_INFO2] !== info2Word(p) ||
+    d[at + S_SEQ] !== seqWord(p) ||
     d[at + S_ACK] !== p.ack ||
     d[at + S_PAYLOAD] !== p.payload
   ) {

@@ -134,6 +134,9 @@ export function isNeighbourDiscovery(packet: Packet): boolean {
   );
 }
 
+/** Neighbour discovery is numbered apart from all other packets, from here: no walk has as many of those. */
+export const FIRST_DISCOVERY_NUMBER = 100_001;
+
 export class Packet {
   /** Number in the trace; the same packet keeps it while forwarded, translated and encapsulated. 0: not numbered yet. */
   number = 0;

@@ -6,9 +6,10 @@ import type { Device } from "../../src/kernel/device/device.ts";
 import type { Json } from "../../src/kernel/json-fields.ts";
 import { parseIptablesSave } from "../../src/kernel/netfilter/save/parse.ts";
 import type { Operation } from "../../src/kernel/operation.ts";
-import { operationText, quote } from "../../src/kernel/operation-text.ts";
+import { operationText } from "../../src/kernel/operation-text.ts";
 import { parseRoute } from "../../src/kernel/route/ip-route.ts";
 import { parseRule } from "../../src/kernel/route/ip-rule.ts";
+import { quote } from "../../src/kernel/shell-words.ts";
 import { readGoodJson } from "./json-of.ts";
 
 const MAC = internMac("02:00:00:00:00:01");

@@ -1,3 +1,4 @@
+import { IPV6 } from "../../address/family.ts";
 import { formatIpv4 } from "../../address/ipv4.ts";
 import { formatMac } from "../../address/mac.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
@@ -10,9 +11,8 @@ const STATES = ["permanent", "static", "stale", ""] as const;
 
 /** An entry of a VXLAN over IPv6. */
 export function isIpv6FdbEntry(json: JsonFields): boolean {
-  const dst = json.get("dst");
-  if (typeof dst !== "string" || !dst.includes(":")) return false;
-  json.checkIpv6("dst");
+  if (!json.mentionsIpv6(["dst"])) return false;
+  json.addressOf(IPV6, "dst");
   return true;
 }
 

@@ -215,5 +215,7 @@ export interface NeighbourOf<Address> {
 }
 
 export type Neighbour = NeighbourOf<Ipv4>;
-/** Its `router` flag (the neighbour forwards) is not kept: nothing here chooses a default router by it. */
-export type Neighbour6 = NeighbourOf<Ipv6Words>;
+export interface Neighbour6 extends NeighbourOf<Ipv6Words> {
+  /** It said that it forwards; nothing here chooses a default router by it. */
+  readonly router: boolean;
+}

@@ -108,6 +108,6 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
       error === 0 && probe.rtUsesGateway && probe.rtNextHop === packet.src && probe.rtType !== RTN_LOCAL;
     stack.pool.release(probe);
     // A gateway whose address nobody has answered for yet is asked for first; the next redirect counts.
-    if (used && isReachable(stack, dev, gateway)) stack.state.exceptions.set(inner.dst, 1, gateway);
+    if (used && isReachable(stack, dev, 4, gateway)) stack.state.exceptions.set(inner.dst, 1, gateway);
   }
 }

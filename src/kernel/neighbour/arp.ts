@@ -60,8 +60,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
           (out !== dev && dev.conf.proxyArp) ||
           // arp_fwd_pvlan: for others on the same device, who cannot hear each other
           (out === dev && dev.conf.proxyArpPvlan && sip !== tip) ||
-          (out !== dev &&
-            stack.net.proxyNeighbours.some((p) => p.address === tip && p.ifindex === dev.ifindex));
+          (out !== dev && stack.net.isProxied(dev.ifindex, tip));
         if (proxied) {
           learn(stack, dev, packet);
           answer(stack, dev, packet);
@@ -86,7 +85,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   )
     return;
   if (known >= 0 || known === NEIGH_INCOMPLETE || (arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST)) {
-    neighbourAnswered(stack, dev, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
+    neighbourAnswered(stack, dev, 4, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
   }
 }
 
@@ -104,15 +103,8 @@ function accepts(dev: NetDevice, sip: number): boolean {
 
 /** `neigh_event_ns`: who asks is known from now on. */
 function learn(stack: Stack, dev: NetDevice, packet: Packet): void {
-  if (stack.net.staticNeighbour(dev.ifindex, packet.src) !== ABSENT) {
-    if (
-      stack.net.host.neighbours.some(
-        (n) => n.dst === packet.src && n.dev === dev.name && n.state === "permanent",
-      )
-    )
-      return;
-  }
-  neighbourAnswered(stack, dev, packet.src, packet.arpSha, false);
+  if (stack.net.isPermanentNeighbour(dev.ifindex, packet.src)) return;
+  neighbourAnswered(stack, dev, 4, packet.src, packet.arpSha, false);
 }
 
 function answer(stack: Stack, dev: NetDevice, question: Packet): void {

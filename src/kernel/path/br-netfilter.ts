@@ -33,7 +33,7 @@ import { fragment } from "./ip-output.ts";
 
 const NO_ROUTE = reason("no-route");
 
-/** `br_nf_pre_routing` and `br_nf_pre_routing_finish`. Takes the packet over. */
+/** `br_nf_pre_routing` and `br_nf_pre_routing_finish`, or those of IPv6. Takes the packet over. */
 export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   packet.nfBridge = true;
   packet.physIn = port.ifindex;
@@ -59,7 +59,7 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     const type = packet.pktType;
     const dropped = routeInput(stack, packet, bridge);
     if (dropped >= 0 || (packet.rtInput !== RT_FORWARD && packet.rtInput !== RT_LOCAL_DELIVER)) {
-      if (bridge.conf.forwarding) {
+      if (packet.family === 6 || bridge.conf.forwarding) {
         stack.kill(packet, dropped >= 0 ? dropped : NO_ROUTE);
         return;
       }
@@ -92,7 +92,7 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
 function bridgedDnat(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   const nextHop = packet.rtNextHop;
   packet.rtInput = RT_NONE;
-  const mac = resolve(stack, bridge, nextHop);
+  const mac = resolve(stack, bridge, packet.family, nextHop);
   if (mac >= 0) {
     packet.ethDst = mac;
     stack.path.bridgeFrameFinish(stack, bridge, port, packet);

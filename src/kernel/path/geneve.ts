@@ -4,7 +4,7 @@ import { reason } from "../reason.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { classifyFrame } from "./frame.ts";
-import { flowPort, learnPathMtu } from "./vxlan.ts";
+import { flowPort, learnPathMtu, mustNotBeCut } from "./vxlan.ts";
 
 /** Geneve with one fixed other end (drivers/net/geneve.c): a frame becomes the payload of a UDP packet. Runs per packet. */
 
@@ -30,7 +30,7 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   outer.sport = flowPort(packet);
   outer.dport = detail.port;
   outer.ttl = detail.ttl === 0 ? stack.net.defaultTtl : detail.ttl;
-  outer.df = detail.df === "set" || (detail.df === "inherit" && packet.df);
+  outer.df = detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
   outer.length = 20 + HEADROOM + packet.length;
   outer.payload = packet.length + 14 + 8;

@@ -115,7 +115,11 @@ function finishOutput2(stack: Stack, packet: Packet): void {
   if (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) {
     packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
-    packet.ethDst = isMulticast(packet.dst) ? multicastMac(packet.dst) : out.noArp ? out.mac : MAC_BROADCAST;
+    packet.ethDst = isMulticast(packet.dst)
+      ? multicastMac(packet.family, packet.dst)
+      : out.noArp
+        ? out.mac
+        : MAC_BROADCAST;
     stack.path.transmit(stack, out, packet);
     return;
   }

@@ -1,5 +1,14 @@
+import { hash6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
-import { ETH_P_ARP, INNER_NONE, INNER_VXLAN, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import {
+  ETH_P_ARP,
+  ETH_P_IPV6,
+  INNER_NONE,
+  INNER_VXLAN,
+  IPPROTO_UDP,
+  isNeighbourDiscovery,
+  type Packet,
+} from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
@@ -32,13 +41,18 @@ export function vxlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): voi
   // vxlan_find_mac(all zeros): unknown and group addresses go to every end that is named for them
   const ends = stack.net.vxlanFlood[dev.slot] as readonly number[];
   if (ends.length === 0) {
-    if (packet.ethType === ETH_P_ARP) stack.pool.release(packet);
+    if (packet.ethType === ETH_P_ARP || isNeighbourDiscovery(packet)) stack.pool.release(packet);
     else stack.kill(packet, NO_REMOTE);
     return;
   }
   for (let i = 0; i < ends.length - 1; i++)
     encapsulate(stack, dev, stack.pool.clone(packet), detail, ends[i] as number);
   encapsulate(stack, dev, packet, detail, ends[ends.length - 1] as number);
+}
+
+/** Has the frame inside DF, or is it IPv6 (`VXLAN_DF_INHERIT`, `GENEVE_DF_INHERIT`)? */
+export function mustNotBeCut(packet: Packet): boolean {
+  return packet.ethType === ETH_P_IPV6 || packet.df;
 }
 
 /** `vxlan_find_mac`: the tunnel end behind which a MAC is. What was learned moves all but fixed entries. */
@@ -77,7 +91,7 @@ function encapsulate(
   // A group is reached by the device below, and not beyond it.
   const toGroup = isMulticast(remote);
   outer.ttl = ttl !== 0 ? ttl : toGroup ? 1 : stack.net.defaultTtl;
-  outer.df = df === "set" || (df === "inherit" && packet.df);
+  outer.df = df === "set" || (df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
   outer.length = 20 + HEADROOM + packet.length;
   outer.payload = packet.length + 14 + 8;
@@ -104,17 +118,21 @@ export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headro
   if (packet.rtDev < 0) return;
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
   const mtu = way - 20 - headroom;
-  if (packet.length > mtu) stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
+  if (packet.length <= mtu) return;
+  if (packet.family === 6) stack.state.exceptions.set(packet.dst, 2, Math.max(mtu, 1280));
+  else stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
 }
 
 /** `udp_flow_src_port`: a hash of the inner flow in the range of local ports; which port is free choice. */
 export function flowPort(packet: Packet): number {
+  const src = packet.family === 6 ? hash6(packet.src) : packet.src;
+  const dst = packet.family === 6 ? hash6(packet.dst) : packet.dst;
   let h =
-    Math.imul(packet.src, 0x9e3779b1) ^
-    Math.imul(packet.dst, 0x85ebca77) ^
+    Math.imul(src, 0x9e3779b1) ^
+    Math.imul(dst, 0x85ebca77) ^
     Math.imul((packet.sport << 16) | packet.dport, 0xc2b2ae3d) ^
     packet.protocol;
-  if (packet.isFragment) h = Math.imul(packet.src, 0x9e3779b1) ^ Math.imul(packet.dst, 0x85ebca77);
+  if (packet.isFragment) h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77);
   h ^= h >>> 15;
   return 32768 + ((h >>> 1) % 28232);
 }

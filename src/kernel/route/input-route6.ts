@@ -39,7 +39,7 @@ export function routeInput6(stack: Stack, packet: Packet, dev: NetDevice): numbe
   const error = attachRoute(stack, packet, route, hop);
   if (error !== 0) return errorRoute(stack, packet, error);
   if (packet.rtType === RTN_MULTICAST) {
-    if (!net.isJoined6(packet.dst, dev)) return NOT_FOR_FORWARDING;
+    if (!net.isJoined6(packet.dst, dev.ifindex)) return NOT_FOR_FORWARDING;
     packet.rtInput = RT_LOCAL_DELIVER;
   } else if (packet.rtType === RTN_UNICAST) packet.rtInput = RT_FORWARD;
   return -1;

@@ -1,3 +1,4 @@
+import type { PrefixOf } from "../../address/family.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Ipv6Words } from "../../address/ipv6.ts";
 import type { Scope } from "../device/device.ts";
@@ -14,11 +15,6 @@ export type RouteType =
   | "unreachable"
   | "prohibit"
   | "throw";
-
-interface PrefixOf<Address> {
-  readonly address: Address;
-  readonly length: number;
-}
 
 /** One way out of a route. */
 export interface NextHopOf<Address> {

@@ -1,3 +1,4 @@
+import type { Family } from "../../../address/ip.ts";
 import { ORIGIN_NONE, type Origin } from "../../origin.ts";
 import { HOOK_NAMES, TABLE_HOOKS } from "../hook.ts";
 import type { Chain, Counters, Rule, Ruleset, Table } from "../rule.ts";
@@ -18,6 +19,8 @@ export interface ParseOptions {
   readonly origin?: (line: number) => Origin;
   /** Which of the two iptables wrote it; read off its first comment if absent. */
   readonly backend?: Ruleset["backend"];
+  /** 6: `ip6tables-save` wrote it. 4 if absent. */
+  readonly family?: Family;
 }
 
 export type ParseResult =

@@ -46,9 +46,9 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "notrack":
       return notrack;
     case "reject":
-      return compileReject(statement, family);
+      return compileReject(statement);
     case "nat":
-      return compileNat(statement) ?? unknown();
+      return compileNat(statement, family) ?? unknown();
     case "limit":
     case "quota": {
       const memory = compileMemory(statement);

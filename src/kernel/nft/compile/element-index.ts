@@ -36,7 +36,8 @@ export class ElementIndex {
   private lows: Int32Array = new Int32Array(0);
   private highs: Int32Array = new Int32Array(0);
   private order: Int32Array = new Int32Array(0);
-  // concat: segments of one word
+  // concat: where in a key each part ends, and segments of one word
+  private readonly partEnds: Uint8Array;
   private segmentWord = 0;
   private segmentStarts: Int32Array = new Int32Array(0);
   private segmentLists: readonly Int32Array[] = [];
@@ -45,7 +46,12 @@ export class ElementIndex {
 
   constructor(elements: SetElements, types: readonly string[], dataTypes: readonly string[] | null) {
     this.elements = elements;
-    this.keyWords = types.reduce((sum, type) => sum + wordsOfType(type), 0);
+    let end = 0;
+    this.partEnds = Uint8Array.from(types, (type) => {
+      end += wordsOfType(type);
+      return end;
+    });
+    this.keyWords = end;
     this.dataWords = dataTypes === null ? 0 : dataTypes.reduce((sum, type) => sum + wordsOfType(type), 0);
     const count = elements.length;
     this.verdicts = new Int8Array(count);
@@ -213,19 +219,17 @@ export class ElementIndex {
     count: number,
     atMost: number,
   ): { readonly starts: Int32Array; readonly lists: Int32Array[]; readonly longest: number } | null {
-    const { keyWords, lows, highs } = this;
     const cuts = new Set<number>([-0x80000000]);
     for (let i = 0; i < count; i++) {
-      cuts.add(lows[i * keyWords + word] as number);
-      const high = highs[i * keyWords + word] as number;
+      const { low, high } = this.boundsOfWord(i, word);
+      cuts.add(low);
       if (high < 0x7fffffff) cuts.add(high + 1);
     }
     const starts = Int32Array.from(cuts).sort();
     const lists: number[][] = Array.from(starts, () => []);
     let longest = 0;
     for (let i = 0; i < count; i++) {
-      const low = lows[i * keyWords + word] as number;
-      const high = highs[i * keyWords + word] as number;
+      const { low, high } = this.boundsOfWord(i, word);
       for (let s = lastAtMost(starts, low); s < starts.length && (starts[s] as number) <= high; s++) {
         const list = lists[s] as number[];
         list.push(i);
@@ -236,19 +240,30 @@ export class ElementIndex {
     return { starts, lists: lists.map((list) => Int32Array.from(list)), longest };
   }
 
+  /** What a word of an element's key can be: anything, where an earlier word of the same part leaves a choice. */
+  private boundsOfWord(i: number, word: number): { readonly low: number; readonly high: number } {
+    const { keyWords, lows, highs, partEnds } = this;
+    const start = partEnds.findLast((end) => end <= word) ?? 0;
+    for (let before = i * keyWords + start; before < i * keyWords + word; before++) {
+      if (lows[before] !== highs[before]) return { low: -0x80000000, high: 0x7fffffff };
+    }
+    return { low: lows[i * keyWords + word] as number, high: highs[i * keyWords + word] as number };
+  }
+
   private findConcat(regs: Int32Array, at: number): number {
-    const { keyWords, lows, highs } = this;
+    const { keyWords, lows, highs, partEnds } = this;
     const segment = lastAtMost(this.segmentStarts, (regs[at + this.segmentWord] as number) ^ FLIP);
     const list = this.segmentLists[segment];
     if (list === undefined) return -1;
     for (let n = 0; n < list.length; n++) {
       const i = list[n] as number;
       let word = 0;
-      while (word < keyWords) {
-        const value = (regs[at + word] as number) ^ FLIP;
+      for (let part = 0; part < partEnds.length; part++) {
         const place = i * keyWords + word;
-        if (value < (lows[place] as number) || value > (highs[place] as number)) break;
-        word++;
+        const words = (partEnds[part] as number) - word;
+        if (comparedTo(regs, at + word, lows, place, words) < 0) break;
+        if (comparedTo(regs, at + word, highs, place, words) > 0) break;
+        word += words;
       }
       if (word === keyWords) return this.order[i] as number;
     }

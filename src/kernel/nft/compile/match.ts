@@ -1,3 +1,4 @@
+import { maskWord } from "../../../address/prefix6.ts";
 import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
 import type { NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
@@ -8,7 +9,7 @@ import type { NftRun } from "./nft-run.ts";
 import type { Load } from "./read.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
-import { boundsOf, constantWords, foldWords, maskWord, wildcardPrefix } from "./words.ts";
+import { boundsOf, constantWords, foldWords, wildcardPrefix } from "./words.ts";
 
 const FLIP = 0x80000000 | 0;
 
@@ -71,7 +72,7 @@ function compileBounds(from: Load, op: MatchOperator, right: NftExpression): Ste
   if (from.words === 1) {
     if (right.kind === "prefix") {
       const value = constantWords(right.address)?.[0] ?? 0;
-      const mask = maskWord(right.length);
+      const mask = maskWord(right.length, 0);
       return (run) => {
         if (!from.load(run, 0)) return NFT_BREAK;
         return ((((run.regs[0] as number) ^ value) & mask) === 0) !== invert ? NFT_CONTINUE : NFT_BREAK;
