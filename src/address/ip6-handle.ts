@@ -164,6 +164,12 @@ export function plainAddress(family: Family, address: number): IpAddress {
   return family === 4 ? address : wordsOf6(address);
 }
 
+/** An address as the path holds it, with a port: `10.0.0.1:80`, `[fd00::1]:80`. */
+export function endpointOnPath(family: number, address: number, port: number): string {
+  const text = formatOnPath(family, address);
+  return family === 6 ? `[${text}]:${port}` : `${text}:${port}`;
+}
+
 /** Text of an address as the path holds it. */
 export function formatOnPath(family: number, address: number): string {
   return family === 6 ? formatIpv6(wordsOf6(address)) : formatIpv4(address);
