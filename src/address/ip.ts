@@ -24,6 +24,13 @@ export function formatIp(address: IpAddress): string {
   return typeof address === "number" ? formatIpv4(address) : formatIpv6(address);
 }
 
+/** As inet_ntop(3) of glibc, and so every tool of a Linux host, prints it: `::192.0.2.1` for an IPv4-compatible address. */
+export function inetNtop(address: IpAddress): string {
+  if (typeof address === "number") return formatIpv4(address);
+  const [a, b, c, d] = address;
+  return a === 0 && b === 0 && c === 0 && d >>> 16 !== 0 ? `::${formatIpv4(d | 0)}` : formatIpv6(address);
+}
+
 /** One sentence on why `text` is no address of either family. */
 export function explainIp(text: string): string {
   return text.includes(":") ? explainIpv6(text) : explainIpv4(text);

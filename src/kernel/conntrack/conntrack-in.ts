@@ -1,19 +1,16 @@
 import {
-  ICMP_DEST_UNREACH,
-  ICMP_ECHO,
-  ICMP_ECHOREPLY,
-  ICMP_PARAMETERPROB,
-  ICMP_REDIRECT,
-  ICMP_TIME_EXCEEDED,
-  IPPROTO_ICMP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  isIcmp,
+  NDISC_REDIRECT,
   type Packet,
+  protocolKey,
 } from "../../packet/packet.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
+import { beginsConnection, inverseType, isIcmpError, isUntrackedIcmp6 } from "./icmp.ts";
 import {
   CT_NONE,
   CT_UNTRACKED,
@@ -38,41 +35,6 @@ const GENERIC_MS = 600_000;
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
 
-/** Is an ICMP type an error that quotes a packet? */
-export function isIcmpError(type: number): boolean {
-  return (
-    type === ICMP_DEST_UNREACH ||
-    type === 4 ||
-    type === ICMP_REDIRECT ||
-    type === ICMP_TIME_EXCEEDED ||
-    type === ICMP_PARAMETERPROB
-  );
-}
-
-/** The request's type for a reply's and the reverse (`invmap` of nf_conntrack_proto_icmp.c), -1 for types without one. */
-function inverseType(type: number): number {
-  switch (type) {
-    case ICMP_ECHO:
-      return ICMP_ECHOREPLY;
-    case ICMP_ECHOREPLY:
-      return ICMP_ECHO;
-    case 13:
-      return 14;
-    case 14:
-      return 13;
-    case 15:
-      return 16;
-    case 16:
-      return 15;
-    case 17:
-      return 18;
-    case 18:
-      return 17;
-    default:
-      return -1;
-  }
-}
-
 function hasPorts(protocol: number): boolean {
   return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
 }
@@ -85,15 +47,21 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   // Seen before (loopback), or told not to look.
   if (packet.ct !== CT_NONE) return NF_ACCEPT;
   const table = stack.conntrack;
-  const protocol = packet.protocol;
+  const { protocol, family, icmpType } = packet;
+  const key = protocolKey(packet);
+  const icmp = isIcmp(packet);
   let sport: number;
   let dport: number;
-  if (protocol === IPPROTO_ICMP) {
-    if (isIcmpError(packet.icmpType)) {
+  if (icmp) {
+    if (family === 6 && isUntrackedIcmp6(icmpType)) {
+      packet.ct = CT_UNTRACKED;
+      return NF_ACCEPT;
+    }
+    if (isIcmpError(icmpType, family) || (family === 6 && icmpType === NDISC_REDIRECT)) {
       attachError(table, packet);
       return NF_ACCEPT;
     }
-    if (inverseType(packet.icmpType) < 0) return NF_ACCEPT;
+    if (inverseType(icmpType, family) < 0) return NF_ACCEPT;
     sport = packet.icmpId;
     dport = (packet.icmpType << 8) | packet.icmpCode;
   } else if (hasPorts(protocol)) {
@@ -104,30 +72,28 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     sport = 0;
     dport = 0;
   }
-  let node = table.find(packet.src, packet.dst, sport, dport, protocol, stack.zone);
+  let node = table.find(packet.src, packet.dst, sport, dport, key, stack.zone);
   if (node >= 0 && reopens(table, node >> 1, packet, node & 1)) {
     table.remove(node >> 1);
     node = -1;
   }
   let isNew = false;
   if (node < 0) {
-    if (protocol === IPPROTO_ICMP) {
-      // Only a request begins something.
-      if (packet.icmpType !== ICMP_ECHO && (packet.icmpType < 13 || (packet.icmpType & 1) === 0))
-        return NF_ACCEPT;
+    if (icmp) {
+      if (!beginsConnection(icmpType, family)) return NF_ACCEPT;
       const ct = table.create(
         packet.src,
         packet.dst,
         sport,
         dport,
         sport,
-        (inverseType(packet.icmpType) << 8) | packet.icmpCode,
-        protocol,
+        (inverseType(icmpType, family) << 8) | packet.icmpCode,
+        key,
         stack.zone,
       );
       node = ct * 2;
     } else {
-      node = table.create(packet.src, packet.dst, sport, dport, dport, sport, protocol, stack.zone) * 2;
+      node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, stack.zone) * 2;
     }
     isNew = true;
   }
@@ -145,7 +111,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       return NF_ACCEPT;
     }
   } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew);
-  else table.refresh(ct, protocol === IPPROTO_ICMP ? ICMP_MS : GENERIC_MS);
+  else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
 }
@@ -168,8 +134,8 @@ function attachError(table: ConntrackTable, packet: Packet): void {
   if (inner === null) return;
   let sport: number;
   let dport: number;
-  if (inner.protocol === IPPROTO_ICMP) {
-    const inverse = inverseType(inner.icmpType);
+  if (isIcmp(inner)) {
+    const inverse = inverseType(inner.icmpType, inner.family);
     if (inverse < 0) return;
     sport = inner.icmpId;
     dport = (inverse << 8) | inner.icmpCode;
@@ -177,7 +143,7 @@ function attachError(table: ConntrackTable, packet: Packet): void {
     sport = hasPorts(inner.protocol) ? inner.dport : 0;
     dport = hasPorts(inner.protocol) ? inner.sport : 0;
   }
-  const node = table.find(inner.dst, inner.src, sport, dport, inner.protocol, 0);
+  const node = table.find(inner.dst, inner.src, sport, dport, protocolKey(inner), 0);
   if (node < 0) return;
   const ct = node >> 1;
   const reply = (node & 1) === 1;

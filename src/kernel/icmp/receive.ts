@@ -12,7 +12,7 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../packet/packet.ts";
-import { isIcmpError } from "../conntrack/conntrack-in.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { isReachable } from "../neighbour/output.ts";
 import { reason } from "../reason.ts";

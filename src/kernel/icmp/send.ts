@@ -11,7 +11,8 @@ import {
   PHASE_ERROR,
   PHASE_NOTICE,
 } from "../../packet/packet.ts";
-import { attachToCause, isIcmpError } from "../conntrack/conntrack-in.ts";
+import { attachToCause } from "../conntrack/conntrack-in.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";

@@ -1,3 +1,5 @@
+import { addressOnPath, type Ip6, intern, word6 } from "../../address/ip6-handle.ts";
+import { isMasked4 } from "../../address/masked.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, type NfVerdict } from "../netfilter/hook.ts";
 import type { DnatTarget } from "../netfilter/target/dnat.ts";
@@ -19,8 +21,8 @@ function rangeOf(target: DnatTarget | SnatTarget): NatRange {
   const { range } = target;
   return {
     mapAddresses: range.min !== null,
-    minAddress: range.min ?? 0,
-    maxAddress: range.max ?? range.min ?? 0,
+    minAddress: addressOnPath(range.min ?? 0),
+    maxAddress: addressOnPath(range.max ?? range.min ?? 0),
     ports: range.portMin !== null,
     minPort: range.portMin ?? 0,
     maxPort: range.portMax ?? range.portMin ?? 0,
@@ -91,17 +93,31 @@ export function redirect(stack: Stack, packet: Packet, hook: number, range: OneA
   return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_DST);
 }
 
+/** A network's address with the host part of another. */
+function mapped6(own: Ip6, network: Ip6, mask: Ip6): Ip6 {
+  const word = (i: number): number =>
+    (word6(own, i) & ~word6(mask, i)) | (word6(network, i) & word6(mask, i));
+  return intern(word(0), word(1), word(2), word(3));
+}
+
 /** `NETMAP`: the network part is exchanged, the host part kept. */
 export function netmapAction(target: NetmapTarget): TargetAction {
   const range = new OneAddress();
-  const mask = target.to.length === 0 ? 0 : (-1 << (32 - target.to.length)) | 0;
-  const network = target.to.address & mask;
+  const { to } = target;
+  const mask = addressOnPath(to.mask);
+  const network = addressOnPath(to.address);
+  const isIpv6 = !isMasked4(to);
   return {
     apply: (stack: Stack, packet: Packet, hook: number): NfVerdict => {
       if (packet.ct < 0) return NF_ACCEPT;
       const manip = hookManip(hook);
       const own = manip === NF_NAT_MANIP_SRC ? packet.src : packet.dst;
-      return natSetup(stack, packet.ct, range.set((own & ~mask) | network), manip);
+      return natSetup(
+        stack,
+        packet.ct,
+        range.set(isIpv6 ? mapped6(own, network, mask) : (own & ~mask) | (network & mask)),
+        manip,
+      );
     },
   };
 }

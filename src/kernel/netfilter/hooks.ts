@@ -112,13 +112,22 @@ function build(net: Netns, family: Family): HookEntry[][] {
   return entries;
 }
 
-/** `ipt_mangle_out`, `nf_route_table_hook4`: route again when a mark, an address or the TOS changed. */
+/**
+ * `ipt_mangle_out`, `ip6t_mangle_out`, `nf_route_table_hook4` and `6`: route again when a mark, an address or the TOS changed;
+ * in IPv6 the hop limit as well.
+ */
 function routingAgain(run: HookEntry["run"]): HookEntry["run"] {
   return (stack, packet) => {
-    const { mark, src, dst, tos } = packet;
+    const { mark, src, dst, tos, ttl } = packet;
     const verdict = run(stack, packet);
     if (verdict !== NF_ACCEPT) return verdict;
-    if (packet.mark !== mark || packet.src !== src || packet.dst !== dst || packet.tos !== tos) {
+    if (
+      packet.mark !== mark ||
+      packet.src !== src ||
+      packet.dst !== dst ||
+      packet.tos !== tos ||
+      (packet.family === 6 && packet.ttl !== ttl)
+    ) {
       const errno = routeMeHarder(stack, packet);
       if (errno !== 0) {
         stack.dropErrno = errno;

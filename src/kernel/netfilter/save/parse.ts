@@ -7,7 +7,7 @@ import { splitArguments } from "./arguments.ts";
 import { parseRuleArguments, type RuleScope } from "./rule-line.ts";
 
 /**
- * What `iptables-save` prints, read back (iptables-restore(8)). Only that: commands such as -I, -N or -P are no part of a
+ * What `iptables-save` and `ip6tables-save` print, read back (iptables-restore(8)). Only that: commands such as -I, -N or -P are no part of a
  * dump. All faults of a text are collected.
  */
 export function parseIptablesSave(text: string, options: ParseOptions = {}): ParseResult {
@@ -153,7 +153,11 @@ class Dump {
       chains.set(name, chain);
       builtIn.set(name, chain.policy !== null);
     }
-    const scope: RuleScope = { table: table.name, chains: builtIn };
+    const scope: RuleScope = {
+      table: table.name,
+      family: this.options.family ?? 4,
+      chains: builtIn,
+    };
     const lineOf = new Map<Rule, Line>();
     for (const line of table.rules) this.readRule(line, table, scope, lineOf);
     this.checkCircles(chains, lineOf);
