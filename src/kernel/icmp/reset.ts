@@ -1,3 +1,4 @@
+import { IP6_ANY, type Ip6, isMulticast6 } from "../../address/ip6-handle.ts";
 import {
   headerLength,
   IPPROTO_TCP,
@@ -9,6 +10,7 @@ import {
   TCP_SYN,
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
+import { closeTcp } from "../conntrack/tcp.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
@@ -16,6 +18,8 @@ import { OP_EMIT } from "../tape.ts";
 /** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
   if (cause.protocol !== IPPROTO_TCP || cause.fragOffset !== 0) return;
+  const six = cause.family === 6;
+  if (six && !(isUnicast6(cause.src) && isUnicast6(cause.dst))) return;
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
@@ -25,6 +29,15 @@ export function sendReset(stack: Stack, cause: Packet): void {
   reset.ttl = stack.net.defaultTtl;
   reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
   attachToCause(reset, cause);
+  if (six) {
+    // Even what goes straight back needs a route here.
+    if (routeMeHarder(stack, reset) !== 0) {
+      stack.pool.release(reset);
+      return;
+    }
+    reset.ttl = stack.net.devices[reset.rtDev]?.conf6.hopLimit ?? reset.ttl;
+  }
+  if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct);
   if (cause.nfBridge) {
     // A bridged packet's reset goes straight back by the port it came in by.
     const port = stack.device(cause.physIn);
@@ -38,11 +51,15 @@ export function sendReset(stack: Stack, cause: Packet): void {
     stack.path.transmit(stack, port, reset);
     return;
   }
-  if (routeMeHarder(stack, reset) !== 0) {
+  if (!six && routeMeHarder(stack, reset) !== 0) {
     stack.pool.release(reset);
     return;
   }
   stack.path.localOut(stack, reset);
+}
+
+function isUnicast6(address: Ip6): boolean {
+  return address !== IP6_ANY && !isMulticast6(address);
 }
 
 /** The addresses, ports, flags and numbers of a reset that answers a segment (RFC 9293 3.5.2). */
