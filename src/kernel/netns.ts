@@ -163,7 +163,7 @@ export class Netns {
       }
       if (device.plain.detail.kind === "bridge") {
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
-        device.nfCallIp6tables = bridgeCall6;
+        device.nfCallIp6tables = bridgeCall6 || device.plain.detail.nfCallIp6tables;
       }
     }
     this.filterVlans(host);

@@ -113,6 +113,12 @@ export interface CompiledAddress6 {
   readonly usable: boolean;
 }
 
+/** A device's MTU for IPv6 (`idev->cnf.mtu6`), never less than any link of IPv6 has. */
+export function deviceMtu6({ mtu, conf6 }: NetDevice): number {
+  const own = conf6.mtu === 0 ? mtu : Math.min(conf6.mtu, mtu);
+  return Math.max(own, 1280);
+}
+
 /** `net.ipv6.conf.<device>.*` (net/ipv6/addrconf.c); unlike IPv4's, mostly the device's own value alone counts. */
 export interface DeviceConf6 {
   /** `disable_ipv6`, the device's own or `all`'s. */

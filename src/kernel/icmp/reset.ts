@@ -1,4 +1,4 @@
-import { IP6_ANY, type Ip6, isMulticast6 } from "../../address/ip6-handle.ts";
+import { isMulticast6 } from "../../address/ip6-handle.ts";
 import {
   headerLength,
   IPPROTO_TCP,
@@ -11,15 +11,16 @@ import {
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { closeTcp } from "../conntrack/tcp.ts";
-import { routeMeHarder } from "../route/output-route.ts";
+import { hopLimit } from "../route/hop-limit.ts";
+import { routeMeHarder, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
+import { replyDevice6 } from "./send6.ts";
 
 /** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
   if (cause.protocol !== IPPROTO_TCP || cause.fragOffset !== 0) return;
-  const six = cause.family === 6;
-  if (six && !(isUnicast6(cause.src) && isUnicast6(cause.dst))) return;
+  if (cause.family === 6 && (isMulticast6(cause.dst) || isMulticast6(cause.src))) return;
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
@@ -27,15 +28,16 @@ export function sendReset(stack: Stack, cause: Packet): void {
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, PHASE_ERROR);
   fillReset(reset, cause);
   reset.ttl = stack.net.defaultTtl;
-  reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
+  reset.mark = reflectedMark(stack, cause);
   attachToCause(reset, cause);
+  const six = reset.family === 6;
   if (six) {
     // Even what goes straight back needs a route here.
-    if (routeMeHarder(stack, reset) !== 0) {
+    if (routeOutput(stack, reset, replyDevice6(stack, cause), false) !== 0) {
       stack.pool.release(reset);
       return;
     }
-    reset.ttl = stack.net.devices[reset.rtDev]?.conf6.hopLimit ?? reset.ttl;
+    reset.ttl = hopLimit(stack, reset);
   }
   if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct);
   if (cause.nfBridge) {
@@ -58,8 +60,9 @@ export function sendReset(stack: Stack, cause: Packet): void {
   stack.path.localOut(stack, reset);
 }
 
-function isUnicast6(address: Ip6): boolean {
-  return address !== IP6_ANY && !isMulticast6(address);
+/** `IP4_REPLY_MARK`, `IP6_REPLY_MARK`. */
+export function reflectedMark({ net }: Stack, cause: Packet): number {
+  return (cause.family === 6 ? net.fwmarkReflect6 : net.fwmarkReflect) ? cause.mark : 0;
 }
 
 /** The addresses, ports, flags and numbers of a reset that answers a segment (RFC 9293 3.5.2). */
