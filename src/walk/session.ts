@@ -1,7 +1,6 @@
 import { HostSession } from "../kernel/host-session.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
-import { flushExceptions } from "../kernel/route/attach.ts";
 import { Journal } from "../kernel/session/journal.ts";
 import type { Engine } from "../kernel/stack.ts";
 import { Stack } from "../kernel/stack.ts";
@@ -108,11 +107,11 @@ export class Session {
     this.advanceTo(this.clock.now + ms);
   }
 
-  /** Empty conntrack and the route caches of every host (`conntrack -F`, `ip route flush cache`, which leaves those of IPv6). */
+  /** Empty conntrack and IPv4's route caches of every host (`conntrack -F`, `ip route flush cache`). */
   flush(): void {
     for (const state of this.states.values()) {
       state.conntrack.flush();
-      if (state.exceptions.size > 0) flushExceptions(state.exceptions);
+      state.flushRouteCache();
     }
   }
 

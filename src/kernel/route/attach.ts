@@ -1,6 +1,6 @@
 import { KEY_IPV6, type Packet, RT_ERROR, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { ABSENT, type PairMap } from "../session/pair-map.ts";
+import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
 import type { FibNextHop } from "./fib.ts";
@@ -43,16 +43,6 @@ export function pathMtuSlot(family: number): number {
 /** And the gateway that a redirect named. */
 export function redirectSlot(family: number): number {
   return family === 6 ? 3 : 1;
-}
-
-/** `rt_cache_flush`: what IPv4's routes were taught is forgotten; IPv6's stands until it is too old. */
-export function flushExceptions(exceptions: PairMap): void {
-  const kept: [number, number, number][] = [];
-  exceptions.forEach((destination, slot, value) => {
-    if (slot === pathMtuSlot(6) || slot === redirectSlot(6)) kept.push([destination, slot, value]);
-  });
-  exceptions.clear();
-  for (const [destination, slot, value] of kept) exceptions.set(destination, slot, value);
 }
 
 export function attach(
