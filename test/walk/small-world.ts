@@ -3,7 +3,7 @@ import type { Family } from "../../src/address/ip.ts";
 import { addressOnPath } from "../../src/address/ip6-handle.ts";
 import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
 import { formatIpv6, type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
-import { formatMac, internMac } from "../../src/address/mac.ts";
+import { eui64High, eui64Low, formatMac, internMac } from "../../src/address/mac.ts";
 import { parseAddressOrPrefix4 } from "../../src/address/prefix.ts";
 import type { BridgeVlan } from "../../src/kernel/device/bridge-vlan.ts";
 import type {
@@ -245,9 +245,8 @@ function linkLocal({ name, mac }: Device): InterfaceAddress6 {
 }
 
 export function linkLocalOf(mac: string): string {
-  const [a = 0, b, c, d, e, f] = mac.split(":").map((byte) => Number.parseInt(byte, 16));
-  const hex = (high = 0, low = 0): string => (high * 256 + low).toString(16);
-  return formatIpv6(ip6(`fe80::${hex(a ^ 2, b)}:${hex(c, 0xff)}:${hex(0xfe, d)}:${hex(e, f)}`));
+  const handle = internMac(mac);
+  return formatIpv6([0xfe80_0000, 0, eui64High(handle) >>> 0, eui64Low(handle) >>> 0]);
 }
 
 const TYPES = new Set(["local", "broadcast", "blackhole", "unreachable", "prohibit", "throw"]);
