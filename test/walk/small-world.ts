@@ -1,5 +1,5 @@
 import { type AddressFamily, IPV4, IPV6 } from "../../src/address/family.ts";
-import type { Family } from "../../src/address/ip.ts";
+import type { Family, IpAddress } from "../../src/address/ip.ts";
 import { addressOnPath } from "../../src/address/ip6-handle.ts";
 import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
 import { formatIpv6, type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
@@ -85,7 +85,7 @@ export function vxlan(
     kind: "vxlan",
     vni,
     link: null,
-    local: ip(local),
+    local: either(local),
     remote: null,
     port: 8472,
     learning: false,
@@ -115,6 +115,10 @@ export function ip6(text: string): Ipv6Words {
   const address = parseIpv6(text);
   if (address === undefined) throw new Error(`${text} is no IPv6 address`);
   return address;
+}
+
+function either(text: string): IpAddress {
+  return text.includes(":") ? ip6(text) : ip(text);
 }
 
 function prefix(text: string): { address: Ipv4; length: number } {
@@ -383,7 +387,7 @@ function fdbEntry(text: string): FdbEntry {
     dev,
     master: options.get("master") ?? null,
     state: options.has("master") ? "static" : "permanent",
-    dst: options.has("dst") ? ip(options.get("dst") as string) : null,
+    dst: options.has("dst") ? either(options.get("dst") as string) : null,
     vlan: null,
     origin: 0,
   };
@@ -441,7 +445,7 @@ function split6(text: string): string[] {
 }
 
 function onPath(text: string): number {
-  return addressOnPath(text.includes(":") ? ip6(text) : ip(text));
+  return addressOnPath(either(text));
 }
 
 /** `tcp 10.0.0.2:80 sport=40000 ttl=1 df size=100 mark=1 src=10.0.0.9 raw flags=S`: as little of it as is wanted. */
