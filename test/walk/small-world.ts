@@ -1,5 +1,6 @@
 import { type AddressFamily, IPV4, IPV6 } from "../../src/address/family.ts";
 import type { Family } from "../../src/address/ip.ts";
+import { addressOnPath } from "../../src/address/ip6-handle.ts";
 import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
 import { type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
 import { formatMac, internMac } from "../../src/address/mac.ts";
@@ -50,8 +51,11 @@ export interface HostSpec {
   readonly forward?: boolean;
   readonly sysctl?: Readonly<Record<string, string | number>>;
   readonly iptables?: string;
+  readonly ip6tables?: string;
   /** As `nft -f` takes it. */
   readonly nft?: string;
+  /** As `conntrack -L` printed it. */
+  readonly connections?: string;
   /** `tcp 80`, `udp 53`; without it every port listens. */
   readonly listen?: readonly string[];
 }
@@ -189,7 +193,9 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     bridgeVlans: (spec.vlans ?? []).map(bridgeVlan),
     sysctl,
     iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
+    ip6tables: spec.ip6tables === undefined ? null : parsed(spec.ip6tables, 6),
     nft: spec.nft === undefined ? null : loaded(spec.nft),
+    unmodelled: new Map(spec.connections === undefined ? [] : [["conntrack", spec.connections]]),
     sockets: sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]),
   };
 }
@@ -435,10 +441,16 @@ export function sessionOf(world: World, seed?: number): Session {
   return new Session(new Network(world), seed);
 }
 
+/** An address of either family as a query holds it. */
+function onPath(text: string): number {
+  return addressOnPath(text.includes(":") ? ip6(text) : ip(text));
+}
+
 /** `tcp 10.0.0.2:80 sport=40000 ttl=1 df size=100 mark=1 src=10.0.0.9 raw flags=S`: as little of it as is wanted. */
 export function query(host: string, text: string): Query {
   const [proto, to = "", ...options] = text.split(" ");
-  const [dst = "", dport] = to.split(":");
+  const [, dst = "", dport] =
+    /^\[(.*)\](?::(\d+))?$/.exec(to) ?? /^(.*::.*)$/.exec(to) ?? /^([^:]*)(?::(\d+))?$/.exec(to) ?? [];
   const given = new Map(options.map((option) => option.split("=") as [string, string]));
   const number = (name: string): number | null => (given.has(name) ? Number(given.get(name)) : null);
   const flags = given.get("flags");
@@ -449,9 +461,10 @@ export function query(host: string, text: string): Query {
     arrives: at !== undefined,
     arrivesBy: at ?? null,
     proto: proto as Query["proto"],
-    dst: ip(dst),
+    family: dst.includes(":") ? 6 : 4,
+    dst: onPath(dst),
     dport: dport === undefined ? null : Number(dport),
-    src: given.has("src") ? ip(given.get("src") as string) : null,
+    src: given.has("src") ? onPath(given.get("src") as string) : null,
     sport: number("sport"),
     ttl: number("ttl"),
     size: number("size"),
