@@ -34,9 +34,9 @@ export class HostSession {
   readonly resolving = new Map<string, Resolving>();
   /** (bridge ifindex, MAC) to port ifindex. */
   readonly learned: PairMap;
-  /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway. */
+  /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway; 2 and 3 of IPv6. */
   readonly exceptions: PairMap;
-  /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent. */
+  /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; of IPv6 2 and 3 (`peerAllows6`). */
   readonly peers: PairMap;
   readonly reassembly = new ReassemblyQueues();
   private readonly matchCells = new Map<object, JournaledCells>();
