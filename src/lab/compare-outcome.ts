@@ -291,7 +291,10 @@ class Comparison {
       const alike = ours.filter(
         (own) => visit.ns === own.host && visit.hook === own.hook && samePacket(visit, own, this.renaming),
       );
-      const differences = alike.map((own) => visitDifference(visit, own, this.renaming.fork()));
+      // A question asked again is the same packet to a recorder.
+      const differences = alike.map((own) =>
+        visitDifference({ ...visit, steps: onceOf(visit.steps, own) }, own, this.renaming.fork()),
+      );
       const [first] = differences;
       if (first !== undefined && !differences.includes(null))
         return `rules: ${visit.ns} packet ${visit.pkt} ${visit.hook}: ${first}`;
@@ -305,7 +308,9 @@ class Comparison {
     if (recorded.length === 0) return null;
     const isExcused = (packet: number): boolean => this.theirs.excused.has(packet);
     const visits = this.outcome.hooks.filter(({ packet }) => !isDiscovery(packet));
-    return nftDifference(this.network, recorded, visits, this.pairs, isExcused, this.family());
+    const isOursExcused = (packet: number): boolean => this.ours.excused.has(packet);
+    const options = { family: this.family(), isOursExcused };
+    return nftDifference(this.network, recorded, visits, this.pairs, isExcused, options);
   }
 
   /** Where IPVS is at work a packet that no wire showed left its mark in the counters alone. */
@@ -320,6 +325,8 @@ class Comparison {
     if (familyOf(visit) !== familyOfVisit(ours)) return false;
     const packet = this.pairs.get(visit.pkt);
     if (packet !== undefined) return ours.packet === packet;
+    // A datagram of IPv6 that was put together is a packet of its own, which no wire showed.
+    if (visit.family === 6 && !this.theirs.packets.some(({ number }) => number === visit.pkt)) return true;
     return ![...this.pairs.values()].includes(ours.packet);
   }
 
@@ -425,6 +432,13 @@ function errorText(
 ): string {
   if (icmp === undefined) return "none";
   return `${icmp.type}/${icmp.code} from ${icmp.from}${icmp.mtu ? ` mtu ${icmp.mtu}` : ""}`;
+}
+
+/** The steps once, where they are those of one of ours several times over. */
+function onceOf(steps: readonly string[], { steps: own }: HookVisit): readonly string[] {
+  const once = steps.slice(0, own.length);
+  const repeats = own.length > 0 && steps.every((step, i) => step === once[i % own.length]);
+  return repeats && steps.length % own.length === 0 ? once : steps;
 }
 
 function countKey(host: string, family: number, table: string, chain: string, rule: number): string {

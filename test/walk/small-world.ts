@@ -51,8 +51,11 @@ export interface HostSpec {
   readonly forward?: boolean;
   readonly sysctl?: Readonly<Record<string, string | number>>;
   readonly iptables?: string;
+  readonly ip6tables?: string;
   /** As `nft -f` takes it. */
   readonly nft?: string;
+  /** As `conntrack -L` printed it. */
+  readonly connections?: string;
   /** `tcp 80`, `udp 53`; without it every port listens. */
   readonly listen?: readonly string[];
 }
@@ -194,7 +197,9 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     bridgeVlans: (spec.vlans ?? []).map(bridgeVlan),
     sysctl,
     iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
+    ip6tables: spec.ip6tables === undefined ? null : parsed(spec.ip6tables, 6),
     nft: spec.nft === undefined ? null : loaded(spec.nft),
+    unmodelled: new Map(spec.connections === undefined ? [] : [["conntrack", spec.connections]]),
     sockets: sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]),
   };
 }
