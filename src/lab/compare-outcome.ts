@@ -1,4 +1,4 @@
-import { endpointText, splitEndpoint } from "../address/endpoint.ts";
+import { socketAddressText, splitSocketAddress } from "../address/socket-address.ts";
 import { IPPROTO_ICMPV6 } from "../packet/packet.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
@@ -79,7 +79,7 @@ export function compareOutcome(
 function freePorts(outcome: Outcome): Set<number> {
   const free = new Set<number>();
   for (const rewrite of outcome.rewrites) {
-    const { port } = splitEndpoint(rewrite.to);
+    const { port } = splitSocketAddress(rewrite.to);
     if (rewrite.free === true && port !== null) free.add(port);
   }
   for (const entry of outcome.conntrack) {
@@ -166,13 +166,13 @@ class Comparison {
     const ours = this.outcome.servers.filter((server) => server.proto !== "icmp");
     const left = [...ours];
     for (const server of this.recorded.outcome.serverSaw ?? []) {
-      const peer = splitEndpoint(server.peer);
+      const peer = splitSocketAddress(server.peer);
       const at = left.findIndex((candidate) => {
         const trial = this.renaming.fork();
         const agrees =
           candidate.host === server.host &&
           candidate.proto === server.proto &&
-          endpointText(candidate.address, candidate.port ?? 0) === server.local &&
+          socketAddressText(candidate.address, candidate.port ?? 0) === server.local &&
           candidate.peer.address === peer.address &&
           trial.accepts(candidate.peer.port ?? 0, peer.port ?? 0);
         if (agrees) this.renaming = trial;
@@ -445,5 +445,5 @@ function serverText(server: RecordedServer): string {
 
 function ourServerText(server: Outcome["servers"][number]): string {
   const { host, address, port = 0, peer } = server;
-  return `${host} ${endpointText(address, port)} from ${endpointText(peer.address, peer.port ?? 0)}`;
+  return `${host} ${socketAddressText(address, port)} from ${socketAddressText(peer.address, peer.port ?? 0)}`;
 }
