@@ -98,6 +98,8 @@ class Comparison {
   private readonly outcome: Outcome;
   /** Recorded packet number to ours. */
   private readonly pairs = new Map<number, number>();
+  /** By recorded packet: ours that a capture knows as one (`captureName`). */
+  private readonly alike = new Map<number, ReadonlySet<number>>();
   /** Our ways through hooks of packets that the recording traced nowhere. */
   private readonly untraced: HookVisit[] = [];
   private readonly theirs: Packets<WholeFrame>;
@@ -209,7 +211,9 @@ class Comparison {
         const first = frameText(packet.frames[0]);
         return best?.difference ?? `packet ${packet.number}: recorded, not modelled (${first})`;
       }
-      this.pairs.set(packet.number, (left[found] as PacketFrames<Frame>).number);
+      const pair = left[found] as PacketFrames<Frame>;
+      this.pairs.set(packet.number, pair.number);
+      this.alike.set(packet.number, new Set(pair.frames.map((frame) => frame.packet)));
       left.splice(found, 1);
     }
     const extra = left[0];
@@ -318,12 +322,14 @@ class Comparison {
   private mayBe(visit: RecordedVisit, ours: HookVisit): boolean {
     if (visit.ns !== ours.host || visit.hook !== ours.hook) return false;
     if (familyOf(visit) !== familyOfVisit(ours)) return false;
-    const packet = this.pairs.get(visit.pkt);
-    if (packet !== undefined) return ours.packet === packet;
-    return ![...this.pairs.values()].includes(ours.packet);
+    const packets = this.alike.get(visit.pkt);
+    if (packets !== undefined) return packets.has(ours.packet);
+    // What conntrack put together of IPv6 is another packet to a capture, which may never have seen it.
+    return visit.family === 6 || ![...this.pairs.values()].includes(ours.packet);
   }
 
   private isCopied(recorded: number): boolean {
+    if ((this.alike.get(recorded)?.size ?? 1) > 1) return true;
     const packet = this.theirs.packets.find(({ number }) => number === recorded);
     return packet !== undefined && branches(frameTree(this.network, packet.frames));
   }
