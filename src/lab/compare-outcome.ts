@@ -98,8 +98,6 @@ class Comparison {
   private readonly outcome: Outcome;
   /** Recorded packet number to ours. */
   private readonly pairs = new Map<number, number>();
-  /** By recorded packet: ours that a capture knows as one (`captureName`). */
-  private readonly alike = new Map<number, ReadonlySet<number>>();
   /** Our ways through hooks of packets that the recording traced nowhere. */
   private readonly untraced: HookVisit[] = [];
   private readonly theirs: Packets<WholeFrame>;
@@ -211,9 +209,7 @@ class Comparison {
         const first = frameText(packet.frames[0]);
         return best?.difference ?? `packet ${packet.number}: recorded, not modelled (${first})`;
       }
-      const pair = left[found] as PacketFrames<Frame>;
-      this.pairs.set(packet.number, pair.number);
-      this.alike.set(packet.number, new Set(pair.frames.map((frame) => frame.packet)));
+      this.pairs.set(packet.number, (left[found] as PacketFrames<Frame>).number);
       left.splice(found, 1);
     }
     const extra = left[0];
@@ -295,7 +291,10 @@ class Comparison {
       const alike = ours.filter(
         (own) => visit.ns === own.host && visit.hook === own.hook && samePacket(visit, own, this.renaming),
       );
-      const differences = alike.map((own) => visitDifference(visit, own, this.renaming.fork()));
+      // A question asked again is the same packet to a recorder.
+      const differences = alike.map((own) =>
+        visitDifference({ ...visit, steps: onceOf(visit.steps, own) }, own, this.renaming.fork()),
+      );
       const [first] = differences;
       if (first !== undefined && !differences.includes(null))
         return `rules: ${visit.ns} packet ${visit.pkt} ${visit.hook}: ${first}`;
@@ -309,7 +308,9 @@ class Comparison {
     if (recorded.length === 0) return null;
     const isExcused = (packet: number): boolean => this.theirs.excused.has(packet);
     const visits = this.outcome.hooks.filter(({ packet }) => !isDiscovery(packet));
-    return nftDifference(this.network, recorded, visits, this.pairs, isExcused, this.family());
+    const isOursExcused = (packet: number): boolean => this.ours.excused.has(packet);
+    const options = { family: this.family(), isOursExcused };
+    return nftDifference(this.network, recorded, visits, this.pairs, isExcused, options);
   }
 
   /** Where IPVS is at work a packet that no wire showed left its mark in the counters alone. */
@@ -322,14 +323,14 @@ class Comparison {
   private mayBe(visit: RecordedVisit, ours: HookVisit): boolean {
     if (visit.ns !== ours.host || visit.hook !== ours.hook) return false;
     if (familyOf(visit) !== familyOfVisit(ours)) return false;
-    const packets = this.alike.get(visit.pkt);
-    if (packets !== undefined) return packets.has(ours.packet);
-    // What conntrack put together of IPv6 is another packet to a capture, which may never have seen it.
-    return visit.family === 6 || ![...this.pairs.values()].includes(ours.packet);
+    const packet = this.pairs.get(visit.pkt);
+    if (packet !== undefined) return ours.packet === packet;
+    // A datagram of IPv6 that was put together is a packet of its own, which no wire showed.
+    if (visit.family === 6 && !this.theirs.packets.some(({ number }) => number === visit.pkt)) return true;
+    return ![...this.pairs.values()].includes(ours.packet);
   }
 
   private isCopied(recorded: number): boolean {
-    if ((this.alike.get(recorded)?.size ?? 1) > 1) return true;
     const packet = this.theirs.packets.find(({ number }) => number === recorded);
     return packet !== undefined && branches(frameTree(this.network, packet.frames));
   }
@@ -431,6 +432,13 @@ function errorText(
 ): string {
   if (icmp === undefined) return "none";
   return `${icmp.type}/${icmp.code} from ${icmp.from}${icmp.mtu ? ` mtu ${icmp.mtu}` : ""}`;
+}
+
+/** The steps once, where they are those of one of ours several times over. */
+function onceOf(steps: readonly string[], { steps: own }: HookVisit): readonly string[] {
+  const once = steps.slice(0, own.length);
+  const repeats = own.length > 0 && steps.every((step, i) => step === once[i % own.length]);
+  return repeats && steps.length % own.length === 0 ? once : steps;
 }
 
 function countKey(host: string, family: number, table: string, chain: string, rule: number): string {

@@ -62,16 +62,10 @@ export function ourPackets(network: Network, frames: readonly Frame[]): Packets<
   return { packets: kept(network, numbered, excused), excused, repeated: new Set() };
 }
 
-/**
- * What a capture knows a packet by. One of IPv6 has no identification: fragments that are put together and cut anew are others
- * then, and echoes are known by their number, whoever sends them.
- */
+/** What a capture knows a packet by: fragments of IPv6 that are put together and cut anew are others then. */
 function captureName(frame: Frame): string {
-  const { ip, icmp } = frame.inner ?? frame;
-  if (ip === undefined || !ip.src.includes(":")) return `${frame.packet}`;
-  if (ip.id !== undefined) return `${frame.packet} fragment of ${ip.id}`;
-  if (icmp === undefined || icmp.orig !== undefined) return `${frame.packet}`;
-  return `echo ${icmp.type} ${icmp.id} ${icmp.seq}`;
+  const datagram = (frame.inner ?? frame).ip?.id;
+  return datagram === undefined ? `${frame.packet}` : `${frame.packet} of ${datagram}`;
 }
 
 /** A reset has no identification of its own: a second one is known by leaving where the first did. */
