@@ -97,6 +97,9 @@ export class Netns {
   readonly defaultTtl: number;
   readonly portRange: readonly [number, number];
   readonly tcpLoose: boolean;
+  /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
+  readonly conntrackMax: number;
+  readonly conntrackBuckets: number;
   readonly echoIgnoreAll: boolean;
   readonly errorsUseInboundAddress: boolean;
   readonly forwardUsePmtu: boolean;
@@ -240,6 +243,8 @@ export class Netns {
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
+    this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
+    this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

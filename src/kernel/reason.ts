@@ -65,6 +65,11 @@ const TABLE = [
     "The ICMP error belongs to a translation that is not complete, so it cannot be translated.",
   ],
   ["conntrack-clash", "DROPPED", "Another connection already holds the same tuple."],
+  [
+    "conntrack-full",
+    "DROPPED",
+    "The connection tracking table is full (nf_conntrack_max): what would begin a connection is dropped.",
+  ],
   ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
   ["vxlan-no-port", "DROPPED", "No VXLAN device here listens on that UDP port."],

@@ -1,4 +1,4 @@
-import { endpointText, splitEndpoint } from "../address/endpoint.ts";
+import { socketAddressText, splitSocketAddress } from "../address/socket-address.ts";
 import { IPPROTO_ICMPV6 } from "../packet/packet.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
@@ -79,7 +79,7 @@ export function compareOutcome(
 function freePorts(outcome: Outcome): Set<number> {
   const free = new Set<number>();
   for (const rewrite of outcome.rewrites) {
-    const { port } = splitEndpoint(rewrite.to);
+    const { port } = splitSocketAddress(rewrite.to);
     if (rewrite.free === true && port !== null) free.add(port);
   }
   for (const entry of outcome.conntrack) {
@@ -166,13 +166,13 @@ class Comparison {
     const ours = this.outcome.servers.filter((server) => server.proto !== "icmp");
     const left = [...ours];
     for (const server of this.recorded.outcome.serverSaw ?? []) {
-      const peer = splitEndpoint(server.peer);
+      const peer = splitSocketAddress(server.peer);
       const at = left.findIndex((candidate) => {
         const trial = this.renaming.fork();
         const agrees =
           candidate.host === server.host &&
           candidate.proto === server.proto &&
-          endpointText(candidate.address, candidate.port ?? 0) === server.local &&
+          socketAddressText(candidate.address, candidate.port ?? 0) === server.local &&
           candidate.peer.address === peer.address &&
           trial.accepts(candidate.peer.port ?? 0, peer.port ?? 0);
         if (agrees) this.renaming = trial;
@@ -291,7 +291,10 @@ class Comparison {
       const alike = ours.filter(
         (own) => visit.ns === own.host && visit.hook === own.hook && samePacket(visit, own, this.renaming),
       );
-      const differences = alike.map((own) => visitDifference(visit, own, this.renaming.fork()));
+      // A question asked again is the same packet to a recorder.
+      const differences = alike.map((own) =>
+        visitDifference({ ...visit, steps: onceOf(visit.steps, own) }, own, this.renaming.fork()),
+      );
       const [first] = differences;
       if (first !== undefined && !differences.includes(null))
         return `rules: ${visit.ns} packet ${visit.pkt} ${visit.hook}: ${first}`;
@@ -305,7 +308,9 @@ class Comparison {
     if (recorded.length === 0) return null;
     const isExcused = (packet: number): boolean => this.theirs.excused.has(packet);
     const visits = this.outcome.hooks.filter(({ packet }) => !isDiscovery(packet));
-    return nftDifference(this.network, recorded, visits, this.pairs, isExcused, this.family());
+    const isOursExcused = (packet: number): boolean => this.ours.excused.has(packet);
+    const options = { family: this.family(), isOursExcused };
+    return nftDifference(this.network, recorded, visits, this.pairs, isExcused, options);
   }
 
   /** Where IPVS is at work a packet that no wire showed left its mark in the counters alone. */
@@ -320,6 +325,8 @@ class Comparison {
     if (familyOf(visit) !== familyOfVisit(ours)) return false;
     const packet = this.pairs.get(visit.pkt);
     if (packet !== undefined) return ours.packet === packet;
+    // A datagram of IPv6 that was put together is a packet of its own, which no wire showed.
+    if (visit.family === 6 && !this.theirs.packets.some(({ number }) => number === visit.pkt)) return true;
     return ![...this.pairs.values()].includes(ours.packet);
   }
 
@@ -427,6 +434,13 @@ function errorText(
   return `${icmp.type}/${icmp.code} from ${icmp.from}${icmp.mtu ? ` mtu ${icmp.mtu}` : ""}`;
 }
 
+/** The steps once, where they are those of one of ours several times over. */
+function onceOf(steps: readonly string[], { steps: own }: HookVisit): readonly string[] {
+  const once = steps.slice(0, own.length);
+  const repeats = own.length > 0 && steps.every((step, i) => step === once[i % own.length]);
+  return repeats && steps.length % own.length === 0 ? once : steps;
+}
+
 function countKey(host: string, family: number, table: string, chain: string, rule: number): string {
   return `${host} ${family === 6 ? "ip6tables " : ""}${table} ${chain} rule ${rule}`;
 }
@@ -445,5 +459,5 @@ function serverText(server: RecordedServer): string {
 
 function ourServerText(server: Outcome["servers"][number]): string {
   const { host, address, port = 0, peer } = server;
-  return `${host} ${endpointText(address, port)} from ${endpointText(peer.address, peer.port ?? 0)}`;
+  return `${host} ${socketAddressText(address, port)} from ${socketAddressText(peer.address, peer.port ?? 0)}`;
 }
