@@ -3,6 +3,8 @@ import { addressOnPath, type Ip6, internIpv6, isMulticast6 } from "../address/ip
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { deviceKey } from "../packet/packet.ts";
+import { parseConntrackList } from "./conntrack/conntrack-list.ts";
+import type { ConntrackEntry } from "./conntrack/entry.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
@@ -35,6 +37,7 @@ import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
+import { linesOf } from "./tool-text.ts";
 
 const SCOPE_NUMBER: Readonly<Record<Scope, number>> = {
   global: 0,
@@ -77,6 +80,7 @@ export class Netns {
   private neighbours: PairMap | null = null;
   /** Those of them that nothing heard changes: (device, address) to 1. */
   private readonly permanentNeighbours = new PairMap(new Journal());
+  private listed: readonly ConntrackEntry[] | null = null;
   readonly proxyNeighbours: readonly NeighbourKey[];
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
@@ -262,6 +266,15 @@ export class Netns {
     this.fwmarkReflect6 = sysctl.integer("net.ipv6.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** The connections that the dump tells of (`conntrack -L`). */
+  get connections(): readonly ConntrackEntry[] {
+    if (this.listed === null) {
+      const text = this.host.unmodelled.get("conntrack");
+      this.listed = typeof text === "string" ? parseConntrackList(linesOf(text)).entries : [];
+    }
+    return this.listed;
   }
 
   /** The rules of iptables or ip6tables. */

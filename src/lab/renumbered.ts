@@ -2,10 +2,11 @@ import type { RecordedFrame, RecordedProbe, RecordedVisit } from "./recorded.ts"
 
 /**
  * IPv6 has no identification: a recorder knows an echo by its ICMP id and sequence number. So one whose id was translated
- * is another packet to it from there on, and the answers of several hosts to one echo are one packet. Here they are given
- * the numbers that they would have with an identification.
+ * is another packet to it from there on; the answers of several hosts to one echo are one packet, and so are errors about
+ * packets that look alike. Here they are given the numbers that they would have with an identification.
  */
-export function renumbered(probe: RecordedProbe): RecordedProbe {
+export function renumbered(recorded: RecordedProbe): RecordedProbe {
+  const probe = errorsApart(recorded);
   const echoes = (probe.frames ?? []).filter(isEcho6);
   if (echoes.length === 0) return probe;
   return probe.query.dst.startsWith("ff") ? answersApart(probe) : translatedTogether(probe, echoes);
@@ -89,6 +90,58 @@ function answersApart(probe: RecordedProbe): RecordedProbe {
       ? {}
       : { trace: probe.trace.map((visit) => ({ ...visit, pkt: ofVisit(visit) })) }),
   };
+}
+
+/** An error sent again from where it was sent before is another; what one of them does next is told by the first's places. */
+function errorsApart(probe: RecordedProbe): RecordedProbe {
+  const { frames = [], trace } = probe;
+  const errors = new Set(frames.filter(isError6).map(({ pkt }) => pkt));
+  if (errors.size === 0) return probe;
+  let next = 1 + Math.max(...frames.map(({ pkt }) => pkt));
+  const given = new Map<number, { readonly number: number; readonly places: Set<string> }[]>();
+  const numbered = new Map<RecordedFrame, number>();
+  for (const frame of frames) {
+    if (!errors.has(frame.pkt)) continue;
+    const copies = given.get(frame.pkt) ?? [{ number: frame.pkt, places: new Set<string>() }];
+    given.set(frame.pkt, copies);
+    const place = `${frame.ns} ${frame.if} ${frame.dir}`;
+    let own = copies.find(({ places }) => !places.has(place));
+    if (own === undefined) {
+      own = { number: next++, places: new Set() };
+      copies.push(own);
+    }
+    own.places.add(place);
+    numbered.set(frame, own.number);
+  }
+  if ([...given.values()].every(({ length }) => length === 1)) return probe;
+  const visitsOf = (visit: RecordedVisit): RecordedVisit[] => {
+    const copies = given.get(visit.pkt) ?? [];
+    const runs = runsOf(visit.steps, copies.length);
+    return runs.map((steps, i) => ({ ...visit, steps, pkt: copies[i]?.number ?? visit.pkt }));
+  };
+  return {
+    ...withNumbers(
+      probe,
+      (frame) => numbered.get(frame) ?? frame.pkt,
+      (pkt) => pkt,
+    ),
+    ...(trace === undefined ? {} : { trace: trace.flatMap(visitsOf) }),
+  };
+}
+
+/** The same steps several times over, at most `most` times: a run each. */
+function runsOf(steps: readonly string[], most: number): (readonly string[])[] {
+  for (let count = most; count > 1; count--) {
+    const length = steps.length / count;
+    if (!Number.isInteger(length) || length === 0) continue;
+    const once = steps.slice(0, length);
+    if (steps.every((step, i) => step === once[i % length])) return new Array(count).fill(once);
+  }
+  return [steps];
+}
+
+function isError6({ ip, icmp }: RecordedFrame): boolean {
+  return ip?.src.includes(":") === true && icmp !== undefined && icmp.type < ECHO_REQUEST;
 }
 
 function withNumbers(
