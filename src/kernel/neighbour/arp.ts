@@ -23,7 +23,8 @@ const LOCKTIME_MS = 1000;
 
 /** `arp_rcv` and `arp_process` (net/ipv4/arp.c): answer questions, learn from answers. Takes the packet over. */
 export function arpReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
-  if (!dev.noArp && packet.pktType !== PACKET_OTHERHOST && admitsArp(stack, dev, packet)) process(stack, dev, packet);
+  if (!dev.noArp && packet.pktType !== PACKET_OTHERHOST && admitsArp(stack, dev, packet))
+    process(stack, dev, packet);
   stack.pool.release(packet);
 }
 
