@@ -89,7 +89,7 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     // Elsewhere: the frame is for the host now, which routes it on.
     packet.ethDst = bridge.mac;
     packet.pktType = PACKET_HOST;
-    packet.dropRoute();
+    packet.rtOnBridge = true;
   }
   stack.path.bridgeFrameFinish(stack, bridge, port, packet);
 }

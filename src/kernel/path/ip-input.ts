@@ -92,7 +92,7 @@ export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): v
   if (owner !== null && ownedDelivery(stack, dev, owner, packet)) return;
   if (
     packet.rtInput === RT_NONE ||
-    (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER) ||
+    (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER && !packet.rtOnBridge) ||
     packet.rtDev < 0
   ) {
     const dropped = routeInput(stack, packet, dev);
