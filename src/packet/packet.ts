@@ -243,11 +243,6 @@ export class Packet {
   /** errno of an error route. */
   rtError = 0;
   rtDoRedirect = false;
-  /**
-   * br_netfilter found the route, after a translation on the bridge: it is not looked for again where the host takes the packet,
-   * and of IPv6 the packet counts as come in by the device it will leave by (`IP6CB(skb)->iif`).
-   */
-  rtOnBridge = false;
 
   /** `IPCB(skb)->flags & IPSKB_FORWARDED`. */
   forwarded = false;
@@ -346,7 +341,6 @@ export class Packet {
     this.rtMtu = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
-    this.rtOnBridge = false;
   }
 
   /** Copy the headers (not the namespace's metadata) from another packet; `inner` is not copied. */
@@ -419,7 +413,6 @@ export class Packet {
     this.rtMtu = from.rtMtu;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;
-    this.rtOnBridge = from.rtOnBridge;
     this.forwarded = from.forwarded;
     this.ipvsProperty = from.ipvsProperty;
     this.ignoreDf = from.ignoreDf;

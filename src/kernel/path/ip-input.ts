@@ -55,7 +55,9 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   if (packet.family === 6) {
-    packet.iif = dev.ifindex;
+    // What br_netfilter has routed already seems to come by the device it is to leave by.
+    const routed = packet.rtInput === RT_FORWARD ? stack.net.devices[packet.rtDev] : undefined;
+    packet.iif = (routed ?? dev).ifindex;
     const refused = refuses6(dev, packet);
     if (refused >= 0) {
       stack.kill(packet, refused);
@@ -92,7 +94,7 @@ export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): v
   if (owner !== null && ownedDelivery(stack, dev, owner, packet)) return;
   if (
     packet.rtInput === RT_NONE ||
-    (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER && !packet.rtOnBridge) ||
+    (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER) ||
     packet.rtDev < 0
   ) {
     const dropped = routeInput(stack, packet, dev);
