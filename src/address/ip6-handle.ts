@@ -4,6 +4,7 @@
  * files and messages hold words or text. The look-ups by handle are code that runs per packet.
  */
 
+import { endpointText } from "./endpoint.ts";
 import type { Family, IpAddress } from "./ip.ts";
 import { formatIpv4 } from "./ipv4.ts";
 import { formatIpv6, type Ipv6Words } from "./ipv6.ts";
@@ -162,6 +163,11 @@ export function addressOnPath(address: IpAddress): number {
 /** The inverse of `addressOnPath`. */
 export function plainAddress(family: Family, address: number): IpAddress {
   return family === 4 ? address : wordsOf6(address);
+}
+
+/** An address as the path holds it, with a port: `10.0.0.1:80`, `[fd00::1]:80`. */
+export function endpointOnPath(family: number, address: number, port: number): string {
+  return endpointText(formatOnPath(family, address), port);
 }
 
 /** Text of an address as the path holds it. */

@@ -49,6 +49,7 @@ export class Netns {
   private readonly byName = new Map<string, NetDevice>();
   readonly loopback: NetDevice | null;
   readonly fib: Fib;
+  readonly fib6: Fib;
   readonly sysctl: Sysctl;
   readonly iptables: CompiledRuleset | null;
   readonly ip6tables: CompiledRuleset | null;
@@ -92,6 +93,11 @@ export class Netns {
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
   /** Does br_netfilter hand tagged frames to the IP hooks as well? */
+  /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
+  readonly forwarding6: boolean;
+  readonly echo6: Echo6;
+  readonly multipathHashPolicy6: number;
+  readonly fwmarkReflect6: boolean;
   readonly filterVlanTagged: boolean;
 
   constructor(host: Host) {
@@ -154,14 +160,15 @@ export class Netns {
       }
       if (device.plain.detail.kind === "bridge") {
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
-        device.nfCallIp6tables = bridgeCall6;
+        device.nfCallIp6tables = bridgeCall6 || device.plain.detail.nfCallIp6tables;
       }
     }
     this.filterVlans(host);
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
-    this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
+    this.fib = new Fib(4, host.routes, host.rules, (name) => this.byName.get(name) ?? null);
+    this.fib6 = new Fib(6, host.routes6, host.rules6, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
@@ -223,6 +230,15 @@ export class Netns {
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.forwarding6 = sysctl.integer("net.ipv6.conf.all.forwarding", 0) !== 0;
+    this.echo6 = {
+      ignoreAll: sysctl.integer("net.ipv6.icmp.echo_ignore_all", 0) !== 0,
+      ignoreMulticast: sysctl.integer("net.ipv6.icmp.echo_ignore_multicast", 0) !== 0,
+      ignoreAnycast: sysctl.integer("net.ipv6.icmp.echo_ignore_anycast", 0) !== 0,
+      anycastSource: sysctl.integer("net.ipv6.anycast_src_echo_reply", 0) !== 0,
+    };
+    this.multipathHashPolicy6 = sysctl.integer("net.ipv6.fib_multipath_hash_policy", 0);
+    this.fwmarkReflect6 = sysctl.integer("net.ipv6.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
   }
@@ -235,6 +251,11 @@ export class Netns {
   /** Is conntrack active for a family? */
   tracks(family: Family): boolean {
     return family === 6 ? this.conntrack6 : this.conntrack;
+  }
+
+  /** Routes and policy rules. */
+  routing(family: Family): Fib {
+    return family === 6 ? this.fib6 : this.fib;
   }
 
   /** Is a multicast group joined on a device (`ip_check_mc_rcu`)? */
@@ -365,6 +386,15 @@ function floodOf({ name, plain: { detail } }: NetDevice, host: Host): readonly I
     dev === name && mac === MAC_ZERO && dst !== null ? [dst] : [],
   );
   return said.length > 0 || detail.remote === null ? said : [detail.remote];
+}
+
+/** Which echo requests of IPv6 are not answered (`net.ipv6.icmp.echo_ignore_*`), and from where to answer for an anycast one. */
+export interface Echo6 {
+  readonly ignoreAll: boolean;
+  readonly ignoreMulticast: boolean;
+  readonly ignoreAnycast: boolean;
+  /** `net.ipv6.anycast_src_echo_reply`: from the anycast address itself. */
+  readonly anycastSource: boolean;
 }
 
 const compiled = new WeakMap<Host, Netns>();

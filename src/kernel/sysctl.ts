@@ -95,7 +95,8 @@ export class Sysctl {
         retrans(device),
         this.integer(retrans(device.replaceAll(".", "/")), RETRANS_MS),
       ),
-      mtu: own("mtu", 0),
+      // `default`'s is that of devices to come, and never more than a note.
+      mtu: this.integer(conf(device, "mtu"), this.integer(conf(device.replaceAll(".", "/"), "mtu"), 0)),
     };
   }
 }

@@ -1,11 +1,17 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import { formatOnPath } from "../address/ip6-handle.ts";
 import { IPS_ASSURED, IPS_SEEN_REPLY } from "../kernel/conntrack/status.ts";
 import { TCP_CONNTRACK_NAMES } from "../kernel/conntrack/tcp.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../packet/packet.ts";
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP } from "../packet/packet.ts";
 import type { ConntrackView, TupleView } from "./trace.ts";
 
-const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 132: "sctp" };
+const PROTOCOLS: Readonly<Record<number, string>> = {
+  1: "icmp",
+  6: "tcp",
+  17: "udp",
+  58: "icmpv6",
+  132: "sctp",
+};
 
 /** A host's connection tracking entries, as `conntrack -L` prints them. */
 export function conntrackView(stack: Stack): ConntrackView[] {
@@ -13,6 +19,7 @@ export function conntrackView(stack: Stack): ConntrackView[] {
   const views: ConntrackView[] = [];
   table.forEach((ct) => {
     const proto = table.proto(ct);
+    const family = table.family(ct);
     const status = table.status(ct);
     const flags: string[] = [];
     if ((status & IPS_SEEN_REPLY) === 0) flags.push("UNREPLIED");
@@ -22,8 +29,22 @@ export function conntrackView(stack: Stack): ConntrackView[] {
       host: stack.net.name,
       proto: PROTOCOLS[proto] ?? "unknown",
       ...(proto === IPPROTO_TCP ? { state: TCP_CONNTRACK_NAMES[table.tcpState(ct)] as string } : {}),
-      orig: tuple(proto, table.origSrc(ct), table.origDst(ct), table.origSport(ct), table.origDport(ct)),
-      reply: tuple(proto, table.replySrc(ct), table.replyDst(ct), table.replySport(ct), table.replyDport(ct)),
+      orig: tuple(
+        family,
+        proto,
+        table.origSrc(ct),
+        table.origDst(ct),
+        table.origSport(ct),
+        table.origDport(ct),
+      ),
+      reply: tuple(
+        family,
+        proto,
+        table.replySrc(ct),
+        table.replyDst(ct),
+        table.replySport(ct),
+        table.replyDport(ct),
+      ),
       flags,
       ...(mark === 0 ? {} : { mark }),
       ...(table.freePort(ct) ? { free: true as const } : {}),
@@ -32,9 +53,17 @@ export function conntrackView(stack: Stack): ConntrackView[] {
   return views;
 }
 
-function tuple(proto: number, src: number, dst: number, sport: number, dport: number): TupleView {
-  const ends = { src: formatIpv4(src), dst: formatIpv4(dst) };
-  if (proto === IPPROTO_ICMP) return { ...ends, type: dport >> 8, code: dport & 0xff, id: sport };
+function tuple(
+  family: number,
+  proto: number,
+  src: number,
+  dst: number,
+  sport: number,
+  dport: number,
+): TupleView {
+  const ends = { src: formatOnPath(family, src), dst: formatOnPath(family, dst) };
+  if (proto === IPPROTO_ICMP || proto === IPPROTO_ICMPV6)
+    return { ...ends, type: dport >> 8, code: dport & 0xff, id: sport };
   if (proto === IPPROTO_TCP || proto === IPPROTO_UDP || proto === 132) return { ...ends, sport, dport };
   return ends;
 }

@@ -72,6 +72,7 @@ export const BRIDGE: DeviceDetail = {
   vlanFiltering: false,
   ageingS: 300,
   nfCallIptables: false,
+  nfCallIp6tables: false,
 };
 
 export function vxlan(

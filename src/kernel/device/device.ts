@@ -37,6 +37,8 @@ export type DeviceDetail =
       readonly ageingS: number;
       /** The bridge's own `nf_call_iptables`, which turns br_netfilter on for it beside the sysctl. */
       readonly nfCallIptables: boolean;
+      /** The same for IPv6. */
+      readonly nfCallIp6tables: boolean;
     }
   | {
       readonly kind: "vxlan";

@@ -91,6 +91,7 @@ function bridgeText(detail: Extract<DeviceDetail, { kind: "bridge" }>): string {
     detail.ageingS !== 300 && `ageing_time ${detail.ageingS * 100}`,
     detail.vlanFiltering && "vlan_filtering 1",
     detail.nfCallIptables && "nf_call_iptables 1",
+    detail.nfCallIp6tables && "nf_call_ip6tables 1",
   );
 }
 

@@ -49,6 +49,7 @@ function parseBridge(data: JsonFields | undefined): DeviceDetail {
     vlanFiltering: data?.flag("vlan_filtering", false) ?? false,
     ageingS: (data?.integer("ageing_time", 0, 0xffff_ffff, 30_000) ?? 30_000) / 100,
     nfCallIptables: data?.flag("nf_call_iptables", false) ?? false,
+    nfCallIp6tables: data?.flag("nf_call_ip6tables", false) ?? false,
   };
 }
 
@@ -209,6 +210,7 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
           ageing_time: detail.ageingS * 100,
           vlan_filtering: Number(detail.vlanFiltering),
           nf_call_iptables: Number(detail.nfCallIptables),
+          ...(detail.nfCallIp6tables ? { nf_call_ip6tables: 1 } : {}),
         },
       };
     case "vxlan":

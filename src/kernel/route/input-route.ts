@@ -1,10 +1,18 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import { IPPROTO_ICMP, type Packet, RT_ERROR, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
+import {
+  IPPROTO_ICMP,
+  KEY_IPV6,
+  type Packet,
+  RT_ERROR,
+  RT_FORWARD,
+  RT_LOCAL_DELIVER,
+} from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
 import { EHOSTUNREACH, type FibNextHop, RT_SCOPE_HOST } from "./fib.ts";
+import { routeInput6 } from "./input-route6.ts";
 import {
   attachWithExceptions,
   isLimitedBroadcast,
@@ -33,6 +41,7 @@ const ALL_HOSTS = (224 << 24) | 1;
  * @returns -1, or the reason to drop it silently
  */
 export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number {
+  if (packet.family === 6) return routeInput6(stack, packet, dev);
   stack.routeLookups++;
   packet.dropRoute();
   const saddr = packet.src;
@@ -104,12 +113,13 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   return OK;
 }
 
-/** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`). */
-function errorRoute(stack: Stack, packet: Packet, errno: number): number {
+/** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`), of IPv6 wherever it is. */
+export function errorRoute(stack: Stack, packet: Packet, errno: number): number {
   packet.rtInput = RT_ERROR;
   packet.rtType = RTN_UNREACHABLE;
   packet.rtError = errno;
-  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, 0, 0, 0, errno, routeIndex(stack));
+  const type = packet.family === 6 ? KEY_IPV6 : 0;
+  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, 0, 0, errno, routeIndex(stack));
   return OK;
 }
 

@@ -1,12 +1,13 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import { IPPROTO_ICMP, type Packet, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
+import { IPPROTO_ICMP, KEY_IPV6, type Packet, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
 import { CHOICE_MULTIPATH } from "../chooser.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
 import { EINVAL, ENETUNREACH, type FibNextHop, type FibRoute, RT_SCOPE_HOST, RT_SCOPE_LINK } from "./fib.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
+import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
+import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */
 
@@ -32,6 +33,7 @@ export function isZeronet(address: Ipv4): boolean {
  * @returns 0, or the errno a sender sees
  */
 export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource: boolean): number {
+  if (packet.family === 6) return routeOutput6(stack, packet, oif);
   stack.routeLookups++;
   packet.dropRoute();
   let daddr = packet.dst;
@@ -104,7 +106,7 @@ export function attachWithExceptions(
   type: number,
   dev: NetDevice,
   hop: FibNextHop,
-  daddr: Ipv4,
+  daddr: number,
   routeMtu: number,
 ): 0 {
   let gateway = hop.gateway;
@@ -112,28 +114,39 @@ export function attachWithExceptions(
   let mtu = routeMtu;
   const exceptions = stack.state.exceptions;
   if (exceptions.size > 0) {
-    const redirected = exceptions.get(daddr, 1);
-    if (redirected !== ABSENT && hasGateway) {
+    const redirected = exceptions.get(daddr, redirectSlot(packet.family));
+    if (redirected !== ABSENT && (hasGateway || packet.family === 6)) {
       gateway = redirected;
-      hasGateway = true;
+      // Of IPv6 a host may learn that the destination itself is on link.
+      hasGateway = redirected !== daddr;
     }
-    const pathMtu = exceptions.get(daddr, 0);
+    const pathMtu = exceptions.get(daddr, pathMtuSlot(packet.family));
     if (pathMtu !== ABSENT) mtu = pathMtu;
   }
   return attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
 }
 
-function attach(
+/** Where `exceptions` keeps a destination's path MTU: an address of one family is a number in the other as well. */
+export function pathMtuSlot(family: number): number {
+  return family === 6 ? 2 : 0;
+}
+
+/** And the gateway that a redirect named. */
+export function redirectSlot(family: number): number {
+  return family === 6 ? 3 : 1;
+}
+
+export function attach(
   stack: Stack,
   packet: Packet,
   type: number,
   dev: NetDevice,
-  nextHop: Ipv4,
+  nextHop: number,
   usesGateway: boolean,
   mtu: number,
 ): 0 {
   packet.rtType = type;
-  packet.rtInput = type === RTN_LOCAL ? RT_LOCAL_DELIVER : RT_OUTPUT;
+  packet.rtInput = type === RTN_LOCAL || type === RTN_ANYCAST ? RT_LOCAL_DELIVER : RT_OUTPUT;
   packet.rtDev = dev.slot;
   packet.rtNextHop = nextHop;
   packet.rtUsesGateway = usesGateway;
@@ -144,7 +157,7 @@ function attach(
     stack.host,
     packet.number,
     packet.dst,
-    type,
+    packet.family === 6 ? type | KEY_IPV6 : type,
     dev.ifindex,
     nextHop,
     0,
@@ -153,8 +166,10 @@ function attach(
   return 0;
 }
 
-function fail(stack: Stack, packet: Packet, errno: number): number {
-  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, 0, 0, 0, errno, routeIndex(stack));
+/** No route: the tape says so. */
+export function fail(stack: Stack, packet: Packet, errno: number): number {
+  const type = packet.family === 6 ? KEY_IPV6 : 0;
+  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, 0, 0, errno, routeIndex(stack));
   return errno;
 }
 
@@ -216,6 +231,7 @@ export function selectAddress(stack: Stack, dev: NetDevice, dst: Ipv4, scope: nu
  * @returns 0, or an errno that drops the packet
  */
 export function routeMeHarder(stack: Stack, packet: Packet, ownSource = false): number {
+  if (packet.family === 6) return routeMeHarder6(stack, packet);
   const type = ownSource ? RTN_LOCAL : stack.addressType(packet.src, 0);
   const keep = packet.src;
   const unicast = type === RTN_LOCAL || type === RTN_UNICAST;

@@ -65,6 +65,16 @@ describe("devices as ip -j -d link prints them", () => {
       },
     ],
     [
+      "a bridge that filters IPv6",
+      {
+        ...BASE,
+        linkinfo: {
+          info_kind: "bridge",
+          info_data: { ageing_time: 1000, vlan_filtering: 0, nf_call_iptables: 0, nf_call_ip6tables: 1 },
+        },
+      },
+    ],
+    [
       "a port",
       {
         ...BASE,

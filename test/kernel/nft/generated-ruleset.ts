@@ -92,8 +92,17 @@ const WORDS: Readonly<Record<Family, Words>> = {
     ...{ ip: "ip6", type: "ipv6_addr", ttl: "hoplimit", protocol: "nexthdr", icmp: "icmpv6" },
     icmpTypes: [129, 128, 128, 1, 130],
     icmpNames: ["echo-request", "echo-reply", "{ destination-unreachable, mld-listener-query }"],
-    sources: ["fd77::1", "fd77::9", "fd77::1:4", "fd77::1:5", "fd99:3::3", "2001:db8::7"],
-    destinations: ["fd77::2", "fd77::3", "fd50::1", "fd50::1:1"],
+    sources: [
+      "fd77::1",
+      "fd77::9",
+      "fe80::7",
+      "fd77::",
+      "fd77::1:4",
+      "fd77::1:5",
+      "fd99:3::3",
+      "2001:db8::7",
+    ],
+    destinations: ["fd77::2", "fd77::3", "fd50::1", "fd50::1:1", "ff02::1"],
     intervals: ["fd77::/112", "fd77::1:0-fd77::1:4", "2001:db8::/64", "fd99:3::3"],
     networks: ["fd77::/112", "fd77::/64", "fd77::1:4/127", "fd77::1-fd77::1:4", "fd00::/8"],
     masked: ["& ffff::ffff == fd77::4", "& ffff::ffff == fd77::1", "& ::ffff:ffff == ::1:4"],
@@ -263,13 +272,7 @@ class TableGenerator {
       () => `@th,16,16 ${random.of(PORTS)}`,
       () => random.of(raw),
     ];
-    if (ip === "ip") {
-      choices.push(
-        () => `fib daddr type ${not}${random.of(["local", "unicast"])}`,
-        () => `fib saddr . iif oif ${random.of(["missing", "exists"])}`,
-      );
-    }
-    if (tracked && ip === "ip") {
+    if (tracked) {
       choices.push(
         () =>
           `ct state ${random.of(["new", "invalid", "established,related", "!= new", "{ new, untracked }", "untracked"])}`,
@@ -301,7 +304,7 @@ class TableGenerator {
       () => random.of(["accept", "return"]),
     ];
     if (early) choices.push(() => "notrack");
-    else if (ip === "ip") choices.push(() => `ct mark set ${random.of(["0x5", "meta mark"])}`);
+    else choices.push(() => `ct mark set ${random.of(["0x5", "meta mark"])}`);
     for (const target of targets) choices.push(() => `${random.of(["jump", "goto"])} ${target}`);
     const chosen = random.of(choices)();
     return chosen === "" ? [] : [chosen];

@@ -1,8 +1,5 @@
-import type { Family } from "../../../src/address/ip.ts";
-import { parseIp } from "../../../src/address/ip.ts";
+import { type Family, parseIp } from "../../../src/address/ip.ts";
 import { addressOnPath } from "../../../src/address/ip6-handle.ts";
-import { parseIpv6 } from "../../../src/address/ipv6.ts";
-import type { InterfaceAddress6 } from "../../../src/kernel/device/device.ts";
 import { NF_INET_PRE_ROUTING } from "../../../src/kernel/netfilter/hook.ts";
 import { nfHook } from "../../../src/kernel/netfilter/hooks.ts";
 import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
@@ -27,16 +24,6 @@ const PROTOCOLS: Readonly<Record<Family, Readonly<Record<SentPacket["proto"], nu
 };
 const HEADERS = { icmp: 8, tcp: 20, udp: 8 };
 
-const ADDRESSES6 = ["fd77::2/112", "fd50::1/128"];
-
-function address6(text: string): InterfaceAddress6 {
-  const [address = "", length] = text.split("/");
-  return {
-    ...{ dev: "nlive1", address: parseIpv6(address) ?? [0, 0, 0, 0], length: Number(length) },
-    ...{ scope: "global", peer: null, flags: [], origin: 0 },
-  };
-}
-
 function onPath(text: string): number {
   const address = parseIp(text);
   if (address === undefined) throw new Error(text);
@@ -52,10 +39,9 @@ export class Prerouting {
 
   constructor(ruleset: NftRuleset) {
     this.ruleset = ruleset;
-    const links = { nlive1: "10.77.0.2/24 10.50.0.1/32" };
-    const routes = ["10.77.1.0/24 via 10.77.0.1 dev nlive1"];
-    const addresses6 = ADDRESSES6.map(address6);
-    const host = { ...makeHost("b", 1, { links, routes }), addresses6, nft: ruleset };
+    const links = { nlive1: "10.77.0.2/24 10.50.0.1/32 fd77::2/112 fd50::1/128" };
+    const routes = ["10.77.1.0/24 via 10.77.0.1 dev nlive1", "fd77::1:0/112 via fd77::1 dev nlive1"];
+    const host = { ...makeHost("b", 1, { links, routes }), nft: ruleset };
     this.session = new Session(new Network({ hosts: new Map([["b", host]]), wires: [] } as never));
   }
 
