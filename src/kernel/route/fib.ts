@@ -4,8 +4,8 @@ import { TriePrefixMap4 } from "../../address/prefix-map.ts";
 import { PrefixMap6 } from "../../address/prefix-map6.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import type { PairMap } from "../session/pair-map.ts";
-import { select6 } from "./fib6-select.ts";
 import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
+import { select6 } from "./fib6-select.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6, RouteType } from "./route.ts";
 import { RTN_BLACKHOLE, RTN_BY_NAME, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
 

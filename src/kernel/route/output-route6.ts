@@ -1,7 +1,7 @@
 import {
-  type Ip6,
   IP6_ANY,
   IP6_LOOPBACK,
+  type Ip6,
   isLinkLocal6,
   isMulticast6,
   word6,

@@ -1,9 +1,9 @@
 import {
   commonPrefix6,
   groupScope6,
-  type Ip6,
   IP6_ANY,
   IP6_LOOPBACK,
+  type Ip6,
   isLinkLocal6,
   isMulticast6,
   word6,
