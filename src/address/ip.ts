@@ -31,6 +31,16 @@ export function inetNtop(address: IpAddress): string {
   return a === 0 && b === 0 && c === 0 && d >>> 16 !== 0 ? `::${formatIpv4(d | 0)}` : formatIpv6(address);
 }
 
+export function sameIp(one: IpAddress, other: IpAddress): boolean {
+  if (typeof one === "number" || typeof other === "number") return one === other;
+  return one.every((word, i) => word === other[i]);
+}
+
+/** 224.0.0.0/4, ff00::/8. */
+export function isGroupIp(address: IpAddress): boolean {
+  return typeof address === "number" ? address >>> 28 === 0xe : address[0] >>> 24 === 0xff;
+}
+
 /** One sentence on why `text` is no address of either family. */
 export function explainIp(text: string): string {
   return text.includes(":") ? explainIpv6(text) : explainIpv4(text);

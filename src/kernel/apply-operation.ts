@@ -1,5 +1,5 @@
 import { IPV4, IPV6 } from "../address/family.ts";
-import type { Family } from "../address/ip.ts";
+import { type Family, sameIp } from "../address/ip.ts";
 import type { Ipv4 } from "../address/ipv4.ts";
 import type { Ipv6Words } from "../address/ipv6.ts";
 import { formatMac } from "../address/mac.ts";
@@ -364,7 +364,11 @@ function socketKey(socket: Socket): string {
 
 /** The same key without its text. */
 function sameFdbKey(a: FdbEntry, b: FdbEntry): boolean {
-  return a.mac === b.mac && a.dev === b.dev && a.dst === b.dst && a.master === b.master && a.vlan === b.vlan;
+  return a.mac === b.mac && a.dev === b.dev && sameEnd(a, b) && a.master === b.master && a.vlan === b.vlan;
+}
+
+function sameEnd({ dst: one }: FdbEntry, { dst: other }: FdbEntry): boolean {
+  return one === other || (one !== null && other !== null && sameIp(one, other));
 }
 
 function sameList(sockets: Sockets, list: readonly Socket[]): boolean {

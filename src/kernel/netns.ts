@@ -1,5 +1,5 @@
 import { type Family, familyOfAddress } from "../address/ip.ts";
-import { addressOnPath, type Ip6, internIpv6 } from "../address/ip6-handle.ts";
+import { addressOnPath, type Ip6, internIpv6, isMulticast6 } from "../address/ip6-handle.ts";
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { deviceKey } from "../packet/packet.ts";
@@ -23,6 +23,7 @@ import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
+import { isMulticast } from "./route/output-route.ts";
 import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
@@ -71,7 +72,7 @@ export class Netns {
   readonly bridgeFdb: PairMap;
   private tunnelEnds: PairMap | null = null;
   private fixedEnds: PairMap | null = null;
-  private floods: readonly (readonly Ipv4[])[] | null = null;
+  private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
@@ -277,17 +278,25 @@ export class Netns {
       const addresses = proxied.map(({ address }) => address);
       for (const group of joinedGroups6(device, addresses)) groups.set(group, device.ifindex, 1);
     }
+    for (const dev of this.vxlans) {
+      if (dev.underlayFamily === 6 && dev.up && isMulticast6(dev.underlayRemote))
+        groups.set(dev.underlayRemote, this.linkOf(dev), 1);
+    }
     return groups;
   }
 
   /** A VXLAN device with a group joins it on the device below (`vxlan_igmp_join`). */
   private joinGroups(): void {
-    for (const { up, plain } of this.vxlans) {
-      const { detail } = plain;
-      if (detail.kind !== "vxlan" || !up || detail.remote === null || detail.remote >>> 28 !== 0xe) continue;
-      const link = detail.link === null ? null : this.deviceNamed(detail.link);
-      this.groups.set(detail.remote, link?.ifindex ?? 0, 1);
+    for (const dev of this.vxlans) {
+      if (dev.underlayFamily === 4 && dev.up && isMulticast(dev.underlayRemote))
+        this.groups.set(dev.underlayRemote, this.linkOf(dev), 1);
     }
+  }
+
+  /** ifindex of the device below a VXLAN device, 0 where routing decides. */
+  private linkOf({ plain: { detail } }: NetDevice): number {
+    const link = detail.kind === "vxlan" && detail.link !== null ? this.deviceNamed(detail.link) : null;
+    return link?.ifindex ?? 0;
   }
 
   /** Bridges that filter, and their ports, heed their VLANs. */
@@ -359,7 +368,7 @@ export class Netns {
   }
 
   /** VXLAN devices' tunnel ends for unknown and group addresses, by slot: a frame goes to each. */
-  get vxlanFlood(): readonly (readonly Ipv4[])[] {
+  get vxlanFlood(): readonly (readonly number[])[] {
     this.floods ??= this.devices.map((device) => floodOf(device, this.host));
     return this.floods;
   }
@@ -369,8 +378,9 @@ export class Netns {
     const fixed = new PairMap(new Journal());
     for (const { dev, master, mac, dst, state } of this.host.fdb) {
       const device = master === null && dst !== null ? this.byName.get(dev) : undefined;
-      if (!device?.isVxlan || dst === null) continue;
-      map.set(device.ifindex, mac, dst);
+      // An end of the other family has no socket to be sent from.
+      if (!device?.isVxlan || dst === null || familyOfAddress(dst) !== device.underlayFamily) continue;
+      map.set(device.ifindex, mac, addressOnPath(dst));
       if (state === "permanent" || state === "static") fixed.set(device.ifindex, mac, 1);
     }
     this.tunnelEnds = map;
@@ -380,12 +390,15 @@ export class Netns {
 }
 
 /** A VXLAN device's all-zero entries (`bridge fdb append`), or the remote it was made with. */
-function floodOf({ name, plain: { detail } }: NetDevice, host: Host): readonly Ipv4[] {
-  if (detail.kind !== "vxlan") return [];
+function floodOf(device: NetDevice, host: Host): readonly number[] {
+  const { name, isVxlan, underlayFamily, underlayRemote } = device;
+  if (!isVxlan) return [];
   const said = host.fdb.flatMap(({ dev, mac, dst }) =>
-    dev === name && mac === MAC_ZERO && dst !== null ? [dst] : [],
+    dev === name && mac === MAC_ZERO && dst !== null && familyOfAddress(dst) === underlayFamily
+      ? [addressOnPath(dst)]
+      : [],
   );
-  return said.length > 0 || detail.remote === null ? said : [detail.remote];
+  return said.length > 0 || underlayRemote === 0 ? said : [underlayRemote];
 }
 
 /** Which echo requests of IPv6 are not answered (`net.ipv6.icmp.echo_ignore_*`), and from where to answer for an anycast one. */

@@ -1,5 +1,5 @@
 import type { Family } from "../address/ip.ts";
-import { formatIpv4 } from "../address/ipv4.ts";
+import { formatIp } from "../address/ip.ts";
 import { formatMac } from "../address/mac.ts";
 import { addressText, neighbourCommand, routeCommand, ruleText, ruleText6 } from "./addressing-text.ts";
 import type { BridgeVlan } from "./device/bridge-vlan.ts";
@@ -141,7 +141,7 @@ function fdbText(entry: FdbEntry): string {
   return words(
     formatMac(mac),
     `dev ${quote(dev)}`,
-    dst !== null && `dst ${formatIpv4(dst)}`,
+    dst !== null && `dst ${formatIp(dst)}`,
     vlan !== null && `vlan ${vlan}`,
     master === null ? "self" : "master",
     FDB_STATES[state],

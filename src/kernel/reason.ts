@@ -45,7 +45,11 @@ const TABLE = [
     "The destination address cannot be routed (loopback from outside, or zero).",
   ],
   ["other-host", "DROPPED", "The frame was addressed to another host's MAC."],
-  ["not-forwarding", "DROPPED", "The host does not forward (net.ipv4.conf.<device>.forwarding is 0)."],
+  [
+    "not-forwarding",
+    "DROPPED",
+    "The host does not forward (net.ipv4.conf.<device>.forwarding or net.ipv6.conf.all.forwarding is 0).",
+  ],
   ["bridge-no-port", "DROPPED", "The bridge had no port to send the frame to."],
   [
     "bridge-hairpin",
@@ -127,6 +131,12 @@ const TABLE = [
   ["ipvs-no-connection", "DROPPED", "IPVS knows no connection of the real server's packet (nat_icmp_send)."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
   ["not-ipv4", "DROPPED", "An IPIP tunnel carries IPv4 alone."],
+  ["ipv6-disabled", "DROPPED", "IPv6 is disabled on the device (net.ipv6.conf.<device>.disable_ipv6)."],
+  [
+    "beyond-scope",
+    "UNREACHABLE",
+    "The source address means nothing beyond its own link, so the packet is not forwarded.",
+  ],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 
 export type ReasonName = (typeof TABLE)[number][0];

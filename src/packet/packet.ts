@@ -78,6 +78,7 @@ export const PACKET_BROADCAST = 1;
 export const PACKET_MULTICAST = 2;
 export const PACKET_OTHERHOST = 3;
 export const PACKET_OUTGOING = 4;
+export const PACKET_LOOPBACK = 5;
 
 /** `Packet.encapsulation`: why there is an `inner`. */
 export const INNER_NONE = 0;
@@ -118,6 +119,9 @@ export function deviceKey(family: number, ifindex: number): number {
 export function headerLength(packet: Packet): number {
   return packet.family === 6 ? 40 : 20;
 }
+
+/** Bytes of headers of an IPv6 fragment before what it carries. */
+export const FRAGMENT6_HEADER = 48;
 
 /** The ICMP of a packet's family. */
 export function isIcmp(packet: Packet): boolean {
@@ -203,6 +207,8 @@ export class Packet {
   mark = 0;
   /** ifindex of the device it belongs to now (`skb->dev`): where it came in, or the tunnel it was sent through; 0 none. */
   dev = 0;
+  /** ifindex of the device by which IPv6 took it in (`IP6CB(skb)->iif`), 0 for a packet made here. */
+  iif = 0;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
   ctInfo = 0;
@@ -309,6 +315,7 @@ export class Packet {
     }
     this.ignoreDf = false;
     this.dev = 0;
+    this.iif = 0;
     this.ct = -1;
     this.ctInfo = 0;
     this.nfBridge = false;
@@ -384,6 +391,7 @@ export class Packet {
     this.pktType = from.pktType;
     this.mark = from.mark;
     this.dev = from.dev;
+    this.iif = from.iif;
     this.ct = from.ct;
     this.ctInfo = from.ctInfo;
     this.uid = from.uid;

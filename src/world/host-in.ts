@@ -1,6 +1,6 @@
 import type { Family } from "../address/ip.ts";
 import { applyOperations } from "../kernel/apply-operation.ts";
-import { isIpv6FdbEntry, parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
+import { parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../kernel/device/bridge-link.ts";
 import { FIRST_VLAN, LAST_VLAN, parseBridgeVlans } from "../kernel/device/bridge-vlan.ts";
 import type { BridgePort, Device, InterfaceAddress, InterfaceAddress6 } from "../kernel/device/device.ts";
@@ -288,7 +288,6 @@ class HostReader {
 
   #fdb(): void {
     this.#each("fdb", (item) => {
-      if (isIpv6FdbEntry(item)) return null;
       const device = this.#devices.get(String(item.get("ifname")));
       return { kind: "fdb-append", entry: parseFdbEntry(item, device, this.#origin(item)) };
     });

@@ -1,3 +1,4 @@
+import type { IpAddress } from "../../address/ip.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Ipv6Words } from "../../address/ipv6.ts";
 import type { Mac } from "../../address/mac.ts";
@@ -45,9 +46,10 @@ export type DeviceDetail =
       readonly vni: number;
       /** Name of the underlying device, null when routing alone decides. */
       readonly link: string | null;
-      readonly local: Ipv4 | null;
+      /** With a remote of the same family, which is the device's: packets of IPv4 or of IPv6 carry its frames. */
+      readonly local: IpAddress | null;
       /** Default remote or multicast group for unknown destinations. */
-      readonly remote: Ipv4 | null;
+      readonly remote: IpAddress | null;
       /** UDP destination port, and the port listened on. */
       readonly port: number;
       readonly learning: boolean;
@@ -93,7 +95,7 @@ export type DeviceDetail =
   | {
       readonly kind: "geneve";
       readonly vni: number;
-      readonly remote: Ipv4;
+      readonly remote: IpAddress;
       /** UDP destination port, and the port listened on. */
       readonly port: number;
       /** TTL of the outer packet, 0: the default TTL. */
@@ -199,7 +201,7 @@ export interface FdbEntry {
   readonly master: string | null;
   readonly state: "permanent" | "static" | "reachable" | "stale";
   /** VXLAN: the remote tunnel end. */
-  readonly dst: Ipv4 | null;
+  readonly dst: IpAddress | null;
   readonly vlan: number | null;
   readonly origin: Origin;
 }

@@ -1,3 +1,4 @@
+import { formatIp, isGroupIp } from "../../address/ip.ts";
 import { formatIpv4 } from "../../address/ipv4.ts";
 import { formatMac, MAC_ZERO } from "../../address/mac.ts";
 import type { LinkChange } from "../operation.ts";
@@ -67,7 +68,7 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" |
       );
     case "geneve":
       return words(
-        `geneve id ${detail.vni} remote ${formatIpv4(detail.remote)}`,
+        `geneve id ${detail.vni} remote ${formatIp(detail.remote)}`,
         detail.ttl !== 0 && `ttl ${detail.ttl}`,
         detail.df !== "unset" && `df ${detail.df}`,
         `dstport ${detail.port}`,
@@ -97,11 +98,11 @@ function bridgeText(detail: Extract<DeviceDetail, { kind: "bridge" }>): string {
 
 function vxlanText(detail: Extract<DeviceDetail, { kind: "vxlan" }>): string {
   const { remote, local, link, ttl } = detail;
-  const isGroup = remote !== null && remote >>> 28 === 0xe;
+  const isGroup = remote !== null && isGroupIp(remote);
   return words(
     `vxlan id ${detail.vni}`,
-    remote !== null && `${isGroup ? "group" : "remote"} ${formatIpv4(remote)}`,
-    local !== null && `local ${formatIpv4(local)}`,
+    remote !== null && `${isGroup ? "group" : "remote"} ${formatIp(remote)}`,
+    local !== null && `local ${formatIp(local)}`,
     link !== null && `dev ${quote(link)}`,
     `dstport ${detail.port}`,
     detail.learning ? "learning" : "nolearning",

@@ -1,4 +1,5 @@
-import type { Ip6 } from "../../address/ip6-handle.ts";
+import { type Family, familyOfAddress } from "../../address/ip.ts";
+import { addressOnPath, type Ip6 } from "../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { IngressChain } from "../nft/ingress.ts";
@@ -23,6 +24,11 @@ export class NetDevice {
   readonly isLoopback: boolean;
   readonly isBridge: boolean;
   readonly isVxlan: boolean;
+  /** Of a VXLAN or Geneve device: the family of the packets that carry its frames, which one of its ends says. */
+  readonly underlayFamily: Family;
+  /** Its own end and the other one as the path holds them, 0 for none. */
+  readonly underlayLocal: number;
+  readonly underlayRemote: number;
   /** Tag of a VLAN device, 0 of others. */
   readonly vlanId: number;
   /** Has it a link layer? Frames of a device without one begin with the IP header. */
@@ -75,6 +81,12 @@ export class NetDevice {
     this.isBridge = this.kind === "bridge";
     this.isVxlan = this.kind === "vxlan";
     this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
+    const { detail } = plain;
+    const local = detail.kind === "vxlan" ? detail.local : null;
+    const remote = detail.kind === "vxlan" || detail.kind === "geneve" ? detail.remote : null;
+    this.underlayFamily = familyOfAddress(remote ?? local ?? 0);
+    this.underlayLocal = addressOnPath(local ?? 0);
+    this.underlayRemote = addressOnPath(remote ?? 0);
     this.hasHeader = this.kind !== "ipip" && !(plain.detail.kind === "tun" && plain.detail.mode === "tun");
     const port = plain.port;
     if (port !== null) {
@@ -111,6 +123,12 @@ export interface CompiledAddress6 {
   readonly temporary: boolean;
   /** False while duplicate address detection runs, and when it failed. */
   readonly usable: boolean;
+}
+
+/** A device's MTU for IPv6 (`idev->cnf.mtu6`), never less than any link of IPv6 has. */
+export function deviceMtu6({ mtu, conf6 }: NetDevice): number {
+  const own = conf6.mtu === 0 ? mtu : Math.min(conf6.mtu, mtu);
+  return Math.max(own, 1280);
 }
 
 /** `net.ipv6.conf.<device>.*` (net/ipv6/addrconf.c); unlike IPv4's, mostly the device's own value alone counts. */

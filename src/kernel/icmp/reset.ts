@@ -1,3 +1,4 @@
+import { isMulticast6 } from "../../address/ip6-handle.ts";
 import {
   headerLength,
   IPPROTO_TCP,
@@ -9,13 +10,16 @@ import {
   TCP_SYN,
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
-import { routeMeHarder } from "../route/output-route.ts";
+import { hopLimit } from "../route/hop-limit.ts";
+import { routeMeHarder, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
+import { replyDevice6 } from "./send6.ts";
 
 /** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
   if (cause.protocol !== IPPROTO_TCP || cause.fragOffset !== 0) return;
+  if (cause.family === 6 && (isMulticast6(cause.dst) || isMulticast6(cause.src))) return;
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
@@ -23,7 +27,7 @@ export function sendReset(stack: Stack, cause: Packet): void {
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, PHASE_ERROR);
   fillReset(reset, cause);
   reset.ttl = stack.net.defaultTtl;
-  reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
+  reset.mark = reflectedMark(stack, cause);
   attachToCause(reset, cause);
   if (cause.nfBridge) {
     // A bridged packet's reset goes straight back by the port it came in by.
@@ -38,11 +42,21 @@ export function sendReset(stack: Stack, cause: Packet): void {
     stack.path.transmit(stack, port, reset);
     return;
   }
-  if (routeMeHarder(stack, reset) !== 0) {
+  const six = reset.family === 6;
+  const error = six
+    ? routeOutput(stack, reset, replyDevice6(stack, cause), false)
+    : routeMeHarder(stack, reset);
+  if (error !== 0) {
     stack.pool.release(reset);
     return;
   }
+  if (six) reset.ttl = hopLimit(stack, reset);
   stack.path.localOut(stack, reset);
+}
+
+/** `IP4_REPLY_MARK`, `IP6_REPLY_MARK`. */
+export function reflectedMark({ net }: Stack, cause: Packet): number {
+  return (cause.family === 6 ? net.fwmarkReflect6 : net.fwmarkReflect) ? cause.mark : 0;
 }
 
 /** The addresses, ports, flags and numbers of a reset that answers a segment (RFC 9293 3.5.2). */

@@ -44,7 +44,7 @@ export function ndiscSolicit(
   message.icmpType = NDISC_NEIGHBOUR_SOLICITATION;
   message.src = source;
   message.ndTarget = target;
-  send(stack, dev, message);
+  sendMessage(stack, dev, message);
 }
 
 /** What `ndisc_send_na` takes. */
@@ -71,10 +71,11 @@ export function sendAdvertisement(stack: Stack, dev: NetDevice, about: Advertise
     (about.router ? ND_ROUTER : 0) |
     (about.solicited ? ND_SOLICITED : 0) |
     (about.override ? ND_OVERRIDE : 0);
-  send(stack, dev, message);
+  sendMessage(stack, dev, message);
 }
 
-function messageTo(stack: Stack, to: Ip6, lladdr: Mac): Packet {
+/** A message with nothing in it yet but the MAC it names (MAC_ZERO: none). */
+export function messageTo(stack: Stack, to: Ip6, lladdr: Mac): Packet {
   const message = stack.pool.take();
   message.number = stack.outbox.nextDiscoveryNumber();
   message.family = 6;
@@ -90,7 +91,7 @@ function messageTo(stack: Stack, to: Ip6, lladdr: Mac): Packet {
 }
 
 /** `ndisc_send_skb`: whatever the routes say, to the neighbour on the device (`icmp6_dst_alloc`). */
-function send(stack: Stack, dev: NetDevice, message: Packet): void {
+export function sendMessage(stack: Stack, dev: NetDevice, message: Packet): void {
   message.rtInput = RT_OUTPUT;
   message.rtType = isMulticast6(message.dst) ? RTN_MULTICAST : RTN_UNICAST;
   message.rtDev = dev.slot;
@@ -109,17 +110,10 @@ export function addressOn(dev: NetDevice, address: Ip6): CompiledAddress6 | null
 }
 
 /** `ipv6_get_lladdr`: the device's link-local address, the last where it has several; -1 where it has none. */
-function lastLinkLocal({ addresses6 }: NetDevice): Ip6 {
+export function lastLinkLocal({ addresses6 }: NetDevice): Ip6 {
   for (let i = addresses6.length - 1; i >= 0; i--) {
     const { address, usable } = addresses6[i] as CompiledAddress6;
     if (usable && isLinkLocal6(address)) return address;
   }
   return -1;
-}
-
-export function selectSource6(_stack: Stack, dev: NetDevice, to: Ip6): Ip6 {
-  const entry = dev.addresses6.find(
-    ({ address, usable }) => usable && isLinkLocal6(address) === isLinkLocal6(to),
-  );
-  return entry?.address ?? lastLinkLocal(dev);
 }

@@ -12,9 +12,10 @@ import {
 } from "../../packet/packet.ts";
 import { ALL_NODES, anycastAddresses } from "../device/joined-groups.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { selectSource6 } from "../route/select-source6.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { addressOn, selectSource6, sendAdvertisement } from "./ndisc-send.ts";
+import { addressOn, sendAdvertisement } from "./ndisc-send.ts";
 import { NEIGH_FAILED, REACHABLE_MS } from "./neighbour.ts";
 import { neighbourAnswered } from "./output.ts";
 
@@ -73,7 +74,7 @@ function answerSolicitation(stack: Stack, dev: NetDevice, question: Solicitation
   const router = dev.conf6.forwarding && !(!own && isProxied(stack, dev, target));
   const source = own ? target : selectSource6(stack, dev, from === IP6_ANY ? ALL_NODES : from);
   if (from === IP6_ANY) {
-    if (source < 0) return;
+    if (source === IP6_ANY) return;
     const toAll = { target, to: ALL_NODES, from: source };
     sendAdvertisement(stack, dev, { ...toAll, router, solicited: false, override: own, named: true });
     return;
@@ -81,7 +82,7 @@ function answerSolicitation(stack: Stack, dev: NetDevice, question: Solicitation
   learn(stack, dev, { address: from, lladdr, confirmed: false, override: true, create: true });
   // Who asks everybody and names no MAC must be known.
   if (lladdr === MAC_ZERO && toGroup && dev.hasHeader && known(stack, dev, from) === ABSENT) return;
-  if (source < 0) return;
+  if (source === IP6_ANY) return;
   const back = { target, to: from, from: source };
   const override = own && toGroup;
   sendAdvertisement(stack, dev, {

@@ -1,8 +1,9 @@
-import { hash6 } from "../../address/ip6-handle.ts";
+import { hash6, isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
 import {
   ETH_P_ARP,
   ETH_P_IPV6,
+  headerLength,
   INNER_NONE,
   INNER_VXLAN,
   IPPROTO_UDP,
@@ -71,7 +72,7 @@ function encapsulate(
   detail: Extract<DeviceDetail, { kind: "vxlan" }>,
   remote: number,
 ): void {
-  const { vni, port, local, ttl, df } = detail;
+  const { vni, port, ttl, df } = detail;
   if (isDeadLoop(packet)) {
     stack.kill(packet, TUNNEL_LOOP);
     return;
@@ -83,17 +84,18 @@ function encapsulate(
   outer.encapsulation = INNER_VXLAN;
   outer.vni = vni;
   outer.inner = packet;
-  outer.src = local ?? 0;
+  outer.family = dev.underlayFamily;
+  outer.src = dev.underlayLocal;
   outer.dst = remote;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
   outer.dport = port;
   // A group is reached by the device below, and not beyond it.
-  const toGroup = isMulticast(remote);
+  const toGroup = outer.family === 6 ? isMulticast6(remote) : isMulticast(remote);
   outer.ttl = ttl !== 0 ? ttl : toGroup ? 1 : stack.net.defaultTtl;
-  outer.df = df === "set" || (df === "inherit" && mustNotBeCut(packet));
+  outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
-  outer.length = 20 + HEADROOM + packet.length;
+  outer.length = headerLength(outer) + HEADROOM + packet.length;
   outer.payload = packet.length + 14 + 8;
   outer.id = stack.state.nextIpId();
   // The namespace is the same: the mark stays, the connection does not.
@@ -109,6 +111,8 @@ function encapsulate(
     stack.kill(outer, TUNNEL_LOOP);
     return;
   }
+  if (outer.family === 6 && ttl === 0 && !toGroup)
+    outer.ttl = (stack.net.devices[outer.rtDev] as NetDevice).conf6.hopLimit;
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
@@ -117,7 +121,7 @@ function encapsulate(
 export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headroom: number): void {
   if (packet.rtDev < 0) return;
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
-  const mtu = way - 20 - headroom;
+  const mtu = way - headerLength(outer) - headroom;
   if (packet.length <= mtu) return;
   if (packet.family === 6) stack.state.exceptions.set(packet.dst, 2, Math.max(mtu, 1280));
   else stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
@@ -148,6 +152,7 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
   for (const dev of stack.net.vxlans) {
     const detail = dev.plain.detail;
     if (detail.kind !== "vxlan" || detail.port !== outer.dport || !dev.up) continue;
+    if (dev.underlayFamily !== outer.family) continue;
     listening = true;
     if (outer.encapsulation !== INNER_VXLAN || outer.inner === null || detail.vni !== outer.vni) continue;
     const inner = outer.inner;

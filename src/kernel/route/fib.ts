@@ -201,7 +201,9 @@ export class Fib {
       switch (action.kind) {
         case "lookup": {
           if (rule.table === null) continue;
-          if (!(six ? select6(rule.table, flow, result) : scan(rule.table, flow, result))) continue;
+          const columns = rule.table.columns ?? rule.table.compile();
+          const found = six ? select6(columns, flow, result) : scan(columns, flow, result);
+          if (!found || !settle(rule.table, result)) continue;
           const route = result.route as FibRoute | null;
           if (
             route !== null &&
@@ -251,10 +253,8 @@ function longestOf(list: readonly FibRoute[], six: boolean): FibColumns["longest
   return map;
 }
 
-/** `fib_table_lookup`. True when the table decided (a route, or an error type); `throw` and no match go on. */
-function scan(table: FibTable, flow: Flow, result: FibResult): boolean {
-  const columns = table.columns ?? table.compile();
-  const { keys, longest } = columns;
+/** `fib_table_lookup`: puts the route found into `result`; false when there is none. */
+function scan({ routes, keys, longest }: FibColumns, flow: Flow, result: FibResult): boolean {
   const daddr = flow.daddr;
   let start = 0;
   if (longest !== null) {
@@ -263,34 +263,34 @@ function scan(table: FibTable, flow: Flow, result: FibResult): boolean {
   }
   for (let i = start * 2; i < keys.length; i += 2) {
     if ((daddr & (keys[i + 1] as number)) !== keys[i]) continue;
-    const route = columns.routes[i >> 1] as FibRoute;
+    const route = routes[i >> 1] as FibRoute;
     if (route.tos !== 0 && route.tos !== flow.tos) continue;
-    switch (route.type) {
-      case RTN_THROW:
-        return false;
-      case RTN_BLACKHOLE:
-        result.error = EINVAL;
-        result.route = route;
-        result.table = table;
-        return true;
-      case RTN_UNREACHABLE:
-        result.error = EHOSTUNREACH;
-        result.route = route;
-        result.table = table;
-        return true;
-      case RTN_PROHIBIT:
-        result.error = EACCES;
-        result.route = route;
-        result.table = table;
-        return true;
-    }
-    if (!usable(route, flow.oif)) continue;
-    result.error = 0;
+    if (route.type < RTN_BLACKHOLE && !usable(route, flow.oif)) continue;
     result.route = route;
-    result.table = table;
     return true;
   }
   return false;
+}
+
+/** What the type of the route found says. False for `throw`: the next rule is asked. */
+function settle(table: FibTable, result: FibResult): boolean {
+  result.table = table;
+  result.error = 0;
+  switch (result.route?.type) {
+    case RTN_THROW:
+      result.route = null;
+      return false;
+    case RTN_BLACKHOLE:
+      result.error = EINVAL;
+      break;
+    case RTN_UNREACHABLE:
+      result.error = EHOSTUNREACH;
+      break;
+    case RTN_PROHIBIT:
+      result.error = EACCES;
+      break;
+  }
+  return true;
 }
 
 /** A device that goes down takes its routes with it, but not those to its own addresses (`fib_sync_down_dev`). */

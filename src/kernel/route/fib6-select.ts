@@ -1,18 +1,8 @@
 import { samePrefix6 } from "../../address/ip6-handle.ts";
 import { deviceKey } from "../../packet/packet.ts";
 import { NEIGH_FAILED } from "../neighbour/neighbour.ts";
-import {
-  EACCES,
-  EHOSTUNREACH,
-  EINVAL,
-  type FibColumns,
-  type FibNextHop,
-  type FibResult,
-  type FibRoute,
-  type FibTable,
-  type Flow,
-} from "./fib.ts";
-import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
+import type { FibColumns, FibNextHop, FibResult, FibRoute, Flow } from "./fib.ts";
+import { RTN_BLACKHOLE, RTN_THROW } from "./types.ts";
 
 /** How a table of IPv6 is asked (`fib6_table_lookup`, net/ipv6/route.c). Runs per packet. */
 
@@ -20,34 +10,14 @@ import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types
 const NOT_AT_ALL = -1;
 
 /**
- * The longest prefix with a route that may be taken; among its routes the least metric, and there the one whose device is the
- * one asked for. Routes that look unreachable are taken only when nothing else can be.
+ * Find the longest prefix with a route that may be taken; among its routes the least metric, and there the one whose device is
+ * the one asked for. Routes that look unreachable are taken only when nothing else can be.
  *
- * @returns true when the table decided (a route, or an error type); `throw` and no match go on
+ * @returns false when there is none
  */
-export function select6(table: FibTable, flow: Flow, result: FibResult): boolean {
-  const columns = table.columns ?? table.compile();
-  if (!find(columns, flow, result, flow.neighbours !== null)) {
-    if (flow.neighbours === null || !find(columns, flow, result, false)) return false;
-  }
-  const route = result.route as FibRoute;
-  result.table = table;
-  switch (route.type) {
-    case RTN_THROW:
-      result.route = null;
-      return false;
-    case RTN_BLACKHOLE:
-      result.error = EINVAL;
-      return true;
-    case RTN_UNREACHABLE:
-      result.error = EHOSTUNREACH;
-      return true;
-    case RTN_PROHIBIT:
-      result.error = EACCES;
-      return true;
-  }
-  result.error = 0;
-  return true;
+export function select6(columns: FibColumns, flow: Flow, result: FibResult): boolean {
+  if (flow.neighbours === null) return find(columns, flow, result, false);
+  return find(columns, flow, result, true) || find(columns, flow, result, false);
 }
 
 function find({ routes, keys, longest }: FibColumns, flow: Flow, result: FibResult, wary: boolean): boolean {

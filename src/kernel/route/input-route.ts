@@ -1,28 +1,14 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import {
-  IPPROTO_ICMP,
-  KEY_IPV6,
-  type Packet,
-  RT_ERROR,
-  RT_FORWARD,
-  RT_LOCAL_DELIVER,
-} from "../../packet/packet.ts";
+import { IPPROTO_ICMP, type Packet, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
+import { attachError, attachWithExceptions } from "./attach.ts";
 import { EHOSTUNREACH, type FibNextHop, RT_SCOPE_HOST } from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
-import {
-  attachWithExceptions,
-  isLimitedBroadcast,
-  isLoopback,
-  isMulticast,
-  isZeronet,
-  routeIndex,
-  selectHop,
-} from "./output-route.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTN_UNREACHABLE } from "./types.ts";
+import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet, selectHop } from "./output-route.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets that came in (`ip_route_input_slow`, net/ipv4/route.c). Runs per packet. */
 
@@ -113,13 +99,9 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   return OK;
 }
 
-/** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`), of IPv6 wherever it is. */
-export function errorRoute(stack: Stack, packet: Packet, errno: number): number {
-  packet.rtInput = RT_ERROR;
-  packet.rtType = RTN_UNREACHABLE;
-  packet.rtError = errno;
-  const type = packet.family === 6 ? KEY_IPV6 : 0;
-  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, 0, 0, errno, routeIndex(stack));
+/** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`). */
+function errorRoute(stack: Stack, packet: Packet, errno: number): number {
+  attachError(stack, packet, errno);
   return OK;
 }
 

@@ -2,7 +2,7 @@ import { IPPROTO_ICMPV6, type Packet, RT_FORWARD, RT_LOCAL_DELIVER } from "../..
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
-import { errorRoute } from "./input-route.ts";
+import { attachError } from "./attach.ts";
 import { attachRoute, needsDevice, selectHop6 } from "./output-route6.ts";
 import { RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
@@ -34,10 +34,14 @@ export function routeInput6(stack: Stack, packet: Packet, dev: NetDevice): numbe
   flow.neighbours = net.forwarding6 ? null : stack.state.neighbours;
   net.fib6.lookup(flow, result, stack.deviceName);
   const { route } = result;
-  if (result.error !== 0 || route === null) return errorRoute(stack, packet, result.error);
-  const hop = selectHop6(stack, packet, route, dev.ifindex, true);
-  const error = attachRoute(stack, packet, route, hop);
-  if (error !== 0) return errorRoute(stack, packet, error);
+  let { error } = result;
+  if (error === 0 && route !== null) {
+    error = attachRoute(stack, packet, route, selectHop6(stack, packet, route, dev.ifindex, true));
+  }
+  if (error !== 0) {
+    attachError(stack, packet, error);
+    return -1;
+  }
   if (packet.rtType === RTN_MULTICAST) {
     if (!net.isJoined6(packet.dst, dev.ifindex)) return NOT_FOR_FORWARDING;
     packet.rtInput = RT_LOCAL_DELIVER;

@@ -1,13 +1,12 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import { IPPROTO_ICMP, KEY_IPV6, type Packet, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
+import { IPPROTO_ICMP, type Packet } from "../../packet/packet.ts";
 import { CHOICE_MULTIPATH } from "../chooser.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
-import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { OP_ROUTE } from "../tape.ts";
+import { attach, attachWithExceptions, fail } from "./attach.ts";
 import { EINVAL, ENETUNREACH, type FibNextHop, type FibRoute, RT_SCOPE_HOST, RT_SCOPE_LINK } from "./fib.ts";
 import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
-import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */
 
@@ -97,85 +96,6 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   else if (isZeronet(daddr)) return fail(stack, packet, EINVAL);
   if (type === RTN_BROADCAST) return attach(stack, packet, type, dev, daddr, false, 0);
   return attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
-}
-
-/** Put a usable route's next hop on the packet, after what redirects and path MTU errors taught about the destination. */
-export function attachWithExceptions(
-  stack: Stack,
-  packet: Packet,
-  type: number,
-  dev: NetDevice,
-  hop: FibNextHop,
-  daddr: number,
-  routeMtu: number,
-): 0 {
-  let gateway = hop.gateway;
-  let hasGateway = hop.hasGateway;
-  let mtu = routeMtu;
-  const exceptions = stack.state.exceptions;
-  if (exceptions.size > 0) {
-    const redirected = exceptions.get(daddr, redirectSlot(packet.family));
-    if (redirected !== ABSENT && (hasGateway || packet.family === 6)) {
-      gateway = redirected;
-      // Of IPv6 a host may learn that the destination itself is on link.
-      hasGateway = redirected !== daddr;
-    }
-    const pathMtu = exceptions.get(daddr, pathMtuSlot(packet.family));
-    if (pathMtu !== ABSENT) mtu = pathMtu;
-  }
-  return attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
-}
-
-/** Where `exceptions` keeps a destination's path MTU: an address of one family is a number in the other as well. */
-export function pathMtuSlot(family: number): number {
-  return family === 6 ? 2 : 0;
-}
-
-/** And the gateway that a redirect named. */
-export function redirectSlot(family: number): number {
-  return family === 6 ? 3 : 1;
-}
-
-export function attach(
-  stack: Stack,
-  packet: Packet,
-  type: number,
-  dev: NetDevice,
-  nextHop: number,
-  usesGateway: boolean,
-  mtu: number,
-): 0 {
-  packet.rtType = type;
-  packet.rtInput = type === RTN_LOCAL || type === RTN_ANYCAST ? RT_LOCAL_DELIVER : RT_OUTPUT;
-  packet.rtDev = dev.slot;
-  packet.rtNextHop = nextHop;
-  packet.rtUsesGateway = usesGateway;
-  packet.rtMtu = mtu;
-  packet.rtError = 0;
-  stack.tape?.words8(
-    OP_ROUTE,
-    stack.host,
-    packet.number,
-    packet.dst,
-    packet.family === 6 ? type | KEY_IPV6 : type,
-    dev.ifindex,
-    nextHop,
-    0,
-    routeIndex(stack),
-  );
-  return 0;
-}
-
-/** No route: the tape says so. */
-export function fail(stack: Stack, packet: Packet, errno: number): number {
-  const type = packet.family === 6 ? KEY_IPV6 : 0;
-  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, 0, 0, errno, routeIndex(stack));
-  return errno;
-}
-
-/** Which of the host's routes the last look-up found, -1 none. */
-export function routeIndex(stack: Stack): number {
-  return stack.fibResult.route?.index ?? -1;
 }
 
 /** `fib_select_path`: the only next hop, or one of several by the flow's hash. */

@@ -9,9 +9,9 @@ import {
 import { ICMPV6_ECHO_REQUEST, IPPROTO_ICMPV6, type Packet } from "../../packet/packet.ts";
 import { CHOICE_MULTIPATH } from "../chooser.ts";
 import type { Stack } from "../stack.ts";
+import { attach, attachWithExceptions, fail } from "./attach.ts";
 import { EADDRNOTAVAIL, ENETUNREACH, type FibNextHop, type FibRoute } from "./fib.ts";
 import { hasFailed } from "./fib6-select.ts";
-import { attach, attachWithExceptions, fail } from "./output-route.ts";
 import { selectSource6 } from "./select-source6.ts";
 import { RTN_ANYCAST, RTN_LOCAL, RTN_MULTICAST } from "./types.ts";
 
@@ -50,6 +50,13 @@ export function routeOutput6(stack: Stack, packet: Packet, oif: number): number 
   }
   if (hop === null) return fail(stack, packet, result.error === 0 ? ENETUNREACH : result.error);
   return attachRoute(stack, packet, result.route as FibRoute, hop);
+}
+
+/** Has the route that a packet without a source would take a preferred one? */
+export function prefersSource6(stack: Stack, packet: Packet, oif: number): boolean {
+  lookUp(stack, packet, oif, oif !== 0);
+  const { error, route } = stack.fibResult;
+  return error === 0 && route?.hasPrefsrc === true;
 }
 
 function lookUp(stack: Stack, packet: Packet, oif: number, viaOnly: boolean): void {
