@@ -222,5 +222,6 @@ function stateOf(name: string): Json {
     bridgeLinks: json("bridge", "-j", "-d", "link"),
     sysctl: Object.fromEntries(sysctl),
     iptablesSave,
+    ip6tablesSave: inside(name, "ip6tables-save"),
   };
 }

@@ -226,6 +226,7 @@ function del(call: PluginCall): void {
   const chain = podChain(call);
   for (const family of [4, 6] as const) {
     const nat = new IptablesTable(call.machine.node, "nat", family);
+    nat.list();
     nat.deleteJumps(DNAT, chain);
     nat.deleteChain(chain);
   }
@@ -242,6 +243,7 @@ function check(call: PluginCall): void {
   for (const family of [4, 6] as const) {
     const address = containerAddress(prevResult, family);
     if (address === null) continue;
+    for (const asked of [4, 6] as const) new IptablesTable(machine.node, "nat", asked).list();
     for (const asked of release === "1.1" ? ([4, 6] as const) : [family]) {
       const told = `could not check ipv${asked} dnat:`;
       if (!new IptablesTable(machine.node, "nat", asked).hasChain(chain)) {

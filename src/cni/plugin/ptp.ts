@@ -94,9 +94,9 @@ function check(call: PluginCall): void {
     fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
   }
   const device = pod.device(ifName);
-  if (device === undefined) fail("Link not found");
+  if (device === undefined) fail(`ptp: Container Interface name in prevResult: ${ifName} not found`);
   if (container !== undefined && container.mac !== macText(device)) {
-    fail(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
+    fail(`ptp: Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
   }
   checkAddresses(pod, ifName, prevResult.ips);
   checkRoutes(pod, prevResult.routes);
