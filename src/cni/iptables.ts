@@ -19,14 +19,6 @@ export class IptablesTable {
     this.#family = family;
   }
 
-  /**
-   * `-S`: iptables-nft makes a table's own chains when it is asked to list one of them (1.8.9), and a plugin that only wants
-   * to know whether the command works leaves them behind.
-   */
-  list(): void {
-    if (this.#table() === undefined && this.#backend === "nft") this.#restore([], true);
-  }
-
   hasChain(chain: string): boolean {
     return this.#table()?.chains.has(chain) ?? false;
   }

@@ -221,6 +221,7 @@ function stateOf(name: string): Json {
     rules: json("ip", "-j", "rule"),
     bridgeLinks: json("bridge", "-j", "-d", "link"),
     sysctl: Object.fromEntries(sysctl),
+    iptablesBackend: run("iptables", ["--version"]).includes("nf_tables") ? "nft" : "legacy",
     iptablesSave,
     ip6tablesSave: inside(name, "ip6tables-save"),
   };

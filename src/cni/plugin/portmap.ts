@@ -226,7 +226,8 @@ function del(call: PluginCall): void {
   const chain = podChain(call);
   for (const family of [4, 6] as const) {
     const nat = new IptablesTable(call.machine.node, "nat", family);
-    nat.list();
+    // The chain is made before it is emptied and deleted (`ClearChain`).
+    nat.ensureChain(chain);
     nat.deleteJumps(DNAT, chain);
     nat.deleteChain(chain);
   }
@@ -243,7 +244,6 @@ function check(call: PluginCall): void {
   for (const family of [4, 6] as const) {
     const address = containerAddress(prevResult, family);
     if (address === null) continue;
-    for (const asked of [4, 6] as const) new IptablesTable(machine.node, "nat", asked).list();
     for (const asked of release === "1.1" ? ([4, 6] as const) : [family]) {
       const told = `could not check ipv${asked} dnat:`;
       if (!new IptablesTable(machine.node, "nat", asked).hasChain(chain)) {
