@@ -111,6 +111,11 @@ export class IptablesTable {
     return this.#ruleset?.tables.get(this.#name);
   }
 
+  /** Rules through the kernel's nftables (`iptables-nft`). */
+  get isNft(): boolean {
+    return this.#backend === "nft";
+  }
+
   get #ruleset(): Ruleset | null {
     const { iptables, ip6tables } = this.#netns.host;
     return this.#family === 6 ? ip6tables : iptables;

@@ -32,7 +32,25 @@ const BRIDGE: Json = {
 };
 const PORTMAP: Json = { type: "portmap", capabilities: { portMappings: true } };
 
+/** What CHECK says of a container that is gone. */
+const GONE: readonly Action[] = [
+  { command: "ADD", pod: 0 },
+  { command: "DEL", pod: 0 },
+  { command: "CHECK", pod: 0 },
+];
+
 export const SCENARIOS: readonly Scenario[] = [
+  scenario("bridge-gone", [BRIDGE], { actions: GONE }),
+  scenario("ptp-gone", [{ type: "ptp", ipam: range("10.35.0.0/24") }], { actions: GONE }),
+  scenario("mv-gone", [{ type: "macvlan", master: "eth0", ipam: range("10.36.0.0/24") }], { actions: GONE }),
+  scenario(
+    "static-wall-gone",
+    [
+      { ...BRIDGE, ipam: { type: "static", addresses: [{ address: "10.43.0.9/24" }] } },
+      { type: "firewall", backend: "iptables" },
+    ],
+    { actions: GONE },
+  ),
   scenario("bridge", [BRIDGE]),
   scenario("bridge6", [
     {

@@ -100,7 +100,7 @@ function check(call: PluginCall): void {
       ...ownRules(call.prevResult, family).map((own) => [FORWARD, own]),
     ]) {
       if (!filter.hasRule(chain ?? "", rule ?? "")) {
-        fail(`expected rule is not in chain ${chain} of table filter: ${rule}`);
+        fail(`expected rule [${rule}] not found`);
       }
     }
   }

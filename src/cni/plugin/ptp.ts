@@ -80,8 +80,9 @@ function del(call: PluginCall): void {
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = machine.netns(call.netns);
   if (pod?.device(ifName) === undefined) return;
+  const addresses = pod.netsOf(ifName);
   machine.deleteLink(pod, ifName);
-  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId);
+  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId, addresses);
 }
 
 function check(call: PluginCall): void {
