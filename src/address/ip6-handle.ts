@@ -4,10 +4,10 @@
  * files and messages hold words or text. The look-ups by handle are code that runs per packet.
  */
 
-import { endpointText } from "./endpoint.ts";
 import type { Family, IpAddress } from "./ip.ts";
 import { formatIpv4 } from "./ipv4.ts";
 import { formatIpv6, type Ipv6Words } from "./ipv6.ts";
+import { socketAddressText } from "./socket-address.ts";
 
 /** A handle made by `internIpv6`; nothing else makes one. */
 export type Ip6 = number;
@@ -166,8 +166,8 @@ export function plainAddress(family: Family, address: number): IpAddress {
 }
 
 /** An address as the path holds it, with a port: `10.0.0.1:80`, `[fd00::1]:80`. */
-export function endpointOnPath(family: number, address: number, port: number): string {
-  return endpointText(formatOnPath(family, address), port);
+export function socketAddressOnPath(family: number, address: number, port: number): string {
+  return socketAddressText(formatOnPath(family, address), port);
 }
 
 /** Text of an address as the path holds it. */

@@ -3,6 +3,8 @@ import { addressOnPath, type Ip6, internIpv6, isMulticast6 } from "../address/ip
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { deviceKey } from "../packet/packet.ts";
+import { parseConntrackList } from "./conntrack/conntrack-list.ts";
+import type { ConntrackEntry } from "./conntrack/entry.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
@@ -18,7 +20,14 @@ import { needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
-import { ingressChains } from "./nft/ingress.ts";
+import {
+  type ArpChains,
+  arpChains,
+  type BridgeChains,
+  bridgeChains,
+  egressChains,
+  ingressChains,
+} from "./nft/frame-hooks.ts";
 import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
@@ -28,6 +37,7 @@ import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
+import { linesOf } from "./tool-text.ts";
 
 const SCOPE_NUMBER: Readonly<Record<Scope, number>> = {
   global: 0,
@@ -55,6 +65,9 @@ export class Netns {
   readonly iptables: CompiledRuleset | null;
   readonly ip6tables: CompiledRuleset | null;
   readonly nft: CompiledNft | null;
+  /** nftables' chains that bridged frames meet, and that ARP does. */
+  readonly bridgeChains: BridgeChains | null;
+  readonly arpChains: ArpChains | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
   /** null where there are no virtual services: their hooks come with the first (`ip_vs_add_service`). */
@@ -67,6 +80,7 @@ export class Netns {
   private neighbours: PairMap | null = null;
   /** Those of them that nothing heard changes: (device, address) to 1. */
   private readonly permanentNeighbours = new PairMap(new Journal());
+  private listed: readonly ConntrackEntry[] | null = null;
   readonly proxyNeighbours: readonly NeighbourKey[];
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
@@ -87,6 +101,9 @@ export class Netns {
   readonly defaultTtl: number;
   readonly portRange: readonly [number, number];
   readonly tcpLoose: boolean;
+  /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
+  readonly conntrackMax: number;
+  readonly conntrackBuckets: number;
   readonly echoIgnoreAll: boolean;
   readonly errorsUseInboundAddress: boolean;
   readonly forwardUsePmtu: boolean;
@@ -175,6 +192,8 @@ export class Netns {
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
     if (host.ip6tables !== null) declareRecentLists(host.ip6tables, this.recentLists);
     this.nft = host.nft === null ? null : new CompiledNft(walkedNft(host));
+    this.bridgeChains = this.nft === null ? null : bridgeChains(this.nft);
+    this.arpChains = this.nft === null ? null : arpChains(this.nft);
     this.ipvs = (host.ipvs?.services.length ?? 0) === 0 ? null : new CompiledIpvs(host.ipvs as Ipvs, sysctl);
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
@@ -185,7 +204,10 @@ export class Netns {
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
 
     if (this.nft !== null) {
-      for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);
+      for (const device of this.devices) {
+        device.ingress = ingressChains(this.nft, device.name);
+        device.egress = egressChains(this.nft, device.name);
+      }
     }
 
     const unjournaled = new Journal();
@@ -225,6 +247,8 @@ export class Netns {
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
+    this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
+    this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;
@@ -242,6 +266,15 @@ export class Netns {
     this.fwmarkReflect6 = sysctl.integer("net.ipv6.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** The connections that the dump tells of (`conntrack -L`). */
+  get connections(): readonly ConntrackEntry[] {
+    if (this.listed === null) {
+      const text = this.host.unmodelled.get("conntrack");
+      this.listed = typeof text === "string" ? parseConntrackList(linesOf(text)).entries : [];
+    }
+    return this.listed;
   }
 
   /** The rules of iptables or ip6tables. */

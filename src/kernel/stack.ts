@@ -1,4 +1,4 @@
-import { isMulticast6, samePrefix6 } from "../address/ip6-handle.ts";
+import { type Ip6, isMulticast6, samePrefix6 } from "../address/ip6-handle.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { PacketPool } from "../packet/pool.ts";
 import type { Chooser } from "./chooser.ts";
@@ -24,6 +24,7 @@ import type { Outbox } from "./outbox.ts";
 import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
+import { reverseRoute6, routedAs6 } from "./route/reverse-route6.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./route/types.ts";
 import { OP_DROP, type Tape } from "./tape.ts";
 
@@ -229,6 +230,14 @@ export class Stack implements RuleContext {
       if (route.nextHops[i]?.dev?.ifindex === this.inIf) return route.type | VIA_IN;
     }
     return route.type;
+  }
+
+  reverseRoute6(packet: Packet, mark: number, loose: boolean): number {
+    return reverseRoute6(this, packet, this.inIf, loose, mark, VIA_IN);
+  }
+
+  routedAs6(address: Ip6, ifindex: number): number {
+    return routedAs6(this, address, ifindex);
   }
 
   isLoopback(ifindex: number): boolean {

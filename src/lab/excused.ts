@@ -41,9 +41,9 @@ export function isDiscovery(packet: number): boolean {
   return packet >= FIRST_DISCOVERY;
 }
 
-/** How many packets of neighbour discovery a recording shows on a host. */
+/** How many frames of neighbour discovery a recording shows on a host: each passes a hook once at most. */
 export function discoveriesAt({ ndp = [] }: RecordedProbe, host: string): number {
-  return new Set(ndp.filter(({ ns }) => ns === host).map(({ pkt }) => pkt)).size;
+  return ndp.filter(({ ns }) => ns === host).length;
 }
 
 /** Packets of a connection before the client sends in bulk: SYN, SYN-ACK, ACK, the server's line, ACK. */

@@ -46,18 +46,26 @@ export function recordedPackets(network: Network, recorded: RecordedProbe): Pack
 
 export function ourPackets(network: Network, frames: readonly Frame[]): Packets<Frame> {
   const excuser = new Excuser(null);
-  const byPacket = new Map<number, Frame[]>();
+  const byPacket = new Map<string, Frame[]>();
   const excused = new Set<number>();
   for (const frame of frames) {
-    const before = byPacket.get(frame.packet);
+    const key = captureName(frame);
+    const before = byPacket.get(key);
     if (before !== undefined) {
       before.push(frame);
       continue;
     }
     if (excuser.isExcused(frame)) excused.add(frame.packet);
-    byPacket.set(frame.packet, [frame]);
+    byPacket.set(key, [frame]);
   }
-  return { packets: kept(network, byPacket, excused), excused, repeated: new Set() };
+  const numbered = [...byPacket.values()].map((list) => [(list[0] as Frame).packet, list] as const);
+  return { packets: kept(network, numbered, excused), excused, repeated: new Set() };
+}
+
+/** What a capture knows a packet by: fragments of IPv6 that are put together and cut anew are others then. */
+function captureName(frame: Frame): string {
+  const datagram = (frame.inner ?? frame).ip?.id;
+  return datagram === undefined ? `${frame.packet}` : `${frame.packet} of ${datagram}`;
 }
 
 /** A reset has no identification of its own: a second one is known by leaving where the first did. */
@@ -68,7 +76,7 @@ function isSentAgain(frame: WholeFrame, first: WholeFrame | undefined): boolean 
 
 function kept<F extends Place>(
   network: Network,
-  byPacket: ReadonlyMap<number, readonly F[]>,
+  byPacket: Iterable<readonly [number, readonly F[]]>,
   excused: ReadonlySet<number>,
 ): PacketFrames<F>[] {
   return [...byPacket]

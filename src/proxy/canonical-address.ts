@@ -44,7 +44,7 @@ export function prefixHolds(prefix: string, address: string): boolean {
 }
 
 /** `ip:port`, or `[ip]:port`. */
-export function endpointText(address: string, port: number): string {
+export function socketAddressText(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 

@@ -50,6 +50,8 @@ export class Conversation implements Upcalls {
   private icmpId = 0;
   /** When the client began to connect. */
   private begunAt = 0;
+  /** An error came before the client could hear it: it waits for the one about its next SYN. */
+  toldEarly = false;
 
   // what came of it
   result: ClientResult | null = null;
@@ -299,7 +301,10 @@ export class Conversation implements Upcalls {
     this.noteError(packet);
     if (this.result !== null) return;
     // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
-    if (query.family === 6 && query.proto === "tcp" && this.client.now === this.begunAt) return;
+    if (query.family === 6 && query.proto === "tcp" && this.client.now === this.begunAt) {
+      this.toldEarly = true;
+      return;
+    }
     // An established connection takes errors for passing (RFC 1122 4.2.3.9).
     if (this.goingOn) return;
     const heard = heardOfError(query, packet.icmpType, packet.icmpCode);

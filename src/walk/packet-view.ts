@@ -75,6 +75,9 @@ export function packetView(d: Int32Array, at: number): PacketView {
       ...(((ip >>> 24) & 1) === 1 && family === 4 ? { df: true as const } : {}),
       ...(((ip >>> 25) & 1) === 1 ? { mf: true as const } : {}),
       ...(offset === 0 ? {} : { off: offset }),
+      ...(family === 6 && (offset !== 0 || ((ip >>> 25) & 1) === 1)
+        ? { id: (d[at + S_LENGTH] as number) >>> 16 }
+        : {}),
       ...(tos === 0 ? {} : { tos }),
     },
     ...(offset !== 0 ? {} : transport(protocol, ports, l4, d[at + S_INFO] as number, encapsulation, inner)),

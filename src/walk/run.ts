@@ -71,7 +71,8 @@ export function walk(
   let looped = !drain(session);
   while (!looped && conversation.result === null) {
     const timer = session.agenda.timers.peek();
-    const patience = query.patience ?? (outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : unasked);
+    const waits = outbox.openQuestions > 0 || conversation.toldEarly;
+    const patience = query.patience ?? (waits ? PATIENCE_ASKING_MS : unasked);
     if (timer === undefined || timer.at - begun > patience) {
       session.advanceTo(begun + patience);
       break;

@@ -1,3 +1,5 @@
+import { addEntries, type ConntrackEntry } from "../kernel/conntrack/entry.ts";
+import type { ConntrackTable } from "../kernel/conntrack/table.ts";
 import { HostSession } from "../kernel/host-session.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
@@ -64,12 +66,21 @@ export class Session {
       if (state === undefined) {
         state = new HostSession(this.journal);
         this.states.set(net.name, state);
+        if (net.connections.length > 0) this.takeOver(state.conntrack, net.connections);
       }
       stack = new Stack(host, net, state, this.engine, this.network.stacking(host));
       state.conntrack.now = this.clock.now;
       this.stacks[host] = stack;
     }
     return stack;
+  }
+
+  /** The connections a host's dump tells of are there from its first touch on. */
+  private takeOver(conntrack: ConntrackTable, connections: readonly ConntrackEntry[]): void {
+    this.journal.unrecorded(() => {
+      addEntries(conntrack, connections);
+      conntrack.noteKept();
+    });
   }
 
   /** Remember a per-flow choice; taken back with the layer it was made in. */
@@ -107,11 +118,11 @@ export class Session {
     this.advanceTo(this.clock.now + ms);
   }
 
-  /** Empty conntrack and the route caches of every host (`conntrack -F`, `ip route flush cache`). */
+  /** Empty conntrack and IPv4's route caches of every host (`conntrack -F`, `ip route flush cache`). */
   flush(): void {
     for (const state of this.states.values()) {
       state.conntrack.flush();
-      if (state.exceptions.size > 0) state.exceptions.clear();
+      state.flushRouteCache();
     }
   }
 

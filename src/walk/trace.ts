@@ -154,6 +154,8 @@ export interface PacketView {
     readonly df?: true;
     readonly mf?: true;
     readonly off?: number;
+    /** A fragment's datagram, where the family is IPv6. */
+    readonly id?: number;
     readonly tos?: number;
   };
   readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags: string };

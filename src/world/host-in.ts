@@ -370,11 +370,9 @@ class HostReader {
       );
       return;
     }
-    if (family === 6) this.#operations.push({ kind: "unmodelled", name, value: text });
-    else
-      for (const { line, message, text: rule } of parsed.errors) {
-        json.faults.add(`${field}:${line}`, `${message}: ${shortened(rule)}`);
-      }
+    for (const { line, message, text: rule } of parsed.errors) {
+      json.faults.add(`${field}:${line}`, `${message}: ${shortened(rule)}`);
+    }
   }
 
   #ipsets(): void {

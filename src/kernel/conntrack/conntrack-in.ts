@@ -13,6 +13,7 @@ import type { Stack } from "../stack.ts";
 import { beginsConnection, inverseType, isIcmpError, isUntrackedIcmp6 } from "./icmp.ts";
 import {
   CT_NONE,
+  CT_OF_UNTRACKED,
   CT_UNTRACKED,
   ctInfoDirection,
   IP_CT_ESTABLISHED,
@@ -34,6 +35,7 @@ const ICMP_MS = 30_000;
 const GENERIC_MS = 600_000;
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
+const CONNTRACK_FULL = reason("conntrack-full");
 
 function hasPorts(protocol: number): boolean {
   return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
@@ -45,6 +47,7 @@ function hasPorts(protocol: number): boolean {
  */
 export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   // Seen before (loopback), or told not to look.
+  if (packet.ct === CT_OF_UNTRACKED) packet.ct = CT_NONE;
   if (packet.ct !== CT_NONE) return NF_ACCEPT;
   const table = stack.conntrack;
   const { protocol, family, icmpType } = packet;
@@ -78,6 +81,10 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     node = -1;
   }
   let isNew = false;
+  if (node < 0 && isFull(stack) && !earlyDrop(stack)) {
+    stack.drop(packet, CONNTRACK_FULL);
+    return NF_DROP;
+  }
   if (node < 0) {
     if (icmp) {
       if (!beginsConnection(icmpType, family)) return NF_ACCEPT;
@@ -114,6 +121,31 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
+}
+
+/** Would one connection more be too many (`nf_conntrack_max`; 0: any number)? */
+function isFull({ net, conntrack }: Stack): boolean {
+  return net.conntrackMax > 0 && conntrack.size >= net.conntrackMax;
+}
+
+/** Each connection stands in two chains of the kernel's table; a full table looks through this many for one to give up. */
+const EVICTION_CHAINS = 8;
+
+/**
+ * `early_drop`: a full table gives up a connection that is not ASSURED, if there is one in the chains it looks through. Which
+ * chains those are depends on a secret of the boot: one is found where that many hold one on average, and is the oldest.
+ */
+function earlyDrop({ net, conntrack }: Stack): boolean {
+  let oldest = -1;
+  let unassured = 0;
+  conntrack.forEach((ct) => {
+    if ((conntrack.status(ct) & IPS_ASSURED) !== 0) return;
+    if (oldest < 0) oldest = ct;
+    unassured++;
+  });
+  if (unassured * 2 * EVICTION_CHAINS < net.conntrackBuckets || oldest < 0) return false;
+  conntrack.remove(oldest);
+  return true;
 }
 
 /** `nf_conntrack_udp_packet`: a stream is ASSURED once it goes on two seconds after it began. */
@@ -170,9 +202,9 @@ export function conntrackConfirm(stack: Stack, packet: Packet): NfVerdict {
 
 /** `nf_conntrack_attach`: an error made here is RELATED to the packet that caused it, in the other direction. */
 export function attachToCause(packet: Packet, cause: Packet): void {
-  if (cause.ct === CT_UNTRACKED || cause.ct === CT_NONE) {
-    packet.ct = cause.ct;
-    packet.ctInfo = cause.ctInfo;
+  if (cause.ct < 0) {
+    packet.ct = cause.ct === CT_NONE ? CT_NONE : CT_OF_UNTRACKED;
+    packet.ctInfo = 0;
     return;
   }
   packet.ct = cause.ct;

@@ -132,6 +132,13 @@ export function tcpPacket(
   return true;
 }
 
+/** `nf_conntrack_tcp_set_closing`: this host itself sends a reset about it. */
+export function closeTcp(table: ConntrackTable, ct: number): void {
+  if (table.tcpState(ct) === sCL) return;
+  table.setTcpState(ct, sCL);
+  table.refresh(ct, TIMEOUT_MS[sCL] as number);
+}
+
 /**
  * May a SYN begin anew over this entry? (RFC 1122 4.2.2.13: after a close that a FIN began, or a reset by the side that
  * sends the SYN.) Otherwise the entry goes on with what it knows.

@@ -10,6 +10,7 @@ import {
   TCP_SYN,
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
+import { closeTcp } from "../conntrack/tcp.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeMeHarder, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
@@ -29,6 +30,16 @@ export function sendReset(stack: Stack, cause: Packet): void {
   reset.ttl = stack.net.defaultTtl;
   reset.mark = reflectedMark(stack, cause);
   attachToCause(reset, cause);
+  const six = reset.family === 6;
+  if (six) {
+    // Even what goes straight back needs a route here.
+    if (routeOutput(stack, reset, replyDevice6(stack, cause), false) !== 0) {
+      stack.pool.release(reset);
+      return;
+    }
+    reset.ttl = hopLimit(stack, reset);
+  }
+  if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct);
   if (cause.nfBridge) {
     // A bridged packet's reset goes straight back by the port it came in by.
     const port = stack.device(cause.physIn);
@@ -42,15 +53,10 @@ export function sendReset(stack: Stack, cause: Packet): void {
     stack.path.transmit(stack, port, reset);
     return;
   }
-  const six = reset.family === 6;
-  const error = six
-    ? routeOutput(stack, reset, replyDevice6(stack, cause), false)
-    : routeMeHarder(stack, reset);
-  if (error !== 0) {
+  if (!six && routeMeHarder(stack, reset) !== 0) {
     stack.pool.release(reset);
     return;
   }
-  if (six) reset.ttl = hopLimit(stack, reset);
   stack.path.localOut(stack, reset);
 }
 

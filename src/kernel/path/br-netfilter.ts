@@ -89,7 +89,8 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     // Elsewhere: the frame is for the host now, which routes it on.
     packet.ethDst = bridge.mac;
     packet.pktType = PACKET_HOST;
-    packet.dropRoute();
+    // IPv6 keeps the route that br_nf_pre_routing_finish_ipv6 found; ip_rcv_finish looks IPv4's up again.
+    if (packet.family !== 6) packet.dropRoute();
   }
   stack.path.bridgeFrameFinish(stack, bridge, port, packet);
 }

@@ -55,7 +55,9 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   if (packet.family === 6) {
-    packet.iif = dev.ifindex;
+    // What br_netfilter has routed already seems to come by the device it is to leave by.
+    const routed = packet.rtInput === RT_FORWARD ? stack.net.devices[packet.rtDev] : undefined;
+    packet.iif = (routed ?? dev).ifindex;
     const refused = refuses6(dev, packet);
     if (refused >= 0) {
       stack.kill(packet, refused);

@@ -112,7 +112,8 @@ export function fragment(
   const start = packet.fragOffset;
   const more = packet.mf;
   const rest: Packet[] = [];
-  if (packet.family === 6) packet.id = stack.state.nextIpId();
+  // `ipv6_select_ident`: no two hosts' are alike.
+  if (packet.family === 6) packet.id = (stack.state.nextIpId() ^ Math.imul(stack.host + 1, 0x9e37)) & 0xffff;
   // A tunnel's packet bears the number of the one inside, whose fragments may have come this way.
   const datagram = packet.inner === null ? packet.number : -packet.number;
   for (let offset = step; offset < total; offset += step) {

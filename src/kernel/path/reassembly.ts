@@ -71,7 +71,10 @@ export class ReassemblyQueues {
     packet.fragOffset = 0;
     packet.fragMaxSize = largest;
     // What netfilter has put together it may cut again (nf_ct_frag6_reasm).
-    if (packet.family === 6) packet.ignoreDf = true;
+    if (packet.family === 6) {
+      packet.ignoreDf = true;
+      packet.id = 0;
+    }
     for (const fragment of list) if (fragment !== packet) stack.pool.release(fragment);
     return packet;
   }

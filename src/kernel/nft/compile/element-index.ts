@@ -2,7 +2,8 @@ import { hashKey } from "../../ipset/element-table.ts";
 import { NF_ACCEPT, NF_DROP } from "../../netfilter/hook.ts";
 import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
 import type { NftExpression, SetElement, SetElements } from "../expression.ts";
-import type { NftVerdict } from "../statement.ts";
+import type { NftStatement, NftVerdict } from "../statement.ts";
+import { type Memory, memoryOf, remembersAll } from "./stateful.ts";
 import { internNftName } from "./symbol.ts";
 import { NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN } from "./verdict.ts";
 import { boundsOf, foldWords, wildcardPrefix, wordsOfType } from "./words.ts";
@@ -23,6 +24,12 @@ export class ElementIndex {
   readonly data: Int32Array;
   /** When elements run out, milliseconds from when the set was first met; 0 never. null: none does. */
   readonly expires: Int32Array | null;
+  /** By element, its own limit or quota (an array without holes); null: none has any. */
+  readonly memories: readonly (Memory | null)[] | null;
+  /** What an element that a packet puts in remembers by, if its rule says nothing. */
+  readonly memory: Memory | null;
+  /** Do elements hold statements that the walk does not do? Then a look-up that finds one is not sure. */
+  readonly forgetful: boolean;
   /** Elements that the walk cannot read: a look-up that finds nothing else is not sure. */
   readonly unreadable: number;
 
@@ -44,7 +51,13 @@ export class ElementIndex {
   // names with wildcards
   private readonly patterns: { readonly pattern: InterfaceNamePattern; readonly element: number }[] = [];
 
-  constructor(elements: SetElements, types: readonly string[], dataTypes: readonly string[] | null) {
+  /** @param statements what elements hold that have none of their own */
+  constructor(
+    elements: SetElements,
+    types: readonly string[],
+    dataTypes: readonly string[] | null,
+    statements: readonly NftStatement[] = [],
+  ) {
     this.elements = elements;
     let end = 0;
     this.partEnds = Uint8Array.from(types, (type) => {
@@ -86,6 +99,14 @@ export class ElementIndex {
       else unreadable++;
     }
     this.expires = expires;
+    this.forgetful =
+      !remembersAll(statements) || elements.some((element) => !remembersAll(element.statements));
+    const common = memoryOf(statements);
+    this.memory = common;
+    const memories = elements.map((each) =>
+      each.statements.length > 0 ? memoryOf(each.statements) : common,
+    );
+    this.memories = memories.some((memory) => memory !== null) ? memories : null;
     this.unreadable = unreadable;
     if (wide.length === 0) {
       this.form = this.patterns.length > 0 ? "names" : "hash";

@@ -12,6 +12,7 @@ import { compileRaw } from "./load-raw.ts";
 import { compileSetSource } from "./look-up.ts";
 import type { Load, Read } from "./read.ts";
 import type { NftUnknown } from "./unknown-step.ts";
+import { NFT_BREAK } from "./verdict.ts";
 import { foldWords, isShift, operate, wordsOfType } from "./words.ts";
 
 /** null: the walk does not know what the expression reads. */
@@ -246,6 +247,7 @@ function compileMap({ key, data }: Extract<NftExpression, { kind: "map" }>): Loa
   const dataTypes = data.kind === "set" ? dataTypesOf(data) : null;
   const source = compileSetSource(data, typesOf(key), dataTypes);
   const missing: NftUnknown = { kind: "nft", text: `map @${source.name}, which is not in the dump` };
+  const forgetful: NftUnknown = { kind: "nft", text: `what elements of map @${source.name} hold` };
   const words = dataTypes === null ? 1 : dataTypes.reduce((sum, type) => sum + wordsOfType(type), 0);
   return {
     words,
@@ -257,6 +259,8 @@ function compileMap({ key, data }: Extract<NftExpression, { kind: "map" }>): Loa
         return false;
       }
       if (!run.sets.find(set, run.regs, at, run.stack.now)) return false;
+      if (set.index.forgetful) run.stack.unknownTargets.add(forgetful);
+      if (run.sets.askFound(set, run, at) === NFT_BREAK) return false;
       run.sets.readData(run.regs, at);
       return true;
     },

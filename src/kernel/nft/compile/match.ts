@@ -60,8 +60,9 @@ function compileLookup(
     const set = source.of(run);
     if (set === null || set.index.keyWords !== from.words) return unsure(run);
     const found = run.sets.find(set, run.regs, 0, run.stack.now);
-    if (!found && set.index.unreadable > 0) return unsure(run);
-    return found !== invert ? NFT_CONTINUE : NFT_BREAK;
+    if (found ? set.index.forgetful : set.index.unreadable > 0) return unsure(run);
+    if (found === invert) return NFT_BREAK;
+    return found ? run.sets.askFound(set, run, 0) : NFT_CONTINUE;
   };
 }
 
