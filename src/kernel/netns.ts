@@ -20,7 +20,14 @@ import { needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
-import { ingressChains } from "./nft/ingress.ts";
+import {
+  type ArpChains,
+  arpChains,
+  type BridgeChains,
+  bridgeChains,
+  egressChains,
+  ingressChains,
+} from "./nft/frame-hooks.ts";
 import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
@@ -58,6 +65,9 @@ export class Netns {
   readonly iptables: CompiledRuleset | null;
   readonly ip6tables: CompiledRuleset | null;
   readonly nft: CompiledNft | null;
+  /** nftables' chains that bridged frames meet, and that ARP does. */
+  readonly bridgeChains: BridgeChains | null;
+  readonly arpChains: ArpChains | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
   /** null where there are no virtual services: their hooks come with the first (`ip_vs_add_service`). */
@@ -103,6 +113,8 @@ export class Netns {
   /** Does br_netfilter hand tagged frames to the IP hooks as well? */
   /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
   readonly forwarding6: boolean;
+  /** `net.ipv6.conf.all.proxy_ndp`. */
+  readonly proxiesAll6: boolean;
   readonly echo6: Echo6;
   readonly multipathHashPolicy6: number;
   readonly fwmarkReflect6: boolean;
@@ -182,6 +194,8 @@ export class Netns {
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
     if (host.ip6tables !== null) declareRecentLists(host.ip6tables, this.recentLists);
     this.nft = host.nft === null ? null : new CompiledNft(walkedNft(host));
+    this.bridgeChains = this.nft === null ? null : bridgeChains(this.nft);
+    this.arpChains = this.nft === null ? null : arpChains(this.nft);
     this.ipvs = (host.ipvs?.services.length ?? 0) === 0 ? null : new CompiledIpvs(host.ipvs as Ipvs, sysctl);
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
@@ -192,7 +206,10 @@ export class Netns {
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
 
     if (this.nft !== null) {
-      for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);
+      for (const device of this.devices) {
+        device.ingress = ingressChains(this.nft, device.name);
+        device.egress = egressChains(this.nft, device.name);
+      }
     }
 
     const unjournaled = new Journal();
@@ -240,6 +257,7 @@ export class Netns {
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.proxiesAll6 = sysctl.integer("net.ipv6.conf.all.proxy_ndp", 0) !== 0;
     this.forwarding6 = sysctl.integer("net.ipv6.conf.all.forwarding", 0) !== 0;
     this.echo6 = {
       ignoreAll: sysctl.integer("net.ipv6.icmp.echo_ignore_all", 0) !== 0,

@@ -369,7 +369,7 @@ class Comparison {
     if (hit.family !== 6) return false;
     if (hit.rule === 0 && Math.abs(hit.packets - seen) <= MISCOUNTED) return true;
     if (host?.ip6tables?.backend !== "nft") return false;
-    return hit.packets > seen && hit.packets - seen <= discoveriesAt(this.recorded, hit.ns);
+    return hit.packets > seen && hit.packets - seen <= discoveriesAt(this.recorded, hit.ns) + MISCOUNTED;
   }
 
   private tracedCounts(): Map<string, number> {

@@ -114,10 +114,15 @@ function errorsApart(probe: RecordedProbe): RecordedProbe {
     numbered.set(frame, own.number);
   }
   if ([...given.values()].every(({ length }) => length === 1)) return probe;
+  const visited = new Map<string, number>();
   const visitsOf = (visit: RecordedVisit): RecordedVisit[] => {
-    const copies = given.get(visit.pkt) ?? [];
-    const runs = runsOf(visit.steps, copies.length);
-    return runs.map((steps, i) => ({ ...visit, steps, pkt: copies[i]?.number ?? visit.pkt }));
+    const { ns, hook, pkt, steps: all } = visit;
+    const copies = given.get(pkt) ?? [];
+    const key = `${ns} ${hook} ${pkt}`;
+    const before = visited.get(key) ?? 0;
+    const runs = runsOf(all, copies.length - before);
+    visited.set(key, before + runs.length);
+    return runs.map((steps, i) => ({ ...visit, steps, pkt: copies[before + i]?.number ?? pkt }));
   };
   return {
     ...withNumbers(

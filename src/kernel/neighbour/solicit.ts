@@ -6,6 +6,7 @@ import { RT_SCOPE_LINK } from "../route/fib.ts";
 import { selectAddress } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
+import { arpXmit } from "./arp-xmit.ts";
 import { ndiscSolicit } from "./ndisc-send.ts";
 
 /**
@@ -47,7 +48,7 @@ function arpSolicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet 
   question.src = sender;
   question.dst = target;
   question.length = 28;
-  stack.path.transmit(stack, dev, question);
+  arpXmit(stack, dev, question);
 }
 
 function sharesPrefix(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {

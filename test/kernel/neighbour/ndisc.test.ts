@@ -169,4 +169,23 @@ describe("an address answered for", () => {
     expect(answers).toEqual(expected.map((text) => `136 fd00::1>fd00::2 fd00::77 ${text} 255 ${A}`));
     expect(found.client.result).toBe(expected.length > 0 ? "answered" : "unreachable");
   });
+
+  it.each<readonly [string, string]>([
+    ["all", `136 ${linkLocalOf(BOX)}>${linkLocalOf(A)} fd00::77 S 64 255 ${A}`],
+    // The question is forwarded like any packet, and does not get beyond its link: ICMPv6 1/2.
+    ["eth0", ""],
+  ])("is still asked for when its entry has aged, which proxy_ndp of %s answers: %s", (place, expected) => {
+    const sysctl = { [`net.ipv6.conf.${place}.proxy_ndp`]: 1 };
+    const session = sessionOf(lan({ box: { forward: true, ...proxy, sysctl } }));
+    outcome(session, "a", "icmp fd00::77");
+    session.wait(60_000);
+    outcome(session, "a", "icmp fd00::77");
+    session.wait(6000);
+    const found = outcome(session, "a", "icmp fd00::77");
+    const alone = said(found, "box").filter(
+      (text) => text.startsWith("136 ") && text.includes(" fd00::77 S 64"),
+    );
+    expect(alone.join()).toBe(expected);
+    expect(said(found, "a")[0]).toBe(`135 ${linkLocalOf(A)}>fd00::77 fd00::77 sll ${A} 72 255 ${BOX}`);
+  });
 });

@@ -259,7 +259,7 @@ describe("what the walk does not know", () => {
   });
 
   it("a table of a family that is not walked is an assumption", () => {
-    const nft = "table bridge b {\nchain f { type filter hook forward priority 0;\ndrop\n}\n}\n";
+    const nft = "table bridge b {\nchain f { type filter hook forward priority 0;\nct state new drop\n}\n}\n";
     const { assumptions } = trace(session(nft), "client", "tcp 10.2.0.2:80");
     expect(assumptions.join()).toContain("table bridge b are not walked");
   });
