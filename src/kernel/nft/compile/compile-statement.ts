@@ -50,7 +50,8 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "nat":
       return compileNat(statement, family) ?? unknown();
     case "limit":
-    case "quota": {
+    case "quota":
+    case "ct-count": {
       const memory = compileMemory(statement);
       const owner = {};
       return (run) => memory(run.stack.matchState(owner, MEMORY_WORDS), 0, run);
@@ -65,7 +66,6 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
       // iptables' comments match whatever comes, and its LOG does nothing to the packet.
       if (statement.name === "comment" || statement.name === "LOG" || statement.name === "NFLOG") return null;
       return unknown();
-    case "ct-count":
     case "dup":
     case "flow-add":
     case "other":
