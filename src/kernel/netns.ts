@@ -113,6 +113,8 @@ export class Netns {
   /** Does br_netfilter hand tagged frames to the IP hooks as well? */
   /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
   readonly forwarding6: boolean;
+  /** `net.ipv6.conf.all.proxy_ndp`. */
+  readonly proxiesAll6: boolean;
   readonly echo6: Echo6;
   readonly multipathHashPolicy6: number;
   readonly fwmarkReflect6: boolean;
@@ -255,6 +257,7 @@ export class Netns {
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.proxiesAll6 = sysctl.integer("net.ipv6.conf.all.proxy_ndp", 0) !== 0;
     this.forwarding6 = sysctl.integer("net.ipv6.conf.all.forwarding", 0) !== 0;
     this.echo6 = {
       ignoreAll: sysctl.integer("net.ipv6.icmp.echo_ignore_all", 0) !== 0,

@@ -218,6 +218,11 @@ function refusalOf(from: NetDevice | null, to: NetDevice, packet: Packet): numbe
   return from === to && to.portForwarding ? HAIRPIN : PORT_BLOCKED;
 }
 
+/** What the bridge's own host says to a group is told everybody, whatever the port's settings. */
+function floodsGroups(port: NetDevice, kind: "multicast" | "broadcast"): boolean {
+  return kind === "multicast" ? port.mcastFlood : port.bcastFlood;
+}
+
 /** `br_flood`: a copy to every port that wants it. Takes the packet over. */
 function flood(
   stack: Stack,
@@ -228,8 +233,7 @@ function flood(
 ): void {
   let last: NetDevice | null = null;
   for (const port of bridge.ports) {
-    if (kind === "unicast" ? !port.flood : kind === "multicast" ? !port.mcastFlood : !port.bcastFlood)
-      continue;
+    if (kind === "unicast" ? !port.flood : from !== null && !floodsGroups(port, kind)) continue;
     if (!shouldDeliver(from, port, packet)) continue;
     if (last !== null) bridgeForward(stack, bridge, last, stack.pool.clone(packet), from === null);
     last = port;

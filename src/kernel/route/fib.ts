@@ -205,8 +205,10 @@ export class Fib {
           const found = six ? select6(columns, flow, result) : scan(columns, flow, result);
           if (!found || !settle(rule.table, result)) continue;
           const route = result.route as FibRoute | null;
+          // An error route is none to be suppressed (`fib_rules_lookup`).
           if (
             route !== null &&
+            result.error === 0 &&
             action.suppressPrefixLength !== null &&
             route.length <= action.suppressPrefixLength
           ) {

@@ -105,6 +105,27 @@ describe("a port's settings", () => {
   });
 });
 
+describe("what the bridge's own host says to all", () => {
+  it("goes out by every port, whatever is flooded from others", () => {
+    const port = { bcastFlood: false, mcastFlood: false };
+    const world = smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.1/24 fd00::1/64" }, listen: LISTEN },
+        sw: {
+          links: {
+            br0: { detail: BRIDGE, addresses: "10.0.0.9/24 fd00::9/64" },
+            p0: { master: "br0", port },
+          },
+          listen: LISTEN,
+        },
+      },
+      ["a:eth0 sw:p0"],
+    );
+    expect(told(sessionOf(world), "sw", "udp 10.0.0.1:53")).toBe("answered by a, answered");
+    expect(told(sessionOf(world), "sw", "udp [fd00::1]:53")).toBe("answered by a, answered");
+  });
+});
+
 describe("learning", () => {
   const request = (session: ReturnType<typeof sessionOf>, query: string): string[] =>
     places(outcome(session, "a", query), 1).filter((place) => place.startsWith("sw:"));
