@@ -133,7 +133,7 @@ export class Excuser {
     const id = orig.ip?.id;
     if (this.client === null) return false;
     // IPv6 has none, and is known by whom it went to.
-    if (id === undefined && (orig.icmp !== undefined || this.targets.has(targetOf(orig)))) return false;
+    if (id === undefined && this.targets.has(targetOf(orig))) return false;
     if (id === undefined || id === 0 ? this.flows.has(flowOf(orig)) : this.ids.has(id)) return false;
     const ports = orig.tcp ?? orig.udp;
     if (ports !== undefined) return ports.sport !== this.client && ports.dport !== this.client;
