@@ -77,7 +77,7 @@ describe("a command is read as operations", () => {
     ],
     [
       "ip6tables-legacy -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination [fd00::2]:8080",
-      ["ip6tables -t nat -A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination [fd00::2]:8080"],
+      ["ip6tables -t nat -A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination '[fd00::2]:8080'"],
     ],
     ["ip6tables -P FORWARD DROP", ["ip6tables-restore --noflush"]],
   ])("%s", (command, operations) => {
