@@ -171,7 +171,7 @@ describe("what is not built yet is one line naming it", () => {
     ["replay", "replay is not built yet"],
     ["trace web-0 10.0.0.1 --context prod", "--context is not built yet"],
     ["trace web-0 10.0.0.1 --kubeconfig x", "--kubeconfig is not built yet"],
-    ["trace web-0 10.0.0.1 --cni calico", '--cni: "calico" is none of flannel, bridge, docker0'],
+    ["trace web-0 10.0.0.1 --cni weave", '--cni: "weave" is none of flannel, calico, canal, bridge, docker0'],
     ["trace web-0 10.0.0.1 --proxy-mode ipvs", "--proxy-mode: ipvs is not built yet"],
     ["trace web-0 10.0.0.1 --time 5", "--time is not built yet"],
     ["trace web-0 10.0.0.1 --all-pods", "--all-pods: the source holds no Kubernetes objects"],

@@ -88,7 +88,7 @@ function isAction(statement: NftStatement): boolean {
     case "xt":
       return statement.type !== "match";
     case "other":
-      return /^(queue|tproxy|synproxy|secmark|reset|exthdr)\b/.test(statement.text);
+      return /^(queue|tproxy|synproxy|secmark|reset)\b/.test(statement.text);
     default:
       return true;
   }

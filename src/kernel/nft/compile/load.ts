@@ -5,6 +5,7 @@ import { jhashWords, reciprocalScale, swap32 } from "../../nat/jhash.ts";
 import type { BinaryOperator, NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
 import { compileCt } from "./load-ct.ts";
+import { compileExthdr } from "./load-exthdr.ts";
 import { compileFib } from "./load-fib.ts";
 import { compileMeta } from "./load-meta.ts";
 import { compilePayload } from "./load-payload.ts";
@@ -38,8 +39,9 @@ export function compileLoad(expression: NftExpression): Load | null {
       return compileConcat(expression.parts);
     case "map":
       return compileMap(expression);
-    case "rt":
     case "other":
+      return scalar(compileExthdr(expression.text));
+    case "rt":
       return null;
     default: {
       const words = foldWords(expression);

@@ -161,7 +161,8 @@ export function parseExpressionJson(json: unknown, types: readonly string[]): Nf
         readonly field?: unknown;
       };
       const words = [
-        name === "exthdr" ? "" : name,
+        // A header by itself asks whether it is there.
+        name === "exthdr" && field !== undefined ? "" : name,
         textOf(header, "a name"),
         typeof field === "string" ? field : "",
       ];
