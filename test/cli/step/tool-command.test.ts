@@ -71,6 +71,15 @@ describe("a command is read as operations", () => {
     ],
     ["iptables -t nat -D PREROUTING 1", ["iptables -t nat -D PREROUTING 1"]],
     ["iptables -P FORWARD DROP", ["iptables-restore --noflush"]],
+    [
+      "ip6tables -A FORWARD -s fd00::1 -p tcp -j REJECT",
+      ["ip6tables -t filter -A FORWARD -s fd00::1/128 -p tcp -j REJECT --reject-with icmp6-port-unreachable"],
+    ],
+    [
+      "ip6tables-legacy -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination [fd00::2]:8080",
+      ["ip6tables -t nat -A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination '[fd00::2]:8080'"],
+    ],
+    ["ip6tables -P FORWARD DROP", ["ip6tables-restore --noflush"]],
   ])("%s", (command, operations) => {
     expect(read(command)).toEqual(operations);
   });
@@ -118,6 +127,22 @@ describe("a command is read as operations", () => {
     const deleted = runToolCommand(inserted.value, host, `iptables -D FORWARD ${rule}`);
     if (deleted.kind === "invalid") throw new Error(deleted.messages.join());
     expect(saved(deleted.value.hosts.get("node1") as Host)).toBe(saved(node));
+  });
+
+  it("a rule of ip6tables is inserted and deleted by its text, and those of iptables stay", () => {
+    const rule = "-s fd00::/64 -p icmpv6 --icmpv6-type echo-request -j DROP";
+    const before = runToolCommand(world, node, "ip6tables -A FORWARD -j ACCEPT");
+    if (before.kind === "invalid") throw new Error(before.messages.join());
+    const first = before.value.hosts.get("node1") as Host;
+    const inserted = runToolCommand(before.value, first, `ip6tables -I FORWARD ${rule}`);
+    if (inserted.kind === "invalid") throw new Error(inserted.messages.join());
+    const host = inserted.value.hosts.get("node1") as Host;
+    expect(host.ip6tables?.tables.get("filter")?.chains.get("FORWARD")?.rules).toHaveLength(2);
+    const deleted = runToolCommand(inserted.value, host, `ip6tables -D FORWARD ${rule}`);
+    if (deleted.kind === "invalid") throw new Error(deleted.messages.join());
+    const after = deleted.value.hosts.get("node1") as Host;
+    expect(after.ip6tables).toEqual(first.ip6tables);
+    expect(saved(after)).toBe(saved(node));
   });
 
   it("a rule knows the command it came from", () => {
@@ -183,6 +208,11 @@ describe("a command that is wrong, or not built yet, is named", () => {
       "iptables -P: KUBE-SERVICES is no built-in chain, so it has no policy",
     ],
     ["iptables -N FORWARD", "iptables -N: the chain FORWARD exists already"],
+    [
+      "ip6tables -A FORWARD -s 10.0.0.1 -j DROP",
+      'ip6tables: -s: "10.0.0.1" is an IPv4 address: ip6tables takes IPv6',
+    ],
+    ["ip6tables -t nta -A FORWARD -j DROP", 'ip6tables: no table "nta" (did you mean "nat"?)'],
   ])("%s", (command, message) => {
     const [first = ""] = read(command);
     if (typeof message === "string") expect(first).toBe(message);
