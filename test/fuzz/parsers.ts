@@ -105,12 +105,13 @@ const faults = (read: { readonly faults?: readonly { readonly message: string }[
   messages: (read.faults ?? []).map(({ message }) => message),
 });
 
-const NODE = applied();
-
 const VXLAN: Device["detail"] = {
   ...{ kind: "vxlan", vni: 7, link: "eth0", local: null, remote: null, port: 4789, learning: true },
   ...{ ttl: 0, df: "unset" },
 };
+
+const NODE = applied();
+const WORLD: World = { hosts: new Map([["node", NODE]]), wires: [], origins: new OriginTable().finish() };
 
 /** With one card and a tunnel, for the commands that name it. */
 function applied(): Host {
@@ -125,8 +126,6 @@ function applied(): Host {
   if (done.kind !== "ok") throw new Error("no node");
   return done.host;
 }
-
-const WORLD: World = { hosts: new Map([["node", NODE]]), wires: [], origins: new OriginTable().finish() };
 
 export const PARSERS: readonly FuzzedParser[] = [
   ...([4, 6] as const).map((family) => ({
