@@ -39,5 +39,5 @@ function isDropped({ ip6tables }: Host, { steps }: HookVisit): boolean {
   if (last === undefined || chain === undefined) return false;
   if (last.kind === "policy") return chain.policy === "DROP";
   const target = chain.rules[last.index - 1]?.target?.kind;
-  return last.kind === "rule" && (target === "DROP" || target === "reject");
+  return last.kind === "rule" && (target === "DROP" || target === "REJECT");
 }
