@@ -57,6 +57,7 @@ const EXAMPLES = examples([
   ],
   ["trace 203.0.113.99 10.96.0.88:8080 --at node/node1:eth0", "a packet that arrives from outside the model"],
   ["trace node/node2 10.244.0.2 --size 1400 --df -o json", "a large echo request, as data"],
+  ["trace web-0 [fd00:10:244:b::12]:8080 -f fixtures/truth/k-dual-pair.json.gz", "over IPv6"],
   [
     "trace deploy/nginx svc/tomcat:8080 -f fixtures/nmt-mistake",
     "a source of your own: here a Service with a mistake",

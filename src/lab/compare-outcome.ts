@@ -328,8 +328,14 @@ class Comparison {
     const packet = this.pairs.get(visit.pkt);
     if (packet !== undefined) return ours.packet === packet;
     // A datagram of IPv6 that was put together is a packet of its own, which no wire showed.
-    if (visit.family === 6 && !this.theirs.packets.some(({ number }) => number === visit.pkt)) return true;
+    if (visit.family === 6 && this.wasFragmented(ours.packet)) return true;
     return ![...this.pairs.values()].includes(ours.packet);
+  }
+
+  private wasFragmented(packet: number): boolean {
+    return this.outcome.frames.some(
+      ({ packet: number, ip }) => number === packet && (ip.mf !== undefined || ip.off !== undefined),
+    );
   }
 
   private isCopied(recorded: number): boolean {

@@ -1,3 +1,4 @@
+import { IPPROTO_ICMPV6 } from "../packet/packet.ts";
 import type { RecordedFrame, RecordedProbe, RecordedVisit } from "./recorded.ts";
 
 /**
@@ -17,7 +18,7 @@ const ECHO_REPLY = 129;
 
 /** A frame that stands whole: one that repeats the one before says nothing of itself. */
 function isEcho6({ ip, icmp }: RecordedFrame): boolean {
-  if (ip?.src.includes(":") !== true) return false;
+  if (ip?.proto !== IPPROTO_ICMPV6) return false;
   return icmp?.type === ECHO_REQUEST || icmp?.type === ECHO_REPLY;
 }
 
@@ -146,7 +147,7 @@ function runsOf(steps: readonly string[], most: number): (readonly string[])[] {
 }
 
 function isError6({ ip, icmp }: RecordedFrame): boolean {
-  return ip?.src.includes(":") === true && icmp !== undefined && icmp.type < ECHO_REQUEST;
+  return ip?.proto === IPPROTO_ICMPV6 && icmp !== undefined && icmp.type < ECHO_REQUEST;
 }
 
 function withNumbers(

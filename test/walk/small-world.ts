@@ -449,7 +449,8 @@ function split6(text: string): string[] {
   return text.split(":").length > 2 ? [text] : text.split(":");
 }
 
-function onPath(text: string): number {
+/** As a query and the path hold it. */
+export function onPath(text: string): number {
   return addressOnPath(either(text));
 }
 

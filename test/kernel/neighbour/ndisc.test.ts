@@ -1,8 +1,23 @@
 import { describe, expect, it } from "vitest";
+import { addressOnPath, formatOnPath } from "../../../src/address/ip6-handle.ts";
+import { formatMac, internMac, MAC_ZERO } from "../../../src/address/mac.ts";
+import type { NetDevice } from "../../../src/kernel/device/net-device.ts";
+import { NEIGH_INCOMPLETE } from "../../../src/kernel/neighbour/neighbour.ts";
+import { multicastMac } from "../../../src/kernel/neighbour/output.ts";
+import { receiveFrame } from "../../../src/kernel/path/receive.ts";
+import { ABSENT } from "../../../src/kernel/session/pair-map.ts";
+import {
+  deviceKey,
+  ETH_P_IPV6,
+  IPPROTO_ICMPV6,
+  ND_OVERRIDE,
+  ND_SOLICITED,
+} from "../../../src/packet/packet.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import {
   BRIDGE,
   type HostSpec,
+  ip6,
   linkLocalOf,
   macOf,
   outcome,
@@ -187,5 +202,119 @@ describe("an address answered for", () => {
     );
     expect(alone.join()).toBe(expected);
     expect(said(found, "a")[0]).toBe(`135 ${linkLocalOf(A)}>fd00::77 fd00::77 sll ${A} 72 255 ${BOX}`);
+  });
+});
+
+/**
+ * What a hears and then knows of fd00::50, as the kernel does: `ip neigh replace fd00::50 lladdr 02:00:00:00:00:77 dev eth0 nud
+ * stale`, a message made by hand, `ip neigh show`.
+ */
+describe("news", () => {
+  const KNOWN = "02:00:00:00:00:77";
+  const TOLD = "02:00:00:00:00:88";
+
+  interface News {
+    readonly type?: number;
+    /** Among S and O. */
+    readonly flags?: string;
+    readonly mac?: string | null;
+    readonly to?: string;
+    readonly target?: string;
+    readonly hops?: number;
+    readonly src?: string;
+  }
+
+  /** The MAC that a then knows, `+` where it counts as certain. */
+  function heard(
+    before: "reachable" | "stale" | "permanent" | null,
+    news: News,
+    sysctl: HostSpec["sysctl"] = {},
+  ) {
+    const { type = 136, flags = "", mac = TOLD, to = "fd00::2", hops = 255, src = "fd00::50" } = news;
+    const neighbours = before === "permanent" ? [`fd00::50 eth0 ${KNOWN}`] : [];
+    const session = sessionOf(lan({ a: { links: { eth0: "fd00::2/64" }, neighbours, sysctl } }));
+    session.begin();
+    const stack = session.stack(session.network.hostNumber("a"));
+    const dev = stack.net.deviceNamed("eth0") as NetDevice;
+    const [key, address] = [deviceKey(6, dev.ifindex), addressOnPath(ip6("fd00::50"))];
+    const { neighbours: entries, neighbourConfirmed } = stack.state;
+    if (before === "reachable" || before === "stale") entries.set(key, address, internMac(KNOWN));
+    if (before === "reachable") neighbourConfirmed.set(key, address, stack.now);
+    const packet = stack.pool.take();
+    packet.family = 6;
+    packet.ethType = ETH_P_IPV6;
+    packet.framed = true;
+    packet.ethSrc = internMac(TOLD);
+    packet.dst = addressOnPath(ip6(to));
+    packet.ethDst = to.startsWith("ff") ? multicastMac(6, packet.dst) : dev.mac;
+    packet.src = addressOnPath(ip6(src));
+    packet.ttl = hops;
+    packet.protocol = IPPROTO_ICMPV6;
+    packet.icmpType = type;
+    packet.ndTarget = addressOnPath(ip6(news.target ?? "fd00::50"));
+    packet.ndLladdr = mac === null ? MAC_ZERO : internMac(mac);
+    packet.ndFlags = (flags.includes("S") ? ND_SOLICITED : 0) | (flags.includes("O") ? ND_OVERRIDE : 0);
+    packet.length = mac === null ? 64 : 72;
+    const sent: string[] = [];
+    session.outbox.intercept = (from, _, { icmpType, src: source, dst, ndFlags }) => {
+      if (from === stack)
+        sent.push(`${icmpType} ${formatOnPath(6, source)}>${formatOnPath(6, dst)} ${ndFlags}`);
+      return from === stack;
+    };
+    receiveFrame(stack, dev, packet, true);
+    const now = entries.get(key, address);
+    const at = now === ABSENT ? stack.net.staticNeighbour(key, address) : now;
+    const certain = neighbourConfirmed.get(key, address) !== ABSENT ? "+" : "";
+    return {
+      knows: at >= 0 ? `${formatMac(at)}${certain}` : at === NEIGH_INCOMPLETE ? "asks" : "nothing",
+      sent,
+    };
+  }
+
+  it.each<readonly ["reachable" | "stale" | "permanent" | null, News, string]>([
+    [null, { flags: "SO" }, "nothing"],
+    [null, { flags: "O" }, "nothing"],
+    ["reachable", { flags: "SO" }, `${TOLD}+`],
+    ["reachable", { flags: "S" }, KNOWN],
+    ["reachable", { flags: "O" }, TOLD],
+    ["reachable", {}, KNOWN],
+    ["stale", { flags: "SO" }, `${TOLD}+`],
+    ["stale", { flags: "S" }, KNOWN],
+    ["stale", { flags: "O" }, TOLD],
+    ["stale", {}, KNOWN],
+    ["stale", { flags: "SO", mac: null }, `${KNOWN}+`],
+    ["stale", { flags: "S", mac: KNOWN }, `${KNOWN}+`],
+    ["reachable", { flags: "O", mac: KNOWN, to: "ff02::1" }, `${KNOWN}+`],
+    // from beyond a router; an answer to nobody's question
+    ["stale", { flags: "SO", hops: 254 }, KNOWN],
+    ["stale", { flags: "SO", to: "ff02::1" }, KNOWN],
+    ["reachable", { type: 135, to: "ff02::1:ff00:2", target: "fd00::2" }, TOLD],
+    ["permanent", { type: 135, to: "ff02::1:ff00:2", target: "fd00::2" }, KNOWN],
+    [null, { type: 135, to: "ff02::1:ff00:2", target: "fd00::2", mac: null }, "nothing"],
+    [null, { type: 135, target: "fd00::2", mac: null }, "asks"],
+    [null, { type: 135, to: "ff02::1:ff00:2", target: "fd00::102" }, "nothing"],
+  ])("to one for whom it is %s, %j: %s", (before, news, expected) => {
+    expect(heard(before, news).knows).toBe(expected);
+  });
+
+  it.each([
+    [0, 0, "nothing"],
+    [1, 0, "nothing"],
+    [0, 1, "nothing"],
+    [1, 1, TOLD],
+    [1, 2, TOLD],
+  ])("that nobody asked for: forwarding %i, accept_untracked_na %i: %s", (forwarding, accept, expected) => {
+    const sysctl = {
+      "net.ipv6.conf.all.forwarding": forwarding,
+      "net.ipv6.conf.eth0.accept_untracked_na": accept,
+    };
+    expect(heard(null, { flags: "O", to: "ff02::1" }, sysctl).knows).toBe(expected);
+  });
+
+  it("of somebody who looks for duplicates is answered to all", () => {
+    const looking = { type: 135, src: "::", to: "ff02::1:ff00:2", target: "fd00::2" };
+    expect(heard(null, { ...looking, mac: null }).sent).toEqual(["136 fd00::2>ff02::1 1"]);
+    // RFC 4861 7.1.1: such a question names no MAC
+    expect(heard(null, looking).sent).toEqual([]);
   });
 });

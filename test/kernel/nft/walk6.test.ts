@@ -60,6 +60,8 @@ describe("verdicts, at FORWARD", () => {
     ["frag more-fragments 1 drop\nhbh nexthdr tcp drop", "connected"],
     ["fib saddr . iif oif missing drop", "connected"],
     ["fib daddr type unicast drop", "timeout"],
+    ["rt ip6 nexthop fd02::2 drop", "timeout"],
+    ["rt ip6 nexthop fd02::1 drop\nrt ip nexthop 10.0.0.1 drop", "connected"],
   ])("%j: %s", (rules, expected) => {
     expect(result(forward(rules))).toBe(expected);
   });
@@ -166,4 +168,33 @@ udp dport 53 update @seen { ip6 saddr . udp sport }
   expect(ask("tcp [fd02::2]:80 sport=40002")).toBe("timeout");
   shared.clock.now += 40_000;
   expect(ask("tcp [fd02::2]:80 sport=40002")).toBe("connected");
+});
+
+describe("ct count, as Linux 6.18 does", () => {
+  const ask = (rule: string): string[] => {
+    const nft = `table ip6 t {\nset s { type ipv6_addr; flags dynamic; }\nchain f { type filter hook forward priority 0;\n${rule} reject\n}\n}\n`;
+    const shared = session(nft);
+    return [40001, 40002, 40003, 40002].map(
+      (port) => outcome(shared, "client", `udp [fd02::2]:53 sport=${port}`).client.result,
+    );
+  };
+
+  it.each([
+    "udp dport 53 ct count over 2",
+    "udp dport 53 ct state new ct count over 2",
+    "udp dport 53 ct state new add @s { ip6 saddr ct count over 2 }",
+    "udp dport 53 ct state new add @s { ip6 saddr ct count over 2 } ip6 saddr @s",
+  ])("%s", (rule) => {
+    // The last is a connection that is counted already.
+    expect(ask(rule)).toEqual(["answered", "answered", "refused", "answered"]);
+  });
+
+  it("a connection that is over is not counted", () => {
+    const nft =
+      "table ip6 t {\nchain f { type filter hook forward priority 0;\ntcp dport 80 ct count over 1 reject with tcp reset\n}\n}\n";
+    const shared = session(nft);
+    // Each is reset by its client before the next begins.
+    const results = [1, 2, 3].map((n) => outcome(shared, "client", `tcp [fd02::2]:80 sport=${40000 + n}`));
+    expect(results.map(({ client }) => client.result)).toEqual(["connected", "connected", "connected"]);
+  });
 });

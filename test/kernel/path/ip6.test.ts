@@ -177,20 +177,34 @@ describe("a router that is not the best", () => {
           routes: [`::/0 via ${linkLocalOf(macOf(4, 2))} dev eth0`],
           forward: true,
         },
-        s: { links: { eth0: "fd00::3/64", eth1: "fd00:1::1/64" }, forward: true, listen: ["udp 53"] },
+        s: {
+          links: { eth0: "fd00::3/64", eth1: "fd00:1::1/64" },
+          forward: true,
+          listen: ["udp 53", "tcp 80"],
+        },
       },
       ["sw:p1 a:eth0", "sw:p2 r:eth0", "sw:p3 s:eth0"],
     );
 
-  const routers = (session: ReturnType<typeof sessionOf>): string[] =>
-    outcome(session, "a", "udp [fd00:1::1]:53")
-      .frames.filter((f) => f.phase === "request" && f.direction === "in" && f.device === "eth0")
-      .map(({ host }) => host);
+  const routers = (session: ReturnType<typeof sessionOf>, query = "icmp fd00:1::1"): string[] => {
+    const ways = outcome(session, "a", query).frames.filter(
+      ({ phase, direction, device, packet }) =>
+        phase === "request" && direction === "in" && device === "eth0" && packet === 1,
+    );
+    return ways.map(({ host }) => host);
+  };
 
-  it("tells the sender, who goes the better way from then on", () => {
+  it.each([
+    ["icmp fd00:1::1", ["s"]],
+    // connect() holds its socket still; the handshake's end is the first to be told of
+    ["tcp [fd00:1::1]:80", ["s"]],
+    ["tcp [fd00:1::1]:81", ["r", "s"]],
+    // a socket that is bound to no device has no route to change
+    ["udp [fd00:1::1]:53", ["r", "s"]],
+  ])("tells the sender: after %s the next goes by %j", (query, after) => {
     const session = sessionOf(hub(linkLocalOf(macOf(3, 2))));
-    expect(routers(session)).toEqual(["r", "s"]);
-    expect(routers(session)).toEqual(["s"]);
+    expect(routers(session, query)).toEqual(["r", "s"]);
+    expect(routers(session, "udp [fd00:1::1]:53")).toEqual(after);
   });
 
   it.each([

@@ -4,6 +4,7 @@ import { MEMORY_WORDS } from "../nft-set-state.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import { formatNftRule } from "../text/format-statement.ts";
+import { compileDuplicate } from "./duplicate.ts";
 import { verdictCode, verdictTarget } from "./element-index.ts";
 import { compileForward } from "./forward.ts";
 import { compileLoad } from "./load.ts";
@@ -11,6 +12,7 @@ import { compileSetSource } from "./look-up.ts";
 import { compileMangle } from "./mangle.ts";
 import { compileMatch } from "./match.ts";
 import { compileNat } from "./nat.ts";
+import { compileQueue } from "./queue.ts";
 import { compileReject } from "./reject.ts";
 import { compileSetChange } from "./set-change.ts";
 import { compileMemory, compileNamedObject } from "./stateful.ts";
@@ -46,11 +48,12 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "notrack":
       return notrack;
     case "reject":
-      return compileReject(statement);
+      return compileReject(statement, family);
     case "nat":
       return compileNat(statement, family) ?? unknown();
     case "limit":
-    case "quota": {
+    case "quota":
+    case "ct-count": {
       const memory = compileMemory(statement);
       const owner = {};
       return (run) => memory(run.stack.matchState(owner, MEMORY_WORDS), 0, run);
@@ -65,11 +68,13 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
       // iptables' comments match whatever comes, and its LOG does nothing to the packet.
       if (statement.name === "comment" || statement.name === "LOG" || statement.name === "NFLOG") return null;
       return unknown();
-    case "ct-count":
     case "dup":
+      return compileDuplicate(statement, family) ?? unknown();
     case "flow-add":
+      return unknown();
     case "other":
-      return statement.kind === "other" && statement.text.startsWith("last") ? null : unknown();
+      if (statement.text.startsWith("last")) return null;
+      return /^queue\b/.test(statement.text) ? compileQueue(text()) : unknown();
     default:
       statement satisfies never;
       throw new Error("unknown statement");
@@ -88,7 +93,7 @@ function isAction(statement: NftStatement): boolean {
     case "xt":
       return statement.type !== "match";
     case "other":
-      return /^(queue|tproxy|synproxy|secmark|reset)\b/.test(statement.text);
+      return /^(tproxy|synproxy|secmark|reset)\b/.test(statement.text);
     default:
       return true;
   }
