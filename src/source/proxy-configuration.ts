@@ -1,4 +1,5 @@
 import { formatPrefix4 } from "../address/prefix.ts";
+import { formatPrefix6 } from "../address/prefix6.ts";
 import { DEFAULT_PROXY_CONFIGURATION, type ProxyConfiguration } from "../proxy/configuration.ts";
 import { proxyConfigurationOf as configurationOfDocument } from "../proxy/kube-proxy-configuration.ts";
 import type { DetectedCluster } from "./detect.ts";
@@ -7,12 +8,15 @@ import type { DetectedCluster } from "./detect.ts";
  * How kube-proxy is configured: as its own document says; without one as kubeadm would, by the cluster's CIDR. A document
  * without `clusterCIDR` means that no source is known to be a pod's, unless the flag names one.
  */
-export function proxyConfigurationOf({ kubeProxy, clusterCidr }: DetectedCluster): ProxyConfiguration {
-  const cidr = formatPrefix4(clusterCidr.value);
+export function proxyConfigurationOf(detected: DetectedCluster): ProxyConfiguration {
+  const { kubeProxy, clusterCidr, six, families } = detected;
+  const cidrs = [
+    ...(families.value.includes("IPv4") ? [formatPrefix4(clusterCidr.value)] : []),
+    ...(six === null ? [] : [formatPrefix6(six.clusterCidr.value)]),
+  ];
   if (kubeProxy === null) {
-    return { ...DEFAULT_PROXY_CONFIGURATION, detector: { kind: "cluster-cidr", cidrs: [cidr] } };
+    return { ...DEFAULT_PROXY_CONFIGURATION, detector: { kind: "cluster-cidr", cidrs } };
   }
-  return configurationOfDocument(
-    clusterCidr.from === "flag" ? { ...kubeProxy, clusterCIDR: cidr } : kubeProxy,
-  );
+  const isFlag = clusterCidr.from === "flag" || six?.clusterCidr.from === "flag";
+  return configurationOfDocument(isFlag ? { ...kubeProxy, clusterCIDR: cidrs.join(",") } : kubeProxy);
 }
