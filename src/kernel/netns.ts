@@ -6,7 +6,6 @@ import { deviceKey } from "../packet/packet.ts";
 import { parseConntrackList } from "./conntrack/conntrack-list.ts";
 import type { ConntrackEntry } from "./conntrack/entry.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
-import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { joinedGroups6 } from "./device/joined-groups.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
@@ -33,19 +32,12 @@ import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
 import { isMulticast } from "./route/output-route.ts";
+import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
 import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
 import { linesOf } from "./tool-text.ts";
-
-const SCOPE_NUMBER: Readonly<Record<Scope, number>> = {
-  global: 0,
-  site: 200,
-  link: 253,
-  host: 254,
-  nowhere: 255,
-};
 
 /**
  * One host compiled (`struct net`): everything the path reads, resolved once per version of the host into direct fields.
@@ -143,7 +135,7 @@ export class Netns {
         mask,
         length: entry.length,
         broadcast: entry.broadcast ?? 0,
-        scope: SCOPE_NUMBER[entry.scope],
+        scope: RT_SCOPE_BY_NAME[entry.scope],
         secondary: entry.secondary,
         prefixAddress: entry.peer ?? entry.address,
       };
@@ -156,7 +148,7 @@ export class Netns {
       device?.addresses6.push({
         address: internIpv6(entry.address),
         length: entry.length,
-        scope: SCOPE_NUMBER[entry.scope],
+        scope: RT_SCOPE_BY_NAME[entry.scope],
         prefixAddress: internIpv6(entry.peer ?? entry.address),
         deprecated: entry.flags.includes("deprecated"),
         temporary: entry.flags.includes("temporary"),

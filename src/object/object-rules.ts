@@ -84,7 +84,8 @@ function isLabelKey(key: string): boolean {
 
 function checkNode({ spec, status }: Node, report: ObjectReport): void {
   for (const [i, { type, address }] of (status?.addresses ?? []).entries()) {
-    if (type === "InternalIP" || type === "ExternalIP") {
+    // The field is required, and its absence told before.
+    if ((type === "InternalIP" || type === "ExternalIP") && typeof address === "string") {
       checkAddressText(address, ["status", "addresses", i, "address"], report);
     }
   }

@@ -1,5 +1,5 @@
 import type { Family } from "../address/ip.ts";
-import type { NetDevice } from "../kernel/device/net-device.ts";
+import { hopLimit } from "../kernel/route/hop-limit.ts";
 import type { Stack } from "../kernel/stack.ts";
 import {
   ETH_P_IP,
@@ -55,11 +55,7 @@ export function fillMessage(
 
 /** No hop limit said: that of the route, which is the device's (`ip6_dst_hoplimit`); of IPv4 the host's. */
 export function fillHopLimit(stack: Stack, packet: Packet): void {
-  if (packet.ttl !== 0) return;
-  packet.ttl =
-    packet.family === 6
-      ? (stack.net.devices[packet.rtDev] as NetDevice).conf6.hopLimit
-      : stack.net.defaultTtl;
+  if (packet.ttl === 0) packet.ttl = hopLimit(stack, packet);
 }
 
 /** May a socket of the host send from an address (`ipv6_chk_addr`)? */

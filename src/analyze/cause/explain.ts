@@ -3,6 +3,7 @@ import type { Outcome, Remedy, Trace } from "../../walk/trace.ts";
 import { answerNotTranslated, ownPacketBack } from "./answer-bypass.ts";
 import { caseOf } from "./case.ts";
 import { worstOutcome } from "./decision.ts";
+import { droppedDiscovery } from "./discovery.ts";
 import { droppingPolicy, droppingRule } from "./dropping-rule.ts";
 import type { Advice, Diagnosis, Fault } from "./fault.ts";
 import { notForwarding } from "./forwarding.ts";
@@ -51,7 +52,7 @@ const DIAGNOSES: readonly Diagnosis[] = [
     noTunnelNeighbour,
     tunnelMismatch,
   ],
-  ...[notForwarding, missingPodRoute, nobodyHas, nobodyListens],
+  ...[notForwarding, missingPodRoute, droppedDiscovery, nobodyHas, nobodyListens],
   ...[droppingPolicy, droppingRule, reversePath, martian, hairpin, blockedPort, deviceDown, noRoute],
   ...[refusingRoute, ranOutOfTtl, looped, tooBig, blackHole, ignoredPing, portsUsedUp, leftModel],
 ];

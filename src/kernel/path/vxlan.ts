@@ -14,6 +14,7 @@ import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot } from "../route/attach.ts";
+import { hopLimit } from "../route/hop-limit.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
@@ -112,8 +113,7 @@ function encapsulate(
     stack.kill(outer, TUNNEL_LOOP);
     return;
   }
-  if (outer.family === 6 && ttl === 0 && !toGroup)
-    outer.ttl = (stack.net.devices[outer.rtDev] as NetDevice).conf6.hopLimit;
+  if (outer.family === 6 && ttl === 0 && !toGroup) outer.ttl = hopLimit(stack, outer);
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }

@@ -56,6 +56,8 @@ describe("verdicts, at FORWARD", () => {
     ["", "connected"],
     ["tcp dport 80 drop", "timeout"],
     ["tcp dport 81 drop", "connected"],
+    ["rt ip nexthop 10.2.0.2 drop", "timeout"],
+    ["tcp flags syn tcp option maxseg size set rt mtu", "connected"],
     ["tcp dport 80 reject", "refused icmp 3/3"],
     ["reject with icmp host-prohibited", "unreachable icmp 3/10"],
     ["reject with icmpx admin-prohibited", "unreachable icmp 3/13"],
@@ -380,7 +382,11 @@ describe("copies, and what a program decides", () => {
   });
 
   it("a queue's program lets pass or drops", () => {
-    const { outcomes } = trace(session(forward("tcp dport 80 queue num 1 bypass")), "client", "tcp 10.2.0.2:80");
+    const { outcomes } = trace(
+      session(forward("tcp dport 80 queue num 1 bypass")),
+      "client",
+      "tcp 10.2.0.2:80",
+    );
     const found = outcomes.map(({ client, verdict }) => `${client.result} ${verdict.certainty}`);
     expect(new Set(found)).toEqual(new Set(["connected unknown-match", "timeout unknown-match"]));
   });

@@ -60,6 +60,8 @@ describe("verdicts, at FORWARD", () => {
     ["frag more-fragments 1 drop\nhbh nexthdr tcp drop", "connected"],
     ["fib saddr . iif oif missing drop", "connected"],
     ["fib daddr type unicast drop", "timeout"],
+    ["rt ip6 nexthop fd02::2 drop", "timeout"],
+    ["rt ip6 nexthop fd02::1 drop\nrt ip nexthop 10.0.0.1 drop", "connected"],
   ])("%j: %s", (rules, expected) => {
     expect(result(forward(rules))).toBe(expected);
   });

@@ -126,6 +126,19 @@ describe("a routing look-up of IPv6", () => {
     expect(find([one], "fd09::1", { neighbours })).toBe(one);
   });
 
+  it("has several ways where gateways agree in prefix and metric, and no others", () => {
+    const ways = (...routes: readonly string[]): number | undefined => {
+      const net = netnsOf(makeHost("r", 1, { links: LINKS, routes }));
+      const result = new FibResult();
+      net.fib6.lookup(Object.assign(new Flow(), { daddr: handle("fd09::1") }), result, () => "");
+      return result.route?.nextHops.length;
+    };
+    expect(ways("fd09::/16 via fd00::9", "fd09::/16 via fd00:1::9")).toBe(2);
+    expect(ways("fd09::/16 via fd00::9", "fd09::/16 dev eth1")).toBe(1);
+    expect(ways("fd09::/16 via fd00::9 metric 1", "fd09::/16 via fd00:1::9 metric 2")).toBe(1);
+    expect(ways("fd09::/16 via fd00::9", "fd09:0::/32 via fd00:1::9")).toBe(1);
+  });
+
   it("searched or scanned finds what the definition says", () => {
     const route = fc.record({
       words: fc.tuple(...[0, 1, 2, 3].map(() => fc.constantFrom(0, 1, 0xffff))),

@@ -5,7 +5,6 @@ import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import { formatNftRule } from "../text/format-statement.ts";
 import { compileDuplicate } from "./duplicate.ts";
-import { verdictCode, verdictTarget } from "./element-index.ts";
 import { compileForward } from "./forward.ts";
 import { compileLoad } from "./load.ts";
 import { compileSetSource } from "./look-up.ts";
@@ -18,7 +17,7 @@ import { compileSetChange } from "./set-change.ts";
 import { compileMemory, compileNamedObject } from "./stateful.ts";
 import type { Step } from "./step.ts";
 import { unknownStep } from "./unknown-step.ts";
-import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./verdict.ts";
+import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, verdictCode, verdictTarget } from "./verdict.ts";
 
 /**
  * A statement compiled; null for one that changes nothing the walk can see (it counts or logs). What the walk does not

@@ -10,6 +10,7 @@ import { compileFib } from "./load-fib.ts";
 import { compileMeta } from "./load-meta.ts";
 import { compilePayload } from "./load-payload.ts";
 import { compileRaw } from "./load-raw.ts";
+import { compileRt } from "./load-rt.ts";
 import { compileSetSource } from "./look-up.ts";
 import type { Load, Read } from "./read.ts";
 import type { NftUnknown } from "./unknown-step.ts";
@@ -42,7 +43,7 @@ export function compileLoad(expression: NftExpression): Load | null {
     case "other":
       return scalar(compileExthdr(expression.text));
     case "rt":
-      return null;
+      return sized(compileRt(expression), expression);
     default: {
       const words = foldWords(expression);
       return words === null ? null : immediate(words);
