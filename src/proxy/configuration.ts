@@ -105,15 +105,19 @@ export function localMatch(configuration: ProxyConfiguration, node: NodeFacts): 
 }
 
 /**
- * In the words of nft. An interface is looked for by `iif`, its number, as kube-proxy writes it
- * (`pkg/proxy/util/localdetector.go`), though nft takes no `iif veth*`.
+ * In the words of nft. An interface is looked for by its number, as kube-proxy does
+ * (`pkg/proxy/util/localdetector.go`). For the beginning of a name it writes `iif` too, which nft refuses, so that such a
+ * node has no rules at all; here it is `iifname`, which is what was meant.
  */
 export function localMatchNft(configuration: ProxyConfiguration, node: NodeFacts): LocalMatch | null {
   const found = localSource(configuration, node);
   if (found === null) return null;
-  const left =
-    found.kind === "prefix" ? `${configuration.family === "IPv4" ? "ip" : "ip6"} saddr` : "iif";
-  const value = found.kind === "begins" ? `${found.value}*` : found.value;
+  const source = configuration.family === "IPv4" ? "ip saddr" : "ip6 saddr";
+  const [left, value] = {
+    prefix: [source, found.value],
+    interface: ["iif", found.value],
+    begins: ["iifname", `${found.value}*`],
+  }[found.kind] as [string, string];
   return { ifLocal: `${left} ${value}`, ifNotLocal: `${left} != ${value}` };
 }
 

@@ -62,14 +62,14 @@ const FIELDS: Fields = {
 /** What kube-proxy would refuse to start with, field by field (`pkg/proxy/apis/config/validation`). */
 export function checkKubeProxyConfiguration(json: Json, report: ObjectReport): void {
   checkFields(json, FIELDS, [], report);
-  const { nodePortAddresses, featureGates, detectLocalMode: mode, detectLocal } = json;
+  const { nodePortAddresses, featureGates, detectLocalMode: mode, detectLocal, ipvs } = json;
   if (Array.isArray(nodePortAddresses)) checkNodePortAddresses(nodePortAddresses, report);
   if (isJsonObject(featureGates)) {
     for (const [gate, value] of Object.entries(featureGates)) {
       if (typeof value !== "boolean") report.error(["featureGates", gate], "is not true or false");
     }
   }
-  if (isJsonObject(json.ipvs)) checkTimeouts(json.ipvs, report);
+  if (isJsonObject(ipvs)) checkTimeouts(ipvs, report);
   const needed = DETAIL_OF_MODE[String(mode)];
   const detail = isJsonObject(detectLocal) && needed !== undefined ? detectLocal[needed] : undefined;
   if (needed !== undefined && (detail ?? "") === "") {

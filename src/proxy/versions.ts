@@ -30,8 +30,6 @@ export interface ProxyFeatures {
   readonly primaryNodePorts: boolean;
   /** nftables: it knows the networks of cluster IPs (ServiceCIDR objects), and drops what is for none of these. */
   readonly serviceCidrs: boolean;
-  /** nftables: an endpoint's chain that is there already is not written again. */
-  readonly keepsEndpointChains: boolean;
   /** nftables: only source ranges are looked at before the translation, everything else at the filter's own place. */
   readonly filterPriority: boolean;
   /** IPVS: the node's own ports cannot be reached by Services' addresses. */
@@ -62,7 +60,6 @@ const FEATURES: Readonly<Record<keyof ProxyFeatures, FeatureRow>> = {
   ownChecks: form(30),
   primaryNodePorts: form(31),
   serviceCidrs: { gate: "MultiCIDRServiceAllocator", since: 33, lockedSince: 34 },
-  keepsEndpointChains: form(33),
   filterPriority: form(34),
   accessFilter: form(26),
   outFilter: form(29),
@@ -92,7 +89,6 @@ export function featuresOf(version: string, gates: Readonly<Record<string, boole
     ownChecks: on(FEATURES.ownChecks),
     primaryNodePorts: on(FEATURES.primaryNodePorts),
     serviceCidrs: on(FEATURES.serviceCidrs),
-    keepsEndpointChains: on(FEATURES.keepsEndpointChains),
     filterPriority: on(FEATURES.filterPriority),
     accessFilter: on(FEATURES.accessFilter),
     outFilter: on(FEATURES.outFilter),
