@@ -61,12 +61,19 @@ export function firewallRules(configuration: ProxyConfiguration, features: Proxy
 
 /** What filter ends with. Unmarked new packets are left to the rules behind. */
 export function forwardRules(configuration: ProxyConfiguration, features: ProxyFeatures): string[] {
-  const mark = masqueradeMark(configuration);
   const counted = configuration.nfacct ? " -m nfacct --nfacct-name ct_state_invalid_dropped_pkts" : "";
   return [
     ...(configuration.conntrackTcpLiberal
       ? []
       : [`-A KUBE-FORWARD -m conntrack --ctstate INVALID${counted} -j DROP`]),
+    ...trafficRules(configuration, features),
+  ];
+}
+
+/** What of forwarded packets is accepted, in IPVS mode too: those of Services, and of connections that were. */
+export function trafficRules(configuration: ProxyConfiguration, features: ProxyFeatures): string[] {
+  const mark = masqueradeMark(configuration);
+  return [
     `-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,
     // Both directions had a rule while they asked for the pods' CIDR, and for some releases longer.
     ...(features.oneConntrackRule ? ["rule"] : ["pod source rule", "pod destination rule"]).map(

@@ -1,5 +1,6 @@
 import { BUILT_IN_CHAINS, DraftRuleset } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
+import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE } from "../../kernel/origin.ts";
 import type { ProxyFeatures } from "../versions.ts";
 import {
@@ -41,9 +42,18 @@ export function freshNodeRuleset(rules: NodeRules, options: FreshNodeOptions): R
 const fresh = new WeakMap<Ruleset, Map<string, Ruleset>>();
 
 function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
-  const before = options.kubelet ? kubeletRuleset(sync.rules.features) : null;
+  return rulesetAfter(sync.rules.features, options, (before) => operations(sync, before));
+}
+
+/** The tables in which a proxier of any mode has done its first operations on iptables. */
+export function rulesetAfter(
+  features: ProxyFeatures,
+  options: FreshNodeOptions,
+  operationsOn: (before: Ruleset | null) => readonly Operation[],
+): Ruleset {
+  const before = options.kubelet ? kubeletRuleset(features) : null;
   const draft = new DraftRuleset(before);
-  for (const operation of operations(sync, before)) {
+  for (const operation of operationsOn(before)) {
     const fault =
       operation.kind === "iptables-restore"
         ? draft.restore(operation.ruleset, operation.noflush)
@@ -52,7 +62,7 @@ function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
           : `a sync of rules has no ${operation.kind}`;
     if (fault !== null) throw new Error(fault);
   }
-  const synced = draft.finish() as Ruleset;
+  const synced = draft.finish() ?? { backend: "nft", tables: new Map() };
   const canary = options.canaries ? ["KUBE-PROXY-CANARY"] : [];
   const tables = new Map<string, Table>();
   for (const name of TABLES) {

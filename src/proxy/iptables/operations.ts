@@ -13,8 +13,18 @@ import { restoreRuleset } from "./restore-ruleset.ts";
  * what `restoreText` says. Applying them again changes nothing.
  */
 export function operations(sync: Sync, current: Ruleset | null): Operation[] {
-  const hooks = hooksOf(sync.rules);
-  const { origin } = sync.rules;
+  return [
+    ...hookOperations(hooksOf(sync.rules), sync.rules.origin, current),
+    { kind: "iptables-restore", ruleset: restoreRuleset(sync), noflush: true },
+  ];
+}
+
+/** The chains that jumps go to, and the jumps that are missing, each on top of its chain. */
+export function hookOperations(
+  hooks: readonly Hook[],
+  origin: Origin,
+  current: Ruleset | null,
+): Operation[] {
   const missing = hooks.filter((hook) => !isThere(hook, parseHook(hook, origin), current));
   const prepared = preparation(hooks, current);
   return [
@@ -28,7 +38,6 @@ export function operations(sync: Sync, current: Ruleset | null): Operation[] {
         rule: parseHook(hook, origin),
       }),
     ),
-    { kind: "iptables-restore", ruleset: restoreRuleset(sync), noflush: true },
   ];
 }
 
@@ -74,11 +83,12 @@ function isThere(hook: Hook, wanted: Rule, current: Ruleset | null): boolean {
   return rules.some((rule) => formatRuleArguments(rule) === text);
 }
 
-const parsedHooks = new Map<Hook, Map<Origin, Rule>>();
+const parsedHooks = new Map<string, Map<Origin, Rule>>();
 
 export function parseHook(hook: Hook, origin: Origin): Rule {
-  const byOrigin = parsedHooks.get(hook) ?? new Map<Origin, Rule>();
-  parsedHooks.set(hook, byOrigin);
+  const key = `${hook.table} ${hookRule(hook)}`;
+  const byOrigin = parsedHooks.get(key) ?? new Map<Origin, Rule>();
+  parsedHooks.set(key, byOrigin);
   let rule = byOrigin.get(origin);
   if (rule === undefined) {
     // The chain jumped from is declared as a user's: only where the rule goes to matters here.
