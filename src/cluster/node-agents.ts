@@ -16,9 +16,6 @@ import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
-import { freshNodeRuleset } from "../proxy/iptables/fresh-node.ts";
-import { IptablesProxier } from "../proxy/iptables/proxier.ts";
-import { startOperations } from "../proxy/iptables/start-operations.ts";
 import { proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire } from "../world/world.ts";
@@ -38,6 +35,7 @@ import { factsOf, type Member, publicIpOf, vtepMacOf } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
+import { type ProxyAgents, proxyAgents } from "./proxy-agents.ts";
 
 /** What all agents go by. */
 export interface Intent {
@@ -64,7 +62,7 @@ export interface ProgrammedNode {
 export class NodeAgents {
   readonly #intent: Intent;
   readonly #fabric: Fabric;
-  readonly #proxier: IptablesProxier;
+  readonly #proxies: ProxyAgents;
   readonly #calico: CalicoMesh | null;
   readonly #flannel: { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null;
   readonly #elsewhere = new Map<string, Elsewhere[]>();
@@ -92,7 +90,7 @@ export class NodeAgents {
       },
     });
     const { kubeProxy } = configuration.where;
-    this.#proxier = new IptablesProxier(
+    this.#proxies = proxyAgents(
       model,
       configuration.proxy,
       origins.ofConfiguration("KubeProxyConfiguration", "kube-proxy", kubeProxy),
@@ -140,11 +138,7 @@ export class NodeAgents {
     this.#addCard(node, member);
     node.enableForwarding(4);
     node.sysctl("net.bridge.bridge-nf-call-iptables", "1");
-    node.do(...startOperations(configuration.proxy), {
-      kind: "iptables-restore",
-      ruleset: freshNodeRuleset(this.#proxier.rulesFor(factsOf(member)), { kubelet: true, canaries: true }),
-      noflush: false,
-    });
+    this.#proxies.start(node, factsOf(member));
     if (podCidr !== null) {
       if (configuration.cni === "docker0") {
         addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
@@ -200,7 +194,8 @@ export class NodeAgents {
     node.do({ kind: "sockets", sockets: { kind: "listed", sockets: [...NODE_SOCKETS, ...shared, ...rest] } });
   }
 
-  #attachAll(node: Netns, { podCidr }: Member, pods: readonly Pod[]): ProgrammedNode {
+  #attachAll(node: Netns, member: Member, pods: readonly Pod[]): ProgrammedNode {
+    const { podCidr } = member;
     const { configuration, origins } = this.#intent;
     const errors: InputError[] = [];
     const hostOfPod = new Map<string, string>();
@@ -244,6 +239,7 @@ export class NodeAgents {
     // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
     if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
     if (this.#calico !== null) addCalicoPeers(machine.node, this.#calico);
+    this.#proxies.finish(machine.node, factsOf(member));
     const state = machine.finish();
     return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
   }

@@ -1,4 +1,4 @@
-import { isLoopback, prefixHolds } from "../canonical-address.ts";
+import { canonicalPrefix, isLoopback, prefixHolds } from "../canonical-address.ts";
 import {
   addressesOf,
   masqueradeMark,
@@ -45,9 +45,13 @@ export const DROP_MARKED_RULE =
   `-A ${FIREWALL_CHAIN} -m comment --comment "kubernetes firewall for dropping marked packets" ` +
   `-m mark --mark ${DROP_MARK}/${DROP_MARK} -j DROP`;
 
-/** Are node ports served on 127.0.0.1, and so its addresses to be guarded? */
-export function servesLocalhost({ family, localhostNodePorts }: ProxyConfiguration): boolean {
-  return family === "IPv4" && localhostNodePorts;
+/** Are node ports served on 127.0.0.1, and so its addresses to be guarded? Not where they are bound to other addresses. */
+export function servesLocalhost(configuration: ProxyConfiguration): boolean {
+  const { family, localhostNodePorts, nodePortAddresses } = configuration;
+  if (family !== "IPv4" || !localhostNodePorts) return false;
+  const prefixes = nodePortAddresses.flatMap((text) => canonicalPrefix(text, family) ?? []);
+  const isBound = nodePortAddresses[0] === "primary" || prefixes.length > 0;
+  return !isBound || prefixes.some((prefix) => prefix.startsWith("127.") || prefixHolds(prefix, "127.0.0.0"));
 }
 
 function guardsLocalhost(configuration: ProxyConfiguration, { ownFirewall }: ProxyFeatures): boolean {
