@@ -63,7 +63,7 @@ export function freshNodeRuleset(state: NodeState, options: FreshNodeOptions): R
 export function ruleOperations(state: NodeState, current: Ruleset | null): Operation[] {
   return [
     ...hookOperations(ipvsHooks(state.features), state.origin, current),
-    { kind: "iptables-restore", ruleset: ruleset(state), noflush: true },
+    { kind: "iptables-restore", ruleset: ruleset(state, current), noflush: true },
   ];
 }
 
@@ -190,16 +190,18 @@ function entryOf(name: KubeSet, set: Ipset, text: string, origin: Origin): Ipset
 const parsedEntries = new Map<string, IpsetEntry | null>();
 const MOST_ENTRIES = 200_000;
 
-function ruleset({ rules, origin }: NodeState): Ruleset {
-  // Chains of the kubelet that rules go to are named, to be read, and left alone.
+function ruleset({ rules, origin, features }: NodeState, current: Ruleset | null): Ruleset {
+  // The kubelet's chain is left alone where there is one, and else made, empty.
+  const isMissing = !features.filterDrops && current?.tables.get("nat")?.chains.has(MARK_DROP_CHAIN) !== true;
   const nat = parseTable("nat", [...rules.natChains, MARK_DROP_CHAIN], rules.nat, origin).chains;
   const filter = parseTable("filter", rules.filterChains, rules.filter, origin).chains;
+  const natChains = isMissing ? [MARK_DROP_CHAIN, ...rules.natChains] : rules.natChains;
   const only = (chains: ReadonlyMap<string, Chain>, names: readonly string[]): Map<string, Chain> =>
     new Map(names.map((name) => [name, chains.get(name) as Chain]));
   return {
     backend: "nft",
     tables: new Map([
-      ["nat", { name: "nat", chains: only(nat, rules.natChains) }],
+      ["nat", { name: "nat", chains: only(nat, natChains) }],
       ["filter", { name: "filter", chains: only(filter, rules.filterChains) }],
     ]),
   };
