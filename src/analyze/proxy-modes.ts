@@ -94,7 +94,7 @@ export function telltalesFor(asked: Asked): Telltale[] {
   const about = serviceOf(asked);
   const list: Telltale[] = [{ title: "the question", from, to }];
   const node = nodeOf(asked);
-  if (about !== null) list.push(...ofService(about, from, node));
+  if (about !== null) list.push(...ofService(about, from, node).filter((one) => !isSame(one, asked)));
   if (node !== null && about !== null) list.push(...ofNodePort(about, from, node, asked.world));
   const free = unallocated(asked);
   if (free !== null) list.push({ title: "an address of no Service", from, to: `${free}:80` });
@@ -103,6 +103,14 @@ export function telltalesFor(asked: Asked): Telltale[] {
     const key = `${one.from} ${one.to}`;
     return !seen.has(key) && seen.add(key) !== undefined;
   });
+}
+
+/** Is it the question itself in other words? */
+function isSame({ from, to }: Telltale, asked: Asked): boolean {
+  const { destination, port, proto } = asked;
+  return (
+    from === asked.from && to === `${formatIpv4(destination)}${proto === "icmp" ? "" : `:${port}`}/${proto}`
+  );
 }
 
 interface About {
@@ -130,19 +138,23 @@ function ofService({ service, port, clusterIp }: About, from: string, node: stri
   const others = [...service.otherIps].filter((address) => address.includes("."));
   return [
     { title: "the cluster IP", from, to: at(clusterIp) },
-    ...(node === null ? [] : [{ title: "the cluster IP, from a node itself", from: node, to: at(clusterIp) }]),
+    ...(node === null
+      ? []
+      : [{ title: "the cluster IP, from a node itself", from: node, to: at(clusterIp) }]),
     { title: "a ping to the cluster IP", from, to: `${clusterIp}/icmp` },
     { title: "a port that the Service does not have", from, to: `${clusterIp}:${wrong}/tcp` },
     ...(taken.has(KUBELET_PORT)
       ? []
       : [{ title: "the node's own port at the cluster IP", from, to: `${clusterIp}:${KUBELET_PORT}/tcp` }]),
-    ...others.slice(0, 1).flatMap((address) => [
-      { title: "an address for outside, from outside", from: "external", to: at(address) },
-      { title: "an address for outside, from inside", from, to: at(address) },
-      ...(node === null
-        ? []
-        : [{ title: "an address for outside, from a node itself", from: node, to: at(address) }]),
-    ]),
+    ...others
+      .slice(0, 1)
+      .flatMap((address) => [
+        { title: "an address for outside, from outside", from: "external", to: at(address) },
+        { title: "an address for outside, from inside", from, to: at(address) },
+        ...(node === null
+          ? []
+          : [{ title: "an address for outside, from a node itself", from: node, to: at(address) }]),
+      ]),
   ];
 }
 
@@ -162,7 +174,13 @@ function ofNodePort({ port }: About, from: string, node: string, world: World): 
         ]),
     ...(other === undefined
       ? []
-      : [{ title: "the node port at the address of another interface", from, to: at(formatIpv4(other.address)) }]),
+      : [
+          {
+            title: "the node port at the address of another interface",
+            from,
+            to: at(formatIpv4(other.address)),
+          },
+        ]),
     { title: "the node port at 127.0.0.1", from: node, to: at("127.0.0.1") },
   ];
 }

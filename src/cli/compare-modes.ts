@@ -1,4 +1,10 @@
-import { type Asked, type Comparison, compareModes, type Telltale, telltalesFor } from "../analyze/proxy-modes.ts";
+import {
+  type Asked,
+  type Comparison,
+  compareModes,
+  type Telltale,
+  telltalesFor,
+} from "../analyze/proxy-modes.ts";
 import { Services } from "../inventory/services.ts";
 import { PROXY_MODES, type ProxyMode } from "../proxy/configuration.ts";
 import { ask } from "../walk/ask.ts";
@@ -33,7 +39,9 @@ export async function compareProxyModes(
   if (asked.kind === "invalid") return asked;
   const { world, query } = asked.value;
   const telltales = telltalesFor(knownOf(source, question, world, query));
-  return ok(compareModes(telltales, (mode, telltale) => traceIn(sources.value, mode, question, telltale, outcomes)));
+  return ok(
+    compareModes(telltales, (mode, telltale) => traceIn(sources.value, mode, question, telltale, outcomes)),
+  );
 }
 
 async function loadEach(paths: readonly string[], flags: ObjectFlags, io: Io): Promise<Result<Sources>> {
@@ -52,7 +60,10 @@ async function loadEach(paths: readonly string[], flags: ObjectFlags, io: Io): P
   return ok(sources);
 }
 
-function placed(source: LoadedSource, question: Question): Result<{ readonly world: World; readonly query: Query }> {
+function placed(
+  source: LoadedSource,
+  question: Question,
+): Result<{ readonly world: World; readonly query: Query }> {
   const outside = withClientAt(source.world, question.from);
   if (outside.kind === "invalid") return outside;
   const query = resolveQuestion(outside.value, question, source.inventory);
@@ -84,7 +95,15 @@ function traceIn(
   const isSame = from === question.from;
   const { at, src, dev } = isSame ? question : { at: null, src: null, dev: null };
   const own = isSame && to === question.to;
-  const asked: Question = { ...question, from, to, at, src, dev, ...(own ? {} : { proto: null, tcpFlags: null }) };
+  const asked: Question = {
+    ...question,
+    from,
+    to,
+    at,
+    src,
+    dev,
+    ...(own ? {} : { proto: null, tcpFlags: null }),
+  };
   const found = placed(sources.get(mode) as LoadedSource, asked);
   if (found.kind === "invalid") throw new Error(found.messages.join("; "));
   const session = new Session(new Network(found.value.world));

@@ -150,7 +150,11 @@ class TraceRun {
     const flags = objectFlags(options);
     if (flags.kind === "invalid") return fail(this.#context, flags.messages);
     if (options.compareProxyModes) {
-      return this.#compare(this.#questionOf(from as string, to as string, numbers.value), flags.value, numbers.value);
+      return this.#compare(
+        this.#questionOf(from as string, to as string, numbers.value),
+        flags.value,
+        numbers.value,
+      );
     }
     const source = await loadSource(options.filename ?? [], io, flags.value);
     if (source.kind === "invalid") return fail(this.#context, source.messages);
@@ -194,7 +198,8 @@ class TraceRun {
   #faultOfComparison(): string | null {
     const { compareProxyModes, queries, allPods, seed, proxyMode, output, filename = [] } = this.#options;
     if (compareProxyModes === undefined) return null;
-    if (filename.includes("-")) return "--compare-proxy-modes reads the source once for each mode: give a file instead of -";
+    if (filename.includes("-"))
+      return "--compare-proxy-modes reads the source once for each mode: give a file instead of -";
     const others = { queries, "all-pods": allPods, seed, "proxy-mode": proxyMode };
     for (const [flag, given] of Object.entries(others)) {
       if (given !== undefined) return `--compare-proxy-modes and --${flag} contradict each other`;

@@ -6,7 +6,11 @@ import type { NodeFacts, ProxyConfiguration } from "../proxy/configuration.ts";
 import { freshNodeRuleset as iptablesRuleset, rulesetAfter } from "../proxy/iptables/fresh-node.ts";
 import { IptablesProxier } from "../proxy/iptables/proxier.ts";
 import { startOperations as iptablesStart } from "../proxy/iptables/start-operations.ts";
-import { DUMMY_DEVICE, freshNodeOperations, freshNodeRuleset as ipvsRuleset } from "../proxy/ipvs/operations.ts";
+import {
+  DUMMY_DEVICE,
+  freshNodeOperations,
+  freshNodeRuleset as ipvsRuleset,
+} from "../proxy/ipvs/operations.ts";
 import { IpvsProxier } from "../proxy/ipvs/proxier.ts";
 import { startOperations as ipvsStart } from "../proxy/ipvs/start-operations.ts";
 import type { ProxyModel } from "../proxy/model.ts";

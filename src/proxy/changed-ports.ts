@@ -8,8 +8,8 @@ export interface OfPort {
 }
 
 /** All ports of the Services of which one came, went or changed, itself or its endpoints: those a partial sync writes. */
-export function changedPorts<T extends OfPort>(now: readonly T[], before: readonly T[]): T[] {
-  return changedServices(now, before).flatMap((port) => ofService(now, port));
+export function changedPorts<T extends OfPort>(now: readonly T[], before: readonly T[]): ReadonlySet<T> {
+  return new Set(changedServices(now, before).flatMap((port) => ofService(now, port)));
 }
 
 /** A port that went changes its Service, and so its other ports too. */
@@ -40,7 +40,7 @@ function changedServices<T extends OfPort>(now: readonly T[], before: readonly T
   return [...changed.values()];
 }
 
-/** The ports of a Service, by the order of names: `ns/svc`, and `ns/svc:port`, between which others may stand. */
+/** The ports of a Service, some twice, by the order of names: `ns/svc`, and `ns/svc:port`, between which others may stand. */
 function ofService<T extends OfPort>(ports: readonly T[], { namespace, service }: ServicePort): T[] {
   const found: T[] = [];
   for (const first of [`${namespace}/${service}`, `${namespace}/${service}:`]) {

@@ -69,12 +69,7 @@ const FLOWS: readonly (readonly [string, Flow["from"], string, string[] | PerMod
   ["source-ranges-node", "node", VIP, [B]],
   ["source-ranges-no-endpoints", "outside", VIP, REJECTED],
   // Only iptables mode forgets the ranges of a Service that has no endpoints.
-  [
-    "source-ranges-no-endpoints",
-    "pod",
-    VIP,
-    apart(["rule-reject"], ["rule-drop"], ["rule-drop"]),
-  ],
+  ["source-ranges-no-endpoints", "pod", VIP, apart(["rule-reject"], ["rule-drop"], ["rule-drop"])],
   ["internal-local", "pod", CLUSTER_IP, [A]],
   ["internal-local-none", "pod", CLUSTER_IP, apart(["rule-drop"], ["rule-drop"], ["ipvs-no-server"])],
   ["internal-local-none", "node", CLUSTER_IP, apart(["rule-drop"], ["rule-drop"], ["ipvs-no-server"])],
@@ -119,7 +114,9 @@ describe.each(PROXY_MODES)("where packets go in mode %s", (mode) => {
 
   it("UDP and TCP on one port are apart", () => {
     const node = programmedIn(mode, caseNamed("three-protocols"));
-    expect(ends(node, { from: "pod", to: "10.96.0.20", port: 7000, proto: "udp" })).toEqual(["10.1.0.2:7000"]);
+    expect(ends(node, { from: "pod", to: "10.96.0.20", port: 7000, proto: "udp" })).toEqual([
+      "10.1.0.2:7000",
+    ]);
   });
 
   it.each([
@@ -129,7 +126,9 @@ describe.each(PROXY_MODES)("where packets go in mode %s", (mode) => {
     ["v1.32.3", "iptables ipvs nftables"],
   ])("kube-proxy %s sends them where the newest does", (version, modes) => {
     if (!modes.split(" ").includes(mode)) return;
-    for (const [name, from, to] of FLOWS.filter(([one]) => ["cluster-ip", "node-port", "source-ranges"].includes(one))) {
+    for (const [name, from, to] of FLOWS.filter(([one]) =>
+      ["cluster-ip", "node-port", "source-ranges"].includes(one),
+    )) {
       if (WHICH_RELEASE.has(to)) continue;
       const given = caseNamed(name);
       const old = { ...given, node: { ...given.node, version } };
@@ -161,17 +160,22 @@ describe("what releases do in their own way", () => {
     ["v1.28.5", "ipvs", [B]],
     ["v1.29.0", "ipvs", ["rule-drop"]],
     ["v1.30.0", "nftables", ["rule-drop"]],
-  ])("%s, %s: a node that source ranges leave out asks for a load balancer's address", (version, mode, expected) => {
-    const given = caseNamed("source-ranges");
-    expect(ends(programmedIn(mode, { ...given, node: { version } }), asked("node", VIP))).toEqual(expected);
-  });
+  ])(
+    "%s, %s: a node that source ranges leave out asks for a load balancer's address",
+    (version, mode, expected) => {
+      const given = caseNamed("source-ranges");
+      expect(ends(programmedIn(mode, { ...given, node: { version } }), asked("node", VIP))).toEqual(expected);
+    },
+  );
 
   it.each<[string, string[]]>([
     ["v1.30.0", [MASQ(B)]],
     ["v1.31.0", ["no-listener-tcp"]],
   ])("%s, nftables: node ports at other addresses than the primary", (version, expected) => {
     const given = caseNamed("node-port");
-    expect(ends(programmedIn("nftables", { ...given, node: { version } }), asked("pod", BRIDGE_NODE_PORT))).toEqual(expected);
+    expect(
+      ends(programmedIn("nftables", { ...given, node: { version } }), asked("pod", BRIDGE_NODE_PORT)),
+    ).toEqual(expected);
   });
 });
 

@@ -13,7 +13,11 @@ import { exchanged } from "./six.ts";
  * then; the others ran on the packages' own stand-ins for iptables, ipset and IPVS (`…/testing`). IPv6 is the cases of IPv4
  * with the families exchanged.
  */
-export function realOutputs<T>(mode: "iptables" | "ipvs" | "nftables", version: string, family: IpFamily): Record<string, T> {
+export function realOutputs<T>(
+  mode: "iptables" | "ipvs" | "nftables",
+  version: string,
+  family: IpFamily,
+): Record<string, T> {
   const name = `${mode}-${version}-${family.toLowerCase()}.json.gz`;
   const path = join(import.meta.dirname, "../../fixtures/proxy/real", name);
   return JSON.parse(gunzipSync(readFileSync(path)).toString()) as Record<string, T>;

@@ -20,11 +20,7 @@ export function operations(sync: Sync, current: Ruleset | null): Operation[] {
 }
 
 /** The chains that jumps go to, and the jumps that are missing, each on top of its chain. */
-export function hookOperations(
-  hooks: readonly Hook[],
-  origin: Origin,
-  current: Ruleset | null,
-): Operation[] {
+export function hookOperations(hooks: readonly Hook[], origin: Origin, current: Ruleset | null): Operation[] {
   const missing = hooks.filter((hook) => !isThere(hook, parseHook(hook, origin), current));
   const prepared = preparation(hooks, current);
   return [

@@ -136,7 +136,7 @@ export function partialSync(rules: NodeRules, before: NodeRules, options: Partia
   return {
     rules,
     before,
-    written: new Set(changedPorts(rules.services, before.services)),
+    written: changedPorts(rules.services, before.services),
     stale: deleteStale
       ? staleChains(rules, options.existing ?? before.services.flatMap((s) => s.ownChains))
       : [],

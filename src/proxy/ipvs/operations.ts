@@ -1,5 +1,5 @@
 import { parseIpv4 } from "../../address/ipv4.ts";
-import type { Mac } from "../../address/mac.ts";
+import { MAC_ZERO, type Mac } from "../../address/mac.ts";
 import type { Device, InterfaceAddress } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import { readAdd } from "../../kernel/ipset/add-line.ts";
@@ -15,6 +15,7 @@ import type { Chain, Ruleset } from "../../kernel/netfilter/rule.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import { kernelRoutes } from "../../kernel/route/kernel-routes.ts";
+import type { Route } from "../../kernel/route/route.ts";
 import type { Endpoint } from "../endpoints.ts";
 import { MARK_DROP_CHAIN } from "../iptables/fixed-rules.ts";
 import { type FreshNodeOptions, rulesetAfter } from "../iptables/fresh-node.ts";
@@ -30,33 +31,49 @@ const DUMMY_MTU = 1500;
 
 /** The first sync of a node, but for the rules (`freshNodeRuleset`): device and addresses, virtual services, sets. */
 export function freshNodeOperations(state: NodeState, host: Host, mac: Mac): Operation[] {
-  const device: Device = {
-    ifindex: Math.max(0, ...host.devices.map(({ ifindex }) => ifindex)) + 1,
+  const ifindex = Math.max(0, ...host.devices.map((device) => device.ifindex)) + 1;
+  const addresses = dummyAddresses(state);
+  return [
+    { kind: "link-add", device: { ...dummyDevice(state), ifindex, mac } },
+    ...addresses.map((address): Operation => ({ kind: "address-add", address })),
+    ...dummyRoutes(state, addresses).map((route): Operation => ({ kind: "route-add", route })),
+    { kind: "ipvs-restore", services: virtualServices(state) },
+    { kind: "ipset-restore", sets: ipsets(state) },
+  ];
+}
+
+/** It stays down; its addresses are the node's all the same. */
+function dummyDevice({ origin }: NodeState): Device {
+  return {
+    ifindex: 0,
     name: DUMMY_DEVICE,
-    mac,
+    mac: MAC_ZERO,
     mtu: DUMMY_MTU,
-    // Its addresses are the node's all the same.
     up: false,
     carrier: true,
     noArp: true,
     master: null,
     detail: { kind: "dummy" },
     port: null,
-    origin: state.origin,
+    origin,
   };
-  const addresses = state.bound.flatMap(({ address, origin }) => dummyAddress(address, origin) ?? []);
-  return [
-    { kind: "link-add", device },
-    ...addresses.map((address): Operation => ({ kind: "address-add", address })),
-    ...kernelRoutes(device, addresses).map((route): Operation => ({ kind: "route-add", route })),
-    { kind: "ipvs-restore", services: virtualServices(state) },
-    { kind: "ipset-restore", sets: ipsets(state) },
-  ];
+}
+
+/** The IPv4 addresses of kube-ipvs0. */
+export function dummyAddresses({ bound }: NodeState): InterfaceAddress[] {
+  return bound.flatMap(({ address, origin }) => dummyAddress(address, origin) ?? []);
+}
+
+/** The routes that the kernel keeps for some of them. */
+export function dummyRoutes(state: NodeState, addresses: readonly InterfaceAddress[]): Route[] {
+  return kernelRoutes(dummyDevice(state), addresses);
 }
 
 /** The rules of a node after the first sync, as its `iptables-save` shows them. */
 export function freshNodeRuleset(state: NodeState, options: FreshNodeOptions): Ruleset {
-  return rulesetAfter(state.features, { ...options, canaries: false }, (before) => ruleOperations(state, before));
+  return rulesetAfter(state.features, { ...options, canaries: false }, (before) =>
+    ruleOperations(state, before),
+  );
 }
 
 /** The rules of a sync: they are written in full each time, as there are few. */
@@ -75,10 +92,7 @@ export function restoreText({ rules }: NodeState): string {
     ...lines,
     "COMMIT",
   ];
-  return [
-    ...table("nat", rules.natChains, rules.nat),
-    ...table("filter", rules.filterChains, rules.filter),
-  ]
+  return [...table("nat", rules.natChains, rules.nat), ...table("filter", rules.filterChains, rules.filter)]
     .map((line) => `${line}\n`)
     .join("");
 }

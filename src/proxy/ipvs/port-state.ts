@@ -145,11 +145,8 @@ export function nodePortEntries(
     udp: ["KUBE-NODE-PORT-UDP", "KUBE-NODE-PORT-LOCAL-UDP"] as const,
     sctp: ["KUBE-NODE-PORT-SCTP-HASH", "KUBE-NODE-PORT-LOCAL-SCTP-HASH"] as const,
   }[protocol];
-  const texts =
-    protocol === "sctp" ? addresses.map((address) => `${address},sctp:${port}`) : [String(port)];
-  return sets
-    .slice(0, policyLocal ? 2 : 1)
-    .flatMap((set) => texts.map((text): SetEntry => ({ set, text })));
+  const texts = protocol === "sctp" ? addresses.map((address) => `${address},sctp:${port}`) : [String(port)];
+  return sets.slice(0, policyLocal ? 2 : 1).flatMap((set) => texts.map((text): SetEntry => ({ set, text })));
 }
 
 function destination({ protocol, port }: ServicePort, address: string): string {

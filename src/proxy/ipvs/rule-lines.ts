@@ -41,9 +41,7 @@ export function ipvsHooks({ filterDrops, accessFilter, outFilter }: ProxyFeature
       ? ["INPUT", "FORWARD"].map((from) => hook("filter", from, "KUBE-PROXY-FIREWALL", firewall))
       : []),
     ...(accessFilter ? [hook("filter", "INPUT", "KUBE-IPVS-FILTER", "kubernetes ipvs access filter")] : []),
-    ...(outFilter
-      ? [hook("filter", "OUTPUT", "KUBE-IPVS-OUT-FILTER", "kubernetes ipvs access filter")]
-      : []),
+    ...(outFilter ? [hook("filter", "OUTPUT", "KUBE-IPVS-OUT-FILTER", "kubernetes ipvs access filter")] : []),
   ];
 }
 

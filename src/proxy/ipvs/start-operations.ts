@@ -5,9 +5,13 @@ import type { ProxyConfiguration } from "../configuration.ts";
 const CONN_REUSE_MENDED = [5, 9] as const;
 
 /** What kube-proxy sets when it starts in IPVS mode; `kernel` as `major.minor`. */
-export function startOperations({ ipvs, conntrackTcpLiberal }: ProxyConfiguration, kernel: string): Operation[] {
+export function startOperations(
+  { ipvs, conntrackTcpLiberal }: ProxyConfiguration,
+  kernel: string,
+): Operation[] {
   const [major = 0, minor = 0] = kernel.split(".").map(Number);
-  const isMended = major > CONN_REUSE_MENDED[0] || (major === CONN_REUSE_MENDED[0] && minor >= CONN_REUSE_MENDED[1]);
+  const isMended =
+    major > CONN_REUSE_MENDED[0] || (major === CONN_REUSE_MENDED[0] && minor >= CONN_REUSE_MENDED[1]);
   const settings: [string, string][] = [
     ["net.ipv4.vs.conntrack", "1"],
     ...(isMended ? [] : [["net.ipv4.vs.conn_reuse_mode", "0"] as [string, string]]),

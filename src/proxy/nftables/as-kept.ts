@@ -23,7 +23,9 @@ function keptRule(rule: NftRule): NftRule {
   return {
     ...rule,
     statements: rule.statements.map((statement) =>
-      hasSingle(statement) ? { ...statement, right: statement.right.elements[0]?.key as NftExpression } : statement,
+      hasSingle(statement)
+        ? { ...statement, right: statement.right.elements[0]?.key as NftExpression }
+        : statement,
     ),
   };
 }

@@ -38,11 +38,7 @@ function map(name: string, keys: SharedSet["keys"], comment: string): SharedSet 
 const CLUSTER_IPS = set("cluster-ips", ["address"], "Active ClusterIPs");
 const NODEPORT_IPS = set("nodeport-ips", ["address"], "IPs that accept NodePort traffic");
 const NO_ENDPOINTS = [
-  map(
-    "no-endpoint-services",
-    DESTINATION,
-    "vmap to drop or reject packets to services with no endpoints",
-  ),
+  map("no-endpoint-services", DESTINATION, "vmap to drop or reject packets to services with no endpoints"),
   map(
     "no-endpoint-nodeports",
     NODE_PORT,

@@ -1,6 +1,6 @@
 import type { NftCommand } from "../../kernel/nft/command.ts";
-import type { SetElement } from "../../kernel/nft/expression.ts";
 import { DraftNft } from "../../kernel/nft/draft-nft.ts";
+import type { SetElement } from "../../kernel/nft/expression.ts";
 import { EMPTY_NFT, type NftRuleset, type NftTable } from "../../kernel/nft/ruleset.ts";
 import { parseNftScript } from "../../kernel/nft/text/parse-script.ts";
 import type { Operation } from "../../kernel/operation.ts";

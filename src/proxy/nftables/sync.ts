@@ -58,7 +58,7 @@ export function partialSync(rules: NodeRules, before: NodeRules): Sync {
   return {
     rules,
     fixed: [],
-    written: changedPorts(rules.ports, before.ports),
+    written: [...changedPorts(rules.ports, before.ports)],
     elements: elementChanges(rules, before),
     staleChains,
     staleSets,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { IptablesProxier, fullSync } from "../../../src/proxy/iptables/proxier.ts";
+import { fullSync, IptablesProxier } from "../../../src/proxy/iptables/proxier.ts";
 import { restoreText } from "../../../src/proxy/iptables/restore-text.ts";
 import { proxyModel } from "../../../src/proxy/model.ts";
 import { kubeChains } from "../kube-chains.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { formatElement } from "../../../src/kernel/ipset/element-text.ts";
 import { ipsets, restoreText } from "../../../src/proxy/ipvs/operations.ts";
-import { IpvsProxier } from "../../../src/proxy/ipvs/proxier.ts";
 import type { VirtualServer } from "../../../src/proxy/ipvs/port-state.ts";
+import { IpvsProxier } from "../../../src/proxy/ipvs/proxier.ts";
 import { setName } from "../../../src/proxy/ipvs/sets.ts";
 import { startOperations } from "../../../src/proxy/ipvs/start-operations.ts";
 import { proxyModel } from "../../../src/proxy/model.ts";
@@ -70,8 +70,9 @@ describe.each(["IPv4", "IPv6"] as const)("what kube-proxy 1.34 keeps in IPVS mod
     expect(new Set(Object.values(output.services).map(({ scheduler }) => scheduler))).toEqual(
       new Set(state.servers.length === 0 ? [] : [configuration.ipvs.scheduler]),
     );
-    const sysctls = startOperations({ ...configuration, conntrackTcpLiberal: false }, "6.18").map((operation) =>
-      operation.kind === "sysctl" ? [operation.name.replaceAll(".", "/"), Number(operation.value)] : [],
+    const sysctls = startOperations({ ...configuration, conntrackTcpLiberal: false }, "6.18").map(
+      (operation) =>
+        operation.kind === "sysctl" ? [operation.name.replaceAll(".", "/"), Number(operation.value)] : [],
     );
     expect(Object.fromEntries(sysctls)).toEqual(output.sysctls);
   });

@@ -9,7 +9,9 @@ import { played, realOutputs } from "../real.ts";
 /** Sets, maps and chains by their heads. Neither the kernel nor kube-proxy promises an order of these or of elements. */
 function blocks(text: string): Record<string, string[]> {
   const found: Record<string, string[]> = {};
-  for (const [, head = "", body = ""] of text.matchAll(/^\t((?:set|map|chain) \S+) \{\n([\s\S]*?)^\t\}\n/gm)) {
+  for (const [, head = "", body = ""] of text.matchAll(
+    /^\t((?:set|map|chain) \S+) \{\n([\s\S]*?)^\t\}\n/gm,
+  )) {
     const sorted = body
       .replace(/elements = \{([\s\S]*?)\}/, (_, all: string) => `elements = { ${sortedList(all)} }`)
       .replace(/ip6? saddr != \{ (.*?) \}/, (_, all: string) => `saddr != { ${intervals(all)} }`);
@@ -19,7 +21,11 @@ function blocks(text: string): Record<string, string[]> {
 }
 
 function sortedList(text: string): string {
-  return text.split(",").map((one) => one.trim().replace(/\s+/g, " ")).sort().join(", ");
+  return text
+    .split(",")
+    .map((one) => one.trim().replace(/\s+/g, " "))
+    .sort()
+    .join(", ");
 }
 
 /** nft sorts what it knows as intervals, and makes one of two that touch. */
@@ -44,9 +50,16 @@ describe.each(PLAYED)("the table of kube-proxy %s, %s", (version, family) => {
     const { services, slices, configuration, node } = played(name, family, version);
     // It was told the networks of cluster IPs, which 1.32 is only with this gate.
     const featureGates = { ...configuration.featureGates, MultiCIDRServiceAllocator: true };
-    const proxier = new NftablesProxier(proxyModel(services, slices, family), { ...configuration, featureGates });
+    const proxier = new NftablesProxier(proxyModel(services, slices, family), {
+      ...configuration,
+      featureGates,
+    });
     const table = freshNodeTable(proxier.rulesFor(node));
-    expect(table).toMatchObject({ family: family === "IPv4" ? "ip" : "ip6", name: "kube-proxy", comment: "rules for kube-proxy" });
+    expect(table).toMatchObject({
+      family: family === "IPv4" ? "ip" : "ip6",
+      name: "kube-proxy",
+      comment: "rules for kube-proxy",
+    });
     expect(blocks(formatNftRuleset({ tables: [table] }))).toEqual(blocks(listed));
   });
 });
