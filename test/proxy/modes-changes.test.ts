@@ -20,10 +20,10 @@ import { deletionText, fullSync, partialSync, syncText } from "../../src/proxy/n
 import { NAMES, objectsOf, pair, type Wanted, wanted } from "./changing.ts";
 import { CONFIGURATION, NODE } from "./objects.ts";
 
-function after(host: Host, ...operations: readonly Operation[]): Host {
-  const applied = applyOperations(host, operations);
-  if (applied.kind === "invalid") throw new Error(applied.errors.map(({ message }) => message).join("\n"));
-  return applied.host;
+function applied(host: Host, ...operations: readonly Operation[]): Host {
+  const result = applyOperations(host, operations);
+  if (result.kind === "invalid") throw new Error(result.errors.map(({ message }) => message).join("\n"));
+  return result.host;
 }
 
 /** Objects that change one name at a time: the model of all at first, and that after each change. */
@@ -73,16 +73,16 @@ describe("nftables mode, one change at a time", () => {
           last = proxier;
           const rules = proxier.rulesFor(NODE);
           if (before === undefined)
-            host = after(host, { kind: "nft-restore", ruleset: { tables: [freshNodeTable(rules)] } });
+            host = applied(host, { kind: "nft-restore", ruleset: { tables: [freshNodeTable(rules)] } });
           else {
             const sync = partialSync(rules, before.rulesFor(NODE));
-            host = after(host, syncOperation(sync));
+            host = applied(host, syncOperation(sync));
             const deletion = deletionOperation(sync);
             expect(deletion === null).toBe(deletionText(sync) === "");
-            if (deletion !== null) host = after(host, deletion);
+            if (deletion !== null) host = applied(host, deletion);
           }
           const fresh = freshNodeTable(new NftablesProxier(whole, CONFIGURATION).rulesFor(NODE));
-          const [table] = host.nft?.tables as [NftTable];
+          const [table] = (host.nft?.tables ?? []) as [NftTable];
           expect(content(table)).toEqual(content(fresh));
           expect(new Set(table.chains.map(({ name }) => name))).toEqual(
             new Set(fresh.chains.map(({ name }) => name)),
@@ -141,7 +141,7 @@ describe("IPVS mode, one change at a time", () => {
   function fresh(proxier: IpvsProxier): Host {
     const state = proxier.stateFor(NODE);
     const host = emptyHost("n1", "node");
-    return after(host, ...freshNodeOperations(state, host, MAC), {
+    return applied(host, ...freshNodeOperations(state, host, MAC), {
       kind: "iptables-restore",
       ruleset: freshNodeRuleset(state, { kubelet: true, canaries: false }),
       noflush: false,
@@ -162,7 +162,7 @@ describe("IPVS mode, one change at a time", () => {
           else {
             const found = { ...NONE, iptables: host.iptables };
             const sync = syncOperations(proxier.stateFor(NODE), before.stateFor(NODE), found);
-            host = after(host, ...sync.operations);
+            host = applied(host, ...sync.operations);
           }
           expect(content(host)).toEqual(content(fresh(new IpvsProxier(whole, CONFIGURATION))));
         }
@@ -187,7 +187,7 @@ describe("IPVS mode, one change at a time", () => {
       connections: () => 7,
       draining: new Set(),
     });
-    host = after(host, ...gone.operations);
+    host = applied(host, ...gone.operations);
     expect(host.ipvs?.services[0]?.servers.map(({ weight }) => weight)).toEqual([0, 1]);
     // The cluster IP, and the node port on both of the node's addresses.
     expect(gone.draining.size).toBe(3);
@@ -197,7 +197,7 @@ describe("IPVS mode, one change at a time", () => {
       connections: () => 7,
       draining: gone.draining,
     });
-    host = after(host, ...back.operations);
+    host = applied(host, ...back.operations);
     expect(back.draining.size).toBe(0);
     expect(host.ipvs?.services[0]?.servers.map(({ weight }) => weight)).toEqual([1, 1]);
   });
