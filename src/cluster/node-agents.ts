@@ -16,7 +16,7 @@ import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
-import { proxyModel } from "../proxy/model.ts";
+import { type ModelOrigins, proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire } from "../world/world.ts";
 import { calicoMeshOf, calicoNodeOf } from "./calico-mesh.ts";
@@ -31,7 +31,7 @@ import {
   networkAround,
   newMachine,
 } from "./fabric.ts";
-import { factsOf, type Member, publicIpOf, vtepMacOf } from "./member.ts";
+import { factsOf, factsOf6, type Member, publicIpOf, vtepMacOf } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
@@ -76,7 +76,7 @@ export class NodeAgents {
     const slices = objects.list("EndpointSlice");
     const serviceOf = new Map<unknown, (typeof services)[number]>(services.map((one) => [one, one]));
     const sliceOf = new Map<unknown, (typeof slices)[number]>(slices.map((one) => [one, one]));
-    const model = proxyModel(services, slices, configuration.proxy.family, {
+    const modelOrigins: ModelOrigins = {
       service: (given, index) => {
         const service = serviceOf.get(given);
         return service === undefined ? ORIGIN_NONE : origins.of(service, ["spec", "ports", index]);
@@ -88,10 +88,14 @@ export class NodeAgents {
           ? ORIGIN_NONE
           : origins.of(slice, ["endpoints", index]);
       },
-    });
+    };
+    const models = {
+      four: proxyModel(services, slices, "IPv4", modelOrigins),
+      six: proxyModel(services, slices, "IPv6", modelOrigins),
+    };
     const { kubeProxy } = configuration.where;
     this.#proxies = proxyAgents(
-      model,
+      models,
       configuration.proxy,
       origins.ofConfiguration("KubeProxyConfiguration", "kube-proxy", kubeProxy),
     );
@@ -138,7 +142,7 @@ export class NodeAgents {
     this.#addCard(node, member);
     node.enableForwarding(4);
     node.sysctl("net.bridge.bridge-nf-call-iptables", "1");
-    this.#proxies.start(node, factsOf(member));
+    this.#proxies.start(node, { four: factsOf(member), six: factsOf6(member) });
     if (podCidr !== null) {
       if (configuration.cni === "docker0") {
         addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
@@ -239,7 +243,7 @@ export class NodeAgents {
     // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
     if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
     if (this.#calico !== null) addCalicoPeers(machine.node, this.#calico);
-    this.#proxies.finish(machine.node, factsOf(member));
+    this.#proxies.finish(machine.node, { four: factsOf(member), six: factsOf6(member) });
     const state = machine.finish();
     return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
   }

@@ -16,6 +16,7 @@ import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import { kernelRoutes } from "../../kernel/route/kernel-routes.ts";
 import type { Route } from "../../kernel/route/route.ts";
+import { familyNumber } from "../canonical-address.ts";
 import type { Endpoint } from "../endpoints.ts";
 import { MARK_DROP_CHAIN } from "../iptables/fixed-rules.ts";
 import { type FreshNodeOptions, rulesetAfter } from "../iptables/fresh-node.ts";
@@ -71,16 +72,17 @@ export function dummyRoutes(state: NodeState, addresses: readonly InterfaceAddre
 
 /** The rules of a node after the first sync, as its `iptables-save` shows them. */
 export function freshNodeRuleset(state: NodeState, options: FreshNodeOptions): Ruleset {
-  return rulesetAfter(state.features, { ...options, canaries: false }, (before) =>
+  return rulesetAfter({ features: state.features, family: state.configuration.family }, { ...options, canaries: false }, (before) =>
     ruleOperations(state, before),
   );
 }
 
 /** The rules of a sync: they are written in full each time, as there are few. */
 export function ruleOperations(state: NodeState, current: Ruleset | null): Operation[] {
+  const family = familyNumber(state.configuration.family);
   return [
-    ...hookOperations(ipvsHooks(state.features), state.origin, current),
-    { kind: "iptables-restore", ruleset: ruleset(state, current), noflush: true },
+    ...hookOperations(ipvsHooks(state.features), state.origin, current, family),
+    { kind: "iptables-restore", family, ruleset: ruleset(state, current), noflush: true },
   ];
 }
 
@@ -204,11 +206,12 @@ function entryOf(name: KubeSet, set: Ipset, text: string, origin: Origin): Ipset
 const parsedEntries = new Map<string, IpsetEntry | null>();
 const MOST_ENTRIES = 200_000;
 
-function ruleset({ rules, origin, features }: NodeState, current: Ruleset | null): Ruleset {
+function ruleset({ rules, origin, features, configuration }: NodeState, current: Ruleset | null): Ruleset {
+  const family = familyNumber(configuration.family);
   // The kubelet's chain is left alone where there is one, and else made, empty.
   const isMissing = !features.filterDrops && current?.tables.get("nat")?.chains.has(MARK_DROP_CHAIN) !== true;
-  const nat = parseTable("nat", [...rules.natChains, MARK_DROP_CHAIN], rules.nat, origin).chains;
-  const filter = parseTable("filter", rules.filterChains, rules.filter, origin).chains;
+  const nat = parseTable("nat", [...rules.natChains, MARK_DROP_CHAIN], rules.nat, origin, family).chains;
+  const filter = parseTable("filter", rules.filterChains, rules.filter, origin, family).chains;
   const natChains = isMissing ? [MARK_DROP_CHAIN, ...rules.natChains] : rules.natChains;
   const only = (chains: ReadonlyMap<string, Chain>, names: readonly string[]): Map<string, Chain> =>
     new Map(names.map((name) => [name, chains.get(name) as Chain]));
