@@ -18,6 +18,7 @@ import { addElsewhere, Fabric, networkAround } from "./fabric.ts";
 import { type Member, memberOf } from "./member.ts";
 import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
+import { proxyAssumptions } from "./proxy-assumptions.ts";
 
 /** A cluster programmed: what its nodes and pods hold, and which host is which pod. */
 export interface Cluster {
@@ -73,7 +74,11 @@ class ClusterBuilder {
     const fabric = this.#fabric.finish();
     for (const host of fabric.hosts) hosts.set(host.name, host);
     wires.push(...fabric.wires);
-    this.#assumptions.push(...this.#unreachedPeers(), ...this.#unenforced());
+    this.#assumptions.push(
+      ...proxyAssumptions(this.#configuration.proxy, this.#members, this.#objects),
+      ...this.#unreachedPeers(),
+      ...this.#unenforced(),
+    );
     return {
       world: { hosts, wires, origins: this.#origins.finish() },
       hostOfPod,

@@ -102,7 +102,10 @@ class NftablesAgents implements ProxyAgents {
 
   start(node: Netns, { four, six }: ProxiedNode): void {
     const rules = this.#four.rulesFor(four);
-    const tables = [freshNodeTable(rules), ...(six === null ? [] : [freshNodeTable(this.#six.rulesFor(six))])];
+    const tables = [
+      freshNodeTable(rules),
+      ...(six === null ? [] : [freshNodeTable(this.#six.rulesFor(six))]),
+    ];
     node.do(
       ...nftablesStart(this.#four.configuration),
       kubeletsOwn(rules.features, "IPv4"),

@@ -69,9 +69,15 @@ function form(since: number): FeatureRow {
   return { gate: null, since, lockedSince: null };
 }
 
+/** 32 of `1.32` or `v1.32.4`; undefined for any other text. */
+export function releaseOf(version: string): number | undefined {
+  const [, minor] = /^v?1\.(\d+)/.exec(version) ?? [];
+  return minor === undefined ? undefined : Number(minor);
+}
+
 /** What a release does, `1.32` or `v1.32.4`; any other text stands for the newest. */
 export function featuresOf(version: string, gates: Readonly<Record<string, boolean>>): ProxyFeatures {
-  const minor = Number(/^v?1\.(\d+)/.exec(version)?.[1] ?? Number.POSITIVE_INFINITY);
+  const minor = releaseOf(version) ?? Number.POSITIVE_INFINITY;
   const on = ({ gate, since, lockedSince }: FeatureRow): boolean => {
     const isOpen = gate !== null && (lockedSince === null || minor < lockedSince);
     return (isOpen ? gates[gate] : undefined) ?? minor >= since;

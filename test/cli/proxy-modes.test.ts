@@ -183,6 +183,83 @@ describe("which mode", () => {
   });
 });
 
+describe("a node with an IPv6 address", () => {
+  const six = (name: string, four: string, address: string, podCIDR: string): object => {
+    const made = node(name, four, podCIDR) as { status: { addresses: object[] } };
+    made.status.addresses.push({ type: "InternalIP", address });
+    return made;
+  };
+  const objects = [
+    six("n1", "192.168.0.2", "fd00:1::2", "10.244.0.0/24"),
+    six("n2", "192.168.0.3", "fd00:1::3", "10.244.1.0/24"),
+    service("both", "10.96.0.130", "both", {
+      clusterIPs: ["10.96.0.130", "fd00:96::130"],
+      ipFamilies: ["IPv4", "IPv6"],
+      selector: undefined,
+    }),
+    ...["IPv4", "IPv6"].map((addressType) => ({
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: `both-${addressType.toLowerCase()}`, labels: { "kubernetes.io/service-name": "both" } },
+      addressType,
+      ports: [{ name: "http", port: 8080, protocol: "TCP" }],
+      endpoints: [{ addresses: [addressType === "IPv6" ? "fd00:1::3" : "192.168.0.3"], nodeName: "n2" }],
+    })),
+  ];
+  const pathOf = (mode: string): string => {
+    const file = join(folder, `six-${mode}.json`);
+    writeFileSync(file, [...objects, proxyDocument(mode)].map((one) => JSON.stringify(one)).join("\n"));
+    return file;
+  };
+
+  it.each([
+    ["iptables", "ip6tables-save", "-A KUBE-SERVICES -d fd00:96::130/128 -p tcp"],
+    ["nftables", "nft", "fd00:96::130 . tcp . 80 : goto service-"],
+  ])("has the rules of both families in mode %s", async (mode, format, rule) => {
+    const { out, code } = await hopscope(["export", "--node", "n1", "--format", format, "-f", pathOf(mode)]);
+    expect(code).toBe(0);
+    expect(out).toContain(rule);
+  });
+
+  it.each(["iptables", "nftables"])("a node port is translated in mode %s", async (mode) => {
+    const { out } = await hopscope([
+      "trace",
+      "node/n1",
+      "[fd00:1::3]:30130",
+      "-o",
+      "json",
+      "-f",
+      pathOf(mode),
+    ]);
+    const [outcome] = (JSON.parse(out) as { outcomes: { rewrites: { field: string; to: string }[] }[] })
+      .outcomes;
+    expect(outcome?.rewrites.find(({ field }) => field === "dst")?.to).toBe("[fd00:1::3]:8080");
+  });
+
+  it("IPVS says that nobody serves it", async () => {
+    const { out } = await hopscope(["trace", "node/n1", "10.96.0.130:80", "-f", pathOf("ipvs")]);
+    expect(out.replaceAll(/\s+/g, " ")).toContain("1 Service has an IPv6 address that nobody serves");
+  });
+
+  it("a release without nftables mode is said to be taken for the first that has one", async () => {
+    const old = JSON.stringify(objects).replaceAll("v1.34.0", "v1.27.3");
+    const file = join(folder, "old.json");
+    writeFileSync(file, JSON.stringify({ apiVersion: "v1", kind: "List", items: JSON.parse(old) }));
+    const { out } = await hopscope([
+      "trace",
+      "node/n1",
+      "10.96.0.130:80",
+      "--proxy-mode",
+      "nftables",
+      "-f",
+      file,
+    ]);
+    expect(out.replaceAll(/\s+/g, " ")).toContain(
+      "kube-proxy v1.27.3 of n1 and of 1 more nodes has no nftables mode: it writes what 1.29, the first with one, does",
+    );
+  });
+});
+
 describe("trace --compare-proxy-modes", () => {
   interface Compared {
     readonly schema: string;

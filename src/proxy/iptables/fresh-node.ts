@@ -44,7 +44,9 @@ const fresh = new WeakMap<Ruleset, Map<string, Ruleset>>();
 
 function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
   const { features, configuration } = sync.rules;
-  return rulesetAfter({ features, family: configuration.family }, options, (before) => operations(sync, before));
+  return rulesetAfter({ features, family: configuration.family }, options, (before) =>
+    operations(sync, before),
+  );
 }
 
 /** The tables in which a proxier of any mode has done its first operations on iptables. */
@@ -93,7 +95,10 @@ function kubeletRuleset({ ownFirewall, externalChain }: ProxyFeatures, family: I
     if (name === "filter") {
       made.set(FIREWALL_CHAIN, firewall);
       for (const hook of FIREWALL_HOOKS) {
-        made.set(hook.from, { ...emptyChain(hook.from, "ACCEPT"), rules: [parseHook(hook, ORIGIN_NONE, familyNumber(family))] });
+        made.set(hook.from, {
+          ...emptyChain(hook.from, "ACCEPT"),
+          rules: [parseHook(hook, ORIGIN_NONE, familyNumber(family))],
+        });
       }
     }
     if (name === "nat" && !ownFirewall) {

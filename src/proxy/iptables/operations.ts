@@ -24,7 +24,10 @@ export function operations(sync: Sync, current: Ruleset | null): Operation[] {
 }
 
 /** The chains that jumps go to, and the jumps that are missing, each on top of its chain. */
-export function hookOperations(hooks: readonly Hook[], origin: Origin, current: Ruleset | null,
+export function hookOperations(
+  hooks: readonly Hook[],
+  origin: Origin,
+  current: Ruleset | null,
   family: Family,
 ): Operation[] {
   const missing = hooks.filter((hook) => !isThere(hook, parseHook(hook, origin, family), current));
@@ -51,11 +54,7 @@ function hooksOf({ filterChains }: NodeRules): readonly Hook[] {
 }
 
 /** `iptables -N` of the chains jumped to; a table that was never used comes with its built-in chains. */
-function preparation(
-  hooks: readonly Hook[],
-  current: Ruleset | null,
-  family: Family,
-): Operation | null {
+function preparation(hooks: readonly Hook[], current: Ruleset | null, family: Family): Operation | null {
   const tables = new Map<string, Table>();
   for (const name of ["filter", "nat"]) {
     const there = current?.tables.get(name);

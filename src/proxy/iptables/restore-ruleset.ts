@@ -14,7 +14,13 @@ import { SharedChains } from "./shared-chains.ts";
 export function restoreRuleset(sync: Sync): Ruleset {
   const { rules } = sync;
   if (sync.stale.length > 0 || sync.written.size < rules.services.length) return assemble(sync);
-  const fixed = JSON.stringify([rules.origin, rules.filterFirst, rules.filterLast, rules.natFirst, rules.natLast]);
+  const fixed = JSON.stringify([
+    rules.origin,
+    rules.filterFirst,
+    rules.filterLast,
+    rules.natFirst,
+    rules.natLast,
+  ]);
   const known = full.get(rules.services) ?? new Map<string, Ruleset>();
   full.set(rules.services, known);
   const found = known.get(fixed) ?? assemble(sync);
@@ -97,13 +103,7 @@ function parsedOf(
 ): ParsedService {
   let found = parsed.get(service);
   if (found === undefined) {
-    found = parseService(
-      service,
-      service.model,
-      filterChains,
-      natChains,
-      familyNumber(configuration.family),
-    );
+    found = parseService(service, service.model, filterChains, natChains, familyNumber(configuration.family));
     parsed.set(service, found);
   }
   return found;

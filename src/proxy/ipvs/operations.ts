@@ -72,8 +72,10 @@ export function dummyRoutes(state: NodeState, addresses: readonly InterfaceAddre
 
 /** The rules of a node after the first sync, as its `iptables-save` shows them. */
 export function freshNodeRuleset(state: NodeState, options: FreshNodeOptions): Ruleset {
-  return rulesetAfter({ features: state.features, family: state.configuration.family }, { ...options, canaries: false }, (before) =>
-    ruleOperations(state, before),
+  return rulesetAfter(
+    { features: state.features, family: state.configuration.family },
+    { ...options, canaries: false },
+    (before) => ruleOperations(state, before),
   );
 }
 
