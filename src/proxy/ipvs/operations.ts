@@ -16,7 +16,7 @@ import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import { kernelRoutes } from "../../kernel/route/kernel-routes.ts";
 import type { Route } from "../../kernel/route/route.ts";
-import { familyNumber } from "../canonical-address.ts";
+import { familyNumber, type IpFamily } from "../canonical-address.ts";
 import type { Endpoint } from "../endpoints.ts";
 import { MARK_DROP_CHAIN } from "../iptables/fixed-rules.ts";
 import { type FreshNodeOptions, rulesetAfter } from "../iptables/fresh-node.ts";
@@ -123,26 +123,26 @@ export function ipvsText({ servers, configuration }: NodeState): string {
  * In the kernel's own form, for IPv4. In which order kube-proxy adds real servers it leaves to chance, so where a scheduler
  * begins is not known.
  */
-export function virtualServices({ servers, configuration }: NodeState): VirtualService[] {
+export function virtualServices(state: NodeState): VirtualService[] {
+  return state.servers.flatMap((server) => virtualService(server, state) ?? []);
+}
+
+/** null for one of IPv6. */
+export function virtualService(server: VirtualServer, { configuration }: NodeState): VirtualService | null {
   const { scheduler } = configuration.ipvs;
-  return servers.flatMap((server) => {
-    const selector = selectorOf(server);
-    if (selector === null) return [];
-    return [
-      {
-        selector,
-        scheduler,
-        flags: scheduler === "mh" ? { ...NO_FLAGS, port: true } : NO_FLAGS,
-        persistence:
-          server.persistentS === null ? null : { timeoutS: server.persistentS, netmask: HOST_NETMASK },
-        onePacket: false,
-        engine: null,
-        servers: server.servers.flatMap((endpoint) => realServer(endpoint, server.origin) ?? []).reverse(),
-        ordered: false,
-        origin: server.origin,
-      },
-    ];
-  });
+  const selector = selectorOf(server);
+  if (selector === null) return null;
+  return {
+    selector,
+    scheduler,
+    flags: scheduler === "mh" ? { ...NO_FLAGS, port: true } : NO_FLAGS,
+    persistence: server.persistentS === null ? null : { timeoutS: server.persistentS, netmask: HOST_NETMASK },
+    onePacket: false,
+    engine: null,
+    servers: server.servers.flatMap((endpoint) => realServer(endpoint, server.origin) ?? []).reverse(),
+    ordered: false,
+    origin: server.origin,
+  };
 }
 
 /** 255.255.255.255 */
@@ -188,17 +188,19 @@ function dummyAddress(text: string, origin: Origin): InterfaceAddress | null {
 /** An entry that its set does not take, such as the range 0.0.0.0/0, is not there: kube-proxy only logs that it failed. */
 export function ipsets({ sets, configuration, origin }: NodeState): Ipset[] {
   return [...sets].map(([name, entries]) => {
-    const set = emptySet(name, configuration.family, origin);
-    return { ...set, entries: [...entries].flatMap(([text, of]) => entryOf(name, set, text, of) ?? []) };
+    const { family } = configuration;
+    const all = [...entries].flatMap(([text, of]) => entryOf(name, family, text, of) ?? []);
+    return { ...emptySet(name, family, origin), entries: all };
   });
 }
 
-function entryOf(name: KubeSet, set: Ipset, text: string, origin: Origin): IpsetEntry | null {
+/** null for one that its set does not take. */
+export function entryOf(name: KubeSet, family: IpFamily, text: string, origin: Origin): IpsetEntry | null {
   // Which set it is says how the text is read; that and who it is for are the same on many nodes.
   const key = `${name} ${text} ${origin}`;
   const known = parsedEntries.get(key);
   if (known !== undefined) return known;
-  const read = readAdd(new Words(text), set, origin);
+  const read = readAdd(new Words(text), emptySet(name, family, origin), origin);
   const made = typeof read === "string" ? null : read;
   if (parsedEntries.size >= MOST_ENTRIES) parsedEntries.clear();
   parsedEntries.set(key, made);

@@ -85,10 +85,12 @@ export class IpvsProxier {
       features,
       origin,
       ports,
-      servers: ports.flatMap(({ servers, nodePort }) => [
-        ...servers,
-        ...(nodePort === null ? [] : nodePortIps.map((address) => ({ ...nodePort, address }))),
-      ]),
+      servers: eachOnce(
+        ports.flatMap(({ servers, nodePort }) => [
+          ...servers,
+          ...(nodePort === null ? [] : nodePortIps.map((address) => ({ ...nodePort, address }))),
+        ]),
+      ),
       bound,
       sets,
       rules: ruleLines(configuration, features, node, { filled, barred }),
@@ -111,6 +113,13 @@ function nodePortAddresses(
   const prefixes = nodePortPrefixes(configuration, node);
   if (prefixes === null) return own;
   return own.filter((address) => prefixes.some((prefix) => prefixHolds(prefix, address)));
+}
+
+/** Where two Services claim one address and port, the endpoints of the later stay. */
+function eachOnce(servers: readonly VirtualServer[]): readonly VirtualServer[] {
+  const found = new Map<string, VirtualServer>();
+  for (const server of servers) found.set(`${server.protocol} ${server.address} ${server.port}`, server);
+  return [...found.values()];
 }
 
 function boundAddresses(ports: readonly PortState[], own: ReadonlySet<string>): BoundAddress[] {

@@ -1,5 +1,3 @@
-import { elementKey } from "../../kernel/ipset/element-text.ts";
-import type { IpsetEntry } from "../../kernel/ipset/ipset.ts";
 import {
   type RealServer,
   selectorKey,
@@ -9,8 +7,11 @@ import {
 } from "../../kernel/ipvs/virtual-service.ts";
 import type { Ruleset } from "../../kernel/netfilter/rule.ts";
 import type { Operation } from "../../kernel/operation.ts";
-import { dummyAddresses, dummyRoutes, ipsets, ruleOperations, virtualServices } from "./operations.ts";
+import type { Origin } from "../../kernel/origin.ts";
+import { dummyAddresses, dummyRoutes, entryOf, ruleOperations, virtualService } from "./operations.ts";
+import type { VirtualServer } from "./port-state.ts";
 import type { NodeState } from "./proxier.ts";
+import { setName } from "./sets.ts";
 
 /** What a sync looks at on the node. */
 export interface Found {
@@ -36,7 +37,7 @@ export function drainKey(selector: VirtualServiceSelector, server: RealServer): 
  * which are few, whole.
  */
 export function syncOperations(state: NodeState, before: NodeState, found: Found): Sync {
-  const { operations, draining } = serverOperations(virtualServices(state), virtualServices(before), found);
+  const { operations, draining } = serverOperations(state, before, found);
   return {
     operations: [
       ...operations,
@@ -48,41 +49,64 @@ export function syncOperations(state: NodeState, before: NodeState, found: Found
   };
 }
 
-function serverOperations(
-  now: readonly VirtualService[],
-  before: readonly VirtualService[],
-  found: Found,
-): Sync {
-  const old = byKey(before, ({ selector }) => selectorKey(selector));
-  const wanted = byKey(now, ({ selector }) => selectorKey(selector));
+function serverOperations(state: NodeState, before: NodeState, found: Found): Sync {
+  const old = byKey(before.servers, nameOf);
+  const wanted = byKey(state.servers, nameOf);
+  const changed = [...wanted.keys()].filter((key) => !isSame(wanted.get(key), old.get(key)));
+  const gone = [...old.keys()].filter((key) => !wanted.has(key));
   const operations: Operation[] = [];
-  const draining = new Set<string>();
-  for (const [key, service] of wanted) {
-    const was = old.get(key);
-    const { selector } = service;
-    if (was === undefined) {
-      operations.push({ kind: "virtual-server-add", service: { ...service, servers: [] } });
-    } else if (!isSameService(service, was)) operations.push({ kind: "virtual-server-edit", service });
-    const had = byKey(was?.servers ?? [], serverKey);
-    const has = byKey(service.servers, serverKey);
-    // The one that is added last comes to stand first.
-    for (const server of [...service.servers].reverse()) {
-      if (had.has(serverKey(server))) continue;
-      const isDraining = found.draining.has(drainKey(selector, server));
-      operations.push({ kind: isDraining ? "real-server-edit" : "real-server-add", selector, server });
-    }
-    for (const [serverName, server] of had) {
-      if (!has.has(serverName)) operations.push(removal(selector, server, found, draining));
-    }
-    for (const name of found.draining) {
-      const isBack = service.servers.some((server) => drainKey(selector, server) === name);
-      if (name.startsWith(`${key} `) && !isBack) draining.add(name);
-    }
+  const draining = new Set(found.draining);
+  for (const key of changed) {
+    const service = kernelForm(wanted.get(key), state);
+    const was = kernelForm(old.get(key), before);
+    if (service !== null) operations.push(...changesOf(service, was, found, draining));
   }
-  for (const [key, { selector }] of old) {
-    if (!wanted.has(key)) operations.push({ kind: "virtual-server-delete", selector });
+  for (const key of gone) {
+    const service = kernelForm(old.get(key), before);
+    if (service === null) continue;
+    const { selector } = service;
+    operations.push({ kind: "virtual-server-delete", selector });
+    for (const name of found.draining)
+      if (name.startsWith(`${selectorKey(selector)} `)) draining.delete(name);
   }
   return { operations, draining };
+}
+
+function nameOf({ protocol, address, port }: VirtualServer): string {
+  return `${protocol} ${address} ${port}`;
+}
+
+/** Of a port that stayed as it was both are made of the very same endpoints. */
+function isSame(a: VirtualServer | undefined, b: VirtualServer | undefined): boolean {
+  return a !== undefined && a.servers === b?.servers && a.persistentS === b.persistentS;
+}
+
+function kernelForm(server: VirtualServer | undefined, state: NodeState): VirtualService | null {
+  return server === undefined ? null : virtualService(server, state);
+}
+
+function changesOf(
+  service: VirtualService,
+  was: VirtualService | null,
+  found: Found,
+  draining: Set<string>,
+): Operation[] {
+  const { selector } = service;
+  const operations: Operation[] = [];
+  if (was === null) operations.push({ kind: "virtual-server-add", service: { ...service, servers: [] } });
+  else if (!isSameService(service, was)) operations.push({ kind: "virtual-server-edit", service });
+  const had = byKey(was?.servers ?? [], serverKey);
+  const has = byKey(service.servers, serverKey);
+  // The one that is added last comes to stand first.
+  for (const server of [...service.servers].reverse()) {
+    if (had.has(serverKey(server))) continue;
+    const isDraining = draining.delete(drainKey(selector, server));
+    operations.push({ kind: isDraining ? "real-server-edit" : "real-server-add", selector, server });
+  }
+  for (const [name, server] of had) {
+    if (!has.has(name)) operations.push(removal(selector, server, found, draining));
+  }
+  return operations;
 }
 
 /** One of TCP with connections only gets no more of them; of UDP and SCTP it goes at once. */
@@ -116,18 +140,20 @@ function addressOperations(state: NodeState, before: NodeState): Operation[] {
 }
 
 function setOperations(state: NodeState, before: NodeState): Operation[] {
-  const old = new Map(ipsets(before).map((set) => [set.name, set]));
-  return ipsets(state).flatMap((set) => {
-    const keyOf = ({ parts }: IpsetEntry): string => elementKey(parts, set.type);
-    const had = byKey(old.get(set.name)?.entries ?? [], keyOf);
-    const has = byKey(set.entries, keyOf);
+  const { family } = state.configuration;
+  return [...state.sets].flatMap(([name, entries]) => {
+    const old = before.sets.get(name) ?? new Map<string, Origin>();
+    const change = (kind: "ipset-delete" | "ipset-add", text: string, origin: Origin): Operation[] => {
+      const entry = entryOf(name, family, text, origin);
+      if (entry === null) return [];
+      const set = setName(name, family);
+      return [kind === "ipset-add" ? { kind, set, entry, exist: true } : { kind, set, entry }];
+    };
     return [
-      ...[...had].flatMap(([key, entry]): Operation[] =>
-        has.has(key) ? [] : [{ kind: "ipset-delete", set: set.name, entry }],
+      ...[...old].flatMap(([text, origin]) =>
+        entries.has(text) ? [] : change("ipset-delete", text, origin),
       ),
-      ...[...has].flatMap(([key, entry]): Operation[] =>
-        had.has(key) ? [] : [{ kind: "ipset-add", set: set.name, entry, exist: true }],
-      ),
+      ...[...entries].flatMap(([text, origin]) => (old.has(text) ? [] : change("ipset-add", text, origin))),
     ];
   });
 }

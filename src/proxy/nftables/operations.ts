@@ -1,6 +1,6 @@
 import type { NftCommand } from "../../kernel/nft/command.ts";
 import { DraftNft } from "../../kernel/nft/draft-nft.ts";
-import type { SetElement } from "../../kernel/nft/expression.ts";
+import type { SetElements } from "../../kernel/nft/expression.ts";
 import { EMPTY_NFT, type NftRuleset, type NftTable } from "../../kernel/nft/ruleset.ts";
 import { parseNftScript } from "../../kernel/nft/text/parse-script.ts";
 import type { Operation } from "../../kernel/operation.ts";
@@ -8,7 +8,7 @@ import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import { asKept } from "./as-kept.ts";
 import type { OwnLine } from "./port-lines.ts";
 import type { NodeRules, PortRules } from "./proxier.ts";
-import { chainLines, type ElementChange, elementLine, fullSync, type Sync } from "./sync.ts";
+import { chainLines, type ElementChange, elementText, fullSync, type Sync } from "./sync.ts";
 
 /** One sync as an operation: the commands of `syncText`, with their origins. */
 export function syncOperation(sync: Sync): Operation {
@@ -36,15 +36,14 @@ export function freshNodeTable(rules: NodeRules): NftTable {
   const shared = known.get(key) ?? tableAfter(fullSync({ ...rules, nodePortIps: null }));
   known.set(key, shared);
   if (rules.nodePortIps === null) return shared;
-  const lines = rules.nodePortIps.map((ip) => `add element ${rules.table} nodeport-ips { ${ip} }`);
-  const elements = mergedElements(parse(lines, fixedRuleset(rules), () => rules.origin));
+  const elements = elementsOf(NODEPORT_IPS, rules.nodePortIps, rules, fixedRuleset(rules));
   return {
     ...shared,
-    sets: shared.sets.map((set) =>
-      set.name === "nodeport-ips" ? { ...set, elements: elements.get(set.name) ?? [] } : set,
-    ),
+    sets: shared.sets.map((set) => (set.name === NODEPORT_IPS ? { ...set, elements } : set)),
   };
 }
+
+const NODEPORT_IPS = "nodeport-ips";
 
 /** By what nodes share. */
 const fresh = new WeakMap<readonly PortRules[], Map<string, NftTable>>();
@@ -84,7 +83,7 @@ function commandsOf(sync: Sync): NftCommand[] {
   ];
 }
 
-/** Elements of one set that follow one another go in one command. */
+/** All elements of one set in one command. */
 function elementCommands(
   changes: readonly ElementChange[],
   rules: NodeRules,
@@ -94,26 +93,26 @@ function elementCommands(
   const commands: NftCommand[] = [];
   // First what goes: a key may come back with another value.
   for (const op of ["delete", "add"] as const) {
-    const lines = changes
-      .filter((change) => change.op === op)
-      .map(({ element }) => elementLine(rules.table, { op: "add", element }));
-    for (const [set, elements] of mergedElements(parse(lines, base, () => rules.origin))) {
-      commands.push({ op, what: { kind: "element", family, table, set, elements } });
+    const bySet = new Map<string, string[]>();
+    for (const { element } of changes.filter((change) => change.op === op)) {
+      const texts = bySet.get(element.set) ?? [];
+      bySet.set(element.set, texts);
+      texts.push(elementText(element));
+    }
+    for (const [set, texts] of bySet) {
+      commands.push({
+        op,
+        what: { kind: "element", family, table, set, elements: elementsOf(set, texts, rules, base) },
+      });
     }
   }
   return commands;
 }
 
-function mergedElements(commands: readonly NftCommand[]): Map<string, SetElement[]> {
-  const found = new Map<string, SetElement[]>();
-  for (const command of commands) {
-    if (command.op !== "add" || command.what.kind !== "element") continue;
-    const { set, elements } = command.what;
-    const known = found.get(set);
-    if (known === undefined) found.set(set, [...elements]);
-    else known.push(...elements);
-  }
-  return found;
+function elementsOf(set: string, texts: readonly string[], rules: NodeRules, base: NftRuleset): SetElements {
+  const line = `add element ${rules.table} ${set} { ${texts.join(", ")} }`;
+  const [command] = parse([line], base, () => rules.origin);
+  return command?.op === "add" && command.what.kind === "element" ? command.what.elements : [];
 }
 
 interface ParsedPort {

@@ -94,15 +94,18 @@ export function deletionText({ rules, staleChains }: Sync): string {
   return staleChains.map((name) => `delete chain ${rules.table} ${name}\n`).join("");
 }
 
-export function elementLine(table: string, { op, element }: ElementChange): string {
-  const { set, key, value, comment } = element;
+function elementLine(table: string, { op, element }: ElementChange): string {
+  return `${op} element ${table} ${element.set} { ${elementText(element)} }`;
+}
+
+/** `10.96.0.10 . tcp . 80 comment "shop/web:http" : drop` */
+export function elementText({ key, value, comment }: PortElement): string {
   const said = comment === null ? "" : ` comment "${comment}"`;
-  const data = value === null ? "" : ` : ${value}`;
-  return `${op} element ${table} ${set} { ${key}${said}${data} }`;
+  return `${key}${said}${value === null ? "" : ` : ${value}`}`;
 }
 
 /** By set and key: where several ports have one, the last counts. */
-export function elementsOf(ports: readonly PortLines[]): Map<string, PortElement> {
+function elementsOf(ports: readonly PortLines[]): Map<string, PortElement> {
   const found = new Map<string, PortElement>();
   for (const { elements } of ports) for (const one of elements) found.set(elementKey(one), one);
   return found;
