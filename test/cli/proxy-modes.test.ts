@@ -200,7 +200,10 @@ describe("a node with an IPv6 address", () => {
     ...["IPv4", "IPv6"].map((addressType) => ({
       apiVersion: "discovery.k8s.io/v1",
       kind: "EndpointSlice",
-      metadata: { name: `both-${addressType.toLowerCase()}`, labels: { "kubernetes.io/service-name": "both" } },
+      metadata: {
+        name: `both-${addressType.toLowerCase()}`,
+        labels: { "kubernetes.io/service-name": "both" },
+      },
       addressType,
       ports: [{ name: "http", port: 8080, protocol: "TCP" }],
       endpoints: [{ addresses: [addressType === "IPv6" ? "fd00:1::3" : "192.168.0.3"], nodeName: "n2" }],
