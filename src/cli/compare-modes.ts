@@ -6,6 +6,8 @@ import {
   telltalesFor,
 } from "../analyze/proxy-modes.ts";
 import { Services } from "../inventory/services.ts";
+import { proxyModesJson } from "../present/proxy-modes-json.ts";
+import { proxyModesText } from "../present/proxy-modes-text.ts";
 import { PROXY_MODES, type ProxyMode } from "../proxy/configuration.ts";
 import { ask } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
@@ -19,6 +21,39 @@ import { withClientAt } from "./outside-client.ts";
 import { type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { type LoadedSource, loadSource } from "./source.ts";
+import { paintOf, widthOf } from "./terminal.ts";
+
+/** The options that do not go with it. */
+export interface OtherOptions {
+  readonly filename?: readonly string[];
+  readonly queries?: string;
+  readonly allPods?: true;
+  readonly seed?: string;
+  readonly proxyMode?: string;
+  readonly output?: string;
+}
+
+/** One question, in all modes, of files that can be read once for each; null where that can be done. */
+export function faultOfComparison(options: OtherOptions): string | null {
+  const { filename = [], queries, allPods, seed, proxyMode, output } = options;
+  if (filename.includes("-"))
+    return "--compare-proxy-modes reads the source once for each mode: give a file instead of -";
+  const capture = output === "pcapng" ? output : undefined;
+  const others = {
+    "--queries": queries,
+    "--all-pods": allPods,
+    "--seed": seed,
+    "--proxy-mode": proxyMode,
+    "-o pcapng": capture,
+  };
+  const other = Object.entries(others).find(([, given]) => given !== undefined);
+  return other === undefined ? null : `--compare-proxy-modes and ${other[0]} contradict each other`;
+}
+
+export function comparisonText(comparisons: readonly Comparison[], form: string, io: Io): string {
+  if (form === "text") return proxyModesText(comparisons, { width: widthOf(io), paint: paintOf(io) });
+  return `${JSON.stringify(proxyModesJson(comparisons), null, form === "json" ? 2 : undefined)}\n`;
+}
 
 /** The cluster of a source as it is under each of kube-proxy's modes. */
 type Sources = ReadonlyMap<ProxyMode, LoadedSource>;

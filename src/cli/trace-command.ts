@@ -1,8 +1,6 @@
 import { Command, Option } from "commander";
 import { encodePcapng, withoutArp } from "../packet/pcapng.ts";
 import { oddsText } from "../present/odds-text.ts";
-import { proxyModesJson } from "../present/proxy-modes-json.ts";
-import { proxyModesText } from "../present/proxy-modes-text.ts";
 import { reasonsText } from "../present/reasons-text.ts";
 import { ask } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
@@ -10,7 +8,7 @@ import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
 import { Bulk } from "./bulk.ts";
 import type { ObjectFlags } from "./cluster-source.ts";
-import { compareProxyModes } from "./compare-modes.ts";
+import { compareProxyModes, comparisonText, faultOfComparison } from "./compare-modes.ts";
 import { type Context, fail } from "./context.ts";
 import { everyPodOf } from "./every-pod.ts";
 import { examples } from "./examples.ts";
@@ -177,7 +175,7 @@ class TraceRun {
       const fault = this.#faultOfCapture();
       if (fault !== null) return invalid(fault);
     }
-    const comparing = this.#faultOfComparison();
+    const comparing = this.#options.compareProxyModes === true ? faultOfComparison(this.#options) : null;
     if (comparing !== null) return invalid(comparing);
     if (queries !== undefined) {
       if (from !== undefined) return invalid("--queries has the questions: leave FROM and TO out");
@@ -194,19 +192,6 @@ class TraceRun {
       : ok(null);
   }
 
-  /** One question, in all modes, of files that can be read once for each. */
-  #faultOfComparison(): string | null {
-    const { compareProxyModes, queries, allPods, seed, proxyMode, output, filename = [] } = this.#options;
-    if (compareProxyModes === undefined) return null;
-    if (filename.includes("-"))
-      return "--compare-proxy-modes reads the source once for each mode: give a file instead of -";
-    const others = { queries, "all-pods": allPods, seed, "proxy-mode": proxyMode };
-    for (const [flag, given] of Object.entries(others)) {
-      if (given !== undefined) return `--compare-proxy-modes and --${flag} contradict each other`;
-    }
-    return output === "pcapng" ? "--compare-proxy-modes and -o pcapng contradict each other" : null;
-  }
-
   async #compare(question: Question, flags: ObjectFlags, { outcomes }: Numbers): Promise<void> {
     const { io } = this.#context;
     const { filename = [], output = "text" } = this.#options;
@@ -214,14 +199,7 @@ class TraceRun {
     if (compared.kind === "invalid") return fail(this.#context, compared.messages);
     const [asked] = compared.value;
     for (const { trace } of asked?.answers ?? []) this.#note(trace);
-    const json = proxyModesJson(compared.value);
-    io.write(
-      output === "text"
-        ? proxyModesText(compared.value, { width: widthOf(io), paint: paintOf(io) })
-        : output === "json"
-          ? indented(json)
-          : `${JSON.stringify(json)}\n`,
-    );
+    io.write(comparisonText(compared.value, output, io));
   }
 
   /** A capture is bytes, of one question, and whole. */
