@@ -1,0 +1,200 @@
+import type { Host } from "../../kernel/host.ts";
+import { formatElement, parseElement } from "../../kernel/ipset/element-text.ts";
+import type { Ipset, IpsetEntry } from "../../kernel/ipset/ipset.ts";
+import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
+import type { Chain, Rule, Table } from "../../kernel/netfilter/rule.ts";
+import { formatRuleArguments } from "../../kernel/netfilter/save/format.ts";
+import { parseIptablesSave } from "../../kernel/netfilter/save/parse.ts";
+import type { Operation } from "../../kernel/operation.ts";
+import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
+import type { FelixState, FelixTable } from "./felix.ts";
+import type { FelixSet } from "./ip-sets.ts";
+import { ruleHashes } from "./names.ts";
+import { type FelixChain, type RuleSource, ruleText } from "./rule-text.ts";
+
+/** Where a rule came from; `null`: it is Felix's own. */
+export type OriginOf = (source: RuleSource | null) => Origin;
+
+/**
+ * What Felix gives the kernel's tools so that a host is in this state: sets before the rules that ask them, chains before
+ * the jumps to them, and what is needed no more at the end. Applied again it changes nothing.
+ */
+export function felixOperations(state: FelixState, host: Host, originOf: OriginOf): Operation[] {
+  const tables = state.tables.map((table) => new TableSync(table, host, originOf));
+  const origin = originOf(null);
+  return [
+    ...setOperations(state.sets, host, origin),
+    ...tables.flatMap((table) => table.operations()),
+    ...(host.ipsets ?? [])
+      .filter(({ name }) => isFelixSet(name) && !state.sets.some((set) => set.name === name))
+      .map(({ name }): Operation => ({ kind: "ipset-destroy", set: name })),
+  ];
+}
+
+const isFelixSet = (name: string) => name.startsWith("cali40");
+const isFelixChain = (name: string) => name.startsWith("cali-");
+
+class TableSync {
+  readonly #table: FelixTable;
+  readonly #there: Table | undefined;
+  readonly #backend: "nft" | "legacy";
+  readonly #wanted: Table;
+
+  constructor(table: FelixTable, host: Host, originOf: OriginOf) {
+    this.#table = table;
+    this.#there = host.iptables?.tables.get(table.name);
+    this.#backend = host.iptables?.backend ?? "nft";
+    this.#wanted = parsed(table, originOf);
+  }
+
+  operations(): Operation[] {
+    const { name } = this.#table;
+    const there = this.#there ?? emptyTable(name);
+    const own = [...this.#wanted.chains.values()].filter((chain) => isFelixChain(chain.name));
+    const changed = own.filter((chain) => !sameRules(chain, there.chains.get(chain.name)));
+    const isStale = [...there.chains.keys()].some(
+      (chain) => isFelixChain(chain) && !this.#wanted.chains.has(chain),
+    );
+    const inserted = this.#missing(this.#table.inserted, "I", there);
+    const appended = this.#missing(this.#table.appended, "A", there);
+    const restored = [...(this.#there === undefined ? [...there.chains.values()] : []), ...changed];
+    const operations: Operation[] = [];
+    if (restored.length > 0) operations.push(this.#restore(name, restored, true));
+    operations.push(...inserted, ...appended);
+    if (isStale) operations.push(this.#restore(name, this.#whole(there, own), false));
+    return operations;
+  }
+
+  #restore(name: string, chains: readonly Chain[], noflush: boolean): Operation {
+    const table = { name, chains: new Map(chains.map((chain) => [chain.name, chain])) };
+    return { kind: "iptables-restore", ruleset: { backend: this.#backend, tables: new Map([[name, table]]) }, noflush };
+  }
+
+  /** The table without chains that nothing leads to any more; there is no operation of its own that deletes one. */
+  #whole(there: Table, own: readonly Chain[]): Chain[] {
+    const others = [...there.chains.values()].filter(({ name }) => !isFelixChain(name));
+    const withHooks = others.map((chain): Chain => {
+      const rules = (lists: readonly FelixChain[], mode: "I" | "A") =>
+        lists.some(({ name }) => name === chain.name) ? this.#hook(chain.name, mode) : [];
+      const lacks = (rule: Rule) => !chain.rules.some((one) => sameRule(one, rule));
+      const first = rules(this.#table.inserted, "I").filter(lacks);
+      const last = rules(this.#table.appended, "A").filter(lacks);
+      return first.length + last.length === 0 ? chain : { ...chain, rules: [...first, ...chain.rules, ...last] };
+    });
+    return [...withHooks, ...own];
+  }
+
+  #hook(chain: string, mode: "I" | "A"): readonly Rule[] {
+    return this.#wanted.chains.get(hookName(mode, chain))?.rules ?? [];
+  }
+
+  #missing(lists: readonly FelixChain[], mode: "I" | "A", there: Table): Operation[] {
+    return lists.flatMap(({ name }) => {
+      const rules = there.chains.get(name)?.rules ?? [];
+      const missing = this.#hook(name, mode).filter((rule) => !rules.some((one) => sameRule(one, rule)));
+      // The last of them is put first, so that they stand in their order.
+      const ordered = mode === "I" ? [...missing].reverse() : missing;
+      return ordered.map(
+        (rule): Operation => ({
+          ...{ kind: "iptables-insert", table: this.#table.name, chain: name },
+          ...{ index: mode === "I" ? 1 : null, rule },
+        }),
+      );
+    });
+  }
+}
+
+const sameRule = (a: Rule, b: Rule) => a === b || formatRuleArguments(a) === formatRuleArguments(b);
+
+function sameRules(wanted: Chain, there: Chain | undefined): boolean {
+  return (
+    there !== undefined &&
+    there.rules.length === wanted.rules.length &&
+    wanted.rules.every((rule, i) => sameRule(rule, there.rules[i] as Rule))
+  );
+}
+
+function emptyTable(name: string): Table {
+  const zero = { packets: 0, bytes: 0 };
+  const chains = (BUILT_IN_CHAINS.get(name) ?? []).map((chain): [string, Chain] => [
+    chain,
+    { name: chain, policy: "ACCEPT", policyCounters: zero, rules: [] },
+  ]);
+  return { name, chains: new Map(chains) };
+}
+
+/** What stands for a list of rules in a chain of the kernel while they are read. */
+const hookName = (mode: "I" | "A", chain: string) => `${mode}:${chain}`;
+
+/** The rules as the kernel gives them back, each with its hash. What Felix writes is always right. */
+function parsed({ name, chains, inserted, appended }: FelixTable, originOf: OriginOf): Table {
+  const lists = [
+    ...chains.map((chain) => ({ chain, as: chain.name, seed: chain.name })),
+    ...inserted.map((chain) => ({ chain, as: hookName("I", chain.name), seed: chain.name })),
+    // Felix keeps the two lists of a chain apart by this.
+    ...appended.map((chain) => ({ chain, as: hookName("A", chain.name), seed: `${chain.name}*appends*` })),
+  ];
+  const head = [`*${name}`, ...lists.map(({ as }) => `:${as} - [0:0]`)];
+  const rules = lists.flatMap(({ chain, as, seed }) => {
+    const hashes = ruleHashes(seed, chain.rules);
+    return chain.rules.map((rule, i) => ({
+      text: ruleText(as, `-m comment --comment "cali:${hashes[i]}"`, rule),
+      origin: originOf(rule.source),
+    }));
+  });
+  const text = [...head, ...rules.map((rule) => rule.text), "COMMIT"].join("\n");
+  const result = parseIptablesSave(text, {
+    origin: (line: number) => rules[line - head.length - 1]?.origin ?? ORIGIN_NONE,
+  });
+  if (result.kind === "invalid") {
+    const [first] = result.errors;
+    throw new Error(`a rule of Felix cannot be read: ${first?.text}: ${first?.message}`);
+  }
+  return result.ruleset.tables.get(name) as Table;
+}
+
+/** `ipset restore` of what is missing, and the difference of what is there. */
+function setOperations(sets: readonly FelixSet[], host: Host, origin: Origin): Operation[] {
+  const there = new Map((host.ipsets ?? []).map((set) => [set.name, set]));
+  const made = sets.map((set) => ipsetOf(set, origin));
+  const missing = made.filter(({ name }) => !there.has(name));
+  const restored: Operation[] = missing.length === 0 ? [] : [{ kind: "ipset-restore", sets: missing }];
+  const changes = made.flatMap(({ name, entries }): Operation[] => {
+    const before = there.get(name);
+    if (before === undefined) return [];
+    const texts = new Set(entries.map(({ parts }) => formatElement(parts)));
+    const had = new Set(before.entries.map(({ parts }) => formatElement(parts)));
+    return [
+      ...before.entries
+        .filter(({ parts }) => !texts.has(formatElement(parts)))
+        .map((entry): Operation => ({ kind: "ipset-delete", set: name, entry })),
+      ...entries
+        .filter(({ parts }) => !had.has(formatElement(parts)))
+        .map((entry): Operation => ({ kind: "ipset-add", set: name, entry, exist: false })),
+    ];
+  });
+  return [...restored, ...changes];
+}
+
+/** `MaxIPSetSize` */
+const MAX_ELEMENTS = 1_048_576;
+
+function ipsetOf({ name, type, members }: FelixSet, origin: Origin): Ipset {
+  const empty: Ipset = {
+    ...{ name, type, timeout: null, counters: false, comment: false, skbinfo: false, forceadd: false, origin },
+    storage: {
+      ...{ kind: "hash", family: 4, hashsize: 1024, maxelem: MAX_ELEMENTS },
+      ...{ mask: null, markmask: null, bucketsize: null, initval: null },
+    },
+    entries: [],
+  };
+  const entries = members.map((member): IpsetEntry => {
+    const parts = parseElement(member, empty);
+    if (typeof parts === "string") throw new Error(`a member of Felix's set ${name} cannot be read: ${parts}`);
+    return {
+      ...{ parts, nomatch: false, timeout: null, counters: null, comment: null },
+      ...{ skbmark: null, skbprio: null, skbqueue: null, origin },
+    };
+  });
+  return { ...empty, entries };
+}
