@@ -113,9 +113,17 @@ export class Felix {
     const sets = this.#sets;
     sets.add(HOSTS_SET, "hash:net", hosts);
     sets.add(VXLAN_SET, "hash:net", hosts);
-    sets.add(POOLS_SET, "hash:net", pools.map(({ cidr }) => cidr));
+    sets.add(
+      POOLS_SET,
+      "hash:net",
+      pools.map(({ cidr }) => cidr),
+    );
     const masqueraded = pools.filter(({ natOutgoing }) => natOutgoing);
-    sets.add(MASQUERADED_SET, "hash:net", masqueraded.map(({ cidr }) => cidr));
+    sets.add(
+      MASQUERADED_SET,
+      "hash:net",
+      masqueraded.map(({ cidr }) => cidr),
+    );
     const used = tables.flatMap(({ chains }) =>
       chains.flatMap(({ rules }) =>
         rules.flatMap(({ match }) => [...match.matchAll(/--match-set (\S+)/g)].map(([, name = ""]) => name)),
@@ -194,11 +202,25 @@ export class Felix {
       const object = this.#objects.get("Profile", name) ?? null;
       const rules = (direction: "ingress" | "egress"): readonly PolicyRule[] => {
         if (object !== null) return rulesFromCalico(object.spec[direction] ?? [], direction, null);
-        return name.startsWith("kns.") || name === ALLOWING ? [{ ...ANY_PACKET, action: "allow", field: [] }] : [];
+        return name.startsWith("kns.") || name === ALLOWING
+          ? [{ ...ANY_PACKET, action: "allow", field: [] }]
+          : [];
       };
       return [
-        this.#chains.chain(profileChain(name, "Ingress"), `Profile ${name}`, "Ingress", rules("ingress"), object),
-        this.#chains.chain(profileChain(name, "Egress"), `Profile ${name}`, "Egress", rules("egress"), object),
+        this.#chains.chain(
+          profileChain(name, "Ingress"),
+          `Profile ${name}`,
+          "Ingress",
+          rules("ingress"),
+          object,
+        ),
+        this.#chains.chain(
+          profileChain(name, "Egress"),
+          `Profile ${name}`,
+          "Egress",
+          rules("egress"),
+          object,
+        ),
       ];
     });
   }

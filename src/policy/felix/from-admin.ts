@@ -1,7 +1,12 @@
 import { allOf, type CalicoSelector } from "../../object/calico-selector.ts";
 import type { AdminNetworkPolicy, BaselineAdminNetworkPolicy } from "../../object/kubernetes-object.ts";
 import type { Lister } from "../../object/object-map.ts";
-import type { AdminPolicyPeer, AdminPolicyPort, AdminPolicyRule, AdminPolicySubject } from "../../object/policy-types.ts";
+import type {
+  AdminPolicyPeer,
+  AdminPolicyPort,
+  AdminPolicyRule,
+  AdminPolicySubject,
+} from "../../object/policy-types.ts";
 import { matches, selectorOf } from "../../object/selector.ts";
 import { type PolicyTier, policyName } from "../tier.ts";
 import { inNamespaces, isPod } from "./from-kubernetes.ts";
@@ -20,7 +25,10 @@ export function fromAdminPolicy(
     ...{ object, tier, name: policyName(object, tier.name) },
     order: object.kind === "AdminNetworkPolicy" ? object.spec.priority : 0,
     selector: subjectSelector(subject),
-    directions: [...(ingress.length > 0 ? (["Ingress"] as const) : []), ...(egress.length > 0 ? (["Egress"] as const) : [])],
+    directions: [
+      ...(ingress.length > 0 ? (["Ingress"] as const) : []),
+      ...(egress.length > 0 ? (["Egress"] as const) : []),
+    ],
     ingress: rules(ingress, "ingress"),
     egress: rules(egress, "egress"),
     ...{ doNotTrack: false, preDNAT: false, applyOnForward: false },
@@ -32,7 +40,12 @@ function subjectSelector({ namespaces, pods }: AdminPolicySubject): CalicoSelect
   return allOf(inNamespaces(namespaces ?? {}), isPod({}));
 }
 
-function rulesOf(rule: AdminPolicyRule, direction: "ingress" | "egress", index: number, objects: Lister): PolicyRule[] {
+function rulesOf(
+  rule: AdminPolicyRule,
+  direction: "ingress" | "egress",
+  index: number,
+  objects: Lister,
+): PolicyRule[] {
   const action = ({ Allow: "allow", Deny: "deny", Pass: "pass" } as const)[rule.action];
   const peers = (rule.from ?? rule.to ?? []).flatMap((peer) => entityOf(peer, objects) ?? []);
   return peers.flatMap((peer) =>
@@ -56,7 +69,9 @@ function entityOf(peer: AdminPolicyPeer, objects: Lister): RuleEntity | undefine
   const wanted = objects.list("Node").filter(({ metadata }) => matches(selectorOf(nodes), metadata.labels));
   const nets = wanted.flatMap(({ status }) =>
     (status?.addresses ?? []).flatMap(({ type, address }) =>
-      type === "InternalIP" || type === "ExternalIP" ? [address.includes(":") ? `${address}/128` : `${address}/32`] : [],
+      type === "InternalIP" || type === "ExternalIP"
+        ? [address.includes(":") ? `${address}/128` : `${address}/32`]
+        : [],
     ),
   );
   return nets.length === 0 ? undefined : { ...ANY_END, nets };
@@ -75,11 +90,15 @@ function portsOf(given: readonly AdminPolicyPort[]): Ports[] {
   return PROTOCOLS.flatMap((protocol) => {
     const ranges = given.flatMap(({ portNumber, portRange }) => {
       if (portNumber !== undefined)
-        return portNumber.protocol.toLowerCase() === protocol ? [{ first: portNumber.port, last: portNumber.port }] : [];
+        return portNumber.protocol.toLowerCase() === protocol
+          ? [{ first: portNumber.port, last: portNumber.port }]
+          : [];
       if (portRange === undefined || (portRange.protocol ?? "TCP").toLowerCase() !== protocol) return [];
       return [{ first: portRange.start, last: portRange.end }];
     });
     const named = given.flatMap(({ namedPort }) => (namedPort === undefined ? [] : [namedPort]));
-    return ranges.length + named.length === 0 ? [] : [{ protocol, ports: { ports: ranges, namedPorts: named } }];
+    return ranges.length + named.length === 0
+      ? []
+      : [{ protocol, ports: { ports: ranges, namedPorts: named } }];
   });
 }

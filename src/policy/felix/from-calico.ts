@@ -1,6 +1,21 @@
-import { ALL, allOf, type CalicoSelector, calicoSelector, withKeyPrefix } from "../../object/calico-selector.ts";
-import { type CalicoNetworkPolicy, type GlobalNetworkPolicy, namespaceOf } from "../../object/kubernetes-object.ts";
-import type { CalicoEntity, CalicoGlobalPolicySpec, CalicoPort, CalicoRule } from "../../object/policy-types.ts";
+import {
+  ALL,
+  allOf,
+  type CalicoSelector,
+  calicoSelector,
+  withKeyPrefix,
+} from "../../object/calico-selector.ts";
+import {
+  type CalicoNetworkPolicy,
+  type GlobalNetworkPolicy,
+  namespaceOf,
+} from "../../object/kubernetes-object.ts";
+import type {
+  CalicoEntity,
+  CalicoGlobalPolicySpec,
+  CalicoPort,
+  CalicoRule,
+} from "../../object/policy-types.ts";
 import { NAMESPACE, NAMESPACE_PREFIX, SERVICE_ACCOUNT, SERVICE_ACCOUNT_PREFIX } from "../calico-labels.ts";
 import { type PolicyTier, policyName } from "../tier.ts";
 import { directionsOf } from "../verdict/calico-judge.ts";
@@ -8,7 +23,10 @@ import { inNamespace } from "./from-kubernetes.ts";
 import type { FelixPolicy, PolicyRule, PortRange, RuleEntity } from "./policy.ts";
 
 /** A policy of Calico's own as Felix is given it (libcalico-go, `updateprocessors`). */
-export function fromCalicoPolicy(object: CalicoNetworkPolicy | GlobalNetworkPolicy, tier: PolicyTier): FelixPolicy {
+export function fromCalicoPolicy(
+  object: CalicoNetworkPolicy | GlobalNetworkPolicy,
+  tier: PolicyTier,
+): FelixPolicy {
   const spec: CalicoGlobalPolicySpec = object.spec;
   const namespace = object.kind === "CalicoNetworkPolicy" ? namespaceOf(object) : null;
   return {
@@ -66,9 +84,11 @@ function entityOf(entity: CalicoEntity, namespace: string | null): RuleEntity {
 function selectorOf(entity: CalicoEntity, namespace: string | null): CalicoSelector | null {
   const { selector = "", namespaceSelector: others = "", serviceAccounts } = entity;
   if (selector === "" && others === "" && serviceAccounts === undefined) return null;
-  const where = others === "" ? (namespace === null ? ALL : inNamespace(namespace)) : namespaceSelector(others);
+  const where =
+    others === "" ? (namespace === null ? ALL : inNamespace(namespace)) : namespaceSelector(others);
   const { names = [], selector: accounts } = serviceAccounts ?? {};
-  const isNamed: CalicoSelector = names.length === 0 ? ALL : { kind: "in", key: SERVICE_ACCOUNT, values: names };
+  const isNamed: CalicoSelector =
+    names.length === 0 ? ALL : { kind: "in", key: SERVICE_ACCOUNT, values: names };
   return allOf(where, calicoSelector(selector), isNamed, accountSelector(accounts));
 }
 

@@ -5,7 +5,14 @@ import { type NetworkPolicy, namespaceOf } from "../../object/kubernetes-object.
 import type { FieldPath } from "../../object/place.ts";
 import { NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR } from "../calico-labels.ts";
 import { KUBERNETES_ORDER, type PolicyTier, policyName } from "../tier.ts";
-import { ANY_END, ANY_PACKET, type FelixPolicy, type PolicyRule, type PortRange, type RuleEntity } from "./policy.ts";
+import {
+  ANY_END,
+  ANY_PACKET,
+  type FelixPolicy,
+  type PolicyRule,
+  type PortRange,
+  type RuleEntity,
+} from "./policy.ts";
 
 /** A NetworkPolicy as Calico takes it over (libcalico-go, `lib/backend/k8s/conversion`). */
 export function fromNetworkPolicy(object: NetworkPolicy, tier: PolicyTier): FelixPolicy {
@@ -16,7 +23,10 @@ export function fromNetworkPolicy(object: NetworkPolicy, tier: PolicyTier): Feli
     selector: allOf(isPod(podSelector), inNamespace(namespace)),
     directions: policyTypes.flatMap((type) => (type === "Ingress" || type === "Egress" ? [type] : [])),
     ingress: ingress.flatMap(({ from, ports }, i) =>
-      rulesOf(from, ports, namespace, ["spec", "ingress", i], (peer, port) => ({ source: peer, destination: port })),
+      rulesOf(from, ports, namespace, ["spec", "ingress", i], (peer, port) => ({
+        source: peer,
+        destination: port,
+      })),
     ),
     egress: egress.flatMap(({ to, ports }, i) =>
       rulesOf(to, ports, namespace, ["spec", "egress", i], (peer, port) => ({
@@ -76,7 +86,8 @@ function rulesOf(
   field: FieldPath,
   ends: (peer: RuleEntity, ports: PortEntity) => Pick<PolicyRule, "source" | "destination">,
 ): PolicyRule[] {
-  const entities = (peers ?? []).length === 0 ? [ANY_END] : (peers ?? []).map((peer) => entityOf(peer, namespace));
+  const entities =
+    (peers ?? []).length === 0 ? [ANY_END] : (peers ?? []).map((peer) => entityOf(peer, namespace));
   return entities.flatMap((peer) =>
     portsByProtocol(ports ?? []).map(
       ({ protocol, entity }): PolicyRule => ({
@@ -88,7 +99,10 @@ function rulesOf(
   );
 }
 
-function entityOf({ ipBlock, podSelector, namespaceSelector }: NetworkPolicyPeer, namespace: string): RuleEntity {
+function entityOf(
+  { ipBlock, podSelector, namespaceSelector }: NetworkPolicyPeer,
+  namespace: string,
+): RuleEntity {
   if (ipBlock !== undefined) return { ...ANY_END, nets: [ipBlock.cidr], notNets: ipBlock.except ?? [] };
   const where = namespaceSelector === undefined ? inNamespace(namespace) : inNamespaces(namespaceSelector);
   return { ...ANY_END, selector: allOf(where, isPod(podSelector)) };
@@ -113,4 +127,3 @@ function portsByProtocol(
     };
   });
 }
-

@@ -66,7 +66,11 @@ const isBeforeDnat = ({ preDNAT }: FelixPolicy) => preDNAT;
 const isNormal = ({ doNotTrack, preDNAT }: FelixPolicy) => !doNotTrack && !preDNAT;
 const isForward = (policy: FelixPolicy) => isNormal(policy) && policy.applyOnForward;
 
-function chainsOf(table: Table, { endpoint, device, tiersOf }: LocalHostEndpoint, settings: FelixSettings): FelixChain[] {
+function chainsOf(
+  table: Table,
+  { endpoint, device, tiersOf }: LocalHostEndpoint,
+  settings: FelixSettings,
+): FelixChain[] {
   const id = device ?? ANY_DEVICE;
   const profiles = endpoint.spec.profiles ?? [];
   const shared = { profiles, forbidsTunnels: false, established: "accept" as const };
@@ -76,8 +80,18 @@ function chainsOf(table: Table, { endpoint, device, tiersOf }: LocalHostEndpoint
   switch (table) {
     case "raw":
       return [
-        make({ ...egress, name: chainName(TO, id), kind: "untracked", tiers: tiersOf("Egress", isUntracked) }),
-        make({ ...ingress, name: chainName(FROM, id), kind: "untracked", tiers: tiersOf("Ingress", isUntracked) }),
+        make({
+          ...egress,
+          name: chainName(TO, id),
+          kind: "untracked",
+          tiers: tiersOf("Egress", isUntracked),
+        }),
+        make({
+          ...ingress,
+          name: chainName(FROM, id),
+          kind: "untracked",
+          tiers: tiersOf("Ingress", isUntracked),
+        }),
       ];
     case "mangle":
       return [
@@ -86,7 +100,12 @@ function chainsOf(table: Table, { endpoint, device, tiersOf }: LocalHostEndpoint
           ...{ ...egress, name: chainName(TO, id), kind: "normal", established: "mark" },
           tiers: tiersOf("Egress", isNormal),
         }),
-        make({ ...ingress, name: chainName(FROM, id), kind: "pre-dnat", tiers: tiersOf("Ingress", isBeforeDnat) }),
+        make({
+          ...ingress,
+          name: chainName(FROM, id),
+          kind: "pre-dnat",
+          tiers: tiersOf("Ingress", isBeforeDnat),
+        }),
       ];
     case "filter": {
       const forward = { kind: "forward" as const, failsafeChain: null };
@@ -94,7 +113,12 @@ function chainsOf(table: Table, { endpoint, device, tiersOf }: LocalHostEndpoint
         make({ ...egress, name: chainName(TO, id), kind: "normal", tiers: tiersOf("Egress", isNormal) }),
         make({ ...ingress, name: chainName(FROM, id), kind: "normal", tiers: tiersOf("Ingress", isNormal) }),
         make({ ...egress, ...forward, name: chainName(TO_FORWARD, id), tiers: tiersOf("Egress", isForward) }),
-        make({ ...ingress, ...forward, name: chainName(FROM_FORWARD, id), tiers: tiersOf("Ingress", isForward) }),
+        make({
+          ...ingress,
+          ...forward,
+          name: chainName(FROM_FORWARD, id),
+          tiers: tiersOf("Ingress", isForward),
+        }),
       ];
     }
     default:
@@ -104,8 +128,10 @@ function chainsOf(table: Table, { endpoint, device, tiersOf }: LocalHostEndpoint
 
 /** In raw, answers have not been recognised yet: those from the other list's ports pass too. */
 function failsafeChains(table: Table): FelixChain[] {
-  const rule = (flag: string) => ({ protocol, port }: Failsafe) =>
-    felixRule(`-p ${protocol} -m multiport --${flag}-ports ${port}`, ACCEPT);
+  const rule =
+    (flag: string) =>
+    ({ protocol, port }: Failsafe) =>
+      felixRule(`-p ${protocol} -m multiport --${flag}-ports ${port}`, ACCEPT);
   const answers = (ports: readonly Failsafe[]) => (table === "raw" ? ports.map(rule("source")) : []);
   return [
     { name: "cali-failsafe-in", rules: [...FAILSAFE_IN.map(rule("destination")), ...answers(FAILSAFE_OUT)] },

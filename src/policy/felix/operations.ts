@@ -67,7 +67,11 @@ class TableSync {
 
   #restore(name: string, chains: readonly Chain[], noflush: boolean): Operation {
     const table = { name, chains: new Map(chains.map((chain) => [chain.name, chain])) };
-    return { kind: "iptables-restore", ruleset: { backend: this.#backend, tables: new Map([[name, table]]) }, noflush };
+    return {
+      kind: "iptables-restore",
+      ruleset: { backend: this.#backend, tables: new Map([[name, table]]) },
+      noflush,
+    };
   }
 
   /** The table without chains that nothing leads to any more; there is no operation of its own that deletes one. */
@@ -79,7 +83,9 @@ class TableSync {
       const lacks = (rule: Rule) => !chain.rules.some((one) => sameRule(one, rule));
       const first = rules(this.#table.inserted, "I").filter(lacks);
       const last = rules(this.#table.appended, "A").filter(lacks);
-      return first.length + last.length === 0 ? chain : { ...chain, rules: [...first, ...chain.rules, ...last] };
+      return first.length + last.length === 0
+        ? chain
+        : { ...chain, rules: [...first, ...chain.rules, ...last] };
     });
     return [...withHooks, ...own];
   }
@@ -181,7 +187,16 @@ const MAX_ELEMENTS = 1_048_576;
 
 function ipsetOf({ name, type, members }: FelixSet, origin: Origin): Ipset {
   const empty: Ipset = {
-    ...{ name, type, timeout: null, counters: false, comment: false, skbinfo: false, forceadd: false, origin },
+    ...{
+      name,
+      type,
+      timeout: null,
+      counters: false,
+      comment: false,
+      skbinfo: false,
+      forceadd: false,
+      origin,
+    },
     storage: {
       ...{ kind: "hash", family: 4, hashsize: 1024, maxelem: MAX_ELEMENTS },
       ...{ mask: null, markmask: null, bucketsize: null, initval: null },
@@ -190,7 +205,8 @@ function ipsetOf({ name, type, members }: FelixSet, origin: Origin): Ipset {
   };
   const entries = members.map((member): IpsetEntry => {
     const parts = parseElement(member, empty);
-    if (typeof parts === "string") throw new Error(`a member of Felix's set ${name} cannot be read: ${parts}`);
+    if (typeof parts === "string")
+      throw new Error(`a member of Felix's set ${name} cannot be read: ${parts}`);
     return {
       ...{ parts, nomatch: false, timeout: null, counters: null, comment: null },
       ...{ skbmark: null, skbprio: null, skbqueue: null, origin },

@@ -38,7 +38,9 @@ export class PolicyChains {
     object: KubernetesObject | null,
   ): FelixChain {
     const rendered = rules.flatMap((rule) =>
-      this.#render(rule).map((made): FelixRule => (object === null ? made : { ...made, source: { object, field: rule.field } })),
+      this.#render(rule).map(
+        (made): FelixRule => (object === null ? made : { ...made, source: { object, field: rule.field } }),
+      ),
     );
     while (rendered.at(-1)?.action === RETURN) rendered.pop();
     const [first, ...rest] = rendered.length === 0 ? [felixRule("", "")] : rendered;
@@ -65,7 +67,9 @@ export class PolicyChains {
       return { ...entity, nets: [] };
     };
     const notNetsOf = (entity: SplitEntity, side: Side): SplitEntity => {
-      if (entity.notNets.length < 2) return entity;
+      // One rule of iptables asks for one prefix of a side, whether it must hold or must not.
+      if (entity.notNets.length + entity.nets.length < 2) return entity;
+      if (entity.notNets.length === 0) return entity;
       blocks.none(entity.notNets.map((net) => `--${side} ${net}`));
       return { ...entity, notNets: [] };
     };
@@ -197,6 +201,8 @@ function multiports(ranges: readonly PortRange[]): string[] {
 function ofIpv4(rule: PolicyRule): PolicyRule | undefined {
   if (rule.ipVersion === 6) return undefined;
   if (rule.protocol === "icmpv6" || rule.protocol === 58) return undefined;
+  // iptables takes one protocol: with one that must be, the other is fulfilled or makes the rule pointless.
+  if (rule.protocol !== null && rule.notProtocol === rule.protocol) return undefined;
   const ends: RuleEntity[] = [];
   for (const entity of [rule.source, rule.destination]) {
     const nets = entity.nets.filter((net) => familyOf(net) === 4);
@@ -206,7 +212,7 @@ function ofIpv4(rule: PolicyRule): PolicyRule | undefined {
     ends.push({ ...entity, nets, notNets });
   }
   const [source, destination] = ends as [RuleEntity, RuleEntity];
-  return { ...rule, source, destination };
+  return { ...rule, source, destination, notProtocol: rule.protocol === null ? rule.notProtocol : null };
 }
 
 /** Questions that take rules of their own, answered in marks: whether all blocks hold so far, and whether this one does. */

@@ -1,5 +1,4 @@
 import { setName, WORKLOAD_DEVICES } from "./names.ts";
-import type { FelixMarks, FelixSettings } from "./settings.ts";
 import {
   ACCEPT,
   clearMark,
@@ -19,6 +18,7 @@ import {
   setMark,
   toDevice,
 } from "./rule-text.ts";
+import type { FelixMarks, FelixSettings } from "./settings.ts";
 
 /** The chains that every node has, whatever policies there are (felix `rules/static.go`). */
 export interface StaticChains {
@@ -54,7 +54,10 @@ const HOST_ACCEPTED = "Host endpoint policy accepted packet.";
 
 export function filterChains({ settings, marks, tunnels }: StaticSurroundings): StaticChains {
   const { accept, all } = marks;
-  const kernel = (chain: string): FelixChain => ({ name: chain, rules: [felixRule("", jump(`cali-${chain}`))] });
+  const kernel = (chain: string): FelixChain => ({
+    name: chain,
+    rules: [felixRule("", jump(`cali-${chain}`))],
+  });
   return {
     inserted: [kernel("INPUT"), kernel("FORWARD"), kernel("OUTPUT")],
     appended: [
@@ -148,7 +151,10 @@ function outgoing({ kind, port }: Tunnel): FelixRule[] {
 export function rawChains({ marks }: StaticSurroundings): StaticChains {
   const { accept, all, scratch0 } = marks;
   return {
-    inserted: ["PREROUTING", "OUTPUT"].map((name) => ({ name, rules: [felixRule("", jump(`cali-${name}`))] })),
+    inserted: ["PREROUTING", "OUTPUT"].map((name) => ({
+      name,
+      rules: [felixRule("", jump(`cali-${name}`))],
+    })),
     appended: [],
     chains: [
       {
@@ -208,10 +214,7 @@ export function mangleChains({ marks }: StaticSurroundings): StaticChains {
 }
 
 export function natChains({ tunnels, natOutgoing }: StaticSurroundings): StaticChains {
-  const pools = match(
-    `-m set --match-set ${MASQUERADED_SET} src`,
-    `-m set ! --match-set ${POOLS_SET} dst`,
-  );
+  const pools = match(`-m set --match-set ${MASQUERADED_SET} src`, `-m set ! --match-set ${POOLS_SET} dst`);
   // From the tunnel's own address, not that of the card a socket of the node was bound to.
   const wrongSource = match("-m addrtype ! --src-type LOCAL --limit-iface-out", LOCAL_SRC);
   return {
