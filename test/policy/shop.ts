@@ -40,7 +40,7 @@ const PORTS: readonly (readonly [string, number])[] = [
 ];
 
 /** Every pair of parties with every port. Of a node's own packets only TCP and UDP are asked. */
-function flowsOf(world: PolicyWorld): Flow[] {
+export function flowsOf(world: PolicyWorld): Flow[] {
   const isInside = ({ workload, node }: Party) => workload !== null || node !== null;
   return world.parties.flatMap((source) =>
     world.parties.flatMap((destination) =>
