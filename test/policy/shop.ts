@@ -4,7 +4,7 @@ import { readText } from "../object/read.ts";
 import { PolicyWorld } from "./policy-world.ts";
 
 /** A small shop in three namespaces on two nodes. */
-const SHOP = `
+export const SHOP = `
 apiVersion: v1
 kind: List
 items:

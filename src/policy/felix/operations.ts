@@ -57,7 +57,11 @@ class TableSync {
     );
     const inserted = this.#missing(this.#table.inserted, "I", there);
     const appended = this.#missing(this.#table.appended, "A", there);
-    const restored = [...(this.#there === undefined ? [...there.chains.values()] : []), ...changed];
+    // A table that was never used has no chains yet, and a dump may leave out those that hold nothing.
+    const builtIn = [...emptyTable(name).chains.values()].filter(
+      (chain) => this.#there?.chains.has(chain.name) !== true,
+    );
+    const restored = [...builtIn, ...changed];
     const operations: Operation[] = [];
     if (restored.length > 0) operations.push(this.#restore(name, restored, true));
     operations.push(...inserted, ...appended);
