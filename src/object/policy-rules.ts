@@ -148,7 +148,9 @@ function checkAdminPort(port: AdminPolicyPort, path: FieldPath, report: ObjectRe
     report.error([...path, "namedPort"], `${JSON.stringify(namedPort)} is no name of a port`);
 }
 
+/** `kinds`: `a, b or c`, of which one must be there. */
 function checkOne(value: object, kinds: string, path: FieldPath, report: ObjectReport): void {
-  const count = Object.keys(value).length;
-  if (count !== 1) report.error(path, `has ${count} fields: exactly one of ${kinds} is expected`);
+  const known = kinds.split(/, | or /);
+  const count = Object.keys(value).filter((name) => known.includes(name)).length;
+  if (count !== 1) report.error(path, `has ${count} of ${kinds}: exactly one is expected`);
 }
