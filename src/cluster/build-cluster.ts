@@ -191,11 +191,24 @@ class ClusterBuilder {
     ];
   }
 
-  /** No plugin here has a policy engine: a real cluster that has these alone takes the objects and does nothing. */
+  /** A cluster that has only plugins without a policy engine takes the objects and does nothing. */
   #unenforced(): string[] {
-    const policies = this.#objects.list("NetworkPolicy");
+    const { calico, cni } = this.#configuration;
+    if (calico !== null) return [];
+    const policies = POLICY_KINDS.flatMap((kind) => this.#objects.list(kind).map(describeObject));
     if (policies.length === 0) return [];
-    const them = policies.length === 1 ? "1 NetworkPolicy has" : `${policies.length} NetworkPolicies have`;
-    return [`${them} no effect: ${this.#configuration.cni} does not enforce them`];
+    const [verb, them] = policies.length === 1 ? ["has", "it"] : ["have", "them"];
+    const most = 5;
+    const named = policies.slice(0, most).join(", ");
+    const rest = policies.length > most ? ` and ${policies.length - most} more` : "";
+    return [`${named}${rest} ${verb} no effect: ${cni} does not enforce ${them}`];
   }
 }
+
+const POLICY_KINDS = [
+  "NetworkPolicy",
+  "AdminNetworkPolicy",
+  "BaselineAdminNetworkPolicy",
+  "CalicoNetworkPolicy",
+  "GlobalNetworkPolicy",
+] as const;

@@ -119,7 +119,11 @@ describe("programming a node", () => {
         return ORIGIN_NONE;
       },
     });
-    expect([...seen].sort()).toEqual(["NetworkPolicy a spec.ingress.0", "NetworkPolicy b spec.ingress.0"]);
+    expect([...seen].sort()).toEqual([
+      "NetworkPolicy a spec",
+      "NetworkPolicy a spec.ingress.0",
+      "NetworkPolicy b spec.ingress.0",
+    ]);
   });
 });
 

@@ -105,7 +105,10 @@ function tierRules(
   const isLast = kind === "normal" || kind === "forward";
   if (isLast && tier?.defaultAction !== "pass") {
     const what = "Drop if no policies passed packet";
-    rules.push(felixRule(markClear(pass), DROP, isOld ? what : `End of tier ${name}. ${what}`));
+    const drop = felixRule(markClear(pass), DROP, isOld ? what : `End of tier ${name}. ${what}`);
+    // It is there because a policy is for this endpoint: the first of them stands for all.
+    const [first] = policies;
+    rules.push(first === undefined ? drop : { ...drop, source: { object: first.object, field: ["spec"] } });
   }
   return rules;
 }

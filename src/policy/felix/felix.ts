@@ -3,7 +3,13 @@ import type { Lister } from "../../object/object-map.ts";
 import type { PolicyDirection } from "../../object/policy-types.ts";
 import type { Labels } from "../../object/selector.ts";
 import { labelledOf, workloadLabels } from "../calico-labels.ts";
-import { ANY_DEVICE, hostEndpointOf, hostEndpointsOn, type NodeDevice } from "../host-endpoint.ts";
+import {
+  ANY_DEVICE,
+  failsafesOf,
+  hostEndpointOf,
+  hostEndpointsOn,
+  type NodeDevice,
+} from "../host-endpoint.ts";
 import { ADMIN_TIER, BASELINE_TIER, byOrder, DEFAULT_TIER, type PolicyTier, tiersOf } from "../tier.ts";
 import type { Workload } from "../workload.ts";
 import { dispatchChains, UNKNOWN_DEVICE } from "./dispatch-chains.ts";
@@ -90,19 +96,23 @@ export class Felix {
       natOutgoing: node.pools.some(({ natOutgoing }) => natOutgoing),
     };
     const hosts = this.#hostEndpoints(node);
+    const failsafes = failsafesOf(this.#objects);
     const ruled = [...this.#policyChains(), ...this.#profileChains(node, hosts)];
     const ofTable = (name: FelixTable["name"], fixed: StaticChains, more: readonly FelixChain[]) =>
       withoutUnused({ ...fixed, name, chains: [...fixed.chains, ...more] });
     const tables = [
-      ofTable("raw", rawChains(surroundings), [...hostEndpointChains("raw", hosts, settings), ...ruled]),
+      ofTable("raw", rawChains(surroundings), [
+        ...hostEndpointChains("raw", hosts, failsafes, settings),
+        ...ruled,
+      ]),
       ofTable("mangle", mangleChains(surroundings), [
-        ...hostEndpointChains("mangle", hosts, settings),
+        ...hostEndpointChains("mangle", hosts, failsafes, settings),
         ...ruled,
       ]),
       ofTable("nat", natChains(surroundings), []),
       ofTable("filter", filterChains(surroundings), [
         ...this.#workloadChains(node.workloads),
-        ...hostEndpointChains("filter", hosts, settings),
+        ...hostEndpointChains("filter", hosts, failsafes, settings),
         ...ruled,
       ]),
     ];

@@ -1,6 +1,6 @@
 import type { HostEndpoint } from "../../object/kubernetes-object.ts";
 import type { PolicyDirection } from "../../object/policy-types.ts";
-import { FAILSAFE_IN, FAILSAFE_OUT, type Failsafe } from "../host-endpoint.ts";
+import type { Failsafe, Failsafes } from "../host-endpoint.ts";
 import { type Dispatch, dispatchChains } from "./dispatch-chains.ts";
 import { endpointChain } from "./endpoint-chains.ts";
 import { chainName } from "./names.ts";
@@ -31,6 +31,7 @@ type Table = "raw" | "mangle" | "filter";
 export function hostEndpointChains(
   table: Table,
   endpoints: readonly LocalHostEndpoint[],
+  failsafes: Failsafes,
   settings: FelixSettings,
 ): FelixChain[] {
   const own = endpoints.flatMap((one) => chainsOf(table, one, settings));
@@ -52,7 +53,7 @@ export function hostEndpointChains(
           ...lead("cali-to-hep-forward", TO_FORWARD, toDevice),
         ]
       : []),
-    ...failsafeChains(table),
+    ...failsafeChains(table, failsafes),
   ];
 }
 
@@ -127,14 +128,14 @@ function chainsOf(
 }
 
 /** In raw, answers have not been recognised yet: those from the other list's ports pass too. */
-function failsafeChains(table: Table): FelixChain[] {
+function failsafeChains(table: Table, { inbound, outbound }: Failsafes): FelixChain[] {
   const rule =
     (flag: string) =>
     ({ protocol, port }: Failsafe) =>
       felixRule(`-p ${protocol} -m multiport --${flag}-ports ${port}`, ACCEPT);
   const answers = (ports: readonly Failsafe[]) => (table === "raw" ? ports.map(rule("source")) : []);
   return [
-    { name: "cali-failsafe-in", rules: [...FAILSAFE_IN.map(rule("destination")), ...answers(FAILSAFE_OUT)] },
-    { name: "cali-failsafe-out", rules: [...FAILSAFE_OUT.map(rule("destination")), ...answers(FAILSAFE_IN)] },
+    { name: "cali-failsafe-in", rules: [...inbound.map(rule("destination")), ...answers(outbound)] },
+    { name: "cali-failsafe-out", rules: [...outbound.map(rule("destination")), ...answers(inbound)] },
   ];
 }

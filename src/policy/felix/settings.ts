@@ -1,3 +1,6 @@
+import type { Lister } from "../../object/object-map.ts";
+import { felixConfiguration } from "../host-endpoint.ts";
+
 /** How Felix is set up, as far as its rules show it. */
 export interface FelixSettings {
   /** Of Calico 3.x: the minor version. */
@@ -17,6 +20,30 @@ export const FELIX_DEFAULTS: FelixSettings = {
   endpointToHost: "ACCEPT",
   logPrefix: "calico-packet",
 };
+
+/** As the default FelixConfiguration says; `minor` of Calico 3.x is what its image says. */
+export function felixSettings(objects: Lister, minor: number | null): FelixSettings {
+  const {
+    defaultEndpointToHostAction: action,
+    logPrefix,
+    iptablesMarkMask: mask,
+  } = felixConfiguration(objects);
+  const word = String(action).toUpperCase();
+  return {
+    minor: minor ?? FELIX_DEFAULTS.minor,
+    markMask: hasMarkBits(mask) ? mask : FELIX_DEFAULTS.markMask,
+    endpointToHost: word === "DROP" || word === "RETURN" ? word : FELIX_DEFAULTS.endpointToHost,
+    logPrefix: typeof logPrefix === "string" && logPrefix !== "" ? logPrefix : FELIX_DEFAULTS.logPrefix,
+  };
+}
+
+/** Felix does not start with fewer. */
+function hasMarkBits(mask: unknown): mask is number {
+  if (!Number.isInteger(mask) || Number(mask) < 0 || Number(mask) > 0xffffffff) return false;
+  return [...Number(mask).toString(2)].filter((bit) => bit === "1").length >= MARK_BITS;
+}
+
+const MARK_BITS = 5;
 
 /** The bits by which Felix's chains tell each other what was decided. */
 export interface FelixMarks {
