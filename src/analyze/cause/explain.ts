@@ -27,6 +27,7 @@ import {
   reversePath,
   tooBig,
 } from "./on-the-way.ts";
+import { deniedByPolicy, wouldBeDenied } from "./policy.ts";
 import { clusterIpFromOutside, pingToService, portNotOffered, unallocated } from "./service-address.ts";
 import { outsideSourceRanges } from "./source-ranges.ts";
 import { nobodyListens, wrongTargetPort } from "./target-port.ts";
@@ -53,7 +54,17 @@ const DIAGNOSES: readonly Diagnosis[] = [
     tunnelMismatch,
   ],
   ...[notForwarding, missingPodRoute, droppedDiscovery, nobodyHas, nobodyListens],
-  ...[droppingPolicy, droppingRule, reversePath, martian, hairpin, blockedPort, deviceDown, noRoute],
+  ...[
+    deniedByPolicy,
+    droppingPolicy,
+    droppingRule,
+    reversePath,
+    martian,
+    hairpin,
+    blockedPort,
+    deviceDown,
+    noRoute,
+  ],
   ...[refusingRoute, ranOutOfTtl, looped, tooBig, blackHole, ignoredPing, portsUsedUp, leftModel],
 ];
 
@@ -75,9 +86,11 @@ export function explained(trace: Trace, names: Names): Trace {
   const worst = worstOutcome(trace.outcomes, trace.verdict.disposition);
   const cause = worst === undefined ? undefined : faults.get(worst)?.headline;
   const advice = [...faults.values()].flatMap((found) => found?.advice ?? []);
+  const unenforced = new Set(trace.outcomes.flatMap((outcome) => wouldBeDenied(outcome, names) ?? []));
   return {
     ...trace,
     ...(cause === undefined ? {} : { cause }),
+    ...(unenforced.size === 0 ? {} : { assumptions: [...trace.assumptions, ...unenforced] }),
     remedies: [...trace.remedies, ...gathered(advice)],
   };
 }
