@@ -13,7 +13,7 @@ import type { Netns } from "../cni/netns.ts";
 import type { Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { Felix, type FelixNode } from "../policy/felix/felix.ts";
-import { felixOperations } from "../policy/felix/operations.ts";
+import { felixOperations, type OriginOf } from "../policy/felix/operations.ts";
 import { felixSettings } from "../policy/felix/settings.ts";
 import { workloadOf } from "../policy/workload.ts";
 import type { Member } from "./member.ts";
@@ -23,13 +23,12 @@ import type { ObjectOrigins } from "./object-origins.ts";
 export class FelixAgents {
   readonly #felix: Felix;
   readonly #network: Pick<FelixNode, "tunnels" | "hosts" | "pools">;
-  readonly #origins: ObjectOrigins;
-  readonly #own: number;
+  readonly #originOf: OriginOf;
 
   constructor(objects: Lister, network: CalicoNetwork, members: readonly Member[], origins: ObjectOrigins) {
     this.#felix = new Felix(objects, felixSettings(objects, calicoMinor(objects)));
-    this.#origins = origins;
-    this.#own = origins.ofConfiguration("FelixConfiguration", "default", null);
+    const own = origins.ofConfiguration("FelixConfiguration", "default", null);
+    this.#originOf = (source) => (source === null ? own : origins.of(source.object, source.field));
     this.#network = {
       tunnels: [
         ...(usesIpip(network) ? [{ kind: "ipip" as const, device: IPIP_DEVICE, port: 0 }] : []),
@@ -53,17 +52,12 @@ export class FelixAgents {
     const others = more.flatMap(({ ip }) => (ip.family === 4 ? [formatIpv4(Number(ip.value) | 0)] : []));
     const devices = [{ node: name, name: "eth0", addresses: [formatIpv4(address), ...others] }];
     const state = this.#felix.stateFor({ ...this.#network, name, workloads, devices });
-    const origins = this.#origins;
-    node.do(
-      ...felixOperations(state, node.host, (source) =>
-        source === null ? this.#own : origins.of(source.object, source.field),
-      ),
-    );
+    node.do(...felixOperations(state, node.host, this.#originOf));
   }
 }
 
 /** Of Calico 3.x, as the image of its agent says; null where nothing does. */
-export function calicoMinor(objects: Lister): number | null {
+function calicoMinor(objects: Lister): number | null {
   const images = objects
     .list("DaemonSet")
     .filter(({ metadata }) => metadata.name === "calico-node" || metadata.name === "canal")

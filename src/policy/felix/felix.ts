@@ -79,6 +79,10 @@ export class Felix {
   readonly #tiers: readonly PolicyTier[];
   readonly #sets: FelixSets;
   readonly #chains: PolicyChains;
+  readonly #policyChains: readonly FelixChain[];
+  readonly #profiles = new Map<string, readonly FelixChain[]>();
+  /** Of endpoints by their labels, which pods of one workload share. */
+  readonly #responsible = new Map<string, readonly (readonly FelixPolicy[])[]>();
 
   constructor(objects: Lister, settings: FelixSettings) {
     this.#objects = objects;
@@ -87,6 +91,7 @@ export class Felix {
     this.#policies = policiesOf(objects, this.#tiers);
     this.#sets = new FelixSets(labelledOf(objects));
     this.#chains = new PolicyChains(settings, this.#sets);
+    this.#policyChains = this.#policies.flatMap((policy) => this.#chainsOf(policy));
   }
 
   stateFor(node: FelixNode): FelixState {
@@ -97,7 +102,7 @@ export class Felix {
     };
     const hosts = this.#hostEndpoints(node);
     const failsafes = failsafesOf(this.#objects);
-    const ruled = [...this.#policyChains(), ...this.#profileChains(node, hosts)];
+    const ruled = [...this.#policyChains, ...this.#profileChains(node, hosts)];
     const ofTable = (name: FelixTable["name"], fixed: StaticChains, more: readonly FelixChain[]) =>
       withoutUnused({ ...fixed, name, chains: [...fixed.chains, ...more] });
     const tables = [
@@ -119,6 +124,7 @@ export class Felix {
     return { tables, sets: this.#setsFor(node, tables) };
   }
 
+  /** Those of the network are the same on all its nodes. */
   #setsFor({ hosts, pools }: FelixNode, tables: readonly FelixTable[]): FelixSet[] {
     const sets = this.#sets;
     sets.add(HOSTS_SET, "hash:net", hosts);
@@ -148,7 +154,7 @@ export class Felix {
       const labels = workloadLabels(workload, this.#objects);
       const profiles = profilesOf(workload);
       const shared = { profiles, kind: "normal", established: "accept", failsafeChain: null } as const;
-      const tiers = (direction: PolicyDirection) => this.#tiersFor(labels, direction, isForWorkloads);
+      const tiers = (direction: PolicyDirection) => this.#tiersForWorkload(labels, direction);
       return [
         endpointChain(
           {
@@ -179,6 +185,13 @@ export class Felix {
     ];
   }
 
+  #tiersForWorkload(labels: Labels, direction: PolicyDirection): readonly (readonly FelixPolicy[])[] {
+    const key = `${direction} ${JSON.stringify(labels)}`;
+    const found = this.#responsible.get(key) ?? this.#tiersFor(labels, direction, isForWorkloads);
+    this.#responsible.set(key, found);
+    return found;
+  }
+
   #tiersFor(
     labels: Labels,
     direction: PolicyDirection,
@@ -195,11 +208,11 @@ export class Felix {
     );
   }
 
-  #policyChains(): FelixChain[] {
-    return this.#policies.flatMap(({ name, ingress, egress, object }) => [
+  #chainsOf({ name, ingress, egress, object }: FelixPolicy): FelixChain[] {
+    return [
       this.#chains.chain(policyChain(name, "Ingress"), `Policy ${name}`, "Ingress", ingress, object),
       this.#chains.chain(policyChain(name, "Egress"), `Policy ${name}`, "Egress", egress, object),
-    ]);
+    ];
   }
 
   /** A namespace's lets everything pass, a service account's is empty; host endpoints name profiles that somebody wrote. */
@@ -209,30 +222,22 @@ export class Felix {
       ...hosts.flatMap(({ endpoint }) => endpoint.spec.profiles ?? []),
     ]);
     return [...named].flatMap((name) => {
-      const object = this.#objects.get("Profile", name) ?? null;
-      const rules = (direction: "ingress" | "egress"): readonly PolicyRule[] => {
-        if (object !== null) return rulesFromCalico(object.spec[direction] ?? [], direction, null);
-        return name.startsWith("kns.") || name === ALLOWING
-          ? [{ ...ANY_PACKET, action: "allow", field: [] }]
-          : [];
-      };
-      return [
-        this.#chains.chain(
-          profileChain(name, "Ingress"),
-          `Profile ${name}`,
-          "Ingress",
-          rules("ingress"),
-          object,
-        ),
-        this.#chains.chain(
-          profileChain(name, "Egress"),
-          `Profile ${name}`,
-          "Egress",
-          rules("egress"),
-          object,
-        ),
-      ];
+      const chains = this.#profiles.get(name) ?? this.#profile(name);
+      this.#profiles.set(name, chains);
+      return chains;
     });
+  }
+
+  #profile(name: string): FelixChain[] {
+    const object = this.#objects.get("Profile", name) ?? null;
+    const rules = (direction: "ingress" | "egress"): readonly PolicyRule[] => {
+      if (object !== null) return rulesFromCalico(object.spec[direction] ?? [], direction, null);
+      const allowsAll = name.startsWith("kns.") || name === ALLOWING;
+      return allowsAll ? [{ ...ANY_PACKET, action: "allow", field: [] }] : [];
+    };
+    const chain = (direction: PolicyDirection, own: readonly PolicyRule[]) =>
+      this.#chains.chain(profileChain(name, direction), `Profile ${name}`, direction, own, object);
+    return [chain("Ingress", rules("ingress")), chain("Egress", rules("egress"))];
   }
 
   #hostEndpoints({ name, devices }: FelixNode): LocalHostEndpoint[] {

@@ -53,7 +53,10 @@ export class FelixSets {
 
   add(name: string, type: FelixSet["type"], members: readonly string[]): void {
     const own = members.filter(isIpv4).flatMap((member) => (type === "hash:net" ? halved(member) : [member]));
-    this.#sets.set(name, { name, type, members: [...new Set(own)].sort() });
+    const set = { name, type, members: [...new Set(own)].sort() };
+    // One value as long as nothing changes, so that nodes can share what is made of it.
+    const before = this.#sets.get(name)?.members.join(" ");
+    if (before !== set.members.join(" ")) this.#sets.set(name, set);
   }
 
   #chosen(selector: CalicoSelector): Labelled[] {

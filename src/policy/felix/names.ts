@@ -1,7 +1,6 @@
 import { sha224, sha256 } from "@noble/hashes/sha2.js";
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
-import type { FelixRule } from "./rule-text.ts";
-import { ruleText } from "./rule-text.ts";
+import { type FelixRule, hashedText } from "./rule-text.ts";
 
 /** The names that Felix makes from what they are for (felix `hashutils`, `iptables/chain.go`, `ipsets`). */
 
@@ -40,7 +39,7 @@ export function ruleHashes(seed: string, rules: readonly FelixRule[]): string[] 
   let hash = sha224(utf8ToBytes(seed));
   return rules.map((rule) => {
     // Felix renders the rule into the very list it hashes, which is named after its seed.
-    hash = sha224(concatBytes(hash, utf8ToBytes(ruleText(seed, "HASH", rule))));
+    hash = sha224(concatBytes(hash, utf8ToBytes(hashedText(seed, rule))));
     return base64url(hash).slice(0, HASH_LENGTH);
   });
 }

@@ -2,15 +2,17 @@ import type { Host } from "../../kernel/host.ts";
 import { formatElement, parseElement } from "../../kernel/ipset/element-text.ts";
 import type { Ipset, IpsetEntry } from "../../kernel/ipset/ipset.ts";
 import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
+import type { CommentMatch } from "../../kernel/netfilter/match/comment.ts";
 import type { Chain, Rule, Table } from "../../kernel/netfilter/rule.ts";
+import { splitArguments } from "../../kernel/netfilter/save/arguments.ts";
 import { formatRuleArguments } from "../../kernel/netfilter/save/format.ts";
-import { parseIptablesSave } from "../../kernel/netfilter/save/parse.ts";
+import { parseRuleArguments } from "../../kernel/netfilter/save/rule-line.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
 import type { FelixState, FelixTable } from "./felix.ts";
 import type { FelixSet } from "./ip-sets.ts";
 import { ruleHashes } from "./names.ts";
-import { type FelixChain, type RuleSource, ruleText } from "./rule-text.ts";
+import { type FelixChain, type FelixRule, type RuleSource, ruleArguments } from "./rule-text.ts";
 
 /** Where a rule came from; `null`: it is Felix's own. */
 export type OriginOf = (source: RuleSource | null) => Origin;
@@ -136,7 +138,7 @@ function emptyTable(name: string): Table {
 /** What stands for a list of rules in a chain of the kernel while they are read. */
 const hookName = (mode: "I" | "A", chain: string) => `${mode}:${chain}`;
 
-/** The rules as the kernel gives them back, each with its hash. What Felix writes is always right. */
+/** The rules as the kernel gives them back, each with its hash. */
 function parsed({ name, chains, inserted, appended }: FelixTable, originOf: OriginOf): Table {
   const lists = [
     ...chains.map((chain) => ({ chain, as: chain.name, seed: chain.name })),
@@ -144,23 +146,54 @@ function parsed({ name, chains, inserted, appended }: FelixTable, originOf: Orig
     // Felix keeps the two lists of a chain apart by this.
     ...appended.map((chain) => ({ chain, as: hookName("A", chain.name), seed: `${chain.name}*appends*` })),
   ];
-  const head = [`*${name}`, ...lists.map(({ as }) => `:${as} - [0:0]`)];
-  const rules = lists.flatMap(({ chain, as, seed }) => {
-    const hashes = ruleHashes(seed, chain.rules);
-    return chain.rules.map((rule, i) => ({
-      text: ruleText(as, `-m comment --comment "cali:${hashes[i]}"`, rule),
-      origin: originOf(rule.source),
-    }));
+  return {
+    name,
+    chains: new Map(lists.map(({ chain, as, seed }) => [as, parsedChain(name, chain, as, seed, originOf)])),
+  };
+}
+
+/** Chains that nodes share are read once for all of them. */
+const known = new WeakMap<OriginOf, WeakMap<FelixChain, Map<string, Chain>>>();
+
+function parsedChain(table: string, chain: FelixChain, as: string, seed: string, originOf: OriginOf): Chain {
+  const ofOrigins = known.get(originOf) ?? new WeakMap<FelixChain, Map<string, Chain>>();
+  known.set(originOf, ofOrigins);
+  const ofChain = ofOrigins.get(chain) ?? new Map<string, Chain>();
+  ofOrigins.set(chain, ofChain);
+  const key = `${table} ${as}`;
+  const found = ofChain.get(key);
+  if (found !== undefined) return found;
+  const hashes = ruleHashes(seed, chain.rules);
+  const rules = chain.rules.map((rule, i): Rule => {
+    const read = parsedRule(table, rule);
+    const hash: CommentMatch = { kind: "comment", comment: `cali:${hashes[i]}` };
+    return { ...read, matches: [hash, ...read.matches], origin: originOf(rule.source) };
   });
-  const text = [...head, ...rules.map((rule) => rule.text), "COMMIT"].join("\n");
-  const result = parseIptablesSave(text, {
-    origin: (line: number) => rules[line - head.length - 1]?.origin ?? ORIGIN_NONE,
-  });
-  if (result.kind === "invalid") {
-    const [first] = result.errors;
-    throw new Error(`a rule of Felix cannot be read: ${first?.text}: ${first?.message}`);
-  }
-  return result.ruleset.tables.get(name) as Table;
+  const made: Chain = { name: as, policy: null, policyCounters: null, rules };
+  ofChain.set(key, made);
+  return made;
+}
+
+/** By table and text without a hash: endpoints' rules are the same but for a few names. */
+const rules = new Map<string, Rule>();
+const MOST_RULES = 4_096;
+
+/** What Felix writes is always right. */
+function parsedRule(table: string, rule: FelixRule): Rule {
+  const text = ruleArguments(rule);
+  const key = `${table} ${text}`;
+  const found = rules.get(key);
+  if (found !== undefined) return found;
+  const split = splitArguments(text);
+  if (split.kind === "invalid") throw new Error(`a rule of Felix cannot be read: ${text}: ${split.message}`);
+  const to = /^--(?:jump|goto) (cali-\S+)$/.exec(rule.action)?.[1];
+  const chains = new Map(to === undefined ? [] : [[to, false]]);
+  const read = parseRuleArguments(split.arguments, { table, chains, family: 4 }, null, ORIGIN_NONE);
+  if (read.kind === "invalid")
+    throw new Error(`a rule of Felix cannot be read: ${text}: ${read.messages.join("; ")}`);
+  if (rules.size >= MOST_RULES) rules.clear();
+  rules.set(key, read.rule);
+  return read.rule;
 }
 
 /** `ipset restore` of what is missing, and the difference of what is there. */
@@ -189,7 +222,18 @@ function setOperations(sets: readonly FelixSet[], host: Host, origin: Origin): O
 /** `MaxIPSetSize` */
 const MAX_ELEMENTS = 1_048_576;
 
-function ipsetOf({ name, type, members }: FelixSet, origin: Origin): Ipset {
+/** Sets of the same members are one value for all nodes. */
+const ipsets = new WeakMap<FelixSet, Map<Origin, Ipset>>();
+
+function ipsetOf(set: FelixSet, origin: Origin): Ipset {
+  const ofSet = ipsets.get(set) ?? new Map<Origin, Ipset>();
+  ipsets.set(set, ofSet);
+  const made = ofSet.get(origin) ?? madeIpset(set, origin);
+  ofSet.set(origin, made);
+  return made;
+}
+
+function madeIpset({ name, type, members }: FelixSet, origin: Origin): Ipset {
   const empty: Ipset = {
     ...{
       name,

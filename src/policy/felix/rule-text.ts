@@ -25,10 +25,15 @@ export function felixRule(match: string, action: string, ...comments: readonly s
   return { comments, match, action, source: null };
 }
 
-/** `-A CHAIN` with a first fragment: the hash's comment, or the word that stands for it while it is made. */
-export function ruleText(chain: string, first: string, { comments, match, action }: FelixRule): string {
+/** `-A CHAIN HASH` and the rule: what its hash is made of, with a word where the hash will stand. */
+export function hashedText(chain: string, rule: FelixRule): string {
+  return ["-A", chain, "HASH", ruleArguments(rule)].filter((part) => part !== "").join(" ");
+}
+
+/** What stands behind the hash's comment. */
+export function ruleArguments({ comments, match, action }: FelixRule): string {
   const written = comments.map((comment) => `-m comment --comment "${escaped(comment)}"`);
-  return ["-A", chain, first, ...written, match, action].filter((part) => part !== "").join(" ");
+  return [...written, match, action].filter((part) => part !== "").join(" ");
 }
 
 /** What a shell might take for its own becomes `_` (`escapeComment`, `truncateComment`). */
