@@ -14,7 +14,9 @@ import {
 /** Hashes as nodes with Calico 3.2x bear them in `iptables-save`: chosen by Felix, so the rules must be Felix's to the letter. */
 
 const settings = { ...FELIX_DEFAULTS, minor: 26 };
-const plain: StaticSurroundings = { settings, marks: marksOf(settings), tunnels: [], natOutgoing: true };
+const plain: StaticSurroundings = {
+  ...{ settings, marks: marksOf(settings), family: 4, tunnels: [], natOutgoing: true },
+};
 const ipip: StaticSurroundings = { ...plain, tunnels: [{ kind: "ipip", device: "tunl0", port: 0 }] };
 
 function hashesOf({ chains }: StaticChains, name: string): string[] {
@@ -140,9 +142,10 @@ describe("names", () => {
   });
 
   it("of sets are cut to what the kernel takes", () => {
-    const name = setName(setId("s", 'app == "web"'));
+    const name = setName(setId("s", 'app == "web"'), 4);
     expect(name).toMatch(/^cali40s:[\w-]{23}$/);
     expect(name).toHaveLength(31);
-    expect(setName("masq-ipam-pools")).toBe("cali40masq-ipam-pools");
+    expect(setName("masq-ipam-pools", 4)).toBe("cali40masq-ipam-pools");
+    expect(setName("masq-ipam-pools", 6)).toBe("cali60masq-ipam-pools");
   });
 });

@@ -270,4 +270,26 @@ export const POLICIES: Readonly<Record<string, string>> = {
       "{selector: app == 'web', types: [Ingress], ingress: [{action: Allow, source: {selector: host == 'one'}}]}",
     ),
   ].join(""),
+  "blocks of both families": np(
+    "a@shop",
+    "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 'fd00::/8', except: ['fd00:1:1::/48']}}, {ipBlock: {cidr: 10.1.0.0/16}}]}]}",
+  ),
+  "Calico: sets and nets of both families": [
+    policy("GlobalNetworkSet", "all", "{nets: ['::/0', 10.1.1.0/24, '2001:db8:100::/48']}").replace(
+      "{name: all}",
+      "{name: all, labels: {kind: all}}",
+    ),
+    gnp(
+      "a",
+      "{selector: app == 'web', types: [Ingress], ingress: [{action: Deny, source: {nets: ['fd00:1:2::/48', 'fd00:1:1::3/128'], notNets: ['fd00:1:2::3/128']}}, {action: Allow, source: {selector: kind == 'all'}}]}",
+    ),
+    gnp(
+      "b",
+      "{selector: app == 'api', types: [Ingress, Egress], ingress: [{action: Deny, ipVersion: 4, protocol: TCP, destination: {ports: [http]}}, {action: Allow, protocol: TCP, destination: {ports: [http, 443]}}], egress: [{action: Allow, destination: {notNets: ['2001:db8::/32', 198.51.0.0/16]}}]}",
+    ),
+  ].join(""),
+  "Calico: ICMP of both families": gnp(
+    "a",
+    "{selector: all(), types: [Ingress], ingress: [{action: Allow, protocol: ICMP, icmp: {type: 8, code: 0}}, {action: Allow, protocol: ICMPv6, icmp: {type: 128}}, {action: Allow, protocol: ICMPv6, notICMP: {type: 1}}, {action: Allow, protocol: TCP}]}",
+  ),
 };

@@ -1,6 +1,9 @@
 import { sha1 } from "@noble/hashes/legacy.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import type { Family } from "../../src/address/ip.ts";
+import { addressOnPath } from "../../src/address/ip6-handle.ts";
 import { formatIpv4, parseIpv4 } from "../../src/address/ipv4.ts";
+import { type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
 import { applyOperations } from "../../src/kernel/apply-operation.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import { reasonName } from "../../src/kernel/reason.ts";
@@ -34,22 +37,29 @@ export class PolicyWorld {
   readonly #throughput: Throughput;
   #flow = 0;
 
-  constructor(objects: Lister, settings: FelixSettings = FELIX_DEFAULTS) {
+  readonly family: Family;
+
+  constructor(objects: Lister, family: Family = 4, settings: FelixSettings = FELIX_DEFAULTS) {
     this.objects = objects;
+    this.family = family;
+    const plan = PLANS[family];
     const workloads = workloadsOf(objects);
     const nodes = objects.list("Node").map(({ metadata, status }) => ({
       name: metadata.name,
-      address: status?.addresses?.[0]?.address ?? "",
+      address: ofFamily(
+        (status?.addresses ?? []).map((own) => own.address),
+        family,
+      ),
     }));
     for (const workload of workloads) this.#deviceOf.set(workload, deviceOf(workload));
     this.verdicts = new PolicyVerdicts(objects, (node) => hostEndpointOf(objects, cardOf(nodes, node)));
     this.parties = [
-      ...workloads.map((workload) => ({ address: ipv4Of(workload), workload, node: null })),
+      ...workloads.map((workload) => ({ address: addressOf(workload, plan), workload, node: null })),
       ...nodes.map(({ name, address }) => ({ address, workload: null, node: name })),
-      ...OUTSIDE.map((address) => ({ address, workload: null, node: null })),
+      ...plan.outside.map((address) => ({ address, workload: null, node: null })),
     ];
-    const felix = new Felix(objects, settings);
-    const plain = plainWorld(workloads, nodes, this.#deviceOf);
+    const felix = new Felix(objects, settings, family);
+    const plain = plainWorld(workloads, nodes, this.#deviceOf, plan);
     const hosts = new Map(plain.hosts);
     for (const { name } of nodes) {
       const local = workloads.filter(({ node }) => node === name);
@@ -74,7 +84,8 @@ export class PolicyWorld {
 
   /** Whether a rule drops the flow's first packet on its way. */
   passes(flow: Flow): boolean {
-    return flow.source.node === null ? this.#passesOn(flow) : this.#passesFromNode(flow);
+    const isWire = this.family === 4 && flow.source.node === null;
+    return isWire ? this.#passesOn(flow) : this.#passesFromSocket(flow);
   }
 
   #passesOn({ source, destination, protocol, sourcePort, port }: Flow): boolean {
@@ -100,15 +111,17 @@ export class PolicyWorld {
   }
 
   /** Its first packet is a socket's. */
-  #passesFromNode({ source, destination, protocol, sourcePort, port }: Flow): boolean {
+  #passesFromSocket({ source, destination, protocol, sourcePort, port }: Flow): boolean {
+    const { workload, node } = source;
+    const { family } = this;
     const trace = ask(
       new Session(this.#network),
       {
         ...QUERY_DEFAULTS,
-        host: source.node ?? "",
+        ...{ host: workload === null ? (node ?? "outside") : podName(workload), family },
         proto: protocol === "UDP" ? "udp" : "tcp",
-        src: parseIpv4(source.address) ?? null,
-        dst: parseIpv4(destination.address) as number,
+        src: onPath(source.address),
+        dst: onPath(destination.address),
         ...{ sport: sourcePort, dport: port, raw: true, tcpFlags: protocol === "UDP" ? null : SYN },
       },
       ASK_DEFAULTS,
@@ -129,7 +142,45 @@ const ENDS = new Set([
   "no-listener-udp",
   "rule-drop",
 ]);
-export const OUTSIDE: readonly string[] = ["198.51.100.7", "203.0.113.9"];
+
+/** How the world of one family is addressed. */
+interface Plan {
+  readonly family: Family;
+  readonly single: number;
+  readonly network: number;
+  readonly outside: readonly string[];
+  /** The router's way out: its own address and the other end's. */
+  readonly exit: readonly [string, string];
+  /** What a pod sends everything to. */
+  readonly podGateway: string;
+  readonly anywhere: string;
+  readonly gatewayOf: (node: string) => string;
+}
+
+const PLANS: Readonly<Record<Family, Plan>> = {
+  4: {
+    ...{ family: 4, single: 32, network: 24, anywhere: "default" },
+    outside: ["198.51.100.7", "203.0.113.9"],
+    exit: ["192.0.2.1", "192.0.2.2"],
+    podGateway: "169.254.1.1",
+    gatewayOf: (node) => formatIpv4(((parseIpv4(node) as number) & ~0xff) | 254),
+  },
+  6: {
+    ...{ family: 6, single: 128, network: 64, anywhere: "::/0" },
+    outside: ["2001:db8:100::7", "2001:db8:113::9"],
+    exit: ["2001:db8:2::1", "2001:db8:2::2"],
+    podGateway: "fe80::ecee:eeff:feee:eeee",
+    gatewayOf: (node) => node.replace(/::1$/, "::fe"),
+  },
+};
+
+function ofFamily(addresses: readonly string[], family: Family): string {
+  return addresses.find((address) => address.includes(":") === (family === 6)) ?? "";
+}
+
+function onPath(text: string): number {
+  return addressOnPath(parseIpv4(text) ?? (parseIpv6(text) as Ipv6Words));
+}
 const NUMBERS: Readonly<Record<string, number>> = { ICMP: 1, TCP: 6, UDP: 17, SCTP: 132 };
 
 function protocolNumber(protocol: string | number): number {
@@ -150,8 +201,8 @@ export function deviceOf({ namespace, name }: Workload): string {
   return `cali${bytesToHex(sha1(utf8ToBytes(`${namespace}.${name}`))).slice(0, 11)}`;
 }
 
-function ipv4Of({ addresses }: Workload): string {
-  return addresses.find((address) => parseIpv4(address) !== undefined) ?? "";
+function addressOf({ addresses }: Workload, { family }: Plan): string {
+  return ofFamily(addresses, family);
 }
 
 /** Where a flow's first packet comes into the world: from outside by the router's far card. */
@@ -175,54 +226,67 @@ function plainWorld(
   workloads: readonly Workload[],
   nodes: readonly NodeAddress[],
   devices: ReadonlyMap<Workload, string>,
+  plan: Plan,
 ): World {
+  const { gatewayOf, single, network, podGateway, anywhere, exit, outside } = plan;
+  const own = (workload: Workload) => addressOf(workload, plan);
   const specs: Record<string, HostSpec> = {};
   const wires: string[] = [];
-  const gatewayOf = (address: string) => formatIpv4(((parseIpv4(address) as number) & ~0xff) | 254);
-  for (const { name, address } of nodes) {
+  for (const [i, { name, address }] of nodes.entries()) {
     const local = workloads.filter(({ node }) => node === name);
-    const links: Record<string, string | LinkSpec> = { eth0: `${address}/24` };
+    const links: Record<string, string | LinkSpec> = {
+      eth0: { addresses: `${address}/${network}`, mac: cardMac(i) },
+    };
     for (const workload of local) links[devices.get(workload) as string] = { mac: "ee:ee:ee:ee:ee:ee" };
     specs[name] = {
       links,
       routes: [
-        ...local.map((workload) => `${ipv4Of(workload)}/32 dev ${devices.get(workload)}`),
-        `default via ${gatewayOf(address)} dev eth0`,
+        ...local.map((workload) => `${own(workload)}/${single} dev ${devices.get(workload)}`),
+        `${anywhere} via ${gatewayOf(address)} dev eth0`,
       ],
-      neighbours: local.map(
-        (workload) => `${ipv4Of(workload)} ${devices.get(workload)} ${podMac(workloads.indexOf(workload))}`,
-      ),
+      // A host endpoint may forbid the discovery of neighbours, which is no flow of policies.
+      neighbours: [
+        `${gatewayOf(address)} eth0 ${routerMac(i)}`,
+        ...local.map(
+          (workload) => `${own(workload)} ${devices.get(workload)} ${podMac(workloads.indexOf(workload))}`,
+        ),
+      ],
       forward: true,
     };
     for (const workload of local) {
       const host = podName(workload);
       specs[host] = {
-        links: { eth0: { addresses: `${ipv4Of(workload)}/32`, mac: podMac(workloads.indexOf(workload)) } },
-        routes: ["169.254.1.1/32 dev eth0", "default via 169.254.1.1 dev eth0 onlink"],
-        neighbours: ["169.254.1.1 eth0 ee:ee:ee:ee:ee:ee"],
+        links: {
+          eth0: { addresses: `${own(workload)}/${single}`, mac: podMac(workloads.indexOf(workload)) },
+        },
+        routes: [`${podGateway}/${single} dev eth0`, `${anywhere} via ${podGateway} dev eth0 onlink`],
+        neighbours: [`${podGateway} eth0 ee:ee:ee:ee:ee:ee`],
       };
       wires.push(`${host}:eth0 ${name}:${devices.get(workload)}`);
     }
   }
-  const links: Record<string, string> = { out: "192.0.2.1/24" };
+  const links: Record<string, string | LinkSpec> = { out: `${exit[0]}/${network}` };
   for (const [i, { name, address }] of nodes.entries()) {
-    links[`to${i}`] = `${gatewayOf(address)}/24`;
+    links[`to${i}`] = { addresses: `${gatewayOf(address)}/${network}`, mac: routerMac(i) };
     wires.push(`router:to${i} ${name}:eth0`);
   }
   specs["router"] = {
     links,
+    neighbours: nodes.map(({ address }, i) => `${address} to${i} ${cardMac(i)}`),
     routes: [
       ...workloads.map((workload) => {
         const node = nodes.find(({ name }) => name === workload.node);
-        return `${ipv4Of(workload)}/32 via ${node?.address}`;
+        return `${own(workload)}/${single} via ${node?.address}`;
       }),
-      ...OUTSIDE.map((address) => `${address}/32 via 192.0.2.2`),
+      ...outside.map((address) => `${address}/${single} via ${exit[1]}`),
     ],
     forward: true,
   };
   specs["outside"] = {
-    links: { eth0: ["192.0.2.2/24", ...OUTSIDE.map((address) => `${address}/32`)].join(" ") },
-    routes: ["default via 192.0.2.1 dev eth0"],
+    links: {
+      eth0: [`${exit[1]}/${network}`, ...outside.map((address) => `${address}/${single}`)].join(" "),
+    },
+    routes: [`${anywhere} via ${exit[0]} dev eth0`],
   };
   wires.push("outside:eth0 router:out");
   return smallWorld(specs, wires);
@@ -230,3 +294,5 @@ function plainWorld(
 
 const podName = ({ namespace, name }: Workload) => `${name}.${namespace}`;
 const podMac = (index: number) => macOf(200, index + 1);
+const cardMac = (index: number) => macOf(201, index + 1);
+const routerMac = (index: number) => macOf(202, index + 1);

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import { selects } from "../../object/calico-selector.ts";
 import type { Lister } from "../../object/object-map.ts";
 import type { PolicyDirection } from "../../object/policy-types.ts";
@@ -10,6 +11,7 @@ import {
   hostEndpointsOn,
   type NodeDevice,
 } from "../host-endpoint.ts";
+import { familyOf } from "../net.ts";
 import { ADMIN_TIER, BASELINE_TIER, byOrder, DEFAULT_TIER, type PolicyTier, tiersOf } from "../tier.ts";
 import type { Workload } from "../workload.ts";
 import { dispatchChains, UNKNOWN_DEVICE } from "./dispatch-chains.ts";
@@ -25,16 +27,13 @@ import { type FelixChain, fromDevice, toDevice } from "./rule-text.ts";
 import { type FelixSettings, marksOf } from "./settings.ts";
 import {
   filterChains,
-  HOSTS_SET,
-  MASQUERADED_SET,
   mangleChains,
   natChains,
-  POOLS_SET,
+  networkSets,
   rawChains,
   type StaticChains,
   type StaticSurroundings,
   type Tunnel,
-  VXLAN_SET,
 } from "./static-chains.ts";
 
 /** What Felix knows of its own node, and of the network that joins the nodes. */
@@ -61,8 +60,9 @@ export interface AddressPool {
   readonly natOutgoing: boolean;
 }
 
-/** All that Felix writes on a node. */
+/** All that Felix writes on a node, of one family. */
 export interface FelixState {
+  readonly family: Family;
   readonly tables: readonly FelixTable[];
   readonly sets: readonly FelixSet[];
 }
@@ -71,7 +71,7 @@ export interface FelixTable extends StaticChains {
   readonly name: "raw" | "mangle" | "nat" | "filter";
 }
 
-/** Felix of all nodes: what the objects say is read once, the rules are made for each node. */
+/** Felix of all nodes, of one family: what the objects say is read once, the rules are made for each node. */
 export class Felix {
   readonly #objects: Lister;
   readonly #settings: FelixSettings;
@@ -84,21 +84,24 @@ export class Felix {
   /** Of endpoints by their labels, which pods of one workload share. */
   readonly #responsible = new Map<string, readonly (readonly FelixPolicy[])[]>();
 
-  constructor(objects: Lister, settings: FelixSettings) {
+  constructor(objects: Lister, settings: FelixSettings, family: Family = 4) {
     this.#objects = objects;
     this.#settings = settings;
     this.#tiers = tiersOf(objects);
     this.#policies = policiesOf(objects, this.#tiers);
-    this.#sets = new FelixSets(labelledOf(objects));
+    this.#sets = new FelixSets(labelledOf(objects), family);
     this.#chains = new PolicyChains(settings, this.#sets);
     this.#policyChains = this.#policies.flatMap((policy) => this.#chainsOf(policy));
   }
 
   stateFor(node: FelixNode): FelixState {
     const settings = this.#settings;
+    const { family } = this.#sets;
     const surroundings: StaticSurroundings = {
-      ...{ settings, marks: marksOf(settings), tunnels: node.tunnels },
-      natOutgoing: node.pools.some(({ natOutgoing }) => natOutgoing),
+      ...{ settings, family, marks: marksOf(settings) },
+      // Tunnels between nodes are of IPv4 alone.
+      tunnels: family === 4 ? node.tunnels : [],
+      natOutgoing: node.pools.some(({ cidr, natOutgoing }) => natOutgoing && familyOf(cidr) === family),
     };
     const hosts = this.#hostEndpoints(node);
     const failsafes = failsafesOf(this.#objects);
@@ -121,22 +124,23 @@ export class Felix {
         ...ruled,
       ]),
     ];
-    return { tables, sets: this.#setsFor(node, tables) };
+    return { family, tables, sets: this.#setsFor(node, tables) };
   }
 
   /** Those of the network are the same on all its nodes. */
   #setsFor({ hosts, pools }: FelixNode, tables: readonly FelixTable[]): FelixSet[] {
     const sets = this.#sets;
-    sets.add(HOSTS_SET, "hash:net", hosts);
-    sets.add(VXLAN_SET, "hash:net", hosts);
+    const names = networkSets(sets.family);
+    sets.add(names.hosts, "hash:net", hosts);
+    sets.add(names.vxlanHosts, "hash:net", hosts);
     sets.add(
-      POOLS_SET,
+      names.pools,
       "hash:net",
       pools.map(({ cidr }) => cidr),
     );
     const masqueraded = pools.filter(({ natOutgoing }) => natOutgoing);
     sets.add(
-      MASQUERADED_SET,
+      names.masqueraded,
       "hash:net",
       masqueraded.map(({ cidr }) => cidr),
     );

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import { ALL, type CalicoSelector, formatCalicoSelector, selects } from "../../object/calico-selector.ts";
 import type { Labelled } from "../calico-labels.ts";
 import { familyOf } from "../net.ts";
@@ -13,10 +14,12 @@ export interface FelixSet {
 
 /** The sets that rules ask for, each once; they are known by what chooses their members. */
 export class FelixSets {
+  readonly family: Family;
   readonly #labelled: readonly Labelled[];
   readonly #sets = new Map<string, FelixSet>();
 
-  constructor(labelled: readonly Labelled[]) {
+  constructor(labelled: readonly Labelled[], family: Family) {
+    this.family = family;
     this.#labelled = labelled;
   }
 
@@ -27,7 +30,7 @@ export class FelixSets {
 
   /** Name of the set of all addresses whose labels are chosen. */
   ofSelector(selector: CalicoSelector): string {
-    const name = setName(setId("s", formatCalicoSelector(selector)));
+    const name = setName(setId("s", formatCalicoSelector(selector)), this.family);
     if (!this.#sets.has(name)) {
       const nets = this.#chosen(selector).flatMap(({ nets }) => nets);
       this.add(name, "hash:net", nets);
@@ -39,12 +42,12 @@ export class FelixSets {
   ofNamedPort(selector: CalicoSelector | null, protocol: string, port: string): string {
     const chosen = selector ?? ALL;
     const idOfSelector = setId("s", formatCalicoSelector(chosen));
-    const name = setName(setId("n", `${idOfSelector},${protocol},${port}`));
+    const name = setName(setId("n", `${idOfSelector},${protocol},${port}`), this.family);
     if (!this.#sets.has(name)) {
       const members = this.#chosen(chosen).flatMap(({ nets, ports }) =>
         ports
           .filter((one) => one.name === port && one.protocol.toLowerCase() === protocol)
-          .flatMap((one) => nets.filter(isIpv4).map((net) => `${net},${protocol}:${one.port}`)),
+          .flatMap((one) => nets.map((net) => `${net},${protocol}:${one.port}`)),
       );
       this.add(name, "hash:ip,port", members);
     }
@@ -52,7 +55,9 @@ export class FelixSets {
   }
 
   add(name: string, type: FelixSet["type"], members: readonly string[]): void {
-    const own = members.filter(isIpv4).flatMap((member) => (type === "hash:net" ? halved(member) : [member]));
+    const own = members
+      .filter((member) => familyOf(member.replace(/,.*$/, "")) === this.family)
+      .flatMap((member) => (type === "hash:net" ? halved(member) : [member]));
     const set = { name, type, members: [...new Set(own)].sort() };
     // One value as long as nothing changes, so that nodes can share what is made of it.
     const before = this.#sets.get(name)?.members.join(" ");
@@ -64,13 +69,10 @@ export class FelixSets {
   }
 }
 
-function isIpv4(net: string): boolean {
-  return familyOf(net.replace(/,.*$/, "")) === 4;
-}
-
 /** The kernel takes no prefix of length 0 into a set: two of length 1 are the same. */
 function halved(net: string): string[] {
-  return net.endsWith("/0") ? ["0.0.0.0/1", "128.0.0.0/1"] : [net.replace(/\/32$/, "")];
+  if (net.endsWith("/0")) return net.includes(":") ? ["::/1", "8000::/1"] : ["0.0.0.0/1", "128.0.0.0/1"];
+  return [net.replace(net.includes(":") ? /\/128$/ : /\/32$/, "")];
 }
 
 function byName(a: FelixSet, b: FelixSet): number {

@@ -1,5 +1,6 @@
 import { sha224, sha256 } from "@noble/hashes/sha2.js";
 import { concatBytes, utf8ToBytes } from "@noble/hashes/utils.js";
+import type { Family } from "../../address/ip.ts";
 import { type FelixRule, hashedText } from "./rule-text.ts";
 
 /** The names that Felix makes from what they are for (felix `hashutils`, `iptables/chain.go`, `ipsets`). */
@@ -27,8 +28,8 @@ export function setId(prefix: string, content: string): string {
 /** `IPSET_MAXNAMELEN`, less the final zero. */
 const MAX_SET_LENGTH = 31;
 
-export function setName(id: string): string {
-  return `cali40${id}`.slice(0, MAX_SET_LENGTH);
+export function setName(id: string, family: Family): string {
+  return `cali${family}0${id}`.slice(0, MAX_SET_LENGTH);
 }
 
 /**

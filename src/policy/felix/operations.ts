@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import type { Host } from "../../kernel/host.ts";
 import { formatElement, parseElement } from "../../kernel/ipset/element-text.ts";
 import type { Ipset, IpsetEntry } from "../../kernel/ipset/ipset.ts";
@@ -22,31 +23,35 @@ export type OriginOf = (source: RuleSource | null) => Origin;
  * the jumps to them, and what is needed no more at the end. Applied again it changes nothing.
  */
 export function felixOperations(state: FelixState, host: Host, originOf: OriginOf): Operation[] {
-  const tables = state.tables.map((table) => new TableSync(table, host, originOf));
+  const tables = state.tables.map((table) => new TableSync(table, state.family, host, originOf));
   const origin = originOf(null);
   return [
-    ...setOperations(state.sets, host, origin),
+    ...setOperations(state.sets, state.family, host, origin),
     ...tables.flatMap((table) => table.operations()),
     ...(host.ipsets ?? [])
-      .filter(({ name }) => isFelixSet(name) && !state.sets.some((set) => set.name === name))
+      .filter(
+        ({ name }) => name.startsWith(`cali${state.family}0`) && !state.sets.some((set) => set.name === name),
+      )
       .map(({ name }): Operation => ({ kind: "ipset-destroy", set: name })),
   ];
 }
 
-const isFelixSet = (name: string) => name.startsWith("cali40");
 const isFelixChain = (name: string) => name.startsWith("cali-");
 
 class TableSync {
   readonly #table: FelixTable;
+  readonly #family: Family;
   readonly #there: Table | undefined;
   readonly #backend: "nft" | "legacy";
   readonly #wanted: Table;
 
-  constructor(table: FelixTable, host: Host, originOf: OriginOf) {
+  constructor(table: FelixTable, family: Family, host: Host, originOf: OriginOf) {
     this.#table = table;
-    this.#there = host.iptables?.tables.get(table.name);
-    this.#backend = host.iptables?.backend ?? "nft";
-    this.#wanted = parsed(table, originOf);
+    this.#family = family;
+    const ruleset = family === 6 ? host.ip6tables : host.iptables;
+    this.#there = ruleset?.tables.get(table.name);
+    this.#backend = ruleset?.backend ?? "nft";
+    this.#wanted = parsed(table, family, originOf);
   }
 
   operations(): Operation[] {
@@ -71,10 +76,15 @@ class TableSync {
     return operations;
   }
 
+  /** As operations name it: IPv4 is what they mean without. */
+  get #ofFamily(): { readonly family?: Family } {
+    return this.#family === 6 ? { family: 6 } : {};
+  }
+
   #restore(name: string, chains: readonly Chain[], noflush: boolean): Operation {
     const table = { name, chains: new Map(chains.map((chain) => [chain.name, chain])) };
     return {
-      kind: "iptables-restore",
+      ...{ kind: "iptables-restore", ...this.#ofFamily },
       ruleset: { backend: this.#backend, tables: new Map([[name, table]]) },
       noflush,
     };
@@ -108,7 +118,7 @@ class TableSync {
       const ordered = mode === "I" ? [...missing].reverse() : missing;
       return ordered.map(
         (rule): Operation => ({
-          ...{ kind: "iptables-insert", table: this.#table.name, chain: name },
+          ...{ kind: "iptables-insert", ...this.#ofFamily, table: this.#table.name, chain: name },
           ...{ index: mode === "I" ? 1 : null, rule },
         }),
       );
@@ -139,7 +149,7 @@ function emptyTable(name: string): Table {
 const hookName = (mode: "I" | "A", chain: string) => `${mode}:${chain}`;
 
 /** The rules as the kernel gives them back, each with its hash. */
-function parsed({ name, chains, inserted, appended }: FelixTable, originOf: OriginOf): Table {
+function parsed({ name, chains, inserted, appended }: FelixTable, family: Family, originOf: OriginOf): Table {
   const lists = [
     ...chains.map((chain) => ({ chain, as: chain.name, seed: chain.name })),
     ...inserted.map((chain) => ({ chain, as: hookName("I", chain.name), seed: chain.name })),
@@ -148,24 +158,34 @@ function parsed({ name, chains, inserted, appended }: FelixTable, originOf: Orig
   ];
   return {
     name,
-    chains: new Map(lists.map(({ chain, as, seed }) => [as, parsedChain(name, chain, as, seed, originOf)])),
+    chains: new Map(
+      lists.map(({ chain, as, seed }) => [
+        as,
+        parsedChain({ table: name, family }, chain, as, seed, originOf),
+      ]),
+    ),
   };
+}
+
+interface Scope {
+  readonly table: string;
+  readonly family: Family;
 }
 
 /** Chains that nodes share are read once for all of them. */
 const known = new WeakMap<OriginOf, WeakMap<FelixChain, Map<string, Chain>>>();
 
-function parsedChain(table: string, chain: FelixChain, as: string, seed: string, originOf: OriginOf): Chain {
+function parsedChain(scope: Scope, chain: FelixChain, as: string, seed: string, originOf: OriginOf): Chain {
   const ofOrigins = known.get(originOf) ?? new WeakMap<FelixChain, Map<string, Chain>>();
   known.set(originOf, ofOrigins);
   const ofChain = ofOrigins.get(chain) ?? new Map<string, Chain>();
   ofOrigins.set(chain, ofChain);
-  const key = `${table} ${as}`;
+  const key = `${scope.family} ${scope.table} ${as}`;
   const found = ofChain.get(key);
   if (found !== undefined) return found;
   const hashes = ruleHashes(seed, chain.rules);
   const rules = chain.rules.map((rule, i): Rule => {
-    const read = parsedRule(table, rule);
+    const read = parsedRule(scope, rule);
     const hash: CommentMatch = { kind: "comment", comment: `cali:${hashes[i]}` };
     return { ...read, matches: [hash, ...read.matches], origin: originOf(rule.source) };
   });
@@ -179,16 +199,16 @@ const rules = new Map<string, Rule>();
 const MOST_RULES = 4_096;
 
 /** What Felix writes is always right. */
-function parsedRule(table: string, rule: FelixRule): Rule {
+function parsedRule({ table, family }: Scope, rule: FelixRule): Rule {
   const text = ruleArguments(rule);
-  const key = `${table} ${text}`;
+  const key = `${family} ${table} ${text}`;
   const found = rules.get(key);
   if (found !== undefined) return found;
   const split = splitArguments(text);
   if (split.kind === "invalid") throw new Error(`a rule of Felix cannot be read: ${text}: ${split.message}`);
   const to = /^--(?:jump|goto) (cali-\S+)$/.exec(rule.action)?.[1];
   const chains = new Map(to === undefined ? [] : [[to, false]]);
-  const read = parseRuleArguments(split.arguments, { table, chains, family: 4 }, null, ORIGIN_NONE);
+  const read = parseRuleArguments(split.arguments, { table, chains, family }, null, ORIGIN_NONE);
   if (read.kind === "invalid")
     throw new Error(`a rule of Felix cannot be read: ${text}: ${read.messages.join("; ")}`);
   if (rules.size >= MOST_RULES) rules.clear();
@@ -197,9 +217,9 @@ function parsedRule(table: string, rule: FelixRule): Rule {
 }
 
 /** `ipset restore` of what is missing, and the difference of what is there. */
-function setOperations(sets: readonly FelixSet[], host: Host, origin: Origin): Operation[] {
+function setOperations(sets: readonly FelixSet[], family: Family, host: Host, origin: Origin): Operation[] {
   const there = new Map((host.ipsets ?? []).map((set) => [set.name, set]));
-  const made = sets.map((set) => ipsetOf(set, origin));
+  const made = sets.map((set) => ipsetOf(set, family, origin));
   const missing = made.filter(({ name }) => !there.has(name));
   const restored: Operation[] = missing.length === 0 ? [] : [{ kind: "ipset-restore", sets: missing }];
   const changes = made.flatMap(({ name, entries }): Operation[] => {
@@ -225,15 +245,15 @@ const MAX_ELEMENTS = 1_048_576;
 /** Sets of the same members are one value for all nodes. */
 const ipsets = new WeakMap<FelixSet, Map<Origin, Ipset>>();
 
-function ipsetOf(set: FelixSet, origin: Origin): Ipset {
+function ipsetOf(set: FelixSet, family: Family, origin: Origin): Ipset {
   const ofSet = ipsets.get(set) ?? new Map<Origin, Ipset>();
   ipsets.set(set, ofSet);
-  const made = ofSet.get(origin) ?? madeIpset(set, origin);
+  const made = ofSet.get(origin) ?? madeIpset(set, family, origin);
   ofSet.set(origin, made);
   return made;
 }
 
-function madeIpset({ name, type, members }: FelixSet, origin: Origin): Ipset {
+function madeIpset({ name, type, members }: FelixSet, family: Family, origin: Origin): Ipset {
   const empty: Ipset = {
     ...{
       name,
@@ -246,7 +266,7 @@ function madeIpset({ name, type, members }: FelixSet, origin: Origin): Ipset {
       origin,
     },
     storage: {
-      ...{ kind: "hash", family: 4, hashsize: 1024, maxelem: MAX_ELEMENTS },
+      ...{ kind: "hash", family, hashsize: 1024, maxelem: MAX_ELEMENTS },
       ...{ mask: null, markmask: null, bucketsize: null, initval: null },
     },
     entries: [],

@@ -1,4 +1,4 @@
-import { parsePrefix4 } from "../../address/prefix.ts";
+import type { Family } from "../../address/ip.ts";
 import type { KubernetesObject } from "../../object/kubernetes-object.ts";
 import type { CalicoIcmp, PolicyDirection } from "../../object/policy-types.ts";
 import { familyOf } from "../net.ts";
@@ -51,7 +51,7 @@ export class PolicyChains {
 
   /** One of ours is several of iptables' where it asks for more than one of them can. */
   #render(given: PolicyRule): FelixRule[] {
-    const rule = ofIpv4(given);
+    const rule = ofFamily(given, this.#sets.family);
     if (rule === undefined) return [];
     const marks = marksOf(this.#settings);
     const blocks = new MatchBlocks(marks.scratch0, marks.scratch1);
@@ -110,11 +110,11 @@ export class PolicyChains {
       protocolMatch(rule),
       ...this.#positive(src, "source"),
       ...this.#positive(dst, "destination"),
-      icmp === null ? "" : icmpMatch(icmp, ""),
+      icmp === null ? "" : icmpMatch(icmp, "", this.#sets.family),
       notProtocol === null ? "" : `! -p ${notProtocol}`,
       ...this.#negative(rule, src, "source"),
       ...this.#negative(rule, dst, "destination"),
-      notIcmp === null ? "" : icmpMatch(notIcmp, "! "),
+      notIcmp === null ? "" : icmpMatch(notIcmp, "! ", this.#sets.family),
     );
   }
 
@@ -174,8 +174,9 @@ function protocolName({ protocol }: PolicyRule): string {
   return typeof protocol === "number" ? (NAMES[protocol] ?? String(protocol)) : (protocol ?? "");
 }
 
-function icmpMatch({ type, code }: CalicoIcmp, not: string): string {
+function icmpMatch({ type, code }: CalicoIcmp, not: string, family: Family): string {
   if (type === undefined) return "";
+  if (family === 6) return `-m icmp6 ${not}--icmpv6-type ${type}${code === undefined ? "" : `/${code}`}`;
   return `-m icmp ${not}--icmp-type ${type}${code === undefined ? "" : `/${code}`}`;
 }
 
@@ -197,18 +198,24 @@ function multiports(ranges: readonly PortRange[]): string[] {
   return groups.map((group) => group.join(","));
 }
 
-/** undefined: no packet of IPv4 fits (`FilterRuleToIPVersion`). */
-function ofIpv4(rule: PolicyRule): PolicyRule | undefined {
-  if (rule.ipVersion === 6) return undefined;
-  if (rule.protocol === "icmpv6" || rule.protocol === 58) return undefined;
+/** ICMP of the other family. */
+const FOREIGN: Readonly<Record<Family, readonly (string | number | null)[]>> = {
+  4: ["icmpv6", 58],
+  6: ["icmp", 1],
+};
+
+/** undefined: no packet of the family fits (`FilterRuleToIPVersion`). */
+function ofFamily(rule: PolicyRule, family: Family): PolicyRule | undefined {
+  if (rule.ipVersion !== null && rule.ipVersion !== family) return undefined;
+  if (FOREIGN[family].includes(rule.protocol)) return undefined;
   // iptables takes one protocol: with one that must be, the other is fulfilled or makes the rule pointless.
   if (rule.protocol !== null && rule.notProtocol === rule.protocol) return undefined;
   const ends: RuleEntity[] = [];
   for (const entity of [rule.source, rule.destination]) {
-    const nets = entity.nets.filter((net) => familyOf(net) === 4);
-    const notNets = entity.notNets.filter((net) => familyOf(net) === 4);
+    const nets = entity.nets.filter((net) => familyOf(net) === family);
+    const notNets = entity.notNets.filter((net) => familyOf(net) === family);
     if (nets.length === 0 && entity.nets.length > 0) return undefined;
-    if (notNets.some((net) => parsePrefix4(net)?.length === 0)) return undefined;
+    if (notNets.some((net) => net.endsWith("/0"))) return undefined;
     ends.push({ ...entity, nets, notNets });
   }
   const [source, destination] = ends as [RuleEntity, RuleEntity];

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import { setName, WORKLOAD_DEVICES } from "./names.ts";
 import {
   ACCEPT,
@@ -40,19 +41,25 @@ export interface Tunnel {
 export interface StaticSurroundings {
   readonly settings: FelixSettings;
   readonly marks: FelixMarks;
+  readonly family: Family;
   readonly tunnels: readonly Tunnel[];
   /** Some pool's addresses leave the cluster under their node's. */
   readonly natOutgoing: boolean;
 }
 
-export const HOSTS_SET = setName("all-hosts-net");
-export const VXLAN_SET = setName("all-vxlan-net");
-export const POOLS_SET = setName("all-ipam-pools");
-export const MASQUERADED_SET = setName("masq-ipam-pools");
+/** Names of the sets of the network, whatever policies there are. */
+export function networkSets(family: Family) {
+  return {
+    hosts: setName("all-hosts-net", family),
+    vxlanHosts: setName("all-vxlan-net", family),
+    pools: setName("all-ipam-pools", family),
+    masqueraded: setName("masq-ipam-pools", family),
+  };
+}
 
 const HOST_ACCEPTED = "Host endpoint policy accepted packet.";
 
-export function filterChains({ settings, marks, tunnels }: StaticSurroundings): StaticChains {
+export function filterChains({ settings, marks, family, tunnels }: StaticSurroundings): StaticChains {
   const { accept, all } = marks;
   const kernel = (chain: string): FelixChain => ({
     name: chain,
@@ -73,7 +80,7 @@ export function filterChains({ settings, marks, tunnels }: StaticSurroundings): 
       {
         name: "cali-INPUT",
         rules: [
-          ...tunnels.flatMap(incoming),
+          ...tunnels.flatMap((tunnel) => incoming(tunnel, family)),
           felixRule(fromDevice(WORKLOAD_DEVICES), goto("cali-wl-to-host")),
           felixRule(markSet(accept), ACCEPT),
           felixRule("", clearMark(all)),
@@ -84,6 +91,7 @@ export function filterChains({ settings, marks, tunnels }: StaticSurroundings): 
       {
         name: "cali-wl-to-host",
         rules: [
+          ...(family === 6 ? NEIGHBOUR_DISCOVERY : []),
           felixRule("", jump("cali-from-wl-dispatch")),
           felixRule("", jump(settings.endpointToHost), "Configured DefaultEndpointToHostAction"),
         ],
@@ -107,7 +115,7 @@ export function filterChains({ settings, marks, tunnels }: StaticSurroundings): 
           felixRule(markSet(accept), ACCEPT),
           // A node reaches its own pods whatever policies say: the kubelet's probes must.
           felixRule(toDevice(WORKLOAD_DEVICES), RETURN),
-          ...tunnels.flatMap(outgoing),
+          ...tunnels.flatMap((tunnel) => outgoing(tunnel, family)),
           felixRule("", clearMark(all)),
           // What was translated has its policy in mangle's POSTROUTING, where the route is known.
           felixRule(notCtstate("DNAT"), jump("cali-to-host-endpoint")),
@@ -118,33 +126,40 @@ export function filterChains({ settings, marks, tunnels }: StaticSurroundings): 
   };
 }
 
+/** A workload takes its node for its router: multicast listeners, router and neighbour discovery, whatever policies say. */
+const NEIGHBOUR_DISCOVERY = [130, 131, 132, 133, 135, 136].map((type) =>
+  felixRule(`-p 58 -m icmp6 --icmpv6-type ${type}`, ACCEPT),
+);
+
 const LOCAL_DST = "-m addrtype --dst-type LOCAL";
 const LOCAL_SRC = "-m addrtype --src-type LOCAL";
 
-function incoming({ kind, port }: Tunnel): FelixRule[] {
+function incoming({ kind, port }: Tunnel, family: Family): FelixRule[] {
+  const { hosts, vxlanHosts } = networkSets(family);
   if (kind === "ipip") {
-    const known = match("-p 4", `-m set --match-set ${HOSTS_SET} src`, LOCAL_DST);
+    const known = match("-p 4", `-m set --match-set ${hosts} src`, LOCAL_DST);
     return [
       felixRule(known, ACCEPT, "Allow IPIP packets from Calico hosts"),
       felixRule("-p 4", DROP, "Drop IPIP packets from non-Calico hosts"),
     ];
   }
   const packets = `-p 17 -m multiport --destination-ports ${port}`;
-  const known = match(packets, `-m set --match-set ${VXLAN_SET} src`, LOCAL_DST);
+  const known = match(packets, `-m set --match-set ${vxlanHosts} src`, LOCAL_DST);
   return [
-    felixRule(known, ACCEPT, "Allow IPv4 VXLAN packets from allowed hosts"),
-    felixRule(match(packets, LOCAL_DST), DROP, "Drop IPv4 VXLAN packets from non-allowed hosts"),
+    felixRule(known, ACCEPT, `Allow IPv${family} VXLAN packets from allowed hosts`),
+    felixRule(match(packets, LOCAL_DST), DROP, `Drop IPv${family} VXLAN packets from non-allowed hosts`),
   ];
 }
 
-function outgoing({ kind, port }: Tunnel): FelixRule[] {
+function outgoing({ kind, port }: Tunnel, family: Family): FelixRule[] {
+  const { hosts, vxlanHosts } = networkSets(family);
   if (kind === "ipip") {
-    const known = match("-p 4", `-m set --match-set ${HOSTS_SET} dst`, LOCAL_SRC);
+    const known = match("-p 4", `-m set --match-set ${hosts} dst`, LOCAL_SRC);
     return [felixRule(known, ACCEPT, "Allow IPIP packets to other Calico hosts")];
   }
   const packets = `-p 17 -m multiport --destination-ports ${port}`;
-  const known = match(packets, LOCAL_SRC, `-m set --match-set ${VXLAN_SET} dst`);
-  return [felixRule(known, ACCEPT, "Allow IPv4 VXLAN packets to other allowed hosts")];
+  const known = match(packets, LOCAL_SRC, `-m set --match-set ${vxlanHosts} dst`);
+  return [felixRule(known, ACCEPT, `Allow IPv${family} VXLAN packets to other allowed hosts`)];
 }
 
 /** Policies that come before a packet is tracked; and no pod may send under another's address. */
@@ -213,8 +228,9 @@ export function mangleChains({ marks }: StaticSurroundings): StaticChains {
   };
 }
 
-export function natChains({ tunnels, natOutgoing }: StaticSurroundings): StaticChains {
-  const pools = match(`-m set --match-set ${MASQUERADED_SET} src`, `-m set ! --match-set ${POOLS_SET} dst`);
+export function natChains({ tunnels, natOutgoing, family }: StaticSurroundings): StaticChains {
+  const sets = networkSets(family);
+  const pools = match(`-m set --match-set ${sets.masqueraded} src`, `-m set ! --match-set ${sets.pools} dst`);
   // From the tunnel's own address, not that of the card a socket of the node was bound to.
   const wrongSource = match("-m addrtype ! --src-type LOCAL --limit-iface-out", LOCAL_SRC);
   return {
