@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Teller } from "../../src/cli/told.ts";
+import { formatRuleArguments } from "../../src/kernel/netfilter/save/format.ts";
 import type { Query } from "../../src/walk/query.ts";
 import { nodes, type YamlWorld, yamlWorld } from "./yaml-world.ts";
 
@@ -101,6 +102,50 @@ spec: {order: 1, selector: app == 'probe', types: [Egress], egress: [{action: De
     const address = client?.name === undefined ? undefined : told(world, "web.shop", "192.168.50.1:80");
     const out = address?.outcomes[0]?.frames.find(({ host, device }) => host === "n0" && device === "eth0");
     expect(out?.ip.src).toBe("192.168.50.11");
+  });
+});
+
+describe("what Felix is told", () => {
+  const agent = (more: string) =>
+    `---\napiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: calico-node, namespace: kube-system}\nspec: {selector: {matchLabels: {k8s-app: calico-node}}, template: {metadata: {labels: {k8s-app: calico-node}}, spec: {hostNetwork: true, containers: [{name: calico-node, ${more}}]}}}\n`;
+  const felix = (spec: string) =>
+    `---\napiVersion: crd.projectcalico.org/v1\nkind: FelixConfiguration\nmetadata: {name: default}\nspec: {${spec}}\n`;
+  const node = (text: string) => {
+    const world = yamlWorld(SHOP + POOL("ipipMode: Never") + text, { cni: "calico" });
+    return world.cluster.world.hosts.get("n0");
+  };
+  const chain = (name: string, text: string) =>
+    (node(text)?.iptables?.tables.get("filter")?.chains.get(name)?.rules ?? []).map((rule) =>
+      formatRuleArguments(rule).replace(/-m comment --comment "cali:[\w-]+" ?/, ""),
+    );
+
+  it("its version, by its image", () => {
+    expect(chain("cali-FORWARD", agent("image: 'docker.io/calico/node:v3.26.4'"))[0]).toBe(
+      "-j MARK --set-xmark 0x0/0xe0000",
+    );
+    expect(chain("cali-FORWARD", "")[0]).toBe("-j MARK --set-xmark 0x0/0x1a0000");
+  });
+
+  it("what becomes of packets from pods to their node", () => {
+    expect(chain("cali-wl-to-host", felix("defaultEndpointToHostAction: Drop"))[1]).toBe(
+      '-m comment --comment "Configured DefaultEndpointToHostAction" -j DROP',
+    );
+  });
+
+  it("which ports of host endpoints are never closed", () => {
+    const endpoint = `---\napiVersion: projectcalico.org/v3\nkind: HostEndpoint\nmetadata: {name: n0}\nspec: {node: n0, interfaceName: eth0}\n`;
+    expect(
+      chain(
+        "cali-failsafe-in",
+        endpoint + felix("failsafeInboundHostPorts: [{protocol: tcp, port: 2022}, {protocol: udp, port: 9}]"),
+      ),
+    ).toEqual(["-p tcp -m multiport --dports 2022 -j ACCEPT", "-p udp -m multiport --dports 9 -j ACCEPT"]);
+  });
+
+  it("whether it minds IPv6", () => {
+    expect(node("")?.ip6tables).toBeNull();
+    for (const text of [felix("ipv6Support: true"), agent('env: [{name: FELIX_IPV6SUPPORT, value: "true"}]')])
+      expect(node(text)?.ip6tables?.tables.get("filter")?.chains.has("cali-FORWARD")).toBe(true);
   });
 });
 
