@@ -1,4 +1,3 @@
-import type { LabelSelector } from "kubernetes-types/meta/v1.js";
 import type { NetworkPolicyPeer, NetworkPolicyPort } from "kubernetes-types/networking/v1.js";
 import { covers, parsePrefix4 } from "../address/prefix.ts";
 import { covers6, parsePrefix6 } from "../address/prefix6.ts";
@@ -9,6 +8,7 @@ import type {
   KubernetesObject,
   NetworkPolicy,
 } from "./kubernetes-object.ts";
+import { checkLabelSelector } from "./label-selector-rules.ts";
 import type { ObjectReport } from "./object-report.ts";
 import type { FieldPath } from "./place.ts";
 import type { AdminPolicyPort, AdminPolicyRule, AdminPolicySubject } from "./policy-types.ts";
@@ -88,16 +88,6 @@ function checkPort({ port, endPort }: NetworkPolicyPort, path: FieldPath, report
     const what = port === undefined ? "without a port" : `with the name ${JSON.stringify(port)}`;
     report.error([...path, "endPort"], `stands ${what}: it ends a range that begins with a number`);
   } else if (endPort < port) report.error([...path, "endPort"], `${endPort} is below port, ${port}`);
-}
-
-/** Of an API label selector: which operators have values. */
-function checkLabelSelector(selector: LabelSelector, path: FieldPath, report: ObjectReport): void {
-  for (const [i, { operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
-    const at: FieldPath = [...path, "matchExpressions", i, "values"];
-    const takes = operator === "In" || operator === "NotIn";
-    if (takes && values.length === 0) report.error(at, `is empty: ${operator} needs values`);
-    if (!takes && values.length > 0) report.error(at, `does not go with ${operator}`);
-  }
 }
 
 function checkAdminPolicy(

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { checkCluster } from "../../src/object/cluster-rules.ts";
+import { formatInputError, type InputError } from "../../src/world/input-error.ts";
 import { readText } from "./read.ts";
 
 function network(spec: string): string {
@@ -145,6 +147,49 @@ describe("one mistake, one line", () => {
     ],
   ])("%s", (_name, text, line) => {
     expect(readText(text).errors).toEqual([line]);
+  });
+});
+
+describe("what selects nothing is told", () => {
+  it.each([
+    ["{matchLabels: {a: x}, matchExpressions: [{key: a, operator: In, values: [v]}]}", true],
+    ["{matchLabels: {a: x}, matchExpressions: [{key: a, operator: NotIn, values: [x]}]}", true],
+    ["{matchExpressions: [{key: a, operator: Exists}, {key: a, operator: DoesNotExist}]}", true],
+    ["{matchLabels: {a: x}, matchExpressions: [{key: a, operator: In, values: [v, x]}]}", false],
+    ["{matchExpressions: [{key: a, operator: NotIn, values: [x]}, {key: a, operator: DoesNotExist}]}", false],
+    ["{matchExpressions: [{key: a, operator: NotIn, values: [x]}, {key: b, operator: DoesNotExist}]}", false],
+  ])("%s: %s", (selector, isTold) => {
+    const { errors, warnings } = readText(network(`{podSelector: ${selector}}`));
+    expect(errors).toEqual([]);
+    expect(warnings).toEqual(
+      isTold
+        ? [
+            "a.yaml:4: NetworkPolicy shop/a spec.podSelector: selects nothing: what it demands of the label a contradicts itself",
+          ]
+        : [],
+    );
+  });
+
+  it("labels that no object may have are mistakes", () => {
+    expect(readText(network('{podSelector: {matchLabels: {"a b": x, c: "y z"}}}')).errors).toEqual([
+      'a.yaml:4: NetworkPolicy shop/a spec.podSelector.matchLabels["a b"]: "a b" is no name of a label',
+      'a.yaml:4: NetworkPolicy shop/a spec.podSelector.matchLabels.c: "y z" is no value of a label: at most 63 letters, digits, dashes, dots and underscores, a letter or digit at both ends',
+    ]);
+  });
+
+  it("a selector that none of the namespace's pods has", () => {
+    const pod = (labels: string) =>
+      `---\napiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: shop, labels: {${labels}}}\nspec: {containers: [{name: c}]}\n`;
+    const warningsWith = (labels: string) => {
+      const findings: { errors: InputError[]; warnings: InputError[] } = { errors: [], warnings: [] };
+      const { map } = readText(network("{podSelector: {matchLabels: {app: web}}}") + pod(labels));
+      checkCluster(map, { podsInNodeCidr: false }, findings);
+      return findings.warnings.map(formatInputError);
+    };
+    expect(warningsWith("app: webb")).toEqual([
+      "a.yaml:1: NetworkPolicy shop/a spec.podSelector: app=web matches no pod and no workload's template in namespace shop",
+    ]);
+    expect(warningsWith("app: web")).toEqual([]);
   });
 });
 

@@ -86,13 +86,21 @@ export function explained(trace: Trace, names: Names): Trace {
   const worst = worstOutcome(trace.outcomes, trace.verdict.disposition);
   const cause = worst === undefined ? undefined : faults.get(worst)?.headline;
   const advice = [...faults.values()].flatMap((found) => found?.advice ?? []);
-  const unenforced = new Set(trace.outcomes.flatMap((outcome) => wouldBeDenied(outcome, names) ?? []));
+  const unenforced = unenforcedIn(trace, names);
   return {
     ...trace,
     ...(cause === undefined ? {} : { cause }),
-    ...(unenforced.size === 0 ? {} : { assumptions: [...trace.assumptions, ...unenforced] }),
+    ...(unenforced.length === 0 ? {} : { assumptions: [...trace.assumptions, ...unenforced] }),
     remedies: [...trace.remedies, ...gathered(advice)],
   };
+}
+
+/** One outcome stands for all that policies would have stopped. */
+function unenforcedIn({ outcomes }: Trace, names: Names): string[] {
+  const [first, ...rest] = outcomes.flatMap((outcome) => wouldBeDenied(outcome, names) ?? []);
+  if (first === undefined) return [];
+  const others = rest.length === 1 ? "another outcome" : `${rest.length} other outcomes`;
+  return [rest.length === 0 ? first : `${first} (${others} likewise)`];
 }
 
 function gathered(advice: readonly Advice[]): Remedy[] {

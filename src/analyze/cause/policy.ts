@@ -184,18 +184,27 @@ function adviceFor(decision: Decision, flow: Flow, direction: PolicyDirection): 
   };
 }
 
+/** Labels that controllers give, and that the next pod of the workload may not have. */
+const OF_ONE_POD: ReadonlySet<string> = new Set([
+  ...["pod-template-hash", "controller-revision-hash", "pod-template-generation"],
+  ...["statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"],
+]);
+
 /** A rule for exactly this; undefined where a NetworkPolicy cannot say it. */
 function allowing(flow: Flow, isIngress: boolean): unknown {
   const { protocol, port, source, destination } = flow;
   if (protocol !== "TCP" && protocol !== "UDP" && protocol !== "SCTP") return undefined;
   const { workload, address } = isIngress ? source : destination;
   const length = address.includes(":") ? 128 : 32;
+  const labels = Object.fromEntries(
+    Object.entries(workload?.labels ?? {}).filter(([key]) => !OF_ONE_POD.has(key)),
+  );
   const peer =
-    workload === null || Object.keys(workload.labels).length === 0
+    workload === null || Object.keys(labels).length === 0
       ? { ipBlock: { cidr: `${address}/${length}` } }
       : {
           namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": workload.namespace } },
-          podSelector: { matchLabels: workload.labels },
+          podSelector: { matchLabels: labels },
         };
   return { [isIngress ? "from" : "to"]: [peer], ports: [{ protocol, port }] };
 }
