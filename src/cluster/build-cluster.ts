@@ -15,6 +15,7 @@ import type { Wire, World } from "../world/world.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
 import { addElsewhere, Fabric, networkAround } from "./fabric.ts";
+import { assumedOfFelix } from "./felix.ts";
 import { type Member, memberOf } from "./member.ts";
 import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
@@ -73,7 +74,7 @@ class ClusterBuilder {
     const fabric = this.#fabric.finish();
     for (const host of fabric.hosts) hosts.set(host.name, host);
     wires.push(...fabric.wires);
-    this.#assumptions.push(...this.#unreachedPeers(), ...this.#unenforced());
+    this.#assumptions.push(...this.#unreachedPeers(), ...this.#policies());
     return {
       world: { hosts, wires, origins: this.#origins.finish() },
       hostOfPod,
@@ -192,9 +193,9 @@ class ClusterBuilder {
   }
 
   /** A cluster that has only plugins without a policy engine takes the objects and does nothing. */
-  #unenforced(): string[] {
+  #policies(): string[] {
     const { calico, cni } = this.#configuration;
-    if (calico !== null) return [];
+    if (calico !== null) return assumedOfFelix(this.#objects);
     const policies = POLICY_KINDS.flatMap((kind) => this.#objects.list(kind).map(describeObject));
     if (policies.length === 0) return [];
     const [verb, them] = policies.length === 1 ? ["has", "it"] : ["have", "them"];

@@ -16,7 +16,7 @@ import type { Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { Felix, type FelixNode } from "../policy/felix/felix.ts";
 import { felixOperations, type OriginOf } from "../policy/felix/operations.ts";
-import { felixSettings } from "../policy/felix/settings.ts";
+import { FELIX_DEFAULTS, felixSettings } from "../policy/felix/settings.ts";
 import { felixConfiguration } from "../policy/host-endpoint.ts";
 import { workloadOf } from "../policy/workload.ts";
 import type { Member } from "./member.ts";
@@ -80,6 +80,14 @@ function usesIpv6(objects: Lister): boolean {
   const variables = agentContainers(objects).flatMap(({ env = [] }) => env);
   const said = variables.find(({ name }) => name === "FELIX_IPV6SUPPORT")?.value;
   return said === undefined ? ipv6Support === true : said === "true";
+}
+
+/** What its rules are made by where nothing says it. */
+export function assumedOfFelix(objects: Lister): string[] {
+  if (calicoMinor(objects) !== null) return [];
+  return [
+    `Felix's rules are those of Calico 3.${FELIX_DEFAULTS.minor}: no image of calico-node says another`,
+  ];
 }
 
 /** Of Calico 3.x, as the image of its agent says; null where nothing does. */

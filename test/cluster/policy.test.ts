@@ -124,6 +124,12 @@ describe("what Felix is told", () => {
       "-j MARK --set-xmark 0x0/0xe0000",
     );
     expect(chain("cali-FORWARD", "")[0]).toBe("-j MARK --set-xmark 0x0/0x1a0000");
+    const assumed = (text: string) =>
+      yamlWorld(SHOP + text, { cni: "calico" }).cluster.assumptions.filter((one) => one.includes("Felix"));
+    expect(assumed("")).toEqual([
+      "Felix's rules are those of Calico 3.29: no image of calico-node says another",
+    ]);
+    expect(assumed(agent("image: 'calico/node:v3.26.4'"))).toEqual([]);
   });
 
   it("what becomes of packets from pods to their node", () => {

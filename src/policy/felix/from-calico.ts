@@ -16,9 +16,9 @@ import type {
   CalicoPort,
   CalicoRule,
 } from "../../object/policy-types.ts";
+import { directionsOf } from "../calico-directions.ts";
 import { NAMESPACE, NAMESPACE_PREFIX, SERVICE_ACCOUNT, SERVICE_ACCOUNT_PREFIX } from "../calico-labels.ts";
 import { type PolicyTier, policyName } from "../tier.ts";
-import { directionsOf } from "../verdict/calico-judge.ts";
 import { inNamespace } from "./from-kubernetes.ts";
 import type { FelixPolicy, PolicyRule, PortRange, RuleEntity } from "./policy.ts";
 
