@@ -15,6 +15,7 @@ import type { Wire, World } from "../world/world.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
 import { addElsewhere, Fabric, networkAround } from "./fabric.ts";
+import { assumedOfFelix } from "./felix.ts";
 import { type Member, memberOf } from "./member.ts";
 import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
@@ -77,7 +78,7 @@ class ClusterBuilder {
     this.#assumptions.push(
       ...proxyAssumptions(this.#configuration.proxy, this.#members, this.#objects),
       ...this.#unreachedPeers(),
-      ...this.#unenforced(),
+      ...this.#policies(),
     );
     return {
       world: { hosts, wires, origins: this.#origins.finish() },
@@ -196,11 +197,24 @@ class ClusterBuilder {
     ];
   }
 
-  /** No plugin here has a policy engine: a real cluster that has these alone takes the objects and does nothing. */
-  #unenforced(): string[] {
-    const policies = this.#objects.list("NetworkPolicy");
+  /** A cluster that has only plugins without a policy engine takes the objects and does nothing. */
+  #policies(): string[] {
+    const { calico, cni } = this.#configuration;
+    if (calico !== null) return assumedOfFelix(this.#objects);
+    const policies = POLICY_KINDS.flatMap((kind) => this.#objects.list(kind).map(describeObject));
     if (policies.length === 0) return [];
-    const them = policies.length === 1 ? "1 NetworkPolicy has" : `${policies.length} NetworkPolicies have`;
-    return [`${them} no effect: ${this.#configuration.cni} does not enforce them`];
+    const [verb, them] = policies.length === 1 ? ["has", "it"] : ["have", "them"];
+    const most = 5;
+    const named = policies.slice(0, most).join(", ");
+    const rest = policies.length > most ? ` and ${policies.length - most} more` : "";
+    return [`${named}${rest} ${verb} no effect: ${cni} does not enforce ${them}`];
   }
 }
+
+const POLICY_KINDS = [
+  "NetworkPolicy",
+  "AdminNetworkPolicy",
+  "BaselineAdminNetworkPolicy",
+  "CalicoNetworkPolicy",
+  "GlobalNetworkPolicy",
+] as const;

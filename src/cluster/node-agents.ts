@@ -31,6 +31,7 @@ import {
   networkAround,
   newMachine,
 } from "./fabric.ts";
+import { FelixAgents } from "./felix.ts";
 import { factsOf, factsOf6, type Member, publicIpOf, vtepMacOf } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
@@ -64,6 +65,7 @@ export class NodeAgents {
   readonly #fabric: Fabric;
   readonly #proxies: ProxyAgents;
   readonly #calico: CalicoMesh | null;
+  readonly #felix: FelixAgents | null;
   readonly #flannel: { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null;
   readonly #elsewhere = new Map<string, Elsewhere[]>();
   readonly #podNames = new Set<string>();
@@ -103,6 +105,8 @@ export class NodeAgents {
       configuration.calico === null
         ? null
         : calicoMeshOf({ network: configuration.calico, members, objects, origins });
+    this.#felix =
+      configuration.calico === null ? null : new FelixAgents(objects, configuration.calico, members, origins);
     this.#flannel = configuration.flannel === null ? null : this.#meshOf(members);
     for (const one of elsewhere) {
       if (one.place.kind === "beyond") continue;
@@ -205,6 +209,8 @@ export class NodeAgents {
     const hostOfPod = new Map<string, string>();
     const hosts = new Map<string, Host>([[node.name, node.host]]);
     const attached: Pod[] = [];
+    /** Those of them that got a network. */
+    const wired: Pod[] = [];
     for (const pod of pods) {
       const hostName = this.#nameOf(pod, node.name);
       hostOfPod.set(keyOf(pod), hostName);
@@ -238,12 +244,14 @@ export class NodeAgents {
         errors.push(complaint(pod, outcome.error.msg));
         continue;
       }
+      wired.push(pod);
       machine.netns(attachment.netns)?.do({ kind: "sockets", sockets: podSockets(pod, origins) });
     }
     // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
     if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
     if (this.#calico !== null) addCalicoPeers(machine.node, this.#calico);
     this.#proxies.finish(machine.node, { four: factsOf(member), six: factsOf6(member) });
+    this.#felix?.program(machine.node, member, wired);
     const state = machine.finish();
     return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
   }
