@@ -3,6 +3,7 @@ import { explainPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts
 import { explainPrefix6, type Prefix6, parsePrefix6 } from "../address/prefix6.ts";
 import { CNIS } from "../cluster/configuration.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
+import { PROXY_MODES } from "../proxy/configuration.ts";
 import type { ObjectFlags } from "./cluster-source.ts";
 import { notBuiltYet, OPTIONS_NOT_BUILT_YET } from "./not-built-yet.ts";
 import { parseWhole } from "./number-text.ts";
@@ -17,8 +18,6 @@ export interface SourceOptions {
   readonly serviceCidr?: string;
 }
 
-const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
-const PROXY_MODES_NOT_BUILT_YET: readonly string[] = ["ipvs", "nftables"];
 const NODES_AT_MOST = 5000;
 
 /** The overrides of what the objects show, checked. */
@@ -37,7 +36,7 @@ export function objectFlags(options: SourceOptions & { readonly namespace?: stri
   const flags = {
     nodes: given("--nodes", options.nodes, (text) => parseWhole(text, "a number of nodes", 1, NODES_AT_MOST)),
     cni: given("--cni", options.cni, (text) => oneOf(text, CNIS)),
-    proxyMode: given("--proxy-mode", options.proxyMode, proxyModeOf),
+    proxyMode: given("--proxy-mode", options.proxyMode, (text) => oneOf(text, PROXY_MODES)),
     namespace: options.namespace,
   };
   const pods = given("--pod-cidr", options.podCidr, rangesOf);
@@ -47,11 +46,6 @@ export function objectFlags(options: SourceOptions & { readonly namespace?: stri
     ...{ serviceCidr: services?.four, serviceCidr6: services?.six },
   };
   return messages.length === 0 ? ok({ ...flags, ...ranges }) : invalid(...messages);
-}
-
-function proxyModeOf(text: string): Result<(typeof PROXY_MODES)[number]> {
-  if (PROXY_MODES_NOT_BUILT_YET.includes(text)) return invalid(notBuiltYet(text));
-  return oneOf(text, PROXY_MODES);
 }
 
 /** A range, or one of each family with a comma between. */
@@ -93,7 +87,7 @@ export function addSourceOptions(command: Command): Command {
   command
     .option("--nodes <n>", "so many nodes, where the objects hold fewer")
     .option("--cni <name>", "flannel, calico, canal, bridge or docker0, whatever the objects show")
-    .option("--proxy-mode <mode>", "iptables, whatever the objects show")
+    .option("--proxy-mode <mode>", "iptables, ipvs or nftables, whatever the objects show")
     .option("--pod-cidr <cidr>", "pod addresses of the whole cluster; with a comma, one range of each family")
     .option("--service-cidr <cidr>", "addresses of Services, likewise");
   for (const flags of OPTIONS_NOT_BUILT_YET) command.addOption(new Option(flags).hideHelp());

@@ -3,8 +3,8 @@ import type { Ipv6Words } from "../address/ipv6.ts";
 import type { Mac } from "../address/mac.ts";
 import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
 import type { Prefix6 } from "../address/prefix6.ts";
-import { readLease } from "../cni/flannel/lease.ts";
-import { type Ip, parseIp, toWords } from "../cni/ip.ts";
+import { readLease, readLease6 } from "../cni/flannel/lease.ts";
+import { formatIp, type Ip, parseIp, toWords } from "../cni/ip.ts";
 import { podCidr6Of, podCidrOf } from "../control/pod-cidr.ts";
 import type { Node } from "../object/kubernetes-object.ts";
 import { kubeProxyVersion, type NodeFacts } from "../proxy/configuration.ts";
@@ -59,23 +59,51 @@ export function memberOf(node: Node): Member | undefined {
   };
 }
 
-/** What kube-proxy on the node knows of it. */
-export function factsOf({ node, name, address, more, podCidr }: Member4): NodeFacts {
+/** What kube-proxy on the node knows of it; null for a node without an IPv4 address. */
+export function factsOf(member: Member): NodeFacts | null {
+  const { address, more, podCidr } = member;
+  if (address === null) return null;
   const others = more.flatMap(({ ip }) => (ip.family === 4 ? [formatIpv4(Number(ip.value) | 0)] : []));
   return {
-    name,
+    ...commonFacts(member),
     ip: formatIpv4(address),
     addresses: ["127.0.0.1", formatIpv4(address), ...others],
-    zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? null,
     podCidrs: podCidr === null ? [] : [formatPrefix4(podCidr)],
+  };
+}
+
+/** Those of no family. */
+function commonFacts({ node, name }: Member): Pick<NodeFacts, "name" | "zone" | "version"> {
+  return {
+    name,
+    zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? null,
     version: kubeProxyVersion(node),
   };
+}
+
+/** What its kube-proxy for IPv6 knows of it; null for a node without an address of that family. */
+export function factsOf6(member: Member): NodeFacts | null {
+  const { node, more } = member;
+  const addresses = more.flatMap(({ ip }) => (ip.family === 6 ? [formatIp(ip)] : []));
+  const [first] = addresses;
+  if (first === undefined) return null;
+  const podCidrs = (node.spec?.podCIDRs ?? []).filter((cidr) => cidr.includes(":"));
+  return { ...commonFacts(member), ip: first, addresses: ["::1", ...addresses], podCidrs };
 }
 
 /** As flanneld published it; null where it has not run, or the annotation cannot be read. */
 export function vtepMacOf({ spec, metadata }: Node): Mac | null {
   const lease = readLease(spec?.podCIDR, metadata.annotations ?? {});
   return lease.kind === "ok" ? lease.value.vtepMac : null;
+}
+
+export function vtepMac6Of({ metadata }: Node): Mac | null {
+  return readLease6(metadata.annotations ?? {})?.vtepMac ?? null;
+}
+
+/** The IPv6 address that the other nodes send to; null for a node without one. */
+export function publicIp6Of({ node, address6 }: Member): Ipv6Words | null {
+  return readLease6(node.metadata.annotations ?? {})?.publicIp ?? address6;
 }
 
 /** The address that the other nodes send to: as flanneld published it, else the node's own. */

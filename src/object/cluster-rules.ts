@@ -12,7 +12,7 @@ import {
 import type { Lister } from "./object-map.ts";
 import { type Findings, finding } from "./object-report.ts";
 import { formatFieldPath, formatPlace } from "./place.ts";
-import { checkSelectors } from "./selected-pods.ts";
+import { checkPolicySelectors, checkSelectors } from "./selected-pods.ts";
 import { familyFault } from "./service-families.ts";
 
 /** What must hold between the objects of a cluster. */
@@ -38,6 +38,7 @@ export function checkCluster(objects: Lister, rules: ClusterRules, findings: Fin
   checkPodAddresses(objects, rules, findings);
   checkServices(objects, rules, findings);
   checkSelectors(objects, findings);
+  checkPolicySelectors(objects, findings);
   checkNodes(objects, rules, findings);
 }
 

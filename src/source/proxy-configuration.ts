@@ -1,6 +1,6 @@
 import { formatPrefix4 } from "../address/prefix.ts";
 import { formatPrefix6 } from "../address/prefix6.ts";
-import { DEFAULT_PROXY_CONFIGURATION, type ProxyConfiguration } from "../proxy/configuration.ts";
+import { DEFAULT_PROXY_CONFIGURATION, PROXY_MODES, type ProxyConfiguration } from "../proxy/configuration.ts";
 import { proxyConfigurationOf as configurationOfDocument } from "../proxy/kube-proxy-configuration.ts";
 import type { DetectedCluster } from "./detect.ts";
 
@@ -9,14 +9,23 @@ import type { DetectedCluster } from "./detect.ts";
  * without `clusterCIDR` means that no source is known to be a pod's, unless the flag names one.
  */
 export function proxyConfigurationOf(detected: DetectedCluster): ProxyConfiguration {
-  const { kubeProxy, clusterCidr, six, families } = detected;
+  const { kubeProxy, clusterCidr, serviceCidr, six, families, proxyMode } = detected;
+  const hasFour = families.value.includes("IPv4");
   const cidrs = [
-    ...(families.value.includes("IPv4") ? [formatPrefix4(clusterCidr.value)] : []),
+    ...(hasFour ? [formatPrefix4(clusterCidr.value)] : []),
     ...(six === null ? [] : [formatPrefix6(six.clusterCidr.value)]),
   ];
-  if (kubeProxy === null) {
-    return { ...DEFAULT_PROXY_CONFIGURATION, detector: { kind: "cluster-cidr", cidrs } };
-  }
+  const serviceCidrs = [
+    ...(hasFour ? [formatPrefix4(serviceCidr.value)] : []),
+    ...(six === null ? [] : [formatPrefix6(six.serviceCidr.value)]),
+  ];
+  const mode = PROXY_MODES.find((known) => known === proxyMode.value) ?? "iptables";
+  const base = { ...DEFAULT_PROXY_CONFIGURATION, mode, serviceCidrs };
+  if (kubeProxy === null) return { ...base, detector: { kind: "cluster-cidr", cidrs } };
   const isFlag = clusterCidr.from === "flag" || six?.clusterCidr.from === "flag";
-  return configurationOfDocument(isFlag ? { ...kubeProxy, clusterCIDR: cidrs.join(",") } : kubeProxy);
+  return configurationOfDocument(
+    isFlag ? { ...kubeProxy, clusterCIDR: cidrs.join(",") } : kubeProxy,
+    base,
+    mode,
+  );
 }
