@@ -5,7 +5,13 @@ import { BUILT_BACKENDS } from "../cni/flannel/network.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
-import { type DetectedCluster, describeCalico, isFlannels, rangesShown, settingsOf } from "../source/detect.ts";
+import {
+  type DetectedCluster,
+  describeCalico,
+  isFlannels,
+  rangesShown,
+  settingsOf,
+} from "../source/detect.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
 import { formatInputError, type InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";

@@ -60,7 +60,7 @@ interface Segment {
  * networks, a gateway between them and to the outside, and one client outside. All of it is assumed, and said so.
  */
 export class Fabric {
-  readonly gateway = newMachine("gateway", "router");
+  readonly gateway: Netns;
   readonly #switches: Host[] = [];
   readonly #wires: Wire[] = [];
   /** By the name of a node. */
@@ -78,6 +78,7 @@ export class Fabric {
     }
     const taken = new Set(members.map((member) => member.address));
     this.#hasSix = members.some(({ address6 }) => address6 !== null);
+    this.gateway = newMachine("gateway", "router", this.#hasSix);
     this.gateway.enableForwarding(4);
     if (this.#hasSix) this.gateway.enableForwarding(6);
     for (const [i, [network, list]] of [...networks].entries()) {
@@ -123,7 +124,7 @@ export class Fabric {
   }
 
   finish(): { readonly hosts: readonly Host[]; readonly wires: readonly Wire[] } {
-    const client = newMachine("internet", "external");
+    const client = newMachine("internet", "external", this.#hasSix);
     addEthernet(client, "eth0", CLIENT_OUTSIDE);
     client.do({ kind: "sockets", sockets: { kind: "assumed" } });
     client.addRoute({ dst: DEFAULT_ROUTE, gw: fromIpv4(GATEWAY_OUTSIDE), dev: "eth0" });
@@ -197,7 +198,6 @@ export function addElsewhere(host: Netns, address: IpAddress, origin: Origin): v
 /** What is known of a machine made here, where a dump would leave a doubt. */
 const NOTHING_YET: readonly Operation[] = [
   { kind: "iptables-restore", ruleset: { backend: "nft", tables: new Map() }, noflush: false },
-  { kind: "iptables-restore", family: 6, ruleset: { backend: "nft", tables: new Map() }, noflush: false },
   { kind: "sysctl", name: "net.ipv4.ip_forward", value: "0" },
   { kind: "sockets", sockets: { kind: "listed", sockets: [] } },
 ];
@@ -212,8 +212,12 @@ function blank(): Host {
   return machine.host;
 }
 
-export function newMachine(name: string, kind: string, origin: Origin = ORIGIN_NONE): Netns {
-  return new Netns({ ...BLANK, name, kind }, origin);
+/** The same where IPv6 is spoken: it has no rules of that either. */
+const BLANK6: Host = { ...BLANK, ip6tables: { backend: "nft", tables: new Map() } };
+
+/** @param six whether the machine has anything to do with IPv6 */
+export function newMachine(name: string, kind: string, six: boolean, origin: Origin = ORIGIN_NONE): Netns {
+  return new Netns({ ...(six ? BLANK6 : BLANK), name, kind }, origin);
 }
 
 /** A card with an address of a network of nodes' length; null: without any. */
@@ -237,7 +241,7 @@ function firstFree(network: Ipv4, taken: ReadonlySet<Ipv4 | null>): Ipv4 {
 }
 
 function makeSwitch(name: string, ports: number): Host {
-  const machine = newMachine(name, "switch");
+  const machine = newMachine(name, "switch", false);
   const bridge = machine.addDevice({
     name: "br0",
     mac: HASHED_NAMES.mac(`${name} br0`),

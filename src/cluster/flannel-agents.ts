@@ -26,10 +26,24 @@ export class FlannelAgents {
       families.push(made as unknown as OfFamily<IpAddress>);
     };
     if (network.network !== null) {
-      take(ofFamily({ network, range: network.network, of: IPV4, lease: leaseOf }, members, origins, rulesOrigin));
+      take(
+        ofFamily(
+          { network, range: network.network, of: IPV4, lease: leaseOf },
+          members,
+          origins,
+          rulesOrigin,
+        ),
+      );
     }
     if (network.network6 !== null) {
-      take(ofFamily({ network, range: network.network6, of: IPV6, lease: lease6Of }, members, origins, rulesOrigin));
+      take(
+        ofFamily(
+          { network, range: network.network6, of: IPV6, lease: lease6Of },
+          members,
+          origins,
+          rulesOrigin,
+        ),
+      );
     }
     this.#families = families;
   }

@@ -6,10 +6,10 @@ import { HASHED_NAMES } from "../cni/names.ts";
 import type { Netns } from "../cni/netns.ts";
 import type { NetworkList } from "../cni/network-config.ts";
 import { type Attachment, Runtime } from "../cni/runtime.ts";
+import { addressesOfPod } from "../control/pod-addresses.ts";
 import type { Host } from "../kernel/host.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
-import { addressesOfPod } from "../control/pod-addresses.ts";
 import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { type ModelOrigins, proxyModel } from "../proxy/model.ts";
@@ -122,7 +122,7 @@ export class NodeAgents {
     const { name, podCidr } = member;
     const pods = objects.podsOn(name).filter(isRunning);
     const origin = origins.of(member.node, ["spec", "podCIDR"]);
-    const node = newMachine(name, "node", origin);
+    const node = newMachine(name, "node", member.address6 !== null, origin);
     // Before there is an address: a router has routes that others lack.
     if (member.address6 !== null) node.enableForwarding(6);
     this.#addCard(node, member);
@@ -160,9 +160,7 @@ export class NodeAgents {
     });
     for (const { ip, index } of more) {
       const isNear =
-        ip.family === 4 &&
-        address !== null &&
-        networkAround(Number(ip.value) | 0) === networkAround(address);
+        ip.family === 4 && address !== null && networkAround(Number(ip.value) | 0) === networkAround(address);
       const length = ip.family === 6 ? NODE_NETWORK_LENGTH6 : isNear ? NODE_NETWORK_LENGTH : 32;
       node.as(origins.of(object, ["status", "addresses", index]), () =>
         node.addAddress("eth0", { ip, length }),
@@ -205,7 +203,7 @@ export class NodeAgents {
       const hostName = this.#nameOf(pod, node.name);
       hostOfPod.set(keyOf(pod), hostName);
       if (hostName === node.name) continue;
-      hosts.set(hostName, newMachine(hostName, "pod").host);
+      hosts.set(hostName, newMachine(hostName, "pod", member.address6 !== null).host);
       attached.push(pod);
     }
     const machine = new Machine(

@@ -47,7 +47,10 @@ export const endpointSliceController: Controller = {
 
 function groupsOf(service: Service, lister: Lister): EndpointGroup[] {
   const families = addressTypesOf(service);
-  const groups = new Map<string, { addressType: FamilyName; ports: EndpointPort[]; endpoints: SliceEndpoint[] }>();
+  const groups = new Map<
+    string,
+    { addressType: FamilyName; ports: EndpointPort[]; endpoints: SliceEndpoint[] }
+  >();
   for (const pod of selectedPods(service, lister)) {
     if (hasEnded(pod)) continue;
     const own = addressesOfPod(pod);

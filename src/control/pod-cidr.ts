@@ -1,5 +1,5 @@
-import type { FamilyName } from "../address/family-name.ts";
 import { IPV6 } from "../address/family.ts";
+import type { FamilyName } from "../address/family-name.ts";
 import { parseIpv4 } from "../address/ipv4.ts";
 import { covers, formatPrefix4, networkOf, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
 import { covers6, formatPrefix6, type Prefix6, parsePrefix6 } from "../address/prefix6.ts";

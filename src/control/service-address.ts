@@ -37,7 +37,8 @@ function nameFamilies(families: readonly FamilyName[], lister: Lister, writer: W
     if (spec.type === "ExternalName" || familyFault(service, families) !== null) continue;
     const ipFamilies = familiesOf(service, families);
     if ((spec.ipFamilies ?? []).join() === ipFamilies.join() && spec.ipFamilyPolicy !== undefined) continue;
-    const ipFamilyPolicy = spec.ipFamilyPolicy ?? (ipFamilies.length > 1 ? "RequireDualStack" : "SingleStack");
+    const ipFamilyPolicy =
+      spec.ipFamilyPolicy ?? (ipFamilies.length > 1 ? "RequireDualStack" : "SingleStack");
     writer.put({ ...service, spec: { ...spec, ipFamilies: [...ipFamilies], ipFamilyPolicy } } as Service);
   }
 }

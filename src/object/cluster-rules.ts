@@ -1,5 +1,5 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import type { FamilyName } from "../address/family-name.ts";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import { contains, covers, firstOf, formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
 import type { InputError } from "../world/input-error.ts";
 import {

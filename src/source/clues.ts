@@ -227,8 +227,7 @@ function clueOfIpPool(pool: KubernetesObject, clues: Clues): void {
     readonly spec?: { readonly cidr?: string; readonly disabled?: boolean };
   };
   add(clues.cni, "calico", placed(pool), RUNS);
-  if (spec?.disabled !== true)
-    add(clues.clusterCidr, cidrsOf(spec?.cidr), `${placed(pool)} spec.cidr`, RUNS);
+  if (spec?.disabled !== true) add(clues.clusterCidr, cidrsOf(spec?.cidr), `${placed(pool)} spec.cidr`, RUNS);
 }
 
 /** `config.openshift.io` Network. */

@@ -22,7 +22,13 @@ import {
   type FlannelBackend,
   type ProxyMode,
 } from "./clues.ts";
-import { type DetectedFamilies, type DetectedSix, detectFamilies, detectSix, sixSettingsOf } from "./families.ts";
+import {
+  type DetectedFamilies,
+  type DetectedSix,
+  detectFamilies,
+  detectSix,
+  sixSettingsOf,
+} from "./families.ts";
 
 /** How the cluster of a source is set up: each setting with where it was seen, or that and why it was assumed. */
 export interface DetectedCluster {

@@ -1,6 +1,6 @@
 import { type FamilyName, familyOfText } from "../address/family-name.ts";
+import { type Ipv6Words, parseIpv6 } from "../address/ipv6.ts";
 import { contains6, networkOf6, type Prefix6, parsePrefix6 } from "../address/prefix6.ts";
-import { parseIpv6, type Ipv6Words } from "../address/ipv6.ts";
 import type { SixSettings } from "../control/settings.ts";
 import type { Lister } from "../object/object-map.ts";
 import { type Clue, type Detected, settle, strongest } from "./clue.ts";
@@ -72,9 +72,7 @@ function addressesShown(objects: Lister): string[] {
   const services = objects
     .list("Service")
     .flatMap(({ spec }) => [spec.clusterIP ?? "", ...(spec.clusterIPs ?? [])]);
-  const nodes = objects
-    .list("Node")
-    .flatMap(({ spec }) => [spec?.podCIDR ?? "", ...(spec?.podCIDRs ?? [])]);
+  const nodes = objects.list("Node").flatMap(({ spec }) => [spec?.podCIDR ?? "", ...(spec?.podCIDRs ?? [])]);
   const pods = objects
     .list("Pod")
     .filter(({ spec }) => spec.hostNetwork !== true)
