@@ -102,9 +102,9 @@ function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): str
       `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): ${BUILT_BACKENDS.join(", ")} are`,
     );
   }
-  if (proxyMode.value !== "iptables") {
+  if (proxyMode.value === "none") {
     messages.push(
-      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables goes on with that one in its place`,
+      `${notBuiltYet("a cluster without kube-proxy")} (${proxyMode.where}): --proxy-mode iptables, ipvs or nftables goes on with that one in its place`,
     );
   }
   return messages;
@@ -128,7 +128,7 @@ function settingsShown({ detected }: Source): readonly Setting[] {
           {
             name: "Calico",
             value: describeCalico(calico.network),
-            from: calico.where.startsWith("assumed") ? "assumed" : "input",
+            from: calico.from,
             where: calico.where,
           },
         ]),
