@@ -184,29 +184,22 @@ describe("what is programmed", () => {
   });
 });
 
-describe.each([
-  ["flannel", ""],
-  [
-    "the bridge plugin alone",
-    '{apiVersion: v1, kind: ConfigMap, metadata: {name: cni, namespace: kube-system}, data: {10-bridge.conflist: \'{"cniVersion": "1.0.0", "name": "bridge", "plugins": [{"type": "bridge"}]}\'}}',
-  ],
-])("who reaches whom with %s", (name, more) => {
-  const documents = [
-    service("web", "ipFamilyPolicy: PreferDualStack, type: NodePort"),
-    pod("near", "n1"),
-    ...(more === "" ? [] : [more]),
-  ];
-  const dual = cluster(DUAL, ...documents);
-  const six = cluster(ONLY_SIX, ...documents);
+describe.each(["flannel", "bridge"] as const)("who reaches whom with the CNI %s", (cni) => {
+  const documents = [service("web", "ipFamilyPolicy: PreferDualStack, type: NodePort"), pod("near", "n1")];
+  const [dual, six] = [DUAL, ONLY_SIX].map((ranged) =>
+    yamlWorld([...NODES, ...PODS, ranged, ...documents].join("\n---\n"), { cni }),
+  ) as [YamlWorld, YamlWorld];
 
   it("in both families: on a node, and between nodes where something joins them", () => {
     const near = trace(dual, "pod/client", "pod/near:8080", 6);
     expect(told(near)).toBe("DELIVERED fd00:10:244::3 8080 from fd00:10:244::2");
-    expect(told(trace(dual, "pod/client", "pod/near:8080", 4))).toBe("DELIVERED 10.244.0.3 8080 from 10.244.0.2");
+    expect(told(trace(dual, "pod/client", "pod/near:8080", 4))).toBe(
+      "DELIVERED 10.244.0.3 8080 from 10.244.0.2",
+    );
     expect(told(trace(dual, "pod/client", "node/n1:10250", 6))).toMatch(/^DELIVERED fc00:f853/);
     for (const world of [dual, six]) {
       const far = told(trace(world, "pod/client", "pod/server:8080", 6));
-      if (name === "flannel") expect(far).toBe("DELIVERED fd00:10:244:1::2 8080 from fd00:10:244::2");
+      if (cni === "flannel") expect(far).toBe("DELIVERED fd00:10:244:1::2 8080 from fd00:10:244::2");
       else expect(far).not.toContain("DELIVERED");
     }
   });
