@@ -156,16 +156,8 @@ class Dump {
 
   private finish(table: OpenTable): void {
     const chains = new Map<string, Chain>();
-    const builtIn = new Map<string, boolean>();
-    for (const [name, { chain }] of table.chains) {
-      chains.set(name, chain);
-      builtIn.set(name, chain.policy !== null);
-    }
-    const scope: RuleScope = {
-      table: table.name,
-      family: this.options.family ?? 4,
-      chains: builtIn,
-    };
+    for (const [name, { chain }] of table.chains) chains.set(name, chain);
+    const scope: RuleScope = { table: table.name, family: this.options.family ?? 4, chains };
     for (const line of table.rules) this.readRule(line, table, scope);
     this.checkCircles(table);
     this.tables.set(table.name, { name: table.name, chains });
