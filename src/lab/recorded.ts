@@ -32,6 +32,8 @@ export interface RecordedQuery {
   readonly dev?: string;
   readonly count?: number;
   readonly raw?: boolean;
+  /** Who sent a hand-made packet went on listening, as long as a client would. */
+  readonly listens?: boolean;
   readonly flags?: string;
   readonly keepState?: boolean;
   /** Not a probe: `command` changes a host's configuration. */

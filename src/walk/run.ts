@@ -68,7 +68,9 @@ export function walk(
 
   const unasked = held === null ? PATIENCE_MS : PATIENCE_AGAIN_MS;
   let looped = !drain(session);
-  while (!looped && conversation.result === null) {
+  const isOver = () =>
+    conversation.result !== null && !(query.listens && conversation.result === "sent");
+  while (!looped && !isOver()) {
     const timer = session.agenda.timers.peek();
     const patience = query.patience ?? (outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : unasked);
     if (timer === undefined || timer.at - begun > patience) {

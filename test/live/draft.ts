@@ -152,11 +152,21 @@ export function wire(draft: Draft, hostA: string, deviceA: string, hostB: string
 /** Nobody's answer is waited for longer than a client waits before it repeats itself: three times so many milliseconds. */
 const ARP_PATIENCE_MS = "60";
 
-/** Settings of a device that make a live probe quick and change nothing that the model tells. */
+/**
+ * Settings of a device that make a live probe quick, and let no neighbour age however long a probe takes on a busy machine:
+ * the model's clock is its own.
+ */
 export function quickSettings(devices: readonly string[]): [string, string][] {
   return devices
     .filter((name) => name !== "lo")
-    .map((name) => [`net.ipv4.neigh.${name.replaceAll(".", "/")}.retrans_time_ms`, ARP_PATIENCE_MS]);
+    .flatMap((name) => {
+      const own = `net.ipv4.neigh.${name.replaceAll(".", "/")}`;
+      return [
+        [`${own}.retrans_time_ms`, ARP_PATIENCE_MS],
+        [`${own}.base_reachable_time_ms`, "36000000"],
+        [`${own}.delay_first_probe_time`, "36000"],
+      ];
+    });
 }
 
 /** The draft as a snapshot's text. */

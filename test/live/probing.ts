@@ -14,8 +14,8 @@ const PREFIX = `${FAMILY}${process.pid}-`;
 /** Memberships of groups are told twice within a second or two; they would be counted by the rules. */
 const SETTLED_MS = 2300;
 
-/** Unanswered questions of these worlds end after three times sixty milliseconds, and a SYN is repeated after a second. */
-const PATIENCE: Patience = { answerMs: 250, arpMs: 350 };
+/** Unanswered questions of these worlds end after three times sixty milliseconds; an error may wait for another's end. */
+const PATIENCE: Patience = { answerMs: 250, arpMs: 3000, questionMs: 150 };
 
 /** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
 export function sweep(): number {

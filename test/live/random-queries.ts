@@ -57,6 +57,7 @@ function forged(dice: Dice, ground: Ground, base: RecordedQuery): RecordedQuery 
     ttl: 64,
     ...base,
     raw: true,
+    listens: true,
     src: dice.pick(dice.chance(0.7) ? any : own),
     ...(base.proto === "tcp" ? { flags: dice.pick(["S", "SA", "A", "R", "F", "FA", "PA"]) } : {}),
     ...(base.proto !== "tcp" && dice.chance(0.3) ? { size: dice.pick(SIZES) } : {}),

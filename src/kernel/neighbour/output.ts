@@ -18,12 +18,10 @@ import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_NEIGHBOUR } from "../tape.ts";
 import {
-  DELAY_MS,
   MAX_PROBES,
   NEIGH_FAILED,
   NEIGH_INCOMPLETE,
   QUEUE_AT_MOST,
-  REACHABLE_MS,
   type Resolving,
   UNICAST_PROBES,
 } from "./neighbour.ts";
@@ -77,13 +75,13 @@ export function resolve(stack: Stack, dev: NetDevice, address: Ipv4): Mac {
 function isFresh(stack: Stack, dev: NetDevice, address: Ipv4): boolean {
   const { state, now } = stack;
   const confirmed = state.neighbourConfirmed.get(dev.ifindex, address);
-  if (confirmed !== ABSENT && now - confirmed <= REACHABLE_MS) return true;
+  if (confirmed !== ABSENT && now - confirmed <= dev.conf.reachableMs) return true;
   const delayed = state.neighbourDelayed.get(dev.ifindex, address);
   if (delayed === ABSENT) {
     state.neighbourDelayed.set(dev.ifindex, address, now);
     return true;
   }
-  return now < delayed + DELAY_MS;
+  return now < delayed + dev.conf.delayMs;
 }
 
 /** Is a neighbour's address known? Begins to ask where it is not (`neigh_event_send` without a packet). */
@@ -122,7 +120,7 @@ function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet | n
 function askAlone(stack: Stack, dev: NetDevice, key: string, resolving: Resolving, mac: Mac): void {
   const { address, queue } = resolving;
   const delayed = stack.state.neighbourDelayed.get(dev.ifindex, address);
-  const stillAsking = stack.now < delayed + DELAY_MS + UNICAST_PROBES * dev.conf.retransMs;
+  const stillAsking = stack.now < delayed + dev.conf.delayMs + UNICAST_PROBES * dev.conf.retransMs;
   resolving.cancel = stack.outbox.after(0, () => {
     if (stillAsking) {
       endResolving(stack, key, resolving);

@@ -1,8 +1,8 @@
-import { parseIpv4 } from "../../address/ipv4.ts";
+import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import { type Decoded, decodeFrame, decodeIpv4 } from "../../packet/wire/frame.ts";
 import { VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
-import type { RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
+import type { RecordedArp, RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
 import { recordedForm } from "../recorded-form.ts";
 import { type CapturedFrame, inTimeOrder } from "./capture.ts";
 import { Client, type Progress, sendRaw } from "./client.ts";
@@ -27,9 +27,11 @@ export interface Patience {
   readonly answerMs: number;
   /** Milliseconds in all while an ARP question is open; less where the world's devices give up sooner (`retrans_time_ms`). */
   readonly arpMs: number;
+  /** Milliseconds after which a question that nobody answered or repeated is open no more. */
+  readonly questionMs: number;
 }
 
-const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS };
+const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS, questionMs: 1500 };
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
 const LEAST_LOOKS = 10;
 
@@ -72,7 +74,7 @@ export function* recordProbe(
     progress = client?.progress() ?? WAITING;
     if (isEnd(progress) || failed !== null) break;
     const waited = Date.now() - began;
-    const waits = questions.areOpen && query.raw !== true;
+    const waits = questions.areOpen(patience.questionMs) && listens(query);
     const enough = waited > patience.arpMs || (waited > patience.answerMs && !waits);
     if (enough && looks >= LEAST_LOOKS) break;
     yield;
@@ -90,6 +92,7 @@ export function* recordProbe(
     query,
     outcome: outcomeOf(query, client, progress, served, frames, failed),
     frames: numbered(frames),
+    arp: askedAndAnswered(frames),
     rulesHit: lab.risenSince(
       countersBefore,
       new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
@@ -99,6 +102,11 @@ export function* recordProbe(
   client?.close();
   lab.hangUp();
   return recorded;
+}
+
+/** Does the sender wait for what may come back? */
+function listens({ raw, listens = false }: RecordedQuery): boolean {
+  return raw !== true || listens;
 }
 
 const IPPROTO_IGMP = 2;
@@ -169,6 +177,23 @@ function numbered(decodings: readonly Decoding[]): RecordedFrame[] {
         ...recordedForm(packet),
       };
     });
+}
+
+function askedAndAnswered(decodings: readonly Decoding[]): RecordedArp[] {
+  const begin = decodings[0]?.frame.time ?? 0;
+  return decodings.flatMap(({ frame, packet }) =>
+    packet.ethType !== ETH_P_ARP
+      ? []
+      : [
+          {
+            t: Math.round(frame.time - begin),
+            ns: frame.host,
+            if: frame.device,
+            dir: frame.direction,
+            arp: { op: packet.arpOp, spa: formatIpv4(packet.src), tpa: formatIpv4(packet.dst) },
+          },
+        ],
+  );
 }
 
 /** ICMP types that a socket takes for an error. */
