@@ -111,8 +111,7 @@ export function closeHeld(session: Session, held: Conversation, close: "reset" |
   const conversation = goOn(session, held);
   outbox.upcalls = conversation;
   outbox.intercept = null;
-  conversation.close(close);
-  drain(session);
+  endConnection(session, conversation, close);
   session.settle();
 }
 
@@ -129,11 +128,19 @@ function endWaiting(session: Session): void {
 export function finish(session: Session, run: Run, close: "reset" | "fin" | "open"): void {
   if (close !== "open" && !run.looped) {
     session.engine.tape = null;
-    run.conversation.close(close);
-    drain(session);
+    endConnection(session, run.conversation, close);
   }
   session.settle();
   session.outbox.intercept = null;
+}
+
+/** The client's reset arrives, where it does, before a server's own socket is closed. */
+function endConnection(session: Session, conversation: Conversation, close: "reset" | "fin"): void {
+  conversation.close(close);
+  drain(session);
+  if (close === "fin") return;
+  conversation.close(close);
+  drain(session);
 }
 
 /** Run the agenda until no frame is under way. False: the budget was spent. */

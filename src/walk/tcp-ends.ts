@@ -333,15 +333,19 @@ export class TcpEnds {
     localOut(stack, segment);
   }
 
-  /** End the connection: a reset from both ends, as the recorder does, or FIN from the client, answered by the server. */
+  /**
+   * End the connection: a reset from the client, as the recorder does, and from servers whom it has not reached when this is
+   * asked again; or FIN from the client, answered by the server.
+   */
   close(how: "reset" | "fin"): void {
-    for (const end of this.ends.values()) {
-      // A socket that is still connecting closes without a word.
-      if (end.state === "closed" || end.state === "syn-sent") continue;
+    // A socket that is still connecting closes without a word, and one not yet accepted is nobody's to close.
+    const open = [...this.ends.values()].filter(({ state }) => state === "established");
+    const clients = open.filter(({ client }) => client);
+    for (const end of clients.length > 0 ? clients : open) {
       if (how === "reset") {
         end.state = "closed";
-        this.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, 40, 0);
-      } else if (end.client && end.state === "established") {
+        this.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
+      } else if (end.client) {
         this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
         end.seq++;
       }
