@@ -170,6 +170,11 @@ export class Stack implements RuleContext {
     return this.net.device(ifindex)?.nameId ?? -1;
   }
 
+  /** `ip_select_ttl`, and IP_MULTICAST_TTL: how far what the kernel or a server sends of its own accord goes. */
+  ttlOf(routed: Packet): number {
+    return routed.rtType === RTN_MULTICAST ? 1 : this.net.defaultTtl;
+  }
+
   matchState(owner: object, size: number): MatchCells {
     return this.state.matchState(owner, size);
   }

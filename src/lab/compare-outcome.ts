@@ -1,3 +1,4 @@
+import { VXLAN_PORTS } from "../packet/wire/vxlan.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { compareBrief } from "./compare-brief.ts";
@@ -38,11 +39,7 @@ export function compareOutcome(
     return { difference, score: difference === null ? 100 : 0, renaming: before, free: [] };
   }
   const free = [...freePorts(outcome)];
-  const hashes = new Set(
-    outcome.frames
-      .filter((f) => f.vxlan !== undefined && f.udp !== undefined)
-      .map((f) => f.udp?.sport as number),
-  );
+  const hashes = new Set(outcome.frames.flatMap(hashedPorts));
   const renaming = before.with(new Set([...free, ...earlierFree]), hashes);
   const stages: ((comparison: Comparison) => string | null)[] = [
     (c) => c.client(),
@@ -74,6 +71,15 @@ function freePorts(outcome: Outcome): Set<number> {
     if (entry.free === true && chosen !== undefined) free.add(chosen);
   }
   return free;
+}
+
+/** Source ports of VXLAN in a frame: its own, and that of a tunnel's packet which an error quotes. */
+function hashedPorts({ vxlan, udp, icmp }: Frame): number[] {
+  const quoted = icmp?.orig?.udp;
+  return [
+    ...(vxlan !== undefined && udp !== undefined ? [udp.sport] : []),
+    ...(quoted !== undefined && VXLAN_PORTS.includes(quoted.dport) ? [quoted.sport] : []),
+  ];
 }
 
 class Comparison {

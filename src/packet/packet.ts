@@ -131,6 +131,8 @@ export class Packet {
   mark = 0;
   /** ifindex of the device it belongs to now (`skb->dev`): where it came in, or the tunnel it was sent through; 0 none. */
   dev = 0;
+  /** ifindex of the device it came in by last (`skb->skb_iif`), 0 where it was made here. */
+  iif = 0;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
   ctInfo = 0;
@@ -233,6 +235,7 @@ export class Packet {
     }
     this.ignoreDf = false;
     this.dev = 0;
+    this.iif = 0;
     this.ct = -1;
     this.ctInfo = 0;
     this.nfBridge = false;
@@ -304,6 +307,7 @@ export class Packet {
     this.pktType = from.pktType;
     this.mark = from.mark;
     this.dev = from.dev;
+    this.iif = from.iif;
     this.ct = from.ct;
     this.ctInfo = from.ctInfo;
     this.uid = from.uid;

@@ -224,7 +224,6 @@ export class Conversation implements Upcalls {
     reply.df = true;
     reply.payload = LINE_BYTES;
     reply.length = 28 + LINE_BYTES;
-    reply.ttl = stack.net.defaultTtl;
     reply.uid = 0;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
@@ -236,6 +235,7 @@ export class Conversation implements Upcalls {
       stack.pool.release(reply);
       return true;
     }
+    reply.ttl = stack.ttlOf(reply);
     reply.number = stack.outbox.nextNumber();
     reply.phase = PHASE_REPLY;
     reply.cause = packet.number;

@@ -66,6 +66,9 @@ function sendMessage(owner: Conversation, packet: Packet): void {
   if (failed !== 0 && owner.result === null) owner.failErrno(failed);
 }
 
+/** `IPPROTO_RAW`: a protocol without ports. */
+const IPPROTO_RAW = 255;
+
 /** One hand-made packet through a raw socket: sent as it is. */
 export function sendRaw(owner: Conversation): void {
   const { query, client: stack } = owner;
@@ -92,9 +95,12 @@ export function sendRaw(owner: Conversation): void {
       packet.length = 28 + packet.payload;
     }
   }
-  // raw_sendmsg routes by the socket's own address, not by the header it is handed.
+  // raw_sendmsg routes by the socket's own address and protocol, not by the header it is handed.
+  const { protocol } = packet;
   packet.src = 0;
+  packet.protocol = IPPROTO_RAW;
   const error = routeOutput(stack, packet, packet.boundDev, true);
+  packet.protocol = protocol;
   if (headerSource !== 0) packet.src = headerSource;
   owner.bound(packet.src, query.dst);
   if (error !== 0) {

@@ -134,7 +134,7 @@ export function finish(session: Session, run: Run, close: "reset" | "fin" | "ope
   session.outbox.intercept = null;
 }
 
-/** The client's reset arrives, where it does, before a server's own socket is closed. */
+/** The server's reset arrives, where it does, before the client's own socket is closed. */
 function endConnection(session: Session, conversation: Conversation, close: "reset" | "fin"): void {
   conversation.close(close);
   drain(session);

@@ -334,14 +334,14 @@ export class TcpEnds {
   }
 
   /**
-   * End the connection: a reset from the client, as the recorder does, and from servers whom it has not reached when this is
+   * End the connection: a reset from the server, as the recorder does, and from a client whom it has not reached when this is
    * asked again; or FIN from the client, answered by the server.
    */
   close(how: "reset" | "fin"): void {
     // A socket that is still connecting closes without a word, and one not yet accepted is nobody's to close.
     const open = [...this.ends.values()].filter(({ state }) => state === "established");
-    const clients = open.filter(({ client }) => client);
-    for (const end of clients.length > 0 ? clients : open) {
+    const servers = how === "reset" ? open.filter(({ client }) => !client) : [];
+    for (const end of servers.length > 0 ? servers : open) {
       if (how === "reset") {
         end.state = "closed";
         this.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);

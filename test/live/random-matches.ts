@@ -62,7 +62,9 @@ function protocolMatch(dice: Dice, proto: Exclude<Proto, "all">): string[] {
   }
   const parts: string[] = [];
   if (dice.chance(0.7)) parts.push(`${not()}--dport ${portText(dice)}`);
-  if (dice.chance(0.12)) parts.push(`${not()}--sport ${portText(dice)}`);
+  // Not both negated: iptables-nft 1.8.9 writes one comparison for the two, which forbids only both ports together.
+  const isNegated = parts[0]?.startsWith("!") === true;
+  if (dice.chance(0.12)) parts.push(`${isNegated ? "" : not()}--sport ${portText(dice)}`);
   if (proto === "tcp" && dice.chance(0.2)) {
     parts.push(
       `${not()}--tcp-flags ${dice.pick(["FIN,SYN,RST,ACK SYN", "SYN,ACK SYN,ACK", "RST RST", "SYN,ACK ACK", "FIN,SYN FIN,SYN", "PSH,URG NONE"])}`,

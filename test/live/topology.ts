@@ -59,8 +59,8 @@ export function randomTopology(dice: Dice): Ground {
   addBridge(fabric, dice, "br0");
   fabric.sysctl["net.bridge.bridge-nf-call-iptables"] = "0";
   const router = newHost(ground.draft, "router", "router");
-  addOutside(plan, router);
   plug(plan, router, "eth0", "172.18.0.254");
+  addOutside(plan, router);
   const overlay = nodes > 1 && dice.chance(0.5);
   const built = Array.from({ length: nodes }, (_, i) => addNode(plan, i + 1, overlay));
   joinPods(plan, built, overlay, router);

@@ -57,7 +57,6 @@ function echoReply(stack: Stack, request: Packet): void {
   reply.icmpSeq = request.icmpSeq;
   reply.src = request.dst;
   reply.dst = request.src;
-  reply.ttl = stack.net.defaultTtl;
   reply.tos = request.tos;
   reply.length = request.length;
   reply.payload = request.payload;
@@ -67,6 +66,7 @@ function echoReply(stack: Stack, request: Packet): void {
     stack.pool.release(reply);
     return;
   }
+  reply.ttl = stack.ttlOf(reply);
   sendIcmp(stack, reply);
 }
 

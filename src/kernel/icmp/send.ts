@@ -7,9 +7,12 @@ import {
   type Packet,
   PHASE_ERROR,
   PHASE_NOTICE,
+  RT_NONE,
+  RT_OUTPUT,
 } from "../../packet/packet.ts";
 import { attachToCause, isIcmpError } from "../conntrack/conntrack-in.ts";
-import { routeOutput } from "../route/output-route.ts";
+import { RT_SCOPE_LINK } from "../route/fib.ts";
+import { routeOutput, selectAddress } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
@@ -47,14 +50,14 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   error.icmpType = type;
   error.icmpCode = code;
   error.icmpInfo = type === ICMP_REDIRECT || code === ICMP_FRAG_NEEDED ? info : 0;
-  error.ttl = stack.net.defaultTtl;
   error.tos = (cause.tos & 0x1e) | 0xc0;
   error.mark = stack.net.fwmarkReflect ? cause.mark : 0;
   error.dst = cause.src;
   // For what was addressed to this host itself the address asked answers; otherwise the way back chooses.
   error.src = cause.rtType === RTN_LOCAL ? cause.dst : 0;
-  if (error.src === 0 && stack.net.errorsUseInboundAddress) {
-    error.src = stack.device(cause.dev)?.addresses[0]?.address ?? 0;
+  if (error.src === 0 && stack.net.errorsUseInboundAddress && cause.rtInput !== RT_NONE && cause.rtInput !== RT_OUTPUT) {
+    const inbound = stack.device(cause.iif);
+    if (inbound !== null) error.src = selectAddress(stack, inbound, cause.src, RT_SCOPE_LINK);
   }
   const quoted = pool.take();
   quoted.copyHeaders(cause);
@@ -67,6 +70,7 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
     pool.release(error);
     return;
   }
+  error.ttl = stack.ttlOf(error);
   const room = Math.min(
     ERROR_AT_MOST,
     error.rtMtu !== 0 ? error.rtMtu : (stack.net.devices[error.rtDev]?.mtu ?? ERROR_AT_MOST),

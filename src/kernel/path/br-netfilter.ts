@@ -58,11 +58,13 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     // The destination was translated: where does it go now?
     const type = packet.pktType;
     const dropped = routeInput(stack, packet, bridge);
-    if (dropped >= 0 || (packet.rtInput !== RT_FORWARD && packet.rtInput !== RT_LOCAL_DELIVER)) {
-      if (bridge.conf.forwarding) {
-        stack.kill(packet, dropped >= 0 ? dropped : NO_ROUTE);
-        return;
-      }
+    const isRouted = packet.rtInput === RT_FORWARD || packet.rtInput === RT_LOCAL_DELIVER;
+    if (dropped >= 0 && bridge.conf.forwarding) {
+      stack.kill(packet, dropped);
+      return;
+    }
+    // A route that says no is a route: what goes up to it is told so there.
+    if (!isRouted && !bridge.conf.forwarding) {
       // "Bridged-and-DNAT'ed traffic doesn't require ip_forwarding."
       const keep = packet.src;
       packet.src = 0;
@@ -146,18 +148,15 @@ export function nfBridgePostRouting(
   if (packet.physOut !== 0) {
     const otherHost = packet.pktType === PACKET_OTHERHOST;
     if (otherHost) packet.pktType = PACKET_HOST;
-    // The rules see no `-i` and no physical input here.
-    const physIn = packet.physIn;
-    packet.physIn = 0;
+    // The rules see no `-i` here; the port of entry `-m physdev` still knows.
     const verdict = nfHook(stack, NF_INET_POST_ROUTING, packet, 0, bridge.ifindex);
-    packet.physIn = physIn;
     if (verdict !== NF_ACCEPT) {
       if (verdict === NF_DROP) stack.pool.release(packet);
       return false;
     }
     if (otherHost) packet.pktType = PACKET_OTHERHOST;
     if (packet.fragMaxSize !== 0 && packet.length > out.mtu) {
-      fragment(stack, packet, packet.fragMaxSize, (s, piece) => s.path.transmit(s, out, piece));
+      fragment(stack, packet, Math.abs(packet.fragMaxSize), (s, piece) => s.path.transmit(s, out, piece));
       return true;
     }
   }

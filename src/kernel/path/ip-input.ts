@@ -46,6 +46,8 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
     stack.kill(packet, OTHER_HOST);
     return;
   }
+  // `ip_rcv_core` clears what the bridge's hooks left in the control block: joined there, it is cut again only if it must be.
+  if (packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
   // ip_sabotage_in: what br_netfilter already ran through PREROUTING on the bridge does not run again.
   if (packet.nfBridge && !packet.nfBridgeSabotaged) packet.nfBridgeSabotaged = true;
   else {

@@ -55,13 +55,14 @@ export function ipOutput(stack: Stack, packet: Packet): number {
 function ipFinishOutput(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   const mtu = outputMtu(packet, out);
-  if (packet.length > mtu || packet.fragMaxSize !== 0) {
+  if (packet.length > mtu || packet.fragMaxSize > 0) {
     if (packet.df && !packet.ignoreDf && (packet.length > mtu || packet.fragMaxSize > mtu)) {
       sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
       stack.kill(packet, TOO_BIG);
       return EMSGSIZE;
     }
-    const size = packet.fragMaxSize !== 0 && packet.fragMaxSize < mtu ? packet.fragMaxSize : mtu;
+    const pieces = Math.abs(packet.fragMaxSize);
+    const size = pieces !== 0 && pieces < mtu ? pieces : mtu;
     if (packet.length > size) {
       fragment(stack, packet, size, finishOutput2);
       return 0;
@@ -112,7 +113,7 @@ export function fragment(
 /** `ip_finish_output2`: find the next hop's MAC, or the group's, and send the frame. */
 function finishOutput2(stack: Stack, packet: Packet): void {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
-  if (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) {
+  if ((packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) && !out.isLoopback) {
     packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
     packet.ethDst = isMulticast(packet.dst) ? multicastMac(packet.dst) : out.noArp ? out.mac : MAC_BROADCAST;

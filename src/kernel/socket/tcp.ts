@@ -37,11 +37,11 @@ function sendTcpReset(stack: Stack, cause: Packet): void {
   reset.phase = cause.phase === PHASE_REPLY ? PHASE_ERROR : PHASE_REPLY;
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, reset.phase);
   fillReset(reset, cause);
-  reset.ttl = stack.net.defaultTtl;
   reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
   if (routeOutput(stack, reset, 0, false) !== 0) {
     stack.pool.release(reset);
     return;
   }
+  reset.ttl = stack.ttlOf(reset);
   stack.path.localOut(stack, reset);
 }

@@ -90,8 +90,16 @@ export class Client {
       this.#note(c.bind(this.#fd, socketAddress(own), SOCKADDR_IN));
     }
     if (this.#failed !== 0) return;
-    const to = { address: dst, port: proto === "icmp" ? 0 : (dport ?? 0) };
-    const connected = c.connect(this.#fd, socketAddress(to), SOCKADDR_IN);
+    const to = socketAddress({ address: dst, port: proto === "icmp" ? 0 : (dport ?? 0) });
+    const length = size ?? DEFAULT_SIZE;
+    if (proto === "icmp") {
+      // Like ping(8), not connected: whoever answers is heard.
+      const request = echoRequest(sport ?? 0, length);
+      this.#note(c.sendto(this.#fd, request, request.length, 0, to, SOCKADDR_IN));
+      this.#sent = this.#failed === 0;
+      return;
+    }
+    const connected = c.connect(this.#fd, to, SOCKADDR_IN);
     if (connected < 0 && c.errno() !== ERRNO.EINPROGRESS) {
       this.#failed = c.errno();
       return;
@@ -100,8 +108,7 @@ export class Client {
       this.#sent = true;
       return;
     }
-    const length = size ?? DEFAULT_SIZE;
-    const bytes = proto === "icmp" ? echoRequest(sport ?? 0, length) : new Uint8Array(length).fill(0x70);
+    const bytes = new Uint8Array(length).fill(0x70);
     this.#note(c.send(this.#fd, bytes, bytes.length, 0));
     this.#sent = this.#failed === 0;
   }

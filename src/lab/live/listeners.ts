@@ -10,6 +10,7 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
 } from "./libc.ts";
+import { LINE_BYTES } from "../../walk/packet-size.ts";
 import type { RealNetns } from "./real-netns.ts";
 import {
   type Endpoint,
@@ -96,7 +97,7 @@ export class Listeners {
   }
 
   #line(): Uint8Array {
-    return new TextEncoder().encode(`${this.#host}\n`);
+    return new TextEncoder().encode(`${this.#host.padEnd(LINE_BYTES - 1)}\n`);
   }
 
   #served(proto: "tcp" | "udp", local: Endpoint, peer: Endpoint): Served {

@@ -99,8 +99,8 @@ export function* recordProbe(
     ),
     conntrack: [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host)),
   };
-  client?.close();
   lab.hangUp();
+  client?.close();
   return recorded;
 }
 
@@ -253,7 +253,8 @@ const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 }
 /** As the socket sees it: where the sender's own host translated the request, it translates the error back too. */
 function errorOf({ icmp, ip }: RecordedFrame, query: RecordedQuery): NonNullable<RecordedOutcome["icmp"]> {
   const { type = 0, code = 0, mtu, orig } = icmp ?? {};
-  const isOurs = (orig?.tcp ?? orig?.udp)?.dport === query.dport || orig?.icmp !== undefined;
+  const ports = orig?.tcp ?? orig?.udp;
+  const isOurs = ports?.sport === query.sport || ports?.dport === query.dport || orig?.icmp !== undefined;
   const translated = isOurs && orig?.ip?.proto === PROTOCOLS[query.proto] && orig?.ip?.dst !== query.dst;
   const from = translated ? query.dst : (ip?.src ?? "");
   return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
