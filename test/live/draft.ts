@@ -35,6 +35,8 @@ export interface Draft {
 /** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
 const SETTINGS: Readonly<Record<string, string>> = {
   "net.ipv4.ip_forward": "0",
+  // Memberships are told nobody: the rules would count the reports.
+  "net.ipv4.igmp_link_local_mcast_reports": "0",
   // Errors come at once, however many they are.
   "net.ipv4.icmp_ratelimit": "0",
   "net.ipv4.icmp_msgs_per_sec": "100000",
@@ -150,7 +152,7 @@ export function wire(draft: Draft, hostA: string, deviceA: string, hostB: string
 }
 
 /** Nobody's answer is waited for longer than a client waits before it repeats itself: three times so many milliseconds. */
-const ARP_PATIENCE_MS = "60";
+const ARP_PATIENCE_MS = "40";
 
 /**
  * Settings of a device that make a live probe quick, and let no neighbour age however long a probe takes on a busy machine:

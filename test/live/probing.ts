@@ -11,11 +11,11 @@ import type { World } from "../../src/world/world.ts";
 const FAMILY = "hslive-";
 const PREFIX = `${FAMILY}${process.pid}-`;
 
-/** Memberships of groups are told twice within a second or two; they would be counted by the rules. */
-const SETTLED_MS = 2300;
+/** Errors that the kernel sends to one peer at most once a second (`ip_error`) have their second. */
+const PAUSE_MS = 1100;
 
-/** Unanswered questions of these worlds end after three times sixty milliseconds; an error may wait for another's end. */
-const PATIENCE: Patience = { answerMs: 250, arpMs: 3000, questionMs: 150 };
+/** Unanswered questions of these worlds end after three times forty milliseconds; an error may wait for another's end. */
+const PATIENCE: Patience = { answerMs: 60, arpMs: 900, questionMs: 110 };
 
 /** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
 export function sweep(): number {
@@ -58,28 +58,27 @@ export interface Standing {
 
 let built = 0;
 
-/** Builds a world for real and lets it settle. Yields whenever it waits. */
+/** Builds a world for real. Yields whenever it waits. */
 export function* raising(world: World): Generator<void, Standing> {
   const prefix = `${PREFIX}${built++}-`;
   const names = [...world.hosts.keys()];
   const lab = yield* Lab.building(world, (host) => `${prefix}${names.indexOf(host)}`);
-  yield* waiting(SETTLED_MS);
   return { lab, world };
 }
 
 /**
  * Sends each query and records it, one after the other. Yields whenever it waits.
  *
- * @param pauseMs waited before the last packet, so that limits of the kernel's own have recovered
+ * @param unhurried indexes of queries before which limits of the kernel's own recover
  */
 export function* recording(
   { lab }: Standing,
   queries: readonly RecordedQuery[],
-  pauseMs = 0,
+  unhurried: ReadonlySet<number> = new Set(),
 ): Generator<void, RecordedProbe[]> {
   const probes: RecordedProbe[] = [];
   for (const [i, query] of queries.entries()) {
-    if (i === queries.length - 1) yield* waiting(pauseMs);
+    if (unhurried.has(i)) yield* waiting(PAUSE_MS);
     lab.flush();
     probes.push(yield* recordProbe(lab, query, PATIENCE));
   }
@@ -124,4 +123,18 @@ export function sideBySide<T>(works: readonly Generator<void, T>[]): (T | Error)
     sleep(1);
   }
   return results as (T | Error)[];
+}
+
+/** Keeps so many works going, each having its turn while the others wait, until there is no next one and all have ended. */
+export function abreast(width: number, next: () => Generator<void, void> | null): void {
+  let works: Generator<void, void>[] = [];
+  for (let isMore = true; isMore || works.length > 0; ) {
+    if (isMore && works.length < width) {
+      const fresh = next();
+      if (fresh === null) isMore = false;
+      else works.push(fresh);
+    }
+    works = works.filter((work) => work.next().done !== true);
+    sleep(1);
+  }
 }

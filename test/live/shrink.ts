@@ -12,16 +12,23 @@ export interface Case {
 /** A case asked for real: its probes, and what the last disagrees in. */
 export interface Asked {
   readonly probes: readonly RecordedProbe[];
-  /** null where the model agrees. */
+  /** What each disagrees in, null where the model agrees. */
+  readonly differences: readonly (string | null)[];
+  /** What the last disagrees in. */
   readonly difference: string | null;
 }
 
-/** Builds a case anew, asks, and takes it down. Yields whenever it waits. */
-export function* asking({ world, queries }: Case, pauseMs: number): Generator<void, Asked> {
+/**
+ * Builds a case anew, asks, and takes it down. Yields whenever it waits.
+ *
+ * @param unhurried indexes of queries before which limits of the kernel's own recover
+ */
+export function* asking({ world, queries }: Case, unhurried?: ReadonlySet<number>): Generator<void, Asked> {
   const standing = yield* raising(world);
   try {
-    const probes = yield* recording(standing, queries, pauseMs);
-    return { probes, difference: judged(world, probes).at(-1)?.difference ?? null };
+    const probes = yield* recording(standing, queries, unhurried);
+    const differences = judged(world, probes).map(({ difference }) => difference);
+    return { probes, differences, difference: differences.at(-1) ?? null };
   } finally {
     standing.lab.close();
   }
@@ -53,12 +60,12 @@ export function shrink(start: Case, limitMs: number): Case {
     let progress = false;
     for (let i = 0; i < chunks.length && Date.now() < until; i += SIDE_BY_SIDE) {
       const tried = chunks.slice(i, i + SIDE_BY_SIDE);
-      const results = sideBySide(tried.map((left) => asking(without(start, parts, left), 0)));
+      const results = sideBySide(tried.map((left) => asking(without(start, parts, left))));
       // Several may go; whether they may together is found out before the next round.
       const gone = tried.filter((_, k) => disagrees(results[k])).flat();
       if (gone.length === 0) continue;
       const first = tried.find((_, k) => disagrees(results[k])) ?? [];
-      const together = sideBySide([asking(without(start, parts, gone), 0)])[0];
+      const together = sideBySide([asking(without(start, parts, gone))])[0];
       const out = new Set(disagrees(together) ? gone : first);
       parts = parts.filter((part) => !out.has(part));
       progress = true;
