@@ -2,6 +2,8 @@
 export interface RecordedProbe {
   readonly query: RecordedQuery;
   readonly outcome: RecordedOutcome;
+  /** Nothing of an earlier probe was on its way any more. */
+  readonly settled?: boolean;
   readonly frames?: readonly RecordedFrame[];
   readonly arp?: readonly RecordedArp[];
   readonly rulesHit?: readonly RecordedRuleHit[];

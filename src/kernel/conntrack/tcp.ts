@@ -1,5 +1,5 @@
 import { IPPROTO_TCP, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
-import { ctInfoDirection, IPS_ASSURED, IPS_SEEN_REPLY } from "./status.ts";
+import { ctInfoDirection, IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 
 /** TCP states of conntrack (`enum tcp_conntrack`), and their names as `conntrack -L` prints them. */
@@ -130,6 +130,13 @@ export function tcpPacket(
   }
   table.refresh(ct, TIMEOUT_MS[next] as number);
   return true;
+}
+
+/** `nf_conntrack_tcp_set_closing`: a reset made here in the peer's name has closed the connection (since Linux 6.2). */
+export function setClosing(table: ConntrackTable, ct: number): void {
+  if ((table.status(ct) & IPS_CONFIRMED) === 0 || table.tcpState(ct) === sCL) return;
+  table.setTcpState(ct, sCL);
+  table.refresh(ct, TIMEOUT_MS[sCL] as number);
 }
 
 /**

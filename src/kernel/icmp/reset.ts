@@ -8,6 +8,7 @@ import {
   TCP_SYN,
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
+import { setClosing } from "../conntrack/tcp.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
@@ -24,6 +25,7 @@ export function sendReset(stack: Stack, cause: Packet): void {
   reset.ttl = stack.net.defaultTtl;
   reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
   attachToCause(reset, cause);
+  if (cause.ct >= 0) setClosing(stack.conntrack, cause.ct);
   if (cause.nfBridge) {
     // A bridged packet's reset goes straight back by the port it came in by.
     const port = stack.device(cause.physIn);

@@ -58,25 +58,11 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     // The destination was translated: where does it go now?
     const type = packet.pktType;
     const dropped = routeInput(stack, packet, bridge);
-    const isRouted = packet.rtInput === RT_FORWARD || packet.rtInput === RT_LOCAL_DELIVER;
-    if (dropped >= 0 && bridge.conf.forwarding) {
+    if (dropped >= 0) {
       stack.kill(packet, dropped);
       return;
     }
-    // A route that says no is a route: what goes up to it is told so there.
-    if (!isRouted && !bridge.conf.forwarding) {
-      // "Bridged-and-DNAT'ed traffic doesn't require ip_forwarding."
-      const keep = packet.src;
-      packet.src = 0;
-      const error = routeOutput(stack, packet, 0, true);
-      packet.src = keep;
-      if (error !== 0 || packet.rtDev !== bridge.slot) {
-        stack.kill(packet, NO_ROUTE);
-        return;
-      }
-      bridgedDnat(stack, bridge, port, packet);
-      return;
-    }
+    // A route that says no is a route, too: what goes up to it is told so there.
     packet.pktType = type;
     if (packet.rtInput === RT_FORWARD && packet.rtDev === bridge.slot) {
       bridgedDnat(stack, bridge, port, packet);

@@ -1,7 +1,7 @@
 import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import { type Decoded, decodeFrame, decodeIpv4 } from "../../packet/wire/frame.ts";
-import { VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
+import { VXLAN_HEADER, VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
 import type { RecordedArp, RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
 import { recordedForm } from "../recorded-form.ts";
 import { type CapturedFrame, inTimeOrder } from "./capture.ts";
@@ -91,6 +91,7 @@ export function* recordProbe(
   const recorded = {
     query,
     outcome: outcomeOf(query, client, progress, served, frames, failed),
+    settled: true,
     frames: numbered(frames),
     arp: askedAndAnswered(frames),
     rulesHit: lab.risenSince(
@@ -150,12 +151,32 @@ interface Decoding {
 }
 
 function decode(frame: CapturedFrame, vxlanPorts: readonly number[]): Packet | null {
-  const ports = [...VXLAN_PORTS, ...vxlanPorts];
+  const ports = [...VXLAN_PORTS, ...vxlanPorts, ...tunnelPort(frame)];
   const decoded: Decoded = frame.framed ? decodeFrame(frame.bytes, ports) : decodeIpv4(frame.bytes, ports);
   // What is neither ARP nor IPv4 is not the model's business, nor are the hosts' own memberships of groups.
   if (decoded.kind !== "ok" || decoded.packet.protocol === IPPROTO_IGMP) return null;
   decoded.packet.framed = frame.framed;
   return decoded.packet;
+}
+
+const ETHERNET_HEADER = 14;
+const IPPROTO_UDP = 17;
+const UDP_HEADER = 8;
+const VXLAN_FLAGS = 0x0800_0000;
+const ETHERTYPES: ReadonlySet<number> = new Set([0x0800, 0x0806]);
+
+/** A tunnel's packet whose destination port a rule has translated is known by its header: no probe's payload looks so. */
+function tunnelPort({ bytes, framed }: CapturedFrame): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const ip = framed ? ETHERNET_HEADER : 0;
+  if (view.byteLength <= ip || view.getUint8(ip) >> 4 !== 4) return [];
+  const udp = ip + (view.getUint8(ip) & 15) * 4;
+  const inner = udp + UDP_HEADER + VXLAN_HEADER;
+  if (view.byteLength < inner + ETHERNET_HEADER || view.getUint8(ip + 9) !== IPPROTO_UDP) return [];
+  if ((view.getUint16(ip + 6) & 0x1fff) !== 0) return [];
+  const isTunnel =
+    view.getUint32(udp + UDP_HEADER) === VXLAN_FLAGS && ETHERTYPES.has(view.getUint16(inner + 12));
+  return isTunnel ? [view.getUint16(udp + 2)] : [];
 }
 
 /** IP frames as a recording has them, packets numbered in the order in which they first appear. */
