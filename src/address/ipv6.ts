@@ -89,6 +89,15 @@ export function formatIpv6(words: Ipv6Words): string {
   return `${hex.slice(0, start).join(":")}::${hex.slice(start + length).join(":")}`;
 }
 
+/**
+ * As `inet_ntop` of the C library prints, and with it nft, ip and iptables: an address of which only the last 32 bits are not
+ * zero ends in a dotted quad too, if the first 16 of them are not zero.
+ */
+export function formatIpv6Ntop(words: Ipv6Words): string {
+  const [a, b, c, d] = words;
+  return a === 0 && b === 0 && c === 0 && d >>> 16 !== 0 ? `::${formatIpv4(d | 0)}` : formatIpv6(words);
+}
+
 function longestZeroRun(groups: readonly number[]): { start: number; length: number } {
   let best = { start: 0, length: 0 };
   let length = 0;

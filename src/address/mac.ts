@@ -72,6 +72,15 @@ export function macNumber(mac: Mac): number {
   return (upper[mac] ?? 0) * HIGH + (lower[mac] ?? 0);
 }
 
+/** The two words of the interface identifier that IPv6 makes of an address (RFC 4291, appendix A), signed. */
+export function eui64High(mac: Mac): number {
+  return (((upper[mac] as number) ^ 0x0200) << 16) | (((lower[mac] as number) >>> 24) << 8) | 0xff;
+}
+
+export function eui64Low(mac: Mac): number {
+  return 0xfe000000 | 0 | ((lower[mac] as number) & 0xffffff);
+}
+
 /** The handle of the six bytes at `offset`. */
 export function readMac(bytes: Uint8Array, offset: number): Mac {
   let bits = 0;

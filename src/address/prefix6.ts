@@ -66,7 +66,7 @@ export function covers6(outer: Prefix6, inner: Prefix6): boolean {
   return outer.length <= inner.length && contains6(outer, inner.address);
 }
 
-/** Word `i` of the netmask of `length`, unsigned. */
-function maskWord(length: number, i: number): number {
+/** Word `i` (0 the most significant) of the netmask of `length`, unsigned; `i` 0 with a length up to 32 is IPv4's. */
+export function maskWord(length: number, i: number): number {
   return maskOf(Math.min(32, Math.max(0, length - 32 * i))) >>> 0;
 }

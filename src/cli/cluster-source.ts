@@ -1,10 +1,12 @@
 import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
+import { CNIS } from "../cluster/configuration.ts";
 import { withSnapshotNodes } from "../cluster/snapshot-nodes.ts";
+import { BUILT_BACKENDS } from "../cni/flannel/network.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
-import { type DetectedCluster, settingsOf } from "../source/detect.ts";
+import { type DetectedCluster, describeCalico, isFlannels, settingsOf } from "../source/detect.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
 import { formatInputError, type InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
@@ -85,18 +87,19 @@ function firstOf(found: readonly InputError[], what: string): string[] {
   return rest === 0 ? lines : [...lines, `and ${rest} more ${what}`];
 }
 
-const CNIS_BUILT: ReadonlySet<string> = new Set(["flannel", "bridge", "docker0"]);
+const BACKENDS_BUILT: ReadonlySet<string> = new Set(BUILT_BACKENDS);
+const CNIS_BUILT: ReadonlySet<string> = new Set(CNIS);
 
 function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
   const messages: string[] = [];
   if (!CNIS_BUILT.has(cni.value)) {
     messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni flannel, bridge or docker0 goes on with that one in its place`,
+      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni ${CNIS.join(", ")} goes on with that one in its place`,
     );
   }
-  if (cni.value === "flannel" && flannelBackend.value !== "vxlan" && flannelBackend.value !== "host-gw") {
+  if (isFlannels(cni.value) && !BACKENDS_BUILT.has(flannelBackend.value)) {
     messages.push(
-      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): vxlan and host-gw are`,
+      `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): ${BUILT_BACKENDS.join(", ")} are`,
     );
   }
   if (proxyMode.value !== "iptables") {
@@ -115,10 +118,20 @@ interface Setting {
 }
 
 function settingsShown({ detected }: Source): readonly Setting[] {
-  const { cni, proxyMode, clusterCidr, serviceCidr, flannelBackend } = detected;
+  const { cni, proxyMode, clusterCidr, serviceCidr, flannelBackend, calico } = detected;
   return [
     { name: "CNI", ...cni },
-    ...(cni.value === "flannel" ? [{ name: "flannel's backend", ...flannelBackend }] : []),
+    ...(isFlannels(cni.value) ? [{ name: "flannel's backend", ...flannelBackend }] : []),
+    ...(calico === null
+      ? []
+      : [
+          {
+            name: "Calico",
+            value: describeCalico(calico.network),
+            from: calico.where.startsWith("assumed") ? "assumed" : "input",
+            where: calico.where,
+          },
+        ]),
     { name: "kube-proxy mode", ...proxyMode },
     { name: "cluster CIDR", ...clusterCidr, value: formatPrefix4(clusterCidr.value) },
     { name: "service CIDR", ...serviceCidr, value: formatPrefix4(serviceCidr.value) },

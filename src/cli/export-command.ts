@@ -24,8 +24,10 @@ interface ExportOptions extends SourceOptions {
 
 const FORMATS: Readonly<Record<string, (host: Host, world: World) => string>> = {
   "iptables-save": (host) => (host.iptables === null ? "" : formatIptablesSave(host.iptables)),
-  /** Kept as dumped: IPv6 is not walked yet. */
-  "ip6tables-save": (host) => String(host.unmodelled.get("ip6tablesSave") ?? ""),
+  "ip6tables-save": (host) =>
+    host.ip6tables === null
+      ? String(host.unmodelled.get("ip6tablesSave") ?? "")
+      : formatIptablesSave(host.ip6tables),
   ipset: (host) => formatIpsetSave(host.ipsets ?? []),
   nft: (host) => (host.nft === null ? "" : formatNftRuleset(host.nft)),
   ip: (host) => hostScript(host),

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { explainPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import { CNIS } from "../cluster/configuration.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import type { ObjectFlags } from "./cluster-source.ts";
 import { notBuiltYet, OPTIONS_NOT_BUILT_YET } from "./not-built-yet.ts";
@@ -15,7 +16,6 @@ export interface SourceOptions {
   readonly serviceCidr?: string;
 }
 
-const CNIS = ["flannel", "bridge", "docker0"] as const;
 const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
 const PROXY_MODES_NOT_BUILT_YET: readonly string[] = ["ipvs", "nftables"];
 const NODES_AT_MOST = 5000;
@@ -70,7 +70,7 @@ export function addSourceOptions(command: Command): Command {
   );
   command
     .option("--nodes <n>", "so many nodes, where the objects hold fewer")
-    .option("--cni <name>", "flannel, bridge or docker0, whatever the objects show")
+    .option("--cni <name>", "flannel, calico, canal, bridge or docker0, whatever the objects show")
     .option("--proxy-mode <mode>", "iptables, whatever the objects show")
     .option("--pod-cidr <cidr>", "pod addresses of the whole cluster")
     .option("--service-cidr <cidr>", "addresses of Services");

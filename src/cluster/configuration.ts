@@ -1,13 +1,22 @@
 import type { Prefix4 } from "../address/prefix.ts";
+import type { CalicoNetwork } from "../cni/calico/network.ts";
 import type { FlannelNetwork } from "../cni/flannel/network.ts";
 import type { ProxyConfiguration } from "../proxy/configuration.ts";
 
+/**
+ * What attaches pods: the bridge plugin, alone or as flannel calls it; Calico's, over its own network or flannel's (canal);
+ * or docker's own bridge of the days before CNI.
+ */
+export const CNIS = ["flannel", "calico", "canal", "bridge", "docker0"] as const;
+export type ClusterCni = (typeof CNIS)[number];
+
 /** How a cluster's agents are set up. */
 export interface ClusterConfiguration {
-  /** What attaches pods: the bridge plugin, alone or as flannel calls it, or docker's own bridge of the days before CNI. */
-  readonly cni: "bridge" | "flannel" | "docker0";
+  readonly cni: ClusterCni;
   /** flanneld runs on every node; null: nothing tells a node of the others' pods. */
   readonly flannel: FlannelNetwork | null;
+  /** calico-node runs on every node (with backend `none` under canal, where flanneld joins the nodes); null: it does not. */
+  readonly calico: CalicoNetwork | null;
   readonly clusterCidr: Prefix4;
   readonly proxy: ProxyConfiguration;
   /** Where the agents' documents were read; null for what an agent does of itself. */

@@ -165,7 +165,13 @@ function makeSwitch(name: string, ports: number): Host {
     name: "br0",
     mac: HASHED_NAMES.mac(`${name} br0`),
     mtu: 1500,
-    detail: { kind: "bridge", vlanFiltering: false, ageingS: 300, nfCallIptables: false },
+    detail: {
+      kind: "bridge",
+      vlanFiltering: false,
+      ageingS: 300,
+      nfCallIptables: false,
+      nfCallIp6tables: false,
+    },
   });
   const first = machine.addDevice(portOf(name, 0));
   // The others at once: a bridge looks at all its ports whenever one comes.

@@ -1,3 +1,6 @@
+import type { Prefix4 } from "../address/prefix.ts";
+import type { CalicoMesh } from "../cni/calico/mesh.ts";
+import { addCalico, addCalicoPeers } from "../cni/calico/node.ts";
 import { addDocker0 } from "../cni/docker0.ts";
 import { FlannelMesh } from "../cni/flannel/mesh.ts";
 import { addFlannel, addPeers } from "../cni/flannel/node.ts";
@@ -6,6 +9,7 @@ import { fromIpv4 } from "../cni/ip.ts";
 import { AddressFiles, Machine } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import type { Netns } from "../cni/netns.ts";
+import type { NetworkList } from "../cni/network-config.ts";
 import { type Attachment, Runtime } from "../cni/runtime.ts";
 import type { Host } from "../kernel/host.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
@@ -18,6 +22,7 @@ import { startOperations } from "../proxy/iptables/start-operations.ts";
 import { proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire } from "../world/world.ts";
+import { calicoMeshOf, calicoNodeOf } from "./calico-mesh.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 import type { Elsewhere } from "./endpoints-elsewhere.ts";
 import {
@@ -31,7 +36,7 @@ import {
 } from "./fabric.ts";
 import { factsOf, type Member, publicIpOf, vtepMacOf } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
-import { podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
+import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
 
 /** What all agents go by. */
@@ -60,6 +65,7 @@ export class NodeAgents {
   readonly #intent: Intent;
   readonly #fabric: Fabric;
   readonly #proxier: IptablesProxier;
+  readonly #calico: CalicoMesh | null;
   readonly #flannel: { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null;
   readonly #elsewhere = new Map<string, Elsewhere[]>();
   readonly #podNames = new Set<string>();
@@ -91,6 +97,10 @@ export class NodeAgents {
       configuration.proxy,
       origins.ofConfiguration("KubeProxyConfiguration", "kube-proxy", kubeProxy),
     );
+    this.#calico =
+      configuration.calico === null
+        ? null
+        : calicoMeshOf({ network: configuration.calico, members, objects, origins });
     this.#flannel = configuration.flannel === null ? null : this.#meshOf(members);
     for (const one of elsewhere) {
       if (one.place.kind === "beyond") continue;
@@ -145,6 +155,7 @@ export class NodeAgents {
         addFlannel(node, mesh, rules, lease);
       }
     }
+    if (this.#calico !== null) addCalico(node, this.#calico, calicoNodeOf(member));
     this.#openSockets(node, pods);
     for (const { place, address, slice, index } of this.#elsewhere.get(name) ?? []) {
       if (place.kind === "pods-of") addElsewhere(node, address, origins.of(slice, ["endpoints", index]));
@@ -208,7 +219,7 @@ export class NodeAgents {
       HASHED_NAMES,
       node.origin,
     );
-    const list = podCidr === null ? null : podNetwork(configuration, podCidr);
+    const list = this.#networkOf(podCidr);
     const plain = list === null ? null : new Runtime(machine, withoutPortmap(list));
     const mapped = list === null ? null : new Runtime(machine, list);
     for (const pod of attached) {
@@ -216,6 +227,10 @@ export class NodeAgents {
       const runtime = mappings.length === 0 ? plain : mapped;
       if (runtime === null) {
         errors.push(complaint(pod, "its node has no podCIDR, so it gets no network"));
+        continue;
+      }
+      if (configuration.cni === "calico" && (pod.status?.podIP ?? "") === "") {
+        errors.push(complaint(pod, "Calico has given it no address, so it gets no network"));
         continue;
       }
       const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings);
@@ -228,8 +243,19 @@ export class NodeAgents {
     }
     // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
     if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
+    if (this.#calico !== null) addCalicoPeers(machine.node, this.#calico);
     const state = machine.finish();
     return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
+  }
+
+  /** What the kubelet runs for a pod of a node; null: the node has no range that its pods could be of. */
+  #networkOf(podCidr: Prefix4 | null): NetworkList | null {
+    const { configuration } = this.#intent;
+    if (configuration.cni === "calico") return calicoNetwork(configuration, null);
+    if (podCidr === null) return null;
+    return configuration.cni === "canal"
+      ? calicoNetwork(configuration, podCidr)
+      : podNetwork(configuration, podCidr);
   }
 
   /** A pod's name among the hosts: its own in the default namespace, else `NAME.NAMESPACE`, as DNS would say it. */
@@ -250,7 +276,7 @@ function listener(port: number, protocol: string, origin: Origin): Socket {
   const proto = protocol.toLowerCase();
   return {
     proto: proto === "udp" || proto === "sctp" ? proto : "tcp",
-    ...{ address: null, dev: null, port, app: { kind: "line" }, origin },
+    ...{ families: [4, 6], address: null, dev: null, port, app: { kind: "line" }, origin },
   };
 }
 
@@ -269,7 +295,12 @@ function attachmentOf(
     containerId: `${namespaceOf(pod)}_${pod.metadata.name}`,
     netns: `/run/netns/${hostName}`,
     ifName: "eth0",
-    args: address === "" ? "IgnoreUnknown=1" : `IgnoreUnknown=1;IP=${address}`,
+    args: [
+      "IgnoreUnknown=1",
+      `K8S_POD_NAMESPACE=${namespaceOf(pod)}`,
+      `K8S_POD_NAME=${pod.metadata.name}`,
+      ...(address === "" ? [] : [`IP=${address}`]),
+    ].join(";"),
     capabilities: mappings.length === 0 ? {} : { portMappings: mappings },
   };
 }

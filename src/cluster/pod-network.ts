@@ -1,4 +1,5 @@
 import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
+import { calicoMtu } from "../cni/calico/network.ts";
 import { flannelMtu } from "../cni/flannel/network.ts";
 import { type NetworkList, readNetwork } from "../cni/network-config.ts";
 import type { Pod } from "../object/kubernetes-object.ts";
@@ -11,10 +12,8 @@ const CARD_MTU = 1500;
  * What the kubelet's conflist comes to on a node: the bridge plugin as flannel delegates to it, or alone; what docker did
  * of itself is the same plugin without a masquerade of its own.
  */
-export function podNetwork(
-  { cni, flannel, clusterCidr }: ClusterConfiguration,
-  podCidr: Prefix4,
-): NetworkList {
+export function podNetwork(configuration: ClusterConfiguration, podCidr: Prefix4): NetworkList {
+  const { cni, flannel, clusterCidr } = configuration;
   const isDocker = cni === "docker0";
   const mtu = flannel === null ? CARD_MTU : flannelMtu(flannel, CARD_MTU);
   const routes = isDocker ? [] : [{ dst: formatPrefix4(flannel?.network ?? clusterCidr) }];
@@ -36,6 +35,31 @@ export function podNetwork(
       { type: "portmap", capabilities: { portMappings: true } },
     ],
   });
+  return requireNetwork(read);
+}
+
+/** The conflist of Calico's manifest, or canal's: there a pod's address is of its node's podCIDR (`usePodCidr`). */
+export function calicoNetwork(configuration: ClusterConfiguration, podCidr: Prefix4 | null): NetworkList {
+  const { cni, calico, flannel } = configuration;
+  const own = calico === null ? CARD_MTU : calicoMtu(calico, CARD_MTU);
+  const ranges = podCidr === null ? [] : [[{ subnet: formatPrefix4(podCidr) }]];
+  return requireNetwork(
+    readNetwork({
+      cniVersion: "1.0.0",
+      name: "k8s-pod-network",
+      plugins: [
+        {
+          type: "calico",
+          mtu: cni === "canal" && flannel !== null ? flannelMtu(flannel, CARD_MTU) : own,
+          ipam: cni === "canal" ? { type: "host-local", ranges } : { type: "calico-ipam" },
+        },
+        { type: "portmap", snat: true, capabilities: { portMappings: true } },
+      ],
+    }),
+  );
+}
+
+function requireNetwork(read: ReturnType<typeof readNetwork>): NetworkList {
   if (read.kind === "invalid") throw new Error(read.message);
   return read.value;
 }

@@ -18,6 +18,7 @@ export function declaredSockets(pod: Pod, origins: ObjectOrigins): Socket[] {
       const proto = (port.protocol ?? "TCP").toLowerCase();
       return {
         proto: proto === "udp" || proto === "sctp" ? proto : "tcp",
+        families: [4, 6],
         address: null,
         dev: null,
         port: port.containerPort,

@@ -1,5 +1,14 @@
 import { fail } from "./cni-error.ts";
-import { containsIp, formatIp, formatIpNet, type Ip, type IpNet, isDefault, sameIp } from "./ip.ts";
+import {
+  containsIp,
+  formatIp,
+  formatIpNet,
+  fromWords,
+  type Ip,
+  type IpNet,
+  isDefault,
+  sameIp,
+} from "./ip.ts";
 import type { Netns } from "./netns.ts";
 import type { CniIp, CniResult, CniRoute } from "./result.ts";
 
@@ -103,13 +112,16 @@ function routesOf(netns: Netns): readonly RouteText[] {
         gateway: gateway === null ? null : formatIp({ family: 4, value: BigInt(gateway >>> 0) }),
       };
     });
-  const six = netns.kept("routes").map(
-    ({ dst, gateway }): RouteText => ({
-      family: 6,
-      dst: String(dst),
-      gateway: String(gateway ?? "") || null,
-    }),
-  );
+  const six = netns.host.routes6
+    .filter(({ table }) => table === "main")
+    .map(({ dst, nextHops }): RouteText => {
+      const gateway = nextHops[0]?.gateway ?? null;
+      return {
+        family: 6,
+        dst: dst.length === 0 ? "default" : formatIpNet({ ip: fromWords(dst.address), length: dst.length }),
+        gateway: gateway === null ? null : formatIp(fromWords(gateway)),
+      };
+    });
   return [...four, ...six];
 }
 

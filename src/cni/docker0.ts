@@ -14,7 +14,13 @@ export function addDocker0(node: Netns, bip: Prefix4, names: NameSource): void {
     mac: names.mac(`bridge ${node.name} ${BRIDGE}`),
     mtu: 1500,
     carrier: false,
-    detail: { kind: "bridge", vlanFiltering: false, ageingS: 300, nfCallIptables: false },
+    detail: {
+      kind: "bridge",
+      vlanFiltering: false,
+      ageingS: 300,
+      nfCallIptables: false,
+      nfCallIp6tables: false,
+    },
   });
   node.addAddress(BRIDGE, { ip: fromIpv4(bip.address), length: bip.length });
   node.enableForwarding(4);

@@ -22,7 +22,7 @@ export function parseIp(text: string): Ip | undefined {
   if (four !== undefined) return { family: 4, value: BigInt(four >>> 0) };
   const six = parseIpv6(text);
   if (six === undefined) return undefined;
-  return { family: 6, value: six.reduce((value, word) => (value << 32n) | BigInt(word), 0n) };
+  return fromWords(six);
 }
 
 export function formatIp(ip: Ip): string {
@@ -38,9 +38,14 @@ export function fromIpv4(address: Ipv4): Ip {
   return { family: 4, value: BigInt(address >>> 0) };
 }
 
-function toWords({ value }: Ip): Ipv6Words {
+/** The four words as the kernel room holds them. */
+export function toWords({ value }: Ip): Ipv6Words {
   const word = (shift: bigint) => Number((value >> shift) & 0xffff_ffffn);
   return [word(96n), word(64n), word(32n), word(0n)];
+}
+
+export function fromWords(words: Ipv6Words): Ip {
+  return { family: 6, value: words.reduce((value, word) => (value << 32n) | BigInt(word >>> 0), 0n) };
 }
 
 /** `10.22.0.0/16`; the address may have bits beyond the prefix. */

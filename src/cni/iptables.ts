@@ -166,7 +166,7 @@ export function parseRule(table: string, text: string, origin: Origin = ORIGIN_N
   const jump = words.findIndex((word) => word.text === "-j" || word.text === "-g");
   const target = words[jump + 1]?.text ?? "";
   const chains = new Map(isChainName(target) ? [[target, false]] : []);
-  const parsed = parseRuleArguments(words, { table, chains }, null, origin);
+  const parsed = parseRuleArguments(words, { table, family: 4, chains }, null, origin);
   if (parsed.kind === "invalid") throw new Error(`${text}: ${parsed.messages.join("; ")}`);
   return parsed.rule;
 }

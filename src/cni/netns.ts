@@ -6,6 +6,7 @@ import type {
   Device,
   DeviceDetail,
   InterfaceAddress,
+  InterfaceAddress6,
   LowerDevice,
 } from "../kernel/device/device.ts";
 import { formatLinkHead } from "../kernel/device/ip-link.ts";
@@ -14,20 +15,18 @@ import type { Host } from "../kernel/host.ts";
 import { Faults, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import type { LinkChange, Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
-import { kernelRoutes } from "../kernel/route/kernel-routes.ts";
-import type { Route } from "../kernel/route/route.ts";
+import { kernelRoutes, kernelRoutes6 } from "../kernel/route/kernel-routes.ts";
+import type { Route, Route6 } from "../kernel/route/route.ts";
+import { formatIpNet, type Ip, type IpNet, lastOf, networkOf, toIpv4 } from "./ip.ts";
 import {
-  formatIp,
-  formatIpNet,
-  type Ip,
-  type IpNet,
-  isDefault,
-  lastOf,
-  networkOf,
-  parseIp,
-  toIpv4,
-} from "./ip.ts";
-import { field, list } from "./json.ts";
+  address6,
+  hasLinkLocal,
+  linkLocalAddress,
+  loopbackAddress,
+  netOf6,
+  route6,
+  sameRoute6,
+} from "./ipv6-state.ts";
 
 /** What a new device is made of; the rest is as the kernel makes it. */
 export interface NewDevice {
@@ -164,6 +163,7 @@ export class Netns {
     const addresses = this.addressesOf(name);
     if (isLoopback && addresses.length === 0) this.#addLoopbackAddress(name);
     this.#addKernelRoutes(name);
+    this.#addKernelRoutes6(name);
   }
 
   setDown(name: string): void {
@@ -176,6 +176,11 @@ export class Netns {
         this.do({ kind: "route-delete", route });
       }
     }
+    // Unlike IPv4's, the addresses go as well (`addrconf_ifdown`).
+    for (const route of this.host.routes6) {
+      if (route.nextHops.some(({ dev }) => dev === name)) this.do({ kind: "route-delete", route });
+    }
+    for (const address of this.#addressesOfSix(name)) this.do({ kind: "address-delete", address });
     this.#forget(name);
   }
 
@@ -196,7 +201,8 @@ export class Netns {
     const four = this.addressesOf(name).map(
       ({ address, length }): IpNet => ({ ip: { family: 4, value: BigInt(address >>> 0) }, length }),
     );
-    return [...four, ...this.#sixOf(name)];
+    const six = this.#addressesOfSix(name).filter(({ scope }) => scope !== "link");
+    return [...four, ...six.map(netOf6)];
   }
 
   hasAddress(name: string, net: IpNet): boolean {
@@ -234,10 +240,14 @@ export class Netns {
   }
 
   deleteAddress(dev: string, net: IpNet): void {
+    if (net.ip.family === 6) {
+      this.#deleteSix(dev, net);
+      return;
+    }
     const address = this.addressesOf(dev).find(
       (own) => own.address === toIpv4(net.ip) && own.length === net.length,
     );
-    if (net.ip.family === 6 || address === undefined) return;
+    if (address === undefined) return;
     const device = this.device(dev);
     const rest = this.addressesOf(dev).filter((own) => own !== address);
     if (device !== undefined) {
@@ -298,16 +308,11 @@ export class Netns {
     this.do({ kind: "unmodelled", name: field, value });
   }
 
-  /** IPv6 state and notes of a device that is gone. */
+  /** Notes of a device that is gone. */
   #forget(name: string): void {
-    for (const field of ["links", "addrs"]) {
-      const items = this.kept(field);
-      const rest = items.filter(({ ifname }) => ifname !== name);
-      if (rest.length < items.length) this.#keep(field, rest);
-    }
-    const routes = this.kept("routes");
-    const rest = routes.filter(({ dev }) => dev !== name);
-    if (rest.length < routes.length) this.#keep("routes", rest);
+    const items = this.kept("links");
+    const rest = items.filter(({ ifname }) => ifname !== name);
+    if (rest.length < items.length) this.#keep("links", rest);
   }
 
   /**
@@ -393,50 +398,67 @@ export class Netns {
     };
   }
 
-  #sixOf(name: string): readonly IpNet[] {
-    const found: IpNet[] = [];
-    for (const item of this.kept("addrs")) {
-      const info = field(item, "addr_info");
-      if (field(item, "ifname") !== name || !Array.isArray(info)) continue;
-      for (const { local, prefixlen, scope } of (info as readonly unknown[]).filter(isJsonObject)) {
-        const ip = typeof local === "string" && scope !== "link" ? readSix(local) : undefined;
-        if (ip !== undefined) found.push({ ip, length: Number(prefixlen) });
+  /** `ip -6 addr add`. The first one of a device brings the addresses that the kernel gives of itself. */
+  #addSix(dev: string, net: IpNet): void {
+    const device = this.device(dev);
+    if (device === undefined) return;
+    const lo = this.host.devices.find(({ detail }) => detail.kind === "loopback");
+    const own = this.#addressesOfSix(dev);
+    const made = [
+      ...(lo !== undefined && lo.up && this.#addressesOfSix(lo.name).length === 0
+        ? [loopbackAddress(lo.name, this.origin)]
+        : []),
+      address6(dev, net, "global", this.origin),
+      ...(own.length === 0 && hasLinkLocal(device) ? [linkLocalAddress(device, this.origin)] : []),
+    ];
+    this.do(...made.map((address) => ({ kind: "address-add", address }) as const));
+    if (lo !== undefined) this.#addKernelRoutes6(lo.name);
+    this.#addKernelRoutes6(dev);
+  }
+
+  #deleteSix(dev: string, net: IpNet): void {
+    const device = this.device(dev);
+    const own = this.#addressesOfSix(dev);
+    const address = own.find((one) => formatIpNet(netOf6(one)) === formatIpNet(net));
+    if (device === undefined || address === undefined) return;
+    const staying = kernelRoutes6(
+      device,
+      own.filter((one) => one !== address),
+      this.#forwards6,
+    );
+    for (const route of kernelRoutes6(device, [address], this.#forwards6)) {
+      if (!staying.some((other) => sameRoute6(other, route)) && this.#hasRoute6(route)) {
+        this.do({ kind: "route-delete", route });
       }
     }
-    return found;
+    this.do({ kind: "address-delete", address });
   }
 
-  /** IPv6 is kept as `ip -j` prints it, and not walked. */
-  #addSix(dev: string, net: IpNet): void {
-    const own = formatIp(net.ip);
-    const info = { family: "inet6", local: own, prefixlen: net.length, scope: "global" };
-    const items = this.kept("addrs");
-    const found = items.find(({ ifname }) => ifname === dev);
-    const before = found === undefined ? [] : list(found, "addr_info");
-    const item = { ifname: dev, addr_info: [...before, info] };
-    this.#keep("addrs", [...items.filter((other) => other !== found), item]);
-    const local = { type: "local", dst: own, dev, table: "local", protocol: "kernel", metric: 0 };
-    this.#keep("routes", [
-      ...this.kept("routes"),
-      ...(net.length === 128
-        ? []
-        : [sixRoute({ dst: formatIpNet(networkOf(net)), dev, protocol: "kernel", metric: 256 })]),
-      sixRoute(local),
-    ]);
+  #addressesOfSix(name: string): readonly InterfaceAddress6[] {
+    return this.host.addresses6.filter(({ dev }) => dev === name);
   }
 
-  #addSixRoute({ dst, gw, dev, table }: NewRoute): boolean {
-    const name = isDefault(dst) ? "default" : formatIpNet(networkOf(dst));
-    const route = sixRoute({
-      dst: name,
-      ...(gw === null ? {} : { gateway: formatIp(gw) }),
-      dev,
-      ...(table === undefined ? {} : { table }),
-      metric: 1024,
-    });
-    const routes = this.kept("routes");
-    if (routes.some((other) => JSON.stringify(other) === JSON.stringify(route))) return false;
-    this.#keep("routes", [...routes, route]);
+  get #forwards6(): boolean {
+    return this.host.sysctl.get("net.ipv6.conf.all.forwarding") === "1";
+  }
+
+  #addKernelRoutes6(dev: string): void {
+    const device = this.device(dev);
+    const own = this.#addressesOfSix(dev);
+    if (device === undefined || own.length === 0) return;
+    for (const route of kernelRoutes6(device, own, this.#forwards6)) {
+      if (!this.#hasRoute6(route)) this.do({ kind: "route-add", route });
+    }
+  }
+
+  #hasRoute6(route: Route6): boolean {
+    return this.host.routes6.some((other) => sameRoute6(other, route));
+  }
+
+  #addSixRoute(given: NewRoute): boolean {
+    const route = route6(given, this.origin);
+    if (this.#hasRoute6(route)) return false;
+    this.do({ kind: "route-add", route });
     return true;
   }
 }
@@ -444,10 +466,6 @@ export class Netns {
 /** A port without a carrier takes no part in its bridge (`br_stp_disable_port`). */
 function stateOf(carrier: boolean): BridgePort["state"] {
   return carrier ? "forwarding" : "disabled";
-}
-
-function sixRoute(fields: Json): Json {
-  return { ...fields, flags: [], pref: "medium" };
 }
 
 /** What makes two routes the same to `ip route add`. */
@@ -465,11 +483,6 @@ function sameRoute(a: Route, b: Route): boolean {
       return dev === other?.dev && gateway === other.gateway;
     })
   );
-}
-
-function readSix(text: string): Ip | undefined {
-  const ip = parseIp(text);
-  return ip?.family === 6 ? ip : undefined;
 }
 
 /** A link address as the results print it. */

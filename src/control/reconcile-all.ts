@@ -1,4 +1,5 @@
 import type { ObjectMap } from "../object/object-map.ts";
+import { calicoBlockController, calicoGiver } from "./calico-ipam.ts";
 import type { Controller } from "./controller.ts";
 import { daemonSetController } from "./daemon-set.ts";
 import { deploymentController } from "./deployment.ts";
@@ -7,7 +8,7 @@ import { endpointsMirrorController } from "./endpoints-mirror.ts";
 import { namespaceController } from "./namespace.ts";
 import { nodeAddressController } from "./node-address.ts";
 import { nodePortController } from "./node-port.ts";
-import { podAddressController } from "./pod-address.ts";
+import { POD_CIDR_GIVER, podAddressController } from "./pod-address.ts";
 import { podCidrController } from "./pod-cidr.ts";
 import { replicaSetController } from "./replica-set.ts";
 import { replicationControllerController } from "./replication-controller.ts";
@@ -21,6 +22,7 @@ import { statefulSetController } from "./stateful-set.ts";
  * (addresses of a node, places on nodes) is given out once everybody who wants some is there.
  */
 export function stagesOf(settings: ClusterSettings): readonly (readonly Controller[])[] {
+  const { calico } = settings;
   return [
     [namespaceController, nodeAddressController(settings), podCidrController(settings)],
     [
@@ -31,7 +33,9 @@ export function stagesOf(settings: ClusterSettings): readonly (readonly Controll
       daemonSetController,
     ],
     [scheduler],
-    [podAddressController],
+    ...(calico === null
+      ? [[podAddressController(POD_CIDR_GIVER)]]
+      : [[calicoBlockController(calico)], [podAddressController(calicoGiver(calico))]]),
     [serviceAddressController(settings), nodePortController(settings)],
     [endpointSliceController, endpointsMirrorController],
   ];

@@ -1,4 +1,5 @@
 import type { Prefix4 } from "../address/prefix.ts";
+import type { CalicoNetwork } from "../cni/calico/network.ts";
 
 /** The ranges a cluster gives from, as its control plane is started with them. */
 export interface ClusterSettings {
@@ -11,4 +12,6 @@ export interface ClusterSettings {
   readonly nodePorts: { readonly first: number; readonly last: number };
   /** Where nodes without an address are given one. */
   readonly nodeNetwork: Prefix4;
+  /** Calico gives pods their addresses; null: they are of their nodes' podCIDRs. */
+  readonly calico: CalicoNetwork | null;
 }

@@ -1,4 +1,5 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import { formatIp } from "../address/ip.ts";
+import { singleAddress } from "../address/masked.ts";
 import type { TcpMatch } from "../kernel/netfilter/match/tcp.ts";
 import type { UdpMatch } from "../kernel/netfilter/match/udp.ts";
 import type { Rule } from "../kernel/netfilter/rule.ts";
@@ -159,11 +160,12 @@ function take(found: Map<string, Draft>, table: string, chain: string, rule: Rul
     const none = { service, name: named.port, proto: ports.kind, port: 0, nodePort: null, index: null };
     service.ports = [...service.ports.filter((port) => !ours(port)), { ...none, ...before, ...more }];
   };
-  if (rule.dst === null || rule.dst.value.mask !== -1) {
+  const single = rule.dst === null ? null : singleAddress(rule.dst.value);
+  if (single === null) {
     if (!commentsOf(rule).some((text) => text.endsWith("health check node port"))) add({ nodePort: number });
     return;
   }
-  const address = formatIpv4(rule.dst.value.address);
+  const address = formatIp(single);
   const isOther = commentsOf(rule).some((text) => /(external|loadbalancer) IP$/.test(text));
   if (isOther || chain === "KUBE-EXTERNAL-SERVICES") service.otherIps.add(address);
   else service.clusterIps.add(address);

@@ -1,20 +1,29 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import { IPV4, IPV6 } from "../address/family.ts";
+import { type Family, sameIp } from "../address/ip.ts";
+import type { Ipv4 } from "../address/ipv4.ts";
+import type { Ipv6Words } from "../address/ipv6.ts";
 import { formatMac } from "../address/mac.ts";
-import { formatPrefix4 } from "../address/prefix.ts";
 import { type BridgeVlan, defaultVlan, withoutVlans, withVlan } from "./device/bridge-vlan.ts";
-import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type {
+  FdbEntry,
+  InterfaceAddress,
+  InterfaceAddress6,
+  Neighbour,
+  Neighbour6,
+} from "./device/device.ts";
+import { DraftAddressing } from "./draft-addressing.ts";
+import { DraftDevices } from "./draft-devices.ts";
 import { DraftList } from "./draft-list.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import type { Host } from "./host.ts";
 import { DraftIpsets } from "./ipset/draft-ipsets.ts";
 import { DraftIpvs } from "./ipvs/draft-ipvs.ts";
-import { suggestion } from "./nearest-word.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
 import type { NftCommand } from "./nft/command.ts";
 import { DraftNft } from "./nft/draft-nft.ts";
-import type { LinkChange, Operation, OperationError } from "./operation.ts";
+import type { Operation, OperationError } from "./operation.ts";
+import { isNeighbour4, isOf4, isRoute4 } from "./operation-family.ts";
 import { ORIGIN_NONE } from "./origin.ts";
-import type { NextHop, PolicyRule, Route } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 
 export type Applied =
@@ -37,21 +46,20 @@ export function applyOperations(host: Host, operations: readonly Operation[]): A
   return errors.length === 0 ? { kind: "ok", host: draft.finish() } : { kind: "invalid", errors };
 }
 
+type Addressing4 = DraftAddressing<Ipv4, InterfaceAddress, Neighbour>;
+type Addressing6 = DraftAddressing<Ipv6Words, InterfaceAddress6, Neighbour6>;
+
 /** A host under change. Every method returns null, or one sentence on why the kernel would refuse. */
 class HostDraft {
   readonly #host: Host;
-  /** `link-add` operations whose `master` may still be added by a later one. */
-  readonly #ports: Extract<Operation, { kind: "link-add" }>[] = [];
+  readonly #devices: DraftDevices;
   // Made when first touched: most runs of operations touch one or two of these.
-  #deviceMap: Map<string, Device> | null = null;
-  #nameByIndex: Map<number, string> | null = null;
-  #addressList: DraftList<InterfaceAddress> | null = null;
-  #routeList: DraftList<Route> | null = null;
-  #ruleList: DraftList<PolicyRule> | null = null;
-  #neighbourList: DraftList<Neighbour> | null = null;
+  #four: Addressing4 | null = null;
+  #six: Addressing6 | null = null;
   #fdbList: DraftList<FdbEntry> | null = null;
   #vlanList: DraftList<BridgeVlan> | null = null;
   #ruleset: DraftRuleset | null = null;
+  #ruleset6: DraftRuleset | null = null;
   #ipsetDraft: DraftIpsets | null = null;
   #ipvsDraft: DraftIpvs | null = null;
   #socketList: DraftList<Socket> | null = null;
@@ -59,32 +67,21 @@ class HostDraft {
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
-  #devicesChanged = false;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#devices = new DraftDevices(host.devices);
     this.#sockets = host.sockets;
   }
 
-  get #devices(): Map<string, Device> {
-    this.#deviceMap ??= new Map(this.#host.devices.map((device) => [device.name, device]));
-    return this.#deviceMap;
+  get #ipv4(): Addressing4 {
+    this.#four ??= new DraftAddressing(IPV4, this.#host, this.#devices);
+    return this.#four;
   }
-  get #addresses(): DraftList<InterfaceAddress> {
-    this.#addressList ??= new DraftList(this.#host.addresses, addressKey, sameAddressKey);
-    return this.#addressList;
-  }
-  get #routes(): DraftList<Route> {
-    this.#routeList ??= new DraftList(this.#host.routes, routeKey, sameRouteKey);
-    return this.#routeList;
-  }
-  get #rules(): DraftList<PolicyRule> {
-    this.#ruleList ??= new DraftList(this.#host.rules, (rule) => String(rule.priority));
-    return this.#ruleList;
-  }
-  get #neighbours(): DraftList<Neighbour> {
-    this.#neighbourList ??= new DraftList(this.#host.neighbours, neighbourKey, sameNeighbourKey);
-    return this.#neighbourList;
+  get #ipv6(): Addressing6 {
+    const { addresses6: addresses, routes6: routes, rules6: rules, neighbours6: neighbours } = this.#host;
+    this.#six ??= new DraftAddressing(IPV6, { addresses, routes, rules, neighbours }, this.#devices);
+    return this.#six;
   }
   get #fdb(): DraftList<FdbEntry> {
     this.#fdbList ??= new DraftList(this.#host.fdb, fdbKey, sameFdbKey);
@@ -94,7 +91,11 @@ class HostDraft {
     this.#vlanList ??= new DraftList(this.#host.bridgeVlans, (vlan) => vlan.dev);
     return this.#vlanList;
   }
-  get #iptables(): DraftRuleset {
+  #tables(family: Family = 4): DraftRuleset {
+    if (family === 6) {
+      this.#ruleset6 ??= new DraftRuleset(this.#host.ip6tables);
+      return this.#ruleset6;
+    }
     this.#ruleset ??= new DraftRuleset(this.#host.iptables);
     return this.#ruleset;
   }
@@ -118,20 +119,27 @@ class HostDraft {
 
   finish(): Host {
     const host = this.#host;
+    const four = this.#four?.finish() ?? host;
+    const six = this.#six?.finish();
     // Every field by its name: this is made for each step of each plugin on each host of a large cluster.
     return {
       name: host.name,
       kind: host.kind,
       kernel: host.kernel,
-      devices: this.#devicesChanged ? [...this.#devices.values()] : host.devices,
-      addresses: this.#addressList?.finish() ?? host.addresses,
-      routes: this.#routeList?.finish() ?? host.routes,
-      rules: this.#ruleList === null ? host.rules : inPriorityOrder(this.#ruleList.finish()),
-      neighbours: this.#neighbourList?.finish() ?? host.neighbours,
+      devices: this.#devices.finish(),
+      addresses: four.addresses,
+      routes: four.routes,
+      rules: four.rules,
+      neighbours: four.neighbours,
+      addresses6: six?.addresses ?? host.addresses6,
+      routes6: six?.routes ?? host.routes6,
+      rules6: six?.rules ?? host.rules6,
+      neighbours6: six?.neighbours ?? host.neighbours6,
       fdb: this.#fdbList?.finish() ?? host.fdb,
       bridgeVlans: this.#vlanList?.finish() ?? host.bridgeVlans,
       sysctl: this.#sysctl ?? host.sysctl,
       iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
+      ip6tables: this.#ruleset6 === null ? host.ip6tables : this.#ruleset6.finish(),
       ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
       nft: this.#nftDraft === null ? host.nft : this.#nftDraft.finish(),
       ipvs: this.#ipvsDraft === null ? host.ipvs : this.#ipvsDraft.finish(),
@@ -149,28 +157,41 @@ class HostDraft {
   apply(operation: Operation): string | null {
     switch (operation.kind) {
       case "link-add":
-        return this.#addLink(operation);
+        return this.#devices.add(operation);
       case "link-delete":
         return this.#deleteLink(operation.name);
       case "link-set":
-        return this.#changeLink(operation.name, { up: operation.up });
+        return this.#devices.change(operation.name, { up: operation.up });
       case "link-change":
-        return this.#changeLink(operation.name, operation.change);
+        return this.#devices.change(operation.name, operation.change);
       case "address-add":
-        return this.#addAddress(operation.address);
+        return isOf4(operation.address)
+          ? this.#ipv4.addAddress(operation.address)
+          : this.#ipv6.addAddress(operation.address);
       case "address-delete":
-        return this.#deleteAddress(operation.address);
+        return isOf4(operation.address)
+          ? this.#ipv4.deleteAddress(operation.address)
+          : this.#ipv6.deleteAddress(operation.address);
       case "route-add":
-        return this.#addRoute(operation.route);
+        return isRoute4(operation.route)
+          ? this.#ipv4.addRoute(operation.route)
+          : this.#ipv6.addRoute(operation.route);
       case "route-replace":
-        return this.#replaceRoute(operation.route);
+        return isRoute4(operation.route)
+          ? this.#ipv4.replaceRoute(operation.route)
+          : this.#ipv6.replaceRoute(operation.route);
       case "route-delete":
-        return this.#deleteRoute(operation.route);
+        return isRoute4(operation.route)
+          ? this.#ipv4.deleteRoute(operation.route)
+          : this.#ipv6.deleteRoute(operation.route);
       case "rule-add":
-        this.#rules.append(operation.rule);
-        return null;
+        return operation.family === 6
+          ? this.#ipv6.addRule(operation.rule)
+          : this.#ipv4.addRule(operation.rule);
       case "neighbour-replace":
-        return this.#replaceNeighbour(operation.neighbour);
+        return isNeighbour4(operation.neighbour)
+          ? this.#ipv4.replaceNeighbour(operation.neighbour)
+          : this.#ipv6.replaceNeighbour(operation.neighbour);
       case "fdb-append":
         return this.#appendFdb(operation.entry);
       case "bridge-vlan-add":
@@ -184,11 +205,16 @@ class HostDraft {
         this.#sysctl.set(operation.name, operation.value);
         return null;
       case "iptables-restore":
-        return this.#iptables.restore(operation.ruleset, operation.noflush);
+        return this.#tables(operation.family).restore(operation.ruleset, operation.noflush);
       case "iptables-insert":
-        return this.#iptables.insert(operation.table, operation.chain, operation.index, operation.rule);
+        return this.#tables(operation.family).insert(
+          operation.table,
+          operation.chain,
+          operation.index,
+          operation.rule,
+        );
       case "iptables-delete":
-        return this.#iptables.remove(operation.table, operation.chain, operation.index);
+        return this.#tables(operation.family).remove(operation.table, operation.chain, operation.index);
       case "nft-restore":
         this.#nft.restore(operation.ruleset);
         this.#forget("nftRulesetJson");
@@ -253,137 +279,24 @@ class HostDraft {
     this.#unmodelled.delete(name);
   }
 
-  /** Ports whose bridge never came: a device may be added before its master, but not without it. */
   unknownMasters(): OperationError[] {
-    const errors: OperationError[] = [];
-    for (const operation of this.#ports) {
-      const { master, name } = operation.device;
-      if (master === null || this.#devices.has(master) || this.#devices.get(name)?.master !== master)
-        continue;
-      errors.push({ operation, message: `${name} is a port: ${this.#noDevice(master)}` });
-    }
-    return errors;
+    return this.#devices.unknownMasters();
   }
 
-  #addLink(operation: Extract<Operation, { kind: "link-add" }>): string | null {
-    const { device } = operation;
-    if (this.#devices.has(device.name)) return `there is a device ${JSON.stringify(device.name)} already`;
-    // Added even if it is refused for its index, so that what refers to it is not refused as well.
-    this.#devices.set(device.name, device);
-    this.#devicesChanged = true;
-    if (device.master !== null) this.#ports.push(operation);
-    const byIndex = this.#byIndex();
-    const holder = byIndex.get(device.ifindex);
-    if (holder !== undefined) {
-      return `${device.name} cannot have the index ${device.ifindex}: it is that of ${holder}`;
-    }
-    byIndex.set(device.ifindex, device.name);
-    return null;
-  }
-
-  #byIndex(): Map<number, string> {
-    this.#nameByIndex ??= new Map(this.#host.devices.map((device) => [device.ifindex, device.name]));
-    return this.#nameByIndex;
-  }
-
-  /** With the device go its addresses, the routes with a next hop through it (`fib_sync_down_dev`), its entries and ports. */
+  /** With the device go what is its own and its ports (`NETDEV_UNREGISTER`). */
   #deleteLink(name: string): string | null {
-    const device = this.#devices.get(name);
-    if (device === undefined) return this.#noDevice(name);
-    this.#devices.delete(name);
-    this.#byIndex().delete(device.ifindex);
-    for (const port of this.#devices.values()) {
-      if (port.master === name) this.#devices.set(port.name, { ...port, master: null, port: null });
-    }
-    this.#addresses.removeWhere((address) => address.dev === name);
-    this.#routes.removeWhere((route) => route.nextHops.some((hop) => hop.dev === name));
-    this.#neighbours.removeWhere((neighbour) => neighbour.dev === name);
+    const fault = this.#devices.delete(name);
+    if (fault !== null) return fault;
+    this.#ipv4.deleteLink(name);
+    this.#ipv6.deleteLink(name);
     this.#fdb.removeWhere((entry) => entry.dev === name || entry.master === name);
     this.#bridgeVlans.removeWhere((vlan) => vlan.dev === name);
-    this.#devicesChanged = true;
-    return null;
-  }
-
-  #changeLink(name: string, change: LinkChange): string | null {
-    const device = this.#devices.get(name);
-    if (device === undefined) return this.#noDevice(name);
-    const { master = null } = change;
-    if (master !== null && !this.#devices.has(master)) return this.#noDevice(master);
-    if (!Object.entries(change).every(([field, value]) => device[field as keyof LinkChange] === value)) {
-      this.#devices.set(name, { ...device, ...change });
-      this.#devicesChanged = true;
-    }
-    return null;
-  }
-
-  #addAddress(address: InterfaceAddress): string | null {
-    if (!this.#devices.has(address.dev)) return this.#noDevice(address.dev);
-    if (this.#addresses.like(address).length > 0) {
-      return `${address.dev} has the address ${formatIpv4(address.address)}/${address.length} already`;
-    }
-    this.#addresses.append(address);
-    return null;
-  }
-
-  #deleteAddress(address: InterfaceAddress): string | null {
-    const [found] = this.#addresses.like(address);
-    if (found === undefined) {
-      return `${address.dev} has no address ${formatIpv4(address.address)}/${address.length}`;
-    }
-    this.#addresses.remove(found);
-    return null;
-  }
-
-  #addRoute(route: Route): string | null {
-    const fault = this.#faultOfHops(route);
-    if (fault !== null) return fault;
-    if (this.#routes.like(route).some((other) => sameRoute(other, route))) {
-      return `table ${route.table} has this route to ${formatPrefix4(route.dst)} already`;
-    }
-    this.#routes.append(route);
-    return null;
-  }
-
-  /** The first route of the same prefix, tos and metric gives way (`NLM_F_REPLACE` in `fib_table_insert`). */
-  #replaceRoute(route: Route): string | null {
-    const fault = this.#faultOfHops(route);
-    if (fault !== null) return fault;
-    const [first] = this.#routes.like(route);
-    if (first === undefined) this.#routes.append(route);
-    else this.#routes.replace(first, route);
-    return null;
-  }
-
-  /** A route without next hops names any of its prefix, tos, metric and type. */
-  #deleteRoute(route: Route): string | null {
-    const found = this.#routes
-      .like(route)
-      .find((other) => other.type === route.type && (route.nextHops.length === 0 || sameHops(other, route)));
-    if (found === undefined) return `table ${route.table} has no such route to ${formatPrefix4(route.dst)}`;
-    this.#routes.remove(found);
-    return null;
-  }
-
-  #faultOfHops(route: Route): string | null {
-    for (const { dev } of route.nextHops) {
-      if (dev !== null && !this.#devices.has(dev)) {
-        return `the route to ${formatPrefix4(route.dst)}: ${this.#noDevice(dev)}`;
-      }
-    }
-    return null;
-  }
-
-  #replaceNeighbour(neighbour: Neighbour): string | null {
-    if (!this.#devices.has(neighbour.dev)) return this.#noDevice(neighbour.dev);
-    const [found] = this.#neighbours.like(neighbour);
-    if (found === undefined) this.#neighbours.append(neighbour);
-    else this.#neighbours.replace(found, neighbour);
     return null;
   }
 
   #appendFdb(entry: FdbEntry): string | null {
-    if (!this.#devices.has(entry.dev)) return this.#noDevice(entry.dev);
-    if (entry.master !== null && !this.#devices.has(entry.master)) return this.#noDevice(entry.master);
+    if (!this.#devices.has(entry.dev)) return this.#devices.none(entry.dev);
+    if (entry.master !== null && !this.#devices.has(entry.master)) return this.#devices.none(entry.master);
     if (this.#fdb.like(entry).length > 0) {
       return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
     }
@@ -392,13 +305,13 @@ class HostDraft {
   }
 
   #addVlan(vlan: BridgeVlan): string | null {
-    if (!this.#devices.has(vlan.dev)) return this.#noDevice(vlan.dev);
+    if (!this.#devices.has(vlan.dev)) return this.#devices.none(vlan.dev);
     this.#setVlans(vlan.dev, withVlan(this.#vlansOf(vlan.dev, vlan.self), vlan));
     return null;
   }
 
   #deleteVlans(dev: string, self: boolean, from: number, to: number): string | null {
-    if (!this.#devices.has(dev)) return this.#noDevice(dev);
+    if (!this.#devices.has(dev)) return this.#devices.none(dev);
     this.#setVlans(dev, withoutVlans(this.#vlansOf(dev, self), from, to));
     return null;
   }
@@ -415,64 +328,30 @@ class HostDraft {
 
   /** As one by one, but that a route may not have the key of another at all. */
   #addBatch(batch: EntryBatch, without: number | null): string | null {
-    for (const dev of batch.devices) if (!this.#devices.has(dev)) return this.#noDevice(dev);
+    for (const dev of batch.devices) if (!this.#devices.has(dev)) return this.#devices.none(dev);
     const { neighbours, fdb, routes } = batch;
-    for (const route of this.#routes) {
-      if (!routes.has(routeKey(route), without, routeKey)) continue;
-      return `table ${route.table} has a route to ${formatPrefix4(route.dst)} already`;
-    }
     for (const entry of this.#fdb) {
       if (!fdb.has(fdbKey(entry), without, fdbKey)) continue;
       return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
     }
-    const twice =
-      routes.twice(without, routeKey) ??
-      fdb.twice(without, fdbKey) ??
-      neighbours.twice(without, neighbourKey);
+    const twice = fdb.twice(without, fdbKey);
     if (twice !== undefined) return `the batch holds ${twice} twice`;
-    this.#neighbours.removeWhere((neighbour) =>
-      neighbours.has(neighbourKey(neighbour), without, neighbourKey),
-    );
-    this.#neighbours.appendAll(neighbours.without(without));
+    const fault = this.#ipv4.faultOfBatch(routes, neighbours, without);
+    if (fault !== null) return fault;
+    this.#ipv4.addBatch(routes, neighbours, without);
     this.#fdb.appendAll(fdb.without(without));
-    this.#routes.appendAll(routes.without(without));
     return null;
   }
 
   #openSocket(socket: Socket): string | null {
     if (this.#sockets.kind === "assumed") return null;
-    if (socket.dev !== null && !this.#devices.has(socket.dev)) return this.#noDevice(socket.dev);
+    if (socket.dev !== null && !this.#devices.has(socket.dev)) return this.#devices.none(socket.dev);
     if (this.#openSockets.like(socket).length > 0) {
       return `${socket.proto} port ${socket.port} is in use already`;
     }
     this.#openSockets.append(socket);
     return null;
   }
-
-  #noDevice(name: string): string {
-    const names = [...this.#devices.keys()];
-    const known = names.length === 0 ? "it has none" : `it has ${firstOf(names, 8)}`;
-    return `the host has no device ${JSON.stringify(name)}${suggestion(name, names)}: ${known}`;
-  }
-}
-
-function firstOf(names: readonly string[], limit: number): string {
-  const rest = names.length - limit;
-  return names.slice(0, limit).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
-}
-
-/** `ip` refuses an address of the same length twice on a device (`__inet_insert_ifa`), a peer's network apart. */
-function addressKey(address: InterfaceAddress): string {
-  return `${address.dev} ${address.address}/${address.length} ${address.peer}`;
-}
-
-/** What `fib_table_insert` looks a route up by. */
-function routeKey(route: Route): string {
-  return `${route.table} ${route.dst.address}/${route.dst.length} ${route.tos} ${route.metric}`;
-}
-
-function neighbourKey(neighbour: Neighbour): string {
-  return `${neighbour.dev} ${neighbour.dst} ${neighbour.proxy}`;
 }
 
 function fdbKey(entry: FdbEntry): string {
@@ -480,56 +359,16 @@ function fdbKey(entry: FdbEntry): string {
 }
 
 function socketKey(socket: Socket): string {
-  return `${socket.proto} ${socket.address} ${socket.dev} ${socket.port}`;
+  return `${socket.proto} ${socket.families} ${socket.address} ${socket.dev} ${socket.port}`;
 }
 
-// The same keys without their texts.
-
-function sameAddressKey(a: InterfaceAddress, b: InterfaceAddress): boolean {
-  return a.address === b.address && a.length === b.length && a.dev === b.dev && a.peer === b.peer;
-}
-
-function sameRouteKey(a: Route, b: Route): boolean {
-  return (
-    a.dst.address === b.dst.address &&
-    a.dst.length === b.dst.length &&
-    a.table === b.table &&
-    a.tos === b.tos &&
-    a.metric === b.metric
-  );
-}
-
-function sameNeighbourKey(a: Neighbour, b: Neighbour): boolean {
-  return a.dst === b.dst && a.dev === b.dev && a.proxy === b.proxy;
-}
-
+/** The same key without its text. */
 function sameFdbKey(a: FdbEntry, b: FdbEntry): boolean {
-  return a.mac === b.mac && a.dev === b.dev && a.dst === b.dst && a.master === b.master && a.vlan === b.vlan;
+  return a.mac === b.mac && a.dev === b.dev && sameEnd(a, b) && a.master === b.master && a.vlan === b.vlan;
 }
 
-function sameRoute(a: Route, b: Route): boolean {
-  return (
-    a.type === b.type &&
-    a.scope === b.scope &&
-    a.protocol === b.protocol &&
-    a.prefsrc === b.prefsrc &&
-    a.mtu === b.mtu &&
-    sameHops(a, b)
-  );
-}
-
-function sameHops(a: Route, b: Route): boolean {
-  return a.nextHops.length === b.nextHops.length && a.nextHops.every((hop, i) => sameHop(hop, b.nextHops[i]));
-}
-
-function sameHop(a: NextHop, b: NextHop | undefined): boolean {
-  return b !== undefined && a.dev === b.dev && a.gateway === b.gateway && a.weight === b.weight;
-}
-
-/** Rules are asked by priority, those of equal priority in the order they were added. */
-function inPriorityOrder(rules: readonly PolicyRule[]): readonly PolicyRule[] {
-  const sorted = rules.every((rule, i) => i === 0 || (rules[i - 1]?.priority ?? 0) <= rule.priority);
-  return sorted ? rules : [...rules].sort((a, b) => a.priority - b.priority);
+function sameEnd({ dst: one }: FdbEntry, { dst: other }: FdbEntry): boolean {
+  return one === other || (one !== null && other !== null && sameIp(one, other));
 }
 
 function sameList(sockets: Sockets, list: readonly Socket[]): boolean {

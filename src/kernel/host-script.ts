@@ -1,19 +1,14 @@
+import { IPV4, IPV6 } from "../address/family.ts";
+import type { Ipv6Words } from "../address/ipv6.ts";
 import { isGroupMac } from "../address/mac.ts";
-import { networkOf } from "../address/prefix.ts";
-import type { Device, FdbEntry, InterfaceAddress } from "./device/device.ts";
+import { addressText, routeCommand, ruleText, ruleText6 } from "./addressing-text.ts";
+import type { Device, FdbEntry, InterfaceAddress, InterfaceAddress6 } from "./device/device.ts";
+import { linkSettingsText, newLinkText } from "./device/link-command.ts";
 import type { Host } from "./host.ts";
-import {
-  addressText,
-  bridgeVlanText,
-  linkSettingsText,
-  newLinkText,
-  operationText,
-  quote,
-  routeText,
-  ruleText,
-} from "./operation-text.ts";
-import { DEFAULT_RULES } from "./route/ip-rule.ts";
-import type { PolicyRule, Route } from "./route/route.ts";
+import { bridgeVlanText, operationText } from "./operation-text.ts";
+import { DEFAULT_RULES, DEFAULT_RULES6 } from "./route/ip-rule.ts";
+import type { Route, Route6 } from "./route/route.ts";
+import { quote } from "./shell-words.ts";
 
 /**
  * A host as a POSIX shell script of `ip`, `bridge` and `sysctl` commands that rebuilds its devices, addresses, routes,
@@ -45,12 +40,18 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
     ["ports, and which devices are up", host.devices.flatMap(linkSettingsText)],
     ["VLANs of bridges and ports", vlanLines(host)],
     ["settings of single devices", sysctlLines(host, (name) => isPerDevice(name, host))],
-    ["addresses", host.addresses.flatMap((address) => addressLines(address, host))],
-    ["routes", routeLines(host)],
+    [
+      "addresses",
+      [
+        ...host.addresses.flatMap((address) => addressLines(address, host)),
+        ...host.addresses6.flatMap((address) => addressLines6(address, host)),
+      ],
+    ],
+    ["routes", [...routeLines(host.routes), ...routeLines(host.routes6)]],
     ["policy rules", ruleLines(host)],
     [
       "neighbours",
-      host.neighbours
+      [...host.neighbours, ...host.neighbours6]
         .filter(hasState)
         .flatMap((neighbour) => operationText({ kind: "neighbour-replace", neighbour })),
     ],
@@ -185,12 +186,21 @@ function addressLines(address: InterfaceAddress, host: Host): string[] {
   return [`ip addr add ${addressText(address)}${noRoute ? " noprefixroute" : ""}`];
 }
 
+/** The kernel may have made a link-local one itself by then; the loopback's it has. */
+function addressLines6(address: InterfaceAddress6, host: Host): string[] {
+  const device = host.devices.find((each) => each.name === address.dev);
+  if (device?.detail.kind === "loopback" && device.up && IPV6.same(address.address, LOOPBACK6)) return [];
+  return [`ip addr replace ${addressText(address)}`];
+}
+
+const LOOPBACK6: Ipv6Words = [0, 0, 0, 1];
+
 function isLocalhost(address: InterfaceAddress): boolean {
   return address.address === 0x7f000001 && address.length === 8;
 }
 
 function isConnected(route: Route, address: InterfaceAddress): boolean {
-  const network = networkOf({ address: address.peer ?? address.address, length: address.length });
+  const network = IPV4.networkOf({ address: address.peer ?? address.address, length: address.length });
   return (
     route.protocol === "kernel" &&
     route.table === "main" &&
@@ -201,25 +211,30 @@ function isConnected(route: Route, address: InterfaceAddress): boolean {
 }
 
 /** A gateway must be reachable when its route is added: routes without one go first. Equal prefixes are appended. */
-function routeLines(host: Host): string[] {
-  const own = host.routes.filter((route) => route.protocol !== "kernel");
-  const isDirect = (route: Route) => route.nextHops.every((hop) => hop.gateway === null || hop.onlink);
+function routeLines(routes: readonly (Route | Route6)[]): string[] {
+  const own = routes.filter((route) => route.protocol !== "kernel");
+  const isDirect = (route: Route | Route6) =>
+    route.nextHops.every((hop) => hop.gateway === null || hop.onlink);
   const ordered = [...own.filter(isDirect), ...own.filter((route) => !isDirect(route))];
-  return ordered.map((route) => `ip route append ${routeText(route)}`);
+  return ordered.map((route) => routeCommand("append", route));
 }
 
-/** A namespace begins with three rules: those that the host lacks are deleted, those that it has are left. */
-function ruleLines(host: Host): string[] {
-  const extra = host.rules.filter((rule) => !DEFAULT_RULES.some((each) => sameRule(each, rule)));
-  const missing = DEFAULT_RULES.filter((each) => !host.rules.some((rule) => sameRule(each, rule)));
+/** A namespace begins with rules: those of them that the host lacks are deleted, those that it has are left. */
+function ruleLines({ rules, rules6 }: Host): string[] {
+  const six = rules6.length === 0 ? DEFAULT_RULES6 : rules6;
   return [
-    ...extra.map((rule) => `ip rule add ${ruleText(rule)}`),
-    ...missing.map((rule) => `ip rule del ${ruleText(rule)}`),
+    ...changedRules("ip rule", rules.map(ruleText), DEFAULT_RULES.map(ruleText)),
+    ...changedRules("ip -6 rule", six.map(ruleText6), DEFAULT_RULES6.map(ruleText6)),
   ];
 }
 
-function sameRule(a: PolicyRule, b: PolicyRule): boolean {
-  return ruleText(a) === ruleText(b);
+function changedRules(command: string, wanted: readonly string[], present: readonly string[]): string[] {
+  const extra = wanted.filter((rule) => !present.includes(rule));
+  const missing = present.filter((rule) => !wanted.includes(rule));
+  return [
+    ...extra.map((rule) => `${command} add ${rule}`),
+    ...missing.map((rule) => `${command} del ${rule}`),
+  ];
 }
 
 /** An entry that failed or is being resolved is no configuration. */

@@ -6,6 +6,8 @@ import { RecentLists } from "./netfilter/recent.ts";
 import type { MatchCells } from "./netfilter/rule-context.ts";
 import { NftSetState } from "./nft/nft-set-state.ts";
 import { ReassemblyQueues } from "./path/reassembly.ts";
+import { pathMtuSlot, redirectSlot } from "./route/attach.ts";
+
 import { Cells, type Journal } from "./session/journal.ts";
 import { PairMap } from "./session/pair-map.ts";
 
@@ -32,9 +34,9 @@ export class HostSession {
   readonly resolving = new Map<string, Resolving>();
   /** (bridge ifindex, MAC) to port ifindex. */
   readonly learned: PairMap;
-  /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway. */
+  /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway; 2 and 3 of IPv6. */
   readonly exceptions: PairMap;
-  /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent. */
+  /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; of IPv6 2 and 3 (`peerAllows6`). */
   readonly peers: PairMap;
   readonly reassembly = new ReassemblyQueues();
   private readonly matchCells = new Map<object, JournaledCells>();
@@ -56,6 +58,17 @@ export class HostSession {
     this.exceptions = new PairMap(journal);
     this.peers = new PairMap(journal);
     this.portCell = new Cells(journal, 2);
+  }
+
+  /** `ip route flush cache`: what errors taught of IPv4's destinations is forgotten, of IPv6's it stays. */
+  flushRouteCache(): void {
+    const { exceptions } = this;
+    if (exceptions.size === 0) return;
+    const gone: number[] = [];
+    exceptions.forEach((destination, slot) => {
+      if (slot === pathMtuSlot(4) || slot === redirectSlot(4)) gone.push(destination, slot);
+    });
+    for (let i = 0; i < gone.length; i += 2) exceptions.delete(gone[i] as number, gone[i + 1] as number);
   }
 
   matchState(owner: object, size: number): MatchCells {

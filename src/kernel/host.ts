@@ -1,10 +1,17 @@
 import type { BridgeVlan } from "./device/bridge-vlan.ts";
-import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type {
+  Device,
+  FdbEntry,
+  InterfaceAddress,
+  InterfaceAddress6,
+  Neighbour,
+  Neighbour6,
+} from "./device/device.ts";
 import type { Ipset } from "./ipset/ipset.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { Ruleset } from "./netfilter/rule.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
-import type { PolicyRule, Route } from "./route/route.ts";
+import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route/route.ts";
 import type { Sockets } from "./socket/socket.ts";
 
 /**
@@ -22,6 +29,10 @@ export interface Host {
   readonly routes: readonly Route[];
   readonly rules: readonly PolicyRule[];
   readonly neighbours: readonly Neighbour[];
+  readonly addresses6: readonly InterfaceAddress6[];
+  readonly routes6: readonly Route6[];
+  readonly rules6: readonly PolicyRule6[];
+  readonly neighbours6: readonly Neighbour6[];
   readonly fdb: readonly FdbEntry[];
   /** VLANs of bridges and their ports; a device without any has the default. */
   readonly bridgeVlans: readonly BridgeVlan[];
@@ -29,6 +40,8 @@ export interface Host {
   readonly sysctl: ReadonlyMap<string, string>;
   /** IPv4 rules. null: the dump did not say (assumed empty). */
   readonly iptables: Ruleset | null;
+  /** IPv6 rules (`ip6tables`). null: the dump did not say (assumed empty). */
+  readonly ip6tables: Ruleset | null;
   /** null: the dump did not say (assumed none). */
   readonly nft: NftRuleset | null;
   /** In the order they were made. null: the dump did not say (assumed none). */
@@ -53,10 +66,15 @@ export function emptyHost(name: string, kind: string): Host {
     routes: [],
     rules: [],
     neighbours: [],
+    addresses6: [],
+    routes6: [],
+    rules6: [],
+    neighbours6: [],
     fdb: [],
     bridgeVlans: [],
     sysctl: new Map(),
     iptables: null,
+    ip6tables: null,
     nft: null,
     ipsets: null,
     ipvs: null,

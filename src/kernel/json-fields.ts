@@ -1,7 +1,6 @@
-import { explainIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { explainIpv6, parseIpv6, splitZone } from "../address/ipv6.ts";
+import { type AddressFamily, IPV4, type PrefixOf } from "../address/family.ts";
+import type { Ipv4 } from "../address/ipv4.ts";
 import { type Mac, parseMac } from "../address/mac.ts";
-import { explainPrefix4, type Prefix4, parseAddressOrPrefix4 } from "../address/prefix.ts";
 import { suggestion } from "./nearest-word.ts";
 
 /**
@@ -135,41 +134,48 @@ export class JsonFields {
   }
 
   address(name: string): Ipv4 {
-    return this.optionalAddress(name) ?? this.#missing(name, "an IPv4 address", 0);
+    return this.addressOf(IPV4, name);
   }
 
   optionalAddress(name: string): Ipv4 | null {
+    return this.optionalAddressOf(IPV4, name);
+  }
+
+  addressOf<Address>(of: AddressFamily<Address>, name: string): Address {
+    return this.optionalAddressOf(of, name) ?? this.#missing(name, `an ${of.name} address`, of.any);
+  }
+
+  optionalAddressOf<Address>(of: AddressFamily<Address>, name: string): Address | null {
     const value = this.get(name);
     if (value === undefined || value === null) return null;
-    const address = typeof value === "string" ? parseIpv4(value) : undefined;
+    const address = typeof value === "string" ? of.parse(value) : undefined;
     if (address !== undefined) return address;
-    if (typeof value === "string") this.fault(name, explainIpv4(value));
-    else this.#expected(name, value, "an IPv4 address");
-    return 0;
+    if (typeof value === "string") this.fault(name, of.explain(value));
+    else this.#expected(name, value, `an ${of.name} address`);
+    return of.any;
   }
 
-  /** An address, alone or with a length, or one of the words that stand for a prefix (`default`, `all`). */
-  prefix(name: string, words: ReadonlyMap<string, Prefix4>): Prefix4 {
+  /** An address, alone or with a length, or one of the words that stand for all zeros and a length (`default`: 0). */
+  prefixOf<Address>(
+    of: AddressFamily<Address>,
+    name: string,
+    words: Readonly<Record<string, number>>,
+  ): PrefixOf<Address> {
     const value = this.get(name);
     if (typeof value !== "string") {
-      this.#expected(name, value, "an IPv4 prefix");
-      return { address: 0, length: 0 };
+      this.#expected(name, value, `an ${of.name} prefix`);
+      return { address: of.any, length: 0 };
     }
-    const prefix = words.get(value) ?? parseAddressOrPrefix4(value);
+    const length = Object.hasOwn(words, value) ? words[value] : undefined;
+    const prefix = length === undefined ? of.parsePrefix(value) : { address: of.any, length };
     if (prefix !== undefined) return prefix;
-    this.fault(name, value.includes("/") ? explainPrefix4(value) : explainIpv4(value));
-    return { address: 0, length: 0 };
+    this.fault(name, value.includes("/") ? of.explainPrefix(value) : of.explain(value));
+    return { address: of.any, length: 0 };
   }
 
-  /** Reports what is no IPv6 address or prefix: those are kept as they are, but not unread. */
-  checkIpv6(name: string): void {
-    const value = this.get(name);
-    if (typeof value !== "string" || !value.includes(":")) return;
-    const [address = "", length] = splitZone(value).address.split("/");
-    if (parseIpv6(address) === undefined) this.fault(name, explainIpv6(address));
-    else if (length !== undefined && !(/^\d{1,3}$/.test(length) && Number(length) <= 128)) {
-      this.fault(name, `${JSON.stringify(value)} has a prefix length that is not a number from 0 to 128`);
-    }
+  /** Is there a colon in any of these fields, as in all addresses of IPv6? */
+  mentionsIpv6(names: readonly string[]): boolean {
+    return names.some((name) => String(this.get(name) ?? "").includes(":"));
   }
 
   mac(name: string): Mac {

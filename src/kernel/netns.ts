@@ -1,8 +1,12 @@
+import { type Family, familyOfAddress } from "../address/ip.ts";
+import { addressOnPath, type Ip6, internIpv6, isMulticast6 } from "../address/ip6-handle.ts";
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
+import { deviceKey } from "../packet/packet.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
+import { joinedGroups6 } from "./device/joined-groups.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
 import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
 import type { Host } from "./host.ts";
@@ -19,6 +23,7 @@ import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
+import { isMulticast } from "./route/output-route.ts";
 import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
@@ -45,35 +50,46 @@ export class Netns {
   private readonly byName = new Map<string, NetDevice>();
   readonly loopback: NetDevice | null;
   readonly fib: Fib;
+  readonly fib6: Fib;
   readonly sysctl: Sysctl;
   readonly iptables: CompiledRuleset | null;
+  readonly ip6tables: CompiledRuleset | null;
   readonly nft: CompiledNft | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
   /** null where there are no virtual services: their hooks come with the first (`ip_vs_add_service`). */
   readonly ipvs: CompiledIpvs | null;
-  /** Is conntrack (and with it defragmentation) active here? */
+  /** Is conntrack (and with it defragmentation) active here for IPv4? */
   readonly conntrack: boolean;
+  /** And for IPv6? */
+  readonly conntrack6: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
   private neighbours: PairMap | null = null;
+  /** Those of them that nothing heard changes: (device, address) to 1. */
+  private readonly permanentNeighbours = new PairMap(new Journal());
   readonly proxyNeighbours: readonly NeighbourKey[];
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
   private tunnelEnds: PairMap | null = null;
   private fixedEnds: PairMap | null = null;
-  private floods: readonly (readonly Ipv4[])[] | null = null;
+  private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
   readonly geneves: readonly NetDevice[];
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
+  /** The same of IPv6, made when first asked. */
+  private groups6: PairMap | null = null;
 
   // sysctls the path asks for
   readonly ipForward: boolean;
   readonly defaultTtl: number;
   readonly portRange: readonly [number, number];
   readonly tcpLoose: boolean;
+  /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
+  readonly conntrackMax: number;
+  readonly conntrackBuckets: number;
   readonly echoIgnoreAll: boolean;
   readonly errorsUseInboundAddress: boolean;
   readonly forwardUsePmtu: boolean;
@@ -81,6 +97,11 @@ export class Netns {
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
   /** Does br_netfilter hand tagged frames to the IP hooks as well? */
+  /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
+  readonly forwarding6: boolean;
+  readonly echo6: Echo6;
+  readonly multipathHashPolicy6: number;
+  readonly fwmarkReflect6: boolean;
   readonly filterVlanTagged: boolean;
 
   constructor(host: Host) {
@@ -97,6 +118,7 @@ export class Netns {
     }
     this.loopback = this.devices.find((device) => device.isLoopback) ?? null;
     const bridgeCall = sysctl.integer("net.bridge.bridge-nf-call-iptables", 0) !== 0;
+    const bridgeCall6 = sysctl.integer("net.bridge.bridge-nf-call-ip6tables", 0) !== 0;
     const addresses = new Map<string, CompiledAddress[]>();
     for (const entry of host.addresses) {
       const mask = entry.length === 0 ? 0 : (-1 << (32 - entry.length)) | 0;
@@ -113,8 +135,21 @@ export class Netns {
       if (list === undefined) addresses.set(entry.dev, [compiled]);
       else list.push(compiled);
     }
+    for (const entry of host.addresses6) {
+      const device = this.byName.get(entry.dev);
+      device?.addresses6.push({
+        address: internIpv6(entry.address),
+        length: entry.length,
+        scope: SCOPE_NUMBER[entry.scope],
+        prefixAddress: internIpv6(entry.peer ?? entry.address),
+        deprecated: entry.flags.includes("deprecated"),
+        temporary: entry.flags.includes("temporary"),
+        usable: !entry.flags.includes("tentative") && !entry.flags.includes("dadfailed"),
+      });
+    }
     for (const device of this.devices) {
       device.conf = sysctl.device(device.name);
+      device.conf6 = sysctl.device6(device.name);
       device.addresses = addresses.get(device.name) ?? [];
       if (device.plain.master !== null) {
         const master = this.byName.get(device.plain.master);
@@ -127,24 +162,30 @@ export class Netns {
           master.slaves.push(device);
         }
       }
-      if (device.plain.detail.kind === "bridge")
+      if (device.plain.detail.kind === "bridge") {
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
+        device.nfCallIp6tables = bridgeCall6 || device.plain.detail.nfCallIp6tables;
+      }
     }
     this.filterVlans(host);
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
-    this.groups = new PairMap(new Journal());
-    this.joinGroups();
-    this.fib = new Fib(host.routes, host.rules, (name) => this.byName.get(name) ?? null);
+    this.fib = new Fib(4, host.routes, host.rules, (name) => this.byName.get(name) ?? null);
+    this.fib6 = new Fib(6, host.routes6, host.rules6, (name) => this.byName.get(name) ?? null);
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
+    this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
+    if (host.ip6tables !== null) declareRecentLists(host.ip6tables, this.recentLists);
     this.nft = host.nft === null ? null : new CompiledNft(walkedNft(host));
     this.ipvs = (host.ipvs?.services.length ?? 0) === 0 ? null : new CompiledIpvs(host.ipvs as Ipvs, sysctl);
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
-      (this.nft !== null && nftNeedsConntrack(walkedNft(host))) ||
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 4)) ||
       this.ipvs?.needsConntrack === true;
+    this.conntrack6 =
+      (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
 
     if (this.nft !== null) {
       for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);
@@ -152,11 +193,17 @@ export class Netns {
 
     const unjournaled = new Journal();
     const proxies: NeighbourKey[] = [];
-    for (const entry of host.neighbours) {
-      const device = entry.proxy ? this.byName.get(entry.dev) : undefined;
-      if (device !== undefined) proxies.push({ ifindex: device.ifindex, address: entry.dst });
+    for (const list of [host.neighbours, host.neighbours6]) {
+      for (const { dev, dst, proxy } of list) {
+        const device = proxy ? this.byName.get(dev) : undefined;
+        if (device === undefined) continue;
+        const family = familyOfAddress(dst);
+        proxies.push({ device: deviceKey(family, device.ifindex), address: addressOnPath(dst) });
+      }
     }
     this.proxyNeighbours = proxies;
+    this.groups = new PairMap(new Journal());
+    this.joinGroups();
     this.bridgeFdb = new PairMap(unjournaled);
     for (const device of this.devices) {
       // A bridge knows its own and its ports' addresses whether or not the dump lists them.
@@ -181,14 +228,40 @@ export class Netns {
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
+    this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
+    this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.forwarding6 = sysctl.integer("net.ipv6.conf.all.forwarding", 0) !== 0;
+    this.echo6 = {
+      ignoreAll: sysctl.integer("net.ipv6.icmp.echo_ignore_all", 0) !== 0,
+      ignoreMulticast: sysctl.integer("net.ipv6.icmp.echo_ignore_multicast", 0) !== 0,
+      ignoreAnycast: sysctl.integer("net.ipv6.icmp.echo_ignore_anycast", 0) !== 0,
+      anycastSource: sysctl.integer("net.ipv6.anycast_src_echo_reply", 0) !== 0,
+    };
+    this.multipathHashPolicy6 = sysctl.integer("net.ipv6.fib_multipath_hash_policy", 0);
+    this.fwmarkReflect6 = sysctl.integer("net.ipv6.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** The rules of iptables or ip6tables. */
+  rules(family: Family): CompiledRuleset | null {
+    return family === 6 ? this.ip6tables : this.iptables;
+  }
+
+  /** Is conntrack active for a family? */
+  tracks(family: Family): boolean {
+    return family === 6 ? this.conntrack6 : this.conntrack;
+  }
+
+  /** Routes and policy rules. */
+  routing(family: Family): Fib {
+    return family === 6 ? this.fib6 : this.fib;
   }
 
   /** Is a multicast group joined on a device (`ip_check_mc_rcu`)? */
@@ -196,14 +269,39 @@ export class Netns {
     return this.groups.get(group, ifindex) !== ABSENT || this.groups.get(group, 0) !== ABSENT;
   }
 
+  /** The same for IPv6 (`ipv6_chk_mcast_addr`). */
+  isJoined6(group: Ip6, ifindex: number): boolean {
+    this.groups6 ??= this.joinGroups6();
+    return this.groups6.get(group, ifindex) !== ABSENT;
+  }
+
+  private joinGroups6(): PairMap {
+    const groups = new PairMap(new Journal());
+    for (const device of this.devices) {
+      const key = deviceKey(6, device.ifindex);
+      const proxied = this.proxyNeighbours.filter((entry) => entry.device === key);
+      const addresses = proxied.map(({ address }) => address);
+      for (const group of joinedGroups6(device, addresses)) groups.set(group, device.ifindex, 1);
+    }
+    for (const dev of this.vxlans) {
+      if (dev.underlayFamily === 6 && dev.up && isMulticast6(dev.underlayRemote))
+        groups.set(dev.underlayRemote, this.linkOf(dev), 1);
+    }
+    return groups;
+  }
+
   /** A VXLAN device with a group joins it on the device below (`vxlan_igmp_join`). */
   private joinGroups(): void {
-    for (const { up, plain } of this.vxlans) {
-      const { detail } = plain;
-      if (detail.kind !== "vxlan" || !up || detail.remote === null || detail.remote >>> 28 !== 0xe) continue;
-      const link = detail.link === null ? null : this.deviceNamed(detail.link);
-      this.groups.set(detail.remote, link?.ifindex ?? 0, 1);
+    for (const dev of this.vxlans) {
+      if (dev.underlayFamily === 4 && dev.up && isMulticast(dev.underlayRemote))
+        this.groups.set(dev.underlayRemote, this.linkOf(dev), 1);
     }
+  }
+
+  /** ifindex of the device below a VXLAN device, 0 where routing decides. */
+  private linkOf({ plain: { detail } }: NetDevice): number {
+    const link = detail.kind === "vxlan" && detail.link !== null ? this.deviceNamed(detail.link) : null;
+    return link?.ifindex ?? 0;
   }
 
   /** Bridges that filter, and their ports, heed their VLANs. */
@@ -231,16 +329,33 @@ export class Netns {
     return this.byName.get(name) ?? null;
   }
 
-  /** The dump's MAC for a neighbour, or `ABSENT`. */
-  staticNeighbour(ifindex: number, address: Ipv4): Mac {
-    return (this.neighbours ?? this.compileNeighbours()).get(ifindex, address);
+  /** The dump's MAC for a neighbour, by `deviceKey` and the address as the path holds it, or `ABSENT`. */
+  staticNeighbour(device: number, address: number): Mac {
+    return (this.neighbours ?? this.compileNeighbours()).get(device, address);
+  }
+
+  /** May nothing that is heard change the dump's neighbour (`NUD_PERMANENT`)? */
+  isPermanentNeighbour(device: number, address: number): boolean {
+    if (this.neighbours === null) this.compileNeighbours();
+    return this.permanentNeighbours.get(device, address) !== ABSENT;
+  }
+
+  /** Is an address answered for on a device (`pneigh_lookup`)? */
+  isProxied(device: number, address: number): boolean {
+    return this.proxyNeighbours.some((entry) => entry.address === address && entry.device === device);
   }
 
   private compileNeighbours(): PairMap {
     const map = new PairMap(new Journal());
-    for (const { dev, dst, lladdr, proxy } of this.host.neighbours) {
-      const device = this.byName.get(dev);
-      if (device !== undefined && !proxy && lladdr !== null) map.set(device.ifindex, dst, lladdr);
+    const { neighbours, neighbours6 } = this.host;
+    for (const list of [neighbours, neighbours6]) {
+      for (const { dev, dst, lladdr, proxy, state } of list) {
+        const device = this.byName.get(dev);
+        if (device === undefined || proxy || lladdr === null) continue;
+        const key = deviceKey(familyOfAddress(dst), device.ifindex);
+        map.set(key, addressOnPath(dst), lladdr);
+        if (state === "permanent") this.permanentNeighbours.set(key, addressOnPath(dst), 1);
+      }
     }
     this.neighbours = map;
     return map;
@@ -258,7 +373,7 @@ export class Netns {
   }
 
   /** VXLAN devices' tunnel ends for unknown and group addresses, by slot: a frame goes to each. */
-  get vxlanFlood(): readonly (readonly Ipv4[])[] {
+  get vxlanFlood(): readonly (readonly number[])[] {
     this.floods ??= this.devices.map((device) => floodOf(device, this.host));
     return this.floods;
   }
@@ -268,8 +383,9 @@ export class Netns {
     const fixed = new PairMap(new Journal());
     for (const { dev, master, mac, dst, state } of this.host.fdb) {
       const device = master === null && dst !== null ? this.byName.get(dev) : undefined;
-      if (!device?.isVxlan || dst === null) continue;
-      map.set(device.ifindex, mac, dst);
+      // An end of the other family has no socket to be sent from.
+      if (!device?.isVxlan || dst === null || familyOfAddress(dst) !== device.underlayFamily) continue;
+      map.set(device.ifindex, mac, addressOnPath(dst));
       if (state === "permanent" || state === "static") fixed.set(device.ifindex, mac, 1);
     }
     this.tunnelEnds = map;
@@ -279,12 +395,24 @@ export class Netns {
 }
 
 /** A VXLAN device's all-zero entries (`bridge fdb append`), or the remote it was made with. */
-function floodOf({ name, plain: { detail } }: NetDevice, host: Host): readonly Ipv4[] {
-  if (detail.kind !== "vxlan") return [];
+function floodOf(device: NetDevice, host: Host): readonly number[] {
+  const { name, isVxlan, underlayFamily, underlayRemote } = device;
+  if (!isVxlan) return [];
   const said = host.fdb.flatMap(({ dev, mac, dst }) =>
-    dev === name && mac === MAC_ZERO && dst !== null ? [dst] : [],
+    dev === name && mac === MAC_ZERO && dst !== null && familyOfAddress(dst) === underlayFamily
+      ? [addressOnPath(dst)]
+      : [],
   );
-  return said.length > 0 || detail.remote === null ? said : [detail.remote];
+  return said.length > 0 || underlayRemote === 0 ? said : [underlayRemote];
+}
+
+/** Which echo requests of IPv6 are not answered (`net.ipv6.icmp.echo_ignore_*`), and from where to answer for an anycast one. */
+export interface Echo6 {
+  readonly ignoreAll: boolean;
+  readonly ignoreMulticast: boolean;
+  readonly ignoreAnycast: boolean;
+  /** `net.ipv6.anycast_src_echo_reply`: from the anycast address itself. */
+  readonly anycastSource: boolean;
 }
 
 const compiled = new WeakMap<Host, Netns>();

@@ -1,5 +1,13 @@
+import type { Family } from "../address/ip.ts";
 import type { BridgeVlan } from "./device/bridge-vlan.ts";
-import type { Device, FdbEntry, InterfaceAddress, Neighbour } from "./device/device.ts";
+import type {
+  Device,
+  FdbEntry,
+  InterfaceAddress,
+  InterfaceAddress6,
+  Neighbour,
+  Neighbour6,
+} from "./device/device.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import type { Ipset, IpsetEntry } from "./ipset/ipset.ts";
 import type {
@@ -11,7 +19,7 @@ import type {
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
 import type { NftCommand } from "./nft/command.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
-import type { PolicyRule, Route } from "./route/route.ts";
+import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 
 /**
@@ -25,13 +33,15 @@ export type Operation =
   | { readonly kind: "link-set"; readonly name: string; readonly up: boolean }
   /** What a device can change while it is there: by `ip link set`, or of itself (its carrier, its port's state). */
   | { readonly kind: "link-change"; readonly name: string; readonly change: LinkChange }
-  | { readonly kind: "address-add"; readonly address: InterfaceAddress }
-  | { readonly kind: "address-delete"; readonly address: InterfaceAddress }
-  | { readonly kind: "route-add"; readonly route: Route }
-  | { readonly kind: "route-replace"; readonly route: Route }
-  | { readonly kind: "route-delete"; readonly route: Route }
-  | { readonly kind: "rule-add"; readonly rule: PolicyRule }
-  | { readonly kind: "neighbour-replace"; readonly neighbour: Neighbour }
+  | { readonly kind: "address-add"; readonly address: InterfaceAddress | InterfaceAddress6 }
+  | { readonly kind: "address-delete"; readonly address: InterfaceAddress | InterfaceAddress6 }
+  | { readonly kind: "route-add"; readonly route: Route | Route6 }
+  | { readonly kind: "route-replace"; readonly route: Route | Route6 }
+  | { readonly kind: "route-delete"; readonly route: Route | Route6 }
+  /** A rule may hold no address to tell its family by. */
+  | { readonly kind: "rule-add"; readonly family?: 4; readonly rule: PolicyRule }
+  | { readonly kind: "rule-add"; readonly family: 6; readonly rule: PolicyRule6 }
+  | { readonly kind: "neighbour-replace"; readonly neighbour: Neighbour | Neighbour6 }
   | { readonly kind: "fdb-append"; readonly entry: FdbEntry }
   | { readonly kind: "bridge-vlan-add"; readonly vlan: BridgeVlan }
   | {
@@ -44,11 +54,18 @@ export type Operation =
   /** All entries of a batch (`ip -batch`, `bridge -batch`) but those of one group, counting from 0; null: all. */
   | { readonly kind: "batch-add"; readonly batch: EntryBatch; readonly without: number | null }
   | { readonly kind: "sysctl"; readonly name: string; readonly value: string }
-  /** `iptables-restore`; with `noflush` only the chains named in it are replaced. */
-  | { readonly kind: "iptables-restore"; readonly ruleset: Ruleset; readonly noflush: boolean }
+  /** `iptables-restore`, for family 6 `ip6tables-restore`; with `noflush` only the chains named in it are replaced. */
+  | {
+      readonly kind: "iptables-restore";
+      /** Absent: 4. */
+      readonly family?: Family;
+      readonly ruleset: Ruleset;
+      readonly noflush: boolean;
+    }
   /** `iptables -A`/`-I` (`index` counts from 1; null appends). */
   | {
       readonly kind: "iptables-insert";
+      readonly family?: Family;
       readonly table: string;
       readonly chain: string;
       readonly index: number | null;
@@ -56,6 +73,7 @@ export type Operation =
     }
   | {
       readonly kind: "iptables-delete";
+      readonly family?: Family;
       readonly table: string;
       readonly chain: string;
       readonly index: number;

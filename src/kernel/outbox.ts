@@ -23,6 +23,8 @@ export interface Outbox {
   after(ms: number, fire: () => void): () => void;
   /** A number for a new packet. */
   nextNumber(): number;
+  /** A number for a packet of neighbour discovery, from `FIRST_DISCOVERY_NUMBER`. */
+  nextDiscoveryNumber(): number;
   /** The number of a fragment of a datagram, the same each time it is cut at the same place. */
   fragmentNumber(datagram: number, offset: number): number;
   /** One address question more (+1) or fewer (−1) is open. */

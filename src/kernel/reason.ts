@@ -45,7 +45,11 @@ const TABLE = [
     "The destination address cannot be routed (loopback from outside, or zero).",
   ],
   ["other-host", "DROPPED", "The frame was addressed to another host's MAC."],
-  ["not-forwarding", "DROPPED", "The host does not forward (net.ipv4.conf.<device>.forwarding is 0)."],
+  [
+    "not-forwarding",
+    "DROPPED",
+    "The host does not forward (net.ipv4.conf.<device>.forwarding or net.ipv6.conf.all.forwarding is 0).",
+  ],
   ["bridge-no-port", "DROPPED", "The bridge had no port to send the frame to."],
   [
     "bridge-hairpin",
@@ -61,6 +65,11 @@ const TABLE = [
     "The ICMP error belongs to a translation that is not complete, so it cannot be translated.",
   ],
   ["conntrack-clash", "DROPPED", "Another connection already holds the same tuple."],
+  [
+    "conntrack-full",
+    "DROPPED",
+    "The connection tracking table is full (nf_conntrack_max): what would begin a connection is dropped.",
+  ],
   ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
   ["vxlan-no-port", "DROPPED", "No VXLAN device here listens on that UDP port."],
@@ -126,6 +135,13 @@ const TABLE = [
   ["connection-closed", "REFUSED", "The held connection was closed or reset before."],
   ["ipvs-no-connection", "DROPPED", "IPVS knows no connection of the real server's packet (nat_icmp_send)."],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
+  ["not-ipv4", "DROPPED", "An IPIP tunnel carries IPv4 alone."],
+  ["ipv6-disabled", "DROPPED", "IPv6 is disabled on the device (net.ipv6.conf.<device>.disable_ipv6)."],
+  [
+    "beyond-scope",
+    "UNREACHABLE",
+    "The source address means nothing beyond its own link, so the packet is not forwarded.",
+  ],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 
 export type ReasonName = (typeof TABLE)[number][0];

@@ -1,4 +1,4 @@
-import type { Ipv4 } from "../address/ipv4.ts";
+import { type Ip6, isMulticast6, samePrefix6 } from "../address/ip6-handle.ts";
 import type { Packet } from "../packet/packet.ts";
 import type { PacketPool } from "../packet/pool.ts";
 import type { Chooser } from "./chooser.ts";
@@ -24,6 +24,7 @@ import type { Outbox } from "./outbox.ts";
 import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
+import { reverseRoute6, routedAs6 } from "./route/reverse-route6.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./route/types.ts";
 import { OP_DROP, type Tape } from "./tape.ts";
 
@@ -170,27 +171,31 @@ export class Stack implements RuleContext {
     return this.net.device(ifindex)?.nameId ?? -1;
   }
 
-  /** `ip_select_ttl`, and IP_MULTICAST_TTL: how far what the kernel or a server sends of its own accord goes. */
-  ttlOf(routed: Packet): number {
-    return routed.rtType === RTN_MULTICAST ? 1 : this.net.defaultTtl;
-  }
-
   matchState(owner: object, size: number): MatchCells {
     return this.state.matchState(owner, size);
   }
 
-  /** `inet_addr_type` (ifindex 0) or `inet_addr_type_dev_table`: what the local table says of an address. */
-  addressType(address: Ipv4, ifindex: number): number {
-    if (isZeronet(address) || isLimitedBroadcast(address)) return RTN_BROADCAST;
-    if (isMulticast(address)) return RTN_MULTICAST;
-    const local = this.net.fib.tables.get("local");
+  /**
+   * `inet_addr_type` (ifindex 0) or `inet_addr_type_dev_table`: what the local table says of an address. Of IPv6, whether it is
+   * this host's own, anycast or a group's.
+   */
+  addressType(address: number, ifindex: number, family = 4): number {
+    if (family === 6) {
+      if (isMulticast6(address)) return RTN_MULTICAST;
+    } else {
+      if (isZeronet(address) || isLimitedBroadcast(address)) return RTN_BROADCAST;
+      if (isMulticast(address)) return RTN_MULTICAST;
+    }
+    const local = this.net.routing(family === 6 ? 6 : 4).tables.get("local");
     if (local === undefined) return RTN_UNICAST;
     const { keys, routes, longest } = local.columns ?? local.compile();
     // A balancer has thousands of addresses: the first that may match is looked up.
     const first = longest === null ? 0 : longest.lookup(address);
     if (first < 0) return RTN_UNICAST;
     for (let i = first * 2; i < keys.length; i += 2) {
-      if ((address & (keys[i + 1] as number)) !== keys[i]) continue;
+      const key = keys[i] as number;
+      const mask = keys[i + 1] as number;
+      if (family === 6 ? !samePrefix6(address, key, mask) : (address & mask) !== key) continue;
       const route = routes[i >> 1];
       if (route === undefined) continue;
       if (ifindex !== 0 && route.nextHops[0]?.dev?.ifindex !== ifindex) continue;
@@ -199,21 +204,26 @@ export class Stack implements RuleContext {
     return RTN_UNICAST;
   }
 
-  /** `rpfilter_mt`'s look-up. */
+  /** `rpfilter_mt`'s look-up, of IPv6 by the device it came in by where another will not do better (`rt6_device_match`). */
   reverseRoute(packet: Packet, mark: number): number {
     const flow = this.flow;
-    const { dst } = packet;
+    const { dst, family } = packet;
+    const six = family === 6;
+    const toOne = six ? !isMulticast6(dst) : !(isMulticast(dst) || isLimitedBroadcast(dst) || isZeronet(dst));
     flow.daddr = packet.src;
-    flow.saddr = isMulticast(dst) || isLimitedBroadcast(dst) || isZeronet(dst) ? 0 : dst;
-    flow.oif = 0;
+    flow.saddr = toOne ? dst : 0;
+    flow.oif = six ? this.inIf : 0;
     flow.iif = this.net.loopback?.ifindex ?? 1;
     flow.mark = mark;
     flow.tos = packet.tos & 0x1e;
-    flow.proto = 0;
+    flow.proto = six ? packet.protocol : 0;
     flow.uid = 0;
     flow.hasPorts = false;
+    flow.via = this.inIf;
+    flow.viaOnly = false;
+    flow.neighbours = null;
     const result = this.fibResult;
-    this.net.fib.lookup(flow, result, this.deviceName);
+    this.net.routing(six ? 6 : 4).lookup(flow, result, this.deviceName);
     const route = result.route;
     if (result.error !== 0 || route === null) return -1;
     for (let i = 0; i < route.nextHops.length; i++) {
@@ -222,13 +232,21 @@ export class Stack implements RuleContext {
     return route.type;
   }
 
+  reverseRoute6(packet: Packet, mark: number, loose: boolean): number {
+    return reverseRoute6(this, packet, this.inIf, loose, mark, VIA_IN);
+  }
+
+  routedAs6(address: Ip6, ifindex: number): number {
+    return routedAs6(this, address, ifindex);
+  }
+
   isLoopback(ifindex: number): boolean {
     return this.net.device(ifindex)?.isLoopback ?? false;
   }
 
   /** Is it an address of this host? */
-  isLocal(address: Ipv4): boolean {
-    return this.addressType(address, 0) === RTN_LOCAL;
+  isLocal(address: number, family = 4): boolean {
+    return this.addressType(address, 0, family) === RTN_LOCAL;
   }
 
   /** Note that a packet ends here and why; the caller still owns it. */

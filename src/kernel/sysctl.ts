@@ -1,4 +1,4 @@
-import type { DeviceConf } from "./device/net-device.ts";
+import type { DeviceConf, DeviceConf6 } from "./device/net-device.ts";
 import { DELAY_S, REACHABLE_MS, RETRANS_MS } from "./neighbour/neighbour.ts";
 
 /** A host's `sysctl` values with the kernel's defaults behind them, and a note of what had to be assumed. */
@@ -72,6 +72,33 @@ export class Sysctl {
       arpAccept: Math.max(this.all("arp_accept", 0), this.own(device, "arp_accept", 0)),
       dropGratuitousArp: or("drop_gratuitous_arp", 0),
       bcForwarding: this.all("bc_forwarding", 0) !== 0 && this.own(device, "bc_forwarding", 0) !== 0,
+    };
+  }
+
+  /** `net.ipv6.conf.<device>`, its own value before `default`'s. */
+  device6(device: string): DeviceConf6 {
+    const conf = (place: string, key: string): string => `net.ipv6.conf.${place}.${key}`;
+    const all = (key: string, fallback: number): number => this.integer(conf("all", key), fallback);
+    const own = (key: string, fallback: number): number =>
+      this.integer(
+        conf(device, key),
+        this.integer(conf(device.replaceAll(".", "/"), key), this.integer(conf("default", key), fallback)),
+      );
+    const retrans = (place: string): string => `net.ipv6.neigh.${place}.retrans_time_ms`;
+    const forwarding = own("forwarding", all("forwarding", 0)) !== 0;
+    return {
+      disabled: all("disable_ipv6", 0) !== 0 || own("disable_ipv6", 0) !== 0,
+      forwarding,
+      hopLimit: own("hop_limit", 64),
+      acceptRedirects: own("accept_redirects", 1) !== 0 && !forwarding,
+      proxyNdp: all("proxy_ndp", 0) !== 0 || own("proxy_ndp", 0) !== 0,
+      acceptRa: own("accept_ra", 1) !== 0 && !forwarding,
+      retransMs: this.integer(
+        retrans(device),
+        this.integer(retrans(device.replaceAll(".", "/")), RETRANS_MS),
+      ),
+      // `default`'s is that of devices to come, and never more than a note.
+      mtu: this.integer(conf(device, "mtu"), this.integer(conf(device.replaceAll(".", "/"), "mtu"), 0)),
     };
   }
 }

@@ -1,4 +1,10 @@
-import { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_ICMPV6, type Packet } from "../packet/packet.ts";
+import {
+  ETH_P_ARP,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  isNeighbourDiscovery,
+  type Packet,
+} from "../packet/packet.ts";
 
 /**
  * What happened, as integers in a growing typed array. The engine writes it or has none (`null`); a readable trace is
@@ -6,6 +12,9 @@ import { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_ICMPV6, type Packet } from "../packet/
  *
  * This file is code that runs per packet.
  */
+
+// Where an operand is an address, another of the same record says of which family it is: `KEY_IPV6` is set in it where the
+// addresses are IPv6 handles. It is named at each record.
 
 /** A frame on a device: host, ifindex, direction, where its snapshot lies (mostly right behind). */
 export const OP_FRAME = 1;
@@ -19,17 +28,17 @@ export const OP_RULE = 4;
 export const OP_CHAIN_END = 5;
 /** A built-in chain ended and its policy applied: host, packet, mark, chain, number of rules, rules evaluated since. */
 export const OP_POLICY = 6;
-/** NAT rewrote addresses: host, packet, manip (0 source, 1 destination), old address, old port, new address, new port, free. */
+/** NAT rewrote addresses: host, packet, manip (0 source, 1 destination; | 2 free, | KEY_IPV6), old address, old port, new address, new port, free. */
 export const OP_REWRITE = 7;
-/** A route was looked up: host, packet, destination, result type, out ifindex, next hop, errno. */
+/** A route was looked up: host, packet, destination, result type (| KEY_IPV6), out ifindex, next hop, errno. */
 export const OP_ROUTE = 8;
 /** The packet ended here: host, packet, reason (`kernel/reason.ts`), ifindex or 0. */
 export const OP_DROP = 9;
-/** A socket took the packet: host, packet, protocol, local address, local port, peer address, peer port. */
+/** A socket took the packet: host, packet, protocol (| KEY_IPV6), local address, local port, peer address, peer port. */
 export const OP_DELIVER = 10;
 /** A packet was made: host, packet, cause, phase. */
 export const OP_EMIT = 11;
-/** An address question began, or ended without an answer: host, ifindex, address, 0 asked, 1 failed. */
+/** An address question began, or ended without an answer: host, ifindex, address, 0 asked, 1 failed (| KEY_IPV6). */
 export const OP_NEIGHBOUR = 12;
 /** A choice was taken: kind, number of options, the option taken. */
 export const OP_CHOICE = 13;
@@ -209,15 +218,16 @@ export const S_IP = 7;
 export const S_LENGTH = 8;
 /** fragment offset | VLAN << 16 */
 export const S_FRAG_OFFSET = 9;
-/** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16 */
+/** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16; neighbour discovery: flags */
 export const S_PORTS = 10;
 /** TCP: flags; ICMP: type | code << 8; ARP: op */
 export const S_L4 = 11;
-/** ICMP: MTU or gateway; ARP: sender's hardware address */
+/** ICMP: MTU or gateway; ARP: sender's hardware address; neighbour discovery: the target */
 export const S_INFO = 12;
-/** ARP: target's hardware address; VXLAN: the VNI */
+/** ARP: target's hardware address; VXLAN: the VNI; neighbour discovery: the link-layer address */
 export const S_INFO2 = 13;
 export const S_MARK = 14;
+/** TCP; neighbour discovery: a redirect's destination */
 export const S_SEQ = 15;
 export const S_ACK = 16;
 export const S_PAYLOAD = 17;
@@ -231,6 +241,7 @@ function ipWord(p: Packet): number {
 }
 
 function portsWord(p: Packet): number {
+  if (isNeighbourDiscovery(p)) return p.ndFlags;
   return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
     ? p.icmpId | (p.icmpSeq << 16)
     : p.sport | (p.dport << 16);
@@ -241,6 +252,18 @@ function l4Word(p: Packet): number {
   return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
     ? p.icmpType | (p.icmpCode << 8)
     : p.tcpFlags;
+}
+
+function infoWord(p: Packet): number {
+  return isNeighbourDiscovery(p) ? p.ndTarget : p.icmpInfo;
+}
+
+function info2Word(p: Packet): number {
+  return isNeighbourDiscovery(p) ? p.ndLladdr : p.vni;
+}
+
+function seqWord(p: Packet): number {
+  return isNeighbourDiscovery(p) ? p.ndDst : p.seq;
 }
 
 function snapshot(d: Int32Array, at: number, p: Packet): void {
@@ -257,10 +280,10 @@ function snapshot(d: Int32Array, at: number, p: Packet): void {
   d[at + S_FRAG_OFFSET] = p.fragOffset | (p.vlan << 16);
   d[at + S_PORTS] = portsWord(p);
   d[at + S_L4] = l4Word(p);
-  d[at + S_INFO] = arp ? p.arpSha : p.icmpInfo;
-  d[at + S_INFO2] = arp ? p.arpTha : p.vni;
+  d[at + S_INFO] = arp ? p.arpSha : infoWord(p);
+  d[at + S_INFO2] = arp ? p.arpTha : info2Word(p);
   d[at + S_MARK] = p.mark;
-  d[at + S_SEQ] = p.seq;
+  d[at + S_SEQ] = seqWord(p);
   d[at + S_ACK] = p.ack;
   d[at + S_PAYLOAD] = p.payload;
   const inner = p.inner;
@@ -284,9 +307,9 @@ function unchanged(d: Int32Array, at: number, p: Packet): boolean {
     d[at + S_L4] !== l4Word(p) ||
     d[at + S_ETH_TYPE] !== p.ethType ||
     p.ethType === ETH_P_ARP ||
-    d[at + S_INFO] !== p.icmpInfo ||
-    d[at + S_INFO2] !== p.vni ||
-    d[at + S_SEQ] !== p.seq ||
+    d[at + S_INFO] !== infoWord(p) ||
+    d[at + S_INFO2] !== info2Word(p) ||
+    d[at + S_SEQ] !== seqWord(p) ||
     d[at + S_ACK] !== p.ack ||
     d[at + S_PAYLOAD] !== p.payload
   ) {

@@ -1,3 +1,4 @@
+import { endpointText } from "../address/endpoint.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { RecordedProbe } from "./recorded.ts";
 
@@ -13,9 +14,10 @@ export function compareBrief(recorded: RecordedProbe, outcome: Outcome): string 
       ? null
       : `${name}: ${String(recordedValue ?? "none")} recorded, ${String(ours ?? "none")} modelled`;
   const last = client.answeredBy === undefined ? undefined : servers.at(-1);
-  const answeredBy = last === undefined ? undefined : `${last.address}:${last.port}`;
+  const answeredBy = last === undefined ? undefined : endpointText(last.address, last.port ?? 0);
   const saw = servers.map(
-    ({ host, address, port, peer }) => `${host} ${address}:${port} from ${peer.address}:${peer.port}`,
+    ({ host, address, port = 0, peer }) =>
+      `${host} ${endpointText(address, port)} from ${endpointText(peer.address, peer.port ?? 0)}`,
   );
   const recordedSaw = theirs.serverSaw?.map(({ host, local, peer }) => `${host} ${local} from ${peer}`);
   return (

@@ -1,19 +1,30 @@
+import { endpointText, splitEndpoint } from "../address/endpoint.ts";
+import { IPPROTO_ICMPV6 } from "../packet/packet.ts";
 import { VXLAN_PORTS } from "../packet/wire/vxlan.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
-import { isBulk, isNotFinal } from "./excused.ts";
+import { discoveriesAt, isBulk, isDiscovery, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
 import { ipvsDifference } from "./ipvs-difference.ts";
 import { isNftTable, nftCounts, nftDifference } from "./nft-difference.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
-import type { RecordedFrame, RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
+import type {
+  RecordedFrame,
+  RecordedProbe,
+  RecordedRuleHit,
+  RecordedServer,
+  RecordedVisit,
+} from "./recorded.ts";
+import { inOneForm } from "./recorded-ip6.ts";
 import type { Renaming } from "./renaming.ts";
-import { stepText, visitDifference } from "./visit-difference.ts";
+import { samePacket, stepText, visitDifference } from "./visit-difference.ts";
 
 /** ICMP types that quote the packet they are about; a redirect is excused. */
 const ICMP_ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12]);
+/** ICMPv6's errors are the types below this one (RFC 4443 2.1). */
+const FIRST_ICMPV6_QUERY = 128;
 
 /** How far one outcome agrees with a recorded probe. */
 export interface Matched {
@@ -29,11 +40,12 @@ export interface Matched {
 /** Compare everything recorded of a probe with one outcome. */
 export function compareOutcome(
   network: Network,
-  recorded: RecordedProbe,
+  probe: RecordedProbe,
   outcome: Outcome,
   before: Renaming,
   earlierFree: ReadonlySet<number>,
 ): Matched {
+  const recorded = inOneForm(probe);
   if (recorded.frames === undefined && recorded.framesOmitted !== true) {
     const difference = compareBrief(recorded, outcome);
     return { difference, score: difference === null ? 100 : 0, renaming: before, free: [] };
@@ -64,7 +76,8 @@ export function compareOutcome(
 function freePorts(outcome: Outcome): Set<number> {
   const free = new Set<number>();
   for (const rewrite of outcome.rewrites) {
-    if (rewrite.free === true && rewrite.to.includes(":")) free.add(portOf(rewrite.to));
+    const { port } = splitEndpoint(rewrite.to);
+    if (rewrite.free === true && port !== null) free.add(port);
   }
   for (const entry of outcome.conntrack) {
     const chosen = entry.reply.dport ?? entry.reply.id;
@@ -129,7 +142,9 @@ class Comparison {
     if (client.icmp !== undefined) return client.icmp;
     for (const { host, direction, icmp, ip } of frames) {
       if (host !== this.recorded.query.from || direction !== "in" || icmp === undefined) continue;
-      if (!ICMP_ERRORS.has(icmp.type) || ip === undefined) continue;
+      const isError =
+        ip.proto === IPPROTO_ICMPV6 ? icmp.type < FIRST_ICMPV6_QUERY : ICMP_ERRORS.has(icmp.type);
+      if (!isError) continue;
       const { type, code, mtu } = icmp;
       return { type, code, from: ip.src, ...(mtu === undefined ? {} : { mtu }) };
     }
@@ -165,14 +180,15 @@ class Comparison {
     const ours = this.outcome.servers.filter((server) => server.proto !== "icmp");
     const left = [...ours];
     for (const server of this.recorded.outcome.serverSaw ?? []) {
+      const peer = splitEndpoint(server.peer);
       const at = left.findIndex((candidate) => {
         const trial = this.renaming.fork();
         const agrees =
           candidate.host === server.host &&
           candidate.proto === server.proto &&
-          `${candidate.address}:${candidate.port}` === server.local &&
-          candidate.peer.address === addressOf(server.peer) &&
-          trial.accepts(candidate.peer.port ?? 0, portOf(server.peer));
+          endpointText(candidate.address, candidate.port ?? 0) === server.local &&
+          candidate.peer.address === peer.address &&
+          trial.accepts(candidate.peer.port ?? 0, peer.port ?? 0);
         if (agrees) this.renaming = trial;
         return agrees;
       });
@@ -221,7 +237,8 @@ class Comparison {
    */
   private trace(): RecordedVisit[] {
     return (this.recorded.trace ?? []).map((visit) => {
-      const tables = this.network.host(this.network.hostNumber(visit.ns))?.host.iptables?.tables;
+      const host = this.network.host(this.network.hostNumber(visit.ns))?.host;
+      const tables = (visit.family === 6 ? host?.ip6tables : host?.iptables)?.tables;
       const steps = visit.steps.map((step) => {
         const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
         const rules = tables?.get(table)?.chains.get(chain)?.rules.length ?? 0;
@@ -237,14 +254,18 @@ class Comparison {
     if (this.recorded.framesOmitted === true) return null;
     // A live probe has the rules' counters instead.
     if (this.recorded.trace === undefined && this.recorded.rulesHit !== undefined) return null;
-    const recorded = this.trace().filter(
-      (visit) => !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
+    const trace = this.trace();
+    const recorded = trace.filter(
+      (visit) => !isDiscovery(visit.pkt) && !this.theirs.excused.has(visit.pkt) && !isRedirect(visit),
     );
     const ours = this.outcome.hooks
       .map(withoutNft)
       .filter(
         (visit) =>
-          visit.steps.length > 0 && !this.ours.excused.has(visit.packet) && visit.before.icmp?.type !== 5,
+          visit.steps.length > 0 &&
+          !isDiscovery(visit.packet) &&
+          !this.ours.excused.has(visit.packet) &&
+          visit.before.icmp?.type !== 5,
       );
     const left = new Set(ours.keys());
     /** Where each packet was met last on each host. */
@@ -271,9 +292,25 @@ class Comparison {
       if (this.isUntraced(ours[at] as HookVisit)) this.untraced.push(ours[at] as HookVisit);
     // Where iptables-nft wrote the rules, their steps are among nftables'.
     const extra = [...left].find((at) => !this.untraced.includes(ours[at] as HookVisit));
-    if (extra === undefined || (this.recorded.nftTrace ?? []).length > 0) return null;
+    if (extra === undefined || (this.recorded.nftTrace ?? []).length > 0) return this.discoveries(trace);
     const { host, packet, hook, steps } = ours[extra] as HookVisit;
     return `rules: ${host} packet ${packet} ${hook}: modelled, not recorded (${steps.map(stepText).join(" ")})`;
+  }
+
+  /** Which neighbours are asked for is not predictable; but what both sides asked went the same way through the rules. */
+  private discoveries(trace: readonly RecordedVisit[]): string | null {
+    const ours = this.outcome.hooks.map(withoutNft).filter((visit) => isDiscovery(visit.packet));
+    for (const visit of trace) {
+      if (!isDiscovery(visit.pkt)) continue;
+      const alike = ours.filter(
+        (own) => visit.ns === own.host && visit.hook === own.hook && samePacket(visit, own, this.renaming),
+      );
+      const differences = alike.map((own) => visitDifference(visit, own, this.renaming.fork()));
+      const [first] = differences;
+      if (first !== undefined && !differences.includes(null))
+        return `rules: ${visit.ns} packet ${visit.pkt} ${visit.hook}: ${first}`;
+    }
+    return null;
   }
 
   /** The way through nftables' rules, where it was recorded. */
@@ -281,7 +318,8 @@ class Comparison {
     const recorded = this.recorded.nftTrace ?? [];
     if (recorded.length === 0) return null;
     const isExcused = (packet: number): boolean => this.theirs.excused.has(packet);
-    return nftDifference(this.network, recorded, this.outcome.hooks, this.pairs, isExcused);
+    const visits = this.outcome.hooks.filter(({ packet }) => !isDiscovery(packet));
+    return nftDifference(this.network, recorded, visits, this.pairs, isExcused, this.family());
   }
 
   /** Where IPVS is at work a packet that no wire showed left its mark in the counters alone. */
@@ -293,6 +331,7 @@ class Comparison {
   /** Can a recorded way through a hook be that of ours? A packet dropped before any wire showed it is known by its looks. */
   private mayBe(visit: RecordedVisit, ours: HookVisit): boolean {
     if (visit.ns !== ours.host || visit.hook !== ours.hook) return false;
+    if (familyOf(visit) !== familyOfVisit(ours)) return false;
     const packet = this.pairs.get(visit.pkt);
     if (packet !== undefined) return ours.packet === packet;
     return ![...this.pairs.values()].includes(ours.packet);
@@ -308,12 +347,12 @@ class Comparison {
     if (isBulk(this.recorded) || this.theirs.repeated.size > 0 || (this.recorded.query.count ?? 1) > 1)
       return null;
     const traced = this.recorded.trace !== undefined;
-    const ofNft = nftCounts(this.network, this.recorded.nftTrace ?? []);
+    const ofNft = nftCounts(this.network, this.recorded.nftTrace ?? [], this.family());
     const counted = new Map([...ofNft, ...(traced ? this.tracedCounts() : this.modelledCounts())]);
     for (const hit of this.recorded.rulesHit ?? []) {
-      const key = `${hit.ns} ${hit.table} ${hit.chain} rule ${hit.rule}`;
+      const key = countKey(hit.ns, familyOf(hit), hit.table, hit.chain, hit.rule);
       const seen = counted.get(key) ?? 0;
-      if (seen !== hit.packets) {
+      if (seen !== hit.packets && !this.countsDiscoveries(hit, seen)) {
         return `rule counters: ${key}: ${hit.packets} recorded, ${seen} ${traced ? "by the rules walked" : "modelled"}`;
       }
       counted.delete(key);
@@ -323,6 +362,17 @@ class Comparison {
     return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
   }
 
+  private family(): 4 | 6 {
+    return this.recorded.query.dst.includes(":") ? 6 : 4;
+  }
+
+  /** Where iptables-nft keeps the rules, neighbour discovery is counted and not traced. */
+  private countsDiscoveries(hit: RecordedRuleHit, seen: number): boolean {
+    const host = this.network.host(this.network.hostNumber(hit.ns))?.host;
+    if (hit.family !== 6 || host?.ip6tables?.backend !== "nft") return false;
+    return hit.packets > seen && hit.packets - seen <= discoveriesAt(this.recorded, hit.ns);
+  }
+
   private tracedCounts(): Map<string, number> {
     const counted = new Map<string, number>();
     for (const visit of this.trace()) {
@@ -330,7 +380,7 @@ class Comparison {
         const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
         if (kind === "return") continue;
         const number = kind === "policy" ? 0 : Number.parseInt(rest, 10);
-        const key = `${visit.ns} ${table} ${chain} rule ${number}`;
+        const key = countKey(visit.ns, familyOf(visit), table, chain, number);
         counted.set(key, (counted.get(key) ?? 0) + 1);
       }
     }
@@ -362,10 +412,11 @@ function withoutNft(visit: HookVisit): HookVisit {
 }
 
 function addCounts(counted: Map<string, number>, visits: readonly HookVisit[]): void {
-  for (const { host, steps } of visits) {
+  for (const visit of visits) {
+    const { host, steps } = visit;
     for (const { table, chain, kind, index } of steps) {
       if (kind === "return" || isNftTable(table)) continue;
-      const key = `${host} ${table} ${chain} rule ${kind === "policy" ? 0 : index}`;
+      const key = countKey(host, familyOfVisit(visit), table, chain, kind === "policy" ? 0 : index);
       counted.set(key, (counted.get(key) ?? 0) + 1);
     }
   }
@@ -390,12 +441,16 @@ function errorText(
   return `${icmp.type}/${icmp.code} from ${icmp.from}${icmp.mtu ? ` mtu ${icmp.mtu}` : ""}`;
 }
 
-function addressOf(text: string): string {
-  return text.slice(0, text.lastIndexOf(":"));
+function countKey(host: string, family: number, table: string, chain: string, rule: number): string {
+  return `${host} ${family === 6 ? "ip6tables " : ""}${table} ${chain} rule ${rule}`;
 }
 
-function portOf(text: string): number {
-  return Number(text.slice(text.lastIndexOf(":") + 1));
+function familyOf({ family }: { readonly family?: number }): number {
+  return family ?? 4;
+}
+
+function familyOfVisit({ before }: HookVisit): number {
+  return before.ip.src.includes(":") ? 6 : 4;
 }
 
 function serverText(server: RecordedServer): string {
@@ -403,5 +458,6 @@ function serverText(server: RecordedServer): string {
 }
 
 function ourServerText(server: Outcome["servers"][number]): string {
-  return `${server.host} ${server.address}:${server.port} from ${server.peer.address}:${server.peer.port}`;
+  const { host, address, port = 0, peer } = server;
+  return `${host} ${endpointText(address, port)} from ${endpointText(peer.address, peer.port ?? 0)}`;
 }

@@ -1,4 +1,6 @@
-import { explainIpv4, parseIpv4 } from "../address/ipv4.ts";
+import { explainIp, familyOfAddress, parseIp } from "../address/ip.ts";
+import { addressOnPath } from "../address/ip6-handle.ts";
+import { splitZone } from "../address/ipv6.ts";
 import { ASK_DEFAULTS, type Explored, explore, followScript } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
 import { parseFlagLetters } from "../walk/packet-view.ts";
@@ -48,7 +50,7 @@ const MANY_FLOWS = 30;
  */
 export function compareRecording(world: World, recording: Recording, options: ReplayOptions): CompareReport {
   const head = { file: recording.file, name: recording.name };
-  const unsupported = whyUnsupported(world, recording);
+  const unsupported = whyUnsupported(world);
   if (unsupported !== null) return { ...head, unsupported, probes: [] };
   const probes: ProbeReport[] = [];
   for (const { index, recorded, judge } of replay(world, recording, options)) {
@@ -221,10 +223,14 @@ function oddsOf(outcome: Outcome): number {
 function queryOf(probe: Probe, index: number): Query | string {
   const recorded = probe.recorded as unknown as RecordedProbe;
   const q = recorded.query;
-  const dst = parseIpv4(q.dst);
-  if (dst === undefined) return `query.dst: ${explainIpv4(q.dst)}`;
-  const src = q.src === undefined ? null : parseIpv4(q.src);
-  if (src === undefined) return `query.src: ${explainIpv4(q.src ?? "")}`;
+  const { address: target, zone } = splitZone(q.dst);
+  const dst = parseIp(target);
+  if (dst === undefined) return `query.dst: ${explainIp(target)}`;
+  const src = q.src === undefined ? null : parseIp(q.src);
+  if (src === undefined) return `query.src: ${explainIp(q.src ?? "")}`;
+  const family = familyOfAddress(dst);
+  if (src !== null && familyOfAddress(src) !== family)
+    return `query.src: ${q.src} is of another family than ${q.dst}`;
   if (q.proto !== "tcp" && q.proto !== "udp" && q.proto !== "icmp")
     return `query.proto: ${q.proto} is none of tcp, udp, icmp`;
   const client = recorded.outcome.client;
@@ -233,16 +239,17 @@ function queryOf(probe: Probe, index: number): Query | string {
     id: `probe ${index}`,
     host: q.from,
     proto: q.proto,
-    dst,
+    family,
+    dst: addressOnPath(dst),
     dport: q.dport ?? null,
-    src,
+    src: src === null ? null : addressOnPath(src),
     sport: q.sport ?? client?.port ?? client?.icmpId ?? null,
     ttl: q.ttl ?? null,
     size: q.size ?? null,
     df: q.df ?? false,
     mark: q.mark ?? 0,
     uid: q.uid ?? 0,
-    dev: q.dev ?? null,
+    dev: q.dev ?? zone ?? null,
     raw: q.raw ?? false,
     listens: q.listens ?? false,
     patience: gaveUpEarly(recorded) ? PATIENCE_MS : null,

@@ -4,6 +4,7 @@ import type { RecordedProbe } from "./recorded.ts";
 /**
  * What a recording and the model may differ in, and nothing else:
  * - a consistent renaming of free ports and of VXLAN's source port (`renaming.ts`);
+ * - which neighbours of IPv6 are asked for, what that adds to the counters of iptables-nft, and redirects;
  * - which address of a SNAT range was taken;
  * - repeated SYNs and the errors they bring, data sent again after a timeout, redirects, ARP, in a tunnel too;
  * - the bridge's extra `out` while a neighbour is unresolved;
@@ -23,6 +24,7 @@ export const EXCUSED = [
   "repeated-data",
   "redirect",
   "arp",
+  "neighbour-discovery",
   "bridge-extra-out",
   "flood-order",
   "late-error-of-earlier-probe",
@@ -31,6 +33,18 @@ export const EXCUSED = [
   "udp-error-not-final",
   "gave-up-while-asking",
 ] as const;
+
+/** Packets of neighbour discovery are numbered from here, in recordings and in traces. */
+const FIRST_DISCOVERY = 1001;
+
+export function isDiscovery(packet: number): boolean {
+  return packet >= FIRST_DISCOVERY;
+}
+
+/** How many packets of neighbour discovery a recording shows on a host. */
+export function discoveriesAt({ ndp = [] }: RecordedProbe, host: string): number {
+  return new Set(ndp.filter(({ ns }) => ns === host).map(({ pkt }) => pkt)).size;
+}
 
 /** Packets of a connection before the client sends in bulk: SYN, SYN-ACK, ACK, the server's line, ACK. */
 export const BEFORE_BULK = 5;
@@ -48,11 +62,16 @@ export function isNotFinal({ query, outcome }: RecordedProbe): boolean {
 }
 
 /** Did the client give up though nobody had told it a neighbour's address? Every question has an answer, on some wire. */
-export function gaveUpEarly({ outcome, arp = [], frames = [] }: RecordedProbe): boolean {
-  if (outcome.result !== "timeout" || [...arp, ...frames].some(({ t }) => t > LATE_US)) return false;
+export function gaveUpEarly({ outcome, arp = [], ndp = [], frames = [] }: RecordedProbe): boolean {
+  if (outcome.result !== "timeout" || [...arp, ...ndp, ...frames].some(({ t }) => t > LATE_US)) return false;
   const answered = new Set(arp.filter((each) => each.arp.op === 2).map((each) => each.arp.spa));
   const asked = arp.filter((each) => each.arp.op === 1);
-  return asked.every((each) => answered.has(each.arp.tpa));
+  const answered6 = new Set(ndp.filter((each) => each.ndp?.type === 136).map((each) => each.ndp?.target));
+  const asked6 = ndp.filter((each) => each.ndp?.type === 135);
+  return (
+    asked.every((each) => answered.has(each.arp.tpa)) &&
+    asked6.every((each) => answered6.has(each.ndp?.target))
+  );
 }
 
 /** Nothing that is recorded is as late, microseconds: long before three questions have gone unanswered. */
@@ -71,8 +90,12 @@ export interface Excusable {
   readonly ip?: { readonly src: string; readonly dst: string; readonly id?: number };
   readonly udp?: { readonly sport: number; readonly dport: number };
   /** What a tunnel carries, in a recording and in a trace. */
-  readonly vxlan?: { readonly vni: number; readonly eth?: { readonly type?: string } };
-  readonly inner?: { readonly eth?: { readonly type?: string } };
+  readonly vxlan?: {
+    readonly vni: number;
+    readonly eth?: { readonly type?: string };
+    readonly ndp?: unknown;
+  };
+  readonly inner?: { readonly eth?: { readonly type?: string }; readonly nd?: unknown };
   readonly icmp?: {
     readonly type: number;
     readonly code: number;
@@ -105,15 +128,16 @@ export class Excuser {
   /** Does an error quote a packet that this probe neither sent nor showed? */
   private isLate(orig: Excusable): boolean {
     const id = orig.ip?.id;
-    if (this.client === null || id === undefined) return false;
-    if (id === 0 ? this.flows.has(flowOf(orig)) : this.ids.has(id)) return false;
+    // IPv6 has no identification.
+    if (this.client === null || (id === undefined && !isIpv6(orig))) return false;
+    if (id === undefined || id === 0 ? this.flows.has(flowOf(orig)) : this.ids.has(id)) return false;
     const ports = orig.tcp ?? orig.udp;
     if (ports !== undefined) return ports.sport !== this.client && ports.dport !== this.client;
     return orig.icmp?.id !== this.client;
   }
 
   isExcused(packet: Excusable): boolean {
-    if (packet.icmp?.type === 5 || carriesArp(packet)) return true;
+    if (packet.icmp?.type === 5 || carriesArp(packet) || carriesDiscovery(packet)) return true;
     if (packet.tcp?.flags === "S") {
       const flow = `${packet.ip?.src} ${packet.ip?.dst} ${packet.tcp.sport} ${packet.tcp.dport}`;
       if (this.syns.has(flow)) return true;
@@ -141,6 +165,15 @@ export class Excuser {
 /** An ARP frame in a tunnel: a packet of IP only by its outside. */
 function carriesArp({ vxlan, inner }: Excusable): boolean {
   return vxlan?.eth?.type === ETH_ARP || inner?.eth?.type === ETH_ARP;
+}
+
+/** The same of neighbour discovery. */
+function carriesDiscovery({ vxlan, inner }: Excusable): boolean {
+  return vxlan?.ndp !== undefined || inner?.nd !== undefined;
+}
+
+function isIpv6({ ip }: Excusable): boolean {
+  return ip?.src.includes(":") === true;
 }
 
 const ETH_ARP = "0x0806";

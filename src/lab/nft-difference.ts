@@ -1,3 +1,4 @@
+import type { Family } from "../address/ip.ts";
 import type { NftChain, NftRuleset } from "../kernel/nft/ruleset.ts";
 import type { Network } from "../walk/network.ts";
 import type { HookStep, HookVisit } from "../walk/trace.ts";
@@ -34,10 +35,11 @@ export function nftDifference(
   visits: readonly HookVisit[],
   pairs: ReadonlyMap<number, number>,
   isExcused: (packet: number) => boolean,
+  family: Family,
 ): string | null {
   const ours = ourWays(visits);
   const paired = new Set(pairs.values());
-  for (const way of recordedWays(network, recorded)) {
+  for (const way of recordedWays(network, recorded, family)) {
     if (isExcused(way.packet)) continue;
     const partner = pairs.get(way.packet);
     const near = ours.filter(
@@ -70,22 +72,26 @@ function agree(way: Way, steps: readonly string[]): boolean {
 }
 
 /** How often each rule and policy of a host was met, as `table chain rule N`; 0 is the policy. */
-export function nftCounts(network: Network, recorded: readonly RecordedNftStep[]): Map<string, number> {
+export function nftCounts(
+  network: Network,
+  recorded: readonly RecordedNftStep[],
+  family: Family,
+): Map<string, number> {
   const counts = new Map<string, number>();
   for (const step of recorded) {
-    const chain = chainOf(network, step);
+    const chain = chainOf(network, step, family);
     if (chain === undefined || step.type === "end") continue;
     const number = step.type === "policy" ? 0 : indexOf(chain, step.handle);
-    const key = `${step.ns} ${step.table} ${step.chain} rule ${number}`;
+    const key = `${step.ns} ${family === 6 ? "ip6tables " : ""}${step.table} ${step.chain} rule ${number}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   return counts;
 }
 
-function recordedWays(network: Network, recorded: readonly RecordedNftStep[]): Way[] {
+function recordedWays(network: Network, recorded: readonly RecordedNftStep[], family: Family): Way[] {
   const ways = new Map<string, { host: string; packet: number; steps: string[] }>();
   for (const step of recorded) {
-    const chain = chainOf(network, step);
+    const chain = chainOf(network, step, family);
     if (chain === undefined) continue;
     const packet = step.pkt ?? OUTER;
     // A base chain's end is told twice, by itself and by its policy.
@@ -131,10 +137,11 @@ function stepWords(table: string, chain: string, kind: string, index: number, ma
   return `${table} ${chain} ${kind}${place}${mark === 0 ? "" : ` mark=0x${mark.toString(16)}`}`;
 }
 
-/** Tables of IPv4 and of both families: those of IPv6 may have the same names. */
-function chainOf(network: Network, step: RecordedNftStep): NftChain | undefined {
+/** Tables of the probe's family and of both: those of the other may have the same names. */
+function chainOf(network: Network, step: RecordedNftStep, of: Family): NftChain | undefined {
+  const other = of === 6 ? "ip" : "ip6";
   const nft: NftRuleset | null | undefined = network.world.hosts.get(step.ns)?.nft;
-  const table = nft?.tables.find(({ name, family }) => name === step.table && family !== "ip6");
+  const table = nft?.tables.find(({ name, family }) => name === step.table && family !== other);
   return table?.chains.find(({ name }) => name === step.chain);
 }
 

@@ -47,18 +47,21 @@ export function recordedPackets(network: Network, recorded: RecordedProbe): Pack
 
 export function ourPackets(network: Network, frames: readonly Frame[]): Packets<Frame> {
   const excuser = new Excuser(null);
-  const byPacket = new Map<number, Frame[]>();
+  const byPacket = new Map<string, Frame[]>();
   const excused = new Set<number>();
   for (const frame of frames) {
-    const before = byPacket.get(frame.packet);
+    // Fragments of IPv6, put together and cut anew, are told apart by their datagram: a capture knows no more of them.
+    const key = `${frame.packet} ${(frame.inner ?? frame).ip?.id ?? ""}`;
+    const before = byPacket.get(key);
     if (before !== undefined) {
       before.push(frame);
       continue;
     }
     if (excuser.isExcused(frame)) excused.add(frame.packet);
-    byPacket.set(frame.packet, [frame]);
+    byPacket.set(key, [frame]);
   }
-  return { packets: kept(network, byPacket, excused), excused, repeated: new Set() };
+  const numbered = [...byPacket.values()].map((list) => [(list[0] as Frame).packet, list] as const);
+  return { packets: kept(network, numbered, excused), excused, repeated: new Set() };
 }
 
 /** A reset has no identification of its own: a second one is known by leaving where the first did. */
@@ -69,7 +72,7 @@ function isSentAgain(frame: WholeFrame, first: WholeFrame | undefined): boolean 
 
 function kept<F extends Place>(
   network: Network,
-  byPacket: ReadonlyMap<number, readonly F[]>,
+  byPacket: Iterable<readonly [number, readonly F[]]>,
   excused: ReadonlySet<number>,
 ): PacketFrames<F>[] {
   return [...byPacket]

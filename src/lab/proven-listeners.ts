@@ -1,4 +1,4 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import { formatIp } from "../address/ip.ts";
 import type { Host } from "../kernel/host.ts";
 import { ORIGIN_NONE } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -48,6 +48,7 @@ export function withListeners(world: World, listeners: readonly ProvenListener[]
     if (host.sockets.kind !== "listed") continue;
     const socket: Socket = {
       proto,
+      families: [4, 6],
       address: null,
       dev: null,
       port,
@@ -65,5 +66,6 @@ function listens({ sockets }: Host, proto: string, port: number): boolean {
 }
 
 function isOwn(host: Host | undefined, address: string): boolean {
-  return host?.addresses.some((entry) => formatIpv4(entry.address) === address) ?? false;
+  if (host === undefined) return false;
+  return [...host.addresses, ...host.addresses6].some((entry) => formatIp(entry.address) === address);
 }

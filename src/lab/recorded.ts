@@ -1,3 +1,5 @@
+import type { RecordedIp6 } from "./recorded-ip6.ts";
+
 /** The shapes of a recording's probe that a comparison reads (the recordings' README says what each field means). */
 export interface RecordedProbe {
   readonly query: RecordedQuery;
@@ -6,6 +8,7 @@ export interface RecordedProbe {
   readonly settled?: boolean;
   readonly frames?: readonly RecordedFrame[];
   readonly arp?: readonly RecordedArp[];
+  readonly ndp?: readonly RecordedNdp[];
   readonly rulesHit?: readonly RecordedRuleHit[];
   readonly trace?: readonly RecordedVisit[];
   /** The frames, and the rules they met, were left out: like those of an earlier probe. */
@@ -86,6 +89,8 @@ export interface RecordedPacket {
     readonly mf?: boolean;
     readonly off?: number;
   };
+  readonly ip6?: RecordedIp6;
+  readonly ndp?: { readonly type: number };
   readonly tcp?: {
     readonly sport: number;
     readonly dport: number;
@@ -121,8 +126,21 @@ export interface RecordedArp {
   readonly arp: { readonly op: number; readonly spa: string; readonly tpa: string };
 }
 
+/** A frame of neighbour discovery; with `same` all but its place stands in the packet's frame before. */
+export interface RecordedNdp {
+  readonly t: number;
+  readonly ns: string;
+  readonly if: string;
+  readonly dir: string;
+  readonly pkt: number;
+  readonly same?: boolean;
+  readonly ndp?: { readonly type: number; readonly target?: string };
+}
+
 export interface RecordedRuleHit {
   readonly ns: string;
+  /** Absent: 4. */
+  readonly family?: number;
   readonly table: string;
   readonly chain: string;
   readonly rule: number;
@@ -131,6 +149,8 @@ export interface RecordedRuleHit {
 
 export interface RecordedVisit {
   readonly ns: string;
+  /** Absent: 4. */
+  readonly family?: number;
   readonly pkt: number;
   readonly hook: string;
   /** Some recordings leave it out. */

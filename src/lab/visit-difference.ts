@@ -1,3 +1,4 @@
+import { endpointText, splitEndpoint } from "../address/endpoint.ts";
 import type { HookVisit, PacketView } from "../walk/trace.ts";
 import type { RecordedVisit } from "./recorded.ts";
 import type { Renaming } from "./renaming.ts";
@@ -29,27 +30,36 @@ export function visitDifference(recorded: RecordedVisit, ours: HookVisit, renami
   return null;
 }
 
-/** `tcp 10.0.0.1:40000>10.0.0.2:80 ttl=64`: the packet as it entered the hook. */
+/** Is a recorded visit that of the same packet by its words? */
+export function samePacket(recorded: RecordedVisit, ours: HookVisit, renaming: Renaming): boolean {
+  return recorded.packet !== undefined && packetWords(recorded.packet, ours.before, renaming.fork()) === null;
+}
+
+/** `tcp 10.0.0.1:40000>10.0.0.2:80 ttl=64`, `tcp [fd00::1]:40000>[fd00::2]:80 hlim=64`: the packet as it entered the hook. */
 function packetWords(text: string, ours: PacketView, renaming: Renaming): string | null {
-  const match = /^(\S+) (?:(\d+)\/(\d+) )?([\d.]+)(?::(\d+))?>([\d.]+)(?::(\d+))? ttl=(\d+)/.exec(text);
+  const match = /^\S+ (?:(\d+)(?:\/(\d+))? )?([^\s>]+)>(\S+) (?:ttl|hlim)=(\d+)/.exec(text);
   if (match === null) return null;
-  const [, , type, code, src, sport, dst, dport, ttl] = match;
+  const [, type, code, from = "", to = "", ttl] = match;
+  const { address: src, port: sport } = splitEndpoint(from);
+  const { address: dst, port: dport } = splitEndpoint(to);
   const ports = ours.tcp ?? ours.udp;
   const agrees =
     src === ours.ip.src &&
     dst === ours.ip.dst &&
     Number(ttl) === ours.ip.ttl &&
-    (type === undefined || (Number(type) === ours.icmp?.type && Number(code) === ours.icmp.code)) &&
-    (sport === undefined || renaming.accepts(ports?.sport ?? -1, Number(sport))) &&
-    (dport === undefined || renaming.accepts(ports?.dport ?? -1, Number(dport)));
+    (type === undefined || Number(type) === ours.icmp?.type) &&
+    (code === undefined || Number(code) === ours.icmp?.code) &&
+    (sport === null || renaming.accepts(ports?.sport ?? -1, sport)) &&
+    (dport === null || renaming.accepts(ports?.dport ?? -1, dport));
   return agrees ? null : `packet ${text} recorded, ${wordsOf(ours)} modelled`;
 }
 
 function wordsOf(packet: PacketView): string {
   const ports = packet.tcp ?? packet.udp;
-  const sport = ports === undefined ? "" : `:${ports.sport}`;
-  const dport = ports === undefined ? "" : `:${ports.dport}`;
-  return `${packet.ip.src}${sport}>${packet.ip.dst}${dport} ttl=${packet.ip.ttl}`;
+  const end = (address: string, port: number | undefined): string =>
+    port === undefined ? address : endpointText(address, port);
+  const { src, dst, ttl } = packet.ip;
+  return `${end(src, ports?.sport)}>${end(dst, ports?.dport)} ttl=${ttl}`;
 }
 
 export function stepText(step: {

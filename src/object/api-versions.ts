@@ -11,6 +11,9 @@ const VERSIONS: Readonly<Record<string, readonly string[]>> = {
   batch: ["v1", "v1beta1", "v2alpha1"],
   "discovery.k8s.io": ["v1", "v1beta1", "v1alpha1"],
   "networking.k8s.io": ["v1", "v1beta1", "v1alpha1"],
+  "policy.networking.k8s.io": ["v1alpha1"],
+  "projectcalico.org": ["v3"],
+  "crd.projectcalico.org": ["v1"],
 };
 
 /**

@@ -131,14 +131,18 @@ function checkNodes(objects: Lister, rules: ClusterRules, findings: Findings): v
   }
 }
 
-/** No podCIDR may share an address with another, and all must be of the cluster's. */
-function checkPodCidrs(nodes: readonly Node[], { clusterCidr }: ClusterRules, findings: Findings): void {
+/** No podCIDR may share an address with another, and all must be of the cluster's where pods get theirs from them. */
+function checkPodCidrs(
+  nodes: readonly Node[],
+  { clusterCidr, podsInNodeCidr }: ClusterRules,
+  findings: Findings,
+): void {
   const given = nodes.flatMap((node) => {
     const cidr = parsePrefix4(node.spec?.podCIDR ?? "");
     return cidr === undefined ? [] : [{ node, cidr, first: firstOf(cidr) >>> 0 }];
   });
   for (const { node, cidr } of given) {
-    if (clusterCidr === undefined || covers(clusterCidr.value, cidr)) continue;
+    if (!podsInNodeCidr || clusterCidr === undefined || covers(clusterCidr.value, cidr)) continue;
     const whole = formatPrefix4(clusterCidr.value);
     const message = `${formatPrefix4(cidr)} is outside ${whole}, the cluster CIDR (${clusterCidr.where})`;
     outside(clusterCidr, finding(node, "spec.podCIDR", message), findings);

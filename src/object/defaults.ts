@@ -34,6 +34,8 @@ export function withDefaults(json: Json, defaultNamespace: string): Json {
       };
     case "Endpoints":
       return { ...object, subsets: objectsIn(json, "subsets").map(subset) };
+    case "NetworkPolicy":
+      return { ...object, spec: networkPolicySpec(spec) };
     default:
       return object;
   }
@@ -46,6 +48,15 @@ const CURRENT_VERSION: Readonly<Record<string, string>> = {
   DaemonSet: "apps/v1",
   StatefulSet: "apps/v1",
   EndpointSlice: "discovery.k8s.io/v1",
+  NetworkPolicy: "networking.k8s.io/v1",
+  // Custom resources of the same fields.
+  CalicoNetworkPolicy: "projectcalico.org/v3",
+  GlobalNetworkPolicy: "projectcalico.org/v3",
+  NetworkSet: "projectcalico.org/v3",
+  GlobalNetworkSet: "projectcalico.org/v3",
+  HostEndpoint: "projectcalico.org/v3",
+  Tier: "projectcalico.org/v3",
+  Profile: "projectcalico.org/v3",
 };
 
 /** What holds of every object: it lives in a namespace, if its kind does. */
@@ -93,6 +104,29 @@ function serviceSpec(spec: Json): Json {
 /** "" is how old clusters print a field that is not set. */
 function withoutEmpty(json: Json): Json {
   return Object.fromEntries(Object.entries(json).filter(([, value]) => value !== ""));
+}
+
+/** Egress is a policy's matter only if it says so, or holds rules for it. */
+function networkPolicySpec(spec: Json): Json {
+  const { ingress, egress, policyTypes } = spec;
+  const ruled = (name: string, rules: unknown) =>
+    Array.isArray(rules)
+      ? { [name]: rules.filter(isJsonObject).map((rule) => ({ ...present(rule), ...portsOf(rule) })) }
+      : {};
+  const hasTypes = Array.isArray(policyTypes) && policyTypes.length > 0;
+  const types = Array.isArray(egress) && egress.length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
+  return {
+    podSelector: {},
+    ...present(spec),
+    ...(hasTypes ? {} : { policyTypes: types }),
+    ...ruled("ingress", ingress),
+    ...ruled("egress", egress),
+  };
+}
+
+function portsOf(rule: Json): Json {
+  const { ports } = rule;
+  return Array.isArray(ports) ? { ports: objectsIn(rule, "ports").map(withProtocol) } : {};
 }
 
 function podSpec(spec: Json): Json {

@@ -23,6 +23,18 @@ import {
   SERVICE_STATUS,
 } from "./network-fields.ts";
 import { POD_SPEC, POD_STATUS, POD_TEMPLATE } from "./pod-fields.ts";
+import {
+  ADMIN_POLICY_SPEC,
+  BASELINE_POLICY_SPEC,
+  CALICO_GLOBAL_POLICY_SPEC,
+  CALICO_POLICY_SPEC,
+  HOST_ENDPOINT_SPEC,
+  NETWORK_POLICY_SPEC,
+  NETWORK_SET_SPEC,
+  PROFILE_SPEC,
+  SERVICE_ACCOUNT,
+  TIER_SPEC,
+} from "./policy-fields.ts";
 
 /** The table of each kind that is typed and checked. */
 
@@ -93,7 +105,22 @@ export const KIND_FIELDS: Readonly<Record<TypedKind, Fields>> = {
       spec: object({ ...REPLICAS, ...optional({ selector: texts, template: object(POD_TEMPLATE) }) }),
     }),
   },
+  ServiceAccount: { ...OBJECT, ...SERVICE_ACCOUNT },
+  NetworkPolicy: ofSpec(NETWORK_POLICY_SPEC),
+  AdminNetworkPolicy: ofSpec(ADMIN_POLICY_SPEC),
+  BaselineAdminNetworkPolicy: ofSpec(BASELINE_POLICY_SPEC),
+  CalicoNetworkPolicy: ofSpec(CALICO_POLICY_SPEC),
+  GlobalNetworkPolicy: ofSpec(CALICO_GLOBAL_POLICY_SPEC),
+  NetworkSet: ofSpec(NETWORK_SET_SPEC),
+  GlobalNetworkSet: ofSpec(NETWORK_SET_SPEC),
+  HostEndpoint: ofSpec(HOST_ENDPOINT_SPEC),
+  Tier: ofSpec(TIER_SPEC),
+  Profile: ofSpec(PROFILE_SPEC),
 };
+
+function ofSpec(fields: Fields): Fields {
+  return { ...OBJECT, ...STATUS, ...required({ spec: object(fields) }) };
+}
 
 export function isTypedKind(kind: string): kind is TypedKind {
   return Object.hasOwn(KIND_FIELDS, kind);

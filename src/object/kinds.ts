@@ -8,6 +8,9 @@ export interface KindNames {
   readonly namespaced: boolean;
 }
 
+/** Calico's own API and the custom resources behind it. */
+const CALICO = ["projectcalico.org", "crd.projectcalico.org"] as const;
+
 export const KINDS: readonly KindNames[] = [
   row("Pod", "pods", "po", ""),
   row("Service", "services", "svc", ""),
@@ -46,9 +49,18 @@ export const KINDS: readonly KindNames[] = [
   cluster("IngressClass", "ingressclasses", "", "networking.k8s.io"),
   cluster("ServiceCIDR", "servicecidrs", "", "networking.k8s.io"),
   cluster("IPAddress", "ipaddresses", "ip", "networking.k8s.io"),
-  cluster("IPPool", "ippools", "", "crd.projectcalico.org", "projectcalico.org"),
-  cluster("BGPConfiguration", "bgpconfigurations", "", "crd.projectcalico.org", "projectcalico.org"),
-  cluster("FelixConfiguration", "felixconfigurations", "", "crd.projectcalico.org", "projectcalico.org"),
+  cluster("IPPool", "ippools", "", ...CALICO),
+  cluster("BGPConfiguration", "bgpconfigurations", "", ...CALICO),
+  cluster("FelixConfiguration", "felixconfigurations", "", ...CALICO),
+  row("CalicoNetworkPolicy", "caliconetworkpolicies", "cnp", ...CALICO),
+  row("NetworkSet", "networksets", "", ...CALICO),
+  cluster("GlobalNetworkPolicy", "globalnetworkpolicies", "gnp", ...CALICO),
+  cluster("GlobalNetworkSet", "globalnetworksets", "", ...CALICO),
+  cluster("HostEndpoint", "hostendpoints", "hep", ...CALICO),
+  cluster("Tier", "tiers", "", ...CALICO),
+  cluster("Profile", "profiles", "", ...CALICO),
+  cluster("AdminNetworkPolicy", "adminnetworkpolicies", "anp", "policy.networking.k8s.io"),
+  cluster("BaselineAdminNetworkPolicy", "baselineadminnetworkpolicies", "banp", "policy.networking.k8s.io"),
   cluster("PodSecurityPolicy", "podsecuritypolicies", "psp", "policy", "extensions"),
 ];
 
@@ -90,4 +102,10 @@ export function isNamespaced(kind: string): boolean {
 export function groupOf(apiVersion: string): string {
   const slash = apiVersion.indexOf("/");
   return slash === -1 ? "" : apiVersion.slice(0, slash);
+}
+
+/** The name a kind has among all others here: Calico has a NetworkPolicy too, which `kubectl` tells apart by this name. */
+export function kindInGroup(kind: string, apiVersion: string): string {
+  const isCalico = (CALICO as readonly string[]).includes(groupOf(apiVersion));
+  return isCalico && kind === "NetworkPolicy" ? "CalicoNetworkPolicy" : kind;
 }

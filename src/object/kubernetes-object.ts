@@ -2,8 +2,18 @@ import type * as apps from "kubernetes-types/apps/v1.js";
 import type * as core from "kubernetes-types/core/v1.js";
 import type * as discovery from "kubernetes-types/discovery/v1.js";
 import type { ObjectMeta, OwnerReference } from "kubernetes-types/meta/v1.js";
+import type * as networking from "kubernetes-types/networking/v1.js";
 import { isNamespaced } from "./kinds.ts";
 import type { Place } from "./place.ts";
+import type {
+  AdminPolicySpec,
+  BaselinePolicySpec,
+  CalicoGlobalPolicySpec,
+  CalicoPolicySpec,
+  HostEndpointSpec,
+  ProfileSpec,
+  TierSpec,
+} from "./policy-types.ts";
 
 /**
  * Objects of the Kubernetes API as they were read, checked and with the API's defaults put in. Never changed: who wants
@@ -86,6 +96,52 @@ export interface ReplicationController extends Typed<"ReplicationController"> {
   readonly spec: core.ReplicationControllerSpec;
 }
 
+export interface ServiceAccount extends Typed<"ServiceAccount"> {}
+
+export interface NetworkPolicy extends Typed<"NetworkPolicy", "networking.k8s.io/v1"> {
+  readonly spec: networking.NetworkPolicySpec;
+}
+
+export interface AdminNetworkPolicy extends Typed<"AdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1"> {
+  readonly spec: AdminPolicySpec;
+}
+
+export interface BaselineAdminNetworkPolicy
+  extends Typed<"BaselineAdminNetworkPolicy", "policy.networking.k8s.io/v1alpha1"> {
+  readonly spec: BaselinePolicySpec;
+}
+
+type Calico<K extends string> = Typed<K, "projectcalico.org/v3">;
+
+/** Calico's NetworkPolicy. */
+export interface CalicoNetworkPolicy extends Calico<"CalicoNetworkPolicy"> {
+  readonly spec: CalicoPolicySpec;
+}
+
+export interface GlobalNetworkPolicy extends Calico<"GlobalNetworkPolicy"> {
+  readonly spec: CalicoGlobalPolicySpec;
+}
+
+export interface NetworkSet extends Calico<"NetworkSet"> {
+  readonly spec: { readonly nets?: readonly string[] };
+}
+
+export interface GlobalNetworkSet extends Calico<"GlobalNetworkSet"> {
+  readonly spec: { readonly nets?: readonly string[] };
+}
+
+export interface HostEndpoint extends Calico<"HostEndpoint"> {
+  readonly spec: HostEndpointSpec;
+}
+
+export interface Tier extends Calico<"Tier"> {
+  readonly spec: TierSpec;
+}
+
+export interface Profile extends Calico<"Profile"> {
+  readonly spec: ProfileSpec;
+}
+
 /** The kinds that are typed and checked; objects of every other kind are kept as they are. */
 export interface ObjectOfKind {
   Node: Node;
@@ -100,6 +156,17 @@ export interface ObjectOfKind {
   DaemonSet: DaemonSet;
   StatefulSet: StatefulSet;
   ReplicationController: ReplicationController;
+  ServiceAccount: ServiceAccount;
+  NetworkPolicy: NetworkPolicy;
+  AdminNetworkPolicy: AdminNetworkPolicy;
+  BaselineAdminNetworkPolicy: BaselineAdminNetworkPolicy;
+  CalicoNetworkPolicy: CalicoNetworkPolicy;
+  GlobalNetworkPolicy: GlobalNetworkPolicy;
+  NetworkSet: NetworkSet;
+  GlobalNetworkSet: GlobalNetworkSet;
+  HostEndpoint: HostEndpoint;
+  Tier: Tier;
+  Profile: Profile;
 }
 
 export type TypedKind = keyof ObjectOfKind;

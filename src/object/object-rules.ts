@@ -2,6 +2,7 @@ import type { Container } from "kubernetes-types/core/v1.js";
 import { parseIpv4 } from "../address/ipv4.ts";
 import { parseIpv6 } from "../address/ipv6.ts";
 import { formatPrefix4, networkOf, parsePrefix4 } from "../address/prefix.ts";
+import { CALICO_RULES } from "./calico-rules.ts";
 import { checkAddressText, explainPrefix, isPortName } from "./field-table.ts";
 import type {
   EndpointSlice,
@@ -14,6 +15,7 @@ import type {
 } from "./kubernetes-object.ts";
 import type { ObjectReport } from "./object-report.ts";
 import type { FieldPath } from "./place.ts";
+import { POLICY_RULES } from "./policy-rules.ts";
 import { matches, selectorOf } from "./selector.ts";
 
 /** What the API demands of one object beyond the types of its fields. Asked only of objects whose types are right. */
@@ -33,6 +35,8 @@ const RULES: Readonly<Record<string, (object: KubernetesObject, report: ObjectRe
   ReplicaSet: (object, report) => checkWorkload(object as ReplicaSet, report),
   DaemonSet: (object, report) => checkWorkload(object as ReplicaSet, report),
   StatefulSet: (object, report) => checkWorkload(object as ReplicaSet, report),
+  ...POLICY_RULES,
+  ...CALICO_RULES,
 };
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;

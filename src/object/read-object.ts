@@ -5,7 +5,7 @@ import { checkFields } from "./field-table.ts";
 import { listPaths, withoutHidden } from "./hidden.ts";
 import { fromInternalForm, isInternalForm, pluralOfSelfLink } from "./internal-names.ts";
 import { isTypedKind, KIND_FIELDS } from "./kind-fields.ts";
-import { groupOf, isNamespaced, kindNamed, kindOfWord } from "./kinds.ts";
+import { groupOf, isNamespaced, kindInGroup, kindNamed, kindOfWord } from "./kinds.ts";
 import type { KubernetesObject } from "./kubernetes-object.ts";
 import { type Findings, ObjectReport } from "./object-report.ts";
 import { checkRules } from "./object-rules.ts";
@@ -96,8 +96,9 @@ class ObjectsReader {
 
   #readObject(json: Json, base: FieldPath, inherited: Inherited): void {
     const link = linkOf(json);
-    const kind = textIn(json, "kind") ?? link?.kind ?? inherited.kind;
     const apiVersion = textIn(json, "apiVersion") ?? link?.apiVersion ?? inherited.apiVersion;
+    const written = textIn(json, "kind") ?? link?.kind ?? inherited.kind;
+    const kind = written === undefined ? undefined : kindInGroup(written, apiVersion ?? "");
     const { metadata } = json;
     const name = isJsonObject(metadata) ? textIn(metadata, "name") : undefined;
     const report = this.#report(base, `${kind ?? "object"} ${name ?? "without a name"}`);

@@ -2,7 +2,9 @@
  * One packet in flight: the fields of the headers that steer it, and what the kernel keeps beside them in its `sk_buff`.
  *
  * Everything is a small integer, so that a pooled packet is rewritten in place and nothing is allocated per packet.
- * An IPv4 address is its 32 bits as a signed int32, a MAC an interned handle (`address/mac.ts`). `inner` is the packet
+ * An IPv4 address is its 32 bits as a signed int32, an IPv6 address an interned handle (`address/ip6-handle.ts`), a MAC one of
+ * another kind (`address/mac.ts`); which of the first two a packet holds, `family` says, and every key made of an address
+ * says so too (`protocolKey`, `deviceKey`). `inner` is the packet
  * carried (VXLAN, IPIP) or quoted (an ICMP error). One owner at a time: who releases a packet must not touch it again.
  *
  * This file is code that runs per packet.
@@ -10,6 +12,7 @@
 
 export const ETH_P_IP = 0x0800;
 export const ETH_P_ARP = 0x0806;
+export const ETH_P_IPV6 = 0x86dd;
 
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_IPIP = 4;
@@ -34,6 +37,31 @@ export const ICMP_ECHO = 8;
 export const ICMP_TIME_EXCEEDED = 11;
 export const ICMP_PARAMETERPROB = 12;
 
+export const ICMPV6_DEST_UNREACH = 1;
+export const ICMPV6_PKT_TOOBIG = 2;
+export const ICMPV6_TIME_EXCEED = 3;
+export const ICMPV6_PARAMPROB = 4;
+export const ICMPV6_ECHO_REQUEST = 128;
+export const ICMPV6_ECHO_REPLY = 129;
+export const NDISC_ROUTER_SOLICITATION = 133;
+export const NDISC_ROUTER_ADVERTISEMENT = 134;
+export const NDISC_NEIGHBOUR_SOLICITATION = 135;
+export const NDISC_NEIGHBOUR_ADVERTISEMENT = 136;
+export const NDISC_REDIRECT = 137;
+
+export const ICMPV6_NOROUTE = 0;
+export const ICMPV6_ADM_PROHIBITED = 1;
+export const ICMPV6_NOT_NEIGHBOUR = 2;
+export const ICMPV6_ADDR_UNREACH = 3;
+export const ICMPV6_PORT_UNREACH = 4;
+export const ICMPV6_POLICY_FAIL = 5;
+export const ICMPV6_REJECT_ROUTE = 6;
+
+/** `Packet.ndFlags` of a neighbour advertisement: from a router, solicited, override. */
+export const ND_ROUTER = 4;
+export const ND_SOLICITED = 2;
+export const ND_OVERRIDE = 1;
+
 export const ICMP_NET_UNREACH = 0;
 export const ICMP_HOST_UNREACH = 1;
 export const ICMP_PROT_UNREACH = 2;
@@ -50,6 +78,7 @@ export const PACKET_BROADCAST = 1;
 export const PACKET_MULTICAST = 2;
 export const PACKET_OTHERHOST = 3;
 export const PACKET_OUTGOING = 4;
+export const PACKET_LOOPBACK = 5;
 
 /** `Packet.encapsulation`: why there is an `inner`. */
 export const INNER_NONE = 0;
@@ -73,6 +102,45 @@ export const PHASE_DATA = 3;
 export const PHASE_REPEAT = 4;
 export const PHASE_NOTICE = 5;
 
+/** Bit of a protocol key, a tape's operand, that says the addresses beside it are IPv6 handles. */
+export const KEY_IPV6 = 0x100;
+
+/** Protocol and family in one: part of every key made of a flow's addresses (conntrack's, IPVS's). */
+export function protocolKey(packet: Packet): number {
+  return packet.family === 6 ? packet.protocol | KEY_IPV6 : packet.protocol;
+}
+
+/** A device's index and a family in one: part of every key made of a device and an address (neighbours). */
+export function deviceKey(family: number, ifindex: number): number {
+  return family === 6 ? ~ifindex : ifindex;
+}
+
+/** Bytes of a packet's IP header, without IPv6's extension headers. */
+export function headerLength(packet: Packet): number {
+  return packet.family === 6 ? 40 : 20;
+}
+
+/** Bytes of headers of an IPv6 fragment before what it carries. */
+export const FRAGMENT6_HEADER = 48;
+
+/** The ICMP of a packet's family. */
+export function isIcmp(packet: Packet): boolean {
+  return packet.protocol === (packet.family === 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+}
+
+/** Neighbour discovery: what conntrack never tracks, and recordings keep apart. */
+export function isNeighbourDiscovery(packet: Packet): boolean {
+  return (
+    packet.family === 6 &&
+    packet.protocol === IPPROTO_ICMPV6 &&
+    packet.icmpType >= NDISC_ROUTER_SOLICITATION &&
+    packet.icmpType <= NDISC_REDIRECT
+  );
+}
+
+/** Neighbour discovery is numbered apart from all other packets, from here: no walk has as many of those. */
+export const FIRST_DISCOVERY_NUMBER = 100_001;
+
 export class Packet {
   /** Number in the trace; the same packet keeps it while forwarded, translated and encapsulated. 0: not numbered yet. */
   number = 0;
@@ -89,7 +157,8 @@ export class Packet {
   /** False on devices without a link-layer header (tunl0), and in a packet not framed yet. */
   framed = false;
 
-  // IP (for ARP: src is the sender's protocol address, dst the target's)
+  // IP (for ARP: src is the sender's protocol address, dst the target's); of IPv6, `ttl` is the hop limit, `tos` the traffic
+  // class, `protocol` the header behind all extension headers, `df` always true of what a router sees, `id` a fragment's
   family = 4;
   src = 0;
   dst = 0;
@@ -101,7 +170,7 @@ export class Packet {
   mf = false;
   /** Fragment offset in bytes. */
   fragOffset = 0;
-  /** IP total length in bytes, header included. */
+  /** IP total length in bytes, header (and IPv6's extension headers) included. */
   length = 0;
 
   // transport
@@ -117,6 +186,13 @@ export class Packet {
   /** Next-hop MTU of a fragmentation-needed, gateway address of a redirect. */
   icmpInfo = 0;
 
+  // neighbour discovery (ICMPv6 133 to 137): the target asked for, the link-layer address in the option (MAC_ZERO: none), a
+  // redirect's destination, an advertisement's flags
+  ndTarget = 0;
+  ndLladdr = 0;
+  ndDst = 0;
+  ndFlags = 0;
+
   // ARP
   arpOp = 0;
   arpSha = 0;
@@ -131,7 +207,7 @@ export class Packet {
   mark = 0;
   /** ifindex of the device it belongs to now (`skb->dev`): where it came in, or the tunnel it was sent through; 0 none. */
   dev = 0;
-  /** ifindex of the device it came in by last (`skb->skb_iif`), 0 where it was made here. */
+  /** ifindex of the device it came in by last (`skb->skb_iif`, `IP6CB(skb)->iif`), 0 where it was made here. */
   iif = 0;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
@@ -209,6 +285,10 @@ export class Packet {
     this.icmpId = 0;
     this.icmpSeq = 0;
     this.icmpInfo = 0;
+    this.ndTarget = 0;
+    this.ndLladdr = 0;
+    this.ndDst = 0;
+    this.ndFlags = 0;
     this.arpOp = 0;
     this.arpSha = 0;
     this.arpTha = 0;
@@ -294,6 +374,10 @@ export class Packet {
     this.icmpId = from.icmpId;
     this.icmpSeq = from.icmpSeq;
     this.icmpInfo = from.icmpInfo;
+    this.ndTarget = from.ndTarget;
+    this.ndLladdr = from.ndLladdr;
+    this.ndDst = from.ndDst;
+    this.ndFlags = from.ndFlags;
     this.arpOp = from.arpOp;
     this.arpSha = from.arpSha;
     this.arpTha = from.arpTha;

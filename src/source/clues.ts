@@ -3,6 +3,7 @@ import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { formatPlace } from "../object/place.ts";
+import { poolCidrOf } from "./calico.ts";
 import type { Clue } from "./clue.ts";
 
 export type CniName =
@@ -163,6 +164,11 @@ export function cluesOfObjects(objects: Lister, clues: Clues): void {
     clueOfWorkload(set, set.spec.template.spec, "spec.template.spec", clues);
   for (const pod of objects.list("Pod")) clueOfWorkload(pod, pod.spec, "spec", clues);
   for (const pool of objects.list("IPPool")) clueOfIpPool(pool, clues);
+  const given = poolCidrOf(objects);
+  if (given !== undefined) add(clues.clusterCidr, firstCidr(given.text), given.where, RUNS - 1);
+  for (const one of objects.list("Installation")) {
+    if (one.apiVersion.startsWith("operator.tigera.io/")) add(clues.cni, "calico", placed(one), RUNS);
+  }
   for (const cidr of objects.list("ServiceCIDR")) {
     const { spec } = cidr as KubernetesObject & { readonly spec?: { readonly cidrs?: readonly string[] } };
     add(clues.serviceCidr, firstCidr(spec?.cidrs?.join(",")), `${placed(cidr)} spec.cidrs`, CONFIGURES);

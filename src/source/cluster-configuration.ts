@@ -1,6 +1,6 @@
-import type { ClusterConfiguration } from "../cluster/configuration.ts";
-import { readFlannelNetwork } from "../cni/flannel/network.ts";
-import type { DetectedCluster } from "./detect.ts";
+import { type ClusterConfiguration, CNIS } from "../cluster/configuration.ts";
+import { BUILT_BACKENDS, readFlannelNetwork } from "../cni/flannel/network.ts";
+import { type DetectedCluster, isFlannels } from "./detect.ts";
 import { proxyConfigurationOf } from "./proxy-configuration.ts";
 
 /**
@@ -8,16 +8,17 @@ import { proxyConfigurationOf } from "./proxy-configuration.ts";
  * them: docker itself knows of no other node.
  */
 export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfiguration {
-  const { cni, clusterCidr, flannel, flannelBackend, where } = detected;
-  const runsFlannel = cni.value === "flannel" || (cni.value === "docker0" && flannel !== null);
+  const { cni, clusterCidr, flannel, flannelBackend, calico, where } = detected;
+  const runsFlannel = isFlannels(cni.value) || (cni.value === "docker0" && flannel !== null);
   return {
-    cni: cni.value === "bridge" || cni.value === "docker0" ? cni.value : "flannel",
+    cni: CNIS.find((name) => name === cni.value) ?? "flannel",
     flannel: runsFlannel
       ? {
           ...readFlannelNetwork(flannel ?? {}, clusterCidr.value),
-          backend: flannelBackend.value === "host-gw" ? "host-gw" : "vxlan",
+          backend: BUILT_BACKENDS.find((name) => name === flannelBackend.value) ?? "vxlan",
         }
       : null,
+    calico: cni.value === "canal" ? { pools: [], backend: "none", mtu: null } : (calico?.network ?? null),
     clusterCidr: clusterCidr.value,
     proxy: proxyConfigurationOf(detected),
     where,

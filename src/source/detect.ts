@@ -7,9 +7,11 @@ import {
   type Prefix4,
   parsePrefix4,
 } from "../address/prefix.ts";
+import type { CalicoNetwork } from "../cni/calico/network.ts";
 import type { ClusterSettings } from "../control/settings.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import type { Lister } from "../object/object-map.ts";
+import { type DetectedCalico, detectCalico } from "./calico.ts";
 import { type Detected, settle, strongest } from "./clue.ts";
 import {
   at,
@@ -31,6 +33,8 @@ export interface DetectedCluster {
   readonly nodePorts: Detected<{ readonly first: number; readonly last: number }>;
   readonly dnsDomain: Detected<string>;
   readonly flannelBackend: Detected<FlannelBackend>;
+  /** null where the CNI is another. */
+  readonly calico: DetectedCalico | null;
   /** The documents the agents are configured by, where the source holds them. */
   readonly kubeProxy: Json | null;
   readonly conflist: Json | null;
@@ -59,17 +63,19 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       const value = parsePrefix4(clue.value);
       return value === undefined ? [] : [{ ...clue, value: networkOf(value) }];
     });
+  const cni = settle<string>({ name: "--cni", value: flags.cni }, clues.cni, assumedCni(objects));
+  const clusterCidr = settle(
+    { name: "--pod-cidr", value: flags.clusterCidr },
+    cidrs(clues.clusterCidr),
+    assumedClusterCidr(objects, nodeCidrLength.value),
+  );
   return {
-    cni: settle<string>({ name: "--cni", value: flags.cni }, clues.cni, assumedCni(objects)),
+    cni,
     proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
       value: "iptables",
       why: "kube-proxy's default",
     }),
-    clusterCidr: settle(
-      { name: "--pod-cidr", value: flags.clusterCidr },
-      cidrs(clues.clusterCidr),
-      assumedClusterCidr(objects, nodeCidrLength.value),
-    ),
+    clusterCidr,
     serviceCidr: settle(
       { name: "--service-cidr", value: flags.serviceCidr },
       cidrs(clues.serviceCidr),
@@ -89,6 +95,7 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       why: "the kubelet's default",
     }),
     flannelBackend: backendOf(clues, flags),
+    calico: cni.value === "calico" ? detectCalico(objects, clusterCidr.value) : null,
     kubeProxy: strongest(clues.kubeProxy)?.value ?? null,
     conflist: strongest(clues.conflist)?.value ?? null,
     flannel: strongest(clues.flannel)?.value ?? null,
@@ -193,6 +200,7 @@ export function settingsOf(detected: DetectedCluster): ClusterSettings {
     serviceCidr: detected.serviceCidr.value,
     nodePorts: detected.nodePorts.value,
     nodeNetwork: NODE_NETWORKS.find(isFree) ?? prefix("172.18.0.0/16"),
+    calico: detected.calico?.network ?? null,
   };
 }
 
@@ -202,9 +210,27 @@ export function describeDetected(detected: DetectedCluster): string[] {
     `${name} ${text} (${from === "assumed" ? `assumed: ${where}` : where})`;
   const { cni, proxyMode, clusterCidr, serviceCidr, flannelBackend } = detected;
   const lines = [line("CNI", cni.value, cni)];
-  if (cni.value === "flannel") lines.push(line("flannel backend", flannelBackend.value, flannelBackend));
+  if (isFlannels(cni.value)) lines.push(line("flannel backend", flannelBackend.value, flannelBackend));
+  if (detected.calico !== null)
+    lines.push(`Calico ${describeCalico(detected.calico.network)} (${detected.calico.where})`);
   lines.push(line("kube-proxy mode", proxyMode.value, proxyMode));
   lines.push(line("cluster CIDR", formatPrefix4(clusterCidr.value), clusterCidr));
   lines.push(line("service CIDR", formatPrefix4(serviceCidr.value), serviceCidr));
   return lines;
+}
+
+/** Does flanneld run under this CNI? Under canal it joins the nodes, and Calico the pods to them. */
+export function isFlannels(cni: string): boolean {
+  return cni === "flannel" || cni === "canal";
+}
+
+/** `10.244.0.0/16 in IPIP, 10.245.0.0/16 without encapsulation, routes by bird` */
+export function describeCalico({ pools, backend }: CalicoNetwork): string {
+  const wrapped = ({ ipip, vxlan }: CalicoNetwork["pools"][number]): string => {
+    if (ipip === "Never" && vxlan === "Never") return "without encapsulation";
+    const mode = ipip === "Never" ? vxlan : ipip;
+    return `in ${ipip === "Never" ? "VXLAN" : "IPIP"}${mode === "CrossSubnet" ? " across subnets" : ""}`;
+  };
+  const each = pools.map((pool) => `${formatPrefix4(pool.cidr)} ${wrapped(pool)}`);
+  return [...each, `routes by ${backend === "bird" ? "BIRD" : "Felix"}`].join(", ");
 }

@@ -12,6 +12,7 @@ import type { InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
 import type { World } from "../world/world.ts";
+import { checkCalico } from "./calico.ts";
 import {
   at,
   Clues,
@@ -79,6 +80,7 @@ const OWN_ADDRESSES: ReadonlySet<string> = new Set(["calico", "canal", "weave", 
 const INTERPRETED: ReadonlySet<string> = new Set([
   ...["Node", "Namespace", "Pod", "Service", "Endpoints", "EndpointSlice", "ConfigMap", "Deployment"],
   ...["ReplicaSet", "DaemonSet", "StatefulSet", "ReplicationController", "IPPool", "ServiceCIDR", "Network"],
+  ...["BlockAffinity", "BGPConfiguration", "BGPPeer", "Installation"],
 ]);
 
 class SourceReader {
@@ -223,7 +225,11 @@ class SourceReader {
     (isEmpty ? this.#findings.errors : this.#findings.warnings).push(...this.#unknown);
     const detected = detectCluster(this.#objects, this.#clues, this.#flags);
     const podsInNodeCidr = !OWN_ADDRESSES.has(detected.cni.value);
-    checkCluster(this.#objects, { podsInNodeCidr, ...this.#ranges(detected) }, this.#findings);
+    const ranges = this.#ranges(detected);
+    if (detected.calico !== null && ranges.clusterCidr !== undefined) {
+      checkCalico(this.#objects, ranges.clusterCidr, this.#findings);
+    }
+    checkCluster(this.#objects, { podsInNodeCidr, ...ranges }, this.#findings);
     const uninterpreted = this.#objects.kinds().filter(({ kind }) => !INTERPRETED.has(kind));
     const assumed = addMissingNodes(
       this.#objects,

@@ -1,9 +1,10 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import { endpointOnPath, formatOnPath } from "../address/ip6-handle.ts";
 import type { Match } from "../kernel/netfilter/match/match.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
 import { unwalkedTables } from "../kernel/nft/base-chains.ts";
 import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
 import { Tape } from "../kernel/tape.ts";
+import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMPV6_PKT_TOOBIG } from "../packet/packet.ts";
 import { captureOf } from "./capture.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
@@ -131,7 +132,9 @@ function choose(
   if (explored.length === 1) return explored[0];
   // The seeded chooser's: a point on the line of odds, a pure function of seed and query.
   let h = session.seed | 0;
-  for (const c of `${query.id} ${query.host} ${query.dst} ${query.dport} ${session.clock.now}`) {
+  // A handle is another in another process.
+  const dst = query.family === 6 ? formatOnPath(6, query.dst) : query.dst;
+  for (const c of `${query.id} ${query.host} ${dst} ${query.dport} ${session.clock.now}`) {
     h = Math.imul(h ^ c.charCodeAt(0), 0x01000193);
   }
   let point = ((h ^ (h >>> 15)) >>> 0) / 2 ** 32;
@@ -197,7 +200,7 @@ function outcomeOf(
   ];
   engine.unknownTargets.clear();
   engine.unmodelled.clear();
-  const assumed = assumptionsOf(session, decoded).length > 0;
+  const assumed = assumptionsOf(session, query, decoded).length > 0;
   const certainty: Certainty = unknown.length > 0 ? "unknown-match" : assumed ? "assumed" : "exact";
   const verdict = {
     ...verdictOf(query, conversation, decoded, run.looped, certainty),
@@ -228,6 +231,7 @@ function outcomeOf(
     steps: brief ? [] : decoded.steps,
     frames: brief ? [] : decoded.frames,
     arp: brief ? [] : decoded.arp,
+    ndp: brief ? [] : decoded.ndp,
     rules: brief ? [] : decoded.rules,
     hooks: brief ? [] : decoded.hooks,
     rewrites: brief ? [] : decoded.rewrites,
@@ -241,12 +245,13 @@ function outcomeOf(
 function serversOf(session: Session, query: Query, run: Run, decoded: Decoded): ServerView[] {
   const { conversation } = run;
   const { network } = session;
+  const { family } = query;
   const list: ServerView[] = conversation.served.map((served) => ({
     host: network.host(served.host)?.name ?? "",
     proto: served.proto === 6 ? ("tcp" as const) : ("udp" as const),
-    address: formatIpv4(served.local),
+    address: formatOnPath(family, served.local),
     port: served.localPort,
-    peer: { address: formatIpv4(served.peer), port: served.peerPort },
+    peer: { address: formatOnPath(family, served.peer), port: served.peerPort },
   }));
   if (query.proto === "icmp") {
     const delivered = decoded.steps.find((step) => step.kind === "deliver" && step.phase === "request");
@@ -268,13 +273,14 @@ function serversOf(session: Session, query: Query, run: Run, decoded: Decoded): 
 
 function clientOf(session: Session, query: Query, run: Run): ClientView {
   const { conversation } = run;
+  const { family } = query;
   const result = conversation.result ?? "timeout";
   const errno = ERRNO_NAMES[conversation.errno];
   const answeredBy =
     query.proto === "icmp"
       ? conversation.answeredByAddress === null
         ? undefined
-        : formatIpv4(conversation.answeredByAddress)
+        : formatOnPath(family, conversation.answeredByAddress)
       : conversation.answeredBy < 0
         ? undefined
         : session.network.host(conversation.answeredBy)?.name;
@@ -283,7 +289,7 @@ function clientOf(session: Session, query: Query, run: Run): ClientView {
     ...(errno === undefined ? {} : { errno }),
     ...(query.proto === "icmp"
       ? { icmpId: conversation.clientIcmpId }
-      : { address: formatIpv4(conversation.clientAddress), port: conversation.clientPort }),
+      : { address: formatOnPath(family, conversation.clientAddress), port: conversation.clientPort }),
     ...(answeredBy === undefined ? {} : { answeredBy }),
     ...(conversation.ownPacket ? { ownPacket: true } : {}),
     ...(conversation.icmp === null
@@ -292,14 +298,19 @@ function clientOf(session: Session, query: Query, run: Run): ClientView {
           icmp: {
             type: conversation.icmp.type,
             code: conversation.icmp.code,
-            from: formatIpv4(conversation.icmp.from),
-            ...(conversation.icmp.type === 3 && conversation.icmp.code === 4
-              ? { mtu: conversation.icmp.mtu }
-              : {}),
+            from: formatOnPath(family, conversation.icmp.from),
+            ...(isTooBig(family, conversation.icmp) ? { mtu: conversation.icmp.mtu } : {}),
           },
         }),
-    ...(conversation.resetFrom === null ? {} : { reset: { from: formatIpv4(conversation.resetFrom) } }),
+    ...(conversation.resetFrom === null
+      ? {}
+      : { reset: { from: formatOnPath(family, conversation.resetFrom) } }),
   };
+}
+
+/** Fragmentation needed, or packet too big. */
+function isTooBig(family: number, { type, code }: { readonly type: number; readonly code: number }): boolean {
+  return family === 6 ? type === ICMPV6_PKT_TOOBIG : type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
 }
 
 function textOfUnknown(match: Match): string {
@@ -307,7 +318,7 @@ function textOfUnknown(match: Match): string {
 }
 
 /** What had to be assumed about the hosts a walk touched. */
-function assumptionsOf(session: Session, decoded: Decoded): string[] {
+function assumptionsOf(session: Session, { family }: Query, decoded: Pick<Decoded, "frames">): string[] {
   const hosts = new Set(decoded.frames.map((frame) => frame.host));
   const assumptions: string[] = [];
   for (const name of hosts) {
@@ -315,8 +326,9 @@ function assumptionsOf(session: Session, decoded: Decoded): string[] {
     if (net === undefined) continue;
     if (net.sockets === null)
       assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);
-    if (net.host.iptables === null)
-      assumptions.push(`${name}: no iptables rules in the dump, so none are taken to be there`);
+    const tool = family === 6 ? "ip6tables" : "iptables";
+    if (net.host[tool] === null)
+      assumptions.push(`${name}: no ${tool} rules in the dump, so none are taken to be there`);
     for (const table of unwalkedTables(net.host.nft)) {
       assumptions.push(
         `${name}: the rules of nftables' table ${table} are not walked, and taken to let all pass`,
@@ -341,11 +353,7 @@ function traceOf(
   )[0] as Outcome;
   const assumptions = options.verdictOnly
     ? []
-    : [
-        ...new Set(
-          outcomes.flatMap((outcome) => assumptionsOf(session, { frames: outcome.frames } as Decoded)),
-        ),
-      ];
+    : [...new Set(outcomes.flatMap((outcome) => assumptionsOf(session, query, outcome)))];
   return {
     schema: "hopscope.trace/v1",
     id: query.id,
@@ -363,14 +371,15 @@ function traceOf(
 }
 
 function queryView(query: Query): QueryView {
-  const port = query.dport === null ? "" : `:${query.dport}`;
+  const { family, dst, dport } = query;
+  const to = dport === null ? formatOnPath(family, dst) : endpointOnPath(family, dst, dport);
   const at = query.arrivesBy === null ? `host/${query.host}` : `host/${query.host}:${query.arrivesBy}`;
   return {
-    from: query.arrives ? formatIpv4(query.src ?? 0) : `host/${query.host}`,
-    to: `${formatIpv4(query.dst)}${port}/${query.proto}`,
+    from: query.arrives ? formatOnPath(family, query.src ?? 0) : `host/${query.host}`,
+    to: `${to}/${query.proto}`,
     proto: query.proto,
     ...(query.arrives ? { at } : {}),
-    ...(query.src !== null && !query.arrives ? { src: formatIpv4(query.src) } : {}),
+    ...(query.src !== null && !query.arrives ? { src: formatOnPath(family, query.src) } : {}),
     ...(query.sport === null ? {} : { sport: query.sport }),
     ...(query.ttl === null ? {} : { ttl: query.ttl }),
     ...(query.size === null ? {} : { size: query.size }),

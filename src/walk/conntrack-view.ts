@@ -1,30 +1,23 @@
-import { formatIpv4 } from "../address/ipv4.ts";
-import { IPS_ASSURED, IPS_SEEN_REPLY } from "../kernel/conntrack/status.ts";
-import { TCP_CONNTRACK_NAMES } from "../kernel/conntrack/tcp.ts";
+import { formatIp } from "../address/ip.ts";
+import { hasTrackedPorts, trackedName } from "../kernel/conntrack/conntrack-list.ts";
+import { type ConntrackEntry, type ConntrackTuple, entryAt, isIcmpEntry } from "../kernel/conntrack/entry.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../packet/packet.ts";
 import type { ConntrackView, TupleView } from "./trace.ts";
-
-const PROTOCOLS: Readonly<Record<number, string>> = { 1: "icmp", 6: "tcp", 17: "udp", 132: "sctp" };
 
 /** A host's connection tracking entries, as `conntrack -L` prints them. */
 export function conntrackView(stack: Stack): ConntrackView[] {
   const table = stack.conntrack;
   const views: ConntrackView[] = [];
   table.forEach((ct) => {
-    const proto = table.proto(ct);
-    const status = table.status(ct);
-    const flags: string[] = [];
-    if ((status & IPS_SEEN_REPLY) === 0) flags.push("UNREPLIED");
-    if ((status & IPS_ASSURED) !== 0) flags.push("ASSURED");
-    const mark = table.mark(ct) >>> 0;
+    const entry = entryAt(table, ct);
+    const { protocol, state, mark } = entry;
     views.push({
       host: stack.net.name,
-      proto: PROTOCOLS[proto] ?? "unknown",
-      ...(proto === IPPROTO_TCP ? { state: TCP_CONNTRACK_NAMES[table.tcpState(ct)] as string } : {}),
-      orig: tuple(proto, table.origSrc(ct), table.origDst(ct), table.origSport(ct), table.origDport(ct)),
-      reply: tuple(proto, table.replySrc(ct), table.replyDst(ct), table.replySport(ct), table.replyDport(ct)),
-      flags,
+      proto: trackedName(protocol),
+      ...(state === null ? {} : { state }),
+      orig: tupleView(entry, entry.orig),
+      reply: tupleView(entry, entry.reply),
+      flags: [...(entry.replied ? [] : ["UNREPLIED"]), ...(entry.assured ? ["ASSURED"] : [])],
       ...(mark === 0 ? {} : { mark }),
       ...(table.freePort(ct) ? { free: true as const } : {}),
     });
@@ -32,9 +25,8 @@ export function conntrackView(stack: Stack): ConntrackView[] {
   return views;
 }
 
-function tuple(proto: number, src: number, dst: number, sport: number, dport: number): TupleView {
-  const ends = { src: formatIpv4(src), dst: formatIpv4(dst) };
-  if (proto === IPPROTO_ICMP) return { ...ends, type: dport >> 8, code: dport & 0xff, id: sport };
-  if (proto === IPPROTO_TCP || proto === IPPROTO_UDP || proto === 132) return { ...ends, sport, dport };
-  return ends;
+function tupleView(entry: ConntrackEntry, { src, dst, sport, dport }: ConntrackTuple): TupleView {
+  const ends = { src: formatIp(src), dst: formatIp(dst) };
+  if (isIcmpEntry(entry)) return { ...ends, type: dport >> 8, code: dport & 0xff, id: sport };
+  return hasTrackedPorts(entry.protocol) ? { ...ends, sport, dport } : ends;
 }

@@ -6,19 +6,20 @@ import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
+  headerLength,
   ICMP_REDIRECT,
-  IPPROTO_ICMP,
-  IPPROTO_TCP,
   IPPROTO_UDP,
+  isIcmp,
   type Packet,
   PHASE_REPLY,
   PHASE_REQUEST,
 } from "../packet/packet.ts";
+import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
 import { listenerOf } from "./listener.ts";
-import { LINE_BYTES } from "./packet-size.ts";
+import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
-import { sendDatagram, sendEcho, sendRaw } from "./request.ts";
+import { sendMessage, sendRaw } from "./request.ts";
 import { TcpEnds } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
 
@@ -47,6 +48,10 @@ export class Conversation implements Upcalls {
   /** Whom the client speaks to: the query's destination, which for 0.0.0.0 is the host itself. */
   private destination: number;
   private icmpId = 0;
+  /** When the client began to connect. */
+  private begunAt = 0;
+  /** An error came before the client could hear it: it waits for the one about its next SYN. */
+  toldEarly = false;
 
   // what came of it
   result: ClientResult | null = null;
@@ -81,6 +86,10 @@ export class Conversation implements Upcalls {
     return this.icmpId;
   }
 
+  get ports(): { readonly sport: number; readonly dport: number; readonly icmpId: number } {
+    return { sport: this.sport, dport: this.query.dport ?? 0, icmpId: this.icmpId };
+  }
+
   /** The client does what the query says: the first packet is made and sent. */
   begin(): void {
     const { query, client: stack } = this;
@@ -88,26 +97,26 @@ export class Conversation implements Upcalls {
     const [low, high] = stack.net.portRange;
     this.sport = query.sport ?? low + ((ephemeral * 2 + 1013) % (high - low + 1));
     this.icmpId = query.sport ?? 4096 + ephemeral;
+    this.begunAt = stack.now;
     if (query.raw || query.tcpFlags !== null) {
       sendRaw(this);
       return;
     }
-    if (query.src !== null && !stack.isLocal(query.src)) {
+    if (query.src !== null && !hasAddress(stack, query.family, query.src)) {
       this.fail("no-address", EADDRNOTAVAIL);
       return;
     }
     if (query.proto === "tcp") this.tcpEnds.connect();
-    else if (query.proto === "udp") sendDatagram(this);
-    else sendEcho(this);
+    else sendMessage(this, query.proto);
   }
 
   make(phase: number, cause: number): Packet {
     const stack = this.client;
-    const packet = stack.pool.take();
+    const packet = ofFamily(stack.pool.take(), this.query.family);
     packet.number = stack.outbox.nextNumber();
     packet.phase = phase;
     packet.cause = cause;
-    packet.ttl = this.query.ttl ?? stack.net.defaultTtl;
+    packet.ttl = this.query.ttl ?? 0;
     packet.mark = this.query.mark;
     packet.uid = this.query.uid;
     packet.boundDev = this.query.dev === null ? 0 : (stack.net.deviceNamed(this.query.dev)?.ifindex ?? 0);
@@ -215,7 +224,7 @@ export class Conversation implements Upcalls {
     if (socket === undefined) return false;
     this.serve(stack, IPPROTO_UDP, packet);
     if (socket !== null && socket.app.kind === "silent") return true;
-    const reply = stack.pool.take();
+    const reply = ofFamily(stack.pool.take(), query.family);
     reply.protocol = IPPROTO_UDP;
     reply.src = packet.dst;
     reply.dst = packet.src;
@@ -223,19 +232,20 @@ export class Conversation implements Upcalls {
     reply.dport = packet.sport;
     reply.df = true;
     reply.payload = LINE_BYTES;
-    reply.length = 28 + LINE_BYTES;
+    reply.length = headerLength(reply) + MESSAGE_BYTES + LINE_BYTES;
+    reply.ttl = 0;
     reply.uid = 0;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
     if (
-      !stack.isLocal(reply.src) ||
+      !hasAddress(stack, query.family, reply.src) ||
       routeOutput(stack, reply, 0, false) !== 0 ||
       reply.rtType === RTN_BROADCAST
     ) {
       stack.pool.release(reply);
       return true;
     }
-    reply.ttl = stack.ttlOf(reply);
+    fillHopLimit(stack, reply);
     reply.number = stack.outbox.nextNumber();
     reply.phase = PHASE_REPLY;
     reply.cause = packet.number;
@@ -264,7 +274,7 @@ export class Conversation implements Upcalls {
 
   icmpError(stack: Stack, packet: Packet): void {
     const inner = packet.inner;
-    if (inner === null || stack !== this.client || packet.icmpType === ICMP_REDIRECT) return;
+    if (inner === null || stack !== this.client || isRedirect(packet)) return;
     // The first error that reaches the sender's host is told of, whichever of its packets it is about.
     this.noteError(packet);
     this.takeError(packet, inner);
@@ -276,26 +286,28 @@ export class Conversation implements Upcalls {
 
   takeError(packet: Packet, inner: Packet): void {
     const { query } = this;
-    const proto = query.proto === "tcp" ? IPPROTO_TCP : query.proto === "udp" ? IPPROTO_UDP : IPPROTO_ICMP;
     if (
-      inner.protocol !== proto ||
+      inner.protocol !== protocolOf(query) ||
       inner.dst !== this.destination ||
       (this.source !== 0 && inner.src !== this.source)
     )
       return;
     if (
-      proto === IPPROTO_ICMP
-        ? inner.icmpId !== this.icmpId
-        : inner.sport !== this.sport || inner.dport !== query.dport
+      isIcmp(inner) ? inner.icmpId !== this.icmpId : inner.sport !== this.sport || inner.dport !== query.dport
     ) {
       return;
     }
-    if (packet.icmpType === ICMP_REDIRECT) return;
+    if (isRedirect(packet)) return;
     this.noteError(packet);
     if (this.result !== null) return;
+    // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
+    if (query.family === 6 && query.proto === "tcp" && this.client.now === this.begunAt) {
+      this.toldEarly = true;
+      return;
+    }
     // An established connection takes errors for passing (RFC 1122 4.2.3.9).
     if (this.goingOn) return;
-    const heard = heardOfError(query.proto, packet.icmpType, packet.icmpCode);
+    const heard = heardOfError(query, packet.icmpType, packet.icmpCode);
     if (heard !== null) this.fail(heard.result, heard.errno);
   }
 
@@ -343,4 +355,9 @@ export class Conversation implements Upcalls {
   get answered(): boolean {
     return this.result === "connected" || this.result === "answered" || this.handshake;
   }
+}
+
+/** Of IPv6 neighbour discovery has redirects, which sockets do not hear of. */
+function isRedirect({ family, icmpType }: Packet): boolean {
+  return family === 4 && icmpType === ICMP_REDIRECT;
 }

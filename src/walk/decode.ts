@@ -1,6 +1,9 @@
+import { formatIp } from "../address/ip.ts";
+import { endpointOnPath, formatOnPath } from "../address/ip6-handle.ts";
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { hookName } from "../kernel/netfilter/hook.ts";
+import { FIRST_TABLE_6 } from "../kernel/netfilter/hooks.ts";
 import type { Rule } from "../kernel/netfilter/rule.ts";
 import { formatRule } from "../kernel/netfilter/save/format.ts";
 import type { CompiledTable } from "../kernel/netfilter/table.ts";
@@ -37,6 +40,7 @@ import {
   S_SRC,
   type Tape,
 } from "../kernel/tape.ts";
+import { FIRST_DISCOVERY_NUMBER, IPPROTO_ICMP, IPPROTO_ICMPV6, KEY_IPV6 } from "../packet/packet.ts";
 import { originText, ownerOf } from "../world/origin-text.ts";
 import type { Network } from "./network.ts";
 import { packetView } from "./packet-view.ts";
@@ -48,6 +52,7 @@ import {
   type Frame,
   type HookStep,
   type HookVisit,
+  type NdpFrame,
   type PacketView,
   PHASES,
   type Phase,
@@ -60,6 +65,7 @@ import {
 export interface Decoded {
   readonly frames: readonly Frame[];
   readonly arp: readonly ArpFrame[];
+  readonly ndp: readonly NdpFrame[];
   readonly hooks: readonly HookVisit[];
   readonly rules: readonly RuleHit[];
   readonly rewrites: readonly Rewrite[];
@@ -125,6 +131,7 @@ class Decoder {
   private readonly run: Run;
   private readonly frames: Frame[] = [];
   private readonly arp: ArpFrame[] = [];
+  private readonly ndp: NdpFrame[] = [];
   private readonly sightings: Sighting[] = [];
   private readonly hooks: HookVisit[] = [];
   private readonly rules: RuleHit[] = [];
@@ -157,8 +164,8 @@ class Decoder {
       this.time = this.run.times[instant]?.at ?? 0;
       this.record(data, at);
     }
-    const { frames, arp, sightings, hooks, rules, rewrites, steps, drops, strays } = this;
-    return { frames, arp, sightings, hooks, rules, rewrites, steps, drops, strays };
+    const { frames, arp, ndp, sightings, hooks, rules, rewrites, steps, drops, strays } = this;
+    return { frames, arp, ndp, sightings, hooks, rules, rewrites, steps, drops, strays };
   }
 
   private numberPackets(): void {
@@ -173,7 +180,7 @@ class Decoder {
   }
 
   private seen(raw: number, phase: number): void {
-    if (raw === 0 || this.numbers.has(raw)) return;
+    if (raw === 0 || isDiscovery(raw) || this.numbers.has(raw)) return;
     this.numbers.set(raw, this.numbers.size + 1);
     this.phases.set(raw, PHASES[phase] ?? "request");
   }
@@ -184,6 +191,8 @@ class Decoder {
   }
 
   private packet(raw: number): { packet: number; phase: Phase } {
+    // As recordings number them.
+    if (isDiscovery(raw)) return { packet: raw - FIRST_DISCOVERY_NUMBER + 1001, phase: "notice" };
     return { packet: this.numbers.get(raw) ?? 0, phase: this.phases.get(raw) ?? "request" };
   }
 
@@ -202,6 +211,8 @@ class Decoder {
     text: string,
     more: Partial<Pick<Step, "device" | "verdict" | "reason" | "packetView">> = {},
   ): string {
+    // What a neighbour is asked and answers is no part of a packet's way, but where it ends there.
+    if (isDiscovery(raw)) return "";
     const id = `s${this.steps.length + 1}`;
     this.steps.push({
       id,
@@ -244,16 +255,12 @@ class Decoder {
         return;
       case OP_ROUTE: {
         const errno = d[at + 8] as number;
-        const type = ROUTE_TYPES[d[at + 5] as number] ?? "";
-        const to = formatIpv4(d[at + 4] as number);
+        const family = familyOf(d[at + 5] as number);
+        const type = ROUTE_TYPES[(d[at + 5] as number) & 0xff] ?? "";
+        const to = formatOnPath(family, d[at + 4] as number);
         const device = this.device(host, d[at + 6] as number);
-        const hop = formatIpv4(d[at + 7] as number);
-        const index = d[at + 9] as number;
-        const route = index < 0 ? undefined : this.net(host).host.routes[index];
-        const named =
-          route === undefined
-            ? ""
-            : ` (${route.dst.length === 0 ? "default" : `${formatIpv4(route.dst.address)}/${route.dst.length}`})`;
+        const hop = formatOnPath(family, d[at + 7] as number);
+        const named = this.routeName(host, family, d[at + 9] as number);
         const text =
           errno !== 0
             ? `no usable route to ${to} (errno ${errno})`
@@ -268,7 +275,7 @@ class Decoder {
       case OP_DROP: {
         const raw = d[at + 3] as number;
         const named = reasonName(d[at + 4] as number);
-        if (raw === 0) {
+        if (raw === 0 || isDiscovery(raw)) {
           // What has no number is an ARP question.
           if (named === "left-model") this.askedOutside.add(host);
           return;
@@ -290,13 +297,14 @@ class Decoder {
         return;
       }
       case OP_DELIVER: {
-        const protocol = d[at + 4] as number;
-        const local = formatIpv4(d[at + 5] as number);
-        const peer = formatIpv4(d[at + 7] as number);
+        const family = familyOf(d[at + 4] as number);
+        const protocol = (d[at + 4] as number) & 0xff;
+        const end = (word: number): string =>
+          endpointOnPath(family, d[at + word] as number, d[at + word + 1] as number);
         const text =
-          protocol === 1
-            ? `delivered to ${local}`
-            : `delivered to ${local}:${d[at + 6]} from ${peer}:${d[at + 8]}`;
+          protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6
+            ? `delivered to ${formatOnPath(family, d[at + 5] as number)}`
+            : `delivered to ${end(5)} from ${end(7)}`;
         this.step(d[at + 3] as number, host, "deliver", text);
         return;
       }
@@ -321,10 +329,23 @@ class Decoder {
           host: this.net(host).name,
           device: this.device(host, d[at + 3] as number),
           kind: "neighbour",
-          text: `${d[at + 5] === 0 ? "asks who has" : "nobody has"} ${formatIpv4(d[at + 4] as number)}`,
+          text: this.questionText(d[at + 5] as number, d[at + 4] as number),
         });
         return;
     }
+  }
+
+  private routeName(host: number, family: number, index: number): string {
+    if (index < 0) return "";
+    const { routes, routes6 } = this.net(host).host;
+    const route = family === 6 ? routes6[index] : routes[index];
+    if (route === undefined) return "";
+    if (route.dst.length === 0) return " (default)";
+    return ` (${formatIp(route.dst.address)}/${route.dst.length})`;
+  }
+
+  private questionText(bits: number, address: number): string {
+    return `${(bits & 1) === 0 ? "asks who has" : "nobody has"} ${formatOnPath(familyOf(bits), address)}`;
   }
 
   private sight(d: Int32Array, at: number, host: number): void {
@@ -345,6 +366,13 @@ class Decoder {
     const view = packetView(d, snapshot);
     const device = this.device(host, d[at + 3] as number);
     const direction = DIRECTIONS[d[at + 4] as number] ?? "in";
+    if (isDiscovery(raw)) {
+      const { eth, ip, nd = { type: 0 } } = view;
+      const place = { at: this.time, host: this.net(host).name, device, direction };
+      const { packet } = this.packet(raw);
+      this.ndp.push({ packet, ...place, ...(eth === undefined ? {} : { eth }), ip, nd });
+      return;
+    }
     this.frames.push({
       ...this.packet(raw),
       at: this.time,
@@ -405,7 +433,11 @@ class Decoder {
     const place = d[at + 5] as number;
     const index = d[at + 6] as number;
     const evaluated = d[at + 7] as number;
-    const table = this.net(host).iptables?.tables[place >>> 24] as CompiledTable;
+    const number = place >>> 24;
+    const net = this.net(host);
+    const table = (
+      number < FIRST_TABLE_6 ? net.iptables?.tables[number] : net.ip6tables?.tables[number - FIRST_TABLE_6]
+    ) as CompiledTable;
     const chain = table.chainAt(place & 0xffffff);
     const kind = d[at] === OP_RULE ? "rule" : d[at] === OP_POLICY ? "policy" : "return";
     const visit = this.open.get(`${host} ${raw}`)?.visit;
@@ -471,13 +503,11 @@ class Decoder {
   }
 
   /** A hook's tables may see a packet only after nat rewrote it: `before` is how the first of them met it. */
-  private meetRewritten(key: string, field: "src" | "dst", to: string): void {
+  private meetRewritten(key: string, field: "src" | "dst", address: string, port: number): void {
     const open = this.open.get(key);
     if (open === undefined || open.visit.steps.length > 0) return;
-    const [address = "", port] = to.split(":");
     const { before } = open.visit;
-    const ports =
-      port === undefined ? undefined : field === "src" ? { sport: Number(port) } : { dport: Number(port) };
+    const ports = port < 0 ? undefined : field === "src" ? { sport: port } : { dport: port };
     open.visit.before = {
       ...before,
       ip: { ...before.ip, [field]: address },
@@ -490,12 +520,14 @@ class Decoder {
     const raw = d[at + 3] as number;
     const bits = d[at + 4] as number;
     const field = (bits & 1) === 0 ? "src" : "dst";
+    const family = familyOf(bits);
     const end = (address: number, port: number): string =>
-      port < 0 ? formatIpv4(address) : `${formatIpv4(address)}:${port}`;
+      port < 0 ? formatOnPath(family, address) : endpointOnPath(family, address, port);
     const from = end(d[at + 5] as number, d[at + 6] as number);
     const to = end(d[at + 7] as number, d[at + 8] as number);
     const free = (bits & 2) !== 0;
-    this.meetRewritten(`${host} ${raw}`, field, to);
+    const address = formatOnPath(family, d[at + 7] as number);
+    this.meetRewritten(`${host} ${raw}`, field, address, d[at + 8] as number);
     this.rewrites.push({
       ...this.packet(raw),
       host: this.net(host).name,
@@ -506,4 +538,14 @@ class Decoder {
     });
     this.step(raw, host, "rewrite", `${field} ${from} → ${to}${free ? " (any free port)" : ""}`);
   }
+}
+
+/** The family of the addresses of a record, by the operand that says it. */
+function familyOf(bits: number): 4 | 6 {
+  return (bits & KEY_IPV6) === 0 ? 4 : 6;
+}
+
+/** Is a packet of neighbour discovery, by its number? */
+function isDiscovery(raw: number): boolean {
+  return raw >= FIRST_DISCOVERY_NUMBER;
 }

@@ -14,6 +14,17 @@ import {
   ICMP_PORT_UNREACH,
   ICMP_PROT_UNREACH,
   ICMP_TIME_EXCEEDED,
+  ICMPV6_ADDR_UNREACH,
+  ICMPV6_ADM_PROHIBITED,
+  ICMPV6_DEST_UNREACH,
+  ICMPV6_NOROUTE,
+  ICMPV6_NOT_NEIGHBOUR,
+  ICMPV6_PARAMPROB,
+  ICMPV6_PKT_TOOBIG,
+  ICMPV6_POLICY_FAIL,
+  ICMPV6_PORT_UNREACH,
+  ICMPV6_REJECT_ROUTE,
+  ICMPV6_TIME_EXCEED,
 } from "../packet/packet.ts";
 import type { Query } from "./query.ts";
 import type { ClientResult } from "./trace.ts";
@@ -22,6 +33,8 @@ import type { ClientResult } from "./trace.ts";
 export const EADDRNOTAVAIL = 99;
 /** What a protocol unreachable becomes. */
 const ENOPROTOOPT = 92;
+/** A parameter problem of IPv6. */
+const EPROTO = 71;
 export const ECONNRESET = 104;
 /** A write to a connection that was reset. */
 export const EPIPE = 32;
@@ -31,6 +44,7 @@ export const ERRNO_NAMES: Readonly<Record<number, string>> = {
   [EACCES]: "EACCES",
   [EINVAL]: "EINVAL",
   [EPIPE]: "EPIPE",
+  [EPROTO]: "EPROTO",
   [EMSGSIZE]: "EMSGSIZE",
   [EADDRNOTAVAIL]: "EADDRNOTAVAIL",
   [ENETUNREACH]: "ENETUNREACH",
@@ -40,12 +54,49 @@ export const ERRNO_NAMES: Readonly<Record<number, string>> = {
   [EHOSTUNREACH]: "EHOSTUNREACH",
 };
 
+interface Heard {
+  readonly result: ClientResult;
+  readonly errno: number;
+}
+
 /** What a client's socket makes of an ICMP error about its packet; null: nothing. */
 export function heardOfError(
-  proto: Query["proto"],
+  { proto, family }: Pick<Query, "proto" | "family">,
   type: number,
   code: number,
-): { readonly result: ClientResult; readonly errno: number } | null {
+): Heard | null {
+  return family === 6 ? heardOfError6(proto, type, code) : heardOfError4(proto, type, code);
+}
+
+/** `icmpv6_err_convert` (net/ipv6/icmp.c); an echo's sender hears of the error alone. */
+function heardOfError6(proto: Query["proto"], type: number, code: number): Heard | null {
+  const errno = (of: number): number => (proto === "icmp" ? 0 : of);
+  switch (type) {
+    case ICMPV6_TIME_EXCEED:
+      return { result: "ttl-exceeded", errno: errno(EHOSTUNREACH) };
+    case ICMPV6_PKT_TOOBIG:
+      return proto === "tcp" ? null : { result: "too-big", errno: errno(EMSGSIZE) };
+    case ICMPV6_PARAMPROB:
+      return { result: "unreachable", errno: errno(EPROTO) };
+    case ICMPV6_DEST_UNREACH:
+      return code === ICMPV6_PORT_UNREACH && proto !== "icmp"
+        ? { result: "refused", errno: ECONNREFUSED }
+        : { result: "unreachable", errno: errno(UNREACHABLE6[code] ?? EHOSTUNREACH) };
+    default:
+      return null;
+  }
+}
+
+const UNREACHABLE6: Readonly<Record<number, number>> = {
+  [ICMPV6_NOROUTE]: ENETUNREACH,
+  [ICMPV6_ADM_PROHIBITED]: EACCES,
+  [ICMPV6_NOT_NEIGHBOUR]: EHOSTUNREACH,
+  [ICMPV6_ADDR_UNREACH]: EHOSTUNREACH,
+  [ICMPV6_POLICY_FAIL]: EACCES,
+  [ICMPV6_REJECT_ROUTE]: EACCES,
+};
+
+function heardOfError4(proto: Query["proto"], type: number, code: number): Heard | null {
   // icmp_err_convert knows one errno for it; an echo's sender hears of the error alone.
   if (type === ICMP_TIME_EXCEEDED)
     return { result: "ttl-exceeded", errno: proto === "icmp" ? 0 : EHOSTUNREACH };

@@ -1,3 +1,4 @@
+import { addressOnPath } from "../address/ip6-handle.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Packet } from "../packet/packet.ts";
@@ -19,7 +20,8 @@ export function listenerOf(
   let found: Socket | undefined;
   for (const socket of sockets) {
     if (socket.proto !== proto || socket.port !== packet.dport) continue;
-    if (socket.address !== null && socket.address !== packet.dst) continue;
+    if (!socket.families.includes(packet.family === 6 ? 6 : 4)) continue;
+    if (socket.address !== null && addressOnPath(socket.address) !== packet.dst) continue;
     if (socket.dev !== null && stack.net.deviceNamed(socket.dev)?.ifindex !== packet.dev) continue;
     // The more particular socket hears it.
     if (found === undefined || (found.address === null && socket.address !== null)) found = socket;

@@ -2,7 +2,7 @@ import type { NetDevice } from "../kernel/device/net-device.ts";
 import type { Outbox, Upcalls } from "../kernel/outbox.ts";
 import { reason } from "../kernel/reason.ts";
 import type { Stack } from "../kernel/stack.ts";
-import type { Packet } from "../packet/packet.ts";
+import { FIRST_DISCOVERY_NUMBER, type Packet } from "../packet/packet.ts";
 import { FROM_WIRE, FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
 import type { Session } from "./session.ts";
 
@@ -28,6 +28,7 @@ export class AgendaOutbox implements Outbox {
   /** Frames put on wires in this walk. */
   frames = 0;
   private numbers = 0;
+  private discoveries = 0;
   private fragments = new Map<number, Map<number, number>>();
 
   constructor(session: Session) {
@@ -37,6 +38,7 @@ export class AgendaOutbox implements Outbox {
   /** Begin a walk: numbers start again. */
   begin(): void {
     this.numbers = 0;
+    this.discoveries = 0;
     this.frames = 0;
     this.openQuestions = 0;
     if (this.fragments.size > 0) this.fragments = new Map();
@@ -90,6 +92,10 @@ export class AgendaOutbox implements Outbox {
 
   nextNumber(): number {
     return ++this.numbers;
+  }
+
+  nextDiscoveryNumber(): number {
+    return FIRST_DISCOVERY_NUMBER + this.discoveries++;
   }
 
   fragmentNumber(datagram: number, offset: number): number {

@@ -2,16 +2,18 @@ import type { NetDevice } from "../kernel/device/net-device.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
-  ICMP_ECHO,
-  IPPROTO_ICMP,
+  ETH_P_ARP,
+  headerLength,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  isIcmp,
   type Packet,
   PHASE_DATA,
   TCP_ACK,
   TCP_RST,
   TCP_SYN,
 } from "../packet/packet.ts";
+import { fillMessage, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { DEFAULT_PAYLOAD, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
@@ -35,6 +37,7 @@ export class OutsideEnd {
   /** A packet whose sender is outside the model arrives; the sender's end is played without a host. */
   fill(packet: Packet): void {
     const { query } = this;
+    ofFamily(packet, query.family);
     packet.ttl = query.ttl ?? 64;
     packet.mark = 0;
     packet.src = query.src ?? 0;
@@ -43,38 +46,24 @@ export class OutsideEnd {
     const sport = query.sport ?? OUTSIDE_PORT;
     const icmpId = query.sport ?? OUTSIDE_ICMP_ID;
     this.conversation.sendsFrom(packet.src, sport, icmpId);
-    switch (query.proto) {
-      case "tcp":
-        packet.protocol = IPPROTO_TCP;
-        packet.sport = sport;
-        packet.dport = query.dport ?? 0;
-        packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
-        packet.df = true;
-        packet.length = SYN_BYTES;
-        break;
-      case "udp":
-        packet.protocol = IPPROTO_UDP;
-        packet.sport = sport;
-        packet.dport = query.dport ?? 0;
-        packet.payload = query.size ?? DEFAULT_PAYLOAD;
-        packet.length = 28 + packet.payload;
-        break;
-      case "icmp":
-        packet.protocol = IPPROTO_ICMP;
-        packet.icmpType = ICMP_ECHO;
-        packet.icmpId = icmpId;
-        packet.icmpSeq = 1;
-        packet.payload = query.size ?? DEFAULT_PAYLOAD;
-        packet.length = 28 + packet.payload;
-        break;
+    if (query.proto !== "tcp") {
+      fillMessage(packet, query.proto, this.conversation.ports, query.size ?? DEFAULT_PAYLOAD);
+      return;
     }
+    packet.protocol = IPPROTO_TCP;
+    packet.sport = sport;
+    packet.dport = query.dport ?? 0;
+    packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
+    packet.df = true;
+    packet.length = headerLength(packet) + SYN_BYTES;
   }
 
   readonly intercept = (stack: Stack, device: NetDevice, packet: Packet): boolean => {
-    if (stack !== this.host || packet.ethType !== 0x0800 || packet.dst !== this.query.src) return false;
+    if (stack !== this.host || packet.ethType === ETH_P_ARP) return false;
+    if (packet.family !== this.query.family || packet.dst !== this.query.src) return false;
     const answer = this.received(packet);
     if (answer !== null) {
-      const segment = stack.pool.take();
+      const segment = ofFamily(stack.pool.take(), this.query.family);
       segment.number = stack.outbox.nextNumber();
       segment.phase = PHASE_DATA;
       segment.cause = packet.number;
@@ -87,7 +76,7 @@ export class OutsideEnd {
       segment.seq = 1;
       segment.ack = answer;
       segment.df = true;
-      segment.length = SEGMENT_BYTES;
+      segment.length = headerLength(segment) + SEGMENT_BYTES;
       segment.framed = true;
       segment.ethDst = device.mac;
       segment.ethSrc = packet.ethDst;
@@ -105,7 +94,7 @@ export class OutsideEnd {
    */
   private received(packet: Packet): number | null {
     const { conversation, query } = this;
-    if (packet.protocol === IPPROTO_ICMP) {
+    if (isIcmp(packet)) {
       if (packet.inner !== null) conversation.takeError(packet, packet.inner);
       else conversation.echoAnswered(packet.src);
       return null;

@@ -1,6 +1,6 @@
-import type { Ipv4 } from "../address/ipv4.ts";
+import type { Family } from "../address/ip.ts";
 
-/** A connectivity question, resolved: hosts by name, addresses as bits. What `command-line.md` calls a query line. */
+/** A connectivity question, resolved: hosts by name, addresses as the path holds them. What `command-line.md` calls a query line. */
 export interface Query {
   readonly id: string;
   /** The host that sends, or where the packet arrives. */
@@ -9,19 +9,23 @@ export interface Query {
   readonly arrivesBy: string | null;
   /** The packet arrives at the host from outside (`at`). */
   readonly arrives: boolean;
+  /** Of IPv6 `icmp` is ICMPv6. */
   readonly proto: "tcp" | "udp" | "icmp";
-  readonly dst: Ipv4;
+  readonly family: Family;
+  /** Bits, or the handle of an IPv6 address: good in this process alone. */
+  readonly dst: number;
   readonly dport: number | null;
   /** Source address bound or forged; null: the kernel chooses. */
-  readonly src: Ipv4 | null;
+  readonly src: number | null;
   readonly sport: number | null;
+  /** Of IPv6 the hop limit. */
   readonly ttl: number | null;
   /** Payload bytes. */
   readonly size: number | null;
   readonly df: boolean;
   readonly mark: number;
   readonly uid: number;
-  /** Device the sending socket is bound to. */
+  /** Device the sending socket is bound to, or the scope of a link-local destination. */
   readonly dev: string | null;
   /** One hand-made packet with these flags instead of a connection. */
   readonly tcpFlags: number | null;
@@ -38,6 +42,7 @@ export const QUERY_DEFAULTS = {
   arrivesBy: null,
   arrives: false,
   proto: "tcp",
+  family: 4,
   dport: null,
   src: null,
   sport: null,

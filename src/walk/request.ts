@@ -1,58 +1,32 @@
+import { isMulticast6 } from "../address/ip6-handle.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
 import { outputMtu } from "../kernel/path/ip-output.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import { isMulticast, routeOutput } from "../kernel/route/output-route.ts";
-import {
-  ICMP_ECHO,
-  IPPROTO_ICMP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  type Packet,
-  PHASE_REQUEST,
-  TCP_SYN,
-} from "../packet/packet.ts";
+import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
+import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
+import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
 
 /** How a query's client asks where it does not connect: a datagram, an echo request, a packet made by hand. */
 
-/** A datagram on a connected socket. */
-export function sendDatagram(owner: Conversation): void {
+/** A datagram on a connected socket, or an echo request on a ping socket: errors of `sendto` come back at once. */
+export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
   const packet = owner.make(PHASE_REQUEST, 0);
-  packet.protocol = IPPROTO_UDP;
-  packet.sport = owner.clientPort;
-  packet.dport = owner.query.dport ?? 0;
-  packet.payload = owner.query.size ?? DEFAULT_PAYLOAD;
-  packet.length = 28 + packet.payload;
-  sendMessage(owner, packet);
-}
-
-/** An echo request on a ping socket. */
-export function sendEcho(owner: Conversation): void {
-  const packet = owner.make(PHASE_REQUEST, 0);
-  packet.protocol = IPPROTO_ICMP;
-  packet.icmpType = ICMP_ECHO;
-  packet.icmpId = owner.clientIcmpId;
-  packet.icmpSeq = 1;
-  packet.payload = owner.query.size ?? DEFAULT_PAYLOAD;
-  packet.length = 28 + packet.payload;
-  sendMessage(owner, packet);
-}
-
-/** `sendto` on a datagram or ping socket: errors come back at once. */
-function sendMessage(owner: Conversation, packet: Packet): void {
   const stack = owner.client;
+  fillMessage(packet, proto, owner.ports, owner.query.size ?? DEFAULT_PAYLOAD);
   packet.df = owner.query.df;
   packet.id = stack.state.nextIpId();
-  // IP_MULTICAST_TTL, which IP_TTL does not set
-  if (isMulticast(packet.dst)) packet.ttl = 1;
+  // IP_MULTICAST_TTL and IPV6_MULTICAST_HOPS, which IP_TTL and IPV6_UNICAST_HOPS do not set
+  if (isGroup(packet)) packet.ttl = 1;
   const error = routeOutput(stack, packet, packet.boundDev, false);
   if (error !== 0) {
     stack.pool.release(packet);
     owner.failErrno(error);
     return;
   }
+  fillHopLimit(stack, packet);
   owner.bound(packet.src, packet.dst);
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   // IP_PMTUDISC_PROBE looks at the device, not at the route nor at what path MTU discovery learned.
@@ -76,24 +50,15 @@ export function sendRaw(owner: Conversation): void {
   packet.df = query.df;
   packet.id = stack.state.nextIpId();
   const headerSource = packet.src;
-  if (query.proto === "icmp") {
-    packet.protocol = IPPROTO_ICMP;
-    packet.icmpType = ICMP_ECHO;
-    packet.icmpId = owner.clientIcmpId;
-    packet.icmpSeq = 1;
-    packet.payload = query.size ?? RAW_ECHO_PAYLOAD;
-    packet.length = 28 + packet.payload;
-  } else {
-    packet.protocol = query.proto === "tcp" ? IPPROTO_TCP : IPPROTO_UDP;
+  if (query.proto === "tcp") {
+    packet.protocol = IPPROTO_TCP;
     packet.sport = owner.clientPort;
     packet.dport = query.dport ?? 0;
-    if (query.proto === "tcp") {
-      packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
-      packet.length = 40;
-    } else {
-      packet.payload = query.size ?? 0;
-      packet.length = 28 + packet.payload;
-    }
+    packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
+    packet.length = headerLength(packet) + BARE_SEGMENT_BYTES;
+  } else {
+    const usual = query.proto === "icmp" ? RAW_ECHO_PAYLOAD : 0;
+    fillMessage(packet, query.proto, owner.ports, query.size ?? usual);
   }
   // raw_sendmsg routes by the socket's own address and protocol, not by the header it is handed.
   const { protocol } = packet;
@@ -108,6 +73,7 @@ export function sendRaw(owner: Conversation): void {
     owner.failErrno(error);
     return;
   }
+  fillHopLimit(stack, packet);
   // raw_send_hdrinc fragments nothing, whether it may or not.
   if (packet.length > (stack.net.devices[packet.rtDev] as NetDevice).mtu) {
     stack.pool.release(packet);
@@ -120,4 +86,8 @@ export function sendRaw(owner: Conversation): void {
   owner.result = null;
   if (failed === EPERM) owner.fail("blocked", EPERM);
   else owner.failErrno(failed);
+}
+
+function isGroup({ family, dst }: Packet): boolean {
+  return family === 6 ? isMulticast6(dst) : isMulticast(dst);
 }

@@ -9,6 +9,7 @@ import type { Tape } from "../kernel/tape.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import { PHASE_REQUEST } from "../packet/packet.ts";
 import { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
+import { ofFamily } from "./client-packet.ts";
 import { Conversation } from "./conversation.ts";
 import { OutsideEnd } from "./outside-end.ts";
 import type { Query } from "./query.ts";
@@ -72,7 +73,8 @@ export function walk(
     conversation.result !== null && !(query.listens && conversation.result === "sent");
   while (!looped && !isOver()) {
     const timer = session.agenda.timers.peek();
-    const patience = query.patience ?? (outbox.openQuestions > 0 ? PATIENCE_ASKING_MS : unasked);
+    const waits = outbox.openQuestions > 0 || conversation.toldEarly;
+    const patience = query.patience ?? (waits ? PATIENCE_ASKING_MS : unasked);
     if (timer === undefined || timer.at - begun > patience) {
       session.advanceTo(begun + patience);
       break;
@@ -194,6 +196,7 @@ export function entryDevice(session: Session, stack: Stack, query: Query): NetDe
     if (named !== null) return named;
   }
   const probe = session.pool.take();
+  ofFamily(probe, query.family);
   probe.dst = query.src ?? 0;
   const error = routeOutput(stack, probe, 0, true);
   const slot = probe.rtDev;

@@ -107,11 +107,11 @@ export class Session {
     this.advanceTo(this.clock.now + ms);
   }
 
-  /** Empty conntrack and the route caches of every host (`conntrack -F`, `ip route flush cache`). */
+  /** Empty conntrack and IPv4's route caches of every host (`conntrack -F`, `ip route flush cache`). */
   flush(): void {
     for (const state of this.states.values()) {
       state.conntrack.flush();
-      if (state.exceptions.size > 0) state.exceptions.clear();
+      state.flushRouteCache();
     }
   }
 

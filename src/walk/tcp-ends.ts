@@ -6,6 +6,7 @@ import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
+  headerLength,
   IPPROTO_TCP,
   type Packet,
   PHASE_DATA,
@@ -18,9 +19,10 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../packet/packet.ts";
+import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { listenerOf } from "./listener.ts";
-import { LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { BARE_SEGMENT_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
 const SYN_REPEAT_MS = 1000;
@@ -88,6 +90,7 @@ export class TcpEnds {
       owner.failErrno(error);
       return;
     }
+    fillHopLimit(stack, syn);
     owner.bound(syn.src, syn.dst);
     this.own = {
       stack,
@@ -121,7 +124,7 @@ export class TcpEnds {
     syn.dport = owner.query.dport ?? 0;
     syn.tcpFlags = TCP_SYN;
     syn.df = true;
-    syn.length = SYN_BYTES;
+    syn.length = headerLength(syn) + SYN_BYTES;
     syn.id = owner.client.state.nextIpId();
     syn.seq = 0;
   }
@@ -136,8 +139,12 @@ export class TcpEnds {
       this.fillSyn(syn);
       syn.src = own.local;
       this.repeatSyn(times + 1);
-      if (routeOutput(owner.client, syn, syn.boundDev, false) !== 0) owner.client.pool.release(syn);
-      else localOut(owner.client, syn);
+      if (routeOutput(owner.client, syn, syn.boundDev, false) !== 0) {
+        owner.client.pool.release(syn);
+        return;
+      }
+      fillHopLimit(owner.client, syn);
+      localOut(owner.client, syn);
     });
   }
 
@@ -304,7 +311,7 @@ export class TcpEnds {
   ): void {
     const { stack } = end;
     const { query } = this.owner;
-    const segment = stack.pool.take();
+    const segment = ofFamily(stack.pool.take(), query.family);
     segment.number = stack.outbox.nextNumber();
     segment.phase = phase;
     segment.cause = cause;
@@ -318,9 +325,9 @@ export class TcpEnds {
     segment.seq = seq;
     segment.ack = end.ack;
     segment.df = true;
-    segment.length = length;
+    segment.length = headerLength(segment) + length;
     segment.payload = payload;
-    segment.ttl = end.client ? (query.ttl ?? stack.net.defaultTtl) : stack.net.defaultTtl;
+    segment.ttl = end.client ? (query.ttl ?? 0) : 0;
     if (end.client) {
       segment.mark = query.mark;
       segment.uid = query.uid;
@@ -330,6 +337,7 @@ export class TcpEnds {
       stack.pool.release(segment);
       return;
     }
+    fillHopLimit(stack, segment);
     localOut(stack, segment);
   }
 

@@ -72,6 +72,7 @@ export interface Outcome {
   readonly steps: readonly Step[];
   readonly frames: readonly Frame[];
   readonly arp: readonly ArpFrame[];
+  readonly ndp: readonly NdpFrame[];
   readonly rules: readonly RuleHit[];
   readonly hooks: readonly HookVisit[];
   readonly rewrites: readonly Rewrite[];
@@ -146,12 +147,15 @@ export interface PacketView {
   readonly ip: {
     readonly src: string;
     readonly dst: string;
+    /** Of IPv6 the hop limit. */
     readonly ttl: number;
     readonly proto: number;
     readonly len: number;
     readonly df?: true;
     readonly mf?: true;
     readonly off?: number;
+    /** A fragment's datagram, where the family is IPv6. */
+    readonly id?: number;
     readonly tos?: number;
   };
   readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags: string };
@@ -166,11 +170,27 @@ export interface PacketView {
     /** The packet quoted in an error. */
     readonly orig?: PacketView;
   };
+  /** A message of neighbour discovery. */
+  readonly nd?: NeighbourDiscovery;
   readonly vxlan?: { readonly vni: number };
   readonly geneve?: { readonly vni: number };
   /** What is carried, when encapsulated. */
   readonly inner?: PacketView;
   readonly mark?: number;
+}
+
+/** What a message of neighbour discovery says beside its type (RFC 4861). */
+export interface NeighbourDiscovery {
+  /** ICMPv6 type: 133 and 134 router solicitation and advertisement, 135 and 136 a neighbour's, 137 redirect. */
+  readonly type: number;
+  readonly target?: string;
+  /** A redirect's destination. */
+  readonly dst?: string;
+  /** The link-layer address option: the sender's, or the target's. */
+  readonly sll?: string;
+  readonly tll?: string;
+  /** An advertisement's: from a router, solicited, override, among `RSO`. */
+  readonly flags?: string;
 }
 
 export interface Frame extends PacketView {
@@ -196,6 +216,18 @@ export interface ArpFrame {
     readonly tha: string;
     readonly tpa: string;
   };
+}
+
+/** A frame of neighbour discovery: what ARP is to IPv4, but packets, numbered from 1001. */
+export interface NdpFrame {
+  readonly packet: number;
+  readonly at: number;
+  readonly host: string;
+  readonly device: string;
+  readonly direction: Direction;
+  readonly eth?: { readonly src: string; readonly dst: string };
+  readonly ip: PacketView["ip"];
+  readonly nd: NeighbourDiscovery;
 }
 
 export interface RuleHit {
@@ -246,7 +278,7 @@ export interface Rewrite {
   readonly phase: Phase;
   readonly host: string;
   readonly field: "src" | "dst";
-  /** `address:port`; ICMP: the address alone. */
+  /** `address:port`, `[address]:port`; ICMP: the address alone. */
   readonly from: string;
   readonly to: string;
   /** A value of free choice: one representative of many. */

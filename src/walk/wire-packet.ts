@@ -17,7 +17,7 @@ import {
   S_SRC,
   SNAPSHOT_WORDS,
 } from "../kernel/tape.ts";
-import { ETH_P_ARP, INNER_NONE, IPPROTO_ICMP, Packet } from "../packet/packet.ts";
+import { ETH_P_ARP, INNER_NONE, isIcmp, isNeighbourDiscovery, Packet } from "../packet/packet.ts";
 
 /** A packet's snapshot on the tape as a packet again, so that it can be given bytes (`packet/wire`). */
 export function wirePacket(d: Int32Array, at: number): Packet {
@@ -47,9 +47,16 @@ export function wirePacket(d: Int32Array, at: number): Packet {
     packet.arpOp = word(S_L4);
     packet.arpSha = word(S_INFO);
     packet.arpTha = word(S_INFO2);
-  } else if (packet.protocol === IPPROTO_ICMP) {
+  } else if (isIcmp(packet)) {
     packet.icmpType = word(S_L4) & 0xff;
     packet.icmpCode = word(S_L4) >>> 8;
+    if (isNeighbourDiscovery(packet)) {
+      packet.ndFlags = word(S_PORTS);
+      packet.ndTarget = word(S_INFO);
+      packet.ndLladdr = word(S_INFO2);
+      packet.ndDst = word(S_SEQ);
+      return packet;
+    }
     packet.icmpId = word(S_PORTS) & 0xffff;
     packet.icmpSeq = word(S_PORTS) >>> 16;
     packet.icmpInfo = word(S_INFO);

@@ -1,11 +1,12 @@
+import type { Family } from "../address/ip.ts";
 import { applyOperations } from "../kernel/apply-operation.ts";
-import { isIpv6FdbEntry, parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
+import { parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../kernel/device/bridge-link.ts";
 import { FIRST_VLAN, LAST_VLAN, parseBridgeVlans } from "../kernel/device/bridge-vlan.ts";
-import type { BridgePort, Device, InterfaceAddress } from "../kernel/device/device.ts";
-import { isIpv6Address, parseAddress } from "../kernel/device/ip-addr.ts";
+import type { BridgePort, Device, InterfaceAddress, InterfaceAddress6 } from "../kernel/device/device.ts";
+import { isIpv6Address, parseAddress, parseAddress6 } from "../kernel/device/ip-addr.ts";
 import { keepsDump, parseLink } from "../kernel/device/ip-link.ts";
-import { isIpv6Neighbour, parseNeighbour } from "../kernel/device/ip-neigh.ts";
+import { isIpv6Neighbour, parseNeighbour, parseNeighbour6 } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, emptyHost, type Host } from "../kernel/host.ts";
 import { parseIpsetSave } from "../kernel/ipset/save.ts";
 import { parseIpvsadmList, parseTimeouts } from "../kernel/ipvs/ipvsadm-list.ts";
@@ -20,17 +21,18 @@ import { parseNftRuleset } from "../kernel/nft/text/parse.ts";
 import { DUMP } from "../kernel/nft/text/parse-table.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
-import { isIpv6Route, parseRoute } from "../kernel/route/ip-route.ts";
-import { DEFAULT_RULES, isIpv6Rule, parseRule } from "../kernel/route/ip-rule.ts";
-import { kernelRoutes } from "../kernel/route/kernel-routes.ts";
-import type { Route } from "../kernel/route/route.ts";
+import { isIpv6Route, parseRoute, parseRoute6 } from "../kernel/route/ip-route.ts";
+import { DEFAULT_RULES, isIpv6Rule, parseRule, parseRule6 } from "../kernel/route/ip-rule.ts";
+import { kernelRoutes, kernelRoutes6 } from "../kernel/route/kernel-routes.ts";
+import type { Route, Route6 } from "../kernel/route/route.ts";
 import { parseSs } from "../kernel/socket/ss.ts";
+import { Sysctl } from "../kernel/sysctl.ts";
 import type { OriginTable } from "./origins.ts";
 import type { Source } from "./world.ts";
 
 /**
  * One host of a snapshot: the JSON form of what `ip`, `bridge`, `iptables-save`, `ss` and `sysctl` printed, turned into
- * operations on an empty host. What no rule of the walk reads (IPv6, other kinds of devices) is
+ * operations on an empty host. What no rule of the walk reads (other kinds of devices) is
  * kept as it was under the field's own name, and `host-out.ts` gives it back.
  */
 export interface HostSource {
@@ -57,6 +59,8 @@ const MODELLED = [
   "addrs",
   "routes",
   "rules",
+  "routes6",
+  "rules6",
   "neigh",
   "fdb",
   "bridgeLinks",
@@ -64,6 +68,7 @@ const MODELLED = [
   "sysctl",
   "iptablesBackend",
   "iptablesSave",
+  "ip6tablesSave",
   "ipsetSave",
   "nftRuleset",
   "ipvs",
@@ -75,8 +80,7 @@ const MODELLED = [
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT_TEXTS = ["ip6tablesSave"];
-const KEPT = [...KEPT_TEXTS, "routes6", "rules6", "nftRulesetJson"];
+const KEPT = ["nftRulesetJson"];
 
 /** Does this object look like one host's state? */
 export function isHostJson(json: Json): boolean {
@@ -106,6 +110,8 @@ class HostReader {
   readonly #operations: Operation[] = [];
   readonly #devices = new Map<string, Device>();
   readonly #addresses: InterfaceAddress[] = [];
+  readonly #addresses6: InterfaceAddress6[] = [];
+  #sysctls: ReadonlyMap<string, string> | null = null;
   /** False when not even the names of all devices could be read: then nothing is said of what refers to a device. */
   knowsDevices = true;
 
@@ -183,39 +189,56 @@ class HostReader {
   }
 
   #addrs(): void {
-    const six: Json[] = [];
     for (const item of this.#json.objects("addrs")) {
       const dev = item.text("ifname");
-      const sixOfDevice: Json[] = [];
-      for (const info of item.objects("addr_info")) {
-        const before = info.faults.count;
-        if (isIpv6Address(info)) {
-          sixOfDevice.push(info.json);
-          continue;
-        }
-        const address = parseAddress(info, dev, this.#origin(info));
-        if (info.faults.count > before || dev === "") continue;
-        this.#addresses.push(address);
-        this.#operations.push({ kind: "address-add", address });
-      }
-      if (sixOfDevice.length > 0) six.push({ ifname: dev, addr_info: sixOfDevice });
+      for (const info of item.objects("addr_info")) this.#address(info, dev);
     }
-    this.#keep("addrs", six);
+  }
+
+  #address(info: JsonFields, dev: string): void {
+    const before = info.faults.count;
+    if (isIpv6Address(info)) {
+      const address = parseAddress6(info, dev, this.#origin(info));
+      if (info.faults.count > before || dev === "") return;
+      this.#addresses6.push(address);
+      this.#operations.push({ kind: "address-add", address });
+      return;
+    }
+    const address = parseAddress(info, dev, this.#origin(info));
+    if (info.faults.count > before || dev === "") return;
+    this.#addresses.push(address);
+    this.#operations.push({ kind: "address-add", address });
   }
 
   /** A dump that holds no local table was taken of the main table alone: then the kernel's own routes are added. */
   #routes(): void {
+    let four = 0;
+    let six = 0;
     let hasLocal = false;
-    this.#each("routes", isIpv6Route, (item) => {
+    let hasLocal6 = false;
+    const read6 = (item: JsonFields): Operation | null => {
+      // Old kernels list the entry of their tables that stands for "no route", in none of them and often.
+      if (item.get("table") === "unspec") return null;
+      const route = parseRoute6(item, this.#origin(item));
+      six++;
+      if (route.table === "local") hasLocal6 = true;
+      return { kind: "route-add", route };
+    };
+    this.#each("routes", (item) => {
+      if (isIpv6Route(item)) return read6(item);
       const route = parseRoute(item, this.#origin(item));
+      four++;
       if (route.table === "local") hasLocal = true;
       return { kind: "route-add", route };
     });
-    if (hasLocal) return;
-    const all = !this.#json.has("routes");
-    for (const route of this.#kernelRoutes()) {
-      if (all || route.table === "local") this.#operations.push({ kind: "route-add", route });
-    }
+    this.#each("routes6", read6);
+    const all = !this.#json.has("routes") || (four === 0 && six > 0);
+    const all6 = six === 0 && !this.#json.has("routes6");
+    const own = [
+      ...(hasLocal ? [] : this.#kernelRoutes().filter(({ table }) => all || table === "local")),
+      ...(hasLocal6 ? [] : this.#kernelRoutes6().filter(({ table }) => all6 || table === "local")),
+    ];
+    for (const route of own) this.#operations.push({ kind: "route-add", route });
   }
 
   #kernelRoutes(): Route[] {
@@ -230,26 +253,41 @@ class HostReader {
     );
   }
 
+  #kernelRoutes6(): Route6[] {
+    const sysctl = new Sysctl(this.#settings());
+    return [...this.#devices.values()].flatMap((device) =>
+      kernelRoutes6(device, this.#addresses6, sysctl.device6(device.name).forwarding),
+    );
+  }
+
+  /** Rules of IPv6 that nobody dumped are the kernel's own (`Fib`). */
   #rules(): void {
+    const read6 = (item: JsonFields): Operation => ({
+      kind: "rule-add",
+      family: 6,
+      rule: parseRule6(item, this.#origin(item)),
+    });
+    this.#each("rules6", read6);
     if (!this.#json.has("rules")) {
       for (const rule of DEFAULT_RULES) this.#operations.push({ kind: "rule-add", rule });
       return;
     }
-    this.#each("rules", isIpv6Rule, (item) => ({
-      kind: "rule-add",
-      rule: parseRule(item, this.#origin(item)),
-    }));
+    this.#each("rules", (item) =>
+      isIpv6Rule(item) ? read6(item) : { kind: "rule-add", rule: parseRule(item, this.#origin(item)) },
+    );
   }
 
   #neigh(): void {
-    this.#each("neigh", isIpv6Neighbour, (item) => ({
+    this.#each("neigh", (item) => ({
       kind: "neighbour-replace",
-      neighbour: parseNeighbour(item, this.#origin(item)),
+      neighbour: isIpv6Neighbour(item)
+        ? parseNeighbour6(item, this.#origin(item))
+        : parseNeighbour(item, this.#origin(item)),
     }));
   }
 
   #fdb(): void {
-    this.#each("fdb", isIpv6FdbEntry, (item) => {
+    this.#each("fdb", (item) => {
       const device = this.#devices.get(String(item.get("ifname")));
       return { kind: "fdb-append", entry: parseFdbEntry(item, device, this.#origin(item)) };
     });
@@ -270,50 +308,73 @@ class HostReader {
     }
   }
 
-  /** One operation an item of a list, the faulty ones left out, those of IPv6 kept aside. */
-  #each(field: string, isIpv6: (item: JsonFields) => boolean, read: (item: JsonFields) => Operation): void {
-    const six: Json[] = [];
+  /** One operation an item of a list, the faulty ones left out, those without one kept aside. */
+  #each(field: string, read: (item: JsonFields) => Operation | null): void {
+    const kept: Json[] = [];
     for (const item of this.#json.objects(field)) {
       const before = item.faults.count;
-      if (isIpv6(item)) {
-        six.push(item.json);
-        continue;
-      }
       const operation = read(item);
-      if (item.faults.count === before) this.#operations.push(operation);
+      if (item.faults.count > before) continue;
+      if (operation === null) kept.push(item.json);
+      else this.#operations.push(operation);
     }
-    this.#keep(field, six);
+    this.#keep(field, kept);
   }
 
   #sysctl(): void {
+    for (const [name, value] of this.#settings()) {
+      this.#operations.push({ kind: "sysctl", name, value });
+    }
+  }
+
+  #settings(): ReadonlyMap<string, string> {
+    if (this.#sysctls !== null) return this.#sysctls;
+    const settings = new Map<string, string>();
+    this.#sysctls = settings;
     const json = this.#json.object("sysctl");
-    if (json === undefined) return;
-    for (const [name, value] of Object.entries(json.json)) {
-      if (typeof value === "string" || typeof value === "number") {
-        this.#operations.push({ kind: "sysctl", name, value: String(value) });
-      } else
-        json.fault(
+    for (const [name, value] of Object.entries(json?.json ?? {})) {
+      if (typeof value === "string" || typeof value === "number") settings.set(name, String(value));
+      else
+        json?.fault(
           name,
           `${describeJson(value)} is not a text: the setting as "sysctl -a" prints it is expected`,
         );
     }
+    return settings;
   }
 
   #iptables(): void {
     const json = this.#json;
     const backend = json.has("iptablesBackend") ? json.word("iptablesBackend", ["legacy", "nft"]) : undefined;
-    const text = json.optionalText("iptablesSave");
+    this.#rulesOf("iptablesSave", 4, backend);
+    this.#rulesOf("ip6tablesSave", 6, backend);
+  }
+
+  #rulesOf(
+    name: "iptablesSave" | "ip6tablesSave",
+    family: Family,
+    backend: "legacy" | "nft" | undefined,
+  ): void {
+    const json = this.#json;
+    const text = json.optionalText(name);
     if (text === null) return;
-    const field = fieldOf(json.path, "iptablesSave");
+    const field = fieldOf(json.path, name);
     const origin = (line: number) => this.#originOfLine(field, line);
-    const parsed = parseIptablesSave(text, backend === undefined ? { origin } : { origin, backend });
+    const parsed = parseIptablesSave(text, { origin, family, ...(backend === undefined ? {} : { backend }) });
     if (parsed.kind === "ok") {
-      this.#operations.push({ kind: "iptables-restore", ruleset: parsed.ruleset, noflush: false });
+      const { ruleset } = parsed;
+      this.#operations.push(
+        family === 6
+          ? { kind: "iptables-restore", family, ruleset, noflush: false }
+          : { kind: "iptables-restore", ruleset, noflush: false },
+      );
       return;
     }
-    for (const { line, message, text: rule } of parsed.errors) {
-      json.faults.add(`${field}:${line}`, `${message}: ${shortened(rule)}`);
-    }
+    if (family === 6) this.#operations.push({ kind: "unmodelled", name, value: text });
+    else
+      for (const { line, message, text: rule } of parsed.errors) {
+        json.faults.add(`${field}:${line}`, `${message}: ${shortened(rule)}`);
+      }
   }
 
   #ipsets(): void {
@@ -409,10 +470,6 @@ class HostReader {
   /** Everything else goes through unread, but a known text must be one, and a field that is nearly known is a slip. */
   #others(): void {
     const json = this.#json;
-    for (const field of KEPT_TEXTS) json.optionalText(field);
-    for (const item of [...json.objects("routes6"), ...json.objects("rules6")]) {
-      for (const name of ["dst", "gateway", "prefsrc", "src"]) item.checkIpv6(name);
-    }
     const known: readonly string[] = [...MODELLED, ...DESCRIPTIVE, ...KEPT];
     for (const [field, value] of Object.entries(json.json)) {
       if (KEPT.includes(field)) this.#operations.push({ kind: "unmodelled", name: field, value });

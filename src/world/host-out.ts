@@ -1,10 +1,10 @@
 import { formatFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { formatBridgePort } from "../kernel/device/bridge-link.ts";
 import { formatBridgeVlans } from "../kernel/device/bridge-vlan.ts";
-import type { Device, InterfaceAddress } from "../kernel/device/device.ts";
-import { formatAddress } from "../kernel/device/ip-addr.ts";
+import type { Device } from "../kernel/device/device.ts";
+import { formatAddress, formatAddress6 } from "../kernel/device/ip-addr.ts";
 import { formatLink, formatLinkHead } from "../kernel/device/ip-link.ts";
-import { formatNeighbour } from "../kernel/device/ip-neigh.ts";
+import { formatNeighbour, formatNeighbour6 } from "../kernel/device/ip-neigh.ts";
 import { DEFAULT_KERNEL, type Host } from "../kernel/host.ts";
 import { formatIpsetSave } from "../kernel/ipset/save.ts";
 import { formatIpvsadmList, formatTimeouts } from "../kernel/ipvs/ipvsadm-list.ts";
@@ -13,8 +13,8 @@ import type { Ipvs } from "../kernel/ipvs/virtual-service.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
 import { formatNftRuleset } from "../kernel/nft/text/format.ts";
-import { formatRoute } from "../kernel/route/ip-route.ts";
-import { formatRule } from "../kernel/route/ip-rule.ts";
+import { formatRoute, formatRoute6 } from "../kernel/route/ip-route.ts";
+import { formatRule, formatRule6 } from "../kernel/route/ip-rule.ts";
 import { formatSs } from "../kernel/socket/ss.ts";
 
 /**
@@ -22,22 +22,27 @@ import { formatSs } from "../kernel/socket/ss.ts";
  * behind the modelled items of its field.
  */
 export function formatHost(host: Host): Json {
-  const { iptables, nft, sockets } = host;
+  const { iptables, ip6tables, nft, sockets } = host;
+  const backend = (iptables ?? ip6tables)?.backend;
   return {
     kind: host.kind,
     ...(host.kernel === DEFAULT_KERNEL ? {} : { kernel: host.kernel }),
     links: formatLinks(host),
     addrs: formatAddrs(host),
-    routes: [...host.routes.map(formatRoute), ...keptList(host, "routes")],
-    rules: [...host.rules.map(formatRule), ...keptList(host, "rules")],
-    neigh: [...host.neighbours.map(formatNeighbour), ...keptList(host, "neigh")],
+    routes: host.routes.map(formatRoute),
+    rules: host.rules.map(formatRule),
+    ...(host.routes6.length === 0 && host.rules6.length === 0
+      ? {}
+      : { routes6: host.routes6.map(formatRoute6) }),
+    ...(host.rules6.length === 0 ? {} : { rules6: host.rules6.map(formatRule6) }),
+    neigh: [...host.neighbours.map(formatNeighbour), ...host.neighbours6.map(formatNeighbour6)],
     fdb: [...host.fdb.map(formatFdbEntry), ...keptList(host, "fdb")],
     bridgeLinks: host.devices.flatMap(formatBridgeLink),
     ...(host.bridgeVlans.length === 0 ? {} : { bridgeVlans: formatBridgeVlans(host.bridgeVlans) }),
     sysctl: Object.fromEntries(host.sysctl),
-    ...(iptables === null
-      ? {}
-      : { iptablesBackend: iptables.backend, iptablesSave: formatIptablesSave(iptables) }),
+    ...(backend === undefined ? {} : { iptablesBackend: backend }),
+    ...(iptables === null ? {} : { iptablesSave: formatIptablesSave(iptables) }),
+    ...(ip6tables === null ? {} : { ip6tablesSave: formatIptablesSave(ip6tables) }),
     ...(host.ipvs === null ? {} : formatIpvs(host.ipvs)),
     ...(host.ipsets === null ? {} : { ipsetSave: formatIpsetSave(host.ipsets) }),
     ...(nft === null ? {} : { nftRuleset: formatNftRuleset(nft, true) }),
@@ -60,7 +65,7 @@ function formatIpvs({ services, timeouts }: Ipvs): Json {
 }
 
 /** Fields that the host as a whole gives back item by item, or that the snapshot gives back for all hosts. */
-const PLACED = new Set(["links", "addrs", "routes", "rules", "neigh", "fdb", "sockets", "macvlans"]);
+const PLACED = new Set(["links", "fdb", "sockets", "macvlans"]);
 
 function keptFields(host: Host): Json {
   return Object.fromEntries([...host.unmodelled].filter(([name]) => !PLACED.has(name)));
@@ -88,16 +93,17 @@ function formatLinks(host: Host): Json[] {
 
 function formatAddrs(host: Host): Json[] {
   const dumped = keptByDevice(host, "links");
-  const six = keptByDevice(host, "addrs");
-  const four = new Map<string, InterfaceAddress[]>();
-  for (const address of host.addresses) {
-    const known = four.get(address.dev);
-    if (known === undefined) four.set(address.dev, [address]);
+  const byDevice = new Map<string, Json[]>();
+  const add = (dev: string, address: Json): void => {
+    const known = byDevice.get(dev);
+    if (known === undefined) byDevice.set(dev, [address]);
     else known.push(address);
-  }
+  };
+  for (const address of host.addresses) add(address.dev, formatAddress(address));
+  for (const address of host.addresses6) add(address.dev, formatAddress6(address));
   return host.devices.map((device) => ({
     ...formatHead(device, dumped.get(device.name)),
-    addr_info: [...(four.get(device.name) ?? []).map(formatAddress), ...sixOf(six.get(device.name))],
+    addr_info: byDevice.get(device.name) ?? [],
   }));
 }
 
@@ -125,11 +131,6 @@ function formatHead(device: Device, dumped: Json | undefined): Json {
   return Object.fromEntries(
     Object.entries(formatLink(device, dumped)).filter(([field]) => HEAD_FIELDS.has(field)),
   );
-}
-
-function sixOf(kept: Json | undefined): readonly unknown[] {
-  const { addr_info: info } = kept ?? {};
-  return Array.isArray(info) ? (info as readonly unknown[]) : [];
 }
 
 function formatBridgeLink(device: Device): Json[] {

@@ -122,6 +122,7 @@ export function build(spec: ClusterSpec): BuiltCluster {
   const cni = spec.plugin === "bridge" || spec.plugin === "docker0" ? spec.plugin : "flannel";
   const cluster = buildCluster(objects, {
     cni,
+    calico: null,
     flannel:
       cni === "flannel"
         ? readFlannelNetwork(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatIpv4 } from "../../src/address/ipv4.ts";
+import { formatIpv6 } from "../../src/address/ipv6.ts";
 import { nodes, yamlWorld } from "./yaml-world.ts";
 
 const pod = (name: string, node: string, containers: string, more = "") =>
@@ -124,7 +125,9 @@ it("every InternalIP of a Node is an address of its eth0, and answers from a pod
       .filter(({ dev }) => dev === "eth0")
       .map(({ address, length }) => `${formatIpv4(address)}/${length}`),
   ).toEqual(["192.168.50.10/24", "192.168.50.20/24", "172.20.0.10/32"]);
-  expect(JSON.stringify(node?.unmodelled.get("addrs"))).toContain("fd00::10");
+  expect(
+    node?.addresses6.filter(({ scope }) => scope === "global").map(({ address }) => formatIpv6(address)),
+  ).toEqual(["fd00::10"]);
   for (const address of ["192.168.50.10", "192.168.50.20", "172.20.0.10"]) {
     const { verdict, outcomes } = world.trace("b", `${address}:22`);
     expect([address, verdict.disposition, outcomes[0]?.servers[0]?.host]).toEqual([

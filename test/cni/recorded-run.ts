@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { formatIpv4 } from "../../src/address/ipv4.ts";
+import { formatIpv6 } from "../../src/address/ipv6.ts";
 import { formatMac, internMac, type Mac } from "../../src/address/mac.ts";
 import { formatPrefix4 } from "../../src/address/prefix.ts";
 import { HASHED_NAMES, type NameSource } from "../../src/cni/names.ts";
@@ -129,10 +130,6 @@ const SETTINGS = [
 
 /** What is modelled of a host, in an order of its own, as values that a test can show. */
 export function modelled(host: Host): unknown {
-  const six = (host.unmodelled.get("addrs") ?? []) as readonly {
-    ifname: string;
-    addr_info: readonly { local: string; prefixlen: number; scope: string }[];
-  }[];
   return {
     devices: host.devices
       .map(({ origin: _, mac, detail, ...device }) => ({
@@ -148,12 +145,9 @@ export function modelled(host: Host): unknown {
           `${dev} ${formatIpv4(address)}/${length} brd ${broadcast === null ? "-" : formatIpv4(broadcast)} ${scope} ${secondary} ${label}`,
       )
       .sort(),
-    six: six
-      .flatMap(({ ifname, addr_info }) =>
-        addr_info
-          .filter(({ scope }) => scope === "global")
-          .map(({ local, prefixlen }) => `${ifname} ${local}/${prefixlen}`),
-      )
+    six: host.addresses6
+      .filter(({ scope }) => scope === "global")
+      .map(({ dev, address, length }) => `${dev} ${formatIpv6(address)}/${length}`)
       .sort(),
     routes: host.routes
       .map(

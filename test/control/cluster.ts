@@ -19,6 +19,7 @@ export const SETTINGS: ClusterSettings = {
   nodeCidrLength: 24,
   serviceCidr: prefix("10.96.0.0/12"),
   nodePorts: { first: 30_000, last: 32_767 },
+  calico: null,
   nodeNetwork: prefix("172.18.0.0/16"),
 };
 

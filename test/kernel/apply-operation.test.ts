@@ -193,7 +193,15 @@ describe("what stands in the way of an operation", () => {
       },
       {
         kind: "socket-open",
-        socket: { proto: "tcp", address: null, dev: null, port: 80, app: { kind: "line" }, origin: 0 },
+        socket: {
+          proto: "tcp",
+          families: [4],
+          address: null,
+          dev: null,
+          port: 80,
+          app: { kind: "line" },
+          origin: 0,
+        },
       },
     ];
     const host = applied(NODE, ...twice);
@@ -320,6 +328,7 @@ describe("applying operations", () => {
     const assumed = applied(NODE, { kind: "sockets", sockets: { kind: "assumed" } });
     const socket = {
       proto: "tcp",
+      families: [4],
       address: null,
       dev: null,
       port: 80,

@@ -6,9 +6,10 @@ import type { Device } from "../../src/kernel/device/device.ts";
 import type { Json } from "../../src/kernel/json-fields.ts";
 import { parseIptablesSave } from "../../src/kernel/netfilter/save/parse.ts";
 import type { Operation } from "../../src/kernel/operation.ts";
-import { operationText, quote } from "../../src/kernel/operation-text.ts";
+import { operationText } from "../../src/kernel/operation-text.ts";
 import { parseRoute } from "../../src/kernel/route/ip-route.ts";
 import { parseRule } from "../../src/kernel/route/ip-rule.ts";
+import { quote } from "../../src/kernel/shell-words.ts";
 import { readGoodJson } from "./json-of.ts";
 
 const MAC = internMac("02:00:00:00:00:01");
@@ -96,12 +97,28 @@ describe("an operation as command lines", () => {
     [linkAdd({ detail: { kind: "ether" } }), "ip link set eth0 address 02:00:00:00:00:01 mtu 1500"],
     [linkAdd({ name: "lo", detail: { kind: "loopback" }, up: true }), "ip link set lo up"],
     [
-      linkAdd({ detail: { kind: "bridge", vlanFiltering: false, ageingS: 300, nfCallIptables: false } }),
+      linkAdd({
+        detail: {
+          kind: "bridge",
+          vlanFiltering: false,
+          ageingS: 300,
+          nfCallIptables: false,
+          nfCallIp6tables: false,
+        },
+      }),
       `ip link add eth0 ${HEAD} bridge`,
     ],
     [
-      linkAdd({ detail: { kind: "bridge", vlanFiltering: true, ageingS: 10, nfCallIptables: true } }),
-      `ip link add eth0 ${HEAD} bridge ageing_time 1000 vlan_filtering 1 nf_call_iptables 1`,
+      linkAdd({
+        detail: {
+          kind: "bridge",
+          vlanFiltering: true,
+          ageingS: 10,
+          nfCallIptables: true,
+          nfCallIp6tables: true,
+        },
+      }),
+      `ip link add eth0 ${HEAD} bridge ageing_time 1000 vlan_filtering 1 nf_call_iptables 1 nf_call_ip6tables 1`,
     ],
     [
       linkAdd({ detail: TUNNEL }),

@@ -38,6 +38,7 @@ function outcome(num: number, den: number, verdict: Verdict): Outcome {
     ],
     frames,
     arp: [],
+  ndp: [],
     rules: [
       {
         ...at,

@@ -1,5 +1,8 @@
+import { type AddressFamily, IPV4, IPV6 } from "../../src/address/family.ts";
+import type { Family } from "../../src/address/ip.ts";
 import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
-import { internMac } from "../../src/address/mac.ts";
+import { type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
+import { formatMac, internMac } from "../../src/address/mac.ts";
 import { parseAddressOrPrefix4 } from "../../src/address/prefix.ts";
 import type { BridgeVlan } from "../../src/kernel/device/bridge-vlan.ts";
 import type {
@@ -8,12 +11,13 @@ import type {
   DeviceDetail,
   FdbEntry,
   InterfaceAddress,
-  Neighbour,
+  InterfaceAddress6,
+  NeighbourOf,
 } from "../../src/kernel/device/device.ts";
 import { emptyHost, type Host } from "../../src/kernel/host.ts";
-import { DEFAULT_RULES } from "../../src/kernel/route/ip-rule.ts";
-import { kernelRoutes } from "../../src/kernel/route/kernel-routes.ts";
-import type { NextHop, PolicyRule, Route, RouteType } from "../../src/kernel/route/route.ts";
+import { DEFAULT_RULES, DEFAULT_RULES6 } from "../../src/kernel/route/ip-rule.ts";
+import { kernelRoutes, kernelRoutes6 } from "../../src/kernel/route/kernel-routes.ts";
+import type { NextHopOf, PolicyRule, RouteOf, RouteType } from "../../src/kernel/route/route.ts";
 import type { Sockets } from "../../src/kernel/socket/socket.ts";
 import { ASK_DEFAULTS, type AskOptions, ask } from "../../src/walk/ask.ts";
 import { Network } from "../../src/walk/network.ts";
@@ -25,7 +29,10 @@ import type { World } from "../../src/world/world.ts";
 import { parsed } from "../kernel/netfilter/parsed.ts";
 import { loaded } from "../kernel/nft/script.ts";
 
-/** Worlds of a few hosts for tests, written as the tools' words: what is not said is as a new namespace has it. */
+/**
+ * Worlds of a few hosts for tests, written as the tools' words: what is not said is as a new namespace has it, but that only
+ * devices with an IPv6 address have a link-local one.
+ */
 
 export interface HostSpec {
   /** Device to its addresses, blanks between, or more about it. `lo` is always there. */
@@ -65,6 +72,7 @@ export const BRIDGE: DeviceDetail = {
   vlanFiltering: false,
   ageingS: 300,
   nfCallIptables: false,
+  nfCallIp6tables: false,
 };
 
 export function vxlan(
@@ -102,6 +110,12 @@ export function ip(text: string): Ipv4 {
   return address;
 }
 
+export function ip6(text: string): Ipv6Words {
+  const address = parseIpv6(text);
+  if (address === undefined) throw new Error(`${text} is no IPv6 address`);
+  return address;
+}
+
 function prefix(text: string): { address: Ipv4; length: number } {
   if (text === "default") return { address: 0, length: 0 };
   const parsedPrefix = parseAddressOrPrefix4(text);
@@ -120,11 +134,17 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     device("lo", 1, { detail: { kind: "loopback" }, mtu: 65536, mac: "00:00:00:00:00:00" }, number),
   ];
   const addresses: InterfaceAddress[] = [interfaceAddress("lo", "127.0.0.1/8", "host")];
+  const addresses6: InterfaceAddress6[] = [];
   for (const [i, [link, more]] of Object.entries(spec.links ?? {}).entries()) {
     const about = typeof more === "string" ? { addresses: more } : more;
     devices.push(device(link, i + 2, about, number));
     const words = (about.addresses ?? "").split(" ").filter((word) => word !== "");
-    for (const text of words) addresses.push(interfaceAddress(link, text, "global"));
+    for (const text of words) {
+      if (!text.includes(":")) addresses.push(interfaceAddress(link, text, "global"));
+      else addresses6.push(interfaceAddress6(link, text));
+    }
+    const last = devices.at(-1) as Device;
+    if (addresses6.some(({ dev }) => dev === link)) addresses6.push(linkLocal(last));
   }
   const onLink = (address: Ipv4): string => {
     const found = addresses.find(
@@ -133,24 +153,44 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     if (found === undefined) throw new Error(`${name}: no device for a gateway`);
     return found.dev;
   };
+  const all6 = addresses6.length === 0 ? [] : [interfaceAddress6("lo", "::1/128", "host"), ...addresses6];
+  const onLink6 = (address: Ipv6Words): string => {
+    const found = all6.find((one) => IPV6.contains({ address: one.address, length: one.length }, address));
+    if (found === undefined) throw new Error(`${name}: no device for a gateway`);
+    return found.dev;
+  };
   const sysctl = new Map(Object.entries(spec.sysctl ?? {}).map(([key, value]) => [key, String(value)]));
-  if (spec.forward === true) sysctl.set("net.ipv4.ip_forward", "1");
+  if (spec.forward === true) {
+    sysctl.set("net.ipv4.ip_forward", "1");
+    sysctl.set("net.ipv6.conf.all.forwarding", "1");
+  }
   return {
     ...emptyHost(name, "node"),
     devices,
     addresses,
+    addresses6: all6,
     routes: [
       ...devices.flatMap((one) => kernelRoutes(one, addresses)),
-      ...(spec.routes ?? []).map((text) => route(text, onLink)),
+      ...(spec.routes ?? []).filter((text) => !isIpv6(text)).map((text) => route(text, IPV4, onLink)),
+    ],
+    routes6: [
+      ...devices.flatMap((one) => kernelRoutes6(one, all6, spec.forward === true)),
+      ...(spec.routes ?? []).filter(isIpv6).map((text) => route(text, IPV6, onLink6)),
     ],
     rules: [...DEFAULT_RULES, ...(spec.rules ?? []).map(policyRule)].sort((a, b) => a.priority - b.priority),
-    neighbours: (spec.neighbours ?? []).map(neighbour),
+    rules6: DEFAULT_RULES6,
+    neighbours: (spec.neighbours ?? [])
+      .filter((text) => !text.includes("::"))
+      .map((text) => neighbour(text, ip)),
+    neighbours6: (spec.neighbours ?? [])
+      .filter((text) => text.includes("::"))
+      .map((text) => ({ ...neighbour(text, ip6), router: false })),
     fdb: (spec.fdb ?? []).map(fdbEntry),
     bridgeVlans: (spec.vlans ?? []).map(bridgeVlan),
     sysctl,
     iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
     nft: spec.nft === undefined ? null : loaded(spec.nft),
-    sockets: sockets(spec.listen),
+    sockets: sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]),
   };
 }
 
@@ -189,18 +229,54 @@ function interfaceAddress(dev: string, text: string, scope: "global" | "host"): 
   };
 }
 
+function interfaceAddress6(
+  dev: string,
+  text: string,
+  scope: "global" | "link" | "host" = "global",
+): InterfaceAddress6 {
+  const [address = "", length = "128"] = text.split("/");
+  return { dev, address: ip6(address), length: Number(length), scope, peer: null, flags: [], origin: 0 };
+}
+
+/** The address that a device makes itself of its MAC (RFC 4291, appendix A). */
+function linkLocal({ name, mac }: Device): InterfaceAddress6 {
+  return interfaceAddress6(name, `${linkLocalOf(formatMac(mac))}/64`, "link");
+}
+
+export function linkLocalOf(mac: string): string {
+  const [a = 0, b, c, d, e, f] = mac.split(":").map((byte) => Number.parseInt(byte, 16));
+  const hex = (high = 0, low = 0): string => (high * 256 + low).toString(16);
+  return `fe80::${hex(a ^ 2, b)}:${hex(c, 0xff)}:${hex(0xfe, d)}:${hex(e, f)}`;
+}
+
 const TYPES = new Set(["local", "broadcast", "blackhole", "unreachable", "prohibit", "throw"]);
 
-function route(text: string, onLink: (gateway: Ipv4) => string): Route {
+/** The default route of IPv6 is `::/0` here. */
+function isIpv6(route: string): boolean {
+  return route.includes("::");
+}
+
+function route<Address>(
+  text: string,
+  of: AddressFamily<Address>,
+  onLink: (gateway: Address) => string,
+): RouteOf<Address> {
   const words = text.split(" ");
   const type = TYPES.has(words[0] ?? "") ? (words.shift() as RouteType) : "unicast";
-  const dst = prefix(words.shift() ?? "");
+  const to = words.shift() ?? "";
+  const dst = to === "default" ? { address: of.any, length: 0 } : of.parsePrefix(to);
+  if (dst === undefined) throw new Error(`${to} is no prefix`);
   const [head = [], ...hops] = splitAt(words, "nexthop");
   const options = pairs(head);
-  const hop = (of: ReadonlyMap<string, string>): NextHop => {
-    const gateway = of.has("via") ? ip(of.get("via") as string) : null;
-    const dev = of.get("dev") ?? (gateway === null ? null : onLink(gateway));
-    return { dev, gateway, weight: Number(of.get("weight") ?? 1), onlink: of.has("onlink"), dead: false };
+  const address = (word: string | undefined): Address | null => {
+    const found = word === undefined ? null : of.parse(word);
+    if (found === undefined) throw new Error(`${word} is no address`);
+    return found;
+  };
+  const hop = (said: ReadonlyMap<string, string>): NextHopOf<Address> => {
+    const gateway = address(said.get("via"));
+    const dev = said.get("dev") ?? (gateway === null ? null : onLink(gateway));
+    return { dev, gateway, weight: Number(said.get("weight") ?? 1), onlink: said.has("onlink"), dead: false };
   };
   const single = options.has("via") || options.has("dev") ? [hop(options)] : [];
   const usual = type === "local" ? "host" : type === "broadcast" ? "link" : "global";
@@ -209,9 +285,14 @@ function route(text: string, onLink: (gateway: Ipv4) => string): Route {
     dst,
     table: options.get("table") ?? (type === "local" || type === "broadcast" ? "local" : "main"),
     protocol: null,
-    scope: single[0] !== undefined && single[0].gateway === null && type === "unicast" ? "link" : usual,
-    prefsrc: options.has("src") ? ip(options.get("src") as string) : null,
-    metric: Number(options.get("metric") ?? 0),
+    scope:
+      of.number === 6
+        ? "global"
+        : single[0] !== undefined && single[0].gateway === null && type === "unicast"
+          ? "link"
+          : usual,
+    prefsrc: address(options.get("src")),
+    metric: Number(options.get("metric") ?? (of.number === 6 ? 1024 : 0)),
     tos: 0,
     mtu: Number(options.get("mtu") ?? 0),
     nextHops: hops.length > 0 ? hops.map((more) => hop(pairs(more))) : single,
@@ -280,12 +361,12 @@ function policyRule(text: string): PolicyRule {
   };
 }
 
-function neighbour(text: string): Neighbour {
+function neighbour<Address>(text: string, parse: (text: string) => Address): NeighbourOf<Address> {
   const words = text.split(" ");
   const proxy = words[0] === "proxy";
   const [address = "", dev = "", mac] = proxy ? words.slice(1) : words;
   return {
-    dst: ip(address),
+    dst: parse(address),
     dev,
     lladdr: mac === undefined ? null : internMac(mac),
     state: "permanent",
@@ -315,7 +396,7 @@ function bridgeVlan(text: string): BridgeVlan {
   return { dev, from, to, pvid, untagged, self: dev.startsWith("br"), origin: 0 };
 }
 
-function sockets(listen: readonly string[] | undefined): Sockets {
+function sockets(listen: readonly string[] | undefined, families: readonly Family[]): Sockets {
   if (listen === undefined) return { kind: "assumed" };
   return {
     kind: "listed",
@@ -323,6 +404,7 @@ function sockets(listen: readonly string[] | undefined): Sockets {
       const [proto, port] = text.split(" ");
       return {
         proto: proto as "tcp" | "udp",
+        families,
         address: null,
         dev: null,
         port: Number(port),

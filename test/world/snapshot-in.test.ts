@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatIpv4 } from "../../src/address/ipv4.ts";
+import { formatPrefix6 } from "../../src/address/prefix6.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import { writeSnapshot } from "../../src/world/snapshot-out.ts";
@@ -124,26 +125,57 @@ describe("wires", () => {
 
 describe("what is not modelled", () => {
   it("is kept, and given back where it was", () => {
-    const six = { family: "inet6", local: "fe80::1", prefixlen: 64, scope: "link" };
     const json = {
       links: [ETH0],
-      addrs: [{ ...ETH0, addr_info: [six] }],
-      routes: [{ dst: "fe80::/64", dev: "eth0", pref: "medium" }],
-      neigh: [{ dst: "fe80::2", dev: "eth0", lladdr: "02:00:00:00:00:02", state: ["STALE"] }],
-      sockets: "tcp LISTEN 0 128 [::]:80 [::]:*\n",
       ipsetSave: "create a hash:ip family inet hashsize 1024 maxelem 65536\n",
       nftRulesetJson: { nftables: [] },
       somethingElse: [1, 2],
     };
-    const host = only(json);
-    expect([host.addresses, host.routes, host.neighbours]).toEqual([[], [], []]);
     const back = JSON.parse(writeSnapshot(read("x", json).world)) as {
       hosts: { x: Record<string, unknown> };
     };
-    const { addrs, ...written } = back.hosts.x;
-    expect(addrs).toMatchObject([{ ifname: "eth0", addr_info: [six] }]);
-    const { links: _, addrs: __, ...given } = json;
-    expect(written).toMatchObject(given);
+    const { links: _, ...given } = json;
+    expect(back.hosts.x).toMatchObject(given);
+  });
+});
+
+describe("IPv6", () => {
+  const six = { family: "inet6", local: "fe80::1", prefixlen: 64, scope: "link", nodad: true };
+  const addrs = [{ ...ETH0, addr_info: [six] }];
+
+  it("is read wherever iproute2 prints it, and written beside IPv4", () => {
+    const net = { dst: "fe80::/64", dev: "eth0", metric: 256, pref: "medium" };
+    const own = { type: "local", dst: "fe80::1", dev: "eth0", table: "local", pref: "medium" };
+    const neigh = [{ dst: "fe80::2", dev: "eth0", lladdr: "02:00:00:00:00:02", state: ["STALE"] }];
+    const rules = [{ priority: 5, src: "fd00::", srclen: 8, table: "7" }];
+    const sockets = "tcp LISTEN 0 128 [::]:80 [::]:*\n";
+    const json = { links: [ETH0], addrs, routes: [net, own], rules, neigh, sockets };
+    const host = only(json);
+    expect([host.addresses, host.routes, host.rules, host.neighbours]).toEqual([[], [], [], []]);
+    const { hosts } = JSON.parse(writeSnapshot(read("x", json).world)) as { hosts: { x: object } };
+    expect(hosts.x).toMatchObject({
+      routes6: [net, { ...own, metric: 0 }],
+      rules6: rules,
+      neigh,
+      sockets,
+    });
+  });
+
+  it("of which no routes were dumped has those that the kernel makes", () => {
+    const sysctl = { "net.ipv6.conf.all.forwarding": "1" };
+    const routes = (given: object) =>
+      only({ links: [{ ...ETH0, flags: ["UP"] }], addrs, ...given }).routes6.map(
+        ({ type, table, dst, metric }) => `${type} ${table} ${formatPrefix6(dst)} ${metric}`,
+      );
+    const made = ["local local fe80::1/128 0", "unicast main fe80::/64 256", "multicast local ff00::/8 256"];
+    expect(routes({})).toEqual(made);
+    expect(routes({ sysctl })).toEqual([...made.slice(0, 2), "anycast local fe80::/128 0", ...made.slice(2)]);
+    const main = [{ dst: "fe80::/64", dev: "eth0", protocol: "kernel", metric: 256, pref: "medium" }];
+    expect(routes({ routes6: main })).toEqual([
+      "unicast main fe80::/64 256",
+      "local local fe80::1/128 0",
+      "multicast local ff00::/8 256",
+    ]);
   });
 });
 

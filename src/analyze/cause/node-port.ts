@@ -1,5 +1,6 @@
 import { formatIpv4 } from "../../address/ipv4.ts";
-import { formatMasked4, type Masked4 } from "../../address/prefix.ts";
+import { formatMasked, isMasked4 } from "../../address/masked.ts";
+import type { Masked4 } from "../../address/prefix.ts";
 import { addressOfHost } from "../../inventory/names.ts";
 import { chainAfter } from "../../inventory/owner/placed-rule.ts";
 import { serviceText } from "../../inventory/services.ts";
@@ -21,7 +22,7 @@ export const nodePortElsewhere: Diagnosis = (at) => {
       address >>> 24 !== 127 &&
       prefixes.some((prefix) => (address & prefix.mask) === (prefix.address & prefix.mask)),
   );
-  const told = listing(prefixes.map(formatMasked4));
+  const told = listing(prefixes.map(formatMasked));
   const text =
     served[0] === undefined
       ? `Let nodePortAddresses of kube-proxy's configuration (ConfigMap kube-system/kube-proxy) take in ${asked.address}/32.`
@@ -35,10 +36,13 @@ export const nodePortElsewhere: Diagnosis = (at) => {
 };
 
 /** Where kube-proxy's last rule leads to the node ports: every local address, or the prefixes it was given. */
+/** Of IPv4 only. */
 function servedPrefixes({ iptables }: Host): readonly Masked4[] {
   const rules = iptables?.tables.get("nat")?.chains.get("KUBE-SERVICES")?.rules ?? [];
   return rules.flatMap((rule) =>
-    chainAfter(rule) === "KUBE-NODEPORTS" && rule.dst !== null && !rule.dst.invert ? [rule.dst.value] : [],
+    chainAfter(rule) === "KUBE-NODEPORTS" && rule.dst !== null && !rule.dst.invert
+      ? [rule.dst.value].filter(isMasked4)
+      : [],
   );
 }
 

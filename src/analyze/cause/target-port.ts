@@ -1,3 +1,4 @@
+import type { IpAddress } from "../../address/ip.ts";
 import type { KnownPort } from "../../inventory/services.ts";
 import { serviceText } from "../../inventory/services.ts";
 import type { Host } from "../../kernel/host.ts";
@@ -80,7 +81,7 @@ function portOfOwner({ outcome, names, asked }: Case): KnownPort | undefined {
 export function listeningPorts(host: Host, proto: string): readonly number[] {
   if (host.sockets.kind !== "listed") return [];
   const heard = host.sockets.sockets.filter(
-    (socket) => socket.proto === proto && (socket.address === null || socket.address >>> 24 !== 127),
+    (socket) => socket.proto === proto && (socket.address === null || !isLoopbackAddress(socket.address)),
   );
   return [...new Set(heard.map(({ port }) => port))].sort((a, b) => a - b);
 }
@@ -134,3 +135,8 @@ export const nobodyListens: Diagnosis = (at) => {
     },
   );
 };
+
+function isLoopbackAddress(address: IpAddress): boolean {
+  if (typeof address === "number") return address >>> 24 === 127;
+  return address.every((word, i) => word === (i === 3 ? 1 : 0));
+}

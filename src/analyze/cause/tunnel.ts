@@ -1,3 +1,4 @@
+import { formatIp } from "../../address/ip.ts";
 import { formatIpv4 } from "../../address/ipv4.ts";
 import { formatMac, parseMac } from "../../address/mac.ts";
 import type { Device } from "../../kernel/device/device.ts";
@@ -127,5 +128,5 @@ function holderOfMac(
 function underlayOf(here: Host, there: Host, device: Device): string | undefined {
   const local = device.detail.kind === "vxlan" ? device.detail.local : null;
   const address = local ?? commonNetwork(here, there)?.address;
-  return address === undefined ? undefined : formatIpv4(address);
+  return address === undefined ? undefined : formatIp(address);
 }

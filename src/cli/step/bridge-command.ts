@@ -1,4 +1,4 @@
-import { explainIpv4, parseIpv4 } from "../../address/ipv4.ts";
+import { explainIp, parseIp } from "../../address/ip.ts";
 import { parseMac } from "../../address/mac.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Operation } from "../../kernel/operation.ts";
@@ -29,8 +29,8 @@ export function readBridge(host: Host, words: readonly string[], origin: Origin)
   const device = findDevice(host, given.get("dev") ?? "");
   if (device.kind === "invalid") return device;
   const text = given.get("dst") ?? "";
-  const dst = parseIpv4(text);
-  if (dst === undefined) return invalid(`bridge fdb: dst ${explainIpv4(text)}`);
+  const dst = parseIp(text);
+  if (dst === undefined) return invalid(`bridge fdb: dst ${explainIp(text)}`);
   if (device.value.detail.kind !== "vxlan")
     return invalid(`bridge fdb: ${device.value.name} is no VXLAN device, and others have no dst`);
   const entry = { mac: lladdr, dev: device.value.name, master: null, state: "permanent", dst } as const;

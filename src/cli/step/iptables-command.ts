@@ -174,7 +174,7 @@ class TableCommand {
     const chains = new Map([...this.#table.chains].map(([name, chain]) => [name, chain.policy !== null]));
     const read = parseRuleArguments(
       words.map((text) => ({ text, raw: rawText(text) })),
-      { table: this.#table.name, chains },
+      { table: this.#table.name, family: 4, chains },
       null,
       this.#origin,
     );

@@ -58,6 +58,9 @@ export class FlannelMesh {
     // The kernel refuses a gateway that is on no wire of the device: flanneld logs it and goes on.
     if (this.network.backend === "host-gw") return { neighbours: [], fdb: [], routes: [] };
     const dev = flannelDevice(this.network);
+    if (this.network.backend === "ipip") {
+      return { neighbours: [], fdb: [], routes: [routeTo(peer, peer.publicIp, dev, true)] };
+    }
     const gateway = networkOf(peer.subnet).address;
     const mac = peer.vtepMac ?? vtepMacOf(peer.node, dev);
     const { origin } = peer;

@@ -1,15 +1,20 @@
 import { type Prefix4, parsePrefix4 } from "../../address/prefix.ts";
 import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 
+/** The backends that are modelled. */
+export const BUILT_BACKENDS = ["vxlan", "host-gw", "ipip"] as const;
+export type BuiltBackend = (typeof BUILT_BACKENDS)[number];
+
 /** `net-conf.json`: how flannel is told to join the nodes. */
 export interface FlannelNetwork {
   readonly network: Prefix4;
-  readonly backend: "vxlan" | "host-gw";
-  /** VXLAN only, as all below. */
+  readonly backend: BuiltBackend;
+  /** VXLAN only, as the port. */
   readonly vni: number;
   readonly port: number;
   /** Peers on the node's own wire are reached without the tunnel. */
   readonly directRouting: boolean;
+  /** VXLAN only. */
   readonly learning: boolean;
   /** Of the frames on the wire; null: that of the node's card. */
   readonly mtu: number | null;
@@ -38,7 +43,7 @@ export function readFlannelNetwork(json: Json, network: Prefix4): FlannelNetwork
     typeof value === "number" && Number.isInteger(value) && value > 0 ? value : null;
   return {
     network: (typeof text === "string" ? parsePrefix4(text) : undefined) ?? network,
-    backend: type === "host-gw" ? "host-gw" : "vxlan",
+    backend: BUILT_BACKENDS.find((name) => name === type) ?? "vxlan",
     vni: positive(vni) ?? FLANNEL_DEFAULTS.vni,
     port: positive(port) ?? FLANNEL_DEFAULTS.port,
     directRouting: direct === true,
@@ -47,17 +52,17 @@ export function readFlannelNetwork(json: Json, network: Prefix4): FlannelNetwork
   };
 }
 
-/** The device carries this much less than the card below it. */
-const VXLAN_OVERHEAD = 50;
+/** A tunnel's device carries this much less than the card below it. */
+const OVERHEAD: Readonly<Record<BuiltBackend, number>> = { vxlan: 50, "host-gw": 0, ipip: 20 };
 
 /** What `FLANNEL_MTU` of `subnet.env` says on a node whose card has this MTU. */
 export function flannelMtu({ backend, mtu }: FlannelNetwork, card: number): number {
-  return backend === "vxlan" ? (mtu ?? card) - VXLAN_OVERHEAD : card;
+  return (backend === "vxlan" ? (mtu ?? card) : card) - OVERHEAD[backend];
 }
 
 /** Name of the tunnel's device. */
-export function flannelDevice({ vni }: FlannelNetwork): string {
-  return `flannel.${vni}`;
+export function flannelDevice({ backend, vni }: FlannelNetwork): string {
+  return backend === "ipip" ? "flannel.ipip" : `flannel.${vni}`;
 }
 
 /** The card that the nodes reach each other by. */

@@ -1,5 +1,5 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import type { Mac } from "../../address/mac.ts";
+import { MAC_ZERO, type Mac } from "../../address/mac.ts";
 import { networkOf, type Prefix4 } from "../../address/prefix.ts";
 import { fromIpv4 } from "../ip.ts";
 import type { Netns } from "../netns.ts";
@@ -19,7 +19,7 @@ export interface FlannelNode {
 
 /** What flanneld makes on a node when it starts: the tunnel device, and its masquerade and forward rules. */
 export function addFlannel(node: Netns, mesh: FlannelMesh, rules: FlannelRules, lease: FlannelNode): void {
-  if (mesh.network.backend === "vxlan") addTunnel(node, mesh, lease);
+  if (mesh.network.backend !== "host-gw") addTunnel(node, mesh, lease);
   rules.add(node, lease.subnet, node.origin);
 }
 
@@ -31,21 +31,21 @@ export function addPeers(node: Netns, mesh: FlannelMesh): void {
 
 function addTunnel(node: Netns, { network }: FlannelMesh, { subnet, publicIp, vtepMac }: FlannelNode): void {
   const name = flannelDevice(network);
-  node.addDevice({
-    name,
-    mac: vtepMac ?? vtepMacOf(node.name, name),
-    mtu: flannelMtu(network, node.device(EXTERNAL)?.mtu ?? 1500),
-    detail: {
-      kind: "vxlan",
-      vni: network.vni,
-      link: EXTERNAL,
-      local: publicIp,
-      remote: null,
-      port: network.port,
-      learning: network.learning,
-      ttl: 0,
-      df: "unset",
-    },
-  });
+  const mtu = flannelMtu(network, node.device(EXTERNAL)?.mtu ?? 1500);
+  if (network.backend === "ipip") {
+    node.addDevice({
+      ...{ name, mac: MAC_ZERO, mtu, noArp: true },
+      detail: { kind: "ipip", link: null, local: publicIp, remote: null, ttl: 0, tos: 1, pmtudisc: true },
+    });
+  } else {
+    const { vni, port, learning } = network;
+    node.addDevice({
+      ...{ name, mac: vtepMac ?? vtepMacOf(node.name, name), mtu },
+      detail: {
+        ...{ kind: "vxlan", vni, link: EXTERNAL, local: publicIp, remote: null, port, learning },
+        ...{ ttl: 0, df: "unset" },
+      },
+    });
+  }
   node.addAddress(name, { ip: fromIpv4(networkOf(subnet).address), length: 32 });
 }

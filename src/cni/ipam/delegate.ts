@@ -1,11 +1,13 @@
 import { fail } from "../cni-error.ts";
 import { object, text } from "../json.ts";
 import type { PluginCall } from "../plugin/plugin.ts";
+import { CALICO_IPAM } from "./calico-ipam.ts";
 import { HOST_LOCAL } from "./host-local.ts";
 import type { Ipam, IpamCall } from "./ipam.ts";
 import { STATIC } from "./static.ts";
 
 const IPAMS: ReadonlyMap<string, Ipam> = new Map([
+  ["calico-ipam", CALICO_IPAM],
   ["host-local", HOST_LOCAL],
   ["static", STATIC],
 ]);

@@ -196,7 +196,13 @@ function ensureBridge(call: PluginCall, { bridge: name, promiscMode }: Config): 
     mac: names.mac(`bridge ${node.name} ${name}`),
     mtu: 1500,
     carrier: false,
-    detail: { kind: "bridge", vlanFiltering: vlan !== 0, ageingS: 300, nfCallIptables: false },
+    detail: {
+      kind: "bridge",
+      vlanFiltering: vlan !== 0,
+      ageingS: 300,
+      nfCallIptables: false,
+      nfCallIp6tables: false,
+    },
   });
   node.sysctl(`net.ipv6.conf.${name}.accept_ra`, "0");
   if (promiscMode) noteOfLink(node, name, "promisc");

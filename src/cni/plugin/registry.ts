@@ -1,5 +1,6 @@
 import { BANDWIDTH } from "./bandwidth.ts";
 import { BRIDGE } from "./bridge.ts";
+import { CALICO } from "./calico.ts";
 import { FIREWALL } from "./firewall.ts";
 import { FLANNEL } from "./flannel.ts";
 import { HOST_DEVICE } from "./host-device.ts";
@@ -17,6 +18,7 @@ import { VLAN } from "./vlan.ts";
 export const PLUGINS: ReadonlyMap<string, Plugin> = new Map([
   ["bandwidth", BANDWIDTH],
   ["bridge", BRIDGE],
+  ["calico", CALICO],
   ["firewall", FIREWALL],
   ["flannel", FLANNEL],
   ["host-device", HOST_DEVICE],

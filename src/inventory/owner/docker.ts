@@ -1,4 +1,5 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
+import { formatIp, type IpAddress } from "../../address/ip.ts";
+import { singleAddress } from "../../address/masked.ts";
 import { chainAfter, destinationOf, type NameSource } from "./placed-rule.ts";
 
 /**
@@ -10,9 +11,10 @@ export const ofDocker: NameSource = ({ table, chain, rule }) => {
   const dnat = isNamed ? destinationOf(rule)?.min : undefined;
   if (dnat !== undefined && dnat !== null) return container(dnat);
   const { src, dst } = rule;
-  const only = dst?.value.mask === -1 && !dst.invert ? dst.value.address : null;
+  const only = dst === null || dst.invert ? null : singleAddress(dst.value);
   if (isNamed && only !== null) return container(only);
-  const isItself = only !== null && src?.value.mask === -1 && src.value.address === only;
+  const source = src === null ? null : singleAddress(src.value);
+  const isItself = only !== null && source !== null && formatIp(source) === formatIp(only);
   if (table === "nat" && chain === "POSTROUTING" && rule.target?.kind === "MASQUERADE") {
     if (isItself) return container(only);
     // docker0 by default, `br-` and twelve digits for a network made by hand.
@@ -25,6 +27,6 @@ export const ofDocker: NameSource = ({ table, chain, rule }) => {
   return isNamed || isForward ? { kind: "Agent", name: "docker", inferred: true } : undefined;
 };
 
-function container(address: number): ReturnType<NameSource> {
-  return { kind: "Container", name: formatIpv4(address), inferred: true };
+function container(address: IpAddress): ReturnType<NameSource> {
+  return { kind: "Container", name: formatIp(address), inferred: true };
 }

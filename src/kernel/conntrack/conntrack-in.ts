@@ -1,21 +1,19 @@
 import {
-  ICMP_DEST_UNREACH,
-  ICMP_ECHO,
-  ICMP_ECHOREPLY,
-  ICMP_PARAMETERPROB,
-  ICMP_REDIRECT,
-  ICMP_TIME_EXCEEDED,
-  IPPROTO_ICMP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  isIcmp,
+  NDISC_REDIRECT,
   type Packet,
+  protocolKey,
 } from "../../packet/packet.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
+import { beginsConnection, inverseType, isIcmpError, isUntrackedIcmp6 } from "./icmp.ts";
 import {
   CT_NONE,
+  CT_OF_UNTRACKED,
   CT_UNTRACKED,
   ctInfoDirection,
   IP_CT_ESTABLISHED,
@@ -37,41 +35,7 @@ const ICMP_MS = 30_000;
 const GENERIC_MS = 600_000;
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
-
-/** Is an ICMP type an error that quotes a packet? */
-export function isIcmpError(type: number): boolean {
-  return (
-    type === ICMP_DEST_UNREACH ||
-    type === 4 ||
-    type === ICMP_REDIRECT ||
-    type === ICMP_TIME_EXCEEDED ||
-    type === ICMP_PARAMETERPROB
-  );
-}
-
-/** The request's type for a reply's and the reverse (`invmap` of nf_conntrack_proto_icmp.c), -1 for types without one. */
-function inverseType(type: number): number {
-  switch (type) {
-    case ICMP_ECHO:
-      return ICMP_ECHOREPLY;
-    case ICMP_ECHOREPLY:
-      return ICMP_ECHO;
-    case 13:
-      return 14;
-    case 14:
-      return 13;
-    case 15:
-      return 16;
-    case 16:
-      return 15;
-    case 17:
-      return 18;
-    case 18:
-      return 17;
-    default:
-      return -1;
-  }
-}
+const CONNTRACK_FULL = reason("conntrack-full");
 
 function hasPorts(protocol: number): boolean {
   return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
@@ -83,17 +47,24 @@ function hasPorts(protocol: number): boolean {
  */
 export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   // Seen before (loopback), or told not to look.
+  if (packet.ct === CT_OF_UNTRACKED) packet.ct = CT_NONE;
   if (packet.ct !== CT_NONE) return NF_ACCEPT;
   const table = stack.conntrack;
-  const protocol = packet.protocol;
+  const { protocol, family, icmpType } = packet;
+  const key = protocolKey(packet);
+  const icmp = isIcmp(packet);
   let sport: number;
   let dport: number;
-  if (protocol === IPPROTO_ICMP) {
-    if (isIcmpError(packet.icmpType)) {
+  if (icmp) {
+    if (family === 6 && isUntrackedIcmp6(icmpType)) {
+      packet.ct = CT_UNTRACKED;
+      return NF_ACCEPT;
+    }
+    if (isIcmpError(icmpType, family) || (family === 6 && icmpType === NDISC_REDIRECT)) {
       attachError(table, packet);
       return NF_ACCEPT;
     }
-    if (inverseType(packet.icmpType) < 0) return NF_ACCEPT;
+    if (inverseType(icmpType, family) < 0) return NF_ACCEPT;
     sport = packet.icmpId;
     dport = (packet.icmpType << 8) | packet.icmpCode;
   } else if (hasPorts(protocol)) {
@@ -104,30 +75,32 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     sport = 0;
     dport = 0;
   }
-  let node = table.find(packet.src, packet.dst, sport, dport, protocol, stack.zone);
+  let node = table.find(packet.src, packet.dst, sport, dport, key, stack.zone);
   if (node >= 0 && reopens(table, node >> 1, packet, node & 1)) {
     table.remove(node >> 1);
     node = -1;
   }
   let isNew = false;
+  if (node < 0 && isFull(stack) && !earlyDrop(stack)) {
+    stack.drop(packet, CONNTRACK_FULL);
+    return NF_DROP;
+  }
   if (node < 0) {
-    if (protocol === IPPROTO_ICMP) {
-      // Only a request begins something.
-      if (packet.icmpType !== ICMP_ECHO && (packet.icmpType < 13 || (packet.icmpType & 1) === 0))
-        return NF_ACCEPT;
+    if (icmp) {
+      if (!beginsConnection(icmpType, family)) return NF_ACCEPT;
       const ct = table.create(
         packet.src,
         packet.dst,
         sport,
         dport,
         sport,
-        (inverseType(packet.icmpType) << 8) | packet.icmpCode,
-        protocol,
+        (inverseType(icmpType, family) << 8) | packet.icmpCode,
+        key,
         stack.zone,
       );
       node = ct * 2;
     } else {
-      node = table.create(packet.src, packet.dst, sport, dport, dport, sport, protocol, stack.zone) * 2;
+      node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, stack.zone) * 2;
     }
     isNew = true;
   }
@@ -145,9 +118,34 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       return NF_ACCEPT;
     }
   } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew);
-  else table.refresh(ct, protocol === IPPROTO_ICMP ? ICMP_MS : GENERIC_MS);
+  else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
+}
+
+/** Would one connection more be too many (`nf_conntrack_max`; 0: any number)? */
+function isFull({ net, conntrack }: Stack): boolean {
+  return net.conntrackMax > 0 && conntrack.size >= net.conntrackMax;
+}
+
+/** Each connection stands in two chains of the kernel's table; a full table looks through this many for one to give up. */
+const EVICTION_CHAINS = 8;
+
+/**
+ * `early_drop`: a full table gives up a connection that is not ASSURED, if there is one in the chains it looks through. Which
+ * chains those are depends on a secret of the boot: one is found where that many hold one on average, and is the oldest.
+ */
+function earlyDrop({ net, conntrack }: Stack): boolean {
+  let oldest = -1;
+  let unassured = 0;
+  conntrack.forEach((ct) => {
+    if ((conntrack.status(ct) & IPS_ASSURED) !== 0) return;
+    if (oldest < 0) oldest = ct;
+    unassured++;
+  });
+  if (unassured * 2 * EVICTION_CHAINS < net.conntrackBuckets || oldest < 0) return false;
+  conntrack.remove(oldest);
+  return true;
 }
 
 /** `nf_conntrack_udp_packet`: a stream is ASSURED once it goes on two seconds after it began. */
@@ -168,8 +166,8 @@ function attachError(table: ConntrackTable, packet: Packet): void {
   if (inner === null) return;
   let sport: number;
   let dport: number;
-  if (inner.protocol === IPPROTO_ICMP) {
-    const inverse = inverseType(inner.icmpType);
+  if (isIcmp(inner)) {
+    const inverse = inverseType(inner.icmpType, inner.family);
     if (inverse < 0) return;
     sport = inner.icmpId;
     dport = (inverse << 8) | inner.icmpCode;
@@ -177,7 +175,7 @@ function attachError(table: ConntrackTable, packet: Packet): void {
     sport = hasPorts(inner.protocol) ? inner.dport : 0;
     dport = hasPorts(inner.protocol) ? inner.sport : 0;
   }
-  const node = table.find(inner.dst, inner.src, sport, dport, inner.protocol, 0);
+  const node = table.find(inner.dst, inner.src, sport, dport, protocolKey(inner), 0);
   if (node < 0) return;
   const ct = node >> 1;
   const reply = (node & 1) === 1;
@@ -202,9 +200,9 @@ export function conntrackConfirm(stack: Stack, packet: Packet): NfVerdict {
 
 /** `nf_conntrack_attach`: an error made here is RELATED to the packet that caused it, in the other direction. */
 export function attachToCause(packet: Packet, cause: Packet): void {
-  if (cause.ct === CT_UNTRACKED || cause.ct === CT_NONE) {
-    packet.ct = cause.ct;
-    packet.ctInfo = cause.ctInfo;
+  if (cause.ct < 0) {
+    packet.ct = cause.ct === CT_NONE ? CT_NONE : CT_OF_UNTRACKED;
+    packet.ctInfo = 0;
     return;
   }
   packet.ct = cause.ct;

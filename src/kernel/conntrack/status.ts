@@ -15,6 +15,8 @@ export function ctInfoDirection(ctInfo: number): 0 | 1 {
 
 /** No entry attached: the packet is INVALID to `-m conntrack`, or conntrack is not active. */
 export const CT_NONE = -1;
+/** An error or reset about a packet that is untracked: NOTRACK passes it by, and conntrack looks at it as at any other. */
+export const CT_OF_UNTRACKED = -3;
 /** Marked by NOTRACK: the packet is UNTRACKED. */
 export const CT_UNTRACKED = -2;
 

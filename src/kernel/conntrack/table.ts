@@ -1,9 +1,11 @@
+import type { Family } from "../../address/ip.ts";
+import { KEY_IPV6 } from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
 import { IPS_CONFIRMED, IPS_DYING } from "./status.ts";
 
 /**
  * A host's connection tracking table (`nf_conntrack_core.c`): entries and their two tuples in journaled cells, found by
- * hash. A tuple is (source, destination, source port, destination port, protocol); for ICMP the "source port" is the id
+ * hash. A tuple is (source, destination, source port, destination port, protocol with family: `protocolKey`); for ICMP the "source port" is the id
  * and the "destination port" type << 8 | code.
  *
  * An entry is made unconfirmed and enters the hash at `confirm`, so a packet dropped on the way leaves none.
@@ -223,8 +225,16 @@ export class ConntrackTable {
     const old = this.entries.data[at] as number;
     if ((old & bits) !== bits) this.entries.set(at, old | bits);
   }
+  /** The protocol's number alone. */
   proto(ct: number): number {
+    return (this.entries.data[ct * STRIDE + PROTO] as number) & 0xff;
+  }
+  /** Protocol and family (`protocolKey`), as `find` and `create` are given. */
+  protoKey(ct: number): number {
     return this.entries.data[ct * STRIDE + PROTO] as number;
+  }
+  family(ct: number): Family {
+    return ((this.entries.data[ct * STRIDE + PROTO] as number) & KEY_IPV6) === 0 ? 4 : 6;
   }
   zone(ct: number): number {
     return this.entries.data[ct * STRIDE + ZONE] as number;

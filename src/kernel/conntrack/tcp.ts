@@ -132,8 +132,8 @@ export function tcpPacket(
   return true;
 }
 
-/** `nf_conntrack_tcp_set_closing`: a reset made here in the peer's name has closed the connection (since Linux 6.2). */
-export function setClosing(table: ConntrackTable, ct: number): void {
+/** `nf_conntrack_tcp_set_closing`: this host itself sends a reset about it (since Linux 6.2). */
+export function closeTcp(table: ConntrackTable, ct: number): void {
   if ((table.status(ct) & IPS_CONFIRMED) === 0 || table.tcpState(ct) === sCL) return;
   table.setTcpState(ct, sCL);
   table.refresh(ct, TIMEOUT_MS[sCL] as number);

@@ -1,4 +1,5 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
+import { IPV6 } from "../../address/family.ts";
+import { formatIp } from "../../address/ip.ts";
 import { formatMac } from "../../address/mac.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import type { Origin } from "../origin.ts";
@@ -7,14 +8,6 @@ import type { Device, FdbEntry } from "./device.ts";
 /** Forwarding entries as `bridge -j fdb show` prints them. A learned one has the state `""`. */
 
 const STATES = ["permanent", "static", "stale", ""] as const;
-
-/** An entry of a VXLAN over IPv6. */
-export function isIpv6FdbEntry(json: JsonFields): boolean {
-  const dst = json.get("dst");
-  if (typeof dst !== "string" || !dst.includes(":")) return false;
-  json.checkIpv6("dst");
-  return true;
-}
 
 /** `device` is the one named by `ifname`, where it exists: a tunnel's own port and VNI may be said again. */
 export function parseFdbEntry(json: JsonFields, device: Device | undefined, origin: Origin): FdbEntry {
@@ -31,7 +24,7 @@ export function parseFdbEntry(json: JsonFields, device: Device | undefined, orig
     dev: json.text("ifname"),
     master: json.optionalText("master"),
     state: state === "" ? "reachable" : state,
-    dst: json.optionalAddress("dst"),
+    dst: json.mentionsIpv6(["dst"]) ? json.addressOf(IPV6, "dst") : json.optionalAddress("dst"),
     vlan: json.has("vlan") ? json.integer("vlan", 0, 4095) : null,
     origin,
   };
@@ -51,7 +44,7 @@ export function formatFdbEntry(entry: FdbEntry): Json {
   return {
     mac: formatMac(entry.mac),
     ifname: entry.dev,
-    ...(entry.dst === null ? {} : { dst: formatIpv4(entry.dst) }),
+    ...(entry.dst === null ? {} : { dst: formatIp(entry.dst) }),
     ...(entry.vlan === null ? {} : { vlan: entry.vlan }),
     flags: entry.master === null ? ["self"] : [],
     ...(entry.master === null ? {} : { master: entry.master }),

@@ -1,4 +1,6 @@
+import type { IpAddress } from "../../address/ip.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Ipv6Words } from "../../address/ipv6.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { Origin } from "../origin.ts";
 
@@ -36,15 +38,18 @@ export type DeviceDetail =
       readonly ageingS: number;
       /** The bridge's own `nf_call_iptables`, which turns br_netfilter on for it beside the sysctl. */
       readonly nfCallIptables: boolean;
+      /** The same for IPv6. */
+      readonly nfCallIp6tables: boolean;
     }
   | {
       readonly kind: "vxlan";
       readonly vni: number;
       /** Name of the underlying device, null when routing alone decides. */
       readonly link: string | null;
-      readonly local: Ipv4 | null;
+      /** With a remote of the same family, which is the device's: packets of IPv4 or of IPv6 carry its frames. */
+      readonly local: IpAddress | null;
       /** Default remote or multicast group for unknown destinations. */
-      readonly remote: Ipv4 | null;
+      readonly remote: IpAddress | null;
       /** UDP destination port, and the port listened on. */
       readonly port: number;
       readonly learning: boolean;
@@ -90,7 +95,7 @@ export type DeviceDetail =
   | {
       readonly kind: "geneve";
       readonly vni: number;
-      readonly remote: Ipv4;
+      readonly remote: IpAddress;
       /** UDP destination port, and the port listened on. */
       readonly port: number;
       /** TTL of the outer packet, 0: the default TTL. */
@@ -156,6 +161,35 @@ export interface InterfaceAddress {
   readonly origin: Origin;
 }
 
+/** An IPv6 address of a device (`ip -6 addr`). */
+export interface InterfaceAddress6 {
+  readonly dev: string;
+  readonly address: Ipv6Words;
+  /** Prefix length, 0–128. */
+  readonly length: number;
+  readonly scope: Scope;
+  readonly peer: Ipv6Words | null;
+  /** Flags that change how it is used; `tentative` and `dadfailed` addresses take no packets yet. */
+  readonly flags: readonly Ipv6AddressFlag[];
+  readonly origin: Origin;
+}
+
+/** As `ip -6 addr` prints them behind an address. */
+export type Ipv6AddressFlag =
+  | "secondary"
+  | "temporary"
+  | "deprecated"
+  | "tentative"
+  | "dadfailed"
+  | "nodad"
+  | "optimistic"
+  | "home"
+  | "mngtmpaddr"
+  | "noprefixroute"
+  | "autojoin"
+  | "dynamic"
+  | "stable-privacy";
+
 /** `RT_SCOPE_*` by name, widest first. */
 export type Scope = "global" | "site" | "link" | "host" | "nowhere";
 
@@ -167,14 +201,14 @@ export interface FdbEntry {
   readonly master: string | null;
   readonly state: "permanent" | "static" | "reachable" | "stale";
   /** VXLAN: the remote tunnel end. */
-  readonly dst: Ipv4 | null;
+  readonly dst: IpAddress | null;
   readonly vlan: number | null;
   readonly origin: Origin;
 }
 
-/** A neighbour entry (`ip neigh`). */
-export interface Neighbour {
-  readonly dst: Ipv4;
+/** A neighbour entry of IPv4 (`ip neigh`), or of IPv6 (`ip -6 neigh`). */
+export interface NeighbourOf<Address> {
+  readonly dst: Address;
   readonly dev: string;
   /** null for an entry that failed or is being resolved. */
   readonly lladdr: Mac | null;
@@ -182,4 +216,10 @@ export interface Neighbour {
   /** `proxy`: answer ARP for this address on the device. */
   readonly proxy: boolean;
   readonly origin: Origin;
+}
+
+export type Neighbour = NeighbourOf<Ipv4>;
+export interface Neighbour6 extends NeighbourOf<Ipv6Words> {
+  /** It said that it forwards; nothing here chooses a default router by it. */
+  readonly router: boolean;
 }

@@ -1,9 +1,9 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
+import { type AddressFamily, IPV4, IPV6 } from "../../address/family.ts";
 import { formatMac } from "../../address/mac.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import { suggestion } from "../nearest-word.ts";
 import type { Origin } from "../origin.ts";
-import type { Neighbour } from "./device.ts";
+import type { Neighbour, Neighbour6, NeighbourOf } from "./device.ts";
 
 /** Neighbours as `ip -j neigh` and `ip -j neigh show proxy` print them. */
 
@@ -19,16 +19,25 @@ const STATES: readonly Neighbour["state"][] = [
 ];
 
 export function isIpv6Neighbour(json: JsonFields): boolean {
-  const dst = json.get("dst");
-  if (typeof dst !== "string" || !dst.includes(":")) return false;
-  json.checkIpv6("dst");
-  return true;
+  return json.mentionsIpv6(["dst"]);
 }
 
 export function parseNeighbour(json: JsonFields, origin: Origin): Neighbour {
+  return parseEntry(json, IPV4, origin);
+}
+
+export function parseNeighbour6(json: JsonFields, origin: Origin): Neighbour6 {
+  return { ...parseEntry(json, IPV6, origin), router: json.has("router") };
+}
+
+function parseEntry<Address>(
+  json: JsonFields,
+  of: AddressFamily<Address>,
+  origin: Origin,
+): NeighbourOf<Address> {
   const proxy = json.has("proxy");
   return {
-    dst: json.address("dst"),
+    dst: json.addressOf(of, "dst"),
     dev: json.text("dev"),
     lladdr: json.has("lladdr") ? json.mac("lladdr") : null,
     state: proxy && !json.has("state") ? "permanent" : parseState(json),
@@ -53,11 +62,23 @@ function parseState(json: JsonFields): Neighbour["state"] {
 }
 
 export function formatNeighbour(neighbour: Neighbour): Json {
-  const { dst, dev, lladdr, state, proxy } = neighbour;
+  return formatEntry(IPV4, neighbour, false);
+}
+
+export function formatNeighbour6(neighbour: Neighbour6): Json {
+  return formatEntry(IPV6, neighbour, neighbour.router);
+}
+
+function formatEntry<Address>(
+  of: AddressFamily<Address>,
+  { dst, dev, lladdr, state, proxy }: NeighbourOf<Address>,
+  router: boolean,
+): Json {
   return {
-    dst: formatIpv4(dst),
+    dst: of.format(dst),
     dev,
     ...(lladdr === null ? {} : { lladdr: formatMac(lladdr) }),
+    ...(router ? { router: null } : {}),
     ...(proxy ? { proxy: null } : {}),
     ...(proxy && state === "permanent" ? {} : { state: [state.toUpperCase()] }),
   };

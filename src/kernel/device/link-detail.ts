@@ -1,3 +1,5 @@
+import { IPV6 } from "../../address/family.ts";
+import { familyOfAddress, formatIp, type IpAddress, isGroupIp } from "../../address/ip.ts";
 import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import { nearestWord } from "../nearest-word.ts";
@@ -29,7 +31,8 @@ export function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
   if (kind === "ifb") return { kind: "ifb" };
   if (kind === "tun") return { kind: "tun", mode: data?.word("type", ["tun", "tap"], "tun") ?? "tun" };
   if (kind === "bond" && data !== undefined) return parseBond(data);
-  if (kind === "geneve" && data !== undefined && data.has("remote")) return parseGeneve(data);
+  if (kind === "geneve" && data !== undefined && (data.has("remote") || data.has("remote6")))
+    return parseGeneve(data);
   if (kind === "macvlan") return parseMacvlan(data, lowerOf(json)) ?? { kind: "unmodelled", type: kind };
   if (kind === "ipvlan" && data !== undefined) return parseIpvlan(data, lowerOf(json));
   if (kind === "vlan" && data?.get("protocol") !== "802.1ad" && data !== undefined) {
@@ -49,28 +52,36 @@ function parseBridge(data: JsonFields | undefined): DeviceDetail {
     vlanFiltering: data?.flag("vlan_filtering", false) ?? false,
     ageingS: (data?.integer("ageing_time", 0, 0xffff_ffff, 30_000) ?? 30_000) / 100,
     nfCallIptables: data?.flag("nf_call_iptables", false) ?? false,
+    nfCallIp6tables: data?.flag("nf_call_ip6tables", false) ?? false,
   };
 }
 
-/** A VXLAN over IPv6, or one whose tunnels come with each packet (`external`), is not modelled. */
+/** One whose tunnels come with each packet (`external`) is not modelled. */
 function isModelledVxlan(data: JsonFields): boolean {
-  return !["remote6", "group6", "local6", "external"].some(
-    (name) => data.has(name) && data.get(name) !== false,
-  );
+  return !data.has("external") || data.get("external") === false;
 }
 
 function parseVxlan(data: JsonFields): DeviceDetail {
+  const local = tunnelEnd(data, "local");
+  const remote = tunnelEnd(data, "group") ?? tunnelEnd(data, "remote");
+  if (local !== null && remote !== null && familyOfAddress(local) !== familyOfAddress(remote))
+    data.fault("local", `is of another family than the remote end, ${formatIp(remote)}`);
   return {
     kind: "vxlan",
     vni: data.integer("id", 0, 0xff_ffff),
     link: data.optionalText("link"),
-    local: data.optionalAddress("local"),
-    remote: data.optionalAddress(data.has("group") ? "group" : "remote"),
+    local,
+    remote,
     port: data.integer("port", 0, 65_535, 8472),
     learning: data.flag("learning", true),
     ttl: data.integer("ttl", 0, 255, 0),
     df: data.word("df", ["unset", "set", "inherit"], "unset"),
   };
+}
+
+/** `NAME`, or `NAME6` of IPv6. */
+function tunnelEnd(data: JsonFields, name: string): IpAddress | null {
+  return data.optionalAddressOf(IPV6, `${name}6`) ?? data.optionalAddress(name);
 }
 
 /** A name says that it is in the same namespace; where it is not, `link_index` is all there is. */
@@ -101,7 +112,7 @@ function parseGeneve(data: JsonFields): DeviceDetail {
   return {
     kind: "geneve",
     vni: data.integer("id", 0, 0xff_ffff),
-    remote: data.address("remote"),
+    remote: tunnelEnd(data, "remote") ?? 0,
     port: data.integer("port", 0, 65_535, 6081),
     ttl: data.integer("ttl", 0, 255, 0),
     df: data.word("df", ["unset", "set", "inherit"], "unset"),
@@ -188,7 +199,7 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
         info_kind: "geneve",
         info_data: {
           id: detail.vni,
-          remote: formatIpv4(detail.remote),
+          ...formatRemote(detail.remote),
           ttl: detail.ttl,
           df: detail.df,
           port: detail.port,
@@ -209,6 +220,7 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
           ageing_time: detail.ageingS * 100,
           vlan_filtering: Number(detail.vlanFiltering),
           nf_call_iptables: Number(detail.nfCallIptables),
+          ...(detail.nfCallIp6tables ? { nf_call_ip6tables: 1 } : {}),
         },
       };
     case "vxlan":
@@ -217,7 +229,7 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
         info_data: {
           id: detail.vni,
           ...formatRemote(detail.remote),
-          ...(detail.local === null ? {} : { local: formatIpv4(detail.local) }),
+          ...(detail.local === null ? {} : { [endName("local", detail.local)]: formatIp(detail.local) }),
           ...(detail.link === null ? {} : { link: detail.link }),
           port: detail.port,
           learning: detail.learning,
@@ -232,9 +244,13 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
 }
 
 /** A multicast remote is called the group. */
-function formatRemote(remote: Ipv4 | null): Json {
+function formatRemote(remote: IpAddress | null): Json {
   if (remote === null) return {};
-  return { [remote >>> 28 === 0xe ? "group" : "remote"]: formatIpv4(remote) };
+  return { [endName(isGroupIp(remote) ? "group" : "remote", remote)]: formatIp(remote) };
+}
+
+function endName(name: string, address: IpAddress): string {
+  return typeof address === "number" ? name : `${name}6`;
 }
 
 function formatIpip({

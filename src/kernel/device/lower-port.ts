@@ -1,4 +1,3 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { NetDevice } from "./net-device.ts";
 
@@ -41,12 +40,16 @@ export class LowerPort {
     return null;
   }
 
-  /** `ipvlan_addr_lookup`: whose address is this, among those that are up? */
-  ipvlanOf(address: Ipv4): DevicePlace | null {
+  /**
+   * `ipvlan_addr_lookup`: whose address is this, among those that are up?
+   *
+   * @param address as the path holds it
+   */
+  ipvlanOf(family: number, address: number): DevicePlace | null {
     for (let i = 0; i < this.ipvlans.length; i++) {
       const place = this.ipvlans[i] as DevicePlace;
       if (!place.device.up) continue;
-      const addresses = place.device.addresses;
+      const addresses = family === 6 ? place.device.addresses6 : place.device.addresses;
       for (let j = 0; j < addresses.length; j++) if (addresses[j]?.address === address) return place;
     }
     return null;

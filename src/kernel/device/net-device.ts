@@ -1,3 +1,5 @@
+import { type Family, familyOfAddress } from "../../address/ip.ts";
+import { addressOnPath, type Ip6 } from "../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { IngressChain } from "../nft/ingress.ts";
@@ -22,6 +24,11 @@ export class NetDevice {
   readonly isLoopback: boolean;
   readonly isBridge: boolean;
   readonly isVxlan: boolean;
+  /** Of a VXLAN or Geneve device: the family of the packets that carry its frames, which one of its ends says. */
+  readonly underlayFamily: Family;
+  /** Its own end and the other one as the path holds them, 0 for none. */
+  readonly underlayLocal: number;
+  readonly underlayRemote: number;
   /** Tag of a VLAN device, 0 of others. */
   readonly vlanId: number;
   /** Has it a link layer? Frames of a device without one begin with the IP header. */
@@ -48,11 +55,16 @@ export class NetDevice {
   vlans: VlanFilter | null = null;
   /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
   nfCallIptables = false;
+  /** And its IPv6 frames? */
+  nfCallIp6tables = false;
   conf: DeviceConf = DEFAULT_CONF;
+  conf6: DeviceConf6 = DEFAULT_CONF6;
   /** nftables' chains at its ingress. */
   ingress: readonly IngressChain[] = [];
   /** Addresses in the order of `ip addr`. */
   addresses: readonly CompiledAddress[] = [];
+  /** IPv6 addresses in the order of `ip addr`. */
+  readonly addresses6: CompiledAddress6[] = [];
 
   constructor(plain: Device, slot: number, nameId: number) {
     this.plain = plain;
@@ -69,6 +81,12 @@ export class NetDevice {
     this.isBridge = this.kind === "bridge";
     this.isVxlan = this.kind === "vxlan";
     this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
+    const { detail } = plain;
+    const local = detail.kind === "vxlan" ? detail.local : null;
+    const remote = detail.kind === "vxlan" || detail.kind === "geneve" ? detail.remote : null;
+    this.underlayFamily = familyOfAddress(remote ?? local ?? 0);
+    this.underlayLocal = addressOnPath(local ?? 0);
+    this.underlayRemote = addressOnPath(remote ?? 0);
     this.hasHeader = this.kind !== "ipip" && !(plain.detail.kind === "tun" && plain.detail.mode === "tun");
     const port = plain.port;
     if (port !== null) {
@@ -94,6 +112,51 @@ export interface CompiledAddress {
   /** The address the prefix is taken from: the peer's on a point-to-point device, else the address itself. */
   readonly prefixAddress: Ipv4;
 }
+
+export interface CompiledAddress6 {
+  readonly address: Ip6;
+  readonly length: number;
+  readonly scope: number;
+  /** The address the prefix is taken from: the peer's on a point-to-point device, else the address itself. */
+  readonly prefixAddress: Ip6;
+  readonly deprecated: boolean;
+  readonly temporary: boolean;
+  /** False while duplicate address detection runs, and when it failed. */
+  readonly usable: boolean;
+}
+
+/** A device's MTU for IPv6 (`idev->cnf.mtu6`), never less than any link of IPv6 has. */
+export function deviceMtu6({ mtu, conf6 }: NetDevice): number {
+  const own = conf6.mtu === 0 ? mtu : Math.min(conf6.mtu, mtu);
+  return Math.max(own, 1280);
+}
+
+/** `net.ipv6.conf.<device>.*` (net/ipv6/addrconf.c); unlike IPv4's, mostly the device's own value alone counts. */
+export interface DeviceConf6 {
+  /** `disable_ipv6`, the device's own or `all`'s. */
+  readonly disabled: boolean;
+  readonly forwarding: boolean;
+  readonly hopLimit: number;
+  readonly acceptRedirects: boolean;
+  /** `proxy_ndp` of `all` or the device. */
+  readonly proxyNdp: boolean;
+  readonly acceptRa: boolean;
+  /** Milliseconds between two neighbour solicitations. */
+  readonly retransMs: number;
+  /** The device's IPv6 MTU where it is less than the device's, 0 otherwise. */
+  readonly mtu: number;
+}
+
+export const DEFAULT_CONF6: DeviceConf6 = {
+  disabled: false,
+  forwarding: false,
+  hopLimit: 64,
+  acceptRedirects: true,
+  proxyNdp: false,
+  acceptRa: false,
+  retransMs: 1000,
+  mtu: 0,
+};
 
 /** `net.ipv4.conf.<device>.*` combined with `all` as the kernel's IN_DEV_* macros do (include/linux/inetdevice.h). */
 export interface DeviceConf {

@@ -4,7 +4,7 @@ import {
   ICMP_ECHOREPLY,
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
-  IPPROTO_ICMP,
+  ICMPV6_ECHO_REPLY,
   IPPROTO_TCP,
   type Packet,
   PHASE_REPLY,
@@ -12,14 +12,17 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../packet/packet.ts";
-import { isIcmpError } from "../conntrack/conntrack-in.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { isReachable } from "../neighbour/output.ts";
 import { reason } from "../reason.ts";
+import { pathMtuSlot, redirectSlot } from "../route/attach.ts";
+import { hopLimit } from "../route/hop-limit.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_DELIVER, OP_EMIT } from "../tape.ts";
+import { reflectedMark } from "./reset.ts";
 import { sendIcmp } from "./send.ts";
 
 const ICMP_IGNORED = reason("icmp-ignored");
@@ -34,7 +37,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
       stack.kill(packet, ICMP_IGNORED);
       return;
     }
-    echoReply(stack, packet);
+    echoReply(stack, packet, packet.dst, 0);
   } else if (packet.icmpType === ICMP_ECHOREPLY) {
     stack.outbox.upcalls.echoReply(stack, packet);
   } else if (isIcmpError(packet.icmpType)) {
@@ -44,29 +47,36 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
   stack.pool.release(packet);
 }
 
-/** `icmp_echo` and `icmp_reply`: the same message back, from the address that was asked. */
-function echoReply(stack: Stack, request: Packet): void {
+/**
+ * `icmp_echo` and `icmp_reply`, `icmpv6_echo_reply`: the same message back.
+ *
+ * @param src the address that was asked; `::`: whichever the way back prefers
+ * @param oif ifindex of the device to answer by if it can be, 0 any
+ */
+export function echoReply(stack: Stack, request: Packet, src: number, oif: number): void {
+  const six = request.family === 6;
   const reply = stack.pool.take();
   reply.number = stack.outbox.nextNumber();
   reply.cause = request.number;
   reply.phase = PHASE_REPLY;
   stack.tape?.words4(OP_EMIT, stack.host, reply.number, request.number, PHASE_REPLY);
-  reply.protocol = IPPROTO_ICMP;
-  reply.icmpType = ICMP_ECHOREPLY;
+  reply.family = request.family;
+  reply.protocol = request.protocol;
+  reply.icmpType = six ? ICMPV6_ECHO_REPLY : ICMP_ECHOREPLY;
   reply.icmpId = request.icmpId;
   reply.icmpSeq = request.icmpSeq;
-  reply.src = request.dst;
+  reply.src = src;
   reply.dst = request.src;
   reply.tos = request.tos;
   reply.length = request.length;
   reply.payload = request.payload;
-  reply.mark = stack.net.fwmarkReflect ? request.mark : 0;
-  reply.id = stack.state.nextIpId();
-  if (routeOutput(stack, reply, 0, false) !== 0) {
+  reply.mark = reflectedMark(stack, request);
+  if (!six) reply.id = stack.state.nextIpId();
+  if (routeOutput(stack, reply, oif, false) !== 0) {
     stack.pool.release(reply);
     return;
   }
-  reply.ttl = stack.ttlOf(reply);
+  reply.ttl = hopLimit(stack, reply);
   sendIcmp(stack, reply);
 }
 
@@ -74,7 +84,7 @@ function echoReply(stack: Stack, request: Packet): void {
  * Has a packet made here a socket that an error about it is told to? A reset has none, and a connection that answered a SYN
  * is none until it is established (`tcp_v4_err` leaves TCP_NEW_SYN_RECV alone).
  */
-function hasSocket({ protocol, tcpFlags }: Packet): boolean {
+export function hasSocket({ protocol, tcpFlags }: Packet): boolean {
   if (protocol !== IPPROTO_TCP) return true;
   return (tcpFlags & TCP_RST) === 0 && (tcpFlags & (TCP_SYN | TCP_ACK)) !== (TCP_SYN | TCP_ACK);
 }
@@ -83,9 +93,10 @@ function hasSocket({ protocol, tcpFlags }: Packet): boolean {
 function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   const inner = packet.inner;
   if (inner === null || !hasSocket(inner)) return;
+  const { exceptions } = stack.state;
   if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
     // __ip_rt_update_pmtu, not below ip_rt_min_pmtu
-    if (packet.icmpInfo > 0) stack.state.exceptions.set(inner.dst, 0, Math.max(packet.icmpInfo, 552));
+    if (packet.icmpInfo > 0) exceptions.set(inner.dst, pathMtuSlot(4), Math.max(packet.icmpInfo, 552));
     return;
   }
   if (packet.icmpType === ICMP_REDIRECT) {
@@ -97,17 +108,32 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
     if (!conf.sharedMedia) {
       if (!inSubnet) return;
     } else if (stack.addressType(gateway, 0) !== RTN_UNICAST) return;
-    // Only the gateway in use may send us elsewhere.
-    const probe = stack.pool.take();
-    probe.dst = inner.dst;
-    const tape = stack.engine.tape;
-    stack.engine.tape = null;
-    const error = routeOutput(stack, probe, 0, true);
-    stack.engine.tape = tape;
-    const used =
-      error === 0 && probe.rtUsesGateway && probe.rtNextHop === packet.src && probe.rtType !== RTN_LOCAL;
-    stack.pool.release(probe);
+    if (!isGatewayFor(stack, inner, packet.src)) return;
     // A gateway whose address nobody has answered for yet is asked for first; the next redirect counts.
-    if (used && isReachable(stack, dev, gateway)) stack.state.exceptions.set(inner.dst, 1, gateway);
+    if (isReachable(stack, dev, 4, gateway)) exceptions.set(inner.dst, redirectSlot(4), gateway);
   }
+}
+
+/** Is `router` the gateway in use for what a packet made here was sent to? Only it may send elsewhere. */
+export function isGatewayFor(stack: Stack, sent: Packet, router: number): boolean {
+  return probed(
+    stack,
+    sent,
+    (probe) => probe.rtUsesGateway && probe.rtNextHop === router && probe.rtType !== RTN_LOCAL,
+  );
+}
+
+/** What holds of a route to where a packet made here was sent; false where there is none. */
+export function probed(stack: Stack, sent: Packet, holds: (probe: Packet) => boolean): boolean {
+  const { engine } = stack;
+  const probe = stack.pool.take();
+  probe.family = sent.family;
+  probe.dst = sent.dst;
+  const tape = engine.tape;
+  engine.tape = null;
+  const error = routeOutput(stack, probe, 0, true);
+  engine.tape = tape;
+  const answer = error === 0 && holds(probe);
+  stack.pool.release(probe);
+  return answer;
 }

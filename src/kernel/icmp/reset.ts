@@ -1,4 +1,6 @@
+import { isMulticast6 } from "../../address/ip6-handle.ts";
 import {
+  headerLength,
   IPPROTO_TCP,
   type Packet,
   PHASE_ERROR,
@@ -8,14 +10,17 @@ import {
   TCP_SYN,
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
-import { setClosing } from "../conntrack/tcp.ts";
-import { routeMeHarder } from "../route/output-route.ts";
+import { closeTcp } from "../conntrack/tcp.ts";
+import { hopLimit } from "../route/hop-limit.ts";
+import { routeMeHarder, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
+import { replyDevice6 } from "./send6.ts";
 
-/** `nf_send_reset` (net/ipv4/netfilter/nf_reject_ipv4.c): `-j REJECT --reject-with tcp-reset`. */
+/** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
   if (cause.protocol !== IPPROTO_TCP || cause.fragOffset !== 0) return;
+  if (cause.family === 6 && (isMulticast6(cause.dst) || isMulticast6(cause.src))) return;
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
@@ -23,9 +28,18 @@ export function sendReset(stack: Stack, cause: Packet): void {
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, PHASE_ERROR);
   fillReset(reset, cause);
   reset.ttl = stack.net.defaultTtl;
-  reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
+  reset.mark = reflectedMark(stack, cause);
   attachToCause(reset, cause);
-  if (cause.ct >= 0) setClosing(stack.conntrack, cause.ct);
+  const six = reset.family === 6;
+  if (six) {
+    // Even what goes straight back needs a route here.
+    if (routeOutput(stack, reset, replyDevice6(stack, cause), false) !== 0) {
+      stack.pool.release(reset);
+      return;
+    }
+    reset.ttl = hopLimit(stack, reset);
+  }
+  if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct);
   if (cause.nfBridge) {
     // A bridged packet's reset goes straight back by the port it came in by.
     const port = stack.device(cause.physIn);
@@ -39,22 +53,28 @@ export function sendReset(stack: Stack, cause: Packet): void {
     stack.path.transmit(stack, port, reset);
     return;
   }
-  if (routeMeHarder(stack, reset) !== 0) {
+  if (!six && routeMeHarder(stack, reset) !== 0) {
     stack.pool.release(reset);
     return;
   }
   stack.path.localOut(stack, reset);
 }
 
+/** `IP4_REPLY_MARK`, `IP6_REPLY_MARK`. */
+export function reflectedMark({ net }: Stack, cause: Packet): number {
+  return (cause.family === 6 ? net.fwmarkReflect6 : net.fwmarkReflect) ? cause.mark : 0;
+}
+
 /** The addresses, ports, flags and numbers of a reset that answers a segment (RFC 9293 3.5.2). */
 export function fillReset(reset: Packet, cause: Packet): void {
+  reset.family = cause.family;
   reset.protocol = IPPROTO_TCP;
   reset.src = cause.dst;
   reset.dst = cause.src;
   reset.sport = cause.dport;
   reset.dport = cause.sport;
   reset.df = true;
-  reset.length = 40;
+  reset.length = headerLength(reset) + 20;
   if ((cause.tcpFlags & TCP_ACK) !== 0) {
     reset.tcpFlags = TCP_RST;
     reset.seq = cause.ack;

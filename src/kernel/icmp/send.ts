@@ -1,84 +1,102 @@
 import {
+  headerLength,
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   INNER_QUOTED,
   IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
   PACKET_HOST,
+  PACKET_OUTGOING,
   type Packet,
   PHASE_ERROR,
   PHASE_NOTICE,
   RT_NONE,
   RT_OUTPUT,
 } from "../../packet/packet.ts";
-import { attachToCause, isIcmpError } from "../conntrack/conntrack-in.ts";
+import { attachToCause } from "../conntrack/conntrack-in.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
 import { RT_SCOPE_LINK } from "../route/fib.ts";
+import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput, selectAddress } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
+import { reflectedMark } from "./reset.ts";
+import { ERROR6_AT_MOST, errorSource6, mayTell6, replyDevice6, withinLimit6 } from "./send6.ts";
 
-/** The socket that the kernel keeps for its own ICMP: it has no owner, but `-m owner --socket-exists` sees it. */
-const KERNELS_OWN = 0;
+/** The sockets that the kernel keeps for its own ICMP and resets: they have no owner, but `-m owner --socket-exists` sees them. */
+export const KERNELS_OWN = 0;
 
 /** RFC 1812 4.3.2.3: an error is no longer than this, quoting as much as fits. */
 const ERROR_AT_MOST = 576;
 
 /**
- * `icmp_send`: tell a packet's sender that something is wrong with it. The packet stays the caller's; the error takes its
- * own way through OUTPUT at once, before the caller goes on.
+ * `icmp_send`, `icmp6_send`: tell a packet's sender that something is wrong with it. The packet stays the caller's; the error
+ * takes its own way through OUTPUT at once, before the caller goes on.
  *
- * @param info the MTU of a fragmentation-needed, the gateway of a redirect
+ * @param type with `code`: of the packet's own family
+ * @param info the MTU of a "too big", the gateway of a redirect; of ICMPv6, where the fault of a parameter problem is
  */
 export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: number, info: number): void {
-  if (cause.rtDev < 0 && cause.rtInput === 0) {
-    // Without a route nothing is known of the sender (REJECT in PREROUTING fills one in); br_netfilter lends a fake one.
-    if (!cause.nfBridge) return;
-  }
-  if (cause.pktType !== PACKET_HOST && cause.pktType !== 4) return;
-  if (cause.rtType === RTN_BROADCAST || cause.rtType === RTN_MULTICAST) return;
-  if (cause.fragOffset !== 0) return;
-  if (cause.protocol === IPPROTO_ICMP && isIcmpError(cause.icmpType)) return;
+  const six = cause.family === 6;
+  if (!(six ? mayTell6(cause, type) : mayTell(cause))) return;
   if (stack.icmpLeaves) return;
 
-  const pool = stack.pool;
+  const { pool, net } = stack;
   const error = pool.take();
   error.number = stack.outbox.nextNumber();
   error.cause = cause.number;
-  error.phase = type === ICMP_REDIRECT ? PHASE_NOTICE : PHASE_ERROR;
+  error.phase = !six && type === ICMP_REDIRECT ? PHASE_NOTICE : PHASE_ERROR;
   stack.tape?.words4(OP_EMIT, stack.host, error.number, cause.number, error.phase);
-  error.protocol = IPPROTO_ICMP;
+  error.family = cause.family;
+  error.protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
   error.icmpType = type;
   error.icmpCode = code;
-  error.icmpInfo = type === ICMP_REDIRECT || code === ICMP_FRAG_NEEDED ? info : 0;
-  error.tos = (cause.tos & 0x1e) | 0xc0;
-  error.mark = stack.net.fwmarkReflect ? cause.mark : 0;
+  error.icmpInfo = six || type === ICMP_REDIRECT || code === ICMP_FRAG_NEEDED ? info : 0;
+  error.tos = six ? 0 : (cause.tos & 0x1e) | 0xc0;
+  error.df = six;
+  error.mark = reflectedMark(stack, cause);
   error.dst = cause.src;
-  // For what was addressed to this host itself the address asked answers; otherwise the way back chooses.
-  error.src = cause.rtType === RTN_LOCAL ? cause.dst : 0;
-  if (error.src === 0 && stack.net.errorsUseInboundAddress && cause.rtInput !== RT_NONE && cause.rtInput !== RT_OUTPUT) {
-    const inbound = stack.device(cause.iif);
-    if (inbound !== null) error.src = selectAddress(stack, inbound, cause.src, RT_SCOPE_LINK);
-  }
+  const oif = six ? replyDevice6(stack, cause) : 0;
+  error.src = six ? errorSource6(stack, error, cause, oif) : errorSource(stack, cause);
   const quoted = pool.take();
   quoted.copyHeaders(cause);
   quoted.framed = false;
   if (cause.inner !== null) quoted.inner = pool.clone(cause.inner);
   error.inner = quoted;
   error.encapsulation = INNER_QUOTED;
-  error.id = stack.state.nextIpId();
-  if (routeOutput(stack, error, 0, false) !== 0) {
+  if (!six) error.id = stack.state.nextIpId();
+  if (routeOutput(stack, error, oif, false) !== 0 || (six && !withinLimit6(stack, error))) {
     pool.release(error);
     return;
   }
-  error.ttl = stack.ttlOf(error);
-  const room = Math.min(
-    ERROR_AT_MOST,
-    error.rtMtu !== 0 ? error.rtMtu : (stack.net.devices[error.rtDev]?.mtu ?? ERROR_AT_MOST),
-  );
-  error.length = Math.min(room, 28 + cause.length);
-  error.payload = error.length - 28;
+  error.ttl = hopLimit(stack, error);
+  const atMost = six ? ERROR6_AT_MOST : ERROR_AT_MOST;
+  const mtu = error.rtMtu !== 0 ? error.rtMtu : (net.devices[error.rtDev]?.mtu ?? atMost);
+  const headers = headerLength(error) + 8;
+  error.length = Math.min(atMost, six ? atMost : mtu, headers + cause.length);
+  error.payload = error.length - headers;
   attachToCause(error, cause);
   sendIcmp(stack, error);
+}
+
+function mayTell(cause: Packet): boolean {
+  if (cause.rtDev < 0 && cause.rtInput === 0) {
+    // Without a route nothing is known of the sender (REJECT in PREROUTING fills one in); br_netfilter lends a fake one.
+    if (!cause.nfBridge) return false;
+  }
+  if (cause.pktType !== PACKET_HOST && cause.pktType !== PACKET_OUTGOING) return false;
+  if (cause.rtType === RTN_BROADCAST || cause.rtType === RTN_MULTICAST) return false;
+  if (cause.fragOffset !== 0) return false;
+  return !(cause.protocol === IPPROTO_ICMP && isIcmpError(cause.icmpType));
+}
+
+/** For what was addressed to this host itself the address asked answers; otherwise the way back chooses (0). */
+function errorSource(stack: Stack, cause: Packet): number {
+  if (cause.rtType === RTN_LOCAL) return cause.dst;
+  const isInput = cause.rtInput !== RT_NONE && cause.rtInput !== RT_OUTPUT;
+  const inbound = stack.net.errorsUseInboundAddress && isInput ? stack.device(cause.iif) : null;
+  return inbound === null ? 0 : selectAddress(stack, inbound, cause.src, RT_SCOPE_LINK);
 }
 
 /**

@@ -13,8 +13,15 @@ import {
   IFACE_PHYSDEV,
   IFACE_WILDCARD,
 } from "./element-table.ts";
-import { addressMaskOf } from "./element-text.ts";
-import { dimensionsOf, familyOf, type Ipset, type IpsetDimension, type IpsetEntry } from "./ipset.ts";
+import { addressMask6Of, addressMaskOf } from "./element-text.ts";
+import {
+  dimensionsOf,
+  familyOf,
+  type Ipset,
+  type IpsetDimension,
+  type IpsetEntry,
+  type IpsetType,
+} from "./ipset.ts";
 import { internSetName } from "./set-query.ts";
 
 /** `CompiledSet.dimensions`. */
@@ -39,6 +46,9 @@ const DIMENSION_NUMBER: Readonly<Record<IpsetDimension, number>> = {
 /** A key has at most two addresses of four words, a port and the lengths. */
 export const KEY_WORDS = 10;
 
+/** Types that packets of either family are looked for in. */
+const ANY_FAMILY: ReadonlySet<IpsetType> = new Set(["hash:mac", "bitmap:port", "list:set"]);
+
 const noJournal = new Journal();
 
 /**
@@ -49,7 +59,8 @@ export class CompiledSet {
   readonly plain: Ipset;
   /** As `internSetName` gave it. */
   readonly id: number;
-  readonly family: 4 | 6;
+  /** Packets of another family are in no such set; 0: any (`NFPROTO_UNSPEC`). */
+  readonly family: 4 | 6 | 0;
   /** `DIM_*` in order. */
   readonly dimensions: Uint8Array;
   readonly isList: boolean;
@@ -58,9 +69,12 @@ export class CompiledSet {
   readonly hasIface: boolean;
   /** bitmap:port knows TCP and UDP alone, and no protocol (`ip_set_get_ip_port`). */
   readonly portsOnly: boolean;
-  /** hash:ip and hash:ip,port have no element 0.0.0.0. */
+  /** hash:ip and hash:ip,port have no element 0.0.0.0 or ::. */
   readonly refusesZero: boolean;
-  readonly addressMask: Ipv4;
+  /** One word, or four. */
+  readonly addressMask: Int32Array;
+  /** Bits of an address. */
+  readonly addressBits: 32 | 128;
   readonly markMask: number;
   readonly layout: ElementLayout;
   readonly table: ElementTable;
@@ -75,14 +89,18 @@ export class CompiledSet {
     this.id = internSetName(plain.name);
     const dimensions = dimensionsOf(plain.type);
     this.dimensions = Uint8Array.from(dimensions, (dimension) => DIMENSION_NUMBER[dimension]);
-    this.family = familyOf(plain);
+    const family = familyOf(plain);
+    this.family = ANY_FAMILY.has(plain.type) ? 0 : family;
     this.isList = plain.storage.kind === "list";
     this.isBitmap = plain.storage.kind === "bitmap-ip" || plain.storage.kind === "bitmap-port";
     this.hasNets = dimensions.includes("net");
     this.hasIface = dimensions.includes("iface");
     this.portsOnly = plain.type === "bitmap:port";
     this.refusesZero = plain.type === "hash:ip" || plain.type === "hash:ip,port";
-    this.addressMask = addressMaskOf(plain.storage);
+    this.addressMask = Int32Array.from(
+      family === 6 ? addressMask6Of(plain.storage) : [addressMaskOf(plain.storage)],
+    );
+    this.addressBits = family === 6 ? 128 : 32;
     this.markMask = (plain.storage.kind === "hash" ? (plain.storage.markmask ?? -1) : -1) | 0;
     this.layout = new ElementLayout(plain);
     this.members = Int32Array.from(this.isList ? plain.entries : [], memberOf);

@@ -115,13 +115,16 @@ export function addressMaskOf(storage: IpsetStorage): Ipv4 {
   return typeof storage.mask.address === "number" ? storage.mask.address : -1;
 }
 
-function cut6(address: Ipv6Words, storage: IpsetStorage): Ipv6Words {
-  if (storage.kind !== "hash" || storage.mask === null) return address;
-  const { mask } = storage;
-  const by = mask.kind === "netmask" ? mask6Of(mask.length) : mask.address;
-  if (typeof by === "number") return address;
-  const [a, b, c, d] = address;
+function cut6([a, b, c, d]: Ipv6Words, storage: IpsetStorage): Ipv6Words {
+  const by = addressMask6Of(storage);
   return [(a & by[0]) >>> 0, (b & by[1]) >>> 0, (c & by[2]) >>> 0, (d & by[3]) >>> 0];
+}
+
+/** The mask an IPv6 set puts on them. */
+export function addressMask6Of(storage: IpsetStorage): Ipv6Words {
+  const mask = storage.kind === "hash" ? storage.mask : null;
+  if (mask?.kind === "netmask") return mask6Of(mask.length);
+  return mask === null || typeof mask.address === "number" ? mask6Of(128) : mask.address;
 }
 
 function readNet(word: string, set: Ipset): Read {

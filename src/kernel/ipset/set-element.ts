@@ -1,3 +1,4 @@
+import { word6 } from "../../address/ip6-handle.ts";
 import { MAC_ZERO } from "../../address/mac.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "../../packet/packet.ts";
@@ -32,10 +33,15 @@ export function readElement(
     switch (dimensions[i]) {
       case DIM_IP:
       case DIM_NET: {
-        // IPv6 will write four words here.
-        const value = (source ? packet.src : packet.dst) & set.addressMask;
-        if (value === 0 && set.refusesZero) return false;
-        key[address] = value;
+        const side = source ? packet.src : packet.dst;
+        let any = 0;
+        for (let word = 0; word < layout.addressWords; word++) {
+          const value = layout.addressWords === 1 ? side : word6(side, word);
+          const masked = value & (set.addressMask[word] as number);
+          key[address + word] = masked;
+          any |= masked;
+        }
+        if (any === 0 && set.refusesZero) return false;
         address = layout.second;
         break;
       }
@@ -75,9 +81,13 @@ export function macElement(packet: Packet, source: boolean): number {
   return source ? packet.ethSrc : packet.ethDst;
 }
 
-/** `ip_set_get_ip4_port`: `protocol << 16 | port`; -1 where a later fragment hides it. */
+/**
+ * `ip_set_get_ip4_port`, `ip_set_get_ip6_port`: `protocol << 16 | port`; -1 where a later fragment hides it, which in IPv6
+ * hides whatever protocol there is.
+ */
 function portElement(packet: Packet, source: boolean): number {
   const { protocol } = packet;
+  if (packet.family === 6 && packet.fragOffset !== 0) return -1;
   switch (protocol) {
     case 0:
       return -1;

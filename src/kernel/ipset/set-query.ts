@@ -1,5 +1,6 @@
 import type { Packet } from "../../packet/packet.ts";
 import type { RuleContext } from "../netfilter/rule-context.ts";
+import type { CounterTest } from "./counter-test.ts";
 
 /** What a rule asks of a set, compiled (`struct ip_set_adt_opt`). */
 export interface SetQuery {
@@ -16,9 +17,13 @@ export interface SetQuery {
   readonly bytes: CounterTest | null;
 }
 
-export interface CounterTest {
-  readonly mode: "eq" | "ne" | "lt" | "gt";
-  readonly value: number;
+/** What `ip_set_add` and `ip_set_del` are told; the second minds the query alone. */
+export interface SetChange {
+  readonly query: SetQuery;
+  /** Seconds; null: the set's own. */
+  readonly timeout: number | null;
+  /** Renew what is there already. */
+  readonly exist: boolean;
 }
 
 /** The sets of a host as its rules see them. */

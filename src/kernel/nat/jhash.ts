@@ -6,12 +6,19 @@ function rol(value: number, bits: number): number {
   return (value << bits) | (value >>> (32 - bits));
 }
 
-/** `union nf_inet_addr` of IPv4: the word and three zeros. */
 const inetAddress = new Int32Array(4);
 
-/** `jhash2` of an IPv4 address in a `union nf_inet_addr`. Runs per packet. */
+/** `jhash2` of an IPv4 address in a `union nf_inet_addr`: the word and three zeros. Runs per packet. */
 export function jhashAddress(word: number, initval: number): number {
-  inetAddress[0] = word;
+  return jhashAddress6(word, 0, 0, 0, initval);
+}
+
+/** The same of an IPv6 address. Runs per packet. */
+export function jhashAddress6(a: number, b: number, c: number, d: number, initval: number): number {
+  inetAddress[0] = a;
+  inetAddress[1] = b;
+  inetAddress[2] = c;
+  inetAddress[3] = d;
   return jhashWords(inetAddress, 0, inetAddress.byteLength, initval);
 }
 

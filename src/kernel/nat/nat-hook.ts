@@ -1,4 +1,4 @@
-import { ICMP_REDIRECT, IPPROTO_ICMP, type Packet } from "../../packet/packet.ts";
+import { ICMP_REDIRECT, isIcmp, NDISC_REDIRECT, type Packet } from "../../packet/packet.ts";
 import {
   ctInfoDirection,
   IP_CT_ESTABLISHED,
@@ -41,7 +41,7 @@ const NO_ROUTE = reason("no-route");
 const NAT_EXHAUSTED = reason("nat-exhausted");
 
 /**
- * nat's function at a hook: `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn` or `_out` around `nf_nat_inet_fn`. The
+ * nat's function at a hook: of IPv4 (IPv6 likewise) `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn` or `_out` around `nf_nat_inet_fn`. The
  * rules are consulted for the first packet of a connection only: every table's in turn, until one has translated it.
  */
 export function natHook(
@@ -51,7 +51,7 @@ export function natHook(
   packet: Packet,
 ): NfVerdict {
   const before = packet.dst;
-  const verdict = natIpv4(stack, lookups, hook, packet);
+  const verdict = natPackets(stack, lookups, hook, packet);
   if (verdict !== NF_ACCEPT) return verdict;
   if (hook === NF_INET_PRE_ROUTING) {
     if (packet.dst !== before) packet.dropRoute();
@@ -74,13 +74,13 @@ export function natHook(
   return NF_ACCEPT;
 }
 
-function natIpv4(stack: Stack, lookups: readonly NatLookup[], hook: number, packet: Packet): NfVerdict {
+function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, packet: Packet): NfVerdict {
   const ct = packet.ct;
   if (ct < 0) return NF_ACCEPT;
   const manip = hookManip(hook);
   const info = packet.ctInfo;
   const related = info === IP_CT_RELATED || info === IP_CT_RELATED_REPLY;
-  if (related && packet.protocol === IPPROTO_ICMP) {
+  if (related && isIcmp(packet)) {
     if (translateIcmpError(stack, packet, manip)) return NF_ACCEPT;
     stack.drop(packet, NAT_ICMP);
     return NF_DROP;
@@ -103,7 +103,7 @@ function natIpv4(stack: Stack, lookups: readonly NatLookup[], hook: number, pack
 }
 
 /**
- * `nf_nat_icmp_reply_translation`: translate an ICMP error, and the packet quoted in it, back.
+ * `nf_nat_icmp_reply_translation`, `nf_nat_icmpv6_reply_translation`: translate an ICMP error, and the packet quoted in it, back.
  *
  * @returns false when it must be dropped: a redirect for a connection that is translated, or not yet fully bound
  */
@@ -111,7 +111,7 @@ function translateIcmpError(stack: Stack, packet: Packet, manip: Manip): boolean
   const conntrack = stack.conntrack;
   const ct = packet.ct;
   const status = conntrack.status(ct);
-  if (packet.icmpType === ICMP_REDIRECT) {
+  if (packet.icmpType === (packet.family === 6 ? NDISC_REDIRECT : ICMP_REDIRECT)) {
     if ((status & IPS_NAT_DONE_MASK) !== IPS_NAT_DONE_MASK) return false;
     if ((status & IPS_NAT_MASK) !== 0) return false;
   }
@@ -123,7 +123,7 @@ function translateIcmpError(stack: Stack, packet: Packet, manip: Manip): boolean
   if (inner !== null) {
     // The quoted packet went the other way: its other end is set, from the other direction's tuple as it stands.
     const innerManip = manip === NF_NAT_MANIP_SRC ? NF_NAT_MANIP_DST : NF_NAT_MANIP_SRC;
-    const icmp = inner.protocol === IPPROTO_ICMP;
+    const icmp = isIcmp(inner);
     const address =
       innerManip === NF_NAT_MANIP_SRC
         ? reply

@@ -1,4 +1,15 @@
-import { IPPROTO_ICMP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import { compare6, type Ip6, intern, word6 } from "../../address/ip6-handle.ts";
+import {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  isIcmp,
+  KEY_IPV6,
+  type Packet,
+} from "../../packet/packet.ts";
+import { inverseType } from "../conntrack/icmp.ts";
 import {
   ctInfoDirection,
   IPS_DST_NAT,
@@ -17,7 +28,7 @@ import {
 } from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
 import { OP_REWRITE } from "../tape.ts";
-import { jhashAddress, reciprocalScale, swap32 } from "./jhash.ts";
+import { jhashAddress, jhashAddress6, reciprocalScale, swap32 } from "./jhash.ts";
 
 /** Network address translation of a connection (net/netfilter/nf_nat_core.c). Runs per packet. */
 
@@ -32,7 +43,7 @@ export function hookManip(hook: number): Manip {
 
 /** What a translation may choose from (`struct nf_nat_range2`). */
 export interface NatRange {
-  /** Addresses, inclusive; `mapAddresses` false leaves the address. */
+  /** Addresses of the connection's family, inclusive; `mapAddresses` false leaves the address. */
   readonly mapAddresses: boolean;
   readonly minAddress: number;
   readonly maxAddress: number;
@@ -74,9 +85,9 @@ export function natInitialized(table: ConntrackTable, ct: number, manip: Manip):
 export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip): NfVerdict {
   const table = stack.conntrack;
   if (natInitialized(table, ct, manip)) return NF_DROP;
-  const proto = table.proto(ct);
+  const proto = table.protoKey(ct);
   // What the connection looks like now, seen from the original direction: the reply tuple inverted.
-  const icmp = proto === IPPROTO_ICMP;
+  const icmp = isIcmpKey(proto);
   let src = table.replyDst(ct);
   let dst = table.replySrc(ct);
   let sport = icmp ? table.replySport(ct) : table.replyDport(ct);
@@ -85,14 +96,14 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
   const dstBefore = dst;
   const sportBefore = sport;
   const dportBefore = dport;
-  const ports = proto === IPPROTO_TCP || proto === IPPROTO_UDP || proto === IPPROTO_SCTP;
+  const ports = hasPorts(proto & 0xff);
 
   if (manip === NF_NAT_MANIP_SRC) {
     const inRange =
-      (!range.mapAddresses || between(src, range.minAddress, range.maxAddress)) &&
+      (!range.mapAddresses || between(src, range, proto)) &&
       (!range.ports || icmp || (sport >= range.minPort && sport <= range.maxPort));
     if (!(inRange && !range.random && !taken(table, src, dst, sport, dport, proto, ct))) {
-      if (range.mapAddresses) src = pickAddress(range, src, dst);
+      if (range.mapAddresses) src = pickAddress(range, src, dst, proto, manip);
       const keep =
         !range.random &&
         (!range.ports || (sport >= range.minPort && sport <= range.maxPort)) &&
@@ -105,7 +116,7 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
       }
     }
   } else {
-    if (range.mapAddresses) dst = pickAddress(range, src, dst);
+    if (range.mapAddresses) dst = pickAddress(range, src, dst, proto, manip);
     if (range.ports && ports) {
       const inside = dport >= range.minPort && dport <= range.maxPort;
       const keep =
@@ -151,11 +162,24 @@ function taken(
   proto: number,
   self: number,
 ): boolean {
-  const node =
-    proto === IPPROTO_ICMP
-      ? table.find(dst, src, sport, dport ^ (8 << 8), proto, table.zone(self))
-      : table.find(dst, src, dport, sport, proto, table.zone(self));
+  const node = isIcmpKey(proto)
+    ? table.find(dst, src, sport, inverseCode(dport, proto), proto, table.zone(self))
+    : table.find(dst, src, dport, sport, proto, table.zone(self));
   return node >= 0 && node >> 1 !== self;
+}
+
+/** ICMP or ICMPv6, by a protocol with its family. */
+function isIcmpKey(key: number): boolean {
+  return key === IPPROTO_ICMP || key === (IPPROTO_ICMPV6 | KEY_IPV6);
+}
+
+function hasPorts(protocol: number): boolean {
+  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
+}
+
+/** Type and code of the answer to a message. */
+function inverseCode(typeAndCode: number, key: number): number {
+  return (inverseType(typeAndCode >> 8, (key & KEY_IPV6) === 0 ? 4 : 6) << 8) | (typeAndCode & 0xff);
 }
 
 /**
@@ -163,12 +187,38 @@ function taken(
  *
  * @param src source and `dst` destination of the tuple, whichever of them is chosen
  */
-function pickAddress(range: NatRange, src: number, dst: number): number {
+function pickAddress(range: NatRange, src: number, dst: number, proto: number, manip: Manip): number {
+  if (range.minAddress === range.maxAddress) return range.minAddress;
+  if ((proto & KEY_IPV6) !== 0) return pickAddress6(range, src, dst, manip);
   const min = range.minAddress >>> 0;
   const max = range.maxAddress >>> 0;
-  if (min === max) return range.minAddress;
   const hash = jhashAddress(swap32(src), range.persistent ? 0 : swap32(dst));
   return (min + reciprocalScale(hash, max - min + 1)) | 0;
+}
+
+function swapped(address: Ip6, i: number): number {
+  return swap32(word6(address, i));
+}
+
+const picked = new Int32Array(4);
+
+/** The same of IPv6: word by word, the whole of a word's values once an earlier one is below the last address's. */
+function pickAddress6(range: NatRange, src: Ip6, dst: Ip6, manip: Manip): Ip6 {
+  const seed = range.persistent ? 0 : swapped(dst, 3);
+  let hash = jhashAddress6(swapped(src, 0), swapped(src, 1), swapped(src, 2), swapped(src, 3), seed);
+  let wholeWord = false;
+  for (let i = 0; i < 4; i++) {
+    const last = word6(range.maxAddress, i);
+    const first = wholeWord ? 0 : word6(range.minAddress, i);
+    // 32-bit arithmetic, as the kernel's: a range of all values has the size 0.
+    const size = wholeWord ? 0xffffffff : (last - first + 1) >>> 0;
+    picked[i] = first + reciprocalScale(hash, size);
+    if (picked[i] !== last) wholeWord = true;
+    // The destination is already written over where it is the one that is chosen.
+    const other = manip === NF_NAT_MANIP_DST ? (picked[i] as number) : word6(dst, i);
+    if (!range.persistent) hash = (hash ^ swap32(other)) >>> 0;
+  }
+  return intern(picked[0] as number, picked[1] as number, picked[2] as number, picked[3] as number);
 }
 
 /** `nf_nat_l4proto_unique_tuple`: a port (or ICMP id) nobody uses. Where it starts looking is free choice; ours is a hash. */
@@ -188,7 +238,7 @@ function freePort(
   if (range.ports) {
     min = range.minPort;
     size = range.maxPort - range.minPort + 1;
-  } else if (proto === IPPROTO_ICMP) {
+  } else if (isIcmpKey(proto)) {
     min = 0;
     size = 65536;
   } else if (sport < 512) {
@@ -220,8 +270,9 @@ function freePort(
   return -1;
 }
 
-/** Unsigned comparison of addresses held as signed integers. */
-function between(address: number, min: number, max: number): boolean {
+/** `nf_nat_inet_in_range`: unsigned comparison of addresses. */
+function between(address: number, { minAddress: min, maxAddress: max }: NatRange, proto: number): boolean {
+  if ((proto & KEY_IPV6) !== 0) return compare6(address, min) >= 0 && compare6(address, max) <= 0;
   const a = address >>> 0;
   return a >= min >>> 0 && a <= max >>> 0;
 }
@@ -235,7 +286,7 @@ export function natPacket(stack: Stack, packet: Packet, manip: Manip): NfVerdict
   if (reply) bit ^= IPS_NAT_MASK;
   if ((table.status(ct) & bit) === 0) return NF_ACCEPT;
   // The target is the other direction's tuple inverted.
-  const icmp = packet.protocol === IPPROTO_ICMP;
+  const icmp = isIcmp(packet);
   const address =
     manip === NF_NAT_MANIP_SRC
       ? reply
@@ -261,7 +312,7 @@ export function natPacket(stack: Stack, packet: Packet, manip: Manip): NfVerdict
 }
 
 /**
- * `nf_nat_ipv4_manip_pkt`: set one end of a packet.
+ * `nf_nat_ipv4_manip_pkt`, `nf_nat_ipv6_manip_pkt`: set one end of a packet.
  *
  * @param shown the packet whose rewriting the trace tells of; differs from `packet` for the one quoted in an error
  */
@@ -275,7 +326,7 @@ export function rewrite(
   free: boolean,
 ): void {
   const protocol = packet.protocol;
-  const ports = protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
+  const ports = hasPorts(protocol);
   const tape = stack.tape;
   if (tape !== null && shown === packet) {
     const oldPort = ports ? (manip === NF_NAT_MANIP_SRC ? packet.sport : packet.dport) : -1;
@@ -285,7 +336,7 @@ export function rewrite(
         OP_REWRITE,
         stack.host,
         packet.number,
-        manip | (free ? 2 : 0),
+        manip | (free ? 2 : 0) | (packet.family === 6 ? KEY_IPV6 : 0),
         old,
         oldPort,
         address,
@@ -301,5 +352,5 @@ export function rewrite(
     packet.dst = address;
     if (ports) packet.dport = port;
   }
-  if (protocol === IPPROTO_ICMP && packet.inner === null) packet.icmpId = port;
+  if (isIcmp(packet) && packet.inner === null) packet.icmpId = port;
 }

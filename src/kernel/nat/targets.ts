@@ -1,4 +1,14 @@
+import {
+  addressOnPath,
+  IP6_LOOPBACK,
+  type Ip6,
+  intern,
+  isLinkLocal6,
+  word6,
+} from "../../address/ip6-handle.ts";
+import { isMasked4 } from "../../address/masked.ts";
 import type { Packet } from "../../packet/packet.ts";
+import type { CompiledAddress6 } from "../device/net-device.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, type NfVerdict } from "../netfilter/hook.ts";
 import type { DnatTarget } from "../netfilter/target/dnat.ts";
 import type { MasqueradeTarget } from "../netfilter/target/masquerade.ts";
@@ -7,6 +17,7 @@ import type { RedirectTarget } from "../netfilter/target/redirect.ts";
 import type { SnatTarget } from "../netfilter/target/snat.ts";
 import type { TargetAction } from "../netfilter/target-action.ts";
 import { selectAddress } from "../route/output-route.ts";
+import { selectSource6 } from "../route/select-source6.ts";
 import type { Stack } from "../stack.ts";
 import { hookManip, type NatRange, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC, natSetup, OneAddress } from "./nat.ts";
 
@@ -19,8 +30,8 @@ function rangeOf(target: DnatTarget | SnatTarget): NatRange {
   const { range } = target;
   return {
     mapAddresses: range.min !== null,
-    minAddress: range.min ?? 0,
-    maxAddress: range.max ?? range.min ?? 0,
+    minAddress: addressOnPath(range.min ?? 0),
+    maxAddress: addressOnPath(range.max ?? range.min ?? 0),
     ports: range.portMin !== null,
     minPort: range.portMin ?? 0,
     maxPort: range.portMax ?? range.portMin ?? 0,
@@ -46,7 +57,7 @@ export function snatAction(target: SnatTarget): TargetAction {
   };
 }
 
-/** `nf_nat_masquerade_ipv4`: the source becomes an address of the device it leaves by. */
+/** `nf_nat_masquerade_ipv4`, `nf_nat_masquerade_ipv6`: the source becomes an address of the device it leaves by. */
 export function masqueradeAction(target: MasqueradeTarget): TargetAction {
   const range = new OneAddress();
   range.random = target.range.random || target.range.randomFully;
@@ -57,17 +68,18 @@ export function masqueradeAction(target: MasqueradeTarget): TargetAction {
 }
 
 export function masquerade(stack: Stack, packet: Packet, range: OneAddress): NfVerdict {
-  if (packet.ct < 0 || packet.src === 0) return NF_ACCEPT;
+  const six = packet.family === 6;
+  if (packet.ct < 0 || (packet.src === 0 && !six)) return NF_ACCEPT;
   const out = stack.device(stack.outIf);
   if (out === null) return NF_DROP;
   const nextHop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
-  const address = selectAddress(stack, out, nextHop, 0);
+  const address = six ? selectSource6(stack, out, packet.dst) : selectAddress(stack, out, nextHop, 0);
   if (address === 0) return NF_DROP;
   range.mapAddresses = true;
   return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_SRC);
 }
 
-/** `nf_nat_redirect_ipv4`: to this host itself. */
+/** `nf_nat_redirect_ipv4`, `nf_nat_redirect_ipv6`: to this host itself. */
 export function redirectAction(target: RedirectTarget): TargetAction {
   const range = new OneAddress();
   range.random = target.range.random;
@@ -79,11 +91,21 @@ export function redirectAction(target: RedirectTarget): TargetAction {
   };
 }
 
+/**
+ * `nf_nat_redirect_ipv6_usable`: of those of a device, for what was sent to a global address the first, for what was sent to a
+ * link-local one the first of these.
+ */
+function isUsable6(this: Packet, { address, usable }: CompiledAddress6): boolean {
+  return usable && (!isLinkLocal6(this.dst) || isLinkLocal6(address));
+}
+
 export function redirect(stack: Stack, packet: Packet, hook: number, range: OneAddress): NfVerdict {
   if (packet.ct < 0) return NF_ACCEPT;
-  let address = LOOPBACK;
+  const six = packet.family === 6;
+  let address = six ? IP6_LOOPBACK : LOOPBACK;
   if (hook !== NF_INET_LOCAL_OUT) {
-    const first = stack.device(stack.inIf)?.addresses[0];
+    const dev = stack.device(stack.inIf);
+    const first = six ? dev?.addresses6.find(isUsable6, packet) : dev?.addresses[0];
     if (first === undefined) return NF_DROP;
     address = first.address;
   }
@@ -91,17 +113,31 @@ export function redirect(stack: Stack, packet: Packet, hook: number, range: OneA
   return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_DST);
 }
 
+/** A network's address with the host part of another. */
+function mapped6(own: Ip6, network: Ip6, mask: Ip6): Ip6 {
+  const word = (i: number): number =>
+    (word6(own, i) & ~word6(mask, i)) | (word6(network, i) & word6(mask, i));
+  return intern(word(0), word(1), word(2), word(3));
+}
+
 /** `NETMAP`: the network part is exchanged, the host part kept. */
 export function netmapAction(target: NetmapTarget): TargetAction {
   const range = new OneAddress();
-  const mask = target.to.length === 0 ? 0 : (-1 << (32 - target.to.length)) | 0;
-  const network = target.to.address & mask;
+  const { to } = target;
+  const mask = addressOnPath(to.mask);
+  const network = addressOnPath(to.address);
+  const isIpv6 = !isMasked4(to);
   return {
     apply: (stack: Stack, packet: Packet, hook: number): NfVerdict => {
       if (packet.ct < 0) return NF_ACCEPT;
       const manip = hookManip(hook);
       const own = manip === NF_NAT_MANIP_SRC ? packet.src : packet.dst;
-      return natSetup(stack, packet.ct, range.set((own & ~mask) | network), manip);
+      return natSetup(
+        stack,
+        packet.ct,
+        range.set(isIpv6 ? mapped6(own, network, mask) : (own & ~mask) | (network & mask)),
+        manip,
+      );
     },
   };
 }

@@ -59,8 +59,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
           (out !== dev && dev.conf.proxyArp) ||
           // arp_fwd_pvlan: for others on the same device, who cannot hear each other
           (out === dev && dev.conf.proxyArpPvlan && sip !== tip) ||
-          (out !== dev &&
-            stack.net.proxyNeighbours.some((p) => p.address === tip && p.ifindex === dev.ifindex));
+          (out !== dev && stack.net.isProxied(dev.ifindex, tip));
         if (proxied) {
           learn(stack, dev, packet);
           answer(stack, dev, packet);
@@ -85,7 +84,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   )
     return;
   // One that has failed is still in the table, and what is heard of it now is believed.
-  neighbourAnswered(stack, dev, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
+  neighbourAnswered(stack, dev, 4, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
 }
 
 /** `arp_is_garp`: somebody says of an address that is not this host's that it is theirs. */
@@ -102,15 +101,8 @@ function accepts(dev: NetDevice, sip: number): boolean {
 
 /** `neigh_event_ns`: who asks is known from now on. */
 function learn(stack: Stack, dev: NetDevice, packet: Packet): void {
-  if (stack.net.staticNeighbour(dev.ifindex, packet.src) !== ABSENT) {
-    if (
-      stack.net.host.neighbours.some(
-        (n) => n.dst === packet.src && n.dev === dev.name && n.state === "permanent",
-      )
-    )
-      return;
-  }
-  neighbourAnswered(stack, dev, packet.src, packet.arpSha, false);
+  if (stack.net.isPermanentNeighbour(dev.ifindex, packet.src)) return;
+  neighbourAnswered(stack, dev, 4, packet.src, packet.arpSha, false);
 }
 
 function answer(stack: Stack, dev: NetDevice, question: Packet): void {

@@ -1,9 +1,11 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 
+/** One proxied address of either family. */
 export interface NeighbourKey {
-  readonly ifindex: number;
-  readonly address: Ipv4;
+  /** `deviceKey` of the family and the device. */
+  readonly device: number;
+  /** As the path holds it. */
+  readonly address: number;
 }
 
 /** Values of a host session's neighbour map that are no MAC. */
@@ -24,8 +26,10 @@ export const QUEUE_AT_MOST = 101;
 
 /** A neighbour being asked for, with the packets that wait for it. */
 export interface Resolving {
+  readonly family: number;
   readonly ifindex: number;
-  readonly address: Ipv4;
+  /** As the path holds it. */
+  readonly address: number;
   asked: number;
   readonly queue: Packet[];
   cancel: () => void;

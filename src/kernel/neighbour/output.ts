@@ -1,19 +1,19 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
-import { formatIpv4 } from "../../address/ipv4.ts";
-import { internMac, MAC_BROADCAST, MAC_ZERO, type Mac } from "../../address/mac.ts";
+import { isMulticast6, word6 } from "../../address/ip6-handle.ts";
+import { internMacNumber, MAC_BROADCAST, MAC_ZERO, type Mac } from "../../address/mac.ts";
 import {
-  ARPOP_REQUEST,
-  ETH_P_ARP,
+  deviceKey,
   ICMP_DEST_UNREACH,
   ICMP_HOST_UNREACH,
+  ICMPV6_ADDR_UNREACH,
+  ICMPV6_DEST_UNREACH,
+  isNeighbourDiscovery,
+  KEY_IPV6,
   type Packet,
 } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
-import { RT_SCOPE_LINK } from "../route/fib.ts";
-import { selectAddress } from "../route/output-route.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
+import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_NEIGHBOUR } from "../tape.ts";
@@ -25,8 +25,12 @@ import {
   type Resolving,
   UNICAST_PROBES,
 } from "./neighbour.ts";
+import { solicit } from "./solicit.ts";
 
-/** Neighbours of a host: resolution by ARP with a queue (net/core/neighbour.c, net/ipv4/arp.c). */
+/**
+ * Neighbours of a host, of both families: resolution with a queue (net/core/neighbour.c), by ARP (net/ipv4/arp.c) or by
+ * neighbour discovery (net/ipv6/ndisc.c). An entry's key is `deviceKey` and the address as the path holds it.
+ */
 
 const NO_NEIGHBOUR = reason("no-neighbour");
 
@@ -34,36 +38,46 @@ const NO_NEIGHBOUR = reason("no-neighbour");
 const UNRESOLVED = -1;
 
 /**
- * Send a packet to a next hop on a device: with its MAC if known, else into the queue while ARP asks. Takes the packet
- * over. Runs per packet.
+ * Send a packet to a next hop on a device: with its MAC if known, else into the queue while somebody is asked. Takes the
+ * packet over. Runs per packet.
  */
-export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: Ipv4, packet: Packet): void {
+export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: number, packet: Packet): void {
   if (!dev.hasHeader) {
-    // arp_constructor: no header to fill, nobody to ask
+    // arp_constructor, ndisc_constructor: no header to fill, nobody to ask
     packet.framed = false;
     stack.path.transmit(stack, dev, packet);
     return;
   }
-  const mac = resolve(stack, dev, nextHop);
+  const { family } = packet;
+  let mac = resolve(stack, dev, family, nextHop);
+  if (mac < 0 && family === 6 && isNeighbourDiscovery(packet)) {
+    // What is being asked whether it is still there (NUD_PROBE) counts as known, for questions and answers above all.
+    mac = stack.state.neighbours.get(deviceKey(family, dev.ifindex), nextHop);
+  }
   if (mac >= 0) {
     sendTo(stack, dev, mac, packet);
     return;
   }
-  enqueue(stack, dev, nextHop, packet);
+  enqueue(stack, dev, family, nextHop, packet);
 }
 
 /** The MAC to send to, or a negative number while nobody knows. */
-export function resolve(stack: Stack, dev: NetDevice, address: Ipv4): Mac {
+export function resolve(stack: Stack, dev: NetDevice, family: number, address: number): Mac {
   if (dev.isLoopback) return MAC_ZERO;
-  const learned = stack.state.neighbours.get(dev.ifindex, address);
-  if (learned >= 0) return isFresh(stack, dev, address) ? learned : UNRESOLVED;
+  const key = deviceKey(family, dev.ifindex);
+  const learned = stack.state.neighbours.get(key, address);
+  if (learned >= 0) return isFresh(stack, dev, key, address) ? learned : UNRESOLVED;
   if (learned === ABSENT) {
-    const known = stack.net.staticNeighbour(dev.ifindex, address);
+    const known = stack.net.staticNeighbour(key, address);
     if (known !== ABSENT) return known;
+  }
+  if (family === 6) {
+    if (isMulticast6(address)) return multicastMac(family, address);
+    return dev.noArp ? dev.mac : UNRESOLVED;
   }
   // arp_constructor: groups have their own addresses, and broadcast addresses are everybody where anybody is asked
   const type = stack.addressType(address, 0);
-  if (type === RTN_MULTICAST) return multicastMac(address);
+  if (type === RTN_MULTICAST) return multicastMac(family, address);
   if (dev.noArp) return dev.mac;
   return type === RTN_BROADCAST ? MAC_BROADCAST : UNRESOLVED;
 }
@@ -72,28 +86,28 @@ export function resolve(stack: Stack, dev: NetDevice, address: Ipv4): Mac {
  * NUD_REACHABLE, NUD_STALE, NUD_DELAY: an entry that has proved true lately or is only now used again serves as it is. False
  * when by now the kernel would have asked whether the neighbour is still there (NUD_PROBE).
  */
-function isFresh(stack: Stack, dev: NetDevice, address: Ipv4): boolean {
+function isFresh(stack: Stack, dev: NetDevice, key: number, address: number): boolean {
   const { state, now } = stack;
-  const confirmed = state.neighbourConfirmed.get(dev.ifindex, address);
+  const confirmed = state.neighbourConfirmed.get(key, address);
   if (confirmed !== ABSENT && now - confirmed <= dev.conf.reachableMs) return true;
-  const delayed = state.neighbourDelayed.get(dev.ifindex, address);
+  const delayed = state.neighbourDelayed.get(key, address);
   if (delayed === ABSENT) {
-    state.neighbourDelayed.set(dev.ifindex, address, now);
+    state.neighbourDelayed.set(key, address, now);
     return true;
   }
   return now < delayed + dev.conf.delayMs;
 }
 
 /** Is a neighbour's address known? Begins to ask where it is not (`neigh_event_send` without a packet). */
-export function isReachable(stack: Stack, dev: NetDevice, address: Ipv4): boolean {
-  if (resolve(stack, dev, address) >= 0) return true;
-  enqueue(stack, dev, address, null);
+export function isReachable(stack: Stack, dev: NetDevice, family: number, address: number): boolean {
+  if (resolve(stack, dev, family, address) >= 0) return true;
+  enqueue(stack, dev, family, address, null);
   return false;
 }
 
 /** `__neigh_event_send`: queue a packet, and begin to ask when nobody is asking yet. */
-function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet | null): void {
-  const key = `${dev.ifindex} ${address}`;
+function enqueue(stack: Stack, dev: NetDevice, family: number, address: number, packet: Packet | null): void {
+  const key = resolvingKey(family, dev.ifindex, address);
   const resolving = stack.state.resolving.get(key);
   if (resolving !== undefined) {
     if (packet === null) return;
@@ -102,15 +116,24 @@ function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet | n
     return;
   }
   const queue = packet === null ? [] : [packet];
-  const begun: Resolving = { ifindex: dev.ifindex, address, asked: 0, queue, cancel: () => {} };
+  const begun: Resolving = { family, ifindex: dev.ifindex, address, asked: 0, queue, cancel: () => {} };
   stack.state.resolving.set(key, begun);
   stack.outbox.questions(1);
-  const known = stack.state.neighbours.get(dev.ifindex, address);
+  const known = stack.state.neighbours.get(deviceKey(family, dev.ifindex), address);
   if (known >= 0) askAlone(stack, dev, key, begun, known);
   else {
-    stack.state.neighbours.set(dev.ifindex, address, NEIGH_INCOMPLETE);
+    stack.state.neighbours.set(deviceKey(family, dev.ifindex), address, NEIGH_INCOMPLETE);
     ask(stack, dev, key, begun);
   }
+}
+
+function resolvingKey(family: number, ifindex: number, address: number): string {
+  return `${deviceKey(family, ifindex)} ${address}`;
+}
+
+/** Milliseconds between two questions. */
+function retransMs(dev: NetDevice, family: number): number {
+  return family === 6 ? dev.conf6.retransMs : dev.conf.retransMs;
 }
 
 /**
@@ -118,20 +141,21 @@ function enqueue(stack: Stack, dev: NetDevice, address: Ipv4, packet: Packet | n
  * does not answer has failed by then, unless the three seconds of asking are not over yet.
  */
 function askAlone(stack: Stack, dev: NetDevice, key: string, resolving: Resolving, mac: Mac): void {
-  const { address, queue } = resolving;
-  const delayed = stack.state.neighbourDelayed.get(dev.ifindex, address);
-  const stillAsking = stack.now < delayed + dev.conf.delayMs + UNICAST_PROBES * dev.conf.retransMs;
+  const { family, address, queue } = resolving;
+  const device = deviceKey(family, dev.ifindex);
+  const delayed = stack.state.neighbourDelayed.get(device, address);
+  const stillAsking = stack.now < delayed + dev.conf.delayMs + UNICAST_PROBES * retransMs(dev, family);
   resolving.cancel = stack.outbox.after(0, () => {
     if (stillAsking) {
       endResolving(stack, key, resolving);
       for (const packet of queue) sendTo(stack, dev, mac, packet);
       return;
     }
-    stack.state.neighbours.set(dev.ifindex, address, NEIGH_INCOMPLETE);
+    stack.state.neighbours.set(device, address, NEIGH_INCOMPLETE);
     ask(stack, dev, key, resolving);
   });
   // The timer that asks has no packet at hand whose source it could take.
-  solicit(stack, dev, address, undefined, mac);
+  solicit(stack, dev, family, address, undefined, mac);
 }
 
 function endResolving(stack: Stack, key: string, resolving: Resolving): void {
@@ -149,67 +173,41 @@ function sendTo(stack: Stack, dev: NetDevice, mac: Mac, packet: Packet): void {
 
 /** One question, and the timer for the next; after the last one everything that waits has failed. */
 function ask(stack: Stack, dev: NetDevice, key: string, resolving: Resolving): void {
+  const { family, address, queue } = resolving;
   resolving.asked++;
-  stack.tape?.words4(OP_NEIGHBOUR, stack.host, dev.ifindex, resolving.address, 0);
-  resolving.cancel = stack.outbox.after(dev.conf.retransMs, () => {
+  stack.tape?.words4(OP_NEIGHBOUR, stack.host, dev.ifindex, address, family === 6 ? KEY_IPV6 : 0);
+  resolving.cancel = stack.outbox.after(retransMs(dev, family), () => {
     if (resolving.asked < MAX_PROBES) ask(stack, dev, key, resolving);
     else failResolving(stack, key, resolving, true);
   });
-  solicit(stack, dev, resolving.address, resolving.queue[0], MAC_BROADCAST);
-}
-
-/** `arp_solicit`: who has this address? The sender named depends on `arp_announce`. */
-function solicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet | undefined, to: Mac): void {
-  let sender = 0;
-  const announce = dev.conf.arpAnnounce;
-  if (announce < 2 && waiting !== undefined && stack.addressType(waiting.src, 0) === RTN_LOCAL) {
-    if (announce === 0 || sharesPrefix(dev, target, waiting.src)) sender = waiting.src;
-  }
-  if (sender === 0) sender = selectAddress(stack, dev, target, RT_SCOPE_LINK);
-  const question = stack.pool.take();
-  question.number = 0;
-  question.ethType = ETH_P_ARP;
-  question.framed = true;
-  question.ethSrc = dev.mac;
-  question.ethDst = to;
-  question.arpOp = ARPOP_REQUEST;
-  question.arpSha = dev.mac;
-  question.arpTha = MAC_ZERO;
-  question.src = sender;
-  question.dst = target;
-  question.length = 28;
-  stack.path.transmit(stack, dev, question);
-}
-
-function sharesPrefix(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {
-  return dev.addresses.some(
-    (entry) =>
-      ((a ^ entry.prefixAddress) & entry.mask) === 0 && ((b ^ entry.prefixAddress) & entry.mask) === 0,
-  );
+  solicit(stack, dev, family, address, queue[0], MAC_BROADCAST);
 }
 
 /**
  * Somebody answered, or was heard of: remember the MAC and send what waited (`neigh_update`).
  *
+ * @param address as the path holds it
  * @param confirmed an answer to this host itself: the neighbour is there
  */
 export function neighbourAnswered(
   stack: Stack,
   dev: NetDevice,
-  address: Ipv4,
+  family: number,
+  address: number,
   mac: Mac,
   confirmed: boolean,
 ): void {
   const { state, now } = stack;
-  const before = state.neighbours.get(dev.ifindex, address);
-  state.neighbours.set(dev.ifindex, address, mac);
-  state.neighbourUpdated.set(dev.ifindex, address, now);
-  if (confirmed) state.neighbourConfirmed.set(dev.ifindex, address, now);
+  const device = deviceKey(family, dev.ifindex);
+  const before = state.neighbours.get(device, address);
+  state.neighbours.set(device, address, mac);
+  state.neighbourUpdated.set(device, address, now);
+  if (confirmed) state.neighbourConfirmed.set(device, address, now);
   // Hearing of what is known already changes nothing (NUD_STALE over the same address).
   if (!confirmed && before === mac) return;
-  if (!confirmed) state.neighbourConfirmed.delete(dev.ifindex, address);
-  state.neighbourDelayed.delete(dev.ifindex, address);
-  const key = `${dev.ifindex} ${address}`;
+  if (!confirmed) state.neighbourConfirmed.delete(device, address);
+  state.neighbourDelayed.delete(device, address);
+  const key = resolvingKey(family, dev.ifindex, address);
   const resolving = stack.state.resolving.get(key);
   if (resolving === undefined) return;
   endResolving(stack, key, resolving);
@@ -217,23 +215,26 @@ export function neighbourAnswered(
 }
 
 /**
- * Nobody answered (`neigh_invalidate`): each packet that waited fails (`arp_error_report`, `ipv4_link_failure`).
+ * Nobody answered (`neigh_invalidate`): each packet that waited fails (`arp_error_report`, `ipv4_link_failure`;
+ * `ndisc_error_report`, `ip6_link_failure`).
  *
  * @param tell send the errors; false when the walk has ended
  */
 export function failResolving(stack: Stack, key: string, resolving: Resolving, tell: boolean): void {
+  const { family, ifindex, address, queue } = resolving;
   endResolving(stack, key, resolving);
-  stack.state.neighbours.set(resolving.ifindex, resolving.address, NEIGH_FAILED);
-  stack.tape?.words4(OP_NEIGHBOUR, stack.host, resolving.ifindex, resolving.address, 1);
-  for (const packet of resolving.queue) {
-    if (tell) sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+  stack.state.neighbours.set(deviceKey(family, ifindex), address, NEIGH_FAILED);
+  stack.tape?.words4(OP_NEIGHBOUR, stack.host, ifindex, address, family === 6 ? 1 | KEY_IPV6 : 1);
+  for (const packet of queue) {
+    if (tell && family === 6) sendIcmpError(stack, packet, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH, 0);
+    else if (tell) sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
     stack.kill(packet, NO_NEIGHBOUR);
   }
 }
 
-/** RFC 1112 6.4: 01:00:5e and the low 23 bits. */
-export function multicastMac(address: Ipv4): Mac {
-  const [, b, c, d] = formatIpv4(address).split(".").map(Number) as [number, number, number, number];
-  const hex = (n: number): string => n.toString(16).padStart(2, "0");
-  return internMac(`01:00:5e:${hex(b & 0x7f)}:${hex(c)}:${hex(d)}`);
+/** A group's MAC: 01:00:5e and the low 23 bits (RFC 1112 6.4), or 33:33 and the low 32 (RFC 2464 7). */
+export function multicastMac(family: number, address: number): Mac {
+  return internMacNumber(
+    family === 6 ? 0x3333_0000_0000 + (word6(address, 3) >>> 0) : 0x0100_5e00_0000 + (address & 0x7f_ffff),
+  );
 }

@@ -1,5 +1,6 @@
 /** The columns a rule is compiled into, and what its flags and actions mean: shared by compiler, walk and index. */
 
+// An address of IPv6 is its handle, under the mask of all bits; a shorter prefix is a test.
 // The destination stands apart, two words a rule: it alone rules most rules out, and a walk then reads nothing else.
 export const DST_STRIDE = 2;
 

@@ -1,3 +1,6 @@
+import { addressOnPath } from "../../address/ip6-handle.ts";
+import { isMasked4, type Masked, singleAddress } from "../../address/masked.ts";
+import type { Masked4 } from "../../address/prefix.ts";
 import { internInterfaceName } from "../device/interface-name.ts";
 import {
   A_ACCEPT,
@@ -41,6 +44,7 @@ import {
   STRIDE,
 } from "./columns.ts";
 import { InterfacePattern } from "./interface-pattern.ts";
+import { AddressTest } from "./masked-address.ts";
 import type { MarkMatch } from "./match/mark.ts";
 import type { Match } from "./match/match.ts";
 import { isAlwaysTrue, MATCHES } from "./match/registry.ts";
@@ -84,9 +88,10 @@ export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
   columns[at + C_SPORT] = ANY_PORT;
   columns[at + C_DPORT] = ANY_PORT;
   const firstTest = tests.length;
-  if (rule.dst !== null) {
-    const mask = rule.dst.value.mask;
-    const address = rule.dst.value.address & mask;
+  const dst = rule.dst === null ? null : inColumns(rule.dst.value);
+  if (rule.dst !== null && dst === null) tests.push(new AddressTest("dst", rule.dst));
+  if (rule.dst !== null && dst !== null) {
+    const { address, mask } = dst;
     if (rule.dst.invert) {
       columns[at + C_NOT_DST] = address;
       columns[at + C_NOT_DST_MASK] = mask;
@@ -96,10 +101,11 @@ export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
       destinations[place * DST_STRIDE + 1] = mask;
     }
   }
-  if (rule.src !== null) {
-    const mask = rule.src.value.mask;
-    columns[at + C_SRC] = rule.src.value.address & mask;
-    columns[at + C_SRC_MASK] = mask;
+  const src = rule.src === null ? null : inColumns(rule.src.value);
+  if (rule.src !== null && src === null) tests.push(new AddressTest("src", rule.src));
+  if (rule.src !== null && src !== null) {
+    columns[at + C_SRC] = src.address;
+    columns[at + C_SRC_MASK] = src.mask;
     if (rule.src.invert) flags |= F_INV_SRC;
   }
   if (rule.inInterface !== null) {
@@ -133,6 +139,13 @@ export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
   columns[at + C_TESTS] = tests.length === firstTest ? 0 : firstTest | ((tests.length - firstTest) << 24);
   columns[at + C_FLAGS] = flags;
   compileAction(rule.target, arena, at);
+}
+
+/** An address as the columns hold it: IPv4's under any mask, IPv6's whole, as its handle. null for a prefix of IPv6. */
+function inColumns(masked: Masked): Masked4 | null {
+  if (isMasked4(masked)) return { address: masked.address & masked.mask, mask: masked.mask };
+  const single = singleAddress(masked);
+  return single === null ? null : { address: addressOnPath(single), mask: -1 };
 }
 
 /**

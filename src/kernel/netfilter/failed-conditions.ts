@@ -1,5 +1,5 @@
 import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
-import { formatMasked4, type Masked4 } from "../../address/prefix.ts";
+import { formatMasked, isMasked4, type Masked, singleAddress } from "../../address/masked.ts";
 import { Packet } from "../../packet/packet.ts";
 import { internInterfaceName } from "../device/interface-name.ts";
 import { InterfacePattern } from "./interface-pattern.ts";
@@ -157,19 +157,20 @@ function checkMatch(
 
 function checkAddress(
   flag: string,
-  asked: Negatable<Masked4> | null,
+  asked: Negatable<Masked> | null,
   address: Ipv4,
   kind: FailedCondition["kind"],
   failed: FailedCondition[],
 ): void {
   if (asked === null) return;
   const { value, invert } = asked;
-  if (((address & value.mask) === (value.address & value.mask)) !== invert) return;
+  // A trace of IPv6 does not come here yet: its rules are told by their text.
+  if (!isMasked4(value) || ((address & value.mask) === (value.address & value.mask)) !== invert) return;
   failed.push({
     kind,
-    text: `${not(invert)}${flag} ${formatMasked4(value)}`,
+    text: `${not(invert)}${flag} ${formatMasked(value)}`,
     has: formatIpv4(address),
-    isExact: value.mask === -1 && !invert,
+    isExact: singleAddress(value) !== null && !invert,
   });
 }
 

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
 import { ipvsForwardError, ipvsIn } from "../ipvs/packet-in.ts";
@@ -36,30 +37,35 @@ export interface HookEntry {
 }
 
 export interface HookTable {
-  /** By `NF_INET_*`. */
+  /** By `NF_INET_*`: what runs for IPv4. */
   readonly entries: readonly (readonly HookEntry[])[];
+  /** The same for IPv6. */
+  readonly entries6: readonly (readonly HookEntry[])[];
 }
 
 const RULE_DROP = reason("rule-drop" satisfies ReasonName);
 const POLICY_DROP = reason("policy-drop");
+
+/** What a tape adds to the place of a table of ip6tables. */
+export const FIRST_TABLE_6 = 16;
 
 const tables = new WeakMap<Netns, HookTable>();
 
 export function hookTableOf(net: Netns): HookTable {
   let table = tables.get(net);
   if (table === undefined) {
-    table = build(net);
+    table = { entries: build(net, 4), entries6: build(net, 6) };
     tables.set(net, table);
   }
   return table;
 }
 
-function build(net: Netns): HookTable {
+function build(net: Netns, family: Family): HookEntry[][] {
   const entries: HookEntry[][] = HOOK_NAMES.map(() => []);
   const add = (hook: number, priority: number, name: string, run: HookEntry["run"]): void => {
     (entries[hook] as HookEntry[]).push({ priority, name, run });
   };
-  if (net.conntrack) {
+  if (net.tracks(family)) {
     add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
     add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
     add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK, "conntrack", conntrackIn);
@@ -67,7 +73,7 @@ function build(net: Netns): HookTable {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
   }
-  if (net.ipvs !== null) {
+  if (net.ipvs !== null && family === 4) {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.NAT_SRC - 2, "ipvs-out", ipvsOut);
     add(NF_INET_LOCAL_IN, NF_IP_PRI.NAT_SRC - 1, "ipvs-in", ipvsIn);
     add(NF_INET_LOCAL_OUT, NF_IP_PRI.NAT_DST + 1, "ipvs-out", ipvsOut);
@@ -76,9 +82,10 @@ function build(net: Netns): HookTable {
     add(NF_INET_FORWARD, NF_IP_PRI.NAT_SRC, "ipvs-out", ipvsOut);
   }
   const natLookups: HookEntry[][] = HOOK_NAMES.map(() => []);
-  net.iptables?.tables.forEach((table, number) => {
+  net.rules(family)?.tables.forEach((table, number) => {
     for (const { hook, priority } of TABLE_HOOKS[table.name] ?? []) {
-      const run: HookEntry["run"] = (stack, packet) => doTable(stack, table, number, hook, packet);
+      const place = family === 6 ? number + FIRST_TABLE_6 : number;
+      const run: HookEntry["run"] = (stack, packet) => doTable(stack, table, place, hook, packet);
       if (table.name === "nat") natLookups[hook]?.push({ priority, name: table.name, run });
       else
         add(
@@ -89,7 +96,7 @@ function build(net: Netns): HookTable {
         );
     }
   });
-  for (const { base, hook, priority, name, run } of nftHooks(net.nft)) {
+  for (const { base, hook, priority, name, run } of nftHooks(net.nft, family)) {
     if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
     else add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
   }
@@ -102,16 +109,25 @@ function build(net: Netns): HookTable {
     }
   }
   for (const list of entries) list.sort((a, b) => a.priority - b.priority);
-  return { entries };
+  return entries;
 }
 
-/** `ipt_mangle_out`, `nf_route_table_hook4`: route again when a mark, an address or the TOS changed. */
+/**
+ * `ipt_mangle_out`, `ip6t_mangle_out`, `nf_route_table_hook4` and `6`: route again when a mark, an address or the TOS changed;
+ * in IPv6 the hop limit as well.
+ */
 function routingAgain(run: HookEntry["run"]): HookEntry["run"] {
   return (stack, packet) => {
-    const { mark, src, dst, tos } = packet;
+    const { mark, src, dst, tos, ttl } = packet;
     const verdict = run(stack, packet);
     if (verdict !== NF_ACCEPT) return verdict;
-    if (packet.mark !== mark || packet.src !== src || packet.dst !== dst || packet.tos !== tos) {
+    if (
+      packet.mark !== mark ||
+      packet.src !== src ||
+      packet.dst !== dst ||
+      packet.tos !== tos ||
+      (packet.family === 6 && packet.ttl !== ttl)
+    ) {
       const errno = routeMeHarder(stack, packet);
       if (errno !== 0) {
         stack.dropErrno = errno;
@@ -133,7 +149,8 @@ function routingAgain(run: HookEntry["run"]): HookEntry["run"] {
  * @param outIf ifindex the rules see as `-o`, 0 none
  */
 export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number, outIf: number): NfVerdict {
-  const entries = stack.hooks.entries[hook] as readonly HookEntry[];
+  const { hooks } = stack;
+  const entries = (packet.family === 6 ? hooks.entries6 : hooks.entries)[hook] as readonly HookEntry[];
   const count = entries.length;
   if (count === 0) return NF_ACCEPT;
   const outerHook = stack.hook;

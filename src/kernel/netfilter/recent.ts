@@ -1,4 +1,5 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Family, IpAddress } from "../../address/ip.ts";
+import { type Ip6, masked6, plainAddress, word6 } from "../../address/ip6-handle.ts";
 import { Cells, type Journal } from "../session/journal.ts";
 import { ABSENT, PairMap } from "../session/pair-map.ts";
 
@@ -11,7 +12,7 @@ import { ABSENT, PairMap } from "../session/pair-map.ts";
  */
 export class RecentLists {
   private readonly journal: Journal;
-  /** (list id, address) to the slot of its entry. */
+  /** (list id, complemented for IPv6; address) to the slot of its entry. */
   private readonly slots: PairMap;
   private readonly lists = new Map<number, RecentList>();
   /** Masks and sizes as rules declared them; what no rule declared is taken from the first rule that asks. */
@@ -26,7 +27,7 @@ export class RecentLists {
    * Make a list as loading a rule does: the first rule to name it decides the mask, the one with the highest hit count how
    * many times are kept (`recent_mt_check`).
    */
-  declare(id: number, mask: number, hitCount: number): void {
+  declare(id: number, mask: Ip6, hitCount: number): void {
     const stamps = stampsFor(hitCount);
     const known = this.declared.get(id);
     this.declared.set(id, { mask: known?.mask ?? mask, stamps: Math.max(known?.stamps ?? 0, stamps) });
@@ -38,10 +39,12 @@ export class RecentLists {
   }
 
   /** One evaluation of a rule (`recent_mt`), but for its `!`. Runs per packet. */
-  evaluate(query: RecentQuery, packetAddress: Ipv4, ttl: number, now: number): boolean {
+  evaluate(query: RecentQuery, family: number, packetAddress: number, ttl: number, now: number): boolean {
     const shape = this.declared.get(query.list);
-    const address = packetAddress & (shape === undefined ? query.mask : shape.mask);
-    let slot = this.slots.get(query.list, address);
+    const mask = shape === undefined ? query.mask : shape.mask;
+    const address = family === 6 ? masked6(packetAddress, mask) : packetAddress & word6(mask, 0);
+    const key = family === 6 ? ~query.list : query.list;
+    let slot = this.slots.get(key, address);
     let list = this.lists.get(query.list);
     if (slot !== ABSENT && query.ttl) {
       const known = (list as RecentList).ttlOf(slot);
@@ -50,8 +53,8 @@ export class RecentLists {
     if (slot === ABSENT) {
       if (query.action !== RECENT_SET) return false;
       list ??= this.open(query, shape);
-      slot = list.add(address, ttl, now, this.slots);
-      this.slots.set(query.list, address, slot);
+      slot = list.add(key, address, ttl, now, this.slots);
+      this.slots.set(key, address, slot);
       return true;
     }
     list = list as RecentList;
@@ -74,8 +77,8 @@ export class RecentLists {
   }
 
   /** Every list and its addresses, longest unseen first; lists in the order they came into being. */
-  dump(): ReadonlyMap<string, readonly Ipv4[]> {
-    const result = new Map<string, readonly Ipv4[]>();
+  dump(): ReadonlyMap<string, readonly IpAddress[]> {
+    const result = new Map<string, readonly IpAddress[]>();
     for (const [id, list] of this.lists) {
       const addresses = list.addresses();
       if (addresses.length > 0) result.set(names[id] as string, addresses);
@@ -85,7 +88,7 @@ export class RecentLists {
 
   /** A list stays once it was opened, empty if what opened it is rolled back: an empty list answers as none does. */
   private open(query: RecentQuery, shape: RecentShape | undefined): RecentList {
-    const list = new RecentList(this.journal, query.list, shape?.stamps ?? stampsFor(query.hitCount));
+    const list = new RecentList(this.journal, shape?.stamps ?? stampsFor(query.hitCount));
     this.lists.set(query.list, list);
     return list;
   }
@@ -108,11 +111,12 @@ export interface RecentQuery {
   readonly hitCount: number;
   readonly reap: boolean;
   readonly ttl: boolean;
-  readonly mask: number;
+  /** Four words; IPv4 looks at the first. */
+  readonly mask: Ip6;
 }
 
 interface RecentShape {
-  readonly mask: number;
+  readonly mask: Ip6;
   readonly stamps: number;
 }
 
@@ -157,18 +161,18 @@ const INDEX = 2;
 const STAMPS = 3;
 const PREVIOUS = 4;
 const NEXT = 5;
-const TIMES = 6;
+/** The list's id, complemented for IPv6: what the entry is found by. */
+const KEY = 6;
+const TIMES = 7;
 
 const NONE = 0;
 
 class RecentList {
-  private readonly id: number;
   private readonly stamps: number;
   private readonly stride: number;
   private readonly cells: Cells;
 
-  constructor(journal: Journal, id: number, stamps: number) {
-    this.id = id;
+  constructor(journal: Journal, stamps: number) {
     this.stamps = stamps;
     this.stride = TIMES + stamps;
     this.cells = new Cells(journal, LIST_CELLS + 2 * this.stride);
@@ -179,7 +183,7 @@ class RecentList {
   }
 
   /** `recent_entry_init`. A slot is the place of its entry's first cell. */
-  add(address: Ipv4, ttl: number, now: number, index: PairMap): number {
+  add(key: number, address: number, ttl: number, now: number, index: PairMap): number {
     const cells = this.cells;
     if ((cells.data[COUNT] as number) >= MAX_ENTRIES) this.remove(cells.data[HEAD] as number, index);
     let slot = cells.data[FREE] as number;
@@ -192,6 +196,7 @@ class RecentList {
       cells.set(FREE, cells.data[slot + NEXT] as number);
     }
     cells.set(COUNT, (cells.data[COUNT] as number) + 1);
+    cells.set(slot + KEY, key);
     cells.set(slot + ADDRESS, address);
     cells.set(slot + TTL, ttl);
     cells.set(slot + TIMES, now | 0);
@@ -216,7 +221,7 @@ class RecentList {
   /** `recent_entry_remove`. */
   remove(slot: number, index: PairMap): void {
     const cells = this.cells;
-    index.delete(this.id, cells.data[slot + ADDRESS] as number);
+    index.delete(cells.data[slot + KEY] as number, cells.data[slot + ADDRESS] as number);
     this.unchain(slot);
     cells.set(slot + NEXT, cells.data[FREE] as number);
     cells.set(FREE, slot);
@@ -244,11 +249,12 @@ class RecentList {
     if (isAfter(since, last)) this.remove(oldest, index);
   }
 
-  addresses(): Ipv4[] {
+  addresses(): IpAddress[] {
     const data = this.cells.data;
-    const found: Ipv4[] = [];
+    const found: IpAddress[] = [];
     for (let slot = data[HEAD] as number; slot !== NONE; slot = data[slot + NEXT] as number) {
-      found.push(data[slot + ADDRESS] as number);
+      const family: Family = (data[slot + KEY] as number) < 0 ? 6 : 4;
+      found.push(plainAddress(family, data[slot + ADDRESS] as number));
     }
     return found;
   }

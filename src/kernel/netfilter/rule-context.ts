@@ -1,3 +1,4 @@
+import type { Ip6 } from "../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import type { Chooser } from "../chooser.ts";
@@ -31,6 +32,10 @@ export interface RuleContext {
    * the packet came in by; -1 where there is none.
    */
   reverseRoute(packet: Packet, mark: number): number;
+  /** The same of IPv6 (`ip6t_rpfilter`), which looks for the way by that device first unless it is `loose`. */
+  reverseRoute6(packet: Packet, mark: number, loose: boolean): number;
+  /** What routing says of an address of IPv6: bits `1 << RTN_*` of LOCAL, ANYCAST and UNREACHABLE; `ifindex` 0 for any device. */
+  routedAs6(address: Ip6, ifindex: number): number;
   /** Is it a loopback device? */
   isLoopback(ifindex: number): boolean;
   /** Interned interface-name id of an ifindex, -1 when there is none. */

@@ -1,4 +1,4 @@
-import type { Masked4 } from "../../address/prefix.ts";
+import type { Masked } from "../../address/masked.ts";
 import type { Origin } from "../origin.ts";
 import type { Match } from "./match/match.ts";
 import type { Target } from "./target/target.ts";
@@ -10,18 +10,18 @@ export interface Negatable<T> {
 }
 
 /**
- * A rule of iptables: what `struct ipt_ip` matches (addresses, interfaces, protocol, fragments), then the matches in the
- * order written, then the target. Plain state; `match/` and `target/` hold one module a kind, each with its text form.
+ * A rule of iptables or ip6tables: what `struct ipt_ip` or `ip6t_ip6` matches (addresses, interfaces, protocol, fragments),
+ * then the matches in the order written, then the target. Plain state; `match/` and `target/` hold one module a kind, each with its text form.
  */
 export interface Rule {
-  readonly src: Negatable<Masked4> | null;
-  readonly dst: Negatable<Masked4> | null;
+  readonly src: Negatable<Masked> | null;
+  readonly dst: Negatable<Masked> | null;
   /** Interface name, a trailing `+` matching any ending. */
   readonly inInterface: Negatable<string> | null;
   readonly outInterface: Negatable<string> | null;
   /** Protocol number, 0 meaning all. */
   readonly protocol: Negatable<number> | null;
-  /** `-f`: second and further fragments only. */
+  /** `-f`: second and further fragments only; null in IPv6, which has a match for them. */
   readonly fragment: Negatable<true> | null;
   readonly matches: readonly Match[];
   /** null: no target, the rule only counts. */

@@ -1,6 +1,5 @@
 import type { Packet } from "../../packet/packet.ts";
-import type { SetChange } from "../ipset/host-sets.ts";
-import { SET_UNKNOWN, SET_YES } from "../ipset/set-query.ts";
+import { SET_UNKNOWN, SET_YES, type SetChange } from "../ipset/set-query.ts";
 import type { Stack } from "../stack.ts";
 import { compileSetQuery } from "./set-query.ts";
 import type { SetTarget } from "./target/set.ts";
@@ -14,18 +13,15 @@ const XT_CONTINUE = -1;
  * and queues are noted in the set and have no effect on the path. Runs per packet.
  */
 export function setAction(target: SetTarget): TargetAction {
-  const add: SetChange | null = target.add && {
-    query: compileSetQuery(target.add),
-    timeout: target.timeout,
-    exist: target.exist,
-  };
-  const del = target.del && compileSetQuery(target.del);
+  const { timeout, exist } = target;
+  const add: SetChange | null = target.add && { query: compileSetQuery(target.add), timeout, exist };
+  const del: SetChange | null = target.del && { query: compileSetQuery(target.del), timeout, exist };
   const map = target.map && compileSetQuery(target.map);
   const unknown = new UnknownTarget(target);
   return {
     apply: (stack: Stack, packet: Packet): ReturnType<TargetAction["apply"]> => {
       const sets = stack.ipsets;
-      if ((add !== null && !sets.has(add.query.set)) || (del !== null && !sets.has(del.set))) {
+      if ((add !== null && !sets.has(add.query.set)) || (del !== null && !sets.has(del.query.set))) {
         return unknown.apply(stack);
       }
       if (add !== null) sets.add(add, packet, stack);

@@ -1,4 +1,5 @@
-import { type CounterTest, internSetName, type SetQuery } from "../ipset/set-query.ts";
+import type { CounterTest } from "../ipset/counter-test.ts";
+import { internSetName, type SetQuery } from "../ipset/set-query.ts";
 import type { SetReference } from "./save/set-reference.ts";
 
 /** What a match may ask beside the set and its sides. */

@@ -8,10 +8,10 @@ import {
   connmarkAction,
   ctAction,
   dscpAction,
+  hopCountAction,
   notrackAction,
   rejectAction,
   tosAction,
-  ttlAction,
 } from "./targets-effect.ts";
 import { UnknownTarget } from "./unknown.ts";
 
@@ -48,7 +48,8 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   REJECT: rejectAction,
   CONNMARK: connmarkAction,
   NOTRACK: notrackAction,
-  TTL: ttlAction,
+  TTL: hopCountAction,
+  HL: hopCountAction,
   CT: ctAction,
   DSCP: dscpAction,
   TOS: tosAction,

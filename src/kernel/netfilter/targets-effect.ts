@@ -1,4 +1,14 @@
-import { type Packet, TCP_RST } from "../../packet/packet.ts";
+import {
+  ICMPV6_ADDR_UNREACH,
+  ICMPV6_ADM_PROHIBITED,
+  ICMPV6_DEST_UNREACH,
+  ICMPV6_NOROUTE,
+  ICMPV6_POLICY_FAIL,
+  ICMPV6_PORT_UNREACH,
+  ICMPV6_REJECT_ROUTE,
+  type Packet,
+  TCP_RST,
+} from "../../packet/packet.ts";
 import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
 import { sendReset } from "../icmp/reset.ts";
 import { sendIcmpError } from "../icmp/send.ts";
@@ -8,9 +18,9 @@ import { NF_DROP, type NfVerdict } from "./hook.ts";
 import type { ConnmarkTarget, MarkShift } from "./target/connmark.ts";
 import type { CtTarget } from "./target/ct.ts";
 import type { DscpTarget } from "./target/dscp.ts";
-import type { RejectTarget } from "./target/reject.ts";
+import type { HopCountChange } from "./target/hop-count.ts";
+import type { RejectTarget, RejectWith } from "./target/reject.ts";
 import type { TosTarget } from "./target/tos.ts";
-import type { TtlTarget } from "./target/ttl.ts";
 import type { TargetAction } from "./target-action.ts";
 import { UnknownTarget } from "./unknown.ts";
 
@@ -19,8 +29,8 @@ import { UnknownTarget } from "./unknown.ts";
 const RULE_REJECT = reason("rule-reject");
 const XT_CONTINUE = -1;
 
-/** `--reject-with` to ICMP type and code (ipt_REJECT.c). */
-const REJECT_WITH: Readonly<Record<string, readonly [number, number]>> = {
+/** `--reject-with` to ICMP or ICMPv6 type and code (ipt_REJECT.c, ip6t_REJECT.c); a reset has none. */
+const REJECT_WITH: Readonly<Record<RejectWith, readonly [number, number]>> = {
   "icmp-net-unreachable": [3, 0],
   "icmp-host-unreachable": [3, 1],
   "icmp-proto-unreachable": [3, 2],
@@ -28,11 +38,18 @@ const REJECT_WITH: Readonly<Record<string, readonly [number, number]>> = {
   "icmp-net-prohibited": [3, 9],
   "icmp-host-prohibited": [3, 10],
   "icmp-admin-prohibited": [3, 13],
+  "tcp-reset": [0, 0],
+  "icmp6-no-route": [ICMPV6_DEST_UNREACH, ICMPV6_NOROUTE],
+  "icmp6-adm-prohibited": [ICMPV6_DEST_UNREACH, ICMPV6_ADM_PROHIBITED],
+  "icmp6-addr-unreachable": [ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH],
+  "icmp6-port-unreachable": [ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH],
+  "icmp6-policy-fail": [ICMPV6_DEST_UNREACH, ICMPV6_POLICY_FAIL],
+  "icmp6-reject-route": [ICMPV6_DEST_UNREACH, ICMPV6_REJECT_ROUTE],
 };
 
 export function rejectAction(target: RejectTarget): TargetAction {
   const reset = target.rejectWith === "tcp-reset";
-  const [type, code] = REJECT_WITH[target.rejectWith] ?? [3, 3];
+  const [type, code] = REJECT_WITH[target.rejectWith];
   return {
     apply: (stack: Stack, packet: Packet): NfVerdict => rejectPacket(stack, packet, reset, type, code),
   };
@@ -96,7 +113,8 @@ function shifted(mark: number, shift: MarkShift | null): number {
   return shift.direction === "left" ? mark << shift.bits : mark >>> shift.bits;
 }
 
-export function ttlAction(target: TtlTarget): TargetAction {
+/** TTL, and HL of IPv6. */
+export function hopCountAction(target: HopCountChange): TargetAction {
   return {
     apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
       const { mode, value } = target;

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import type { Packet } from "../../packet/packet.ts";
 import {
   NF_INET_FORWARD,
@@ -31,14 +32,15 @@ const HOOKS: Readonly<Partial<Record<BaseChain["hook"], number>>> = {
 };
 
 /**
- * The base chains that packets of IPv4 meet at the five hooks, in the order in which those of equal priority run: what is
+ * The base chains that packets of a family meet at the five hooks, in the order in which those of equal priority run: what is
  * registered last comes first (`nf_hook_entries_grow` puts a new one before its equals).
  */
-export function nftHooks(nft: CompiledNft | null): readonly NftHook[] {
+export function nftHooks(nft: CompiledNft | null, family: Family): readonly NftHook[] {
+  const own = family === 6 ? "ip6" : "ip";
   const hooks: NftHook[] = [];
   for (const table of nft?.tables ?? []) {
-    const { family, flags, name } = table.plain;
-    if ((family !== "ip" && family !== "inet") || flags.includes("dormant")) continue;
+    const { family: tableFamily, flags, name } = table.plain;
+    if ((tableFamily !== own && tableFamily !== "inet") || flags.includes("dormant")) continue;
     for (const [place, { plain }] of table.chains.entries()) {
       const { base } = plain;
       const hook = base === null ? undefined : HOOKS[base.hook];
@@ -47,7 +49,7 @@ export function nftHooks(nft: CompiledNft | null): readonly NftHook[] {
         base,
         hook,
         priority: base.priority,
-        name: `${family} ${name} ${plain.name}`,
+        name: `${tableFamily} ${name} ${plain.name}`,
         run: (stack, packet) => nftDoChain(stack, table, place, hook, packet),
       });
     }
@@ -56,8 +58,7 @@ export function nftHooks(nft: CompiledNft | null): readonly NftHook[] {
 }
 
 /**
- * Tables with rules at hooks that the walk does not have: of bridges and ARP, and at a device's egress. Those of IPv6 are
- * not among them: no packet of IPv4 meets them.
+ * Tables with rules at hooks that the walk does not have: of bridges and ARP, and at a device's egress.
  */
 export function unwalkedTables(nft: NftRuleset | null): readonly string[] {
   return (nft?.tables ?? [])

@@ -1,5 +1,5 @@
 import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
-import { formatIpv6, parseIpv6 } from "../../address/ipv6.ts";
+import { formatIpv6Ntop, parseIpv6 } from "../../address/ipv6.ts";
 import { formatProtocol, parseProtocol } from "../netfilter/save/protocol.ts";
 import type { NftConstant } from "./expression.ts";
 
@@ -320,7 +320,7 @@ export function parseConstant(typeName: string, word: string, quoted: boolean): 
       return constant(parseIpv4(word));
     case "ipv6": {
       const words = parseIpv6(word);
-      return constant(words === undefined ? undefined : formatIpv6(words));
+      return constant(words === undefined ? undefined : formatIpv6Ntop(words));
     }
     case "mac":
       return constant(/^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(word) ? canonicalMac(word) : undefined);

@@ -1,6 +1,10 @@
 import { ELEMENT_DELETED, ELEMENT_PRESENT } from "../ipset/element-table.ts";
+import type { MatchCells } from "../netfilter/rule-context.ts";
 import type { ElementIndex } from "./compile/element-index.ts";
+import type { NftRun } from "./compile/nft-run.ts";
 import type { CompiledNft } from "./compile/nft-table.ts";
+import type { Memory } from "./compile/stateful.ts";
+import { NFT_CONTINUE } from "./compile/verdict.ts";
 import type { NftSetLayer, NftSetState } from "./nft-set-state.ts";
 import type { NftSet } from "./ruleset.ts";
 
@@ -42,6 +46,7 @@ export class HostNftSets {
   private foundElement = -1;
   private foundLayer: NftSetLayer | null = null;
   private foundSlot = -1;
+  private readonly cells = new SlotCells();
 
   constructor(compiled: CompiledNft | null, state: NftSetState, now: number) {
     this.state = state;
@@ -68,7 +73,8 @@ export class HostNftSets {
       if (slot >= 0) {
         const expires = table.get(slot, layout.expires);
         const there = table.get(slot, layout.state) === ELEMENT_PRESENT && (expires === 0 || expires > now);
-        this.foundIndex = null;
+        this.foundIndex = index;
+        this.foundElement = index.elements.length === 0 ? -1 : index.find(regs, at);
         this.foundLayer = layer;
         this.foundSlot = slot;
         return there;
@@ -82,31 +88,31 @@ export class HostNftSets {
     return true;
   }
 
-  /** The verdict of the element found. */
+  /** The verdict of the element found: one that was configured, since packets put none in. */
   foundVerdict(): number {
-    return this.foundIndex === null ? 0 : (this.foundIndex.verdicts[this.foundElement] as number);
+    return this.foundIndex?.verdicts[this.foundElement] ?? 0;
   }
 
   /** Symbol of the chain that its verdict goes to. */
   foundTarget(): number {
-    return this.foundIndex === null ? -1 : (this.foundIndex.targets[this.foundElement] as number);
+    return this.foundIndex?.targets[this.foundElement] ?? -1;
   }
 
   /** Words of the values that the set found holds. */
   foundDataWords(): number {
-    return this.foundIndex === null ? (this.foundLayer?.layout.dataWords ?? 0) : this.foundIndex.dataWords;
+    return this.foundIndex?.dataWords ?? 0;
   }
 
   /** Put the value of the element found into registers; a range's end behind its beginning. */
   readData(regs: Int32Array, to: number): void {
     const index = this.foundIndex;
-    if (index !== null) {
+    const layer = this.foundLayer;
+    if (layer === null && index !== null) {
       const words = index.dataWords * 2;
       const from = this.foundElement * words;
       for (let i = 0; i < words; i++) regs[to + i] = index.data[from + i] as number;
       return;
     }
-    const layer = this.foundLayer;
     if (layer === null) return;
     const { table, layout } = layer;
     const words = layout.dataWords;
@@ -118,11 +124,41 @@ export class HostNftSets {
   }
 
   /**
-   * `nft_dynset_eval` for `add` and `update`: put the key in, or renew it.
+   * `nft_set_elem_update_expr`: ask what the element found remembers.
+   *
+   * @param at where its key stands in registers
+   * @returns NFT_CONTINUE, or NFT_BREAK where its limit or quota says no
+   */
+  askFound(set: LiveSet, run: NftRun, at: number): number {
+    if (this.foundLayer === null) {
+      if ((set.index.memories?.[this.foundElement] ?? null) === null) return NFT_CONTINUE;
+      this.moveToLayer(set, run.regs, at);
+    }
+    const layer = this.foundLayer as NftSetLayer;
+    const memory = layer.memoryOf(this.foundSlot);
+    return memory === null ? NFT_CONTINUE : memory(this.cells.of(layer, this.foundSlot), 0, run);
+  }
+
+  /** A configured element that begins to remember has a slot of its own. */
+  private moveToLayer(set: LiveSet, regs: Int32Array, at: number): void {
+    const layer = this.layerOf(set);
+    const { table, layout } = layer;
+    const slot = table.place(regs, at);
+    table.set(slot, layout.state, ELEMENT_PRESENT);
+    table.set(slot, layout.expires, expiryOf(set, this.foundElement));
+    this.copyData(layer, slot);
+    layer.setMemory(slot, set.index.memories?.[this.foundElement] ?? null);
+    this.foundLayer = layer;
+    this.foundSlot = slot;
+  }
+
+  /**
+   * `nft_dynset_eval` for `add` and `update`: put the key in, or renew it; it is then the element found.
    *
    * @param dataAt where the value stands in registers, -1 for a set
    * @param timeoutMs null: the set's own
-   * @returns the layer's slot of the element, -1 where the set is full
+   * @param memory what a new element remembers by
+   * @returns false where the set is full
    */
   put(
     set: LiveSet,
@@ -130,30 +166,36 @@ export class HostNftSets {
     at: number,
     dataAt: number,
     timeoutMs: number | null,
+    memory: Memory | null,
     renew: boolean,
     now: number,
-  ): number {
+  ): boolean {
     const there = this.find(set, regs, at, now);
     const timeout = timeoutMs ?? set.plain?.timeoutMs ?? 0;
-    const layer = this.layerOf(set);
-    const { table, layout } = layer;
-    if (there && this.foundLayer !== null) {
-      if (renew && timeout !== 0) table.set(this.foundSlot, layout.expires, now + timeout);
-      return this.foundSlot;
+    const expires = timeout === 0 ? 0 : now + timeout;
+    if (there) {
+      // An element that was configured keeps its own time unless it is renewed.
+      if (!renew || timeout === 0) return true;
+      if (this.foundLayer === null) this.moveToLayer(set, regs, at);
+      this.foundLayer?.table.set(this.foundSlot, this.foundLayer.layout.expires, expires);
+      return true;
     }
     const size = set.plain?.size ?? null;
-    if (!there && size !== null && this.count(set, now) >= size) return -1;
+    if (size !== null && this.count(set, now) >= size) return false;
+    const layer = this.layerOf(set);
+    const { table, layout } = layer;
     const slot = table.place(regs, at);
-    let expires = timeout === 0 ? 0 : now + timeout;
-    // An element that was configured keeps its own time unless it is renewed.
-    if (there && !renew) expires = expiryOf(set, this.foundElement);
     table.set(slot, layout.state, ELEMENT_PRESENT);
     table.set(slot, layout.expires, expires);
     if (dataAt >= 0) {
       for (let i = 0; i < layout.dataWords; i++) table.set(slot, layout.data + i, regs[dataAt + i] as number);
-    } else if (there) this.copyData(layer, slot);
-    for (let i = layout.memory; i < layout.dead; i++) table.set(slot, i, 0);
-    return slot;
+    }
+    layer.setMemory(slot, memory);
+    this.foundIndex = set.index;
+    this.foundElement = -1;
+    this.foundLayer = layer;
+    this.foundSlot = slot;
+    return true;
   }
 
   /** `delete @set { key }`. */
@@ -204,6 +246,28 @@ export class HostNftSets {
       if (table.get(slot, layout.deadUntil) > now) count += table.get(slot, layout.dead);
     }
     return count;
+  }
+}
+
+/** The memory of one element of a layer. */
+class SlotCells implements MatchCells {
+  private layer: NftSetLayer | null = null;
+  private slot = 0;
+
+  of(layer: NftSetLayer, slot: number): this {
+    this.layer = layer;
+    this.slot = slot;
+    return this;
+  }
+
+  get(index: number): number {
+    const layer = this.layer as NftSetLayer;
+    return layer.table.get(this.slot, layer.layout.memory + index);
+  }
+
+  set(index: number, value: number): void {
+    const layer = this.layer as NftSetLayer;
+    layer.table.set(this.slot, layer.layout.memory + index, value);
   }
 }
 

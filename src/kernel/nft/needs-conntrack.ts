@@ -1,15 +1,17 @@
+import type { Family } from "../../address/ip.ts";
 import type { NftExpression } from "./expression.ts";
 import type { NftRuleset } from "./ruleset.ts";
 import type { NftStatement } from "./statement.ts";
 
 /**
- * Does loading these rules switch connection tracking on? Expressions that read or set a connection ask for it
+ * Does loading these rules switch connection tracking on for a family? Expressions that read or set a connection ask for it
  * (`nf_ct_netns_get`), wherever they stand, and so do translations; a chain of type nat by itself does not, nor `notrack`.
  */
-export function nftNeedsConntrack(ruleset: NftRuleset): boolean {
+export function nftNeedsConntrack(ruleset: NftRuleset, of: Family): boolean {
+  const own = of === 6 ? "ip6" : "ip";
   return ruleset.tables.some(
     ({ family, chains, objects }) =>
-      (family === "ip" || family === "inet") &&
+      (family === own || family === "inet") &&
       (objects.some(({ type }) => type.startsWith("ct ") || type === "synproxy") ||
         chains.some(({ rules }) => rules.some(({ statements }) => statements.some(needs)))),
   );

@@ -1,14 +1,31 @@
 import { ElementTable } from "../ipset/element-table.ts";
 import type { Journal } from "../session/journal.ts";
+import type { Memory } from "./compile/stateful.ts";
 
 /** What packets did to one set: elements put in, renewed and taken out, by the words of their keys. */
 export class NftSetLayer {
   readonly table: ElementTable<LayerLayout>;
   readonly layout: LayerLayout;
+  /** What elements remember by: a slot names one by its place here, from 1. */
+  private readonly memories: Memory[] = [];
 
   constructor(layout: LayerLayout, journal: Journal) {
     this.layout = layout;
     this.table = new ElementTable(layout, journal, 8);
+  }
+
+  /** Give a slot what it is to remember by, from the beginning. One that was taken back leaves its name, which says nothing. */
+  setMemory(slot: number, memory: Memory | null): void {
+    const { layout, table } = this;
+    let place = memory === null ? 0 : this.memories.indexOf(memory) + 1;
+    if (memory !== null && place === 0) place = this.memories.push(memory);
+    table.set(slot, layout.kind, place);
+    for (let i = layout.memory; i < layout.dead; i++) table.set(slot, i, 0);
+  }
+
+  /** null: the element remembers nothing. */
+  memoryOf(slot: number): Memory | null {
+    return this.memories[this.table.get(slot, this.layout.kind) - 1] ?? null;
   }
 }
 
@@ -21,7 +38,8 @@ export class LayerLayout {
   readonly expires: number;
   readonly data: number;
   readonly dataWords: number;
-  /** What the element's own limit or quota remembers. */
+  /** Which limit or quota the element has, if any, and what that remembers. */
+  readonly kind: number;
   readonly memory: number;
   /** How many deleted elements of this key still take room, and until when: they do until the set is swept. */
   readonly dead: number;
@@ -34,7 +52,8 @@ export class LayerLayout {
     this.expires = keyWords + 1;
     this.data = keyWords + 2;
     this.dataWords = dataWords;
-    this.memory = this.data + dataWords;
+    this.kind = this.data + dataWords;
+    this.memory = this.kind + 1;
     this.dead = this.memory + MEMORY_WORDS;
     this.deadUntil = this.dead + 1;
     this.stride = this.deadUntil + 1;

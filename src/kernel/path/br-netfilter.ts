@@ -1,4 +1,5 @@
 import {
+  ICMPV6_PKT_TOOBIG,
   PACKET_BROADCAST,
   PACKET_HOST,
   PACKET_MULTICAST,
@@ -10,6 +11,7 @@ import {
 } from "../../packet/packet.ts";
 import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { sendIcmpError } from "../icmp/send.ts";
 import { neighbourOutput, resolve } from "../neighbour/output.ts";
 import {
   NF_ACCEPT,
@@ -32,8 +34,12 @@ import { fragment } from "./ip-output.ts";
  */
 
 const NO_ROUTE = reason("no-route");
+const TOO_BIG = reason("too-big");
 
-/** `br_nf_pre_routing` and `br_nf_pre_routing_finish`. Takes the packet over. */
+/** RFC 8200 5: what every link takes. */
+const IPV6_MIN_MTU = 1280;
+
+/** `br_nf_pre_routing` and `br_nf_pre_routing_finish`, or those of IPv6. Takes the packet over. */
 export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   packet.nfBridge = true;
   packet.physIn = port.ifindex;
@@ -80,7 +86,7 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
 function bridgedDnat(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   const nextHop = packet.rtNextHop;
   packet.rtInput = RT_NONE;
-  const mac = resolve(stack, bridge, nextHop);
+  const mac = resolve(stack, bridge, packet.family, nextHop);
   if (mac >= 0) {
     packet.ethDst = mac;
     stack.path.bridgeFrameFinish(stack, bridge, port, packet);
@@ -141,13 +147,29 @@ export function nfBridgePostRouting(
       return false;
     }
     if (otherHost) packet.pktType = PACKET_OTHERHOST;
-    if (packet.fragMaxSize !== 0 && packet.length > out.mtu) {
-      fragment(stack, packet, Math.abs(packet.fragMaxSize), (s, piece) => s.path.transmit(s, out, piece));
+    if (packet.fragMaxSize !== 0 && packet.length > Math.min(Math.abs(packet.fragMaxSize), out.mtu)) {
+      cutAgain(stack, bridge, out, packet);
       return true;
     }
   }
   pushFrame(stack, out, packet);
   return true;
+}
+
+/**
+ * What conntrack joined leaves in pieces no larger than they came (`br_nf_ip_fragment`, `ip6_fragment`), and where the bridge
+ * takes no such pieces not at all; of IPv6 the sender is told.
+ */
+function cutAgain(stack: Stack, bridge: NetDevice, out: NetDevice, packet: Packet): void {
+  const { family } = packet;
+  const fragMaxSize = Math.abs(packet.fragMaxSize);
+  if (fragMaxSize > bridge.mtu) {
+    if (family === 6) sendIcmpError(stack, packet, ICMPV6_PKT_TOOBIG, 0, bridge.mtu);
+    stack.kill(packet, TOO_BIG);
+    return;
+  }
+  const size = family === 6 ? Math.max(fragMaxSize, IPV6_MIN_MTU) : fragMaxSize;
+  fragment(stack, packet, size, (s, piece) => s.path.transmit(s, out, piece));
 }
 
 /** `br_nf_local_in`: a group frame's connection is confirmed before its copies meet the host's own stack. */

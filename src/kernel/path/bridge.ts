@@ -1,6 +1,7 @@
 import { isGroupMac, MAC_BROADCAST } from "../../address/mac.ts";
 import {
   ETH_P_IP,
+  ETH_P_IPV6,
   PACKET_BROADCAST,
   PACKET_HOST,
   PACKET_MULTICAST,
@@ -22,7 +23,7 @@ import { classifyFrame, pushFrame } from "./frame.ts";
 
 /**
  * A Linux bridge (net/bridge): learning, forwarding, flooding, and what goes up to the host's own stack. Where
- * br_netfilter is on, IPv4 frames pass the IP hooks on their way (`br-netfilter.ts`). Runs per packet.
+ * br_netfilter is on, IP frames pass the IP hooks on their way (`br-netfilter.ts`). Runs per packet.
  */
 
 const PORT_BLOCKED = reason("bridge-port-blocked");
@@ -38,7 +39,7 @@ export function bridgeReceive(stack: Stack, port: NetDevice, packet: Packet): vo
     return;
   }
   const bridge = port.master as NetDevice;
-  if (bridge.nfCallIptables && packet.ethType === ETH_P_IP && isSeenByNetfilter(stack, packet)) {
+  if (callsNetfilter(bridge, packet.ethType) && isSeenByNetfilter(stack, packet)) {
     nfBridgePreRouting(stack, bridge, port, packet);
     return;
   }
@@ -145,7 +146,13 @@ function leaveVlan(to: NetDevice, packet: Packet): void {
   if (to.vlans?.leavesUntagged(packet.vlan)) packet.vlan = 0;
 }
 
-/** `IS_IP`, `is_vlan_ip`: tagged frames pass br_netfilter by unless it is told to look at them. */
+/** Does br_netfilter hand this bridge's frames of a protocol to the IP hooks? */
+function callsNetfilter(bridge: NetDevice, ethType: number): boolean {
+  if (ethType === ETH_P_IP) return bridge.nfCallIptables;
+  return ethType === ETH_P_IPV6 && bridge.nfCallIp6tables;
+}
+
+/** `IS_IP`, `IS_IPV6`, `is_vlan_ip`: tagged frames pass br_netfilter by unless it is told to look at them. */
 function isSeenByNetfilter(stack: Stack, packet: Packet): boolean {
   return packet.vlan === 0 || stack.net.filterVlanTagged;
 }

@@ -1,10 +1,10 @@
-import { INNER_GENEVE, INNER_NONE, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import { headerLength, INNER_GENEVE, INNER_NONE, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { classifyFrame } from "./frame.ts";
-import { flowPort, learnPathMtu } from "./vxlan.ts";
+import { flowPort, learnPathMtu, mustNotBeCut } from "./vxlan.ts";
 
 /** Geneve with one fixed other end (drivers/net/geneve.c): a frame becomes the payload of a UDP packet. Runs per packet. */
 
@@ -25,14 +25,15 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   outer.encapsulation = INNER_GENEVE;
   outer.vni = detail.vni;
   outer.inner = packet;
-  outer.dst = detail.remote;
+  outer.family = dev.underlayFamily;
+  outer.dst = dev.underlayRemote;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
   outer.dport = detail.port;
   outer.ttl = detail.ttl === 0 ? stack.net.defaultTtl : detail.ttl;
-  outer.df = detail.df === "set" || (detail.df === "inherit" && packet.df);
+  outer.df = outer.family === 6 || detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
-  outer.length = 20 + HEADROOM + packet.length;
+  outer.length = headerLength(outer) + HEADROOM + packet.length;
   outer.payload = packet.length + 14 + 8;
   outer.id = stack.state.nextIpId();
   outer.mark = packet.mark;
@@ -41,6 +42,8 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
     stack.kill(outer, NO_ROUTE);
     return;
   }
+  if (outer.family === 6 && detail.ttl === 0)
+    outer.ttl = (stack.net.devices[outer.rtDev] as NetDevice).conf6.hopLimit;
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
@@ -57,10 +60,11 @@ export function geneveReceive(stack: Stack, outer: Packet): boolean {
     const dev = tunnels[i] as NetDevice;
     const detail = dev.plain.detail;
     if (detail.kind !== "geneve" || detail.port !== outer.dport || !dev.up) continue;
+    if (dev.underlayFamily !== outer.family) continue;
     listening = true;
     const inner = outer.inner;
     if (inner === null || outer.encapsulation !== INNER_GENEVE) continue;
-    if (detail.vni !== outer.vni || detail.remote !== outer.src) continue;
+    if (detail.vni !== outer.vni || dev.underlayRemote !== outer.src) continue;
     const mark = outer.mark;
     outer.inner = null;
     outer.encapsulation = INNER_NONE;

@@ -1,16 +1,20 @@
+import { IP6_ANY, IP6_LOOPBACK, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
 import {
-  ICMP_DEST_UNREACH,
-  ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
-  ICMP_TIME_EXCEEDED,
+  ICMPV6_DEST_UNREACH,
+  ICMPV6_NOT_NEIGHBOUR,
   PACKET_HOST,
   type Packet,
 } from "../../packet/packet.ts";
-import type { NetDevice } from "../device/net-device.ts";
+import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
+import { HOPS_EXCEEDED, TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
 import { sendIcmpError } from "../icmp/send.ts";
+import { peerAllows6 } from "../icmp/send6.ts";
+import { sendRedirect6 } from "../neighbour/ndisc-redirect.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
+import { pathMtuSlot } from "../route/attach.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
@@ -18,30 +22,47 @@ import { ipOutput } from "./ip-output.ts";
 const NOT_FOR_FORWARDING = reason("not-for-forwarding");
 const TTL_EXCEEDED = reason("ttl-exceeded");
 const TOO_BIG = reason("too-big");
+const NOT_FORWARDING = reason("not-forwarding");
+const MARTIAN_SOURCE = reason("martian-source");
+const BEYOND_SCOPE = reason("beyond-scope");
 
 const ICMP_REDIR_HOST = 1;
 /** `ip_rt_redirect_number`, `ip_rt_redirect_load`, `ip_rt_redirect_silence` (net/ipv4/route.c), milliseconds. */
 const REDIRECT_NUMBER = 9;
 const REDIRECT_LOAD_MS = 20;
 const REDIRECT_SILENCE_MS = 20_480;
+/** Of IPv6 one a second for each destination, after a burst (`ip6_forward`). */
+const REDIRECT6_MS = 1000;
 
-/** `ip_forward`: TTL, MTU, redirects, FORWARD, and out. Takes the packet over. Runs per packet. */
+/** `ip_forward`, `ip6_forward`: TTL, MTU, redirects, FORWARD, and out. Takes the packet over. Runs per packet. */
 export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
+  const six = packet.family === 6;
+  if (six && !stack.net.forwarding6) {
+    stack.kill(packet, NOT_FORWARDING);
+    return;
+  }
   if (packet.pktType !== PACKET_HOST) {
     stack.kill(packet, NOT_FOR_FORWARDING);
     return;
   }
   if (packet.ttl <= 1) {
-    sendIcmpError(stack, packet, ICMP_TIME_EXCEEDED, 0, 0);
+    tellSender(stack, packet, HOPS_EXCEEDED, 0);
     stack.kill(packet, TTL_EXCEEDED);
     return;
   }
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   packet.forwarded = true;
+  if (six) {
+    const refused = refuses6(stack, dev, out, packet);
+    if (refused >= 0) {
+      stack.kill(packet, refused);
+      return;
+    }
+  }
   // A forwarded packet obeys the route's MTU and the device's, not what path MTU discovery learned.
-  const mtu = stack.net.forwardUsePmtu && packet.rtMtu !== 0 ? packet.rtMtu : forwardMtu(stack, packet, out);
-  if (packet.length > mtu && packet.df) {
-    sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
+  const mtu = six ? deviceMtu6(out) : mtu4(stack, packet, out);
+  if (packet.length > mtu && (six ? !packet.ignoreDf || packet.fragMaxSize > mtu : packet.df)) {
+    tellSender(stack, packet, TOO_BIG_ERROR, mtu);
     stack.kill(packet, TOO_BIG);
     return;
   }
@@ -55,8 +76,27 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   ipOutput(stack, packet);
 }
 
+/** What IPv6 does not forward: the reason, -1 for none. Who sends back by the device it came in by is told a better way. */
+function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet): number {
+  const { src } = packet;
+  if (dev === out) {
+    const target = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
+    if (peerAllows6(stack, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
+    return -1;
+  }
+  // "This check is security critical."
+  if (src === IP6_ANY || src === IP6_LOOPBACK || isMulticast6(src)) return MARTIAN_SOURCE;
+  if (!isLinkLocal6(src)) return -1;
+  sendIcmpError(stack, packet, ICMPV6_DEST_UNREACH, ICMPV6_NOT_NEIGHBOUR, 0);
+  return BEYOND_SCOPE;
+}
+
+function mtu4(stack: Stack, packet: Packet, out: NetDevice): number {
+  return stack.net.forwardUsePmtu && packet.rtMtu !== 0 ? packet.rtMtu : forwardMtu(stack, packet, out);
+}
+
 function forwardMtu(stack: Stack, packet: Packet, out: NetDevice): number {
-  const learned = stack.state.exceptions.get(packet.dst, 0);
+  const learned = stack.state.exceptions.get(packet.dst, pathMtuSlot(4));
   return packet.rtMtu !== 0 && packet.rtMtu !== learned ? packet.rtMtu : out.mtu;
 }
 

@@ -1,13 +1,11 @@
+import { groupScope6, IP6_LOOPBACK, isMulticast6 } from "../../address/ip6-handle.ts";
 import {
-  ICMP_DEST_UNREACH,
-  ICMP_HOST_UNREACH,
-  ICMP_NET_UNREACH,
-  ICMP_PKT_FILTERED,
-  ICMP_PROT_UNREACH,
   IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
   IPPROTO_IPIP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  PACKET_LOOPBACK,
   PACKET_OTHERHOST,
   type Packet,
   RT_ERROR,
@@ -17,8 +15,15 @@ import {
 } from "../../packet/packet.ts";
 import type { DevicePlace } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import {
+  NO_ROUTE as NO_ROUTE_ERROR,
+  PROHIBITED,
+  PROTOCOL_UNKNOWN,
+  ROUTE_UNREACHABLE,
+  tellSender,
+} from "../icmp/error.ts";
 import { icmpReceive } from "../icmp/receive.ts";
-import { sendIcmpError } from "../icmp/send.ts";
+import { icmp6Receive } from "../icmp/receive6.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
@@ -38,8 +43,11 @@ const BLACKHOLE = reason("blackhole-route");
 const PROHIBIT = reason("prohibit-route");
 const UNREACHABLE = reason("unreachable-route");
 const NO_PROTOCOL = reason("no-protocol");
+const MARTIAN_SOURCE = reason("martian-source");
+const MARTIAN_DESTINATION = reason("martian-destination");
+const IPV6_DISABLED = reason("ipv6-disabled");
 
-/** `ip_rcv`: PREROUTING, then routing, then forwarding or local delivery. Takes the packet over. Runs per packet. */
+/** `ip_rcv`, `ipv6_rcv`: PREROUTING, then routing, then forwarding or local delivery. Takes the packet over. Runs per packet. */
 export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (packet.pktType === PACKET_OTHERHOST) {
     // Ports and other hosts' frames on a shared cable: ordinary, and no reason of a verdict.
@@ -47,7 +55,15 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   // `ip_rcv_core` clears what the bridge's hooks left in the control block: joined there, it is cut again only if it must be.
-  if (packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
+  if (packet.family !== 6 && packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
+  if (packet.family === 6) {
+    packet.iif = dev.ifindex;
+    const refused = refuses6(dev, packet);
+    if (refused >= 0) {
+      stack.kill(packet, refused);
+      return;
+    }
+  }
   // ip_sabotage_in: what br_netfilter already ran through PREROUTING on the bridge does not run again.
   if (packet.nfBridge && !packet.nfBridgeSabotaged) packet.nfBridgeSabotaged = true;
   else {
@@ -60,7 +76,19 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   ipReceiveFinish(stack, dev, packet);
 }
 
-/** `ip_rcv_finish`: a packet that came by loopback has its route already. */
+/** `ip6_rcv_core`: the reason to drop a packet before anything has looked at it, -1 for none. */
+function refuses6(dev: NetDevice, { src, dst, pktType }: Packet): number {
+  if (dev.conf6.disabled) return IPV6_DISABLED;
+  if (isMulticast6(src)) return MARTIAN_SOURCE;
+  if (dev.isLoopback) return -1;
+  if (src === IP6_LOOPBACK) return MARTIAN_SOURCE;
+  if (dst === IP6_LOOPBACK) return MARTIAN_DESTINATION;
+  // A group of this very interface, or of no scope at all, is not spoken to from outside.
+  const outside = pktType !== PACKET_LOOPBACK && isMulticast6(dst) && groupScope6(dst) <= 1;
+  return outside ? MARTIAN_DESTINATION : -1;
+}
+
+/** `ip_rcv_finish`, `ip6_rcv_finish`: a packet that came by loopback has its route already. */
 export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): void {
   const owner = ipvlanOwner(stack, dev, packet);
   if (owner !== null && ownedDelivery(stack, dev, owner, packet)) return;
@@ -103,10 +131,10 @@ function ownedDelivery(stack: Stack, card: NetDevice, owner: DevicePlace, packet
   return true;
 }
 
-/** `ip_error`: the route said no. */
+/** `ip_error`, `ip6_pkt_drop`: the route said no. A host of IPv6 says so whether it forwards or not. */
 function ipError(stack: Stack, dev: NetDevice, packet: Packet): void {
   const errno = packet.rtError;
-  if (!dev.conf.forwarding) {
+  if (packet.family !== 6 && !dev.conf.forwarding) {
     stack.kill(packet, NOT_FORWARDING);
     return;
   }
@@ -117,20 +145,20 @@ function ipError(stack: Stack, dev: NetDevice, packet: Packet): void {
       break;
     case EHOSTUNREACH:
       ended = UNREACHABLE;
-      sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+      tellSender(stack, packet, ROUTE_UNREACHABLE, 0);
       break;
     case ENETUNREACH:
-      sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_NET_UNREACH, 0);
+      tellSender(stack, packet, NO_ROUTE_ERROR, 0);
       break;
     case EACCES:
       ended = PROHIBIT;
-      sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PKT_FILTERED, 0);
+      tellSender(stack, packet, PROHIBITED, 0);
       break;
   }
   stack.kill(packet, ended);
 }
 
-/** `ip_local_deliver`: reassembly, INPUT, then the protocol. */
+/** `ip_local_deliver`: reassembly, INPUT, then the protocol; `ip6_input`: INPUT before reassembly. */
 function localDeliver(stack: Stack, dev: NetDevice, packet: Packet): void {
   const whole = localIn(stack, dev, packet);
   if (whole !== null) deliver(stack, dev, whole);
@@ -138,18 +166,20 @@ function localDeliver(stack: Stack, dev: NetDevice, packet: Packet): void {
 
 /** The whole datagram once INPUT has passed it; null where it waits or has ended. */
 function localIn(stack: Stack, dev: NetDevice, packet: Packet): Packet | null {
-  let whole: Packet | null = packet;
-  if (packet.isFragment) {
-    whole = stack.state.reassembly.add(stack, packet, "local");
-    if (whole === null) return null;
-  }
+  const six = packet.family === 6;
+  const whole = six ? packet : reassembled(stack, packet);
+  if (whole === null) return null;
   const verdict = nfHook(stack, NF_INET_LOCAL_IN, whole, dev.ifindex, 0);
-  if (verdict === NF_ACCEPT) return whole;
+  if (verdict === NF_ACCEPT) return six ? reassembled(stack, whole) : whole;
   if (verdict === NF_DROP) stack.pool.release(whole);
   return null;
 }
 
-/** `ip_protocol_deliver_rcu`. */
+function reassembled(stack: Stack, packet: Packet): Packet | null {
+  return packet.isFragment ? stack.state.reassembly.add(stack, packet, "local") : packet;
+}
+
+/** `ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`. */
 function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
   switch (whole.protocol) {
     case IPPROTO_TCP:
@@ -159,21 +189,25 @@ function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
       udpReceive(stack, dev, whole);
       return;
     case IPPROTO_ICMP:
+      if (whole.family === 6) break;
       icmpReceive(stack, dev, whole);
       return;
-    case IPPROTO_IPIP:
-      if (stack.net.ipips.length > 0) {
-        ipipReceive(stack, whole);
-        return;
-      }
-      noProtocol(stack, whole);
+    case IPPROTO_ICMPV6:
+      if (whole.family !== 6) break;
+      icmp6Receive(stack, dev, whole);
       return;
-    default:
-      noProtocol(stack, whole);
+    case IPPROTO_IPIP:
+      if (whole.family === 6 || stack.net.ipips.length === 0) break;
+      ipipReceive(stack, whole);
+      return;
   }
+  noProtocol(stack, whole);
 }
 
+/** Where an IPv6 header names what is behind it, bytes from its beginning. */
+const NEXT_HEADER = 6;
+
 function noProtocol(stack: Stack, packet: Packet): void {
-  sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
+  tellSender(stack, packet, PROTOCOL_UNKNOWN, NEXT_HEADER);
   stack.kill(packet, NO_PROTOCOL);
 }

@@ -1,14 +1,18 @@
+import { groupScope6 } from "../../address/ip6-handle.ts";
 import { MAC_BROADCAST } from "../../address/mac.ts";
 import {
   ETH_P_IP,
-  ICMP_DEST_UNREACH,
-  ICMP_FRAG_NEEDED,
+  ETH_P_IPV6,
+  FRAGMENT6_HEADER,
+  headerLength,
+  isNeighbourDiscovery,
   PACKET_BROADCAST,
+  PACKET_LOOPBACK,
   type Packet,
   RT_LOCAL_DELIVER,
 } from "../../packet/packet.ts";
-import type { NetDevice } from "../device/net-device.ts";
-import { sendIcmpError } from "../icmp/send.ts";
+import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
+import { TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
 import { multicastMac, neighbourOutput } from "../neighbour/output.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
@@ -19,6 +23,8 @@ import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 
 const TOO_BIG = reason("too-big");
+const IPV6_DISABLED = reason("ipv6-disabled");
+const NOT_FOR_FORWARDING = reason("not-for-forwarding");
 
 /**
  * `ip_output` (and `ip_mc_output`): POSTROUTING, fragmentation, then the neighbour. Takes the packet over.
@@ -29,7 +35,12 @@ export function ipOutput(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   const from = packet.dev;
   packet.dev = out.ifindex;
-  packet.ethType = ETH_P_IP;
+  const six = packet.family === 6;
+  packet.ethType = six ? ETH_P_IPV6 : ETH_P_IP;
+  if (six && out.conf6.disabled) {
+    stack.kill(packet, IPV6_DISABLED);
+    return 0;
+  }
   if (packet.rtType === RTN_BROADCAST && from === 0) {
     // What a host says to all it hears itself too (dev_loopback_xmit), by the same device.
     const echo = stack.pool.clone(packet);
@@ -51,13 +62,13 @@ export function ipOutput(stack: Stack, packet: Packet): number {
   return ipFinishOutput(stack, packet);
 }
 
-/** `__ip_finish_output`: cut what is too long, hand the rest to the neighbour. */
+/** `__ip_finish_output`, `__ip6_finish_output`: cut what is too long, hand the rest to the neighbour. */
 function ipFinishOutput(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   const mtu = outputMtu(packet, out);
   if (packet.length > mtu || packet.fragMaxSize > 0) {
-    if (packet.df && !packet.ignoreDf && (packet.length > mtu || packet.fragMaxSize > mtu)) {
-      sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
+    if (isTooBig(packet, mtu)) {
+      tellSender(stack, packet, TOO_BIG_ERROR, mtu);
       stack.kill(packet, TOO_BIG);
       return EMSGSIZE;
     }
@@ -72,9 +83,16 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
   return 0;
 }
 
-/** `ip_skb_dst_mtu`: the route's MTU where it has one, else the device's. */
+/** Must it be cut and may not be? Of IPv6 only its sender cuts a packet, and who has put it together himself, in no larger pieces. */
+function isTooBig({ family, length, df, forwarded, ignoreDf, fragMaxSize }: Packet, mtu: number): boolean {
+  if (family === 6) return fragMaxSize > mtu || (length > mtu && (forwarded || df) && !ignoreDf);
+  return df && !ignoreDf && (length > mtu || fragMaxSize > mtu);
+}
+
+/** `ip_skb_dst_mtu`, `ip6_skb_dst_mtu`: the route's MTU where it has one, else the device's. */
 export function outputMtu(packet: Packet, out: NetDevice): number {
-  return packet.rtMtu !== 0 ? Math.min(packet.rtMtu, 65535) : out.mtu;
+  if (packet.rtMtu !== 0) return Math.min(packet.rtMtu, 65535);
+  return packet.family === 6 ? deviceMtu6(out) : out.mtu;
 }
 
 /**
@@ -87,36 +105,71 @@ export function fragment(
   size: number,
   output: (stack: Stack, fragment: Packet) => void,
 ): void {
-  const step = (size - 20) & ~7;
-  const total = packet.length - 20;
+  const bare = headerLength(packet);
+  // A fragment of IPv6 has a header more.
+  const header = packet.family === 6 ? FRAGMENT6_HEADER : bare;
+  const step = (size - header) & ~7;
+  const total = packet.length - (packet.isFragment ? header : bare);
   const start = packet.fragOffset;
   const more = packet.mf;
   const rest: Packet[] = [];
+  // `ipv6_select_ident`: no two hosts' are alike.
+  if (packet.family === 6) packet.id = (stack.state.nextIpId() ^ Math.imul(stack.host + 1, 0x9e37)) & 0xffff;
   // A tunnel's packet bears the number of the one inside, whose fragments may have come this way.
   const datagram = packet.inner === null ? packet.number : -packet.number;
   for (let offset = step; offset < total; offset += step) {
     const piece = stack.pool.clone(packet);
     piece.number = stack.outbox.fragmentNumber(datagram, start + offset);
     piece.fragOffset = start + offset;
-    piece.length = 20 + Math.min(step, total - offset);
+    piece.length = header + Math.min(step, total - offset);
     piece.mf = more || offset + step < total;
     piece.fragMaxSize = 0;
     rest.push(piece);
   }
-  packet.length = 20 + Math.min(step, total);
+  packet.length = header + Math.min(step, total);
   packet.mf = more || total > step;
   packet.fragMaxSize = 0;
   output(stack, packet);
   for (const piece of rest) output(stack, piece);
 }
 
-/** `ip_finish_output2`: find the next hop's MAC, or the group's, and send the frame. */
+/**
+ * `ip6_finish_output2`: what a host says to a group it is in it hears itself (`dev_loopback_xmit`); what is for a group of this
+ * interface goes no further.
+ *
+ * @returns false when the packet has ended here
+ */
+function toGroup6(stack: Stack, out: NetDevice, packet: Packet): boolean {
+  if (out.isLoopback) return true;
+  const heard = !packet.forwarded && !isNeighbourDiscovery(packet);
+  if (heard && stack.net.isJoined6(packet.dst, out.ifindex)) {
+    const echo = stack.pool.clone(packet);
+    const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
+    if (verdict === NF_ACCEPT) {
+      echo.pktType = PACKET_LOOPBACK;
+      echo.rtInput = RT_LOCAL_DELIVER;
+      echo.dev = out.ifindex;
+      stack.outbox.receive(stack, out, echo);
+    } else if (verdict === NF_DROP) stack.pool.release(echo);
+  }
+  if (groupScope6(packet.dst) > 1) return true;
+  stack.kill(packet, NOT_FOR_FORWARDING);
+  return false;
+}
+
+/** `ip_finish_output2`, `ip6_finish_output2`: find the next hop's MAC, or the group's, and send the frame. */
 function finishOutput2(stack: Stack, packet: Packet): void {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
-  if ((packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) && !out.isLoopback) {
+  if (packet.family === 6) {
+    if (packet.rtType === RTN_MULTICAST && !toGroup6(stack, out, packet)) return;
+  } else if ((packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) && !out.isLoopback) {
     packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
-    packet.ethDst = isMulticast(packet.dst) ? multicastMac(packet.dst) : out.noArp ? out.mac : MAC_BROADCAST;
+    packet.ethDst = isMulticast(packet.dst)
+      ? multicastMac(4, packet.dst)
+      : out.noArp
+        ? out.mac
+        : MAC_BROADCAST;
     stack.path.transmit(stack, out, packet);
     return;
   }

@@ -22,15 +22,21 @@ const TOO_BIG = reason("too-big");
 const TUNNEL_LOOP = reason("tunnel-loop");
 const NO_TUNNEL = reason("no-tunnel");
 
+const NOT_IPV4 = reason("not-ipv4");
+
 const HEADER = 20;
 
 /**
- * `ipip_tunnel_xmit` and `ip_tunnel_xmit`: to the tunnel's other end, or to the next hop of the packet's own route where
+ * `ipip_tunnel_xmit`, which takes IPv4 alone, and `ip_tunnel_xmit`: to the tunnel's other end, or to the next hop of the packet's own route where
  * the tunnel has none. Takes the packet over.
  */
 export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void {
   const detail = dev.plain.detail;
   if (detail.kind !== "ipip") throw new Error(`${dev.name} is no IPIP device`);
+  if (packet.family === 6) {
+    stack.kill(packet, NOT_IPV4);
+    return;
+  }
   if (isDeadLoop(packet)) {
     stack.kill(packet, TUNNEL_LOOP);
     return;

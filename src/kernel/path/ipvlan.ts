@@ -1,11 +1,18 @@
 import { isGroupMac, MAC_BROADCAST } from "../../address/mac.ts";
-import { PACKET_BROADCAST, PACKET_MULTICAST, type Packet } from "../../packet/packet.ts";
+import {
+  isNeighbourDiscovery,
+  NDISC_NEIGHBOUR_SOLICITATION,
+  PACKET_BROADCAST,
+  PACKET_MULTICAST,
+  type Packet,
+} from "../../packet/packet.ts";
 import type { DevicePlace, LowerPort } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL, RTN_UNICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
+import { listens } from "./multicast-filter.ts";
 
 /**
  * ipvlan (drivers/net/ipvlan): devices on one card that share its MAC and are told apart by their addresses. In l2 they
@@ -49,6 +56,7 @@ export function ipvlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
     stack.outbox.lower(below, lower.device, stack.pool.clone(packet));
     for (const place of port.ipvlans) {
       if ((place.device === dev && place.host === stack.host) || !place.device.up) continue;
+      if (!listens(stack, place, packet)) continue;
       const copy = stack.pool.clone(packet);
       stack.outbox.forward(stack.engine.stackOf(place.host), place.device, copy, place.host !== lower.host);
     }
@@ -58,9 +66,23 @@ export function ipvlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   stack.outbox.lower(below, lower.device, packet);
 }
 
+/** Whose a packet is by its destination; a neighbour solicitation, by whom it asks for (`ipvlan_get_L3_hdr`). */
+function ipvlanFor(port: LowerPort, packet: Packet): DevicePlace | null {
+  return port.ipvlanOf(packet.family, isSolicitation(packet) ? packet.ndTarget : packet.dst);
+}
+
+/** Whose a packet is by its source. */
+function ipvlanFrom(port: LowerPort, packet: Packet): DevicePlace | null {
+  return port.ipvlanOf(packet.family, isSolicitation(packet) ? packet.ndTarget : packet.src);
+}
+
+function isSolicitation(packet: Packet): boolean {
+  return isNeighbourDiscovery(packet) && packet.icmpType === NDISC_NEIGHBOUR_SOLICITATION;
+}
+
 /** To another ipvlan of the same card, unless they are not to meet. Takes the packet over where it says true. */
 function toNeighbour(stack: Stack, port: LowerPort, packet: Packet): boolean {
-  const to = port.ipvlanOf(packet.dst);
+  const to = ipvlanFor(port, packet);
   if (to === null) return false;
   if (port.ipvlanFlag === "private") {
     stack.kill(packet, ISOLATED);
@@ -96,9 +118,9 @@ export function ipvlanReceive(stack: Stack, card: NetDevice, port: LowerPort, pa
   if (port.ipvlanMode === "l3s") return false;
   if (port.ipvlanMode === "l2" && isGroupMac(packet.ethDst)) {
     // A frame of one of them, come back from outside, is not told again.
-    if (packet.ethSrc === card.mac && port.ipvlanOf(packet.src) !== null) return false;
+    if (packet.ethSrc === card.mac && ipvlanFrom(port, packet) !== null) return false;
     for (const place of port.ipvlans) {
-      if (!place.device.up) continue;
+      if (!place.device.up || !listens(stack, place, packet)) continue;
       const copy = stack.pool.clone(packet);
       copy.scrub(false);
       copy.pktType = packet.ethDst === MAC_BROADCAST ? PACKET_BROADCAST : PACKET_MULTICAST;
@@ -106,7 +128,7 @@ export function ipvlanReceive(stack: Stack, card: NetDevice, port: LowerPort, pa
     }
     return false;
   }
-  const to = port.ipvlanOf(packet.dst);
+  const to = ipvlanFor(port, packet);
   if (to === null) return false;
   stack.outbox.raise(stack.engine.stackOf(to.host), to.device, packet);
   return true;
@@ -116,5 +138,5 @@ export function ipvlanReceive(stack: Stack, card: NetDevice, port: LowerPort, pa
 export function ipvlanOwner(stack: Stack, card: NetDevice, packet: Packet): DevicePlace | null {
   const port = stack.lowerPort(card);
   if (port === null || port.ipvlans.length === 0 || port.ipvlanMode !== "l3s") return null;
-  return port.ipvlanOf(packet.dst);
+  return ipvlanFor(port, packet);
 }

@@ -5,6 +5,7 @@ import type { DevicePlace, LowerPort } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
+import { listens } from "./multicast-filter.ts";
 
 /**
  * macvlan (drivers/net/macvlan.c): devices with MACs of their own on one card. Between each other they speak in bridge mode
@@ -92,7 +93,7 @@ function broadcast(
 ): void {
   for (const place of port.macvlans) {
     if (place.device === from && place.host === fromHost) continue;
-    if (!place.device.up || !wanted(modeOf(place.device))) continue;
+    if (!place.device.up || !wanted(modeOf(place.device)) || !listens(stack, place, packet)) continue;
     const copy = stack.pool.clone(packet);
     if (local)
       stack.outbox.forward(stack.engine.stackOf(place.host), place.device, copy, place.host !== stack.host);

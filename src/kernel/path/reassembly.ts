@@ -1,4 +1,4 @@
-import type { Packet } from "../../packet/packet.ts";
+import { FRAGMENT6_HEADER, headerLength, type Packet } from "../../packet/packet.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
@@ -6,6 +6,8 @@ import type { Stack } from "../stack.ts";
 const FRAGMENT_TIMEOUT = reason("fragment-timeout");
 /** `net.ipv4.ipfrag_time`, milliseconds. */
 const TIMEOUT_MS = 30_000;
+/** `net.ipv6.ip6frag_time`, likewise. */
+const TIMEOUT6_MS = 60_000;
 
 interface Queue {
   readonly fragments: Packet[];
@@ -14,7 +16,7 @@ interface Queue {
   cancel: () => void;
 }
 
-/** Fragments that wait for the rest of their datagram (`net/ipv4/ip_fragment.c`), by the hook that asked. */
+/** Fragments that wait for the rest of their datagram (`net/ipv4/ip_fragment.c`, `net/ipv6/reassembly.c`), by the hook that asked. */
 export class ReassemblyQueues {
   private readonly queues = new Map<string, Queue>();
 
@@ -25,25 +27,27 @@ export class ReassemblyQueues {
    * @returns the same packet, now whole; or null when more is needed (the packet is the queue's then)
    */
   add(stack: Stack, packet: Packet, user: string): Packet | null {
-    const key = `${user} ${packet.src} ${packet.dst} ${packet.id} ${packet.protocol}`;
+    const bare = headerLength(packet);
+    const header = packet.family === 6 ? FRAGMENT6_HEADER : bare;
+    const key = `${user} ${packet.family} ${packet.src} ${packet.dst} ${packet.id} ${packet.protocol}`;
     let queue = this.queues.get(key);
     if (queue === undefined) {
       queue = { fragments: [], total: -1, cancel: () => {} };
       this.queues.set(key, queue);
       const waiting = queue;
-      queue.cancel = stack.outbox.after(TIMEOUT_MS, () => {
+      queue.cancel = stack.outbox.after(packet.family === 6 ? TIMEOUT6_MS : TIMEOUT_MS, () => {
         this.queues.delete(key);
         for (const fragment of waiting.fragments) stack.kill(fragment, FRAGMENT_TIMEOUT);
       });
     }
     queue.fragments.push(packet);
-    if (!packet.mf) queue.total = packet.fragOffset + packet.length - 20;
+    if (!packet.mf) queue.total = packet.fragOffset + packet.length - header;
     const list = queue.fragments.sort((a, b) => a.fragOffset - b.fragOffset);
     let covered = 0;
     let largest = 0;
     for (const fragment of list) {
       if (fragment.fragOffset > covered) return null;
-      covered = Math.max(covered, fragment.fragOffset + fragment.length - 20);
+      covered = Math.max(covered, fragment.fragOffset + fragment.length - header);
       largest = Math.max(largest, fragment.length);
     }
     if (queue.total < 0 || covered < queue.total) return null;
@@ -61,11 +65,16 @@ export class ReassemblyQueues {
       packet.inner = first.inner;
       first.inner = null;
     }
-    packet.length = queue.total + 20;
+    packet.length = queue.total + bare;
     packet.payload = Math.max(0, queue.total - 8);
     packet.mf = false;
     packet.fragOffset = 0;
     packet.fragMaxSize = largest;
+    // What netfilter has put together it may cut again (nf_ct_frag6_reasm).
+    if (packet.family === 6) {
+      packet.ignoreDf = true;
+      packet.id = 0;
+    }
     for (const fragment of list) if (fragment !== packet) stack.pool.release(fragment);
     return packet;
   }
@@ -80,7 +89,7 @@ export class ReassemblyQueues {
   }
 }
 
-/** `ipv4_conntrack_defrag`: conntrack sees whole datagrams. Hooked at PREROUTING and OUTPUT, priority −400. */
+/** `ipv4_conntrack_defrag`, `ipv6_defrag`: conntrack sees whole datagrams. Hooked at PREROUTING and OUTPUT, priority −400. */
 export function defragment(stack: Stack, packet: Packet): NfVerdict {
   if (!packet.isFragment) return NF_ACCEPT;
   const bridged = packet.nfBridge && !packet.nfBridgeSabotaged ? packet.physIn : 0;

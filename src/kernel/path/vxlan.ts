@@ -1,5 +1,15 @@
+import { hash6, isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
-import { ETH_P_ARP, INNER_NONE, INNER_VXLAN, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import {
+  ETH_P_ARP,
+  ETH_P_IPV6,
+  headerLength,
+  INNER_NONE,
+  INNER_VXLAN,
+  IPPROTO_UDP,
+  isNeighbourDiscovery,
+  type Packet,
+} from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
@@ -32,13 +42,18 @@ export function vxlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): voi
   // vxlan_find_mac(all zeros): unknown and group addresses go to every end that is named for them
   const ends = stack.net.vxlanFlood[dev.slot] as readonly number[];
   if (ends.length === 0) {
-    if (packet.ethType === ETH_P_ARP) stack.pool.release(packet);
+    if (packet.ethType === ETH_P_ARP || isNeighbourDiscovery(packet)) stack.pool.release(packet);
     else stack.kill(packet, NO_REMOTE);
     return;
   }
   for (let i = 0; i < ends.length - 1; i++)
     encapsulate(stack, dev, stack.pool.clone(packet), detail, ends[i] as number);
   encapsulate(stack, dev, packet, detail, ends[ends.length - 1] as number);
+}
+
+/** Has the frame inside DF, or is it IPv6 (`VXLAN_DF_INHERIT`, `GENEVE_DF_INHERIT`)? */
+export function mustNotBeCut(packet: Packet): boolean {
+  return packet.ethType === ETH_P_IPV6 || packet.df;
 }
 
 /** `vxlan_find_mac`: the tunnel end behind which a MAC is. What was learned moves all but fixed entries. */
@@ -57,7 +72,7 @@ function encapsulate(
   detail: Extract<DeviceDetail, { kind: "vxlan" }>,
   remote: number,
 ): void {
-  const { vni, port, local, ttl, df } = detail;
+  const { vni, port, ttl, df } = detail;
   if (isDeadLoop(packet)) {
     stack.kill(packet, TUNNEL_LOOP);
     return;
@@ -69,17 +84,18 @@ function encapsulate(
   outer.encapsulation = INNER_VXLAN;
   outer.vni = vni;
   outer.inner = packet;
-  outer.src = local ?? 0;
+  outer.family = dev.underlayFamily;
+  outer.src = dev.underlayLocal;
   outer.dst = remote;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
   outer.dport = port;
   // A group is reached by the device below, and not beyond it.
-  const toGroup = isMulticast(remote);
+  const toGroup = outer.family === 6 ? isMulticast6(remote) : isMulticast(remote);
   outer.ttl = ttl !== 0 ? ttl : toGroup ? 1 : stack.net.defaultTtl;
-  outer.df = df === "set" || (df === "inherit" && packet.df);
+  outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
-  outer.length = 20 + HEADROOM + packet.length;
+  outer.length = headerLength(outer) + HEADROOM + packet.length;
   outer.payload = packet.length + 14 + 8;
   outer.id = stack.state.nextIpId();
   // The namespace is the same: the mark stays, the connection does not.
@@ -95,6 +111,8 @@ function encapsulate(
     stack.kill(outer, TUNNEL_LOOP);
     return;
   }
+  if (outer.family === 6 && ttl === 0 && !toGroup)
+    outer.ttl = (stack.net.devices[outer.rtDev] as NetDevice).conf6.hopLimit;
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
@@ -103,18 +121,22 @@ function encapsulate(
 export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headroom: number): void {
   if (packet.rtDev < 0) return;
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
-  const mtu = way - 20 - headroom;
-  if (packet.length > mtu) stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
+  const mtu = way - headerLength(outer) - headroom;
+  if (packet.length <= mtu) return;
+  if (packet.family === 6) stack.state.exceptions.set(packet.dst, 2, Math.max(mtu, 1280));
+  else stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
 }
 
 /** `udp_flow_src_port`: a hash of the inner flow in the range of local ports; which port is free choice. */
 export function flowPort(packet: Packet): number {
+  const src = packet.family === 6 ? hash6(packet.src) : packet.src;
+  const dst = packet.family === 6 ? hash6(packet.dst) : packet.dst;
   let h =
-    Math.imul(packet.src, 0x9e3779b1) ^
-    Math.imul(packet.dst, 0x85ebca77) ^
+    Math.imul(src, 0x9e3779b1) ^
+    Math.imul(dst, 0x85ebca77) ^
     Math.imul((packet.sport << 16) | packet.dport, 0xc2b2ae3d) ^
     packet.protocol;
-  if (packet.isFragment) h = Math.imul(packet.src, 0x9e3779b1) ^ Math.imul(packet.dst, 0x85ebca77);
+  if (packet.isFragment) h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77);
   h ^= h >>> 15;
   return 32768 + ((h >>> 1) % 28232);
 }
@@ -130,6 +152,7 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
   for (const dev of stack.net.vxlans) {
     const detail = dev.plain.detail;
     if (detail.kind !== "vxlan" || detail.port !== outer.dport || !dev.up) continue;
+    if (dev.underlayFamily !== outer.family) continue;
     listening = true;
     if (outer.encapsulation !== INNER_VXLAN || outer.inner === null || detail.vni !== outer.vni) continue;
     const inner = outer.inner;

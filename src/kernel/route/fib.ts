@@ -1,7 +1,12 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
-import { type PrefixMap4, TriePrefixMap4 } from "../../address/prefix-map.ts";
+import type { Family } from "../../address/ip.ts";
+import { addressOnPath, network6 } from "../../address/ip6-handle.ts";
+import { TriePrefixMap4 } from "../../address/prefix-map.ts";
+import { PrefixMap6 } from "../../address/prefix-map6.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import type { PolicyRule, Route, RouteType } from "./route.ts";
+import type { PairMap } from "../session/pair-map.ts";
+import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
+import { select6 } from "./fib6-select.ts";
+import type { PolicyRule, PolicyRule6, Route, Route6, RouteType } from "./route.ts";
 import { RTN_BLACKHOLE, RTN_BY_NAME, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
 
 /** `RT_SCOPE_*`: larger is narrower. */
@@ -26,11 +31,12 @@ export const EHOSTUNREACH = 113;
 export const ECONNREFUSED = 111;
 export const EMSGSIZE = 90;
 export const EPERM = 1;
+export const EADDRNOTAVAIL = 99;
 
-/** A next hop resolved to its device. */
+/** A next hop resolved to its device; addresses here and below as the path holds them. */
 export interface FibNextHop {
   readonly dev: NetDevice | null;
-  readonly gateway: Ipv4;
+  readonly gateway: number;
   readonly hasGateway: boolean;
   readonly onlink: boolean;
   readonly weight: number;
@@ -40,16 +46,18 @@ export interface FibNextHop {
 
 /** A route compiled: the kernel's `fib_info` with its alias. */
 export interface FibRoute {
-  /** Index in the Host's `routes`, for names and origins. */
+  /** Index in the Host's `routes` or `routes6`, for names and origins. */
   readonly index: number;
   readonly type: number;
   readonly scope: number;
-  readonly prefsrc: Ipv4;
+  readonly prefsrc: number;
   readonly hasPrefsrc: boolean;
   readonly mtu: number;
   readonly metric: number;
   readonly tos: number;
-  readonly address: Ipv4;
+  /** The network, host bits cleared. */
+  readonly address: number;
+  /** IPv4 only. */
   readonly mask: number;
   readonly length: number;
   readonly nextHops: readonly FibNextHop[];
@@ -59,52 +67,60 @@ export interface FibRoute {
 /** A table's routes, longest prefix first, then by metric: the readable scan is the definition. */
 export interface FibColumns {
   readonly routes: readonly FibRoute[];
-  /** Columns of `routes` for the scan: address, mask. */
+  /** Columns of `routes` for the scan: address and mask, or of IPv6 address and length. */
   readonly keys: Int32Array;
   /** Where in `routes` the longest prefix of an address begins: where a scan may start. null for a short table. */
-  readonly longest: PrefixMap4 | null;
+  readonly longest: { lookup(address: number): number } | null;
 }
 
 /** One routing table. A host that only answers ARP never looks into its thousand routes: they are compiled when it does. */
 export class FibTable {
   readonly name: string;
+  readonly family: Family;
   /** null: not looked into yet. */
   columns: FibColumns | null = null;
-  private readonly plain: (readonly [Route, number])[] = [];
+  private readonly plain: (readonly [Route | Route6, number])[] = [];
   private readonly device: (name: string) => NetDevice | null;
 
-  constructor(name: string, device: (name: string) => NetDevice | null) {
+  constructor(name: string, family: Family, device: (name: string) => NetDevice | null) {
     this.name = name;
+    this.family = family;
     this.device = device;
   }
 
   /** `index`: the route's place among all of the host. */
-  add(route: Route, index: number): void {
+  add(route: Route | Route6, index: number): void {
     this.plain.push([route, index]);
   }
 
   compile(): FibColumns {
+    const six = this.family === 6;
     const list = this.plain.map(([route, index]) => compileRoute(route, index, this.device));
-    // Same order as the kernel's: longest prefix, then TOS (a set one first), then metric, then order of insertion.
-    list.sort((a, b) => b.length - a.length || b.tos - a.tos || a.metric - b.metric || a.index - b.index);
+    // Same order as the kernel's: longest prefix, then TOS (a set one first), then metric, then order of insertion. Of IPv6 one
+    // prefix's routes stand together (`fib6_node.leaf`).
+    list.sort(
+      (a, b) =>
+        b.length - a.length ||
+        (six ? a.address - b.address : b.tos - a.tos) ||
+        a.metric - b.metric ||
+        a.index - b.index,
+    );
     const keys = new Int32Array(list.length * 2);
     for (const [i, route] of list.entries()) {
       keys[2 * i] = route.address;
-      keys[2 * i + 1] = route.mask;
+      keys[2 * i + 1] = six ? route.length : route.mask;
     }
-    const columns = { routes: list, keys, longest: list.length > SCAN_AT_MOST ? longestOf(list) : null };
+    const columns = { routes: list, keys, longest: list.length > SCAN_AT_MOST ? longestOf(list, six) : null };
     this.columns = columns;
     return columns;
   }
 }
 
-export interface FibRule {
-  readonly plain: PolicyRule;
+export interface FibRule extends CompiledRule {
   readonly table: FibTable | null;
-  readonly always: boolean;
 }
 
-/** What a look-up asks for (`struct flowi4`); one per host, filled anew each time. */
+/** What a look-up asks for (`struct flowi4`, `flowi6`); one per host, filled anew each time. */
 export class Flow {
   daddr = 0;
   saddr = 0;
@@ -119,6 +135,14 @@ export class Flow {
   uid = 0;
   /** Ports are known: rules on ports may match. */
   hasPorts = false;
+
+  // IPv6 alone
+  /** Routes by this device are preferred (ifindex, 0 none): a bound sender's, or the one a packet came in by. */
+  via = 0;
+  /** No other device will do (`RT6_LOOKUP_F_IFACE`). */
+  viaOnly = false;
+  /** Gateways that did not answer are passed over where another can be had (`RT6_LOOKUP_F_REACHABLE`): their states. */
+  neighbours: PairMap | null = null;
 }
 
 /** A look-up's answer (`struct fib_result`); reused. `error` 0 means a usable route. */
@@ -126,66 +150,60 @@ export class FibResult {
   route: FibRoute | null = null;
   error = 0;
   table: FibTable | null = null;
+  /** IPv6: which of the route's next hops was found; others of equal metric may be taken instead (`fib6_select_path`). */
+  hop = 0;
 }
 
-/** The routing of one host, compiled. */
+/** The routing of one host in one family, compiled. */
 export class Fib {
+  readonly family: Family;
   readonly rules: readonly FibRule[];
   readonly tables: ReadonlyMap<string, FibTable>;
   /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
   readonly hasCustomLocalRoutes: boolean;
 
   constructor(
-    routes: readonly Route[],
-    rules: readonly PolicyRule[],
+    family: Family,
+    routes: readonly (Route | Route6)[],
+    rules: readonly (PolicyRule | PolicyRule6)[],
     device: (name: string) => NetDevice | null,
   ) {
+    this.family = family;
     const tables = new Map<string, FibTable>();
     for (const [index, route] of routes.entries()) {
       let table = tables.get(route.table);
       if (table === undefined) {
-        table = new FibTable(route.table, device);
+        table = new FibTable(route.table, family, device);
         tables.set(route.table, table);
       }
       table.add(route, index);
     }
     this.tables = tables;
-    const plain = rules.length > 0 ? [...rules].sort((a, b) => a.priority - b.priority) : DEFAULT_RULES;
-    this.rules = plain.map((rule) => ({
-      plain: rule,
+    this.rules = compileRules(family, rules).map((rule) => ({
+      ...rule,
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
-      always:
-        rule.src === null &&
-        rule.dst === null &&
-        rule.iif === null &&
-        rule.oif === null &&
-        rule.fwmark === null &&
-        rule.tos === 0 &&
-        rule.ipproto === null &&
-        rule.sport === null &&
-        rule.dport === null &&
-        rule.uidRange === null &&
-        !rule.not &&
-        rule.action.kind === "lookup" &&
-        rule.action.suppressPrefixLength === null,
     }));
     this.hasCustomLocalRoutes = routes.some((route) => route.type === "local" && route.table !== "local");
   }
 
   /**
-   * `fib_lookup`: policy rules in order, each asking its table. Fills `result`; its `error` is 0 or the errno that a
+   * `fib_lookup`, `fib6_rule_lookup`: policy rules in order, each asking its table. Fills `result`; its `error` is 0 or the errno that a
    * sender would see (ENETUNREACH when nothing matched).
    */
   lookup(flow: Flow, result: FibResult, nameOf: (ifindex: number) => string): void {
     result.route = null;
+    const six = this.family === 6;
     const rules = this.rules;
     for (let i = 0; i < rules.length; i++) {
       const rule = rules[i] as FibRule;
-      if (!rule.always && !ruleMatches(rule.plain, flow, nameOf)) continue;
-      const action = rule.plain.action;
+      if (!rule.always && !ruleMatches(rule, flow, nameOf)) continue;
+      const action = rule.action;
       switch (action.kind) {
         case "lookup": {
-          if (rule.table === null || !scan(rule.table, flow, result)) continue;
+          if (rule.table === null) continue;
+          const columns = rule.table.columns ?? rule.table.compile();
+          const found = six ? select6(columns, flow, result) : scan(columns, flow, result);
+          if (!found || !settle(rule.table, result)) continue;
           const route = result.route as FibRoute | null;
           if (
             route !== null &&
@@ -198,7 +216,7 @@ export class Fib {
           return;
         }
         case "goto": {
-          const to = rules.findIndex((other) => other.plain.priority >= action.priority);
+          const to = rules.findIndex((other) => other.priority >= action.priority);
           if (to < 0) {
             i = rules.length;
           } else i = to - 1;
@@ -225,7 +243,8 @@ export class Fib {
 /** Up to this many routes the scan alone is as fast. */
 const SCAN_AT_MOST = 24;
 
-function longestOf(list: readonly FibRoute[]): PrefixMap4 {
+function longestOf(list: readonly FibRoute[], six: boolean): FibColumns["longest"] {
+  if (six) return new PrefixMap6(list);
   const map = new TriePrefixMap4();
   for (let i = list.length - 1; i >= 0; i--) {
     const route = list[i] as FibRoute;
@@ -234,10 +253,8 @@ function longestOf(list: readonly FibRoute[]): PrefixMap4 {
   return map;
 }
 
-/** `fib_table_lookup`. True when the table decided (a route, or an error type); `throw` and no match go on. */
-function scan(table: FibTable, flow: Flow, result: FibResult): boolean {
-  const columns = table.columns ?? table.compile();
-  const { keys, longest } = columns;
+/** `fib_table_lookup`: puts the route found into `result`; false when there is none. */
+function scan({ routes, keys, longest }: FibColumns, flow: Flow, result: FibResult): boolean {
   const daddr = flow.daddr;
   let start = 0;
   if (longest !== null) {
@@ -246,34 +263,34 @@ function scan(table: FibTable, flow: Flow, result: FibResult): boolean {
   }
   for (let i = start * 2; i < keys.length; i += 2) {
     if ((daddr & (keys[i + 1] as number)) !== keys[i]) continue;
-    const route = columns.routes[i >> 1] as FibRoute;
+    const route = routes[i >> 1] as FibRoute;
     if (route.tos !== 0 && route.tos !== flow.tos) continue;
-    switch (route.type) {
-      case RTN_THROW:
-        return false;
-      case RTN_BLACKHOLE:
-        result.error = EINVAL;
-        result.route = route;
-        result.table = table;
-        return true;
-      case RTN_UNREACHABLE:
-        result.error = EHOSTUNREACH;
-        result.route = route;
-        result.table = table;
-        return true;
-      case RTN_PROHIBIT:
-        result.error = EACCES;
-        result.route = route;
-        result.table = table;
-        return true;
-    }
-    if (!usable(route, flow.oif)) continue;
-    result.error = 0;
+    if (route.type < RTN_BLACKHOLE && !usable(route, flow.oif)) continue;
     result.route = route;
-    result.table = table;
     return true;
   }
   return false;
+}
+
+/** What the type of the route found says. False for `throw`: the next rule is asked. */
+function settle(table: FibTable, result: FibResult): boolean {
+  result.table = table;
+  result.error = 0;
+  switch (result.route?.type) {
+    case RTN_THROW:
+      result.route = null;
+      return false;
+    case RTN_BLACKHOLE:
+      result.error = EINVAL;
+      break;
+    case RTN_UNREACHABLE:
+      result.error = EHOSTUNREACH;
+      break;
+    case RTN_PROHIBIT:
+      result.error = EACCES;
+      break;
+  }
+  return true;
 }
 
 /** A device that goes down takes its routes with it, but not those to its own addresses (`fib_sync_down_dev`). */
@@ -287,25 +304,32 @@ function usable(route: FibRoute, oif: number): boolean {
   return false;
 }
 
-function compileRoute(route: Route, index: number, device: (name: string) => NetDevice | null): FibRoute {
+function compileRoute(
+  route: Route | Route6,
+  index: number,
+  device: (name: string) => NetDevice | null,
+): FibRoute {
   const local = route.type === "local";
-  const mask = route.dst.length === 0 ? 0 : (-1 << (32 - route.dst.length)) | 0;
+  const { length } = route.dst;
+  const six = typeof route.dst.address !== "number";
+  const mask = six || length === 0 ? 0 : (-1 << (32 - length)) | 0;
+  const address = addressOnPath(route.dst.address);
   const alive = route.nextHops.filter((hop) => !hop.dead);
   return {
     index,
     type: RTN_BY_NAME[route.type satisfies RouteType],
     scope: SCOPES[route.scope],
-    prefsrc: route.prefsrc ?? 0,
+    prefsrc: route.prefsrc === null ? 0 : addressOnPath(route.prefsrc),
     hasPrefsrc: route.prefsrc !== null,
     mtu: route.mtu,
     metric: route.metric,
     tos: route.tos,
-    address: route.dst.address & mask,
+    address: six ? network6(address, length) : address & mask,
     mask,
-    length: route.dst.length,
+    length,
     nextHops: alive.map((hop) => ({
       dev: hop.dev === null ? null : device(hop.dev),
-      gateway: hop.gateway ?? 0,
+      gateway: hop.gateway === null ? 0 : addressOnPath(hop.gateway),
       hasGateway: hop.gateway !== null,
       onlink: hop.onlink,
       weight: hop.weight,
@@ -314,52 +338,3 @@ function compileRoute(route: Route, index: number, device: (name: string) => Net
     weights: alive.map((hop) => hop.weight),
   };
 }
-
-function ruleMatches(rule: PolicyRule, flow: Flow, nameOf: (ifindex: number) => string): boolean {
-  return rule.not !== selectorMatches(rule, flow, nameOf);
-}
-
-/** `fib_rule_match` and `fib4_rule_match`. */
-function selectorMatches(rule: PolicyRule, flow: Flow, nameOf: (ifindex: number) => string): boolean {
-  if (rule.iif !== null && (flow.iif === 0 || nameOf(flow.iif) !== rule.iif)) return false;
-  if (rule.oif !== null && (flow.oif === 0 || nameOf(flow.oif) !== rule.oif)) return false;
-  if (rule.fwmark !== null && ((flow.mark ^ rule.fwmark.value) & rule.fwmark.mask) !== 0) return false;
-  if (rule.src !== null && !inPrefix(flow.saddr, rule.src.address, rule.src.length)) return false;
-  if (rule.dst !== null && !inPrefix(flow.daddr, rule.dst.address, rule.dst.length)) return false;
-  if (rule.tos !== 0 && rule.tos !== flow.tos) return false;
-  if (rule.ipproto !== null && rule.ipproto !== flow.proto) return false;
-  if (rule.uidRange !== null && (flow.uid < rule.uidRange.from || flow.uid > rule.uidRange.to)) return false;
-  if (rule.sport !== null && !(flow.hasPorts && flow.sport >= rule.sport.from && flow.sport <= rule.sport.to))
-    return false;
-  if (rule.dport !== null && !(flow.hasPorts && flow.dport >= rule.dport.from && flow.dport <= rule.dport.to))
-    return false;
-  return true;
-}
-
-function inPrefix(address: number, prefix: number, length: number): boolean {
-  return length === 0 || ((address ^ prefix) & (-1 << (32 - length))) === 0;
-}
-
-/** What a namespace has before anybody changes its rules. */
-const DEFAULT_RULES: readonly PolicyRule[] = (
-  [
-    [0, "local"],
-    [32766, "main"],
-    [32767, "default"],
-  ] as const
-).map(([priority, table]) => ({
-  priority,
-  src: null,
-  dst: null,
-  iif: null,
-  oif: null,
-  fwmark: null,
-  tos: 0,
-  ipproto: null,
-  sport: null,
-  dport: null,
-  uidRange: null,
-  not: false,
-  action: { kind: "lookup", table, suppressPrefixLength: null },
-  origin: 0,
-}));

@@ -1,20 +1,14 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import { IPPROTO_ICMP, type Packet, RT_ERROR, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
+import { IPPROTO_ICMP, type Packet, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
+import { attachError, attachWithExceptions } from "./attach.ts";
 import { EHOSTUNREACH, type FibNextHop, RT_SCOPE_HOST } from "./fib.ts";
-import {
-  attachWithExceptions,
-  isLimitedBroadcast,
-  isLoopback,
-  isMulticast,
-  isZeronet,
-  routeIndex,
-  selectHop,
-} from "./output-route.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTN_UNREACHABLE } from "./types.ts";
+import { routeInput6 } from "./input-route6.ts";
+import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet, selectHop } from "./output-route.ts";
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets that came in (`ip_route_input_slow`, net/ipv4/route.c). Runs per packet. */
 
@@ -33,6 +27,7 @@ const ALL_HOSTS = (224 << 24) | 1;
  * @returns -1, or the reason to drop it silently
  */
 export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number {
+  if (packet.family === 6) return routeInput6(stack, packet, dev);
   stack.routeLookups++;
   packet.dropRoute();
   const saddr = packet.src;
@@ -106,10 +101,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
 
 /** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`). */
 function errorRoute(stack: Stack, packet: Packet, errno: number): number {
-  packet.rtInput = RT_ERROR;
-  packet.rtType = RTN_UNREACHABLE;
-  packet.rtError = errno;
-  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, 0, 0, 0, errno, routeIndex(stack));
+  attachError(stack, packet, errno);
   return OK;
 }
 

@@ -1,11 +1,10 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
-import { formatPrefix4, type Prefix4 } from "../../address/prefix.ts";
+import { type AddressFamily, IPV4, IPV6, type PrefixOf } from "../../address/family.ts";
 import type { Scope } from "../device/device.ts";
 import { parseScope } from "../device/scope.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import type { Origin } from "../origin.ts";
 import { formatTos, parseTos } from "./dsfield.ts";
-import type { NextHop, Route, RouteType } from "./route.ts";
+import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "./route.ts";
 
 /** Routes as `ip -j route show table all` prints them: what is usual is left out. */
 
@@ -21,33 +20,44 @@ const TYPES: readonly RouteType[] = [
   "throw",
 ];
 
-const DEFAULT: ReadonlyMap<string, Prefix4> = new Map([["default", { address: 0, length: 0 }]]);
+const DEFAULT = { default: 0 };
 
 /** `ip route show table all` prints both families; a route of IPv6 has a colon somewhere, or a router preference. */
 export function isIpv6Route(json: JsonFields): boolean {
-  const six = ["dst", "gateway", "prefsrc", "from"].filter((name) =>
-    String(json.get(name) ?? "").includes(":"),
-  );
-  for (const name of six) json.checkIpv6(name);
-  return six.length > 0 || json.has("pref");
+  return json.mentionsIpv6(["dst", "gateway", "prefsrc", "from"]) || json.has("pref");
 }
 
 export function parseRoute(json: JsonFields, origin: Origin): Route {
-  const type = json.word("type", TYPES, "unicast");
+  const route = parseAny(json, IPV4, origin);
+  return { ...route, scope: parseScope(json, usualScope(route.type)), tos: parseTos(json) };
+}
+
+/** Of IPv6 the kernel keeps no scope and no TOS, and a metric always (`ip6_route_info_create`). */
+export function parseRoute6(json: JsonFields, origin: Origin): Route6 {
+  const route = parseAny(json, IPV6, origin);
+  return { ...route, metric: json.integer("metric", 0, 0xffff_ffff, usualMetric6(route)) };
+}
+
+function parseAny<Address>(json: JsonFields, of: AddressFamily<Address>, origin: Origin): RouteOf<Address> {
   if (json.has("encap")) json.fault("encap", "a route that encapsulates is not modelled");
   return {
-    type,
-    dst: json.prefix("dst", DEFAULT),
+    type: json.word("type", TYPES, "unicast"),
+    dst: json.prefixOf(of, "dst", DEFAULT),
     table: parseTable(json, "main"),
     protocol: json.optionalText("protocol"),
-    scope: parseScope(json, usualScope(type)),
-    prefsrc: json.optionalAddress("prefsrc"),
+    scope: "global",
+    prefsrc: json.optionalAddressOf(of, "prefsrc"),
     metric: json.integer("metric", 0, 0xffff_ffff, 0),
-    tos: parseTos(json),
+    tos: 0,
     mtu: json.objects("metrics")[0]?.integer("mtu", 0, 0x7fff_ffff, 0) ?? 0,
-    nextHops: parseNextHops(json),
+    nextHops: parseNextHops(json, of),
     origin,
   };
+}
+
+/** `IP6_RT_PRIO_USER`; table local has no metrics but those that are said. */
+export function usualMetric6({ table }: { readonly table: string }): number {
+  return table === "local" ? 0 : 1024;
 }
 
 /** What `ip route add` takes when no scope is given and `ip` then leaves out; written out where it is otherwise. */
@@ -71,18 +81,18 @@ const TABLES_BY_NUMBER: ReadonlyMap<string, string> = new Map([
   ["255", "local"],
 ]);
 
-function parseNextHops(json: JsonFields): NextHop[] {
+function parseNextHops<Address>(json: JsonFields, of: AddressFamily<Address>): NextHopOf<Address>[] {
   const hops = json.objects("nexthops");
-  if (json.has("nexthops")) return hops.map(parseNextHop);
-  return json.has("dev") || json.has("gateway") ? [parseNextHop(json)] : [];
+  if (json.has("nexthops")) return hops.map((hop) => parseNextHop(hop, of));
+  return json.has("dev") || json.has("gateway") ? [parseNextHop(json, of)] : [];
 }
 
-function parseNextHop(json: JsonFields): NextHop {
+function parseNextHop<Address>(json: JsonFields, of: AddressFamily<Address>): NextHopOf<Address> {
   const flags = json.texts("flags");
   if (json.has("via")) json.fault("via", "a gateway of the other family is not modelled");
   return {
     dev: json.optionalText("dev"),
-    gateway: json.optionalAddress("gateway"),
+    gateway: json.optionalAddressOf(of, "gateway"),
     weight: json.integer("weight", 1, 256, 1),
     onlink: flags.includes("onlink"),
     // `linkdown` alone still carries traffic: with ignore_routes_with_linkdown the kernel adds `dead` itself.
@@ -91,41 +101,53 @@ function parseNextHop(json: JsonFields): NextHop {
 }
 
 export function formatRoute(route: Route): Json {
+  return formatAny(IPV4, route, {
+    ...(route.scope === "global" && usualScope(route.type) === "global" ? {} : { scope: route.scope }),
+    ...(route.metric === 0 ? {} : { metric: route.metric }),
+  });
+}
+
+export function formatRoute6(route: Route6): Json {
+  return { ...formatAny(IPV6, route, { metric: route.metric }), pref: "medium" };
+}
+
+function formatAny<Address>(of: AddressFamily<Address>, route: RouteOf<Address>, own: Json): Json {
   const [first] = route.nextHops;
   const single = route.nextHops.length === 1 && first?.weight === 1 ? first : undefined;
   return {
     ...(route.type === "unicast" ? {} : { type: route.type }),
-    dst: formatDestination(route.dst),
+    dst: formatDestination(of, route.dst),
     ...(route.tos === 0 ? {} : { tos: formatTos(route.tos) }),
-    ...(single === undefined ? {} : formatHopPlace(single)),
+    ...(single === undefined ? {} : formatHopPlace(of, single)),
     ...(route.table === "main" ? {} : { table: route.table }),
     ...(route.protocol === null ? {} : { protocol: route.protocol }),
-    ...(route.scope === "global" && usualScope(route.type) === "global" ? {} : { scope: route.scope }),
-    ...(route.prefsrc === null ? {} : { prefsrc: formatIpv4(route.prefsrc) }),
-    ...(route.metric === 0 ? {} : { metric: route.metric }),
+    ...own,
+    ...(route.prefsrc === null ? {} : { prefsrc: of.format(route.prefsrc) }),
     flags: single === undefined ? [] : formatHopFlags(single),
     ...(route.mtu === 0 ? {} : { metrics: [{ mtu: route.mtu }] }),
-    ...(single !== undefined || first === undefined ? {} : { nexthops: route.nextHops.map(formatNextHop) }),
+    ...(single !== undefined || first === undefined
+      ? {}
+      : { nexthops: route.nextHops.map((hop) => formatNextHop(of, hop)) }),
   };
 }
 
-function formatNextHop(hop: NextHop): Json {
-  return { ...formatHopPlace(hop), weight: hop.weight, flags: formatHopFlags(hop) };
+function formatNextHop<Address>(of: AddressFamily<Address>, hop: NextHopOf<Address>): Json {
+  return { ...formatHopPlace(of, hop), weight: hop.weight, flags: formatHopFlags(hop) };
 }
 
-function formatHopPlace(hop: NextHop): Json {
+function formatHopPlace<Address>(of: AddressFamily<Address>, hop: NextHopOf<Address>): Json {
   return {
-    ...(hop.gateway === null ? {} : { gateway: formatIpv4(hop.gateway) }),
+    ...(hop.gateway === null ? {} : { gateway: of.format(hop.gateway) }),
     ...(hop.dev === null ? {} : { dev: hop.dev }),
   };
 }
 
-function formatHopFlags(hop: NextHop): string[] {
+function formatHopFlags<Address>(hop: NextHopOf<Address>): string[] {
   return [...(hop.dead ? ["dead"] : []), ...(hop.onlink ? ["onlink"] : [])];
 }
 
 /** A single address has no length, and 0.0.0.0/0 is called default. */
-export function formatDestination(dst: Prefix4): string {
-  if (dst.length === 0 && dst.address === 0) return "default";
-  return dst.length === 32 ? formatIpv4(dst.address) : formatPrefix4(dst);
+export function formatDestination<Address>(of: AddressFamily<Address>, dst: PrefixOf<Address>): string {
+  if (dst.length === 0 && of.same(dst.address, of.any)) return "default";
+  return dst.length === of.bits ? of.format(dst.address) : `${of.format(dst.address)}/${dst.length}`;
 }

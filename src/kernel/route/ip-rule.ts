@@ -1,10 +1,9 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
-import type { Prefix4 } from "../../address/prefix.ts";
+import { type AddressFamily, IPV4, IPV6, type PrefixOf } from "../../address/family.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
 import { formatTos, parseTos } from "./dsfield.ts";
 import { parseTable } from "./ip-route.ts";
-import type { PolicyRule } from "./route.ts";
+import type { PolicyRule, PolicyRule6, PolicyRuleOf } from "./route.ts";
 
 /** Policy rules as `ip -j rule` prints them. */
 
@@ -30,19 +29,29 @@ const PROTOCOLS: ReadonlyMap<string, number> = new Map([
 ]);
 
 export function isIpv6Rule(json: JsonFields): boolean {
-  const six = ["src", "dst"].filter((name) => String(json.get(name) ?? "").includes(":"));
-  for (const name of six) json.checkIpv6(name);
-  return six.length > 0;
+  return json.mentionsIpv6(["src", "dst"]);
 }
 
 export function parseRule(json: JsonFields, origin: Origin): PolicyRule {
+  return parseAny(json, IPV4, origin);
+}
+
+export function parseRule6(json: JsonFields, origin: Origin): PolicyRule6 {
+  return parseAny(json, IPV6, origin);
+}
+
+function parseAny<Address>(
+  json: JsonFields,
+  of: AddressFamily<Address>,
+  origin: Origin,
+): PolicyRuleOf<Address> {
   for (const name of ["l3mdev", "tun_id", "suppress_ifgroup"]) {
     if (json.has(name)) json.fault(name, `a rule with ${name} is not modelled`);
   }
   return {
     priority: json.integer("priority", 0, 0xffff_ffff),
-    src: parseSelector(json, "src"),
-    dst: parseSelector(json, "dst"),
+    src: parseSelector(json, of, "src"),
+    dst: parseSelector(json, of, "dst"),
     iif: json.optionalText("iif"),
     oif: json.optionalText("oif"),
     fwmark: parseMark(json),
@@ -52,22 +61,24 @@ export function parseRule(json: JsonFields, origin: Origin): PolicyRule {
     dport: parseRange(json, "dport", 65_535),
     uidRange: parseRange(json, "uid", ANY_MASK),
     not: json.has("not"),
-    action: parseAction(json),
+    action: parseAction(json, of.bits),
     origin,
   };
 }
 
 /** `all` and a missing field ask nothing; `0` with a length is 0.0.0.0. */
-function parseSelector(json: JsonFields, name: "src" | "dst"): Prefix4 | null {
+function parseSelector<Address>(
+  json: JsonFields,
+  of: AddressFamily<Address>,
+  name: "src" | "dst",
+): PrefixOf<Address> | null {
   const text = json.optionalText(name);
   if (text === null || text === "all" || text === "any") return null;
   const lengthName = `${name}len`;
-  const whole = json.prefix(name, ZERO);
-  const length = json.has(lengthName) ? json.integer(lengthName, 0, 32) : whole.length;
+  const whole = json.prefixOf(of, name, { "0": of.bits });
+  const length = json.has(lengthName) ? json.integer(lengthName, 0, of.bits) : whole.length;
   return { address: whole.address, length };
 }
-
-const ZERO: ReadonlyMap<string, Prefix4> = new Map([["0", { address: 0, length: 32 }]]);
 
 function parseMark(json: JsonFields): PolicyRule["fwmark"] {
   if (!json.has("fwmark") && !json.has("fwmask")) return null;
@@ -98,11 +109,11 @@ function parseRange(json: JsonFields, name: string, high: number): Range | null 
   return { from, to };
 }
 
-function parseAction(json: JsonFields): PolicyRule["action"] {
+function parseAction(json: JsonFields, bits: number): PolicyRule["action"] {
   if (json.has("nop")) return { kind: "nop" };
   if (json.has("goto")) return { kind: "goto", priority: json.integer("goto", 0, 0xffff_ffff) };
   if (json.has("table")) {
-    const suppress = json.integer("suppress_prefixlen", -1, 32, -1);
+    const suppress = json.integer("suppress_prefixlen", -1, bits, -1);
     return {
       kind: "lookup",
       table: parseTable(json, "main"),
@@ -115,11 +126,19 @@ function parseAction(json: JsonFields): PolicyRule["action"] {
 }
 
 export function formatRule(rule: PolicyRule): Json {
+  return formatAny(IPV4, rule);
+}
+
+export function formatRule6(rule: PolicyRule6): Json {
+  return formatAny(IPV6, rule);
+}
+
+function formatAny<Address>(of: AddressFamily<Address>, rule: PolicyRuleOf<Address>): Json {
   return {
     priority: rule.priority,
     ...(rule.not ? { not: null } : {}),
-    ...(rule.src === null ? { src: "all" } : formatSelector("src", rule.src)),
-    ...(rule.dst === null ? {} : formatSelector("dst", rule.dst)),
+    ...(rule.src === null ? { src: "all" } : formatSelector(of, "src", rule.src)),
+    ...(rule.dst === null ? {} : formatSelector(of, "dst", rule.dst)),
     ...(rule.tos === 0 ? {} : { tos: formatTos(rule.tos) }),
     ...(rule.fwmark === null ? {} : formatMark(rule.fwmark)),
     ...(rule.iif === null ? {} : { iif: rule.iif }),
@@ -132,9 +151,13 @@ export function formatRule(rule: PolicyRule): Json {
   };
 }
 
-function formatSelector(name: "src" | "dst", prefix: Prefix4): Json {
-  const address = formatIpv4(prefix.address);
-  return prefix.length === 32 ? { [name]: address } : { [name]: address, [`${name}len`]: prefix.length };
+function formatSelector<Address>(
+  of: AddressFamily<Address>,
+  name: "src" | "dst",
+  prefix: PrefixOf<Address>,
+): Json {
+  const address = of.format(prefix.address);
+  return prefix.length === of.bits ? { [name]: address } : { [name]: address, [`${name}len`]: prefix.length };
 }
 
 function formatMark({ value, mask }: NonNullable<PolicyRule["fwmark"]>): Json {
@@ -171,7 +194,10 @@ export const DEFAULT_RULES: readonly PolicyRule[] = [
   defaultRule(32_767, "default"),
 ];
 
-function defaultRule(priority: number, table: string): PolicyRule {
+/** And those of IPv6 (`fib6_rules_net_init`). */
+export const DEFAULT_RULES6: readonly PolicyRule6[] = [defaultRule(0, "local"), defaultRule(32_766, "main")];
+
+function defaultRule(priority: number, table: string): PolicyRule & PolicyRule6 {
   return {
     priority,
     src: null,

@@ -1,7 +1,9 @@
+import { IPV6 } from "../../address/family.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Ipv6Words } from "../../address/ipv6.ts";
 import { contains, lastOf, networkOf } from "../../address/prefix.ts";
-import type { Device, InterfaceAddress, Scope } from "../device/device.ts";
-import type { Route, RouteType } from "./route.ts";
+import type { Device, InterfaceAddress, InterfaceAddress6, Scope } from "../device/device.ts";
+import type { Route, Route6, RouteType } from "./route.ts";
 
 /**
  * The routes that the kernel makes itself for a device's addresses (`fib_add_ifaddr`, `net/ipv4/fib_frontend.c`): one to the
@@ -65,4 +67,69 @@ function routesOfAddress(device: Device, address: InterfaceAddress, primary: Int
   );
   if (length < 31) routes.push(make("broadcast", lastOf(network), 32, "link"));
   return routes;
+}
+
+/**
+ * The same of IPv6 (`inet6_addr_add`, `addrconf_prefix_route`, `addrconf_add_mroute`, net/ipv6/addrconf.c): while the device is
+ * up one to the address, one to its network, one to all groups by the device, and where the device forwards one to the
+ * network's own address, which all its routers answer to (RFC 4291 2.6.1).
+ */
+export function kernelRoutes6(
+  device: Device,
+  addresses: readonly InterfaceAddress6[],
+  forwards: boolean,
+): Route6[] {
+  const own = addresses.filter(({ dev }) => dev === device.name);
+  const [first] = own;
+  if (!device.up || first === undefined) return [];
+  const routes = new Map<string, Route6>();
+  const add = (route: Route6): void => {
+    const key = `${route.type} ${IPV6.format(route.dst.address)}/${route.dst.length}`;
+    if (!routes.has(key)) routes.set(key, route);
+  };
+  for (const address of own) for (const route of routesOfAddress6(device, address, forwards)) add(route);
+  if (device.detail.kind !== "loopback") add(kernelRoute6(device, first, "multicast", ALL_GROUPS, 8));
+  return [...routes.values()];
+}
+
+/** ff00::. */
+const ALL_GROUPS: Ipv6Words = [0xff00_0000, 0, 0, 0];
+
+function routesOfAddress6(device: Device, address: InterfaceAddress6, forwards: boolean): Route6[] {
+  const make = (type: RouteType, dst: Ipv6Words, length: number): Route6 =>
+    kernelRoute6(device, address, type, dst, length);
+  const { length, peer } = address;
+  const network = IPV6.networkOf({ address: address.address, length });
+  const isNetwork = !address.flags.includes("noprefixroute");
+  return [
+    make("local", address.address, 128),
+    ...(isNetwork ? [make("unicast", network.address, length)] : []),
+    ...(isNetwork && peer !== null ? [make("unicast", peer, 128)] : []),
+    ...(forwards && length < 127 && !IPV6.same(network.address, IPV6.any)
+      ? [make("anycast", network.address, 128)]
+      : []),
+  ];
+}
+
+/** `IP6_RT_PRIO_ADDRCONF` is 256. */
+function kernelRoute6(
+  device: Device,
+  { origin }: InterfaceAddress6,
+  type: RouteType,
+  address: Ipv6Words,
+  length: number,
+): Route6 {
+  return {
+    type,
+    dst: { address, length },
+    table: type === "unicast" ? "main" : "local",
+    protocol: "kernel",
+    scope: "global",
+    prefsrc: null,
+    metric: type === "local" || type === "anycast" ? 0 : 256,
+    tos: 0,
+    mtu: 0,
+    nextHops: [{ dev: device.name, gateway: null, weight: 1, onlink: false, dead: false }],
+    origin,
+  };
 }

@@ -1,11 +1,11 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import { IPPROTO_ICMP, type Packet, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
+import { IPPROTO_ICMP, type Packet } from "../../packet/packet.ts";
 import { CHOICE_MULTIPATH } from "../chooser.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
-import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { OP_ROUTE } from "../tape.ts";
+import { attach, attachWithExceptions, fail } from "./attach.ts";
 import { EINVAL, ENETUNREACH, type FibNextHop, type FibRoute, RT_SCOPE_HOST, RT_SCOPE_LINK } from "./fib.ts";
+import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */
@@ -32,6 +32,7 @@ export function isZeronet(address: Ipv4): boolean {
  * @returns 0, or the errno a sender sees
  */
 export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource: boolean): number {
+  if (packet.family === 6) return routeOutput6(stack, packet, oif);
   stack.routeLookups++;
   packet.dropRoute();
   let daddr = packet.dst;
@@ -104,72 +105,6 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   return attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
 }
 
-/** Put a usable route's next hop on the packet, after what redirects and path MTU errors taught about the destination. */
-export function attachWithExceptions(
-  stack: Stack,
-  packet: Packet,
-  type: number,
-  dev: NetDevice,
-  hop: FibNextHop,
-  daddr: Ipv4,
-  routeMtu: number,
-): 0 {
-  let gateway = hop.gateway;
-  let hasGateway = hop.hasGateway;
-  let mtu = routeMtu;
-  const exceptions = stack.state.exceptions;
-  if (exceptions.size > 0) {
-    const redirected = exceptions.get(daddr, 1);
-    if (redirected !== ABSENT && hasGateway) {
-      gateway = redirected;
-      hasGateway = true;
-    }
-    const pathMtu = exceptions.get(daddr, 0);
-    if (pathMtu !== ABSENT) mtu = pathMtu;
-  }
-  return attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
-}
-
-function attach(
-  stack: Stack,
-  packet: Packet,
-  type: number,
-  dev: NetDevice,
-  nextHop: Ipv4,
-  usesGateway: boolean,
-  mtu: number,
-): 0 {
-  packet.rtType = type;
-  packet.rtInput = type === RTN_LOCAL ? RT_LOCAL_DELIVER : RT_OUTPUT;
-  packet.rtDev = dev.slot;
-  packet.rtNextHop = nextHop;
-  packet.rtUsesGateway = usesGateway;
-  packet.rtMtu = mtu;
-  packet.rtError = 0;
-  stack.tape?.words8(
-    OP_ROUTE,
-    stack.host,
-    packet.number,
-    packet.dst,
-    type,
-    dev.ifindex,
-    nextHop,
-    0,
-    routeIndex(stack),
-  );
-  return 0;
-}
-
-function fail(stack: Stack, packet: Packet, errno: number): number {
-  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, 0, 0, 0, errno, routeIndex(stack));
-  return errno;
-}
-
-/** Which of the host's routes the last look-up found, -1 none. */
-export function routeIndex(stack: Stack): number {
-  return stack.fibResult.route?.index ?? -1;
-}
-
 /** `fib_select_path`: the only next hop, or one of several by the flow's hash. */
 export function selectHop(
   stack: Stack,
@@ -223,6 +158,7 @@ export function selectAddress(stack: Stack, dev: NetDevice, dst: Ipv4, scope: nu
  * @returns 0, or an errno that drops the packet
  */
 export function routeMeHarder(stack: Stack, packet: Packet, ownSource = false): number {
+  if (packet.family === 6) return routeMeHarder6(stack, packet);
   const type = ownSource ? RTN_LOCAL : stack.addressType(packet.src, 0);
   const keep = packet.src;
   const unicast = type === RTN_LOCAL || type === RTN_UNICAST;

@@ -1,5 +1,6 @@
+import type { PrefixOf } from "../../address/family.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
-import type { Prefix4 } from "../../address/prefix.ts";
+import type { Ipv6Words } from "../../address/ipv6.ts";
 import type { Scope } from "../device/device.ts";
 import type { Origin } from "../origin.ts";
 
@@ -16,9 +17,9 @@ export type RouteType =
   | "throw";
 
 /** One way out of a route. */
-export interface NextHop {
+export interface NextHopOf<Address> {
   readonly dev: string | null;
-  readonly gateway: Ipv4 | null;
+  readonly gateway: Address | null;
   /** 1–256; odds of a multipath route are weights over their sum. */
   readonly weight: number;
   /** The gateway is reachable directly whatever the prefixes say. */
@@ -28,27 +29,27 @@ export interface NextHop {
 }
 
 /** A route of a table (`ip route show table all`): plain state. */
-export interface Route {
+export interface RouteOf<Address> {
   readonly type: RouteType;
-  readonly dst: Prefix4;
+  readonly dst: PrefixOf<Address>;
   /** Table by name as `ip route` writes it: `main`, `local`, `default`, or a number. */
   readonly table: string;
   readonly protocol: string | null;
   readonly scope: Scope;
-  readonly prefsrc: Ipv4 | null;
+  readonly prefsrc: Address | null;
   readonly metric: number;
   readonly tos: number;
   /** 0: the device's. */
   readonly mtu: number;
-  readonly nextHops: readonly NextHop[];
+  readonly nextHops: readonly NextHopOf<Address>[];
   readonly origin: Origin;
 }
 
 /** A policy rule (`ip rule`): which table is asked, for whom. */
-export interface PolicyRule {
+export interface PolicyRuleOf<Address> {
   readonly priority: number;
-  readonly src: Prefix4 | null;
-  readonly dst: Prefix4 | null;
+  readonly src: PrefixOf<Address> | null;
+  readonly dst: PrefixOf<Address> | null;
   readonly iif: string | null;
   readonly oif: string | null;
   readonly fwmark: { readonly value: number; readonly mask: number } | null;
@@ -64,3 +65,11 @@ export interface PolicyRule {
     | { readonly kind: "nop" | "blackhole" | "unreachable" | "prohibit" };
   readonly origin: Origin;
 }
+
+export type NextHop = NextHopOf<Ipv4>;
+export type Route = RouteOf<Ipv4>;
+export type PolicyRule = PolicyRuleOf<Ipv4>;
+
+/** IPv6: the scope is always global, TOS 0, and the metric 1024 where nobody said another (0 in table local). */
+export type Route6 = RouteOf<Ipv6Words>;
+export type PolicyRule6 = PolicyRuleOf<Ipv6Words>;

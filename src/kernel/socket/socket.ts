@@ -1,4 +1,4 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Family, IpAddress } from "../../address/ip.ts";
 import type { Origin } from "../origin.ts";
 
 /**
@@ -7,8 +7,10 @@ import type { Origin } from "../origin.ts";
  */
 export interface Socket {
   readonly proto: "tcp" | "udp" | "sctp";
-  /** null: any address of the host. */
-  readonly address: Ipv4 | null;
+  /** The families it takes: `*:80` is one socket for both, `[::]:80` (IPV6_V6ONLY) for IPv6 alone. */
+  readonly families: readonly Family[];
+  /** null: any address of the host, of its families. */
+  readonly address: IpAddress | null;
   /** Name of the device the socket is bound to (`address%device`), null for any. */
   readonly dev: string | null;
   readonly port: number;

@@ -1,4 +1,5 @@
-import { explainIpv4, formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
+import { type Family, formatIp, type IpAddress } from "../../address/ip.ts";
+import { explainIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { explainIpv6, parseIpv6, splitZone } from "../../address/ipv6.ts";
 import type { Origin } from "../origin.ts";
 import type { Socket } from "./socket.ts";
@@ -16,7 +17,7 @@ export type SsText =
   | {
       readonly kind: "ok";
       readonly sockets: readonly Socket[];
-      /** Lines that hold something else or something more than an IPv4 socket, as they were. */
+      /** Lines that hold something else than a socket of TCP, UDP or SCTP that waits, as they were. */
       readonly others: readonly string[];
     }
   | { readonly kind: "invalid"; readonly errors: readonly SsError[] };
@@ -27,11 +28,11 @@ export interface SsError {
   readonly message: string;
 }
 
-type Listener = Pick<Socket, "proto" | "address" | "dev" | "port">;
+type Listener = Pick<Socket, "proto" | "families" | "address" | "dev" | "port">;
 
-/** What one line says: an IPv4 listener, and whether there is more to it than that. */
+/** What one line says. */
 type Line =
-  | { readonly kind: "socket"; readonly listener: Listener; readonly more: boolean }
+  | { readonly kind: "socket"; readonly listener: Listener }
   | { readonly kind: "other" }
   | { readonly kind: "invalid"; readonly message: string };
 
@@ -43,7 +44,7 @@ export function parseSs(text: string, originOf: (line: number) => Origin): SsTex
     if (line.trim() === "") continue;
     const read = parseLine(line);
     if (read.kind === "invalid") errors.push({ line: i + 1, message: read.message });
-    if (read.kind === "other" || (read.kind === "socket" && read.more)) others.push(line);
+    if (read.kind === "other") others.push(line);
     if (read.kind === "socket") {
       sockets.push({ ...read.listener, app: { kind: "line" }, origin: originOf(i + 1) });
     }
@@ -83,44 +84,50 @@ const KNOWN_NETIDS =
 function parseListener(proto: Socket["proto"], place: string, port: number): Line {
   const { address: text, zone } = splitZone(place);
   const dev = zone === undefined || zone === "" ? null : zone;
-  if (text === "*") return { kind: "socket", listener: { proto, address: null, dev, port }, more: true };
+  const listener = (families: readonly Family[], address: IpAddress | null): Line => ({
+    kind: "socket",
+    listener: { proto, families, address, dev, port },
+  });
+  if (text === "*") return listener([4, 6], null);
   if (text.includes(":")) {
     const six = text.replace(/^\[(.*)\]$/, "$1");
     // An IPv6 socket bound to ::ffff:10.0.0.1 takes IPv4 for 10.0.0.1.
     const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(six)?.[1];
     const address = mapped === undefined ? undefined : parseIpv4(mapped);
-    if (address !== undefined) return { kind: "socket", listener: { proto, address, dev, port }, more: true };
-    // Old versions print `:::80`.
-    const bare = six === ":" ? "::" : six.replace(/%.*$/, "");
-    return parseIpv6(bare) === undefined ? invalid(explainIpv6(bare)) : { kind: "other" };
+    if (address !== undefined) return listener([4], address);
+    // Old versions print `:::80`, and in brackets the device may stand inside them.
+    const { address: bare, zone: inner } = splitZone(six === ":" ? "::" : six);
+    const words = parseIpv6(bare);
+    if (words === undefined) return invalid(explainIpv6(bare));
+    const found = listener([6], words.every((word) => word === 0) ? null : words);
+    return inner === undefined || inner === "" || found.kind !== "socket"
+      ? found
+      : { kind: "socket", listener: { ...found.listener, dev: inner } };
   }
   const address = parseIpv4(text);
   if (address === undefined) return invalid(explainIpv4(text));
-  const any = address === 0;
-  return { kind: "socket", listener: { proto, address: any ? null : address, dev, port }, more: false };
+  return listener([4], address === 0 ? null : address);
 }
 
 function invalid(message: string): Line {
   return { kind: "invalid", message };
 }
 
-/** The inverse of `parseSs`: sockets that `others` speak of already are not said twice. */
+/** The inverse of `parseSs`. */
 export function formatSs(sockets: readonly Socket[], others: readonly string[]): string {
-  const said = new Set<string>();
-  for (const line of others) {
-    const read = parseLine(line);
-    if (read.kind === "socket") said.add(keyOf(read.listener));
-  }
-  const lines = sockets.filter((socket) => !said.has(keyOf(socket))).map(formatSocket);
-  return [...lines, ...others].map((line) => `${line}\n`).join("");
+  return [...sockets.map(formatSocket), ...others].map((line) => `${line}\n`).join("");
 }
 
 function formatSocket(socket: Socket): string {
-  const zone = socket.dev === null ? "" : `%${socket.dev}`;
   const state = socket.proto === "udp" ? "UNCONN" : "LISTEN";
-  return `${socket.proto} ${state} 0 128 ${formatIpv4(socket.address ?? 0)}${zone}:${socket.port} 0.0.0.0:*`;
+  const [local, any] = placeOf(socket);
+  return `${socket.proto} ${state} 0 128 ${local}:${socket.port} ${any}:*`;
 }
 
-function keyOf(socket: Listener): string {
-  return `${socket.proto} ${socket.address} ${socket.dev} ${socket.port}`;
+/** Where a socket waits, and any peer, as `ss` writes both. */
+function placeOf({ families, address, dev }: Socket): readonly [string, string] {
+  const zone = dev === null ? "" : `%${dev}`;
+  if (address === null && families.length > 1) return [`*${zone}`, "*"];
+  if (!families.includes(6)) return [`${formatIp(address ?? 0)}${zone}`, "0.0.0.0"];
+  return [`[${address === null ? "::" : formatIp(address)}]${zone}`, "[::]"];
 }

@@ -1,6 +1,9 @@
-import { type Packet, PHASE_ERROR, PHASE_REPLY, TCP_RST } from "../../packet/packet.ts";
-import { fillReset } from "../icmp/reset.ts";
+import { type Packet, PHASE_ERROR, PHASE_REPLY, protocolKey, TCP_RST } from "../../packet/packet.ts";
+import { fillReset, reflectedMark } from "../icmp/reset.ts";
+import { KERNELS_OWN } from "../icmp/send.ts";
+import { replyDevice6 } from "../icmp/send6.ts";
 import { reason } from "../reason.ts";
+import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
@@ -8,14 +11,14 @@ import { OP_DELIVER, OP_EMIT } from "../tape.ts";
 
 const NO_LISTENER = reason("no-listener-tcp");
 
-/** `tcp_v4_rcv`: to a connection or a listener, else a reset. Takes the packet over. */
+/** `tcp_v4_rcv`, `tcp_v6_rcv`: to a connection or a listener, else a reset. Takes the packet over. */
 export function tcpReceive(stack: Stack, packet: Packet): void {
   if (stack.outbox.upcalls.tcp(stack, packet)) {
     stack.tape?.words8(
       OP_DELIVER,
       stack.host,
       packet.number,
-      packet.protocol,
+      protocolKey(packet),
       packet.dst,
       packet.dport,
       packet.src,
@@ -29,7 +32,7 @@ export function tcpReceive(stack: Stack, packet: Packet): void {
   stack.kill(packet, NO_LISTENER);
 }
 
-/** `tcp_v4_send_reset`: nobody here knows this connection. */
+/** `tcp_v4_send_reset`, `tcp_v6_send_reset`: nobody here knows this connection. */
 function sendTcpReset(stack: Stack, cause: Packet): void {
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
@@ -37,11 +40,12 @@ function sendTcpReset(stack: Stack, cause: Packet): void {
   reset.phase = cause.phase === PHASE_REPLY ? PHASE_ERROR : PHASE_REPLY;
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, reset.phase);
   fillReset(reset, cause);
-  reset.mark = stack.net.fwmarkReflect ? cause.mark : 0;
-  if (routeOutput(stack, reset, 0, false) !== 0) {
+  reset.mark = reflectedMark(stack, cause);
+  if (routeOutput(stack, reset, reset.family === 6 ? replyDevice6(stack, cause) : 0, false) !== 0) {
     stack.pool.release(reset);
     return;
   }
-  reset.ttl = stack.ttlOf(reset);
+  reset.ttl = hopLimit(stack, reset);
+  reset.socket = KERNELS_OWN;
   stack.path.localOut(stack, reset);
 }

@@ -1,6 +1,6 @@
-import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, type Packet } from "../../packet/packet.ts";
+import { type Packet, protocolKey } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { sendIcmpError } from "../icmp/send.ts";
+import { PORT_UNREACHABLE, tellSender } from "../icmp/error.ts";
 import { geneveReceive } from "../path/geneve.ts";
 import { vxlanReceive } from "../path/vxlan.ts";
 import { reason } from "../reason.ts";
@@ -10,7 +10,7 @@ import { OP_DELIVER } from "../tape.ts";
 
 const NO_LISTENER = reason("no-listener-udp");
 
-/** `udp_rcv`: to a tunnel, to a socket, or an ICMP port unreachable. Takes the packet over. */
+/** `udp_rcv`, `udpv6_rcv`: to a tunnel, to a socket, or an ICMP port unreachable. Takes the packet over. */
 export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void {
   if (vxlanReceive(stack, packet)) return;
   if (stack.net.geneves.length > 0 && geneveReceive(stack, packet)) return;
@@ -19,7 +19,7 @@ export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void 
       OP_DELIVER,
       stack.host,
       packet.number,
-      packet.protocol,
+      protocolKey(packet),
       packet.dst,
       packet.dport,
       packet.src,
@@ -33,6 +33,6 @@ export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void 
     stack.kill(packet, NO_LISTENER);
     return;
   }
-  sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+  tellSender(stack, packet, PORT_UNREACHABLE, 0);
   stack.kill(packet, NO_LISTENER);
 }

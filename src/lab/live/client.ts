@@ -1,7 +1,7 @@
 import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { checksum } from "../../packet/wire/checksum.ts";
-import { encodeIpv4 } from "../../packet/wire/frame.ts";
+import { encodeIp } from "../../packet/wire/frame.ts";
 import type { Query } from "../../walk/query.ts";
 import {
   AF_INET,
@@ -180,7 +180,7 @@ export function sendRaw(packet: Packet, dst: Ipv4, mark: number, dev: string | n
   const fd = c.socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
   if (mark !== 0) c.setsockopt(fd, SOL_SOCKET, SO_MARK, int32(mark), 4);
   if (dev !== null) bindToDevice(fd, dev);
-  const bytes = encodeIpv4(packet);
+  const bytes = encodeIp(packet);
   const sent = c.sendto(fd, bytes, bytes.length, 0, socketAddress({ address: dst, port: 0 }), SOCKADDR_IN);
   const why = sent < 0 ? errorName(c.errno()) : null;
   c.close(fd);

@@ -123,16 +123,17 @@ export function closeWithReset(fd: number): void {
   c.close(fd);
 }
 
-function openListener(host: string, { proto, address, port, dev }: Socket): number {
+function openListener(host: string, { proto, address: bound, port, dev }: Socket): number {
+  const address = typeof bound === "number" ? bound : 0;
   const c = libc();
   const type = proto === "tcp" ? SOCK_STREAM : SOCK_DGRAM;
   const fd = c.socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   c.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, int32(1), 4);
   if (proto === "udp") c.setsockopt(fd, SOL_IP, IP_PKTINFO, int32(1), 4);
   if (dev !== null) bindToDevice(fd, dev);
-  const bound = c.bind(fd, socketAddress({ address: address ?? 0, port }), SOCKADDR_IN);
-  if (bound !== 0 || (proto === "tcp" && c.listen(fd, BACKLOG) !== 0)) {
-    const where = endpointText({ address: address ?? 0, port });
+  const failed = c.bind(fd, socketAddress({ address, port }), SOCKADDR_IN);
+  if (failed !== 0 || (proto === "tcp" && c.listen(fd, BACKLOG) !== 0)) {
+    const where = endpointText({ address, port });
     throw new Error(`${host}: cannot listen on ${where}/${proto} (${errorName(c.errno())})`);
   }
   return fd;

@@ -1,6 +1,6 @@
 import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
-import { type Decoded, decodeFrame, decodeIpv4 } from "../../packet/wire/frame.ts";
+import { type Decoded, decodeFrame, decodeIp } from "../../packet/wire/frame.ts";
 import { VXLAN_HEADER, VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
 import type { RecordedArp, RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
 import { recordedForm } from "../recorded-form.ts";
@@ -152,7 +152,7 @@ interface Decoding {
 
 function decode(frame: CapturedFrame, vxlanPorts: readonly number[]): Packet | null {
   const ports = [...VXLAN_PORTS, ...vxlanPorts, ...tunnelPort(frame)];
-  const decoded: Decoded = frame.framed ? decodeFrame(frame.bytes, ports) : decodeIpv4(frame.bytes, ports);
+  const decoded: Decoded = frame.framed ? decodeFrame(frame.bytes, ports) : decodeIp(frame.bytes, ports);
   // What is neither ARP nor IPv4 is not the model's business, nor are the hosts' own memberships of groups.
   if (decoded.kind !== "ok" || decoded.packet.protocol === IPPROTO_IGMP) return null;
   decoded.packet.framed = frame.framed;

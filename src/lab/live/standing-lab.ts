@@ -156,7 +156,7 @@ function assumedListeners({ world, netns }: RealWorld, port: number): Listeners[
   return [...world.hosts.values()].flatMap((host) => {
     const within = netns.get(host.name);
     if (within === undefined || host.sockets.kind !== "assumed") return [];
-    const one = { address: null, dev: null, port, app: { kind: "line" }, origin: 0 } as const;
+    const one = { families: [4], address: null, dev: null, port, app: { kind: "line" }, origin: 0 } as const;
     return [
       new Listeners(within, host, [
         { ...one, proto: "tcp" },

@@ -1,3 +1,5 @@
+import { word6 } from "../../address/ip6-handle.ts";
+import type { Packet } from "../packet.ts";
 import { read16 } from "./big-endian.ts";
 
 /**
@@ -14,7 +16,18 @@ export function checksum(bytes: Uint8Array, from: number, to: number, sum = 0): 
   return ~total & 0xffff;
 }
 
-/** What the pseudo-header adds (RFC 9293 3.1, RFC 768): addresses, protocol, length of header and payload. */
-export function pseudoHeader(src: number, dst: number, protocol: number, length: number): number {
-  return (src >>> 16) + (src & 0xffff) + (dst >>> 16) + (dst & 0xffff) + protocol + length;
+/** What the pseudo-header adds (RFC 9293 3.1, RFC 768, RFC 8200 8.1): addresses, protocol, length of header and payload. */
+export function pseudoHeader(
+  { family, src, dst }: Pick<Packet, "family" | "src" | "dst">,
+  protocol: number,
+  length: number,
+): number {
+  if (family !== 6) return halves(src) + halves(dst) + protocol + length;
+  let sum = protocol + length;
+  for (let i = 0; i < 4; i++) sum += halves(word6(src, i)) + halves(word6(dst, i));
+  return sum;
+}
+
+function halves(word: number): number {
+  return (word >>> 16) + (word & 0xffff);
 }

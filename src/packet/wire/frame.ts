@@ -1,11 +1,13 @@
 import {
   ETH_P_ARP,
   ETH_P_IP,
+  ETH_P_IPV6,
   INNER_GENEVE,
   INNER_IPIP,
   INNER_QUOTED,
   INNER_VXLAN,
   IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
   IPPROTO_IPIP,
   IPPROTO_TCP,
   IPPROTO_UDP,
@@ -16,7 +18,9 @@ import { decodeEthernet, encodeEthernet, ethernetLength } from "./ethernet.ts";
 import { type Extent, fault, type WireFault } from "./fault.ts";
 import { decodeGeneve, encodeGeneve, GENEVE_PORT } from "./geneve.ts";
 import { decodeIcmp, encodeIcmp, ICMP_HEADER, quotesPacket } from "./icmp.ts";
+import { decodeIcmpv6, encodeIcmpv6, ICMPV6_HEADER, quotesPacket6 } from "./icmpv6.ts";
 import { decodeIpv4Header, encodeIpv4Header, IPV4_HEADER } from "./ipv4.ts";
+import { decodeIpv6Header, encodeIpv6Header, ipv6HeaderLength } from "./ipv6.ts";
 import { decodeTcp, encodeTcp, tcpHeaderLength } from "./tcp.ts";
 import { decodeUdp, encodeUdp, UDP_HEADER } from "./udp.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_HEADER, VXLAN_PORTS } from "./vxlan.ts";
@@ -25,7 +29,7 @@ import { decodeVxlan, encodeVxlan, VXLAN_HEADER, VXLAN_PORTS } from "./vxlan.ts"
  * Whole frames: each header by its own file, put together. In this order, from the inside out, so that every checksum is
  * over bytes that stand already:
  *
- *     payload or inner frame → transport → (a fragment's part of it) → IPv4 → Ethernet
+ *     payload or inner frame → transport → (a fragment's part of it) → IP → Ethernet
  *
  * A model's packet has lengths, not contents: payload is written as `p`s. A fragment's part is cut from the whole datagram
  * it belongs to, so that its first fragment bears the checksum of the whole, as on a real cable.
@@ -35,7 +39,7 @@ const PAYLOAD_BYTE = 0x70;
 
 /** A frame's bytes: from the Ethernet header on where the packet has one, else from the IP header on. */
 export function encodeFrame(packet: Packet): Uint8Array {
-  const body = packet.ethType === ETH_P_ARP ? encodedArp(packet) : encodeIpv4(packet);
+  const body = packet.ethType === ETH_P_ARP ? encodedArp(packet) : encodeIp(packet);
   if (!packet.framed) return body;
   const header = ethernetLength(packet);
   const bytes = new Uint8Array(header + body.length);
@@ -50,22 +54,25 @@ function encodedArp(packet: Packet): Uint8Array {
   return bytes;
 }
 
-/** An IPv4 packet's bytes, without a link's header. */
-export function encodeIpv4(packet: Packet): Uint8Array {
+/** An IP packet's bytes, without a link's header. */
+export function encodeIp(packet: Packet): Uint8Array {
   const bytes = new Uint8Array(packet.length);
   const datagram = encodeTransport(packet);
-  bytes.set(
-    datagram.subarray(packet.fragOffset, packet.fragOffset + packet.length - IPV4_HEADER),
-    IPV4_HEADER,
-  );
-  encodeIpv4Header(packet, bytes, 0);
+  const header = ipHeaderLength(packet);
+  bytes.set(datagram.subarray(packet.fragOffset, packet.fragOffset + packet.length - header), header);
+  if (packet.family === 6) encodeIpv6Header(packet, bytes, 0);
+  else encodeIpv4Header(packet, bytes, 0);
   return bytes;
+}
+
+function ipHeaderLength(packet: Packet): number {
+  return packet.family === 6 ? ipv6HeaderLength(packet) : IPV4_HEADER;
 }
 
 /** What IP carries, whole: of a fragment the datagram it belongs to. */
 function encodeTransport(packet: Packet): Uint8Array {
   const { protocol, inner } = packet;
-  if (protocol === IPPROTO_IPIP && inner !== null) return encodeIpv4(inner);
+  if (protocol === IPPROTO_IPIP && inner !== null) return encodeIp(inner);
   const header = transportHeader(packet);
   const content = inner === null ? null : encodeInner(packet, inner);
   const bytes = new Uint8Array(transportLength(packet, header, content));
@@ -74,6 +81,7 @@ function encodeTransport(packet: Packet): Uint8Array {
   if (protocol === IPPROTO_TCP) encodeTcp(packet, bytes, 0, bytes.length);
   else if (protocol === IPPROTO_UDP) encodeUdp(packet, bytes, 0, bytes.length);
   else if (protocol === IPPROTO_ICMP) encodeIcmp(packet, bytes, 0, bytes.length);
+  else if (protocol === IPPROTO_ICMPV6) encodeIcmpv6(packet, bytes, 0, bytes.length);
   return bytes;
 }
 
@@ -85,6 +93,8 @@ function transportHeader(packet: Packet): number {
       return UDP_HEADER;
     case IPPROTO_ICMP:
       return ICMP_HEADER;
+    case IPPROTO_ICMPV6:
+      return ICMPV6_HEADER;
     default:
       return 0;
   }
@@ -92,7 +102,7 @@ function transportHeader(packet: Packet): number {
 
 /** A whole packet says its length itself; a fragment knows its datagram's payload, and that it lies within. */
 function transportLength(packet: Packet, header: number, content: Uint8Array | null): number {
-  const own = packet.length - IPV4_HEADER;
+  const own = packet.length - ipHeaderLength(packet);
   if (!packet.isFragment) return Math.max(own, header);
   const whole = header + Math.max(packet.payload, content?.length ?? 0);
   return Math.max(whole, packet.fragOffset + own);
@@ -100,7 +110,7 @@ function transportLength(packet: Packet, header: number, content: Uint8Array | n
 
 /** What is behind the transport's header when it is a packet: a tunnel's frame, or what an error quotes. */
 function encodeInner(packet: Packet, inner: Packet): Uint8Array {
-  if (packet.encapsulation === INNER_QUOTED || packet.encapsulation === INNER_IPIP) return encodeIpv4(inner);
+  if (packet.encapsulation === INNER_QUOTED || packet.encapsulation === INNER_IPIP) return encodeIp(inner);
   const frame = encodeFrame(inner);
   // Both tunnels' headers are eight bytes.
   const bytes = new Uint8Array(VXLAN_HEADER + frame.length);
@@ -124,7 +134,8 @@ function decodeFrameAt(bytes: Uint8Array, at: number, vxlanPorts: readonly numbe
   const body = at + ethernetLength(packet);
   switch (packet.ethType) {
     case ETH_P_IP:
-      return ended(decodeIpv4At(bytes, body, packet, vxlanPorts, "whole"), packet);
+    case ETH_P_IPV6:
+      return ended(decodeIpAt(bytes, body, packet, vxlanPorts, "whole"), packet);
     case ETH_P_ARP:
       return ended(decodeArp(bytes, body, packet), packet);
     default:
@@ -132,42 +143,54 @@ function decodeFrameAt(bytes: Uint8Array, at: number, vxlanPorts: readonly numbe
   }
 }
 
-/** An IPv4 packet without a link's header. */
-export function decodeIpv4(bytes: Uint8Array, vxlanPorts: readonly number[] = VXLAN_PORTS): Decoded {
+/** A packet of either family without a link's header. */
+export function decodeIp(bytes: Uint8Array, vxlanPorts: readonly number[] = VXLAN_PORTS): Decoded {
   const packet = new Packet();
-  return ended(decodeIpv4At(bytes, 0, packet, vxlanPorts, "whole"), packet);
+  const version = (bytes[0] ?? 0) >>> 4;
+  packet.ethType = version === 6 ? ETH_P_IPV6 : ETH_P_IP;
+  return ended(decodeIpAt(bytes, 0, packet, vxlanPorts, "whole"), packet);
 }
 
 function ended(wrong: WireFault | null, packet: Packet): Decoded {
   return wrong ?? { kind: "ok", packet };
 }
 
-function decodeIpv4At(
+/** The packet's EtherType says which family is expected. */
+function decodeIpAt(
   bytes: Uint8Array,
   at: number,
   packet: Packet,
   vxlanPorts: readonly number[],
   extent: Extent,
 ): WireFault | null {
-  const header = decodeIpv4Header(bytes, at, packet);
+  const header =
+    packet.ethType === ETH_P_IPV6 ? decodeIpv6Header(bytes, at, packet) : decodeIpv4Header(bytes, at, packet);
   if (typeof header !== "number") return header;
   if (packet.fragOffset !== 0) return null;
   const transport = at + header;
+  const room = packet.length - header;
   switch (packet.protocol) {
     case IPPROTO_TCP:
-      return decodeTcp(bytes, transport, packet, extent);
+      return decodeTcp(bytes, transport, packet, room, extent);
     case IPPROTO_UDP:
       return decodeDatagram(bytes, transport, packet, vxlanPorts, extent);
     case IPPROTO_ICMP:
       return (
-        decodeIcmp(bytes, transport, packet, extent) ??
+        decodeIcmp(bytes, transport, packet, room, extent) ??
         (quotesPacket(packet.icmpType)
           ? decodeQuoted(bytes, transport + ICMP_HEADER, packet, vxlanPorts)
           : null)
       );
+    case IPPROTO_ICMPV6:
+      return (
+        decodeIcmpv6(bytes, transport, packet, room, extent) ??
+        (quotesPacket6(packet.icmpType)
+          ? decodeQuoted(bytes, transport + ICMPV6_HEADER, packet, vxlanPorts)
+          : null)
+      );
     case IPPROTO_IPIP: {
       const inner = new Packet();
-      const wrong = decodeIpv4At(bytes, transport, inner, vxlanPorts, extent);
+      const wrong = decodeIpAt(bytes, transport, inner, vxlanPorts, extent);
       // Cut amid the headers of what it carries, a first fragment stays closed.
       if (wrong !== null) return packet.mf ? null : wrong;
       packet.inner = inner;
@@ -223,7 +246,8 @@ function decodeQuoted(
   vxlanPorts: readonly number[],
 ): WireFault | null {
   const quoted = new Packet();
-  const wrong = decodeIpv4At(bytes, at, quoted, vxlanPorts, "quoted");
+  quoted.ethType = packet.ethType;
+  const wrong = decodeIpAt(bytes, at, quoted, vxlanPorts, "quoted");
   if (wrong !== null) return wrong;
   packet.inner = quoted;
   packet.encapsulation = INNER_QUOTED;

@@ -38,7 +38,14 @@ export function encodeIcmp(packet: Packet, bytes: Uint8Array, at: number, end: n
   write16(bytes, at + CHECKSUM, checksum(bytes, at, end));
 }
 
-export function decodeIcmp(bytes: Uint8Array, at: number, packet: Packet, extent: Extent): WireFault | null {
+/** @param room bytes from here to the packet's end */
+export function decodeIcmp(
+  bytes: Uint8Array,
+  at: number,
+  packet: Packet,
+  room: number,
+  extent: Extent,
+): WireFault | null {
   const short = tooShort(bytes, at, extent === "quoted" ? CODE + 1 : ICMP_HEADER, "an ICMP header");
   if (short !== null) return short;
   const type = bytes[at + TYPE] as number;
@@ -53,6 +60,6 @@ export function decodeIcmp(bytes: Uint8Array, at: number, packet: Packet, extent
     packet.icmpId = read16(bytes, at + REST);
     packet.icmpSeq = read16(bytes, at + REST + 2);
   }
-  packet.payload = Math.max(0, packet.length - 20 - ICMP_HEADER);
+  packet.payload = Math.max(0, room - ICMP_HEADER);
   return null;
 }

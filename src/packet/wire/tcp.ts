@@ -1,4 +1,4 @@
-import { IPPROTO_TCP, type Packet, TCP_SYN } from "../packet.ts";
+import { headerLength, IPPROTO_TCP, type Packet, TCP_SYN } from "../packet.ts";
 import { read16, read32, write16, write32 } from "./big-endian.ts";
 import { checksum, pseudoHeader } from "./checksum.ts";
 import { type Extent, fault, tooShort, type WireFault } from "./fault.ts";
@@ -21,14 +21,15 @@ export const TCP_HEADER = 20;
 const INITIAL_WINDOW = 64_240;
 
 /** Maximum segment size, selective acknowledgements, timestamps, window scale: 20 bytes (RFC 9293 3.2, 2018, 7323). */
-const SYN_OPTIONS = [2, 4, 0x05, 0xb4, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7];
+const SYN_OPTIONS = [2, 4, 0, 0, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7];
 /** Timestamps: 12 bytes. */
 const DATA_OPTIONS = [1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0];
 const NO_OPERATION = 1;
+const ETHERNET_MTU = 1500;
 
 /** Bytes of a segment's header: what its IP length leaves beside the payload, 20 to 60 and whole words. */
 export function tcpHeaderLength(packet: Packet): number {
-  const room = packet.length - 20 - packet.payload;
+  const room = packet.length - headerLength(packet) - packet.payload;
   return Math.min(60, Math.max(TCP_HEADER, room & ~3));
 }
 
@@ -49,11 +50,21 @@ export function encodeTcp(packet: Packet, bytes: Uint8Array, at: number, end: nu
   for (let i = 0; i < room; i++) {
     bytes[at + TCP_HEADER + i] = room === options.length ? (options[i] as number) : NO_OPERATION;
   }
-  const sum = checksum(bytes, at, end, pseudoHeader(packet.src, packet.dst, IPPROTO_TCP, end - at));
+  // What fits on an Ethernet: 1460, of IPv6 1440.
+  if (options === SYN_OPTIONS && room === options.length)
+    write16(bytes, at + TCP_HEADER + 2, ETHERNET_MTU - headerLength(packet) - TCP_HEADER);
+  const sum = checksum(bytes, at, end, pseudoHeader(packet, IPPROTO_TCP, end - at));
   write16(bytes, at + CHECKSUM, sum);
 }
 
-export function decodeTcp(bytes: Uint8Array, at: number, packet: Packet, extent: Extent): WireFault | null {
+/** @param room bytes from here to the packet's end */
+export function decodeTcp(
+  bytes: Uint8Array,
+  at: number,
+  packet: Packet,
+  room: number,
+  extent: Extent,
+): WireFault | null {
   const short = tooShort(bytes, at, extent === "quoted" ? SEQUENCE : TCP_HEADER, "a TCP header");
   if (short !== null) return short;
   packet.sport = read16(bytes, at + SRC_PORT);
@@ -64,6 +75,6 @@ export function decodeTcp(bytes: Uint8Array, at: number, packet: Packet, extent:
   const header = ((bytes[at + DATA_OFFSET] as number) >>> 4) * 4;
   if (header < TCP_HEADER) return fault(at + DATA_OFFSET, `a TCP header of ${header} bytes is none`);
   packet.tcpFlags = bytes[at + FLAGS] as number;
-  packet.payload = Math.max(0, packet.length - 20 - header);
+  packet.payload = Math.max(0, room - header);
   return null;
 }

@@ -17,7 +17,7 @@ export function encodeUdp(packet: Packet, bytes: Uint8Array, at: number, end: nu
   write16(bytes, at + DST_PORT, packet.dport);
   write16(bytes, at + LENGTH, end - at);
   write16(bytes, at + CHECKSUM, 0);
-  const sum = checksum(bytes, at, end, pseudoHeader(packet.src, packet.dst, IPPROTO_UDP, end - at));
+  const sum = checksum(bytes, at, end, pseudoHeader(packet, IPPROTO_UDP, end - at));
   // "If the computed checksum is zero, it is transmitted as all ones": zero says that there is none.
   write16(bytes, at + CHECKSUM, sum === 0 ? 0xffff : sum);
 }

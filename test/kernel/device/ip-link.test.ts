@@ -47,6 +47,8 @@ function ipip(data: Json & { readonly local?: string; readonly remote?: string }
 
 const ENDS = { proto: "ipip", remote: "10.9.0.2", local: "10.9.0.1", ttl: 0, pmtudisc: true };
 const TUNNEL = { id: 5, local: "10.9.0.1", link: "v0", port: 4789, learning: true, ttl: 5, df: "set" };
+const { local: _, ...WITHOUT_LOCAL } = TUNNEL;
+const OVER_IPV6 = { ...WITHOUT_LOCAL, local6: "fd00::9" };
 
 describe("devices as ip -j -d link prints them", () => {
   it.each<[string, Json]>([
@@ -61,6 +63,16 @@ describe("devices as ip -j -d link prints them", () => {
         linkinfo: {
           info_kind: "bridge",
           info_data: { ageing_time: 1000, vlan_filtering: 1, nf_call_iptables: 1 },
+        },
+      },
+    ],
+    [
+      "a bridge that filters IPv6",
+      {
+        ...BASE,
+        linkinfo: {
+          info_kind: "bridge",
+          info_data: { ageing_time: 1000, vlan_filtering: 0, nf_call_iptables: 0, nf_call_ip6tables: 1 },
         },
       },
     ],
@@ -87,6 +99,8 @@ describe("devices as ip -j -d link prints them", () => {
     ["a tunnel to one remote", vxlan({ ...TUNNEL, remote: "1.2.3.4" })],
     ["a tunnel to a group", vxlan({ ...TUNNEL, group: "239.1.1.1" })],
     ["a tunnel to nobody", vxlan(TUNNEL)],
+    ["a tunnel over IPv6", vxlan({ ...OVER_IPV6, remote6: "fd00::1" })],
+    ["a tunnel over IPv6 to a group", vxlan({ ...OVER_IPV6, group6: "ff05::1" })],
     ["a dummy", { ...BASE, operstate: "UNKNOWN", linkinfo: { info_kind: "dummy" } }],
     ["a tunnel of IPv4", ipip(ENDS)],
     ["tunl0", ipip({ proto: "ipip", remote: "any", local: "any", ttl: 0, pmtudisc: false })],
@@ -139,7 +153,6 @@ describe("devices as ip -j -d link prints them", () => {
     ["a tunnel in UDP", ipip({ ...ENDS, encap: { type: "fou" } }), "ipip"],
     ["a tunnel told by each packet", ipip({ external: true }), "ipip"],
     ["wireguard without details", { ...BASE, link_type: "none" }, "none"],
-    ["a vxlan over IPv6", vxlan({ id: 5, remote6: "fd00::1", port: 4789 }), "vxlan"],
     ["a vxlan told by each packet", vxlan({ external: true, port: 4789 }), "vxlan"],
   ])("a kind that is not modelled is kept: %s", (_, json, type) => {
     const device = parse(json);
@@ -206,6 +219,11 @@ describe("devices as ip -j -d link prints them", () => {
       "tunnel's port",
       vxlan({ ...TUNNEL, port: 99999 }),
       "linkinfo.info_data.port: 99999 is not a whole number from 0 to 65535",
+    ],
+    [
+      "tunnel's ends",
+      vxlan({ ...TUNNEL, remote6: "fd00::1" }),
+      "linkinfo.info_data.local: is of another family than the remote end, fd00::1",
     ],
     [
       "tunnel's end",

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { type Family, parseIp } from "../../../src/address/ip.ts";
+import { addressOnPath } from "../../../src/address/ip6-handle.ts";
 import { internMac } from "../../../src/address/mac.ts";
 import type { Packet } from "../../../src/packet/packet.ts";
 import { ip, packet } from "../netfilter/match/rule-context.ts";
@@ -11,7 +13,15 @@ const HEAD = "family inet hashsize 64 maxelem 64";
 const tcp = (src: string, dst: string, dport = 80): Packet =>
   packet({ src: ip(src), dst: ip(dst), protocol: 6, sport: 1000, dport, length: 60 });
 
+function onPath(text: string): number {
+  const address = parseIp(text);
+  if (address === undefined) throw new Error(text);
+  return addressOnPath(address);
+}
+
 interface Scene {
+  /** Absent: IPv4. */
+  readonly family?: Family;
   readonly seed: number;
   readonly sets: string;
   readonly rules: string;
@@ -24,25 +34,33 @@ interface Scene {
     readonly icmp: readonly [number, number];
     readonly offset: number;
     readonly length: number;
+    readonly mark?: number;
     readonly out: string;
     /** A digit a rule: did its counter rise? */
     readonly hit: string;
   }[];
 }
 
-const recorded = new URL("../../../fixtures/ipset/random-rules.json.gz", import.meta.url);
-const scenes = JSON.parse(gunzipSync(readFileSync(recorded)).toString("utf8")) as readonly Scene[];
+function scenesOf(family: Family, file: string): Scene[] {
+  const recorded = new URL(`../../../fixtures/ipset/${file}`, import.meta.url);
+  const scenes = JSON.parse(gunzipSync(readFileSync(recorded)).toString("utf8")) as readonly Scene[];
+  return scenes.map((scene) => ({ ...scene, family }));
+}
+
+const scenes = [...scenesOf(4, "random-rules.json.gz"), ...scenesOf(6, "random-rules6.json.gz")];
 
 describe("random sets, rules that ask and change them, and random packets, as Linux 6.18 did", () => {
-  it.each(scenes)("seed $seed", ({ sets, rules, packets }) => {
+  it.each(scenes)("IPv$family, seed $seed", ({ family = 4, sets, rules, packets }) => {
     const host = new SetHost(sets);
     const chain = parsed(rules).tables.get("raw")?.chains.get("OUTPUT")?.rules ?? [];
     const run = (sent: Packet) => chain.map((rule) => (host.send(rule, sent) ? 1 : 0)).join("");
     for (const [i, { src, dst, proto, icmp, offset, out, hit, ...rest }] of packets.entries()) {
-      const hasPorts = proto !== 1 && proto !== 47;
+      const hasPorts = proto !== 1 && proto !== 58 && proto !== 47;
       const sent = packet({
-        src: ip(src),
-        dst: ip(dst),
+        family,
+        src: onPath(src),
+        dst: onPath(dst),
+        mark: rest.mark ?? 0,
         protocol: proto,
         fragOffset: offset,
         length: rest.length,

@@ -27,7 +27,15 @@ function world(nat: readonly string[]) {
       s: { links: { eth0: "198.51.100.80/24" }, listen: ["tcp 80", "udp 53", "tcp 8080", "udp 8080"] },
       sw: {
         links: {
-          br0: { detail: { kind: "bridge", vlanFiltering: false, ageingS: 300, nfCallIptables: false } },
+          br0: {
+            detail: {
+              kind: "bridge",
+              vlanFiltering: false,
+              ageingS: 300,
+              nfCallIptables: false,
+              nfCallIp6tables: false,
+            },
+          },
           p0: { master: "br0" },
           p1: { master: "br0" },
           p2: { master: "br0" },

@@ -1,11 +1,16 @@
 import fc from "fast-check";
+import type { Family, IpAddress } from "../../../src/address/ip.ts";
 import { internMacNumber } from "../../../src/address/mac.ts";
+import type { Masked } from "../../../src/address/masked.ts";
 import { maskOf } from "../../../src/address/prefix.ts";
+import { mask6Of } from "../../../src/address/prefix6.ts";
 import { CT_STATE } from "../../../src/kernel/netfilter/match/conntrack-state.ts";
 import type { Match } from "../../../src/kernel/netfilter/match/match.ts";
 import { probabilityOf } from "../../../src/kernel/netfilter/match/statistic.ts";
 import type { Negatable } from "../../../src/kernel/netfilter/rule.ts";
-import { ipv4 } from "../../address/arbitraries.ts";
+import { ipv4, ipv6 } from "../../address/arbitraries.ts";
+
+const addressBits = (family: Family) => (family === 6 ? 128 : 32);
 
 /** Generators of matches in the form the parser gives them, by kind. The protocol a match needs is for the rule to add. */
 
@@ -23,13 +28,22 @@ const maybeNot = <T>(value: fc.Arbitrary<T>) => maybe(negatable(value));
 export const range = (max: number) =>
   fc.tuple(fc.nat(max), fc.nat(max)).map(([a, b]) => ({ min: Math.min(a, b), max: Math.max(a, b) }));
 
-export const masked = () =>
-  fc.oneof(
-    fc
-      .tuple(ipv4(), fc.integer({ min: 0, max: 32 }))
-      .map(([address, length]) => ({ address, mask: maskOf(length) })),
-    fc.record({ address: ipv4(), mask: bits32() }),
-  );
+export const masked = (family: Family): fc.Arbitrary<Masked> =>
+  family === 6
+    ? fc.oneof(
+        fc
+          .tuple(ipv6(), fc.integer({ min: 0, max: 128 }))
+          .map(([address, length]) => ({ address, mask: mask6Of(length) })),
+        fc.record({ address: ipv6(), mask: ipv6() }),
+      )
+    : fc.oneof(
+        fc
+          .tuple(ipv4(), fc.integer({ min: 0, max: 32 }))
+          .map(([address, length]) => ({ address, mask: maskOf(length) })),
+        fc.record({ address: ipv4(), mask: bits32() }),
+      );
+
+export const address = (family: Family): fc.Arbitrary<IpAddress> => (family === 6 ? ipv6() : ipv4());
 
 /** Names of things: sets, lists, interfaces. */
 export const name = (maxLength = 15) =>
@@ -87,7 +101,7 @@ const multiportList = () =>
   );
 
 /** Each kind's own fields. */
-export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
+export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrary<object>>> => ({
   addrtype: fc
     .record({
       srcType: maybeNot(fc.integer({ min: 1, max: 0xfff })),
@@ -99,7 +113,7 @@ export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
   connlimit: fc.record({
     mode: fc.constantFrom("upto", "above"),
     limit: fc.nat(0xffffffff),
-    mask: fc.nat(32),
+    mask: fc.nat(addressBits(family)),
     side: fc.constantFrom("saddr", "daddr"),
   }),
   connmark: fc.record({ value: bits32(), mask: bits32(), invert: flag() }),
@@ -109,10 +123,10 @@ export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
         fc.subarray(Object.values(CT_STATE), { minLength: 1 }).map((bits) => bits.reduce((a, b) => a | b, 0)),
       ),
       protocol: maybeNot(fc.nat(255)),
-      origSrc: maybeNot(masked()),
-      origDst: maybeNot(masked()),
-      replySrc: maybeNot(masked()),
-      replyDst: maybeNot(masked()),
+      origSrc: maybeNot(masked(family)),
+      origDst: maybeNot(masked(family)),
+      replySrc: maybeNot(masked(family)),
+      replyDst: maybeNot(masked(family)),
       origSport: maybeNot(range(65535)),
       origDport: maybeNot(range(65535)),
       replySport: maybeNot(range(65535)),
@@ -142,8 +156,8 @@ export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
     tableMax: fc.nat(9),
     gcIntervalMs: fc.integer({ min: 1, max: 2000 }),
     expireMs: maybe(fc.integer({ min: 1, max: 9000 })),
-    srcMask: fc.nat(32),
-    dstMask: fc.nat(32),
+    srcMask: maybe(fc.nat(addressBits(family) - 1)),
+    dstMask: maybe(fc.nat(addressBits(family) - 1)),
     rateMatch: fc.constant(false),
     rateInterval: fc.constant(1),
   }),
@@ -152,8 +166,8 @@ export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
   icmp6: fc.record({ type: negatable(icmpType()) }),
   iprange: fc
     .record({
-      src: maybeNot(fc.record({ min: ipv4(), max: ipv4() })),
-      dst: maybeNot(fc.record({ min: ipv4(), max: ipv4() })),
+      src: maybeNot(fc.record({ min: address(family), max: address(family) })),
+      dst: maybeNot(fc.record({ min: address(family), max: address(family) })),
     })
     .filter((match) => !nothingSet(match)),
   ipv6header: fc.record({
@@ -164,7 +178,7 @@ export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
     fc.record({
       ipvs: fc.constant(null),
       protocol: maybeNot(fc.nat(255)),
-      address: maybeNot(masked()),
+      address: maybeNot(masked(family)),
       port: maybeNot(port()),
       direction: fc.constantFrom(null, "ORIGINAL", "REPLY"),
       method: maybeNot(fc.constantFrom("GATE", "IPIP", "MASQ")),
@@ -209,7 +223,7 @@ export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
       hitCount: fc.nat(255),
       ttl: flag(),
       name: name(),
-      mask: bits32(),
+      mask: address(family),
       side: fc.constantFrom("source", "dest"),
     })
     .map((match) => ({ ...match, reap: match.reap && match.seconds > 0 })),
@@ -260,7 +274,7 @@ export const MATCH_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
   tos: fc.record({ tos: negatable(fc.record({ value: fc.nat(255), mask: fc.nat(255) })) }),
   ttl: hopCount(),
   udp: fc.record({ sport: ports(), dport: ports() }),
-};
+});
 
-export const match = (kind: string): fc.Arbitrary<Match> =>
-  (MATCH_FIELDS[kind] as fc.Arbitrary<object>).map((fields) => ({ kind, ...fields }) as Match);
+export const match = (kind: string, family: Family): fc.Arbitrary<Match> =>
+  (matchFields(family)[kind] as fc.Arbitrary<object>).map((fields) => ({ kind, ...fields }) as Match);

@@ -1,16 +1,23 @@
 import fc from "fast-check";
-import { maskOf } from "../../../src/address/prefix.ts";
+import type { Family } from "../../../src/address/ip.ts";
+import { isAnywhere, lengthOfMasked, withoutHostBits } from "../../../src/address/masked.ts";
 import type { Match } from "../../../src/kernel/netfilter/match/match.ts";
-import { MATCH_PROTOCOLS, MATCHES } from "../../../src/kernel/netfilter/match/registry.ts";
+import {
+  MATCH_PROTOCOLS,
+  MATCHES,
+  OTHER_FAMILY_MATCHES,
+} from "../../../src/kernel/netfilter/match/registry.ts";
 import type { Chain, Rule, Table } from "../../../src/kernel/netfilter/rule.ts";
 import {
   NAT_PORT_PROTOCOLS,
+  OTHER_FAMILY_TARGETS,
   TARGET_PROTOCOLS,
   TARGET_TABLES,
 } from "../../../src/kernel/netfilter/target/registry.ts";
+import { REJECT_WITH } from "../../../src/kernel/netfilter/target/reject.ts";
 import type { Target } from "../../../src/kernel/netfilter/target/target.ts";
-import { ipv4 } from "../../address/arbitraries.ts";
 import {
+  address,
   bits32,
   flag,
   interfacePattern,
@@ -26,10 +33,10 @@ import { BUILT_IN_CHAINS } from "./built-in-chains.ts";
 
 /** Generators of whole rule sets, small and readable, in the form the parser gives them. */
 
-const natRange = (addresses: boolean, flags: readonly ("random" | "randomFully" | "persistent")[]) =>
+const natRange = (addresses: Family | null, flags: readonly ("random" | "randomFully" | "persistent")[]) =>
   fc
     .record({
-      addresses: addresses ? maybe(fc.tuple(ipv4(), ipv4())) : fc.constant(null),
+      addresses: addresses ? maybe(fc.tuple(address(addresses), address(addresses))) : fc.constant(null),
       ports: maybe(fc.tuple(port(), port())),
       random: flag(),
       randomFully: flag(),
@@ -50,7 +57,7 @@ const natRange = (addresses: boolean, flags: readonly ("random" | "randomFully" 
 const setReference = () => fc.record({ set: name(31), dimensions: fc.constantFrom(["src"], ["src", "dst"]) });
 
 /** Each target's own fields. */
-export const TARGET_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
+export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitrary<object>>> => ({
   AUDIT: fc.record({ type: fc.constantFrom("accept", "drop", "reject") }),
   CHECKSUM: fc.constant({}),
   CLASSIFY: fc.record({ major: fc.nat(0xffff), minor: fc.nat(0xffff) }),
@@ -78,7 +85,7 @@ export const TARGET_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
       }),
     ),
   }),
-  DNAT: fc.record({ range: natRange(true, ["random", "persistent"]) }),
+  DNAT: fc.record({ range: natRange(family, ["random", "persistent"]) }),
   DSCP: fc.record({ dscp: fc.nat(63) }),
   HL: fc.record({ mode: fc.constantFrom("set", "dec", "inc"), value: fc.integer({ min: 1, max: 255 }) }),
   LOG: fc.record({
@@ -91,11 +98,11 @@ export const TARGET_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
     macDecode: flag(),
   }),
   MARK: fc.record({ value: bits32(), mask: bits32() }),
-  MASQUERADE: fc.record({ range: natRange(false, ["random", "randomFully"]) }),
+  MASQUERADE: fc.record({ range: natRange(null, ["random", "randomFully"]) }),
   NETMAP: fc.record({
-    to: fc
-      .tuple(ipv4(), fc.nat(32))
-      .map(([address, length]) => ({ address: address & maskOf(length), length })),
+    to: masked(family)
+      .filter((network) => lengthOfMasked(network) !== undefined)
+      .map(withoutHostBits),
   }),
   NFLOG: fc
     .record({
@@ -115,9 +122,9 @@ export const TARGET_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
       cpuFanout: cpuFanout && more > 0,
     })),
   NOTRACK: fc.constant({}),
-  REDIRECT: fc.record({ range: natRange(false, ["random"]) }),
+  REDIRECT: fc.record({ range: natRange(null, ["random"]) }),
   REJECT: fc.record({
-    rejectWith: fc.constantFrom("icmp-port-unreachable", "tcp-reset", "icmp-admin-prohibited"),
+    rejectWith: fc.constantFrom(...REJECT_WITH[family]),
   }),
   SET: fc.record({
     add: setReference(),
@@ -129,19 +136,19 @@ export const TARGET_FIELDS: Readonly<Record<string, fc.Arbitrary<object>>> = {
     mapPrio: flag(),
     mapQueue: flag(),
   }),
-  SNAT: fc.record({ range: natRange(true, ["random", "randomFully", "persistent"]) }),
+  SNAT: fc.record({ range: natRange(family, ["random", "randomFully", "persistent"]) }),
   TCPMSS: fc.record({ mss: fc.oneof(fc.nat(65495), fc.constant("clamp")) }),
   TOS: fc.record({ value: fc.nat(255), mask: fc.nat(255) }),
-  TPROXY: fc.record({ port: port(), address: ipv4(), markValue: bits32(), markMask: bits32() }),
+  TPROXY: fc.record({ port: port(), address: address(family), markValue: bits32(), markMask: bits32() }),
   TRACE: fc.constant({}),
   TTL: fc.record({ mode: fc.constantFrom("set", "dec", "inc"), value: fc.integer({ min: 1, max: 255 }) }),
-};
+});
 
 /** Chains made by a user in every table. Only built-in chains jump to them, so there are no circles. */
 const USER_CHAINS = ["one", "TWO-2_.x"];
 
-const targetOfKind = (kind: string): fc.Arbitrary<Target> =>
-  (TARGET_FIELDS[kind] as fc.Arbitrary<object>).map((fields) => ({ kind, ...fields }) as Target);
+const targetOfKind = (kind: string, family: Family): fc.Arbitrary<Target> =>
+  (targetFields(family)[kind] as fc.Arbitrary<object>).map((fields) => ({ kind, ...fields }) as Target);
 
 const unknownWords = () =>
   fc.array(fc.constantFrom("--foo", "bar", "!", '"a b"', '"q\\"q"', " --wide"), {
@@ -149,12 +156,14 @@ const unknownWords = () =>
     maxLength: 4,
   });
 
-const target = (table: string, jumps: boolean): fc.Arbitrary<Target | null> =>
+const target = (table: string, jumps: boolean, family: Family): fc.Arbitrary<Target | null> =>
   fc.oneof(
     fc.constantFrom(null, { kind: "ACCEPT" }, { kind: "DROP" }, { kind: "RETURN" }),
-    ...Object.keys(TARGET_FIELDS)
-      .filter((kind) => (TARGET_TABLES.get(kind) ?? table) === table)
-      .map(targetOfKind),
+    ...Object.keys(targetFields(family))
+      .filter(
+        (kind) => !OTHER_FAMILY_TARGETS[family].has(kind) && (TARGET_TABLES.get(kind) ?? table) === table,
+      )
+      .map((kind) => targetOfKind(kind, family)),
     fc.record({ kind: fc.constant("unknown"), name: fc.constantFrom("TEE", "FANCY"), args: unknownWords() }),
     ...(jumps
       ? [fc.record({ kind: fc.constantFrom("jump", "goto"), chain: fc.constantFrom(...USER_CHAINS) })]
@@ -179,10 +188,12 @@ function commonProtocols(
   return common.length === 0 ? undefined : common;
 }
 
-const matchList = () =>
+const matchList = (family: Family) =>
   fc.array(
     fc.oneof(
-      ...[...MATCHES.keys()].map(match),
+      ...[...MATCHES.keys()]
+        .filter((kind) => !OTHER_FAMILY_MATCHES[family].has(kind))
+        .map((kind) => match(kind, family)),
       fc.record({
         kind: fc.constant("unknown"),
         name: fc.constantFrom("time", "u32"),
@@ -196,17 +207,17 @@ const counters = () =>
   fc.record({ packets: fc.nat(Number.MAX_SAFE_INTEGER), bytes: fc.nat(Number.MAX_SAFE_INTEGER) });
 
 /** A rule of a table; the protocol is made to fit its parts. */
-export const rule = (table: string, jumps: boolean): fc.Arbitrary<Rule> =>
+export const rule = (table: string, jumps: boolean, family: Family): fc.Arbitrary<Rule> =>
   fc
     .record({
-      src: maybe(negatable(ruleAddress())),
-      dst: maybe(negatable(ruleAddress())),
+      src: maybe(negatable(ruleAddress(family))),
+      dst: maybe(negatable(ruleAddress(family))),
       inInterface: maybe(negatable(interfacePattern())),
       outInterface: maybe(negatable(interfacePattern())),
       protocol: maybe(negatable(fc.integer({ min: 1, max: 255 }))),
-      fragment: maybe(negatable(fc.constant(true as const))),
-      matches: matchList(),
-      target: target(table, jumps),
+      fragment: family === 6 ? fc.constant(null) : maybe(negatable(fc.constant(true as const))),
+      matches: matchList(family),
+      target: target(table, jumps, family),
       counters: counters(),
       origin: fc.constant(0),
     })
@@ -217,23 +228,23 @@ export const rule = (table: string, jumps: boolean): fc.Arbitrary<Rule> =>
     });
 
 /** What `-s` holds: no host bits, and not everything, which would be no condition. */
-const ruleAddress = () =>
-  masked()
-    .map(({ address, mask }) => ({ address: address & mask, mask }))
-    .filter(({ address, mask }) => address !== 0 || mask !== 0);
+const ruleAddress = (family: Family) =>
+  masked(family)
+    .map(withoutHostBits)
+    .filter((one) => !isAnywhere(one));
 
-const chain = (name: string, policy: Chain["policy"], table: string): fc.Arbitrary<Chain> =>
+const chain = (name: string, policy: Chain["policy"], table: string, family: Family): fc.Arbitrary<Chain> =>
   fc.record({
     name: fc.constant(name),
     policy: fc.constant(policy),
     policyCounters: policy === null ? fc.constant(null) : counters(),
-    rules: fc.array(rule(table, policy !== null), { maxLength: 2 }),
+    rules: fc.array(rule(table, policy !== null, family), { maxLength: 2 }),
   });
 
 /** A table with all its chains. */
-export const table = (name: string): fc.Arbitrary<Table> => {
-  const builtIn = (BUILT_IN_CHAINS[name] ?? []).map((chainName) => chain(chainName, "ACCEPT", name));
-  const made = USER_CHAINS.map((chainName) => chain(chainName, null, name));
+export const table = (name: string, family: Family): fc.Arbitrary<Table> => {
+  const builtIn = (BUILT_IN_CHAINS[name] ?? []).map((chainName) => chain(chainName, "ACCEPT", name, family));
+  const made = USER_CHAINS.map((chainName) => chain(chainName, null, name, family));
   return fc
     .tuple(...builtIn, ...made)
     .map((chains) => ({ name, chains: new Map(chains.map((one) => [one.name, one])) }));

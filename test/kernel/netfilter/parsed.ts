@@ -1,17 +1,18 @@
+import type { Family } from "../../../src/address/ip.ts";
 import type { Rule, Ruleset } from "../../../src/kernel/netfilter/rule.ts";
 import { parseIptablesSave, type SaveError } from "../../../src/kernel/netfilter/save/parse.ts";
 import { BUILT_IN_CHAINS } from "./built-in-chains.ts";
 
 /** Reading rules in tests, where an unexpected fault should fail loudly. */
 
-export function parsed(text: string): Ruleset {
-  const result = parseIptablesSave(text);
+export function parsed(text: string, family: Family = 4): Ruleset {
+  const result = parseIptablesSave(text, { family });
   if (result.kind === "invalid") throw new Error(JSON.stringify(result.errors, null, 2));
   return result.ruleset;
 }
 
-export function faultsOfDump(text: string): readonly SaveError[] {
-  const result = parseIptablesSave(text);
+export function faultsOfDump(text: string, family: Family = 4): readonly SaveError[] {
+  const result = parseIptablesSave(text, { family });
   return result.kind === "invalid" ? result.errors : [];
 }
 
@@ -20,6 +21,7 @@ export interface RulePlace {
   readonly chain?: string;
   /** Chains made by a user, beside `mine`. */
   readonly chains?: readonly string[];
+  readonly family?: Family;
 }
 
 /** A dump with one rule: in INPUT of filter unless said. */
@@ -36,7 +38,7 @@ export function dumpWithRule(text: string, place: RulePlace = {}): string {
 }
 
 export function parsedRule(text: string, place: RulePlace = {}): Rule {
-  for (const { chains } of parsed(dumpWithRule(text, place)).tables.values()) {
+  for (const { chains } of parsed(dumpWithRule(text, place), place.family).tables.values()) {
     for (const { rules } of chains.values()) {
       if (rules[0] !== undefined) return rules[0];
     }
@@ -45,5 +47,5 @@ export function parsedRule(text: string, place: RulePlace = {}): Rule {
 }
 
 export function faultsOfRule(text: string, place: RulePlace = {}): string[] {
-  return faultsOfDump(dumpWithRule(text, place)).map(({ message }) => message);
+  return faultsOfDump(dumpWithRule(text, place), place.family).map(({ message }) => message);
 }

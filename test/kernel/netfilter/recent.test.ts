@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { formatIpv4 } from "../../../src/address/ipv4.ts";
+import { formatIp } from "../../../src/address/ip.ts";
+import { intern } from "../../../src/address/ip6-handle.ts";
 import { internRecentList, RecentLists } from "../../../src/kernel/netfilter/recent.ts";
 import type { MatchTest } from "../../../src/kernel/netfilter/rule-context.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
@@ -17,7 +18,7 @@ function ask(context: FakeContext, options: string, src: string, second = 0, ttl
 }
 
 function listed(context: FakeContext, name = "L"): string[] {
-  return (context.recent.dump().get(name) ?? []).map(formatIpv4);
+  return (context.recent.dump().get(name) ?? []).map(formatIp);
 }
 
 describe("-m recent (xt_recent.c)", () => {
@@ -100,7 +101,7 @@ describe("-m recent (xt_recent.c)", () => {
 
   it("lets the first rule to name a list decide its mask", () => {
     const context = new FakeContext();
-    context.recent.declare(internRecentList("FIRST"), -1 << 16, 0);
+    context.recent.declare(internRecentList("FIRST"), intern(-1 << 16, -1, -1, -1), 0);
     ask(context, "--set --name FIRST --mask 255.255.255.0", "10.1.2.3");
     expect(listed(context, "FIRST")).toEqual(["10.1.0.0"]);
   });

@@ -205,6 +205,47 @@ udp dport 53 update @seen { ip saddr }
   });
 });
 
+describe("elements with a limit or a quota of their own", () => {
+  const connections = (set: string, rule: string): string[] => {
+    const nft = `table ip t {\n${set}\nchain f { type filter hook forward priority 0;\n${rule}\n}\n}\n`;
+    const shared = session(nft);
+    return [1, 2, 3, 4].map((n) => {
+      return outcome(shared, "client", `tcp 10.2.0.2:80 sport=${40000 + n}`).client.result;
+    });
+  };
+  const thenTimeout = ["connected", "connected", "timeout", "timeout"];
+
+  it.each([
+    ["a set's, for those it lists", "limit rate over 2/day burst 2 packets", "10.1.0.2", "ip saddr @s"],
+    ["an element's", "", "10.1.0.2 limit rate over 2/day burst 2 packets", "ip saddr @s"],
+  ])("%s", (_, statement, element, match) => {
+    const set = `set s { type ipv4_addr; ${statement}${statement === "" ? "" : ";"} elements = { ${element} } }`;
+    expect(connections(set, `tcp flags syn ${match} drop`)).toEqual(thenTimeout);
+  });
+
+  it("a verdict map's", () => {
+    const map =
+      "map s { type ipv4_addr : verdict; limit rate 2/day burst 2 packets; elements = { 10.1.0.2 : accept } }";
+    expect(connections(map, "tcp flags != syn accept\nip saddr vmap @s\ndrop")).toEqual(thenTimeout);
+  });
+
+  it("a set's, for those that packets put in; the element goes on remembering when looked up", () => {
+    const set = "set s { type ipv4_addr; flags dynamic; limit rate over 2/day burst 2 packets; }";
+    expect(connections(set, "tcp flags syn add @s { ip saddr } drop")).toEqual(thenTimeout);
+    expect(connections(set, "tcp flags syn add @s { ip saddr }\ntcp flags syn ip saddr @s drop")).toEqual([
+      "connected",
+      ...["timeout", "timeout", "timeout"],
+    ]);
+  });
+
+  it("what the walk does not do is said", () => {
+    const set = "set s { type ipv4_addr; elements = { 10.1.0.2 limit rate over 2/day quota over 1 bytes } }";
+    const nft = `table ip t {\n${set}\nchain f { type filter hook forward priority 0;\nip saddr @s drop\n}\n}\n`;
+    const { outcomes } = trace(session(nft), "client", "tcp 10.2.0.2:80");
+    expect(outcomes.map(({ verdict }) => verdict.certainty)).toContain("unknown-match");
+  });
+});
+
 describe("what the walk does not know", () => {
   it("a match is asked both ways, and the verdict names it", () => {
     const { outcomes } = trace(session(forward("socket transparent 1 drop")), "client", "tcp 10.2.0.2:80");

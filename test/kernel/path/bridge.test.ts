@@ -185,14 +185,14 @@ describe("hairpin", () => {
 
 describe("br_netfilter", () => {
   /** a and b on n's bridge, which has rules. */
-  const node = (call: number, rule: string) =>
+  const node = (call: number, rule: string, a: HostSpec = {}, mtu = 1500) =>
     smallWorld(
       {
-        a: { links: { eth0: "10.0.0.1/24" }, listen: LISTEN },
+        a: { links: { eth0: "10.0.0.1/24" }, listen: LISTEN, ...a },
         b: { links: { eth0: "10.0.0.2/24" }, listen: LISTEN },
         n: {
           links: {
-            br0: { addresses: "10.0.0.9/24", detail: BRIDGE },
+            br0: { addresses: "10.0.0.9/24", detail: BRIDGE, mtu },
             p0: { master: "br0" },
             p1: { master: "br0" },
           },
@@ -219,5 +219,18 @@ describe("br_netfilter", () => {
     [1, "-i p0 -j DROP", "connected by b, answered"],
   ])("bridge-nf-call-iptables %d, FORWARD %s: %s", (call, rule, expected) => {
     expect(told(sessionOf(node(call, rule)), "a", "tcp 10.0.0.2:80")).toBe(expected);
+  });
+
+  it.each([
+    // what conntrack joined is cut as it came, though it would fit; the bridge's MTU itself only says no
+    [1500, "0:596+ 576:596+ 1152:176"],
+    [590, ""],
+  ])("of MTU %d cuts fragments again as they came: %j", (mtu, expected) => {
+    const cutting = { routes: ["10.0.0.2 dev eth0 mtu 600"] };
+    const world = node(1, "-m conntrack --ctstate INVALID -j DROP", cutting, mtu);
+    const { frames } = outcome(sessionOf(world), "a", "icmp 10.0.0.2 size=1300");
+    const requests = frames.filter((f) => f.host === "b" && f.phase === "request" && f.direction === "in");
+    const pieces = requests.map(({ ip }) => `${ip.off ?? 0}:${ip.len}${ip.mf === true ? "+" : ""}`);
+    expect(pieces.join(" ")).toBe(expected);
   });
 });

@@ -73,7 +73,15 @@ describe("two on one card, in namespaces of their own", () => {
         h: { links: { eth0: "10.1.0.5/24" }, listen: LISTEN },
         sw: {
           links: {
-            br0: { detail: { kind: "bridge", vlanFiltering: false, ageingS: 300, nfCallIptables: false } },
+            br0: {
+              detail: {
+                kind: "bridge",
+                vlanFiltering: false,
+                ageingS: 300,
+                nfCallIptables: false,
+                nfCallIp6tables: false,
+              },
+            },
             p0: { master: "br0", port: { hairpin } },
           },
         },

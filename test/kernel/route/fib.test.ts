@@ -156,6 +156,7 @@ describe("a long table", () => {
           const own = host.routes.length - texts.length;
           const net = netnsOf(host);
           const fib = new Fib(
+            4,
             host.routes,
             [
               {

@@ -1,18 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { formatIpv4 } from "../../../src/address/ipv4.ts";
+import { formatIp } from "../../../src/address/ip.ts";
 import { formatSs, parseSs } from "../../../src/kernel/socket/ss.ts";
 
 describe("listening sockets as ss -Htuln prints them", () => {
   it.each<[string, string]>([
-    ["tcp LISTEN 0 128 0.0.0.0:8080 0.0.0.0:*", "tcp any 8080"],
-    ["udp   UNCONN 0      0      127.0.0.1%lo:53    0.0.0.0:*", "udp 127.0.0.1%lo 53"],
-    ['tcp LISTEN 0 4096 127.0.0.1:10248 0.0.0.0:* users:(("kubelet",pid=1,fd=2))', "tcp 127.0.0.1 10248"],
-    ["tcp LISTEN 0 128 *:80 *:*", "tcp any 80 +"],
-    ["udp UNCONN 0 0 *%eth0:68 *:*", "udp any%eth0 68 +"],
-    ["tcp LISTEN 0 128 [::ffff:10.0.0.1]:80 *:*", "tcp 10.0.0.1 80 +"],
-    ["tcp LISTEN 0 128 [::]:80 [::]:*", "+"],
-    ["tcp LISTEN 0 128 :::80 :::*", "+"],
-    ["udp UNCONN 0 0 [fe80::1]%eth0:546 [::]:*", "+"],
+    ["tcp LISTEN 0 128 0.0.0.0:8080 0.0.0.0:*", "tcp 4 any 8080"],
+    ["udp   UNCONN 0      0      127.0.0.1%lo:53    0.0.0.0:*", "udp 4 127.0.0.1%lo 53"],
+    ['tcp LISTEN 0 4096 127.0.0.1:10248 0.0.0.0:* users:(("kubelet",pid=1,fd=2))', "tcp 4 127.0.0.1 10248"],
+    ["tcp LISTEN 0 128 *:80 *:*", "tcp 4,6 any 80"],
+    ["udp UNCONN 0 0 *%eth0:68 *:*", "udp 4,6 any%eth0 68"],
+    ["tcp LISTEN 0 128 [::ffff:10.0.0.1]:80 *:*", "tcp 4 10.0.0.1 80"],
+    ["tcp LISTEN 0 128 [::]:80 [::]:*", "tcp 6 any 80"],
+    ["tcp LISTEN 0 128 :::80 :::*", "tcp 6 any 80"],
+    ["udp UNCONN 0 0 [fe80::1]%eth0:546 [::]:*", "udp 6 fe80::1%eth0 546"],
+    ["tcp LISTEN 0 128 [fd00::1]:80 [::]:*", "tcp 6 fd00::1 80"],
     ["udp ESTAB 0 0 10.0.0.1:68 10.0.0.254:67", "+"],
     ["icmp6 UNCONN 0 0 *:58 *:*", "+"],
     ["Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port", "+"],
@@ -20,9 +21,9 @@ describe("listening sockets as ss -Htuln prints them", () => {
   ])("%s", (line, expected) => {
     const read = parseSs(`${line}\n`, (at) => at);
     if (read.kind !== "ok") throw new Error(JSON.stringify(read.errors));
-    const sockets = read.sockets.map(({ proto, address, dev, port, origin }) => {
+    const sockets = read.sockets.map(({ proto, families, address, dev, port, origin }) => {
       expect(origin).toBe(1);
-      return `${proto} ${address === null ? "any" : formatIpv4(address)}${dev === null ? "" : `%${dev}`} ${port}`;
+      return `${proto} ${families} ${address === null ? "any" : formatIp(address)}${dev === null ? "" : `%${dev}`} ${port}`;
     });
     expect([...sockets, ...(read.others.length > 0 ? ["+"] : [])].join(" ")).toBe(expected);
     expect(read.others).toEqual(read.others.length > 0 ? [line] : []);
@@ -30,7 +31,8 @@ describe("listening sockets as ss -Htuln prints them", () => {
 
   it("gives back what it read, a socket of both families once", () => {
     const text =
-      "tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\nudp UNCONN 0 128 127.0.0.1:53 0.0.0.0:*\ntcp LISTEN 0 128 *:80 *:*\n";
+      "tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*\nudp UNCONN 0 128 127.0.0.1:53 0.0.0.0:*\ntcp LISTEN 0 128 *:80 *:*\n" +
+      "tcp LISTEN 0 128 [::]:443 [::]:*\nudp UNCONN 0 128 [fe80::1]%eth0:546 [::]:*\n";
     const read = parseSs(text, () => 0);
     expect(read.kind === "ok" && formatSs(read.sockets, read.others)).toBe(text);
   });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { isIpv6FdbEntry, parseFdbEntry } from "../../../src/kernel/device/bridge-fdb.ts";
+import { parseFdbEntry } from "../../../src/kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../../../src/kernel/device/bridge-link.ts";
 import { parseBridgeFdbText, parseBridgeLinkText } from "../../../src/kernel/device/bridge-text.ts";
 import { isIpv6Address, parseAddress } from "../../../src/kernel/device/ip-addr.ts";
@@ -44,10 +44,7 @@ const READINGS: Readonly<Record<string, { text: (lines: readonly TextLine[]) => 
     "ip-route": { text: parseIpRouteText, read: six(isIpv6Route, (fields) => parseRoute(fields, 0)) },
     "ip-rule": { text: parseIpRuleText, read: six(isIpv6Rule, (fields) => parseRule(fields, 0)) },
     "ip-neigh": { text: parseIpNeighText, read: six(isIpv6Neighbour, (fields) => parseNeighbour(fields, 0)) },
-    "bridge-fdb": {
-      text: parseBridgeFdbText,
-      read: six(isIpv6FdbEntry, (fields) => parseFdbEntry(fields, undefined, 0)),
-    },
+    "bridge-fdb": { text: parseBridgeFdbText, read: (fields) => parseFdbEntry(fields, undefined, 0) },
     "bridge-link": {
       text: parseBridgeLinkText,
       read: (fields) => [fields.text("ifname"), parseBridgePort(fields)],

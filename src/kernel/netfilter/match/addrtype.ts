@@ -1,4 +1,13 @@
+import { IP6_ANY, type Ip6, isMulticast6 } from "../../../address/ip6-handle.ts";
 import type { Packet } from "../../../packet/packet.ts";
+import {
+  RTN_ANYCAST,
+  RTN_LOCAL,
+  RTN_MULTICAST,
+  RTN_UNICAST,
+  RTN_UNREACHABLE,
+  RTN_UNSPEC,
+} from "../../route/types.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
@@ -103,6 +112,7 @@ class AddrtypeTest implements MatchTest {
   }
 
   test(packet: Packet, context: RuleContext): boolean {
+    if (packet.family === 6) return this.test6(packet, context);
     const device = this.limitIn ? context.inIf : this.limitOut ? context.outIf : ANY_DEVICE;
     if (this.srcTypes !== 0) {
       const type = context.addressType(packet.src, device);
@@ -114,4 +124,25 @@ class AddrtypeTest implements MatchTest {
     }
     return true;
   }
+
+  /** `addrtype_mt6`. */
+  private test6(packet: Packet, context: RuleContext): boolean {
+    const device = this.limitIn ? context.inIf : this.limitOut ? context.outIf : ANY_DEVICE;
+    const { srcTypes, dstTypes } = this;
+    return (
+      (srcTypes === 0 || isOfType6(packet.src, srcTypes, device, context) !== this.srcInvert) &&
+      (dstTypes === 0 || isOfType6(packet.dst, dstTypes, device, context) !== this.dstInvert)
+    );
+  }
+}
+
+const ROUTED_TYPES = (1 << RTN_LOCAL) | (1 << RTN_ANYCAST) | (1 << RTN_UNREACHABLE);
+
+/** `match_type6`: the kinds that an address shows, all of them; then any of those that routing tells. */
+function isOfType6(address: Ip6, types: number, device: number, context: RuleContext): boolean {
+  const multicast = isMulticast6(address);
+  if ((types & (1 << RTN_MULTICAST)) !== 0 && !multicast) return false;
+  if ((types & (1 << RTN_UNICAST)) !== 0 && (multicast || address === IP6_ANY)) return false;
+  if ((types & (1 << RTN_UNSPEC)) !== 0 && address !== IP6_ANY) return false;
+  return (types & ROUTED_TYPES) === 0 || (types & context.routedAs6(address, device)) !== 0;
 }

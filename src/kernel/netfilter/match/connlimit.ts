@@ -1,3 +1,4 @@
+import { addressBits } from "../save/address.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** How many connections an address, or a network of them, has (net/netfilter/xt_connlimit.c). */
@@ -21,7 +22,7 @@ export const connlimit: MatchModule<ConnlimitMatch> = {
       kind: "connlimit",
       mode: "above",
       limit: 0,
-      mask: 32,
+      mask: addressBits(reader.family),
       side: "saddr",
     };
     let limited = false;
@@ -42,7 +43,7 @@ export const connlimit: MatchModule<ConnlimitMatch> = {
       "--connlimit-upto": limit("upto"),
       "--connlimit-above": limit("above"),
       "--connlimit-mask": () => {
-        match.mask = reader.uint(32);
+        match.mask = reader.uint(addressBits(reader.family));
       },
       "--connlimit-saddr": side("saddr"),
       "--connlimit-daddr": side("daddr"),

@@ -1,4 +1,4 @@
-import type { Masked4 } from "../../../address/prefix.ts";
+import type { Masked } from "../../../address/masked.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import {
   CT_UNTRACKED,
@@ -10,6 +10,7 @@ import {
   IPS_SEEN_REPLY,
   IPS_SRC_NAT,
 } from "../../conntrack/status.ts";
+import { MaskedAddress } from "../masked-address.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { formatMaskedBrief, readMasked } from "../save/address.ts";
@@ -27,10 +28,10 @@ export interface ConntrackMatch extends Match {
   /** Bits of `CT_STATE`. */
   readonly state: Negatable<number> | null;
   readonly protocol: Negatable<number> | null;
-  readonly origSrc: Negatable<Masked4> | null;
-  readonly origDst: Negatable<Masked4> | null;
-  readonly replySrc: Negatable<Masked4> | null;
-  readonly replyDst: Negatable<Masked4> | null;
+  readonly origSrc: Negatable<Masked> | null;
+  readonly origDst: Negatable<Masked> | null;
+  readonly replySrc: Negatable<Masked> | null;
+  readonly replyDst: Negatable<Masked> | null;
   readonly origSport: Negatable<PortRange> | null;
   readonly origDport: Negatable<PortRange> | null;
   readonly replySport: Negatable<PortRange> | null;
@@ -200,9 +201,17 @@ class CtStateTest implements MatchTest {
 /** Everything (`conntrack_mt`). Runs per packet. */
 class ConntrackTest implements MatchTest {
   private readonly match: ConntrackMatch;
+  private readonly origSrc: Negatable<MaskedAddress> | null;
+  private readonly origDst: Negatable<MaskedAddress> | null;
+  private readonly replySrc: Negatable<MaskedAddress> | null;
+  private readonly replyDst: Negatable<MaskedAddress> | null;
 
   constructor(match: ConntrackMatch) {
     this.match = match;
+    this.origSrc = compiled(match.origSrc);
+    this.origDst = compiled(match.origDst);
+    this.replySrc = compiled(match.replySrc);
+    this.replyDst = compiled(match.replyDst);
   }
 
   test(packet: Packet, context: RuleContext): boolean {
@@ -217,10 +226,10 @@ class ConntrackTest implements MatchTest {
     }
     const table = context.conntrack;
     return (
-      addressMatches(match.origSrc, table.origSrc(ct)) &&
-      addressMatches(match.origDst, table.origDst(ct)) &&
-      addressMatches(match.replySrc, table.replySrc(ct)) &&
-      addressMatches(match.replyDst, table.replyDst(ct)) &&
+      addressMatches(this.origSrc, table.origSrc(ct)) &&
+      addressMatches(this.origDst, table.origDst(ct)) &&
+      addressMatches(this.replySrc, table.replySrc(ct)) &&
+      addressMatches(this.replyDst, table.replyDst(ct)) &&
       (protocol === null || (table.proto(ct) === protocol.value) !== protocol.invert) &&
       portInRange(match.origSport, table.origSport(ct)) &&
       portInRange(match.origDport, table.origDport(ct)) &&
@@ -232,9 +241,12 @@ class ConntrackTest implements MatchTest {
   }
 }
 
-function addressMatches(wanted: Negatable<Masked4> | null, address: number): boolean {
-  if (wanted === null) return true;
-  return (((address ^ wanted.value.address) & wanted.value.mask) === 0) !== wanted.invert;
+function compiled(wanted: Negatable<Masked> | null): Negatable<MaskedAddress> | null {
+  return wanted && { value: new MaskedAddress(wanted.value), invert: wanted.invert };
+}
+
+function addressMatches(wanted: Negatable<MaskedAddress> | null, address: number): boolean {
+  return wanted === null || wanted.value.holds(address) !== wanted.invert;
 }
 
 /** `nf_ct_expires`, in whole seconds. */

@@ -1,3 +1,7 @@
+import { word6 } from "../../../address/ip6-handle.ts";
+import { eui64High, eui64Low } from "../../../address/mac.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import type { MatchTest } from "../rule-context.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** Is the IPv6 source made from the frame's source address? (net/ipv6/netfilter/ip6t_eui64.c) */
@@ -15,5 +19,16 @@ export const eui64: MatchModule<Eui64Match> = {
   },
 
   format: () => "",
-  compile: null,
+  compile: () => new Eui64Test(),
 };
+
+/** Runs per packet. */
+class Eui64Test implements MatchTest {
+  test(packet: Packet): boolean {
+    return (
+      packet.framed &&
+      word6(packet.src, 2) === eui64High(packet.ethSrc) &&
+      word6(packet.src, 3) === eui64Low(packet.ethSrc)
+    );
+  }
+}

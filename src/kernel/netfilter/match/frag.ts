@@ -1,4 +1,6 @@
+import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
+import type { MatchTest } from "../rule-context.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
 import { formatUintRange, readUintRange, type UintRange } from "../save/uint-range.ts";
 import type { Match, MatchModule } from "./match.ts";
@@ -65,5 +67,29 @@ export const frag: MatchModule<FragMatch> = {
       match.more !== "any" && `--frag${match.more}`,
     ),
 
-  compile: null,
+  compile: (match) => new FragTest(match),
 };
+
+/**
+ * `frag_mt6`: never without a fragment header. A packet's header is taken to be without reserved bits, as every stack sends
+ * it, and of its own length, which the kernel compares with none but 8.
+ */
+class FragTest implements MatchTest {
+  private readonly match: FragMatch;
+
+  constructor(match: FragMatch) {
+    this.match = match;
+  }
+
+  test(packet: Packet): boolean {
+    if (!packet.isFragment) return false;
+    const { id, length, reserved, position, more } = this.match;
+    const number = packet.id >>> 0;
+    if (id !== null && (number >= id.value.min && number <= id.value.max) === id.invert) return false;
+    if (length !== null && (length.value === HEADER_BYTES) === length.invert) return false;
+    if (reserved || (position === "first" && packet.fragOffset !== 0)) return false;
+    return more === "any" || packet.mf === (more === "more");
+  }
+}
+
+const HEADER_BYTES = 8;

@@ -1,6 +1,8 @@
+import { network6 } from "../../../address/ip6-handle.ts";
 import { maskOf } from "../../../address/prefix.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import type { MatchCells, MatchTest, RuleContext } from "../rule-context.ts";
+import { addressBits } from "../save/address.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import { optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
@@ -23,8 +25,9 @@ export interface HashlimitMatch extends Match {
   readonly gcIntervalMs: number;
   /** null: the unit of the rate. */
   readonly expireMs: number | null;
-  readonly srcMask: number;
-  readonly dstMask: number;
+  /** Length of the prefix that counts as one; null: each address. */
+  readonly srcMask: number | null;
+  readonly dstMask: number | null;
   readonly rateMatch: boolean;
   readonly rateInterval: number;
 }
@@ -56,8 +59,8 @@ export const hashlimit: MatchModule<HashlimitMatch> = {
       tableMax: 0,
       gcIntervalMs: DEFAULT_GC_MS,
       expireMs: null,
-      srcMask: 32,
-      dstMask: 32,
+      srcMask: null,
+      dstMask: null,
       rateMatch: false,
       rateInterval: 1,
     };
@@ -94,10 +97,10 @@ export const hashlimit: MatchModule<HashlimitMatch> = {
       "--hashlimit-htable-gcinterval": number("gcIntervalMs", 1),
       "--hashlimit-htable-expire": number("expireMs", 1),
       "--hashlimit-srcmask": () => {
-        match.srcMask = reader.uint(32);
+        match.srcMask = readLength(reader);
       },
       "--hashlimit-dstmask": () => {
-        match.dstMask = reader.uint(32);
+        match.dstMask = readLength(reader);
       },
       "--hashlimit-rate-match": () => {
         match.rateMatch = true;
@@ -126,8 +129,8 @@ export const hashlimit: MatchModule<HashlimitMatch> = {
       match.tableMax !== 0 && `--hashlimit-htable-max ${match.tableMax}`,
       match.gcIntervalMs !== DEFAULT_GC_MS && `--hashlimit-htable-gcinterval ${match.gcIntervalMs}`,
       match.expireMs !== null && `--hashlimit-htable-expire ${match.expireMs}`,
-      match.srcMask !== 32 && `--hashlimit-srcmask ${match.srcMask}`,
-      match.dstMask !== 32 && `--hashlimit-dstmask ${match.dstMask}`,
+      match.srcMask !== null && `--hashlimit-srcmask ${match.srcMask}`,
+      match.dstMask !== null && `--hashlimit-dstmask ${match.dstMask}`,
       match.rateMatch && "--hashlimit-rate-match",
       match.rateMatch && match.rateInterval !== 1 && `--hashlimit-rate-interval ${match.rateInterval}`,
     ),
@@ -138,6 +141,12 @@ export const hashlimit: MatchModule<HashlimitMatch> = {
       ? null
       : new HashlimitTest(match, match.limit, match.burst),
 };
+
+function readLength(reader: ArgumentReader): number | null {
+  const bits = addressBits(reader.family);
+  const length = reader.uint(bits);
+  return length === bits ? null : length;
+}
 
 function readKeys(reader: ArgumentReader): HashlimitKey[] {
   const wanted = reader.word("a list of keys").split(",");
@@ -173,8 +182,9 @@ class HashlimitTest implements MatchTest {
   private readonly expireMs: number;
   private readonly gcIntervalMs: number;
   private readonly above: boolean;
-  private readonly srcMask: number;
-  private readonly dstMask: number;
+  /** Length of the prefix that tells sources apart, 0 where they are not looked at. */
+  private readonly srcLength: number;
+  private readonly dstLength: number;
   private readonly bySport: boolean;
   private readonly byDport: boolean;
 
@@ -185,16 +195,17 @@ class HashlimitTest implements MatchTest {
     this.expireMs = match.expireMs ?? seconds * 1000;
     this.gcIntervalMs = match.gcIntervalMs;
     this.above = match.mode === "above";
-    this.srcMask = match.keys.includes("srcip") ? maskOf(match.srcMask) : 0;
-    this.dstMask = match.keys.includes("dstip") ? maskOf(match.dstMask) : 0;
+    this.srcLength = match.keys.includes("srcip") ? (match.srcMask ?? 128) : 0;
+    this.dstLength = match.keys.includes("dstip") ? (match.dstMask ?? 128) : 0;
     this.bySport = match.keys.includes("srcport");
     this.byDport = match.keys.includes("dstport");
   }
 
   test(packet: Packet, context: RuleContext): boolean {
     const cells = context.matchState(this, BUCKETS * STRIDE);
-    const src = packet.src & this.srcMask;
-    const dst = packet.dst & this.dstMask;
+    const { family } = packet;
+    const src = networkOnPath(family, packet.src, this.srcLength);
+    const dst = networkOnPath(family, packet.dst, this.dstLength);
     const ports = ((this.bySport ? packet.sport : 0) << 16) | (this.byDport ? packet.dport : 0);
     const at = this.find(cells, src, dst, ports, context.now);
     if (at < 0) return false;
@@ -243,6 +254,12 @@ class HashlimitTest implements MatchTest {
     cells.set(free + B_PREVIOUS, now | 0);
     return free;
   }
+}
+
+/** The network of an address, in the form the path holds addresses in. */
+function networkOnPath(family: number, address: number, length: number): number {
+  if (family === 6) return length === 128 ? address : network6(address, length);
+  return address & maskOf(Math.min(length, 32));
 }
 
 function bucketOf(src: number, dst: number, ports: number): number {

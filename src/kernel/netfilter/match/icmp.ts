@@ -2,6 +2,7 @@ import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
+import { icmpTypeNamed } from "../save/icmp-type-names.ts";
 import { negatableText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
 
@@ -50,9 +51,11 @@ function readType(reader: ArgumentReader): IcmpType {
   return { type: ANY_TYPE, code: null };
 }
 
-/** `8` or `3/4`. */
+/** `8` or `3/4`, or a name. */
 export function readIcmpType(reader: ArgumentReader): IcmpType {
   const text = reader.word("an ICMP type, such as 8 or 3/4");
+  const named = icmpTypeNamed(text, reader.family);
+  if (named !== undefined) return named;
   const slash = text.indexOf("/");
   if (slash === -1) {
     const type = reader.uintOf(text, 255);

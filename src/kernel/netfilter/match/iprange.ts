@@ -1,4 +1,5 @@
-import { formatIpv4 } from "../../../address/ipv4.ts";
+import { inetNtop } from "../../../address/ip.ts";
+import { addressOnPath, compare6 } from "../../../address/ip6-handle.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
@@ -48,26 +49,41 @@ function readRange(reader: ArgumentReader): AddressRange {
 }
 
 function formatRange({ min, max }: AddressRange): string {
-  return `${formatIpv4(min)}-${formatIpv4(max)}`;
+  return `${inetNtop(min)}-${inetNtop(max)}`;
 }
 
 /** Runs per packet. */
 class IprangeTest implements MatchTest {
-  private readonly match: IprangeMatch;
+  private readonly src: CompiledRange | null;
+  private readonly dst: CompiledRange | null;
 
-  constructor(match: IprangeMatch) {
-    this.match = match;
+  constructor({ src, dst }: IprangeMatch) {
+    this.src = src && compiled(src);
+    this.dst = dst && compiled(dst);
   }
 
   test(packet: Packet): boolean {
-    return holds(this.match.src, packet.src) && holds(this.match.dst, packet.dst);
+    return holds(this.src, packet.src) && holds(this.dst, packet.dst);
   }
 }
 
-function holds(range: Negatable<AddressRange> | null, address: number): boolean {
+interface CompiledRange {
+  readonly isIpv6: boolean;
+  readonly min: number;
+  readonly max: number;
+  readonly invert: boolean;
+}
+
+function compiled({ value, invert }: Negatable<AddressRange>): CompiledRange {
+  const { min, max } = value;
+  return { isIpv6: typeof min !== "number", min: addressOnPath(min), max: addressOnPath(max), invert };
+}
+
+function holds(range: CompiledRange | null, address: number): boolean {
   if (range === null) return true;
-  const { min, max } = range.value;
+  const { min, max, invert } = range;
+  if (range.isIpv6) return (compare6(address, min) >= 0 && compare6(address, max) <= 0) !== invert;
   // Order as unsigned: flipping the sign bit maps it to the order of int32.
   const key = address ^ (1 << 31);
-  return (key >= (min ^ (1 << 31)) && key <= (max ^ (1 << 31))) !== range.invert;
+  return (key >= (min ^ (1 << 31)) && key <= (max ^ (1 << 31))) !== invert;
 }

@@ -1,4 +1,6 @@
+import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
+import type { MatchTest } from "../rule-context.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
 
@@ -36,5 +38,55 @@ export const ipv6header: MatchModule<Ipv6headerMatch> = {
       match.soft && "--soft",
     ),
 
-  compile: null,
+  compile(match) {
+    const bits = match.headers.value.map((name) => HEADER_BITS[name]);
+    if (bits.some((bit) => bit === undefined)) return null;
+    const wanted = bits.reduce<number>((all, bit) => all | (bit as number), 0);
+    return new Ipv6headerTest(wanted, match.headers.invert, match.soft);
+  },
 };
+
+/** `MASK_*`, by every name and number ip6tables takes. */
+const HEADER_BITS: Readonly<Record<string, number>> = Object.fromEntries(
+  (
+    [
+      [128, "hop", "hop-by-hop", "0"],
+      [64, "dst", "ipv6-opts", "60"],
+      [32, "route", "ipv6-route", "43"],
+      [16, "frag", "ipv6-frag", "44"],
+      [8, "auth", "ah", "51"],
+      [4, "esp", "50"],
+      [2, "none", "ipv6-nonxt", "59"],
+      [1, "prot", "protocol"],
+    ] as const
+  ).flatMap(([bit, ...names]) => names.map((name) => [name, bit])),
+);
+
+const FRAGMENT = 16;
+const ESP = 4;
+const NONE = 2;
+const PROTOCOL = 1;
+
+/** `ipv6header_mt6`. Of extension headers a packet here has at most the fragment header. Runs per packet. */
+class Ipv6headerTest implements MatchTest {
+  private readonly wanted: number;
+  private readonly invert: boolean;
+  private readonly soft: boolean;
+
+  constructor(wanted: number, invert: boolean, soft: boolean) {
+    this.wanted = wanted;
+    this.invert = invert;
+    this.soft = soft;
+  }
+
+  test(packet: Packet): boolean {
+    const { protocol } = packet;
+    const last = protocol === IPPROTO_ESP ? ESP : protocol === IPPROTO_NONE ? NONE : PROTOCOL;
+    const has = (packet.isFragment ? FRAGMENT : 0) | last;
+    if (!this.soft) return (has === this.wanted) !== this.invert;
+    return ((has ^ this.wanted ^ (this.invert ? 0xff : 0)) & this.wanted) === 0;
+  }
+}
+
+const IPPROTO_ESP = 50;
+const IPPROTO_NONE = 59;

@@ -1,8 +1,9 @@
-import type { Masked4 } from "../../../address/prefix.ts";
+import type { Masked } from "../../../address/masked.ts";
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { ctInfoDirection } from "../../conntrack/status.ts";
 import { FORWARD_GATE, FORWARD_MASK, FORWARD_MASQ, FORWARD_TUNNEL } from "../../ipvs/connection-flags.ts";
 import { NO_CONNECTION } from "../../ipvs/connection-table.ts";
+import { MaskedAddress } from "../masked-address.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { formatMaskedBrief, readMasked } from "../save/address.ts";
@@ -17,7 +18,7 @@ export interface IpvsMatch extends Match {
   /** `--ipvs`: does it belong to IPVS at all? Implied by every other option. */
   readonly ipvs: Negatable<true> | null;
   readonly protocol: Negatable<number> | null;
-  readonly address: Negatable<Masked4> | null;
+  readonly address: Negatable<Masked> | null;
   readonly port: Negatable<number> | null;
   readonly direction: (typeof DIRECTIONS)[number] | null;
   readonly method: Negatable<(typeof METHODS)[number]> | null;
@@ -94,9 +95,11 @@ export const ipvs: MatchModule<IpvsMatch> = {
 /** `ipvs_mt`. The connection is looked for as the client's packet looks once it was sent on: its far end is the server's. */
 class IpvsTest implements MatchTest {
   private readonly match: IpvsMatch;
+  private readonly address: MaskedAddress | null;
 
   constructor(match: IpvsMatch) {
     this.match = match;
+    this.address = match.address && new MaskedAddress(match.address.value);
   }
 
   test(packet: Packet, context: RuleContext): boolean {
@@ -119,12 +122,7 @@ class IpvsTest implements MatchTest {
     }
     const method = METHOD_NAMES[table.flags(cp) & FORWARD_MASK];
     if (!agrees(match.method, method === match.method?.value)) return false;
-    const { address } = match;
-    return (
-      address === null ||
-      ((table.vaddr(cp) & address.value.mask) === (address.value.address & address.value.mask)) !==
-        address.invert
-    );
+    return this.address === null || agrees(match.address, this.address.holds(table.vaddr(cp)));
   }
 }
 

@@ -1,4 +1,5 @@
-import { formatIpv4, type Ipv4 } from "../../../address/ipv4.ts";
+import { type IpAddress, inetNtop } from "../../../address/ip.ts";
+import { type Ip6, intern, internIpv6 } from "../../../address/ip6-handle.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import { ChainOverlay, type Chains } from "../chain-map.ts";
 import {
@@ -13,7 +14,7 @@ import {
 import type { Rule, Ruleset } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { compareRuns } from "../rule-runs.ts";
-import { readAddress } from "../save/address.ts";
+import { fullMask, readAddress } from "../save/address.ts";
 import { optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
 
@@ -29,7 +30,7 @@ export interface RecentMatch extends Match {
   readonly hitCount: number;
   readonly ttl: boolean;
   readonly name: string;
-  readonly mask: Ipv4;
+  readonly mask: IpAddress;
   readonly side: "source" | "dest";
 }
 
@@ -67,7 +68,11 @@ export const recent: MatchModule<RecentMatch> = {
   needsConntrack: false,
 
   parse(reader) {
-    const match: Mutable<RecentMatch> = { ...RECENT_DEFAULTS, action: "set" };
+    const match: Mutable<RecentMatch> = {
+      ...RECENT_DEFAULTS,
+      mask: fullMask(reader.family),
+      action: "set",
+    };
     let acts = false;
     const act = (action: RecentAction) => () => {
       if (acts) reader.fail("only one of --set, --rcheck, --update and --remove is allowed");
@@ -132,7 +137,7 @@ export const recent: MatchModule<RecentMatch> = {
       match.hitCount > 0 && `--hitcount ${match.hitCount}`,
       match.ttl && "--rttl",
       `--name ${match.name}`,
-      `--mask ${formatIpv4(match.mask)}`,
+      `--mask ${inetNtop(match.mask)}`,
       match.side === "source" ? "--rsource" : "--rdest",
     ),
 
@@ -142,7 +147,7 @@ export const recent: MatchModule<RecentMatch> = {
 /** Make the lists that the rules of a host name, as loading them does. */
 export function declareRecentLists(ruleset: Ruleset, lists: RecentLists): void {
   const declare = ({ name, mask, hitCount }: RecentMatch) =>
-    lists.declare(internRecentList(name), mask, hitCount);
+    lists.declare(internRecentList(name), maskOnPath(mask), hitCount);
   for (const { chains } of ruleset.tables.values()) {
     if (!(chains instanceof ChainOverlay)) {
       for (const matches of namedIn(chains).values()) matches.forEach(declare);
@@ -186,6 +191,11 @@ function namedBy(rules: readonly Rule[]): RecentMatch[] {
   return found;
 }
 
+/** As the list holds it, one for both families: IPv4 has the first word, and what it does not give is ones. */
+function maskOnPath(mask: IpAddress): Ip6 {
+  return typeof mask === "number" ? intern(mask, -1, -1, -1) : internIpv6(mask);
+}
+
 /** Runs per packet. */
 class RecentTest implements MatchTest {
   private readonly query: RecentQuery;
@@ -200,7 +210,7 @@ class RecentTest implements MatchTest {
       hitCount: match.hitCount,
       reap: match.reap,
       ttl: match.ttl,
-      mask: match.mask,
+      mask: maskOnPath(match.mask),
     };
     this.bySource = match.side === "source";
   }
@@ -210,6 +220,8 @@ class RecentTest implements MatchTest {
     const forwarded = context.outIf !== 0 && packet.socket < 0 && packet.uid < 0;
     const ttl = (forwarded ? packet.ttl + 1 : packet.ttl) & 0xff;
     const address = this.bySource ? packet.src : packet.dst;
-    return context.recent.evaluate(this.query, address, ttl, context.now) !== this.query.invert;
+    return (
+      context.recent.evaluate(this.query, packet.family, address, ttl, context.now) !== this.query.invert
+    );
   }
 }

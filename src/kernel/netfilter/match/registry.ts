@@ -1,3 +1,4 @@
+import type { Family } from "../../../address/ip.ts";
 import type { MatchTest } from "../rule-context.ts";
 import { addrtype } from "./addrtype.ts";
 import { comment } from "./comment.ts";
@@ -95,16 +96,31 @@ export const MATCH_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([
 
 const PORT_OPTIONS = ["--sport", "--source-port", "--dport", "--destination-port"];
 
-/** The match that `-p` alone brings in for its options (`-p tcp --dport 80`), by protocol. */
-export const IMPLIED_MATCHES: ReadonlyMap<
-  number,
-  { readonly kind: string; readonly options: readonly string[] }
-> = new Map([
+interface ImpliedMatch {
+  readonly kind: string;
+  readonly options: readonly string[];
+}
+
+/** By protocol; ICMP's and ICMPv6's are of one family each. */
+const IMPLIED_MATCHES: ReadonlyMap<number, ImpliedMatch> = new Map([
   [1, { kind: "icmp", options: ["--icmp-type"] }],
   [6, { kind: "tcp", options: [...PORT_OPTIONS, "--tcp-flags", "--syn", "--tcp-option"] }],
   [17, { kind: "udp", options: PORT_OPTIONS }],
   [132, { kind: "sctp", options: [...PORT_OPTIONS, "--chunk-types"] }],
+  [58, { kind: "icmp6", options: ["--icmpv6-type"] }],
 ]);
+
+/** By family: matches that the other family has alone. */
+export const OTHER_FAMILY_MATCHES: Readonly<Record<Family, ReadonlySet<string>>> = {
+  4: new Set(["eui64", "frag", "hl", "icmp6", "ipv6header"]),
+  6: new Set(["icmp", "ttl"]),
+};
+
+/** The match that `-p` alone brings in for its options (`-p tcp --dport 80`). */
+export function impliedMatch(protocol: number, family: Family): ImpliedMatch | undefined {
+  const implied = IMPLIED_MATCHES.get(protocol);
+  return implied === undefined || OTHER_FAMILY_MATCHES[family].has(implied.kind) ? undefined : implied;
+}
 
 /** A remark matches every packet: a compiled rule leaves it out. */
 export function isAlwaysTrue(match: Match): boolean {

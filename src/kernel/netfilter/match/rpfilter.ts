@@ -1,7 +1,8 @@
+import { IP6_ANY } from "../../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../../address/ipv4.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import { isLimitedBroadcast, isZeronet } from "../../route/output-route.ts";
-import { RTN_LOCAL, RTN_UNICAST } from "../../route/types.ts";
+import { RTN_ANYCAST, RTN_LOCAL, RTN_UNICAST } from "../../route/types.ts";
 import { type MatchTest, type RuleContext, VIA_IN } from "../rule-context.ts";
 import { optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
@@ -71,6 +72,7 @@ class RpfilterTest implements MatchTest {
   private passes(packet: Packet, context: RuleContext): boolean {
     const match = this.match;
     if (context.isLoopback(context.inIf)) return true;
+    if (packet.family === 6) return this.passes6(packet, context);
     if (isZeronet(packet.src) && (isLimitedBroadcast(packet.dst) || isLocalMulticast(packet.dst)))
       return true;
     const route = context.reverseRoute(packet, match.validMark ? packet.mark : 0);
@@ -78,6 +80,17 @@ class RpfilterTest implements MatchTest {
     const type = route & ~VIA_IN;
     if (type !== RTN_UNICAST && !(type === RTN_LOCAL && match.acceptLocal)) return false;
     return match.loose || (route & VIA_IN) !== 0;
+  }
+
+  /** The same of IPv6: a sender without an address is let through, as nobody forwards it. */
+  private passes6(packet: Packet, context: RuleContext): boolean {
+    const { loose, validMark, acceptLocal } = this.match;
+    if (packet.src === IP6_ANY) return true;
+    const route = context.reverseRoute6(packet, validMark ? packet.mark : 0, loose);
+    if (route < 0) return false;
+    const type = route & ~VIA_IN;
+    if (type === RTN_LOCAL) return acceptLocal;
+    return type !== RTN_ANYCAST && (loose || (route & VIA_IN) !== 0);
   }
 }
 

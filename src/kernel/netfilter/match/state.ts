@@ -1,5 +1,5 @@
 import type { Packet } from "../../../packet/packet.ts";
-import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
+import { CT_UNTRACKED } from "../../conntrack/status.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import { negatableText } from "../save/option-text.ts";
@@ -46,8 +46,8 @@ class StateTest implements MatchTest {
   test(packet: Packet): boolean {
     const ct = packet.ct;
     let bit: number;
-    if (ct === CT_NONE) bit = CT_STATE.INVALID;
-    else if (ct === CT_UNTRACKED) bit = CT_STATE.UNTRACKED;
+    if (ct === CT_UNTRACKED) bit = CT_STATE.UNTRACKED;
+    else if (ct < 0) bit = CT_STATE.INVALID;
     else bit = ctStateBit(packet.ctInfo);
     return ((this.states & bit) !== 0) !== this.invert;
   }

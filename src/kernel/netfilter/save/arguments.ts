@@ -1,3 +1,5 @@
+import type { Family } from "../../../address/ip.ts";
+
 /**
  * The words of one rule line, and the reader a match or target takes its options from. This is the grammar of
  * iptables-restore's `add_param_to_argv` and of getopt_long: nothing here knows what an option means.
@@ -67,6 +69,8 @@ const NEW_PART = new Set(["-m", "--match", "-j", "--jump", "-g", "--goto"]);
  */
 export class ArgumentReader {
   readonly faults: string[] = [];
+  /** Of the addresses in the rule, and of what its protocol implies. */
+  readonly family: Family;
   /** Who is reading, for messages: `match tcp`, `target DNAT`. */
   subject = "rule";
   private readonly words: readonly Argument[];
@@ -77,8 +81,9 @@ export class ArgumentReader {
   /** The line ended where a value was due: what is said of the empty value would only repeat it. */
   private ended = false;
 
-  constructor(words: readonly Argument[], rule: RuleOptions | null = null) {
+  constructor(words: readonly Argument[], rule: RuleOptions | null = null, family: Family = 4) {
     this.words = words;
+    this.family = family;
     this.rule = rule;
   }
 

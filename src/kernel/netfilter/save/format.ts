@@ -1,4 +1,4 @@
-import { formatMasked4 } from "../../../address/prefix.ts";
+import { formatMasked } from "../../../address/masked.ts";
 import type { Match } from "../match/match.ts";
 import { MATCHES } from "../match/registry.ts";
 import type { UnknownMatch } from "../match/unknown.ts";
@@ -49,8 +49,8 @@ export function formatRule(chain: string, rule: Rule): string {
 /** What stands behind `-A CHAIN` (`print_rule4`, iptables.c). */
 export function formatRuleArguments(rule: Rule): string {
   return optionText(
-    negatableText("-s", rule.src, formatMasked4),
-    negatableText("-d", rule.dst, formatMasked4),
+    negatableText("-s", rule.src, formatMasked),
+    negatableText("-d", rule.dst, formatMasked),
     negatableText("-i", rule.inInterface, String),
     negatableText("-o", rule.outInterface, String),
     negatableText("-p", rule.protocol, formatProtocol),

@@ -1,3 +1,4 @@
+import type { Family } from "../../../address/ip.ts";
 import { ORIGIN_NONE, type Origin } from "../../origin.ts";
 import { HOOK_NAMES, TABLE_HOOKS } from "../hook.ts";
 import type { Chain, Counters, Rule, Ruleset, Table } from "../rule.ts";
@@ -6,7 +7,7 @@ import { splitArguments } from "./arguments.ts";
 import { parseRuleArguments, type RuleScope } from "./rule-line.ts";
 
 /**
- * What `iptables-save` prints, read back (iptables-restore(8)). Only that: commands such as -I, -N or -P are no part of a
+ * What `iptables-save` and `ip6tables-save` print, read back (iptables-restore(8)). Only that: commands such as -I, -N or -P are no part of a
  * dump. All faults of a text are collected.
  */
 export function parseIptablesSave(text: string, options: ParseOptions = {}): ParseResult {
@@ -18,6 +19,8 @@ export interface ParseOptions {
   readonly origin?: (line: number) => Origin;
   /** Which of the two iptables wrote it; read off its first comment if absent. */
   readonly backend?: Ruleset["backend"];
+  /** 6: `ip6tables-save` wrote it. 4 if absent. */
+  readonly family?: Family;
 }
 
 export type ParseResult =
@@ -150,7 +153,11 @@ class Dump {
       chains.set(name, chain);
       builtIn.set(name, chain.policy !== null);
     }
-    const scope: RuleScope = { table: table.name, chains: builtIn };
+    const scope: RuleScope = {
+      table: table.name,
+      family: this.options.family ?? 4,
+      chains: builtIn,
+    };
     const lineOf = new Map<Rule, Line>();
     for (const line of table.rules) this.readRule(line, table, scope, lineOf);
     this.checkCircles(chains, lineOf);

@@ -1,15 +1,17 @@
-import type { Masked4 } from "../../../address/prefix.ts";
+import type { Family } from "../../../address/ip.ts";
+import { isAnywhere, type Masked, withoutHostBits } from "../../../address/masked.ts";
 import { IPPROTO_TCP } from "../../../packet/packet.ts";
 import { suggestion } from "../../nearest-word.ts";
 import type { Origin } from "../../origin.ts";
 import { readInterfacePattern } from "../match/interface-name-pattern.ts";
 import type { Match } from "../match/match.ts";
-import { IMPLIED_MATCHES, MATCH_PROTOCOLS, MATCHES } from "../match/registry.ts";
+import { impliedMatch, MATCH_PROTOCOLS, MATCHES, OTHER_FAMILY_MATCHES } from "../match/registry.ts";
 import type { UnknownMatch } from "../match/unknown.ts";
 import type { Counters, Negatable, Rule } from "../rule.ts";
 import type { DnatTarget } from "../target/dnat.ts";
 import {
   NAT_PORT_PROTOCOLS,
+  OTHER_FAMILY_TARGETS,
   TARGET_PROTOCOLS,
   TARGET_TABLES,
   TARGETS,
@@ -18,13 +20,14 @@ import {
 import type { RejectTarget } from "../target/reject.ts";
 import type { JumpTarget, Target, VerdictTarget } from "../target/target.ts";
 import type { UnknownTarget } from "../target/unknown.ts";
-import { readMasked, withoutHostBits } from "./address.ts";
+import { readMasked } from "./address.ts";
 import { type Argument, ArgumentReader, type RuleOptions } from "./arguments.ts";
 import { formatProtocol, parseProtocol } from "./protocol.ts";
 
 /** The table a rule stands in, as far as its text depends on it. */
 export interface RuleScope {
   readonly table: string;
+  readonly family: Family;
   /** Declared chains, true for built-in ones: they decide whether `-j NAME` is a jump or a target. */
   readonly chains: ReadonlyMap<string, boolean>;
 }
@@ -49,14 +52,12 @@ export function parseRuleArguments(
 
 const VERDICTS: readonly string[] = ["ACCEPT", "DROP", "RETURN"] satisfies VerdictTarget["kind"][];
 
-const ANYWHERE = (masked: Masked4) => masked.address === 0 && masked.mask === 0;
-
 class RuleLine implements RuleOptions {
   readonly reader: ArgumentReader;
   private readonly scope: RuleScope;
   private readonly seen = new Set<string>();
-  private src: Negatable<Masked4> | null = null;
-  private dst: Negatable<Masked4> | null = null;
+  private src: Negatable<Masked> | null = null;
+  private dst: Negatable<Masked> | null = null;
   private inInterface: Negatable<string> | null = null;
   private outInterface: Negatable<string> | null = null;
   private protocol: Negatable<number> | null = null;
@@ -66,7 +67,7 @@ class RuleLine implements RuleOptions {
   private target: Target | null = null;
 
   constructor(words: readonly Argument[], scope: RuleScope, counters: Counters | null) {
-    this.reader = new ArgumentReader(words, this);
+    this.reader = new ArgumentReader(words, this, scope.family);
     this.scope = scope;
     this.counters = counters;
   }
@@ -131,6 +132,7 @@ class RuleLine implements RuleOptions {
         return true;
       case "-f":
       case "--fragment":
+        if (this.scope.family === 6) return false;
         this.once("-f");
         this.fragment = { invert: this.reader.negated(), value: true };
         return true;
@@ -157,7 +159,7 @@ class RuleLine implements RuleOptions {
   private impliedMatch() {
     return this.protocol === null || this.protocol.invert
       ? undefined
-      : IMPLIED_MATCHES.get(this.protocol.value);
+      : impliedMatch(this.protocol.value, this.scope.family);
   }
 
   private once(option: string): void {
@@ -165,10 +167,10 @@ class RuleLine implements RuleOptions {
     this.seen.add(option);
   }
 
-  private readMasked(): Negatable<Masked4> | null {
+  private readMasked(): Negatable<Masked> | null {
     const invert = this.reader.negated();
     const value = withoutHostBits(readMasked(this.reader));
-    return !invert && ANYWHERE(value) ? null : { invert, value };
+    return !invert && isAnywhere(value) ? null : { invert, value };
   }
 
   private readInterface(): Negatable<string> | null {
@@ -199,6 +201,9 @@ class RuleLine implements RuleOptions {
     reader.skip();
     const name = reader.word("the name of a match");
     const module = MATCHES.get(name);
+    if (OTHER_FAMILY_MATCHES[this.scope.family].has(name)) {
+      reader.fail(`match ${name} is ${this.scope.family === 6 ? "of IPv4" : "of IPv6"} alone`);
+    }
     if (module === undefined) {
       const match: UnknownMatch = { kind: "unknown", name, args: reader.rawUntilNextPart() };
       this.matches.push(match);
@@ -255,6 +260,9 @@ class RuleLine implements RuleOptions {
     const table = TARGET_TABLES.get(name);
     if (table !== undefined && table !== scope.table)
       reader.fail(`target ${name} belongs in table ${table} only`);
+    if (OTHER_FAMILY_TARGETS[scope.family].has(name)) {
+      reader.fail(`target ${name} is ${scope.family === 6 ? "of IPv4" : "of IPv6"} alone`);
+    }
     reader.subject = `target ${name}`;
     const target = module.parse(reader);
     reader.subject = "rule";

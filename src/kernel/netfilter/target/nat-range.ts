@@ -1,4 +1,4 @@
-import { formatIpv4, type Ipv4 } from "../../../address/ipv4.ts";
+import { type IpAddress, inetNtop } from "../../../address/ip.ts";
 import { addressRangeOf } from "../save/address.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import { optionText } from "../save/option-text.ts";
@@ -7,8 +7,8 @@ import { portOf } from "../save/port-range.ts";
 /** What NAT may choose from (`struct nf_nat_range2`). */
 export interface NatTargetRange {
   /** null: the address stays, or the target finds it itself. */
-  readonly min: Ipv4 | null;
-  readonly max: Ipv4 | null;
+  readonly min: IpAddress | null;
+  readonly max: IpAddress | null;
   /** null: the port stays if it can. */
   readonly portMin: number | null;
   readonly portMax: number | null;
@@ -32,13 +32,14 @@ export const ANY_NAT_RANGE: NatTargetRange = {
 
 type Bounds = Pick<NatTargetRange, "min" | "max" | "portMin" | "portMax" | "portBase">;
 
-/** `[address[-address]][:port[-port[/base]]]` (`parse_to`, libxt_NAT.c). */
+/** `[address[-address]][:port[-port[/base]]]`; of IPv6 the addresses are in brackets before ports (`parse_to`, libxt_NAT.c). */
 export function readNatBounds(reader: ArgumentReader): Bounds {
   const text = reader.word("an address, a range of addresses, or ports behind a colon");
+  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
   // One colon sets ports apart; with more it is an IPv6 address, whose fault is told once.
   const colon = text.indexOf(":") === text.lastIndexOf(":") ? text.indexOf(":") : -1;
-  const addresses = colon === -1 ? text : text.slice(0, colon);
-  const ports = colon === -1 ? null : text.slice(colon + 1);
+  const addresses = bracketed?.[1] ?? (colon === -1 ? text : text.slice(0, colon));
+  const ports = bracketed === null ? (colon === -1 ? null : text.slice(colon + 1)) : (bracketed[2] ?? null);
   const range =
     addresses === "" && ports !== null ? { min: null, max: null } : addressRangeOf(reader, addresses);
   return { ...range, ...(ports === null ? NO_PORTS : natPortsOf(reader, ports)) };
@@ -80,8 +81,10 @@ function natPortsOf(reader: ArgumentReader, text: string): Pick<Bounds, "portMin
 export function formatNatBounds(range: NatTargetRange): string {
   let text = "";
   if (range.min !== null) {
-    text += formatIpv4(range.min);
-    if (range.max !== null && range.max !== range.min) text += `-${formatIpv4(range.max)}`;
+    text = inetNtop(range.min);
+    const last = range.max === null ? text : inetNtop(range.max);
+    if (last !== text) text += `-${last}`;
+    if (typeof range.min !== "number" && range.portMin !== null) text = `[${text}]`;
   }
   return range.portMin === null ? text : `${text}:${formatNatPorts(range)}`;
 }

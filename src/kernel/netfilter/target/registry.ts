@@ -1,3 +1,4 @@
+import type { Family } from "../../../address/ip.ts";
 import { audit } from "./audit.ts";
 import { checksum } from "./checksum.ts";
 import { classify } from "./classify.ts";
@@ -105,6 +106,12 @@ export const TARGET_TABLES: ReadonlyMap<string, string> = new Map([
   ["TOS", "mangle"],
   ["CHECKSUM", "mangle"],
 ]);
+
+/** By family: targets that the other family has alone. */
+export const OTHER_FAMILY_TARGETS: Readonly<Record<Family, ReadonlySet<string>>> = {
+  4: new Set(["HL"]),
+  6: new Set(["TTL"]),
+};
 
 /** Targets that stand with these protocols only; the kernel refuses a rule without (`xt_check_target`). */
 export const TARGET_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([

@@ -1,5 +1,5 @@
-import { formatIpv4, type Ipv4 } from "../../../address/ipv4.ts";
-import { readAddress } from "../save/address.ts";
+import { type IpAddress, inetNtop } from "../../../address/ip.ts";
+import { anyAddress, readAddress } from "../save/address.ts";
 import { readMaskedMark } from "../save/mark.ts";
 import { hex } from "../save/number.ts";
 import { portOf } from "../save/port-range.ts";
@@ -10,8 +10,8 @@ export interface TproxyTarget extends Target {
   readonly kind: "TPROXY";
   /** 0: the port it was sent to. */
   readonly port: number;
-  /** 0: the device's own address. */
-  readonly address: Ipv4;
+  /** `0.0.0.0`, `::`: the device's own address. */
+  readonly address: IpAddress;
   readonly markValue: number;
   readonly markMask: number;
 }
@@ -23,7 +23,13 @@ export const tproxy: TargetModule<TproxyTarget> = {
   needsConntrack: false,
 
   parse(reader) {
-    const target: Mutable<TproxyTarget> = { kind: "TPROXY", port: 0, address: 0, markValue: 0, markMask: 0 };
+    const target: Mutable<TproxyTarget> = {
+      kind: "TPROXY",
+      port: 0,
+      address: anyAddress(reader.family),
+      markValue: 0,
+      markMask: 0,
+    };
     let hasPort = false;
     reader.options({
       "--on-port": () => {
@@ -44,5 +50,5 @@ export const tproxy: TargetModule<TproxyTarget> = {
   },
 
   format: ({ port, address, markValue, markMask }) =>
-    `--on-port ${port} --on-ip ${formatIpv4(address)} --tproxy-mark ${hex(markValue)}/${hex(markMask)}`,
+    `--on-port ${port} --on-ip ${inetNtop(address)} --tproxy-mark ${hex(markValue)}/${hex(markMask)}`,
 };

@@ -46,9 +46,9 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "notrack":
       return notrack;
     case "reject":
-      return compileReject(statement, family);
+      return compileReject(statement);
     case "nat":
-      return compileNat(statement) ?? unknown();
+      return compileNat(statement, family) ?? unknown();
     case "limit":
     case "quota": {
       const memory = compileMemory(statement);
@@ -114,10 +114,12 @@ function compileVerdictMap(
     const set = source.of(run);
     if (set === null || set.index.keyWords !== from.words) return unsure(run);
     const { sets } = run;
-    if (!sets.find(set, run.regs, 0, run.stack.now))
-      return set.index.unreadable > 0 ? unsure(run) : NFT_BREAK;
+    const found = sets.find(set, run.regs, 0, run.stack.now);
+    if (found ? set.index.forgetful : set.index.unreadable > 0) return unsure(run);
+    if (!found) return NFT_BREAK;
     run.target = sets.foundTarget();
-    return sets.foundVerdict();
+    const verdict = sets.foundVerdict();
+    return sets.askFound(set, run, 0) === NFT_BREAK ? NFT_BREAK : verdict;
   };
 }
 

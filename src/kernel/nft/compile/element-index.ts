@@ -2,7 +2,8 @@ import { hashKey } from "../../ipset/element-table.ts";
 import { NF_ACCEPT, NF_DROP } from "../../netfilter/hook.ts";
 import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
 import type { NftExpression, SetElement, SetElements } from "../expression.ts";
-import type { NftVerdict } from "../statement.ts";
+import type { NftStatement, NftVerdict } from "../statement.ts";
+import { type Memory, memoryOf, remembersAll } from "./stateful.ts";
 import { internNftName } from "./symbol.ts";
 import { NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN } from "./verdict.ts";
 import { boundsOf, foldWords, wildcardPrefix, wordsOfType } from "./words.ts";
@@ -23,6 +24,12 @@ export class ElementIndex {
   readonly data: Int32Array;
   /** When elements run out, milliseconds from when the set was first met; 0 never. null: none does. */
   readonly expires: Int32Array | null;
+  /** By element, its own limit or quota (an array without holes); null: none has any. */
+  readonly memories: readonly (Memory | null)[] | null;
+  /** What an element that a packet puts in remembers by, if its rule says nothing. */
+  readonly memory: Memory | null;
+  /** Do elements hold statements that the walk does not do? Then a look-up that finds one is not sure. */
+  readonly forgetful: boolean;
   /** Elements that the walk cannot read: a look-up that finds nothing else is not sure. */
   readonly unreadable: number;
 
@@ -36,16 +43,28 @@ export class ElementIndex {
   private lows: Int32Array = new Int32Array(0);
   private highs: Int32Array = new Int32Array(0);
   private order: Int32Array = new Int32Array(0);
-  // concat: segments of one word
+  // concat: where in a key each part ends, and segments of one word
+  private readonly partEnds: Uint8Array;
   private segmentWord = 0;
   private segmentStarts: Int32Array = new Int32Array(0);
   private segmentLists: readonly Int32Array[] = [];
   // names with wildcards
   private readonly patterns: { readonly pattern: InterfaceNamePattern; readonly element: number }[] = [];
 
-  constructor(elements: SetElements, types: readonly string[], dataTypes: readonly string[] | null) {
+  /** @param statements what elements hold that have none of their own */
+  constructor(
+    elements: SetElements,
+    types: readonly string[],
+    dataTypes: readonly string[] | null,
+    statements: readonly NftStatement[] = [],
+  ) {
     this.elements = elements;
-    this.keyWords = types.reduce((sum, type) => sum + wordsOfType(type), 0);
+    let end = 0;
+    this.partEnds = Uint8Array.from(types, (type) => {
+      end += wordsOfType(type);
+      return end;
+    });
+    this.keyWords = end;
     this.dataWords = dataTypes === null ? 0 : dataTypes.reduce((sum, type) => sum + wordsOfType(type), 0);
     const count = elements.length;
     this.verdicts = new Int8Array(count);
@@ -80,6 +99,14 @@ export class ElementIndex {
       else unreadable++;
     }
     this.expires = expires;
+    this.forgetful =
+      !remembersAll(statements) || elements.some((element) => !remembersAll(element.statements));
+    const common = memoryOf(statements);
+    this.memory = common;
+    const memories = elements.map((each) =>
+      each.statements.length > 0 ? memoryOf(each.statements) : common,
+    );
+    this.memories = memories.some((memory) => memory !== null) ? memories : null;
     this.unreadable = unreadable;
     if (wide.length === 0) {
       this.form = this.patterns.length > 0 ? "names" : "hash";
@@ -213,19 +240,17 @@ export class ElementIndex {
     count: number,
     atMost: number,
   ): { readonly starts: Int32Array; readonly lists: Int32Array[]; readonly longest: number } | null {
-    const { keyWords, lows, highs } = this;
     const cuts = new Set<number>([-0x80000000]);
     for (let i = 0; i < count; i++) {
-      cuts.add(lows[i * keyWords + word] as number);
-      const high = highs[i * keyWords + word] as number;
+      const { low, high } = this.boundsOfWord(i, word);
+      cuts.add(low);
       if (high < 0x7fffffff) cuts.add(high + 1);
     }
     const starts = Int32Array.from(cuts).sort();
     const lists: number[][] = Array.from(starts, () => []);
     let longest = 0;
     for (let i = 0; i < count; i++) {
-      const low = lows[i * keyWords + word] as number;
-      const high = highs[i * keyWords + word] as number;
+      const { low, high } = this.boundsOfWord(i, word);
       for (let s = lastAtMost(starts, low); s < starts.length && (starts[s] as number) <= high; s++) {
         const list = lists[s] as number[];
         list.push(i);
@@ -236,19 +261,30 @@ export class ElementIndex {
     return { starts, lists: lists.map((list) => Int32Array.from(list)), longest };
   }
 
+  /** What a word of an element's key can be: anything, where an earlier word of the same part leaves a choice. */
+  private boundsOfWord(i: number, word: number): { readonly low: number; readonly high: number } {
+    const { keyWords, lows, highs, partEnds } = this;
+    const start = partEnds.findLast((end) => end <= word) ?? 0;
+    for (let before = i * keyWords + start; before < i * keyWords + word; before++) {
+      if (lows[before] !== highs[before]) return { low: -0x80000000, high: 0x7fffffff };
+    }
+    return { low: lows[i * keyWords + word] as number, high: highs[i * keyWords + word] as number };
+  }
+
   private findConcat(regs: Int32Array, at: number): number {
-    const { keyWords, lows, highs } = this;
+    const { keyWords, lows, highs, partEnds } = this;
     const segment = lastAtMost(this.segmentStarts, (regs[at + this.segmentWord] as number) ^ FLIP);
     const list = this.segmentLists[segment];
     if (list === undefined) return -1;
     for (let n = 0; n < list.length; n++) {
       const i = list[n] as number;
       let word = 0;
-      while (word < keyWords) {
-        const value = (regs[at + word] as number) ^ FLIP;
+      for (let part = 0; part < partEnds.length; part++) {
         const place = i * keyWords + word;
-        if (value < (lows[place] as number) || value > (highs[place] as number)) break;
-        word++;
+        const words = (partEnds[part] as number) - word;
+        if (comparedTo(regs, at + word, lows, place, words) < 0) break;
+        if (comparedTo(regs, at + word, highs, place, words) > 0) break;
+        word += words;
       }
       if (word === keyWords) return this.order[i] as number;
     }

@@ -5,13 +5,14 @@ import {
   IP_CT_ESTABLISHED_REPLY,
 } from "../../conntrack/status.ts";
 import type { ConntrackTable } from "../../conntrack/table.ts";
+import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
+import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
 
 /** `nft_ct`: the connection a packet belongs to. Without one all but the state makes the rule break. */
 
 const STATE_INVALID = 1;
 const STATE_UNTRACKED = 64;
-const NFPROTO_IPV4 = 2;
 
 type Value = (table: ConntrackTable, ct: number) => number;
 
@@ -22,15 +23,13 @@ const BY_ENTRY: Readonly<Record<string, Value>> = {
   mark: (table, ct) => table.mark(ct),
   status: (table, ct) => table.status(ct) & STATUS_BITS,
   protocol: (table, ct) => table.proto(ct),
-  l3proto: () => NFPROTO_IPV4,
+  l3proto: (table, ct) => (table.family(ct) === 6 ? NFPROTO_IPV6 : NFPROTO_IPV4),
   zone: (table, ct) => table.zone(ct),
   expiration: (table, ct) => Math.max(0, table.expires(ct) - table.now),
 };
 
 /** Key to what it is in the original and in the reply direction. */
 const BY_DIRECTION: Readonly<Record<string, readonly [Value, Value]>> = {
-  "ip saddr": [(table, ct) => table.origSrc(ct), (table, ct) => table.replySrc(ct)],
-  "ip daddr": [(table, ct) => table.origDst(ct), (table, ct) => table.replyDst(ct)],
   saddr: [(table, ct) => table.origSrc(ct), (table, ct) => table.replySrc(ct)],
   daddr: [(table, ct) => table.origDst(ct), (table, ct) => table.replyDst(ct)],
   "proto-src": [(table, ct) => table.origSport(ct), (table, ct) => table.replySport(ct)],
@@ -38,8 +37,8 @@ const BY_DIRECTION: Readonly<Record<string, readonly [Value, Value]>> = {
   zone: [(table, ct) => table.zone(ct), (table, ct) => table.zone(ct)],
 };
 
-/** Of connections the walk makes none has a helper or a label, and none is of IPv6. */
-const NEVER: ReadonlySet<string> = new Set(["helper", "label", "ip6 saddr", "ip6 daddr"]);
+/** Of connections the walk makes none has a helper or a label. */
+const NEVER: ReadonlySet<string> = new Set(["helper", "label"]);
 
 /** null: the walk does not know the key. */
 export function compileCt(key: string, direction: "original" | "reply" | null): Read | null {
@@ -53,9 +52,11 @@ export function compileCt(key: string, direction: "original" | "reply" | null): 
     };
   }
   let value: Value | undefined;
+  const [family, address] = key.split(" ");
   if (direction !== null) {
-    const both = Object.hasOwn(BY_DIRECTION, key) ? BY_DIRECTION[key] : undefined;
+    const both = Object.hasOwn(BY_DIRECTION, address ?? key) ? BY_DIRECTION[address ?? key] : undefined;
     value = both?.[direction === "reply" ? IP_CT_DIR_REPLY : 0];
+    if (address !== undefined && value !== undefined) return readAddress(value, family === "ip6" ? 6 : 4);
   } else if (Object.hasOwn(BY_ENTRY, key)) value = BY_ENTRY[key];
   if (value === undefined) return null;
   const read = value;
@@ -63,6 +64,17 @@ export function compileCt(key: string, direction: "original" | "reply" | null): 
     const { ct } = run.packet;
     if (ct < 0) return false;
     run.regs[at] = read(run.stack.conntrack, ct);
+    return true;
+  };
+}
+
+function readAddress(value: Value, family: 4 | 6): Read {
+  return (run, at) => {
+    const { ct } = run.packet;
+    const { conntrack } = run.stack;
+    if (ct < 0 || conntrack.family(ct) !== family) return false;
+    if (family === 6) putAddress(run.regs, at, value(conntrack, ct));
+    else run.regs[at] = value(conntrack, ct);
     return true;
   };
 }

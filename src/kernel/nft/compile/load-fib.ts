@@ -1,40 +1,61 @@
-import { NF_INET_FORWARD, NF_INET_PRE_ROUTING } from "../../netfilter/hook.ts";
+import { ETH_P_ARP } from "../../../packet/packet.ts";
+import {
+  NF_INET_FORWARD,
+  NF_INET_INGRESS,
+  NF_INET_LOCAL_IN,
+  NF_INET_PRE_ROUTING,
+} from "../../netfilter/hook.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "../../route/output-route.ts";
 import { RTN_LOCAL } from "../../route/types.ts";
+import { fibDevice6, fibType6 } from "./load-fib6.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Read } from "./read.ts";
 
-/** `nft_fib` (net/ipv4/netfilter/nft_fib_ipv4.c): what the routes say of a packet's source or destination. */
+/** What is looked up, and by which device. */
+export interface FibKey {
+  /** The packet's source; its destination otherwise. */
+  readonly ofSource: boolean;
+  readonly withIn: boolean;
+  readonly withOut: boolean;
+  readonly withMark: boolean;
+}
+
+/** `nft_fib` (net/netfilter/nft_fib.c): what the routes say of a packet's source or destination. */
 export function compileFib(flags: readonly string[], result: "type" | "oif" | "oifname"): Read | null {
-  const ofSource = flags.includes("saddr");
-  if (ofSource === flags.includes("daddr")) return null;
-  const withIn = flags.includes("iif");
-  const withOut = flags.includes("oif");
+  const key: FibKey = {
+    ofSource: flags.includes("saddr"),
+    withIn: flags.includes("iif"),
+    withOut: flags.includes("oif"),
+    withMark: flags.includes("mark"),
+  };
+  if (key.ofSource === flags.includes("daddr")) return null;
   if (result === "type") {
     return (run, at) => {
-      const { packet, stack } = run;
-      const device = withIn ? stack.inIf : withOut ? stack.outIf : 0;
-      run.regs[at] = stack.addressType(ofSource ? packet.src : packet.dst, device);
+      if (run.packet.ethType === ETH_P_ARP) return false;
+      run.regs[at] = run.packet.family === 6 ? fibType6(run, key) : fibType(run, key);
       return true;
     };
   }
-  const withMark = flags.includes("mark");
   return (run, at) => {
-    run.regs[at] = lookUp(run, ofSource, withIn, withOut, withMark);
+    const { packet, stack, hook } = run;
+    if (packet.ethType === ETH_P_ARP) return false;
+    const cameIn = hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN || hook === NF_INET_INGRESS;
+    // `nft_fib_can_skip`
+    if (cameIn && stack.isLoopback(stack.inIf)) run.regs[at] = stack.inName;
+    else run.regs[at] = packet.family === 6 ? fibDevice6(run, key) : fibDevice(run, key);
     return true;
   };
 }
 
+/** `nft_fib4_eval_type`. Runs per packet. */
+function fibType({ stack, packet }: NftRun, { ofSource, withIn, withOut }: FibKey): number {
+  const device = withIn ? stack.inIf : withOut ? stack.outIf : 0;
+  return stack.addressType(ofSource ? packet.src : packet.dst, device);
+}
+
 /** `nft_fib4_eval`: the handle of the name of the device that the way leads through, -1 for none. Runs per packet. */
-function lookUp(
-  run: NftRun,
-  ofSource: boolean,
-  withIn: boolean,
-  withOut: boolean,
-  withMark: boolean,
-): number {
+function fibDevice(run: NftRun, { ofSource, withIn, withOut, withMark }: FibKey): number {
   const { packet, stack } = run;
-  if (run.hook === NF_INET_PRE_ROUTING && stack.isLoopback(stack.inIf)) return stack.inName;
   if (isZeronet(packet.src) && (isLimitedBroadcast(packet.dst) || isMulticast(packet.dst))) {
     return stack.nameOf(packet.dev);
   }

@@ -1,9 +1,13 @@
-import { ETH_P_IP, PACKET_OUTGOING } from "../../../packet/packet.ts";
+import { ETH_P_ARP, PACKET_OUTGOING } from "../../../packet/packet.ts";
+import type { NftFamily } from "../ruleset.ts";
 import type { Read } from "./read.ts";
 
 /** `nft_meta`: what stands beside the packet. Interfaces are the handles of their names, -1 where there is none. */
 
-const NFPROTO_IPV4 = 2;
+export const NFPROTO_IPV4 = 2;
+export const NFPROTO_IPV6 = 10;
+/** Chains of these families know no other (`nft_pf`). */
+const NFPROTO: Readonly<Partial<Record<NftFamily, number>>> = { arp: 3, netdev: 5, bridge: 7 };
 const ARPHRD_ETHER = 1;
 const ARPHRD_LOOPBACK = 772;
 
@@ -13,12 +17,13 @@ const META: Readonly<Record<string, Read>> = {
     return true;
   },
   l4proto: (run, at) => {
-    if (run.packet.ethType !== ETH_P_IP) return false;
+    if (run.packet.ethType === ETH_P_ARP) return false;
     run.regs[at] = run.packet.protocol;
     return true;
   },
   nfproto: (run, at) => {
-    run.regs[at] = NFPROTO_IPV4;
+    const own = run.table === null ? undefined : NFPROTO[run.table.plain.family];
+    run.regs[at] = own ?? (run.packet.family === 6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
     return true;
   },
   protocol: (run, at) => {

@@ -1,12 +1,25 @@
+import { intern, word6 } from "../../../address/ip6-handle.ts";
 import {
-  ETH_P_IP,
+  ETH_P_ARP,
+  headerLength,
+  ICMP_DEST_UNREACH,
+  ICMP_ECHO,
+  ICMP_ECHOREPLY,
+  ICMP_REDIRECT,
+  ICMPV6_ECHO_REPLY,
+  ICMPV6_ECHO_REQUEST,
+  ICMPV6_PARAMPROB,
+  ICMPV6_PKT_TOOBIG,
   IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  NDISC_NEIGHBOUR_ADVERTISEMENT,
+  NDISC_NEIGHBOUR_SOLICITATION,
+  NDISC_REDIRECT,
   type Packet,
 } from "../../../packet/packet.ts";
-import type { NftExpression } from "../expression.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -14,12 +27,14 @@ import type { Read } from "./read.ts";
  * comparison with its protocol does that nft puts before a field and does not print.
  */
 
+const IPPROTO_FRAGMENT = 44;
 const IPPROTO_DCCP = 33;
 const IPPROTO_UDPLITE = 136;
 
 type Field = (packet: Packet) => number;
+type Fields = Readonly<Record<string, Field>>;
 
-const IP: Readonly<Record<string, Field>> = {
+const IP: Fields = {
   version: () => 4,
   hdrlength: () => 5,
   dscp: (packet) => packet.tos >> 2,
@@ -33,19 +48,32 @@ const IP: Readonly<Record<string, Field>> = {
   daddr: (packet) => packet.dst,
 };
 
-const PORTS: Readonly<Record<string, Field>> = {
+/** Flow labels are not part of a packet here. */
+const IP6: Fields = {
+  version: () => 6,
+  dscp: (packet) => packet.tos >> 2,
+  ecn: (packet) => packet.tos & 3,
+  length: (packet) => packet.length - headerLength(packet),
+  nexthdr: (packet) => (packet.isFragment ? IPPROTO_FRAGMENT : packet.protocol),
+  hoplimit: (packet) => packet.ttl,
+};
+
+/** Fields of IPv6 that are addresses, four words each. */
+const IP6_ADDRESSES: Fields = { saddr: (packet) => packet.src, daddr: (packet) => packet.dst };
+
+const PORTS: Fields = {
   sport: (packet) => packet.sport,
   dport: (packet) => packet.dport,
 };
 
-const TCP: Readonly<Record<string, Field>> = {
+const TCP: Fields = {
   ...PORTS,
   flags: (packet) => packet.tcpFlags,
   sequence: (packet) => packet.seq,
   ackseq: (packet) => packet.ack,
 };
 
-const ICMP: Readonly<Record<string, Field>> = {
+const ICMP: Fields = {
   type: (packet) => packet.icmpType,
   code: (packet) => packet.icmpCode,
   id: (packet) => packet.icmpId,
@@ -54,7 +82,19 @@ const ICMP: Readonly<Record<string, Field>> = {
   mtu: (packet) => packet.icmpInfo & 0xffff,
 };
 
-const ETHER: Readonly<Record<string, Field>> = {
+const ICMPV6: Fields = {
+  type: (packet) => packet.icmpType,
+  code: (packet) => packet.icmpCode,
+  id: (packet) => packet.icmpId,
+  sequence: (packet) => packet.icmpSeq,
+  "packet-too-big": (packet) => packet.icmpInfo,
+  mtu: (packet) => packet.icmpInfo,
+  "parameter-problem": (packet) => packet.icmpInfo,
+};
+
+const ICMPV6_ADDRESSES: Fields = { taddr: (packet) => packet.ndTarget, daddr: (packet) => packet.ndDst };
+
+const ETHER: Fields = {
   saddr: (packet) => packet.ethSrc,
   daddr: (packet) => packet.ethDst,
   type: (packet) => packet.ethType,
@@ -62,43 +102,63 @@ const ETHER: Readonly<Record<string, Field>> = {
 
 interface Transport {
   readonly protocol: number;
-  readonly fields: Readonly<Record<string, Field>>;
+  /** 0: in either family. */
+  readonly family: 4 | 6 | 0;
+  readonly fields: Fields;
+  /** Fields of four words. */
+  readonly addresses: Fields;
+  /** Of ICMP: messages that have a field, where not all do; nft sees to it with a comparison (`proto_icmp`). */
+  readonly types: Readonly<Record<string, readonly number[]>>;
 }
 
+const plain = (protocol: number, fields: Fields): Transport => ({
+  ...{ protocol, family: 0, fields, addresses: {}, types: {} },
+});
+
 const TRANSPORTS: Readonly<Record<string, Transport>> = {
-  tcp: { protocol: IPPROTO_TCP, fields: TCP },
-  udp: {
-    protocol: IPPROTO_UDP,
-    fields: { ...PORTS, length: (packet) => packet.length - 20 },
+  tcp: plain(IPPROTO_TCP, TCP),
+  udp: plain(IPPROTO_UDP, { ...PORTS, length: (packet) => packet.length - headerLength(packet) }),
+  udplite: plain(IPPROTO_UDPLITE, PORTS),
+  sctp: plain(IPPROTO_SCTP, PORTS),
+  dccp: plain(IPPROTO_DCCP, PORTS),
+  icmp: {
+    ...{ protocol: IPPROTO_ICMP, family: 4, fields: ICMP, addresses: {} },
+    types: {
+      id: [ICMP_ECHOREPLY, ICMP_ECHO],
+      sequence: [ICMP_ECHOREPLY, ICMP_ECHO],
+      gateway: [ICMP_REDIRECT],
+      mtu: [ICMP_DEST_UNREACH],
+    },
   },
-  udplite: { protocol: IPPROTO_UDPLITE, fields: PORTS },
-  sctp: { protocol: IPPROTO_SCTP, fields: PORTS },
-  dccp: { protocol: IPPROTO_DCCP, fields: PORTS },
-  icmp: { protocol: IPPROTO_ICMP, fields: ICMP },
+  icmpv6: {
+    ...{ protocol: IPPROTO_ICMPV6, family: 6, fields: ICMPV6, addresses: ICMPV6_ADDRESSES },
+    types: {
+      id: [ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY],
+      sequence: [ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY],
+      "packet-too-big": [ICMPV6_PKT_TOOBIG],
+      mtu: [ICMPV6_PKT_TOOBIG],
+      "parameter-problem": [ICMPV6_PARAMPROB],
+      taddr: [NDISC_NEIGHBOUR_SOLICITATION, NDISC_NEIGHBOUR_ADVERTISEMENT, NDISC_REDIRECT],
+      daddr: [NDISC_REDIRECT],
+    },
+  },
 };
 
 /** Headers that no packet of the walk has. */
-const ABSENT: ReadonlySet<string> = new Set(["ip6", "icmpv6", "arp", "vlan"]);
+const ABSENT: ReadonlySet<string> = new Set(["arp", "vlan"]);
 
 /** null: the walk does not know the field. */
 export function compilePayload(protocol: string, field: string): Read | null {
   if (ABSENT.has(protocol)) return () => false;
   if (protocol === "ip") return compileIp(own(IP, field));
+  if (protocol === "ip6") return compileIp6(field);
   if (protocol === "ether") return compileEther(own(ETHER, field));
-  if (protocol === "th") return compileTransport(own(PORTS, field), field);
+  if (protocol === "th") return compilePorts(own(PORTS, field), field);
   const transport = Object.hasOwn(TRANSPORTS, protocol) ? TRANSPORTS[protocol] : undefined;
-  const read = transport === undefined ? undefined : own(transport.fields, field);
-  if (transport === undefined || read === undefined) return null;
-  const wanted = transport.protocol;
-  return (run, at) => {
-    const { packet } = run;
-    if (packet.protocol !== wanted || packet.fragOffset !== 0 || packet.ethType !== ETH_P_IP) return false;
-    run.regs[at] = read(packet);
-    return true;
-  };
+  return transport === undefined ? null : compileTransport(transport, field);
 }
 
-function own(fields: Readonly<Record<string, Field>>, field: string): Field | undefined {
+function own(fields: Fields, field: string): Field | undefined {
   return Object.hasOwn(fields, field) ? fields[field] : undefined;
 }
 
@@ -106,10 +166,54 @@ function compileIp(read: Field | undefined): Read | null {
   if (read === undefined) return null;
   return (run, at) => {
     const { packet } = run;
-    if (packet.family !== 4 || packet.ethType !== ETH_P_IP) return false;
+    if (packet.family !== 4 || packet.ethType === ETH_P_ARP) return false;
     run.regs[at] = read(packet);
     return true;
   };
+}
+
+function compileIp6(field: string): Read | null {
+  const address = own(IP6_ADDRESSES, field);
+  const read = address ?? own(IP6, field);
+  if (read === undefined) return null;
+  const put = address === undefined ? putWord : putAddress;
+  return (run, at) => {
+    const { packet } = run;
+    if (packet.family !== 6) return false;
+    put(run.regs, at, read(packet));
+    return true;
+  };
+}
+
+function compileTransport(transport: Transport, field: string): Read | null {
+  const { protocol, family, fields, addresses, types } = transport;
+  const address = own(addresses, field);
+  const read = address ?? own(fields, field);
+  if (read === undefined) return null;
+  const put = address === undefined ? putWord : putAddress;
+  const among = Object.hasOwn(types, field) ? types[field] : undefined;
+  return (run, at) => {
+    const { packet } = run;
+    if (packet.protocol !== protocol || packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP) return false;
+    if (family !== 0 && packet.family !== family) return false;
+    if (among !== undefined && !among.includes(packet.icmpType)) return false;
+    put(run.regs, at, read(packet));
+    return true;
+  };
+}
+
+function putWord(regs: Int32Array, at: number, value: number): void {
+  regs[at] = value;
+}
+
+/** An IPv6 address fills four registers. Runs per packet. */
+export function putAddress(regs: Int32Array, at: number, handle: number): void {
+  for (let i = 0; i < 4; i++) regs[at + i] = word6(handle, i);
+}
+
+/** The inverse. Runs per packet. */
+export function addressIn(regs: Int32Array, at: number): number {
+  return intern(regs[at] as number, regs[at + 1] as number, regs[at + 2] as number, regs[at + 3] as number);
 }
 
 function compileEther(read: Field | undefined): Read | null {
@@ -126,37 +230,15 @@ function compileEther(read: Field | undefined): Read | null {
  * `th sport` and `th dport` read whatever lies at the ports' place: of ICMP its type and code, and its checksum, which is
  * equal to nothing that a rule set could mean.
  */
-function compileTransport(read: Field | undefined, field: string): Read | null {
+function compilePorts(read: Field | undefined, field: string): Read | null {
   if (read === undefined) return null;
   const isSource = field === "sport";
   return (run, at) => {
     const { packet } = run;
-    if (packet.fragOffset !== 0 || packet.ethType !== ETH_P_IP) return false;
-    if (packet.protocol === IPPROTO_ICMP) {
+    if (packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP) return false;
+    if (packet.protocol === IPPROTO_ICMP || packet.protocol === IPPROTO_ICMPV6) {
       run.regs[at] = isSource ? (packet.icmpType << 8) | packet.icmpCode : -1;
     } else run.regs[at] = read(packet);
     return true;
   };
 }
-
-/** The field that raw bits are; null where they are none that has a name here. */
-export function payloadOfRaw({
-  base,
-  offset,
-  length,
-}: Extract<NftExpression, { kind: "raw-payload" }>): readonly [protocol: string, field: string] | null {
-  const at = `${base},${offset},${length}`;
-  return Object.hasOwn(RAW, at) ? (RAW[at] ?? null) : null;
-}
-
-const RAW: Readonly<Record<string, readonly [string, string]>> = {
-  "nh,16,16": ["ip", "length"],
-  "nh,32,16": ["ip", "id"],
-  "nh,48,16": ["ip", "frag-off"],
-  "nh,64,8": ["ip", "ttl"],
-  "nh,72,8": ["ip", "protocol"],
-  "nh,96,32": ["ip", "saddr"],
-  "nh,128,32": ["ip", "daddr"],
-  "th,0,16": ["th", "sport"],
-  "th,16,16": ["th", "dport"],
-};

@@ -1,25 +1,27 @@
+import { word6 } from "../../../address/ip6-handle.ts";
+import type { Packet } from "../../../packet/packet.ts";
 import { CHOICE_NUMGEN } from "../../chooser.ts";
 import { jhashWords, reciprocalScale, swap32 } from "../../nat/jhash.ts";
-import type { NftExpression } from "../expression.ts";
+import type { BinaryOperator, NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
 import { compileCt } from "./load-ct.ts";
 import { compileFib } from "./load-fib.ts";
 import { compileMeta } from "./load-meta.ts";
-import { compilePayload, payloadOfRaw } from "./load-payload.ts";
+import { compilePayload } from "./load-payload.ts";
+import { compileRaw } from "./load-raw.ts";
 import { compileSetSource } from "./look-up.ts";
 import type { Load, Read } from "./read.ts";
 import type { NftUnknown } from "./unknown-step.ts";
-import { foldWords, operate, wordsOfType } from "./words.ts";
+import { NFT_BREAK } from "./verdict.ts";
+import { foldWords, isShift, operate, wordsOfType } from "./words.ts";
 
 /** null: the walk does not know what the expression reads. */
 export function compileLoad(expression: NftExpression): Load | null {
   switch (expression.kind) {
     case "payload":
       return sized(compilePayload(expression.protocol, expression.field), expression);
-    case "raw-payload": {
-      const field = payloadOfRaw(expression);
-      return field === null ? null : scalar(compilePayload(field[0], field[1]));
-    }
+    case "raw-payload":
+      return compileRaw(expression);
     case "meta":
       return scalar(compileMeta(expression.key));
     case "ct":
@@ -46,7 +48,7 @@ export function compileLoad(expression: NftExpression): Load | null {
   }
 }
 
-/** What packets of IPv4 never have still takes its registers. */
+/** A value in as many registers as its type takes. */
 function sized(read: Read | null, expression: NftExpression): Load | null {
   const [type = "integer"] = typesOf(expression);
   return read === null ? null : { words: wordsOfType(type), load: read };
@@ -100,8 +102,9 @@ function compileConcat(parts: readonly NftExpression[]): Load | null {
 /** `nft_bitwise`. */
 function compileBinary({ op, left, right }: Extract<NftExpression, { kind: "binary" }>): Load | null {
   const from = compileLoad(left);
-  if (from === null || from.words !== 1) return null;
+  if (from === null || (from.words > 1 && isShift(op))) return null;
   const folded = foldWords(right);
+  if (from.words > 1) return folded?.length === from.words ? onWords(op, from, folded) : null;
   if (folded?.length === 1) {
     const operand = folded[0] as number;
     return {
@@ -120,6 +123,19 @@ function compileBinary({ op, left, right }: Extract<NftExpression, { kind: "bina
     load: (run, at) => {
       if (!from.load(run, at) || !other.load(run, at + 1)) return false;
       run.regs[at] = operate(op, run.regs[at] as number, run.regs[at + 1] as number);
+      return true;
+    },
+  };
+}
+
+function onWords(op: BinaryOperator, from: Load, operand: readonly number[]): Load {
+  return {
+    words: from.words,
+    load: (run, at) => {
+      if (!from.load(run, at)) return false;
+      for (let i = 0; i < operand.length; i++) {
+        run.regs[at + i] = operate(op, run.regs[at + i] as number, operand[i] as number);
+      }
       return true;
     },
   };
@@ -158,6 +174,8 @@ const BYTES: Readonly<Record<string, number>> = {
   inet_proto: 1,
   icmp_type: 1,
   icmp_code: 1,
+  icmpv6_type: 1,
+  icmpv6_code: 1,
 };
 
 /**
@@ -172,7 +190,7 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
       words: 1,
       load: (run, at) => {
         const { packet } = run;
-        const key0 = packet.src ^ packet.dst ^ packet.protocol;
+        const key0 = addressWord(packet, packet.src) ^ addressWord(packet, packet.dst) ^ packet.protocol;
         const key1 = packet.sport ^ packet.dport;
         run.regs[at] = run.stack.chooser.flow(CHOICE_NUMGEN, key0, key1, weights) + offset;
         return true;
@@ -181,7 +199,7 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
   }
   const from = compileLoad(key);
   const types = typesOf(key);
-  if (from === null || from.words !== types.length) return null;
+  if (from === null || from.words !== types.reduce((sum, type) => sum + wordsOfType(type), 0)) return null;
   if (seed === null) {
     const weights = new Array<number>(modulus).fill(1);
     return {
@@ -196,9 +214,10 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
     };
   }
   // A part of a concatenation is padded to whole registers; a key alone has its own length.
-  const length = types.length === 1 ? (BYTES[types[0] as string] ?? 4) : types.length * 4;
-  const inHostOrder = types.map((each) => HOST_ORDER.has(each));
-  const shifts = types.map((each) => 32 - 8 * (BYTES[each] ?? 4));
+  const length = types.length === 1 ? (BYTES[types[0] as string] ?? from.words * 4) : from.words * 4;
+  const words = types.flatMap((type) => new Array<string>(wordsOfType(type)).fill(type));
+  const inHostOrder = words.map((each) => HOST_ORDER.has(each));
+  const shifts = words.map((each) => 32 - 8 * (BYTES[each] ?? 4));
   return {
     words: 1,
     load: (run, at) => {
@@ -215,6 +234,12 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
   };
 }
 
+/** One word of an address for a choice's key, the same in every process. */
+function addressWord({ family }: Packet, address: number): number {
+  if (family !== 6) return address;
+  return word6(address, 0) ^ word6(address, 1) ^ word6(address, 2) ^ word6(address, 3);
+}
+
 /** A map's value for a key. */
 function compileMap({ key, data }: Extract<NftExpression, { kind: "map" }>): Load | null {
   const from = compileLoad(key);
@@ -222,6 +247,7 @@ function compileMap({ key, data }: Extract<NftExpression, { kind: "map" }>): Loa
   const dataTypes = data.kind === "set" ? dataTypesOf(data) : null;
   const source = compileSetSource(data, typesOf(key), dataTypes);
   const missing: NftUnknown = { kind: "nft", text: `map @${source.name}, which is not in the dump` };
+  const forgetful: NftUnknown = { kind: "nft", text: `what elements of map @${source.name} hold` };
   const words = dataTypes === null ? 1 : dataTypes.reduce((sum, type) => sum + wordsOfType(type), 0);
   return {
     words,
@@ -233,6 +259,8 @@ function compileMap({ key, data }: Extract<NftExpression, { kind: "map" }>): Loa
         return false;
       }
       if (!run.sets.find(set, run.regs, at, run.stack.now)) return false;
+      if (set.index.forgetful) run.stack.unknownTargets.add(forgetful);
+      if (run.sets.askFound(set, run, at) === NFT_BREAK) return false;
       run.sets.readData(run.regs, at);
       return true;
     },

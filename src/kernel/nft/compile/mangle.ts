@@ -1,11 +1,13 @@
-import { IPPROTO_TCP, IPPROTO_UDP } from "../../../packet/packet.ts";
+import { IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
+import { addressIn } from "./load-payload.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
 
+/** Writes the value in the first registers; false: there is nothing to write it into. Runs per packet. */
 type Write = (run: NftRun, value: number) => boolean;
 
 const META: Readonly<Record<string, Write>> = {
@@ -32,27 +34,54 @@ const CT: Readonly<Record<string, Write>> = {
 
 const hasPorts = (protocol: number): boolean => protocol === IPPROTO_TCP || protocol === IPPROTO_UDP;
 
+type Put = (packet: Packet, value: number) => void;
+
+const setDscp: Put = (packet, value) => {
+  packet.tos = (packet.tos & 3) | ((value & 0x3f) << 2);
+};
+const setEcn: Put = (packet, value) => {
+  packet.tos = (packet.tos & 0xfc) | (value & 3);
+};
+const setHopCount: Put = (packet, value) => {
+  packet.ttl = value & 0xff;
+};
+
+/** A field of one family's header. */
+function header(family: 4 | 6, put: Put): Write {
+  return ({ packet }, value) => {
+    if (packet.family !== family) return false;
+    put(packet, value);
+    return true;
+  };
+}
+
+/** An address of IPv6, from four registers. */
+function address6(put: Put): Write {
+  return ({ packet, regs }) => {
+    if (packet.family !== 6) return false;
+    put(packet, addressIn(regs, 0));
+    return true;
+  };
+}
+
+const setSaddr: Put = (packet, value) => {
+  packet.src = value;
+};
+const setDaddr: Put = (packet, value) => {
+  packet.dst = value;
+};
+
 const PAYLOAD: Readonly<Record<string, Write>> = {
-  "ip ttl": ({ packet }, value) => {
-    packet.ttl = value & 0xff;
-    return true;
-  },
-  "ip dscp": ({ packet }, value) => {
-    packet.tos = (packet.tos & 3) | ((value & 0x3f) << 2);
-    return true;
-  },
-  "ip ecn": ({ packet }, value) => {
-    packet.tos = (packet.tos & 0xfc) | (value & 3);
-    return true;
-  },
-  "ip saddr": ({ packet }, value) => {
-    packet.src = value;
-    return true;
-  },
-  "ip daddr": ({ packet }, value) => {
-    packet.dst = value;
-    return true;
-  },
+  "ip ttl": header(4, setHopCount),
+  "ip dscp": header(4, setDscp),
+  "ip ecn": header(4, setEcn),
+  "ip saddr": header(4, setSaddr),
+  "ip daddr": header(4, setDaddr),
+  "ip6 hoplimit": header(6, setHopCount),
+  "ip6 dscp": header(6, setDscp),
+  "ip6 ecn": header(6, setEcn),
+  "ip6 saddr": address6(setSaddr),
+  "ip6 daddr": address6(setDaddr),
   "ether saddr": ({ packet }, value) => {
     packet.ethSrc = value;
     return true;
@@ -100,7 +129,7 @@ export function compileMangle({ key, value }: Extract<NftStatement, { kind: "man
   if (key.kind === "meta") write = own(META, key.key);
   else if (key.kind === "ct" && key.direction === null) write = own(CT, key.key);
   else if (key.kind === "payload") write = own(PAYLOAD, `${key.protocol} ${key.field}`);
-  if (from === null || write === undefined || from.words > 2) return null;
+  if (from === null || write === undefined) return null;
   const set = write;
   return (run) => (from.load(run, 0) && set(run, run.regs[0] as number) ? NFT_CONTINUE : NFT_BREAK);
 }

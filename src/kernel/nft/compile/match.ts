@@ -1,3 +1,4 @@
+import { maskWord } from "../../../address/prefix6.ts";
 import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
 import type { NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
@@ -8,7 +9,7 @@ import type { NftRun } from "./nft-run.ts";
 import type { Load } from "./read.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
-import { boundsOf, constantWords, foldWords, maskWord, wildcardPrefix } from "./words.ts";
+import { boundsOf, constantWords, foldWords, wildcardPrefix } from "./words.ts";
 
 const FLIP = 0x80000000 | 0;
 
@@ -59,8 +60,9 @@ function compileLookup(
     const set = source.of(run);
     if (set === null || set.index.keyWords !== from.words) return unsure(run);
     const found = run.sets.find(set, run.regs, 0, run.stack.now);
-    if (!found && set.index.unreadable > 0) return unsure(run);
-    return found !== invert ? NFT_CONTINUE : NFT_BREAK;
+    if (found ? set.index.forgetful : set.index.unreadable > 0) return unsure(run);
+    if (found === invert) return NFT_BREAK;
+    return found ? run.sets.askFound(set, run, 0) : NFT_CONTINUE;
   };
 }
 
@@ -71,7 +73,7 @@ function compileBounds(from: Load, op: MatchOperator, right: NftExpression): Ste
   if (from.words === 1) {
     if (right.kind === "prefix") {
       const value = constantWords(right.address)?.[0] ?? 0;
-      const mask = maskWord(right.length);
+      const mask = maskWord(right.length, 0);
       return (run) => {
         if (!from.load(run, 0)) return NFT_BREAK;
         return ((((run.regs[0] as number) ^ value) & mask) === 0) !== invert ? NFT_CONTINUE : NFT_BREAK;

@@ -1,16 +1,21 @@
+import { intern, word6 } from "../../../address/ip6-handle.ts";
 import { type Manip, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC, natSetup, OneAddress } from "../../nat/nat.ts";
 import { masquerade, redirect } from "../../nat/targets.ts";
 import { NF_ACCEPT } from "../../netfilter/hook.ts";
 import type { NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
+import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
+import { addressIn } from "./load-payload.ts";
 import type { Read } from "./read.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK } from "./verdict.ts";
 import { boundsOf } from "./words.ts";
 
-/** Registers in which a translation finds its range: first and last address, first and last port. */
+/**
+ * Registers in which a translation finds its range: first and last address, as packets hold them, first and last port.
+ */
 const MIN_ADDRESS = 0;
 const MAX_ADDRESS = 1;
 const MIN_PORT = 2;
@@ -22,11 +27,10 @@ const SCRATCH = 8;
 const NO_PORT = -1;
 
 /** `nft_nat`, `nft_masq`, `nft_redir`. null: the walk cannot tell what to translate to. */
-export function compileNat(nat: Extract<NftStatement, { kind: "nat" }>): Step | null {
-  const { type, family, address, port, flags, prefix } = nat;
-  // nft sees to it that a translation to addresses of one family meets that family only.
-  if (family === "ip6" || (address !== null && typesOf(address)[0] === "ipv6_addr")) return () => NFT_BREAK;
-  const from = address === null ? null : compileAddress(address);
+export function compileNat(nat: Extract<NftStatement, { kind: "nat" }>, table: NftFamily): Step | null {
+  const { type, address, port, flags, prefix } = nat;
+  const family = familyOfNat(nat, table);
+  const from = address === null ? null : compileAddress(address, family === 6 ? 4 : 1);
   const ports = port === null ? null : compilePort(port);
   if ((address !== null && from === null) || (port !== null && ports === null)) return null;
   const range = new OneAddress();
@@ -36,6 +40,8 @@ export function compileNat(nat: Extract<NftStatement, { kind: "nat" }>): Step | 
   const manip: Manip = type === "snat" || type === "masquerade" ? NF_NAT_MANIP_SRC : NF_NAT_MANIP_DST;
   return (run) => {
     const { regs, packet, stack } = run;
+    // nft sees to it that a translation to addresses of one family meets that family only.
+    if (family !== 0 && packet.family !== family) return NFT_BREAK;
     if (packet.ct < 0) return NF_ACCEPT;
     if (from !== null) {
       if (!from(run, MIN_ADDRESS)) return NFT_BREAK;
@@ -52,72 +58,110 @@ export function compileNat(nat: Extract<NftStatement, { kind: "nat" }>): Step | 
     if (type === "masquerade") return masquerade(stack, packet, range);
     if (type === "redirect") return redirect(stack, packet, run.hook, range);
     if (prefix) {
-      // `nf_nat_setup_netmap`: the host part is kept.
-      const mask = ~((regs[MIN_ADDRESS] as number) ^ (regs[MAX_ADDRESS] as number));
       const own = manip === NF_NAT_MANIP_SRC ? packet.src : packet.dst;
-      range.set((own & ~mask) | ((regs[MIN_ADDRESS] as number) & mask));
+      range.set(exchangeNetwork(packet.family, own, range.minAddress, range.maxAddress));
     }
     return natSetup(stack, packet.ct, range, manip);
   };
 }
 
-/** An address, a range of them, or what a map says, with a port if it does. */
-function compileAddress(address: NftExpression): Read | null {
-  const bounds = boundsOf(address);
-  if (bounds !== null && bounds.from.length === 1) {
-    const min = bounds.from[0] as number;
-    const max = bounds.to[0] as number;
-    return (run, at) => fill(run.regs, at, min, max, NO_PORT, NO_PORT);
+/** The family of the addresses it translates to; 0: it names none. */
+function familyOfNat(
+  { family, address }: Extract<NftStatement, { kind: "nat" }>,
+  table: NftFamily,
+): 4 | 6 | 0 {
+  if (address === null) return 0;
+  const named = family ?? table;
+  if (named === "ip" || named === "ip6") return named === "ip6" ? 6 : 4;
+  return typesOf(address)[0] === "ipv6_addr" ? 6 : 4;
+}
+
+/** `nf_nat_setup_netmap`: the bits that first and last address share are exchanged, the host part is kept. Runs per packet. */
+function exchangeNetwork(family: number, own: number, min: number, max: number): number {
+  if (family !== 6) return exchanged(own, min, max);
+  return intern(
+    exchanged(word6(own, 0), word6(min, 0), word6(max, 0)),
+    exchanged(word6(own, 1), word6(min, 1), word6(max, 1)),
+    exchanged(word6(own, 2), word6(min, 2), word6(max, 2)),
+    exchanged(word6(own, 3), word6(min, 3), word6(max, 3)),
+  );
+}
+
+function exchanged(own: number, min: number, max: number): number {
+  const mask = ~(min ^ max);
+  return (own & ~mask) | (min & mask);
+}
+
+/**
+ * An address, a range of them, or what a map says, with a port if it does.
+ *
+ * @param words of an address
+ */
+function compileAddress(address: NftExpression, words: 1 | 4): Read | null {
+  const parts = address.kind === "concat" ? address.parts : [address];
+  const both = boundsOf(parts[0] as NftExpression);
+  if (both !== null && both.from.length === words) {
+    const min = onPath(both.from);
+    const max = onPath(both.to);
+    if (parts.length === 1) return (run, at) => fill(run.regs, at, min, max, NO_PORT, NO_PORT);
+    const port = boundsOf(parts[1] as NftExpression);
+    if (port === null) return null;
+    return (run, at) => fill(run.regs, at, min, max, port.from[0], port.to[0]);
   }
-  if (address.kind === "concat") {
-    const both = boundsOf(address.parts[0] as NftExpression);
-    const port = boundsOf(address.parts[1] as NftExpression);
-    if (both === null || port === null) return null;
-    return (run, at) => fill(run.regs, at, both.from[0], both.to[0], port.from[0], port.to[0]);
-  }
-  if (address.kind !== "map") {
-    const load = compileLoad(address);
-    if (load === null || load.words !== 1) return null;
-    return (run, at) => {
-      if (!load.load(run, SCRATCH)) return false;
-      const value = run.regs[SCRATCH];
-      return fill(run.regs, at, value, value, NO_PORT, NO_PORT);
-    };
-  }
-  return compileAddressMap(address);
+  if (address.kind === "map") return compileAddressMap(address, words);
+  const load = compileLoad(address);
+  if (load === null || load.words !== words) return null;
+  return (run, at) => {
+    if (!load.load(run, SCRATCH)) return false;
+    const value = addressAt(run.regs, SCRATCH, words);
+    return fill(run.regs, at, value, value, NO_PORT, NO_PORT);
+  };
+}
+
+/** The address of constant words as packets hold it. */
+function onPath(words: readonly number[]): number {
+  return addressAt(Int32Array.from(words), 0, words.length === 4 ? 4 : 1);
+}
+
+/** The address in registers as packets hold it. Runs per packet. */
+function addressAt(regs: Int32Array, at: number, words: 1 | 4): number {
+  return words === 4 ? addressIn(regs, at) : (regs[at] as number);
 }
 
 function fill(
   regs: Int32Array,
   at: number,
-  min: number | undefined,
-  max: number | undefined,
+  min: number,
+  max: number,
   minPort: number | undefined,
   maxPort: number | undefined,
 ): boolean {
-  regs[at] = min ?? 0;
-  regs[at + 1] = max ?? 0;
+  regs[at] = min;
+  regs[at + 1] = max;
   regs[at + 2] = minPort ?? 0;
   regs[at + 3] = maxPort ?? 0;
   return true;
 }
 
 /** A map's values lie in registers as first words, then last words. Whether they hold ports the map itself says. */
-function compileAddressMap(address: Extract<NftExpression, { kind: "map" }>): Read | null {
+function compileAddressMap(
+  address: Extract<NftExpression, { kind: "map" }>,
+  addressWords: 1 | 4,
+): Read | null {
   const load = compileLoad(address);
   if (load === null) return null;
   return (run, at) => {
     const { regs, sets } = run;
     if (!load.load(run, SCRATCH)) return false;
     const words = sets.foundDataWords();
-    const withPort = words > 1;
+    const withPort = words > addressWords;
     return fill(
       regs,
       at,
-      regs[SCRATCH],
-      regs[SCRATCH + words],
-      withPort ? regs[SCRATCH + 1] : NO_PORT,
-      withPort ? regs[SCRATCH + words + 1] : NO_PORT,
+      addressAt(regs, SCRATCH, addressWords),
+      addressAt(regs, SCRATCH + words, addressWords),
+      withPort ? regs[SCRATCH + addressWords] : NO_PORT,
+      withPort ? regs[SCRATCH + words + addressWords] : NO_PORT,
     );
   };
 }

@@ -97,7 +97,7 @@ function compileSet(plain: NftSet): ElementIndex {
   let index = sets.get(plain);
   if (index === undefined) {
     const dataTypes = plain.data?.kind === "value" ? plain.data.types : null;
-    index = new ElementIndex(plain.elements, plain.key.types, dataTypes);
+    index = new ElementIndex(plain.elements, plain.key.types, dataTypes, plain.statements);
     sets.set(plain, index);
   }
   return index;

@@ -14,6 +14,24 @@ const NS_PER_SECOND = 1e9;
 const NS_PER_MS = 1e6;
 const WORD = 2 ** 32;
 
+/** What an element's statements remember by, those that only count apart; null: nothing, or more than the walk keeps. */
+export function memoryOf(statements: readonly NftStatement[]): Memory | null {
+  const deciding = statements.filter(decides);
+  const [only] = deciding;
+  if (deciding.length !== 1 || (only?.kind !== "limit" && only?.kind !== "quota")) return null;
+  return compileMemory(only);
+}
+
+/** Can an element's statement keep its rule from matching? */
+function decides({ kind }: NftStatement): boolean {
+  return kind !== "counter" && kind !== "other";
+}
+
+/** Does the walk do what an element's statements say? */
+export function remembersAll(statements: readonly NftStatement[]): boolean {
+  return !statements.some(decides) || memoryOf(statements) !== null;
+}
+
 export function compileMemory(statement: Extract<NftStatement, { kind: "limit" | "quota" }>): Memory {
   return statement.kind === "limit" ? compileLimit(statement) : compileQuota(statement);
 }

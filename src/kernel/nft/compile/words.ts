@@ -1,7 +1,8 @@
 import { parseIpv6 } from "../../../address/ipv6.ts";
 import { parseMac } from "../../../address/mac.ts";
+import { maskWord } from "../../../address/prefix6.ts";
 import { internInterfaceName } from "../../device/interface-name.ts";
-import type { NftConstant, NftExpression } from "../expression.ts";
+import type { BinaryOperator, NftConstant, NftExpression } from "../expression.ts";
 import { parseTime } from "../text/time.ts";
 
 /**
@@ -47,8 +48,10 @@ export function foldWords(expression: NftExpression): readonly number[] | null {
     case "binary": {
       const left = foldWords(expression.left);
       const right = foldWords(expression.right);
-      if (left?.length !== 1 || right?.length !== 1) return null;
-      return [operate(expression.op, left[0] as number, right[0] as number)];
+      if (left === null || right === null || left.length !== right.length) return null;
+      const { op } = expression;
+      if (left.length > 1 && isShift(op)) return null;
+      return left.map((word, i) => operate(op, word, right[i] as number));
     }
     case "concat": {
       const words: number[] = [];
@@ -64,8 +67,13 @@ export function foldWords(expression: NftExpression): readonly number[] | null {
   }
 }
 
+/** Shifts move bits from word to word, which is done for one word alone. */
+export function isShift(op: BinaryOperator): boolean {
+  return op === "<<" || op === ">>";
+}
+
 /** Runs per packet. */
-export function operate(op: "&" | "|" | "^" | "<<" | ">>", left: number, right: number): number {
+export function operate(op: BinaryOperator, left: number, right: number): number {
   switch (op) {
     case "&":
       return left & right;
@@ -96,7 +104,7 @@ export function boundsOf(
     case "prefix": {
       const words = constantWords(expression.address);
       if (words === null) return null;
-      const masks = words.map((_, i) => maskWord(expression.length - i * 32));
+      const masks = words.map((_, i) => maskWord(expression.length, i));
       return {
         from: words.map((word, i) => word & (masks[i] as number)),
         to: words.map((word, i) => word | ~(masks[i] as number)),
@@ -109,12 +117,6 @@ export function boundsOf(
       return words === null ? null : { from: words, to: words };
     }
   }
-}
-
-/** The upper `length` bits of a word. */
-export function maskWord(length: number): number {
-  if (length <= 0) return 0;
-  return length >= 32 ? -1 : -1 << (32 - length);
 }
 
 /** Does a name of an interface stand for all that begin so? */

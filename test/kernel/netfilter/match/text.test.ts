@@ -26,22 +26,16 @@ const PRINTED = `
 -m conntrack --ctstatus NONE
 -m conntrack ! --ctstatus EXPECTED,SEEN_REPLY,ASSURED,CONFIRMED --ctdir ORIGINAL
 -m dscp ! --dscp 0x2e
--m eui64
--m frag
--m frag --fragid 3:9 ! --fraglen 20 --fragres --fragfirst --fragmore
 -m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 2 --hashlimit-mode srcip --hashlimit-name smtp
 -m hashlimit --hashlimit-above 1/sec --hashlimit-burst 5 --hashlimit-mode srcip,dstport --hashlimit-name x1 --hashlimit-htable-expire 60000 --hashlimit-srcmask 24
 -m hashlimit --hashlimit-upto 1/sec --hashlimit-burst 1 --hashlimit-mode dstip --hashlimit-name m --hashlimit-htable-max 2000 --hashlimit-htable-gcinterval 60000 --hashlimit-htable-expire 2000
 -m hashlimit --hashlimit-upto 4kb/s --hashlimit-burst 400kb --hashlimit-name m5
 -m hashlimit --hashlimit-upto 10mb/s --hashlimit-name m6
 -m hashlimit --hashlimit-upto 40/sec --hashlimit-burst 20 --hashlimit-mode srcip --hashlimit-name r3 --hashlimit-rate-match --hashlimit-rate-interval 10
--m hl ! --hl-eq 64
 -p icmp -m icmp --icmp-type 8
 -p icmp -m icmp ! --icmp-type 3/3
 -p icmp -m icmp --icmp-type any
--p ipv6-icmp -m icmp6 ! --icmpv6-type 3/0
 -m iprange --src-range 10.0.0.1-10.0.0.9 ! --dst-range 1.1.1.1-1.1.1.1
--m ipv6header ! --header ipv6-frag,esp --soft
 -m ipvs ! --ipvs
 -m ipvs ! --vproto 6 --vaddr 1.2.3.4/16 --vport 22 --vdir ORIGINAL ! --vmethod GATE --vportctl 21
 -m length --length 44
@@ -89,7 +83,83 @@ const PRINTED = `
   .trim()
   .split("\n");
 
+/** The same of ip6tables-save. */
+const PRINTED_6 = `
+-s fd00::1/128 -d 2001:db8::/32
+-s fd00::1/ffff:ffff::ffff
+-s ::1.2.3.4/128
+-s ::ffff:1.2.3.4/128
+! -d ::/0
+-p icmp
+-p ipv6-icmp -m icmp6 --icmpv6-type 128
+-p ipv6-icmp -m icmp6 ! --icmpv6-type 1/4
+-m addrtype --dst-type LOCAL
+-m connlimit --connlimit-above 3 --connlimit-mask 128 --connlimit-saddr
+-m connlimit --connlimit-upto 3 --connlimit-mask 64 --connlimit-daddr
+-m conntrack --ctorigsrc fd00::/64 --ctorigdst ::/0 ! --ctrepldst fd00::1
+-m eui64
+-m frag
+-m frag --fraglast
+-m frag --fragid 3:9 ! --fraglen 20 --fragres --fragfirst --fragmore
+-m hashlimit --hashlimit-upto 5/min --hashlimit-burst 5 --hashlimit-mode srcip --hashlimit-name a --hashlimit-srcmask 64
+-m hashlimit --hashlimit-upto 5/min --hashlimit-burst 5 --hashlimit-mode srcip,dstip --hashlimit-name b --hashlimit-dstmask 32
+-m hl ! --hl-eq 64
+-m iprange --src-range fd00::1-fd00::9 ! --dst-range fd00::5-fd00::5
+-m ipv6header --header hop-by-hop,ipv6-frag --soft
+-m ipv6header ! --header ipv6-frag,esp --soft
+-m length --length 0:100
+-m recent --set --name DEFAULT --mask ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff --rsource
+-m recent --rcheck --name z --mask ffff:ffff:: --rdest
+-m rpfilter --loose --validmark --invert
+-m socket
+`
+  .trim()
+  .split("\n");
+
 describe("a match", () => {
+  it.each(PRINTED_6)("in IPv6: %s", (text) => {
+    const rule = parsedRule(text, { family: 6 });
+    expect(rule.matches.map(({ kind }) => kind)).not.toContain("unknown");
+    expect(formatRuleArguments(rule)).toBe(text);
+  });
+
+  it.each([
+    "-m rt --rt-type 2 ! --rt-len 22",
+    "-p ah -m ah --ahspi 3",
+    "-p esp -m esp --espspi 3:5",
+    "-m dst --dst-len 8 --dst-opts 1:2,3",
+    "-m hbh --hbh-len 8 --hbh-opts 5:2",
+    "-p mobility-header -m mh --mh-type 1:3",
+    "-m policy --dir in --pol ipsec --mode tunnel --tunnel-dst fd00::1 --tunnel-src fd00::/64",
+  ])("in IPv6, kept as an unknown one: %s", (text) => {
+    const rule = parsedRule(text, { family: 6 });
+    expect(rule.matches.map(({ kind }) => kind)).toEqual(["unknown"]);
+    expect(formatRuleArguments(rule)).toBe(text);
+  });
+
+  it.each([
+    ["-p icmpv6 --icmpv6-type echo-request", "-p ipv6-icmp -m icmp6 --icmpv6-type 128"],
+    ["-p ipv6-icmp -m icmp6 --icmpv6-type neighbour-solicitation", "-p ipv6-icmp -m icmp6 --icmpv6-type 135"],
+    ["-p 58 -m icmp6 --icmpv6-type port-unreachable", "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4"],
+    ["-d ::/0", ""],
+    ["-s 2001:DB8:0::1/64", "-s 2001:db8::/64"],
+    ["-m recent --set --name x --mask ffff::", "-m recent --set --name x --mask ffff:: --rsource"],
+  ])("in IPv6, %s is printed %s", (text, printed) => {
+    expect(formatRuleArguments(parsedRule(text, { family: 6 }))).toBe(printed);
+  });
+
+  it.each([
+    ["-f", /unknown option "-f"/],
+    ["-s 10.0.0.1", /"10.0.0.1" is an IPv4 address: ip6tables takes IPv6/],
+    ["-s fd00::/129", /needs a length from 0 to 128/],
+    ["-p icmp -m icmp --icmp-type 8", /match icmp is of IPv4 alone/],
+    ["-m ttl --ttl-eq 64", /match ttl is of IPv4 alone/],
+    ["-p icmpv6 --icmpv6-type any", /"any" is not a number/],
+    ["-m iprange --src-range fd00::1-10.0.0.1", /ip6tables takes IPv6/],
+  ])("in IPv6, %s: %s", (text, message) => {
+    expect(faultsOfRule(text, { family: 6 })).toEqual([expect.stringMatching(message)]);
+  });
+
   it.each(PRINTED)("%s", (text) => {
     const rule = parsedRule(text);
     expect(rule.matches.map(({ kind }) => kind)).not.toContain("unknown");
@@ -97,7 +167,7 @@ describe("a match", () => {
   });
 
   it.each([...MATCHES.keys()])("%s is in the table above", (kind) => {
-    expect(PRINTED.some((text) => ` ${text} `.includes(` -m ${kind} `))).toBe(true);
+    expect([...PRINTED, ...PRINTED_6].some((text) => ` ${text} `.includes(` -m ${kind} `))).toBe(true);
   });
 
   it.each([
@@ -126,6 +196,8 @@ describe("a match", () => {
     ["-m iprange --src-range 10.0.0.1", "-m iprange --src-range 10.0.0.1-10.0.0.1"],
     ["-m length --length :2", "-m length --length 0:2"],
     ["-m ipvs --ipvs --vport 80", "-m ipvs --vport 80"],
+    ["-p icmp --icmp-type ping", "-p icmp -m icmp --icmp-type 8"],
+    ["-p icmp --icmp-type host-unreachable", "-p icmp -m icmp --icmp-type 3/1"],
   ])("%s is printed %s", (text, printed) => {
     expect(formatRuleArguments(parsedRule(text))).toBe(printed);
   });
@@ -157,7 +229,8 @@ describe("a match that is wrong", () => {
     ["-m hashlimit --hashlimit-upto 1/sec --hashlimit-name a/b", /no file name/],
     ["-p icmp -m icmp", /--icmp-type is missing/],
     ["-p icmp -m icmp --icmp-type 256", /not from 0 to 255/],
-    ["-p icmp -m icmp --icmp-type ping", /"ping" is not a number/],
+    ["-p icmp -m icmp --icmp-type pinging", /"pinging" is not a number/],
+    ["-m hl --hl-eq 64", /match hl is of IPv6 alone/],
     ["-p icmp -m icmp --icmp-type 3/300", /300 is not from/],
     ["-m iprange --src-range 1.1.1.1-2.2.2.2-3.3.3.3", /not a range of addresses/],
     ["-m iprange --src-range 1.1.1.1-2.2.2", /has 3 parts/],

@@ -210,7 +210,7 @@ describe("a rule", () => {
     ["-s 10.0.0.0/33", /needs a length from 0 to 32 or a dotted mask/],
     ["-s 10.0.0.0/08", /needs a length/],
     ["-s 010.0.0.1", /leading zero/],
-    ["-s ::1", /contains a colon/],
+    ["-s ::1", /"::1" is an IPv6 address: iptables takes IPv4/],
     ["-s host.example", /not a decimal number|parts/],
     ["-s 10.0.0.1 -s 10.0.0.2", /-s is given twice/],
     ["-i averylonginterface", /1 to 15 characters/],

@@ -22,7 +22,6 @@ const PRINTED: readonly (readonly [table: string, text: string])[] = [
   ["nat", "-p udp -j DNAT --to-destination 10.0.0.1-10.0.0.9:1025-65535 --random --persistent"],
   ["nat", "-p tcp -j DNAT --to-destination :5-9/100"],
   ["mangle", "-j DSCP --set-dscp 0x0a"],
-  ["mangle", "-j HL --hl-dec 1"],
   ["filter", "-j LOG"],
   ["filter", '-j LOG --log-prefix "a\\\'b \\"c" --log-level 7 --log-macdecode'],
   ["filter", "-j LOG --log-prefix abc --log-tcp-sequence --log-tcp-options --log-ip-options --log-uid"],
@@ -57,7 +56,64 @@ const PRINTED: readonly (readonly [table: string, text: string])[] = [
   ["mangle", "-j TTL --ttl-inc 1"],
 ];
 
+/** The same of ip6tables-save. */
+const PRINTED_6: readonly (readonly [table: string, text: string])[] = [
+  ["nat", "-j DNAT --to-destination fd00::1"],
+  ["nat", "-p tcp -j DNAT --to-destination [fd00::1]:80"],
+  ["nat", "-p tcp -j DNAT --to-destination [fd00::1-fd00::9]:80-90"],
+  ["nat", "-j DNAT --to-destination fd00::1-fd00::9"],
+  ["nat", "-p tcp -j DNAT --to-destination :80"],
+  ["nat", "-p tcp -j DNAT --to-destination [fd00::1]:80-90/100"],
+  ["nat", "-p icmp -j DNAT --to-destination [fd00::1]:80"],
+  ["nat", "-j SNAT --to-source fd00::1-fd00::9 --random-fully"],
+  ["nat", "-j MASQUERADE --random-fully"],
+  ["nat", "-p tcp -j REDIRECT --to-ports 80"],
+  ["nat", "-j NETMAP --to fd00:5::/64"],
+  ["nat", "-j NETMAP --to fd00:5::7/128"],
+  ["mangle", "-j HL --hl-set 5"],
+  ["mangle", "-j HL --hl-dec 1"],
+  ["mangle", "-p tcp -j TPROXY --on-port 5 --on-ip :: --tproxy-mark 0x0/0x0"],
+  ["mangle", "-p tcp -j TPROXY --on-port 5 --on-ip fd00::1 --tproxy-mark 0x1/0x1"],
+  ["raw", "-j CT --notrack"],
+  ["filter", "-j REJECT --reject-with icmp6-no-route"],
+  ["filter", "-j REJECT --reject-with icmp6-adm-prohibited"],
+  ["filter", "-j REJECT --reject-with icmp6-addr-unreachable"],
+  ["filter", "-j REJECT --reject-with icmp6-port-unreachable"],
+  ["filter", "-j REJECT --reject-with icmp6-policy-fail"],
+  ["filter", "-j REJECT --reject-with icmp6-reject-route"],
+  ["filter", "-p tcp -j REJECT --reject-with tcp-reset"],
+];
+
 describe("a target", () => {
+  it.each(PRINTED_6)("of IPv6 in %s: %s", (table, text) => {
+    const rule = parsedRule(text, { table, family: 6 });
+    expect(rule.target?.kind).not.toBe("unknown");
+    expect(formatRuleArguments(rule)).toBe(text);
+  });
+
+  it.each([
+    ["filter", "-j REJECT", "-j REJECT --reject-with icmp6-port-unreachable"],
+    ["filter", "-j REJECT --reject-with no-route", "-j REJECT --reject-with icmp6-no-route"],
+    ["nat", "-p tcp -j DNAT --to-destination [fd00::1]", "-p tcp -j DNAT --to-destination fd00::1"],
+    ["nat", "-j DNAT --to-destination fd00::1-fd00::1", "-j DNAT --to-destination fd00::1"],
+    [
+      "mangle",
+      "-p tcp -j TPROXY --on-port 5",
+      "-p tcp -j TPROXY --on-port 5 --on-ip :: --tproxy-mark 0x0/0x0",
+    ],
+  ])("of IPv6 in %s: %s is printed %s", (table, text, printed) => {
+    expect(formatRuleArguments(parsedRule(text, { table, family: 6 }))).toBe(printed);
+  });
+
+  it.each([
+    ["mangle", "-j TTL --ttl-set 5", /target TTL is of IPv4 alone/],
+    ["filter", "-j REJECT --reject-with icmp-port-unreachable", /none of icmp6-no-route/],
+    ["nat", "-p ipv6-icmp -j DNAT --to-destination [fd00::1]:80", /DNAT with a port stands only with/],
+    ["nat", "-p tcp -j DNAT --to-destination 10.0.0.1:80", /ip6tables takes IPv6/],
+  ])("of IPv6 in %s: %s: %s", (table, text, message) => {
+    expect(faultsOfRule(text, { table, family: 6 })).toEqual([expect.stringMatching(message)]);
+  });
+
   it.each(PRINTED)("in %s: %s", (table, text) => {
     const rule = parsedRule(text, { table });
     expect(rule.target?.kind).not.toBe("unknown");
@@ -65,7 +121,7 @@ describe("a target", () => {
   });
 
   it.each([...TARGETS.keys()])("%s is in the table above", (kind) => {
-    expect(PRINTED.some(([, text]) => ` ${text} `.includes(` -j ${kind} `))).toBe(true);
+    expect([...PRINTED, ...PRINTED_6].some(([, text]) => ` ${text} `.includes(` -j ${kind} `))).toBe(true);
   });
 
   it.each([
@@ -106,7 +162,12 @@ describe("a target", () => {
     ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1:1-2-3", /not a port, a range/],
     ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1:1000-2000/0", /shifted from port 0/],
     ["nat", "-p tcp -j DNAT --to-destination 1.1.1.1 --to-destination 2.2.2.2", /given twice/],
-    ["nat", "-p tcp -j DNAT --to-destination [fd00::1]:80", /contains a colon/],
+    [
+      "nat",
+      "-p tcp -j DNAT --to-destination [fd00::1]:80",
+      /"fd00::1" is an IPv6 address: iptables takes IPv4/,
+    ],
+    ["mangle", "-j HL --hl-set 1", /target HL is of IPv6 alone/],
     ["nat", "-p tcp -j REDIRECT --to-ports 42-1234/567", /shifted range belongs to DNAT/],
     ["nat", "-j MASQUERADE --persistent", /unknown option "--persistent"; it takes --to-ports/],
     ["nat", "-j NETMAP --to 10.0.0.0/255.0.255.0", /mask with holes/],

@@ -1,0 +1,87 @@
+import { IP6_ANY, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
+import {
+  ICMPV6_ECHO_REQUEST,
+  ICMPV6_PKT_TOOBIG,
+  isIcmp,
+  PACKET_HOST,
+  PACKET_OUTGOING,
+  type Packet,
+} from "../../packet/packet.ts";
+import { prefersSource6 } from "../route/output-route6.ts";
+import { selectSource6 } from "../route/select-source6.ts";
+import { RTN_ANYCAST, RTN_LOCAL } from "../route/types.ts";
+import { ABSENT } from "../session/pair-map.ts";
+import type { Stack } from "../stack.ts";
+
+/** What is particular to errors of ICMPv6 (`icmp6_send`, net/ipv6/icmp.c). */
+
+/** RFC 4443 2.4: an error is no longer than the least MTU of IPv6. */
+export const ERROR6_AT_MOST = 1280;
+/** `net.ipv6.icmp.ratelimit`, milliseconds between two errors to one host. */
+const RATE_LIMIT_MS = 1000;
+/** XRLIM_BURST_FACTOR: so many may come at once. */
+const BURST = 6;
+/** Where `peers` keeps what a host may still be sent, milliseconds, and when that was counted; 0 and 1 are IPv4's. */
+const TOKENS = 2;
+const COUNTED = 3;
+
+/** May an error be sent about a packet? Not to or about groups, nor about another error; "too big" is told of groups too. */
+export function mayTell6(cause: Packet, type: number): boolean {
+  const toOne =
+    !isMulticast6(cause.dst) && (cause.pktType === PACKET_HOST || cause.pktType === PACKET_OUTGOING);
+  if (!toOne && type !== ICMPV6_PKT_TOOBIG) return false;
+  if (cause.src === IP6_ANY || isMulticast6(cause.src)) return false;
+  return !(isIcmp(cause) && cause.fragOffset === 0 && cause.icmpType < ICMPV6_ECHO_REQUEST);
+}
+
+/** The device to answer a link-local address by, 0 for any other. */
+export function replyDevice6(stack: Stack, cause: Packet): number {
+  return isLinkLocal6(cause.src) ? inputDevice6(stack, cause) : 0;
+}
+
+/** `icmp6_iif`: by which device a packet came; over the loopback device, whose address it is for. */
+export function inputDevice6(stack: Stack, packet: Packet): number {
+  const by = packet.iif !== 0 ? packet.iif : packet.dev;
+  if (stack.device(by)?.isLoopback !== true) return by;
+  for (const dev of stack.net.devices) {
+    for (const { address } of dev.addresses6) if (address === packet.dst) return dev.ifindex;
+  }
+  return by;
+}
+
+/**
+ * The source of an error: the address asked where it is this host's; else the preferred one of the way back, or the best of
+ * the device the packet came in by. `::` leaves it to the way back.
+ *
+ * @param error with its destination and the fields routing looks at
+ */
+export function errorSource6(stack: Stack, error: Packet, cause: Packet, oif: number): number {
+  const type = stack.addressType(cause.dst, 0, 6);
+  if (type === RTN_LOCAL || type === RTN_ANYCAST) return cause.dst;
+  const by = cause.iif === 0 ? null : stack.device(cause.iif);
+  if (by === null || prefersSource6(stack, error, oif)) return IP6_ANY;
+  return selectSource6(stack, by, error.dst);
+}
+
+/** `icmpv6_xrlim_allow`: a routed error is one of few, or is not limited. */
+export function withinLimit6(stack: Stack, error: Packet): boolean {
+  if (error.icmpType === ICMPV6_PKT_TOOBIG || stack.net.devices[error.rtDev]?.isLoopback) return true;
+  const limit = stack.net.sysctl.integer("net.ipv6.icmp.ratelimit", RATE_LIMIT_MS);
+  // "Give more bandwidth to wider prefixes."
+  const length = stack.fibResult.route?.length ?? 128;
+  return peerAllows6(stack, error.dst, limit >> ((128 - length) >> 5));
+}
+
+/** `inet_peer_xrlim_allow`: may another message go to a host, `timeout` milliseconds after the last or as one of a burst? */
+export function peerAllows6(stack: Stack, address: number, timeout: number): boolean {
+  if (timeout === 0) return true;
+  const { peers } = stack.state;
+  const before = peers.get(address, TOKENS);
+  const most = BURST * timeout;
+  const passed = before === ABSENT ? most : stack.now - peers.get(address, COUNTED);
+  const tokens = Math.min((before === ABSENT ? 0 : before) + passed, most);
+  const allowed = tokens >= timeout;
+  peers.set(address, TOKENS, Math.floor(allowed ? tokens - timeout : tokens));
+  peers.set(address, COUNTED, Math.floor(stack.now));
+  return allowed;
+}

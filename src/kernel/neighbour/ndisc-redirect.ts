@@ -1,0 +1,64 @@
+import { type Ip6, isLinkLocal6 } from "../../address/ip6-handle.ts";
+import { MAC_ZERO } from "../../address/mac.ts";
+import { deviceKey, INNER_QUOTED, NDISC_REDIRECT, type Packet, PHASE_NOTICE } from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { peerAllows6 } from "../icmp/send6.ts";
+import { ABSENT } from "../session/pair-map.ts";
+import type { Stack } from "../stack.ts";
+import { OP_EMIT } from "../tape.ts";
+import { lastLinkLocal, messageTo, sendMessage } from "./ndisc-send.ts";
+
+/** At most one a second to a host, after a burst. */
+const LIMIT_MS = 1000;
+/** IPv6 header; ICMPv6 header with target and destination. */
+const BARE = 40 + 40;
+/** The option with the target's MAC, and the head of the one that quotes the packet. */
+const OPTION = 8;
+const AT_MOST = 1280;
+
+/**
+ * `ndisc_send_redirect`: tell a packet's sender, a neighbour, of a better next hop. The packet stays the caller's.
+ *
+ * @param dev the device it came in by and leaves by
+ * @param target the next hop: a router's link-local address, or the destination itself
+ */
+export function sendRedirect6(stack: Stack, dev: NetDevice, cause: Packet, target: Ip6): void {
+  const source = lastLinkLocal(dev);
+  if (source < 0 || (target !== cause.dst && !isLinkLocal6(target))) return;
+  if (!isNeighbour(stack, dev, cause.src) || !peerAllows6(stack, cause.src, LIMIT_MS)) return;
+  const mac = stack.state.neighbours.get(deviceKey(6, dev.ifindex), target);
+  const known = mac === ABSENT ? stack.net.staticNeighbour(deviceKey(6, dev.ifindex), target) : mac;
+  const message = messageTo(stack, cause.src, known >= 0 ? known : MAC_ZERO);
+  message.icmpType = NDISC_REDIRECT;
+  message.phase = PHASE_NOTICE;
+  message.cause = cause.number;
+  stack.tape?.words4(OP_EMIT, stack.host, message.number, cause.number, PHASE_NOTICE);
+  message.src = source;
+  message.ndTarget = target;
+  message.ndDst = cause.dst;
+  const quoted = stack.pool.take();
+  quoted.copyHeaders(cause);
+  quoted.framed = false;
+  if (cause.inner !== null) quoted.inner = stack.pool.clone(cause.inner);
+  message.inner = quoted;
+  message.encapsulation = INNER_QUOTED;
+  const before = BARE + (known >= 0 ? OPTION : 0);
+  message.length = before + (Math.min(AT_MOST - before, cause.length + OPTION) & ~7);
+  sendMessage(stack, dev, message);
+}
+
+/** Does the way to an address lead by the device, and through nobody? */
+function isNeighbour(stack: Stack, dev: NetDevice, address: Ip6): boolean {
+  const { flow, fibResult: result, net } = stack;
+  flow.daddr = address;
+  flow.saddr = 0;
+  flow.oif = dev.ifindex;
+  flow.iif = net.loopback?.ifindex ?? 1;
+  flow.mark = 0;
+  flow.via = dev.ifindex;
+  flow.viaOnly = false;
+  flow.neighbours = null;
+  flow.hasPorts = false;
+  net.fib6.lookup(flow, result, stack.deviceName);
+  return result.error === 0 && result.route?.nextHops[result.hop]?.hasGateway === false;
+}

@@ -1,0 +1,90 @@
+import { word6 } from "../../../address/ip6-handle.ts";
+import { ETH_P_ARP, headerLength, type Packet } from "../../../packet/packet.ts";
+import type { NftExpression } from "../expression.ts";
+import { compilePayload } from "./load-payload.ts";
+import type { Load, Read } from "./read.ts";
+
+/** Bits of the network header by their place, as `@nh,96,32` names them: the same bits mean other things in each family. */
+
+type RawPayload = Extract<NftExpression, { kind: "raw-payload" }>;
+
+/** Words of the IPv4 header, and the bits in each that packets have here: its checksum is not among them. */
+const IP_KNOWN = [-1, -1, 0xffff0000 | 0, -1, -1];
+/** Of the IPv6 header the flow label is not. */
+const IP6_KNOWN = [0xfff00000 | 0, -1, -1, -1, -1, -1, -1, -1, -1, -1];
+
+/** null: no packet has these bits here. */
+export function compileRaw({ base, offset, length }: RawPayload): Load | null {
+  if (base === "th") {
+    const field = offset === 0 && length === 16 ? "sport" : offset === 16 && length === 16 ? "dport" : null;
+    const read = field === null ? null : compilePayload("th", field);
+    return read === null ? null : { words: 1, load: read };
+  }
+  if (base !== "nh" || length === 0) return null;
+  const load = length <= 32 ? bitsWithin(offset, length) : wholeWords(offset, length);
+  return load === null ? null : { words: Math.ceil(length / 32), load };
+}
+
+function bitsWithin(offset: number, length: number): Read | null {
+  const word = offset >> 5;
+  const shift = 32 - (offset & 31) - length;
+  if (shift < 0) return null;
+  const mask = length === 32 ? -1 : (1 << length) - 1;
+  const isKnown = (known: readonly number[]): boolean => (((known[word] ?? 0) >> shift) & mask) === mask;
+  const in4 = isKnown(IP_KNOWN);
+  const in6 = isKnown(IP6_KNOWN);
+  if (!in4 && !in6) return null;
+  return (run, at) => {
+    const { packet } = run;
+    if (packet.ethType === ETH_P_ARP || !(packet.family === 6 ? in6 : in4)) return false;
+    run.regs[at] = (headerWord(packet, word) >>> shift) & mask;
+    return true;
+  };
+}
+
+function wholeWords(offset: number, length: number): Read | null {
+  const first = offset >> 5;
+  const last = first + (length >> 5) - 1;
+  if (((offset | length) & 31) !== 0) return null;
+  const isKnown = (known: readonly number[]): boolean => {
+    for (let word = first; word <= last; word++) if (known[word] !== -1) return false;
+    return true;
+  };
+  const in4 = isKnown(IP_KNOWN);
+  const in6 = isKnown(IP6_KNOWN);
+  if (!in4 && !in6) return null;
+  return (run, at) => {
+    const { packet } = run;
+    if (packet.ethType === ETH_P_ARP || !(packet.family === 6 ? in6 : in4)) return false;
+    for (let word = first; word <= last; word++) run.regs[at + word - first] = headerWord(packet, word);
+    return true;
+  };
+}
+
+/** Word `i` of the IP header. Runs per packet. */
+function headerWord(packet: Packet, i: number): number {
+  if (packet.family === 6) {
+    if (i === 0) return (6 << 28) | (packet.tos << 20);
+    if (i === 1) {
+      const next = packet.isFragment ? IPPROTO_FRAGMENT : packet.protocol;
+      return ((packet.length - headerLength(packet)) << 16) | (next << 8) | packet.ttl;
+    }
+    return i < 6 ? word6(packet.src, i - 2) : word6(packet.dst, i - 6);
+  }
+  switch (i) {
+    case 0:
+      return (0x45 << 24) | (packet.tos << 16) | packet.length;
+    case 1:
+      return (
+        (packet.id << 16) | (packet.df ? 0x4000 : 0) | (packet.mf ? 0x2000 : 0) | (packet.fragOffset >> 3)
+      );
+    case 2:
+      return (packet.ttl << 24) | (packet.protocol << 16);
+    case 3:
+      return packet.src;
+    default:
+      return packet.dst;
+  }
+}
+
+const IPPROTO_FRAGMENT = 44;

@@ -1,0 +1,96 @@
+import { KEY_IPV6, type Packet, RT_ERROR, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { ABSENT } from "../session/pair-map.ts";
+import type { Stack } from "../stack.ts";
+import { OP_ROUTE } from "../tape.ts";
+import type { FibNextHop } from "./fib.ts";
+import { RTN_ANYCAST, RTN_LOCAL, RTN_UNREACHABLE } from "./types.ts";
+
+/** Putting the route found on a packet, with what exceptions say of its destination (`skb_dst_set`). Runs per packet. */
+
+/** Put a usable route's next hop on the packet, after what redirects and path MTU errors taught about the destination. */
+export function attachWithExceptions(
+  stack: Stack,
+  packet: Packet,
+  type: number,
+  dev: NetDevice,
+  hop: FibNextHop,
+  daddr: number,
+  routeMtu: number,
+): 0 {
+  let gateway = hop.gateway;
+  let hasGateway = hop.hasGateway;
+  let mtu = routeMtu;
+  const exceptions = stack.state.exceptions;
+  if (exceptions.size > 0) {
+    const redirected = exceptions.get(daddr, redirectSlot(packet.family));
+    if (redirected !== ABSENT && (hasGateway || packet.family === 6)) {
+      gateway = redirected;
+      // Of IPv6 a host may learn that the destination itself is on link.
+      hasGateway = redirected !== daddr;
+    }
+    const pathMtu = exceptions.get(daddr, pathMtuSlot(packet.family));
+    if (pathMtu !== ABSENT) mtu = pathMtu;
+  }
+  return attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
+}
+
+/** Where `exceptions` keeps a destination's path MTU: an address of one family is a number in the other as well. */
+export function pathMtuSlot(family: number): number {
+  return family === 6 ? 2 : 0;
+}
+
+/** And the gateway that a redirect named. */
+export function redirectSlot(family: number): number {
+  return family === 6 ? 3 : 1;
+}
+
+export function attach(
+  stack: Stack,
+  packet: Packet,
+  type: number,
+  dev: NetDevice,
+  nextHop: number,
+  usesGateway: boolean,
+  mtu: number,
+): 0 {
+  packet.rtType = type;
+  packet.rtInput = type === RTN_LOCAL || type === RTN_ANYCAST ? RT_LOCAL_DELIVER : RT_OUTPUT;
+  packet.rtDev = dev.slot;
+  packet.rtNextHop = nextHop;
+  packet.rtUsesGateway = usesGateway;
+  packet.rtMtu = mtu;
+  packet.rtError = 0;
+  stack.tape?.words8(
+    OP_ROUTE,
+    stack.host,
+    packet.number,
+    packet.dst,
+    packet.family === 6 ? type | KEY_IPV6 : type,
+    dev.ifindex,
+    nextHop,
+    0,
+    routeIndex(stack),
+  );
+  return 0;
+}
+
+/** No route: the tape says so. */
+export function fail(stack: Stack, packet: Packet, errno: number): number {
+  const type = packet.family === 6 ? KEY_IPV6 : 0;
+  stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, 0, 0, errno, routeIndex(stack));
+  return errno;
+}
+
+/** Which of the host's routes the last look-up found, -1 none. */
+export function routeIndex(stack: Stack): number {
+  return stack.fibResult.route?.index ?? -1;
+}
+
+/** An error route on a packet that came in: dropped, or answered with an ICMP error. */
+export function attachError(stack: Stack, packet: Packet, errno: number): void {
+  packet.rtInput = RT_ERROR;
+  packet.rtType = RTN_UNREACHABLE;
+  packet.rtError = errno;
+  fail(stack, packet, errno);
+}

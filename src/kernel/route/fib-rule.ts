@@ -1,0 +1,110 @@
+import type { Family } from "../../address/ip.ts";
+import { addressOnPath, samePrefix6 } from "../../address/ip6-handle.ts";
+import type { Flow } from "./fib.ts";
+import type { PolicyRule, PolicyRule6 } from "./route.ts";
+
+/** Policy rules compiled (net/core/fib_rules.c), of both families. */
+export interface CompiledRule extends Omit<PolicyRule, "src" | "dst" | "origin"> {
+  readonly family: Family;
+  /** Addresses as the path holds them. */
+  readonly src: PathPrefix | null;
+  readonly dst: PathPrefix | null;
+  /** A look-up for everybody, as the rules are that every host has. */
+  readonly always: boolean;
+}
+
+interface PathPrefix {
+  readonly address: number;
+  readonly length: number;
+}
+
+/** A host's rules by priority; where there are none, those of a new namespace. */
+export function compileRules(
+  family: Family,
+  rules: readonly (PolicyRule | PolicyRule6)[],
+): readonly CompiledRule[] {
+  const plain = rules.length > 0 ? [...rules].sort((a, b) => a.priority - b.priority) : defaultRules(family);
+  return plain.map((rule) => ({
+    ...rule,
+    family,
+    src: prefixOnPath(rule.src),
+    dst: prefixOnPath(rule.dst),
+    always:
+      rule.src === null &&
+      rule.dst === null &&
+      rule.iif === null &&
+      rule.oif === null &&
+      rule.fwmark === null &&
+      rule.tos === 0 &&
+      rule.ipproto === null &&
+      rule.sport === null &&
+      rule.dport === null &&
+      rule.uidRange === null &&
+      !rule.not &&
+      rule.action.kind === "lookup" &&
+      rule.action.suppressPrefixLength === null,
+  }));
+}
+
+function prefixOnPath(prefix: PolicyRule["src"] | PolicyRule6["src"]): PathPrefix | null {
+  return prefix === null ? null : { address: addressOnPath(prefix.address), length: prefix.length };
+}
+
+/** Does a rule apply to a look-up? Runs per packet. */
+export function ruleMatches(rule: CompiledRule, flow: Flow, nameOf: (ifindex: number) => string): boolean {
+  return rule.not !== selectorMatches(rule, flow, nameOf);
+}
+
+/** `fib_rule_match`, with `fib4_rule_match` or `fib6_rule_match`. */
+function selectorMatches(rule: CompiledRule, flow: Flow, nameOf: (ifindex: number) => string): boolean {
+  if (rule.iif !== null && (flow.iif === 0 || nameOf(flow.iif) !== rule.iif)) return false;
+  if (rule.oif !== null && (flow.oif === 0 || nameOf(flow.oif) !== rule.oif)) return false;
+  if (rule.fwmark !== null && ((flow.mark ^ rule.fwmark.value) & rule.fwmark.mask) !== 0) return false;
+  if (rule.family === 6) {
+    // No source yet: nothing that asks for one applies (RT6_LOOKUP_F_HAS_SADDR).
+    if (rule.src !== null && rule.src.length > 0 && flow.saddr === 0) return false;
+    if (rule.src !== null && !samePrefix6(flow.saddr, rule.src.address, rule.src.length)) return false;
+    if (rule.dst !== null && !samePrefix6(flow.daddr, rule.dst.address, rule.dst.length)) return false;
+  } else {
+    if (rule.src !== null && !inPrefix(flow.saddr, rule.src)) return false;
+    if (rule.dst !== null && !inPrefix(flow.daddr, rule.dst)) return false;
+  }
+  if (rule.tos !== 0 && rule.tos !== flow.tos) return false;
+  if (rule.ipproto !== null && rule.ipproto !== flow.proto) return false;
+  if (rule.uidRange !== null && (flow.uid < rule.uidRange.from || flow.uid > rule.uidRange.to)) return false;
+  if (rule.sport !== null && !(flow.hasPorts && flow.sport >= rule.sport.from && flow.sport <= rule.sport.to))
+    return false;
+  if (rule.dport !== null && !(flow.hasPorts && flow.dport >= rule.dport.from && flow.dport <= rule.dport.to))
+    return false;
+  return true;
+}
+
+function inPrefix(address: number, { address: prefix, length }: PathPrefix): boolean {
+  return length === 0 || ((address ^ prefix) & (-1 << (32 - length))) === 0;
+}
+
+const DEFAULT_RULES = [
+  [0, "local"],
+  [32766, "main"],
+  [32767, "default"],
+] as const;
+
+/** What a namespace has before anybody changes its rules; IPv6 knows no table `default`. */
+function defaultRules(family: Family): readonly PolicyRule[] {
+  return DEFAULT_RULES.slice(0, family === 6 ? 2 : 3).map(([priority, table]) => ({
+    priority,
+    src: null,
+    dst: null,
+    iif: null,
+    oif: null,
+    fwmark: null,
+    tos: 0,
+    ipproto: null,
+    sport: null,
+    dport: null,
+    uidRange: null,
+    not: false,
+    action: { kind: "lookup", table, suppressPrefixLength: null },
+    origin: 0,
+  }));
+}

@@ -1,0 +1,230 @@
+import { calicoSelector, selects, withKeyPrefix } from "../../object/calico-selector.ts";
+import {
+  type CalicoNetworkPolicy,
+  type GlobalNetworkPolicy,
+  namespaceOf,
+  type Profile,
+} from "../../object/kubernetes-object.ts";
+import type { Lister } from "../../object/object-map.ts";
+import type {
+  CalicoEntity,
+  CalicoGlobalPolicySpec,
+  CalicoPort,
+  CalicoRule,
+  PolicyDirection,
+} from "../../object/policy-types.ts";
+import type { Labels } from "../../object/selector.ts";
+import {
+  type Labelled,
+  NAMESPACE,
+  NAMESPACE_PREFIX,
+  SERVICE_ACCOUNT,
+  SERVICE_ACCOUNT_PREFIX,
+  workloadLabels,
+} from "../calico-labels.ts";
+import { familyOf, holds } from "../net.ts";
+import { type PolicyTier, policyName } from "../tier.ts";
+import type { Flow, Judge, RuleVerdict, Subject } from "./flow.ts";
+
+/** What Calico's rules are asked with: the objects, and everything that its selectors choose among. */
+export interface CalicoFacts {
+  readonly objects: Lister;
+  readonly labelled: readonly Labelled[];
+}
+
+/** One of Calico's own policies, as its documentation has it. */
+export class CalicoJudge implements Judge {
+  readonly object: CalicoNetworkPolicy | GlobalNetworkPolicy;
+  readonly tier: PolicyTier;
+  readonly order: number;
+  readonly name: string;
+  readonly #facts: CalicoFacts;
+
+  constructor(object: CalicoNetworkPolicy | GlobalNetworkPolicy, tier: PolicyTier, facts: CalicoFacts) {
+    this.object = object;
+    this.tier = tier;
+    this.order = object.spec.order ?? Number.POSITIVE_INFINITY;
+    this.name = policyName(object, tier.name);
+    this.#facts = facts;
+  }
+
+  selects(subject: Subject, direction: PolicyDirection): boolean {
+    const spec: CalicoGlobalPolicySpec = this.object.spec;
+    // They come before a packet is tracked or translated, and are for host endpoints alone.
+    if (spec.doNotTrack === true || spec.preDNAT === true) return false;
+    if (!directionsOf(spec).includes(direction)) return false;
+    const namespace = this.object.kind === "CalicoNetworkPolicy" ? namespaceOf(this.object) : null;
+    const { objects } = this.#facts;
+    const labels =
+      subject.kind === "workload"
+        ? workloadLabels(subject.workload, objects)
+        : (subject.endpoint.metadata.labels ?? {});
+    return (
+      (namespace === null || labels[NAMESPACE] === namespace) &&
+      selects(calicoSelector(spec.selector), labels) &&
+      isOfAccount(spec.serviceAccountSelector, labels) &&
+      isOfNamespace(spec.namespaceSelector, labels)
+    );
+  }
+
+  decide(flow: Flow, direction: PolicyDirection): RuleVerdict | null {
+    const { ingress = [], egress = [] } = this.object.spec;
+    const namespace = this.object.kind === "CalicoNetworkPolicy" ? namespaceOf(this.object) : null;
+    return firstRule(direction, direction === "Ingress" ? ingress : egress, flow, namespace, this.#facts);
+  }
+}
+
+/** `types`, or what the rules are of; a policy without any is of ingress. */
+export function directionsOf({
+  types = [],
+  ingress = [],
+  egress = [],
+}: CalicoGlobalPolicySpec): readonly PolicyDirection[] {
+  if (types.length > 0) return types;
+  if (egress.length === 0) return ["Ingress"];
+  return ingress.length === 0 ? ["Egress"] : ["Ingress", "Egress"];
+}
+
+/** What a profile says that somebody wrote. */
+export function askProfile(
+  { spec }: Profile,
+  flow: Flow,
+  direction: PolicyDirection,
+  facts: CalicoFacts,
+): RuleVerdict | null {
+  return firstRule(
+    direction,
+    (direction === "Ingress" ? spec.ingress : spec.egress) ?? [],
+    flow,
+    null,
+    facts,
+  );
+}
+
+/** A rule that logs decides nothing. */
+function firstRule(
+  direction: PolicyDirection,
+  rules: readonly CalicoRule[],
+  flow: Flow,
+  namespace: string | null,
+  facts: CalicoFacts,
+): RuleVerdict | null {
+  const index = rules.findIndex((rule) => rule.action !== "Log" && fits(rule, flow, namespace, facts));
+  const rule = rules[index];
+  if (rule === undefined) return null;
+  const action = rule.action === "Allow" ? "allow" : rule.action === "Deny" ? "deny" : "pass";
+  return { action, field: ["spec", direction.toLowerCase(), index] };
+}
+
+const NUMBERS: Readonly<Record<string, number>> = {
+  ICMP: 1,
+  TCP: 6,
+  UDP: 17,
+  ICMPv6: 58,
+  SCTP: 132,
+  UDPLite: 136,
+};
+
+function numberOf(protocol: string | number): number {
+  return typeof protocol === "number" ? protocol : (NUMBERS[protocol] ?? -1);
+}
+
+function fits(rule: CalicoRule, flow: Flow, namespace: string | null, facts: CalicoFacts): boolean {
+  const { protocol, notProtocol, icmp, notICMP, ipVersion, source = {}, destination = {} } = rule;
+  if (ipVersion !== undefined && ipVersion !== familyOf(flow.source.address)) return false;
+  const number = numberOf(flow.protocol);
+  if (protocol !== undefined && numberOf(protocol) !== number) return false;
+  if (notProtocol !== undefined && numberOf(notProtocol) === number) return false;
+  const isIcmp = (wanted: { type?: number; code?: number }) =>
+    (wanted.type === undefined || wanted.type === flow.icmp?.type) &&
+    (wanted.code === undefined || wanted.code === flow.icmp?.code);
+  if (icmp !== undefined && !isIcmp(icmp)) return false;
+  if (notICMP !== undefined && notICMP.type !== undefined && isIcmp(notICMP)) return false;
+  const at = { protocol: protocol ?? "", namespace, facts };
+  return (
+    isEntity(source, { address: flow.source.address, port: flow.sourcePort }, at) &&
+    isEntity(destination, { address: flow.destination.address, port: flow.port }, at)
+  );
+}
+
+interface End {
+  readonly address: string;
+  readonly port: number | null;
+}
+
+interface Context {
+  readonly protocol: string | number;
+  readonly namespace: string | null;
+  readonly facts: CalicoFacts;
+}
+
+function isEntity(entity: CalicoEntity, end: End, at: Context): boolean {
+  const { nets = [], notNets = [], ports = [], notPorts = [] } = entity;
+  const { address } = end;
+  if (nets.length > 0 && !nets.some((net) => holds(net, address))) return false;
+  if (notNets.some((net) => holds(net, address))) return false;
+  const holders = at.facts.labelled.filter((one) => one.nets.some((net) => holds(net, address)));
+  if (
+    entity.notSelector !== undefined &&
+    holders.some(({ labels }) => selects(calicoSelector(entity.notSelector), labels))
+  )
+    return false;
+  if (choosesLabels(entity) && !holders.some(({ labels }) => isChosen(entity, labels, at.namespace)))
+    return false;
+  if (ports.length > 0 && !ports.some((port) => isPort(port, end, entity, at))) return false;
+  return !notPorts.some((port) => isPort(port, end, {}, at));
+}
+
+/** Does the rule want somebody whom Calico knows? `notSelector` alone also takes strangers. */
+function choosesLabels({ selector, namespaceSelector, serviceAccounts }: CalicoEntity): boolean {
+  const isSet = (text: string | undefined) => text !== undefined && text !== "";
+  return isSet(selector) || isSet(namespaceSelector) || serviceAccounts !== undefined;
+}
+
+/** In a policy of a namespace, labels are looked for there unless the rule names others. */
+function isChosen(
+  { selector, namespaceSelector, serviceAccounts }: CalicoEntity,
+  labels: Labels,
+  namespace: string | null,
+): boolean {
+  const { names = [], selector: accounts } = serviceAccounts ?? {};
+  const isHere =
+    namespaceSelector === undefined || namespaceSelector === ""
+      ? namespace === null || labels[NAMESPACE] === namespace
+      : isOfNamespace(namespaceSelector, labels);
+  return (
+    isHere &&
+    selects(calicoSelector(selector), labels) &&
+    (names.length === 0 || names.includes(labels[SERVICE_ACCOUNT] ?? "")) &&
+    isOfAccount(accounts, labels)
+  );
+}
+
+/** `all()` is every namespace, so that what lives in none is not meant; `global()` is what lives in none. */
+function isOfNamespace(text: string | undefined, labels: Labels): boolean {
+  if (text === undefined || text === "") return true;
+  const selector = calicoSelector(text);
+  const isNamespaced = labels[NAMESPACE] !== undefined;
+  if (selector.kind === "all") return isNamespaced;
+  if (selector.kind === "global") return !isNamespaced;
+  return selects(withKeyPrefix(selector, NAMESPACE_PREFIX), labels);
+}
+
+function isOfAccount(text: string | undefined, labels: Labels): boolean {
+  if (text === undefined || text === "") return true;
+  return selects(withKeyPrefix(calicoSelector(text), SERVICE_ACCOUNT_PREFIX), labels);
+}
+
+/** A name is that of a port of whoever has the address, and whom the rule chooses. */
+function isPort(port: CalicoPort, end: End, entity: CalicoEntity, at: Context): boolean {
+  if (end.port === null) return false;
+  const [, first, last] = /^(\d+)(?::(\d+))?$/.exec(String(port)) ?? [];
+  if (first !== undefined) return end.port >= Number(first) && end.port <= Number(last ?? first);
+  const wanted = numberOf(at.protocol);
+  return at.facts.labelled.some(
+    ({ nets, ports, labels }) =>
+      nets.some((net) => holds(net, end.address)) &&
+      (!choosesLabels(entity) || isChosen(entity, labels, at.namespace)) &&
+      ports.some((one) => one.name === port && numberOf(one.protocol) === wanted && one.port === end.port),
+  );
+}
