@@ -36,7 +36,7 @@ export interface Outbox {
 /** What sockets hear; the conversation plays the applications behind them (`walk/conversation.ts`). */
 export interface Upcalls {
   /** A TCP segment for an established or half-open connection, or a listener. True when a socket took it. */
-  tcp(stack: Stack, packet: Packet): boolean;
+  tcp(stack: Stack, packet: Packet): boolean | null;
   /** A datagram; `broadcast` when it was sent to all. True when a socket took it. */
   udp(stack: Stack, packet: Packet): boolean;
   /** An echo reply. */

@@ -189,7 +189,7 @@ export class Conversation implements Upcalls {
 
   // upcalls: what sockets hear
 
-  tcp(stack: Stack, packet: Packet): boolean {
+  tcp(stack: Stack, packet: Packet): boolean | null {
     return this.tcpEnds.receive(stack, packet);
   }
 

@@ -1,5 +1,6 @@
 import { localOut } from "../kernel/path/local-out.ts";
 import { ENETUNREACH } from "../kernel/route/fib.ts";
+import { reason } from "../kernel/reason.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -25,6 +26,8 @@ import { listenerOf } from "./listener.ts";
 import { BARE_SEGMENT_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
+const NO_SYN = reason("no-syn");
+
 const SYN_REPEAT_MS = 1000;
 
 /** Bytes that `again` sends on a held connection. */
@@ -148,8 +151,12 @@ export class TcpEnds {
     });
   }
 
-  /** A segment comes in at a host. True: a connection, or a listener, took it. */
-  receive(stack: Stack, packet: Packet): boolean {
+  /**
+   * A segment comes in at a host.
+   *
+   * @returns true: a connection, or a listener, took it; null: a listener dropped it, and it is gone
+   */
+  receive(stack: Stack, packet: Packet): boolean | null {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
     if (known !== undefined && known.state !== "closed") {
@@ -157,10 +164,13 @@ export class TcpEnds {
       return true;
     }
     const flags = packet.tcpFlags;
-    if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) !== TCP_SYN) return false;
-    if (packet.rtType !== RTN_LOCAL) return false;
+    if ((flags & (TCP_ACK | TCP_RST)) !== 0 || packet.rtType !== RTN_LOCAL) return false;
     const socket = listenerOf(stack, "tcp", packet, this.owner.isClients(stack, "tcp", packet));
     if (socket === undefined) return false;
+    if ((flags & TCP_SYN) === 0) {
+      stack.kill(packet, NO_SYN);
+      return null;
+    }
     const end: TcpEnd = {
       stack,
       local: packet.dst,

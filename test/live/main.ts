@@ -1,5 +1,5 @@
 import { fork } from "node:child_process";
-import { release } from "node:os";
+import { constants, release, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { whyUnfit } from "../../src/lab/live/fit.ts";
@@ -44,6 +44,8 @@ interface Told extends Omit<LiveReport, "coverage"> {
 
 /** Every `width`-th world, one after the other: the kernel makes its builders wait, and others work meanwhile. */
 function share(number: number): void {
+  // Who is late on a busy machine sees a client repeat itself: little work, but at its time.
+  setPriority(constants.priority.PRIORITY_ABOVE_NORMAL);
   const tell = ({ coverage, ...rest }: LiveReport) => {
     process.send?.({ ...rest, packets: coverage.packets, counts: coverage.counts } satisfies Told);
   };
@@ -99,6 +101,7 @@ function merged(told: readonly Told[]): LiveReport {
     all.coverage.merge(each.packets, each.counts);
     all.worlds += each.worlds;
     all.agreedLater += each.agreedLater;
+    all.tooSlow += each.tooSlow;
     all.disagreements.push(...each.disagreements);
     all.failures.push(...each.failures);
   }
@@ -113,7 +116,7 @@ function showProgress({ worlds, coverage, disagreements }: LiveReport): void {
 }
 
 function tell(report: LiveReport, seconds: number): void {
-  const { coverage, worlds, agreedLater, disagreements, failures } = report;
+  const { coverage, worlds, agreedLater, tooSlow, disagreements, failures } = report;
   const lines = [
     coverage.text(),
     ...failures.map((failure) => `failed: ${failure}`),
@@ -123,6 +126,7 @@ function tell(report: LiveReport, seconds: number): void {
       ...(file === undefined ? [] : [`  least: ${file}`]),
     ]),
     `zeros: ${coverage.zeros.join(", ") || "none"}`,
+    `${tooSlow} worlds were built again because the machine had been too busy`,
     `${agreedLater} agreed when asked again in a world built anew`,
     `seeds from ${seed}, ${worlds} worlds, kernel ${release()}, ${seconds.toFixed(0)} s`,
     `${coverage.packets} packets, ${disagreements.length} disagreements`,

@@ -80,9 +80,27 @@ export function* recording(
   for (const [i, query] of queries.entries()) {
     if (unhurried.has(i)) yield* waiting(PAUSE_MS);
     lab.flush();
-    probes.push(yield* recordProbe(lab, query, PATIENCE));
+    const probe = yield* recordProbe(lab, query, PATIENCE);
+    if (saysTwice(probe)) throw new TooSlow("the machine was too busy: a segment was sent again before it was looked at");
+    probes.push(probe);
   }
   return probes;
+}
+
+/** A probe took so long that TCP repeated itself; its rules counted the segment twice. */
+export class TooSlow extends Error {}
+
+/** The kernel repeats a SYN after a second, and data after a fifth of one; a packet's identification tells them apart. */
+function saysTwice({ frames = [] }: RecordedProbe): boolean {
+  const said = new Map<string, number>();
+  return frames.some(({ ns, if: dev, dir, ip, tcp }) => {
+    if (dir !== "out" || ip === undefined || tcp === undefined) return false;
+    if (tcp.flags?.includes("S") !== true && (tcp.len ?? 0) === 0) return false;
+    const segment = [ns, dev, ip.src, ip.dst, tcp.sport, tcp.dport, tcp.flags, tcp.seq].join(" ");
+    const before = said.get(segment);
+    said.set(segment, ip.id ?? 0);
+    return before !== undefined && before !== ip.id;
+  });
 }
 
 function* waiting(ms: number): Generator<void> {

@@ -4,7 +4,7 @@ import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import { writeSnapshot } from "../../src/world/snapshot-out.ts";
 import type { World } from "../../src/world/world.ts";
 import { Coverage } from "./coverage.ts";
-import { abreast, judged, sideBySide } from "./probing.ts";
+import { abreast, judged, sideBySide, TooSlow } from "./probing.ts";
 import { type LiveWorld, randomWorld } from "./random-world.ts";
 import { type Asked, asking, type Case, shrink } from "./shrink.ts";
 
@@ -14,6 +14,8 @@ export interface LiveReport {
   worlds: number;
   /** Disagreements that were none when the packet was asked again, in a world built anew. */
   agreedLater: number;
+  /** Worlds built anew because a busy machine let TCP repeat itself. */
+  tooSlow: number;
   readonly disagreements: Disagreement[];
   /** Worlds that could not be built or walked at all. */
   readonly failures: string[];
@@ -46,7 +48,7 @@ export interface LiveOptions {
 }
 
 export function newReport(): LiveReport {
-  return { coverage: new Coverage(), worlds: 0, agreedLater: 0, disagreements: [], failures: [] };
+  return { coverage: new Coverage(), worlds: 0, agreedLater: 0, tooSlow: 0, disagreements: [], failures: [] };
 }
 
 /** Builds world after world, `width` at a time, and holds every packet against the model. */
@@ -65,7 +67,7 @@ export function runLive(options: LiveOptions): LiveReport {
 function* living(seed: number, report: LiveReport, options: LiveOptions): Generator<void, void> {
   try {
     const live = randomWorld(seed, options.packets);
-    const { probes } = yield* asking(live, NOWHERE);
+    const { probes } = yield* inTime(live, NOWHERE, report);
     const all = judged(live.world, probes);
     report.worlds++;
     options.onRecorded?.(live, probes);
@@ -76,6 +78,24 @@ function* living(seed: number, report: LiveReport, options: LiveOptions): Genera
     report.failures.push(`seed ${seed}: ${(error as Error).message}`);
   }
   options.onProgress?.(report);
+}
+
+const ATTEMPTS = 5;
+
+/** Asks until the machine has had time for all of it. */
+function* inTime(
+  start: Case,
+  unhurried: ReadonlySet<number>,
+  report: LiveReport,
+): Generator<void, Asked> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return yield* asking(start, unhurried);
+    } catch (error) {
+      if (!(error instanceof TooSlow) || attempt === ATTEMPTS) throw error;
+      report.tooSlow++;
+    }
+  }
 }
 
 const NOWHERE: ReadonlySet<number> = new Set();
@@ -89,7 +109,7 @@ function* askingAgain(
   options: LiveOptions,
 ): Generator<void, void> {
   const queries = live.queries.slice(0, (doubtful.at(-1) as number) + 1);
-  const { differences } = yield* asking({ world: live.world, queries }, new Set(doubtful));
+  const { differences } = yield* inTime({ world: live.world, queries }, new Set(doubtful), report);
   for (const index of doubtful) {
     const difference = differences[index] ?? null;
     if (difference === null) {

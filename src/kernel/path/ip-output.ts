@@ -41,7 +41,7 @@ export function ipOutput(stack: Stack, packet: Packet): number {
     stack.kill(packet, IPV6_DISABLED);
     return 0;
   }
-  if (packet.rtType === RTN_BROADCAST && from === 0) {
+  if (packet.rtType === RTN_BROADCAST && from === 0 && !out.isLoopback) {
     // What a host says to all it hears itself too (dev_loopback_xmit), by the same device.
     const echo = stack.pool.clone(packet);
     const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);

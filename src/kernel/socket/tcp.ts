@@ -13,7 +13,9 @@ const NO_LISTENER = reason("no-listener-tcp");
 
 /** `tcp_v4_rcv`, `tcp_v6_rcv`: to a connection or a listener, else a reset. Takes the packet over. */
 export function tcpReceive(stack: Stack, packet: Packet): void {
-  if (stack.outbox.upcalls.tcp(stack, packet)) {
+  const taken = stack.outbox.upcalls.tcp(stack, packet);
+  if (taken === null) return;
+  if (taken) {
     stack.tape?.words8(
       OP_DELIVER,
       stack.host,

@@ -134,7 +134,8 @@ export class Client {
     const c = libc();
     const error = int32(0);
     c.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, error, int32(4));
-    this.#failed = int32Of(error);
+    // What a connection takes for passing (`sk_err_soft`) is no end of it.
+    this.#failed = this.#connected && int32Of(error) !== ECONNRESET ? 0 : int32Of(error);
     if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
     // A recording ends with the last acknowledgement: it must not be put off.
     if (this.#sending.proto === "tcp") c.setsockopt(this.#fd, IPPROTO_TCP, TCP_QUICKACK, int32(1), 4);
@@ -173,6 +174,7 @@ export class Client {
 }
 
 const ENOTCONN = 107;
+const ECONNRESET = 104;
 
 /** One packet of any make, through a socket that takes it as it is (raw(7), `IPPROTO_RAW`). */
 export function sendRaw(packet: Packet, dst: Ipv4, mark: number, dev: string | null): string | null {

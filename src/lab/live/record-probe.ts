@@ -2,7 +2,7 @@ import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import { type Decoded, decodeFrame, decodeIp } from "../../packet/wire/frame.ts";
 import { VXLAN_HEADER, VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
-import type { RecordedArp, RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
+import type { RecordedArp, RecordedConntrack, RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
 import { recordedForm } from "../recorded-form.ts";
 import { type CapturedFrame, inTimeOrder } from "./capture.ts";
 import { Client, type Progress, sendRaw } from "./client.ts";
@@ -33,7 +33,7 @@ export interface Patience {
 
 const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS, questionMs: 1500 };
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
-const LEAST_LOOKS = 10;
+const LEAST_LOOKS = 5;
 
 /**
  * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
@@ -88,9 +88,10 @@ export function* recordProbe(
     const packet = decode(frame, lab.vxlanPorts);
     return packet === null ? [] : [{ frame, packet }];
   });
+  const conntrack = [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host));
   const recorded = {
     query,
-    outcome: outcomeOf(query, client, progress, served, frames, failed),
+    outcome: outcomeOf(query, client, progress, served, frames, failed, conntrack),
     settled: true,
     frames: numbered(frames),
     arp: askedAndAnswered(frames),
@@ -98,7 +99,7 @@ export function* recordProbe(
       countersBefore,
       new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
     ),
-    conntrack: [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host)),
+    conntrack,
   };
   lab.hangUp();
   client?.close();
@@ -229,12 +230,13 @@ function outcomeOf(
   served: readonly Served[],
   frames: readonly Decoding[],
   failed: string | null,
+  conntrack: readonly RecordedConntrack[],
 ): RecordedOutcome {
   const own = client?.own();
   const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
   const error = came.find(({ packet }) => packet.protocol === 1 && ERRORS.has(packet.icmpType))?.packet;
   const form = error === undefined ? undefined : recordedForm(error);
-  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query);
+  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query, conntrack);
   const head = {
     ...(own === undefined || query.raw === true
       ? {}
@@ -269,14 +271,21 @@ function clientText(text: string): { addr: string; port: number } {
   return { addr, port: Number(port) };
 }
 
-const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
-
 /** As the socket sees it: where the sender's own host translated the request, it translates the error back too. */
-function errorOf({ icmp, ip }: RecordedFrame, query: RecordedQuery): NonNullable<RecordedOutcome["icmp"]> {
+function errorOf(
+  { icmp, ip }: RecordedFrame,
+  query: RecordedQuery,
+  conntrack: readonly RecordedConntrack[],
+): NonNullable<RecordedOutcome["icmp"]> {
   const { type = 0, code = 0, mtu, orig } = icmp ?? {};
-  const ports = orig?.tcp ?? orig?.udp;
-  const isOurs = ports?.sport === query.sport || ports?.dport === query.dport || orig?.icmp !== undefined;
-  const translated = isOurs && orig?.ip?.proto === PROTOCOLS[query.proto] && orig?.ip?.dst !== query.dst;
+  const translated = conntrack.some(
+    ({ ns, orig: asked, reply }) =>
+      ns === query.from &&
+      asked.dst === query.dst &&
+      reply.src !== asked.dst &&
+      reply.src === orig?.ip?.dst &&
+      (reply.sport === undefined || reply.sport === (orig?.tcp ?? orig?.udp)?.dport),
+  );
   const from = translated ? query.dst : (ip?.src ?? "");
   return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
 }
