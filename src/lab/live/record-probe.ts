@@ -282,7 +282,7 @@ function errorOf(
     ({ ns, orig: asked, reply }) =>
       ns === query.from &&
       asked.dst === query.dst &&
-      reply.src !== asked.dst &&
+      (reply.src !== asked.dst || reply.sport !== asked.dport) &&
       reply.src === orig?.ip?.dst &&
       (reply.sport === undefined || reply.sport === (orig?.tcp ?? orig?.udp)?.dport),
   );
