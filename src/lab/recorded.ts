@@ -4,7 +4,7 @@ import type { RecordedIp6 } from "./recorded-ip6.ts";
 export interface RecordedProbe {
   readonly query: RecordedQuery;
   readonly outcome: RecordedOutcome;
-  /** Nothing of an earlier probe was on its way any more. */
+  /** Nothing of an earlier probe was on its way any more, and nothing came after the frames that are recorded. */
   readonly settled?: boolean;
   readonly frames?: readonly RecordedFrame[];
   readonly arp?: readonly RecordedArp[];

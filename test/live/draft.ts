@@ -41,6 +41,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   "net.ipv4.icmp_ratelimit": "0",
   "net.ipv4.icmp_msgs_per_sec": "100000",
   "net.ipv4.icmp_msgs_burst": "10000",
+  // Nothing is said again while a busy machine looks elsewhere.
+  "net.ipv4.tcp_rto_min_us": "5000000",
   // A refused SYN-ACK is not sent again.
   "net.ipv4.tcp_synack_retries": "0",
 };

@@ -13,7 +13,7 @@ import { OpenQuestions } from "./open-questions.ts";
 import { packetIdentity } from "./packet-identity.ts";
 import { rawPacket } from "./raw-packet.ts";
 import { readConntrack } from "./real-conntrack.ts";
-import { endpointText } from "./socket-address.ts";
+import { type Endpoint, endpointText } from "./socket-address.ts";
 
 /** How long a client waits: a while, or as long as an ARP question is asked (three times, a second apart). */
 const PATIENCE_MS = 350;
@@ -88,21 +88,27 @@ export function* recordProbe(
     const packet = decode(frame, lab.vxlanPorts);
     return packet === null ? [] : [{ frame, packet }];
   });
+  const own = client?.own();
+  // Who still waits for a connection closes without a word, and does not ask again while the counters are read.
+  const isEarly = query.proto === "tcp" && progress.kind === "waiting";
+  if (isEarly) client?.close();
   const conntrack = [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host));
+  const rulesHit = lab.risenSince(
+    countersBefore,
+    new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
+  );
   const recorded = {
     query,
-    outcome: outcomeOf(query, client, progress, served, frames, failed, conntrack),
-    settled: true,
+    outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
+    // What came while the counters were read may have been counted, or not.
+    settled: lab.discard() === 0,
     frames: numbered(frames),
     arp: askedAndAnswered(frames),
-    rulesHit: lab.risenSince(
-      countersBefore,
-      new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
-    ),
+    rulesHit,
     conntrack,
   };
   lab.hangUp();
-  client?.close();
+  if (!isEarly) client?.close();
   return recorded;
 }
 
@@ -226,13 +232,13 @@ const TCP_RST = 0x04;
 function outcomeOf(
   query: RecordedQuery,
   client: Client | null,
+  own: Endpoint | undefined,
   progress: Progress,
   served: readonly Served[],
   frames: readonly Decoding[],
   failed: string | null,
   conntrack: readonly RecordedConntrack[],
 ): RecordedOutcome {
-  const own = client?.own();
   const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
   const error = came.find(({ packet }) => packet.protocol === 1 && ERRORS.has(packet.icmpType))?.packet;
   const form = error === undefined ? undefined : recordedForm(error);
