@@ -49,7 +49,7 @@ const ICMP_HEADER = 8;
 /** Where an IPv4 header has its source: a raw socket hands it over with its header (raw(7)). */
 const IP_SOURCE = 12;
 const DEFAULT_SIZE = 16;
-const ANSWER = 66_000;
+const ANSWER = new Uint8Array(66_000);
 
 /** A socket that asks one question. It must be made, and asked, inside the sender's namespace; what follows may be outside. */
 export class Client {
@@ -139,7 +139,7 @@ export class Client {
     if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
     // A recording ends with the last acknowledgement: it must not be put off.
     if (this.#sending.proto === "tcp") c.setsockopt(this.#fd, IPPROTO_TCP, TCP_QUICKACK, int32(1), 4);
-    const bytes = new Uint8Array(ANSWER);
+    const bytes = ANSWER;
     const length = c.recv(this.#fd, bytes, bytes.length, 0);
     if (length > 0 && this.#isAnswer(bytes.subarray(0, length))) {
       const from = formatIpv4(new DataView(bytes.buffer).getInt32(IP_SOURCE));
