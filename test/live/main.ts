@@ -13,7 +13,7 @@ const { values } = parseArgs({
     seed: { type: "string" },
     packets: { type: "string", default: "40" },
     worlds: { type: "string", default: "1000000" },
-    width: { type: "string", default: "8" },
+    width: { type: "string", default: "6" },
     save: { type: "string" },
     /** Of one of the processes that share a run: which one it is. */
     share: { type: "string" },

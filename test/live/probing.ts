@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { replay } from "../../src/lab/compare.ts";
 import { sleep } from "../../src/lab/live/carrier.ts";
 import { Lab } from "../../src/lab/live/lab.ts";
@@ -77,14 +78,26 @@ export function* recording(
   unhurried: ReadonlySet<number> = new Set(),
 ): Generator<void, RecordedProbe[]> {
   const probes: RecordedProbe[] = [];
+  const overflows = neighbourOverflows();
   for (const [i, query] of queries.entries()) {
     if (unhurried.has(i)) yield* waiting(PAUSE_MS);
     lab.flush();
     const probe = yield* recordProbe(lab, query, PATIENCE);
     if (probe.settled !== true || saysTwice(probe)) throw new TooSlow("the machine was too busy: a segment was sent again before it was looked at");
+    if (neighbourOverflows() !== overflows) throw new TooSlow("the kernel's table of neighbours was full");
     probes.push(probe);
   }
   return probes;
+}
+
+/**
+ * How often a neighbour found no place, whichever namespace's it was: all share one table (`gc_thresh3`, 1024 entries), and
+ * with many worlds at once, or other labs on the machine, it fills.
+ */
+function neighbourOverflows(): string {
+  const [head = "", ...rows] = readFileSync("/proc/net/stat/arp_cache", "utf8").trim().split("\n");
+  const column = head.trim().split(/\s+/).indexOf("table_fulls");
+  return rows.map((row) => row.trim().split(/\s+/)[column]).join(" ");
 }
 
 /** A probe took so long that TCP repeated itself; its rules counted the segment twice. */

@@ -99,6 +99,7 @@ const MATCH_KINDS = [
   "mac",
   "mark",
   "mark",
+  "mark",
   "multiport",
   "owner",
   "physdev",

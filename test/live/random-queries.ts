@@ -35,7 +35,7 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
     count: 1,
     ...(proto === "icmp" ? {} : { dport }),
     ...(dice.chance(0.1) ? { ttl: dice.between(1, 6) } : {}),
-    ...(dice.chance(0.15) ? { mark: dice.between(1, 3) } : {}),
+    ...(dice.chance(0.35) ? { mark: dice.between(1, 3) } : {}),
   };
   if (dice.chance(0.09)) return forged(dice, ground, base);
   const own = ground.draft.hosts.get(from)?.addresses.filter(({ address }) => address !== "127.0.0.1") ?? [];

@@ -6,7 +6,7 @@ import type { World } from "../../src/world/world.ts";
 import { Coverage } from "./coverage.ts";
 import { abreast, judged, sideBySide, TooSlow } from "./probing.ts";
 import { type LiveWorld, randomWorld } from "./random-world.ts";
-import { type Asked, asking, type Case, shrink } from "./shrink.ts";
+import { type Asked, asking, type Case, kindOf, shrink } from "./shrink.ts";
 
 /** What a run came to. */
 export interface LiveReport {
@@ -80,7 +80,9 @@ function* living(seed: number, report: LiveReport, options: LiveOptions): Genera
   options.onProgress?.(report);
 }
 
-const ATTEMPTS = 5;
+const ATTEMPTS = 8;
+/** Neighbours that nobody uses are thrown out after five seconds where the table is full. */
+const PAUSE_MS = 700;
 
 /** Asks until the machine has had time for all of it. */
 function* inTime(
@@ -94,6 +96,7 @@ function* inTime(
     } catch (error) {
       if (!(error instanceof TooSlow) || attempt === ATTEMPTS) throw error;
       report.tooSlow++;
+      for (const until = Date.now() + PAUSE_MS * attempt; Date.now() < until; ) yield;
     }
   }
 }
@@ -124,14 +127,20 @@ function* askingAgain(
   }
 }
 
-/** One recording of a kind is enough: kinds are told by their first words. */
+/** One recording of a kind is enough. */
 function isNew({ disagreements }: LiveReport, { difference }: Disagreement): boolean {
-  const kind = (text: string) => text.replaceAll(/[\d.]+/g, "").slice(0, 24);
-  return disagreements.filter((other) => kind(other.difference) === kind(difference)).length <= 1;
+  const kind = kindOf(difference);
+  return disagreements.filter((other) => kindOf(other.difference) === kind).length <= 1;
 }
 
-function saveMinimal(folder: string, { seed, index, difference }: Disagreement, start: Case): string {
-  const minimal = shrink(start, SHRINKING_MS);
+/** Shrinks a case that disagrees and writes it down as a recording; says where. */
+export function saveMinimal(
+  folder: string,
+  { seed, index, difference }: Disagreement,
+  start: Case,
+  limitMs: number = SHRINKING_MS,
+): string {
+  const minimal = shrink(start, difference, limitMs);
   const [asked] = sideBySide<Asked>([asking(minimal)]);
   const probes = asked === undefined || asked instanceof Error ? [] : asked.probes;
   mkdirSync(folder, { recursive: true });

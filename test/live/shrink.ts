@@ -45,11 +45,24 @@ type Part =
 
 const SIDE_BY_SIDE = 8;
 
+/** What sort of difference it is: the words that name what differs, without whose and how much. */
+export function kindOf(difference: string): string {
+  return (difference.match(SORTS) ?? [difference.split(":")[0] ?? ""]).join(" ");
+}
+
+const SORTS =
+  /TTL|MAC|source|destination|flags|counters|conntrack|result|icmp error|server|MF|DF|length|not recorded|not modelled/g;
+
 /**
  * Leaves out of a case whatever it can while it goes on to disagree: halves first, then ever smaller parts, several
  * attempts side by side, until single parts are tried or the time is over.
+ *
+ * @param difference what the last query disagrees in; another sort of difference is another matter
  */
-export function shrink(start: Case, limitMs: number): Case {
+export function shrink(start: Case, difference: string, limitMs: number): Case {
+  const kind = kindOf(difference);
+  const disagrees = (asked: Asked | Error | undefined): boolean =>
+    asked !== undefined && !(asked instanceof Error) && asked.difference !== null && kindOf(asked.difference) === kind;
   const until = Date.now() + limitMs;
   let parts = partsOf(start);
   let chunk = Math.ceil(parts.length / 2);
@@ -74,10 +87,6 @@ export function shrink(start: Case, limitMs: number): Case {
     if (!progress || chunk > parts.length) chunk = chunk === 1 ? 0 : Math.ceil(chunk / 2);
   }
   return without(start, parts, []);
-}
-
-function disagrees(result: Asked | Error | undefined): boolean {
-  return result !== undefined && !(result instanceof Error) && result.difference !== null;
 }
 
 function partsOf({ world, queries }: Case): Part[] {
