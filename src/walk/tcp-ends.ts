@@ -1,5 +1,6 @@
 import { localOut } from "../kernel/path/local-out.ts";
 import { ENETUNREACH } from "../kernel/route/fib.ts";
+import type { SegmentFate } from "../kernel/outbox.ts";
 import { reason } from "../kernel/reason.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
@@ -151,25 +152,22 @@ export class TcpEnds {
     });
   }
 
-  /**
-   * A segment comes in at a host.
-   *
-   * @returns true: a connection, or a listener, took it; null: a listener dropped it, and it is gone
-   */
-  receive(stack: Stack, packet: Packet): boolean | null {
+  /** A segment comes in at a host. */
+  receive(stack: Stack, packet: Packet): SegmentFate {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
     if (known !== undefined && known.state !== "closed") {
       this.segment(known, packet);
-      return true;
+      return "taken";
     }
     const flags = packet.tcpFlags;
-    if ((flags & (TCP_ACK | TCP_RST)) !== 0 || packet.rtType !== RTN_LOCAL) return false;
+    if (packet.rtType !== RTN_LOCAL) return "nobody";
     const socket = listenerOf(stack, "tcp", packet, this.owner.isClients(stack, "tcp", packet));
-    if (socket === undefined) return false;
+    if (socket === undefined) return "nobody";
+    if ((flags & (TCP_ACK | TCP_RST)) !== 0) return "refused";
     if ((flags & TCP_SYN) === 0) {
       stack.kill(packet, NO_SYN);
-      return null;
+      return "dropped";
     }
     const end: TcpEnd = {
       stack,
@@ -188,7 +186,7 @@ export class TcpEnds {
     };
     this.ends.set(key, end);
     this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
-    return true;
+    return "taken";
   }
 
   private segment(end: TcpEnd, packet: Packet): void {

@@ -13,9 +13,9 @@ const NO_LISTENER = reason("no-listener-tcp");
 
 /** `tcp_v4_rcv`, `tcp_v6_rcv`: to a connection or a listener, else a reset. Takes the packet over. */
 export function tcpReceive(stack: Stack, packet: Packet): void {
-  const taken = stack.outbox.upcalls.tcp(stack, packet);
-  if (taken === null) return;
-  if (taken) {
+  const fate = stack.outbox.upcalls.tcp(stack, packet);
+  if (fate === "dropped") return;
+  if (fate === "taken") {
     stack.tape?.words8(
       OP_DELIVER,
       stack.host,
@@ -30,12 +30,16 @@ export function tcpReceive(stack: Stack, packet: Packet): void {
     stack.pool.release(packet);
     return;
   }
-  if ((packet.tcpFlags & TCP_RST) === 0 && packet.rtType === RTN_LOCAL) sendTcpReset(stack, packet);
+  if ((packet.tcpFlags & TCP_RST) === 0 && packet.rtType === RTN_LOCAL) sendTcpReset(stack, packet, fate === "refused");
   stack.kill(packet, NO_LISTENER);
 }
 
-/** `tcp_v4_send_reset`, `tcp_v6_send_reset`: nobody here knows this connection. */
-function sendTcpReset(stack: Stack, cause: Packet): void {
+/**
+ * `tcp_v4_send_reset`, `tcp_v6_send_reset`: nobody here knows this connection.
+ *
+ * @param isListeners the port has a listener, whose owner `-m owner` then sees (`ip_send_unicast_reply`, since Linux 6.14)
+ */
+function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
@@ -49,5 +53,6 @@ function sendTcpReset(stack: Stack, cause: Packet): void {
   }
   reset.ttl = hopLimit(stack, reset);
   reset.socket = KERNELS_OWN;
+  if (isListeners) reset.uid = 0;
   stack.path.localOut(stack, reset);
 }
