@@ -1,7 +1,7 @@
-import { localOut } from "../kernel/path/local-out.ts";
-import { ENETUNREACH } from "../kernel/route/fib.ts";
 import type { SegmentFate } from "../kernel/outbox.ts";
+import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
+import { ENETUNREACH } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";

@@ -83,7 +83,8 @@ export function* recording(
     if (unhurried.has(i)) yield* waiting(PAUSE_MS);
     lab.flush();
     const probe = yield* recordProbe(lab, query, PATIENCE);
-    if (probe.settled !== true || saysTwice(probe)) throw new TooSlow("the machine was too busy: a segment was sent again before it was looked at");
+    if (probe.settled !== true || saysTwice(probe))
+      throw new TooSlow("the machine was too busy: a segment was sent again before it was looked at");
     if (neighbourOverflows() !== overflows) throw new TooSlow("the kernel's table of neighbours was full");
     probes.push(probe);
   }

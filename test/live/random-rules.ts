@@ -101,7 +101,8 @@ function ruleText(spot: Spot, chain: string, deeper: readonly string[]): string 
   if (target === CLAMP) return `-A ${chain} -p tcp -m tcp --tcp-flags SYN,RST SYN ${target}`;
   const conditions = randomConditions(spot, proto);
   // What takes packets away, or elsewhere, is aimed at some of them: else nothing in the world arrives.
-  const aim = DIVERTING.test(target) && !/-[sd] /.test(conditions) ? `-${dice.pick(["s", "d"])} ${someone(spot)}` : "";
+  const aim =
+    DIVERTING.test(target) && !/-[sd] /.test(conditions) ? `-${dice.pick(["s", "d"])} ${someone(spot)}` : "";
   return join(`-A ${chain}`, aim, conditions, target);
 }
 

@@ -85,11 +85,7 @@ const ATTEMPTS = 8;
 const PAUSE_MS = 700;
 
 /** Asks until the machine has had time for all of it. */
-function* inTime(
-  start: Case,
-  unhurried: ReadonlySet<number>,
-  report: LiveReport,
-): Generator<void, Asked> {
+function* inTime(start: Case, unhurried: ReadonlySet<number>, report: LiveReport): Generator<void, Asked> {
   for (let attempt = 1; ; attempt++) {
     try {
       return yield* asking(start, unhurried);

@@ -62,7 +62,10 @@ const SORTS =
 export function shrink(start: Case, difference: string, limitMs: number): Case {
   const kind = kindOf(difference);
   const disagrees = (asked: Asked | Error | undefined): boolean =>
-    asked !== undefined && !(asked instanceof Error) && asked.difference !== null && kindOf(asked.difference) === kind;
+    asked !== undefined &&
+    !(asked instanceof Error) &&
+    asked.difference !== null &&
+    kindOf(asked.difference) === kind;
   const until = Date.now() + limitMs;
   let parts = partsOf(start);
   let chunk = Math.ceil(parts.length / 2);

@@ -45,7 +45,10 @@ export function addLinkText(device: Device): string[] {
   }
   if (detail.kind === "tun") {
     const name = quote(device.name);
-    return [`ip tuntap add dev ${name} mode ${detail.mode}`, `ip link set ${deviceWords(device.name)} mtu ${device.mtu}`];
+    return [
+      `ip tuntap add dev ${name} mode ${detail.mode}`,
+      `ip link set ${deviceWords(device.name)} mtu ${device.mtu}`,
+    ];
   }
   return [newLinkText(device, detailText(detail))];
 }
@@ -143,7 +146,9 @@ export function linkSettingsText(device: Device): string[] {
   const name = quote(device.name);
   return [
     ...(device.noArp ? [`ip link set ${deviceWords(device.name)} arp off`] : []),
-    ...(device.master === null ? [] : [`ip link set ${deviceWords(device.name)} master ${quote(device.master)}`]),
+    ...(device.master === null
+      ? []
+      : [`ip link set ${deviceWords(device.name)} master ${quote(device.master)}`]),
     ...(device.port === null ? [] : portText(name, device.port)),
     ...(device.up ? [`ip link set ${deviceWords(device.name)} up`] : []),
   ];

@@ -30,7 +30,8 @@ export function tcpReceive(stack: Stack, packet: Packet): void {
     stack.pool.release(packet);
     return;
   }
-  if ((packet.tcpFlags & TCP_RST) === 0 && packet.rtType === RTN_LOCAL) sendTcpReset(stack, packet, fate === "refused");
+  if ((packet.tcpFlags & TCP_RST) === 0 && packet.rtType === RTN_LOCAL)
+    sendTcpReset(stack, packet, fate === "refused");
   stack.kill(packet, NO_LISTENER);
 }
 

@@ -1,6 +1,6 @@
 import { type Packet, protocolKey } from "../../packet/packet.ts";
-import type { NetDevice } from "../device/net-device.ts";
 import { CT_NONE } from "../conntrack/status.ts";
+import type { NetDevice } from "../device/net-device.ts";
 import { PORT_UNREACHABLE, tellSender } from "../icmp/error.ts";
 import { geneveReceive } from "../path/geneve.ts";
 import { vxlanReceive } from "../path/vxlan.ts";

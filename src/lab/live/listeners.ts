@@ -1,5 +1,6 @@
 import type { Host } from "../../kernel/host.ts";
 import type { Socket } from "../../kernel/socket/socket.ts";
+import { LINE_BYTES } from "../../walk/packet-size.ts";
 import {
   AF_INET,
   errorName,
@@ -10,7 +11,6 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
 } from "./libc.ts";
-import { LINE_BYTES } from "../../walk/packet-size.ts";
 import type { RealNetns } from "./real-netns.ts";
 import {
   type Endpoint,

@@ -2,7 +2,14 @@ import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import { type Decoded, decodeFrame, decodeIp } from "../../packet/wire/frame.ts";
 import { VXLAN_HEADER, VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
-import type { RecordedArp, RecordedConntrack, RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
+import type {
+  RecordedArp,
+  RecordedConntrack,
+  RecordedFrame,
+  RecordedOutcome,
+  RecordedProbe,
+  RecordedQuery,
+} from "../recorded.ts";
 import { recordedForm } from "../recorded-form.ts";
 import { type CapturedFrame, inTimeOrder } from "./capture.ts";
 import { Client, type Progress, sendRaw } from "./client.ts";
