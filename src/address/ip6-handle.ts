@@ -4,10 +4,10 @@
  * files and messages hold words or text. The look-ups by handle are code that runs per packet.
  */
 
-import { endpointText } from "./endpoint.ts";
 import type { Family, IpAddress } from "./ip.ts";
 import { formatIpv4 } from "./ipv4.ts";
 import { formatIpv6, type Ipv6Words } from "./ipv6.ts";
+import { socketAddressText } from "./socket-address.ts";
 
 /** A handle made by `internIpv6`; nothing else makes one. */
 export type Ip6 = number;
@@ -110,11 +110,17 @@ export function masked6(address: Ip6, mask: Ip6): Ip6 {
 
 /** The network of an address: its first `length` bits, the others cleared. Runs per packet. */
 export function network6(address: Ip6, length: number): Ip6 {
-  const kept = (i: number): number => {
-    const left = length - 32 * i;
-    return left >= 32 ? word6(address, i) : left <= 0 ? 0 : word6(address, i) & (-1 << (32 - left));
-  };
-  return intern(kept(0), kept(1), kept(2), kept(3));
+  return intern(
+    kept(word6(address, 0), length),
+    kept(word6(address, 1), length - 32),
+    kept(word6(address, 2), length - 64),
+    kept(word6(address, 3), length - 96),
+  );
+}
+
+/** The first `bits` bits of a word; all of it from 32 on, none below 1. */
+function kept(word: number, bits: number): number {
+  return bits >= 32 ? word : bits <= 0 ? 0 : word & (-1 << (32 - bits));
 }
 
 /** Order of two addresses as 128-bit numbers: below, at or above 0. Runs per packet. */
@@ -166,8 +172,8 @@ export function plainAddress(family: Family, address: number): IpAddress {
 }
 
 /** An address as the path holds it, with a port: `10.0.0.1:80`, `[fd00::1]:80`. */
-export function endpointOnPath(family: number, address: number, port: number): string {
-  return endpointText(formatOnPath(family, address), port);
+export function socketAddressOnPath(family: number, address: number, port: number): string {
+  return socketAddressText(formatOnPath(family, address), port);
 }
 
 /** Text of an address as the path holds it. */

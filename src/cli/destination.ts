@@ -1,4 +1,6 @@
-import { explainIpv4, formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { explainIp, type Family, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
+import { splitZone } from "../address/ipv6.ts";
+import { splitSocketAddress } from "../address/socket-address.ts";
 import type { Resolved } from "../inventory/cluster-dns.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
@@ -17,7 +19,9 @@ const SPOKEN = [...PROTOCOLS, "sctp"];
 
 /** Where a query goes: TO, taken apart and found. */
 export interface Destination {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
+  /** The device that `fe80::1%eth0` names. */
+  readonly scope: string | null;
   readonly proto: Protocol;
   readonly port: number | null;
 }
@@ -27,10 +31,12 @@ export interface Naming {
   readonly inventory: Inventory | null;
   /** The host that sends; null where FROM was no good. */
   readonly sender: string | null;
+  /** The family that the source is of, where one was said. */
+  readonly family?: Family;
 }
 
 /**
- * `10.0.0.5`, `10.96.0.10:53/udp`, `host/web-0:8080`, `pod/shop/web-0/icmp`. TCP where a port is given, ICMP echo where
+ * `10.0.0.5`, `fd00::5`, `[fd00::5]:80`, `fe80::5%eth0`, `10.96.0.10:53/udp`, `host/web-0:8080`, `pod/shop/web-0/icmp`. TCP where a port is given, ICMP echo where
  * none is, unless `/PROTO` or `proto` (the value of --proto) says otherwise.
  */
 export function parseDestination(
@@ -42,7 +48,6 @@ export function parseDestination(
   const { inventory } = naming;
   if (text === "") return invalid("is empty: write an address or host/NAME, with :PORT and /PROTO behind it");
   if (text.includes("://")) return invalid(notBuiltYet("asking for a URL"));
-  if (isIpv6(text)) return invalid("IPv6 is not modelled yet: give an IPv4 address");
   const { place, portText, protoText } = splitDestination(text);
   const split = splitKind(place);
   if (split !== null && Inventory.namesService(split.kind)) {
@@ -58,9 +63,13 @@ export function parseDestination(
   if (port.kind === "invalid") return port;
   const protocol = chooseProtocol(port.value, protoText, proto);
   if (protocol.kind === "invalid") return protocol;
-  const address = resolved === undefined ? addressOf(world, place, inventory) : ok(resolved.address);
+  const { address: bare, zone } = place.includes(":")
+    ? splitZone(place)
+    : { address: place, zone: undefined };
+  if (zone === "") return invalid(`${JSON.stringify(place)} ends before its scope: %DEVICE is expected`);
+  const address = resolved === undefined ? addressOf(world, bare, naming) : ok(resolved.address);
   if (address.kind === "invalid") return address;
-  return ok({ address: address.value, proto: protocol.value, port: port.value });
+  return ok({ address: address.value, scope: zone ?? null, proto: protocol.value, port: port.value });
 }
 
 /** `svc/shop/db:5432`: the Service's cluster IP; the protocol is the port's own unless another is asked for. */
@@ -82,9 +91,9 @@ function serviceDestination(
   const found = inventory.service(parts, portText);
   if (found.kind === "missing") return invalid(found.message);
   const { address, port, proto } = found.value;
-  if (pings) return ok({ address, proto: "icmp", port: null });
+  if (pings) return ok({ address, scope: null, proto: "icmp", port: null });
   const protocol = chooseProtocol(port, behind, option ?? (behind === null ? proto : null));
-  return protocol.kind === "invalid" ? protocol : ok({ address, proto: protocol.value, port });
+  return protocol.kind === "invalid" ? protocol : ok({ address, scope: null, proto: protocol.value, port });
 }
 
 interface Parts {
@@ -94,6 +103,7 @@ interface Parts {
 }
 
 export function splitDestination(text: string): Parts {
+  if (isIpv6(text)) return splitDestination6(text);
   const colon = text.indexOf(":");
   if (colon >= 0) {
     const place = text.slice(0, colon);
@@ -110,7 +120,19 @@ export function splitDestination(text: string): Parts {
 }
 
 function isIpv6(text: string): boolean {
-  return text.startsWith("[") || /^[\da-fA-F]*:[\da-fA-F:.]*:/.test(text);
+  return (
+    text.startsWith("[") || (/^[\da-fA-F]*:[\da-fA-F:.]*(?:[:/%]|$)/.test(text) && text.split(":").length > 2)
+  );
+}
+
+/** `fd00::5`, `fd00::5/icmp`, `[fd00::5]:80/udp`, `[fe80::5%eth0]/icmp`. */
+function splitDestination6(text: string): Parts {
+  const [head = "", ...rest] = text.split("/");
+  const protoText = rest.length === 0 ? null : rest.join("/");
+  const { address, port } = splitSocketAddress(head);
+  if (port !== null) return { place: address, portText: String(port), protoText };
+  const [, inside, behind] = /^\[([^\]]*)\](?::(.*))?$/.exec(head) ?? [];
+  return { place: inside ?? head, portText: behind ?? null, protoText };
 }
 
 function chooseProtocol(port: number | null, behind: string | null, option: string | null): Result<Protocol> {
@@ -131,27 +153,46 @@ function chooseProtocol(port: number | null, behind: string | null, option: stri
   return ok(proto);
 }
 
-function addressOf(world: World, place: string, inventory: Inventory | null): Result<Ipv4> {
-  const address = parseIpv4(place);
+function addressOf(world: World, place: string, naming: Naming): Result<IpAddress> {
+  const { inventory } = naming;
+  const address = parseIp(place);
   if (address !== undefined) return ok(address);
-  if (/^[\d./]+$/.test(place)) return invalid(explainIpv4(place));
+  if (/^[\d./]+$/.test(place) || place.includes(":")) return invalid(explainIp(place));
   const host = findHost(world, place, inventory);
   if (host.kind === "invalid") {
     return isDnsName(place) && place.includes(".")
       ? invalid(`${place}: ${notBuiltYet("resolving DNS names of a snapshot")}: give the address`)
       : host;
   }
-  if (place.startsWith("external/")) return ok(parseIpv4(place.slice("external/".length)) as Ipv4);
-  return firstGlobalAddress(host.value);
+  if (place.startsWith("external/")) return ok(parseIp(place.slice("external/".length)) as IpAddress);
+  return firstGlobalAddress(host.value, familyFor(world, host.value, naming));
+}
+
+/** The source's where one is said, else the first, IPv4 before IPv6, of which both ends have a global address. */
+function familyFor({ hosts }: World, to: Host, { family, sender }: Naming): Family {
+  if (family !== undefined) return family;
+  const from = sender === null ? undefined : hosts.get(sender);
+  const both = (has: (host: Host) => boolean): boolean => has(to) && (from === undefined || has(from));
+  const has4 = both(({ addresses }) => addresses.some(isGlobal));
+  return !has4 && both(({ addresses6 }) => addresses6.some(isGlobal)) ? 6 : 4;
+}
+
+function isGlobal({ scope }: { readonly scope: string }): boolean {
+  return scope === "global";
 }
 
 /** What `ip addr` shows first that others can reach. */
-function firstGlobalAddress(host: Host): Result<Ipv4> {
+function firstGlobalAddress(host: Host, family: Family): Result<IpAddress> {
   const found =
-    host.addresses.find(({ scope, secondary }) => scope === "global" && !secondary) ??
-    host.addresses.find(({ scope }) => scope === "global");
+    family === 6
+      ? host.addresses6.find(isGlobal)
+      : (host.addresses.find((entry) => isGlobal(entry) && !entry.secondary) ??
+        host.addresses.find(isGlobal));
   if (found !== undefined) return ok(found.address);
-  const own = host.addresses.map(({ address }) => formatIpv4(address)).join(", ");
+  const known = [...host.addresses, ...host.addresses6];
+  if (known.some(isGlobal))
+    return invalid(`host ${host.name} has no IPv${family} address that others can reach`);
+  const own = known.map(({ address }) => formatIp(address)).join(", ");
   return invalid(
     own === ""
       ? `host ${host.name} has no address`

@@ -24,10 +24,7 @@ interface ExportOptions extends SourceOptions {
 
 const FORMATS: Readonly<Record<string, (host: Host, world: World) => string>> = {
   "iptables-save": (host) => (host.iptables === null ? "" : formatIptablesSave(host.iptables)),
-  "ip6tables-save": (host) =>
-    host.ip6tables === null
-      ? String(host.unmodelled.get("ip6tablesSave") ?? "")
-      : formatIptablesSave(host.ip6tables),
+  "ip6tables-save": (host) => (host.ip6tables === null ? "" : formatIptablesSave(host.ip6tables)),
   ipset: (host) => formatIpsetSave(host.ipsets ?? []),
   nft: (host) => (host.nft === null ? "" : formatNftRuleset(host.nft)),
   ip: (host) => hostScript(host),

@@ -1,4 +1,4 @@
-import { explainIpv4, parseIpv4 } from "../address/ipv4.ts";
+import { explainIp, formatIp, parseIp } from "../address/ip.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { nearestWord, suggestion } from "../kernel/nearest-word.ts";
@@ -107,10 +107,12 @@ function firstExternal(world: World): Result<Host> {
 }
 
 function externalWith(world: World, text: string): Result<Host> {
-  const address = parseIpv4(text);
-  if (address === undefined) return invalid(explainIpv4(text));
+  const address = parseIp(text);
+  if (address === undefined) return invalid(explainIp(text));
+  const wanted = formatIp(address);
   for (const host of world.hosts.values()) {
-    if (host.kind === "external" && host.addresses.some((each) => each.address === address)) return ok(host);
+    const own = [...host.addresses, ...host.addresses6];
+    if (host.kind === "external" && own.some((each) => formatIp(each.address) === wanted)) return ok(host);
   }
   return invalid(`no host of the kind external has the address ${text}`);
 }

@@ -1,10 +1,13 @@
-import { explainIpv4, formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { IPV6 } from "../address/family.ts";
+import { explainIp, familyOfAddress, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
+import { addressOnPath } from "../address/ip6-handle.ts";
+import type { Ipv6Words } from "../address/ipv6.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { QUERY_DEFAULTS, type Query } from "../walk/query.ts";
 import type { World } from "../world/world.ts";
-import { parseDestination } from "./destination.ts";
+import { type Destination, parseDestination } from "./destination.ts";
 import { findHost } from "./host-reference.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { parseTcpFlags, SYN } from "./tcp-flags.ts";
@@ -64,28 +67,38 @@ export function resolveQuestion(
     return null;
   };
   const sender = note(`from ${JSON.stringify(question.from)}`, findSender(world, question, inventory));
+  const src = sender?.src ?? null;
   const to = note(
     `to ${JSON.stringify(question.to)}`,
-    parseDestination(world, question.to, question.proto, { inventory, sender: sender?.host.name ?? null }),
+    parseDestination(world, question.to, question.proto, {
+      inventory,
+      sender: sender?.host.name ?? null,
+      ...(src === null ? {} : { family: familyOfAddress(src) }),
+    }),
   );
   const tcpFlags = question.tcpFlags === null ? null : note("TCP flags", parseTcpFlags(question.tcpFlags));
   if (sender !== null && question.dev !== null) note("dev", findDevice(sender.host, question.dev));
   if (to !== null && to.proto !== "tcp" && question.tcpFlags !== null) {
     messages.push(`TCP flags: a ${to.proto} packet has no TCP flags`);
   }
+  if (sender !== null && to !== null) {
+    messages.push(...faultsOfFamily(sender, to.address), ...faultsOfScope(sender.host, question.dev, to));
+  }
   if (sender === null || to === null || messages.length > 0) return invalid(...messages);
-  const forged = sender.src !== null && !sender.arrives && !isOwn(sender.host, sender.src);
+  const forged = src !== null && !sender.arrives && !isOwn(sender.host, src);
   const raw = tcpFlags !== null || forged;
-  const { id, sport, ttl, size, df, mark, uid, dev } = question;
+  const { id, sport, ttl, size, df, mark, uid } = question;
   return ok({
     ...QUERY_DEFAULTS,
-    ...{ id, sport, ttl, size, df, mark, uid, dev, raw },
+    ...{ id, sport, ttl, size, df, mark, uid, raw },
+    dev: question.dev ?? to.scope,
     host: sender.host.name,
     arrives: sender.arrives,
     arrivesBy: sender.arrivesBy,
-    src: sender.src,
+    src: src === null ? null : addressOnPath(src),
     proto: to.proto,
-    dst: to.address,
+    family: familyOfAddress(to.address),
+    dst: addressOnPath(to.address),
     dport: to.port,
     // A forged connection attempt has nobody to go on with it: its first packet is all there is.
     tcpFlags: tcpFlags ?? (forged && to.proto === "tcp" ? SYN : null),
@@ -96,13 +109,39 @@ interface Sender {
   readonly host: Host;
   readonly arrives: boolean;
   readonly arrivesBy: string | null;
-  readonly src: Ipv4 | null;
+  readonly src: IpAddress | null;
+}
+
+/** A packet's two addresses are of one family, and who sends has one of it. */
+function faultsOfFamily({ host, arrives, src }: Sender, to: IpAddress): string[] {
+  const family = familyOfAddress(to);
+  if (src !== null && familyOfAddress(src) !== family)
+    return [`the source ${formatIp(src)} and the destination ${formatIp(to)} are of different families`];
+  const own: readonly unknown[] = family === 6 ? host.addresses6 : host.addresses;
+  if (arrives || src !== null || own.length > 0) return [];
+  return [`host ${host.name} has no IPv${family} address, and ${formatIp(to)} is one of IPv${family}`];
+}
+
+/** `fe80::1%eth0`: the device is the sender's. */
+function faultsOfScope(host: Host, dev: string | null, { address, scope }: Destination): string[] {
+  if (scope === null) {
+    const isLinkLocal = typeof address !== "number" && address[0] >>> 22 === 0x3fa;
+    if (!isLinkLocal || dev !== null) return [];
+    return [
+      `${formatIp(address)} is link-local: say by which device of ${host.name}, ${formatIp(address)}%DEVICE`,
+    ];
+  }
+  if (dev !== null && dev !== scope)
+    return [`the scope says ${scope}, but --dev says ${dev}: give one of them`];
+  const found = findDevice(host, scope);
+  return found.kind === "ok" ? [] : [...found.messages];
 }
 
 function findSender(world: World, { from, at, src }: Question, inventory: Inventory | null): Result<Sender> {
-  const address = parseIpv4(from);
-  if (address === undefined && /^[\d.]+$/.test(from)) return invalid(explainIpv4(from));
-  if (from.includes(":")) return invalid("IPv6 is not modelled yet, and FROM has no port: use --sport");
+  const address = parseIp(from);
+  if (address === undefined && /^[\d.]+$/.test(from)) return invalid(explainIp(from));
+  if (address === undefined && from.includes(":"))
+    return invalid(`is no address (${explainIp(from)}); FROM has no port: use --sport`);
   if (at !== null) {
     if (address === undefined) return invalid("with --at FROM is a bare address: the packet's source");
     if (src !== null) return invalid("FROM is the source address already: leave --src out");
@@ -118,20 +157,20 @@ function findSender(world: World, { from, at, src }: Question, inventory: Invent
   }
   const host = findHost(world, from, inventory);
   if (host.kind === "invalid") return host;
-  const bound = src === null ? ownOfClient(from, host.value) : parseIpv4(src);
-  if (bound === undefined) return invalid(`--src: ${explainIpv4(src as string)}`);
+  const bound = src === null ? ownOfClient(from, host.value) : parseIp(src);
+  if (bound === undefined) return invalid(`--src: ${explainIp(src as string)}`);
   return ok({ host: host.value, arrives: false, arrivesBy: null, src: bound });
 }
 
 /** `external/ADDRESS` sends from that address, where the host would take another of its own. */
-function ownOfClient(from: string, { addresses }: Host): Ipv4 | null {
-  const address = from.startsWith("external/") ? parseIpv4(from.slice("external/".length)) : undefined;
+function ownOfClient(from: string, { addresses }: Host): IpAddress | null {
+  const address = from.startsWith("external/") ? parseIp(from.slice("external/".length)) : undefined;
   const first = addresses.find(({ scope }) => scope === "global")?.address;
   return address === undefined || address === first ? null : address;
 }
 
 /** `host/NODE[:DEVICE]` */
-function findArrival(world: World, at: string, src: Ipv4, inventory: Inventory | null): Result<Sender> {
+function findArrival(world: World, at: string, src: IpAddress, inventory: Inventory | null): Result<Sender> {
   const colon = at.indexOf(":");
   const device = colon < 0 ? null : at.slice(colon + 1);
   const host = findHost(world, colon < 0 ? at : at.slice(0, colon), inventory);
@@ -152,14 +191,24 @@ function findDevice(host: Host, name: string): Result<string> {
   );
 }
 
-function holderOf(world: World, address: Ipv4): Host | null {
-  // Every host has 127.0.0.1: it names nobody.
-  if (formatIpv4(address).startsWith("127.")) return null;
+function holderOf(world: World, address: IpAddress): Host | null {
+  // Every host has 127.0.0.1 and ::1: they name nobody.
+  if (isLoopback(address)) return null;
   for (const host of world.hosts.values()) if (isOwn(host, address)) return host;
   return null;
 }
 
 /** An address of the host, or of a network that is local to it as 127.0.0.0/8 is. */
-function isOwn(host: Host, address: Ipv4): boolean {
-  return formatIpv4(address).startsWith("127.") || host.addresses.some((each) => each.address === address);
+function isOwn(host: Host, address: IpAddress): boolean {
+  if (isLoopback(address)) return true;
+  return typeof address === "number"
+    ? host.addresses.some((each) => each.address === address)
+    : host.addresses6.some((each) => IPV6.same(each.address, address));
 }
+
+/** 127.0.0.0/8, `::1`. */
+function isLoopback(address: IpAddress): boolean {
+  return typeof address === "number" ? address >>> 24 === 127 : IPV6.same(address, LOOPBACK6);
+}
+
+const LOOPBACK6: Ipv6Words = [0, 0, 0, 1];

@@ -7,6 +7,7 @@ import {
   type Ip,
   type IpNet,
   isDefault,
+  networkOf,
   sameIp,
 } from "./ip.ts";
 import type { Netns } from "./netns.ts";
@@ -71,9 +72,15 @@ function isReachable(netns: Netns, ifName: string, gateway: Ip): boolean {
 /** CHECK: every address of an earlier result is on the interface. */
 export function checkAddresses(netns: Netns, ifName: string, ips: readonly CniIp[]): void {
   const own = netns.netsOf(ifName);
-  for (const { address } of ips) {
-    if (own.some((net) => sameIp(net.ip, address.ip) && net.length === address.length)) continue;
-    fail(`Failed to match addr ${formatIpNet(address)} on interface ${ifName}`);
+  for (const { address, gateway } of ips) {
+    if (!own.some((net) => sameIp(net.ip, address.ip) && net.length === address.length)) {
+      fail(`Failed to match addr ${formatIpNet(address)} on interface ${ifName}`);
+    }
+    // A gateway is there when there is a route to its network (`ValidateExpectedInterfaceIPs`), in the main table.
+    const network = formatIpNet(networkOf(address));
+    if (gateway !== null && !routesOf(netns).some(({ dst }) => dst === network)) {
+      fail(`Failed to find Gateway ${formatIp(gateway)} for interface ${ifName}`);
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import type { Family } from "../address/ip.ts";
 import { BUILT_IN_CHAINS } from "../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Rule, Ruleset, Table } from "../kernel/netfilter/rule.ts";
 import { splitArguments } from "../kernel/netfilter/save/arguments.ts";
@@ -6,14 +7,16 @@ import { parseRuleArguments } from "../kernel/netfilter/save/rule-line.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Netns } from "./netns.ts";
 
-/** The `iptables` commands that the plugins give, on one table of a namespace. Rules are written as iptables-save writes them. */
+/** The `iptables` or `ip6tables` commands that the plugins give, on one table of a namespace. Rules are written as iptables-save writes them. */
 export class IptablesTable {
   readonly #netns: Netns;
   readonly #name: string;
+  readonly #family: Family;
 
-  constructor(netns: Netns, name: string) {
+  constructor(netns: Netns, name: string, family: Family = 4) {
     this.#netns = netns;
     this.#name = name;
+    this.#family = family;
   }
 
   hasChain(chain: string): boolean {
@@ -65,13 +68,16 @@ export class IptablesTable {
 
   append(chain: string, rule: Rule): void {
     if (!this.holds(chain, rule))
-      this.#netns.do({ kind: "iptables-insert", table: this.#name, chain, index: null, rule });
+      this.#netns.do({ kind: "iptables-insert", ...this.#where, chain, index: null, rule });
   }
 
   /** `iptables-restore --noflush` of a table that others may share. */
   load(table: Table): void {
     if (this.#table() === undefined) this.#restore([...table.chains.values()], true);
-    else this.#netns.do({ kind: "iptables-restore", ruleset: rulesetOf(table, this.#netns), noflush: true });
+    else {
+      const ruleset = rulesetOf(table, this.#backend);
+      this.#netns.do({ kind: "iptables-restore", family: this.#family, ruleset, noflush: true });
+    }
   }
 
   hasRule(chain: string, rule: string): boolean {
@@ -102,7 +108,26 @@ export class IptablesTable {
   }
 
   #table(): Table | undefined {
-    return this.#netns.host.iptables?.tables.get(this.#name);
+    return this.#ruleset?.tables.get(this.#name);
+  }
+
+  /** Rules through the kernel's nftables (`iptables-nft`). */
+  get isNft(): boolean {
+    return this.#backend === "nft";
+  }
+
+  get #ruleset(): Ruleset | null {
+    const { iptables, ip6tables } = this.#netns.host;
+    return this.#family === 6 ? ip6tables : iptables;
+  }
+
+  get #backend(): Ruleset["backend"] {
+    const { iptables } = this.#netns.host;
+    return this.#ruleset?.backend ?? iptables?.backend ?? "nft";
+  }
+
+  get #where(): { readonly family: Family; readonly table: string } {
+    return { family: this.#family, table: this.#name };
   }
 
   /** Counting from 1; 0 when the chain has no such rule. */
@@ -115,7 +140,7 @@ export class IptablesTable {
   #insert(chain: string, index: number | null, rule: string): void {
     this.#netns.do({
       kind: "iptables-insert",
-      table: this.#name,
+      ...this.#where,
       chain,
       index,
       rule: this.#parse(rule),
@@ -123,7 +148,7 @@ export class IptablesTable {
   }
 
   #remove(chain: string, index: number): void {
-    this.#netns.do({ kind: "iptables-delete", table: this.#name, chain, index });
+    this.#netns.do({ kind: "iptables-delete", ...this.#where, chain, index });
   }
 
   /** A table is loaded with its built-in chains. */
@@ -135,38 +160,42 @@ export class IptablesTable {
       ...chains,
     ];
     const table = { name: this.#name, chains: new Map(all.map((chain) => [chain.name, chain])) };
-    const backend = this.#netns.host.iptables?.backend ?? "nft";
     this.#netns.do({
       kind: "iptables-restore",
-      ruleset: { backend, tables: new Map([[this.#name, table]]) },
+      family: this.#family,
+      ruleset: { backend: this.#backend, tables: new Map([[this.#name, table]]) },
       noflush,
     });
   }
 
   #parse(rule: string): Rule {
-    return parseRule(this.#name, rule, this.#netns.origin);
+    return parseRule(this.#name, rule, this.#netns.origin, this.#family);
   }
 }
 
 /** Tables of values that are loaded on many hosts, by backend. */
 const rulesets = { legacy: new WeakMap<Table, Ruleset>(), nft: new WeakMap<Table, Ruleset>() };
 
-function rulesetOf(table: Table, netns: Netns): Ruleset {
-  const backend = netns.host.iptables?.backend ?? "nft";
+function rulesetOf(table: Table, backend: Ruleset["backend"]): Ruleset {
   const known = rulesets[backend].get(table) ?? { backend, tables: new Map([[table.name, table]]) };
   rulesets[backend].set(table, known);
   return known;
 }
 
 /** One rule as iptables-save writes it behind `-A CHAIN`. Throws for what is no rule: the plugins write them, not users. */
-export function parseRule(table: string, text: string, origin: Origin = ORIGIN_NONE): Rule {
+export function parseRule(
+  table: string,
+  text: string,
+  origin: Origin = ORIGIN_NONE,
+  family: Family = 4,
+): Rule {
   const split = splitArguments(text);
   if (split.kind === "invalid") throw new Error(`${text}: ${split.message}`);
   const words = split.arguments;
   const jump = words.findIndex((word) => word.text === "-j" || word.text === "-g");
   const target = words[jump + 1]?.text ?? "";
   const chains = new Map(isChainName(target) ? [[target, false]] : []);
-  const parsed = parseRuleArguments(words, { table, family: 4, chains }, null, origin);
+  const parsed = parseRuleArguments(words, { table, family, chains }, null, origin);
   if (parsed.kind === "invalid") throw new Error(`${text}: ${parsed.messages.join("; ")}`);
   return parsed.rule;
 }

@@ -261,11 +261,19 @@ export class Netns {
     this.do({ kind: "address-delete", address });
   }
 
-  /** False when there is such a route already. */
+  /** False when there is a route to the same network, of the same metric and in the same table already (`NLM_F_EXCL`). */
   addRoute(route: NewRoute): boolean {
     if (route.dst.ip.family === 6) return this.#addSixRoute(route);
     const made = this.routeOf(route);
-    if (this.#hasRoute(made)) return false;
+    const isTaken = this.host.routes.some(
+      ({ dst, table, metric, tos }) =>
+        dst.address === made.dst.address &&
+        dst.length === made.dst.length &&
+        table === made.table &&
+        metric === made.metric &&
+        tos === made.tos,
+    );
+    if (isTaken) return false;
     this.do({ kind: "route-add", route: made });
     return true;
   }

@@ -1,3 +1,4 @@
+import { formatIp } from "../address/ip.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import { contains, formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
 import type { Host } from "../kernel/host.ts";
@@ -39,7 +40,7 @@ export class Names {
   /** Made when first asked for: most traces arrive, and ask for little. */
   #services: Services | null = null;
   #podOfHost: ReadonlyMap<string, Pod> | null = null;
-  #hostsAt: ReadonlyMap<Ipv4, string> | null = null;
+  #hostsAt: ReadonlyMap<string, string> | null = null;
   #nodeOfHost: ReadonlyMap<string, string> | null = null;
 
   constructor(world: World, known: ObjectNames | null = null) {
@@ -74,9 +75,8 @@ export class Names {
   }
 
   hostAt(address: string): Host | undefined {
-    const bits = parseIpv4(address);
     this.#hostsAt ??= hostsByAddress(this.world);
-    const name = bits === undefined ? undefined : this.#hostsAt.get(bits);
+    const name = this.#hostsAt.get(address);
     return name === undefined ? undefined : this.world.hosts.get(name);
   }
 
@@ -172,12 +172,14 @@ export class Names {
   }
 }
 
-/** The first host with an address; 127.0.0.1 is everybody's. */
-function hostsByAddress({ hosts }: World): ReadonlyMap<Ipv4, string> {
-  const found = new Map<Ipv4, string>();
-  for (const { name, addresses } of hosts.values()) {
-    for (const { address } of addresses)
-      if (address >>> 24 !== 127 && !found.has(address)) found.set(address, name);
+/** The first host with an address; 127.0.0.1 and ::1 are everybody's, link-local ones of their links. */
+function hostsByAddress({ hosts }: World): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const { name, addresses, addresses6 } of hosts.values()) {
+    for (const { address } of [...addresses, ...addresses6]) {
+      const text = formatIp(address);
+      if (!/^(?:127\.|::1$|fe80:)/.test(text) && !found.has(text)) found.set(text, name);
+    }
   }
   return found;
 }

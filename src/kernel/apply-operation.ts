@@ -188,6 +188,10 @@ class HostDraft {
         return operation.family === 6
           ? this.#ipv6.addRule(operation.rule)
           : this.#ipv4.addRule(operation.rule);
+      case "rule-delete":
+        return operation.family === 6
+          ? this.#ipv6.deleteRule(operation.rule)
+          : this.#ipv4.deleteRule(operation.rule);
       case "neighbour-replace":
         return isNeighbour4(operation.neighbour)
           ? this.#ipv4.replaceNeighbour(operation.neighbour)

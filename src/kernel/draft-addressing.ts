@@ -137,6 +137,14 @@ export class DraftAddressing<Address, Own extends AddressOf<Address>, Entry exte
     return null;
   }
 
+  deleteRule(rule: PolicyRuleOf<Address>): string | null {
+    const key = ruleKey(rule);
+    const found = this.#rules.like(rule).find((other) => ruleKey(other) === key);
+    if (found === undefined) return `there is no such rule of priority ${rule.priority}`;
+    this.#rules.remove(found);
+    return null;
+  }
+
   replaceNeighbour(neighbour: Entry): string | null {
     if (!this.#devices.has(neighbour.dev)) return this.#devices.none(neighbour.dev);
     const [found] = this.#neighbours.like(neighbour);
@@ -223,6 +231,14 @@ export class DraftAddressing<Address, Own extends AddressOf<Address>, Entry exte
 /** `ip` refuses an address of the same length twice on a device (`__inet_insert_ifa`), a peer's network apart. */
 function addressKey(address: AddressOf<unknown>): string {
   return `${address.dev} ${address.address}/${address.length} ${address.peer}`;
+}
+
+/** All that a rule says (`fib_nl_delrule`), in one order. */
+function ruleKey(rule: PolicyRuleOf<unknown>): string {
+  const inOrder = (value: object | null) => (value === null ? null : Object.entries(value).sort());
+  const { src, dst, fwmark, sport, dport, uidRange, action } = rule;
+  const parts = [src, dst, fwmark, sport, dport, uidRange, action].map(inOrder);
+  return JSON.stringify([rule.priority, rule.iif, rule.oif, rule.tos, rule.ipproto, rule.not, ...parts]);
 }
 
 function routeKey(route: RouteOf<unknown>): string {

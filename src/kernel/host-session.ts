@@ -1,3 +1,4 @@
+import { ConnectionCounts } from "./conntrack/connection-count.ts";
 import { ConntrackTable } from "./conntrack/table.ts";
 import { IpsetState } from "./ipset/ipset-state.ts";
 import { IpvsState } from "./ipvs/ipvs-state.ts";
@@ -17,6 +18,8 @@ import { PairMap } from "./session/pair-map.ts";
  */
 export class HostSession {
   readonly conntrack: ConntrackTable;
+  /** Connections on the lists of rules that count them. */
+  readonly connectionCounts: ConnectionCounts;
   readonly recent: RecentLists;
   /** What packets changed in the host's ipsets. */
   readonly ipsets: IpsetState;
@@ -46,6 +49,7 @@ export class HostSession {
   constructor(journal: Journal) {
     this.journal = journal;
     this.conntrack = new ConntrackTable(journal);
+    this.connectionCounts = new ConnectionCounts(journal);
     this.recent = new RecentLists(journal);
     this.ipsets = new IpsetState(journal);
     this.nftSets = new NftSetState(journal);

@@ -3,8 +3,9 @@ import { addressOnPath, type Ip6, internIpv6, isMulticast6 } from "../address/ip
 import type { Ipv4 } from "../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { deviceKey } from "../packet/packet.ts";
+import { parseConntrackList } from "./conntrack/conntrack-list.ts";
+import type { ConntrackEntry } from "./conntrack/entry.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
-import type { Scope } from "./device/device.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { joinedGroups6 } from "./device/joined-groups.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
@@ -18,24 +19,25 @@ import { needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
-import { ingressChains } from "./nft/ingress.ts";
+import {
+  type ArpChains,
+  arpChains,
+  type BridgeChains,
+  bridgeChains,
+  egressChains,
+  ingressChains,
+} from "./nft/frame-hooks.ts";
 import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
 import { isMulticast } from "./route/output-route.ts";
+import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
 import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
-
-const SCOPE_NUMBER: Readonly<Record<Scope, number>> = {
-  global: 0,
-  site: 200,
-  link: 253,
-  host: 254,
-  nowhere: 255,
-};
+import { linesOf } from "./tool-text.ts";
 
 /**
  * One host compiled (`struct net`): everything the path reads, resolved once per version of the host into direct fields.
@@ -55,6 +57,9 @@ export class Netns {
   readonly iptables: CompiledRuleset | null;
   readonly ip6tables: CompiledRuleset | null;
   readonly nft: CompiledNft | null;
+  /** nftables' chains that bridged frames meet, and that ARP does. */
+  readonly bridgeChains: BridgeChains | null;
+  readonly arpChains: ArpChains | null;
   /** The `recent` lists that the rules name: every session of this host begins with them, empty. */
   readonly recentLists = new RecentLists(new Journal());
   /** null where there are no virtual services: their hooks come with the first (`ip_vs_add_service`). */
@@ -67,6 +72,7 @@ export class Netns {
   private neighbours: PairMap | null = null;
   /** Those of them that nothing heard changes: (device, address) to 1. */
   private readonly permanentNeighbours = new PairMap(new Journal());
+  private listed: readonly ConntrackEntry[] | null = null;
   readonly proxyNeighbours: readonly NeighbourKey[];
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
@@ -99,6 +105,8 @@ export class Netns {
   /** Does br_netfilter hand tagged frames to the IP hooks as well? */
   /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
   readonly forwarding6: boolean;
+  /** `net.ipv6.conf.all.proxy_ndp`. */
+  readonly proxiesAll6: boolean;
   readonly echo6: Echo6;
   readonly multipathHashPolicy6: number;
   readonly fwmarkReflect6: boolean;
@@ -127,7 +135,7 @@ export class Netns {
         mask,
         length: entry.length,
         broadcast: entry.broadcast ?? 0,
-        scope: SCOPE_NUMBER[entry.scope],
+        scope: RT_SCOPE_BY_NAME[entry.scope],
         secondary: entry.secondary,
         prefixAddress: entry.peer ?? entry.address,
       };
@@ -140,7 +148,7 @@ export class Netns {
       device?.addresses6.push({
         address: internIpv6(entry.address),
         length: entry.length,
-        scope: SCOPE_NUMBER[entry.scope],
+        scope: RT_SCOPE_BY_NAME[entry.scope],
         prefixAddress: internIpv6(entry.peer ?? entry.address),
         deprecated: entry.flags.includes("deprecated"),
         temporary: entry.flags.includes("temporary"),
@@ -178,6 +186,8 @@ export class Netns {
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
     if (host.ip6tables !== null) declareRecentLists(host.ip6tables, this.recentLists);
     this.nft = host.nft === null ? null : new CompiledNft(walkedNft(host));
+    this.bridgeChains = this.nft === null ? null : bridgeChains(this.nft);
+    this.arpChains = this.nft === null ? null : arpChains(this.nft);
     this.ipvs = (host.ipvs?.services.length ?? 0) === 0 ? null : new CompiledIpvs(host.ipvs as Ipvs, sysctl);
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
@@ -188,7 +198,10 @@ export class Netns {
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
 
     if (this.nft !== null) {
-      for (const device of this.devices) device.ingress = ingressChains(this.nft, device.name);
+      for (const device of this.devices) {
+        device.ingress = ingressChains(this.nft, device.name);
+        device.egress = egressChains(this.nft, device.name);
+      }
     }
 
     const unjournaled = new Journal();
@@ -236,6 +249,7 @@ export class Netns {
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
+    this.proxiesAll6 = sysctl.integer("net.ipv6.conf.all.proxy_ndp", 0) !== 0;
     this.forwarding6 = sysctl.integer("net.ipv6.conf.all.forwarding", 0) !== 0;
     this.echo6 = {
       ignoreAll: sysctl.integer("net.ipv6.icmp.echo_ignore_all", 0) !== 0,
@@ -247,6 +261,15 @@ export class Netns {
     this.fwmarkReflect6 = sysctl.integer("net.ipv6.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;
     this.nonlocalBind = sysctl.integer("net.ipv4.ip_nonlocal_bind", 0) !== 0;
+  }
+
+  /** The connections that the dump tells of (`conntrack -L`). */
+  get connections(): readonly ConntrackEntry[] {
+    if (this.listed === null) {
+      const text = this.host.unmodelled.get("conntrack");
+      this.listed = typeof text === "string" ? parseConntrackList(linesOf(text)).entries : [];
+    }
+    return this.listed;
   }
 
   /** The rules of iptables or ip6tables. */

@@ -45,6 +45,12 @@ export function operationText(operation: Operation): string[] {
           ? `ip -6 rule add ${ruleText6(operation.rule)}`
           : `ip rule add ${ruleText(operation.rule)}`,
       ];
+    case "rule-delete":
+      return [
+        operation.family === 6
+          ? `ip -6 rule del ${ruleText6(operation.rule)}`
+          : `ip rule del ${ruleText(operation.rule)}`,
+      ];
     case "neighbour-replace":
       return [neighbourCommand(operation.neighbour)];
     case "fdb-append":

@@ -41,6 +41,9 @@ export type Operation =
   /** A rule may hold no address to tell its family by. */
   | { readonly kind: "rule-add"; readonly family?: 4; readonly rule: PolicyRule }
   | { readonly kind: "rule-add"; readonly family: 6; readonly rule: PolicyRule6 }
+  /** The first rule with the same priority, selectors and action. */
+  | { readonly kind: "rule-delete"; readonly family?: 4; readonly rule: PolicyRule }
+  | { readonly kind: "rule-delete"; readonly family: 6; readonly rule: PolicyRule6 }
   | { readonly kind: "neighbour-replace"; readonly neighbour: Neighbour | Neighbour6 }
   | { readonly kind: "fdb-append"; readonly entry: FdbEntry }
   | { readonly kind: "bridge-vlan-add"; readonly vlan: BridgeVlan }

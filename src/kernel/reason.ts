@@ -83,7 +83,7 @@ const TABLE = [
   ["unreachable-route", "UNREACHABLE", "The route says unreachable."],
   ["prohibit-route", "UNREACHABLE", "The route says prohibited."],
   ["no-route", "UNREACHABLE", "No route leads to the destination."],
-  ["no-neighbour", "UNREACHABLE", "Nobody answered ARP for the next hop."],
+  ["no-neighbour", "UNREACHABLE", "Nobody answered for the next hop (ARP, neighbour discovery)."],
   ["bad-source", "UNREACHABLE", "The source address is none of the sender's."],
   ["broadcast-refused", "UNREACHABLE", "A connection to a broadcast or multicast address cannot be made."],
   ["ttl-exceeded", "TTL_EXCEEDED", "The time to live ran out on the way."],

@@ -1,4 +1,4 @@
-import { endpointText } from "../address/endpoint.ts";
+import { socketAddressText } from "../address/socket-address.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { RecordedProbe } from "./recorded.ts";
 
@@ -14,10 +14,10 @@ export function compareBrief(recorded: RecordedProbe, outcome: Outcome): string 
       ? null
       : `${name}: ${String(recordedValue ?? "none")} recorded, ${String(ours ?? "none")} modelled`;
   const last = client.answeredBy === undefined ? undefined : servers.at(-1);
-  const answeredBy = last === undefined ? undefined : endpointText(last.address, last.port ?? 0);
+  const answeredBy = last === undefined ? undefined : socketAddressText(last.address, last.port ?? 0);
   const saw = servers.map(
     ({ host, address, port = 0, peer }) =>
-      `${host} ${endpointText(address, port)} from ${endpointText(peer.address, peer.port ?? 0)}`,
+      `${host} ${socketAddressText(address, port)} from ${socketAddressText(peer.address, peer.port ?? 0)}`,
   );
   const recordedSaw = theirs.serverSaw?.map(({ host, local, peer }) => `${host} ${local} from ${peer}`);
   return (

@@ -1,4 +1,4 @@
-import { endpointText } from "../address/endpoint.ts";
+import { socketAddressText } from "../address/socket-address.ts";
 import type { Network } from "../walk/network.ts";
 import type { Outcome } from "../walk/trace.ts";
 import { withoutBridgeExtra } from "./excused.ts";
@@ -13,7 +13,7 @@ export function compareFlow(network: Network, flow: RecordedFlow, outcome: Outco
   const seen = (flow.serverSaw ?? []).map((server) => `${server.host} ${server.local}`).sort();
   const ours = outcome.servers
     .filter((server) => server.proto !== "icmp")
-    .map((server) => `${server.host} ${endpointText(server.address, server.port ?? 0)}`)
+    .map((server) => `${server.host} ${socketAddressText(server.address, server.port ?? 0)}`)
     .sort();
   if (seen.join() !== ours.join()) return `server ${seen.join(", ")} recorded, ${ours.join(", ")} modelled`;
   const place = (text: string): { host: string; device: string; direction: string } => {

@@ -41,9 +41,9 @@ export function isDiscovery(packet: number): boolean {
   return packet >= FIRST_DISCOVERY;
 }
 
-/** How many packets of neighbour discovery a recording shows on a host. */
+/** How many frames of neighbour discovery a recording shows on a host: each passes a hook once at most. */
 export function discoveriesAt({ ndp = [] }: RecordedProbe, host: string): number {
-  return new Set(ndp.filter(({ ns }) => ns === host).map(({ pkt }) => pkt)).size;
+  return ndp.filter(({ ns }) => ns === host).length;
 }
 
 /** Packets of a connection before the client sends in bulk: SYN, SYN-ACK, ACK, the server's line, ACK. */
@@ -112,6 +112,8 @@ export class Excuser {
   /** IP identifications, and flows, seen on a wire in this probe. */
   private readonly ids = new Set<number>();
   private readonly flows = new Set<string>();
+  /** Whom those went to. */
+  private readonly targets = new Set<string>();
   private readonly client: number | null;
 
   /** @param client the recorded client's port or ICMP id; null for the model's packets, which are never late */
@@ -123,13 +125,15 @@ export class Excuser {
   saw(packet: Excusable): void {
     if (packet.ip?.id !== undefined) this.ids.add(packet.ip.id);
     this.flows.add(flowOf(packet));
+    this.targets.add(targetOf(packet));
   }
 
   /** Does an error quote a packet that this probe neither sent nor showed? */
   private isLate(orig: Excusable): boolean {
     const id = orig.ip?.id;
-    // IPv6 has no identification.
-    if (this.client === null || (id === undefined && !isIpv6(orig))) return false;
+    if (this.client === null) return false;
+    // IPv6 has none, and is known by whom it went to.
+    if (id === undefined && this.targets.has(targetOf(orig))) return false;
     if (id === undefined || id === 0 ? this.flows.has(flowOf(orig)) : this.ids.has(id)) return false;
     const ports = orig.tcp ?? orig.udp;
     if (ports !== undefined) return ports.sport !== this.client && ports.dport !== this.client;
@@ -172,11 +176,11 @@ function carriesDiscovery({ vxlan, inner }: Excusable): boolean {
   return vxlan?.ndp !== undefined || inner?.nd !== undefined;
 }
 
-function isIpv6({ ip }: Excusable): boolean {
-  return ip?.src.includes(":") === true;
-}
-
 const ETH_ARP = "0x0806";
+
+function targetOf({ ip, tcp, udp }: Excusable): string {
+  return `${ip?.dst} ${(tcp ?? udp)?.dport}`;
+}
 
 function flowOf(packet: Excusable): string {
   const ports = packet.tcp ?? packet.udp;

@@ -35,7 +35,7 @@ export function nftDifference(
   visits: readonly HookVisit[],
   pairs: ReadonlyMap<number, number>,
   isExcused: (packet: number) => boolean,
-  family: Family,
+  { family, isOursExcused }: { readonly family: Family; readonly isOursExcused: (packet: number) => boolean },
 ): string | null {
   const ours = ourWays(visits);
   const paired = new Set(pairs.values());
@@ -46,6 +46,14 @@ export function nftDifference(
       ({ host, packet }) =>
         host === way.host && (partner === undefined ? !paired.has(packet) : packet === partner),
     );
+    if (way.packet === OUTER && family === 6) {
+      const missing = missingStep(
+        way,
+        near.filter(({ packet }) => !isOursExcused(packet)),
+      );
+      if (missing === undefined) continue;
+      return `nft: ${way.host} packets without number: ${missing} modelled, not recorded`;
+    }
     const candidates = way.packet === OUTER && near.length > 0 ? [together(near)] : near;
     if (candidates.some(({ steps }) => agree(way, steps))) continue;
     const head = `nft: ${way.host} packet ${way.packet}`;
@@ -61,6 +69,12 @@ export function nftDifference(
 function together(ways: readonly Way[]): Way {
   const [first] = ways as [Way];
   return { ...first, steps: ways.flatMap(({ steps }) => steps) };
+}
+
+/** Of IPv6 neighbour discovery is among the packets without numbers: what is ours must be there, and there may be more. */
+function missingStep(way: Way, ours: readonly Way[]): string | undefined {
+  const recorded = new Set(way.steps);
+  return ours.flatMap(({ steps }) => steps).find((step) => !recorded.has(step));
 }
 
 /** Steps of packets without numbers are interleaved: the same ones must occur. */
@@ -110,7 +124,7 @@ function recordedWays(network: Network, recorded: readonly RecordedNftStep[], fa
 }
 
 function ourWays(visits: readonly HookVisit[]): Way[] {
-  const ways = new Map<string, { host: string; packet: number; steps: string[] }>();
+  const ways = new Map<string, { host: string; packet: number; steps: HookStep[] }>();
   for (const { host, packet, hook, steps, before } of visits) {
     // A device's own hook is not recorded.
     if (hook === "INGRESS") continue;
@@ -122,12 +136,18 @@ function ourWays(visits: readonly HookVisit[]): Way[] {
       way = { host, packet: outer ? OUTER : packet, steps: [] };
       ways.set(key, way);
     }
-    way.steps.push(...steps.map(ourWords));
+    way.steps.push(...steps);
   }
-  return [...ways.values()];
+  return [...ways.values()].map(({ host, packet, steps }) => ({
+    host,
+    packet,
+    steps: steps.map((step, i) => ourWords(step, steps[i + 1])),
+  }));
 }
 
-function ourWords({ table, chain, kind, index, mark }: HookStep): string {
+/** The trace of iptables tells a rule's mark as it was before its target, that of nftables as it is behind it. */
+function ourWords({ table, chain, kind, index, mark: before }: HookStep, next: HookStep | undefined): string {
+  const mark = isNftTable(table) ? before : (next?.mark ?? before);
   const name = table.slice(table.indexOf(" ") + 1);
   return stepWords(name, chain, kind, kind === "rule" ? index : 0, mark);
 }

@@ -50,8 +50,7 @@ export function ourPackets(network: Network, frames: readonly Frame[]): Packets<
   const byPacket = new Map<string, Frame[]>();
   const excused = new Set<number>();
   for (const frame of frames) {
-    // Fragments of IPv6, put together and cut anew, are told apart by their datagram: a capture knows no more of them.
-    const key = `${frame.packet} ${(frame.inner ?? frame).ip?.id ?? ""}`;
+    const key = captureName(frame);
     const before = byPacket.get(key);
     if (before !== undefined) {
       before.push(frame);
@@ -62,6 +61,12 @@ export function ourPackets(network: Network, frames: readonly Frame[]): Packets<
   }
   const numbered = [...byPacket.values()].map((list) => [(list[0] as Frame).packet, list] as const);
   return { packets: kept(network, numbered, excused), excused, repeated: new Set() };
+}
+
+/** What a capture knows a packet by: fragments of IPv6 that are put together and cut anew are others then. */
+function captureName(frame: Frame): string {
+  const datagram = (frame.inner ?? frame).ip?.id;
+  return datagram === undefined ? `${frame.packet}` : `${frame.packet} of ${datagram}`;
 }
 
 /** A reset has no identification of its own: a second one is known by leaving where the first did. */

@@ -1,4 +1,5 @@
 import type { RecordedPacket, RecordedProbe } from "./recorded.ts";
+import { renumbered } from "./renumbered.ts";
 
 /** An IPv6 header in a recording, in the place of `ip`. */
 export interface RecordedIp6 {
@@ -15,7 +16,10 @@ export interface RecordedIp6 {
 export function inOneForm(probe: RecordedProbe): RecordedProbe {
   const { frames } = probe;
   if (frames === undefined || !frames.some(holdsIpv6)) return probe;
-  return { ...probe, frames: frames.map((frame) => ({ ...frame, ...packetInOneForm(frame) })) };
+  return renumbered({
+    ...probe,
+    frames: frames.map((frame) => ({ ...frame, ...packetInOneForm(frame) })),
+  });
 }
 
 function holdsIpv6({ ip6, vxlan, ipip }: RecordedPacket): boolean {

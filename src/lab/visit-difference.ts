@@ -1,4 +1,4 @@
-import { endpointText, splitEndpoint } from "../address/endpoint.ts";
+import { socketAddressText, splitSocketAddress } from "../address/socket-address.ts";
 import type { HookVisit, PacketView } from "../walk/trace.ts";
 import type { RecordedVisit } from "./recorded.ts";
 import type { Renaming } from "./renaming.ts";
@@ -40,8 +40,8 @@ function packetWords(text: string, ours: PacketView, renaming: Renaming): string
   const match = /^\S+ (?:(\d+)(?:\/(\d+))? )?([^\s>]+)>(\S+) (?:ttl|hlim)=(\d+)/.exec(text);
   if (match === null) return null;
   const [, type, code, from = "", to = "", ttl] = match;
-  const { address: src, port: sport } = splitEndpoint(from);
-  const { address: dst, port: dport } = splitEndpoint(to);
+  const { address: src, port: sport } = splitSocketAddress(from);
+  const { address: dst, port: dport } = splitSocketAddress(to);
   const ports = ours.tcp ?? ours.udp;
   const agrees =
     src === ours.ip.src &&
@@ -57,7 +57,7 @@ function packetWords(text: string, ours: PacketView, renaming: Renaming): string
 function wordsOf(packet: PacketView): string {
   const ports = packet.tcp ?? packet.udp;
   const end = (address: string, port: number | undefined): string =>
-    port === undefined ? address : endpointText(address, port);
+    port === undefined ? address : socketAddressText(address, port);
   const { src, dst, ttl } = packet.ip;
   return `${end(src, ports?.sport)}>${end(dst, ports?.dport)} ttl=${ttl}`;
 }

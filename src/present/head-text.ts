@@ -1,3 +1,4 @@
+import { splitSocketAddress } from "../address/socket-address.ts";
 import { type Decision, decisionOf } from "../analyze/cause/decision.ts";
 import { listing } from "../analyze/cause/fault.ts";
 import type { AddressRole } from "../inventory/names.ts";
@@ -5,7 +6,7 @@ import { ownerText } from "../inventory/owner/owner-text.ts";
 import { type Disposition, REASONS } from "../kernel/reason.ts";
 import type { Outcome, Remedy, Trace, Verdict } from "../walk/trace.ts";
 import { fold } from "./fold.ts";
-import { icmpText } from "./icmp-text.ts";
+import { icmpWords } from "./icmp-text.ts";
 import type { Lines } from "./lines.ts";
 import { oddsText, sumOdds } from "./odds-text.ts";
 import type { Paint } from "./paint.ts";
@@ -148,7 +149,7 @@ function writeEnds(
 
 function clientAddress(outcome: Outcome | undefined): string {
   const address = outcome?.client.address ?? outcome?.frames[0]?.ip.src;
-  return address === undefined || address === "0.0.0.0" ? "" : `, ${address}`;
+  return address === undefined || address === "0.0.0.0" || address === "::" ? "" : `, ${address}`;
 }
 
 function roleText(role: AddressRole, names: TextOptions["names"]): string {
@@ -178,7 +179,7 @@ export function saysInferred(trace: Trace, { names }: TextOptions): boolean {
 }
 
 function addressOf(to: string): string {
-  return to.replace(/[:/].*$/, "");
+  return splitSocketAddress(to.replace(/\/.*$/, "")).address;
 }
 
 function writeCause(outcome: Outcome, { names, paint }: TextOptions, lines: Lines): void {
@@ -237,7 +238,7 @@ function sentenceOf(reason: string): string {
 function decidedText({ rule, policy, host, reason }: Decision): string | null {
   const at = host === null ? "" : ` at ${host}`;
   if (rule !== null) {
-    const did = / -j REJECT\b/.test(rule.text) ? "rejected" : "dropped";
+    const did = reason === "rule-reject" || / -j REJECT\b/.test(rule.text) ? "rejected" : "dropped";
     return `Rule ${rule.index} of chain ${rule.chain} (${rule.table}, ${rule.hook}) ${did} the packet${at} (${reason}):`;
   }
   if (policy === null) return null;
@@ -249,7 +250,7 @@ function hearsText({ client }: Outcome): string | null {
   const { result, icmp, reset, errno } = client;
   if (icmp !== undefined) {
     const mtu = icmp.mtu === undefined ? "" : `, MTU ${icmp.mtu}`;
-    return `gets ICMP ${icmpText(icmp.type, icmp.code)}${mtu} from ${icmp.from}${errno === undefined ? "" : ` (${errno})`}`;
+    return `gets ${icmpWords(icmp.type, icmp.code, icmp.from)}${mtu} from ${icmp.from}${errno === undefined ? "" : ` (${errno})`}`;
   }
   if (reset !== undefined) return `gets a reset from ${reset.from}`;
   if (result === "timeout") return "hears nothing and gives up";

@@ -26,6 +26,7 @@ export type Verb =
   | "route"
   | "ipvs"
   | "arp"
+  | "ndp"
   | "takes"
   | "drop"
   | "reject"
@@ -122,8 +123,7 @@ class HopTable {
           this.#row("ipvs", step.text.slice(5), "plain");
         return;
       case "neighbour":
-        if (step.text.startsWith("nobody")) this.#row("arp", `${step.text} on ${step.device ?? ""}`, "bad");
-        else if (this.#options.verbose) this.#row("arp", `${step.text} on ${step.device ?? ""}`, "quiet");
+        this.#neighbour(step.text, step.device ?? "");
         return;
       case "deliver":
         this.#row("takes", step.text.replace(/^delivered to /, ""), "good");
@@ -142,6 +142,12 @@ class HopTable {
       default:
         step.kind satisfies never;
     }
+  }
+
+  #neighbour(text: string, device: string): void {
+    const isBad = text.startsWith("nobody");
+    if (!isBad && !this.#options.verbose) return;
+    this.#row(text.includes(":") ? "ndp" : "arp", `${text} on ${device}`, isBad ? "bad" : "quiet");
   }
 
   #closeHop(): void {

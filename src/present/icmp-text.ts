@@ -18,7 +18,42 @@ const UNREACHABLE: readonly string[] = [
   "precedence cutoff in effect",
 ];
 
-export function icmpText(type: number, code: number): string {
+/** The same of ICMPv6 (RFC 4443). */
+const UNREACHABLE6: readonly string[] = [
+  "no route",
+  "administratively prohibited",
+  "beyond the source address's scope",
+  "address unreachable",
+  "port unreachable",
+  "source address failed policy",
+  "route rejected",
+];
+
+function icmpv6Text(type: number, code: number): string {
+  switch (type) {
+    case 1:
+      return UNREACHABLE6[code] ?? `unreachable, code ${code}`;
+    case 2:
+      return "packet too big";
+    case 3:
+      return code === 0 ? "hop limit exceeded" : "reassembly time exceeded";
+    case 4:
+      return "parameter problem";
+    case 128:
+      return "echo request";
+    case 129:
+      return "echo reply";
+    default:
+      return `type ${type} code ${code}`;
+  }
+}
+
+/** With its protocol's name; `address`, any of the message's, tells which of the two it is. */
+export function icmpWords(type: number, code: number, address: string): string {
+  return address.includes(":") ? `ICMPv6 ${icmpv6Text(type, code)}` : `ICMP ${icmpText(type, code)}`;
+}
+
+function icmpText(type: number, code: number): string {
   switch (type) {
     case 0:
       return "echo reply";

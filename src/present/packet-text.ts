@@ -1,18 +1,24 @@
+import { socketAddressText } from "../address/socket-address.ts";
 import type { PacketView } from "../walk/trace.ts";
-import { icmpText } from "./icmp-text.ts";
+import { icmpWords } from "./icmp-text.ts";
 
-/** `10.244.31.7:40000 → 10.96.0.76:80` */
+/** `10.244.31.7:40000 → 10.96.0.76:80`, `[fd00::7]:40000 → [fd01::76]:80` */
 export function endsText(view: PacketView): string {
   const ports = view.tcp ?? view.udp;
   if (ports === undefined) return `${view.ip.src} → ${view.ip.dst}`;
-  return `${view.ip.src}:${ports.sport} → ${view.ip.dst}:${ports.dport}`;
+  const { src, dst } = view.ip;
+  return `${socketAddressText(src, ports.sport)} → ${socketAddressText(dst, ports.dport)}`;
 }
 
 /** A packet in a few words: ends, what it is, TTL, length. */
 export function packetText(view: PacketView): string {
-  const { ttl, len, mf, off } = view.ip;
+  const { len, mf, off } = view.ip;
   const fragment = mf === undefined && off === undefined ? "" : `, ${fragmentText(view)}`;
-  return `${endsText(view)}  ${kindText(view)}, ttl ${ttl}, ${len} bytes${fragment}`;
+  return `${endsText(view)}  ${kindText(view)}, ${hopsLeft(view)}, ${len} bytes${fragment}`;
+}
+
+function hopsLeft({ ip }: PacketView): string {
+  return ip.src.includes(":") ? `hop limit ${ip.ttl}` : `ttl ${ip.ttl}`;
 }
 
 /** `tcp S`, `udp`, `icmp echo request`. */
@@ -22,7 +28,7 @@ function kindText(view: PacketView): string {
   if (view.geneve !== undefined) return `Geneve ${view.geneve.vni}`;
   if (tcp !== undefined) return `tcp ${flagsText(tcp.flags)}`;
   if (udp !== undefined) return "udp";
-  if (icmp !== undefined) return `icmp ${icmpText(icmp.type, icmp.code)}`;
+  if (icmp !== undefined) return icmpWords(icmp.type, icmp.code, ip.src).replace("ICMP", "icmp");
   return PROTOCOL_NAMES.get(ip.proto) ?? `protocol ${ip.proto}`;
 }
 
@@ -33,6 +39,7 @@ const PROTOCOL_NAMES: ReadonlyMap<number, string> = new Map([
   [17, "udp"],
   [47, "gre"],
   [50, "esp"],
+  [58, "icmpv6"],
   [132, "sctp"],
 ]);
 
@@ -60,7 +67,7 @@ function flagsText(flags: string): string {
  */
 export function changeText(before: PacketView, after: PacketView, rewritten: boolean): string[] {
   if (after.inner !== undefined && before.inner === undefined) {
-    const outer = `into ${kindText(after)}: ${endsText(after)}, ttl ${after.ip.ttl}`;
+    const outer = `into ${kindText(after)}: ${endsText(after)}, ${hopsLeft(after)}`;
     return [outer, ...changeText(before, after.inner, rewritten)];
   }
   if (before.inner !== undefined && after.inner === undefined) {
@@ -69,7 +76,7 @@ export function changeText(before: PacketView, after: PacketView, rewritten: boo
   const changes: string[] = [];
   if (endsText(before) !== endsText(after) && !rewritten) changes.push(`now ${endsText(after)}`);
   const { ip } = after;
-  if (ip.ttl !== before.ip.ttl) changes.push(`ttl ${ip.ttl}`);
+  if (ip.ttl !== before.ip.ttl) changes.push(hopsLeft(after));
   if (ip.len !== before.ip.len) changes.push(`${ip.len} bytes`);
   if (ip.off !== before.ip.off || ip.mf !== before.ip.mf) changes.push(fragmentText(after));
   if (ip.tos !== before.ip.tos) changes.push(`tos 0x${(ip.tos ?? 0).toString(16)}`);

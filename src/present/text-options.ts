@@ -6,7 +6,7 @@ export interface TextOptions {
   readonly paint: Paint;
   /** `quiet`: the verdict alone. `verbose`: every hook and rule. */
   readonly detail: "quiet" | "normal" | "verbose";
-  /** ARP frames too. */
+  /** Frames of ARP and of neighbour discovery too. */
   readonly arp: boolean;
   /** What hosts and addresses are called. */
   readonly names: Names;

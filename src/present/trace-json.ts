@@ -1,7 +1,7 @@
 import type { Outcome, PacketView, Step, Trace } from "../walk/trace.ts";
 
 export interface JsonOptions {
-  /** ARP frames too. */
+  /** Frames of ARP and of neighbour discovery too. */
   readonly arp: boolean;
   /** Leave out all that tells how: steps, frames, rules. */
   readonly verdictOnly: boolean;
@@ -51,6 +51,7 @@ function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Reado
     conntrack,
     ...(ipvs.length === 0 ? {} : { ipvs }),
     ...(arp ? { arp: outcome.arp } : {}),
+    ...(arp && outcome.ndp.length > 0 ? { ndp: outcome.ndp } : {}),
     stats,
   };
 }

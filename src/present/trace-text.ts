@@ -1,11 +1,11 @@
 import { decisionOf, worstOutcome } from "../analyze/cause/decision.ts";
 import { nearMissesOf, nearMissText } from "../analyze/cause/near-misses.ts";
 import { type Event, storyOf } from "../analyze/cause/story.ts";
-import type { Outcome, Trace } from "../walk/trace.ts";
+import type { NdpFrame, Outcome, Trace } from "../walk/trace.ts";
 import { isDecisive, saysInferred, toneOf, verdictLine, writeHead } from "./head-text.ts";
 import { writeHops } from "./hop-text.ts";
 import { hopsOf } from "./hops.ts";
-import { icmpText } from "./icmp-text.ts";
+import { icmpWords } from "./icmp-text.ts";
 import { Lines } from "./lines.ts";
 import { oddsText, sumOdds } from "./odds-text.ts";
 import type { TextOptions } from "./text-options.ts";
@@ -17,6 +17,15 @@ const LISTED_OUTCOMES = 8;
 export function traceText(trace: Trace, options: TextOptions): string {
   if (options.detail === "quiet") return `${verdictLine(trace, options)}\n`;
   return new TraceText(trace, options).write().toString();
+}
+
+/** A frame by which neighbours find one another. */
+interface Exchanged {
+  readonly at: number;
+  readonly host: string;
+  readonly device: string;
+  readonly direction: string;
+  readonly what: string;
 }
 
 class TraceText {
@@ -95,9 +104,11 @@ class TraceText {
       const way = hosts.map(({ step }) => step.host).filter((host, i, all) => host !== all[i - 1]);
       const icmp = first.frame?.icmp;
       const isReset = first.frame?.tcp?.flags.includes("R") === true;
-      const icmpWords =
-        phase === "error" && icmp !== undefined ? `ICMP ${icmpText(icmp.type, icmp.code)}: ` : "";
-      const what = isReset && phase === "reply" ? "TCP reset: " : icmpWords;
+      const said =
+        phase === "error" && icmp !== undefined
+          ? `${icmpWords(icmp.type, icmp.code, first.frame?.ip.src ?? "")}: `
+          : "";
+      const what = isReset && phase === "reply" ? "TCP reset: " : said;
       this.#lines.push("");
       const label = phase === "reply" ? "Reply" : isReset ? "Reset" : "Error";
       this.#lines.headed(label, what + way.join(" → "));
@@ -108,14 +119,26 @@ class TraceText {
     }
   }
 
-  #arp(outcome: Outcome): void {
-    if (outcome.arp.length === 0) return;
-    this.#lines.push("", this.#options.paint.strong("ARP"));
-    const places = outcome.arp.map(({ host, device }) => `${host} ${device}`);
+  #arp({ arp, ndp }: Outcome): void {
+    this.#exchange(
+      "ARP",
+      arp.map(({ arp: { op, spa, sha, tpa }, ...frame }) => {
+        const what = op === "request" ? `who has ${tpa}? asks ${spa}` : `${spa} is at ${sha}, told ${tpa}`;
+        return { ...frame, what };
+      }),
+    );
+    this.#exchange(
+      "Neighbour discovery",
+      ndp.map((frame) => ({ ...frame, what: discoveryText(frame) })),
+    );
+  }
+
+  #exchange(title: string, frames: readonly Exchanged[]): void {
+    if (frames.length === 0) return;
+    this.#lines.push("", this.#options.paint.strong(title));
+    const places = frames.map(({ host, device }) => `${host} ${device}`);
     const width = Math.max(...places.map((place) => place.length));
-    for (const [i, { at, direction, arp }] of outcome.arp.entries()) {
-      const { op, spa, sha, tpa } = arp;
-      const what = op === "request" ? `who has ${tpa}? asks ${spa}` : `${spa} is at ${sha}, told ${tpa}`;
+    for (const [i, { at, direction, what }] of frames.entries()) {
       const place = (places[i] ?? "").padEnd(width);
       this.#lines.push(
         `  ${String(at).padStart(5)} ms  ${place}  ${direction === "out" ? "out" : "in "}  ${what}`,
@@ -205,4 +228,19 @@ function givenText({ given }: Outcome): string {
 
 function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
+
+function discoveryText({ nd: { type, target, dst, tll }, ip }: NdpFrame): string {
+  switch (type) {
+    case 133:
+      return `who is a router? asks ${ip.src}`;
+    case 134:
+      return `${ip.src} is a router, told ${ip.dst}`;
+    case 135:
+      return `who has ${target}? asks ${ip.src}`;
+    case 136:
+      return `${target} is ${tll === undefined ? "here" : `at ${tll}`}, told ${ip.dst}`;
+    default:
+      return `${dst} is better reached by ${target}, told ${ip.dst}`;
+  }
 }

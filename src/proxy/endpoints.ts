@@ -1,6 +1,6 @@
 import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
-import { canonicalAddress, endpointText, type IpFamily } from "./canonical-address.ts";
+import { canonicalAddress, type IpFamily, socketAddressText } from "./canonical-address.ts";
 import { compareText, isLeftToOthers, protocolOf } from "./service-ports.ts";
 
 /** One endpoint of a port of a Service, as all EndpointSlices together tell it. */
@@ -111,7 +111,7 @@ function endpointOf(
   return {
     ip,
     port,
-    text: endpointText(ip, port),
+    text: socketAddressText(ip, port),
     nodeName: described.nodeName || null,
     ready,
     serving: conditions?.serving ?? ready,

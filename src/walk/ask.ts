@@ -1,4 +1,4 @@
-import { endpointOnPath, formatOnPath } from "../address/ip6-handle.ts";
+import { formatOnPath, socketAddressOnPath } from "../address/ip6-handle.ts";
 import type { Match } from "../kernel/netfilter/match/match.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
 import { unwalkedTables } from "../kernel/nft/base-chains.ts";
@@ -372,7 +372,7 @@ function traceOf(
 
 function queryView(query: Query): QueryView {
   const { family, dst, dport } = query;
-  const to = dport === null ? formatOnPath(family, dst) : endpointOnPath(family, dst, dport);
+  const to = dport === null ? formatOnPath(family, dst) : socketAddressOnPath(family, dst, dport);
   const at = query.arrivesBy === null ? `host/${query.host}` : `host/${query.host}:${query.arrivesBy}`;
   return {
     from: query.arrives ? formatOnPath(family, query.src ?? 0) : `host/${query.host}`,

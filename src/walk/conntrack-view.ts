@@ -4,11 +4,12 @@ import { type ConntrackEntry, type ConntrackTuple, entryAt, isIcmpEntry } from "
 import type { Stack } from "../kernel/stack.ts";
 import type { ConntrackView, TupleView } from "./trace.ts";
 
-/** A host's connection tracking entries, as `conntrack -L` prints them. */
+/** A host's connection tracking entries, as `conntrack -L` prints them; of those its dump had, what a packet has met. */
 export function conntrackView(stack: Stack): ConntrackView[] {
   const table = stack.conntrack;
   const views: ConntrackView[] = [];
   table.forEach((ct) => {
+    if (table.isUntouched(ct)) return;
     const entry = entryAt(table, ct);
     const { protocol, state, mark } = entry;
     views.push({

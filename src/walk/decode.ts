@@ -1,5 +1,5 @@
 import { formatIp } from "../address/ip.ts";
-import { endpointOnPath, formatOnPath } from "../address/ip6-handle.ts";
+import { formatOnPath, socketAddressOnPath } from "../address/ip6-handle.ts";
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
 import { hookName } from "../kernel/netfilter/hook.ts";
@@ -300,7 +300,7 @@ class Decoder {
         const family = familyOf(d[at + 4] as number);
         const protocol = (d[at + 4] as number) & 0xff;
         const end = (word: number): string =>
-          endpointOnPath(family, d[at + word] as number, d[at + word + 1] as number);
+          socketAddressOnPath(family, d[at + word] as number, d[at + word + 1] as number);
         const text =
           protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6
             ? `delivered to ${formatOnPath(family, d[at + 5] as number)}`
@@ -522,7 +522,7 @@ class Decoder {
     const field = (bits & 1) === 0 ? "src" : "dst";
     const family = familyOf(bits);
     const end = (address: number, port: number): string =>
-      port < 0 ? formatOnPath(family, address) : endpointOnPath(family, address, port);
+      port < 0 ? formatOnPath(family, address) : socketAddressOnPath(family, address, port);
     const from = end(d[at + 5] as number, d[at + 6] as number);
     const to = end(d[at + 7] as number, d[at + 8] as number);
     const free = (bits & 2) !== 0;

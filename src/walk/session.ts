@@ -1,3 +1,5 @@
+import { addEntries, type ConntrackEntry } from "../kernel/conntrack/entry.ts";
+import type { ConntrackTable } from "../kernel/conntrack/table.ts";
 import { HostSession } from "../kernel/host-session.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
@@ -64,12 +66,21 @@ export class Session {
       if (state === undefined) {
         state = new HostSession(this.journal);
         this.states.set(net.name, state);
+        if (net.connections.length > 0) this.takeOver(state.conntrack, net.connections);
       }
       stack = new Stack(host, net, state, this.engine, this.network.stacking(host));
       state.conntrack.now = this.clock.now;
       this.stacks[host] = stack;
     }
     return stack;
+  }
+
+  /** The connections a host's dump tells of are there from its first touch on. */
+  private takeOver(conntrack: ConntrackTable, connections: readonly ConntrackEntry[]): void {
+    this.journal.unrecorded(() => {
+      addEntries(conntrack, connections);
+      conntrack.noteKept();
+    });
   }
 
   /** Remember a per-flow choice; taken back with the layer it was made in. */

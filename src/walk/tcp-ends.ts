@@ -24,7 +24,7 @@ import {
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { listenerOf } from "./listener.ts";
-import { BARE_SEGMENT_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
 const NO_SYN = reason("no-syn");

@@ -102,6 +102,9 @@ export function readHost(source: HostSource): Host {
   return start;
 }
 
+/** In the place of an operation: the item says nothing that is not known. */
+const SKIPPED = "skipped";
+
 class HostReader {
   readonly #json: JsonFields;
   readonly #file: string;
@@ -214,13 +217,18 @@ class HostReader {
   #routes(): void {
     let four = 0;
     let six = 0;
+    const known6 = new Set<string>();
     let hasLocal = false;
     let hasLocal6 = false;
-    const read6 = (item: JsonFields): Operation | null => {
+    const read6 = (item: JsonFields): Operation | typeof SKIPPED | null => {
       // Old kernels list the entry of their tables that stands for "no route", in none of them and often.
       if (item.get("table") === "unspec") return null;
       const route = parseRoute6(item, this.#origin(item));
       six++;
+      // `ip route show table all` tells of what `ip -6 route` does too.
+      const key = JSON.stringify({ ...route, origin: null });
+      if (known6.has(key)) return SKIPPED;
+      known6.add(key);
       if (route.table === "local") hasLocal6 = true;
       return { kind: "route-add", route };
     };
@@ -309,12 +317,13 @@ class HostReader {
   }
 
   /** One operation an item of a list, the faulty ones left out, those without one kept aside. */
-  #each(field: string, read: (item: JsonFields) => Operation | null): void {
+  #each(field: string, read: (item: JsonFields) => Operation | typeof SKIPPED | null): void {
     const kept: Json[] = [];
     for (const item of this.#json.objects(field)) {
       const before = item.faults.count;
       const operation = read(item);
       if (item.faults.count > before) continue;
+      if (operation === SKIPPED) continue;
       if (operation === null) kept.push(item.json);
       else this.#operations.push(operation);
     }
@@ -370,11 +379,9 @@ class HostReader {
       );
       return;
     }
-    if (family === 6) this.#operations.push({ kind: "unmodelled", name, value: text });
-    else
-      for (const { line, message, text: rule } of parsed.errors) {
-        json.faults.add(`${field}:${line}`, `${message}: ${shortened(rule)}`);
-      }
+    for (const { line, message, text: rule } of parsed.errors) {
+      json.faults.add(`${field}:${line}`, `${message}: ${shortened(rule)}`);
+    }
   }
 
   #ipsets(): void {

@@ -46,14 +46,16 @@ describe("export", () => {
     expect(readFileSync(path, "utf8")).toBe((await onRecorded(words("export --node node1 --format ip"))).out);
   });
 
-  it.each(["ipset", "ip6tables-save"])("prints what a dump held in %s, byte for byte", async (format) => {
-    const file = format === "ipset" ? "h-filter-sets" : "k-filter-reject";
+  it.each([
+    ["ipset", "h-filter-sets", "ipsetSave"],
+    ["iptables-save", "h-filter-reject", "iptablesSave"],
+    ["ip6tables-save", "k-filter-reject", "ip6tablesSave"],
+  ])("prints what a dump held in %s, byte for byte but for comments", async (format, file, field) => {
     const path = `fixtures/truth/${file}.json.gz`;
-    const field = format === "ipset" ? "ipsetSave" : "ip6tablesSave";
     const { hosts } = JSON.parse(gunzipSync(readFileSync(path)).toString()) as {
       hosts: Record<string, Record<string, string>>;
     };
-    const dumped = hosts["fw"]?.[field] ?? "";
+    const dumped = (hosts["fw"]?.[field] ?? "").replace(/^#.*\n/gm, "");
     expect(dumped).not.toBe("");
     expect((await hopscope(["export", "--node", "fw", "--format", format, "-f", path])).out).toBe(dumped);
   });

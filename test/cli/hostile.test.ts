@@ -41,7 +41,7 @@ describe("a wrong question", () => {
     ],
     [
       "trace fd00::1 10.0.0.1:80",
-      'from "fd00::1": IPv6 is not modelled yet, and FROM has no port: use --sport',
+      'from "fd00::1": no host has the address fd00::1: say where its packet arrives with --at host/NAME[:DEVICE]',
     ],
     ["trace web-0 10.0.0.1:99999", 'to "10.0.0.1:99999": port 99999 is not between 1 and 65535'],
     ["trace web-0 10.0.0.1:0", 'to "10.0.0.1:0": port 0 is not between 1 and 65535'],
@@ -53,8 +53,22 @@ describe("a wrong question", () => {
       "trace web-0 10.0.0.1/24",
       'to "10.0.0.1/24": "10.0.0.1/24" has a prefix length: an address is expected here, not a prefix',
     ],
-    ["trace web-0 [fd00::5]:80", 'to "[fd00::5]:80": IPv6 is not modelled yet: give an IPv4 address'],
-    ["trace web-0 fd00::5", 'to "fd00::5": IPv6 is not modelled yet: give an IPv4 address'],
+    ["trace web-0 [fd00::5]:80", "host web-0 has no IPv6 address, and fd00::5 is one of IPv6"],
+    ["trace web-0 fd00::5", "host web-0 has no IPv6 address, and fd00::5 is one of IPv6"],
+    [
+      "trace web-0 fd00::5:80:",
+      'to "fd00::5:80:": "fd00::5:80:" has a single colon at its begin or end, or three in a row',
+    ],
+    ["trace web-0 [fd00::5", 'to "[fd00::5": "[fd00::5" is in brackets: write the address alone'],
+    ["trace web-0 fe80::5%", 'to "fe80::5%": "fe80::5%" ends before its scope: %DEVICE is expected'],
+    [
+      "trace web-0 fd00::5 --src 10.0.0.1",
+      "the source 10.0.0.1 and the destination fd00::5 are of different families",
+    ],
+    [
+      "trace fd00::1:80: 10.0.0.1",
+      'from "fd00::1:80:": is no address ("fd00::1:80:" has a single colon at its begin or end, or three in a row); FROM has no port: use --sport',
+    ],
     [
       "trace web-0 10.0.0.1:80/sctp",
       'to "10.0.0.1:80/sctp": SCTP is not modelled yet: ask for tcp, udp or icmp',
@@ -157,8 +171,19 @@ describe("what is not built yet is one line naming it", () => {
     ["replay", "replay is not built yet"],
     ["trace web-0 10.0.0.1 --context prod", "--context is not built yet"],
     ["trace web-0 10.0.0.1 --kubeconfig x", "--kubeconfig is not built yet"],
-    ["trace web-0 10.0.0.1 --cni calico", '--cni: "calico" is none of flannel, bridge, docker0'],
-    ["trace web-0 10.0.0.1 --proxy-mode ipvs", "--proxy-mode: ipvs is not built yet"],
+    ["trace web-0 10.0.0.1 --cni weave", '--cni: "weave" is none of flannel, calico, canal, bridge, docker0'],
+    [
+      "trace web-0 10.0.0.1 --proxy-mode userspace",
+      '--proxy-mode: "userspace" is none of iptables, ipvs, nftables',
+    ],
+    [
+      "trace web-0 10.0.0.1 --compare-proxy-modes",
+      "--compare-proxy-modes: the source holds no objects to make a cluster of: nodes as they were dumped have the mode they have",
+    ],
+    [
+      "trace web-0 10.0.0.1 --compare-proxy-modes --proxy-mode ipvs",
+      "--compare-proxy-modes and --proxy-mode contradict each other",
+    ],
     ["trace web-0 10.0.0.1 --time 5", "--time is not built yet"],
     ["trace web-0 10.0.0.1 --all-pods", "--all-pods: the source holds no Kubernetes objects"],
   ])("%s: %s", async (line, message) => {

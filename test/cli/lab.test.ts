@@ -37,8 +37,17 @@ describe("lab compare", () => {
   });
 
   it("names a recording of a kind that is not supported yet, and why", async () => {
-    const { out, code } = await hopscope(["lab", "compare", "fixtures/truth/k-dual-pair.json.gz"]);
-    expect(out).toMatch(/^not yet {2}k-dual-pair: .+\n0 probes, 0 agree\n$/);
+    const recording = JSON.parse(readRecordingText("a-bridge-drop-on")) as {
+      hosts: Record<string, { links: { ifname: string; linkinfo?: object }[] }>;
+    };
+    const eth0 = recording.hosts["web-0"]?.links.find(({ ifname }) => ifname === "eth0");
+    Object.assign(eth0 as object, { linkinfo: { info_kind: "wireguard" } });
+    const path = join(folder, "strange.json");
+    writeFileSync(path, JSON.stringify(recording));
+    const { out, code } = await hopscope(["lab", "compare", path]);
+    expect(out).toMatch(
+      /^not yet {2}a-bridge-drop-on: web-0 has a device of kind wireguard\n0 probes, 0 agree\n$/,
+    );
     expect(code).toBe(0);
   });
 

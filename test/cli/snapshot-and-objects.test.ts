@@ -118,17 +118,17 @@ describe("a snapshot's host that bears the name of a Node", () => {
     const nodes = await Promise.all(["node1", "node2", "node3"].map((name) => snapshotOf(name, () => {})));
     const all = nodes.flatMap((path) => ["-f", path]);
     // Without the ConfigMap of flannel, and with Calico's own objects instead.
-    const calico = join(folder, "calico");
-    mkdirSync(calico, { recursive: true });
+    const cilium = join(folder, "cilium");
+    mkdirSync(cilium, { recursive: true });
     const cluster = readFileSync(`${OBJECTS}/cluster.yaml`, "utf8");
     const documents = cluster
       .split(/^---$/m)
       .filter((document) => !/kube-flannel-cfg/.test(document))
       .map((document) => document.replace(/^ *annotations:\n|^.*flannel.*\n/gm, ""));
-    writeFileSync(join(calico, "cluster.yaml"), documents.join("---"));
+    writeFileSync(join(cilium, "cluster.yaml"), documents.join("---"));
     writeFileSync(
-      join(calico, "pool.yaml"),
-      "apiVersion: projectcalico.org/v3\nkind: IPPool\nmetadata: {name: p}\nspec: {cidr: 10.244.0.0/16}\n",
+      join(cilium, "agent.yaml"),
+      "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: cilium, namespace: kube-system}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {hostNetwork: true, containers: [{name: agent}]}}}\n",
     );
     const question = [
       "trace",
@@ -138,12 +138,12 @@ describe("a snapshot's host that bears the name of a Node", () => {
       "-f",
       `${OBJECTS}/workloads.yaml`,
       "-f",
-      calico,
+      cilium,
     ];
     const refused = await hopscope(question);
-    expect(refused.err).toContain("the CNI calico is not built yet");
+    expect(refused.err).toContain("the CNI cilium is not built yet");
     const one = await hopscope([...question, "-f", nodes[0] as string]);
-    expect(one.err).toContain("the CNI calico is not built yet");
+    expect(one.err).toContain("the CNI cilium is not built yet");
     const { out, err } = await hopscope([...question, ...all]);
     expect(err).toBe("");
     expect(out).toMatch(/^DELIVERED/);

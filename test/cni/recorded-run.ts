@@ -8,6 +8,7 @@ import { HASHED_NAMES, type NameSource } from "../../src/cni/names.ts";
 import type { Environment } from "../../src/cni/run-plugin.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import type { Json } from "../../src/kernel/json-fields.ts";
+import type { Ruleset } from "../../src/kernel/netfilter/rule.ts";
 import { formatRule } from "../../src/kernel/netfilter/save/format.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 
@@ -129,16 +130,17 @@ const SETTINGS = [
 ];
 
 /** What is modelled of a host, in an order of its own, as values that a test can show. */
-export function modelled(host: Host): unknown {
+export function modelled(host: Host, saysIp6tables = false): unknown {
   return {
-    devices: host.devices
-      .map(({ origin: _, mac, detail, ...device }) => ({
+    devices: [...host.devices]
+      .sort((a, b) => a.ifindex - b.ifindex)
+      // A namespace never gives a number twice, and does not tell which it gave before: what counts is the order.
+      .map(({ origin: _, mac, detail, ifindex: __, ...device }) => ({
         ...device,
         mac: formatMac(mac),
         kind: detail.kind === "unmodelled" ? detail.type : detail.kind,
         vlanFiltering: detail.kind === "bridge" && detail.vlanFiltering,
-      }))
-      .sort((a, b) => a.ifindex - b.ifindex),
+      })),
     addresses: host.addresses
       .map(
         ({ dev, address, length, broadcast, scope, secondary, label }) =>
@@ -155,14 +157,8 @@ export function modelled(host: Host): unknown {
           `${route.type} ${formatPrefix4(route.dst)} table ${route.table} proto ${route.protocol} scope ${route.scope} src ${route.prefsrc === null ? "-" : formatIpv4(route.prefsrc)} ${route.nextHops.map(({ dev, gateway }) => `${dev} via ${gateway === null ? "-" : formatIpv4(gateway)}`).join()}`,
       )
       .sort(),
-    iptables: [...(host.iptables?.tables.values() ?? [])].flatMap(({ name, chains }) =>
-      [...chains.values()]
-        .sort((a, b) => (a.name < b.name ? -1 : 1))
-        .flatMap((chain) => [
-          `${name} :${chain.name} ${chain.policy}`,
-          ...chain.rules.map((rule) => `${name} ${formatRule(chain.name, rule)}`),
-        ]),
-    ),
+    iptables: rulesText(host.iptables),
+    ...(saysIp6tables ? { ip6tables: rulesText(host.ip6tables) } : {}),
     settings: Object.fromEntries(
       ["all", ...host.devices.map(({ name }) => name)].flatMap((device) =>
         SETTINGS.map((setting) => {
@@ -174,4 +170,21 @@ export function modelled(host: Host): unknown {
     ),
     ipForward: host.sysctl.get("net.ipv4.ip_forward") ?? "0",
   };
+}
+
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function rulesText(ruleset: Ruleset | null): readonly string[] {
+  return [...(ruleset?.tables.values() ?? [])]
+    .sort(byName)
+    .flatMap(({ name, chains }) =>
+      [...chains.values()]
+        .sort(byName)
+        .flatMap((chain) => [
+          `${name} :${chain.name} ${chain.policy}`,
+          ...chain.rules.map((rule) => `${name} ${formatRule(chain.name, rule)}`),
+        ]),
+    );
 }

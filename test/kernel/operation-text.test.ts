@@ -3,12 +3,14 @@ import { parseIpv4 } from "../../src/address/ipv4.ts";
 import { internMac } from "../../src/address/mac.ts";
 import { NEW_BRIDGE_PORT } from "../../src/kernel/device/bridge-link.ts";
 import type { Device } from "../../src/kernel/device/device.ts";
+import { parseAddress6 } from "../../src/kernel/device/ip-addr.ts";
+import { parseNeighbour6 } from "../../src/kernel/device/ip-neigh.ts";
 import type { Json } from "../../src/kernel/json-fields.ts";
 import { parseIptablesSave } from "../../src/kernel/netfilter/save/parse.ts";
 import type { Operation } from "../../src/kernel/operation.ts";
 import { operationText } from "../../src/kernel/operation-text.ts";
-import { parseRoute } from "../../src/kernel/route/ip-route.ts";
-import { parseRule } from "../../src/kernel/route/ip-rule.ts";
+import { parseRoute, parseRoute6 } from "../../src/kernel/route/ip-route.ts";
+import { parseRule, parseRule6 } from "../../src/kernel/route/ip-rule.ts";
 import { quote } from "../../src/kernel/shell-words.ts";
 import { readGoodJson } from "./json-of.ts";
 
@@ -37,6 +39,76 @@ const linkAdd = (more: Partial<Device>): Operation => ({ kind: "link-add", devic
 const routeAdd = (json: Json): Operation => ({
   kind: "route-add",
   route: readGoodJson(json, (fields) => parseRoute(fields, 0)),
+});
+
+const routeAdd6 = (json: Json): Operation => ({
+  kind: "route-add",
+  route: readGoodJson(json, (fields) => parseRoute6(fields, 0)),
+});
+
+const ruleAdd6 = (json: Json): Operation => ({
+  kind: "rule-add",
+  family: 6,
+  rule: readGoodJson(json, (fields) => parseRule6(fields, 0)),
+});
+
+const address6 = (json: Json): Operation => ({
+  kind: "address-add",
+  address: readGoodJson(json, (fields) => parseAddress6(fields, "eth0", 0)),
+});
+
+const neighbour6 = (json: Json): Operation => ({
+  kind: "neighbour-replace",
+  neighbour: readGoodJson(json, (fields) => parseNeighbour6(fields, 0)),
+});
+
+describe("operations of IPv6 as command lines", () => {
+  it.each<readonly [Operation, string]>([
+    [
+      address6({ local: "fd00::1", prefixlen: 64, scope: "global", nodad: true }),
+      "ip addr add fd00::1/64 dev eth0 nodad",
+    ],
+    [
+      address6({ local: "fd00::1", address: "fd00::2", prefixlen: 128, deprecated: true }),
+      "ip addr add fd00::1 peer fd00::2/128 dev eth0 preferred_lft 0",
+    ],
+    [
+      routeAdd6({ dst: "fd01::/64", gateway: "fe80::1", dev: "eth0", metric: 1024, pref: "medium" }),
+      "ip -6 route add fd01::/64 via fe80::1 dev eth0",
+    ],
+    [
+      routeAdd6({ type: "local", dst: "fd00::1", dev: "eth0", table: "local", metric: 0 }),
+      "ip -6 route add local fd00::1 dev eth0 table local",
+    ],
+    [
+      routeAdd6({ dst: "default", dev: "eth0", metric: 9, prefsrc: "fd00::1" }),
+      "ip -6 route add default dev eth0 src fd00::1 metric 9",
+    ],
+    [
+      ruleAdd6({ priority: 50, src: "all", dst: "fd01:4::", dstlen: 64, fwmark: "0x5", action: "prohibit" }),
+      "ip -6 rule add from all to fd01:4::/64 fwmark 0x5 priority 50 prohibit",
+    ],
+    [
+      neighbour6({
+        dst: "fe80::1",
+        dev: "eth0",
+        lladdr: "02:00:00:00:00:02",
+        router: null,
+        state: ["PERMANENT"],
+      }),
+      "ip -6 neigh replace fe80::1 lladdr 02:00:00:00:00:02 dev eth0 router nud permanent",
+    ],
+    [
+      { kind: "iptables-delete", family: 6, table: "nat", chain: "OUTPUT", index: 2 },
+      "ip6tables -t nat -D OUTPUT 2",
+    ],
+    [
+      { kind: "iptables-restore", family: 6, ruleset: { backend: "nft", tables: new Map() }, noflush: true },
+      "ip6tables-restore --noflush",
+    ],
+  ])("%#", (operation, line) => {
+    expect(operationText(operation)).toEqual([line]);
+  });
 });
 
 const ruleAdd = (json: Json): Operation => ({

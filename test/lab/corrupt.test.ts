@@ -21,6 +21,8 @@ const loaded = new Map(
     "c-vxlan-mtu",
     "d-services-vxlan",
     "ipvs-ipip/lvs-nat-masq",
+    "k-services-plain",
+    "k-vxlan-mtu",
   ].map((name) => [name, load(name)]),
 );
 
@@ -66,6 +68,7 @@ const frame = (pick: (frame: RecordedFrame) => boolean, path: string, value?: un
 
 const isError = ({ icmp }: RecordedFrame): boolean => icmp?.orig !== undefined;
 const isEcho = ({ icmp }: RecordedFrame): boolean => icmp?.type === 8;
+const isLater6 = ({ ip6 }: RecordedFrame): boolean => (ip6?.frag?.off ?? 0) > 0;
 const isTunnelled = ({ vxlan }: RecordedFrame): boolean => vxlan !== undefined;
 
 /** recording, probe, what is corrupted, how, what the difference must speak of */
@@ -271,6 +274,14 @@ const ROWS: readonly (readonly [string, number, string, Edit, RegExp])[] = [
     /flow 4 of 12/,
   ],
   ["d-services-vxlan", 0, "a flow's path", field("flows.3.path.2"), /flow 4 of 12 .*path/],
+  ["k-vxlan-mtu", 6, "a hop limit", field("frames.0.ip6.hlim"), /packet 1: frame 1 .*TTL 3 recorded, 2/],
+  ["k-vxlan-mtu", 9, "an IPv6 source", field("frames.0.ip6.src"), /source fd00:\S+ recorded/],
+  ["k-vxlan-mtu", 5, "an IPv6 fragment's offset", frame(isLater6, "ip6.frag.off"), /fragment offset/],
+  ["k-vxlan-mtu", 0, "a quoted hop limit", frame(isError, "icmp.orig.ip6.hlim"), /quoted packet: TTL/],
+  ["k-vxlan-mtu", 0, "the MTU of packet too big", frame(isError, "icmp.mtu"), /ICMP MTU 1451 recorded, 1450/],
+  ["k-vxlan-mtu", 1, "an inner hop limit", frame(isTunnelled, "vxlan.ip6.hlim"), /inner packet: TTL/],
+  ["k-vxlan-mtu", 9, "the family of a visit", field("trace.0.family", 4), /rules: .*recorded, not modelled/],
+  ["k-vxlan-mtu", 9, "the family of a counter", field("rulesHit.0.family", 4), /rule counters/],
 ];
 
 function swap<T>(list: readonly T[], i: number, j: number): readonly T[] {
@@ -302,6 +313,8 @@ const STRIDES: readonly (readonly [string, number])[] = [
   ["c-vxlan-mtu", 11],
   ["d-services-vxlan", 23],
   ["ipvs-ipip/lvs-nat-masq", 17],
+  ["k-services-plain", 7],
+  ["k-vxlan-mtu", 7],
 ];
 
 describe("every field, frame, rule and entry changed, taken away, doubled or swapped alone is noticed", () => {

@@ -2,7 +2,6 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import { writeSnapshot } from "../../src/world/snapshot-out.ts";
-import type { World } from "../../src/world/world.ts";
 import { Coverage } from "./coverage.ts";
 import { abreast, judged, sideBySide, TooSlow } from "./probing.ts";
 import { type LiveWorld, randomWorld } from "./random-world.ts";

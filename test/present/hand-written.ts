@@ -38,7 +38,7 @@ function outcome(num: number, den: number, verdict: Verdict): Outcome {
     ],
     frames,
     arp: [],
-  ndp: [],
+    ndp: [],
     rules: [
       {
         ...at,

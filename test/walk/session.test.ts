@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { splitZone } from "../../src/address/ipv6.ts";
 import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import { ASK_DEFAULTS, ask, explore } from "../../src/walk/ask.ts";
 import { Network } from "../../src/walk/network.ts";
@@ -7,9 +8,11 @@ import { QUERY_DEFAULTS, type Query } from "../../src/walk/query.ts";
 import { Session } from "../../src/walk/session.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import { readRecordingText, recordingNames } from "../fixtures.ts";
-import { ip, leftBehind, outcome, sessionOf, smallWorld, trace, verdict } from "./small-world.ts";
+import { leftBehind, onPath, outcome, sessionOf, smallWorld, trace, verdict } from "./small-world.ts";
 
-const NAMES = recordingNames().filter((name) => /^[abcd]-/.test(name));
+const NAMES = recordingNames().filter((name) =>
+  /^[abcd]-|^k-(bridge|dual|filter-ndp|vxlan|services-plain)/.test(name),
+);
 
 /** A recording's world, and its queries with the ports its clients used. */
 function load(name: string): { world: Network; queries: readonly Query[] } {
@@ -17,18 +20,21 @@ function load(name: string): { world: Network; queries: readonly Query[] } {
   if (snapshot.kind !== "ok" || snapshot.recording === null) throw new Error(`${name} cannot be read`);
   const queries = snapshot.recording.probes.map(({ recorded }, i): Query => {
     const { query: q, outcome: came } = recorded as unknown as RecordedProbe;
+    const { address, zone } = splitZone(q.dst);
     return {
       ...QUERY_DEFAULTS,
       id: `q${i}`,
       host: q.from,
       proto: q.proto as Query["proto"],
-      dst: ip(q.dst),
+      family: address.includes(":") ? 6 : 4,
+      dst: onPath(address),
       dport: q.dport ?? null,
-      src: q.src === undefined ? null : ip(q.src),
+      src: q.src === undefined ? null : onPath(q.src),
       sport: q.sport ?? came.client?.port ?? came.client?.icmpId ?? null,
       ttl: q.ttl ?? null,
       size: q.size ?? null,
       df: q.df ?? false,
+      dev: zone ?? null,
       mark: q.mark ?? 0,
       raw: q.raw ?? false,
       tcpFlags: q.flags === undefined ? null : (parseFlagLetters(q.flags) ?? null),
@@ -63,14 +69,18 @@ describe("over the recordings' worlds", () => {
     },
   );
 
-  it("packets come back to the pool: as many as were in flight, not as were sent", () => {
-    const { world, queries } = load("d-services-vxlan");
-    const session = new Session(world);
-    for (const query of queries) ask(session, query);
-    const { made } = session.pool;
-    for (let i = 0; i < 5; i++) for (const query of queries) ask(session, query);
-    expect(session.pool.made).toBe(made);
-  });
+  it.each(["d-services-vxlan", "k-vxlan-mtu", "k-filter-ndp-bridge"])(
+    "%s: packets come back to the pool: as many as were in flight, not as were sent",
+    (name) => {
+      const { world, queries } = load(name);
+      const session = new Session(world);
+      // What the first round taught may put one packet more in flight in the second.
+      for (let i = 0; i < 2; i++) for (const query of queries) ask(session, query);
+      const { made } = session.pool;
+      for (let i = 0; i < 5; i++) for (const query of queries) ask(session, query);
+      expect(session.pool.made).toBe(made);
+    },
+  );
 });
 
 const PAIR = () =>

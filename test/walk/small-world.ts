@@ -1,8 +1,9 @@
 import { type AddressFamily, IPV4, IPV6 } from "../../src/address/family.ts";
-import type { Family } from "../../src/address/ip.ts";
+import type { Family, IpAddress } from "../../src/address/ip.ts";
+import { addressOnPath } from "../../src/address/ip6-handle.ts";
 import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
-import { type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
-import { formatMac, internMac } from "../../src/address/mac.ts";
+import { formatIpv6, type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
+import { eui64High, eui64Low, formatMac, internMac } from "../../src/address/mac.ts";
 import { parseAddressOrPrefix4 } from "../../src/address/prefix.ts";
 import type { BridgeVlan } from "../../src/kernel/device/bridge-vlan.ts";
 import type {
@@ -50,8 +51,11 @@ export interface HostSpec {
   readonly forward?: boolean;
   readonly sysctl?: Readonly<Record<string, string | number>>;
   readonly iptables?: string;
+  readonly ip6tables?: string;
   /** As `nft -f` takes it. */
   readonly nft?: string;
+  /** As `conntrack -L` printed it. */
+  readonly connections?: string;
   /** `tcp 80`, `udp 53`; without it every port listens. */
   readonly listen?: readonly string[];
 }
@@ -84,7 +88,7 @@ export function vxlan(
     kind: "vxlan",
     vni,
     link: null,
-    local: ip(local),
+    local: either(local),
     remote: null,
     port: 8472,
     learning: false,
@@ -114,6 +118,10 @@ export function ip6(text: string): Ipv6Words {
   const address = parseIpv6(text);
   if (address === undefined) throw new Error(`${text} is no IPv6 address`);
   return address;
+}
+
+function either(text: string): IpAddress {
+  return text.includes(":") ? ip6(text) : ip(text);
 }
 
 function prefix(text: string): { address: Ipv4; length: number } {
@@ -189,7 +197,9 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     bridgeVlans: (spec.vlans ?? []).map(bridgeVlan),
     sysctl,
     iptables: spec.iptables === undefined ? null : parsed(spec.iptables),
+    ip6tables: spec.ip6tables === undefined ? null : parsed(spec.ip6tables, 6),
     nft: spec.nft === undefined ? null : loaded(spec.nft),
+    unmodelled: new Map(spec.connections === undefined ? [] : [["conntrack", spec.connections]]),
     sockets: sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]),
   };
 }
@@ -244,9 +254,8 @@ function linkLocal({ name, mac }: Device): InterfaceAddress6 {
 }
 
 export function linkLocalOf(mac: string): string {
-  const [a = 0, b, c, d, e, f] = mac.split(":").map((byte) => Number.parseInt(byte, 16));
-  const hex = (high = 0, low = 0): string => (high * 256 + low).toString(16);
-  return `fe80::${hex(a ^ 2, b)}:${hex(c, 0xff)}:${hex(0xfe, d)}:${hex(e, f)}`;
+  const handle = internMac(mac);
+  return formatIpv6([0xfe80_0000, 0, eui64High(handle) >>> 0, eui64Low(handle) >>> 0]);
 }
 
 const TYPES = new Set(["local", "broadcast", "blackhole", "unreachable", "prohibit", "throw"]);
@@ -383,7 +392,7 @@ function fdbEntry(text: string): FdbEntry {
     dev,
     master: options.get("master") ?? null,
     state: options.has("master") ? "static" : "permanent",
-    dst: options.has("dst") ? ip(options.get("dst") as string) : null,
+    dst: options.has("dst") ? either(options.get("dst") as string) : null,
     vlan: null,
     origin: 0,
   };
@@ -435,10 +444,21 @@ export function sessionOf(world: World, seed?: number): Session {
   return new Session(new Network(world), seed);
 }
 
+/** `10.0.0.2:80`, or an IPv6 address without a port. */
+function split6(text: string): string[] {
+  return text.split(":").length > 2 ? [text] : text.split(":");
+}
+
+/** As a query and the path hold it. */
+export function onPath(text: string): number {
+  return addressOnPath(either(text));
+}
+
 /** `tcp 10.0.0.2:80 sport=40000 ttl=1 df size=100 mark=1 src=10.0.0.9 raw flags=S`: as little of it as is wanted. */
 export function query(host: string, text: string): Query {
   const [proto, to = "", ...options] = text.split(" ");
-  const [dst = "", dport] = to.split(":");
+  const [dst = "", dport] = to.startsWith("[") ? to.slice(1).split("]:") : split6(to);
+  const family = dst.includes(":") ? 6 : 4;
   const given = new Map(options.map((option) => option.split("=") as [string, string]));
   const number = (name: string): number | null => (given.has(name) ? Number(given.get(name)) : null);
   const flags = given.get("flags");
@@ -449,15 +469,17 @@ export function query(host: string, text: string): Query {
     arrives: at !== undefined,
     arrivesBy: at ?? null,
     proto: proto as Query["proto"],
-    dst: ip(dst),
+    family,
+    dst: onPath(dst),
     dport: dport === undefined ? null : Number(dport),
-    src: given.has("src") ? ip(given.get("src") as string) : null,
+    src: given.has("src") ? onPath(given.get("src") as string) : null,
     sport: number("sport"),
     ttl: number("ttl"),
     size: number("size"),
     df: given.has("df"),
     mark: number("mark") ?? 0,
     uid: number("uid") ?? 0,
+    dev: given.get("dev") ?? null,
     raw: given.has("raw"),
     tcpFlags: flags === undefined ? null : (parseFlagLetters(flags) ?? null),
   };

@@ -1,3 +1,4 @@
+import { splitSocketAddress } from "../../address/socket-address.ts";
 import type { Names } from "../../inventory/names.ts";
 import type { Outcome, Trace } from "../../walk/trace.ts";
 import { decisionOf } from "./decision.ts";
@@ -23,8 +24,8 @@ export function caseOf(outcome: Outcome, trace: Trace, names: Names): Case {
   };
 }
 
-/** `10.96.0.10:53/udp` */
+/** `10.96.0.10:53/udp`, `[fd00::10]:53/udp` */
 function askedOf(to: string): Asked {
-  const [, address = "", port, proto = ""] = /^([\d.]+)(?::(\d+))?\/(\w+)$/.exec(to) ?? [];
-  return { address, port: port === undefined ? null : Number(port), proto };
+  const [, end = "", proto = ""] = /^([^/]+)\/(\w+)$/.exec(to) ?? [];
+  return { ...splitSocketAddress(end), proto };
 }

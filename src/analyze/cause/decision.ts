@@ -1,3 +1,4 @@
+import { splitSocketAddress } from "../../address/socket-address.ts";
 import type { ReasonName } from "../../kernel/reason.ts";
 import type { Outcome, PacketView, Rewrite, RuleHit, Step } from "../../walk/trace.ts";
 import { isPolicy, policyOf, storyOf } from "./story.ts";
@@ -76,8 +77,8 @@ export function worstOutcome(outcomes: readonly Outcome[], disposition: string):
 
 /** A packet behind a translation, which no frame or hook may have seen since. */
 function rewritten(packet: PacketView, { field, to }: Rewrite): PacketView {
-  const [address = "", port] = to.split(":");
-  const ports = port === undefined ? {} : field === "src" ? { sport: Number(port) } : { dport: Number(port) };
+  const { address, port } = splitSocketAddress(to);
+  const ports = port === null ? {} : field === "src" ? { sport: port } : { dport: port };
   return {
     ...packet,
     ip: { ...packet.ip, [field]: address },

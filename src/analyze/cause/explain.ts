@@ -3,6 +3,7 @@ import type { Outcome, Remedy, Trace } from "../../walk/trace.ts";
 import { answerNotTranslated, ownPacketBack } from "./answer-bypass.ts";
 import { caseOf } from "./case.ts";
 import { worstOutcome } from "./decision.ts";
+import { droppedDiscovery } from "./discovery.ts";
 import { droppingPolicy, droppingRule } from "./dropping-rule.ts";
 import type { Advice, Diagnosis, Fault } from "./fault.ts";
 import { notForwarding } from "./forwarding.ts";
@@ -26,6 +27,7 @@ import {
   reversePath,
   tooBig,
 } from "./on-the-way.ts";
+import { deniedByPolicy, wouldBeDenied } from "./policy.ts";
 import { clusterIpFromOutside, pingToService, portNotOffered, unallocated } from "./service-address.ts";
 import { outsideSourceRanges } from "./source-ranges.ts";
 import { nobodyListens, wrongTargetPort } from "./target-port.ts";
@@ -51,8 +53,18 @@ const DIAGNOSES: readonly Diagnosis[] = [
     noTunnelNeighbour,
     tunnelMismatch,
   ],
-  ...[notForwarding, missingPodRoute, nobodyHas, nobodyListens],
-  ...[droppingPolicy, droppingRule, reversePath, martian, hairpin, blockedPort, deviceDown, noRoute],
+  ...[notForwarding, missingPodRoute, droppedDiscovery, nobodyHas, nobodyListens],
+  ...[
+    deniedByPolicy,
+    droppingPolicy,
+    droppingRule,
+    reversePath,
+    martian,
+    hairpin,
+    blockedPort,
+    deviceDown,
+    noRoute,
+  ],
   ...[refusingRoute, ranOutOfTtl, looped, tooBig, blackHole, ignoredPing, portsUsedUp, leftModel],
 ];
 
@@ -74,11 +86,21 @@ export function explained(trace: Trace, names: Names): Trace {
   const worst = worstOutcome(trace.outcomes, trace.verdict.disposition);
   const cause = worst === undefined ? undefined : faults.get(worst)?.headline;
   const advice = [...faults.values()].flatMap((found) => found?.advice ?? []);
+  const unenforced = unenforcedIn(trace, names);
   return {
     ...trace,
     ...(cause === undefined ? {} : { cause }),
+    ...(unenforced.length === 0 ? {} : { assumptions: [...trace.assumptions, ...unenforced] }),
     remedies: [...trace.remedies, ...gathered(advice)],
   };
+}
+
+/** One outcome stands for all that policies would have stopped. */
+function unenforcedIn({ outcomes }: Trace, names: Names): string[] {
+  const [first, ...rest] = outcomes.flatMap((outcome) => wouldBeDenied(outcome, names) ?? []);
+  if (first === undefined) return [];
+  const others = rest.length === 1 ? "another outcome" : `${rest.length} other outcomes`;
+  return [rest.length === 0 ? first : `${first} (${others} likewise)`];
 }
 
 function gathered(advice: readonly Advice[]): Remedy[] {

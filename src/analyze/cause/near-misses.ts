@@ -1,10 +1,12 @@
-import { parseIpv4 } from "../../address/ipv4.ts";
+import { parseIp } from "../../address/ip.ts";
+import { addressOnPath } from "../../address/ip6-handle.ts";
 import {
   type FailedCondition,
   failedConditions,
   type PacketAtHook,
 } from "../../kernel/netfilter/failed-conditions.ts";
 import { CT_STATE } from "../../kernel/netfilter/match/conntrack-state.ts";
+import { RTN_LOCAL, RTN_UNICAST } from "../../kernel/route/types.ts";
 import { parseFlagLetters } from "../../walk/packet-view.ts";
 import type { HookStep, HookVisit, PacketView } from "../../walk/trace.ts";
 import type { World } from "../../world/world.ts";
@@ -26,7 +28,8 @@ const MOST_OF_A_CHAIN = 3;
  */
 export function nearMissesOf(world: World, visit: HookVisit, step: HookStep): NearMiss[] {
   const host = world.hosts.get(visit.host);
-  const rules = host?.iptables?.tables.get(step.table)?.chains.get(step.chain)?.rules ?? [];
+  const tables = isIpv6(visit.before) ? host?.ip6tables : host?.iptables;
+  const rules = tables?.tables.get(step.table)?.chains.get(step.chain)?.rules ?? [];
   const packet = packetAt(world, visit, step.mark);
   // A rule without a target only counts (kube-proxy ends its firewall chains with a remark of that kind).
   const someMatched = visit.steps.some(
@@ -57,13 +60,18 @@ export function nearMissText({ chain, index, condition: { text, has } }: NearMis
 export function packetAt(world: World, visit: HookVisit, mark: number): PacketAtHook | null {
   const host = world.hosts.get(visit.host);
   const { before, phase } = visit;
-  const [src, dst] = [parseIpv4(before.ip.src), parseIpv4(before.ip.dst)];
+  const [src, dst] = [parseIp(before.ip.src), parseIp(before.ip.dst)];
   if (host === undefined || src === undefined || dst === undefined) return null;
   const { tcp, udp, icmp, ip } = before;
-  const local = new Set(host.addresses.map(({ address }) => address));
+  const six = isIpv6(before);
+  const local = new Set(
+    (six ? host.addresses6 : host.addresses).map(({ address }) => addressOnPath(address)),
+  );
+  const isLocal = (address: number) => local.has(address) || (!six && address >>> 24 === 127);
   return {
-    src,
-    dst,
+    family: six ? 6 : 4,
+    src: addressOnPath(src),
+    dst: addressOnPath(dst),
     protocol: ip.proto,
     sport: tcp?.sport ?? udp?.sport ?? null,
     dport: tcp?.dport ?? udp?.dport ?? null,
@@ -77,12 +85,13 @@ export function packetAt(world: World, visit: HookVisit, mark: number): PacketAt
     inDevice: visit.in ?? "",
     outDevice: visit.out ?? "",
     ctState: phase === "request" ? stateOfRequest(before) : null,
-    addressType: (address) => (local.has(address) || address >>> 24 === 127 ? RTN_LOCAL : RTN_UNICAST),
+    addressType: (address) => (isLocal(address) ? RTN_LOCAL : RTN_UNICAST),
   };
 }
 
-const RTN_UNICAST = 1;
-const RTN_LOCAL = 2;
+function isIpv6({ ip }: PacketView): boolean {
+  return ip.src.includes(":");
+}
 
 /** The first packet of a connection is new to everybody on its way; a hand-made one may be anything. */
 function stateOfRequest({ tcp }: PacketView): number | null {

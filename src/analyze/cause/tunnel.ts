@@ -63,7 +63,7 @@ export const nobodyHas: Diagnosis = (at) => {
   const who = `Look whether whoever has ${address} is up, and reachable by ${device.name} of ${host}.`;
   if (holder !== undefined)
     return fault(
-      `${at.names.host(holder.name)} has ${address}, but does not answer ARP on ${device.name} of ${host}`,
+      `${at.names.host(holder.name)} has ${address}, but does not answer ${address.includes(":") ? "neighbour discovery" : "ARP"} on ${device.name} of ${host}`,
       {
         text: who,
         host: holder.name,
@@ -102,7 +102,8 @@ interface Unanswered {
   readonly device: Device;
 }
 
-function unanswered({ outcome, decision, names }: Case): Unanswered | undefined {
+/** The address that nobody has answered for, and by which device of which host it was asked for. */
+export function unanswered({ outcome, decision, names }: Case): Unanswered | undefined {
   if (decision.reason !== "no-neighbour") return undefined;
   const said = "nobody has ";
   const step = outcome.steps.find(({ kind, text }) => kind === "neighbour" && text.startsWith(said));

@@ -1,20 +1,22 @@
+import { type AddressFamily, IPV4, IPV6 } from "../../address/family.ts";
 import { contains, networkOf, type Prefix4 } from "../../address/prefix.ts";
-import type { Device, InterfaceAddress } from "../../kernel/device/device.ts";
+import type { Device, InterfaceAddress, InterfaceAddress6 } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
-import { kernelRoutes } from "../../kernel/route/kernel-routes.ts";
-import type { Route } from "../../kernel/route/route.ts";
+import { kernelRoutes, kernelRoutes6 } from "../../kernel/route/kernel-routes.ts";
+import type { Route, Route6, RouteOf } from "../../kernel/route/route.ts";
+import { Sysctl } from "../../kernel/sysctl.ts";
 import { invalid, ok, type Result } from "../result.ts";
 import { readNeighbour } from "./ip-neigh-command.ts";
 import { readRoute } from "./ip-route-command.ts";
 import { findDevice, isShort, readPrefix } from "./ip-words.ts";
 
-/** `ip [-4] OBJECT COMMAND …`, with the effects that the kernel adds of its own. */
+/** `ip [-4|-6] OBJECT COMMAND …`, with the effects that the kernel adds of its own. The words tell the family too. */
 export function readIp(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
-  const [object = "", ...rest] = words[0] === "-4" ? words.slice(1) : words;
-  if (object === "-6") return invalid("ip: IPv6 is not modelled yet");
-  if (isShort(object, "route", 1)) return readRoute(host, rest, origin);
+  const [object = "", ...rest] = words[0] === "-4" || words[0] === "-6" ? words.slice(1) : words;
+  const family = words[0] === "-6" || rest.some((word) => word.includes(":")) ? 6 : 4;
+  if (isShort(object, "route", 1)) return readRoute(host, rest, family, origin);
   if (isShort(object, "link", 1)) return readLink(host, rest);
   if (isShort(object, "address", 1)) return readAddress(host, rest, origin);
   if (isShort(object, "neighbour", 1) || isShort(object, "neighbor", 1))
@@ -45,26 +47,31 @@ function setUp(host: Host, device: Device): Operation[] {
 /** With the device go all routes through it but those to its own addresses (`fib_disable_ip`). */
 function setDown(host: Host, device: Device): Operation[] {
   if (!device.up) return [];
-  const gone = host.routes.filter(
-    (route) => route.type !== "local" && route.nextHops.some((hop) => hop.dev === device.name),
-  );
+  const isThrough = (route: Route | Route6): boolean => route.nextHops.some((hop) => hop.dev === device.name);
+  // IPv6 loses its addresses as well, and with them all routes (`addrconf_ifdown`).
+  const gone = [
+    ...host.routes.filter((route) => route.type !== "local" && isThrough(route)),
+    ...host.routes6.filter(isThrough),
+  ];
+  const lost = host.addresses6.filter(({ dev }) => dev === device.name);
   return [
     { kind: "link-set", name: device.name, up: false },
     ...gone.map((route): Operation => ({ kind: "route-delete", route })),
+    ...lost.map((address): Operation => ({ kind: "address-delete", address })),
   ];
 }
 
 function missingRoutes(host: Host, routes: readonly Route[]): Operation[] {
   return routes
-    .filter((route) => !host.routes.some((other) => sameRoute(other, route)))
+    .filter((route) => !host.routes.some((other) => sameRoute(IPV4, other, route)))
     .map((route): Operation => ({ kind: "route-add", route }));
 }
 
-function sameRoute(a: Route, b: Route): boolean {
+function sameRoute<Address>(of: AddressFamily<Address>, a: RouteOf<Address>, b: RouteOf<Address>): boolean {
   return (
     a.type === b.type &&
     a.table === b.table &&
-    a.dst.address === b.dst.address &&
+    of.same(a.dst.address, b.dst.address) &&
     a.dst.length === b.dst.length &&
     a.nextHops[0]?.dev === b.nextHops[0]?.dev
   );
@@ -76,11 +83,13 @@ function readAddress(host: Host, words: readonly string[], origin: Origin): Resu
   if (!adds && !isShort(command, "delete", 1)) {
     return invalid(`ip addr ${command}: is not built yet: ip addr add|del ADDRESS/LENGTH dev DEV is`);
   }
-  const prefix = readPrefix(text);
-  if (prefix.kind === "invalid") return prefix;
   const [word, name = "", ...more] = rest;
-  if (word !== "dev" || more.length > 0)
+  const six = text.includes(":");
+  if (word !== "dev" || more.some((each) => !six || each !== "nodad"))
     return invalid("ip addr: ADDRESS/LENGTH dev DEV is expected, nothing else is built yet");
+  if (six) return readAddress6(host, adds, text, name, origin);
+  const prefix = readPrefix(IPV4, text);
+  if (prefix.kind === "invalid") return prefix;
   const device = findDevice(host, name);
   if (device.kind === "invalid") return device;
   return ok(
@@ -88,6 +97,46 @@ function readAddress(host: Host, words: readonly string[], origin: Origin): Resu
       ? addAddress(host, device.value, prefix.value, origin)
       : deleteAddress(host, device.value, prefix.value),
   );
+}
+
+/** Duplicates are looked for in no time here: the address can be used at once. */
+function readAddress6(
+  host: Host,
+  adds: boolean,
+  text: string,
+  name: string,
+  origin: Origin,
+): Result<Operation[]> {
+  const prefix = readPrefix(IPV6, text);
+  if (prefix.kind === "invalid") return prefix;
+  const device = findDevice(host, name);
+  if (device.kind === "invalid") return device;
+  const { address, length } = prefix.value;
+  const own = host.addresses6.find(
+    (other) => other.dev === name && other.length === length && IPV6.same(other.address, address),
+  );
+  const scope = address[0] >>> 22 === 0x3fa ? "link" : "global";
+  const entry = own ?? { dev: name, address, length, scope, peer: null, flags: [], origin };
+  const forwards = new Sysctl(host.sysctl).device6(name).forwarding;
+  const made = (addresses: readonly InterfaceAddress6[]): Route6[] =>
+    kernelRoutes6(device.value, addresses, forwards);
+  if (adds) {
+    const routes = made([...host.addresses6, entry]).filter(
+      (route) => !host.routes6.some((other) => sameRoute(IPV6, other, route)),
+    );
+    return ok([
+      { kind: "address-add", address: entry },
+      ...routes.map((route): Operation => ({ kind: "route-add", route })),
+    ]);
+  }
+  const kept = made(host.addresses6.filter((other) => other !== own));
+  const gone = made(host.addresses6).filter((route) => !kept.some((other) => sameRoute(IPV6, other, route)));
+  return ok([
+    { kind: "address-delete", address: entry },
+    ...host.routes6
+      .filter((route) => gone.some((other) => sameRoute(IPV6, other, route)))
+      .map((route): Operation => ({ kind: "route-delete", route })),
+  ]);
 }
 
 function addAddress(host: Host, device: Device, prefix: Prefix4, origin: Origin): Operation[] {
@@ -130,12 +179,12 @@ function deleteAddress(host: Host, device: Device, prefix: Prefix4): Operation[]
   const others = host.addresses.filter((other) => other !== address);
   const kept = kernelRoutes(device, others);
   const gone = kernelRoutes(device, host.addresses).filter(
-    (route) => !kept.some((other) => sameRoute(other, route)),
+    (route) => !kept.some((other) => sameRoute(IPV4, other, route)),
   );
   return [
     { kind: "address-delete", address },
     ...host.routes
-      .filter((route) => route.protocol === "kernel" && gone.some((other) => sameRoute(other, route)))
+      .filter((route) => route.protocol === "kernel" && gone.some((other) => sameRoute(IPV4, other, route)))
       .map((route): Operation => ({ kind: "route-delete", route })),
     ...host.routes
       .filter((route) => route.protocol !== "kernel" && route.prefsrc === address.address)

@@ -1,4 +1,5 @@
-import { explainIpv4, parseIpv4 } from "../../address/ipv4.ts";
+import { IPV6 } from "../../address/family.ts";
+import { explainIp, parseIp } from "../../address/ip.ts";
 import { parseMac } from "../../address/mac.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Operation } from "../../kernel/operation.ts";
@@ -14,8 +15,8 @@ export function readNeighbour(host: Host, words: readonly string[], origin: Orig
   const adds = isShort(command, "add", 1);
   if (!adds && !isShort(command, "replace", 1))
     return invalid(`ip neigh ${command}: is not built yet: add and replace are`);
-  const dst = parseIpv4(text);
-  if (dst === undefined) return invalid(`ip neigh: ${explainIpv4(text)}: ${FORM}`);
+  const dst = parseIp(text);
+  if (dst === undefined) return invalid(`ip neigh: ${explainIp(text)}: ${FORM}`);
   const given = new Map<string, string>();
   for (let at = 0; at < rest.length; at += 2) given.set(rest[at] as string, rest[at + 1] ?? "");
   const unknown = [...given].find(
@@ -29,8 +30,12 @@ export function readNeighbour(host: Host, words: readonly string[], origin: Orig
   const lladdr = parseMac(given.get("lladdr") ?? "");
   if (lladdr === undefined)
     return invalid(`ip neigh: ${JSON.stringify(given.get("lladdr") ?? "")} is no MAC address: ${FORM}`);
-  if (adds && host.neighbours.some((other) => other.dst === dst && other.dev === dev && !other.proxy))
-    return invalid("ip neigh add: the entry exists already");
-  const neighbour = { dst, dev, lladdr, state: "permanent", proxy: false, origin } as const;
+  const exists =
+    typeof dst === "number"
+      ? host.neighbours.some((other) => other.dst === dst && other.dev === dev && !other.proxy)
+      : host.neighbours6.some((other) => IPV6.same(other.dst, dst) && other.dev === dev && !other.proxy);
+  if (adds && exists) return invalid("ip neigh add: the entry exists already");
+  const entry = { dev, lladdr, state: "permanent", proxy: false, origin } as const;
+  const neighbour = typeof dst === "number" ? { ...entry, dst } : { ...entry, dst, router: false };
   return ok([{ kind: "neighbour-replace", neighbour }]);
 }

@@ -1,10 +1,12 @@
-import { explainIpv4, type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
-import { contains, type Prefix4 } from "../../address/prefix.ts";
+import { type AddressFamily, IPV4, IPV6, type PrefixOf, sameOrNone } from "../../address/family.ts";
+import type { Family } from "../../address/ip.ts";
+import type { Scope } from "../../kernel/device/device.ts";
 import { SCOPES } from "../../kernel/device/scope.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
-import type { NextHop, Route, RouteType } from "../../kernel/route/route.ts";
+import { usualMetric6 } from "../../kernel/route/ip-route.ts";
+import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "../../kernel/route/route.ts";
 import { parseWhole } from "../number-text.ts";
 import { invalid, ok, type Result } from "../result.ts";
 import { findDevice, isShort, readPrefix } from "./ip-words.ts";
@@ -19,30 +21,53 @@ const ROUTE_TYPES: readonly RouteType[] = [
   "throw",
 ];
 
-/** `ip route add|append|replace|del …` */
-export function readRoute(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
+/** `ip [-6] route add|append|replace|del …` */
+export function readRoute(
+  host: Host,
+  words: readonly string[],
+  family: Family,
+  origin: Origin,
+): Result<Operation[]> {
+  return family === 6
+    ? readFor(IPV6, host, host.routes6, words, origin, (route): Route6 => route)
+    : readFor(IPV4, host, host.routes, words, origin, (route): Route => route);
+}
+
+function readFor<Address>(
+  of: AddressFamily<Address>,
+  host: Host,
+  routes: readonly RouteOf<Address>[],
+  words: readonly string[],
+  origin: Origin,
+  plain: (route: RouteOf<Address>) => Route | Route6,
+): Result<Operation[]> {
   const [command = "", ...rest] = words;
   const deletes = isShort(command, "delete", 1);
   const kind = isShort(command, "replace", 1) ? "route-replace" : "route-add";
   const known =
     deletes || kind === "route-replace" || isShort(command, "add", 1) || isShort(command, "append", 2);
   if (!known) return invalid(`ip route ${command}: is not built yet: add, append, replace and del are`);
-  const given = new RouteWords(host, rest).read();
+  const given = new RouteWords(of, host, routes, rest).read();
   if (given.kind === "invalid") return given;
-  if (deletes) return deleteRoute(host, given.value);
-  const route = completed(given.value, origin);
+  if (deletes) {
+    const found = routeToDelete(of, routes, given.value);
+    return found === undefined
+      ? invalid("ip route del: there is no such route")
+      : ok([{ kind: "route-delete", route: plain(found) }]);
+  }
+  const route = completed(of, given.value, origin);
   if (route.kind === "invalid") return route;
-  const exists = host.routes.some((other) => sameKey(other, route.value));
+  const exists = routes.some((other) => sameKey(of, other, route.value));
   if (isShort(command, "add", 2) && command !== "append" && exists)
     return invalid("ip route add: the route exists already");
-  return ok([{ kind, route: route.value }]);
+  return ok([{ kind, route: plain(route.value) }]);
 }
 
 /** `NLM_F_EXCL` of `ip route add`: what `fib_table_insert` compares. */
-function sameKey(a: Route, b: Route): boolean {
+function sameKey<Address>(of: AddressFamily<Address>, a: RouteOf<Address>, b: RouteOf<Address>): boolean {
   return (
     a.table === b.table &&
-    a.dst.address === b.dst.address &&
+    of.same(a.dst.address, b.dst.address) &&
     a.dst.length === b.dst.length &&
     a.tos === b.tos &&
     a.metric === b.metric
@@ -50,37 +75,46 @@ function sameKey(a: Route, b: Route): boolean {
 }
 
 /** A route as written: what was not said is null. */
-interface GivenRoute {
+interface GivenRoute<Address> {
   readonly type: RouteType;
-  readonly dst: Prefix4;
+  readonly dst: PrefixOf<Address>;
   readonly table: string;
   readonly protocol: string | null;
-  readonly scope: Route["scope"] | null;
-  readonly prefsrc: Ipv4 | null;
+  readonly scope: Scope | null;
+  readonly prefsrc: Address | null;
   readonly metric: number | null;
   readonly mtu: number;
-  readonly hops: readonly NextHop[];
+  readonly hops: readonly NextHopOf<Address>[];
 }
 
-class RouteWords {
+class RouteWords<Address> {
+  readonly #of: AddressFamily<Address>;
   readonly #host: Host;
+  readonly #routes: readonly RouteOf<Address>[];
   readonly #words: readonly string[];
   #at = 0;
   #fault: string | null = null;
 
-  constructor(host: Host, words: readonly string[]) {
+  constructor(
+    of: AddressFamily<Address>,
+    host: Host,
+    routes: readonly RouteOf<Address>[],
+    words: readonly string[],
+  ) {
+    this.#of = of;
+    this.#routes = routes;
     this.#host = host;
     this.#words = words;
   }
 
-  read(): Result<GivenRoute> {
+  read(): Result<GivenRoute<Address>> {
     const type = ROUTE_TYPES.find((each) => each === this.#words[0]) ?? "unicast";
     if (type === this.#words[0]) this.#at++;
     const dst = this.#destination();
     const given = { table: type === "local" || type === "broadcast" ? "local" : "main", mtu: 0 };
-    let more: Partial<GivenRoute> = {};
-    const hops: NextHop[] = [];
-    let hop: Partial<NextHop> | undefined;
+    let more: Partial<GivenRoute<Address>> = {};
+    const hops: NextHopOf<Address>[] = [];
+    let hop: Partial<NextHopOf<Address>> | undefined;
     while (this.#at < this.#words.length && this.#fault === null) {
       const word = this.#words[this.#at++] as string;
       if (word === "nexthop") {
@@ -98,7 +132,7 @@ class RouteWords {
     return ok({ type, dst, ...given, ...unsaid, hops, ...more });
   }
 
-  #setting(word: string): Partial<GivenRoute> {
+  #setting(word: string): Partial<GivenRoute<Address>> {
     switch (word) {
       case "table":
         return { table: this.#table() };
@@ -132,17 +166,17 @@ class RouteWords {
     return standIn;
   }
 
-  #destination(): Prefix4 {
+  #destination(): PrefixOf<Address> {
     const word = this.#word("the route");
-    if (word === "default") return { address: 0, length: 0 };
-    return this.#take(readPrefix(word), { address: 0, length: 0 });
+    const all = { address: this.#of.any, length: 0 };
+    return word === "default" ? all : this.#take(readPrefix(this.#of, word), all);
   }
 
-  #address(): Ipv4 {
+  #address(): Address {
     const word = this.#word("via");
-    const address = parseIpv4(word);
-    if (address === undefined) this.#fault ??= explainIpv4(word);
-    return address ?? 0;
+    const address = this.#of.parse(word);
+    if (address === undefined) this.#fault ??= this.#of.explain(word);
+    return address ?? this.#of.any;
   }
 
   #device(): string {
@@ -159,36 +193,44 @@ class RouteWords {
     return names[word] ?? word;
   }
 
-  #scope(): Route["scope"] {
+  #scope(): Scope {
     const word = this.#word("scope");
     const scope = SCOPES.find((each) => each === word);
     if (scope === undefined) this.#fault ??= `${JSON.stringify(word)} is no scope: ${SCOPES.join(", ")}`;
     return scope ?? "global";
   }
 
-  #hop(given: Partial<NextHop>): NextHop {
+  #hop(given: Partial<NextHopOf<Address>>): NextHopOf<Address> {
     const hop = { dev: null, gateway: null, weight: 1, onlink: false, dead: false, ...given };
     if (hop.dev !== null || hop.gateway === null) return hop;
-    const dev = deviceTowards(this.#host, hop.gateway);
+    const dev = deviceTowards(this.#of, this.#routes, hop.gateway);
     if (dev === null) this.#fault ??= "the next hop has an invalid gateway: no route on link leads to it";
     return { ...hop, dev };
   }
 }
 
 /** Where the kernel finds a gateway: the longest prefix of the main table that is on link. */
-function deviceTowards(host: Host, gateway: Ipv4): string | null {
-  let best: Route | null = null;
-  for (const route of host.routes) {
+function deviceTowards<Address>(
+  of: AddressFamily<Address>,
+  routes: readonly RouteOf<Address>[],
+  gateway: Address,
+): string | null {
+  let best: RouteOf<Address> | null = null;
+  for (const route of routes) {
     const isOnLink =
       route.table === "main" && route.type === "unicast" && route.nextHops[0]?.gateway === null;
-    if (isOnLink && contains(route.dst, gateway) && (best === null || route.dst.length > best.dst.length))
+    if (isOnLink && of.contains(route.dst, gateway) && (best === null || route.dst.length > best.dst.length))
       best = route;
   }
   return best?.nextHops[0]?.dev ?? null;
 }
 
 /** What `ip route add` and the kernel fill in. */
-function completed(given: GivenRoute, origin: Origin): Result<Route> {
+function completed<Address>(
+  of: AddressFamily<Address>,
+  given: GivenRoute<Address>,
+  origin: Origin,
+): Result<RouteOf<Address>> {
   const { type, hops } = given;
   const needsHop = type === "unicast" || type === "local" || type === "broadcast";
   if (needsHop && hops.length === 0) return invalid("ip route: via or dev is expected");
@@ -199,8 +241,9 @@ function completed(given: GivenRoute, origin: Origin): Result<Route> {
   return ok({
     ...rest,
     protocol: given.protocol ?? "boot",
-    scope: given.scope ?? usual,
-    metric: metric ?? 0,
+    // IPv6 keeps no scopes, and a metric always.
+    scope: of.number === 6 ? "global" : (given.scope ?? usual),
+    metric: metric ?? (of.number === 6 ? usualMetric6(given) : 0),
     tos: 0,
     nextHops,
     origin,
@@ -208,23 +251,29 @@ function completed(given: GivenRoute, origin: Origin): Result<Route> {
 }
 
 /** The first route that has all that was said (`fib_table_delete`). */
-function deleteRoute(host: Host, given: GivenRoute): Result<Operation[]> {
-  const found = host.routes.find(
+function routeToDelete<Address>(
+  of: AddressFamily<Address>,
+  routes: readonly RouteOf<Address>[],
+  given: GivenRoute<Address>,
+): RouteOf<Address> | undefined {
+  return routes.find(
     (route) =>
       route.table === given.table &&
-      route.dst.address === given.dst.address &&
+      of.same(route.dst.address, given.dst.address) &&
       route.dst.length === given.dst.length &&
       (given.type === "unicast" || route.type === given.type) &&
       (given.metric === null || route.metric === given.metric) &&
       (given.protocol === null || route.protocol === given.protocol) &&
       (given.scope === null || route.scope === given.scope) &&
-      given.hops.every((hop) => route.nextHops.some((other) => matchesHop(other, hop))),
+      given.hops.every((hop) => route.nextHops.some((other) => matchesHop(of, other, hop))),
   );
-  return found === undefined
-    ? invalid("ip route del: there is no such route")
-    : ok([{ kind: "route-delete", route: found }]);
 }
 
-function matchesHop(hop: NextHop, said: NextHop): boolean {
-  return hop.gateway === (said.gateway ?? hop.gateway) && hop.dev === (said.dev ?? hop.dev);
+function matchesHop<Address>(
+  of: AddressFamily<Address>,
+  hop: NextHopOf<Address>,
+  said: NextHopOf<Address>,
+): boolean {
+  const isGateway = said.gateway === null || sameOrNone(of, hop.gateway, said.gateway);
+  return isGateway && hop.dev === (said.dev ?? hop.dev);
 }

@@ -1,5 +1,4 @@
-import { explainIpv4 } from "../../address/ipv4.ts";
-import { explainPrefix4, type Prefix4, parseAddressOrPrefix4 } from "../../address/prefix.ts";
+import type { AddressFamily, PrefixOf } from "../../address/family.ts";
 import type { Device } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import { suggestion } from "../../kernel/nearest-word.ts";
@@ -10,10 +9,10 @@ export function isShort(text: string, word: string, least: number): boolean {
   return text.length >= least && word.startsWith(text);
 }
 
-export function readPrefix(text: string): Result<Prefix4> {
-  const prefix = parseAddressOrPrefix4(text);
+export function readPrefix<Address>(of: AddressFamily<Address>, text: string): Result<PrefixOf<Address>> {
+  const prefix = of.parsePrefix(text);
   if (prefix !== undefined) return ok(prefix);
-  return invalid(text.includes("/") ? explainPrefix4(text) : explainIpv4(text));
+  return invalid(text.includes("/") ? of.explainPrefix(text) : of.explain(text));
 }
 
 export function findDevice(host: Host, name: string): Result<Device> {

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import type { Host } from "../../kernel/host.ts";
 import { suggestion } from "../../kernel/nearest-word.ts";
 import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
@@ -21,19 +22,28 @@ const LONG_NAMES: Readonly<Record<string, string>> = {
   "--wait": "-w",
 };
 
-/** `iptables [-t TABLE] -A CHAIN RULE…`, -I, -D by number or by rule, -F, -N, -P. */
-export function readIptables(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
-  const options = takeTable(words.map((word) => LONG_NAMES[word] ?? word));
+/** `iptables [-t TABLE] -A CHAIN RULE…`, -I, -D by number or by rule, -F, -N, -P; for family 6 `ip6tables`. */
+export function readIptables(
+  host: Host,
+  words: readonly string[],
+  family: Family,
+  origin: Origin,
+): Result<Operation[]> {
+  const tool = toolName(family);
+  const options = takeTable(
+    tool,
+    words.map((word) => LONG_NAMES[word] ?? word),
+  );
   if (options.kind === "invalid") return options;
   const { name, rest } = options.value;
   const hooks = BUILT_IN_CHAINS.get(name);
   if (hooks === undefined) {
-    return invalid(`iptables: no table ${JSON.stringify(name)}${suggestion(name, BUILT_IN_CHAINS.keys())}`);
+    return invalid(`${tool}: no table ${JSON.stringify(name)}${suggestion(name, BUILT_IN_CHAINS.keys())}`);
   }
-  const table = host.iptables?.tables.get(name) ?? emptyTable(name, hooks);
+  const table = rulesOf(host, family)?.tables.get(name) ?? emptyTable(name, hooks);
   const [command = "", chain, ...more] = rest;
-  if (command !== "-F" && chain === undefined) return invalid(`iptables ${command}: a chain is expected`);
-  const chosen = new TableCommand(host, table, chain ?? "", origin);
+  if (command !== "-F" && chain === undefined) return invalid(`${tool} ${command}: a chain is expected`);
+  const chosen = new TableCommand(host, table, chain ?? "", family, origin);
   switch (command) {
     case "-A":
       return chosen.append(more);
@@ -48,12 +58,13 @@ export function readIptables(host: Host, words: readonly string[], origin: Origi
     case "-P":
       return chosen.policy(more[0]);
     default:
-      return invalid(`iptables: ${JSON.stringify(command)} is not built yet: -A, -I, -D, -F, -N and -P are`);
+      return invalid(`${tool}: ${JSON.stringify(command)} is not built yet: -A, -I, -D, -F, -N and -P are`);
   }
 }
 
 /** `-t` may stand anywhere, `-w` says nothing here. */
 function takeTable(
+  tool: string,
   words: readonly string[],
 ): Result<{ readonly name: string; readonly rest: readonly string[] }> {
   const rest: string[] = [];
@@ -62,13 +73,21 @@ function takeTable(
     const word = words[at] as string;
     if (word === "-t") {
       const value = words[++at];
-      if (value === undefined) return invalid("iptables: -t has nothing behind it");
+      if (value === undefined) return invalid(`${tool}: -t has nothing behind it`);
       name = value;
     } else if (word === "-w") {
       if (/^\d+$/.test(words[at + 1] ?? "")) at++;
     } else rest.push(word);
   }
   return ok({ name, rest });
+}
+
+function toolName(family: Family): string {
+  return family === 6 ? "ip6tables" : "iptables";
+}
+
+function rulesOf(host: Host, family: Family): Host["iptables"] {
+  return family === 6 ? host.ip6tables : host.iptables;
 }
 
 function emptyTable(name: string, hooks: readonly string[]): Table {
@@ -85,8 +104,12 @@ class TableCommand {
   readonly #table: Table;
   readonly #chain: string;
   readonly #origin: Origin;
+  readonly #family: Family;
+  readonly #tool: string;
 
-  constructor(host: Host, table: Table, chain: string, origin: Origin) {
+  constructor(host: Host, table: Table, chain: string, family: Family, origin: Origin) {
+    this.#family = family;
+    this.#tool = toolName(family);
     this.#origin = origin;
     this.#host = host;
     this.#table = table;
@@ -108,7 +131,14 @@ class TableCommand {
     const rule = this.#rule(words);
     if (rule.kind === "invalid") return rule;
     return ok([
-      { kind: "iptables-insert", table: this.#table.name, chain: this.#chain, index, rule: rule.value },
+      {
+        kind: "iptables-insert",
+        ...this.#of(),
+        table: this.#table.name,
+        chain: this.#chain,
+        index,
+        rule: rule.value,
+      },
     ]);
   }
 
@@ -125,7 +155,7 @@ class TableCommand {
     const at = rules.findIndex((other) => formatRule(this.#chain, other) === text);
     if (at < 0)
       return invalid(
-        `iptables -D: chain ${this.#chain} of table ${this.#table.name} has no such rule: ${text}`,
+        `${this.#tool} -D: chain ${this.#chain} of table ${this.#table.name} has no such rule: ${text}`,
       );
     return ok([this.#deletion(this.#chain, at + 1)]);
   }
@@ -143,7 +173,7 @@ class TableCommand {
 
   create(): Result<Operation[]> {
     if (this.#table.chains.has(this.#chain))
-      return invalid(`iptables -N: the chain ${this.#chain} exists already`);
+      return invalid(`${this.#tool} -N: the chain ${this.#chain} exists already`);
     return ok([this.#restore({ name: this.#chain, policy: null, policyCounters: null, rules: [] })]);
   }
 
@@ -151,22 +181,28 @@ class TableCommand {
     const chain = this.#table.chains.get(this.#chain);
     if (chain === undefined) return this.#noChain();
     if (chain.policy === null)
-      return invalid(`iptables -P: ${this.#chain} is no built-in chain, so it has no policy`);
-    if (word !== "ACCEPT" && word !== "DROP") return invalid("iptables -P: ACCEPT or DROP is expected");
+      return invalid(`${this.#tool} -P: ${this.#chain} is no built-in chain, so it has no policy`);
+    if (word !== "ACCEPT" && word !== "DROP") return invalid(`${this.#tool} -P: ACCEPT or DROP is expected`);
     return ok([this.#restore(builtIn(this.#chain, word))]);
   }
 
+  /** What an operation says of its family: nothing for IPv4. */
+  #of(): { readonly family?: Family } {
+    return this.#family === 6 ? { family: 6 } : {};
+  }
+
   #deletion(chain: string, index: number): Operation {
-    return { kind: "iptables-delete", table: this.#table.name, chain, index };
+    return { kind: "iptables-delete", ...this.#of(), table: this.#table.name, chain, index };
   }
 
   /** A table that was never loaded comes with its built-in chains. */
   #restore(chain: Chain): Operation {
-    const isLoaded = this.#host.iptables?.tables.has(this.#table.name) === true;
+    const rules = rulesOf(this.#host, this.#family);
+    const isLoaded = rules?.tables.has(this.#table.name) === true;
     const chains = new Map(isLoaded ? [] : this.#table.chains).set(chain.name, chain);
     const tables = new Map([[this.#table.name, { name: this.#table.name, chains }]]);
-    const backend = this.#host.iptables?.backend ?? "nft";
-    return { kind: "iptables-restore", ruleset: { backend, tables }, noflush: true };
+    const backend = rules?.backend ?? "nft";
+    return { kind: "iptables-restore", ...this.#of(), ruleset: { backend, tables }, noflush: true };
   }
 
   #rule(words: readonly string[]): Result<Rule> {
@@ -174,18 +210,20 @@ class TableCommand {
     const chains = new Map([...this.#table.chains].map(([name, chain]) => [name, chain.policy !== null]));
     const read = parseRuleArguments(
       words.map((text) => ({ text, raw: rawText(text) })),
-      { table: this.#table.name, family: 4, chains },
+      { table: this.#table.name, family: this.#family, chains },
       null,
       this.#origin,
     );
     return read.kind === "ok"
       ? ok(read.rule)
-      : invalid(...read.messages.map((message) => `iptables: ${message}`));
+      : invalid(...read.messages.map((message) => `${this.#tool}: ${message}`));
   }
 
   #noChain(): ReturnType<typeof invalid> {
     const near = suggestion(this.#chain, this.#table.chains.keys());
-    return invalid(`iptables: table ${this.#table.name} has no chain ${JSON.stringify(this.#chain)}${near}`);
+    return invalid(
+      `${this.#tool}: table ${this.#table.name} has no chain ${JSON.stringify(this.#chain)}${near}`,
+    );
   }
 }
 

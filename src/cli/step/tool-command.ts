@@ -16,7 +16,7 @@ import { readSysctl } from "./sysctl-command.ts";
 
 export const UNDERSTOOD =
   "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, bridge fdb append, " +
-  "iptables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, " +
+  "iptables and ip6tables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, " +
   "ipvsadm -A|-E|-D|-a|-e|-d|-C|-L|-S|--set, sysctl -w NAME=VALUE";
 
 /** A World after one command on one of its hosts: a command line as the tool takes it. */
@@ -44,7 +44,11 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
     case "iptables":
     case "iptables-legacy":
     case "iptables-nft":
-      return readIptables(host, rest, origin);
+      return readIptables(host, rest, 4, origin);
+    case "ip6tables":
+    case "ip6tables-legacy":
+    case "ip6tables-nft":
+      return readIptables(host, rest, 6, origin);
     case "nft":
       return readNft(host, rest, origin);
     case "ipvsadm":

@@ -256,8 +256,9 @@ function del(call: PluginCall): void {
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = machine.netns(call.netns);
   if (pod?.device(ifName) === undefined) return;
+  const addresses = pod.netsOf(ifName);
   machine.deleteLink(pod, ifName);
-  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId);
+  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId, addresses);
 }
 
 function check(call: PluginCall): void {
@@ -287,7 +288,7 @@ function check(call: PluginCall): void {
 
 function checkContainer(pod: Netns, ifName: string, expected: CniInterface | undefined): void {
   const device = pod.device(ifName);
-  if (device === undefined) fail("Link not found");
+  if (device === undefined) fail(`Interface name ${ifName} not found`);
   if (device.detail.kind !== "veth") fail(`Container interface ${ifName} not of type veth/p2p`);
   if (expected !== undefined && expected.mac !== "" && expected.mac !== macText(device)) {
     fail(`Interface ${ifName} Mac ${expected.mac} doesn't match container Mac: ${macText(device)}`);

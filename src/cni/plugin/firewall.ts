@@ -1,5 +1,6 @@
+import type { Family } from "../../address/ip.ts";
 import { fail } from "../cni-error.ts";
-import { formatIp } from "../ip.ts";
+import { bitsOf, formatIp } from "../ip.ts";
 import { IptablesTable } from "../iptables.ts";
 import { text } from "../json.ts";
 import type { CniResult } from "../result.ts";
@@ -16,26 +17,35 @@ const STAGE_2 = "CNI-ISOLATION-STAGE-2";
 const TO_FORWARD = `-m comment --comment "CNI firewall plugin rules" -j ${FORWARD}`;
 const ISOLATION = '-m comment --comment "CNI firewall plugin rules (ingressPolicy: same-bridge)"';
 
-function table({ machine, config }: PluginCall): { filter: IptablesTable; admin: string } {
+/** The tables of the families that a result's addresses are of, IPv4's first. */
+function tables(call: PluginCall, { ips }: CniResult): (readonly [Family, IptablesTable])[] {
+  const families = ([4, 6] as const).filter((family) =>
+    ips.some(({ address }) => address.ip.family === family),
+  );
+  return families.map((family) => [family, new IptablesTable(call.machine.node, "filter", family)]);
+}
+
+function adminChain({ config }: PluginCall): string {
   const backend = text(config, "backend");
   if (backend === "firewalld") fail("no firewalld is running on the node");
   if (backend !== "" && backend !== "iptables") {
     fail(`unrecognized firewall backend ${JSON.stringify(backend)}`);
   }
-  const admin = text(config, "iptablesAdminChainName") || ADMIN;
-  return { filter: new IptablesTable(machine.node, "filter"), admin };
+  return text(config, "iptablesAdminChainName") || ADMIN;
 }
 
 function add(call: PluginCall): CniResult {
   const { prevResult } = call;
-  const { filter, admin } = table(call);
+  const admin = adminChain(call);
   if (prevResult === null) fail("missing prevResult from earlier plugin");
-  filter.ensureChain(FORWARD);
-  filter.ensureFirst("FORWARD", TO_FORWARD);
-  filter.ensureChain(admin);
-  filter.ensureFirst(FORWARD, adminRule(admin));
-  for (const rule of ownRules(prevResult)) filter.appendUnique(FORWARD, rule);
-  addIngressPolicy(call, prevResult, filter);
+  for (const [family, filter] of tables(call, prevResult)) {
+    filter.ensureChain(FORWARD);
+    filter.ensureFirst("FORWARD", TO_FORWARD);
+    filter.ensureChain(admin);
+    filter.ensureFirst(FORWARD, adminRule(admin));
+    for (const rule of ownRules(prevResult, family)) filter.appendUnique(FORWARD, rule);
+    addIngressPolicy(call, prevResult, filter);
+  }
   return prevResult;
 }
 
@@ -43,11 +53,11 @@ function adminRule(admin: string): string {
   return `-m comment --comment "CNI firewall plugin admin overrides" -j ${admin}`;
 }
 
-function ownRules({ ips }: CniResult): readonly string[] {
+function ownRules({ ips }: CniResult, family: Family): readonly string[] {
   return ips
-    .filter(({ address }) => address.ip.family === 4)
+    .filter(({ address }) => address.ip.family === family)
     .flatMap(({ address }) => {
-      const own = `${formatIp(address.ip)}/32`;
+      const own = `${formatIp(address.ip)}/${bitsOf(family)}`;
       return [`-d ${own} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`, `-s ${own} -j ACCEPT`];
     });
 }
@@ -73,21 +83,25 @@ function addIngressPolicy({ config, machine }: PluginCall, result: CniResult, fi
 }
 
 function del(call: PluginCall): void {
-  const { filter } = table(call);
+  adminChain(call);
   if (call.prevResult === null) return;
-  for (const rule of ownRules(call.prevResult)) filter.delete(FORWARD, rule);
+  for (const [family, filter] of tables(call, call.prevResult)) {
+    for (const rule of ownRules(call.prevResult, family)) filter.delete(FORWARD, rule);
+  }
 }
 
 function check(call: PluginCall): void {
-  const { filter, admin } = table(call);
+  const admin = adminChain(call);
   if (call.prevResult === null) fail("missing prevResult from earlier plugin");
-  for (const [chain, rule] of [
-    ["FORWARD", TO_FORWARD],
-    [FORWARD, adminRule(admin)],
-    ...ownRules(call.prevResult).map((own) => [FORWARD, own]),
-  ]) {
-    if (!filter.hasRule(chain ?? "", rule ?? "")) {
-      fail(`expected rule is not in chain ${chain} of table filter: ${rule}`);
+  for (const [family, filter] of tables(call, call.prevResult)) {
+    for (const [chain, rule] of [
+      ["FORWARD", TO_FORWARD],
+      [FORWARD, adminRule(admin)],
+      ...ownRules(call.prevResult, family).map((own) => [FORWARD, own]),
+    ]) {
+      if (!filter.hasRule(chain ?? "", rule ?? "")) {
+        fail(`expected rule [${rule}] not found`);
+      }
     }
   }
 }

@@ -97,7 +97,9 @@ function check(call: PluginCall): void {
   const pod = openNetns(call);
   if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
   if (prevResult === null) fail("Required prevResult missing");
-  if (pod.device(ifName) === undefined) fail("Link not found");
+  if (pod.device(ifName) === undefined) {
+    fail(`Container Interface name in prevResult: ${ifName} not found`);
+  }
   checkAddresses(pod, ifName, prevResult.ips);
   checkRoutes(pod, prevResult.routes);
 }

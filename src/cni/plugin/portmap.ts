@@ -1,8 +1,9 @@
+import type { Family } from "../../address/ip.ts";
 import { parseIpv4 } from "../../address/ipv4.ts";
 import type { Json } from "../../kernel/json-fields.ts";
 import { chainName, goQuote, ownerComment } from "../chain-name.ts";
 import { fail } from "../cni-error.ts";
-import { containsIp, formatIp, formatIpNet, type IpNet, networkOf } from "../ip.ts";
+import { bitsOf, containsIp, formatIp, formatIpNet, type IpNet, networkOf } from "../ip.ts";
 import { IptablesTable } from "../iptables.ts";
 import { field, flag, integer, object, objects, text, texts } from "../json.ts";
 import type { Netns } from "../netns.ts";
@@ -38,7 +39,7 @@ interface Config {
   readonly snat: boolean;
   readonly markBit: number;
   readonly externalSetMarkChain: string;
-  readonly conditions: readonly string[];
+  readonly conditions: Readonly<Record<Family, readonly string[]>>;
   readonly mappings: readonly Mapping[];
 }
 
@@ -54,7 +55,7 @@ function readConfig({ config }: PluginCall): Config {
     snat: flag(config, "snat", true),
     markBit,
     externalSetMarkChain: external,
-    conditions: texts(config, "conditionsV4"),
+    conditions: { 4: texts(config, "conditionsV4"), 6: texts(config, "conditionsV6") },
     mappings,
   };
 }
@@ -72,10 +73,17 @@ function add(call: PluginCall): CniResult {
   const config = readConfig(call);
   const { prevResult, machine } = call;
   if (prevResult === null) fail("must be called as chained plugin");
-  const address = containerAddress(prevResult, 4);
-  if (config.mappings.length === 0 || address === null) return prevResult;
-  const { node } = machine;
-  const nat = new IptablesTable(node, "nat");
+  if (config.mappings.length === 0) return prevResult;
+  for (const family of [4, 6] as const) {
+    const address = containerAddress(prevResult, family);
+    if (address !== null) forwardPorts(call, config, address, machine.node);
+  }
+  return prevResult;
+}
+
+function forwardPorts(call: PluginCall, config: Config, address: IpNet, node: Netns): void {
+  const { family } = address.ip;
+  const nat = new IptablesTable(node, "nat", family);
   const chain = podChain(call);
   if (nat.hasChain(chain)) {
     nat.deleteJumps(DNAT, chain);
@@ -85,7 +93,7 @@ function add(call: PluginCall): CniResult {
   if (config.snat) {
     if (config.externalSetMarkChain === "") addMark(nat, config.markBit);
     if (config.externalSetMarkChain === "") addMasquerade(nat, config.markBit);
-    const dev = deviceTo(node, address);
+    const dev = family === 4 ? deviceTo(node, address) : null;
     if (dev !== null) node.sysctl(`net.ipv4.conf.${dev}.route_localnet`, "1");
   }
   nat.ensureChain(DNAT);
@@ -95,14 +103,13 @@ function add(call: PluginCall): CniResult {
   const { externalSetMarkChain: external, mappings } = config;
   if (config.snat && external !== "" && !nat.hasChain(external)) {
     const { protocol, hostPort } = mappings[0] ?? { protocol: "", hostPort: 0 };
-    const command = `/usr/sbin/iptables -t nat -C ${chain} -p ${protocol} --dport ${hostPort} -s ${formatIpNet(address)} -j ${external} --wait`;
+    const command = `/usr/sbin/${family === 6 ? "ip6tables" : "iptables"} -t nat -C ${chain} -p ${protocol} --dport ${hostPort} -s ${formatIpNet(address)} -j ${external} --wait`;
     fail(
       `unable to setup DNAT: running [${command}]: exit status 2: iptables v1.8.9 (nf_tables): Chain '${external}' does not exist\nTry \`iptables -h' or 'iptables --help' for more information.\n`,
     );
   }
   nat.setChain(chain, podRules(config, address));
-  for (const rule of topRules(call, config)) nat.appendUnique(DNAT, rule);
-  return prevResult;
+  for (const rule of topRules(call, config, family)) nat.appendUnique(DNAT, rule);
 }
 
 function podChain({ network, containerId }: PluginCall): string {
@@ -127,7 +134,12 @@ function addMasquerade(nat: IptablesTable, bit: number): void {
 }
 
 /** One a protocol and fifteen ports: protocols by the alphabet, their ports in the order of the mappings. */
-function topRules(call: PluginCall, { mappings, conditions }: Config): readonly string[] {
+function topRules(
+  call: PluginCall,
+  { mappings, conditions: byFamily }: Config,
+  family: Family,
+): readonly string[] {
+  const conditions = byFamily[family];
   const comment = goQuote(`dnat ${ownerComment(call.network, call.containerId)}`);
   const protocols = [...new Set(mappings.map(({ protocol }) => protocol))].sort();
   return protocols.flatMap((protocol) => {
@@ -148,17 +160,44 @@ function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[]
 /** By mapping: mark what the container sends to itself and what comes from localhost, then translate. */
 function podRules({ mappings, snat, externalSetMarkChain }: Config, address: IpNet): readonly string[] {
   const setMark = externalSetMarkChain || SETMARK;
-  return mappings.flatMap(({ hostIp, protocol, hostPort, containerPort }) => {
-    if (hostIp.includes(":")) return [];
-    const isAny = hostIp === "" || parseIpv4(hostIp) === 0;
-    const dst = isAny ? "" : `-d ${hostIp}/32 `;
+  const { family } = address.ip;
+  return mappingsOf(mappings, family).flatMap(({ hostIp, isAny, protocol, hostPort, containerPort }) => {
+    const dst = isAny ? "" : `-d ${hostIp}/${bitsOf(family)} `;
     const port = `${dst}-p ${protocol} -m ${protocol} --dport ${hostPort}`;
-    const marks = snat
-      ? [formatIpNet(networkOf(address)), "127.0.0.1/32"].map((src) => `-s ${src} ${port} -j ${setMark}`)
-      : [];
-    const to = `${formatIp(address.ip)}:${containerPort}`;
-    return [...marks, `${port} -j DNAT --to-destination ${to}`];
+    const sources = [formatIpNet(networkOf(address)), ...(family === 4 ? ["127.0.0.1/32"] : [])];
+    const marks = snat ? sources.map((src) => `-s ${src} ${port} -j ${setMark}`) : [];
+    return [...marks, `${port} -j DNAT --to-destination ${destination(address, containerPort)}`];
   });
+}
+
+/** The same rules in the plugin's own words, as it prints them when it misses one. */
+function wordsOfRules({ mappings, snat, externalSetMarkChain }: Config, address: IpNet): string {
+  const setMark = externalSetMarkChain || SETMARK;
+  const { family } = address.ip;
+  const rules = mappingsOf(mappings, family).flatMap((mapping) => {
+    const { hostIp, isAny, protocol, hostPort, containerPort } = mapping;
+    const port = `-p ${protocol} --dport ${hostPort}${isAny ? "" : ` -d ${hostIp}`}`;
+    const sources = [formatIpNet(address), ...(family === 4 ? ["127.0.0.1"] : [])];
+    const marks = snat ? sources.map((src) => `${port} -s ${src} -j ${setMark}`) : [];
+    return [...marks, `${port} -j DNAT --to-destination ${destination(address, containerPort)}`];
+  });
+  return `[${rules.map((rule) => `[${rule}]`).join(" ")}]`;
+}
+
+/** Those that a family's rules are made of: a host's address of the other family is not its affair. */
+function mappingsOf(
+  mappings: readonly Mapping[],
+  family: Family,
+): readonly (Mapping & { readonly isAny: boolean })[] {
+  return mappings.flatMap((mapping) => {
+    const { hostIp } = mapping;
+    const isAny = hostIp === "" || (family === 4 ? parseIpv4(hostIp) === 0 : hostIp === "::");
+    return !isAny && hostIp.includes(":") !== (family === 6) ? [] : [{ ...mapping, isAny }];
+  });
+}
+
+function destination({ ip }: IpNet, port: number): string {
+  return ip.family === 6 ? `[${formatIp(ip)}]:${port}` : `${formatIp(ip)}:${port}`;
 }
 
 /** The container's first address of a family, as the plugins before gave it. */
@@ -184,23 +223,35 @@ function deviceTo(node: Netns, { ip }: IpNet): string | null {
 /** A call without mappings has nothing to take down: the runtime says on DEL what it said on ADD. */
 function del(call: PluginCall): void {
   if (readConfig(call).mappings.length === 0) return;
-  const nat = new IptablesTable(call.machine.node, "nat");
   const chain = podChain(call);
-  nat.deleteJumps(DNAT, chain);
-  nat.deleteChain(chain);
+  for (const family of [4, 6] as const) {
+    const nat = new IptablesTable(call.machine.node, "nat", family);
+    // The chain is made before it is emptied and deleted (`ClearChain`).
+    nat.ensureChain(chain);
+    nat.deleteJumps(DNAT, chain);
+    nat.deleteChain(chain);
+  }
 }
 
-/** Release 1.1 looks for the chain of IPv6 whether or not the container has such an address. */
+/** Release 1.1 looks for every address's chain in both families, and for the address's own rules in it. */
 function check(call: PluginCall): void {
-  const { mappings } = readConfig(call);
+  const config = readConfig(call);
+  const { mappings } = config;
   const { prevResult, machine, release } = call;
   if (prevResult === null) fail("must be called as chained plugin");
   if (mappings.length === 0) return;
   const chain = podChain(call);
-  const missing = `chain ${chain} not found in iptables table nat`;
-  const four = containerAddress(prevResult, 4);
-  if (four !== null && !new IptablesTable(machine.node, "nat").hasChain(chain)) {
-    fail(`could not check ipv4 dnat: ${missing}`);
+  for (const family of [4, 6] as const) {
+    const address = containerAddress(prevResult, family);
+    if (address === null) continue;
+    for (const asked of release === "1.1" ? ([4, 6] as const) : [family]) {
+      const told = `could not check ipv${asked} dnat:`;
+      if (!new IptablesTable(machine.node, "nat", asked).hasChain(chain)) {
+        fail(`${told} chain ${chain} not found in iptables table nat`);
+      }
+      if (asked !== family) {
+        fail(`${told} rule ${wordsOfRules(config, address)} in chain ${chain} not found in table nat`);
+      }
+    }
   }
-  if (release === "1.1") fail(`could not check ipv6 dnat: ${missing}`);
 }

@@ -80,8 +80,9 @@ function del(call: PluginCall): void {
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = machine.netns(call.netns);
   if (pod?.device(ifName) === undefined) return;
+  const addresses = pod.netsOf(ifName);
   machine.deleteLink(pod, ifName);
-  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId);
+  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId, addresses);
 }
 
 function check(call: PluginCall): void {
@@ -94,9 +95,9 @@ function check(call: PluginCall): void {
     fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
   }
   const device = pod.device(ifName);
-  if (device === undefined) fail("Link not found");
+  if (device === undefined) fail(`ptp: Container Interface name in prevResult: ${ifName} not found`);
   if (container !== undefined && container.mac !== macText(device)) {
-    fail(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
+    fail(`ptp: Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
   }
   checkAddresses(pod, ifName, prevResult.ips);
   checkRoutes(pod, prevResult.routes);

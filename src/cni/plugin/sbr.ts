@@ -68,5 +68,13 @@ function priorityFor(pod: Netns): number {
   return second === undefined || second.priority === 0 ? 0 : second.priority - 1;
 }
 
-/** The rules stay with a namespace that is about to go; there is nothing that the node would keep. */
-function del(): void {}
+/** The rules for the interface's addresses go; the tables with their routes go with the interface. */
+function del(call: PluginCall): void {
+  const pod = call.machine.netns(call.netns);
+  if (pod === undefined) return;
+  if (pod.device(call.ifName) === undefined) fail(`Failed to get link ${call.ifName}: Link not found`);
+  const own = pod.addressesOf(call.ifName).map(({ address }) => address);
+  for (const rule of pod.host.rules) {
+    if (rule.src !== null && own.includes(rule.src.address)) pod.do({ kind: "rule-delete", rule });
+  }
+}

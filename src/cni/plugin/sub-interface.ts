@@ -138,7 +138,7 @@ function check(call: PluginCall, kind: SubInterface): void {
     fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
   }
   const device = pod.device(ifName);
-  if (device === undefined) fail("Link not found");
+  if (device === undefined) fail(`Container Interface name in prevResult: ${ifName} not found`);
   if (device.detail.kind !== kind.type) {
     fail(`Container interface ${ifName} not of type ${kind.type}`);
   }

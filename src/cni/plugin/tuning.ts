@@ -83,6 +83,12 @@ function check(call: PluginCall): void {
   if (prevResult === null) fail("Required prevResult missing");
   const pod = openNetns(call);
   for (const [name, value] of settings(call)) {
+    // Release 1.1 puts the interface's name into what it sets, and forgets to in what it looks for.
+    const raw = Object.keys(object(config, "sysctl")).find((key) => key.includes("IFNAME"));
+    if (call.release === "1.1" && raw !== undefined) {
+      const path = raw.includes("/") ? raw : raw.replaceAll(".", "/");
+      fail(`open /proc/sys/${path}: no such file or directory`);
+    }
     const current = pod.host.sysctl.get(name) ?? "";
     if (current !== value) {
       fail(`Error: Tuning configured value of ${name} is ${value}, current value is ${current}`);

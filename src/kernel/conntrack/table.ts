@@ -52,6 +52,23 @@ export class ConntrackTable {
     this.pending = new Cells(journal, 16);
   }
 
+  /** By entry: when those that were there before the first packet expire. */
+  private kept = new Int32Array(0);
+
+  /** What is in the table now was there before the first packet. */
+  noteKept(): void {
+    const made = this.counts.data[0] as number;
+    this.kept = Int32Array.from(
+      { length: made },
+      (_, ct) => this.entries.data[ct * STRIDE + EXPIRES] as number,
+    );
+  }
+
+  /** Was it there before the first packet, and has none renewed it since? */
+  isUntouched(ct: number): boolean {
+    return ct < this.kept.length && this.kept[ct] === this.entries.data[ct * STRIDE + EXPIRES];
+  }
+
   /** Entries in the table. */
   get size(): number {
     return this.counts.data[2] as number;

@@ -16,6 +16,10 @@ export const TCP_CONNTRACK_NAMES = [
   "SYN_SENT2",
 ] as const;
 
+/** States of a connection that is over. */
+export const TCP_CONNTRACK_TIME_WAIT = 7;
+export const TCP_CONNTRACK_CLOSE = 8;
+
 const sNO = 0;
 const sSS = 1;
 const sSR = 2;
@@ -23,8 +27,8 @@ const sES = 3;
 const sFW = 4;
 const sCW = 5;
 const sLA = 6;
-const sTW = 7;
-const sCL = 8;
+const sTW = TCP_CONNTRACK_TIME_WAIT;
+const sCL = TCP_CONNTRACK_CLOSE;
 const sS2 = 9;
 const sIV = 10;
 const sIG = 11;

@@ -163,7 +163,8 @@ function readSlave(device: Draft, kind: string, words: WordReader): void {
 const OF_ALL = "addrgenmode";
 
 const READERS: Readonly<Record<string, (words: WordReader) => Draft>> = {
-  vxlan: readVxlan,
+  vxlan: readTunnel,
+  geneve: readTunnel,
   vlan: readVlan,
   veth: () => ({}),
 };
@@ -180,8 +181,11 @@ function readPairs(words: WordReader): Draft {
   return data;
 }
 
-/** `vxlan id 1 local 192.0.2.1 dev eth0 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300` (`ip/iplink_vxlan.c`). */
-function readVxlan(words: WordReader): Draft {
+/**
+ * `vxlan id 1 local 192.0.2.1 dev eth0 srcport 0 0 dstport 8472 nolearning ttl auto ageing 300` (`ip/iplink_vxlan.c`), and
+ * `geneve id 1 remote 192.0.2.2 ttl auto dstport 6081 noudpcsum` (`ip/iplink_geneve.c`).
+ */
+function readTunnel(words: WordReader): Draft {
   const data: Draft = {};
   const put = (name: string, value: unknown) => Object.assign(data, { [name]: value });
   const number = () => Number(words.next());

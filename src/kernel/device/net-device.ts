@@ -2,7 +2,7 @@ import { type Family, familyOfAddress } from "../../address/ip.ts";
 import { addressOnPath, type Ip6 } from "../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
-import type { IngressChain } from "../nft/ingress.ts";
+import type { FrameChain } from "../nft/frame-hooks.ts";
 import type { Device, DeviceDetail } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
@@ -59,8 +59,9 @@ export class NetDevice {
   nfCallIp6tables = false;
   conf: DeviceConf = DEFAULT_CONF;
   conf6: DeviceConf6 = DEFAULT_CONF6;
-  /** nftables' chains at its ingress. */
-  ingress: readonly IngressChain[] = [];
+  /** nftables' chains at its ingress and egress. */
+  ingress: readonly FrameChain[] = [];
+  egress: readonly FrameChain[] = [];
   /** Addresses in the order of `ip addr`. */
   addresses: readonly CompiledAddress[] = [];
   /** IPv6 addresses in the order of `ip addr`. */

@@ -5,10 +5,14 @@ import {
   ICMPV6_ECHO_REQUEST,
   ICMPV6_PARAMPROB,
   ICMPV6_PKT_TOOBIG,
+  IPPROTO_ICMPV6,
+  IPPROTO_TCP,
   isNeighbourDiscovery,
   NDISC_REDIRECT,
   type Packet,
+  PHASE_REPEAT,
   protocolKey,
+  TCP_SYN,
 } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { ndiscReceive } from "../neighbour/ndisc.ts";
@@ -77,9 +81,19 @@ function learnPathMtu(stack: Stack, { inner, icmpType, icmpInfo: mtu }: Packet):
 function learnRedirect(stack: Stack, dev: NetDevice, packet: Packet): void {
   const { src, ndTarget, ndDst, ndLladdr, inner } = packet;
   if (packet.ttl !== HOP_LIMIT || packet.icmpCode !== 0 || !isLinkLocal6(src)) return;
-  if (inner === null || !hasSocket(inner) || isMulticast6(ndDst)) return;
+  if (inner === null || !hearsRedirect(inner) || isMulticast6(ndDst)) return;
   if (ndTarget !== ndDst && !isLinkLocal6(ndTarget)) return;
   if (!dev.conf6.acceptRedirects || !isGatewayFor(stack, inner, src)) return;
   if (ndLladdr !== MAC_ZERO) neighbourAnswered(stack, dev, 6, ndTarget, ndLladdr, false);
   stack.state.exceptions.set(ndDst, redirectSlot(6), ndTarget);
+}
+
+/**
+ * Does the socket that sent a packet hear of a redirect? That of an echo does; one of UDP only where it is bound to the device
+ * (`ip6_redirect_nh_match`); one of TCP not while `connect` still holds it.
+ */
+function hearsRedirect(sent: Packet): boolean {
+  if (sent.protocol === IPPROTO_ICMPV6) return true;
+  if (sent.protocol !== IPPROTO_TCP || !hasSocket(sent)) return false;
+  return (sent.tcpFlags & TCP_SYN) === 0 || sent.phase === PHASE_REPEAT;
 }

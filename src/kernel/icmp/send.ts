@@ -15,9 +15,9 @@ import {
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
-import { RT_SCOPE_LINK } from "../route/fib.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput, selectAddress } from "../route/output-route.ts";
+import { RT_SCOPE_LINK } from "../route/rt-scope.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";

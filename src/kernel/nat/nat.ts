@@ -1,4 +1,4 @@
-import { compare6, type Ip6, intern, word6 } from "../../address/ip6-handle.ts";
+import { compare6, hash6, type Ip6, intern, word6 } from "../../address/ip6-handle.ts";
 import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
@@ -251,8 +251,11 @@ function freePort(
     min = 1024;
     size = 64512;
   }
+  const six = (proto & KEY_IPV6) !== 0;
   let h =
-    Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ Math.imul((sport << 16) | dport, 0xc2b2ae3d);
+    Math.imul(six ? hash6(src) : src, 0x9e3779b1) ^
+    Math.imul(six ? hash6(dst) : dst, 0x85ebca77) ^
+    Math.imul((sport << 16) | dport, 0xc2b2ae3d);
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
   let start = (h >>> 8) % size;

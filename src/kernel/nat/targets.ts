@@ -115,9 +115,16 @@ export function redirect(stack: Stack, packet: Packet, hook: number, range: OneA
 
 /** A network's address with the host part of another. */
 function mapped6(own: Ip6, network: Ip6, mask: Ip6): Ip6 {
-  const word = (i: number): number =>
-    (word6(own, i) & ~word6(mask, i)) | (word6(network, i) & word6(mask, i));
-  return intern(word(0), word(1), word(2), word(3));
+  return intern(
+    mappedWord(own, network, mask, 0),
+    mappedWord(own, network, mask, 1),
+    mappedWord(own, network, mask, 2),
+    mappedWord(own, network, mask, 3),
+  );
+}
+
+function mappedWord(own: Ip6, network: Ip6, mask: Ip6, i: number): number {
+  return (word6(own, i) & ~word6(mask, i)) | (word6(network, i) & word6(mask, i));
 }
 
 /** `NETMAP`: the network part is exchanged, the host part kept. */

@@ -14,6 +14,7 @@ import { isLoopback, isMulticast, routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL, RTN_UNICAST } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
+import { admitsArp, arpXmit } from "./arp-xmit.ts";
 import { neighbourAnswered } from "./output.ts";
 
 /** `net.ipv4.neigh.*.locktime`, milliseconds. */
@@ -21,7 +22,8 @@ const LOCKTIME_MS = 1000;
 
 /** `arp_rcv` and `arp_process` (net/ipv4/arp.c): answer questions, learn from answers. Takes the packet over. */
 export function arpReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
-  if (!dev.noArp && packet.pktType !== PACKET_OTHERHOST) process(stack, dev, packet);
+  if (!dev.noArp && packet.pktType !== PACKET_OTHERHOST && admitsArp(stack, dev, packet))
+    process(stack, dev, packet);
   stack.pool.release(packet);
 }
 
@@ -117,7 +119,7 @@ function answer(stack: Stack, dev: NetDevice, question: Packet): void {
   reply.src = question.dst;
   reply.dst = question.src;
   reply.length = 28;
-  stack.path.transmit(stack, dev, reply);
+  arpXmit(stack, dev, reply);
 }
 
 /** `arp_ignore`: which questions stay without an answer. */

@@ -1,17 +1,8 @@
 import { isMulticast6, word6 } from "../../address/ip6-handle.ts";
 import { internMacNumber, MAC_BROADCAST, MAC_ZERO, type Mac } from "../../address/mac.ts";
-import {
-  deviceKey,
-  ICMP_DEST_UNREACH,
-  ICMP_HOST_UNREACH,
-  ICMPV6_ADDR_UNREACH,
-  ICMPV6_DEST_UNREACH,
-  isNeighbourDiscovery,
-  KEY_IPV6,
-  type Packet,
-} from "../../packet/packet.ts";
+import { deviceKey, isNeighbourDiscovery, KEY_IPV6, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { sendIcmpError } from "../icmp/send.ts";
+import { HOST_UNREACHABLE, tellSender } from "../icmp/error.ts";
 import { reason } from "../reason.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
@@ -226,8 +217,7 @@ export function failResolving(stack: Stack, key: string, resolving: Resolving, t
   stack.state.neighbours.set(deviceKey(family, ifindex), address, NEIGH_FAILED);
   stack.tape?.words4(OP_NEIGHBOUR, stack.host, ifindex, address, family === 6 ? 1 | KEY_IPV6 : 1);
   for (const packet of queue) {
-    if (tell && family === 6) sendIcmpError(stack, packet, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH, 0);
-    else if (tell) sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+    if (tell) tellSender(stack, packet, HOST_UNREACHABLE, 0);
     stack.kill(packet, NO_NEIGHBOUR);
   }
 }

@@ -2,10 +2,11 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import { MAC_ZERO, type Mac } from "../../address/mac.ts";
 import { ARPOP_REQUEST, ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { RT_SCOPE_LINK } from "../route/fib.ts";
 import { selectAddress } from "../route/output-route.ts";
+import { RT_SCOPE_LINK } from "../route/rt-scope.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
+import { arpXmit } from "./arp-xmit.ts";
 import { ndiscSolicit } from "./ndisc-send.ts";
 
 /**
@@ -47,7 +48,7 @@ function arpSolicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet 
   question.src = sender;
   question.dst = target;
   question.length = 28;
-  stack.path.transmit(stack, dev, question);
+  arpXmit(stack, dev, question);
 }
 
 function sharesPrefix(dev: NetDevice, a: Ipv4, b: Ipv4): boolean {

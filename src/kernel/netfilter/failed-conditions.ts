@@ -1,8 +1,11 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
-import { formatMasked, isMasked4, type Masked, singleAddress } from "../../address/masked.ts";
+import type { Family } from "../../address/ip.ts";
+import { formatOnPath } from "../../address/ip6-handle.ts";
+import { formatMasked, type Masked, singleAddress } from "../../address/masked.ts";
 import { Packet } from "../../packet/packet.ts";
 import { internInterfaceName } from "../device/interface-name.ts";
+import { RTN_LOCAL } from "../route/types.ts";
 import { InterfacePattern } from "./interface-pattern.ts";
+import { MaskedAddress } from "./masked-address.ts";
 import type { ConntrackMatch } from "./match/conntrack.ts";
 import { CT_STATE } from "./match/conntrack-state.ts";
 import type { Match } from "./match/match.ts";
@@ -18,8 +21,10 @@ import { formatProtocol } from "./save/protocol.ts";
 
 /** A packet at a hook, as far as rules look at it and a trace still knows it. */
 export interface PacketAtHook {
-  readonly src: Ipv4;
-  readonly dst: Ipv4;
+  readonly family: Family;
+  /** Addresses as the path holds them. */
+  readonly src: number;
+  readonly dst: number;
   readonly protocol: number;
   /** null: the protocol has none. */
   readonly sport: number | null;
@@ -37,7 +42,7 @@ export interface PacketAtHook {
   /** Bit of `CT_STATE`; null where it is not known any more. */
   readonly ctState: number | null;
   /** `RTN_*` of an address, as `-m addrtype` asks. */
-  readonly addressType: (address: Ipv4) => number;
+  readonly addressType: (address: number) => number;
 }
 
 /** What a rule asks for that the packet has not. */
@@ -57,7 +62,9 @@ const STATES: ReadonlySet<string> = new Set(["conntrack", "mark", "state"]);
 /** Matches that look at nothing but the packet, and so can be asked again. */
 const STATELESS: ReadonlySet<string> = new Set([
   "addrtype",
+  "hl",
   "icmp",
+  "icmp6",
   "iprange",
   "length",
   "mark",
@@ -74,8 +81,8 @@ export function failedConditions(rule: Rule, packet: PacketAtHook): FailedCondit
   const other = (text: string, has: string): void => {
     failed.push({ kind: "other", text, has, isExact: false });
   };
-  checkAddress("-s", rule.src, packet.src, "other", failed);
-  checkAddress("-d", rule.dst, packet.dst, "destination", failed);
+  checkAddress("-s", rule.src, packet, packet.src, "other", failed);
+  checkAddress("-d", rule.dst, packet, packet.dst, "destination", failed);
   if (rule.protocol !== null && rule.protocol.value !== 0) {
     const { value, invert } = rule.protocol;
     if ((packet.protocol === value) === invert)
@@ -146,11 +153,16 @@ function checkMatch(
     default: {
       const test = STATELESS.has(match.kind) ? compileMatch(match) : null;
       if (test === null) return null;
-      const context = { addressType: (address: Ipv4) => packet.addressType(address), inIf: 0, outIf: 0 };
+      const { addressType } = packet;
+      const routedAs6 = (address: number) => (1 << addressType(address)) & (1 << RTN_LOCAL);
+      const context = { addressType, routedAs6, inIf: 0, outIf: 0 };
       const has = match.kind === "mark" ? `0x${packet.mark.toString(16)}` : "";
       return test.test(probe, context as unknown as RuleContext)
         ? []
-        : failed(formatMatch(match).replace(/^-m (?:addrtype|mark|multiport|ttl|length|iprange) /, ""), has);
+        : failed(
+            formatMatch(match).replace(/^-m (?:addrtype|mark|multiport|ttl|hl|length|iprange) /, ""),
+            has,
+          );
     }
   }
 }
@@ -158,18 +170,18 @@ function checkMatch(
 function checkAddress(
   flag: string,
   asked: Negatable<Masked> | null,
-  address: Ipv4,
+  { family }: PacketAtHook,
+  address: number,
   kind: FailedCondition["kind"],
   failed: FailedCondition[],
 ): void {
   if (asked === null) return;
   const { value, invert } = asked;
-  // A trace of IPv6 does not come here yet: its rules are told by their text.
-  if (!isMasked4(value) || ((address & value.mask) === (value.address & value.mask)) !== invert) return;
+  if (new MaskedAddress(value).holds(address) !== invert) return;
   failed.push({
     kind,
     text: `${not(invert)}${flag} ${formatMasked(value)}`,
-    has: formatIpv4(address),
+    has: formatOnPath(family, address),
     isExact: singleAddress(value) !== null && !invert,
   });
 }
@@ -198,6 +210,7 @@ function deviceFits(side: "in" | "out", asked: Negatable<string>, device: string
 
 function probeOf(at: PacketAtHook): Packet {
   const packet = new Packet();
+  packet.family = at.family;
   packet.src = at.src;
   packet.dst = at.dst;
   packet.protocol = at.protocol;

@@ -8,11 +8,26 @@ export const NF_INET_POST_ROUTING = 4;
 /** A device's own, before the five (`NF_NETDEV_INGRESS` in families with devices only). */
 export const NF_INET_INGRESS = 5;
 
+/** And the last thing a frame meets here. */
+export const NF_NETDEV_EGRESS = 6;
+
+/** The hooks of bridges (`enum nf_br_hooks`), each less 8, and those of ARP (`NF_ARP_*`), less 16. */
+export const NF_BR_PRE_ROUTING = 8;
+export const NF_BR_LOCAL_IN = 9;
+export const NF_BR_FORWARD = 10;
+export const NF_BR_LOCAL_OUT = 11;
+export const NF_BR_POST_ROUTING = 12;
+export const NF_ARP_IN = 16;
+export const NF_ARP_OUT = 17;
+
 /** Names as iptables writes them, by hook number. */
 export const HOOK_NAMES = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"] as const;
 /** What a trace calls a hook. */
 export function hookName(hook: number): string {
-  return hook === NF_INET_INGRESS ? "INGRESS" : (HOOK_NAMES[hook] as string);
+  if (hook === NF_INET_INGRESS) return "INGRESS";
+  if (hook === NF_NETDEV_EGRESS) return "EGRESS";
+  const bridge = HOOK_NAMES[hook - NF_BR_PRE_ROUTING];
+  return bridge === undefined ? (HOOK_NAMES[hook] as string) : `BRIDGE ${bridge}`;
 }
 export type HookName = (typeof HOOK_NAMES)[number];
 

@@ -11,7 +11,8 @@ import {
 import type { Stack } from "../stack.ts";
 import type { CompiledNft } from "./compile/nft-table.ts";
 import { nftDoChain } from "./do-chain.ts";
-import type { BaseChain, NftRuleset } from "./ruleset.ts";
+import { asksConntrack } from "./needs-conntrack.ts";
+import type { BaseChain, NftRuleset, NftTable } from "./ruleset.ts";
 
 /** A base chain where it is hooked. */
 export interface NftHook {
@@ -58,15 +59,12 @@ export function nftHooks(nft: CompiledNft | null, family: Family): readonly NftH
 }
 
 /**
- * Tables with rules at hooks that the walk does not have: of bridges and ARP, and at a device's egress.
+ * Tables whose rules the walk does not follow: of bridges, where they ask for connections, which bridges then track in their own way.
  */
 export function unwalkedTables(nft: NftRuleset | null): readonly string[] {
-  return (nft?.tables ?? [])
-    .filter(({ family, flags, chains }) => {
-      if (flags.includes("dormant")) return false;
-      const hooked = chains.filter(({ base }) => base !== null);
-      if (family === "bridge" || family === "arp") return hooked.length > 0;
-      return hooked.some(({ base }) => base?.hook === "egress");
-    })
-    .map(({ family, name }) => `${family} ${name}`);
+  return (nft?.tables ?? []).filter(isUnwalked).map(({ family, name }) => `${family} ${name}`);
+}
+
+export function isUnwalked(table: NftTable): boolean {
+  return table.family === "bridge" && !table.flags.includes("dormant") && asksConntrack(table);
 }

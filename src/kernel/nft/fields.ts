@@ -209,6 +209,24 @@ export function ctType(key: string): string | undefined {
 
 const FIB_RESULT_TYPES = { type: "fib_addrtype", oif: "iface_index", oifname: "ifname" } as const;
 
+/**
+ * `ct original saddr` is of the family of what it is compared with: nft lists it as `ip saddr` or `ip6 saddr`, and leaves that
+ * out in JSON.
+ *
+ * @param isIpv6 of what stands on the right
+ */
+export function withCtFamily(expression: NftExpression, isIpv6: boolean): NftExpression {
+  if (expression.kind !== "ct" || (expression.key !== "saddr" && expression.key !== "daddr"))
+    return expression;
+  return { ...expression, key: `${isIpv6 ? "ip6" : "ip"} ${expression.key}` };
+}
+
+/** Of an extension header's field, or an option: most are whole numbers. */
+function optionType(text: string): string {
+  if (text.startsWith("exthdr ")) return "boolean";
+  return text.endsWith(" nexthdr") ? "inet_proto" : "integer";
+}
+
 /** The data types of an expression's value, one for each part of a concatenation. */
 export function typesOf(expression: NftExpression): readonly string[] {
   switch (expression.kind) {
@@ -235,6 +253,8 @@ export function typesOf(expression: NftExpression): readonly string[] {
       return [expression.address.type];
     case "range":
       return [expression.from.type];
+    case "other":
+      return [optionType(expression.text)];
     case "list":
       return expression.values.slice(0, 1).map(({ type }) => type);
     default:

@@ -1,6 +1,6 @@
 import type { Family } from "../../address/ip.ts";
 import type { NftExpression } from "./expression.ts";
-import type { NftRuleset } from "./ruleset.ts";
+import type { NftRuleset, NftTable } from "./ruleset.ts";
 import type { NftStatement } from "./statement.ts";
 
 /**
@@ -10,10 +10,15 @@ import type { NftStatement } from "./statement.ts";
 export function nftNeedsConntrack(ruleset: NftRuleset, of: Family): boolean {
   const own = of === 6 ? "ip6" : "ip";
   return ruleset.tables.some(
-    ({ family, chains, objects }) =>
-      (family === own || family === "inet") &&
-      (objects.some(({ type }) => type.startsWith("ct ") || type === "synproxy") ||
-        chains.some(({ rules }) => rules.some(({ statements }) => statements.some(needs)))),
+    (table) => (table.family === own || table.family === "inet") && asksConntrack(table),
+  );
+}
+
+/** Do rules or objects of a table need connections? */
+export function asksConntrack({ chains, objects }: NftTable): boolean {
+  return (
+    objects.some(({ type }) => type.startsWith("ct ") || type === "synproxy") ||
+    chains.some(({ rules }) => rules.some(({ statements }) => statements.some(needs)))
   );
 }
 

@@ -6,7 +6,6 @@ import {
   PACKET_OTHERHOST,
   type Packet,
   RT_FORWARD,
-  RT_LOCAL_DELIVER,
   RT_NONE,
 } from "../../packet/packet.ts";
 import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
@@ -23,7 +22,6 @@ import {
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
-import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { pushFrame } from "./frame.ts";
 import { fragment } from "./ip-output.ts";
@@ -77,7 +75,8 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     // Elsewhere: the frame is for the host now, which routes it on.
     packet.ethDst = bridge.mac;
     packet.pktType = PACKET_HOST;
-    packet.dropRoute();
+    // IPv6 keeps the route that br_nf_pre_routing_finish_ipv6 found; ip_rcv_finish looks IPv4's up again.
+    if (packet.family !== 6) packet.dropRoute();
   }
   stack.path.bridgeFrameFinish(stack, bridge, port, packet);
 }

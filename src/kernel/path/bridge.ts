@@ -9,6 +9,16 @@ import {
 } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { fdbKey } from "../device/vlan-filter.ts";
+import {
+  NF_ACCEPT,
+  NF_BR_FORWARD,
+  NF_BR_LOCAL_IN,
+  NF_BR_LOCAL_OUT,
+  NF_BR_POST_ROUTING,
+  NF_BR_PRE_ROUTING,
+  NF_DROP,
+} from "../netfilter/hook.ts";
+import { nftBridge } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
@@ -26,6 +36,7 @@ import { classifyFrame, pushFrame } from "./frame.ts";
  * br_netfilter is on, IP frames pass the IP hooks on their way (`br-netfilter.ts`). Runs per packet.
  */
 
+const RULE_DROP = reason("rule-drop");
 const PORT_BLOCKED = reason("bridge-port-blocked");
 const VLAN_FILTERED = reason("vlan-filtered");
 const HAIRPIN = reason("bridge-hairpin");
@@ -39,6 +50,8 @@ export function bridgeReceive(stack: Stack, port: NetDevice, packet: Packet): vo
     return;
   }
   const bridge = port.master as NetDevice;
+  if (packet.ethDst === bridge.mac) packet.pktType = PACKET_HOST;
+  if (!passes(stack, NF_BR_PRE_ROUTING, false, packet, port, null)) return;
   if (callsNetfilter(bridge, packet.ethType) && isSeenByNetfilter(stack, packet)) {
     nfBridgePreRouting(stack, bridge, port, packet);
     return;
@@ -46,9 +59,30 @@ export function bridgeReceive(stack: Stack, port: NetDevice, packet: Packet): vo
   bridgeFrameFinish(stack, bridge, port, packet);
 }
 
+/**
+ * Nftables' chains at a hook of bridges, those before br_netfilter or those behind it.
+ *
+ * @returns false when the packet ended there
+ */
+function passes(
+  stack: Stack,
+  hook: number,
+  behind: boolean,
+  packet: Packet,
+  from: NetDevice | null,
+  out: NetDevice | null,
+): boolean {
+  const chains = stack.net.bridgeChains;
+  if (chains === null) return true;
+  const verdict = nftBridge(stack, chains, hook, behind, packet, from, out);
+  if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
+  return verdict === NF_ACCEPT;
+}
+
 /** `br_handle_frame_finish`: learn who is where, then forward, flood or pass up. Takes the packet over. */
 export function bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   packet.dev = port.ifindex;
+  if (!passes(stack, NF_BR_PRE_ROUTING, true, packet, port, null)) return;
   if (!enterVlan(port, packet)) {
     stack.kill(packet, VLAN_FILTERED);
     return;
@@ -184,6 +218,11 @@ function refusalOf(from: NetDevice | null, to: NetDevice, packet: Packet): numbe
   return from === to && to.portForwarding ? HAIRPIN : PORT_BLOCKED;
 }
 
+/** What the bridge's own host says to a group is told everybody, whatever the port's settings. */
+function floodsGroups(port: NetDevice, kind: "multicast" | "broadcast"): boolean {
+  return kind === "multicast" ? port.mcastFlood : port.bcastFlood;
+}
+
 /** `br_flood`: a copy to every port that wants it. Takes the packet over. */
 function flood(
   stack: Stack,
@@ -194,8 +233,7 @@ function flood(
 ): void {
   let last: NetDevice | null = null;
   for (const port of bridge.ports) {
-    if (kind === "unicast" ? !port.flood : kind === "multicast" ? !port.mcastFlood : !port.bcastFlood)
-      continue;
+    if (kind === "unicast" ? !port.flood : from !== null && !floodsGroups(port, kind)) continue;
     if (!shouldDeliver(from, port, packet)) continue;
     if (last !== null) bridgeForward(stack, bridge, last, stack.pool.clone(packet), from === null);
     last = port;
@@ -214,8 +252,14 @@ function bridgeForward(
   localOrigin: boolean,
 ): void {
   leaveVlan(out, packet);
-  if (packet.nfBridge && isSeenByNetfilter(stack, packet)) {
-    if (!localOrigin && !nfBridgeForward(stack, bridge, out, packet)) return;
+  const from = localOrigin || stack.net.bridgeChains === null ? null : stack.device(packet.dev);
+  const seen = packet.nfBridge && isSeenByNetfilter(stack, packet);
+  const hook = localOrigin ? NF_BR_LOCAL_OUT : NF_BR_FORWARD;
+  if (!passes(stack, hook, false, packet, from, out)) return;
+  if (seen && !localOrigin && !nfBridgeForward(stack, bridge, out, packet)) return;
+  if (!passes(stack, hook, true, packet, from, out)) return;
+  if (!passes(stack, NF_BR_POST_ROUTING, false, packet, null, out)) return;
+  if (seen) {
     if (!nfBridgePostRouting(stack, bridge, out, packet)) return;
     return;
   }
@@ -232,6 +276,7 @@ export function passUp(stack: Stack, bridge: NetDevice, packet: Packet): void {
     }
     leaveVlan(bridge, packet);
   }
+  if (!passes(stack, NF_BR_LOCAL_IN, false, packet, stack.device(packet.dev), null)) return;
   if (packet.nfBridge && !nfBridgeLocalIn(stack, packet)) return;
   const group = packet.pktType === PACKET_BROADCAST || packet.pktType === PACKET_MULTICAST;
   // A port's frames are "otherhost" by the port's own address; the bridge looks with its own.

@@ -1,6 +1,7 @@
 import { headerLength, INNER_GENEVE, INNER_NONE, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
+import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { classifyFrame } from "./frame.ts";
@@ -45,8 +46,7 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
   outer.socket = packet.socket;
   outer.uid = packet.uid;
-  if (outer.family === 6 && detail.ttl === 0)
-    outer.ttl = (stack.net.devices[outer.rtDev] as NetDevice).conf6.hopLimit;
+  if (outer.family === 6 && detail.ttl === 0) outer.ttl = hopLimit(stack, outer);
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }

@@ -76,10 +76,10 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   ipOutput(stack, packet);
 }
 
-/** What IPv6 does not forward: the reason, -1 for none. Who sends back by the device it came in by is told a better way. */
+/** What IPv6 does not forward: the reason, -1 for none. Of what goes back by where it came from the sender is told a better way. */
 function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet): number {
   const { src } = packet;
-  if (dev === out) {
+  if (packet.iif === out.ifindex) {
     const target = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
     if (peerAllows6(stack, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
     return -1;

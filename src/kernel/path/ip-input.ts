@@ -1,10 +1,13 @@
 import { groupScope6, IP6_LOOPBACK, isMulticast6 } from "../../address/ip6-handle.ts";
 import {
+  deviceKey,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  isNeighbourDiscovery,
+  PACKET_HOST,
   PACKET_LOOPBACK,
   PACKET_OTHERHOST,
   type Packet,
@@ -60,7 +63,9 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   // `ip_rcv_core` clears what the bridge's hooks left in the control block: joined there, it is cut again only if it must be.
   if (packet.family !== 6 && packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
   if (packet.family === 6) {
-    packet.iif = dev.ifindex;
+    // What br_netfilter has routed already seems to come by the device it is to leave by.
+    const routed = packet.rtInput === RT_FORWARD ? stack.net.devices[packet.rtDev] : undefined;
+    packet.iif = (routed ?? dev).ifindex;
     const refused = refuses6(dev, packet);
     if (refused >= 0) {
       stack.kill(packet, refused);
@@ -111,7 +116,8 @@ export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): v
       localDeliver(stack, dev, packet);
       return;
     case RT_FORWARD:
-      ipForward(stack, dev, packet);
+      if (isProxiedDiscovery(stack, dev, packet)) localDeliver(stack, dev, packet);
+      else ipForward(stack, dev, packet);
       return;
     case RT_ERROR:
       ipError(stack, dev, packet);
@@ -132,6 +138,16 @@ function ownedDelivery(stack: Stack, card: NetDevice, owner: DevicePlace, packet
   whole.dev = owner.device.ifindex;
   deliver(above, owner.device, whole);
   return true;
+}
+
+/**
+ * `ip6_forward_proxy_check`: neighbour discovery sent to an address that this host answers for is for the host itself. Here
+ * `proxy_ndp` of `all` alone counts.
+ */
+function isProxiedDiscovery({ net }: Stack, dev: NetDevice, packet: Packet): boolean {
+  if (net.proxyNeighbours.length === 0 || !isNeighbourDiscovery(packet)) return false;
+  if (!net.forwarding6 || packet.pktType !== PACKET_HOST || packet.ttl <= 1) return false;
+  return net.proxiesAll6 && net.isProxied(deviceKey(6, dev.ifindex), packet.dst);
 }
 
 /** `ip_error`, `ip6_pkt_drop`: the route said no. A host of IPv6 says so whether it forwards or not. */

@@ -2,8 +2,8 @@ import { ETH_P_ARP, PACKET_OTHERHOST, type Packet } from "../../packet/packet.ts
 import type { LowerPort } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { arpReceive } from "../neighbour/arp.ts";
-import { NF_ACCEPT, NF_DROP } from "../netfilter/hook.ts";
-import { nftIngress } from "../nft/ingress.ts";
+import { NF_ACCEPT, NF_DROP, NF_INET_INGRESS } from "../netfilter/hook.ts";
+import { nftFrame } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { bondReceive } from "./bond.ts";
@@ -54,7 +54,7 @@ export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untap
   packet.iif = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
   if (dev.ingress.length > 0) {
-    const verdict = nftIngress(stack, dev, packet);
+    const verdict = nftFrame(stack, NF_INET_INGRESS, dev.ingress, packet, dev, null);
     if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
     if (verdict !== NF_ACCEPT) return;
   }

@@ -1,5 +1,7 @@
 import { ETH_P_ARP, PACKET_HOST, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { NF_ACCEPT, NF_DROP, NF_NETDEV_EGRESS } from "../netfilter/hook.ts";
+import { nftFrame } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
@@ -12,6 +14,7 @@ import { macvlanTransmit } from "./macvlan.ts";
 import { vlanTransmit } from "./vlan.ts";
 import { vxlanTransmit } from "./vxlan.ts";
 
+const RULE_DROP = reason("rule-drop");
 const DEVICE_DOWN = reason("device-down");
 const DUMMY = reason("dummy-device");
 const LEFT_MODEL = reason("left-model");
@@ -20,6 +23,11 @@ const UNMODELLED = reason("unmodelled-device");
 
 /** `dev_queue_xmit`: a framed packet leaves by a device, whatever kind that is. Takes the packet over. Runs per packet. */
 export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void {
+  if (dev.egress.length > 0) {
+    const verdict = nftFrame(stack, NF_NETDEV_EGRESS, dev.egress, packet, null, dev);
+    if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
+    if (verdict !== NF_ACCEPT) return;
+  }
   if (!dev.up) {
     stack.kill(packet, DEVICE_DOWN);
     return;

@@ -13,6 +13,8 @@ import {
 import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
+import { pathMtuSlot } from "../route/attach.ts";
+import { hopLimit } from "../route/hop-limit.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
@@ -114,8 +116,7 @@ function encapsulate(
     stack.kill(outer, TUNNEL_LOOP);
     return;
   }
-  if (outer.family === 6 && ttl === 0 && !toGroup)
-    outer.ttl = (stack.net.devices[outer.rtDev] as NetDevice).conf6.hopLimit;
+  if (outer.family === 6 && ttl === 0 && !toGroup) outer.ttl = hopLimit(stack, outer);
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
@@ -126,8 +127,9 @@ export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headro
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
   const mtu = way - headerLength(outer) - headroom;
   if (packet.length <= mtu) return;
-  if (packet.family === 6) stack.state.exceptions.set(packet.dst, 2, Math.max(mtu, 1280));
-  else stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
+  // IPv4's is never less than `ip_rt_min_pmtu`; of IPv6's less than every link takes is not believed (`__ip6_rt_update_pmtu`).
+  if (packet.family === 6 && mtu < 1280) return;
+  stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
 }
 
 /** `udp_flow_src_port`: a hash of the inner flow in the range of local ports; which port is free choice. */

@@ -1,6 +1,7 @@
 import type { Family } from "../../address/ip.ts";
 import { addressOnPath, samePrefix6 } from "../../address/ip6-handle.ts";
 import type { Flow } from "./fib.ts";
+import { DEFAULT_RULES, DEFAULT_RULES6 } from "./ip-rule.ts";
 import type { PolicyRule, PolicyRule6 } from "./route.ts";
 
 /** Policy rules compiled (net/core/fib_rules.c), of both families. */
@@ -23,7 +24,8 @@ export function compileRules(
   family: Family,
   rules: readonly (PolicyRule | PolicyRule6)[],
 ): readonly CompiledRule[] {
-  const plain = rules.length > 0 ? [...rules].sort((a, b) => a.priority - b.priority) : defaultRules(family);
+  const before = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
+  const plain = rules.length > 0 ? [...rules].sort((a, b) => a.priority - b.priority) : before;
   return plain.map((rule) => ({
     ...rule,
     family,
@@ -81,30 +83,4 @@ function selectorMatches(rule: CompiledRule, flow: Flow, nameOf: (ifindex: numbe
 
 function inPrefix(address: number, { address: prefix, length }: PathPrefix): boolean {
   return length === 0 || ((address ^ prefix) & (-1 << (32 - length))) === 0;
-}
-
-const DEFAULT_RULES = [
-  [0, "local"],
-  [32766, "main"],
-  [32767, "default"],
-] as const;
-
-/** What a namespace has before anybody changes its rules; IPv6 knows no table `default`. */
-function defaultRules(family: Family): readonly PolicyRule[] {
-  return DEFAULT_RULES.slice(0, family === 6 ? 2 : 3).map(([priority, table]) => ({
-    priority,
-    src: null,
-    dst: null,
-    iif: null,
-    oif: null,
-    fwmark: null,
-    tos: 0,
-    ipproto: null,
-    sport: null,
-    dport: null,
-    uidRange: null,
-    not: false,
-    action: { kind: "lookup", table, suppressPrefixLength: null },
-    origin: 0,
-  }));
 }

@@ -1,28 +1,14 @@
 import type { Family } from "../../address/ip.ts";
-import { addressOnPath, network6 } from "../../address/ip6-handle.ts";
 import { TriePrefixMap4 } from "../../address/prefix-map.ts";
 import { PrefixMap6 } from "../../address/prefix-map6.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import type { PairMap } from "../session/pair-map.ts";
+import { compileRoute, withSiblings } from "./compile-route.ts";
 import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
 import { select6 } from "./fib6-select.ts";
-import type { PolicyRule, PolicyRule6, Route, Route6, RouteType } from "./route.ts";
-import { RTN_BLACKHOLE, RTN_BY_NAME, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
-
-/** `RT_SCOPE_*`: larger is narrower. */
-export const RT_SCOPE_UNIVERSE = 0;
-export const RT_SCOPE_SITE = 200;
-export const RT_SCOPE_LINK = 253;
-export const RT_SCOPE_HOST = 254;
-export const RT_SCOPE_NOWHERE = 255;
-
-const SCOPES = {
-  global: RT_SCOPE_UNIVERSE,
-  site: RT_SCOPE_SITE,
-  link: RT_SCOPE_LINK,
-  host: RT_SCOPE_HOST,
-  nowhere: RT_SCOPE_NOWHERE,
-} as const;
+import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route.ts";
+import { RT_SCOPE_NOWHERE } from "./rt-scope.ts";
+import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
 
 export const EINVAL = 22;
 export const EACCES = 13;
@@ -95,7 +81,7 @@ export class FibTable {
 
   compile(): FibColumns {
     const six = this.family === 6;
-    const list = this.plain.map(([route, index]) => compileRoute(route, index, this.device));
+    let list = this.plain.map(([route, index]) => compileRoute(route, index, this.device));
     // Same order as the kernel's: longest prefix, then TOS (a set one first), then metric, then order of insertion. Of IPv6 one
     // prefix's routes stand together (`fib6_node.leaf`).
     list.sort(
@@ -105,6 +91,7 @@ export class FibTable {
         a.metric - b.metric ||
         a.index - b.index,
     );
+    if (six) list = withSiblings(list);
     const keys = new Int32Array(list.length * 2);
     for (const [i, route] of list.entries()) {
       keys[2 * i] = route.address;
@@ -205,8 +192,10 @@ export class Fib {
           const found = six ? select6(columns, flow, result) : scan(columns, flow, result);
           if (!found || !settle(rule.table, result)) continue;
           const route = result.route as FibRoute | null;
+          // An error route is none to be suppressed (`fib_rules_lookup`).
           if (
             route !== null &&
+            result.error === 0 &&
             action.suppressPrefixLength !== null &&
             route.length <= action.suppressPrefixLength
           ) {
@@ -302,39 +291,4 @@ function usable(route: FibRoute, oif: number): boolean {
     if (oif === 0 || dev.ifindex === oif) return true;
   }
   return false;
-}
-
-function compileRoute(
-  route: Route | Route6,
-  index: number,
-  device: (name: string) => NetDevice | null,
-): FibRoute {
-  const local = route.type === "local";
-  const { length } = route.dst;
-  const six = typeof route.dst.address !== "number";
-  const mask = six || length === 0 ? 0 : (-1 << (32 - length)) | 0;
-  const address = addressOnPath(route.dst.address);
-  const alive = route.nextHops.filter((hop) => !hop.dead);
-  return {
-    index,
-    type: RTN_BY_NAME[route.type satisfies RouteType],
-    scope: SCOPES[route.scope],
-    prefsrc: route.prefsrc === null ? 0 : addressOnPath(route.prefsrc),
-    hasPrefsrc: route.prefsrc !== null,
-    mtu: route.mtu,
-    metric: route.metric,
-    tos: route.tos,
-    address: six ? network6(address, length) : address & mask,
-    mask,
-    length,
-    nextHops: alive.map((hop) => ({
-      dev: hop.dev === null ? null : device(hop.dev),
-      gateway: hop.gateway === null ? 0 : addressOnPath(hop.gateway),
-      hasGateway: hop.gateway !== null,
-      onlink: hop.onlink,
-      weight: hop.weight,
-      scope: local ? RT_SCOPE_NOWHERE : hop.gateway !== null ? RT_SCOPE_LINK : RT_SCOPE_HOST,
-    })),
-    weights: alive.map((hop) => hop.weight),
-  };
 }

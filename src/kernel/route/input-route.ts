@@ -5,9 +5,10 @@ import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
 import { attachError, attachWithExceptions } from "./attach.ts";
-import { EHOSTUNREACH, type FibNextHop, RT_SCOPE_HOST } from "./fib.ts";
+import { EHOSTUNREACH, type FibNextHop } from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
 import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet, selectHop } from "./output-route.ts";
+import { RT_SCOPE_HOST } from "./rt-scope.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets that came in (`ip_route_input_slow`, net/ipv4/route.c). Runs per packet. */

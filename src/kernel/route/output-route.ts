@@ -4,8 +4,9 @@ import { CHOICE_MULTIPATH } from "../chooser.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
 import type { Stack } from "../stack.ts";
 import { attach, attachWithExceptions, fail } from "./attach.ts";
-import { EINVAL, ENETUNREACH, type FibNextHop, type FibRoute, RT_SCOPE_HOST, RT_SCOPE_LINK } from "./fib.ts";
+import { EINVAL, ENETUNREACH, type FibNextHop, type FibRoute } from "./fib.ts";
 import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
+import { RT_SCOPE_HOST, RT_SCOPE_LINK } from "./rt-scope.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
 /** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */

@@ -1,6 +1,7 @@
 import { type Ip6, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
 import type { Packet } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
+import type { FibResult } from "./fib.ts";
 import { needsDevice } from "./output-route6.ts";
 import { RTN_ANYCAST, RTN_LOCAL, RTN_UNREACHABLE } from "./types.ts";
 
@@ -55,7 +56,19 @@ export function reverseRoute6(
   stack.net.fib6.lookup(flow, result, stack.deviceName);
   const { route } = result;
   if (result.error !== 0 || route === null) return -1;
-  return route.nextHops[result.hop]?.dev?.ifindex === dev ? route.type | viaDevice : route.type;
+  const by =
+    route.nextHops[result.hop]?.dev?.ifindex === dev || (flow.via !== 0 && anotherLeavesBy(result, dev));
+  return by ? route.type | viaDevice : route.type;
+}
+
+/** `rt6_device_match`: the device decides among all routes of the prefix, whatever their metrics. */
+function anotherLeavesBy({ route, table }: FibResult, dev: number): boolean {
+  if (route === null || table?.columns == null) return false;
+  for (const other of table.columns.routes) {
+    if (other.length !== route.length || other.address !== route.address) continue;
+    for (const hop of other.nextHops) if (hop.dev?.ifindex === dev) return true;
+  }
+  return false;
 }
 
 function ask({ flow, net }: Stack, daddr: Ip6, saddr: Ip6, mark: number): void {

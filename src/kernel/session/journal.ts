@@ -52,6 +52,14 @@ export class Journal {
     }
   }
 
+  /** Write what was there before any layer was opened: state that is met for the first time. */
+  unrecorded(action: () => void): void {
+    const { open } = this;
+    this.open = false;
+    action();
+    this.open = open;
+  }
+
   /** Record how to take back a change that is no integer cell. */
   undo(action: () => void): void {
     if (!this.open) return;

@@ -26,22 +26,9 @@ export function hostOfOutputs(outputs: readonly FileOutput[]): DumpDraft {
   for (const { file, output } of outputs) readOutput(file, output, draft, links);
   readLinks(links, draft);
   const iptables = outputs.filter(({ output }) => /^iptables/.test(output.tool));
-  iptablesOf(
-    iptables.filter(({ output }) => !isIpv6Output(output)),
-    draft,
-  );
-  for (const { file, output } of iptables) {
-    if (!isIpv6Output(output) || output.lines.length === 0) continue;
-    if (output.tool !== "iptables-save") {
-      const [first] = output.lines;
-      const message = "rules of ip6tables in this form are left out: ip6tables-save is kept";
-      draft.warnings.push({ file, line: first?.number ?? null, field: null, message });
-    } else {
-      draft.text(
-        "ip6tablesSave",
-        output.lines.map((line) => placed(file, line)),
-      );
-    }
+  for (const family of [4, 6] as const) {
+    const own = iptables.filter(({ output }) => isIpv6Output(output) === (family === 6));
+    iptablesOf(own, family, draft);
   }
   draft.warnings.push(...draft.oddLines());
   return draft;

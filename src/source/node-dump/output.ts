@@ -50,6 +50,6 @@ export function tableOfCommand(command: string | null): string | null {
   if (command === null) return null;
   return (
     /(?:^|\s)(?:-t\s*|--table[ =])(\w+)/.exec(command)?.[1] ??
-    (/\biptables\b.*\s-\w*[LS]/.test(command) ? "filter" : null)
+    (/\bip6?tables\b.*\s-\w*[LS]/.test(command) ? "filter" : null)
   );
 }

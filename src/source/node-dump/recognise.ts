@@ -9,7 +9,7 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
   ["iptables-commands", /^-P (?:INPUT|OUTPUT|FORWARD|PREROUTING|POSTROUTING)(?: |$)/],
   ["iptables-commands", /^-N \S+$/],
   ["iptables-commands", /^-[AI] \S+ (?:\d+ )?(?:! )?-{1,2}[a-z]/],
-  ["iptables-commands", /^(?:sudo\s+)?iptables(?:-legacy|-nft)?\s+(?:-w\s+)?(?:-t\s+\w+\s+)?-[AIPNF]\s/],
+  ["iptables-commands", /^(?:sudo\s+)?ip6?tables(?:-legacy|-nft)?\s+(?:-w\s+)?(?:-t\s+\w+\s+)?-[AIPNF]\s/],
   ["iptables-list", /^Chain \S+ \((?:policy \w+|\d+ references)/],
   ["nft", /^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{/],
   ["ipvsadm-list", /^IP Virtual Server version/],

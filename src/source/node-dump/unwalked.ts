@@ -1,3 +1,5 @@
+import { parseConntrackList } from "../../kernel/conntrack/conntrack-list.ts";
+import { linesOf } from "../../kernel/tool-text.ts";
 import type { DumpDraft } from "./dump-draft.ts";
 
 /** What of a dump is kept and given back by `export`, but that no walk reads: whoever asks must know. */
@@ -9,9 +11,13 @@ export function noteUnwalked(draft: DumpDraft): void {
     );
   }
   if (typeof conntrack === "string") {
-    draft.assume(
-      "its list of connections is kept, but not read: no connection is known before the first packet",
-    );
+    const { faults, odd } = parseConntrackList(linesOf(conntrack));
+    const [fault] = faults;
+    if (fault !== undefined) {
+      draft.assume(
+        `of its list of connections ${faults.length + odd.length} lines are not read; the first: ${fault.message}`,
+      );
+    }
   }
 }
 

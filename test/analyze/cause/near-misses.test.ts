@@ -2,8 +2,10 @@ import { describe, expect, it } from "vitest";
 import { nearMissesOf, nearMissText, packetAt } from "../../../src/analyze/cause/near-misses.ts";
 import { failedConditions } from "../../../src/kernel/netfilter/failed-conditions.ts";
 import type { Trace } from "../../../src/walk/trace.ts";
+import type { World } from "../../../src/world/world.ts";
 import { hopscope } from "../../cli/cli.ts";
 import { asked, recordedWorld } from "../../present/asked.ts";
+import { sessionOf, smallWorld, trace } from "../../walk/small-world.ts";
 import { changed, withSpec } from "./cluster.ts";
 
 /** The literal reading of rules is a second implementation of the engine's: where both have an answer, it is the same. */
@@ -24,8 +26,7 @@ const QUESTIONS = [
 ] as const;
 
 /** Every rule the engine asked, in the first packet's visits: did it match? */
-function checked(recording: string, trace: Trace): { right: number; wrong: string[] } {
-  const world = recordedWorld(recording);
+function checked(world: World, trace: Trace): { right: number; wrong: string[] } {
   let right = 0;
   const wrong: string[] = [];
   for (const visit of trace.outcomes[0]?.hooks ?? []) {
@@ -34,7 +35,9 @@ function checked(recording: string, trace: Trace): { right: number; wrong: strin
     const from = new Map<string, number>();
     for (const { table, chain, kind, index, mark } of visit.steps) {
       const key = `${table} ${chain}`;
-      const rules = world.hosts.get(visit.host)?.iptables?.tables.get(table)?.chains.get(chain)?.rules ?? [];
+      const host = world.hosts.get(visit.host);
+      const tables = visit.before.ip.src.includes(":") ? host?.ip6tables : host?.iptables;
+      const rules = tables?.tables.get(table)?.chains.get(chain)?.rules ?? [];
       const packet = packetAt(world, visit, mark);
       if (packet === null) throw new Error("no packet");
       for (let i = from.get(key) ?? 1; i <= Math.min(index, rules.length); i++) {
@@ -54,20 +57,77 @@ function checked(recording: string, trace: Trace): { right: number; wrong: strin
 
 describe("the conditions a rule fails", () => {
   it.each(QUESTIONS)("%s, %s → %s: none exactly where the engine found a match", (recording, from, to) => {
-    const { right, wrong } = checked(recording, asked(recording, from, to));
+    const { right, wrong } = checked(recordedWorld(recording), asked(recording, from, to));
     expect(wrong).toEqual([]);
     expect(right).toBeGreaterThan(0);
   });
 
   it("have many rules to say something of", () => {
     const counts = QUESTIONS.map(
-      ([recording, from, to]) => checked(recording, asked(recording, from, to)).right,
+      ([recording, from, to]) => checked(recordedWorld(recording), asked(recording, from, to)).right,
     );
     expect(counts.reduce((sum, count) => sum + count)).toBeGreaterThan(400);
   });
 });
 
+/** a, behind r, asks b; r's rules look at everything that can be read off a packet of IPv6. */
+const SIX = smallWorld(
+  {
+    a: { links: { eth0: "fd00:1::2/64" }, routes: ["::/0 via fd00:1::1"] },
+    r: {
+      links: { eth0: "fd00:1::1/64", eth1: "fd00:2::1/64" },
+      forward: true,
+      ip6tables: [
+        "*filter",
+        ":FORWARD DROP",
+        ":INPUT ACCEPT",
+        "-A FORWARD -s fd00:3::/64 -j ACCEPT",
+        "-A FORWARD ! -d fd00:2::/64 -j ACCEPT",
+        "-A FORWARD -d fd00:2::3/128 -j ACCEPT",
+        "-A FORWARD -s fd00:1::2/ffff::ffff ! -i eth0 -j ACCEPT",
+        "-A FORWARD -p udp -m udp --dport 54 -j ACCEPT",
+        "-A FORWARD -p ipv6-icmp -m icmp6 --icmpv6-type 129 -j ACCEPT",
+        "-A FORWARD -p tcp -m multiport --dports 81,82 -j ACCEPT",
+        "-A FORWARD -m hl --hl-gt 63 -j ACCEPT",
+        "-A FORWARD -m length --length 1000:2000 -j ACCEPT",
+        "-A FORWARD -m iprange --dst-range fd00:2::3-fd00:2::9 -j ACCEPT",
+        "-A FORWARD -m addrtype --dst-type LOCAL -j ACCEPT",
+        "-A FORWARD -m addrtype ! --src-type UNICAST -j ACCEPT",
+        "-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT",
+        "-A FORWARD -o eth1 -m hl --hl-eq 63 -j ACCEPT",
+        "COMMIT",
+        "",
+      ].join("\n"),
+    },
+    b: { links: { eth0: "fd00:2::2/64" }, routes: ["::/0 via fd00:2::1"], listen: ["tcp 80", "udp 53"] },
+  },
+  ["a:eth0 r:eth0", "r:eth1 b:eth0"],
+);
+
+describe("the conditions a rule of IPv6 fails", () => {
+  it.each(["tcp [fd00:2::2]:80", "udp [fd00:2::2]:53", "icmp fd00:2::2"])(
+    "%s: none exactly where the engine found a match",
+    (text) => {
+      const { right, wrong } = checked(SIX, trace(sessionOf(SIX), "a", text));
+      expect(wrong).toEqual([]);
+      expect(right).toBe(14);
+    },
+  );
+});
+
 describe("near misses", () => {
+  it("are told of IPv6", () => {
+    const [found] = trace(sessionOf(SIX), "a", "udp [fd00:2::2]:53 ttl=9").outcomes;
+    const misses = (found?.hooks ?? []).flatMap((visit) =>
+      visit.steps.flatMap((step) => nearMissesOf(SIX, visit, step).map(nearMissText)),
+    );
+    expect(misses).toEqual([
+      "near miss: rule 1 of FORWARD but for -s fd00:3::/64 (fd00:1::2 here)",
+      "near miss: rule 2 of FORWARD but for ! -d fd00:2::/64 (fd00:2::2 here)",
+      "near miss: rule 4 of FORWARD but for ! -i eth0 (eth0 here)",
+    ]);
+  });
+
   const misses = (recording: string, from: string, to: string): string[] =>
     (asked(recording, from, to).outcomes[0]?.hooks ?? []).flatMap((visit) =>
       visit.steps.flatMap((step) => nearMissesOf(recordedWorld(recording), visit, step).map(nearMissText)),

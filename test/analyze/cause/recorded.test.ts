@@ -15,6 +15,24 @@ type Row = readonly [
 
 const ROWS: readonly Row[] = [
   [
+    "k-filter-ndp-bridge",
+    "web-0",
+    "[fd00:10:244:5::21]:8080",
+    "no-neighbour",
+    /^Let neighbour discovery pass FORWARD on node1/,
+    "ip6tables -t filter -I FORWARD -p ipv6-icmp --icmpv6-type 135 -j ACCEPT && ip6tables -t filter -I FORWARD -p ipv6-icmp --icmpv6-type 136 -j ACCEPT",
+    {},
+  ],
+  [
+    "k-filter-ndp-router",
+    "alice",
+    "fd10:1:1::1",
+    "no-neighbour",
+    /^Let neighbour discovery pass INPUT on fw/,
+    "ip6tables -t filter -I INPUT -p ipv6-icmp --icmpv6-type 135 -j ACCEPT && ip6tables -t filter -I INPUT -p ipv6-icmp --icmpv6-type 136 -j ACCEPT",
+    {},
+  ],
+  [
     "d-services-vxlan",
     "laptop",
     "172.18.0.26:31342",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { formatIpv6 } from "../../../src/address/ipv6.ts";
 import { readToolCommand, runToolCommand } from "../../../src/cli/step/tool-command.ts";
 import type { Host } from "../../../src/kernel/host.ts";
 import { hostScript } from "../../../src/kernel/host-script.ts";
@@ -22,6 +23,61 @@ function read(command: string): string[] {
   const result = readToolCommand(node, command, 0);
   return result.kind === "ok" ? result.value.flatMap(operationText) : [...result.messages];
 }
+
+describe("commands of IPv6", () => {
+  const snapshot = readSnapshot("k-routed-on.json", readRecordingText("k-routed-on"));
+  if (snapshot.kind === "invalid") throw new Error("the recording is broken");
+  const router = snapshot.world.hosts.get("node1") as Host;
+  const own = router.addresses6.find(({ dev, scope }) => dev === "eth0" && scope === "global");
+  const gateway = router.routes6.find(({ dst, table }) => dst.length === 0 && table === "main")?.nextHops[0];
+  if (own === undefined || gateway?.gateway == null) throw new Error("node1 has no IPv6");
+  const via = formatIpv6(gateway.gateway);
+
+  it.each([
+    [`ip -6 route add fd99::/64 via ${via}`, [`ip -6 route add fd99::/64 via ${via} dev eth0 proto boot`]],
+    ["ip route add fd99::/64 dev cni0 metric 7", ["ip -6 route add fd99::/64 dev cni0 proto boot metric 7"]],
+    ["ip -6 route replace blackhole fd99::/64", ["ip -6 route replace blackhole fd99::/64 proto boot"]],
+    ["ip -6 route del default", [`ip -6 route del default via ${via} dev eth0`]],
+    [
+      "ip -6 neigh replace fe80::9 lladdr 02:00:00:00:00:09 dev eth0",
+      ["ip -6 neigh replace fe80::9 lladdr 02:00:00:00:00:09 dev eth0 nud permanent"],
+    ],
+    [
+      "ip addr add fd99::1/64 dev eth0 nodad",
+      [
+        "ip addr add fd99::1/64 dev eth0",
+        "ip -6 route add local fd99::1 dev eth0 table local proto kernel",
+        "ip -6 route add fd99::/64 dev eth0 proto kernel metric 256",
+        "ip -6 route add anycast fd99:: dev eth0 table local proto kernel",
+      ],
+    ],
+    [
+      "ip -6 route add fd99::/64 via fd98::1",
+      ["ip route: the next hop has an invalid gateway: no route on link leads to it"],
+    ],
+    [
+      "ip -6 route add default via 10.0.0.1",
+      ['ip route: "10.0.0.1" has no colon: it is not an IPv6 address'],
+    ],
+  ])("%s", (command, expected) => {
+    const result = readToolCommand(router, command, 0);
+    expect(result.kind === "ok" ? result.value.flatMap(operationText) : result.messages).toEqual(expected);
+  });
+
+  it("an address that is added and deleted again leaves all as it was", () => {
+    const added = runToolCommand(snapshot.world, router, "ip addr add fd99::1/64 dev eth0");
+    if (added.kind === "invalid") throw new Error(added.messages.join());
+    const host = added.value.hosts.get("node1") as Host;
+    expect(host.addresses6.length).toBe(router.addresses6.length + 1);
+    const again = runToolCommand(added.value, host, "ip addr add fd99::1/64 dev eth0");
+    expect(again.kind === "invalid" && again.messages[0]).toContain(
+      "eth0 has the address fd99::1/64 already",
+    );
+    const deleted = runToolCommand(added.value, host, "ip addr del fd99::1/64 dev eth0");
+    if (deleted.kind === "invalid") throw new Error(deleted.messages.join());
+    expect(deleted.value.hosts.get("node1")).toEqual(router);
+  });
+});
 
 describe("a command is read as operations", () => {
   it.each([
@@ -71,6 +127,15 @@ describe("a command is read as operations", () => {
     ],
     ["iptables -t nat -D PREROUTING 1", ["iptables -t nat -D PREROUTING 1"]],
     ["iptables -P FORWARD DROP", ["iptables-restore --noflush"]],
+    [
+      "ip6tables -A FORWARD -s fd00::1 -p tcp -j REJECT",
+      ["ip6tables -t filter -A FORWARD -s fd00::1/128 -p tcp -j REJECT --reject-with icmp6-port-unreachable"],
+    ],
+    [
+      "ip6tables-legacy -t nat -A PREROUTING -p tcp --dport 80 -j DNAT --to-destination [fd00::2]:8080",
+      ["ip6tables -t nat -A PREROUTING -p tcp -m tcp --dport 80 -j DNAT --to-destination '[fd00::2]:8080'"],
+    ],
+    ["ip6tables -P FORWARD DROP", ["ip6tables-restore --noflush"]],
   ])("%s", (command, operations) => {
     expect(read(command)).toEqual(operations);
   });
@@ -120,6 +185,22 @@ describe("a command is read as operations", () => {
     expect(saved(deleted.value.hosts.get("node1") as Host)).toBe(saved(node));
   });
 
+  it("a rule of ip6tables is inserted and deleted by its text, and those of iptables stay", () => {
+    const rule = "-s fd00::/64 -p icmpv6 --icmpv6-type echo-request -j DROP";
+    const before = runToolCommand(world, node, "ip6tables -A FORWARD -j ACCEPT");
+    if (before.kind === "invalid") throw new Error(before.messages.join());
+    const first = before.value.hosts.get("node1") as Host;
+    const inserted = runToolCommand(before.value, first, `ip6tables -I FORWARD ${rule}`);
+    if (inserted.kind === "invalid") throw new Error(inserted.messages.join());
+    const host = inserted.value.hosts.get("node1") as Host;
+    expect(host.ip6tables?.tables.get("filter")?.chains.get("FORWARD")?.rules).toHaveLength(2);
+    const deleted = runToolCommand(inserted.value, host, `ip6tables -D FORWARD ${rule}`);
+    if (deleted.kind === "invalid") throw new Error(deleted.messages.join());
+    const after = deleted.value.hosts.get("node1") as Host;
+    expect(after.ip6tables).toEqual(first.ip6tables);
+    expect(saved(after)).toBe(saved(node));
+  });
+
   it("a rule knows the command it came from", () => {
     const changed = runToolCommand(world, node, "iptables -A FORWARD -j DROP");
     if (changed.kind === "invalid") throw new Error(changed.messages.join());
@@ -165,7 +246,6 @@ describe("a command that is wrong, or not built yet, is named", () => {
     ["ip route add default via 172.18.0.1", "ip route add: the route exists already"],
     ["ip route del 10.9.0.0/16", "ip route del: there is no such route"],
     ["ip route add 10.9.0.0/16 dev eth0 quickack 1", 'ip route: "quickack" is not built yet'],
-    ["ip -6 route add default dev eth0", "ip: IPv6 is not modelled yet"],
     ["sysctl net.ipv4.ip_forward", 'sysctl: "net.ipv4.ip_forward" is not NAME=VALUE'],
     ["sysctl -a", "sysctl: the option -a is not built yet: use sysctl -w NAME=VALUE"],
     [
@@ -183,6 +263,11 @@ describe("a command that is wrong, or not built yet, is named", () => {
       "iptables -P: KUBE-SERVICES is no built-in chain, so it has no policy",
     ],
     ["iptables -N FORWARD", "iptables -N: the chain FORWARD exists already"],
+    [
+      "ip6tables -A FORWARD -s 10.0.0.1 -j DROP",
+      'ip6tables: -s: "10.0.0.1" is an IPv4 address: ip6tables takes IPv6',
+    ],
+    ["ip6tables -t nta -A FORWARD -j DROP", 'ip6tables: no table "nta" (did you mean "nat"?)'],
   ])("%s", (command, message) => {
     const [first = ""] = read(command);
     if (typeof message === "string") expect(first).toBe(message);

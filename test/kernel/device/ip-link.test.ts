@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Device } from "../../../src/kernel/device/device.ts";
 import { formatLink, parseLink } from "../../../src/kernel/device/ip-link.ts";
+import { parseIpLinkText } from "../../../src/kernel/device/ip-link-text.ts";
 import type { Json } from "../../../src/kernel/json-fields.ts";
 import { readGoodJson, readJson } from "../json-of.ts";
 
@@ -232,5 +233,37 @@ describe("devices as ip -j -d link prints them", () => {
     ],
   ])("is refused: %s", (_, json, message) => {
     expect(read(json)).toEqual([message]);
+  });
+});
+
+/** `ip -d link`, as iproute2 6.1 prints it (iplink_vxlan.c, iplink_geneve.c). */
+describe("tunnels as ip -d link prints them for people", () => {
+  const HEAD = [
+    "7: t0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1430 qdisc noqueue state UNKNOWN mode DEFAULT group default qlen 1000",
+    "    link/ether 02:aa:00:00:00:01 brd ff:ff:ff:ff:ff:ff promiscuity 0 allmulti 0 minmtu 68 maxmtu 65535",
+  ];
+
+  it.each<readonly [string, Partial<Device["detail"]>]>([
+    [
+      "vxlan id 5 remote fd01::3 local fd01::2 dev eth0 srcport 0 0 dstport 4789 nolearning ttl auto ageing 300 udpcsum",
+      {
+        ...{ kind: "vxlan", vni: 5, link: "eth0", port: 4789, learning: false },
+        ...{ remote: [0xfd01_0000, 0, 0, 3], local: [0xfd01_0000, 0, 0, 2] },
+      },
+    ],
+    [
+      "vxlan id 6 group ff05::7 dev eth0 srcport 0 0 dstport 4789 ttl 3 ageing 300 udpcsum",
+      { kind: "vxlan", vni: 6, remote: [0xff05_0000, 0, 0, 7], local: null, ttl: 3 },
+    ],
+    [
+      "geneve id 7 remote fd01::3 ttl auto dstport 6099 udpcsum noudp6zerocsumrx",
+      { kind: "geneve", vni: 7, remote: [0xfd01_0000, 0, 0, 3], port: 6099, ttl: 0 },
+    ],
+    ["geneve id 7 remote 192.0.2.2 ttl 9 dstport 6081 noudpcsum", { kind: "geneve", port: 6081, ttl: 9 }],
+  ])("%s", (words, detail) => {
+    const lines = [...HEAD, `    ${words} addrgenmode eui64 numtxqueues 1`];
+    const { items, odd, faults } = parseIpLinkText(lines.map((text, i) => ({ text, number: i + 1 })));
+    expect([odd, faults]).toEqual([[], []]);
+    expect(parse(items[0] as Json).detail).toMatchObject(detail);
   });
 });

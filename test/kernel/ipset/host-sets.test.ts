@@ -133,6 +133,37 @@ add a 10.0.0.1,0x1200
   });
 });
 
+describe("sets and packets of another family", () => {
+  const six = (more: Partial<Packet> = {}): Packet =>
+    packet({ family: 6, src: onPath("fd00::1"), dst: onPath("fd00::2"), protocol: 6, dport: 80, ...more });
+
+  it.each([
+    ["create a hash:ip family inet\nadd a 10.0.0.1", tcp("10.0.0.1", "1.1.1.1"), six(), true, false],
+    ["create a hash:ip family inet6\nadd a fd00::1", six(), tcp("10.0.0.1", "1.1.1.1"), true, false],
+    ["create a bitmap:ip range 0.0.0.0-0.0.255.255\nadd a 0.0.0.1", six(), six(), false, false],
+  ])("%j: one is in it, the other is not asked for", (text, one, other, ...expected) => {
+    const host = new SetHost(`${text}\n`);
+    const rule = "-m set --match-set a src";
+    expect([host.send(rule, one), host.send(rule, other)]).toEqual(expected);
+  });
+
+  it("ports of a bitmap, MACs and lists of sets know no family", () => {
+    const mac = internMac("02:00:00:00:00:01");
+    const host = new SetHost(
+      `create p bitmap:port range 0-100\nadd p 80\ncreate m hash:mac\nadd m 02:00:00:00:00:01\ncreate f hash:ip ${HEAD}\ncreate s hash:ip family inet6\nadd s fd00::1\ncreate l list:set size 8\nadd l f\nadd l s\n`,
+    );
+    const sent = six({ framed: true, ethSrc: mac });
+    const found = ["p dst", "m src", "l src"].map((set) => host.send(`-m set --match-set ${set}`, sent));
+    expect(found).toEqual([true, true, true]);
+    // A list's member of the packet's family takes it.
+    host.send("-j SET --add-set l dst", sent);
+    expect(["f dst", "s dst"].map((set) => host.send(`-m set --match-set ${set}`, sent))).toEqual([
+      false,
+      true,
+    ]);
+  });
+});
+
 describe("timeouts go by the session's clock", () => {
   const ASK = "-m set --match-set a src";
   const ADD = "-j SET --add-set a src";

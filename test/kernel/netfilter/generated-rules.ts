@@ -1,5 +1,8 @@
 import fc from "fast-check";
+import type { Family } from "../../../src/address/ip.ts";
+import { intern } from "../../../src/address/ip6-handle.ts";
 import { formatIpv4 } from "../../../src/address/ipv4.ts";
+import { formatIpv6 } from "../../../src/address/ipv6.ts";
 import { Packet } from "../../../src/packet/packet.ts";
 
 /**
@@ -223,10 +226,30 @@ export const generatedPacket = (): fc.Arbitrary<GeneratedPacket> =>
     outDevice: fc.constantFrom(...DEVICES),
   });
 
-export function packetOf(fields: GeneratedPacket): Packet {
-  const { inDevice: _, outDevice: __, sport, dport, ...headers } = fields;
-  const ports = fields.protocol === 1 ? { icmpType: 8 } : { sport, dport };
-  return Object.assign(new Packet(), headers, ports, { number: 1 });
+/** In IPv6 an address is fd00:: with the 32 bits of IPv4's at its end, and ICMP is ICMPv6: a rule means the same. */
+export function packetOf(fields: GeneratedPacket, family: Family = 4): Packet {
+  const { inDevice: _, outDevice: __, sport, dport, src, dst, ...headers } = fields;
+  const ports = fields.protocol === 1 ? { icmpType: family === 6 ? 128 : 8 } : { sport, dport };
+  const ends =
+    family === 6
+      ? { family, src: intern(EMBEDDED, 0, 0, src), dst: intern(EMBEDDED, 0, 0, dst) }
+      : { src, dst };
+  const protocol = family === 6 && fields.protocol === 1 ? 58 : fields.protocol;
+  return Object.assign(new Packet(), headers, ports, ends, { protocol, number: 1 });
+}
+
+const EMBEDDED = 0xfd000000 | 0;
+
+function prefixText({ address, length }: { address: number; length: number }, family: Family): string {
+  return family === 6
+    ? `${formatIpv6([EMBEDDED >>> 0, 0, 0, address >>> 0])}/${length + 96}`
+    : `${formatIpv4(address)}/${length}`;
+}
+
+/** IPv6 has no `-f`. */
+export function withoutFragments({ policy, chains }: GeneratedTable): GeneratedTable {
+  const rules = (list: readonly GeneratedRule[]) => list.map((rule) => ({ ...rule, fragment: null }));
+  return { policy, chains: chains.map((each) => ({ ...each, rules: rules(each.rules) })) };
 }
 
 // text
@@ -235,16 +258,16 @@ function negation(condition: { readonly not: boolean }): string {
   return condition.not ? "! " : "";
 }
 
-export function ruleText(rule: GeneratedRule): string {
+export function ruleText(rule: GeneratedRule, family: Family = 4): string {
   const words: string[] = [];
   const add = <T>(condition: Not<T> | null, text: (value: T) => string): void => {
     if (condition !== null) words.push(`${negation(condition)}${text(condition.value)}`);
   };
-  add(rule.src, ({ address, length }) => `-s ${formatIpv4(address)}/${length}`);
-  add(rule.dst, ({ address, length }) => `-d ${formatIpv4(address)}/${length}`);
+  add(rule.src, (value) => `-s ${prefixText(value, family)}`);
+  add(rule.dst, (value) => `-d ${prefixText(value, family)}`);
   add(rule.inDevice, (name) => `-i ${name}`);
   add(rule.outDevice, (name) => `-o ${name}`);
-  add(rule.protocol, (protocol) => `-p ${NAMES[protocol]}`);
+  add(rule.protocol, (protocol) => `-p ${family === 6 && protocol === 1 ? "ipv6-icmp" : NAMES[protocol]}`);
   add(rule.fragment, () => "-f");
   if (rule.sport !== null || rule.dport !== null) {
     words.push(`-m ${NAMES[rule.protocol?.value ?? 6]}`);
@@ -279,10 +302,10 @@ export function ruleText(rule: GeneratedRule): string {
 
 const NAMES = { 6: "tcp", 17: "udp", 1: "icmp" } as const;
 
-export function tableText({ policy, chains }: GeneratedTable): string {
+export function tableText({ policy, chains }: GeneratedTable, family: Family = 4): string {
   const heads = chains.map(({ name }) => `:${name} ${name === "FORWARD" ? policy : "-"} [0:0]`);
   const lines = chains.flatMap(({ name, rules }) =>
-    rules.map((rule) => `-A ${name} ${ruleText(rule)}`.trim()),
+    rules.map((rule) => `-A ${name} ${ruleText(rule, family)}`.trim()),
   );
   return ["*filter", ":INPUT ACCEPT [0:0]", ...heads, ":OUTPUT ACCEPT [0:0]", ...lines, "COMMIT", ""].join(
     "\n",

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatIp } from "../../../src/address/ip.ts";
-import { intern } from "../../../src/address/ip6-handle.ts";
+import { intern, internIpv6 } from "../../../src/address/ip6-handle.ts";
+import { type Ipv6Words, parseIpv6 } from "../../../src/address/ipv6.ts";
 import { internRecentList, RecentLists } from "../../../src/kernel/netfilter/recent.ts";
 import type { MatchTest } from "../../../src/kernel/netfilter/rule-context.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
@@ -97,6 +98,23 @@ describe("-m recent (xt_recent.c)", () => {
     expect(listed(context, "NET")).toEqual(["10.0.0.0"]);
     ask(context, "--set --name DST --rdest", "10.0.0.1");
     expect(listed(context, "DST")).toEqual(["9.9.9.9"]);
+  });
+
+  it("holds addresses of both families in one list, each by itself", () => {
+    const context = new FakeContext();
+    const six = (text: string) => internIpv6(parseIpv6(text) as Ipv6Words);
+    const ask6 = (options: string, src: string) =>
+      compiled(`-m recent ${options}`, 6).test(packet({ family: 6, src: six(src) }), context.asContext());
+    ask6("--set --name BOTH --mask ffff:ffff::", "fd00:1:2:3::4");
+    expect(ask6("--rcheck --name BOTH --mask ffff:ffff::", "fd00:1:9::9")).toBe(true);
+    expect(ask6("--rcheck --name BOTH --mask ffff:ffff::", "fd00:2::")).toBe(false);
+    // A number that an IPv4 address may be as well.
+    const handle = six("fd00:1::");
+    expect(ask(context, "--rcheck --name BOTH", formatIp(handle))).toBe(false);
+    ask(context, "--set --name BOTH", "10.0.0.1");
+    expect(listed(context, "BOTH")).toEqual(["fd00:1::", "10.0.0.1"]);
+    expect(ask6("--remove --name BOTH --mask ffff:ffff::", "fd00:1::")).toBe(true);
+    expect(listed(context, "BOTH")).toEqual(["10.0.0.1"]);
   });
 
   it("lets the first rule to name a list decide its mask", () => {

@@ -92,6 +92,45 @@ describe("a set's elements", () => {
     );
   });
 
+  it("ranges of IPv6 addresses, alone and in concatenations, go by whole addresses", () => {
+    const few = fc.constantFrom(0, 1, 2, 0x7fffffff, 0x80000000, 0xffffffff);
+    const address = fc.tuple(few, few, few, few);
+    const text = (words: readonly number[]): string =>
+      words.flatMap((each) => [each >>> 16, each & 0xffff].map((half) => half.toString(16))).join(":");
+    const order = (a: readonly number[], b: readonly number[]): number => {
+      const at = a.findIndex((each, i) => each !== b[i]);
+      return at < 0 ? 0 : (a[at] as number) - (b[at] as number);
+    };
+    const range = fc
+      .tuple(address, address)
+      .map(([a, b]): readonly [readonly number[], readonly number[]] => (order(a, b) <= 0 ? [a, b] : [b, a]));
+    const constant = (words: readonly number[]) =>
+      ({ kind: "constant", type: "ipv6_addr", value: text(words) }) as const;
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(range, bounds), { maxLength: 8 }),
+        fc.array(fc.tuple(address, word), { minLength: 1 }),
+        (keys, asked) => {
+          const elements = keys.map(([[from, to], mark]) =>
+            plainElement({
+              kind: "concat",
+              parts: [{ kind: "range", from: constant(from), to: constant(to) }, part(mark)],
+            }),
+          );
+          const index = new ElementIndex(elements, ["ipv6_addr", "mark"], null);
+          const corners = keys.map(([[, to], mark]) => [to, mark.from] as const);
+          for (const [words, mark] of [...asked, ...corners]) {
+            const expected = keys.findIndex(
+              ([[from, to], { from: low, to: high }]) =>
+                order(from, words) <= 0 && order(words, to) <= 0 && mark >= low && mark <= high,
+            );
+            expect(find(index, [...words, mark])).toBe(expected);
+          }
+        },
+      ),
+    );
+  });
+
   it("* is what nothing else is", () => {
     const index = new ElementIndex(
       [...elementsOf([[{ from: 5, to: 9 }]]), plainElement({ kind: "any" })],

@@ -1,12 +1,9 @@
-import { execFileSync } from "node:child_process";
-import process from "node:process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Family } from "../../../src/address/ip.ts";
-import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
 import { formatNftRuleset } from "../../../src/kernel/nft/text/format.ts";
-import { parseNftRuleset } from "../../../src/kernel/nft/text/parse.ts";
 import { generatePacket, generateTable, Random, type SentPacket } from "./generated-ruleset.ts";
 import { Prerouting } from "./prerouting.ts";
+import { counters, inside, read, removeNamespaces, run, whyNot } from "./real-nft.ts";
 import { loaded } from "./script.ts";
 
 /**
@@ -18,40 +15,6 @@ const SENDER = "nlive-a";
 const RECEIVER = "nlive-b";
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].flatMap((seed) => [[4, seed] as const, [6, seed] as const]);
 const PACKETS = 60;
-
-function run(program: string, args: readonly string[], input?: string): string {
-  return execFileSync(program, args, { encoding: "utf8", input, stdio: ["pipe", "pipe", "pipe"] });
-}
-
-function inside(namespace: string, line: string, input?: string): string {
-  return run("ip", ["netns", "exec", namespace, ...line.split(" ")], input);
-}
-
-function whyNot(): string | null {
-  if (process.platform !== "linux") return "not Linux";
-  if (process.getuid?.() !== 0) return "not root";
-  for (const [program, arg] of [
-    ["ip", "-V"],
-    ["nft", "--version"],
-    ["python3", "--version"],
-  ] as const) {
-    try {
-      run(program, [arg]);
-    } catch {
-      return `no ${program}`;
-    }
-  }
-  try {
-    run("ip", ["netns", "add", SENDER]);
-    run("ip", ["netns", "del", SENDER]);
-  } catch (error) {
-    return `no namespaces (${String(error).split("\n")[0]})`;
-  }
-  return null;
-}
-
-const reason = whyNot();
-if (reason !== null) console.warn(`the real nft is not asked: ${reason}`);
 
 function makeNamespaces(): void {
   for (const namespace of [SENDER, RECEIVER]) run("ip", ["netns", "add", namespace]);
@@ -74,16 +37,6 @@ function makeNamespaces(): void {
     "sysctl -qw net.ipv4.conf.nlive1.rp_filter=0",
   ]) {
     inside(RECEIVER, line);
-  }
-}
-
-function removeNamespaces(): void {
-  for (const namespace of [SENDER, RECEIVER]) {
-    try {
-      run("ip", ["netns", "del", namespace]);
-    } catch {
-      // It was not made.
-    }
   }
 }
 
@@ -126,43 +79,21 @@ function sendAll(packets: readonly SentPacket[]): void {
   run("ip", ["netns", "exec", SENDER, "python3", "-c", SENDER_SCRIPT], input);
 }
 
-/** `chain N` of each rule with a counter, to what it counted. */
-function counters(ruleset: NftRuleset): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const { chains } of ruleset.tables) {
-    for (const { name, rules } of chains) {
-      for (const [i, { statements }] of rules.entries()) {
-        const counter = statements.findLast(({ kind }) => kind === "counter");
-        if (counter?.kind !== "counter") continue;
-        // A rule that stops behind its counter counts more than it matches.
-        const last = statements.at(-1);
-        const stops = last?.kind === "set-change" || last?.kind === "mangle";
-        if (!stops) counts.set(`${name} ${i + 1}`, counter.packets);
-      }
-    }
-  }
-  return counts;
-}
+const reason = whyNot();
+if (reason !== null) console.warn(`the real nft is not asked: ${reason}`);
 
-function listed(handles = false): string {
-  return inside(RECEIVER, handles ? "nft -a list ruleset" : "nft list ruleset");
-}
-
-function read(text: string): NftRuleset {
-  const parsed = parseNftRuleset(text);
-  if (parsed.kind === "invalid") throw new Error(JSON.stringify(parsed.errors));
-  return parsed.ruleset;
-}
+const listed = (handles = false): string =>
+  inside(RECEIVER, handles ? "nft -a list ruleset" : "nft list ruleset");
 
 let counted = 0;
 
 describe.skipIf(reason !== null)("random rule sets and the real nft", () => {
   beforeAll(() => {
-    removeNamespaces();
+    removeNamespaces([SENDER, RECEIVER]);
     makeNamespaces();
   });
   afterAll(() => {
-    removeNamespaces();
+    removeNamespaces([SENDER, RECEIVER]);
     expect(counted).toBeGreaterThan(SEEDS.length * PACKETS);
   });
 

@@ -3,7 +3,7 @@ import { addressOnPath } from "../../../src/address/ip6-handle.ts";
 import { NF_INET_PRE_ROUTING } from "../../../src/kernel/netfilter/hook.ts";
 import { nfHook } from "../../../src/kernel/netfilter/hooks.ts";
 import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
-import { OP_NFT_RULE, Tape } from "../../../src/kernel/tape.ts";
+import { Tape } from "../../../src/kernel/tape.ts";
 import {
   ETH_P_IP,
   ETH_P_IPV6,
@@ -17,6 +17,7 @@ import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
 import { makeHost } from "../../walk/small-world.ts";
 import type { SentPacket } from "./generated-ruleset.ts";
+import { countRules } from "./real-nft.ts";
 
 const PROTOCOLS: Readonly<Record<Family, Readonly<Record<SentPacket["proto"], number>>>> = {
   4: { icmp: IPPROTO_ICMP, tcp: IPPROTO_TCP, udp: IPPROTO_UDP },
@@ -33,7 +34,7 @@ function onPath(text: string): number {
 /** One host with a device that packets come in by, as far as PREROUTING. */
 export class Prerouting {
   readonly session: Session;
-  /** Rules that matched so far: `chain N`, from 1. */
+  /** Rules that matched so far: `family table chain N`, from 1. */
   readonly hits = new Map<string, number>();
   private readonly ruleset: NftRuleset;
 
@@ -78,17 +79,7 @@ export class Prerouting {
     const verdict = nfHook(stack, NF_INET_PRE_ROUTING, packet, device.ifindex, 0);
     session.pool.release(packet);
     stack.conntrack.sweep();
-    this.count(tape);
+    countRules(tape, this.ruleset, this.hits);
     return verdict;
-  }
-
-  private count({ data, length }: Tape): void {
-    for (let at = 0; at < length; at += data[at + 1] as number) {
-      if (data[at] !== OP_NFT_RULE) continue;
-      const place = data[at + 5] as number;
-      const chain = this.ruleset.tables[place >>> 24]?.chains[place & 0xffffff];
-      const key = `${chain?.name} ${(data[at + 6] as number) + 1}`;
-      this.hits.set(key, (this.hits.get(key) ?? 0) + 1);
-    }
   }
 }

@@ -6,7 +6,7 @@ import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
 import type { World } from "../../../src/world/world.ts";
 import { WILD } from "../../source/wild.ts";
-import { type HostSpec, makeHost, outcome, trace } from "../../walk/small-world.ts";
+import { type HostSpec, makeHost, outcome, sessionOf, smallWorld, trace } from "../../walk/small-world.ts";
 import { loaded } from "./script.ts";
 
 /** Conversations through rules of nftables on a small world: client — node — server. */
@@ -56,6 +56,8 @@ describe("verdicts, at FORWARD", () => {
     ["", "connected"],
     ["tcp dport 80 drop", "timeout"],
     ["tcp dport 81 drop", "connected"],
+    ["rt ip nexthop 10.2.0.2 drop", "timeout"],
+    ["tcp flags syn tcp option maxseg size set rt mtu", "connected"],
     ["tcp dport 80 reject", "refused icmp 3/3"],
     ["reject with icmp host-prohibited", "unreachable icmp 3/10"],
     ["reject with icmpx admin-prohibited", "unreachable icmp 3/13"],
@@ -259,21 +261,21 @@ describe("what the walk does not know", () => {
   });
 
   it("a table of a family that is not walked is an assumption", () => {
-    const nft = "table bridge b {\nchain f { type filter hook forward priority 0;\ndrop\n}\n}\n";
+    const nft = "table bridge b {\nchain f { type filter hook forward priority 0;\nct state new drop\n}\n}\n";
     const { assumptions } = trace(session(nft), "client", "tcp 10.2.0.2:80");
     expect(assumptions.join()).toContain("table bridge b are not walked");
   });
 
   it("an action is taken to do nothing, and the verdict names it", () => {
     const { verdict, client } = outcome(
-      session(forward("tcp dport 80 dup to 10.9.9.9")),
+      session(forward("tcp dport 80 synproxy mss 1460")),
       "client",
       "tcp 10.2.0.2:80",
     );
     expect([client.result, verdict.certainty, verdict.unknown]).toEqual([
       "connected",
       "unknown-match",
-      ["dup to 10.9.9.9"],
+      ["synproxy mss 1460"],
     ]);
   });
 });
@@ -337,5 +339,55 @@ describe.skipIf(!existsSync(join(WILD, "nft-kube-proxy-flannel")))(`a dump cut s
       expect(verdict.certainty).toBe("unknown-match");
       expect(verdict.unknown?.join()).toContain("the chain it goes to is not in the dump");
     }
+  });
+});
+
+describe("copies, and what a program decides", () => {
+  const mirrored = (family: "ip" | "ip6" | "netdev", rule: string): string[] => {
+    const six = family === "ip6";
+    const at = (net: number, host: number): string => (six ? `fd0${net}::${host}` : `10.${net}.0.${host}`);
+    const length = six ? 64 : 24;
+    const link = (net: number, host: number): string => `${at(net, host)}/${length}`;
+    const all = six ? "::/0" : "default";
+    const hook = family === "netdev" ? 'ingress device "eth0"' : "prerouting";
+    const nft = `table ${family} t {\nchain p { type filter hook ${hook} priority 0;\n${rule}\n}\n}\n`;
+    const shared = sessionOf(
+      smallWorld(
+        {
+          client: { links: { eth0: link(1, 2) }, routes: [`${all} via ${at(1, 1)}`], listen: [] },
+          node: { links: { eth0: link(1, 1), eth1: link(2, 1), eth2: link(3, 1) }, forward: true, nft },
+          server: { links: { eth0: link(2, 2) }, routes: [`${all} via ${at(2, 1)}`], listen: ["udp 53"] },
+          mirror: { links: { eth0: link(3, 2) }, listen: [] },
+        },
+        ["client:eth0 node:eth0", "node:eth1 server:eth0", "node:eth2 mirror:eth0"],
+      ),
+    );
+    const to = six ? `[${at(2, 2)}]` : at(2, 2);
+    const { client, frames } = outcome(shared, "client", `udp ${to}:53`);
+    const copies = frames.filter(({ host, direction }) => host === "mirror" && direction.startsWith("in"));
+    return [
+      client.result,
+      ...copies.map(({ ip, direction }) => `${direction} ${ip?.src} > ${ip?.dst} ttl ${ip?.ttl}`),
+    ];
+  };
+
+  it.each([
+    ["ip", "udp dport 53 dup to 10.3.0.2", ["answered", "in 10.1.0.2 > 10.2.0.2 ttl 63"]],
+    ["ip", 'udp dport 53 dup to 10.3.0.2 device "eth2"', ["answered", "in 10.1.0.2 > 10.2.0.2 ttl 63"]],
+    ["ip", 'udp dport 53 dup to 10.3.0.2 device "eth7"', ["answered"]],
+    ["ip6", "udp dport 53 dup to fd03::2", ["answered", "in fd01::2 > fd02::2 ttl 63"]],
+    ["netdev", 'udp dport 53 dup to "eth2"', ["answered", "in-otherhost 10.1.0.2 > 10.2.0.2 ttl 64"]],
+  ] as const)("%s: %s", (family, rule, expected) => {
+    expect(mirrored(family, rule)).toEqual(expected);
+  });
+
+  it("a queue's program lets pass or drops", () => {
+    const { outcomes } = trace(
+      session(forward("tcp dport 80 queue num 1 bypass")),
+      "client",
+      "tcp 10.2.0.2:80",
+    );
+    const found = outcomes.map(({ client, verdict }) => `${client.result} ${verdict.certainty}`);
+    expect(new Set(found)).toEqual(new Set(["connected unknown-match", "timeout unknown-match"]));
   });
 });

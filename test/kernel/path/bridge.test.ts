@@ -105,6 +105,27 @@ describe("a port's settings", () => {
   });
 });
 
+describe("what the bridge's own host says to all", () => {
+  it("goes out by every port, whatever is flooded from others", () => {
+    const port = { bcastFlood: false, mcastFlood: false };
+    const world = smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.1/24 fd00::1/64" }, listen: LISTEN },
+        sw: {
+          links: {
+            br0: { detail: BRIDGE, addresses: "10.0.0.9/24 fd00::9/64" },
+            p0: { master: "br0", port },
+          },
+          listen: LISTEN,
+        },
+      },
+      ["a:eth0 sw:p0"],
+    );
+    expect(told(sessionOf(world), "sw", "udp 10.0.0.1:53")).toBe("answered by a, answered");
+    expect(told(sessionOf(world), "sw", "udp [fd00::1]:53")).toBe("answered by a, answered");
+  });
+});
+
 describe("learning", () => {
   const request = (session: ReturnType<typeof sessionOf>, query: string): string[] =>
     places(outcome(session, "a", query), 1).filter((place) => place.startsWith("sw:"));
@@ -180,6 +201,61 @@ describe("hairpin", () => {
     [false, ["x:eth0:out", "sw:p0:in-otherhost"]],
   ])("%s: %j", (hairpin, expected) => {
     expect(places(outcome(sessionOf(behind(hairpin)), "x", "udp 10.0.0.5:53"), 1)).toEqual(expected);
+  });
+});
+
+/** In the kernel likewise (namespaces v6link-a, -r and -b), redirect and all. */
+describe("br_netfilter and IPv6", () => {
+  const rules = [
+    "*nat",
+    ":PREROUTING ACCEPT",
+    ":INPUT ACCEPT",
+    ":OUTPUT ACCEPT",
+    ":POSTROUTING ACCEPT",
+    "-A PREROUTING -d fd0a::1/128 -j DNAT --to-destination fd02::2",
+    "-A PREROUTING -d fd0a::2/128 -j DNAT --to-destination fd03::2",
+    "-A PREROUTING -d fd0a::3/128 -j DNAT --to-destination fd01::3",
+    "-A POSTROUTING -o rb -j MASQUERADE",
+    "COMMIT",
+    "",
+  ].join("\n");
+  const world = () =>
+    smallWorld(
+      {
+        a: { links: { eth0: "fd01::2/64" }, routes: ["::/0 via fd01::1"], listen: LISTEN },
+        d: { links: { eth0: "fd01::3/64" }, routes: ["::/0 via fd01::1"], listen: LISTEN },
+        r: {
+          links: {
+            br0: { addresses: "fd01::1/64", detail: BRIDGE },
+            pa: { master: "br0" },
+            pd: { master: "br0" },
+            rb: "fd02::1/64",
+          },
+          routes: ["fd03::/64 via fd02::2"],
+          forward: true,
+          sysctl: { "net.bridge.bridge-nf-call-ip6tables": 1 },
+          ip6tables: rules,
+        },
+        b: { links: { eth0: "fd02::2/64 fd03::2/64" }, routes: ["::/0 via fd02::1"], listen: LISTEN },
+      },
+      ["a:eth0 r:pa", "d:eth0 r:pd", "b:eth0 r:rb"],
+    );
+
+  // What was translated on the bridge counts as come in by the device it leaves by: its sender is told of the neighbour there.
+  it.each([
+    ["fd0a::1", "b", "fd02::2"],
+    ["fd0a::2", "b", undefined],
+    ["fd0a::3", "d", undefined],
+  ])("%s is translated on the bridge and answered by %s; redirect to %s", (address, by, target) => {
+    const found = outcome(sessionOf(world()), "a", `udp [${address}]:53`);
+    expect(found.client.answeredBy).toBe(by);
+    const told = found.ndp.find(({ nd, host }) => nd.type === 137 && host === "a");
+    expect(told?.nd.target).toBe(target);
+  });
+
+  it("translates to a neighbour on the bridge without a hop less", () => {
+    const { frames } = outcome(sessionOf(world()), "a", "udp [fd0a::3]:53 ttl=9");
+    expect(frames.find(({ host, phase }) => host === "d" && phase === "request")?.ip.ttl).toBe(9);
   });
 });
 

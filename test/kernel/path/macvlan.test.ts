@@ -1,6 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceDetail } from "../../../src/kernel/device/device.ts";
-import { type LinkSpec, outcome, places, sessionOf, smallWorld, told } from "../../walk/small-world.ts";
+import {
+  type LinkSpec,
+  macOf,
+  outcome,
+  places,
+  sessionOf,
+  smallWorld,
+  told,
+} from "../../walk/small-world.ts";
 
 /**
  * macvlans on a card of their own namespace. Those of other namespaces agree with recordings (`ipvs-ipip/macvlan-*`,
@@ -52,6 +60,43 @@ describe.each(MODES)("macvlan in mode %s", (mode) => {
     const heard = places(found, 1).filter((place) => place.startsWith("h:"));
     const all = ["h:eth0:in-broadcast", "h:m1:in-broadcast", "h:m2:in-broadcast"];
     expect(heard.sort()).toEqual(mode === "passthru" ? all.slice(0, 2) : all);
+  });
+});
+
+/** In namespaces v6link-m1, -m2 on a card of v6link-h: a question for one's own group never reached the other. */
+describe("groups of IPv6", () => {
+  const lower = { host: "h", device: "eth0" };
+  const heard = (detail: DeviceDetail): string[] => {
+    const end = (n: number) => ({
+      links: {
+        eth0: {
+          addresses: `fd01::${n}/64`,
+          detail,
+          mac: detail.kind === "ipvlan" ? macOf(3, 2) : `02:00:00:00:00:0${n}`,
+        },
+      },
+      listen: LISTEN,
+    });
+    const world = smallWorld(
+      { c1: end(1), c2: end(2), h: { links: { eth0: "" } }, b: { links: { eth0: "fd01::9/64" } } },
+      ["h:eth0 b:eth0"],
+    );
+    const { ndp, client } = outcome(sessionOf(world), "b", "udp [fd01::1]:53");
+    expect(client.answeredBy).toBe("c1");
+    return ndp
+      .filter(({ host, nd, direction }) => host !== "b" && nd.type === 135 && direction !== "out")
+      .map(({ host, device }) => `${host}:${device}`);
+  };
+
+  it("are heard by the macvlan that joined them, and by the card", () => {
+    expect(heard({ kind: "macvlan", mode: "bridge", lower }).sort()).toEqual(["c1:eth0", "h:eth0"]);
+  });
+
+  it("are heard by the ipvlan that joined them, and by the card", () => {
+    expect(heard({ kind: "ipvlan", mode: "l2", flag: "bridge", lower }).sort()).toEqual([
+      "c1:eth0",
+      "h:eth0",
+    ]);
   });
 });
 

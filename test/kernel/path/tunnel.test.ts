@@ -4,6 +4,7 @@ import {
   BRIDGE,
   type HostSpec,
   ip,
+  ip6,
   type LinkSpec,
   outcome,
   places,
@@ -97,6 +98,13 @@ describe("the outer packet", () => {
   });
 });
 
+describe("IPv6", () => {
+  it("is nothing that a tunnel of IPv4 in IPv4 carries", () => {
+    const near = { ...fixed(1, 2), addresses: "10.0.1.1/24 fd09::1/64" };
+    expect(told(sessionOf(tunnelled(near, fixed(2, 1))), "n1", "udp [fd09::2]:53")).toBe("timeout, not-ipv4");
+  });
+});
+
 describe("Geneve", () => {
   const geneve = (other: number, more: object = {}): LinkSpec => ({
     detail: { kind: "geneve", vni: 7, remote: at(other), port: 6081, ttl: 0, df: "unset", ...more },
@@ -124,6 +132,30 @@ describe("Geneve", () => {
     );
     expect(outer).toMatchObject({ udp: { dport: 6081 }, geneve: { vni: 7 } });
     expect(outer?.ip.len).toBe((outer?.inner?.ip.len ?? 0) + 50);
+  });
+
+  it("goes over IPv6 as well", () => {
+    const over6 = (other: number): LinkSpec => ({
+      ...geneve(other, { remote: ip6(`fd01::${other}`) }),
+      mtu: 1430,
+    });
+    const end = (own: number, other: number): HostSpec => ({
+      links: {
+        eth0: `fd01::${own}/64`,
+        t0: { ...over6(other), addresses: `10.0.1.${own}/24 fd09::${own}/64` },
+      },
+      listen: LISTEN,
+    });
+    const world = smallWorld({ n1: end(1, 2), n2: end(2, 1) }, ["n1:eth0 n2:eth0"]);
+    for (const query of ["udp [fd09::2]:53", "udp 10.0.1.2:53"]) {
+      const found = outcome(sessionOf(world), "n1", query);
+      const outer = found.frames.find(
+        ({ geneve: header, inner }) => header !== undefined && inner?.udp?.dport === 53,
+      );
+      expect(outer?.ip).toMatchObject({ src: "fd01::1", dst: "fd01::2", ttl: 64 });
+      expect(outer?.ip.len).toBe((outer?.inner?.ip.len ?? 0) + 70);
+      expect(found.client.result).toBe("answered");
+    }
   });
 });
 

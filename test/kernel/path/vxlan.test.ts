@@ -3,6 +3,7 @@ import {
   BRIDGE,
   type HostSpec,
   ip,
+  ip6,
   outcome,
   places,
   sessionOf,
@@ -177,6 +178,57 @@ describe("a tunnel's faults", () => {
     ],
   ])("%s", (_name, world, expected) => {
     expect(told(sessionOf(world), "n1", "tcp 10.0.1.2:80")).toBe(expected);
+  });
+});
+
+/** In the kernel likewise (namespaces v6link-a and -b): 70 bytes of headers, a hop limit of 64, discovery flooded to the remote. */
+describe("over IPv6", () => {
+  const end = (own: number, other: number): HostSpec => ({
+    links: {
+      eth0: `fd01::${own}/64`,
+      vx0: {
+        addresses: `10.0.1.${own}/24 fd09::${own}/64`,
+        detail: vxlan(7, `fd01::${own}`, { remote: ip6(`fd01::${other}`) }),
+        mac: `02:aa:00:00:00:0${own}`,
+        mtu: 1430,
+      },
+    },
+    listen: ["tcp 80", "udp 53"],
+  });
+  const world = () => smallWorld({ n1: end(1, 2), n2: end(2, 1) }, ["n1:eth0 n2:eth0"]);
+
+  it.each([
+    ["udp [fd09::2]:53", "fd09::1"],
+    ["udp 10.0.1.2:53", "10.0.1.1"],
+  ])("%s", (query, src) => {
+    const found = outcome(sessionOf(world()), "n1", query);
+    expect(places(found, 1)).toEqual(["n1:vx0:out", "n1:eth0:out", "n2:eth0:in", "n2:vx0:in"]);
+    const outer = found.frames.find(({ packet, device }) => packet === 1 && device === "eth0");
+    const inner = outer?.inner?.ip;
+    expect(inner?.src).toBe(src);
+    expect(outer?.ip).toMatchObject({ src: "fd01::1", dst: "fd01::2", ttl: 64, proto: 17 });
+    expect((outer?.ip.len ?? 0) - (inner?.len ?? 0)).toBe(70);
+  });
+
+  it.each([
+    ["udp [fd09::2]:53 size=1382 df", "answered by n2, answered"],
+    ["udp [fd09::2]:53 size=1383 df", "too-big EMSGSIZE, too-big"],
+    ["udp 10.0.1.2:53 size=1402 df", "answered by n2, answered"],
+    ["udp 10.0.1.2:53 size=1403 df", "too-big EMSGSIZE, too-big"],
+  ])("%s: %s", (query, expected) => {
+    expect(told(sessionOf(world()), "n1", query)).toBe(expected);
+  });
+
+  it("does not take what comes by IPv4, whose socket it has not", () => {
+    const other: HostSpec = {
+      ...end(2, 1),
+      links: {
+        eth0: "fd01::2/64 172.16.0.2/24",
+        vx0: { addresses: "10.0.1.2/24", detail: vxlan(7, "172.16.0.2"), mac: "02:aa:00:00:00:02" },
+      },
+    };
+    const world4 = smallWorld({ n1: end(1, 2), n2: other }, ["n1:eth0 n2:eth0"]);
+    expect(outcome(sessionOf(world4), "n1", "udp 10.0.1.2:53").client.result).toBe("unreachable");
   });
 });
 

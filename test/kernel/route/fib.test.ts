@@ -107,10 +107,17 @@ describe("a routing look-up", () => {
       "default dev eth1 table 100",
     ],
     [["priority 10 lookup main suppress_prefixlength 0"], { daddr: ip("10.1.0.9") }, "kernel 10.1.0.0/24"],
+    // an error is not passed over (Linux 6.18: prohibited, whatever the next rule says)
+    [
+      ["priority 10 lookup 7 suppress_prefixlength 32", "priority 20 blackhole"],
+      { daddr: ip("10.8.0.1") },
+      "error 13",
+    ],
     [[], { oif: 3 }, "error 101"],
     [[], { oif: 2 }, "default dev eth0"],
   ])("rules %j, flow %j: %s", (rules, flow, expected) => {
-    expect(find(["default dev eth0", "default dev eth1 table 100"], rules, "10.7.0.1", flow)).toBe(expected);
+    const routes = ["default dev eth0", "default dev eth1 table 100", "prohibit 10.8.0.0/16 table 7"];
+    expect(find(routes, rules, "10.7.0.1", flow)).toBe(expected);
   });
 });
 

@@ -4,8 +4,8 @@ import type { ChainLines, TableLines } from "./chain-lines.ts";
 
 /**
  * Rules as commands, by table: what `iptables -S` prints (`-P INPUT ACCEPT`, `-N NAME`, `-A NAME …`), what
- * `iptables-restore` is given (`* nat`, `-I CHAIN 1 …`, `COMMIT`), or `iptables -t nat -A …` lines of a script. They are
- * carried out one after the other on empty tables.
+ * `iptables-restore` is given (`* nat`, `-I CHAIN 1 …`, `COMMIT`), or `iptables -t nat -A …` lines of a script; ip6tables
+ * likewise. They are carried out one after the other on empty tables.
  */
 export function tablesOfCommands(
   lines: readonly TextLine[],
@@ -59,7 +59,7 @@ class CommandReader {
       return;
     }
     text = text
-      .replace(/^(?:sudo\s+)?iptables(?:-\w+)?\s+/, "")
+      .replace(/^(?:sudo\s+)?ip6?tables(?:-\w+)?\s+/, "")
       .replace(/(?:^|\s)(?:-w|--wait)(?:\s+\d+)?(?=\s)/, "");
     const before = this.#table;
     const named = /(?:^|\s)(?:-t|--table)[ =](\w+)\s*/.exec(text);

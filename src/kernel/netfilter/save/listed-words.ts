@@ -121,6 +121,16 @@ const TARGETS: Readonly<Record<string, readonly Reading[]>> = {
     [/^TCPMSS clamp to PMTU/, () => ["--clamp-mss-to-pmtu"]],
     [/^TCPMSS set (\d+)/, ([, mss = ""]) => ["--set-mss", mss]],
   ],
+  TPROXY: [
+    [
+      /^TPROXY redirect (\S+):(\d+) mark (\S+)/,
+      ([, address = "", port = "", mark = ""]) => [
+        ...["--on-port", port, "--on-ip", address, "--tproxy-mark", mark],
+      ],
+    ],
+  ],
+  HL: [[/^HL (set|decrement|increment) (?:to|by) (\d+)/, (found) => hopChange("hl", found)]],
+  TTL: [[/^TTL (set|decrement|increment) (?:to|by) (\d+)/, (found) => hopChange("ttl", found)]],
   CT: [[/^(?:CT )?(?:NOTRACK|notrack)/, () => ["--notrack"]]],
 };
 
@@ -131,6 +141,36 @@ const ICMP_TYPES: Readonly<Record<string, string>> = {
   ...{ "parameter-problem": "12", "timestamp-request": "13", "timestamp-reply": "14" },
   ...{ "address-mask-request": "17", "address-mask-reply": "18" },
 };
+
+function hopChange(name: "hl" | "ttl", [, how = "", value = ""]: readonly string[]): string[] {
+  return [`--${name}-${how.slice(0, 3)}`, value];
+}
+
+/** The headers an IPv6 packet may have, by the bit that `-n` prints. */
+const HEADERS: readonly (readonly [number, string])[] = [
+  [128, "hop-by-hop"],
+  [64, "ipv6-opts"],
+  [32, "ipv6-route"],
+  [16, "ipv6-frag"],
+  [8, "ah"],
+  [4, "esp"],
+  [2, "ipv6-nonxt"],
+  [1, "protocol"],
+];
+
+const FRAGMENT_FLAGS: Readonly<Record<string, string>> = {
+  ...{ reserved: "--fragres", first: "--fragfirst", more: "--fragmore", last: "--fraglast" },
+};
+
+function headersOf(text: string): string {
+  if (!/^0x/i.test(text)) return text;
+  const bits = Number(text);
+  return HEADERS.filter(([bit]) => (bits & bit) !== 0)
+    .map(([, name]) => name)
+    .join(",");
+}
+
+const HOPS: Readonly<Record<string, string>> = { "==": "eq", "!=": "eq", "<": "lt", ">": "gt" };
 
 const ICMP_NAME = new RegExp(
   `^icmp (!)?(${Object.keys(ICMP_TYPES).join("|")}|(?:[a-z]+-)+(?:unreachable|unknown|prohibited|redirect|needed|failed))(?=\\s|$)`,
@@ -217,6 +257,40 @@ const MATCHES: readonly Reading[] = [
       code === "" ? type : `${type}/${code}`,
     ],
   ],
+  [
+    /^ipv6-icmp(?: (!))?type (\d+)(?: code (\d+))?/,
+    ([, bang = "", type = "", code = ""]) => [
+      ...["-m", "icmp6", ...not(bang), "--icmpv6-type", code === "" ? type : `${type}/${code}`],
+    ],
+  ],
+  [
+    /^ipv6-icmp (!)?([a-z-]+)(?=\s|$)/,
+    ([, bang = "", type = ""]) => ["-m", "icmp6", ...not(bang), "--icmpv6-type", type],
+  ],
+  [
+    /^(TTL|HL) match (?:TTL|HL) (==|!=|<|>) (\d+)/,
+    ([, what = "", how = "", value = ""]) => {
+      const name = what.toLowerCase();
+      return ["-m", name, ...(how === "!=" ? ["!"] : []), `--${name}-${HOPS[how]}`, value];
+    },
+  ],
+  [
+    /^frag(?: +ids?:(!)?(\d+(?::\d+)?))?(?: +length:(!)?(\d+))?((?: +(?:reserved|first|more|last))*)(?=\s|$)/,
+    ([, notId = "", id = "", notLength = "", length = "", flags = ""]) => [
+      ...["-m", "frag"],
+      ...(id === "" ? [] : [...not(notId), "--fragid", id]),
+      ...(length === "" ? [] : [...not(notLength), "--fraglen", length]),
+      ...flags.split(" ").flatMap((flag) => (flag === "" ? [] : [FRAGMENT_FLAGS[flag] as string])),
+    ],
+  ],
+  [
+    /^ipv6header flags:(!)?(\S+)(?: (soft))?/,
+    ([, bang = "", flags = "", soft = ""]) => [
+      ...["-m", "ipv6header", ...not(bang), "--header", headersOf(flags)],
+      ...(soft === "" ? [] : ["--soft"]),
+    ],
+  ],
+  [/^eui64(?=\s|$)/, () => ["-m", "eui64"]],
   [ICMP_NAME, ([, bang = "", type = ""]) => ["-m", "icmp", ...not(bang), "--icmp-type", icmpNumber(type)]],
   [
     /^multiport (sports|dports|ports) (!)?(\S+)/,

@@ -1,9 +1,10 @@
+import type { Family } from "../../../address/ip.ts";
 import type { TextFault, TextLine } from "../../tool-text.ts";
 import type { ChainLines, TableLines } from "./chain-lines.ts";
 import { readListedWords } from "./listed-words.ts";
 
 /**
- * Rules as `iptables -L` prints them, with or without `-n`, `-v` and `--line-numbers`, as lines of `iptables-save`
+ * Rules as `iptables -L` and `ip6tables -L` print them, with or without `-n`, `-v` and `--line-numbers`, as lines of `iptables-save`
  * (iptables(8); `print_firewall` in iptables/iptables.c, and each extension's `print`):
  *
  *     Chain KUBE-NODEPORTS (1 references)
@@ -13,8 +14,8 @@ import { readListedWords } from "./listed-words.ts";
  * Without `-v` it does not say which devices a rule asks for: any is taken, and that is said. Words that no reading is
  * known for become a match that nobody models, so that a walk says what it met.
  */
-export function tableOfListing(lines: readonly TextLine[]): TableLines {
-  const reader = new ListingReader();
+export function tableOfListing(lines: readonly TextLine[], family: Family = 4): TableLines {
+  const reader = new ListingReader(family);
   for (const line of joinWrapped(lines)) reader.read(line);
   return reader.finish();
 }
@@ -38,6 +39,11 @@ class ListingReader {
   #columns: Columns | null = null;
   #withoutDevices = 0;
   readonly #names = new Set<string>();
+  readonly #family: Family;
+
+  constructor(family: Family) {
+    this.#family = family;
+  }
 
   read(line: TextLine): void {
     const text = line.text.trim();
@@ -79,18 +85,20 @@ class ListingReader {
     const start = (columns.number ? 1 : 0) + (columns.counters ? 2 : 0);
     // A rule without target has nothing in that column: then the options stand one earlier.
     const opt = words.findIndex((word, i) => i > start && i <= start + 2 && /^(?:--|-f|!f)$/.test(word));
-    const last = opt + (columns.devices ? 4 : 2);
-    if (opt === -1 || words[last] === undefined) {
+    // Until iptables 1.8.9 ip6tables printed nothing in that column.
+    const last = opt === -1 ? this.#lastAddress(words) : opt + (columns.devices ? 4 : 2);
+    const prot = opt === -1 ? last - (columns.devices ? 4 : 2) : opt - 1;
+    if (prot < start || words[last] === undefined) {
       const message = `${JSON.stringify(line.text.trim())} has not the columns of its heading: it was cut off`;
       this.#faults.push({ line: line.number, message });
       return;
     }
-    const target = opt === start + 2 ? (words[start] ?? "") : "";
+    const target = prot === start + 1 ? (words[start] ?? "") : "";
     const fields = [
-      ...this.#protocol(words[opt - 1] ?? "all"),
+      ...this.#protocol(words[prot] ?? "all"),
       ...(words[opt] === "-f" ? ["-f"] : words[opt] === "!f" ? ["!", "-f"] : []),
-      ...(columns.devices ? deviceOf("-i", words[opt + 1]) : []),
-      ...(columns.devices ? deviceOf("-o", words[opt + 2]) : []),
+      ...(columns.devices ? deviceOf("-i", words[last - 3]) : []),
+      ...(columns.devices ? deviceOf("-o", words[last - 2]) : []),
       ...this.#address("-s", words[last - 1] ?? ""),
       ...this.#address("-d", words[last] ?? ""),
     ];
@@ -102,6 +110,16 @@ class ListingReader {
     chain.rules.push({ number: line.number, text: rule });
   }
 
+  /** The destination of a rule: the second of the first two words that are addresses side by side. */
+  #lastAddress(words: readonly string[]): number {
+    const isAddress = (word = ""): boolean => {
+      const bare = word.replace(/^!/, "");
+      return ANYWHERE.has(bare) || ADDRESS[this.#family].test(bare) || bare in NAMED_NETWORKS[this.#family];
+    };
+    const at = words.findIndex((word, i) => isAddress(word) && isAddress(words[i + 1]));
+    return at === -1 ? -1 : at + 1;
+  }
+
   #protocol(word: string): string[] {
     const bare = word.replace(/^!/, "");
     if (bare === "all" || bare === "0" || bare === "any") return [];
@@ -110,9 +128,9 @@ class ListingReader {
 
   #address(option: string, word: string): string[] {
     const bare = word.replace(/^!/, "");
-    if (bare === "anywhere" || bare === "0.0.0.0/0" || bare === "default") return [];
-    const value = NAMED_NETWORKS[bare] ?? bare;
-    if (!/^\d+\.\d+\.\d+\.\d+(?:\/[\d.]+)?$/.test(value)) {
+    if (ANYWHERE.has(bare)) return [];
+    const value = NAMED_NETWORKS[this.#family][bare] ?? bare;
+    if (!ADDRESS[this.#family].test(value)) {
       this.#names.add(bare);
       return ["-m", "name-of-an-address", option === "-s" ? "--source-name" : "--destination-name", bare];
     }
@@ -120,12 +138,22 @@ class ListingReader {
   }
 }
 
+const ANYWHERE: ReadonlySet<string> = new Set(["anywhere", "0.0.0.0/0", "::/0", "default"]);
+
+const ADDRESS: Readonly<Record<Family, RegExp>> = {
+  4: /^\d+\.\d+\.\d+\.\d+(?:\/[\d.]+)?$/,
+  6: /^[\da-f]*:[\da-f:.]*(?:\/[\da-f:.]+)?$/i,
+};
+
 /** What /etc/networks and /etc/hosts have everywhere, and a well-known name of the DNS. */
-const NAMED_NETWORKS: Readonly<Record<string, string>> = {
-  localhost: "127.0.0.1",
-  "loopback/8": "127.0.0.0/8",
-  "link-local/16": "169.254.0.0/16",
-  "base-address.mcast.net/4": "224.0.0.0/4",
+const NAMED_NETWORKS: Readonly<Record<Family, Readonly<Record<string, string>>>> = {
+  4: {
+    localhost: "127.0.0.1",
+    "loopback/8": "127.0.0.0/8",
+    "link-local/16": "169.254.0.0/16",
+    "base-address.mcast.net/4": "224.0.0.0/4",
+  },
+  6: { localhost: "::1", "ip6-localhost": "::1", "ip6-loopback": "::1" },
 };
 
 interface Columns {

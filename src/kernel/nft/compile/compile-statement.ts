@@ -4,19 +4,20 @@ import { MEMORY_WORDS } from "../nft-set-state.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import { formatNftRule } from "../text/format-statement.ts";
-import { verdictCode, verdictTarget } from "./element-index.ts";
+import { compileDuplicate } from "./duplicate.ts";
 import { compileForward } from "./forward.ts";
 import { compileLoad } from "./load.ts";
 import { compileSetSource } from "./look-up.ts";
 import { compileMangle } from "./mangle.ts";
 import { compileMatch } from "./match.ts";
 import { compileNat } from "./nat.ts";
+import { compileQueue } from "./queue.ts";
 import { compileReject } from "./reject.ts";
 import { compileSetChange } from "./set-change.ts";
 import { compileMemory, compileNamedObject } from "./stateful.ts";
 import type { Step } from "./step.ts";
 import { unknownStep } from "./unknown-step.ts";
-import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./verdict.ts";
+import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, verdictCode, verdictTarget } from "./verdict.ts";
 
 /**
  * A statement compiled; null for one that changes nothing the walk can see (it counts or logs). What the walk does not
@@ -46,11 +47,12 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "notrack":
       return notrack;
     case "reject":
-      return compileReject(statement);
+      return compileReject(statement, family);
     case "nat":
       return compileNat(statement, family) ?? unknown();
     case "limit":
-    case "quota": {
+    case "quota":
+    case "ct-count": {
       const memory = compileMemory(statement);
       const owner = {};
       return (run) => memory(run.stack.matchState(owner, MEMORY_WORDS), 0, run);
@@ -65,11 +67,13 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
       // iptables' comments match whatever comes, and its LOG does nothing to the packet.
       if (statement.name === "comment" || statement.name === "LOG" || statement.name === "NFLOG") return null;
       return unknown();
-    case "ct-count":
     case "dup":
+      return compileDuplicate(statement, family) ?? unknown();
     case "flow-add":
+      return unknown();
     case "other":
-      return statement.kind === "other" && statement.text.startsWith("last") ? null : unknown();
+      if (statement.text.startsWith("last")) return null;
+      return /^queue\b/.test(statement.text) ? compileQueue(text()) : unknown();
     default:
       statement satisfies never;
       throw new Error("unknown statement");
@@ -88,7 +92,7 @@ function isAction(statement: NftStatement): boolean {
     case "xt":
       return statement.type !== "match";
     case "other":
-      return /^(queue|tproxy|synproxy|secmark|reset|exthdr)\b/.test(statement.text);
+      return /^(tproxy|synproxy|secmark|reset)\b/.test(statement.text);
     default:
       return true;
   }

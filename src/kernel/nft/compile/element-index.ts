@@ -1,11 +1,10 @@
 import { hashKey } from "../../ipset/element-table.ts";
-import { NF_ACCEPT, NF_DROP } from "../../netfilter/hook.ts";
 import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
 import type { NftExpression, SetElement, SetElements } from "../expression.ts";
-import type { NftStatement, NftVerdict } from "../statement.ts";
+import type { NftStatement } from "../statement.ts";
+import { comparedTo, compareWords, FLIP, lastAtMost } from "./ordered-words.ts";
 import { type Memory, memoryOf, remembersAll } from "./stateful.ts";
-import { internNftName } from "./symbol.ts";
-import { NFT_CONTINUE, NFT_GOTO, NFT_JUMP, NFT_RETURN } from "./verdict.ts";
+import { verdictCode, verdictTarget } from "./verdict.ts";
 import { boundsOf, foldWords, wildcardPrefix, wordsOfType } from "./words.ts";
 
 /**
@@ -302,8 +301,6 @@ export class ElementIndex {
   }
 }
 
-const FLIP = 0x80000000 | 0;
-
 interface Bounds {
   readonly from: readonly number[];
   readonly to: readonly number[];
@@ -329,57 +326,4 @@ function joinedBounds(parts: readonly NftExpression[], types: readonly string[] 
     to.push(...bounds.to.slice(0, words));
   }
   return { from, to };
-}
-
-function compareWords(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < a.length; i++) {
-    if (a[i] !== b[i]) return (a[i] as number) < (b[i] as number) ? -1 : 1;
-  }
-  return 0;
-}
-
-/** A key in registers against flipped words. Runs per packet. */
-function comparedTo(regs: Int32Array, at: number, words: Int32Array, place: number, count: number): number {
-  for (let i = 0; i < count; i++) {
-    const value = (regs[at + i] as number) ^ FLIP;
-    const other = words[place + i] as number;
-    if (value !== other) return value < other ? -1 : 1;
-  }
-  return 0;
-}
-
-/** The last of some rising numbers that is not above a value. Runs per packet. */
-function lastAtMost(numbers: Int32Array, value: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((numbers[middle] as number) <= value) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
-
-export function verdictCode(verdict: NftVerdict): number {
-  switch (verdict.kind) {
-    case "accept":
-      return NF_ACCEPT;
-    case "drop":
-      return NF_DROP;
-    case "continue":
-      return NFT_CONTINUE;
-    case "return":
-      return NFT_RETURN;
-    case "jump":
-      return NFT_JUMP;
-    case "goto":
-      return NFT_GOTO;
-    default:
-      verdict satisfies never;
-      throw new Error("unknown verdict");
-  }
-}
-
-export function verdictTarget(verdict: NftVerdict): number {
-  return verdict.kind === "jump" || verdict.kind === "goto" ? internNftName(verdict.chain) : -1;
 }

@@ -1,5 +1,6 @@
 import { ETH_P_ARP, PACKET_OUTGOING } from "../../../packet/packet.ts";
 import type { NftFamily } from "../ruleset.ts";
+import type { NftRun } from "./nft-run.ts";
 import type { Read } from "./read.ts";
 
 /** `nft_meta`: what stands beside the packet. Interfaces are the handles of their names, -1 where there is none. */
@@ -60,6 +61,8 @@ const META: Readonly<Record<string, Read>> = {
     run.regs[at] = run.packet.uid;
     return true;
   },
+  ibrname: (run, at) => bridgeName(run, at, run.stack.inIf),
+  obrname: (run, at) => bridgeName(run, at, run.stack.outIf),
   nftrace: (run, at) => {
     run.regs[at] = 0;
     return true;
@@ -73,6 +76,15 @@ function inName(run: Parameters<Read>[0], at: number): boolean {
 
 function outName(run: Parameters<Read>[0], at: number): boolean {
   run.regs[at] = run.stack.outName;
+  return true;
+}
+
+/** The bridge that a device is a port of, or is (`nft_meta_get_bridge`). */
+function bridgeName({ stack, regs }: NftRun, at: number, ifindex: number): boolean {
+  const device = stack.device(ifindex);
+  const bridge = device?.isBridge ? device : (device?.master ?? null);
+  if (bridge === null) return false;
+  regs[at] = bridge.nameId;
   return true;
 }
 

@@ -1,6 +1,7 @@
 import { intern, word6 } from "../../../address/ip6-handle.ts";
 import {
   ETH_P_ARP,
+  ETH_P_IP,
   headerLength,
   ICMP_DEST_UNREACH,
   ICMP_ECHO,
@@ -27,6 +28,8 @@ import type { Read } from "./read.ts";
  * comparison with its protocol does that nft puts before a field and does not print.
  */
 
+const ETH_P_8021Q = 0x8100;
+const ARPHRD_ETHER = 1;
 const IPPROTO_FRAGMENT = 44;
 const IPPROTO_DCCP = 33;
 const IPPROTO_UDPLITE = 136;
@@ -97,7 +100,22 @@ const ICMPV6_ADDRESSES: Fields = { taddr: (packet) => packet.ndTarget, daddr: (p
 const ETHER: Fields = {
   saddr: (packet) => packet.ethSrc,
   daddr: (packet) => packet.ethDst,
-  type: (packet) => packet.ethType,
+  type: (packet) => (packet.vlan === 0 ? packet.ethType : ETH_P_8021Q),
+};
+
+/** Of a frame that bears a tag. */
+const VLAN: Fields = { id: (packet) => packet.vlan, type: (packet) => packet.ethType };
+
+const ARP: Fields = {
+  htype: () => ARPHRD_ETHER,
+  ptype: () => ETH_P_IP,
+  hlen: () => 6,
+  plen: () => 4,
+  operation: (packet) => packet.arpOp,
+  "saddr ip": (packet) => packet.src,
+  "daddr ip": (packet) => packet.dst,
+  "saddr ether": (packet) => packet.arpSha,
+  "daddr ether": (packet) => packet.arpTha,
 };
 
 interface Transport {
@@ -144,15 +162,13 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
   },
 };
 
-/** Headers that no packet of the walk has. */
-const ABSENT: ReadonlySet<string> = new Set(["arp", "vlan"]);
-
 /** null: the walk does not know the field. */
 export function compilePayload(protocol: string, field: string): Read | null {
-  if (ABSENT.has(protocol)) return () => false;
-  if (protocol === "ip") return compileIp(own(IP, field));
+  if (protocol === "ip") return compileHeader(own(IP, field), isIpv4);
   if (protocol === "ip6") return compileIp6(field);
-  if (protocol === "ether") return compileEther(own(ETHER, field));
+  if (protocol === "ether") return compileHeader(own(ETHER, field), isFramed);
+  if (protocol === "vlan") return compileHeader(own(VLAN, field), isTagged);
+  if (protocol === "arp") return compileHeader(own(ARP, field), isArp);
   if (protocol === "th") return compilePorts(own(PORTS, field), field);
   const transport = Object.hasOwn(TRANSPORTS, protocol) ? TRANSPORTS[protocol] : undefined;
   return transport === undefined ? null : compileTransport(transport, field);
@@ -162,11 +178,17 @@ function own(fields: Fields, field: string): Field | undefined {
   return Object.hasOwn(fields, field) ? fields[field] : undefined;
 }
 
-function compileIp(read: Field | undefined): Read | null {
+const isIpv4 = (packet: Packet): boolean => packet.family === 4 && packet.ethType !== ETH_P_ARP;
+const isFramed = (packet: Packet): boolean => packet.framed;
+const isTagged = (packet: Packet): boolean => packet.framed && packet.vlan !== 0;
+const isArp = (packet: Packet): boolean => packet.ethType === ETH_P_ARP;
+
+/** A field of a header that some packets have. */
+function compileHeader(read: Field | undefined, has: (packet: Packet) => boolean): Read | null {
   if (read === undefined) return null;
   return (run, at) => {
     const { packet } = run;
-    if (packet.family !== 4 || packet.ethType === ETH_P_ARP) return false;
+    if (!has(packet)) return false;
     run.regs[at] = read(packet);
     return true;
   };
@@ -214,16 +236,6 @@ export function putAddress(regs: Int32Array, at: number, handle: number): void {
 /** The inverse. Runs per packet. */
 export function addressIn(regs: Int32Array, at: number): number {
   return intern(regs[at] as number, regs[at + 1] as number, regs[at + 2] as number, regs[at + 3] as number);
-}
-
-function compileEther(read: Field | undefined): Read | null {
-  if (read === undefined) return null;
-  return (run, at) => {
-    const { packet } = run;
-    if (!packet.framed) return false;
-    run.regs[at] = read(packet);
-    return true;
-  };
 }
 
 /**

@@ -5,10 +5,12 @@ import { jhashWords, reciprocalScale, swap32 } from "../../nat/jhash.ts";
 import type { BinaryOperator, NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
 import { compileCt } from "./load-ct.ts";
+import { compileExthdr } from "./load-exthdr.ts";
 import { compileFib } from "./load-fib.ts";
 import { compileMeta } from "./load-meta.ts";
 import { compilePayload } from "./load-payload.ts";
 import { compileRaw } from "./load-raw.ts";
+import { compileRt } from "./load-rt.ts";
 import { compileSetSource } from "./look-up.ts";
 import type { Load, Read } from "./read.ts";
 import type { NftUnknown } from "./unknown-step.ts";
@@ -38,9 +40,10 @@ export function compileLoad(expression: NftExpression): Load | null {
       return compileConcat(expression.parts);
     case "map":
       return compileMap(expression);
-    case "rt":
     case "other":
-      return null;
+      return scalar(compileExthdr(expression.text));
+    case "rt":
+      return sized(compileRt(expression), expression);
     default: {
       const words = foldWords(expression);
       return words === null ? null : immediate(words);

@@ -124,6 +124,10 @@ function setDestination(protocol: number): Write {
 
 /** `meta mark set`, `ct mark set`, `ip dscp set`, …; null: the walk does not know what is set. */
 export function compileMangle({ key, value }: Extract<NftStatement, { kind: "mangle" }>): Step | null {
+  // Segment sizes are not part of a packet here.
+  if (key.kind === "other" && key.text === "tcp option maxseg size") {
+    return ({ packet }) => (packet.protocol === IPPROTO_TCP ? NFT_CONTINUE : NFT_BREAK);
+  }
   const from = compileLoad(value);
   let write: Write | undefined;
   if (key.kind === "meta") write = own(META, key.key);

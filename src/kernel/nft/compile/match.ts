@@ -6,12 +6,11 @@ import type { MatchOperator, NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import { compileSetSource } from "./look-up.ts";
 import type { NftRun } from "./nft-run.ts";
+import { FLIP } from "./ordered-words.ts";
 import type { Load } from "./read.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
 import { boundsOf, constantWords, foldWords, wildcardPrefix } from "./words.ts";
-
-const FLIP = 0x80000000 | 0;
 
 /** `nft_cmp`, `nft_range`, `nft_lookup`. null: the walk cannot tell. */
 export function compileMatch(

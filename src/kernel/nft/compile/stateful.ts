@@ -18,8 +18,7 @@ const WORD = 2 ** 32;
 export function memoryOf(statements: readonly NftStatement[]): Memory | null {
   const deciding = statements.filter(decides);
   const [only] = deciding;
-  if (deciding.length !== 1 || (only?.kind !== "limit" && only?.kind !== "quota")) return null;
-  return compileMemory(only);
+  return deciding.length === 1 && only !== undefined && isStateful(only) ? compileMemory(only) : null;
 }
 
 /** Can an element's statement keep its rule from matching? */
@@ -32,8 +31,36 @@ export function remembersAll(statements: readonly NftStatement[]): boolean {
   return !statements.some(decides) || memoryOf(statements) !== null;
 }
 
-export function compileMemory(statement: Extract<NftStatement, { kind: "limit" | "quota" }>): Memory {
-  return statement.kind === "limit" ? compileLimit(statement) : compileQuota(statement);
+/** A statement that decides by what it remembers. */
+type Stateful = Extract<NftStatement, { kind: "limit" | "quota" | "ct-count" }>;
+
+function isStateful(statement: NftStatement): statement is Stateful {
+  return statement.kind === "limit" || statement.kind === "quota" || statement.kind === "ct-count";
+}
+
+export function compileMemory(statement: Stateful): Memory {
+  switch (statement.kind) {
+    case "limit":
+      return compileLimit(statement);
+    case "quota":
+      return compileQuota(statement);
+    default:
+      return compileCount(statement);
+  }
+}
+
+/** `nft_connlimit_do_eval`. Cell: the number of its list of connections. */
+function compileCount({ over, count }: Extract<NftStatement, { kind: "ct-count" }>): Memory {
+  return (cells, at, { packet, stack }) => {
+    const { connectionCounts } = stack.state;
+    let list = cells.get(at);
+    if (list === 0) {
+      list = connectionCounts.newList();
+      cells.set(at, list);
+    }
+    const connections = connectionCounts.add(list, packet, stack.conntrack);
+    return connections > count === over ? NFT_CONTINUE : NFT_BREAK;
+  };
 }
 
 /**

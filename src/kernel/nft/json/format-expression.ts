@@ -79,8 +79,8 @@ function otherJson(text: string): unknown {
   if (second === "option") {
     return { [`${head} option`]: fourth === undefined ? { name: third } : { name: third, field: fourth } };
   }
-  if (words.length === 2 && head !== "osf" && head !== "exthdr")
-    return { exthdr: { name: head, field: second } };
+  if (head === "exthdr") return { exthdr: { name: second } };
+  if (words.length === 2 && head !== "osf") return { exthdr: { name: head, field: second } };
   return text;
 }
 

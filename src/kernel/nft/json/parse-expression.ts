@@ -17,7 +17,8 @@ import type { ElementKind } from "../text/parse-elements.ts";
 export class NftJsonFault extends Error {}
 
 export function fault(what: string, found: unknown): never {
-  throw new NftJsonFault(`${what} is expected, and ${JSON.stringify(found)} stands there`.slice(0, 300));
+  const there = found === undefined ? "nothing" : JSON.stringify(found);
+  throw new NftJsonFault(`${what} is expected, and ${there} stands there`.slice(0, 300));
 }
 
 export function objectOf(json: unknown, what: string): Json {
@@ -161,7 +162,8 @@ export function parseExpressionJson(json: unknown, types: readonly string[]): Nf
         readonly field?: unknown;
       };
       const words = [
-        name === "exthdr" ? "" : name,
+        // A header by itself asks whether it is there.
+        name === "exthdr" && field !== undefined ? "" : name,
         textOf(header, "a name"),
         typeof field === "string" ? field : "",
       ];

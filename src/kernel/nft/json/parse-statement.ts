@@ -1,6 +1,6 @@
 import { isJsonObject, type Json } from "../../json-fields.ts";
 import { symbolValue } from "../datatype.ts";
-import { typesOf } from "../fields.ts";
+import { typesOf, withCtFamily } from "../fields.ts";
 import type { NftFamily } from "../ruleset.ts";
 import {
   BYTE_UNITS,
@@ -34,7 +34,8 @@ export function parseStatementJson(json: unknown, family: NftFamily): NftStateme
   const fields: Json = isJsonObject(value) ? value : {};
   switch (name) {
     case "match": {
-      const left = parseLeftJson(fields["left"]);
+      const isIpv6 = /"[0-9a-f:.]*:[0-9a-f:.]*"/i.test(JSON.stringify(fields["right"]) ?? "");
+      const left = withCtFamily(parseLeftJson(fields["left"]), isIpv6);
       const op = textOf(fields["op"], "an operator");
       if (!OPERATORS.includes(op)) return fault("an operator", op);
       return {

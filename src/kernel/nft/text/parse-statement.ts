@@ -1,6 +1,6 @@
 import { dataType, symbolValue } from "../datatype.ts";
 import type { NftConstant, NftExpression } from "../expression.ts";
-import { typesOf } from "../fields.ts";
+import { typesOf, withCtFamily } from "../fields.ts";
 import type { NftFamily } from "../ruleset.ts";
 import { type MatchOperator, NAT_FLAGS, type NatFlag, type NftStatement } from "../statement.ts";
 import {
@@ -28,7 +28,7 @@ const WORD_OPERATORS: Readonly<Record<string, MatchOperator>> = {
 };
 
 /** Statements that nft knows and the walk does not: taken as their words. */
-const UNREAD: ReadonlySet<string> = new Set(["queue", "tproxy", "synproxy", "secmark", "exthdr", "reset"]);
+const UNREAD: ReadonlySet<string> = new Set(["queue", "tproxy", "synproxy", "secmark", "reset"]);
 
 /** Words that begin a statement: where to go on behind something that could not be read. */
 const BEGINNINGS: ReadonlySet<string> = new Set([
@@ -130,7 +130,7 @@ export function unread(reader: NftReader): NftStatement {
 
 /** A match, a verdict map, or something that is set. */
 function parseMatch(reader: NftReader): NftStatement {
-  const left = parseLeft(reader);
+  let left = parseLeft(reader);
   if (reader.take("vmap")) {
     return { kind: "vmap", key: left, data: parseSetSource(reader, typesOf(left), { kind: "verdict" }) };
   }
@@ -151,8 +151,8 @@ function parseMatch(reader: NftReader): NftStatement {
   else if (kind === "word" && Object.hasOwn(WORD_OPERATORS, text)) {
     op = WORD_OPERATORS[reader.next().text] ?? null;
   }
-  const types = typesOf(left);
-  const right = parseRight(reader, types);
+  left = withCtFamily(left, reader.token.text.includes(":"));
+  const right = parseRight(reader, typesOf(left));
   if (reader.is("/") && (right.kind === "list" || right.kind === "constant"))
     return parseFlagMask(reader, op, left, right);
   return { kind: "match", op: op ?? impliedOperator(left, right), left, right };

@@ -226,6 +226,7 @@ export function parseRule(reader: NftReader, family: NftFamily, settings: TableS
       statements.push(unread(reader));
     }
   }
+  if (statements.length === 0 && comment === null) reader.fail("a rule says what it matches or does");
   const written = settings.verbatim
     ? reader.text.slice(lineStart, reader.peek(-1).until).replace(/^\t*/, "")
     : null;

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { internIpv6 } from "../../../../src/address/ip6-handle.ts";
+import { type Ipv6Words, parseIpv6 } from "../../../../src/address/ipv6.ts";
 import { internMac } from "../../../../src/address/mac.ts";
 import { compileMatch } from "../../../../src/kernel/netfilter/match/registry.ts";
 import type { Packet } from "../../../../src/packet/packet.ts";
@@ -153,6 +155,64 @@ describe.each([
 ])("%s", (_, rows) => {
   it.each(rows)("%s on %j: %s", (text, fields, hit) => {
     expect(compiled(text).test(packet(fields), new FakeContext().asContext())).toBe(hit);
+  });
+});
+
+const six = (text: string) => internIpv6(parseIpv6(text) as Ipv6Words);
+/** The source that a device with this MAC makes itself. */
+const own = { src: six("fe80::202:3ff:fe04:506"), ethSrc: internMac("00:02:03:04:05:06"), framed: true };
+const HEX = 0x12345678;
+
+const IPV6: readonly Row[] = [
+  ["-m eui64", own, true],
+  ["-m eui64", { ...own, src: six("2001:db8::202:3ff:fe04:506") }, true],
+  ["-m eui64", { ...own, src: six("fe80::2:3ff:fe04:506") }, false],
+  ["-m eui64", { ...own, ethSrc: internMac("00:02:03:04:05:07") }, false],
+  ["-m eui64", { ...own, framed: false }, false],
+  ["-m frag", {}, false],
+  ["-m frag", firstFragment, true],
+  ["-m frag", laterFragment, true],
+  ["-m frag --fragfirst", firstFragment, true],
+  ["-m frag --fragfirst", laterFragment, false],
+  ["-m frag --fragmore", firstFragment, true],
+  ["-m frag --fragmore", laterFragment, false],
+  ["-m frag --fraglast", laterFragment, true],
+  ["-m frag --fraglast", firstFragment, false],
+  [`-m frag --fragid ${HEX}`, { ...laterFragment, id: HEX }, true],
+  [`-m frag ! --fragid ${HEX}`, { ...laterFragment, id: HEX }, false],
+  ["-m frag --fragid 4000000000:4294967295", { ...laterFragment, id: -1 }, true],
+  ["-m frag --fragid 3:9", { ...laterFragment, id: 10 }, false],
+  ["-m frag --fraglen 8", laterFragment, true],
+  ["-m frag --fraglen 20", laterFragment, false],
+  ["-m frag --fragres", laterFragment, false],
+  ["-m ipv6header --header ipv6-frag", { protocol: 17, ...laterFragment }, false],
+  ["-m ipv6header --header ipv6-frag,protocol", { protocol: 17, ...laterFragment }, true],
+  ["-m ipv6header ! --header ipv6-frag,protocol", { protocol: 17, ...laterFragment }, false],
+  ["-m ipv6header --header ipv6-frag --soft", { protocol: 17, ...laterFragment }, true],
+  ["-m ipv6header --header ipv6-frag --soft", { protocol: 17 }, false],
+  ["-m ipv6header ! --header ipv6-frag --soft", { protocol: 17 }, true],
+  ["-m ipv6header --header protocol", { protocol: 17 }, true],
+  ["-m ipv6header --header esp", { protocol: 50 }, true],
+  ["-m hl --hl-gt 63", { ttl: 64 }, true],
+  ["-m hl ! --hl-eq 64", { ttl: 64 }, false],
+  ["-p ipv6-icmp -m icmp6 --icmpv6-type 1/4", { icmpType: 1, icmpCode: 4 }, true],
+  ["-p ipv6-icmp -m icmp6 --icmpv6-type 1/4", { icmpType: 1, icmpCode: 3 }, false],
+  ["-p ipv6-icmp -m icmp6 ! --icmpv6-type 128", { icmpType: 128 }, false],
+  // 255 is a type like any other here.
+  ["-p ipv6-icmp -m icmp6 --icmpv6-type 255", { icmpType: 128 }, false],
+  ["-m iprange --src-range fd00::5-fd00::1:0", { src: six("fd00::5") }, true],
+  ["-m iprange --src-range fd00::5-fd00::1:0", { src: six("fd00::1:0") }, true],
+  ["-m iprange --src-range fd00::5-fd00::1:0", { src: six("fd00::1:1") }, false],
+  ["-m iprange --src-range fd00::5-fd00::1:0", { src: six("fd00::4") }, false],
+  ["-m iprange --dst-range 7fff::-8000::", { dst: six("8000::") }, true],
+  ["-m iprange ! --dst-range 7fff::-8000::", { dst: six("8000::1") }, true],
+  ["-m length --length 1280:1500", { length: 1280 }, true],
+];
+
+describe("IPv6", () => {
+  it.each(IPV6)("%s on %j: %s", (text, fields, hit) => {
+    const on = packet({ family: 6, ...fields });
+    expect(compiled(text, 6).test(on, new FakeContext().asContext())).toBe(hit);
   });
 });
 

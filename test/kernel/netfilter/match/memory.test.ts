@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { internIpv6 } from "../../../../src/address/ip6-handle.ts";
+import { type Ipv6Words, parseIpv6 } from "../../../../src/address/ipv6.ts";
 import { probabilityOf, type RandomMatch } from "../../../../src/kernel/netfilter/match/statistic.ts";
 import type { Packet } from "../../../../src/packet/packet.ts";
 import { parsedRule } from "../parsed.ts";
@@ -134,6 +136,25 @@ describe("hashlimit (xt_hashlimit.c)", () => {
     ["--hashlimit-upto 1/hour --hashlimit-burst 2 --hashlimit-mode srcip --hashlimit-srcmask 24", "xx......"],
   ])("%s, two sources in turn: %s", (options, hits) => {
     expect(run(`-m hashlimit ${options} --hashlimit-name x`, 8, alternating)).toBe(hits);
+  });
+
+  const sources = ["fd00:1::1", "fd00:2::1", "fd00:1::2", "fd00:1:0:1::1"].map((text) =>
+    internIpv6(parseIpv6(text) as Ipv6Words),
+  );
+
+  it.each([
+    ["--hashlimit-srcmask 128", "xxxx...."],
+    ["--hashlimit-srcmask 64", "xx.x...."],
+    ["--hashlimit-srcmask 32", "xx......"],
+    ["--hashlimit-srcmask 16", "x......."],
+  ])("of IPv6 with %s, four sources in turn: %s", (mask, hits) => {
+    const text = `-m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 1 --hashlimit-mode srcip ${mask} --hashlimit-name x`;
+    const context = new FakeContext();
+    const test = compiled(text, 6);
+    const found = Array.from({ length: 8 }, (_, i) =>
+      test.test(packet({ family: 6, src: sources[i % 4] as number }), context.asContext()),
+    );
+    expect(found.map((hit) => (hit ? "x" : ".")).join("")).toBe(hits);
   });
 
   it("earns credit with time, for each bucket", () => {

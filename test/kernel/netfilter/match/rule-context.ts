@@ -1,3 +1,4 @@
+import type { Family } from "../../../../src/address/ip.ts";
 import { parseIpv4 } from "../../../../src/address/ipv4.ts";
 import { CHOICE_STATISTIC } from "../../../../src/kernel/chooser.ts";
 import { internInterfaceName } from "../../../../src/kernel/device/interface-name.ts";
@@ -97,8 +98,8 @@ export class FakeContext {
 }
 
 /** The compiled form of the one match in a rule's text; the last one, if `-p` brings others. */
-export function compiled(text: string): MatchTest {
-  const match = parsedRule(text).matches.at(-1);
+export function compiled(text: string, family: Family = 4): MatchTest {
+  const match = parsedRule(text, { family }).matches.at(-1);
   const test = match === undefined ? null : compileMatch(match);
   if (test === null) throw new Error(`${text} is not modelled`);
   return test;

@@ -1,0 +1,69 @@
+import { IPPROTO_TCP, type Packet, protocolKey } from "../../packet/packet.ts";
+import { ELEMENT_DELETED, ELEMENT_PRESENT, ElementTable } from "../ipset/element-table.ts";
+import { Cells, type Journal } from "../session/journal.ts";
+import type { ConntrackTable } from "./table.ts";
+import { TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_TIME_WAIT } from "./tcp.ts";
+
+/** A key is its list's number and the connection's original tuple. */
+const KEY_WORDS = 6;
+const LAYOUT = { keyWords: KEY_WORDS, state: KEY_WORDS, stride: KEY_WORDS + 1 };
+
+/**
+ * Lists of connections that rules keep to say how many there are (net/netfilter/nf_conncount.c): one that has ended is struck
+ * off when its list is asked again. Runs per packet.
+ */
+export class ConnectionCounts {
+  private readonly table: ElementTable<typeof LAYOUT>;
+  /** cell 0: lists made */
+  private readonly made: Cells;
+  private readonly key = new Int32Array(KEY_WORDS);
+  private readonly other = new Int32Array(KEY_WORDS);
+
+  constructor(journal: Journal) {
+    this.table = new ElementTable(LAYOUT, journal, 8);
+    this.made = new Cells(journal, 1);
+  }
+
+  /** The number of a new list, from 1. */
+  newList(): number {
+    const number = (this.made.data[0] as number) + 1;
+    this.made.set(0, number);
+    return number;
+  }
+
+  /** `nf_conncount_add`: put a packet's connection on a list. @returns how many are on it */
+  add(list: number, packet: Packet, conntrack: ConntrackTable): number {
+    const { key, other, table } = this;
+    fill(key, list, packet, conntrack);
+    let count = 1;
+    for (const slot of table.slots()) {
+      if (table.get(slot, LAYOUT.state) !== ELEMENT_PRESENT || table.get(slot, 0) !== list) continue;
+      table.readKey(slot, other);
+      if (other.every((word, i) => word === key[i])) continue;
+      if (isOpen(other, conntrack)) count++;
+      else table.set(slot, LAYOUT.state, ELEMENT_DELETED);
+    }
+    table.set(table.place(key), LAYOUT.state, ELEMENT_PRESENT);
+    return count;
+  }
+}
+
+function fill(key: Int32Array, list: number, packet: Packet, conntrack: ConntrackTable): void {
+  const { ct } = packet;
+  key[0] = list;
+  key[1] = ct < 0 ? packet.src : conntrack.origSrc(ct);
+  key[2] = ct < 0 ? packet.dst : conntrack.origDst(ct);
+  key[3] = ct < 0 ? packet.sport : conntrack.origSport(ct);
+  key[4] = ct < 0 ? packet.dport : conntrack.origDport(ct);
+  key[5] = ct < 0 ? protocolKey(packet) : conntrack.protoKey(ct);
+}
+
+/** `find_or_evict`, `already_closed`. */
+function isOpen(key: Int32Array, conntrack: ConntrackTable): boolean {
+  const [, src = 0, dst = 0, sport = 0, dport = 0, proto = 0] = key;
+  const node = conntrack.find(src, dst, sport, dport, proto, 0);
+  if (node < 0) return false;
+  if ((proto & 0xff) !== IPPROTO_TCP) return true;
+  const state = conntrack.tcpState(node >> 1);
+  return state !== TCP_CONNTRACK_TIME_WAIT && state !== TCP_CONNTRACK_CLOSE;
+}

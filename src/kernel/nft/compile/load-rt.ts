@@ -1,0 +1,26 @@
+import type { NftExpression } from "../expression.ts";
+import { putAddress } from "./load-payload.ts";
+import type { Read } from "./read.ts";
+
+/**
+ * What a packet's route says (`nft_rt_get_eval`); a packet without one makes the rule break. null: the walk does not know the
+ * key; `mtu`, a segment size, is only ever written into TCP options, which packets do not have here.
+ */
+export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }>): Read | null {
+  // Routes have no realms here, and nothing is encrypted.
+  if (key === "classid" || key === "ipsec") {
+    return (run, at) => {
+      run.regs[at] = 0;
+      return run.packet.rtDev >= 0;
+    };
+  }
+  if (key !== "nexthop") return null;
+  const wanted = family === "ip6" ? 6 : 4;
+  return ({ packet, regs }, at) => {
+    if (packet.rtDev < 0 || packet.family !== wanted) return false;
+    const hop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
+    if (wanted === 6) putAddress(regs, at, hop);
+    else regs[at] = hop;
+    return true;
+  };
+}

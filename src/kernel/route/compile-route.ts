@@ -1,0 +1,72 @@
+import { addressOnPath, network6 } from "../../address/ip6-handle.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import type { FibRoute } from "./fib.ts";
+import type { Route, Route6, RouteType } from "./route.ts";
+import { RT_SCOPE_BY_NAME, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE } from "./rt-scope.ts";
+import { RTN_BY_NAME, RTN_UNICAST } from "./types.ts";
+
+/** A route with its devices, and addresses as the path holds them. */
+export function compileRoute(
+  route: Route | Route6,
+  index: number,
+  device: (name: string) => NetDevice | null,
+): FibRoute {
+  const local = route.type === "local";
+  const { length } = route.dst;
+  const six = typeof route.dst.address !== "number";
+  const mask = six || length === 0 ? 0 : (-1 << (32 - length)) | 0;
+  const address = addressOnPath(route.dst.address);
+  const alive = route.nextHops.filter((hop) => !hop.dead);
+  return {
+    index,
+    type: RTN_BY_NAME[route.type satisfies RouteType],
+    scope: RT_SCOPE_BY_NAME[route.scope],
+    prefsrc: route.prefsrc === null ? 0 : addressOnPath(route.prefsrc),
+    hasPrefsrc: route.prefsrc !== null,
+    mtu: route.mtu,
+    metric: route.metric,
+    tos: route.tos,
+    address: six ? network6(address, length) : address & mask,
+    mask,
+    length,
+    nextHops: alive.map((hop) => ({
+      dev: hop.dev === null ? null : device(hop.dev),
+      gateway: hop.gateway === null ? 0 : addressOnPath(hop.gateway),
+      hasGateway: hop.gateway !== null,
+      onlink: hop.onlink,
+      weight: hop.weight,
+      scope: local ? RT_SCOPE_NOWHERE : hop.gateway !== null ? RT_SCOPE_LINK : RT_SCOPE_HOST,
+    })),
+    weights: alive.map((hop) => hop.weight),
+  };
+}
+
+/**
+ * Routes of IPv6 through gateways that agree in prefix and metric are one of several ways (`rt6_qualify_for_ecmp`), however they
+ * were added; `ip -6 route` prints them as one.
+ */
+export function withSiblings(list: readonly FibRoute[]): FibRoute[] {
+  const merged: FibRoute[] = [];
+  for (const route of list) {
+    const before = merged.at(-1);
+    if (
+      before !== undefined &&
+      before.address === route.address &&
+      before.length === route.length &&
+      before.metric === route.metric &&
+      isThroughGateways(before) &&
+      isThroughGateways(route)
+    ) {
+      merged[merged.length - 1] = {
+        ...before,
+        nextHops: [...before.nextHops, ...route.nextHops],
+        weights: [...before.weights, ...route.weights],
+      };
+    } else merged.push(route);
+  }
+  return merged;
+}
+
+function isThroughGateways({ type, nextHops }: FibRoute): boolean {
+  return type === RTN_UNICAST && nextHops.length > 0 && nextHops.every(({ hasGateway }) => hasGateway);
+}

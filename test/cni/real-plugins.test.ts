@@ -1,0 +1,49 @@
+import fc from "fast-check";
+import { afterAll, describe, expect, it } from "vitest";
+import type { Json } from "../../src/kernel/json-fields.ts";
+import { hasKind, PODS, recordReal, removeNamespaces, type Scenario, whyNoRealPlugins } from "./real-run.ts";
+import { arbitraryScenario, SCENARIOS } from "./real-scenarios.ts";
+import { SEED } from "./real-seed.ts";
+import { Replay } from "./replay-run.ts";
+
+/**
+ * Debian's plugins and ours, side by side: the same calls, and the same results, errors, devices, addresses, routes, rules,
+ * settings and IPAM files after each. Needs root and Debian's containernetworking-plugins.
+ */
+
+const reason = whyNoRealPlugins();
+if (reason !== null) console.warn(`the real CNI plugins are not asked: ${reason}`);
+
+/** Kinds of devices that plugins make and that this kernel may lack. */
+const MISSING = reason === null ? ["macvlan", "ipvlan"].filter((kind) => !hasKind(kind)) : [];
+if (MISSING.length > 0)
+  console.warn(`this kernel has no ${MISSING.join(", no ")}: those plugins are not asked`);
+const isPossible = ({ plugins }: Scenario) => !plugins.some(({ type }) => MISSING.includes(String(type)));
+
+function compare(scenario: Scenario): void {
+  const run = recordReal(scenario);
+  const replay = new Replay(run, PODS);
+  for (const step of Object.keys(run.steps)) replay.step(step);
+  const printed = Object.values(run.steps).flatMap(({ calls }) => calls.map(({ stdout }) => stdout as Json));
+  expect(printed.length).toBeGreaterThan(0);
+}
+
+describe.skipIf(reason !== null)("the real plugins", () => {
+  afterAll(removeNamespaces);
+
+  it.each(SCENARIOS.filter(isPossible).map((scenario) => [scenario.name, scenario] as const))(
+    "%s",
+    (_name, scenario) => {
+      compare(scenario);
+    },
+    60_000,
+  );
+
+  it(`random lists of plugins, seed ${SEED}`, () => {
+    fc.assert(fc.property(arbitraryScenario.filter(isPossible), compare), {
+      numRuns: 20,
+      seed: SEED,
+      endOnFailure: true,
+    });
+  }, 300_000);
+});

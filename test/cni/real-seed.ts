@@ -1,0 +1,4 @@
+import process from "node:process";
+
+/** Of the random lists of plugins; `CNI_SEED` chooses another. */
+export const SEED = Number(process.env["CNI_SEED"] ?? 20_261);

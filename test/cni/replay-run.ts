@@ -1,0 +1,77 @@
+import { expect } from "vitest";
+import { Machine, type MachineState, MemoryFiles, newNetns } from "../../src/cni/machine.ts";
+import { runPlugin } from "../../src/cni/run-plugin.ts";
+import type { Host } from "../../src/kernel/host.ts";
+import { hostOf, modelled, type RecordedCall, type RecordedRun, recordedNames } from "./recorded-run.ts";
+
+/** A run of the real plugins played again with ours, step by step, from the state the first one found. */
+export class Replay {
+  readonly #run: RecordedRun;
+  readonly #files = new MemoryFiles();
+  #state: MachineState;
+
+  constructor(run: RecordedRun, pods: readonly string[]) {
+    this.#run = run;
+    const node = hostOf("node", run.states["0-before"]?.node ?? {});
+    const made = pods.map((name): [string, Host] => [name, newPod(name, node)]);
+    this.#state = { node: "node", hosts: new Map([["node", node], ...made]), wires: [] };
+  }
+
+  /** Every call of a step prints the same, and leaves the same on node, pods and disk. */
+  step(name: string): void {
+    const { calls = [], ipam } = this.#run.steps[name] ?? {};
+    for (const recorded of calls) {
+      const done = this.#call(name, recorded);
+      expect({ exit: done.exit, printed: done.printed }).toEqual({
+        exit: recorded.exit,
+        printed: recorded.stdout,
+      });
+    }
+    for (const [host, json] of Object.entries(this.#run.states[name] ?? {})) {
+      const own = this.#state.hosts.get(host);
+      expect(own).toBeDefined();
+      if (own === undefined) continue;
+      const says = json["ip6tablesSave"] !== undefined;
+      expect(modelled(own, says)).toEqual(modelled(hostOf(host, json), says));
+    }
+    if (ipam !== undefined && Object.keys(ipam).length > 0) expect(this.#ipamFiles()).toEqual(ipam);
+  }
+
+  #call(step: string, recorded: RecordedCall): { readonly exit: number; readonly printed: unknown } {
+    const { env, stdin } = recorded;
+    const node = this.#state.hosts.get("node") ?? newNetns("node", "node");
+    const machine = new Machine(this.#state, this.#files, recordedNames(this.#run, step, recorded, node));
+    const outcome = runPlugin(
+      machine,
+      {
+        command: env.CNI_COMMAND,
+        containerId: env.CNI_CONTAINERID,
+        netns: env.CNI_NETNS,
+        ifName: env.CNI_IFNAME,
+        args: env.CNI_ARGS ?? "",
+      },
+      { ...stdin, type: recorded.plugin },
+      "1.1",
+    );
+    this.#state = machine.finish();
+    return {
+      exit: outcome.kind === "error" ? 1 : 0,
+      printed: outcome.kind === "error" ? outcome.error : (outcome.result ?? ""),
+    };
+  }
+
+  #ipamFiles(): Record<string, string> {
+    return Object.fromEntries(
+      [...this.#files.stores].flatMap(([network, store]) =>
+        [...store.toFiles()].map(([name, content]) => [`${network}/${name}`, content.replace("\r", "")]),
+      ),
+    );
+  }
+}
+
+/** A container's namespace as it was before the first step: as new, on some machines with an idle tunl0. */
+function newPod(name: string, node: Host): Host {
+  const made = newNetns(name, "pod");
+  const tunnel = node.devices.filter((device) => device.name === "tunl0");
+  return { ...made, devices: [...made.devices, ...tunnel] };
+}
