@@ -128,7 +128,7 @@ function settingsShown({ detected }: Source): readonly Setting[] {
           {
             name: "Calico",
             value: describeCalico(calico.network),
-            from: calico.where.startsWith("assumed") ? "assumed" : "input",
+            from: calico.from,
             where: calico.where,
           },
         ]),

@@ -212,7 +212,7 @@ export function describeDetected(detected: DetectedCluster): string[] {
   const lines = [line("CNI", cni.value, cni)];
   if (isFlannels(cni.value)) lines.push(line("flannel backend", flannelBackend.value, flannelBackend));
   if (detected.calico !== null)
-    lines.push(`Calico ${describeCalico(detected.calico.network)} (${detected.calico.where})`);
+    lines.push(line("Calico", describeCalico(detected.calico.network), { value: null, ...detected.calico }));
   lines.push(line("kube-proxy mode", proxyMode.value, proxyMode));
   lines.push(line("cluster CIDR", formatPrefix4(clusterCidr.value), clusterCidr));
   lines.push(line("service CIDR", formatPrefix4(serviceCidr.value), serviceCidr));
