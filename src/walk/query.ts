@@ -31,6 +31,8 @@ export interface Query {
   readonly tcpFlags: number | null;
   /** One hand-made packet (also for udp and icmp): sent as it is, nothing follows. */
   readonly raw: boolean;
+  /** The sender of such a packet goes on listening, as long as a client would. */
+  readonly listens: boolean;
   /** Milliseconds a client waits for an answer; null: longer while an address question is open. */
   readonly patience: number | null;
 }
@@ -52,5 +54,6 @@ export const QUERY_DEFAULTS = {
   dev: null,
   tcpFlags: null,
   raw: false,
+  listens: false,
   patience: null,
 } as const satisfies Partial<Query>;
