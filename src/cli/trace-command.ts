@@ -75,7 +75,7 @@ export function traceCommand(context: Context): Command {
       "--at <host[:device]>",
       "FROM is an address outside: its packet arrives at this host, by this device",
     )
-    .option("--proto <proto>", "tcp, udp or icmp")
+    .option("--proto <proto>", "tcp, udp, sctp or icmp")
     .option("--src <address>", "bind the sender to this address, or forge it")
     .option("--sport <port>", "source port")
     .option("--ttl <n>", "time to live")

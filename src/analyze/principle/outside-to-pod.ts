@@ -1,6 +1,6 @@
 import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import { contains, formatPrefix4 } from "../../address/prefix.ts";
-import type { NodeMember, Place, ServiceMember, ServicePort } from "../cluster-members.ts";
+import type { NodeMember, Place, Port, ServiceMember, ServicePort } from "../cluster-members.ts";
 import { happenedText, judgeEach, reached } from "../judge.ts";
 import type { AddressedPod } from "../pairs.ts";
 import {
@@ -191,7 +191,7 @@ class Layers {
   /** Policies and `nodePortAddresses` leave ports to some nodes: one that does not take it is no fault if another does. */
   #isTakenElsewhere(
     service: ServiceMember,
-    port: { readonly proto: "tcp" | "udp"; readonly port: number },
+    port: { readonly proto: Port["proto"]; readonly port: number },
     node: NodeMember,
     from: Place,
   ): boolean {
