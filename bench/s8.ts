@@ -24,6 +24,7 @@ import {
 } from "./proxy-objects.ts";
 import { Random } from "./random.ts";
 import { grouped, NOTHING, print, ratio, Table } from "./report.ts";
+import { otherModes } from "./s8-modes.ts";
 import { makeServices, type Service } from "./services.ts";
 import { packetsTo } from "./traffic.ts";
 
@@ -39,6 +40,8 @@ export async function s8(options: Options): Promise<void> {
   const random = new Random(seed);
   const services = makeServices(size, seed, "cluster");
   print(`S8  one of ${grouped(size)} services changes: an endpoint goes, another comes`);
+  const atFirst = [...services];
+  const changes: Service[] = [];
   const cluster = new Cluster(services, seed);
   const ours: number[] = [];
   const syncs: string[] = [];
@@ -49,6 +52,7 @@ export async function s8(options: Options): Promise<void> {
     const index = random.below(size);
     const moved = withMovedEndpoint(services[index] as Service, random);
     services[index] = moved;
+    changes.push(moved);
     const packets = packetsTo(services, "cluster", [index], 30, random);
     const ends = new Ends(packets.count);
     const { took, text } = cluster.change(moved, () => packets.head(1));
@@ -87,6 +91,9 @@ export async function s8(options: Options): Promise<void> {
   row("ours: objects, sync, apply, recompile, first packet", mine);
   row("  fastest of all changes", Math.min(...ours));
   row("  slowest of all changes", Math.max(...ours));
+  const others = otherModes(atFirst, changes);
+  row("ours in nftables mode: objects, sync, apply", others.nftables);
+  row("ours in IPVS mode: objects, sync, apply", others.ipvs);
   row("iptables-legacy-restore --noflush", legacy);
   row("nft -f", nft);
   table.print();

@@ -102,9 +102,9 @@ function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): str
       `${notBuiltYet(`flannel's backend ${flannelBackend.value}`)} (${flannelBackend.where}): ${BUILT_BACKENDS.join(", ")} are`,
     );
   }
-  if (proxyMode.value !== "iptables") {
+  if (proxyMode.value === "none") {
     messages.push(
-      `${notBuiltYet(`kube-proxy's mode ${proxyMode.value}`)} (${proxyMode.where}): --proxy-mode iptables goes on with that one in its place`,
+      `${notBuiltYet("a cluster without kube-proxy")} (${proxyMode.where}): --proxy-mode iptables, ipvs or nftables goes on with that one in its place`,
     );
   }
   return messages;

@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import { explainPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
 import { CNIS } from "../cluster/configuration.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
+import { PROXY_MODES } from "../proxy/configuration.ts";
 import type { ObjectFlags } from "./cluster-source.ts";
 import { notBuiltYet, OPTIONS_NOT_BUILT_YET } from "./not-built-yet.ts";
 import { parseWhole } from "./number-text.ts";
@@ -16,8 +17,6 @@ export interface SourceOptions {
   readonly serviceCidr?: string;
 }
 
-const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
-const PROXY_MODES_NOT_BUILT_YET: readonly string[] = ["ipvs", "nftables"];
 const NODES_AT_MOST = 5000;
 
 /** The overrides of what the objects show, checked. */
@@ -36,17 +35,12 @@ export function objectFlags(options: SourceOptions & { readonly namespace?: stri
   const flags = {
     nodes: given("--nodes", options.nodes, (text) => parseWhole(text, "a number of nodes", 1, NODES_AT_MOST)),
     cni: given("--cni", options.cni, (text) => oneOf(text, CNIS)),
-    proxyMode: given("--proxy-mode", options.proxyMode, proxyModeOf),
+    proxyMode: given("--proxy-mode", options.proxyMode, (text) => oneOf(text, PROXY_MODES)),
     clusterCidr: given("--pod-cidr", options.podCidr, prefixOf),
     serviceCidr: given("--service-cidr", options.serviceCidr, prefixOf),
     namespace: options.namespace,
   };
   return messages.length === 0 ? ok(flags) : invalid(...messages);
-}
-
-function proxyModeOf(text: string): Result<(typeof PROXY_MODES)[number]> {
-  if (PROXY_MODES_NOT_BUILT_YET.includes(text)) return invalid(notBuiltYet(text));
-  return oneOf(text, PROXY_MODES);
 }
 
 function prefixOf(text: string): Result<Prefix4> {
@@ -71,7 +65,7 @@ export function addSourceOptions(command: Command): Command {
   command
     .option("--nodes <n>", "so many nodes, where the objects hold fewer")
     .option("--cni <name>", "flannel, calico, canal, bridge or docker0, whatever the objects show")
-    .option("--proxy-mode <mode>", "iptables, whatever the objects show")
+    .option("--proxy-mode <mode>", "iptables, ipvs or nftables, whatever the objects show")
     .option("--pod-cidr <cidr>", "pod addresses of the whole cluster")
     .option("--service-cidr <cidr>", "addresses of Services");
   for (const flags of OPTIONS_NOT_BUILT_YET) command.addOption(new Option(flags).hideHelp());

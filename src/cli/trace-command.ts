@@ -7,6 +7,8 @@ import { Network } from "../walk/network.ts";
 import { Session } from "../walk/session.ts";
 import type { Trace } from "../walk/trace.ts";
 import { Bulk } from "./bulk.ts";
+import type { ObjectFlags } from "./cluster-source.ts";
+import { compareProxyModes, comparisonText, faultOfComparison } from "./compare-modes.ts";
 import { type Context, fail } from "./context.ts";
 import { everyPodOf } from "./every-pod.ts";
 import { examples } from "./examples.ts";
@@ -46,6 +48,7 @@ interface TraceOptions extends SourceOptions {
   readonly namespace?: string;
   readonly time?: string;
   readonly allPods?: true;
+  readonly compareProxyModes?: true;
 }
 
 const EXAMPLES = examples([
@@ -58,6 +61,10 @@ const EXAMPLES = examples([
   ["trace 203.0.113.99 10.96.0.88:8080 --at node/node1:eth0", "a packet that arrives from outside the model"],
   ["trace node/node2 10.244.0.2 --size 1400 --df -o json", "a large echo request, as data"],
   ["trace web-0 [fd00:10:244:b::12]:8080 -f fixtures/truth/k-dual-pair.json.gz", "over IPv6"],
+  [
+    "trace deploy/nginx svc/tomcat:8080 --compare-proxy-modes",
+    "where kube-proxy's iptables, IPVS and nftables modes differ",
+  ],
   [
     "trace deploy/nginx svc/tomcat:8080 -f fixtures/nmt-mistake",
     "a source of your own: here a Service with a mistake",
@@ -104,6 +111,10 @@ export function traceCommand(context: Context): Command {
       "--all-pods",
       "ask for every pod of a workload that FROM or TO names, not for its first ready one",
     )
+    .option(
+      "--compare-proxy-modes",
+      "ask in each of kube-proxy's modes, with questions that tell them apart, and list where they differ",
+    )
     .addOption(new Option("--time <t>").hideHelp())
     .addHelpText("after", EXAMPLES)
     .action((from: string | undefined, to: string | undefined, options: TraceOptions) =>
@@ -136,6 +147,13 @@ class TraceRun {
     if (numbers.kind === "invalid" || messages.length > 0) return fail(this.#context, messages);
     const flags = objectFlags(options);
     if (flags.kind === "invalid") return fail(this.#context, flags.messages);
+    if (options.compareProxyModes) {
+      return this.#compare(
+        this.#questionOf(from as string, to as string, numbers.value),
+        flags.value,
+        numbers.value,
+      );
+    }
     const source = await loadSource(options.filename ?? [], io, flags.value);
     if (source.kind === "invalid") return fail(this.#context, source.messages);
     if (options.queries !== undefined) return this.#askMany(source.value, options.queries, numbers.value);
@@ -157,6 +175,8 @@ class TraceRun {
       const fault = this.#faultOfCapture();
       if (fault !== null) return invalid(fault);
     }
+    const comparing = this.#options.compareProxyModes === true ? faultOfComparison(this.#options) : null;
+    if (comparing !== null) return invalid(comparing);
     if (queries !== undefined) {
       if (from !== undefined) return invalid("--queries has the questions: leave FROM and TO out");
       if (queries === "-" && filename.includes("-")) return invalid("-: stdin can be read only once");
@@ -170,6 +190,16 @@ class TraceRun {
     return to === undefined
       ? invalid("TO is missing: an address or host/NAME, with :PORT and /PROTO")
       : ok(null);
+  }
+
+  async #compare(question: Question, flags: ObjectFlags, { outcomes }: Numbers): Promise<void> {
+    const { io } = this.#context;
+    const { filename = [], output = "text" } = this.#options;
+    const compared = await compareProxyModes(question, filename, flags, io, outcomes);
+    if (compared.kind === "invalid") return fail(this.#context, compared.messages);
+    const [asked] = compared.value;
+    for (const { trace } of asked?.answers ?? []) this.#note(trace);
+    io.write(comparisonText(compared.value, output, io));
   }
 
   /** A capture is bytes, of one question, and whole. */
@@ -202,9 +232,9 @@ class TraceRun {
     this.#context.io.writeBytes(encodePcapng(arp === true ? first.capture : withoutArp(first.capture)));
   }
 
-  #askOne(source: LoadedSource, from: string, to: string, numbers: Numbers): void {
-    const { at, proto, src, df, dev, tcpFlags, allPods } = this.#options;
-    const question: Question = {
+  #questionOf(from: string, to: string, numbers: Numbers): Question {
+    const { at, proto, src, df, dev, tcpFlags } = this.#options;
+    return {
       ...QUESTION_DEFAULTS,
       id: "q1",
       from,
@@ -217,6 +247,11 @@ class TraceRun {
       tcpFlags: tcpFlags ?? null,
       ...numbers,
     };
+  }
+
+  #askOne(source: LoadedSource, from: string, to: string, numbers: Numbers): void {
+    const { allPods } = this.#options;
+    const question = this.#questionOf(from, to, numbers);
     const asked = this.#askEach(source, question, numbers);
     if (asked.kind === "invalid") {
       fail(this.#context, asked.messages);

@@ -15,9 +15,11 @@ import type { Wire, World } from "../world/world.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
 import { addElsewhere, Fabric, networkAround } from "./fabric.ts";
+import { assumedOfFelix } from "./felix.ts";
 import { type Member, memberOf } from "./member.ts";
 import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
+import { proxyAssumptions } from "./proxy-assumptions.ts";
 
 /** A cluster programmed: what its nodes and pods hold, and which host is which pod. */
 export interface Cluster {
@@ -73,7 +75,11 @@ class ClusterBuilder {
     const fabric = this.#fabric.finish();
     for (const host of fabric.hosts) hosts.set(host.name, host);
     wires.push(...fabric.wires);
-    this.#assumptions.push(...this.#unreachedPeers(), ...this.#unenforced());
+    this.#assumptions.push(
+      ...proxyAssumptions(this.#configuration.proxy, this.#members, this.#objects),
+      ...this.#unreachedPeers(),
+      ...this.#policies(),
+    );
     return {
       world: { hosts, wires, origins: this.#origins.finish() },
       hostOfPod,
@@ -191,11 +197,24 @@ class ClusterBuilder {
     ];
   }
 
-  /** No plugin here has a policy engine: a real cluster that has these alone takes the objects and does nothing. */
-  #unenforced(): string[] {
-    const policies = this.#objects.list("NetworkPolicy");
+  /** A cluster that has only plugins without a policy engine takes the objects and does nothing. */
+  #policies(): string[] {
+    const { calico, cni } = this.#configuration;
+    if (calico !== null) return assumedOfFelix(this.#objects);
+    const policies = POLICY_KINDS.flatMap((kind) => this.#objects.list(kind).map(describeObject));
     if (policies.length === 0) return [];
-    const them = policies.length === 1 ? "1 NetworkPolicy has" : `${policies.length} NetworkPolicies have`;
-    return [`${them} no effect: ${this.#configuration.cni} does not enforce them`];
+    const [verb, them] = policies.length === 1 ? ["has", "it"] : ["have", "them"];
+    const most = 5;
+    const named = policies.slice(0, most).join(", ");
+    const rest = policies.length > most ? ` and ${policies.length - most} more` : "";
+    return [`${named}${rest} ${verb} no effect: ${cni} does not enforce ${them}`];
   }
 }
+
+const POLICY_KINDS = [
+  "NetworkPolicy",
+  "AdminNetworkPolicy",
+  "BaselineAdminNetworkPolicy",
+  "CalicoNetworkPolicy",
+  "GlobalNetworkPolicy",
+] as const;

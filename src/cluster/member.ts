@@ -2,7 +2,7 @@ import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import type { Mac } from "../address/mac.ts";
 import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
 import { readLease } from "../cni/flannel/lease.ts";
-import { type Ip, parseIp } from "../cni/ip.ts";
+import { formatIp, type Ip, parseIp } from "../cni/ip.ts";
 import { podCidrOf } from "../control/pod-cidr.ts";
 import type { Node } from "../object/kubernetes-object.ts";
 import { kubeProxyVersion, type NodeFacts } from "../proxy/configuration.ts";
@@ -55,6 +55,16 @@ export function factsOf({ node, name, address, more, podCidr }: Member): NodeFac
     podCidrs: podCidr === null ? [] : [formatPrefix4(podCidr)],
     version: kubeProxyVersion(node),
   };
+}
+
+/** What its kube-proxy for IPv6 knows of it; null for a node without an address of that family. */
+export function factsOf6(member: Member): NodeFacts | null {
+  const { node, more } = member;
+  const addresses = more.flatMap(({ ip }) => (ip.family === 6 ? [formatIp(ip)] : []));
+  const [first] = addresses;
+  if (first === undefined) return null;
+  const podCidrs = (node.spec?.podCIDRs ?? []).filter((cidr) => cidr.includes(":"));
+  return { ...factsOf(member), ip: first, addresses: ["::1", ...addresses], podCidrs };
 }
 
 /** As flanneld published it; null where it has not run, or the annotation cannot be read. */

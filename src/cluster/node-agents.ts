@@ -16,10 +16,7 @@ import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
-import { freshNodeRuleset } from "../proxy/iptables/fresh-node.ts";
-import { IptablesProxier } from "../proxy/iptables/proxier.ts";
-import { startOperations } from "../proxy/iptables/start-operations.ts";
-import { proxyModel } from "../proxy/model.ts";
+import { type ModelOrigins, proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire } from "../world/world.ts";
 import { calicoMeshOf, calicoNodeOf } from "./calico-mesh.ts";
@@ -34,10 +31,12 @@ import {
   networkAround,
   newMachine,
 } from "./fabric.ts";
-import { factsOf, type Member, publicIpOf, vtepMacOf } from "./member.ts";
+import { FelixAgents } from "./felix.ts";
+import { factsOf, factsOf6, type Member, publicIpOf, vtepMacOf } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
+import { type ProxyAgents, proxyAgents } from "./proxy-agents.ts";
 
 /** What all agents go by. */
 export interface Intent {
@@ -64,8 +63,9 @@ export interface ProgrammedNode {
 export class NodeAgents {
   readonly #intent: Intent;
   readonly #fabric: Fabric;
-  readonly #proxier: IptablesProxier;
+  readonly #proxies: ProxyAgents;
   readonly #calico: CalicoMesh | null;
+  readonly #felix: FelixAgents | null;
   readonly #flannel: { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null;
   readonly #elsewhere = new Map<string, Elsewhere[]>();
   readonly #podNames = new Set<string>();
@@ -78,7 +78,7 @@ export class NodeAgents {
     const slices = objects.list("EndpointSlice");
     const serviceOf = new Map<unknown, (typeof services)[number]>(services.map((one) => [one, one]));
     const sliceOf = new Map<unknown, (typeof slices)[number]>(slices.map((one) => [one, one]));
-    const model = proxyModel(services, slices, configuration.proxy.family, {
+    const modelOrigins: ModelOrigins = {
       service: (given, index) => {
         const service = serviceOf.get(given);
         return service === undefined ? ORIGIN_NONE : origins.of(service, ["spec", "ports", index]);
@@ -90,10 +90,14 @@ export class NodeAgents {
           ? ORIGIN_NONE
           : origins.of(slice, ["endpoints", index]);
       },
-    });
+    };
+    const models = {
+      four: proxyModel(services, slices, "IPv4", modelOrigins),
+      six: proxyModel(services, slices, "IPv6", modelOrigins),
+    };
     const { kubeProxy } = configuration.where;
-    this.#proxier = new IptablesProxier(
-      model,
+    this.#proxies = proxyAgents(
+      models,
       configuration.proxy,
       origins.ofConfiguration("KubeProxyConfiguration", "kube-proxy", kubeProxy),
     );
@@ -101,6 +105,8 @@ export class NodeAgents {
       configuration.calico === null
         ? null
         : calicoMeshOf({ network: configuration.calico, members, objects, origins });
+    this.#felix =
+      configuration.calico === null ? null : new FelixAgents(objects, configuration.calico, members, origins);
     this.#flannel = configuration.flannel === null ? null : this.#meshOf(members);
     for (const one of elsewhere) {
       if (one.place.kind === "beyond") continue;
@@ -140,11 +146,7 @@ export class NodeAgents {
     this.#addCard(node, member);
     node.enableForwarding(4);
     node.sysctl("net.bridge.bridge-nf-call-iptables", "1");
-    node.do(...startOperations(configuration.proxy), {
-      kind: "iptables-restore",
-      ruleset: freshNodeRuleset(this.#proxier.rulesFor(factsOf(member)), { kubelet: true, canaries: true }),
-      noflush: false,
-    });
+    this.#proxies.start(node, { four: factsOf(member), six: factsOf6(member) });
     if (podCidr !== null) {
       if (configuration.cni === "docker0") {
         addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
@@ -200,12 +202,15 @@ export class NodeAgents {
     node.do({ kind: "sockets", sockets: { kind: "listed", sockets: [...NODE_SOCKETS, ...shared, ...rest] } });
   }
 
-  #attachAll(node: Netns, { podCidr }: Member, pods: readonly Pod[]): ProgrammedNode {
+  #attachAll(node: Netns, member: Member, pods: readonly Pod[]): ProgrammedNode {
+    const { podCidr } = member;
     const { configuration, origins } = this.#intent;
     const errors: InputError[] = [];
     const hostOfPod = new Map<string, string>();
     const hosts = new Map<string, Host>([[node.name, node.host]]);
     const attached: Pod[] = [];
+    /** Those of them that got a network. */
+    const wired: Pod[] = [];
     for (const pod of pods) {
       const hostName = this.#nameOf(pod, node.name);
       hostOfPod.set(keyOf(pod), hostName);
@@ -239,11 +244,14 @@ export class NodeAgents {
         errors.push(complaint(pod, outcome.error.msg));
         continue;
       }
+      wired.push(pod);
       machine.netns(attachment.netns)?.do({ kind: "sockets", sockets: podSockets(pod, origins) });
     }
     // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
     if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
     if (this.#calico !== null) addCalicoPeers(machine.node, this.#calico);
+    this.#proxies.finish(machine.node, { four: factsOf(member), six: factsOf6(member) });
+    this.#felix?.program(machine.node, member, wired);
     const state = machine.finish();
     return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
   }

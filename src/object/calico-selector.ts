@@ -230,7 +230,8 @@ class SelectorParser {
   }
 
   #demandWord(word: string): void {
-    if (this.#word(word) !== word) throw new SelectorError(`${word} is expected`);
+    const found = this.#word(word);
+    if (found !== word) throw new SelectorError(`${found} where ${word} is expected`);
   }
 
   #take(sign: string): boolean {

@@ -11,7 +11,7 @@ import {
 import type { Lister } from "./object-map.ts";
 import { type Findings, finding } from "./object-report.ts";
 import { formatPlace } from "./place.ts";
-import { checkSelectors } from "./selected-pods.ts";
+import { checkPolicySelectors, checkSelectors } from "./selected-pods.ts";
 
 /** What must hold between the objects of a cluster. */
 export interface ClusterRules {
@@ -34,6 +34,7 @@ export function checkCluster(objects: Lister, rules: ClusterRules, findings: Fin
   checkPodAddresses(objects, rules, findings);
   checkServices(objects, rules, findings);
   checkSelectors(objects, findings);
+  checkPolicySelectors(objects, findings);
   checkNodes(objects, rules, findings);
 }
 

@@ -13,6 +13,7 @@ import type {
   ReplicationController,
   Service,
 } from "./kubernetes-object.ts";
+import { isLabelKey, isLabelValue, LABEL_VALUE_RULE, SUBDOMAIN } from "./label-names.ts";
 import type { ObjectReport } from "./object-report.ts";
 import type { FieldPath } from "./place.ts";
 import { POLICY_RULES } from "./policy-rules.ts";
@@ -39,7 +40,6 @@ const RULES: Readonly<Record<string, (object: KubernetesObject, report: ObjectRe
   ...CALICO_RULES,
 };
 
-const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 /** RFC 1123 names, which device names, chains and DNS are made from. */
@@ -63,23 +63,9 @@ function checkLabels({ metadata }: KubernetesObject, report: ObjectReport): void
   for (const [key, value] of Object.entries(metadata.labels ?? {})) {
     const path: FieldPath = ["metadata", "labels", key];
     if (!isLabelKey(key)) report.error(path, `${JSON.stringify(key)} is no name of a label`);
-    else if (value !== "" && !LABEL_VALUE.test(value ?? "")) {
-      const what = "at most 63 letters, digits, dashes, dots and underscores, a letter or digit at both ends";
-      report.error(path, `${JSON.stringify(value)} is no value of a label: ${what}`);
-    }
+    else if (!isLabelValue(value ?? ""))
+      report.error(path, `${JSON.stringify(value)} is no value of a label: ${LABEL_VALUE_RULE}`);
   }
-}
-
-const LABEL_VALUE = /^(?=.{1,63}$)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-
-/** `name` or `prefix/name`. */
-function isLabelKey(key: string): boolean {
-  const [name = "", prefix, ...more] = key.split("/").reverse();
-  return (
-    more.length === 0 &&
-    LABEL_VALUE.test(name) &&
-    (prefix === undefined || (SUBDOMAIN.test(prefix) && prefix.length <= 253))
-  );
 }
 
 function checkNode({ spec, status }: Node, report: ObjectReport): void {

@@ -1,4 +1,3 @@
-import type { LabelSelector } from "kubernetes-types/meta/v1.js";
 import type { NetworkPolicyPeer, NetworkPolicyPort } from "kubernetes-types/networking/v1.js";
 import { covers, parsePrefix4 } from "../address/prefix.ts";
 import { covers6, parsePrefix6 } from "../address/prefix6.ts";
@@ -9,6 +8,7 @@ import type {
   KubernetesObject,
   NetworkPolicy,
 } from "./kubernetes-object.ts";
+import { checkLabelSelector } from "./label-selector-rules.ts";
 import type { ObjectReport } from "./object-report.ts";
 import type { FieldPath } from "./place.ts";
 import type { AdminPolicyPort, AdminPolicyRule, AdminPolicySubject } from "./policy-types.ts";
@@ -90,16 +90,6 @@ function checkPort({ port, endPort }: NetworkPolicyPort, path: FieldPath, report
   } else if (endPort < port) report.error([...path, "endPort"], `${endPort} is below port, ${port}`);
 }
 
-/** Of an API label selector: which operators have values. */
-function checkLabelSelector(selector: LabelSelector, path: FieldPath, report: ObjectReport): void {
-  for (const [i, { operator, values = [] }] of (selector.matchExpressions ?? []).entries()) {
-    const at: FieldPath = [...path, "matchExpressions", i, "values"];
-    const takes = operator === "In" || operator === "NotIn";
-    if (takes && values.length === 0) report.error(at, `is empty: ${operator} needs values`);
-    if (!takes && values.length > 0) report.error(at, `does not go with ${operator}`);
-  }
-}
-
 function checkAdminPolicy(
   { spec }: AdminNetworkPolicy | BaselineAdminNetworkPolicy,
   report: ObjectReport,
@@ -148,7 +138,9 @@ function checkAdminPort(port: AdminPolicyPort, path: FieldPath, report: ObjectRe
     report.error([...path, "namedPort"], `${JSON.stringify(namedPort)} is no name of a port`);
 }
 
+/** `kinds`: `a, b or c`, of which one must be there. */
 function checkOne(value: object, kinds: string, path: FieldPath, report: ObjectReport): void {
-  const count = Object.keys(value).length;
-  if (count !== 1) report.error(path, `has ${count} fields: exactly one of ${kinds} is expected`);
+  const known = kinds.split(/, | or /);
+  const count = Object.keys(value).filter((name) => known.includes(name)).length;
+  if (count !== 1) report.error(path, `has ${count} of ${kinds}: exactly one is expected`);
 }

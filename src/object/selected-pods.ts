@@ -3,7 +3,7 @@ import { suggestion } from "../kernel/nearest-word.ts";
 import { namespaceOf, type Service } from "./kubernetes-object.ts";
 import type { Lister } from "./object-map.ts";
 import { type Findings, finding } from "./object-report.ts";
-import { matches, selectorOfMap } from "./selector.ts";
+import { formatSelector, matches, selectorOf, selectorOfMap } from "./selector.ts";
 
 /**
  * Whether the pods that Services select are there, and have the ports that Services name. Warnings: the pods may come
@@ -27,6 +27,18 @@ export function checkSelectors(objects: Lister, findings: Findings): void {
       const message = `${text} matches no pod and no workload's template in namespace ${namespace}`;
       findings.warnings.push(finding(service, "spec.selector", message));
     } else checkTargetPorts(service, selected, findings);
+  }
+}
+
+/** Policies may wait for their pods; one that has none where others have some is mistyped more often. */
+export function checkPolicySelectors(objects: Lister, findings: Findings): void {
+  for (const policy of objects.list("NetworkPolicy")) {
+    const selector = selectorOf(policy.spec.podSelector);
+    const namespace = namespaceOf(policy);
+    const known = selector.length === 0 ? [] : templatesIn(objects, namespace);
+    if (known.length === 0 || known.some(({ labels }) => matches(selector, labels))) continue;
+    const message = `${formatSelector(selector)} matches no pod and no workload's template in namespace ${namespace}`;
+    findings.warnings.push(finding(policy, "spec.podSelector", message));
   }
 }
 

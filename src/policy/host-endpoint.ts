@@ -1,3 +1,4 @@
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import type { HostEndpoint } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 
@@ -30,21 +31,49 @@ export function hostEndpointsOn(objects: Lister, node: string): HostEndpoint[] {
 
 /** A port that host endpoints let pass whatever policies say, so that nobody locks himself out. */
 export interface Failsafe {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: "tcp" | "udp" | "sctp";
   readonly port: number;
 }
 
-/** FelixConfiguration's `failsafeInboundHostPorts` and `failsafeOutboundHostPorts`, where it does not name any. */
-export const FAILSAFE_IN: readonly Failsafe[] = failsafes(
-  "tcp:22 udp:68 tcp:179 tcp:2379 tcp:2380 tcp:5473 tcp:6443 tcp:6666 tcp:6667",
-);
-export const FAILSAFE_OUT: readonly Failsafe[] = failsafes(
-  "udp:53 udp:67 tcp:179 tcp:2379 tcp:2380 tcp:5473 tcp:6443 tcp:6666 tcp:6667",
-);
+export interface Failsafes {
+  readonly inbound: readonly Failsafe[];
+  readonly outbound: readonly Failsafe[];
+}
+
+/** What Felix takes where its configuration does not name any. */
+const FAILSAFES: Failsafes = {
+  inbound: failsafes("tcp:22 udp:68 tcp:179 tcp:2379 tcp:2380 tcp:5473 tcp:6443 tcp:6666 tcp:6667"),
+  outbound: failsafes("udp:53 udp:67 tcp:179 tcp:2379 tcp:2380 tcp:5473 tcp:6443 tcp:6666 tcp:6667"),
+};
 
 function failsafes(text: string): Failsafe[] {
   return text.split(" ").map((word) => {
     const [protocol, port] = word.split(":");
     return { protocol: protocol === "udp" ? "udp" : "tcp", port: Number(port) };
   });
+}
+
+/** As the default FelixConfiguration lists them, an empty list for none. */
+export function failsafesOf(objects: Lister): Failsafes {
+  const { failsafeInboundHostPorts: inbound, failsafeOutboundHostPorts: outbound } =
+    felixConfiguration(objects);
+  return {
+    inbound: listed(inbound) ?? FAILSAFES.inbound,
+    outbound: listed(outbound) ?? FAILSAFES.outbound,
+  };
+}
+
+function listed(given: unknown): Failsafe[] | undefined {
+  if (!Array.isArray(given)) return undefined;
+  return given.filter(isJsonObject).flatMap(({ protocol, port }): Failsafe[] => {
+    const lower = String(protocol ?? "tcp").toLowerCase();
+    if (!Number.isInteger(port) || (lower !== "tcp" && lower !== "udp" && lower !== "sctp")) return [];
+    return [{ protocol: lower, port: Number(port) }];
+  });
+}
+
+/** The spec of the FelixConfiguration that is for all nodes. */
+export function felixConfiguration(objects: Lister): Json {
+  const { spec } = (objects.get("FelixConfiguration", "default") ?? {}) as { readonly spec?: unknown };
+  return isJsonObject(spec) ? spec : {};
 }

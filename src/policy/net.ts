@@ -1,10 +1,11 @@
+import type { Family } from "../address/ip.ts";
 import { parseIpv4 } from "../address/ipv4.ts";
 import { parseIpv6 } from "../address/ipv6.ts";
 import { contains, parseAddressOrPrefix4 } from "../address/prefix.ts";
 import { contains6, parseAddressOrPrefix6 } from "../address/prefix6.ts";
 
 /** Addresses and prefixes as policies write them: of either family, as text. */
-export function familyOf(net: string): 4 | 6 {
+export function familyOf(net: string): Family {
   return net.includes(":") ? 6 : 4;
 }
 

@@ -238,7 +238,7 @@ function sentenceOf(reason: string): string {
 function decidedText({ rule, policy, host, reason }: Decision): string | null {
   const at = host === null ? "" : ` at ${host}`;
   if (rule !== null) {
-    const did = / -j REJECT\b/.test(rule.text) ? "rejected" : "dropped";
+    const did = reason === "rule-reject" || / -j REJECT\b/.test(rule.text) ? "rejected" : "dropped";
     return `Rule ${rule.index} of chain ${rule.chain} (${rule.table}, ${rule.hook}) ${did} the packet${at} (${reason}):`;
   }
   if (policy === null) return null;

@@ -1,3 +1,4 @@
+import type { Family } from "../address/ip.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import { formatIpv6, parseIpv6 } from "../address/ipv6.ts";
 import { contains, formatPrefix4, networkOf, parsePrefix4 } from "../address/prefix.ts";
@@ -9,6 +10,11 @@ import { contains6, formatPrefix6, networkOf6, parsePrefix6 } from "../address/p
  */
 
 export type IpFamily = "IPv4" | "IPv6";
+
+/** As the kernel room numbers it. */
+export function familyNumber(family: IpFamily): Family {
+  return family === "IPv4" ? 4 : 6;
+}
 
 /** The canonical text of an address of the family; undefined for another family, or for no address at all. */
 export function canonicalAddress(text: string, family: IpFamily): string | undefined {

@@ -1,4 +1,5 @@
 import type { Node } from "kubernetes-types/core/v1.js";
+import type { IpvsTimeouts } from "../kernel/ipvs/virtual-service.ts";
 import { canonicalAddress, canonicalPrefix, type IpFamily } from "./canonical-address.ts";
 
 /** How kube-proxy tells that a packet comes from a pod of its own node or cluster (`--detect-local-mode`). */
@@ -12,8 +13,22 @@ export type LocalDetector =
   | { readonly kind: "bridge-interface"; readonly name: string }
   | { readonly kind: "interface-prefix"; readonly prefix: string };
 
+export const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
+export type ProxyMode = (typeof PROXY_MODES)[number];
+
+/** What only IPVS mode is set by. */
+export interface IpvsSettings {
+  /** Of every virtual service. */
+  readonly scheduler: string;
+  /** The node answers ARP for an address only by the interface that has it, so not for those of kube-ipvs0. */
+  readonly strictArp: boolean;
+  /** `ipvsadm --set`, seconds; 0 leaves a time as it is. */
+  readonly timeouts: IpvsTimeouts;
+}
+
 /** What `KubeProxyConfiguration` says, as far as it shows in rules. */
 export interface ProxyConfiguration {
+  readonly mode: ProxyMode;
   readonly family: IpFamily;
   readonly detector: LocalDetector;
   readonly masqueradeAll: boolean;
@@ -29,12 +44,16 @@ export interface ProxyConfiguration {
   readonly randomFully: boolean;
   /** The node's kernel has the counters that some rules count in. */
   readonly nfacct: boolean;
+  readonly ipvs: IpvsSettings;
+  /** The networks of cluster IPs, of both families, as ServiceCIDR objects tell them. */
+  readonly serviceCidrs: readonly string[];
   /** Kubernetes feature gates set by hand; others are as the release has them. */
   readonly featureGates: Readonly<Record<string, boolean>>;
 }
 
 /** kube-proxy's own defaults, on a node of today. */
 export const DEFAULT_PROXY_CONFIGURATION: ProxyConfiguration = {
+  mode: "iptables",
   family: "IPv4",
   detector: { kind: "none" },
   masqueradeAll: false,
@@ -44,6 +63,8 @@ export const DEFAULT_PROXY_CONFIGURATION: ProxyConfiguration = {
   conntrackTcpLiberal: false,
   randomFully: true,
   nfacct: false,
+  ipvs: { scheduler: "rr", strictArp: false, timeouts: { tcpS: 0, tcpFinS: 0, udpS: 0 } },
+  serviceCidrs: [],
   featureGates: {},
 };
 
@@ -74,19 +95,50 @@ export interface LocalMatch {
   readonly ifNotLocal: string;
 }
 
+/** In the words of iptables. */
 export function localMatch(configuration: ProxyConfiguration, node: NodeFacts): LocalMatch | null {
-  const { detector, family } = configuration;
+  const found = localSource(configuration, node);
+  if (found === null) return null;
+  const match =
+    found.kind === "prefix" ? `-s ${found.value}` : `-i ${found.value}${found.kind === "begins" ? "+" : ""}`;
+  return { ifLocal: match, ifNotLocal: `! ${match}` };
+}
+
+/**
+ * In the words of nft. An interface is looked for by its number, as kube-proxy does
+ * (`pkg/proxy/util/localdetector.go`). For the beginning of a name it writes `iif` too, which nft refuses, so that such a
+ * node has no rules at all; here it is `iifname`, which is what was meant.
+ */
+export function localMatchNft(configuration: ProxyConfiguration, node: NodeFacts): LocalMatch | null {
+  const found = localSource(configuration, node);
+  if (found === null) return null;
+  const source = configuration.family === "IPv4" ? "ip saddr" : "ip6 saddr";
+  const [left, value] = {
+    prefix: [source, found.value],
+    interface: ["iif", found.value],
+    begins: ["iifname", `${found.value}*`],
+  }[found.kind] as [string, string];
+  return { ifLocal: `${left} ${value}`, ifNotLocal: `${left} != ${value}` };
+}
+
+/** What a packet of a pod shows: its source, the interface it came in by, or how that one's name begins. */
+interface LocalSource {
+  readonly kind: "prefix" | "interface" | "begins";
+  readonly value: string;
+}
+
+function localSource({ detector, family }: ProxyConfiguration, node: NodeFacts): LocalSource | null {
   switch (detector.kind) {
     case "none":
       return null;
     case "cluster-cidr":
-      return ofCidr(detector.cidrs, family);
+      return firstOf(detector.cidrs, family);
     case "node-cidr":
-      return ofCidr(node.podCidrs, family);
+      return firstOf(node.podCidrs, family);
     case "bridge-interface":
-      return negatable(`-i ${detector.name}`);
+      return { kind: "interface", value: detector.name };
     case "interface-prefix":
-      return negatable(`-i ${detector.prefix}+`);
+      return { kind: "begins", value: detector.prefix };
     default:
       return detector satisfies never;
   }
@@ -112,11 +164,7 @@ export function addressesOf(node: NodeFacts, family: IpFamily): string[] {
   return [...new Set(node.addresses.flatMap((address) => canonicalAddress(address, family) ?? []))];
 }
 
-function ofCidr(cidrs: readonly string[], family: IpFamily): LocalMatch | null {
-  const cidr = cidrs.flatMap((text) => canonicalPrefix(text, family) ?? [])[0];
-  return cidr === undefined ? null : negatable(`-s ${cidr}`);
-}
-
-function negatable(match: string): LocalMatch {
-  return { ifLocal: match, ifNotLocal: `! ${match}` };
+function firstOf(cidrs: readonly string[], family: IpFamily): LocalSource | null {
+  const value = cidrs.flatMap((text) => canonicalPrefix(text, family) ?? [])[0];
+  return value === undefined ? null : { kind: "prefix", value };
 }

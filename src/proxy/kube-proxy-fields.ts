@@ -15,6 +15,7 @@ import {
   word,
 } from "../object/field-table.ts";
 import type { ObjectReport } from "../object/object-report.ts";
+import { secondsOf } from "./kube-proxy-configuration.ts";
 
 /** The fields of KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1); of what no rule shows, the names alone. */
 const FIELDS: Fields = {
@@ -32,6 +33,20 @@ const FIELDS: Fields = {
       }),
       ...names("syncPeriod minSyncPeriod"),
     }),
+    ipvs: object({
+      ...optional({
+        scheduler: text,
+        strictARP: flag,
+        tcpTimeout: text,
+        tcpFinTimeout: text,
+        udpTimeout: text,
+      }),
+      ...names("syncPeriod minSyncPeriod excludeCIDRs"),
+    }),
+    nftables: object({
+      ...optional({ masqueradeAll: flag, masqueradeBit: integer(0, 31, "a bit from 0 to 31") }),
+      ...names("syncPeriod minSyncPeriod"),
+    }),
     conntrack: object({
       ...optional({ tcpBeLiberal: flag }),
       ...names(`max maxPerCore min tcpCloseWaitTimeout tcpEstablishedTimeout udpStreamTimeout udpTimeout`),
@@ -39,7 +54,7 @@ const FIELDS: Fields = {
     nodePortAddresses: list(text),
   }),
   ...names(`metadata bindAddress bindAddressHardFail clientConnection configSyncPeriod enableProfiling featureGates
-    healthzBindAddress hostnameOverride ipvs linux logging metricsBindAddress nftables oomScoreAdj portRange
+    healthzBindAddress hostnameOverride linux logging metricsBindAddress oomScoreAdj portRange
     resourceContainer showHiddenMetricsForVersion syncPeriod minSyncPeriod udpIdleTimeout windows winkernel
     windowsRunAsService`),
 };
@@ -47,13 +62,14 @@ const FIELDS: Fields = {
 /** What kube-proxy would refuse to start with, field by field (`pkg/proxy/apis/config/validation`). */
 export function checkKubeProxyConfiguration(json: Json, report: ObjectReport): void {
   checkFields(json, FIELDS, [], report);
-  const { nodePortAddresses, featureGates, detectLocalMode: mode, detectLocal } = json;
+  const { nodePortAddresses, featureGates, detectLocalMode: mode, detectLocal, ipvs } = json;
   if (Array.isArray(nodePortAddresses)) checkNodePortAddresses(nodePortAddresses, report);
   if (isJsonObject(featureGates)) {
     for (const [gate, value] of Object.entries(featureGates)) {
       if (typeof value !== "boolean") report.error(["featureGates", gate], "is not true or false");
     }
   }
+  if (isJsonObject(ipvs)) checkTimeouts(ipvs, report);
   const needed = DETAIL_OF_MODE[String(mode)];
   const detail = isJsonObject(detectLocal) && needed !== undefined ? detectLocal[needed] : undefined;
   if (needed !== undefined && (detail ?? "") === "") {
@@ -65,6 +81,14 @@ const DETAIL_OF_MODE: Readonly<Record<string, string>> = {
   BridgeInterface: "bridgeInterface",
   InterfaceNamePrefix: "interfaceNamePrefix",
 };
+
+function checkTimeouts(ipvs: Json, report: ObjectReport): void {
+  for (const name of ["tcpTimeout", "tcpFinTimeout", "udpTimeout"]) {
+    const value = ipvs[name];
+    if (typeof value !== "string" || secondsOf(value) !== undefined) continue;
+    report.error(["ipvs", name], `${JSON.stringify(value)} is no duration, such as 15m0s`);
+  }
+}
 
 function checkNodePortAddresses(values: readonly unknown[], report: ObjectReport): void {
   if (values.length === 1 && values[0] === "primary") return;

@@ -22,8 +22,9 @@ import { lowerBound } from "./splice.ts";
 export interface PortModel {
   readonly port: ServicePort;
   readonly endpoints: PortEndpoints;
+  /** iptables mode. */
   readonly chains: ServiceChains;
-  /** `KUBE-SEP-…` by the endpoint's text. */
+  /** iptables mode: `KUBE-SEP-…` by the endpoint's text. */
   readonly endpointChains: ReadonlyMap<string, string>;
 }
 
@@ -108,13 +109,32 @@ function portModels(
   return servicePorts(services, family, origins.service).map((port): PortModel => {
     const key = joinKey(port.namespace, port.service, port.portName, port.protocol);
     const endpoints = joined.get(key) ?? NO_ENDPOINTS;
-    return {
-      port,
-      endpoints,
-      chains: serviceChains(port.name, port.protocol),
-      endpointChains: new Map(
-        endpoints.endpoints.map(({ text }) => [text, endpointChain(port.name, port.protocol, text)]),
-      ),
-    };
+    return new NamedPort(port, endpoints);
   });
+}
+
+/** The names are hashes, which only the iptables mode asks for. */
+class NamedPort implements PortModel {
+  readonly port: ServicePort;
+  readonly endpoints: PortEndpoints;
+  #chains: ServiceChains | null = null;
+  #endpointChains: ReadonlyMap<string, string> | null = null;
+
+  constructor(port: ServicePort, endpoints: PortEndpoints) {
+    this.port = port;
+    this.endpoints = endpoints;
+  }
+
+  get chains(): ServiceChains {
+    this.#chains ??= serviceChains(this.port.name, this.port.protocol);
+    return this.#chains;
+  }
+
+  get endpointChains(): ReadonlyMap<string, string> {
+    const { name, protocol } = this.port;
+    this.#endpointChains ??= new Map(
+      this.endpoints.endpoints.map(({ text }) => [text, endpointChain(name, protocol, text)]),
+    );
+    return this.#endpointChains;
+  }
 }

@@ -14,12 +14,12 @@ export function servicePortName(namespace: string, service: string, portName: st
 }
 
 export function serviceHash(name: string, protocol: Protocol): string {
-  return hash(name + protocol);
+  return base32Hash(name + protocol, HASH_LENGTH);
 }
 
 /** `endpoint` is `ip:port`, an IPv6 address in brackets. */
 export function endpointHash(name: string, protocol: Protocol, endpoint: string): string {
-  return hash(name + protocol + endpoint);
+  return base32Hash(name + protocol + endpoint, HASH_LENGTH);
 }
 
 /** The chains of one port of a Service. */
@@ -58,8 +58,9 @@ export function isServiceChain(chain: string): boolean {
 
 const HASH_LENGTH = 16;
 
-function hash(text: string): string {
-  return base32(sha256(utf8ToBytes(text)).subarray(0, (HASH_LENGTH * 5) / 8));
+/** The first characters, a multiple of eight, of the base32 text of SHA-256. */
+export function base32Hash(text: string, length: number): string {
+  return base32(sha256(utf8ToBytes(text)).subarray(0, (length * 5) / 8));
 }
 
 /** RFC 4648, section 6. The input's bits divide by five, so there is no padding. */

@@ -21,6 +21,21 @@ export interface ProxyFeatures {
   readonly endpointInComments: boolean;
   /** kube-proxy guards 127.0.0.0/8 itself; before, the kubelet alone did, which also kept the chains for marks. */
   readonly ownFirewall: boolean;
+  /**
+   * nftables: what nobody may take is told apart from wrong ports of cluster IPs, each in a chain of its own, and source
+   * ranges have a chain for each Service; 1.29, the first, had sets for all together.
+   */
+  readonly ownChecks: boolean;
+  /** nftables: node ports are served on the node's primary address alone unless addresses are named. */
+  readonly primaryNodePorts: boolean;
+  /** nftables: it knows the networks of cluster IPs (ServiceCIDR objects), and drops what is for none of these. */
+  readonly serviceCidrs: boolean;
+  /** nftables: only source ranges are looked at before the translation, everything else at the filter's own place. */
+  readonly filterPriority: boolean;
+  /** IPVS: the node's own ports cannot be reached by Services' addresses. */
+  readonly accessFilter: boolean;
+  /** IPVS: nodes are subject to source ranges that leave them out. */
+  readonly outFilter: boolean;
 }
 
 interface FeatureRow {
@@ -42,15 +57,27 @@ const FEATURES: Readonly<Record<keyof ProxyFeatures, FeatureRow>> = {
   filterDrops: form(25),
   endpointInComments: form(25),
   ownFirewall: form(27),
+  ownChecks: form(30),
+  primaryNodePorts: form(31),
+  serviceCidrs: { gate: "MultiCIDRServiceAllocator", since: 33, lockedSince: 34 },
+  filterPriority: form(34),
+  accessFilter: form(26),
+  outFilter: form(29),
 };
 
 function form(since: number): FeatureRow {
   return { gate: null, since, lockedSince: null };
 }
 
+/** 32 of `1.32` or `v1.32.4`; undefined for any other text. */
+export function releaseOf(version: string): number | undefined {
+  const [, minor] = /^v?1\.(\d+)/.exec(version) ?? [];
+  return minor === undefined ? undefined : Number(minor);
+}
+
 /** What a release does, `1.32` or `v1.32.4`; any other text stands for the newest. */
 export function featuresOf(version: string, gates: Readonly<Record<string, boolean>>): ProxyFeatures {
-  const minor = Number(/^v?1\.(\d+)/.exec(version)?.[1] ?? Number.POSITIVE_INFINITY);
+  const minor = releaseOf(version) ?? Number.POSITIVE_INFINITY;
   const on = ({ gate, since, lockedSince }: FeatureRow): boolean => {
     const isOpen = gate !== null && (lockedSince === null || minor < lockedSince);
     return (isOpen ? gates[gate] : undefined) ?? minor >= since;
@@ -65,5 +92,11 @@ export function featuresOf(version: string, gates: Readonly<Record<string, boole
     filterDrops: on(FEATURES.filterDrops),
     endpointInComments: on(FEATURES.endpointInComments),
     ownFirewall: on(FEATURES.ownFirewall),
+    ownChecks: on(FEATURES.ownChecks),
+    primaryNodePorts: on(FEATURES.primaryNodePorts),
+    serviceCidrs: on(FEATURES.serviceCidrs),
+    filterPriority: on(FEATURES.filterPriority),
+    accessFilter: on(FEATURES.accessFilter),
+    outFilter: on(FEATURES.outFilter),
   };
 }

@@ -80,7 +80,17 @@ const OWN_ADDRESSES: ReadonlySet<string> = new Set(["calico", "canal", "weave", 
 const INTERPRETED: ReadonlySet<string> = new Set([
   ...["Node", "Namespace", "Pod", "Service", "Endpoints", "EndpointSlice", "ConfigMap", "Deployment"],
   ...["ReplicaSet", "DaemonSet", "StatefulSet", "ReplicationController", "IPPool", "ServiceCIDR", "Network"],
-  ...["BlockAffinity", "BGPConfiguration", "BGPPeer", "Installation"],
+  ...[
+    "BlockAffinity",
+    "BGPConfiguration",
+    "BGPPeer",
+    "Installation",
+    "FelixConfiguration",
+    "Tier",
+    "Profile",
+  ],
+  ...["NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "CalicoNetworkPolicy"],
+  ...["GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet", "HostEndpoint"],
 ]);
 
 class SourceReader {

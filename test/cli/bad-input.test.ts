@@ -264,11 +264,9 @@ data:
     ],
   },
   {
-    name: "a mode of kube-proxy that is not built",
-    text: documents(proxy("mode: ipvs"), POD),
-    lines: [
-      "kube-proxy's mode ipvs is not built yet (F:1 mode): --proxy-mode iptables goes on with that one in its place",
-    ],
+    name: "a time of IPVS mode that is no duration",
+    text: documents(proxy("mode: ipvs\nipvs: {tcpTimeout: soon}"), POD),
+    lines: ['F:4: KubeProxyConfiguration ipvs.tcpTimeout: "soon" is no duration, such as 15m0s'],
   },
   {
     name: "a CNI that is not built",

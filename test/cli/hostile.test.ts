@@ -169,7 +169,18 @@ describe("what is not built yet is one line naming it", () => {
     ["trace web-0 10.0.0.1 --context prod", "--context is not built yet"],
     ["trace web-0 10.0.0.1 --kubeconfig x", "--kubeconfig is not built yet"],
     ["trace web-0 10.0.0.1 --cni weave", '--cni: "weave" is none of flannel, calico, canal, bridge, docker0'],
-    ["trace web-0 10.0.0.1 --proxy-mode ipvs", "--proxy-mode: ipvs is not built yet"],
+    [
+      "trace web-0 10.0.0.1 --proxy-mode userspace",
+      '--proxy-mode: "userspace" is none of iptables, ipvs, nftables',
+    ],
+    [
+      "trace web-0 10.0.0.1 --compare-proxy-modes",
+      "--compare-proxy-modes: the source holds no objects to make a cluster of: nodes as they were dumped have the mode they have",
+    ],
+    [
+      "trace web-0 10.0.0.1 --compare-proxy-modes --proxy-mode ipvs",
+      "--compare-proxy-modes and --proxy-mode contradict each other",
+    ],
     ["trace web-0 10.0.0.1 --time 5", "--time is not built yet"],
     ["trace web-0 10.0.0.1 --all-pods", "--all-pods: the source holds no Kubernetes objects"],
   ])("%s: %s", async (line, message) => {

@@ -142,6 +142,6 @@ describe("a cluster of manifests", () => {
     writeFileSync(policy, `${head}spec: {podSelector: {}}\n`);
     const { code, trace: t } = await trace("deploy/nginx", "svc/tomcat:8080", ...NMT, "-f", policy);
     expect(code).toBe(0);
-    expect(t.assumptions).toContain("1 NetworkPolicy has no effect: flannel does not enforce them");
+    expect(t.assumptions).toContain("NetworkPolicy default/deny has no effect: flannel does not enforce it");
   });
 });

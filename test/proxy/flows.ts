@@ -33,10 +33,13 @@ export interface End {
 export const POD_IP = "10.1.0.50";
 export const OUTSIDE_IP = "198.51.100.7";
 
-export function flow(rules: Ruleset, { from, to, port, proto = "tcp" }: Flow): End[] {
+/** Its rules, or what is done to it. */
+export type Programmed = Ruleset | ((node: Host) => Host);
+
+export function flow(programmed: Programmed, { from, to, port, proto = "tcp" }: Flow): End[] {
   const session = new Session(
     new Network({
-      hosts: new Map([["n1", node(rules)]]),
+      hosts: new Map([["n1", typeof programmed === "function" ? programmed(node(null)) : node(programmed)]]),
       wires: [],
       origins: { sources: [{ file: "", field: null, line: null }] },
     }),
@@ -63,7 +66,7 @@ export function flow(rules: Ruleset, { from, to, port, proto = "tcp" }: Flow): E
 }
 
 /** The ends without their odds, each once. */
-export function ends(rules: Ruleset, asked: Flow): string[] {
+export function ends(rules: Programmed, asked: Flow): string[] {
   return [
     ...new Set(flow(rules, asked).map(({ to, masqueraded }) => (masqueraded ? `${to} masqueraded` : to))),
   ];
@@ -79,7 +82,7 @@ function endOf({ frames, verdict, probability }: Outcome, src: string): End {
   return { to: `${sent.ip.dst}:${ports.dport}`, masqueraded: sent.ip.src !== src, odds };
 }
 
-function node(rules: Ruleset): Host {
+function node(rules: Ruleset | null): Host {
   const devices = [
     device("lo", 1, "00:00:00:00:00:00", { kind: "loopback" }),
     device("eth0", 2, "02:00:00:00:00:02", { kind: "ether" }),

@@ -27,6 +27,7 @@ import {
   reversePath,
   tooBig,
 } from "./on-the-way.ts";
+import { deniedByPolicy, wouldBeDenied } from "./policy.ts";
 import { clusterIpFromOutside, pingToService, portNotOffered, unallocated } from "./service-address.ts";
 import { outsideSourceRanges } from "./source-ranges.ts";
 import { nobodyListens, wrongTargetPort } from "./target-port.ts";
@@ -53,7 +54,17 @@ const DIAGNOSES: readonly Diagnosis[] = [
     tunnelMismatch,
   ],
   ...[notForwarding, missingPodRoute, droppedDiscovery, nobodyHas, nobodyListens],
-  ...[droppingPolicy, droppingRule, reversePath, martian, hairpin, blockedPort, deviceDown, noRoute],
+  ...[
+    deniedByPolicy,
+    droppingPolicy,
+    droppingRule,
+    reversePath,
+    martian,
+    hairpin,
+    blockedPort,
+    deviceDown,
+    noRoute,
+  ],
   ...[refusingRoute, ranOutOfTtl, looped, tooBig, blackHole, ignoredPing, portsUsedUp, leftModel],
 ];
 
@@ -75,11 +86,21 @@ export function explained(trace: Trace, names: Names): Trace {
   const worst = worstOutcome(trace.outcomes, trace.verdict.disposition);
   const cause = worst === undefined ? undefined : faults.get(worst)?.headline;
   const advice = [...faults.values()].flatMap((found) => found?.advice ?? []);
+  const unenforced = unenforcedIn(trace, names);
   return {
     ...trace,
     ...(cause === undefined ? {} : { cause }),
+    ...(unenforced.length === 0 ? {} : { assumptions: [...trace.assumptions, ...unenforced] }),
     remedies: [...trace.remedies, ...gathered(advice)],
   };
+}
+
+/** One outcome stands for all that policies would have stopped. */
+function unenforcedIn({ outcomes }: Trace, names: Names): string[] {
+  const [first, ...rest] = outcomes.flatMap((outcome) => wouldBeDenied(outcome, names) ?? []);
+  if (first === undefined) return [];
+  const others = rest.length === 1 ? "another outcome" : `${rest.length} other outcomes`;
+  return [rest.length === 0 ? first : `${first} (${others} likewise)`];
 }
 
 function gathered(advice: readonly Advice[]): Remedy[] {

@@ -19,14 +19,42 @@ export const noEndpoints: Diagnosis = (at) => {
   });
 };
 
-/** The Service whose rule of this comment took the packet. */
+/** What kube-proxy says of a Service that may not be reached, in the comments of its rules. */
+export type Lack = "has no endpoints" | "has no local endpoints";
+
+/**
+ * The Service that the packet was not let to for want of this: by the comment of an iptables rule; in nftables mode by the map
+ * that has it, in IPVS mode by the virtual service without servers, and then it is the one that was asked for.
+ */
 export function serviceWithout(
-  comment: string,
-  { decision: { rule } }: Case,
+  lack: Lack,
+  at: Case,
 ): { readonly namespace: string; readonly name: string } | undefined {
+  const { rule, reason } = at.decision;
   const [, namespace, name] =
-    new RegExp(`--comment "([^"/]+)/([^":]+)(?::[^"]*)? ${comment}"`).exec(rule?.text ?? "") ?? [];
-  return namespace === undefined || name === undefined ? undefined : { namespace, name };
+    new RegExp(`--comment "([^"/]+)/([^":]+)(?::[^"]*)? ${lack}"`).exec(rule?.text ?? "") ?? [];
+  if (namespace !== undefined && name !== undefined) return { namespace, name };
+  const service = at.port?.service;
+  if (service === undefined) return undefined;
+  const isMapped =
+    rule?.backend === "nft" && /^(?:(?:service-|nodeport-)?endpoints-check|reject-chain)$/.test(rule.chain);
+  if (isMapped)
+    return reason === (lack === "has no endpoints" ? "rule-reject" : "rule-drop") ? service : undefined;
+  if (reason !== "ipvs-no-server") return undefined;
+  const isElsewhere = nodesWithEndpoint(at, service.namespace, service.name).length > 0;
+  return isElsewhere === (lack === "has no local endpoints") ? service : undefined;
+}
+
+/** The nodes that ready endpoints of a Service are on. */
+export function nodesWithEndpoint({ names }: Case, namespace: string, name: string): readonly string[] {
+  const slices =
+    names.objects?.withLabel("EndpointSlice", namespace, "kubernetes.io/service-name", name) ?? [];
+  const nodes = slices.flatMap(({ endpoints }) =>
+    endpoints.flatMap(({ nodeName, conditions }) =>
+      nodeName === undefined || nodeName === null || conditions?.ready === false ? [] : [nodeName],
+    ),
+  );
+  return [...new Set(nodes)].sort();
 }
 
 function why(service: KnownService, object: Service, at: Case, objects: Lister): Fault {

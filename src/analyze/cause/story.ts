@@ -14,10 +14,14 @@ export interface Event {
  * the order of the steps that made them. A built-in chain's policy is a step of the kind `rule` without a rule.
  */
 export function storyOf(outcome: Outcome): readonly Event[] {
-  const hooks = new Queue(outcome.hooks);
-  const frames = new Queue(outcome.frames);
-  const rules = new Queue(outcome.rules);
-  const rewrites = new Queue(outcome.rewrites);
+  // Neighbour discovery passes hooks and rules too, and has no steps of its own.
+  const told = new Set(outcome.steps.map(({ packet }) => packet));
+  const queueOf = <T extends Told>(items: readonly T[]): Queue<T> =>
+    new Queue(items.filter(({ packet }) => told.has(packet)));
+  const hooks = queueOf(outcome.hooks);
+  const frames = queueOf(outcome.frames);
+  const rules = queueOf(outcome.rules);
+  const rewrites = queueOf(outcome.rewrites);
   return outcome.steps.map((step): Event => {
     switch (step.kind) {
       case "frame":
@@ -48,7 +52,12 @@ function named<K extends string, T>(key: K, value: T | undefined): { [key in K]?
   return value === undefined ? {} : ({ [key]: value } as { [key in K]: T });
 }
 
-class Queue<T extends { readonly packet: number; readonly host: string }> {
+interface Told {
+  readonly packet: number;
+  readonly host: string;
+}
+
+class Queue<T extends Told> {
   readonly #items: readonly T[];
   #at = 0;
 

@@ -1,14 +1,18 @@
 import { serviceText } from "../../inventory/services.ts";
-import { type Case, type Diagnosis, fault, kubectlPatch, listing } from "./fault.ts";
-import { serviceWithout } from "./no-endpoints.ts";
+import { type Diagnosis, fault, kubectlPatch, listing } from "./fault.ts";
+import { nodesWithEndpoint, serviceWithout } from "./no-endpoints.ts";
 
 /** A Service of the policy Local asked on a node without an endpoint of its own. */
 export const noLocalEndpoint: Diagnosis = (at) => {
   const service = serviceWithout("has no local endpoints", at);
-  const { rule } = at.decision;
-  if (service === undefined || rule === null) return undefined;
+  if (service === undefined) return undefined;
   const { namespace, name } = service;
-  const isInternal = rule.chain === "KUBE-SERVICES";
+  const { rule } = at.decision;
+  const clusterIps = at.names.services.named(namespace, name)?.clusterIps;
+  const isInternal =
+    rule?.backend === "iptables"
+      ? rule.chain === "KUBE-SERVICES"
+      : clusterIps?.has(at.asked.address) === true;
   const field = isInternal ? "internalTrafficPolicy" : "externalTrafficPolicy";
   const nodes = nodesWithEndpoint(at, namespace, name).filter((node) => node !== at.host);
   const has = nodes.length === 0 ? "" : `; ${listing(nodes)} ${nodes.length === 1 ? "has" : "have"} one`;
@@ -22,14 +26,3 @@ export const noLocalEndpoint: Diagnosis = (at) => {
     command: kubectlPatch(namespace, "service", name, { spec: { [field]: "Cluster" } }),
   });
 };
-
-function nodesWithEndpoint({ names }: Case, namespace: string, name: string): readonly string[] {
-  const slices =
-    names.objects?.withLabel("EndpointSlice", namespace, "kubernetes.io/service-name", name) ?? [];
-  const nodes = slices.flatMap(({ endpoints }) =>
-    endpoints.flatMap(({ nodeName, conditions }) =>
-      nodeName === undefined || nodeName === null || conditions?.ready === false ? [] : [nodeName],
-    ),
-  );
-  return [...new Set(nodes)].sort();
-}

@@ -14,6 +14,7 @@ import type {
   PolicyDirection,
 } from "../../object/policy-types.ts";
 import type { Labels } from "../../object/selector.ts";
+import { directionsOf } from "../calico-directions.ts";
 import {
   type Labelled,
   NAMESPACE,
@@ -72,17 +73,6 @@ export class CalicoJudge implements Judge {
     const namespace = this.object.kind === "CalicoNetworkPolicy" ? namespaceOf(this.object) : null;
     return firstRule(direction, direction === "Ingress" ? ingress : egress, flow, namespace, this.#facts);
   }
-}
-
-/** `types`, or what the rules are of; a policy without any is of ingress. */
-export function directionsOf({
-  types = [],
-  ingress = [],
-  egress = [],
-}: CalicoGlobalPolicySpec): readonly PolicyDirection[] {
-  if (types.length > 0) return types;
-  if (egress.length === 0) return ["Ingress"];
-  return ingress.length === 0 ? ["Egress"] : ["Ingress", "Egress"];
 }
 
 /** What a profile says that somebody wrote. */

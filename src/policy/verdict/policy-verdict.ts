@@ -3,7 +3,7 @@ import type { Lister } from "../../object/object-map.ts";
 import type { FieldPath } from "../../object/place.ts";
 import type { PolicyDirection } from "../../object/policy-types.ts";
 import { labelledOf } from "../calico-labels.ts";
-import { FAILSAFE_IN, FAILSAFE_OUT, type Failsafe } from "../host-endpoint.ts";
+import { type Failsafe, type Failsafes, failsafesOf } from "../host-endpoint.ts";
 import { ADMIN_TIER, BASELINE_TIER, byOrder, DEFAULT_TIER, type PolicyTier, tiersOf } from "../tier.ts";
 import { AdminJudge } from "./admin-judge.ts";
 import { askProfile, type CalicoFacts, CalicoJudge } from "./calico-judge.ts";
@@ -38,11 +38,13 @@ export interface Verdict {
 export class PolicyVerdicts {
   readonly #facts: CalicoFacts;
   readonly #tiers: readonly (readonly Judge[])[];
+  readonly #failsafes: Failsafes;
   readonly #endpointOf: (node: string) => HostEndpoint | undefined;
 
   /** `endpointOf`: the host endpoint of the card by which a node sends and hears. */
   constructor(objects: Lister, endpointOf: (node: string) => HostEndpoint | undefined = () => undefined) {
     this.#facts = { objects, labelled: labelledOf(objects) };
+    this.#failsafes = failsafesOf(objects);
     this.#endpointOf = endpointOf;
     const judges = [...judgesOf(objects, this.#facts)].sort(byOrder);
     this.#tiers = tiersOf(objects).map(({ name }) => judges.filter(({ tier }) => tier.name === name));
@@ -64,7 +66,7 @@ export class PolicyVerdicts {
     // To a pod of its own, a node sends past its host endpoints; to itself, by no card.
     if (source.node === null || destination.workload?.node === source.node) return null;
     if (destination.node === source.node) return null;
-    return this.#ofHost(source.node, flow, "Egress", FAILSAFE_OUT);
+    return this.#ofHost(source.node, flow, "Egress", this.#failsafes.outbound);
   }
 
   #ingress(flow: Flow): Decision | null {
@@ -73,7 +75,7 @@ export class PolicyVerdicts {
       return this.#decide({ kind: "workload", workload: destination.workload }, flow, "Ingress");
     if (destination.node === null || source.workload?.node === destination.node) return null;
     if (destination.node === source.node) return null;
-    return this.#ofHost(destination.node, flow, "Ingress", FAILSAFE_IN);
+    return this.#ofHost(destination.node, flow, "Ingress", this.#failsafes.inbound);
   }
 
   #ofHost(

@@ -1,4 +1,4 @@
-import { isLoopback, prefixHolds } from "../canonical-address.ts";
+import { canonicalPrefix, isLoopback, prefixHolds } from "../canonical-address.ts";
 import {
   addressesOf,
   masqueradeMark,
@@ -45,9 +45,13 @@ export const DROP_MARKED_RULE =
   `-A ${FIREWALL_CHAIN} -m comment --comment "kubernetes firewall for dropping marked packets" ` +
   `-m mark --mark ${DROP_MARK}/${DROP_MARK} -j DROP`;
 
-/** Are node ports served on 127.0.0.1, and so its addresses to be guarded? */
-export function servesLocalhost({ family, localhostNodePorts }: ProxyConfiguration): boolean {
-  return family === "IPv4" && localhostNodePorts;
+/** Are node ports served on 127.0.0.1, and so its addresses to be guarded? Not where they are bound to other addresses. */
+export function servesLocalhost(configuration: ProxyConfiguration): boolean {
+  const { family, localhostNodePorts, nodePortAddresses } = configuration;
+  if (family !== "IPv4" || !localhostNodePorts) return false;
+  const prefixes = nodePortAddresses.flatMap((text) => canonicalPrefix(text, family) ?? []);
+  const isBound = nodePortAddresses[0] === "primary" || prefixes.length > 0;
+  return !isBound || prefixes.some((prefix) => prefix.startsWith("127.") || prefixHolds(prefix, "127.0.0.0"));
 }
 
 function guardsLocalhost(configuration: ProxyConfiguration, { ownFirewall }: ProxyFeatures): boolean {
@@ -61,12 +65,19 @@ export function firewallRules(configuration: ProxyConfiguration, features: Proxy
 
 /** What filter ends with. Unmarked new packets are left to the rules behind. */
 export function forwardRules(configuration: ProxyConfiguration, features: ProxyFeatures): string[] {
-  const mark = masqueradeMark(configuration);
   const counted = configuration.nfacct ? " -m nfacct --nfacct-name ct_state_invalid_dropped_pkts" : "";
   return [
     ...(configuration.conntrackTcpLiberal
       ? []
       : [`-A KUBE-FORWARD -m conntrack --ctstate INVALID${counted} -j DROP`]),
+    ...trafficRules(configuration, features),
+  ];
+}
+
+/** What of forwarded packets is accepted, in IPVS mode too: those of Services, and of connections that were. */
+export function trafficRules(configuration: ProxyConfiguration, features: ProxyFeatures): string[] {
+  const mark = masqueradeMark(configuration);
+  return [
     `-A KUBE-FORWARD -m comment --comment "kubernetes forwarding rules" -m mark --mark ${mark}/${mark} -j ACCEPT`,
     // Both directions had a rule while they asked for the pods' CIDR, and for some releases longer.
     ...(features.oneConntrackRule ? ["rule"] : ["pod source rule", "pod destination rule"]).map(

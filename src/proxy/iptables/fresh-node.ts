@@ -1,6 +1,8 @@
 import { BUILT_IN_CHAINS, DraftRuleset } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
+import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE } from "../../kernel/origin.ts";
+import { familyNumber, type IpFamily } from "../canonical-address.ts";
 import type { ProxyFeatures } from "../versions.ts";
 import {
   DROP_MARKED_RULE,
@@ -41,9 +43,21 @@ export function freshNodeRuleset(rules: NodeRules, options: FreshNodeOptions): R
 const fresh = new WeakMap<Ruleset, Map<string, Ruleset>>();
 
 function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
-  const before = options.kubelet ? kubeletRuleset(sync.rules.features) : null;
+  const { features, configuration } = sync.rules;
+  return rulesetAfter({ features, family: configuration.family }, options, (before) =>
+    operations(sync, before),
+  );
+}
+
+/** The tables in which a proxier of any mode has done its first operations on iptables. */
+export function rulesetAfter(
+  node: { readonly features: ProxyFeatures; readonly family: IpFamily },
+  options: FreshNodeOptions,
+  operationsOn: (before: Ruleset | null) => readonly Operation[],
+): Ruleset {
+  const before = options.kubelet ? kubeletRuleset(node.features, node.family) : null;
   const draft = new DraftRuleset(before);
-  for (const operation of operations(sync, before)) {
+  for (const operation of operationsOn(before)) {
     const fault =
       operation.kind === "iptables-restore"
         ? draft.restore(operation.ruleset, operation.noflush)
@@ -52,7 +66,7 @@ function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
           : `a sync of rules has no ${operation.kind}`;
     if (fault !== null) throw new Error(fault);
   }
-  const synced = draft.finish() as Ruleset;
+  const synced = draft.finish() ?? { backend: "nft", tables: new Map() };
   const canary = options.canaries ? ["KUBE-PROXY-CANARY"] : [];
   const tables = new Map<string, Table>();
   for (const name of TABLES) {
@@ -66,12 +80,11 @@ function freshRuleset(sync: Sync, options: FreshNodeOptions): Ruleset {
 const TABLES: readonly string[] = ["mangle", "filter", "nat"];
 
 /** What the kubelet leaves in a fresh node's tables (`--make-iptables-util-chains`). */
-function kubeletRuleset({ ownFirewall, externalChain }: ProxyFeatures): Ruleset {
-  const firewall = readChain(
-    "filter",
-    FIREWALL_CHAIN,
-    ownFirewall ? [LOCALNET_RULE] : [DROP_MARKED_RULE, LOCALNET_RULE],
-  );
+function kubeletRuleset({ ownFirewall, externalChain }: ProxyFeatures, family: IpFamily): Ruleset {
+  const firewall = readChain("filter", FIREWALL_CHAIN, [
+    ...(ownFirewall ? [] : [DROP_MARKED_RULE]),
+    ...(family === "IPv4" ? [LOCALNET_RULE] : []),
+  ]);
   const tables = TABLES.map((name): [string, Table] => {
     const { chains } = emptyTable(name);
     const made = new Map(chains);
@@ -82,7 +95,10 @@ function kubeletRuleset({ ownFirewall, externalChain }: ProxyFeatures): Ruleset 
     if (name === "filter") {
       made.set(FIREWALL_CHAIN, firewall);
       for (const hook of FIREWALL_HOOKS) {
-        made.set(hook.from, { ...emptyChain(hook.from, "ACCEPT"), rules: [parseHook(hook, ORIGIN_NONE)] });
+        made.set(hook.from, {
+          ...emptyChain(hook.from, "ACCEPT"),
+          rules: [parseHook(hook, ORIGIN_NONE, familyNumber(family))],
+        });
       }
     }
     if (name === "nat" && !ownFirewall) {

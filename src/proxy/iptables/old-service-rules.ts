@@ -1,10 +1,10 @@
 import type { ChosenEndpoints } from "../choose-endpoints.ts";
 import type { Endpoint } from "../endpoints.ts";
 import type { PortModel } from "../model.ts";
+import { allowsNode } from "../source-ranges.ts";
 import { dispatchRules, endpointRules } from "./endpoint-rules.ts";
 import { MARK_DROP_CHAIN } from "./fixed-rules.ts";
 import { type RuleStyle, ruleLine, type ServiceLines } from "./service-lines.ts";
-import { allowsNode } from "./source-ranges.ts";
 
 /**
  * The rules of a port of a Service as releases 1.20 to 1.23 write them: KUBE-SVC for every kind of traffic, its first
@@ -126,7 +126,7 @@ class OldServiceRules {
       if (!port.externalPolicyLocal) into(null, "KUBE-MARK-MASQ");
       if (port.sourceRanges.length === 0) into(null, this.externalChain);
       for (const range of port.sourceRanges) into(`-s ${range}`, this.externalChain);
-      if (allowsNode(this.model, this.nodeIp)) into(`-s ${ip}`, this.externalChain);
+      if (allowsNode(this.model.port, this.nodeIp)) into(`-s ${ip}`, this.externalChain);
       into(null, MARK_DROP_CHAIN);
     }
   }

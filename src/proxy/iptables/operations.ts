@@ -1,8 +1,10 @@
+import type { Family } from "../../address/ip.ts";
 import { BUILT_IN_CHAINS } from "../../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Rule, Ruleset, Table } from "../../kernel/netfilter/rule.ts";
 import { formatRuleArguments } from "../../kernel/netfilter/save/format.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
+import { familyNumber } from "../canonical-address.ts";
 import { FIREWALL_HOOKS, HOOKS, type Hook, hookRule } from "./hooks.ts";
 import { parseTable } from "./parsed-rules.ts";
 import type { NodeRules, Sync } from "./proxier.ts";
@@ -13,22 +15,35 @@ import { restoreRuleset } from "./restore-ruleset.ts";
  * what `restoreText` says. Applying them again changes nothing.
  */
 export function operations(sync: Sync, current: Ruleset | null): Operation[] {
-  const hooks = hooksOf(sync.rules);
-  const { origin } = sync.rules;
-  const missing = hooks.filter((hook) => !isThere(hook, parseHook(hook, origin), current));
-  const prepared = preparation(hooks, current);
+  const { origin, configuration } = sync.rules;
+  const family = familyNumber(configuration.family);
+  return [
+    ...hookOperations(hooksOf(sync.rules), origin, current, family),
+    { kind: "iptables-restore", family, ruleset: restoreRuleset(sync), noflush: true },
+  ];
+}
+
+/** The chains that jumps go to, and the jumps that are missing, each on top of its chain. */
+export function hookOperations(
+  hooks: readonly Hook[],
+  origin: Origin,
+  current: Ruleset | null,
+  family: Family,
+): Operation[] {
+  const missing = hooks.filter((hook) => !isThere(hook, parseHook(hook, origin, family), current));
+  const prepared = preparation(hooks, current, family);
   return [
     ...(prepared === null ? [] : [prepared]),
     ...missing.map(
       (hook): Operation => ({
         kind: "iptables-insert",
+        family,
         table: hook.table,
         chain: hook.from,
         index: 1,
-        rule: parseHook(hook, origin),
+        rule: parseHook(hook, origin, family),
       }),
     ),
-    { kind: "iptables-restore", ruleset: restoreRuleset(sync), noflush: true },
   ];
 }
 
@@ -39,7 +54,7 @@ function hooksOf({ filterChains }: NodeRules): readonly Hook[] {
 }
 
 /** `iptables -N` of the chains jumped to; a table that was never used comes with its built-in chains. */
-function preparation(hooks: readonly Hook[], current: Ruleset | null): Operation | null {
+function preparation(hooks: readonly Hook[], current: Ruleset | null, family: Family): Operation | null {
   const tables = new Map<string, Table>();
   for (const name of ["filter", "nat"]) {
     const there = current?.tables.get(name);
@@ -56,6 +71,7 @@ function preparation(hooks: readonly Hook[], current: Ruleset | null): Operation
   if (tables.size === 0) return null;
   return {
     kind: "iptables-restore",
+    family,
     ruleset: { backend: current?.backend ?? "nft", tables },
     noflush: true,
   };
@@ -74,16 +90,17 @@ function isThere(hook: Hook, wanted: Rule, current: Ruleset | null): boolean {
   return rules.some((rule) => formatRuleArguments(rule) === text);
 }
 
-const parsedHooks = new Map<Hook, Map<Origin, Rule>>();
+const parsedHooks = new Map<string, Map<Origin, Rule>>();
 
-export function parseHook(hook: Hook, origin: Origin): Rule {
-  const byOrigin = parsedHooks.get(hook) ?? new Map<Origin, Rule>();
-  parsedHooks.set(hook, byOrigin);
+export function parseHook(hook: Hook, origin: Origin, family: Family): Rule {
+  const key = `${family} ${hook.table} ${hookRule(hook)}`;
+  const byOrigin = parsedHooks.get(key) ?? new Map<Origin, Rule>();
+  parsedHooks.set(key, byOrigin);
   let rule = byOrigin.get(origin);
   if (rule === undefined) {
     // The chain jumped from is declared as a user's: only where the rule goes to matters here.
     const lines = [hookRule({ ...hook, from: HOOK_STAND_IN })];
-    const table = parseTable(hook.table, [HOOK_STAND_IN, hook.to], lines, origin);
+    const table = parseTable(hook.table, [HOOK_STAND_IN, hook.to], lines, origin, family);
     rule = table.chains.get(HOOK_STAND_IN)?.rules[0] as Rule;
     byOrigin.set(origin, rule);
   }

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import {
   probabilityOf,
   type RandomMatch,
@@ -22,6 +23,7 @@ export function parseService(
   { port, endpoints, endpointChains }: PortModel,
   filterChains: readonly string[],
   natChains: readonly string[],
+  family: Family,
 ): ParsedService {
   const { origin } = port;
   const nat = parseTable(
@@ -29,6 +31,7 @@ export function parseService(
     [...natChains, ...service.ownChains],
     [...service.natShared, ...service.natOwn],
     origin,
+    family,
   );
   const chains = new Map(nat.chains);
   for (const endpoint of endpoints.endpoints) {
@@ -40,7 +43,7 @@ export function parseService(
   const filter =
     service.filter.length === 0
       ? []
-      : [...parseTable("filter", filterChains, service.filter, origin).chains.values()];
+      : [...parseTable("filter", filterChains, service.filter, origin, family).chains.values()];
   const hasRules = ({ rules }: Chain) => rules.length > 0;
   return {
     filter: filter.filter(hasRules),
@@ -55,9 +58,10 @@ export function parseTable(
   chains: readonly string[],
   lines: readonly string[],
   origin: Origin = ORIGIN_NONE,
+  family: Family = 4,
 ): Table {
   const text = [`*${table}`, ...chains.map((chain) => `:${chain} - [0:0]`), ...lines, "COMMIT"].join("\n");
-  const result = parseIptablesSave(text, { origin: () => origin });
+  const result = parseIptablesSave(text, { origin: () => origin, family });
   if (result.kind === "invalid") {
     const [first] = result.errors;
     throw new Error(`a rule of kube-proxy cannot be read: ${first?.text}: ${first?.message}`);

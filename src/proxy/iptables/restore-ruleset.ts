@@ -1,5 +1,5 @@
 import type { Chain, Rule, Ruleset } from "../../kernel/netfilter/rule.ts";
-import type { Origin } from "../../kernel/origin.ts";
+import { familyNumber } from "../canonical-address.ts";
 import { between, spliceOf } from "../splice.ts";
 import { type ParsedService, parseService, parseTable } from "./parsed-rules.ts";
 import type { NodeRules, ServiceRules, Sync } from "./proxier.ts";
@@ -14,7 +14,13 @@ import { SharedChains } from "./shared-chains.ts";
 export function restoreRuleset(sync: Sync): Ruleset {
   const { rules } = sync;
   if (sync.stale.length > 0 || sync.written.size < rules.services.length) return assemble(sync);
-  const fixed = JSON.stringify([rules.filterFirst, rules.filterLast, rules.natFirst, rules.natLast]);
+  const fixed = JSON.stringify([
+    rules.origin,
+    rules.filterFirst,
+    rules.filterLast,
+    rules.natFirst,
+    rules.natLast,
+  ]);
   const known = full.get(rules.services) ?? new Map<string, Ruleset>();
   full.set(rules.services, known);
   const found = known.get(fixed) ?? assemble(sync);
@@ -28,16 +34,16 @@ const full = new WeakMap<readonly ServiceRules[], Map<string, Ruleset>>();
 function assemble(sync: Sync): Ruleset {
   const { rules, written, stale } = sync;
   const { filter, nat } = sharedOf(rules, sync.before ?? null);
-  const { filterChains, natChains, origin } = rules;
+  const { filterChains, natChains } = rules;
   const filterTable = new Map<string, Chain>();
-  const first = chainsOf("filter", filterChains, rules.filterFirst, origin);
-  const last = chainsOf("filter", filterChains, rules.filterLast, origin);
+  const first = chainsOf("filter", filterChains, rules.filterFirst, rules);
+  const last = chainsOf("filter", filterChains, rules.filterLast, rules);
   for (const name of filterChains) {
     filterTable.set(name, chain(name, first.get(name) ?? [], filter.rulesOf(name), last.get(name) ?? []));
   }
   const natTable = new Map<string, Chain>();
-  const natFirst = chainsOf("nat", natChains, rules.natFirst, origin);
-  const natLast = chainsOf("nat", natChains, rules.natLast, origin);
+  const natFirst = chainsOf("nat", natChains, rules.natFirst, rules);
+  const natLast = chainsOf("nat", natChains, rules.natLast, rules);
   for (const name of natChains) {
     natTable.set(name, chain(name, natFirst.get(name) ?? [], nat.rulesOf(name), natLast.get(name) ?? []));
   }
@@ -91,10 +97,13 @@ function sharedOf(rules: NodeRules, before: NodeRules | null): Shared {
 
 const parsed = new WeakMap<ServiceRules, ParsedService>();
 
-function parsedOf(service: ServiceRules, { filterChains, natChains }: NodeRules): ParsedService {
+function parsedOf(
+  service: ServiceRules,
+  { filterChains, natChains, configuration }: NodeRules,
+): ParsedService {
   let found = parsed.get(service);
   if (found === undefined) {
-    found = parseService(service, service.model, filterChains, natChains);
+    found = parseService(service, service.model, filterChains, natChains, familyNumber(configuration.family));
     parsed.set(service, found);
   }
   return found;
@@ -108,12 +117,13 @@ function chainsOf(
   table: string,
   chains: readonly string[],
   lines: readonly string[],
-  origin: Origin,
+  { origin, configuration }: NodeRules,
 ): ReadonlyMap<string, readonly Rule[]> {
-  const key = `${origin} ${table} ${chains.join(" ")}\n${lines.join("\n")}`;
+  const family = familyNumber(configuration.family);
+  const key = `${family} ${origin} ${table} ${chains.join(" ")}\n${lines.join("\n")}`;
   const known = fixedRules.get(key);
   if (known !== undefined) return known;
-  const read = parseTable(table, chains, lines, origin).chains;
+  const read = parseTable(table, chains, lines, origin, family).chains;
   const made = new Map([...read].map(([name, { rules }]) => [name, rules]));
   if (fixedRules.size >= MOST_FIXED) fixedRules.clear();
   fixedRules.set(key, made);

@@ -2,11 +2,11 @@ import type { ChosenEndpoints } from "../choose-endpoints.ts";
 import type { Endpoint } from "../endpoints.ts";
 import type { PortModel } from "../model.ts";
 import { isExternallyAccessible, usesLocalEndpoints } from "../service-ports.ts";
+import { allowsNode } from "../source-ranges.ts";
 import { dispatchRules, endpointRules } from "./endpoint-rules.ts";
 import { MARK_DROP_CHAIN } from "./fixed-rules.ts";
 import { oldServiceLines } from "./old-service-rules.ts";
 import { type RuleStyle, ruleLine, type ServiceLines } from "./service-lines.ts";
-import { allowsNode } from "./source-ranges.ts";
 
 export function serviceLines(
   model: PortModel,
@@ -221,7 +221,7 @@ class ServiceRules {
     for (const range of port.sourceRanges) {
       this.natOwn.push(ruleLine(firewall, comment, `-s ${range}`, external));
     }
-    if (allowsNode(this.model, this.nodeIp)) {
+    if (allowsNode(this.model.port, this.nodeIp)) {
       for (const ip of port.vips) this.natOwn.push(ruleLine(firewall, comment, `-s ${ip}`, external));
     }
     this.natOwn.push(

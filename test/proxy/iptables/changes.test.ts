@@ -1,6 +1,4 @@
 import fc from "fast-check";
-import type { Service } from "kubernetes-types/core/v1.js";
-import type { EndpointSlice } from "kubernetes-types/discovery/v1.js";
 import { describe, expect, it } from "vitest";
 import { DraftRuleset } from "../../../src/kernel/netfilter/draft-ruleset.ts";
 import type { Ruleset } from "../../../src/kernel/netfilter/rule.ts";
@@ -11,59 +9,8 @@ import { fullSync, IptablesProxier, partialSync } from "../../../src/proxy/iptab
 import { restoreRuleset } from "../../../src/proxy/iptables/restore-ruleset.ts";
 import { restoreText } from "../../../src/proxy/iptables/restore-text.ts";
 import { changedModel, proxyModel } from "../../../src/proxy/model.ts";
-import { CONFIGURATION, NODE, service, slice } from "../objects.ts";
-
-// Names between which others come in the order of rules: a/b, a/b-c:x, a/b:y.
-const NAMES = ["a/b", "a/b-c", "a/b0", "a/c", "b/a", "b/b"] as const;
-const PORTS = [[""], ["x"], ["x", "y"], ["y", "z", "x"]] as const;
-
-/** What there is of one name: nothing, or a Service with its endpoints. */
-interface Wanted {
-  readonly name: string;
-  readonly ports: readonly string[] | null;
-  readonly endpoints: readonly number[];
-  readonly local: boolean;
-}
-
-const wanted = (): fc.Arbitrary<Wanted> =>
-  fc.record({
-    name: fc.constantFrom(...NAMES),
-    ports: fc.option(fc.constantFrom(...PORTS), { freq: 5 }),
-    endpoints: fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 4 }),
-    local: fc.boolean(),
-  });
-
-function objectsOf({ name, ports, endpoints, local }: Wanted): {
-  services: Service[];
-  slices: EndpointSlice[];
-} {
-  if (ports === null) return { services: [], slices: [] };
-  const at = NAMES.indexOf(name as (typeof NAMES)[number]);
-  const made = service(name, {
-    clusterIP: `10.96.0.${10 + at}`,
-    ports: ports.map((port, i) => ({
-      ...(port === "" ? {} : { name: port }),
-      port: 80 + i,
-      nodePort: 30_000 + at * 8 + i,
-    })),
-    type: "NodePort",
-    ...(local ? { internalTrafficPolicy: "Local" } : {}),
-  });
-  const list = endpoints.map((number) => ({
-    ip: `10.1.${at}.${number}`,
-    on: number % 2 === 0 ? "n1" : "n2",
-  }));
-  return {
-    services: [made],
-    slices: [
-      slice(
-        name,
-        ports.map((port, i) => `${port}:${8080 + i}`),
-        list,
-      ),
-    ],
-  };
-}
+import { NAMES, objectsOf, pair, type Wanted, wanted } from "../changing.ts";
+import { CONFIGURATION, NODE } from "../objects.ts";
 
 describe("a sequence of changes", () => {
   it("taken one by one is what all of it at once comes to: text, rules, and the node's state", () => {
@@ -128,11 +75,6 @@ describe("a sequence of changes", () => {
     expect([...sync.written].map(({ model: { port } }) => port.name)).toEqual(["a/c:x"]);
   });
 });
-
-function pair(list: readonly Wanted[]): [Service[], EndpointSlice[]] {
-  const parts = list.map(objectsOf);
-  return [parts.flatMap(({ services }) => services), parts.flatMap(({ slices }) => slices)];
-}
 
 function applied(before: Ruleset, list: ReturnType<typeof operations>): Ruleset {
   const draft = new DraftRuleset(before);

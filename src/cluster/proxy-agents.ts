@@ -1,0 +1,148 @@
+import { formatIpv4 } from "../address/ipv4.ts";
+import { HASHED_NAMES } from "../cni/names.ts";
+import type { Netns } from "../cni/netns.ts";
+import type { Operation } from "../kernel/operation.ts";
+import type { Origin } from "../kernel/origin.ts";
+import { familyNumber, type IpFamily } from "../proxy/canonical-address.ts";
+import type { NodeFacts, ProxyConfiguration } from "../proxy/configuration.ts";
+import { freshNodeRuleset as iptablesRuleset, rulesetAfter } from "../proxy/iptables/fresh-node.ts";
+import { IptablesProxier } from "../proxy/iptables/proxier.ts";
+import { startOperations as iptablesStart } from "../proxy/iptables/start-operations.ts";
+import {
+  DUMMY_DEVICE,
+  freshNodeOperations,
+  freshNodeRuleset as ipvsRuleset,
+} from "../proxy/ipvs/operations.ts";
+import { IpvsProxier } from "../proxy/ipvs/proxier.ts";
+import { startOperations as ipvsStart } from "../proxy/ipvs/start-operations.ts";
+import type { ProxyModel } from "../proxy/model.ts";
+import { freshNodeTable } from "../proxy/nftables/operations.ts";
+import { NftablesProxier } from "../proxy/nftables/proxier.ts";
+import { startOperations as nftablesStart } from "../proxy/nftables/start-operations.ts";
+import type { ProxyFeatures } from "../proxy/versions.ts";
+
+/** What the proxiers of both families know of a node; one of IPv6 runs where the node has an address of that. */
+export interface ProxiedNode {
+  readonly four: NodeFacts;
+  readonly six: NodeFacts | null;
+}
+
+/** What Services and EndpointSlices come to, for each family. */
+export interface ProxyModels {
+  readonly four: ProxyModel;
+  readonly six: ProxyModel;
+}
+
+/** kube-proxy on every node, in the mode it is configured for. */
+export interface ProxyAgents {
+  /** Before the node has any pod: its rules, beside those of the kubelet. */
+  start(node: Netns, facts: ProxiedNode): void;
+  /** When the node has all its interfaces. */
+  finish(node: Netns, facts: ProxiedNode): void;
+}
+
+/** @param origin of what belongs to no Service, but to kube-proxy's configuration */
+export function proxyAgents(
+  models: ProxyModels,
+  configuration: ProxyConfiguration,
+  origin: Origin,
+): ProxyAgents {
+  const set = { models, four: configuration, six: { ...configuration, family: "IPv6" as const }, origin };
+  switch (configuration.mode) {
+    case "iptables":
+      return new IptablesAgents(set);
+    case "nftables":
+      return new NftablesAgents(set);
+    case "ipvs":
+      return new IpvsAgents(set);
+    default:
+      return configuration.mode satisfies never;
+  }
+}
+
+interface Settings {
+  readonly models: ProxyModels;
+  readonly four: ProxyConfiguration;
+  readonly six: ProxyConfiguration;
+  readonly origin: Origin;
+}
+
+class IptablesAgents implements ProxyAgents {
+  readonly #four: IptablesProxier;
+  readonly #six: IptablesProxier;
+
+  constructor({ models, four, six, origin }: Settings) {
+    this.#four = new IptablesProxier(models.four, four, origin);
+    this.#six = new IptablesProxier(models.six, six, origin);
+  }
+
+  start(node: Netns, { four, six }: ProxiedNode): void {
+    const options = { kubelet: true, canaries: true };
+    node.do(...iptablesStart(this.#four.configuration), {
+      kind: "iptables-restore",
+      ruleset: iptablesRuleset(this.#four.rulesFor(four), options),
+      noflush: false,
+    });
+    if (six === null) return;
+    const ruleset = iptablesRuleset(this.#six.rulesFor(six), options);
+    node.do({ kind: "iptables-restore", family: 6, ruleset, noflush: false });
+  }
+
+  finish(): void {}
+}
+
+class NftablesAgents implements ProxyAgents {
+  readonly #four: NftablesProxier;
+  readonly #six: NftablesProxier;
+
+  constructor({ models, four, six, origin }: Settings) {
+    this.#four = new NftablesProxier(models.four, four, origin);
+    this.#six = new NftablesProxier(models.six, six, origin);
+  }
+
+  start(node: Netns, { four, six }: ProxiedNode): void {
+    const rules = this.#four.rulesFor(four);
+    const tables = [
+      freshNodeTable(rules),
+      ...(six === null ? [] : [freshNodeTable(this.#six.rulesFor(six))]),
+    ];
+    node.do(
+      ...nftablesStart(this.#four.configuration),
+      kubeletsOwn(rules.features, "IPv4"),
+      ...(six === null ? [] : [kubeletsOwn(rules.features, "IPv6")]),
+      { kind: "nft-restore", ruleset: { tables } },
+    );
+  }
+
+  finish(): void {}
+}
+
+function kubeletsOwn(features: ProxyFeatures, family: IpFamily): Operation {
+  const ruleset = rulesetAfter({ features, family }, { kubelet: true, canaries: false }, () => []);
+  return { kind: "iptables-restore", family: familyNumber(family), ruleset, noflush: false };
+}
+
+/** IPv4 alone: virtual services of IPv6 are not modelled. */
+class IpvsAgents implements ProxyAgents {
+  readonly #four: IpvsProxier;
+
+  constructor({ models, four, origin }: Settings) {
+    this.#four = new IpvsProxier(models.four, four, origin);
+  }
+
+  start(node: Netns, { four }: ProxiedNode): void {
+    const state = this.#four.stateFor(four);
+    node.do(...ipvsStart(this.#four.configuration, node.host.kernel), {
+      kind: "iptables-restore",
+      ruleset: ipvsRuleset(state, { kubelet: true, canaries: false }),
+      noflush: false,
+    });
+  }
+
+  /** Node ports are served on every address, so on those of the pods' bridge too. */
+  finish(node: Netns, { four }: ProxiedNode): void {
+    const addresses = node.host.addresses.map(({ address }) => formatIpv4(address));
+    const state = this.#four.stateFor({ ...four, addresses });
+    node.do(...freshNodeOperations(state, node.host, HASHED_NAMES.mac(`${node.name} ${DUMMY_DEVICE}`)));
+  }
+}
