@@ -3,13 +3,13 @@ import { broken, HOLDS, type Judgement, UNDECIDED } from "./principle.ts";
 import type { Answer } from "./walker.ts";
 
 /**
- * Judges every answer of a question by one rule, which says what is wrong with it or null. What left the model, or hangs on
- * a match that is not modelled, decides nothing.
+ * Judges every answer of a question by one rule, which says what is wrong with it or null. What left the model, what a network
+ * policy stopped, and what hangs on a match that is not modelled, decides nothing.
  */
 export function judgeEach(answers: readonly Answer[], wrong: (answer: Answer) => string | null): Judgement {
   let decided = false;
   for (const answer of answers) {
-    if (answer.leftModel) continue;
+    if (answer.leftModel || answer.isPoliced) continue;
     const what = wrong(answer);
     if (what === null) decided = true;
     else if (answer.verdict.certainty !== "unknown-match") return broken(what);

@@ -85,10 +85,15 @@ export function search({ walker }: Inspected, cases: readonly Case[], remarks: R
   if (cases.length === 0) return { kind: "not-checkable", why: none };
   let seen = 0;
   let undecided = 0;
+  let policed = 0;
   for (const one of [...cases].sort(bySize)) {
-    const judgement = one.judge(walker.ask(one.question));
+    const answers = walker.ask(one.question);
+    const judgement = one.judge(answers);
     seen++;
-    if (judgement.kind === "undecided") undecided++;
+    if (judgement.kind === "undecided") {
+      if (answers.some(({ isPoliced }) => isPoliced)) policed++;
+      else undecided++;
+    }
     if (judgement.kind !== "broken") continue;
     const { pods, nodes, question, expected } = one;
     const { happened } = judgement;
@@ -99,10 +104,14 @@ export function search({ walker }: Inspected, cases: readonly Case[], remarks: R
       counterexample: { pods, nodes, question, expected, happened },
     };
   }
-  if (undecided === seen) {
+  if (policed === seen) {
+    return { kind: "not-checkable", why: `network policies stop all of ${seen} walks` };
+  }
+  if (undecided + policed === seen) {
     return { kind: "not-checkable", why: `none of ${seen} walks came to where it could be decided` };
   }
-  return { kind: "passed", checked: { cases: seen, of, undecided }, notes: notes() };
+  const kept = policed === 0 ? [] : [`network policies stop ${policed} of ${seen} walks: those are left out`];
+  return { kind: "passed", checked: { cases: seen, of, undecided }, notes: [...notes(), ...kept] };
 }
 
 function bySize(a: Case, b: Case): number {

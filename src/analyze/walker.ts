@@ -23,6 +23,8 @@ export interface Answer {
   readonly verdict: Verdict;
   /** The way leads out of what is modelled, so that the verdict says nothing of the real one. */
   readonly leftModel: boolean;
+  /** A network policy stopped it: what its author wants says nothing of the network. */
+  readonly isPoliced: boolean;
   readonly servers: readonly ServerView[];
   readonly client: ClientView;
   /** Every translation of every packet of the exchange, in order. */
@@ -91,10 +93,16 @@ export class Walker {
   }
 }
 
-function answerOf(
-  { verdict, servers, client, rewrites, frames, arp }: Outcome,
-  isUnanswerable: boolean,
-): Answer {
+/** What Felix's chains begin with. */
+const POLICY_CHAIN = /^cali-/;
+
+function isPoliced({ verdict, rules }: Outcome): boolean {
+  if (verdict.reason !== "rule-drop") return false;
+  return POLICY_CHAIN.test(rules.filter(({ host }) => host === verdict.host).at(-1)?.chain ?? "");
+}
+
+function answerOf(outcome: Outcome, isUnanswerable: boolean): Answer {
+  const { verdict, servers, client, rewrites, frames, arp } = outcome;
   const leftModel = verdict.disposition === "UNKNOWN" || isUnanswerable;
   const hosts = new Set<string>();
   for (const { host, phase, direction } of frames) {
@@ -105,7 +113,11 @@ function answerOf(
   for (const { arp: said } of arp) {
     if (said.op === "reply") replies.set(`${said.spa} ${said.sha}`, said);
   }
-  return { verdict, leftModel, servers, client, rewrites, hosts, asked, arpReplies: [...replies.values()] };
+  const arpReplies = [...replies.values()];
+  return {
+    ...{ verdict, leftModel, isPoliced: isPoliced(outcome), servers, client, rewrites, hosts, asked },
+    arpReplies,
+  };
 }
 
 /** As TO is written: `10.244.1.7:80/tcp`, `10.244.1.7/icmp`. */

@@ -1,4 +1,3 @@
-import { formatPrefix4 } from "../address/prefix.ts";
 import { buildCluster } from "../cluster/build-cluster.ts";
 import { CNIS } from "../cluster/configuration.ts";
 import { withSnapshotNodes } from "../cluster/snapshot-nodes.ts";
@@ -6,7 +5,13 @@ import { BUILT_BACKENDS } from "../cni/flannel/network.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
-import { type DetectedCluster, describeCalico, isFlannels, settingsOf } from "../source/detect.ts";
+import {
+  type DetectedCluster,
+  describeCalico,
+  isFlannels,
+  rangesShown,
+  settingsOf,
+} from "../source/detect.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
 import { formatInputError, type InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
@@ -118,7 +123,7 @@ interface Setting {
 }
 
 function settingsShown({ detected }: Source): readonly Setting[] {
-  const { cni, proxyMode, clusterCidr, serviceCidr, flannelBackend, calico } = detected;
+  const { cni, proxyMode, flannelBackend, calico } = detected;
   return [
     { name: "CNI", ...cni },
     ...(isFlannels(cni.value) ? [{ name: "flannel's backend", ...flannelBackend }] : []),
@@ -128,13 +133,12 @@ function settingsShown({ detected }: Source): readonly Setting[] {
           {
             name: "Calico",
             value: describeCalico(calico.network),
-            from: calico.where.startsWith("assumed") ? "assumed" : "input",
+            from: calico.from,
             where: calico.where,
           },
         ]),
     { name: "kube-proxy mode", ...proxyMode },
-    { name: "cluster CIDR", ...clusterCidr, value: formatPrefix4(clusterCidr.value) },
-    { name: "service CIDR", ...serviceCidr, value: formatPrefix4(serviceCidr.value) },
+    ...rangesShown(detected).map(({ name, text, setting }) => ({ name, ...setting, value: text })),
   ];
 }
 

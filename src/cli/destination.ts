@@ -42,19 +42,22 @@ export function parseDestination(
   proto: string | null,
   naming: Naming = { inventory: null, sender: null },
 ): Result<Destination> {
-  const { inventory } = naming;
   if (text === "") return invalid("is empty: write an address or host/NAME, with :PORT and /PROTO behind it");
   if (text.includes("://")) return invalid(notBuiltYet("asking for a URL"));
   const { place, portText, protoText } = splitDestination(text);
   const split = splitKind(place);
   if (split !== null && Inventory.namesService(split.kind)) {
-    return serviceDestination(inventory, split.parts, portText, protoText, proto);
+    return serviceDestination(naming, familiesFor(world, naming), {
+      ...{ parts: split.parts, portText, protoText, proto },
+    });
   }
   const resolved = dnsName(world, place, naming);
   if (resolved?.kind === "missing") return invalid(resolved.message);
   if (resolved?.kind === "service") {
     const { namespace = "", name } = resolved.service.metadata;
-    return serviceDestination(inventory, [namespace, name], portText, protoText, proto);
+    return serviceDestination(naming, familiesFor(world, naming), {
+      ...{ parts: [namespace, name], portText, protoText, proto },
+    });
   }
   const port = portText === null ? ok(null) : parsePort(portText, "port");
   if (port.kind === "invalid") return port;
@@ -71,11 +74,14 @@ export function parseDestination(
 
 /** `svc/shop/db:5432`: the Service's cluster IP; the protocol is the port's own unless another is asked for. */
 function serviceDestination(
-  inventory: Inventory | null,
-  parts: readonly string[],
-  portText: string | null,
-  behind: string | null,
-  option: string | null,
+  { inventory }: Naming,
+  families: readonly Family[],
+  {
+    parts,
+    portText,
+    protoText: behind,
+    proto: option,
+  }: Omit<Parts, "place"> & { readonly parts: readonly string[]; readonly proto: string | null },
 ): Result<Destination> {
   if (inventory === null)
     return invalid("the source holds no Kubernetes objects: give the Service's address");
@@ -85,7 +91,7 @@ function serviceDestination(
     const number = parsePort(portText, "port");
     if (number.kind === "invalid") return number;
   }
-  const found = inventory.service(parts, portText);
+  const found = inventory.service(parts, portText, families);
   if (found.kind === "missing") return invalid(found.message);
   const { address, port, proto } = found.value;
   if (pings) return ok({ address, scope: null, proto: "icmp", port: null });
@@ -166,6 +172,16 @@ function addressOf(world: World, place: string, naming: Naming): Result<IpAddres
   return firstGlobalAddress(host.value, familyFor(world, host.value, naming));
 }
 
+/** The families a question can be of: the one that is said, else those that the sender has, IPv4 before IPv6. */
+function familiesFor({ hosts }: World, { family, sender }: Naming): readonly Family[] {
+  if (family !== undefined) return [family];
+  const from = sender === null ? undefined : hosts.get(sender);
+  if (from === undefined) return [4, 6];
+  const has4 = from.addresses.some(isGlobal);
+  const has6 = from.addresses6.some(isGlobal);
+  return has4 === has6 ? [4, 6] : has4 ? [4] : [6];
+}
+
 /** The source's where one is said, else the first, IPv4 before IPv6, of which both ends have a global address. */
 function familyFor({ hosts }: World, to: Host, { family, sender }: Naming): Family {
   if (family !== undefined) return family;
@@ -205,9 +221,10 @@ function isDnsName(text: string): boolean {
 }
 
 /** A name of the cluster's DNS; undefined for whatever else stands there, a host's own name before all. */
-function dnsName(world: World, place: string, { inventory, sender }: Naming): Resolved | undefined {
+function dnsName(world: World, place: string, naming: Naming): Resolved | undefined {
+  const { inventory, sender } = naming;
   if (inventory === null || sender === null || !isDnsName(place) || world.hosts.has(place)) return undefined;
-  return place === "external" ? undefined : inventory.resolve(place, sender);
+  return place === "external" ? undefined : inventory.resolve(place, sender, familiesFor(world, naming));
 }
 
 /** What was taken for granted to find TO; null where nothing was. */

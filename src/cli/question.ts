@@ -1,5 +1,5 @@
 import { IPV6 } from "../address/family.ts";
-import { explainIp, familyOfAddress, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
+import { explainIp, type Family, familyOfAddress, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
 import { addressOnPath } from "../address/ip6-handle.ts";
 import type { Ipv6Words } from "../address/ipv6.ts";
 import type { Inventory } from "../inventory/inventory.ts";
@@ -28,6 +28,8 @@ export interface Question {
   readonly uid: number;
   readonly dev: string | null;
   readonly tcpFlags: string | null;
+  /** The family that names are looked up in; null: as the sender can, IPv4 before IPv6. */
+  readonly family: Family | null;
 }
 
 export const QUESTION_DEFAULTS = {
@@ -42,6 +44,7 @@ export const QUESTION_DEFAULTS = {
   uid: 0,
   dev: null,
   tcpFlags: null,
+  family: null,
 } as const satisfies Partial<Question>;
 
 /** Bounds of the numbers of a question. */
@@ -73,7 +76,7 @@ export function resolveQuestion(
     parseDestination(world, question.to, question.proto, {
       inventory,
       sender: sender?.host.name ?? null,
-      ...(src === null ? {} : { family: familyOfAddress(src) }),
+      ...familySaid(question, src),
     }),
   );
   const tcpFlags = question.tcpFlags === null ? null : note("TCP flags", parseTcpFlags(question.tcpFlags));
@@ -103,6 +106,12 @@ export function resolveQuestion(
     // A forged connection attempt has nobody to go on with it: its first packet is all there is.
     tcpFlags: tcpFlags ?? (forged && to.proto === "tcp" ? SYN : null),
   });
+}
+
+/** By the source, or where none is named by the question itself. */
+function familySaid({ family }: Question, src: IpAddress | null): { readonly family?: Family } {
+  if (src !== null) return { family: familyOfAddress(src) };
+  return family === null ? {} : { family };
 }
 
 interface Sender {

@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { explainPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import { explainPrefix6, type Prefix6, parsePrefix6 } from "../address/prefix6.ts";
 import { CNIS } from "../cluster/configuration.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { PROXY_MODES } from "../proxy/configuration.ts";
@@ -36,16 +37,37 @@ export function objectFlags(options: SourceOptions & { readonly namespace?: stri
     nodes: given("--nodes", options.nodes, (text) => parseWhole(text, "a number of nodes", 1, NODES_AT_MOST)),
     cni: given("--cni", options.cni, (text) => oneOf(text, CNIS)),
     proxyMode: given("--proxy-mode", options.proxyMode, (text) => oneOf(text, PROXY_MODES)),
-    clusterCidr: given("--pod-cidr", options.podCidr, prefixOf),
-    serviceCidr: given("--service-cidr", options.serviceCidr, prefixOf),
     namespace: options.namespace,
   };
-  return messages.length === 0 ? ok(flags) : invalid(...messages);
+  const pods = given("--pod-cidr", options.podCidr, rangesOf);
+  const services = given("--service-cidr", options.serviceCidr, rangesOf);
+  const ranges = {
+    ...{ clusterCidr: pods?.four, clusterCidr6: pods?.six },
+    ...{ serviceCidr: services?.four, serviceCidr6: services?.six },
+  };
+  return messages.length === 0 ? ok({ ...flags, ...ranges }) : invalid(...messages);
 }
 
-function prefixOf(text: string): Result<Prefix4> {
-  const prefix = parsePrefix4(text);
-  return prefix === undefined ? invalid(explainPrefix4(text)) : ok(prefix);
+/** A range, or one of each family with a comma between. */
+interface Ranges {
+  readonly four: Prefix4 | undefined;
+  readonly six: Prefix6 | undefined;
+}
+
+function rangesOf(text: string): Result<Ranges> {
+  const parts = text.split(",");
+  const sixes = parts.filter((part) => part.includes(":"));
+  const fours = parts.filter((part) => !part.includes(":"));
+  if (parts.length > 2 || sixes.length > 1 || fours.length > 1) {
+    return invalid(`${JSON.stringify(text)} is more than one range of a family`);
+  }
+  const [four] = fours;
+  const [six] = sixes;
+  const read4 = four === undefined ? undefined : parsePrefix4(four);
+  const read6 = six === undefined ? undefined : parsePrefix6(six);
+  if (four !== undefined && read4 === undefined) return invalid(explainPrefix4(four));
+  if (six !== undefined && read6 === undefined) return invalid(explainPrefix6(six));
+  return ok({ four: read4, six: read6 });
 }
 
 function oneOf<T extends string>(text: string, words: readonly T[]): Result<T> {
@@ -66,8 +88,8 @@ export function addSourceOptions(command: Command): Command {
     .option("--nodes <n>", "so many nodes, where the objects hold fewer")
     .option("--cni <name>", "flannel, calico, canal, bridge or docker0, whatever the objects show")
     .option("--proxy-mode <mode>", "iptables, ipvs or nftables, whatever the objects show")
-    .option("--pod-cidr <cidr>", "pod addresses of the whole cluster")
-    .option("--service-cidr <cidr>", "addresses of Services");
+    .option("--pod-cidr <cidr>", "pod addresses of the whole cluster; with a comma, one range of each family")
+    .option("--service-cidr <cidr>", "addresses of Services, likewise");
   for (const flags of OPTIONS_NOT_BUILT_YET) command.addOption(new Option(flags).hideHelp());
   return command;
 }

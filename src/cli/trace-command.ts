@@ -28,6 +28,8 @@ interface TraceOptions extends SourceOptions {
   readonly at?: string;
   readonly proto?: string;
   readonly src?: string;
+  readonly ipv4?: boolean;
+  readonly ipv6?: boolean;
   readonly sport?: string;
   readonly ttl?: string;
   readonly size?: string;
@@ -82,6 +84,8 @@ export function traceCommand(context: Context): Command {
       "--at <host[:device]>",
       "FROM is an address outside: its packet arrives at this host, by this device",
     )
+    .option("-4, --ipv4", "look names up in IPv4")
+    .option("-6, --ipv6", "look names up in IPv6: of hosts and Services of both families IPv4 is taken else")
     .option("--proto <proto>", "tcp, udp, sctp or icmp")
     .option("--src <address>", "bind the sender to this address, or forge it")
     .option("--sport <port>", "source port")
@@ -233,7 +237,7 @@ class TraceRun {
   }
 
   #questionOf(from: string, to: string, numbers: Numbers): Question {
-    const { at, proto, src, df, dev, tcpFlags } = this.#options;
+    const { at, proto, src, df, dev, tcpFlags, ipv4, ipv6 } = this.#options;
     return {
       ...QUESTION_DEFAULTS,
       id: "q1",
@@ -245,6 +249,7 @@ class TraceRun {
       df: df ?? false,
       dev: dev ?? null,
       tcpFlags: tcpFlags ?? null,
+      family: ipv6 === true ? 6 : ipv4 === true ? 4 : null,
       ...numbers,
     };
   }
@@ -358,7 +363,21 @@ function arrives(trace: Trace): boolean {
 
 /** The options that make a question, which lines of `--queries` bring themselves. */
 const QUESTION_OPTIONS = [
-  ...(["at", "proto", "src", "sport", "ttl", "size", "df", "tcpFlags", "mark", "uid", "dev"] as const),
+  ...([
+    "at",
+    "proto",
+    "src",
+    "sport",
+    "ttl",
+    "size",
+    "df",
+    "tcpFlags",
+    "mark",
+    "uid",
+    "dev",
+    "ipv4",
+    "ipv6",
+  ] as const),
 ];
 
 function flagOf(name: string): string {

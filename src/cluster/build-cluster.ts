@@ -16,7 +16,7 @@ import type { ClusterConfiguration } from "./configuration.ts";
 import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
 import { addElsewhere, Fabric, networkAround } from "./fabric.ts";
 import { assumedOfFelix } from "./felix.ts";
-import { type Member, memberOf } from "./member.ts";
+import { hasIpv4, type Member, memberOf } from "./member.ts";
 import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
 import { proxyAssumptions } from "./proxy-assumptions.ts";
@@ -91,7 +91,7 @@ class ClusterBuilder {
   /** Further addresses of nodes, and endpoints beyond all nodes, are for the gateway to find. */
   #leadOutside(elsewhere: readonly Elsewhere[]): void {
     const { gateway } = this.#fabric;
-    for (const { node, address, more } of this.#members) {
+    for (const { node, name, address, more } of this.#members.filter(hasIpv4)) {
       for (const { ip, index } of more) {
         if (ip.family === 6 || networkAround(Number(ip.value) | 0) === networkAround(address)) continue;
         const origin = this.#origins.of(node, ["status", "addresses", index]);
@@ -99,7 +99,7 @@ class ClusterBuilder {
           gateway.addRoute({
             dst: { ip, length: 32 },
             gw: fromIpv4(address),
-            dev: this.#fabric.deviceTo(address),
+            dev: this.#fabric.deviceTo(name),
           }),
         );
       }
@@ -140,7 +140,7 @@ class ClusterBuilder {
   #bringIn(): void {
     const ofNodes = new Set<Ipv4>();
     for (const { address, more } of this.#members) {
-      ofNodes.add(address);
+      if (address !== null) ofNodes.add(address);
       for (const { ip } of more) if (ip.family === 4) ofNodes.add(Number(ip.value) | 0);
     }
     const services = this.#objects.list("Service");
@@ -171,8 +171,9 @@ class ClusterBuilder {
       ? this.#nodesWithEndpoints(service.metadata.name, namespaceOf(service))
       : null;
     return this.#members
+      .filter(hasIpv4)
       .filter(({ name }) => withEndpoints?.has(name) ?? true)
-      .map(({ address }) => ({ address, device: this.#fabric.deviceTo(address) }));
+      .map(({ name, address }) => ({ address, device: this.#fabric.deviceTo(name) }));
   }
 
   #nodesWithEndpoints(service: string, namespace: string): ReadonlySet<string> {
@@ -190,7 +191,7 @@ class ClusterBuilder {
   #unreachedPeers(): string[] {
     const { flannel } = this.#configuration;
     if (flannel?.backend !== "host-gw") return [];
-    const networks = new Set(this.#members.map(({ address }) => networkAround(address)));
+    const networks = new Set(this.#members.filter(hasIpv4).map(({ address }) => networkAround(address)));
     if (networks.size < 2) return [];
     return [
       `host-gw between ${networks.size} networks of nodes: a node has no routes to pods of nodes on another network, as the kernel takes no gateway that is not on the wire`,

@@ -97,7 +97,7 @@ function isFor({ node, nodeSelector }: BgpPeerSpec, member: Member): boolean {
 
 function isPeer({ peerIP, peerSelector }: BgpPeerSpec, { node, address }: Member): boolean {
   if (peerSelector !== undefined && peerSelector !== "") return selectsNode(peerSelector, node);
-  return peerIP?.split(":")[0] === formatIpv4(address);
+  return address !== null && peerIP?.split(":")[0] === formatIpv4(address);
 }
 
 function selectsNode(selector: string, node: Node): boolean {

@@ -14,7 +14,7 @@ import {
 import { isActive } from "../control/pods-of-owner.ts";
 import type { Lister } from "../object/object-map.ts";
 import { bgpExchange } from "./calico-bgp.ts";
-import type { Member } from "./member.ts";
+import { hasIpv4, type Member, type Member4 } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 
 export interface CalicoSurroundings {
@@ -32,7 +32,7 @@ export function calicoMeshOf({ network, members, objects, origins }: CalicoSurro
       .map((one) => [`${(one as BlockAffinity).spec.node} ${(one as BlockAffinity).spec.cidr}`, one]),
   );
   const blocks = blocksOf(objects);
-  const peers = members.map((member): CalicoPeer => {
+  const peers = members.filter(hasIpv4).map((member): CalicoPeer => {
     const { name, node, address } = member;
     const own = blocks.blocksOf(name).map((cidr): CalicoBlock => {
       const affinity = affinities.get(`${name} ${formatPrefix4(cidr)}`);
@@ -59,7 +59,7 @@ export function calicoMeshOf({ network, members, objects, origins }: CalicoSurro
 }
 
 /** A node's own ends of the tunnels. */
-export function calicoNodeOf({ node, address }: Member): CalicoNode {
+export function calicoNodeOf({ node, address }: Member4): CalicoNode {
   return {
     address,
     ipipAddress: tunnelAddress(node, IPIP_ADDRESS),

@@ -1,4 +1,5 @@
 import type { Prefix4 } from "../address/prefix.ts";
+import type { Prefix6 } from "../address/prefix6.ts";
 import type { CalicoNetwork } from "../cni/calico/network.ts";
 import type { FlannelNetwork } from "../cni/flannel/network.ts";
 import type { ProxyConfiguration } from "../proxy/configuration.ts";
@@ -17,7 +18,9 @@ export interface ClusterConfiguration {
   readonly flannel: FlannelNetwork | null;
   /** calico-node runs on every node (with backend `none` under canal, where flanneld joins the nodes); null: it does not. */
   readonly calico: CalicoNetwork | null;
-  readonly clusterCidr: Prefix4;
+  /** Pod addresses of the whole cluster; null for a family that it does not have. */
+  readonly clusterCidr: Prefix4 | null;
+  readonly clusterCidr6: Prefix6 | null;
   readonly proxy: ProxyConfiguration;
   /** Where the agents' documents were read; null for what an agent does of itself. */
   readonly where: { readonly kubeProxy: string | null; readonly flannel: string | null };

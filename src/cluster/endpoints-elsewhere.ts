@@ -1,5 +1,7 @@
-import { type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { formatIp, type IpAddress, parseIp } from "../address/ip.ts";
 import { contains } from "../address/prefix.ts";
+import { contains6 } from "../address/prefix6.ts";
+import { formatIp as formatNetIp } from "../cni/ip.ts";
 import { isActive } from "../control/pods-of-owner.ts";
 import type { EndpointSlice } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
@@ -15,7 +17,7 @@ export type EndpointPlace =
 
 /** An endpoint that only an EndpointSlice names. */
 export interface Elsewhere {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly place: EndpointPlace;
   readonly slice: EndpointSlice;
   /** Its place among the slice's endpoints. */
@@ -24,31 +26,37 @@ export interface Elsewhere {
 
 /** Each address once, by the first slice that names it; one of a node once for every slice, as each has its ports. */
 export function endpointsElsewhere(objects: Lister, members: readonly Member[]): Elsewhere[] {
-  const nodes = new Map<Ipv4, string>();
+  const nodes = new Map<string, string>();
   for (const { name, address, more } of members) {
-    nodes.set(address, name);
-    for (const { ip } of more) if (ip.family === 4) nodes.set(Number(ip.value) | 0, name);
+    if (address !== null) nodes.set(formatIp(address), name);
+    for (const { ip } of more) nodes.set(formatNetIp(ip), name);
   }
   const names = new Set(members.map(({ name }) => name));
-  const seen = new Set<Ipv4>();
+  const seen = new Set<string>();
   const found: Elsewhere[] = [];
   for (const slice of objects.list("EndpointSlice")) {
-    if (slice.addressType !== "IPv4") continue;
+    if (slice.addressType === "FQDN") continue;
     for (const [index, { addresses, nodeName = "" }] of slice.endpoints.entries()) {
       const [text = ""] = addresses;
-      const address = parseIpv4(text);
-      if (address === undefined || objects.podsAt(text).some(isActive)) continue;
-      const own = nodes.get(address);
-      if (own === undefined && seen.has(address)) continue;
-      seen.add(address);
+      const address = parseIp(text);
+      if (address === undefined || (typeof address === "number") !== (slice.addressType === "IPv4")) continue;
+      const key = formatIp(address);
+      if (objects.podsAt(text).some(isActive)) continue;
+      const own = nodes.get(key);
+      if (own === undefined && seen.has(key)) continue;
+      seen.add(key);
       found.push({ address, place: placeOf(address, own, nodeName), slice, index });
     }
   }
   return found;
 
-  function placeOf(address: Ipv4, own: string | undefined, nodeName: string): EndpointPlace {
+  function placeOf(address: IpAddress, own: string | undefined, nodeName: string): EndpointPlace {
     if (own !== undefined) return { kind: "node", node: own };
-    const holder = members.find(({ podCidr }) => podCidr !== null && contains(podCidr, address));
+    const holder = members.find(({ podCidr, podCidr6 }) =>
+      typeof address === "number"
+        ? podCidr !== null && contains(podCidr, address)
+        : podCidr6 !== null && contains6(podCidr6, address),
+    );
     if (holder !== undefined) return { kind: "pods-of", node: holder.name };
     return names.has(nodeName) && members.length === 1
       ? { kind: "pods-of", node: nodeName }

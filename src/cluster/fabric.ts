@@ -1,6 +1,18 @@
+import type { IpAddress } from "../address/ip.ts";
 import { formatIpv4, type Ipv4 } from "../address/ipv4.ts";
+import type { Ipv6Words } from "../address/ipv6.ts";
 import { contains, networkOf } from "../address/prefix.ts";
-import { fromIpv4, type IpNet } from "../cni/ip.ts";
+import {
+  containsIp,
+  formatIp,
+  fromIpv4,
+  fromWords,
+  type Ip,
+  type IpNet,
+  networkOf as networkOfNet,
+  parseIp,
+  plus,
+} from "../cni/ip.ts";
 import { newNetns } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import { Netns, type NewDevice } from "../cni/netns.ts";
@@ -16,7 +28,13 @@ export const NODE_NETWORK_LENGTH = 24;
 const OUTSIDE = (203 << 24) | (113 << 8);
 const CLIENT_OUTSIDE = OUTSIDE + 10;
 const GATEWAY_OUTSIDE = OUTSIDE + 254;
+/** The same of IPv6 (RFC 3849). */
+const CLIENT_OUTSIDE6: IpNet = net6("2001:db8:203:113::10");
+const GATEWAY_OUTSIDE6: IpNet = net6("2001:db8:203:113::fe");
 export const DEFAULT_ROUTE: IpNet = { ip: fromIpv4(0), length: 0 };
+export const DEFAULT_ROUTE6: IpNet = { ip: { family: 6, value: 0n }, length: 0 };
+/** Of nodes' networks of IPv6. */
+export const NODE_NETWORK_LENGTH6 = 64;
 
 /** A device that leads nowhere that is known: what goes out by it leaves the model. */
 export const ELSEWHERE = "elsewhere";
@@ -24,7 +42,17 @@ export const ELSEWHERE = "elsewhere";
 /** A node as the fabric sees it. */
 export interface Cabled {
   readonly name: string;
-  readonly address: Ipv4;
+  /** null: it has addresses of IPv6 alone. */
+  readonly address: Ipv4 | null;
+  readonly address6: Ipv6Words | null;
+}
+
+/** One switch with its nodes, and where the gateway is in it. */
+interface Segment {
+  readonly device: string;
+  /** null among nodes of IPv6 alone. */
+  readonly address: Ipv4 | null;
+  readonly addresses6: readonly IpNet[];
 }
 
 /**
@@ -32,47 +60,57 @@ export interface Cabled {
  * networks, a gateway between them and to the outside, and one client outside. All of it is assumed, and said so.
  */
 export class Fabric {
-  readonly gateway = newMachine("gateway", "router");
+  readonly gateway: Netns;
   readonly #switches: Host[] = [];
   readonly #wires: Wire[] = [];
-  /** By network: the gateway's device and address in it. */
-  readonly #networks = new Map<Ipv4, { readonly device: string; readonly address: Ipv4 }>();
+  /** By the name of a node. */
+  readonly #segments = new Map<string, Segment>();
   readonly #outside: string;
+  readonly #hasSix: boolean;
 
   constructor(members: readonly Cabled[]) {
-    const networks = new Map<Ipv4, Cabled[]>();
+    const networks = new Map<string, Cabled[]>();
     for (const member of members) {
-      const network = networkAround(member.address);
+      const network = nameOfNetwork(member);
       const known = networks.get(network);
       if (known === undefined) networks.set(network, [member]);
       else known.push(member);
     }
     const taken = new Set(members.map((member) => member.address));
+    this.#hasSix = members.some(({ address6 }) => address6 !== null);
+    this.gateway = newMachine("gateway", "router", this.#hasSix);
     this.gateway.enableForwarding(4);
-    for (const [network, list] of networks) {
-      const name = networks.size === 1 ? "fabric" : `fabric-${formatIpv4(network)}`;
-      const address = firstFree(network, taken);
-      const device = `eth${this.#networks.size}`;
-      this.#networks.set(network, { device, address });
-      addEthernet(this.gateway, device, address);
+    if (this.#hasSix) this.gateway.enableForwarding(6);
+    for (const [i, [network, list]] of [...networks].entries()) {
+      const name = networks.size === 1 ? "fabric" : `fabric-${network}`;
+      const [{ address: one }] = list as [Cabled];
+      const address = one === null ? null : firstFree(networkAround(one), taken);
+      const addresses6 = freeInNetworks6(list, members);
+      const segment: Segment = { device: `eth${i}`, address, addresses6 };
+      addEthernet(this.gateway, segment.device, address);
+      for (const own of addresses6) this.gateway.addAddress(segment.device, own);
       this.#switches.push(makeSwitch(name, list.length + 1));
-      this.#wires.push(wire("gateway", device, name, "p0"));
-      for (const [i, member] of list.entries()) {
-        this.#wires.push(wire(member.name, "eth0", name, `p${i + 1}`));
+      this.#wires.push(wire("gateway", segment.device, name, "p0"));
+      for (const [k, member] of list.entries()) {
+        this.#segments.set(member.name, segment);
+        this.#wires.push(wire(member.name, "eth0", name, `p${k + 1}`));
       }
     }
     this.#outside = `eth${networks.size}`;
     addEthernet(this.gateway, this.#outside, GATEWAY_OUTSIDE);
+    if (this.#hasSix) this.gateway.addAddress(this.#outside, GATEWAY_OUTSIDE6);
   }
 
-  /** The gateway's address in a node's network. */
-  gatewayOf(address: Ipv4): Ipv4 {
-    return this.#of(address).address;
+  /** The gateway's addresses in a node's network, those that the node can take for its own gateway's. */
+  gatewaysOf({ name, address6 }: Cabled): readonly Ip[] {
+    const { address, addresses6 } = this.#of(name);
+    const near = addresses6.find((own) => address6 !== null && containsIp(own, fromWords(address6)));
+    return [...(address === null ? [] : [fromIpv4(address)]), ...(near === undefined ? [] : [near.ip])];
   }
 
   /** The gateway's device towards a node. */
-  deviceTo(address: Ipv4): string {
-    return this.#of(address).device;
+  deviceTo(node: string): string {
+    return this.#of(node).device;
   }
 
   /** The gateway answers for an address that it routes on, where the client takes it for a neighbour. */
@@ -86,25 +124,58 @@ export class Fabric {
   }
 
   finish(): { readonly hosts: readonly Host[]; readonly wires: readonly Wire[] } {
-    const client = newMachine("internet", "external");
+    const client = newMachine("internet", "external", this.#hasSix);
     addEthernet(client, "eth0", CLIENT_OUTSIDE);
     client.do({ kind: "sockets", sockets: { kind: "assumed" } });
     client.addRoute({ dst: DEFAULT_ROUTE, gw: fromIpv4(GATEWAY_OUTSIDE), dev: "eth0" });
+    if (this.#hasSix) {
+      client.addAddress("eth0", CLIENT_OUTSIDE6);
+      client.addRoute({ dst: DEFAULT_ROUTE6, gw: GATEWAY_OUTSIDE6.ip, dev: "eth0" });
+    }
     return {
       hosts: [...this.#switches, this.gateway.host, client.host],
       wires: [...this.#wires, wire("gateway", this.#outside, "internet", "eth0")],
     };
   }
 
-  #of(address: Ipv4): { readonly device: string; readonly address: Ipv4 } {
-    const found = this.#networks.get(networkAround(address));
-    if (found === undefined) throw new RangeError(`no node has ${formatIpv4(address)}`);
+  #of(node: string): Segment {
+    const found = this.#segments.get(node);
+    if (found === undefined) throw new RangeError(`no node is called ${node}`);
     return found;
   }
 }
 
+/** Nodes are side by side where their IPv4 addresses are, and only where they have none by those of IPv6. */
+function nameOfNetwork({ address, address6 }: Cabled): string {
+  if (address !== null) return formatIpv4(networkAround(address));
+  return address6 === null ? "" : formatIp(around6(fromWords(address6)).ip);
+}
+
+function around6(ip: Ip): IpNet {
+  return networkOfNet({ ip, length: NODE_NETWORK_LENGTH6 });
+}
+
+/** An address for the gateway in each IPv6 network of some nodes, the first that no node has. */
+function freeInNetworks6(some: readonly Cabled[], all: readonly Cabled[]): IpNet[] {
+  const addresses = (list: readonly Cabled[]) =>
+    list.flatMap(({ address6 }) => (address6 === null ? [] : [fromWords(address6)]));
+  const taken = new Set(addresses(all).map(formatIp));
+  const networks = new Map(addresses(some).map((ip) => [formatIp(around6(ip).ip), around6(ip)]));
+  return [...networks.values()].map(({ ip, length }) => {
+    let own = plus(ip, 1n);
+    while (taken.has(formatIp(own))) own = plus(own, 1n);
+    return { ip: own, length };
+  });
+}
+
+function net6(text: string): IpNet {
+  const ip = parseIp(text);
+  if (ip === undefined) throw new Error(`${text} is no address`);
+  return { ip, length: 64 };
+}
+
 /** Puts an address where nothing is modelled: on a host's device that leads out of the model. */
-export function addElsewhere(host: Netns, address: Ipv4, origin: Origin): void {
+export function addElsewhere(host: Netns, address: IpAddress, origin: Origin): void {
   if (host.device(ELSEWHERE) === undefined) {
     host.addDevice({
       name: ELSEWHERE,
@@ -113,6 +184,12 @@ export function addElsewhere(host: Netns, address: Ipv4, origin: Origin): void {
       detail: { kind: "veth" },
       noArp: true,
     });
+  }
+  if (typeof address !== "number") {
+    host.as(origin, () =>
+      host.addRoute({ dst: { ip: fromWords(address), length: 128 }, gw: null, dev: ELSEWHERE }),
+    );
+    return;
   }
   const route = host.routeOf({ dst: { ip: fromIpv4(address), length: 32 }, gw: null, dev: ELSEWHERE });
   host.do({ kind: "route-add", route: { ...route, origin } });
@@ -135,19 +212,23 @@ function blank(): Host {
   return machine.host;
 }
 
-export function newMachine(name: string, kind: string, origin: Origin = ORIGIN_NONE): Netns {
-  return new Netns({ ...BLANK, name, kind }, origin);
+/** The same where IPv6 is spoken: it has no rules of that either. */
+const BLANK6: Host = { ...BLANK, ip6tables: { backend: "nft", tables: new Map() } };
+
+/** @param six whether the machine has anything to do with IPv6 */
+export function newMachine(name: string, kind: string, six: boolean, origin: Origin = ORIGIN_NONE): Netns {
+  return new Netns({ ...(six ? BLANK6 : BLANK), name, kind }, origin);
 }
 
-/** A card with an address of a network of nodes' length. */
-export function addEthernet(machine: Netns, name: string, address: Ipv4): void {
+/** A card with an address of a network of nodes' length; null: without any. */
+export function addEthernet(machine: Netns, name: string, address: Ipv4 | null): void {
   machine.addDevice({
     name,
     mac: HASHED_NAMES.mac(`${machine.name} ${name}`),
     mtu: 1500,
     detail: { kind: "veth" },
   });
-  machine.addAddress(name, { ip: fromIpv4(address), length: NODE_NETWORK_LENGTH });
+  if (address !== null) machine.addAddress(name, { ip: fromIpv4(address), length: NODE_NETWORK_LENGTH });
 }
 
 export function networkAround(address: Ipv4): Ipv4 {
@@ -155,12 +236,12 @@ export function networkAround(address: Ipv4): Ipv4 {
 }
 
 /** The first address of a network that no node has. */
-function firstFree(network: Ipv4, taken: ReadonlySet<Ipv4>): Ipv4 {
+function firstFree(network: Ipv4, taken: ReadonlySet<Ipv4 | null>): Ipv4 {
   for (let offset = 1; ; offset++) if (!taken.has(network + offset)) return network + offset;
 }
 
 function makeSwitch(name: string, ports: number): Host {
-  const machine = newMachine(name, "switch");
+  const machine = newMachine(name, "switch", false);
   const bridge = machine.addDevice({
     name: "br0",
     mac: HASHED_NAMES.mac(`${name} br0`),

@@ -65,13 +65,16 @@ export class FelixAgents {
 
 /** Of a node, of both families. */
 function addressesOf({ address, more }: Member): string[] {
-  return [formatIpv4(address), ...more.map(({ ip }) => formatIp(ip))];
+  return [...(address === null ? [] : [formatIpv4(address)]), ...more.map(({ ip }) => formatIp(ip))];
 }
 
 /** The one address of each family by which Calico knows a node. */
 function tunnelEndsOf({ address, more }: Member): string[] {
   const other = more.find(({ ip }) => ip.family === 6);
-  return [formatIpv4(address), ...(other === undefined ? [] : [formatIp(other.ip)])];
+  return [
+    ...(address === null ? [] : [formatIpv4(address)]),
+    ...(other === undefined ? [] : [formatIp(other.ip)]),
+  ];
 }
 
 /** Calico's manifests turn it off. */

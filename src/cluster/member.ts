@@ -1,9 +1,11 @@
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import type { Ipv6Words } from "../address/ipv6.ts";
 import type { Mac } from "../address/mac.ts";
 import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
-import { readLease } from "../cni/flannel/lease.ts";
-import { formatIp, type Ip, parseIp } from "../cni/ip.ts";
-import { podCidrOf } from "../control/pod-cidr.ts";
+import type { Prefix6 } from "../address/prefix6.ts";
+import { readLease, readLease6 } from "../cni/flannel/lease.ts";
+import { formatIp, type Ip, parseIp, toWords } from "../cni/ip.ts";
+import { podCidr6Of, podCidrOf } from "../control/pod-cidr.ts";
 import type { Node } from "../object/kubernetes-object.ts";
 import { kubeProxyVersion, type NodeFacts } from "../proxy/configuration.ts";
 
@@ -11,13 +13,23 @@ import { kubeProxyVersion, type NodeFacts } from "../proxy/configuration.ts";
 export interface Member {
   readonly node: Node;
   readonly name: string;
-  /** The first IPv4 address, by which the others know it. */
-  readonly address: Ipv4;
+  /** The first IPv4 address, by which the others know it; null for a node of IPv6 alone. */
+  readonly address: Ipv4 | null;
   /** Its place in `status.addresses`. */
   readonly addressIndex: number;
-  /** All further `InternalIP`s, of both families. */
+  /** The first IPv6 address, by which the others know it; null for a node of IPv4 alone. */
+  readonly address6: Ipv6Words | null;
+  /** All `InternalIP`s but `address`, of both families. */
   readonly more: readonly { readonly ip: Ip; readonly index: number }[];
   readonly podCidr: Prefix4 | null;
+  readonly podCidr6: Prefix6 | null;
+}
+
+/** A node with an IPv4 address. */
+export type Member4 = Member & { readonly address: Ipv4 };
+
+export function hasIpv4(member: Member): member is Member4 {
+  return member.address !== null;
 }
 
 /** undefined: a Node that no address is known of has no network. */
@@ -29,8 +41,7 @@ export function memberOf(node: Node): Member | undefined {
       type === wanted && parseIpv4(address) !== undefined;
   const internal = addresses.findIndex(own("InternalIP"));
   const index = internal >= 0 ? internal : addresses.findIndex(own("ExternalIP"));
-  const address = parseIpv4(addresses[index]?.address ?? "");
-  if (address === undefined) return undefined;
+  const address = parseIpv4(addresses[index]?.address ?? "") ?? null;
   const seen = new Set([addresses[index]?.address]);
   const more = [...addresses.entries()].flatMap(([i, entry]) => {
     const ip = entry.type === "InternalIP" ? parseIp(entry.address) : undefined;
@@ -38,21 +49,34 @@ export function memberOf(node: Node): Member | undefined {
     seen.add(entry.address);
     return [{ ip, index: i }];
   });
+  const six = more.find(({ ip }) => ip.family === 6)?.ip;
+  if (address === null && six === undefined) return undefined;
   return {
     ...{ node, name: node.metadata.name, address, addressIndex: index, more },
+    address6: six === undefined ? null : toWords(six),
     podCidr: podCidrOf(node) ?? null,
+    podCidr6: podCidr6Of(node) ?? null,
   };
 }
 
-/** What kube-proxy on the node knows of it. */
-export function factsOf({ node, name, address, more, podCidr }: Member): NodeFacts {
+/** What kube-proxy on the node knows of it; null for a node without an IPv4 address. */
+export function factsOf(member: Member): NodeFacts | null {
+  const { address, more, podCidr } = member;
+  if (address === null) return null;
   const others = more.flatMap(({ ip }) => (ip.family === 4 ? [formatIpv4(Number(ip.value) | 0)] : []));
   return {
-    name,
+    ...commonFacts(member),
     ip: formatIpv4(address),
     addresses: ["127.0.0.1", formatIpv4(address), ...others],
-    zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? null,
     podCidrs: podCidr === null ? [] : [formatPrefix4(podCidr)],
+  };
+}
+
+/** Those of no family. */
+function commonFacts({ node, name }: Member): Pick<NodeFacts, "name" | "zone" | "version"> {
+  return {
+    name,
+    zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? null,
     version: kubeProxyVersion(node),
   };
 }
@@ -64,7 +88,7 @@ export function factsOf6(member: Member): NodeFacts | null {
   const [first] = addresses;
   if (first === undefined) return null;
   const podCidrs = (node.spec?.podCIDRs ?? []).filter((cidr) => cidr.includes(":"));
-  return { ...factsOf(member), ip: first, addresses: ["::1", ...addresses], podCidrs };
+  return { ...commonFacts(member), ip: first, addresses: ["::1", ...addresses], podCidrs };
 }
 
 /** As flanneld published it; null where it has not run, or the annotation cannot be read. */
@@ -73,8 +97,17 @@ export function vtepMacOf({ spec, metadata }: Node): Mac | null {
   return lease.kind === "ok" ? lease.value.vtepMac : null;
 }
 
+export function vtepMac6Of({ metadata }: Node): Mac | null {
+  return readLease6(metadata.annotations ?? {})?.vtepMac ?? null;
+}
+
+/** The IPv6 address that the other nodes send to; null for a node without one. */
+export function publicIp6Of({ node, address6 }: Member): Ipv6Words | null {
+  return readLease6(node.metadata.annotations ?? {})?.publicIp ?? address6;
+}
+
 /** The address that the other nodes send to: as flanneld published it, else the node's own. */
-export function publicIpOf({ node, address }: Member): Ipv4 {
+export function publicIpOf({ node, address }: Member4): Ipv4 {
   const lease = readLease(node.spec?.podCIDR, node.metadata.annotations ?? {});
   return lease.kind === "ok" ? lease.value.publicIp : address;
 }

@@ -1,16 +1,12 @@
-import type { Prefix4 } from "../address/prefix.ts";
 import type { CalicoMesh } from "../cni/calico/mesh.ts";
 import { addCalico, addCalicoPeers } from "../cni/calico/node.ts";
 import { addDocker0 } from "../cni/docker0.ts";
-import { FlannelMesh } from "../cni/flannel/mesh.ts";
-import { addFlannel, addPeers } from "../cni/flannel/node.ts";
-import { FlannelRules } from "../cni/flannel/rules.ts";
-import { fromIpv4 } from "../cni/ip.ts";
 import { AddressFiles, Machine } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import type { Netns } from "../cni/netns.ts";
 import type { NetworkList } from "../cni/network-config.ts";
 import { type Attachment, Runtime } from "../cni/runtime.ts";
+import { addressesOfPod } from "../control/pod-addresses.ts";
 import type { Host } from "../kernel/host.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -26,13 +22,16 @@ import {
   addElsewhere,
   addEthernet,
   DEFAULT_ROUTE,
+  DEFAULT_ROUTE6,
   type Fabric,
   NODE_NETWORK_LENGTH,
+  NODE_NETWORK_LENGTH6,
   networkAround,
   newMachine,
 } from "./fabric.ts";
 import { FelixAgents } from "./felix.ts";
-import { factsOf, factsOf6, type Member, publicIpOf, vtepMacOf } from "./member.ts";
+import { FlannelAgents } from "./flannel-agents.ts";
+import { factsOf, factsOf6, hasIpv4, type Member } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
@@ -66,7 +65,7 @@ export class NodeAgents {
   readonly #proxies: ProxyAgents;
   readonly #calico: CalicoMesh | null;
   readonly #felix: FelixAgents | null;
-  readonly #flannel: { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null;
+  readonly #flannel: FlannelAgents | null;
   readonly #elsewhere = new Map<string, Elsewhere[]>();
   readonly #podNames = new Set<string>();
 
@@ -107,7 +106,9 @@ export class NodeAgents {
         : calicoMeshOf({ network: configuration.calico, members, objects, origins });
     this.#felix =
       configuration.calico === null ? null : new FelixAgents(objects, configuration.calico, members, origins);
-    this.#flannel = configuration.flannel === null ? null : this.#meshOf(members);
+    const { flannel, where } = configuration;
+    const flannels = origins.ofConfiguration("ConfigMap", "kube-flannel-cfg", where.flannel, "net-conf.json");
+    this.#flannel = flannel === null ? null : new FlannelAgents(flannel, members, origins, flannels);
     for (const one of elsewhere) {
       if (one.place.kind === "beyond") continue;
       const known = this.#elsewhere.get(one.place.node);
@@ -116,48 +117,24 @@ export class NodeAgents {
     }
   }
 
-  #meshOf(members: readonly Member[]): { readonly mesh: FlannelMesh; readonly rules: FlannelRules } | null {
-    const { configuration, origins } = this.#intent;
-    const { flannel, where } = configuration;
-    if (flannel === null) return null;
-    const peers = members.flatMap((member) => {
-      const { node, name, podCidr } = member;
-      if (podCidr === null) return [];
-      const origin = origins.of(node, ["spec", "podCIDR"]);
-      return [
-        { node: name, subnet: podCidr, publicIp: publicIpOf(member), vtepMac: vtepMacOf(node), origin },
-      ];
-    });
-    const rulesOrigin = origins.ofConfiguration(
-      "ConfigMap",
-      "kube-flannel-cfg",
-      where.flannel,
-      "net-conf.json",
-    );
-    return { mesh: new FlannelMesh(flannel, peers), rules: new FlannelRules(flannel.network, rulesOrigin) };
-  }
-
   program(member: Member): ProgrammedNode {
     const { objects, configuration, origins } = this.#intent;
     const { name, podCidr } = member;
     const pods = objects.podsOn(name).filter(isRunning);
     const origin = origins.of(member.node, ["spec", "podCIDR"]);
-    const node = newMachine(name, "node", origin);
+    const node = newMachine(name, "node", member.address6 !== null, origin);
+    // Before there is an address: a router has routes that others lack.
+    if (member.address6 !== null) node.enableForwarding(6);
     this.#addCard(node, member);
-    node.enableForwarding(4);
+    if (member.address !== null) node.enableForwarding(4);
     node.sysctl("net.bridge.bridge-nf-call-iptables", "1");
+    if (member.address6 !== null) node.sysctl("net.bridge.bridge-nf-call-ip6tables", "1");
     this.#proxies.start(node, { four: factsOf(member), six: factsOf6(member) });
-    if (podCidr !== null) {
-      if (configuration.cni === "docker0") {
-        addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
-      }
-      if (this.#flannel !== null) {
-        const { mesh, rules } = this.#flannel;
-        const lease = { subnet: podCidr, publicIp: publicIpOf(member), vtepMac: vtepMacOf(member.node) };
-        addFlannel(node, mesh, rules, lease);
-      }
+    if (podCidr !== null && configuration.cni === "docker0") {
+      addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
     }
-    if (this.#calico !== null) addCalico(node, this.#calico, calicoNodeOf(member));
+    this.#flannel?.start(node, member);
+    if (this.#calico !== null && hasIpv4(member)) addCalico(node, this.#calico, calicoNodeOf(member));
     this.#openSockets(node, pods);
     for (const { place, address, slice, index } of this.#elsewhere.get(name) ?? []) {
       if (place.kind === "pods-of") addElsewhere(node, address, origins.of(slice, ["endpoints", index]));
@@ -166,19 +143,31 @@ export class NodeAgents {
   }
 
   /** eth0 with every InternalIP: those of the first one's network beside it, others alone. */
-  #addCard(node: Netns, { node: object, address, addressIndex, more }: Member): void {
+  #addCard(node: Netns, member: Member): void {
+    const { node: object, address, addressIndex, more } = member;
     const { origins } = this.#intent;
-    node.as(origins.of(object, ["status", "addresses", addressIndex]), () => {
+    const gateways = this.#fabric.gatewaysOf(member);
+    const lead = (family: 4 | 6): void => {
+      const gw = gateways.find((own) => own.family === family);
+      const dst = family === 4 ? DEFAULT_ROUTE : DEFAULT_ROUTE6;
+      if (gw !== undefined) node.addRoute({ dst, gw, dev: "eth0" });
+    };
+    const [six] = more.filter(({ ip }) => ip.family === 6);
+    const first = address === null ? (six?.index ?? 0) : addressIndex;
+    node.as(origins.of(object, ["status", "addresses", first]), () => {
       addEthernet(node, "eth0", address);
-      const gw = fromIpv4(this.#fabric.gatewayOf(address));
-      node.addRoute({ dst: DEFAULT_ROUTE, gw, dev: "eth0" });
+      lead(4);
     });
     for (const { ip, index } of more) {
-      const isNear = ip.family === 4 && networkAround(Number(ip.value) | 0) === networkAround(address);
-      const length = ip.family === 6 ? 64 : isNear ? NODE_NETWORK_LENGTH : 32;
+      const isNear =
+        ip.family === 4 && address !== null && networkAround(Number(ip.value) | 0) === networkAround(address);
+      const length = ip.family === 6 ? NODE_NETWORK_LENGTH6 : isNear ? NODE_NETWORK_LENGTH : 32;
       node.as(origins.of(object, ["status", "addresses", index]), () =>
         node.addAddress("eth0", { ip, length }),
       );
+    }
+    if (six !== undefined) {
+      node.as(origins.of(object, ["status", "addresses", six.index]), () => lead(6));
     }
   }
 
@@ -203,7 +192,6 @@ export class NodeAgents {
   }
 
   #attachAll(node: Netns, member: Member, pods: readonly Pod[]): ProgrammedNode {
-    const { podCidr } = member;
     const { configuration, origins } = this.#intent;
     const errors: InputError[] = [];
     const hostOfPod = new Map<string, string>();
@@ -215,7 +203,7 @@ export class NodeAgents {
       const hostName = this.#nameOf(pod, node.name);
       hostOfPod.set(keyOf(pod), hostName);
       if (hostName === node.name) continue;
-      hosts.set(hostName, newMachine(hostName, "pod").host);
+      hosts.set(hostName, newMachine(hostName, "pod", member.address6 !== null).host);
       attached.push(pod);
     }
     const machine = new Machine(
@@ -224,7 +212,7 @@ export class NodeAgents {
       HASHED_NAMES,
       node.origin,
     );
-    const list = this.#networkOf(podCidr);
+    const list = this.#networkOf(member);
     const plain = list === null ? null : new Runtime(machine, withoutPortmap(list));
     const mapped = list === null ? null : new Runtime(machine, list);
     for (const pod of attached) {
@@ -248,7 +236,7 @@ export class NodeAgents {
       machine.netns(attachment.netns)?.do({ kind: "sockets", sockets: podSockets(pod, origins) });
     }
     // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
-    if (this.#flannel !== null && podCidr !== null) addPeers(machine.node, this.#flannel.mesh);
+    this.#flannel?.finish(machine.node, member);
     if (this.#calico !== null) addCalicoPeers(machine.node, this.#calico);
     this.#proxies.finish(machine.node, { four: factsOf(member), six: factsOf6(member) });
     this.#felix?.program(machine.node, member, wired);
@@ -257,13 +245,16 @@ export class NodeAgents {
   }
 
   /** What the kubelet runs for a pod of a node; null: the node has no range that its pods could be of. */
-  #networkOf(podCidr: Prefix4 | null): NetworkList | null {
+  #networkOf({ podCidr, podCidr6 }: Member): NetworkList | null {
     const { configuration } = this.#intent;
-    if (configuration.cni === "calico") return calicoNetwork(configuration, null);
-    if (podCidr === null) return null;
-    return configuration.cni === "canal"
-      ? calicoNetwork(configuration, podCidr)
-      : podNetwork(configuration, podCidr);
+    const { clusterCidr, clusterCidr6, cni } = configuration;
+    const ranges = {
+      podCidr: clusterCidr === null ? null : podCidr,
+      podCidr6: clusterCidr6 === null || cni === "docker0" ? null : podCidr6,
+    };
+    if (cni === "calico") return calicoNetwork(configuration, { podCidr: null, podCidr6: null });
+    if (ranges.podCidr === null && ranges.podCidr6 === null) return null;
+    return cni === "canal" ? calicoNetwork(configuration, ranges) : podNetwork(configuration, ranges);
   }
 
   /** A pod's name among the hosts: its own in the default namespace, else `NAME.NAMESPACE`, as DNS would say it. */
@@ -298,7 +289,8 @@ function attachmentOf(
   hostName: string,
   mappings: readonly Readonly<Record<string, unknown>>[],
 ): Attachment {
-  const address = pod.status?.podIP ?? "";
+  const own = addressesOfPod(pod);
+  const addresses = [own.IPv4 ?? "", own.IPv6 ?? ""].filter((address) => address !== "");
   return {
     containerId: `${namespaceOf(pod)}_${pod.metadata.name}`,
     netns: `/run/netns/${hostName}`,
@@ -307,7 +299,7 @@ function attachmentOf(
       "IgnoreUnknown=1",
       `K8S_POD_NAMESPACE=${namespaceOf(pod)}`,
       `K8S_POD_NAME=${pod.metadata.name}`,
-      ...(address === "" ? [] : [`IP=${address}`]),
+      ...(addresses.length === 0 ? [] : [`IP=${addresses.join(",")}`]),
     ].join(";"),
     capabilities: mappings.length === 0 ? {} : { portMappings: mappings },
   };

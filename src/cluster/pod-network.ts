@@ -1,4 +1,5 @@
 import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
+import { formatPrefix6, type Prefix6 } from "../address/prefix6.ts";
 import { calicoMtu } from "../cni/calico/network.ts";
 import { flannelMtu } from "../cni/flannel/network.ts";
 import { type NetworkList, readNetwork } from "../cni/network-config.ts";
@@ -12,11 +13,18 @@ const CARD_MTU = 1500;
  * What the kubelet's conflist comes to on a node: the bridge plugin as flannel delegates to it, or alone; what docker did
  * of itself is the same plugin without a masquerade of its own.
  */
-export function podNetwork(configuration: ClusterConfiguration, podCidr: Prefix4): NetworkList {
-  const { cni, flannel, clusterCidr } = configuration;
+export function podNetwork(configuration: ClusterConfiguration, own: PodRanges): NetworkList {
+  const { cni, flannel, clusterCidr, clusterCidr6 } = configuration;
   const isDocker = cni === "docker0";
   const mtu = flannel === null ? CARD_MTU : flannelMtu(flannel, CARD_MTU);
-  const routes = isDocker ? [] : [{ dst: formatPrefix4(flannel?.network ?? clusterCidr) }];
+  const four = flannel === null ? clusterCidr : flannel.network;
+  const six = flannel === null ? clusterCidr6 : flannel.network6;
+  const routes = isDocker
+    ? []
+    : [
+        ...(four === null || own.podCidr === null ? [] : [{ dst: formatPrefix4(four) }]),
+        ...(six === null || own.podCidr6 === null ? [] : [{ dst: formatPrefix6(six) }]),
+      ];
   const read = readNetwork({
     cniVersion: "1.0.0",
     name: isDocker ? "docker0" : flannel === null ? "bridge" : "cbr0",
@@ -30,7 +38,7 @@ export function podNetwork(configuration: ClusterConfiguration, podCidr: Prefix4
         hairpinMode: true,
         ipMasq: cni === "bridge",
         ...(mtu === CARD_MTU ? {} : { mtu }),
-        ipam: { type: "host-local", ranges: [[{ subnet: formatPrefix4(podCidr) }]], routes },
+        ipam: { type: "host-local", ranges: rangesOf(own), routes },
       },
       { type: "portmap", capabilities: { portMappings: true } },
     ],
@@ -39,10 +47,9 @@ export function podNetwork(configuration: ClusterConfiguration, podCidr: Prefix4
 }
 
 /** The conflist of Calico's manifest, or canal's: there a pod's address is of its node's podCIDR (`usePodCidr`). */
-export function calicoNetwork(configuration: ClusterConfiguration, podCidr: Prefix4 | null): NetworkList {
+export function calicoNetwork(configuration: ClusterConfiguration, ranges: PodRanges): NetworkList {
   const { cni, calico, flannel } = configuration;
   const own = calico === null ? CARD_MTU : calicoMtu(calico, CARD_MTU);
-  const ranges = podCidr === null ? [] : [[{ subnet: formatPrefix4(podCidr) }]];
   return requireNetwork(
     readNetwork({
       cniVersion: "1.0.0",
@@ -51,12 +58,26 @@ export function calicoNetwork(configuration: ClusterConfiguration, podCidr: Pref
         {
           type: "calico",
           mtu: cni === "canal" && flannel !== null ? flannelMtu(flannel, CARD_MTU) : own,
-          ipam: cni === "canal" ? { type: "host-local", ranges } : { type: "calico-ipam" },
+          ipam: cni === "canal" ? { type: "host-local", ranges: rangesOf(ranges) } : { type: "calico-ipam" },
         },
         { type: "portmap", snat: true, capabilities: { portMappings: true } },
       ],
     }),
   );
+}
+
+/** The subnets of a node. */
+export interface PodRanges {
+  readonly podCidr: Prefix4 | null;
+  readonly podCidr6: Prefix6 | null;
+}
+
+/** A set for each family. */
+function rangesOf({ podCidr, podCidr6 }: PodRanges): readonly (readonly { readonly subnet: string }[])[] {
+  return [
+    ...(podCidr === null ? [] : [[{ subnet: formatPrefix4(podCidr) }]]),
+    ...(podCidr6 === null ? [] : [[{ subnet: formatPrefix6(podCidr6) }]]),
+  ];
 }
 
 function requireNetwork(read: ReturnType<typeof readNetwork>): NetworkList {

@@ -21,9 +21,9 @@ import { NftablesProxier } from "../proxy/nftables/proxier.ts";
 import { startOperations as nftablesStart } from "../proxy/nftables/start-operations.ts";
 import type { ProxyFeatures } from "../proxy/versions.ts";
 
-/** What the proxiers of both families know of a node; one of IPv6 runs where the node has an address of that. */
+/** What the proxiers of both families know of a node; one runs where the node has an address of its family. */
 export interface ProxiedNode {
-  readonly four: NodeFacts;
+  readonly four: NodeFacts | null;
   readonly six: NodeFacts | null;
 }
 
@@ -78,11 +78,13 @@ class IptablesAgents implements ProxyAgents {
 
   start(node: Netns, { four, six }: ProxiedNode): void {
     const options = { kubelet: true, canaries: true };
-    node.do(...iptablesStart(this.#four.configuration), {
-      kind: "iptables-restore",
-      ruleset: iptablesRuleset(this.#four.rulesFor(four), options),
-      noflush: false,
-    });
+    if (four !== null) {
+      node.do(...iptablesStart(this.#four.configuration), {
+        kind: "iptables-restore",
+        ruleset: iptablesRuleset(this.#four.rulesFor(four), options),
+        noflush: false,
+      });
+    }
     if (six === null) return;
     const ruleset = iptablesRuleset(this.#six.rulesFor(six), options);
     node.do({ kind: "iptables-restore", family: 6, ruleset, noflush: false });
@@ -101,16 +103,14 @@ class NftablesAgents implements ProxyAgents {
   }
 
   start(node: Netns, { four, six }: ProxiedNode): void {
-    const rules = this.#four.rulesFor(four);
-    const tables = [
-      freshNodeTable(rules),
-      ...(six === null ? [] : [freshNodeTable(this.#six.rulesFor(six))]),
+    const both = [
+      ...(four === null ? [] : [{ family: "IPv4" as const, rules: this.#four.rulesFor(four) }]),
+      ...(six === null ? [] : [{ family: "IPv6" as const, rules: this.#six.rulesFor(six) }]),
     ];
     node.do(
       ...nftablesStart(this.#four.configuration),
-      kubeletsOwn(rules.features, "IPv4"),
-      ...(six === null ? [] : [kubeletsOwn(rules.features, "IPv6")]),
-      { kind: "nft-restore", ruleset: { tables } },
+      ...both.map(({ family, rules }) => kubeletsOwn(rules.features, family)),
+      { kind: "nft-restore", ruleset: { tables: both.map(({ rules }) => freshNodeTable(rules)) } },
     );
   }
 
@@ -131,6 +131,7 @@ class IpvsAgents implements ProxyAgents {
   }
 
   start(node: Netns, { four }: ProxiedNode): void {
+    if (four === null) return;
     const state = this.#four.stateFor(four);
     node.do(...ipvsStart(this.#four.configuration, node.host.kernel), {
       kind: "iptables-restore",
@@ -141,6 +142,7 @@ class IpvsAgents implements ProxyAgents {
 
   /** Node ports are served on every address, so on those of the pods' bridge too. */
   finish(node: Netns, { four }: ProxiedNode): void {
+    if (four === null) return;
     const addresses = node.host.addresses.map(({ address }) => formatIpv4(address));
     const state = this.#four.stateFor({ ...four, addresses });
     node.do(...freshNodeOperations(state, node.host, HASHED_NAMES.mac(`${node.name} ${DUMMY_DEVICE}`)));

@@ -1,3 +1,4 @@
+import type { IpAddress } from "../address/ip.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import { formatIpv6, type Ipv6Words, parseIpv6 } from "../address/ipv6.ts";
 import { parsePrefixLength } from "../address/prefix.ts";
@@ -32,6 +33,10 @@ export function formatIp(ip: Ip): string {
 /** The 32 bits as the kernel room holds them. */
 export function toIpv4({ value }: Ip): Ipv4 {
   return Number(value) | 0;
+}
+
+export function fromAddress(address: IpAddress): Ip {
+  return typeof address === "number" ? fromIpv4(address) : fromWords(address);
 }
 
 export function fromIpv4(address: Ipv4): Ip {

@@ -9,7 +9,7 @@ import type { NewRoute } from "./netns.ts";
 /** IPv6 as plugins ask for it and as the kernel then holds it. */
 
 /** Metric of a route that names none (`IP6_RT_PRIO_USER`). */
-const USUAL_METRIC = 1024;
+export const USUAL_METRIC6 = 1024;
 
 export function address6(
   dev: string,
@@ -55,7 +55,7 @@ export function route6({ dst, gw, dev, src, table, protocol, onlink }: NewRoute,
     protocol: protocol ?? null,
     scope: "global",
     prefsrc: src === undefined ? null : toWords(src),
-    metric: USUAL_METRIC,
+    metric: USUAL_METRIC6,
     tos: 0,
     mtu: 0,
     nextHops: [

@@ -79,7 +79,7 @@ export function calicoGiver(network: CalicoNetwork): AddressGiver {
       return {
         next() {
           const address = nextAddress(network, node, blocks, lister, writer);
-          return address === undefined ? undefined : formatIpv4(address);
+          return address === undefined ? undefined : [formatIpv4(address)];
         },
         refusal:
           "failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No more free affine blocks",

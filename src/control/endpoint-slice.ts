@@ -1,6 +1,6 @@
 import type { ServicePort } from "kubernetes-types/core/v1.js";
 import type { EndpointPort } from "kubernetes-types/discovery/v1.js";
-import { parseIpv4 } from "../address/ipv4.ts";
+import type { FamilyName } from "../address/family-name.ts";
 import {
   isObserved,
   keyOf,
@@ -11,8 +11,10 @@ import {
 } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { matches, selectorOfMap } from "../object/selector.ts";
+import { familiesSaid } from "../object/service-families.ts";
 import type { Controller } from "./controller.ts";
 import { canonicalJson } from "./hash-name.ts";
+import { addressesOfPod } from "./pod-addresses.ts";
 import { uidOf } from "./pods-of-owner.ts";
 import { type EndpointGroup, slicesOf, writeSlices } from "./service-slices.ts";
 
@@ -20,7 +22,8 @@ const BY = "endpointslice controller";
 
 /**
  * The slices of a Service with a selector, from the pods it selects. Slices or Endpoints that a dump holds are kept instead:
- * they say what the cluster had. A named targetPort is looked up in each pod, so pods may fall into groups of ports.
+ * they say what the cluster had. A named targetPort is looked up in each pod, so pods may fall into groups of ports; each
+ * slice is of one family, and a Service of both has some of each.
  */
 export const endpointSliceController: Controller = {
   name: BY,
@@ -43,20 +46,40 @@ export const endpointSliceController: Controller = {
 };
 
 function groupsOf(service: Service, lister: Lister): EndpointGroup[] {
-  const groups = new Map<string, { ports: EndpointPort[]; endpoints: SliceEndpoint[] }>();
+  const families = addressTypesOf(service);
+  const groups = new Map<
+    string,
+    { addressType: FamilyName; ports: EndpointPort[]; endpoints: SliceEndpoint[] }
+  >();
   for (const pod of selectedPods(service, lister)) {
-    const address = pod.status?.podIP ?? "";
-    if (parseIpv4(address) === undefined || hasEnded(pod)) continue;
+    if (hasEnded(pod)) continue;
+    const own = addressesOfPod(pod);
+    if (families.every((family) => own[family] === undefined)) continue;
     const ports = (service.spec.ports ?? []).flatMap((port) => portOf(port, pod));
     // A pod that lacks every named port is no endpoint, unless the Service has no ports at all.
     if (ports.length === 0 && (service.spec.ports ?? []).length > 0) continue;
-    const key = canonicalJson(ports);
-    const group = groups.get(key) ?? { ports, endpoints: [] };
-    groups.set(key, group);
-    group.endpoints.push(endpointOf(service, pod, lister));
+    const ofPorts = canonicalJson(ports);
+    for (const addressType of families) {
+      const address = own[addressType];
+      if (address === undefined) continue;
+      const key = `${addressType} ${ofPorts}`;
+      const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
+      groups.set(key, group);
+      group.endpoints.push(endpointOf(service, pod, address, lister));
+    }
   }
-  if (groups.size === 0) return [{ addressType: "IPv4", ports: [], endpoints: [] }];
-  return [...groups.values()].map((group) => ({ addressType: "IPv4", ...group }));
+  for (const addressType of service.spec.ipFamilies === undefined ? families.slice(0, 1) : families) {
+    const hasSome = [...groups.values()].some((group) => group.addressType === addressType);
+    if (!hasSome) groups.set(addressType, { addressType, ports: [], endpoints: [] });
+  }
+  return [...groups.values()];
+}
+
+/** `getAddressTypesForService`: a headless Service that says nothing is of whatever family its pods are. */
+function addressTypesOf(service: Service): readonly FamilyName[] {
+  const said = familiesSaid(service);
+  if (said.length > 0) return said;
+  return service.spec.clusterIP === "None" ? ["IPv4", "IPv6"] : ["IPv4"];
 }
 
 /** In the order of their keys. */
@@ -94,7 +117,7 @@ export function namedPort({ spec }: Pod, name: string, protocol: string): number
   return undefined;
 }
 
-function endpointOf(service: Service, pod: Pod, lister: Lister): SliceEndpoint {
+function endpointOf(service: Service, pod: Pod, address: string, lister: Lister): SliceEndpoint {
   const { nodeName = "", hostname = "", subdomain = "" } = pod.spec;
   const isTerminating = pod.metadata.deletionTimestamp !== undefined;
   const serving = isReady(pod);
@@ -102,7 +125,7 @@ function endpointOf(service: Service, pod: Pod, lister: Lister): SliceEndpoint {
   const zone = lister.get("Node", nodeName)?.metadata.labels?.["topology.kubernetes.io/zone"];
   const isNamed = hostname !== "" && subdomain === service.metadata.name;
   return {
-    addresses: [pod.status?.podIP ?? ""],
+    addresses: [address],
     conditions: { ready, serving, terminating: isTerminating },
     targetRef: { kind: "Pod", namespace: namespaceOf(pod), name: pod.metadata.name, uid: uidOf(pod) },
     ...(nodeName === "" ? {} : { nodeName }),

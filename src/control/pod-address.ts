@@ -1,11 +1,14 @@
-import { formatIpv4, parseIpv4 } from "../address/ipv4.ts";
-import { AddressPool, block4 } from "../address/pool.ts";
-import { firstOf, formatPrefix4, lastOf, type Prefix4 } from "../address/prefix.ts";
+import { type FamilyName, familyNamed } from "../address/family-name.ts";
+import type { IpAddress } from "../address/ip.ts";
+import { AddressPool, type Block, block4, block6 } from "../address/pool.ts";
+import { formatPrefix4 } from "../address/prefix.ts";
+import { formatPrefix6 } from "../address/prefix6.ts";
 import { isObserved, type Node, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister, Writer } from "../object/object-map.ts";
 import type { Controller } from "./controller.ts";
 import { internalIpOf } from "./node-address.ts";
-import { podCidrOf } from "./pod-cidr.ts";
+import { addressesOfPod } from "./pod-addresses.ts";
+import { podCidr6Of, podCidrOf } from "./pod-cidr.ts";
 import { isActive } from "./pods-of-owner.ts";
 
 /** Where pods' addresses come from: an IPAM. */
@@ -16,8 +19,8 @@ export interface AddressGiver {
 
 /** Addresses for the pods of one node. */
 export interface GivenAddresses {
-  /** undefined: there is none left. */
-  next(): string | undefined;
+  /** One of each family that the node gives, the primary first; undefined: there is none left. */
+  next(): readonly string[] | undefined;
   /** What the pod is told then. */
   readonly refusal: string;
 }
@@ -27,7 +30,7 @@ export interface GivenAddresses {
  * other the next one of the IPAM, in the order of the pods' names. Addresses that were observed are kept and passed over; a
  * pod that a dump shows as Pending stays without.
  */
-export function podAddressController(giver: AddressGiver): Controller {
+export function podAddressController(giver: AddressGiver, families: readonly FamilyName[]): Controller {
   return {
     name: "kubelet",
     keys: (lister) => lister.list("Node").map(({ metadata }) => metadata.name),
@@ -36,11 +39,11 @@ export function podAddressController(giver: AddressGiver): Controller {
       if (node === undefined) return;
       const waiting = lister.podsOn(key).filter(isActive).filter(isWaiting);
       if (waiting.length === 0) return;
-      const hostIP = internalIpOf(node);
+      const hostIps = families.flatMap((family) => internalIpOf(node, family) ?? []);
       const addresses = giver.begin(node, lister, writer);
       for (const pod of waiting) {
-        const given = pod.spec.hostNetwork === true ? hostIP : addresses?.next();
-        if (given !== undefined) writer.put(running(pod, given, hostIP));
+        const given = pod.spec.hostNetwork === true ? hostIps : addresses?.next();
+        if (given !== undefined && given.length > 0) writer.put(running(pod, given, hostIps));
         else if (addresses !== undefined && pod.spec.hostNetwork !== true)
           refuse(pod, addresses.refusal, writer.put.bind(writer));
       }
@@ -48,59 +51,100 @@ export function podAddressController(giver: AddressGiver): Controller {
   };
 }
 
-/** The node's podCIDR as host-local gives from it, `.2` first. */
-export const POD_CIDR_GIVER: AddressGiver = {
-  begin(node, lister) {
-    const cidr = podCidrOf(node);
-    if (cidr === undefined) return undefined;
-    const pool = poolOf(cidr, lister.podsOn(node.metadata.name).filter(isActive));
-    return {
-      next: () => nextOf(pool, lister),
-      refusal: `failed to allocate for range 0: no IP addresses available in range set: ${formatPrefix4(cidr)}`,
-    };
-  },
-};
+/** A node's podCIDRs as host-local gives from them, `.2` first: an address of each, in the order of the families. */
+export function podCidrGiver(families: readonly FamilyName[]): AddressGiver {
+  return {
+    begin(node, lister) {
+      const ranges = families.flatMap((family) => rangeOf(node, family) ?? []);
+      if (ranges.length === 0) return undefined;
+      const pods = lister.podsOn(node.metadata.name).filter(isActive);
+      const pools = ranges.map((range) => poolOf(range, pods));
+      let full = 0;
+      return {
+        next: () => {
+          const given: string[] = [];
+          for (const [i, { family }] of ranges.entries()) {
+            const address = nextOf(pools[i], family, lister);
+            full = i;
+            if (address === undefined) return undefined;
+            given.push(address);
+          }
+          return given;
+        },
+        get refusal() {
+          return `failed to allocate for range ${full}: no IP addresses available in range set: ${ranges[full]?.text ?? ""}`;
+        },
+      };
+    },
+  };
+}
+
+/** A podCIDR of a node. */
+interface PodRange {
+  readonly family: FamilyName;
+  readonly text: string;
+  readonly block: Block<IpAddress>;
+}
+
+function rangeOf(node: Node, family: FamilyName): PodRange | undefined {
+  const four = family === "IPv4" ? podCidrOf(node) : undefined;
+  if (four !== undefined) {
+    return { family, text: formatPrefix4(four), block: block4(four) as Block<IpAddress> };
+  }
+  const six = family === "IPv6" ? podCidr6Of(node) : undefined;
+  if (six === undefined) return undefined;
+  return { family, text: formatPrefix6(six), block: block6(six) as Block<IpAddress> };
+}
 
 function isWaiting({ status, ...pod }: Pod): boolean {
   if ((status?.podIP ?? "") !== "") return false;
   return !isObserved(pod as Pod) || (status?.phase ?? "") === "" || status?.phase === "Running";
 }
 
-/** Without the network's own address, its gateway's and the broadcast one. */
-function poolOf(cidr: Prefix4, pods: readonly Pod[]): AddressPool<number> | undefined {
-  if (cidr.length > 30) return undefined;
-  const pool = new AddressPool(block4(cidr));
-  pool.exclude(firstOf(cidr), (firstOf(cidr) + 1) | 0);
-  pool.exclude(lastOf(cidr));
-  for (const { status, spec } of pods) {
-    const address = spec.hostNetwork === true ? undefined : parseIpv4(status?.podIP ?? "");
+/** Without the network's own address, its gateway's and IPv4's broadcast one. */
+function poolOf({ family, block }: PodRange, pods: readonly Pod[]): AddressPool<IpAddress> | undefined {
+  if (block.size < 4) return undefined;
+  const pool = new AddressPool(block);
+  pool.exclude(block.at(0), block.at(1));
+  if (family === "IPv4") pool.exclude(block.at(block.size - 1));
+  const { parse } = familyNamed(family);
+  for (const pod of pods) {
+    const address = pod.spec.hostNetwork === true ? undefined : parse(addressesOfPod(pod)[family] ?? "");
     if (address !== undefined) pool.claim(address);
   }
   return pool;
 }
 
 /** An address that a dump shows on another node, outside of that node's subnet, is passed over too. */
-function nextOf(pool: AddressPool<number> | undefined, lister: Lister): string | undefined {
+function nextOf(
+  pool: AddressPool<IpAddress> | undefined,
+  family: FamilyName,
+  lister: Lister,
+): string | undefined {
   if (pool === undefined) return undefined;
+  const { format } = familyNamed(family);
   for (;;) {
     const given = pool.next();
     if (given.kind === "exhausted") return undefined;
-    const address = formatIpv4(given.address);
+    const address = format(given.address);
     if (!lister.podsAt(address).some(isActive)) return address;
   }
 }
 
-function running(pod: Pod, podIP: string, hostIP: string | undefined): Pod {
+function running(pod: Pod, podIps: readonly string[], hostIps: readonly string[]): Pod {
   const { status } = pod;
   const conditions = status?.conditions ?? [
     { type: "Ready", status: "True" },
     { type: "PodScheduled", status: "True" },
   ];
-  const host = hostIP === undefined ? {} : { hostIP };
-  return {
-    ...pod,
-    status: { ...status, phase: "Running", conditions, ...host, podIP, podIPs: [{ ip: podIP }] },
-  };
+  const [hostIP] = hostIps;
+  const host =
+    hostIP === undefined
+      ? {}
+      : { hostIP, ...(hostIps.length > 1 ? { hostIPs: hostIps.map((ip) => ({ ip })) } : {}) };
+  const [podIP = ""] = podIps;
+  const podIPs = podIps.map((ip) => ({ ip }));
+  return { ...pod, status: { ...status, phase: "Running", conditions, ...host, podIP, podIPs } };
 }
 
 /** As its network plugin fails, so that the pod never leaves ContainerCreating. */

@@ -8,7 +8,7 @@ import { endpointsMirrorController } from "./endpoints-mirror.ts";
 import { namespaceController } from "./namespace.ts";
 import { nodeAddressController } from "./node-address.ts";
 import { nodePortController } from "./node-port.ts";
-import { POD_CIDR_GIVER, podAddressController } from "./pod-address.ts";
+import { podAddressController, podCidrGiver } from "./pod-address.ts";
 import { podCidrController } from "./pod-cidr.ts";
 import { replicaSetController } from "./replica-set.ts";
 import { replicationControllerController } from "./replication-controller.ts";
@@ -22,7 +22,7 @@ import { statefulSetController } from "./stateful-set.ts";
  * (addresses of a node, places on nodes) is given out once everybody who wants some is there.
  */
 export function stagesOf(settings: ClusterSettings): readonly (readonly Controller[])[] {
-  const { calico } = settings;
+  const { calico, families } = settings;
   return [
     [namespaceController, nodeAddressController(settings), podCidrController(settings)],
     [
@@ -34,8 +34,8 @@ export function stagesOf(settings: ClusterSettings): readonly (readonly Controll
     ],
     [scheduler],
     ...(calico === null
-      ? [[podAddressController(POD_CIDR_GIVER)]]
-      : [[calicoBlockController(calico)], [podAddressController(calicoGiver(calico))]]),
+      ? [[podAddressController(podCidrGiver(families), families)]]
+      : [[calicoBlockController(calico)], [podAddressController(calicoGiver(calico), families)]]),
     [serviceAddressController(settings), nodePortController(settings)],
     [endpointSliceController, endpointsMirrorController],
   ];

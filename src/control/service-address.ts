@@ -1,7 +1,9 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { AddressPool, block4 } from "../address/pool.ts";
-import { firstOf, lastOf, sizeOf } from "../address/prefix.ts";
+import { type FamilyName, familyNamed, familyOfText } from "../address/family-name.ts";
+import type { IpAddress } from "../address/ip.ts";
+import { AddressPool, type Block, block4, block6 } from "../address/pool.ts";
 import { keyOf, type Service } from "../object/kubernetes-object.ts";
+import type { Lister, Writer } from "../object/object-map.ts";
+import { familiesOf, familyFault } from "../object/service-families.ts";
 import { CLUSTER_KEY, type Controller } from "./controller.ts";
 import type { ClusterSettings } from "./settings.ts";
 
@@ -12,49 +14,89 @@ const WELL_KNOWN: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * Services without a cluster IP get one. The API server takes any free one of the upper band, by chance; here it is the
- * lowest (`ipallocator`: the first min(max(16, size/16), 256) addresses are left to those who ask for one).
+ * Services without a cluster IP get one, and a second where they are of both families (KEP-563). The API server takes any
+ * free one of the upper band, by chance; here it is the lowest (`ipallocator`: the first min(max(16, size/16), 256) addresses
+ * are left to those who ask for one). What the API server would refuse is left as it is.
  */
-export function serviceAddressController({ serviceCidr }: ClusterSettings): Controller {
+export function serviceAddressController(settings: ClusterSettings): Controller {
   return {
     name: "service address allocator",
     keys: () => [CLUSTER_KEY],
     reconcile(_key, lister, writer) {
-      const services = lister.list("Service");
-      const waiting = services.filter(needsAddress);
-      if (waiting.length === 0) return;
-      const pool = new AddressPool(block4(serviceCidr));
-      const first = firstOf(serviceCidr);
-      const band = Math.min(Math.max(16, Math.floor(sizeOf(serviceCidr) / 16)), 256, sizeOf(serviceCidr) - 2);
-      const at = (offset: number): Ipv4 => (first + offset) | 0;
-      for (const { spec } of services) {
-        const address = parseIpv4(spec.clusterIP ?? "");
-        if (address !== undefined) pool.claim(address);
-      }
-      const late: Service[] = [];
-      for (const service of waiting) {
-        const offset = WELL_KNOWN.get(keyOf(service));
-        if (offset !== undefined && pool.claim(at(offset)) === "claimed") give(service, at(offset));
-        else late.push(service);
-      }
-      pool.exclude(first, at(band));
-      pool.exclude(lastOf(serviceCidr));
-      for (const service of late) {
-        const given = pool.next();
-        if (given.kind === "exhausted") return;
-        give(service, given.address);
-      }
-
-      function give(service: Service, address: Ipv4): void {
-        const clusterIP = formatIpv4(address);
-        writer.put({ ...service, spec: { ...service.spec, clusterIP, clusterIPs: [clusterIP] } } as Service);
-      }
+      nameFamilies(settings.families, lister, writer);
+      for (const family of settings.families) giveAddresses(family, settings, lister, writer);
     },
   };
 }
 
-function needsAddress({ spec }: Service): boolean {
-  if (spec.type === "ExternalName" || (spec.clusterIP ?? "") !== "") return false;
-  // A Service of IPv6 alone: its addresses are not given here.
-  return spec.ipFamilies?.[0] !== "IPv6";
+/** In a cluster of IPv4 alone nothing is said of families: there is nothing to choose. */
+function nameFamilies(families: readonly FamilyName[], lister: Lister, writer: Writer): void {
+  if (families.length === 1 && families[0] === "IPv4") return;
+  for (const service of lister.list("Service")) {
+    const { spec } = service;
+    if (spec.type === "ExternalName" || familyFault(service, families) !== null) continue;
+    const ipFamilies = familiesOf(service, families);
+    if ((spec.ipFamilies ?? []).join() === ipFamilies.join() && spec.ipFamilyPolicy !== undefined) continue;
+    const ipFamilyPolicy =
+      spec.ipFamilyPolicy ?? (ipFamilies.length > 1 ? "RequireDualStack" : "SingleStack");
+    writer.put({ ...service, spec: { ...spec, ipFamilies: [...ipFamilies], ipFamilyPolicy } } as Service);
+  }
+}
+
+function giveAddresses(
+  family: FamilyName,
+  { serviceCidr, six, families }: ClusterSettings,
+  lister: Lister,
+  writer: Writer,
+): void {
+  const services = lister.list("Service");
+  const waiting = services.filter((service) => needsAddress(service, family, families));
+  const block = (
+    family === "IPv4" ? block4(serviceCidr) : six === null ? null : block6(six.serviceCidr)
+  ) as Block<IpAddress> | null;
+  if (waiting.length === 0 || block === null) return;
+  const { parse, format } = familyNamed(family);
+  const pool = new AddressPool(block);
+  const { size } = block;
+  const band = Math.min(Math.max(16, Math.floor(size / 16)), 256, size - 2);
+  for (const { spec } of services) {
+    for (const text of clusterIpsOf(spec)) {
+      const address = familyOfText(text) === family ? parse(text) : undefined;
+      if (address !== undefined) pool.claim(address);
+    }
+  }
+  const late: Service[] = [];
+  for (const service of waiting) {
+    const offset = WELL_KNOWN.get(keyOf(service));
+    if (offset !== undefined && pool.claim(block.at(offset)) === "claimed") give(service, block.at(offset));
+    else late.push(service);
+  }
+  pool.exclude(block.at(0), block.at(band));
+  // IPv4's last address is its broadcast one; IPv6 has none.
+  if (family === "IPv4") pool.exclude(block.at(size - 1));
+  for (const service of late) {
+    const given = pool.next();
+    if (given.kind === "exhausted") return;
+    give(service, given.address);
+  }
+
+  function give(service: Service, address: IpAddress): void {
+    const { spec } = service;
+    const order = spec.ipFamilies ?? [];
+    const clusterIPs = [...clusterIpsOf(spec), format(address)].sort(
+      (a, b) => order.indexOf(familyOfText(a)) - order.indexOf(familyOfText(b)),
+    );
+    writer.put({ ...service, spec: { ...spec, clusterIP: clusterIPs[0], clusterIPs } } as Service);
+  }
+}
+
+function clusterIpsOf({ clusterIP = "", clusterIPs = [] }: Service["spec"]): string[] {
+  return [...new Set([clusterIP, ...clusterIPs])].filter((text) => text !== "" && text !== "None");
+}
+
+function needsAddress(service: Service, family: FamilyName, cluster: readonly FamilyName[]): boolean {
+  const { type, clusterIP, ipFamilies } = service.spec;
+  if (type === "ExternalName" || clusterIP === "None" || familyFault(service, cluster) !== null) return false;
+  if (!(ipFamilies ?? cluster.slice(0, 1)).includes(family)) return false;
+  return !clusterIpsOf(service.spec).some((text) => familyOfText(text) === family);
 }

@@ -1,4 +1,4 @@
-import { type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { type Family, familyOfAddress, type IpAddress, parseIp } from "../address/ip.ts";
 import { nearestWord } from "../kernel/nearest-word.ts";
 import { keyOf, type Pod, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
@@ -7,7 +7,7 @@ import type { Lister } from "../object/object-map.ts";
 export type Resolved =
   | { readonly kind: "service"; readonly service: Service; readonly fullName: string }
   /** A pod behind a headless Service: the first that is ready, where the name says none. */
-  | { readonly kind: "pod"; readonly address: Ipv4; readonly fullName: string }
+  | { readonly kind: "pod"; readonly address: IpAddress; readonly fullName: string }
   | { readonly kind: "missing"; readonly message: string };
 
 /** `ndots` that the kubelet writes into a pod's resolv.conf: a name with fewer dots goes through the search list first. */
@@ -18,10 +18,17 @@ const NDOTS = 5;
  * against the records that the DNS specification of Kubernetes gives to Services. The DNS server itself is not walked to.
  *
  * @param domain the cluster's, such as `cluster.local`
+ * @param families of the addresses that are asked for (A, AAAA), the preferred first
  */
-export function resolveName(name: string, namespace: string, domain: string, objects: Lister): Resolved {
+export function resolveName(
+  name: string,
+  namespace: string,
+  domain: string,
+  objects: Lister,
+  families: readonly Family[] = [4, 6],
+): Resolved {
   for (const fullName of candidates(name, namespace, domain)) {
-    const found = recordOf(fullName, domain, objects);
+    const found = recordOf(fullName, domain, objects, families);
     if (found !== undefined) return found;
   }
   const services = objects.list("Service");
@@ -53,7 +60,12 @@ function candidates(name: string, namespace: string, domain: string): string[] {
 }
 
 /** `SERVICE.NS.svc.DOMAIN`, or `HOSTNAME.SERVICE.NS.svc.DOMAIN` of a headless one. */
-function recordOf(fullName: string, domain: string, objects: Lister): Resolved | undefined {
+function recordOf(
+  fullName: string,
+  domain: string,
+  objects: Lister,
+  families: readonly Family[],
+): Resolved | undefined {
   const suffix = `.svc.${domain}`;
   if (!fullName.toLowerCase().endsWith(suffix)) return undefined;
   const labels = fullName.slice(0, -suffix.length).toLowerCase().split(".");
@@ -67,7 +79,7 @@ function recordOf(fullName: string, domain: string, objects: Lister): Resolved |
     return host === undefined && service.spec.type !== "ExternalName"
       ? { kind: "service", service, fullName }
       : undefined;
-  const address = headlessAddress(service, host, objects);
+  const address = headlessAddress(service, host, objects, families);
   return address === undefined
     ? {
         kind: "missing",
@@ -76,7 +88,13 @@ function recordOf(fullName: string, domain: string, objects: Lister): Resolved |
     : { kind: "pod", address, fullName };
 }
 
-function headlessAddress(service: Service, host: string | undefined, objects: Lister): Ipv4 | undefined {
+function headlessAddress(
+  service: Service,
+  host: string | undefined,
+  objects: Lister,
+  families: readonly Family[],
+): IpAddress | undefined {
+  const found: IpAddress[] = [];
   const { namespace = "", name } = service.metadata;
   const counts = service.spec.publishNotReadyAddresses === true;
   for (const { endpoints } of objects.withLabel(
@@ -89,11 +107,12 @@ function headlessAddress(service: Service, host: string | undefined, objects: Li
       if (conditions?.ready === false && !counts) continue;
       const pod = objects.get("Pod", `${namespace}/${targetRef?.name ?? ""}`);
       if (host !== undefined && hostname !== host && hostnameOf(pod) !== host) continue;
-      const address = parseIpv4(addresses[0] ?? "");
-      if (address !== undefined) return address;
+      const address = parseIp(addresses[0] ?? "");
+      if (address !== undefined && familyOfAddress(address) === families[0]) return address;
+      if (address !== undefined) found.push(address);
     }
   }
-  return undefined;
+  return found.find((address) => families.includes(familyOfAddress(address)));
 }
 
 /** What a pod of a StatefulSet is called under its `subdomain`. */

@@ -1,4 +1,4 @@
-import { type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { type Family, familyOfAddress, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
 import type { Prefix4 } from "../address/prefix.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { kindOfWord } from "../object/kinds.ts";
@@ -45,14 +45,14 @@ export class Inventory implements ObjectNames {
   }
 
   /** A name as the pod on a host asks the cluster's DNS for it; another host asks none. */
-  resolve(name: string, host: string): Resolved {
+  resolve(name: string, host: string, families: readonly Family[] = [4, 6]): Resolved {
     const pod = this.#podOn(host);
     if (pod === undefined)
       return {
         kind: "missing",
         message: `${host} does not ask the cluster's DNS: only pods resolve ${JSON.stringify(name)}; give svc/NAMESPACE/NAME or an address`,
       };
-    return resolveName(name, namespaceOf(pod), this.#domain, this.objects);
+    return resolveName(name, namespaceOf(pod), this.#domain, this.objects, families);
   }
 
   #podOn(host: string): Pod | undefined {
@@ -102,17 +102,28 @@ export class Inventory implements ObjectNames {
     return missing(`${kind}/${parts.join("/")} has no pod that runs on a node`);
   }
 
-  /** A Service's cluster IP and the number of one of its ports, which may be given by name or left out where it has one. */
+  /**
+   * A Service's cluster IP and the number of one of its ports, which may be given by name or left out where it has one.
+   *
+   * @param families those that the question can be of, the preferred first
+   */
   service(
     parts: readonly string[],
     port: string | null,
-  ): Found<{ readonly address: Ipv4; readonly port: number; readonly proto: string }> {
+    families: readonly Family[] = [4, 6],
+  ): Found<{ readonly address: IpAddress; readonly port: number; readonly proto: string }> {
     const named = this.#split("svc", parts);
     if (named.kind === "missing") return named;
     const { namespace, name } = named.value;
     const service = this.objects.get("Service", `${namespace}/${name}`);
     if (service === undefined) return this.#missingName("Service", namespace, name);
-    const address = parseIpv4(service.spec.clusterIP ?? "");
+    const { clusterIP = "", clusterIPs = [] } = service.spec;
+    const own = [clusterIP, ...clusterIPs].flatMap((text) => clusterIpOf(text));
+    const [address] = families.flatMap((family) => own.filter((each) => familyOfAddress(each) === family));
+    if (address === undefined && own[0] !== undefined) {
+      const asked = families.map((family) => `IPv${family}`).join(" or ");
+      return missing(`Service ${namespace}/${name} has no cluster IP of ${asked}, only ${formatIp(own[0])}`);
+    }
     if (address === undefined)
       return missing(`Service ${namespace}/${name} has no cluster IP: name a pod, or the DNS name's address`);
     return portOf(service, port, address);
@@ -184,11 +195,16 @@ export class Inventory implements ObjectNames {
   }
 }
 
+function clusterIpOf(text: string): IpAddress[] {
+  const address = parseIp(text);
+  return address === undefined ? [] : [address];
+}
+
 function portOf(
   service: Service,
   port: string | null,
-  address: Ipv4,
-): Found<{ readonly address: Ipv4; readonly port: number; readonly proto: string }> {
+  address: IpAddress,
+): Found<{ readonly address: IpAddress; readonly port: number; readonly proto: string }> {
   const ports = service.spec.ports ?? [];
   const name = keyOf(service);
   const listed = ports

@@ -333,16 +333,21 @@ class HostDraft {
   /** As one by one, but that a route may not have the key of another at all. */
   #addBatch(batch: EntryBatch, without: number | null): string | null {
     for (const dev of batch.devices) if (!this.#devices.has(dev)) return this.#devices.none(dev);
-    const { neighbours, fdb, routes } = batch;
+    const { neighbours, fdb, routes, neighbours6, routes6 } = batch;
     for (const entry of this.#fdb) {
       if (!fdb.has(fdbKey(entry), without, fdbKey)) continue;
       return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
     }
     const twice = fdb.twice(without, fdbKey);
     if (twice !== undefined) return `the batch holds ${twice} twice`;
-    const fault = this.#ipv4.faultOfBatch(routes, neighbours, without);
+    const hasFour = routes.items.length + neighbours.items.length > 0;
+    const hasSix = routes6.items.length + neighbours6.items.length > 0;
+    const fault =
+      (hasFour ? this.#ipv4.faultOfBatch(routes, neighbours, without) : null) ??
+      (hasSix ? this.#ipv6.faultOfBatch(routes6, neighbours6, without) : null);
     if (fault !== null) return fault;
-    this.#ipv4.addBatch(routes, neighbours, without);
+    if (hasFour) this.#ipv4.addBatch(routes, neighbours, without);
+    if (hasSix) this.#ipv6.addBatch(routes6, neighbours6, without);
     this.#fdb.appendAll(fdb.without(without));
     return null;
   }

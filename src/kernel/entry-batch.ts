@@ -1,11 +1,14 @@
-import type { FdbEntry, Neighbour } from "./device/device.ts";
-import type { Route } from "./route/route.ts";
+import type { FdbEntry, Neighbour, Neighbour6 } from "./device/device.ts";
+import type { Route, Route6 } from "./route/route.ts";
 
 /** Entries of three tables that come about together, such as all that lead to one other host. */
 export interface EntryGroup {
   readonly neighbours: readonly Neighbour[];
   readonly fdb: readonly FdbEntry[];
   readonly routes: readonly Route[];
+  /** Absent: none. */
+  readonly neighbours6?: readonly Neighbour6[];
+  readonly routes6?: readonly Route6[];
 }
 
 /**
@@ -18,6 +21,8 @@ export class EntryBatch {
   readonly neighbours: GroupedList<Neighbour>;
   readonly fdb: GroupedList<FdbEntry>;
   readonly routes: GroupedList<Route>;
+  readonly neighbours6: GroupedList<Neighbour6>;
+  readonly routes6: GroupedList<Route6>;
   /** Names of the devices that entries name. */
   readonly devices: ReadonlySet<string>;
 
@@ -26,10 +31,13 @@ export class EntryBatch {
     this.neighbours = new GroupedList(groups.map(({ neighbours }) => neighbours));
     this.fdb = new GroupedList(groups.map(({ fdb }) => fdb));
     this.routes = new GroupedList(groups.map(({ routes }) => routes));
+    this.neighbours6 = new GroupedList(groups.map(({ neighbours6 = [] }) => neighbours6));
+    this.routes6 = new GroupedList(groups.map(({ routes6 = [] }) => routes6));
     const devices = new Set<string>();
     for (const { dev } of this.neighbours.items) devices.add(dev);
+    for (const { dev } of this.neighbours6.items) devices.add(dev);
     for (const { dev, master } of this.fdb.items) devices.add(dev).add(master ?? dev);
-    for (const { nextHops } of this.routes.items) {
+    for (const { nextHops } of [...this.routes.items, ...this.routes6.items]) {
       for (const { dev } of nextHops) if (dev !== null) devices.add(dev);
     }
     this.devices = devices;

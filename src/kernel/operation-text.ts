@@ -134,10 +134,10 @@ export function operationText(operation: Operation): string[] {
 function batchText({ groups }: EntryBatch, without: number | null): string[] {
   return groups
     .filter((_, i) => i !== without)
-    .flatMap(({ neighbours, fdb, routes }) => [
-      ...neighbours.map((neighbour) => neighbourCommand(neighbour)),
+    .flatMap(({ neighbours, fdb, routes, neighbours6 = [], routes6 = [] }) => [
+      ...[...neighbours, ...neighbours6].map((neighbour) => neighbourCommand(neighbour)),
       ...fdb.map((entry) => `bridge fdb append ${fdbText(entry)}`),
-      ...routes.map((route) => routeCommand("add", route)),
+      ...[...routes, ...routes6].map((route) => routeCommand("add", route)),
     ]);
 }
 

@@ -1,3 +1,4 @@
+import type { FamilyName } from "../address/family-name.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import { contains, covers, firstOf, formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
 import type { InputError } from "../world/input-error.ts";
@@ -10,13 +11,16 @@ import {
 } from "./kubernetes-object.ts";
 import type { Lister } from "./object-map.ts";
 import { type Findings, finding } from "./object-report.ts";
-import { formatPlace } from "./place.ts";
+import { formatFieldPath, formatPlace } from "./place.ts";
 import { checkPolicySelectors, checkSelectors } from "./selected-pods.ts";
+import { familyFault } from "./service-families.ts";
 
 /** What must hold between the objects of a cluster. */
 export interface ClusterRules {
   /** The CNI gives pods addresses of their node's podCIDR, as host-local does; Calico, Weave or a cloud's does not. */
   readonly podsInNodeCidr: boolean;
+  /** The families that the cluster has, where that is known. */
+  readonly families?: Range<readonly FamilyName[]>;
   readonly clusterCidr?: Range<Prefix4>;
   readonly serviceCidr?: Range<Prefix4>;
   readonly nodePorts?: Range<{ readonly first: number; readonly last: number }>;
@@ -82,6 +86,10 @@ function checkServices(objects: Lister, rules: ClusterRules, findings: Findings)
   for (const service of objects.list("Service")) {
     const { clusterIP = "", healthCheckNodePort = 0, ports = [] } = service.spec;
     checkClusterIp(service, rules, findings);
+    const fault = rules.families === undefined ? null : familyFault(service, rules.families.value);
+    if (fault !== null && rules.families !== undefined) {
+      outside(rules.families, finding(service, formatFieldPath(fault.field), fault.message), findings);
+    }
     if (clusterIP !== "" && clusterIP !== "None") {
       const first = byClusterIp.get(clusterIP);
       if (first === undefined) byClusterIp.set(clusterIP, service);

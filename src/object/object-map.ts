@@ -19,7 +19,7 @@ export interface Lister {
   ownedBy<K extends TypedKind>(kind: K, owner: KubernetesObject): readonly ObjectOfKind[K][];
   /** The Pods on a node. */
   podsOn(node: string): readonly ObjectOfKind["Pod"][];
-  /** The Pods whose `status.podIP` this is: several on their node's own network, or that have ended. */
+  /** The Pods whose address this is (`status.podIP`, `status.podIPs`): several on their node's own network, or that have ended. */
   podsAt(address: string): readonly ObjectOfKind["Pod"][];
 }
 
@@ -160,10 +160,14 @@ function indexNames(object: KubernetesObject): readonly string[] {
   if (object.kind !== "Pod") return found;
   const { spec, status } = object as ObjectOfKind["Pod"];
   const { nodeName = "" } = spec;
-  const { podIP = "" } = status ?? {};
+  const { podIP = "", podIPs = [] } = status ?? {};
   if (nodeName === "" && podIP === "") return found;
   const names = [...found];
   if (podIP !== "") names.push(atAddress(podIP));
+  // The first is podIP again.
+  if (podIPs.length > 1) {
+    for (const { ip = "" } of podIPs) if (ip !== "" && ip !== podIP) names.push(atAddress(ip));
+  }
   if (nodeName !== "") names.push(onNode(nodeName));
   return names;
 }

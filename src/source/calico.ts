@@ -17,6 +17,7 @@ import { formatPlace } from "../object/place.ts";
 /** How a source's Calico joins the nodes, and where that was read. */
 export interface DetectedCalico {
   readonly network: CalicoNetwork;
+  readonly from: "input" | "assumed";
   /** `IPPool default-ipv4-ippool (calico.yaml:12)`, or why it was assumed. */
   readonly where: string;
 }
@@ -37,12 +38,16 @@ export function detectCalico(objects: Lister, clusterCidr: Prefix4): DetectedCal
   const pools = poolsOf(objects);
   const [first] = pools;
   if (first !== undefined) {
-    return { network: { ...shared, pools: pools.map(({ pool }) => pool) }, where: placed(first.object) };
+    return {
+      network: { ...shared, pools: pools.map(({ pool }) => pool) },
+      from: "input",
+      where: placed(first.object),
+    };
   }
   if (installation !== undefined) {
     const network = networkOfInstallation(installation.network, clusterCidr);
     if (network !== undefined)
-      return { network: { ...shared, ...network }, where: placed(installation.object) };
+      return { network: { ...shared, ...network }, from: "input", where: placed(installation.object) };
   }
   const encapsulation = (name: string, otherwise: Encapsulation): Encapsulation => {
     const value = environment?.values.get(name);
@@ -64,8 +69,9 @@ export function detectCalico(objects: Lister, clusterCidr: Prefix4): DetectedCal
   };
   return {
     network: { ...shared, pools: [pool] },
-    where:
-      environment === undefined ? "assumed: Calico's own manifest has it so" : placed(environment.object),
+    ...(environment === undefined
+      ? { from: "assumed", where: "Calico's own manifest has it so" }
+      : { from: "input", where: placed(environment.object) }),
   };
 }
 

@@ -39,9 +39,11 @@ export type FlannelBackend = (typeof FLANNEL_BACKENDS)[number];
 export class Clues {
   readonly cni: Clue<string>[] = [];
   readonly proxyMode: Clue<ProxyMode>[] = [];
+  /** Ranges as they are written: one, or one a family with a comma between. */
   readonly clusterCidr: Clue<string>[] = [];
   readonly serviceCidr: Clue<string>[] = [];
   readonly nodeCidrLength: Clue<number>[] = [];
+  readonly nodeCidrLength6: Clue<number>[] = [];
   readonly dnsDomain: Clue<string>[] = [];
   readonly nodePorts: Clue<string>[] = [];
   /** The documents themselves, for the agents that are configured by them. */
@@ -65,10 +67,10 @@ const SHOWS = 1;
 export function clueOfKubeadm(json: Json, where: string, clues: Clues): void {
   const { networking, controllerManager, apiServer } = json;
   const network = isJsonObject(networking) ? networking : {};
-  add(clues.clusterCidr, firstCidr(at(network, "podSubnet")), `${where} networking.podSubnet`, CONFIGURES);
+  add(clues.clusterCidr, cidrsOf(at(network, "podSubnet")), `${where} networking.podSubnet`, CONFIGURES);
   add(
     clues.serviceCidr,
-    firstCidr(at(network, "serviceSubnet")),
+    cidrsOf(at(network, "serviceSubnet")),
     `${where} networking.serviceSubnet`,
     CONFIGURES,
   );
@@ -95,7 +97,7 @@ export function clueOfKubeProxy(json: Json, where: string, clues: Clues): void {
   clues.kubeProxy.push({ value: json, where, weight: CONFIGURES });
   const known = proxyModeOf(textOf(mode) ?? "");
   add(clues.proxyMode, known, `${where} mode`, CONFIGURES);
-  add(clues.clusterCidr, firstCidr(clusterCIDR), `${where} clusterCIDR`, CONFIGURES - 1);
+  add(clues.clusterCidr, cidrsOf(clusterCIDR), `${where} clusterCIDR`, CONFIGURES - 1);
 }
 
 /** "" is kube-proxy's default; `userspace` is gone from every release in use. */
@@ -107,7 +109,11 @@ export function proxyModeOf(mode: string): ProxyMode | undefined {
 export function clueOfFlannel(json: Json, where: string, clues: Clues): void {
   clues.flannel.push({ value: json, where, weight: CONFIGURES });
   add(clues.cni, "flannel", where, RUNS);
-  add(clues.clusterCidr, firstCidr(at(json, "Network")), `${where} Network`, CONFIGURES - 1);
+  const networks = [
+    at(json, "EnableIPv4") === false ? undefined : at(json, "Network"),
+    at(json, "EnableIPv6") === true ? at(json, "IPv6Network") : undefined,
+  ].filter((network) => typeof network === "string");
+  add(clues.clusterCidr, cidrsOf(networks.join(",")), `${where} Network`, CONFIGURES - 1);
   const { SubnetLen: length } = json;
   if (typeof length === "number") add(clues.nodeCidrLength, length, `${where} SubnetLen`, RUNS);
 }
@@ -165,13 +171,13 @@ export function cluesOfObjects(objects: Lister, clues: Clues): void {
   for (const pod of objects.list("Pod")) clueOfWorkload(pod, pod.spec, "spec", clues);
   for (const pool of objects.list("IPPool")) clueOfIpPool(pool, clues);
   const given = poolCidrOf(objects);
-  if (given !== undefined) add(clues.clusterCidr, firstCidr(given.text), given.where, RUNS - 1);
+  if (given !== undefined) add(clues.clusterCidr, cidrsOf(given.text), given.where, RUNS - 1);
   for (const one of objects.list("Installation")) {
     if (one.apiVersion.startsWith("operator.tigera.io/")) add(clues.cni, "calico", placed(one), RUNS);
   }
   for (const cidr of objects.list("ServiceCIDR")) {
     const { spec } = cidr as KubernetesObject & { readonly spec?: { readonly cidrs?: readonly string[] } };
-    add(clues.serviceCidr, firstCidr(spec?.cidrs?.join(",")), `${placed(cidr)} spec.cidrs`, CONFIGURES);
+    add(clues.serviceCidr, cidrsOf(spec?.cidrs?.join(",")), `${placed(cidr)} spec.cidrs`, CONFIGURES);
   }
   for (const network of objects.list("Network")) clueOfOpenShift(network, clues);
   for (const node of objects.list("Node")) {
@@ -206,9 +212,11 @@ function clueOfArguments(words: readonly string[], where: string, clues: Clues):
   for (const word of words) {
     const [, name, value = ""] = /^--([a-z0-9-]+)=(.*)$/.exec(word) ?? [];
     const place = `${where} --${name}`;
-    if (name === "cluster-cidr") add(clues.clusterCidr, firstCidr(value), place, RUNS);
-    else if (name === "service-cluster-ip-range") add(clues.serviceCidr, firstCidr(value), place, RUNS);
-    else if (name === "node-cidr-mask-size") add(clues.nodeCidrLength, Number(value), place, RUNS);
+    if (name === "cluster-cidr") add(clues.clusterCidr, cidrsOf(value), place, RUNS);
+    else if (name === "service-cluster-ip-range") add(clues.serviceCidr, cidrsOf(value), place, RUNS);
+    else if (name === "node-cidr-mask-size" || name === "node-cidr-mask-size-ipv4") {
+      add(clues.nodeCidrLength, Number(value), place, RUNS);
+    } else if (name === "node-cidr-mask-size-ipv6") add(clues.nodeCidrLength6, Number(value), place, RUNS);
     else if (name === "proxy-mode") add(clues.proxyMode, proxyModeOf(value), place, RUNS);
     else if (name === "service-node-port-range") add(clues.nodePorts, value, place, RUNS);
   }
@@ -219,8 +227,7 @@ function clueOfIpPool(pool: KubernetesObject, clues: Clues): void {
     readonly spec?: { readonly cidr?: string; readonly disabled?: boolean };
   };
   add(clues.cni, "calico", placed(pool), RUNS);
-  if (spec?.disabled !== true)
-    add(clues.clusterCidr, firstCidr(spec?.cidr), `${placed(pool)} spec.cidr`, RUNS);
+  if (spec?.disabled !== true) add(clues.clusterCidr, cidrsOf(spec?.cidr), `${placed(pool)} spec.cidr`, RUNS);
 }
 
 /** `config.openshift.io` Network. */
@@ -228,14 +235,17 @@ function clueOfOpenShift(network: KubernetesObject, clues: Clues): void {
   const { spec } = network as KubernetesObject & { readonly spec?: Json };
   if (!isJsonObject(spec)) return;
   const { clusterNetwork, serviceNetwork } = spec;
-  const [first] = Array.isArray(clusterNetwork) ? clusterNetwork.filter(isJsonObject) : [];
-  const [service] = Array.isArray(serviceNetwork) ? serviceNetwork : [];
+  const pods = Array.isArray(clusterNetwork) ? clusterNetwork.filter(isJsonObject) : [];
+  const [first] = pods;
+  const services: unknown[] = Array.isArray(serviceNetwork) ? serviceNetwork : [];
   const where = placed(network);
-  add(clues.clusterCidr, firstCidr(at(first, "cidr")), `${where} spec.clusterNetwork[0].cidr`, CONFIGURES);
-  add(clues.serviceCidr, firstCidr(service), `${where} spec.serviceNetwork[0]`, CONFIGURES);
+  const cidrs = pods.map((item) => at(item, "cidr")).filter((cidr) => typeof cidr === "string");
+  add(clues.clusterCidr, cidrsOf(cidrs.join(",")), `${where} spec.clusterNetwork[0].cidr`, CONFIGURES);
+  add(clues.serviceCidr, cidrsOf(services.join(",")), `${where} spec.serviceNetwork[0]`, CONFIGURES);
   const { hostPrefix } = first ?? {};
   if (typeof hostPrefix === "number") {
-    add(clues.nodeCidrLength, hostPrefix, `${where} spec.clusterNetwork[0].hostPrefix`, CONFIGURES);
+    const list = String(at(first, "cidr")).includes(":") ? clues.nodeCidrLength6 : clues.nodeCidrLength;
+    add(list, hostPrefix, `${where} spec.clusterNetwork[0].hostPrefix`, CONFIGURES);
   }
 }
 
@@ -256,11 +266,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** The IPv4 one of `10.244.0.0/16,fd00:10:244::/56`. */
-function firstCidr(value: unknown): string | undefined {
-  if (typeof value !== "string") return undefined;
-  return value
-    .split(",")
-    .map((part) => part.trim())
-    .find((part) => part.includes(".") && part.includes("/"));
+/** `10.244.0.0/16,fd00:10:244::/56`, where there is any. */
+function cidrsOf(value: unknown): string | undefined {
+  return typeof value === "string" && value.includes("/") ? value : undefined;
 }

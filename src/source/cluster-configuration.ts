@@ -8,18 +8,21 @@ import { proxyConfigurationOf } from "./proxy-configuration.ts";
  * them: docker itself knows of no other node.
  */
 export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfiguration {
-  const { cni, clusterCidr, flannel, flannelBackend, calico, where } = detected;
+  const { cni, families, flannel, flannelBackend, calico, where, six } = detected;
+  const clusterCidr = families.value.includes("IPv4") ? detected.clusterCidr.value : null;
+  const clusterCidr6 = six?.clusterCidr.value ?? null;
   const runsFlannel = isFlannels(cni.value) || (cni.value === "docker0" && flannel !== null);
   return {
     cni: CNIS.find((name) => name === cni.value) ?? "flannel",
     flannel: runsFlannel
       ? {
-          ...readFlannelNetwork(flannel ?? {}, clusterCidr.value),
+          ...readFlannelNetwork(flannel ?? {}, clusterCidr, clusterCidr6),
           backend: BUILT_BACKENDS.find((name) => name === flannelBackend.value) ?? "vxlan",
         }
       : null,
     calico: cni.value === "canal" ? { pools: [], backend: "none", mtu: null } : (calico?.network ?? null),
-    clusterCidr: clusterCidr.value,
+    clusterCidr,
+    clusterCidr6,
     proxy: proxyConfigurationOf(detected),
     where,
   };

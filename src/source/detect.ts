@@ -7,6 +7,7 @@ import {
   type Prefix4,
   parsePrefix4,
 } from "../address/prefix.ts";
+import { formatPrefix6, type Prefix6 } from "../address/prefix6.ts";
 import type { CalicoNetwork } from "../cni/calico/network.ts";
 import type { ClusterSettings } from "../control/settings.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
@@ -21,14 +22,25 @@ import {
   type FlannelBackend,
   type ProxyMode,
 } from "./clues.ts";
+import {
+  type DetectedFamilies,
+  type DetectedSix,
+  detectFamilies,
+  detectSix,
+  sixSettingsOf,
+} from "./families.ts";
 
 /** How the cluster of a source is set up: each setting with where it was seen, or that and why it was assumed. */
 export interface DetectedCluster {
   /** A `CniName`, or the type of a plugin that is none. */
   readonly cni: Detected<string>;
   readonly proxyMode: Detected<ProxyMode>;
+  readonly families: DetectedFamilies;
+  /** Of IPv4; without meaning where the families leave it out. */
   readonly clusterCidr: Detected<Prefix4>;
   readonly serviceCidr: Detected<Prefix4>;
+  /** null where the families leave IPv6 out. */
+  readonly six: DetectedSix | null;
   readonly nodeCidrLength: Detected<number>;
   readonly nodePorts: Detected<{ readonly first: number; readonly last: number }>;
   readonly dnsDomain: Detected<string>;
@@ -50,6 +62,8 @@ export interface DetectionFlags {
   readonly proxyMode?: ProxyMode | undefined;
   readonly clusterCidr?: Prefix4 | undefined;
   readonly serviceCidr?: Prefix4 | undefined;
+  readonly clusterCidr6?: Prefix6 | undefined;
+  readonly serviceCidr6?: Prefix6 | undefined;
 }
 
 export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFlags): DetectedCluster {
@@ -60,7 +74,7 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
   );
   const cidrs = (list: Clues["clusterCidr"]) =>
     list.flatMap((clue) => {
-      const value = parsePrefix4(clue.value);
+      const value = clue.value.split(",").flatMap((text) => parsePrefix4(text.trim()) ?? [])[0];
       return value === undefined ? [] : [{ ...clue, value: networkOf(value) }];
     });
   const cni = settle<string>({ name: "--cni", value: flags.cni }, clues.cni, assumedCni(objects));
@@ -69,8 +83,13 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
     cidrs(clues.clusterCidr),
     assumedClusterCidr(objects, nodeCidrLength.value),
   );
+  const families = detectFamilies(objects, clues, rangesOf(flags));
   return {
     cni,
+    families,
+    six: families.value.includes("IPv6")
+      ? detectSix(objects, clues, { clusterCidr: flags.clusterCidr6, serviceCidr: flags.serviceCidr6 })
+      : null,
     proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
       value: "iptables",
       why: "kube-proxy's default",
@@ -105,6 +124,14 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       flannel: strongest(clues.flannel)?.where ?? null,
     },
   };
+}
+
+/** The ranges that flags name, those of Services first. */
+function rangesOf({ clusterCidr, serviceCidr, clusterCidr6, serviceCidr6 }: DetectionFlags): string[] {
+  return [
+    ...[serviceCidr, clusterCidr].flatMap((range) => (range === undefined ? [] : formatPrefix4(range))),
+    ...[serviceCidr6, clusterCidr6].flatMap((range) => (range === undefined ? [] : formatPrefix6(range))),
+  ];
 }
 
 const MAKE_PODS = ["Pod", "Deployment", "ReplicaSet", "DaemonSet", "StatefulSet", "ReplicationController"];
@@ -195,6 +222,8 @@ export function settingsOf(detected: DetectedCluster): ClusterSettings {
   const isFree = (network: Prefix4) =>
     others.every((other) => !contains(other, network.address) && !contains(network, other.address));
   return {
+    families: detected.families.value,
+    six: detected.six === null ? null : sixSettingsOf(detected.six),
     clusterCidr: detected.clusterCidr.value,
     nodeCidrLength: Math.max(detected.nodeCidrLength.value, detected.clusterCidr.value.length),
     serviceCidr: detected.serviceCidr.value,
@@ -208,15 +237,33 @@ export function settingsOf(detected: DetectedCluster): ClusterSettings {
 export function describeDetected(detected: DetectedCluster): string[] {
   const line = (name: string, text: string, { from, where }: Detected<unknown>) =>
     `${name} ${text} (${from === "assumed" ? `assumed: ${where}` : where})`;
-  const { cni, proxyMode, clusterCidr, serviceCidr, flannelBackend } = detected;
+  const { cni, proxyMode, flannelBackend } = detected;
   const lines = [line("CNI", cni.value, cni)];
   if (isFlannels(cni.value)) lines.push(line("flannel backend", flannelBackend.value, flannelBackend));
   if (detected.calico !== null)
-    lines.push(`Calico ${describeCalico(detected.calico.network)} (${detected.calico.where})`);
+    lines.push(line("Calico", describeCalico(detected.calico.network), { value: null, ...detected.calico }));
   lines.push(line("kube-proxy mode", proxyMode.value, proxyMode));
-  lines.push(line("cluster CIDR", formatPrefix4(clusterCidr.value), clusterCidr));
-  lines.push(line("service CIDR", formatPrefix4(serviceCidr.value), serviceCidr));
+  for (const { name, text, setting } of rangesShown(detected)) lines.push(line(name, text, setting));
   return lines;
+}
+
+/** The cluster's ranges, of the families that it has. */
+export function rangesShown({
+  families,
+  clusterCidr,
+  serviceCidr,
+  six,
+}: DetectedCluster): { readonly name: string; readonly text: string; readonly setting: Detected<unknown> }[] {
+  const four = (name: string, setting: Detected<Prefix4>) =>
+    families.value.includes("IPv4") ? [{ name, text: formatPrefix4(setting.value), setting }] : [];
+  const other = (name: string, setting: Detected<Prefix6> | undefined) =>
+    setting === undefined ? [] : [{ name, text: formatPrefix6(setting.value), setting }];
+  return [
+    ...four("cluster CIDR", clusterCidr),
+    ...other(families.value.length > 1 ? "cluster CIDR of IPv6" : "cluster CIDR", six?.clusterCidr),
+    ...four("service CIDR", serviceCidr),
+    ...other(families.value.length > 1 ? "service CIDR of IPv6" : "service CIDR", six?.serviceCidr),
+  ];
 }
 
 /** Does flanneld run under this CNI? Under canal it joins the nodes, and Calico the pods to them. */

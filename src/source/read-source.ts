@@ -239,7 +239,8 @@ class SourceReader {
     if (detected.calico !== null && ranges.clusterCidr !== undefined) {
       checkCalico(this.#objects, ranges.clusterCidr, this.#findings);
     }
-    checkCluster(this.#objects, { podsInNodeCidr, ...ranges }, this.#findings);
+    const families = { ...detected.families, isLaw: detected.families.from !== "assumed" };
+    checkCluster(this.#objects, { podsInNodeCidr, families, ...ranges }, this.#findings);
     const uninterpreted = this.#objects.kinds().filter(({ kind }) => !INTERPRETED.has(kind));
     const assumed = addMissingNodes(
       this.#objects,

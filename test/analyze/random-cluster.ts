@@ -131,6 +131,7 @@ export function build(spec: ClusterSpec): BuiltCluster {
           )
         : null,
     clusterCidr,
+    clusterCidr6: null,
     proxy: proxyOf(spec),
     where: { kubeProxy: null, flannel: null },
   });

@@ -15,6 +15,8 @@ export function prefix(text: string): Prefix4 {
 }
 
 export const SETTINGS: ClusterSettings = {
+  families: ["IPv4"],
+  six: null,
   clusterCidr: prefix("10.244.0.0/16"),
   nodeCidrLength: 24,
   serviceCidr: prefix("10.96.0.0/12"),

@@ -1,4 +1,5 @@
 import { type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
+import { type Ipv6Words, parseIpv6 } from "../../address/ipv6.ts";
 import { type Mac, parseMac } from "../../address/mac.ts";
 import { type Prefix4, parsePrefix4 } from "../../address/prefix.ts";
 import { isJsonObject } from "../../kernel/json-fields.ts";
@@ -50,6 +51,16 @@ export function readLease(
     };
   }
   return { kind: "ok", value: { subnet, publicIp, backend, ...data } };
+}
+
+/** What flanneld published of its end of IPv6 (`public-ipv6`, `backend-v6-data`); null where it did not. */
+export function readLease6(
+  annotations: Readonly<Record<string, string>>,
+): { readonly publicIp: Ipv6Words; readonly vtepMac: Mac | null } | null {
+  const overwrite = annotations[`${PREFIX}public-ipv6-overwrite`];
+  const publicIp = parseIpv6(overwrite ?? annotations[`${PREFIX}public-ipv6`] ?? "");
+  const data = readBackendData(annotations[`${PREFIX}backend-v6-data`] ?? "null");
+  return publicIp === undefined || data === null ? null : { publicIp, vtepMac: data.vtepMac };
 }
 
 function readBackendData(content: string): { readonly vni: number; readonly vtepMac: Mac | null } | null {

@@ -1,36 +1,44 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
+import type { AddressFamily, PrefixOf } from "../../address/family.ts";
+import type { IpAddress } from "../../address/ip.ts";
 import type { Mac } from "../../address/mac.ts";
-import { networkOf, type Prefix4 } from "../../address/prefix.ts";
+import type { Neighbour, Neighbour6 } from "../../kernel/device/device.ts";
 import { EntryBatch, type EntryGroup } from "../../kernel/entry-batch.ts";
 import type { Origin } from "../../kernel/origin.ts";
-import type { Route } from "../../kernel/route/route.ts";
-import { containsIp, formatIpNet, fromIpv4, type IpNet, networkOf as netOf } from "../ip.ts";
+import type { Route, Route6, RouteOf } from "../../kernel/route/route.ts";
+import { containsIp, formatIpNet, fromAddress, type IpNet, networkOf as netOf } from "../ip.ts";
+import { USUAL_METRIC6 } from "../ipv6-state.ts";
 import { HASHED_NAMES } from "../names.ts";
 import { EXTERNAL, type FlannelNetwork, flannelDevice } from "./network.ts";
 
 /** A node as the others know it by its lease. */
-export interface FlannelPeer {
+export interface FlannelPeer<Address> {
   readonly node: string;
-  readonly subnet: Prefix4;
-  readonly publicIp: Ipv4;
+  readonly subnet: PrefixOf<Address>;
+  readonly publicIp: Address;
   readonly vtepMac?: Mac | null;
   /** Of what leads to it. */
   readonly origin: Origin;
 }
 
 /**
- * What each node of a flannel network says of all the others, by the wires that it is on: a neighbour, a forwarding entry and
- * a route for each. Nodes of the same wires say the same of every peer, so it is made once for all of them.
+ * What each node of a flannel network says of all the others in one family, by the wires that it is on: a neighbour, a
+ * forwarding entry and a route for each. Nodes of the same wires say the same of every peer, so it is made once for all.
  */
-export class FlannelMesh {
+export class FlannelMesh<Address extends IpAddress = IpAddress> {
   readonly network: FlannelNetwork;
-  readonly peers: readonly FlannelPeer[];
+  readonly peers: readonly FlannelPeer<Address>[];
+  readonly family: AddressFamily<Address>;
   readonly #places = new Map<string, number>();
   readonly #batches = new Map<string, EntryBatch>();
 
-  constructor(network: FlannelNetwork, peers: readonly FlannelPeer[]) {
+  constructor(
+    network: FlannelNetwork,
+    peers: readonly FlannelPeer<Address>[],
+    family: AddressFamily<Address>,
+  ) {
     this.network = network;
     this.peers = peers;
+    this.family = family;
     for (const [i, { node }] of peers.entries()) this.#places.set(node, i);
   }
 
@@ -52,33 +60,50 @@ export class FlannelMesh {
     return made;
   }
 
-  #groupOf(peer: FlannelPeer, wires: readonly IpNet[]): EntryGroup {
-    const isNear = wires.some((wire) => containsIp(wire, fromIpv4(peer.publicIp)));
-    if (isNear) return { neighbours: [], fdb: [], routes: [routeTo(peer, peer.publicIp, EXTERNAL, false)] };
+  #groupOf(peer: FlannelPeer<Address>, wires: readonly IpNet[]): EntryGroup {
+    const isNear = wires.some((wire) => containsIp(wire, fromAddress(peer.publicIp)));
+    if (isNear) return this.#group([this.#routeTo(peer, peer.publicIp, EXTERNAL, false)]);
     // The kernel refuses a gateway that is on no wire of the device: flanneld logs it and goes on.
-    if (this.network.backend === "host-gw") return { neighbours: [], fdb: [], routes: [] };
-    const dev = flannelDevice(this.network);
+    if (this.network.backend === "host-gw") return this.#group([]);
+    const dev = flannelDevice(this.network, this.family.number);
     if (this.network.backend === "ipip") {
-      return { neighbours: [], fdb: [], routes: [routeTo(peer, peer.publicIp, dev, true)] };
+      // IPIP carries IPv4 alone.
+      return this.#group(this.family.number === 4 ? [this.#routeTo(peer, peer.publicIp, dev, true)] : []);
     }
-    const gateway = networkOf(peer.subnet).address;
+    const gateway = this.family.networkOf(peer.subnet).address;
     const mac = peer.vtepMac ?? vtepMacOf(peer.node, dev);
     const { origin } = peer;
+    const neighbour = { dst: gateway, dev, lladdr: mac, state: "permanent", proxy: false, origin };
     return {
-      neighbours: [{ dst: gateway, dev, lladdr: mac, state: "permanent", proxy: false, origin }],
+      ...this.#group([this.#routeTo(peer, gateway, dev, true)]),
+      ...(this.family.number === 4
+        ? { neighbours: [neighbour as Neighbour] }
+        : { neighbours6: [neighbour as unknown as Neighbour6] }),
       fdb: [{ mac, dev, master: null, state: "permanent", dst: peer.publicIp, vlan: null, origin }],
-      routes: [routeTo(peer, gateway, dev, true)],
     };
   }
-}
 
-function routeTo({ subnet, origin }: FlannelPeer, gateway: Ipv4, dev: string, onlink: boolean): Route {
-  return {
-    ...{ type: "unicast", dst: networkOf(subnet), table: "main", protocol: null, scope: "global" },
-    ...{ prefsrc: null, metric: 0, tos: 0, mtu: 0 },
-    nextHops: [{ dev, gateway, weight: 1, onlink, dead: false }],
-    origin,
-  };
+  #group(routes: readonly RouteOf<Address>[]): EntryGroup {
+    const none = { neighbours: [], fdb: [], routes: [] };
+    return this.family.number === 4
+      ? { ...none, routes: routes as readonly Route[] }
+      : { ...none, routes6: routes as unknown as readonly Route6[] };
+  }
+
+  #routeTo(
+    { subnet, origin }: FlannelPeer<Address>,
+    gateway: Address,
+    dev: string,
+    onlink: boolean,
+  ): RouteOf<Address> {
+    const { networkOf, number } = this.family;
+    return {
+      ...{ type: "unicast", dst: networkOf(subnet), table: "main", protocol: null, scope: "global" },
+      ...{ prefsrc: null, metric: number === 6 ? USUAL_METRIC6 : 0, tos: 0, mtu: 0 },
+      nextHops: [{ dev, gateway, weight: 1, onlink, dead: false }],
+      origin,
+    };
+  }
 }
 
 /** A tunnel end's link address where no annotation tells it. */

@@ -1,4 +1,6 @@
+import type { Family } from "../../address/ip.ts";
 import { type Prefix4, parsePrefix4 } from "../../address/prefix.ts";
+import { type Prefix6, parsePrefix6 } from "../../address/prefix6.ts";
 import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 
 /** The backends that are modelled. */
@@ -7,7 +9,10 @@ export type BuiltBackend = (typeof BUILT_BACKENDS)[number];
 
 /** `net-conf.json`: how flannel is told to join the nodes. */
 export interface FlannelNetwork {
-  readonly network: Prefix4;
+  /** The pods' addresses; null: flannel leaves IPv4 alone (`EnableIPv4`). */
+  readonly network: Prefix4 | null;
+  /** The same of IPv6 (`EnableIPv6`, `IPv6Network`). */
+  readonly network6: Prefix6 | null;
   readonly backend: BuiltBackend;
   /** VXLAN only, as the port. */
   readonly vni: number;
@@ -21,7 +26,7 @@ export interface FlannelNetwork {
 }
 
 /** What flannel's own manifest says. */
-export const FLANNEL_DEFAULTS: Omit<FlannelNetwork, "network"> = {
+export const FLANNEL_DEFAULTS: Omit<FlannelNetwork, "network" | "network6"> = {
   backend: "vxlan",
   vni: 1,
   /** Linux's old VXLAN port, which flannel keeps. */
@@ -32,17 +37,25 @@ export const FLANNEL_DEFAULTS: Omit<FlannelNetwork, "network"> = {
 };
 
 /**
- * Reads the document; `network` stands for one that it does not name. Types of backend that are not walked are the
+ * Reads the document; `network` and `network6` stand for those that it does not name. A document that names a network says
+ * which families there are; without one it is those of the cluster. Types of backend that are not walked are the
  * caller's to refuse: here they are taken for vxlan.
  */
-export function readFlannelNetwork(json: Json, network: Prefix4): FlannelNetwork {
-  const { Backend: given, Network: text } = json;
+export function readFlannelNetwork(
+  json: Json,
+  network: Prefix4 | null,
+  network6: Prefix6 | null = null,
+): FlannelNetwork {
+  const { Backend: given, Network: text, IPv6Network: text6, EnableIPv4: four, EnableIPv6: six } = json;
+  const isWritten = text !== undefined || text6 !== undefined;
+  const own6 = typeof text6 === "string" ? parsePrefix6(text6) : undefined;
   const backend = isJsonObject(given) ? given : {};
   const { Type: type, VNI: vni, Port: port, DirectRouting: direct, Learning: learning, MTU: mtu } = backend;
   const positive = (value: unknown): number | null =>
     typeof value === "number" && Number.isInteger(value) && value > 0 ? value : null;
   return {
-    network: (typeof text === "string" ? parsePrefix4(text) : undefined) ?? network,
+    network: four === false ? null : ((typeof text === "string" ? parsePrefix4(text) : undefined) ?? network),
+    network6: isWritten && six !== true ? null : (own6 ?? network6),
     backend: BUILT_BACKENDS.find((name) => name === type) ?? "vxlan",
     vni: positive(vni) ?? FLANNEL_DEFAULTS.vni,
     port: positive(port) ?? FLANNEL_DEFAULTS.port,
@@ -54,14 +67,22 @@ export function readFlannelNetwork(json: Json, network: Prefix4): FlannelNetwork
 
 /** A tunnel's device carries this much less than the card below it. */
 const OVERHEAD: Readonly<Record<BuiltBackend, number>> = { vxlan: 50, "host-gw": 0, ipip: 20 };
+/** VXLAN over IPv6 (`VXLAN6_HEADROOM`): the kernel gives the device no more than that leaves. */
+const OVERHEAD6 = 70;
 
 /** What `FLANNEL_MTU` of `subnet.env` says on a node whose card has this MTU. */
 export function flannelMtu({ backend, mtu }: FlannelNetwork, card: number): number {
   return (backend === "vxlan" ? (mtu ?? card) : card) - OVERHEAD[backend];
 }
 
+/** MTU of the tunnel's device of a family. */
+export function tunnelMtu(network: FlannelNetwork, card: number, family: Family): number {
+  return family === 6 ? Math.min(network.mtu ?? card, card) - OVERHEAD6 : flannelMtu(network, card);
+}
+
 /** Name of the tunnel's device. */
-export function flannelDevice({ backend, vni }: FlannelNetwork): string {
+export function flannelDevice({ backend, vni }: FlannelNetwork, family: Family = 4): string {
+  if (family === 6) return `flannel-v6.${vni}`;
   return backend === "ipip" ? "flannel.ipip" : `flannel.${vni}`;
 }
 

@@ -3,10 +3,10 @@ import { DROPPED_BY_POLICY, DROPPED_BY_RULE } from "../netfilter/do-table.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
 import { OP_NFT_CHAIN_END, OP_NFT_POLICY, OP_NFT_RULE } from "../tape.ts";
-import type { CompiledNftChain, CompiledNftRule, CompiledNftTable } from "./compile/nft-table.ts";
-import type { Step } from "./compile/step.ts";
+import type { CompiledNftChain, CompiledNftTable } from "./compile/nft-table.ts";
 import type { NftUnknown } from "./compile/unknown-step.ts";
 import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP } from "./compile/verdict.ts";
+import type { NftRule } from "./ruleset.ts";
 
 /** `NFT_JUMP_STACK_SIZE` is 16; a dump may hold what the kernel would have refused. */
 const DEPTH_AT_MOST = 1024;
@@ -33,15 +33,16 @@ export function nftDoChain(
   const bottom = jumps.top;
   const tableBits = table.number << 24;
   let place = base;
-  let rules = (table.chains[place] as CompiledNftChain).rules;
+  let chain = table.chains[place] as CompiledNftChain;
   let i = 0;
   /** Rules evaluated since the last record. */
   let evaluated = 0;
   for (;;) {
     let verdict: number = NFT_CONTINUE;
-    for (; i < rules.length; i++) {
+    const { code, start, length } = chain;
+    for (; i < length; i++) {
       evaluated++;
-      verdict = evaluate(rules[i] as CompiledNftRule, run);
+      verdict = code.evaluate(start, i, run);
       if (verdict === NFT_BREAK) {
         verdict = NFT_CONTINUE;
         continue;
@@ -77,7 +78,7 @@ export function nftDoChain(
           jumps.top++;
         }
         place = next;
-        rules = (table.chains[place] as CompiledNftChain).rules;
+        chain = table.chains[place] as CompiledNftChain;
         i = 0;
         continue;
       }
@@ -88,7 +89,7 @@ export function nftDoChain(
         packet.number,
         packet.mark,
         tableBits | place,
-        rules.length,
+        length,
         evaluated,
       );
       engine.rulesEvaluated += evaluated;
@@ -99,17 +100,17 @@ export function nftDoChain(
     jumps.top--;
     place = jumps.chain[jumps.top] as number;
     i = jumps.index[jumps.top] as number;
-    rules = (table.chains[place] as CompiledNftChain).rules;
+    chain = table.chains[place] as CompiledNftChain;
   }
   engine.rulesEvaluated += evaluated;
-  const chain = table.chains[base] as CompiledNftChain;
+  chain = table.chains[base] as CompiledNftChain;
   tape?.words6(
     OP_NFT_POLICY,
     stack.host,
     packet.number,
     packet.mark,
     tableBits | base,
-    chain.rules.length,
+    chain.length,
     evaluated,
   );
   if (chain.plain.base?.policy !== "drop") return NF_ACCEPT;
@@ -117,20 +118,11 @@ export function nftDoChain(
   return NF_DROP;
 }
 
-function evaluate(rule: CompiledNftRule, run: Stack["nft"]): number {
-  const { steps } = rule;
-  for (let i = 0; i < steps.length; i++) {
-    const verdict = (steps[i] as Step)(run);
-    if (verdict !== NFT_CONTINUE) return verdict;
-  }
-  return NFT_CONTINUE;
-}
-
-const missing = new WeakMap<CompiledNftRule, NftUnknown>();
+const missing = new WeakMap<NftRule, NftUnknown>();
 
 function missingChain(table: CompiledNftTable, place: number, index: number): NftUnknown {
   const chain = table.chains[place] as CompiledNftChain;
-  const rule = chain.rules[index] as CompiledNftRule;
+  const rule = chain.plain.rules[index] as NftRule;
   let unknown = missing.get(rule);
   if (unknown === undefined) {
     const { family, name } = table.plain;

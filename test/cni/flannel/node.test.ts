@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { IPV4 } from "../../../src/address/family.ts";
 import { internMac } from "../../../src/address/mac.ts";
-import { parsePrefix4 } from "../../../src/address/prefix.ts";
+import { type Prefix4, parsePrefix4 } from "../../../src/address/prefix.ts";
 import { addDocker0 } from "../../../src/cni/docker0.ts";
 import { readLease } from "../../../src/cni/flannel/lease.ts";
 import { FlannelMesh, type FlannelPeer } from "../../../src/cni/flannel/mesh.ts";
@@ -36,12 +37,12 @@ function newNode(): Netns {
   return node;
 }
 
-const LEASE: FlannelNode = {
+const LEASE: FlannelNode<number> = {
   subnet: prefix("10.244.1.0/24"),
   publicIp: address("192.168.50.11"),
   vtepMac: internMac("3e:85:1f:fc:43:52"),
 };
-const PEERS: readonly FlannelPeer[] = [
+const PEERS: readonly FlannelPeer<number>[] = [
   {
     ...{ node: "node2", subnet: prefix("10.244.0.0/24"), publicIp: address("192.168.50.10") },
     ...{ vtepMac: internMac("aa:bb:cc:00:00:02"), origin: 2 },
@@ -55,8 +56,8 @@ const PEERS: readonly FlannelPeer[] = [
 
 function withFlannel(node: Netns, backend: Json = {}): void {
   const network = readFlannelNetwork({ Network: "10.244.0.0/16", Backend: backend }, prefix("10.0.0.0/8"));
-  const mesh = new FlannelMesh(network, PEERS);
-  addFlannel(node, mesh, new FlannelRules(network.network, 0), LEASE);
+  const mesh = new FlannelMesh(network, PEERS, IPV4);
+  addFlannel(node, mesh, new FlannelRules(network.network as Prefix4, 0), LEASE);
   addPeers(node, mesh);
 }
 
@@ -118,8 +119,8 @@ describe("flannel's node", () => {
 
   it("nodes of the same wires share every entry for a peer, which has the peer's origin", () => {
     const network = readFlannelNetwork({}, prefix("10.244.0.0/16"));
-    const mesh = new FlannelMesh(network, PEERS);
-    const rules = new FlannelRules(network.network, 0);
+    const mesh = new FlannelMesh(network, PEERS, IPV4);
+    const rules = new FlannelRules(network.network as Prefix4, 0);
     const one = newNode();
     addFlannel(one, mesh, rules, LEASE);
     addPeers(one, mesh);

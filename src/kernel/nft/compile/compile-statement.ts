@@ -1,4 +1,5 @@
 import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
+import type { SetSource } from "../expression.ts";
 import { typesOf } from "../fields.ts";
 import { MEMORY_WORDS } from "../nft-set-state.ts";
 import type { NftFamily } from "../ruleset.ts";
@@ -15,15 +16,16 @@ import { compileQueue } from "./queue.ts";
 import { compileReject } from "./reject.ts";
 import { compileSetChange } from "./set-change.ts";
 import { compileMemory, compileNamedObject } from "./stateful.ts";
-import type { Step } from "./step.ts";
+import type { Choice, Inline, Step } from "./step.ts";
 import { unknownStep } from "./unknown-step.ts";
-import { NFT_BREAK, NFT_CONTINUE, NFT_GOTO, NFT_JUMP, verdictCode, verdictTarget } from "./verdict.ts";
+import { NFT_BREAK, NFT_CONTINUE, verdictCode, verdictTarget } from "./verdict.ts";
+import { foldWords, wildcardPrefix, wordsOfType } from "./words.ts";
 
 /**
  * A statement compiled; null for one that changes nothing the walk can see (it counts or logs). What the walk does not
  * know is asked of the chooser where it may match or not, and noted where it acts.
  */
-export function compileStatement(statement: NftStatement, family: NftFamily): Step | null {
+export function compileStatement(statement: NftStatement, family: NftFamily): Step | Inline | null {
   const text = (): string => formatNftRule({ statements: [statement], comment: null, written: null });
   const unknown = (): Step => unknownStep(text(), !isAction(statement));
   let made: Step | null = null;
@@ -37,7 +39,11 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "log":
       return null;
     case "verdict":
-      return compileVerdict(verdictCode(statement.verdict), verdictTarget(statement.verdict));
+      return {
+        kind: "verdict",
+        verdict: verdictCode(statement.verdict),
+        target: verdictTarget(statement.verdict),
+      };
     case "match":
       return compileMatch(statement, unsure) ?? unknown();
     case "vmap":
@@ -98,20 +104,36 @@ function isAction(statement: NftStatement): boolean {
   }
 }
 
-function compileVerdict(code: number, target: number): Step {
-  if (code !== NFT_JUMP && code !== NFT_GOTO) return () => code;
-  return (run) => {
-    run.target = target;
-    return code;
-  };
+/** A map of more elements than these is asked by its index. */
+const FEW = 8;
+
+/** The elements of an anonymous map of a few single words which nothing but its verdicts is told of; null for any other. */
+function fewChoices(data: SetSource, types: readonly string[]): readonly Choice[] | null {
+  if (data.kind !== "set" || data.elements.length > FEW) return null;
+  if (types.length !== 1 || wordsOfType(types[0] as string) !== 1) return null;
+  const choices: Choice[] = [];
+  for (const { key, data: value, expiresMs, timeoutMs, statements } of data.elements) {
+    if (value?.kind !== "verdict" || expiresMs !== null || timeoutMs !== null) return null;
+    if (statements.length > 0 || key.kind === "any" || wildcardPrefix(key) !== null) return null;
+    const words = foldWords(key);
+    if (words?.length !== 1) return null;
+    choices.push({
+      key: words[0] as number,
+      verdict: verdictCode(value.verdict),
+      target: verdictTarget(value.verdict),
+    });
+  }
+  return choices;
 }
 
 function compileVerdictMap(
   { key, data }: Extract<NftStatement, { kind: "vmap" }>,
   unsure: Step,
-): Step | null {
+): Step | Inline | null {
   const from = compileLoad(key);
   if (from === null) return null;
+  const choices = from.words === 1 ? fewChoices(data, typesOf(key)) : null;
+  if (choices !== null) return { kind: "choose", from, choices };
   const source = compileSetSource(data, typesOf(key), null);
   return (run) => {
     if (!from.load(run, 0)) return NFT_BREAK;

@@ -21,11 +21,13 @@ import { foldWords, isShift, operate, wordsOfType } from "./words.ts";
 export function compileLoad(expression: NftExpression): Load | null {
   switch (expression.kind) {
     case "payload":
-      return sized(compilePayload(expression.protocol, expression.field), expression);
+      return shared(`payload ${expression.protocol} ${expression.field}`, () =>
+        sized(compilePayload(expression.protocol, expression.field), expression),
+      );
     case "raw-payload":
       return compileRaw(expression);
     case "meta":
-      return scalar(compileMeta(expression.key));
+      return shared(`meta ${expression.key}`, () => scalar(compileMeta(expression.key)));
     case "ct":
       return sized(compileCt(expression.key, expression.direction), expression);
     case "fib":
@@ -49,6 +51,18 @@ export function compileLoad(expression: NftExpression): Load | null {
       return words === null ? null : immediate(words);
     }
   }
+}
+
+const loads = new Map<string, Load | null>();
+
+/** One load for all rules that read the same, where it remembers nothing. */
+function shared(key: string, compile: () => Load | null): Load | null {
+  let load = loads.get(key);
+  if (load === undefined) {
+    load = compile();
+    loads.set(key, load);
+  }
+  return load;
 }
 
 /** A value in as many registers as its type takes. */
@@ -145,15 +159,15 @@ function onWords(op: BinaryOperator, from: Load, operand: readonly number[]): Lo
 }
 
 /** `nft_numgen`: counters go round from 0; random numbers are a choice at each evaluation. */
-function compileNumgen({ mode, modulus, offset }: Extract<NftExpression, { kind: "numgen" }>): Load {
+function compileNumgen({ mode, modulus, offset }: Extract<NftExpression, { kind: "numgen" }>): Load | null {
   if (mode === "random") {
-    return {
+    return shared(`numgen ${modulus} ${offset}`, () => ({
       words: 1,
       load: (run, at) => {
         run.regs[at] = run.stack.chooser.pick(CHOICE_NUMGEN, modulus) + offset;
         return true;
       },
-    };
+    }));
   }
   const owner = {};
   return {

@@ -8,7 +8,7 @@ import { compileSetSource } from "./look-up.ts";
 import type { NftRun } from "./nft-run.ts";
 import { FLIP } from "./ordered-words.ts";
 import type { Load } from "./read.ts";
-import type { Step } from "./step.ts";
+import type { Inline, Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
 import { boundsOf, constantWords, foldWords, wildcardPrefix } from "./words.ts";
 
@@ -16,7 +16,7 @@ import { boundsOf, constantWords, foldWords, wildcardPrefix } from "./words.ts";
 export function compileMatch(
   { op, left, right }: Extract<NftStatement, { kind: "match" }>,
   unsure: (run: NftRun) => number,
-): Step | null {
+): Step | Inline | null {
   const from = compileLoad(left);
   if (from === null) return null;
   if (right.kind === "set" || right.kind === "set-reference") {
@@ -106,14 +106,10 @@ function compileFlags(from: Load, op: "in" | "!", right: NftExpression): Step | 
   };
 }
 
-function compileComparison(from: Load, op: MatchOperator, words: readonly number[]): Step | null {
+function compileComparison(from: Load, op: MatchOperator, words: readonly number[]): Step | Inline | null {
   if (words.length !== from.words) return null;
   if (from.words === 1 && (op === "==" || op === "!=")) {
-    const word = words[0] as number;
-    if (op === "==") {
-      return (run) => (from.load(run, 0) && run.regs[0] === word ? NFT_CONTINUE : NFT_BREAK);
-    }
-    return (run) => (from.load(run, 0) && run.regs[0] !== word ? NFT_CONTINUE : NFT_BREAK);
+    return { kind: "compare", from, equal: op === "==", word: words[0] as number };
   }
   const holds = ORDERS[op as keyof typeof ORDERS];
   if (holds === undefined) return null;

@@ -9,7 +9,7 @@ import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import { addressIn } from "./load-payload.ts";
 import type { Read } from "./read.ts";
-import type { Step } from "./step.ts";
+import type { Inline, Step } from "./step.ts";
 import { NFT_BREAK } from "./verdict.ts";
 import { boundsOf } from "./words.ts";
 
@@ -26,13 +26,56 @@ const SCRATCH = 8;
 /** In the place of a port that is not there. */
 const NO_PORT = -1;
 
+type NatStatement = Extract<NftStatement, { kind: "nat" }>;
+
 /** `nft_nat`, `nft_masq`, `nft_redir`. null: the walk cannot tell what to translate to. */
-export function compileNat(nat: Extract<NftStatement, { kind: "nat" }>, table: NftFamily): Step | null {
-  const { type, address, port, flags, prefix } = nat;
+export function compileNat(nat: NatStatement, table: NftFamily): Step | Inline | null {
+  const { address, port } = nat;
   const family = familyOfNat(nat, table);
+  const words = constantRange(address, port, family === 6 ? 4 : 1);
+  if (words !== null) return { kind: "fill", words, step: translationOfRegisters(nat, family) };
   const from = address === null ? null : compileAddress(address, family === 6 ? 4 : 1);
   const ports = port === null ? null : compilePort(port);
   if ((address !== null && from === null) || (port !== null && ports === null)) return null;
+  return translation(nat, family, from, ports);
+}
+
+/** What the registers from MIN_ADDRESS to MAX_PORT hold of constants; null where there is no address, or more to find out. */
+function constantRange(
+  address: NftExpression | null,
+  port: NftExpression | null,
+  words: 1 | 4,
+): readonly number[] | null {
+  const [first = null, second = port, ...others] =
+    address === null ? [] : address.kind === "concat" ? address.parts : [address];
+  const both = first === null ? null : boundsOf(first);
+  if (both === null || both.from.length !== words || others.length > 0) return null;
+  const addresses = [onPath(both.from), onPath(both.to)];
+  if (second === null) return [...addresses, NO_PORT, NO_PORT];
+  const ports = boundsOf(second);
+  return ports === null ? null : [...addresses, ports.from[0] as number, ports.to[0] as number];
+}
+
+const translations = new Map<string, Step>();
+
+/** The translation to what stands in registers: one for all rules that ask for the same kind of it. */
+function translationOfRegisters(nat: NatStatement, family: 4 | 6 | 0): Step {
+  const key = `${nat.type} ${family} ${nat.prefix} ${nat.flags.join(" ")}`;
+  let step = translations.get(key);
+  if (step === undefined) {
+    step = translation(nat, family, () => true, null);
+    translations.set(key, step);
+  }
+  return step;
+}
+
+/** Translate to what the registers hold once the address and the ports, where there are any, were put into them. */
+function translation(
+  { type, address, flags, prefix }: NatStatement,
+  family: 4 | 6 | 0,
+  from: Read | null,
+  ports: Read | null,
+): Step {
   const range = new OneAddress();
   range.random = flags.includes("random") || flags.includes("fully-random");
   range.persistent = flags.includes("persistent");
@@ -66,10 +109,7 @@ export function compileNat(nat: Extract<NftStatement, { kind: "nat" }>, table: N
 }
 
 /** The family of the addresses it translates to; 0: it names none. */
-function familyOfNat(
-  { family, address }: Extract<NftStatement, { kind: "nat" }>,
-  table: NftFamily,
-): 4 | 6 | 0 {
+function familyOfNat({ family, address }: NatStatement, table: NftFamily): 4 | 6 | 0 {
   if (address === null) return 0;
   const named = family ?? table;
   if (named === "ip" || named === "ip6") return named === "ip6" ? 6 : 4;
@@ -103,10 +143,9 @@ function compileAddress(address: NftExpression, words: 1 | 4): Read | null {
   if (both !== null && both.from.length === words) {
     const min = onPath(both.from);
     const max = onPath(both.to);
-    if (parts.length === 1) return (run, at) => fill(run.regs, at, min, max, NO_PORT, NO_PORT);
-    const port = boundsOf(parts[1] as NftExpression);
-    if (port === null) return null;
-    return (run, at) => fill(run.regs, at, min, max, port.from[0], port.to[0]);
+    // With a constant port it is a constant range.
+    if (parts.length > 1) return null;
+    return (run, at) => fill(run.regs, at, min, max, NO_PORT, NO_PORT);
   }
   if (address.kind === "map") return compileAddressMap(address, words);
   const load = compileLoad(address);

@@ -8,8 +8,8 @@ import {
 } from "../ruleset.ts";
 import { compileStatement } from "./compile-statement.ts";
 import { ElementIndex } from "./element-index.ts";
+import { RuleCode } from "./rule-code.ts";
 import { compileMemory, type Memory } from "./stateful.ts";
-import type { Step } from "./step.ts";
 import { SymbolPlaces } from "./symbol.ts";
 
 /** A host's nftables compiled: derived from the plain rule set, never written by hand, never saved. */
@@ -43,7 +43,8 @@ export class CompiledNftTable {
   constructor(plain: NftTable, number: number) {
     this.plain = plain;
     this.number = number;
-    this.chains = plain.chains.map((chain) => compileChain(chain, plain.family));
+    const code = new RuleCode();
+    this.chains = plain.chains.map((chain) => compiledChain(chain, plain.family, code));
     this.chainPlaces = new SymbolPlaces(plain.chains.map(({ name }) => name));
     this.sets = plain.sets.map(compileSet);
     this.setPlaces = new SymbolPlaces(plain.sets.map(({ name }) => name));
@@ -61,13 +62,36 @@ export class CompiledNftTable {
   }
 }
 
-export interface CompiledNftRule {
-  readonly steps: readonly Step[];
-}
-
-export interface CompiledNftChain {
+/** A chain and its rules in code, which are compiled when a packet first meets them. */
+export class CompiledNftChain {
   readonly plain: NftChain;
-  readonly rules: readonly CompiledNftRule[];
+  /** Number of rules. */
+  readonly length: number;
+  readonly code: RuleCode;
+  private readonly family: NftFamily;
+  private place = -1;
+
+  constructor(plain: NftChain, family: NftFamily, code: RuleCode) {
+    this.plain = plain;
+    this.length = plain.rules.length;
+    this.family = family;
+    this.code = code;
+  }
+
+  /** Where in the code its rules begin. Runs per packet, and compiles once. */
+  get start(): number {
+    return this.place < 0 ? this.compile() : this.place;
+  }
+
+  private compile(): number {
+    const rules = this.plain.rules.map(({ statements }) =>
+      statements
+        .map((statement) => compileStatement(statement, this.family))
+        .filter((compiled) => compiled !== null),
+    );
+    this.place = this.code.add(rules);
+    return this.place;
+  }
 }
 
 /** By family, since some statements mean different things in them. */
@@ -76,18 +100,11 @@ const sets = new WeakMap<NftSet, ElementIndex>();
 const objects = new WeakMap<object, CompiledObject>();
 
 /** The compiled form of a chain, made on first use and kept for as long as that version of it lives. */
-function compileChain(plain: NftChain, family: NftFamily): CompiledNftChain {
+function compiledChain(plain: NftChain, family: NftFamily, code: RuleCode): CompiledNftChain {
   const known = chains[NFT_FAMILIES.indexOf(family)] as WeakMap<NftChain, CompiledNftChain>;
   let chain = known.get(plain);
   if (chain === undefined) {
-    chain = {
-      plain,
-      rules: plain.rules.map(({ statements }) => ({
-        steps: statements
-          .map((statement) => compileStatement(statement, family))
-          .filter((step): step is Step => step !== null),
-      })),
-    };
+    chain = new CompiledNftChain(plain, family, code);
     known.set(plain, chain);
   }
   return chain;
