@@ -194,7 +194,7 @@ export function parseRule(
   const words = split.arguments;
   const jump = words.findIndex((word) => word.text === "-j" || word.text === "-g");
   const target = words[jump + 1]?.text ?? "";
-  const chains = new Map(isChainName(target) ? [[target, false]] : []);
+  const chains = new Map(isChainName(target) ? [[target, { name: target, policy: null }]] : []);
   const parsed = parseRuleArguments(words, { table, family, chains }, null, origin);
   if (parsed.kind === "invalid") throw new Error(`${text}: ${parsed.messages.join("; ")}`);
   return parsed.rule;

@@ -135,6 +135,11 @@ const TABLE = [
   ],
   ["connection-closed", "REFUSED", "The held connection was closed or reset before."],
   ["ipvs-no-connection", "DROPPED", "IPVS knows no connection of the real server's packet (nat_icmp_send)."],
+  [
+    "no-syn",
+    "DROPPED",
+    "A listener drops a segment that neither begins a connection nor acknowledges anything.",
+  ],
   ["output-blocked", "DROPPED", "A rule dropped the packet in OUTPUT, at the sender."],
   ["not-ipv4", "DROPPED", "An IPIP tunnel carries IPv4 alone."],
   ["ipv6-disabled", "DROPPED", "IPv6 is disabled on the device (net.ipv6.conf.<device>.disable_ipv6)."],

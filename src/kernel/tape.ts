@@ -132,7 +132,8 @@ export class Tape {
     d[at + 4] = hook;
     d[at + 5] = inIf;
     d[at + 6] = outIf;
-    d[at + 7] = packet.physIn;
+    // A log names the port of entry beside `-i` alone.
+    d[at + 7] = inIf === 0 ? 0 : packet.physIn;
     d[at + 8] = packet.physOut;
     d[at + 9] = known < 0 ? at + 10 : known;
     if (known < 0) this.snapshot(at + 10, packet);

@@ -209,7 +209,7 @@ export class Packet {
   mark = 0;
   /** ifindex of the device it belongs to now (`skb->dev`): where it came in, or the tunnel it was sent through; 0 none. */
   dev = 0;
-  /** ifindex of the device by which IPv6 took it in (`IP6CB(skb)->iif`), 0 for a packet made here. */
+  /** ifindex of the device it came in by last (`skb->skb_iif`, `IP6CB(skb)->iif`), 0 where it was made here. */
   iif = 0;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;

@@ -1,4 +1,4 @@
-import type { Upcalls } from "../kernel/outbox.ts";
+import type { SegmentFate, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
@@ -198,7 +198,7 @@ export class Conversation implements Upcalls {
 
   // upcalls: what sockets hear
 
-  tcp(stack: Stack, packet: Packet): boolean {
+  tcp(stack: Stack, packet: Packet): SegmentFate {
     return this.tcpEnds.receive(stack, packet);
   }
 

@@ -33,6 +33,8 @@ export interface Query {
   readonly tcpFlags: number | null;
   /** One hand-made packet (also for udp and icmp): sent as it is, nothing follows. */
   readonly raw: boolean;
+  /** The sender of such a packet goes on listening, as long as a client would. */
+  readonly listens: boolean;
   /** Milliseconds a client waits for an answer; null: longer while an address question is open. */
   readonly patience: number | null;
 }
@@ -54,5 +56,6 @@ export const QUERY_DEFAULTS = {
   dev: null,
   tcpFlags: null,
   raw: false,
+  listens: false,
   patience: null,
 } as const satisfies Partial<Query>;

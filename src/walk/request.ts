@@ -41,6 +41,9 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
   if (failed !== 0 && owner.result === null) owner.failErrno(failed);
 }
 
+/** `IPPROTO_RAW`: a protocol without ports. */
+const IPPROTO_RAW = 255;
+
 /** One hand-made packet through a raw socket: sent as it is. */
 export function sendRaw(owner: Conversation): void {
   const { query, client: stack } = owner;
@@ -59,9 +62,12 @@ export function sendRaw(owner: Conversation): void {
     const usual = query.proto === "icmp" ? RAW_ECHO_PAYLOAD : 0;
     fillMessage(packet, query.proto, owner.ports, query.size ?? usual);
   }
-  // raw_sendmsg routes by the socket's own address, not by the header it is handed.
+  // raw_sendmsg routes by the socket's own address and protocol, not by the header it is handed.
+  const { protocol } = packet;
   packet.src = 0;
+  packet.protocol = IPPROTO_RAW;
   const error = routeOutput(stack, packet, packet.boundDev, true);
+  packet.protocol = protocol;
   if (headerSource !== 0) packet.src = headerSource;
   owner.bound(packet.src, query.dst);
   if (error !== 0) {

@@ -207,10 +207,9 @@ class TableCommand {
 
   #rule(words: readonly string[]): Result<Rule> {
     if (!this.#table.chains.has(this.#chain)) return this.#noChain();
-    const chains = new Map([...this.#table.chains].map(([name, chain]) => [name, chain.policy !== null]));
     const read = parseRuleArguments(
       words.map((text) => ({ text, raw: rawText(text) })),
-      { table: this.#table.name, family: this.#family, chains },
+      { table: this.#table.name, family: this.#family, chains: this.#table.chains },
       null,
       this.#origin,
     );

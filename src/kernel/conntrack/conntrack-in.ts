@@ -200,8 +200,6 @@ export function conntrackConfirm(stack: Stack, packet: Packet): NfVerdict {
   const status = table.status(ct);
   if ((status & IPS_CONFIRMED) !== 0 || ctInfoDirection(packet.ctInfo) !== 0) return NF_ACCEPT;
   if ((status & IPS_DYING) !== 0) return NF_ACCEPT;
-  // An error attached to its own cause never confirms it.
-  if (packet.ctInfo === IP_CT_RELATED) return NF_ACCEPT;
   if (table.confirm(ct)) return NF_ACCEPT;
   stack.drop(packet, CONNTRACK_CLASH);
   return NF_DROP;

@@ -59,6 +59,11 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
     stack.kill(packet, OTHER_HOST);
     return;
   }
+  // `skb_orphan`: whoever sent it, it is nobody's here.
+  packet.uid = -1;
+  packet.socket = -1;
+  // `ip_rcv_core` clears what the bridge's hooks left in the control block: joined there, it is cut again only if it must be.
+  if (packet.family !== 6 && packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
   if (packet.family === 6) {
     // What br_netfilter has routed already seems to come by the device it is to leave by.
     const routed = packet.rtInput === RT_FORWARD ? stack.net.devices[packet.rtDev] : undefined;

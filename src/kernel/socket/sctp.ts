@@ -14,6 +14,7 @@ import {
   SCTP_SHUTDOWN_COMPLETE,
 } from "../../packet/sctp-chunk.ts";
 import { reflectedMark } from "../icmp/reset.ts";
+import { KERNELS_OWN } from "../icmp/send.ts";
 import { replyDevice6 } from "../icmp/send6.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
@@ -78,5 +79,6 @@ function outOfTheBlue(stack: Stack, cause: Packet): void {
     return;
   }
   answer.ttl = hopLimit(stack, answer);
+  answer.socket = KERNELS_OWN;
   stack.path.localOut(stack, answer);
 }

@@ -207,7 +207,7 @@ function parsedRule({ table, family }: Scope, rule: FelixRule): Rule {
   const split = splitArguments(text);
   if (split.kind === "invalid") throw new Error(`a rule of Felix cannot be read: ${text}: ${split.message}`);
   const to = /^--(?:jump|goto) (cali-\S+)$/.exec(rule.action)?.[1];
-  const chains = new Map(to === undefined ? [] : [[to, false]]);
+  const chains = new Map(to === undefined ? [] : [[to, { name: to, policy: null }]]);
   const read = parseRuleArguments(split.arguments, { table, chains, family }, null, ORIGIN_NONE);
   if (read.kind === "invalid")
     throw new Error(`a rule of Felix cannot be read: ${text}: ${read.messages.join("; ")}`);

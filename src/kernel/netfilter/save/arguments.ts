@@ -26,29 +26,48 @@ export function splitArguments(line: string): SplitResult {
   for (;;) {
     const start = skipBlanks(line, end);
     if (start === line.length) return { kind: "ok", arguments: found };
-    WORD.lastIndex = start;
-    const word = WORD.exec(line)?.[0] ?? "";
-    const next = start + word.length;
-    if (line[next] === '"') {
-      return { kind: "invalid", message: `the quote opened at column ${next + 1} is not closed` };
+    let next = plainEnd(line, start);
+    let word = line.slice(start, next);
+    let text = word;
+    if (line.charCodeAt(next) === QUOTE) {
+      WORD.lastIndex = start;
+      word = WORD.exec(line)?.[0] ?? "";
+      next = start + word.length;
+      if (line.charCodeAt(next) === QUOTE) {
+        return { kind: "invalid", message: `the quote opened at column ${next + 1} is not closed` };
+      }
+      text = unquote(word);
     }
     // The one blank that parts two words is no part of either.
-    const blanks = found.length === 0 ? "" : line.slice(end + 1, start);
-    found.push({
-      text: word.includes('"') ? unquote(word) : word,
-      raw: blanks === "" ? word : blanks + word,
-    });
+    const parted = found.length === 0 || start === end + 1;
+    found.push({ text, raw: parted ? word : line.slice(end + 1, start) + word });
     end = next;
   }
 }
 
+const TAB = 9;
+const BLANK = 32;
+const QUOTE = 34;
+
 function skipBlanks(line: string, from: number): number {
   let at = from;
-  while (line[at] === " " || line[at] === "\t") at++;
+  for (let code = line.charCodeAt(at); code === BLANK || code === TAB; code = line.charCodeAt(at)) at++;
+  return at;
+}
+
+/** Where the word without quotes that begins here ends: at a blank, at a quote, or with the line. */
+function plainEnd(line: string, from: number): number {
+  let at = from;
+  while (at < line.length) {
+    const code = line.charCodeAt(at);
+    if (code === BLANK || code === TAB || code === QUOTE) return at;
+    at++;
+  }
   return at;
 }
 
 function unquote(word: string): string {
+  if (word.indexOf('"', 1) === word.length - 1 && !word.includes("\\")) return word.slice(1, -1);
   return word.replace(QUOTED, (_, inside: string) => inside.replace(/\\(.)/gs, "$1"));
 }
 

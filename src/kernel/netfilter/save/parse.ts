@@ -41,11 +41,17 @@ interface Line {
   readonly text: string;
 }
 
+interface OpenChain {
+  readonly chain: Chain & { readonly rules: Rule[] };
+  /** By rule, where it stands. */
+  readonly lines: Line[];
+}
+
 /** A table being read: rules wait until all its chains are known. */
 interface OpenTable {
   readonly name: string;
   readonly at: Line;
-  readonly chains: Map<string, { readonly at: Line; readonly chain: Chain & { readonly rules: Rule[] } }>;
+  readonly chains: Map<string, OpenChain>;
   readonly rules: Line[];
 }
 
@@ -57,7 +63,9 @@ class Dump {
   private open: OpenTable | null = null;
 
   constructor(text: string, options: ParseOptions) {
-    this.lines = text.split("\n").map((line, i) => ({ number: i + 1, text: line.replace(/\r$/, "") }));
+    this.lines = text
+      .split("\n")
+      .map((line, i) => ({ number: i + 1, text: line.endsWith("\r") ? line.slice(0, -1) : line }));
     this.options = options;
   }
 
@@ -143,80 +151,67 @@ class Dump {
             policyCounters: packets === undefined ? null : { packets: Number(packets), bytes: Number(bytes) },
             rules: [],
           };
-    table.chains.set(name, { at: line, chain });
+    table.chains.set(name, { chain, lines: [] });
   }
 
   private finish(table: OpenTable): void {
     const chains = new Map<string, Chain>();
-    const builtIn = new Map<string, boolean>();
-    for (const [name, { chain }] of table.chains) {
-      chains.set(name, chain);
-      builtIn.set(name, chain.policy !== null);
-    }
-    const scope: RuleScope = {
-      table: table.name,
-      family: this.options.family ?? 4,
-      chains: builtIn,
-    };
-    const lineOf = new Map<Rule, Line>();
-    for (const line of table.rules) this.readRule(line, table, scope, lineOf);
-    this.checkCircles(chains, lineOf);
+    for (const [name, { chain }] of table.chains) chains.set(name, chain);
+    const scope: RuleScope = { table: table.name, family: this.options.family ?? 4, chains };
+    for (const line of table.rules) this.readRule(line, table, scope);
+    this.checkCircles(table);
     this.tables.set(table.name, { name: table.name, chains });
   }
 
-  private readRule(line: Line, table: OpenTable, scope: RuleScope, lineOf: Map<Rule, Line>): void {
+  private readRule(line: Line, table: OpenTable, scope: RuleScope): void {
     const { counters, rest } = splitCounters(line.text.trim());
     const split = splitArguments(rest);
     if (split.kind === "invalid") {
       this.fail(line, split.message);
       return;
     }
-    const [, chainName, ...words] = split.arguments;
-    const name = chainName?.text ?? "";
-    const chain = table.chains.get(name)?.chain;
-    if (chain === undefined) {
+    const name = split.arguments[1]?.text ?? "";
+    const into = table.chains.get(name);
+    if (into === undefined) {
       this.fail(
         line,
         `chain ${name} is not declared in table ${table.name}: put ":${name} - [0:0]" before its rules`,
       );
     }
     const origin = this.options.origin?.(line.number) ?? ORIGIN_NONE;
-    const result = parseRuleArguments(words, scope, counters, origin);
+    const result = parseRuleArguments(split.arguments.slice(2), scope, counters, origin);
     if (result.kind === "invalid") {
       for (const message of result.messages) this.fail(line, message);
       return;
     }
-    chain?.rules.push(result.rule);
-    lineOf.set(result.rule, line);
+    into?.chain.rules.push(result.rule);
+    into?.lines.push(line);
   }
 
   /** The kernel refuses a table in which a packet could go in a circle (`mark_source_chains`, ip_tables.c). */
-  private checkCircles(chains: ReadonlyMap<string, Chain>, lineOf: ReadonlyMap<Rule, Line>): void {
-    const done = new Set<Chain>();
-    const path: Chain[] = [];
-    const visit = (chain: Chain): void => {
-      path.push(chain);
-      for (const rule of chain.rules) {
+  private checkCircles({ chains }: OpenTable): void {
+    const done = new Set<OpenChain>();
+    const path: OpenChain[] = [];
+    const visit = (open: OpenChain): void => {
+      path.push(open);
+      for (const [i, rule] of open.chain.rules.entries()) {
         const next = jumpOf(rule, chains);
         if (next === undefined || done.has(next)) continue;
         const from = path.indexOf(next);
         if (from === -1) visit(next);
         else {
-          const circle = [...path.slice(from), next].map(({ name }) => name).join(" → ");
-          this.fail(
-            lineOf.get(rule) as Line,
-            `jumps in a circle: ${circle}; the kernel refuses such a table`,
-          );
+          const circle = [...path.slice(from), next].map(({ chain }) => chain.name).join(" → ");
+          this.fail(open.lines[i] as Line, `jumps in a circle: ${circle}; the kernel refuses such a table`);
         }
       }
       path.pop();
-      done.add(chain);
+      done.add(open);
     };
-    for (const chain of chains.values()) if (chain.policy !== null) visit(chain);
+    for (const open of chains.values()) if (open.chain.policy !== null) visit(open);
   }
 }
 
-function jumpOf(rule: Rule, chains: ReadonlyMap<string, Chain>): Chain | undefined {
+function jumpOf(rule: Rule, chains: ReadonlyMap<string, OpenChain>): OpenChain | undefined {
   const target = rule.target;
   return target?.kind === "jump" || target?.kind === "goto"
     ? chains.get((target as JumpTarget).chain)
@@ -225,6 +220,7 @@ function jumpOf(rule: Rule, chains: ReadonlyMap<string, Chain>): Chain | undefin
 
 /** `[packets:bytes]` before a rule, as `iptables-save -c` prints it. */
 function splitCounters(text: string): { readonly counters: Counters | null; readonly rest: string } {
+  if (!text.startsWith("[")) return { counters: null, rest: text };
   const parts = /^\[(\d+):(\d+)\] */.exec(text);
   if (parts === null) return { counters: null, rest: text };
   return {

@@ -7,7 +7,7 @@ import { readInterfacePattern } from "../match/interface-name-pattern.ts";
 import type { Match } from "../match/match.ts";
 import { impliedMatch, MATCH_PROTOCOLS, MATCHES, OTHER_FAMILY_MATCHES } from "../match/registry.ts";
 import type { UnknownMatch } from "../match/unknown.ts";
-import type { Counters, Negatable, Rule } from "../rule.ts";
+import type { Chain, Counters, Negatable, Rule } from "../rule.ts";
 import type { DnatTarget } from "../target/dnat.ts";
 import {
   NAT_PORT_PROTOCOLS,
@@ -28,8 +28,8 @@ import { formatProtocol, parseProtocol } from "./protocol.ts";
 export interface RuleScope {
   readonly table: string;
   readonly family: Family;
-  /** Declared chains, true for built-in ones: they decide whether `-j NAME` is a jump or a target. */
-  readonly chains: ReadonlyMap<string, boolean>;
+  /** Declared chains: they decide whether `-j NAME` is a jump or a target. */
+  readonly chains: ReadonlyMap<string, Pick<Chain, "name" | "policy">>;
 }
 
 export type RuleResult =
@@ -239,9 +239,10 @@ class RuleLine implements RuleOptions {
   private targetNamed(name: string, how: JumpTarget["kind"]): Target | null {
     const { reader, scope } = this;
     if (name === "") return null;
-    const builtIn = scope.chains.get(name);
-    if (builtIn === false) return { kind: how, chain: name } as JumpTarget;
-    if (builtIn === true) {
+    const chain = scope.chains.get(name);
+    // The chain's own name, which is found again sooner than an equal one.
+    if (chain?.policy === null) return { kind: how, chain: chain.name } as JumpTarget;
+    if (chain !== undefined) {
       reader.fail(`${name} is a built-in chain: a rule can only ${how} to a chain made by a user`);
       return null;
     }

@@ -35,14 +35,15 @@ type Bounds = Pick<NatTargetRange, "min" | "max" | "portMin" | "portMax" | "port
 /** `[address[-address]][:port[-port[/base]]]`; of IPv6 the addresses are in brackets before ports (`parse_to`, libxt_NAT.c). */
 export function readNatBounds(reader: ArgumentReader): Bounds {
   const text = reader.word("an address, a range of addresses, or ports behind a colon");
-  const bracketed = /^\[([^\]]*)\](?::(.*))?$/.exec(text);
+  const bracketed = text.startsWith("[") ? /^\[([^\]]*)\](?::(.*))?$/.exec(text) : null;
   // One colon sets ports apart; with more it is an IPv6 address, whose fault is told once.
   const colon = text.indexOf(":") === text.lastIndexOf(":") ? text.indexOf(":") : -1;
   const addresses = bracketed?.[1] ?? (colon === -1 ? text : text.slice(0, colon));
   const ports = bracketed === null ? (colon === -1 ? null : text.slice(colon + 1)) : (bracketed[2] ?? null);
   const range =
     addresses === "" && ports !== null ? { min: null, max: null } : addressRangeOf(reader, addresses);
-  return { ...range, ...(ports === null ? NO_PORTS : natPortsOf(reader, ports)) };
+  const { portMin, portMax, portBase } = ports === null ? NO_PORTS : natPortsOf(reader, ports);
+  return { min: range.min, max: range.max, portMin, portMax, portBase };
 }
 
 const NO_PORTS = { portMin: null, portMax: null, portBase: null } as const;
@@ -55,13 +56,9 @@ export function readNatPorts(reader: ArgumentReader): Bounds {
 }
 
 function natPortsOf(reader: ArgumentReader, text: string): Pick<Bounds, "portMin" | "portMax" | "portBase"> {
-  const [range = "", base] = text.split("/", 2);
-  const [first = "", last] = range.split("-", 2);
-  if (
-    range.split("-").length > 2 ||
-    text.split("/").length > 2 ||
-    (base !== undefined && last === undefined)
-  ) {
+  const [range = "", base, ...shiftedTwice] = text.split("/");
+  const [first = "", last, ...more] = range.split("-");
+  if (more.length > 0 || shiftedTwice.length > 0 || (base !== undefined && last === undefined)) {
     reader.failValue(
       `${JSON.stringify(text)} is not a port, a range such as 80-90, or a shifted one such as 80-90/8080`,
     );
