@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { IPV6 } from "../../src/address/family.ts";
+import { membersByFamily } from "../../src/analyze/cluster-members.ts";
+import { verify } from "../../src/analyze/verify.ts";
 import { QUESTION_DEFAULTS, resolveQuestion } from "../../src/cli/question.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import { formatIptablesSave } from "../../src/kernel/netfilter/save/format.ts";
@@ -253,4 +255,52 @@ describe("Services over IPv6", () => {
       }
     });
   }
+});
+
+describe("the nine principles", () => {
+  const documents = [service("web", "ipFamilyPolicy: PreferDualStack, type: NodePort"), pod("near", "n1")];
+  /** `6:5 broken` for each principle that does not pass. */
+  const faults = (world: YamlWorld["cluster"]["world"], inventory: YamlWorld["inventory"]): string[] =>
+    membersByFamily(world, inventory).flatMap((members) =>
+      verify(members).flatMap(({ principle, family, finding }) =>
+        finding.kind === "passed" ? [] : [`${family}:${principle.number} ${finding.kind}`],
+      ),
+    );
+  const families = ({ cluster: { world }, inventory }: YamlWorld) =>
+    membersByFamily(world, inventory).map(({ family }) => family);
+
+  it("hold in each family that there is", () => {
+    for (const [ranged, expected] of [
+      [DUAL, [4, 6]],
+      [ONLY_SIX, [6]],
+      [ranges([FOUR]), [4]],
+    ] as const) {
+      const world = cluster(ranged, ...documents);
+      expect(families(world)).toEqual(expected);
+      expect(faults(world.cluster.world, world.inventory)).toEqual([]);
+    }
+  });
+
+  it("what is broken in one family is so in that alone", () => {
+    const { cluster: built, inventory } = cluster(DUAL, ...documents);
+    const changed = (change: (host: Host) => Host) => {
+      const hosts = new Map([...built.world.hosts].map(([name, host]) => [name, change(host)]));
+      return faults({ ...built.world, hosts }, inventory);
+    };
+    const tunnel = "flannel-v6.1";
+    expect(
+      changed((host) => ({
+        ...host,
+        routes6: host.routes6.filter(({ nextHops: [hop] }) => hop?.dev !== tunnel),
+      })),
+    ).toContain("6:5 broken");
+    expect(
+      changed((host) => ({
+        ...host,
+        routes: host.routes.filter(({ nextHops: [hop] }) => hop?.dev !== "flannel.1"),
+      })).filter((fault) => fault.startsWith("6")),
+    ).toEqual([]);
+    // Without kube-proxy's rules nothing leads from a cluster IP of IPv6 to a pod.
+    expect(changed((host) => ({ ...host, ip6tables: null }))).toContain("6:9 broken");
+  });
 });
