@@ -37,7 +37,7 @@ export interface NodeMember extends Place {
 }
 
 export interface Port {
-  readonly proto: "tcp" | "udp";
+  readonly proto: "tcp" | "udp" | "sctp";
   readonly port: number;
 }
 
@@ -267,10 +267,9 @@ function servicePorts({ spec }: Service): ServicePort[] {
   );
 }
 
-/** SCTP is not walked. */
 function portOf(protocol: string | undefined, port: number): Port[] {
   const proto = (protocol ?? "TCP").toLowerCase();
-  return proto === "tcp" || proto === "udp" ? [{ proto, port }] : [];
+  return proto === "tcp" || proto === "udp" || proto === "sctp" ? [{ proto, port }] : [];
 }
 
 function listeningPorts({ sockets }: Host): readonly Port[] {

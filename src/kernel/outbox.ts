@@ -45,6 +45,10 @@ export interface Upcalls {
   tcp(stack: Stack, packet: Packet): SegmentFate;
   /** A datagram; `broadcast` when it was sent to all. True when a socket took it. */
   udp(stack: Stack, packet: Packet): boolean;
+  /** An SCTP packet for an association or a listener. True when a socket took it. */
+  sctp(stack: Stack, packet: Packet): boolean;
+  /** Has an application of the host opened a socket of SCTP, which loads the kernel's module, beside those it lists? */
+  opensSctp(stack: Stack): boolean;
   /** An echo reply. */
   echoReply(stack: Stack, packet: Packet): void;
   /** An ICMP error whose quoted packet this host may have sent. */

@@ -29,6 +29,7 @@ const TABLE = [
     "REFUSED",
     "No socket listens on that UDP port; the host answered with an ICMP port unreachable.",
   ],
+  ["no-listener-sctp", "REFUSED", "Nothing listens on the SCTP port; the host answered with an ABORT."],
   ["no-protocol", "REFUSED", "The host has no handler for the IP protocol."],
   ["rule-reject", "REJECTED", "A rule with REJECT answered in the destination's place."],
   ["rule-drop", "DROPPED", "A rule with DROP took the packet."],

@@ -2,6 +2,7 @@ import {
   ETH_P_ARP,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
   isNeighbourDiscovery,
   type Packet,
 } from "../packet/packet.ts";
@@ -251,7 +252,9 @@ function l4Word(p: Packet): number {
   if (p.ethType === ETH_P_ARP) return p.arpOp;
   return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
     ? p.icmpType | (p.icmpCode << 8)
-    : p.tcpFlags;
+    : p.protocol === IPPROTO_SCTP
+      ? p.chunk
+      : p.tcpFlags;
 }
 
 function infoWord(p: Packet): number {

@@ -177,6 +177,8 @@ export class Packet {
   sport = 0;
   dport = 0;
   tcpFlags = 0;
+  /** Of SCTP the type of its one chunk; then `seq` is the initiate tag or the TSN it names, `ack` the verification tag. */
+  chunk = 0;
   seq = 0;
   ack = 0;
   icmpType = 0;
@@ -278,6 +280,7 @@ export class Packet {
     this.sport = 0;
     this.dport = 0;
     this.tcpFlags = 0;
+    this.chunk = 0;
     this.seq = 0;
     this.ack = 0;
     this.icmpType = 0;
@@ -367,6 +370,7 @@ export class Packet {
     this.sport = from.sport;
     this.dport = from.dport;
     this.tcpFlags = from.tcpFlags;
+    this.chunk = from.chunk;
     this.seq = from.seq;
     this.ack = from.ack;
     this.icmpType = from.icmpType;

@@ -1,5 +1,7 @@
 import type { Family } from "../address/ip.ts";
 
+export type QueryProtocol = "tcp" | "udp" | "sctp" | "icmp";
+
 /** A connectivity question, resolved: hosts by name, addresses as the path holds them. What `command-line.md` calls a query line. */
 export interface Query {
   readonly id: string;
@@ -10,7 +12,7 @@ export interface Query {
   /** The packet arrives at the host from outside (`at`). */
   readonly arrives: boolean;
   /** Of IPv6 `icmp` is ICMPv6. */
-  readonly proto: "tcp" | "udp" | "icmp";
+  readonly proto: QueryProtocol;
   readonly family: Family;
   /** Bits, or the handle of an IPv6 address: good in this process alone. */
   readonly dst: number;

@@ -8,6 +8,7 @@ import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "
 import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
+import { fillInit } from "./sctp-ends.ts";
 
 /** How a query's client asks where it does not connect: a datagram, an echo request, a packet made by hand. */
 
@@ -56,7 +57,8 @@ export function sendRaw(owner: Conversation): void {
     packet.dport = query.dport ?? 0;
     packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
     packet.length = headerLength(packet) + BARE_SEGMENT_BYTES;
-  } else {
+  } else if (query.proto === "sctp") fillInit(packet, owner.clientPort, query.dport ?? 0);
+  else {
     const usual = query.proto === "icmp" ? RAW_ECHO_PAYLOAD : 0;
     fillMessage(packet, query.proto, owner.ports, query.size ?? usual);
   }

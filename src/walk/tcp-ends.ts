@@ -24,15 +24,13 @@ import {
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { listenerOf } from "./listener.ts";
-import { LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
 const NO_SYN = reason("no-syn");
 
 const SYN_REPEAT_MS = 1000;
 
-/** Bytes that `again` sends on a held connection. */
-const AGAIN_BYTES = 8;
 /** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
 const RETRANSMIT_MS = 204;
 

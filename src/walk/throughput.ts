@@ -109,6 +109,14 @@ export class Throughput implements Upcalls {
     return this.take(stack, packet);
   }
 
+  sctp(stack: Stack, packet: Packet): boolean {
+    return this.take(stack, packet);
+  }
+
+  opensSctp(): boolean {
+    return false;
+  }
+
   private take(stack: Stack, packet: Packet): true {
     const { end } = this;
     end.host = stack.host;

@@ -4,6 +4,7 @@ import {
   addressesOf,
   type NodeMember,
   type Place,
+  type Port,
   type ServiceMember,
   type ServicePort,
 } from "../cluster-members.ts";
@@ -197,7 +198,7 @@ class Layers {
   /** Policies and `nodePortAddresses` leave ports to some nodes: one that does not take it is no fault if another does. */
   #isTakenElsewhere(
     service: ServiceMember,
-    port: { readonly proto: "tcp" | "udp"; readonly port: number },
+    port: { readonly proto: Port["proto"]; readonly port: number },
     node: NodeMember,
     from: Place,
   ): boolean {

@@ -4,6 +4,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   isNeighbourDiscovery,
@@ -32,6 +33,7 @@ import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../route/fib.ts";
 import { routeInput } from "../route/input-route.ts";
+import { sctpReceive } from "../socket/sctp.ts";
 import { tcpReceive } from "../socket/tcp.ts";
 import { udpReceive } from "../socket/udp.ts";
 import type { Stack } from "../stack.ts";
@@ -206,6 +208,9 @@ function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
       return;
     case IPPROTO_UDP:
       udpReceive(stack, dev, whole);
+      return;
+    case IPPROTO_SCTP:
+      if (!sctpReceive(stack, whole)) break;
       return;
     case IPPROTO_ICMP:
       if (whole.family === 6) break;

@@ -18,9 +18,9 @@ import { bindToDevice, closeWithReset } from "./listeners.ts";
 import { type Endpoint, endpointOf, int32, int32Of, SOCKADDR_IN, socketAddress } from "./socket-address.ts";
 
 /** What a client is told to send. */
-export type Sending = Pick<
+export type Sending = { readonly proto: Exclude<Query["proto"], "sctp"> } & Pick<
   Query,
-  "proto" | "dst" | "dport" | "src" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev"
+  "dst" | "dport" | "src" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev"
 >;
 
 /** How far a client has come: not yet answered, answered, or failed with an error's number. */
