@@ -109,7 +109,8 @@ function poolOf({ family, block }: PodRange, pods: readonly Pod[]): AddressPool<
   if (family === "IPv4") pool.exclude(block.at(block.size - 1));
   const { parse } = familyNamed(family);
   for (const pod of pods) {
-    const address = pod.spec.hostNetwork === true ? undefined : parse(addressesOfPod(pod)[family] ?? "");
+    const text = pod.spec.hostNetwork === true ? undefined : addressesOfPod(pod)[family];
+    const address = text === undefined ? undefined : parse(text);
     if (address !== undefined) pool.claim(address);
   }
   return pool;

@@ -6,9 +6,14 @@ import type { Pod } from "../object/kubernetes-object.ts";
 export function addressesOfPod({ status }: Pod): Partial<Record<FamilyName, string>> {
   const { podIP = "", podIPs = [] } = status ?? {};
   const found: Partial<Record<FamilyName, string>> = {};
-  for (const text of [podIP, ...podIPs.map(({ ip = "" }) => ip)]) {
-    const family = familyOfText(text);
-    if (found[family] === undefined && parseIp(text) !== undefined) found[family] = text;
-  }
+  take(podIP, found);
+  // The first is podIP again.
+  if (podIPs.length > 1 || podIP === "") for (const { ip = "" } of podIPs) take(ip, found);
   return found;
+}
+
+function take(text: string, found: Partial<Record<FamilyName, string>>): void {
+  if (text === "") return;
+  const family = familyOfText(text);
+  if (found[family] === undefined && parseIp(text) !== undefined) found[family] = text;
 }

@@ -1,3 +1,4 @@
+import { socketAddressText } from "../address/socket-address.ts";
 import { decisionOf, worstOutcome } from "../analyze/cause/decision.ts";
 import { nearMissesOf, nearMissText } from "../analyze/cause/near-misses.ts";
 import { type Event, storyOf } from "../analyze/cause/story.ts";
@@ -186,9 +187,10 @@ class TraceText {
     const { verdict, server } = outcome;
     const { names } = this.#options;
     if (server !== undefined && verdict.disposition === "DELIVERED") {
-      const port = server.port === undefined ? "" : `:${server.port}`;
+      const { address, port } = server;
+      const at = port === undefined ? address : socketAddressText(address, port);
       const node = names.podOf(server.host) === undefined ? undefined : names.nodeOf(server.host);
-      return `${names.host(server.host)} (${server.address}${port}${node === undefined ? "" : `, on ${node}`})`;
+      return `${names.host(server.host)} (${at}${node === undefined ? "" : `, on ${node}`})`;
     }
     const { reason } = outcome.steps.length === 0 ? verdict : decisionOf(outcome);
     return `${reason}${verdict.host === undefined ? "" : ` at ${names.host(verdict.host)}`}`;

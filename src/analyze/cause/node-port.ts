@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../../address/ipv4.ts";
 import { formatMasked, isMasked4 } from "../../address/masked.ts";
 import type { Masked4 } from "../../address/prefix.ts";
+import { socketAddressText } from "../../address/socket-address.ts";
 import { addressOfHost } from "../../inventory/names.ts";
 import { chainAfter } from "../../inventory/owner/placed-rule.ts";
 import { serviceText } from "../../inventory/services.ts";
@@ -70,7 +71,7 @@ export const hostPortElsewhere: Diagnosis = ({ asked, decision, names, translati
   return fault(
     `host port ${asked.port} is taken on ${listing(nodes)} only (pod ${names.hostOfPod(first) ?? first.metadata.name}), not on ${node.name}`,
     {
-      text: `Ask ${address === undefined ? (nodes[0] ?? "a node that has it") : `${address}:${asked.port}`}.`,
+      text: `Ask ${address === undefined ? (nodes[0] ?? "a node that has it") : socketAddressText(address, asked.port ?? 0)}.`,
     },
   );
 };

@@ -1,5 +1,6 @@
 import { parseIpv4 } from "../../address/ipv4.ts";
 import { contains } from "../../address/prefix.ts";
+import { socketAddressText } from "../../address/socket-address.ts";
 import { addressOfHost } from "../../inventory/names.ts";
 import { type KnownPort, type KnownService, serviceText } from "../../inventory/services.ts";
 import { nearestWord } from "../../kernel/nearest-word.ts";
@@ -47,7 +48,9 @@ export const clusterIpFromOutside: Diagnosis = ({ asked, names, sender, translat
   const offered = service.ports.find(({ nodePort, proto }) => nodePort !== null && proto === asked.proto);
   const headline = `${asked.address} is the cluster IP of ${serviceText(service)}: only nodes and pods know it, and ${sender} is outside`;
   if (offered !== undefined && address !== undefined)
-    return fault(headline, { text: `Ask its node port on any node: ${address}:${offered.nodePort}.` });
+    return fault(headline, {
+      text: `Ask its node port on any node: ${socketAddressText(address, offered.nodePort ?? 0)}.`,
+    });
   const { namespace, name } = service;
   return fault(headline, {
     text: `Give ${serviceText(service)} a node port (or a load balancer), and ask that.`,
