@@ -80,6 +80,7 @@ class ClusterBuilder {
     this.#assumptions.push(
       ...proxyAssumptions(this.#configuration.proxy, this.#members, this.#objects),
       ...this.#unreachedPeers(),
+      ...this.#withoutSix(),
       ...this.#policies(),
     );
     return {
@@ -187,6 +188,17 @@ class ClusterBuilder {
         ),
       ),
     );
+  }
+
+  /** What of a second family the pods do not get. */
+  #withoutSix(): string[] {
+    const { clusterCidr6, cni } = this.#configuration;
+    if (clusterCidr6 === null || (cni !== "calico" && cni !== "docker0")) return [];
+    return [
+      cni === "calico"
+        ? "pods have IPv4 addresses alone: Calico's pools of IPv6 are not modelled"
+        : "pods have IPv4 addresses alone: docker0 has no others",
+    ];
   }
 
   /** host-gw needs the nodes side by side. */

@@ -186,7 +186,7 @@ describe("what is programmed", () => {
   });
 });
 
-describe.each(["flannel", "bridge"] as const)("who reaches whom with the CNI %s", (cni) => {
+describe.each(["flannel", "canal", "bridge"] as const)("who reaches whom with the CNI %s", (cni) => {
   const documents = [service("web", "ipFamilyPolicy: PreferDualStack, type: NodePort"), pod("near", "n1")];
   const [dual, six] = [DUAL, ONLY_SIX].map((ranged) =>
     yamlWorld([...NODES, ...PODS, ranged, ...documents].join("\n---\n"), { cni }),
@@ -201,7 +201,7 @@ describe.each(["flannel", "bridge"] as const)("who reaches whom with the CNI %s"
     expect(told(trace(dual, "pod/client", "node/n1:10250", 6))).toMatch(/^DELIVERED fc00:f853/);
     for (const world of [dual, six]) {
       const far = told(trace(world, "pod/client", "pod/server:8080", 6));
-      if (cni === "flannel") expect(far).toBe("DELIVERED fd00:10:244:1::2 8080 from fd00:10:244::2");
+      if (cni !== "bridge") expect(far).toBe("DELIVERED fd00:10:244:1::2 8080 from fd00:10:244::2");
       else expect(far).not.toContain("DELIVERED");
     }
   });
@@ -255,6 +255,38 @@ describe("Services over IPv6", () => {
       }
     });
   }
+});
+
+describe("Calico's cables in IPv6", () => {
+  const world = yamlWorld([...NODES, ...PODS, DUAL].join("\n---\n"), { cni: "canal" });
+  const text = (words: Parameters<typeof IPV6.format>[0]) => IPV6.format(words);
+
+  it("a /128 in the pod, which sends everything to the link-local address of the node's end", () => {
+    const own = hostOf(world, "client");
+    expect(
+      own.addresses6
+        .filter(({ scope, dev }) => scope === "global" && dev === "eth0")
+        .map(({ address, length }) => `${text(address)}/${length}`),
+    ).toEqual(["fd00:10:244::2/128"]);
+    const [way] = own.routes6.filter(({ dst }) => dst.length === 0);
+    expect(way?.nextHops.map(({ gateway }) => (gateway === null ? null : text(gateway)))).toEqual([
+      "fe80::ecee:eeff:feee:eeee",
+    ]);
+  });
+
+  it("the node has that address and a route by the cable, and answers for others there", () => {
+    const node = hostOf(world, "n1");
+    const [route] = node.routes6.filter(
+      ({ dst }) => dst.length === 128 && text(dst.address) === "fd00:10:244::2",
+    );
+    const device = route?.nextHops[0]?.dev ?? "";
+    expect(device).toMatch(/^cali[0-9a-f]{11}$/);
+    expect(route).toMatchObject({ metric: 1024, table: "main" });
+    expect(node.addresses6.filter(({ dev }) => dev === device).map(({ address }) => text(address))).toEqual([
+      "fe80::ecee:eeff:feee:eeee",
+    ]);
+    expect(node.sysctl.get(`net.ipv6.conf.${device}.proxy_ndp`)).toBe("1");
+  });
 });
 
 describe("the nine principles", () => {
