@@ -1,5 +1,7 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { networkOf, type Prefix4 } from "../address/prefix.ts";
+import { firstOfFamily } from "../address/family-name.ts";
+import { type Family, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
+import { networkOf } from "../address/prefix.ts";
+import { networkOf6 } from "../address/prefix6.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
@@ -12,6 +14,8 @@ import type { World } from "../world/world.ts";
  */
 export interface ClusterMembers {
   readonly world: World;
+  /** Of all addresses here, which are canonical text: a cluster of both families is looked at in each. */
+  readonly family: Family;
   readonly nodes: readonly NodeMember[];
   readonly pods: readonly PodMember[];
   /** null where the source holds no objects, so that nobody knows the Services. */
@@ -29,11 +33,11 @@ export interface Place {
 export interface NodeMember extends Place {
   readonly name: string;
   /** Its `InternalIP`; of a dumped host the first address that others can reach. */
-  readonly address: Ipv4 | null;
+  readonly address: string | null;
 }
 
 export interface Port {
-  readonly proto: "tcp" | "udp";
+  readonly proto: "tcp" | "udp" | "sctp";
   readonly port: number;
 }
 
@@ -42,7 +46,7 @@ export interface PodMember extends Place {
   readonly name: string;
   readonly namespace: string;
   /** `status.podIP`; of a dumped host the first address that others can reach. */
-  readonly address: Ipv4 | null;
+  readonly address: string | null;
   readonly node: NodeMember | null;
   /** Kind of the device that bears its address, where frames into that are not walked. */
   readonly unmodelled: string | null;
@@ -61,10 +65,10 @@ export interface ServiceMember {
   /** `svc/shop/web` */
   readonly ref: string;
   /** null: headless. */
-  readonly address: Ipv4 | null;
+  readonly address: string | null;
   readonly ports: readonly ServicePort[];
   /** Addresses that its EndpointSlices hold as ready. */
-  readonly endpoints: ReadonlySet<Ipv4>;
+  readonly endpoints: ReadonlySet<string>;
   readonly internalLocal: boolean;
   readonly externalLocal: boolean;
 }
@@ -74,8 +78,20 @@ const ANY_PORT: Port = { proto: "tcp", port: 80 };
 /** Of a dumped host's listening ports so many are asked. */
 const PORTS_OF_DUMP = 3;
 
-export function clusterMembers(world: World, inventory: Inventory | null): ClusterMembers {
-  return new Members(world, inventory).build();
+export function clusterMembers(
+  world: World,
+  inventory: Inventory | null,
+  family: Family = 4,
+): ClusterMembers {
+  return new Members(world, inventory, family).build();
+}
+
+/** The cluster in each family that its pods have addresses of; where none has any, in IPv4. */
+export function membersByFamily(world: World, inventory: Inventory | null): readonly ClusterMembers[] {
+  const found = ([4, 6] as const)
+    .map((family) => clusterMembers(world, inventory, family))
+    .filter(({ pods }) => pods.some(({ address, sharesNode }) => address !== null && !sharesNode));
+  return found.length > 0 ? found : [clusterMembers(world, inventory)];
 }
 
 class Members {
@@ -83,7 +99,10 @@ class Members {
   readonly #inventory: Inventory | null;
   readonly #nodes = new Map<string, NodeMember>();
 
-  constructor(world: World, inventory: Inventory | null) {
+  readonly #family: Family;
+
+  constructor(world: World, inventory: Inventory | null, family: Family) {
+    this.#family = family;
     this.#world = world;
     this.#inventory = inventory;
   }
@@ -95,7 +114,20 @@ class Members {
       .filter(({ kind }) => kind === "external")
       .map(({ name }): Place => ({ host: name, ref: `host/${name}` }));
     const services = this.#inventory === null ? null : this.#services(this.#inventory);
-    return { world: this.#world, nodes: [...this.#nodes.values()], pods, services, outside };
+    return {
+      world: this.#world,
+      family: this.#family,
+      nodes: [...this.#nodes.values()],
+      pods,
+      services,
+      outside,
+    };
+  }
+
+  /** The first of the family, canonical. */
+  #ofFamily(texts: readonly string[]): string | undefined {
+    const found = firstOfFamily(texts, this.#family === 4 ? "IPv4" : "IPv6");
+    return found === undefined ? undefined : formatIp(parseIp(found) as IpAddress);
   }
 
   #addNodes(): void {
@@ -103,14 +135,15 @@ class Members {
       const { name } = metadata;
       const host = this.#world.hosts.get(name);
       if (host === undefined) continue;
-      const internal = status?.addresses?.find(({ type }) => type === "InternalIP")?.address;
-      const address = parseIpv4(internal ?? "") ?? globalAddresses(host)[0] ?? null;
+      const internal = (status?.addresses ?? []).filter(({ type }) => type === "InternalIP");
+      const address =
+        this.#ofFamily(internal.map((own) => own.address)) ?? globalAddresses(host, this.#family)[0] ?? null;
       this.#nodes.set(name, { host: name, ref: `node/${name}`, name, address });
     }
     for (const host of this.#world.hosts.values()) {
       const { name, kind } = host;
       if (kind !== "node" || this.#nodes.has(name)) continue;
-      const address = globalAddresses(host)[0] ?? null;
+      const address = globalAddresses(host, this.#family)[0] ?? null;
       this.#nodes.set(name, { host: name, ref: `node/${name}`, name, address });
     }
   }
@@ -129,8 +162,11 @@ class Members {
           name,
           namespace: namespaceOf(pod),
           address:
-            parseIpv4(pod.status?.podIP ?? "") ??
-            globalAddresses(this.#world.hosts.get(host) as Host)[0] ??
+            this.#ofFamily([
+              pod.status?.podIP ?? "",
+              ...(pod.status?.podIPs ?? []).map(({ ip = "" }) => ip),
+            ]) ??
+            globalAddresses(this.#world.hosts.get(host) as Host, this.#family)[0] ??
             null,
           node: this.#nodes.get(pod.spec.nodeName ?? "") ?? null,
           unmodelled: null,
@@ -154,9 +190,9 @@ class Members {
       const beside = graph.neighbors(name).find((other) => this.#nodes.has(other));
       return {
         ...{ host: name, ref: `host/${name}`, name, namespace: "" },
-        address: globalAddresses(host)[0] ?? null,
+        address: globalAddresses(host, this.#family)[0] ?? null,
         node: beside === undefined ? null : (this.#nodes.get(beside) ?? null),
-        unmodelled: unmodelledKind(host),
+        unmodelled: unmodelledKind(host, this.#family),
         sharesNode: false,
         ports: listeningPorts(host),
       };
@@ -164,7 +200,7 @@ class Members {
   }
 
   #services({ objects }: Inventory): ServiceMember[] {
-    const endpoints = new Map<string, Set<Ipv4>>();
+    const endpoints = new Map<string, Set<string>>();
     for (const slice of objects.list("EndpointSlice")) {
       const service = slice.metadata.labels?.["kubernetes.io/service-name"];
       if (service === undefined) continue;
@@ -174,7 +210,7 @@ class Members {
       for (const { addresses, conditions } of slice.endpoints) {
         if (conditions?.ready === false) continue;
         for (const text of addresses) {
-          const address = parseIpv4(text);
+          const address = this.#ofFamily([text]);
           if (address !== undefined) known.add(address);
         }
       }
@@ -187,7 +223,7 @@ class Members {
         {
           name,
           ref: `svc/${name}`,
-          address: parseIpv4(spec.clusterIP ?? "") ?? null,
+          address: this.#ofFamily([spec.clusterIP ?? "", ...(spec.clusterIPs ?? [])]) ?? null,
           ports: servicePorts(service),
           endpoints: endpoints.get(name) ?? new Set(),
           internalLocal: spec.internalTrafficPolicy === "Local",
@@ -199,9 +235,9 @@ class Members {
 }
 
 /** The kind of the device that bears the first address, where it is not modelled. */
-function unmodelledKind(host: Host): string | null {
-  const [address] = globalAddresses(host);
-  const dev = host.addresses.find((own) => own.address === address)?.dev;
+function unmodelledKind(host: Host, family: Family): string | null {
+  const [address] = globalAddresses(host, family);
+  const dev = addressesOf(host, family).find((own) => own.address === address)?.dev;
   const detail = host.devices.find(({ name }) => name === dev)?.detail;
   return detail?.kind === "unmodelled" ? detail.type : null;
 }
@@ -231,10 +267,9 @@ function servicePorts({ spec }: Service): ServicePort[] {
   );
 }
 
-/** SCTP is not walked. */
 function portOf(protocol: string | undefined, port: number): Port[] {
   const proto = (protocol ?? "TCP").toLowerCase();
-  return proto === "tcp" || proto === "udp" ? [{ proto, port }] : [];
+  return proto === "tcp" || proto === "udp" || proto === "sctp" ? [{ proto, port }] : [];
 }
 
 function listeningPorts({ sockets }: Host): readonly Port[] {
@@ -256,25 +291,53 @@ export function portOfNode({ world }: ClusterMembers, { host }: NodeMember): Por
   return found === undefined ? null : { proto: "tcp", port: found.port };
 }
 
+/** An address of a host as the principles compare them. */
+interface HostAddress {
+  readonly address: string;
+  readonly length: number;
+  readonly dev: string;
+  readonly isGlobal: boolean;
+  readonly secondary: boolean;
+}
+
+/** A host's addresses of a family. */
+export function addressesOf({ addresses, addresses6 }: Host, family: Family): HostAddress[] {
+  const own: readonly {
+    readonly address: IpAddress;
+    readonly length: number;
+    readonly dev: string;
+    readonly scope: string;
+    readonly secondary?: boolean;
+  }[] = family === 4 ? addresses : addresses6;
+  return own.map(({ address, length, dev, scope, secondary = false }) => ({
+    ...{ address: formatIp(address), length, dev, isGlobal: scope === "global", secondary },
+  }));
+}
+
 /** Addresses that others can reach, in the order of `ip addr`, a device's first before its further ones. */
-export function globalAddresses({ addresses }: Host): Ipv4[] {
-  const global = addresses.filter(({ scope }) => scope === "global");
+export function globalAddresses(host: Host, family: Family): string[] {
+  const global = addressesOf(host, family).filter(({ isGlobal }) => isGlobal);
   return [
     ...global.filter(({ secondary }) => !secondary),
     ...global.filter(({ secondary }) => secondary),
   ].map(({ address }) => address);
 }
 
-/** Networks that pods' own devices lie in. */
-export function podNetworks({ world, pods }: ClusterMembers): Prefix4[] {
-  const networks = new Map<string, Prefix4>();
+/** Networks that pods' own devices lie in, as prefixes. */
+export function podNetworks({ world, pods, family }: ClusterMembers): string[] {
+  const networks = new Set<string>();
   for (const { host, sharesNode } of pods) {
-    if (sharesNode) continue;
-    for (const { address, length, scope } of world.hosts.get(host)?.addresses ?? []) {
-      if (scope !== "global") continue;
-      const network = networkOf({ address, length });
-      networks.set(`${formatIpv4(network.address)}/${length}`, network);
+    const found = sharesNode ? undefined : world.hosts.get(host);
+    if (found === undefined) continue;
+    for (const { address, length, isGlobal } of addressesOf(found, family)) {
+      const ip = parseIp(address);
+      if (!isGlobal || ip === undefined) continue;
+      const network =
+        typeof ip === "number"
+          ? networkOf({ address: ip, length }).address
+          : networkOf6({ address: ip, length }).address;
+      networks.add(`${formatIp(network)}/${length}`);
     }
   }
-  return [...networks.values()];
+  return [...networks];
 }

@@ -1,4 +1,4 @@
-import { formatIpv4, type Ipv4 } from "../address/ipv4.ts";
+import { socketAddressText, splitSocketAddress } from "../address/socket-address.ts";
 import { broken, HOLDS, type Judgement, UNDECIDED } from "./principle.ts";
 import type { Answer } from "./walker.ts";
 
@@ -40,15 +40,20 @@ export function rewriteText({ host, field, from, to }: Answer["rewrites"][number
 }
 
 export function socketText({ address, port }: { readonly address: string; readonly port?: number }): string {
-  return port === undefined ? address : `${address}:${port}`;
+  return port === undefined ? address : socketAddressText(address, port);
+}
+
+/** `10.0.0.1` of `10.0.0.1:80`, `fd00::1` of `[fd00::1]:80`; an address alone is itself. */
+export function hostPart(text: string): string {
+  return splitSocketAddress(text).address;
 }
 
 /** What is wrong with an answer that should come from a host to a client whose packets nobody translates. */
-export function wrongWithoutNat(answer: Answer, host: string, client: Ipv4): string | null {
+export function wrongWithoutNat(answer: Answer, host: string, client: string): string | null {
   if (!reached(answer, host)) return happenedText(answer);
   const [rewrite] = answer.rewrites;
   if (rewrite !== undefined) return rewriteText(rewrite);
   const seen = answer.servers.at(-1)?.peer.address;
-  if (seen === undefined || seen === formatIpv4(client)) return null;
+  if (seen === undefined || seen === client) return null;
   return `${host} saw the client as ${seen}`;
 }

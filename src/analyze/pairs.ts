@@ -1,8 +1,7 @@
-import type { Ipv4 } from "../address/ipv4.ts";
 import type { ClusterMembers, NodeMember, PodMember } from "./cluster-members.ts";
 
 /** A pod with a network of its own, with an address that others are told, on a device that is walked. */
-export type AddressedPod = PodMember & { readonly address: Ipv4; readonly sharesNode: false };
+export type AddressedPod = PodMember & { readonly address: string; readonly sharesNode: false };
 
 export interface Pair {
   readonly from: AddressedPod;

@@ -1,3 +1,4 @@
+import type { Family } from "../address/ip.ts";
 import type { ClusterMembers } from "./cluster-members.ts";
 import { pairsOf } from "./pairs.ts";
 import { assignedAddress } from "./principle/assigned-address.ts";
@@ -28,6 +29,8 @@ export const PRINCIPLES: readonly Principle[] = [
 /** What came of one principle. */
 export interface Verified {
   readonly principle: Principle;
+  /** The family it was checked in. */
+  readonly family: Family;
   readonly finding: Finding;
 }
 
@@ -48,6 +51,6 @@ export function verify(members: ClusterMembers, options: VerifyOptions = {}): Ve
   const cluster: Inspected = { members, walker, pairs: pairsOf(members, all), routed };
   return principles.map((principle) => {
     current = principle.number;
-    return { principle, finding: principle.check(cluster) };
+    return { principle, family: members.family, finding: principle.check(cluster) };
   });
 }

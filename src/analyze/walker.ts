@@ -1,15 +1,18 @@
-import { formatIpv4, type Ipv4 } from "../address/ipv4.ts";
+import { familyOfAddress, parseIp } from "../address/ip.ts";
+import { addressOnPath } from "../address/ip6-handle.ts";
+import { socketAddressText } from "../address/socket-address.ts";
 import { ASK_DEFAULTS, explore } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
 import { QUERY_DEFAULTS } from "../walk/query.ts";
 import { Session } from "../walk/session.ts";
-import type { ArpFrame, ClientView, Outcome, Rewrite, ServerView, Verdict } from "../walk/trace.ts";
+import type { ClientView, Outcome, Rewrite, ServerView, Verdict } from "../walk/trace.ts";
 import type { World } from "../world/world.ts";
 import type { Place, Port } from "./cluster-members.ts";
 
 /** Whom a question goes to: a port, or with `icmp` the address alone. */
 export interface Target {
-  readonly address: Ipv4;
+  /** Canonical text. */
+  readonly address: string;
   readonly port: Port | null;
 }
 
@@ -17,6 +20,15 @@ export interface Question {
   readonly from: Place;
   readonly to: Target;
 }
+
+/** Who said, by ARP or neighbour discovery, that it bears an address. */
+interface Claim {
+  readonly address: string;
+  readonly mac: string;
+}
+
+/** ICMPv6 neighbour advertisement. */
+const ADVERTISEMENT = 136;
 
 /** One thing that can come of a question: what the walk showed, as far as a principle asks for it. */
 export interface Answer {
@@ -34,7 +46,7 @@ export interface Answer {
   /** Hosts that heard a question for a neighbour. */
   readonly asked: ReadonlySet<string>;
   /** Who said of itself that it bears an address. */
-  readonly arpReplies: readonly ArpFrame["arp"][];
+  readonly claims: readonly Claim[];
 }
 
 /** Of a question with more outcomes (a Service with many endpoints) so many are walked, likeliest first. */
@@ -61,10 +73,13 @@ export class Walker {
     if (known !== undefined) return known;
     this.walks++;
     this.#onWalk();
+    const address = parseIp(to.address);
+    if (address === undefined) throw new RangeError(`${to.address} is no address`);
     const query = {
       ...QUERY_DEFAULTS,
       host: from.host,
-      dst: to.address,
+      family: familyOfAddress(address),
+      dst: addressOnPath(address),
       proto: to.port?.proto ?? ("icmp" as const),
       dport: to.port?.port ?? null,
     };
@@ -78,10 +93,10 @@ export class Walker {
   }
 
   /** Was a neighbour asked for by a device of a kind that is not modelled, or whose other end is not known? */
-  #isUnanswerable({ verdict, arp }: Outcome): boolean {
+  #isUnanswerable({ verdict, arp, ndp }: Outcome): boolean {
     if (verdict.reason !== "no-neighbour") return false;
     const network = this.#network;
-    return arp.some(({ host, device, direction }) => {
+    return [...arp, ...ndp].some(({ host, device, direction }) => {
       if (direction !== "out" || host !== verdict.host) return false;
       const number = network.hostNumber(host);
       const found = network.host(number)?.deviceNamed(device);
@@ -102,25 +117,26 @@ function isPoliced({ verdict, rules }: Outcome): boolean {
 }
 
 function answerOf(outcome: Outcome, isUnanswerable: boolean): Answer {
-  const { verdict, servers, client, rewrites, frames, arp } = outcome;
+  const { verdict, servers, client, rewrites, frames, arp, ndp } = outcome;
   const leftModel = verdict.disposition === "UNKNOWN" || isUnanswerable;
   const hosts = new Set<string>();
   for (const { host, phase, direction } of frames) {
     if (phase === "request" && direction !== "in-otherhost") hosts.add(host);
   }
-  const asked = new Set(arp.map(({ host }) => host));
-  const replies = new Map<string, ArpFrame["arp"]>();
-  for (const { arp: said } of arp) {
-    if (said.op === "reply") replies.set(`${said.spa} ${said.sha}`, said);
+  const asked = new Set([...arp, ...ndp].map(({ host }) => host));
+  const claims = new Map<string, Claim>();
+  const claim = (address: string, mac: string) => claims.set(`${address} ${mac}`, { address, mac });
+  for (const { arp: said } of arp) if (said.op === "reply") claim(said.spa, said.sha);
+  for (const { nd, eth } of ndp) {
+    if (nd.type === ADVERTISEMENT && nd.target !== undefined) claim(nd.target, nd.tll ?? eth?.src ?? "");
   }
-  const arpReplies = [...replies.values()];
   return {
     ...{ verdict, leftModel, isPoliced: isPoliced(outcome), servers, client, rewrites, hosts, asked },
-    arpReplies,
+    claims: [...claims.values()],
   };
 }
 
 /** As TO is written: `10.244.1.7:80/tcp`, `10.244.1.7/icmp`. */
 export function targetText({ address, port }: Target): string {
-  return port === null ? `${formatIpv4(address)}/icmp` : `${formatIpv4(address)}:${port.port}/${port.proto}`;
+  return port === null ? `${address}/icmp` : `${socketAddressText(address, port.port)}/${port.proto}`;
 }

@@ -95,8 +95,13 @@ function firstOf(found: readonly InputError[], what: string): string[] {
 const BACKENDS_BUILT: ReadonlySet<string> = new Set(BUILT_BACKENDS);
 const CNIS_BUILT: ReadonlySet<string> = new Set(CNIS);
 
-function unbuiltAgents({ cni, proxyMode, flannelBackend }: DetectedCluster): string[] {
+function unbuiltAgents({ cni, proxyMode, flannelBackend, families }: DetectedCluster): string[] {
   const messages: string[] = [];
+  if (!families.value.includes("IPv4") && (cni.value === "calico" || cni.value === "docker0")) {
+    messages.push(
+      `${notBuiltYet(`a cluster of IPv6 alone with ${cni.value}`)} (${families.where}): --cni flannel, canal or bridge goes on with that one in its place`,
+    );
+  }
   if (!CNIS_BUILT.has(cni.value)) {
     messages.push(
       `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni ${CNIS.join(", ")} goes on with that one in its place`,

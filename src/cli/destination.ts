@@ -11,11 +11,8 @@ import { notBuiltYet } from "./not-built-yet.ts";
 import { parsePort } from "./number-text.ts";
 import { invalid, ok, type Result } from "./result.ts";
 
-export const PROTOCOLS = ["tcp", "udp", "icmp"] as const;
+export const PROTOCOLS = ["tcp", "udp", "sctp", "icmp"] as const;
 export type Protocol = (typeof PROTOCOLS)[number];
-
-/** Protocols that the command line's documentation knows; SCTP is not walked yet. */
-const SPOKEN = [...PROTOCOLS, "sctp"];
 
 /** Where a query goes: TO, taken apart and found. */
 export interface Destination {
@@ -119,7 +116,9 @@ export function splitDestination(text: string): Parts {
   const parts = text.split("/");
   const last = parts.at(-1) ?? "";
   // `host/web-0/udp` and `10.0.0.5/icmp`, but not `pod/icmp`.
-  const isProto = SPOKEN.includes(last) && parts.length >= (/^[\d.]+$/.test(parts[0] ?? "") ? 2 : 3);
+  const isProto =
+    (PROTOCOLS as readonly string[]).includes(last) &&
+    parts.length >= (/^[\d.]+$/.test(parts[0] ?? "") ? 2 : 3);
   return isProto
     ? { place: parts.slice(0, -1).join("/"), portText: null, protoText: last }
     : { place: text, portText: null, protoText: null };
@@ -148,9 +147,8 @@ function chooseProtocol(port: number | null, behind: string | null, option: stri
   const word = behind ?? option ?? (port === null ? "icmp" : "tcp");
   const proto = PROTOCOLS.find((each) => each === word);
   if (proto === undefined) {
-    if (word === "sctp") return invalid("SCTP is not modelled yet: ask for tcp, udp or icmp");
     return invalid(
-      `${JSON.stringify(word)} is no protocol${suggestion(word, SPOKEN)}: tcp, udp or icmp stands behind the slash`,
+      `${JSON.stringify(word)} is no protocol${suggestion(word, PROTOCOLS)}: tcp, udp, sctp or icmp stands behind the slash`,
     );
   }
   if (proto === "icmp" && port !== null) return invalid("icmp has no ports: leave the port out");

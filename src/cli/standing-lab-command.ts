@@ -154,6 +154,8 @@ async function probeLab(context: Context, from: string, to: string, options: Pro
   if (query.value.arrives || !standing.hosts.has(query.value.host)) {
     return fail(context, [`from ${JSON.stringify(from)}: no host of the lab ${name} sends that`]);
   }
+  if (query.value.proto === "sctp")
+    return fail(context, [`to ${JSON.stringify(to)}: a lab sends tcp, udp and icmp alone`]);
   if (query.value.family === 6) return fail(context, [`to ${JSON.stringify(to)}: a lab speaks IPv4 alone`]);
   const lab = enterLab(name, standing, query.value.dport);
   try {

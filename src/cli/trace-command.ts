@@ -86,7 +86,7 @@ export function traceCommand(context: Context): Command {
     )
     .option("-4, --ipv4", "look names up in IPv4")
     .option("-6, --ipv6", "look names up in IPv6: of hosts and Services of both families IPv4 is taken else")
-    .option("--proto <proto>", "tcp, udp or icmp")
+    .option("--proto <proto>", "tcp, udp, sctp or icmp")
     .option("--src <address>", "bind the sender to this address, or forge it")
     .option("--sport <port>", "source port")
     .option("--ttl <n>", "time to live")

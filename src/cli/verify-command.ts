@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { type ClusterMembers, clusterMembers, leftOut } from "../analyze/cluster-members.ts";
+import { type ClusterMembers, leftOut, membersByFamily } from "../analyze/cluster-members.ts";
 import { PRINCIPLES, type Verified, verify } from "../analyze/verify.ts";
 import { verifyJson } from "../present/verify-json.ts";
 import { verifyJunit } from "../present/verify-junit.ts";
@@ -56,9 +56,12 @@ async function run(context: Context, options: VerifyOptions): Promise<void> {
   const loaded = await loadSource(options.filename ?? [], io, flags.value);
   if (loaded.kind === "invalid") return fail(context, loaded.messages);
   const { world, inventory, assumptions } = loaded.value;
-  const members = clusterMembers(world, inventory);
-  const verified = verifyMembers(members, context, options);
-  const notes = { source: sourceWords(options), assumptions, leftOut: leftOut(members) };
+  const families = membersByFamily(world, inventory);
+  const each = families.map((members) => verifyMembers(members, context, options));
+  // Principle by principle, each in every family.
+  const verified = PRINCIPLES.flatMap((_, i) => each.flatMap((list) => list[i] ?? []));
+  const passedOver = [...new Set(families.flatMap(leftOut))];
+  const notes = { source: sourceWords(options), assumptions, leftOut: passedOver };
   io.write(reportOf(verified, notes, context, options.output ?? "text"));
   if (verified.some(({ finding }) => finding.kind === "broken")) context.exitCode = EXIT.negative;
 }

@@ -14,7 +14,7 @@ import type { InputError } from "../world/input-error.ts";
 import type { Wire, World } from "../world/world.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
-import { addElsewhere, Fabric, networkAround } from "./fabric.ts";
+import { addElsewhere, Fabric, NODE_NETWORK_LENGTH, NODE_NETWORK_LENGTH6, networkAround } from "./fabric.ts";
 import { assumedOfFelix } from "./felix.ts";
 import { hasIpv4, type Member, memberOf } from "./member.ts";
 import { NodeAgents } from "./node-agents.ts";
@@ -42,15 +42,17 @@ class ClusterBuilder {
   readonly #origins = new ObjectOrigins();
   readonly #members: readonly Member[];
   readonly #fabric: Fabric;
-  readonly #assumptions: string[] = [
-    "the network between the nodes: a switch for each /24 of node addresses, and a gateway to one client outside",
-  ];
+  readonly #assumptions: string[];
 
   constructor(objects: Lister, configuration: ClusterConfiguration) {
     this.#objects = objects;
     this.#configuration = configuration;
     this.#members = objects.list("Node").flatMap((node) => memberOf(node) ?? []);
     this.#fabric = new Fabric(this.#members);
+    const isSix = this.#members.length > 0 && !this.#members.some(hasIpv4);
+    this.#assumptions = [
+      `the network between the nodes: a switch for each /${isSix ? NODE_NETWORK_LENGTH6 : NODE_NETWORK_LENGTH} of node addresses, and a gateway to one client outside`,
+    ];
   }
 
   build(): Cluster {
@@ -78,6 +80,7 @@ class ClusterBuilder {
     this.#assumptions.push(
       ...proxyAssumptions(this.#configuration.proxy, this.#members, this.#objects),
       ...this.#unreachedPeers(),
+      ...this.#withoutSix(),
       ...this.#policies(),
     );
     return {
@@ -185,6 +188,17 @@ class ClusterBuilder {
         ),
       ),
     );
+  }
+
+  /** What of a second family the pods do not get. */
+  #withoutSix(): string[] {
+    const { clusterCidr6, cni } = this.#configuration;
+    if (clusterCidr6 === null || (cni !== "calico" && cni !== "docker0")) return [];
+    return [
+      cni === "calico"
+        ? "pods have IPv4 addresses alone: Calico's pools of IPv6 are not modelled"
+        : "pods have IPv4 addresses alone: docker0 has no others",
+    ];
   }
 
   /** host-gw needs the nodes side by side. */

@@ -424,6 +424,14 @@ export class Netns {
     this.#addKernelRoutes6(dev);
   }
 
+  /** What the kernel gives a device that comes up where IPv6 is spoken: its link-local address. */
+  addLinkLocal(dev: string): void {
+    const device = this.device(dev);
+    if (device === undefined || !hasLinkLocal(device) || this.#addressesOfSix(dev).length > 0) return;
+    this.do({ kind: "address-add", address: linkLocalAddress(device, this.origin) });
+    this.#addKernelRoutes6(dev);
+  }
+
   #deleteSix(dev: string, net: IpNet): void {
     const device = this.device(dev);
     const own = this.#addressesOfSix(dev);

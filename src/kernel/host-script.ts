@@ -3,7 +3,7 @@ import type { Ipv6Words } from "../address/ipv6.ts";
 import { isGroupMac } from "../address/mac.ts";
 import { addressText, routeCommand, ruleText, ruleText6 } from "./addressing-text.ts";
 import type { Device, FdbEntry, InterfaceAddress, InterfaceAddress6 } from "./device/device.ts";
-import { linkSettingsText, newLinkText } from "./device/link-command.ts";
+import { deviceWords, linkSettingsText, newLinkText } from "./device/link-command.ts";
 import type { Host } from "./host.ts";
 import { bridgeVlanText, operationText } from "./operation-text.ts";
 import { DEFAULT_RULES, DEFAULT_RULES6 } from "./route/ip-rule.ts";
@@ -129,7 +129,7 @@ function deviceLines(device: Device, host: Host, cables: CableEnds): string[] {
   if (cable !== undefined) return [newLinkText(device, `veth peer ${cable}`)];
   const name = quote(device.name);
   if (detail.kind === "loopback")
-    return device.mtu === 65_536 ? [] : [`ip link set ${name} mtu ${device.mtu}`];
+    return device.mtu === 65_536 ? [] : [`ip link set ${deviceWords(device.name)} mtu ${device.mtu}`];
   if (isMadeAlone(device)) {
     return operationText({ kind: "link-add", device: { ...device, ...UNSET } });
   }
@@ -140,10 +140,10 @@ function deviceLines(device: Device, host: Host, cables: CableEnds): string[] {
     const kind = detail.kind === "unmodelled" ? detail.type : detail.kind;
     return [
       `# ${device.name} is of the kind ${kind}, which ${why}: a veth stands in for it`,
-      `ip link show ${name} >/dev/null 2>&1 || { ${add}; ip link set ${peer} up; }`,
+      `ip link show ${name} >/dev/null 2>&1 || { ${add}; ip link set ${deviceWords(peer)} up; }`,
     ];
   }
-  return device.carrier ? [add, `ip link set ${peer} up`] : [add];
+  return device.carrier ? [add, `ip link set ${deviceWords(peer)} up`] : [add];
 }
 
 /** Can the device be made with nothing but the namespace's own devices? The first tunnel of IPv4 is the kernel's. */

@@ -80,6 +80,11 @@ export class Netns {
   private fixedEnds: PairMap | null = null;
   private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
+  /**
+   * Is the kernel's module for SCTP loaded? The first socket of SCTP loads it, and with it come the settings `net.sctp.*`:
+   * where neither is there, it is taken not to be.
+   */
+  readonly speaksSctp: boolean;
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
   readonly geneves: readonly NetDevice[];
@@ -238,6 +243,10 @@ export class Netns {
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
 
+    this.speaksSctp =
+      this.sockets === null ||
+      this.sockets.some(({ proto }) => proto === "sctp") ||
+      [...host.sysctl.keys()].some((name) => name.startsWith("net.sctp."));
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);

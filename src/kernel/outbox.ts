@@ -33,12 +33,22 @@ export interface Outbox {
   readonly upcalls: Upcalls;
 }
 
+/**
+ * What a socket made of a TCP segment: took it; dropped it, so that it is gone; answers it with a reset, as a listener does
+ * whose port knows no such connection; or there is none.
+ */
+export type SegmentFate = "taken" | "dropped" | "refused" | "nobody";
+
 /** What sockets hear; the conversation plays the applications behind them (`walk/conversation.ts`). */
 export interface Upcalls {
-  /** A TCP segment for an established or half-open connection, or a listener. True when a socket took it. */
-  tcp(stack: Stack, packet: Packet): boolean;
+  /** A TCP segment for an established or half-open connection, or a listener. */
+  tcp(stack: Stack, packet: Packet): SegmentFate;
   /** A datagram; `broadcast` when it was sent to all. True when a socket took it. */
   udp(stack: Stack, packet: Packet): boolean;
+  /** An SCTP packet for an association or a listener. True when a socket took it. */
+  sctp(stack: Stack, packet: Packet): boolean;
+  /** Has an application of the host opened a socket of SCTP, which loads the kernel's module, beside those it lists? */
+  opensSctp(stack: Stack): boolean;
   /** An echo reply. */
   echoReply(stack: Stack, packet: Packet): void;
   /** An ICMP error whose quoted packet this host may have sent. */

@@ -1,5 +1,5 @@
 import type { DeviceConf, DeviceConf6 } from "./device/net-device.ts";
-import { RETRANS_MS } from "./neighbour/neighbour.ts";
+import { DELAY_S, REACHABLE_MS, RETRANS_MS } from "./neighbour/neighbour.ts";
 
 /** A host's `sysctl` values with the kernel's defaults behind them, and a note of what had to be assumed. */
 export class Sysctl {
@@ -36,10 +36,10 @@ export class Sysctl {
     return this.integer(`net.ipv4.conf.all.${key}`, fallback);
   }
 
-  /** Between two ARP questions; a dot of a device's name is a slash in what `sysctl -a` prints. */
-  private retransMs(device: string): number {
-    const name = (text: string) => `net.ipv4.neigh.${text}.retrans_time_ms`;
-    return this.integer(name(device), this.integer(name(device.replaceAll(".", "/")), RETRANS_MS));
+  /** Of a device's neighbours; a dot of its name is a slash in what `sysctl -a` prints. */
+  private neighbours(device: string, key: string, fallback: number): number {
+    const name = (text: string) => `net.ipv4.neigh.${text}.${key}`;
+    return this.integer(name(device), this.integer(name(device.replaceAll(".", "/")), fallback));
   }
 
   /** `net.ipv4.conf.<device>` as the IN_DEV_* macros combine it with `all`. */
@@ -64,7 +64,9 @@ export class Sysctl {
       arpIgnore: max("arp_ignore"),
       arpAnnounce: max("arp_announce"),
       arpFilter: or("arp_filter", 0),
-      retransMs: this.retransMs(device),
+      retransMs: this.neighbours(device, "retrans_time_ms", RETRANS_MS),
+      reachableMs: this.neighbours(device, "base_reachable_time_ms", REACHABLE_MS),
+      delayMs: 1000 * this.neighbours(device, "delay_first_probe_time", DELAY_S),
       proxyArp: or("proxy_arp", 0),
       proxyArpPvlan: this.own(device, "proxy_arp_pvlan", 0) !== 0,
       arpAccept: Math.max(this.all("arp_accept", 0), this.own(device, "arp_accept", 0)),

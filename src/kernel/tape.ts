@@ -2,6 +2,7 @@ import {
   ETH_P_ARP,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
   isNeighbourDiscovery,
   type Packet,
 } from "../packet/packet.ts";
@@ -131,7 +132,8 @@ export class Tape {
     d[at + 4] = hook;
     d[at + 5] = inIf;
     d[at + 6] = outIf;
-    d[at + 7] = packet.physIn;
+    // A log names the port of entry beside `-i` alone.
+    d[at + 7] = inIf === 0 ? 0 : packet.physIn;
     d[at + 8] = packet.physOut;
     d[at + 9] = known < 0 ? at + 10 : known;
     if (known < 0) this.snapshot(at + 10, packet);
@@ -250,7 +252,9 @@ function l4Word(p: Packet): number {
   if (p.ethType === ETH_P_ARP) return p.arpOp;
   return p.protocol === IPPROTO_ICMP || p.protocol === IPPROTO_ICMPV6
     ? p.icmpType | (p.icmpCode << 8)
-    : p.tcpFlags;
+    : p.protocol === IPPROTO_SCTP
+      ? p.chunk
+      : p.tcpFlags;
 }
 
 function infoWord(p: Packet): number {

@@ -1,5 +1,6 @@
 import { socketAddressText, splitSocketAddress } from "../address/socket-address.ts";
 import { IPPROTO_ICMPV6 } from "../packet/packet.ts";
+import { VXLAN_PORTS } from "../packet/wire/vxlan.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { compareBrief } from "./compare-brief.ts";
@@ -52,11 +53,7 @@ export function compareOutcome(
     return { difference, score: difference === null ? 100 : 0, renaming: before, free: [] };
   }
   const free = [...freePorts(outcome)];
-  const hashes = new Set(
-    outcome.frames
-      .filter((f) => f.vxlan !== undefined && f.udp !== undefined)
-      .map((f) => f.udp?.sport as number),
-  );
+  const hashes = new Set([...outcome.frames.flatMap(hashedPorts), ...trackedTunnels(outcome)]);
   const renaming = before.with(new Set([...free, ...earlierFree]), hashes);
   const stages: ((comparison: Comparison) => string | null)[] = [
     (c) => c.client(),
@@ -89,6 +86,22 @@ function freePorts(outcome: Outcome): Set<number> {
     if (entry.free === true && chosen !== undefined) free.add(chosen);
   }
   return free;
+}
+
+/** Source ports of tunnels' packets as connection tracking first saw them. */
+function trackedTunnels({ conntrack }: Outcome): number[] {
+  return conntrack.flatMap(({ proto, orig }) =>
+    proto === "udp" && orig.sport !== undefined && VXLAN_PORTS.includes(orig.dport ?? 0) ? [orig.sport] : [],
+  );
+}
+
+/** Source ports of VXLAN in a frame: its own, and that of a tunnel's packet which an error quotes. */
+function hashedPorts({ vxlan, udp, icmp }: Frame): number[] {
+  const quoted = icmp?.orig?.udp;
+  return [
+    ...(vxlan !== undefined && udp !== undefined ? [udp.sport] : []),
+    ...(quoted !== undefined && VXLAN_PORTS.includes(quoted.dport) ? [quoted.sport] : []),
+  ];
 }
 
 class Comparison {
@@ -152,7 +165,8 @@ class Comparison {
     return (
       (heard ? null : told("result", resultOf(this.recorded), client.result)) ??
       (heard ? null : told("errno", recorded.errno, client.errno)) ??
-      (isBulk(this.recorded) && this.recorded.framesOmitted === true
+      // Who made a packet by hand has no socket to hear of errors: what the frames say is all there is.
+      (this.recorded.query.listens === true || (isBulk(this.recorded) && this.recorded.framesOmitted === true)
         ? null
         : told("icmp error", errorText(this.recordedError()), errorText(this.ourError()))) ??
       told("reset from", recorded.reset?.from, client.reset?.from) ??

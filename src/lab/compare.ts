@@ -251,6 +251,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     uid: q.uid ?? 0,
     dev: q.dev ?? zone ?? null,
     raw: q.raw ?? false,
+    listens: q.listens ?? false,
     patience: gaveUpEarly(recorded) ? PATIENCE_MS : null,
     tcpFlags: q.flags === undefined ? null : (parseFlagLetters(q.flags) ?? null),
   };

@@ -23,7 +23,8 @@ export type WholeFrame = RecordedFrame & Place;
 
 export function recordedPackets(network: Network, recorded: RecordedProbe): Packets<WholeFrame> {
   const { client } = recorded.outcome;
-  const excuser = new Excuser(client?.port ?? client?.icmpId ?? null);
+  const isSettled = recorded.settled === true;
+  const excuser = new Excuser(isSettled ? null : (client?.port ?? client?.icmpId ?? null));
   const byPacket = new Map<number, WholeFrame[]>();
   const excused = new Set<number>();
   const repeated = new Set<number>();

@@ -4,6 +4,8 @@ import type { RecordedIp6 } from "./recorded-ip6.ts";
 export interface RecordedProbe {
   readonly query: RecordedQuery;
   readonly outcome: RecordedOutcome;
+  /** Nothing of an earlier probe was on its way any more, and nothing came after the frames that are recorded. */
+  readonly settled?: boolean;
   readonly frames?: readonly RecordedFrame[];
   readonly arp?: readonly RecordedArp[];
   readonly ndp?: readonly RecordedNdp[];
@@ -35,6 +37,8 @@ export interface RecordedQuery {
   readonly dev?: string;
   readonly count?: number;
   readonly raw?: boolean;
+  /** Who sent a hand-made packet went on listening, as long as a client would. */
+  readonly listens?: boolean;
   readonly flags?: string;
   readonly keepState?: boolean;
   /** Not a probe: `command` changes a host's configuration. */

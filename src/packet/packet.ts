@@ -177,6 +177,8 @@ export class Packet {
   sport = 0;
   dport = 0;
   tcpFlags = 0;
+  /** Of SCTP the type of its one chunk; then `seq` is the initiate tag or the TSN it names, `ack` the verification tag. */
+  chunk = 0;
   seq = 0;
   ack = 0;
   icmpType = 0;
@@ -207,7 +209,7 @@ export class Packet {
   mark = 0;
   /** ifindex of the device it belongs to now (`skb->dev`): where it came in, or the tunnel it was sent through; 0 none. */
   dev = 0;
-  /** ifindex of the device by which IPv6 took it in (`IP6CB(skb)->iif`), 0 for a packet made here. */
+  /** ifindex of the device it came in by last (`skb->skb_iif`, `IP6CB(skb)->iif`), 0 where it was made here. */
   iif = 0;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
@@ -278,6 +280,7 @@ export class Packet {
     this.sport = 0;
     this.dport = 0;
     this.tcpFlags = 0;
+    this.chunk = 0;
     this.seq = 0;
     this.ack = 0;
     this.icmpType = 0;
@@ -367,6 +370,7 @@ export class Packet {
     this.sport = from.sport;
     this.dport = from.dport;
     this.tcpFlags = from.tcpFlags;
+    this.chunk = from.chunk;
     this.seq = from.seq;
     this.ack = from.ack;
     this.icmpType = from.icmpType;

@@ -53,7 +53,12 @@ export function hopsOf(outcome: Outcome, events: readonly Event[], options: HopO
 }
 
 const NAT_TARGET = / -j (DNAT|SNAT|MASQUERADE|REDIRECT|NETMAP)\b/;
-const REFUSALS: ReadonlySet<string> = new Set(["no-listener-tcp", "no-listener-udp", "no-protocol"]);
+const REFUSALS: ReadonlySet<string> = new Set([
+  "no-listener-tcp",
+  "no-listener-udp",
+  "no-listener-sctp",
+  "no-protocol",
+]);
 const END_TARGET = / -j (DROP|REJECT)\b/;
 
 /** Frames of one passage, merged to one row as long as nothing happens between them. */

@@ -4,7 +4,7 @@ import { icmpWords } from "./icmp-text.ts";
 
 /** `10.244.31.7:40000 → 10.96.0.76:80`, `[fd00::7]:40000 → [fd01::76]:80` */
 export function endsText(view: PacketView): string {
-  const ports = view.tcp ?? view.udp;
+  const ports = view.tcp ?? view.udp ?? view.sctp;
   if (ports === undefined) return `${view.ip.src} → ${view.ip.dst}`;
   const { src, dst } = view.ip;
   return `${socketAddressText(src, ports.sport)} → ${socketAddressText(dst, ports.dport)}`;
@@ -28,6 +28,7 @@ function kindText(view: PacketView): string {
   if (view.geneve !== undefined) return `Geneve ${view.geneve.vni}`;
   if (tcp !== undefined) return `tcp ${flagsText(tcp.flags)}`;
   if (udp !== undefined) return "udp";
+  if (view.sctp !== undefined) return `sctp ${view.sctp.chunk}`;
   if (icmp !== undefined) return icmpWords(icmp.type, icmp.code, ip.src).replace("ICMP", "icmp");
   return PROTOCOL_NAMES.get(ip.proto) ?? `protocol ${ip.proto}`;
 }

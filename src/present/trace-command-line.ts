@@ -1,4 +1,4 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import { socketAddressText } from "../address/socket-address.ts";
 import type { Question } from "../analyze/walker.ts";
 
 /** The command that shows a question's whole way; `source` holds the flags that the source was read by. */
@@ -8,8 +8,8 @@ export function traceCommandLine({ from, to }: Question, source: readonly string
 
 /** TO as `trace` takes it: TCP goes without saying where there is a port, and an echo where there is none. */
 export function destinationText({ address, port }: Question["to"]): string {
-  if (port === null) return formatIpv4(address);
-  return `${formatIpv4(address)}:${port.port}${port.proto === "tcp" ? "" : `/${port.proto}`}`;
+  if (port === null) return address;
+  return `${socketAddressText(address, port.port)}${port.proto === "tcp" ? "" : `/${port.proto}`}`;
 }
 
 /** As a POSIX shell reads it back: in single quotes unless it needs none. */

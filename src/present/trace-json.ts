@@ -1,3 +1,4 @@
+import { questionReach } from "../walk/question-reach.ts";
 import type { Outcome, PacketView, Step, Trace } from "../walk/trace.ts";
 
 export interface JsonOptions {
@@ -50,7 +51,7 @@ function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Reado
     hooks,
     conntrack,
     ...(ipvs.length === 0 ? {} : { ipvs }),
-    ...(arp ? { arp: outcome.arp } : {}),
+    ...(arp ? { arp: outcome.arp, asked: questionReach(outcome) } : {}),
     ...(arp && outcome.ndp.length > 0 ? { ndp: outcome.ndp } : {}),
     stats,
   };

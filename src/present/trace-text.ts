@@ -1,6 +1,7 @@
 import { decisionOf, worstOutcome } from "../analyze/cause/decision.ts";
 import { nearMissesOf, nearMissText } from "../analyze/cause/near-misses.ts";
 import { type Event, storyOf } from "../analyze/cause/story.ts";
+import { questionReach } from "../walk/question-reach.ts";
 import type { NdpFrame, Outcome, Trace } from "../walk/trace.ts";
 import { isDecisive, saysInferred, toneOf, verdictLine, writeHead } from "./head-text.ts";
 import { writeHops } from "./hop-text.ts";
@@ -131,6 +132,12 @@ class TraceText {
       "Neighbour discovery",
       ndp.map((frame) => ({ ...frame, what: discoveryText(frame) })),
     );
+    for (const { address, devices, hosts } of questionReach({ arp, ndp })) {
+      const of = hosts === 1 ? "1 host" : `${hosts} hosts`;
+      this.#lines.push(
+        `  who has ${address}: heard by ${devices === 1 ? "1 device" : `${devices} devices`} of ${of}`,
+      );
+    }
   }
 
   #exchange(title: string, frames: readonly Exchanged[]): void {

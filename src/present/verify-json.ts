@@ -10,10 +10,11 @@ export function verifyJson(
 ): Readonly<Record<string, unknown>> {
   return {
     schema: "hopscope.verify/v1",
-    principles: verified.map(({ principle: { number, name, sentence }, finding }) => ({
+    principles: verified.map(({ principle: { number, name, sentence }, family, finding }) => ({
       number,
       name,
       sentence,
+      family,
       ...findingJson(finding, source),
     })),
     leftOut,

@@ -1,5 +1,6 @@
 import type { Verified } from "../analyze/verify.ts";
 import { traceCommandLine } from "./trace-command-line.ts";
+import { hasBoth } from "./verify-text.ts";
 
 /** What verification found as a JUnit report: a test case for each principle, as build servers read it. */
 export function verifyJunit(
@@ -12,15 +13,20 @@ export function verifyJunit(
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites ${totals}>`,
     `  <testsuite name="hopscope verify" ${totals}>`,
-    ...verified.flatMap((one) => caseLines(one, source)),
+    ...verified.flatMap((one) => caseLines(one, source, hasBoth(verified))),
     "  </testsuite>",
     "</testsuites>",
     "",
   ].join("\n");
 }
 
-function caseLines({ principle, finding }: Verified, source: readonly string[]): string[] {
-  const name = escaped(`${principle.number} ${principle.sentence}`);
+function caseLines(
+  { principle, family, finding }: Verified,
+  source: readonly string[],
+  both: boolean,
+): string[] {
+  const of = family === 4 && !both ? "" : `IPv${family}: `;
+  const name = escaped(`${principle.number} ${of}${principle.sentence}`);
   const head = `    <testcase classname="${escaped(`hopscope.verify.${principle.name}`)}" name="${name}"`;
   switch (finding.kind) {
     case "passed":

@@ -17,20 +17,29 @@ export interface VerifyTextOptions {
 /** One line a principle; under a broken one its smallest counterexample and the command that shows it. */
 export function verifyText(verified: readonly Verified[], options: VerifyTextOptions): string {
   const lines = [
-    ...verified.flatMap((one) => principleLines(one, options)),
+    ...verified.flatMap((one) => principleLines(one, { ...options, both: hasBoth(verified) })),
     "",
     ...summary(verified, options),
   ];
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
+/** Of a cluster of both families the lines say which of them each is of; of one of IPv4 alone nothing. */
+export function hasBoth(verified: readonly Verified[]): boolean {
+  return new Set(verified.map(({ family }) => family)).size > 1;
+}
+
 /** Where the lines under a principle begin. */
 const INDENT = " ".repeat(5);
 
-function principleLines({ principle, finding }: Verified, options: VerifyTextOptions): string[] {
+function principleLines(
+  { principle, family, finding }: Verified,
+  options: VerifyTextOptions & { readonly both: boolean },
+): string[] {
   const { paint, width } = options;
+  const sentence = family === 4 && !options.both ? principle.sentence : `IPv${family}: ${principle.sentence}`;
   const head = (mark: string, tone: (text: string) => string, behind: string): string[] => {
-    const lines = hang(`${mark} ${principle.number}  `, `${principle.sentence}${behind}`, width);
+    const lines = hang(`${mark} ${principle.number}  `, `${sentence}${behind}`, width);
     return lines.map((line, i) => (i === 0 ? tone(mark) + line.slice(mark.length) : line));
   };
   switch (finding.kind) {
@@ -95,13 +104,15 @@ function grouped(n: number): string {
 
 function summary(verified: readonly Verified[], options: VerifyTextOptions): string[] {
   const count = (kind: string) => verified.filter(({ finding }) => finding.kind === kind).length;
+  const numbers = new Set(verified.map(({ principle }) => principle.number));
+  const families = hasBoth(verified) ? " in IPv4 and in IPv6" : "";
   const parts = [
     `${count("passed")} passed`,
     `${count("broken")} broken`,
     ...(count("not-checkable") === 0 ? [] : [`${count("not-checkable")} not checkable`]),
   ];
   return [
-    `${verified.length} principles: ${parts.join(", ")}`,
+    `${numbers.size} principles${families}: ${parts.join(", ")}`,
     ...options.leftOut.flatMap((text) => hang("left out ", text, options.width)),
     ...options.assumptions.flatMap((assumption) => hang("assumed  ", assumption, options.width)),
   ];

@@ -4,7 +4,14 @@ import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
 import { unwalkedTables } from "../kernel/nft/base-chains.ts";
 import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
 import { Tape } from "../kernel/tape.ts";
-import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMPV6_PKT_TOOBIG } from "../packet/packet.ts";
+import {
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMPV6_PKT_TOOBIG,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from "../packet/packet.ts";
 import { captureOf } from "./capture.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
@@ -242,13 +249,19 @@ function outcomeOf(
   };
 }
 
+const SERVED_PROTOCOLS: Readonly<Record<number, ServerView["proto"]>> = {
+  [IPPROTO_TCP]: "tcp",
+  [IPPROTO_UDP]: "udp",
+  [IPPROTO_SCTP]: "sctp",
+};
+
 function serversOf(session: Session, query: Query, run: Run, decoded: Decoded): ServerView[] {
   const { conversation } = run;
   const { network } = session;
   const { family } = query;
   const list: ServerView[] = conversation.served.map((served) => ({
     host: network.host(served.host)?.name ?? "",
-    proto: served.proto === 6 ? ("tcp" as const) : ("udp" as const),
+    proto: SERVED_PROTOCOLS[served.proto] ?? ("udp" as const),
     address: formatOnPath(family, served.local),
     port: served.localPort,
     peer: { address: formatOnPath(family, served.peer), port: served.peerPort },

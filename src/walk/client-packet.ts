@@ -9,6 +9,7 @@ import {
   ICMPV6_ECHO_REQUEST,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   type Packet,
@@ -29,6 +30,7 @@ export function ofFamily(packet: Packet, family: Family): Packet {
 export function protocolOf({ proto, family }: Pick<Query, "proto" | "family">): number {
   if (proto === "tcp") return IPPROTO_TCP;
   if (proto === "udp") return IPPROTO_UDP;
+  if (proto === "sctp") return IPPROTO_SCTP;
   return family === 6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 }
 

@@ -1,8 +1,9 @@
-import type { Upcalls } from "../kernel/outbox.ts";
+import type { SegmentFate, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
+import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
@@ -20,13 +21,14 @@ import { listenerOf } from "./listener.ts";
 import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";
+import { SctpEnds } from "./sctp-ends.ts";
 import { TcpEnds } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
 
 /**
  * The two ends of a query: a client that asks, and the applications behind sockets that answer, playing on the walk's
- * agenda. TCP (`tcp-ends.ts`) is its handshake, one line of data from the server and the acknowledgement; UDP a datagram
- * and a line back.
+ * agenda. TCP (`tcp-ends.ts`) is its handshake, one line of data from the server and the acknowledgement, SCTP
+ * (`sctp-ends.ts`) likewise; UDP a datagram and a line back.
  */
 
 /** A server that got the request. */
@@ -43,6 +45,7 @@ export class Conversation implements Upcalls {
   readonly query: Query;
   readonly client: Stack;
   private tcpEnds = new TcpEnds(this);
+  private sctpEnds = new SctpEnds(this);
   private sport = 0;
   private source = 0;
   /** Whom the client speaks to: the query's destination, which for 0.0.0.0 is the host itself. */
@@ -76,6 +79,11 @@ export class Conversation implements Upcalls {
     this.source = query.src ?? 0;
   }
 
+  /** What the client connects with. */
+  private get ends(): TcpEnds | SctpEnds {
+    return this.query.proto === "sctp" ? this.sctpEnds : this.tcpEnds;
+  }
+
   get clientAddress(): number {
     return this.source;
   }
@@ -106,7 +114,7 @@ export class Conversation implements Upcalls {
       this.fail("no-address", EADDRNOTAVAIL);
       return;
     }
-    if (query.proto === "tcp") this.tcpEnds.connect();
+    if (query.proto === "tcp" || query.proto === "sctp") this.ends.connect();
     else sendMessage(this, query.proto);
   }
 
@@ -146,6 +154,7 @@ export class Conversation implements Upcalls {
   fork(stackNamed: (name: string) => Stack): Conversation {
     const copy = new Conversation(this.query, stackNamed(this.client.net.name));
     copy.tcpEnds = this.tcpEnds.copyFor(copy, stackNamed);
+    copy.sctpEnds = this.sctpEnds.copyFor(copy, stackNamed);
     copy.sport = this.sport;
     copy.bound(this.source, this.destination);
     copy.goingOn = true;
@@ -154,13 +163,13 @@ export class Conversation implements Upcalls {
 
   /** Eight more bytes on a held connection. */
   again(): void {
-    if (!this.tcpEnds.sayMore()) this.fail("error", EPIPE);
+    if (!this.ends.sayMore()) this.fail("error", EPIPE);
   }
 
   connected(): void {
     this.handshake = true;
     this.result = "connected";
-    this.tcpEnds.stop();
+    this.ends.stop();
   }
 
   /** The server's end, or a host that knows no such connection, reset the client's. */
@@ -179,18 +188,26 @@ export class Conversation implements Upcalls {
   }
 
   /** Is a packet for the client's own port? */
-  isClients(stack: Stack, proto: "tcp" | "udp", packet: Packet): boolean {
+  isClients(stack: Stack, proto: Socket["proto"], packet: Packet): boolean {
     return stack === this.client && packet.dport === this.sport && proto === this.query.proto;
   }
 
   close(how: "reset" | "fin"): void {
-    this.tcpEnds.close(how);
+    this.ends.close(how);
   }
 
   // upcalls: what sockets hear
 
-  tcp(stack: Stack, packet: Packet): boolean {
+  tcp(stack: Stack, packet: Packet): SegmentFate {
     return this.tcpEnds.receive(stack, packet);
+  }
+
+  sctp(stack: Stack, packet: Packet): boolean {
+    return this.sctpEnds.receive(stack, packet);
+  }
+
+  opensSctp(stack: Stack): boolean {
+    return stack === this.client && this.query.proto === "sctp" && !this.query.raw && !this.query.arrives;
   }
 
   private lastServer(): number {
@@ -330,8 +347,8 @@ export class Conversation implements Upcalls {
   failErrno(errno: number): void {
     switch (errno) {
       case EPERM:
-        // TCP keeps trying; the others are told.
-        if (this.query.proto !== "tcp") this.fail("blocked", errno);
+        // TCP and SCTP keep trying; the others are told.
+        if (this.query.proto !== "tcp" && this.query.proto !== "sctp") this.fail("blocked", errno);
         return;
       case EINVAL:
         this.fail("invalid", errno);
@@ -348,7 +365,7 @@ export class Conversation implements Upcalls {
     if (this.result !== null) return;
     this.result = result;
     this.errno = errno;
-    this.tcpEnds.stop();
+    this.ends.stop();
   }
 
   /** Did the client get what it asked for? */

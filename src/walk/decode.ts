@@ -512,6 +512,7 @@ class Decoder {
       ...before,
       ip: { ...before.ip, [field]: address },
       ...(before.tcp === undefined || ports === undefined ? {} : { tcp: { ...before.tcp, ...ports } }),
+      ...(before.sctp === undefined || ports === undefined ? {} : { sctp: { ...before.sctp, ...ports } }),
       ...(before.udp === undefined || ports === undefined ? {} : { udp: { ...before.udp, ...ports } }),
     };
   }

@@ -54,6 +54,9 @@ export const ERRNO_NAMES: Readonly<Record<number, string>> = {
   [EHOSTUNREACH]: "EHOSTUNREACH",
 };
 
+/** `ICMPV6_UNK_NEXTHDR` */
+const UNKNOWN_NEXT_HEADER = 1;
+
 interface Heard {
   readonly result: ClientResult;
   readonly errno: number;
@@ -65,7 +68,20 @@ export function heardOfError(
   type: number,
   code: number,
 ): Heard | null {
+  if (proto === "sctp") return heardByAssociation(family, type, code);
   return family === 6 ? heardOfError6(proto, type, code) : heardOfError4(proto, type, code);
+}
+
+/**
+ * `sctp_v4_err`, `sctp_v6_err`: an association being made ends when nobody knows the protocol, and `connect` then says
+ * ECONNREFUSED (`sctp_wait_for_connect`); of any other error it only takes note.
+ */
+function heardByAssociation(family: number, type: number, code: number): Heard | null {
+  const unknown =
+    family === 6
+      ? type === ICMPV6_PARAMPROB && code === UNKNOWN_NEXT_HEADER
+      : type === ICMP_DEST_UNREACH && code === ICMP_PROT_UNREACH;
+  return unknown ? { result: "refused", errno: ECONNREFUSED } : null;
 }
 
 /** `icmpv6_err_convert` (net/ipv6/icmp.c); an echo's sender hears of the error alone. */

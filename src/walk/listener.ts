@@ -10,7 +10,7 @@ import type { Packet } from "../packet/packet.ts";
  */
 export function listenerOf(
   stack: Stack,
-  proto: "tcp" | "udp",
+  proto: Socket["proto"],
   packet: Packet,
   isClients: boolean,
 ): Socket | null | undefined {

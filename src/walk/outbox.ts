@@ -10,8 +10,10 @@ const LEFT_MODEL = reason("left-model");
 
 /** Nobody listens: packets in throughput mode end at a socket or with an error, and nothing answers. */
 export const SILENT: Upcalls = {
-  tcp: () => true,
+  tcp: () => "taken",
   udp: () => true,
+  sctp: () => true,
+  opensSctp: () => false,
   echoReply: () => {},
   icmpError: () => {},
   sendFailed: () => {},

@@ -4,6 +4,7 @@ import { OP_EMIT } from "../kernel/tape.ts";
 import {
   ETH_P_ARP,
   headerLength,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   isIcmp,
@@ -13,10 +14,20 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../packet/packet.ts";
+import {
+  fillChunk,
+  SCTP_ABORT,
+  SCTP_COOKIE_ACK,
+  SCTP_COOKIE_ECHO,
+  SCTP_DATA,
+  SCTP_INIT_ACK,
+  SCTP_SACK,
+} from "../packet/sctp-chunk.ts";
 import { fillMessage, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { DEFAULT_PAYLOAD, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
+import { fillInit } from "./sctp-ends.ts";
 
 /** Where a sender outside the model sends from when the query does not say. */
 const OUTSIDE_PORT = 40_000;
@@ -46,6 +57,10 @@ export class OutsideEnd {
     const sport = query.sport ?? OUTSIDE_PORT;
     const icmpId = query.sport ?? OUTSIDE_ICMP_ID;
     this.conversation.sendsFrom(packet.src, sport, icmpId);
+    if (query.proto === "sctp") {
+      fillInit(packet, sport, query.dport ?? 0);
+      return;
+    }
     if (query.proto !== "tcp") {
       fillMessage(packet, query.proto, this.conversation.ports, query.size ?? DEFAULT_PAYLOAD);
       return;
@@ -61,31 +76,78 @@ export class OutsideEnd {
   readonly intercept = (stack: Stack, device: NetDevice, packet: Packet): boolean => {
     if (stack !== this.host || packet.ethType === ETH_P_ARP) return false;
     if (packet.family !== this.query.family || packet.dst !== this.query.src) return false;
-    const answer = this.received(packet);
-    if (answer !== null) {
-      const segment = ofFamily(stack.pool.take(), this.query.family);
-      segment.number = stack.outbox.nextNumber();
-      segment.phase = PHASE_DATA;
-      segment.cause = packet.number;
-      segment.protocol = IPPROTO_TCP;
-      segment.src = packet.dst;
-      segment.dst = packet.src;
-      segment.sport = packet.dport;
-      segment.dport = packet.sport;
-      segment.tcpFlags = TCP_ACK;
-      segment.seq = 1;
-      segment.ack = answer;
-      segment.df = true;
-      segment.length = headerLength(segment) + SEGMENT_BYTES;
-      segment.framed = true;
-      segment.ethDst = device.mac;
-      segment.ethSrc = packet.ethDst;
-      stack.tape?.words4(OP_EMIT, stack.host, segment.number, packet.number, PHASE_DATA);
-      stack.outbox.receive(stack, device, segment);
+    if (packet.protocol === IPPROTO_SCTP) {
+      const chunk = this.receivedChunk(packet);
+      if (chunk !== null) {
+        this.answer(stack, device, packet, (said) => {
+          fillChunk(said, chunk, 0);
+          said.seq = packet.seq;
+          said.ack = this.peerTag;
+        });
+      }
+    } else {
+      const acknowledged = this.received(packet);
+      if (acknowledged !== null) {
+        this.answer(stack, device, packet, (said) => {
+          said.protocol = IPPROTO_TCP;
+          said.tcpFlags = TCP_ACK;
+          said.seq = 1;
+          said.ack = acknowledged;
+          said.df = true;
+          said.length = headerLength(said) + SEGMENT_BYTES;
+        });
+      }
     }
     stack.pool.release(packet);
     return true;
   };
+
+  /** What the sender says to a packet comes in where that went out. */
+  private answer(stack: Stack, device: NetDevice, packet: Packet, fill: (said: Packet) => void): void {
+    const said = ofFamily(stack.pool.take(), this.query.family);
+    said.number = stack.outbox.nextNumber();
+    said.phase = PHASE_DATA;
+    said.cause = packet.number;
+    said.src = packet.dst;
+    said.dst = packet.src;
+    said.sport = packet.dport;
+    said.dport = packet.sport;
+    fill(said);
+    said.framed = true;
+    said.ethDst = device.mac;
+    said.ethSrc = packet.ethDst;
+    stack.tape?.words4(OP_EMIT, stack.host, said.number, packet.number, PHASE_DATA);
+    stack.outbox.receive(stack, device, said);
+  }
+
+  /** The tag the answering end of an association asked for. */
+  private peerTag = 0;
+
+  /**
+   * What the sender makes of an SCTP packet that came back to it.
+   *
+   * @returns the chunk it answers with, null where it says nothing
+   */
+  private receivedChunk({ src, sport, chunk, seq }: Packet): number | null {
+    const { conversation, query } = this;
+    if (src !== query.dst || sport !== query.dport) return null;
+    switch (chunk) {
+      case SCTP_ABORT:
+        conversation.wasReset(src);
+        return null;
+      case SCTP_INIT_ACK:
+        this.peerTag = seq;
+        return SCTP_COOKIE_ECHO;
+      case SCTP_COOKIE_ACK:
+        conversation.result ??= "connected";
+        return null;
+      case SCTP_DATA:
+        conversation.dataSeen = true;
+        return SCTP_SACK;
+      default:
+        return null;
+    }
+  }
 
   /**
    * What the sender makes of a frame that came back to it.

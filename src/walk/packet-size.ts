@@ -1,5 +1,7 @@
 /** Bytes a line server says; the kernel's path depends on a packet's size only near the MTU. */
 export const LINE_BYTES = 90;
+/** Bytes that `again` sends on a held connection. */
+export const AGAIN_BYTES = 8;
 /** TCP headers with the options a Linux SYN, and a later segment, carries. */
 export const SYN_BYTES = 40;
 export const SEGMENT_BYTES = 32;

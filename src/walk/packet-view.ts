@@ -29,6 +29,7 @@ import {
   INNER_VXLAN,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   ND_OVERRIDE,
@@ -38,6 +39,7 @@ import {
   NDISC_REDIRECT,
   NDISC_ROUTER_SOLICITATION,
 } from "../packet/packet.ts";
+import { CHUNK_NAMES } from "../packet/sctp-chunk.ts";
 import type { PacketView } from "./trace.ts";
 
 /** A packet's snapshot on the tape, as a person and a program read it. */
@@ -104,6 +106,8 @@ function transport(
       return { tcp: { sport, dport, flags: flagLetters(l4) } };
     case IPPROTO_UDP:
       return { udp: { sport, dport } };
+    case IPPROTO_SCTP:
+      return { sctp: { sport, dport, chunk: CHUNK_NAMES.get(l4) ?? String(l4) } };
     case IPPROTO_ICMPV6: {
       const type = l4 & 0xff;
       const head = { type, code: l4 >>> 8 };

@@ -1,5 +1,7 @@
 import type { Family } from "../address/ip.ts";
 
+export type QueryProtocol = "tcp" | "udp" | "sctp" | "icmp";
+
 /** A connectivity question, resolved: hosts by name, addresses as the path holds them. What `command-line.md` calls a query line. */
 export interface Query {
   readonly id: string;
@@ -10,7 +12,7 @@ export interface Query {
   /** The packet arrives at the host from outside (`at`). */
   readonly arrives: boolean;
   /** Of IPv6 `icmp` is ICMPv6. */
-  readonly proto: "tcp" | "udp" | "icmp";
+  readonly proto: QueryProtocol;
   readonly family: Family;
   /** Bits, or the handle of an IPv6 address: good in this process alone. */
   readonly dst: number;
@@ -31,6 +33,8 @@ export interface Query {
   readonly tcpFlags: number | null;
   /** One hand-made packet (also for udp and icmp): sent as it is, nothing follows. */
   readonly raw: boolean;
+  /** The sender of such a packet goes on listening, as long as a client would. */
+  readonly listens: boolean;
   /** Milliseconds a client waits for an answer; null: longer while an address question is open. */
   readonly patience: number | null;
 }
@@ -52,5 +56,6 @@ export const QUERY_DEFAULTS = {
   dev: null,
   tcpFlags: null,
   raw: false,
+  listens: false,
   patience: null,
 } as const satisfies Partial<Query>;

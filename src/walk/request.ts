@@ -8,6 +8,7 @@ import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "
 import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
+import { fillInit } from "./sctp-ends.ts";
 
 /** How a query's client asks where it does not connect: a datagram, an echo request, a packet made by hand. */
 
@@ -40,6 +41,9 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
   if (failed !== 0 && owner.result === null) owner.failErrno(failed);
 }
 
+/** `IPPROTO_RAW`: a protocol without ports. */
+const IPPROTO_RAW = 255;
+
 /** One hand-made packet through a raw socket: sent as it is. */
 export function sendRaw(owner: Conversation): void {
   const { query, client: stack } = owner;
@@ -53,13 +57,17 @@ export function sendRaw(owner: Conversation): void {
     packet.dport = query.dport ?? 0;
     packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
     packet.length = headerLength(packet) + BARE_SEGMENT_BYTES;
-  } else {
+  } else if (query.proto === "sctp") fillInit(packet, owner.clientPort, query.dport ?? 0);
+  else {
     const usual = query.proto === "icmp" ? RAW_ECHO_PAYLOAD : 0;
     fillMessage(packet, query.proto, owner.ports, query.size ?? usual);
   }
-  // raw_sendmsg routes by the socket's own address, not by the header it is handed.
+  // raw_sendmsg routes by the socket's own address and protocol, not by the header it is handed.
+  const { protocol } = packet;
   packet.src = 0;
+  packet.protocol = IPPROTO_RAW;
   const error = routeOutput(stack, packet, packet.boundDev, true);
+  packet.protocol = protocol;
   if (headerSource !== 0) packet.src = headerSource;
   owner.bound(packet.src, query.dst);
   if (error !== 0) {

@@ -69,7 +69,8 @@ export function walk(
 
   const unasked = held === null ? PATIENCE_MS : PATIENCE_AGAIN_MS;
   let looped = !drain(session);
-  while (!looped && conversation.result === null) {
+  const isOver = () => conversation.result !== null && !(query.listens && conversation.result === "sent");
+  while (!looped && !isOver()) {
     const timer = session.agenda.timers.peek();
     const waits = outbox.openQuestions > 0 || conversation.toldEarly;
     const patience = query.patience ?? (waits ? PATIENCE_ASKING_MS : unasked);
@@ -111,8 +112,7 @@ export function closeHeld(session: Session, held: Conversation, close: "reset" |
   const conversation = goOn(session, held);
   outbox.upcalls = conversation;
   outbox.intercept = null;
-  conversation.close(close);
-  drain(session);
+  endConnection(session, conversation, close);
   session.settle();
 }
 
@@ -129,11 +129,19 @@ function endWaiting(session: Session): void {
 export function finish(session: Session, run: Run, close: "reset" | "fin" | "open"): void {
   if (close !== "open" && !run.looped) {
     session.engine.tape = null;
-    run.conversation.close(close);
-    drain(session);
+    endConnection(session, run.conversation, close);
   }
   session.settle();
   session.outbox.intercept = null;
+}
+
+/** The server's reset arrives, where it does, before the client's own socket is closed. */
+function endConnection(session: Session, conversation: Conversation, close: "reset" | "fin"): void {
+  conversation.close(close);
+  drain(session);
+  if (close === "fin") return;
+  conversation.close(close);
+  drain(session);
 }
 
 /** Run the agenda until no frame is under way. False: the budget was spent. */

@@ -1,4 +1,6 @@
+import type { SegmentFate } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
+import { reason } from "../kernel/reason.ts";
 import { ENETUNREACH } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
@@ -22,13 +24,13 @@ import {
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { listenerOf } from "./listener.ts";
-import { BARE_SEGMENT_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
+const NO_SYN = reason("no-syn");
+
 const SYN_REPEAT_MS = 1000;
 
-/** Bytes that `again` sends on a held connection. */
-const AGAIN_BYTES = 8;
 /** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
 const RETRANSMIT_MS = 204;
 
@@ -148,19 +150,23 @@ export class TcpEnds {
     });
   }
 
-  /** A segment comes in at a host. True: a connection, or a listener, took it. */
-  receive(stack: Stack, packet: Packet): boolean {
+  /** A segment comes in at a host. */
+  receive(stack: Stack, packet: Packet): SegmentFate {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
     if (known !== undefined && known.state !== "closed") {
       this.segment(known, packet);
-      return true;
+      return "taken";
     }
     const flags = packet.tcpFlags;
-    if ((flags & (TCP_SYN | TCP_ACK | TCP_RST)) !== TCP_SYN) return false;
-    if (packet.rtType !== RTN_LOCAL) return false;
+    if (packet.rtType !== RTN_LOCAL) return "nobody";
     const socket = listenerOf(stack, "tcp", packet, this.owner.isClients(stack, "tcp", packet));
-    if (socket === undefined) return false;
+    if (socket === undefined) return "nobody";
+    if ((flags & (TCP_ACK | TCP_RST)) !== 0) return "refused";
+    if ((flags & TCP_SYN) === 0) {
+      stack.kill(packet, NO_SYN);
+      return "dropped";
+    }
     const end: TcpEnd = {
       stack,
       local: packet.dst,
@@ -178,7 +184,7 @@ export class TcpEnds {
     };
     this.ends.set(key, end);
     this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
-    return true;
+    return "taken";
   }
 
   private segment(end: TcpEnd, packet: Packet): void {
@@ -341,15 +347,19 @@ export class TcpEnds {
     localOut(stack, segment);
   }
 
-  /** End the connection: a reset from both ends, as the recorder does, or FIN from the client, answered by the server. */
+  /**
+   * End the connection: a reset from the server, as the recorder does, and from a client whom it has not reached when this is
+   * asked again; or FIN from the client, answered by the server.
+   */
   close(how: "reset" | "fin"): void {
-    for (const end of this.ends.values()) {
-      // A socket that is still connecting closes without a word.
-      if (end.state === "closed" || end.state === "syn-sent") continue;
+    // A socket that is still connecting closes without a word, and one not yet accepted is nobody's to close.
+    const open = [...this.ends.values()].filter(({ state }) => state === "established");
+    const servers = how === "reset" ? open.filter(({ client }) => !client) : [];
+    for (const end of servers.length > 0 ? servers : open) {
       if (how === "reset") {
         end.state = "closed";
-        this.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, BARE_SEGMENT_BYTES, 0);
-      } else if (end.client && end.state === "established") {
+        this.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
+      } else if (end.client) {
         this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
         end.seq++;
       }

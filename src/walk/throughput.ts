@@ -100,12 +100,21 @@ export class Throughput implements Upcalls {
     this.session.flush();
   }
 
-  tcp(stack: Stack, packet: Packet): boolean {
-    return this.take(stack, packet);
+  tcp(stack: Stack, packet: Packet): "taken" {
+    this.take(stack, packet);
+    return "taken";
   }
 
   udp(stack: Stack, packet: Packet): boolean {
     return this.take(stack, packet);
+  }
+
+  sctp(stack: Stack, packet: Packet): boolean {
+    return this.take(stack, packet);
+  }
+
+  opensSctp(): boolean {
+    return false;
   }
 
   private take(stack: Stack, packet: Packet): true {

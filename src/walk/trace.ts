@@ -1,6 +1,7 @@
 import type { Disposition, ReasonName } from "../kernel/reason.ts";
 import type { Capture } from "../packet/pcapng.ts";
 import type { Owner } from "../world/world.ts";
+import type { QueryProtocol } from "./query.ts";
 
 /**
  * `hopscope.trace/v1`: what a query came to, as stable data. Text, JSON and comparisons all read these values; nothing is
@@ -27,7 +28,7 @@ export interface Trace {
 export interface QueryView {
   readonly from: string;
   readonly to: string;
-  readonly proto: "tcp" | "udp" | "icmp";
+  readonly proto: QueryProtocol;
   readonly at?: string;
   readonly src?: string;
   readonly sport?: number;
@@ -87,7 +88,7 @@ export interface Outcome {
 
 export interface ServerView {
   readonly host: string;
-  readonly proto: "tcp" | "udp" | "icmp";
+  readonly proto: QueryProtocol;
   readonly address: string;
   readonly port?: number;
   readonly peer: { readonly address: string; readonly port?: number };
@@ -160,6 +161,8 @@ export interface PacketView {
   };
   readonly tcp?: { readonly sport: number; readonly dport: number; readonly flags: string };
   readonly udp?: { readonly sport: number; readonly dport: number };
+  /** With the name of its chunk, as `-m sctp --chunk-types` writes it. */
+  readonly sctp?: { readonly sport: number; readonly dport: number; readonly chunk: string };
   readonly icmp?: {
     readonly type: number;
     readonly code: number;

@@ -40,6 +40,9 @@ export function verdictOf(
   };
 }
 
+/** Reasons of a packet that ended at its destination, which are not why another one was lost. */
+const ANSWERED_FOR: ReadonlySet<string> = new Set(["no-listener-tcp", "no-listener-sctp"]);
+
 interface Cause {
   readonly reason: ReasonName;
   readonly drop?: Drop;
@@ -50,7 +53,7 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
   const { result, errno } = conversation;
   if (result === "connected" || result === "answered") return { reason: "answered" };
   const request = decoded.drops.filter((drop) => drop.phase === "request");
-  const decisive = request.find((drop) => drop.reason !== "no-listener-tcp") ?? request[0];
+  const decisive = request.find((drop) => !ANSWERED_FOR.has(drop.reason)) ?? request[0];
   if (result === "sent") {
     if (decisive !== undefined) return { reason: decisive.reason, drop: decisive };
     const delivered = decoded.steps.some((step) => step.kind === "deliver" && step.phase === "request");

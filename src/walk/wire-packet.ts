@@ -17,7 +17,14 @@ import {
   S_SRC,
   SNAPSHOT_WORDS,
 } from "../kernel/tape.ts";
-import { ETH_P_ARP, INNER_NONE, isIcmp, isNeighbourDiscovery, Packet } from "../packet/packet.ts";
+import {
+  ETH_P_ARP,
+  INNER_NONE,
+  IPPROTO_SCTP,
+  isIcmp,
+  isNeighbourDiscovery,
+  Packet,
+} from "../packet/packet.ts";
 
 /** A packet's snapshot on the tape as a packet again, so that it can be given bytes (`packet/wire`). */
 export function wirePacket(d: Int32Array, at: number): Packet {
@@ -63,7 +70,8 @@ export function wirePacket(d: Int32Array, at: number): Packet {
   } else {
     packet.sport = word(S_PORTS) & 0xffff;
     packet.dport = word(S_PORTS) >>> 16;
-    packet.tcpFlags = word(S_L4);
+    if (packet.protocol === IPPROTO_SCTP) packet.chunk = word(S_L4);
+    else packet.tcpFlags = word(S_L4);
     packet.seq = word(S_SEQ);
     packet.ack = word(S_ACK);
     packet.vni = word(S_INFO2);

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Ipv4 } from "../../src/address/ipv4.ts";
 import type { AddressedPod } from "../../src/analyze/pairs.ts";
 import { verify } from "../../src/analyze/verify.ts";
 import { Walker } from "../../src/analyze/walker.ts";
@@ -114,7 +113,7 @@ function placeOf({ name }: AddressedPod): string {
 
 interface Seen {
   readonly pod: AddressedPod | null;
-  readonly address: Ipv4;
+  readonly address: string;
   readonly arrived: boolean;
 }
 

@@ -5,19 +5,19 @@ import { pairsOf } from "../../src/analyze/pairs.ts";
 /** Members without a World: nothing here walks. */
 function members(podsOfNodes: readonly number[]): ClusterMembers {
   const nodes = podsOfNodes.map(
-    (_, i): NodeMember => ({ host: `n${i}`, ref: `node/n${i}`, name: `n${i}`, address: i + 1 }),
+    (_, i): NodeMember => ({ host: `n${i}`, ref: `node/n${i}`, name: `n${i}`, address: `10.0.0.${i + 1}` }),
   );
   const pods = podsOfNodes.flatMap((count, i) =>
     Array.from({ length: count }, (_, k): PodMember => {
       const name = `p${i}-${k}`;
       return {
-        ...{ host: name, ref: `host/${name}`, name, namespace: "", address: i * 1000 + k },
+        ...{ host: name, ref: `host/${name}`, name, namespace: "", address: `10.1.${i}.${k}` },
         ...{ node: nodes[i] ?? null, unmodelled: null, sharesNode: false, ports: [] },
       };
     }),
   );
   const world = { hosts: new Map(), wires: [], origins: { sources: [] } };
-  return { world, nodes, pods, services: [], outside: [] };
+  return { world, family: 4, nodes, pods, services: [], outside: [] };
 }
 
 describe.each([

@@ -1,4 +1,4 @@
-import { formatIpv4, type Ipv4 } from "../../src/address/ipv4.ts";
+import { formatIpv4, type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
 import { formatPrefix4, type Prefix4 } from "../../src/address/prefix.ts";
 import type { NodeMember } from "../../src/analyze/cluster-members.ts";
 import type { AddressedPod } from "../../src/analyze/pairs.ts";
@@ -108,6 +108,10 @@ export class Site {
   }
 }
 
+function bitsOf({ address }: { readonly address: string | null }): Ipv4 {
+  return parseIpv4(address ?? "") as Ipv4;
+}
+
 function net(address: Ipv4, length: number): IpNet {
   return { ip: fromIpv4(address), length };
 }
@@ -118,14 +122,14 @@ function ofPrefix({ address, length }: Prefix4): IpNet {
 
 /** An address that no generated pod gets, in the network of a pod. */
 function spare(pod: AddressedPod): Ipv4 {
-  return ((pod.address & ~0xff) | 200) as Ipv4;
+  return ((bitsOf(pod) & ~0xff) | 200) as Ipv4;
 }
 
 function readdress(site: Site, pod: AddressedPod, address: Ipv4): void {
   const netns = site.at(pod.host);
   const [way] = netns.host.routes.filter(({ dst }) => dst.length === 0);
   netns.addAddress("eth0", net(address, 24));
-  netns.deleteAddress("eth0", net(pod.address, 24));
+  netns.deleteAddress("eth0", net(bitsOf(pod), 24));
   if (way !== undefined && netns.host.routes.every(({ dst }) => dst.length !== 0)) {
     netns.do({ kind: "route-add", route: way });
   }
@@ -155,7 +159,7 @@ export const FAULTS: readonly Fault[] = [
     smallest: TWO_PODS,
     plant(site) {
       const pair = site.pair();
-      if (pair !== null) readdress(site, pair[0], pair[1].address);
+      if (pair !== null) readdress(site, pair[0], bitsOf(pair[1]));
       return pair !== null;
     },
   },
@@ -165,7 +169,7 @@ export const FAULTS: readonly Fault[] = [
     also: [2, 3, 5, 6, 7, 8, 9],
     smallest: ONE_POD,
     plant: (site) =>
-      first(site.pods, (pod) => site.at(site.nodeOf(pod).host).addAddress("lo", net(pod.address, 32))),
+      first(site.pods, (pod) => site.at(site.nodeOf(pod).host).addAddress("lo", net(bitsOf(pod), 32))),
   },
   {
     name: "a DNAT from one pod's address to another's",
@@ -175,7 +179,7 @@ export const FAULTS: readonly Fault[] = [
     plant(site) {
       const pair = site.pair();
       if (pair === null) return false;
-      const [from, to] = pair.map(({ address }) => formatIpv4(address));
+      const [from, to] = pair.map(({ address }) => address);
       site
         .table(site.nodeOf(pair[0]).host, "nat")
         .prependUnique("PREROUTING", `-d ${from}/32 -j DNAT --to-destination ${to}`);
@@ -218,7 +222,7 @@ export const FAULTS: readonly Fault[] = [
       first(
         site.pods.filter((pod) => listensOnTcp(pod) !== null),
         (pod) => {
-          const match = `-d ${formatIpv4(pod.address)}/32 -p tcp -m tcp --dport ${listensOnTcp(pod)}`;
+          const match = `-d ${pod.address}/32 -p tcp -m tcp --dport ${listensOnTcp(pod)}`;
           site
             .table(site.nodeOf(pod).host, "nat")
             .prependUnique("PREROUTING", `${match} -j REDIRECT --to-ports 10250`);
@@ -251,7 +255,7 @@ export const FAULTS: readonly Fault[] = [
       first(
         site.pods.filter((pod) => listensOnTcp(pod) !== null),
         (pod) => {
-          const own = formatIpv4(pod.address);
+          const own = pod.address;
           const match = `-d ${own}/32 -p tcp -m tcp --dport ${listensOnTcp(pod)}`;
           site
             .table(pod.host, "nat")
@@ -296,7 +300,7 @@ export const FAULTS: readonly Fault[] = [
       const [one] = site.pods;
       const other = site.pods.find(({ namespace }) => namespace !== one?.namespace);
       if (one === undefined || other === undefined) return false;
-      site.table(other.host, "filter").prependUnique("INPUT", `-s ${formatIpv4(one.address)}/32 -j DROP`);
+      site.table(other.host, "filter").prependUnique("INPUT", `-s ${one.address}/32 -j DROP`);
       return true;
     },
   },
@@ -386,7 +390,7 @@ export const FAULTS: readonly Fault[] = [
           .table(site.nodeOf(pod).host, "nat")
           .prependUnique(
             "POSTROUTING",
-            `-d ${formatIpv4(pod.address)}/32 -m addrtype --src-type LOCAL -j SNAT --to-source 203.0.113.77`,
+            `-d ${pod.address}/32 -m addrtype --src-type LOCAL -j SNAT --to-source 203.0.113.77`,
           ),
       ),
   },
@@ -399,7 +403,7 @@ export const FAULTS: readonly Fault[] = [
       first(site.pods, (pod) =>
         site
           .table(site.nodeOf(pod).host, "filter")
-          .prependUnique("INPUT", `-s ${formatIpv4(pod.address)}/32 -p tcp -m tcp --dport 22 -j DROP`),
+          .prependUnique("INPUT", `-s ${pod.address}/32 -p tcp -m tcp --dport 22 -j DROP`),
       ),
   },
   {
@@ -411,7 +415,7 @@ export const FAULTS: readonly Fault[] = [
       first(site.pods, (pod) =>
         site
           .table(site.nodeOf(pod).host, "nat")
-          .prependUnique("INPUT", `-s ${formatIpv4(pod.address)}/32 -j SNAT --to-source 10.99.0.1`),
+          .prependUnique("INPUT", `-s ${pod.address}/32 -j SNAT --to-source 10.99.0.1`),
       ),
   },
   {
@@ -477,7 +481,7 @@ export const FAULTS: readonly Fault[] = [
     plant: (site) =>
       first(
         (site.built.members.services ?? []).filter(({ address }) => address !== null),
-        ({ address }) => site.at("n1").addAddress("lo", net(address as Ipv4, 32)),
+        (service) => site.at("n1").addAddress("lo", net(bitsOf(service), 32)),
       ),
   },
   {
@@ -498,7 +502,7 @@ export const FAULTS: readonly Fault[] = [
     plant: (site) =>
       first(site.pods, (pod) => {
         const node = site.nodeOf(pod);
-        const gw = fromIpv4(node.address as Ipv4);
+        const gw = fromIpv4(bitsOf(node));
         const dev = gatewayDevice(site, node);
         site.at("gateway").addRoute({ dst: ofPrefix(site.cidrOf(node)), gw, dev });
       }),
@@ -524,7 +528,7 @@ export const FAULTS: readonly Fault[] = [
     plant: (site) =>
       first(site.pods, (pod) => {
         const node = site.nodeOf(pod);
-        const gw = fromIpv4(node.address as Ipv4);
+        const gw = fromIpv4(bitsOf(node));
         const dst = ofPrefix(prefix("10.96.0.0/12"));
         site.at("gateway").addRoute({ dst, gw, dev: gatewayDevice(site, node) });
       }),
@@ -535,6 +539,6 @@ export const FAULTS: readonly Fault[] = [
 function gatewayDevice(site: Site, { address }: NodeMember): string {
   const found = site
     .at("gateway")
-    .host.addresses.find((own) => (own.address & ~0xff) === ((address as Ipv4) & ~0xff));
+    .host.addresses.find((own) => (own.address & ~0xff) === ((parseIpv4(address ?? "") as Ipv4) & ~0xff));
   return found?.dev ?? "eth0";
 }

@@ -272,13 +272,13 @@ data:
     name: "a CNI that is not built",
     text: documents(POD, "cniVersion: 1.0.0\nname: net\nplugins: [{type: azure-vnet}]\n"),
     lines: [
-      "the CNI azure-vnet is not built yet (F:8 plugins[0].type): --cni flannel, bridge or docker0 goes on with that one in its place",
+      "the CNI azure-vnet is not built yet (F:8 plugins[0].type): --cni flannel, calico, canal, bridge, docker0 goes on with that one in its place",
     ],
   },
   {
     name: "a backend of flannel that is not built, and one that is none",
-    text: '{"Network": "10.244.0.0/16", "Backend": {"Type": "udp"}}',
-    lines: ["flannel's backend udp is not built yet (F:1 Backend.Type): vxlan and host-gw are"],
+    text: '{"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard"}}',
+    lines: ["flannel's backend wireguard is not built yet (F:1 Backend.Type): vxlan, host-gw, ipip are"],
   },
   {
     name: "kubeadm's and flannel's networks",

@@ -69,13 +69,10 @@ describe("a wrong question", () => {
       "trace fd00::1:80: 10.0.0.1",
       'from "fd00::1:80:": is no address ("fd00::1:80:" has a single colon at its begin or end, or three in a row); FROM has no port: use --sport',
     ],
-    [
-      "trace web-0 10.0.0.1:80/sctp",
-      'to "10.0.0.1:80/sctp": SCTP is not modelled yet: ask for tcp, udp or icmp',
-    ],
+    ["trace web-0 10.0.0.1/sctp", 'to "10.0.0.1/sctp": sctp needs a port: write :PORT behind the address'],
     [
       "trace web-0 10.0.0.1:80/tpc",
-      'to "10.0.0.1:80/tpc": "tpc" is no protocol (did you mean "tcp"?): tcp, udp or icmp stands behind the slash',
+      'to "10.0.0.1:80/tpc": "tpc" is no protocol (did you mean "tcp"?): tcp, udp, sctp or icmp stands behind the slash',
     ],
     ["trace web-0 10.0.0.1/tcp", 'to "10.0.0.1/tcp": tcp needs a port: write :PORT behind the address'],
     ["trace web-0 10.0.0.1:80/icmp", 'to "10.0.0.1:80/icmp": icmp has no ports: leave the port out'],

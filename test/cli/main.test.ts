@@ -40,8 +40,8 @@ describe("the process", () => {
   });
 
   it("says so when the mistake is its own, exit code 3, the stack only when asked for", () => {
-    const broken = "--import 'data:text/javascript,Math.imul = () => { throw new Error(`broken`) }'";
-    const hopscope = `"${process.execPath}" --import tsx ${broken} src/cli/main.ts trace laptop 172.18.0.26:31342`;
+    const broken = "--import 'data:text/javascript,Math.clz32 = () => { throw new Error(`broken`) }'";
+    const hopscope = `"${process.execPath}" --import tsx ${broken} src/cli/main.ts trace deploy/nginx svc/tomcat:8080`;
     expect(sh(hopscope)).toEqual({ out: "", err: "internal error: broken\n", code: 3 });
     expect(sh(hopscope, { HOPSCOPE_DEBUG: "1" }).err).toMatch(
       /^internal error: broken\nError: broken\n {4}at /,

@@ -8,6 +8,8 @@ import { operationText } from "../../src/kernel/operation-text.ts";
 import { settingsOf } from "../../src/source/detect.ts";
 import type { SourceFlags } from "../../src/source/read-source.ts";
 import { readSource } from "../../src/source/read-source.ts";
+import { questionReach } from "../../src/walk/question-reach.ts";
+import type { Outcome } from "../../src/walk/trace.ts";
 import { nodes, yamlWorld } from "./yaml-world.ts";
 
 const pool = (spec: string, name = "default-ipv4-ippool") =>
@@ -162,6 +164,19 @@ describe("the way to other nodes' blocks", () => {
     const world = yamlWorld(THREE + pool("cidr: 10.244.0.0/16, ipipMode: Always") + BLOCKS + PODS + lent);
     expect(routesOf(world, "n0")).toContain("10.244.166.140 via 192.168.50.12 dev tunl0 onlink proto bird");
     expect(world.trace("c", "10.244.166.140:80").verdict.disposition).toBe("DELIVERED");
+  });
+});
+
+describe("how far a question for a neighbour goes", () => {
+  const pods = ["a", "b", "c"].map((name) => pod(name, "n0")).join("");
+  const reach = (world: World, of: string) =>
+    questionReach(world.trace("a", of).outcomes[0] as Outcome).map(({ devices, hosts }) => [devices, hosts]);
+
+  it("on a bridge to every port and every pod, on Calico's cables to the other end alone", () => {
+    const bridged = yamlWorld(THREE + pods, { cni: "flannel" });
+    // The asker's port, the bridge, the two other pods, and the asker itself, as its port sends back (hairpin).
+    expect(reach(bridged, "192.168.50.11:22")[0]).toEqual([5, 4]);
+    expect(reach(yamlWorld(THREE + pods, { cni: "calico" }), "192.168.50.11:22")[0]).toEqual([1, 1]);
   });
 });
 

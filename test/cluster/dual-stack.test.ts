@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { IPV6 } from "../../src/address/family.ts";
+import { membersByFamily } from "../../src/analyze/cluster-members.ts";
+import { verify } from "../../src/analyze/verify.ts";
 import { QUESTION_DEFAULTS, resolveQuestion } from "../../src/cli/question.ts";
 import type { Host } from "../../src/kernel/host.ts";
 import { formatIptablesSave } from "../../src/kernel/netfilter/save/format.ts";
@@ -184,7 +186,7 @@ describe("what is programmed", () => {
   });
 });
 
-describe.each(["flannel", "bridge"] as const)("who reaches whom with the CNI %s", (cni) => {
+describe.each(["flannel", "canal", "bridge"] as const)("who reaches whom with the CNI %s", (cni) => {
   const documents = [service("web", "ipFamilyPolicy: PreferDualStack, type: NodePort"), pod("near", "n1")];
   const [dual, six] = [DUAL, ONLY_SIX].map((ranged) =>
     yamlWorld([...NODES, ...PODS, ranged, ...documents].join("\n---\n"), { cni }),
@@ -199,7 +201,7 @@ describe.each(["flannel", "bridge"] as const)("who reaches whom with the CNI %s"
     expect(told(trace(dual, "pod/client", "node/n1:10250", 6))).toMatch(/^DELIVERED fc00:f853/);
     for (const world of [dual, six]) {
       const far = told(trace(world, "pod/client", "pod/server:8080", 6));
-      if (cni === "flannel") expect(far).toBe("DELIVERED fd00:10:244:1::2 8080 from fd00:10:244::2");
+      if (cni !== "bridge") expect(far).toBe("DELIVERED fd00:10:244:1::2 8080 from fd00:10:244::2");
       else expect(far).not.toContain("DELIVERED");
     }
   });
@@ -253,4 +255,84 @@ describe("Services over IPv6", () => {
       }
     });
   }
+});
+
+describe("Calico's cables in IPv6", () => {
+  const world = yamlWorld([...NODES, ...PODS, DUAL].join("\n---\n"), { cni: "canal" });
+  const text = (words: Parameters<typeof IPV6.format>[0]) => IPV6.format(words);
+
+  it("a /128 in the pod, which sends everything to the link-local address of the node's end", () => {
+    const own = hostOf(world, "client");
+    expect(
+      own.addresses6
+        .filter(({ scope, dev }) => scope === "global" && dev === "eth0")
+        .map(({ address, length }) => `${text(address)}/${length}`),
+    ).toEqual(["fd00:10:244::2/128"]);
+    const [way] = own.routes6.filter(({ dst }) => dst.length === 0);
+    expect(way?.nextHops.map(({ gateway }) => (gateway === null ? null : text(gateway)))).toEqual([
+      "fe80::ecee:eeff:feee:eeee",
+    ]);
+  });
+
+  it("the node has that address and a route by the cable, and answers for others there", () => {
+    const node = hostOf(world, "n1");
+    const [route] = node.routes6.filter(
+      ({ dst }) => dst.length === 128 && text(dst.address) === "fd00:10:244::2",
+    );
+    const device = route?.nextHops[0]?.dev ?? "";
+    expect(device).toMatch(/^cali[0-9a-f]{11}$/);
+    expect(route).toMatchObject({ metric: 1024, table: "main" });
+    expect(node.addresses6.filter(({ dev }) => dev === device).map(({ address }) => text(address))).toEqual([
+      "fe80::ecee:eeff:feee:eeee",
+    ]);
+    expect(node.sysctl.get(`net.ipv6.conf.${device}.proxy_ndp`)).toBe("1");
+  });
+});
+
+describe("the nine principles", () => {
+  const documents = [service("web", "ipFamilyPolicy: PreferDualStack, type: NodePort"), pod("near", "n1")];
+  /** `6:5 broken` for each principle that does not pass. */
+  const faults = (world: YamlWorld["cluster"]["world"], inventory: YamlWorld["inventory"]): string[] =>
+    membersByFamily(world, inventory).flatMap((members) =>
+      verify(members).flatMap(({ principle, family, finding }) =>
+        finding.kind === "passed" ? [] : [`${family}:${principle.number} ${finding.kind}`],
+      ),
+    );
+  const families = ({ cluster: { world }, inventory }: YamlWorld) =>
+    membersByFamily(world, inventory).map(({ family }) => family);
+
+  it("hold in each family that there is", () => {
+    for (const [ranged, expected] of [
+      [DUAL, [4, 6]],
+      [ONLY_SIX, [6]],
+      [ranges([FOUR]), [4]],
+    ] as const) {
+      const world = cluster(ranged, ...documents);
+      expect(families(world)).toEqual(expected);
+      expect(faults(world.cluster.world, world.inventory)).toEqual([]);
+    }
+  });
+
+  it("what is broken in one family is so in that alone", () => {
+    const { cluster: built, inventory } = cluster(DUAL, ...documents);
+    const changed = (change: (host: Host) => Host) => {
+      const hosts = new Map([...built.world.hosts].map(([name, host]) => [name, change(host)]));
+      return faults({ ...built.world, hosts }, inventory);
+    };
+    const tunnel = "flannel-v6.1";
+    expect(
+      changed((host) => ({
+        ...host,
+        routes6: host.routes6.filter(({ nextHops: [hop] }) => hop?.dev !== tunnel),
+      })),
+    ).toContain("6:5 broken");
+    expect(
+      changed((host) => ({
+        ...host,
+        routes: host.routes.filter(({ nextHops: [hop] }) => hop?.dev !== "flannel.1"),
+      })).filter((fault) => fault.startsWith("6")),
+    ).toEqual([]);
+    // Without kube-proxy's rules nothing leads from a cluster IP of IPv6 to a pod.
+    expect(changed((host) => ({ ...host, ip6tables: null }))).toContain("6:9 broken");
+  });
 });

@@ -10,6 +10,9 @@ const IPV6 = "of IPv6, which no world has yet";
 
 /** What no packet of the lab can decide on, and why. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
+  ["match connlimit", "not modelled, which the verdict says"],
+  ["match socket", "not modelled, which the verdict says"],
+  ["match tcpmss", "not modelled, which the verdict says"],
   ["match eui64", IPV6],
   ["match frag", IPV6],
   ["match hl", IPV6],

@@ -35,10 +35,14 @@ export interface Draft {
 /** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
 const SETTINGS: Readonly<Record<string, string>> = {
   "net.ipv4.ip_forward": "0",
+  // Memberships are told nobody: the rules would count the reports.
+  "net.ipv4.igmp_link_local_mcast_reports": "0",
   // Errors come at once, however many they are.
   "net.ipv4.icmp_ratelimit": "0",
   "net.ipv4.icmp_msgs_per_sec": "100000",
   "net.ipv4.icmp_msgs_burst": "10000",
+  // Nothing is said again while a busy machine looks elsewhere.
+  "net.ipv4.tcp_rto_min_us": "5000000",
   // A refused SYN-ACK is not sent again.
   "net.ipv4.tcp_synack_retries": "0",
 };
@@ -150,13 +154,23 @@ export function wire(draft: Draft, hostA: string, deviceA: string, hostB: string
 }
 
 /** Nobody's answer is waited for longer than a client waits before it repeats itself: three times so many milliseconds. */
-const ARP_PATIENCE_MS = "60";
+const ARP_PATIENCE_MS = "40";
 
-/** Settings of a device that make a live probe quick and change nothing that the model tells. */
+/**
+ * Settings of a device that make a live probe quick, and let no neighbour age however long a probe takes on a busy machine:
+ * the model's clock is its own.
+ */
 export function quickSettings(devices: readonly string[]): [string, string][] {
   return devices
     .filter((name) => name !== "lo")
-    .map((name) => [`net.ipv4.neigh.${name.replaceAll(".", "/")}.retrans_time_ms`, ARP_PATIENCE_MS]);
+    .flatMap((name) => {
+      const own = `net.ipv4.neigh.${name.replaceAll(".", "/")}`;
+      return [
+        [`${own}.retrans_time_ms`, ARP_PATIENCE_MS],
+        [`${own}.base_reachable_time_ms`, "36000000"],
+        [`${own}.delay_first_probe_time`, "36000"],
+      ];
+    });
 }
 
 /** The draft as a snapshot's text. */

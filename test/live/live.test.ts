@@ -1,25 +1,26 @@
-import { release } from "node:os";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { release, tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compareRecording } from "../../src/lab/compare.ts";
 import { whyUnfit } from "../../src/lab/live/fit.ts";
 import { listNetns } from "../../src/lab/live/real-netns.ts";
 import type { RecordedProbe } from "../../src/lab/recorded.ts";
+import type { Recording } from "../../src/world/probe.ts";
+import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
 import { found, MUTATIONS } from "./mutations.ts";
-import { sweep, sweepOwn } from "./probing.ts";
+import { judged, sweep, sweepOwn } from "./probing.ts";
 import { randomWorld } from "./random-world.ts";
-import { newReport, runLive } from "./run.ts";
+import { newReport, runLive, saveMinimal } from "./run.ts";
 
 /** A fixed number of random packets for real; `npm run live` sends as many as one likes. */
 
 const SEED = 20_261;
-const WORLDS = 10;
+const WORLDS = 5;
 const PACKETS = 30;
-
-/** Disagreements of these very packets that are known and not mended yet. */
-const KNOWN: ReadonlyMap<string, string> = new Map([
-  ["20266/18", "an ARP question in the name of 127.0.0.1 gets no answer (arp_process asks for a route back)"],
-  ["20267/26", "a forged source's error is counted in the sender's OUTPUT"],
-]);
+/** Side by side: each world lets the others wait for the kernel. */
+const WIDTH = 2;
 
 const unfit = whyUnfit({ hosts: new Map(), wires: [], origins: { sources: [] } });
 if (unfit.length > 0) console.warn(`skipped: random packets on this machine's kernel: ${unfit.join("; ")}`);
@@ -46,39 +47,85 @@ describe.skipIf(unfit.length > 0)(`random worlds from seed ${SEED}, kernel ${rel
       seed: SEED,
       worlds: WORLDS,
       packets: PACKETS,
-      width: WORLDS,
-      until: Date.now() + 50_000,
+      width: WIDTH,
+      until: Date.now() + 100_000,
       save: null,
       onRecorded: ({ world }, probes) => recorded.push({ world, probes }),
     });
-  });
+  }, 120_000);
 
   afterAll(() => sweepOwn());
 
   it("every frame, verdict, counter and conntrack entry is the kernel's", () => {
     const { coverage, agreedLater, disagreements, failures } = report;
-    const told = disagreements
-      .filter(({ seed, index }) => !KNOWN.has(`${seed}/${index}`))
-      .map(({ seed, index, difference }) => `${seed}/${index}: ${difference}`);
+    const told = disagreements.map(({ seed, index, difference }) => `${seed}/${index}: ${difference}`);
     console.info(
       `${coverage.packets} packets, ${disagreements.length} disagreements, ${agreedLater} agreed when asked again`,
     );
-    expect(failures).toEqual([]);
+    // A world that a busy machine gave no time was asked for eight times: it says so, and the others stand for it.
+    const late = failures.filter((failure) => /too busy|table of neighbours/.test(failure));
+    if (late.length > 0) console.warn(`left out: ${late.join("; ")}`);
+    expect(failures).toEqual(late);
     expect(told).toEqual([]);
-    expect(coverage.packets).toBe(WORLDS * PACKETS);
+    expect(coverage.packets).toBe((WORLDS - late.length) * PACKETS);
+    expect(coverage.packets).toBeGreaterThan(PACKETS);
   });
 
-  it("ends at least three in ten otherwise than delivered", () => {
+  it("delivers about half of its packets", () => {
     expect(report.coverage.undelivered).toBeGreaterThan(0.3);
+    expect(report.coverage.undelivered).toBeLessThan(0.7);
   });
 
   it("finds mistakes that are put into the model", () => {
     const names = found(recorded);
     console.info(`missed: ${MUTATIONS.flatMap(({ name }) => (names.has(name) ? [] : [name])).join(", ")}`);
-    expect(names.size).toBeGreaterThanOrEqual(10);
+    expect(names.size).toBeGreaterThanOrEqual(12);
   });
+
+  it("leaves of a disagreement what it needs, and saves it", () => {
+    const mistake = MUTATIONS.find(({ name }) => name === "the TTL is not decremented");
+    const mend = mistake?.broken?.();
+    const folder = mkdtempSync(join(tmpdir(), "live-"));
+    try {
+      // The smallest world is built soonest.
+      const [{ world, probes } = { world: null, probes: [] }] = [...recorded].sort(
+        (a, b) => a.world.hosts.size - b.world.hosts.size,
+      );
+      if (world === null) throw new Error("no world was recorded");
+      const all = judged(world, probes).map(({ difference }) => difference);
+      const index = all.findIndex((difference) => difference?.includes("TTL") === true);
+      expect(index).toBeGreaterThanOrEqual(0);
+      const queries = probes.slice(0, index + 1).map(({ query }) => query);
+      const found = { seed: SEED, index, difference: all[index] as string };
+      const file = saveMinimal(folder, found, { world, queries }, 12_000);
+      const snapshot = readSnapshot(file, readFileSync(file, "utf8"));
+      if (snapshot.kind === "invalid" || snapshot.recording === null) throw new Error("it is no recording");
+      expect(snapshot.world.hosts.size).toBeLessThanOrEqual(world.hosts.size);
+      expect(rulesOf(snapshot.world)).toBeLessThan(rulesOf(world));
+      const agrees = () =>
+        compareRecording(snapshot.world, snapshot.recording as Recording, {}).probes.at(-1)?.agrees;
+      expect(agrees()).toBe(false);
+      mend?.();
+      expect(agrees()).toBe(true);
+    } finally {
+      mend?.();
+      rmSync(folder, { recursive: true });
+    }
+  }, 60_000);
 
   it("leaves no namespace behind", () => {
     expect(listNetns().filter((name) => name.startsWith(`hslive-${process.pid}-`))).toEqual([]);
   });
 });
+
+function rulesOf({ hosts }: World): number {
+  return [...hosts.values()].reduce(
+    (sum, { iptables }) =>
+      sum +
+      [...(iptables?.tables.values() ?? [])].reduce(
+        (all, { chains }) => all + [...chains.values()].reduce((n, { rules }) => n + rules.length, 0),
+        0,
+      ),
+    0,
+  );
+}

@@ -1,49 +1,112 @@
-import { release } from "node:os";
+import { fork } from "node:child_process";
+import { constants, release, setPriority } from "node:os";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { whyUnfit } from "../../src/lab/live/fit.ts";
 import { sweep, sweepOwn } from "./probing.ts";
-import { type LiveReport, runLive } from "./run.ts";
+import { type LiveReport, newReport, runLive } from "./run.ts";
 
-/** `npm run live -- --minutes N [--seed S] [--packets N] [--worlds N] [--save FOLDER]`. */
+/** `npm run live -- --minutes N [--seed S] [--packets N] [--worlds N] [--width N] [--save FOLDER]`. */
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "10" },
     seed: { type: "string" },
     packets: { type: "string", default: "40" },
     worlds: { type: "string", default: "1000000" },
-    width: { type: "string", default: "16" },
+    width: { type: "string", default: "6" },
     save: { type: "string" },
+    /** Of one of the processes that share a run: which one it is. */
+    share: { type: "string" },
   },
 });
 
 const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
-const numbers = [seed, ...[values.minutes, values.packets, values.worlds, values.width].map(Number)];
+const [minutes = 0, packets = 0, worlds = 0, width = 0] = [
+  values.minutes,
+  values.packets,
+  values.worlds,
+  values.width,
+].map(Number);
 const unfit = whyUnfit({ hosts: new Map(), wires: [], origins: { sources: [] } });
-if (numbers.some((number) => !(number >= 0)))
+if (![seed, minutes, packets, worlds].every((number) => number >= 0) || !(width >= 1))
   unfit.push("--minutes, --seed, --packets, --worlds and --width take numbers");
 if (unfit.length > 0) {
   for (const message of unfit) process.stderr.write(`error: ${message}\n`);
   process.exitCode = 2;
-} else main();
+} else if (values.share !== undefined) share(Number(values.share));
+else await main();
 
-function main(): void {
+/** What a process says of the worlds it has done so far. */
+interface Told extends Omit<LiveReport, "coverage"> {
+  readonly packets: number;
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** Every `width`-th world, one after the other: the kernel makes its builders wait, and others work meanwhile. */
+function share(number: number): void {
+  // Who is late on a busy machine sees a client repeat itself: little work, but at its time.
+  setPriority(constants.priority.PRIORITY_ABOVE_NORMAL);
+  const tell = ({ coverage, ...rest }: LiveReport) => {
+    process.send?.({ ...rest, packets: coverage.packets, counts: coverage.counts } satisfies Told);
+  };
+  try {
+    const report = runLive({
+      seed: seed + number,
+      stride: width,
+      worlds: Math.ceil((worlds - number) / width),
+      packets,
+      width: 1,
+      until: Date.now() + minutes * 60_000,
+      save: values.save ?? null,
+      onProgress: tell,
+    });
+    tell(report);
+  } finally {
+    sweepOwn();
+    process.disconnect?.();
+  }
+}
+
+async function main(): Promise<void> {
   const left = sweep();
   if (left > 0) process.stderr.write(`${left} namespaces of a run that ended early taken down\n`);
   const began = Date.now();
-  try {
-    const report = runLive({
-      seed,
-      worlds: Number(values.worlds),
-      packets: Number(values.packets),
-      width: Number(values.width),
-      until: began + Number(values.minutes) * 60_000,
-      save: values.save ?? null,
-      ...(process.stderr.isTTY ? { onProgress: showProgress } : {}),
+  const told: Told[] = [];
+  const shares = Array.from({ length: Math.min(width, worlds) }, (_, number) => {
+    const child = fork(fileURLToPath(import.meta.url), [
+      ...process.argv.slice(2),
+      `--seed=${seed}`,
+      `--share=${number}`,
+    ]);
+    child.on("message", (message) => {
+      told[number] = message as Told;
+      if (process.stderr.isTTY) showProgress(merged(told));
     });
-    tell(report, (Date.now() - began) / 1000);
-  } finally {
-    sweepOwn();
+    return new Promise<void>((resolve) => {
+      child.on("exit", (code) => {
+        if (code !== 0) process.exitCode = 1;
+        resolve();
+      });
+    });
+  });
+  await Promise.all(shares);
+  sweep();
+  tell(merged(told), (Date.now() - began) / 1000);
+}
+
+function merged(told: readonly Told[]): LiveReport {
+  const all = newReport();
+  for (const each of told) {
+    if (each === undefined) continue;
+    all.coverage.merge(each.packets, each.counts);
+    all.worlds += each.worlds;
+    all.agreedLater += each.agreedLater;
+    all.tooSlow += each.tooSlow;
+    all.disagreements.push(...each.disagreements);
+    all.failures.push(...each.failures);
   }
+  all.disagreements.sort((a, b) => a.seed - b.seed || a.index - b.index);
+  return all;
 }
 
 function showProgress({ worlds, coverage, disagreements }: LiveReport): void {
@@ -53,7 +116,7 @@ function showProgress({ worlds, coverage, disagreements }: LiveReport): void {
 }
 
 function tell(report: LiveReport, seconds: number): void {
-  const { coverage, worlds, agreedLater, disagreements, failures } = report;
+  const { coverage, worlds, agreedLater, tooSlow, disagreements, failures } = report;
   const lines = [
     coverage.text(),
     ...failures.map((failure) => `failed: ${failure}`),
@@ -63,8 +126,9 @@ function tell(report: LiveReport, seconds: number): void {
       ...(file === undefined ? [] : [`  least: ${file}`]),
     ]),
     `zeros: ${coverage.zeros.join(", ") || "none"}`,
+    `${tooSlow} worlds were built again because the machine had been too busy`,
     `${agreedLater} agreed when asked again in a world built anew`,
-    `seeds ${seed} … ${seed + worlds - 1}, ${worlds} worlds, kernel ${release()}, ${seconds.toFixed(0)} s`,
+    `seeds from ${seed}, ${worlds} worlds, kernel ${release()}, ${seconds.toFixed(0)} s`,
     `${coverage.packets} packets, ${disagreements.length} disagreements`,
   ];
   process.stdout.write(lines.map((line) => `${line}\n`).join(""));

@@ -106,7 +106,7 @@ export function found(
     try {
       // A part that hides behind another world's compiled form would not be seen: each gets hosts of its own.
       const isFound = recorded.some(({ world, probes }, i) => {
-        const taken = misread === undefined ? hosts((host) => ({ ...host }))(world) : misread(world);
+        const taken = misread === undefined ? rules((rule) => ({ ...rule }))(world) : misread(world);
         return judged(taken, probes).some(
           ({ difference }, k) => difference !== null && (honest[i] as boolean[])[k] === true,
         );

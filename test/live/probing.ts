@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { replay } from "../../src/lab/compare.ts";
 import { sleep } from "../../src/lab/live/carrier.ts";
 import { Lab } from "../../src/lab/live/lab.ts";
@@ -11,11 +12,11 @@ import type { World } from "../../src/world/world.ts";
 const FAMILY = "hslive-";
 const PREFIX = `${FAMILY}${process.pid}-`;
 
-/** Memberships of groups are told twice within a second or two; they would be counted by the rules. */
-const SETTLED_MS = 2300;
+/** Errors that the kernel sends to one peer at most once a second (`ip_error`) have their second. */
+const PAUSE_MS = 1100;
 
-/** Unanswered questions of these worlds end after three times sixty milliseconds, and a SYN is repeated after a second. */
-const PATIENCE: Patience = { answerMs: 250, arpMs: 350 };
+/** Unanswered questions of these worlds end after three times forty milliseconds; an error may wait for another's end. */
+const PATIENCE: Patience = { answerMs: 60, arpMs: 900, questionMs: 110 };
 
 /** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
 export function sweep(): number {
@@ -58,32 +59,62 @@ export interface Standing {
 
 let built = 0;
 
-/** Builds a world for real and lets it settle. Yields whenever it waits. */
+/** Builds a world for real. Yields whenever it waits. */
 export function* raising(world: World): Generator<void, Standing> {
   const prefix = `${PREFIX}${built++}-`;
   const names = [...world.hosts.keys()];
   const lab = yield* Lab.building(world, (host) => `${prefix}${names.indexOf(host)}`);
-  yield* waiting(SETTLED_MS);
   return { lab, world };
 }
 
 /**
  * Sends each query and records it, one after the other. Yields whenever it waits.
  *
- * @param pauseMs waited before the last packet, so that limits of the kernel's own have recovered
+ * @param unhurried indexes of queries before which limits of the kernel's own recover
  */
 export function* recording(
   { lab }: Standing,
   queries: readonly RecordedQuery[],
-  pauseMs = 0,
+  unhurried: ReadonlySet<number> = new Set(),
 ): Generator<void, RecordedProbe[]> {
   const probes: RecordedProbe[] = [];
+  const overflows = neighbourOverflows();
   for (const [i, query] of queries.entries()) {
-    if (i === queries.length - 1) yield* waiting(pauseMs);
+    if (unhurried.has(i)) yield* waiting(PAUSE_MS);
     lab.flush();
-    probes.push(yield* recordProbe(lab, query, PATIENCE));
+    const probe = yield* recordProbe(lab, query, PATIENCE);
+    if (probe.settled !== true || saysTwice(probe))
+      throw new TooSlow("the machine was too busy: a segment was sent again before it was looked at");
+    if (neighbourOverflows() !== overflows) throw new TooSlow("the kernel's table of neighbours was full");
+    probes.push(probe);
   }
   return probes;
+}
+
+/**
+ * How often a neighbour found no place, whichever namespace's it was: all share one table (`gc_thresh3`, 1024 entries), and
+ * with many worlds at once, or other labs on the machine, it fills.
+ */
+function neighbourOverflows(): string {
+  const [head = "", ...rows] = readFileSync("/proc/net/stat/arp_cache", "utf8").trim().split("\n");
+  const column = head.trim().split(/\s+/).indexOf("table_fulls");
+  return rows.map((row) => row.trim().split(/\s+/)[column]).join(" ");
+}
+
+/** A probe took so long that TCP repeated itself; its rules counted the segment twice. */
+export class TooSlow extends Error {}
+
+/** The kernel repeats a SYN after a second, and data after a fifth of one; a packet's identification tells them apart. */
+function saysTwice({ frames = [] }: RecordedProbe): boolean {
+  const said = new Map<string, number>();
+  return frames.some(({ ns, if: dev, dir, ip, tcp }) => {
+    if (dir !== "out" || ip === undefined || tcp === undefined) return false;
+    if (tcp.flags?.includes("S") !== true && (tcp.len ?? 0) === 0) return false;
+    const segment = [ns, dev, ip.src, ip.dst, tcp.sport, tcp.dport, tcp.flags, tcp.seq].join(" ");
+    const before = said.get(segment);
+    said.set(segment, ip.id ?? 0);
+    return before !== undefined && before !== ip.id;
+  });
 }
 
 function* waiting(ms: number): Generator<void> {
@@ -124,4 +155,18 @@ export function sideBySide<T>(works: readonly Generator<void, T>[]): (T | Error)
     sleep(1);
   }
   return results as (T | Error)[];
+}
+
+/** Keeps so many works going, each having its turn while the others wait, until there is no next one and all have ended. */
+export function abreast(width: number, next: () => Generator<void, void> | null): void {
+  let works: Generator<void, void>[] = [];
+  for (let isMore = true; isMore || works.length > 0; ) {
+    if (isMore && works.length < width) {
+      const fresh = next();
+      if (fresh === null) isMore = false;
+      else works.push(fresh);
+    }
+    works = works.filter((work) => work.next().done !== true);
+    sleep(1);
+  }
 }

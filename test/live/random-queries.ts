@@ -19,14 +19,14 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
     [3, "icmp"],
   ]);
   const dst = dice.weighted([
-    [8, () => dice.pick(ground.addresses)],
-    [3, () => dice.pick(ground.virtual)],
-    [1, () => dice.pick(NOWHERE)],
+    [12, () => dice.pick(ground.addresses)],
+    [1.2, () => dice.pick(ground.virtual)],
+    [0.6, () => dice.pick(NOWHERE)],
     [0.3, () => "127.0.0.1"],
     // Nobody has it, so that the question who does stays unanswered.
     [0.15, () => `${dice.pick(ground.networks).split(".").slice(0, 3).join(".")}.199`],
   ])();
-  const dport = dice.chance(0.85) ? dice.pick(PORTS) : dice.between(1, 1000);
+  const dport = dice.chance(0.93) ? dice.pick(PORTS) : dice.between(1, 1000);
   const base: RecordedQuery = {
     from,
     proto,
@@ -34,10 +34,10 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
     sport,
     count: 1,
     ...(proto === "icmp" ? {} : { dport }),
-    ...(dice.chance(0.15) ? { ttl: dice.between(1, 5) } : {}),
-    ...(dice.chance(0.15) ? { mark: dice.between(1, 3) } : {}),
+    ...(dice.chance(0.1) ? { ttl: dice.between(1, 6) } : {}),
+    ...(dice.chance(0.35) ? { mark: dice.between(1, 3) } : {}),
   };
-  if (dice.chance(0.12)) return forged(dice, ground, base);
+  if (dice.chance(0.09)) return forged(dice, ground, base);
   const own = ground.draft.hosts.get(from)?.addresses.filter(({ address }) => address !== "127.0.0.1") ?? [];
   return {
     ...base,
@@ -57,6 +57,7 @@ function forged(dice: Dice, ground: Ground, base: RecordedQuery): RecordedQuery 
     ttl: 64,
     ...base,
     raw: true,
+    listens: true,
     src: dice.pick(dice.chance(0.7) ? any : own),
     ...(base.proto === "tcp" ? { flags: dice.pick(["S", "SA", "A", "R", "F", "FA", "PA"]) } : {}),
     ...(base.proto !== "tcp" && dice.chance(0.3) ? { size: dice.pick(SIZES) } : {}),

@@ -1,6 +1,6 @@
 import type { Dice } from "./dice.ts";
 import type { DraftHost } from "./draft.ts";
-import { type Proto, randomConditions, type Spot } from "./random-matches.ts";
+import { type Proto, randomConditions, type Spot, someone } from "./random-matches.ts";
 import { randomSets } from "./random-sets.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
@@ -55,11 +55,13 @@ function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[])
   const rules: string[] = [];
   // A user's chain belongs to one hook, so that its rules may hold whatever is allowed there.
   for (const hook of hooks) {
-    const policy = table === "filter" && dice.chance(0.12) ? "DROP" : "ACCEPT";
+    const policy = table === "filter" && dice.chance(0.05) ? "DROP" : "ACCEPT";
     chains.push(`:${hook} ${policy} [0:0]`);
   }
   for (const hook of hooks) {
     const spot = spotOf([hook]);
+    // Where a rule translates a tunnel's packet whose inner checksum is left to the card, the kernel spoils the outer one.
+    if (table === "nat") rules.push(`-A ${hook} -p udp -m udp --dport 8472 -j ACCEPT`);
     const own = dice.chance(0.5) ? Array.from({ length: dice.between(1, 2) }, (_, i) => `${hook}-u${i}`) : [];
     for (const chain of own) chains.push(`:${chain} - [0:0]`);
     const count = dice.weighted([
@@ -97,8 +99,14 @@ function ruleText(spot: Spot, chain: string, deeper: readonly string[]): string 
   ]);
   const target = targetText(spot, proto);
   if (target === CLAMP) return `-A ${chain} -p tcp -m tcp --tcp-flags SYN,RST SYN ${target}`;
-  return join(`-A ${chain}`, randomConditions(spot, proto), target);
+  const conditions = randomConditions(spot, proto);
+  // What takes packets away, or elsewhere, is aimed at some of them: else nothing in the world arrives.
+  const aim =
+    DIVERTING.test(target) && !/-[sd] /.test(conditions) ? `-${dice.pick(["s", "d"])} ${someone(spot)}` : "";
+  return join(`-A ${chain}`, aim, conditions, target);
 }
+
+const DIVERTING = /^-j (DROP|REJECT|DNAT|REDIRECT|NETMAP|SNAT|TTL|SET --del)/;
 
 function join(...parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join(" ");
@@ -120,20 +128,18 @@ function targetText(spot: Spot, proto: Proto): string {
   switch (table) {
     case "filter": {
       const reject = proto === "tcp" && dice.chance(0.4) ? "tcp-reset" : dice.pick(REJECTS);
-      return dice.weighted([...common, [3, "-j DROP"], [4, `-j REJECT --reject-with ${reject}`]]);
+      return dice.weighted([...common, [1.2, "-j DROP"], [2, `-j REJECT --reject-with ${reject}`]]);
     }
     case "nat":
       return natTarget(spot, proto, common, hook);
     case "mangle":
-      return dice.weighted([...common, [1, "-j DROP"], ...mangleTargets(dice, proto, hook)]);
+      return dice.weighted([...common, [0.4, "-j DROP"], ...mangleTargets(dice, proto, hook)]);
     default:
       return dice.weighted([
         ...common,
-        [0.7, "-j DROP"],
+        [0.3, "-j DROP"],
         [2, "-j CT --notrack"],
         [1, "-j NOTRACK"],
-        [1, `-j CT --zone ${dice.between(1, 3)}`],
-        [0.5, `-j CT --zone-orig ${dice.between(1, 3)}`],
         [0.5, "-j TRACE"],
       ]);
   }
@@ -189,7 +195,7 @@ function natTarget(
     const toPorts = ported ? ` --to-ports ${dice.pick([...PORTS, "8080-8081"])}` : "";
     return dice.weighted([
       ...common.slice(0, 3),
-      [6, `-j DNAT --to-destination ${address()}${port()}`],
+      [4, `-j DNAT --to-destination ${address()}${port()}`],
       [0.7, `-j DNAT --to-destination ${address()}${port()} --persistent`],
       [2, `-j REDIRECT${toPorts}`],
       [1, `-j NETMAP --to ${dice.pick(ground.networks)}`],

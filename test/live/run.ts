@@ -2,11 +2,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import { writeSnapshot } from "../../src/world/snapshot-out.ts";
-import type { World } from "../../src/world/world.ts";
 import { Coverage } from "./coverage.ts";
-import { judged, type Probed, raising, recording, type Standing, sideBySide } from "./probing.ts";
+import { abreast, judged, sideBySide, TooSlow } from "./probing.ts";
 import { type LiveWorld, randomWorld } from "./random-world.ts";
-import { type Asked, asking, type Case, shrink } from "./shrink.ts";
+import { type Asked, asking, type Case, kindOf, shrink } from "./shrink.ts";
 
 /** What a run came to. */
 export interface LiveReport {
@@ -14,6 +13,8 @@ export interface LiveReport {
   worlds: number;
   /** Disagreements that were none when the packet was asked again, in a world built anew. */
   agreedLater: number;
+  /** Worlds built anew because a busy machine let TCP repeat itself. */
+  tooSlow: number;
   readonly disagreements: Disagreement[];
   /** Worlds that could not be built or walked at all. */
   readonly failures: string[];
@@ -29,6 +30,8 @@ export interface Disagreement {
 
 export interface LiveOptions {
   readonly seed: number;
+  /** From one world's seed to the next one's; others run those between. */
+  readonly stride?: number;
   readonly worlds: number;
   /** Packets a world. */
   readonly packets: number;
@@ -44,119 +47,96 @@ export interface LiveOptions {
 }
 
 export function newReport(): LiveReport {
-  return { coverage: new Coverage(), worlds: 0, agreedLater: 0, disagreements: [], failures: [] };
+  return { coverage: new Coverage(), worlds: 0, agreedLater: 0, tooSlow: 0, disagreements: [], failures: [] };
 }
 
-/** Builds world after world, `width` side by side, and holds every packet against the model. */
+/** Builds world after world, `width` at a time, and holds every packet against the model. */
 export function runLive(options: LiveOptions): LiveReport {
-  const { seed, worlds, packets, width, until } = options;
+  const { seed, stride = 1, worlds, width, until } = options;
   const report = newReport();
-  for (let done = 0; done < worlds && Date.now() < until; done += width) {
-    const batch = Array.from({ length: Math.min(width, worlds - done) }, (_, i) =>
-      randomWorld(seed + done + i, packets),
-    );
-    runBatch(batch, report, options);
-    options.onProgress?.(report);
-  }
+  let next = 0;
+  abreast(width, () => {
+    if (next === worlds || Date.now() >= until) return null;
+    return living(seed + stride * next++, report, options);
+  });
   return report;
 }
 
-function runBatch(batch: readonly LiveWorld[], report: LiveReport, options: LiveOptions): void {
-  const raised = sideBySide(batch.map(({ world }) => raising(world)));
-  const standing: { readonly live: LiveWorld; readonly real: Standing }[] = [];
-  for (const [i, real] of raised.entries()) {
-    const live = batch[i] as LiveWorld;
-    if (real instanceof Error) report.failures.push(`seed ${live.seed}: ${real.message}`);
-    else standing.push({ live, real });
+/** A world's life: built, probed, taken down, judged; what disagrees is asked again. What fails is told. */
+function* living(seed: number, report: LiveReport, options: LiveOptions): Generator<void, void> {
+  try {
+    const live = randomWorld(seed, options.packets);
+    const { probes } = yield* inTime(live, NOWHERE, report);
+    const all = judged(live.world, probes);
+    report.worlds++;
+    options.onRecorded?.(live, probes);
+    const doubtful = all.flatMap(({ difference }, index) => (difference === null ? [] : [index]));
+    for (const probed of all) report.coverage.add(live.world, probed);
+    if (doubtful.length > 0) yield* askingAgain(live, doubtful, report, options);
+  } catch (error) {
+    report.failures.push(`seed ${seed}: ${(error as Error).message}`);
   }
-  const recorded = sideBySide(standing.map(({ live, real }) => recording(real, live.queries)));
-  for (const { real } of standing) real.lab.close();
-  const doubtful: Doubt[] = [];
-  for (const [i, probes] of recorded.entries()) {
-    const { live } = standing[i] as { readonly live: LiveWorld };
+  options.onProgress?.(report);
+}
+
+const ATTEMPTS = 8;
+/** Neighbours that nobody uses are thrown out after five seconds where the table is full. */
+const PAUSE_MS = 700;
+
+/** Asks until the machine has had time for all of it. */
+function* inTime(start: Case, unhurried: ReadonlySet<number>, report: LiveReport): Generator<void, Asked> {
+  for (let attempt = 1; ; attempt++) {
     try {
-      if (probes instanceof Error) throw probes;
-      const all = judged(live.world, probes);
-      report.worlds++;
-      options.onRecorded?.(live, probes);
-      for (const [index, probed] of all.entries()) {
-        report.coverage.add(live.world, probed);
-        if (probed.difference !== null) doubtful.push({ live, index, probed });
-      }
+      return yield* asking(start, unhurried);
     } catch (error) {
-      report.failures.push(`seed ${live.seed}: ${(error as Error).message}`);
+      if (!(error instanceof TooSlow) || attempt === ATTEMPTS) throw error;
+      report.tooSlow++;
+      for (const until = Date.now() + PAUSE_MS * attempt; Date.now() < until; ) yield;
     }
   }
-  askAgain(doubtful, report, options);
 }
 
-interface Doubt {
-  readonly live: LiveWorld;
-  readonly index: number;
-  readonly probed: Probed;
-}
-
-/** Errors that the kernel sends to one peer at most once a second have their second. */
-const PAUSE_MS = 1100;
+const NOWHERE: ReadonlySet<number> = new Set();
 const SHRINKING_MS = 25_000;
 
-function askAgain(doubtful: readonly Doubt[], report: LiveReport, options: LiveOptions): void {
-  for (let i = 0; i < doubtful.length; i += options.width) {
-    const part = doubtful.slice(i, i + options.width);
-    const cases = part.map(caseOf);
-    const again = sideBySide(cases.map((each) => asking(each, PAUSE_MS)));
-    for (const [k, asked] of again.entries()) {
-      const { live, index, probed } = part[k] as Doubt;
-      if (!(asked instanceof Error) && asked.difference === null) {
-        report.agreedLater++;
-        continue;
-      }
-      const difference =
-        asked instanceof Error ? (probed.difference as string) : (asked.difference as string);
-      const found: Disagreement = { seed: live.seed, index, difference };
-      report.disagreements.push(found);
-      if (options.save !== null && Date.now() < options.until && isNew(report, found)) {
-        found.file = saveMinimal(options.save, found, cases[k] as Case);
-      }
+/** A world built anew is sent the same again up to the last packet in doubt: what earlier packets left behind counts. */
+function* askingAgain(
+  live: LiveWorld,
+  doubtful: readonly number[],
+  report: LiveReport,
+  options: LiveOptions,
+): Generator<void, void> {
+  const queries = live.queries.slice(0, (doubtful.at(-1) as number) + 1);
+  const { differences } = yield* inTime({ world: live.world, queries }, new Set(doubtful), report);
+  for (const index of doubtful) {
+    const difference = differences[index] ?? null;
+    if (difference === null) {
+      report.agreedLater++;
+      continue;
+    }
+    const found: Disagreement = { seed: live.seed, index, difference };
+    report.disagreements.push(found);
+    if (options.save !== null && isNew(report, found)) {
+      found.file = saveMinimal(options.save, found, { ...live, queries: queries.slice(0, index + 1) });
     }
   }
 }
 
-/** One recording of a kind is enough: kinds are told by their first words. */
+/** One recording of a kind is enough. */
 function isNew({ disagreements }: LiveReport, { difference }: Disagreement): boolean {
-  const kind = (text: string) => text.replaceAll(/[\d.]+/g, "").slice(0, 24);
-  return disagreements.filter((other) => kind(other.difference) === kind(difference)).length <= 1;
+  const kind = kindOf(difference);
+  return disagreements.filter((other) => kindOf(other.difference) === kind).length <= 1;
 }
 
-/** A world that remembers its packets is asked all that went before. */
-function caseOf({ live, index }: Doubt): Case {
-  const { world, queries } = live;
-  return { world, queries: remembers(world) ? queries.slice(0, index + 1) : queries.slice(index, index + 1) };
-}
-
-const REMEMBERING = new Set(["limit", "hashlimit", "recent", "quota", "SET"]);
-
-function remembers({ hosts }: World): boolean {
-  return [...hosts.values()].some(({ iptables }) =>
-    [...(iptables?.tables.values() ?? [])].some(({ chains }) =>
-      [...chains.values()].some(({ rules }) =>
-        rules.some(
-          ({ matches, target }) =>
-            REMEMBERING.has(target?.kind ?? "") ||
-            matches.some(
-              (match) =>
-                REMEMBERING.has(match.kind) ||
-                (match.kind === "statistic" && JSON.stringify(match).includes("nth")),
-            ),
-        ),
-      ),
-    ),
-  );
-}
-
-function saveMinimal(folder: string, { seed, index, difference }: Disagreement, start: Case): string {
-  const minimal = shrink(start, SHRINKING_MS);
-  const [asked] = sideBySide<Asked>([asking(minimal, 0)]);
+/** Shrinks a case that disagrees and writes it down as a recording; says where. */
+export function saveMinimal(
+  folder: string,
+  { seed, index, difference }: Disagreement,
+  start: Case,
+  limitMs: number = SHRINKING_MS,
+): string {
+  const minimal = shrink(start, difference, limitMs);
+  const [asked] = sideBySide<Asked>([asking(minimal)]);
   const probes = asked === undefined || asked instanceof Error ? [] : asked.probes;
   mkdirSync(folder, { recursive: true });
   const name = `seed-${seed}-${index}`;

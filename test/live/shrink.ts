@@ -12,16 +12,23 @@ export interface Case {
 /** A case asked for real: its probes, and what the last disagrees in. */
 export interface Asked {
   readonly probes: readonly RecordedProbe[];
-  /** null where the model agrees. */
+  /** What each disagrees in, null where the model agrees. */
+  readonly differences: readonly (string | null)[];
+  /** What the last disagrees in. */
   readonly difference: string | null;
 }
 
-/** Builds a case anew, asks, and takes it down. Yields whenever it waits. */
-export function* asking({ world, queries }: Case, pauseMs: number): Generator<void, Asked> {
+/**
+ * Builds a case anew, asks, and takes it down. Yields whenever it waits.
+ *
+ * @param unhurried indexes of queries before which limits of the kernel's own recover
+ */
+export function* asking({ world, queries }: Case, unhurried?: ReadonlySet<number>): Generator<void, Asked> {
   const standing = yield* raising(world);
   try {
-    const probes = yield* recording(standing, queries, pauseMs);
-    return { probes, difference: judged(world, probes).at(-1)?.difference ?? null };
+    const probes = yield* recording(standing, queries, unhurried);
+    const differences = judged(world, probes).map(({ difference }) => difference);
+    return { probes, differences, difference: differences.at(-1) ?? null };
   } finally {
     standing.lab.close();
   }
@@ -38,11 +45,27 @@ type Part =
 
 const SIDE_BY_SIDE = 8;
 
+/** What sort of difference it is: the words that name what differs, without whose and how much. */
+export function kindOf(difference: string): string {
+  return (difference.match(SORTS) ?? [difference.split(":")[0] ?? ""]).join(" ");
+}
+
+const SORTS =
+  /TTL|MAC|source|destination|flags|counters|conntrack|result|icmp error|server|MF|DF|length|not recorded|not modelled/g;
+
 /**
  * Leaves out of a case whatever it can while it goes on to disagree: halves first, then ever smaller parts, several
  * attempts side by side, until single parts are tried or the time is over.
+ *
+ * @param difference what the last query disagrees in; another sort of difference is another matter
  */
-export function shrink(start: Case, limitMs: number): Case {
+export function shrink(start: Case, difference: string, limitMs: number): Case {
+  const kind = kindOf(difference);
+  const disagrees = (asked: Asked | Error | undefined): boolean =>
+    asked !== undefined &&
+    !(asked instanceof Error) &&
+    asked.difference !== null &&
+    kindOf(asked.difference) === kind;
   const until = Date.now() + limitMs;
   let parts = partsOf(start);
   let chunk = Math.ceil(parts.length / 2);
@@ -53,12 +76,12 @@ export function shrink(start: Case, limitMs: number): Case {
     let progress = false;
     for (let i = 0; i < chunks.length && Date.now() < until; i += SIDE_BY_SIDE) {
       const tried = chunks.slice(i, i + SIDE_BY_SIDE);
-      const results = sideBySide(tried.map((left) => asking(without(start, parts, left), 0)));
+      const results = sideBySide(tried.map((left) => asking(without(start, parts, left))));
       // Several may go; whether they may together is found out before the next round.
       const gone = tried.filter((_, k) => disagrees(results[k])).flat();
       if (gone.length === 0) continue;
       const first = tried.find((_, k) => disagrees(results[k])) ?? [];
-      const together = sideBySide([asking(without(start, parts, gone), 0)])[0];
+      const together = sideBySide([asking(without(start, parts, gone))])[0];
       const out = new Set(disagrees(together) ? gone : first);
       parts = parts.filter((part) => !out.has(part));
       progress = true;
@@ -67,10 +90,6 @@ export function shrink(start: Case, limitMs: number): Case {
     if (!progress || chunk > parts.length) chunk = chunk === 1 ? 0 : Math.ceil(chunk / 2);
   }
   return without(start, parts, []);
-}
-
-function disagrees(result: Asked | Error | undefined): boolean {
-  return result !== undefined && !(result instanceof Error) && result.difference !== null;
 }
 
 function partsOf({ world, queries }: Case): Part[] {

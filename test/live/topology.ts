@@ -59,14 +59,14 @@ export function randomTopology(dice: Dice): Ground {
   addBridge(fabric, dice, "br0");
   fabric.sysctl["net.bridge.bridge-nf-call-iptables"] = "0";
   const router = newHost(ground.draft, "router", "router");
-  addOutside(plan, router);
   plug(plan, router, "eth0", "172.18.0.254");
+  addOutside(plan, router);
   const overlay = nodes > 1 && dice.chance(0.5);
   const built = Array.from({ length: nodes }, (_, i) => addNode(plan, i + 1, overlay));
   joinPods(plan, built, overlay, router);
   if (built.length > 1 && dice.chance(0.3)) addCable(plan, built);
-  if (dice.chance(0.6)) addOddRoutes(plan, [...built.map(({ host }) => host), router]);
-  if (dice.chance(0.5)) addPolicy(plan, [...built.map(({ host }) => host), router]);
+  if (dice.chance(0.4)) addOddRoutes(plan, [...built.map(({ host }) => host), router]);
+  if (dice.chance(0.35)) addPolicy(plan, [...built.map(({ host }) => host), router]);
   settle(plan, [...built.map(({ host }) => host), router]);
   for (const host of ground.draft.hosts.values()) {
     ground.devices.set(
@@ -79,8 +79,8 @@ export function randomTopology(dice: Dice): Ground {
 
 function listen(dice: Dice, host: DraftHost): void {
   for (const port of PORTS) {
-    if (dice.chance(0.4)) host.sockets.push(`tcp LISTEN 0 128 0.0.0.0:${port} 0.0.0.0:*`);
-    if (dice.chance(0.4)) host.sockets.push(`udp UNCONN 0 0 0.0.0.0:${port} 0.0.0.0:*`);
+    if (dice.chance(0.8)) host.sockets.push(`tcp LISTEN 0 128 0.0.0.0:${port} 0.0.0.0:*`);
+    if (dice.chance(0.8)) host.sockets.push(`udp UNCONN 0 0 0.0.0.0:${port} 0.0.0.0:*`);
   }
 }
 
@@ -226,7 +226,7 @@ function joinPods(
         });
       }
     }
-    if (dice.chance(0.5)) router.routes.push({ dst: `10.244.${octet}.0/24`, gateway: address, dev: "eth0" });
+    if (dice.chance(0.9)) router.routes.push({ dst: `10.244.${octet}.0/24`, gateway: address, dev: "eth0" });
     ground.networks.push(`${address}/32`);
   }
 }
@@ -248,7 +248,7 @@ function addCable({ ground, dice }: Plan, [a, b]: readonly BuiltNode[]): void {
 
 function addOddRoutes({ ground, dice }: Plan, hosts: readonly DraftHost[]): void {
   for (const host of hosts) {
-    for (const dst of dice.some([...NOWHERE, ...ground.addresses], dice.between(1, 3))) {
+    for (const dst of dice.some([...NOWHERE, ...NOWHERE, ...ground.addresses], dice.between(1, 2))) {
       const own = host.addresses.some(({ address }) => address === dst);
       const known = host.routes.some((route) => (route as { readonly dst: string }).dst === dst);
       if (own || known) continue;
@@ -314,7 +314,7 @@ function settle({ dice }: Plan, hosts: readonly DraftHost[]): void {
       sysctl["net.ipv4.conf.all.send_redirects"] = "0";
       sysctl["net.ipv4.conf.default.send_redirects"] = "0";
     }
-    if (dice.chance(0.1)) sysctl["net.ipv4.icmp_echo_ignore_all"] = "1";
+    if (dice.chance(0.06)) sysctl["net.ipv4.icmp_echo_ignore_all"] = "1";
     if (dice.chance(0.1)) sysctl["net.ipv4.ip_default_ttl"] = String(dice.pick([3, 17, 128]));
     if (dice.chance(0.1)) sysctl["net.ipv4.icmp_errors_use_inbound_ifaddr"] = "1";
     if (dice.chance(0.1)) sysctl["net.netfilter.nf_conntrack_tcp_loose"] = "0";

@@ -48,8 +48,8 @@ export const ownPacketBack: Diagnosis = (at) => {
 /** The request as it left the host that translated it. */
 function translatedRequest({ outcome, translation }: Case): PacketView | undefined {
   const frame = outcome.frames.find(
-    ({ phase, ip, tcp, udp }) =>
-      phase === "request" && `${ip.dst}:${tcp?.dport ?? udp?.dport}` === translation?.to,
+    ({ phase, ip, tcp, udp, sctp }) =>
+      phase === "request" && `${ip.dst}:${(tcp ?? udp ?? sctp)?.dport}` === translation?.to,
   );
   return frame;
 }

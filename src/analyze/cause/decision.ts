@@ -83,6 +83,7 @@ function rewritten(packet: PacketView, { field, to }: Rewrite): PacketView {
     ...packet,
     ip: { ...packet.ip, [field]: address },
     ...(packet.tcp === undefined ? {} : { tcp: { ...packet.tcp, ...ports } }),
+    ...(packet.sctp === undefined ? {} : { sctp: { ...packet.sctp, ...ports } }),
     ...(packet.udp === undefined ? {} : { udp: { ...packet.udp, ...ports } }),
   };
 }

@@ -1,6 +1,7 @@
 import type { Names } from "../../inventory/names.ts";
 import type { KnownPort } from "../../inventory/services.ts";
 import type { Host } from "../../kernel/host.ts";
+import type { Socket } from "../../kernel/socket/socket.ts";
 import type { Outcome, PacketView, Remedy, Rewrite } from "../../walk/trace.ts";
 import type { Decision } from "./decision.ts";
 
@@ -60,16 +61,23 @@ export function hostOf(at: Case, name: string = at.host): Host | undefined {
 }
 
 /** The port a packet is for. */
-export function portOf({ tcp, udp }: PacketView): number | null {
-  return tcp?.dport ?? udp?.dport ?? null;
+export function portOf({ tcp, udp, sctp }: PacketView): number | null {
+  return (tcp ?? udp ?? sctp)?.dport ?? null;
+}
+
+/** Whose port that is. */
+export function portProtocol({ tcp, sctp }: PacketView): Socket["proto"] {
+  if (tcp !== undefined) return "tcp";
+  return sctp === undefined ? "udp" : "sctp";
 }
 
 /** What picks out the packets of one flow, for iptables; with `toAny` of all flows of its sender to that port. */
 export function selector(packet: PacketView, toAny = false): string {
-  const { ip, tcp, udp } = packet;
+  const { ip, tcp, udp, sctp } = packet;
   const ends = toAny ? `-s ${ip.src}` : `-s ${ip.src} -d ${ip.dst}`;
   if (tcp !== undefined) return `${ends} -p tcp --dport ${tcp.dport}`;
   if (udp !== undefined) return `${ends} -p udp --dport ${udp.dport}`;
+  if (sctp !== undefined) return `${ends} -p sctp --dport ${sctp.dport}`;
   return packet.icmp === undefined ? ends : `${ends} -p icmp`;
 }
 

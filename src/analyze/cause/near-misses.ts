@@ -62,7 +62,8 @@ export function packetAt(world: World, visit: HookVisit, mark: number): PacketAt
   const { before, phase } = visit;
   const [src, dst] = [parseIp(before.ip.src), parseIp(before.ip.dst)];
   if (host === undefined || src === undefined || dst === undefined) return null;
-  const { tcp, udp, icmp, ip } = before;
+  const { tcp, icmp, ip } = before;
+  const ports = tcp ?? before.udp ?? before.sctp;
   const six = isIpv6(before);
   const local = new Set(
     (six ? host.addresses6 : host.addresses).map(({ address }) => addressOnPath(address)),
@@ -73,8 +74,8 @@ export function packetAt(world: World, visit: HookVisit, mark: number): PacketAt
     src: addressOnPath(src),
     dst: addressOnPath(dst),
     protocol: ip.proto,
-    sport: tcp?.sport ?? udp?.sport ?? null,
-    dport: tcp?.dport ?? udp?.dport ?? null,
+    sport: ports?.sport ?? null,
+    dport: ports?.dport ?? null,
     tcpFlags: parseFlagLetters(tcp?.flags ?? "") ?? 0,
     icmpType: icmp?.type ?? 0,
     icmpCode: icmp?.code ?? 0,

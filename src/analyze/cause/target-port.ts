@@ -11,6 +11,7 @@ import {
   kubectlPatch,
   listing,
   portOf,
+  portProtocol,
 } from "./fault.ts";
 
 /** A Service leads to a port on which its pod does not listen. */
@@ -22,7 +23,7 @@ export const wrongTargetPort: Diagnosis = (at) => {
   const target = portOf(packet);
   if (translation === undefined || host === undefined || target === null) return undefined;
   const port = at.port ?? portOfOwner(at);
-  const proto = packet.tcp === undefined ? "udp" : "tcp";
+  const proto = portProtocol(packet);
   const [from] = translation.from.split("/");
   const sends = port === undefined ? `${from} leads` : serviceText(port.service);
   const place = `${packet.ip.dst}:${target} of ${at.names.host(host.name)}`;
@@ -119,11 +120,13 @@ export const nobodyListens: Diagnosis = (at) => {
   const host = hostOf(at);
   const target = portOf(packet);
   if (target === null || host === undefined) return undefined;
-  const proto = packet.tcp === undefined ? "udp" : "tcp";
+  const proto = portProtocol(packet);
   const listens = listeningPorts(host, proto);
-  const other = listeningPorts(host, proto === "tcp" ? "udp" : "tcp").includes(target);
+  const other = (["tcp", "udp", "sctp"] as const).find(
+    (each) => each !== proto && listeningPorts(host, each).includes(target),
+  );
   const said = other
-    ? `, only on ${proto === "tcp" ? "UDP" : "TCP"} port ${target}`
+    ? `, only on ${other.toUpperCase()} port ${target}`
     : listens.length > 0 && listens.length <= 6
       ? `, only on ${listing(listens.map(String))}`
       : "";

@@ -1,4 +1,3 @@
-import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { formatMac } from "../../address/mac.ts";
 import { type ClusterMembers, globalAddresses } from "../cluster-members.ts";
 import type { AddressedPod } from "../pairs.ts";
@@ -21,9 +20,9 @@ export const assignedAddress: Principle = {
 
 function assigned({ members }: Inspected, pod: AddressedPod): Case {
   const host = members.world.hosts.get(pod.host);
-  const own = host === undefined ? [] : globalAddresses(host);
+  const own = host === undefined ? [] : globalAddresses(host, members.family);
   const macs = new Set(host?.devices.map(({ mac }) => formatMac(mac)));
-  const text = formatIpv4(pod.address);
+  const text = pod.address;
   return {
     pods: [pod.name],
     nodes: nodesOf(pod),
@@ -31,12 +30,10 @@ function assigned({ members }: Inspected, pod: AddressedPod): Case {
     expected: `${pod.name} bears ${text} and nothing else, in a network of its node`,
     judge(answers) {
       if (!own.includes(pod.address)) {
-        return broken(
-          own.length === 0 ? `no device of it has an address` : `it bears ${own.map(formatIpv4).join(", ")}`,
-        );
+        return broken(own.length === 0 ? `no device of it has an address` : `it bears ${own.join(", ")}`);
       }
       const second = own.find((address) => address !== pod.address);
-      if (second !== undefined) return broken(`it bears ${formatIpv4(second)} as well`);
+      if (second !== undefined) return broken(`it bears ${second} as well`);
       if (pod.node === null) return HOLDS;
       for (const answer of answers) {
         const fault = strayOf(answer, pod, members) ?? claimOf(answer, pod, macs);
@@ -56,7 +53,7 @@ function strayOf({ hosts, asked }: Answer, pod: AddressedPod, members: ClusterMe
   return stray === undefined ? null : `${node?.name ?? "it"} is led outside to it, to ${stray}`;
 }
 
-function claimOf({ arpReplies }: Answer, pod: AddressedPod, macs: ReadonlySet<string>): string | null {
-  const claim = arpReplies.find(({ spa, sha }) => parseIpv4(spa) === pod.address && !macs.has(sha));
-  return claim === undefined ? null : `${claim.sha}, no device of the pod, claims the address`;
+function claimOf({ claims }: Answer, pod: AddressedPod, macs: ReadonlySet<string>): string | null {
+  const claim = claims.find(({ address, mac }) => address === pod.address && !macs.has(mac));
+  return claim === undefined ? null : `${claim.mac}, no device of the pod, claims the address`;
 }

@@ -1,4 +1,3 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
 import { judgeEach, wrongWithoutNat } from "../judge.ts";
 import type { AddressedPod, Pair } from "../pairs.ts";
 import { type Case, nodesOf, type Principle, search } from "../principle.ts";
@@ -21,7 +20,7 @@ function reaches({ from, to }: Pair): Case {
     pods: [from.name, to.name],
     nodes: nodesOf(from, to),
     question: { from, to: target },
-    expected: `${to.name} answers at ${targetText(target)} and sees the client as ${formatIpv4(from.address)}`,
+    expected: `${to.name} answers at ${targetText(target)} and sees the client as ${from.address}`,
     judge: (answers) => judgeEach(answers, (answer) => wrongWithoutNat(answer, to.host, from.address)),
   };
 }

@@ -1,6 +1,5 @@
-import { type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
 import type { ServiceMember, ServicePort } from "../cluster-members.ts";
-import { happenedText, judgeEach, reached } from "../judge.ts";
+import { happenedText, hostPart, judgeEach, reached } from "../judge.ts";
 import type { AddressedPod } from "../pairs.ts";
 import {
   type Case,
@@ -66,7 +65,7 @@ function detour(answer: Answer, pod: AddressedPod, to: string): string | null {
 /** A port of a Service, and a pod behind it. */
 interface Served {
   readonly service: ServiceMember;
-  readonly address: Ipv4;
+  readonly address: string;
   readonly port: ServicePort;
   readonly pod: AddressedPod;
 }
@@ -109,7 +108,7 @@ function throughService({ pairs }: Inspected, { service, address, port, pod }: S
 }
 
 /** Does the request's last translation make it one for this address? */
-export function isTranslatedTo({ rewrites }: Answer, address: Ipv4): boolean {
+export function isTranslatedTo({ rewrites }: Answer, address: string): boolean {
   const last = rewrites.findLast(({ field, phase }) => field === "dst" && phase === "request");
-  return last !== undefined && parseIpv4(last.to.split(":")[0] ?? "") === address;
+  return last !== undefined && hostPart(last.to) === address;
 }

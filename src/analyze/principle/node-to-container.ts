@@ -1,7 +1,6 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
-import { contains, type Prefix4 } from "../../address/prefix.ts";
-import { type NodeMember, podNetworks, portOfNode } from "../cluster-members.ts";
-import { happenedText, judgeEach, reached, rewriteText, wrongWithoutNat } from "../judge.ts";
+import { prefixHolds } from "../../proxy/canonical-address.ts";
+import { addressesOf, type NodeMember, podNetworks, portOfNode } from "../cluster-members.ts";
+import { happenedText, hostPart, judgeEach, reached, rewriteText, wrongWithoutNat } from "../judge.ts";
 import type { PodAndNode } from "../pairs.ts";
 import { type Case, type Inspected, nodesOf, type Principle, search } from "../principle.ts";
 import { type Answer, type Target, targetText } from "../walker.ts";
@@ -35,7 +34,7 @@ export const nodeToContainer: Principle = {
 
 class BothWays {
   readonly #cluster: Inspected;
-  readonly #podNetworks: readonly Prefix4[];
+  readonly #podNetworks: readonly string[];
   #masqueraded: PodAndNode | null = null;
 
   constructor(cluster: Inspected) {
@@ -59,8 +58,7 @@ class BothWays {
     const moved = answer.rewrites.find(({ from, to }) => hostPart(from) !== hostPart(to));
     if (moved !== undefined) return rewriteText(moved);
     const seen = answer.servers.at(-1)?.peer.address;
-    const own = this.#cluster.members.world.hosts.get(node.host)?.addresses ?? [];
-    if (seen === undefined || own.some(({ address }) => formatIpv4(address) === seen)) return null;
+    if (seen === undefined || this.#isOf(node.host, seen)) return null;
     return `${pod} saw ${node.name} as ${seen}`;
   }
 
@@ -73,16 +71,16 @@ class BothWays {
     return [...addresses].map((address) => this.#toNodeAt(pair, address));
   }
 
-  #toNodeAt(pair: PodAndNode, address: Ipv4): Case {
+  #toNodeAt(pair: PodAndNode, address: string): Case {
     const { pod, node } = pair;
     const to: Target = { address, port: portOfNode(this.#cluster.members, node) };
-    const inside = node === pod.node || this.#podNetworks.some((network) => contains(network, address));
+    const inside = node === pod.node || this.#podNetworks.some((network) => prefixHolds(network, address));
     return {
       pods: [pod.name],
       nodes: [...new Set([...nodesOf(pod), node.name])],
       question: { from: pod, to },
       expected: inside
-        ? `${node.name} answers ${pod.name} at ${targetText(to)} and sees it as ${formatIpv4(pod.address)}`
+        ? `${node.name} answers ${pod.name} at ${targetText(to)} and sees it as ${pod.address}`
         : `${node.name} answers ${pod.name} at ${targetText(to)} and sees it, or its node`,
       judge: (answers) =>
         judgeEach(answers, (answer) => {
@@ -96,14 +94,19 @@ class BothWays {
 
   /** The node answers, and sees the pod's own node. */
   #isMasqueradedAsNode(answer: Answer, { pod, node }: PodAndNode): boolean {
-    const seen = parseIpv4(answer.servers.at(-1)?.peer.address ?? "");
-    const addresses = this.#cluster.members.world.hosts.get(pod.node?.host ?? "")?.addresses ?? [];
-    return reached(answer, node.host) && addresses.some(({ address }) => address === seen);
+    const seen = answer.servers.at(-1)?.peer.address ?? "";
+    return reached(answer, node.host) && this.#isOf(pod.node?.host ?? "", seen);
   }
 
-  #shownTo({ pod, node }: PodAndNode): Ipv4 | null {
+  #isOf(host: string, address: string): boolean {
+    const { world, family } = this.#cluster.members;
+    const found = world.hosts.get(host);
+    return found !== undefined && addressesOf(found, family).some((own) => own.address === address);
+  }
+
+  #shownTo({ pod, node }: PodAndNode): string | null {
     const [answer] = this.#cluster.walker.ask({ from: node, to: targetOf(pod) });
-    return parseIpv4(answer?.servers.at(-1)?.peer.address ?? "") ?? null;
+    return answer?.servers.at(-1)?.peer.address ?? null;
   }
 
   notes(): string[] {
@@ -113,9 +116,4 @@ class BothWays {
       `to another node's own address, as from ${pod.name} to ${node.name}, a pod is masqueraded as its node: that address lies outside the pod network`,
     ];
   }
-}
-
-/** `10.0.0.1` of `10.0.0.1:80`. */
-function hostPart(text: string): string {
-  return text.split(":")[0] ?? text;
 }

@@ -1,6 +1,13 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
-import { contains, formatPrefix4 } from "../../address/prefix.ts";
-import type { NodeMember, Place, ServiceMember, ServicePort } from "../cluster-members.ts";
+import { formatIp } from "../../address/ip.ts";
+import { prefixHolds } from "../../proxy/canonical-address.ts";
+import {
+  addressesOf,
+  type NodeMember,
+  type Place,
+  type Port,
+  type ServiceMember,
+  type ServicePort,
+} from "../cluster-members.ts";
 import { happenedText, judgeEach, reached } from "../judge.ts";
 import type { AddressedPod } from "../pairs.ts";
 import {
@@ -45,7 +52,7 @@ class Layers {
   readonly #services: readonly ServiceMember[];
   readonly #outside: readonly Place[];
   /** Addresses that an endpoint may have, and that somebody modelled answers at. */
-  readonly #hostOf = new Map<Ipv4, string>();
+  readonly #hostOf = new Map<string, string>();
 
   /** What was found of them. */
   readonly #routes = new Set<string>();
@@ -105,12 +112,12 @@ class Layers {
   }
 
   /** The node answers for no cluster IP: nobody bears it, nobody is pinged at it. */
-  #silent({ ref }: ServiceMember, address: Ipv4, client: NodeMember | AddressedPod): Case {
+  #silent({ ref }: ServiceMember, address: string, client: NodeMember | AddressedPod): Case {
     const bearer = bearersOf(this.#cluster).get(address);
     return {
       ...takingPart(client),
       question: { from: client, to: { address, port: null } },
-      expected: `no device bears the cluster IP of ${ref}, and no ping to ${formatIpv4(address)} is answered`,
+      expected: `no device bears the cluster IP of ${ref}, and no ping to ${address} is answered`,
       judge: (answers) => {
         if (bearer !== undefined) return broken(`${bearer.host} bears it on ${bearer.dev}`);
         return judgeEach(answers, (answer) =>
@@ -123,7 +130,7 @@ class Layers {
   /** A Service with an endpoint leads to one from everywhere in the cluster. */
   #clusterIp(
     service: ServiceMember,
-    address: Ipv4,
+    address: string,
     { proto, port }: ServicePort,
     client: NodeMember | AddressedPod,
   ): Case[] {
@@ -191,7 +198,7 @@ class Layers {
   /** Policies and `nodePortAddresses` leave ports to some nodes: one that does not take it is no fault if another does. */
   #isTakenElsewhere(
     service: ServiceMember,
-    port: { readonly proto: "tcp" | "udp"; readonly port: number },
+    port: { readonly proto: Port["proto"]; readonly port: number },
     node: NodeMember,
     from: Place,
   ): boolean {
@@ -221,7 +228,7 @@ class Layers {
       pods: [pod.name],
       nodes: nodesOf(pod),
       question: { from: client, to },
-      expected: `${client.host} outside does not reach ${pod.name} at ${formatIpv4(pod.address)}`,
+      expected: `${client.host} outside does not reach ${pod.name} at ${pod.address}`,
       judge: (answers) => {
         const arrived = answers.find(({ hosts }) => hosts.has(pod.host));
         return arrived === undefined ? HOLDS : this.#leak(arrived, pod.address);
@@ -245,23 +252,26 @@ class Layers {
   }
 
   /** Which route outside the cluster leads there, and whether it is meant to. */
-  #leak(answer: Answer, address: Ipv4): Judgement {
+  #leak(answer: Answer, address: string): Judgement {
     const route = this.#routeOutside(answer, address);
     if (route === null) return broken(`it does: ${happenedText(answer)}`);
     if (!this.#cluster.routed) return broken(`it does: ${route} says so`);
-    this.#routes.add(`outside reaches ${formatIpv4(address)} and the like: ${route} says so`);
+    this.#routes.add(`outside reaches ${address} and the like: ${route} says so`);
     return HOLDS;
   }
 
-  #routeOutside(answer: Answer, address: Ipv4): string | null {
-    const { world, nodes, pods } = this.#cluster.members;
+  #routeOutside(answer: Answer, address: string): string | null {
+    const { world, nodes, pods, family } = this.#cluster.members;
     const members = new Set([...nodes, ...pods].map(({ host }) => host));
     for (const name of answer.hosts) {
       if (members.has(name)) continue;
-      const route = world.hosts
-        .get(name)
-        ?.routes.find(({ dst, type }) => type === "unicast" && dst.length > 0 && contains(dst, address));
-      if (route !== undefined) return `a route of ${name} to ${formatPrefix4(route.dst)}`;
+      const { routes = [], routes6 = [] } = world.hosts.get(name) ?? {};
+      const there = family === 4 ? routes : routes6;
+      const leading = there
+        .filter(({ dst, type }) => type === "unicast" && dst.length > 0)
+        .map(({ dst }) => `${formatIp(dst.address)}/${dst.length}`)
+        .find((prefix) => prefixHolds(prefix, address));
+      if (leading !== undefined) return `a route of ${name} to ${leading}`;
     }
     return null;
   }
@@ -273,7 +283,7 @@ function takingPart(client: NodeMember | AddressedPod): Pick<Case, "pods" | "nod
     : { pods: [], nodes: [client.name] };
 }
 
-type Bearers = ReadonlyMap<Ipv4, { readonly host: string; readonly dev: string }>;
+type Bearers = ReadonlyMap<string, { readonly host: string; readonly dev: string }>;
 
 const bearersOfCluster = new WeakMap<Inspected, Bearers>();
 
@@ -281,9 +291,12 @@ const bearersOfCluster = new WeakMap<Inspected, Bearers>();
 function bearersOf(cluster: Inspected): Bearers {
   const known = bearersOfCluster.get(cluster);
   if (known !== undefined) return known;
-  const bearers = new Map<Ipv4, { host: string; dev: string }>();
-  for (const { name, addresses } of cluster.members.world.hosts.values()) {
-    for (const { address, dev } of addresses) bearers.set(address, { host: name, dev });
+  const bearers = new Map<string, { host: string; dev: string }>();
+  for (const host of cluster.members.world.hosts.values()) {
+    const { name } = host;
+    for (const { address, dev } of addressesOf(host, cluster.members.family)) {
+      bearers.set(address, { host: name, dev });
+    }
   }
   bearersOfCluster.set(cluster, bearers);
   return bearers;

@@ -1,5 +1,4 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
-import type { Place } from "../cluster-members.ts";
+import { addressesOf, type Place } from "../cluster-members.ts";
 import { judgeEach, reached } from "../judge.ts";
 import type { AddressedPod } from "../pairs.ts";
 import { broken, type Case, HOLDS, type Inspected, nodesOf, type Principle, search } from "../principle.ts";
@@ -30,7 +29,7 @@ function borneOnce(cluster: Inspected, pod: AddressedPod): Case {
   const rival = (bearers.get(pod.address) ?? []).find(
     ({ host }) => host !== pod.host && !others.some((other) => other.host === host),
   );
-  const text = formatIpv4(pod.address);
+  const text = pod.address;
   const rivalNode = cluster.members.nodes.find(({ host }) => host === rival?.host);
   return {
     pods: twin === undefined ? [pod.name] : [pod.name, twin.name],
@@ -50,25 +49,25 @@ function flat({ pairs }: Inspected): Case[] {
     pods: [from.name, to.name],
     nodes: nodesOf(from, to),
     question: pingFrom(from, to.address),
-    expected: `whoever answers at ${formatIpv4(to.address)} is ${to.name}`,
+    expected: `whoever answers at ${to.address} is ${to.name}`,
     judge(answers) {
       const answered = answers.filter(({ verdict }) => verdict.disposition === "DELIVERED");
       return judgeEach(answered, (answer) =>
         reached(answer, to.host)
           ? null
-          : `${answer.servers.at(-1)?.host ?? "nobody known"} answers at ${formatIpv4(to.address)}`,
+          : `${answer.servers.at(-1)?.host ?? "nobody known"} answers at ${to.address}`,
       );
     },
   }));
 }
 
-function pingFrom(from: Place, address: Ipv4): Question {
+function pingFrom(from: Place, address: string): Question {
   return { from, to: { address, port: null } };
 }
 
 interface AddressBook {
-  readonly said: ReadonlyMap<Ipv4, readonly AddressedPod[]>;
-  readonly bearers: ReadonlyMap<Ipv4, readonly { readonly host: string; readonly dev: string }[]>;
+  readonly said: ReadonlyMap<string, readonly AddressedPod[]>;
+  readonly bearers: ReadonlyMap<string, readonly { readonly host: string; readonly dev: string }[]>;
 }
 
 const books = new WeakMap<Inspected, AddressBook>();
@@ -77,11 +76,11 @@ const books = new WeakMap<Inspected, AddressBook>();
 function addressBook(cluster: Inspected): AddressBook {
   const known = books.get(cluster);
   if (known !== undefined) return known;
-  const said = new Map<Ipv4, AddressedPod[]>();
+  const said = new Map<string, AddressedPod[]>();
   for (const pod of cluster.pairs.pods) said.set(pod.address, [...(said.get(pod.address) ?? []), pod]);
-  const bearers = new Map<Ipv4, { host: string; dev: string }[]>();
+  const bearers = new Map<string, { host: string; dev: string }[]>();
   for (const host of cluster.members.world.hosts.values()) {
-    for (const { address, dev } of host.addresses) {
+    for (const { address, dev } of addressesOf(host, cluster.members.family)) {
       if (said.has(address))
         bearers.set(address, [...(bearers.get(address) ?? []), { host: host.name, dev }]);
     }

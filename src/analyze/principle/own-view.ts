@@ -1,4 +1,3 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
 import { type Place, portOfNode } from "../cluster-members.ts";
 import { judgeEach } from "../judge.ts";
 import type { AddressedPod } from "../pairs.ts";
@@ -39,7 +38,7 @@ export const ownView: Principle = {
 };
 
 function seenBy(pod: AddressedPod, by: Place, to: Target, peer: AddressedPod | null): Case {
-  const said = formatIpv4(pod.address);
+  const said = pod.address;
   return {
     pods: peer === null ? [pod.name] : [pod.name, peer.name],
     nodes: nodesOf(pod, peer ?? pod),

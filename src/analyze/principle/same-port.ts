@@ -1,4 +1,3 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Place, PodMember, Port } from "../cluster-members.ts";
 import { happenedText, judgeEach, rewriteText, socketText } from "../judge.ts";
 import { type Case, type Inspected, nodesOf, type Principle, search } from "../principle.ts";
@@ -34,7 +33,7 @@ function casesOf(cluster: Inspected, pod: PodMember, outsiders: readonly Asker[]
 function sameFor(
   { walker }: Inspected,
   pod: PodMember,
-  address: Ipv4,
+  address: string,
   port: Port,
   { from, pod: asking }: Asker,
 ): Case {
@@ -65,13 +64,12 @@ function turnOf({ rewrites }: Answer): Answer["rewrites"][number] | undefined {
 }
 
 /** What it arrived at, where that is not what was asked for. */
-function otherwise(answer: Answer, address: Ipv4, port: Port): string | null {
+function otherwise(answer: Answer, address: string, port: Port): string | null {
   const turn = turnOf(answer);
   if (turn !== undefined) return rewriteText(turn);
   const { servers } = answer;
   const server = servers.at(-1);
-  if (server === undefined || (server.address === formatIpv4(address) && server.port === port.port))
-    return null;
+  if (server === undefined || (server.address === address && server.port === port.port)) return null;
   return `it was asked at ${socketText(server)}`;
 }
 

@@ -1,6 +1,6 @@
 import { readArguments } from "../arguments.ts";
 import { fail } from "../cni-error.ts";
-import { parseIp } from "../ip.ts";
+import { bitsOf, parseIp } from "../ip.ts";
 import { NO_DNS } from "../result.ts";
 import type { Ipam, IpamCall, IpamResult } from "./ipam.ts";
 
@@ -17,7 +17,9 @@ function add({ args }: IpamCall): IpamResult {
       "calico-ipam keeps its blocks in the cluster's datastore, which is not at hand: name an address by CNI_ARGS IP=…, or use host-local",
     );
   }
-  const ip = parseIp(given) ?? fail(`invalid IP address: ${given}`);
-  const address = { ip, length: ip.family === 4 ? 32 : 128 };
-  return { ips: [{ interface: null, address, gateway: null }], routes: [], dns: NO_DNS };
+  const ips = given.split(",").map((text) => {
+    const ip = parseIp(text) ?? fail(`invalid IP address: ${text}`);
+    return { interface: null, address: { ip, length: bitsOf(ip.family) }, gateway: null };
+  });
+  return { ips, routes: [], dns: NO_DNS };
 }

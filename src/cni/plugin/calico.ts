@@ -1,9 +1,9 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
 import { readArguments } from "../arguments.ts";
 import { WORKLOAD_MAC, workloadDevice } from "../calico/names.ts";
 import { fail } from "../cni-error.ts";
-import { fromIpv4, type Ip, toIpv4 } from "../ip.ts";
+import { bitsOf, formatIp, fromIpv4, fromWords, type Ip, sameIp } from "../ip.ts";
 import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
+import { linkLocalOf } from "../ipv6-state.ts";
 import { integer, object } from "../json.ts";
 import type { Netns } from "../netns.ts";
 import { type CniIp, type CniResult, parseDns } from "../result.ts";
@@ -12,11 +12,14 @@ import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 /** Where every pod sends what is not for itself: no device has the address, the cable's end answers for it. */
 const GATEWAY = fromIpv4((169 << 24) | (254 << 16) | (1 << 8) | 1);
 
+/** The same of IPv6: the link-local address that the cable's end has by its MAC, `fe80::ecee:eeff:feee:eeee`. */
+const GATEWAY6 = fromWords(linkLocalOf(WORKLOAD_MAC));
+
 const DEFAULT_MTU = 1500;
 
 /**
- * The `calico` plugin: a cable from each pod to the node with no network around it. The pod has a /32 and one gateway, which
- * the node's end answers for by proxy ARP; the node has a route to the pod by its device.
+ * The `calico` plugin: a cable from each pod to the node with no network around it. The pod has a /32, of IPv6 a /128, and one
+ * gateway, which the node's end answers for by proxy ARP, or in IPv6 has; the node has a route to the pod by its device.
  */
 export const CALICO: Plugin = { add, del, check };
 
@@ -35,7 +38,7 @@ function configure(call: PluginCall, given: readonly CniIp[]): CniResult {
   const { node, names } = machine;
   const pod = openNetns(call);
   if (pod.device(ifName) !== undefined) fail(`container veth name provided (${ifName}) already exists`);
-  const ips = given.map(({ address }) => address.ip).filter(({ family }) => family === 4);
+  const ips = given.map(({ address }) => address.ip);
   if (ips.length === 0) fail("IPAM plugin did not return any IP addresses");
   const key = `${network} ${containerId} ${ifName}`;
   const mtu = integer(call.config, "mtu") || DEFAULT_MTU;
@@ -53,16 +56,25 @@ function configure(call: PluginCall, given: readonly CniIp[]): CniResult {
   node.setCarrier(host, true);
   for (const ip of ips) configurePod(pod, ifName, ip);
   setWorkloadSysctls(node, host);
-  for (const ip of ips) node.addRoute({ dst: { ip, length: 32 }, gw: null, dev: host });
+  if (ips.some(({ family }) => family === 6)) {
+    setWorkloadSysctls6(node, host);
+    node.addLinkLocal(host);
+  }
+  for (const ip of ips) node.addRoute({ dst: { ip, length: bitsOf(ip.family) }, gw: null, dev: host });
   return {
     interfaces: [{ name: host, mac: "", sandbox: "", mtu: container.mtu }],
-    ips: ips.map((ip) => ({ interface: null, address: { ip, length: 32 }, gateway: null })),
+    ips: ips.map((ip) => ({ interface: null, address: { ip, length: bitsOf(ip.family) }, gateway: null })),
     routes: [],
     dns: parseDns(object(call.config, "dns")),
   };
 }
 
 function configurePod(pod: Netns, dev: string, ip: Ip): void {
+  if (ip.family === 6) {
+    pod.addAddress(dev, { ip, length: 128 });
+    pod.addRoute({ dst: { ip: { family: 6, value: 0n }, length: 0 }, gw: GATEWAY6, dev });
+    return;
+  }
   pod.addRoute({ dst: { ip: GATEWAY, length: 32 }, gw: null, dev });
   pod.addRoute({ dst: { ip: fromIpv4(0), length: 0 }, gw: GATEWAY, dev });
   pod.addAddress(dev, { ip, length: 32 });
@@ -80,6 +92,13 @@ function setWorkloadSysctls(node: Netns, dev: string): void {
     node.sysctl(`net.ipv4.conf.${dev}.${key}`, value);
   }
   node.sysctl(`net.ipv4.neigh.${dev}.proxy_delay`, "0");
+}
+
+/** The same of IPv6. */
+function setWorkloadSysctls6(node: Netns, dev: string): void {
+  node.enableForwarding(6);
+  node.sysctl(`net.ipv6.conf.${dev}.proxy_ndp`, "1");
+  node.sysctl(`net.ipv6.conf.${dev}.forwarding`, "1");
 }
 
 /** Named after the pod; where no orchestrator told its name, after the container. */
@@ -107,9 +126,8 @@ function check(call: PluginCall): void {
   const host = deviceOf(call);
   if (call.machine.node.device(host) === undefined) fail(`failed to find the workload's device ${host}`);
   for (const { address } of call.prevResult?.ips ?? []) {
-    const own = toIpv4(address.ip);
-    if (!pod.addressesOf(call.ifName).some((found) => found.address === own)) {
-      fail(`the workload's address ${formatIpv4(own)} is missing on ${call.ifName}`);
+    if (!pod.netsOf(call.ifName).some((found) => sameIp(found.ip, address.ip))) {
+      fail(`the workload's address ${formatIp(address.ip)} is missing on ${call.ifName}`);
     }
   }
 }

@@ -11,6 +11,7 @@ import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { beginsConnection, inverseType, isIcmpError, isUntrackedIcmp6 } from "./icmp.ts";
+import { sctpPacket } from "./sctp.ts";
 import {
   CT_NONE,
   CT_OF_UNTRACKED,
@@ -118,7 +119,13 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       return NF_ACCEPT;
     }
   } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew);
-  else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
+  else if (protocol === IPPROTO_SCTP) {
+    if (!sctpPacket(table, ct, info, packet, isNew)) {
+      packet.ct = CT_NONE;
+      packet.ctInfo = 0;
+      return NF_ACCEPT;
+    }
+  } else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
 }
@@ -193,8 +200,6 @@ export function conntrackConfirm(stack: Stack, packet: Packet): NfVerdict {
   const status = table.status(ct);
   if ((status & IPS_CONFIRMED) !== 0 || ctInfoDirection(packet.ctInfo) !== 0) return NF_ACCEPT;
   if ((status & IPS_DYING) !== 0) return NF_ACCEPT;
-  // An error attached to its own cause never confirms it.
-  if (packet.ctInfo === IP_CT_RELATED) return NF_ACCEPT;
   if (table.confirm(ct)) return NF_ACCEPT;
   stack.drop(packet, CONNTRACK_CLASH);
   return NF_DROP;

@@ -1,7 +1,7 @@
 import { explainIp, familyOfAddress, type IpAddress, inetNtop, parseIp } from "../../address/ip.ts";
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "../../packet/packet.ts";
 import type { TextFault, TextLine } from "../tool-text.ts";
-import { type ConntrackEntry, type ConntrackTuple, familyOfEntry, isIcmpEntry } from "./entry.ts";
+import { type ConntrackEntry, type ConntrackTuple, familyOfEntry, isIcmpEntry, statesOf } from "./entry.ts";
 import { TCP_CONNTRACK_NAMES } from "./tcp.ts";
 
 /**
@@ -85,8 +85,9 @@ function readEntry(protocol: number, text: string): ConntrackEntry | string {
   if (typeof reply === "string") return reply;
   if (familyOfAddress(orig.src) !== familyOfAddress(reply.src)) return "its tuples are of two families";
   if (state === "LISTEN") state = "SYN_SENT2";
-  if (protocol === IPPROTO_TCP && !TCP_CONNTRACK_NAMES.includes(state as never))
-    return `${state ?? "nothing"} is no state of a TCP connection: ${TCP_CONNTRACK_NAMES.join(", ")} are`;
+  const states = statesOf(protocol);
+  if (states !== null && !states.includes(state ?? ""))
+    return `${state ?? "nothing"} is no state of ${protocol === IPPROTO_TCP ? "a TCP connection" : "an SCTP association"}: ${states.join(", ")} are`;
   const own = new Map(fields);
   const mark = Number(own.get("mark") ?? 0);
   const zone = Number(own.get("zone") ?? 0);

@@ -1,6 +1,7 @@
 import { type Family, familyOfAddress, type IpAddress } from "../../address/ip.ts";
 import { addressOnPath, plainAddress } from "../../address/ip6-handle.ts";
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, KEY_IPV6 } from "../../packet/packet.ts";
+import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, KEY_IPV6 } from "../../packet/packet.ts";
+import { SCTP_CONNTRACK_NAMES } from "./sctp.ts";
 import { IPS_ASSURED, IPS_DST_NAT, IPS_NAT_DONE_MASK, IPS_SEEN_REPLY, IPS_SRC_NAT } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { TCP_CONNTRACK_NAMES } from "./tcp.ts";
@@ -20,7 +21,7 @@ export interface ConntrackEntry {
   readonly reply: ConntrackTuple;
   /** Seconds left; null where none are counted (a flow that hardware or a flow table carries). */
   readonly timeout: number | null;
-  /** Of TCP one of `TCP_CONNTRACK_NAMES`; of others as printed, null where they have none. */
+  /** Of TCP and SCTP one of `statesOf`; of others as printed, null where they have none. */
   readonly state: string | null;
   /** Has it been answered? */
   readonly replied: boolean;
@@ -28,6 +29,12 @@ export interface ConntrackEntry {
   /** Unsigned. */
   readonly mark: number;
   readonly zone: number;
+}
+
+/** The names of a protocol's states, by number; null where it has none. */
+export function statesOf(protocol: number): readonly string[] | null {
+  if (protocol === IPPROTO_TCP) return TCP_CONNTRACK_NAMES;
+  return protocol === IPPROTO_SCTP ? SCTP_CONNTRACK_NAMES : null;
 }
 
 export function familyOfEntry({ orig }: ConntrackEntry): Family {
@@ -68,7 +75,7 @@ export function entryAt(table: ConntrackTable, ct: number): ConntrackEntry {
       dport: table.replyDport(ct),
     },
     timeout: Math.max(0, Math.floor((table.expires(ct) - table.now) / 1000)),
-    state: protocol === IPPROTO_TCP ? (TCP_CONNTRACK_NAMES[table.tcpState(ct)] as string) : null,
+    state: statesOf(protocol)?.[table.tcpState(ct)] ?? null,
     replied: (status & IPS_SEEN_REPLY) !== 0,
     assured: (status & IPS_ASSURED) !== 0,
     mark: table.mark(ct) >>> 0,
@@ -112,7 +119,8 @@ export function addEntries(table: ConntrackTable, entries: readonly ConntrackEnt
     table.setStatus(ct, status);
     table.setMark(ct, mark | 0);
     table.refresh(ct, (timeout ?? UNCOUNTED_SECONDS) * 1000);
-    if (protocol === IPPROTO_TCP) table.setTcpState(ct, TCP_CONNTRACK_NAMES.indexOf(state as never));
+    const states = statesOf(protocol);
+    if (states !== null) table.setTcpState(ct, states.indexOf(state ?? ""));
     // What had been answered for two seconds is a stream; its next packet renews it as one.
     else if (assured) table.setStreamAt(ct, table.now - 1);
     if (!table.confirm(ct)) {

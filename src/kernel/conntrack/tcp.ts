@@ -1,5 +1,5 @@
 import { IPPROTO_TCP, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
-import { ctInfoDirection, IPS_ASSURED, IPS_SEEN_REPLY } from "./status.ts";
+import { ctInfoDirection, IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 
 /** TCP states of conntrack (`enum tcp_conntrack`), and their names as `conntrack -L` prints them. */
@@ -136,9 +136,9 @@ export function tcpPacket(
   return true;
 }
 
-/** `nf_conntrack_tcp_set_closing`: this host itself sends a reset about it. */
+/** `nf_conntrack_tcp_set_closing`: this host itself sends a reset about it (since Linux 6.2). */
 export function closeTcp(table: ConntrackTable, ct: number): void {
-  if (table.tcpState(ct) === sCL) return;
+  if ((table.status(ct) & IPS_CONFIRMED) === 0 || table.tcpState(ct) === sCL) return;
   table.setTcpState(ct, sCL);
   table.refresh(ct, TIMEOUT_MS[sCL] as number);
 }

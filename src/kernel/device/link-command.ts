@@ -8,9 +8,23 @@ import type { BridgePort, Device, DeviceDetail } from "./device.ts";
 
 /** The `ip link` and `bridge link` commands that make and change devices. */
 
+/** What iproute2 (6.1, `iplink_parse`) takes for a word of its own, or for the beginning of one. */
+const KEYWORDS = (
+  "up down name index link address txqueuelen mtu xdp xdpgeneric xdpdrv xdpoffload netns multicast allmulticast promisc " +
+  "trailers arp carrier vf master vrf nomaster dynamic type alias group mode state numtxqueues numrxqueues addrgenmode " +
+  "link-netns link-netnsid protodown protodown_reason gso_max_size gso_max_segs gro_max_size parentdev broadcast brd qlen " +
+  "txqlen dev help peer"
+).split(" ");
+
+/** A device's name as `ip link` takes it: introduced by `dev` or `name` where it could be read as something else. */
+export function deviceWords(device: string, introduced: "dev" | "name" = "dev"): string {
+  const name = quote(device);
+  return KEYWORDS.some((word) => word.startsWith(device)) ? `${introduced} ${name}` : name;
+}
+
 /** A carrier and a port's state have no command: they follow the other end of the cable. */
 export function linkChangeText(device: string, { mac, mtu, up, noArp, master }: LinkChange): string[] {
-  const name = quote(device);
+  const name = deviceWords(device);
   return [
     ...(mac === undefined ? [] : [`ip link set ${name} address ${formatMac(mac)}`]),
     ...(mtu === undefined ? [] : [`ip link set ${name} mtu ${mtu}`]),
@@ -27,11 +41,14 @@ export function addLinkText(device: Device): string[] {
   const { detail } = device;
   if (detail.kind === "loopback") return [];
   if (detail.kind === "ether") {
-    return [`ip link set ${quote(device.name)} address ${formatMac(device.mac)} mtu ${device.mtu}`];
+    return [`ip link set ${deviceWords(device.name)} address ${formatMac(device.mac)} mtu ${device.mtu}`];
   }
   if (detail.kind === "tun") {
     const name = quote(device.name);
-    return [`ip tuntap add dev ${name} mode ${detail.mode}`, `ip link set ${name} mtu ${device.mtu}`];
+    return [
+      `ip tuntap add dev ${name} mode ${detail.mode}`,
+      `ip link set ${deviceWords(device.name)} mtu ${device.mtu}`,
+    ];
   }
   return [newLinkText(device, detailText(detail))];
 }
@@ -41,7 +58,7 @@ export function newLinkText(device: Device, type: string): string {
   const address = device.mac === MAC_ZERO ? "" : ` address ${formatMac(device.mac)}`;
   const lower = "lower" in device.detail ? device.detail.lower : null;
   const below = lower === null ? "" : ` link ${quote(lower.device)}`;
-  return `ip link add ${quote(device.name)}${below} index ${device.ifindex}${address} mtu ${device.mtu} type ${type}`;
+  return `ip link add ${deviceWords(device.name, "name")}${below} index ${device.ifindex}${address} mtu ${device.mtu} type ${type}`;
 }
 
 function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" | "tun" }>): string {
@@ -128,10 +145,12 @@ function ipipText(detail: Extract<DeviceDetail, { kind: "ipip" }>): string {
 export function linkSettingsText(device: Device): string[] {
   const name = quote(device.name);
   return [
-    ...(device.noArp ? [`ip link set ${name} arp off`] : []),
-    ...(device.master === null ? [] : [`ip link set ${name} master ${quote(device.master)}`]),
+    ...(device.noArp ? [`ip link set ${deviceWords(device.name)} arp off`] : []),
+    ...(device.master === null
+      ? []
+      : [`ip link set ${deviceWords(device.name)} master ${quote(device.master)}`]),
     ...(device.port === null ? [] : portText(name, device.port)),
-    ...(device.up ? [`ip link set ${name} up`] : []),
+    ...(device.up ? [`ip link set ${deviceWords(device.name)} up`] : []),
   ];
 }
 

@@ -176,6 +176,10 @@ export interface DeviceConf {
   readonly arpFilter: boolean;
   /** Milliseconds between two ARP questions. */
   readonly retransMs: number;
+  /** How long a neighbour that proved to be there is taken to be (the kernel takes 0.5 to 1.5 of it), milliseconds. */
+  readonly reachableMs: number;
+  /** From the use of an entry no longer fresh to the first question to it alone (NUD_DELAY), milliseconds. */
+  readonly delayMs: number;
   readonly proxyArp: boolean;
   readonly proxyArpPvlan: boolean;
   /** 0: only who is asked is learned; 1: whoever says an address is theirs; 2: if it is of a network here. */
@@ -198,6 +202,8 @@ export const DEFAULT_CONF: DeviceConf = {
   arpAnnounce: 0,
   arpFilter: false,
   retransMs: 1000,
+  reachableMs: 30_000,
+  delayMs: 5000,
   proxyArp: false,
   proxyArpPvlan: false,
   arpAccept: 0,

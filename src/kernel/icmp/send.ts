@@ -10,19 +10,22 @@ import {
   type Packet,
   PHASE_ERROR,
   PHASE_NOTICE,
+  RT_NONE,
+  RT_OUTPUT,
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import { hopLimit } from "../route/hop-limit.ts";
-import { routeOutput } from "../route/output-route.ts";
+import { routeOutput, selectAddress } from "../route/output-route.ts";
+import { RT_SCOPE_LINK } from "../route/rt-scope.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
 import { reflectedMark } from "./reset.ts";
 import { ERROR6_AT_MOST, errorSource6, mayTell6, replyDevice6, withinLimit6 } from "./send6.ts";
 
-/** The socket that the kernel keeps for its own ICMP: it has no owner, but `-m owner --socket-exists` sees it. */
-const KERNELS_OWN = 0;
+/** The sockets that the kernel keeps for its own ICMP and resets: they have no owner, but `-m owner --socket-exists` sees them. */
+export const KERNELS_OWN = 0;
 
 /** RFC 1812 4.3.2.3: an error is no longer than this, quoting as much as fits. */
 const ERROR_AT_MOST = 576;
@@ -91,7 +94,9 @@ function mayTell(cause: Packet): boolean {
 /** For what was addressed to this host itself the address asked answers; otherwise the way back chooses (0). */
 function errorSource(stack: Stack, cause: Packet): number {
   if (cause.rtType === RTN_LOCAL) return cause.dst;
-  return stack.net.errorsUseInboundAddress ? (stack.device(cause.dev)?.addresses[0]?.address ?? 0) : 0;
+  const isInput = cause.rtInput !== RT_NONE && cause.rtInput !== RT_OUTPUT;
+  const inbound = stack.net.errorsUseInboundAddress && isInput ? stack.device(cause.iif) : null;
+  return inbound === null ? 0 : selectAddress(stack, inbound, cause.src, RT_SCOPE_LINK);
 }
 
 /**

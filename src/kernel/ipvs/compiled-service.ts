@@ -38,6 +38,7 @@ export interface IpvsSettings {
   readonly expireNodestConn: boolean;
   readonly expireQuiescentTemplate: boolean;
   readonly sloppyTcp: boolean;
+  readonly sloppySctp: boolean;
   readonly natIcmpSend: boolean;
   readonly snatReroute: boolean;
   readonly pmtuDisc: boolean;
@@ -183,6 +184,7 @@ function settingsOf(sysctl: Sysctl): IpvsSettings {
     expireNodestConn: flag("expire_nodest_conn", 0),
     expireQuiescentTemplate: flag("expire_quiescent_template", 0),
     sloppyTcp: flag("sloppy_tcp", 0),
+    sloppySctp: flag("sloppy_sctp", 0),
     natIcmpSend: flag("nat_icmp_send", 0),
     snatReroute: flag("snat_reroute", 1),
     pmtuDisc: flag("pmtu_disc", 1),

@@ -15,6 +15,7 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../packet/packet.ts";
+import { SCTP_INIT } from "../../packet/sctp-chunk.ts";
 import { IPS_CONFIRMED } from "../conntrack/status.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import {
@@ -156,6 +157,9 @@ function tryToSchedule(stack: Stack, packet: Packet): number {
     if ((tcpFlags & TCP_RST) !== 0) return NOT_OURS;
     if ((tcpFlags & TCP_SYN) === 0 && !stack.ipvsSettings.sloppyTcp) return NOT_OURS;
   }
+  // sctp_conn_schedule: nothing but an INIT begins an association, unless sloppy_sctp says so.
+  if (protocol === IPPROTO_SCTP && packet.chunk !== SCTP_INIT && !stack.ipvsSettings.sloppySctp)
+    return NOT_OURS;
   const service = stack.net.ipvs?.find(packet.mark, protocol, dst, dport) ?? null;
   if (service === null) return NOT_OURS;
   const unmodelled = stack.net.ipvs?.unmodelled ?? [];

@@ -15,7 +15,6 @@ import { RTN_LOCAL, RTN_UNICAST } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { admitsArp, arpXmit } from "./arp-xmit.ts";
-import { NEIGH_INCOMPLETE } from "./neighbour.ts";
 import { neighbourAnswered } from "./output.ts";
 
 /** `net.ipv4.neigh.*.locktime`, milliseconds. */
@@ -86,9 +85,8 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
     stack.now <= stack.state.neighbourUpdated.get(dev.ifindex, sip) + LOCKTIME_MS
   )
     return;
-  if (known >= 0 || known === NEIGH_INCOMPLETE || (arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST)) {
-    neighbourAnswered(stack, dev, 4, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
-  }
+  // One that has failed is still in the table, and what is heard of it now is believed.
+  neighbourAnswered(stack, dev, 4, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
 }
 
 /** `arp_is_garp`: somebody says of an address that is not this host's that it is theirs. */

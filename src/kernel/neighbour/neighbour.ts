@@ -15,10 +15,10 @@ export const NEIGH_FAILED = -2;
 /** Questions asked before a neighbour has failed (`mcast_solicit`), and the time between them (`retrans_time_ms`). */
 export const MAX_PROBES = 3;
 export const RETRANS_MS = 1000;
-/** How long a neighbour that proved to be there is taken to be (`base_reachable_time_ms`; the kernel takes 0.5 to 1.5 of it). */
+/** How long a neighbour that proved to be there is taken to be (`base_reachable_time_ms`). */
 export const REACHABLE_MS = 30_000;
-/** From the use of an entry no longer fresh to the first question to it alone (`delay_first_probe_time`, NUD_DELAY). */
-export const DELAY_MS = 5000;
+/** From the use of an entry no longer fresh to the first question to it alone, seconds (`delay_first_probe_time`). */
+export const DELAY_S = 5;
 /** Questions to it alone, a second apart, before it has failed (`ucast_solicit`, NUD_PROBE). */
 export const UNICAST_PROBES = 3;
 /** Packets kept waiting for one neighbour: far fewer than `unres_qlen_bytes` (212,992) would hold. */

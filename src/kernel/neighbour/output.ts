@@ -9,12 +9,10 @@ import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_NEIGHBOUR } from "../tape.ts";
 import {
-  DELAY_MS,
   MAX_PROBES,
   NEIGH_FAILED,
   NEIGH_INCOMPLETE,
   QUEUE_AT_MOST,
-  REACHABLE_MS,
   type Resolving,
   UNICAST_PROBES,
 } from "./neighbour.ts";
@@ -59,7 +57,7 @@ export function resolve(stack: Stack, dev: NetDevice, family: number, address: n
   if (dev.isLoopback) return MAC_ZERO;
   const key = deviceKey(family, dev.ifindex);
   const learned = stack.state.neighbours.get(key, address);
-  if (learned >= 0) return isFresh(stack, key, address) ? learned : UNRESOLVED;
+  if (learned >= 0) return isFresh(stack, dev, key, address) ? learned : UNRESOLVED;
   if (learned === ABSENT) {
     const known = stack.net.staticNeighbour(key, address);
     if (known !== ABSENT) return known;
@@ -79,16 +77,16 @@ export function resolve(stack: Stack, dev: NetDevice, family: number, address: n
  * NUD_REACHABLE, NUD_STALE, NUD_DELAY: an entry that has proved true lately or is only now used again serves as it is. False
  * when by now the kernel would have asked whether the neighbour is still there (NUD_PROBE).
  */
-function isFresh(stack: Stack, key: number, address: number): boolean {
+function isFresh(stack: Stack, dev: NetDevice, key: number, address: number): boolean {
   const { state, now } = stack;
   const confirmed = state.neighbourConfirmed.get(key, address);
-  if (confirmed !== ABSENT && now - confirmed <= REACHABLE_MS) return true;
+  if (confirmed !== ABSENT && now - confirmed <= dev.conf.reachableMs) return true;
   const delayed = state.neighbourDelayed.get(key, address);
   if (delayed === ABSENT) {
     state.neighbourDelayed.set(key, address, now);
     return true;
   }
-  return now < delayed + DELAY_MS;
+  return now < delayed + dev.conf.delayMs;
 }
 
 /** Is a neighbour's address known? Begins to ask where it is not (`neigh_event_send` without a packet). */
@@ -137,7 +135,7 @@ function askAlone(stack: Stack, dev: NetDevice, key: string, resolving: Resolvin
   const { family, address, queue } = resolving;
   const device = deviceKey(family, dev.ifindex);
   const delayed = stack.state.neighbourDelayed.get(device, address);
-  const stillAsking = stack.now < delayed + DELAY_MS + UNICAST_PROBES * retransMs(dev, family);
+  const stillAsking = stack.now < delayed + dev.conf.delayMs + UNICAST_PROBES * retransMs(dev, family);
   resolving.cancel = stack.outbox.after(0, () => {
     if (stillAsking) {
       endResolving(stack, key, resolving);

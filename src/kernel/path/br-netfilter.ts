@@ -6,7 +6,6 @@ import {
   PACKET_OTHERHOST,
   type Packet,
   RT_FORWARD,
-  RT_LOCAL_DELIVER,
   RT_NONE,
 } from "../../packet/packet.ts";
 import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
@@ -23,7 +22,6 @@ import {
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
-import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { pushFrame } from "./frame.ts";
 import { fragment } from "./ip-output.ts";
@@ -64,23 +62,11 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
     // The destination was translated: where does it go now?
     const type = packet.pktType;
     const dropped = routeInput(stack, packet, bridge);
-    if (dropped >= 0 || (packet.rtInput !== RT_FORWARD && packet.rtInput !== RT_LOCAL_DELIVER)) {
-      if (packet.family === 6 || bridge.conf.forwarding) {
-        stack.kill(packet, dropped >= 0 ? dropped : NO_ROUTE);
-        return;
-      }
-      // "Bridged-and-DNAT'ed traffic doesn't require ip_forwarding."
-      const keep = packet.src;
-      packet.src = 0;
-      const error = routeOutput(stack, packet, 0, true);
-      packet.src = keep;
-      if (error !== 0 || packet.rtDev !== bridge.slot) {
-        stack.kill(packet, NO_ROUTE);
-        return;
-      }
-      bridgedDnat(stack, bridge, port, packet);
+    if (dropped >= 0) {
+      stack.kill(packet, dropped);
       return;
     }
+    // A route that says no is a route, too: what goes up to it is told so there.
     packet.pktType = type;
     if (packet.rtInput === RT_FORWARD && packet.rtDev === bridge.slot) {
       bridgedDnat(stack, bridge, port, packet);
@@ -153,17 +139,14 @@ export function nfBridgePostRouting(
   if (packet.physOut !== 0) {
     const otherHost = packet.pktType === PACKET_OTHERHOST;
     if (otherHost) packet.pktType = PACKET_HOST;
-    // The rules see no `-i` and no physical input here.
-    const physIn = packet.physIn;
-    packet.physIn = 0;
+    // The rules see no `-i` here; the port of entry `-m physdev` still knows.
     const verdict = nfHook(stack, NF_INET_POST_ROUTING, packet, 0, bridge.ifindex);
-    packet.physIn = physIn;
     if (verdict !== NF_ACCEPT) {
       if (verdict === NF_DROP) stack.pool.release(packet);
       return false;
     }
     if (otherHost) packet.pktType = PACKET_OTHERHOST;
-    if (packet.fragMaxSize !== 0 && packet.length > Math.min(packet.fragMaxSize, out.mtu)) {
+    if (packet.fragMaxSize !== 0 && packet.length > Math.min(Math.abs(packet.fragMaxSize), out.mtu)) {
       cutAgain(stack, bridge, out, packet);
       return true;
     }
@@ -177,7 +160,8 @@ export function nfBridgePostRouting(
  * takes no such pieces not at all; of IPv6 the sender is told.
  */
 function cutAgain(stack: Stack, bridge: NetDevice, out: NetDevice, packet: Packet): void {
-  const { family, fragMaxSize } = packet;
+  const { family } = packet;
+  const fragMaxSize = Math.abs(packet.fragMaxSize);
   if (fragMaxSize > bridge.mtu) {
     if (family === 6) sendIcmpError(stack, packet, ICMPV6_PKT_TOOBIG, 0, bridge.mtu);
     stack.kill(packet, TOO_BIG);

@@ -43,6 +43,9 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
     stack.kill(outer, NO_ROUTE);
     return;
   }
+  // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
+  outer.socket = packet.socket;
+  outer.uid = packet.uid;
   if (outer.family === 6 && detail.ttl === 0) outer.ttl = hopLimit(stack, outer);
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);

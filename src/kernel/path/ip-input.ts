@@ -4,6 +4,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   isNeighbourDiscovery,
@@ -32,6 +33,7 @@ import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../route/fib.ts";
 import { routeInput } from "../route/input-route.ts";
+import { sctpReceive } from "../socket/sctp.ts";
 import { tcpReceive } from "../socket/tcp.ts";
 import { udpReceive } from "../socket/udp.ts";
 import type { Stack } from "../stack.ts";
@@ -57,6 +59,11 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
     stack.kill(packet, OTHER_HOST);
     return;
   }
+  // `skb_orphan`: whoever sent it, it is nobody's here.
+  packet.uid = -1;
+  packet.socket = -1;
+  // `ip_rcv_core` clears what the bridge's hooks left in the control block: joined there, it is cut again only if it must be.
+  if (packet.family !== 6 && packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
   if (packet.family === 6) {
     // What br_netfilter has routed already seems to come by the device it is to leave by.
     const routed = packet.rtInput === RT_FORWARD ? stack.net.devices[packet.rtDev] : undefined;
@@ -201,6 +208,9 @@ function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
       return;
     case IPPROTO_UDP:
       udpReceive(stack, dev, whole);
+      return;
+    case IPPROTO_SCTP:
+      if (!sctpReceive(stack, whole)) break;
       return;
     case IPPROTO_ICMP:
       if (whole.family === 6) break;

@@ -41,7 +41,7 @@ export function ipOutput(stack: Stack, packet: Packet): number {
     stack.kill(packet, IPV6_DISABLED);
     return 0;
   }
-  if (packet.rtType === RTN_BROADCAST && from === 0) {
+  if (packet.rtType === RTN_BROADCAST && from === 0 && !out.isLoopback) {
     // What a host says to all it hears itself too (dev_loopback_xmit), by the same device.
     const echo = stack.pool.clone(packet);
     const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
@@ -66,13 +66,14 @@ export function ipOutput(stack: Stack, packet: Packet): number {
 function ipFinishOutput(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   const mtu = outputMtu(packet, out);
-  if (packet.length > mtu || packet.fragMaxSize !== 0) {
+  if (packet.length > mtu || packet.fragMaxSize > 0) {
     if (isTooBig(packet, mtu)) {
       tellSender(stack, packet, TOO_BIG_ERROR, mtu);
       stack.kill(packet, TOO_BIG);
       return EMSGSIZE;
     }
-    const size = packet.fragMaxSize !== 0 && packet.fragMaxSize < mtu ? packet.fragMaxSize : mtu;
+    const pieces = Math.abs(packet.fragMaxSize);
+    const size = pieces !== 0 && pieces < mtu ? pieces : mtu;
     if (packet.length > size) {
       fragment(stack, packet, size, finishOutput2);
       return 0;
@@ -161,7 +162,7 @@ function finishOutput2(stack: Stack, packet: Packet): void {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   if (packet.family === 6) {
     if (packet.rtType === RTN_MULTICAST && !toGroup6(stack, out, packet)) return;
-  } else if (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) {
+  } else if ((packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) && !out.isLoopback) {
     packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
     packet.ethDst = isMulticast(packet.dst)

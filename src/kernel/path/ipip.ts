@@ -62,6 +62,9 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
     stack.kill(packet, NO_ROUTE);
     return;
   }
+  // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
+  outer.socket = packet.socket;
+  outer.uid = packet.uid;
   if (outer.rtDev === dev.slot) {
     stack.pool.release(outer);
     stack.kill(packet, TUNNEL_LOOP);

@@ -51,6 +51,7 @@ export function receiveLooped(stack: Stack, dev: NetDevice, packet: Packet): voi
 /** `__netif_receive_skb_core`: to the bridge if the device is a port, else to ARP or IP. */
 export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untapped = false): void {
   packet.dev = dev.ifindex;
+  packet.iif = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
   if (dev.ingress.length > 0) {
     const verdict = nftFrame(stack, NF_INET_INGRESS, dev.ingress, packet, dev, null);

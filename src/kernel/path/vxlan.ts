@@ -108,6 +108,9 @@ function encapsulate(
     stack.kill(outer, NO_ROUTE);
     return;
   }
+  // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
+  outer.socket = packet.socket;
+  outer.uid = packet.uid;
   // "circular route" (`udp_tunnel_dst_lookup`)
   if (outer.rtDev === dev.slot) {
     stack.kill(outer, TUNNEL_LOOP);

@@ -53,6 +53,13 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
     packet.dst = daddr;
     if (saddr === 0) saddr = daddr;
   }
+  if (oif === 0 && saddr !== 0 && (isMulticast(daddr) || isLimitedBroadcast(daddr))) {
+    // "user can direct multicasts and limited broadcast via necessary interface": the one that has the source
+    const owner = stack.net.devices.find((dev) => dev.addresses.some(({ address }) => address === saddr));
+    if (owner === undefined) return fail(stack, packet, EINVAL);
+    const type = isMulticast(daddr) ? RTN_MULTICAST : RTN_BROADCAST;
+    return attach(stack, packet, type, owner, daddr, false, 0);
+  }
   const flow = stack.flow;
   flow.daddr = daddr;
   flow.saddr = saddr;

@@ -1,5 +1,6 @@
 import { type Packet, PHASE_ERROR, PHASE_REPLY, protocolKey, TCP_RST } from "../../packet/packet.ts";
 import { fillReset, reflectedMark } from "../icmp/reset.ts";
+import { KERNELS_OWN } from "../icmp/send.ts";
 import { replyDevice6 } from "../icmp/send6.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
@@ -12,7 +13,9 @@ const NO_LISTENER = reason("no-listener-tcp");
 
 /** `tcp_v4_rcv`, `tcp_v6_rcv`: to a connection or a listener, else a reset. Takes the packet over. */
 export function tcpReceive(stack: Stack, packet: Packet): void {
-  if (stack.outbox.upcalls.tcp(stack, packet)) {
+  const fate = stack.outbox.upcalls.tcp(stack, packet);
+  if (fate === "dropped") return;
+  if (fate === "taken") {
     stack.tape?.words8(
       OP_DELIVER,
       stack.host,
@@ -27,12 +30,17 @@ export function tcpReceive(stack: Stack, packet: Packet): void {
     stack.pool.release(packet);
     return;
   }
-  if ((packet.tcpFlags & TCP_RST) === 0 && packet.rtType === RTN_LOCAL) sendTcpReset(stack, packet);
+  if ((packet.tcpFlags & TCP_RST) === 0 && packet.rtType === RTN_LOCAL)
+    sendTcpReset(stack, packet, fate === "refused");
   stack.kill(packet, NO_LISTENER);
 }
 
-/** `tcp_v4_send_reset`, `tcp_v6_send_reset`: nobody here knows this connection. */
-function sendTcpReset(stack: Stack, cause: Packet): void {
+/**
+ * `tcp_v4_send_reset`, `tcp_v6_send_reset`: nobody here knows this connection.
+ *
+ * @param isListeners the port has a listener, whose owner `-m owner` then sees (`ip_send_unicast_reply`, since Linux 6.14)
+ */
+function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
@@ -45,5 +53,7 @@ function sendTcpReset(stack: Stack, cause: Packet): void {
     return;
   }
   reset.ttl = hopLimit(stack, reset);
+  reset.socket = KERNELS_OWN;
+  if (isListeners) reset.uid = 0;
   stack.path.localOut(stack, reset);
 }

@@ -1,4 +1,5 @@
 import { type Packet, protocolKey } from "../../packet/packet.ts";
+import { CT_NONE } from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { PORT_UNREACHABLE, tellSender } from "../icmp/error.ts";
 import { geneveReceive } from "../path/geneve.ts";
@@ -33,6 +34,9 @@ export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void 
     stack.kill(packet, NO_LISTENER);
     return;
   }
+  // `nf_reset_ct`: the error belongs to no connection before it is looked up by what it quotes.
+  packet.ct = CT_NONE;
+  packet.ctInfo = 0;
   tellSender(stack, packet, PORT_UNREACHABLE, 0);
   stack.kill(packet, NO_LISTENER);
 }

@@ -18,9 +18,9 @@ import { bindToDevice, closeWithReset } from "./listeners.ts";
 import { type Endpoint, endpointOf, int32, int32Of, SOCKADDR_IN, socketAddress } from "./socket-address.ts";
 
 /** What a client is told to send. */
-export type Sending = Pick<
+export type Sending = { readonly proto: Exclude<Query["proto"], "sctp"> } & Pick<
   Query,
-  "proto" | "dst" | "dport" | "src" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev"
+  "dst" | "dport" | "src" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev"
 >;
 
 /** How far a client has come: not yet answered, answered, or failed with an error's number. */
@@ -49,7 +49,7 @@ const ICMP_HEADER = 8;
 /** Where an IPv4 header has its source: a raw socket hands it over with its header (raw(7)). */
 const IP_SOURCE = 12;
 const DEFAULT_SIZE = 16;
-const ANSWER = 66_000;
+const ANSWER = new Uint8Array(66_000);
 
 /** A socket that asks one question. It must be made, and asked, inside the sender's namespace; what follows may be outside. */
 export class Client {
@@ -90,8 +90,16 @@ export class Client {
       this.#note(c.bind(this.#fd, socketAddress(own), SOCKADDR_IN));
     }
     if (this.#failed !== 0) return;
-    const to = { address: dst, port: proto === "icmp" ? 0 : (dport ?? 0) };
-    const connected = c.connect(this.#fd, socketAddress(to), SOCKADDR_IN);
+    const to = socketAddress({ address: dst, port: proto === "icmp" ? 0 : (dport ?? 0) });
+    const length = size ?? DEFAULT_SIZE;
+    if (proto === "icmp") {
+      // Like ping(8), not connected: whoever answers is heard.
+      const request = echoRequest(sport ?? 0, length);
+      this.#note(c.sendto(this.#fd, request, request.length, 0, to, SOCKADDR_IN));
+      this.#sent = this.#failed === 0;
+      return;
+    }
+    const connected = c.connect(this.#fd, to, SOCKADDR_IN);
     if (connected < 0 && c.errno() !== ERRNO.EINPROGRESS) {
       this.#failed = c.errno();
       return;
@@ -100,8 +108,7 @@ export class Client {
       this.#sent = true;
       return;
     }
-    const length = size ?? DEFAULT_SIZE;
-    const bytes = proto === "icmp" ? echoRequest(sport ?? 0, length) : new Uint8Array(length).fill(0x70);
+    const bytes = new Uint8Array(length).fill(0x70);
     this.#note(c.send(this.#fd, bytes, bytes.length, 0));
     this.#sent = this.#failed === 0;
   }
@@ -127,11 +134,12 @@ export class Client {
     const c = libc();
     const error = int32(0);
     c.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, error, int32(4));
-    this.#failed = int32Of(error);
+    // What a connection takes for passing (`sk_err_soft`) is no end of it.
+    this.#failed = this.#connected && int32Of(error) !== ECONNRESET ? 0 : int32Of(error);
     if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
     // A recording ends with the last acknowledgement: it must not be put off.
     if (this.#sending.proto === "tcp") c.setsockopt(this.#fd, IPPROTO_TCP, TCP_QUICKACK, int32(1), 4);
-    const bytes = new Uint8Array(ANSWER);
+    const bytes = ANSWER;
     const length = c.recv(this.#fd, bytes, bytes.length, 0);
     if (length > 0 && this.#isAnswer(bytes.subarray(0, length))) {
       const from = formatIpv4(new DataView(bytes.buffer).getInt32(IP_SOURCE));
@@ -166,6 +174,7 @@ export class Client {
 }
 
 const ENOTCONN = 107;
+const ECONNRESET = 104;
 
 /** One packet of any make, through a socket that takes it as it is (raw(7), `IPPROTO_RAW`). */
 export function sendRaw(packet: Packet, dst: Ipv4, mark: number, dev: string | null): string | null {

@@ -31,16 +31,15 @@ export function whyUnfit(world: World): string[] {
       messages.push(`${host.name}: ${name} is of the kind ${detail.type}, which the lab cannot build`);
     }
     if (host.ipvs !== null) messages.push(`${host.name}: its IPVS services cannot be built yet`);
-    if (walkedNft(host).tables.length > 0) {
-      messages.push(`${host.name}: its nftables rules cannot be built yet`);
-    }
   }
   return messages;
 }
 
 function toolsOf({ hosts }: World): Set<string> {
   const tools = new Set(["ip", "bridge", "conntrack"]);
-  for (const { iptables, ipsets } of hosts.values()) {
+  for (const host of hosts.values()) {
+    const { iptables, ipsets } = host;
+    if (walkedNft(host).tables.length > 0) tools.add("nft");
     if (iptables !== null && iptables.tables.size > 0) tools.add(`iptables-${iptables.backend}-restore`);
     if (ipsets !== null && ipsets.length > 0) tools.add("ipset");
   }

@@ -73,11 +73,15 @@ export class Lab {
     return this.#captures.map((capture) => capture.read());
   }
 
-  /** Forgets what was captured, and what of earlier probes is still on its way. */
-  discard(): void {
-    for (const frames of this.captured()) {
-      for (const { host } of frames) this.#counters.delete(host);
-    }
+  /**
+   * Forgets what was captured, and what of earlier probes is still on its way.
+   *
+   * @returns how many frames it was
+   */
+  discard(): number {
+    const frames = this.captured().flat();
+    for (const { host } of frames) this.#counters.delete(host);
+    return frames.length;
   }
 
   /** What routes and connection tracking learned, in every host. */

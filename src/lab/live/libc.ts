@@ -19,6 +19,7 @@ export interface Libc {
   getpeername(fd: number, address: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  poll(fds: Uint8Array, count: number, timeoutMs: number): number;
   send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
   sendto(
     fd: number,
@@ -69,6 +70,7 @@ const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   getpeername: "int getpeername(int fd, uint8_t *address, uint8_t *length)",
   setsockopt: "int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)",
   getsockopt: "int getsockopt(int fd, int level, int name, uint8_t *value, uint8_t *length)",
+  poll: "int poll(_Inout_ uint8_t *fds, unsigned long count, int timeout)",
   send: "int64_t send(int fd, const uint8_t *bytes, size_t length, int flags)",
   sendto:
     "int64_t sendto(int fd, const uint8_t *bytes, size_t length, int flags, const uint8_t *to, uint32_t toLength)",

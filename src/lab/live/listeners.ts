@@ -1,5 +1,6 @@
 import type { Host } from "../../kernel/host.ts";
 import type { Socket } from "../../kernel/socket/socket.ts";
+import { LINE_BYTES } from "../../walk/packet-size.ts";
 import {
   AF_INET,
   errorName,
@@ -36,7 +37,9 @@ const SO_REUSEADDR = 2;
 const SO_LINGER = 13;
 const SO_BINDTODEVICE = 25;
 const BACKLOG = 64;
-const DATAGRAM = 66_000;
+const DATAGRAM = new Uint8Array(66_000);
+const POLLIN = 1;
+const POLLFD = 8;
 /** `struct cmsghdr` and `struct in_pktinfo` behind it (ip(7)). */
 const CMSG_HEADER = 16;
 const PKTINFO = 12;
@@ -46,6 +49,8 @@ export class Listeners {
   readonly #host: string;
   readonly #listening: readonly { readonly fd: number; readonly socket: Socket }[];
   readonly #accepted: number[] = [];
+  /** `struct pollfd` of each that listens (poll(2)). */
+  readonly #asked: Uint8Array;
 
   /** @throws Error where an address or port cannot be had */
   constructor(within: RealNetns, host: Host, sockets: readonly Socket[]) {
@@ -55,10 +60,18 @@ export class Listeners {
         .filter(({ proto }) => proto !== "sctp")
         .map((socket) => ({ fd: openListener(host.name, socket), socket })),
     );
+    this.#asked = new Uint8Array(POLLFD * this.#listening.length);
+    const view = new DataView(this.#asked.buffer);
+    for (const [i, { fd }] of this.#listening.entries()) {
+      view.setInt32(POLLFD * i, fd, true);
+      view.setInt16(POLLFD * i + 4, POLLIN, true);
+    }
   }
 
   /** Answers whatever waits, and says who asked. */
   serve(): Served[] {
+    const { length } = this.#listening;
+    if (length === 0 || libc().poll(this.#asked, length, 0) <= 0) return [];
     return this.#listening.flatMap(({ fd, socket }) =>
       socket.proto === "tcp" ? this.#accept(fd, socket) : this.#answer(fd, socket),
     );
@@ -88,7 +101,7 @@ export class Listeners {
     for (;;) {
       const peer = new Uint8Array(SOCKADDR_IN);
       const control = new Uint8Array(64);
-      if (c.recvmsg(fd, message(peer, new Uint8Array(DATAGRAM), control), 0) < 0) return served;
+      if (c.recvmsg(fd, message(peer, DATAGRAM, control), 0) < 0) return served;
       const address = new DataView(control.buffer).getInt32(CMSG_HEADER + 8);
       if (app.kind === "line") c.sendmsg(fd, message(peer, this.#line(), fromAddress(address)), 0);
       served.push(this.#served("udp", { address, port }, endpointOf(peer)));
@@ -96,7 +109,7 @@ export class Listeners {
   }
 
   #line(): Uint8Array {
-    return new TextEncoder().encode(`${this.#host}\n`);
+    return new TextEncoder().encode(`${this.#host.padEnd(LINE_BYTES - 1)}\n`);
   }
 
   #served(proto: "tcp" | "udp", local: Endpoint, peer: Endpoint): Served {

@@ -3,17 +3,25 @@ import type { CapturedFrame } from "./capture.ts";
 
 /** ARP questions that nobody has answered yet, whatever order the frames are shown in. */
 export class OpenQuestions {
-  readonly #asked = new Set<string>();
+  /** When each was last asked, milliseconds of `Date.now`. */
+  readonly #asked = new Map<string, number>();
   readonly #answered = new Set<string>();
 
   saw({ host, direction }: CapturedFrame, packet: Packet): void {
     if (packet.ethType !== ETH_P_ARP) return;
-    if (packet.arpOp === ARPOP_REQUEST && direction === "out") this.#asked.add(`${host} ${packet.dst}`);
-    else if (packet.arpOp === ARPOP_REPLY && direction !== "out") this.#answered.add(`${host} ${packet.src}`);
+    if (packet.arpOp === ARPOP_REQUEST && direction === "out") {
+      this.#asked.set(`${host} ${packet.dst}`, Date.now());
+    } else if (packet.arpOp === ARPOP_REPLY && direction !== "out") {
+      this.#answered.add(`${host} ${packet.src}`);
+    }
   }
 
-  get areOpen(): boolean {
-    for (const question of this.#asked) if (!this.#answered.has(question)) return true;
+  /** @param patienceMs a question asked longer ago was the last one: nobody waits for its answer any more */
+  areOpen(patienceMs: number): boolean {
+    const now = Date.now();
+    for (const [question, asked] of this.#asked) {
+      if (!this.#answered.has(question) && now - asked <= patienceMs) return true;
+    }
     return false;
   }
 }

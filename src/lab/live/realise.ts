@@ -6,6 +6,8 @@ import type { Host } from "../../kernel/host.ts";
 import { hostCommands, type Section, STAGES_OF_SECTIONS } from "../../kernel/host-script.ts";
 import { formatIpsetSave } from "../../kernel/ipset/save.ts";
 import { formatIptablesSave } from "../../kernel/netfilter/save/format.ts";
+import { formatNftRuleset } from "../../kernel/nft/text/format.ts";
+import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { WireEnd, World } from "../../world/world.ts";
 import { awaitCarrier, finish } from "./carrier.ts";
 import { addNetns, deleteNetns, RealNetns } from "./real-netns.ts";
@@ -149,6 +151,8 @@ function load(within: RealNetns, host: Host): void {
   if (iptables !== null && iptables.tables.size > 0) {
     feed(`iptables-${iptables.backend}-restore`, [], formatIptablesSave(iptables));
   }
+  const nft = walkedNft(host);
+  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
 }
 
 function tell(host: Host, ran: ReturnType<typeof spawnSync>, tool: string): void {

@@ -1,8 +1,15 @@
-import { parseIpv4 } from "../../address/ipv4.ts";
+import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import { type Decoded, decodeFrame, decodeIp } from "../../packet/wire/frame.ts";
-import { VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
-import type { RecordedFrame, RecordedOutcome, RecordedProbe, RecordedQuery } from "../recorded.ts";
+import { VXLAN_HEADER, VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
+import type {
+  RecordedArp,
+  RecordedConntrack,
+  RecordedFrame,
+  RecordedOutcome,
+  RecordedProbe,
+  RecordedQuery,
+} from "../recorded.ts";
 import { recordedForm } from "../recorded-form.ts";
 import { type CapturedFrame, inTimeOrder } from "./capture.ts";
 import { Client, type Progress, sendRaw } from "./client.ts";
@@ -13,7 +20,7 @@ import { OpenQuestions } from "./open-questions.ts";
 import { packetIdentity } from "./packet-identity.ts";
 import { rawPacket } from "./raw-packet.ts";
 import { readConntrack } from "./real-conntrack.ts";
-import { endpointText } from "./socket-address.ts";
+import { type Endpoint, endpointText } from "./socket-address.ts";
 
 /** How long a client waits: a while, or as long as an ARP question is asked (three times, a second apart). */
 const PATIENCE_MS = 350;
@@ -27,11 +34,13 @@ export interface Patience {
   readonly answerMs: number;
   /** Milliseconds in all while an ARP question is open; less where the world's devices give up sooner (`retrans_time_ms`). */
   readonly arpMs: number;
+  /** Milliseconds after which a question that nobody answered or repeated is open no more. */
+  readonly questionMs: number;
 }
 
-const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS };
+const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS, questionMs: 1500 };
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
-const LEAST_LOOKS = 10;
+const LEAST_LOOKS = 5;
 
 /**
  * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
@@ -72,7 +81,7 @@ export function* recordProbe(
     progress = client?.progress() ?? WAITING;
     if (isEnd(progress) || failed !== null) break;
     const waited = Date.now() - began;
-    const waits = questions.areOpen && query.raw !== true;
+    const waits = questions.areOpen(patience.questionMs) && listens(query);
     const enough = waited > patience.arpMs || (waited > patience.answerMs && !waits);
     if (enough && looks >= LEAST_LOOKS) break;
     yield;
@@ -86,19 +95,33 @@ export function* recordProbe(
     const packet = decode(frame, lab.vxlanPorts);
     return packet === null ? [] : [{ frame, packet }];
   });
+  const own = client?.own();
+  // Who still waits for a connection closes without a word, and does not ask again while the counters are read.
+  const isEarly = query.proto === "tcp" && progress.kind === "waiting";
+  if (isEarly) client?.close();
+  const conntrack = [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host));
+  const rulesHit = lab.risenSince(
+    countersBefore,
+    new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
+  );
   const recorded = {
     query,
-    outcome: outcomeOf(query, client, progress, served, frames, failed),
+    outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
+    // What came while the counters were read may have been counted, or not.
+    settled: lab.discard() === 0,
     frames: numbered(frames),
-    rulesHit: lab.risenSince(
-      countersBefore,
-      new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
-    ),
-    conntrack: [...lab.real.netns].flatMap(([host, within]) => readConntrack(within, host)),
+    arp: askedAndAnswered(frames),
+    rulesHit,
+    conntrack,
   };
-  client?.close();
   lab.hangUp();
+  if (!isEarly) client?.close();
   return recorded;
+}
+
+/** Does the sender wait for what may come back? */
+function listens({ raw, listens = false }: RecordedQuery): boolean {
+  return raw !== true || listens;
 }
 
 const IPPROTO_IGMP = 2;
@@ -142,12 +165,32 @@ interface Decoding {
 }
 
 function decode(frame: CapturedFrame, vxlanPorts: readonly number[]): Packet | null {
-  const ports = [...VXLAN_PORTS, ...vxlanPorts];
+  const ports = [...VXLAN_PORTS, ...vxlanPorts, ...tunnelPort(frame)];
   const decoded: Decoded = frame.framed ? decodeFrame(frame.bytes, ports) : decodeIp(frame.bytes, ports);
   // What is neither ARP nor IPv4 is not the model's business, nor are the hosts' own memberships of groups.
   if (decoded.kind !== "ok" || decoded.packet.protocol === IPPROTO_IGMP) return null;
   decoded.packet.framed = frame.framed;
   return decoded.packet;
+}
+
+const ETHERNET_HEADER = 14;
+const IPPROTO_UDP = 17;
+const UDP_HEADER = 8;
+const VXLAN_FLAGS = 0x0800_0000;
+const ETHERTYPES: ReadonlySet<number> = new Set([0x0800, 0x0806]);
+
+/** A tunnel's packet whose destination port a rule has translated is known by its header: no probe's payload looks so. */
+function tunnelPort({ bytes, framed }: CapturedFrame): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const ip = framed ? ETHERNET_HEADER : 0;
+  if (view.byteLength <= ip || view.getUint8(ip) >> 4 !== 4) return [];
+  const udp = ip + (view.getUint8(ip) & 15) * 4;
+  const inner = udp + UDP_HEADER + VXLAN_HEADER;
+  if (view.byteLength < inner + ETHERNET_HEADER || view.getUint8(ip + 9) !== IPPROTO_UDP) return [];
+  if ((view.getUint16(ip + 6) & 0x1fff) !== 0) return [];
+  const isTunnel =
+    view.getUint32(udp + UDP_HEADER) === VXLAN_FLAGS && ETHERTYPES.has(view.getUint16(inner + 12));
+  return isTunnel ? [view.getUint16(udp + 2)] : [];
 }
 
 /** IP frames as a recording has them, packets numbered in the order in which they first appear. */
@@ -171,6 +214,23 @@ function numbered(decodings: readonly Decoding[]): RecordedFrame[] {
     });
 }
 
+function askedAndAnswered(decodings: readonly Decoding[]): RecordedArp[] {
+  const begin = decodings[0]?.frame.time ?? 0;
+  return decodings.flatMap(({ frame, packet }) =>
+    packet.ethType !== ETH_P_ARP
+      ? []
+      : [
+          {
+            t: Math.round(frame.time - begin),
+            ns: frame.host,
+            if: frame.device,
+            dir: frame.direction,
+            arp: { op: packet.arpOp, spa: formatIpv4(packet.src), tpa: formatIpv4(packet.dst) },
+          },
+        ],
+  );
+}
+
 /** ICMP types that a socket takes for an error. */
 const ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12]);
 const TIME_EXCEEDED = 11;
@@ -179,16 +239,17 @@ const TCP_RST = 0x04;
 function outcomeOf(
   query: RecordedQuery,
   client: Client | null,
+  own: Endpoint | undefined,
   progress: Progress,
   served: readonly Served[],
   frames: readonly Decoding[],
   failed: string | null,
+  conntrack: readonly RecordedConntrack[],
 ): RecordedOutcome {
-  const own = client?.own();
   const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
   const error = came.find(({ packet }) => packet.protocol === 1 && ERRORS.has(packet.icmpType))?.packet;
   const form = error === undefined ? undefined : recordedForm(error);
-  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query);
+  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query, conntrack);
   const head = {
     ...(own === undefined || query.raw === true
       ? {}
@@ -223,13 +284,21 @@ function clientText(text: string): { addr: string; port: number } {
   return { addr, port: Number(port) };
 }
 
-const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
-
 /** As the socket sees it: where the sender's own host translated the request, it translates the error back too. */
-function errorOf({ icmp, ip }: RecordedFrame, query: RecordedQuery): NonNullable<RecordedOutcome["icmp"]> {
+function errorOf(
+  { icmp, ip }: RecordedFrame,
+  query: RecordedQuery,
+  conntrack: readonly RecordedConntrack[],
+): NonNullable<RecordedOutcome["icmp"]> {
   const { type = 0, code = 0, mtu, orig } = icmp ?? {};
-  const isOurs = (orig?.tcp ?? orig?.udp)?.dport === query.dport || orig?.icmp !== undefined;
-  const translated = isOurs && orig?.ip?.proto === PROTOCOLS[query.proto] && orig?.ip?.dst !== query.dst;
+  const translated = conntrack.some(
+    ({ ns, orig: asked, reply }) =>
+      ns === query.from &&
+      asked.dst === query.dst &&
+      (reply.src !== asked.dst || reply.sport !== asked.dport) &&
+      reply.src === orig?.ip?.dst &&
+      (reply.sport === undefined || reply.sport === (orig?.tcp ?? orig?.udp)?.dport),
+  );
   const from = translated ? query.dst : (ip?.src ?? "");
   return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
 }

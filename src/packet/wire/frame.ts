@@ -9,6 +9,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   Packet,
@@ -21,6 +22,7 @@ import { decodeIcmp, encodeIcmp, ICMP_HEADER, quotesPacket } from "./icmp.ts";
 import { decodeIcmpv6, encodeIcmpv6, ICMPV6_HEADER, quotesPacket6 } from "./icmpv6.ts";
 import { decodeIpv4Header, encodeIpv4Header, IPV4_HEADER } from "./ipv4.ts";
 import { decodeIpv6Header, encodeIpv6Header, ipv6HeaderLength } from "./ipv6.ts";
+import { decodeSctp, encodeSctp, sctpHeaderLength } from "./sctp.ts";
 import { decodeTcp, encodeTcp, tcpHeaderLength } from "./tcp.ts";
 import { decodeUdp, encodeUdp, UDP_HEADER } from "./udp.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_HEADER, VXLAN_PORTS } from "./vxlan.ts";
@@ -80,6 +82,7 @@ function encodeTransport(packet: Packet): Uint8Array {
   if (content !== null) bytes.set(content.subarray(0, bytes.length - header), header);
   if (protocol === IPPROTO_TCP) encodeTcp(packet, bytes, 0, bytes.length);
   else if (protocol === IPPROTO_UDP) encodeUdp(packet, bytes, 0, bytes.length);
+  else if (protocol === IPPROTO_SCTP) encodeSctp(packet, bytes, 0, bytes.length);
   else if (protocol === IPPROTO_ICMP) encodeIcmp(packet, bytes, 0, bytes.length);
   else if (protocol === IPPROTO_ICMPV6) encodeIcmpv6(packet, bytes, 0, bytes.length);
   return bytes;
@@ -91,6 +94,8 @@ function transportHeader(packet: Packet): number {
       return tcpHeaderLength(packet);
     case IPPROTO_UDP:
       return UDP_HEADER;
+    case IPPROTO_SCTP:
+      return sctpHeaderLength(packet);
     case IPPROTO_ICMP:
       return ICMP_HEADER;
     case IPPROTO_ICMPV6:
@@ -174,6 +179,8 @@ function decodeIpAt(
       return decodeTcp(bytes, transport, packet, room, extent);
     case IPPROTO_UDP:
       return decodeDatagram(bytes, transport, packet, vxlanPorts, extent);
+    case IPPROTO_SCTP:
+      return decodeSctp(bytes, transport, packet, room, extent);
     case IPPROTO_ICMP:
       return (
         decodeIcmp(bytes, transport, packet, room, extent) ??

@@ -2,9 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseIp } from "../../../src/address/ip.ts";
 import { formatConntrackList, parseConntrackList } from "../../../src/kernel/conntrack/conntrack-list.ts";
-import { addEntries, type ConntrackEntry, entriesOf } from "../../../src/kernel/conntrack/entry.ts";
+import { addEntries, type ConntrackEntry, entriesOf, statesOf } from "../../../src/kernel/conntrack/entry.ts";
 import { ConntrackTable } from "../../../src/kernel/conntrack/table.ts";
-import { TCP_CONNTRACK_NAMES } from "../../../src/kernel/conntrack/tcp.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
 import { linesOf } from "../../../src/kernel/tool-text.ts";
 import { ipv4, ipv6 } from "../../address/arbitraries.ts";
@@ -96,7 +95,7 @@ const entry = (): fc.Arbitrary<ConntrackEntry> =>
         orig: tuple(),
         reply: tuple(),
         timeout: fc.nat(400_000),
-        state: protocol === 6 ? fc.constantFrom(...TCP_CONNTRACK_NAMES) : fc.constant(null),
+        state: fc.constantFrom(...(statesOf(protocol) ?? [null])),
         replied: fc.boolean(),
         assured: fc.boolean(),
         mark: fc.nat(0xffffffff),

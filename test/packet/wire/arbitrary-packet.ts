@@ -22,6 +22,15 @@ import {
   IPPROTO_UDP,
   Packet,
 } from "../../../src/packet/packet.ts";
+import {
+  CHUNK_NAMES,
+  fillChunk,
+  SCTP_DATA,
+  SCTP_INIT,
+  SCTP_INIT_ACK,
+  SCTP_SACK,
+  SCTP_SHUTDOWN,
+} from "../../../src/packet/sctp-chunk.ts";
 
 /** Packets as the model makes them: every length fits what is inside. */
 
@@ -113,7 +122,26 @@ const echo = (): fc.Arbitrary<Packet> =>
       }),
     );
 
-const plain = (): fc.Arbitrary<Packet> => fc.oneof(tcp(), udp(), echo());
+const sctp = (): fc.Arbitrary<Packet> =>
+  fc
+    .record({
+      sport: bits16(),
+      dport: bits16(),
+      ack: bits32(),
+      seq: bits32(),
+      chunk: fc.constantFrom(...CHUNK_NAMES.keys()),
+      payload: fc.nat(1000),
+      ip: header(),
+    })
+    .map(({ ip, seq, chunk, payload, ...fields }) => {
+      const packet = make(ip, fields);
+      fillChunk(packet, chunk, chunk === SCTP_DATA ? payload : 0);
+      packet.df = ip.df;
+      if ([SCTP_DATA, SCTP_INIT, SCTP_INIT_ACK, SCTP_SACK, SCTP_SHUTDOWN].includes(chunk)) packet.seq = seq;
+      return packet;
+    });
+
+const plain = (): fc.Arbitrary<Packet> => fc.oneof(tcp(), udp(), sctp(), echo());
 
 /** An error of IPv6 quotes as much as fits into 1280 bytes. */
 const error6 = (): fc.Arbitrary<Packet> =>

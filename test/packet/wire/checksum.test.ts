@@ -5,10 +5,12 @@ import {
   headerLength,
   IPPROTO_ICMP,
   IPPROTO_IPIP,
+  IPPROTO_SCTP,
   IPPROTO_UDP,
   type Packet,
 } from "../../../src/packet/packet.ts";
 import { checksum, pseudoHeader } from "../../../src/packet/wire/checksum.ts";
+import { crc32c } from "../../../src/packet/wire/crc32c.ts";
 import { encodeFrame } from "../../../src/packet/wire/frame.ts";
 import { anyPacket } from "./arbitrary-packet.ts";
 
@@ -87,7 +89,12 @@ describe("every checksum of an encoded frame is right", () => {
       verify(bytes, transport, packet.inner);
       return;
     }
-    if (packet.protocol !== IPPROTO_ICMP) {
+    if (packet.protocol === IPPROTO_SCTP) {
+      const plain = bytes.slice(transport, end);
+      plain.fill(0, 8, 12);
+      const sent = new DataView(bytes.buffer, bytes.byteOffset).getUint32(transport + 8, true);
+      expect(crc32c(plain, 0, plain.length)).toBe(sent);
+    } else if (packet.protocol !== IPPROTO_ICMP) {
       const pseudo = pseudoHeader(packet, packet.protocol, length);
       expect(checksum(bytes, transport, end, pseudo)).toBe(0);
     } else expect(checksum(bytes, transport, end)).toBe(0);
@@ -117,5 +124,17 @@ describe("every checksum of an encoded frame is right", () => {
         },
       ),
     );
+  });
+});
+
+describe("CRC32c", () => {
+  it.each([
+    // RFC 3720 B.4, and the check value of the catalogue of CRCs.
+    [new Uint8Array(32), 0x8a9136aa],
+    [new Uint8Array(32).fill(0xff), 0x62a8ab43],
+    [Uint8Array.from({ length: 32 }, (_, i) => i), 0x46dd794e],
+    [new TextEncoder().encode("123456789"), 0xe3069283],
+  ])("of known bytes", (bytes, sum) => {
+    expect(crc32c(bytes, 0, bytes.length)).toBe(sum);
   });
 });

@@ -36,7 +36,7 @@ export const mac: MatchModule<MacMatch> = {
   compile: (match) => new MacTest(match.source),
 };
 
-/** Runs per packet. Without an Ethernet header it does not match, inverted or not. */
+/** Runs per packet. Without an Ethernet header it does not match, inverted or not; nor on loopback, whose header is all zero. */
 class MacTest implements MatchTest {
   private readonly source: Mac;
   private readonly invert: boolean;
@@ -47,6 +47,7 @@ class MacTest implements MatchTest {
   }
 
   test(packet: Packet): boolean {
-    return packet.framed && (packet.ethSrc === this.source) !== this.invert;
+    if (!packet.framed || packet.ethSrc === MAC_ZERO) return false;
+    return (packet.ethSrc === this.source) !== this.invert;
   }
 }

@@ -1,4 +1,7 @@
+import type { Packet } from "../../../packet/packet.ts";
+import { CHUNK_NAMES, chunkFlags } from "../../../packet/sctp-chunk.ts";
 import type { Negatable } from "../rule.ts";
+import type { MatchTest } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
 import { formatPortRange, type PortRange, readPorts } from "../save/port-range.ts";
@@ -47,6 +50,10 @@ const CHUNK_TYPES: Readonly<Record<string, string>> = {
   I_FORWARD_TSN: "--------",
 };
 
+const CHUNK_NUMBERS: ReadonlyMap<string, number> = new Map(
+  [...CHUNK_NAMES].map(([number, name]) => [name, number]),
+);
+
 export const sctp: MatchModule<SctpMatch> = {
   kind: "sctp",
   needsConntrack: false,
@@ -80,9 +87,68 @@ export const sctp: MatchModule<SctpMatch> = {
       negatableText("--chunk-types", match.chunks, ({ scope, types }) => `${scope} ${types.join(",")}`),
     ),
 
-  /** A packet carries no list of chunks, so a rule that asks for them is not modelled. */
-  compile: (match) => (match.chunks === null ? new PortsTest(match.sport, match.dport) : null),
+  compile({ sport, dport, chunks }) {
+    const ports = new PortsTest(sport, dport);
+    return chunks === null ? ports : new ChunksTest(ports, chunks);
+  },
 };
+
+/** Bits of a chunk's flags that must be set, and that must not. */
+interface WantedFlags {
+  readonly set: number;
+  readonly clear: number;
+}
+
+/** `match_packet` for packets of one chunk, which all of the walk's are. Runs per packet. */
+class ChunksTest implements MatchTest {
+  private readonly ports: PortsTest;
+  private readonly invert: boolean;
+  private readonly any: boolean;
+  private readonly all: boolean;
+  /** No type at all, and the whole list of 256. */
+  private readonly none: boolean;
+  private readonly every: boolean;
+  private readonly alone: boolean;
+  private readonly wanted = new Map<number, WantedFlags>();
+
+  constructor(ports: PortsTest, { invert, value: { scope, types } }: Negatable<SctpChunks>) {
+    this.ports = ports;
+    this.invert = invert;
+    this.any = scope === "any";
+    this.all = scope === "all";
+    this.none = types[0] === "NONE";
+    this.every = types[0] === "ALL";
+    // What has to be there and to be listed to the last type, only a list of one can be by one chunk.
+    this.alone = types.length === 1 && !this.every && !this.none;
+    for (const type of types) {
+      const [name = "", flags = ""] = type.split(":");
+      const letters = CHUNK_TYPES[name];
+      if (letters === undefined) continue;
+      let set = 0;
+      let clear = 0;
+      for (const flag of flags) {
+        const bit = 0x80 >> letters.indexOf(flag.toUpperCase());
+        if (flag === flag.toUpperCase()) set |= bit;
+        else clear |= bit;
+      }
+      this.wanted.set(CHUNK_NUMBERS.get(name) ?? -1, { set, clear });
+    }
+  }
+
+  test(packet: Packet): boolean {
+    return this.ports.test(packet) && this.holds(packet) !== this.invert;
+  }
+
+  private holds(packet: Packet): boolean {
+    if (this.every) return this.any;
+    if (this.none) return this.all;
+    if (!this.any && !this.alone) return false;
+    const wanted = this.wanted.get(packet.chunk);
+    if (wanted === undefined) return false;
+    const flags = chunkFlags(packet);
+    return (flags & wanted.set) === wanted.set && (flags & wanted.clear) === 0;
+  }
+}
 
 function readChunks(reader: ArgumentReader): SctpChunks {
   const scope = reader.oneOf(SCOPES);

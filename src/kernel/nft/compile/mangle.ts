@@ -1,4 +1,4 @@
-import { IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
@@ -32,7 +32,8 @@ const CT: Readonly<Record<string, Write>> = {
   event: () => true,
 };
 
-const hasPorts = (protocol: number): boolean => protocol === IPPROTO_TCP || protocol === IPPROTO_UDP;
+const hasPorts = (protocol: number): boolean =>
+  protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
 
 type Put = (packet: Packet, value: number) => void;
 
@@ -94,6 +95,8 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
   "tcp dport": setDestination(IPPROTO_TCP),
   "udp sport": setSource(IPPROTO_UDP),
   "udp dport": setDestination(IPPROTO_UDP),
+  "sctp sport": setSource(IPPROTO_SCTP),
+  "sctp dport": setDestination(IPPROTO_SCTP),
   "th sport": setSource(0),
   "th dport": setDestination(0),
 };

@@ -1,0 +1,84 @@
+import {
+  IPPROTO_SCTP,
+  PACKET_HOST,
+  type Packet,
+  PHASE_ERROR,
+  PHASE_REPLY,
+  protocolKey,
+} from "../../packet/packet.ts";
+import {
+  fillChunk,
+  SCTP_ABORT,
+  SCTP_INIT,
+  SCTP_SHUTDOWN_ACK,
+  SCTP_SHUTDOWN_COMPLETE,
+} from "../../packet/sctp-chunk.ts";
+import { reflectedMark } from "../icmp/reset.ts";
+import { KERNELS_OWN } from "../icmp/send.ts";
+import { replyDevice6 } from "../icmp/send6.ts";
+import { reason } from "../reason.ts";
+import { hopLimit } from "../route/hop-limit.ts";
+import { routeOutput } from "../route/output-route.ts";
+import { RTN_LOCAL } from "../route/types.ts";
+import type { Stack } from "../stack.ts";
+import { OP_DELIVER, OP_EMIT } from "../tape.ts";
+
+const NO_LISTENER = reason("no-listener-sctp");
+
+/**
+ * `sctp_rcv` (net/sctp/input.c): to an association or a listener, else the answer to a packet out of the blue.
+ *
+ * @returns false: the kernel's module is not loaded, so nothing here knows the protocol and the packet stays the caller's
+ */
+export function sctpReceive(stack: Stack, packet: Packet): boolean {
+  const { upcalls } = stack.outbox;
+  if (upcalls.sctp(stack, packet)) {
+    stack.tape?.words8(
+      OP_DELIVER,
+      stack.host,
+      packet.number,
+      protocolKey(packet),
+      packet.dst,
+      packet.dport,
+      packet.src,
+      packet.sport,
+      0,
+    );
+    stack.pool.release(packet);
+    return true;
+  }
+  if (!stack.net.speaksSctp && !upcalls.opensSctp(stack)) return false;
+  // Only what was sent to this host alone is answered.
+  if (packet.pktType === PACKET_HOST || packet.rtType === RTN_LOCAL) outOfTheBlue(stack, packet);
+  stack.kill(packet, NO_LISTENER);
+  return true;
+}
+
+/** `sctp_sf_ootb` (RFC 9260 8.4): an ABORT, or a SHUTDOWN_COMPLETE where that is what the sender waits for. */
+function outOfTheBlue(stack: Stack, cause: Packet): void {
+  const { chunk } = cause;
+  if (chunk === SCTP_ABORT || chunk === SCTP_SHUTDOWN_COMPLETE) return;
+  const answer = stack.pool.take();
+  answer.number = stack.outbox.nextNumber();
+  answer.cause = cause.number;
+  answer.phase = cause.phase === PHASE_REPLY ? PHASE_ERROR : PHASE_REPLY;
+  stack.tape?.words4(OP_EMIT, stack.host, answer.number, cause.number, answer.phase);
+  answer.family = cause.family;
+  answer.ethType = cause.ethType;
+  answer.protocol = IPPROTO_SCTP;
+  answer.src = cause.dst;
+  answer.dst = cause.src;
+  answer.sport = cause.dport;
+  answer.dport = cause.sport;
+  fillChunk(answer, chunk === SCTP_SHUTDOWN_ACK ? SCTP_SHUTDOWN_COMPLETE : SCTP_ABORT, 0);
+  // An INIT says what tag to use; the tag of anything else is sent back.
+  answer.ack = chunk === SCTP_INIT ? cause.seq : cause.ack;
+  answer.mark = reflectedMark(stack, cause);
+  if (routeOutput(stack, answer, answer.family === 6 ? replyDevice6(stack, cause) : 0, false) !== 0) {
+    stack.pool.release(answer);
+    return;
+  }
+  answer.ttl = hopLimit(stack, answer);
+  answer.socket = KERNELS_OWN;
+  stack.path.localOut(stack, answer);
+}
