@@ -73,8 +73,6 @@ export class Stack implements RuleContext {
   readonly nullBinding = new OneAddress();
   /** By slot: what sits on a device, and what a device sits on. */
   private readonly stacking: Stacking;
-  /** Conntrack zone of packets here. */
-  readonly zone = 0;
   readonly deviceName: (ifindex: number) => string;
 
   // where the packet stands: set by `nfHook`

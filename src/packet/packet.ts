@@ -214,6 +214,8 @@ export class Packet {
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
   ctInfo = 0;
+  /** Zone that a rule wants it tracked in (`kernel/conntrack/zone.ts`), before conntrack has seen it; -1: no rule did. */
+  ctTemplate = -1;
   /** Owner of the sending socket (`-m owner`), -1 where there is none. */
   uid = -1;
   /** Handle of the local socket that sent it, -1 none. */
@@ -321,6 +323,7 @@ export class Packet {
     this.iif = 0;
     this.ct = -1;
     this.ctInfo = 0;
+    this.ctTemplate = -1;
     this.nfBridge = false;
     this.physIn = 0;
     this.physOut = 0;
@@ -398,6 +401,7 @@ export class Packet {
     this.iif = from.iif;
     this.ct = from.ct;
     this.ctInfo = from.ctInfo;
+    this.ctTemplate = from.ctTemplate;
     this.uid = from.uid;
     this.socket = from.socket;
     this.boundDev = from.boundDev;

@@ -1,5 +1,5 @@
 import type { Family } from "../address/ip.ts";
-import { hopLimit } from "../kernel/route/hop-limit.ts";
+import { hopLimit, unicastHopLimit } from "../kernel/route/hop-limit.ts";
 import type { Stack } from "../kernel/stack.ts";
 import {
   ETH_P_IP,
@@ -57,7 +57,9 @@ export function fillMessage(
 
 /** No hop limit said: that of the route, which is the device's (`ip6_dst_hoplimit`); of IPv4 the host's. */
 export function fillHopLimit(stack: Stack, packet: Packet): void {
-  if (packet.ttl === 0) packet.ttl = hopLimit(stack, packet);
+  if (packet.ttl === 0) {
+    packet.ttl = packet.protocol === IPPROTO_TCP ? unicastHopLimit(stack, packet) : hopLimit(stack, packet);
+  }
 }
 
 /** May a socket of the host send from an address (`ipv6_chk_addr`)? */

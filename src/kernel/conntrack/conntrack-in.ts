@@ -29,6 +29,7 @@ import {
 } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { reopens, tcpPacket } from "./tcp.ts";
+import { NO_TEMPLATE } from "./zone.ts";
 
 const UDP_UNREPLIED_MS = 30_000;
 const UDP_REPLIED_MS = 120_000;
@@ -50,6 +51,8 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   // Seen before (loopback), or told not to look.
   if (packet.ct === CT_OF_UNTRACKED) packet.ct = CT_NONE;
   if (packet.ct !== CT_NONE) return NF_ACCEPT;
+  const zone = packet.ctTemplate === NO_TEMPLATE ? 0 : packet.ctTemplate;
+  packet.ctTemplate = NO_TEMPLATE;
   const table = stack.conntrack;
   const { protocol, family, icmpType } = packet;
   const key = protocolKey(packet);
@@ -62,7 +65,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       return NF_ACCEPT;
     }
     if (isIcmpError(icmpType, family) || (family === 6 && icmpType === NDISC_REDIRECT)) {
-      attachError(table, packet);
+      attachError(table, packet, zone);
       return NF_ACCEPT;
     }
     if (inverseType(icmpType, family) < 0) return NF_ACCEPT;
@@ -76,7 +79,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     sport = 0;
     dport = 0;
   }
-  let node = table.find(packet.src, packet.dst, sport, dport, key, stack.zone);
+  let node = table.find(packet.src, packet.dst, sport, dport, key, zone);
   if (node >= 0 && reopens(table, node >> 1, packet, node & 1)) {
     table.remove(node >> 1);
     node = -1;
@@ -97,11 +100,11 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
         sport,
         (inverseType(icmpType, family) << 8) | packet.icmpCode,
         key,
-        stack.zone,
+        zone,
       );
       node = ct * 2;
     } else {
-      node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, stack.zone) * 2;
+      node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, zone) * 2;
     }
     isNew = true;
   }
@@ -168,7 +171,7 @@ function udpPacket(table: ConntrackTable, ct: number, isNew: boolean): void {
 }
 
 /** `nf_conntrack_inet_error`: an ICMP error belongs to the connection of the packet it quotes, in reverse. */
-function attachError(table: ConntrackTable, packet: Packet): void {
+function attachError(table: ConntrackTable, packet: Packet, zone: number): void {
   const inner = packet.inner;
   if (inner === null) return;
   let sport: number;
@@ -182,7 +185,7 @@ function attachError(table: ConntrackTable, packet: Packet): void {
     sport = hasPorts(inner.protocol) ? inner.dport : 0;
     dport = hasPorts(inner.protocol) ? inner.sport : 0;
   }
-  const node = table.find(inner.dst, inner.src, sport, dport, protocolKey(inner), 0);
+  const node = table.find(inner.dst, inner.src, sport, dport, protocolKey(inner), zone);
   if (node < 0) return;
   const ct = node >> 1;
   const reply = (node & 1) === 1;

@@ -90,10 +90,22 @@ function readEntry(protocol: number, text: string): ConntrackEntry | string {
     return `${state ?? "nothing"} is no state of ${protocol === IPPROTO_TCP ? "a TCP connection" : "an SCTP association"}: ${states.join(", ")} are`;
   const own = new Map(fields);
   const mark = Number(own.get("mark") ?? 0);
-  const zone = Number(own.get("zone") ?? 0);
+  const zoneDirection = own.has("zone-orig") ? "orig" : own.has("zone-reply") ? "reply" : "both";
+  const zone = Number(own.get("zone") ?? own.get("zone-orig") ?? own.get("zone-reply") ?? 0);
   if (!Number.isInteger(mark) || !Number.isInteger(zone)) return "its mark or zone is no number";
   const replied = !flags.has("UNREPLIED");
-  return { protocol, orig, reply, timeout, state, replied, assured: flags.has("ASSURED"), mark, zone };
+  return {
+    protocol,
+    orig,
+    reply,
+    timeout,
+    state,
+    replied,
+    assured: flags.has("ASSURED"),
+    mark,
+    zone,
+    zoneDirection,
+  };
 }
 
 /** The fields of each tuple: from one `src=` to the next. */
@@ -131,18 +143,20 @@ export function formatConntrackList(entries: readonly ConntrackEntry[]): string 
 }
 
 function formatEntry(entry: ConntrackEntry): string {
-  const { protocol, timeout, state, orig, reply, replied, assured, mark, zone } = entry;
+  const { protocol, timeout, state, orig, reply, replied, assured, mark, zone, zoneDirection } = entry;
   return [
     `${trackedName(protocol).padEnd(8)} ${protocol}`,
     timeout,
     state,
     formatTuple(entry, orig),
+    zoneDirection === "orig" ? `zone-orig=${zone}` : null,
     replied ? null : "[UNREPLIED]",
     formatTuple(entry, reply),
+    zoneDirection === "reply" ? `zone-reply=${zone}` : null,
     timeout === null ? "[OFFLOAD]" : null,
     assured ? "[ASSURED]" : null,
     `mark=${mark}`,
-    zone === 0 ? null : `zone=${zone}`,
+    zone === 0 || zoneDirection !== "both" ? null : `zone=${zone}`,
     "use=1",
   ]
     .filter((word) => word !== null)

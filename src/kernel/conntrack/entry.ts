@@ -5,6 +5,7 @@ import { SCTP_CONNTRACK_NAMES } from "./sctp.ts";
 import { IPS_ASSURED, IPS_DST_NAT, IPS_NAT_DONE_MASK, IPS_SEEN_REPLY, IPS_SRC_NAT } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { TCP_CONNTRACK_NAMES } from "./tcp.ts";
+import { type ZoneDirection, zoneDirection, zoneOf } from "./zone.ts";
 
 /** One end-to-end half of a connection, as its packets look. Of ICMP `sport` is the id, `dport` type << 8 | code. */
 export interface ConntrackTuple {
@@ -29,6 +30,8 @@ export interface ConntrackEntry {
   /** Unsigned. */
   readonly mark: number;
   readonly zone: number;
+  /** Whose tuples it keeps apart. */
+  readonly zoneDirection: ZoneDirection;
 }
 
 /** The names of a protocol's states, by number; null where it has none. */
@@ -79,7 +82,8 @@ export function entryAt(table: ConntrackTable, ct: number): ConntrackEntry {
     replied: (status & IPS_SEEN_REPLY) !== 0,
     assured: (status & IPS_ASSURED) !== 0,
     mark: table.mark(ct) >>> 0,
-    zone: table.zone(ct),
+    zone: table.zone(ct) & 0xffff,
+    zoneDirection: zoneDirection(table.zone(ct)),
   };
 }
 
@@ -95,7 +99,7 @@ const UNCOUNTED_SECONDS = 432_000;
 export function addEntries(table: ConntrackTable, entries: readonly ConntrackEntry[]): ConntrackEntry[] {
   const refused: ConntrackEntry[] = [];
   for (const entry of entries) {
-    const { protocol, orig, reply, timeout, state, replied, assured, mark, zone } = entry;
+    const { protocol, orig, reply, timeout, state, replied, assured, mark, zone, zoneDirection: way } = entry;
     const key = familyOfEntry(entry) === 6 ? protocol | KEY_IPV6 : protocol;
     const ct = table.create(
       addressOnPath(orig.src),
@@ -105,7 +109,7 @@ export function addEntries(table: ConntrackTable, entries: readonly ConntrackEnt
       reply.sport,
       reply.dport,
       key,
-      zone,
+      zoneOf(zone, way),
     );
     const [src, dst] = [addressOnPath(reply.src), addressOnPath(reply.dst)];
     table.alterReply(ct, src, dst, reply.sport, reply.dport);

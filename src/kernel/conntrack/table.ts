@@ -2,6 +2,7 @@ import type { Family } from "../../address/ip.ts";
 import { KEY_IPV6 } from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
 import { IPS_CONFIRMED, IPS_DYING } from "./status.ts";
+import { zoneId } from "./zone.ts";
 
 /**
  * A host's connection tracking table (`nf_conntrack_core.c`): entries and their two tuples in journaled cells, found by
@@ -91,7 +92,7 @@ export class ConntrackTable {
         e[tuple + 2] === sport &&
         e[tuple + 3] === dport &&
         e[at + PROTO] === proto &&
-        e[at + ZONE] === zone
+        zoneId(e[at + ZONE] as number, node & 1) === zoneId(zone, node & 1)
       ) {
         if ((e[at + EXPIRES] as number) > this.now) return node;
         this.remove(node >> 1);
@@ -253,6 +254,7 @@ export class ConntrackTable {
   family(ct: number): Family {
     return ((this.entries.data[ct * STRIDE + PROTO] as number) & KEY_IPV6) === 0 ? 4 : 6;
   }
+  /** As `zoneOf` makes it. */
   zone(ct: number): number {
     return this.entries.data[ct * STRIDE + ZONE] as number;
   }

@@ -10,6 +10,7 @@ import {
   TCP_RST,
 } from "../../packet/packet.ts";
 import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
+import { NO_TEMPLATE, zoneOf } from "../conntrack/zone.ts";
 import { sendReset } from "../icmp/reset.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
@@ -75,7 +76,7 @@ export function rejectPacket(
 export function notrackAction(): TargetAction {
   return {
     apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
-      if (packet.ct === CT_NONE) packet.ct = CT_UNTRACKED;
+      if (packet.ct === CT_NONE && packet.ctTemplate === NO_TEMPLATE) packet.ct = CT_UNTRACKED;
       return XT_CONTINUE;
     },
   };
@@ -125,9 +126,20 @@ export function hopCountAction(target: HopCountChange): TargetAction {
   };
 }
 
-/** `CT --notrack` is NOTRACK; zones, helpers and timeouts are not modelled and leave the packet as it is. */
+/**
+ * `xt_ct_target`: what has a connection, a template or NOTRACK already keeps it. A helper looks into payload, which nothing here
+ * has; a policy of timeouts is only about how long an entry stays, and is not followed.
+ */
 export function ctAction(target: CtTarget): TargetAction {
-  return target.notrack ? notrackAction() : new UnknownTarget(target);
+  if (target.notrack) return notrackAction();
+  const { id, direction } = target.zone ?? { id: 0, direction: "both" as const };
+  return {
+    apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      if (packet.ct === CT_NONE && packet.ctTemplate === NO_TEMPLATE)
+        packet.ctTemplate = zoneOf(id === "mark" ? packet.mark & 0xffff : id, direction);
+      return XT_CONTINUE;
+    },
+  };
 }
 
 /** `DSCP --set-dscp`: the upper six bits of the TOS field. */

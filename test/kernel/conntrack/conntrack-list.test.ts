@@ -90,7 +90,14 @@ const entry = (): fc.Arbitrary<ConntrackEntry> =>
       const none = protocol === 89;
       const number = none ? fc.constant(0) : ports();
       const tuple = () => fc.record({ src: address(), dst: address(), sport: number, dport: number });
-      return fc.record({
+      const zones = fc.oneof(
+        fc.record({ zone: fc.nat(65535), zoneDirection: fc.constant("both" as const) }),
+        fc.record({
+          zone: fc.integer({ min: 1, max: 65535 }),
+          zoneDirection: fc.constantFrom("orig" as const, "reply" as const),
+        }),
+      );
+      const rest = fc.record({
         protocol: fc.constant(protocol),
         orig: tuple(),
         reply: tuple(),
@@ -99,8 +106,8 @@ const entry = (): fc.Arbitrary<ConntrackEntry> =>
         replied: fc.boolean(),
         assured: fc.boolean(),
         mark: fc.nat(0xffffffff),
-        zone: fc.nat(65535),
       });
+      return fc.tuple(rest, zones).map(([fields, zone]) => ({ ...fields, ...zone }));
     });
   });
 

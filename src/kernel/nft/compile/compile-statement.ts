@@ -1,4 +1,5 @@
 import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
+import { NO_TEMPLATE } from "../../conntrack/zone.ts";
 import type { SetSource } from "../expression.ts";
 import { typesOf } from "../fields.ts";
 import { MEMORY_WORDS } from "../nft-set-state.ts";
@@ -150,6 +151,6 @@ function compileVerdictMap(
 }
 
 function notrack(run: Parameters<Step>[0]): number {
-  if (run.packet.ct === CT_NONE) run.packet.ct = CT_UNTRACKED;
+  if (run.packet.ct === CT_NONE && run.packet.ctTemplate === NO_TEMPLATE) run.packet.ct = CT_UNTRACKED;
   return NFT_CONTINUE;
 }

@@ -5,6 +5,7 @@ import {
   IP_CT_ESTABLISHED_REPLY,
 } from "../../conntrack/status.ts";
 import type { ConntrackTable } from "../../conntrack/table.ts";
+import { zoneId } from "../../conntrack/zone.ts";
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
@@ -24,7 +25,8 @@ const BY_ENTRY: Readonly<Record<string, Value>> = {
   status: (table, ct) => table.status(ct) & STATUS_BITS,
   protocol: (table, ct) => table.proto(ct),
   l3proto: (table, ct) => (table.family(ct) === 6 ? NFPROTO_IPV6 : NFPROTO_IPV4),
-  zone: (table, ct) => table.zone(ct),
+  // Of one that only a direction keeps apart the other end's is 0; asked for without a direction it is the id.
+  zone: (table, ct) => table.zone(ct) & 0xffff,
   expiration: (table, ct) => Math.max(0, table.expires(ct) - table.now),
 };
 
@@ -34,7 +36,7 @@ const BY_DIRECTION: Readonly<Record<string, readonly [Value, Value]>> = {
   daddr: [(table, ct) => table.origDst(ct), (table, ct) => table.replyDst(ct)],
   "proto-src": [(table, ct) => table.origSport(ct), (table, ct) => table.replySport(ct)],
   "proto-dst": [(table, ct) => table.origDport(ct), (table, ct) => table.replyDport(ct)],
-  zone: [(table, ct) => table.zone(ct), (table, ct) => table.zone(ct)],
+  zone: [(table, ct) => zoneId(table.zone(ct), 0), (table, ct) => zoneId(table.zone(ct), 1)],
 };
 
 /** Of connections the walk makes none has a helper or a label. */

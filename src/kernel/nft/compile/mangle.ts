@@ -1,5 +1,6 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
+import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import { addressIn } from "./load-payload.ts";
@@ -31,6 +32,16 @@ const CT: Readonly<Record<string, Write>> = {
   },
   event: () => true,
 };
+
+/** `nft_ct_set_zone_eval`: too late where the packet has a connection, or a zone, already. */
+function setZone(direction: ZoneDirection): Write {
+  return ({ packet }, value) => {
+    if (packet.ct >= 0 || packet.ctTemplate !== NO_TEMPLATE) return true;
+    packet.ct = CT_NONE;
+    packet.ctTemplate = zoneOf(value & 0xffff, direction);
+    return true;
+  };
+}
 
 const hasPorts = (protocol: number): boolean =>
   protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
@@ -134,6 +145,8 @@ export function compileMangle({ key, value }: Extract<NftStatement, { kind: "man
   const from = compileLoad(value);
   let write: Write | undefined;
   if (key.kind === "meta") write = own(META, key.key);
+  else if (key.kind === "ct" && key.key === "zone")
+    write = setZone(key.direction === null ? "both" : key.direction === "reply" ? "reply" : "orig");
   else if (key.kind === "ct" && key.direction === null) write = own(CT, key.key);
   else if (key.kind === "payload") write = own(PAYLOAD, `${key.protocol} ${key.field}`);
   if (from === null || write === undefined) return null;
