@@ -73,6 +73,26 @@ describe("verdicts, at FORWARD", () => {
     expect(result(forward(rules))).toBe(expected);
   });
 
+  it.each([1, 2, 7, 8, 9, 20])("a map of %i elements in a rule says what a named one does", (size) => {
+    const verdicts = ["drop", "accept", "continue", "return", "jump j", "goto j"];
+    for (const verdict of verdicts) {
+      for (const place of [0, size - 1, size]) {
+        const elements = Array.from(
+          { length: size },
+          (_, i) => `${i === place ? 80 : 1000 + i} : ${verdict}`,
+        );
+        const own = `vmap { ${elements.join(", ")} }`;
+        const map = `map m { type inet_service : verdict; elements = { ${elements.join(", ")} }; }`;
+        const rule = (lookUp: string): string =>
+          `table inet t {\n${map}\nchain j { tcp sport 1 drop; }\nchain f {\ntype filter hook forward priority 0; policy drop;\nip saddr 10.2.0.2 accept\ntcp dport ${lookUp}\nip daddr 10.2.0.9 drop\naccept\n}\n}\n`;
+        const expected = result(rule("vmap @m"));
+        const passes = place === size || ["accept", "continue", "jump j"].includes(verdict);
+        expect(expected).toBe(passes ? "connected" : "timeout");
+        expect(result(rule(own))).toBe(expected);
+      }
+    }
+  });
+
   it("a policy of drop ends what no rule accepts", () => {
     expect(result(forward("tcp dport 80 accept", "drop"))).toBe("timeout");
     expect(result(forward("tcp dport 80 accept\nct state established accept", "drop"))).toBe("connected");
