@@ -7,6 +7,7 @@ import {
   ICMPV6_ECHO_REPLY,
   IPPROTO_TCP,
   type Packet,
+  PHASE_REPEAT,
   PHASE_REPLY,
   TCP_ACK,
   TCP_RST,
@@ -100,6 +101,9 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   if (packet.icmpType === ICMP_REDIRECT) {
+    // A first SYN's comes while `connect` holds the socket (`sock_owned_by_user` in tcp_v4_err).
+    if ((inner.tcpFlags & TCP_SYN) !== 0 && inner.protocol === IPPROTO_TCP && inner.phase !== PHASE_REPEAT)
+      return;
     // __ip_do_redirect
     const gateway = packet.icmpInfo;
     const conf = dev.conf;
