@@ -140,6 +140,7 @@ const ENDS = new Set([
   "no-protocol",
   "no-listener-tcp",
   "no-listener-udp",
+  "no-listener-sctp",
   "rule-drop",
 ]);
 
