@@ -2,11 +2,12 @@ import type { Chooser } from "../kernel/chooser.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
 import type { Upcalls } from "../kernel/outbox.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { IPPROTO_ICMP, type Packet } from "../packet/packet.ts";
+import { IPPROTO_ICMP, IPPROTO_SCTP, type Packet } from "../packet/packet.ts";
 import { FROM_WIRE } from "./agenda.ts";
 import { SeededChooser } from "./choosers.ts";
 import type { Network } from "./network.ts";
 import { drain } from "./run.ts";
+import { fillInit } from "./sctp-ends.ts";
 import { Session } from "./session.ts";
 
 /** What became of one packet in throughput mode; one value, reused. */
@@ -80,6 +81,8 @@ export class Throughput implements Upcalls {
     if (protocol === IPPROTO_ICMP) {
       packet.icmpType = 8;
       packet.icmpId = sport;
+    } else if (protocol === IPPROTO_SCTP) {
+      fillInit(packet, sport, dport);
     } else {
       packet.sport = sport;
       packet.dport = dport;
