@@ -1,8 +1,8 @@
 import type { Packet } from "../../../packet/packet.ts";
+import { icmpTypeNamed } from "../../icmp/type-names.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
-import { icmpTypeNamed } from "../save/icmp-type-names.ts";
 import { negatableText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
 

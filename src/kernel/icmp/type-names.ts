@@ -1,10 +1,10 @@
-import type { Family } from "../../../address/ip.ts";
+import type { Family } from "../../address/ip.ts";
 
 /**
  * Types and codes of ICMP and ICMPv6 by the names iptables and ip6tables take (libxt_icmp.c), which neither prints. A name
- * without a code stands for all codes of its type.
+ * without a code stands for all codes of its type. ipset knows most of them too (`ipset/icmp-names.ts`).
  */
-type IcmpName = readonly [name: string, type: number, code: number | null];
+export type IcmpName = readonly [name: string, type: number, code: number | null];
 
 const ICMP: readonly IcmpName[] = [
   ["echo-reply", 0, null],
@@ -79,6 +79,8 @@ const ICMPV6: readonly IcmpName[] = [
   ["redirect", 137, null],
 ];
 
+export const ICMP_NAMES: Readonly<Record<Family, readonly IcmpName[]>> = { 4: ICMP, 6: ICMPV6 };
+
 /** By name, or by the beginning of it that no other has; undefined where there is none. */
 export function icmpTypeNamed(
   text: string,
@@ -86,7 +88,7 @@ export function icmpTypeNamed(
 ): { readonly type: number; readonly code: number | null } | undefined {
   if (!/^[A-Za-z]/.test(text)) return undefined;
   const word = text.toLowerCase();
-  const names = family === 6 ? ICMPV6 : ICMP;
+  const names = ICMP_NAMES[family];
   const exact = names.find(([name]) => name.toLowerCase() === word);
   const begun = names.filter(([name]) => name.toLowerCase().startsWith(word));
   const found = exact ?? (begun.length === 1 ? begun[0] : undefined);
