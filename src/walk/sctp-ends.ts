@@ -1,7 +1,6 @@
 import { localOut } from "../kernel/path/local-out.ts";
-import { ENETUNREACH } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
+import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
@@ -31,6 +30,7 @@ import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { listenerOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES } from "./packet-size.ts";
+import { routeFirst } from "./route-first.ts";
 
 /** An INIT or COOKIE_ECHO is repeated after `net.sctp.rto_initial`, then after twice as long, and so on. */
 const INITIAL_RTO_MS = 3000;
@@ -86,16 +86,7 @@ export class SctpEnds {
     const stack = owner.client;
     const init = owner.make(PHASE_REQUEST, 0);
     this.fillInit(init);
-    const error = routeOutput(stack, init, init.boundDev, false);
-    const toMany = error === 0 && (init.rtType === RTN_BROADCAST || init.rtType === RTN_MULTICAST);
-    if (error !== 0 || toMany) {
-      stack.pool.release(init);
-      if (toMany) owner.fail("unreachable", ENETUNREACH);
-      else owner.failErrno(error);
-      return;
-    }
-    fillHopLimit(stack, init);
-    owner.bound(init.src, init.dst);
+    if (!routeFirst(owner, init)) return;
     this.own = {
       stack,
       local: init.src,

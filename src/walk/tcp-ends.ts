@@ -1,9 +1,8 @@
 import type { SegmentFate } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
-import { ENETUNREACH } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../kernel/route/types.ts";
+import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
@@ -25,6 +24,7 @@ import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { listenerOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { routeFirst } from "./route-first.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
 const NO_SYN = reason("no-syn");
@@ -81,19 +81,7 @@ export class TcpEnds {
     const stack = owner.client;
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
-    const error = routeOutput(stack, syn, syn.boundDev, false);
-    if (error === 0 && (syn.rtType === RTN_BROADCAST || syn.rtType === RTN_MULTICAST)) {
-      stack.pool.release(syn);
-      owner.fail("unreachable", ENETUNREACH);
-      return;
-    }
-    if (error !== 0) {
-      stack.pool.release(syn);
-      owner.failErrno(error);
-      return;
-    }
-    fillHopLimit(stack, syn);
-    owner.bound(syn.src, syn.dst);
+    if (!routeFirst(owner, syn)) return;
     this.own = {
       stack,
       local: syn.src,
