@@ -202,6 +202,25 @@ describe("BGP", () => {
     expect(world.trace("b", "10.244.7.66:80").verdict.disposition).toBe("DELIVERED");
   });
 
+  it("reflectors of one cluster pass to each other nothing that they heard of each other", () => {
+    const all = ["n0", "n1", "n2"].reduce(
+      (text, name) =>
+        text.replace(
+          `{name: ${name}}`,
+          `{name: ${name}, labels: {name: ${name}}, annotations: {${reflector}}}`,
+        ),
+      THREE,
+    );
+    const session = (a: string, b: string) =>
+      `---\napiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: ${a}-${b}}\nspec: {node: ${a}, peerSelector: name == '${b}'}\n`;
+    const world = yamlWorld(all + noMesh + session("n0", "n1") + session("n1", "n2") + rest);
+    const hears = (node: string, block: string) =>
+      routesOf(world, node).some((line) => line.startsWith(block));
+    expect(hears("n1", "10.244.166.128/26")).toBe(true);
+    expect(hears("n2", "10.244.104.0/26")).toBe(true);
+    expect(hears("n2", "10.244.166.128/26")).toBe(false);
+  });
+
   it("a node that is no reflector passes nothing on", () => {
     const world = yamlWorld(
       withReflector.replace(`, annotations: {${reflector}}`, "") + noMesh + peers + rest,
