@@ -108,12 +108,14 @@ export class Walker {
   }
 }
 
-/** What Felix's chains begin with. */
-const POLICY_CHAIN = /^cali-/;
+/** Felix's chains of a policy or profile, and what stands at the end of them all. Its other rules drop what is wrong with the network. */
+const POLICY_CHAIN = /^cali-(pi|po|pri|pro)-/;
+const NOTHING_ALLOWED = /Drop if no (policies|profiles)/;
 
 function isPoliced({ verdict, rules }: Outcome): boolean {
   if (verdict.reason !== "rule-drop") return false;
-  return POLICY_CHAIN.test(rules.filter(({ host }) => host === verdict.host).at(-1)?.chain ?? "");
+  const last = rules.filter(({ host }) => host === verdict.host).at(-1);
+  return last !== undefined && (POLICY_CHAIN.test(last.chain) || NOTHING_ALLOWED.test(last.text));
 }
 
 function answerOf(outcome: Outcome, isUnanswerable: boolean): Answer {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { hopscope, words } from "./cli.ts";
 
@@ -33,6 +36,26 @@ describe("verify in text", () => {
     expect(err).toContain(" of 9, 100 packets walked\x1b[K");
     expect(err.endsWith("\r\x1b[K")).toBe(true);
   });
+});
+
+it("what a network policy stops is left out, and counted", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "hopscope-verify-"));
+  try {
+    const policy = join(folder, "policy.yaml");
+    writeFileSync(
+      policy,
+      "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: closed}\nspec: {podSelector: {matchLabels: {app: mysql}}, policyTypes: [Ingress]}\n",
+    );
+    const args = ["verify", "-f", "fixtures/nmt", "-f", policy, "--cni"];
+    const enforced = await hopscope([...args, "calico"]);
+    expect(enforced.code).toBe(0);
+    expect(enforced.out).toContain("network policies stop 12 of 42 walks: those are left out");
+    const ignored = await hopscope([...args, "flannel"]);
+    expect(ignored.code).toBe(0);
+    expect(ignored.out).not.toContain("network policies stop");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 it("the command under a counterexample shows what happened", async () => {
