@@ -146,6 +146,8 @@ export class Fib {
   readonly family: Family;
   readonly rules: readonly FibRule[];
   readonly tables: ReadonlyMap<string, FibTable>;
+  /** A policy rule asks for the source: it matters whether that is chosen yet. */
+  readonly asksSource: boolean;
   /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
   readonly hasCustomLocalRoutes: boolean;
 
@@ -170,6 +172,7 @@ export class Fib {
       ...rule,
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
     }));
+    this.asksSource = this.rules.some(({ src }) => src !== null);
     this.hasCustomLocalRoutes = routes.some((route) => route.type === "local" && route.table !== "local");
   }
 

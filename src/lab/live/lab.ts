@@ -75,6 +75,11 @@ export class Lab {
     return this.#captures.map((capture) => capture.read());
   }
 
+  /** Did every frame since the last call find its place in a capture? */
+  sawAll(): boolean {
+    return this.#captures.reduce((sum, capture) => sum + capture.lost(), 0) === 0;
+  }
+
   /**
    * Forgets what was captured, and what of earlier probes is still on its way.
    *

@@ -54,6 +54,7 @@ export function* recordProbe(
   patience: Patience = USUAL,
 ): Generator<void, RecordedProbe> {
   lab.discard();
+  lab.sawAll();
   const countersBefore = lab.counters();
   const began = Date.now();
   const served: Served[] = [];
@@ -108,7 +109,7 @@ export function* recordProbe(
     query,
     outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
     // What came while the counters were read may have been counted, or not.
-    settled: lab.discard() === 0,
+    settled: lab.discard() === 0 && lab.sawAll(),
     frames: numbered(frames),
     arp: askedAndAnswered(frames),
     rulesHit,
