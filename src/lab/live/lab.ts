@@ -102,6 +102,11 @@ export class Lab {
     return new Map(this.#counters);
   }
 
+  /** What these hosts say from now on may be counted and dropped before a capture shows it. */
+  forgetCounters(hosts: Iterable<string>): void {
+    for (const host of hosts) this.#counters.delete(host);
+  }
+
   /** @param touched hosts that sent or saw anything since: no other's counters can have risen */
   risenSince(before: ReadonlyMap<string, Counters>, touched: ReadonlySet<string>): RecordedRuleHit[] {
     for (const host of touched) this.#counters.delete(host);

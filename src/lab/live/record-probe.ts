@@ -117,6 +117,8 @@ export function* recordProbe(
   };
   lab.hangUp();
   if (!isEarly) client?.close();
+  // Resets end a connection.
+  if (query.proto === "tcp") lab.forgetCounters([query.from, ...served.map(({ host }) => host)]);
   return recorded;
 }
 
@@ -250,7 +252,9 @@ function outcomeOf(
   const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
   const error = came.find(({ packet }) => packet.protocol === 1 && ERRORS.has(packet.icmpType))?.packet;
   const form = error === undefined ? undefined : recordedForm(error);
-  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query, conntrack);
+  // A client that goes on waiting has not heard of the error: INPUT dropped it before it was translated back.
+  const heard = progress.kind === "waiting" ? [] : conntrack;
+  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query, heard);
   const head = {
     ...(own === undefined || query.raw === true
       ? {}
