@@ -132,6 +132,10 @@ export class Client {
   progress(): Progress {
     if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
     const c = libc();
+    // First of all: an error that comes with the connection's first acknowledgement is none of `connect`.
+    if (this.#sending.proto === "tcp" && !this.#connected) {
+      this.#connected = c.getpeername(this.#fd, new Uint8Array(SOCKADDR_IN), int32(SOCKADDR_IN)) === 0;
+    }
     const error = int32(0);
     c.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, error, int32(4));
     // What a connection takes for passing (`sk_err_soft`) is no end of it.
@@ -151,9 +155,6 @@ export class Client {
     if (length < 0 && errno !== ERRNO.EAGAIN && errno !== ENOTCONN) {
       this.#failed = errno;
       return { kind: "failed", errno };
-    }
-    if (this.#sending.proto === "tcp" && !this.#connected) {
-      this.#connected = c.getpeername(this.#fd, new Uint8Array(SOCKADDR_IN), int32(SOCKADDR_IN)) === 0;
     }
     return this.#connected ? { kind: "connected" } : { kind: "waiting" };
   }
