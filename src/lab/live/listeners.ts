@@ -1,22 +1,14 @@
 import type { Host } from "../../kernel/host.ts";
 import type { Socket } from "../../kernel/socket/socket.ts";
 import { LINE_BYTES } from "../../walk/packet-size.ts";
-import {
-  AF_INET,
-  errorName,
-  libc,
-  type MessageHeader,
-  SOCK_CLOEXEC,
-  SOCK_DGRAM,
-  SOCK_NONBLOCK,
-  SOCK_STREAM,
-} from "./libc.ts";
+import { AF_INET, errorName, libc, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_STREAM } from "./libc.ts";
 import type { RealNetns } from "./real-netns.ts";
 import {
   type Endpoint,
   endpointOf,
   endpointText,
   int32,
+  message,
   SOCKADDR_IN,
   socketAddress,
 } from "./socket-address.ts";
@@ -154,18 +146,6 @@ function openListener(host: string, { proto, address: bound, port, dev }: Socket
 export function bindToDevice(fd: number, device: string): number {
   const name = new TextEncoder().encode(`${device}\0`);
   return libc().setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length);
-}
-
-function message(name: Uint8Array, bytes: Uint8Array, control: Uint8Array): MessageHeader {
-  return {
-    msg_name: name,
-    msg_namelen: name.length,
-    msg_iov: [{ iov_base: bytes, iov_len: bytes.length }],
-    msg_iovlen: 1,
-    msg_control: control,
-    msg_controllen: control.length,
-    msg_flags: 0,
-  };
 }
 
 /** `IP_PKTINFO` with the source that an answer shall have. */
