@@ -75,7 +75,7 @@ describe("transactions one after the other", () => {
           if (typeof made !== "string") versions.push(made);
         }
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 });
