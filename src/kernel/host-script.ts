@@ -44,7 +44,8 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
       "addresses",
       [
         ...host.addresses.flatMap((address) => addressLines(address, host)),
-        ...host.addresses6.flatMap((address) => addressLines6(address, host)),
+        // `ip addr` prints the newest first, which of equals is the source.
+        ...host.addresses6.toReversed().flatMap((address) => addressLines6(address, host)),
       ],
     ],
     ["routes", [...routeLines(host.routes), ...routeLines(host.routes6)]],
