@@ -136,7 +136,17 @@ export interface RecordedNdp {
   readonly dir: string;
   readonly pkt: number;
   readonly same?: boolean;
-  readonly ndp?: { readonly type: number; readonly target?: string };
+  readonly eth?: RecordedPacket["eth"];
+  readonly ip6?: RecordedIp6;
+  readonly ndp?: {
+    readonly type: number;
+    readonly target?: string;
+    /** A redirect's destination. */
+    readonly dst?: string;
+    readonly sll?: string;
+    readonly tll?: string;
+    readonly flags?: string;
+  };
 }
 
 export interface RecordedRuleHit {
