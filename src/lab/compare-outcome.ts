@@ -253,13 +253,11 @@ class Comparison {
     });
   }
 
-  /** A live world's neighbours do not age while it is probed: who is asked for follows from what was sent. */
-  private get isLive(): boolean {
-    return this.recorded.settled !== undefined;
-  }
-
+  /** Where no neighbour ages it is predictable who is asked for. */
   discovery(): string | null {
-    return this.isLive ? discoveryDifference(this.recorded.ndp ?? [], this.outcome.ndp) : null;
+    return this.recorded.ageless === true
+      ? discoveryDifference(this.recorded.ndp ?? [], this.outcome.ndp)
+      : null;
   }
 
   /** Rules in order, and hooks in order, per packet and host. */
@@ -385,7 +383,9 @@ class Comparison {
     }
     // nftables' own rules have counters only where they say so.
     const [extra] = [...counted].flatMap(([key, count]) =>
-      ofNft.has(key) || (!this.isLive && isPolicyOf6(key) && count <= MISCOUNTED) ? [] : [key],
+      ofNft.has(key) || (this.recorded.ageless !== true && isPolicyOf6(key) && count <= MISCOUNTED)
+        ? []
+        : [key],
     );
     return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
   }
@@ -397,7 +397,7 @@ class Comparison {
   /** Where iptables-nft keeps the rules, neighbour discovery is counted and not traced; elsewhere it was taken out again. */
   private countsDiscoveries(hit: RecordedRuleHit, seen: number): boolean {
     const host = this.network.host(this.network.hostNumber(hit.ns))?.host;
-    if (hit.family !== 6 || this.isLive) return false;
+    if (hit.family !== 6 || this.recorded.ageless === true) return false;
     if (hit.rule === 0 && Math.abs(hit.packets - seen) <= MISCOUNTED) return true;
     if (host?.ip6tables?.backend !== "nft") return false;
     return hit.packets > seen && hit.packets - seen <= discoveriesAt(this.recorded, hit.ns) + MISCOUNTED;

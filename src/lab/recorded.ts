@@ -6,6 +6,8 @@ export interface RecordedProbe {
   readonly outcome: RecordedOutcome;
   /** Nothing of an earlier probe was on its way any more, and nothing came after the frames that are recorded. */
   readonly settled?: boolean;
+  /** No neighbour aged while the world was probed: which of them are asked for follows from what was sent. */
+  readonly ageless?: boolean;
   readonly frames?: readonly RecordedFrame[];
   readonly arp?: readonly RecordedArp[];
   readonly ndp?: readonly RecordedNdp[];

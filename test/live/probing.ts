@@ -16,7 +16,7 @@ const PREFIX = `${FAMILY}${process.pid}-`;
 const PAUSE_MS = 1100;
 
 /** Unanswered questions of these worlds end after three times forty milliseconds; an error may wait for another's end. */
-const PATIENCE: Patience = { answerMs: 60, hiddenMs: 190, arpMs: 900, questionMs: 110 };
+const PATIENCE: Patience = { answerMs: 60, hiddenMs: 190, arpMs: 900, questionMs: 110, ageless: true };
 
 /** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
 export function sweep(): number {

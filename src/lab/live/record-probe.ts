@@ -29,6 +29,8 @@ export interface Patience {
   readonly arpMs: number;
   /** Milliseconds after which a question that nobody answered or repeated is open no more. */
   readonly questionMs: number;
+  /** The world's settings let no neighbour age while it is probed. */
+  readonly ageless: boolean;
 }
 
 const USUAL: Patience = {
@@ -36,6 +38,7 @@ const USUAL: Patience = {
   hiddenMs: PATIENCE_WITH_ARP_MS,
   arpMs: PATIENCE_WITH_ARP_MS,
   questionMs: 1500,
+  ageless: false,
 };
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
 const LEAST_LOOKS = 5;
@@ -109,6 +112,7 @@ export function* recordProbe(
     outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
     // What came while the counters were read may have been counted, or not.
     settled: lab.discard() === 0,
+    ...(patience.ageless ? { ageless: true } : {}),
     ...numbered(frames),
     arp: askedAndAnswered(frames),
     rulesHit,
