@@ -232,7 +232,10 @@ describe("a command that is wrong, or not built yet, is named", () => {
       'bridge fdb: "02:00" is no MAC address: MAC dev DEVICE dst ADDRESS is expected',
     ],
     ["ip link set eth9 up", 'host node1 has no device "eth9" (did you mean "eth0"?)'],
-    ["ip link set eth0 mtu 9000", "ip link set eth0: up, down, master VRF or nomaster is expected, nothing else is built yet"],
+    [
+      "ip link set eth0 mtu 9000",
+      "ip link set eth0: up, down, master VRF or nomaster is expected, nothing else is built yet",
+    ],
     ["ip link add x type veth", "ip link add: NAME type vrf table N is expected, nothing else is built yet"],
     [
       "ip route add 10.0.0.0/33 via 172.18.0.1",
@@ -309,7 +312,7 @@ describe("VRFs", () => {
 
   it.each([
     ["ip link set eth0 master cni0", "ip link set eth0 master cni0: is not built yet but for a VRF"],
-    ["ip link add red type vrf table", 'table is empty: a whole number'],
+    ["ip link add red type vrf table", "table is empty: a whole number"],
     ["ip route add default dev eth0 vrf eth0", 'ip route: "eth0" is no VRF of node1'],
   ])("%s: %s", (command, message) => {
     expect(read(command)[0]).toContain(message.slice(0, 20));
