@@ -4,7 +4,7 @@ import type { Device, DeviceDetail, InterfaceAddress } from "../../src/kernel/de
 import { emptyHost, type Host } from "../../src/kernel/host.ts";
 import type { Ruleset } from "../../src/kernel/netfilter/rule.ts";
 import { DEFAULT_RULES } from "../../src/kernel/route/ip-rule.ts";
-import { kernelRoutes } from "../../src/kernel/route/kernel-routes.ts";
+import { kernelRoutes, vrfTableOf } from "../../src/kernel/route/kernel-routes.ts";
 import { ASK_DEFAULTS, ask } from "../../src/walk/ask.ts";
 import { Network } from "../../src/walk/network.ts";
 import { QUERY_DEFAULTS } from "../../src/walk/query.ts";
@@ -95,7 +95,7 @@ function node(rules: Ruleset | null): Host {
     devices,
     addresses,
     routes: [
-      ...devices.flatMap((one) => kernelRoutes(one, addresses)),
+      ...devices.flatMap((one) => kernelRoutes(one, addresses, vrfTableOf(one, devices))),
       {
         type: "unicast",
         dst: { address: 0, length: 0 },

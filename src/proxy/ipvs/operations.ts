@@ -67,7 +67,7 @@ export function dummyAddresses({ bound }: NodeState): InterfaceAddress[] {
 
 /** The routes that the kernel keeps for some of them. */
 export function dummyRoutes(state: NodeState, addresses: readonly InterfaceAddress[]): Route[] {
-  return kernelRoutes(dummyDevice(state), addresses);
+  return kernelRoutes(dummyDevice(state), addresses, null);
 }
 
 /** The rules of a node after the first sync, as its `iptables-save` shows them. */
