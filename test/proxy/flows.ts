@@ -12,7 +12,7 @@ import type {
 import { emptyHost, type Host } from "../../src/kernel/host.ts";
 import type { Ruleset } from "../../src/kernel/netfilter/rule.ts";
 import { DEFAULT_RULES, DEFAULT_RULES6 } from "../../src/kernel/route/ip-rule.ts";
-import { kernelRoutes, kernelRoutes6 } from "../../src/kernel/route/kernel-routes.ts";
+import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../../src/kernel/route/kernel-routes.ts";
 import { ASK_DEFAULTS, ask } from "../../src/walk/ask.ts";
 import { Network } from "../../src/walk/network.ts";
 import { QUERY_DEFAULTS } from "../../src/walk/query.ts";
@@ -133,7 +133,7 @@ function node(rules: Ruleset | null, family: Family): Host {
       ...host,
       addresses6,
       routes6: [
-        ...devices.flatMap((one) => kernelRoutes6(one, addresses6, true)),
+        ...devices.flatMap((one) => kernelRoutes6(one, addresses6, true, null)),
         { ...defaultRoute({ address: address6("::"), length: 0 }, gateway6), prefsrc: null, metric: 1024 },
       ],
       rules6: DEFAULT_RULES6,
@@ -150,7 +150,7 @@ function node(rules: Ruleset | null, family: Family): Host {
     ...host,
     addresses,
     routes: [
-      ...devices.flatMap((one) => kernelRoutes(one, addresses)),
+      ...devices.flatMap((one) => kernelRoutes(one, addresses, vrfTableOf(one, devices))),
       { ...defaultRoute({ address: 0, length: 0 }, gateway), prefsrc: null, metric: 0 },
     ],
     rules: DEFAULT_RULES,

@@ -4,22 +4,37 @@ import type { Ipv6Words } from "../../address/ipv6.ts";
 import { contains, lastOf, networkOf } from "../../address/prefix.ts";
 import type { Device, InterfaceAddress, InterfaceAddress6, Scope } from "../device/device.ts";
 import type { Route, Route6, RouteType } from "./route.ts";
+import { tableName } from "./rt-table.ts";
 
 /**
  * The routes that the kernel makes itself for a device's addresses (`fib_add_ifaddr`, `net/ipv4/fib_frontend.c`): one to the
  * address, and while the device is up one to its network and to its broadcast addresses. A route made for two addresses
  * comes once.
+ *
+ * @param vrfTable the table of the device's VRF, where they then all are (`vrfTableOf`)
  */
-export function kernelRoutes(device: Device, addresses: readonly InterfaceAddress[]): Route[] {
+export function kernelRoutes(
+  device: Device,
+  addresses: readonly InterfaceAddress[],
+  vrfTable: string | null,
+): Route[] {
   const routes = new Map<string, Route>();
   for (const address of addresses) {
     if (address.dev !== device.name) continue;
-    for (const route of routesOfAddress(device, address, primaryOf(address, addresses))) {
+    for (const made of routesOfAddress(device, address, primaryOf(address, addresses))) {
+      const route = vrfTable === null ? made : { ...made, table: vrfTable };
       const key = `${route.type} ${route.table} ${route.dst.address}/${route.dst.length}`;
       if (!routes.has(key)) routes.set(key, route);
     }
   }
   return [...routes.values()];
+}
+
+/** The table of the VRF that a device is, or is one of; null outside of all (`l3mdev_fib_table`). */
+export function vrfTableOf({ master, detail }: Device, devices: readonly Device[]): string | null {
+  if (detail.kind === "vrf") return tableName(String(detail.table));
+  const vrf = master === null ? undefined : devices.find(({ name }) => name === master)?.detail;
+  return vrf?.kind === "vrf" ? tableName(String(vrf.table)) : null;
 }
 
 /** A secondary address has no network of its own, and its routes prefer the first of its network as source. */
@@ -79,6 +94,7 @@ export function kernelRoutes6(
   device: Device,
   addresses: readonly InterfaceAddress6[],
   forwards: boolean,
+  vrfTable: string | null,
 ): Route6[] {
   const own = addresses.filter(({ dev }) => dev === device.name);
   const [first] = own;
@@ -86,7 +102,8 @@ export function kernelRoutes6(
   if (!device.up)
     return device.noArp ? own.map((one) => kernelRoute6(device, one, "local", one.address, 128)) : [];
   const routes = new Map<string, Route6>();
-  const add = (route: Route6): void => {
+  const add = (made: Route6): void => {
+    const route = vrfTable === null ? made : { ...made, table: vrfTable };
     const key = `${route.type} ${IPV6.format(route.dst.address)}/${route.dst.length}`;
     if (!routes.has(key)) routes.set(key, route);
   };

@@ -77,11 +77,12 @@ export function dummyAddresses({ bound }: NodeState): DummyAddress[] {
 export function dummyRoutes(state: NodeState, addresses: readonly DummyAddress[]): (Route | Route6)[] {
   const device = dummyDevice(state);
   return [
-    ...kernelRoutes(device, addresses.filter(isOfIpv4)),
+    ...kernelRoutes(device, addresses.filter(isOfIpv4), null),
     ...kernelRoutes6(
       device,
       addresses.filter((address): address is InterfaceAddress6 => !isOfIpv4(address)),
       true,
+      null,
     ),
   ];
 }
