@@ -22,7 +22,7 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { listenerOf } from "./listener.ts";
+import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
 import {
   AGAIN_BYTES,
   BARE_SEGMENT_BYTES,
@@ -49,6 +49,8 @@ interface TcpEnd {
   readonly peer: number;
   readonly peerPort: number;
   readonly client: boolean;
+  /** ifindex of the device it is bound to, 0 none. */
+  readonly boundDev: number;
   readonly socket: Socket | null;
   state: "syn-sent" | "syn-received" | "established" | "closed";
   seq: number;
@@ -96,6 +98,7 @@ export class TcpEnds {
       peer: syn.dst,
       peerPort: owner.query.dport ?? 0,
       client: true,
+      boundDev: syn.boundDev,
       socket: null,
       state: "syn-sent",
       seq: 1,
@@ -149,7 +152,7 @@ export class TcpEnds {
   receive(stack: Stack, packet: Packet): SegmentFate {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
-    if (known !== undefined && known.state !== "closed") {
+    if (known !== undefined && known.state !== "closed" && isOfDevice(stack, "tcp", packet, known.boundDev)) {
       this.segment(known, packet);
       return "taken";
     }
@@ -169,6 +172,7 @@ export class TcpEnds {
       peer: packet.src,
       peerPort: packet.sport,
       client: false,
+      boundDev: boundDeviceOf(stack, "tcp", packet, socket),
       socket,
       state: "syn-received",
       seq: 1,
@@ -334,7 +338,8 @@ export class TcpEnds {
       segment.uid = query.uid;
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
-    if (routeOutput(stack, segment, end.client ? segment.boundDev : 0, false) !== 0) {
+    segment.boundDev = end.boundDev;
+    if (routeOutput(stack, segment, end.boundDev, false) !== 0) {
       stack.pool.release(segment);
       return;
     }
