@@ -56,9 +56,7 @@ function meshOf({ network, members, objects, origins }: CalicoSurroundings, fami
       const given = pod.spec.hostNetwork === true || !isActive(pod) ? undefined : parseIp(text);
       const block = given === undefined ? undefined : blockOf(network, given);
       if (given === undefined || block === undefined || blocks.ownerOf(block) === name) return [];
-      return [
-        { cidr: { ip: given, length: bitsOf(family) }, origin: origins.of(pod, ["status", "podIP"]) },
-      ];
+      return [{ cidr: { ip: given, length: bitsOf(family) }, origin: origins.of(pod, ["status", "podIP"]) }];
     });
     const vxlanAddress = tunnelAddress(node, VXLAN_ADDRESS[family]);
     return [{ node: name, address, vxlanAddress, blocks: [...own, ...borrowed] }];

@@ -9,7 +9,16 @@ import {
   usesIpip,
   usesVxlan,
 } from "../cni/calico/network.ts";
-import { containsIp, formatIp, formatIpNet, type Ip, type IpNet, networkOf, parseIp, parseIpNet } from "../cni/ip.ts";
+import {
+  containsIp,
+  formatIp,
+  formatIpNet,
+  type Ip,
+  type IpNet,
+  networkOf,
+  parseIp,
+  parseIpNet,
+} from "../cni/ip.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
 import { calicoSelector, selects } from "../object/calico-selector.ts";
 import type { KubernetesObject, Node, Pod } from "../object/kubernetes-object.ts";
@@ -242,7 +251,9 @@ function reservedNets(lister: Lister): IpNet[] {
     if (!Array.isArray(texts)) return [];
     return texts.flatMap((text) => {
       const ip = parseIp(String(text));
-      return ip === undefined ? (parseIpNet(String(text)) ?? []) : [{ ip, length: ip.family === 4 ? 32 : 128 }];
+      return ip === undefined
+        ? (parseIpNet(String(text)) ?? [])
+        : [{ ip, length: ip.family === 4 ? 32 : 128 }];
     });
   });
 }

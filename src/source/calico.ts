@@ -66,10 +66,7 @@ export function detectCalico(objects: Lister, ranges: ClusterRanges): DetectedCa
   };
 }
 
-function poolOfEnvironment(
-  environment: Environment | undefined,
-  { four }: ClusterRanges,
-): CalicoPool | null {
+function poolOfEnvironment(environment: Environment | undefined, { four }: ClusterRanges): CalicoPool | null {
   const said = rangeOf(environment?.values.get("CALICO_IPV4POOL_CIDR"), 4);
   const cidr = said ?? (four === null ? null : netOf(four));
   if (cidr === null) return null;
@@ -80,11 +77,7 @@ function poolOfEnvironment(
     blockSize: blockSizeOf(environment, "CALICO_IPV4POOL_BLOCK_SIZE", cidr, POOL_DEFAULTS.blockSize),
     ipip:
       vxlan === "Never"
-        ? encapsulationOf(
-            environment,
-            "CALICO_IPV4POOL_IPIP",
-            environment === undefined ? "Always" : "Never",
-          )
+        ? encapsulationOf(environment, "CALICO_IPV4POOL_IPIP", environment === undefined ? "Always" : "Never")
         : "Never",
     natOutgoing: environment?.values.get("CALICO_IPV4POOL_NAT_OUTGOING") !== "false",
     nodeSelector: environment?.values.get("CALICO_IPV4POOL_NODE_SELECTOR") ?? "",
@@ -93,10 +86,7 @@ function poolOfEnvironment(
 }
 
 /** calico-node leaves IPv6 alone unless it is told to look for an address of it (`IP6`). */
-function pool6OfEnvironment(
-  environment: Environment | undefined,
-  { six }: ClusterRanges,
-): CalicoPool | null {
+function pool6OfEnvironment(environment: Environment | undefined, { six }: ClusterRanges): CalicoPool | null {
   const said = rangeOf(environment?.values.get("CALICO_IPV6POOL_CIDR"), 6);
   const ip6 = environment?.values.get("IP6") ?? "none";
   const isOff = environment !== undefined && said === undefined && (ip6 === "none" || ip6 === "");
@@ -164,7 +154,9 @@ export function checkCalico(
       findings.errors.push(finding(object, "spec.cidr", message));
     }
     const own = clusterCidrs.find(({ value }) => value.ip.family === read.cidr.ip.family);
-    if (!read.disabled && own?.isLaw === true && !coversNet(own.value, read.cidr)) {
+    // Where nobody says the cluster's range, it was taken from a pool itself.
+    const isLaw = own?.isLaw === true && !own.where.startsWith("IPPool ");
+    if (!read.disabled && isLaw && !coversNet(own.value, read.cidr)) {
       const message = `${formatIpNet(read.cidr)} is outside ${formatIpNet(own.value)}, the cluster's range (${own.where}): kube-proxy takes its pods for strangers and masquerades them`;
       findings.warnings.push(finding(object, "spec.cidr", message));
     }

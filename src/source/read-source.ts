@@ -26,6 +26,7 @@ import { carriedDocuments, readCarried } from "./config-map.ts";
 import { checkConfiguration } from "./configuration-fields.ts";
 import { type DetectedCluster, type DetectionFlags, detectCluster } from "./detect.ts";
 import { isCorefile, kindOfDocument, toolOfText } from "./document-kind.ts";
+import type { DetectedSix } from "./families.ts";
 import { addMissingNodes } from "./nodes.ts";
 
 /** A file's name, as messages call it, and its text. */

@@ -116,9 +116,7 @@ export class CalicoMesh {
       ...(this.family === 4
         ? { neighbours: [neighbour as Neighbour] }
         : { neighbours6: [neighbour as Neighbour6] }),
-      fdb: [
-        { mac, dev, master: null, state: "permanent", dst: toAddress(peer.address), vlan: null, origin },
-      ],
+      fdb: [{ mac, dev, master: null, state: "permanent", dst: toAddress(peer.address), vlan: null, origin }],
     };
   }
 

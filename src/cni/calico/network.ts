@@ -61,7 +61,9 @@ export function usesIpip({ backend, pools }: CalicoNetwork): boolean {
 }
 
 export function usesVxlan({ backend, pools }: CalicoNetwork, family: Family): boolean {
-  return backend !== "none" && pools.some(({ cidr, vxlan }) => cidr.ip.family === family && vxlan !== "Never");
+  return (
+    backend !== "none" && pools.some(({ cidr, vxlan }) => cidr.ip.family === family && vxlan !== "Never")
+  );
 }
 
 /** Families of which it gives addresses. */
