@@ -44,7 +44,7 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
       "addresses",
       [
         ...host.addresses.flatMap((address) => addressLines(address, host)),
-        ...host.addresses6.flatMap((address) => addressLines6(address, host)),
+        ...oldestFirst(host.addresses6).flatMap((address) => addressLines6(address, host)),
       ],
     ],
     ["routes", [...routeLines(host.routes), ...routeLines(host.routes6)]],
@@ -185,6 +185,12 @@ function addressLines(address: InterfaceAddress, host: Host): string[] {
     device?.up === true && device.detail.kind !== "loopback" && address.length < 32 && !address.secondary;
   const noRoute = makesRoute && !host.routes.some((route) => isConnected(route, address));
   return [`ip addr add ${addressText(address)}${noRoute ? " noprefixroute" : ""}`];
+}
+
+/** `ip addr` prints a device's newest first, which of equals is the source (`ipv6_link_dev_addr`). */
+function oldestFirst(addresses: readonly InterfaceAddress6[]): InterfaceAddress6[] {
+  const devices = [...new Set(addresses.map(({ dev }) => dev))];
+  return devices.flatMap((name) => addresses.filter(({ dev }) => dev === name).reverse());
 }
 
 /** The kernel may have made a link-local one itself by then; the loopback's it has. */

@@ -327,7 +327,8 @@ export class Conversation implements Upcalls {
     this.noteError(packet);
     if (this.result !== null) return;
     // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
-    if (query.family === 6 && query.proto === "tcp" && this.client.now === this.begunAt) {
+    const isHeld = query.proto === "tcp" && this.client.now === this.begunAt;
+    if (query.family === 6 && isHeld && !query.polls) {
       this.toldEarly = true;
       return;
     }
