@@ -190,6 +190,11 @@ export class TcpEnds {
     const { owner } = this;
     const flags = packet.tcpFlags;
     if ((flags & TCP_RST) !== 0) {
+      if (end.state === "established" && packet.seq !== end.ack) {
+        // `tcp_validate_incoming` (RFC 5961 3.2): one beyond what was received is doubted, and who sent it asked; an older one is nothing.
+        if (packet.seq > end.ack) this.acknowledge(end, packet.number);
+        return;
+      }
       end.state = "closed";
       if (end.client) owner.wasReset(packet.src);
       return;

@@ -48,6 +48,8 @@ function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, reset.phase);
   fillReset(reset, cause);
   reset.mark = reflectedMark(stack, cause);
+  // As the segment that it answers, without the bits of congestion (INET_ECN_MASK).
+  reset.tos = cause.tos & 0xfc;
   if (routeOutput(stack, reset, replyDevice(stack, cause), false) !== 0) {
     stack.pool.release(reset);
     return;
