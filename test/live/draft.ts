@@ -33,6 +33,12 @@ export interface Draft {
   readonly wires: [string, string, string, string][];
 }
 
+/** Nothing is said again while a busy machine looks elsewhere, and a refused SYN-ACK not at all; of both families. */
+export const SAID_ONCE: Readonly<Record<string, string>> = {
+  "net.ipv4.tcp_rto_min_us": "5000000",
+  "net.ipv4.tcp_synack_retries": "0",
+};
+
 /** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
 const SETTINGS: Readonly<Record<string, string>> = {
   "net.ipv4.ip_forward": "0",
@@ -42,10 +48,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   "net.ipv4.icmp_ratelimit": "0",
   "net.ipv4.icmp_msgs_per_sec": "100000",
   "net.ipv4.icmp_msgs_burst": "10000",
-  // Nothing is said again while a busy machine looks elsewhere.
-  "net.ipv4.tcp_rto_min_us": "5000000",
-  // A refused SYN-ACK is not sent again.
-  "net.ipv4.tcp_synack_retries": "0",
+  ...SAID_ONCE,
 };
 
 export function newHost(draft: Draft, name: string, kind: string): DraftHost {
