@@ -31,10 +31,8 @@ function recorded(name: string): Recorded {
   });
   const hosts = [...snapshot.world.hosts].map(([host, state]) => {
     const devices = state.devices.map((device) => device.name);
-    return [
-      host,
-      { ...state, sysctl: new Map([...state.sysctl, ...quickSettings(devices, [4, 6])]) },
-    ] as const;
+    const quick = [...Object.entries(SAID_ONCE), ...quickSettings(devices, [4, 6])] as const;
+    return [host, { ...state, sysctl: new Map([...state.sysctl, ...quick]) }] as const;
   });
   return { world: { ...snapshot.world, hosts: new Map(hosts) }, queries };
 }
