@@ -203,10 +203,11 @@ export class Netns {
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 4)) ||
-      this.ipvs?.needsConntrack === true;
+      this.ipvs?.needsConntrack(4) === true;
     this.conntrack6 =
       (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
-      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6)) ||
+      this.ipvs?.needsConntrack(6) === true;
 
     if (this.nft !== null) {
       for (const device of this.devices) {

@@ -21,6 +21,11 @@ export class NetDevice {
   readonly mtu: number;
   readonly up: boolean;
   readonly noArp: boolean;
+  /**
+   * Are its IPv6 addresses in force, and the routes to them? Down they are so where nobody is asked whether an address is
+   * taken (`addrconf_dad_begin`): those of kube-proxy's dummy device, which is never up.
+   */
+  readonly holdsAddresses6: boolean;
   readonly kind: DeviceDetail["kind"];
   readonly isLoopback: boolean;
   readonly isBridge: boolean;
@@ -82,6 +87,7 @@ export class NetDevice {
     this.mtu = plain.mtu;
     this.up = plain.up;
     this.noArp = plain.noArp;
+    this.holdsAddresses6 = plain.up || plain.noArp;
     this.kind = plain.detail.kind;
     this.isLoopback = this.kind === "loopback";
     this.isBridge = this.kind === "bridge";

@@ -87,7 +87,8 @@ function routesOfAddress(device: Device, address: InterfaceAddress, primary: Int
 /**
  * The same of IPv6 (`inet6_addr_add`, `addrconf_prefix_route`, `addrconf_add_mroute`, net/ipv6/addrconf.c): while the device is
  * up one to the address, one to its network, one to all groups by the device, and where the device forwards one to the
- * network's own address, which all its routers answer to (RFC 4291 2.6.1).
+ * network's own address, which all its routers answer to (RFC 4291 2.6.1). A device that asks nobody whether an address is
+ * taken (`addrconf_dad_begin`) has those to its addresses while it is down as well.
  */
 export function kernelRoutes6(
   device: Device,
@@ -97,7 +98,9 @@ export function kernelRoutes6(
 ): Route6[] {
   const own = addresses.filter(({ dev }) => dev === device.name);
   const [first] = own;
-  if (!device.up || first === undefined) return [];
+  if (first === undefined) return [];
+  if (!device.up)
+    return device.noArp ? own.map((one) => kernelRoute6(device, one, "local", one.address, 128)) : [];
   const routes = new Map<string, Route6>();
   const add = (made: Route6): void => {
     const route = vrfTable === null ? made : { ...made, table: vrfTable };

@@ -88,7 +88,7 @@ function bestOf(
 ): CompiledAddress6 | null {
   let best = before;
   let bestOn = beforeOn;
-  if (!dev.up || dev.conf6.disabled) return best;
+  if (!dev.holdsAddresses6 || dev.conf6.disabled) return best;
   for (let i = 0; i < dev.addresses6.length; i++) {
     const candidate = dev.addresses6[i] as CompiledAddress6;
     if (!candidate.usable) continue;
