@@ -409,6 +409,10 @@ function settle({ dice, grounds }: Plan, hosts: readonly DraftHost[]): void {
 function settle6(dice: Dice, sysctl: Record<string, string>): void {
   if (dice.chance(0.06)) sysctl["net.ipv6.icmp.echo_ignore_all"] = "1";
   if (dice.chance(0.1)) sysctl["net.ipv6.icmp.echo_ignore_multicast"] = "1";
-  if (dice.chance(0.1)) sysctl["net.ipv6.conf.default.hop_limit"] = String(dice.pick([3, 17, 128]));
+  if (dice.chance(0.1)) {
+    const limit = String(dice.pick([3, 17, 128]));
+    // The loopback is there before `default` is set.
+    for (const place of ["default", "lo"]) sysctl[`net.ipv6.conf.${place}.hop_limit`] = limit;
+  }
   if (dice.chance(0.3)) sysctl["net.ipv6.conf.default.accept_redirects"] = "0";
 }
