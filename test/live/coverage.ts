@@ -27,8 +27,6 @@ const FAMILIES: readonly Family[] = [4, 6];
 /** What only packets of one family end by. */
 const ONLY_OF: ReadonlyMap<string, Family> = new Map([
   ["reason rp-filter", 4],
-  ["reason martian-source", 4],
-  ["reason martian-destination", 4],
   ["reason broadcast-refused", 4],
 ]);
 const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
