@@ -168,7 +168,10 @@ export function loadedRules({ iptables, ip6tables }: Host): { family: Family; ru
   );
 }
 
-/** Sets before the rules that ask them. */
+/**
+ * Sets before the rules that ask them. Of functions of equal priority the kernel runs first what came last
+ * (`nf_hook_entries_grow`): iptables' tables, as the walk has them (`netfilter/hooks.ts`).
+ */
 function load(within: RealNetns, host: Host): void {
   const feed = (tool: string, args: readonly string[], input: string) =>
     tell(
@@ -178,11 +181,11 @@ function load(within: RealNetns, host: Host): void {
     );
   if (host.ipsets !== null && host.ipsets.length > 0)
     feed("ipset", ["restore"], formatIpsetSave(host.ipsets));
+  const nft = walkedNft(host);
+  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
   for (const { family, rules } of loadedRules(host)) {
     feed(`${IPTABLES[family]}-${rules.backend}-restore`, [], formatIptablesSave(rules));
   }
-  const nft = walkedNft(host);
-  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
 }
 
 function tell(host: Host, ran: ReturnType<typeof spawnSync>, tool: string): void {
