@@ -20,15 +20,14 @@ export const droppingPolicy: Diagnosis = (at) => {
   if (policy === null) return undefined;
   const { table, chain, backend } = policy;
   const tool = ruleTool(backend, table, at);
+  const passAll = tool.passAll(chain);
   const text = `Let these packets pass at the end of chain ${chain} on ${host} (their answers too, unless a rule lets ESTABLISHED pass).`;
   return fault(
     `no rule of ${chain} (${table}) on ${host} lets the packet pass, and the chain's policy is DROP`,
     accepting(text, host, packet, tool, tool.append(chain)),
-    {
-      text: "Or let the chain pass what no rule takes.",
-      command: tool.passAll(chain),
-      host,
-    },
+    ...(passAll === null
+      ? []
+      : [{ text: "Or let the chain pass what no rule takes.", command: passAll, host }]),
   );
 };
 
@@ -58,7 +57,8 @@ export const droppingRule: Diagnosis = (at) => {
 interface RuleTool {
   append(chain: string): string;
   insert(chain: string, index: number): string;
-  passAll(chain: string): string;
+  /** null: a rule must do. */
+  passAll(chain: string): string | null;
   readonly accept: string;
   readonly selector: typeof selector;
 }
@@ -69,7 +69,7 @@ function ruleTool(backend: RuleHit["backend"], table: string, at: Case): RuleToo
     return {
       append: (chain) => `nft add rule ${table} ${chain}`,
       insert: (chain, index) => `nft insert rule ${table} ${chain} index ${index - 1}`,
-      passAll: (chain) => `nft chain ${table} ${chain} '{ policy accept; }'`,
+      passAll: () => null,
       accept: "accept",
       selector: nftSelector,
     };
