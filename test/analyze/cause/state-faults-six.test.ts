@@ -43,7 +43,6 @@ type Row = readonly [
   cause: RegExp,
   /** What the first remedy's command begins with. */
   command: string,
-  more?: readonly string[],
 ];
 
 const ROWS: readonly Row[] = [
