@@ -4,8 +4,8 @@ import { Cells, type Journal } from "../session/journal.ts";
 import type { ConntrackTable } from "./table.ts";
 import { TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_TIME_WAIT } from "./tcp.ts";
 
-/** A key is its list's number and the connection's original tuple. */
-const KEY_WORDS = 6;
+/** A key is its list's number, whose connections are counted together, their zone, and the connection's original tuple. */
+const KEY_WORDS = 8;
 const LAYOUT = { keyWords: KEY_WORDS, state: KEY_WORDS, stride: KEY_WORDS + 1 };
 
 /**
@@ -31,14 +31,23 @@ export class ConnectionCounts {
     return number;
   }
 
-  /** `nf_conncount_add`: put a packet's connection on a list. @returns how many are on it */
-  add(list: number, packet: Packet, conntrack: ConntrackTable): number {
+  /**
+   * `nf_conncount_add`, `nf_conncount_count`: put a packet's connection on a list.
+   *
+   * @param group what a list keeps apart: an address
+   * @param byZone does it keep zones apart, too?
+   * @returns how many are on it
+   */
+  add(list: number, packet: Packet, conntrack: ConntrackTable, group = 0, byZone = false): number {
     const { key, other, table } = this;
     fill(key, list, packet, conntrack);
+    key[6] = group;
+
     let count = 1;
     for (const slot of table.slots()) {
       if (table.get(slot, LAYOUT.state) !== ELEMENT_PRESENT || table.get(slot, 0) !== list) continue;
       table.readKey(slot, other);
+      if (other[6] !== group || (byZone && other[7] !== key[7])) continue;
       if (other.every((word, i) => word === key[i])) continue;
       if (isOpen(other, conntrack)) count++;
       else table.set(slot, LAYOUT.state, ELEMENT_DELETED);
@@ -56,12 +65,13 @@ function fill(key: Int32Array, list: number, packet: Packet, conntrack: Conntrac
   key[3] = ct < 0 ? packet.sport : conntrack.origSport(ct);
   key[4] = ct < 0 ? packet.dport : conntrack.origDport(ct);
   key[5] = ct < 0 ? protocolKey(packet) : conntrack.protoKey(ct);
+  key[7] = ct < 0 ? 0 : conntrack.zone(ct);
 }
 
 /** `find_or_evict`, `already_closed`. */
 function isOpen(key: Int32Array, conntrack: ConntrackTable): boolean {
-  const [, src = 0, dst = 0, sport = 0, dport = 0, proto = 0] = key;
-  const node = conntrack.find(src, dst, sport, dport, proto, 0);
+  const [, src = 0, dst = 0, sport = 0, dport = 0, proto = 0, , zone = 0] = key;
+  const node = conntrack.find(src, dst, sport, dport, proto, zone);
   if (node < 0) return false;
   if ((proto & 0xff) !== IPPROTO_TCP) return true;
   const state = conntrack.tcpState(node >> 1);
