@@ -1,4 +1,4 @@
-import { type Masked, withoutHostBits } from "../../../address/masked.ts";
+import type { Masked } from "../../../address/masked.ts";
 import type { Negatable } from "../rule.ts";
 import { formatMaskedBrief, readMasked } from "../save/address.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
@@ -129,10 +129,10 @@ function elementOptions(
       element.mode = { invert: reader.negated(), value: reader.oneOf(MODES) };
     },
     "--tunnel-dst": () => {
-      element.tunnelDst = { invert: reader.negated(), value: withoutHostBits(readMasked(reader)) };
+      element.tunnelDst = { invert: reader.negated(), value: readMasked(reader) };
     },
     "--tunnel-src": () => {
-      element.tunnelSrc = { invert: reader.negated(), value: withoutHostBits(readMasked(reader)) };
+      element.tunnelSrc = { invert: reader.negated(), value: readMasked(reader) };
     },
   };
 }

@@ -31,7 +31,10 @@ const PRINTED: readonly (readonly [table: string, text: string])[] = [
     "-j HMARK --hmark-src-prefix 32 --hmark-dst-prefix 32 --hmark-sport-mask 0xffff --hmark-rnd 0xfeedcafe --hmark-mod 10 --hmark-offset 100",
   ],
   ["mangle", "-j HMARK --hmark-rnd 0xfeedcafe --hmark-mod 10 --hmark-tuple ct"],
-  ["mangle", "-j HMARK --hmark-spi-mask 0x000000ff --hmark-spi 0x00000050 --hmark-rnd 0x00000001 --hmark-mod 7"],
+  [
+    "mangle",
+    "-j HMARK --hmark-spi-mask 0x000000ff --hmark-spi 0x00000050 --hmark-rnd 0x00000001 --hmark-mod 7",
+  ],
   ["mangle", "-j HMARK --hmark-src-prefix 24 --hmark-proto-mask 0x00 --hmark-rnd 0x00000001 --hmark-mod 7"],
   ["mangle", "-j IDLETIMER --timeout 5 --label foo"],
   ["mangle", "-j IDLETIMER --timeout 5 --label foo --alarm"],
