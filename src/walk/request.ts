@@ -8,6 +8,7 @@ import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "
 import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
+import { routeConnected } from "./route-first.ts";
 import { fillInit } from "./sctp-ends.ts";
 
 /** How a query's client asks where it does not connect: a datagram, an echo request, a packet made by hand. */
@@ -22,7 +23,8 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
   packet.id = stack.state.nextIpId();
   // IP_MULTICAST_TTL and IPV6_MULTICAST_HOPS, which IP_TTL and IPV6_UNICAST_HOPS do not set
   if (isGroup(packet)) packet.ttl = 1;
-  const error = routeOutput(stack, packet, packet.boundDev, false);
+  const error =
+    proto === "udp" ? routeConnected(stack, packet) : routeOutput(stack, packet, packet.boundDev, false);
   if (error !== 0) {
     stack.pool.release(packet);
     owner.failErrno(error);

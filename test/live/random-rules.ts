@@ -135,7 +135,7 @@ function targetText(spot: Spot, proto: Proto): string {
     case "nat":
       return natTarget(spot, proto, common, hook);
     case "mangle":
-      return dice.weighted([...common, [0.4, "-j DROP"], ...mangleTargets(dice, proto, hook)]);
+      return dice.weighted([...common, [0.4, "-j DROP"], ...mangleTargets(spot, proto, hook)]);
     default:
       return dice.weighted([
         ...common,
@@ -167,7 +167,7 @@ function setTargets({ dice, sets }: Spot): (readonly [number, string])[] {
   return [[1.2, `-j SET ${act} ${name} ${sides}${exist}`]];
 }
 
-function mangleTargets(dice: Dice, proto: Proto, hook: string): (readonly [number, string])[] {
+function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (readonly [number, string])[] {
   const hex = (value: number) => `0x${value.toString(16)}`;
   if (proto === "tcp" && dice.chance(0.1))
     return [
@@ -186,6 +186,7 @@ function mangleTargets(dice: Dice, proto: Proto, hook: string): (readonly [numbe
     [0.7, `-j DSCP --set-dscp ${hex(dice.pick([0, 10, 46]))}`],
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
+    [0.7, `-j TEE --gateway ${dice.pick(ground.addresses)}`],
     [0.5, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],
     [
       1,

@@ -1,12 +1,20 @@
 import { IPPROTO_TCP, type Packet, protocolKey } from "../../packet/packet.ts";
 import { ELEMENT_DELETED, ELEMENT_PRESENT, ElementTable } from "../ipset/element-table.ts";
 import { Cells, type Journal } from "../session/journal.ts";
+import { IPS_CONFIRMED } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_TIME_WAIT } from "./tcp.ts";
 
 /** A key is its list's number, whose connections are counted together, their zone, and the connection's original tuple. */
 const KEY_WORDS = 8;
-const LAYOUT = { keyWords: KEY_WORDS, state: KEY_WORDS, stride: KEY_WORDS + 1 };
+/** Behind it: how often it is on the list, and which of the table's connections it was when it was put there. */
+const LAYOUT = {
+  keyWords: KEY_WORDS,
+  state: KEY_WORDS,
+  times: KEY_WORDS + 1,
+  serial: KEY_WORDS + 2,
+  stride: KEY_WORDS + 3,
+};
 
 /**
  * Lists of connections that rules keep to say how many there are (net/netfilter/nf_conncount.c): one that has ended is struck
@@ -49,11 +57,25 @@ export class ConnectionCounts {
       table.readKey(slot, other);
       if (other[6] !== group || (byZone && other[7] !== key[7])) continue;
       if (other.every((word, i) => word === key[i])) continue;
-      if (isOpen(other, conntrack)) count++;
+      if (isOpen(other, conntrack)) count += table.get(slot, LAYOUT.times);
       else table.set(slot, LAYOUT.state, ELEMENT_DELETED);
     }
-    table.set(table.place(key), LAYOUT.state, ELEMENT_PRESENT);
-    return count;
+    const slot = table.place(key);
+    const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
+    // A list that was just looked through is not again: a new connection's first packet, asked about twice, is on it twice.
+    const isNew = packet.ct >= 0 && (conntrack.status(packet.ct) & IPS_CONFIRMED) === 0;
+    const isSame = isThere && table.get(slot, LAYOUT.serial) === conntrack.created;
+    const times = isNew
+      ? isSame
+        ? table.get(slot, LAYOUT.times) + 1
+        : 1
+      : isThere
+        ? table.get(slot, LAYOUT.times)
+        : 1;
+    table.set(slot, LAYOUT.state, ELEMENT_PRESENT);
+    table.set(slot, LAYOUT.times, times);
+    table.set(slot, LAYOUT.serial, conntrack.created);
+    return count + times - 1;
   }
 }
 

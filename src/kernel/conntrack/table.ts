@@ -41,7 +41,7 @@ export class ConntrackTable {
   private readonly entries: Cells;
   private heads: Cells;
   private mask: number;
-  /** cell 0: entries ever made, 1: head of the free list, 2: entries in the hash, 3: unconfirmed in `pending` */
+  /** cell 0: entries ever made, 1: head of the free list, 2: entries in the hash, 3: unconfirmed in `pending`, 4: how often one was made */
   private readonly counts: Cells;
   private readonly pending: Cells;
   /** Grown as entries are counted or labelled; of the others there is nothing. */
@@ -58,7 +58,7 @@ export class ConntrackTable {
     this.heads = new Cells(journal, 32);
     this.heads.data.fill(NONE);
     this.mask = 31;
-    this.counts = new Cells(journal, 4);
+    this.counts = new Cells(journal, 5);
     this.counts.data[1] = NONE;
     this.pending = new Cells(journal, 16);
     this.extras = new Cells(journal, 0);
@@ -79,6 +79,11 @@ export class ConntrackTable {
   /** Was it there before the first packet, and has none renewed it since? */
   isUntouched(ct: number): boolean {
     return ct < this.kept.length && this.kept[ct] === this.entries.data[ct * STRIDE + EXPIRES];
+  }
+
+  /** How often an entry was made. */
+  get created(): number {
+    return this.counts.data[4] as number;
   }
 
   /** Entries in the table. */
@@ -153,6 +158,7 @@ export class ConntrackTable {
     e.set(at + USED, 1);
     e.set(at + FREE_PORT, 0);
     this.clearExtras(index);
+    this.counts.set(4, this.created + 1);
     const waiting = this.counts.data[3] as number;
     this.pending.grow(waiting + 1);
     this.pending.set(waiting, index);

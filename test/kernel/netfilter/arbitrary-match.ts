@@ -147,7 +147,7 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
   connbytes: fc.record({
     range: negatable(
       fc.oneof(
-        range(Number.MAX_SAFE_INTEGER).map(({ min, max }) => ({ from: min, to: max })),
+        range(Number.MAX_SAFE_INTEGER - 1).map(({ min, max }) => ({ from: min, to: max + 1 })),
         fc.nat(Number.MAX_SAFE_INTEGER).map((from) => ({ from, to: null })),
       ),
     ),

@@ -41,7 +41,8 @@ export const connbytes: MatchModule<ConnbytesMatch> = {
         const to = high === "" || high === ENDLESS ? null : reader.uintOf(high, Number.MAX_SAFE_INTEGER);
         if (to !== null && from > to)
           reader.failValue(`the range ${text} ends before it begins: write ${to}:${from}`);
-        range = { invert, value: { from, to } };
+        // A negated range is held turned round, which of one number nothing shows (`connbytes_parse`).
+        range = { invert: invert && from !== to, value: { from, to } };
       },
       "--connbytes-dir": () => {
         direction = reader.oneOf(DIRECTIONS);

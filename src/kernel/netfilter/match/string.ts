@@ -139,6 +139,7 @@ class StringTest extends UnsureTest implements MatchTest {
       let i = 0;
       for (; i < pattern.length; i++) {
         if (known[at + i] !== 0xff) {
+          if (at + i < payloadAt && pattern.length > LONGEST_NUMBER) break;
           sure = false;
           continue;
         }
@@ -147,7 +148,7 @@ class StringTest extends UnsureTest implements MatchTest {
       }
       if (i < pattern.length) continue;
       if (sure) return true;
-      if (at + pattern.length > payloadAt || pattern.length <= LONGEST_NUMBER) open = true;
+      open = true;
     }
     return open ? null : false;
   }
