@@ -186,7 +186,8 @@ function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (rea
     [0.7, `-j DSCP --set-dscp ${hex(dice.pick([0, 10, 46]))}`],
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
-    [0.7, `-j TEE --gateway ${dice.pick(ground.addresses)}`],
+    // Of a connection both ends would hear everything twice, and say so when they have time.
+    [proto === "udp" || proto === "icmp" ? 0.9 : 0, `-j TEE --gateway ${dice.pick(ground.addresses)}`],
     [0.5, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],
     [
       1,
