@@ -23,7 +23,7 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { listenerOf, placeOf } from "./listener.ts";
+import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
@@ -43,6 +43,8 @@ interface TcpEnd {
   readonly peer: number;
   readonly peerPort: number;
   readonly client: boolean;
+  /** ifindex of the device it is bound to, 0 none. */
+  readonly boundDev: number;
   readonly socket: Socket | null;
   state: "syn-sent" | "syn-received" | "established" | "closed";
   seq: number;
@@ -91,6 +93,7 @@ export class TcpEnds {
       peer: syn.dst,
       peerPort: owner.query.dport ?? 0,
       client: true,
+      boundDev: syn.boundDev,
       socket: null,
       state: "syn-sent",
       seq: 1,
@@ -145,7 +148,7 @@ export class TcpEnds {
   receive(stack: Stack, packet: Packet): SegmentFate {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
-    if (known !== undefined && known.state !== "closed") {
+    if (known !== undefined && known.state !== "closed" && isOfDevice(stack, "tcp", packet, known.boundDev)) {
       this.segment(known, packet);
       return "taken";
     }
@@ -165,6 +168,7 @@ export class TcpEnds {
       peer: packet.src,
       peerPort: packet.sport,
       client: false,
+      boundDev: boundDeviceOf(stack, "tcp", packet, socket),
       socket,
       state: "syn-received",
       seq: 1,
@@ -343,8 +347,9 @@ export class TcpEnds {
       segment.uid = query.uid;
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
+    segment.boundDev = end.boundDev;
     const anySource = !end.client && transparencyOf(end.socket) !== false;
-    if (routeOutput(stack, segment, end.client ? segment.boundDev : 0, anySource) !== 0) {
+    if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
       return;
     }
