@@ -3,12 +3,11 @@ import type { NetDevice } from "../kernel/device/net-device.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import { outputMtu } from "../kernel/route/output-mtu.ts";
-import { isMulticast, routeOutput } from "../kernel/route/output-route.ts";
+import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
 import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
-import { routeConnected } from "./route-first.ts";
 import { fillInit } from "./sctp-ends.ts";
 
 /** How a query's client asks where it does not connect: a datagram, an echo request, a packet made by hand. */
@@ -24,7 +23,7 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
   // IP_MULTICAST_TTL and IPV6_MULTICAST_HOPS, which IP_TTL and IPV6_UNICAST_HOPS do not set
   if (isGroup(packet)) packet.ttl = 1;
   const error =
-    proto === "udp" ? routeConnected(stack, packet) : routeOutput(stack, packet, packet.boundDev, false);
+    proto === "udp" ? routeConnect(stack, packet) : routeOutput(stack, packet, packet.boundDev, false);
   if (error !== 0) {
     stack.pool.release(packet);
     owner.failErrno(error);

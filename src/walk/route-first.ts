@@ -1,7 +1,6 @@
 import { ENETUNREACH } from "../kernel/route/fib.ts";
-import { routeOutput } from "../kernel/route/output-route.ts";
+import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
-import type { Stack } from "../kernel/stack.ts";
 import { IPPROTO_SCTP, type Packet } from "../packet/packet.ts";
 import { fillHopLimit } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
@@ -14,7 +13,10 @@ import type { Conversation } from "./conversation.ts";
  */
 export function routeFirst(owner: Conversation, packet: Packet): boolean {
   const stack = owner.client;
-  const error = routeConnected(stack, packet);
+  const error =
+    packet.protocol === IPPROTO_SCTP
+      ? routeOutput(stack, packet, packet.boundDev, false)
+      : routeConnect(stack, packet);
   const toMany = error === 0 && (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST);
   if (error !== 0 || toMany) {
     stack.pool.release(packet);
@@ -25,16 +27,4 @@ export function routeFirst(owner: Conversation, packet: Packet): boolean {
   fillHopLimit(stack, packet);
   owner.bound(packet.src, packet.dst);
   return true;
-}
-
-/**
- * `ip_route_connect`: a route is looked for by the destination, and once more with the source it gave, for which policy rules may
- * have another.
- *
- * @returns 0, or the errno a sender sees
- */
-export function routeConnected(stack: Stack, packet: Packet): number {
-  const isOpen = packet.family !== 6 && packet.src === 0 && packet.protocol !== IPPROTO_SCTP;
-  const error = routeOutput(stack, packet, packet.boundDev, false);
-  return error === 0 && isOpen ? routeOutput(stack, packet, packet.boundDev, false) : error;
 }

@@ -24,7 +24,14 @@ import {
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
-import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import {
+  AGAIN_BYTES,
+  BARE_SEGMENT_BYTES,
+  BARE_SYN_ACK_BYTES,
+  LINE_BYTES,
+  SEGMENT_BYTES,
+  SYN_BYTES,
+} from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
@@ -178,7 +185,7 @@ export class TcpEnds {
       retransmitMs: 0,
     };
     this.ends.set(key, end);
-    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
+    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
     return "taken";
   }
 
@@ -381,6 +388,10 @@ export class TcpEnds {
 /** May a server's socket speak for other addresses? null: nobody has said. */
 export function transparencyOf(socket: Socket | null): boolean | null {
   return socket?.transparent ?? null;
+}
+
+function synAckBytes(syn: Packet): number {
+  return syn.length - headerLength(syn) <= BARE_SEGMENT_BYTES ? BARE_SYN_ACK_BYTES : SYN_BYTES;
 }
 
 function speaks(end: TcpEnd): boolean {
