@@ -51,12 +51,8 @@ export function* realising(world: World, nameOf: (host: string) => string): Gene
       const quiet = quietSettings(host).filter((line) => !host.sysctl.has(line.split(" ")[1] ?? ""));
       (netns.get(host.name) as RealNetns).inside(() => settle(quiet, host, notSet));
     }
-    const [devices = 0, up = 0] = STAGES_OF_SECTIONS;
-    for (const [from, to] of [
-      [0, devices],
-      [devices, up],
-      [up, undefined],
-    ] as const) {
+    for (const [i, from] of [0, ...STAGES_OF_SECTIONS].entries()) {
+      const to = STAGES_OF_SECTIONS[i];
       if (to === undefined) yield* awaitCarrier(world, netns);
       for (const { host, sections } of plans) {
         run(netns.get(host.name) as RealNetns, host, sections.slice(from, to), notSet);
@@ -172,7 +168,10 @@ export function loadedRules({ iptables, ip6tables }: Host): { family: Family; ru
   );
 }
 
-/** Sets before the rules that ask them. */
+/**
+ * Sets before the rules that ask them. Of functions of equal priority the kernel runs first what came last
+ * (`nf_hook_entries_grow`): iptables' tables, as the walk has them (`netfilter/hooks.ts`).
+ */
 function load(within: RealNetns, host: Host): void {
   const feed = (tool: string, args: readonly string[], input: string) =>
     tell(
@@ -182,11 +181,11 @@ function load(within: RealNetns, host: Host): void {
     );
   if (host.ipsets !== null && host.ipsets.length > 0)
     feed("ipset", ["restore"], formatIpsetSave(host.ipsets));
+  const nft = walkedNft(host);
+  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
   for (const { family, rules } of loadedRules(host)) {
     feed(`${IPTABLES[family]}-${rules.backend}-restore`, [], formatIptablesSave(rules));
   }
-  const nft = walkedNft(host);
-  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
 }
 
 function tell(host: Host, ran: ReturnType<typeof spawnSync>, tool: string): void {
