@@ -284,8 +284,9 @@ export class TcpEnds {
   }
 
   private sendData(end: TcpEnd, bytes: number, cause: number, phase: number = PHASE_DATA): void {
-    this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES + bytes, bytes);
-    end.seq += bytes;
+    const sent = this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES + bytes, bytes);
+    // What the host's own rules drop at first counts as not sent (`tcp_write_xmit`).
+    if (sent || phase === PHASE_REPEAT) end.seq += bytes;
   }
 
   /**
@@ -326,6 +327,7 @@ export class TcpEnds {
     this.sendData(end, waiting, 0, PHASE_REPEAT);
   }
 
+  /** @returns false: it could not be sent, or a rule of the host's own dropped it */
   private send(
     end: TcpEnd,
     flags: number,
@@ -334,7 +336,7 @@ export class TcpEnds {
     cause: number,
     length: number,
     payload: number,
-  ): void {
+  ): boolean {
     const { stack } = end;
     const { query } = this.owner;
     const segment = ofFamily(stack.pool.take(), query.family);
@@ -363,11 +365,11 @@ export class TcpEnds {
     const anySource = !end.client && transparencyOf(end.socket) !== false;
     if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
-      return;
+      return false;
     }
     fillHopLimit(stack, segment);
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
-    localOut(stack, segment);
+    return localOut(stack, segment) === 0;
   }
 
   /**
