@@ -1,5 +1,6 @@
 import type { Family, IpAddress } from "../../address/ip.ts";
 import type { Origin } from "../origin.ts";
+import type { Relay } from "./relay.ts";
 
 /**
  * A socket that waits for somebody: state, as `ss -Htuln` shows it. `app` is what answers behind it, a plain union that
@@ -24,9 +25,11 @@ export type App =
   /** Says one line as soon as a connection is accepted; answers each datagram with one line, from the address asked. */
   | { readonly kind: "line" }
   /** Takes what comes and says nothing. */
-  | { readonly kind: "silent" };
+  | { readonly kind: "silent" }
+  /** Passes on to others what it is told. */
+  | { readonly kind: "relay"; readonly relay: Relay };
 
-/** The sockets of a host: a complete list, or the assumption that every port has a listener. */
+/** The sockets of a host: a complete list, or the assumption that every port has a listener, some of which may be known. */
 export type Sockets =
   | { readonly kind: "listed"; readonly sockets: readonly Socket[] }
-  | { readonly kind: "assumed" };
+  | { readonly kind: "assumed"; readonly known?: readonly Socket[] };
