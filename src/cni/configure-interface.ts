@@ -10,7 +10,7 @@ import {
   networkOf,
   sameIp,
 } from "./ip.ts";
-import type { Netns } from "./netns.ts";
+import type { Netns, NewRoute } from "./netns.ts";
 import type { CniIp, CniResult, CniRoute } from "./result.ts";
 
 /**
@@ -31,8 +31,15 @@ export function configureInterface(netns: Netns, ifName: string, result: CniResu
       fail(
         `failed to add route '${goNet(route)} via ${way === null ? "<nil>" : formatIp(way)} dev ${ifName}': ${reason}`,
       );
-    if (way !== null && !isReachable(netns, ifName, way)) refuse("network is unreachable");
-    if (!netns.addRoute({ dst, gw: way, dev: ifName })) refuse("file exists");
+    if (way !== null && way.value !== 0n && !isReachable(netns, ifName, way))
+      refuse("network is unreachable");
+    // The kernel wants the network itself; of IPv6 it takes the bits beyond the prefix away.
+    if (dst.ip.family === 4 && networkOf(dst).ip.value !== dst.ip.value) refuse("invalid argument");
+    const made: NewRoute =
+      way === null || way.value === 0n
+        ? { dst, gw: null, dev: ifName, scope: way === null ? "link" : "global" }
+        : { dst, gw: way, dev: ifName };
+    if (!netns.addRoute(made)) refuse("file exists");
   }
 }
 

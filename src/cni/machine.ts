@@ -3,6 +3,7 @@ import { emptyHost, type Host } from "../kernel/host.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { DEFAULT_RULES } from "../kernel/route/ip-rule.ts";
+import type { DhcpNetwork } from "../world/dhcp/exchange.ts";
 import type { Wire, WireEnd } from "../world/world.ts";
 import { MemoryStore, type Store } from "./ipam/store.ts";
 import type { NameSource } from "./names.ts";
@@ -85,6 +86,16 @@ export interface HostOperations {
   readonly operations: readonly Operation[];
 }
 
+/** What plugins meet beside the hosts' state. */
+export interface Surroundings {
+  /** Seconds of the virtual clock. */
+  readonly now: number;
+  /** Carries the messages of the plugin `dhcp`; null: nobody hears them. */
+  readonly dhcp: DhcpNetwork | null;
+}
+
+const NOTHING_AROUND: Surroundings = { now: 0, dhcp: null };
+
 /** The machine while plugins work on it. */
 export class Machine {
   readonly node: Netns;
@@ -93,14 +104,22 @@ export class Machine {
   readonly #state: MachineState;
   /** Of what the node's containers share, such as their bridge. */
   readonly origin: Origin;
+  readonly around: Surroundings;
   readonly #open = new Map<string, Netns>();
   readonly #wires: Wire[];
 
-  constructor(state: MachineState, files: NodeFiles, names: NameSource, origin: Origin = ORIGIN_NONE) {
+  constructor(
+    state: MachineState,
+    files: NodeFiles,
+    names: NameSource,
+    origin: Origin = ORIGIN_NONE,
+    around: Surroundings = NOTHING_AROUND,
+  ) {
     const node = state.hosts.get(state.node);
     if (node === undefined) throw new RangeError(`there is no host ${JSON.stringify(state.node)}`);
     this.#state = state;
     this.origin = origin;
+    this.around = around;
     this.#wires = [...state.wires];
     this.files = files;
     this.names = names;

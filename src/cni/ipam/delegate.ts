@@ -2,6 +2,7 @@ import { fail } from "../cni-error.ts";
 import { object, text } from "../json.ts";
 import type { PluginCall } from "../plugin/plugin.ts";
 import { CALICO_IPAM } from "./calico-ipam.ts";
+import { dhcpIpam } from "./dhcp.ts";
 import { HOST_LOCAL } from "./host-local.ts";
 import type { Ipam, IpamCall } from "./ipam.ts";
 import { STATIC } from "./static.ts";
@@ -21,6 +22,7 @@ export function ipamType({ config }: PluginCall): string {
 export function ipamOf(call: PluginCall): Ipam {
   const type = ipamType(call);
   if (type === "") fail("no plugin name provided");
+  if (type === "dhcp") return dhcpIpam(call);
   return IPAMS.get(type) ?? fail(`failed to find plugin ${JSON.stringify(type)} in path [/opt/cni/bin]`);
 }
 

@@ -253,12 +253,13 @@ function interfaceOf(device: Device, sandbox: string): CniInterface {
 function del(call: PluginCall): void {
   const { machine, network, containerId, ifName } = call;
   readConfig(call);
-  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  // The interface goes first: a lease that was had through it cannot be given back any more.
   const pod = machine.netns(call.netns);
-  if (pod?.device(ifName) === undefined) return;
-  const addresses = pod.netsOf(ifName);
-  machine.deleteLink(pod, ifName);
-  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId, addresses);
+  const isThere = pod?.device(ifName) !== undefined;
+  const addresses = pod === undefined || !isThere ? [] : pod.netsOf(ifName);
+  if (pod !== undefined && isThere) machine.deleteLink(pod, ifName);
+  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  if (isThere && flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId, addresses);
 }
 
 function check(call: PluginCall): void {

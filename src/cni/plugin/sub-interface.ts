@@ -65,10 +65,11 @@ function add(call: PluginCall, kind: SubInterface): CniResult {
     pod.setUp(ifName);
     return { ...bareResult(call, made), dns: parseDns(object(call.config, "dns")) };
   }
+  // Whatever fails from here on, the device stays until DEL: the plugins' own clean-up does not see the error.
   const made = make();
-  const ipam = ipamOrUndo(call);
+  const ipam = ipamOf(call);
+  const taken = ipam.add(ipamCall(call));
   try {
-    const taken = ipam.add(ipamCall(call));
     if (taken.ips.length === 0) fail("IPAM plugin returned missing IP config");
     const ips = taken.ips.map((ip): CniIp => ({ ...ip, interface: 0 }));
     pod.sysctl(`net.ipv4.conf.${ifName}.arp_notify`, "1");
@@ -78,17 +79,6 @@ function add(call: PluginCall, kind: SubInterface): CniResult {
     return { ...result, dns: hasDns(dns) ? dns : result.dns };
   } catch (error) {
     ipam.del(ipamCall(call));
-    machine.deleteLink(pod, ifName);
-    throw error;
-  }
-}
-
-/** A container's interface does not outlive a missing IPAM plugin. */
-function ipamOrUndo(call: PluginCall) {
-  try {
-    return ipamOf(call);
-  } catch (error) {
-    call.machine.deleteLink(openNetns(call), call.ifName);
     throw error;
   }
 }
