@@ -3,7 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import type { Json } from "../../src/kernel/json-fields.ts";
 import { hasKind, PODS, recordReal, removeNamespaces, type Scenario, whyNoRealPlugins } from "./real-run.ts";
 import { arbitraryScenario, SCENARIOS } from "./real-scenarios.ts";
-import { SEED } from "./real-seed.ts";
+import { RUNS, SEED } from "./real-seed.ts";
 import { Replay } from "./replay-run.ts";
 
 /**
@@ -39,11 +39,15 @@ describe.skipIf(reason !== null)("the real plugins", () => {
     60_000,
   );
 
-  it(`random lists of plugins, seed ${SEED}`, () => {
-    fc.assert(fc.property(arbitraryScenario.filter(isPossible), compare), {
-      numRuns: 20,
-      seed: SEED,
-      endOnFailure: true,
-    });
-  }, 300_000);
+  it(
+    `random lists of plugins, seed ${SEED}`,
+    () => {
+      fc.assert(fc.property(arbitraryScenario.filter(isPossible), compare), {
+        numRuns: RUNS,
+        seed: SEED,
+        endOnFailure: true,
+      });
+    },
+    300_000 + RUNS * 5_000,
+  );
 });

@@ -158,6 +158,28 @@ export function modelled(host: Host, saysIp6tables = false): unknown {
       )
       .sort(),
     iptables: rulesText(host.iptables),
+    ...(host.unmodelled.has("trafficControl") || saysIp6tables
+      ? { trafficControl: [...((host.unmodelled.get("trafficControl") ?? []) as readonly string[])].sort() }
+      : {}),
+    ...(saysIp6tables
+      ? {
+          rules: host.rules.map(
+            ({ priority, src, action }) =>
+              `${priority} from ${src === null ? "all" : formatPrefix4(src)} ${action.kind === "lookup" ? action.table : action.kind}`,
+          ),
+          vlans: host.bridgeVlans
+            .map(({ dev, from, to, pvid, untagged }) => `${dev} ${from}-${to} ${pvid} ${untagged}`)
+            // What every port is in is not worth saying of those that are in nothing else.
+            .filter(
+              (text, _, all) =>
+                !(
+                  text.endsWith(" 1-1 true true") &&
+                  all.filter((other) => other.startsWith(`${text.split(" ")[0]} `)).length === 1
+                ),
+            )
+            .sort(),
+        }
+      : {}),
     ...(saysIp6tables ? { ip6tables: rulesText(host.ip6tables) } : {}),
     settings: Object.fromEntries(
       ["all", ...host.devices.map(({ name }) => name)].flatMap((device) =>
