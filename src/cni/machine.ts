@@ -1,4 +1,5 @@
-import { MAC_ZERO } from "../address/mac.ts";
+import { MAC_ZERO, type Mac } from "../address/mac.ts";
+import type { Device } from "../kernel/device/device.ts";
 import { emptyHost, type Host } from "../kernel/host.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
@@ -96,6 +97,8 @@ export interface Surroundings {
 
 const NOTHING_AROUND: Surroundings = { now: 0, dhcp: null };
 
+const ETH_MAX_MTU = 65_535;
+
 /** The machine while plugins work on it. */
 export class Machine {
   readonly node: Netns;
@@ -179,6 +182,42 @@ export class Machine {
 
   #host(name: string): Netns | undefined {
     return name === this.#state.node ? this.node : this.netns(name);
+  }
+
+  /** The macvlans of every namespace that sit on a card. */
+  macvlansOn({ host, device }: WireEnd): readonly Device[] {
+    return [...this.#state.hosts.keys()].flatMap((name) =>
+      (this.#host(name)?.host.devices ?? []).filter(
+        ({ detail }) =>
+          detail.kind === "macvlan" &&
+          detail.lower?.device === device &&
+          (detail.lower.host ?? name) === host,
+      ),
+    );
+  }
+
+  /** Has another macvlan of the same card that is up, or the card itself, this link address (`macvlan_addr_busy`)? */
+  isMacvlanTaken(own: Device, mac: Mac): boolean {
+    const { detail } = own;
+    if (detail.kind !== "macvlan" || detail.mode === "passthru") return false;
+    if (detail.lower === null || detail.lower.host === null) return false;
+    const card = { host: detail.lower.host, device: detail.lower.device };
+    if (this.#host(card.host)?.device(card.device)?.mac === mac) return true;
+    return this.macvlansOn(card).some((other) => other !== own && other.up && other.mac === mac);
+  }
+
+  /** The most that a device's MTU may be: a macvlan's card sets its own (`macvlan_change_mtu`). */
+  mostMtu({ detail }: Device): number {
+    if (detail.kind !== "macvlan" || detail.lower === null) return ETH_MAX_MTU;
+    return this.#host(detail.lower.host ?? "")?.device(detail.lower.device)?.mtu ?? ETH_MAX_MTU;
+  }
+
+  /** `ip link set DEV address`: a macvlan that has its card for itself gives it to the card as well. */
+  setMac(netns: Netns, name: string, mac: Mac): void {
+    const detail = netns.device(name)?.detail;
+    netns.changeDevice(name, { mac });
+    if (detail?.kind !== "macvlan" || detail.mode !== "passthru" || detail.lower === null) return;
+    this.#host(detail.lower.host ?? netns.name)?.changeDevice(detail.lower.device, { mac });
   }
 
   operations(): readonly HostOperations[] {

@@ -15,10 +15,13 @@ const reason = whyNoRealPlugins();
 if (reason !== null) console.warn(`the real CNI plugins are not asked: ${reason}`);
 
 /** Kinds of devices that plugins make and that this kernel may lack. */
-const MISSING = reason === null ? ["macvlan", "ipvlan"].filter((kind) => !hasKind(kind)) : [];
+const MISSING = reason === null ? ["macvlan", "ipvlan", "vlan"].filter((kind) => !hasKind(kind)) : [];
 if (MISSING.length > 0)
   console.warn(`this kernel has no ${MISSING.join(", no ")}: those plugins are not asked`);
-const isPossible = ({ plugins }: Scenario) => !plugins.some(({ type }) => MISSING.includes(String(type)));
+const isPossible = ({ plugins }: Scenario) =>
+  !plugins.some(
+    ({ type, vlan = 0 }) => MISSING.includes(String(type)) || (vlan !== 0 && MISSING.includes("vlan")),
+  );
 
 function compare(scenario: Scenario): void {
   const run = recordReal(scenario);

@@ -12,10 +12,12 @@ import type { RecordedCall, RecordedRun } from "./recorded-run.ts";
  * and what they leave is written down as the recorded runs are.
  */
 
-export const PODS = ["hscni-pod1", "hscni-pod2"] as const;
-const NODE = "hscni-node";
+/** Several may run at once. */
+const OWN = `hscni${process.pid}`;
+export const PODS = [`${OWN}-pod1`, `${OWN}-pod2`] as const;
+const NODE = `${OWN}-node`;
 /** Holds the other end of the node's card. */
-const OUTSIDE = "hscni-outside";
+const OUTSIDE = `${OWN}-outside`;
 const PLUGINS = "/usr/lib/cni";
 
 /** One call of a whole list of plugins. */
@@ -77,6 +79,9 @@ function inside(namespace: string, ...words: readonly string[]): string {
 }
 
 export function removeNamespaces(): void {
+  // What tuning remembers of an attachment, for a DEL that never came.
+  for (const pod of PODS)
+    for (const name of ["eth0", "net1"]) rmSync(`/run/cni/tuning/cid-${pod}_${name}.json`, { force: true });
   for (const name of [...PODS, NODE, OUTSIDE]) spawnSync("ip", ["netns", "del", name]);
 }
 
@@ -86,7 +91,19 @@ export function hasKind(kind: string): boolean {
   run("ip", ["netns", "add", NODE]);
   try {
     inside(NODE, "ip", "link", "add", "a0", "type", "veth", "peer", "name", "b0");
-    inside(NODE, "ip", "link", "add", "link", "a0", "name", "x0", "type", kind);
+    inside(
+      NODE,
+      "ip",
+      "link",
+      "add",
+      "link",
+      "a0",
+      "name",
+      "x0",
+      "type",
+      kind,
+      ...(kind === "vlan" ? ["id", "7"] : []),
+    );
     return true;
   } catch {
     return false;

@@ -103,6 +103,10 @@ export function recordedNames(run: RecordedRun, step: string, call: RecordedCall
       if (inside !== undefined) return internMac(inside.mac);
       return macOf(linksOf(after?.[pod]).find(({ ifname }) => ifname === call.env.CNI_IFNAME));
     }
+    if (key.endsWith(" ifb")) {
+      const ifb = interfaces.find(({ name }) => name.startsWith("bwp"));
+      if (ifb !== undefined) return internMac(ifb.mac);
+    }
     if (key.endsWith(" host")) return macOf(veths.find(({ ifname }) => ifname === hostName));
     if (key.endsWith(" port")) return macOf(veths.find(({ ifname }) => ifname !== hostName));
     if (key.startsWith("vlan ")) return macOf(made.find(({ ifname }) => ifname.includes(".")));
