@@ -15,7 +15,7 @@ import type { Host } from "../kernel/host.ts";
 import { Faults, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import type { LinkChange, Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
-import { kernelRoutes, kernelRoutes6 } from "../kernel/route/kernel-routes.ts";
+import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../kernel/route/kernel-routes.ts";
 import type { Route, Route6 } from "../kernel/route/route.ts";
 import { formatIpNet, type Ip, type IpNet, lastOf, networkOf, toIpv4 } from "./ip.ts";
 import {
@@ -163,7 +163,7 @@ export class Netns {
     const addresses = this.addressesOf(name);
     if (isLoopback && addresses.length === 0) this.#addLoopbackAddress(name);
     this.#addKernelRoutes(name);
-    this.#addKernelRoutes6(name);
+    this.addKernelRoutes6(name);
   }
 
   setDown(name: string): void {
@@ -251,8 +251,8 @@ export class Netns {
     const device = this.device(dev);
     const rest = this.addressesOf(dev).filter((own) => own !== address);
     if (device !== undefined) {
-      const staying = kernelRoutes(device, rest);
-      for (const route of kernelRoutes(device, [address])) {
+      const staying = kernelRoutes(device, rest, this.#vrfTable(device));
+      for (const route of kernelRoutes(device, [address], this.#vrfTable(device))) {
         if (!staying.some((other) => sameRoute(other, route)) && this.#hasRoute(route)) {
           this.do({ kind: "route-delete", route });
         }
@@ -398,7 +398,7 @@ export class Netns {
   #addKernelRoutes(dev: string): void {
     const device = this.device(dev);
     if (device === undefined) return;
-    for (const route of kernelRoutes(device, this.addressesOf(dev))) {
+    for (const route of kernelRoutes(device, this.addressesOf(dev), this.#vrfTable(device))) {
       if (!this.#hasRoute(route)) this.do({ kind: "route-add", route });
     }
   }
@@ -447,8 +447,8 @@ export class Netns {
       ...(own.length === 0 && hasLinkLocal(device) ? [linkLocalAddress(device, this.origin)] : []),
     ];
     this.do(...made.map((address) => ({ kind: "address-add", address }) as const));
-    if (lo !== undefined) this.#addKernelRoutes6(lo.name);
-    this.#addKernelRoutes6(dev);
+    if (lo !== undefined) this.addKernelRoutes6(lo.name);
+    this.addKernelRoutes6(dev);
   }
 
   /** What the kernel gives a device that comes up where IPv6 is spoken: its link-local address. */
@@ -456,7 +456,7 @@ export class Netns {
     const device = this.device(dev);
     if (device === undefined || !hasLinkLocal(device) || this.#addressesOfSix(dev).length > 0) return;
     this.do({ kind: "address-add", address: linkLocalAddress(device, this.origin) });
-    this.#addKernelRoutes6(dev);
+    this.addKernelRoutes6(dev);
   }
 
   #deleteSix(dev: string, net: IpNet): void {
@@ -468,13 +468,18 @@ export class Netns {
       device,
       own.filter((one) => one !== address),
       this.#forwards6,
+      this.#vrfTable(device),
     );
-    for (const route of kernelRoutes6(device, [address], this.#forwards6)) {
+    for (const route of kernelRoutes6(device, [address], this.#forwards6, this.#vrfTable(device))) {
       if (!staying.some((other) => sameRoute6(other, route)) && this.#hasRoute6(route)) {
         this.do({ kind: "route-delete", route });
       }
     }
     this.do({ kind: "address-delete", address });
+  }
+
+  #vrfTable(device: Device): string | null {
+    return vrfTableOf(device, this.host.devices);
   }
 
   #addressesOfSix(name: string): readonly InterfaceAddress6[] {
@@ -485,11 +490,12 @@ export class Netns {
     return this.host.sysctl.get("net.ipv6.conf.all.forwarding") === "1";
   }
 
-  #addKernelRoutes6(dev: string): void {
+  /** The routes that the kernel makes for a device's IPv6 addresses, those that are not there yet. */
+  addKernelRoutes6(dev: string): void {
     const device = this.device(dev);
     const own = this.#addressesOfSix(dev);
     if (device === undefined || own.length === 0) return;
-    for (const route of kernelRoutes6(device, own, this.#forwards6)) {
+    for (const route of kernelRoutes6(device, own, this.#forwards6, this.#vrfTable(device))) {
       if (!this.#hasRoute6(route)) this.do({ kind: "route-add", route });
     }
   }

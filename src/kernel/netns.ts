@@ -15,7 +15,7 @@ import { CompiledIpvs } from "./ipvs/compiled-service.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
-import { needsConntrack } from "./netfilter/needs-conntrack.ts";
+import { countsConnections, needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
@@ -88,15 +88,21 @@ export class Netns {
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
   readonly geneves: readonly NetDevice[];
+  readonly hasVrfs: boolean;
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
   /** The same of IPv6, made when first asked. */
   private groups6: PairMap | null = null;
 
+  /** Does a socket bound to no device hear what comes in a VRF (`net.ipv4.tcp_l3mdev_accept` and its like)? */
+  readonly l3mdevAccept: Readonly<Record<Socket["proto"], boolean>>;
+
   // sysctls the path asks for
   readonly ipForward: boolean;
   readonly defaultTtl: number;
   readonly portRange: readonly [number, number];
+  /** Does conntrack count packets and bytes? */
+  readonly conntrackAccounts: boolean;
   readonly tcpLoose: boolean;
   /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
   readonly conntrackMax: number;
@@ -173,7 +179,7 @@ export class Netns {
         } else if (master?.kind === "bond") {
           device.bond = master;
           master.slaves.push(device);
-        }
+        } else if (master?.kind === "vrf") device.vrf = master;
       }
       if (device.plain.detail.kind === "bridge") {
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
@@ -184,8 +190,10 @@ export class Netns {
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
-    this.fib = new Fib(4, host.routes, host.rules, (name) => this.byName.get(name) ?? null);
-    this.fib6 = new Fib(6, host.routes6, host.rules6, (name) => this.byName.get(name) ?? null);
+    const named = (name: string): NetDevice | null => this.deviceNamed(name);
+    this.fib = new Fib(4, host.routes, host.rules, named, this.devices);
+    this.fib6 = new Fib(6, host.routes6, host.rules6, named, this.devices);
+    this.hasVrfs = this.devices.some(({ kind }) => kind === "vrf");
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
@@ -197,10 +205,11 @@ export class Netns {
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 4)) ||
-      this.ipvs?.needsConntrack === true;
+      this.ipvs?.needsConntrack(4) === true;
     this.conntrack6 =
       (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
-      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6)) ||
+      this.ipvs?.needsConntrack(6) === true;
 
     if (this.nft !== null) {
       for (const device of this.devices) {
@@ -247,11 +256,20 @@ export class Netns {
       this.sockets === null ||
       this.sockets.some(({ proto }) => proto === "sctp") ||
       [...host.sysctl.keys()].some((name) => name.startsWith("net.sctp."));
+    this.l3mdevAccept = {
+      tcp: sysctl.integer("net.ipv4.tcp_l3mdev_accept", 0) !== 0,
+      udp: sysctl.integer("net.ipv4.udp_l3mdev_accept", 0) !== 0,
+      // `sctp_l3mdev_accept` is on from the beginning (`sctp_defaults_init`).
+      sctp: sysctl.integer("net.sctp.l3mdev_accept", 1) !== 0,
+    };
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
     this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
     this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
+    this.conntrackAccounts =
+      sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 ||
+      [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules));
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

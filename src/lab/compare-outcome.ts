@@ -5,6 +5,7 @@ import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
+import { discoveryDifference } from "./discovery-difference.ts";
 import { discoveriesAt, isBulk, isDiscovery, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
 import { ipvsDifference } from "./ipvs-difference.ts";
@@ -59,6 +60,7 @@ export function compareOutcome(
     (c) => c.client(),
     (c) => c.frames(),
     (c) => c.servers(),
+    (c) => c.discovery(),
     (c) => c.visits(),
     (c) => c.nft(),
     (c) => c.ruleCounts(),
@@ -138,10 +140,19 @@ class Comparison {
     return all.some((frame) => !this.theirs.excused.has(frame.pkt)) ? icmp : undefined;
   }
 
-  /** The first ICMP error to come in at the client's host: a recording shows it even where INPUT drops it. */
+  /** The client's ICMP error; a recording shows it even where INPUT drops it. */
   private ourError(): Outcome["client"]["icmp"] {
-    const { client, frames } = this.outcome;
-    if (client.icmp !== undefined) return client.icmp;
+    const { client } = this.outcome;
+    const shown = this.shownError();
+    if (client.icmp === undefined) return shown;
+    // Who goes on waiting was told nothing: the recorder has seen the error on the wire, before it was translated back.
+    const { icmp, result } = this.recorded.outcome;
+    return result === "timeout" && errorText(icmp) === errorText(shown) ? shown : client.icmp;
+  }
+
+  /** The first ICMP error to come in at the client's host. */
+  private shownError(): Outcome["client"]["icmp"] {
+    const { frames } = this.outcome;
     for (const { host, direction, icmp, ip } of frames) {
       if (host !== this.recorded.query.from || direction !== "in" || icmp === undefined) continue;
       const isError =
@@ -249,6 +260,13 @@ class Comparison {
       });
       return { ...visit, steps };
     });
+  }
+
+  /** Where no neighbour ages it is predictable who is asked for. */
+  discovery(): string | null {
+    return this.recorded.ageless === true
+      ? discoveryDifference(this.recorded.ndp ?? [], this.outcome.ndp)
+      : null;
   }
 
   /** Rules in order, and hooks in order, per packet and host. */
@@ -374,7 +392,9 @@ class Comparison {
     }
     // nftables' own rules have counters only where they say so.
     const [extra] = [...counted].flatMap(([key, count]) =>
-      ofNft.has(key) || (isPolicyOf6(key) && count <= MISCOUNTED) ? [] : [key],
+      ofNft.has(key) || (this.recorded.ageless !== true && isPolicyOf6(key) && count <= MISCOUNTED)
+        ? []
+        : [key],
     );
     return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
   }
@@ -386,7 +406,7 @@ class Comparison {
   /** Where iptables-nft keeps the rules, neighbour discovery is counted and not traced; elsewhere it was taken out again. */
   private countsDiscoveries(hit: RecordedRuleHit, seen: number): boolean {
     const host = this.network.host(this.network.hostNumber(hit.ns))?.host;
-    if (hit.family !== 6) return false;
+    if (hit.family !== 6 || this.recorded.ageless === true) return false;
     if (hit.rule === 0 && Math.abs(hit.packets - seen) <= MISCOUNTED) return true;
     if (host?.ip6tables?.backend !== "nft") return false;
     return hit.packets > seen && hit.packets - seen <= discoveriesAt(this.recorded, hit.ns) + MISCOUNTED;

@@ -1,4 +1,4 @@
-import type { SegmentFate, Upcalls } from "../kernel/outbox.ts";
+import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
@@ -17,12 +17,12 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
-import { listenerOf } from "./listener.ts";
+import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";
 import { SctpEnds } from "./sctp-ends.ts";
-import { TcpEnds } from "./tcp-ends.ts";
+import { TcpEnds, transparencyOf } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
 
 /**
@@ -94,6 +94,12 @@ export class Conversation implements Upcalls {
     return this.icmpId;
   }
 
+  /** ifindex of the device that the client's socket is bound to, 0 none. */
+  private get ownDevice(): number {
+    const { dev } = this.query;
+    return dev === null ? 0 : (this.client.net.deviceNamed(dev)?.ifindex ?? 0);
+  }
+
   get ports(): { readonly sport: number; readonly dport: number; readonly icmpId: number } {
     return { sport: this.sport, dport: this.query.dport ?? 0, icmpId: this.icmpId };
   }
@@ -127,7 +133,7 @@ export class Conversation implements Upcalls {
     packet.ttl = this.query.ttl ?? 0;
     packet.mark = this.query.mark;
     packet.uid = this.query.uid;
-    packet.boundDev = this.query.dev === null ? 0 : (stack.net.deviceNamed(this.query.dev)?.ifindex ?? 0);
+    packet.boundDev = this.ownDevice;
     packet.src = this.query.src ?? 0;
     packet.dst = this.query.dst;
     stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause, phase);
@@ -210,6 +216,27 @@ export class Conversation implements Upcalls {
     return stack === this.client && this.query.proto === "sctp" && !this.query.raw && !this.query.arrives;
   }
 
+  findSocket(stack: Stack, question: SocketQuestion): FoundSocket | null {
+    const { proto, family, local, localPort, peer, peerPort, dev } = question;
+    const { query } = this;
+    const isClients = stack === this.client && localPort === this.sport && proto === query.proto;
+    if (proto === "tcp") {
+      const connected = this.tcpEnds.find(stack, question);
+      if (connected !== null) return connected;
+    } else if (isClients && peer === this.destination && peerPort === query.dport && this.result !== "sent") {
+      return { kind: "connected", wildcard: false, transparent: false, mark: query.mark };
+    }
+    const listener = listenerOf(
+      stack,
+      proto,
+      { family, dst: local, dport: localPort, dev, l3Slave: 0 },
+      isClients,
+    );
+    if (listener === undefined) return null;
+    const wildcard = listener?.address === null || listener === null;
+    return { kind: "listener", wildcard, transparent: transparencyOf(listener), mark: 0 };
+  }
+
   private lastServer(): number {
     return this.served[this.served.length - 1]?.host ?? -1;
   }
@@ -226,7 +253,8 @@ export class Conversation implements Upcalls {
       packet.dst === this.source &&
       packet.dport === this.sport &&
       packet.src === this.destination &&
-      packet.sport === query.dport
+      packet.sport === query.dport &&
+      isOfDevice(stack, "udp", packet, this.ownDevice)
     ) {
       if (packet.phase === PHASE_REQUEST) {
         this.ownPacket = true;
@@ -237,7 +265,7 @@ export class Conversation implements Upcalls {
       }
       return true;
     }
-    const socket = listenerOf(stack, "udp", packet, this.isClients(stack, "udp", packet));
+    const socket = listenerOf(stack, "udp", placeOf(packet), this.isClients(stack, "udp", packet));
     if (socket === undefined) return false;
     this.serve(stack, IPPROTO_UDP, packet);
     if (socket !== null && socket.app.kind === "silent") return true;
@@ -252,11 +280,14 @@ export class Conversation implements Upcalls {
     reply.length = headerLength(reply) + MESSAGE_BYTES + LINE_BYTES;
     reply.ttl = 0;
     reply.uid = 0;
+    const bound = socket === null || socket.dev === null ? null : stack.net.deviceNamed(socket.dev);
+    reply.boundDev = bound?.ifindex ?? 0;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
+    const forAnother = packet.proxyPort > 0 && transparencyOf(socket) !== false;
     if (
-      !hasAddress(stack, query.family, reply.src) ||
-      routeOutput(stack, reply, 0, false) !== 0 ||
+      !(forAnother || hasAddress(stack, query.family, reply.src)) ||
+      routeOutput(stack, reply, reply.boundDev, forAnother) !== 0 ||
       reply.rtType === RTN_BROADCAST
     ) {
       stack.pool.release(reply);
@@ -294,7 +325,19 @@ export class Conversation implements Upcalls {
     if (inner === null || stack !== this.client || isRedirect(packet)) return;
     // The first error that reaches the sender's host is told of, whichever of its packets it is about.
     this.noteError(packet);
-    this.takeError(packet, inner);
+    if (this.hearsBy(stack, packet)) this.takeError(packet, inner);
+  }
+
+  /**
+   * Is an error looked up for the client's socket, where that is bound to a device? What comes by the loopback comes by that
+   * (`tcp_v4_err`, `__udp4_lib_err`, `tcp_v6_err`), but with UDP and echoes of IPv6 by the device that has the address (`inet6_iif`).
+   */
+  private hearsBy(stack: Stack, packet: Packet): boolean {
+    const bound = this.ownDevice;
+    const { family, proto } = this.query;
+    if (bound === 0) return true;
+    if (family === 6 && proto !== "tcp") return isOfDevice(stack, "udp", packet, bound);
+    return bound === packet.dev || bound === packet.l3Slave;
   }
 
   private noteError(packet: Packet): void {
@@ -318,7 +361,8 @@ export class Conversation implements Upcalls {
     this.noteError(packet);
     if (this.result !== null) return;
     // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
-    if (query.family === 6 && query.proto === "tcp" && this.client.now === this.begunAt) {
+    const isHeld = query.proto === "tcp" && this.client.now === this.begunAt;
+    if (query.family === 6 && isHeld && !query.polls) {
       this.toldEarly = true;
       return;
     }

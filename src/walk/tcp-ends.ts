@@ -1,6 +1,7 @@
-import type { SegmentFate } from "../kernel/outbox.ts";
+import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
+import { advertisedMss } from "../kernel/route/output-mtu.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -22,8 +23,15 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { listenerOf } from "./listener.ts";
-import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
+import {
+  AGAIN_BYTES,
+  BARE_SEGMENT_BYTES,
+  BARE_SYN_ACK_BYTES,
+  LINE_BYTES,
+  SEGMENT_BYTES,
+  SYN_BYTES,
+} from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
@@ -42,6 +50,8 @@ interface TcpEnd {
   readonly peer: number;
   readonly peerPort: number;
   readonly client: boolean;
+  /** ifindex of the device it is bound to, 0 none. */
+  readonly boundDev: number;
   readonly socket: Socket | null;
   state: "syn-sent" | "syn-received" | "established" | "closed";
   seq: number;
@@ -82,6 +92,7 @@ export class TcpEnds {
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
+    syn.mss = advertisedMss(stack, syn);
     this.own = {
       stack,
       local: syn.src,
@@ -89,6 +100,7 @@ export class TcpEnds {
       peer: syn.dst,
       peerPort: owner.query.dport ?? 0,
       client: true,
+      boundDev: syn.boundDev,
       socket: null,
       state: "syn-sent",
       seq: 1,
@@ -134,6 +146,7 @@ export class TcpEnds {
         return;
       }
       fillHopLimit(owner.client, syn);
+      syn.mss = advertisedMss(owner.client, syn);
       localOut(owner.client, syn);
     });
   }
@@ -142,13 +155,13 @@ export class TcpEnds {
   receive(stack: Stack, packet: Packet): SegmentFate {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
-    if (known !== undefined && known.state !== "closed") {
+    if (known !== undefined && known.state !== "closed" && isOfDevice(stack, "tcp", packet, known.boundDev)) {
       this.segment(known, packet);
       return "taken";
     }
     const flags = packet.tcpFlags;
     if (packet.rtType !== RTN_LOCAL) return "nobody";
-    const socket = listenerOf(stack, "tcp", packet, this.owner.isClients(stack, "tcp", packet));
+    const socket = listenerOf(stack, "tcp", placeOf(packet), this.owner.isClients(stack, "tcp", packet));
     if (socket === undefined) return "nobody";
     if ((flags & (TCP_ACK | TCP_RST)) !== 0) return "refused";
     if ((flags & TCP_SYN) === 0) {
@@ -162,6 +175,7 @@ export class TcpEnds {
       peer: packet.src,
       peerPort: packet.sport,
       client: false,
+      boundDev: boundDeviceOf(stack, "tcp", packet, socket),
       socket,
       state: "syn-received",
       seq: 1,
@@ -171,8 +185,21 @@ export class TcpEnds {
       retransmitMs: 0,
     };
     this.ends.set(key, end);
-    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
+    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
     return "taken";
+  }
+
+  /** The socket of a connection, whichever end's. */
+  find(stack: Stack, { local, localPort, peer, peerPort }: SocketQuestion): FoundSocket | null {
+    const end = this.ends.get(`${stack.host} ${local} ${localPort} ${peer} ${peerPort}`);
+    if (end === undefined || end.state === "closed") return null;
+    const mark = end.client ? this.owner.query.mark : 0;
+    return {
+      kind: "connected",
+      wildcard: false,
+      transparent: end.client ? false : transparencyOf(end.socket),
+      mark: end.state === "syn-received" ? null : mark,
+    };
   }
 
   private segment(end: TcpEnd, packet: Packet): void {
@@ -327,11 +354,14 @@ export class TcpEnds {
       segment.uid = query.uid;
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
-    if (routeOutput(stack, segment, end.client ? segment.boundDev : 0, false) !== 0) {
+    segment.boundDev = end.boundDev;
+    const anySource = !end.client && transparencyOf(end.socket) !== false;
+    if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
       return;
     }
     fillHopLimit(stack, segment);
+    if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     localOut(stack, segment);
   }
 
@@ -353,6 +383,15 @@ export class TcpEnds {
       }
     }
   }
+}
+
+/** May a server's socket speak for other addresses? null: nobody has said. */
+export function transparencyOf(socket: Socket | null): boolean | null {
+  return socket?.transparent ?? null;
+}
+
+function synAckBytes(syn: Packet): number {
+  return syn.length - headerLength(syn) <= BARE_SEGMENT_BYTES ? BARE_SYN_ACK_BYTES : SYN_BYTES;
 }
 
 function speaks(end: TcpEnd): boolean {

@@ -218,13 +218,17 @@ describe("a node with an IPv6 address", () => {
   it.each([
     ["iptables", "ip6tables-save", "-A KUBE-SERVICES -d fd00:96::130/128 -p tcp"],
     ["nftables", "nft", "fd00:96::130 . tcp . 80 : goto service-"],
+    ["ipvs", "ip6tables-save", "--match-set KUBE-6-CLUSTER-IP"],
+    ["ipvs", "ipset", "add KUBE-6-CLUSTER-IP fd00:96::130,tcp:80"],
+    ["ipvs", "ipvsadm", "-A -t [fd00:96::130]:80 -s rr\n-a -t [fd00:96::130]:80 -r [fd00:1::3]:8080 -m -w 1"],
+    ["ipvs", "ip", "ip addr replace fd00:96::130/128 dev kube-ipvs0"],
   ])("has the rules of both families in mode %s", async (mode, format, rule) => {
     const { out, code } = await hopscope(["export", "--node", "n1", "--format", format, "-f", pathOf(mode)]);
     expect(code).toBe(0);
     expect(out).toContain(rule);
   });
 
-  it.each(["iptables", "nftables"])("a node port is translated in mode %s", async (mode) => {
+  it.each(MODES)("a node port is translated in mode %s", async (mode) => {
     const { out } = await hopscope([
       "trace",
       "node/n1",
@@ -237,11 +241,6 @@ describe("a node with an IPv6 address", () => {
     const [outcome] = (JSON.parse(out) as { outcomes: { rewrites: { field: string; to: string }[] }[] })
       .outcomes;
     expect(outcome?.rewrites.find(({ field }) => field === "dst")?.to).toBe("[fd00:1::3]:8080");
-  });
-
-  it("IPVS says that nobody serves it", async () => {
-    const { out } = await hopscope(["trace", "node/n1", "10.96.0.130:80", "-f", pathOf("ipvs")]);
-    expect(out.replaceAll(/\s+/g, " ")).toContain("1 Service has an IPv6 address that nobody serves");
   });
 
   it("a release without nftables mode is said to be taken for the first that has one", async () => {
@@ -366,6 +365,55 @@ describe("trace --compare-proxy-modes", () => {
     expect(out).toMatch(
       /alike in all three\n {2}the question: pod\/client → svc\/nobody:80: refused, by ICMP 3\/3/,
     );
+  });
+
+  it("asks in IPv6 where the question is one of IPv6, and of a name in both families", async () => {
+    const lines = [
+      '{apiVersion: kubeadm.k8s.io/v1beta3, kind: ClusterConfiguration, networking: {podSubnet: "10.244.0.0/16,fd00:10:244::/56", serviceSubnet: "10.96.0.0/16,fd00:10:96::/112"}}',
+      "{apiVersion: v1, kind: Node, metadata: {name: n1}}",
+      "{apiVersion: v1, kind: Node, metadata: {name: n2}}",
+      ...["client", "server"].map(
+        (name, i) =>
+          `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {app: ${name}}}, spec: {nodeName: n${i + 1}, containers: [{name: c, ports: [{containerPort: 8080}]}]}}`,
+      ),
+      '{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: NodePort, selector: {app: server}, ipFamilyPolicy: RequireDualStack, clusterIP: 10.96.0.10, clusterIPs: ["10.96.0.10", "fd00:10:96::10"], externalIPs: ["2001:db8:7::7"], ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}}',
+    ];
+    const dual = join(folder, "dual.yaml");
+    writeFileSync(dual, lines.join("\n---\n"));
+    const compared = async (to: string): Promise<Record<string, Record<string, string>>> => {
+      const args = ["trace", "pod/client", to, "--compare-proxy-modes", "-o", "json", "-f", dual];
+      const { questions } = JSON.parse((await hopscope(args)).out) as Compared;
+      return Object.fromEntries(
+        questions.map(({ title, answers }) => [
+          title,
+          Object.fromEntries(Object.entries(answers).map(([mode, { verdict: told }]) => [mode, told.reason])),
+        ]),
+      );
+    };
+    const apart = (iptables: string, ipvs: string, nftables: string) => ({ iptables, ipvs, nftables });
+    const alike = apart("answered", "answered", "answered");
+    const six = {
+      "the cluster IP, from a node itself": alike,
+      "a ping to the cluster IP": apart("no-route", "rule-reject", "rule-reject"),
+      "a port that the Service does not have": apart("no-route", "rule-reject", "rule-reject"),
+      "the node's own port at the cluster IP": apart("no-route", "rule-reject", "rule-reject"),
+      "an address for outside, from outside": alike,
+      "an address for outside, from inside": alike,
+      "an address for outside, from a node itself": alike,
+      "the node port, from outside": alike,
+      "the node port, from inside": alike,
+      "the node port at the address of another interface": apart("answered", "answered", "no-listener-tcp"),
+      // Of IPv4 alone iptables mode serves node ports at localhost.
+      "the node port at ::1": apart("no-listener-tcp", "no-listener-tcp", "no-listener-tcp"),
+      "an address of no Service": apart("no-route", "no-route", "rule-drop"),
+    };
+    expect(await compared("[fd00:10:96::10]:80")).toEqual({ "the question": alike, ...six });
+    const both = await compared("svc/web:80");
+    expect(both).toMatchObject({
+      "the node port at 127.0.0.1": apart("answered", "no-listener-tcp", "no-listener-tcp"),
+      "the cluster IP, in IPv6": alike,
+      ...Object.fromEntries(Object.entries(six).map(([title, told]) => [`${title}, in IPv6`, told])),
+    });
   });
 
   it("a question that makes no sense is told once", async () => {

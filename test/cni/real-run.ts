@@ -328,10 +328,18 @@ const ASKED: Readonly<Record<string, string>> = {
   iptablesSave: "iptables-save",
   ip6tablesSave: "ip6tables-save",
   qdiscs: "tc -j qdisc",
+  bridgeTables: "nft list tables bridge",
 };
 const SCRIPT = Object.entries(ASKED)
   .map(([name, command]) => `echo '== ${name}'; (${command})`)
   .join("\n");
+
+/** nftables of the family bridge, where there are any: what iptables-nft has is told by iptables-save. */
+function bridgeTables(name: string, tables: string): Json {
+  const names = tables.match(/^table .*$/gm) ?? [];
+  if (names.length === 0) return {};
+  return { nftRuleset: names.map((table) => inside(name, "nft", "list", ...table.split(" "))).join("") };
+}
 
 /** A namespace in the form of a snapshot. */
 function stateOf(name: string): Json {
@@ -363,6 +371,7 @@ function stateOf(name: string): Json {
     iptablesSave: text("iptablesSave"),
     ip6tablesSave: text("ip6tablesSave"),
     trafficControl: trafficControlOf(name, json("qdiscs") as readonly Qdisc[]),
+    ...bridgeTables(name, text("bridgeTables")),
   };
 }
 

@@ -16,6 +16,7 @@ import {
   NO_DNS,
   parseDns,
 } from "../result.ts";
+import { checkSpoofing, uncheckSpoofing } from "../spoof-check.ts";
 import { addVethPair, isMtu, requestedMac, setPairUp, type VethPair } from "../veth-pair.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
@@ -32,6 +33,7 @@ interface Config {
   readonly promiscMode: boolean;
   readonly mtu: number;
   readonly vlan: number;
+  readonly macSpoofCheck: boolean;
 }
 
 function readConfig({ config }: PluginCall): Config {
@@ -48,6 +50,7 @@ function readConfig({ config }: PluginCall): Config {
     promiscMode: flag(config, "promiscMode"),
     mtu: integer(config, "mtu"),
     vlan,
+    macSpoofCheck: flag(config, "macspoofchk"),
   };
 }
 
@@ -74,9 +77,19 @@ function add(call: PluginCall): CniResult {
     { ...interfaceOf(pair.host, ""), mtu: pair.host.mtu },
     { ...interfaceOf(pair.container, call.netns), mtu: pair.container.mtu },
   ];
+  if (config.macSpoofCheck) {
+    checkSpoofing(node, call.containerId, call.ifName, pair.host.name, macText(pair.container));
+  }
   let result: CniResult = { interfaces, ips: [], routes: [], dns: NO_DNS };
   if (ipamType(call) === "") setPairUp(call, pod, pair);
-  else result = { ...result, ...addNetworkLayer(call, config, { bridge, pair, pod, interfaces }) };
+  else {
+    try {
+      result = { ...result, ...addNetworkLayer(call, config, { bridge, pair, pod, interfaces }) };
+    } catch (error) {
+      if (config.macSpoofCheck) uncheckSpoofing(node, call.containerId, call.ifName);
+      throw error;
+    }
+  }
 
   // The bridge's address may have changed with its first port, or with its own first address.
   const settled = node.device(config.bridge) ?? bridge;
@@ -267,8 +280,8 @@ function interfaceOf(device: Device, sandbox: string): CniInterface {
 }
 
 function del(call: PluginCall): void {
-  const { machine, ifName } = call;
-  readConfig(call);
+  const { machine, containerId, ifName } = call;
+  const { macSpoofCheck } = readConfig(call);
   requestedMac(call);
   // The interface goes first: a lease that was had through it cannot be given back any more.
   const pod = machine.netns(call.netns);
@@ -276,6 +289,7 @@ function del(call: PluginCall): void {
   const addresses = pod === undefined || !isThere ? [] : pod.netsOf(ifName);
   if (pod !== undefined && isThere) machine.deleteLink(pod, ifName);
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  if (macSpoofCheck && pod !== undefined) uncheckSpoofing(machine.node, containerId, ifName);
   if (isThere && flag(call.config, "ipMasq")) unmasquerade(call, addresses, false);
 }
 

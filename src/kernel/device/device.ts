@@ -17,6 +17,8 @@ export interface Device {
   /** Carrier: false for a cable whose other end is down or missing (`NO-CARRIER`). */
   readonly carrier: boolean;
   readonly noArp: boolean;
+  /** `ip link set … group`; absent: 0, in which all devices are at first. */
+  readonly group?: number;
   /** Name of the bridge (or bond, VRF) this device is a port of. */
   readonly master: string | null;
   readonly detail: DeviceDetail;
@@ -111,6 +113,12 @@ export type DeviceDetail =
     }
   /** A program stands behind it: what it is given leaves the model. `tap` frames have Ethernet headers. */
   | { readonly kind: "tun"; readonly mode: "tun" | "tap" }
+  /** A domain of routing: the devices whose `master` it is look into its table (`drivers/net/vrf.c`). */
+  | {
+      readonly kind: "vrf";
+      /** The table's number. */
+      readonly table: number;
+    }
   /** Where traffic control redirects frames to be shaped; it takes no others. */
   | { readonly kind: "ifb" }
   /** A kind not modelled: frames into it leave the model. */

@@ -38,7 +38,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
       stack.kill(packet, ICMP_IGNORED);
       return;
     }
-    echoReply(stack, packet, packet.dst, 0);
+    echoReply(stack, packet, packet.dst, dev.vrf?.ifindex ?? 0);
   } else if (packet.icmpType === ICMP_ECHOREPLY) {
     stack.outbox.upcalls.echoReply(stack, packet);
   } else if (isIcmpError(packet.icmpType)) {
@@ -71,6 +71,7 @@ export function echoReply(stack: Stack, request: Packet, src: number, oif: numbe
   reply.tos = request.tos;
   reply.length = request.length;
   reply.payload = request.payload;
+  reply.payloadKnown = request.payloadKnown;
   reply.mark = reflectedMark(stack, request);
   if (!six) reply.id = stack.state.nextIpId();
   if (routeOutput(stack, reply, oif, false) !== 0) {

@@ -6,7 +6,7 @@ import { finish } from "./carrier.ts";
 import type { Served } from "./listeners.ts";
 import { flush } from "./real-conntrack.ts";
 import { deleteNetns, type RealNetns } from "./real-netns.ts";
-import { type RealWorld, realising } from "./realise.ts";
+import { loadedRules, type RealWorld, realising } from "./realise.ts";
 import { type Counters, readCounters, risen } from "./rule-counters.ts";
 
 /** Servers at work, wherever they run. */
@@ -15,6 +15,8 @@ export interface Serving {
   serve(): Served[];
   /** Ends what is open, leaving nothing behind. */
   hangUp(): void;
+  /** Listens no more. A socket left open keeps its namespace alive, deleted or not, with all neighbours in it. */
+  close(): void;
 }
 
 /** A World for real, with its servers at work and a capture on every device. */
@@ -73,6 +75,11 @@ export class Lab {
     return this.#captures.map((capture) => capture.read());
   }
 
+  /** Did every frame since the last call find its place in a capture? */
+  sawAll(): boolean {
+    return this.#captures.reduce((sum, capture) => sum + capture.lost(), 0) === 0;
+  }
+
   /**
    * Forgets what was captured, and what of earlier probes is still on its way.
    *
@@ -95,6 +102,11 @@ export class Lab {
     return new Map(this.#counters);
   }
 
+  /** What these hosts say from now on may be counted and dropped before a capture shows it. */
+  forgetCounters(hosts: Iterable<string>): void {
+    for (const host of hosts) this.#counters.delete(host);
+  }
+
   /** @param touched hosts that sent or saw anything since: no other's counters can have risen */
   risenSince(before: ReadonlyMap<string, Counters>, touched: ReadonlySet<string>): RecordedRuleHit[] {
     for (const host of touched) this.#counters.delete(host);
@@ -105,9 +117,14 @@ export class Lab {
   }
 
   #countersOf(name: string): Counters | undefined {
-    const iptables = this.real.world.hosts.get(name)?.iptables ?? null;
-    if (iptables === null || iptables.tables.size === 0) return undefined;
-    const known = this.#counters.get(name) ?? readCounters(this.netns(name), iptables.backend);
+    const host = this.real.world.hosts.get(name);
+    const loaded = host === undefined ? [] : loadedRules(host);
+    if (loaded.length === 0) return undefined;
+    const known =
+      this.#counters.get(name) ??
+      new Map(
+        loaded.flatMap(({ family, rules }) => [...readCounters(this.netns(name), family, rules.backend)]),
+      );
     this.#counters.set(name, known);
     return known;
   }
@@ -118,7 +135,7 @@ export class Lab {
 
   /** Lets go of what was opened; the hosts stay. */
   detach(): void {
-    this.#serving.hangUp();
+    this.#serving.close();
     for (const capture of this.#captures) capture.close();
     for (const within of this.real.netns.values()) within.close();
   }

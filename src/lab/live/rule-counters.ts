@@ -1,19 +1,23 @@
 import { spawnSync } from "node:child_process";
+import type { Family } from "../../address/ip.ts";
 import type { RecordedRuleHit } from "../recorded.ts";
 import type { RealNetns } from "./real-netns.ts";
 
-/** The packet counters of a namespace's iptables rules, by `table chain number`; number 0 is a chain's policy. */
+/** What loads and prints rules of a family. */
+export const IPTABLES = { 4: "iptables", 6: "ip6tables" } as const satisfies Record<Family, string>;
+
+/** The packet counters of a namespace's iptables rules, by `family table chain number`; number 0 is a chain's policy. */
 export type Counters = ReadonlyMap<string, number>;
 
 /** @param backend which of the two wrote the rules */
-export function readCounters(within: RealNetns, backend: "legacy" | "nft"): Counters {
-  const run = within.inside(() => spawnSync(`iptables-${backend}-save`, ["-c"], { encoding: "utf8" }));
-  if (run.status !== 0)
-    throw new Error(`iptables-${backend}-save: ${run.error?.message ?? run.stderr.trim()}`);
-  return parseCounters(run.stdout);
+export function readCounters(within: RealNetns, family: Family, backend: "legacy" | "nft"): Counters {
+  const tool = `${IPTABLES[family]}-${backend}-save`;
+  const run = within.inside(() => spawnSync(tool, ["-c"], { encoding: "utf8" }));
+  if (run.status !== 0) throw new Error(`${tool}: ${run.error?.message ?? run.stderr.trim()}`);
+  return parseCounters(run.stdout, family);
 }
 
-export function parseCounters(text: string): Counters {
+export function parseCounters(text: string, family: Family = 4): Counters {
   const counters = new Map<string, number>();
   const numbers = new Map<string, number>();
   let table = "";
@@ -24,12 +28,12 @@ export function parseCounters(text: string): Counters {
       continue;
     }
     const [, policy, onPolicy] = /^:(\S+) \S+ \[(\d+):/.exec(line) ?? [];
-    if (policy !== undefined) counters.set(`${table} ${policy} 0`, Number(onPolicy));
+    if (policy !== undefined) counters.set(`${family} ${table} ${policy} 0`, Number(onPolicy));
     const [, packets, chain] = /^\[(\d+):\d+\] -A (\S+)/.exec(line) ?? [];
     if (chain === undefined) continue;
     const number = (numbers.get(chain) ?? 0) + 1;
     numbers.set(chain, number);
-    counters.set(`${table} ${chain} ${number}`, Number(packets));
+    counters.set(`${family} ${table} ${chain} ${number}`, Number(packets));
   }
   return counters;
 }
@@ -38,7 +42,8 @@ export function parseCounters(text: string): Counters {
 export function risen(host: string, before: Counters, after: Counters): RecordedRuleHit[] {
   return [...after].flatMap(([key, value]) => {
     const packets = value - (before.get(key) ?? 0);
-    const [table = "", chain = "", rule = ""] = key.split(" ");
-    return packets > 0 ? [{ ns: host, table, chain, rule: Number(rule), packets }] : [];
+    const [family, table = "", chain = "", rule = ""] = key.split(" ");
+    const hit = { ns: host, table, chain, rule: Number(rule), packets };
+    return packets > 0 ? [family === "6" ? { ...hit, family: 6 } : hit] : [];
   });
 }
