@@ -73,7 +73,7 @@ function addressed(device: Device, net: Prefix4, scope: InterfaceAddress["scope"
     ...{ dev: device.name, address: net.address, length: net.length, broadcast: lastOf(net), scope },
     ...{ secondary: false, peer: null, label: device.name, origin: ORIGIN_NONE },
   };
-  const routes = kernelRoutes(device, [address]);
+  const routes = kernelRoutes(device, [address], null);
   return [
     { kind: "address-add", address },
     ...routes.map((route): Operation => ({ kind: "route-add", route })),
