@@ -80,6 +80,8 @@ export class Netns {
   private fixedEnds: PairMap | null = null;
   private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
+  /** Sockets of daemons that stand behind a TUN. */
+  readonly tunSockets: readonly Socket[];
   /**
    * Is the kernel's module for SCTP loaded? The first socket of SCTP loads it, and with it come the settings `net.sctp.*`:
    * where neither is there, it is taken not to be.
@@ -249,6 +251,9 @@ export class Netns {
       }
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
+    this.tunSockets = (
+      host.sockets.kind === "listed" ? host.sockets.sockets : (host.sockets.known ?? [])
+    ).filter(({ app }) => app.kind === "tun");
 
     this.speaksSctp =
       this.sockets === null ||
