@@ -117,6 +117,8 @@ class HostReader {
   readonly #devices = new Map<string, Device>();
   readonly #addresses: InterfaceAddress[] = [];
   readonly #addresses6: InterfaceAddress6[] = [];
+  /** Made when first asked for, after all devices are known. */
+  #vrfs: readonly Device[] | null = null;
   #sysctls: ReadonlyMap<string, string> | null = null;
   /** False when not even the names of all devices could be read: then nothing is said of what refers to a device. */
   knowsDevices = true;
@@ -272,7 +274,8 @@ class HostReader {
   }
 
   #vrfTable(device: Device): string | null {
-    return vrfTableOf(device, [...this.#devices.values()]);
+    this.#vrfs ??= [...this.#devices.values()].filter(({ detail }) => detail.kind === "vrf");
+    return vrfTableOf(device, this.#vrfs);
   }
 
   /** Rules of IPv6 that nobody dumped are the kernel's own (`Fib`). */

@@ -65,7 +65,7 @@ export function* recordProbe(
     let fresh = 0;
     for (const [i, list] of lab.captured().entries()) {
       for (const frame of list) {
-        const decoding = decodeCaptured(frame, lab.vxlanPorts);
+        const decoding = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
         if (decoding !== null) questions.saw(frame, decoding);
       }
       captures[i] = [...(captures[i] ?? []), ...list];
@@ -94,7 +94,7 @@ export function* recordProbe(
   }
   // Only now: what one namespace showed may be read after what came of it in another.
   const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
-    const packet = decodeCaptured(frame, lab.vxlanPorts);
+    const packet = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
     return packet === null ? [] : [{ frame, packet }];
   });
   const own = client?.own();
