@@ -1,3 +1,4 @@
+import type { IpPrefix } from "../address/ip-prefix.ts";
 import { parseIpv4 } from "../address/ipv4.ts";
 import {
   contains,
@@ -9,6 +10,7 @@ import {
 } from "../address/prefix.ts";
 import { formatPrefix6, type Prefix6 } from "../address/prefix6.ts";
 import type { CalicoNetwork } from "../cni/calico/network.ts";
+import { formatIpNet } from "../cni/ip.ts";
 import type { ClusterSettings } from "../control/settings.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import type { Lister } from "../object/object-map.ts";
@@ -84,12 +86,13 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
     assumedClusterCidr(objects, nodeCidrLength.value),
   );
   const families = detectFamilies(objects, clues, rangesOf(flags));
+  const six = families.value.includes("IPv6")
+    ? detectSix(objects, clues, { clusterCidr: flags.clusterCidr6, serviceCidr: flags.serviceCidr6 })
+    : null;
   return {
     cni,
     families,
-    six: families.value.includes("IPv6")
-      ? detectSix(objects, clues, { clusterCidr: flags.clusterCidr6, serviceCidr: flags.serviceCidr6 })
-      : null,
+    six,
     proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
       value: "iptables",
       why: "kube-proxy's default",
@@ -114,7 +117,13 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       why: "the kubelet's default",
     }),
     flannelBackend: backendOf(clues, flags),
-    calico: cni.value === "calico" ? detectCalico(objects, clusterCidr.value) : null,
+    calico:
+      cni.value === "calico"
+        ? detectCalico(objects, {
+            four: families.value.includes("IPv4") ? clusterCidr.value : null,
+            six: six?.clusterCidr.value ?? null,
+          })
+        : null,
     kubeProxy: strongest(clues.kubeProxy)?.value ?? null,
     conflist: strongest(clues.conflist)?.value ?? null,
     flannel: strongest(clues.flannel)?.value ?? null,
@@ -127,6 +136,14 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
 }
 
 /** The ranges that flags name, those of Services first. */
+/** The networks of cluster IPs, one of each family that the cluster has. */
+export function serviceRangesOf({ serviceCidr, six, families }: DetectedCluster): IpPrefix[] {
+  return [
+    ...(families.value.includes("IPv4") ? [serviceCidr.value] : []),
+    ...(six === null ? [] : [six.serviceCidr.value]),
+  ];
+}
+
 function rangesOf({ clusterCidr, serviceCidr, clusterCidr6, serviceCidr6 }: DetectionFlags): string[] {
   return [
     ...[serviceCidr, clusterCidr].flatMap((range) => (range === undefined ? [] : formatPrefix4(range))),
@@ -278,6 +295,6 @@ export function describeCalico({ pools, backend }: CalicoNetwork): string {
     const mode = ipip === "Never" ? vxlan : ipip;
     return `in ${ipip === "Never" ? "VXLAN" : "IPIP"}${mode === "CrossSubnet" ? " across subnets" : ""}`;
   };
-  const each = pools.map((pool) => `${formatPrefix4(pool.cidr)} ${wrapped(pool)}`);
+  const each = pools.map((pool) => `${formatIpNet(pool.cidr)} ${wrapped(pool)}`);
   return [...each, `routes by ${backend === "bird" ? "BIRD" : "Felix"}`].join(", ");
 }

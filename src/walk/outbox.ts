@@ -23,6 +23,7 @@ export const SILENT: Upcalls = {
   udp: () => true,
   sctp: () => true,
   opensSctp: () => false,
+  findSocket: () => null,
   echoReply: () => {},
   icmpError: () => {},
   sendFailed: () => {},

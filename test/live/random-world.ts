@@ -1,3 +1,4 @@
+import type { Family } from "../../src/address/ip.ts";
 import type { RecordedQuery } from "../../src/lab/recorded.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
@@ -7,6 +8,16 @@ import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
 import { randomTopology } from "./topology.ts";
 
+/** `plain`: of IPv4; `v6`: of IPv6 alone or of both. */
+export type WorldKind = "plain" | "v6";
+
+const FAMILIES: Readonly<Record<WorldKind, (dice: Dice) => readonly Family[]>> = {
+  plain: () => [4],
+  v6: (dice) => (dice.chance(0.6) ? [6] : [4, 6]),
+};
+
+export const WORLD_KINDS = Object.keys(FAMILIES) as readonly WorldKind[];
+
 /** A world and what is sent in it: all of it follows from the seed. */
 export interface LiveWorld {
   readonly seed: number;
@@ -15,15 +26,17 @@ export interface LiveWorld {
 }
 
 /** @throws Error where the generator wrote something that the project's own readers refuse */
-export function randomWorld(seed: number, packets: number): LiveWorld {
+export function randomWorld(seed: number, packets: number, kind: WorldKind = "plain"): LiveWorld {
   const dice = new Dice(seed);
-  const ground = randomTopology(dice);
-  for (const name of new Set(ground.ruled))
-    addRandomRules(dice, ground, ground.draft.hosts.get(name) as DraftHost);
+  const grounds = randomTopology(dice, FAMILIES[kind](dice));
+  const [ground] = grounds;
+  for (const name of new Set(ground.ruled)) {
+    for (const each of grounds) addRandomRules(dice, each, ground.draft.hosts.get(name) as DraftHost);
+  }
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
     const [first] = snapshot.errors;
     throw new Error(`seed ${seed}: ${first?.field ?? ""}: ${first?.message ?? ""}`);
   }
-  return { seed, world: snapshot.world, queries: randomQueries(dice, ground, packets) };
+  return { seed, world: snapshot.world, queries: randomQueries(dice, grounds, packets) };
 }
