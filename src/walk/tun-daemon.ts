@@ -1,7 +1,7 @@
 import type { NetDevice } from "../kernel/device/net-device.ts";
-import { outputMtu } from "../kernel/path/ip-output.ts";
 import { reason } from "../kernel/reason.ts";
 import { hopLimit } from "../kernel/route/hop-limit.ts";
+import { outputMtu } from "../kernel/route/output-mtu.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import type { App, Socket, TunPeer } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
