@@ -105,10 +105,10 @@ export class Lab {
   }
 
   #countersOf(name: string): Counters | undefined {
-    const iptables = this.real.world.hosts.get(name)?.iptables ?? null;
-    if (iptables === null || iptables.tables.size === 0) return undefined;
-    const known = this.#counters.get(name) ?? readCounters(this.netns(name), iptables.backend);
-    this.#counters.set(name, known);
+    const host = this.real.world.hosts.get(name);
+    const known =
+      this.#counters.get(name) ?? (host === undefined ? undefined : readCounters(this.netns(name), host));
+    if (known !== undefined) this.#counters.set(name, known);
     return known;
   }
 
