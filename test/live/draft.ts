@@ -18,6 +18,8 @@ export interface DraftHost {
   backend: "legacy" | "nft";
   iptablesSave: string;
   ipsetSave: string;
+  /** As `nft list ruleset` prints it. */
+  nftRuleset: string;
 }
 
 interface DraftAddress {
@@ -66,6 +68,7 @@ export function newHost(draft: Draft, name: string, kind: string): DraftHost {
     backend: "nft",
     iptablesSave: "",
     ipsetSave: "",
+    nftRuleset: "",
   };
   host.links.push({
     ifindex: 1,
@@ -178,7 +181,7 @@ export function snapshotText(draft: Draft): string {
   const hosts = [...draft.hosts.values()].map((host) => {
     const devices = host.links.map((link) => (link as { readonly ifname: string }).ifname);
     Object.assign(host.sysctl, Object.fromEntries(quickSettings(devices)));
-    const { name, addresses, iptablesSave, ipsetSave, backend, sockets, ...rest } = host;
+    const { name, addresses, iptablesSave, ipsetSave, nftRuleset, backend, sockets, ...rest } = host;
     return [
       name,
       {
@@ -202,6 +205,7 @@ export function snapshotText(draft: Draft): string {
         iptablesBackend: backend,
         iptablesSave,
         ipsetSave,
+        ...(nftRuleset === "" ? {} : { nftRuleset }),
       },
     ];
   });
