@@ -3,56 +3,88 @@ import type { RulePlace } from "./command.ts";
 import type { SetElement, SetElements } from "./expression.ts";
 import type { NftChain, NftFlowtable, NftObject, NftRule, NftSet, NftTable } from "./ruleset.ts";
 import type { NftStatement } from "./statement.ts";
-import { formatExpression } from "./text/format-expression.ts";
+import {
+  elementKey,
+  highestHandle,
+  keepElements,
+  keepParts,
+  type TableParts,
+  takeElements,
+  takeParts,
+} from "./table-parts.ts";
 
 /** A table of nftables under change. Every method returns null, or one sentence on why the kernel would refuse. */
 export class TableDraft {
-  readonly plain: NftTable;
-  readonly sets: Map<string, NftSet>;
-  readonly #chains: Map<string, NftChain>;
-  readonly #objects: Map<string, NftObject>;
-  readonly #flowtables: Map<string, NftFlowtable>;
+  #plain: NftTable;
+  /** null until something is asked of the table. */
+  #taken: TableParts | null = null;
   #changed = false;
+  /** null until one is given. */
   #lastHandle: number | null = null;
 
   constructor(plain: NftTable) {
-    this.plain = plain;
-    this.sets = new Map(plain.sets.map((set) => [set.name, set]));
-    this.#chains = new Map(plain.chains.map((chain) => [chain.name, chain]));
-    this.#objects = new Map(plain.objects.map((object) => [`${object.type} ${object.name}`, object]));
-    this.#flowtables = new Map(plain.flowtables.map((flowtable) => [flowtable.name, flowtable]));
+    this.#plain = plain;
+  }
+
+  /** The table before the changes. */
+  get plain(): NftTable {
+    return this.#plain;
+  }
+
+  get sets(): ReadonlyMap<string, NftSet> {
+    return this.#parts.sets;
+  }
+
+  get #parts(): TableParts {
+    this.#taken ??= takeParts(this.#plain);
+    return this.#taken;
+  }
+
+  get #chains(): Map<string, NftChain> {
+    return this.#parts.chains;
+  }
+
+  get #objects(): Map<string, NftObject> {
+    return this.#parts.objects;
+  }
+
+  get #flowtables(): Map<string, NftFlowtable> {
+    return this.#parts.flowtables;
   }
 
   finish(): NftTable {
-    if (!this.#changed) return this.plain;
-    return {
-      ...this.plain,
-      objects: [...this.#objects.values()],
-      sets: [...this.sets.values()],
-      flowtables: [...this.#flowtables.values()],
-      chains: [...this.#chains.values()],
-    };
+    const parts = this.#taken;
+    if (parts === null) return this.#plain;
+    if (this.#changed) {
+      this.#plain = {
+        ...this.#plain,
+        objects: [...parts.objects.values()],
+        sets: [...parts.sets.values()],
+        flowtables: [...parts.flowtables.values()],
+        chains: [...parts.chains.values()],
+      };
+    }
+    keepParts(this.#plain, parts);
+    this.#taken = null;
+    this.#changed = false;
+    this.#lastHandle = null;
+    return this.#plain;
   }
 
   /** `nf_tables_alloc_handle`: one counter a table, for all that is in it. */
   #handle(skip = 0): number {
-    if (this.#lastHandle === null) {
-      let last = 0;
-      for (const chain of this.#chains.values()) {
-        last = Math.max(last, chain.handle ?? 0, ...chain.rules.map(({ handle }) => handle ?? 0));
-      }
-      for (const { handle } of [
-        ...this.sets.values(),
-        ...this.#objects.values(),
-        ...this.#flowtables.values(),
-      ]) {
-        last = Math.max(last, handle ?? 0);
-      }
-      this.#lastHandle = last;
-    }
-    this.#lastHandle += 1 + skip;
+    const parts = this.#parts;
+    this.#lastHandle = (this.#lastHandle ?? parts.lastHandle ?? highestHandle(parts)) + 1 + skip;
+    parts.lastHandle = this.#lastHandle;
     this.#changed = true;
     return this.#lastHandle;
+  }
+
+  /** Another transaction counts on from the highest handle that is left. */
+  #gone({ handle }: { readonly handle: number | null }): void {
+    const parts = this.#parts;
+    if (handle === parts.lastHandle) parts.lastHandle = null;
+    this.#changed = true;
   }
 
   addChain(chain: NftChain, isNew: boolean): string | null {
@@ -119,6 +151,7 @@ export class TableDraft {
     if (typeof chain === "string") return chain;
     const at = chain.rules.findIndex((each) => each.handle === handle);
     if (at < 0) return `chain ${chainName} has no rule with handle ${handle}`;
+    this.#gone(chain.rules[at] as NftRule);
     this.#put({ ...chain, rules: chain.rules.toSpliced(at, 1) });
     return null;
   }
@@ -133,26 +166,31 @@ export class TableDraft {
     );
     if (user !== null) return `${user} goes to chain ${name}`;
     this.#chains.delete(name);
-    this.#changed = true;
+    this.#gone(chain);
     return null;
   }
 
   flushChain(name: string): string | null {
     const chain = this.#chain(name);
     if (typeof chain === "string") return chain;
-    this.#put({ ...chain, rules: [] });
+    this.#empty(chain);
     return null;
   }
 
   flush(): null {
-    for (const chain of this.#chains.values()) this.#put({ ...chain, rules: [] });
+    for (const chain of this.#chains.values()) this.#empty(chain);
     return null;
+  }
+
+  #empty(chain: NftChain): void {
+    for (const rule of chain.rules) this.#gone(rule);
+    this.#put({ ...chain, rules: [] });
   }
 
   addSet(set: NftSet, isNew: boolean): string | null {
     const known = this.sets.get(set.name);
     if (known === undefined) {
-      this.sets.set(set.name, { ...set, handle: this.#handle(), elements: [] });
+      this.#parts.sets.set(set.name, { ...set, handle: this.#handle(), elements: [] });
     } else if (isNew) return `there is a set ${set.name} already`;
     return set.elements.length === 0 ? null : this.addElements(set.name, set.elements, false);
   }
@@ -165,14 +203,14 @@ export class TableDraft {
   addElements(name: string, elements: SetElements, isNew: boolean): string | null {
     const set = this.#set(name);
     if (typeof set === "string") return set;
-    const known = new Map(set.elements.map((element) => [keyText(element), element]));
+    const known = takeElements(set.elements);
     for (const element of elements) {
       const target = element.data?.kind === "verdict" ? element.data.verdict : null;
       if (target !== null && (target.kind === "jump" || target.kind === "goto")) {
         const chain = this.#chain(target.chain);
         if (typeof chain === "string") return chain;
       }
-      const key = keyText(element);
+      const key = elementKey(element);
       const there = known.get(key);
       if (there !== undefined) {
         if (isNew) return `${name} has ${key} already`;
@@ -183,24 +221,30 @@ export class TableDraft {
       known.set(key, element);
     }
     if (set.size !== null && known.size > set.size) return `${name} holds ${set.size} elements at most`;
-    this.#putSet({ ...set, elements: [...known.values()] });
+    this.#putElements(set, known);
     return null;
   }
 
   deleteElements(name: string, elements: SetElements): string | null {
     const set = this.#set(name);
     if (typeof set === "string") return set;
-    const known = new Map(set.elements.map((element) => [keyText(element), element]));
+    const known = takeElements(set.elements);
     for (const element of elements) {
-      const key = keyText(element);
+      const key = elementKey(element);
       if (!known.delete(key)) return `${name} has no element ${key}`;
     }
-    this.#putSet({ ...set, elements: [...known.values()] });
+    this.#putElements(set, known);
     return null;
   }
 
+  #putElements(set: NftSet, known: Map<string, SetElement>): void {
+    const elements = [...known.values()];
+    keepElements(elements, known);
+    this.#putSet({ ...set, elements });
+  }
+
   #putSet(set: NftSet): void {
-    this.sets.set(set.name, set);
+    this.#parts.sets.set(set.name, set);
     this.#changed = true;
   }
 
@@ -219,8 +263,8 @@ export class TableDraft {
       () => false,
     );
     if (user !== null) return `${user} uses set ${name}`;
-    this.sets.delete(name);
-    this.#changed = true;
+    this.#parts.sets.delete(name);
+    this.#gone(set);
     return null;
   }
 
@@ -232,8 +276,12 @@ export class TableDraft {
   }
 
   deleteObject(type: string, name: string): string | null {
-    this.#changed = true;
-    return this.#objects.delete(`${type} ${name}`) ? null : `table ${this.plain.name} has no ${type} ${name}`;
+    const key = `${type} ${name}`;
+    const object = this.#objects.get(key);
+    if (object === undefined) return `table ${this.plain.name} has no ${key}`;
+    this.#objects.delete(key);
+    this.#gone(object);
+    return null;
   }
 
   addFlowtable(flowtable: NftFlowtable, isNew: boolean): string | null {
@@ -245,8 +293,11 @@ export class TableDraft {
   }
 
   deleteFlowtable(name: string): string | null {
-    this.#changed = true;
-    return this.#flowtables.delete(name) ? null : `table ${this.plain.name} has no flowtable ${name}`;
+    const flowtable = this.#flowtables.get(name);
+    if (flowtable === undefined) return `table ${this.plain.name} has no flowtable ${name}`;
+    this.#flowtables.delete(name);
+    this.#gone(flowtable);
+    return null;
   }
 
   /** A rule goes to chains that are there, and asks sets that are there. */
@@ -277,10 +328,6 @@ export class TableDraft {
     }
     return null;
   }
-}
-
-function keyText({ key }: SetElement): string {
-  return formatExpression(key);
 }
 
 function elementGoesTo({ data }: SetElement, chain: string): boolean {

@@ -21,4 +21,8 @@ export class AllListeners {
   hangUp(): void {
     for (const listeners of this.#listeners) listeners.hangUp();
   }
+
+  close(): void {
+    for (const listeners of this.#listeners) listeners.close();
+  }
 }

@@ -15,6 +15,8 @@ export interface Serving {
   serve(): Served[];
   /** Ends what is open, leaving nothing behind. */
   hangUp(): void;
+  /** Listens no more. A socket left open keeps its namespace alive, deleted or not, with all neighbours in it. */
+  close(): void;
 }
 
 /** A World for real, with its servers at work and a capture on every device. */
@@ -118,7 +120,7 @@ export class Lab {
 
   /** Lets go of what was opened; the hosts stay. */
   detach(): void {
-    this.#serving.hangUp();
+    this.#serving.close();
     for (const capture of this.#captures) capture.close();
     for (const within of this.real.netns.values()) within.close();
   }

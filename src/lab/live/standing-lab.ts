@@ -190,6 +190,10 @@ class ServedElsewhere implements Serving {
   }
 
   hangUp(): void {
+    for (const listeners of this.#own) listeners.hangUp();
+  }
+
+  close(): void {
     for (const listeners of this.#own) listeners.close();
   }
 }

@@ -1,4 +1,5 @@
 import { changedPorts } from "../changed-ports.ts";
+import { between, spliceOf } from "../splice.ts";
 import { isServiceChain } from "./names.ts";
 import type { PortElement, PortLines } from "./port-lines.ts";
 import type { NodeRules, PortRules } from "./proxier.ts";
@@ -49,11 +50,10 @@ export function fullSync(rules: NodeRules, existing: Existing = NOTHING): Sync {
 
 /** Only what changed: chains of Services of which a port or an endpoint did, and single elements. */
 export function partialSync(rules: NodeRules, before: NodeRules): Sync {
-  const gone = new Set<PortRules>(before.ports);
-  for (const port of rules.ports) gone.delete(port);
+  const gone = between(before.ports, spliceOf(before.ports, rules.ports));
   const { staleChains, staleSets } = staleOf(rules, {
-    chains: [...gone].flatMap(({ chains }) => chains.map(({ name }) => name)),
-    sets: [...gone].flatMap(({ affinitySets }) => affinitySets),
+    chains: gone.flatMap(({ chains }) => chains.map(({ name }) => name)),
+    sets: gone.flatMap(({ affinitySets }) => affinitySets),
   });
   return {
     rules,
@@ -124,19 +124,19 @@ function nodePortLines({ table, nodePortIps }: NodeRules): string[] {
  * another port has the same key its element counts again.
  */
 function elementChanges(rules: NodeRules, before: NodeRules): ElementChange[] {
-  const kept = new Set<PortRules>(before.ports);
-  const changed = rules.ports.filter((port) => !kept.has(port));
-  const now = new Set<PortRules>(rules.ports);
-  const gone = before.ports.filter((port) => !now.has(port));
-  const touched = new Set([...elementsOf(gone).keys(), ...elementsOf(changed).keys()]);
+  const splice = spliceOf(before.ports, rules.ports);
+  const gone = elementsOf(between(before.ports, splice));
+  const come = elementsOf(between(rules.ports, splice));
+  const touched = new Set(
+    [...gone, ...come].flatMap(([name, one]) =>
+      isSame(one, gone.get(name)) && isSame(one, come.get(name)) ? [] : [one.key],
+    ),
+  );
   if (touched.size === 0) return [];
   const of = (ports: readonly PortRules[]): Map<string, PortElement> => {
     const found = new Map<string, PortElement>();
     for (const { elements } of ports) {
-      for (const one of elements) {
-        const key = elementKey(one);
-        if (touched.has(key)) found.set(key, one);
-      }
+      for (const one of elements) if (touched.has(one.key)) found.set(elementKey(one), one);
     }
     return found;
   };
@@ -145,12 +145,16 @@ function elementChanges(rules: NodeRules, before: NodeRules): ElementChange[] {
   const changes: ElementChange[] = [];
   for (const [key, element] of wanted) {
     const was = old.get(key);
-    if (was?.value === element.value && was.comment === element.comment) continue;
+    if (isSame(was, element)) continue;
     if (was !== undefined) changes.push({ op: "delete", element: was });
     changes.push({ op: "add", element });
   }
   for (const [key, element] of old) if (!wanted.has(key)) changes.push({ op: "delete", element });
   return changes;
+}
+
+function isSame(a: PortElement | undefined, b: PortElement | undefined): boolean {
+  return a?.value === b?.value && a?.comment === b?.comment && (a === undefined) === (b === undefined);
 }
 
 function staleOf(
@@ -160,11 +164,13 @@ function staleOf(
   const chains = [...new Set(existing.chains)].filter(isServiceChain);
   const sets = [...new Set(existing.sets)].filter((name) => name.startsWith("affinity-"));
   if (chains.length === 0 && sets.length === 0) return { staleChains: [], staleSets: [] };
-  const active = new Set(
-    ports.flatMap((port) => [...port.chains.map(({ name }) => name), ...port.affinitySets]),
-  );
+  const stale = new Set([...chains, ...sets]);
+  for (const { chains: used, affinitySets } of ports) {
+    for (const { name } of used) stale.delete(name);
+    for (const name of affinitySets) stale.delete(name);
+  }
   return {
-    staleChains: chains.filter((name) => !active.has(name)).sort(),
-    staleSets: sets.filter((name) => !active.has(name)).sort(),
+    staleChains: chains.filter((name) => stale.has(name)).sort(),
+    staleSets: sets.filter((name) => stale.has(name)).sort(),
   };
 }

@@ -4,7 +4,8 @@ import { parseNftScript } from "../../../src/kernel/nft/text/parse-script.ts";
 
 /** What a host holds after a script, as `nft -f` would load it. */
 export function loaded(script: string, base: NftRuleset | null = null): NftRuleset {
-  const parsed = parseNftScript(script, base);
+  // A clone: what reads a script makes a draft of its own.
+  const parsed = parseNftScript(script, structuredClone(base));
   if (parsed.kind === "invalid") {
     throw new Error(parsed.errors.map(({ line, message }) => `line ${line}: ${message}`).join("\n"));
   }
