@@ -27,7 +27,7 @@ import {
   egressChains,
   ingressChains,
 } from "./nft/frame-hooks.ts";
-import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
+import { nftCountsConnections, nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
@@ -98,6 +98,8 @@ export class Netns {
   readonly defaultTtl: number;
   readonly portRange: readonly [number, number];
   readonly tcpLoose: boolean;
+  /** Are packets and bytes of connections counted? */
+  readonly countsConnections: boolean;
   /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
   readonly conntrackMax: number;
   readonly conntrackBuckets: number;
@@ -252,6 +254,8 @@ export class Netns {
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
     this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
     this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
+    this.countsConnections =
+      sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 || nftCountsConnections(host.nft);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

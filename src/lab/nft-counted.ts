@@ -6,7 +6,14 @@ import { isNftTable } from "./nft-difference.ts";
 import type { RecordedRuleHit } from "./recorded.ts";
 
 /** Statements that never end a rule as one that does not match: a counter before them counts what they are met by. */
-const FINAL: ReadonlySet<NftStatement["kind"]> = new Set(["verdict", "log", "notrack", "reject", "nat", "fwd"]);
+const FINAL: ReadonlySet<NftStatement["kind"]> = new Set([
+  "verdict",
+  "log",
+  "notrack",
+  "reject",
+  "nat",
+  "fwd",
+]);
 
 /** Does a rule's counter count the packets that the rule matches, and does it have one at all? */
 function countsMatches({ statements }: NftRule): boolean {
@@ -42,7 +49,10 @@ export function isUncounted(network: Network, hit: RecordedRuleHit): boolean {
   return hit.table.startsWith("arp ") || rule === undefined || !countsMatches(rule);
 }
 
-function ruleOf(network: Network, { ns, table, chain, rule }: Omit<RecordedRuleHit, "packets">): NftRule | undefined {
+function ruleOf(
+  network: Network,
+  { ns, table, chain, rule }: Omit<RecordedRuleHit, "packets">,
+): NftRule | undefined {
   const tables = network.world.hosts.get(ns)?.nft?.tables;
   const plain = tables?.find(({ family, name }) => `${family} ${name}` === table);
   return plain?.chains.find(({ name }) => name === chain)?.rules[rule - 1];

@@ -15,7 +15,14 @@ export const IPV4_WORDS: NftWords = {
   ...{ ip: "ip", type: "ipv4_addr", ttl: "ttl", protocol: "protocol", icmp: "icmp", bits: 32 },
 };
 
-export type NftHookName = "prerouting" | "input" | "forward" | "output" | "postrouting" | "ingress" | "egress";
+export type NftHookName =
+  | "prerouting"
+  | "input"
+  | "forward"
+  | "output"
+  | "postrouting"
+  | "ingress"
+  | "egress";
 
 /** A named set or map that rules of its table can ask. */
 export interface DraftNftSet {

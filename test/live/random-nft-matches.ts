@@ -40,7 +40,10 @@ type Make = () => Condition | null;
 
 function kindsOf(spot: NftSpot, proto: NftProto): (readonly [number, Make])[] {
   const { dice } = spot;
-  const of = (header: string, ...makes: (() => string)[]): Make => () => condition(header, dice.pick(makes)());
+  const of =
+    (header: string, ...makes: (() => string)[]): Make =>
+    () =>
+      condition(header, dice.pick(makes)());
   const kinds: (readonly [number, Make])[] = [
     [6, of("network", () => addressIs(spot))],
     [2.5, of("network", ...networkHeader(spot))],
@@ -63,7 +66,10 @@ function kindsOf(spot: NftSpot, proto: NftProto): (readonly [number, Make])[] {
 
 function protocolIs({ dice, words }: NftSpot, proto: Exclude<NftProto, "all">): Condition {
   const name = proto === "icmp" ? words.icmp.replace("icmpv6", "ipv6-icmp") : proto;
-  return condition("protocol", dice.chance(0.5) ? `meta l4proto ${name}` : `${words.ip} ${words.protocol} ${name}`);
+  return condition(
+    "protocol",
+    dice.chance(0.5) ? `meta l4proto ${name}` : `${words.ip} ${words.protocol} ${name}`,
+  );
 }
 
 const not = (dice: Dice, probability = 0.2): string => (dice.chance(probability) ? "!= " : "");
@@ -79,7 +85,9 @@ export function addressIs(spot: NftSpot): string {
     [2, () => `${not(dice)}{ ${several()} }`],
     [2, () => `${not(dice)}{ ${intervals(spot)} }`],
     [1, () => `${not(dice)}${range(spot)}`],
-    ...(words.ip === "ip" ? ([[1, () => `& 255.255.0.255 ${dice.pick(["==", "!="])} ${masked(spot)}`]] as const) : []),
+    ...(words.ip === "ip"
+      ? ([[1, () => `& 255.255.0.255 ${dice.pick(["==", "!="])} ${masked(spot)}`]] as const)
+      : []),
   ])();
   return `${words.ip} ${side} ${value}`;
 }
@@ -160,12 +168,14 @@ function metaIs(spot: NftSpot): (() => string)[] {
     () => `meta priority ${not(dice)}${dice.pick(["none", "1:5"])}`,
     () => `meta cgroup ${not(dice)}${dice.pick(["0", "7"])}`,
     () => `meta time ${dice.pick(["<", ">"])} "2020-01-01 00:00:00"`,
-    () => `meta day ${not(dice)}{ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }`,
+    () =>
+      `meta day ${not(dice)}{ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }`,
     () => `meta random ${dice.pick([">= 0", "< 2147483648"])}`,
   ];
   if (family === "inet") list.push(() => `meta nfproto ${not(dice, 0.1)}ipv4`);
   if (isFrame(spot)) return list;
-  if (["prerouting", "input", "forward"].includes(hook)) list.push(() => `meta ipsec ${dice.pick(["exists", "missing"])}`);
+  if (["prerouting", "input", "forward"].includes(hook))
+    list.push(() => `meta ipsec ${dice.pick(["exists", "missing"])}`);
   list.push(() => `meta rtclassid ${not(dice, 0.6)}7`);
   list.push(() => `rt classid ${not(dice, 0.6)}7`);
   if (hook === "forward" || hook === "output" || hook === "postrouting")
@@ -189,12 +199,22 @@ function deviceIs({ dice, hook, devices }: NftSpot): (() => string)[] {
   const list: (() => string)[] = [];
   if (hook === "prerouting" || hook === "input" || hook === "forward") list.push(...way("i"));
   if (hook === "output" || hook === "postrouting" || hook === "forward") list.push(...way("o"));
-  return list.map((make) => () => make().replace("meta iiftype", "iiftype").replace("meta oiftype", "oiftype"));
+  return list.map(
+    (make) => () => make().replace("meta iiftype", "iiftype").replace("meta oiftype", "oiftype"),
+  );
 }
 
 function fibIs(spot: NftSpot): (() => string)[] {
   const { dice, hook, devices } = spot;
-  const type = () => dice.pick(["local", "unicast", "{ local, broadcast }", "multicast", "blackhole", "{ unreachable, prohibit }"]);
+  const type = () =>
+    dice.pick([
+      "local",
+      "unicast",
+      "{ local, broadcast }",
+      "multicast",
+      "blackhole",
+      "{ unreachable, prohibit }",
+    ]);
   const list = [
     () => `fib daddr type ${not(dice)}${type()}`,
     () => `fib saddr type ${not(dice)}${type()}`,
@@ -222,9 +242,12 @@ function connectionIs(spot: NftSpot): (() => string)[] {
   const port = () => dice.pick(PORTS);
   const direction = () => dice.pick(["original", "reply"]);
   return [
-    () => `ct state ${not(dice)}${dice.pick(["new", "established", "established,related", "related", "invalid", "untracked"])}`,
-    () => `ct state { ${dice.some(["new", "established", "related", "invalid", "untracked"], 2).join(", ")} }`,
-    () => `ct status ${not(dice)}${dice.pick(["snat", "dnat", "assured", "confirmed", "seen-reply", "snat,dnat"])}`,
+    () =>
+      `ct state ${not(dice)}${dice.pick(["new", "established", "established,related", "related", "invalid", "untracked"])}`,
+    () =>
+      `ct state { ${dice.some(["new", "established", "related", "invalid", "untracked"], 2).join(", ")} }`,
+    () =>
+      `ct status ${not(dice)}${dice.pick(["snat", "dnat", "assured", "confirmed", "seen-reply", "snat,dnat"])}`,
     () => `ct status & (dnat | snat) ${dice.pick(["==", "!="])} dnat`,
     () => `ct mark ${not(dice)}0x${dice.between(0, 3).toString(16)}`,
     () => `ct mark & 0x1 ${dice.pick(["==", "!="])} 0x1`,
@@ -251,7 +274,8 @@ function transportIs(spot: NftSpot, proto: Exclude<NftProto, "all">): (() => str
   if (proto === "icmp") {
     const { icmp } = words;
     return [
-      () => `${icmp} type ${not(dice)}${dice.pick(["echo-request", "echo-reply", "destination-unreachable", "{ echo-request, time-exceeded }"])}`,
+      () =>
+        `${icmp} type ${not(dice)}${dice.pick(["echo-request", "echo-reply", "destination-unreachable", "{ echo-request, time-exceeded }"])}`,
       () => `${icmp} code ${not(dice)}${dice.pick(["0", "3", "{ 1, 3 }"])}`,
       () => `${icmp} id ${dice.pick(["> 0", "0"])}`,
       () => `${icmp} sequence ${dice.pick(["1", "> 1"])}`,
@@ -273,7 +297,8 @@ function transportIs(spot: NftSpot, proto: Exclude<NftProto, "all">): (() => str
   return [
     ...list,
     () => `tcp flags & (syn | ack) ${dice.pick(["==", "!="])} ${dice.pick(["syn", "ack", "(syn | ack)"])}`,
-    () => `tcp flags ${dice.pick(["syn", "ack", "rst", "syn,fin", "{ syn, ack }", "== syn", "!= syn", "! psh"])}`,
+    () =>
+      `tcp flags ${dice.pick(["syn", "ack", "rst", "syn,fin", "{ syn, ack }", "== syn", "!= syn", "! psh"])}`,
     () => `tcp flags & (fin | syn | rst | ack) == syn`,
     () => `tcp flags ${not(dice)}syn / syn,ack`,
     () => `tcp ackseq ${dice.pick(["0", "!= 0"])}`,
@@ -282,7 +307,8 @@ function transportIs(spot: NftSpot, proto: Exclude<NftProto, "all">): (() => str
     () => `tcp window ${dice.pick(["!= 0", "0"])}`,
     () => `tcp urgptr ${dice.pick(["0", "!= 0"])}`,
     () => `tcp reserved ${dice.pick(["0", "!= 0"])}`,
-    () => `tcp option ${dice.pick(["maxseg", "sack-perm", "timestamp", "window"])} ${dice.pick(["exists", "missing"])}`,
+    () =>
+      `tcp option ${dice.pick(["maxseg", "sack-perm", "timestamp", "window"])} ${dice.pick(["exists", "missing"])}`,
     () => `tcp option maxseg size ${dice.pick(["> 1000", "1460", "< 1400"])}`,
   ];
 }
@@ -304,12 +330,14 @@ function concatenations(spot: NftSpot, proto: NftProto): (() => string)[] {
     () => `${ip} saddr . ${ip} daddr ${not(dice)}{ ${someAddress(spot)} . ${someAddress(spot)} }`,
     () => `${ip} saddr . ${ip} daddr ${not(dice)}{ ${someNetwork(spot)} . ${someNetwork(spot)} }`,
     () => `meta l4proto . th dport ${not(dice)}{ tcp . ${dice.pick(PORTS)}, udp . ${dice.pick(PORTS)} }`,
-    () => `meta l4proto . ${ip} daddr ${not(dice)}{ tcp . ${someAddress(spot)}, icmp . ${someAddress(spot)} }`,
+    () =>
+      `meta l4proto . ${ip} daddr ${not(dice)}{ tcp . ${someAddress(spot)}, icmp . ${someAddress(spot)} }`,
   ];
   if (proto === "tcp" || proto === "udp") {
     list.push(
       () => `${ip} daddr . ${proto} dport ${not(dice)}{ ${pairs()} }`,
-      () => `${ip} daddr . ${proto} dport ${not(dice)}{ ${someNetwork(spot)} . 1-1023, ${someAddress(spot)} . 8080 }`,
+      () =>
+        `${ip} daddr . ${proto} dport ${not(dice)}{ ${someNetwork(spot)} . 1-1023, ${someAddress(spot)} . 8080 }`,
       () => `meta mark . ${proto} dport ${not(dice)}{ 0x1 . ${dice.pick(PORTS)}, 0x2 . ${dice.pick(PORTS)} }`,
     );
   }
@@ -339,7 +367,8 @@ function generated(spot: NftSpot): (() => string)[] {
     () => `numgen inc mod 4 offset 10 ${dice.pick(["10", "> 11", "10-12"])}`,
     () => `jhash ${words.ip} saddr . ${words.ip} daddr mod ${dice.pick([2, 3])} seed 0xdeadbeef ${number()}`,
     () => `jhash ${words.ip} saddr mod 2 seed 0x7 ${dice.pick(["0", "1"])}`,
-    () => `jhash ${words.ip} saddr . ${words.ip} ${words.protocol} mod 4 seed 0x1 offset 2 ${dice.pick(["2-3", "> 3"])}`,
+    () =>
+      `jhash ${words.ip} saddr . ${words.ip} ${words.protocol} mod 4 seed 0x1 offset 2 ${dice.pick(["2-3", "> 3"])}`,
     () => `numgen random mod 2 ${dice.pick(["0", "1"])}`,
     () => `symhash mod 2 ${dice.pick(["0", "1"])}`,
     () => `jhash ${words.ip} daddr mod 2 ${dice.pick(["0", "1"])}`,
@@ -389,7 +418,8 @@ export function keyWords({ dice, words }: NftSpot, key: string): string {
   return key
     .split(" . ")
     .map((part, i, parts) => {
-      if (part === "addr") return `${words.ip} ${i > 0 && parts[0] === "addr" ? "saddr" : i === 0 && parts.lastIndexOf("addr") > 0 ? "daddr" : side}`;
+      if (part === "addr")
+        return `${words.ip} ${i > 0 && parts[0] === "addr" ? "saddr" : i === 0 && parts.lastIndexOf("addr") > 0 ? "daddr" : side}`;
       if (part === "port") return "th dport";
       if (part === "proto") return "meta l4proto";
       if (part === "mark") return "meta mark";

@@ -46,7 +46,13 @@ export function randomNftSets(
   const kinds: (() => void)[] = [
     () => declare(keyed("s-addr", "addr", null), "set", `type ${type}`, `elements = { ${some(address, 4)} }`),
     () =>
-      declare(keyed("s-net", "addr", null), "set", `type ${type}`, "flags interval", `elements = { ${intervals(spot)} }`),
+      declare(
+        keyed("s-net", "addr", null),
+        "set",
+        `type ${type}`,
+        "flags interval",
+        `elements = { ${intervals(spot)} }`,
+      ),
     () =>
       declare(
         keyed("s-merged", "addr", null),
@@ -79,7 +85,13 @@ export function randomNftSets(
         `elements = { ${some(() => `${address()} . ${dice.pick(["tcp", "udp"])} . ${port()}`, 4)} }`,
       ),
     () =>
-      declare(keyed("s-port", "port", null), "set", "type inet_service", "flags interval", `elements = { 50-60, ${dice.pick([80, 443])}, 8000-9000 }`),
+      declare(
+        keyed("s-port", "port", null),
+        "set",
+        "type inet_service",
+        "flags interval",
+        `elements = { 50-60, ${dice.pick([80, 443])}, 8000-9000 }`,
+      ),
     () => declare(keyed("s-mark", "mark", null), "set", "type mark", "elements = { 0x1, 0x3 }"),
     () =>
       declare(
@@ -110,7 +122,14 @@ export function randomNftSets(
         "timeout 1h",
       ),
     () =>
-      declare(keyed("d-map", "addr", "mark", true), "map", `type ${type} : mark`, "size 64", "flags dynamic,timeout", "timeout 1h"),
+      declare(
+        keyed("d-map", "addr", "mark", true),
+        "map",
+        `type ${type} : mark`,
+        "size 64",
+        "flags dynamic,timeout",
+        "timeout 1h",
+      ),
     () =>
       declare(
         keyed("m-addr", "port", "addr"),
@@ -123,7 +142,10 @@ export function randomNftSets(
         keyed("m-both", "addr . port", "addr . port"),
         "map",
         `type ${type} . inet_service : ${type} . inet_service`,
-        `elements = { ${unlike([0, 1, 2].map(() => `${address()} . ${port()}`), () => `${address()} . ${port()}`)} }`,
+        `elements = { ${unlike(
+          [0, 1, 2].map(() => `${address()} . ${port()}`),
+          () => `${address()} . ${port()}`,
+        )} }`,
       ),
     () =>
       declare(
@@ -135,15 +157,30 @@ export function randomNftSets(
       ),
   ];
   if (chains.length > 0) {
-    const verdict = () => dice.pick(["accept", "return", ...chains.map((name) => `jump ${name}`), ...chains.map((name) => `goto ${name}`)]);
+    const verdict = () =>
+      dice.pick([
+        "accept",
+        "return",
+        ...chains.map((name) => `jump ${name}`),
+        ...chains.map((name) => `goto ${name}`),
+      ]);
     kinds.push(
-      () => declare(keyed("v-addr", "addr", "verdict"), "map", `type ${type} : verdict`, `elements = { ${unlike([address(), address(), address()], verdict)} }`),
+      () =>
+        declare(
+          keyed("v-addr", "addr", "verdict"),
+          "map",
+          `type ${type} : verdict`,
+          `elements = { ${unlike([address(), address(), address()], verdict)} }`,
+        ),
       () =>
         declare(
           keyed("v-port", "proto . port", "verdict"),
           "map",
           "type inet_proto . inet_service : verdict",
-          `elements = { ${unlike(["tcp", "udp"].map((proto) => `${proto} . ${port()}`), verdict)} }`,
+          `elements = { ${unlike(
+            ["tcp", "udp"].map((proto) => `${proto} . ${port()}`),
+            verdict,
+          )} }`,
         ),
       () =>
         declare(

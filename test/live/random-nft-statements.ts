@@ -1,5 +1,5 @@
-import { distinct, keyWords, randomNftConditions } from "./random-nft-matches.ts";
 import { isFrame, isTracked, type NftProto, type NftSpot, someAddress, someNetwork } from "./nft-spot.ts";
+import { distinct, keyWords, randomNftConditions } from "./random-nft-matches.ts";
 import { PORTS } from "./topology.ts";
 
 /** A rule: conditions, what may still stop it, its counter, and what it says in the end. */
@@ -13,7 +13,8 @@ export function randomNftRule(spot: NftSpot, targets: readonly string[]): string
     [3, "all"],
   ]);
   const maps = sets.filter(({ data }) => data === "verdict");
-  if (dice.chance(0.09)) return join(randomNftConditions(spot, proto, false), "counter", verdictMap(spot, targets));
+  if (dice.chance(0.09))
+    return join(randomNftConditions(spot, proto, false), "counter", verdictMap(spot, targets));
   if (maps.length > 0 && targets.length > 0 && dice.chance(0.08)) {
     const { name, key } = dice.pick(maps);
     return join("counter", `${keyWords(spot, key)} vmap @${name}`);
@@ -30,7 +31,8 @@ export function randomNftRule(spot: NftSpot, targets: readonly string[]): string
   return join(needs, randomNftConditions(spot, proto, aimed), middle, "counter", end);
 }
 
-const DIVERTING = /^(drop|reject|dnat|snat|redirect|fwd|ip ttl set|tproxy|synproxy|ip [sd]addr set|tcp [sd]port set|udp [sd]port set|ip6 )/;
+const DIVERTING =
+  /^(drop|reject|dnat|snat|redirect|fwd|ip ttl set|tproxy|synproxy|ip [sd]addr set|tcp [sd]port set|udp [sd]port set|ip6 )/;
 
 /** What nft wants to know before it takes a statement, or what else would stop the rule behind its counter. */
 function needed(end: string, proto: NftProto): string {
@@ -57,14 +59,17 @@ function verdictMap(spot: NftSpot, targets: readonly string[]): string {
     () => `${words.ip} daddr vmap { ${addresses.map((each) => `${each} : ${verdict()}`).join(", ")} }`,
     () => `${words.ip} saddr vmap { ${someNetwork(spot)} : ${verdict()} }`,
     () => `numgen inc mod 3 vmap { 0 : ${verdict()}, 1 : ${verdict()}, 2 : continue }`,
-    () => `meta l4proto . th dport vmap { tcp . ${dice.pick(PORTS)} : ${verdict()}, udp . ${dice.pick(PORTS)} : ${verdict()} }`,
+    () =>
+      `meta l4proto . th dport vmap { tcp . ${dice.pick(PORTS)} : ${verdict()}, udp . ${dice.pick(PORTS)} : ${verdict()} }`,
     () => `tcp dport vmap { 1-100 : ${verdict()}, 400-500 : ${verdict()}, 8000-9000 : continue }`,
     () => `meta mark vmap { 0x1 : ${verdict()}, 0x2 : ${verdict()} }`,
-    () => `jhash ${words.ip} saddr . ${words.ip} daddr mod 4 seed 0x5eed vmap { 0 : ${verdict()}, 1-2 : ${verdict()} }`,
+    () =>
+      `jhash ${words.ip} saddr . ${words.ip} daddr mod 4 seed 0x5eed vmap { 0 : ${verdict()}, 1-2 : ${verdict()} }`,
   ];
   if (isTracked(spot)) {
     list.push(
-      () => `ct state vmap { established : ${verdict()}, related : ${verdict()}, invalid : return, new : ${verdict()} }`,
+      () =>
+        `ct state vmap { established : ${verdict()}, related : ${verdict()}, invalid : return, new : ${verdict()} }`,
       () => `ct direction vmap { original : ${verdict()}, reply : ${verdict()} }`,
     );
   }
@@ -84,7 +89,11 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
     [0.5, () => "meta mark set numgen inc mod 3"],
     [0.5, () => `meta mark set jhash ${words.ip} saddr . ${words.ip} daddr mod 4 seed 0x1`],
     [0.4, () => "meta l4proto { tcp, udp } meta mark set th dport map { 80 : 0x1, 53 : 0x2, 443 : 0x3 }"],
-    [0.8, () => `limit rate ${dice.pick(["", "over "])}${dice.pick(["1/hour burst 3 packets", "2/day", "1/week burst 2 packets", "100 bytes/day burst 400 bytes"])}`],
+    [
+      0.8,
+      () =>
+        `limit rate ${dice.pick(["", "over "])}${dice.pick(["1/hour burst 3 packets", "2/day", "1/week burst 2 packets", "100 bytes/day burst 400 bytes"])}`,
+    ],
     [0.5, () => `quota ${dice.pick(["", "over "])}${dice.pick(["200 bytes", "1 kbytes", "10 mbytes"])}`],
     [0.3, () => `log prefix "live "${dice.pick(["", " level debug", " flags ip options", " flags all"])}`],
     [0.3, () => `log group ${dice.between(1, 9)}${dice.pick(["", " snaplen 80", " queue-threshold 3"])}`],
@@ -93,10 +102,17 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
   ];
   for (const [kind, names] of spot.objects) {
     const name = () => dice.pick(names);
-    if (kind === "counter" || kind === "quota" || kind === "limit") list.push([0.7, () => `${kind} name "${name()}"`]);
-    if (kind === "ct helper" && isTracked(spot) && proto === "tcp" && (hook === "prerouting" || hook === "output"))
+    if (kind === "counter" || kind === "quota" || kind === "limit")
+      list.push([0.7, () => `${kind} name "${name()}"`]);
+    if (
+      kind === "ct helper" &&
+      isTracked(spot) &&
+      proto === "tcp" &&
+      (hook === "prerouting" || hook === "output")
+    )
       list.push([1, () => `tcp dport 21-8080 ct helper set "${name()}"`]);
-    if (kind === "ct timeout" && isTracked(spot) && proto === "tcp") list.push([1, () => `meta l4proto tcp ct timeout set "${name()}"`]);
+    if (kind === "ct timeout" && isTracked(spot) && proto === "tcp")
+      list.push([1, () => `meta l4proto tcp ct timeout set "${name()}"`]);
     if (kind === "ct expectation" && isTracked(spot) && proto === "tcp")
       list.push([1, () => `meta l4proto tcp ct expectation set "${name()}"`]);
   }
@@ -128,13 +144,22 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       [0.25, () => `${words.ip} daddr set ${someAddress(spot)}`],
     );
     if (proto === "tcp" || proto === "udp")
-      list.push([0.3, () => `${proto} dport set ${dice.pick(PORTS)}`], [0.2, () => `${proto} sport set ${dice.pick([7777, 80])}`]);
+      list.push(
+        [0.3, () => `${proto} dport set ${dice.pick(PORTS)}`],
+        [0.2, () => `${proto} sport set ${dice.pick([7777, 80])}`],
+      );
     if (proto === "tcp" && hook !== "input") {
-      list.push([0.5, () => `tcp flags syn tcp option maxseg size set ${hook === "prerouting" ? "1200" : "rt mtu"}`]);
+      list.push([
+        0.5,
+        () => `tcp flags syn tcp option maxseg size set ${hook === "prerouting" ? "1200" : "rt mtu"}`,
+      ]);
       list.push([0.3, () => `reset tcp option ${dice.pick(["timestamp", "sack-perm"])}`]);
     }
     if (words.ip === "ip" && family !== "inet")
-      list.push([0.4, () => `dup to ${someAddress(spot)}${dice.chance(0.3) ? ` device "${dice.pick(spot.devices)}"` : ""}`]);
+      list.push([
+        0.4,
+        () => `dup to ${someAddress(spot)}${dice.chance(0.3) ? ` device "${dice.pick(spot.devices)}"` : ""}`,
+      ]);
   }
   if (family === "netdev") {
     list.push([0.5, () => `dup to "${dice.pick(spot.devices)}"`]);
@@ -159,7 +184,11 @@ function setChange(spot: NftSpot): string {
     [data === null ? 1 : 0, "delete"],
   ]);
   const value =
-    data === null || op === "delete" ? "" : data === "mark" ? ` : ${dice.pick(["meta mark", "0x3"])}` : ` : ${spot.words.ip} saddr`;
+    data === null || op === "delete"
+      ? ""
+      : data === "mark"
+        ? ` : ${dice.pick(["meta mark", "0x3"])}`
+        : ` : ${spot.words.ip} saddr`;
   if (op === "delete" || data !== null) return `${op} @${name} { ${keyWords(spot, key)}${value} }`;
   const timeout = aging && dice.chance(0.3) ? " timeout 2h" : "";
   const own = dice.weighted([
@@ -196,18 +225,25 @@ function ending(spot: NftSpot, proto: NftProto): string {
     [1.2, () => "drop"],
   ];
   const mayReject =
-    !isFrame(spot) && type === "filter" && (hook === "input" || hook === "forward" || hook === "output" || hook === "prerouting");
+    !isFrame(spot) &&
+    type === "filter" &&
+    (hook === "input" || hook === "forward" || hook === "output" || hook === "prerouting");
   if (mayReject) {
     const reject = () => {
       if (proto === "tcp" && dice.chance(0.4)) return "reject with tcp reset";
-      if (family === "inet") return `reject${dice.chance(0.2) ? "" : ` with icmpx ${dice.pick(REJECTS_BOTH)}`}`;
+      if (family === "inet")
+        return `reject${dice.chance(0.2) ? "" : ` with icmpx ${dice.pick(REJECTS_BOTH)}`}`;
       return `reject${dice.pick(REJECTS)}`;
     };
     list.push([2, reject]);
   }
   if (family === "netdev") list.push([0.6, () => `fwd to "${dice.pick(spot.devices)}"`]);
   if (type === "filter" && hook === "prerouting" && !isFrame(spot) && (proto === "tcp" || proto === "udp"))
-    list.push([0.5, () => `tproxy ${family === "inet" ? `${spot.words.ip} ` : ""}to ${dice.pick([":80", `${someAddress(spot)}:8080`, ":53"])}`]);
+    list.push([
+      0.5,
+      () =>
+        `tproxy ${family === "inet" ? `${spot.words.ip} ` : ""}to ${dice.pick([":80", `${someAddress(spot)}:8080`, ":53"])}`,
+    ]);
   return dice.weighted(list)();
 }
 
@@ -217,7 +253,14 @@ function translation(spot: NftSpot, proto: NftProto): string {
   const of = family === "inet" ? ` ${words.ip}` : "";
   const port = () => (ported && dice.chance(0.6) ? `:${dice.pick(PORTS)}` : "");
   const to = () => `${someAddress(spot)}${port()}`;
-  const flags = (): string => dice.weighted([[6, ""], [1, " persistent"], [0.5, " random"], [0.5, " fully-random"], [0.3, " random,persistent"]]);
+  const flags = (): string =>
+    dice.weighted([
+      [6, ""],
+      [1, " persistent"],
+      [0.5, " random"],
+      [0.5, " fully-random"],
+      [0.3, " random,persistent"],
+    ]);
   const common: (readonly [number, () => string])[] = [
     [2, () => "accept"],
     [1, () => "return"],
@@ -231,10 +274,18 @@ function translation(spot: NftSpot, proto: NftProto): string {
       [0.8, () => `dnat${of} to ${range(spot)}`],
       [0.7, () => `dnat${of} prefix to ${words.ip} daddr map { ${plain(spot)} : ${plain(spot)} }`],
       [1.2, () => `dnat${of} to numgen inc mod 2 map { 0 : ${someAddress(spot)}, 1 : ${someAddress(spot)} }`],
-      [1, () => `dnat${of} to jhash ${words.ip} saddr mod 2 seed 0x99 map { 0 : ${someAddress(spot)}, 1 : ${someAddress(spot)} }`],
+      [
+        1,
+        () =>
+          `dnat${of} to jhash ${words.ip} saddr mod 2 seed 0x99 map { 0 : ${someAddress(spot)}, 1 : ${someAddress(spot)} }`,
+      ],
       ...(ported
         ? ([
-            [1, () => `dnat${of} to ${proto} dport map { 80 : ${someAddress(spot)}, 53 : ${someAddress(spot)} }`],
+            [
+              1,
+              () =>
+                `dnat${of} to ${proto} dport map { 80 : ${someAddress(spot)}, 53 : ${someAddress(spot)} }`,
+            ],
             [
               1,
               () =>
@@ -258,11 +309,22 @@ function translation(spot: NftSpot, proto: NftProto): string {
     ])();
   }
   const sources: (readonly [number, () => string])[] =
-    hook === "input" ? [] : [[5, () => `masquerade${ported && dice.chance(0.15) ? " to :40000-40100" : ""}${dice.pick(["", "", "", " random", " fully-random"])}`]];
+    hook === "input"
+      ? []
+      : [
+          [
+            5,
+            () =>
+              `masquerade${ported && dice.chance(0.15) ? " to :40000-40100" : ""}${dice.pick(["", "", "", " random", " fully-random"])}`,
+          ],
+        ];
   return dice.weighted<() => string>([
     ...common,
     ...sources,
-    [3, () => `snat${of} to ${someAddress(spot)}${ported && dice.chance(0.2) ? ":40000-40100" : ""}${flags()}`],
+    [
+      3,
+      () => `snat${of} to ${someAddress(spot)}${ported && dice.chance(0.2) ? ":40000-40100" : ""}${flags()}`,
+    ],
     [0.6, () => `snat${of} to ${range(spot)}${dice.pick(["", " persistent"])}`],
     [0.6, () => `snat${of} to ${words.ip} saddr map { ${someAddress(spot)} : ${someAddress(spot)} }`],
     [0.6, () => `snat${of} prefix to ${words.ip} saddr map { ${plain(spot)} : ${plain(spot)} }`],

@@ -9,7 +9,10 @@ type Family = NftSpot["family"];
 
 /** Priorities beside, before and behind those of iptables' tables and of the kernel's own functions. */
 const PRIORITIES: Readonly<Record<NftSpot["type"], readonly number[]>> = {
-  filter: [-450, -310, -300, -290, -225, -199, -175, -150, -110, -100, -90, -10, -1, 0, 0, 1, 10, 50, 100, 110, 225, 300, 400],
+  filter: [
+    -450, -310, -300, -290, -225, -199, -175, -150, -110, -100, -90, -10, -1, 0, 0, 1, 10, 50, 100, 110, 225,
+    300, 400,
+  ],
   nat: [-110, -100, -90, 90, 100, 110, 0],
   route: [-310, -175, -150, -100, 0, 50],
 };
@@ -20,11 +23,21 @@ const HOOKS: Readonly<Record<NftSpot["type"], readonly NftHookName[]>> = {
 };
 
 /** Gives a host tables of nftables. */
-export function addRandomNft(dice: Dice, ground: Ground, host: DraftHost, words: NftWords = IPV4_WORDS): void {
+export function addRandomNft(
+  dice: Dice,
+  ground: Ground,
+  host: DraftHost,
+  words: NftWords = IPV4_WORDS,
+): void {
   const devices = ground.devices.get(host.name) ?? [];
   const bridged = devices.some((name) => name === "cni0" || name === "br0");
-  const families = dice.some<Family>([words.ip, words.ip, "inet", "inet", "netdev", "arp", ...(bridged ? (["bridge"] as const) : [])], dice.between(1, 3));
-  host.nftRuleset = families.map((family, i) => tableText(dice, ground, devices, words, family, `t${i}`)).join("");
+  const families = dice.some<Family>(
+    [words.ip, words.ip, "inet", "inet", "netdev", "arp", ...(bridged ? (["bridge"] as const) : [])],
+    dice.between(1, 3),
+  );
+  host.nftRuleset = families
+    .map((family, i) => tableText(dice, ground, devices, words, family, `t${i}`))
+    .join("");
 }
 
 function tableText(
@@ -46,11 +59,29 @@ function tableText(
   const { sets, objects } = declared;
   const chains: string[] = [];
   for (const [i, chain] of common.entries()) {
-    const spot: NftSpot = { ...own, type: "filter", hook: "postrouting", priority: -400, sets: [], objects: new Map() };
-    chains.push(chainText(chain, null, rulesOf({ ...spot, hook: "ingress" }, common.slice(i + 1), dice.between(1, 3), true)));
+    const spot: NftSpot = {
+      ...own,
+      type: "filter",
+      hook: "postrouting",
+      priority: -400,
+      sets: [],
+      objects: new Map(),
+    };
+    chains.push(
+      chainText(
+        chain,
+        null,
+        rulesOf({ ...spot, hook: "ingress" }, common.slice(i + 1), dice.between(1, 3), true),
+      ),
+    );
   }
   for (const [i, place] of places.entries()) {
-    const spot: NftSpot = { ...own, ...place, sets: sets.filter((set) => set.data !== "verdict" || common.length > 0), objects };
+    const spot: NftSpot = {
+      ...own,
+      ...place,
+      sets: sets.filter((set) => set.data !== "verdict" || common.length > 0),
+      objects,
+    };
     const users = dice.chance(0.5) ? Array.from({ length: dice.between(1, 2) }, (_, k) => `c${i}-u${k}`) : [];
     for (const [k, user] of users.entries()) {
       const deeper = users.slice(k + 1);
@@ -118,7 +149,8 @@ function chainText(name: string, base: string | null, rules: readonly string[]):
 function guard({ type, family, dice }: NftSpot): string[] {
   // Where a rule translates a tunnel's packet whose inner checksum is left to the card, the kernel spoils the outer one.
   if (type === "nat") return ["udp dport 8472 accept"];
-  if (family === "netdev" || family === "bridge") return [dice.pick(["ether type arp accept", "meta protocol arp accept"])];
+  if (family === "netdev" || family === "bridge")
+    return [dice.pick(["ether type arp accept", "meta protocol arp accept"])];
   return [];
 }
 
@@ -132,12 +164,23 @@ function rulesOf(spot: NftSpot, targets: readonly string[], count: number, tame 
   return rules;
 }
 
+const UNKNOWN =
+  /checksum|option|doff|window|urgptr|reserved|tcp sequence|cpu|random|symhash|cgroup|priority|osf|ct id|jhash [^{]* mod \d+ (?!seed)/;
+const REMEMBERING = /numgen inc|limit|quota|ct count|(add|update|delete) @|name "|mark set|label|dup|numgen/;
+
 /** nft refuses what cannot be: two protocols in one rule. */
 function contradicts(rule: string): boolean {
   const protocols = new Set<string>();
-  for (const [, name = ""] of rule.matchAll(/(?:^| )(tcp|udp|icmp|icmpv6) (?=[sd]port|flags|type|code|id|sequence|mtu|gateway|length|ackseq|doff|window|urgptr|reserved|checksum|option)/g))
+  for (const [, name = ""] of rule.matchAll(
+    /(?:^| )(tcp|udp|icmp|icmpv6) (?=[sd]port|flags|type|code|id|sequence|mtu|gateway|length|ackseq|doff|window|urgptr|reserved|checksum|option)/g,
+  ))
     protocols.add(name);
-  for (const [, name = ""] of rule.matchAll(/(?:meta l4proto|ip protocol|ct protocol) (?:== )?(tcp|udp|icmp|[{!1])/g)) protocols.add(name);
+  for (const [, name = ""] of rule.matchAll(
+    /(?:meta l4proto|ip protocol|ct protocol) (?:== )?(tcp|udp|icmp|[{!1])/g,
+  ))
+    protocols.add(name);
   if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
+  // Where nobody knows what a packet holds, nothing may be remembered of it.
+  if (UNKNOWN.test(rule) && REMEMBERING.test(rule)) return true;
   return protocols.size > 1;
 }

@@ -1,4 +1,5 @@
 import type { Rule, Ruleset } from "../../src/kernel/netfilter/rule.ts";
+import type { NftRule, NftRuleset } from "../../src/kernel/nft/ruleset.ts";
 import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
 import type { World } from "../../src/world/world.ts";
 import { judged, raising, recording, sideBySide } from "./probing.ts";
@@ -38,7 +39,7 @@ export function* asking({ world, queries }: Case, unhurried?: ReadonlySet<number
 type Part =
   | { readonly kind: "query"; readonly index: number }
   | { readonly kind: "host"; readonly host: string }
-  | { readonly kind: "rule"; readonly host: string; readonly rule: Rule }
+  | { readonly kind: "rule"; readonly host: string; readonly rule: Rule | NftRule }
   | { readonly kind: "policy-rule"; readonly host: string; readonly index: number }
   | { readonly kind: "route"; readonly host: string; readonly index: number }
   | { readonly kind: "setting"; readonly host: string; readonly name: string };
@@ -101,6 +102,9 @@ function partsOf({ world, queries }: Case): Part[] {
     ...hosts.flatMap(({ name, iptables }) =>
       rulesOf(iptables).map((rule): Part => ({ kind: "rule", host: name, rule })),
     ),
+    ...hosts.flatMap(({ name, nft }) =>
+      nftRulesOf(nft).map((rule): Part => ({ kind: "rule", host: name, rule })),
+    ),
     ...hosts.flatMap(({ name, rules }) =>
       rules.flatMap(({ priority }, index): Part[] =>
         priority === 0 || priority >= 32_766 ? [] : [{ kind: "policy-rule", host: name, index }],
@@ -125,6 +129,10 @@ function rulesOf(iptables: Ruleset | null): Rule[] {
   );
 }
 
+function nftRulesOf(nft: NftRuleset | null): NftRule[] {
+  return (nft?.tables ?? []).flatMap(({ chains }) => chains.flatMap(({ rules }) => rules));
+}
+
 /** What stays of a case when all but `parts` is gone, and `left` too. */
 function without(start: Case, parts: readonly Part[], left: readonly Part[]): Case {
   const out = new Set(left);
@@ -143,6 +151,7 @@ function without(start: Case, parts: readonly Part[], left: readonly Part[]): Ca
     hosts.set(name, {
       ...host,
       iptables: host.iptables === null ? null : withoutRules(host.iptables, rules),
+      nft: host.nft === null ? null : withoutNftRules(host.nft, rules),
       rules: host.rules.filter((_, i) => !policy.has(i)),
       routes: host.routes.filter((_, i) => !routes.has(i)),
       sysctl: new Map([...host.sysctl].filter(([setting]) => !settings.has(setting))),
@@ -156,7 +165,7 @@ function without(start: Case, parts: readonly Part[], left: readonly Part[]): Ca
   };
 }
 
-const numbers = new WeakMap<Rule, number>();
+const numbers = new WeakMap<Rule | NftRule, number>();
 let count = 0;
 
 function keyOf(part: Part): string {
@@ -167,7 +176,7 @@ function keyOf(part: Part): string {
 }
 
 /** Tables without a rule go, unless a policy says something; chains without rules stay: they may be jumped to. */
-function withoutRules(ruleset: Ruleset, gone: ReadonlySet<Rule>): Ruleset {
+function withoutRules(ruleset: Ruleset, gone: ReadonlySet<Rule | NftRule>): Ruleset {
   const tables = [...ruleset.tables].flatMap(([name, table]) => {
     const chains = new Map(
       [...table.chains].map(([chain, value]) => [
@@ -179,4 +188,18 @@ function withoutRules(ruleset: Ruleset, gone: ReadonlySet<Rule>): Ruleset {
     return isNeeded ? [[name, { ...table, chains }] as const] : [];
   });
   return { ...ruleset, tables: new Map(tables) };
+}
+
+/** The same of nftables: its sets go with their table. */
+function withoutNftRules({ tables }: NftRuleset, gone: ReadonlySet<Rule | NftRule>): NftRuleset {
+  return {
+    tables: tables.flatMap((table) => {
+      const chains = table.chains.map((chain) => ({
+        ...chain,
+        rules: chain.rules.filter((rule) => !gone.has(rule)),
+      }));
+      const isNeeded = chains.some(({ rules, base }) => rules.length > 0 || base?.policy === "drop");
+      return isNeeded ? [{ ...table, chains }] : [];
+    }),
+  };
 }

@@ -130,6 +130,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     }
   } else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
+  if (stack.net.countsConnections) table.extensions.count(ct, node & 1, packet.length);
   return NF_ACCEPT;
 }
 

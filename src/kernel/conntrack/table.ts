@@ -1,6 +1,7 @@
 import type { Family } from "../../address/ip.ts";
 import { KEY_IPV6 } from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
+import { ConnectionExtensions } from "./extensions.ts";
 import { IPS_CONFIRMED, IPS_DYING } from "./status.ts";
 import { zoneId } from "./zone.ts";
 
@@ -39,11 +40,14 @@ export class ConntrackTable {
   private readonly counts: Cells;
   private readonly pending: Cells;
   private readonly journal: Journal;
+  /** Labels and counts. */
+  readonly extensions: ConnectionExtensions;
   /** Virtual time in milliseconds, set by the owner before use. */
   now = 0;
 
   constructor(journal: Journal) {
     this.journal = journal;
+    this.extensions = new ConnectionExtensions(journal);
     this.entries = new Cells(journal, STRIDE * 16);
     this.heads = new Cells(journal, 32);
     this.heads.data.fill(NONE);
@@ -141,6 +145,7 @@ export class ConntrackTable {
     e.set(at + STREAM_AT, 0);
     e.set(at + USED, 1);
     e.set(at + FREE_PORT, 0);
+    this.extensions.begin(index);
     const waiting = this.counts.data[3] as number;
     this.pending.grow(waiting + 1);
     this.pending.set(waiting, index);

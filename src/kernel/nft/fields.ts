@@ -223,7 +223,8 @@ export function withCtFamily(expression: NftExpression, isIpv6: boolean): NftExp
 
 /** Of an extension header's field, or an option: most are whole numbers. */
 function optionType(text: string): string {
-  if (text.startsWith("exthdr ")) return "boolean";
+  // A header or an option by itself asks whether it is there.
+  if (text.startsWith("exthdr ") || /^(?:tcp|ip) option \S+$|^sctp chunk \S+$/.test(text)) return "boolean";
   if (text === "socket mark") return "mark";
   if (text.startsWith("osf ")) return "string";
   return text.endsWith(" nexthdr") ? "inet_proto" : "integer";

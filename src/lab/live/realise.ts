@@ -137,7 +137,10 @@ function batch(within: RealNetns, host: Host, tool: string, lines: readonly stri
   );
 }
 
-/** Sets before the rules that ask them. */
+/**
+ * Sets before the rules that ask them. Of functions of equal priority the kernel runs first what came last
+ * (`nf_hook_entries_grow`): iptables' tables, as the walk has them (`netfilter/hooks.ts`).
+ */
 function load(within: RealNetns, host: Host): void {
   const feed = (tool: string, args: readonly string[], input: string) =>
     tell(
@@ -147,12 +150,12 @@ function load(within: RealNetns, host: Host): void {
     );
   if (host.ipsets !== null && host.ipsets.length > 0)
     feed("ipset", ["restore"], formatIpsetSave(host.ipsets));
+  const nft = walkedNft(host);
+  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
   const { iptables } = host;
   if (iptables !== null && iptables.tables.size > 0) {
     feed(`iptables-${iptables.backend}-restore`, [], formatIptablesSave(iptables));
   }
-  const nft = walkedNft(host);
-  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
 }
 
 function tell(host: Host, ran: ReturnType<typeof spawnSync>, tool: string): void {

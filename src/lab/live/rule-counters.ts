@@ -73,7 +73,8 @@ export function parseNftCounters(json: string): Counters {
     const chain = `${rule.family} ${rule.table}\t${rule.chain}`;
     const number = (numbers.get(chain) ?? 0) + 1;
     numbers.set(chain, number);
-    const packets = rule.expr?.findLast(({ counter }) => typeof counter?.packets === "number")?.counter?.packets;
+    const packets = rule.expr?.findLast(({ counter }) => typeof counter?.packets === "number")?.counter
+      ?.packets;
     if (packets !== undefined) counters.set(`${chain}\t${number}`, packets);
   }
   return counters;

@@ -1,3 +1,4 @@
+import { LABEL_WORDS } from "../../conntrack/extensions.ts";
 import {
   CT_UNTRACKED,
   ctInfoDirection,
@@ -39,13 +40,21 @@ const BY_DIRECTION: Readonly<Record<string, readonly [Value, Value]>> = {
   zone: [(table, ct) => zoneId(table.zone(ct), 0), (table, ct) => zoneId(table.zone(ct), 1)],
 };
 
-/** Of connections the walk makes none has a helper or a label. */
-const NEVER: ReadonlySet<string> = new Set(["helper", "label"]);
+/** What went either way (`nf_conn_acct_find`), of one direction or of both. */
+const COUNTED: Readonly<Record<string, (packets: number, bytes: number) => number>> = {
+  packets: (packets) => packets,
+  bytes: (_, bytes) => bytes,
+  avgpkt: (packets, bytes) => (packets === 0 ? 0 : Math.floor(bytes / packets)),
+};
 
 /** null: the walk does not know the key. */
 export function compileCt(key: string, direction: "original" | "reply" | null): Read | null {
   if (key === "state") return readState;
-  if (NEVER.has(key)) return () => false;
+  // `nft_ct_get_eval` asks the connection that expected this one for its helper: none does here.
+  if (key === "helper") return () => false;
+  if (key === "label") return readLabels;
+  const count = Object.hasOwn(COUNTED, key) ? COUNTED[key] : undefined;
+  if (count !== undefined) return readCount(count, direction);
   if (key === "direction") {
     return (run, at) => {
       if (run.packet.ct < 0) return false;
@@ -77,6 +86,34 @@ function readAddress(value: Value, family: 4 | 6): Read {
     if (ct < 0 || conntrack.family(ct) !== family) return false;
     if (family === 6) putAddress(run.regs, at, value(conntrack, ct));
     else run.regs[at] = value(conntrack, ct);
+    return true;
+  };
+}
+
+const readLabels: Read = (run, at) => {
+  const { ct } = run.packet;
+  if (ct < 0) return false;
+  for (let i = 0; i < LABEL_WORDS; i++) run.regs[at + i] = run.stack.conntrack.extensions.label(ct, i);
+  return true;
+};
+
+function readCount(
+  count: (packets: number, bytes: number) => number,
+  direction: "original" | "reply" | null,
+): Read {
+  const first = direction === "reply" ? 1 : 0;
+  const last = direction === "original" ? 0 : 1;
+  return (run, at) => {
+    const { ct } = run.packet;
+    if (ct < 0) return false;
+    const { extensions } = run.stack.conntrack;
+    let packets = 0;
+    let bytes = 0;
+    for (let way = first; way <= last; way++) {
+      packets += extensions.packets(ct, way);
+      bytes += extensions.bytes(ct, way);
+    }
+    run.regs[at] = count(packets, bytes);
     return true;
   };
 }

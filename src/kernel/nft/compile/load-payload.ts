@@ -21,6 +21,7 @@ import {
   NDISC_REDIRECT,
   type Packet,
 } from "../../../packet/packet.ts";
+import { tcpOptionBytes } from "../../../packet/tcp-options.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -74,6 +75,9 @@ const TCP: Fields = {
   flags: (packet) => packet.tcpFlags,
   sequence: (packet) => packet.seq,
   ackseq: (packet) => packet.ack,
+  doff: (packet) => 5 + (tcpOptionBytes(packet) >> 2),
+  reserved: () => 0,
+  urgptr: () => 0,
 };
 
 const ICMP: Fields = {

@@ -1,4 +1,5 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import { LABEL_WORDS } from "../../conntrack/extensions.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
 import type { NftStatement } from "../statement.ts";
@@ -28,6 +29,14 @@ const META: Readonly<Record<string, Write>> = {
 const CT: Readonly<Record<string, Write>> = {
   mark: ({ packet, stack }, value) => {
     if (packet.ct !== CT_NONE && packet.ct >= 0) stack.conntrack.setMark(packet.ct, value);
+    return true;
+  },
+  label: ({ packet, stack, regs }) => {
+    if (packet.ct < 0) return true;
+    for (let i = 0; i < LABEL_WORDS; i++) {
+      const bits = regs[i] as number;
+      if (bits !== 0) stack.conntrack.extensions.addLabels(packet.ct, i, bits);
+    }
     return true;
   },
   event: () => true,

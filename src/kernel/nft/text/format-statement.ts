@@ -70,8 +70,7 @@ function formatStatement(statement: NftStatement): string {
 }
 
 function formatMatch({ op, left, right }: Extract<NftStatement, { kind: "match" }>): string {
-  const isFlags =
-    left.kind === "binary" && left.op === "&" && dataType(typesOf(left)[0] ?? "").isBitmask;
+  const isFlags = left.kind === "binary" && left.op === "&" && dataType(typesOf(left)[0] ?? "").isBitmask;
   const isValue = right.kind === "constant" || right.kind === "list" || right.kind === "binary";
   if (isFlags && isValue && !isOneFlag(left.right, right) && (op === "==" || op === "!=")) {
     return `${formatExpression(left.left)} ${op === "!=" ? "!= " : ""}${flagNames(right)} / ${flagNames(left.right)}`;

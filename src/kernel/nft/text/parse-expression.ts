@@ -170,7 +170,10 @@ function parseField(reader: NftReader, protocol: string): NftExpression {
     return other(reader, `${protocol} option`, named ? 2 : 1);
   }
   if (protocol === "sctp" && reader.take("chunk")) {
-    const named = reader.peek().kind === "word" && /^[a-z][a-z-]*$/.test(reader.peek().text) && !["missing", "exists"].includes(reader.peek().text);
+    const named =
+      reader.peek().kind === "word" &&
+      /^[a-z][a-z-]*$/.test(reader.peek().text) &&
+      !["missing", "exists"].includes(reader.peek().text);
     return other(reader, "sctp chunk", named ? 2 : 1);
   }
   let field = reader.word(`a field of ${protocol}`);
