@@ -165,7 +165,7 @@ function rulesOf(spot: NftSpot, targets: readonly string[], count: number, tame 
 }
 
 const UNKNOWN =
-  /checksum|option|doff|window|urgptr|reserved|tcp sequence|cpu|random|symhash|cgroup|priority|osf|ct id|jhash [^{]* mod \d+ (?!seed)/;
+  /checksum|option|doff|window|urgptr|reserved|tcp sequence|cpu|random|symhash|cgroup|priority|osf|ct id|ip id|sequence|time|day|hour|jhash [^{]* mod \d+ (?!seed)/;
 const REMEMBERING = /numgen inc|limit|quota|ct count|(add|update|delete) @|name "|mark set|label|dup|numgen/;
 
 /** nft refuses what cannot be: two protocols in one rule. */
@@ -179,6 +179,7 @@ function contradicts(rule: string): boolean {
     /(?:meta l4proto|ip protocol|ct protocol) (?:== )?(tcp|udp|icmp|[{!1])/g,
   ))
     protocols.add(name);
+  if (/[io]iftype/.test(rule) && /\b(ip|tcp|udp|icmp) /.test(rule)) return true;
   if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
   // Where nobody knows what a packet holds, nothing may be remembered of it.
   if (UNKNOWN.test(rule) && REMEMBERING.test(rule)) return true;

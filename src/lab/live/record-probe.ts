@@ -249,7 +249,9 @@ function outcomeOf(
   const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
   const error = came.find(({ packet }) => packet.protocol === 1 && ERRORS.has(packet.icmpType))?.packet;
   const form = error === undefined ? undefined : recordedForm(error);
-  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query, conntrack);
+  // A socket that goes on waiting was told of no error: what came is told as the wire showed it.
+  const told = progress.kind === "waiting" ? [] : conntrack;
+  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query, told);
   const head = {
     ...(own === undefined || query.raw === true
       ? {}

@@ -4,6 +4,7 @@ import {
   ctInfoDirection,
   IP_CT_DIR_REPLY,
   IP_CT_ESTABLISHED_REPLY,
+  IPS_CONFIRMED,
 } from "../../conntrack/status.ts";
 import type { ConntrackTable } from "../../conntrack/table.ts";
 import { zoneId } from "../../conntrack/zone.ts";
@@ -28,7 +29,9 @@ const BY_ENTRY: Readonly<Record<string, Value>> = {
   l3proto: (table, ct) => (table.family(ct) === 6 ? NFPROTO_IPV6 : NFPROTO_IPV4),
   // Of one that only a direction keeps apart the other end's is 0; asked for without a direction it is the id.
   zone: (table, ct) => table.zone(ct) & 0xffff,
-  expiration: (table, ct) => Math.max(0, table.expires(ct) - table.now),
+  // Before its confirmation a timeout is no moment yet, which `nf_ct_expires` takes for one long gone.
+  expiration: (table, ct) =>
+    (table.status(ct) & IPS_CONFIRMED) === 0 ? 0 : Math.max(0, table.expires(ct) - table.now),
 };
 
 /** Key to what it is in the original and in the reply direction. */

@@ -33,7 +33,7 @@ const META: Readonly<Record<string, Read>> = {
     return true;
   },
   length: (run, at) => {
-    run.regs[at] = run.packet.length;
+    run.regs[at] = run.length;
     return true;
   },
   iif: inName,

@@ -16,8 +16,8 @@ import type { Load, Read } from "./read.ts";
 
 type RawPayload = Extract<NftExpression, { kind: "raw-payload" }>;
 
-/** Words of the IPv4 header, and the bits in each that packets have here: its checksum is not among them. */
-const IP_KNOWN = [-1, -1, 0xffff0000 | 0, -1, -1];
+/** Words of the IPv4 header, and the bits in each that packets have here: identification and checksum are not among them. */
+const IP_KNOWN = [-1, 0x0000ffff, 0xffff0000 | 0, -1, -1];
 /** Of the IPv6 header the flow label is not. */
 const IP6_KNOWN = [0xfff00000 | 0, -1, -1, -1, -1, -1, -1, -1, -1, -1];
 
@@ -32,9 +32,9 @@ export function compileRaw({ base, offset, length }: RawPayload): Load | null {
   return load === null ? null : { words: Math.ceil(length / 32), load };
 }
 
-/** Words of a transport header that packets have here, by protocol, and the bits in each. */
+/** Words of a transport header that packets have here, by protocol, and the bits in each: where TCP began to count nobody knows. */
 const TRANSPORT_KNOWN: ReadonlyMap<number, readonly number[]> = new Map([
-  [IPPROTO_TCP, [-1, -1, -1, 0x00ff0000]],
+  [IPPROTO_TCP, [-1, 0, -1, 0x00ff0000]],
   [IPPROTO_UDP, [-1, 0xffff0000 | 0]],
   [IPPROTO_SCTP, [-1]],
   [IPPROTO_ICMP, [0xffff0000 | 0]],
@@ -67,7 +67,7 @@ function transportWord(packet: Packet, i: number): number {
   }
   if (i === 0) return (packet.sport << 16) | packet.dport;
   if (packet.protocol === IPPROTO_UDP) return (packet.length - headerLength(packet)) << 16;
-  return i === 1 ? packet.seq : i === 2 ? packet.ack : packet.tcpFlags << 16;
+  return i === 2 ? packet.ack : packet.tcpFlags << 16;
 }
 
 function bitsWithin(offset: number, length: number): Read | null {
