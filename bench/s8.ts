@@ -105,6 +105,12 @@ export async function s8(options: Options): Promise<void> {
     "iptables-legacy-restore ÷ ours",
   );
   ratio("S8", nft === null ? null : nft / mine, "must 50, aim 500", "nft -f ÷ ours");
+  ratio(
+    "S8",
+    nft === null ? null : nft / others.nftables,
+    "must 50, aim 500",
+    "nft -f ÷ ours in nftables mode, not recompiled",
+  );
 }
 
 /** The scene with kube-proxy on its node, kept in step. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
-import { formatIpv4 } from "../address/ipv4.ts";
+import { formatOnPath } from "../address/ip6-handle.ts";
 import { whyUnfit } from "../lab/live/fit.ts";
 import { probeReport } from "../lab/live/probe-report.ts";
 import {
@@ -156,7 +156,6 @@ async function probeLab(context: Context, from: string, to: string, options: Pro
   }
   if (query.value.proto === "sctp")
     return fail(context, [`to ${JSON.stringify(to)}: a lab sends tcp, udp and icmp alone`]);
-  if (query.value.family === 6) return fail(context, [`to ${JSON.stringify(to)}: a lab speaks IPv4 alone`]);
   const lab = enterLab(name, standing, query.value.dport);
   try {
     const report = await probeReport(lab, recordedQuery(query.value), paintOf(io));
@@ -168,13 +167,13 @@ async function probeLab(context: Context, from: string, to: string, options: Pro
 }
 
 function recordedQuery(query: Query): RecordedQuery {
-  const { host, proto, dst, dport, src, sport, ttl, size, df, mark, uid, dev, raw, tcpFlags } = query;
+  const { host, family, proto, dst, dport, src, sport, ttl, size, df, mark, uid, dev, raw, tcpFlags } = query;
   return {
     from: host,
     proto,
-    dst: formatIpv4(dst),
+    dst: formatOnPath(family, dst),
     ...(dport === null ? {} : { dport }),
-    ...(src === null ? {} : { src: formatIpv4(src) }),
+    ...(src === null ? {} : { src: formatOnPath(family, src) }),
     ...(sport !== null ? { sport } : proto === "icmp" ? { sport: (process.pid & 0x7fff) | 1 } : {}),
     ...(ttl === null ? {} : { ttl }),
     ...(size === null ? {} : { size }),

@@ -78,7 +78,7 @@ class ClusterBuilder {
     for (const host of fabric.hosts) hosts.set(host.name, host);
     wires.push(...fabric.wires);
     this.#assumptions.push(
-      ...proxyAssumptions(this.#configuration.proxy, this.#members, this.#objects),
+      ...proxyAssumptions(this.#configuration.proxy, this.#members),
       ...this.#unreachedPeers(),
       ...this.#withoutSix(),
       ...this.#policies(),

@@ -1,4 +1,4 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import { formatIp } from "../address/ip.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import type { Netns } from "../cni/netns.ts";
 import type { Operation } from "../kernel/operation.ts";
@@ -122,29 +122,42 @@ function kubeletsOwn(features: ProxyFeatures, family: IpFamily): Operation {
   return { kind: "iptables-restore", family: familyNumber(family), ruleset, noflush: false };
 }
 
-/** IPv4 alone: virtual services of IPv6 are not modelled. */
 class IpvsAgents implements ProxyAgents {
   readonly #four: IpvsProxier;
+  readonly #six: IpvsProxier;
 
-  constructor({ models, four, origin }: Settings) {
+  constructor({ models, four, six, origin }: Settings) {
     this.#four = new IpvsProxier(models.four, four, origin);
+    this.#six = new IpvsProxier(models.six, six, origin);
   }
 
-  start(node: Netns, { four }: ProxiedNode): void {
-    if (four === null) return;
-    const state = this.#four.stateFor(four);
-    node.do(...ipvsStart(this.#four.configuration, node.host.kernel), {
-      kind: "iptables-restore",
-      ruleset: ipvsRuleset(state, { kubelet: true, canaries: false }),
-      noflush: false,
-    });
+  start(node: Netns, facts: ProxiedNode): void {
+    node.do(...ipvsStart(this.#four.configuration, node.host.kernel));
+    for (const { proxier, known } of this.#proxiersOf(facts)) {
+      node.do({
+        kind: "iptables-restore",
+        family: familyNumber(proxier.configuration.family),
+        ruleset: ipvsRuleset(proxier.stateFor(known), { kubelet: true, canaries: false }),
+        noflush: false,
+      });
+    }
   }
 
   /** Node ports are served on every address, so on those of the pods' bridge too. */
-  finish(node: Netns, { four }: ProxiedNode): void {
-    if (four === null) return;
-    const addresses = node.host.addresses.map(({ address }) => formatIpv4(address));
-    const state = this.#four.stateFor({ ...four, addresses });
-    node.do(...freshNodeOperations(state, node.host, HASHED_NAMES.mac(`${node.name} ${DUMMY_DEVICE}`)));
+  finish(node: Netns, facts: ProxiedNode): void {
+    const mac = HASHED_NAMES.mac(`${node.name} ${DUMMY_DEVICE}`);
+    const addresses = [...node.host.addresses, ...node.host.addresses6].map(({ address }) =>
+      formatIp(address),
+    );
+    for (const { proxier, known } of this.#proxiersOf(facts)) {
+      node.do(...freshNodeOperations(proxier.stateFor({ ...known, addresses }), node.host, mac));
+    }
+  }
+
+  #proxiersOf({ four, six }: ProxiedNode): { readonly proxier: IpvsProxier; readonly known: NodeFacts }[] {
+    return [
+      ...(four === null ? [] : [{ proxier: this.#four, known: four }]),
+      ...(six === null ? [] : [{ proxier: this.#six, known: six }]),
+    ];
   }
 }

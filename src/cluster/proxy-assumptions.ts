@@ -1,17 +1,12 @@
-import type { Lister } from "../object/object-map.ts";
 import { kubeProxyVersion, type ProxyConfiguration } from "../proxy/configuration.ts";
 import { releaseOf } from "../proxy/versions.ts";
-import { factsOf6, type Member } from "./member.ts";
+import type { Member } from "./member.ts";
 
 /** The release that nftables mode came with. */
 const NFTABLES_SINCE = 29;
 
 /** What is taken for granted of kube-proxy's mode, where the nodes leave a doubt. */
-export function proxyAssumptions(
-  { mode }: ProxyConfiguration,
-  members: readonly Member[],
-  objects: Lister,
-): string[] {
+export function proxyAssumptions({ mode }: ProxyConfiguration, members: readonly Member[]): string[] {
   const lines: string[] = [];
   const old = members.filter(
     ({ node }) => (releaseOf(kubeProxyVersion(node)) ?? NFTABLES_SINCE) < NFTABLES_SINCE,
@@ -21,16 +16,6 @@ export function proxyAssumptions(
     const others = old.length === 1 ? "" : ` and of ${old.length - 1} more nodes`;
     lines.push(
       `kube-proxy ${kubeProxyVersion(first.node)} of ${first.name}${others} has no nftables mode: it writes what 1.${NFTABLES_SINCE}, the first with one, does`,
-    );
-  }
-  const isSix = (address: string | undefined): boolean => address?.includes(":") === true;
-  const services = objects
-    .list("Service")
-    .filter(({ spec }) => [spec.clusterIP, ...(spec.clusterIPs ?? [])].some(isSix));
-  if (mode === "ipvs" && services.length > 0 && members.some((member) => factsOf6(member) !== null)) {
-    const them = services.length === 1 ? "1 Service has" : `${services.length} Services have`;
-    lines.push(
-      `${them} an IPv6 address that nobody serves: virtual services of IPVS are modelled for IPv4 alone`,
     );
   }
   return lines;

@@ -209,7 +209,7 @@ function withAddress(host: Host, dev: string, address: Ipv4, length: number): Ho
   if (device === undefined) return host;
   const network = networkOf({ address, length });
   const isThere = host.routes.some(({ dst }) => dst.address === network.address && dst.length === length);
-  const routes = kernelRoutes(device, [own]).filter(({ table }) => table === "local" || !isThere);
+  const routes = kernelRoutes(device, [own], null).filter(({ table }) => table === "local" || !isThere);
   const added = applyOperations(host, [
     { kind: "address-add", address: own },
     ...routes.map((route) => ({ kind: "route-replace", route }) as const),

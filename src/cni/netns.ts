@@ -15,7 +15,7 @@ import type { Host } from "../kernel/host.ts";
 import { Faults, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import type { LinkChange, Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
-import { kernelRoutes, kernelRoutes6 } from "../kernel/route/kernel-routes.ts";
+import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../kernel/route/kernel-routes.ts";
 import type { Route, Route6 } from "../kernel/route/route.ts";
 import { formatIpNet, type Ip, type IpNet, lastOf, networkOf, toIpv4 } from "./ip.ts";
 import {
@@ -251,8 +251,8 @@ export class Netns {
     const device = this.device(dev);
     const rest = this.addressesOf(dev).filter((own) => own !== address);
     if (device !== undefined) {
-      const staying = kernelRoutes(device, rest);
-      for (const route of kernelRoutes(device, [address])) {
+      const staying = kernelRoutes(device, rest, this.#vrfTable(device));
+      for (const route of kernelRoutes(device, [address], this.#vrfTable(device))) {
         if (!staying.some((other) => sameRoute(other, route)) && this.#hasRoute(route)) {
           this.do({ kind: "route-delete", route });
         }
@@ -371,7 +371,7 @@ export class Netns {
   #addKernelRoutes(dev: string): void {
     const device = this.device(dev);
     if (device === undefined) return;
-    for (const route of kernelRoutes(device, this.addressesOf(dev))) {
+    for (const route of kernelRoutes(device, this.addressesOf(dev), this.#vrfTable(device))) {
       if (!this.#hasRoute(route)) this.do({ kind: "route-add", route });
     }
   }
@@ -441,13 +441,18 @@ export class Netns {
       device,
       own.filter((one) => one !== address),
       this.#forwards6,
+      this.#vrfTable(device),
     );
-    for (const route of kernelRoutes6(device, [address], this.#forwards6)) {
+    for (const route of kernelRoutes6(device, [address], this.#forwards6, this.#vrfTable(device))) {
       if (!staying.some((other) => sameRoute6(other, route)) && this.#hasRoute6(route)) {
         this.do({ kind: "route-delete", route });
       }
     }
     this.do({ kind: "address-delete", address });
+  }
+
+  #vrfTable(device: Device): string | null {
+    return vrfTableOf(device, this.host.devices);
   }
 
   #addressesOfSix(name: string): readonly InterfaceAddress6[] {
@@ -462,7 +467,7 @@ export class Netns {
     const device = this.device(dev);
     const own = this.#addressesOfSix(dev);
     if (device === undefined || own.length === 0) return;
-    for (const route of kernelRoutes6(device, own, this.#forwards6)) {
+    for (const route of kernelRoutes6(device, own, this.#forwards6, this.#vrfTable(device))) {
       if (!this.#hasRoute6(route)) this.do({ kind: "route-add", route });
     }
   }

@@ -132,6 +132,7 @@ function rangeText({ from, to }: { readonly from: number; readonly to: number })
 }
 
 function actionText(action: PolicyRule["action"]): string {
+  if (action.kind === "l3mdev") return "l3mdev";
   if (action.kind === "goto") return `goto ${action.priority}`;
   if (action.kind !== "lookup") return action.kind;
   const suppress = action.suppressPrefixLength;

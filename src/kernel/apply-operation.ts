@@ -21,7 +21,7 @@ import { DraftIpvs } from "./ipvs/draft-ipvs.ts";
 import { DraftRuleset } from "./netfilter/draft-ruleset.ts";
 import type { NftCommand } from "./nft/command.ts";
 import { DraftNft } from "./nft/draft-nft.ts";
-import type { Operation, OperationError } from "./operation.ts";
+import type { LinkChange, Operation, OperationError } from "./operation.ts";
 import { isNeighbour4, isOf4, isRoute4 } from "./operation-family.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
@@ -161,9 +161,9 @@ class HostDraft {
       case "link-delete":
         return this.#deleteLink(operation.name);
       case "link-set":
-        return this.#devices.change(operation.name, { up: operation.up });
+        return this.#changeLink(operation.name, { up: operation.up });
       case "link-change":
-        return this.#devices.change(operation.name, operation.change);
+        return this.#changeLink(operation.name, operation.change);
       case "address-add":
         return isOf4(operation.address)
           ? this.#ipv4.addAddress(operation.address)
@@ -288,6 +288,14 @@ class HostDraft {
   }
 
   /** With the device go what is its own and its ports (`NETDEV_UNREGISTER`). */
+  /** A device that goes down loses its IPv6 addresses (`addrconf_ifdown`); one that is up never had them from before. */
+  #changeLink(name: string, change: LinkChange): string | null {
+    const before = this.#devices.get(name);
+    const fault = this.#devices.change(name, change);
+    if (fault === null && before?.noArp && before.up && change.up === false) this.#ipv6.takeDown(name);
+    return fault;
+  }
+
   #deleteLink(name: string): string | null {
     const fault = this.#devices.delete(name);
     if (fault !== null) return fault;

@@ -84,6 +84,12 @@ export class DraftAddressing<Address, Own extends AddressOf<Address>, Entry exte
     this.#neighbours.removeWhere((neighbour) => neighbour.dev === name);
   }
 
+  /** What a device has, and the routes by it, go with its being down; its neighbours are never asked then. */
+  takeDown(name: string): void {
+    this.#addresses.removeWhere((address) => address.dev === name);
+    this.#routes.removeWhere((route) => route.nextHops.some((hop) => hop.dev === name));
+  }
+
   addAddress(address: Own): string | null {
     const { dev } = address;
     if (!this.#devices.has(dev)) return this.#devices.none(dev);

@@ -75,6 +75,10 @@ export class DraftDevices {
     return null;
   }
 
+  get(name: string): Device | undefined {
+    return this.#devices.get(name);
+  }
+
   change(name: string, change: LinkChange): string | null {
     const device = this.#devices.get(name);
     if (device === undefined) return this.none(name);

@@ -6,7 +6,7 @@ import type { Device, FdbEntry, InterfaceAddress, InterfaceAddress6 } from "./de
 import { deviceWords, linkSettingsText, newLinkText } from "./device/link-command.ts";
 import type { Host } from "./host.ts";
 import { bridgeVlanText, operationText } from "./operation-text.ts";
-import { DEFAULT_RULES, DEFAULT_RULES6 } from "./route/ip-rule.ts";
+import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "./route/ip-rule.ts";
 import type { Route, Route6 } from "./route/route.ts";
 import { quote } from "./shell-words.ts";
 
@@ -44,7 +44,7 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
       "addresses",
       [
         ...host.addresses.flatMap((address) => addressLines(address, host)),
-        ...host.addresses6.flatMap((address) => addressLines6(address, host)),
+        ...oldestFirst(host.addresses6).flatMap((address) => addressLines6(address, host)),
       ],
     ],
     ["routes", [...routeLines(host.routes), ...routeLines(host.routes6)]],
@@ -152,6 +152,7 @@ function isMadeAlone({ detail }: Device): boolean {
     case "bridge":
     case "vxlan":
     case "dummy":
+    case "vrf":
       return true;
     case "ipip":
       return detail.remote !== null || detail.local !== null;
@@ -184,6 +185,12 @@ function addressLines(address: InterfaceAddress, host: Host): string[] {
     device?.up === true && device.detail.kind !== "loopback" && address.length < 32 && !address.secondary;
   const noRoute = makesRoute && !host.routes.some((route) => isConnected(route, address));
   return [`ip addr add ${addressText(address)}${noRoute ? " noprefixroute" : ""}`];
+}
+
+/** `ip addr` prints a device's newest first, which of equals is the source (`ipv6_link_dev_addr`). */
+function oldestFirst(addresses: readonly InterfaceAddress6[]): InterfaceAddress6[] {
+  const devices = [...new Set(addresses.map(({ dev }) => dev))];
+  return devices.flatMap((name) => addresses.filter(({ dev }) => dev === name).reverse());
 }
 
 /** The kernel may have made a link-local one itself by then; the loopback's it has. */
@@ -220,11 +227,13 @@ function routeLines(routes: readonly (Route | Route6)[]): string[] {
 }
 
 /** A namespace begins with rules: those of them that the host lacks are deleted, those that it has are left. */
-function ruleLines({ rules, rules6 }: Host): string[] {
-  const six = rules6.length === 0 ? DEFAULT_RULES6 : rules6;
+function ruleLines({ rules, rules6, devices }: Host): string[] {
+  // The first VRF brings its own.
+  const own = devices.some(({ detail }) => detail.kind === "vrf") ? [L3MDEV_RULE] : [];
+  const six = rules6.length === 0 ? [...DEFAULT_RULES6, ...own] : rules6;
   return [
-    ...changedRules("ip rule", rules.map(ruleText), DEFAULT_RULES.map(ruleText)),
-    ...changedRules("ip -6 rule", six.map(ruleText6), DEFAULT_RULES6.map(ruleText6)),
+    ...changedRules("ip rule", rules.map(ruleText), [...DEFAULT_RULES, ...own].map(ruleText)),
+    ...changedRules("ip -6 rule", six.map(ruleText6), [...DEFAULT_RULES6, ...own].map(ruleText6)),
   ];
 }
 

@@ -88,10 +88,14 @@ export class Netns {
   readonly vxlans: readonly NetDevice[];
   readonly ipips: readonly NetDevice[];
   readonly geneves: readonly NetDevice[];
+  readonly hasVrfs: boolean;
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
   /** The same of IPv6, made when first asked. */
   private groups6: PairMap | null = null;
+
+  /** Does a socket bound to no device hear what comes in a VRF (`net.ipv4.tcp_l3mdev_accept` and its like)? */
+  readonly l3mdevAccept: Readonly<Record<Socket["proto"], boolean>>;
 
   // sysctls the path asks for
   readonly ipForward: boolean;
@@ -175,7 +179,7 @@ export class Netns {
         } else if (master?.kind === "bond") {
           device.bond = master;
           master.slaves.push(device);
-        }
+        } else if (master?.kind === "vrf") device.vrf = master;
       }
       if (device.plain.detail.kind === "bridge") {
         device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
@@ -186,8 +190,10 @@ export class Netns {
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
-    this.fib = new Fib(4, host.routes, host.rules, (name) => this.byName.get(name) ?? null);
-    this.fib6 = new Fib(6, host.routes6, host.rules6, (name) => this.byName.get(name) ?? null);
+    const named = (name: string): NetDevice | null => this.deviceNamed(name);
+    this.fib = new Fib(4, host.routes, host.rules, named, this.devices);
+    this.fib6 = new Fib(6, host.routes6, host.rules6, named, this.devices);
+    this.hasVrfs = this.devices.some(({ kind }) => kind === "vrf");
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
@@ -199,10 +205,11 @@ export class Netns {
     this.conntrack =
       (host.iptables !== null && needsConntrack(host.iptables)) ||
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 4)) ||
-      this.ipvs?.needsConntrack === true;
+      this.ipvs?.needsConntrack(4) === true;
     this.conntrack6 =
       (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
-      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6));
+      (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6)) ||
+      this.ipvs?.needsConntrack(6) === true;
 
     if (this.nft !== null) {
       for (const device of this.devices) {
@@ -249,6 +256,12 @@ export class Netns {
       this.sockets === null ||
       this.sockets.some(({ proto }) => proto === "sctp") ||
       [...host.sysctl.keys()].some((name) => name.startsWith("net.sctp."));
+    this.l3mdevAccept = {
+      tcp: sysctl.integer("net.ipv4.tcp_l3mdev_accept", 0) !== 0,
+      udp: sysctl.integer("net.ipv4.udp_l3mdev_accept", 0) !== 0,
+      // `sctp_l3mdev_accept` is on from the beginning (`sctp_defaults_init`).
+      sctp: sysctl.integer("net.sctp.l3mdev_accept", 1) !== 0,
+    };
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);

@@ -25,7 +25,7 @@ import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
 import { reverseRoute6, routedAs6 } from "./route/reverse-route6.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./route/types.ts";
+import { RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./route/types.ts";
 import { OP_DROP, type Tape } from "./tape.ts";
 
 /** What every host of a walk shares. */
@@ -178,13 +178,22 @@ export class Stack implements RuleContext {
    * this host's own, anycast or a group's.
    */
   addressType(address: number, ifindex: number, family = 4): number {
+    return this.typeIn(this.device(ifindex)?.vrf ?? null, address, ifindex, family);
+  }
+
+  /** `inet_addr_type_dev_table`: what the table says in which a device's own addresses are, its VRF's or the local one. */
+  addressTypeBy(address: number, dev: NetDevice | null, family = 4): number {
+    return this.typeIn(dev?.vrf ?? null, address, 0, family);
+  }
+
+  private typeIn(vrf: NetDevice | null, address: number, ifindex: number, family: number): number {
     if (family === 6) {
       if (isMulticast6(address)) return RTN_MULTICAST;
     } else {
       if (isZeronet(address) || isLimitedBroadcast(address)) return RTN_BROADCAST;
       if (isMulticast(address)) return RTN_MULTICAST;
     }
-    const local = this.net.routing(family === 6 ? 6 : 4).tables.get("local");
+    const local = this.net.routing(family === 6 ? 6 : 4).tables.get(vrf?.vrfTable ?? "local");
     if (local === undefined) return RTN_UNICAST;
     const { keys, routes, longest } = local.columns ?? local.compile();
     // A balancer has thousands of addresses: the first that may match is looked up.
@@ -197,7 +206,7 @@ export class Stack implements RuleContext {
       const route = routes[i >> 1];
       if (route === undefined) continue;
       if (ifindex !== 0 && route.nextHops[0]?.dev?.ifindex !== ifindex) continue;
-      return route.type;
+      return route.type >= RTN_BLACKHOLE ? RTN_UNICAST : route.type;
     }
     return RTN_UNICAST;
   }
@@ -220,12 +229,14 @@ export class Stack implements RuleContext {
     flow.via = this.inIf;
     flow.viaOnly = false;
     flow.neighbours = null;
+    flow.inVrf = this.device(this.inIf)?.vrf?.ifindex ?? 0;
     const result = this.fibResult;
     this.net.routing(six ? 6 : 4).lookup(flow, result, this.deviceName);
     const route = result.route;
     if (result.error !== 0 || route === null) return -1;
     for (let i = 0; i < route.nextHops.length; i++) {
-      if (route.nextHops[i]?.dev?.ifindex === this.inIf) return route.type | VIA_IN;
+      const dev = route.nextHops[i]?.dev;
+      if (dev?.ifindex === this.inIf || dev?.vrf?.ifindex === this.inIf) return route.type | VIA_IN;
     }
     return route.type;
   }
@@ -242,9 +253,13 @@ export class Stack implements RuleContext {
     return this.net.device(ifindex)?.isLoopback ?? false;
   }
 
-  /** Is it an address of this host? */
+  /** Is it an address of this host, of whichever VRF (`__ip_dev_find`)? */
   isLocal(address: number, family = 4): boolean {
-    return this.addressType(address, 0, family) === RTN_LOCAL;
+    if (this.addressType(address, 0, family) === RTN_LOCAL) return true;
+    if (!this.net.hasVrfs) return false;
+    return this.net.devices.some(({ addresses, addresses6 }) =>
+      (family === 6 ? addresses6 : addresses).some((entry) => entry.address === address),
+    );
   }
 
   /** Note that a packet ends here and why; the caller still owns it. */

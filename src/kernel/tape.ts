@@ -53,8 +53,8 @@ export const OP_NFT_CHAIN_END = 16;
 /** A base chain of nftables ended and its policy applied: as `OP_POLICY`. */
 export const OP_NFT_POLICY = 17;
 /**
- * IPVS took a packet: host, packet, virtual address and port, real server and port, forwarding method, 1 for a new
- * connection.
+ * IPVS took a packet: host, packet, virtual address and port, real server and port, forwarding method | `KEY_IPV6`, 1 for a
+ * new connection.
  */
 export const OP_IPVS = 18;
 

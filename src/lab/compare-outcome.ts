@@ -5,6 +5,7 @@ import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
 import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
+import { discoveryDifference } from "./discovery-difference.ts";
 import { discoveriesAt, isBulk, isDiscovery, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
 import { ipvsDifference } from "./ipvs-difference.ts";
@@ -60,6 +61,7 @@ export function compareOutcome(
     (c) => c.client(),
     (c) => c.frames(),
     (c) => c.servers(),
+    (c) => c.discovery(),
     (c) => c.visits(),
     (c) => c.nft(),
     (c) => c.ruleCounts(),
@@ -252,6 +254,13 @@ class Comparison {
     });
   }
 
+  /** Where no neighbour ages it is predictable who is asked for. */
+  discovery(): string | null {
+    return this.recorded.ageless === true
+      ? discoveryDifference(this.recorded.ndp ?? [], this.outcome.ndp)
+      : null;
+  }
+
   /** Rules in order, and hooks in order, per packet and host. */
   visits(): string | null {
     if (this.recorded.framesOmitted === true) return null;
@@ -378,7 +387,9 @@ class Comparison {
     }
     // nftables' own rules have counters only where they say so.
     const [extra] = [...counted].flatMap(([key, count]) =>
-      ofNft.has(key) || (isPolicyOf6(key) && count <= MISCOUNTED) ? [] : [key],
+      ofNft.has(key) || (this.recorded.ageless !== true && isPolicyOf6(key) && count <= MISCOUNTED)
+        ? []
+        : [key],
     );
     return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
   }
@@ -390,7 +401,7 @@ class Comparison {
   /** Where iptables-nft keeps the rules, neighbour discovery is counted and not traced; elsewhere it was taken out again. */
   private countsDiscoveries(hit: RecordedRuleHit, seen: number): boolean {
     const host = this.network.host(this.network.hostNumber(hit.ns))?.host;
-    if (hit.family !== 6) return false;
+    if (hit.family !== 6 || this.recorded.ageless === true) return false;
     if (hit.rule === 0 && Math.abs(hit.packets - seen) <= MISCOUNTED) return true;
     if (host?.ip6tables?.backend !== "nft") return false;
     return hit.packets > seen && hit.packets - seen <= discoveriesAt(this.recorded, hit.ns) + MISCOUNTED;

@@ -252,6 +252,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     dev: q.dev ?? zone ?? null,
     raw: q.raw ?? false,
     listens: q.listens ?? false,
+    polls: q.polls ?? false,
     patience: gaveUpEarly(recorded) ? PATIENCE_MS : null,
     tcpFlags: q.flags === undefined ? null : (parseFlagLetters(q.flags) ?? null),
   };

@@ -35,7 +35,7 @@ export const EXCUSED = [
 ] as const;
 
 /** Packets of neighbour discovery are numbered from here, in recordings and in traces. */
-const FIRST_DISCOVERY = 1001;
+export const FIRST_DISCOVERY = 1001;
 
 export function isDiscovery(packet: number): boolean {
   return packet >= FIRST_DISCOVERY;

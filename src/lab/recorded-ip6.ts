@@ -26,7 +26,8 @@ function holdsIpv6({ ip6, vxlan, ipip }: RecordedPacket): boolean {
   return ip6 !== undefined || vxlan?.ip6 !== undefined || ipip?.ip6 !== undefined;
 }
 
-function packetInOneForm(packet: RecordedPacket): RecordedPacket {
+/** The same of a single packet. */
+export function packetInOneForm(packet: RecordedPacket): RecordedPacket {
   const { ip6, vxlan, ipip, icmp } = packet;
   return {
     ...packet,

@@ -6,6 +6,8 @@ export interface RecordedProbe {
   readonly outcome: RecordedOutcome;
   /** Nothing of an earlier probe was on its way any more, and nothing came after the frames that are recorded. */
   readonly settled?: boolean;
+  /** No neighbour aged while the world was probed: which of them are asked for follows from what was sent. */
+  readonly ageless?: boolean;
   readonly frames?: readonly RecordedFrame[];
   readonly arp?: readonly RecordedArp[];
   readonly ndp?: readonly RecordedNdp[];
@@ -39,6 +41,8 @@ export interface RecordedQuery {
   readonly raw?: boolean;
   /** Who sent a hand-made packet went on listening, as long as a client would. */
   readonly listens?: boolean;
+  /** The client asked for errors while it connected, also for those that come while `connect` holds its socket. */
+  readonly polls?: boolean;
   readonly flags?: string;
   readonly keepState?: boolean;
   /** Not a probe: `command` changes a host's configuration. */
@@ -134,7 +138,17 @@ export interface RecordedNdp {
   readonly dir: string;
   readonly pkt: number;
   readonly same?: boolean;
-  readonly ndp?: { readonly type: number; readonly target?: string };
+  readonly eth?: RecordedPacket["eth"];
+  readonly ip6?: RecordedIp6;
+  readonly ndp?: {
+    readonly type: number;
+    readonly target?: string;
+    /** A redirect's destination. */
+    readonly dst?: string;
+    readonly sll?: string;
+    readonly tll?: string;
+    readonly flags?: string;
+  };
 }
 
 export interface RecordedRuleHit {

@@ -211,6 +211,8 @@ export class Packet {
   dev = 0;
   /** ifindex of the device it came in by last (`skb->skb_iif`, `IP6CB(skb)->iif`), 0 where it was made here. */
   iif = 0;
+  /** ifindex of the device of a VRF that it came in by, when the VRF has it (`IPSKB_L3SLAVE`, `inet_sdif`); 0 outside of any. */
+  l3Slave = 0;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
   ctInfo = 0;
@@ -321,6 +323,7 @@ export class Packet {
     this.ignoreDf = false;
     this.dev = 0;
     this.iif = 0;
+    this.l3Slave = 0;
     this.ct = -1;
     this.ctInfo = 0;
     this.ctTemplate = -1;
@@ -399,6 +402,7 @@ export class Packet {
     this.mark = from.mark;
     this.dev = from.dev;
     this.iif = from.iif;
+    this.l3Slave = from.l3Slave;
     this.ct = from.ct;
     this.ctInfo = from.ctInfo;
     this.ctTemplate = from.ctTemplate;

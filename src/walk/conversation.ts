@@ -17,7 +17,7 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
-import { listenerOf } from "./listener.ts";
+import { isOfDevice, listenerOf } from "./listener.ts";
 import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";
@@ -94,6 +94,12 @@ export class Conversation implements Upcalls {
     return this.icmpId;
   }
 
+  /** ifindex of the device that the client's socket is bound to, 0 none. */
+  private get ownDevice(): number {
+    const { dev } = this.query;
+    return dev === null ? 0 : (this.client.net.deviceNamed(dev)?.ifindex ?? 0);
+  }
+
   get ports(): { readonly sport: number; readonly dport: number; readonly icmpId: number } {
     return { sport: this.sport, dport: this.query.dport ?? 0, icmpId: this.icmpId };
   }
@@ -127,7 +133,7 @@ export class Conversation implements Upcalls {
     packet.ttl = this.query.ttl ?? 0;
     packet.mark = this.query.mark;
     packet.uid = this.query.uid;
-    packet.boundDev = this.query.dev === null ? 0 : (stack.net.deviceNamed(this.query.dev)?.ifindex ?? 0);
+    packet.boundDev = this.ownDevice;
     packet.src = this.query.src ?? 0;
     packet.dst = this.query.dst;
     stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause, phase);
@@ -226,7 +232,8 @@ export class Conversation implements Upcalls {
       packet.dst === this.source &&
       packet.dport === this.sport &&
       packet.src === this.destination &&
-      packet.sport === query.dport
+      packet.sport === query.dport &&
+      isOfDevice(stack, "udp", packet, this.ownDevice)
     ) {
       if (packet.phase === PHASE_REQUEST) {
         this.ownPacket = true;
@@ -252,11 +259,13 @@ export class Conversation implements Upcalls {
     reply.length = headerLength(reply) + MESSAGE_BYTES + LINE_BYTES;
     reply.ttl = 0;
     reply.uid = 0;
+    const bound = socket === null || socket.dev === null ? null : stack.net.deviceNamed(socket.dev);
+    reply.boundDev = bound?.ifindex ?? 0;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
     if (
       !hasAddress(stack, query.family, reply.src) ||
-      routeOutput(stack, reply, 0, false) !== 0 ||
+      routeOutput(stack, reply, reply.boundDev, false) !== 0 ||
       reply.rtType === RTN_BROADCAST
     ) {
       stack.pool.release(reply);
@@ -318,7 +327,8 @@ export class Conversation implements Upcalls {
     this.noteError(packet);
     if (this.result !== null) return;
     // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
-    if (query.family === 6 && query.proto === "tcp" && this.client.now === this.begunAt) {
+    const isHeld = query.proto === "tcp" && this.client.now === this.begunAt;
+    if (query.family === 6 && isHeld && !query.polls) {
       this.toldEarly = true;
       return;
     }

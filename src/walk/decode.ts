@@ -312,10 +312,11 @@ class Decoder {
         this.step(d[at + 3] as number, host, "emit", `${this.net(host).name} makes the packet`);
         return;
       case OP_IPVS: {
-        const end = (address: number, port: number): string => `${formatIpv4(address)}:${port}`;
-        const service = end(d[at + 4] as number, d[at + 5] as number);
-        const server = end(d[at + 6] as number, d[at + 7] as number);
-        const method = IPVS_METHODS[d[at + 8] as number] ?? "an unmodelled tunnel";
+        const kind = d[at + 8] as number;
+        const family = (kind & KEY_IPV6) === 0 ? 4 : 6;
+        const service = socketAddressOnPath(family, d[at + 4] as number, d[at + 5] as number);
+        const server = socketAddressOnPath(family, d[at + 6] as number, d[at + 7] as number);
+        const method = IPVS_METHODS[kind & ~KEY_IPV6] ?? "an unmodelled tunnel";
         const text = `IPVS ${service} → ${server} by ${method}${d[at + 9] === 1 ? "" : ", as before"}`;
         this.step(d[at + 3] as number, host, "ipvs", text);
         return;

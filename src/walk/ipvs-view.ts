@@ -1,5 +1,4 @@
-import { formatIpv4 } from "../address/ipv4.ts";
-import { secondsLeft, stateName } from "../kernel/ipvs/connection-list.ts";
+import { connectionEnd, protocolOf, secondsLeft, stateName } from "../kernel/ipvs/connection-list.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { IpvsConnectionView } from "./trace.ts";
 
@@ -7,19 +6,19 @@ const PROTOCOLS: Readonly<Record<number, string>> = { 0: "ip", 6: "tcp", 17: "ud
 
 /** The IPVS connections that a walk began on a host, as `ipvsadm -Lcn` prints them. */
 export function ipvsView(stack: Stack): IpvsConnectionView[] {
-  const { connections } = stack.ipvs;
+  const state = stack.ipvs;
+  const { connections } = state;
   const views: IpvsConnectionView[] = [];
-  const end = (address: number, port: number): string => `${formatIpv4(address)}:${port}`;
   connections.forEach((cp) => {
-    if (!stack.ipvs.isOfWalk(cp)) return;
+    if (!state.isOfWalk(cp)) return;
     views.push({
       host: stack.net.name,
-      proto: PROTOCOLS[connections.proto(cp)] ?? "unknown",
-      client: end(connections.caddr(cp), connections.cport(cp)),
-      virtual: end(connections.vaddr(cp), connections.vport(cp)),
-      server: end(connections.daddr(cp), connections.dport(cp)),
-      state: stateName(stack.ipvs, cp),
-      expires: secondsLeft(stack.ipvs, cp, stack.now),
+      proto: PROTOCOLS[protocolOf(state, cp)] ?? "unknown",
+      client: connectionEnd(state, cp, connections.caddr(cp), connections.cport(cp)),
+      virtual: connectionEnd(state, cp, connections.vaddr(cp), connections.vport(cp)),
+      server: connectionEnd(state, cp, connections.daddr(cp), connections.dport(cp)),
+      state: stateName(state, cp),
+      expires: secondsLeft(state, cp, stack.now),
     });
   });
   return views;

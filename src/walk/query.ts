@@ -35,6 +35,8 @@ export interface Query {
   readonly raw: boolean;
   /** The sender of such a packet goes on listening, as long as a client would. */
   readonly listens: boolean;
+  /** The sender asks for errors while it connects (SO_ERROR), which tells of one that its socket only remembered. */
+  readonly polls: boolean;
   /** Milliseconds a client waits for an answer; null: longer while an address question is open. */
   readonly patience: number | null;
 }
@@ -57,5 +59,6 @@ export const QUERY_DEFAULTS = {
   tcpFlags: null,
   raw: false,
   listens: false,
+  polls: false,
   patience: null,
 } as const satisfies Partial<Query>;

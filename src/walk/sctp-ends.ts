@@ -28,7 +28,7 @@ import {
 } from "../packet/sctp-chunk.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { listenerOf } from "./listener.ts";
+import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES } from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
@@ -45,6 +45,8 @@ interface SctpEnd {
   readonly peer: number;
   readonly peerPort: number;
   readonly client: boolean;
+  /** ifindex of the device it is bound to, 0 none. */
+  readonly boundDev: number;
   readonly socket: Socket | null;
   state: "cookie-wait" | "cookie-echoed" | "established" | "shutdown-sent" | "closed";
   /** The tag that the other end asked for. */
@@ -94,6 +96,7 @@ export class SctpEnds {
       peer: init.dst,
       peerPort: owner.query.dport ?? 0,
       client: true,
+      boundDev: init.boundDev,
       socket: null,
       state: "cookie-wait",
       peerTag: 0,
@@ -144,7 +147,11 @@ export class SctpEnds {
   receive(stack: Stack, packet: Packet): boolean {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
-    if (known !== undefined && known.state !== "closed") {
+    if (
+      known !== undefined &&
+      known.state !== "closed" &&
+      isOfDevice(stack, "sctp", packet, known.boundDev)
+    ) {
       this.chunk(known, packet);
       return true;
     }
@@ -160,6 +167,7 @@ export class SctpEnds {
       peer: packet.src,
       peerPort: packet.sport,
       client: false,
+      boundDev: boundDeviceOf(stack, "sctp", packet, socket),
       socket,
       state: "established",
       // A cookie holds what the INIT said.
@@ -275,7 +283,8 @@ export class SctpEnds {
       packet.uid = query.uid;
     } else packet.uid = 0;
     packet.id = stack.state.nextIpId();
-    if (routeOutput(stack, packet, end.client ? packet.boundDev : 0, false) !== 0) {
+    packet.boundDev = end.boundDev;
+    if (routeOutput(stack, packet, end.boundDev, false) !== 0) {
       stack.pool.release(packet);
       return;
     }

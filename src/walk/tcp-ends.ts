@@ -22,7 +22,7 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { listenerOf } from "./listener.ts";
+import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
@@ -42,6 +42,8 @@ interface TcpEnd {
   readonly peer: number;
   readonly peerPort: number;
   readonly client: boolean;
+  /** ifindex of the device it is bound to, 0 none. */
+  readonly boundDev: number;
   readonly socket: Socket | null;
   state: "syn-sent" | "syn-received" | "established" | "closed";
   seq: number;
@@ -89,6 +91,7 @@ export class TcpEnds {
       peer: syn.dst,
       peerPort: owner.query.dport ?? 0,
       client: true,
+      boundDev: syn.boundDev,
       socket: null,
       state: "syn-sent",
       seq: 1,
@@ -142,7 +145,7 @@ export class TcpEnds {
   receive(stack: Stack, packet: Packet): SegmentFate {
     const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
     const known = this.ends.get(key);
-    if (known !== undefined && known.state !== "closed") {
+    if (known !== undefined && known.state !== "closed" && isOfDevice(stack, "tcp", packet, known.boundDev)) {
       this.segment(known, packet);
       return "taken";
     }
@@ -162,6 +165,7 @@ export class TcpEnds {
       peer: packet.src,
       peerPort: packet.sport,
       client: false,
+      boundDev: boundDeviceOf(stack, "tcp", packet, socket),
       socket,
       state: "syn-received",
       seq: 1,
@@ -327,7 +331,8 @@ export class TcpEnds {
       segment.uid = query.uid;
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
-    if (routeOutput(stack, segment, end.client ? segment.boundDev : 0, false) !== 0) {
+    segment.boundDev = end.boundDev;
+    if (routeOutput(stack, segment, end.boundDev, false) !== 0) {
       stack.pool.release(segment);
       return;
     }

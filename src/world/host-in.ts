@@ -23,7 +23,7 @@ import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { isIpv6Route, parseRoute, parseRoute6 } from "../kernel/route/ip-route.ts";
 import { DEFAULT_RULES, isIpv6Rule, parseRule, parseRule6 } from "../kernel/route/ip-rule.ts";
-import { kernelRoutes, kernelRoutes6 } from "../kernel/route/kernel-routes.ts";
+import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../kernel/route/kernel-routes.ts";
 import type { Route, Route6 } from "../kernel/route/route.ts";
 import { parseSs } from "../kernel/socket/ss.ts";
 import { Sysctl } from "../kernel/sysctl.ts";
@@ -257,15 +257,19 @@ class HostReader {
       else known.push(address);
     }
     return [...this.#devices.values()].flatMap((device) =>
-      kernelRoutes(device, byDevice.get(device.name) ?? []),
+      kernelRoutes(device, byDevice.get(device.name) ?? [], this.#vrfTable(device)),
     );
   }
 
   #kernelRoutes6(): Route6[] {
     const sysctl = new Sysctl(this.#settings());
     return [...this.#devices.values()].flatMap((device) =>
-      kernelRoutes6(device, this.#addresses6, sysctl.device6(device.name).forwarding),
+      kernelRoutes6(device, this.#addresses6, sysctl.device6(device.name).forwarding, this.#vrfTable(device)),
     );
+  }
+
+  #vrfTable(device: Device): string | null {
+    return vrfTableOf(device, [...this.#devices.values()]);
   }
 
   /** Rules of IPv6 that nobody dumped are the kernel's own (`Fib`). */

@@ -218,13 +218,17 @@ describe("a node with an IPv6 address", () => {
   it.each([
     ["iptables", "ip6tables-save", "-A KUBE-SERVICES -d fd00:96::130/128 -p tcp"],
     ["nftables", "nft", "fd00:96::130 . tcp . 80 : goto service-"],
+    ["ipvs", "ip6tables-save", "--match-set KUBE-6-CLUSTER-IP"],
+    ["ipvs", "ipset", "add KUBE-6-CLUSTER-IP fd00:96::130,tcp:80"],
+    ["ipvs", "ipvsadm", "-A -t [fd00:96::130]:80 -s rr\n-a -t [fd00:96::130]:80 -r [fd00:1::3]:8080 -m -w 1"],
+    ["ipvs", "ip", "ip addr replace fd00:96::130/128 dev kube-ipvs0"],
   ])("has the rules of both families in mode %s", async (mode, format, rule) => {
     const { out, code } = await hopscope(["export", "--node", "n1", "--format", format, "-f", pathOf(mode)]);
     expect(code).toBe(0);
     expect(out).toContain(rule);
   });
 
-  it.each(["iptables", "nftables"])("a node port is translated in mode %s", async (mode) => {
+  it.each(MODES)("a node port is translated in mode %s", async (mode) => {
     const { out } = await hopscope([
       "trace",
       "node/n1",
@@ -237,11 +241,6 @@ describe("a node with an IPv6 address", () => {
     const [outcome] = (JSON.parse(out) as { outcomes: { rewrites: { field: string; to: string }[] }[] })
       .outcomes;
     expect(outcome?.rewrites.find(({ field }) => field === "dst")?.to).toBe("[fd00:1::3]:8080");
-  });
-
-  it("IPVS says that nobody serves it", async () => {
-    const { out } = await hopscope(["trace", "node/n1", "10.96.0.130:80", "-f", pathOf("ipvs")]);
-    expect(out.replaceAll(/\s+/g, " ")).toContain("1 Service has an IPv6 address that nobody serves");
   });
 
   it("a release without nftables mode is said to be taken for the first that has one", async () => {

@@ -1,3 +1,4 @@
+import type { Family } from "../../src/address/ip.ts";
 import type { Dice } from "./dice.ts";
 
 /**
@@ -163,17 +164,22 @@ const ARP_PATIENCE_MS = "40";
  * Settings of a device that make a live probe quick, and let no neighbour age however long a probe takes on a busy machine:
  * the model's clock is its own.
  */
-export function quickSettings(devices: readonly string[]): [string, string][] {
+export function quickSettings(
+  devices: readonly string[],
+  families: readonly Family[] = [4],
+): [string, string][] {
   return devices
     .filter((name) => name !== "lo")
-    .flatMap((name) => {
-      const own = `net.ipv4.neigh.${name.replaceAll(".", "/")}`;
-      return [
-        [`${own}.retrans_time_ms`, ARP_PATIENCE_MS],
-        [`${own}.base_reachable_time_ms`, "36000000"],
-        [`${own}.delay_first_probe_time`, "36000"],
-      ];
-    });
+    .flatMap((name) =>
+      families.flatMap((family): [string, string][] => {
+        const own = `net.ipv${family}.neigh.${name.replaceAll(".", "/")}`;
+        return [
+          [`${own}.retrans_time_ms`, ARP_PATIENCE_MS],
+          [`${own}.base_reachable_time_ms`, "36000000"],
+          [`${own}.delay_first_probe_time`, "36000"],
+        ];
+      }),
+    );
 }
 
 /** The draft as a snapshot's text. */

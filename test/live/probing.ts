@@ -16,7 +16,7 @@ const PREFIX = `${FAMILY}${process.pid}-`;
 const PAUSE_MS = 1100;
 
 /** Unanswered questions of these worlds end after three times forty milliseconds; an error may wait for another's end. */
-const PATIENCE: Patience = { answerMs: 60, arpMs: 900, questionMs: 110 };
+const PATIENCE: Patience = { answerMs: 60, hiddenMs: 190, arpMs: 900, questionMs: 110, ageless: true };
 
 /** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
 export function sweep(): number {
@@ -104,16 +104,20 @@ function neighbourOverflows(): string {
 /** A probe took so long that TCP repeated itself; its rules counted the segment twice. */
 export class TooSlow extends Error {}
 
-/** The kernel repeats a SYN after a second, and data after a fifth of one; a packet's identification tells them apart. */
+/**
+ * The kernel repeats a SYN after a second, and data after a fifth of one; a packet's number tells them apart, which follows
+ * from its identification or flow label.
+ */
 function saysTwice({ frames = [] }: RecordedProbe): boolean {
   const said = new Map<string, number>();
-  return frames.some(({ ns, if: dev, dir, ip, tcp }) => {
-    if (dir !== "out" || ip === undefined || tcp === undefined) return false;
+  return frames.some(({ ns, if: dev, dir, ip, ip6, tcp, pkt }) => {
+    const header = ip ?? ip6;
+    if (dir !== "out" || header === undefined || tcp === undefined) return false;
     if (tcp.flags?.includes("S") !== true && (tcp.len ?? 0) === 0) return false;
-    const segment = [ns, dev, ip.src, ip.dst, tcp.sport, tcp.dport, tcp.flags, tcp.seq].join(" ");
+    const segment = [ns, dev, header.src, header.dst, tcp.sport, tcp.dport, tcp.flags, tcp.seq].join(" ");
     const before = said.get(segment);
-    said.set(segment, ip.id ?? 0);
-    return before !== undefined && before !== ip.id;
+    said.set(segment, pkt);
+    return before !== undefined && before !== pkt;
   });
 }
 

@@ -5,6 +5,7 @@ import { CASES, type ProxyCase } from "./cases.ts";
 import { ends, type Flow, flow } from "./flows.ts";
 import { programmedIn } from "./mode-hosts.ts";
 import { type EndpointText, service, slice } from "./objects.ts";
+import { exchanged } from "./six.ts";
 
 /** Where one node sends packets in each mode, by the walk, and what the modes do in their own way. */
 
@@ -95,6 +96,12 @@ const FLOWS: readonly (readonly [string, Flow["from"], string, string[] | PerMod
   ["affinity", "pod", CLUSTER_IP, [A, B]],
 ];
 
+/** An end with its address exchanged. */
+function inSix(end: string): string {
+  const [, address, rest] = /^([\d.]+)(:.*)$/.exec(end) ?? [];
+  return address === undefined ? end : `[${exchanged(address)}]${rest}`;
+}
+
 function caseNamed(name: string): ProxyCase {
   const found = CASES.find((one) => one.name === name);
   if (found === undefined) throw new Error(`no case ${name}`);
@@ -110,6 +117,19 @@ describe.each(PROXY_MODES)("where packets go in mode %s", (mode) => {
   it.each(FLOWS)("%s: from %s to %s", (name, from, to, expected) => {
     const wanted = Array.isArray(expected) ? expected : (expected as PerMode)[mode];
     expect(ends(programmedIn(mode, caseNamed(name)), asked(from, to))).toEqual(wanted);
+  });
+
+  it.each(FLOWS)("in IPv6, %s: from %s to %s", (name, from, to, expected) => {
+    if (to === LOCALHOST) return;
+    const wanted = Array.isArray(expected) ? expected : (expected as PerMode)[mode];
+    expect(ends(programmedIn(mode, caseNamed(name), 6), asked(from, to), 6)).toEqual(
+      wanted.map(inSix).sort(),
+    );
+  });
+
+  it("in IPv6 no mode serves node ports at ::1", () => {
+    const node = programmedIn(mode, caseNamed("node-port"), 6);
+    expect(ends(node, asked("node", LOCALHOST), 6)).toEqual(["no-listener-tcp"]);
   });
 
   it("UDP and TCP on one port are apart", () => {

@@ -16,8 +16,8 @@ import type {
   NeighbourOf,
 } from "../../src/kernel/device/device.ts";
 import { emptyHost, type Host } from "../../src/kernel/host.ts";
-import { DEFAULT_RULES, DEFAULT_RULES6 } from "../../src/kernel/route/ip-rule.ts";
-import { kernelRoutes, kernelRoutes6 } from "../../src/kernel/route/kernel-routes.ts";
+import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "../../src/kernel/route/ip-rule.ts";
+import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../../src/kernel/route/kernel-routes.ts";
 import type { NextHopOf, PolicyRule, RouteOf, RouteType } from "../../src/kernel/route/route.ts";
 import type { Sockets } from "../../src/kernel/socket/socket.ts";
 import { ASK_DEFAULTS, type AskOptions, ask } from "../../src/walk/ask.ts";
@@ -56,7 +56,7 @@ export interface HostSpec {
   readonly nft?: string;
   /** As `conntrack -L` printed it. */
   readonly connections?: string;
-  /** `tcp 80`, `udp 53`; without it every port listens. */
+  /** `tcp 80`, `udp 53 eth0`; without it every port listens. */
   readonly listen?: readonly string[];
 }
 
@@ -178,15 +178,19 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     addresses,
     addresses6: all6,
     routes: [
-      ...devices.flatMap((one) => kernelRoutes(one, addresses)),
+      ...devices.flatMap((one) => kernelRoutes(one, addresses, vrfTableOf(one, devices))),
       ...(spec.routes ?? []).filter((text) => !isIpv6(text)).map((text) => route(text, IPV4, onLink)),
     ],
     routes6: [
-      ...devices.flatMap((one) => kernelRoutes6(one, all6, spec.forward === true)),
+      ...devices.flatMap((one) => kernelRoutes6(one, all6, spec.forward === true, vrfTableOf(one, devices))),
       ...(spec.routes ?? []).filter(isIpv6).map((text) => route(text, IPV6, onLink6)),
     ],
-    rules: [...DEFAULT_RULES, ...(spec.rules ?? []).map(policyRule)].sort((a, b) => a.priority - b.priority),
-    rules6: DEFAULT_RULES6,
+    rules: [
+      ...DEFAULT_RULES,
+      ...(devices.some(isVrf) ? [L3MDEV_RULE] : []),
+      ...(spec.rules ?? []).map(policyRule),
+    ].sort((a, b) => a.priority - b.priority),
+    rules6: devices.some(isVrf) ? [...DEFAULT_RULES6, L3MDEV_RULE] : DEFAULT_RULES6,
     neighbours: (spec.neighbours ?? [])
       .filter((text) => !text.includes("::"))
       .map((text) => neighbour(text, ip)),
@@ -202,6 +206,10 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     unmodelled: new Map(spec.connections === undefined ? [] : [["conntrack", spec.connections]]),
     sockets: sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]),
   };
+}
+
+function isVrf({ detail }: Device): boolean {
+  return detail.kind === "vrf";
 }
 
 function device(name: string, ifindex: number, more: LinkSpec, host: number): Device {
@@ -410,12 +418,12 @@ function sockets(listen: readonly string[] | undefined, families: readonly Famil
   return {
     kind: "listed",
     sockets: listen.map((text) => {
-      const [proto, port] = text.split(" ");
+      const [proto, port, dev] = text.split(" ");
       return {
         proto: proto as "tcp" | "udp",
         families,
         address: null,
-        dev: null,
+        dev: dev ?? null,
         port: Number(port),
         app: { kind: "line" },
         origin: 0,

@@ -1,12 +1,15 @@
 import { type AddressFamily, IPV4, IPV6 } from "../../address/family.ts";
+import { internMac } from "../../address/mac.ts";
 import { contains, networkOf, type Prefix4 } from "../../address/prefix.ts";
 import type { Device, InterfaceAddress, InterfaceAddress6 } from "../../kernel/device/device.ts";
+import { addVrf, enslaveToVrf } from "../../kernel/device/vrf-link.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
-import { kernelRoutes, kernelRoutes6 } from "../../kernel/route/kernel-routes.ts";
+import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../../kernel/route/kernel-routes.ts";
 import type { Route, Route6, RouteOf } from "../../kernel/route/route.ts";
 import { Sysctl } from "../../kernel/sysctl.ts";
+import { parseWhole } from "../number-text.ts";
 import { invalid, ok, type Result } from "../result.ts";
 import { readNeighbour } from "./ip-neigh-command.ts";
 import { readRoute } from "./ip-route-command.ts";
@@ -17,30 +20,68 @@ export function readIp(host: Host, words: readonly string[], origin: Origin): Re
   const [object = "", ...rest] = words[0] === "-4" || words[0] === "-6" ? words.slice(1) : words;
   const family = words[0] === "-6" || rest.some((word) => word.includes(":")) ? 6 : 4;
   if (isShort(object, "route", 1)) return readRoute(host, rest, family, origin);
-  if (isShort(object, "link", 1)) return readLink(host, rest);
+  if (isShort(object, "link", 1)) return readLink(host, rest, origin);
   if (isShort(object, "address", 1)) return readAddress(host, rest, origin);
   if (isShort(object, "neighbour", 1) || isShort(object, "neighbor", 1))
     return readNeighbour(host, rest, origin);
   return invalid(`ip: ${JSON.stringify(object)} is not built yet: route, link, addr and neigh are`);
 }
 
-function readLink(host: Host, words: readonly string[]): Result<Operation[]> {
+function readLink(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
   const [command = "", ...rest] = words;
+  if (isShort(command, "add", 1)) return readLinkAdd(host, rest, origin);
   if (!isShort(command, "set", 1))
-    return invalid(`ip link ${command}: is not built yet: ip link set DEV up|down is`);
+    return invalid(`ip link ${command}: is not built yet: ip link set DEV up|down and ip link add are`);
   const [name = "", state, ...more] = rest[0] === "dev" ? rest.slice(1) : rest;
   const device = findDevice(host, name);
   if (device.kind === "invalid") return device;
+  if (state === "master" || state === "vrf") return readMaster(host, device.value, more);
+  if (state === "nomaster" && more.length === 0) {
+    const before = host.devices.find((each) => each.name === device.value.master);
+    return before === undefined || before.detail.kind === "vrf"
+      ? ok(enslaveToVrf(host, device.value, null))
+      : invalid(`ip link set ${name} nomaster: is not built yet but for devices of a VRF`);
+  }
   if ((state !== "up" && state !== "down") || more.length > 0) {
-    return invalid(`ip link set ${name}: up or down is expected, nothing else is built yet`);
+    return invalid(
+      `ip link set ${name}: up, down, master VRF or nomaster is expected, nothing else is built yet`,
+    );
   }
   return ok(state === "up" ? setUp(host, device.value) : setDown(host, device.value));
+}
+
+/** `ip link add [dev|name] NAME type vrf table N`. */
+function readLinkAdd(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
+  const rest = words[0] === "dev" || words[0] === "name" ? words.slice(1) : words;
+  const [name = "", type, kind, word, text = "", ...more] = rest;
+  if (type !== "type" || kind !== "vrf" || word !== "table" || more.length > 0)
+    return invalid("ip link add: NAME type vrf table N is expected, nothing else is built yet");
+  const table = parseWhole(text, "table", 1, 0xffff_ffff);
+  if (table.kind === "invalid") return table;
+  if (host.devices.some((device) => device.name === name))
+    return invalid(`ip link add: there is a device ${JSON.stringify(name)} already`);
+  const mac = internMac(
+    `02:76:72:66:${table.value.toString(16).padStart(8, "0").slice(-4).replace(/../, "$&:")}`,
+  );
+  return ok(addVrf(host, { name, table: table.value, mac, origin }));
+}
+
+function readMaster(
+  host: Host,
+  device: Device,
+  [name = "", ...more]: readonly string[],
+): Result<Operation[]> {
+  const master = findDevice(host, name);
+  if (master.kind === "invalid") return master;
+  if (master.value.detail.kind !== "vrf" || more.length > 0)
+    return invalid(`ip link set ${device.name} master ${name}: is not built yet but for a VRF`);
+  return ok(enslaveToVrf(host, device, name));
 }
 
 /** With the device come the routes of its addresses (`fib_netdev_event`). */
 function setUp(host: Host, device: Device): Operation[] {
   if (device.up) return [];
-  const routes = kernelRoutes({ ...device, up: true }, host.addresses);
+  const routes = kernelRoutes({ ...device, up: true }, host.addresses, vrfTableOf(device, host.devices));
   return [{ kind: "link-set", name: device.name, up: true }, ...missingRoutes(host, routes)];
 }
 
@@ -119,7 +160,7 @@ function readAddress6(
   const entry = own ?? { dev: name, address, length, scope, peer: null, flags: [], origin };
   const forwards = new Sysctl(host.sysctl).device6(name).forwarding;
   const made = (addresses: readonly InterfaceAddress6[]): Route6[] =>
-    kernelRoutes6(device.value, addresses, forwards);
+    kernelRoutes6(device.value, addresses, forwards, vrfTableOf(device.value, host.devices));
   if (adds) {
     const routes = made([...host.addresses6, entry]).filter(
       (route) => !host.routes6.some((other) => sameRoute(IPV6, other, route)),
@@ -156,7 +197,7 @@ function addAddress(host: Host, device: Device, prefix: Prefix4, origin: Origin)
     label: null,
     origin,
   };
-  const routes = kernelRoutes(device, [...host.addresses, address]);
+  const routes = kernelRoutes(device, [...host.addresses, address], vrfTableOf(device, host.devices));
   return [{ kind: "address-add", address }, ...missingRoutes(host, routes)];
 }
 
@@ -177,8 +218,9 @@ function deleteAddress(host: Host, device: Device, prefix: Prefix4): Operation[]
     return [{ kind: "address-delete", address: { ...absent, peer: null, label: null, origin: ORIGIN_NONE } }];
   }
   const others = host.addresses.filter((other) => other !== address);
-  const kept = kernelRoutes(device, others);
-  const gone = kernelRoutes(device, host.addresses).filter(
+  const table = vrfTableOf(device, host.devices);
+  const kept = kernelRoutes(device, others, table);
+  const gone = kernelRoutes(device, host.addresses, table).filter(
     (route) => !kept.some((other) => sameRoute(IPV4, other, route)),
   );
   return [

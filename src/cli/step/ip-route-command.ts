@@ -7,6 +7,7 @@ import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
 import { usualMetric6 } from "../../kernel/route/ip-route.ts";
 import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "../../kernel/route/route.ts";
+import { tableName } from "../../kernel/route/rt-table.ts";
 import { parseWhole } from "../number-text.ts";
 import { invalid, ok, type Result } from "../result.ts";
 import { findDevice, isShort, readPrefix } from "./ip-words.ts";
@@ -118,7 +119,7 @@ class RouteWords<Address> {
     while (this.#at < this.#words.length && this.#fault === null) {
       const word = this.#words[this.#at++] as string;
       if (word === "nexthop") {
-        if (hop !== undefined) hops.push(this.#hop(hop));
+        if (hop !== undefined) hops.push(this.#hop(hop, more.table));
         hop = {};
       } else if (word === "via") hop = { ...hop, gateway: this.#address() };
       else if (word === "dev") hop = { ...hop, dev: this.#device() };
@@ -126,7 +127,7 @@ class RouteWords<Address> {
       else if (word === "weight") hop = { ...hop, weight: this.#number("weight", 1, 256) };
       else more = { ...more, ...this.#setting(word) };
     }
-    if (hop !== undefined) hops.push(this.#hop(hop));
+    if (hop !== undefined) hops.push(this.#hop(hop, more.table));
     if (this.#fault !== null) return invalid(`ip route: ${this.#fault}`);
     const unsaid = { protocol: null, scope: null, prefsrc: null, metric: null };
     return ok({ type, dst, ...given, ...unsaid, hops, ...more });
@@ -136,6 +137,8 @@ class RouteWords<Address> {
     switch (word) {
       case "table":
         return { table: this.#table() };
+      case "vrf":
+        return { table: this.#vrf() };
       case "proto":
       case "protocol":
         return { protocol: this.#word("proto") };
@@ -188,9 +191,16 @@ class RouteWords<Address> {
   }
 
   #table(): string {
-    const word = this.#word("table");
-    const names: Readonly<Record<string, string>> = { "253": "default", "254": "main", "255": "local" };
-    return names[word] ?? word;
+    return tableName(this.#word("table"));
+  }
+
+  /** The name of a VRF for its table. */
+  #vrf(): string {
+    const name = this.#word("vrf");
+    const detail = this.#host.devices.find((device) => device.name === name)?.detail;
+    if (detail?.kind === "vrf") return tableName(String(detail.table));
+    this.#fault ??= `${JSON.stringify(name)} is no VRF of ${this.#host.name}`;
+    return "main";
   }
 
   #scope(): Scope {
@@ -200,25 +210,27 @@ class RouteWords<Address> {
     return scope ?? "global";
   }
 
-  #hop(given: Partial<NextHopOf<Address>>): NextHopOf<Address> {
+  #hop(given: Partial<NextHopOf<Address>>, table: string = "main"): NextHopOf<Address> {
     const hop = { dev: null, gateway: null, weight: 1, onlink: false, dead: false, ...given };
     if (hop.dev !== null || hop.gateway === null) return hop;
-    const dev = deviceTowards(this.#of, this.#routes, hop.gateway);
+    const { gateway } = hop;
+    const towards = (name: string): string | null => deviceTowards(this.#of, this.#routes, gateway, name);
+    const dev = towards(table) ?? towards("main");
     if (dev === null) this.#fault ??= "the next hop has an invalid gateway: no route on link leads to it";
     return { ...hop, dev };
   }
 }
 
-/** Where the kernel finds a gateway: the longest prefix of the main table that is on link. */
+/** Where the kernel finds a gateway: the longest prefix of a table that is on link (`fib_check_nh`: the route's own first). */
 function deviceTowards<Address>(
   of: AddressFamily<Address>,
   routes: readonly RouteOf<Address>[],
   gateway: Address,
+  table: string,
 ): string | null {
   let best: RouteOf<Address> | null = null;
   for (const route of routes) {
-    const isOnLink =
-      route.table === "main" && route.type === "unicast" && route.nextHops[0]?.gateway === null;
+    const isOnLink = route.table === table && route.type === "unicast" && route.nextHops[0]?.gateway === null;
     if (isOnLink && of.contains(route.dst, gateway) && (best === null || route.dst.length > best.dst.length))
       best = route;
   }

@@ -111,6 +111,12 @@ export type DeviceDetail =
     }
   /** A program stands behind it: what it is given leaves the model. `tap` frames have Ethernet headers. */
   | { readonly kind: "tun"; readonly mode: "tun" | "tap" }
+  /** A domain of routing: the devices whose `master` it is look into its table (`drivers/net/vrf.c`). */
+  | {
+      readonly kind: "vrf";
+      /** The table's number. */
+      readonly table: number;
+    }
   /** Where traffic control redirects frames to be shaped; it takes no others. */
   | { readonly kind: "ifb" }
   /** A kind not modelled: frames into it leave the model. */

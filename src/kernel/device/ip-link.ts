@@ -153,12 +153,14 @@ function formatFlags(device: Device): string[] {
     ...(device.up && !device.carrier ? ["NO-CARRIER"] : []),
     ...formatReach(device),
     ...(device.noArp ? ["NOARP"] : []),
+    ...(device.detail.kind === "vrf" ? ["MASTER"] : []),
     ...(device.up ? ["UP"] : []),
     ...(device.up && device.carrier ? ["LOWER_UP"] : []),
   ];
 }
 
 function formatReach({ detail, noArp }: Device): string[] {
+  if (detail.kind === "vrf") return [];
   if (detail.kind === "loopback") return ["LOOPBACK"];
   if (detail.kind === "ipip") return detail.remote === null ? [] : ["POINTOPOINT"];
   if (detail.kind === "tun" && detail.mode === "tun") return ["POINTOPOINT", "MULTICAST"];

@@ -77,6 +77,8 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" |
       return ipipText(detail);
     case "ifb":
       return "ifb";
+    case "vrf":
+      return `vrf table ${detail.table}`;
     case "bond":
       return words(
         "bond",

@@ -29,6 +29,9 @@ export function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
   if (kind === "bridge") return parseBridge(data);
   if (kind === "dummy") return { kind: "dummy" };
   if (kind === "ifb") return { kind: "ifb" };
+  if (kind === "vrf" && data !== undefined) {
+    return { kind: "vrf", table: data.integer("table", 1, 0xffff_ffff) };
+  }
   if (kind === "tun") return { kind: "tun", mode: data?.word("type", ["tun", "tap"], "tun") ?? "tun" };
   if (kind === "bond" && data !== undefined) return parseBond(data);
   if (kind === "geneve" && data !== undefined && (data.has("remote") || data.has("remote6")))
@@ -187,6 +190,8 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
       return { info_kind: "dummy" };
     case "ifb":
       return { info_kind: "ifb" };
+    case "vrf":
+      return { info_kind: "vrf", info_data: { table: detail.table } };
     case "tun":
       return { info_kind: "tun", info_data: { type: detail.mode } };
     case "bond":

@@ -3,6 +3,7 @@ import { addressOnPath, type Ip6 } from "../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { FrameChain } from "../nft/frame-hooks.ts";
+import { tableName } from "../route/rt-table.ts";
 import type { Device, DeviceDetail } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
@@ -20,6 +21,11 @@ export class NetDevice {
   readonly mtu: number;
   readonly up: boolean;
   readonly noArp: boolean;
+  /**
+   * Are its IPv6 addresses in force, and the routes to them? Down they are so where nobody is asked whether an address is
+   * taken (`addrconf_dad_begin`): those of kube-proxy's dummy device, which is never up.
+   */
+  readonly holdsAddresses6: boolean;
   readonly kind: DeviceDetail["kind"];
   readonly isLoopback: boolean;
   readonly isBridge: boolean;
@@ -35,6 +41,10 @@ export class NetDevice {
   readonly hasHeader: boolean;
   /** The bridge this device is a port of. */
   master: NetDevice | null = null;
+  /** The VRF this device belongs to, itself where it is one (`l3mdev_master_dev_rcu`); null outside of all. */
+  vrf: NetDevice | null = null;
+  /** The table of a VRF by the name that routes have, null of other devices. */
+  readonly vrfTable: string | null;
   /** The bond this device is one of. */
   bond: NetDevice | null = null;
   /** A bond's devices, in order of ifindex. */
@@ -77,12 +87,15 @@ export class NetDevice {
     this.mtu = plain.mtu;
     this.up = plain.up;
     this.noArp = plain.noArp;
+    this.holdsAddresses6 = plain.up || plain.noArp;
     this.kind = plain.detail.kind;
     this.isLoopback = this.kind === "loopback";
     this.isBridge = this.kind === "bridge";
     this.isVxlan = this.kind === "vxlan";
     this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
     const { detail } = plain;
+    this.vrfTable = detail.kind === "vrf" ? tableName(String(detail.table)) : null;
+    if (detail.kind === "vrf") this.vrf = this;
     const local = detail.kind === "vxlan" ? detail.local : null;
     const remote = detail.kind === "vxlan" || detail.kind === "geneve" ? detail.remote : null;
     this.underlayFamily = familyOfAddress(remote ?? local ?? 0);
@@ -101,6 +114,11 @@ export class NetDevice {
       this.portLearning = port.state === "learning";
     }
   }
+}
+
+/** Is a device a VRF's, without being one (`netif_is_l3_slave`)? */
+export function isL3Slave(dev: NetDevice): boolean {
+  return dev.vrf !== null && dev.vrf !== dev;
 }
 
 export interface CompiledAddress {

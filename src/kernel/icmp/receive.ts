@@ -38,7 +38,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
       stack.kill(packet, ICMP_IGNORED);
       return;
     }
-    echoReply(stack, packet, packet.dst, 0);
+    echoReply(stack, packet, packet.dst, dev.vrf?.ifindex ?? 0);
   } else if (packet.icmpType === ICMP_ECHOREPLY) {
     stack.outbox.upcalls.echoReply(stack, packet);
   } else if (isIcmpError(packet.icmpType)) {

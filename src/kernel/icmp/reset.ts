@@ -15,7 +15,7 @@ import { hopLimit } from "../route/hop-limit.ts";
 import { routeMeHarder, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
-import { replyDevice6 } from "./send6.ts";
+import { replyDevice } from "./send6.ts";
 
 /** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
@@ -33,7 +33,7 @@ export function sendReset(stack: Stack, cause: Packet): void {
   const six = reset.family === 6;
   if (six) {
     // Even what goes straight back needs a route here.
-    if (routeOutput(stack, reset, replyDevice6(stack, cause), false) !== 0) {
+    if (routeOutput(stack, reset, replyDevice(stack, cause), false) !== 0) {
       stack.pool.release(reset);
       return;
     }
@@ -53,6 +53,8 @@ export function sendReset(stack: Stack, cause: Packet): void {
     stack.path.transmit(stack, port, reset);
     return;
   }
+  // "ip_route_me_harder expects skb->dst to be set"
+  if (!six) reset.rtDev = cause.rtDev;
   if (!six && routeMeHarder(stack, reset) !== 0) {
     stack.pool.release(reset);
     return;

@@ -22,7 +22,7 @@ import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
 import { reflectedMark } from "./reset.ts";
-import { ERROR6_AT_MOST, errorSource6, mayTell6, replyDevice6, withinLimit6 } from "./send6.ts";
+import { ERROR6_AT_MOST, errorSource6, mayTell6, replyDevice, withinLimit6 } from "./send6.ts";
 
 /** The sockets that the kernel keeps for its own ICMP and resets: they have no owner, but `-m owner --socket-exists` sees them. */
 export const KERNELS_OWN = 0;
@@ -57,7 +57,7 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   error.df = six;
   error.mark = reflectedMark(stack, cause);
   error.dst = cause.src;
-  const oif = six ? replyDevice6(stack, cause) : 0;
+  const oif = replyDevice(stack, cause);
   error.src = six ? errorSource6(stack, error, cause, oif) : errorSource(stack, cause);
   const quoted = pool.take();
   quoted.copyHeaders(cause);

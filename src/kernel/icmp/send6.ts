@@ -34,15 +34,21 @@ export function mayTell6(cause: Packet, type: number): boolean {
   return !(isIcmp(cause) && cause.fragOffset === 0 && cause.icmpType < ICMPV6_ECHO_REQUEST);
 }
 
-/** The device to answer a link-local address by, 0 for any other. */
-export function replyDevice6(stack: Stack, cause: Packet): number {
-  return isLinkLocal6(cause.src) ? inputDevice6(stack, cause) : 0;
+/**
+ * What an answer is to leave by (ifindex, 0 anything): the VRF that its cause is in (`l3mdev_master_ifindex`), and for a
+ * link-local address the device it came in by.
+ */
+export function replyDevice(stack: Stack, cause: Packet): number {
+  if (cause.family === 6 && isLinkLocal6(cause.src)) return inputDevice6(stack, cause);
+  return stack.device(cause.dev)?.vrf?.ifindex ?? 0;
 }
 
-/** `icmp6_iif`: by which device a packet came; over the loopback device, whose address it is for. */
+/** `icmp6_iif`: by which device a packet came; over the loopback device, or a VRF, whose address it is for. */
 export function inputDevice6(stack: Stack, packet: Packet): number {
-  const by = packet.iif !== 0 ? packet.iif : packet.dev;
-  if (stack.device(by)?.isLoopback !== true) return by;
+  const inVrf = packet.l3Slave !== 0 && stack.device(packet.l3Slave)?.kind !== "vrf";
+  const by = inVrf ? packet.l3Slave : packet.iif !== 0 ? packet.iif : packet.dev;
+  const dev = stack.device(by);
+  if (dev?.isLoopback !== true && dev?.kind !== "vrf") return by;
   for (const dev of stack.net.devices) {
     for (const { address } of dev.addresses6) if (address === packet.dst) return dev.ifindex;
   }
@@ -56,9 +62,11 @@ export function inputDevice6(stack: Stack, packet: Packet): number {
  * @param error with its destination and the fields routing looks at
  */
 export function errorSource6(stack: Stack, error: Packet, cause: Packet, oif: number): number {
-  const type = stack.addressType(cause.dst, 0, 6);
+  const type = stack.addressTypeBy(cause.dst, stack.device(cause.dev), 6);
   if (type === RTN_LOCAL || type === RTN_ANYCAST) return cause.dst;
-  const by = cause.iif === 0 ? null : stack.device(cause.iif);
+  // `IP6CB(skb)->iif`: of what is in a VRF, the device that it came in by.
+  const iif = cause.l3Slave === 0 ? cause.iif : cause.l3Slave;
+  const by = iif === 0 ? null : stack.device(iif);
   if (by === null || prefersSource6(stack, error, oif)) return IP6_ANY;
   return selectSource6(stack, by, error.dst);
 }

@@ -1,6 +1,11 @@
+import type { Family } from "../../address/ip.ts";
+import { addressOnPath } from "../../address/ip6-handle.ts";
+import { maskOf } from "../../address/prefix.ts";
+import { KEY_IPV6 } from "../../packet/packet.ts";
 import { Sysctl } from "../sysctl.ts";
 import { FORWARD_GATE, FORWARD_MASQ, FORWARD_OTHER_TUNNEL, FORWARD_TUNNEL } from "./connection-flags.ts";
 import {
+  addressBits,
   type Forwarding,
   type Ipvs,
   PROTOCOL_NUMBER,
@@ -17,17 +22,24 @@ export interface CompiledVirtualService {
   readonly key: string;
   /** 0: by address. */
   readonly mark: number;
+  /** With its family (`protocolKey`); of a mark the family alone. */
   readonly protocol: number;
+  /** As packets hold it. */
   readonly address: number;
   readonly port: number;
   readonly persistent: boolean;
   readonly timeoutMs: number;
+  /** What clients of IPv4 have in common … */
   readonly netmask: number;
+  /** … and, as a length, those of IPv6. */
+  readonly prefixLength: number;
   readonly onePacket: boolean;
   readonly fallback: boolean;
   readonly hashPort: boolean;
   /** Real servers in the kernel's order, column by column. */
   readonly serverKeys: readonly string[];
+  /** As packets hold them. */
+  readonly addresses: readonly number[];
   readonly methods: readonly number[];
 }
 
@@ -56,7 +68,9 @@ export class CompiledIpvs {
   readonly tcpMs: number;
   readonly tcpFinMs: number;
   readonly udpMs: number;
+  /** By mark; those of IPv6 apart. */
   private readonly byMark = new Map<number, CompiledVirtualService>();
+  private readonly byMark6 = new Map<number, CompiledVirtualService>();
   /** By protocol, then address, then port. */
   private readonly byEnd = new Map<number, Map<number, Map<number, CompiledVirtualService>>>();
   private readonly anyPort: boolean;
@@ -66,7 +80,7 @@ export class CompiledIpvs {
     this.services = ipvs.services.map(compile);
     this.byKey = new Map(this.services.map((service) => [service.key, service]));
     for (const service of this.services) {
-      if (service.mark !== 0) this.byMark.set(service.mark, service);
+      if (service.mark !== 0) this.marked(service.protocol).set(service.mark, service);
       else this.put(service);
     }
     this.anyPort = this.services.some((service) => service.mark === 0 && service.port === 0);
@@ -81,23 +95,33 @@ export class CompiledIpvs {
   }
 
   /** FTP-NAT needs conntrack for its mangling (`__ip_vs_update_dest`). */
-  get needsConntrack(): boolean {
+  needsConntrack(family: Family): boolean {
     return this.services.some(
-      ({ mark, port, methods }) => mark === 0 && port === FTP_PORT && methods.includes(FORWARD_MASQ),
+      ({ plain, mark, port, methods }) =>
+        plain.selector.family === family && mark === 0 && port === FTP_PORT && methods.includes(FORWARD_MASQ),
     );
+  }
+
+  /** Are there services of a family? The kernel asks IPVS of packets of no other. */
+  serves(family: Family): boolean {
+    return this.services.some(({ plain }) => plain.selector.family === family);
   }
 
   /** By mark first, then by address and port, then the address's data connections of FTP, then its every-port service. */
   find(mark: number, protocol: number, address: number, port: number): CompiledVirtualService | null {
     if (mark !== 0) {
-      const marked = this.byMark.get(mark >>> 0);
+      const marked = this.marked(protocol).get(mark >>> 0);
       if (marked !== undefined) return marked;
     }
     const ports = this.byEnd.get(protocol)?.get(address);
     if (ports === undefined) return null;
     const exact = ports.get(port);
     if (exact !== undefined) return exact;
-    if (this.ftp && protocol === PROTOCOL_NUMBER.tcp && (port === FTP_DATA_PORT || port >= FIRST_FREE_PORT)) {
+    if (
+      this.ftp &&
+      (protocol & ~KEY_IPV6) === PROTOCOL_NUMBER.tcp &&
+      (port === FTP_DATA_PORT || port >= FIRST_FREE_PORT)
+    ) {
       const ftp = ports.get(FTP_PORT);
       if (ftp !== undefined) return ftp;
     }
@@ -107,19 +131,25 @@ export class CompiledIpvs {
   /** `ip_vs_has_real_service`: is it the end of a server that is translated to? */
   hasRealServer(protocol: number, address: number, port: number): boolean {
     return this.services.some(
-      ({ plain, methods, ...service }) =>
+      ({ plain, methods, addresses, ...service }) =>
         service.protocol === protocol &&
         plain.servers.some(
-          (server, i) => methods[i] === FORWARD_MASQ && server.address === address && server.port === port,
+          (server, i) => methods[i] === FORWARD_MASQ && addresses[i] === address && server.port === port,
         ),
     );
   }
 
-  /** `ip_vs_find_tunnel`: is there a server behind an IPIP tunnel at this address? */
+  /** `ip_vs_find_tunnel`: is there a server behind an IPIP tunnel at this address of IPv4? */
   hasTunnel(address: number): boolean {
-    return this.services.some(({ plain, methods }) =>
-      plain.servers.some((server, i) => methods[i] === FORWARD_TUNNEL && server.address === address),
+    return this.services.some(({ plain, methods, addresses }) =>
+      methods.some(
+        (method, i) => method === FORWARD_TUNNEL && plain.selector.family === 4 && addresses[i] === address,
+      ),
     );
+  }
+
+  private marked(protocol: number): Map<number, CompiledVirtualService> {
+    return (protocol & KEY_IPV6) === 0 ? this.byMark : this.byMark6;
   }
 
   private put(service: CompiledVirtualService): void {
@@ -142,12 +172,14 @@ const FIRST_FREE_PORT = 1024;
 
 function compile(plain: VirtualService, index: number): CompiledVirtualService {
   const { selector, persistence } = plain;
+  const family = selector.family === 6 ? KEY_IPV6 : 0;
+  const prefixLength = persistence?.prefixLength ?? addressBits(selector.family);
   const end =
     selector.kind === "fwmark"
-      ? { protocol: 0, address: 0, port: 0, mark: selector.mark }
+      ? { protocol: family, address: 0, port: 0, mark: selector.mark }
       : {
-          protocol: PROTOCOL_NUMBER[selector.protocol],
-          address: selector.address,
+          protocol: PROTOCOL_NUMBER[selector.protocol] | family,
+          address: addressOnPath(selector.address),
           port: selector.port,
           mark: 0,
         };
@@ -158,11 +190,13 @@ function compile(plain: VirtualService, index: number): CompiledVirtualService {
     ...end,
     persistent: persistence !== null,
     timeoutMs: (persistence?.timeoutS ?? 0) * 1000,
-    netmask: persistence?.netmask ?? -1,
+    netmask: selector.family === 6 ? 0 : maskOf(prefixLength),
+    prefixLength,
     onePacket: plain.onePacket,
     fallback: plain.flags.fallback,
     hashPort: plain.flags.port,
     serverKeys: plain.servers.map(serverKey),
+    addresses: plain.servers.map(({ address }) => addressOnPath(address)),
     methods: plain.servers.map(({ forwarding }) => methodOf(forwarding)),
   };
 }

@@ -1,4 +1,7 @@
-import { formatIpv4 } from "../../address/ipv4.ts";
+import { inetNtop } from "../../address/ip.ts";
+import { plainAddress } from "../../address/ip6-handle.ts";
+import { socketAddressText } from "../../address/socket-address.ts";
+import { KEY_IPV6 } from "../../packet/packet.ts";
 import { CONN_TEMPLATE } from "./connection-flags.ts";
 import type { IpvsState } from "./ipvs-state.ts";
 import { TCP_STATE_NAMES, TEMPLATE_ASSURED } from "./tcp-state.ts";
@@ -17,31 +20,40 @@ export function formatConnections(state: IpvsState, now: number): string {
   const { connections } = state;
   const lines: string[] = [];
   connections.forEach((cp) => {
-    const proto = PROTOCOL_NAMES.get(connections.proto(cp)) ?? "IP";
+    const proto = PROTOCOL_NAMES.get(protocolOf(state, cp)) ?? "IP";
     const left = secondsLeft(state, cp, now);
     const minutes = String(Math.floor(left / 60)).padStart(2, "0");
     const columns = [
       proto.padEnd(3),
       `${minutes}:${String(left % 60).padStart(2, "0")} `,
       stateName(state, cp).padEnd(11),
-      end(connections.caddr(cp), connections.cport(cp)).padEnd(18),
-      end(connections.vaddr(cp), connections.vport(cp)).padEnd(18),
-      end(connections.daddr(cp), connections.dport(cp)),
+      connectionEnd(state, cp, connections.caddr(cp), connections.cport(cp)).padEnd(18),
+      connectionEnd(state, cp, connections.vaddr(cp), connections.vport(cp)).padEnd(18),
+      connectionEnd(state, cp, connections.daddr(cp), connections.dport(cp)),
     ];
     lines.push(columns.join(" "));
   });
   return `${[HEADER, ...lines].join("\n")}\n`;
 }
 
-export function stateName({ connections }: IpvsState, cp: number): string {
-  if ((connections.flags(cp) & CONN_TEMPLATE) !== 0)
-    return connections.state(cp) === TEMPLATE_ASSURED ? "ASSURED" : "NONE";
-  if (connections.proto(cp) === PROTOCOL_NUMBER.tcp) return TCP_STATE_NAMES[connections.state(cp)] as string;
-  return connections.proto(cp) === PROTOCOL_NUMBER.udp ? "UDP" : "ESTABLISHED";
+/** The IP protocol of a connection, 0 for a template of a mark. */
+export function protocolOf({ connections }: IpvsState, cp: number): number {
+  return connections.proto(cp) & ~KEY_IPV6;
 }
 
-function end(address: number, port: number): string {
-  return `${formatIpv4(address)}:${port}`;
+export function stateName(state: IpvsState, cp: number): string {
+  const { connections } = state;
+  if ((connections.flags(cp) & CONN_TEMPLATE) !== 0)
+    return connections.state(cp) === TEMPLATE_ASSURED ? "ASSURED" : "NONE";
+  const protocol = protocolOf(state, cp);
+  if (protocol === PROTOCOL_NUMBER.tcp) return TCP_STATE_NAMES[connections.state(cp)] as string;
+  return protocol === PROTOCOL_NUMBER.udp ? "UDP" : "ESTABLISHED";
+}
+
+/** One of a connection's ends, as ipvsadm prints it. */
+export function connectionEnd({ connections }: IpvsState, cp: number, address: number, port: number): string {
+  const family = (connections.proto(cp) & KEY_IPV6) === 0 ? 4 : 6;
+  return socketAddressText(inetNtop(plainAddress(family, address)), port);
 }
 
 /** As the kernel prints them, cut off: a timer just begun is in its last whole second already. */

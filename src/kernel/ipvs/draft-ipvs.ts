@@ -4,6 +4,7 @@ import {
   type IpvsTimeouts,
   NO_SERVICES,
   type RealServer,
+  type ServerName,
   selectorKey,
   serverKey,
   type VirtualService,
@@ -87,10 +88,7 @@ export class DraftIpvs {
     return this.#put(key, { ...service, servers: service.servers.with(at, { ...server, active, inactive }) });
   }
 
-  deleteServer(
-    selector: VirtualServiceSelector,
-    server: { readonly address: number; readonly port: number },
-  ): string | null {
+  deleteServer(selector: VirtualServiceSelector, server: ServerName): string | null {
     const key = selectorKey(selector);
     const service = this.#services.get(key);
     if (service === undefined) return noVirtualService(selector);
@@ -133,9 +131,6 @@ function noVirtualService(selector: VirtualServiceSelector): string {
   return `there is no virtual service ${selectorWords(selector)}`;
 }
 
-function noServer(
-  selector: VirtualServiceSelector,
-  server: { readonly address: number; readonly port: number },
-): string {
+function noServer(selector: VirtualServiceSelector, server: ServerName): string {
   return `the virtual service ${selectorWords(selector)} has no server ${endText(server)}`;
 }

@@ -1,12 +1,14 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
+import { familyOfAddress, formatIp } from "../../address/ip.ts";
 import type { Origin } from "../origin.ts";
 import { IpvsadmOptions, LineFault } from "./ipvsadm-options.ts";
-import type {
-  Forwarding,
-  IpvsTimeouts,
-  RealServer,
-  VirtualService,
-  VirtualServiceSelector,
+import {
+  addressBits,
+  type Forwarding,
+  type IpvsTimeouts,
+  type RealServer,
+  type ServerName,
+  type VirtualService,
+  type VirtualServiceSelector,
 } from "./virtual-service.ts";
 
 /** One command line of ipvsadm(8), without the program's name: what changes a table, and what prints it. */
@@ -21,7 +23,7 @@ export type IpvsadmCommand =
   | {
       readonly kind: "delete-server";
       readonly selector: VirtualServiceSelector;
-      readonly server: { readonly address: Ipv4; readonly port: number };
+      readonly server: ServerName;
     }
   | { readonly kind: "clear" }
   | { readonly kind: "set"; readonly timeouts: IpvsTimeouts }
@@ -88,12 +90,13 @@ function selectorOf({ selector, command }: IpvsadmOptions): VirtualServiceSelect
 
 function serviceOf(options: IpvsadmOptions, origin: Origin): VirtualService {
   const selector = selectorOf(options);
-  const { scheduler, flags, timeoutS, netmask, onePacket, engine } = options;
+  const { scheduler, flags, timeoutS, prefixLength, onePacket, engine } = options;
   if (selector.kind === "address" && selector.port === 0 && timeoutS === null)
     throw new LineFault("a service on every port (port 0) must be persistent: add -p");
-  if (netmask !== null && timeoutS === null)
+  if (prefixLength !== null && timeoutS === null)
     throw new LineFault("-M: a netmask is a persistent service's: add -p");
-  const persistence = timeoutS === null ? null : { timeoutS, netmask: netmask ?? -1 };
+  const persistence =
+    timeoutS === null ? null : { timeoutS, prefixLength: prefixLength ?? addressBits(selector.family) };
   return {
     selector,
     scheduler,
@@ -108,10 +111,14 @@ function serviceOf(options: IpvsadmOptions, origin: Origin): VirtualService {
 }
 
 /** Without a port a server has its service's. */
-function endOf(options: IpvsadmOptions): { readonly address: Ipv4; readonly port: number } {
+function endOf(options: IpvsadmOptions): ServerName {
   const { server, command } = options;
   if (server === null) throw new LineFault(`${command}: a real server is expected: -r ADDRESS:PORT`);
   const selector = selectorOf(options);
+  if (familyOfAddress(server.address) !== selector.family)
+    throw new LineFault(
+      `${command}: a real server of another family than its service's (a tunnel's) is not built yet: ${formatIp(server.address)}`,
+    );
   const port = server.port ?? (selector.kind === "address" ? selector.port : 0);
   return { address: server.address, port };
 }

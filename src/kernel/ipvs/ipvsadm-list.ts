@@ -1,18 +1,22 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
+import { familyOfAddress, parseIp } from "../../address/ip.ts";
+import { parseIpv4 } from "../../address/ipv4.ts";
+import { lengthOfMask, parsePrefixLength } from "../../address/prefix.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
 import type { IpvsadmError, IpvsadmText } from "./ipvsadm-save.ts";
 import { sortedServers, sortedVirtualServices } from "./ipvsadm-save.ts";
-import { endText, flagsText, parseFlags } from "./ipvsadm-words.ts";
-import type {
-  Forwarding,
-  IpvsTimeouts,
-  Persistence,
-  RealServer,
-  SchedulerFlags,
-  VirtualService,
-  VirtualServiceSelector,
+import { endText, flagsText, netmaskText, parseFlags } from "./ipvsadm-words.ts";
+import {
+  addressBits,
+  type Forwarding,
+  type IpvsTimeouts,
+  NO_FLAGS,
+  type Persistence,
+  type RealServer,
+  type SchedulerFlags,
+  type ServerName,
+  type VirtualService,
+  type VirtualServiceSelector,
 } from "./virtual-service.ts";
-import { NO_FLAGS } from "./virtual-service.ts";
 
 /**
  * What `ipvsadm -Ln --nosort` prints, and back:
@@ -57,17 +61,16 @@ function serviceLine(service: VirtualService): string {
   const { selector, persistence, engine, onePacket, scheduler } = service;
   const name =
     selector.kind === "fwmark"
-      ? `FWM  ${selector.mark}`
+      ? `FWM  ${selector.mark}${selector.family === 6 ? " IPv6" : ""}`
       : `${selector.protocol.toUpperCase().padEnd(4)} ${endText(selector)}`;
   const flags = flagsText(service);
+  const netmask = netmaskText(service);
   return [
     name,
     scheduler,
     ...(flags === "" ? [] : [`(${flags})`]),
     ...(persistence === null ? [] : [`persistent ${persistence.timeoutS}`]),
-    ...(persistence === null || persistence.netmask === -1
-      ? []
-      : [`mask ${formatIpv4(persistence.netmask)}`]),
+    ...(netmask === null ? [] : [`mask ${netmask}`]),
     ...(engine === null ? [] : [`pe ${engine}`]),
     ...(onePacket ? ["ops"] : []),
   ].join(" ");
@@ -123,9 +126,12 @@ export function parseIpvsadmList(
 }
 
 function parseVirtualService(line: string, origin: Origin): VirtualService | string {
-  const [name = "", end = "", scheduler = "", ...words] = line.split(/\s+/);
-  const selector = parseSelector(name, end);
+  const [name = "", end = "", ...words] = line.split(/\s+/);
+  const isMarkOf6 = name === "FWM" && words[0] === "IPv6";
+  const selector = parseSelector(name, end, isMarkOf6);
   if (typeof selector === "string") return selector;
+  if (isMarkOf6) words.shift();
+  const scheduler = words.shift() ?? "";
   if (scheduler === "") return "the scheduler is missing";
   let flags: SchedulerFlags = NO_FLAGS;
   let persistence = null as Persistence | null;
@@ -138,9 +144,9 @@ function parseVirtualService(line: string, origin: Origin): VirtualService | str
       if ("unknown" in read) return `${JSON.stringify(read.unknown)} is no scheduler flag`;
       flags = read;
     } else if (word === "persistent" && /^\d+$/.test(words[0] ?? "")) {
-      persistence = { timeoutS: Number(words.shift()), netmask: -1 };
-    } else if (word === "mask" && persistence !== null && parseIpv4(words[0] ?? "") !== undefined) {
-      persistence = { ...persistence, netmask: parseIpv4(words.shift() ?? "") as number };
+      persistence = { timeoutS: Number(words.shift()), prefixLength: addressBits(selector.family) };
+    } else if (word === "mask" && persistence !== null && maskLength(words[0], selector) !== undefined) {
+      persistence = { ...persistence, prefixLength: maskLength(words.shift(), selector) as number };
     } else if (word === "pe" && words.length > 0) engine = words.shift() as string;
     else if (word === "ops") onePacket = true;
     else return `${JSON.stringify(word)} is not what ipvsadm prints of a service`;
@@ -148,11 +154,18 @@ function parseVirtualService(line: string, origin: Origin): VirtualService | str
   return { selector, scheduler, flags, persistence, onePacket, engine, servers: [], ordered: true, origin };
 }
 
-function parseSelector(name: string, end: string): VirtualServiceSelector | string {
+/** What follows `mask`: in IPv6 a length. */
+function maskLength(text = "", { family }: VirtualServiceSelector): number | undefined {
+  if (family === 6) return parsePrefixLength(text, 128);
+  const mask = parseIpv4(text);
+  return mask === undefined ? undefined : lengthOfMask(mask);
+}
+
+function parseSelector(name: string, end: string, isMarkOf6: boolean): VirtualServiceSelector | string {
   if (name === "FWM") {
     const mark = Number(end);
     return Number.isInteger(mark) && mark > 0
-      ? { kind: "fwmark", family: 4, mark }
+      ? { kind: "fwmark", family: isMarkOf6 ? 6 : 4, mark }
       : `${JSON.stringify(end)} is no firewall mark`;
   }
   const protocol = name.toLowerCase();
@@ -160,13 +173,15 @@ function parseSelector(name: string, end: string): VirtualServiceSelector | stri
     return `${JSON.stringify(name)} is none of TCP, UDP, SCTP, FWM`;
   const read = parseEnd(end);
   if (typeof read === "string") return read;
-  return { kind: "address", family: 4, protocol, address: read.address, port: read.port };
+  return { kind: "address", family: familyOfAddress(read.address), protocol, ...read };
 }
 
-function parseEnd(text: string): { readonly address: Ipv4; readonly port: number } | string {
-  if (text.startsWith("[")) return `IPv6 is not built yet: ${text}`;
+function parseEnd(text: string): ServerName | string {
   const at = text.lastIndexOf(":");
-  const address = parseIpv4(text.slice(0, at));
+  const host = text.slice(0, at);
+  // Brackets stand about addresses of IPv6 alone, and about all of these.
+  const bare = host.replace(/^\[(.*:.*)\]$/, "$1");
+  const address = bare !== host || !host.includes(":") ? parseIp(bare) : undefined;
   const port = /^\d{1,5}$/.test(text.slice(at + 1)) ? Number(text.slice(at + 1)) : 65_536;
   return address === undefined || port > 65_535
     ? `${JSON.stringify(text)} is no ADDRESS:PORT (give ipvsadm -n)`

@@ -1,4 +1,6 @@
-import { explainIpv4, type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
+import { explainIp, familyOfAddress, type IpAddress, parseIp } from "../../address/ip.ts";
+import { explainIpv4, parseIpv4 } from "../../address/ipv4.ts";
+import { lengthOfMask } from "../../address/prefix.ts";
 import { suggestion } from "../nearest-word.ts";
 import { parseFlags } from "./ipvsadm-words.ts";
 import {
@@ -15,7 +17,7 @@ export class LineFault extends Error {}
 
 /** A real server's end; null: its service's port. */
 export interface ServerEnd {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly port: number | null;
 }
 
@@ -49,6 +51,7 @@ const SPELLINGS: Readonly<Record<string, string>> = {
   "--l-threshold": "-y",
   "--connection": "-c",
   "--numeric": "-n",
+  "--ipv6": "-6",
 };
 
 const COMMANDS = ["-A", "-E", "-D", "-a", "-e", "-d", "-C", "-L", "-S", "-Z", "--set"];
@@ -65,7 +68,8 @@ export class IpvsadmOptions {
   scheduler = "wlc";
   flags: SchedulerFlags = NO_FLAGS;
   timeoutS: number | null = null;
-  netmask: Ipv4 | null = null;
+  /** `-M`'s. */
+  prefixLength: number | null = null;
   engine: string | null = null;
   onePacket = false;
   forwarding: "masq" | "gate" | "tunnel" = "gate";
@@ -97,6 +101,11 @@ export class IpvsadmOptions {
     "--sctp-service": () => this.#address("--sctp-service", "sctp"),
     "-f": () => {
       this.selector = { kind: "fwmark", family: 4, mark: this.#number("-f", 1, 0xffff_ffff) };
+    },
+    "-6": () => {
+      if (this.selector?.kind !== "fwmark")
+        throw new LineFault("-6: a firewall mark comes before it: -f MARK -6");
+      this.selector = { ...this.selector, family: 6 };
     },
     "-r": () => {
       this.server = this.#end("-r");
@@ -191,17 +200,16 @@ export class IpvsadmOptions {
 
   #address(option: string, protocol: VirtualServiceProtocol): void {
     const { address, port } = this.#end(option);
-    this.selector = { kind: "address", family: 4, protocol, address, port: port ?? 0 };
+    this.selector = { kind: "address", family: familyOfAddress(address), protocol, address, port: port ?? 0 };
   }
 
   #end(option: string): ServerEnd {
     const text = this.#value(option, "ADDRESS[:PORT]");
-    if (text.includes("[")) throw new LineFault(`${option}: IPv6 is not built yet: ${text}`);
-    const [host = "", port, ...rest] = text.split(":");
-    const address = parseIpv4(host);
-    if (address === undefined) throw new LineFault(`${option}: ${explainIpv4(host)}`);
-    if (port === undefined) return { address, port: null };
-    if (rest.length > 0 || !/^\d{1,5}$/.test(port) || Number(port) > 65_535)
+    const { host, port } = splitEnd(text);
+    const address = parseIp(host);
+    if (address === undefined) throw new LineFault(`${option}: ${explainIp(host)}`);
+    if (port === null) return { address, port: null };
+    if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535)
       throw new LineFault(`${option}: ${JSON.stringify(port)} is no port from 0 to 65535`);
     return { address, port: Number(port) };
   }
@@ -216,12 +224,16 @@ export class IpvsadmOptions {
   }
 
   #readNetmask(): void {
+    if (this.selector?.family === 6) {
+      this.prefixLength = this.#number("-M", 1, 128);
+      return;
+    }
     const text = this.#value("-M", "a netmask");
     const mask = parseIpv4(text);
     if (mask === undefined) throw new LineFault(`-M: ${explainIpv4(text)}`);
-    if (((~mask + 1) & ~mask) !== 0)
-      throw new LineFault(`-M: ${text} is no netmask: its ones must stand together`);
-    this.netmask = mask;
+    const length = lengthOfMask(mask);
+    if (length === undefined) throw new LineFault(`-M: ${text} is no netmask: its ones must stand together`);
+    this.prefixLength = length;
   }
 
   #readTunnelType(): void {
@@ -238,4 +250,15 @@ export class IpvsadmOptions {
       udpS: this.#number("--set", 0, LONGEST_S),
     };
   }
+}
+
+/** `10.0.0.1:80`, `[fd00::1]:80`, or either address alone; the port as it is written. */
+function splitEnd(text: string): { readonly host: string; readonly port: string | null } {
+  const [, bracketed, after] = /^\[([^\]]*)\](?::(.*))?$/.exec(text) ?? [];
+  if (bracketed !== undefined) return { host: bracketed, port: after ?? null };
+  const at = text.indexOf(":");
+  // More than one colon: an address of IPv6 without its brackets.
+  return at < 0 || text.includes(":", at + 1)
+    ? { host: text, port: null }
+    : { host: text.slice(0, at), port: text.slice(at + 1) };
 }

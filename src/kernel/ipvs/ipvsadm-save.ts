@@ -1,3 +1,4 @@
+import type { IpAddress } from "../../address/ip.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
 import { parseIpvsadm } from "./ipvsadm-line.ts";
 import { endText, selectorWords, serverWords, serviceWords } from "./ipvsadm-words.ts";
@@ -93,7 +94,7 @@ export function formatIpvsadmSave(services: readonly VirtualService[]): string {
     .join("");
 }
 
-/** `ipvs_sort_services`: by mark, protocol, address, port; addresses by their difference as a signed int. */
+/** `ipvs_cmp_services`: by mark, family, protocol, address, port; addresses by their differences as signed ints. */
 export function sortedVirtualServices(services: readonly VirtualService[]): VirtualService[] {
   return [...services].sort((a, b) => compareSelectors(a.selector, b.selector));
 }
@@ -101,13 +102,25 @@ export function sortedVirtualServices(services: readonly VirtualService[]): Virt
 function compareSelectors(a: VirtualServiceSelector, b: VirtualServiceSelector): number {
   const markA = a.kind === "fwmark" ? a.mark : 0;
   const markB = b.kind === "fwmark" ? b.mark : 0;
-  if (a.kind === "fwmark" || b.kind === "fwmark") return (markA - markB) | 0;
+  const mark = (markA - markB) | 0;
+  if (mark !== 0) return mark;
+  if (a.kind === "fwmark" || b.kind === "fwmark" || a.family !== b.family) return a.family - b.family;
   const protocol = PROTOCOL_NUMBER[a.protocol] - PROTOCOL_NUMBER[b.protocol];
   if (protocol !== 0) return protocol;
-  return (a.address - b.address) | 0 || a.port - b.port;
+  return compareAddresses(a.address, b.address) || a.port - b.port;
 }
 
-/** `ipvs_sort_dests`. */
+function compareAddresses(a: IpAddress, b: IpAddress): number {
+  if (typeof a === "number" || typeof b === "number")
+    return typeof a === typeof b ? ((a as number) - (b as number)) | 0 : 0;
+  for (const [i, word] of a.entries()) {
+    const difference = (word - (b[i] as number)) | 0;
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** `ipvs_cmp_dests`. */
 export function sortedServers(servers: readonly RealServer[]): RealServer[] {
-  return [...servers].sort((a, b) => (a.address - b.address) | 0 || a.port - b.port);
+  return [...servers].sort((a, b) => compareAddresses(a.address, b.address) || a.port - b.port);
 }

@@ -1,39 +1,48 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
+import { inetNtop } from "../../address/ip.ts";
+import { formatIpv4 } from "../../address/ipv4.ts";
+import { maskOf } from "../../address/prefix.ts";
+import { socketAddressText } from "../../address/socket-address.ts";
 import {
+  addressBits,
   type Forwarding,
   NO_FLAGS,
   type RealServer,
   type SchedulerFlags,
+  type ServerName,
   type VirtualService,
   type VirtualServiceSelector,
 } from "./virtual-service.ts";
 
 /** Services and servers in the words of ipvsadm(8), as it prints them (print_service_entry of ipvsadm.c). */
 
-const ALL_ONES = -1;
-
-/** `-t 10.0.0.1:80`, `-f 7`. */
+/** `-t 10.0.0.1:80`, `-t [fd00::1]:80`, `-f 7`, `-f 7 -6`. */
 export function selectorWords(selector: VirtualServiceSelector): string {
-  if (selector.kind === "fwmark") return `-f ${selector.mark}`;
+  if (selector.kind === "fwmark") return `-f ${selector.mark}${selector.family === 6 ? " -6" : ""}`;
   const option = { tcp: "-t", udp: "-u", sctp: "--sctp-service" }[selector.protocol];
   return `${option} ${endText(selector)}`;
 }
 
-export function endText({ address, port }: { readonly address: Ipv4; readonly port: number }): string {
-  return `${formatIpv4(address)}:${port}`;
+export function endText({ address, port }: ServerName): string {
+  return socketAddressText(inetNtop(address), port);
+}
+
+/** The netmask of a persistent service's clients, in IPv6 its length; null for one that makes each address a client. */
+export function netmaskText({ selector: { family }, persistence }: VirtualService): string | null {
+  if (persistence === null || persistence.prefixLength === addressBits(family)) return null;
+  const { prefixLength } = persistence;
+  return family === 6 ? String(prefixLength) : formatIpv4(maskOf(prefixLength));
 }
 
 /** What follows the selector of a service: `-s rr -p 300 -M 255.255.255.0`. */
 export function serviceWords(service: VirtualService): string {
   const { scheduler, persistence, engine, onePacket } = service;
   const flags = flagsText(service);
+  const netmask = netmaskText(service);
   return [
     `-s ${scheduler}`,
     ...(flags === "" ? [] : [`-b ${flags}`]),
     ...(persistence === null ? [] : [`-p ${persistence.timeoutS}`]),
-    ...(persistence === null || persistence.netmask === ALL_ONES
-      ? []
-      : [`-M ${formatIpv4(persistence.netmask)}`]),
+    ...(netmask === null ? [] : [`-M ${netmask}`]),
     ...(engine === null ? [] : [`--pe ${engine}`]),
     ...(onePacket ? ["-o"] : []),
   ].join(" ");

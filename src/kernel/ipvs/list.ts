@@ -26,13 +26,13 @@ export function ipvsSaveOfList(lines: readonly TextLine[]): {
       else save.push({ number: line.number, text: `-a ${service} -r ${address} ${way} -w ${weight}` });
       continue;
     }
-    const found = /^(TCP|UDP|SCTP|FWM)\s+(\S+)\s+(\w+)(.*)$/.exec(text);
+    const found = /^(TCP|UDP|SCTP|FWM)\s+(\S+(?:\s+IPv6(?=\s))?)\s+(\w+)(.*)$/.exec(text);
     if (found === null) {
       odd.push(line);
       continue;
     }
-    const [, protocol = "", address, scheduler, rest = ""] = found;
-    service = `${SERVICES[protocol]} ${address}`;
+    const [, protocol = "", address = "", scheduler, rest = ""] = found;
+    service = `${SERVICES[protocol]} ${address.replace(/\s+IPv6$/, " -6")}`;
     save.push({ number: line.number, text: `-A ${service} -s ${scheduler}${flagsOf(rest)}` });
   }
   return { save, odd };

@@ -3,13 +3,18 @@ import {
   ICMP_FRAG_NEEDED,
   ICMP_PORT_UNREACH,
   ICMP_TIME_EXCEEDED,
-  IPPROTO_ICMP,
+  ICMPV6_DEST_UNREACH,
+  ICMPV6_ECHO_REQUEST,
+  ICMPV6_PORT_UNREACH,
   IPPROTO_IPIP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  isIcmp,
+  KEY_IPV6,
   PACKET_HOST,
   type Packet,
+  protocolKey,
   RT_LOCAL_DELIVER,
   RT_NONE,
   TCP_RST,
@@ -31,7 +36,7 @@ import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_IPVS } from "../tape.ts";
 import { FTP_PORT } from "./compiled-service.ts";
-import { CONN_NFCT, CONN_NO_OUTPUT } from "./connection-flags.ts";
+import { CONN_NFCT, CONN_NO_OUTPUT, FORWARD_MASK, FORWARD_MASQ } from "./connection-flags.ts";
 import { advanceState } from "./connection-state.ts";
 import { NO_CONNECTION } from "./connection-table.ts";
 import { NOBODY, NOT_OURS, schedule } from "./schedule.ts";
@@ -48,8 +53,9 @@ const LEAST_PATH_MTU = 552;
 /** ICMP's source quench. */
 const ICMP_SOURCE_QUENCH = 4;
 
-/** Is it an error of the kinds that IPVS translates? */
-export function isTranslatedError(type: number): boolean {
+/** Is a message of ICMP an error of the kinds that IPVS translates? Of ICMPv6 any error is. */
+export function isTranslatedError({ family, icmpType: type }: Packet): boolean {
+  if (family === 6) return type < ICMPV6_ECHO_REQUEST;
   return type === ICMP_DEST_UNREACH || type === ICMP_SOURCE_QUENCH || type === ICMP_TIME_EXCEEDED;
 }
 
@@ -67,8 +73,8 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
   const settings = stack.ipvsSettings;
   if (settings.backupOnly) return NF_ACCEPT;
   const { protocol } = packet;
-  if (protocol === IPPROTO_ICMP) {
-    return isTranslatedError(packet.icmpType) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
+  if (isIcmp(packet)) {
+    return isTranslatedError(packet) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
   }
   if (!isBalanced(protocol)) {
     if (settings.ignoreTunneled) packet.ipvsProperty = true;
@@ -77,7 +83,8 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
   const state = stack.ipvs;
   const { connections, destinations } = state;
   state.expire(stack.now);
-  let cp = connections.findIn(protocol, packet.src, packet.sport, packet.dst, packet.dport, false);
+  const key = protocolKey(packet);
+  let cp = connections.findIn(key, packet.src, packet.sport, packet.dst, packet.dport, false);
   /** A connection that ends as soon as this packet is on its way. */
   let ending = NO_CONNECTION;
   if (cp !== NO_CONNECTION && protocol === IPPROTO_TCP && (packet.tcpFlags & TCP_SYN) !== 0) {
@@ -118,7 +125,7 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
     connections.vport(cp),
     connections.daddr(cp),
     connections.dport(cp),
-    connections.flags(cp) & 0x7,
+    (connections.flags(cp) & FORWARD_MASK) | (key & KEY_IPV6),
     fresh ? 1 : 0,
   );
   advanceState(stack, cp, packet, false);
@@ -160,7 +167,7 @@ function tryToSchedule(stack: Stack, packet: Packet): number {
   // sctp_conn_schedule: nothing but an INIT begins an association, unless sloppy_sctp says so.
   if (protocol === IPPROTO_SCTP && packet.chunk !== SCTP_INIT && !stack.ipvsSettings.sloppySctp)
     return NOT_OURS;
-  const service = stack.net.ipvs?.find(packet.mark, protocol, dst, dport) ?? null;
+  const service = stack.net.ipvs?.find(packet.mark, protocolKey(packet), dst, dport) ?? null;
   if (service === null) return NOT_OURS;
   const unmodelled = stack.net.ipvs?.unmodelled ?? [];
   for (let i = 0; i < unmodelled.length; i++) stack.engine.unmodelled.add(unmodelled[i] as string);
@@ -168,21 +175,29 @@ function tryToSchedule(stack: Stack, packet: Packet): number {
   if (cp !== NOBODY) return cp;
   // ip_vs_leave: other ports of an address with FTP are nobody's business here.
   if (service.mark === 0 && service.port === FTP_PORT && dport !== FTP_PORT) return NOT_OURS;
-  sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+  tellPortUnreachable(stack, packet);
   stack.drop(packet, NO_SERVER_LEFT);
   return NOBODY;
 }
 
-/** `ip_vs_in_icmp`: an error about a server's packet, on its way from the client's side to the server. */
+/** Nobody is at the port that a packet is for: its sender is told so. */
+export function tellPortUnreachable(stack: Stack, packet: Packet): void {
+  if (packet.family === 6) sendIcmpError(stack, packet, ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH, 0);
+  else sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+}
+
+/** `ip_vs_in_icmp`, `ip_vs_in_icmp_v6`: an error about a server's packet, on its way from the client's side to the server. */
 function ipvsErrorIn(stack: Stack, packet: Packet): NfVerdict {
   const quoted = packet.inner;
   if (quoted === null) return NF_ACCEPT;
-  if (quoted.protocol === IPPROTO_IPIP) return tunnelErrorIn(stack, packet, quoted);
+  const six = packet.family === 6;
+  if (quoted.protocol === IPPROTO_IPIP && !six) return tunnelErrorIn(stack, packet, quoted);
   if (!isBalanced(quoted.protocol)) return NF_ACCEPT;
   const state = stack.ipvs;
   state.expire(stack.now);
-  const cp = state.connections.findIn(
-    quoted.protocol,
+  const { connections } = state;
+  const cp = connections.findIn(
+    protocolKey(quoted),
     quoted.dst,
     quoted.dport,
     quoted.src,
@@ -190,6 +205,9 @@ function ipvsErrorIn(stack: Stack, packet: Packet): NfVerdict {
     false,
   );
   if (cp === NO_CONNECTION) return NF_ACCEPT;
+  // "VS/TUN, VS/DR and LOCALNODE just let it go": in IPv6 alone.
+  const isTranslated = (connections.flags(cp) & FORWARD_MASK) === FORWARD_MASQ;
+  if (six && stack.hook === NF_INET_LOCAL_OUT && !isTranslated) return NF_ACCEPT;
   return transmitError(stack, cp, packet, quoted, stack.hook === NF_INET_FORWARD);
 }
 
@@ -200,8 +218,9 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
   if (stack.net.ipvs?.hasTunnel(outer.dst) !== true) return NF_ACCEPT;
   const state = stack.ipvs;
   state.expire(stack.now);
-  const { protocol, src, sport, dst, dport } = request;
-  if (state.connections.findIn(protocol, src, sport, dst, dport, false) === NO_CONNECTION) return NF_ACCEPT;
+  const { src, sport, dst, dport } = request;
+  if (state.connections.findIn(protocolKey(request), src, sport, dst, dport, false) === NO_CONNECTION)
+    return NF_ACCEPT;
   const { icmpType: type, icmpCode: code } = packet;
   let info = packet.icmpInfo;
   const tooBig = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
@@ -221,8 +240,8 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
   return NF_STOLEN;
 }
 
-/** `ip_vs_forward_icmp`, at FORWARD. */
+/** `ip_vs_forward_icmp`, `ip_vs_forward_icmp_v6`, at FORWARD. */
 export function ipvsForwardError(stack: Stack, packet: Packet): NfVerdict {
-  if (packet.protocol !== IPPROTO_ICMP || stack.ipvsSettings.backupOnly) return NF_ACCEPT;
-  return isTranslatedError(packet.icmpType) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
+  if (!isIcmp(packet) || stack.ipvsSettings.backupOnly) return NF_ACCEPT;
+  return isTranslatedError(packet) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
 }

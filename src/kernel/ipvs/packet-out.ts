@@ -1,13 +1,4 @@
-import {
-  ICMP_DEST_UNREACH,
-  ICMP_PORT_UNREACH,
-  IPPROTO_ICMP,
-  IPPROTO_TCP,
-  type Packet,
-  RT_NONE,
-  TCP_RST,
-} from "../../packet/packet.ts";
-import { sendIcmpError } from "../icmp/send.ts";
+import { IPPROTO_TCP, isIcmp, type Packet, protocolKey, RT_NONE, TCP_RST } from "../../packet/packet.ts";
 import { NF_NAT_MANIP_SRC, rewrite } from "../nat/nat.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, type NfVerdict } from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
@@ -17,7 +8,7 @@ import type { Stack } from "../stack.ts";
 import { CONN_NFCT, FORWARD_MASK, FORWARD_MASQ } from "./connection-flags.ts";
 import { advanceState } from "./connection-state.ts";
 import { NO_CONNECTION } from "./connection-table.ts";
-import { isBalanced, isTranslatedError } from "./packet-in.ts";
+import { isBalanced, isTranslatedError, tellPortUnreachable } from "./packet-in.ts";
 import { untrack, updateConntrack } from "./transmit.ts";
 
 const NO_ROUTE = reason("no-route");
@@ -31,14 +22,14 @@ export function ipvsOut(stack: Stack, packet: Packet): NfVerdict {
   // What br_netfilter brings has a route it lends it.
   if (packet.ipvsProperty || (packet.rtInput === RT_NONE && !packet.nfBridge)) return NF_ACCEPT;
   const { protocol } = packet;
-  if (protocol === IPPROTO_ICMP) {
-    return isTranslatedError(packet.icmpType) ? errorOut(stack, packet) : NF_ACCEPT;
+  if (isIcmp(packet)) {
+    return isTranslatedError(packet) ? errorOut(stack, packet) : NF_ACCEPT;
   }
   if (!isBalanced(protocol)) return NF_ACCEPT;
   const state = stack.ipvs;
   const { connections } = state;
   state.expire(stack.now);
-  const cp = connections.findOut(protocol, packet.dst, packet.dport, packet.src, packet.sport);
+  const cp = connections.findOut(protocolKey(packet), packet.dst, packet.dport, packet.src, packet.sport);
   if (cp === NO_CONNECTION) return withoutConnection(stack, packet);
   rewrite(stack, packet, packet, NF_NAT_MANIP_SRC, connections.vaddr(cp), connections.vport(cp), false);
   if (!reroute(stack, packet)) return NF_DROP;
@@ -52,19 +43,19 @@ export function ipvsOut(stack: Stack, packet: Packet): NfVerdict {
 function withoutConnection(stack: Stack, packet: Packet): NfVerdict {
   if (!stack.ipvsSettings.natIcmpSend) return NF_ACCEPT;
   if (packet.protocol === IPPROTO_TCP && (packet.tcpFlags & TCP_RST) !== 0) return NF_ACCEPT;
-  if (stack.net.ipvs?.hasRealServer(packet.protocol, packet.src, packet.sport) !== true) return NF_ACCEPT;
-  sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);
+  if (stack.net.ipvs?.hasRealServer(protocolKey(packet), packet.src, packet.sport) !== true) return NF_ACCEPT;
+  tellPortUnreachable(stack, packet);
   stack.drop(packet, NO_CONNECTION_LEFT);
   return NF_DROP;
 }
 
-/** `ip_vs_out_icmp` and `handle_response_icmp`: an error about a client's packet, on its way to the client. */
+/** `ip_vs_out_icmp`, `ip_vs_out_icmp_v6` and `handle_response_icmp`: an error about a client's packet, on its way to the client. */
 function errorOut(stack: Stack, packet: Packet): NfVerdict {
   const quoted = packet.inner;
   if (quoted === null || !isBalanced(quoted.protocol)) return NF_ACCEPT;
   const { connections } = stack.ipvs;
   stack.ipvs.expire(stack.now);
-  const cp = connections.findOut(quoted.protocol, quoted.src, quoted.sport, quoted.dst, quoted.dport);
+  const cp = connections.findOut(protocolKey(quoted), quoted.src, quoted.sport, quoted.dst, quoted.dport);
   if (cp === NO_CONNECTION) return NF_ACCEPT;
   if ((connections.flags(cp) & FORWARD_MASK) === FORWARD_MASQ) {
     const virtual = connections.vaddr(cp);

@@ -1,4 +1,5 @@
-import { IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import { intern, network6 } from "../../address/ip6-handle.ts";
+import { IPPROTO_UDP, KEY_IPV6, type Packet, protocolKey } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
 import { type CompiledVirtualService, FTP_DATA_PORT, FTP_PORT } from "./compiled-service.ts";
 import { CONN_ONE_PACKET, CONN_TEMPLATE } from "./connection-flags.ts";
@@ -20,7 +21,8 @@ export function schedule(stack: Stack, compiled: CompiledVirtualService, packet:
   if (packet.sport === FTP_DATA_PORT) return NOT_OURS;
   const state = stack.ipvs;
   const { connections, destinations } = state;
-  const { protocol, src, sport, dst, dport } = packet;
+  const { src, sport, dst, dport } = packet;
+  const protocol = protocolKey(packet);
   // "Do not schedule replies from local real server."
   const fromHere = packet.dev === 0 || stack.isLoopback(packet.dev);
   if (fromHere && connections.findIn(protocol, dst, dport, src, sport, false) !== NO_CONNECTION)
@@ -57,13 +59,15 @@ function schedulePersistent(
 ): number {
   const state = stack.ipvs;
   const { connections, destinations } = state;
-  const { protocol, src, sport, dst, dport } = packet;
+  const { src, sport, dst, dport } = packet;
+  const protocol = protocolKey(packet);
+  const family = protocol & KEY_IPV6;
   const settings = stack.ipvsSettings;
   const atItsPort = dport === compiled.port;
-  const client = src & compiled.netmask;
+  const client = family === 0 ? src & compiled.netmask : network6(src, compiled.prefixLength);
   const ofMark = !atItsPort && compiled.mark !== 0;
-  const proto = ofMark ? 0 : protocol;
-  const vaddr = ofMark ? compiled.mark | 0 : dst;
+  const proto = ofMark ? family : protocol;
+  const vaddr = ofMark ? addressOfMark(compiled.mark, family) : dst;
   const vport = atItsPort && compiled.port !== FTP_PORT ? dport : 0;
   let template = connections.findIn(proto, client, 0, vaddr, vport, true);
   if (template !== NO_CONNECTION && !state.templateHolds(template)) {
@@ -103,6 +107,11 @@ function schedulePersistent(
   state.follow(cp, template);
   state.put(template, stack.now);
   return cp;
+}
+
+/** A template of a mark has it for its virtual address: `union nf_inet_addr fwmark = { .ip = htonl(svc->fwmark) }`. */
+function addressOfMark(mark: number, family: number): number {
+  return family === 0 ? mark | 0 : intern(mark | 0, 0, 0, 0);
 }
 
 /** Ask the scheduler. One that is not modelled, or a persistence engine, is said; the first server that can takes it. */

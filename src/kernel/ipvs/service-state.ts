@@ -1,3 +1,4 @@
+import { addressOnPath } from "../../address/ip6-handle.ts";
 import { Cells, type Journal } from "../session/journal.ts";
 import type { CompiledVirtualService } from "./compiled-service.ts";
 import { type DestinationTable, NO_SERVER } from "./destination-table.ts";
@@ -87,7 +88,7 @@ export class VirtualServiceState {
   private handle(key: string, server: RealServer): number {
     let dest = this.known.get(key);
     if (dest === undefined) {
-      dest = this.destinations.make(this.number, server.address, server.port);
+      dest = this.destinations.make(this.number, addressOnPath(server.address), server.port);
       this.known.set(key, dest);
     }
     return dest;

@@ -1,10 +1,19 @@
+import { IP6_LOOPBACK } from "../../address/ip6-handle.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
+  ICMP_HOST_UNREACH,
   ICMP_TIME_EXCEEDED,
+  ICMPV6_ADDR_UNREACH,
+  ICMPV6_DEST_UNREACH,
+  ICMPV6_PKT_TOOBIG,
+  ICMPV6_TIME_EXCEED,
   INNER_IPIP,
   IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  isIcmp,
+  KEY_IPV6,
   type Packet,
 } from "../../packet/packet.ts";
 import { CT_NONE, CT_UNTRACKED, ctInfoDirection, IPS_CONFIRMED, IPS_DYING } from "../conntrack/status.ts";
@@ -63,17 +72,25 @@ function steal(stack: Stack, packet: Packet, why: number): typeof NF_STOLEN {
   return NF_STOLEN;
 }
 
-/** `ip_vs_nat_xmit`. */
+/** `ip_vs_nat_xmit`, `ip_vs_nat_xmit_v6`. */
 function transmitTranslated(stack: Stack, cp: number, packet: Packet): NfVerdict {
   const { connections } = stack.ipvs;
-  const cameIn = packet.dev !== 0 && !stack.isLoopback(packet.dev);
   const to = connections.daddr(cp);
   const way = routeToServer(stack, packet, to, false, true, true);
   if (way === FAILED) return NF_STOLEN;
   // "From world but DNAT to loopback address?"
-  if (way === LOCAL && isLoopback(to) && cameIn) return steal(stack, packet, NO_ROUTE);
+  if (way === LOCAL && isLoopbackOf(packet, to) && !isFromHere(stack, packet))
+    return steal(stack, packet, NO_ROUTE);
   rewrite(stack, packet, packet, NF_NAT_MANIP_DST, to, connections.dport(cp), false);
   return sendTranslated(stack, cp, packet, way);
+}
+
+function isLoopbackOf({ family }: Packet, address: number): boolean {
+  return family === 6 ? address === IP6_LOOPBACK : isLoopback(address);
+}
+
+function isFromHere(stack: Stack, packet: Packet): boolean {
+  return packet.dev === 0 || stack.isLoopback(packet.dev);
 }
 
 /**
@@ -115,7 +132,7 @@ function sendTranslated(
   return NF_STOLEN;
 }
 
-/** `ip_vs_dr_xmit`: unchanged, to the server's MAC. */
+/** `ip_vs_dr_xmit`, `ip_vs_dr_xmit_v6`: unchanged, to the server's MAC. */
 function transmitDirect(stack: Stack, cp: number, packet: Packet): NfVerdict {
   const way = routeToServer(stack, packet, stack.ipvs.connections.daddr(cp), false, true, false);
   if (way === FAILED) return NF_STOLEN;
@@ -127,8 +144,12 @@ function transmitDirect(stack: Stack, cp: number, packet: Packet): NfVerdict {
   return NF_STOLEN;
 }
 
-/** `ip_vs_tunnel_xmit`: inside another packet, made here. */
+/** `ip_vs_tunnel_xmit`: inside another packet, made here. One of IPv6 is not modelled. */
 function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict {
+  if (packet.family === 6) {
+    stack.engine.unmodelled.add("IPVS forwarding by a tunnel of IPv6");
+    return steal(stack, packet, UNMODELLED);
+  }
   const to = stack.ipvs.connections.daddr(cp);
   const way = routeToServer(stack, packet, to, true, true, false);
   if (way === FAILED) return NF_STOLEN;
@@ -167,7 +188,7 @@ function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict 
 let tunnelSource = 0;
 
 /**
- * `__ip_vs_get_out_rt`: route a packet to a real server. Takes a hop off its TTL and sees that it fits; what cannot go is
+ * `__ip_vs_get_out_rt`, `__ip_vs_get_out_rt_v6`: route a packet to a real server. Takes a hop off its TTL and sees that it fits; what cannot go is
  * answered and taken.
  *
  * @param redirect may what was not for this host go to a server on it (`IP_VS_RT_MODE_RDR`)?
@@ -182,12 +203,17 @@ function routeToServer(
 ): typeof LOCAL | typeof REMOTE | typeof FAILED {
   const probe = stack.pool.take();
   probe.number = packet.number;
+  probe.family = packet.family;
   probe.dst = to;
   const error = routeOutput(stack, probe, 0, false);
   const local = probe.rtType === RTN_LOCAL;
-  const crosses = local ? !allowLocal || (!redirect && packet.rtType !== RTN_LOCAL) : isLoopback(packet.src);
+  const six = packet.family === 6;
+  const fromLoopback = isLoopbackOf(packet, packet.src) && (!six || isFromHere(stack, packet));
+  const crosses = local ? !allowLocal || (!redirect && packet.rtType !== RTN_LOCAL) : fromLoopback;
   if (error !== 0 || crosses) {
     stack.pool.release(probe);
+    // dst_link_failure
+    if (error !== 0) tell(stack, packet, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
     stack.kill(packet, NO_ROUTE);
     return FAILED;
   }
@@ -199,7 +225,7 @@ function routeToServer(
   let mtu = probe.rtMtu === 0 ? device.mtu : probe.rtMtu;
   if (packet.ttl <= 1) {
     stack.pool.release(probe);
-    sendIcmpError(stack, packet, ICMP_TIME_EXCEEDED, 0, 0);
+    tell(stack, packet, ICMP_TIME_EXCEEDED, 0, 0);
     stack.kill(packet, TTL_EXCEEDED);
     return FAILED;
   }
@@ -210,11 +236,11 @@ function routeToServer(
   }
   const tooBig =
     (tunnel && mtu < LEAST_TUNNEL_MTU) ||
-    (packet.df && packet.length > mtu && !(tunnel && !stack.ipvsSettings.pmtuDisc));
+    ((six || packet.df) && packet.length > mtu && !(tunnel && !stack.ipvsSettings.pmtuDisc));
   if (tooBig) {
     stack.pool.release(probe);
-    if (packet.protocol !== IPPROTO_ICMP || packet.inner === null)
-      sendIcmpError(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
+    if (!isIcmp(packet) || packet.inner === null)
+      tell(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
     stack.kill(packet, TOO_BIG);
     return FAILED;
   }
@@ -228,6 +254,14 @@ function routeToServer(
   packet.rtDoRedirect = false;
   stack.pool.release(probe);
   return REMOTE;
+}
+
+/** An error in the words of ICMP, in those of ICMPv6 for a packet of IPv6. */
+function tell(stack: Stack, packet: Packet, type: number, code: number, info: number): void {
+  if (packet.family !== 6) sendIcmpError(stack, packet, type, code, info);
+  else if (type === ICMP_TIME_EXCEEDED) sendIcmpError(stack, packet, ICMPV6_TIME_EXCEED, code, info);
+  else if (code === ICMP_FRAG_NEEDED) sendIcmpError(stack, packet, ICMPV6_PKT_TOOBIG, 0, info);
+  else sendIcmpError(stack, packet, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH, info);
 }
 
 /** `ip_vs_notrack`. */
@@ -251,7 +285,8 @@ export function updateConntrack(stack: Stack, cp: number, packet: Packet, toServ
   const flags = connections.flags(cp);
   if ((flags & FORWARD_MASK) !== FORWARD_MASQ || (flags & CONN_ONE_PACKET) !== 0) return;
   if (ctInfoDirection(packet.ctInfo) !== 0) return;
-  const icmp = table.proto(ct) === IPPROTO_ICMP;
+  const protocol = table.proto(ct) & ~KEY_IPV6;
+  const icmp = protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6;
   if (toServer) {
     const port = icmp ? table.replySport(ct) : connections.dport(cp);
     table.alterReply(ct, connections.daddr(cp), table.replyDst(ct), port, table.replyDport(ct));

@@ -1,4 +1,4 @@
-import type { Ipv4 } from "../../address/ipv4.ts";
+import { type Family, formatIp, type IpAddress } from "../../address/ip.ts";
 import type { Origin } from "../origin.ts";
 
 /**
@@ -39,17 +39,18 @@ export interface VirtualService {
   readonly origin: Origin;
 }
 
-/** What makes two services one. The family is part of it: packets are IPv4 so far. */
+/** What makes two services one. The family is part of it: a mark has a service of each. */
 export type VirtualServiceSelector =
   | {
       readonly kind: "address";
-      readonly family: 4;
+      /** That of the address. */
+      readonly family: Family;
       readonly protocol: VirtualServiceProtocol;
-      readonly address: Ipv4;
+      readonly address: IpAddress;
       /** 0: every port (persistent services only). */
       readonly port: number;
     }
-  | { readonly kind: "fwmark"; readonly family: 4; readonly mark: number };
+  | { readonly kind: "fwmark"; readonly family: Family; readonly mark: number };
 
 export type VirtualServiceProtocol = "tcp" | "udp" | "sctp";
 
@@ -73,12 +74,13 @@ export const NO_FLAGS: SchedulerFlags = { fallback: false, port: false, third: f
 
 export interface Persistence {
   readonly timeoutS: number;
-  /** Clients that are one under this mask go to one server. */
-  readonly netmask: Ipv4;
+  /** Clients whose addresses begin with the same so many bits go to one server. */
+  readonly prefixLength: number;
 }
 
 export interface RealServer {
-  readonly address: Ipv4;
+  /** Of its service's family. */
+  readonly address: IpAddress;
   /** 0: the port that was asked for. */
   readonly port: number;
   readonly forwarding: Forwarding;
@@ -112,10 +114,22 @@ export interface Tunnel {
 export function selectorKey(selector: VirtualServiceSelector): string {
   return selector.kind === "fwmark"
     ? `${selector.family} fwmark ${selector.mark}`
-    : `${selector.family} ${selector.protocol} ${selector.address} ${selector.port}`;
+    : `${selector.family} ${selector.protocol} ${addressKey(selector.address)} ${selector.port}`;
 }
 
 /** Names a real server within its service. */
-export function serverKey(server: { readonly address: Ipv4; readonly port: number }): string {
-  return `${server.address} ${server.port}`;
+export function serverKey(server: ServerName): string {
+  return `${addressKey(server.address)} ${server.port}`;
+}
+
+/** What a real server is known by within its service. */
+export type ServerName = Pick<RealServer, "address" | "port">;
+
+function addressKey(address: IpAddress): string | number {
+  return typeof address === "number" ? address : formatIp(address);
+}
+
+/** Bits of an address: a persistent client is one address unless a netmask says otherwise. */
+export function addressBits(family: Family): 32 | 128 {
+  return family === 6 ? 128 : 32;
 }

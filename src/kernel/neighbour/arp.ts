@@ -36,7 +36,8 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
 
   // Duplicate address detection: a question from nobody.
   if (sip === 0 && arpOp === ARPOP_REQUEST) {
-    if (stack.isLocal(tip) && !ignores(stack, dev, sip, tip)) answer(stack, dev, packet);
+    if (stack.addressTypeBy(tip, dev) === RTN_LOCAL && !ignores(stack, dev, sip, tip))
+      answer(stack, dev, packet);
     return;
   }
   if (arpOp === ARPOP_REQUEST) {
@@ -72,7 +73,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   }
   // What is known already is brought up to date; an answer nobody asked for teaches nothing unless arp_accept says so.
   const known = stack.state.neighbours.get(dev.ifindex, sip);
-  const gratuitous = isGratuitous(stack, packet);
+  const gratuitous = isGratuitous(stack, dev, packet);
   if (known === ABSENT) {
     if ((gratuitous || arpOp === ARPOP_REPLY) && accepts(dev, sip)) learn(stack, dev, packet);
     return;
@@ -90,9 +91,9 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
 }
 
 /** `arp_is_garp`: somebody says of an address that is not this host's that it is theirs. */
-function isGratuitous(stack: Stack, { src, dst, arpOp, arpSha, arpTha }: Packet): boolean {
+function isGratuitous(stack: Stack, dev: NetDevice, { src, dst, arpOp, arpSha, arpTha }: Packet): boolean {
   if (src !== dst || (arpOp === ARPOP_REPLY && arpSha !== arpTha)) return false;
-  return stack.addressType(src, 0) === RTN_UNICAST;
+  return stack.addressTypeBy(src, dev) === RTN_UNICAST;
 }
 
 /** `arp_accept`. */
@@ -156,7 +157,7 @@ function filtered(stack: Stack, dev: NetDevice, sip: number, tip: number): boole
   const tape = stack.engine.tape;
   stack.engine.tape = null;
   const lookups = stack.routeLookups;
-  const error = routeOutput(stack, probe, 0, true);
+  const error = routeOutput(stack, probe, 0, true, dev.vrf?.ifindex ?? 0);
   stack.routeLookups = lookups;
   stack.engine.tape = tape;
   const out = probe.rtDev;

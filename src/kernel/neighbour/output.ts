@@ -67,7 +67,7 @@ export function resolve(stack: Stack, dev: NetDevice, family: number, address: n
     return dev.noArp ? dev.mac : UNRESOLVED;
   }
   // arp_constructor: groups have their own addresses, and broadcast addresses are everybody where anybody is asked
-  const type = stack.addressType(address, 0);
+  const type = stack.addressTypeBy(address, dev);
   if (type === RTN_MULTICAST) return multicastMac(family, address);
   if (dev.noArp) return dev.mac;
   return type === RTN_BROADCAST ? MAC_BROADCAST : UNRESOLVED;

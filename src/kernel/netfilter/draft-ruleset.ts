@@ -1,7 +1,7 @@
 import { type Chains, ChainsDraft } from "./chain-map.ts";
 import type { Chain, Rule, Ruleset, Table } from "./rule.ts";
 import { compareRuns } from "./rule-runs.ts";
-import { formatRuleArguments } from "./save/format.ts";
+import { isSameRule } from "./same-rule.ts";
 
 /**
  * A rule set being changed by a run of `iptables` and `iptables-restore` commands. Each changed chain's rules are copied
@@ -236,9 +236,7 @@ function hasRules({ rules: before }: Chain, rules: readonly Rule[]): boolean {
   for (let i = 0; i < rules.length; i++) {
     const [old, given] = [before[i] as Rule, rules[i] as Rule];
     if (old === given) continue;
-    if (++compared > MOST_COMPARED || old.origin !== given.origin || old.counters !== given.counters)
-      return false;
-    if (formatRuleArguments(old) !== formatRuleArguments(given)) return false;
+    if (++compared > MOST_COMPARED || !isSameRule(old, given)) return false;
   }
   return true;
 }

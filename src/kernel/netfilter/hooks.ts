@@ -73,7 +73,7 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
   }
-  if (net.ipvs !== null && family === 4) {
+  if (net.ipvs?.serves(family)) {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.NAT_SRC - 2, "ipvs-out", ipvsOut);
     add(NF_INET_LOCAL_IN, NF_IP_PRI.NAT_SRC - 1, "ipvs-in", ipvsIn);
     add(NF_INET_LOCAL_OUT, NF_IP_PRI.NAT_DST + 1, "ipvs-out", ipvsOut);

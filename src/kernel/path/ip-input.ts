@@ -40,6 +40,7 @@ import type { Stack } from "../stack.ts";
 import { ipForward } from "./ip-forward.ts";
 import { ipipReceive } from "./ipip.ts";
 import { ipvlanOwner } from "./ipvlan.ts";
+import { vrfReceive } from "./vrf.ts";
 
 const OTHER_HOST = reason("other-host");
 const NOT_FORWARDING = reason("not-forwarding");
@@ -62,6 +63,7 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   // `skb_orphan`: whoever sent it, it is nobody's here.
   packet.uid = -1;
   packet.socket = -1;
+  packet.l3Slave = 0;
   // `ip_rcv_core` clears what the bridge's hooks left in the control block: joined there, it is cut again only if it must be.
   if (packet.family !== 6 && packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
   if (packet.family === 6) {
@@ -75,7 +77,8 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
     }
   }
   // ip_sabotage_in: what br_netfilter already ran through PREROUTING on the bridge does not run again.
-  if (packet.nfBridge && !packet.nfBridgeSabotaged) packet.nfBridgeSabotaged = true;
+  // In a VRF it does.
+  if (packet.nfBridge && !packet.nfBridgeSabotaged && dev.vrf === null) packet.nfBridgeSabotaged = true;
   else {
     const verdict = nfHook(stack, NF_INET_PRE_ROUTING, packet, dev.ifindex, 0);
     if (verdict !== NF_ACCEPT) {
@@ -90,7 +93,7 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
 function refuses6(dev: NetDevice, { src, dst, pktType }: Packet): number {
   if (dev.conf6.disabled) return IPV6_DISABLED;
   if (isMulticast6(src)) return MARTIAN_SOURCE;
-  if (dev.isLoopback) return -1;
+  if (dev.isLoopback || dev.kind === "vrf") return -1;
   if (src === IP6_LOOPBACK) return MARTIAN_SOURCE;
   if (dst === IP6_LOOPBACK) return MARTIAN_DESTINATION;
   // A group of this very interface, or of no scope at all, is not spoken to from outside.
@@ -102,12 +105,15 @@ function refuses6(dev: NetDevice, { src, dst, pktType }: Packet): number {
 export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): void {
   const owner = ipvlanOwner(stack, dev, packet);
   if (owner !== null && ownedDelivery(stack, dev, owner, packet)) return;
+  // From here on what came by a VRF's device is in the VRF; only IPv4's routing still asks by which device it came.
+  const at = dev.vrf === null ? dev : vrfReceive(stack, dev, dev.vrf, packet);
+  if (at === null) return;
   if (
     packet.rtInput === RT_NONE ||
     (!dev.isLoopback && packet.rtInput !== RT_LOCAL_DELIVER) ||
     packet.rtDev < 0
   ) {
-    const dropped = routeInput(stack, packet, dev);
+    const dropped = routeInput(stack, packet, packet.family === 6 ? at : dev);
     if (dropped >= 0) {
       stack.kill(packet, dropped);
       return;
@@ -115,11 +121,11 @@ export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): v
   }
   switch (packet.rtInput) {
     case RT_LOCAL_DELIVER:
-      localDeliver(stack, dev, packet);
+      localDeliver(stack, at, packet);
       return;
     case RT_FORWARD:
-      if (isProxiedDiscovery(stack, dev, packet)) localDeliver(stack, dev, packet);
-      else ipForward(stack, dev, packet);
+      if (isProxiedDiscovery(stack, at, packet)) localDeliver(stack, at, packet);
+      else ipForward(stack, at, packet);
       return;
     case RT_ERROR:
       ipError(stack, dev, packet);

@@ -1,5 +1,5 @@
 import { bridgeFrameFinish } from "./bridge.ts";
-import { localOut } from "./local-out.ts";
+import { localOut, localOutHook } from "./local-out.ts";
 import type { Path } from "./path.ts";
 import { netifReceive } from "./receive.ts";
 import { devQueueXmit } from "./transmit.ts";
@@ -9,5 +9,6 @@ export const LINUX_PATH: Path = {
   transmit: devQueueXmit,
   receive: netifReceive,
   localOut,
+  localOutHook,
   bridgeFrameFinish,
 };

@@ -5,6 +5,7 @@ import { nfHook } from "../netfilter/hooks.ts";
 import { EPERM } from "../route/fib.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
+import { vrfOut } from "./vrf.ts";
 
 /**
  * `ip_local_out`: a routed packet made on this host goes through OUTPUT and on its way. Takes the packet over.
@@ -12,6 +13,13 @@ import { ipOutput } from "./ip-output.ts";
  * @returns 0, or the errno (EPERM, mostly) when OUTPUT dropped it, which the sender of a datagram sees at once
  */
 export function localOut(stack: Stack, packet: Packet): number {
+  const { vrf, kind } = stack.net.devices[packet.rtDev] as NetDevice;
+  if (vrf !== null && kind !== "vrf" && !vrfOut(stack, vrf, packet)) return 0;
+  return localOutHook(stack, packet);
+}
+
+/** OUTPUT and what follows. Takes the packet over. */
+export function localOutHook(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   stack.dropErrno = 0;
   const verdict = nfHook(stack, NF_INET_LOCAL_OUT, packet, 0, out.ifindex);

@@ -14,6 +14,8 @@ export interface Path {
   receive(stack: Stack, dev: NetDevice, packet: Packet): void;
   /** `ip_local_out`: a routed packet made here; 0 or the errno its sender sees. */
   localOut(stack: Stack, packet: Packet): number;
+  /** The last of that: OUTPUT and what follows, of a packet that its VRF has routed (`vrf_ip_local_out`). */
+  localOutHook(stack: Stack, packet: Packet): number;
   /** `br_handle_frame_finish`: a frame goes on through a bridge. */
   bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void;
 }

@@ -12,6 +12,7 @@ import { ipipTransmit } from "./ipip.ts";
 import { ipvlanTransmit } from "./ipvlan.ts";
 import { macvlanTransmit } from "./macvlan.ts";
 import { vlanTransmit } from "./vlan.ts";
+import { vrfTransmit } from "./vrf.ts";
 import { vxlanTransmit } from "./vxlan.ts";
 
 const RULE_DROP = reason("rule-drop");
@@ -75,6 +76,9 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
       return;
     case "vlan":
       vlanTransmit(stack, dev, packet);
+      return;
+    case "vrf":
+      vrfTransmit(stack, dev, packet);
       return;
     case "dummy":
       stack.kill(packet, DUMMY);

@@ -1,7 +1,7 @@
 import type { Family } from "../../address/ip.ts";
 import { addressOnPath, samePrefix6 } from "../../address/ip6-handle.ts";
 import type { Flow } from "./fib.ts";
-import { DEFAULT_RULES, DEFAULT_RULES6 } from "./ip-rule.ts";
+import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "./ip-rule.ts";
 import type { PolicyRule, PolicyRule6 } from "./route.ts";
 
 /** Policy rules compiled (net/core/fib_rules.c), of both families. */
@@ -23,9 +23,11 @@ interface PathPrefix {
 export function compileRules(
   family: Family,
   rules: readonly (PolicyRule | PolicyRule6)[],
+  hasVrf: boolean,
 ): readonly CompiledRule[] {
-  const before = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
-  const plain = rules.length > 0 ? [...rules].sort((a, b) => a.priority - b.priority) : before;
+  const usual = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
+  const before = hasVrf ? [...usual, L3MDEV_RULE] : usual;
+  const plain = [...(rules.length > 0 ? rules : before)].sort((a, b) => a.priority - b.priority);
   return plain.map((rule) => ({
     ...rule,
     family,
@@ -57,10 +59,17 @@ export function ruleMatches(rule: CompiledRule, flow: Flow, nameOf: (ifindex: nu
   return rule.not !== selectorMatches(rule, flow, nameOf);
 }
 
-/** `fib_rule_match`, with `fib4_rule_match` or `fib6_rule_match`. */
+/**
+ * `fib_rule_match`, with `fib4_rule_match` or `fib6_rule_match`. A VRF's name stands for all of its devices (since Linux 6.15
+ * `fib_rule_iif_match`, `fib_rule_oif_match`).
+ */
 function selectorMatches(rule: CompiledRule, flow: Flow, nameOf: (ifindex: number) => string): boolean {
-  if (rule.iif !== null && (flow.iif === 0 || nameOf(flow.iif) !== rule.iif)) return false;
-  if (rule.oif !== null && (flow.oif === 0 || nameOf(flow.oif) !== rule.oif)) return false;
+  if (rule.iif !== null && (flow.iif === 0 || nameOf(flow.iif) !== rule.iif)) {
+    if (flow.vrf === 0 || flow.vrfByOif || nameOf(flow.vrf) !== rule.iif) return false;
+  }
+  if (rule.oif !== null && (flow.oif === 0 || nameOf(flow.oif) !== rule.oif)) {
+    if (flow.vrf === 0 || !flow.vrfByOif || nameOf(flow.vrf) !== rule.oif) return false;
+  }
   if (rule.fwmark !== null && ((flow.mark ^ rule.fwmark.value) & rule.fwmark.mask) !== 0) return false;
   if (rule.family === 6) {
     // No source yet: nothing that asks for one applies (RT6_LOOKUP_F_HAS_SADDR).

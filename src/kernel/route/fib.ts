@@ -6,6 +6,7 @@ import type { PairMap } from "../session/pair-map.ts";
 import { compileRoute, withSiblings } from "./compile-route.ts";
 import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
 import { select6 } from "./fib6-select.ts";
+import { DEFAULT_RULES, DEFAULT_RULES6 } from "./ip-rule.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route.ts";
 import { RT_SCOPE_NOWHERE } from "./rt-scope.ts";
 import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
@@ -122,6 +123,11 @@ export class Flow {
   uid = 0;
   /** Ports are known: rules on ports may match. */
   hasPorts = false;
+  /** The VRF to look into, ifindex (`flowi_l3mdev`); 0: that of the devices. It holds for one look-up. */
+  inVrf = 0;
+  /** What the last look-up took it to be (`l3mdev_update_flow`), 0 none; and whether the outgoing device said so. */
+  vrf = 0;
+  vrfByOif = false;
 
   // IPv6 alone
   /** Routes by this device are preferred (ifindex, 0 none): a bound sender's, or the one a packet came in by. */
@@ -148,14 +154,22 @@ export class Fib {
   readonly tables: ReadonlyMap<string, FibTable>;
   /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
   readonly hasCustomLocalRoutes: boolean;
+  /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
+  readonly hasCustomRules: boolean;
+  /** By ifindex the VRF of each device that is in one, null where there is none. */
+  private readonly vrfs: ReadonlyMap<number, NetDevice> | null;
 
   constructor(
     family: Family,
     routes: readonly (Route | Route6)[],
     rules: readonly (PolicyRule | PolicyRule6)[],
     device: (name: string) => NetDevice | null,
+    devices: readonly NetDevice[],
   ) {
     this.family = family;
+    const members = devices.filter(({ vrf }) => vrf !== null);
+    this.vrfs =
+      members.length === 0 ? null : new Map(members.map((dev) => [dev.ifindex, dev.vrf as NetDevice]));
     const tables = new Map<string, FibTable>();
     for (const [index, route] of routes.entries()) {
       let table = tables.get(route.table);
@@ -166,11 +180,40 @@ export class Fib {
       table.add(route, index);
     }
     this.tables = tables;
-    this.rules = compileRules(family, rules).map((rule) => ({
+    this.rules = compileRules(family, rules, this.vrfs !== null).map((rule) => ({
       ...rule,
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
     }));
+    const usual: readonly { readonly priority: number }[] = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
+    this.hasCustomRules =
+      this.rules.length !== usual.length ||
+      this.rules.some(({ always, priority }, i) => !always || priority !== usual[i]?.priority);
     this.hasCustomLocalRoutes = routes.some((route) => route.type === "local" && route.table !== "local");
+  }
+
+  /** `l3mdev_update_flow`: which VRF a look-up is about. A VRF itself as the way out only names its table. */
+  private updateFlow(flow: Flow, vrfs: ReadonlyMap<number, NetDevice>): NetDevice | null {
+    let vrf = vrfs.get(flow.inVrf) ?? null;
+    flow.vrfByOif = false;
+    flow.inVrf = 0;
+    if (flow.oif !== 0) {
+      const byOut = vrfs.get(flow.oif) ?? null;
+      if (vrf === null) {
+        vrf = byOut;
+        flow.vrfByOif = byOut !== null;
+      }
+      if (byOut?.ifindex === flow.oif) {
+        flow.oif = 0;
+        flow.via = 0;
+      }
+    } else if (vrf === null) vrf = vrfs.get(flow.iif) ?? null;
+    flow.vrf = vrf?.ifindex ?? 0;
+    return vrf;
+  }
+
+  /** `l3mdev_fib_table`. */
+  private tableOf(vrf: NetDevice | null): FibTable | null {
+    return vrf?.vrfTable == null ? null : (this.tables.get(vrf.vrfTable) ?? null);
   }
 
   /**
@@ -179,6 +222,7 @@ export class Fib {
    */
   lookup(flow: Flow, result: FibResult, nameOf: (ifindex: number) => string): void {
     result.route = null;
+    const vrf = this.vrfs === null ? null : this.updateFlow(flow, this.vrfs);
     const six = this.family === 6;
     const rules = this.rules;
     for (let i = 0; i < rules.length; i++) {
@@ -186,16 +230,19 @@ export class Fib {
       if (!rule.always && !ruleMatches(rule, flow, nameOf)) continue;
       const action = rule.action;
       switch (action.kind) {
+        case "l3mdev":
         case "lookup": {
-          if (rule.table === null) continue;
-          const columns = rule.table.columns ?? rule.table.compile();
+          const table = action.kind === "lookup" ? rule.table : this.tableOf(vrf);
+          if (table === null) continue;
+          const columns = table.columns ?? table.compile();
           const found = six ? select6(columns, flow, result) : scan(columns, flow, result);
-          if (!found || !settle(rule.table, result)) continue;
+          if (!found || !settle(table, result)) continue;
           const route = result.route as FibRoute | null;
           // An error route is none to be suppressed (`fib_rules_lookup`).
           if (
             route !== null &&
             result.error === 0 &&
+            action.kind === "lookup" &&
             action.suppressPrefixLength !== null &&
             route.length <= action.suppressPrefixLength
           ) {

@@ -2,7 +2,7 @@ import { samePrefix6 } from "../../address/ip6-handle.ts";
 import { deviceKey } from "../../packet/packet.ts";
 import { NEIGH_FAILED } from "../neighbour/neighbour.ts";
 import type { FibColumns, FibNextHop, FibResult, FibRoute, Flow } from "./fib.ts";
-import { RTN_BLACKHOLE, RTN_THROW } from "./types.ts";
+import { RTN_BLACKHOLE, RTN_LOCAL, RTN_THROW } from "./types.ts";
 
 /** How a table of IPv6 is asked (`fib6_table_lookup`, net/ipv6/route.c). Runs per packet. */
 
@@ -62,7 +62,7 @@ function selectAmong(
       result.hop = 0;
     }
     for (let at = 0; at < hops.length; at++) {
-      const points = score(hops[at] as FibNextHop, isReject(route.type), flow, wary);
+      const points = score(hops[at] as FibNextHop, route.type, flow, wary);
       if (points <= best) continue;
       best = points;
       result.route = route;
@@ -77,8 +77,9 @@ function isReject(type: number): boolean {
 }
 
 /** `rt6_score_route`. */
-function score({ dev, gateway, hasGateway }: FibNextHop, reject: boolean, flow: Flow, wary: boolean): number {
-  if (!reject && !(dev?.up && !dev.conf6.disabled)) return NOT_AT_ALL;
+function score({ dev, gateway, hasGateway }: FibNextHop, type: number, flow: Flow, wary: boolean): number {
+  const isThere = type === RTN_LOCAL ? dev?.holdsAddresses6 : dev?.up;
+  if (!isReject(type) && !(isThere && !dev?.conf6.disabled)) return NOT_AT_ALL;
   const preferred = flow.via === 0 || dev?.ifindex === flow.via;
   if (!preferred && flow.viaOnly) return NOT_AT_ALL;
   if (wary && hasGateway && hasFailed(flow, dev as FibNextHop["dev"], gateway)) return NOT_AT_ALL;

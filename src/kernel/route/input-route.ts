@@ -75,7 +75,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     if (source < 0) return -source;
     packet.rtType = RTN_LOCAL;
     packet.rtInput = RT_LOCAL_DELIVER;
-    packet.rtDev = stack.net.loopback?.slot ?? dev.slot;
+    packet.rtDev = (route.nextHops[0]?.dev?.vrf ?? stack.net.loopback ?? dev).slot;
     packet.rtNextHop = daddr;
     stack.tape?.words8(OP_ROUTE, stack.host, packet.number, daddr, RTN_LOCAL, dev.ifindex, daddr, 0, index);
     return OK;
@@ -131,7 +131,8 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   const src = packet.src;
   if (conf.rpFilter === 0 && (dev.ifindex !== oif || !conf.sendRedirects)) {
     if (conf.acceptLocal) return 0;
-    if (!fib.hasCustomLocalRoutes) return stack.isLocal(src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
+    if (!fib.hasCustomLocalRoutes && !fib.hasCustomRules)
+      return stack.isLocal(src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
   }
   // __fib_validate_source: the route a packet to the source would take
   const flow = stack.flow;
@@ -139,6 +140,7 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   flow.saddr = packet.dst;
   flow.oif = 0;
   flow.iif = oif === 0 ? (stack.net.loopback?.ifindex ?? 1) : oif;
+  flow.inVrf = dev.vrf?.ifindex ?? 0;
   flow.mark = conf.srcValidMark ? packet.mark : 0;
   flow.tos = packet.tos & 0x1e;
   flow.hasPorts = false;
@@ -151,18 +153,24 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
     return dev.isLoopback && route.type === RTN_LOCAL ? 0 : -MARTIAN_SOURCE;
   }
   for (const hop of route.nextHops) {
-    if (hop.dev === dev) return (route.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
+    if (usesDevice(hop, dev)) return (route.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
   }
   if (route.type === RTN_LOCAL && dev.isLoopback) return 0;
   if (noAddress) return conf.rpFilter !== 0 ? -RP_FILTER : 0;
   if (conf.rpFilter === 1) return -RP_FILTER;
   flow.oif = dev.ifindex;
+  flow.inVrf = dev.vrf?.ifindex ?? 0;
   fib.lookup(flow, result, stack.deviceName);
   const bound = result.route;
   if (result.error === 0 && bound !== null && bound.type === RTN_UNICAST) {
     return (bound.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
   }
   return 0;
+}
+
+/** `nhc_l3mdev_matches_dev`: does a way lead by the device, or by one of the VRF that it is? */
+function usesDevice({ dev: out }: FibNextHop, dev: NetDevice): boolean {
+  return out === dev || (out !== null && out.vrf === dev);
 }
 
 /** `inet_addr_onlink`: do both addresses lie in one prefix of the device? */

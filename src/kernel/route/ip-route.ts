@@ -5,6 +5,7 @@ import type { Json, JsonFields } from "../json-fields.ts";
 import type { Origin } from "../origin.ts";
 import { formatTos, parseTos } from "./dsfield.ts";
 import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "./route.ts";
+import { tableName } from "./rt-table.ts";
 
 /** Routes as `ip -j route show table all` prints them: what is usual is left out. */
 
@@ -72,14 +73,8 @@ export function parseTable(json: JsonFields, fallback: string): string {
   if (value === undefined) return fallback;
   const isNumber = typeof value === "number" && Number.isInteger(value) && value >= 0;
   const table = isNumber ? String(value) : json.text("table");
-  return TABLES_BY_NUMBER.get(table) ?? table;
+  return tableName(table);
 }
-
-const TABLES_BY_NUMBER: ReadonlyMap<string, string> = new Map([
-  ["253", "default"],
-  ["254", "main"],
-  ["255", "local"],
-]);
 
 function parseNextHops<Address>(json: JsonFields, of: AddressFamily<Address>): NextHopOf<Address>[] {
   const hops = json.objects("nexthops");

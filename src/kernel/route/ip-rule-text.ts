@@ -43,7 +43,10 @@ function readRule(priority: number, rest: string, line: TextLine, draft: ToolTex
   while (!words.done) {
     const name = words.next();
     if (name === "not") Object.assign(rule, { not: null });
-    else if (RULE_ACTIONS.has(name)) Object.assign(rule, { action: name });
+    else if (name === "lookup" && words.peek() === "[l3mdev-table]") {
+      words.next();
+      Object.assign(rule, { l3mdev: null });
+    } else if (RULE_ACTIONS.has(name)) Object.assign(rule, { action: name });
     else if (name === "[detached]" || name === "[unresolved]" || name === "unresolved") continue;
     else if (!readRuleValue(rule, name, words.next())) {
       draft.fault(

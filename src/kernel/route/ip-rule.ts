@@ -45,7 +45,7 @@ function parseAny<Address>(
   of: AddressFamily<Address>,
   origin: Origin,
 ): PolicyRuleOf<Address> {
-  for (const name of ["l3mdev", "tun_id", "suppress_ifgroup"]) {
+  for (const name of ["tun_id", "suppress_ifgroup"]) {
     if (json.has(name)) json.fault(name, `a rule with ${name} is not modelled`);
   }
   return {
@@ -111,6 +111,7 @@ function parseRange(json: JsonFields, name: string, high: number): Range | null 
 
 function parseAction(json: JsonFields, bits: number): PolicyRule["action"] {
   if (json.has("nop")) return { kind: "nop" };
+  if (json.has("l3mdev")) return { kind: "l3mdev" };
   if (json.has("goto")) return { kind: "goto", priority: json.integer("goto", 0, 0xffff_ffff) };
   if (json.has("table")) {
     const suppress = json.integer("suppress_prefixlen", -1, bits, -1);
@@ -184,6 +185,7 @@ function formatAction(action: PolicyRule["action"]): Json {
     return { table: action.table, ...(suppress === null ? {} : { suppress_prefixlen: suppress }) };
   }
   if (action.kind === "goto") return { goto: action.priority };
+  if (action.kind === "l3mdev") return { l3mdev: null };
   return action.kind === "nop" ? { nop: null } : { action: action.kind };
 }
 
@@ -196,6 +198,12 @@ export const DEFAULT_RULES: readonly PolicyRule[] = [
 
 /** And those of IPv6 (`fib6_rules_net_init`). */
 export const DEFAULT_RULES6: readonly PolicyRule6[] = [defaultRule(0, "local"), defaultRule(32_766, "main")];
+
+/** What the first VRF of a namespace brings to both families (`vrf_add_fib_rules`, FIB_RULE_PREF). */
+export const L3MDEV_RULE: PolicyRule & PolicyRule6 = {
+  ...defaultRule(1000, "main"),
+  action: { kind: "l3mdev" },
+};
 
 function defaultRule(priority: number, table: string): PolicyRule & PolicyRule6 {
   return {

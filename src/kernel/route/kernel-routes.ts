@@ -4,22 +4,37 @@ import type { Ipv6Words } from "../../address/ipv6.ts";
 import { contains, lastOf, networkOf } from "../../address/prefix.ts";
 import type { Device, InterfaceAddress, InterfaceAddress6, Scope } from "../device/device.ts";
 import type { Route, Route6, RouteType } from "./route.ts";
+import { tableName } from "./rt-table.ts";
 
 /**
  * The routes that the kernel makes itself for a device's addresses (`fib_add_ifaddr`, `net/ipv4/fib_frontend.c`): one to the
  * address, and while the device is up one to its network and to its broadcast addresses. A route made for two addresses
  * comes once.
+ *
+ * @param vrfTable the table of the device's VRF, where they then all are (`vrfTableOf`)
  */
-export function kernelRoutes(device: Device, addresses: readonly InterfaceAddress[]): Route[] {
+export function kernelRoutes(
+  device: Device,
+  addresses: readonly InterfaceAddress[],
+  vrfTable: string | null,
+): Route[] {
   const routes = new Map<string, Route>();
   for (const address of addresses) {
     if (address.dev !== device.name) continue;
-    for (const route of routesOfAddress(device, address, primaryOf(address, addresses))) {
+    for (const made of routesOfAddress(device, address, primaryOf(address, addresses))) {
+      const route = vrfTable === null ? made : { ...made, table: vrfTable };
       const key = `${route.type} ${route.table} ${route.dst.address}/${route.dst.length}`;
       if (!routes.has(key)) routes.set(key, route);
     }
   }
   return [...routes.values()];
+}
+
+/** The table of the VRF that a device is, or is one of; null outside of all (`l3mdev_fib_table`). */
+export function vrfTableOf({ master, detail }: Device, devices: readonly Device[]): string | null {
+  if (detail.kind === "vrf") return tableName(String(detail.table));
+  const vrf = master === null ? undefined : devices.find(({ name }) => name === master)?.detail;
+  return vrf?.kind === "vrf" ? tableName(String(vrf.table)) : null;
 }
 
 /** A secondary address has no network of its own, and its routes prefer the first of its network as source. */
@@ -72,18 +87,23 @@ function routesOfAddress(device: Device, address: InterfaceAddress, primary: Int
 /**
  * The same of IPv6 (`inet6_addr_add`, `addrconf_prefix_route`, `addrconf_add_mroute`, net/ipv6/addrconf.c): while the device is
  * up one to the address, one to its network, one to all groups by the device, and where the device forwards one to the
- * network's own address, which all its routers answer to (RFC 4291 2.6.1).
+ * network's own address, which all its routers answer to (RFC 4291 2.6.1). A device that asks nobody whether an address is
+ * taken (`addrconf_dad_begin`) has those to its addresses while it is down as well.
  */
 export function kernelRoutes6(
   device: Device,
   addresses: readonly InterfaceAddress6[],
   forwards: boolean,
+  vrfTable: string | null,
 ): Route6[] {
   const own = addresses.filter(({ dev }) => dev === device.name);
   const [first] = own;
-  if (!device.up || first === undefined) return [];
+  if (first === undefined) return [];
+  if (!device.up)
+    return device.noArp ? own.map((one) => kernelRoute6(device, one, "local", one.address, 128)) : [];
   const routes = new Map<string, Route6>();
-  const add = (route: Route6): void => {
+  const add = (made: Route6): void => {
+    const route = vrfTable === null ? made : { ...made, table: vrfTable };
     const key = `${route.type} ${IPV6.format(route.dst.address)}/${route.dst.length}`;
     if (!routes.has(key)) routes.set(key, route);
   };

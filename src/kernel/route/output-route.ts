@@ -29,11 +29,18 @@ export function isZeronet(address: Ipv4): boolean {
  * Route a packet made here: chooses the source where `packet.src` is 0, and attaches the route.
  *
  * @param oif ifindex the socket is bound to, 0 none
+ * @param inVrf the VRF to look into (ifindex), 0: that of the device it is to leave by
  * @param anySource the source need not be an address of this host (`FLOWI_FLAG_ANYSRC`)
  * @returns 0, or the errno a sender sees
  */
-export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource: boolean): number {
-  if (packet.family === 6) return routeOutput6(stack, packet, oif);
+export function routeOutput(
+  stack: Stack,
+  packet: Packet,
+  oif: number,
+  anySource: boolean,
+  inVrf = 0,
+): number {
+  if (packet.family === 6) return routeOutput6(stack, packet, oif, inVrf);
   stack.routeLookups++;
   packet.dropRoute();
   let daddr = packet.dst;
@@ -64,6 +71,7 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   flow.daddr = daddr;
   flow.saddr = saddr;
   flow.oif = oif;
+  flow.inVrf = inVrf;
   flow.iif = stack.net.loopback?.ifindex ?? 1;
   flow.mark = packet.mark;
   flow.tos = packet.tos & 0x1e;
@@ -76,7 +84,7 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   stack.net.fib.lookup(flow, result, stack.deviceName);
   const route = result.route;
   if (result.error !== 0 || route === null) {
-    if (bound !== null && result.error === ENETUNREACH) {
+    if (bound !== null && result.error === ENETUNREACH && (isMulticast(daddr) || flow.vrf === 0)) {
       // "Apparently, routing tables are wrong. Assume, that the destination is on link."
       if (saddr === 0) saddr = selectAddress(stack, bound, 0, RT_SCOPE_LINK);
       packet.src = saddr;
@@ -87,7 +95,8 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   if (route.type === RTN_LOCAL) {
     if (saddr === 0) saddr = route.hasPrefsrc ? route.prefsrc : daddr;
     packet.src = saddr;
-    const lo = stack.net.loopback;
+    // "L3 master device is the loopback for that domain"
+    const lo = route.nextHops[0]?.dev?.vrf ?? stack.net.loopback;
     if (lo === null) return fail(stack, packet, ENETUNREACH);
     return attach(stack, packet, RTN_LOCAL, lo, daddr, false, 0);
   }
@@ -97,7 +106,8 @@ export function routeOutput(stack: Stack, packet: Packet, oif: number, anySource
   if (saddr === 0)
     saddr = route.hasPrefsrc ? route.prefsrc : selectAddress(stack, dev, hop.gateway, route.scope);
   packet.src = saddr;
-  if (isLoopback(saddr) && !dev.isLoopback && !dev.conf.routeLocalnet) return fail(stack, packet, EINVAL);
+  if (isLoopback(saddr) && !dev.isLoopback && dev.kind !== "vrf" && !dev.conf.routeLocalnet)
+    return fail(stack, packet, EINVAL);
   let type = route.type;
   if (isLimitedBroadcast(daddr)) type = RTN_BROADCAST;
   else if (isMulticast(daddr)) type = RTN_MULTICAST;
@@ -143,13 +153,25 @@ export function selectAddress(stack: Stack, dev: NetDevice, dst: Ipv4, scope: nu
     if (found === 0) found = entry.address;
   }
   if (found !== 0) return found;
+  const { vrf } = dev;
+  if (vrf !== null && vrf !== dev) {
+    // "For VRFs, the VRF device takes the place of the loopback device, with addresses on it being preferred."
+    const own = vrf.addresses.find((entry) => isChosen(entry, scope));
+    if (own !== undefined) return own.address;
+  }
   // Any other device's will do.
   for (const other of stack.net.devices) {
+    if (other.vrf !== vrf) continue;
     for (const entry of other.addresses) {
-      if (!entry.secondary && entry.scope !== RT_SCOPE_LINK && entry.scope <= scope) return entry.address;
+      if (isChosen(entry, scope)) return entry.address;
     }
   }
   return 0;
+}
+
+/** `in_dev_select_addr`. */
+function isChosen(entry: CompiledAddress, scope: number): boolean {
+  return !entry.secondary && entry.scope !== RT_SCOPE_LINK && entry.scope <= scope;
 }
 
 /**
@@ -160,11 +182,12 @@ export function selectAddress(stack: Stack, dev: NetDevice, dst: Ipv4, scope: nu
  */
 export function routeMeHarder(stack: Stack, packet: Packet, ownSource = false): number {
   if (packet.family === 6) return routeMeHarder6(stack, packet);
-  const type = ownSource ? RTN_LOCAL : stack.addressType(packet.src, 0);
+  const dev = packet.rtDev < 0 ? null : (stack.net.devices[packet.rtDev] ?? null);
+  const type = ownSource ? RTN_LOCAL : stack.addressTypeBy(packet.src, dev);
   const keep = packet.src;
   const unicast = type === RTN_LOCAL || type === RTN_UNICAST;
   if (!unicast) packet.src = 0;
-  const error = routeOutput(stack, packet, packet.boundDev, unicast);
+  const error = routeOutput(stack, packet, packet.boundDev, unicast, dev?.vrf?.ifindex ?? 0);
   packet.src = keep;
   return error;
 }

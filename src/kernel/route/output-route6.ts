@@ -28,22 +28,31 @@ export function needsDevice(address: Ip6): boolean {
  * @param oif ifindex it is to leave by, 0 none; its sender may be bound to it or only prefer it
  * @returns 0, or the errno a sender sees
  */
-export function routeOutput6(stack: Stack, packet: Packet, oif: number): number {
+export function routeOutput6(stack: Stack, packet: Packet, wantedOif: number, inVrf = 0): number {
   stack.routeLookups++;
   packet.dropRoute();
   if (packet.dst === IP6_ANY) packet.dst = IP6_LOOPBACK;
   const result = stack.fibResult;
   const withoutSource = packet.src === IP6_ANY;
-  lookUp(stack, packet, oif, withoutSource && oif !== 0);
+  const bound = wantedOif === 0 ? null : stack.device(wantedOif);
+  if (bound?.kind === "vrf" && (isMulticast6(packet.dst) || isLinkLocal6(packet.dst))) {
+    // "VRF device does not have a link-local address": nothing of one link goes by it (`vrf_link_scope_lookup`).
+    return fail(stack, packet, ENETUNREACH);
+  }
+  // A VRF as the way out only names its table.
+  const oif = bound?.kind === "vrf" ? 0 : wantedOif;
+  const vrf = oif === wantedOif ? inVrf : wantedOif;
+  lookUp(stack, packet, oif, withoutSource && oif !== 0, vrf);
   let hop = usedHop(stack, packet, oif);
   if (withoutSource) {
     const route = hop === null ? null : result.route;
-    const source = route?.hasPrefsrc ? route.prefsrc : selectSource6(stack, hop?.dev ?? null, packet.dst);
+    const by = hop === null ? null : route?.type === RTN_LOCAL ? (hop.dev?.vrf ?? hop.dev) : hop.dev;
+    const source = route?.hasPrefsrc ? route.prefsrc : selectSource6(stack, by, packet.dst);
     if (source === IP6_ANY) return fail(stack, packet, EADDRNOTAVAIL);
     packet.src = source;
     if (hop === null) {
       // "If we had an erroneous initial result, pretend it never existed and let the SA-enabled version take over."
-      lookUp(stack, packet, oif, oif !== 0);
+      lookUp(stack, packet, oif, oif !== 0, vrf);
       hop = usedHop(stack, packet, oif);
     }
     if (hop === null) packet.src = IP6_ANY;
@@ -54,16 +63,17 @@ export function routeOutput6(stack: Stack, packet: Packet, oif: number): number 
 
 /** Has the route that a packet without a source would take a preferred one? */
 export function prefersSource6(stack: Stack, packet: Packet, oif: number): boolean {
-  lookUp(stack, packet, oif, oif !== 0);
+  lookUp(stack, packet, oif, oif !== 0, 0);
   const { error, route } = stack.fibResult;
   return error === 0 && route?.hasPrefsrc === true;
 }
 
-function lookUp(stack: Stack, packet: Packet, oif: number, viaOnly: boolean): void {
+function lookUp(stack: Stack, packet: Packet, oif: number, viaOnly: boolean, inVrf: number): void {
   const { flow, net } = stack;
   flow.daddr = packet.dst;
   flow.saddr = packet.src;
   flow.oif = oif;
+  flow.inVrf = inVrf;
   flow.iif = net.loopback?.ifindex ?? 1;
   flow.mark = packet.mark;
   flow.tos = packet.tos & 0xfc;
@@ -89,12 +99,17 @@ export function attachRoute(stack: Stack, packet: Packet, route: FibRoute, hop: 
   const { dst } = packet;
   const { type, mtu } = route;
   if (type === RTN_LOCAL || type === RTN_ANYCAST) {
-    const lo = stack.net.loopback;
+    const lo = loopbackOf6(hop.dev, dst) ?? stack.net.loopback;
     return lo === null ? fail(stack, packet, ENETUNREACH) : attach(stack, packet, type, lo, dst, false, 0);
   }
   if (hop.dev === null) return fail(stack, packet, ENETUNREACH);
   if (!isMulticast6(dst)) return attachWithExceptions(stack, packet, type, hop.dev, hop, dst, mtu);
   return attach(stack, packet, RTN_MULTICAST, hop.dev, dst, false, mtu);
+}
+
+/** `ip6_rt_get_dev_rcu`: the VRF is the loopback of its domain, but not for what says nothing without its device. */
+function loopbackOf6(dev: FibNextHop["dev"], dst: Ip6): FibNextHop["dev"] {
+  return dev === null || (dev.vrf !== dev && needsDevice(dst)) ? null : dev.vrf;
 }
 
 /**
@@ -145,5 +160,6 @@ export function routeMeHarder6(stack: Stack, packet: Packet): number {
   const strict = isMulticast6(packet.dst) || isLinkLocal6(packet.dst);
   const before = packet.rtDev < 0 ? 0 : (stack.net.devices[packet.rtDev]?.ifindex ?? 0);
   const oif = packet.boundDev !== 0 ? packet.boundDev : strict ? before : 0;
-  return routeOutput6(stack, packet, oif);
+  const dev = packet.rtDev < 0 ? null : stack.net.devices[packet.rtDev];
+  return routeOutput6(stack, packet, oif, dev?.vrf?.ifindex ?? 0);
 }

@@ -61,6 +61,8 @@ export interface PolicyRuleOf<Address> {
   readonly not: boolean;
   readonly action:
     | { readonly kind: "lookup"; readonly table: string; readonly suppressPrefixLength: number | null }
+    /** The table of the VRF that the packet is in. */
+    | { readonly kind: "l3mdev" }
     | { readonly kind: "goto"; readonly priority: number }
     | { readonly kind: "nop" | "blackhole" | "unreachable" | "prohibit" };
   readonly origin: Origin;

@@ -61,7 +61,15 @@ export function selectSource6(stack: Stack, out: NetDevice | null, dst: Ip6): Ip
   }
   let best: CompiledAddress6 | null = null;
   let bestOn: NetDevice | null = null;
+  const vrf = out?.vrf ?? null;
+  if (out !== null && vrf !== null) {
+    // `ipv6_get_saddr_master`: the device's own, then the VRF's, before any other device of it.
+    best = bestOf(out, out, dst, scope, null);
+    if (vrf !== out) best = bestOf(vrf, out, dst, scope, best, best === null ? null : out);
+    if (best !== null) return best.address;
+  }
   for (const dev of stack.net.devices) {
+    if (dev.vrf !== vrf) continue;
     const found = bestOf(dev, out, dst, scope, best, bestOn);
     if (found !== best) bestOn = dev;
     best = found;
@@ -80,7 +88,7 @@ function bestOf(
 ): CompiledAddress6 | null {
   let best = before;
   let bestOn = beforeOn;
-  if (!dev.up || dev.conf6.disabled) return best;
+  if (!dev.holdsAddresses6 || dev.conf6.disabled) return best;
   for (let i = 0; i < dev.addresses6.length; i++) {
     const candidate = dev.addresses6[i] as CompiledAddress6;
     if (!candidate.usable) continue;

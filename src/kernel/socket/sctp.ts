@@ -15,7 +15,7 @@ import {
 } from "../../packet/sctp-chunk.ts";
 import { reflectedMark } from "../icmp/reset.ts";
 import { KERNELS_OWN } from "../icmp/send.ts";
-import { replyDevice6 } from "../icmp/send6.ts";
+import { replyDevice } from "../icmp/send6.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
@@ -74,7 +74,7 @@ function outOfTheBlue(stack: Stack, cause: Packet): void {
   // An INIT says what tag to use; the tag of anything else is sent back.
   answer.ack = chunk === SCTP_INIT ? cause.seq : cause.ack;
   answer.mark = reflectedMark(stack, cause);
-  if (routeOutput(stack, answer, answer.family === 6 ? replyDevice6(stack, cause) : 0, false) !== 0) {
+  if (routeOutput(stack, answer, replyDevice(stack, cause), false) !== 0) {
     stack.pool.release(answer);
     return;
   }

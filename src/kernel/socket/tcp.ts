@@ -1,7 +1,7 @@
 import { type Packet, PHASE_ERROR, PHASE_REPLY, protocolKey, TCP_RST } from "../../packet/packet.ts";
 import { fillReset, reflectedMark } from "../icmp/reset.ts";
 import { KERNELS_OWN } from "../icmp/send.ts";
-import { replyDevice6 } from "../icmp/send6.ts";
+import { replyDevice } from "../icmp/send6.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
@@ -48,7 +48,7 @@ function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, reset.phase);
   fillReset(reset, cause);
   reset.mark = reflectedMark(stack, cause);
-  if (routeOutput(stack, reset, reset.family === 6 ? replyDevice6(stack, cause) : 0, false) !== 0) {
+  if (routeOutput(stack, reset, replyDevice(stack, cause), false) !== 0) {
     stack.pool.release(reset);
     return;
   }

@@ -1,10 +1,11 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
+import { familyOfAddress, formatIp, type IpAddress } from "../../address/ip.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { checksum } from "../../packet/wire/checksum.ts";
 import { encodeIp } from "../../packet/wire/frame.ts";
 import type { Query } from "../../walk/query.ts";
 import {
   AF_INET,
+  AF_INET6,
   ERRNO,
   errorName,
   libc,
@@ -15,13 +16,14 @@ import {
   SOCK_STREAM,
 } from "./libc.ts";
 import { bindToDevice, closeWithReset } from "./listeners.ts";
-import { type Endpoint, endpointOf, int32, int32Of, SOCKADDR_IN, socketAddress } from "./socket-address.ts";
+import { type Endpoint, endpointOf, int32, int32Of, SOCKADDR, socketAddress } from "./socket-address.ts";
 
 /** What a client is told to send. */
-export type Sending = { readonly proto: Exclude<Query["proto"], "sctp"> } & Pick<
-  Query,
-  "dst" | "dport" | "src" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev"
->;
+export type Sending = {
+  readonly proto: Exclude<Query["proto"], "sctp">;
+  readonly dst: IpAddress;
+  readonly src: IpAddress | null;
+} & Pick<Query, "dport" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev">;
 
 /** How far a client has come: not yet answered, answered, or failed with an error's number. */
 export type Progress =
@@ -31,29 +33,53 @@ export type Progress =
   | { readonly kind: "answered"; readonly text: string; readonly from?: string }
   | { readonly kind: "failed"; readonly errno: number };
 
-const SOL_IP = 0;
-const IP_TTL = 2;
-const IP_MTU_DISCOVER = 10;
-const IP_RECVERR = 11;
-const IP_PMTUDISC_DONT = 0;
-const IP_PMTUDISC_PROBE = 3;
+/** What differs between the families of a socket: names of options (ip(7), ipv6(7)), and what an echo is made of. */
+const FAMILIES = {
+  4: {
+    number: AF_INET,
+    level: 0,
+    ttl: 2,
+    multicastHops: null,
+    mtuDiscover: 10,
+    recvErr: 11,
+    /** Beside `mtuDiscover`: what is too long is refused, not cut. */
+    dontFragment: null,
+    icmp: 1,
+    echo: 8,
+    reply: 0,
+  },
+  6: {
+    number: AF_INET6,
+    level: 41,
+    ttl: 16,
+    multicastHops: 18,
+    mtuDiscover: 23,
+    recvErr: 25,
+    dontFragment: 62,
+    icmp: 58,
+    echo: 128,
+    reply: 129,
+  },
+} as const;
+
+/** Both families' `IP_PMTUDISC_…`. */
+const PMTUDISC_DONT = 0;
+const PMTUDISC_PROBE = 3;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_BROADCAST = 6;
 const SO_MARK = 36;
-const IPPROTO_ICMP = 1;
 const IPPROTO_TCP = 6;
 const TCP_QUICKACK = 12;
 const IPPROTO_RAW = 255;
 const ICMP_HEADER = 8;
-/** Where an IPv4 header has its source: a raw socket hands it over with its header (raw(7)). */
-const IP_SOURCE = 12;
 const DEFAULT_SIZE = 16;
 const ANSWER = new Uint8Array(66_000);
 
 /** A socket that asks one question. It must be made, and asked, inside the sender's namespace; what follows may be outside. */
 export class Client {
   readonly #sending: Sending;
+  readonly #family: (typeof FAMILIES)[4 | 6];
   readonly #fd: number;
   #failed = 0;
   #sent = false;
@@ -61,13 +87,15 @@ export class Client {
 
   constructor(sending: Sending) {
     this.#sending = sending;
-    const { proto, uid } = sending;
+    const { proto, uid, dst } = sending;
     const c = libc();
     c.setfsuid(uid);
-    const kinds = { tcp: [SOCK_STREAM, 0], udp: [SOCK_DGRAM, 0], icmp: [SOCK_RAW, IPPROTO_ICMP] } as const;
+    this.#family = FAMILIES[familyOfAddress(dst)];
+    const { icmp } = this.#family;
+    const kinds = { tcp: [SOCK_STREAM, 0], udp: [SOCK_DGRAM, 0], icmp: [SOCK_RAW, icmp] } as const;
     const [type, protocol] = kinds[proto];
     // A raw socket is root's; its owner is what the rules see all the same.
-    this.#fd = c.socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    this.#fd = c.socket(this.#family.number, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     c.setfsuid(0);
   }
 
@@ -77,29 +105,37 @@ export class Client {
     const c = libc();
     const set = (level: number, name: number, value: number) =>
       this.#note(c.setsockopt(this.#fd, level, name, int32(value), 4));
+    const { level, mtuDiscover, recvErr, dontFragment, multicastHops } = this.#family;
     set(SOL_SOCKET, SO_BROADCAST, 1);
-    if (ttl !== null) set(SOL_IP, IP_TTL, ttl);
+    if (ttl !== null) {
+      set(level, this.#family.ttl, ttl);
+      // To a group only datagrams go, and a connection's socket knows no such setting.
+      if (multicastHops !== null && proto !== "tcp") set(level, multicastHops, ttl);
+    }
     if (mark !== 0) set(SOL_SOCKET, SO_MARK, mark);
     if (proto !== "tcp") {
-      set(SOL_IP, IP_RECVERR, 1);
-      set(SOL_IP, IP_MTU_DISCOVER, df ? IP_PMTUDISC_PROBE : IP_PMTUDISC_DONT);
-    } else if (df) set(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+      set(level, recvErr, 1);
+      set(level, mtuDiscover, df ? PMTUDISC_PROBE : PMTUDISC_DONT);
+      if (df && dontFragment !== null) set(level, dontFragment, 1);
+    } else if (df) set(level, mtuDiscover, PMTUDISC_PROBE);
+    const scope = dev === null ? 0 : c.if_nametoindex(dev);
     if (dev !== null) this.#note(bindToDevice(this.#fd, dev));
     if (src !== null || (sport !== null && proto !== "icmp")) {
-      const own = { address: src ?? 0, port: proto === "icmp" ? 0 : (sport ?? 0) };
-      this.#note(c.bind(this.#fd, socketAddress(own), SOCKADDR_IN));
+      const any = typeof dst === "number" ? 0 : ANY6;
+      const own = socketAddress({ address: src ?? any, port: proto === "icmp" ? 0 : (sport ?? 0), scope });
+      this.#note(c.bind(this.#fd, own, own.length));
     }
     if (this.#failed !== 0) return;
-    const to = socketAddress({ address: dst, port: proto === "icmp" ? 0 : (dport ?? 0) });
+    const to = socketAddress({ address: dst, port: proto === "icmp" ? 0 : (dport ?? 0), scope });
     const length = size ?? DEFAULT_SIZE;
     if (proto === "icmp") {
       // Like ping(8), not connected: whoever answers is heard.
-      const request = echoRequest(sport ?? 0, length);
-      this.#note(c.sendto(this.#fd, request, request.length, 0, to, SOCKADDR_IN));
+      const request = echoRequest(this.#family.echo, sport ?? 0, length);
+      this.#note(c.sendto(this.#fd, request, request.length, 0, to, to.length));
       this.#sent = this.#failed === 0;
       return;
     }
-    const connected = c.connect(this.#fd, to, SOCKADDR_IN);
+    const connected = c.connect(this.#fd, to, to.length);
     if (connected < 0 && c.errno() !== ERRNO.EINPROGRESS) {
       this.#failed = c.errno();
       return;
@@ -124,8 +160,8 @@ export class Client {
 
   /** The client's own address and port; for ICMP the port is 0. */
   own(): Endpoint {
-    const bytes = new Uint8Array(SOCKADDR_IN);
-    libc().getsockname(this.#fd, bytes, int32(SOCKADDR_IN));
+    const bytes = new Uint8Array(SOCKADDR);
+    libc().getsockname(this.#fd, bytes, int32(SOCKADDR));
     return endpointOf(bytes);
   }
 
@@ -140,11 +176,11 @@ export class Client {
     // A recording ends with the last acknowledgement: it must not be put off.
     if (this.#sending.proto === "tcp") c.setsockopt(this.#fd, IPPROTO_TCP, TCP_QUICKACK, int32(1), 4);
     const bytes = ANSWER;
-    const length = c.recv(this.#fd, bytes, bytes.length, 0);
+    const peer = new Uint8Array(SOCKADDR);
+    const length = c.recvfrom(this.#fd, bytes, bytes.length, 0, peer, int32(SOCKADDR));
     if (length > 0 && this.#isAnswer(bytes.subarray(0, length))) {
-      const from = formatIpv4(new DataView(bytes.buffer).getInt32(IP_SOURCE));
       return this.#sending.proto === "icmp"
-        ? { kind: "answered", text: "", from }
+        ? { kind: "answered", text: "", from: formatIp(endpointOf(peer).address) }
         : { kind: "answered", text: new TextDecoder().decode(bytes.subarray(0, length)) };
     }
     const errno = c.errno();
@@ -153,7 +189,7 @@ export class Client {
       return { kind: "failed", errno };
     }
     if (this.#sending.proto === "tcp" && !this.#connected) {
-      this.#connected = c.getpeername(this.#fd, new Uint8Array(SOCKADDR_IN), int32(SOCKADDR_IN)) === 0;
+      this.#connected = c.getpeername(this.#fd, new Uint8Array(SOCKADDR), int32(SOCKADDR)) === 0;
     }
     return this.#connected ? { kind: "connected" } : { kind: "waiting" };
   }
@@ -162,9 +198,10 @@ export class Client {
   #isAnswer(bytes: Uint8Array): boolean {
     const { proto, sport } = this.#sending;
     if (proto !== "icmp") return true;
-    const header = ((bytes[0] ?? 0) & 15) * 4;
+    // One of IPv4 hands its packets over with their headers (raw(7)).
+    const header = this.#family.number === AF_INET ? ((bytes[0] ?? 0) & 15) * 4 : 0;
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return bytes[header] === 0 && view.getUint16(header + 4) === sport;
+    return bytes[header] === this.#family.reply && view.getUint16(header + 4) === sport;
   }
 
   close(): void {
@@ -176,23 +213,27 @@ export class Client {
 const ENOTCONN = 107;
 const ECONNRESET = 104;
 
+const ANY6 = [0, 0, 0, 0] as const;
+
 /** One packet of any make, through a socket that takes it as it is (raw(7), `IPPROTO_RAW`). */
-export function sendRaw(packet: Packet, dst: Ipv4, mark: number, dev: string | null): string | null {
+export function sendRaw(packet: Packet, dst: IpAddress, mark: number, dev: string | null): string | null {
   const c = libc();
-  const fd = c.socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+  const fd = c.socket(FAMILIES[familyOfAddress(dst)].number, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
   if (mark !== 0) c.setsockopt(fd, SOL_SOCKET, SO_MARK, int32(mark), 4);
   if (dev !== null) bindToDevice(fd, dev);
   const bytes = encodeIp(packet);
-  const sent = c.sendto(fd, bytes, bytes.length, 0, socketAddress({ address: dst, port: 0 }), SOCKADDR_IN);
+  const to = socketAddress({ address: dst, port: 0, scope: dev === null ? 0 : c.if_nametoindex(dev) });
+  const sent = c.sendto(fd, bytes, bytes.length, 0, to, to.length);
   const why = sent < 0 ? errorName(c.errno()) : null;
   c.close(fd);
   return why;
 }
 
-function echoRequest(id: number, size: number): Uint8Array {
+/** The kernel fills in the checksum of one of IPv6, which is over addresses too. */
+function echoRequest(type: number, id: number, size: number): Uint8Array {
   const bytes = new Uint8Array(ICMP_HEADER + size).fill(0x70, ICMP_HEADER);
   const view = new DataView(bytes.buffer);
-  bytes[0] = 8;
+  bytes[0] = type;
   view.setUint16(4, id);
   view.setUint16(6, 1);
   view.setUint16(2, checksum(bytes, 0, bytes.length));

@@ -2,6 +2,8 @@ import { spawnSync } from "node:child_process";
 import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { World } from "../../world/world.ts";
 import { libc } from "./libc.ts";
+import { loadedRules } from "./rule-counters.ts";
+import { IPTABLES } from "./rule-counters.ts";
 
 /** More namespaces than this are not built in one go: each takes memory of the kernel that nothing can swap out. */
 export const MOST_HOSTS = 200;
@@ -38,9 +40,10 @@ export function whyUnfit(world: World): string[] {
 function toolsOf({ hosts }: World): Set<string> {
   const tools = new Set(["ip", "bridge", "conntrack"]);
   for (const host of hosts.values()) {
-    const { iptables, ipsets } = host;
+    const { ipsets } = host;
     if (walkedNft(host).tables.length > 0) tools.add("nft");
-    if (iptables !== null && iptables.tables.size > 0) tools.add(`iptables-${iptables.backend}-restore`);
+    for (const { family, rules } of loadedRules(host))
+      tools.add(`${IPTABLES[family]}-${rules.backend}-restore`);
     if (ipsets !== null && ipsets.length > 0) tools.add("ipset");
   }
   return tools;

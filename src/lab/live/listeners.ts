@@ -3,6 +3,7 @@ import type { Socket } from "../../kernel/socket/socket.ts";
 import { LINE_BYTES } from "../../walk/packet-size.ts";
 import {
   AF_INET,
+  AF_INET6,
   errorName,
   libc,
   type MessageHeader,
@@ -13,11 +14,14 @@ import {
 } from "./libc.ts";
 import type { RealNetns } from "./real-netns.ts";
 import {
+  bytesOfIp6,
   type Endpoint,
   endpointOf,
   endpointText,
   int32,
-  SOCKADDR_IN,
+  ipOf,
+  lengthOf,
+  SOCKADDR,
   socketAddress,
 } from "./socket-address.ts";
 
@@ -32,6 +36,10 @@ export interface Served {
 
 const SOL_IP = 0;
 const IP_PKTINFO = 8;
+const SOL_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const IPV6_RECVPKTINFO = 49;
+const IPV6_PKTINFO = 50;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_LINGER = 13;
@@ -40,9 +48,12 @@ const BACKLOG = 64;
 const DATAGRAM = new Uint8Array(66_000);
 const POLLIN = 1;
 const POLLFD = 8;
-/** `struct cmsghdr` and `struct in_pktinfo` behind it (ip(7)). */
+/** `struct cmsghdr`, and `struct in_pktinfo` or `struct in6_pktinfo` behind it (ip(7), ipv6(7)). */
 const CMSG_HEADER = 16;
 const PKTINFO = 12;
+const PKTINFO6 = 20;
+/** Where the latter has its ifindex. */
+const IFINDEX6 = 16;
 
 /** Everything that listens on a host, answering as the model's line servers do. */
 export class Listeners {
@@ -81,12 +92,12 @@ export class Listeners {
     const c = libc();
     const served: Served[] = [];
     for (;;) {
-      const peer = new Uint8Array(SOCKADDR_IN);
-      const connection = c.accept4(fd, peer, int32(SOCKADDR_IN), SOCK_NONBLOCK | SOCK_CLOEXEC);
+      const peer = new Uint8Array(SOCKADDR);
+      const connection = c.accept4(fd, peer, int32(SOCKADDR), SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (connection < 0) return served;
       this.#accepted.push(connection);
-      const local = new Uint8Array(SOCKADDR_IN);
-      c.getsockname(connection, local, int32(SOCKADDR_IN));
+      const local = new Uint8Array(SOCKADDR);
+      c.getsockname(connection, local, int32(SOCKADDR));
       if (app.kind === "line") {
         const line = this.#line();
         c.send(connection, line, line.length, 0);
@@ -99,12 +110,14 @@ export class Listeners {
     const c = libc();
     const served: Served[] = [];
     for (;;) {
-      const peer = new Uint8Array(SOCKADDR_IN);
+      const peer = new Uint8Array(SOCKADDR);
       const control = new Uint8Array(64);
       if (c.recvmsg(fd, message(peer, DATAGRAM, control), 0) < 0) return served;
-      const address = new DataView(control.buffer).getInt32(CMSG_HEADER + 8);
-      if (app.kind === "line") c.sendmsg(fd, message(peer, this.#line(), fromAddress(address)), 0);
-      served.push(this.#served("udp", { address, port }, endpointOf(peer)));
+      const asked = askedAddress(control);
+      if (app.kind === "line") {
+        c.sendmsg(fd, message(peer.subarray(0, lengthOf(peer)), this.#line(), fromAddress(asked)), 0);
+      }
+      served.push(this.#served("udp", { ...asked, port }, endpointOf(peer)));
     }
   }
 
@@ -135,21 +148,27 @@ export function closeWithReset(fd: number): void {
   c.close(fd);
 }
 
-function openListener(host: string, { proto, address: bound, port, dev }: Socket): number {
-  const address = typeof bound === "number" ? bound : 0;
+function openListener(host: string, { proto, address: bound, port, dev, families }: Socket): number {
+  const isOf6 = families.includes(6);
+  const address = bound ?? (isOf6 ? ANY6 : 0);
   const c = libc();
   const type = proto === "tcp" ? SOCK_STREAM : SOCK_DGRAM;
-  const fd = c.socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  c.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, int32(1), 4);
-  if (proto === "udp") c.setsockopt(fd, SOL_IP, IP_PKTINFO, int32(1), 4);
+  const fd = c.socket(isOf6 ? AF_INET6 : AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const set = (level: number, name: number, value: number) => c.setsockopt(fd, level, name, int32(value), 4);
+  set(SOL_SOCKET, SO_REUSEADDR, 1);
+  if (isOf6) set(SOL_IPV6, IPV6_V6ONLY, families.includes(4) ? 0 : 1);
+  if (proto === "udp") set(isOf6 ? SOL_IPV6 : SOL_IP, isOf6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1);
   if (dev !== null) bindToDevice(fd, dev);
-  const failed = c.bind(fd, socketAddress({ address, port }), SOCKADDR_IN);
+  const own = socketAddress({ address, port, scope: dev === null ? 0 : c.if_nametoindex(dev) });
+  const failed = c.bind(fd, own, own.length);
   if (failed !== 0 || (proto === "tcp" && c.listen(fd, BACKLOG) !== 0)) {
     const where = endpointText({ address, port });
     throw new Error(`${host}: cannot listen on ${where}/${proto} (${errorName(c.errno())})`);
   }
   return fd;
 }
+
+const ANY6 = [0, 0, 0, 0] as const;
 
 export function bindToDevice(fd: number, device: string): number {
   const name = new TextEncoder().encode(`${device}\0`);
@@ -168,13 +187,32 @@ function message(name: Uint8Array, bytes: Uint8Array, control: Uint8Array): Mess
   };
 }
 
-/** `IP_PKTINFO` with the source that an answer shall have. */
-function fromAddress(address: number): Uint8Array {
-  const bytes = new Uint8Array(CMSG_HEADER + PKTINFO + 4);
+/** What a datagram was sent to, by the control message beside it: of a link, with the link. */
+function askedAddress(control: Uint8Array): Omit<Endpoint, "port"> {
+  const view = new DataView(control.buffer);
+  if (view.getInt32(8, true) === SOL_IP) return { address: view.getInt32(CMSG_HEADER + 8) };
+  return {
+    address: ipOf(control.subarray(CMSG_HEADER)),
+    scope: view.getUint32(CMSG_HEADER + IFINDEX6, true),
+  };
+}
+
+/** `IP_PKTINFO` or `IPV6_PKTINFO` with the source that an answer shall have; of a link's address the link too. */
+function fromAddress({ address, scope = 0 }: Omit<Endpoint, "port">): Uint8Array {
+  const isOf4 = typeof address === "number";
+  const length = CMSG_HEADER + (isOf4 ? PKTINFO : PKTINFO6);
+  const bytes = new Uint8Array(length + 4);
   const view = new DataView(bytes.buffer);
-  view.setBigUint64(0, BigInt(CMSG_HEADER + PKTINFO), true);
-  view.setInt32(8, SOL_IP, true);
-  view.setInt32(12, IP_PKTINFO, true);
-  view.setInt32(CMSG_HEADER + 4, address);
+  view.setBigUint64(0, BigInt(length), true);
+  view.setInt32(8, isOf4 ? SOL_IP : SOL_IPV6, true);
+  view.setInt32(12, isOf4 ? IP_PKTINFO : IPV6_PKTINFO, true);
+  if (isOf4) view.setInt32(CMSG_HEADER + 4, address);
+  else {
+    bytes.set(bytesOfIp6(address), CMSG_HEADER);
+    if (address[0] >>> 22 === LINK_LOCAL) view.setUint32(CMSG_HEADER + IFINDEX6, scope, true);
+  }
   return bytes;
 }
+
+/** The first ten bits of fe80::/10. */
+const LINK_LOCAL = 0xfe80 >> 6;

@@ -1,19 +1,35 @@
-import { ARPOP_REPLY, ARPOP_REQUEST, ETH_P_ARP, type Packet } from "../../packet/packet.ts";
+import {
+  ARPOP_REPLY,
+  ARPOP_REQUEST,
+  ETH_P_ARP,
+  isNeighbourDiscovery,
+  NDISC_NEIGHBOUR_ADVERTISEMENT,
+  NDISC_NEIGHBOUR_SOLICITATION,
+  type Packet,
+} from "../../packet/packet.ts";
 import type { CapturedFrame } from "./capture.ts";
 
-/** ARP questions that nobody has answered yet, whatever order the frames are shown in. */
+/** Questions of ARP and of neighbour discovery that nobody has answered yet, whatever order the frames are shown in. */
 export class OpenQuestions {
   /** When each was last asked, milliseconds of `Date.now`. */
   readonly #asked = new Map<string, number>();
   readonly #answered = new Set<string>();
 
   saw({ host, direction }: CapturedFrame, packet: Packet): void {
-    if (packet.ethType !== ETH_P_ARP) return;
-    if (packet.arpOp === ARPOP_REQUEST && direction === "out") {
-      this.#asked.set(`${host} ${packet.dst}`, Date.now());
-    } else if (packet.arpOp === ARPOP_REPLY && direction !== "out") {
-      this.#answered.add(`${host} ${packet.src}`);
+    if (packet.ethType === ETH_P_ARP) {
+      if (packet.arpOp === ARPOP_REQUEST && direction === "out") this.#ask(`${host} ${packet.dst}`);
+      else if (packet.arpOp === ARPOP_REPLY && direction !== "out")
+        this.#answered.add(`${host} ${packet.src}`);
+    } else if (isNeighbourDiscovery(packet)) {
+      const question = `${host} 6 ${packet.ndTarget}`;
+      if (packet.icmpType === NDISC_NEIGHBOUR_SOLICITATION && direction === "out") this.#ask(question);
+      else if (packet.icmpType === NDISC_NEIGHBOUR_ADVERTISEMENT && direction !== "out")
+        this.#answered.add(question);
     }
+  }
+
+  #ask(question: string): void {
+    this.#asked.set(question, Date.now());
   }
 
   /** @param patienceMs a question asked longer ago was the last one: nobody waits for its answer any more */

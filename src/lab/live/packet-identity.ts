@@ -1,16 +1,20 @@
 import {
   ICMP_ECHO,
   ICMP_ECHOREPLY,
+  ICMPV6_ECHO_REPLY,
+  ICMPV6_ECHO_REQUEST,
   INNER_IPIP,
   INNER_VXLAN,
   IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
   IPPROTO_TCP,
+  isNeighbourDiscovery,
   type Packet,
 } from "../../packet/packet.ts";
 
 /**
  * By what a packet is known again at its next hop: whatever translation, forwarding and tunnels leave as it is. Addresses,
- * ports, TTL and MACs change on the way; the IP identification, sequence numbers and flags do not.
+ * ports, TTL and MACs change on the way; the IP identification (of IPv6 the flow label), sequence numbers and flags do not.
  */
 export function packetIdentity(packet: Packet): string {
   const { inner, encapsulation } = packet;
@@ -27,6 +31,12 @@ export function packetIdentity(packet: Packet): string {
     case IPPROTO_ICMP: {
       const echo = packet.icmpType === ICMP_ECHO || packet.icmpType === ICMP_ECHOREPLY;
       return `${head} ${packet.icmpType} ${packet.icmpCode} ${echo ? packet.icmpSeq : packet.icmpInfo}`;
+    }
+    case IPPROTO_ICMPV6: {
+      const { icmpType, icmpCode, icmpSeq, icmpInfo, ndTarget, ndFlags } = packet;
+      if (isNeighbourDiscovery(packet)) return `${head} ${icmpType} ${packet.src} ${ndTarget} ${ndFlags}`;
+      const echo = icmpType === ICMPV6_ECHO_REQUEST || icmpType === ICMPV6_ECHO_REPLY;
+      return `${head} ${icmpType} ${icmpCode} ${echo ? icmpSeq : icmpInfo}`;
     }
     default:
       return head;

@@ -3,6 +3,7 @@ import type { Paint } from "../../present/paint.ts";
 import type { Frame } from "../../walk/trace.ts";
 import { replay } from "../compare.ts";
 import type { RecordedFrame, RecordedProbe, RecordedQuery } from "../recorded.ts";
+import { packetInOneForm } from "../recorded-ip6.ts";
 import type { Lab } from "./lab.ts";
 import { recordProbe } from "./record-probe.ts";
 
@@ -65,7 +66,9 @@ const COLUMN = 64;
 
 /** Both lists of frames, line by line; where they are the same, once. */
 function besides(real: readonly RecordedFrame[], modelled: readonly Frame[], paint: Paint): string[] {
-  const left = real.map((frame) => frameLine(frame.pkt, frame.ns, frame.if, frame.dir, frame));
+  const left = real.map((frame) =>
+    frameLine(frame.pkt, frame.ns, frame.if, frame.dir, packetInOneForm(frame)),
+  );
   const right = modelled.map((frame) =>
     frameLine(frame.packet, frame.host, frame.device, frame.direction, frame),
   );

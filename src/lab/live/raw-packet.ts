@@ -1,6 +1,16 @@
-import { parseIpv4 } from "../../address/ipv4.ts";
-import { ICMP_ECHO, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, Packet } from "../../packet/packet.ts";
-import { IPV4_HEADER } from "../../packet/wire/ipv4.ts";
+import { familyOfAddress, type IpAddress } from "../../address/ip.ts";
+import { addressOnPath } from "../../address/ip6-handle.ts";
+import {
+  ETH_P_IPV6,
+  headerLength,
+  ICMP_ECHO,
+  ICMPV6_ECHO_REQUEST,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  Packet,
+} from "../../packet/packet.ts";
 import { parseFlagLetters } from "../../walk/packet-view.ts";
 import type { RecordedQuery } from "../recorded.ts";
 
@@ -10,19 +20,23 @@ const HEADERS = { tcp: 20, udp: 8, icmp: 8 } as const;
 const DEFAULT_SIZE = { tcp: 0, udp: 0, icmp: 8 } as const;
 
 /** The packet that a query with `raw` is about; an absent source is filled in by the kernel (raw(7)). */
-export function rawPacket(query: RecordedQuery): Packet {
+export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAddress): Packet {
   const proto = query.proto as keyof typeof HEADERS;
   const packet = new Packet();
-  packet.src = query.src === undefined ? 0 : (parseIpv4(query.src) ?? 0);
-  packet.dst = parseIpv4(query.dst) ?? 0;
+  packet.family = familyOfAddress(dst);
+  const isOf6 = packet.family === 6;
+  if (isOf6) packet.ethType = ETH_P_IPV6;
+  packet.src = src === null ? 0 : addressOnPath(src);
+  packet.dst = addressOnPath(dst);
   packet.ttl = query.ttl ?? 64;
   packet.df = query.df ?? false;
-  packet.protocol = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, icmp: IPPROTO_ICMP }[proto];
+  const icmp = isOf6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+  packet.protocol = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, icmp }[proto];
   packet.payload = query.size ?? DEFAULT_SIZE[proto];
-  packet.length = IPV4_HEADER + HEADERS[proto] + packet.payload;
+  packet.length = headerLength(packet) + HEADERS[proto] + packet.payload;
   packet.sport = query.sport ?? 0;
   packet.dport = query.dport ?? 0;
-  packet.icmpType = proto === "icmp" ? ICMP_ECHO : 0;
+  packet.icmpType = proto !== "icmp" ? 0 : isOf6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO;
   packet.icmpId = query.sport ?? 0;
   packet.icmpSeq = 1;
   packet.tcpFlags = parseFlagLetters(query.flags ?? "S") ?? 0;

@@ -1,9 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
+import { formatIp, parseIp } from "../../address/ip.ts";
 import type { RecordedConntrack, RecordedTuple } from "../recorded.ts";
 import { errorName, libc, SOCK_CLOEXEC, SOCK_RAW } from "./libc.ts";
 import type { RealNetns } from "./real-netns.ts";
 
-/** A namespace's connection tracking table, of IPv4, as a recording has it (`nf_conntrack_standalone.c`, `ct_seq_show`). */
+/** A namespace's connection tracking table as a recording has it (`nf_conntrack_standalone.c`, `ct_seq_show`). */
 export function readConntrack(within: RealNetns, host: string): RecordedConntrack[] {
   return tableText(within)
     .split("\n")
@@ -28,7 +29,7 @@ function tableText(within: RealNetns): string {
 export function parseEntry(line: string, host: string): RecordedConntrack | null {
   const words = line.trim().split(/\s+/);
   const [family, , proto = ""] = words;
-  if (family !== "ipv4") return null;
+  if (family !== "ipv4" && family !== "ipv6") return null;
   const tuples: Record<string, string>[] = [];
   const flags: string[] = [];
   let state: string | undefined;
@@ -57,7 +58,7 @@ export function parseEntry(line: string, host: string): RecordedConntrack | null
 }
 
 function tupleOf(fields: Readonly<Record<string, string>>): RecordedTuple {
-  const { src = "", dst = "" } = fields;
+  const [src, dst] = [canonical(fields["src"]), canonical(fields["dst"])];
   const numbers = (["sport", "dport", "type", "code", "id"] as const).flatMap((key) => {
     const value = fields[key];
     return value === undefined ? [] : [[key, Number(value)] as const];
@@ -65,7 +66,13 @@ function tupleOf(fields: Readonly<Record<string, string>>): RecordedTuple {
   return { src, dst, ...Object.fromEntries(numbers) };
 }
 
-/** Forgets connections and what routes learned, as the recordings do between probes. */
+/** The file writes addresses of IPv6 with all their zeros. */
+function canonical(text = ""): string {
+  const address = parseIp(text);
+  return address === undefined ? text : formatIp(address);
+}
+
+/** Forgets connections and what routes learned, as the recordings do between probes: of IPv6 no setting forgets a path's MTU. */
 export function flush(within: RealNetns): void {
   const isEmpty = tableText(within) === "";
   within.inside(() => {

@@ -11,6 +11,7 @@ import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { WireEnd, World } from "../../world/world.ts";
 import { awaitCarrier, finish } from "./carrier.ts";
 import { addNetns, deleteNetns, RealNetns } from "./real-netns.ts";
+import { IPTABLES, loadedRules } from "./rule-counters.ts";
 
 /** A World's hosts as real network namespaces. */
 export interface RealWorld {
@@ -45,7 +46,7 @@ export function* realising(world: World, nameOf: (host: string) => string): Gene
       sections: hostCommands(host, cables.get(host.name) ?? new Map()),
     }));
     for (const { host } of plans) {
-      const quiet = QUIET.filter((line) => !host.sysctl.has(line.split(" ")[1] ?? ""));
+      const quiet = quietSettings(host).filter((line) => !host.sysctl.has(line.split(" ")[1] ?? ""));
       (netns.get(host.name) as RealNetns).inside(() => settle(quiet, host, notSet));
     }
     const [devices = 0, up = 0] = STAGES_OF_SECTIONS;
@@ -67,8 +68,29 @@ export function* realising(world: World, nameOf: (host: string) => string): Gene
   }
 }
 
-/** No host speaks IPv6 of its own accord where nothing says that it does. */
-const QUIET = ["all", "default"].map((scope) => `setting net.ipv6.conf.${scope}.disable_ipv6 1`);
+/** What a host is told before it has devices, where its own settings do not say otherwise. */
+function quietSettings({ addresses6 }: Host): string[] {
+  const all = (settings: readonly string[]) =>
+    settings.flatMap((line) => [
+      `setting net.ipv6.conf.all.${line}`,
+      `setting net.ipv6.conf.default.${line}`,
+    ]);
+  if (!addresses6.some(({ dev }) => dev !== "lo")) return all(["disable_ipv6 1"]);
+  return all(SPEAKING);
+}
+
+/**
+ * A host that speaks IPv6 has the addresses that it is said to have, can use them at once, asks for no routers, and tells of
+ * its groups once and soon.
+ */
+const SPEAKING = [
+  "disable_ipv6 0",
+  "addr_gen_mode 1",
+  "accept_dad 0",
+  "dad_transmits 0",
+  "router_solicitations 0",
+  "mldv2_unsolicited_report_interval 1",
+];
 
 /** Each cable is made by one of its ends; the other is put into its own host's namespace at once. */
 function cablesOf(
@@ -96,9 +118,9 @@ function farEnd(device: Device, netns: string): string {
 function run(within: RealNetns, host: Host, sections: readonly Section[], notSet: string[]): void {
   const lines = sections.flatMap(([, list]) => list).filter((line) => !line.startsWith("#"));
   for (let from = 0; from < lines.length; ) {
-    const tool = (lines[from] as string).split(" ", 1)[0] as string;
+    const tool = toolOf(lines[from] as string);
     let to = from;
-    while (to < lines.length && lines[to]?.startsWith(`${tool} `)) to++;
+    while (to < lines.length && toolOf(lines[to] as string) === tool) to++;
     const same = lines.slice(from, to);
     if (tool === "setting") within.inside(() => settle(same, host, notSet));
     else
@@ -110,6 +132,11 @@ function run(within: RealNetns, host: Host, sections: readonly Section[], notSet
       );
     from = to;
   }
+}
+
+/** The program and, since no line of a batch can name it, the family. */
+function toolOf(line: string): string {
+  return /^\S+(?: -6)?/.exec(line)?.[0] ?? "";
 }
 
 /** `setting NAME VALUE`, written where sysctl(8) writes it. */
@@ -128,13 +155,12 @@ function settle(lines: readonly string[], host: Host, notSet: string[]): void {
 }
 
 function batch(within: RealNetns, host: Host, tool: string, lines: readonly string[]): void {
-  tell(
-    host,
-    within.inside(() =>
-      spawnSync(tool, ["-batch", "-"], { input: `${lines.join("\n")}\n`, encoding: "utf8" }),
-    ),
-    tool,
+  const [program = "", ...options] = tool.split(" ");
+  const input = `${lines.join("\n")}\n`;
+  const ran = within.inside(() =>
+    spawnSync(program, [...options, "-batch", "-"], { input, encoding: "utf8" }),
   );
+  tell(host, ran, tool);
 }
 
 /**
@@ -152,9 +178,8 @@ function load(within: RealNetns, host: Host): void {
     feed("ipset", ["restore"], formatIpsetSave(host.ipsets));
   const nft = walkedNft(host);
   if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
-  const { iptables } = host;
-  if (iptables !== null && iptables.tables.size > 0) {
-    feed(`iptables-${iptables.backend}-restore`, [], formatIptablesSave(iptables));
+  for (const { family, rules } of loadedRules(host)) {
+    feed(`${IPTABLES[family]}-${rules.backend}-restore`, [], formatIptablesSave(rules));
   }
 }
 

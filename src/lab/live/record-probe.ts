@@ -1,26 +1,17 @@
-import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
-import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
-import { type Decoded, decodeFrame, decodeIp } from "../../packet/wire/frame.ts";
-import { VXLAN_HEADER, VXLAN_PORTS } from "../../packet/wire/vxlan.ts";
-import type {
-  RecordedArp,
-  RecordedConntrack,
-  RecordedFrame,
-  RecordedOutcome,
-  RecordedProbe,
-  RecordedQuery,
-} from "../recorded.ts";
-import { recordedForm } from "../recorded-form.ts";
+import { type IpAddress, parseIp } from "../../address/ip.ts";
+import { splitZone } from "../../address/ipv6.ts";
+import { walkedNft } from "../../kernel/nft/walked.ts";
+import type { RecordedProbe, RecordedQuery } from "../recorded.ts";
 import { type CapturedFrame, inTimeOrder } from "./capture.ts";
+import { askedAndAnswered, type Decoding, decodeCaptured, numbered } from "./captured-packets.ts";
 import { Client, type Progress, sendRaw } from "./client.ts";
 import type { Lab } from "./lab.ts";
-import { errorName } from "./libc.ts";
 import type { Served } from "./listeners.ts";
 import { OpenQuestions } from "./open-questions.ts";
-import { packetIdentity } from "./packet-identity.ts";
+import { outcomeOf } from "./probe-outcome.ts";
 import { rawPacket } from "./raw-packet.ts";
 import { readConntrack } from "./real-conntrack.ts";
-import { type Endpoint, endpointText } from "./socket-address.ts";
+import { loadedRules } from "./rule-counters.ts";
 
 /** How long a client waits: a while, or as long as an ARP question is asked (three times, a second apart). */
 const PATIENCE_MS = 350;
@@ -32,13 +23,23 @@ const QUIET_MS = 6;
 export interface Patience {
   /** Milliseconds for an answer. */
   readonly answerMs: number;
+  /** The same where rules may keep the sender's questions of neighbour discovery off every wire. */
+  readonly hiddenMs: number;
   /** Milliseconds in all while an ARP question is open; less where the world's devices give up sooner (`retrans_time_ms`). */
   readonly arpMs: number;
   /** Milliseconds after which a question that nobody answered or repeated is open no more. */
   readonly questionMs: number;
+  /** The world's settings let no neighbour age while it is probed. */
+  readonly ageless: boolean;
 }
 
-const USUAL: Patience = { answerMs: PATIENCE_MS, arpMs: PATIENCE_WITH_ARP_MS, questionMs: 1500 };
+const USUAL: Patience = {
+  answerMs: PATIENCE_MS,
+  hiddenMs: PATIENCE_WITH_ARP_MS,
+  arpMs: PATIENCE_WITH_ARP_MS,
+  questionMs: 1500,
+  ageless: false,
+};
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
 const LEAST_LOOKS = 5;
 
@@ -64,7 +65,7 @@ export function* recordProbe(
     let fresh = 0;
     for (const [i, list] of lab.captured().entries()) {
       for (const frame of list) {
-        const decoding = decode(frame, lab.vxlanPorts);
+        const decoding = decodeCaptured(frame, lab.vxlanPorts);
         if (decoding !== null) questions.saw(frame, decoding);
       }
       captures[i] = [...(captures[i] ?? []), ...list];
@@ -75,6 +76,7 @@ export function* recordProbe(
 
   const client = query.raw === true ? null : clientOf(lab, query);
   const failed = query.raw === true ? sendOwn(lab, query) : null;
+  const answerMs = mayHide(lab, query) ? patience.hiddenMs : patience.answerMs;
   let progress = WAITING;
   for (let looks = 1; ; looks++) {
     look();
@@ -82,7 +84,7 @@ export function* recordProbe(
     if (isEnd(progress) || failed !== null) break;
     const waited = Date.now() - began;
     const waits = questions.areOpen(patience.questionMs) && listens(query);
-    const enough = waited > patience.arpMs || (waited > patience.answerMs && !waits);
+    const enough = waited > patience.arpMs || (waited > answerMs && !waits);
     if (enough && looks >= LEAST_LOOKS) break;
     yield;
   }
@@ -92,7 +94,7 @@ export function* recordProbe(
   }
   // Only now: what one namespace showed may be read after what came of it in another.
   const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
-    const packet = decode(frame, lab.vxlanPorts);
+    const packet = decodeCaptured(frame, lab.vxlanPorts);
     return packet === null ? [] : [{ frame, packet }];
   });
   const own = client?.own();
@@ -104,12 +106,14 @@ export function* recordProbe(
     countersBefore,
     new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
   );
+  const isOf6 = query.dst.includes(":");
   const recorded = {
-    query,
+    query: isOf6 && query.proto === "tcp" && client !== null ? { ...query, polls: true } : query,
     outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
     // What came while the counters were read may have been counted, or not.
     settled: lab.discard() === 0,
-    frames: numbered(frames),
+    ...(patience.ageless ? { ageless: true } : {}),
+    ...numbered(frames),
     arp: askedAndAnswered(frames),
     rulesHit,
     conntrack,
@@ -119,12 +123,16 @@ export function* recordProbe(
   return recorded;
 }
 
+function mayHide({ real: { world } }: Lab, { from, dst }: RecordedQuery): boolean {
+  const host = world.hosts.get(from);
+  if (host === undefined || !dst.includes(":")) return false;
+  return loadedRules(host).some(({ family }) => family === 6) || walkedNft(host).tables.length > 0;
+}
+
 /** Does the sender wait for what may come back? */
 function listens({ raw, listens = false }: RecordedQuery): boolean {
   return raw !== true || listens;
 }
-
-const IPPROTO_IGMP = 2;
 
 const WAITING: Progress = { kind: "waiting" };
 
@@ -138,16 +146,14 @@ function clientOf(lab: Lab, query: RecordedQuery): Client {
   return lab.netns(query.from).inside(() => {
     const client = new Client({
       proto,
-      dst: parseIpv4(query.dst) ?? 0,
+      ...endsOf(query),
       dport: query.dport ?? null,
-      src: query.src === undefined ? null : (parseIpv4(query.src) ?? null),
       sport: query.sport ?? null,
       ttl: query.ttl ?? null,
       size: query.size ?? null,
       df: query.df ?? false,
       mark: query.mark ?? 0,
       uid: query.uid ?? 0,
-      dev: query.dev ?? null,
     });
     client.ask();
     return client;
@@ -155,166 +161,19 @@ function clientOf(lab: Lab, query: RecordedQuery): Client {
 }
 
 function sendOwn(lab: Lab, query: RecordedQuery): string | null {
-  const packet = rawPacket(query);
-  return lab.netns(query.from).inside(() => sendRaw(packet, packet.dst, query.mark ?? 0, query.dev ?? null));
+  const { src, dst, dev } = endsOf(query);
+  const packet = rawPacket(query, src, dst);
+  return lab.netns(query.from).inside(() => sendRaw(packet, dst, query.mark ?? 0, dev));
 }
 
-interface Decoding {
-  readonly frame: CapturedFrame;
-  readonly packet: Packet;
-}
-
-function decode(frame: CapturedFrame, vxlanPorts: readonly number[]): Packet | null {
-  const ports = [...VXLAN_PORTS, ...vxlanPorts, ...tunnelPort(frame)];
-  const decoded: Decoded = frame.framed ? decodeFrame(frame.bytes, ports) : decodeIp(frame.bytes, ports);
-  // What is neither ARP nor IPv4 is not the model's business, nor are the hosts' own memberships of groups.
-  if (decoded.kind !== "ok" || decoded.packet.protocol === IPPROTO_IGMP) return null;
-  decoded.packet.framed = frame.framed;
-  return decoded.packet;
-}
-
-const ETHERNET_HEADER = 14;
-const IPPROTO_UDP = 17;
-const UDP_HEADER = 8;
-const VXLAN_FLAGS = 0x0800_0000;
-const ETHERTYPES: ReadonlySet<number> = new Set([0x0800, 0x0806]);
-
-/** A tunnel's packet whose destination port a rule has translated is known by its header: no probe's payload looks so. */
-function tunnelPort({ bytes, framed }: CapturedFrame): number[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const ip = framed ? ETHERNET_HEADER : 0;
-  if (view.byteLength <= ip || view.getUint8(ip) >> 4 !== 4) return [];
-  const udp = ip + (view.getUint8(ip) & 15) * 4;
-  const inner = udp + UDP_HEADER + VXLAN_HEADER;
-  if (view.byteLength < inner + ETHERNET_HEADER || view.getUint8(ip + 9) !== IPPROTO_UDP) return [];
-  if ((view.getUint16(ip + 6) & 0x1fff) !== 0) return [];
-  const isTunnel =
-    view.getUint32(udp + UDP_HEADER) === VXLAN_FLAGS && ETHERTYPES.has(view.getUint16(inner + 12));
-  return isTunnel ? [view.getUint16(udp + 2)] : [];
-}
-
-/** IP frames as a recording has them, packets numbered in the order in which they first appear. */
-function numbered(decodings: readonly Decoding[]): RecordedFrame[] {
-  const numbers = new Map<string, number>();
-  const begin = decodings[0]?.frame.time ?? 0;
-  return decodings
-    .filter(({ packet }) => packet.ethType !== ETH_P_ARP)
-    .map(({ frame, packet }) => {
-      const identity = packetIdentity(packet);
-      const pkt = numbers.get(identity) ?? numbers.size + 1;
-      numbers.set(identity, pkt);
-      return {
-        t: Math.round(frame.time - begin),
-        ns: frame.host,
-        if: frame.device,
-        dir: frame.direction,
-        pkt,
-        ...recordedForm(packet),
-      };
-    });
-}
-
-function askedAndAnswered(decodings: readonly Decoding[]): RecordedArp[] {
-  const begin = decodings[0]?.frame.time ?? 0;
-  return decodings.flatMap(({ frame, packet }) =>
-    packet.ethType !== ETH_P_ARP
-      ? []
-      : [
-          {
-            t: Math.round(frame.time - begin),
-            ns: frame.host,
-            if: frame.device,
-            dir: frame.direction,
-            arp: { op: packet.arpOp, spa: formatIpv4(packet.src), tpa: formatIpv4(packet.dst) },
-          },
-        ],
-  );
-}
-
-/** ICMP types that a socket takes for an error. */
-const ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12]);
-const TIME_EXCEEDED = 11;
-const TCP_RST = 0x04;
-
-function outcomeOf(
-  query: RecordedQuery,
-  client: Client | null,
-  own: Endpoint | undefined,
-  progress: Progress,
-  served: readonly Served[],
-  frames: readonly Decoding[],
-  failed: string | null,
-  conntrack: readonly RecordedConntrack[],
-): RecordedOutcome {
-  const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
-  const error = came.find(({ packet }) => packet.protocol === 1 && ERRORS.has(packet.icmpType))?.packet;
-  const form = error === undefined ? undefined : recordedForm(error);
-  // A socket that goes on waiting was told of no error: what came is told as the wire showed it.
-  const told = progress.kind === "waiting" ? [] : conntrack;
-  const icmp = error === undefined ? undefined : errorOf(form as unknown as RecordedFrame, query, told);
-  const head = {
-    ...(own === undefined || query.raw === true
-      ? {}
-      : { client: query.proto === "icmp" ? { icmpId: query.sport ?? 0 } : clientText(endpointText(own)) }),
-    ...(icmp === undefined ? {} : { icmp }),
-    serverSaw: served,
-  };
-  if (query.raw === true) {
-    return failed === null
-      ? { ...head, result: "sent" }
-      : { ...head, result: resultOf(failed, icmp), errno: failed };
-  }
-  if (progress.kind === "answered") {
-    const answeredBy = query.proto === "icmp" ? progress.from : progress.text.trim() || undefined;
-    const result = query.proto === "tcp" ? "connected" : "answered";
-    return { ...head, result, ...(answeredBy === undefined ? {} : { answeredBy }) };
-  }
-  if (progress.kind === "connected") return { ...head, result: "connected" };
-  if (progress.kind === "waiting") return { ...head, result: "timeout" };
-  const name = errorName(progress.errno);
-  const isEcho = query.proto === "icmp" && client?.hasAsked === true;
-  const result = isEcho ? echoResult(icmp) : resultOf(name, icmp);
-  const reset = came.some(({ packet }) => packet.protocol === 6 && (packet.tcpFlags & TCP_RST) !== 0);
-  const errno = isEcho ? {} : { errno: name };
-  // A socket takes a reset from its peer alone, whatever the wire showed before the host translated it back.
-  const from = reset ? query.dst : undefined;
-  return { ...head, result, ...errno, ...(from === undefined ? {} : { reset: { from } }) };
-}
-
-function clientText(text: string): { addr: string; port: number } {
-  const [addr = "", port = ""] = text.split(":");
-  return { addr, port: Number(port) };
-}
-
-/** As the socket sees it: where the sender's own host translated the request, it translates the error back too. */
-function errorOf(
-  { icmp, ip }: RecordedFrame,
-  query: RecordedQuery,
-  conntrack: readonly RecordedConntrack[],
-): NonNullable<RecordedOutcome["icmp"]> {
-  const { type = 0, code = 0, mtu, orig } = icmp ?? {};
-  const translated = conntrack.some(
-    ({ ns, orig: asked, reply }) =>
-      ns === query.from &&
-      asked.dst === query.dst &&
-      (reply.src !== asked.dst || reply.sport !== asked.dport) &&
-      reply.src === orig?.ip?.dst &&
-      (reply.sport === undefined || reply.sport === (orig?.tcp ?? orig?.udp)?.dport),
-  );
-  const from = translated ? query.dst : (ip?.src ?? "");
-  return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
-}
-
-/** What became of an echo request is told by the error that came, as ping(8) tells it. */
-function echoResult(icmp: RecordedOutcome["icmp"]): string {
-  return icmp?.type === TIME_EXCEEDED ? "ttl-exceeded" : "unreachable";
-}
-
-function resultOf(errno: string, icmp: RecordedOutcome["icmp"]): string {
-  if (errno === "EPERM") return "blocked";
-  if (errno === "EINVAL") return "invalid";
-  if (errno === "EMSGSIZE") return "too-big";
-  if (errno === "EADDRNOTAVAIL") return "no-address";
-  if (icmp?.type === TIME_EXCEEDED && errno === "EHOSTUNREACH") return "ttl-exceeded";
-  return errno === "ECONNREFUSED" ? "refused" : "unreachable";
+/** @throws Error for what is no address: a query is checked before it is sent */
+function endsOf({ src, dst, dev }: RecordedQuery): {
+  src: IpAddress | null;
+  dst: IpAddress;
+  dev: string | null;
+} {
+  const { address, zone } = splitZone(dst);
+  const to = parseIp(address);
+  if (to === undefined) throw new Error(`${dst} is no address`);
+  return { dst: to, src: src === undefined ? null : (parseIp(src) ?? null), dev: dev ?? zone ?? null };
 }

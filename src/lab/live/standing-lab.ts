@@ -2,6 +2,8 @@ import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import type { Family } from "../../address/ip.ts";
+import type { Host } from "../../kernel/host.ts";
 import type { World } from "../../world/world.ts";
 import { AllListeners } from "./all-listeners.ts";
 import { Lab, type Serving } from "./lab.ts";
@@ -156,7 +158,14 @@ function assumedListeners({ world, netns }: RealWorld, port: number): Listeners[
   return [...world.hosts.values()].flatMap((host) => {
     const within = netns.get(host.name);
     if (within === undefined || host.sockets.kind !== "assumed") return [];
-    const one = { families: [4], address: null, dev: null, port, app: { kind: "line" }, origin: 0 } as const;
+    const one = {
+      families: familiesOf(host),
+      address: null,
+      dev: null,
+      port,
+      app: { kind: "line" },
+      origin: 0,
+    } as const;
     return [
       new Listeners(within, host, [
         { ...one, proto: "tcp" },
@@ -164,6 +173,11 @@ function assumedListeners({ world, netns }: RealWorld, port: number): Listeners[
       ]),
     ];
   });
+}
+
+/** One socket for both where a host has both. */
+function familiesOf({ addresses6 }: Host): Family[] {
+  return addresses6.some(({ dev }) => dev !== "lo") ? [4, 6] : [4];
 }
 
 /** The standing servers' book of whom they served, and listeners opened for a probe. */

@@ -5,11 +5,12 @@ import { fault, tooShort, type WireFault } from "./fault.ts";
 
 /**
  * The header of IPv6 (RFC 8200). Written without a flow label, and of extension headers only a fragment's; others that come
- * are passed over.
+ * are passed over. A flow label that is read stands where a fragment has its identification.
  */
 
 /** Version, traffic class, flow label. */
 const FIRST_WORD = 0;
+const FLOW_LABEL = 0xfffff;
 const PAYLOAD_LENGTH = 4;
 const NEXT_HEADER = 6;
 const HOP_LIMIT = 7;
@@ -59,6 +60,7 @@ export function decodeIpv6Header(bytes: Uint8Array, at: number, packet: Packet):
   if (first >>> 28 !== 6) return fault(at, `IP version ${first >>> 28} where 6 is expected`);
   packet.family = 6;
   packet.tos = (first >>> 20) & 0xff;
+  packet.id = first & FLOW_LABEL;
   packet.length = IPV6_HEADER + read16(bytes, at + PAYLOAD_LENGTH);
   packet.ttl = bytes[at + HOP_LIMIT] as number;
   packet.src = readAddress6(bytes, at + SOURCE);

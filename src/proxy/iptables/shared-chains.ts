@@ -1,4 +1,5 @@
 import type { Chain, Rule } from "../../kernel/netfilter/rule.ts";
+import { isSameRule } from "../../kernel/netfilter/same-rule.ts";
 import type { Splice } from "../splice.ts";
 
 /**
@@ -58,7 +59,10 @@ export class SharedChains {
       const endOf = (services: number): number => (services === 0 ? 0 : (oldEnds[services - 1] as number));
       const from = endOf(splice.head);
       const to = endOf(this.#count - splice.tail);
-      rules.set(name, old.slice(0, from).concat(made, old.slice(to)));
+      const isSame =
+        to - from === made.length && made.every((rule, i) => isSameRule(old[from + i] as Rule, rule));
+      // What says the same stays the same, so that nobody need look at it again.
+      rules.set(name, isSame ? old : old.slice(0, from).concat(made, old.slice(to)));
       const all = new Int32Array(count);
       all.set(oldEnds.subarray(0, splice.head));
       const madeEnds = middle.#ends.get(name);

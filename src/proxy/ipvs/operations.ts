@@ -1,11 +1,12 @@
-import { parseIpv4 } from "../../address/ipv4.ts";
+import { type Family, type IpAddress, parseIp } from "../../address/ip.ts";
 import { MAC_ZERO, type Mac } from "../../address/mac.ts";
-import type { Device, InterfaceAddress } from "../../kernel/device/device.ts";
+import type { Device, InterfaceAddress, InterfaceAddress6 } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import { readAdd } from "../../kernel/ipset/add-line.ts";
 import type { Ipset, IpsetEntry } from "../../kernel/ipset/ipset.ts";
 import { Words } from "../../kernel/ipset/line-words.ts";
 import {
+  addressBits,
   NO_FLAGS,
   type RealServer,
   type VirtualService,
@@ -14,8 +15,8 @@ import {
 import type { Chain, Ruleset } from "../../kernel/netfilter/rule.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../../kernel/origin.ts";
-import { kernelRoutes } from "../../kernel/route/kernel-routes.ts";
-import type { Route } from "../../kernel/route/route.ts";
+import { kernelRoutes, kernelRoutes6 } from "../../kernel/route/kernel-routes.ts";
+import type { Route, Route6 } from "../../kernel/route/route.ts";
 import { familyNumber, type IpFamily } from "../canonical-address.ts";
 import type { Endpoint } from "../endpoints.ts";
 import { MARK_DROP_CHAIN } from "../iptables/fixed-rules.ts";
@@ -30,12 +31,16 @@ import { emptySet, type KubeSet } from "./sets.ts";
 export const DUMMY_DEVICE = "kube-ipvs0";
 const DUMMY_MTU = 1500;
 
-/** The first sync of a node, but for the rules (`freshNodeRuleset`): device and addresses, virtual services, sets. */
+/**
+ * The first sync of a node, but for the rules (`freshNodeRuleset`): device and addresses, virtual services, sets. The second
+ * family's finds the device there.
+ */
 export function freshNodeOperations(state: NodeState, host: Host, mac: Mac): Operation[] {
   const ifindex = Math.max(0, ...host.devices.map((device) => device.ifindex)) + 1;
+  const isThere = host.devices.some(({ name }) => name === DUMMY_DEVICE);
   const addresses = dummyAddresses(state);
   return [
-    { kind: "link-add", device: { ...dummyDevice(state), ifindex, mac } },
+    ...(isThere ? [] : [{ kind: "link-add" as const, device: { ...dummyDevice(state), ifindex, mac } }]),
     ...addresses.map((address): Operation => ({ kind: "address-add", address })),
     ...dummyRoutes(state, addresses).map((route): Operation => ({ kind: "route-add", route })),
     { kind: "ipvs-restore", services: virtualServices(state) },
@@ -60,14 +65,30 @@ function dummyDevice({ origin }: NodeState): Device {
   };
 }
 
-/** The IPv4 addresses of kube-ipvs0. */
-export function dummyAddresses({ bound }: NodeState): InterfaceAddress[] {
+/** An address of either family, as an interface has it. */
+export type DummyAddress = InterfaceAddress | InterfaceAddress6;
+
+/** The addresses of kube-ipvs0. */
+export function dummyAddresses({ bound }: NodeState): DummyAddress[] {
   return bound.flatMap(({ address, origin }) => dummyAddress(address, origin) ?? []);
 }
 
 /** The routes that the kernel keeps for some of them. */
-export function dummyRoutes(state: NodeState, addresses: readonly InterfaceAddress[]): Route[] {
-  return kernelRoutes(dummyDevice(state), addresses);
+export function dummyRoutes(state: NodeState, addresses: readonly DummyAddress[]): (Route | Route6)[] {
+  const device = dummyDevice(state);
+  return [
+    ...kernelRoutes(device, addresses.filter(isOfIpv4), null),
+    ...kernelRoutes6(
+      device,
+      addresses.filter((address): address is InterfaceAddress6 => !isOfIpv4(address)),
+      true,
+      null,
+    ),
+  ];
+}
+
+function isOfIpv4(address: DummyAddress): address is InterfaceAddress {
+  return typeof address.address === "number";
 }
 
 /** The rules of a node after the first sync, as its `iptables-save` shows them. */
@@ -120,23 +141,27 @@ export function ipvsText({ servers, configuration }: NodeState): string {
 }
 
 /**
- * In the kernel's own form, for IPv4. In which order kube-proxy adds real servers it leaves to chance, so where a scheduler
+ * In the kernel's own form. In which order kube-proxy adds real servers it leaves to chance, so where a scheduler
  * begins is not known.
  */
 export function virtualServices(state: NodeState): VirtualService[] {
   return state.servers.flatMap((server) => virtualService(server, state) ?? []);
 }
 
-/** null for one of IPv6. */
+/** null for one of no address that can be read. */
 export function virtualService(server: VirtualServer, { configuration }: NodeState): VirtualService | null {
   const { scheduler } = configuration.ipvs;
-  const selector = selectorOf(server);
+  const family = familyNumber(configuration.family);
+  const selector = selectorOf(server, family);
   if (selector === null) return null;
   return {
     selector,
     scheduler,
     flags: scheduler === "mh" ? { ...NO_FLAGS, port: true } : NO_FLAGS,
-    persistence: server.persistentS === null ? null : { timeoutS: server.persistentS, netmask: HOST_NETMASK },
+    persistence:
+      server.persistentS === null
+        ? null
+        : { timeoutS: server.persistentS, prefixLength: addressBits(family) },
     onePacket: false,
     engine: null,
     servers: server.servers.flatMap((endpoint) => realServer(endpoint, server.origin) ?? []).reverse(),
@@ -145,16 +170,16 @@ export function virtualService(server: VirtualServer, { configuration }: NodeSta
   };
 }
 
-/** 255.255.255.255 */
-const HOST_NETMASK = -1;
-
-function selectorOf({ address, port, protocol }: VirtualServer): VirtualServiceSelector | null {
-  const bits = parseIpv4(address);
-  return bits === undefined ? null : { kind: "address", family: 4, protocol, address: bits, port };
+function selectorOf(
+  { address: text, port, protocol }: VirtualServer,
+  family: Family,
+): VirtualServiceSelector | null {
+  const address = parseIp(text);
+  return address === undefined ? null : { kind: "address", family, protocol, address, port };
 }
 
 function realServer(endpoint: Endpoint, origin: Origin): RealServer | null {
-  const address = parseIpv4(endpoint.ip);
+  const address: IpAddress | undefined = parseIp(endpoint.ip);
   if (address === undefined) return null;
   return {
     address,
@@ -169,9 +194,11 @@ function realServer(endpoint: Endpoint, origin: Origin): RealServer | null {
   };
 }
 
-function dummyAddress(text: string, origin: Origin): InterfaceAddress | null {
-  const address = parseIpv4(text);
+function dummyAddress(text: string, origin: Origin): DummyAddress | null {
+  const address = parseIp(text);
   if (address === undefined) return null;
+  if (typeof address !== "number")
+    return { dev: DUMMY_DEVICE, address, length: 128, scope: "global", peer: null, flags: [], origin };
   return {
     dev: DUMMY_DEVICE,
     address,

@@ -8,7 +8,14 @@ import {
 import type { Ruleset } from "../../kernel/netfilter/rule.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
-import { dummyAddresses, dummyRoutes, entryOf, ruleOperations, virtualService } from "./operations.ts";
+import {
+  type DummyAddress,
+  dummyAddresses,
+  dummyRoutes,
+  entryOf,
+  ruleOperations,
+  virtualService,
+} from "./operations.ts";
 import type { VirtualServer } from "./port-state.ts";
 import type { NodeState } from "./proxier.ts";
 import { setName } from "./sets.ts";
@@ -127,8 +134,9 @@ function isSameService(a: VirtualService, b: VirtualService): boolean {
 }
 
 function addressOperations(state: NodeState, before: NodeState): Operation[] {
-  const old = byKey(dummyAddresses(before), ({ address }) => String(address));
-  const now = byKey(dummyAddresses(state), ({ address }) => String(address));
+  const key = ({ address }: DummyAddress): string => String(address);
+  const old = byKey(dummyAddresses(before), key);
+  const now = byKey(dummyAddresses(state), key);
   const added = [...now].flatMap(([key, address]) => (old.has(key) ? [] : [address]));
   const gone = [...old].flatMap(([key, address]) => (now.has(key) ? [] : [address]));
   return [

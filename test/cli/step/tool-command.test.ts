@@ -232,8 +232,11 @@ describe("a command that is wrong, or not built yet, is named", () => {
       'bridge fdb: "02:00" is no MAC address: MAC dev DEVICE dst ADDRESS is expected',
     ],
     ["ip link set eth9 up", 'host node1 has no device "eth9" (did you mean "eth0"?)'],
-    ["ip link set eth0 mtu 9000", "ip link set eth0: up or down is expected, nothing else is built yet"],
-    ["ip link add x type veth", "ip link add: is not built yet: ip link set DEV up|down is"],
+    [
+      "ip link set eth0 mtu 9000",
+      "ip link set eth0: up, down, master VRF or nomaster is expected, nothing else is built yet",
+    ],
+    ["ip link add x type veth", "ip link add: NAME type vrf table N is expected, nothing else is built yet"],
     [
       "ip route add 10.0.0.0/33 via 172.18.0.1",
       'ip route: "10.0.0.0/33" has the prefix length 33, which is above 32',
@@ -272,5 +275,46 @@ describe("a command that is wrong, or not built yet, is named", () => {
     const [first = ""] = read(command);
     if (typeof message === "string") expect(first).toBe(message);
     else expect(first).toMatch(message);
+  });
+});
+
+describe("VRFs", () => {
+  const after = (commands: readonly string[]): Host => {
+    let host = node;
+    for (const command of commands) {
+      const run = runToolCommand(world, host, command);
+      if (run.kind === "invalid") throw new Error(run.messages.join("; "));
+      host = run.value.hosts.get(host.name) as Host;
+    }
+    return host;
+  };
+
+  it("the first one brings its rule to IPv4; IPv6 has none but the kernel's", () => {
+    expect(read("ip link add red type vrf table 1100")).toEqual([
+      expect.stringMatching(
+        /^ip link add red index \d+ address 02:76:72:66:04:4c mtu 65575 type vrf table 1100$/,
+      ),
+      "ip link set red arp off",
+      "ip rule add from all priority 1000 l3mdev",
+    ]);
+  });
+
+  it("a device that enters one takes its addresses' routes along", () => {
+    const host = after(["ip link add red type vrf table 1100", "ip link set eth0 master red"]);
+    const byEth0 = host.routes.filter(({ nextHops }) => nextHops[0]?.dev === "eth0");
+    expect(byEth0.length).toBeGreaterThan(2);
+    expect(new Set(byEth0.map(({ table }) => table))).toEqual(new Set(["1100"]));
+    expect(byEth0.every(({ protocol }) => protocol === "kernel")).toBe(true);
+    const script = hostScript(host);
+    expect(script).toContain("type vrf table 1100");
+    expect(script).not.toContain("ip rule add");
+  });
+
+  it.each([
+    ["ip link set eth0 master cni0", "ip link set eth0 master cni0: is not built yet but for a VRF"],
+    ["ip link add red type vrf table", "table is empty: a whole number"],
+    ["ip route add default dev eth0 vrf eth0", 'ip route: "eth0" is no VRF of node1'],
+  ])("%s: %s", (command, message) => {
+    expect(read(command)[0]).toContain(message.slice(0, 20));
   });
 });

@@ -54,6 +54,15 @@ const OVER_IPV6 = { ...WITHOUT_LOCAL, local6: "fd00::9" };
 describe("devices as ip -j -d link prints them", () => {
   it.each<[string, Json]>([
     ["a card", BASE],
+    [
+      "a VRF",
+      {
+        ...BASE,
+        flags: ["NOARP", "MASTER", "UP", "LOWER_UP"],
+        mtu: 65575,
+        linkinfo: { info_kind: "vrf", info_data: { table: 1100 } },
+      },
+    ],
     ["a veth", { ...BASE, linkinfo: { info_kind: "veth" } }],
     ["a device that is down", { ...BASE, flags: ["BROADCAST", "MULTICAST"], operstate: "DOWN" }],
     ["no carrier", { ...BASE, flags: ["NO-CARRIER", "BROADCAST", "MULTICAST", "UP"], operstate: "DOWN" }],

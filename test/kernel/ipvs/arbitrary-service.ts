@@ -1,7 +1,17 @@
 import fc from "fast-check";
-import type { RealServer, VirtualService } from "../../../src/kernel/ipvs/virtual-service.ts";
+import type { Family, IpAddress } from "../../../src/address/ip.ts";
+import {
+  addressBits,
+  type RealServer,
+  type VirtualService,
+} from "../../../src/kernel/ipvs/virtual-service.ts";
 
-const address = fc.integer({ min: -0x80000000, max: 0x7fffffff });
+const word = fc.nat(0xffffffff);
+
+function addressOf(family: Family): fc.Arbitrary<IpAddress> {
+  return family === 4 ? fc.integer({ min: -0x80000000, max: 0x7fffffff }) : fc.tuple(word, word, word, word);
+}
+
 const port = fc.integer({ min: 1, max: 65535 });
 
 const forwarding: fc.Arbitrary<RealServer["forwarding"]> = fc.oneof(
@@ -21,69 +31,73 @@ const forwarding: fc.Arbitrary<RealServer["forwarding"]> = fc.oneof(
   }),
 );
 
-const server: fc.Arbitrary<RealServer> = fc
-  .record({
-    address,
-    port,
-    forwarding,
-    weight: fc.nat(0x7fffffff),
-    lower: fc.nat(100),
-    more: fc.nat(100),
-  })
-  .map(({ more, lower, ...rest }) => ({
-    ...rest,
-    lower,
-    upper: lower + more,
-    active: 0,
-    inactive: 0,
-    origin: 0,
-  }));
+const serverOf = (family: Family): fc.Arbitrary<RealServer> =>
+  fc
+    .record({
+      address: addressOf(family),
+      port,
+      forwarding,
+      weight: fc.nat(0x7fffffff),
+      lower: fc.nat(100),
+      more: fc.nat(100),
+    })
+    .map(({ more, lower, ...rest }) => ({
+      ...rest,
+      lower,
+      upper: lower + more,
+      active: 0,
+      inactive: 0,
+      origin: 0,
+    }));
+
+const serviceOf = (family: Family): fc.Arbitrary<VirtualService> =>
+  fc
+    .record({
+      selector: fc.oneof(
+        fc.record({
+          kind: fc.constant("address" as const),
+          family: fc.constant(family),
+          protocol: fc.constantFrom("tcp" as const, "udp" as const, "sctp" as const),
+          address: addressOf(family),
+          port,
+        }),
+        fc.record({
+          kind: fc.constant("fwmark" as const),
+          family: fc.constant(family),
+          mark: fc.integer({ min: 1, max: 0x7fffffff }),
+        }),
+      ),
+      scheduler: fc.constantFrom("rr", "wrr", "lc", "sh", "mh", "twos"),
+      flags: fc.record({ fallback: fc.boolean(), port: fc.boolean(), third: fc.boolean() }),
+      persistence: fc.option(
+        fc.record({
+          timeoutS: fc.integer({ min: 1, max: 86_400 }),
+          prefixLength: fc.integer({ min: 1, max: addressBits(family) }),
+        }),
+      ),
+      onePacket: fc.boolean(),
+      engine: fc.option(fc.constant("sip")),
+      servers: fc.uniqueArray(serverOf(family), { maxLength: 4, selector: (each) => String(each.address) }),
+    })
+    .map((service) => ({
+      ...service,
+      ordered: true,
+      origin: 0,
+      servers: service.servers.map((each) =>
+        each.forwarding.kind === "masq" || service.selector.kind === "fwmark"
+          ? each
+          : { ...each, port: service.selector.port },
+      ),
+    }));
 
 /** A virtual service as ipvsadm can print it: servers forwarded to otherwise than by NAT have its port. */
-export const virtualService: fc.Arbitrary<VirtualService> = fc
-  .record({
-    selector: fc.oneof(
-      fc.record({
-        kind: fc.constant("address" as const),
-        family: fc.constant(4 as const),
-        protocol: fc.constantFrom("tcp" as const, "udp" as const, "sctp" as const),
-        address,
-        port,
-      }),
-      fc.record({
-        kind: fc.constant("fwmark" as const),
-        family: fc.constant(4 as const),
-        mark: fc.integer({ min: 1, max: 0x7fffffff }),
-      }),
-    ),
-    scheduler: fc.constantFrom("rr", "wrr", "lc", "sh", "mh", "twos"),
-    flags: fc.record({ fallback: fc.boolean(), port: fc.boolean(), third: fc.boolean() }),
-    persistence: fc.option(
-      fc.record({
-        timeoutS: fc.integer({ min: 1, max: 86_400 }),
-        netmask: fc.integer({ min: 1, max: 32 }).map((length) => (-1 << (32 - length)) | 0),
-      }),
-    ),
-    onePacket: fc.boolean(),
-    engine: fc.option(fc.constant("sip")),
-    servers: fc.uniqueArray(server, { maxLength: 4, selector: (each) => each.address }),
-  })
-  .map((service) => ({
-    ...service,
-    ordered: true,
-    origin: 0,
-    servers: service.servers.map((each) =>
-      each.forwarding.kind === "masq" || service.selector.kind === "fwmark"
-        ? each
-        : { ...each, port: service.selector.port },
-    ),
-  }));
+export const virtualService: fc.Arbitrary<VirtualService> = fc.oneof(serviceOf(4), serviceOf(6));
 
 /** Services that one host can have beside one another. */
 export const virtualServices = fc.uniqueArray(virtualService, {
   maxLength: 4,
   selector: ({ selector }) =>
     selector.kind === "fwmark"
-      ? `${selector.mark}`
+      ? `${selector.family} ${selector.mark}`
       : `${selector.protocol} ${selector.address} ${selector.port}`,
 });

@@ -172,6 +172,7 @@ describe("a long table", () => {
               },
             ],
             (name) => net.deviceNamed(name),
+            net.devices,
           );
           const result = new FibResult();
           const near = routes.map((r) => r.address);

@@ -14,6 +14,7 @@ describe("policy rules as ip -j prints them", () => {
       { priority: 99, src: "all", dst: "0.0.0.0", dstlen: 5, ipproto: "icmp", table: "5" },
     ],
     ["goto", { priority: 100, src: "10.0.0.0", srclen: 8, iif: "lo", goto: 300 }],
+    ["the tables of VRFs", { priority: 1000, src: "all", l3mdev: null }],
     ["nop", { priority: 200, src: "all", nop: null }],
     [
       "all there is",
@@ -82,9 +83,9 @@ describe("policy rules as ip -j prints them", () => {
     [{ priority: 1, sport: 99999, table: "main" }, ["sport: 99999 is not a whole number from 0 to 65535"]],
     [{ priority: 1, dport_start: 5, dport_end: 4, table: "main" }, ["dport_end: 4 is below dport_start, 5"]],
     [
-      { priority: 1, l3mdev: null },
+      { priority: 1, tun_id: 4 },
       [
-        "l3mdev: a rule with l3mdev is not modelled",
+        "tun_id: a rule with tun_id is not modelled",
         "action: is missing: one of blackhole, unreachable, prohibit, nop is expected",
       ],
     ],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatRoute } from "../../../src/kernel/route/ip-route.ts";
-import { kernelRoutes } from "../../../src/kernel/route/kernel-routes.ts";
+import { kernelRoutes, vrfTableOf } from "../../../src/kernel/route/kernel-routes.ts";
 import type { Route } from "../../../src/kernel/route/route.ts";
 import { readSnapshot } from "../../../src/world/snapshot-in.ts";
 import { readRecordingText, recordingNames } from "../../fixtures.ts";
@@ -23,7 +23,7 @@ describe("the routes that the kernel makes with an address", () => {
     for (const host of snapshot.world.hosts.values()) {
       const recorded = host.routes.filter((route) => route.protocol === "kernel").map(textOf);
       const made = host.devices
-        .flatMap((device) => kernelRoutes(device, host.addresses))
+        .flatMap((device) => kernelRoutes(device, host.addresses, vrfTableOf(device, host.devices)))
         .filter((route) => {
           const deleted = WITHOUT_NETWORK_ROUTE.includes(name) && route.type === "unicast";
           return !deleted || recorded.includes(textOf(route));

@@ -1,7 +1,7 @@
 import { NO_SERVER } from "../destination-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
 import { type Scheduler, TABLED } from "./scheduler.ts";
-import { BUCKETS, bucketOf } from "./source-hash.ts";
+import { BUCKETS, bucketOf, folded } from "./source-hash.ts";
 
 /** `dh` (ip_vs_dh.c): a hash of the destination address; servers take the buckets in turn, whatever their weight. */
 export const destinationHash: Scheduler = {
@@ -10,7 +10,7 @@ export const destinationHash: Scheduler = {
   schedule(service, packet) {
     const { destinations } = service;
     const table = service.table ?? assign(service);
-    const dest = table[bucketOf(packet.dst)] as number;
+    const dest = table[bucketOf(folded(packet.family, packet.dst))] as number;
     return dest !== NO_SERVER && destinations.isEligible(dest) ? dest : NO_SERVER;
   },
 };

@@ -2,7 +2,7 @@ import { NO_SERVER } from "../destination-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
 import { hsiphash } from "./hsiphash.ts";
 import { type Scheduler, TABLED } from "./scheduler.ts";
-import { sourcePort } from "./source-hash.ts";
+import { folded, sourcePort } from "./source-hash.ts";
 import { greatestCommonDivisor } from "./weights.ts";
 
 /** The prime of CONFIG_IP_VS_MH_TAB_INDEX 12, and half that index (`IP_VS_MH_TAB_SIZE`, `IP_VS_MH_TAB_BITS`). */
@@ -20,7 +20,7 @@ export const maglevHash: Scheduler = {
     const { destinations, config } = service;
     if (config === null) return NO_SERVER;
     const table = service.table ?? assign(service);
-    const value = ((config.hashPort ? sourcePort(packet) : 0) + packet.src) | 0;
+    const value = ((config.hashPort ? sourcePort(packet) : 0) + folded(packet.family, packet.src)) | 0;
     const first = hsiphash(value, KEY1) % ENTRIES;
     const own = table[first] as number;
     if (own === NO_SERVER || destinations.isEligible(own)) return own;
@@ -52,8 +52,9 @@ function assign(service: VirtualServiceState): Int32Array {
     const weight = destinations.lastWeight(dest);
     return (weight / divisor) >> shift || (weight === 0 ? 0 : 1);
   });
+  const family = service.config?.plain.selector.family ?? 4;
   const hash = (dest: number, key: number): number =>
-    hsiphash((destinations.port(dest) + destinations.address(dest)) | 0, key);
+    hsiphash((destinations.port(dest) + folded(family, destinations.address(dest))) | 0, key);
   const place = Int32Array.from(order, (dest) => hash(dest, KEY1) % ENTRIES);
   const stride = Int32Array.from(order, (dest) => (hash(dest, KEY2) % (ENTRIES - 1)) + 1);
   for (let filled = 0; ; ) {

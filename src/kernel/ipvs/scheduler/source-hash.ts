@@ -1,3 +1,4 @@
+import { word6 } from "../../../address/ip6-handle.ts";
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { NO_SERVER } from "../destination-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
@@ -11,6 +12,13 @@ const GOLDEN_RATIO = 0x61c88647;
 /** `hash_32(value, 8)`. */
 export function bucketOf(value: number): number {
   return Math.imul(value, GOLDEN_RATIO) >>> 24;
+}
+
+/** `addr_fold`: an address as one word, of IPv6 its four as one. */
+export function folded(family: number, address: number): number {
+  return family === 6
+    ? word6(address, 0) ^ word6(address, 1) ^ word6(address, 2) ^ word6(address, 3)
+    : address;
 }
 
 /** The source port, for schedulers told to hash it; 0 where there is none. */
@@ -27,7 +35,7 @@ export const sourceHash: Scheduler = {
     const { destinations, config } = service;
     if (config === null) return NO_SERVER;
     const table = service.table ?? assign(service);
-    const value = ((config.hashPort ? sourcePort(packet) : 0) + packet.src) | 0;
+    const value = ((config.hashPort ? sourcePort(packet) : 0) + folded(packet.family, packet.src)) | 0;
     const first = bucketOf(value);
     const own = table[first] as number;
     if (own === NO_SERVER || destinations.isEligible(own)) return own;

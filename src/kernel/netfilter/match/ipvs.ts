@@ -1,5 +1,5 @@
 import type { Masked } from "../../../address/masked.ts";
-import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet, protocolKey } from "../../../packet/packet.ts";
 import { ctInfoDirection } from "../../conntrack/status.ts";
 import { FORWARD_GATE, FORWARD_MASK, FORWARD_MASQ, FORWARD_TUNNEL } from "../../ipvs/connection-flags.ts";
 import { NO_CONNECTION } from "../../ipvs/connection-table.ts";
@@ -110,7 +110,7 @@ class IpvsTest implements MatchTest {
     if (!agrees(match.protocol, match.protocol?.value === protocol)) return false;
     if (protocol !== IPPROTO_TCP && protocol !== IPPROTO_UDP && protocol !== IPPROTO_SCTP) return false;
     const table = context.ipvsConnections;
-    const cp = table.findOut(protocol, packet.src, packet.sport, packet.dst, packet.dport);
+    const cp = table.findOut(protocolKey(packet), packet.src, packet.sport, packet.dst, packet.dport);
     if (cp === NO_CONNECTION) return false;
     if (!agrees(match.port, table.vport(cp) === match.port?.value)) return false;
     const control = table.control(cp);
