@@ -166,7 +166,6 @@ function metaIs(spot: NftSpot): (() => string)[] {
     () => `meta l4proto ${not(dice)}${dice.pick(["{ tcp, udp }", "tcp", "udp", "icmp", "{ icmp, 132 }"])}`,
     () => `meta cpu ${dice.pick(["< 4096", "> 4096"])}`,
     () => `meta priority ${not(dice)}${dice.pick(["none", "1:5"])}`,
-    () => `meta cgroup ${not(dice)}${dice.pick(["0", "7"])}`,
     () => `meta time ${dice.pick(["<", ">"])} "2020-01-01 00:00:00"`,
     () =>
       `meta day ${not(dice)}{ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }`,
@@ -180,8 +179,12 @@ function metaIs(spot: NftSpot): (() => string)[] {
   list.push(() => `rt classid ${not(dice, 0.6)}7`);
   if (hook === "forward" || hook === "output" || hook === "postrouting")
     list.push(() => `rt ${family === "inet" ? "ip " : ""}nexthop ${not(dice)}${someAddress(spot)}`);
-  list.push(() => `meta skuid ${dice.pick(["0", "1000", "!= 0", "{ 0, 1000 }"])}`);
-  list.push(() => `meta skgid ${dice.pick(["0", "!= 0"])}`);
+  // Nor whose it is.
+  if (hook !== "input") {
+    list.push(() => `meta skuid ${dice.pick(["0", "1000", "!= 0", "{ 0, 1000 }"])}`);
+    list.push(() => `meta skgid ${dice.pick(["0", "!= 0"])}`);
+    list.push(() => `meta cgroup ${not(dice)}${dice.pick(["0", "7"])}`);
+  }
   return list;
 }
 
@@ -221,13 +224,14 @@ function fibIs(spot: NftSpot): (() => string)[] {
     () => `fib daddr . mark type ${not(dice)}${type()}`,
   ];
   const arrives = hook === "prerouting" || hook === "input" || hook === "forward";
-  if (arrives) {
+  if (arrives) list.push(() => `fib daddr . iif type ${not(dice)}${type()}`);
+  // At INPUT the socket that a packet was found to be for answers in the routes' place (`nft_fib_can_skip`), which is not modelled.
+  if (arrives && hook !== "input") {
     list.push(
       () => `fib saddr . iif oif ${dice.pick(["missing", "exists"])}`,
       () => `fib saddr . mark . iif oif ${dice.pick(["missing", "exists"])}`,
       () => `fib saddr . mark oifname ${not(dice)}"${dice.pick(devices)}"`,
       () => `fib saddr oif ${not(dice)}"${dice.pick(devices)}"`,
-      () => `fib daddr . iif type ${not(dice)}${type()}`,
       () => `fib daddr oif ${dice.pick(["missing", "exists"])}`,
     );
   }

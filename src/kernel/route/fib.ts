@@ -156,6 +156,8 @@ export class Fib {
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
   readonly hasCustomRules: boolean;
+  /** Do rules ask for sources? Then who connects is routed again once an address of its own is chosen (`ip_route_connect`). */
+  readonly asksSource: boolean;
   /** By ifindex the VRF of each device that is in one, null where there is none. */
   private readonly vrfs: ReadonlyMap<number, NetDevice> | null;
 
@@ -184,6 +186,7 @@ export class Fib {
       ...rule,
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
     }));
+    this.asksSource = this.rules.some(({ src }) => src !== null);
     const usual: readonly { readonly priority: number }[] = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
     this.hasCustomRules =
       this.rules.length !== usual.length ||

@@ -116,6 +116,13 @@ export function routeOutput(
   return attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
 }
 
+/** `ip_route_connect`: who connects is routed again from the address that the first route chose. */
+export function routeConnected(stack: Stack, packet: Packet): number {
+  const chooses = packet.family === 4 && packet.src === 0 && stack.net.fib.asksSource;
+  const error = routeOutput(stack, packet, packet.boundDev, false);
+  return error !== 0 || !chooses ? error : routeOutput(stack, packet, packet.boundDev, false);
+}
+
 /** `fib_select_path`: the only next hop, or one of several by the flow's hash. */
 export function selectHop(
   stack: Stack,
