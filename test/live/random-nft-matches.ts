@@ -20,7 +20,7 @@ export function randomNftConditions(spot: NftSpot, proto: NftProto, aimed: boole
   ]);
   const parts: Condition[] = [];
   if (proto !== "all" && dice.chance(0.5)) put(parts, protocolIs(spot, proto));
-  if (aimed) put(parts, condition("network", addressIs(spot)));
+  if (aimed) put(parts, condition("network", aimedAt(spot)));
   for (let i = 0; i < count; i++) {
     const made = dice.weighted(kindsOf(spot, proto))();
     if (made !== null) put(parts, made);
@@ -74,8 +74,20 @@ function protocolIs({ dice, words }: NftSpot, proto: Exclude<NftProto, "all">): 
 
 const not = (dice: Dice, probability = 0.2): string => (dice.chance(probability) ? "!= " : "");
 
+/** Few packets, so that others arrive. */
+function aimedAt(spot: NftSpot): string {
+  const { dice, words } = spot;
+  const side = dice.pick(["saddr", "daddr"]);
+  const who = dice.weighted<() => string>([
+    [6, () => someAddress(spot)],
+    [1, () => plainNetwork(spot).replace("/16", "/24")],
+    [1, () => `{ ${distinct([someAddress(spot), someAddress(spot)]).join(", ")} }`],
+  ]);
+  return `${words.ip} ${side} ${who()}`;
+}
+
 /** A part of the network header that names somebody. */
-export function addressIs(spot: NftSpot): string {
+function addressIs(spot: NftSpot): string {
   const { dice, words } = spot;
   const side = dice.pick(["saddr", "daddr", "daddr"]);
   const several = () => distinct([someAddress(spot), someAddress(spot), someAddress(spot)]).join(", ");

@@ -26,8 +26,8 @@ export function randomWorld(seed: number, packets: number): LiveWorld {
   for (const name of new Set(ground.ruled)) {
     const host = ground.draft.hosts.get(name) as DraftHost;
     addRandomRules(dice, ground, host);
-    if (nftDice.chance(0.5)) addRandomNft(nftDice, ground, host);
-    if (host.nftRuleset !== "" && nftDice.chance(0.4)) host.iptablesSave = "";
+    if (nftDice.chance(0.4)) addRandomNft(nftDice, ground, host);
+    if (host.nftRuleset !== "" && nftDice.chance(0.25)) host.iptablesSave = "";
   }
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
