@@ -1,8 +1,8 @@
-import { parseIpv4 } from "../address/ipv4.ts";
-import { formatPrefix4 } from "../address/prefix.ts";
+import type { Family } from "../address/ip.ts";
 import { type CalicoBlock, CalicoMesh, type CalicoPeer } from "../cni/calico/mesh.ts";
-import type { CalicoNetwork } from "../cni/calico/network.ts";
+import { type CalicoNetwork, familiesOf } from "../cni/calico/network.ts";
 import type { CalicoNode } from "../cni/calico/node.ts";
+import { bitsOf, formatIpNet, fromAddress, type Ip, parseIp, sameIp } from "../cni/ip.ts";
 import {
   type BlockAffinity,
   blockOf,
@@ -11,10 +11,11 @@ import {
   tunnelAddress,
   VXLAN_ADDRESS,
 } from "../control/calico-ipam.ts";
+import { addressesOfPod } from "../control/pod-addresses.ts";
 import { isActive } from "../control/pods-of-owner.ts";
 import type { Lister } from "../object/object-map.ts";
 import { bgpExchange } from "./calico-bgp.ts";
-import { hasIpv4, type Member, type Member4 } from "./member.ts";
+import type { Member } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 
 export interface CalicoSurroundings {
@@ -24,45 +25,66 @@ export interface CalicoSurroundings {
   readonly origins: ObjectOrigins;
 }
 
-/** The nodes as Calico's datastore has them: their blocks, and the addresses they borrowed from others' blocks. */
-export function calicoMeshOf({ network, members, objects, origins }: CalicoSurroundings): CalicoMesh {
+/**
+ * The nodes as Calico's datastore has them, for each family that it gives addresses of: their blocks, and the addresses they
+ * borrowed from others' blocks.
+ */
+export function calicoMeshesOf(surroundings: CalicoSurroundings): CalicoMesh[] {
+  return familiesOf(surroundings.network).map((family) => meshOf(surroundings, family));
+}
+
+function meshOf({ network, members, objects, origins }: CalicoSurroundings, family: Family): CalicoMesh {
   const affinities = new Map(
     objects
       .list("BlockAffinity")
       .map((one) => [`${(one as BlockAffinity).spec.node} ${(one as BlockAffinity).spec.cidr}`, one]),
   );
   const blocks = blocksOf(objects);
-  const peers = members.filter(hasIpv4).map((member): CalicoPeer => {
-    const { name, node, address } = member;
-    const own = blocks.blocksOf(name).map((cidr): CalicoBlock => {
-      const affinity = affinities.get(`${name} ${formatPrefix4(cidr)}`);
+  const peers = members.flatMap((member): CalicoPeer[] => {
+    const { name, node } = member;
+    const address = calicoAddress(member, family);
+    if (address === null) return [];
+    const own = blocks.blocksOf(name, family).map((cidr): CalicoBlock => {
+      const affinity = affinities.get(`${name} ${formatIpNet(cidr)}`);
       return {
         cidr,
         origin: affinity === undefined ? origins.of(node, []) : origins.of(affinity, ["spec", "cidr"]),
       };
     });
     const borrowed = objects.podsOn(name).flatMap((pod): CalicoBlock[] => {
-      const given =
-        pod.spec.hostNetwork === true || !isActive(pod) ? undefined : parseIpv4(pod.status?.podIP ?? "");
+      const text = addressesOfPod(pod)[family === 4 ? "IPv4" : "IPv6"] ?? "";
+      const given = pod.spec.hostNetwork === true || !isActive(pod) ? undefined : parseIp(text);
       const block = given === undefined ? undefined : blockOf(network, given);
       if (given === undefined || block === undefined || blocks.ownerOf(block) === name) return [];
-      return [{ cidr: { address: given, length: 32 }, origin: origins.of(pod, ["status", "podIP"]) }];
+      return [{ cidr: { ip: given, length: bitsOf(family) }, origin: origins.of(pod, ["status", "podIP"]) }];
     });
-    return {
-      node: name,
-      address,
-      vxlanAddress: tunnelAddress(node, VXLAN_ADDRESS),
-      blocks: [...own, ...borrowed],
-    };
+    const vxlanAddress = tunnelAddress(node, VXLAN_ADDRESS[family]);
+    return [{ node: name, address, vxlanAddress, blocks: [...own, ...borrowed] }];
   });
-  return new CalicoMesh(network, peers, bgpExchange(members, objects));
+  return new CalicoMesh(network, family, peers, bgpExchange(members, objects));
 }
 
-/** A node's own ends of the tunnels. */
-export function calicoNodeOf({ node, address }: Member4): CalicoNode {
+/** A node's own ends of the tunnels of a family; null: it has no address of it. */
+export function calicoNodeOf(member: Member, family: Family): CalicoNode | null {
+  const address = calicoAddress(member, family);
+  if (address === null) return null;
   return {
     address,
-    ipipAddress: tunnelAddress(node, IPIP_ADDRESS),
-    vxlanAddress: tunnelAddress(node, VXLAN_ADDRESS),
+    ipipAddress: family === 4 ? tunnelAddress(member.node, IPIP_ADDRESS) : null,
+    vxlanAddress: tunnelAddress(member.node, VXLAN_ADDRESS[family]),
   };
+}
+
+/** Where calico-node writes which address of its node it found (`IP`, `IP6`, `IP_AUTODETECTION_METHOD`), with its length. */
+const NODE_ADDRESS: Readonly<Record<Family, string>> = {
+  4: "projectcalico.org/IPv4Address",
+  6: "projectcalico.org/IPv6Address",
+};
+
+/** The address by which a node is known to the others: as it was found out, else the first of the family. */
+export function calicoAddress({ node, address, address6, more }: Member, family: Family): Ip | null {
+  const noted = parseIp(node.metadata.annotations?.[NODE_ADDRESS[family]]?.split("/")[0] ?? "");
+  if (noted !== undefined && more.some(({ ip }) => sameIp(ip, noted))) return noted;
+  const first = family === 4 ? address : address6;
+  return first === null ? null : fromAddress(first);
 }

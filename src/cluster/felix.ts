@@ -1,16 +1,16 @@
 import type { Container } from "kubernetes-types/core/v1.js";
 import { formatIpv4 } from "../address/ipv4.ts";
-import { formatPrefix4, networkOf } from "../address/prefix.ts";
 import { workloadDevice } from "../cni/calico/names.ts";
 import {
   type CalicoNetwork,
+  familiesOf,
   IPIP_DEVICE,
   usesIpip,
   usesVxlan,
-  VXLAN_DEVICE,
   VXLAN_PORT,
+  vxlanDevice,
 } from "../cni/calico/network.ts";
-import { formatIp } from "../cni/ip.ts";
+import { formatIp, formatIpNet } from "../cni/ip.ts";
 import type { Netns } from "../cni/netns.ts";
 import type { Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
@@ -30,18 +30,22 @@ export class FelixAgents {
 
   constructor(objects: Lister, network: CalicoNetwork, members: readonly Member[], origins: ObjectOrigins) {
     const settings = felixSettings(objects, calicoMinor(objects));
-    const families = usesIpv6(objects) ? ([4, 6] as const) : ([4] as const);
+    const families = usesIpv6(objects, network) ? ([4, 6] as const) : ([4] as const);
     this.#felix = families.map((family) => new Felix(objects, settings, family));
     const own = origins.ofConfiguration("FelixConfiguration", "default", null);
     this.#originOf = (source) => (source === null ? own : origins.of(source.object, source.field));
     this.#network = {
       tunnels: [
-        ...(usesIpip(network) ? [{ kind: "ipip" as const, device: IPIP_DEVICE, port: 0 }] : []),
-        ...(usesVxlan(network) ? [{ kind: "vxlan" as const, device: VXLAN_DEVICE, port: VXLAN_PORT }] : []),
+        ...(usesIpip(network) ? [{ kind: "ipip", family: 4, device: IPIP_DEVICE, port: 0 } as const] : []),
+        ...([4, 6] as const).flatMap((family) =>
+          usesVxlan(network, family)
+            ? [{ kind: "vxlan", family, device: vxlanDevice(family), port: VXLAN_PORT } as const]
+            : [],
+        ),
       ],
       hosts: members.flatMap(tunnelEndsOf),
       pools: network.pools.map(({ cidr, natOutgoing }) => ({
-        cidr: formatPrefix4(networkOf(cidr)),
+        cidr: formatIpNet(cidr),
         natOutgoing,
       })),
     };
@@ -77,12 +81,13 @@ function tunnelEndsOf({ address, more }: Member): string[] {
   ];
 }
 
-/** Calico's manifests turn it off. */
-function usesIpv6(objects: Lister): boolean {
+/** Calico's manifests turn it off; where nothing says, it goes with the pools. */
+function usesIpv6(objects: Lister, network: CalicoNetwork): boolean {
   const { ipv6Support } = felixConfiguration(objects);
   const variables = agentContainers(objects).flatMap(({ env = [] }) => env);
   const said = variables.find(({ name }) => name === "FELIX_IPV6SUPPORT")?.value;
-  return said === undefined ? ipv6Support === true : said === "true";
+  if (said !== undefined) return said === "true";
+  return typeof ipv6Support === "boolean" ? ipv6Support : familiesOf(network).includes(6);
 }
 
 /** What its rules are made by where nothing says it. */

@@ -15,7 +15,7 @@ import type { Lister } from "../object/object-map.ts";
 import { type ModelOrigins, proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire } from "../world/world.ts";
-import { calicoMeshOf, calicoNodeOf } from "./calico-mesh.ts";
+import { calicoMeshesOf, calicoNodeOf } from "./calico-mesh.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 import type { Elsewhere } from "./endpoints-elsewhere.ts";
 import {
@@ -31,7 +31,7 @@ import {
 } from "./fabric.ts";
 import { FelixAgents } from "./felix.ts";
 import { FlannelAgents } from "./flannel-agents.ts";
-import { factsOf, factsOf6, hasIpv4, type Member } from "./member.ts";
+import { factsOf, factsOf6, type Member } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
@@ -63,7 +63,8 @@ export class NodeAgents {
   readonly #intent: Intent;
   readonly #fabric: Fabric;
   readonly #proxies: ProxyAgents;
-  readonly #calico: CalicoMesh | null;
+  /** One for each family. */
+  readonly #calico: readonly CalicoMesh[];
   readonly #felix: FelixAgents | null;
   readonly #flannel: FlannelAgents | null;
   readonly #elsewhere = new Map<string, Elsewhere[]>();
@@ -102,8 +103,8 @@ export class NodeAgents {
     );
     this.#calico =
       configuration.calico === null
-        ? null
-        : calicoMeshOf({ network: configuration.calico, members, objects, origins });
+        ? []
+        : calicoMeshesOf({ network: configuration.calico, members, objects, origins });
     this.#felix =
       configuration.calico === null ? null : new FelixAgents(objects, configuration.calico, members, origins);
     const { flannel, where } = configuration;
@@ -134,7 +135,10 @@ export class NodeAgents {
       addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
     }
     this.#flannel?.start(node, member);
-    if (this.#calico !== null && hasIpv4(member)) addCalico(node, this.#calico, calicoNodeOf(member));
+    for (const mesh of this.#calico) {
+      const self = calicoNodeOf(member, mesh.family);
+      if (self !== null) addCalico(node, mesh, self);
+    }
     this.#openSockets(node, pods);
     for (const { place, address, slice, index } of this.#elsewhere.get(name) ?? []) {
       if (place.kind === "pods-of") addElsewhere(node, address, origins.of(slice, ["endpoints", index]));
@@ -237,7 +241,9 @@ export class NodeAgents {
     }
     // Last, though the others' leases come at any time: nothing above depends on them, and a host's lists stay short.
     this.#flannel?.finish(machine.node, member);
-    if (this.#calico !== null) addCalicoPeers(machine.node, this.#calico);
+    for (const mesh of this.#calico) {
+      if (calicoNodeOf(member, mesh.family) !== null) addCalicoPeers(machine.node, mesh);
+    }
     this.#proxies.finish(machine.node, { four: factsOf(member), six: factsOf6(member) });
     this.#felix?.program(machine.node, member, wired);
     const state = machine.finish();

@@ -53,6 +53,10 @@ export function fromWords(words: Ipv6Words): Ip {
   return { family: 6, value: words.reduce((value, word) => (value << 32n) | BigInt(word >>> 0), 0n) };
 }
 
+export function toAddress(ip: Ip): IpAddress {
+  return ip.family === 4 ? toIpv4(ip) : toWords(ip);
+}
+
 /** `10.22.0.0/16`; the address may have bits beyond the prefix. */
 export function parseIpNet(text: string): IpNet | undefined {
   const slash = text.indexOf("/");
@@ -80,6 +84,15 @@ export function networkOf({ ip, length }: IpNet): IpNet {
 export function lastOf(net: IpNet): Ip {
   const host = BigInt(bitsOf(net.ip.family) - net.length);
   return { family: net.ip.family, value: networkOf(net).ip.value + (1n << host) - 1n };
+}
+
+export function sameNet(a: IpNet, b: IpNet): boolean {
+  return a.length === b.length && sameIp(a.ip, b.ip);
+}
+
+/** Is every address of `inner` in `outer`? */
+export function coversNet(outer: IpNet, inner: IpNet): boolean {
+  return outer.length <= inner.length && containsIp(outer, inner.ip);
 }
 
 export function containsIp(net: IpNet, ip: Ip): boolean {

@@ -163,7 +163,7 @@ export class Netns {
     const addresses = this.addressesOf(name);
     if (isLoopback && addresses.length === 0) this.#addLoopbackAddress(name);
     this.#addKernelRoutes(name);
-    this.#addKernelRoutes6(name);
+    this.addKernelRoutes6(name);
   }
 
   setDown(name: string): void {
@@ -420,8 +420,8 @@ export class Netns {
       ...(own.length === 0 && hasLinkLocal(device) ? [linkLocalAddress(device, this.origin)] : []),
     ];
     this.do(...made.map((address) => ({ kind: "address-add", address }) as const));
-    if (lo !== undefined) this.#addKernelRoutes6(lo.name);
-    this.#addKernelRoutes6(dev);
+    if (lo !== undefined) this.addKernelRoutes6(lo.name);
+    this.addKernelRoutes6(dev);
   }
 
   /** What the kernel gives a device that comes up where IPv6 is spoken: its link-local address. */
@@ -429,7 +429,7 @@ export class Netns {
     const device = this.device(dev);
     if (device === undefined || !hasLinkLocal(device) || this.#addressesOfSix(dev).length > 0) return;
     this.do({ kind: "address-add", address: linkLocalAddress(device, this.origin) });
-    this.#addKernelRoutes6(dev);
+    this.addKernelRoutes6(dev);
   }
 
   #deleteSix(dev: string, net: IpNet): void {
@@ -463,7 +463,8 @@ export class Netns {
     return this.host.sysctl.get("net.ipv6.conf.all.forwarding") === "1";
   }
 
-  #addKernelRoutes6(dev: string): void {
+  /** The routes that the kernel makes for a device's IPv6 addresses, those that are not there yet. */
+  addKernelRoutes6(dev: string): void {
     const device = this.device(dev);
     const own = this.#addressesOfSix(dev);
     if (device === undefined || own.length === 0) return;

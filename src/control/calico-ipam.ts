@@ -1,19 +1,44 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { contains, formatPrefix4, networkOf, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import { type FamilyName, familyNamed } from "../address/family-name.ts";
+import type { Family } from "../address/ip.ts";
 import { addressesOf, blockName, CalicoBlocks } from "../cni/calico/blocks.ts";
-import { type CalicoNetwork, poolOf, usesIpip, usesVxlan } from "../cni/calico/network.ts";
+import {
+  type CalicoNetwork,
+  type CalicoPool,
+  type PoolUse,
+  poolOf,
+  usesIpip,
+  usesVxlan,
+} from "../cni/calico/network.ts";
+import {
+  containsIp,
+  formatIp,
+  formatIpNet,
+  type Ip,
+  type IpNet,
+  networkOf,
+  parseIp,
+  parseIpNet,
+} from "../cni/ip.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
-import type { KubernetesObject, Node } from "../object/kubernetes-object.ts";
+import { calicoSelector, selects } from "../object/calico-selector.ts";
+import type { KubernetesObject, Node, Pod } from "../object/kubernetes-object.ts";
 import type { Lister, Writer } from "../object/object-map.ts";
 import { madeBy } from "../object/place.ts";
+import { requestOf } from "./calico-request.ts";
 import { CLUSTER_KEY, type Controller } from "./controller.ts";
 import { inNaturalOrder } from "./natural-order.ts";
+import { internalIpOf } from "./node-address.ts";
 import type { AddressGiver } from "./pod-address.ts";
+import { addressesOfPod } from "./pod-addresses.ts";
 import { isActive } from "./pods-of-owner.ts";
 
 /** Where calico-node writes its ends of the tunnels on its Node. */
 export const IPIP_ADDRESS = "projectcalico.org/IPv4IPIPTunnelAddr";
-export const VXLAN_ADDRESS = "projectcalico.org/IPv4VXLANTunnelAddr";
+export const VXLAN_ADDRESS: Readonly<Record<Family, string>> = {
+  4: "projectcalico.org/IPv4VXLANTunnelAddr",
+  6: "projectcalico.org/IPv6VXLANTunnelAddr",
+};
+const TUNNEL_ADDRESSES = [IPIP_ADDRESS, VXLAN_ADDRESS[4], VXLAN_ADDRESS[6]];
 
 /** A node's claim to a block (`crd.projectcalico.org/v1`). */
 export interface BlockAffinity extends KubernetesObject {
@@ -25,7 +50,7 @@ export function blocksOf(lister: Lister): CalicoBlocks {
   const blocks = new CalicoBlocks();
   for (const object of lister.list("BlockAffinity")) {
     const { spec } = object as BlockAffinity;
-    const cidr = isJsonObject(spec) ? parsePrefix4(String(spec.cidr)) : undefined;
+    const cidr = isJsonObject(spec) ? parseIpNet(String(spec.cidr)) : undefined;
     if (cidr !== undefined && spec.state !== "pendingDeletion") blocks.claim(networkOf(cidr), spec.node);
   }
   return blocks;
@@ -40,24 +65,18 @@ export function calicoBlockController(network: CalicoNetwork): Controller {
     name: "calico-ipam",
     keys: () => [CLUSTER_KEY],
     reconcile(_key, lister, writer) {
-      const blocks = blocksOf(lister);
+      const ipam = new Ipam(network, lister, writer);
       const nodes = inNaturalOrder(lister.list("Node"));
       for (const node of nodes) {
-        for (const address of observedAddresses(node, lister)) {
-          const block = blockOf(network, address);
-          if (block !== undefined && blocks.ownerOf(block) === undefined) take(block, node, blocks, writer);
-        }
+        for (const address of observedAddresses(node, lister)) ipam.noteOwner(address, node);
       }
       for (const node of nodes) {
-        const missing = [
-          ...(usesIpip(network) && tunnelAddress(node, IPIP_ADDRESS) === null ? [IPIP_ADDRESS] : []),
-          ...(usesVxlan(network) && tunnelAddress(node, VXLAN_ADDRESS) === null ? [VXLAN_ADDRESS] : []),
-        ];
         let given = node;
-        for (const annotation of missing) {
-          const address = nextAddress(network, given, blocks, lister, writer);
-          if (address === undefined) break;
-          const annotations = { ...given.metadata.annotations, [annotation]: formatIpv4(address) };
+        for (const [annotation, family] of tunnelsOf(network, node)) {
+          if (tunnelAddress(node, annotation) !== null) continue;
+          const address = ipam.next(given, family, "Tunnel", null);
+          if (address === undefined) continue;
+          const annotations = { ...given.metadata.annotations, [annotation]: formatIp(address) };
           given = { ...given, metadata: { ...given.metadata, annotations } };
         }
         if (given !== node) writer.put(given);
@@ -66,90 +85,193 @@ export function calicoBlockController(network: CalicoNetwork): Controller {
   };
 }
 
-/** The end of a tunnel that a Node's annotation tells, null where none does. */
-export function tunnelAddress({ metadata }: Node, annotation: string): Ipv4 | null {
-  return parseIpv4(metadata.annotations?.[annotation] ?? "") ?? null;
+/** The tunnels that a node has an end of, by the annotations that tell their addresses. */
+function tunnelsOf(network: CalicoNetwork, node: Node): (readonly [string, Family])[] {
+  const has = (family: FamilyName) => internalIpOf(node, family) !== undefined;
+  return [
+    ...(usesIpip(network) && has("IPv4") ? [[IPIP_ADDRESS, 4] as const] : []),
+    ...(usesVxlan(network, 4) && has("IPv4") ? [[VXLAN_ADDRESS[4], 4] as const] : []),
+    ...(usesVxlan(network, 6) && has("IPv6") ? [[VXLAN_ADDRESS[6], 6] as const] : []),
+  ];
 }
 
-/** Addresses for pods from their node's blocks, a new block when those are used up, then what others have left. */
-export function calicoGiver(network: CalicoNetwork): AddressGiver {
+/** The end of a tunnel that a Node's annotation tells, null where none does. */
+export function tunnelAddress({ metadata }: Node, annotation: string): Ip | null {
+  return parseIp(metadata.annotations?.[annotation] ?? "") ?? null;
+}
+
+/**
+ * Addresses for pods from their node's blocks, a new block when those are used up, then what others have left: one of each
+ * family that has pools; those that a pod asks for by name (`ipAddrs`), and of the pools that it names.
+ */
+export function calicoGiver(network: CalicoNetwork, families: readonly FamilyName[]): AddressGiver {
   return {
     begin(node, lister, writer) {
-      const blocks = blocksOf(lister);
+      const ipam = new Ipam(network, lister, writer);
+      let refusal = "";
       return {
-        next() {
-          const address = nextAddress(network, node, blocks, lister, writer);
-          return address === undefined ? undefined : [formatIpv4(address)];
+        next(pod) {
+          const given = ipam.ofPod(pod, node, families);
+          if (Array.isArray(given)) return given;
+          refusal = String(given);
+          return undefined;
         },
-        refusal:
-          "failed to request IPv4 addresses: Assigned 0 out of 1 requested IPv4 addresses; No more free affine blocks",
+        get refusal() {
+          return refusal;
+        },
       };
     },
   };
 }
 
-function nextAddress(
-  network: CalicoNetwork,
-  node: Node,
-  blocks: CalicoBlocks,
-  lister: Lister,
-  writer: Writer,
-): Ipv4 | undefined {
-  const { name } = node.metadata;
-  const usable = network.pools.filter(({ disabled }) => !disabled);
-  const isUsable = ({ address }: Prefix4) => usable.some(({ cidr }) => contains(cidr, address));
-  for (const block of blocks.blocksOf(name)) {
-    const free = isUsable(block) ? freeIn(block, node, lister) : undefined;
-    if (free !== undefined) return free;
+class Ipam {
+  readonly #network: CalicoNetwork;
+  readonly #lister: Lister;
+  readonly #writer: Writer;
+  readonly #blocks: CalicoBlocks;
+  readonly #reserved: readonly IpNet[];
+
+  constructor(network: CalicoNetwork, lister: Lister, writer: Writer) {
+    this.#network = network;
+    this.#lister = lister;
+    this.#writer = writer;
+    this.#blocks = blocksOf(lister);
+    this.#reserved = reservedNets(lister);
   }
-  for (const pool of usable) {
-    const block = blocks.free(pool, name);
-    if (block === undefined) continue;
-    take(block, node, blocks, writer);
-    return freeIn(block, node, lister);
+
+  /** The node's claim to the block of an address that it was seen to have. */
+  noteOwner(address: Ip, node: Node): void {
+    const block = blockOf(this.#network, address);
+    if (block !== undefined && this.#blocks.ownerOf(block) === undefined) this.#take(block, node);
   }
-  for (const { node: owner, block } of blocks.all()) {
-    const other = lister.get("Node", owner);
-    const free = other === undefined || !isUsable(block) ? undefined : freeIn(block, other, lister);
-    if (free !== undefined) return free;
+
+  /** A pod's addresses, or why there are none. */
+  ofPod(pod: Pod, node: Node, families: readonly FamilyName[]): readonly string[] | string {
+    const request = requestOf(pod, this.#network, this.#lister);
+    if (typeof request === "string") return request;
+    if (request.addresses.length > 0) {
+      for (const address of request.addresses) {
+        const fault = this.#faultOf(address);
+        if (fault !== null) return fault;
+      }
+      for (const address of request.addresses) this.noteOwner(address, node);
+      return request.addresses.map(formatIp);
+    }
+    const own = families.filter((name) =>
+      this.#network.pools.some(({ cidr }) => cidr.ip.family === familyNamed(name).number),
+    );
+    const given: string[] = [];
+    for (const name of own) {
+      const address = this.next(node, familyNamed(name).number, "Workload", request.pools);
+      if (address === undefined) {
+        return `failed to request ${name} addresses: Assigned 0 out of 1 requested ${name} addresses; No more free affine blocks`;
+      }
+      given.push(formatIp(address));
+    }
+    return given.length === 0
+      ? "failed to request IP addresses: no configured Calico pools for the cluster's families"
+      : given;
   }
-  return undefined;
+
+  /** `pools`: those that are asked for by name, which then need not choose the node; null: none are. */
+  next(node: Node, family: Family, use: PoolUse, pools: readonly CalicoPool[] | null): Ip | undefined {
+    const { name, labels = {} } = node.metadata;
+    const usable = (pools ?? this.#network.pools).filter(
+      ({ cidr, disabled, uses, nodeSelector }) =>
+        cidr.ip.family === family &&
+        !disabled &&
+        uses.includes(use) &&
+        (pools !== null || selects(calicoSelector(nodeSelector), labels)),
+    );
+    const isUsable = ({ ip }: IpNet) => usable.some(({ cidr }) => containsIp(cidr, ip));
+    for (const block of this.#blocks.blocksOf(name, family)) {
+      const free = isUsable(block) ? this.#freeIn(block, node) : undefined;
+      if (free !== undefined) return free;
+    }
+    for (const pool of usable) {
+      // A block whose addresses are all reserved is taken and of no use.
+      for (let block = this.#blocks.free(pool, name); block !== undefined; ) {
+        this.#take(block, node);
+        const free = this.#freeIn(block, node);
+        if (free !== undefined) return free;
+        block = this.#blocks.free(pool, name);
+      }
+    }
+    for (const { node: owner, block } of this.#blocks.all(family)) {
+      const other = this.#lister.get("Node", owner);
+      const free = other === undefined || !isUsable(block) ? undefined : this.#freeIn(block, other);
+      if (free !== undefined) return free;
+    }
+    return undefined;
+  }
+
+  /** The first address of a block that neither a pod nor its node's tunnels have, and nobody reserved. */
+  #freeIn(block: IpNet, owner: Node): Ip | undefined {
+    const ends = new Set(TUNNEL_ADDRESSES.map((name) => owner.metadata.annotations?.[name]));
+    for (const address of addressesOf(block)) {
+      const text = formatIp(address);
+      if (ends.has(text) || this.#reserved.some((net) => containsIp(net, address))) continue;
+      if (!this.#lister.podsAt(text).some(isActive)) return address;
+    }
+    return undefined;
+  }
+
+  /** Of an address asked for by name (`AssignIP`). */
+  #faultOf(address: Ip): string | null {
+    const text = formatIp(address);
+    const pool = poolOf(this.#network, address);
+    if (pool === undefined || pool.disabled)
+      return `failed to assign ${text}: The provided IP address is not in a configured pool`;
+    const ends = this.#lister
+      .list("Node")
+      .flatMap(({ metadata }) => TUNNEL_ADDRESSES.map((name) => metadata.annotations?.[name]));
+    const isTaken = ends.includes(text) || this.#lister.podsAt(text).some(isActive);
+    return isTaken ? `failed to assign ${text}: Address already assigned in block` : null;
+  }
+
+  #take(block: IpNet, node: Node): void {
+    const { name } = node.metadata;
+    this.#blocks.claim(block, name);
+    const affinity: BlockAffinity = {
+      apiVersion: "crd.projectcalico.org/v1",
+      kind: "BlockAffinity",
+      metadata: { name: `${name}-${blockName(block)}` },
+      spec: { cidr: formatIpNet(block), node: name, state: "confirmed" },
+      place: madeBy("calico-ipam", node.place),
+    };
+    this.#writer.put(affinity);
+  }
 }
 
-/** The first address of a block that neither a pod nor its node's tunnels have. */
-function freeIn(block: Prefix4, owner: Node, lister: Lister): Ipv4 | undefined {
-  const own = [tunnelAddress(owner, IPIP_ADDRESS), tunnelAddress(owner, VXLAN_ADDRESS)];
-  for (const address of addressesOf(block)) {
-    if (!own.includes(address) && !lister.podsAt(formatIpv4(address)).some(isActive)) return address;
-  }
-  return undefined;
-}
-
-function take(block: Prefix4, node: Node, blocks: CalicoBlocks, writer: Writer): void {
-  const { name } = node.metadata;
-  blocks.claim(block, name);
-  const affinity: BlockAffinity = {
-    apiVersion: "crd.projectcalico.org/v1",
-    kind: "BlockAffinity",
-    metadata: { name: `${name}-${blockName(block)}` },
-    spec: { cidr: formatPrefix4(block), node: name, state: "confirmed" },
-    place: madeBy("calico-ipam", node.place),
-  };
-  writer.put(affinity);
+/** What IPReservations keep from being given by itself. */
+function reservedNets(lister: Lister): IpNet[] {
+  return lister.list("IPReservation").flatMap((object) => {
+    const { spec } = object as KubernetesObject & { readonly spec?: unknown };
+    const texts = isJsonObject(spec) ? spec["reservedCIDRs"] : undefined;
+    if (!Array.isArray(texts)) return [];
+    return texts.flatMap((text) => {
+      const ip = parseIp(String(text));
+      return ip === undefined
+        ? (parseIpNet(String(text)) ?? [])
+        : [{ ip, length: ip.family === 4 ? 32 : 128 }];
+    });
+  });
 }
 
 /** Of a node's tunnels and pods. */
-function observedAddresses(node: Node, lister: Lister): Ipv4[] {
-  const tunnels = [tunnelAddress(node, IPIP_ADDRESS), tunnelAddress(node, VXLAN_ADDRESS)];
+function observedAddresses(node: Node, lister: Lister): Ip[] {
   const pods = lister
     .podsOn(node.metadata.name)
     .filter((pod) => pod.spec.hostNetwork !== true && isActive(pod))
-    .map(({ status }) => parseIpv4(status?.podIP ?? "") ?? null);
-  return [...tunnels, ...pods].filter((address) => address !== null);
+    .flatMap((pod) => Object.values(addressesOfPod(pod)));
+  return [
+    ...TUNNEL_ADDRESSES.flatMap((name) => tunnelAddress(node, name) ?? []),
+    ...pods.flatMap((text) => parseIp(text) ?? []),
+  ];
 }
 
 /** The block of a pool that an address lies in. */
-export function blockOf(network: CalicoNetwork, address: Ipv4): Prefix4 | undefined {
+export function blockOf(network: CalicoNetwork, address: Ip): IpNet | undefined {
   const pool = poolOf(network, address);
-  return pool === undefined ? undefined : networkOf({ address, length: pool.blockSize });
+  return pool === undefined ? undefined : networkOf({ ip: address, length: pool.blockSize });
 }

@@ -20,8 +20,8 @@ export interface AddressGiver {
 /** Addresses for the pods of one node. */
 export interface GivenAddresses {
   /** One of each family that the node gives, the primary first; undefined: there is none left. */
-  next(): readonly string[] | undefined;
-  /** What the pod is told then. */
+  next(pod: Pod): readonly string[] | undefined;
+  /** What the pod is told then: of the last that got none. */
   readonly refusal: string;
 }
 
@@ -42,7 +42,7 @@ export function podAddressController(giver: AddressGiver, families: readonly Fam
       const hostIps = families.flatMap((family) => internalIpOf(node, family) ?? []);
       const addresses = giver.begin(node, lister, writer);
       for (const pod of waiting) {
-        const given = pod.spec.hostNetwork === true ? hostIps : addresses?.next();
+        const given = pod.spec.hostNetwork === true ? hostIps : addresses?.next(pod);
         if (given !== undefined && given.length > 0) writer.put(running(pod, given, hostIps));
         else if (addresses !== undefined && pod.spec.hostNetwork !== true)
           refuse(pod, addresses.refusal, writer.put.bind(writer));

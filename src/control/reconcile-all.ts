@@ -35,7 +35,7 @@ export function stagesOf(settings: ClusterSettings): readonly (readonly Controll
     [scheduler],
     ...(calico === null
       ? [[podAddressController(podCidrGiver(families), families)]]
-      : [[calicoBlockController(calico)], [podAddressController(calicoGiver(calico), families)]]),
+      : [[calicoBlockController(calico)], [podAddressController(calicoGiver(calico, families), families)]]),
     [serviceAddressController(settings), nodePortController(settings)],
     [endpointSliceController, endpointsMirrorController],
   ];

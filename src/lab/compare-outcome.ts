@@ -141,10 +141,19 @@ class Comparison {
     return all.some((frame) => !this.theirs.excused.has(frame.pkt)) ? icmp : undefined;
   }
 
-  /** The first ICMP error to come in at the client's host: a recording shows it even where INPUT drops it. */
+  /** The client's ICMP error; a recording shows it even where INPUT drops it. */
   private ourError(): Outcome["client"]["icmp"] {
-    const { client, frames } = this.outcome;
-    if (client.icmp !== undefined) return client.icmp;
+    const { client } = this.outcome;
+    const shown = this.shownError();
+    if (client.icmp === undefined) return shown;
+    // Who goes on waiting was told nothing: the recorder has seen the error on the wire, before it was translated back.
+    const { icmp, result } = this.recorded.outcome;
+    return result === "timeout" && errorText(icmp) === errorText(shown) ? shown : client.icmp;
+  }
+
+  /** The first ICMP error to come in at the client's host. */
+  private shownError(): Outcome["client"]["icmp"] {
+    const { frames } = this.outcome;
     for (const { host, direction, icmp, ip } of frames) {
       if (host !== this.recorded.query.from || direction !== "in" || icmp === undefined) continue;
       const isError =

@@ -1,13 +1,14 @@
 import type { EnvVar } from "kubernetes-types/core/v1.js";
-import { parseIpv4 } from "../address/ipv4.ts";
-import { covers, formatPrefix4, networkOf, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import type { Prefix4 } from "../address/prefix.ts";
+import type { Prefix6 } from "../address/prefix6.ts";
 import {
   type CalicoNetwork,
   type CalicoPool,
   ENCAPSULATIONS,
   type Encapsulation,
 } from "../cni/calico/network.ts";
-import { isPool, POOL_DEFAULTS, readPool } from "../cni/calico/pool.ts";
+import { faultOfBlockSize, isPool, POOL_DEFAULTS, POOL_DEFAULTS6, readPool } from "../cni/calico/pool.ts";
+import { coversNet, formatIpNet, fromAddress, type IpNet, networkOf, parseIpNet } from "../cni/ip.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
@@ -22,11 +23,18 @@ export interface DetectedCalico {
   readonly where: string;
 }
 
+/** The pods' ranges of a cluster; null for a family that it does not have. */
+export interface ClusterRanges {
+  readonly four: Prefix4 | null;
+  readonly six: Prefix6 | null;
+}
+
 /**
  * Calico's set-up, from what says most: its IPPools; the operator's Installation; what calico-node is told to make of itself
- * when there is no pool (`CALICO_IPV4POOL_*`); else what Calico's own manifest says, with the whole cluster as one pool.
+ * when there is no pool (`CALICO_IPV4POOL_*`, `CALICO_IPV6POOL_*`); else what Calico's own manifest says, with the whole
+ * cluster as one pool of each family.
  */
-export function detectCalico(objects: Lister, clusterCidr: Prefix4): DetectedCalico {
+export function detectCalico(objects: Lister, ranges: ClusterRanges): DetectedCalico {
   const environment = environmentOf(objects);
   const installation = installationOf(objects);
   const map = objects.list("ConfigMap").find(({ metadata }) => metadata.name === "calico-config");
@@ -45,43 +53,83 @@ export function detectCalico(objects: Lister, clusterCidr: Prefix4): DetectedCal
     };
   }
   if (installation !== undefined) {
-    const network = networkOfInstallation(installation.network, clusterCidr);
+    const network = networkOfInstallation(installation.network, ranges);
     if (network !== undefined)
       return { network: { ...shared, ...network }, from: "input", where: placed(installation.object) };
   }
-  const encapsulation = (name: string, otherwise: Encapsulation): Encapsulation => {
-    const value = environment?.values.get(name);
-    return ENCAPSULATIONS.find((mode) => mode === value) ?? otherwise;
-  };
-  const vxlan = encapsulation("CALICO_IPV4POOL_VXLAN", "Never");
-  const blockSize = Number(environment?.values.get("CALICO_IPV4POOL_BLOCK_SIZE") ?? POOL_DEFAULTS.blockSize);
-  const pool: CalicoPool = {
-    ...POOL_DEFAULTS,
-    cidr: prefixOf(environment?.values.get("CALICO_IPV4POOL_CIDR")) ?? clusterCidr,
-    blockSize:
-      Number.isInteger(blockSize) && blockSize >= 20 && blockSize <= 32 ? blockSize : POOL_DEFAULTS.blockSize,
-    ipip:
-      vxlan === "Never"
-        ? encapsulation("CALICO_IPV4POOL_IPIP", environment === undefined ? "Always" : "Never")
-        : "Never",
-    vxlan,
-    natOutgoing: environment?.values.get("CALICO_IPV4POOL_NAT_OUTGOING") !== "false",
-  };
+  const made = [poolOfEnvironment(environment, ranges), pool6OfEnvironment(environment, ranges)];
   return {
-    network: { ...shared, pools: [pool] },
+    network: { ...shared, pools: made.filter((pool) => pool !== null) },
     ...(environment === undefined
       ? { from: "assumed", where: "Calico's own manifest has it so" }
       : { from: "input", where: placed(environment.object) }),
   };
 }
 
-/** The pool that calico-node is told to make (`CALICO_IPV4POOL_CIDR`), for whoever looks for the cluster's range. */
-export function poolCidrOf(objects: Lister): { readonly text: string; readonly where: string } | undefined {
+function poolOfEnvironment(environment: Environment | undefined, { four }: ClusterRanges): CalicoPool | null {
+  const said = rangeOf(environment?.values.get("CALICO_IPV4POOL_CIDR"), 4);
+  const cidr = said ?? (four === null ? null : netOf(four));
+  if (cidr === null) return null;
+  const vxlan = encapsulationOf(environment, "CALICO_IPV4POOL_VXLAN", "Never");
+  return {
+    ...POOL_DEFAULTS,
+    ...{ cidr, vxlan },
+    blockSize: blockSizeOf(environment, "CALICO_IPV4POOL_BLOCK_SIZE", cidr, POOL_DEFAULTS.blockSize),
+    ipip:
+      vxlan === "Never"
+        ? encapsulationOf(environment, "CALICO_IPV4POOL_IPIP", environment === undefined ? "Always" : "Never")
+        : "Never",
+    natOutgoing: environment?.values.get("CALICO_IPV4POOL_NAT_OUTGOING") !== "false",
+    nodeSelector: environment?.values.get("CALICO_IPV4POOL_NODE_SELECTOR") ?? "",
+    hidden: environment?.values.get("CALICO_IPV4POOL_DISABLE_BGP_EXPORT") === "true",
+  };
+}
+
+/** calico-node leaves IPv6 alone unless it is told to look for an address of it (`IP6`). */
+function pool6OfEnvironment(environment: Environment | undefined, { six }: ClusterRanges): CalicoPool | null {
+  const said = rangeOf(environment?.values.get("CALICO_IPV6POOL_CIDR"), 6);
+  const ip6 = environment?.values.get("IP6") ?? "none";
+  const isOff = environment !== undefined && said === undefined && (ip6 === "none" || ip6 === "");
+  const cidr = said ?? (six === null || isOff ? null : netOf(six));
+  if (cidr === null) return null;
+  return {
+    ...POOL_DEFAULTS6,
+    cidr,
+    blockSize: blockSizeOf(environment, "CALICO_IPV6POOL_BLOCK_SIZE", cidr, POOL_DEFAULTS6.blockSize),
+    vxlan: encapsulationOf(environment, "CALICO_IPV6POOL_VXLAN", "Never"),
+    natOutgoing: environment?.values.get("CALICO_IPV6POOL_NAT_OUTGOING") === "true",
+    nodeSelector: environment?.values.get("CALICO_IPV6POOL_NODE_SELECTOR") ?? "",
+    hidden: environment?.values.get("CALICO_IPV6POOL_DISABLE_BGP_EXPORT") === "true",
+  };
+}
+
+function encapsulationOf(
+  environment: Environment | undefined,
+  name: string,
+  otherwise: Encapsulation,
+): Encapsulation {
+  const value = environment?.values.get(name)?.toLowerCase();
+  return ENCAPSULATIONS.find((mode) => mode.toLowerCase() === value) ?? otherwise;
+}
+
+function blockSizeOf(
+  environment: Environment | undefined,
+  name: string,
+  cidr: IpNet,
+  otherwise: number,
+): number {
+  const said = Number(environment?.values.get(name) ?? otherwise);
+  return faultOfBlockSize(said, cidr) === null ? said : Math.max(otherwise, cidr.length);
+}
+
+/** The pools that calico-node is told to make (`CALICO_IPV4POOL_CIDR`), for whoever looks for the cluster's range. */
+export function poolCidrsOf(objects: Lister): { readonly text: string; readonly where: string }[] {
   const environment = environmentOf(objects);
-  const text = environment?.values.get("CALICO_IPV4POOL_CIDR");
-  return environment === undefined || text === undefined
-    ? undefined
-    : { text, where: `${placed(environment.object)} CALICO_IPV4POOL_CIDR` };
+  if (environment === undefined) return [];
+  return ["CALICO_IPV4POOL_CIDR", "CALICO_IPV6POOL_CIDR"].flatMap((name) => {
+    const text = environment.values.get(name);
+    return text === undefined ? [] : [{ text, where: `${placed(environment.object)} ${name}` }];
+  });
 }
 
 /**
@@ -90,24 +138,26 @@ export function poolCidrOf(objects: Lister): { readonly text: string; readonly w
  */
 export function checkCalico(
   objects: Lister,
-  clusterCidr: { readonly value: Prefix4; readonly where: string; readonly isLaw: boolean },
+  clusterCidrs: readonly { readonly value: IpNet; readonly where: string; readonly isLaw: boolean }[],
   findings: Findings,
 ): void {
   const seen: { readonly pool: CalicoPool; readonly object: KubernetesObject }[] = [];
   for (const object of poolObjects(objects)) {
     const read = readPool(object.metadata.name, specOf(object));
-    if (read === null) continue;
     if (!isPool(read)) {
       findings.errors.push(finding(object, read.field === "" ? "spec" : `spec.${read.field}`, read.message));
       continue;
     }
-    const clash = seen.find(({ pool }) => covers(pool.cidr, read.cidr) || covers(read.cidr, pool.cidr));
+    const clash = seen.find(({ pool }) => coversNet(pool.cidr, read.cidr) || coversNet(read.cidr, pool.cidr));
     if (clash !== undefined) {
-      const message = `${formatPrefix4(read.cidr)} overlaps ${formatPrefix4(clash.pool.cidr)} of ${placed(clash.object)}: each address is of one pool`;
+      const message = `${formatIpNet(read.cidr)} overlaps ${formatIpNet(clash.pool.cidr)} of ${placed(clash.object)}: each address is of one pool`;
       findings.errors.push(finding(object, "spec.cidr", message));
     }
-    if (!read.disabled && clusterCidr.isLaw && !covers(clusterCidr.value, read.cidr)) {
-      const message = `${formatPrefix4(read.cidr)} is outside ${formatPrefix4(clusterCidr.value)}, the cluster's range (${clusterCidr.where}): kube-proxy takes its pods for strangers and masquerades them`;
+    const own = clusterCidrs.find(({ value }) => value.ip.family === read.cidr.ip.family);
+    // Where nobody says the cluster's range, it was taken from a pool itself.
+    const isLaw = own?.isLaw === true && !own.where.startsWith("IPPool ");
+    if (!read.disabled && isLaw && !coversNet(own.value, read.cidr)) {
+      const message = `${formatIpNet(read.cidr)} is outside ${formatIpNet(own.value)}, the cluster's range (${own.where}): kube-proxy takes its pods for strangers and masquerades them`;
       findings.warnings.push(finding(object, "spec.cidr", message));
     }
     seen.push({ pool: read, object });
@@ -167,22 +217,29 @@ const OPERATOR_MODES: Readonly<Record<string, Pick<CalicoPool, "ipip" | "vxlan">
 
 function networkOfInstallation(
   network: Json,
-  clusterCidr: Prefix4,
+  { four, six }: ClusterRanges,
 ): (Pick<CalicoNetwork, "pools"> & Partial<CalicoNetwork>) | undefined {
   const { ipPools, mtu } = network;
   if (!Array.isArray(ipPools)) return undefined;
   const pools = (ipPools as readonly unknown[]).filter(isJsonObject).flatMap((item, i): CalicoPool[] => {
     const text = typeof item["cidr"] === "string" ? item["cidr"] : "";
-    if (text.includes(":")) return [];
-    const { encapsulation, natOutgoing, blockSize } = item;
+    const family = text.includes(":") ? 6 : 4;
+    const range = family === 6 ? six : four;
+    const cidr = rangeOf(text, family) ?? (range === null ? undefined : netOf(range));
+    if (cidr === undefined) return [];
+    const defaults = family === 6 ? POOL_DEFAULTS6 : POOL_DEFAULTS;
+    const { encapsulation, natOutgoing, blockSize, nodeSelector } = item;
     return [
       {
-        ...POOL_DEFAULTS,
-        name: typeof item["name"] === "string" ? item["name"] : i === 0 ? POOL_DEFAULTS.name : `pool-${i}`,
-        cidr: prefixOf(text) ?? clusterCidr,
-        blockSize: typeof blockSize === "number" ? blockSize : POOL_DEFAULTS.blockSize,
-        ...(OPERATOR_MODES[String(encapsulation ?? "IPIP")] ?? OPERATOR_MODES["IPIP"]),
+        ...defaults,
+        name: typeof item["name"] === "string" ? item["name"] : i === 0 ? defaults.name : `pool-${i}`,
+        cidr,
+        blockSize: faultOfBlockSize(blockSize, cidr) === null ? Number(blockSize) : defaults.blockSize,
+        ...(OPERATOR_MODES[String(encapsulation ?? (family === 6 ? "None" : "IPIP"))] ??
+          OPERATOR_MODES["IPIP"]),
         natOutgoing: natOutgoing !== "Disabled",
+        nodeSelector: typeof nodeSelector === "string" ? nodeSelector : "",
+        hidden: item["disableBGPExport"] === true,
       },
     ];
   });
@@ -200,11 +257,13 @@ function backendOf(
   return installation?.network["bgp"] === "Disabled" ? "vxlan" : "bird";
 }
 
-function prefixOf(text: string | undefined): Prefix4 | undefined {
-  const prefix = text === undefined ? undefined : parsePrefix4(text);
-  return prefix === undefined || parseIpv4(text?.split("/")[0] ?? "") === undefined
-    ? undefined
-    : networkOf(prefix);
+function rangeOf(text: string | undefined, family: 4 | 6): IpNet | undefined {
+  const net = parseIpNet(text ?? "");
+  return net?.ip.family === family ? networkOf(net) : undefined;
+}
+
+export function netOf({ address, length }: Prefix4 | Prefix6): IpNet {
+  return networkOf({ ip: fromAddress(address), length });
 }
 
 function specOf(object: KubernetesObject): unknown {

@@ -3,7 +3,7 @@ import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { formatPlace } from "../object/place.ts";
-import { poolCidrOf } from "./calico.ts";
+import { poolCidrsOf } from "./calico.ts";
 import type { Clue } from "./clue.ts";
 
 export type CniName =
@@ -170,8 +170,9 @@ export function cluesOfObjects(objects: Lister, clues: Clues): void {
     clueOfWorkload(set, set.spec.template.spec, "spec.template.spec", clues);
   for (const pod of objects.list("Pod")) clueOfWorkload(pod, pod.spec, "spec", clues);
   for (const pool of objects.list("IPPool")) clueOfIpPool(pool, clues);
-  const given = poolCidrOf(objects);
-  if (given !== undefined) add(clues.clusterCidr, cidrsOf(given.text), given.where, RUNS - 1);
+  for (const { text, where } of poolCidrsOf(objects)) {
+    add(clues.clusterCidr, cidrsOf(text), where, RUNS - 1);
+  }
   for (const one of objects.list("Installation")) {
     if (one.apiVersion.startsWith("operator.tigera.io/")) add(clues.cni, "calico", placed(one), RUNS);
   }

@@ -9,6 +9,7 @@ import {
 } from "../address/prefix.ts";
 import { formatPrefix6, type Prefix6 } from "../address/prefix6.ts";
 import type { CalicoNetwork } from "../cni/calico/network.ts";
+import { formatIpNet } from "../cni/ip.ts";
 import type { ClusterSettings } from "../control/settings.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import type { Lister } from "../object/object-map.ts";
@@ -84,12 +85,13 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
     assumedClusterCidr(objects, nodeCidrLength.value),
   );
   const families = detectFamilies(objects, clues, rangesOf(flags));
+  const six = families.value.includes("IPv6")
+    ? detectSix(objects, clues, { clusterCidr: flags.clusterCidr6, serviceCidr: flags.serviceCidr6 })
+    : null;
   return {
     cni,
     families,
-    six: families.value.includes("IPv6")
-      ? detectSix(objects, clues, { clusterCidr: flags.clusterCidr6, serviceCidr: flags.serviceCidr6 })
-      : null,
+    six,
     proxyMode: settle({ name: "--proxy-mode", value: flags.proxyMode }, clues.proxyMode, {
       value: "iptables",
       why: "kube-proxy's default",
@@ -114,7 +116,13 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
       why: "the kubelet's default",
     }),
     flannelBackend: backendOf(clues, flags),
-    calico: cni.value === "calico" ? detectCalico(objects, clusterCidr.value) : null,
+    calico:
+      cni.value === "calico"
+        ? detectCalico(objects, {
+            four: families.value.includes("IPv4") ? clusterCidr.value : null,
+            six: six?.clusterCidr.value ?? null,
+          })
+        : null,
     kubeProxy: strongest(clues.kubeProxy)?.value ?? null,
     conflist: strongest(clues.conflist)?.value ?? null,
     flannel: strongest(clues.flannel)?.value ?? null,
@@ -278,6 +286,6 @@ export function describeCalico({ pools, backend }: CalicoNetwork): string {
     const mode = ipip === "Never" ? vxlan : ipip;
     return `in ${ipip === "Never" ? "VXLAN" : "IPIP"}${mode === "CrossSubnet" ? " across subnets" : ""}`;
   };
-  const each = pools.map((pool) => `${formatPrefix4(pool.cidr)} ${wrapped(pool)}`);
+  const each = pools.map((pool) => `${formatIpNet(pool.cidr)} ${wrapped(pool)}`);
   return [...each, `routes by ${backend === "bird" ? "BIRD" : "Felix"}`].join(", ");
 }

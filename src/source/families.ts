@@ -32,8 +32,12 @@ export function detectFamilies(objects: Lister, clues: Clues, flags: readonly st
   const told = strongest([...clues.serviceCidr, ...clues.clusterCidr].filter(isSix));
   if (told !== undefined) {
     const services = strongest(clues.serviceCidr);
-    const rest = strongest(clues.clusterCidr);
-    const texts = [services, rest].flatMap((clue) => clue?.value.split(",") ?? []);
+    const weight = strongest(clues.clusterCidr)?.weight;
+    // Pools of an IPAM are one range each.
+    const rest = clues.clusterCidr.filter((clue) => clue.weight === weight);
+    const texts = [...(services === undefined ? [] : [services]), ...rest].flatMap(({ value }) =>
+      value.split(","),
+    );
     return { value: ordered(texts), from: "input", where: told.where };
   }
   const isTold = clues.serviceCidr.length > 0 || clues.clusterCidr.length > 0;

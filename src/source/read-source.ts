@@ -12,7 +12,7 @@ import type { InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
 import type { World } from "../world/world.ts";
-import { checkCalico } from "./calico.ts";
+import { checkCalico, netOf } from "./calico.ts";
 import {
   at,
   Clues,
@@ -26,6 +26,7 @@ import { carriedDocuments, readCarried } from "./config-map.ts";
 import { checkConfiguration } from "./configuration-fields.ts";
 import { type DetectedCluster, type DetectionFlags, detectCluster } from "./detect.ts";
 import { isCorefile, kindOfDocument, toolOfText } from "./document-kind.ts";
+import type { DetectedSix } from "./families.ts";
 import { addMissingNodes } from "./nodes.ts";
 
 /** A file's name, as messages call it, and its text. */
@@ -237,7 +238,15 @@ class SourceReader {
     const podsInNodeCidr = !OWN_ADDRESSES.has(detected.cni.value);
     const ranges = this.#ranges(detected);
     if (detected.calico !== null && ranges.clusterCidr !== undefined) {
-      checkCalico(this.#objects, ranges.clusterCidr, this.#findings);
+      const { value, ...four } = ranges.clusterCidr;
+      const { six, families } = detected;
+      const own = [
+        ...(families.value.includes("IPv4") ? [{ ...four, value: netOf(value) }] : []),
+        ...(six === null
+          ? []
+          : [{ ...six.clusterCidr, value: netOf(six.clusterCidr.value), isLaw: this.#isLaw6(six) }]),
+      ];
+      checkCalico(this.#objects, own, this.#findings);
     }
     const families = { ...detected.families, isLaw: detected.families.from !== "assumed" };
     checkCluster(this.#objects, { podsInNodeCidr, families, ...ranges }, this.#findings);
@@ -256,6 +265,11 @@ class SourceReader {
       warnings: inOrder(this.#findings.warnings),
       errors: inOrder(this.#findings.errors),
     };
+  }
+
+  #isLaw6({ clusterCidr }: DetectedSix): boolean {
+    const isProxys = this.#clues.kubeProxy.some(({ where }) => clusterCidr.where === `${where} clusterCIDR`);
+    return clusterCidr.from !== "assumed" && !isProxys;
   }
 
   /** Ranges that the input speaks of itself are law; those assumed are only what a cluster usually has. */

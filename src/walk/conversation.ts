@@ -303,7 +303,19 @@ export class Conversation implements Upcalls {
     if (inner === null || stack !== this.client || isRedirect(packet)) return;
     // The first error that reaches the sender's host is told of, whichever of its packets it is about.
     this.noteError(packet);
-    this.takeError(packet, inner);
+    if (this.hearsBy(stack, packet)) this.takeError(packet, inner);
+  }
+
+  /**
+   * Is an error looked up for the client's socket, where that is bound to a device? What comes by the loopback comes by that
+   * (`tcp_v4_err`, `__udp4_lib_err`, `tcp_v6_err`), but with UDP and echoes of IPv6 by the device that has the address (`inet6_iif`).
+   */
+  private hearsBy(stack: Stack, packet: Packet): boolean {
+    const bound = this.ownDevice;
+    const { family, proto } = this.query;
+    if (bound === 0) return true;
+    if (family === 6 && proto !== "tcp") return isOfDevice(stack, "udp", packet, bound);
+    return bound === packet.dev || bound === packet.l3Slave;
   }
 
   private noteError(packet: Packet): void {

@@ -3,7 +3,7 @@ import type { NetDevice } from "../kernel/device/net-device.ts";
 import { outputMtu } from "../kernel/path/ip-output.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
-import { isMulticast, routeConnected, routeOutput } from "../kernel/route/output-route.ts";
+import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
 import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
@@ -21,7 +21,8 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
   packet.id = stack.state.nextIpId();
   // IP_MULTICAST_TTL and IPV6_MULTICAST_HOPS, which IP_TTL and IPV6_UNICAST_HOPS do not set
   if (isGroup(packet)) packet.ttl = 1;
-  const error = routeConnected(stack, packet);
+  const error =
+    proto === "udp" ? routeConnect(stack, packet) : routeOutput(stack, packet, packet.boundDev, false);
   if (error !== 0) {
     stack.pool.release(packet);
     owner.failErrno(error);

@@ -23,7 +23,14 @@ import {
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
-import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import {
+  AGAIN_BYTES,
+  BARE_SEGMENT_BYTES,
+  BARE_SYN_ACK_BYTES,
+  LINE_BYTES,
+  SEGMENT_BYTES,
+  SYN_BYTES,
+} from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
@@ -175,7 +182,7 @@ export class TcpEnds {
       retransmitMs: 0,
     };
     this.ends.set(key, end);
-    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
+    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
     return "taken";
   }
 
@@ -358,6 +365,10 @@ export class TcpEnds {
       }
     }
   }
+}
+
+function synAckBytes(syn: Packet): number {
+  return syn.length - headerLength(syn) <= BARE_SEGMENT_BYTES ? BARE_SYN_ACK_BYTES : SYN_BYTES;
 }
 
 function speaks(end: TcpEnd): boolean {

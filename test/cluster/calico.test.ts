@@ -55,7 +55,7 @@ function addresses(world: World, host: string, device: string): string[] {
 describe("names are Calico's own hashes", () => {
   it("of a workload's device, and of a node's end of the VXLAN", () => {
     expect(workloadDevice("default", "nginx")).toBe("calic440f455693");
-    expect(formatMac(vtepMac("node1"))).toBe("66:f9:37:c3:7e:94");
+    expect(formatMac(vtepMac("node1", 4))).toBe("66:f9:37:c3:7e:94");
   });
 });
 
@@ -124,7 +124,7 @@ describe("the way to other nodes' blocks", () => {
       ].sort(),
     );
     const node = world.cluster.world.hosts.get("n0");
-    const mac = vtepMac("n2");
+    const mac = vtepMac("n2", 4);
     expect(node?.neighbours.filter(({ lladdr }) => lladdr === mac)).toHaveLength(1);
     expect(node?.fdb.find((entry) => entry.mac === mac)).toMatchObject({
       dev: "vxlan.calico",

@@ -205,6 +205,13 @@ const SETTINGS = [
   "arp_announce",
 ];
 
+/** nftables of the family bridge, where there are any: what iptables-nft has is told by iptables-save. */
+function bridgeTables(name: string): Json {
+  const names = inside(name, "nft", "list", "tables", "bridge").match(/^table .*$/gm) ?? [];
+  if (names.length === 0) return {};
+  return { nftRuleset: names.map((table) => inside(name, "nft", "list", ...table.split(" "))).join("") };
+}
+
 /** A namespace in the form of a snapshot. */
 function stateOf(name: string): Json {
   const json = (...words: readonly string[]): unknown => JSON.parse(inside(name, ...words) || "[]");
@@ -224,5 +231,6 @@ function stateOf(name: string): Json {
     iptablesBackend: run("iptables", ["--version"]).includes("nf_tables") ? "nft" : "legacy",
     iptablesSave,
     ip6tablesSave: inside(name, "ip6tables-save"),
+    ...bridgeTables(name),
   };
 }

@@ -52,6 +52,12 @@ export const SCENARIOS: readonly Scenario[] = [
     { actions: GONE },
   ),
   scenario("bridge", [BRIDGE]),
+  scenario("spoof", [{ ...BRIDGE, macspoofchk: true }]),
+  scenario("spoof-full", [{ ...BRIDGE, macspoofchk: true, ipam: range("10.34.0.0/30") }]),
+  // This kernel may have no VRFs; what the plugin says of a configuration it says without.
+  scenario("vrf-unnamed", [BRIDGE, { type: "vrf" }]),
+  scenario("vrf-first", [{ type: "vrf", vrfname: "red" }]),
+  scenario("vrf-other", [BRIDGE, { type: "vrf", vrfname: "lo" }]),
   scenario("bridge6", [
     {
       ...BRIDGE,

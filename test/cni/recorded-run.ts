@@ -10,6 +10,7 @@ import type { Host } from "../../src/kernel/host.ts";
 import type { Json } from "../../src/kernel/json-fields.ts";
 import type { Ruleset } from "../../src/kernel/netfilter/rule.ts";
 import { formatRule } from "../../src/kernel/netfilter/save/format.ts";
+import { formatTable } from "../../src/kernel/nft/text/format.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 
 /** Runs of the real plugins: every call with what it printed, and what the namespaces held after each step. */
@@ -159,6 +160,9 @@ export function modelled(host: Host, saysIp6tables = false): unknown {
       .sort(),
     iptables: rulesText(host.iptables),
     ...(saysIp6tables ? { ip6tables: rulesText(host.ip6tables) } : {}),
+    bridgeTables: (host.nft?.tables ?? [])
+      .filter(({ family }) => family === "bridge")
+      .map((table) => formatTable(table)),
     settings: Object.fromEntries(
       ["all", ...host.devices.map(({ name }) => name)].flatMap((device) =>
         SETTINGS.map((setting) => {

@@ -17,7 +17,10 @@ const settings = { ...FELIX_DEFAULTS, minor: 26 };
 const plain: StaticSurroundings = {
   ...{ settings, marks: marksOf(settings), family: 4, tunnels: [], natOutgoing: true },
 };
-const ipip: StaticSurroundings = { ...plain, tunnels: [{ kind: "ipip", device: "tunl0", port: 0 }] };
+const ipip: StaticSurroundings = {
+  ...plain,
+  tunnels: [{ kind: "ipip", family: 4, device: "tunl0", port: 0 }],
+};
 
 function hashesOf({ chains }: StaticChains, name: string): string[] {
   return ruleHashes(name, chains.find((chain) => chain.name === name)?.rules ?? []);

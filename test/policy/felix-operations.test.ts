@@ -202,8 +202,8 @@ spec:
       policies: "",
       network: {
         tunnels: [
-          { kind: "ipip", device: "tunl0", port: 0 },
-          { kind: "vxlan", device: "vxlan.calico", port: 4789 },
+          { kind: "ipip", family: 4, device: "tunl0", port: 0 },
+          { kind: "vxlan", family: 4, device: "vxlan.calico", port: 4789 },
         ],
       },
     });

@@ -1,35 +1,37 @@
-import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
-import { firstOf, type Prefix4, sizeOf } from "../../address/prefix.ts";
+import type { Family } from "../../address/ip.ts";
+import { bitsOf, formatIp, formatIpNet, type Ip, type IpNet, networkOf, plus } from "../ip.ts";
 import type { CalicoPool } from "./network.ts";
 
-/** A node takes no more blocks than this of itself (`maxBlocksPerHost`); then it borrows single addresses. */
+/** A node takes no more blocks of a family than this of itself (`maxBlocksPerHost`); then it borrows single addresses. */
 export const MOST_BLOCKS = 20;
 
 /** Who has which blocks of the pools: the affinities of a datastore, while addresses are being given out. */
 export class CalicoBlocks {
-  /** By the block's first address. */
-  readonly #owners = new Map<Ipv4, string>();
-  readonly #byNode = new Map<string, Prefix4[]>();
+  readonly #owners = new Map<string, string>();
+  readonly #byNode = new Map<string, IpNet[]>();
 
-  claim(block: Prefix4, node: string): void {
-    this.#owners.set(firstOf(block), node);
+  claim(block: IpNet, node: string): void {
+    const key = formatIpNet(networkOf(block));
+    if (this.#owners.get(key) === node) return;
+    this.#owners.set(key, node);
     const own = this.#byNode.get(node);
     if (own === undefined) this.#byNode.set(node, [block]);
     else own.push(block);
   }
 
-  ownerOf(block: Prefix4): string | undefined {
-    return this.#owners.get(firstOf(block));
+  ownerOf(block: IpNet): string | undefined {
+    return this.#owners.get(formatIpNet(networkOf(block)));
   }
 
-  /** In the order in which the node took them. */
-  blocksOf(node: string): readonly Prefix4[] {
-    return this.#byNode.get(node) ?? [];
+  /** Of a family, in the order in which the node took them. */
+  blocksOf(node: string, family: Family): readonly IpNet[] {
+    return (this.#byNode.get(node) ?? []).filter(({ ip }) => ip.family === family);
   }
 
-  /** All blocks that somebody has, with their nodes. */
-  *all(): Iterable<{ readonly node: string; readonly block: Prefix4 }> {
-    for (const [node, blocks] of this.#byNode) for (const block of blocks) yield { node, block };
+  /** All blocks of a family that somebody has, with their nodes. */
+  *all(family: Family): Iterable<{ readonly node: string; readonly block: IpNet }> {
+    for (const node of this.#byNode.keys())
+      for (const block of this.blocksOf(node, family)) yield { node, block };
   }
 
   /**
@@ -38,28 +40,30 @@ export class CalicoBlocks {
    *
    * @returns undefined when the pool is used up, or the node has all that it may
    */
-  free(pool: CalicoPool, node: string): Prefix4 | undefined {
-    if (this.blocksOf(node).length >= MOST_BLOCKS || pool.blockSize < pool.cidr.length) return undefined;
-    const count = 2 ** (pool.blockSize - pool.cidr.length);
-    const size = 2 ** (32 - pool.blockSize);
-    const start = fnv32(node) % count;
-    for (let i = 0; i < count; i++) {
-      const address = (firstOf(pool.cidr) + ((start + i) % count) * size) | 0;
-      if (!this.#owners.has(address)) return { address, length: pool.blockSize };
+  free({ cidr, blockSize }: CalicoPool, node: string): IpNet | undefined {
+    const { ip, length } = networkOf(cidr);
+    if (this.blocksOf(node, ip.family).length >= MOST_BLOCKS || blockSize < length) return undefined;
+    const count = 1n << BigInt(blockSize - length);
+    const size = 1n << BigInt(bitsOf(ip.family) - blockSize);
+    const start = BigInt(fnv32(node)) % count;
+    for (let i = 0n; i < count; i++) {
+      const block = { ip: plus(ip, ((start + i) % count) * size), length: blockSize };
+      if (!this.#owners.has(formatIpNet(block))) return block;
     }
     return undefined;
   }
 }
 
 /** The addresses of a block in the order in which a new one gives them. */
-export function* addressesOf(block: Prefix4): Iterable<Ipv4> {
-  const first = firstOf(block);
-  for (let i = 0; i < sizeOf(block); i++) yield (first + i) | 0;
+export function* addressesOf(block: IpNet): Iterable<Ip> {
+  const { ip } = networkOf(block);
+  const size = 1n << BigInt(bitsOf(ip.family) - block.length);
+  for (let i = 0n; i < size; i++) yield plus(ip, i);
 }
 
-/** `10-244-166-128-26`, as the datastore names what belongs to a block. */
-export function blockName({ address, length }: Prefix4): string {
-  return `${formatIpv4(address).replaceAll(".", "-")}-${length}`;
+/** `10-244-166-128-26`, as the datastore names what belongs to a block (`CIDRToName`). */
+export function blockName({ ip, length }: IpNet): string {
+  return `${formatIp(ip).replaceAll(/[.:]/g, "-")}-${length}`;
 }
 
 /** FNV-1 of 32 bits, as Go's `hash/fnv` has it. */

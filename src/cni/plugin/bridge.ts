@@ -15,6 +15,7 @@ import {
   NO_DNS,
   parseDns,
 } from "../result.ts";
+import { checkSpoofing, uncheckSpoofing } from "../spoof-check.ts";
 import { addVethPair, requestedMac, setPairUp, type VethPair } from "../veth-pair.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
@@ -31,6 +32,7 @@ interface Config {
   readonly promiscMode: boolean;
   readonly mtu: number;
   readonly vlan: number;
+  readonly macSpoofCheck: boolean;
 }
 
 function readConfig({ config }: PluginCall): Config {
@@ -47,6 +49,7 @@ function readConfig({ config }: PluginCall): Config {
     promiscMode: flag(config, "promiscMode"),
     mtu: integer(config, "mtu"),
     vlan,
+    macSpoofCheck: flag(config, "macspoofchk"),
   };
 }
 
@@ -73,9 +76,19 @@ function add(call: PluginCall): CniResult {
     { ...interfaceOf(pair.host, ""), mtu: pair.host.mtu },
     { ...interfaceOf(pair.container, call.netns), mtu: pair.container.mtu },
   ];
+  if (config.macSpoofCheck) {
+    checkSpoofing(node, call.containerId, call.ifName, pair.host.name, macText(pair.container));
+  }
   let result: CniResult = { interfaces, ips: [], routes: [], dns: NO_DNS };
   if (ipamType(call) === "") setPairUp(call, pod, pair);
-  else result = { ...result, ...addNetworkLayer(call, config, { bridge, pair, pod, interfaces }) };
+  else {
+    try {
+      result = { ...result, ...addNetworkLayer(call, config, { bridge, pair, pod, interfaces }) };
+    } catch (error) {
+      if (config.macSpoofCheck) uncheckSpoofing(node, call.containerId, call.ifName);
+      throw error;
+    }
+  }
 
   // The bridge's address may have changed with its first port, or with its own first address.
   const settled = node.device(config.bridge) ?? bridge;
@@ -252,9 +265,10 @@ function interfaceOf(device: Device, sandbox: string): CniInterface {
 
 function del(call: PluginCall): void {
   const { machine, network, containerId, ifName } = call;
-  readConfig(call);
+  const { macSpoofCheck } = readConfig(call);
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = machine.netns(call.netns);
+  if (macSpoofCheck && pod !== undefined) uncheckSpoofing(machine.node, containerId, ifName);
   if (pod?.device(ifName) === undefined) return;
   const addresses = pod.netsOf(ifName);
   machine.deleteLink(pod, ifName);

@@ -13,6 +13,7 @@ import { PTP } from "./ptp.ts";
 import { SBR } from "./sbr.ts";
 import { TUNING } from "./tuning.ts";
 import { VLAN } from "./vlan.ts";
+import { VRF } from "./vrf.ts";
 
 /** Every plugin that is modelled, by the `type` of a configuration. */
 export const PLUGINS: ReadonlyMap<string, Plugin> = new Map([
@@ -30,4 +31,5 @@ export const PLUGINS: ReadonlyMap<string, Plugin> = new Map([
   ["sbr", SBR],
   ["tuning", TUNING],
   ["vlan", VLAN],
+  ["vrf", VRF],
 ]);

@@ -159,12 +159,13 @@ export class TableDraft {
   deleteChain(name: string): string | null {
     const chain = this.#chain(name);
     if (typeof chain === "string") return chain;
-    if (chain.rules.length > 0) return `chain ${name} has rules: flush it first`;
     const user = this.#userOf(
       (statement) => goesTo(statement, name),
       (element) => elementGoesTo(element, name),
     );
     if (user !== null) return `${user} goes to chain ${name}`;
+    // Its own rules go with it (`nf_tables_delchain`).
+    this.#empty(chain);
     this.#chains.delete(name);
     this.#gone(chain);
     return null;

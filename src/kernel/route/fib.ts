@@ -152,12 +152,12 @@ export class Fib {
   readonly family: Family;
   readonly rules: readonly FibRule[];
   readonly tables: ReadonlyMap<string, FibTable>;
+  /** A policy rule asks for the source: it matters whether that is chosen yet. */
+  readonly asksSource: boolean;
   /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
   readonly hasCustomRules: boolean;
-  /** Do rules ask for sources? Then who connects is routed again once an address of its own is chosen (`ip_route_connect`). */
-  readonly asksSource: boolean;
   /** By ifindex the VRF of each device that is in one, null where there is none. */
   private readonly vrfs: ReadonlyMap<number, NetDevice> | null;
 

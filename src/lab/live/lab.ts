@@ -75,6 +75,11 @@ export class Lab {
     return this.#captures.map((capture) => capture.read());
   }
 
+  /** Did every frame since the last call find its place in a capture? */
+  sawAll(): boolean {
+    return this.#captures.reduce((sum, capture) => sum + capture.lost(), 0) === 0;
+  }
+
   /**
    * Forgets what was captured, and what of earlier probes is still on its way.
    *
@@ -95,6 +100,11 @@ export class Lab {
   counters(): ReadonlyMap<string, Counters> {
     for (const { name } of this.real.world.hosts.values()) this.#countersOf(name);
     return new Map(this.#counters);
+  }
+
+  /** What these hosts say from now on may be counted and dropped before a capture shows it. */
+  forgetCounters(hosts: Iterable<string>): void {
+    for (const host of hosts) this.#counters.delete(host);
   }
 
   /** @param touched hosts that sent or saw anything since: no other's counters can have risen */

@@ -35,12 +35,12 @@ export function outcomeOf(
 ): RecordedOutcome {
   const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
   const error = came.find(({ packet }) => isError(packet))?.packet;
-  // A socket that goes on waiting was told of no error: what came is told as the wire showed it.
-  const told = progress.kind === "waiting" ? [] : conntrack;
+  // A client that goes on waiting has not heard of the error: INPUT dropped it before it was translated back.
+  const heard = progress.kind === "waiting" ? [] : conntrack;
   const icmp =
     error === undefined
       ? undefined
-      : errorOf(packetInOneForm(recordedForm(error) as RecordedPacket), query, told);
+      : errorOf(packetInOneForm(recordedForm(error) as RecordedPacket), query, heard);
   const head = {
     ...(own === undefined || query.raw === true
       ? {}

@@ -49,12 +49,8 @@ export function* realising(world: World, nameOf: (host: string) => string): Gene
       const quiet = quietSettings(host).filter((line) => !host.sysctl.has(line.split(" ")[1] ?? ""));
       (netns.get(host.name) as RealNetns).inside(() => settle(quiet, host, notSet));
     }
-    const [devices = 0, up = 0] = STAGES_OF_SECTIONS;
-    for (const [from, to] of [
-      [0, devices],
-      [devices, up],
-      [up, undefined],
-    ] as const) {
+    for (const [i, from] of [0, ...STAGES_OF_SECTIONS].entries()) {
+      const to = STAGES_OF_SECTIONS[i];
       if (to === undefined) yield* awaitCarrier(world, netns);
       for (const { host, sections } of plans) {
         run(netns.get(host.name) as RealNetns, host, sections.slice(from, to), notSet);

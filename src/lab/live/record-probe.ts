@@ -55,6 +55,7 @@ export function* recordProbe(
   patience: Patience = USUAL,
 ): Generator<void, RecordedProbe> {
   lab.discard();
+  lab.sawAll();
   const countersBefore = lab.counters();
   const began = Date.now();
   const served: Served[] = [];
@@ -111,7 +112,7 @@ export function* recordProbe(
     query: isOf6 && query.proto === "tcp" && client !== null ? { ...query, polls: true } : query,
     outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
     // What came while the counters were read may have been counted, or not.
-    settled: lab.discard() === 0,
+    settled: lab.discard() === 0 && lab.sawAll(),
     ...(patience.ageless ? { ageless: true } : {}),
     ...numbered(frames),
     arp: askedAndAnswered(frames),
@@ -120,6 +121,8 @@ export function* recordProbe(
   };
   lab.hangUp();
   if (!isEarly) client?.close();
+  // Resets end a connection.
+  if (query.proto === "tcp") lab.forgetCounters([query.from, ...served.map(({ host }) => host)]);
   return recorded;
 }
 

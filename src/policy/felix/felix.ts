@@ -99,8 +99,7 @@ export class Felix {
     const { family } = this.#sets;
     const surroundings: StaticSurroundings = {
       ...{ settings, family, marks: marksOf(settings) },
-      // Tunnels between nodes are of IPv4 alone.
-      tunnels: family === 4 ? node.tunnels : [],
+      tunnels: node.tunnels.filter((tunnel) => tunnel.family === family),
       natOutgoing: node.pools.some(({ cidr, natOutgoing }) => natOutgoing && familyOf(cidr) === family),
     };
     const hosts = this.#hostEndpoints(node);

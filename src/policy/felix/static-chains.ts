@@ -33,6 +33,7 @@ export interface StaticChains {
 /** A tunnel between nodes: its packets pass only between these. */
 export interface Tunnel {
   readonly kind: "ipip" | "vxlan";
+  readonly family: Family;
   readonly device: string;
   /** UDP, of VXLAN. */
   readonly port: number;
