@@ -15,7 +15,7 @@ import { CompiledIpvs } from "./ipvs/compiled-service.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
-import { needsConntrack } from "./netfilter/needs-conntrack.ts";
+import { countsConnections, needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
@@ -101,9 +101,9 @@ export class Netns {
   readonly ipForward: boolean;
   readonly defaultTtl: number;
   readonly portRange: readonly [number, number];
+  /** Does conntrack count packets and bytes? */
+  readonly conntrackAccounts: boolean;
   readonly tcpLoose: boolean;
-  /** Are packets and bytes of connections counted? */
-  readonly countsConnections: boolean;
   /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
   readonly conntrackMax: number;
   readonly conntrackBuckets: number;
@@ -267,8 +267,10 @@ export class Netns {
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
     this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
     this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
-    this.countsConnections =
-      sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 || nftCountsConnections(host.nft);
+    this.conntrackAccounts =
+      sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 ||
+      [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules)) ||
+      nftCountsConnections(host.nft);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

@@ -34,6 +34,16 @@ const TABLE = [
   ["rule-reject", "REJECTED", "A rule with REJECT answered in the destination's place."],
   ["rule-drop", "DROPPED", "A rule with DROP took the packet."],
   ["policy-drop", "DROPPED", "A built-in chain ended with the policy DROP."],
+  [
+    "no-proxy-socket",
+    "DROPPED",
+    "TPROXY found no socket on its port that may speak for other addresses (IP_TRANSPARENT).",
+  ],
+  [
+    "proxied-elsewhere",
+    "DROPPED",
+    "TPROXY gave the packet to a local socket, but the route leads out: no policy rule sends its mark to a local route.",
+  ],
   ["rp-filter", "DROPPED", "Reverse path filtering: the way back to the source leaves by another device."],
   [
     "martian-source",

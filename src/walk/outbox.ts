@@ -14,6 +14,7 @@ export const SILENT: Upcalls = {
   udp: () => true,
   sctp: () => true,
   opensSctp: () => false,
+  findSocket: () => null,
   echoReply: () => {},
   icmpError: () => {},
   sendFailed: () => {},

@@ -1,6 +1,7 @@
-import type { SegmentFate } from "../kernel/outbox.ts";
+import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
+import { advertisedMss } from "../kernel/route/output-mtu.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -22,7 +23,7 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
+import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import {
   AGAIN_BYTES,
   BARE_SEGMENT_BYTES,
@@ -91,6 +92,7 @@ export class TcpEnds {
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
+    syn.mss = advertisedMss(stack, syn);
     this.own = {
       stack,
       local: syn.src,
@@ -144,6 +146,7 @@ export class TcpEnds {
         return;
       }
       fillHopLimit(owner.client, syn);
+      syn.mss = advertisedMss(owner.client, syn);
       localOut(owner.client, syn);
     });
   }
@@ -158,7 +161,7 @@ export class TcpEnds {
     }
     const flags = packet.tcpFlags;
     if (packet.rtType !== RTN_LOCAL) return "nobody";
-    const socket = listenerOf(stack, "tcp", packet, this.owner.isClients(stack, "tcp", packet));
+    const socket = listenerOf(stack, "tcp", placeOf(packet), this.owner.isClients(stack, "tcp", packet));
     if (socket === undefined) return "nobody";
     if ((flags & (TCP_ACK | TCP_RST)) !== 0) return "refused";
     if ((flags & TCP_SYN) === 0) {
@@ -184,6 +187,19 @@ export class TcpEnds {
     this.ends.set(key, end);
     this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
     return "taken";
+  }
+
+  /** The socket of a connection, whichever end's. */
+  find(stack: Stack, { local, localPort, peer, peerPort }: SocketQuestion): FoundSocket | null {
+    const end = this.ends.get(`${stack.host} ${local} ${localPort} ${peer} ${peerPort}`);
+    if (end === undefined || end.state === "closed") return null;
+    const mark = end.client ? this.owner.query.mark : 0;
+    return {
+      kind: "connected",
+      wildcard: false,
+      transparent: end.client ? false : transparencyOf(end.socket),
+      mark: end.state === "syn-received" ? null : mark,
+    };
   }
 
   private segment(end: TcpEnd, packet: Packet): void {
@@ -339,11 +355,13 @@ export class TcpEnds {
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
     segment.boundDev = end.boundDev;
-    if (routeOutput(stack, segment, end.boundDev, false) !== 0) {
+    const anySource = !end.client && transparencyOf(end.socket) !== false;
+    if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
       return;
     }
     fillHopLimit(stack, segment);
+    if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     localOut(stack, segment);
   }
 
@@ -365,6 +383,11 @@ export class TcpEnds {
       }
     }
   }
+}
+
+/** May a server's socket speak for other addresses? null: nobody has said. */
+export function transparencyOf(socket: Socket | null): boolean | null {
+  return socket?.transparent ?? null;
 }
 
 function synAckBytes(syn: Packet): number {

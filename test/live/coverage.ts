@@ -9,12 +9,18 @@ import type { Probed } from "./probing.ts";
 
 /** What no packet of the lab can decide on, and why. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ["match connlimit", "not modelled, which the verdict says"],
-  ["match socket", "not modelled, which the verdict says"],
-  ["match tcpmss", "not modelled, which the verdict says"],
+  ["match ah", "nothing is encrypted"],
+  ["match esp", "nothing is encrypted"],
+  ["match cpu", "which processor it is nobody can say"],
+  ["match realm", "routes have no realms"],
+  ["match time", "a walk's clock has no date"],
   ["match sctp", "no probe speaks SCTP yet"],
   ["target NFQUEUE", "not modelled: nobody stands behind the queue"],
-  ["target TPROXY", "not modelled"],
+  ["target TPROXY", "judged by its own test"],
+  ["target SYNPROXY", "not modelled, which the verdict says"],
+  ["target CONNSECMARK", "no security marks"],
+  ["reason no-proxy-socket", "judged by its own test"],
+  ["reason proxied-elsewhere", "judged by its own test"],
   ["reason vxlan-no-vni", "judged by recordings"],
   ["reason vxlan-no-port", "judged by recordings"],
   ["reason unmodelled-device", "no such device is built"],

@@ -93,12 +93,20 @@ function portText(dice: Dice): string {
  */
 const MATCH_KINDS = [
   "addrtype",
+  "bpf",
+  "cluster",
   "comment",
+  "connbytes",
+  "connlabel",
+  "connlimit",
   "connmark",
   "conntrack",
   "conntrack",
+  "devgroup",
   "dscp",
+  "ecn",
   "hashlimit",
+  "helper",
   "iprange",
   "length",
   "limit",
@@ -111,17 +119,44 @@ const MATCH_KINDS = [
   "physdev",
   "physdev",
   "pkttype",
+  "policy",
   "quota",
   "recent",
   "rpfilter",
   "set",
   "set",
   "set",
+  "socket",
   "state",
   "statistic",
+  "string",
+  "tcpmss",
   "tos",
   "ttl",
+  "u32",
 ] as const;
+
+const OUTGOING: ReadonlySet<string> = new Set(["FORWARD", "OUTPUT", "POSTROUTING"]);
+
+/** Programs: a protocol; a destination port behind the header's length; a length. */
+const PROGRAMS = [
+  "4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0",
+  "5,177 0 0 0,72 0 0 2,21 0 1 8080,6 0 0 1,6 0 0 0",
+  "4,128 0 0 0,37 0 1 59,6 0 0 65535,6 0 0 0",
+  "7,48 0 0 8,4 0 0 1,84 0 0 254,7 0 0 0,135 0 0 0,21 0 0 64,22 0 0 0",
+];
+
+/** Words of the header: a protocol, ports behind its length, a time to live, an address's octet, nothing beyond the end. */
+const TESTS = [
+  "0x6&0xff=0x6",
+  "0x6&0xff=0x1,0x11",
+  "0x0>>0x16&0x3c@0x0&0xffff=0x50,0x1f90:0x1f91",
+  "0x5&0xff=0x3f&&0x0&0xffff=0x0:0x3c",
+  "0xc>>0x18=0xa",
+  "0x10<<0x18=0x0:0x2000000",
+  "0xfff0=0x0",
+  "0x0&0xffff=0x3c:0x64",
+];
 
 /** Those of IPv6 in the place of IPv4's own. */
 const MATCH_KINDS6 = [
@@ -149,14 +184,39 @@ function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): s
       const within = hasIn && dice.chance(0.1) ? " --limit-iface-in" : "";
       return `-m addrtype ${not()}--${side}-type ${dice.some(words.addressTypes, dice.pick([1, 1, 2])).join(",")}${within}`;
     }
+    case "bpf":
+      return `-m bpf --bytecode "${dice.pick(PROGRAMS)}"`;
+    case "cluster": {
+      const total = dice.between(2, 4);
+      return `-m cluster ${not()}--cluster-local-node ${dice.between(1, total)} --cluster-total-nodes ${total} --cluster-hash-seed ${hex(unique())}`;
+    }
     case "comment":
       return `-m comment --comment "rule ${unique()}"`;
+    case "connbytes":
+      return `-m connbytes ${not()}--connbytes ${dice.pick(["1:1", "2:", "3:4", "60:400", "61"])} --connbytes-mode ${dice.pick(["packets", "bytes", "avgpkt"])} --connbytes-dir ${dice.pick(["original", "reply", "both"])}`;
+    case "connlabel":
+      return `-m connlabel ${not()}--label ${dice.pick([0, 5, 127])}${dice.chance(0.5) ? " --set" : ""}`;
+    case "connlimit":
+      return `-m connlimit --connlimit-${dice.pick(["upto", "above"])} ${dice.between(0, 2)} --connlimit-mask ${dice.pick([0, 24, 32])} --connlimit-${dice.pick(["saddr", "daddr"])}`;
     case "connmark":
       return `-m connmark ${not()}--mark ${hex(dice.between(0, 3))}/${dice.pick(["0x3", "0xff", "0x1"])}`;
     case "conntrack":
       return `-m conntrack ${conntrackText(spot, ported)}`;
+    case "devgroup": {
+      const sides = [
+        ...(hasIn ? ["src"] : []),
+        ...(hooks.every((hook) => OUTGOING.has(hook)) ? ["dst"] : []),
+      ];
+      return sides.length === 0
+        ? null
+        : `-m devgroup ${not()}--${dice.pick(sides)}-group ${dice.pick(["default", "0x1", "0x0/0x1"])}`;
+    }
     case "dscp":
       return `-m dscp ${not()}--dscp ${hex(dice.pick([0, 10, 46]))}`;
+    case "ecn": {
+      if (proto !== "tcp" || dice.chance(0.4)) return `-m ecn ${not()}--ecn-ip-ect ${dice.pick([0, 2])}`;
+      return `-m ecn ${not()}${dice.pick(["--ecn-tcp-cwr", "--ecn-tcp-ece"])}`;
+    }
     case "eui64":
       return hasIn ? "-m eui64" : null;
     case "frag":
@@ -165,6 +225,8 @@ function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): s
       return `-m ipv6header ${not()}--header ${dice.pick(["frag", "prot", "frag,prot", "dst", "route,prot", "auth"])}${dice.chance(0.5) ? " --soft" : ""}`;
     case "hashlimit":
       return `-m hashlimit --hashlimit-${dice.pick(["upto", "above"])} ${dice.pick(["1/hour", "2/hour", "3/hour"])} --hashlimit-burst ${dice.between(1, 3)} --hashlimit-mode ${dice.pick(["srcip", "dstip", "srcip,dstip"])} --hashlimit-name h${unique()}`;
+    case "helper":
+      return `-m helper ${not()}--helper ${dice.pick(["ftp", "any"])}`;
     case "iprange": {
       const [low, high] = dice.some(ground.addresses, 2).sort(byNumber);
       if (low === undefined || high === undefined) return null;
@@ -199,6 +261,12 @@ function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): s
       return hasIn
         ? `-m pkttype ${not()}--pkt-type ${dice.pick(["unicast", "broadcast", "multicast"])}`
         : null;
+    case "policy": {
+      const sides = [...(hasIn ? ["in"] : []), ...(hooks.every((hook) => OUTGOING.has(hook)) ? ["out"] : [])];
+      return sides.length === 0
+        ? null
+        : `-m policy --dir ${dice.pick(sides)} --pol ${dice.pick(["none", "ipsec"])}`;
+    }
     case "quota":
       return `-m quota ${not()}--quota ${dice.pick([0, 100, 300, 1000])}`;
     case "recent": {
@@ -218,6 +286,10 @@ function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): s
       );
       return `-m set ${not()}--match-set ${name} ${sides.join(",")}${dice.chance(0.15) ? " --return-nomatch" : ""}`;
     }
+    case "socket":
+      return hooks.every((hook) => hook === "PREROUTING" || hook === "INPUT")
+        ? `-m socket${dice.pick(["", " --nowildcard"])}`
+        : null;
     case "state":
       return `-m state ${not()}--state ${dice.some(STATES, dice.between(1, 2)).join(",")}`;
     case "statistic": {
@@ -226,8 +298,24 @@ function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): s
         ? `-m statistic --mode nth --every ${every} --packet ${dice.below(every)}`
         : `-m statistic --mode random --probability ${dice.pick(["0.50000000000", "0.33333333349", "1.00000000000"])}`;
     }
+    case "string": {
+      const from = dice.pick([0, 20, 28, 40]);
+      const text = dice.pick([
+        '--string "pppppppp"',
+        '--hex-string "|7070707070|"',
+        '--string "PPPPPPP" --icase',
+        '--string "absent"',
+      ]);
+      return `-m string ${not()}${text} --algo ${dice.pick(["bm", "kmp"])} --from ${from} --to ${from + dice.pick([4, 20, 40, 60])}`;
+    }
+    case "tcpmss":
+      return proto === "tcp"
+        ? `-m tcpmss ${not()}--mss ${dice.pick(["1460", "1:1459", "536", "65495", "1400:1410"])}`
+        : null;
     case "tos":
       return `-m tos ${not()}--tos ${dice.pick(["0x10/0x3f", "0x00/0xff", "0x2e/0xff"])}`;
+    case "u32":
+      return `-m u32 ${not()}--u32 "${dice.pick(TESTS)}"`;
     default: {
       const { match, option } = words.hopCount;
       return `-m ${match} ${dice.pick(["--ttl-eq 64", "--ttl-eq 63", "--ttl-lt 5", "--ttl-gt 60", "! --ttl-eq 63"]).replace("ttl", option)}`;

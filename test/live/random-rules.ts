@@ -12,6 +12,7 @@ const HOOKS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The kernel takes it for SYNs alone (`tcpmss_tg4_check`). */
+const SET_MSS = "-j TCPMSS --set-mss 1404";
 const CLAMP = "-j TCPMSS --clamp-mss-to-pmtu";
 
 /** Gives a host a rule set, as `iptables-save` would print it, and the sets that it asks. */
@@ -93,7 +94,8 @@ function ruleText(spot: Spot, chain: string, deeper: readonly string[]): string 
     [3, "all"],
   ]);
   const target = targetText(spot, proto);
-  if (target === CLAMP) return `-A ${chain} -p tcp -m tcp --tcp-flags SYN,RST SYN ${target}`;
+  if (target === CLAMP || target === SET_MSS)
+    return `-A ${chain} -p tcp -m tcp --tcp-flags SYN,RST SYN ${target}`;
   const conditions = randomConditions(spot, proto);
   // What takes packets away, or elsewhere, is aimed at some of them: else nothing in the world arrives.
   const aim =
@@ -163,17 +165,41 @@ function setTargets({ dice, sets }: Spot): (readonly [number, string])[] {
 
 function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (readonly [number, string])[] {
   const { target, option } = ground.plan.words.hopCount;
+  const isIpv4 = ground.plan.family === 4;
   const hex = (value: number) => `0x${value.toString(16)}`;
+  if (proto === "tcp" && dice.chance(0.1))
+    return [
+      [
+        4,
+        dice.pick([
+          ...(isIpv4 ? ["-j ECN --ecn-tcp-remove"] : []),
+          "-j TCPOPTSTRIP --strip-options 2",
+          "-j TCPOPTSTRIP --strip-options 3,8",
+        ]),
+      ],
+    ];
   const list: (readonly [number, string])[] = [
     [4, `-j MARK --set-xmark ${hex(dice.between(0, 3))}/${dice.pick(["0xffffffff", "0x3", "0x1"])}`],
     [1.5, `-j ${target} --${option}-${dice.pick(["set 1", "set 2", "set 40", "dec 1", "dec 70", "inc 5"])}`],
     [0.7, `-j DSCP --set-dscp ${hex(dice.pick([0, 10, 46]))}`],
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
+    // Of a connection both ends would hear everything twice, and say so when they have time.
+    [proto === "udp" || proto === "icmp" ? 0.9 : 0, `-j TEE --gateway ${dice.pick(ground.addresses)}`],
+    [isIpv4 ? 0.5 : 0, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],
+    [
+      1,
+      `-j HMARK --hmark-tuple ${dice.some(["src", "dst", "sport", "dport", "proto", "ct"], dice.between(1, 4)).join(",")} --hmark-mod 4 --hmark-rnd 0x${dice.between(1, 999)}`,
+    ],
+    [0.3, `-j IDLETIMER --timeout 600 --label i${dice.between(0, 9)}`],
+    [
+      0.3,
+      `-j RATEEST --rateest-name e${dice.between(0, 99)} --rateest-interval 250ms --rateest-ewmalog 500ms`,
+    ],
   ];
   if (hook === "FORWARD" || hook === "OUTPUT" || hook === "POSTROUTING") {
     list.push([0.5, `-j CLASSIFY --set-class 1:${dice.between(1, 9)}`]);
-    if (proto === "tcp") list.push([0.5, CLAMP]);
+    if (proto === "tcp") list.push([0.5, CLAMP], [0.5, SET_MSS]);
   }
   return list;
 }

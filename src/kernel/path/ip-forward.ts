@@ -26,6 +26,7 @@ const TOO_BIG = reason("too-big");
 const NOT_FORWARDING = reason("not-forwarding");
 const MARTIAN_SOURCE = reason("martian-source");
 const BEYOND_SCOPE = reason("beyond-scope");
+const PROXIED_ELSEWHERE = reason("proxied-elsewhere");
 
 const ICMP_REDIR_HOST = 1;
 /** Of IPv6 one a second for each destination, after a burst (`ip6_forward`). */
@@ -36,6 +37,11 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   const six = packet.family === 6;
   if (six && !stack.net.forwarding6) {
     stack.kill(packet, NOT_FORWARDING);
+    return;
+  }
+  // `if (unlikely(skb->sk)) goto drop`, and of IPv6 likewise.
+  if (packet.proxyPort !== 0) {
+    stack.kill(packet, PROXIED_ELSEWHERE);
     return;
   }
   if (packet.pktType !== PACKET_HOST) {

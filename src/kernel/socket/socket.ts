@@ -14,6 +14,8 @@ export interface Socket {
   /** Name of the device the socket is bound to (`address%device`), null for any. */
   readonly dev: string | null;
   readonly port: number;
+  /** IP_TRANSPARENT, which `ss --inet-sockopt` shows; absent: the dump did not say. */
+  readonly transparent?: boolean;
   readonly app: App;
   readonly origin: Origin;
 }

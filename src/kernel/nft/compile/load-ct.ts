@@ -1,4 +1,3 @@
-import { LABEL_WORDS } from "../../conntrack/extensions.ts";
 import {
   CT_UNTRACKED,
   ctInfoDirection,
@@ -6,7 +5,7 @@ import {
   IP_CT_ESTABLISHED_REPLY,
   IPS_CONFIRMED,
 } from "../../conntrack/status.ts";
-import type { ConntrackTable } from "../../conntrack/table.ts";
+import { type ConntrackTable, LABEL_WORDS } from "../../conntrack/table.ts";
 import { zoneId } from "../../conntrack/zone.ts";
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
@@ -93,10 +92,12 @@ function readAddress(value: Value, family: 4 | 6): Read {
   };
 }
 
+const BOTH_WAYS = [0, 1] as const;
+
 const readLabels: Read = (run, at) => {
   const { ct } = run.packet;
   if (ct < 0) return false;
-  for (let i = 0; i < LABEL_WORDS; i++) run.regs[at + i] = run.stack.conntrack.extensions.label(ct, i);
+  for (let i = 0; i < LABEL_WORDS; i++) run.regs[at + i] = run.stack.conntrack.labels(ct, i);
   return true;
 };
 
@@ -104,17 +105,16 @@ function readCount(
   count: (packets: number, bytes: number) => number,
   direction: "original" | "reply" | null,
 ): Read {
-  const first = direction === "reply" ? 1 : 0;
-  const last = direction === "original" ? 0 : 1;
+  const ways = direction === null ? BOTH_WAYS : direction === "reply" ? ([1] as const) : ([0] as const);
   return (run, at) => {
     const { ct } = run.packet;
     if (ct < 0) return false;
-    const { extensions } = run.stack.conntrack;
+    const { conntrack } = run.stack;
     let packets = 0;
     let bytes = 0;
-    for (let way = first; way <= last; way++) {
-      packets += extensions.packets(ct, way);
-      bytes += extensions.bytes(ct, way);
+    for (const way of ways) {
+      packets += conntrack.packets(ct, way);
+      bytes += conntrack.bytes(ct, way);
     }
     run.regs[at] = count(packets, bytes);
     return true;

@@ -20,8 +20,6 @@ export class NftRun {
   packet: Packet;
   table: CompiledNftTable | null = null;
   hook = 0;
-  /** A copy of a packet is on its way: it is not copied again (`in_nf_duplicate`). */
-  duplicates = false;
   /** Symbol of the chain that the last jump or goto names. */
   target = -1;
 

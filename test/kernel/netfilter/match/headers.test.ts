@@ -243,9 +243,6 @@ describe("IPv6", () => {
 describe("what is not modelled has no compiled form", () => {
   it.each([
     "-p tcp -m tcp --tcp-option 5",
-    "-p tcp -m tcpmss --mss 5",
-    "-m connlimit --connlimit-above 5",
-    "-m socket",
     "-m hashlimit --hashlimit-upto 4kb/s --hashlimit-name x",
     "-m time --kerneltz",
   ])("%s", (text) => {
