@@ -49,18 +49,19 @@ export const SAID_ONCE: Readonly<Record<string, string>> = {
   "net.ipv4.tcp_synack_retries": "0",
 };
 
-/** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
-const SETTINGS: Readonly<Record<string, string>> = {
-  "net.ipv4.ip_forward": "0",
+/** What makes a probe exact: errors come at once, however many they are, and nothing is said twice. */
+export const LIVE_SETTINGS: Readonly<Record<string, string>> = {
   // Memberships are told nobody: the rules would count the reports.
   "net.ipv4.igmp_link_local_mcast_reports": "0",
-  // Errors come at once, however many they are.
   "net.ipv4.icmp_ratelimit": "0",
   "net.ipv4.icmp_msgs_per_sec": "100000",
   "net.ipv4.icmp_msgs_burst": "10000",
   "net.ipv6.icmp.ratelimit": "0",
   ...SAID_ONCE,
 };
+
+/** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
+const SETTINGS: Readonly<Record<string, string>> = { "net.ipv4.ip_forward": "0", ...LIVE_SETTINGS };
 
 export function newHost(draft: Draft, name: string, kind: string): DraftHost {
   const host: DraftHost = {
