@@ -11,7 +11,7 @@ import { OpenQuestions } from "./open-questions.ts";
 import { outcomeOf } from "./probe-outcome.ts";
 import { rawPacket } from "./raw-packet.ts";
 import { readConntrack } from "./real-conntrack.ts";
-import { loadedRules } from "./realise.ts";
+import { loadedRules } from "./rule-counters.ts";
 
 /** How long a client waits: a while, or as long as an ARP question is asked (three times, a second apart). */
 const PATIENCE_MS = 350;
