@@ -11,6 +11,7 @@ import { type DumpFile, type NodeDump, readNodeDump } from "../source/node-dump/
 import { type TakenApart, takeApart } from "../source/node-dump/take-apart.ts";
 import type { SourceFile } from "../source/read-source.ts";
 import { kindOfText } from "../source/text-kind.ts";
+import { configuredByDhcp } from "../walk/dhcp-hosts.ts";
 import { formatInputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
@@ -74,17 +75,12 @@ export async function loadSource(
   if (messages.length > 0) return invalid(...messages);
   const world = mergeWorlds(worlds);
   if (world.kind === "invalid") return world;
-  const objects = inventory?.objects ?? null;
-  const hostAssumptions = dump?.assumptions ?? new Map<string, readonly string[]>();
-  return ok({
-    world: withUserspaceProxies(world.value, objects),
-    inventory,
-    assumptions,
-    detected,
-    hostAssumptions,
-    recordings,
-    isExample,
-  });
+  const { world: configured, configured: notes } = configuredByDhcp(
+    withUserspaceProxies(world.value, inventory?.objects ?? null),
+  );
+  const hostAssumptions = new Map<string, readonly string[]>(dump?.assumptions ?? []);
+  for (const { host, text } of notes) hostAssumptions.set(host, [...(hostAssumptions.get(host) ?? []), text]);
+  return ok({ world: configured, inventory, assumptions, detected, hostAssumptions, recordings, isExample });
 }
 
 /** Nodes whose rules are those of kube-proxy's userspace mode have kube-proxy behind its ports. */

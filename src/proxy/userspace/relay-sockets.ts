@@ -59,6 +59,8 @@ function targetsOf({ endpoints }: PortModel["endpoints"]): RelayTarget[] {
 function withSockets(sockets: Sockets, made: readonly Socket[]): Sockets {
   const isMade = ({ proto, port }: Socket): boolean =>
     made.some((own) => own.proto === proto && own.port === port);
-  if (sockets.kind === "assumed") return { kind: "assumed", known: made };
-  return { kind: "listed", sockets: [...sockets.sockets.filter((socket) => !isMade(socket)), ...made] };
+  const all = (list: readonly Socket[]): Socket[] => [...list.filter((socket) => !isMade(socket)), ...made];
+  return sockets.kind === "assumed"
+    ? { kind: "assumed", known: all(sockets.known ?? []) }
+    : { kind: "listed", sockets: all(sockets.sockets) };
 }
