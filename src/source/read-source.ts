@@ -91,6 +91,7 @@ const INTERPRETED: ReadonlySet<string> = new Set([
     "Profile",
   ],
   ...["NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "CalicoNetworkPolicy"],
+  ...["IPReservation", "StagedNetworkPolicy", "StagedKubernetesNetworkPolicy", "StagedGlobalNetworkPolicy"],
   ...["GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet", "HostEndpoint"],
 ]);
 

@@ -12,10 +12,11 @@ import {
   type NodeDevice,
 } from "../host-endpoint.ts";
 import { familyOf } from "../net.ts";
+import { endpointsOfService } from "../service-endpoints.ts";
 import { ADMIN_TIER, BASELINE_TIER, byOrder, DEFAULT_TIER, type PolicyTier, tiersOf } from "../tier.ts";
 import type { Workload } from "../workload.ts";
 import { dispatchChains, UNKNOWN_DEVICE } from "./dispatch-chains.ts";
-import { endpointChain, fromWorkload, toWorkload } from "./endpoint-chains.ts";
+import { endpointChains, fromWorkload, toWorkload } from "./endpoint-chains.ts";
 import { fromAdminPolicy } from "./from-admin.ts";
 import { fromCalicoPolicy, rulesFromCalico } from "./from-calico.ts";
 import { fromNetworkPolicy } from "./from-kubernetes.ts";
@@ -89,7 +90,9 @@ export class Felix {
     this.#settings = settings;
     this.#tiers = tiersOf(objects);
     this.#policies = policiesOf(objects, this.#tiers);
-    this.#sets = new FelixSets(labelledOf(objects), family);
+    this.#sets = new FelixSets(labelledOf(objects), family, (service) =>
+      endpointsOfService(objects, service),
+    );
     this.#chains = new PolicyChains(settings, this.#sets);
     this.#policyChains = this.#policies.flatMap((policy) => this.#chainsOf(policy));
   }
@@ -159,14 +162,14 @@ export class Felix {
       const shared = { profiles, kind: "normal", established: "accept", failsafeChain: null } as const;
       const tiers = (direction: PolicyDirection) => this.#tiersForWorkload(labels, direction);
       return [
-        endpointChain(
+        ...endpointChains(
           {
             ...{ ...shared, name: toWorkload(device), direction: "Ingress", forbidsTunnels: false },
             tiers: tiers("Ingress"),
           },
           settings,
         ),
-        endpointChain(
+        ...endpointChains(
           {
             ...{ ...shared, name: fromWorkload(device), direction: "Egress", forbidsTunnels: true },
             tiers: tiers("Egress"),

@@ -2,7 +2,7 @@ import type { HostEndpoint } from "../../object/kubernetes-object.ts";
 import type { PolicyDirection } from "../../object/policy-types.ts";
 import type { Failsafe, Failsafes } from "../host-endpoint.ts";
 import { type Dispatch, dispatchChains } from "./dispatch-chains.ts";
-import { endpointChain } from "./endpoint-chains.ts";
+import { endpointChains } from "./endpoint-chains.ts";
 import { chainName } from "./names.ts";
 import type { FelixPolicy } from "./policy.ts";
 import { ACCEPT, type FelixChain, felixRule, fromDevice, goto, toDevice } from "./rule-text.ts";
@@ -77,17 +77,17 @@ function chainsOf(
   const shared = { profiles, forbidsTunnels: false, established: "accept" as const };
   const ingress = { ...shared, direction: "Ingress" as const, failsafeChain: "cali-failsafe-in" };
   const egress = { ...shared, direction: "Egress" as const, failsafeChain: "cali-failsafe-out" };
-  const make = (chain: Parameters<typeof endpointChain>[0]) => endpointChain(chain, settings);
+  const make = (chain: Parameters<typeof endpointChains>[0]) => endpointChains(chain, settings);
   switch (table) {
     case "raw":
       return [
-        make({
+        ...make({
           ...egress,
           name: chainName(TO, id),
           kind: "untracked",
           tiers: tiersOf("Egress", isUntracked),
         }),
-        make({
+        ...make({
           ...ingress,
           name: chainName(FROM, id),
           kind: "untracked",
@@ -97,11 +97,11 @@ function chainsOf(
     case "mangle":
       return [
         // Of the node's own packets that were translated: back to POSTROUTING, where others have rules too.
-        make({
+        ...make({
           ...{ ...egress, name: chainName(TO, id), kind: "normal", established: "mark" },
           tiers: tiersOf("Egress", isNormal),
         }),
-        make({
+        ...make({
           ...ingress,
           name: chainName(FROM, id),
           kind: "pre-dnat",
@@ -111,10 +111,20 @@ function chainsOf(
     case "filter": {
       const forward = { kind: "forward" as const, failsafeChain: null };
       return [
-        make({ ...egress, name: chainName(TO, id), kind: "normal", tiers: tiersOf("Egress", isNormal) }),
-        make({ ...ingress, name: chainName(FROM, id), kind: "normal", tiers: tiersOf("Ingress", isNormal) }),
-        make({ ...egress, ...forward, name: chainName(TO_FORWARD, id), tiers: tiersOf("Egress", isForward) }),
-        make({
+        ...make({ ...egress, name: chainName(TO, id), kind: "normal", tiers: tiersOf("Egress", isNormal) }),
+        ...make({
+          ...ingress,
+          name: chainName(FROM, id),
+          kind: "normal",
+          tiers: tiersOf("Ingress", isNormal),
+        }),
+        ...make({
+          ...egress,
+          ...forward,
+          name: chainName(TO_FORWARD, id),
+          tiers: tiersOf("Egress", isForward),
+        }),
+        ...make({
           ...ingress,
           ...forward,
           name: chainName(FROM_FORWARD, id),
