@@ -29,8 +29,11 @@ const NO_CABLES: CableEnds = new Map();
 /** A section: what it is about, and its commands: `ip …`, `bridge …`, and `setting NAME VALUE` for `sysctl -w`. */
 export type Section = readonly [title: string, lines: readonly string[]];
 
-/** Sections to be done on every host before the next: a cable's ends lie in two, and carry nothing until both are up. */
-export const STAGES_OF_SECTIONS: readonly number[] = [2, 3];
+/**
+ * Sections to be done on every host before the next: a cable's ends lie in two, take IPv6's settings as they are where they are
+ * made, and carry nothing until both are up.
+ */
+export const STAGES_OF_SECTIONS: readonly number[] = [1, 2, 3];
 
 /** The script's commands, in the order in which they must be run. */
 export function hostCommands(host: Host, cables: CableEnds): readonly Section[] {
@@ -153,6 +156,7 @@ function isMadeAlone({ detail }: Device): boolean {
     case "vxlan":
     case "dummy":
     case "vrf":
+    case "tun":
       return true;
     case "ipip":
       return detail.remote !== null || detail.local !== null;

@@ -15,7 +15,7 @@ import { CompiledIpvs } from "./ipvs/compiled-service.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
-import { needsConntrack } from "./netfilter/needs-conntrack.ts";
+import { countsConnections, needsConntrack } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
@@ -27,7 +27,7 @@ import {
   egressChains,
   ingressChains,
 } from "./nft/frame-hooks.ts";
-import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
+import { nftCountsConnections, nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
@@ -80,6 +80,8 @@ export class Netns {
   private fixedEnds: PairMap | null = null;
   private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
+  /** Sockets of daemons that stand behind a TUN. */
+  readonly tunSockets: readonly Socket[];
   /**
    * Is the kernel's module for SCTP loaded? The first socket of SCTP loads it, and with it come the settings `net.sctp.*`:
    * where neither is there, it is taken not to be.
@@ -101,6 +103,8 @@ export class Netns {
   readonly ipForward: boolean;
   readonly defaultTtl: number;
   readonly portRange: readonly [number, number];
+  /** Does conntrack count packets and bytes? */
+  readonly conntrackAccounts: boolean;
   readonly tcpLoose: boolean;
   /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
   readonly conntrackMax: number;
@@ -249,6 +253,9 @@ export class Netns {
       }
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
+    this.tunSockets = (
+      host.sockets.kind === "listed" ? host.sockets.sockets : (host.sockets.known ?? [])
+    ).filter(({ app }) => app.kind === "tun");
 
     this.speaksSctp =
       this.sockets === null ||
@@ -265,6 +272,10 @@ export class Netns {
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
     this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
     this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
+    this.conntrackAccounts =
+      sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 ||
+      [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules)) ||
+      nftCountsConnections(host.nft);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

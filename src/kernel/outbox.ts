@@ -9,6 +9,11 @@ import type { Stack } from "./stack.ts";
 export interface Outbox {
   /** A frame leaves by a device towards whatever is at its other end. The packet's ownership passes. */
   transmit(stack: Stack, device: NetDevice, packet: Packet): void;
+  /**
+   * A datagram reaches this host: has a daemon with a TUN its port? Then the packet in it comes in by the TUN, and the datagram
+   * has been given back.
+   */
+  toTun(stack: Stack, packet: Packet): boolean;
   /** A frame comes in by a device of this same host (loopback). The packet's ownership passes. */
   receive(stack: Stack, device: NetDevice, packet: Packet): void;
   /** `dev_forward_skb`: a frame comes in by a device of this or another host, as from a cable. Ownership passes. */
@@ -39,10 +44,36 @@ export interface Outbox {
  */
 export type SegmentFate = "taken" | "dropped" | "refused" | "nobody";
 
+/** Whose socket is looked for: an end's own address and port, and the other end's. */
+export interface SocketQuestion {
+  readonly proto: "tcp" | "udp";
+  readonly family: number;
+  readonly local: number;
+  readonly localPort: number;
+  readonly peer: number;
+  readonly peerPort: number;
+  /** ifindex of the device the packet came in by. */
+  readonly dev: number;
+}
+
+/** What a look-up of sockets found (`inet_lookup`, `udp4_lib_lookup`). */
+export interface FoundSocket {
+  /** It waits for anybody, or is of this one connection. */
+  readonly kind: "listener" | "connected";
+  /** Bound to no address of its own. */
+  readonly wildcard: boolean;
+  /** May it speak for addresses of others (IP_TRANSPARENT)? null: nobody has said. */
+  readonly transparent: boolean | null;
+  /** SO_MARK; null of a connection that is not established yet, which has none of its own. */
+  readonly mark: number | null;
+}
+
 /** What sockets hear; the conversation plays the applications behind them (`walk/conversation.ts`). */
 export interface Upcalls {
   /** A TCP segment for an established or half-open connection, or a listener. */
   tcp(stack: Stack, packet: Packet): SegmentFate;
+  /** The socket that a packet would come to: one of its connection before one that listens. */
+  findSocket(stack: Stack, question: SocketQuestion): FoundSocket | null;
   /** A datagram; `broadcast` when it was sent to all. True when a socket took it. */
   udp(stack: Stack, packet: Packet): boolean;
   /** An SCTP packet for an association or a listener. True when a socket took it. */

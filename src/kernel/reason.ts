@@ -34,6 +34,16 @@ const TABLE = [
   ["rule-reject", "REJECTED", "A rule with REJECT answered in the destination's place."],
   ["rule-drop", "DROPPED", "A rule with DROP took the packet."],
   ["policy-drop", "DROPPED", "A built-in chain ended with the policy DROP."],
+  [
+    "no-proxy-socket",
+    "DROPPED",
+    "TPROXY found no socket on its port that may speak for other addresses (IP_TRANSPARENT).",
+  ],
+  [
+    "proxied-elsewhere",
+    "DROPPED",
+    "TPROXY gave the packet to a local socket, but the route leads out: no policy rule sends its mark to a local route.",
+  ],
   ["rp-filter", "DROPPED", "Reverse path filtering: the way back to the source leaves by another device."],
   [
     "martian-source",
@@ -96,6 +106,8 @@ const TABLE = [
   ],
   ["reply-lost", "NO_REPLY", "The request arrived, but the answer did not get back."],
   ["loop-budget", "LOOPED", "The packet went round until the budget of frames was spent."],
+  ["no-tun-peer", "UNREACHABLE", "The daemon behind the TUN knows nobody who has the address."],
+  ["not-sent", "DROPPED", "The daemon behind the TUN could not hand the packet on."],
   ["left-model", "UNKNOWN", "The packet left what is modelled."],
   ["unmodelled-device", "UNKNOWN", "The packet entered a device of a kind that is not modelled."],
   ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],

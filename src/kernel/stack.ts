@@ -20,7 +20,7 @@ import type { Target } from "./netfilter/target/target.ts";
 import type { Netns } from "./netns.ts";
 import { NftRun } from "./nft/compile/nft-run.ts";
 import { HostNftSets } from "./nft/host-nft-sets.ts";
-import type { Outbox } from "./outbox.ts";
+import type { FoundSocket, Outbox, SocketQuestion } from "./outbox.ts";
 import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
@@ -87,6 +87,8 @@ export class Stack implements RuleContext {
   dropErrno = 0;
   /** An ICMP message of this host's is on its way out: until it has left, no other can begin (`icmp_xmit_lock`). */
   icmpLeaves = false;
+  /** A copy of a packet is on its way out: of that none is made (`nf_skb_duplicated`). */
+  duplicates = false;
 
   constructor(host: number, net: Netns, state: HostSession, engine: Engine, stacking: Stacking) {
     this.host = host;
@@ -96,6 +98,7 @@ export class Stack implements RuleContext {
     this.engine = engine;
     this.hooks = hookTableOf(net);
     this.conntrack = state.conntrack;
+    this.conntrack.accounts = net.conntrackAccounts;
     this.recent = state.recent;
     this.recent.adopt(net.recentLists);
     this.ipsets = new HostSets(net.host.ipsets ?? [], state.ipsets, engine.clock.now);
@@ -167,6 +170,20 @@ export class Stack implements RuleContext {
 
   nameOf(ifindex: number): number {
     return this.net.device(ifindex)?.nameId ?? -1;
+  }
+
+  groupOf(ifindex: number): number {
+    return this.net.device(ifindex)?.plain.group ?? 0;
+  }
+
+  findSocket(question: SocketQuestion): FoundSocket | null {
+    return this.engine.outbox.upcalls.findSocket(this, question);
+  }
+
+  countConnections(owner: object, packet: Packet, group: number): number {
+    const cells = this.matchState(owner, 1);
+    if (cells.get(0) === 0) cells.set(0, this.state.connectionCounts.newList());
+    return this.state.connectionCounts.add(cells.get(0), packet, this.conntrack, group, true);
   }
 
   matchState(owner: object, size: number): MatchCells {

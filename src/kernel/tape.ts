@@ -3,6 +3,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_SCTP,
+  IPPROTO_TCP,
   isNeighbourDiscovery,
   type Packet,
 } from "../packet/packet.ts";
@@ -57,6 +58,11 @@ export const OP_NFT_POLICY = 17;
  * new connection.
  */
 export const OP_IPVS = 18;
+/**
+ * A daemon took a packet from a TUN and sends it on (1), or puts what came into the TUN (0): host, packet, ifindex of the TUN,
+ * 1 or 0, the other end's address and port.
+ */
+export const OP_TUN = 19;
 
 export const DIR_OUT = 0;
 export const DIR_IN = 1;
@@ -223,7 +229,7 @@ export const S_FRAG_OFFSET = 9;
 export const S_PORTS = 10;
 /** TCP: flags; ICMP: type | code << 8; ARP: op */
 export const S_L4 = 11;
-/** ICMP: MTU or gateway; ARP: sender's hardware address; neighbour discovery: the target */
+/** TCP: segment size asked for; ICMP: MTU or gateway; ARP: sender's hardware address; neighbour discovery: the target */
 export const S_INFO = 12;
 /** ARP: target's hardware address; VXLAN: the VNI; neighbour discovery: the link-layer address */
 export const S_INFO2 = 13;
@@ -258,6 +264,7 @@ function l4Word(p: Packet): number {
 }
 
 function infoWord(p: Packet): number {
+  if (p.protocol === IPPROTO_TCP) return p.mss;
   return isNeighbourDiscovery(p) ? p.ndTarget : p.icmpInfo;
 }
 

@@ -112,8 +112,7 @@ export function* replay(
     }
     const before = known;
     const { network } = session;
-    const { explored } = explore(session, query, ASK_DEFAULTS);
-    const { nearest, matched } = nearestOutcome(network, explored, recorded, before);
+    const { explored, nearest, matched } = exploreAsTimed(session, query, recorded, before);
     followScript(session, query, nearest?.script ?? [], endingOf(recorded));
     if (matched !== null) {
       known = { renaming: matched.renaming, free: new Set([...before.free, ...matched.free]) };
@@ -129,6 +128,36 @@ export function* replay(
     const outcomes = explored.map(({ outcome }) => outcome);
     yield { index, recorded, outcomes, ...(nearest === null ? {} : { nearest: nearest.outcome }), judge };
   }
+}
+
+/**
+ * Whether a host says again that there is a better gateway depends on how many milliseconds ago it last did, which between
+ * live probes is the machine's affair: where the model's clock does not lead to what was recorded, both are tried.
+ */
+function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe, known: Known): Walked {
+  const walked = (): Walked => {
+    const { explored } = explore(session, query, ASK_DEFAULTS);
+    return { explored, ...nearestOutcome(session.network, explored, recorded, known) };
+  };
+  const first = walked();
+  if (first.matched?.difference === null || recorded.settled === undefined) return first;
+  for (const due of [true, false]) {
+    const mark = session.journal.mark();
+    session.setRedirectsDue(due);
+    const other = walked();
+    if (other.matched?.difference === null) {
+      session.journal.commit(mark);
+      return other;
+    }
+    session.journal.rollback(mark);
+  }
+  return first;
+}
+
+interface Walked {
+  readonly explored: readonly Explored[];
+  readonly nearest: Explored | null;
+  readonly matched: Matched | null;
 }
 
 /** A recorder of frames ends every connection with resets; where only servers were recorded the client closes as it says. */

@@ -86,6 +86,8 @@ export const INNER_QUOTED = 1;
 export const INNER_VXLAN = 2;
 export const INNER_IPIP = 3;
 export const INNER_GENEVE = 4;
+/** A whole IP packet as a datagram's payload, by a daemon with a TUN. */
+export const INNER_DATAGRAM = 5;
 
 /** `Packet.rtInput`: what `dst->input` would do with a packet that was routed in. */
 export const RT_NONE = 0;
@@ -177,6 +179,8 @@ export class Packet {
   sport = 0;
   dport = 0;
   tcpFlags = 0;
+  /** Segment size that a SYN asks for, 0: it has no such option. */
+  mss = 0;
   /** Of SCTP the type of its one chunk; then `seq` is the initiate tag or the TSN it names, `ack` the verification tag. */
   chunk = 0;
   seq = 0;
@@ -224,6 +228,9 @@ export class Packet {
   socket = -1;
   /** Device the sending socket is bound to (ifindex), 0 none. */
   boundDev = 0;
+  /** TPROXY has found it a socket: a listener's port, and the address it was looked for by. −1: one of its connection, 0: none. */
+  proxyPort = 0;
+  proxyAddress = 0;
 
   // br_netfilter's `nf_bridge_info`
   nfBridge = false;
@@ -260,6 +267,8 @@ export class Packet {
   fragMaxSize = 0;
   /** Length of the application payload, bytes. */
   payload = 0;
+  /** Is it what a query gave, all `p`s? Else nobody knows what it says. */
+  payloadKnown = false;
 
   reset(): void {
     this.number = 0;
@@ -284,6 +293,7 @@ export class Packet {
     this.sport = 0;
     this.dport = 0;
     this.tcpFlags = 0;
+    this.mss = 0;
     this.chunk = 0;
     this.seq = 0;
     this.ack = 0;
@@ -303,6 +313,7 @@ export class Packet {
     this.vni = 0;
     this.inner = null;
     this.payload = 0;
+    this.payloadKnown = false;
     this.scrub(true);
   }
 
@@ -320,6 +331,8 @@ export class Packet {
       this.boundDev = 0;
       this.ipvsProperty = false;
     }
+    this.proxyPort = 0;
+    this.proxyAddress = 0;
     this.ignoreDf = false;
     this.dev = 0;
     this.iif = 0;
@@ -376,6 +389,7 @@ export class Packet {
     this.sport = from.sport;
     this.dport = from.dport;
     this.tcpFlags = from.tcpFlags;
+    this.mss = from.mss;
     this.chunk = from.chunk;
     this.seq = from.seq;
     this.ack = from.ack;
@@ -394,6 +408,7 @@ export class Packet {
     this.encapsulation = from.encapsulation;
     this.vni = from.vni;
     this.payload = from.payload;
+    this.payloadKnown = from.payloadKnown;
   }
 
   /** Copy what the namespace keeps with the packet (`skb_clone`'s half that is not headers). */
@@ -409,6 +424,8 @@ export class Packet {
     this.uid = from.uid;
     this.socket = from.socket;
     this.boundDev = from.boundDev;
+    this.proxyPort = from.proxyPort;
+    this.proxyAddress = from.proxyAddress;
     this.nfBridge = from.nfBridge;
     this.physIn = from.physIn;
     this.physOut = from.physOut;

@@ -1,4 +1,4 @@
-import type { SegmentFate, Upcalls } from "../kernel/outbox.ts";
+import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
@@ -17,12 +17,12 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
-import { isOfDevice, listenerOf } from "./listener.ts";
+import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";
 import { SctpEnds } from "./sctp-ends.ts";
-import { TcpEnds } from "./tcp-ends.ts";
+import { TcpEnds, transparencyOf } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
 
 /**
@@ -216,6 +216,27 @@ export class Conversation implements Upcalls {
     return stack === this.client && this.query.proto === "sctp" && !this.query.raw && !this.query.arrives;
   }
 
+  findSocket(stack: Stack, question: SocketQuestion): FoundSocket | null {
+    const { proto, family, local, localPort, peer, peerPort, dev } = question;
+    const { query } = this;
+    const isClients = stack === this.client && localPort === this.sport && proto === query.proto;
+    if (proto === "tcp") {
+      const connected = this.tcpEnds.find(stack, question);
+      if (connected !== null) return connected;
+    } else if (isClients && peer === this.destination && peerPort === query.dport && this.result !== "sent") {
+      return { kind: "connected", wildcard: false, transparent: false, mark: query.mark };
+    }
+    const listener = listenerOf(
+      stack,
+      proto,
+      { family, dst: local, dport: localPort, dev, l3Slave: 0 },
+      isClients,
+    );
+    if (listener === undefined) return null;
+    const wildcard = listener?.address === null || listener === null;
+    return { kind: "listener", wildcard, transparent: transparencyOf(listener), mark: 0 };
+  }
+
   private lastServer(): number {
     return this.served[this.served.length - 1]?.host ?? -1;
   }
@@ -244,7 +265,7 @@ export class Conversation implements Upcalls {
       }
       return true;
     }
-    const socket = listenerOf(stack, "udp", packet, this.isClients(stack, "udp", packet));
+    const socket = listenerOf(stack, "udp", placeOf(packet), this.isClients(stack, "udp", packet));
     if (socket === undefined) return false;
     this.serve(stack, IPPROTO_UDP, packet);
     if (socket !== null && socket.app.kind === "silent") return true;
@@ -263,9 +284,10 @@ export class Conversation implements Upcalls {
     reply.boundDev = bound?.ifindex ?? 0;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
+    const forAnother = packet.proxyPort > 0 && transparencyOf(socket) !== false;
     if (
-      !hasAddress(stack, query.family, reply.src) ||
-      routeOutput(stack, reply, reply.boundDev, false) !== 0 ||
+      !(forAnother || hasAddress(stack, query.family, reply.src)) ||
+      routeOutput(stack, reply, reply.boundDev, forAnother) !== 0 ||
       reply.rtType === RTN_BROADCAST
     ) {
       stack.pool.release(reply);
@@ -303,7 +325,19 @@ export class Conversation implements Upcalls {
     if (inner === null || stack !== this.client || isRedirect(packet)) return;
     // The first error that reaches the sender's host is told of, whichever of its packets it is about.
     this.noteError(packet);
-    this.takeError(packet, inner);
+    if (this.hearsBy(stack, packet)) this.takeError(packet, inner);
+  }
+
+  /**
+   * Is an error looked up for the client's socket, where that is bound to a device? What comes by the loopback comes by that
+   * (`tcp_v4_err`, `__udp4_lib_err`, `tcp_v6_err`), but with UDP and echoes of IPv6 by the device that has the address (`inet6_iif`).
+   */
+  private hearsBy(stack: Stack, packet: Packet): boolean {
+    const bound = this.ownDevice;
+    const { family, proto } = this.query;
+    if (bound === 0) return true;
+    if (family === 6 && proto !== "tcp") return isOfDevice(stack, "udp", packet, bound);
+    return bound === packet.dev || bound === packet.l3Slave;
   }
 
   private noteError(packet: Packet): void {

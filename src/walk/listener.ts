@@ -3,15 +3,24 @@ import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Packet } from "../packet/packet.ts";
 
+/** Where a packet is going: what sockets are looked up by. */
+export type Place = Pick<Packet, "family" | "dst" | "dport" | "dev" | "l3Slave">;
+
+/** Where a packet is really taken to: TPROXY may have found it another listener. */
+export function placeOf(packet: Packet): Place {
+  const { family, dev, l3Slave, proxyPort, proxyAddress } = packet;
+  return proxyPort > 0 ? { family, dst: proxyAddress, dport: proxyPort, dev, l3Slave } : packet;
+}
+
 /**
- * The listening socket for a packet: undefined none, null one that is merely assumed.
+ * The listening socket of a place: undefined none, null one that is merely assumed.
  *
- * @param isClients is the packet for the client's own socket, which listens to nothing?
+ * @param isClients is it the client's own socket's, which listens to nothing?
  */
 export function listenerOf(
   stack: Stack,
   proto: Socket["proto"],
-  packet: Packet,
+  place: Place,
   isClients: boolean,
 ): Socket | null | undefined {
   const sockets = stack.net.sockets;
@@ -19,10 +28,10 @@ export function listenerOf(
   if (sockets === null) return isClients ? undefined : null;
   let found: Socket | undefined;
   for (const socket of sockets) {
-    if (socket.proto !== proto || socket.port !== packet.dport) continue;
-    if (!socket.families.includes(packet.family === 6 ? 6 : 4)) continue;
-    if (socket.address !== null && addressOnPath(socket.address) !== packet.dst) continue;
-    if (!hears(stack, proto, packet, socket.dev)) continue;
+    if (socket.proto !== proto || socket.port !== place.dport) continue;
+    if (!socket.families.includes(place.family === 6 ? 6 : 4)) continue;
+    if (socket.address !== null && addressOnPath(socket.address) !== place.dst) continue;
+    if (!hears(stack, proto, place, socket.dev)) continue;
     if (found === undefined || particularity(socket) > particularity(found)) found = socket;
   }
   return found;
@@ -33,24 +42,24 @@ function particularity({ address, dev }: Socket): number {
   return (address === null ? 0 : 2) + (dev === null ? 0 : 1);
 }
 
-function hears(stack: Stack, proto: Socket["proto"], packet: Packet, dev: string | null): boolean {
+function hears(stack: Stack, proto: Socket["proto"], place: Place, dev: string | null): boolean {
   const bound = dev === null ? 0 : (stack.net.deviceNamed(dev)?.ifindex ?? -1);
-  return isOfDevice(stack, proto, packet, bound);
+  return isOfDevice(stack, proto, place, bound);
 }
 
 /**
  * `inet_bound_dev_eq`: may a socket bound to a device (ifindex, 0 to none) hear a packet? What is in a VRF is for sockets of the
  * VRF or of the device it came in by, and for others only where `net.ipv4.tcp_l3mdev_accept` and its like say so.
  */
-export function isOfDevice(stack: Stack, proto: Socket["proto"], packet: Packet, bound: number): boolean {
-  if (bound === 0) return packet.l3Slave === 0 || stack.net.l3mdevAccept[proto];
-  if (bound === packet.dev || bound === packet.l3Slave) return true;
-  const by = stack.device(packet.l3Slave === 0 ? packet.dev : packet.l3Slave);
+export function isOfDevice(stack: Stack, proto: Socket["proto"], place: Place, bound: number): boolean {
+  if (bound === 0) return place.l3Slave === 0 || stack.net.l3mdevAccept[proto];
+  if (bound === place.dev || bound === place.l3Slave) return true;
+  const by = stack.device(place.l3Slave === 0 ? place.dev : place.l3Slave);
   if (by === null || !(by.isLoopback || by.kind === "vrf")) return false;
   // It never left the host: it came by the device whose address it is for.
   const dev = stack.device(bound);
-  const own = packet.family === 6 ? dev?.addresses6 : dev?.addresses;
-  return own?.some(({ address }) => address === packet.dst) ?? false;
+  const own = place.family === 6 ? dev?.addresses6 : dev?.addresses;
+  return own?.some(({ address }) => address === place.dst) ?? false;
 }
 
 /** The device that a socket made for a packet speaks by, ifindex, 0 any: its listener's, or the VRF (`inet_request_bound_dev_if`). */

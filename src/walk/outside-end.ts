@@ -32,6 +32,7 @@ import { fillInit } from "./sctp-ends.ts";
 /** Where a sender outside the model sends from when the query does not say. */
 const OUTSIDE_PORT = 40_000;
 const OUTSIDE_ICMP_ID = 4096;
+const ETHERNET_MTU = 1500;
 
 /** The far end of a query that arrives from outside the model: makes its packet, takes what comes back, and answers it. */
 export class OutsideEnd {
@@ -71,6 +72,8 @@ export class OutsideEnd {
     packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
     packet.df = true;
     packet.length = headerLength(packet) + SYN_BYTES;
+    // As from an Ethernet.
+    if ((packet.tcpFlags & TCP_SYN) !== 0) packet.mss = ETHERNET_MTU - headerLength(packet) - 20;
   }
 
   readonly intercept = (stack: Stack, device: NetDevice, packet: Packet): boolean => {

@@ -1,9 +1,9 @@
 import { isMulticast6 } from "../address/ip6-handle.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
-import { outputMtu } from "../kernel/path/ip-output.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
-import { isMulticast, routeOutput } from "../kernel/route/output-route.ts";
+import { outputMtu } from "../kernel/route/output-mtu.ts";
+import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
 import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
@@ -17,11 +17,13 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
   const packet = owner.make(PHASE_REQUEST, 0);
   const stack = owner.client;
   fillMessage(packet, proto, owner.ports, owner.query.size ?? DEFAULT_PAYLOAD);
+  packet.payloadKnown = owner.query.size !== null;
   packet.df = owner.query.df;
   packet.id = stack.state.nextIpId();
   // IP_MULTICAST_TTL and IPV6_MULTICAST_HOPS, which IP_TTL and IPV6_UNICAST_HOPS do not set
   if (isGroup(packet)) packet.ttl = 1;
-  const error = routeOutput(stack, packet, packet.boundDev, false);
+  const error =
+    proto === "udp" ? routeConnect(stack, packet) : routeOutput(stack, packet, packet.boundDev, false);
   if (error !== 0) {
     stack.pool.release(packet);
     owner.failErrno(error);
@@ -61,6 +63,7 @@ export function sendRaw(owner: Conversation): void {
   else {
     const usual = query.proto === "icmp" ? RAW_ECHO_PAYLOAD : 0;
     fillMessage(packet, query.proto, owner.ports, query.size ?? usual);
+    packet.payloadKnown = query.size !== null;
   }
   // raw_sendmsg routes by the socket's own address and protocol, not by the header it is handed.
   const { protocol } = packet;

@@ -1,7 +1,7 @@
 import { ENETUNREACH } from "../kernel/route/fib.ts";
-import { routeOutput } from "../kernel/route/output-route.ts";
+import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
-import type { Packet } from "../packet/packet.ts";
+import { IPPROTO_SCTP, type Packet } from "../packet/packet.ts";
 import { fillHopLimit } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 
@@ -13,7 +13,10 @@ import type { Conversation } from "./conversation.ts";
  */
 export function routeFirst(owner: Conversation, packet: Packet): boolean {
   const stack = owner.client;
-  const error = routeOutput(stack, packet, packet.boundDev, false);
+  const error =
+    packet.protocol === IPPROTO_SCTP
+      ? routeOutput(stack, packet, packet.boundDev, false)
+      : routeConnect(stack, packet);
   const toMany = error === 0 && (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST);
   if (error !== 0 || toMany) {
     stack.pool.release(packet);

@@ -3,6 +3,7 @@ import type { ConntrackTable } from "../kernel/conntrack/table.ts";
 import { HostSession } from "../kernel/host-session.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
+import { setRedirectsDue } from "../kernel/path/redirect-rate.ts";
 import { Journal } from "../kernel/session/journal.ts";
 import type { Engine } from "../kernel/stack.ts";
 import { Stack } from "../kernel/stack.ts";
@@ -124,6 +125,11 @@ export class Session {
       state.conntrack.flush();
       state.flushRouteCache();
     }
+  }
+
+  /** Every host's redirects are due to all whom it has told of a better gateway before, or to none of them. */
+  setRedirectsDue(due: boolean): void {
+    for (const state of this.states.values()) setRedirectsDue(state, due, this.clock.now);
   }
 
   /** A walk begins. */

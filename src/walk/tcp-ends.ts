@@ -1,6 +1,7 @@
-import type { SegmentFate } from "../kernel/outbox.ts";
+import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
+import { advertisedMss } from "../kernel/route/output-mtu.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -22,8 +23,15 @@ import {
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
-import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
+import {
+  AGAIN_BYTES,
+  BARE_SEGMENT_BYTES,
+  BARE_SYN_ACK_BYTES,
+  LINE_BYTES,
+  SEGMENT_BYTES,
+  SYN_BYTES,
+} from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
@@ -84,6 +92,7 @@ export class TcpEnds {
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
+    syn.mss = advertisedMss(stack, syn);
     this.own = {
       stack,
       local: syn.src,
@@ -137,6 +146,7 @@ export class TcpEnds {
         return;
       }
       fillHopLimit(owner.client, syn);
+      syn.mss = advertisedMss(owner.client, syn);
       localOut(owner.client, syn);
     });
   }
@@ -151,7 +161,7 @@ export class TcpEnds {
     }
     const flags = packet.tcpFlags;
     if (packet.rtType !== RTN_LOCAL) return "nobody";
-    const socket = listenerOf(stack, "tcp", packet, this.owner.isClients(stack, "tcp", packet));
+    const socket = listenerOf(stack, "tcp", placeOf(packet), this.owner.isClients(stack, "tcp", packet));
     if (socket === undefined) return "nobody";
     if ((flags & (TCP_ACK | TCP_RST)) !== 0) return "refused";
     if ((flags & TCP_SYN) === 0) {
@@ -175,8 +185,21 @@ export class TcpEnds {
       retransmitMs: 0,
     };
     this.ends.set(key, end);
-    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
+    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
     return "taken";
+  }
+
+  /** The socket of a connection, whichever end's. */
+  find(stack: Stack, { local, localPort, peer, peerPort }: SocketQuestion): FoundSocket | null {
+    const end = this.ends.get(`${stack.host} ${local} ${localPort} ${peer} ${peerPort}`);
+    if (end === undefined || end.state === "closed") return null;
+    const mark = end.client ? this.owner.query.mark : 0;
+    return {
+      kind: "connected",
+      wildcard: false,
+      transparent: end.client ? false : transparencyOf(end.socket),
+      mark: end.state === "syn-received" ? null : mark,
+    };
   }
 
   private segment(end: TcpEnd, packet: Packet): void {
@@ -332,11 +355,13 @@ export class TcpEnds {
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
     segment.boundDev = end.boundDev;
-    if (routeOutput(stack, segment, end.boundDev, false) !== 0) {
+    const anySource = !end.client && transparencyOf(end.socket) !== false;
+    if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
       return;
     }
     fillHopLimit(stack, segment);
+    if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     localOut(stack, segment);
   }
 
@@ -358,6 +383,15 @@ export class TcpEnds {
       }
     }
   }
+}
+
+/** May a server's socket speak for other addresses? null: nobody has said. */
+export function transparencyOf(socket: Socket | null): boolean | null {
+  return socket?.transparent ?? null;
+}
+
+function synAckBytes(syn: Packet): number {
+  return syn.length - headerLength(syn) <= BARE_SEGMENT_BYTES ? BARE_SYN_ACK_BYTES : SYN_BYTES;
 }
 
 function speaks(end: TcpEnd): boolean {

@@ -1,6 +1,6 @@
 import type { Chooser } from "../kernel/chooser.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
-import type { Upcalls } from "../kernel/outbox.ts";
+import type { FoundSocket, Upcalls } from "../kernel/outbox.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { IPPROTO_ICMP, IPPROTO_SCTP, type Packet } from "../packet/packet.ts";
 import { FROM_WIRE } from "./agenda.ts";
@@ -101,6 +101,11 @@ export class Throughput implements Upcalls {
   /** Forget connections; neighbours and bridge entries stay. */
   flush(): void {
     this.session.flush();
+  }
+
+  /** Every port listens. */
+  findSocket(): FoundSocket {
+    return { kind: "listener", wildcard: true, transparent: null, mark: 0 };
   }
 
   tcp(stack: Stack, packet: Packet): "taken" {

@@ -21,6 +21,7 @@ import {
   ETH_P_ARP,
   INNER_NONE,
   IPPROTO_SCTP,
+  IPPROTO_TCP,
   isIcmp,
   isNeighbourDiscovery,
   Packet,
@@ -72,6 +73,7 @@ export function wirePacket(d: Int32Array, at: number): Packet {
     packet.dport = word(S_PORTS) >>> 16;
     if (packet.protocol === IPPROTO_SCTP) packet.chunk = word(S_L4);
     else packet.tcpFlags = word(S_L4);
+    if (packet.protocol === IPPROTO_TCP) packet.mss = word(S_INFO);
     packet.seq = word(S_SEQ);
     packet.ack = word(S_ACK);
     packet.vni = word(S_INFO2);

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { Family } from "../../src/address/ip.ts";
 import { MATCHES } from "../../src/kernel/netfilter/match/registry.ts";
 import type { Rule } from "../../src/kernel/netfilter/rule.ts";
 import { TARGETS } from "../../src/kernel/netfilter/target/registry.ts";
@@ -6,22 +7,20 @@ import { REASONS } from "../../src/kernel/reason.ts";
 import type { World } from "../../src/world/world.ts";
 import type { Probed } from "./probing.ts";
 
-const IPV6 = "of IPv6, which no world has yet";
-
 /** What no packet of the lab can decide on, and why. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ["match connlimit", "not modelled, which the verdict says"],
-  ["match socket", "not modelled, which the verdict says"],
-  ["match tcpmss", "not modelled, which the verdict says"],
-  ["match eui64", IPV6],
-  ["match frag", IPV6],
-  ["match hl", IPV6],
-  ["match icmp6", IPV6],
-  ["match ipv6header", IPV6],
+  ["match ah", "nothing is encrypted"],
+  ["match esp", "nothing is encrypted"],
+  ["match cpu", "which processor it is nobody can say"],
+  ["match realm", "routes have no realms"],
+  ["match time", "a walk's clock has no date"],
   ["match sctp", "no probe speaks SCTP yet"],
-  ["target HL", IPV6],
   ["target NFQUEUE", "not modelled: nobody stands behind the queue"],
-  ["target TPROXY", "not modelled"],
+  ["target TPROXY", "judged by its own test"],
+  ["target SYNPROXY", "not modelled, which the verdict says"],
+  ["target CONNSECMARK", "no security marks"],
+  ["reason no-proxy-socket", "judged by its own test"],
+  ["reason proxied-elsewhere", "judged by its own test"],
   ["reason vxlan-no-vni", "judged by recordings"],
   ["reason vxlan-no-port", "judged by recordings"],
   ["reason unmodelled-device", "no such device is built"],
@@ -29,6 +28,13 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
 ]);
 
 const DISPOSITIONS = [...new Set(REASONS.map(({ disposition }) => disposition))];
+const FAMILIES: readonly Family[] = [4, 6];
+
+/** What only packets of one family end by. */
+const ONLY_OF: ReadonlyMap<string, Family> = new Map([
+  ["reason rp-filter", 4],
+  ["reason broadcast-refused", 4],
+]);
 const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 const DEVICES = ["loopback", "veth", "bridge", "vxlan", "unmodelled"];
 
@@ -41,6 +47,7 @@ export class Coverage {
     for (const name of MATCHES.keys()) this.#counts.set(`match ${name}`, 0);
     for (const name of [...TARGETS.keys(), ...VERDICTS]) this.#counts.set(`target ${name}`, 0);
     for (const name of HOOKS) this.#counts.set(`hook ${name}`, 0);
+    for (const family of FAMILIES) this.#counts.set(`family ${family}`, 0);
     for (const name of DEVICES) this.#counts.set(`device ${name}`, 0);
     for (const { name } of REASONS) this.#counts.set(`reason ${name}`, 0);
     for (const name of DISPOSITIONS) this.#counts.set(`disposition ${name}`, 0);
@@ -48,9 +55,11 @@ export class Coverage {
 
   add(world: World, { recorded, outcome }: Probed): void {
     this.packets++;
-    const met = new Set<string>();
-    for (const { ns, table, chain, rule } of recorded.rulesHit ?? []) {
-      const rules = world.hosts.get(ns)?.iptables?.tables.get(table)?.chains.get(chain)?.rules;
+    const met = new Set([`family ${recorded.query.dst.includes(":") ? 6 : 4}`]);
+    for (const { ns, family, table, chain, rule } of recorded.rulesHit ?? []) {
+      const host = world.hosts.get(ns);
+      const loaded = family === 6 ? host?.ip6tables : host?.iptables;
+      const rules = loaded?.tables.get(table)?.chains.get(chain)?.rules;
       const taken = rules?.[rule - 1];
       if (taken !== undefined) for (const key of keysOf(taken)) met.add(key);
     }
@@ -73,7 +82,26 @@ export class Coverage {
 
   /** What no packet decided on though this kernel has it and the model knows it. */
   get zeros(): string[] {
-    return [...this.#counts].flatMap(([key, count]) => (count === 0 && whyNot(key) === null ? [key] : []));
+    return [...this.#counts].flatMap(([key, count]) =>
+      count === 0 && this.#whyNot(key) === null ? [key] : [],
+    );
+  }
+
+  /** Why nothing of a key was met, where that is no matter of chance. */
+  #whyNot(key: string): string | null {
+    const known = ELSEWHERE.get(key);
+    if (known !== undefined) return known;
+    const [kind, name = ""] = key.split(" ");
+    if (kind === "family") return "not asked for";
+    const unmet = FAMILIES.filter((family) => this.#counts.get(`family ${family}`) === 0);
+    const only = ONLY_OF.get(key);
+    if (only !== undefined && unmet.includes(only)) return `of IPv${only}, which no packet was`;
+    if ((kind !== "match" && kind !== "target") || VERDICTS.includes(name)) return null;
+    const having = FAMILIES.filter((family) => kernelHas(family, kind, name));
+    if (having.length === 0) return "this kernel lacks it: judged by recordings alone";
+    return having.every((family) => unmet.includes(family))
+      ? `of IPv${having[0]}, which no packet was`
+      : null;
   }
 
   /** Others' counts put in, as `counts` gives them. */
@@ -90,7 +118,7 @@ export class Coverage {
 
   text(): string {
     const lines = [...this.#counts].map(([key, count]) => {
-      const why = count === 0 ? whyNot(key) : null;
+      const why = count === 0 ? this.#whyNot(key) : null;
       return `${String(count).padStart(8)}  ${key}${why === null ? "" : `  (${why})`}`;
     });
     const share = `${(100 * this.undelivered).toFixed(1)} % of packets ended otherwise than DELIVERED`;
@@ -108,17 +136,8 @@ function keysOf(rule: Rule): string[] {
   ];
 }
 
-function whyNot(key: string): string | null {
-  const known = ELSEWHERE.get(key);
-  if (known !== undefined) return known;
-  const [kind, name = ""] = key.split(" ");
-  if (kind !== "match" && kind !== "target") return null;
-  if (VERDICTS.includes(name)) return null;
-  return hasKernel(kind, name) ? null : "this kernel lacks it: judged by recordings alone";
-}
-
-function hasKernel(kind: "match" | "target", name: string): boolean {
-  const file = `/proc/net/ip_tables_${kind === "match" ? "matches" : "targets"}`;
+function kernelHas(family: Family, kind: "match" | "target", name: string): boolean {
+  const file = `/proc/net/ip${family === 6 ? "6" : ""}_tables_${kind === "match" ? "matches" : "targets"}`;
   try {
     return readFileSync(file, "utf8").split("\n").includes(name);
   } catch {

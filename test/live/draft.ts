@@ -1,24 +1,34 @@
+import { type AddressFamily, IPV4, IPV6 } from "../../src/address/family.ts";
 import type { Family } from "../../src/address/ip.ts";
+import { PLANS } from "./address-plan.ts";
 import type { Dice } from "./dice.ts";
 
 /**
  * A world on the drawing board: hosts in the form of a snapshot, with the few things that rules and packets are aimed at.
- * Only IPv4; a second family would add its own addresses beside `addresses` and its own rules beside `iptables`.
  */
 export interface DraftHost {
   readonly name: string;
   readonly kind: string;
-  readonly links: object[];
+  readonly links: DraftLink[];
   readonly addresses: DraftAddress[];
-  readonly routes: object[];
-  readonly rules: object[];
+  /** Routes and policy rules by family. */
+  readonly routes: Readonly<Record<Family, object[]>>;
+  readonly rules: Readonly<Record<Family, object[]>>;
   readonly neigh: object[];
   readonly fdb: object[];
   readonly sysctl: Record<string, string>;
   readonly sockets: string[];
   backend: "legacy" | "nft";
-  iptablesSave: string;
+  readonly iptablesSave: Record<Family, string>;
   ipsetSave: string;
+  /** As `nft list ruleset` prints it. */
+  nftRuleset: string;
+}
+
+interface DraftLink {
+  readonly ifname: string;
+  readonly address: string;
+  readonly [field: string]: unknown;
 }
 
 interface DraftAddress {
@@ -33,20 +43,25 @@ export interface Draft {
   readonly wires: [string, string, string, string][];
 }
 
-/** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
-const SETTINGS: Readonly<Record<string, string>> = {
-  "net.ipv4.ip_forward": "0",
+/** Nothing is said again while a busy machine looks elsewhere, and a refused SYN-ACK not at all; of both families. */
+export const SAID_ONCE: Readonly<Record<string, string>> = {
+  "net.ipv4.tcp_rto_min_us": "5000000",
+  "net.ipv4.tcp_synack_retries": "0",
+};
+
+/** What makes a probe exact: errors come at once, however many they are, and nothing is said twice. */
+export const LIVE_SETTINGS: Readonly<Record<string, string>> = {
   // Memberships are told nobody: the rules would count the reports.
   "net.ipv4.igmp_link_local_mcast_reports": "0",
-  // Errors come at once, however many they are.
   "net.ipv4.icmp_ratelimit": "0",
   "net.ipv4.icmp_msgs_per_sec": "100000",
   "net.ipv4.icmp_msgs_burst": "10000",
-  // Nothing is said again while a busy machine looks elsewhere.
-  "net.ipv4.tcp_rto_min_us": "5000000",
-  // A refused SYN-ACK is not sent again.
-  "net.ipv4.tcp_synack_retries": "0",
+  "net.ipv6.icmp.ratelimit": "0",
+  ...SAID_ONCE,
 };
+
+/** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
+const SETTINGS: Readonly<Record<string, string>> = { "net.ipv4.ip_forward": "0", ...LIVE_SETTINGS };
 
 export function newHost(draft: Draft, name: string, kind: string): DraftHost {
   const host: DraftHost = {
@@ -54,19 +69,26 @@ export function newHost(draft: Draft, name: string, kind: string): DraftHost {
     kind,
     links: [],
     addresses: [{ dev: "lo", address: "127.0.0.1", length: 8 }],
-    routes: [],
-    rules: [
-      { priority: 0, src: "all", table: "local" },
-      { priority: 32766, src: "all", table: "main" },
-      { priority: 32767, src: "all", table: "default" },
-    ],
+    routes: { 4: [], 6: [] },
+    rules: {
+      4: [
+        { priority: 0, src: "all", table: "local" },
+        { priority: 32766, src: "all", table: "main" },
+        { priority: 32767, src: "all", table: "default" },
+      ],
+      6: [
+        { priority: 0, src: "all", table: "local" },
+        { priority: 32766, src: "all", table: "main" },
+      ],
+    },
     neigh: [],
     fdb: [],
     sysctl: { ...SETTINGS },
     sockets: [],
     backend: "nft",
-    iptablesSave: "",
+    iptablesSave: { 4: "", 6: "" },
     ipsetSave: "",
+    nftRuleset: "",
   };
   host.links.push({
     ifindex: 1,
@@ -124,30 +146,47 @@ export function addBridge(host: DraftHost, dice: Dice, name: string, mtu = 1500)
 
 /** An address whose network the device has already is a further one of it. */
 export function addAddress(host: DraftHost, dev: string, address: string, length: number): void {
-  const secondary = host.addresses.some(
+  const family = address.includes(":") ? 6 : 4;
+  const { single } = PLANS[family];
+  const network = networkText(address, length);
+  const isFurther = host.addresses.some(
     (other) =>
       other.dev === dev &&
+      other.address.includes(":") === (family === 6) &&
       other.length === length &&
-      networkText(other.address, length) === networkText(address, length),
+      networkText(other.address, length) === network,
   );
+  const secondary = family === 4 && isFurther;
   host.addresses.push({ dev, address, length, secondary });
-  if (length === 32 || secondary) return;
-  host.routes.push({
-    dst: `${networkText(address, length)}/${length}`,
-    dev,
-    protocol: "kernel",
-    scope: "link",
-    prefsrc: address,
-  });
+  if (isFurther || (family === 4 && length === single)) return;
+  const route = { dst: `${network}${length === single ? "" : `/${length}`}`, dev, protocol: "kernel" };
+  host.routes[family].push(
+    family === 4 ? { ...route, scope: "link", prefsrc: address } : { ...route, metric: KERNEL_METRIC6 },
+  );
 }
 
-/** Networks here end at octets, and at /30. */
+/** `IP6_RT_PRIO_ADDRCONF` */
+const KERNEL_METRIC6 = 256;
+
+/** Every device that speaks IPv6 has an address of its link, made of its MAC (RFC 4291 2.5.6). */
+export function addLinkLocal(host: DraftHost, dev: string): string {
+  const link = host.links.find(({ ifname }) => ifname === dev);
+  const mac = (link?.address ?? "").split(":").map((byte) => Number.parseInt(byte, 16));
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = mac;
+  const group = (high: number, low: number) => ((high << 8) | low).toString(16);
+  const text = `fe80::${group(a ^ 2, b)}:${group(c, 0xff)}:${group(0xfe, d)}:${group(e, f)}`;
+  const address = IPV6.format(IPV6.parse(text) ?? IPV6.any);
+  addAddress(host, dev, address, 64);
+  return address;
+}
+
 function networkText(address: string, length: number): string {
-  const octets = address.split(".").map(Number);
-  const word = octets.reduce((sum, octet) => sum * 256 + octet, 0);
-  const size = 2 ** (32 - length);
-  const network = Math.floor(word / size) * size;
-  return [24, 16, 8, 0].map((shift) => Math.floor(network / 2 ** shift) % 256).join(".");
+  return address.includes(":") ? networkOf(IPV6, address, length) : networkOf(IPV4, address, length);
+}
+
+function networkOf<Address>(of: AddressFamily<Address>, text: string, length: number): string {
+  const address = of.parse(text) ?? of.any;
+  return of.format(of.networkOf({ address, length }).address);
 }
 
 export function wire(draft: Draft, hostA: string, deviceA: string, hostB: string, deviceB: string): void {
@@ -182,34 +221,58 @@ export function quickSettings(
 /** The draft as a snapshot's text. */
 export function snapshotText(draft: Draft): string {
   const hosts = [...draft.hosts.values()].map((host) => {
-    const devices = host.links.map((link) => (link as { readonly ifname: string }).ifname);
-    Object.assign(host.sysctl, Object.fromEntries(quickSettings(devices)));
-    const { name, addresses, iptablesSave, ipsetSave, backend, sockets, ...rest } = host;
+    const families = familiesOf(host);
+    const devices = host.links.map(({ ifname }) => ifname);
+    Object.assign(host.sysctl, Object.fromEntries(quickSettings(devices, families)));
+    const { name, addresses, iptablesSave, ipsetSave, nftRuleset, backend, sockets, routes, rules, ...rest } =
+      host;
     return [
       name,
       {
         ...rest,
-        addrs: host.links.map((link) => {
-          const { ifname } = link as { readonly ifname: string };
-          return {
-            ...link,
-            addr_info: addresses
-              .filter(({ dev }) => dev === ifname)
-              .map(({ address, length, secondary }) => ({
-                family: "inet",
-                ...(secondary === true ? { secondary } : {}),
-                local: address,
-                prefixlen: length,
-                scope: ifname === "lo" && address.startsWith("127.") ? "host" : "global",
-              })),
-          };
-        }),
+        routes: routes[4],
+        rules: rules[4],
+        ...(families.includes(6)
+          ? { routes6: routes[6], rules6: rules[6], ip6tablesSave: iptablesSave[6] }
+          : {}),
+        addrs: host.links.map((link) => ({
+          ...link,
+          addr_info: printed(addresses.filter(({ dev }) => dev === link.ifname)),
+        })),
         sockets: sockets.map((line) => `${line}\n`).join(""),
         iptablesBackend: backend,
-        iptablesSave,
+        iptablesSave: iptablesSave[4],
         ipsetSave,
+        ...(nftRuleset === "" ? {} : { nftRuleset }),
       },
     ];
   });
   return JSON.stringify({ hosts: Object.fromEntries(hosts), wires: draft.wires });
+}
+
+function familiesOf({ addresses }: DraftHost): Family[] {
+  return addresses.some(({ address }) => address.includes(":")) ? [4, 6] : [4];
+}
+
+/** As `ip addr` prints a device's: those of IPv6 behind, the newest first, those of the link last. */
+function printed(addresses: readonly DraftAddress[]): object[] {
+  const isOf6 = ({ address }: DraftAddress) => address.includes(":");
+  const isOfLink = ({ address }: DraftAddress) => address.startsWith("fe80:");
+  const six = addresses.filter(isOf6).reverse();
+  const inOrder = [
+    ...addresses.filter((address) => !isOf6(address)),
+    ...six.filter((address) => !isOfLink(address)),
+    ...six.filter(isOfLink),
+  ];
+  return inOrder.map(({ dev, address, length, secondary }) => ({
+    family: address.includes(":") ? "inet6" : "inet",
+    ...(secondary === true ? { secondary } : {}),
+    local: address,
+    prefixlen: length,
+    scope: address.startsWith("fe80:")
+      ? "link"
+      : dev === "lo" && (address === "::1" || address.startsWith("127."))
+        ? "host"
+        : "global",
+  }));
 }

@@ -4,9 +4,11 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { whyUnfit } from "../../src/lab/live/fit.ts";
 import { sweep, sweepOwn } from "./probing.ts";
+import { WORLD_KINDS, type WorldKind } from "./random-world.ts";
 import { type LiveReport, newReport, runLive } from "./run.ts";
 
-/** `npm run live -- --minutes N [--seed S] [--packets N] [--worlds N] [--width N] [--save FOLDER]`. */
+/** `npm run live -- --minutes N [--seed S] [--packets N] [--worlds N] [--width N] [--save FOLDER]
+ * [--kind plain|nft|v6]`. */
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "10" },
@@ -15,6 +17,7 @@ const { values } = parseArgs({
     worlds: { type: "string", default: "1000000" },
     width: { type: "string", default: "6" },
     save: { type: "string" },
+    kind: { type: "string", default: "plain" },
     /** Of one of the processes that share a run: which one it is. */
     share: { type: "string" },
   },
@@ -30,6 +33,8 @@ const [minutes = 0, packets = 0, worlds = 0, width = 0] = [
 const unfit = whyUnfit({ hosts: new Map(), wires: [], origins: { sources: [] } });
 if (![seed, minutes, packets, worlds].every((number) => number >= 0) || !(width >= 1))
   unfit.push("--minutes, --seed, --packets, --worlds and --width take numbers");
+if (!WORLD_KINDS.includes(values.kind as WorldKind))
+  unfit.push(`--kind ${values.kind}: one of ${WORLD_KINDS.join(", ")} is expected`);
 if (unfit.length > 0) {
   for (const message of unfit) process.stderr.write(`error: ${message}\n`);
   process.exitCode = 2;
@@ -55,6 +60,7 @@ function share(number: number): void {
       stride: width,
       worlds: Math.ceil((worlds - number) / width),
       packets,
+      kind: values.kind as WorldKind,
       width: 1,
       until: Date.now() + minutes * 60_000,
       save: values.save ?? null,
@@ -122,7 +128,7 @@ function tell(report: LiveReport, seconds: number): void {
     ...failures.map((failure) => `failed: ${failure}`),
     ...disagreements.flatMap(({ seed: own, index, difference, file }) => [
       `seed ${own} packet ${index}: ${difference}`,
-      `  again: npm run live -- --seed ${own} --worlds 1 --packets ${values.packets}`,
+      `  again: npm run live -- --seed ${own} --kind ${values.kind} --worlds 1 --packets ${values.packets}`,
       ...(file === undefined ? [] : [`  least: ${file}`]),
     ]),
     `zeros: ${coverage.zeros.join(", ") || "none"}`,

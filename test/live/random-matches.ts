@@ -1,3 +1,5 @@
+import { parseIp } from "../../src/address/ip.ts";
+import { bytesOfIp6 } from "../../src/lab/live/socket-address.ts";
 import type { Dice } from "./dice.ts";
 import type { DraftSet } from "./random-sets.ts";
 import { type Ground, PORTS } from "./topology.ts";
@@ -15,11 +17,13 @@ export interface Spot {
   readonly unique: () => number;
 }
 
+/** `icmp` is that of the family, whatever rules call it. */
 export type Proto = "tcp" | "udp" | "icmp" | "all";
 
 /** What a rule asks, up to the target. */
 export function randomConditions(spot: Spot, proto: Proto): string {
-  const { dice, devices, hooks } = spot;
+  const { dice, devices, hooks, ground } = spot;
+  const { words, family } = ground.plan;
   const parts: string[] = [];
   const not = (probability = 0.15) => (dice.chance(probability) ? "! " : "");
   if (dice.chance(0.25)) parts.push(`${not()}-s ${someone(spot)}`);
@@ -29,9 +33,10 @@ export function randomConditions(spot: Spot, proto: Proto): string {
   const device = () => dice.pick([...devices, "eth+", "veth+", "cni0"]);
   if (hasIn && dice.chance(0.15)) parts.push(`${not()}-i ${device()}`);
   if (hasOut && dice.chance(0.15)) parts.push(`${not()}-o ${device()}`);
-  if (proto !== "all") parts.push(`-p ${proto}`, ...protocolMatch(dice, proto));
-  else if (dice.chance(0.1)) parts.push(`! -p ${dice.pick(["tcp", "udp", "icmp"])}`);
-  if (proto === "all" && parts.length === 0 && dice.chance(0.1)) parts.push(`${not()}-f`);
+  if (proto !== "all")
+    parts.push(`-p ${proto === "icmp" ? words.icmp : proto}`, ...protocolMatch(spot, proto));
+  else if (dice.chance(0.1)) parts.push(`! -p ${dice.pick(["tcp", "udp", words.icmp])}`);
+  if (family === 4 && proto === "all" && parts.length === 0 && dice.chance(0.1)) parts.push(`${not()}-f`);
   const extras = dice.weighted([
     [4, 0],
     [6, 1],
@@ -39,7 +44,7 @@ export function randomConditions(spot: Spot, proto: Proto): string {
   ]);
   const seen = new Set<string>();
   for (let i = 0; i < extras; i++) {
-    const kind = dice.pick(MATCH_KINDS);
+    const kind = dice.pick<MatchKind>(family === 6 ? MATCH_KINDS6 : MATCH_KINDS);
     if (seen.has(kind)) continue;
     seen.add(kind);
     const text = matchText(spot, kind, proto, hasIn);
@@ -51,15 +56,16 @@ export function randomConditions(spot: Spot, proto: Proto): string {
 /** An address or a network that packets of this world come from or go to. */
 export function someone({ dice, ground }: Spot): string {
   return dice.chance(0.6)
-    ? `${dice.pick([...ground.addresses, ...ground.virtual])}/32`
+    ? `${dice.pick([...ground.addresses, ...ground.virtual])}/${ground.plan.single}`
     : dice.pick(ground.networks);
 }
 
-function protocolMatch(dice: Dice, proto: Exclude<Proto, "all">): string[] {
+function protocolMatch({ dice, ground }: Spot, proto: Exclude<Proto, "all">): string[] {
   const not = () => (dice.chance(0.12) ? "! " : "");
   if (proto === "icmp") {
     if (dice.chance(0.5)) return [];
-    return [`-m icmp ${not()}--icmp-type ${dice.pick(["8", "0", "3", "3/3", "3/4", "11", "11/0", "any"])}`];
+    const { icmpMatch, icmpTypes } = ground.plan.words;
+    return [icmpMatch.replace(" --", ` ${not()}--`), dice.pick(icmpTypes)];
   }
   const parts: string[] = [];
   if (dice.chance(0.7)) parts.push(`${not()}--dport ${portText(dice)}`);
@@ -82,17 +88,25 @@ function portText(dice: Dice): string {
 }
 
 /**
- * Every match of IPv4 that the model knows and a packet of this lab can decide on; the others are of IPv6, no probe speaks
- * them, or the model says itself that it does not know them.
+ * Every match that the model knows and a packet of this lab can decide on; the others no probe speaks, or the model says itself
+ * that it does not know them.
  */
 const MATCH_KINDS = [
   "addrtype",
+  "bpf",
+  "cluster",
   "comment",
+  "connbytes",
+  "connlabel",
+  "connlimit",
   "connmark",
   "conntrack",
   "conntrack",
+  "devgroup",
   "dscp",
+  "ecn",
   "hashlimit",
+  "helper",
   "iprange",
   "length",
   "limit",
@@ -105,28 +119,62 @@ const MATCH_KINDS = [
   "physdev",
   "physdev",
   "pkttype",
+  "policy",
   "quota",
   "recent",
   "rpfilter",
   "set",
   "set",
   "set",
+  "socket",
   "state",
   "statistic",
+  "string",
+  "tcpmss",
   "tos",
   "ttl",
+  "u32",
 ] as const;
 
-const STATES = ["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"];
-const TYPES = ["LOCAL", "UNICAST", "BROADCAST", "MULTICAST", "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW"];
+const OUTGOING: ReadonlySet<string> = new Set(["FORWARD", "OUTPUT", "POSTROUTING"]);
 
-function matchText(
-  spot: Spot,
-  kind: (typeof MATCH_KINDS)[number],
-  proto: Proto,
-  hasIn: boolean,
-): string | null {
+/** Programs: a protocol; a destination port behind the header's length; a length. */
+const PROGRAMS = [
+  "4,48 0 0 9,21 0 1 6,6 0 0 1,6 0 0 0",
+  "5,177 0 0 0,72 0 0 2,21 0 1 8080,6 0 0 1,6 0 0 0",
+  "4,128 0 0 0,37 0 1 59,6 0 0 65535,6 0 0 0",
+  "7,48 0 0 8,4 0 0 1,84 0 0 254,7 0 0 0,135 0 0 0,21 0 0 64,22 0 0 0",
+];
+
+/** Words of the header: a protocol, ports behind its length, a time to live, an address's octet, nothing beyond the end. */
+const TESTS = [
+  "0x6&0xff=0x6",
+  "0x6&0xff=0x1,0x11",
+  "0x0>>0x16&0x3c@0x0&0xffff=0x50,0x1f90:0x1f91",
+  "0x5&0xff=0x3f&&0x0&0xffff=0x0:0x3c",
+  "0xc>>0x18=0xa",
+  "0x10<<0x18=0x0:0x2000000",
+  "0xfff0=0x0",
+  "0x0&0xffff=0x3c:0x64",
+];
+
+/** Those of IPv6 in the place of IPv4's own. */
+const MATCH_KINDS6 = [
+  ...MATCH_KINDS.filter((kind) => kind !== "ttl"),
+  "hl",
+  "frag",
+  "ipv6header",
+  "ipv6header",
+  "eui64",
+] as const;
+
+type MatchKind = (typeof MATCH_KINDS)[number] | (typeof MATCH_KINDS6)[number];
+
+const STATES = ["NEW", "ESTABLISHED", "RELATED", "INVALID", "UNTRACKED"];
+
+function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): string | null {
   const { dice, ground, devices, sets, table, hooks, unique } = spot;
+  const { words } = ground.plan;
   const not = (probability = 0.2) => (dice.chance(probability) ? "! " : "");
   const hex = (value: number) => `0x${value.toString(16)}`;
   const ported = proto === "tcp" || proto === "udp";
@@ -134,20 +182,53 @@ function matchText(
     case "addrtype": {
       const side = dice.pick(["src", "dst"]);
       const within = hasIn && dice.chance(0.1) ? " --limit-iface-in" : "";
-      return `-m addrtype ${not()}--${side}-type ${dice.some(TYPES, dice.pick([1, 1, 2])).join(",")}${within}`;
+      return `-m addrtype ${not()}--${side}-type ${dice.some(words.addressTypes, dice.pick([1, 1, 2])).join(",")}${within}`;
+    }
+    case "bpf":
+      return `-m bpf --bytecode "${dice.pick(PROGRAMS)}"`;
+    case "cluster": {
+      const total = dice.between(2, 4);
+      return `-m cluster ${not()}--cluster-local-node ${dice.between(1, total)} --cluster-total-nodes ${total} --cluster-hash-seed ${hex(unique())}`;
     }
     case "comment":
       return `-m comment --comment "rule ${unique()}"`;
+    case "connbytes":
+      return `-m connbytes ${not()}--connbytes ${dice.pick(["1:1", "2:", "3:4", "60:400", "61"])} --connbytes-mode ${dice.pick(["packets", "bytes", "avgpkt"])} --connbytes-dir ${dice.pick(["original", "reply", "both"])}`;
+    case "connlabel":
+      return `-m connlabel ${not()}--label ${dice.pick([0, 5, 127])}${dice.chance(0.5) ? " --set" : ""}`;
+    case "connlimit":
+      return `-m connlimit --connlimit-${dice.pick(["upto", "above"])} ${dice.between(0, 2)} --connlimit-mask ${dice.pick([0, 24, 32])} --connlimit-${dice.pick(["saddr", "daddr"])}`;
     case "connmark":
       return `-m connmark ${not()}--mark ${hex(dice.between(0, 3))}/${dice.pick(["0x3", "0xff", "0x1"])}`;
     case "conntrack":
       return `-m conntrack ${conntrackText(spot, ported)}`;
+    case "devgroup": {
+      const sides = [
+        ...(hasIn ? ["src"] : []),
+        ...(hooks.every((hook) => OUTGOING.has(hook)) ? ["dst"] : []),
+      ];
+      return sides.length === 0
+        ? null
+        : `-m devgroup ${not()}--${dice.pick(sides)}-group ${dice.pick(["default", "0x1", "0x0/0x1"])}`;
+    }
     case "dscp":
       return `-m dscp ${not()}--dscp ${hex(dice.pick([0, 10, 46]))}`;
+    case "ecn": {
+      if (proto !== "tcp" || dice.chance(0.4)) return `-m ecn ${not()}--ecn-ip-ect ${dice.pick([0, 2])}`;
+      return `-m ecn ${not()}${dice.pick(["--ecn-tcp-cwr", "--ecn-tcp-ece"])}`;
+    }
+    case "eui64":
+      return hasIn ? "-m eui64" : null;
+    case "frag":
+      return `-m frag ${dice.pick(["--fragfirst", "--fragmore", "--fraglast", "--fragid 0:4294967295", "--fragfirst --fragmore"])}`;
+    case "ipv6header":
+      return `-m ipv6header ${not()}--header ${dice.pick(["frag", "prot", "frag,prot", "dst", "route,prot", "auth"])}${dice.chance(0.5) ? " --soft" : ""}`;
     case "hashlimit":
       return `-m hashlimit --hashlimit-${dice.pick(["upto", "above"])} ${dice.pick(["1/hour", "2/hour", "3/hour"])} --hashlimit-burst ${dice.between(1, 3)} --hashlimit-mode ${dice.pick(["srcip", "dstip", "srcip,dstip"])} --hashlimit-name h${unique()}`;
+    case "helper":
+      return `-m helper ${not()}--helper ${dice.pick(["ftp", "any"])}`;
     case "iprange": {
-      const [low, high] = dice.some(ground.addresses, 2).sort((a, b) => wordOf(a) - wordOf(b));
+      const [low, high] = dice.some(ground.addresses, 2).sort(byNumber);
       if (low === undefined || high === undefined) return null;
       return `-m iprange ${not()}--${dice.pick(["src", "dst"])}-range ${low}-${high}`;
     }
@@ -180,11 +261,17 @@ function matchText(
       return hasIn
         ? `-m pkttype ${not()}--pkt-type ${dice.pick(["unicast", "broadcast", "multicast"])}`
         : null;
+    case "policy": {
+      const sides = [...(hasIn ? ["in"] : []), ...(hooks.every((hook) => OUTGOING.has(hook)) ? ["out"] : [])];
+      return sides.length === 0
+        ? null
+        : `-m policy --dir ${dice.pick(sides)} --pol ${dice.pick(["none", "ipsec"])}`;
+    }
     case "quota":
       return `-m quota ${not()}--quota ${dice.pick([0, 100, 300, 1000])}`;
     case "recent": {
       const action = dice.pick(["--set", "--rcheck", "--update", "--remove", "--rcheck --hitcount 2"]);
-      return `-m recent ${not(0.1)}${action} --name r${dice.between(0, 1)} --mask 255.255.255.255 --${dice.pick(["rsource", "rdest"])}`;
+      return `-m recent ${not(0.1)}${action} --name r${dice.between(0, 1)} --mask ${words.wholeMask} --${dice.pick(["rsource", "rdest"])}`;
     }
     case "rpfilter":
       return hooks.every((hook) => hook === "PREROUTING") && (table === "raw" || table === "mangle")
@@ -199,6 +286,10 @@ function matchText(
       );
       return `-m set ${not()}--match-set ${name} ${sides.join(",")}${dice.chance(0.15) ? " --return-nomatch" : ""}`;
     }
+    case "socket":
+      return hooks.every((hook) => hook === "PREROUTING" || hook === "INPUT")
+        ? `-m socket${dice.pick(["", " --nowildcard"])}`
+        : null;
     case "state":
       return `-m state ${not()}--state ${dice.some(STATES, dice.between(1, 2)).join(",")}`;
     case "statistic": {
@@ -207,10 +298,28 @@ function matchText(
         ? `-m statistic --mode nth --every ${every} --packet ${dice.below(every)}`
         : `-m statistic --mode random --probability ${dice.pick(["0.50000000000", "0.33333333349", "1.00000000000"])}`;
     }
+    case "string": {
+      const from = dice.pick([0, 20, 28, 40]);
+      const text = dice.pick([
+        '--string "pppppppp"',
+        '--hex-string "|7070707070|"',
+        '--string "PPPPPPP" --icase',
+        '--string "absent"',
+      ]);
+      return `-m string ${not()}${text} --algo ${dice.pick(["bm", "kmp"])} --from ${from} --to ${from + dice.pick([4, 20, 40, 60])}`;
+    }
+    case "tcpmss":
+      return proto === "tcp"
+        ? `-m tcpmss ${not()}--mss ${dice.pick(["1460", "1:1459", "536", "65495", "1400:1410"])}`
+        : null;
     case "tos":
       return `-m tos ${not()}--tos ${dice.pick(["0x10/0x3f", "0x00/0xff", "0x2e/0xff"])}`;
-    default:
-      return `-m ttl ${dice.pick(["--ttl-eq 64", "--ttl-eq 63", "--ttl-lt 5", "--ttl-gt 60", "! --ttl-eq 63"])}`;
+    case "u32":
+      return `-m u32 ${not()}--u32 "${dice.pick(TESTS)}"`;
+    default: {
+      const { match, option } = words.hopCount;
+      return `-m ${match} ${dice.pick(["--ttl-eq 64", "--ttl-eq 63", "--ttl-lt 5", "--ttl-gt 60", "! --ttl-eq 63"]).replace("ttl", option)}`;
+    }
   }
 }
 
@@ -218,7 +327,7 @@ function conntrackText({ dice, ground }: Spot, ported: boolean): string {
   const not = () => (dice.chance(0.2) ? "! " : "");
   const options = [
     () => `--ctstate ${dice.some([...STATES, "DNAT", "SNAT"], dice.between(1, 2)).join(",")}`,
-    () => `--ctproto ${dice.pick([1, 6, 17])}`,
+    () => `--ctproto ${dice.pick([ground.plan.words.icmpNumber, 6, 17])}`,
     () => `--ctorigdst ${dice.pick([...ground.virtual, ...ground.addresses])}`,
     () => `--ctorigsrc ${dice.pick(ground.addresses)}`,
     () => `--ctrepldst ${dice.pick(ground.addresses)}`,
@@ -235,6 +344,7 @@ function someMac({ dice, ground }: Spot): string {
   return (dice.pick(links) as { readonly address: string }).address.toUpperCase();
 }
 
-function wordOf(address: string): number {
-  return address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
+function byNumber(a: string, b: string): number {
+  const [one, other] = [a, b].map((text) => bytesOfIp6(parseIp(text) ?? 0));
+  return Buffer.compare(one ?? new Uint8Array(), other ?? new Uint8Array());
 }

@@ -1,17 +1,22 @@
 import type { RecordedQuery } from "../../src/lab/recorded.ts";
 import type { Dice } from "./dice.ts";
-import { type Ground, NOWHERE, PORTS } from "./topology.ts";
+import { type Ground, PORTS } from "./topology.ts";
 
 const SIZES = [0, 8, 100, 1300, 1372, 1400, 1428, 1472, 1473, 2000, 3000] as const;
 /** Below the ports that the kernel picks for itself. */
 const FIRST_PORT = 20_000;
 
-/** Packets of all makes, aimed at what the world has and at what it has not. */
-export function randomQueries(dice: Dice, ground: Ground, count: number): RecordedQuery[] {
-  return Array.from({ length: count }, (_, i) => randomQuery(dice, ground, FIRST_PORT + i));
+/** Packets of all makes and of the world's families, aimed at what it has and at what it has not. */
+export function randomQueries(dice: Dice, grounds: readonly Ground[], count: number): RecordedQuery[] {
+  return Array.from({ length: count }, (_, i) => {
+    const [only] = grounds;
+    const ground = grounds.length === 1 && only !== undefined ? only : dice.pick(grounds);
+    return randomQuery(dice, ground, FIRST_PORT + i);
+  });
 }
 
 function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
+  const { plan } = ground;
   const from = dice.pick(ground.clients);
   const proto = dice.weighted<"tcp" | "udp" | "icmp">([
     [4, "tcp"],
@@ -21,10 +26,11 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
   const dst = dice.weighted([
     [12, () => dice.pick(ground.addresses)],
     [1.2, () => dice.pick(ground.virtual)],
-    [0.6, () => dice.pick(NOWHERE)],
-    [0.3, () => "127.0.0.1"],
+    [0.6, () => dice.pick(plan.nowhere)],
+    [0.3, () => plan.loopback],
     // Nobody has it, so that the question who does stays unanswered.
-    [0.15, () => `${dice.pick(ground.networks).split(".").slice(0, 3).join(".")}.199`],
+    [0.15, () => plan.nobody(dice.pick(ground.networks))],
+    [plan.family === 6 ? 1 : 0, () => ofLink(dice, ground, from)],
   ])();
   const dport = dice.chance(0.93) ? dice.pick(PORTS) : dice.between(1, 1000);
   const base: RecordedQuery = {
@@ -38,21 +44,43 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
     ...(dice.chance(0.35) ? { mark: dice.between(1, 3) } : {}),
   };
   if (dice.chance(0.09)) return forged(dice, ground, base);
-  const own = ground.draft.hosts.get(from)?.addresses.filter(({ address }) => address !== "127.0.0.1") ?? [];
+  const own = ownAddresses(ground, from).filter((address) => address !== plan.loopback);
   return {
     ...base,
     ...(dice.chance(0.15) ? { uid: 1000 } : {}),
     ...(proto !== "tcp" && dice.chance(0.3) ? { size: dice.pick(SIZES) } : {}),
     ...(proto !== "tcp" && dice.chance(0.3) ? { df: true } : {}),
-    ...(own.length > 0 && dice.chance(0.12) ? { src: dice.pick(own).address } : {}),
+    ...(own.length > 0 && dice.chance(0.12) ? { src: dice.pick(own) } : {}),
   };
+}
+
+/** A host's addresses of a family, but those that are good on one link only. */
+function ownAddresses({ draft, plan }: Ground, host: string): string[] {
+  const all = draft.hosts.get(host)?.addresses.map(({ address }) => address) ?? [];
+  return all.filter(
+    (address) => address.includes(":") === (plan.family === 6) && !address.startsWith("fe80:"),
+  );
+}
+
+/** An address of a link that the host is on, or a group there. */
+function ofLink(dice: Dice, { draft }: Ground, from: string): string {
+  const devices = draft.hosts
+    .get(from)
+    ?.addresses.filter(({ address }) => address.startsWith("fe80:"))
+    .map(({ dev }) => dev);
+  const zone = dice.pick(devices ?? []);
+  const others = [...draft.hosts.values()].flatMap(({ addresses }) =>
+    addresses.filter(({ address }) => address.startsWith("fe80:")).map(({ address }) => address),
+  );
+  return `${dice.chance(0.75) ? dice.pick(others) : dice.pick(["ff02::1", "ff02::2", "fe80::dead"])}%${zone}`;
 }
 
 /** Sent as it is, whatever its source and flags. */
 function forged(dice: Dice, ground: Ground, base: RecordedQuery): RecordedQuery {
   // Its checksum covers its source, which is therefore given; a TTL, since no socket gives one.
-  const own = ground.draft.hosts.get(base.from)?.addresses.map(({ address }) => address) ?? [];
-  const any = [...ground.addresses, ...NOWHERE, "127.0.0.1", "224.0.0.5", "255.255.255.255"];
+  const { nowhere, loopback, groups } = ground.plan;
+  const own = ownAddresses(ground, base.from);
+  const any = [...ground.addresses, ...nowhere, loopback, ...groups];
   return {
     ttl: 64,
     ...base,

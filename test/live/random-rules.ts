@@ -11,29 +11,20 @@ const HOOKS: Readonly<Record<string, readonly string[]>> = {
   filter: ["INPUT", "FORWARD", "OUTPUT"],
 };
 
-const REJECTS = [
-  "icmp-port-unreachable",
-  "icmp-net-unreachable",
-  "icmp-host-unreachable",
-  "icmp-proto-unreachable",
-  "icmp-net-prohibited",
-  "icmp-host-prohibited",
-  "icmp-admin-prohibited",
-] as const;
-
 /** The kernel takes it for SYNs alone (`tcpmss_tg4_check`). */
+const SET_MSS = "-j TCPMSS --set-mss 1404";
 const CLAMP = "-j TCPMSS --clamp-mss-to-pmtu";
 
 /** Gives a host a rule set, as `iptables-save` would print it, and the sets that it asks. */
 export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): void {
   const { sets, text } = dice.chance(0.5) ? randomSets(dice, ground) : { sets: [], text: "" };
-  host.ipsetSave = text;
+  host.ipsetSave += text;
   host.backend = dice.chance(0.5) ? "legacy" : "nft";
   let counter = 0;
   const tables = ["filter", "nat", "mangle", "raw"].filter((table) =>
     dice.chance({ filter: 0.85, nat: 0.75, mangle: 0.45, raw: 0.3 }[table] as number),
   );
-  host.iptablesSave = tables
+  host.iptablesSave[ground.plan.family] = tables
     .map((table) => {
       const spotOf = (hooks: readonly string[]): Spot => ({
         dice,
@@ -53,6 +44,7 @@ function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[])
   const hooks = HOOKS[table] as readonly string[];
   const chains: string[] = [];
   const rules: string[] = [];
+  const letsDiscover = spotOf(hooks).ground.plan.family === 6 && dice.chance(0.6);
   // A user's chain belongs to one hook, so that its rules may hold whatever is allowed there.
   for (const hook of hooks) {
     const policy = table === "filter" && dice.chance(0.05) ? "DROP" : "ACCEPT";
@@ -62,6 +54,10 @@ function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[])
     const spot = spotOf([hook]);
     // Where a rule translates a tunnel's packet whose inner checksum is left to the card, the kernel spoils the outer one.
     if (table === "nat") rules.push(`-A ${hook} -p udp -m udp --dport 8472 -j ACCEPT`);
+    // Else few worlds of IPv6 would have a neighbour.
+    if (table === "filter" && letsDiscover)
+      for (const type of [135, 136])
+        rules.push(`-A ${hook} -p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j ACCEPT`);
     const own = dice.chance(0.5) ? Array.from({ length: dice.between(1, 2) }, (_, i) => `${hook}-u${i}`) : [];
     for (const chain of own) chains.push(`:${chain} - [0:0]`);
     const count = dice.weighted([
@@ -98,7 +94,8 @@ function ruleText(spot: Spot, chain: string, deeper: readonly string[]): string 
     [3, "all"],
   ]);
   const target = targetText(spot, proto);
-  if (target === CLAMP) return `-A ${chain} -p tcp -m tcp --tcp-flags SYN,RST SYN ${target}`;
+  if (target === CLAMP || target === SET_MSS)
+    return `-A ${chain} -p tcp -m tcp --tcp-flags SYN,RST SYN ${target}`;
   const conditions = randomConditions(spot, proto);
   // What takes packets away, or elsewhere, is aimed at some of them: else nothing in the world arrives.
   const aim =
@@ -106,14 +103,15 @@ function ruleText(spot: Spot, chain: string, deeper: readonly string[]): string 
   return join(`-A ${chain}`, aim, conditions, target);
 }
 
-const DIVERTING = /^-j (DROP|REJECT|DNAT|REDIRECT|NETMAP|SNAT|TTL|SET --del)/;
+const DIVERTING = /^-j (DROP|REJECT|DNAT|REDIRECT|NETMAP|SNAT|TTL|HL|SET --del)/;
 
 function join(...parts: readonly string[]): string {
   return parts.filter((part) => part !== "").join(" ");
 }
 
 function targetText(spot: Spot, proto: Proto): string {
-  const { dice, table, hooks } = spot;
+  const { dice, table, hooks, ground } = spot;
+  const { words } = ground.plan;
   const [hook = ""] = hooks;
   const common: (readonly [number, string])[] = [
     [3, "-j ACCEPT"],
@@ -127,13 +125,13 @@ function targetText(spot: Spot, proto: Proto): string {
   ];
   switch (table) {
     case "filter": {
-      const reject = proto === "tcp" && dice.chance(0.4) ? "tcp-reset" : dice.pick(REJECTS);
+      const reject = proto === "tcp" && dice.chance(0.4) ? "tcp-reset" : dice.pick(words.rejects);
       return dice.weighted([...common, [1.2, "-j DROP"], [2, `-j REJECT --reject-with ${reject}`]]);
     }
     case "nat":
       return natTarget(spot, proto, common, hook);
     case "mangle":
-      return dice.weighted([...common, [0.4, "-j DROP"], ...mangleTargets(dice, proto, hook)]);
+      return dice.weighted([...common, [0.4, "-j DROP"], ...mangleTargets(spot, proto, hook)]);
     default:
       return dice.weighted([
         ...common,
@@ -165,18 +163,43 @@ function setTargets({ dice, sets }: Spot): (readonly [number, string])[] {
   return [[1.2, `-j SET ${act} ${name} ${sides}${exist}`]];
 }
 
-function mangleTargets(dice: Dice, proto: Proto, hook: string): (readonly [number, string])[] {
+function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (readonly [number, string])[] {
+  const { target, option } = ground.plan.words.hopCount;
+  const isIpv4 = ground.plan.family === 4;
   const hex = (value: number) => `0x${value.toString(16)}`;
+  if (proto === "tcp" && dice.chance(0.1))
+    return [
+      [
+        4,
+        dice.pick([
+          ...(isIpv4 ? ["-j ECN --ecn-tcp-remove"] : []),
+          "-j TCPOPTSTRIP --strip-options 2",
+          "-j TCPOPTSTRIP --strip-options 3,8",
+        ]),
+      ],
+    ];
   const list: (readonly [number, string])[] = [
     [4, `-j MARK --set-xmark ${hex(dice.between(0, 3))}/${dice.pick(["0xffffffff", "0x3", "0x1"])}`],
-    [1.5, `-j TTL --ttl-${dice.pick(["set 1", "set 2", "set 40", "dec 1", "dec 70", "inc 5"])}`],
+    [1.5, `-j ${target} --${option}-${dice.pick(["set 1", "set 2", "set 40", "dec 1", "dec 70", "inc 5"])}`],
     [0.7, `-j DSCP --set-dscp ${hex(dice.pick([0, 10, 46]))}`],
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
+    // Of a connection both ends would hear everything twice, and say so when they have time.
+    [proto === "udp" || proto === "icmp" ? 0.9 : 0, `-j TEE --gateway ${dice.pick(ground.addresses)}`],
+    [isIpv4 ? 0.5 : 0, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],
+    [
+      1,
+      `-j HMARK --hmark-tuple ${dice.some(["src", "dst", "sport", "dport", "proto", "ct"], dice.between(1, 4)).join(",")} --hmark-mod 4 --hmark-rnd 0x${dice.between(1, 999)}`,
+    ],
+    [0.3, `-j IDLETIMER --timeout 600 --label i${dice.between(0, 9)}`],
+    [
+      0.3,
+      `-j RATEEST --rateest-name e${dice.between(0, 99)} --rateest-interval 250ms --rateest-ewmalog 500ms`,
+    ],
   ];
   if (hook === "FORWARD" || hook === "OUTPUT" || hook === "POSTROUTING") {
     list.push([0.5, `-j CLASSIFY --set-class 1:${dice.between(1, 9)}`]);
-    if (proto === "tcp") list.push([0.5, CLAMP]);
+    if (proto === "tcp") list.push([0.5, CLAMP], [0.5, SET_MSS]);
   }
   return list;
 }
@@ -188,25 +211,28 @@ function natTarget(
   hook: string,
 ): string {
   const ported = proto === "tcp" || proto === "udp";
-  const address = () => dice.pick(ground.addresses);
-  const port = () => (ported && dice.chance(0.6) ? `:${dice.pick(PORTS)}` : "");
+  const bare = () => dice.pick(ground.addresses);
+  const port = () => (ported && dice.chance(0.6) ? String(dice.pick(PORTS)) : "");
+  const withPort = (address: string, ports: string) =>
+    ports === "" ? address : `${address.includes(":") ? `[${address}]` : address}:${ports}`;
+  const address = () => withPort(bare(), port());
   const random = () => dice.pick(["", "", "", " --random-fully"]);
   if (hook === "PREROUTING" || hook === "OUTPUT") {
     const toPorts = ported ? ` --to-ports ${dice.pick([...PORTS, "8080-8081"])}` : "";
     return dice.weighted([
       ...common.slice(0, 3),
-      [4, `-j DNAT --to-destination ${address()}${port()}`],
-      [0.7, `-j DNAT --to-destination ${address()}${port()} --persistent`],
+      [4, `-j DNAT --to-destination ${address()}`],
+      [0.7, `-j DNAT --to-destination ${address()} --persistent`],
       [2, `-j REDIRECT${toPorts}`],
       [1, `-j NETMAP --to ${dice.pick(ground.networks)}`],
     ]);
   }
   const sources = hook === "INPUT" ? [] : ([[5, `-j MASQUERADE${random()}`]] as const);
-  const to = ported && dice.chance(0.2) ? ":40000-40100" : "";
+  const to = ported && dice.chance(0.2) ? "40000-40100" : "";
   return dice.weighted([
     ...common.slice(0, 3),
     ...sources,
-    [3, `-j SNAT --to-source ${address()}${to}${random()}`],
+    [3, `-j SNAT --to-source ${withPort(bare(), to)}${random()}`],
     ...(hook === "INPUT" ? [] : ([[1, `-j NETMAP --to ${dice.pick(ground.networks)}`]] as const)),
   ]);
 }

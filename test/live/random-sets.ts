@@ -1,3 +1,4 @@
+import type { AddressPlan } from "./address-plan.ts";
 import type { Dice } from "./dice.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
@@ -8,41 +9,55 @@ export interface DraftSet {
   readonly dimensions: number;
 }
 
-const KINDS: readonly (readonly [type: string, head: string])[] = [
-  ["hash:ip", "hash:ip family inet hashsize 64 maxelem 64 bucketsize 12 initval 0x1"],
-  ["hash:net", "hash:net family inet hashsize 64 maxelem 64 bucketsize 12 initval 0x2"],
-  ["hash:ip,port", "hash:ip,port family inet hashsize 64 maxelem 64 bucketsize 12 initval 0x3"],
-  ["hash:net,port", "hash:net,port family inet hashsize 64 maxelem 64 bucketsize 12 initval 0x4"],
-  ["hash:ip,port,ip", "hash:ip,port,ip family inet hashsize 64 maxelem 64 bucketsize 12 initval 0x5"],
-  ["hash:ip,port,net", "hash:ip,port,net family inet hashsize 64 maxelem 64 bucketsize 12 initval 0x6"],
-  ["hash:net,iface", "hash:net,iface family inet hashsize 64 maxelem 64 bucketsize 12 initval 0x7"],
-  ["bitmap:port", "bitmap:port range 0-9000"],
-  ["bitmap:ip", "bitmap:ip range 10.244.64.0-10.244.127.255"],
-  ["list:set", "list:set size 8"],
-];
+const HASHES = [
+  "hash:ip",
+  "hash:net",
+  "hash:ip,port",
+  "hash:net,port",
+  "hash:ip,port,ip",
+  "hash:ip,port,net",
+  "hash:net,iface",
+] as const;
+
+function kindsOf({ family, words }: AddressPlan): (readonly [type: string, head: string])[] {
+  return [
+    ...HASHES.map((type, i): readonly [string, string] => [
+      type,
+      `${type} family ${words.ipset} hashsize 64 maxelem 64 bucketsize 12 initval 0x${i + 1}`,
+    ]),
+    ["bitmap:port", "bitmap:port range 0-9000"],
+    // Of IPv4 alone.
+    ...(family === 4 ? [["bitmap:ip", "bitmap:ip range 10.244.64.0-10.244.127.255"] as const] : []),
+    ["list:set", "list:set size 8"],
+  ];
+}
 
 /** `ipset save` of a few sets, with entries that packets of this world can be in. */
 export function randomSets(dice: Dice, ground: Ground): { readonly sets: DraftSet[]; readonly text: string } {
+  const { plan } = ground;
+  // Each family's have names of their own: a host's sets are one list.
+  const head = plan.family === 6 ? "s6" : "s";
   const sets: DraftSet[] = [];
   const lines: string[] = [];
-  for (const [type, head] of dice.some(KINDS, dice.between(1, 4))) {
+  for (const [type, made] of dice.some(kindsOf(plan), dice.between(1, 4))) {
     if (type === "list:set") continue;
-    const name = `s-${type.replaceAll(/[:,]/g, "-")}`;
+    const name = `${head}-${type.replaceAll(/[:,]/g, "-")}`;
     sets.push({ name, type, dimensions: type.split(":")[1]?.split(",").length ?? 1 });
-    lines.push(`create ${name} ${head}`);
+    lines.push(`create ${name} ${made}`);
     const elements = new Map<string, string>();
     for (let i = dice.between(2, 5); i > 0; i--) {
       const element = elementOf(dice, ground, type);
       if (element === null) continue;
       const nomatch = type.startsWith("hash:net") && dice.chance(0.2) ? " nomatch" : "";
-      elements.set(element.replaceAll("/32", ""), `add ${name} ${element}${nomatch}`);
+      elements.set(element.replaceAll(`/${plan.single}`, ""), `add ${name} ${element}${nomatch}`);
     }
     lines.push(...elements.values());
   }
   const members = sets.filter(({ dimensions }) => dimensions === 1 && dice.chance(0.6));
   if (members.length > 0 && dice.chance(0.5)) {
-    sets.push({ name: "s-list", type: "list:set", dimensions: 1 });
-    lines.push("create s-list list:set size 8", ...members.map(({ name }) => `add s-list ${name}`));
+    const name = `${head}-list`;
+    sets.push({ name, type: "list:set", dimensions: 1 });
+    lines.push(`create ${name} list:set size 8`, ...members.map((member) => `add ${name} ${member.name}`));
   }
   return { sets, text: lines.map((line) => `${line}\n`).join("") };
 }

@@ -7,7 +7,7 @@ import { whyUnfit } from "../../src/lab/live/fit.ts";
 import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
-import { quickSettings } from "./draft.ts";
+import { quickSettings, SAID_ONCE } from "./draft.ts";
 import { judged, raising, recording, sideBySide, sweep, sweepOwn, TooSlow } from "./probing.ts";
 
 /** Recorded worlds of IPv6, built again on this machine's kernel: every frame, neighbour discovery too, and every counter. */
@@ -31,10 +31,8 @@ function recorded(name: string): Recorded {
   });
   const hosts = [...snapshot.world.hosts].map(([host, state]) => {
     const devices = state.devices.map((device) => device.name);
-    return [
-      host,
-      { ...state, sysctl: new Map([...state.sysctl, ...quickSettings(devices, [4, 6])]) },
-    ] as const;
+    const quick = [...Object.entries(SAID_ONCE), ...quickSettings(devices, [4, 6])] as const;
+    return [host, { ...state, sysctl: new Map([...state.sysctl, ...quick]) }] as const;
   });
   return { world: { ...snapshot.world, hosts: new Map(hosts) }, queries };
 }

@@ -4,7 +4,7 @@ import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import { writeSnapshot } from "../../src/world/snapshot-out.ts";
 import { Coverage } from "./coverage.ts";
 import { abreast, judged, sideBySide, TooSlow } from "./probing.ts";
-import { type LiveWorld, randomWorld } from "./random-world.ts";
+import { type LiveWorld, randomWorld, type WorldKind } from "./random-world.ts";
 import { type Asked, asking, type Case, kindOf, shrink } from "./shrink.ts";
 
 /** What a run came to. */
@@ -33,6 +33,8 @@ export interface LiveOptions {
   /** From one world's seed to the next one's; others run those between. */
   readonly stride?: number;
   readonly worlds: number;
+  /** What sort of worlds. */
+  readonly kind?: WorldKind;
   /** Packets a world. */
   readonly packets: number;
   /** Worlds side by side. */
@@ -65,7 +67,7 @@ export function runLive(options: LiveOptions): LiveReport {
 /** A world's life: built, probed, taken down, judged; what disagrees is asked again. What fails is told. */
 function* living(seed: number, report: LiveReport, options: LiveOptions): Generator<void, void> {
   try {
-    const live = randomWorld(seed, options.packets);
+    const live = randomWorld(seed, options.packets, options.kind);
     const { probes } = yield* inTime(live, NOWHERE, report);
     const all = judged(live.world, probes);
     report.worlds++;

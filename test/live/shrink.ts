@@ -1,4 +1,5 @@
 import type { Rule, Ruleset } from "../../src/kernel/netfilter/rule.ts";
+import type { NftRule, NftRuleset } from "../../src/kernel/nft/ruleset.ts";
 import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
 import type { World } from "../../src/world/world.ts";
 import { judged, raising, recording, sideBySide } from "./probing.ts";
@@ -38,9 +39,9 @@ export function* asking({ world, queries }: Case, unhurried?: ReadonlySet<number
 type Part =
   | { readonly kind: "query"; readonly index: number }
   | { readonly kind: "host"; readonly host: string }
-  | { readonly kind: "rule"; readonly host: string; readonly rule: Rule }
-  | { readonly kind: "policy-rule"; readonly host: string; readonly index: number }
-  | { readonly kind: "route"; readonly host: string; readonly index: number }
+  | { readonly kind: "rule"; readonly host: string; readonly rule: Rule | NftRule }
+  | { readonly kind: "policy-rule" | "policy-rule6"; readonly host: string; readonly index: number }
+  | { readonly kind: "route" | "route6"; readonly host: string; readonly index: number }
   | { readonly kind: "setting"; readonly host: string; readonly name: string };
 
 const SIDE_BY_SIDE = 8;
@@ -98,19 +99,19 @@ function partsOf({ world, queries }: Case): Part[] {
   return [
     ...queries.slice(0, -1).map((_, index): Part => ({ kind: "query", index })),
     ...hosts.filter(({ name }) => name !== needed).map(({ name }): Part => ({ kind: "host", host: name })),
-    ...hosts.flatMap(({ name, iptables }) =>
-      rulesOf(iptables).map((rule): Part => ({ kind: "rule", host: name, rule })),
-    ),
-    ...hosts.flatMap(({ name, rules }) =>
-      rules.flatMap(({ priority }, index): Part[] =>
-        priority === 0 || priority >= 32_766 ? [] : [{ kind: "policy-rule", host: name, index }],
+    ...hosts.flatMap(({ name, iptables, ip6tables, nft }) =>
+      [...rulesOf(iptables), ...rulesOf(ip6tables), ...nftRulesOf(nft)].map(
+        (rule): Part => ({ kind: "rule", host: name, rule }),
       ),
     ),
-    ...hosts.flatMap(({ name, routes }) =>
-      routes.flatMap(({ protocol }, index): Part[] =>
-        protocol === "kernel" ? [] : [{ kind: "route", host: name, index }],
-      ),
-    ),
+    ...hosts.flatMap(({ name, rules, rules6 }) => [
+      ...indexesOf(rules, isOwnRule).map((index): Part => ({ kind: "policy-rule", host: name, index })),
+      ...indexesOf(rules6, isOwnRule).map((index): Part => ({ kind: "policy-rule6", host: name, index })),
+    ]),
+    ...hosts.flatMap(({ name, routes, routes6 }) => [
+      ...indexesOf(routes, isOwnRoute).map((index): Part => ({ kind: "route", host: name, index })),
+      ...indexesOf(routes6, isOwnRoute).map((index): Part => ({ kind: "route6", host: name, index })),
+    ]),
     ...hosts.flatMap(({ name, sysctl }) =>
       [...sysctl.keys()]
         .filter((setting) => setting.includes(".conf."))
@@ -119,10 +120,27 @@ function partsOf({ world, queries }: Case): Part[] {
   ];
 }
 
+function indexesOf<T>(list: readonly T[], isMeant: (item: T) => boolean): number[] {
+  return list.flatMap((item, index) => (isMeant(item) ? [index] : []));
+}
+
+/** Every namespace begins with the others. */
+function isOwnRule({ priority }: { readonly priority: number }): boolean {
+  return priority !== 0 && priority < 32_766;
+}
+
+function isOwnRoute({ protocol }: { readonly protocol: string | null }): boolean {
+  return protocol !== "kernel";
+}
+
 function rulesOf(iptables: Ruleset | null): Rule[] {
   return [...(iptables?.tables.values() ?? [])].flatMap(({ chains }) =>
     [...chains.values()].flatMap(({ rules }) => rules),
   );
+}
+
+function nftRulesOf(nft: NftRuleset | null): NftRule[] {
+  return (nft?.tables ?? []).flatMap(({ chains }) => chains.flatMap(({ rules }) => rules));
 }
 
 /** What stays of a case when all but `parts` is gone, and `left` too. */
@@ -137,14 +155,20 @@ function without(start: Case, parts: readonly Part[], left: readonly Part[]): Ca
   for (const [name, host] of hosts) {
     const own = gone.filter((part) => part.kind !== "query" && part.host === name);
     const rules = new Set(own.flatMap((part) => (part.kind === "rule" ? [part.rule] : [])));
-    const policy = new Set(own.flatMap((part) => (part.kind === "policy-rule" ? [part.index] : [])));
-    const routes = new Set(own.flatMap((part) => (part.kind === "route" ? [part.index] : [])));
+    const left = <T>(kind: Part["kind"], list: readonly T[]): T[] => {
+      const out = new Set(own.flatMap((part) => (part.kind === kind && "index" in part ? [part.index] : [])));
+      return list.filter((_, i) => !out.has(i));
+    };
     const settings = new Set(own.flatMap((part) => (part.kind === "setting" ? [part.name] : [])));
     hosts.set(name, {
       ...host,
-      iptables: host.iptables === null ? null : withoutRules(host.iptables, rules),
-      rules: host.rules.filter((_, i) => !policy.has(i)),
-      routes: host.routes.filter((_, i) => !routes.has(i)),
+      iptables: withoutRules(host.iptables, rules),
+      ip6tables: withoutRules(host.ip6tables, rules),
+      nft: host.nft === null ? null : withoutNftRules(host.nft, rules),
+      rules: left("policy-rule", host.rules),
+      rules6: left("policy-rule6", host.rules6),
+      routes: left("route", host.routes),
+      routes6: left("route6", host.routes6),
       sysctl: new Map([...host.sysctl].filter(([setting]) => !settings.has(setting))),
     });
   }
@@ -156,7 +180,7 @@ function without(start: Case, parts: readonly Part[], left: readonly Part[]): Ca
   };
 }
 
-const numbers = new WeakMap<Rule, number>();
+const numbers = new WeakMap<Rule | NftRule, number>();
 let count = 0;
 
 function keyOf(part: Part): string {
@@ -167,7 +191,8 @@ function keyOf(part: Part): string {
 }
 
 /** Tables without a rule go, unless a policy says something; chains without rules stay: they may be jumped to. */
-function withoutRules(ruleset: Ruleset, gone: ReadonlySet<Rule>): Ruleset {
+function withoutRules(ruleset: Ruleset | null, gone: ReadonlySet<Rule | NftRule>): Ruleset | null {
+  if (ruleset === null) return null;
   const tables = [...ruleset.tables].flatMap(([name, table]) => {
     const chains = new Map(
       [...table.chains].map(([chain, value]) => [
@@ -179,4 +204,18 @@ function withoutRules(ruleset: Ruleset, gone: ReadonlySet<Rule>): Ruleset {
     return isNeeded ? [[name, { ...table, chains }] as const] : [];
   });
   return { ...ruleset, tables: new Map(tables) };
+}
+
+/** The same of nftables: its sets go with their table. */
+function withoutNftRules({ tables }: NftRuleset, gone: ReadonlySet<Rule | NftRule>): NftRuleset {
+  return {
+    tables: tables.flatMap((table) => {
+      const chains = table.chains.map((chain) => ({
+        ...chain,
+        rules: chain.rules.filter((rule) => !gone.has(rule)),
+      }));
+      const isNeeded = chains.some(({ rules, base }) => rules.length > 0 || base?.policy === "drop");
+      return isNeeded ? [{ ...table, chains }] : [];
+    }),
+  };
 }

@@ -129,6 +129,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       return NF_ACCEPT;
     }
   } else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
+  if (table.accounts) table.account(ct, node & 1, packet.length);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
 }

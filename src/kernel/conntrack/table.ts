@@ -29,15 +29,27 @@ const USED = 17;
 const NEXT_FREE = 18;
 const FREE_PORT = 19;
 
+/** What only some rules ask of an entry: packets and bytes by direction, then 128 labels. */
+const EXTRA_STRIDE = 8;
+const PACKETS = 0;
+const BYTES = 2;
+const LABELS = 4;
+/** 128 bits of them. */
+export const LABEL_WORDS = 4;
+
 const NONE = -1;
 
 export class ConntrackTable {
   private readonly entries: Cells;
   private heads: Cells;
   private mask: number;
-  /** cell 0: entries ever made, 1: head of the free list, 2: entries in the hash, 3: unconfirmed in `pending` */
+  /** cell 0: entries ever made, 1: head of the free list, 2: entries in the hash, 3: unconfirmed in `pending`, 4: how often one was made */
   private readonly counts: Cells;
   private readonly pending: Cells;
+  /** Grown as entries are counted or labelled; of the others there is nothing. */
+  private readonly extras: Cells;
+  /** `net.netfilter.nf_conntrack_acct`, set by the owner before use. */
+  accounts = false;
   private readonly journal: Journal;
   /** Virtual time in milliseconds, set by the owner before use. */
   now = 0;
@@ -48,9 +60,10 @@ export class ConntrackTable {
     this.heads = new Cells(journal, 32);
     this.heads.data.fill(NONE);
     this.mask = 31;
-    this.counts = new Cells(journal, 4);
+    this.counts = new Cells(journal, 5);
     this.counts.data[1] = NONE;
     this.pending = new Cells(journal, 16);
+    this.extras = new Cells(journal, 0);
   }
 
   /** By entry: when those that were there before the first packet expire. */
@@ -68,6 +81,11 @@ export class ConntrackTable {
   /** Was it there before the first packet, and has none renewed it since? */
   isUntouched(ct: number): boolean {
     return ct < this.kept.length && this.kept[ct] === this.entries.data[ct * STRIDE + EXPIRES];
+  }
+
+  /** How often an entry was made. */
+  get created(): number {
+    return this.counts.data[4] as number;
   }
 
   /** Entries in the table. */
@@ -141,6 +159,8 @@ export class ConntrackTable {
     e.set(at + STREAM_AT, 0);
     e.set(at + USED, 1);
     e.set(at + FREE_PORT, 0);
+    this.clearExtras(index);
+    this.counts.set(4, this.created + 1);
     const waiting = this.counts.data[3] as number;
     this.pending.grow(waiting + 1);
     this.pending.set(waiting, index);
@@ -291,6 +311,45 @@ export class ConntrackTable {
   }
   setFreePort(ct: number): void {
     this.entries.set(ct * STRIDE + FREE_PORT, 1);
+  }
+
+  /** `nf_ct_acct_update`: a packet of one direction, its length in bytes. Counts stay below 2³¹. */
+  account(ct: number, direction: number, length: number): void {
+    const at = this.extrasOf(ct) + direction;
+    const { extras } = this;
+    extras.set(at + PACKETS, (extras.data[at + PACKETS] as number) + 1);
+    extras.set(at + BYTES, Math.min(0x7fffffff, (extras.data[at + BYTES] as number) + length));
+  }
+  packets(ct: number, direction: 0 | 1): number {
+    return this.extras.data[ct * EXTRA_STRIDE + PACKETS + direction] ?? 0;
+  }
+  bytes(ct: number, direction: 0 | 1): number {
+    return this.extras.data[ct * EXTRA_STRIDE + BYTES + direction] ?? 0;
+  }
+
+  /** Word of the labels, which hold label n in word n / 32. */
+  labels(ct: number, word: number): number {
+    return this.extras.data[ct * EXTRA_STRIDE + LABELS + word] ?? 0;
+  }
+  /** @param label 0 … 127 */
+  hasLabel(ct: number, label: number): boolean {
+    return (this.labels(ct, label >> 5) & (1 << (label & 31))) !== 0;
+  }
+  setLabel(ct: number, label: number): void {
+    const at = this.extrasOf(ct) + LABELS + (label >> 5);
+    this.extras.set(at, (this.extras.data[at] as number) | (1 << (label & 31)));
+  }
+
+  private extrasOf(ct: number): number {
+    this.extras.grow((ct + 1) * EXTRA_STRIDE);
+    return ct * EXTRA_STRIDE;
+  }
+
+  private clearExtras(ct: number): void {
+    const { extras } = this;
+    const at = ct * EXTRA_STRIDE;
+    if (at >= extras.data.length) return;
+    for (let i = 0; i < EXTRA_STRIDE; i++) extras.set(at + i, 0);
   }
 
   origSrc(ct: number): number {

@@ -17,6 +17,8 @@ export interface Device {
   /** Carrier: false for a cable whose other end is down or missing (`NO-CARRIER`). */
   readonly carrier: boolean;
   readonly noArp: boolean;
+  /** `ip link set … group`; absent: 0, in which all devices are at first. */
+  readonly group?: number;
   /** Name of the bridge (or bond, VRF) this device is a port of. */
   readonly master: string | null;
   readonly detail: DeviceDetail;

@@ -48,11 +48,18 @@ export function parseLink(
     up,
     carrier: !flags.includes("NO-CARRIER"),
     noArp: flags.includes("NOARP"),
+    ...groupOf(json),
     master,
     detail: parseDetail(json, linkType),
     port: parsePort(json, name, master, ports, bridges),
     origin,
   };
+}
+
+/** A group that bears a name but `default` is known to its machine alone (/etc/iproute2/group). */
+function groupOf(json: JsonFields): { readonly group?: number } {
+  const group = Number(json.optionalText("group") ?? 0);
+  return Number.isInteger(group) && group > 0 ? { group } : {};
 }
 
 /** `bridge link` knows more of a port than `ip link`; a port of which neither says anything is as new. */
@@ -82,6 +89,7 @@ export function formatLinkHead(device: Device): Json {
     mtu: device.mtu,
     ...(device.master === null ? {} : { master: device.master }),
     operstate: operState(device),
+    ...(device.group === undefined ? {} : { group: String(device.group) }),
     ...formatLinkLayer(device),
   };
 }

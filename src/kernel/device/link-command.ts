@@ -148,6 +148,7 @@ export function linkSettingsText(device: Device): string[] {
   const name = quote(device.name);
   return [
     ...(device.noArp ? [`ip link set ${deviceWords(device.name)} arp off`] : []),
+    ...(device.group === undefined ? [] : [`ip link set dev ${name} group ${device.group}`]),
     ...(device.master === null
       ? []
       : [`ip link set ${deviceWords(device.name)} master ${quote(device.master)}`]),

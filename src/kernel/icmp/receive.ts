@@ -71,6 +71,7 @@ export function echoReply(stack: Stack, request: Packet, src: number, oif: numbe
   reply.tos = request.tos;
   reply.length = request.length;
   reply.payload = request.payload;
+  reply.payloadKnown = request.payloadKnown;
   reply.mark = reflectedMark(stack, request);
   if (!six) reply.id = stack.state.nextIpId();
   if (routeOutput(stack, reply, oif, false) !== 0) {

@@ -63,12 +63,18 @@ export function inputDevice6(stack: Stack, packet: Packet): number {
  */
 export function errorSource6(stack: Stack, error: Packet, cause: Packet, oif: number): number {
   const type = stack.addressTypeBy(cause.dst, stack.device(cause.dev), 6);
-  if (type === RTN_LOCAL || type === RTN_ANYCAST) return cause.dst;
+  const isOwn = type === RTN_LOCAL || type === RTN_ANYCAST;
+  // An address of another link is not this one's (`ipv6_chk_addr`).
+  if (isOwn && (!isLinkLocal6(cause.dst) || isOn(stack, cause.dev, cause.dst))) return cause.dst;
   // `IP6CB(skb)->iif`: of what is in a VRF, the device that it came in by.
   const iif = cause.l3Slave === 0 ? cause.iif : cause.l3Slave;
   const by = iif === 0 ? null : stack.device(iif);
   if (by === null || prefersSource6(stack, error, oif)) return IP6_ANY;
   return selectSource6(stack, by, error.dst);
+}
+
+function isOn(stack: Stack, ifindex: number, address: number): boolean {
+  return stack.device(ifindex)?.addresses6.some((own) => own.address === address) === true;
 }
 
 /** `icmpv6_xrlim_allow`: a routed error is one of few, or is not limited. */

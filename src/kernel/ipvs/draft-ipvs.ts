@@ -1,3 +1,4 @@
+import { HandedOn } from "../handed-on.ts";
 import { endText, selectorWords } from "./ipvsadm-words.ts";
 import {
   type Ipvs,
@@ -11,26 +12,37 @@ import {
   type VirtualServiceSelector,
 } from "./virtual-service.ts";
 
+const BY_SELECTOR = new HandedOn<readonly VirtualService[], Map<string, VirtualService>>(
+  (services) => new Map(services.map((service) => [selectorKey(service.selector), service])),
+);
+
 /**
  * The virtual services of a host being changed by a run of operations (`do_ip_vs_set_ctl`). Every method returns null, or
  * why the kernel would refuse.
  */
 export class DraftIpvs {
-  readonly #original: Ipvs | null;
-  readonly #services: Map<string, VirtualService>;
+  #original: Ipvs | null;
+  #services: Map<string, VirtualService>;
   #timeouts: IpvsTimeouts;
   #changed = false;
 
   constructor(original: Ipvs | null) {
     this.#original = original;
     const { services, timeouts } = original ?? NO_SERVICES;
-    this.#services = new Map(services.map((service) => [selectorKey(service.selector), service]));
+    this.#services = BY_SELECTOR.take(services);
     this.#timeouts = timeouts;
   }
 
   finish(): Ipvs | null {
-    if (!this.#changed) return this.#original;
-    return { services: [...this.#services.values()], timeouts: this.#timeouts };
+    if (this.#changed) this.#original = { services: [...this.#services.values()], timeouts: this.#timeouts };
+    const made = this.#original;
+    if (made !== null) {
+      BY_SELECTOR.keep(made.services, this.#services);
+      // Whoever is given it may change it.
+      this.#services = new Map(this.#services);
+    }
+    this.#changed = false;
+    return made;
   }
 
   restore(services: readonly VirtualService[]): string | null {

@@ -132,6 +132,12 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
         if (chosen < 0) return NF_DROP;
         dport = chosen;
       }
+    } else if (icmp && (range.random || taken(table, src, dst, sport, dport, proto, ct))) {
+      // A destination without a range keeps its port, taken or not; an ICMP id is another matter.
+      const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, false);
+      if (chosen < 0) return NF_DROP;
+      if (range.random) table.setFreePort(ct);
+      sport = chosen;
     }
   }
 
@@ -259,15 +265,16 @@ function freePort(
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b3c6d);
   let start = (h >>> 8) % size;
-  // NF_NAT_RANGE_PROTO_OFFSET: the port keeps its distance from the base; DNAT otherwise begins at the range's first.
+  // NF_NAT_RANGE_PROTO_OFFSET: the port keeps its distance from the base; a destination's otherwise begins at the first.
   if (range.portBase !== null) start = (((dport - range.portBase) % size) + size) % size;
   else if (!source && !range.random) start = 0;
   const attempts = Math.min(size, 128);
   for (let i = 0; i < attempts; i++) {
     const port = min + ((start + i) % size);
-    const used = source
-      ? taken(table, src, dst, port, dport, proto, self)
-      : taken(table, src, dst, sport, port, proto, self);
+    const used =
+      source || isIcmpKey(proto)
+        ? taken(table, src, dst, port, dport, proto, self)
+        : taken(table, src, dst, sport, port, proto, self);
     if (!used) return port;
   }
   return -1;

@@ -171,7 +171,8 @@ function ask(stack: Stack, dev: NetDevice, key: string, resolving: Resolving): v
     if (resolving.asked < MAX_PROBES) ask(stack, dev, key, resolving);
     else failResolving(stack, key, resolving, true);
   });
-  solicit(stack, dev, family, address, queue[0], MAC_BROADCAST);
+  // `neigh_probe`: the packet that came last
+  solicit(stack, dev, family, address, queue.at(-1), MAC_BROADCAST);
 }
 
 /**
@@ -213,13 +214,19 @@ export function neighbourAnswered(
  */
 export function failResolving(stack: Stack, key: string, resolving: Resolving, tell: boolean): void {
   const { family, ifindex, address, queue } = resolving;
+  const device = deviceKey(family, ifindex);
   endResolving(stack, key, resolving);
-  stack.state.neighbours.set(deviceKey(family, ifindex), address, NEIGH_FAILED);
+  const { neighbours, resolving: all } = stack.state;
+  neighbours.set(device, address, NEIGH_FAILED);
   stack.tape?.words4(OP_NEIGHBOUR, stack.host, ifindex, address, family === 6 ? 1 | KEY_IPV6 : 1);
   for (const packet of queue) {
-    if (tell) tellSender(stack, packet, HOST_UNREACHABLE, 0);
+    // An error whose own way is by this neighbour begins to ask anew: then no more are told.
+    if (tell && neighbours.get(device, address) === NEIGH_FAILED)
+      tellSender(stack, packet, HOST_UNREACHABLE, 0);
     stack.kill(packet, NO_NEIGHBOUR);
   }
+  // That error is thrown away with the queue that it waits in.
+  for (const packet of all.get(key)?.queue.splice(0) ?? []) stack.kill(packet, NO_NEIGHBOUR);
 }
 
 /** A group's MAC: 01:00:5e and the low 23 bits (RFC 1112 6.4), or 33:33 and the low 32 (RFC 2464 7). */

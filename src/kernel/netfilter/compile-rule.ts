@@ -70,11 +70,13 @@ export interface RuleArena {
 
 /** Matches whose answer depends on how often they were asked, or on chance: a rule asks them only where it comes to them. */
 const REMEMBERING: ReadonlySet<string> = new Set([
+  "connlabel",
   "connlimit",
   "hashlimit",
   "limit",
   "quota",
   "recent",
+  "socket",
   "statistic",
 ]);
 

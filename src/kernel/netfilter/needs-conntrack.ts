@@ -1,60 +1,68 @@
 import { ChainOverlay, type Chains } from "./chain-map.ts";
 import { MATCHES } from "./match/registry.ts";
-import type { UnknownMatch } from "./match/unknown.ts";
 import type { Rule, Ruleset } from "./rule.ts";
 import type { CtTarget } from "./target/ct.ts";
 import { TARGETS } from "./target/registry.ts";
 import type { UnknownTarget } from "./target/unknown.ts";
 
-/** Extensions without a module here whose checkentry calls `nf_ct_netns_get`. */
-const UNMODELLED_MATCHES: ReadonlySet<string> = new Set([
-  "cluster",
-  "connbytes",
-  "connlabel",
-  "connlimit",
-  "helper",
-]);
-const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(["CLUSTERIP", "CONNSECMARK", "SYNPROXY"]);
+/** Targets without a module here whose checkentry calls `nf_ct_netns_get`. */
+const UNMODELLED_TARGETS: ReadonlySet<string> = new Set(["CLUSTERIP"]);
 
 /**
  * Does loading these rules switch connection tracking on? A match or target asks for it (`nf_ct_netns_get`), wherever it
  * stands; the nat table by itself does not, and neither does `CT --notrack`.
  */
 export function needsConntrack(ruleset: Ruleset): boolean {
-  for (const { chains } of ruleset.tables.values()) {
-    if (!(chains instanceof ChainOverlay)) {
-      if (chainsNeedConntrack(chains)) return true;
-      continue;
-    }
-    for (const chain of chains.own.values()) if (chain.rules.some(ruleNeedsConntrack)) return true;
-    // Only where a chain of the base is replaced may the base want it and the table not.
-    if (!chainsNeedConntrack(chains.base)) continue;
-    for (const [name, chain] of chains.base) {
-      if (!chains.own.has(name) && chain.rules.some(ruleNeedsConntrack)) return true;
-    }
-  }
-  return false;
+  return tracking.isIn(ruleset);
 }
 
-/** Chains that many tables share are looked at once. */
-const known = new WeakMap<Chains, boolean>();
-
-function chainsNeedConntrack(chains: Chains): boolean {
-  let needs = known.get(chains);
-  if (needs === undefined) {
-    needs = [...chains.values()].some(({ rules }) => rules.some(ruleNeedsConntrack));
-    known.set(chains, needs);
-  }
-  return needs;
+/** Does it switch conntrack's counters on (`connbytes_mt_check`)? */
+export function countsConnections(ruleset: Ruleset): boolean {
+  return counting.isIn(ruleset);
 }
 
-function ruleNeedsConntrack({ matches, target }: Rule): boolean {
-  for (const match of matches) {
-    if (MATCHES.get(match.kind)?.needsConntrack) return true;
-    if (match.kind === "unknown" && UNMODELLED_MATCHES.has((match as UnknownMatch).name)) return true;
+/** Something that a rule has; chains that many tables share are looked at once. */
+class Trait {
+  private readonly has: (rule: Rule) => boolean;
+  private readonly known = new WeakMap<Chains, boolean>();
+
+  constructor(has: (rule: Rule) => boolean) {
+    this.has = has;
   }
+
+  isIn(ruleset: Ruleset): boolean {
+    const { has } = this;
+    for (const { chains } of ruleset.tables.values()) {
+      if (!(chains instanceof ChainOverlay)) {
+        if (this.isInChains(chains)) return true;
+        continue;
+      }
+      for (const chain of chains.own.values()) if (chain.rules.some(has)) return true;
+      // Only where a chain of the base is replaced may the base have it and the table not.
+      if (!this.isInChains(chains.base)) continue;
+      for (const [name, chain] of chains.base) {
+        if (!chains.own.has(name) && chain.rules.some(has)) return true;
+      }
+    }
+    return false;
+  }
+
+  private isInChains(chains: Chains): boolean {
+    let found = this.known.get(chains);
+    if (found === undefined) {
+      found = [...chains.values()].some(({ rules }) => rules.some(this.has));
+      this.known.set(chains, found);
+    }
+    return found;
+  }
+}
+
+const tracking = new Trait(({ matches, target }) => {
+  if (matches.some(({ kind }) => MATCHES.get(kind)?.needsConntrack)) return true;
   if (target === null) return false;
   if (target.kind === "unknown") return UNMODELLED_TARGETS.has((target as UnknownTarget).name);
   if (target.kind === "CT" && (target as CtTarget).notrack) return false;
   return TARGETS.get(target.kind)?.needsConntrack ?? false;
-}
+});
+
+const counting = new Trait(({ matches }) => matches.some(({ kind }) => kind === "connbytes"));

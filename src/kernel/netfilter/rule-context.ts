@@ -5,6 +5,7 @@ import type { Chooser } from "../chooser.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
 import type { SetMembership } from "../ipset/set-query.ts";
 import type { ConnectionTable } from "../ipvs/connection-table.ts";
+import type { FoundSocket, SocketQuestion } from "../outbox.ts";
 import type { RecentLists } from "./recent.ts";
 
 /** What a match or target may ask beside the packet itself: where the packet stands, and the host's state. */
@@ -40,6 +41,18 @@ export interface RuleContext {
   isLoopback(ifindex: number): boolean;
   /** Interned interface-name id of an ifindex, -1 when there is none. */
   nameOf(ifindex: number): number;
+  /** The socket here that a packet would come to, null none. */
+  findSocket(question: SocketQuestion): FoundSocket | null;
+  /**
+   * Put a packet's connection on the list that a match keeps (`nf_conncount_count`).
+   *
+   * @param owner the match
+   * @param group the address, as the path holds it, whose connections are counted
+   * @returns how many it has
+   */
+  countConnections(owner: object, packet: Packet, group: number): number;
+  /** The group of a device; 0 also where there is none. */
+  groupOf(ifindex: number): number;
   /**
    * The integers a stateful match keeps (an `nth` counter, a token bucket): journaled, private to this rule on this host,
    * zero at first, gone with the rule.

@@ -1,6 +1,8 @@
 import type { Packet } from "../../packet/packet.ts";
 import { dnatAction, masqueradeAction, netmapAction, redirectAction, snatAction } from "../nat/targets.ts";
 import type { Stack } from "../stack.ts";
+import { ecnAction, tcpmssAction, tcpoptstripAction, teeAction } from "./header-actions.ts";
+import { hmarkAction } from "./hmark-action.ts";
 import type { NfVerdict } from "./hook.ts";
 import { setAction } from "./set-action.ts";
 import type { Target } from "./target/target.ts";
@@ -13,6 +15,7 @@ import {
   rejectAction,
   tosAction,
 } from "./targets-effect.ts";
+import { tproxyAction } from "./tproxy-action.ts";
 import { UnknownTarget } from "./unknown.ts";
 
 /** Go on with the next rule (`XT_CONTINUE`). */
@@ -34,7 +37,8 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "AUDIT",
   "CLASSIFY",
   "IDLETIMER",
-  "LED",
+  "RATEEST",
+  "CONNSECMARK",
 ]);
 
 const passes: TargetAction = { apply: () => XT_CONTINUE };
@@ -54,6 +58,12 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   DSCP: dscpAction,
   TOS: tosAction,
   SET: setAction,
+  ECN: ecnAction,
+  HMARK: hmarkAction,
+  TCPMSS: tcpmssAction,
+  TCPOPTSTRIP: tcpoptstripAction,
+  TEE: teeAction,
+  TPROXY: tproxyAction,
 };
 
 /** A target's effect; one not modelled is asked of the chooser as an unknown and otherwise goes on. */

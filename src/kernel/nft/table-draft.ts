@@ -3,15 +3,7 @@ import type { RulePlace } from "./command.ts";
 import type { SetElement, SetElements } from "./expression.ts";
 import type { NftChain, NftFlowtable, NftObject, NftRule, NftSet, NftTable } from "./ruleset.ts";
 import type { NftStatement } from "./statement.ts";
-import {
-  elementKey,
-  highestHandle,
-  keepElements,
-  keepParts,
-  type TableParts,
-  takeElements,
-  takeParts,
-} from "./table-parts.ts";
+import { elementKey, highestHandle, SET_ELEMENTS, TABLE_PARTS, type TableParts } from "./table-parts.ts";
 
 /** A table of nftables under change. Every method returns null, or one sentence on why the kernel would refuse. */
 export class TableDraft {
@@ -36,7 +28,7 @@ export class TableDraft {
   }
 
   get #parts(): TableParts {
-    this.#taken ??= takeParts(this.#plain);
+    this.#taken ??= TABLE_PARTS.take(this.#plain);
     return this.#taken;
   }
 
@@ -64,7 +56,7 @@ export class TableDraft {
         chains: [...parts.chains.values()],
       };
     }
-    keepParts(this.#plain, parts);
+    TABLE_PARTS.keep(this.#plain, parts);
     this.#taken = null;
     this.#changed = false;
     this.#lastHandle = null;
@@ -204,7 +196,7 @@ export class TableDraft {
   addElements(name: string, elements: SetElements, isNew: boolean): string | null {
     const set = this.#set(name);
     if (typeof set === "string") return set;
-    const known = takeElements(set.elements);
+    const known = SET_ELEMENTS.take(set.elements);
     for (const element of elements) {
       const target = element.data?.kind === "verdict" ? element.data.verdict : null;
       if (target !== null && (target.kind === "jump" || target.kind === "goto")) {
@@ -229,7 +221,7 @@ export class TableDraft {
   deleteElements(name: string, elements: SetElements): string | null {
     const set = this.#set(name);
     if (typeof set === "string") return set;
-    const known = takeElements(set.elements);
+    const known = SET_ELEMENTS.take(set.elements);
     for (const element of elements) {
       const key = elementKey(element);
       if (!known.delete(key)) return `${name} has no element ${key}`;
@@ -240,7 +232,7 @@ export class TableDraft {
 
   #putElements(set: NftSet, known: Map<string, SetElement>): void {
     const elements = [...known.values()];
-    keepElements(elements, known);
+    SET_ELEMENTS.keep(elements, known);
     this.#putSet({ ...set, elements });
   }
 

@@ -1,3 +1,4 @@
+import { HandedOn } from "../handed-on.ts";
 import type { SetElement, SetElements } from "./expression.ts";
 import type { NftChain, NftFlowtable, NftObject, NftSet, NftTable } from "./ruleset.ts";
 import { formatExpression } from "./text/format-expression.ts";
@@ -12,40 +13,18 @@ export interface TableParts {
   lastHandle: number | null;
 }
 
-/** Of the newest table of each line of changes only, so that a change need not take ten thousand chains apart again. */
-const parts = new WeakMap<NftTable, TableParts>();
-const elements = new WeakMap<SetElements, Map<string, SetElement>>();
+export const TABLE_PARTS = new HandedOn<NftTable, TableParts>(({ objects, sets, flowtables, chains }) => ({
+  objects: new Map(objects.map((object) => [`${object.type} ${object.name}`, object])),
+  sets: byName(sets),
+  flowtables: byName(flowtables),
+  chains: byName(chains),
+  lastHandle: null,
+}));
 
-/** The taker may change them: nobody else is given the same. */
-export function takeParts(table: NftTable): TableParts {
-  const kept = parts.get(table);
-  parts.delete(table);
-  return (
-    kept ?? {
-      objects: new Map(table.objects.map((object) => [`${object.type} ${object.name}`, object])),
-      sets: byName(table.sets),
-      flowtables: byName(table.flowtables),
-      chains: byName(table.chains),
-      lastHandle: null,
-    }
-  );
-}
-
-/** They are now those of this table, for whoever takes them next. */
-export function keepParts(table: NftTable, held: TableParts): void {
-  parts.set(table, held);
-}
-
-/** The elements of a set by their keys; the taker may change them. */
-export function takeElements(list: SetElements): Map<string, SetElement> {
-  const kept = elements.get(list);
-  elements.delete(list);
-  return kept ?? new Map(list.map((element) => [elementKey(element), element]));
-}
-
-export function keepElements(list: SetElements, held: Map<string, SetElement>): void {
-  elements.set(list, held);
-}
+/** The elements of a set by their keys. */
+export const SET_ELEMENTS = new HandedOn<SetElements, Map<string, SetElement>>(
+  (list) => new Map(list.map((element) => [elementKey(element), element])),
+);
 
 export function elementKey({ key }: SetElement): string {
   return formatExpression(key);

@@ -18,6 +18,7 @@ import { pathMtuSlot } from "../route/attach.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
+import { takeRedirect } from "./redirect-rate.ts";
 
 const NOT_FOR_FORWARDING = reason("not-for-forwarding");
 const TTL_EXCEEDED = reason("ttl-exceeded");
@@ -25,12 +26,9 @@ const TOO_BIG = reason("too-big");
 const NOT_FORWARDING = reason("not-forwarding");
 const MARTIAN_SOURCE = reason("martian-source");
 const BEYOND_SCOPE = reason("beyond-scope");
+const PROXIED_ELSEWHERE = reason("proxied-elsewhere");
 
 const ICMP_REDIR_HOST = 1;
-/** `ip_rt_redirect_number`, `ip_rt_redirect_load`, `ip_rt_redirect_silence` (net/ipv4/route.c), milliseconds. */
-const REDIRECT_NUMBER = 9;
-const REDIRECT_LOAD_MS = 20;
-const REDIRECT_SILENCE_MS = 20_480;
 /** Of IPv6 one a second for each destination, after a burst (`ip6_forward`). */
 const REDIRECT6_MS = 1000;
 
@@ -39,6 +37,11 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   const six = packet.family === 6;
   if (six && !stack.net.forwarding6) {
     stack.kill(packet, NOT_FORWARDING);
+    return;
+  }
+  // `if (unlikely(skb->sk)) goto drop`, and of IPv6 likewise.
+  if (packet.proxyPort !== 0) {
+    stack.kill(packet, PROXIED_ELSEWHERE);
     return;
   }
   if (packet.pktType !== PACKET_HOST) {
@@ -100,21 +103,8 @@ function forwardMtu(stack: Stack, packet: Packet, out: NetDevice): number {
   return packet.rtMtu !== 0 && packet.rtMtu !== learned ? packet.rtMtu : out.mtu;
 }
 
-/** `ip_rt_send_redirect`: tell the sender of a better gateway, seldom and at most nine times. */
+/** `ip_rt_send_redirect`: tell the sender of a better gateway. */
 function sendRedirect(stack: Stack, packet: Packet): void {
-  const peers = stack.state.peers;
-  const sentBefore = peers.get(packet.src, 0);
-  let sent = sentBefore === ABSENT ? 0 : sentBefore;
-  const last = sentBefore === ABSENT ? 0 : peers.get(packet.src, 1);
-  const now = stack.now;
-  if (sent > 0 && now > last + REDIRECT_SILENCE_MS) sent = 0;
-  if (sent >= REDIRECT_NUMBER) {
-    peers.set(packet.src, 1, now);
-    return;
-  }
-  if (sent === 0 || now > last + REDIRECT_LOAD_MS * 2 ** sent) {
-    sendIcmpError(stack, packet, ICMP_REDIRECT, ICMP_REDIR_HOST, packet.rtNextHop);
-    peers.set(packet.src, 0, sent + 1);
-    peers.set(packet.src, 1, now);
-  }
+  if (!takeRedirect(stack.state, packet.src, stack.now)) return;
+  sendIcmpError(stack, packet, ICMP_REDIRECT, ICMP_REDIR_HOST, packet.rtNextHop);
 }

@@ -63,6 +63,7 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   // `skb_orphan`: whoever sent it, it is nobody's here.
   packet.uid = -1;
   packet.socket = -1;
+  packet.proxyPort = 0;
   packet.l3Slave = 0;
   // `ip_rcv_core` clears what the bridge's hooks left in the control block: joined there, it is cut again only if it must be.
   if (packet.family !== 6 && packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;

@@ -18,6 +18,7 @@ import { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { EMSGSIZE, EPERM } from "../route/fib.ts";
+import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
@@ -87,12 +88,6 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
 function isTooBig({ family, length, df, forwarded, ignoreDf, fragMaxSize }: Packet, mtu: number): boolean {
   if (family === 6) return fragMaxSize > mtu || (length > mtu && (forwarded || df) && !ignoreDf);
   return df && !ignoreDf && (length > mtu || fragMaxSize > mtu);
-}
-
-/** `ip_skb_dst_mtu`, `ip6_skb_dst_mtu`: the route's MTU where it has one, else the device's. */
-export function outputMtu(packet: Packet, out: NetDevice): number {
-  if (packet.rtMtu !== 0) return Math.min(packet.rtMtu, 65535);
-  return packet.family === 6 ? deviceMtu6(out) : out.mtu;
 }
 
 /**

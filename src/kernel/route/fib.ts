@@ -152,6 +152,8 @@ export class Fib {
   readonly family: Family;
   readonly rules: readonly FibRule[];
   readonly tables: ReadonlyMap<string, FibTable>;
+  /** A policy rule asks for the source: it matters whether that is chosen yet. */
+  readonly asksSource: boolean;
   /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
@@ -184,6 +186,7 @@ export class Fib {
       ...rule,
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
     }));
+    this.asksSource = this.rules.some(({ src }) => src !== null);
     const usual: readonly { readonly priority: number }[] = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
     this.hasCustomRules =
       this.rules.length !== usual.length ||

@@ -116,6 +116,20 @@ export function routeOutput(
   return attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
 }
 
+/**
+ * `ip_route_connect`: a socket that connects is routed once to choose its source, and again with that source, which policy
+ * rules may send another way.
+ *
+ * @returns 0, or the errno that `connect` gives
+ */
+export function routeConnect(stack: Stack, packet: Packet): number {
+  const asksAgain = packet.family === 4 && (packet.src === 0 || packet.dst === 0);
+  const error = routeOutput(stack, packet, packet.boundDev, false);
+  // Without such a rule the answer is the same: of several next hops the one that has the source (`fib_select_multipath`).
+  if (error !== 0 || !asksAgain || !stack.net.fib.asksSource) return error;
+  return routeOutput(stack, packet, packet.boundDev, false);
+}
+
 /** `fib_select_path`: the only next hop, or one of several by the flow's hash. */
 export function selectHop(
   stack: Stack,

@@ -1,3 +1,4 @@
+import type { Device } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import { AF_PACKET, errorName, libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from "./libc.ts";
 import type { RealNetns } from "./real-netns.ts";
@@ -29,7 +30,10 @@ const ARPHRD_LOOPBACK = 772;
 /** linux/if_packet.h */
 const SOL_PACKET = 263;
 const PACKET_RX_RING = 5;
+const PACKET_STATISTICS = 6;
 const PACKET_VERSION = 10;
+/** `struct tpacket_stats`: frames seen, and those that found no place. */
+const TPACKET_STATS = 8;
 const TPACKET_V2 = 1;
 const TP_STATUS_KERNEL = 0;
 const TP_STATUS_USER = 1;
@@ -44,9 +48,10 @@ const SLL_HATYPE = SLL + 8;
 const SLL_PKTTYPE = SLL + 10;
 
 const BLOCK = 65_536;
-const BLOCKS = 8;
-/** A frame beyond this is cut off; its headers never are. */
-const SLOT = 2048;
+/** Room for what a packet that goes round until its TTL ends leaves in one namespace, in fragments too. */
+const BLOCKS = 16;
+/** A frame beyond this is cut off; its headers never are, nor what an error quotes of others. */
+const SLOT = 512;
 const SLOTS = (BLOCK * BLOCKS) / SLOT;
 
 /**
@@ -73,7 +78,10 @@ export class Capture {
     if (shared === null) throw new Error(`${host.name}: cannot capture (${errorName(c.errno())})`);
     this.#address = shared.address;
     this.#ring = new DataView(shared.memory);
-    this.#devices = new Map(host.devices.map((device) => [device.ifindex, device.name]));
+    // A TUN cannot be told its index.
+    const indexOf = ({ name, ifindex, detail }: Device): number =>
+      detail.kind === "tun" ? within.inside(() => c.if_nametoindex(name)) : ifindex;
+    this.#devices = new Map(host.devices.map((device) => [indexOf(device), device.name]));
   }
 
   /** What came since the last call, in the order in which the namespace saw it. */
@@ -103,6 +111,13 @@ export class Capture {
       bytes: new Uint8Array(ring.buffer, from, ring.getUint32(at + TP_SNAPLEN, true)).slice(),
       framed: type === ARPHRD_ETHER || type === ARPHRD_LOOPBACK,
     };
+  }
+
+  /** How many frames found no place in the ring since the last call. */
+  lost(): number {
+    const statistics = new Uint8Array(TPACKET_STATS);
+    libc().getsockopt(this.#fd, SOL_PACKET, PACKET_STATISTICS, statistics, int32(TPACKET_STATS));
+    return new DataView(statistics.buffer).getUint32(4, true);
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { familyOfAddress, formatIp, type IpAddress } from "../../address/ip.ts";
+import { familyOfAddress, formatIp, type IpAddress, sameIp } from "../../address/ip.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { checksum } from "../../packet/wire/checksum.ts";
 import { encodeIp } from "../../packet/wire/frame.ts";
@@ -16,7 +16,15 @@ import {
   SOCK_STREAM,
 } from "./libc.ts";
 import { bindToDevice, closeWithReset } from "./listeners.ts";
-import { type Endpoint, endpointOf, int32, int32Of, SOCKADDR, socketAddress } from "./socket-address.ts";
+import {
+  type Endpoint,
+  endpointOf,
+  int32,
+  int32Of,
+  message,
+  SOCKADDR,
+  socketAddress,
+} from "./socket-address.ts";
 
 /** What a client is told to send. */
 export type Sending = {
@@ -71,6 +79,7 @@ const SO_BROADCAST = 6;
 const SO_MARK = 36;
 const IPPROTO_TCP = 6;
 const TCP_QUICKACK = 12;
+const MSG_ERRQUEUE = 0x2000;
 const IPPROTO_RAW = 255;
 const ICMP_HEADER = 8;
 const DEFAULT_SIZE = 16;
@@ -168,8 +177,14 @@ export class Client {
   progress(): Progress {
     if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
     const c = libc();
+    // First of all: an error that comes with the connection's first acknowledgement is none of `connect`.
+    if (this.#sending.proto === "tcp" && !this.#connected) {
+      this.#connected = c.getpeername(this.#fd, new Uint8Array(SOCKADDR), int32(SOCKADDR)) === 0;
+    }
     const error = int32(0);
     c.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, error, int32(4));
+    // A raw socket is told of all errors about its host's ICMP.
+    if (this.#sending.proto === "icmp" && int32Of(error) !== 0 && !this.#isToldOfItsOwn()) return WAITING;
     // What a connection takes for passing (`sk_err_soft`) is no end of it.
     this.#failed = this.#connected && int32Of(error) !== ECONNRESET ? 0 : int32Of(error);
     if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
@@ -185,11 +200,9 @@ export class Client {
     }
     const errno = c.errno();
     if (length < 0 && errno !== ERRNO.EAGAIN && errno !== ENOTCONN) {
+      if (this.#sending.proto === "icmp" && !this.#isToldOfItsOwn()) return WAITING;
       this.#failed = errno;
       return { kind: "failed", errno };
-    }
-    if (this.#sending.proto === "tcp" && !this.#connected) {
-      this.#connected = c.getpeername(this.#fd, new Uint8Array(SOCKADDR), int32(SOCKADDR)) === 0;
     }
     return this.#connected ? { kind: "connected" } : { kind: "waiting" };
   }
@@ -204,11 +217,25 @@ export class Client {
     return bytes[header] === this.#family.reply && view.getUint16(header + 4) === sport;
   }
 
+  /** Does the queue of errors hold one about this client's question? Like ping(8), which looks at destination and id. */
+  #isToldOfItsOwn(): boolean {
+    const { dst, sport } = this.#sending;
+    for (let isOwn = false; ; ) {
+      const about = new Uint8Array(SOCKADDR);
+      const length = libc().recvmsg(this.#fd, message(about, ANSWER, new Uint8Array(512)), MSG_ERRQUEUE);
+      if (length < 0) return isOwn;
+      const id = new DataView(ANSWER.buffer).getUint16(4);
+      if (length >= ICMP_HEADER && sameIp(endpointOf(about).address, dst) && id === sport) isOwn = true;
+    }
+  }
+
   close(): void {
     if (this.#sending.proto === "tcp") closeWithReset(this.#fd);
     else libc().close(this.#fd);
   }
 }
+
+const WAITING: Progress = { kind: "waiting" };
 
 const ENOTCONN = 107;
 const ECONNRESET = 104;

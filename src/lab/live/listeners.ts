@@ -6,7 +6,6 @@ import {
   AF_INET6,
   errorName,
   libc,
-  type MessageHeader,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
   SOCK_NONBLOCK,
@@ -21,6 +20,7 @@ import {
   int32,
   ipOf,
   lengthOf,
+  message,
   SOCKADDR,
   socketAddress,
 } from "./socket-address.ts";
@@ -68,7 +68,7 @@ export class Listeners {
     this.#host = host.name;
     this.#listening = within.inside(() =>
       sockets
-        .filter(({ proto }) => proto !== "sctp")
+        .filter(({ proto, app }) => proto !== "sctp" && app.kind !== "tun")
         .map((socket) => ({ fd: openListener(host.name, socket), socket })),
     );
     this.#asked = new Uint8Array(POLLFD * this.#listening.length);
@@ -173,18 +173,6 @@ const ANY6 = [0, 0, 0, 0] as const;
 export function bindToDevice(fd: number, device: string): number {
   const name = new TextEncoder().encode(`${device}\0`);
   return libc().setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length);
-}
-
-function message(name: Uint8Array, bytes: Uint8Array, control: Uint8Array): MessageHeader {
-  return {
-    msg_name: name,
-    msg_namelen: name.length,
-    msg_iov: [{ iov_base: bytes, iov_len: bytes.length }],
-    msg_iovlen: 1,
-    msg_control: control,
-    msg_controllen: control.length,
-    msg_flags: 0,
-  };
 }
 
 /** What a datagram was sent to, by the control message beside it: of a link, with the link. */

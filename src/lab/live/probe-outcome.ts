@@ -35,10 +35,12 @@ export function outcomeOf(
 ): RecordedOutcome {
   const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
   const error = came.find(({ packet }) => isError(packet))?.packet;
+  // A client that goes on waiting has not heard of the error: INPUT dropped it before it was translated back.
+  const heard = progress.kind === "waiting" ? [] : conntrack;
   const icmp =
     error === undefined
       ? undefined
-      : errorOf(packetInOneForm(recordedForm(error) as RecordedPacket), query, conntrack);
+      : errorOf(packetInOneForm(recordedForm(error) as RecordedPacket), query, heard);
   const head = {
     ...(own === undefined || query.raw === true
       ? {}

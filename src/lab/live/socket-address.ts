@@ -1,6 +1,6 @@
 import { formatIp, type IpAddress } from "../../address/ip.ts";
 import { socketAddressText } from "../../address/socket-address.ts";
-import { AF_INET, AF_INET6 } from "./libc.ts";
+import { AF_INET, AF_INET6, type MessageHeader } from "./libc.ts";
 
 /** `struct sockaddr_in` (ip(7)): family in the machine's order, port and address in the network's. */
 const SOCKADDR_IN = 16;
@@ -74,4 +74,17 @@ export function int32(value: number): Uint8Array {
 
 export function int32Of(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true);
+}
+
+/** `struct msghdr` with one piece of data (recvmsg(2)). */
+export function message(name: Uint8Array, bytes: Uint8Array, control: Uint8Array): MessageHeader {
+  return {
+    msg_name: name,
+    msg_namelen: name.length,
+    msg_iov: [{ iov_base: bytes, iov_len: bytes.length }],
+    msg_iovlen: 1,
+    msg_control: control,
+    msg_controllen: control.length,
+    msg_flags: 0,
+  };
 }

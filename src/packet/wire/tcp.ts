@@ -3,7 +3,7 @@ import { read16, read32, write16, write32 } from "./big-endian.ts";
 import { checksum, pseudoHeader } from "./checksum.ts";
 import { type Extent, fault, tooShort, type WireFault } from "./fault.ts";
 
-/** TCP (RFC 9293). Options are written as Linux fills the room a packet's length leaves for them, and passed over in reading. */
+/** TCP (RFC 9293). Options are written as Linux fills the room a packet's length leaves for them; the segment size alone is read. */
 
 const SRC_PORT = 0;
 const DST_PORT = 2;
@@ -24,8 +24,9 @@ const INITIAL_WINDOW = 64_240;
 const SYN_OPTIONS = [2, 4, 0, 0, 4, 2, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0, 1, 3, 3, 7];
 /** Timestamps: 12 bytes. */
 const DATA_OPTIONS = [1, 1, 8, 10, 0, 0, 0, 0, 0, 0, 0, 0];
+const END = 0;
 const NO_OPERATION = 1;
-const ETHERNET_MTU = 1500;
+const MSS = 2;
 
 /** Bytes of a segment's header: what its IP length leaves beside the payload, 20 to 60 and whole words. */
 export function tcpHeaderLength(packet: Packet): number {
@@ -45,14 +46,19 @@ export function encodeTcp(packet: Packet, bytes: Uint8Array, at: number, end: nu
   write16(bytes, at + WINDOW, INITIAL_WINDOW);
   write16(bytes, at + CHECKSUM, 0);
   write16(bytes, at + URGENT, 0);
+  const first = at + TCP_HEADER;
   const room = header - TCP_HEADER;
   const options = (packet.tcpFlags & TCP_SYN) !== 0 ? SYN_OPTIONS : DATA_OPTIONS;
   for (let i = 0; i < room; i++) {
-    bytes[at + TCP_HEADER + i] = room === options.length ? (options[i] as number) : NO_OPERATION;
+    bytes[first + i] = room === options.length ? (options[i] as number) : NO_OPERATION;
   }
-  // What fits on an Ethernet: 1460, of IPv6 1440.
-  if (options === SYN_OPTIONS && room === options.length)
-    write16(bytes, at + TCP_HEADER + 2, ETHERNET_MTU - headerLength(packet) - TCP_HEADER);
+  // An option that was blanked, and one that was added to a header without any.
+  if (options === SYN_OPTIONS && packet.mss === 0) bytes.fill(NO_OPERATION, first, first + Math.min(room, 4));
+  if (packet.mss !== 0 && room >= 4) {
+    bytes[first] = MSS;
+    bytes[first + 1] = 4;
+    write16(bytes, first + 2, packet.mss);
+  }
   const sum = checksum(bytes, at, end, pseudoHeader(packet, IPPROTO_TCP, end - at));
   write16(bytes, at + CHECKSUM, sum);
 }
@@ -76,5 +82,18 @@ export function decodeTcp(
   if (header < TCP_HEADER) return fault(at + DATA_OFFSET, `a TCP header of ${header} bytes is none`);
   packet.tcpFlags = bytes[at + FLAGS] as number;
   packet.payload = Math.max(0, room - header);
+  packet.mss = readMss(bytes, at + TCP_HEADER, Math.min(bytes.length, at + header));
   return null;
+}
+
+/** The segment size among the options, 0 where there is none. */
+function readMss(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && bytes[at] !== END) {
+    const length = bytes[at] === NO_OPERATION ? 1 : (bytes[at + 1] ?? 0);
+    if (length === 0 || at + length > end) return 0;
+    if (bytes[at] === MSS && length === 4) return read16(bytes, at + 2);
+    at += length;
+  }
+  return 0;
 }

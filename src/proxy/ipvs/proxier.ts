@@ -4,7 +4,13 @@ import { addressesOf, type NodeFacts, nodePortPrefixes, type ProxyConfiguration 
 import type { ProxyModel } from "../model.ts";
 import { PortShares } from "../port-shares.ts";
 import { featuresOf, type ProxyFeatures } from "../versions.ts";
-import { nodePortEntries, type PortState, portState, type VirtualServer } from "./port-state.ts";
+import {
+  nodePortEntries,
+  type PortState,
+  portState,
+  type SetEntry,
+  type VirtualServer,
+} from "./port-state.ts";
 import { type RuleLines, ruleLines } from "./rule-lines.ts";
 import { type KubeSet, kubeSets } from "./sets.ts";
 
@@ -15,6 +21,10 @@ export interface NodeState {
   readonly features: ProxyFeatures;
   /** Of what belongs to no Service. */
   readonly origin: Origin;
+  /** The node's own addresses, neither loopback nor link-local ones. */
+  readonly own: readonly string[];
+  /** Those of them that take node ports. */
+  readonly nodePortIps: readonly string[];
   readonly ports: readonly PortState[];
   /** In the order they are made. */
   readonly servers: readonly VirtualServer[];
@@ -75,27 +85,53 @@ export class IpvsProxier {
     const ports = shared.on(node);
     const own = ownAddresses(configuration, node);
     const nodePortIps = nodePortAddresses(configuration, node, own);
-    const bound = boundAddresses(ports, new Set(own));
-    const sets = filledSets(ports, bound, nodePortIps, { features, origin });
-    const filled = new Set([...sets].flatMap(([name, entries]) => (entries.size > 0 ? [name] : [])));
+    const filled = filledNames(ports, nodePortIps, features);
     const barred = ports.flatMap((port) => port.barred);
-    return {
+    return madeOf(ports, {
       node,
       configuration,
       features,
       origin,
-      ports,
-      servers: eachOnce(
-        ports.flatMap(({ servers, nodePort }) => [
-          ...servers,
-          ...(nodePort === null ? [] : nodePortIps.map((address) => ({ ...nodePort, address }))),
-        ]),
-      ),
-      bound,
-      sets,
+      own,
+      nodePortIps,
       rules: ruleLines(configuration, features, node, { filled, barred }),
-    };
+    });
   }
+}
+
+/** The same node with some of its ports only, but the rules of all. */
+export function withPorts(state: NodeState, ports: readonly PortState[]): NodeState {
+  return madeOf(ports, state);
+}
+
+/** What follows from the ports is worked out when it is asked for: a sync looks at a few of them. */
+function madeOf(ports: readonly PortState[], rest: Omit<NodeState, Derived | "ports">): NodeState {
+  const { node, configuration, features, origin, own, nodePortIps, rules } = rest;
+  const bound = once(() => boundAddresses(ports, new Set(own)));
+  const servers = once(() => virtualServers(ports, nodePortIps));
+  const sets = once(() => filledSets(ports, bound(), nodePortIps, { features, origin }));
+  return {
+    ...{ node, configuration, features, origin, own, nodePortIps, ports, rules },
+    get servers() {
+      return servers();
+    },
+    get bound() {
+      return bound();
+    },
+    get sets() {
+      return sets();
+    },
+  };
+}
+
+type Derived = "servers" | "bound" | "sets";
+
+function once<T extends object>(make: () => T): () => T {
+  let made: T | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /** Neither loopback nor link-local ones. */
@@ -116,9 +152,17 @@ function nodePortAddresses(
 }
 
 /** Where two Services claim one address and port, the endpoints of the later stay. */
-function eachOnce(servers: readonly VirtualServer[]): readonly VirtualServer[] {
+function virtualServers(
+  ports: readonly PortState[],
+  nodePortIps: readonly string[],
+): readonly VirtualServer[] {
   const found = new Map<string, VirtualServer>();
-  for (const server of servers) found.set(`${server.protocol} ${server.address} ${server.port}`, server);
+  const put = (server: VirtualServer) =>
+    found.set(`${server.protocol} ${server.address} ${server.port}`, server);
+  for (const { servers, nodePort } of ports) {
+    for (const server of servers) put(server);
+    if (nodePort !== null) for (const address of nodePortIps) put({ ...nodePort, address });
+  }
   return [...found.values()];
 }
 
@@ -133,6 +177,24 @@ function boundAddresses(ports: readonly PortState[], own: ReadonlySet<string>): 
   return [...found.values()];
 }
 
+function entriesOf({ entries, nodePort }: PortState, nodePortIps: readonly string[]): readonly SetEntry[] {
+  if (nodePort === null || nodePortIps.length === 0) return entries;
+  return [...entries, ...nodePortEntries(nodePort, nodePortIps)];
+}
+
+/** Which of the sets hold anything. */
+function filledNames(
+  ports: readonly PortState[],
+  nodePortIps: readonly string[],
+  features: ProxyFeatures,
+): ReadonlySet<KubeSet> {
+  const found = new Set<KubeSet>();
+  // A cluster IP is bound whatever the node's own addresses are.
+  if (ports.some(({ servers }) => servers.length > 0)) found.add("KUBE-IPVS-IPS");
+  for (const port of ports) for (const { set } of entriesOf(port, nodePortIps)) found.add(set);
+  return new Set(kubeSets(features).filter((name) => found.has(name)));
+}
+
 function filledSets(
   ports: readonly PortState[],
   bound: readonly BoundAddress[],
@@ -144,11 +206,9 @@ function filledSets(
     const entries = sets.get(set);
     if (entries !== undefined && !entries.has(text)) entries.set(text, of);
   };
-  for (const { model, entries, nodePort } of ports) {
-    const of = model.port.origin;
-    for (const { set, text } of entries) add(set, text, of);
-    if (nodePort === null || nodePortIps.length === 0) continue;
-    for (const { set, text } of nodePortEntries(nodePort, nodePortIps)) add(set, text, of);
+  for (const port of ports) {
+    const of = port.model.port.origin;
+    for (const { set, text } of entriesOf(port, nodePortIps)) add(set, text, of);
   }
   for (const { address } of bound) add("KUBE-IPVS-IPS", address, origin);
   return sets;

@@ -8,6 +8,7 @@ import {
 import type { Ruleset } from "../../kernel/netfilter/rule.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
+import { between, spliceOf } from "../splice.ts";
 import {
   type DummyAddress,
   dummyAddresses,
@@ -16,8 +17,8 @@ import {
   ruleOperations,
   virtualService,
 } from "./operations.ts";
-import type { VirtualServer } from "./port-state.ts";
-import type { NodeState } from "./proxier.ts";
+import type { PortState, VirtualServer } from "./port-state.ts";
+import { type NodeState, withPorts } from "./proxier.ts";
 import { setName } from "./sets.ts";
 
 /** What a sync looks at on the node. */
@@ -44,16 +45,62 @@ export function drainKey(selector: VirtualServiceSelector, server: RealServer): 
  * which are few, whole.
  */
 export function syncOperations(state: NodeState, before: NodeState, found: Found): Sync {
-  const { operations, draining } = serverOperations(state, before, found);
+  const [now, old] = concerned(state, before);
+  const { operations, draining } = serverOperations(now, old, found);
   return {
     operations: [
       ...operations,
-      ...addressOperations(state, before),
-      ...setOperations(state, before),
+      ...addressOperations(now, old),
+      ...setOperations(now, old),
       ...ruleOperations(state, found.iptables),
     ],
     draining,
   };
+}
+
+/**
+ * Both states with only those ports that are not the very same in both, and those that share an address, a node port or an
+ * entry of a set with them: all else stays as it is.
+ */
+function concerned(state: NodeState, before: NodeState): readonly [NodeState, NodeState] {
+  if (state.configuration !== before.configuration || nodeKey(state) !== nodeKey(before))
+    return [state, before];
+  const splice = spliceOf(before.ports, state.ports);
+  const middle = between(state.ports, splice);
+  const old = between(before.ports, splice);
+  const kept = new Set(old);
+  const given = new Set(middle);
+  const claims = new Set(
+    [...middle.filter((port) => !kept.has(port)), ...old.filter((port) => !given.has(port))].flatMap(
+      (port) => [...claimsOf(port, state.own)],
+    ),
+  );
+  const isConcerned = (port: PortState): boolean => {
+    for (const claim of claimsOf(port, state.own)) if (claims.has(claim)) return true;
+    return false;
+  };
+  return [
+    withPorts(state, state.ports.filter(isConcerned)),
+    withPorts(before, before.ports.filter(isConcerned)),
+  ];
+}
+
+function nodeKey({ own, nodePortIps, features }: NodeState): string {
+  return JSON.stringify([own, nodePortIps, features]);
+}
+
+/** What two ports may both lay claim to. */
+function* claimsOf(
+  { servers, entries, nodePort }: PortState,
+  own: readonly string[],
+): Iterable<string | number> {
+  for (const { address, port } of servers) {
+    yield address;
+    // Of one of the node's own addresses a node port may be the same.
+    if (own.includes(address)) yield port;
+  }
+  for (const { text } of entries) yield text;
+  if (nodePort !== null) yield nodePort.port;
 }
 
 function serverOperations(state: NodeState, before: NodeState, found: Found): Sync {

@@ -100,6 +100,17 @@ const multiportList = () =>
     { minLength: 1, maxLength: 7 },
   );
 
+const spis = () => negatable(range(0xffffffff));
+
+/** None that jumps: what it skips must be there. */
+const bpfInstruction = () =>
+  fc.record({
+    code: fc.constantFrom(0x20, 0x30, 0x28, 0x54, 0x07, 0x87, 0xb1, 0x80),
+    jt: fc.constant(0),
+    jf: fc.constant(0),
+    k: fc.nat(0xffffffff),
+  });
+
 /** Each kind's own fields. */
 export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrary<object>>> => ({
   addrtype: fc
@@ -109,7 +120,59 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
       limitIface: fc.constantFrom(null, "in", "out"),
     })
     .filter(({ srcType, dstType }) => srcType !== null || dstType !== null),
+  ah: fc.record({
+    spis: spis(),
+    length: family === 6 ? maybeNot(fc.nat(0xffffffff)) : fc.constant(null),
+    reserved: family === 6 ? flag() : fc.constant(false),
+  }),
+  bpf: fc.record({
+    program: fc
+      .array(bpfInstruction(), { maxLength: 5 })
+      .map((lines) => [...lines, { code: 6, jt: 0, jf: 0, k: 1 }]),
+    path: fc.constant(""),
+  }),
+  cluster: fc
+    .record({
+      total: fc.integer({ min: 1, max: 32 }),
+      bits: fc.integer({ min: 1, max: 0xffffffff }),
+      invert: flag(),
+      seed: bits32(),
+    })
+    .map(({ total, bits, ...rest }) => ({
+      ...rest,
+      total,
+      nodes: (total === 32 ? bits : bits % (2 ** total - 1) || 1) | 0,
+    })),
   comment: fc.record({ comment: text() }),
+  connbytes: fc.record({
+    range: negatable(
+      fc.oneof(
+        range(Number.MAX_SAFE_INTEGER - 1).map(({ min, max }) => ({ from: min, to: max + 1 })),
+        fc.nat(Number.MAX_SAFE_INTEGER).map((from) => ({ from, to: null })),
+      ),
+    ),
+    mode: fc.constantFrom("packets", "bytes", "avgpkt"),
+    direction: fc.constantFrom("original", "reply", "both"),
+  }),
+  connlabel: fc.record({ label: negatable(fc.nat(127)), set: flag() }),
+  cpu: fc.record({ cpu: negatable(fc.nat(0xffffffff)) }),
+  devgroup: any(
+    fc.record({
+      src: maybeNot(fc.record({ value: bits32(), mask: bits32() })),
+      dst: maybeNot(fc.record({ value: bits32(), mask: bits32() })),
+    }),
+    nothingSet,
+  ),
+  ecn: any(
+    fc.record({
+      cwr: maybeNot(fc.constant(true)),
+      ece: maybeNot(fc.constant(true)),
+      ipEct: maybeNot(fc.nat(3)),
+    }),
+    nothingSet,
+  ),
+  esp: fc.record({ spis: spis() }),
+  helper: fc.record({ helper: negatable(name(29)) }),
   connlimit: fc.record({
     mode: fc.constantFrom("upto", "above"),
     limit: fc.nat(0xffffffff),
@@ -213,7 +276,26 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
     nothingSet,
   ),
   pkttype: fc.record({ type: negatable(fc.constantFrom("unicast", "broadcast", "multicast", "otherhost")) }),
+  policy: fc.record({
+    direction: fc.constantFrom("in", "out"),
+    policy: fc.constant("ipsec"),
+    strict: fc.constant(true),
+    elements: fc.array(
+      fc.record({
+        reqid: negatable(fc.nat(0xffffffff)),
+        spi: maybeNot(fc.nat(0xffffffff)),
+        protocol: maybeNot(fc.constantFrom("ah", "esp", "ipcomp")),
+        mode: fc.constant({ value: "tunnel", invert: false }),
+        tunnelDst: maybeNot(masked(family)),
+        tunnelSrc: maybeNot(masked(family)),
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
+  }),
   quota: fc.record({ invert: flag(), quota: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map(String) }),
+  realm: fc.record({
+    realm: negatable(fc.oneof(fc.record({ value: bits32(), mask: bits32() }), fc.constant("cosmos"))),
+  }),
   recent: fc
     .record({
       invert: flag(),
@@ -264,6 +346,15 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
         packet: packet % every,
       })),
   ),
+  string: fc
+    .record({
+      pattern: fc.array(fc.nat(255), { minLength: 1, maxLength: 128 }),
+      algorithm: fc.constantFrom("bm", "kmp"),
+      window: range(65535),
+      ignoreCase: flag(),
+      invert: flag(),
+    })
+    .map(({ window: { min: from, max: to }, ...rest }) => ({ ...rest, from, to })),
   tcp: fc.record({
     sport: ports(),
     dport: ports(),
@@ -271,8 +362,37 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
     flags: maybeNot(fc.record({ mask: fc.nat(63), comp: fc.nat(63) })),
   }),
   tcpmss: fc.record({ mss: negatable(range(65535)) }),
+  time: fc
+    .record({
+      dayStart: fc.nat(86_399),
+      dayStop: fc.nat(86_399),
+      monthDays: fc.integer({ min: 1, max: 0x7fffffff }).map((bits) => bits << 1),
+      weekDays: fc.integer({ min: 1, max: 127 }).map((bits) => bits << 1),
+      dateStart: fc.nat(0x7fffffff),
+      dateStop: fc.nat(0x7fffffff),
+      contiguous: flag(),
+      kernelZone: flag(),
+    })
+    .map((match) => ({ ...match, contiguous: match.contiguous && match.dayStart >= match.dayStop })),
   tos: fc.record({ tos: negatable(fc.record({ value: fc.nat(255), mask: fc.nat(255) })) }),
   ttl: hopCount(),
+  u32: fc.record({
+    tests: fc.array(
+      fc.record({
+        start: fc.nat(0xffffffff),
+        steps: fc.array(
+          fc.oneof(
+            fc.record({ operator: fc.constantFrom("&", "@"), number: fc.nat(0xffffffff) }),
+            fc.record({ operator: fc.constantFrom("<<", ">>"), number: fc.nat(31) }),
+          ),
+          { maxLength: 9 },
+        ),
+        ranges: fc.array(range(0xffffffff), { minLength: 1, maxLength: 10 }),
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
+    invert: flag(),
+  }),
   udp: fc.record({ sport: ports(), dport: ports() }),
 });
 

@@ -72,6 +72,7 @@ export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitra
       ),
     )
     .map(([fields, shift]) => ({ ...fields, shift })),
+  CONNSECMARK: fc.record({ mode: fc.constantFrom("save", "restore") }),
   CT: fc.record({
     notrack: flag(),
     helper: maybe(name()),
@@ -87,6 +88,29 @@ export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitra
   }),
   DNAT: fc.record({ range: natRange(family, ["random", "persistent"]) }),
   DSCP: fc.record({ dscp: fc.nat(63) }),
+  ECN: fc
+    .record({
+      ece: fc.constantFrom(0, 1, null),
+      cwr: fc.constantFrom(0, 1, null),
+      ipEct: maybe(fc.nat(3)),
+    })
+    .filter((target) => Object.values(target).some((value) => value !== null)),
+  HMARK: fc.record({
+    srcPrefix: fc.nat(family === 6 ? 128 : 32),
+    dstPrefix: maybe(fc.nat(family === 6 ? 128 : 32)),
+    sportMask: maybe(fc.nat(0xffff)),
+    dportMask: maybe(fc.nat(0xffff)),
+    spiMask: fc.constant(null),
+    sport: maybe(fc.nat(0xffff)),
+    dport: maybe(fc.nat(0xffff)),
+    spi: fc.constant(null),
+    protocolMask: maybe(fc.nat(0xffff)),
+    seed: fc.nat(0xffffffff),
+    modulus: fc.integer({ min: 1, max: 0xffffffff }),
+    offset: maybe(fc.nat(0xffffffff)),
+    ofConnection: flag(),
+  }),
+  IDLETIMER: fc.record({ seconds: fc.integer({ min: 1, max: 9999 }), label: name(27), alarm: flag() }),
   HL: fc.record({ mode: fc.constantFrom("set", "dec", "inc"), value: fc.integer({ min: 1, max: 255 }) }),
   LOG: fc.record({
     prefix: text(),
@@ -122,6 +146,11 @@ export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitra
       cpuFanout: cpuFanout && more > 0,
     })),
   NOTRACK: fc.constant({}),
+  RATEEST: fc.record({
+    name: name(),
+    intervalMs: fc.constantFrom(250, 500, 1000, 8000),
+    averageMs: fc.constantFrom(500, 2000, 16_000),
+  }),
   REDIRECT: fc.record({ range: natRange(null, ["random"]) }),
   REJECT: fc.record({
     rejectWith: fc.constantFrom(...REJECT_WITH[family]),
@@ -137,6 +166,19 @@ export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitra
     mapQueue: flag(),
   }),
   SNAT: fc.record({ range: natRange(family, ["random", "randomFully", "persistent"]) }),
+  SYNPROXY: fc.record({
+    sackPerm: flag(),
+    timestamp: flag(),
+    wscale: fc.nat(14),
+    mss: fc.nat(0xffff),
+    ecn: flag(),
+  }),
+  TCPOPTSTRIP: fc.record({
+    options: fc
+      .uniqueArray(fc.integer({ min: 2, max: 255 }), { maxLength: 6 })
+      .map((list) => list.sort((a, b) => a - b)),
+  }),
+  TEE: fc.record({ gateway: address(family), oif: maybe(fc.stringMatching(/^[a-z][a-z0-9]{0,13}$/)) }),
   TCPMSS: fc.record({ mss: fc.oneof(fc.nat(65495), fc.constant("clamp")) }),
   TOS: fc.record({ value: fc.nat(255), mask: fc.nat(255) }),
   TPROXY: fc.record({ port: port(), address: address(family), markValue: bits32(), markMask: bits32() }),
@@ -164,11 +206,20 @@ const target = (table: string, jumps: boolean, family: Family): fc.Arbitrary<Tar
         (kind) => !OTHER_FAMILY_TARGETS[family].has(kind) && (TARGET_TABLES.get(kind) ?? table) === table,
       )
       .map((kind) => targetOfKind(kind, family)),
-    fc.record({ kind: fc.constant("unknown"), name: fc.constantFrom("TEE", "FANCY"), args: unknownWords() }),
+    fc.record({
+      kind: fc.constant("unknown"),
+      name: fc.constantFrom("ACCOUNT", "FANCY"),
+      args: unknownWords(),
+    }),
     ...(jumps
       ? [fc.record({ kind: fc.constantFrom("jump", "goto"), chain: fc.constantFrom(...USER_CHAINS) })]
       : []),
   );
+
+const asksTcpFlags = (part: object): readonly number[] | undefined => {
+  const { cwr = null, ece = null } = part as { cwr?: unknown; ece?: unknown };
+  return cwr !== null || ece !== null ? [6] : undefined;
+};
 
 /** The protocols all of a rule's parts allow, null if any; undefined when they cannot be together. */
 function commonProtocols(
@@ -177,6 +228,7 @@ function commonProtocols(
 ): readonly number[] | null | undefined {
   const wanted = [
     ...matches.map(({ kind }) => MATCH_PROTOCOLS.get(kind)),
+    ...[...matches, ...(aim === null ? [] : [aim])].map(asksTcpFlags),
     aim === null ? undefined : TARGET_PROTOCOLS.get(aim.kind),
     (aim as { rejectWith?: string } | null)?.rejectWith === "tcp-reset" ? [6] : undefined,
     typeof (aim as { range?: { portMin?: unknown } } | null)?.range?.portMin === "number"
@@ -196,7 +248,7 @@ const matchList = (family: Family) =>
         .map((kind) => match(kind, family)),
       fc.record({
         kind: fc.constant("unknown"),
-        name: fc.constantFrom("time", "u32"),
+        name: fc.constantFrom("nfacct", "osf"),
         args: unknownWords(),
       }) as fc.Arbitrary<Match>,
     ),

@@ -1,3 +1,7 @@
+import { network6 } from "../../../address/ip6-handle.ts";
+import { maskOf } from "../../../address/prefix.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { addressBits } from "../save/address.ts";
 import type { Match, MatchModule } from "./match.ts";
 
@@ -55,6 +59,21 @@ export const connlimit: MatchModule<ConnlimitMatch> = {
   format: ({ mode, limit, mask, side }) =>
     `--connlimit-${mode} ${limit} --connlimit-mask ${mask} --connlimit-${side}`,
 
-  /** Counting connections by address is not offered by a rule's context. */
-  compile: null,
+  compile: (match) => new ConnlimitTest(match),
 };
+
+/** `connlimit_mt`. Runs per packet. */
+class ConnlimitTest implements MatchTest {
+  private readonly match: ConnlimitMatch;
+
+  constructor(match: ConnlimitMatch) {
+    this.match = match;
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    const { mode, limit, mask, side } = this.match;
+    const address = side === "daddr" ? packet.dst : packet.src;
+    const group = packet.family === 6 ? network6(address, mask) : address & maskOf(mask);
+    return context.countConnections(this, packet, group) > limit === (mode === "above");
+  }
+}

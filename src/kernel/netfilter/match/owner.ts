@@ -1,9 +1,10 @@
 import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
-import type { MatchTest } from "../rule-context.ts";
+import type { MatchTest, RuleContext } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
 import type { UintRange } from "../save/uint-range.ts";
+import { UnknownTest } from "../unknown.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** Whose socket sent the packet (net/netfilter/xt_owner.c). */
@@ -54,8 +55,7 @@ export const owner: MatchModule<OwnerMatch> = {
       supplementaryGroups && "--suppl-groups",
     ),
 
-  /** A packet carries its sender's user, not the groups, so a rule that asks for a group is not modelled. */
-  compile: (match) => (match.gid === null ? new OwnerTest(match) : null),
+  compile: (match) => (match.gid === null ? new OwnerTest(match) : new GroupTest(match, match.gid)),
 };
 
 /** `1000` or `1000-1010`. */
@@ -99,5 +99,26 @@ class OwnerTest implements MatchTest {
     if (uid < 0 && socket < 0) return this.unowned;
     if (this.refusesSockets) return false;
     return !this.asksUid || (uid >= this.uidMin && uid <= this.uidMax) !== this.uidInvert;
+  }
+}
+
+/**
+ * A packet carries its sender's user, not the groups: which those are is unknown of a user's socket. One without a file, the
+ * kernel's own, is in none, and neither is a packet that no socket sent: they match where the option is inverted.
+ */
+class GroupTest implements MatchTest {
+  private readonly others: OwnerTest;
+  private readonly unknown: UnknownTest;
+  private readonly invert: boolean;
+
+  constructor(match: OwnerMatch, { invert }: Negatable<UintRange>) {
+    this.others = new OwnerTest(match);
+    this.unknown = new UnknownTest(match);
+    this.invert = invert;
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    if (!this.others.test(packet)) return false;
+    return packet.uid < 0 ? this.invert : this.unknown.test(packet, context);
   }
 }

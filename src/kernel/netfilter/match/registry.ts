@@ -1,14 +1,24 @@
 import type { Family } from "../../../address/ip.ts";
 import type { MatchTest } from "../rule-context.ts";
 import { addrtype } from "./addrtype.ts";
+import { ah } from "./ah.ts";
+import { bpf } from "./bpf.ts";
+import { cluster } from "./cluster.ts";
 import { comment } from "./comment.ts";
+import { connbytes } from "./connbytes.ts";
+import { connlabel } from "./connlabel.ts";
 import { connlimit } from "./connlimit.ts";
 import { connmark } from "./connmark.ts";
 import { conntrack } from "./conntrack.ts";
+import { cpu } from "./cpu.ts";
+import { devgroup } from "./devgroup.ts";
 import { dscp } from "./dscp.ts";
+import { ecn } from "./ecn.ts";
+import { esp } from "./esp.ts";
 import { eui64 } from "./eui64.ts";
 import { frag } from "./frag.ts";
 import { hashlimit } from "./hashlimit.ts";
+import { helper } from "./helper.ts";
 import { hl } from "./hl.ts";
 import { icmp } from "./icmp.ts";
 import { icmp6 } from "./icmp6.ts";
@@ -24,7 +34,9 @@ import { multiport } from "./multiport.ts";
 import { owner } from "./owner.ts";
 import { physdev } from "./physdev.ts";
 import { pkttype } from "./pkttype.ts";
+import { policy } from "./policy.ts";
 import { quota } from "./quota.ts";
+import { realm } from "./realm.ts";
 import { recent } from "./recent.ts";
 import { rpfilter } from "./rpfilter.ts";
 import { sctp } from "./sctp.ts";
@@ -32,16 +44,34 @@ import { set } from "./set.ts";
 import { socket } from "./socket.ts";
 import { state } from "./state.ts";
 import { statistic } from "./statistic.ts";
+import { string } from "./string.ts";
 import { tcp } from "./tcp.ts";
 import { tcpmss } from "./tcpmss.ts";
+import { time } from "./time.ts";
 import { tos } from "./tos.ts";
 import { ttl } from "./ttl.ts";
+import { u32 } from "./u32.ts";
 import { udp } from "./udp.ts";
 
 /** Every kind of match that has a module, by the name `-m` takes. */
 export const MATCHES: ReadonlyMap<string, MatchModule<Match>> = new Map(
   [
     addrtype,
+    u32,
+    time,
+    string,
+    realm,
+    policy,
+    helper,
+    esp,
+    ecn,
+    devgroup,
+    cpu,
+    connlabel,
+    connbytes,
+    cluster,
+    bpf,
+    ah,
     comment,
     connlimit,
     connmark,
@@ -92,6 +122,7 @@ export const MATCH_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([
   ["tcpmss", [6]],
   ["icmp6", [58]],
   ["multiport", [6, 17, 33, 132, 136]],
+  ["esp", [50]],
 ]);
 
 const PORT_OPTIONS = ["--sport", "--source-port", "--dport", "--destination-port"];
@@ -106,6 +137,8 @@ const IMPLIED_MATCHES: ReadonlyMap<number, ImpliedMatch> = new Map([
   [1, { kind: "icmp", options: ["--icmp-type"] }],
   [6, { kind: "tcp", options: [...PORT_OPTIONS, "--tcp-flags", "--syn", "--tcp-option"] }],
   [17, { kind: "udp", options: PORT_OPTIONS }],
+  [50, { kind: "esp", options: ["--espspi"] }],
+  [51, { kind: "ah", options: ["--ahspi"] }],
   [132, { kind: "sctp", options: [...PORT_OPTIONS, "--chunk-types"] }],
   [58, { kind: "icmp6", options: ["--icmpv6-type"] }],
 ]);
@@ -113,7 +146,7 @@ const IMPLIED_MATCHES: ReadonlyMap<number, ImpliedMatch> = new Map([
 /** By family: matches that the other family has alone. */
 export const OTHER_FAMILY_MATCHES: Readonly<Record<Family, ReadonlySet<string>>> = {
   4: new Set(["eui64", "frag", "hl", "icmp6", "ipv6header"]),
-  6: new Set(["icmp", "ttl"]),
+  6: new Set(["icmp", "realm", "ttl"]),
 };
 
 /** The match that `-p` alone brings in for its options (`-p tcp --dport 80`). */

@@ -1,4 +1,8 @@
+import type { Packet } from "../../../packet/packet.ts";
+import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { optionText } from "../save/option-text.ts";
+import { findSocketOf } from "../socket-of.ts";
+import { UnsureTest } from "../unsure.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** Is there a local socket the packet belongs to? (net/netfilter/xt_socket.c) */
@@ -40,6 +44,25 @@ export const socket: MatchModule<SocketMatch> = {
       match.restoreSkmark && "--restore-skmark",
     ),
 
-  /** A rule's context offers no look-up of sockets. */
-  compile: null,
+  compile: (match) => new SocketTest(match),
 };
+
+/** `socket_match`. A socket of which nobody has said whether it is transparent is asked both ways. Runs per packet. */
+class SocketTest extends UnsureTest implements MatchTest {
+  private readonly match: SocketMatch;
+
+  constructor(match: SocketMatch) {
+    super(match);
+    this.match = match;
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    const found = findSocketOf(packet, context);
+    if (found === null) return false;
+    const { noWildcard, transparent, restoreSkmark } = this.match;
+    if (found.wildcard && !noWildcard) return false;
+    if (transparent && !(found.transparent ?? this.ask(packet, context))) return false;
+    if (restoreSkmark && found.mark !== null) packet.mark = found.mark;
+    return true;
+  }
+}

@@ -1,4 +1,6 @@
+import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
+import type { MatchTest } from "../rule-context.ts";
 import { negatableText } from "../save/option-text.ts";
 import { formatUintRange, readUintRange, type UintRange } from "../save/uint-range.ts";
 import type { Match, MatchModule } from "./match.ts";
@@ -26,6 +28,20 @@ export const tcpmss: MatchModule<TcpmssMatch> = {
 
   format: (match) => negatableText("--mss", match.mss, formatUintRange) as string,
 
-  /** A packet carries no TCP options. */
-  compile: null,
+  compile: (match) => new TcpmssTest(match.mss),
 };
+
+/** `tcpmss_mt`: a segment without the option is within no range. Runs per packet. */
+class TcpmssTest implements MatchTest {
+  private readonly mss: TcpmssMatch["mss"];
+
+  constructor(mss: TcpmssMatch["mss"]) {
+    this.mss = mss;
+  }
+
+  test({ mss, fragOffset }: Packet): boolean {
+    const { value, invert } = this.mss;
+    const isWithin = mss !== 0 && fragOffset === 0 && mss >= value.min && mss <= value.max;
+    return isWithin !== invert;
+  }
+}

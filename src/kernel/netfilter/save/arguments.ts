@@ -128,8 +128,10 @@ export class ArgumentReader {
   /**
    * Read the options in `handlers`, in any order and each at most once, until a new part of the rule begins. A handler
    * runs behind its option's name. Handlers shared by two names (`--sport`, `--source-port`) count as one option.
+   *
+   * @param ends asked behind each option: is the list over?
    */
-  options(handlers: Readonly<Record<string, () => void>>): void {
+  options(handlers: Readonly<Record<string, () => void>>, ends: () => boolean = () => false): void {
     const used: (() => void)[] = [];
     while (!this.done) {
       if (this.peek() === "!") {
@@ -159,6 +161,7 @@ export class ArgumentReader {
       used.push(handler);
       handler();
       this.endOption();
+      if (ends()) return;
     }
   }
 

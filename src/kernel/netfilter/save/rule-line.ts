@@ -3,12 +3,14 @@ import { isAnywhere, type Masked, withoutHostBits } from "../../../address/maske
 import { IPPROTO_TCP } from "../../../packet/packet.ts";
 import { suggestion } from "../../nearest-word.ts";
 import type { Origin } from "../../origin.ts";
+import { asksTcp } from "../match/ecn.ts";
 import { readInterfacePattern } from "../match/interface-name-pattern.ts";
 import type { Match } from "../match/match.ts";
 import { impliedMatch, MATCH_PROTOCOLS, MATCHES, OTHER_FAMILY_MATCHES } from "../match/registry.ts";
 import type { UnknownMatch } from "../match/unknown.ts";
 import type { Chain, Counters, Negatable, Rule } from "../rule.ts";
 import type { DnatTarget } from "../target/dnat.ts";
+import type { EcnTarget } from "../target/ecn.ts";
 import {
   NAT_PORT_PROTOCOLS,
   OTHER_FAMILY_TARGETS,
@@ -280,10 +282,15 @@ class RuleLine implements RuleOptions {
 
   /** What the kernel would refuse for want of the right `-p`. */
   private checkProtocols(): void {
-    for (const { kind } of this.matches) this.requireProtocol(`match ${kind}`, MATCH_PROTOCOLS.get(kind));
+    for (const match of this.matches) {
+      this.requireProtocol(`match ${match.kind}`, MATCH_PROTOCOLS.get(match.kind));
+      if (asksTcp(match)) this.requireProtocol("match ecn with flags of TCP", [IPPROTO_TCP]);
+    }
     const { target } = this;
     if (target === null) return;
     this.requireProtocol(`target ${target.kind}`, TARGET_PROTOCOLS.get(target.kind));
+    const { ece = null, cwr = null } = target as Partial<EcnTarget>;
+    if (ece !== null || cwr !== null) this.requireProtocol("target ECN with flags of TCP", [IPPROTO_TCP]);
     if ((target as Partial<RejectTarget>).rejectWith === "tcp-reset")
       this.requireProtocol("tcp-reset", [IPPROTO_TCP]);
     const ports = (target as Partial<DnatTarget>).range?.portMin ?? null;

@@ -3,10 +3,14 @@ import { audit } from "./audit.ts";
 import { checksum } from "./checksum.ts";
 import { classify } from "./classify.ts";
 import { connmark } from "./connmark.ts";
+import { connsecmark } from "./connsecmark.ts";
 import { ct } from "./ct.ts";
 import { dnat } from "./dnat.ts";
 import { dscp } from "./dscp.ts";
+import { ecn } from "./ecn.ts";
 import { hl } from "./hl.ts";
+import { hmark } from "./hmark.ts";
+import { idletimer } from "./idletimer.ts";
 import { log } from "./log.ts";
 import { mark } from "./mark.ts";
 import { masquerade } from "./masquerade.ts";
@@ -14,12 +18,16 @@ import { netmap } from "./netmap.ts";
 import { nflog } from "./nflog.ts";
 import { nfqueue } from "./nfqueue.ts";
 import { notrack } from "./notrack.ts";
+import { rateest } from "./rateest.ts";
 import { redirect } from "./redirect.ts";
 import { reject } from "./reject.ts";
 import { set } from "./set.ts";
 import { snat } from "./snat.ts";
+import { synproxy } from "./synproxy.ts";
 import type { Target, TargetModule } from "./target.ts";
 import { tcpmss } from "./tcpmss.ts";
+import { tcpoptstrip } from "./tcpoptstrip.ts";
+import { tee } from "./tee.ts";
 import { tos } from "./tos.ts";
 import { tproxy } from "./tproxy.ts";
 import { trace } from "./trace.ts";
@@ -29,6 +37,14 @@ import { ttl } from "./ttl.ts";
 export const TARGETS: ReadonlyMap<string, TargetModule<Target>> = new Map(
   [
     audit,
+    tee,
+    tcpoptstrip,
+    synproxy,
+    rateest,
+    idletimer,
+    hmark,
+    ecn,
+    connsecmark,
     checksum,
     classify,
     connmark,
@@ -63,28 +79,20 @@ export const UNMODELLED_TARGETS: ReadonlySet<string> = new Set([
   "ACCOUNT",
   "CHAOS",
   "CLUSTERIP",
-  "CONNSECMARK",
   "DELUDE",
   "DHCPMAC",
   "DNETMAP",
   "DNPT",
   "ECHO",
-  "ECN",
-  "HMARK",
-  "IDLETIMER",
   "IPMARK",
   "LED",
   "LOGMARK",
   "PROTO",
   "QUEUE",
-  "RATEEST",
   "SECMARK",
   "SNPT",
-  "SYNPROXY",
   "SYSRQ",
   "TARPIT",
-  "TCPOPTSTRIP",
-  "TEE",
   "ULOG",
 ]);
 
@@ -105,17 +113,21 @@ export const TARGET_TABLES: ReadonlyMap<string, string> = new Map([
   ["DSCP", "mangle"],
   ["TOS", "mangle"],
   ["CHECKSUM", "mangle"],
+  ["ECN", "mangle"],
+  ["TCPOPTSTRIP", "mangle"],
 ]);
 
 /** By family: targets that the other family has alone. */
 export const OTHER_FAMILY_TARGETS: Readonly<Record<Family, ReadonlySet<string>>> = {
   4: new Set(["HL"]),
-  6: new Set(["TTL"]),
+  6: new Set(["ECN", "TTL"]),
 };
 
 /** Targets that stand with these protocols only; the kernel refuses a rule without (`xt_check_target`). */
 export const TARGET_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([
+  ["SYNPROXY", [6]],
   ["TCPMSS", [6]],
+  ["TCPOPTSTRIP", [6]],
   ["TPROXY", [6, 17]],
 ]);
 

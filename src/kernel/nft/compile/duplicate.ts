@@ -1,8 +1,4 @@
-import type { Packet } from "../../../packet/packet.ts";
-import { CT_UNTRACKED } from "../../conntrack/status.ts";
-import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from "../../netfilter/hook.ts";
-import { reason } from "../../reason.ts";
-import { routeOutput } from "../../route/output-route.ts";
+import { duplicate } from "../../netfilter/duplicate.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
@@ -10,8 +6,6 @@ import { addressIn } from "./load-payload.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
-
-const NO_ROUTE = reason("no-route");
 
 type Duplicate = Extract<NftStatement, { kind: "dup" }>;
 
@@ -28,7 +22,7 @@ export function compileDuplicate({ device, address }: Duplicate, family: NftFami
     if (!to.load(run, 0)) return NFT_BREAK;
     const gateway = words === 4 ? addressIn(run.regs, 0) : (run.regs[0] as number);
     const oif = name === null ? 0 : (run.stack.net.deviceNamed(name)?.ifindex ?? -1);
-    if (oif >= 0 && !run.duplicates) duplicate(run, gateway, oif);
+    if (oif >= 0) duplicateFor(run, gateway, oif);
     return NFT_CONTINUE;
   };
 }
@@ -43,30 +37,11 @@ function toDevice(name: string): Step {
   };
 }
 
-/** `nf_dup_ipv4`, `nf_dup_ipv6`: a copy, which no connection knows, goes out by way of a gateway. Runs per packet. */
-function duplicate(run: NftRun, gateway: number, oif: number): void {
+/** The copy's way goes through chains of its own. */
+function duplicateFor(run: NftRun, gateway: number, oif: number): void {
   const { stack, packet, table, hook } = run;
-  const copy = stack.pool.clone(packet);
-  copy.ct = CT_UNTRACKED;
-  if (copy.family !== 6) copy.df = true;
-  if (hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN) copy.ttl--;
-  run.duplicates = true;
-  if (routeTo(run, copy, gateway, oif)) stack.path.localOut(stack, copy);
-  else stack.kill(copy, NO_ROUTE);
-  // The copy's way went through chains of its own.
-  run.duplicates = false;
+  duplicate(stack, packet, hook, gateway, oif);
   run.packet = packet;
   run.table = table;
   run.hook = hook;
-}
-
-/** `nf_dup_ipv4_route`: the route is to the gateway, the packet as it was. */
-function routeTo({ stack }: NftRun, copy: Packet, gateway: number, oif: number): boolean {
-  const { src, dst } = copy;
-  copy.src = 0;
-  copy.dst = gateway;
-  const error = routeOutput(stack, copy, oif, true);
-  copy.src = src;
-  copy.dst = dst;
-  return error === 0;
 }

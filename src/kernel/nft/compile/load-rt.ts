@@ -4,7 +4,7 @@ import type { Read } from "./read.ts";
 
 /**
  * What a packet's route says (`nft_rt_get_eval`); a packet without one makes the rule break. null: the walk does not know the
- * key; `mtu`, a segment size, is only ever written into TCP options, which packets do not have here.
+ * key; `mtu`, a segment size, is only ever written into TCP options (`mangle.ts`).
  */
 export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }>): Read | null {
   // Routes have no realms here, and nothing is encrypted.

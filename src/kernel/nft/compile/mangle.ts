@@ -1,6 +1,9 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
+import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
+import { clampedMss } from "../../netfilter/header-actions.ts";
+import type { NftExpression } from "../expression.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import { addressIn } from "./load-payload.ts";
@@ -28,6 +31,14 @@ const META: Readonly<Record<string, Write>> = {
 const CT: Readonly<Record<string, Write>> = {
   mark: ({ packet, stack }, value) => {
     if (packet.ct !== CT_NONE && packet.ct >= 0) stack.conntrack.setMark(packet.ct, value);
+    return true;
+  },
+  label: ({ packet, stack, regs }) => {
+    if (packet.ct < 0) return true;
+    for (let label = 0; label < LABEL_WORDS * 32; label++) {
+      if (((regs[label >> 5] as number) & (1 << (label & 31))) !== 0)
+        stack.conntrack.setLabel(packet.ct, label);
+    }
     return true;
   },
   event: () => true,
@@ -138,10 +149,7 @@ function setDestination(protocol: number): Write {
 
 /** `meta mark set`, `ct mark set`, `ip dscp set`, …; null: the walk does not know what is set. */
 export function compileMangle({ key, value }: Extract<NftStatement, { kind: "mangle" }>): Step | null {
-  // Segment sizes are not part of a packet here.
-  if (key.kind === "other" && key.text === "tcp option maxseg size") {
-    return ({ packet }) => (packet.protocol === IPPROTO_TCP ? NFT_CONTINUE : NFT_BREAK);
-  }
+  if (key.kind === "other" && key.text === "tcp option maxseg size") return setSegmentSize(value);
   const from = compileLoad(value);
   let write: Write | undefined;
   if (key.kind === "meta") write = own(META, key.key);
@@ -157,3 +165,18 @@ export function compileMangle({ key, value }: Extract<NftStatement, { kind: "man
 function own(table: Readonly<Record<string, Write>>, key: string): Write | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
+
+/** `nft_exthdr_tcp_set_eval`, `nft_rt_get_eval`: an option that is there is lowered, never raised. null: to what is not known. */
+function setSegmentSize(value: NftExpression): Step | null {
+  const size = value.kind === "constant" && typeof value.value === "number" ? value.value : null;
+  if (size === null && !(value.kind === "rt" && value.key === "mtu")) return null;
+  return ({ packet, stack }) => {
+    if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return NFT_BREAK;
+    if (size === null && packet.rtDev < 0) return NFT_BREAK;
+    const most = size ?? clampedMss(stack, packet);
+    if (packet.mss !== 0) packet.mss = Math.min(packet.mss, most > 0 ? most : TCP_MSS_DEFAULT);
+    return NFT_CONTINUE;
+  };
+}
+
+const TCP_MSS_DEFAULT = 536;

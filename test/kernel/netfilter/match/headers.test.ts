@@ -159,6 +159,13 @@ const META: readonly Row[] = [
   ["-m owner ! --socket-exists", { uid: 0 }, false],
   ["-m owner ! --socket-exists", {}, true],
   ["-m owner --socket-exists ! --uid-owner 5", {}, false],
+  // A socket of the kernel's own, which no file belongs to, and a packet that no socket sent are in no group.
+  ["-m owner --gid-owner 0", { socket: 0 }, false],
+  ["-m owner ! --gid-owner 0", { socket: 0 }, true],
+  ["-m owner ! --uid-owner 5 ! --gid-owner 0", { socket: 0 }, true],
+  ["-m owner --uid-owner 5 ! --gid-owner 0", { socket: 0 }, false],
+  ["-m owner --gid-owner 0", {}, false],
+  ["-m owner ! --gid-owner 0", {}, true],
   ["-m owner ! --socket-exists ! --uid-owner 5", {}, true],
   ["-m comment --comment x", {}, true],
 ];
@@ -236,10 +243,6 @@ describe("IPv6", () => {
 describe("what is not modelled has no compiled form", () => {
   it.each([
     "-p tcp -m tcp --tcp-option 5",
-    "-m owner --gid-owner 5",
-    "-p tcp -m tcpmss --mss 5",
-    "-m connlimit --connlimit-above 5",
-    "-m socket",
     "-m hashlimit --hashlimit-upto 4kb/s --hashlimit-name x",
     "-m time --kerneltz",
   ])("%s", (text) => {

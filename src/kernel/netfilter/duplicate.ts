@@ -1,0 +1,38 @@
+import type { Packet } from "../../packet/packet.ts";
+import { CT_UNTRACKED } from "../conntrack/status.ts";
+import { reason } from "../reason.ts";
+import { routeOutput } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import { NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from "./hook.ts";
+
+const NO_ROUTE = reason("no-route");
+
+/**
+ * `nf_dup_ipv4`, `nf_dup_ipv6`: a copy, which no connection knows, goes out by way of a gateway; of a copy none is made. Runs per
+ * packet.
+ *
+ * @param gateway as the path holds it
+ * @param oif ifindex of the device it leaves by, 0 the route's
+ */
+export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: number, oif: number): void {
+  if (stack.duplicates) return;
+  const copy = stack.pool.clone(packet);
+  copy.ct = CT_UNTRACKED;
+  if (copy.family !== 6) copy.df = true;
+  if (hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN) copy.ttl--;
+  stack.duplicates = true;
+  if (routeTo(stack, copy, gateway, oif)) stack.path.localOut(stack, copy);
+  else stack.kill(copy, NO_ROUTE);
+  stack.duplicates = false;
+}
+
+/** `nf_dup_ipv4_route`: the route is to the gateway, the packet as it was. */
+function routeTo(stack: Stack, copy: Packet, gateway: number, oif: number): boolean {
+  const { src, dst } = copy;
+  copy.src = 0;
+  copy.dst = gateway;
+  const error = routeOutput(stack, copy, oif, true);
+  copy.src = src;
+  copy.dst = dst;
+  return error === 0;
+}
