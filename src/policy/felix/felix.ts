@@ -64,6 +64,7 @@ export interface AddressPool {
 /** All that Felix writes on a node, of one family. */
 export interface FelixState {
   readonly family: Family;
+  readonly insertMode: FelixSettings["insertMode"];
   readonly tables: readonly FelixTable[];
   readonly sets: readonly FelixSet[];
 }
@@ -112,21 +113,21 @@ export class Felix {
       withoutUnused({ ...fixed, name, chains: [...fixed.chains, ...more] });
     const tables = [
       ofTable("raw", rawChains(surroundings), [
-        ...hostEndpointChains("raw", hosts, failsafes, settings),
+        ...hostEndpointChains("raw", hosts, failsafes, settings, family),
         ...ruled,
       ]),
       ofTable("mangle", mangleChains(surroundings), [
-        ...hostEndpointChains("mangle", hosts, failsafes, settings),
+        ...hostEndpointChains("mangle", hosts, failsafes, settings, family),
         ...ruled,
       ]),
       ofTable("nat", natChains(surroundings), []),
       ofTable("filter", filterChains(surroundings), [
         ...this.#workloadChains(node.workloads),
-        ...hostEndpointChains("filter", hosts, failsafes, settings),
+        ...hostEndpointChains("filter", hosts, failsafes, settings, family),
         ...ruled,
       ]),
     ];
-    return { family, tables, sets: this.#setsFor(node, tables) };
+    return { family, tables, insertMode: settings.insertMode, sets: this.#setsFor(node, tables) };
   }
 
   /** Those of the network are the same on all its nodes. */
