@@ -21,6 +21,8 @@ export interface DraftHost {
   backend: "legacy" | "nft";
   readonly iptablesSave: Record<Family, string>;
   ipsetSave: string;
+  /** As `nft list ruleset` prints it. */
+  nftRuleset: string;
 }
 
 interface DraftLink {
@@ -86,6 +88,7 @@ export function newHost(draft: Draft, name: string, kind: string): DraftHost {
     backend: "nft",
     iptablesSave: { 4: "", 6: "" },
     ipsetSave: "",
+    nftRuleset: "",
   };
   host.links.push({
     ifindex: 1,
@@ -221,7 +224,8 @@ export function snapshotText(draft: Draft): string {
     const families = familiesOf(host);
     const devices = host.links.map(({ ifname }) => ifname);
     Object.assign(host.sysctl, Object.fromEntries(quickSettings(devices, families)));
-    const { name, addresses, iptablesSave, ipsetSave, backend, sockets, routes, rules, ...rest } = host;
+    const { name, addresses, iptablesSave, ipsetSave, nftRuleset, backend, sockets, routes, rules, ...rest } =
+      host;
     return [
       name,
       {
@@ -239,6 +243,7 @@ export function snapshotText(draft: Draft): string {
         iptablesBackend: backend,
         iptablesSave: iptablesSave[4],
         ipsetSave,
+        ...(nftRuleset === "" ? {} : { nftRuleset }),
       },
     ];
   });

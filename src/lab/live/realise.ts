@@ -1,19 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import type { Family } from "../../address/ip.ts";
 import { formatMac } from "../../address/mac.ts";
 import type { Device } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import { hostCommands, type Section, STAGES_OF_SECTIONS } from "../../kernel/host-script.ts";
 import { formatIpsetSave } from "../../kernel/ipset/save.ts";
-import type { Ruleset } from "../../kernel/netfilter/rule.ts";
 import { formatIptablesSave } from "../../kernel/netfilter/save/format.ts";
 import { formatNftRuleset } from "../../kernel/nft/text/format.ts";
 import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { WireEnd, World } from "../../world/world.ts";
 import { awaitCarrier, finish } from "./carrier.ts";
 import { addNetns, deleteNetns, RealNetns } from "./real-netns.ts";
-import { IPTABLES } from "./rule-counters.ts";
+import { IPTABLES, loadedRules } from "./rule-counters.ts";
 
 /** A World's hosts as real network namespaces. */
 export interface RealWorld {
@@ -159,13 +157,6 @@ function batch(within: RealNetns, host: Host, tool: string, lines: readonly stri
     spawnSync(program, [...options, "-batch", "-"], { input, encoding: "utf8" }),
   );
   tell(host, ran, tool);
-}
-
-/** A host's iptables rules of both families, where there are any. */
-export function loadedRules({ iptables, ip6tables }: Host): { family: Family; rules: Ruleset }[] {
-  return [{ family: 4, rules: iptables } as const, { family: 6, rules: ip6tables } as const].flatMap(
-    ({ family, rules }) => (rules === null || rules.tables.size === 0 ? [] : [{ family, rules }]),
-  );
 }
 
 /**
