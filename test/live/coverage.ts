@@ -7,6 +7,8 @@ import { REASONS } from "../../src/kernel/reason.ts";
 import type { World } from "../../src/world/world.ts";
 import type { Probed } from "./probing.ts";
 
+const LACKED = "this kernel lacks it: judged by recordings alone";
+
 /** What no packet of the lab can decide on, and why. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["match ah", "nothing is encrypted"],
@@ -24,6 +26,33 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["reason vxlan-no-vni", "judged by recordings"],
   ["reason vxlan-no-port", "judged by recordings"],
   ["reason unmodelled-device", "no such device is built"],
+  ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
+  ["reason no-protocol", "probes speak TCP, UDP and ICMP"],
+  ["reason vlan-filtered", "no bridge here filters by VLAN: judged by recordings"],
+  ["reason device-down", "every device is up: judged by recordings"],
+  ["reason conntrack-clash", "takes two packets at once"],
+  ["reason conntrack-full", "the limit is all namespaces' one"],
+  ["reason nat-exhausted", "a probe begins without connections"],
+  ["reason fragment-timeout", "takes half a minute"],
+  ["reason loop-budget", "every TTL ends before"],
+  ["disposition LOOPED", "every TTL ends before"],
+  ["reason left-model", "nothing is outside the model"],
+  ["disposition UNKNOWN", "nothing is outside the model"],
+  ["reason unreachable-error", "said of causes, not of walks"],
+  ["reason output-blocked", "the rule that dropped it is named"],
+  ["reason connection-closed", "no probe goes on with a connection"],
+  ["reason ipvlan-private", LACKED],
+  ["reason bond-inactive", LACKED],
+  ["reason dummy-device", LACKED],
+  ["reason no-tunnel", LACKED],
+  ["reason not-ipv4", LACKED],
+  ["reason ipvs-no-server", LACKED],
+  ["reason ipvs-server-gone", LACKED],
+  ["reason ipvs-no-route", LACKED],
+  ["reason ipvs-old-conntrack", LACKED],
+  ["reason ipvs-no-connection", LACKED],
+  ["reason tunnel-loop", "tunnels' ends are in the fabric: judged by recordings"],
+  ["reason not-redirected", "no ifb is built: judged by recordings"],
   ["device unmodelled", "no such device is built"],
 ]);
 
@@ -34,6 +63,8 @@ const FAMILIES: readonly Family[] = [4, 6];
 const ONLY_OF: ReadonlyMap<string, Family> = new Map([
   ["reason rp-filter", 4],
   ["reason broadcast-refused", 4],
+  ["reason ipv6-disabled", 6],
+  ["reason beyond-scope", 6],
 ]);
 const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 const DEVICES = ["loopback", "veth", "bridge", "vxlan", "unmodelled"];
@@ -71,6 +102,8 @@ export class Coverage {
     if (outcome !== undefined) {
       met.add(`reason ${outcome.verdict.reason}`);
       met.add(`disposition ${outcome.verdict.disposition}`);
+      // What ended another of its packets, an answer or an error, decided on that.
+      for (const { reason } of outcome.steps) if (reason !== undefined) met.add(`reason ${reason}`);
     }
     for (const key of met) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
@@ -98,7 +131,7 @@ export class Coverage {
     if (only !== undefined && unmet.includes(only)) return `of IPv${only}, which no packet was`;
     if ((kind !== "match" && kind !== "target") || VERDICTS.includes(name)) return null;
     const having = FAMILIES.filter((family) => kernelHas(family, kind, name));
-    if (having.length === 0) return "this kernel lacks it: judged by recordings alone";
+    if (having.length === 0) return LACKED;
     return having.every((family) => unmet.includes(family))
       ? `of IPv${having[0]}, which no packet was`
       : null;

@@ -5,6 +5,7 @@ import type { World } from "../../src/world/world.ts";
 import { Dice } from "./dice.ts";
 import { type DraftHost, snapshotText } from "./draft.ts";
 import { randomCluster } from "./random-cluster.ts";
+import { addFaults } from "./random-faults.ts";
 import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
@@ -59,6 +60,7 @@ function ruledWorld(
 ): LiveWorld {
   const grounds = randomTopology(dice, families);
   const [ground] = grounds;
+  if (families.every((family) => family === 4)) addFaults(dice, ground.draft);
   for (const name of new Set(ground.ruled)) {
     const host = ground.draft.hosts.get(name) as DraftHost;
     for (const each of grounds) addRandomRules(dice, each, host);
