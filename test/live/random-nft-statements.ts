@@ -153,13 +153,13 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
         0.5,
         () => `tcp flags syn tcp option maxseg size set ${hook === "prerouting" ? "1200" : "rt mtu"}`,
       ]);
-      list.push([0.3, () => `reset tcp option ${dice.pick(["timestamp", "sack-perm"])}`]);
+      list.push([0.3, () => `reset tcp option ${dice.pick(["maxseg", "sack-perm"])}`]);
     }
-    if (words.ip === "ip" && family !== "inet")
-      list.push([
-        0.4,
-        () => `dup to ${someAddress(spot)}${dice.chance(0.3) ? ` device "${dice.pick(spot.devices)}"` : ""}`,
-      ]);
+    // Two copies of a segment are answered alike, which a recording does not tell apart; nor a copy that stays here.
+    const others = spot.ground.addresses.filter((address) => !spot.own.includes(address));
+    const isCopied = (hook === "prerouting" || hook === "forward") && proto !== "tcp" && proto !== "all";
+    if (isCopied && family === words.ip)
+      list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(others)}`]);
   }
   if (family === "netdev") {
     list.push([0.5, () => `dup to "${dice.pick(spot.devices)}"`]);

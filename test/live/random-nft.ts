@@ -35,20 +35,16 @@ export function addRandomNft(
     [words.ip, words.ip, "inet", "inet", "netdev", "arp", ...(bridged ? (["bridge"] as const) : [])],
     dice.between(1, 3),
   );
+  const own = host.addresses.map(({ address }) => address);
   host.nftRuleset = families
-    .map((family, i) => tableText(dice, ground, devices, words, family, `t${i}`))
+    .map((family, i) => tableText({ dice, ground, devices, words, family, own }, `t${i}`))
     .join("");
 }
 
-function tableText(
-  dice: Dice,
-  ground: Ground,
-  devices: readonly string[],
-  words: NftWords,
-  family: Family,
-  name: string,
-): string {
-  const own = { dice, ground, words, family, devices };
+type TableSpot = Pick<NftSpot, "dice" | "ground" | "devices" | "words" | "family" | "own">;
+
+function tableText(own: TableSpot, name: string): string {
+  const { dice, ground, words, family, devices } = own;
   const isIp = family === "ip" || family === "ip6" || family === "inet";
   const places = placesOf(dice, family, devices);
   // Verdict maps go to chains of their own, whose rules hold what is allowed everywhere.

@@ -68,6 +68,7 @@ function constantJson(constant: NftConstant): unknown {
   if (dataType(type).form === "time") return Math.floor((parseTime(String(value)) ?? 0) / 1000);
   if (typeof value === "string") return value;
   const text = formatConstant(constant);
+  if (type === "realm") return text;
   return /^(\d+|0x[0-9a-f]+)$/.test(text) ? value : text;
 }
 

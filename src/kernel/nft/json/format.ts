@@ -199,6 +199,27 @@ function statementJson(statement: NftStatement, family: NftFamily): unknown {
         dup: { addr: expressionJson(address), ...(device === null ? {} : { dev: expressionJson(device) }) },
       };
     }
+    case "tproxy": {
+      const { family, address, port } = statement;
+      return {
+        tproxy: {
+          ...(family === null ? {} : { family }),
+          ...(address === null ? {} : { addr: expressionJson(address) }),
+          ...(port === null ? {} : { port: expressionJson(port) }),
+        },
+      };
+    }
+    case "synproxy": {
+      const { mss, wscale, flags } = statement;
+      const fields = {
+        ...(mss === null ? {} : { mss }),
+        ...(wscale === null ? {} : { wscale }),
+        ...(flags.length === 0 ? {} : { flags: one(flags) }),
+      };
+      return { synproxy: Object.keys(fields).length === 0 ? null : fields };
+    }
+    case "reset-option":
+      return { reset: expressionJson(statement.option) };
     case "flow-add":
       return { flow: { op: "add", flowtable: `@${statement.flowtable}` } };
     case "xt":
