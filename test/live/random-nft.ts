@@ -183,6 +183,8 @@ function contradicts(rule: string): boolean {
   ))
     protocols.add(name);
   if (/[io]iftype/.test(rule) && /\b(ip|tcp|udp|icmp) /.test(rule)) return true;
+  // nft 1.0.6 takes a comparison of times and one behind it for a range.
+  if (/meta time/.test(rule) && /(mark|ttl|length|sport) [<>]/.test(rule)) return true;
   if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
   // Where nobody knows what a packet holds, nothing may be remembered of it.
   if (UNKNOWN.test(rule) && REMEMBERING.test(rule)) return true;

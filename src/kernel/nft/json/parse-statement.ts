@@ -136,7 +136,7 @@ export function parseStatementJson(json: unknown, family: NftFamily): NftStateme
 /** To a device alone the device is what stands as an address. */
 function dupOf(json: Json): NftStatement {
   const { addr, dev } = json as Json & { readonly addr?: unknown; readonly dev?: unknown };
-  const isAddress = typeof addr !== "string" || /[.:]/.test(addr);
+  const isAddress = typeof addr !== "string" || /^\d+(\.\d+){3}$|:/.test(addr);
   const six = typeof addr === "string" && addr.includes(":");
   if (!isAddress) return { kind: "dup", address: null, device: parseExpressionJson(addr, ["iface_index"]) };
   return {
@@ -149,8 +149,7 @@ function dupOf(json: Json): NftStatement {
   };
 }
 
-/** @param json of a statement or an object */
-export function synproxyOf(json: Json): Extract<NftStatement, { kind: "synproxy" }> {
+function synproxyOf(json: Json): Extract<NftStatement, { kind: "synproxy" }> {
   const { mss, wscale, flags } = json as Json & {
     readonly mss?: unknown;
     readonly wscale?: unknown;

@@ -172,7 +172,24 @@ function parseMatch(reader: NftReader): NftStatement {
   const right = parseRight(reader, typesOf(left));
   if (reader.is("/") && (right.kind === "list" || right.kind === "constant"))
     return parseFlagMask(reader, op, left, right);
-  return { kind: "match", op: op ?? impliedOperator(left, right), left, right };
+  const asked = anyFlag(op ?? impliedOperator(left, right), left, right);
+  return asked ?? { kind: "match", op: op ?? impliedOperator(left, right), left, right };
+}
+
+/** `ct status & dnat != 0`: whether any of some flags is set, which nft lists by their names (`relational_binop_postprocess`). */
+function anyFlag(op: MatchOperator, left: NftExpression, right: NftExpression): NftStatement | null {
+  if (left.kind !== "binary" || left.op !== "&" || (op !== "==" && op !== "!=")) return null;
+  if (right.kind !== "constant" || right.value !== 0 || !dataType(right.type).isBitmask) return null;
+  const flags = flagsOf(left.right);
+  const [only] = flags;
+  if (only === undefined) return null;
+  const values: NftExpression = flags.length === 1 ? only : { kind: "list", values: flags };
+  return { kind: "match", op: op === "==" ? "!" : "in", left: left.left, right: values };
+}
+
+function flagsOf(flags: NftExpression): NftConstant[] {
+  if (flags.kind === "binary" && flags.op === "|") return [...flagsOf(flags.left), ...flagsOf(flags.right)];
+  return flags.kind === "constant" ? [flags] : flags.kind === "list" ? [...flags.values] : [];
 }
 
 /** Without an operator a flag is tested for, everything else compared. */
@@ -319,7 +336,7 @@ function parseTproxy(reader: NftReader, family: NftFamily): NftStatement {
 }
 
 /** `mss 1460 wscale 7 timestamp sack-perm`, each where it is said. */
-export function parseSynproxy(reader: NftReader): Extract<NftStatement, { kind: "synproxy" }> {
+function parseSynproxy(reader: NftReader): Extract<NftStatement, { kind: "synproxy" }> {
   let mss: number | null = null;
   let wscale: number | null = null;
   const flags: SynproxyFlag[] = [];
