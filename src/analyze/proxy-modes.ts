@@ -1,5 +1,6 @@
-import { formatIpv4, type Ipv4 } from "../address/ipv4.ts";
-import { lastOf, type Prefix4 } from "../address/prefix.ts";
+import { type Family, familyOfAddress, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
+import { addressFromEnd, type IpPrefix } from "../address/ip-prefix.ts";
+import { socketAddressText } from "../address/socket-address.ts";
 import type { KnownPort, KnownService, Services } from "../inventory/services.ts";
 import { PROXY_MODES, type ProxyMode } from "../proxy/configuration.ts";
 import type { Fraction, Outcome, Trace } from "../walk/trace.ts";
@@ -55,15 +56,19 @@ export function compareModes(
 }
 
 function endOf({ probability, server, client }: Outcome): ModeEnd {
-  const port = server?.port === undefined ? "" : `:${server.port}`;
   return {
     probability,
-    server:
-      server === undefined
-        ? null
-        : { host: server.host, address: `${server.address}${port}`, peer: server.peer.address },
+    server: server === undefined ? null : serverOf(server),
     client: client.result,
     icmp: client.icmp === undefined ? null : { type: client.icmp.type, code: client.icmp.code },
+  };
+}
+
+function serverOf({ host, address, port, peer }: NonNullable<Outcome["server"]>): ModeEnd["server"] {
+  return {
+    host,
+    address: port === undefined ? address : socketAddressText(address, port),
+    peer: peer.address,
   };
 }
 
@@ -77,12 +82,14 @@ export interface Asked {
   readonly to: string;
   /** Host that sends. */
   readonly sender: string;
-  readonly destination: Ipv4;
+  readonly destination: IpAddress;
+  /** In which questions are wanted; the first is the question's own. */
+  readonly families: readonly Family[];
   readonly port: number;
   readonly proto: string;
   readonly world: World;
   readonly services: Services;
-  readonly serviceCidr: Prefix4 | null;
+  readonly serviceCidrs: readonly IpPrefix[];
 }
 
 /** The kubelet's own port, which every node has. */
@@ -90,14 +97,12 @@ const KUBELET_PORT = 10_250;
 
 /** The question itself first, then those that tell the modes apart, of the Service it is about or else of the first there is. */
 export function telltalesFor(asked: Asked): Telltale[] {
-  const { from, to } = asked;
-  const about = serviceOf(asked);
+  const { from, to, families } = asked;
   const list: Telltale[] = [{ title: "the question", from, to }];
-  const node = nodeOf(asked);
-  if (about !== null) list.push(...ofService(about, from, node).filter((one) => !isSame(one, asked)));
-  if (node !== null && about !== null) list.push(...ofNodePort(about, from, node, asked.world));
-  const free = unallocated(asked);
-  if (free !== null) list.push({ title: "an address of no Service", from, to: `${free}:80` });
+  for (const [i, family] of families.entries()) {
+    const own = telltalesIn(family, asked);
+    list.push(...(i === 0 ? own : own.map((one) => ({ ...one, title: `${one.title}, in IPv${family}` }))));
+  }
   const seen = new Set<string>();
   return list.filter((one) => {
     const key = `${one.from} ${one.to}`;
@@ -105,11 +110,26 @@ export function telltalesFor(asked: Asked): Telltale[] {
   });
 }
 
+function telltalesIn(family: Family, asked: Asked): Telltale[] {
+  const { from } = asked;
+  const about = serviceOf(asked, family);
+  const node = nodeOf(asked);
+  const free = unallocated(asked, family);
+  return [
+    ...(about === null ? [] : ofService(about, from, node, family).filter((one) => !isSame(one, asked))),
+    ...(node === null || about === null ? [] : ofNodePort(about, from, node, asked.world, family)),
+    ...(free === null
+      ? []
+      : [{ title: "an address of no Service", from, to: socketAddressText(formatIp(free), 80) }]),
+  ];
+}
+
 /** Is it the question itself in other words? */
 function isSame({ from, to }: Telltale, asked: Asked): boolean {
   const { destination, port, proto } = asked;
+  const address = formatIp(destination);
   return (
-    from === asked.from && to === `${formatIpv4(destination)}${proto === "icmp" ? "" : `:${port}`}/${proto}`
+    from === asked.from && to === `${proto === "icmp" ? address : socketAddressText(address, port)}/${proto}`
   );
 }
 
@@ -119,33 +139,53 @@ interface About {
   readonly clusterIp: string;
 }
 
-function serviceOf({ services, destination, port, proto }: Asked): About | null {
-  const direct = services.portAt(formatIpv4(destination), port, proto);
-  const known = direct?.service ?? services.at(formatIpv4(destination));
+function serviceOf({ services, destination, port, proto }: Asked, family: Family): About | null {
+  const direct = services.portAt(formatIp(destination), port, proto);
+  const known = direct?.service ?? services.at(formatIp(destination));
   for (const service of known === undefined ? services.list : [known]) {
-    const clusterIp = [...service.clusterIps].find((address) => address.includes("."));
+    const clusterIp = [...service.clusterIps].find((address) => isOf(family, address));
     const first = direct ?? service.ports[0];
     if (clusterIp !== undefined && first !== undefined) return { service, port: first, clusterIp };
   }
   return null;
 }
 
-function ofService({ service, port, clusterIp }: About, from: string, node: string | null): Telltale[] {
-  const at = (address: string): string => `${address}:${port.port}/${port.proto}`;
+function isOf(family: Family, text: string): boolean {
+  const address = parseIp(text);
+  return address !== undefined && familyOfAddress(address) === family;
+}
+
+function ofService(
+  { service, port, clusterIp }: About,
+  from: string,
+  node: string | null,
+  family: Family,
+): Telltale[] {
+  const at = (address: string): string => `${socketAddressText(address, port.port)}/${port.proto}`;
   const taken = new Set(service.ports.map((one) => one.port));
   let wrong = port.port + 1;
   while (taken.has(wrong)) wrong = wrong === 65_535 ? 1 : wrong + 1;
-  const others = [...service.otherIps].filter((address) => address.includes("."));
+  const others = [...service.otherIps].filter((address) => isOf(family, address));
   return [
     { title: "the cluster IP", from, to: at(clusterIp) },
     ...(node === null
       ? []
       : [{ title: "the cluster IP, from a node itself", from: node, to: at(clusterIp) }]),
     { title: "a ping to the cluster IP", from, to: `${clusterIp}/icmp` },
-    { title: "a port that the Service does not have", from, to: `${clusterIp}:${wrong}/tcp` },
+    {
+      title: "a port that the Service does not have",
+      from,
+      to: `${socketAddressText(clusterIp, wrong)}/tcp`,
+    },
     ...(taken.has(KUBELET_PORT)
       ? []
-      : [{ title: "the node's own port at the cluster IP", from, to: `${clusterIp}:${KUBELET_PORT}/tcp` }]),
+      : [
+          {
+            title: "the node's own port at the cluster IP",
+            from,
+            to: `${socketAddressText(clusterIp, KUBELET_PORT)}/tcp`,
+          },
+        ]),
     ...others
       .slice(0, 1)
       .flatMap((address) => [
@@ -158,19 +198,29 @@ function ofService({ service, port, clusterIp }: About, from: string, node: stri
   ];
 }
 
-function ofNodePort({ port }: About, from: string, node: string, world: World): Telltale[] {
-  if (port.nodePort === null) return [];
+function ofNodePort(
+  { port: { nodePort, proto } }: About,
+  from: string,
+  node: string,
+  world: World,
+  family: Family,
+): Telltale[] {
+  if (nodePort === null) return [];
   const host = world.hosts.get(node.slice("node/".length));
-  const own = (host?.addresses ?? []).filter(({ dev }) => dev !== "lo" && dev !== "kube-ipvs0");
-  const at = (address: string): string => `${address}:${port.nodePort}/${port.proto}`;
+  const all = (family === 6 ? host?.addresses6 : host?.addresses) ?? [];
+  const own = all.filter(
+    ({ dev, scope }) => dev !== "lo" && dev !== "kube-ipvs0" && (family === 4 || scope === "global"),
+  );
+  const at = (address: string): string => `${socketAddressText(address, nodePort)}/${proto}`;
+  const localhost = family === 6 ? "::1" : "127.0.0.1";
   const [primary] = own.filter(({ dev }) => dev === "eth0");
   const other = own.find(({ dev }) => dev !== "eth0");
   return [
     ...(primary === undefined
       ? []
       : [
-          { title: "the node port, from outside", from: "external", to: at(formatIpv4(primary.address)) },
-          { title: "the node port, from inside", from, to: at(formatIpv4(primary.address)) },
+          { title: "the node port, from outside", from: "external", to: at(formatIp(primary.address)) },
+          { title: "the node port, from inside", from, to: at(formatIp(primary.address)) },
         ]),
     ...(other === undefined
       ? []
@@ -178,10 +228,10 @@ function ofNodePort({ port }: About, from: string, node: string, world: World): 
           {
             title: "the node port at the address of another interface",
             from,
-            to: at(formatIpv4(other.address)),
+            to: at(formatIp(other.address)),
           },
         ]),
-    { title: "the node port at 127.0.0.1", from: node, to: at("127.0.0.1") },
+    { title: `the node port at ${localhost}`, from: node, to: at(localhost) },
   ];
 }
 
@@ -199,12 +249,14 @@ function nodeOf({ world, sender }: Asked): string | null {
 }
 
 /** The last address of the network of cluster IPs that no Service has, but for the very last. */
-function unallocated({ serviceCidr, services }: Asked): string | null {
-  if (serviceCidr === null || serviceCidr.length > 29) return null;
-  const end = lastOf(serviceCidr);
-  for (let back = 1; back < 2 ** (32 - serviceCidr.length) - 1; back++) {
-    const address = formatIpv4((end - back) | 0);
-    if (services.at(address) === undefined) return address;
+function unallocated({ serviceCidrs, services }: Asked, family: Family): IpAddress | null {
+  const cidr = serviceCidrs.find(({ address }) => familyOfAddress(address) === family);
+  const bits = (family === 6 ? 128 : 32) - (cidr?.length ?? 0);
+  if (cidr === undefined || bits < 3) return null;
+  const most = 2 ** Math.min(bits, 32) - 2;
+  for (let back = 1; back <= most; back++) {
+    const address = addressFromEnd(cidr, back);
+    if (services.at(formatIp(address)) === undefined) return address;
   }
   return null;
 }

@@ -1,35 +1,57 @@
-import { formatIpv4, type Ipv4 } from "../address/ipv4.ts";
+import { type Family, familyOfAddress, formatIp, type IpAddress } from "../address/ip.ts";
+import type { Ipv4 } from "../address/ipv4.ts";
+import type { Ipv6Words } from "../address/ipv6.ts";
+import { socketAddressText } from "../address/socket-address.ts";
 import type { Ruleset } from "../kernel/netfilter/rule.ts";
 import { parseIptablesSave } from "../kernel/netfilter/save/parse.ts";
 import type { Operation } from "../kernel/operation.ts";
 import type { Origin } from "../kernel/origin.ts";
-import type { NextHop } from "../kernel/route/route.ts";
+import type { RouteOf } from "../kernel/route/route.ts";
 import type { OutsideAddress } from "./service-addresses.ts";
 
-/** A node that packets are brought to, and the gateway's device towards it. */
-export interface Receiver {
-  readonly address: Ipv4;
+/** A node that packets are brought to, by its address of their family, and the gateway's device towards it. */
+export interface Receiver<Address extends IpAddress = IpAddress> {
+  readonly address: Address;
   readonly device: string;
 }
 
+/** Metric of a route of IPv6 that names none (`IP6_RT_PRIO_USER`). */
+const USUAL_METRIC6 = 1024;
+
 /** `VIP`: a route with a next hop for each node; without any node what comes is refused. */
-export function routeToNodes(address: Ipv4, receivers: readonly Receiver[], origin: Origin): Operation {
-  const nextHops = receivers.map(
-    ({ address: gateway, device: dev }): NextHop => ({ dev, gateway, weight: 1, onlink: false, dead: false }),
-  );
+export function routeToNodes(address: IpAddress, receivers: readonly Receiver[], origin: Origin): Operation {
+  const route =
+    typeof address === "number"
+      ? routeTo(address, 32, 0, receivers.filter(isOf4), origin)
+      : routeTo(address, 128, USUAL_METRIC6, receivers.filter(isOf6), origin);
+  return { kind: "route-add", route };
+}
+
+function routeTo<Address extends IpAddress>(
+  address: Address,
+  length: number,
+  metric: number,
+  receivers: readonly Receiver<Address>[],
+  origin: Origin,
+): RouteOf<Address> {
   return {
-    kind: "route-add",
-    route: {
-      ...{
-        type: nextHops.length === 0 ? "unreachable" : "unicast",
-        dst: { address, length: 32 },
-        table: "main",
-      },
-      ...{ protocol: "static", scope: "global", prefsrc: null, metric: 0, tos: 0, mtu: 0 },
-      nextHops,
-      origin,
-    },
+    type: receivers.length === 0 ? "unreachable" : "unicast",
+    dst: { address, length },
+    table: "main",
+    ...{ protocol: "static", scope: "global", prefsrc: null, metric, tos: 0, mtu: 0 },
+    nextHops: receivers.map(({ address: gateway, device: dev }) => ({
+      ...{ dev, gateway, weight: 1, onlink: false, dead: false },
+    })),
+    origin,
   };
+}
+
+function isOf4(receiver: Receiver): receiver is Receiver<Ipv4> {
+  return typeof receiver.address === "number";
+}
+
+function isOf6(receiver: Receiver): receiver is Receiver<Ipv6Words> {
+  return typeof receiver.address !== "number";
 }
 
 /**
@@ -42,27 +64,31 @@ export function rulesToNodePorts(
   origin: Origin,
 ): Operation[] {
   const lines: string[] = [];
+  const family = familyOfAddress(address);
+  const itself = `${formatIp(address)}/${family === 6 ? 128 : 32}`;
   for (const { port, nodePort = 0, protocol = "TCP" } of service.spec.ports ?? []) {
     const proto = protocol.toLowerCase();
     if (nodePort === 0 || (proto !== "tcp" && proto !== "udp")) continue;
     for (const [i, receiver] of receivers.entries()) {
       const left = receivers.length - i;
       const chance = left === 1 ? "" : ` -m statistic --mode random --probability ${(1 / left).toFixed(11)}`;
-      const to = `${formatIpv4(receiver.address)}:${nodePort}`;
+      const to = socketAddressText(formatIp(receiver.address), nodePort);
       lines.push(
-        `-A PREROUTING -d ${formatIpv4(address)}/32 -p ${proto} -m ${proto} --dport ${port}${chance} -j DNAT --to-destination ${to}`,
+        `-A PREROUTING -d ${itself} -p ${proto} -m ${proto} --dport ${port}${chance} -j DNAT --to-destination ${to}`,
       );
     }
   }
   if (lines.length === 0) return [];
-  const masquerade = `-A POSTROUTING -m conntrack --ctstate DNAT --ctorigdst ${formatIpv4(address)}/32 -j MASQUERADE`;
-  return [{ kind: "iptables-restore", ruleset: natRules([...lines, masquerade], origin), noflush: true }];
+  const masquerade = `-A POSTROUTING -m conntrack --ctstate DNAT --ctorigdst ${itself} -j MASQUERADE`;
+  const ruleset = natRules([...lines, masquerade], family, origin);
+  return [{ kind: "iptables-restore", family, ruleset, noflush: true }];
 }
 
-function natRules(lines: readonly string[], origin: Origin): Ruleset {
+function natRules(lines: readonly string[], family: Family, origin: Origin): Ruleset {
   const chains = ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"].map((chain) => `:${chain} ACCEPT [0:0]`);
   const read = parseIptablesSave(["*nat", ...chains, ...lines, "COMMIT", ""].join("\n"), {
     origin: () => origin,
+    family,
   });
   if (read.kind === "invalid")
     throw new Error(`a balancer's rule cannot be read: ${read.errors[0]?.message}`);

@@ -1,10 +1,10 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
+import { formatIp, type IpAddress, parseIp } from "../address/ip.ts";
 import type { Service } from "../object/kubernetes-object.ts";
 import type { FieldPath } from "../object/place.ts";
 
 /** An address of a Service that no device of the cluster has: somebody outside must bring its packets to nodes. */
 export interface OutsideAddress {
-  readonly address: Ipv4;
+  readonly address: IpAddress;
   readonly service: Service;
   /** The field it stands in. */
   readonly field: FieldPath;
@@ -17,18 +17,18 @@ export interface OutsideAddress {
   readonly localOnly: boolean;
 }
 
-/** The load balancers' addresses and the `externalIPs`, IPv4, those of nodes left out; each once, by the first that has it. */
+/** The load balancers' addresses and the `externalIPs`, those of nodes left out; each once, by the first that has it. */
 export function outsideAddresses(
   services: readonly Service[],
-  isOfNode: (address: Ipv4) => boolean,
+  isOfNode: (address: IpAddress) => boolean,
 ): OutsideAddress[] {
-  const found = new Map<Ipv4, OutsideAddress>();
+  const found = new Map<string, OutsideAddress>();
   for (const service of services) {
     const localOnly = service.spec.externalTrafficPolicy === "Local";
     const add = (text: string, field: FieldPath, mode: OutsideAddress["mode"]) => {
-      const address = parseIpv4(text);
-      if (address === undefined || isOfNode(address) || found.has(address)) return;
-      found.set(address, { address, service, field, mode, localOnly });
+      const address = parseIp(text);
+      if (address === undefined || isOfNode(address) || found.has(formatIp(address))) return;
+      found.set(formatIp(address), { address, service, field, mode, localOnly });
     };
     for (const [i, entry] of (service.status?.loadBalancer?.ingress ?? []).entries()) {
       const { ipMode = "VIP" } = entry as typeof entry & { readonly ipMode?: string };
@@ -61,5 +61,5 @@ export function describeAddress(
   const whom = `${nodes === 1 ? "1 node" : `${nodes} nodes`}${localOnly ? " with endpoints (externalTrafficPolicy Local)" : ""}`;
   const how =
     mode === "VIP" ? "the gateway routes it to" : "a balancer at the gateway sends it to the node port of";
-  return `${formatIpv4(address)} of Service ${namespace}/${name}: ${how} ${whom}, with equal odds`;
+  return `${formatIp(address)} of Service ${namespace}/${name}: ${how} ${whom}, with equal odds`;
 }

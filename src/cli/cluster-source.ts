@@ -10,6 +10,7 @@ import {
   describeCalico,
   isFlannels,
   rangesShown,
+  serviceRangesOf,
   settingsOf,
 } from "../source/detect.ts";
 import { readSource, type Source, type SourceFile, type SourceFlags } from "../source/read-source.ts";
@@ -71,7 +72,7 @@ export function clusterFrom(
     ],
     recordings: source.snapshots.flatMap(({ recording }) => (recording === null ? [] : [recording])),
     inventory: new Inventory(objects, joined.hostOfPod, flags.namespace, {
-      serviceCidr: detected.serviceCidr.value,
+      serviceCidrs: serviceRangesOf(detected),
       dnsDomain: detected.dnsDomain.value,
     }),
     detected: made.length === 0 ? [] : detectedSettings(source),

@@ -1,3 +1,6 @@
+import { type Family, familyOfAddress, parseIp } from "../address/ip.ts";
+import { plainAddress } from "../address/ip6-handle.ts";
+import { splitSocketAddress } from "../address/socket-address.ts";
 import {
   type Asked,
   type Comparison,
@@ -110,13 +113,22 @@ function knownOf(source: LoadedSource, question: Question, world: World, query: 
     from: question.from,
     to: question.to,
     sender: query.host,
-    destination: query.dst,
+    destination: plainAddress(query.family, query.dst),
+    families: familiesOf(source, question, query),
     port: query.dport ?? 0,
     proto: query.proto,
     world,
     services: new Services(world, source.inventory?.objects ?? null),
-    serviceCidr: source.inventory?.serviceCidr ?? null,
+    serviceCidrs: source.inventory?.serviceCidrs ?? [],
   };
+}
+
+/** A name may mean either family, where the cluster has both: the question's own, then the other. */
+function familiesOf(source: LoadedSource, { to, family }: Question, query: Query): Family[] {
+  const { address } = splitSocketAddress(to.replace(/\/\w+$/, ""));
+  const isNamed = family === null && parseIp(address) === undefined;
+  const ranges = (source.inventory?.serviceCidrs ?? []).map(({ address }) => familyOfAddress(address));
+  return [query.family, ...ranges.filter((other) => isNamed && other !== query.family)];
 }
 
 /** A telltale sends as the question does; where it comes from elsewhere, as anybody would. */

@@ -7,6 +7,7 @@ import { type DumpFile, type NodeDump, readNodeDump } from "../source/node-dump/
 import { type TakenApart, takeApart } from "../source/node-dump/take-apart.ts";
 import type { SourceFile } from "../source/read-source.ts";
 import { kindOfText } from "../source/text-kind.ts";
+import { configuredByDhcp } from "../walk/dhcp-hosts.ts";
 import { formatInputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
@@ -70,8 +71,10 @@ export async function loadSource(
   if (messages.length > 0) return invalid(...messages);
   const world = mergeWorlds(worlds);
   if (world.kind === "invalid") return world;
-  const hostAssumptions = dump?.assumptions ?? new Map<string, readonly string[]>();
-  return ok({ world: world.value, inventory, assumptions, detected, hostAssumptions, recordings, isExample });
+  const { world: configured, configured: notes } = configuredByDhcp(world.value);
+  const hostAssumptions = new Map<string, readonly string[]>(dump?.assumptions ?? []);
+  for (const { host, text } of notes) hostAssumptions.set(host, [...(hostAssumptions.get(host) ?? []), text]);
+  return ok({ world: configured, inventory, assumptions, detected, hostAssumptions, recordings, isExample });
 }
 
 /** Files told apart by what they hold. */

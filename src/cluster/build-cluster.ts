@@ -1,4 +1,4 @@
-import type { Ipv4 } from "../address/ipv4.ts";
+import { type Family, familyOfAddress, formatIp, type IpAddress } from "../address/ip.ts";
 import { type Receiver, routeToNodes, rulesToNodePorts } from "../balance/gateway.ts";
 import {
   describeAddress,
@@ -6,9 +6,9 @@ import {
   outsideAddresses,
   waitingForAddress,
 } from "../balance/service-addresses.ts";
-import { fromIpv4 } from "../cni/ip.ts";
+import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
 import type { Host } from "../kernel/host.ts";
-import { describeObject, namespaceOf } from "../object/kubernetes-object.ts";
+import { describeObject, namespaceOf, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire, World } from "../world/world.ts";
@@ -141,13 +141,16 @@ class ClusterBuilder {
 
   /** Addresses of load balancers and external IPs: packets from outside are brought to the nodes. */
   #bringIn(): void {
-    const ofNodes = new Set<Ipv4>();
+    const ofNodes = new Set<string>();
     for (const { address, more } of this.#members) {
-      if (address !== null) ofNodes.add(address);
-      for (const { ip } of more) if (ip.family === 4) ofNodes.add(Number(ip.value) | 0);
+      if (address !== null) ofNodes.add(formatIp(address));
+      for (const { ip } of more) ofNodes.add(formatNodeIp(ip));
     }
+    const isSpoken = (family: Family): boolean =>
+      family === 4 || this.#members.some(({ address6 }) => address6 !== null);
     const services = this.#objects.list("Service");
-    for (const outside of outsideAddresses(services, (address) => ofNodes.has(address))) {
+    for (const outside of outsideAddresses(services, (address) => ofNodes.has(formatIp(address)))) {
+      if (!isSpoken(familyOfAddress(outside.address))) continue;
       const origin = this.#origins.of(outside.service, outside.field);
       const receivers = this.#receiversOf(outside);
       const { gateway } = this.#fabric;
@@ -169,20 +172,24 @@ class ClusterBuilder {
     }
   }
 
-  #receiversOf({ service, localOnly }: OutsideAddress): Receiver[] {
-    const withEndpoints = localOnly
-      ? this.#nodesWithEndpoints(service.metadata.name, namespaceOf(service))
-      : null;
+  #receiversOf({ address: outside, service, localOnly }: OutsideAddress): Receiver[] {
+    const family = familyOfAddress(outside);
+    const withEndpoints = localOnly ? this.#nodesWithEndpoints(service, family) : null;
     return this.#members
-      .filter(hasIpv4)
       .filter(({ name }) => withEndpoints?.has(name) ?? true)
-      .map(({ name, address }) => ({ address, device: this.#fabric.deviceTo(name) }));
+      .flatMap((member) => {
+        const address: IpAddress | null = family === 6 ? member.address6 : member.address;
+        return address === null ? [] : [{ address, device: this.#fabric.deviceTo(member.name) }];
+      });
   }
 
-  #nodesWithEndpoints(service: string, namespace: string): ReadonlySet<string> {
-    const slices = this.#objects.withLabel("EndpointSlice", namespace, "kubernetes.io/service-name", service);
+  #nodesWithEndpoints(service: Service, family: Family): ReadonlySet<string> {
+    const { name } = service.metadata;
+    const namespace = namespaceOf(service);
+    const slices = this.#objects.withLabel("EndpointSlice", namespace, "kubernetes.io/service-name", name);
+    const ofFamily = slices.filter(({ addressType }) => (addressType === "IPv6") === (family === 6));
     return new Set(
-      slices.flatMap(({ endpoints }) =>
+      ofFamily.flatMap(({ endpoints }) =>
         endpoints.flatMap(({ nodeName, conditions }) =>
           conditions?.ready === false || nodeName === undefined ? [] : [nodeName],
         ),

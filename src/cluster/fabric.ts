@@ -114,13 +114,16 @@ export class Fabric {
   }
 
   /** The gateway answers for an address that it routes on, where the client takes it for a neighbour. */
-  answerOutside(address: Ipv4, origin: Origin): void {
-    if (!contains({ address: OUTSIDE, length: NODE_NETWORK_LENGTH }, address)) return;
+  answerOutside(address: IpAddress, origin: Origin): void {
     const dev = this.#outside;
-    this.gateway.do({
-      kind: "neighbour-replace",
-      neighbour: { dst: address, dev, lladdr: null, state: "noarp", proxy: true, origin },
-    });
+    const proxy = { dev, lladdr: null, state: "noarp", proxy: true, origin } as const;
+    if (typeof address !== "number") {
+      if (!containsIp(GATEWAY_OUTSIDE6, fromWords(address))) return;
+      this.gateway.sysctl(`net.ipv6.conf.${dev}.proxy_ndp`, "1");
+      this.gateway.do({ kind: "neighbour-replace", neighbour: { ...proxy, dst: address, router: false } });
+    } else if (contains({ address: OUTSIDE, length: NODE_NETWORK_LENGTH }, address)) {
+      this.gateway.do({ kind: "neighbour-replace", neighbour: { ...proxy, dst: address } });
+    }
   }
 
   finish(): { readonly hosts: readonly Host[]; readonly wires: readonly Wire[] } {

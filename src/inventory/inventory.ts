@@ -1,5 +1,5 @@
 import { type Family, familyOfAddress, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
-import type { Prefix4 } from "../address/prefix.ts";
+import type { IpPrefix } from "../address/ip-prefix.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { kindOfWord } from "../object/kinds.ts";
 import { keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
@@ -16,7 +16,7 @@ const WORKLOADS: ReadonlySet<string | undefined> = new Set([
   "DaemonSet",
 ]);
 
-const UNKNOWN_NETWORK = { serviceCidr: null, dnsDomain: "cluster.local" };
+const UNKNOWN_NETWORK = { serviceCidrs: [], dnsDomain: "cluster.local" };
 
 export type Found<T> =
   | { readonly kind: "ok"; readonly value: T }
@@ -26,7 +26,7 @@ export type Found<T> =
 export class Inventory implements ObjectNames {
   readonly objects: Lister;
   readonly hostOfPod: ReadonlyMap<string, string>;
-  readonly serviceCidr: Prefix4 | null;
+  readonly serviceCidrs: readonly IpPrefix[];
   readonly #namespace: string;
   readonly #domain: string;
 
@@ -35,12 +35,12 @@ export class Inventory implements ObjectNames {
     objects: Lister,
     hostOfPod: ReadonlyMap<string, string>,
     namespace = "default",
-    network: { readonly serviceCidr: Prefix4 | null; readonly dnsDomain: string } = UNKNOWN_NETWORK,
+    network: { readonly serviceCidrs: readonly IpPrefix[]; readonly dnsDomain: string } = UNKNOWN_NETWORK,
   ) {
     this.objects = objects;
     this.hostOfPod = hostOfPod;
     this.#namespace = namespace;
-    this.serviceCidr = network.serviceCidr;
+    this.serviceCidrs = network.serviceCidrs;
     this.#domain = network.dnsDomain;
   }
 

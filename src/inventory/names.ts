@@ -1,6 +1,5 @@
-import { formatIp } from "../address/ip.ts";
-import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { contains, formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
+import { type Family, formatIp, type IpAddress, parseIp } from "../address/ip.ts";
+import { formatIpPrefix, type IpPrefix, liesIn, parseIpPrefix } from "../address/ip-prefix.ts";
 import type { Host } from "../kernel/host.ts";
 import { controllerOf, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
@@ -25,7 +24,8 @@ export interface ObjectNames {
   readonly objects: Lister;
   /** Key of a Pod to the name of its host. */
   readonly hostOfPod: ReadonlyMap<string, string>;
-  readonly serviceCidr: Prefix4 | null;
+  /** The networks of cluster IPs, of each family; none where they are not known. */
+  readonly serviceCidrs: readonly IpPrefix[];
 }
 
 /**
@@ -35,7 +35,7 @@ export interface ObjectNames {
 export class Names {
   readonly world: World;
   readonly objects: Lister | null;
-  readonly serviceCidr: Prefix4 | null;
+  readonly serviceCidrs: readonly IpPrefix[];
   readonly #hostOfPod: ReadonlyMap<string, string>;
   /** Made when first asked for: most traces arrive, and ask for little. */
   #services: Services | null = null;
@@ -46,7 +46,7 @@ export class Names {
   constructor(world: World, known: ObjectNames | null = null) {
     this.world = world;
     this.objects = known?.objects ?? null;
-    this.serviceCidr = known?.serviceCidr ?? null;
+    this.serviceCidrs = known?.serviceCidrs ?? [];
     this.#hostOfPod = known?.hostOfPod ?? new Map();
   }
 
@@ -142,30 +142,40 @@ export class Names {
 
   /** The network of the cluster an address would lie in: `pods of node2 (10.244.1.0/24)`, `Services (10.96.0.0/12)`. */
   networkOf(address: string): string | undefined {
-    const bits = parseIpv4(address);
-    if (bits === undefined) return undefined;
-    const pods = this.podNetworkOf(bits);
-    if (pods !== undefined) return `pods of ${pods.node} (${formatPrefix4(pods.prefix)})`;
-    const cidr = this.serviceCidr;
-    return cidr !== null && contains(cidr, bits) ? `Services (${formatPrefix4(cidr)})` : undefined;
+    const read = parseIp(address);
+    if (read === undefined) return undefined;
+    const pods = this.podNetworkOf(read);
+    if (pods !== undefined) return `pods of ${pods.node} (${formatIpPrefix(pods.prefix)})`;
+    const cidr = this.serviceRangeOf(read);
+    return cidr === undefined ? undefined : `Services (${formatIpPrefix(cidr)})`;
+  }
+
+  /** The network of cluster IPs that an address lies in. */
+  serviceRangeOf(address: IpAddress): IpPrefix | undefined {
+    return this.serviceCidrs.find((cidr) => liesIn(cidr, address));
   }
 
   /** The node whose pods have addresses like this one, and their prefix. */
-  podNetworkOf(address: Ipv4): { readonly node: string; readonly prefix: Prefix4 } | undefined {
-    for (const node of this.objects?.list("Node") ?? []) {
-      const prefix = parsePrefix4(node.spec?.podCIDR ?? "");
-      if (prefix !== undefined && contains(prefix, address)) return { node: node.metadata.name, prefix };
+  podNetworkOf(address: IpAddress): { readonly node: string; readonly prefix: IpPrefix } | undefined {
+    for (const { spec, metadata } of this.objects?.list("Node") ?? []) {
+      for (const text of [spec?.podCIDR ?? "", ...(spec?.podCIDRs ?? [])]) {
+        const prefix = parseIpPrefix(text);
+        if (prefix !== undefined && liesIn(prefix, address)) return { node: metadata.name, prefix };
+      }
     }
     for (const host of this.world.hosts.values()) {
       if (host.kind !== "node") continue;
       const bridges = new Set(
         host.devices.filter(({ detail }) => detail.kind === "bridge").map(({ name }) => name),
       );
-      for (const { dst, type, nextHops } of host.routes) {
+      for (const { dst, type, nextHops } of [...host.routes, ...host.routes6]) {
         const [hop] = nextHops;
         const isOwn =
           type === "unicast" && hop !== undefined && hop.gateway === null && bridges.has(hop.dev ?? "");
-        if (isOwn && dst.length > 0 && contains(dst, address)) return { node: host.name, prefix: dst };
+        // Every bridge of IPv6 has a link-local network of its own.
+        const isShared = typeof dst.address !== "number" && dst.address[0] >>> 22 === 0x3fa;
+        if (isOwn && !isShared && dst.length > 0 && liesIn(dst, address))
+          return { node: host.name, prefix: dst };
       }
     }
     return undefined;
@@ -195,8 +205,10 @@ function nodesByPod({ hosts, wires }: World): ReadonlyMap<string, string> {
   return found;
 }
 
-/** `10.244.1.3` of a host: what others reach it by. */
-export function addressOfHost(host: Host): string | undefined {
-  const found = host.addresses.find(({ scope, secondary }) => scope === "global" && !secondary);
-  return found === undefined ? undefined : formatIpv4(found.address);
+/** `10.244.1.3` of a host: what others reach it by, in one family or else in either. */
+export function addressOfHost(host: Host, family?: Family): string | undefined {
+  const four = host.addresses.find(({ scope, secondary }) => scope === "global" && !secondary);
+  const six = host.addresses6.find(({ scope }) => scope === "global");
+  const found = family === 6 ? six : family === 4 ? four : (four ?? six);
+  return found === undefined ? undefined : formatIp(found.address);
 }

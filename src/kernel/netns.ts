@@ -27,7 +27,7 @@ import {
   egressChains,
   ingressChains,
 } from "./nft/frame-hooks.ts";
-import { nftNeedsConntrack } from "./nft/needs-conntrack.ts";
+import { nftCountsConnections, nftNeedsConntrack } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
@@ -80,6 +80,8 @@ export class Netns {
   private fixedEnds: PairMap | null = null;
   private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
+  /** Sockets of daemons that stand behind a TUN. */
+  readonly tunSockets: readonly Socket[];
   /**
    * Is the kernel's module for SCTP loaded? The first socket of SCTP loads it, and with it come the settings `net.sctp.*`:
    * where neither is there, it is taken not to be.
@@ -251,6 +253,9 @@ export class Netns {
       }
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
+    this.tunSockets = (
+      host.sockets.kind === "listed" ? host.sockets.sockets : (host.sockets.known ?? [])
+    ).filter(({ app }) => app.kind === "tun");
 
     this.speaksSctp =
       this.sockets === null ||
@@ -269,7 +274,8 @@ export class Netns {
     this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
     this.conntrackAccounts =
       sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 ||
-      [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules));
+      [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules)) ||
+      nftCountsConnections(host.nft);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

@@ -9,6 +9,7 @@ import { discoveryDifference } from "./discovery-difference.ts";
 import { discoveriesAt, isBulk, isDiscovery, isNotFinal } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
 import { ipvsDifference } from "./ipvs-difference.ts";
+import { isUncounted, modelledNftCounts, nftKey } from "./nft-counted.ts";
 import { isNftTable, nftCounts, nftDifference } from "./nft-difference.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
 import type {
@@ -383,7 +384,10 @@ class Comparison {
     const ofNft = nftCounts(this.network, this.recorded.nftTrace ?? [], this.family());
     const counted = new Map([...ofNft, ...(traced ? this.tracedCounts() : this.modelledCounts())]);
     for (const hit of this.recorded.rulesHit ?? []) {
-      const key = countKey(hit.ns, familyOf(hit), hit.table, hit.chain, hit.rule);
+      if (isUncounted(this.network, hit)) continue;
+      const key = isNftTable(hit.table)
+        ? nftKey(hit)
+        : countKey(hit.ns, familyOf(hit), hit.table, hit.chain, hit.rule);
       const seen = counted.get(key) ?? 0;
       if (seen !== hit.packets && !this.countsDiscoveries(hit, seen)) {
         return `rule counters: ${key}: ${hit.packets} recorded, ${seen} ${traced ? "by the rules walked" : "modelled"}`;
@@ -428,7 +432,7 @@ class Comparison {
   }
 
   private modelledCounts(): Map<string, number> {
-    const counted = new Map<string, number>();
+    const counted = modelledNftCounts(this.network, this.outcome.hooks);
     addCounts(counted, this.outcome.hooks);
     return counted;
   }

@@ -114,6 +114,8 @@ export interface RecordedPacket {
   };
   readonly vxlan?: RecordedPacket & { readonly vni: number };
   readonly ipip?: RecordedPacket;
+  /** What a daemon with a TUN sends as a datagram. */
+  readonly datagram?: RecordedPacket;
 }
 
 export interface RecordedFrame extends RecordedPacket {

@@ -86,6 +86,8 @@ export const INNER_QUOTED = 1;
 export const INNER_VXLAN = 2;
 export const INNER_IPIP = 3;
 export const INNER_GENEVE = 4;
+/** A whole IP packet as a datagram's payload, by a daemon with a TUN. */
+export const INNER_DATAGRAM = 5;
 
 /** `Packet.rtInput`: what `dst->input` would do with a packet that was routed in. */
 export const RT_NONE = 0;

@@ -1,3 +1,4 @@
+import type { IpPrefix } from "../address/ip-prefix.ts";
 import { parseIpv4 } from "../address/ipv4.ts";
 import {
   contains,
@@ -135,6 +136,14 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
 }
 
 /** The ranges that flags name, those of Services first. */
+/** The networks of cluster IPs, one of each family that the cluster has. */
+export function serviceRangesOf({ serviceCidr, six, families }: DetectedCluster): IpPrefix[] {
+  return [
+    ...(families.value.includes("IPv4") ? [serviceCidr.value] : []),
+    ...(six === null ? [] : [six.serviceCidr.value]),
+  ];
+}
+
 function rangesOf({ clusterCidr, serviceCidr, clusterCidr6, serviceCidr6 }: DetectionFlags): string[] {
   return [
     ...[serviceCidr, clusterCidr].flatMap((range) => (range === undefined ? [] : formatPrefix4(range))),

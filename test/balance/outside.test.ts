@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { formatIpv4, parseIpv4 } from "../../src/address/ipv4.ts";
+import { formatIp, parseIp } from "../../src/address/ip.ts";
 import { outsideAddresses, waitingForAddress } from "../../src/balance/service-addresses.ts";
 import type { Service } from "../../src/object/kubernetes-object.ts";
+import { PROXY_MODES } from "../../src/proxy/configuration.ts";
 import { nodes, yamlWorld } from "../cluster/yaml-world.ts";
 
 const NODES = nodes("192.168.50.10", "192.168.50.11", "192.168.60.12");
@@ -114,9 +115,90 @@ it("an address that two Services claim is the first one's", () => {
     make("a", { externalIPs: ["198.51.100.1", "fd00::1", "10.0.0.1"] }),
     make("b", { externalIPs: ["198.51.100.1"] }, [{ ip: "198.51.100.2" }]),
   ];
-  const found = outsideAddresses(services, (address) => address === parseIpv4("10.0.0.1"));
-  expect(
-    found.map(({ address, service: { metadata } }) => `${formatIpv4(address)} ${metadata.name}`),
-  ).toEqual(["198.51.100.1 a", "198.51.100.2 b"]);
+  const found = outsideAddresses(services, (address) => address === parseIp("10.0.0.1"));
+  expect(found.map(({ address, service: { metadata } }) => `${formatIp(address)} ${metadata.name}`)).toEqual([
+    "198.51.100.1 a",
+    "fd00::1 a",
+    "198.51.100.2 b",
+  ]);
   expect(waitingForAddress([make("c", { type: "LoadBalancer" })])).toHaveLength(1);
+});
+
+describe("addresses of IPv6", () => {
+  const dual = [1, 2]
+    .map((n) => `---\napiVersion: v1\nkind: Node\nmetadata: {name: n${n}}\n`)
+    .concat(
+      '---\n{apiVersion: kubeadm.k8s.io/v1beta3, kind: ClusterConfiguration, networking: {podSubnet: "10.244.0.0/16,fd00:10:244::/56", serviceSubnet: "10.96.0.0/16,fd00:10:96::/112"}}\n',
+      "---\napiVersion: v1\nkind: Pod\nmetadata: {name: web0, labels: {app: web}}\nspec: {nodeName: n2, containers: [{name: c, ports: [{containerPort: 8080}]}]}\n",
+    )
+    .join("");
+  const both = (spec: string, status = "") =>
+    `---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: LoadBalancer, ipFamilyPolicy: RequireDualStack, selector: {app: web}, ports: [{port: 80, targetPort: 8080, nodePort: 30080}], ${spec}}\n${status}`;
+  const CLIENT = "2001:db8:203:113::10";
+  const seen = (trace: ReturnType<ReturnType<typeof yamlWorld>["trace"]>): string[] => [
+    ...new Set(trace.outcomes.map(({ servers: [server] }) => server?.peer.address ?? "none")),
+  ];
+
+  describe.each(PROXY_MODES)("mode %s", (proxyMode) => {
+    // One is of the client's own network, where the gateway must answer for it.
+    it.each(["2001:db8:100::7", "2001:db8:203:113::50"])("%s gets in by any node", (address) => {
+      const world = yamlWorld(dual + both("", given("{ip: 198.51.100.7}", `{ip: "${address}"}`)), {
+        proxyMode,
+      });
+      const trace = world.trace("internet", `[${address}]:80`);
+      expect(trace.verdict.disposition).toBe("DELIVERED");
+      expect(nodesEntered(trace)).toEqual(["n1", "n2"]);
+      expect(seen(trace)).not.toContain(CLIENT);
+      expect(world.cluster.assumptions.join("\n")).toContain(
+        `${address} of Service default/web: the gateway routes it to 2 nodes`,
+      );
+    });
+
+    it("externalTrafficPolicy Local: only by nodes with endpoints, which see the client", () => {
+      const world = yamlWorld(dual + both("externalTrafficPolicy: Local", given('{ip: "2001:db8:100::7"}')), {
+        proxyMode,
+      });
+      const trace = world.trace("internet", "[2001:db8:100::7]:80");
+      expect([trace.verdict.disposition, nodesEntered(trace), seen(trace)]).toEqual([
+        "DELIVERED",
+        ["n2"],
+        [CLIENT],
+      ]);
+    });
+
+    it("source ranges are each family's own", () => {
+      const ingress = given("{ip: 198.51.100.7}", '{ip: "2001:db8:100::7"}');
+      const ask = (ranges: string, to: string) =>
+        yamlWorld(dual + both(`loadBalancerSourceRanges: [${ranges}]`, ingress), { proxyMode }).trace(
+          "internet",
+          to,
+        ).verdict.disposition;
+      const six = "[2001:db8:100::7]:80";
+      const four = "198.51.100.7:80";
+      expect(ask('203.0.113.0/24, "2001:db8:203::/48"', six)).toBe("DELIVERED");
+      expect(ask('203.0.113.0/24, "2001:db8:999::/48"', six)).toBe("DROPPED");
+      expect(ask('203.0.113.0/24, "2001:db8:999::/48"', four)).toBe("DELIVERED");
+      // With ranges of IPv4 alone there are none of IPv6, and all may come.
+      expect(ask("203.0.113.0/24", six)).toBe("DELIVERED");
+    });
+
+    it("a balancer that speaks for itself goes to node ports", () => {
+      const world = yamlWorld(dual + both("", given('{ip: "2001:db8:100::7", ipMode: Proxy}')), {
+        proxyMode,
+      });
+      const trace = world.trace("internet", "[2001:db8:100::7]:80");
+      expect(trace.verdict.disposition).toBe("DELIVERED");
+      expect(nodesEntered(trace)).toEqual(["n1", "n2"]);
+      for (const { rewrites } of trace.outcomes)
+        expect(rewrites.some(({ host, to }) => host === "gateway" && to.endsWith("]:30080"))).toBe(true);
+    });
+
+    it("externalIPs, from outside and from a pod", () => {
+      const world = yamlWorld(dual + both('externalIPs: ["2001:db8:9::9", 192.0.2.9]'), { proxyMode });
+      for (const to of ["[2001:db8:9::9]:80", "192.0.2.9:80"]) {
+        expect([to, world.trace("internet", to).verdict.disposition]).toEqual([to, "DELIVERED"]);
+        expect([to, world.trace("web0", to).verdict.disposition]).toEqual([to, "DELIVERED"]);
+      }
+    });
+  });
 });

@@ -367,6 +367,55 @@ describe("trace --compare-proxy-modes", () => {
     );
   });
 
+  it("asks in IPv6 where the question is one of IPv6, and of a name in both families", async () => {
+    const lines = [
+      '{apiVersion: kubeadm.k8s.io/v1beta3, kind: ClusterConfiguration, networking: {podSubnet: "10.244.0.0/16,fd00:10:244::/56", serviceSubnet: "10.96.0.0/16,fd00:10:96::/112"}}',
+      "{apiVersion: v1, kind: Node, metadata: {name: n1}}",
+      "{apiVersion: v1, kind: Node, metadata: {name: n2}}",
+      ...["client", "server"].map(
+        (name, i) =>
+          `{apiVersion: v1, kind: Pod, metadata: {name: ${name}, labels: {app: ${name}}}, spec: {nodeName: n${i + 1}, containers: [{name: c, ports: [{containerPort: 8080}]}]}}`,
+      ),
+      '{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: NodePort, selector: {app: server}, ipFamilyPolicy: RequireDualStack, clusterIP: 10.96.0.10, clusterIPs: ["10.96.0.10", "fd00:10:96::10"], externalIPs: ["2001:db8:7::7"], ports: [{port: 80, targetPort: 8080, nodePort: 30080}]}}',
+    ];
+    const dual = join(folder, "dual.yaml");
+    writeFileSync(dual, lines.join("\n---\n"));
+    const compared = async (to: string): Promise<Record<string, Record<string, string>>> => {
+      const args = ["trace", "pod/client", to, "--compare-proxy-modes", "-o", "json", "-f", dual];
+      const { questions } = JSON.parse((await hopscope(args)).out) as Compared;
+      return Object.fromEntries(
+        questions.map(({ title, answers }) => [
+          title,
+          Object.fromEntries(Object.entries(answers).map(([mode, { verdict: told }]) => [mode, told.reason])),
+        ]),
+      );
+    };
+    const apart = (iptables: string, ipvs: string, nftables: string) => ({ iptables, ipvs, nftables });
+    const alike = apart("answered", "answered", "answered");
+    const six = {
+      "the cluster IP, from a node itself": alike,
+      "a ping to the cluster IP": apart("no-route", "rule-reject", "rule-reject"),
+      "a port that the Service does not have": apart("no-route", "rule-reject", "rule-reject"),
+      "the node's own port at the cluster IP": apart("no-route", "rule-reject", "rule-reject"),
+      "an address for outside, from outside": alike,
+      "an address for outside, from inside": alike,
+      "an address for outside, from a node itself": alike,
+      "the node port, from outside": alike,
+      "the node port, from inside": alike,
+      "the node port at the address of another interface": apart("answered", "answered", "no-listener-tcp"),
+      // Of IPv4 alone iptables mode serves node ports at localhost.
+      "the node port at ::1": apart("no-listener-tcp", "no-listener-tcp", "no-listener-tcp"),
+      "an address of no Service": apart("no-route", "no-route", "rule-drop"),
+    };
+    expect(await compared("[fd00:10:96::10]:80")).toEqual({ "the question": alike, ...six });
+    const both = await compared("svc/web:80");
+    expect(both).toMatchObject({
+      "the node port at 127.0.0.1": apart("answered", "no-listener-tcp", "no-listener-tcp"),
+      "the cluster IP, in IPv6": alike,
+      ...Object.fromEntries(Object.entries(six).map(([title, told]) => [`${title}, in IPv6`, told])),
+    });
+  });
+
   it("a question that makes no sense is told once", async () => {
     const { err, code } = await hopscope([
       "trace",

@@ -1,4 +1,6 @@
-import { parseIpv4 } from "../../src/address/ipv4.ts";
+import { familyOfAddress, parseIp } from "../../src/address/ip.ts";
+import { addressOnPath } from "../../src/address/ip6-handle.ts";
+import { splitSocketAddress } from "../../src/address/socket-address.ts";
 import { buildCluster, type Cluster } from "../../src/cluster/build-cluster.ts";
 import { reconcileAll } from "../../src/control/reconcile-all.ts";
 import { Inventory } from "../../src/inventory/inventory.ts";
@@ -16,7 +18,7 @@ export interface YamlWorld {
   readonly cluster: Cluster;
   readonly inventory: Inventory;
   readonly network: Network;
-  /** From a host to `10.0.0.5:80`, TCP. */
+  /** From a host to `10.0.0.5:80` or `[fd00::5]:80`, TCP. */
   trace(from: string, to: string, more?: Partial<Query>): Trace;
 }
 
@@ -32,17 +34,18 @@ export function yamlWorld(text: string, flags: SourceFlags = {}, name = "cluster
     network,
     inventory: new Inventory(source.objects, cluster.hostOfPod),
     trace: (from, to, more = {}) => {
-      const [address = "", port = "80"] = to.split(":");
-      return ask(new Session(network), queryOf(network, from, address, Number(port), more), ASK_DEFAULTS);
+      const { address, port } = splitSocketAddress(to);
+      return ask(new Session(network), queryOf(network, from, address, port ?? 80, more), ASK_DEFAULTS);
     },
   };
 }
 
 function queryOf(network: Network, from: string, to: string, port: number, more: Partial<Query>): Query {
   if (network.hostNumber(from) < 0) throw new Error(`no host ${from}: ${network.hostNames().join(", ")}`);
-  const dst = parseIpv4(to);
+  const dst = parseIp(to);
   if (dst === undefined) throw new Error(to);
-  return { ...QUERY_DEFAULTS, host: from, dst, dport: port, ...more };
+  const family = familyOfAddress(dst);
+  return { ...QUERY_DEFAULTS, family, host: from, dst: addressOnPath(dst), dport: port, ...more };
 }
 
 /** Nodes n0, n1 … at 192.168.50.10 and on, or at the addresses given. */

@@ -21,6 +21,8 @@ export interface DraftHost {
   backend: "legacy" | "nft";
   readonly iptablesSave: Record<Family, string>;
   ipsetSave: string;
+  /** As `nft list ruleset` prints it. */
+  nftRuleset: string;
 }
 
 interface DraftLink {
@@ -47,18 +49,19 @@ export const SAID_ONCE: Readonly<Record<string, string>> = {
   "net.ipv4.tcp_synack_retries": "0",
 };
 
-/** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
-const SETTINGS: Readonly<Record<string, string>> = {
-  "net.ipv4.ip_forward": "0",
+/** What makes a probe exact: errors come at once, however many they are, and nothing is said twice. */
+export const LIVE_SETTINGS: Readonly<Record<string, string>> = {
   // Memberships are told nobody: the rules would count the reports.
   "net.ipv4.igmp_link_local_mcast_reports": "0",
-  // Errors come at once, however many they are.
   "net.ipv4.icmp_ratelimit": "0",
   "net.ipv4.icmp_msgs_per_sec": "100000",
   "net.ipv4.icmp_msgs_burst": "10000",
   "net.ipv6.icmp.ratelimit": "0",
   ...SAID_ONCE,
 };
+
+/** Settings that every new namespace has on every machine: what the root namespace hands down is not left to chance. */
+const SETTINGS: Readonly<Record<string, string>> = { "net.ipv4.ip_forward": "0", ...LIVE_SETTINGS };
 
 export function newHost(draft: Draft, name: string, kind: string): DraftHost {
   const host: DraftHost = {
@@ -85,6 +88,7 @@ export function newHost(draft: Draft, name: string, kind: string): DraftHost {
     backend: "nft",
     iptablesSave: { 4: "", 6: "" },
     ipsetSave: "",
+    nftRuleset: "",
   };
   host.links.push({
     ifindex: 1,
@@ -220,7 +224,8 @@ export function snapshotText(draft: Draft): string {
     const families = familiesOf(host);
     const devices = host.links.map(({ ifname }) => ifname);
     Object.assign(host.sysctl, Object.fromEntries(quickSettings(devices, families)));
-    const { name, addresses, iptablesSave, ipsetSave, backend, sockets, routes, rules, ...rest } = host;
+    const { name, addresses, iptablesSave, ipsetSave, nftRuleset, backend, sockets, routes, rules, ...rest } =
+      host;
     return [
       name,
       {
@@ -238,6 +243,7 @@ export function snapshotText(draft: Draft): string {
         iptablesBackend: backend,
         iptablesSave: iptablesSave[4],
         ipsetSave,
+        ...(nftRuleset === "" ? {} : { nftRuleset }),
       },
     ];
   });

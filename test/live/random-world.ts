@@ -4,19 +4,21 @@ import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
 import { Dice } from "./dice.ts";
 import { type DraftHost, snapshotText } from "./draft.ts";
+import { randomCluster } from "./random-cluster.ts";
+import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
-import { randomTopology } from "./topology.ts";
+import { type Ground, randomTopology } from "./topology.ts";
 
-/** `plain`: of IPv4; `v6`: of IPv6 alone or of both. */
-export type WorldKind = "plain" | "v6";
+/**
+ * `plain`: of IPv4; `nft`: with tables of nftables besides; `v6`: of IPv6 alone or of both; `cluster`: what our agents write;
+ * `all`: each in turn.
+ */
+export const WORLD_KINDS = ["plain", "nft", "v6", "cluster", "all"] as const;
+export type WorldKind = (typeof WORLD_KINDS)[number];
 
-const FAMILIES: Readonly<Record<WorldKind, (dice: Dice) => readonly Family[]>> = {
-  plain: () => [4],
-  v6: (dice) => (dice.chance(0.6) ? [6] : [4, 6]),
-};
-
-export const WORLD_KINDS = Object.keys(FAMILIES) as readonly WorldKind[];
+/** What `all` takes in turn. */
+const IN_TURN = ["plain", "v6", "cluster", "nft"] as const;
 
 /** A world and what is sent in it: all of it follows from the seed. */
 export interface LiveWorld {
@@ -25,13 +27,42 @@ export interface LiveWorld {
   readonly queries: readonly RecordedQuery[];
 }
 
+/** Tables of nftables for most hosts, beside iptables or alone. */
+function addNft(dice: Dice, ground: Ground, host: DraftHost): void {
+  if (dice.chance(0.7)) addRandomNft(dice, ground, host);
+  if (host.nftRuleset !== "" && dice.chance(0.5)) host.iptablesSave[4] = "";
+}
+
 /** @throws Error where the generator wrote something that the project's own readers refuse */
 export function randomWorld(seed: number, packets: number, kind: WorldKind = "plain"): LiveWorld {
-  const dice = new Dice(seed);
-  const grounds = randomTopology(dice, FAMILIES[kind](dice));
+  switch (kind) {
+    case "all":
+      return randomWorld(seed, packets, IN_TURN[seed % IN_TURN.length]);
+    case "cluster":
+      return { seed, ...randomCluster(seed, packets) };
+    case "v6": {
+      const dice = new Dice(seed);
+      return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6]);
+    }
+    default:
+      return ruledWorld(seed, packets, new Dice(seed), [4], kind === "nft");
+  }
+}
+
+/** Hosts with random rule sets. */
+function ruledWorld(
+  seed: number,
+  packets: number,
+  dice: Dice,
+  families: readonly Family[],
+  withNft = false,
+): LiveWorld {
+  const grounds = randomTopology(dice, families);
   const [ground] = grounds;
   for (const name of new Set(ground.ruled)) {
-    for (const each of grounds) addRandomRules(dice, each, ground.draft.hosts.get(name) as DraftHost);
+    const host = ground.draft.hosts.get(name) as DraftHost;
+    for (const each of grounds) addRandomRules(dice, each, host);
+    if (withNft) addNft(dice, ground, host);
   }
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {

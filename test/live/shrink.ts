@@ -1,4 +1,5 @@
 import type { Rule, Ruleset } from "../../src/kernel/netfilter/rule.ts";
+import type { NftRule, NftRuleset } from "../../src/kernel/nft/ruleset.ts";
 import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
 import type { World } from "../../src/world/world.ts";
 import { judged, raising, recording, sideBySide } from "./probing.ts";
@@ -38,7 +39,7 @@ export function* asking({ world, queries }: Case, unhurried?: ReadonlySet<number
 type Part =
   | { readonly kind: "query"; readonly index: number }
   | { readonly kind: "host"; readonly host: string }
-  | { readonly kind: "rule"; readonly host: string; readonly rule: Rule }
+  | { readonly kind: "rule"; readonly host: string; readonly rule: Rule | NftRule }
   | { readonly kind: "policy-rule" | "policy-rule6"; readonly host: string; readonly index: number }
   | { readonly kind: "route" | "route6"; readonly host: string; readonly index: number }
   | { readonly kind: "setting"; readonly host: string; readonly name: string };
@@ -98,8 +99,10 @@ function partsOf({ world, queries }: Case): Part[] {
   return [
     ...queries.slice(0, -1).map((_, index): Part => ({ kind: "query", index })),
     ...hosts.filter(({ name }) => name !== needed).map(({ name }): Part => ({ kind: "host", host: name })),
-    ...hosts.flatMap(({ name, iptables, ip6tables }) =>
-      [...rulesOf(iptables), ...rulesOf(ip6tables)].map((rule): Part => ({ kind: "rule", host: name, rule })),
+    ...hosts.flatMap(({ name, iptables, ip6tables, nft }) =>
+      [...rulesOf(iptables), ...rulesOf(ip6tables), ...nftRulesOf(nft)].map(
+        (rule): Part => ({ kind: "rule", host: name, rule }),
+      ),
     ),
     ...hosts.flatMap(({ name, rules, rules6 }) => [
       ...indexesOf(rules, isOwnRule).map((index): Part => ({ kind: "policy-rule", host: name, index })),
@@ -136,6 +139,10 @@ function rulesOf(iptables: Ruleset | null): Rule[] {
   );
 }
 
+function nftRulesOf(nft: NftRuleset | null): NftRule[] {
+  return (nft?.tables ?? []).flatMap(({ chains }) => chains.flatMap(({ rules }) => rules));
+}
+
 /** What stays of a case when all but `parts` is gone, and `left` too. */
 function without(start: Case, parts: readonly Part[], left: readonly Part[]): Case {
   const out = new Set(left);
@@ -157,6 +164,7 @@ function without(start: Case, parts: readonly Part[], left: readonly Part[]): Ca
       ...host,
       iptables: withoutRules(host.iptables, rules),
       ip6tables: withoutRules(host.ip6tables, rules),
+      nft: host.nft === null ? null : withoutNftRules(host.nft, rules),
       rules: left("policy-rule", host.rules),
       rules6: left("policy-rule6", host.rules6),
       routes: left("route", host.routes),
@@ -172,7 +180,7 @@ function without(start: Case, parts: readonly Part[], left: readonly Part[]): Ca
   };
 }
 
-const numbers = new WeakMap<Rule, number>();
+const numbers = new WeakMap<Rule | NftRule, number>();
 let count = 0;
 
 function keyOf(part: Part): string {
@@ -183,7 +191,7 @@ function keyOf(part: Part): string {
 }
 
 /** Tables without a rule go, unless a policy says something; chains without rules stay: they may be jumped to. */
-function withoutRules(ruleset: Ruleset | null, gone: ReadonlySet<Rule>): Ruleset | null {
+function withoutRules(ruleset: Ruleset | null, gone: ReadonlySet<Rule | NftRule>): Ruleset | null {
   if (ruleset === null) return null;
   const tables = [...ruleset.tables].flatMap(([name, table]) => {
     const chains = new Map(
@@ -196,4 +204,18 @@ function withoutRules(ruleset: Ruleset | null, gone: ReadonlySet<Rule>): Ruleset
     return isNeeded ? [[name, { ...table, chains }] as const] : [];
   });
   return { ...ruleset, tables: new Map(tables) };
+}
+
+/** The same of nftables: its sets go with their table. */
+function withoutNftRules({ tables }: NftRuleset, gone: ReadonlySet<Rule | NftRule>): NftRuleset {
+  return {
+    tables: tables.flatMap((table) => {
+      const chains = table.chains.map((chain) => ({
+        ...chain,
+        rules: chain.rules.filter((rule) => !gone.has(rule)),
+      }));
+      const isNeeded = chains.some(({ rules, base }) => rules.length > 0 || base?.policy === "drop");
+      return isNeeded ? [{ ...table, chains }] : [];
+    }),
+  };
 }

@@ -1,5 +1,6 @@
+import { socketAddressText } from "../../address/socket-address.ts";
 import type { Frame, PacketView } from "../../walk/trace.ts";
-import { type Case, type Diagnosis, fault, hostOf, selector } from "./fault.ts";
+import { type Case, type Diagnosis, familyOf, fault, hostOf, iptablesOf, selector } from "./fault.ts";
 
 /** The answer comes from an address that was not asked: who translated the request does not see it, or not as IP. */
 export const answerNotTranslated: Diagnosis = (at) => {
@@ -8,12 +9,13 @@ export const answerNotTranslated: Diagnosis = (at) => {
   const node = translation.host;
   const isReply = (frame: Frame): boolean => frame.phase === "reply" && frame.host === node;
   const host = hostOf(at, node);
-  if (outcome.frames.some(isReply) && host?.sysctl.get("net.bridge.bridge-nf-call-iptables") !== "1") {
+  const iptables = iptablesOf(familyOf(at));
+  if (outcome.frames.some(isReply) && host?.sysctl.get(`net.bridge.bridge-nf-call-${iptables}`) !== "1") {
     return fault(
-      `${node} bridges the answer past iptables (bridge-nf-call-iptables is 0), so nobody translates its source back`,
+      `${node} bridges the answer past ${iptables} (bridge-nf-call-${iptables} is 0), so nobody translates its source back`,
       {
-        text: `Let bridged frames pass iptables on ${node}, which then translates the answer's address back.`,
-        command: "sysctl -w net.bridge.bridge-nf-call-iptables=1",
+        text: `Let bridged frames pass ${iptables} on ${node}, which then translates the answer's address back.`,
+        command: `sysctl -w net.bridge.bridge-nf-call-${iptables}=1`,
         host: node,
       },
     );
@@ -23,7 +25,7 @@ export const answerNotTranslated: Diagnosis = (at) => {
     text: `Masquerade these connections on ${node}: the answer then comes back to it${whyNot(at)}.`,
     ...(packet === undefined
       ? {}
-      : { command: `iptables -t nat -I POSTROUTING 1 ${selector(packet)} -j MASQUERADE` }),
+      : { command: `${iptables} -t nat -I POSTROUTING 1 ${selector(packet)} -j MASQUERADE` }),
     host: node,
   });
 };
@@ -39,7 +41,7 @@ export const ownPacketBack: Diagnosis = (at) => {
     `${host} gets its own packet back with its own address as the source: ${translation.host} does not masquerade it`,
     {
       text: `Masquerade on ${translation.host} what is translated back to its own sender.`,
-      command: `iptables -t nat -I POSTROUTING 1 ${selector(packet)} -j MASQUERADE`,
+      command: `${iptablesOf(familyOf(at))} -t nat -I POSTROUTING 1 ${selector(packet)} -j MASQUERADE`,
       host: translation.host,
     },
   );
@@ -49,7 +51,7 @@ export const ownPacketBack: Diagnosis = (at) => {
 function translatedRequest({ outcome, translation }: Case): PacketView | undefined {
   const frame = outcome.frames.find(
     ({ phase, ip, tcp, udp, sctp }) =>
-      phase === "request" && `${ip.dst}:${(tcp ?? udp ?? sctp)?.dport}` === translation?.to,
+      phase === "request" && socketAddressText(ip.dst, (tcp ?? udp ?? sctp)?.dport ?? 0) === translation?.to,
   );
   return frame;
 }

@@ -1,7 +1,7 @@
 import { splitSocketAddress } from "../../address/socket-address.ts";
 import type { ReasonName } from "../../kernel/reason.ts";
 import type { Outcome, PacketView, Rewrite, RuleHit, Step } from "../../walk/trace.ts";
-import { isPolicy, policyOf, storyOf } from "./story.ts";
+import { type DroppingPolicy, isPolicy, policyOf, storyOf } from "./story.ts";
 
 /** What decided an outcome, gathered from its steps: the one place where causes and remedies look. */
 export interface Decision {
@@ -13,7 +13,7 @@ export interface Decision {
   /** The rule that dropped or rejected. */
   readonly rule: RuleHit | null;
   /** The built-in chain whose policy dropped. */
-  readonly policy: { readonly table: string; readonly chain: string; readonly hook: string } | null;
+  readonly policy: (DroppingPolicy & { readonly hook: string }) | null;
   /** The packet as it was when it ended. */
   readonly packet: PacketView | null;
   /** It was not the request that ended. */

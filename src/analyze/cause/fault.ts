@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import type { Names } from "../../inventory/names.ts";
 import type { KnownPort } from "../../inventory/services.ts";
 import type { Host } from "../../kernel/host.ts";
@@ -60,6 +61,11 @@ export function hostOf(at: Case, name: string = at.host): Host | undefined {
   return at.names.world.hosts.get(name);
 }
 
+/** The family that the fault is of: the packet's that was decided on, or else of what was asked. */
+export function familyOf({ decision: { packet }, asked }: Pick<Case, "decision" | "asked">): Family {
+  return (packet?.ip.dst ?? asked.address).includes(":") ? 6 : 4;
+}
+
 /** The port a packet is for. */
 export function portOf({ tcp, udp, sctp }: PacketView): number | null {
   return (tcp ?? udp ?? sctp)?.dport ?? null;
@@ -71,6 +77,21 @@ export function portProtocol({ tcp, sctp }: PacketView): Socket["proto"] {
   return sctp === undefined ? "udp" : "sctp";
 }
 
+/** The command that puts a rule into a table of a family. */
+export function iptablesOf(family: Family): "iptables" | "ip6tables" {
+  return family === 6 ? "ip6tables" : "iptables";
+}
+
+/** The command for a family's routes and neighbours: IPv4 is what `ip` takes where nothing is said. */
+export function ipOf(family: Family): "ip" | "ip -6" {
+  return family === 6 ? "ip -6" : "ip";
+}
+
+/** An address as a prefix, its own alone: `10.0.0.1/32`. */
+export function alone(address: string): string {
+  return `${address}/${address.includes(":") ? 128 : 32}`;
+}
+
 /** What picks out the packets of one flow, for iptables; with `toAny` of all flows of its sender to that port. */
 export function selector(packet: PacketView, toAny = false): string {
   const { ip, tcp, udp, sctp } = packet;
@@ -78,12 +99,25 @@ export function selector(packet: PacketView, toAny = false): string {
   if (tcp !== undefined) return `${ends} -p tcp --dport ${tcp.dport}`;
   if (udp !== undefined) return `${ends} -p udp --dport ${udp.dport}`;
   if (sctp !== undefined) return `${ends} -p sctp --dport ${sctp.dport}`;
-  return packet.icmp === undefined ? ends : `${ends} -p icmp`;
+  if (packet.icmp === undefined) return ends;
+  return `${ends} -p ${ip.src.includes(":") ? "ipv6-icmp" : "icmp"}`;
+}
+
+/** The same for nft. */
+export function nftSelector({ ip, tcp, udp, sctp, icmp }: PacketView, toAny = false): string {
+  const layer = ip.src.includes(":") ? "ip6" : "ip";
+  const ends = `${layer} saddr ${ip.src}${toAny ? "" : ` ${layer} daddr ${ip.dst}`}`;
+  if (tcp !== undefined) return `${ends} tcp dport ${tcp.dport}`;
+  if (udp !== undefined) return `${ends} udp dport ${udp.dport}`;
+  if (sctp !== undefined) return `${ends} sctp dport ${sctp.dport}`;
+  if (icmp === undefined) return ends;
+  return `${ends} meta l4proto ${layer === "ip6" ? "ipv6-icmp" : "icmp"}`;
 }
 
 /** A device's setting; where its name has a dot, `sysctl` wants slashes. */
-export function confSysctl(device: string, key: string): string {
-  return device.includes(".") ? `net/ipv4/conf/${device}/${key}` : `net.ipv4.conf.${device}.${key}`;
+export function confSysctl(device: string, key: string, family: Family = 4): string {
+  const parts = ["net", `ipv${family}`, "conf", device, key];
+  return parts.join(device.includes(".") ? "/" : ".");
 }
 
 /** `a, b and c`, at most six of them. */

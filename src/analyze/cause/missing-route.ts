@@ -1,7 +1,7 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../address/ipv4.ts";
-import { contains, formatPrefix4, networkOf, type Prefix4 } from "../../address/prefix.ts";
+import { type Family, familyOfAddress, formatIp, type IpAddress, parseIp, sameIp } from "../../address/ip.ts";
+import { formatIpPrefix, type IpPrefix, liesIn, networkOfIp } from "../../address/ip-prefix.ts";
 import type { Host } from "../../kernel/host.ts";
-import { type Case, type Diagnosis, fault } from "./fault.ts";
+import { type Case, type Diagnosis, fault, ipOf } from "./fault.ts";
 
 const LOST: ReadonlySet<string> = new Set([
   "no-route",
@@ -19,15 +19,17 @@ const LOST: ReadonlySet<string> = new Set([
 export const missingPodRoute: Diagnosis = (at) => {
   const { decision, names } = at;
   const packet = decision.packet?.inner ?? decision.packet;
-  const target = parseIpv4(packet?.ip.dst ?? "");
+  const target = parseIp(packet?.ip.dst ?? "");
   if (!LOST.has(decision.reason) || target === undefined) return undefined;
   const network = names.podNetworkOf(target);
   const there = network === undefined ? undefined : names.world.hosts.get(network.node);
   if (network === undefined || there === undefined) return undefined;
   const here = nodesOnWay(at).find((host) => host.name !== there.name && !hasRoute(host, target));
   if (here === undefined) return undefined;
-  const prefix = formatPrefix4(networkOf(network.prefix));
-  const down = here.devices.find(({ detail, up }) => detail.kind === "vxlan" && !up);
+  const prefix = formatIpPrefix(networkOfIp(network.prefix));
+  const down = here.devices.find(
+    (device) => !device.up && tunnelEnd(there, device.name, familyOfAddress(target)) !== undefined,
+  );
   const command = routeCommand(here, there, network.prefix);
   const up = { text: `Set ${down?.name} up.`, command: `ip link set ${down?.name} up`, host: here.name };
   const lost = down === undefined ? "" : `: ${down.name} is down, and its routes are gone`;
@@ -51,34 +53,48 @@ function nodesOnWay({ outcome, decision, names }: Case): readonly Host[] {
 }
 
 /** One that says more than the default route does. */
-function hasRoute({ routes }: Host, target: Ipv4): boolean {
-  return routes.some(({ dst, table }) => table === "main" && dst.length > 0 && contains(dst, target));
+function hasRoute({ routes, routes6 }: Host, target: IpAddress): boolean {
+  return [...routes, ...routes6].some(
+    ({ dst, table }) => table === "main" && dst.length > 0 && liesIn(dst, target),
+  );
+}
+
+/** The address that a host's end of a tunnel of this name has, in the family of an address. */
+function tunnelEnd(host: Host, name: string, family: Family): IpAddress | undefined {
+  const device = host.devices.find((each) => each.name === name && each.detail.kind === "vxlan");
+  return addressesOf(host, family).find(({ dev }) => dev === device?.name)?.address;
+}
+
+/** Those that others know a host by. */
+function addressesOf(
+  { addresses, addresses6 }: Host,
+  family: Family,
+): readonly (IpPrefix & { readonly dev: string })[] {
+  return (family === 6 ? addresses6 : addresses).filter(({ scope }) => scope === "global");
 }
 
 /** As the routes to the other nodes' pods are: through the tunnel, or by the node's address on a common network. */
-function routeCommand(here: Host, there: Host, network: Prefix4): string | undefined {
-  const prefix = formatPrefix4(networkOf(network));
-  const tunnel = here.devices.find(({ detail }) => detail.kind === "vxlan");
-  const far = there.devices.find(({ detail }) => detail.kind === "vxlan");
-  const end = there.addresses.find(({ dev }) => dev === far?.name);
-  if (tunnel !== undefined && end !== undefined)
-    return `ip route add ${prefix} via ${formatIpv4(end.address)} dev ${tunnel.name} onlink`;
-  const link = commonNetwork(here, there);
-  return link === undefined
-    ? undefined
-    : `ip route add ${prefix} via ${formatIpv4(link.address)} dev ${link.dev}`;
+function routeCommand(here: Host, there: Host, network: IpPrefix): string | undefined {
+  const family = familyOfAddress(network.address);
+  const add = `${ipOf(family)} route add ${formatIpPrefix(networkOfIp(network))}`;
+  for (const { name, detail } of here.devices) {
+    const end = detail.kind === "vxlan" ? tunnelEnd(there, name, family) : undefined;
+    if (end !== undefined) return `${add} via ${formatIp(end)} dev ${name} onlink`;
+  }
+  const link = commonNetwork(here, there, family);
+  return link === undefined ? undefined : `${add} via ${formatIp(link.address)} dev ${link.dev}`;
 }
 
 /** The other's address on a network that both are on, and the device that leads there. */
 export function commonNetwork(
   here: Host,
   there: Host,
-): { readonly address: Ipv4; readonly dev: string } | undefined {
-  for (const own of here.addresses) {
-    if (own.scope !== "global" || own.length >= 31) continue;
-    const network = networkOf(own);
-    const other = there.addresses.find(
-      ({ address, length }) => length === own.length && contains(network, address) && address !== own.address,
+  family: Family,
+): { readonly address: IpAddress; readonly dev: string } | undefined {
+  for (const own of addressesOf(here, family)) {
+    if (own.length >= (family === 6 ? 127 : 31)) continue;
+    const other = addressesOf(there, family).find(
+      ({ address, length }) => length === own.length && liesIn(own, address) && !sameIp(address, own.address),
     );
     if (other !== undefined) return { address: other.address, dev: own.dev };
   }

@@ -1,4 +1,4 @@
-import { type Case, confSysctl, type Diagnosis, fault, listing } from "./fault.ts";
+import { type Case, confSysctl, type Diagnosis, familyOf, fault, listing } from "./fault.ts";
 
 /** What can happen to any packet on its way, whoever sent it. */
 
@@ -18,6 +18,11 @@ export const reversePath: Diagnosis = ({ decision: { reason, device, packet }, h
 export const martian: Diagnosis = ({ decision: { reason, device, packet }, host }) => {
   if ((reason !== "martian-source" && reason !== "martian-destination") || packet === null) return undefined;
   const { src, dst } = packet.ip;
+  if (dst === "::1")
+    return fault(`${host} takes nothing for ::1 from elsewhere`, {
+      text: `Ask an address of ${host} other than ::1.`,
+      host,
+    });
   if (!src.startsWith("127.") && !dst.startsWith("127.")) {
     return fault(
       `${host} takes no packet with the source ${src}: it is its own, or one that nobody can have`,
@@ -95,10 +100,11 @@ export const refusingRoute: Diagnosis = (at) => {
 
 export const ranOutOfTtl: Diagnosis = (at) => {
   if (at.decision.reason !== "ttl-exceeded") return undefined;
+  const what = familyOf(at) === 6 ? "hop limit" : "TTL";
   const ttl = at.outcome.frames.find(({ phase }) => phase === "request")?.ip.ttl ?? 64;
   if (ttl >= 30) return loop(at);
-  return fault(`the packet began with a TTL of ${ttl}, which ran out at ${at.host}`, {
-    text: `Send with a larger TTL: the packet began with ${ttl}.`,
+  return fault(`the packet began with a ${what} of ${ttl}, which ran out at ${at.host}`, {
+    text: `Send with a larger ${what}: the packet began with ${ttl}.`,
   });
 };
 
@@ -112,37 +118,46 @@ function loop({ outcome }: Case): ReturnType<Diagnosis> {
   });
 }
 
-export const tooBig: Diagnosis = ({ decision: { reason }, outcome, host }) => {
-  if (reason !== "too-big") return undefined;
+export const tooBig: Diagnosis = (at) => {
+  const { outcome, host } = at;
+  if (at.decision.reason !== "too-big") return undefined;
+  const [verb, how] =
+    familyOf(at) === 6
+      ? ["is not fragmented on its way: in IPv6 only who sends does that", ""]
+      : ["must not be fragmented", "or without don't-fragment, "];
   const mtu = outcome.client.icmp?.mtu;
   const size = mtu === undefined ? "smaller packets" : `packets of at most ${mtu} bytes`;
   return fault(
-    `the packet is larger than ${host} can send on${mtu === undefined ? "" : ` (${mtu} bytes)`} and must not be fragmented`,
+    `the packet is larger than ${host} can send on${mtu === undefined ? "" : ` (${mtu} bytes)`} and ${verb}`,
     {
-      text: `Send ${size}, or without don't-fragment, or raise the MTU on the way.`,
+      text: `Send ${size}, ${how}or raise the MTU on the way.`,
     },
   );
 };
 
-export const blackHole: Diagnosis = ({ decision: { reason }, host }) =>
-  reason !== "mtu-black-hole"
-    ? undefined
-    : fault(
-        `the packet is larger than ${host} can send on, and the error that says so is lost on its way back`,
-        {
-          text: `Let ICMP errors of type 3, code 4 get from ${host} to the sender, or clamp what it sends to the path's MTU.`,
-          host,
-        },
-      );
+export const blackHole: Diagnosis = (at) => {
+  const { host } = at;
+  if (at.decision.reason !== "mtu-black-hole") return undefined;
+  const errors = familyOf(at) === 6 ? "ICMPv6 errors of type 2" : "ICMP errors of type 3, code 4";
+  return fault(
+    `the packet is larger than ${host} can send on, and the error that says so is lost on its way back`,
+    {
+      text: `Let ${errors} get from ${host} to the sender, or clamp what it sends to the path's MTU.`,
+      host,
+    },
+  );
+};
 
-export const ignoredPing: Diagnosis = ({ decision: { reason }, host }) =>
-  reason !== "icmp-ignored"
-    ? undefined
-    : fault(`${host} answers no pings (net.ipv4.icmp_echo_ignore_all is 1)`, {
-        text: `Let ${host} answer pings.`,
-        command: "sysctl -w net.ipv4.icmp_echo_ignore_all=0",
-        host,
-      });
+export const ignoredPing: Diagnosis = (at) => {
+  const { host } = at;
+  if (at.decision.reason !== "icmp-ignored") return undefined;
+  const name = familyOf(at) === 6 ? "net.ipv6.icmp.echo_ignore_all" : "net.ipv4.icmp_echo_ignore_all";
+  return fault(`${host} answers no pings (${name} is 1)`, {
+    text: `Let ${host} answer pings.`,
+    command: `sysctl -w ${name}=0`,
+    host,
+  });
+};
 
 export const portsUsedUp: Diagnosis = ({ decision: { reason }, host }) =>
   reason !== "nat-exhausted"

@@ -1,5 +1,4 @@
-import { parseIpv4 } from "../../address/ipv4.ts";
-import { contains } from "../../address/prefix.ts";
+import { familyOfAddress, parseIp } from "../../address/ip.ts";
 import { socketAddressText } from "../../address/socket-address.ts";
 import { addressOfHost } from "../../inventory/names.ts";
 import { type KnownPort, type KnownService, serviceText } from "../../inventory/services.ts";
@@ -44,7 +43,9 @@ export const clusterIpFromOutside: Diagnosis = ({ asked, names, sender, translat
   const meetsNode = outcome.steps.some(({ host }) => names.isInCluster(host));
   if (names.isInCluster(sender) || meetsNode) return undefined;
   const node = [...names.world.hosts.values()].find(({ kind }) => kind === "node");
-  const address = node === undefined ? undefined : addressOfHost(node);
+  const own = parseIp(asked.address);
+  const address =
+    node === undefined || own === undefined ? undefined : addressOfHost(node, familyOfAddress(own));
   const offered = service.ports.find(({ nodePort, proto }) => nodePort !== null && proto === asked.proto);
   const headline = `${asked.address} is the cluster IP of ${serviceText(service)}: only nodes and pods know it, and ${sender} is outside`;
   if (offered !== undefined && address !== undefined)
@@ -60,9 +61,8 @@ export const clusterIpFromOutside: Diagnosis = ({ asked, names, sender, translat
 
 /** An address out of the Services' range that no Service has. */
 export const unallocated: Diagnosis = ({ asked, names, translation }) => {
-  const address = parseIpv4(asked.address);
-  const cidr = names.serviceCidr;
-  if (address === undefined || cidr === null || !contains(cidr, address) || translation !== undefined)
+  const address = parseIp(asked.address);
+  if (address === undefined || names.serviceRangeOf(address) === undefined || translation !== undefined)
     return undefined;
   if (names.services.at(asked.address) !== undefined || names.hostAt(asked.address) !== undefined)
     return undefined;

@@ -1,6 +1,6 @@
 import { serviceText } from "../../inventory/services.ts";
 import type { RuleHit } from "../../walk/trace.ts";
-import { type Diagnosis, fault, kubectlPatch } from "./fault.ts";
+import { alone, type Diagnosis, fault, kubectlPatch } from "./fault.ts";
 
 /** `spec.loadBalancerSourceRanges` leaves the client out. */
 export const outsideSourceRanges: Diagnosis = ({ decision: { rule, packet }, port }) => {
@@ -13,9 +13,9 @@ export const outsideSourceRanges: Diagnosis = ({ decision: { rule, packet }, por
   const headline = `${client ?? "the client"} is in none of the loadBalancerSourceRanges of ${service}`;
   if (client === null)
     return fault(headline, { text: `Add the client to spec.loadBalancerSourceRanges of ${service}.` });
-  const patch = [{ op: "add", path: "/spec/loadBalancerSourceRanges/-", value: `${client}/32` }];
+  const patch = [{ op: "add", path: "/spec/loadBalancerSourceRanges/-", value: alone(client) }];
   return fault(headline, {
-    text: `Add ${client}/32 to spec.loadBalancerSourceRanges of ${service}.`,
+    text: `Add ${alone(client)} to spec.loadBalancerSourceRanges of ${service}.`,
     command: kubectlPatch(namespace, "service", name, patch, "json"),
   });
 };

@@ -38,15 +38,26 @@ export function storyOf(outcome: Outcome): readonly Event[] {
   });
 }
 
-/** `filter: -P FORWARD DROP` */
-export function isPolicy(step: Step): boolean {
-  return step.kind === "rule" && /^\w+: -P /.test(step.text);
+/** A built-in chain's policy that dropped; of nftables a base chain's. */
+export interface DroppingPolicy {
+  readonly backend: RuleHit["backend"];
+  readonly table: string;
+  readonly chain: string;
 }
 
-export function policyOf(step: Step): { readonly table: string; readonly chain: string } {
-  const [, table = "", chain = ""] = /^(\w+): -P (\S+)/.exec(step.text) ?? [];
-  return { table, chain };
+/** `filter: -P FORWARD DROP`, `ip6 firewall forward: policy drop` */
+export function isPolicy(step: Step): boolean {
+  return step.kind === "rule" && (IPTABLES_POLICY.test(step.text) || NFT_POLICY.test(step.text));
 }
+
+export function policyOf({ text }: Step): DroppingPolicy {
+  const nft = NFT_POLICY.exec(text);
+  const [, table = "", chain = ""] = nft ?? IPTABLES_POLICY.exec(text) ?? [];
+  return { backend: nft === null ? "iptables" : "nft", table, chain };
+}
+
+const IPTABLES_POLICY = /^(\w+): -P (\S+)/;
+const NFT_POLICY = /^(\w+ \S+) (\S+): policy drop$/;
 
 function named<K extends string, T>(key: K, value: T | undefined): { [key in K]?: T } {
   return value === undefined ? {} : ({ [key]: value } as { [key in K]: T });

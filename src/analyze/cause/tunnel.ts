@@ -1,9 +1,8 @@
-import { formatIp } from "../../address/ip.ts";
-import { formatIpv4 } from "../../address/ipv4.ts";
+import { type Family, formatIp } from "../../address/ip.ts";
 import { formatMac, parseMac } from "../../address/mac.ts";
 import type { Device } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
-import { type Case, type Diagnosis, fault, hostOf } from "./fault.ts";
+import { type Case, type Diagnosis, fault, hostOf, ipOf } from "./fault.ts";
 import { commonNetwork } from "./missing-route.ts";
 
 /** A VXLAN device that is not told behind which node a MAC address lies. */
@@ -35,19 +34,20 @@ export const noTunnelNeighbour: Diagnosis = (at) => {
   if (asked === undefined) return undefined;
   const { address, host, device } = asked;
   if (device.detail.kind !== "vxlan") return undefined;
-  const there = [...at.names.world.hosts.values()].find(({ addresses }) =>
-    addresses.some((each) => formatIpv4(each.address) === address),
-  );
-  const far = there?.devices.find(({ name }) =>
-    there.addresses.some(({ dev, address: own }) => dev === name && formatIpv4(own) === address),
-  );
+  const holds = (host: Host, dev?: string): boolean =>
+    [...host.addresses, ...host.addresses6].some(
+      (own) => formatIp(own.address) === address && (dev === undefined || own.dev === dev),
+    );
+  const there = [...at.names.world.hosts.values()].find((each) => holds(each));
+  const far = there?.devices.find(({ name }) => holds(there, name));
+  const six = address.includes(":");
   const whose = there === undefined ? "" : `, ${far?.name} of ${there.name}`;
   return fault(`${host} has no neighbour entry for ${address}${whose} on ${device.name}`, {
-    text: `Write the entry that flanneld would (nobody answers ARP through the tunnel).`,
+    text: `Write the entry that flanneld would (nobody answers ${six ? "neighbour discovery" : "ARP"} through the tunnel).`,
     ...(far === undefined
       ? {}
       : {
-          command: `ip neigh replace ${address} lladdr ${formatMac(far.mac)} dev ${device.name} nud permanent`,
+          command: `${ipOf(six ? 6 : 4)} neigh replace ${address} lladdr ${formatMac(far.mac)} dev ${device.name} nud permanent`,
         }),
     host,
   });
@@ -128,6 +128,8 @@ function holderOfMac(
 /** What the other end of a tunnel sends from. */
 function underlayOf(here: Host, there: Host, device: Device): string | undefined {
   const local = device.detail.kind === "vxlan" ? device.detail.local : null;
-  const address = local ?? commonNetwork(here, there)?.address;
+  const families: readonly Family[] = [4, 6];
+  const [common] = families.flatMap((family) => commonNetwork(here, there, family) ?? []);
+  const address = local ?? common?.address;
   return address === undefined ? undefined : formatIp(address);
 }

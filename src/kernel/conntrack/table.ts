@@ -34,6 +34,8 @@ const EXTRA_STRIDE = 8;
 const PACKETS = 0;
 const BYTES = 2;
 const LABELS = 4;
+/** 128 bits of them. */
+export const LABEL_WORDS = 4;
 
 const NONE = -1;
 
@@ -325,10 +327,13 @@ export class ConntrackTable {
     return this.extras.data[ct * EXTRA_STRIDE + BYTES + direction] ?? 0;
   }
 
+  /** Word of the labels, which hold label n in word n / 32. */
+  labels(ct: number, word: number): number {
+    return this.extras.data[ct * EXTRA_STRIDE + LABELS + word] ?? 0;
+  }
   /** @param label 0 … 127 */
   hasLabel(ct: number, label: number): boolean {
-    const word = this.extras.data[ct * EXTRA_STRIDE + LABELS + (label >> 5)] ?? 0;
-    return (word & (1 << (label & 31))) !== 0;
+    return (this.labels(ct, label >> 5) & (1 << (label & 31))) !== 0;
   }
   setLabel(ct: number, label: number): void {
     const at = this.extrasOf(ct) + LABELS + (label >> 5);

@@ -171,6 +171,42 @@ const CT_STATUS: Symbols = [
   ["dying", 512],
 ];
 
+/** `IPCT_*`. */
+const CT_EVENTS: Symbols = [
+  ["new", 0x001],
+  ["related", 0x002],
+  ["destroy", 0x004],
+  ["reply", 0x008],
+  ["assured", 0x010],
+  ["protoinfo", 0x020],
+  ["helper", 0x040],
+  ["mark", 0x080],
+  ["seqadj", 0x100],
+  ["secmark", 0x200],
+  ["label", 0x400],
+];
+
+const IGMP_TYPES: Symbols = [
+  ["membership-query", 0x11],
+  ["membership-report-v1", 0x12],
+  ["membership-report-v2", 0x16],
+  ["membership-report-v3", 0x22],
+  ["leave-group", 0x17],
+];
+
+const DCCP_TYPES: Symbols = [
+  ["request", 0],
+  ["response", 1],
+  ["data", 2],
+  ["ack", 3],
+  ["dataack", 4],
+  ["closereq", 5],
+  ["close", 6],
+  ["reset", 7],
+  ["sync", 8],
+  ["syncack", 9],
+];
+
 const FIB_TYPES: Symbols = [
   ["unspec", 0],
   ["unicast", 1],
@@ -232,6 +268,8 @@ const TYPES: readonly DataType[] = [
   type("icmp_code", "name", 8, ICMP_CODES),
   type("icmpv6_code", "name", 8, ICMPV6_CODES),
   type("icmpx_code", "name", 8, ICMPX_CODES),
+  type("igmp_type", "name", 8, IGMP_TYPES),
+  type("dccp_pkttype", "name", 4, DCCP_TYPES),
   type("tcp_flag", "name", 8, TCP_FLAGS, 5, true),
   type("dscp", "byte", 6, DSCP),
   type("ecn", "name", 2, [
@@ -246,7 +284,8 @@ const TYPES: readonly DataType[] = [
     ["original", 0],
     ["reply", 1],
   ]),
-  type("ct_label", "number", 128),
+  type("ct_label", "number", 128, [], 1, true),
+  type("ct_event", "name", 32, CT_EVENTS, 1, true),
   type(
     "nf_proto",
     "name",
@@ -358,6 +397,16 @@ export function formatConstant({ type: typeName, value }: NftConstant): string {
   if (form === "raw") return `0x${value.toString(16)}`;
   if (form === "hex") return `0x${value.toString(16).padStart(8, "0")}`;
   const symbol = symbolNames.get(typeName)?.get(value);
-  if (symbol !== undefined) return symbol;
+  if (symbol !== undefined) return typeName === "devgroup" ? `"${symbol}"` : symbol;
+  if (form === "name" && dataType(typeName).isBitmask) return `0x${value.toString(16)}`;
   return form === "byte" ? `0x${value.toString(16).padStart(2, "0")}` : String(value);
+}
+
+/** An end of a range: nft prints no names in it (`range_expr_print`). */
+export function formatNumeric(constant: NftConstant): string {
+  const { type: typeName, value } = constant;
+  const { form } = dataType(typeName);
+  return typeof value === "number" && (form === "name" || form === "protocol")
+    ? String(value)
+    : formatConstant(constant);
 }

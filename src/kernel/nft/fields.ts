@@ -66,7 +66,7 @@ const PAYLOAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     sequence: "integer",
     "max-delay": "integer",
   },
-  igmp: { type: "integer", checksum: "integer", mrt: "integer", group: "ipv4_addr" },
+  igmp: { type: "igmp_type", checksum: "integer", mrt: "integer", group: "ipv4_addr" },
   tcp: {
     ...PORTS,
     sequence: "integer",
@@ -81,7 +81,7 @@ const PAYLOAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   udp: { ...PORTS, length: "integer", checksum: "integer" },
   udplite: { ...PORTS, length: "integer", checksum: "integer" },
   sctp: { ...PORTS, vtag: "integer", checksum: "integer" },
-  dccp: { ...PORTS, type: "integer" },
+  dccp: { ...PORTS, type: "dccp_pkttype" },
   th: PORTS,
   ah: {
     nexthdr: "inet_proto",
@@ -179,7 +179,7 @@ const CT: Readonly<Record<string, string>> = {
   packets: "integer",
   avgpkt: "integer",
   zone: "integer",
-  event: "integer",
+  event: "ct_event",
   id: "integer",
   secmark: "integer",
 };
@@ -223,7 +223,10 @@ export function withCtFamily(expression: NftExpression, isIpv6: boolean): NftExp
 
 /** Of an extension header's field, or an option: most are whole numbers. */
 function optionType(text: string): string {
-  if (text.startsWith("exthdr ")) return "boolean";
+  // A header or an option by itself asks whether it is there.
+  if (text.startsWith("exthdr ") || /^(?:tcp|ip) option \S+$|^sctp chunk \S+$/.test(text)) return "boolean";
+  if (text === "socket mark") return "mark";
+  if (text.startsWith("osf ")) return "string";
   return text.endsWith(" nexthdr") ? "inet_proto" : "integer";
 }
 

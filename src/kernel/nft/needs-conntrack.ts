@@ -14,6 +14,19 @@ export function nftNeedsConntrack(ruleset: NftRuleset, of: Family): boolean {
   );
 }
 
+/** A rule that asks how much went over a connection switches counting on (`nft_ct_get_init`), and nothing switches it off. */
+export function nftCountsConnections(ruleset: NftRuleset | null): boolean {
+  return (ruleset?.tables ?? []).some(({ chains }) =>
+    chains.some(({ rules }) =>
+      rules.some(({ statements }) => statements.some((each) => readsIn(each, isCount))),
+    ),
+  );
+}
+
+function isCount(expression: NftExpression): boolean {
+  return expression.kind === "ct" && ["bytes", "packets", "avgpkt"].includes(expression.key);
+}
+
 /** Do rules or objects of a table need connections? */
 export function asksConntrack({ chains, objects }: NftTable): boolean {
   return (
@@ -28,37 +41,48 @@ function needs(statement: NftStatement): boolean {
     case "ct-count":
     case "flow-add":
       return true;
-    case "match":
-      return reads(statement.left) || reads(statement.right);
-    case "vmap":
-      return reads(statement.key);
-    case "mangle":
-      return reads(statement.key) || reads(statement.value);
     case "object":
       return statement.type.startsWith("ct ");
     case "set-change":
-      return reads(statement.key) || statement.statements.some(needs);
+      return readsIn(statement, isConnection) || statement.statements.some(needs);
     case "other":
       return /^synproxy\b/.test(statement.text);
     case "xt":
       return ["conntrack", "state", "connmark", "CONNMARK", "CT"].includes(statement.name);
     default:
-      return false;
+      return readsIn(statement, isConnection);
   }
 }
 
-function reads(expression: NftExpression): boolean {
-  switch (expression.kind) {
-    case "ct":
-      return true;
-    case "binary":
-      return reads(expression.left) || reads(expression.right);
-    case "concat":
-      return expression.parts.some(reads);
-    case "map":
-      return reads(expression.key);
-    case "hash":
-      return expression.key !== null && reads(expression.key);
+function isConnection({ kind }: NftExpression): boolean {
+  return kind === "ct";
+}
+
+/** Does a statement read something that is meant? */
+function readsIn(statement: NftStatement, isMeant: (expression: NftExpression) => boolean): boolean {
+  const reads = (expression: NftExpression): boolean => {
+    if (isMeant(expression)) return true;
+    switch (expression.kind) {
+      case "binary":
+        return reads(expression.left) || reads(expression.right);
+      case "concat":
+        return expression.parts.some(reads);
+      case "map":
+        return reads(expression.key);
+      case "hash":
+        return expression.key !== null && reads(expression.key);
+      default:
+        return false;
+    }
+  };
+  switch (statement.kind) {
+    case "match":
+      return reads(statement.left) || reads(statement.right);
+    case "vmap":
+    case "set-change":
+      return reads(statement.key);
+    case "mangle":
+      return reads(statement.key) || reads(statement.value);
     default:
       return false;
   }

@@ -2,8 +2,7 @@ import { spawnSync } from "node:child_process";
 import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { World } from "../../world/world.ts";
 import { libc } from "./libc.ts";
-import { loadedRules } from "./realise.ts";
-import { IPTABLES } from "./rule-counters.ts";
+import { IPTABLES, loadedRules } from "./rule-counters.ts";
 
 /** More namespaces than this are not built in one go: each takes memory of the kernel that nothing can swap out. */
 export const MOST_HOSTS = 200;

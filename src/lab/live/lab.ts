@@ -6,7 +6,7 @@ import { finish } from "./carrier.ts";
 import type { Served } from "./listeners.ts";
 import { flush } from "./real-conntrack.ts";
 import { deleteNetns, type RealNetns } from "./real-netns.ts";
-import { loadedRules, type RealWorld, realising } from "./realise.ts";
+import { type RealWorld, realising } from "./realise.ts";
 import { type Counters, readCounters, risen } from "./rule-counters.ts";
 
 /** Servers at work, wherever they run. */
@@ -24,6 +24,8 @@ export class Lab {
   readonly real: RealWorld;
   /** UDP ports that carry VXLAN here. */
   readonly vxlanPorts: readonly number[];
+  /** And those of daemons with a TUN. */
+  readonly tunPorts: readonly number[];
   readonly #captures: readonly Capture[];
   readonly #serving: Serving;
   /** Counters of rules as last read. */
@@ -37,6 +39,11 @@ export class Lab {
     this.#captures = hosts.map((host) => new Capture(this.netns(host.name), host));
     this.vxlanPorts = hosts.flatMap(({ devices }) =>
       devices.flatMap(({ detail }) => (detail.kind === "vxlan" ? [detail.port] : [])),
+    );
+    this.tunPorts = hosts.flatMap(({ sockets }) =>
+      (sockets.kind === "listed" ? sockets.sockets : (sockets.known ?? [])).flatMap(({ app, port }) =>
+        app.kind === "tun" ? [port] : [],
+      ),
     );
   }
 
@@ -118,14 +125,9 @@ export class Lab {
 
   #countersOf(name: string): Counters | undefined {
     const host = this.real.world.hosts.get(name);
-    const loaded = host === undefined ? [] : loadedRules(host);
-    if (loaded.length === 0) return undefined;
     const known =
-      this.#counters.get(name) ??
-      new Map(
-        loaded.flatMap(({ family, rules }) => [...readCounters(this.netns(name), family, rules.backend)]),
-      );
-    this.#counters.set(name, known);
+      this.#counters.get(name) ?? (host === undefined ? undefined : readCounters(this.netns(name), host));
+    if (known !== undefined) this.#counters.set(name, known);
     return known;
   }
 

@@ -70,7 +70,7 @@ export class Listeners {
     this.#host = host.name;
     this.#listening = within.inside(() =>
       sockets
-        .filter(({ proto }) => proto !== "sctp")
+        .filter(({ proto, app }) => proto !== "sctp" && app.kind !== "tun")
         .map((socket) => ({ fd: openListener(host.name, socket), socket })),
     );
     this.#asked = new Uint8Array(POLLFD * this.#listening.length);

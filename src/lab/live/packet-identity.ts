@@ -3,6 +3,7 @@ import {
   ICMP_ECHOREPLY,
   ICMPV6_ECHO_REPLY,
   ICMPV6_ECHO_REQUEST,
+  INNER_DATAGRAM,
   INNER_IPIP,
   INNER_VXLAN,
   IPPROTO_ICMP,
@@ -18,7 +19,9 @@ import {
  */
 export function packetIdentity(packet: Packet): string {
   const { inner, encapsulation } = packet;
-  if (inner !== null && (encapsulation === INNER_VXLAN || encapsulation === INNER_IPIP)) {
+  const carries =
+    encapsulation === INNER_VXLAN || encapsulation === INNER_IPIP || encapsulation === INNER_DATAGRAM;
+  if (inner !== null && carries) {
     return packetIdentity(inner);
   }
   // The first fragment is the packet itself, cut off; without an identification nothing can be cut.

@@ -1,19 +1,17 @@
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import type { Family } from "../../address/ip.ts";
 import { formatMac } from "../../address/mac.ts";
 import type { Device } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import { hostCommands, type Section, STAGES_OF_SECTIONS } from "../../kernel/host-script.ts";
 import { formatIpsetSave } from "../../kernel/ipset/save.ts";
-import type { Ruleset } from "../../kernel/netfilter/rule.ts";
 import { formatIptablesSave } from "../../kernel/netfilter/save/format.ts";
 import { formatNftRuleset } from "../../kernel/nft/text/format.ts";
 import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { WireEnd, World } from "../../world/world.ts";
 import { awaitCarrier, finish } from "./carrier.ts";
 import { addNetns, deleteNetns, RealNetns } from "./real-netns.ts";
-import { IPTABLES } from "./rule-counters.ts";
+import { IPTABLES, loadedRules } from "./rule-counters.ts";
 
 /** A World's hosts as real network namespaces. */
 export interface RealWorld {
@@ -161,14 +159,10 @@ function batch(within: RealNetns, host: Host, tool: string, lines: readonly stri
   tell(host, ran, tool);
 }
 
-/** A host's iptables rules of both families, where there are any. */
-export function loadedRules({ iptables, ip6tables }: Host): { family: Family; rules: Ruleset }[] {
-  return [{ family: 4, rules: iptables } as const, { family: 6, rules: ip6tables } as const].flatMap(
-    ({ family, rules }) => (rules === null || rules.tables.size === 0 ? [] : [{ family, rules }]),
-  );
-}
-
-/** Sets before the rules that ask them. */
+/**
+ * Sets before the rules that ask them. Of functions of equal priority the kernel runs first what came last
+ * (`nf_hook_entries_grow`): iptables' tables, as the walk has them (`netfilter/hooks.ts`).
+ */
 function load(within: RealNetns, host: Host): void {
   const feed = (tool: string, args: readonly string[], input: string) =>
     tell(
@@ -178,11 +172,11 @@ function load(within: RealNetns, host: Host): void {
     );
   if (host.ipsets !== null && host.ipsets.length > 0)
     feed("ipset", ["restore"], formatIpsetSave(host.ipsets));
+  const nft = walkedNft(host);
+  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
   for (const { family, rules } of loadedRules(host)) {
     feed(`${IPTABLES[family]}-${rules.backend}-restore`, [], formatIptablesSave(rules));
   }
-  const nft = walkedNft(host);
-  if (nft.tables.length > 0) feed("nft", ["-f", "-"], formatNftRuleset(nft));
 }
 
 function tell(host: Host, ran: ReturnType<typeof spawnSync>, tool: string): void {

@@ -11,7 +11,7 @@ import { OpenQuestions } from "./open-questions.ts";
 import { outcomeOf } from "./probe-outcome.ts";
 import { rawPacket } from "./raw-packet.ts";
 import { readConntrack } from "./real-conntrack.ts";
-import { loadedRules } from "./realise.ts";
+import { loadedRules } from "./rule-counters.ts";
 
 /** How long a client waits: a while, or as long as an ARP question is asked (three times, a second apart). */
 const PATIENCE_MS = 350;
@@ -66,7 +66,7 @@ export function* recordProbe(
     let fresh = 0;
     for (const [i, list] of lab.captured().entries()) {
       for (const frame of list) {
-        const decoding = decodeCaptured(frame, lab.vxlanPorts);
+        const decoding = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
         if (decoding !== null) questions.saw(frame, decoding);
       }
       captures[i] = [...(captures[i] ?? []), ...list];
@@ -95,7 +95,7 @@ export function* recordProbe(
   }
   // Only now: what one namespace showed may be read after what came of it in another.
   const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
-    const packet = decodeCaptured(frame, lab.vxlanPorts);
+    const packet = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
     return packet === null ? [] : [{ frame, packet }];
   });
   const own = client?.own();

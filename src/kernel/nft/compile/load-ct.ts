@@ -3,8 +3,9 @@ import {
   ctInfoDirection,
   IP_CT_DIR_REPLY,
   IP_CT_ESTABLISHED_REPLY,
+  IPS_CONFIRMED,
 } from "../../conntrack/status.ts";
-import type { ConntrackTable } from "../../conntrack/table.ts";
+import { type ConntrackTable, LABEL_WORDS } from "../../conntrack/table.ts";
 import { zoneId } from "../../conntrack/zone.ts";
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
@@ -27,7 +28,9 @@ const BY_ENTRY: Readonly<Record<string, Value>> = {
   l3proto: (table, ct) => (table.family(ct) === 6 ? NFPROTO_IPV6 : NFPROTO_IPV4),
   // Of one that only a direction keeps apart the other end's is 0; asked for without a direction it is the id.
   zone: (table, ct) => table.zone(ct) & 0xffff,
-  expiration: (table, ct) => Math.max(0, table.expires(ct) - table.now),
+  // Before its confirmation a timeout is no moment yet, which `nf_ct_expires` takes for one long gone.
+  expiration: (table, ct) =>
+    (table.status(ct) & IPS_CONFIRMED) === 0 ? 0 : Math.max(0, table.expires(ct) - table.now),
 };
 
 /** Key to what it is in the original and in the reply direction. */
@@ -39,13 +42,21 @@ const BY_DIRECTION: Readonly<Record<string, readonly [Value, Value]>> = {
   zone: [(table, ct) => zoneId(table.zone(ct), 0), (table, ct) => zoneId(table.zone(ct), 1)],
 };
 
-/** Of connections the walk makes none has a helper or a label. */
-const NEVER: ReadonlySet<string> = new Set(["helper", "label"]);
+/** What went either way (`nf_conn_acct_find`), of one direction or of both. */
+const COUNTED: Readonly<Record<string, (packets: number, bytes: number) => number>> = {
+  packets: (packets) => packets,
+  bytes: (_, bytes) => bytes,
+  avgpkt: (packets, bytes) => (packets === 0 ? 0 : Math.floor(bytes / packets)),
+};
 
 /** null: the walk does not know the key. */
 export function compileCt(key: string, direction: "original" | "reply" | null): Read | null {
   if (key === "state") return readState;
-  if (NEVER.has(key)) return () => false;
+  // `nft_ct_get_eval` asks the connection that expected this one for its helper: none does here.
+  if (key === "helper") return () => false;
+  if (key === "label") return readLabels;
+  const count = Object.hasOwn(COUNTED, key) ? COUNTED[key] : undefined;
+  if (count !== undefined) return readCount(count, direction);
   if (key === "direction") {
     return (run, at) => {
       if (run.packet.ct < 0) return false;
@@ -77,6 +88,35 @@ function readAddress(value: Value, family: 4 | 6): Read {
     if (ct < 0 || conntrack.family(ct) !== family) return false;
     if (family === 6) putAddress(run.regs, at, value(conntrack, ct));
     else run.regs[at] = value(conntrack, ct);
+    return true;
+  };
+}
+
+const BOTH_WAYS = [0, 1] as const;
+
+const readLabels: Read = (run, at) => {
+  const { ct } = run.packet;
+  if (ct < 0) return false;
+  for (let i = 0; i < LABEL_WORDS; i++) run.regs[at + i] = run.stack.conntrack.labels(ct, i);
+  return true;
+};
+
+function readCount(
+  count: (packets: number, bytes: number) => number,
+  direction: "original" | "reply" | null,
+): Read {
+  const ways = direction === null ? BOTH_WAYS : direction === "reply" ? ([1] as const) : ([0] as const);
+  return (run, at) => {
+    const { ct } = run.packet;
+    if (ct < 0) return false;
+    const { conntrack } = run.stack;
+    let packets = 0;
+    let bytes = 0;
+    for (const way of ways) {
+      packets += conntrack.packets(ct, way);
+      bytes += conntrack.bytes(ct, way);
+    }
+    run.regs[at] = count(packets, bytes);
     return true;
   };
 }

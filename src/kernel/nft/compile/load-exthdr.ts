@@ -1,4 +1,11 @@
-import type { Packet } from "../../../packet/packet.ts";
+import { ETH_P_ARP, IPPROTO_TCP, type Packet } from "../../../packet/packet.ts";
+import {
+  hasTcpOption,
+  TCPOPT_MSS,
+  TCPOPT_SACK_PERM,
+  TCPOPT_TIMESTAMP,
+  TCPOPT_WINDOW,
+} from "../../../packet/tcp-options.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -17,9 +24,19 @@ const FRAGMENT: Readonly<Record<string, (packet: Packet) => number>> = {
   id: (packet) => packet.id,
 };
 
-/** null: the words are not of an extension header, or of a field nobody knows. */
+/** TCP's options by nft's names. */
+const TCP_OPTIONS: Readonly<Record<string, number>> = {
+  maxseg: TCPOPT_MSS,
+  window: TCPOPT_WINDOW,
+  "sack-perm": TCPOPT_SACK_PERM,
+  "sack-permitted": TCPOPT_SACK_PERM,
+  timestamp: TCPOPT_TIMESTAMP,
+};
+
+/** null: the words are not of an extension header or an option, or of a field nobody knows. */
 export function compileExthdr(text: string): Read | null {
-  const [head = "", field = ""] = text.split(" ");
+  const [head = "", field = "", name = "", ...more] = text.split(" ");
+  if (field === "option") return compileOption(head, name, more.length > 0);
   if (head === "exthdr" && HEADERS.has(field)) {
     return (run, at) => {
       if (run.packet.family !== 6) return false;
@@ -35,6 +52,27 @@ export function compileExthdr(text: string): Read | null {
     const { packet } = run;
     if (packet.family !== 6 || !packet.isFragment) return false;
     run.regs[at] = read(packet);
+    return true;
+  };
+}
+
+/** `nft_exthdr_tcp_eval`, `nft_exthdr_ipv4_eval`: packets have no options of IP here, and of TCP's nobody knows the values. */
+function compileOption(protocol: string, name: string, ofField: boolean): Read | null {
+  if (protocol === "ip") {
+    return (run, at) => {
+      const { packet } = run;
+      if (ofField || packet.family !== 4 || packet.ethType === ETH_P_ARP) return false;
+      run.regs[at] = 0;
+      return true;
+    };
+  }
+  const option = protocol === "tcp" && Object.hasOwn(TCP_OPTIONS, name) ? TCP_OPTIONS[name] : undefined;
+  if (option === undefined || ofField) return null;
+  return (run, at) => {
+    const { packet } = run;
+    if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP)
+      return false;
+    run.regs[at] = hasTcpOption(packet, option) === true ? 1 : 0;
     return true;
   };
 }

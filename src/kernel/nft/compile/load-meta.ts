@@ -1,4 +1,5 @@
 import { ETH_P_ARP, PACKET_OUTGOING } from "../../../packet/packet.ts";
+import { internInterfaceName } from "../../device/interface-name.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Read } from "./read.ts";
@@ -32,7 +33,7 @@ const META: Readonly<Record<string, Read>> = {
     return true;
   },
   length: (run, at) => {
-    run.regs[at] = run.packet.length;
+    run.regs[at] = run.length;
     return true;
   },
   iif: inName,
@@ -63,6 +64,16 @@ const META: Readonly<Record<string, Read>> = {
   },
   ibrname: (run, at) => bridgeName(run, at, run.stack.inIf),
   obrname: (run, at) => bridgeName(run, at, run.stack.outIf),
+  // Groups are not part of a device here: all are of the first.
+  iifgroup: (run, at) => zeroIf(run, at, run.stack.inIf !== 0),
+  oifgroup: (run, at) => zeroIf(run, at, run.stack.outIf !== 0),
+  iifkind: (run, at) => deviceKind(run, at, run.stack.inIf),
+  oifkind: (run, at) => deviceKind(run, at, run.stack.outIf),
+  // Routes have no realms here, sockets no classes, and nothing is encrypted.
+  rtclassid: (run, at) => zeroIf(run, at, run.packet.rtDev >= 0),
+  cgroup: (run, at) => zeroIf(run, at, run.packet.uid >= 0),
+  ipsec: (run, at) => zeroIf(run, at, true),
+  secpath: (run, at) => zeroIf(run, at, true),
   nftrace: (run, at) => {
     run.regs[at] = 0;
     return true;
@@ -76,6 +87,19 @@ function inName(run: Parameters<Read>[0], at: number): boolean {
 
 function outName(run: Parameters<Read>[0], at: number): boolean {
   run.regs[at] = run.stack.outName;
+  return true;
+}
+
+function zeroIf(run: NftRun, at: number, isThere: boolean): boolean {
+  run.regs[at] = 0;
+  return isThere;
+}
+
+/** `rtnl_link_ops->kind`: what `ip link add type` calls it; a loopback device, and a card, has none. */
+function deviceKind({ stack, regs }: NftRun, at: number, ifindex: number): boolean {
+  const detail = stack.device(ifindex)?.plain.detail;
+  if (detail === undefined || detail.kind === "loopback" || detail.kind === "ether") return false;
+  regs[at] = internInterfaceName(detail.kind === "unmodelled" ? detail.type : detail.kind);
   return true;
 }
 

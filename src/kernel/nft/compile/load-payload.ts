@@ -21,6 +21,7 @@ import {
   NDISC_REDIRECT,
   type Packet,
 } from "../../../packet/packet.ts";
+import { tcpOptionBytes } from "../../../packet/tcp-options.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -37,13 +38,13 @@ const IPPROTO_UDPLITE = 136;
 type Field = (packet: Packet) => number;
 type Fields = Readonly<Record<string, Field>>;
 
+/** Identifications and checksums are the kernel's own. */
 const IP: Fields = {
   version: () => 4,
   hdrlength: () => 5,
   dscp: (packet) => packet.tos >> 2,
   ecn: (packet) => packet.tos & 3,
   length: (packet) => packet.length,
-  id: (packet) => packet.id,
   "frag-off": (packet) => (packet.df ? 0x4000 : 0) | (packet.mf ? 0x2000 : 0) | (packet.fragOffset >> 3),
   ttl: (packet) => packet.ttl,
   protocol: (packet) => packet.protocol,
@@ -72,8 +73,10 @@ const PORTS: Fields = {
 const TCP: Fields = {
   ...PORTS,
   flags: (packet) => packet.tcpFlags,
-  sequence: (packet) => packet.seq,
   ackseq: (packet) => packet.ack,
+  doff: (packet) => 5 + (tcpOptionBytes(packet) >> 2),
+  reserved: () => 0,
+  urgptr: () => 0,
 };
 
 const ICMP: Fields = {

@@ -1,28 +1,73 @@
 import { word6 } from "../../../address/ip6-handle.ts";
-import { ETH_P_ARP, headerLength, type Packet } from "../../../packet/packet.ts";
+import {
+  ETH_P_ARP,
+  headerLength,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  type Packet,
+} from "../../../packet/packet.ts";
 import type { NftExpression } from "../expression.ts";
-import { compilePayload } from "./load-payload.ts";
 import type { Load, Read } from "./read.ts";
 
 /** Bits of the network header by their place, as `@nh,96,32` names them: the same bits mean other things in each family. */
 
 type RawPayload = Extract<NftExpression, { kind: "raw-payload" }>;
 
-/** Words of the IPv4 header, and the bits in each that packets have here: its checksum is not among them. */
-const IP_KNOWN = [-1, -1, 0xffff0000 | 0, -1, -1];
+/** Words of the IPv4 header, and the bits in each that packets have here: identification and checksum are not among them. */
+const IP_KNOWN = [-1, 0x0000ffff, 0xffff0000 | 0, -1, -1];
 /** Of the IPv6 header the flow label is not. */
 const IP6_KNOWN = [0xfff00000 | 0, -1, -1, -1, -1, -1, -1, -1, -1, -1];
 
 /** null: no packet has these bits here. */
 export function compileRaw({ base, offset, length }: RawPayload): Load | null {
   if (base === "th") {
-    const field = offset === 0 && length === 16 ? "sport" : offset === 16 && length === 16 ? "dport" : null;
-    const read = field === null ? null : compilePayload("th", field);
+    const read = transportBits(offset, length);
     return read === null ? null : { words: 1, load: read };
   }
   if (base !== "nh" || length === 0) return null;
   const load = length <= 32 ? bitsWithin(offset, length) : wholeWords(offset, length);
   return load === null ? null : { words: Math.ceil(length / 32), load };
+}
+
+/** Words of a transport header that packets have here, by protocol, and the bits in each: where TCP began to count nobody knows. */
+const TRANSPORT_KNOWN: ReadonlyMap<number, readonly number[]> = new Map([
+  [IPPROTO_TCP, [-1, 0, -1, 0x00ff0000]],
+  [IPPROTO_UDP, [-1, 0xffff0000 | 0]],
+  [IPPROTO_SCTP, [-1]],
+  [IPPROTO_ICMP, [0xffff0000 | 0]],
+  [IPPROTO_ICMPV6, [0xffff0000 | 0]],
+]);
+
+/** Bits of a transport header; a packet whose protocol has other things there, or none, does not match. */
+function transportBits(offset: number, length: number): Read | null {
+  const word = offset >> 5;
+  const shift = 32 - (offset & 31) - length;
+  if (shift < 0 || length === 0) return null;
+  const mask = length === 32 ? -1 : (1 << length) - 1;
+  const protocols = [...TRANSPORT_KNOWN].flatMap(([protocol, known]) =>
+    (((known[word] ?? 0) >> shift) & mask) === mask ? [protocol] : [],
+  );
+  if (protocols.length === 0) return null;
+  return (run, at) => {
+    const { packet } = run;
+    if (packet.ethType === ETH_P_ARP || packet.fragOffset !== 0) return false;
+    if (!protocols.includes(packet.protocol)) return false;
+    run.regs[at] = (transportWord(packet, word) >>> shift) & mask;
+    return true;
+  };
+}
+
+/** Word `i` of the transport header, as far as it is known. Runs per packet. */
+function transportWord(packet: Packet, i: number): number {
+  if (packet.protocol === IPPROTO_ICMP || packet.protocol === IPPROTO_ICMPV6) {
+    return (packet.icmpType << 24) | (packet.icmpCode << 16);
+  }
+  if (i === 0) return (packet.sport << 16) | packet.dport;
+  if (packet.protocol === IPPROTO_UDP) return (packet.length - headerLength(packet)) << 16;
+  return i === 2 ? packet.ack : packet.tcpFlags << 16;
 }
 
 function bitsWithin(offset: number, length: number): Read | null {

@@ -1,5 +1,6 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
+import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
 import { clampedMss } from "../../netfilter/header-actions.ts";
 import type { NftExpression } from "../expression.ts";
@@ -30,6 +31,14 @@ const META: Readonly<Record<string, Write>> = {
 const CT: Readonly<Record<string, Write>> = {
   mark: ({ packet, stack }, value) => {
     if (packet.ct !== CT_NONE && packet.ct >= 0) stack.conntrack.setMark(packet.ct, value);
+    return true;
+  },
+  label: ({ packet, stack, regs }) => {
+    if (packet.ct < 0) return true;
+    for (let label = 0; label < LABEL_WORDS * 32; label++) {
+      if (((regs[label >> 5] as number) & (1 << (label & 31))) !== 0)
+        stack.conntrack.setLabel(packet.ct, label);
+    }
     return true;
   },
   event: () => true,

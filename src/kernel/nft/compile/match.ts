@@ -97,9 +97,17 @@ function compileBounds(from: Load, op: MatchOperator, right: NftExpression): Ste
 
 function compileFlags(from: Load, op: "in" | "!", right: NftExpression): Step | null {
   const words = foldWords(right);
-  if (words?.length !== 1 || from.words !== 1) return null;
-  const bits = words[0] as number;
+  if (words === null || words.length !== from.words) return null;
   const wanted = op === "in";
+  if (words.length > 1) {
+    return (run) => {
+      if (!from.load(run, 0)) return NFT_BREAK;
+      let has = false;
+      for (let i = 0; i < words.length; i++) has ||= ((run.regs[i] as number) & (words[i] as number)) !== 0;
+      return has === wanted ? NFT_CONTINUE : NFT_BREAK;
+    };
+  }
+  const bits = words[0] as number;
   return (run) => {
     if (!from.load(run, 0)) return NFT_BREAK;
     return (((run.regs[0] as number) & bits) !== 0) === wanted ? NFT_CONTINUE : NFT_BREAK;

@@ -1,8 +1,10 @@
 import type { Packet } from "../../../packet/packet.ts";
+import { NF_NETDEV_EGRESS } from "../../netfilter/hook.ts";
 import type { Stack } from "../../stack.ts";
 import type { HostNftSets } from "../host-nft-sets.ts";
 import type { CompiledNftTable } from "./nft-table.ts";
 
+const ETH_HLEN = 14;
 /** Words of the longest key beside the longest value. */
 const REGISTERS = 64;
 
@@ -20,6 +22,12 @@ export class NftRun {
   hook = 0;
   /** Symbol of the chain that the last jump or goto names. */
   target = -1;
+
+  /** `skb->len`: at a device's egress the link-layer header is part of it. Runs per packet. */
+  get length(): number {
+    const { length, framed } = this.packet;
+    return this.hook === NF_NETDEV_EGRESS && framed ? length + ETH_HLEN : length;
+  }
 
   constructor(stack: Stack, sets: HostNftSets, packet: Packet) {
     this.stack = stack;

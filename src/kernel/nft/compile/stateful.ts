@@ -1,3 +1,4 @@
+import { IPS_CONFIRMED } from "../../conntrack/status.ts";
 import type { MatchCells } from "../../netfilter/rule-context.ts";
 import { MEMORY_WORDS } from "../nft-set-state.ts";
 import { bytesOf, LIMIT_PERIODS, type NftStatement } from "../statement.ts";
@@ -87,7 +88,7 @@ function compileLimit(limit: Extract<NftStatement, { kind: "limit" }>): Memory {
     }
     cells.set(at, 1);
     writeWide(cells, at + 3, now);
-    const cost = inPackets ? packetCost : Math.floor((period * run.packet.length) / perPeriod);
+    const cost = inPackets ? packetCost : Math.floor((period * run.length) / perPeriod);
     const left = tokens - cost;
     writeWide(cells, at + 1, left >= 0 ? left : tokens);
     return left >= 0 !== over ? NFT_CONTINUE : NFT_BREAK;
@@ -100,7 +101,7 @@ function compileQuota(quota: Extract<NftStatement, { kind: "quota" }>): Memory {
   const before = quota.used === null ? 0 : bytesOf(quota.used.value, quota.used.unit);
   const { over } = quota;
   return (cells, at, run) => {
-    const used = (cells.get(at) === 0 ? before : readWide(cells, at + 1)) + run.packet.length;
+    const used = (cells.get(at) === 0 ? before : readWide(cells, at + 1)) + run.length;
     cells.set(at, 1);
     writeWide(cells, at + 1, used);
     return used > allowed === over ? NFT_CONTINUE : NFT_BREAK;
@@ -122,6 +123,14 @@ export function compileNamedObject(
   unknown: Step,
 ): Step | null {
   if (type === "counter") return null;
+  if (type === "ct expectation") {
+    // `nft_ct_expect_obj_eval`: of a connection that is still to be confirmed alone.
+    return (run) => {
+      const { ct } = run.packet;
+      if (ct < 0 || (run.stack.conntrack.status(ct) & IPS_CONFIRMED) !== 0) return NFT_BREAK;
+      return unknown(run);
+    };
+  }
   if (typeof name !== "string" || (type !== "limit" && type !== "quota")) return unknown;
   return (run) => {
     const object = run.table?.object(type, name);

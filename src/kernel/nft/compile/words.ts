@@ -1,6 +1,7 @@
 import { parseIpv6 } from "../../../address/ipv6.ts";
 import { parseMac } from "../../../address/mac.ts";
 import { maskWord } from "../../../address/prefix6.ts";
+import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { internInterfaceName } from "../../device/interface-name.ts";
 import type { BinaryOperator, NftConstant, NftExpression } from "../expression.ts";
 import { parseTime } from "../text/time.ts";
@@ -10,11 +11,12 @@ import { parseTime } from "../text/time.ts";
  * of interfaces are the handles that packets and devices carry.
  */
 export function wordsOfType(type: string): number {
-  return type === "ipv6_addr" ? 4 : 1;
+  return type === "ipv6_addr" || type === "ct_label" ? 4 : 1;
 }
 
 /** The words of a constant; null where the walk has no value to compare with. */
 export function constantWords({ type, value }: NftConstant): readonly number[] | null {
+  if (type === "ct_label" && typeof value === "number") return labelWords(value);
   if (typeof value === "number") return value > 0xffff_ffff ? null : [value | 0];
   switch (type) {
     case "ipv6_addr":
@@ -35,15 +37,20 @@ export function constantWords({ type, value }: NftConstant): readonly number[] |
   }
 }
 
+/** A label is named by its bit's number. */
+function labelWords(bit: number): readonly number[] | null {
+  if (bit >= LABEL_WORDS * 32) return null;
+  return Array.from({ length: LABEL_WORDS }, (_, i) => (bit >> 5 === i ? 1 << (bit & 31) : 0));
+}
+
 /** The words of an expression that needs no packet: constants, flags, and what operators make of them. */
 export function foldWords(expression: NftExpression): readonly number[] | null {
   switch (expression.kind) {
     case "constant":
       return constantWords(expression);
     case "list": {
-      let bits = 0;
-      for (const value of expression.values) bits |= constantWords(value)?.[0] ?? 0;
-      return [bits];
+      const all = expression.values.map((value) => constantWords(value) ?? [0]);
+      return (all[0] ?? [0]).map((_, i) => all.reduce((bits, words) => bits | (words[i] ?? 0), 0));
     }
     case "binary": {
       const left = foldWords(expression.left);

@@ -76,11 +76,14 @@ function otherJson(text: string): unknown {
   const words = text.split(" ");
   const [head = "", second = "", third = "", fourth] = words;
   if (head === "socket" && words.length === 2) return { socket: { key: second } };
-  if (second === "option") {
-    return { [`${head} option`]: fourth === undefined ? { name: third } : { name: third, field: fourth } };
+  if (head === "osf") {
+    return { osf: second === "ttl" ? { key: words[3], ttl: third } : { key: second } };
+  }
+  if (second === "option" || second === "chunk") {
+    return { [`${head} ${second}`]: fourth === undefined ? { name: third } : { name: third, field: fourth } };
   }
   if (head === "exthdr") return { exthdr: { name: second } };
-  if (words.length === 2 && head !== "osf") return { exthdr: { name: head, field: second } };
+  if (words.length === 2) return { exthdr: { name: head, field: second } };
   return text;
 }
 

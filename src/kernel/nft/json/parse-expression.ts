@@ -154,8 +154,17 @@ export function parseExpressionJson(json: unknown, types: readonly string[]): Nf
     }
     case "socket":
       return { kind: "other", text: `socket ${textOf(objectOf(value, "a socket")["key"], "a key")}` };
+    case "osf": {
+      const { key, ttl } = objectOf(value, "an osf expression") as {
+        readonly key?: unknown;
+        readonly ttl?: unknown;
+      };
+      const how = ttl === undefined ? "" : `ttl ${textOf(ttl, "osf's ttl")} `;
+      return { kind: "other", text: `osf ${how}${textOf(key, "a key")}` };
+    }
     case "tcp option":
     case "ip option":
+    case "sctp chunk":
     case "exthdr": {
       const { name: header, field } = objectOf(value, "an option") as {
         readonly name?: unknown;

@@ -1,4 +1,4 @@
-import { dataType, formatConstant } from "../datatype.ts";
+import { dataType, formatConstant, formatNumeric } from "../datatype.ts";
 import type { BinaryOperator, NftConstant, NftExpression, SetElement, SetElements } from "../expression.ts";
 import type { NftStatement, NftVerdict } from "../statement.ts";
 import { formatStateful } from "./format-stateful.ts";
@@ -42,7 +42,7 @@ export function formatExpression(expression: NftExpression): string {
     case "prefix":
       return `${formatConstant(expression.address)}/${expression.length}`;
     case "range":
-      return `${formatConstant(expression.from)}-${formatConstant(expression.to)}`;
+      return `${formatNumeric(expression.from)}-${formatNumeric(expression.to)}`;
     case "list":
       return expression.values.map(formatConstant).join(",");
     case "set":
@@ -58,7 +58,14 @@ export function formatExpression(expression: NftExpression): string {
 }
 
 /** `meta` keys printed without the word. */
-const UNQUALIFIED_IN_PRINT: ReadonlySet<string> = new Set(["iif", "iifname", "oif", "oifname"]);
+const UNQUALIFIED_IN_PRINT: ReadonlySet<string> = new Set([
+  "iif",
+  "iifname",
+  "iifgroup",
+  "oif",
+  "oifname",
+  "oifgroup",
+]);
 
 function offsetText(offset: number): string {
   return offset === 0 ? "" : ` offset ${offset}`;

@@ -70,17 +70,18 @@ function formatStatement(statement: NftStatement): string {
 }
 
 function formatMatch({ op, left, right }: Extract<NftStatement, { kind: "match" }>): string {
-  const isFlags = left.kind === "binary" && left.op === "&" && typesOf(left)[0] === "tcp_flag";
-  const isValue = right.kind === "constant" || right.kind === "list";
-  if (
-    isFlags &&
-    isValue &&
-    (left.right.kind === "list" || left.right.kind === "constant" || left.right.kind === "binary")
-  ) {
+  const isFlags = left.kind === "binary" && left.op === "&" && dataType(typesOf(left)[0] ?? "").isBitmask;
+  const isValue = right.kind === "constant" || right.kind === "list" || right.kind === "binary";
+  if (isFlags && isValue && !isOneFlag(left.right, right) && (op === "==" || op === "!=")) {
     return `${formatExpression(left.left)} ${op === "!=" ? "!= " : ""}${flagNames(right)} / ${flagNames(left.right)}`;
   }
   const operator = operatorText(op, left, right);
   return `${formatExpression(left)} ${operator}${formatExpression(right)}`;
+}
+
+/** `tcp flags & syn == syn`, which nft lists so (`relational_binop_postprocess`). */
+function isOneFlag(mask: NftExpression, value: NftExpression): boolean {
+  return mask.kind === "constant" && value.kind === "constant" && mask.value === value.value;
 }
 
 /** Flags joined by commas, however they were joined. */
@@ -97,7 +98,7 @@ function operatorText(op: string, left: NftExpression, right: NftExpression): st
   if (right.kind === "set" || right.kind === "set-reference") return "";
   if (left.kind === "binary") return "== ";
   const [type = ""] = typesOf(right);
-  return dataType(type).isBitmask && left.kind !== "concat" ? "== " : "";
+  return dataType(type).isBitmask && left.kind !== "concat" && right.kind !== "binary" ? "== " : "";
 }
 
 function formatObjectUse({ type, name }: Extract<NftStatement, { kind: "object" }>): string {

@@ -169,6 +169,13 @@ function parseField(reader: NftReader, protocol: string): NftExpression {
       !["missing", "exists", "set"].includes(field.text);
     return other(reader, `${protocol} option`, named ? 2 : 1);
   }
+  if (protocol === "sctp" && reader.take("chunk")) {
+    const named =
+      reader.peek().kind === "word" &&
+      /^[a-z][a-z-]*$/.test(reader.peek().text) &&
+      !["missing", "exists"].includes(reader.peek().text);
+    return other(reader, "sctp chunk", named ? 2 : 1);
+  }
   let field = reader.word(`a field of ${protocol}`);
   if (protocol === "arp" && (field === "saddr" || field === "daddr")) {
     field += ` ${reader.oneOf(["ip", "ether"], "an address of arp")}`;

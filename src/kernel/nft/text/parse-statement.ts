@@ -180,7 +180,15 @@ function parseFlagMask(
 
 /** iptables' translation writes `meta mark set mark or 0x1`. */
 function parseMangleValue(reader: NftReader, key: NftExpression): NftExpression {
-  return parseValue(reader, typesOf(key));
+  const value = parseValue(reader, typesOf(key));
+  if (value.kind !== "constant" || !reader.is(",")) return value;
+  const values = [value];
+  while (reader.take(",")) {
+    const more = takeConstant(reader, value.type);
+    if (more === null) return reader.fail(`a value of ${value.type} is expected`);
+    values.push(more);
+  }
+  return { kind: "list", values };
 }
 
 const LOG_LEVELS = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug", "audit"];
@@ -319,7 +327,9 @@ function parseChangedElement(reader: NftReader, op: "add" | "update" | "delete",
 function parseKeyExpression(reader: NftReader): NftExpression {
   const { kind, text } = reader.token;
   if (kind === "word" && /^[\d:]/.test(text)) {
-    const type = text.includes(":") ? "ipv6_addr" : text.includes(".") ? "ipv4_addr" : "integer";
+    // A mark is known by its eight digits: what a map holds is not said here.
+    const plain = /^0x[0-9a-f]{8}$/.test(text) ? "mark" : "integer";
+    const type = text.includes(":") ? "ipv6_addr" : text.includes(".") ? "ipv4_addr" : plain;
     return parseKey(reader, [type, type, type]);
   }
   return parseLeft(reader);

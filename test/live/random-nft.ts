@@ -1,0 +1,194 @@
+import type { Dice } from "./dice.ts";
+import type { DraftHost } from "./draft.ts";
+import { IPV4_WORDS, type NftHookName, type NftSpot, type NftWords } from "./nft-spot.ts";
+import { randomNftSets } from "./random-nft-sets.ts";
+import { randomNftRule } from "./random-nft-statements.ts";
+import type { Ground } from "./topology.ts";
+
+type Family = NftSpot["family"];
+
+/** Priorities beside, before and behind those of iptables' tables and of the kernel's own functions. */
+const PRIORITIES: Readonly<Record<NftSpot["type"], readonly number[]>> = {
+  filter: [
+    -450, -310, -300, -290, -225, -199, -175, -150, -110, -100, -90, -10, -1, 0, 0, 1, 10, 50, 100, 110, 225,
+    300, 400,
+  ],
+  nat: [-110, -100, -90, 90, 100, 110, 0],
+  route: [-310, -175, -150, -100, 0, 50],
+};
+const HOOKS: Readonly<Record<NftSpot["type"], readonly NftHookName[]>> = {
+  filter: ["prerouting", "input", "forward", "output", "postrouting"],
+  nat: ["prerouting", "input", "output", "postrouting"],
+  route: ["output"],
+};
+
+/** Gives a host tables of nftables. */
+export function addRandomNft(
+  dice: Dice,
+  ground: Ground,
+  host: DraftHost,
+  words: NftWords = IPV4_WORDS,
+): void {
+  const devices = ground.devices.get(host.name) ?? [];
+  const bridged = devices.some((name) => name === "cni0" || name === "br0");
+  const families = dice.some<Family>(
+    [words.ip, words.ip, "inet", "inet", "netdev", "arp", ...(bridged ? (["bridge"] as const) : [])],
+    dice.between(1, 3),
+  );
+  host.nftRuleset = families
+    .map((family, i) => tableText(dice, ground, devices, words, family, `t${i}`))
+    .join("");
+}
+
+function tableText(
+  dice: Dice,
+  ground: Ground,
+  devices: readonly string[],
+  words: NftWords,
+  family: Family,
+  name: string,
+): string {
+  const own = { dice, ground, words, family, devices };
+  const isIp = family === "ip" || family === "ip6" || family === "inet";
+  const places = placesOf(dice, family, devices);
+  // Verdict maps go to chains of their own, whose rules hold what is allowed everywhere.
+  const common = isIp && dice.chance(0.5) ? ["common0", "common1"] : [];
+  const declared = isIp
+    ? randomNftSets(dice, ground, words, { tracked: true, chains: common })
+    : { sets: [], objects: new Map<string, readonly string[]>(), lines: [] };
+  const { sets, objects } = declared;
+  const chains: string[] = [];
+  for (const [i, chain] of common.entries()) {
+    const spot: NftSpot = {
+      ...own,
+      type: "filter",
+      hook: "postrouting",
+      priority: -400,
+      sets: [],
+      objects: new Map(),
+    };
+    chains.push(
+      chainText(
+        chain,
+        null,
+        rulesOf({ ...spot, hook: "ingress" }, common.slice(i + 1), dice.between(1, 3), { tame: true }),
+      ),
+    );
+  }
+  for (const [i, place] of places.entries()) {
+    const spot: NftSpot = {
+      ...own,
+      ...place,
+      sets: sets.filter((set) => set.data !== "verdict" || common.length > 0),
+      objects,
+    };
+    const users = dice.chance(0.5) ? Array.from({ length: dice.between(1, 2) }, (_, k) => `c${i}-u${k}`) : [];
+    for (const [k, user] of users.entries()) {
+      const deeper = users.slice(k + 1);
+      chains.push(chainText(user, null, rulesOf(spot, deeper, dice.between(1, 3))));
+    }
+    const count = dice.weighted([
+      [1, 1],
+      [3, 3],
+      [3, 5],
+      [1, 8],
+    ]);
+    const policy = place.type === "filter" && dice.chance(0.04) ? "drop" : "accept";
+    const device = place.device === null ? "" : ` device "${place.device}"`;
+    const base = `type ${place.type} hook ${place.hook}${device} priority ${place.priority}; policy ${policy};`;
+    chains.push(chainText(`c${i}`, base, [...guard(spot), ...rulesOf(spot, users, count, { base: true })]));
+  }
+  return [`table ${family} ${name} {`, ...declared.lines, ...chains, "}", ""].join("\n");
+}
+
+interface Place {
+  readonly type: NftSpot["type"];
+  readonly hook: NftHookName;
+  readonly priority: number;
+  readonly device: string | null;
+}
+
+function placesOf(dice: Dice, family: Family, devices: readonly string[]): Place[] {
+  const device = () => dice.pick(devices.filter((name) => name !== "lo"));
+  const place = (hook: NftHookName, priority: number, on: string | null = null): Place => ({
+    type: "filter",
+    hook,
+    priority,
+    device: on,
+  });
+  switch (family) {
+    case "netdev":
+      return Array.from({ length: dice.between(1, 3) }, () =>
+        place(dice.pick(["ingress", "ingress", "egress"]), dice.pick([-10, 0, 0, 5]), device()),
+      );
+    case "arp":
+      return [place(dice.pick(["input", "output"]), 0)];
+    case "bridge":
+      return dice
+        .some<NftHookName>(["prerouting", "input", "forward", "output", "postrouting"], dice.between(1, 3))
+        .map((hook) => place(hook, dice.pick([-300, -200, 0, 100])));
+    default:
+      return Array.from({ length: dice.between(2, 5) }, () => {
+        if (family === "inet" && dice.chance(0.08)) return place("ingress", dice.pick([-10, 0]), device());
+        const type = dice.weighted<NftSpot["type"]>([
+          [6, "filter"],
+          [3, "nat"],
+          [1, "route"],
+        ]);
+        return { type, hook: dice.pick(HOOKS[type]), priority: dice.pick(PRIORITIES[type]), device: null };
+      });
+  }
+}
+
+function chainText(name: string, base: string | null, rules: readonly string[]): string {
+  const lines = [...(base === null ? [] : [base]), ...rules].map((line) => `\t\t${line}`);
+  return [`\tchain ${name} {`, ...lines, "\t}", ""].join("\n");
+}
+
+/** What is kept from a chain's rules: frames of ARP, whose number nobody knows, and what the kernel spoils. */
+function guard({ type, family, dice }: NftSpot): string[] {
+  // Where a rule translates a tunnel's packet whose inner checksum is left to the card, the kernel spoils the outer one.
+  if (type === "nat") return ["udp dport 8472 accept"];
+  if (family === "netdev" || family === "bridge")
+    return [dice.pick(["ether type arp accept", "meta protocol arp accept"])];
+  return [];
+}
+
+function rulesOf(
+  spot: NftSpot,
+  targets: readonly string[],
+  count: number,
+  { base = false, tame = false }: { readonly base?: boolean; readonly tame?: boolean } = {},
+): string[] {
+  const rules: string[] = [];
+  for (let tries = count * 4; rules.length < count && tries > 0; tries--) {
+    const rule = randomNftRule(spot, targets);
+    if (tame && /\b(accept|drop|return|fwd|dup)\b.*$/.test(rule) && spot.dice.chance(0.5)) continue;
+    // A packet that comes to a list twice within a tick is counted twice (`__nf_conncount_add`), which is not modelled.
+    const mayComeTwice = base === false && rule.includes("ct count");
+    if (!contradicts(rule) && !mayComeTwice) rules.push(rule);
+  }
+  return rules;
+}
+
+const UNKNOWN =
+  /checksum|option|doff|window|urgptr|reserved|tcp sequence|cpu|random|symhash|cgroup|priority|osf|ct id|ip id|sequence|time|day|hour|jhash [^{]* mod \d+ (?!seed)/;
+const REMEMBERING = /numgen inc|limit|quota|ct count|(add|update|delete) @|name "|mark set|label|dup|numgen/;
+
+/** nft refuses what cannot be: two protocols in one rule. */
+function contradicts(rule: string): boolean {
+  const protocols = new Set<string>();
+  for (const [, name = ""] of rule.matchAll(
+    /(?:^| )(tcp|udp|icmp|icmpv6) (?=[sd]port|flags|type|code|id|sequence|mtu|gateway|length|ackseq|doff|window|urgptr|reserved|checksum|option)/g,
+  ))
+    protocols.add(name);
+  for (const [, name = ""] of rule.matchAll(
+    /(?:meta l4proto|ip protocol|ct protocol) (?:== )?(tcp|udp|icmp|[{!1])/g,
+  ))
+    protocols.add(name);
+  if (/[io]iftype/.test(rule) && /\b(ip|tcp|udp|icmp) /.test(rule)) return true;
+  if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
+  // Where nobody knows what a packet holds, nothing may be remembered of it.
+  if (UNKNOWN.test(rule) && REMEMBERING.test(rule)) return true;
+  return protocols.size > 1;
+}
