@@ -181,6 +181,12 @@ describe("a target", () => {
     ["nat", "-j NETMAP --to 10.1.2.3/16", "-j NETMAP --to 10.1.0.0/16"],
     ["nat", "-p tcp -j REDIRECT --to-ports 512-512", "-p tcp -j REDIRECT --to-ports 512"],
     ["nat", "-j DNAT --to-destination 1.1.1.1-1.1.1.1", "-j DNAT --to-destination 1.1.1.1"],
+    // A whole name of the rule's own before the beginning of one of the match's (getopt_long).
+    [
+      "filter",
+      "-p tcp -m multiport --destination-ports 80 ! --destination 10.1.0.0/16 -j DROP",
+      "! -d 10.1.0.0/16 -p tcp -m multiport --dports 80 -j DROP",
+    ],
     ["filter", "-j NFQUEUE", "-j NFQUEUE --queue-num 0"],
     ["raw", "-j CT --ctevents destroy,new", "-j CT --ctevents new,destroy"],
     ["raw", "-j CT --zone 0", "-j CT"],
