@@ -12,6 +12,7 @@ import {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   ICMPV6_PKT_TOOBIG,
+  IPPROTO_TCP,
   IPPROTO_UDP,
   isIcmp,
   type Packet,
@@ -19,6 +20,7 @@ import {
   PHASE_REQUEST,
 } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
+import { DatagramRelay } from "./datagram-relay.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
 import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
@@ -72,6 +74,9 @@ export class Conversation implements Upcalls {
   /** A server's data came (tcp). */
   dataSeen = false;
   private handshake = false;
+  /** Did a relay on the way find somebody to pass on to? */
+  isPassedOn = true;
+  private readonly datagrams = new DatagramRelay();
   /** The client goes on on a connection it held. */
   private goingOn = false;
 
@@ -207,6 +212,12 @@ export class Conversation implements Upcalls {
     else this.fail("refused", ECONNREFUSED);
   }
 
+  /** A relay that took the client's connection had nobody to pass it on to. */
+  notPassedOn(): void {
+    this.isPassedOn = false;
+    this.result = "reset";
+  }
+
   /** Data came from the server. */
   tookData(): void {
     this.dataSeen = true;
@@ -286,9 +297,16 @@ export class Conversation implements Upcalls {
       }
       return true;
     }
+    if (this.datagrams.answer(stack, packet)) return true;
     const socket = listenerOf(stack, "udp", placeOf(packet), this.isClients(stack, "udp", packet));
     if (socket === undefined) return false;
     this.serve(stack, IPPROTO_UDP, packet);
+    if (socket !== null && socket.app.kind === "relay") {
+      const { relay } = socket.app;
+      if (relay.targets === null) stack.engine.unmodelled.add(`whom ${relay.name} passes datagrams on to`);
+      else if (!this.datagrams.request(stack, packet, relay)) this.isPassedOn = false;
+      return true;
+    }
     if (socket !== null && socket.app.kind === "silent") return true;
     const reply = ofFamily(stack.pool.take(), query.family);
     reply.protocol = IPPROTO_UDP;
@@ -343,6 +361,8 @@ export class Conversation implements Upcalls {
 
   icmpError(stack: Stack, packet: Packet): void {
     const inner = packet.inner;
+    if (inner !== null && inner.protocol === IPPROTO_TCP && !isRedirect(packet))
+      this.tcpEnds.errorOf(stack, inner, packet.number);
     if (inner === null || stack !== this.client || isRedirect(packet)) return;
     // The first error that reaches the sender's host is told of, whichever of its packets it is about.
     this.noteError(packet);
@@ -436,7 +456,8 @@ export class Conversation implements Upcalls {
 
   /** Did the client get what it asked for? */
   get answered(): boolean {
-    return this.result === "connected" || this.result === "answered" || (this.handshake && !this.saysMuch);
+    if (this.result === "connected" || this.result === "answered") return true;
+    return this.handshake && this.isPassedOn && !this.saysMuch;
   }
 }
 

@@ -2,7 +2,7 @@ import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
 import { advertisedMss, outputMtu } from "../kernel/route/output-mtu.ts";
-import { routeOutput } from "../kernel/route/output-route.ts";
+import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
@@ -22,7 +22,9 @@ import {
   TCP_SYN,
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
+import { ConnectionRelay } from "./connection-relay.ts";
 import type { Conversation } from "./conversation.ts";
+import { ephemeralPort } from "./datagram-relay.ts";
 import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import {
   AGAIN_BYTES,
@@ -32,6 +34,7 @@ import {
   SEGMENT_BYTES,
   SYN_BYTES,
 } from "./packet-size.ts";
+import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
@@ -50,7 +53,7 @@ const INITIAL_WINDOW = 10;
 const GSO_AT_MOST = 65_216;
 
 /** One end of a connection. */
-interface TcpEnd {
+export interface TcpEnd {
   stack: Stack;
   readonly local: number;
   readonly localPort: number;
@@ -60,6 +63,10 @@ interface TcpEnd {
   /** ifindex of the device it is bound to, 0 none. */
   readonly boundDev: number;
   readonly socket: Socket | null;
+  /** Of a connection that a relay opened: the end that it took, and for which. */
+  readonly relayed: TcpEnd | null;
+  /** Of an end that a relay took: the one it opened for it. */
+  onward: TcpEnd | null;
   state: "syn-sent" | "syn-received" | "established" | "closed";
   seq: number;
   ack: number;
@@ -80,9 +87,11 @@ export class TcpEnds {
   private readonly ends = new Map<string, TcpEnd>();
   private own: TcpEnd | null = null;
   private stopRepeating: () => void = () => {};
+  private readonly relay: ConnectionRelay;
 
   constructor(owner: Conversation) {
     this.owner = owner;
+    this.relay = new ConnectionRelay(this, owner);
   }
 
   /** The same ends for another conversation, on the hosts' kernels as they are now: what one does the other does not. */
@@ -92,6 +101,12 @@ export class TcpEnds {
       const own = { ...end, stack: stackNamed(end.stack.net.name) };
       copy.ends.set(keyOf(own), own);
       if (end === this.own) copy.own = own;
+    }
+    // Ends that know of one another know of each other's copies.
+    for (const [key, end] of copy.ends) {
+      const { onward, relayed } = end;
+      const own = (other: TcpEnd | null) => (other === null ? null : (copy.ends.get(keyOf(other)) ?? null));
+      copy.ends.set(key, Object.assign(end, { onward: own(onward), relayed: own(relayed) }));
     }
     return copy;
   }
@@ -113,6 +128,8 @@ export class TcpEnds {
       client: true,
       boundDev: syn.boundDev,
       socket: null,
+      relayed: null,
+      onward: null,
       state: "syn-sent",
       seq: 1,
       ack: 0,
@@ -190,6 +207,8 @@ export class TcpEnds {
       client: false,
       boundDev: boundDeviceOf(stack, "tcp", packet, socket),
       socket,
+      relayed: null,
+      onward: null,
       state: "syn-received",
       seq: 1,
       ack: packet.seq + 1,
@@ -212,7 +231,7 @@ export class TcpEnds {
     return {
       kind: "connected",
       wildcard: false,
-      transparent: end.client ? false : transparencyOf(end.socket),
+      transparent: end.client || end.relayed !== null ? false : transparencyOf(end.socket),
       mark: end.state === "syn-received" ? null : mark,
     };
   }
@@ -221,8 +240,10 @@ export class TcpEnds {
     const { owner } = this;
     const flags = packet.tcpFlags;
     if ((flags & TCP_RST) !== 0) {
+      const wasOpen = end.state === "established";
       end.state = "closed";
       if (end.client) owner.wasReset(packet.src);
+      if (end.relayed !== null) this.relay.lost(end.relayed, packet.number, wasOpen);
       return;
     }
     if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent" && packet.mss !== 0) end.peerMss = packet.mss;
@@ -232,9 +253,10 @@ export class TcpEnds {
         if ((flags & (TCP_SYN | TCP_ACK)) === (TCP_SYN | TCP_ACK)) {
           end.state = "established";
           end.ack = packet.seq + 1;
-          owner.connected();
+          if (end.client) owner.connected();
           this.acknowledge(end, packet.number);
-          this.sayFirst(end);
+          if (end.client) this.sayFirst(end);
+          if (end.relayed !== null) this.relay.connected();
         } else if ((flags & TCP_SYN) !== 0) {
           // A connection to its own socket: simultaneous open (RFC 9293 3.5).
           end.state = "syn-received";
@@ -255,6 +277,8 @@ export class TcpEnds {
           end.ack = packet.seq + packet.payload + 1;
           this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, packet.number, SEGMENT_BYTES, 0);
           end.state = "closed";
+          const other = end.onward ?? end.relayed;
+          if (other?.state === "established") this.finish(other, packet.number);
           return;
         }
         if (packet.payload > 0) this.takeData(end, packet);
@@ -273,13 +297,84 @@ export class TcpEnds {
       return;
     }
     owner.serve(end.stack, IPPROTO_TCP, packet);
-    if (speaks(end)) this.sendData(end, LINE_BYTES, packet.number);
+    const app = end.socket?.app;
+    if (app?.kind === "relay") this.relay.begin(end, app.relay, packet.number);
+    else if (speaks(end)) this.sendData(end, LINE_BYTES, packet.number);
+  }
+
+  /** An error about a packet of a connection that a relay opens. */
+  errorOf(stack: Stack, { src, sport, dst, dport }: Packet, cause: number): void {
+    const end = this.ends.get(`${stack.host} ${src} ${sport} ${dst} ${dport}`);
+    if (end === undefined || end.relayed === null || end.state !== "syn-sent") return;
+    end.state = "closed";
+    this.relay.lost(end.relayed, cause, false);
+  }
+
+  /** An end that a relay opens: its SYN is sent. false: there is no way. */
+  open(relayed: TcpEnd, target: Target, cause: number): TcpEnd | null {
+    const { stack } = relayed;
+    const syn = ofFamily(stack.pool.take(), this.owner.query.family);
+    syn.number = stack.outbox.nextNumber();
+    syn.phase = PHASE_REQUEST;
+    syn.cause = cause;
+    stack.tape?.words4(OP_EMIT, stack.host, syn.number, cause, PHASE_REQUEST);
+    syn.protocol = IPPROTO_TCP;
+    syn.dst = target.address;
+    syn.sport = ephemeralPort(stack);
+    syn.dport = target.port;
+    syn.tcpFlags = TCP_SYN;
+    syn.df = true;
+    syn.length = headerLength(syn) + SYN_BYTES;
+    syn.id = stack.state.nextIpId();
+    syn.seq = 0;
+    syn.uid = 0;
+    if (routeConnect(stack, syn) !== 0) {
+      stack.pool.release(syn);
+      return null;
+    }
+    fillHopLimit(stack, syn);
+    syn.mss = advertisedMss(stack, syn);
+    const end: TcpEnd = {
+      stack,
+      local: syn.src,
+      localPort: syn.sport,
+      peer: syn.dst,
+      peerPort: syn.dport,
+      client: false,
+      boundDev: 0,
+      socket: null,
+      relayed,
+      onward: null,
+      state: "syn-sent",
+      seq: 1,
+      ack: 0,
+      peerMss: MSS_UNSAID,
+      unsent: 0,
+      acknowledged: 1,
+      retransmitAt: 0,
+      retransmitMs: 0,
+    };
+    relayed.onward = end;
+    this.ends.set(keyOf(end), end);
+    localOut(stack, syn);
+    return end;
+  }
+
+  finish(end: TcpEnd, cause: number): void {
+    this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, cause, SEGMENT_BYTES, 0);
+    end.seq++;
   }
 
   private takeData(end: TcpEnd, packet: Packet): void {
     const { owner } = this;
     const isNew = packet.seq + packet.payload > end.ack;
     end.ack = packet.seq + packet.payload;
+    const other = end.onward ?? end.relayed;
+    if (other !== null) {
+      this.acknowledge(end, packet.number);
+      if (isNew && other.state === "established") this.sendData(other, packet.payload, packet.number);
+      return;
+    }
     if (end.client) owner.tookData();
     // What a client says on a held connection is answered with a line, which acknowledges it.
     else if (isNew && !owner.saysMuch) {
@@ -413,7 +508,7 @@ export class TcpEnds {
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
     segment.boundDev = end.boundDev;
-    const anySource = !end.client && transparencyOf(end.socket) !== false;
+    const anySource = !end.client && end.relayed === null && transparencyOf(end.socket) !== false;
     if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
       return;
