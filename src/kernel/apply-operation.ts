@@ -113,7 +113,8 @@ class HostDraft {
   }
   get #openSockets(): DraftList<Socket> {
     const sockets = this.#sockets;
-    this.#socketList ??= new DraftList(sockets.kind === "listed" ? sockets.sockets : [], socketKey);
+    const known = sockets.kind === "listed" ? sockets.sockets : (sockets.known ?? []);
+    this.#socketList ??= new DraftList(known, socketKey);
     return this.#socketList;
   }
 
@@ -151,7 +152,9 @@ class HostDraft {
   #socketsAfter(): Sockets {
     if (this.#socketList === null) return this.#sockets;
     const open = this.#socketList.finish();
-    return sameList(this.#sockets, open) ? this.#sockets : { kind: "listed", sockets: open };
+    if (this.#sockets.kind === "assumed")
+      return open.length === 0 ? this.#sockets : { kind: "assumed", known: open };
+    return this.#sockets.sockets === open ? this.#sockets : { kind: "listed", sockets: open };
   }
 
   apply(operation: Operation): string | null {
@@ -361,7 +364,10 @@ class HostDraft {
   }
 
   #openSocket(socket: Socket): string | null {
-    if (this.#sockets.kind === "assumed") return null;
+    // Where every port is taken to listen, only what is particular about a socket is worth keeping.
+    if (this.#sockets.kind === "assumed" && socket.app.kind !== "tun") return null;
+    if (socket.app.kind === "tun" && !this.#devices.has(socket.app.device))
+      return this.#devices.none(socket.app.device);
     if (socket.dev !== null && !this.#devices.has(socket.dev)) return this.#devices.none(socket.dev);
     if (this.#openSockets.like(socket).length > 0) {
       return `${socket.proto} port ${socket.port} is in use already`;
@@ -386,8 +392,4 @@ function sameFdbKey(a: FdbEntry, b: FdbEntry): boolean {
 
 function sameEnd({ dst: one }: FdbEntry, { dst: other }: FdbEntry): boolean {
   return one === other || (one !== null && other !== null && sameIp(one, other));
-}
-
-function sameList(sockets: Sockets, list: readonly Socket[]): boolean {
-  return sockets.kind === "assumed" || sockets.sockets === list;
 }

@@ -156,6 +156,7 @@ function isMadeAlone({ detail }: Device): boolean {
     case "vxlan":
     case "dummy":
     case "vrf":
+    case "tun":
       return true;
     case "ipip":
       return detail.remote !== null || detail.local !== null;

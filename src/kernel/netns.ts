@@ -80,6 +80,10 @@ export class Netns {
   private fixedEnds: PairMap | null = null;
   private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
+  /** Without a list: those that are known all the same. */
+  readonly knownSockets: readonly Socket[];
+  /** Sockets of daemons that stand behind a TUN. */
+  readonly tunSockets: readonly Socket[];
   /**
    * Is the kernel's module for SCTP loaded? The first socket of SCTP loads it, and with it come the settings `net.sctp.*`:
    * where neither is there, it is taken not to be.
@@ -251,6 +255,8 @@ export class Netns {
       }
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
+    this.knownSockets = host.sockets.kind === "assumed" ? (host.sockets.known ?? []) : [];
+    this.tunSockets = (this.sockets ?? this.knownSockets).filter(({ app }) => app.kind === "tun");
 
     this.speaksSctp =
       this.sockets === null ||

@@ -9,6 +9,11 @@ import type { Stack } from "./stack.ts";
 export interface Outbox {
   /** A frame leaves by a device towards whatever is at its other end. The packet's ownership passes. */
   transmit(stack: Stack, device: NetDevice, packet: Packet): void;
+  /**
+   * A datagram reaches this host: has a daemon with a TUN its port? Then the packet in it comes in by the TUN, and the datagram
+   * has been given back.
+   */
+  toTun(stack: Stack, packet: Packet): boolean;
   /** A frame comes in by a device of this same host (loopback). The packet's ownership passes. */
   receive(stack: Stack, device: NetDevice, packet: Packet): void;
   /** `dev_forward_skb`: a frame comes in by a device of this or another host, as from a cable. Ownership passes. */

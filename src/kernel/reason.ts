@@ -106,6 +106,8 @@ const TABLE = [
   ],
   ["reply-lost", "NO_REPLY", "The request arrived, but the answer did not get back."],
   ["loop-budget", "LOOPED", "The packet went round until the budget of frames was spent."],
+  ["no-tun-peer", "UNREACHABLE", "The daemon behind the TUN knows nobody who has the address."],
+  ["not-sent", "DROPPED", "The daemon behind the TUN could not hand the packet on."],
   ["left-model", "UNKNOWN", "The packet left what is modelled."],
   ["unmodelled-device", "UNKNOWN", "The packet entered a device of a kind that is not modelled."],
   ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],
@@ -127,6 +129,11 @@ const TABLE = [
     "No tunnel here is for packets between these two ends; the host answered with an ICMP error.",
   ],
   ["tunnel-loop", "DROPPED", "The way to the tunnel's other end leads into the tunnel itself."],
+  [
+    "relay-failed",
+    "REFUSED",
+    "A proxy in user space took the connection, found nobody to pass it on to, and closed it.",
+  ],
   [
     "ipvs-no-server",
     "REFUSED",

@@ -58,6 +58,11 @@ export const OP_NFT_POLICY = 17;
  * new connection.
  */
 export const OP_IPVS = 18;
+/**
+ * A daemon took a packet from a TUN and sends it on (1), or puts what came into the TUN (0): host, packet, ifindex of the TUN,
+ * 1 or 0, the other end's address and port.
+ */
+export const OP_TUN = 19;
 
 export const DIR_OUT = 0;
 export const DIR_IN = 1;

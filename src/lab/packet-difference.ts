@@ -109,7 +109,7 @@ function icmp(theirs: RecordedPacket, mine: PacketView, renaming: Renaming, exte
 
 function tunnel(theirs: RecordedPacket, mine: PacketView, renaming: Renaming): string | null {
   const inner = mine.inner;
-  const carried = theirs.vxlan ?? theirs.ipip;
+  const carried = theirs.vxlan ?? theirs.ipip ?? theirs.datagram;
   if (carried === undefined && inner === undefined) return null;
   if (carried === undefined || inner === undefined) return oneSided("tunnel", carried !== undefined);
   const vni = field("VNI", theirs.vxlan?.vni, mine.vxlan?.vni);

@@ -7,6 +7,7 @@ import {
   ICMP_REDIRECT,
   ICMPV6_PARAMPROB,
   ICMPV6_PKT_TOOBIG,
+  INNER_DATAGRAM,
   INNER_QUOTED,
   INNER_VXLAN,
   IPPROTO_ICMP,
@@ -85,6 +86,8 @@ function transport(packet: Packet, quoted: boolean): Fields {
       };
     case IPPROTO_UDP: {
       const udp = { udp: { sport, dport, len: packet.payload + 8 } };
+      if (packet.encapsulation === INNER_DATAGRAM && inner !== null)
+        return { ...udp, datagram: recordedForm(inner) };
       if (packet.encapsulation !== INNER_VXLAN || inner === null) return udp;
       return { ...udp, vxlan: { vni: packet.vni, ...recordedForm(inner) } };
     }

@@ -22,18 +22,21 @@ export function inOneForm(probe: RecordedProbe): RecordedProbe {
   });
 }
 
-function holdsIpv6({ ip6, vxlan, ipip }: RecordedPacket): boolean {
-  return ip6 !== undefined || vxlan?.ip6 !== undefined || ipip?.ip6 !== undefined;
+function holdsIpv6({ ip6, vxlan, ipip, datagram }: RecordedPacket): boolean {
+  return (
+    ip6 !== undefined || vxlan?.ip6 !== undefined || ipip?.ip6 !== undefined || datagram?.ip6 !== undefined
+  );
 }
 
 /** The same of a single packet. */
 export function packetInOneForm(packet: RecordedPacket): RecordedPacket {
-  const { ip6, vxlan, ipip, icmp } = packet;
+  const { ip6, vxlan, ipip, datagram, icmp } = packet;
   return {
     ...packet,
     ...(ip6 === undefined ? {} : { ip: headerInOneForm(ip6) }),
     ...(vxlan === undefined ? {} : { vxlan: { ...packetInOneForm(vxlan), vni: vxlan.vni } }),
     ...(ipip === undefined ? {} : { ipip: packetInOneForm(ipip) }),
+    ...(datagram === undefined ? {} : { datagram: packetInOneForm(datagram) }),
     ...(icmp?.orig === undefined ? {} : { icmp: { ...icmp, orig: packetInOneForm(icmp.orig) } }),
   };
 }

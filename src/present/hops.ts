@@ -25,6 +25,7 @@ export type Verb =
   | "snat"
   | "route"
   | "ipvs"
+  | "daemon"
   | "arp"
   | "ndp"
   | "takes"
@@ -126,6 +127,9 @@ class HopTable {
       case "ipvs":
         if (!step.text.endsWith("as before") || this.#options.verbose)
           this.#row("ipvs", step.text.slice(5), "plain");
+        return;
+      case "user-space":
+        this.#row("daemon", step.text.replace(/^the daemon /, ""), "plain");
         return;
       case "neighbour":
         this.#neighbour(step.text, step.device ?? "");

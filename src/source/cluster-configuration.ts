@@ -1,5 +1,6 @@
 import { type ClusterConfiguration, CNIS } from "../cluster/configuration.ts";
-import { BUILT_BACKENDS, readFlannelNetwork } from "../cni/flannel/network.ts";
+import { readFlannelNetwork } from "../cni/flannel/network.ts";
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { type DetectedCluster, isFlannels } from "./detect.ts";
 import { proxyConfigurationOf } from "./proxy-configuration.ts";
 
@@ -15,10 +16,7 @@ export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfig
   return {
     cni: CNIS.find((name) => name === cni.value) ?? "flannel",
     flannel: runsFlannel
-      ? {
-          ...readFlannelNetwork(flannel ?? {}, clusterCidr, clusterCidr6),
-          backend: BUILT_BACKENDS.find((name) => name === flannelBackend.value) ?? "vxlan",
-        }
+      ? readFlannelNetwork(withBackend(flannel ?? {}, flannelBackend.value), clusterCidr, clusterCidr6)
       : null,
     calico: cni.value === "canal" ? { pools: [], backend: "none", mtu: null } : (calico?.network ?? null),
     clusterCidr,
@@ -26,4 +24,10 @@ export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfig
     proxy: proxyConfigurationOf(detected),
     where,
   };
+}
+
+/** The document with the backend that all of the source together hints at. */
+function withBackend(document: Json, type: string): Json {
+  const { Backend: backend } = document;
+  return { ...document, Backend: { ...(isJsonObject(backend) ? backend : {}), Type: type } };
 }

@@ -12,6 +12,8 @@ export const RAISED = 3;
 /** Not in but out: by the device that its own sits on, as it is or routed once more. */
 export const LOWERED = 4;
 export const LOWERED_ROUTED = 5;
+/** To the daemon behind a TUN. */
+export const READ_FROM_TUN = 6;
 
 /**
  * What is still to happen: frames on their way to a device, first in first out, and timers of the virtual clock. The ring

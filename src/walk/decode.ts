@@ -29,6 +29,7 @@ import {
   OP_REWRITE,
   OP_ROUTE,
   OP_RULE,
+  OP_TUN,
   S_DST,
   S_ETH_DST,
   S_ETH_SRC,
@@ -319,6 +320,16 @@ class Decoder {
         const method = IPVS_METHODS[kind & ~KEY_IPV6] ?? "an unmodelled tunnel";
         const text = `IPVS ${service} → ${server} by ${method}${d[at + 9] === 1 ? "" : ", as before"}`;
         this.step(d[at + 3] as number, host, "ipvs", text);
+        return;
+      }
+      case OP_TUN: {
+        const device = this.device(host, d[at + 4] as number);
+        const peer = socketAddressOnPath(4, d[at + 6] as number, d[at + 7] as number);
+        const text =
+          d[at + 5] === 1
+            ? `the daemon takes it from ${device} and sends it to ${peer}`
+            : `the daemon puts what ${peer} sent into ${device}`;
+        this.step(d[at + 3] as number, host, "user-space", text, { device });
         return;
       }
       case OP_NEIGHBOUR:

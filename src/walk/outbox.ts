@@ -3,8 +3,17 @@ import type { Outbox, Upcalls } from "../kernel/outbox.ts";
 import { reason } from "../kernel/reason.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { FIRST_DISCOVERY_NUMBER, type Packet } from "../packet/packet.ts";
-import { FROM_WIRE, FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
+import {
+  FROM_WIRE,
+  FROM_WIRE_SAME_HOST,
+  LOOPED,
+  LOWERED,
+  LOWERED_ROUTED,
+  RAISED,
+  READ_FROM_TUN,
+} from "./agenda.ts";
 import type { Session } from "./session.ts";
+import { toTun } from "./tun-daemon.ts";
 
 const LEFT_MODEL = reason("left-model");
 
@@ -50,6 +59,10 @@ export class AgendaOutbox implements Outbox {
   transmit(stack: Stack, device: NetDevice, packet: Packet): void {
     this.frames++;
     if (this.intercept?.(stack, device, packet)) return;
+    if (device.kind === "tun") {
+      this.session.agenda.push(stack, device, packet, READ_FROM_TUN);
+      return;
+    }
     const network = this.session.network;
     const host = network.peerHost(stack.host, device.slot);
     if (host < 0) {
@@ -59,6 +72,10 @@ export class AgendaOutbox implements Outbox {
     const other = host === stack.host ? stack : this.session.stack(host);
     const peer = other.net.devices[network.peerSlot(stack.host, device.slot)] as NetDevice;
     this.session.agenda.push(other, peer, packet, host === stack.host ? FROM_WIRE_SAME_HOST : FROM_WIRE);
+  }
+
+  toTun(stack: Stack, packet: Packet): boolean {
+    return toTun(stack, packet);
   }
 
   receive(stack: Stack, device: NetDevice, packet: Packet): void {

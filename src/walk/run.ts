@@ -8,12 +8,13 @@ import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import { PHASE_REQUEST } from "../packet/packet.ts";
-import { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED } from "./agenda.ts";
+import { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED, READ_FROM_TUN } from "./agenda.ts";
 import { ofFamily } from "./client-packet.ts";
 import { Conversation } from "./conversation.ts";
 import { OutsideEnd } from "./outside-end.ts";
 import type { Query } from "./query.ts";
 import type { Session } from "./session.ts";
+import { fromTun } from "./tun-daemon.ts";
 
 const NO_NEIGHBOUR = reason("no-neighbour");
 
@@ -163,6 +164,9 @@ export function drain(session: Session): boolean {
         break;
       case LOWERED:
         stack.path.transmit(stack, device, packet);
+        break;
+      case READ_FROM_TUN:
+        fromTun(stack, device, packet);
         break;
       case LOWERED_ROUTED:
         ipvlanRoutedOut(stack, device, packet);

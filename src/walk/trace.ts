@@ -304,6 +304,8 @@ export interface Step {
     | "rewrite"
     | "route"
     | "ipvs"
+    /** A program of the host has the packet: it took it from a device, or gives it to one. */
+    | "user-space"
     | "neighbour"
     | "deliver"
     | "drop"

@@ -1,4 +1,5 @@
 import type { Family } from "../address/ip.ts";
+import { contains } from "../address/prefix.ts";
 import { applyOperations } from "../kernel/apply-operation.ts";
 import { parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../kernel/device/bridge-link.ts";
@@ -25,8 +26,11 @@ import { isIpv6Route, parseRoute, parseRoute6 } from "../kernel/route/ip-route.t
 import { DEFAULT_RULES, isIpv6Rule, parseRule, parseRule6 } from "../kernel/route/ip-rule.ts";
 import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../kernel/route/kernel-routes.ts";
 import type { Route, Route6 } from "../kernel/route/route.ts";
+import type { Socket } from "../kernel/socket/socket.ts";
 import { parseSs } from "../kernel/socket/ss.ts";
+import { parseTunDaemon } from "../kernel/socket/tun-daemon.ts";
 import { Sysctl } from "../kernel/sysctl.ts";
+import { DHCP_FIELD, readDhcp } from "./dhcp/configuration.ts";
 import type { OriginTable } from "./origins.ts";
 import type { Source } from "./world.ts";
 
@@ -75,12 +79,13 @@ const MODELLED = [
   "ipvsOrder",
   "ipvsTimeouts",
   "sockets",
+  "tunDaemons",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT = ["nftRulesetJson"];
+const KEPT = ["nftRulesetJson", DHCP_FIELD];
 
 /** Does this object look like one host's state? */
 export function isHostJson(json: Json): boolean {
@@ -114,6 +119,8 @@ class HostReader {
   readonly #devices = new Map<string, Device>();
   readonly #addresses: InterfaceAddress[] = [];
   readonly #addresses6: InterfaceAddress6[] = [];
+  /** Made when first asked for, after all devices are known. */
+  #vrfs: readonly Device[] | null = null;
   #sysctls: ReadonlyMap<string, string> | null = null;
   /** False when not even the names of all devices could be read: then nothing is said of what refers to a device. */
   knowsDevices = true;
@@ -139,6 +146,7 @@ class HostReader {
     this.#nft();
     this.#ipvs();
     this.#sockets();
+    this.#dhcp();
     this.#others();
     return this.#operations;
   }
@@ -269,7 +277,8 @@ class HostReader {
   }
 
   #vrfTable(device: Device): string | null {
-    return vrfTableOf(device, [...this.#devices.values()]);
+    this.#vrfs ??= [...this.#devices.values()].filter(({ detail }) => detail.kind === "vrf");
+    return vrfTableOf(device, this.#vrfs);
   }
 
   /** Rules of IPv6 that nobody dumped are the kernel's own (`Fib`). */
@@ -463,9 +472,11 @@ class HostReader {
   }
 
   #sockets(): void {
+    const daemons = this.#tunDaemons();
     const text = this.#json.optionalText("sockets");
     if (text === null) {
       this.#operations.push({ kind: "sockets", sockets: { kind: "assumed" } });
+      for (const socket of daemons) this.#operations.push({ kind: "socket-open", socket });
       return;
     }
     const field = fieldOf(this.#json.path, "sockets");
@@ -474,8 +485,49 @@ class HostReader {
       for (const { line, message } of parsed.errors) this.#json.faults.add(`${field}:${line}`, message);
       return;
     }
-    this.#operations.push({ kind: "sockets", sockets: { kind: "listed", sockets: parsed.sockets } });
+    const own = parsed.sockets.map(
+      (socket) => daemons.find((daemon) => isSamePlace(daemon, socket)) ?? socket,
+    );
+    const unlisted = daemons.filter((daemon) => !own.includes(daemon));
+    this.#operations.push({
+      kind: "sockets",
+      sockets: { kind: "listed", sockets: [...own, ...unlisted] },
+    });
     this.#keep("sockets", parsed.others);
+  }
+
+  /** Read for its mistakes alone: it stays with the host as it was written. */
+  #dhcp(): void {
+    const json = this.#json.object(DHCP_FIELD);
+    if (json === undefined) return;
+    const { servers, clients } = readDhcp(json);
+    if (!this.knowsDevices) return;
+    const check = (name: string, path: string): void => {
+      if (name !== "" && !this.#devices.has(name)) {
+        json.faults.add(
+          path,
+          `there is no device ${JSON.stringify(name)}${suggestion(name, this.#devices.keys())}`,
+        );
+      }
+    };
+    for (const [i, { device, identifier, subnet }] of servers.entries()) {
+      const path = `${json.path}.servers[${i}]`;
+      check(device, `${path}.device`);
+      const isNear = this.#addresses.some(({ dev, address }) => dev === device && contains(subnet, address));
+      if (identifier === null && this.#devices.has(device) && !isNear) {
+        json.faults.add(`${path}.subnet`, `${device} has no address of it, so the server could not answer`);
+      }
+    }
+    for (const [i, name] of clients.entries()) check(name, `${json.path}.clients[${i}]`);
+  }
+
+  /** What stands behind a TUN: `ss` lists such a daemon's socket as any other. */
+  #tunDaemons(): Socket[] {
+    return this.#json.objects("tunDaemons").flatMap((item) => {
+      const before = item.faults.count;
+      const socket = parseTunDaemon(item, this.#origin(item));
+      return item.faults.count > before ? [] : [socket];
+    });
   }
 
   /** Everything else goes through unread, but a known text must be one, and a field that is nearly known is a slip. */
@@ -507,6 +559,10 @@ class HostReader {
   }
 }
 
+function isSamePlace(one: Socket, other: Socket): boolean {
+  return one.proto === other.proto && one.port === other.port && (one.address ?? 0) === (other.address ?? 0);
+}
+
 /** The origin of the value that an operation carries. */
 function originOf(operation: Operation): Origin {
   switch (operation.kind) {
@@ -524,6 +580,8 @@ function originOf(operation: Operation): Origin {
       return operation.entry.origin;
     case "bridge-vlan-add":
       return operation.vlan.origin;
+    case "socket-open":
+      return operation.socket.origin;
     case "iptables-restore":
       return firstRuleOrigin(operation);
     case "ipset-restore":

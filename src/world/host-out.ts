@@ -15,7 +15,9 @@ import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
 import { formatNftRuleset } from "../kernel/nft/text/format.ts";
 import { formatRoute, formatRoute6 } from "../kernel/route/ip-route.ts";
 import { formatRule, formatRule6 } from "../kernel/route/ip-rule.ts";
+import type { Sockets } from "../kernel/socket/socket.ts";
 import { formatSs } from "../kernel/socket/ss.ts";
+import { formatTunDaemons } from "../kernel/socket/tun-daemon.ts";
 
 /**
  * One host in a snapshot's form: the inverse of `host-in.ts`. What was kept unmodelled is put back where it came from,
@@ -49,8 +51,15 @@ export function formatHost(host: Host): Json {
     ...(sockets.kind === "assumed"
       ? {}
       : { sockets: formatSs(sockets.sockets, keptList(host, "sockets").map(String)) }),
+    ...formatDaemons(sockets),
     ...keptFields(host),
   };
+}
+
+function formatDaemons(sockets: Sockets): Json {
+  const list = sockets.kind === "listed" ? sockets.sockets : (sockets.known ?? []);
+  const tunDaemons = formatTunDaemons(list);
+  return tunDaemons.length === 0 ? {} : { tunDaemons };
 }
 
 function formatIpvs({ services, timeouts }: Ipvs): Json {

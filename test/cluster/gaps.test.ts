@@ -37,6 +37,48 @@ describe("net-conf.json", () => {
     expect(apart.trace("a", `${addressOf(apart, "b")}:80`).verdict.disposition).toBe("DELIVERED");
   });
 
+  it("udp: a daemon on each node carries the packets, and counts as a hop", () => {
+    const world = yamlWorld(TWO + netConf('{"Type": "udp"}') + pods);
+    const n0 = world.cluster.world.hosts.get("n0");
+    expect(n0?.devices.find(({ name }) => name === "flannel0")).toMatchObject({ mtu: 1472, noArp: true });
+    expect(world.cluster.world.hosts.get("a")?.devices.find(({ name }) => name === "eth0")?.mtu).toBe(1472);
+    const { verdict, outcomes } = world.trace("a", `${addressOf(world, "b")}:80`);
+    expect(verdict.disposition).toBe("DELIVERED");
+    const [{ frames = [], steps = [] } = {}] = outcomes;
+    const request = frames.filter(({ packet }) => packet === 1);
+    expect(
+      request.map(({ host, device, ip, udp, inner }) =>
+        [host, device, ip.ttl, udp?.dport, inner?.ip.ttl].filter((part) => part !== undefined).join(" "),
+      ),
+    ).toEqual([
+      "a eth0 64",
+      expect.stringMatching(/^n0 veth\w+ 64$/),
+      "n0 cni0 64",
+      "n0 flannel0 63",
+      "n0 eth0 64 8285 62",
+      ...request.slice(5, -5).map(() => expect.stringMatching(/^\S+ \S+ 64 8285 62$/)),
+      "n1 eth0 64 8285 62",
+      "n1 flannel0 61",
+      "n1 cni0 60",
+      expect.stringMatching(/^n1 veth\w+ 60$/),
+      "b eth0 60",
+    ]);
+    expect(
+      steps.filter(({ kind, packet }) => kind === "user-space" && packet === 1).map(({ text }) => text),
+    ).toEqual([
+      "the daemon takes it from flannel0 and sends it to 192.168.50.11:8285",
+      "the daemon puts what 192.168.50.10:8285 sent into flannel0",
+    ]);
+    // nobody's subnet: the daemon itself says so
+    const nobody = world.trace("a", "10.244.9.9:80");
+    expect(nobody.verdict).toMatchObject({ disposition: "UNREACHABLE", reason: "no-tun-peer" });
+    // what the two daemons and the two nodes take from the TTL
+    expect(world.trace("a", `${addressOf(world, "b")}:80`, { ttl: 4 }).verdict.disposition).toBe(
+      "TTL_EXCEEDED",
+    );
+    expect(world.trace("a", `${addressOf(world, "b")}:80`, { ttl: 5 }).verdict.disposition).toBe("DELIVERED");
+  });
+
   it("host-gw reaches a node on the same wire, and none behind the gateway, and says so", () => {
     const near = yamlWorld(TWO + netConf('{"Type": "host-gw"}') + pods);
     expect(near.trace("a", `${addressOf(near, "b")}:80`).verdict.disposition).toBe("DELIVERED");

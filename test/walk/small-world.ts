@@ -19,7 +19,7 @@ import { emptyHost, type Host } from "../../src/kernel/host.ts";
 import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "../../src/kernel/route/ip-rule.ts";
 import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../../src/kernel/route/kernel-routes.ts";
 import type { NextHopOf, PolicyRule, RouteOf, RouteType } from "../../src/kernel/route/route.ts";
-import type { Sockets } from "../../src/kernel/socket/socket.ts";
+import type { Socket, Sockets } from "../../src/kernel/socket/socket.ts";
 import { ASK_DEFAULTS, type AskOptions, ask } from "../../src/walk/ask.ts";
 import { Network } from "../../src/walk/network.ts";
 import { parseFlagLetters } from "../../src/walk/packet-view.ts";
@@ -56,6 +56,8 @@ export interface HostSpec {
   readonly nft?: string;
   /** As `conntrack -L` printed it. */
   readonly connections?: string;
+  /** Daemons behind TUNs: `DEVICE ADDRESS PORT SUBNET=ADDRESS …`. */
+  readonly daemons?: readonly string[];
   /** `tcp 80`, `udp 53 eth0`; without it every port listens. */
   readonly listen?: readonly string[];
 }
@@ -204,8 +206,29 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     ip6tables: spec.ip6tables === undefined ? null : parsed(spec.ip6tables, 6),
     nft: spec.nft === undefined ? null : loaded(spec.nft),
     unmodelled: new Map(spec.connections === undefined ? [] : [["conntrack", spec.connections]]),
-    sockets: sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]),
+    sockets: withDaemons(sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]), spec.daemons ?? []),
   };
+}
+
+function withDaemons(others: Sockets, daemons: readonly string[]): Sockets {
+  const own = daemons.map((text): Socket => {
+    const [name = "", address = "", port, ...peers] = text.split(" ");
+    return {
+      ...{ proto: "udp", families: [4], address: ip(address), dev: null, port: Number(port), origin: 0 },
+      app: {
+        kind: "tun",
+        device: name,
+        peers: peers.map((peer) => {
+          const [subnet = "", to = ""] = peer.split("=");
+          return { subnet: prefix(subnet), address: ip(to), port: Number(port), origin: 0 };
+        }),
+      },
+    };
+  });
+  if (own.length === 0) return others;
+  return others.kind === "assumed"
+    ? { kind: "assumed", known: own }
+    : { kind: "listed", sockets: [...others.sockets, ...own] };
 }
 
 function isVrf({ detail }: Device): boolean {

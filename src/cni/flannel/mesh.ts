@@ -61,6 +61,8 @@ export class FlannelMesh<Address extends IpAddress = IpAddress> {
   }
 
   #groupOf(peer: FlannelPeer<Address>, wires: readonly IpNet[]): EntryGroup {
+    // Its daemon alone knows the others: all of the network is one route.
+    if (this.network.backend === "udp") return this.#group([]);
     const isNear = wires.some((wire) => containsIp(wire, fromAddress(peer.publicIp)));
     if (isNear) return this.#group([this.#routeTo(peer, peer.publicIp, EXTERNAL, false)]);
     // The kernel refuses a gateway that is on no wire of the device: flanneld logs it and goes on.

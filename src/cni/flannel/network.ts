@@ -4,7 +4,7 @@ import { type Prefix6, parsePrefix6 } from "../../address/prefix6.ts";
 import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 
 /** The backends that are modelled. */
-export const BUILT_BACKENDS = ["vxlan", "host-gw", "ipip"] as const;
+export const BUILT_BACKENDS = ["vxlan", "host-gw", "ipip", "udp"] as const;
 export type BuiltBackend = (typeof BUILT_BACKENDS)[number];
 
 /** `net-conf.json`: how flannel is told to join the nodes. */
@@ -14,8 +14,9 @@ export interface FlannelNetwork {
   /** The same of IPv6 (`EnableIPv6`, `IPv6Network`). */
   readonly network6: Prefix6 | null;
   readonly backend: BuiltBackend;
-  /** VXLAN only, as the port. */
+  /** VXLAN only. */
   readonly vni: number;
+  /** UDP port of VXLAN, or of the daemons. */
   readonly port: number;
   /** Peers on the node's own wire are reached without the tunnel. */
   readonly directRouting: boolean;
@@ -24,6 +25,9 @@ export interface FlannelNetwork {
   /** Of the frames on the wire; null: that of the node's card. */
   readonly mtu: number | null;
 }
+
+/** `defaultPort` of the backend `udp`. */
+const UDP_PORT = 8285;
 
 /** What flannel's own manifest says. */
 export const FLANNEL_DEFAULTS: Omit<FlannelNetwork, "network" | "network6"> = {
@@ -51,14 +55,15 @@ export function readFlannelNetwork(
   const own6 = typeof text6 === "string" ? parsePrefix6(text6) : undefined;
   const backend = isJsonObject(given) ? given : {};
   const { Type: type, VNI: vni, Port: port, DirectRouting: direct, Learning: learning, MTU: mtu } = backend;
+  const known = BUILT_BACKENDS.find((name) => name === type) ?? "vxlan";
   const positive = (value: unknown): number | null =>
     typeof value === "number" && Number.isInteger(value) && value > 0 ? value : null;
   return {
     network: four === false ? null : ((typeof text === "string" ? parsePrefix4(text) : undefined) ?? network),
     network6: isWritten && six !== true ? null : (own6 ?? network6),
-    backend: BUILT_BACKENDS.find((name) => name === type) ?? "vxlan",
+    backend: known,
     vni: positive(vni) ?? FLANNEL_DEFAULTS.vni,
-    port: positive(port) ?? FLANNEL_DEFAULTS.port,
+    port: positive(port) ?? (known === "udp" ? UDP_PORT : FLANNEL_DEFAULTS.port),
     directRouting: direct === true,
     learning: learning === true,
     mtu: positive(mtu),
@@ -66,7 +71,7 @@ export function readFlannelNetwork(
 }
 
 /** A tunnel's device carries this much less than the card below it. */
-const OVERHEAD: Readonly<Record<BuiltBackend, number>> = { vxlan: 50, "host-gw": 0, ipip: 20 };
+const OVERHEAD: Readonly<Record<BuiltBackend, number>> = { vxlan: 50, "host-gw": 0, ipip: 20, udp: 28 };
 /** VXLAN over IPv6 (`VXLAN6_HEADROOM`): the kernel gives the device no more than that leaves. */
 const OVERHEAD6 = 70;
 
@@ -83,6 +88,7 @@ export function tunnelMtu(network: FlannelNetwork, card: number, family: Family)
 /** Name of the tunnel's device. */
 export function flannelDevice({ backend, vni }: FlannelNetwork, family: Family = 4): string {
   if (family === 6) return `flannel-v6.${vni}`;
+  if (backend === "udp") return "flannel0";
   return backend === "ipip" ? "flannel.ipip" : `flannel.${vni}`;
 }
 

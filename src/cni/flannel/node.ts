@@ -1,9 +1,9 @@
-import type { PrefixOf } from "../../address/family.ts";
+import { IPV4, type PrefixOf } from "../../address/family.ts";
 import type { IpAddress } from "../../address/ip.ts";
 import { MAC_ZERO, type Mac } from "../../address/mac.ts";
 import { bitsOf, fromAddress } from "../ip.ts";
 import type { Netns } from "../netns.ts";
-import { type FlannelMesh, vtepMacOf } from "./mesh.ts";
+import { type FlannelMesh, type FlannelPeer, vtepMacOf } from "./mesh.ts";
 import { EXTERNAL, flannelDevice, tunnelMtu } from "./network.ts";
 import type { FlannelRules } from "./rules.ts";
 
@@ -25,14 +25,60 @@ export function addFlannel<Address extends IpAddress>(
   lease: FlannelNode<Address>,
 ): void {
   const { backend } = mesh.network;
+  if (backend === "udp") addTun(node, mesh, lease);
   if (backend === "vxlan" || (backend === "ipip" && mesh.family.number === 4)) addTunnel(node, mesh, lease);
   rules.add(node, lease.subnet, node.origin);
 }
 
-/** What it adds as it hears of the others: a route to every node's subnet, with what the tunnel needs to reach it. */
+/**
+ * What it adds as it hears of the others: a route to every node's subnet, with what the tunnel needs to reach it. The backend
+ * `udp` tells its daemon instead.
+ */
 export function addPeers<Address extends IpAddress>(node: Netns, mesh: FlannelMesh<Address>): void {
+  if (mesh.network.backend === "udp") openDaemon(node, mesh);
   const batch = mesh.batchFor(node.netsOf(EXTERNAL));
   if (batch.groups.length > 0) node.do({ kind: "batch-add", batch, without: mesh.placeOf(node.name) });
+}
+
+/** `udp` (backend/udp): a TUN with the subnet's first address in the whole network. It carries IPv4 alone. */
+function addTun<Address extends IpAddress>(
+  node: Netns,
+  { network, family }: FlannelMesh<Address>,
+  { subnet }: FlannelNode<Address>,
+): void {
+  if (network.network === null || family.number !== 4) return;
+  const name = flannelDevice(network);
+  const mtu = tunnelMtu(network, node.device(EXTERNAL)?.mtu ?? 1500, 4);
+  node.addDevice({ name, mac: MAC_ZERO, mtu, noArp: true, detail: { kind: "tun", mode: "tun" } });
+  const ip = fromAddress(family.networkOf(subnet).address);
+  node.addAddress(name, { ip, length: network.network.length });
+}
+
+/** The daemon behind it, which sends to every other node's. */
+function openDaemon<Address extends IpAddress>(
+  node: Netns,
+  { network, family, peers }: FlannelMesh<Address>,
+): void {
+  const own = peers.find((peer) => peer.node === node.name);
+  if (network.network === null || family.number !== 4 || own === undefined) return;
+  const { port } = network;
+  const others = peers.filter((peer) => peer !== own) as unknown as readonly FlannelPeer<number>[];
+  node.do({
+    kind: "socket-open",
+    socket: {
+      ...{ proto: "udp", families: [4], address: own.publicIp, dev: null, port, origin: node.origin },
+      app: {
+        kind: "tun",
+        device: flannelDevice(network),
+        peers: others.map((peer) => ({
+          subnet: IPV4.networkOf(peer.subnet),
+          address: peer.publicIp,
+          port,
+          origin: peer.origin,
+        })),
+      },
+    },
+  });
 }
 
 function addTunnel<Address extends IpAddress>(

@@ -18,7 +18,6 @@ import { vxlanTransmit } from "./vxlan.ts";
 const RULE_DROP = reason("rule-drop");
 const DEVICE_DOWN = reason("device-down");
 const DUMMY = reason("dummy-device");
-const LEFT_MODEL = reason("left-model");
 const NOT_REDIRECTED = reason("not-redirected");
 const UNMODELLED = reason("unmodelled-device");
 
@@ -61,9 +60,6 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
       return;
     case "bond":
       bondTransmit(stack, dev, packet);
-      return;
-    case "tun":
-      stack.kill(packet, LEFT_MODEL);
       return;
     case "ifb":
       stack.kill(packet, NOT_REDIRECTED);

@@ -1,5 +1,8 @@
 import type { Family, IpAddress } from "../../address/ip.ts";
+import type { Ipv4 } from "../../address/ipv4.ts";
+import type { Prefix4 } from "../../address/prefix.ts";
 import type { Origin } from "../origin.ts";
+import type { Relay } from "./relay.ts";
 
 /**
  * A socket that waits for somebody: state, as `ss -Htuln` shows it. `app` is what answers behind it, a plain union that
@@ -24,9 +27,28 @@ export type App =
   /** Says one line as soon as a connection is accepted; answers each datagram with one line, from the address asked. */
   | { readonly kind: "line" }
   /** Takes what comes and says nothing. */
-  | { readonly kind: "silent" };
+  | { readonly kind: "silent" }
+  /** Passes on to others what it is told. */
+  | { readonly kind: "relay"; readonly relay: Relay }
+  /**
+   * A daemon that reads packets of IPv4 from a TUN of its host and sends each, whole, in a datagram of this socket to its like
+   * that has the address; and the reverse (flannel's `udp` backend). It counts as a hop each way.
+   */
+  | { readonly kind: "tun"; readonly device: string; readonly peers: readonly TunPeer[] };
 
-/** The sockets of a host: a complete list, or the assumption that every port has a listener. */
+/** Whom such a daemon sends to, for what addresses; the first that fits is taken. */
+export interface TunPeer {
+  readonly subnet: Prefix4;
+  readonly address: Ipv4;
+  readonly port: number;
+  readonly origin: Origin;
+}
+
+/** The sockets of a host: a complete list, or the assumption that every port has a listener, some of which may be known. */
 export type Sockets =
   | { readonly kind: "listed"; readonly sockets: readonly Socket[] }
-  | { readonly kind: "assumed" };
+  | {
+      readonly kind: "assumed";
+      /** Those that are known all the same, for what stands behind them. */
+      readonly known?: readonly Socket[];
+    };

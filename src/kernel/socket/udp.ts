@@ -15,6 +15,7 @@ const NO_LISTENER = reason("no-listener-udp");
 export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void {
   if (vxlanReceive(stack, packet)) return;
   if (stack.net.geneves.length > 0 && geneveReceive(stack, packet)) return;
+  if (stack.net.tunSockets.length > 0 && stack.outbox.toTun(stack, packet)) return;
   if (stack.outbox.upcalls.udp(stack, packet)) {
     stack.tape?.words8(
       OP_DELIVER,

@@ -1,3 +1,4 @@
+import type { Device } from "../../kernel/device/device.ts";
 import type { Host } from "../../kernel/host.ts";
 import { AF_PACKET, errorName, libc, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_RAW } from "./libc.ts";
 import type { RealNetns } from "./real-netns.ts";
@@ -77,7 +78,10 @@ export class Capture {
     if (shared === null) throw new Error(`${host.name}: cannot capture (${errorName(c.errno())})`);
     this.#address = shared.address;
     this.#ring = new DataView(shared.memory);
-    this.#devices = new Map(host.devices.map((device) => [device.ifindex, device.name]));
+    // A TUN cannot be told its index.
+    const indexOf = ({ name, ifindex, detail }: Device): number =>
+      detail.kind === "tun" ? within.inside(() => c.if_nametoindex(name)) : ifindex;
+    this.#devices = new Map(host.devices.map((device) => [indexOf(device), device.name]));
   }
 
   /** What came since the last call, in the order in which the namespace saw it. */

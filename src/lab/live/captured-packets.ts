@@ -3,6 +3,7 @@ import {
   ETH_P_ARP,
   ETH_P_IP,
   ETH_P_IPV6,
+  INNER_DATAGRAM,
   IPPROTO_ICMPV6,
   IPPROTO_UDP,
   isNeighbourDiscovery,
@@ -32,12 +33,33 @@ const MULTICAST_LISTENER: ReadonlySet<number> = new Set([130, 131, 132, 143]);
  * The packet that a frame holds; null for what is none of the model's business: neither IP nor ARP, and what hosts tell of
  * their own memberships of groups.
  */
-export function decodeCaptured(frame: CapturedFrame, vxlanPorts: readonly number[]): Packet | null {
+export function decodeCaptured(
+  frame: CapturedFrame,
+  vxlanPorts: readonly number[],
+  tunPorts: readonly number[] = [],
+): Packet | null {
   const ports = [...VXLAN_PORTS, ...vxlanPorts, ...tunnelPort(frame)];
   const decoded: Decoded = frame.framed ? decodeFrame(frame.bytes, ports) : decodeIp(frame.bytes, ports);
+  if (decoded.kind === "ok" && tunPorts.length > 0) openDatagram(frame, decoded.packet, tunPorts, ports);
   if (decoded.kind !== "ok" || isMembership(decoded.packet.inner ?? decoded.packet)) return null;
   decoded.packet.framed = frame.framed;
   return decoded.packet;
+}
+
+/** A datagram to a daemon with a TUN holds a packet. */
+function openDatagram(
+  { bytes, framed }: CapturedFrame,
+  packet: Packet,
+  tunPorts: readonly number[],
+  ports: readonly number[],
+): void {
+  if (packet.protocol !== IPPROTO_UDP || packet.family === 6 || packet.fragOffset !== 0) return;
+  if (!tunPorts.includes(packet.dport)) return;
+  const at = (framed ? ETHERNET_HEADER : 0) + packet.length - packet.payload;
+  const inner = decodeIp(bytes.subarray(at), ports);
+  if (inner.kind !== "ok") return;
+  packet.inner = inner.packet;
+  packet.encapsulation = INNER_DATAGRAM;
 }
 
 function isMembership({ protocol, icmpType }: Packet): boolean {

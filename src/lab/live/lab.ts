@@ -24,6 +24,8 @@ export class Lab {
   readonly real: RealWorld;
   /** UDP ports that carry VXLAN here. */
   readonly vxlanPorts: readonly number[];
+  /** And those of daemons with a TUN. */
+  readonly tunPorts: readonly number[];
   readonly #captures: readonly Capture[];
   readonly #serving: Serving;
   /** Counters of rules as last read. */
@@ -37,6 +39,11 @@ export class Lab {
     this.#captures = hosts.map((host) => new Capture(this.netns(host.name), host));
     this.vxlanPorts = hosts.flatMap(({ devices }) =>
       devices.flatMap(({ detail }) => (detail.kind === "vxlan" ? [detail.port] : [])),
+    );
+    this.tunPorts = hosts.flatMap(({ sockets }) =>
+      (sockets.kind === "listed" ? sockets.sockets : (sockets.known ?? [])).flatMap(({ app, port }) =>
+        app.kind === "tun" ? [port] : [],
+      ),
     );
   }
 

@@ -8,6 +8,8 @@ import { createRequire } from "node:module";
 export interface Libc {
   open(path: string, flags: number): number;
   close(fd: number): number;
+  read(fd: number, bytes: Uint8Array, length: number): number;
+  write(fd: number, bytes: Uint8Array, length: number): number;
   setns(fd: number, kind: number): number;
   setfsuid(uid: number): number;
   socket(family: number, type: number, protocol: number): number;
@@ -59,6 +61,8 @@ export interface MessageHeader {
 const PROTOTYPES: Readonly<Record<keyof Libc, string>> = {
   open: "int open(const char *path, int flags)",
   close: "int close(int fd)",
+  read: "int64_t read(int fd, uint8_t *bytes, size_t length)",
+  write: "int64_t write(int fd, const uint8_t *bytes, size_t length)",
   setns: "int setns(int fd, int kind)",
   setfsuid: "int setfsuid(uint32_t uid)",
   socket: "int socket(int family, int type, int protocol)",
@@ -160,6 +164,8 @@ export const SOCK_RAW = 3;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOCK_CLOEXEC = 0o2000000;
 export const O_RDONLY = 0;
+export const O_RDWR = 2;
+export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const CLONE_NEWNET = 0x4000_0000;
 export const MSG_DONTWAIT = 0x40;

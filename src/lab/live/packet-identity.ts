@@ -3,6 +3,7 @@ import {
   ICMP_ECHOREPLY,
   ICMPV6_ECHO_REPLY,
   ICMPV6_ECHO_REQUEST,
+  INNER_DATAGRAM,
   INNER_IPIP,
   INNER_VXLAN,
   IPPROTO_ICMP,
@@ -18,7 +19,9 @@ import {
  */
 export function packetIdentity(packet: Packet): string {
   const { inner, encapsulation } = packet;
-  if (inner !== null && (encapsulation === INNER_VXLAN || encapsulation === INNER_IPIP)) {
+  const carries =
+    encapsulation === INNER_VXLAN || encapsulation === INNER_IPIP || encapsulation === INNER_DATAGRAM;
+  if (inner !== null && carries) {
     return packetIdentity(inner);
   }
   // The first fragment is the packet itself, cut off; without an identification nothing can be cut.
@@ -36,7 +39,9 @@ export function packetIdentity(packet: Packet): string {
       const { icmpType, icmpCode, icmpSeq, icmpInfo, ndTarget, ndFlags } = packet;
       if (isNeighbourDiscovery(packet)) return `${head} ${icmpType} ${packet.src} ${ndTarget} ${ndFlags}`;
       const echo = icmpType === ICMPV6_ECHO_REQUEST || icmpType === ICMPV6_ECHO_REPLY;
-      return `${head} ${icmpType} ${icmpCode} ${echo ? icmpSeq : icmpInfo}`;
+      // Errors about pieces of one datagram have one flow label.
+      const about = inner === null ? "" : ` about ${packetIdentity(inner)}`;
+      return `${head} ${icmpType} ${icmpCode} ${echo ? icmpSeq : icmpInfo}${about}`;
     }
     default:
       return head;

@@ -66,7 +66,7 @@ export function* recordProbe(
     let fresh = 0;
     for (const [i, list] of lab.captured().entries()) {
       for (const frame of list) {
-        const decoding = decodeCaptured(frame, lab.vxlanPorts);
+        const decoding = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
         if (decoding !== null) questions.saw(frame, decoding);
       }
       captures[i] = [...(captures[i] ?? []), ...list];
@@ -95,7 +95,7 @@ export function* recordProbe(
   }
   // Only now: what one namespace showed may be read after what came of it in another.
   const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
-    const packet = decodeCaptured(frame, lab.vxlanPorts);
+    const packet = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
     return packet === null ? [] : [{ frame, packet }];
   });
   const own = client?.own();
@@ -107,9 +107,8 @@ export function* recordProbe(
     countersBefore,
     new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
   );
-  const isOf6 = query.dst.includes(":");
   const recorded = {
-    query: isOf6 && query.proto === "tcp" && client !== null ? { ...query, polls: true } : query,
+    query: query.proto === "tcp" && client !== null ? { ...query, polls: true } : query,
     outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
     // What came while the counters were read may have been counted, or not.
     settled: lab.discard() === 0 && lab.sawAll(),

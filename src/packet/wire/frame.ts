@@ -2,6 +2,7 @@ import {
   ETH_P_ARP,
   ETH_P_IP,
   ETH_P_IPV6,
+  INNER_DATAGRAM,
   INNER_GENEVE,
   INNER_IPIP,
   INNER_QUOTED,
@@ -113,9 +114,12 @@ function transportLength(packet: Packet, header: number, content: Uint8Array | n
   return Math.max(whole, packet.fragOffset + own);
 }
 
+/** What holds a packet without a frame around it. */
+const BARE: ReadonlySet<number> = new Set([INNER_QUOTED, INNER_IPIP, INNER_DATAGRAM]);
+
 /** What is behind the transport's header when it is a packet: a tunnel's frame, or what an error quotes. */
 function encodeInner(packet: Packet, inner: Packet): Uint8Array {
-  if (packet.encapsulation === INNER_QUOTED || packet.encapsulation === INNER_IPIP) return encodeIp(inner);
+  if (BARE.has(packet.encapsulation)) return encodeIp(inner);
   const frame = encodeFrame(inner);
   // Both tunnels' headers are eight bytes.
   const bytes = new Uint8Array(VXLAN_HEADER + frame.length);
