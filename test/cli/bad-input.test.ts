@@ -280,7 +280,7 @@ data:
   {
     name: "a backend of flannel that is not built, and one that is none",
     text: '{"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard"}}',
-    lines: ["flannel's backend wireguard is not built yet (F:1 Backend.Type): vxlan, host-gw, ipip are"],
+    lines: ["flannel's backend wireguard is not built yet (F:1 Backend.Type): vxlan, host-gw, ipip, udp are"],
   },
   {
     name: "kubeadm's and flannel's networks",
