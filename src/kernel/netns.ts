@@ -37,6 +37,7 @@ import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
+import { compileTcFilter, longestOfTbf } from "./tc/compile-filter.ts";
 import { linesOf } from "./tool-text.ts";
 
 /**
@@ -220,6 +221,7 @@ export class Netns {
       }
     }
 
+    this.compileTrafficControl(host);
     const unjournaled = new Journal();
     const proxies: NeighbourKey[] = [];
     for (const list of [host.neighbours, host.neighbours6]) {
@@ -358,6 +360,26 @@ export class Netns {
   private linkOf({ plain: { detail } }: NetDevice): number {
     const link = detail.kind === "vxlan" && detail.link !== null ? this.deviceNamed(detail.link) : null;
     return link?.ifindex ?? 0;
+  }
+
+  /** `ingress` and `clsact` alone have filters where frames come in and leave. */
+  private compileTrafficControl({ tc }: Host): void {
+    for (const { dev, kind, place, options } of tc.qdiscs) {
+      const device = this.byName.get(dev);
+      if (device !== undefined && kind === "tbf" && place === "root")
+        device.tbfLongest = longestOfTbf(options);
+    }
+    tc.filters.forEach((plain, index) => {
+      const device = this.byName.get(plain.dev);
+      const holds = tc.qdiscs.some(
+        ({ dev, kind }) =>
+          dev === plain.dev && (kind === "clsact" || (kind === "ingress" && plain.hook === "ingress")),
+      );
+      const compiled = device === undefined || !holds ? null : compileTcFilter(plain, index);
+      if (device === undefined || compiled === null) return;
+      if (plain.hook === "ingress") device.tcIngress = [...device.tcIngress, compiled];
+      else device.tcEgress = [...device.tcEgress, compiled];
+    });
   }
 
   /** Bridges that filter, and their ports, heed their VLANs. */

@@ -212,6 +212,20 @@ function bridgeTables(name: string): Json {
   return { nftRuleset: names.map((table) => inside(name, "nft", "list", ...table.split(" "))).join("") };
 }
 
+/** Queues other than the kernel's own, and the filters of what has an ingress. */
+function trafficControl(name: string): Json {
+  const qdiscs = inside(name, "tc", "qdisc", "show").match(/^qdisc (?!noqueue|pfifo_fast).*$/gm) ?? [];
+  const filtered = qdiscs.flatMap((line) => /^qdisc ingress \S+ dev (\S+)/.exec(line)?.[1] ?? []);
+  const filters = filtered.map((dev) => [
+    `${dev} ingress`,
+    inside(name, "tc", "filter", "show", "dev", dev, "ingress"),
+  ]);
+  return {
+    ...(qdiscs.length === 0 ? {} : { qdiscs: qdiscs.join("\n") }),
+    ...(filters.length === 0 ? {} : { tcFilters: Object.fromEntries(filters) }),
+  };
+}
+
 /** A namespace in the form of a snapshot. */
 function stateOf(name: string): Json {
   const json = (...words: readonly string[]): unknown => JSON.parse(inside(name, ...words) || "[]");
@@ -232,5 +246,6 @@ function stateOf(name: string): Json {
     iptablesSave,
     ip6tablesSave: inside(name, "ip6tables-save"),
     ...bridgeTables(name),
+    ...trafficControl(name),
   };
 }
