@@ -37,7 +37,7 @@ import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
-import { compileTcFilter, longestOfTbf } from "./tc/compile-filter.ts";
+import { ambiguousFilters, compileTcFilter, longestOfTbf } from "./tc/compile-filter.ts";
 import { linesOf } from "./tool-text.ts";
 
 /**
@@ -369,14 +369,16 @@ export class Netns {
       if (device !== undefined && kind === "tbf" && place === "root")
         device.tbfLongest = longestOfTbf(options);
     }
+    const shown = ambiguousFilters(tc.filters);
     tc.filters.forEach((plain, index) => {
       const device = this.byName.get(plain.dev);
       const holds = tc.qdiscs.some(
         ({ dev, kind }) =>
           dev === plain.dev && (kind === "clsact" || (kind === "ingress" && plain.hook === "ingress")),
       );
-      const compiled = device === undefined || !holds ? null : compileTcFilter(plain, index);
-      if (device === undefined || compiled === null) return;
+      const read = device === undefined || !holds ? null : compileTcFilter(plain, index);
+      if (device === undefined || read === null) return;
+      const compiled = shown.has(plain) ? { ...read, test: null } : read;
       if (plain.hook === "ingress") device.tcIngress = [...device.tcIngress, compiled];
       else device.tcEgress = [...device.tcEgress, compiled];
     });

@@ -206,3 +206,19 @@ export function longestOfTbf(options: string): number {
   const [, amount = "", unit = "b"] = /\bburst ([\d.]+)([KMG]?b)\b/i.exec(options) ?? [];
   return amount === "" ? 0 : Math.floor(Number(amount) * (UNITS[unit.toLowerCase()] ?? 1));
 }
+
+/**
+ * Filters of u32 that both hooks of a device list: where both have filters of one preference, `tc filter show` prints those of
+ * both for each, and whose they are nothing says.
+ */
+export function ambiguousFilters(filters: readonly TcFilter[]): ReadonlySet<TcFilter> {
+  const byName = new Map<string, TcFilter[]>();
+  for (const filter of filters) {
+    const handle = /\bu32\b.*\bfh (\S+:\S*:\S+)/.exec(filter.head)?.[1];
+    if (handle === undefined) continue;
+    const name = `${filter.dev} ${handle} ${filter.lines.join("|")}`;
+    byName.set(name, [...(byName.get(name) ?? []), filter]);
+  }
+  const several = [...byName.values()].filter((same) => new Set(same.map(({ hook }) => hook)).size > 1);
+  return new Set(several.flat());
+}
