@@ -1,6 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Command, Option } from "commander";
+import { keepLeases } from "../cni/ipam/dhcp.ts";
 import { Machine, type MachineState, netnsName, newNetns } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import { Netns } from "../cni/netns.ts";
@@ -13,12 +14,14 @@ import type { Host } from "../kernel/host.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
 import type { Chain } from "../kernel/netfilter/rule.ts";
+import { ORIGIN_NONE } from "../kernel/origin.ts";
+import { WALKED_DHCP } from "../walk/dhcp.ts";
 import { formatInputError } from "../world/input-error.ts";
 import { NO_ORIGINS } from "../world/origins.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
 import { writeSnapshot } from "../world/snapshot-out.ts";
 import type { World } from "../world/world.ts";
-import { CniDirectory, WORLD_FILE } from "./cni-directory.ts";
+import { CLOCK_FILE, CniDirectory, WORLD_FILE } from "./cni-directory.ts";
 import { type Context, fail } from "./context.ts";
 import { EXIT } from "./exit-code.ts";
 import { invalid, ok, type Result } from "./result.ts";
@@ -37,6 +40,7 @@ interface CniOptions {
   readonly filename?: readonly string[];
   readonly node?: string;
   readonly plugins?: Release;
+  readonly time?: string;
 }
 
 type Verb = "add" | "del" | "check" | "gc" | "status";
@@ -100,6 +104,10 @@ function verbCommand(context: Context, verb: Verb, does: string): Command {
         "release of the plugins; default: the oldest that speaks the configuration's version",
       ).choices(["1.1", "1.6"]),
     )
+    .option(
+      "--time <seconds>",
+      "instant of the virtual clock, from 0: what ends by the clock, such as a lease; default: that of the last call",
+    )
     .addHelpText("after", exampleOf(verb))
     .action((options: CniOptions) => run(context, verb, options));
 }
@@ -113,13 +121,22 @@ function exampleOf(verb: Verb): string {
 async function run(context: Context, verb: Verb, options: CniOptions): Promise<void> {
   const prepared = await prepare(context, options);
   if (prepared.kind === "invalid") return fail(context, prepared.messages);
-  const { list, attachment, directory, state } = prepared.value;
-  const machine = new Machine(withNetns(state, attachment, verb), directory, HASHED_NAMES);
+  const { list, attachment, directory, state, now } = prepared.value;
+  const around = { now, dhcp: WALKED_DHCP };
+  const machine = new Machine(
+    withNetns(state, attachment, verb),
+    directory,
+    HASHED_NAMES,
+    ORIGIN_NONE,
+    around,
+  );
+  keepLeases(machine);
   const runtime = new Runtime(machine, list, options.plugins ?? releaseFor(list.cniVersion));
   const outcome = call(runtime, verb, attachment, options.valid);
   const { hosts, wires } = machine.finish();
   const sorted = new Map([...hosts].map(([name, host]) => [name, withSortedChains(host)]));
   directory.save(writeSnapshot({ hosts: sorted, wires, origins: NO_ORIGINS }));
+  directory.write(CLOCK_FILE, String(now));
   print(context, outcome);
 }
 
@@ -163,6 +180,8 @@ interface Prepared {
   readonly attachment: Attachment;
   readonly directory: CniDirectory;
   readonly state: MachineState;
+  /** Seconds of the virtual clock. */
+  readonly now: number;
 }
 
 async function prepare(context: Context, options: CniOptions): Promise<Result<Prepared>> {
@@ -171,6 +190,8 @@ async function prepare(context: Context, options: CniOptions): Promise<Result<Pr
   const capabilities = readCapabilities(options.capArgs);
   if (capabilities.kind === "invalid") return capabilities;
   const directory = new CniDirectory(options.state);
+  const now = instantOf(options.time, Number(directory.read(CLOCK_FILE) ?? 0));
+  if (now.kind === "invalid") return now;
   const state = await openState(context, options, directory);
   if (state.kind === "invalid") return state;
   const netns = options.netns ?? "";
@@ -187,7 +208,17 @@ async function prepare(context: Context, options: CniOptions): Promise<Result<Pr
     args: options.args ?? "",
     capabilities: capabilities.value,
   };
-  return ok({ list: list.value, attachment, directory, state: state.value });
+  return ok({ list: list.value, attachment, directory, state: state.value, now: now.value });
+}
+
+/** The clock goes on only. */
+function instantOf(text: string | undefined, last: number): Result<number> {
+  if (text === undefined) return ok(last);
+  const seconds = /^\d{1,15}$/.test(text) ? Number(text) : -1;
+  if (seconds < 0) return invalid(`--time: ${JSON.stringify(text)} is no number of seconds`);
+  return seconds >= last
+    ? ok(seconds)
+    : invalid(`--time: ${seconds} is before the last call, at ${last}: the clock goes on only`);
 }
 
 async function readConf(context: Context, path: string): Promise<Result<NetworkList>> {

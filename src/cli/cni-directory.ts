@@ -6,6 +6,9 @@ import type { NodeFiles } from "../cni/machine.ts";
 /** The snapshot of the node, its containers and their cables: what makes the directory a source. */
 export const WORLD_FILE = "world.json";
 
+/** The instant of the last call, in seconds of the virtual clock. */
+export const CLOCK_FILE = "clock";
+
 /**
  * The directory that `cni` keeps a node in between two calls. Besides the snapshot, what the plugins leave on a disk:
  * `networks/NETWORK/ADDRESS` (host-local), `results/` (the runtime), `tuning/` and others under their own paths.

@@ -17,8 +17,8 @@ export function readArguments(args: string, known: readonly string[]): ReadonlyM
     if (known.includes(key) || key === "IgnoreUnknown") found.set(key, value);
     else unknown.push(pair);
   }
-  const ignore = found.get("IgnoreUnknown") ?? "";
-  if (unknown.length > 0 && !isTrue(ignore)) {
+  const ignores = isTrue(found.get("IgnoreUnknown") ?? "");
+  if (unknown.length > 0 && !ignores) {
     fail(`ARGS: unknown args [${unknown.map(goQuote).join(" ")}]`);
   }
   return found;

@@ -10,20 +10,26 @@ import {
   networkOf,
   sameIp,
 } from "./ip.ts";
-import type { Netns } from "./netns.ts";
+import type { Netns, NewRoute } from "./netns.ts";
 import type { CniIp, CniResult, CniRoute } from "./result.ts";
 
 /**
  * Gives a container's interface its addresses and routes. A route without a gateway goes by the first gateway of its
  * family.
  */
-export function configureInterface(netns: Netns, ifName: string, result: CniResult): void {
-  netns.setUp(ifName);
-  for (const { address } of result.ips) {
+export function configureInterface(
+  netns: Netns,
+  ifName: string,
+  result: CniResult,
+  setUp: () => void = () => netns.setUp(ifName),
+): void {
+  for (const { address, gateway } of result.ips) {
     if (netns.hasAddress(ifName, address))
-      fail(`failed to add IP addr ${formatIpNet(address)} to ${goName(ifName)}: file exists`);
+      fail(`failed to add IP addr ${goIp(address, gateway)} to ${goName(ifName)}: file exists`);
     netns.addAddress(ifName, address);
   }
+  // Only with its addresses: who fails before leaves it down.
+  setUp();
   for (const route of result.routes) {
     const { dst, gw } = route;
     const way = gw ?? gatewayOf(result.ips, dst.ip.family);
@@ -31,9 +37,26 @@ export function configureInterface(netns: Netns, ifName: string, result: CniResu
       fail(
         `failed to add route '${goNet(route)} via ${way === null ? "<nil>" : formatIp(way)} dev ${ifName}': ${reason}`,
       );
-    if (way !== null && !isReachable(netns, ifName, way)) refuse("network is unreachable");
-    if (!netns.addRoute({ dst, gw: way, dev: ifName })) refuse("file exists");
+    if (way !== null && way.family !== dst.ip.family) {
+      refuse("gateway, source, and destination ip are not the same IP family");
+    }
+    if (way !== null && way.value !== 0n && !isReachable(netns, ifName, way)) {
+      refuse(way.family === 6 ? "no route to host" : "network is unreachable");
+    }
+    // The kernel wants the network itself; of IPv6 it takes the bits beyond the prefix away.
+    if (dst.ip.family === 4 && networkOf(dst).ip.value !== dst.ip.value) refuse("invalid argument");
+    const made: NewRoute =
+      way === null || way.value === 0n
+        ? { dst, gw: null, dev: ifName, scope: way === null ? "link" : "global" }
+        : { dst, gw: way, dev: ifName };
+    if (!netns.prependRoute(made)) refuse("file exists");
   }
+}
+
+/** As Go prints the structure of an address, but for where in memory its first field lies. */
+function goIp({ ip, length }: IpNet, gateway: Ip | null): string {
+  const way = gateway === null ? "<nil>" : formatIp(gateway);
+  return `{Interface:0xc000000000 Address:{IP:${formatIp(ip)} Mask:${maskText({ ip, length })}} Gateway:${way}}`;
 }
 
 /** As Go prints the structure of a network. */
@@ -58,7 +81,7 @@ function gatewayOf(ips: readonly CniIp[], family: 4 | 6): Ip | null {
 }
 
 /** A gateway must be a neighbour: within a network of the interface, or with a link route of its own. */
-function isReachable(netns: Netns, ifName: string, gateway: Ip): boolean {
+export function isReachable(netns: Netns, ifName: string, gateway: Ip): boolean {
   if (netns.netsOf(ifName).some((net) => containsIp(net, gateway))) return true;
   if (gateway.family === 6) return gateway.value >> 118n === 0x3fan;
   return netns.host.routes.some(
@@ -78,8 +101,9 @@ export function checkAddresses(netns: Netns, ifName: string, ips: readonly CniIp
     }
     // A gateway is there when there is a route to its network (`ValidateExpectedInterfaceIPs`), in the main table.
     const network = formatIpNet(networkOf(address));
-    if (gateway !== null && !routesOf(netns).some(({ dst }) => dst === network)) {
-      fail(`Failed to find Gateway ${formatIp(gateway)} for interface ${ifName}`);
+    if (!routesOf(netns).some(({ dst }) => dst === network)) {
+      const named = gateway === null ? "<nil>" : formatIp(gateway);
+      fail(`Failed to find Gateway ${named} for interface ${ifName}`);
     }
   }
 }

@@ -5,6 +5,7 @@ import { splitArguments } from "../kernel/netfilter/save/arguments.ts";
 import { formatRuleArguments } from "../kernel/netfilter/save/format.ts";
 import { parseRuleArguments } from "../kernel/netfilter/save/rule-line.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
+import { fail } from "./cni-error.ts";
 import type { Netns } from "./netns.ts";
 
 /** The `iptables` or `ip6tables` commands that the plugins give, on one table of a namespace. Rules are written as iptables-save writes them. */
@@ -89,6 +90,11 @@ export class IptablesTable {
     if (index > 0) this.#remove(chain, index);
   }
 
+  /** Does a rule of the chain jump to another one? */
+  hasJump(chain: string, to: string): boolean {
+    return (this.chain(chain)?.rules ?? []).some((rule) => jumpOf(rule) === to);
+  }
+
   /** Every rule of the chain that jumps to another one. */
   deleteJumps(chain: string, to: string): void {
     const rules = this.#table()?.chains.get(chain)?.rules ?? [];
@@ -168,8 +174,16 @@ export class IptablesTable {
     });
   }
 
+  /** What a configuration put into a rule may be none: then the plugin gives up with what iptables says. */
   #parse(rule: string): Rule {
-    return parseRule(this.#name, rule, this.#netns.origin, this.#family);
+    try {
+      return parseRule(this.#name, rule, this.#netns.origin, this.#family);
+    } catch (error) {
+      const program = this.#family === 6 ? "ip6tables" : "iptables";
+      return fail(
+        `running [/usr/sbin/${program} -t ${this.#name} ${rule} --wait]: exit status 2: ${(error as Error).message}`,
+      );
+    }
   }
 }
 

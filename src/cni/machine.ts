@@ -1,8 +1,10 @@
-import { MAC_ZERO } from "../address/mac.ts";
+import { MAC_ZERO, type Mac } from "../address/mac.ts";
+import type { Device } from "../kernel/device/device.ts";
 import { emptyHost, type Host } from "../kernel/host.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { DEFAULT_RULES } from "../kernel/route/ip-rule.ts";
+import type { DhcpNetwork } from "../world/dhcp/exchange.ts";
 import type { Wire, WireEnd } from "../world/world.ts";
 import { MemoryStore, type Store } from "./ipam/store.ts";
 import type { NameSource } from "./names.ts";
@@ -85,6 +87,18 @@ export interface HostOperations {
   readonly operations: readonly Operation[];
 }
 
+/** What plugins meet beside the hosts' state. */
+export interface Surroundings {
+  /** Seconds of the virtual clock. */
+  readonly now: number;
+  /** Carries the messages of the plugin `dhcp`; null: nobody hears them. */
+  readonly dhcp: DhcpNetwork | null;
+}
+
+const NOTHING_AROUND: Surroundings = { now: 0, dhcp: null };
+
+const ETH_MAX_MTU = 65_535;
+
 /** The machine while plugins work on it. */
 export class Machine {
   readonly node: Netns;
@@ -93,14 +107,22 @@ export class Machine {
   readonly #state: MachineState;
   /** Of what the node's containers share, such as their bridge. */
   readonly origin: Origin;
+  readonly around: Surroundings;
   readonly #open = new Map<string, Netns>();
   readonly #wires: Wire[];
 
-  constructor(state: MachineState, files: NodeFiles, names: NameSource, origin: Origin = ORIGIN_NONE) {
+  constructor(
+    state: MachineState,
+    files: NodeFiles,
+    names: NameSource,
+    origin: Origin = ORIGIN_NONE,
+    around: Surroundings = NOTHING_AROUND,
+  ) {
     const node = state.hosts.get(state.node);
     if (node === undefined) throw new RangeError(`there is no host ${JSON.stringify(state.node)}`);
     this.#state = state;
     this.origin = origin;
+    this.around = around;
     this.#wires = [...state.wires];
     this.files = files;
     this.names = names;
@@ -160,6 +182,42 @@ export class Machine {
 
   #host(name: string): Netns | undefined {
     return name === this.#state.node ? this.node : this.netns(name);
+  }
+
+  /** The macvlans of every namespace that sit on a card. */
+  macvlansOn({ host, device }: WireEnd): readonly Device[] {
+    return [...this.#state.hosts.keys()].flatMap((name) =>
+      (this.#host(name)?.host.devices ?? []).filter(
+        ({ detail }) =>
+          detail.kind === "macvlan" &&
+          detail.lower?.device === device &&
+          (detail.lower.host ?? name) === host,
+      ),
+    );
+  }
+
+  /** Has another macvlan of the same card that is up, or the card itself, this link address (`macvlan_addr_busy`)? */
+  isMacvlanTaken(own: Device, mac: Mac): boolean {
+    const { detail } = own;
+    if (detail.kind !== "macvlan" || detail.mode === "passthru") return false;
+    if (detail.lower === null || detail.lower.host === null) return false;
+    const card = { host: detail.lower.host, device: detail.lower.device };
+    if (this.#host(card.host)?.device(card.device)?.mac === mac) return true;
+    return this.macvlansOn(card).some((other) => other !== own && other.up && other.mac === mac);
+  }
+
+  /** The most that a device's MTU may be: a macvlan's card sets its own (`macvlan_change_mtu`). */
+  mostMtu({ detail }: Device): number {
+    if (detail.kind !== "macvlan" || detail.lower === null) return ETH_MAX_MTU;
+    return this.#host(detail.lower.host ?? "")?.device(detail.lower.device)?.mtu ?? ETH_MAX_MTU;
+  }
+
+  /** `ip link set DEV address`: a macvlan that has its card for itself gives it to the card as well. */
+  setMac(netns: Netns, name: string, mac: Mac): void {
+    const detail = netns.device(name)?.detail;
+    netns.changeDevice(name, { mac });
+    if (detail?.kind !== "macvlan" || detail.mode !== "passthru" || detail.lower === null) return;
+    this.#host(detail.lower.host ?? netns.name)?.changeDevice(detail.lower.device, { mac });
   }
 
   operations(): readonly HostOperations[] {

@@ -278,6 +278,27 @@ export class Netns {
     return true;
   }
 
+  /**
+   * `ip route prepend`, as the plugins add a configuration's IPv4 routes (`NLM_F_CREATE` alone): before others to the same
+   * network. False when this very route is there already.
+   */
+  prependRoute(route: NewRoute): boolean {
+    if (route.dst.ip.family === 6) return this.#addSixRoute(route);
+    const made = this.routeOf(route);
+    const alike = this.host.routes.filter(
+      ({ dst, table, metric, tos }) =>
+        dst.address === made.dst.address &&
+        dst.length === made.dst.length &&
+        table === made.table &&
+        metric === made.metric &&
+        tos === made.tos,
+    );
+    if (alike.some((other) => isSameWay(other, made))) return false;
+    for (const other of alike) this.do({ kind: "route-delete", route: other });
+    for (const one of [made, ...alike]) this.do({ kind: "route-add", route: one });
+    return true;
+  }
+
   deleteRoute(matches: (route: Route) => boolean): void {
     for (const route of this.host.routes) {
       if (matches(route)) this.do({ kind: "route-delete", route });
@@ -318,6 +339,11 @@ export class Netns {
 
   /** Notes of a device that is gone. */
   #forget(name: string): void {
+    const commands = this.host.unmodelled.get("linkSettings");
+    if (Array.isArray(commands)) {
+      const others = commands.filter((command) => !String(command).split(" ").slice(3, 4).includes(name));
+      if (others.length < commands.length) this.#keep("linkSettings", others);
+    }
     const items = this.kept("links");
     const rest = items.filter(({ ifname }) => ifname !== name);
     if (rest.length < items.length) this.#keep("links", rest);
@@ -510,4 +536,17 @@ function sameRoute(a: Route, b: Route): boolean {
 /** A link address as the results print it. */
 export function macText(device: Device): string {
   return formatMac(device.mac);
+}
+
+/** By the same device and gateway, from the same source, in the same scope. */
+function isSameWay(a: Route, b: Route): boolean {
+  const [one] = a.nextHops;
+  const [other] = b.nextHops;
+  return (
+    a.scope === b.scope &&
+    a.prefsrc === b.prefsrc &&
+    (a.protocol ?? "boot") === (b.protocol ?? "boot") &&
+    one?.dev === other?.dev &&
+    one?.gateway === other?.gateway
+  );
 }

@@ -26,6 +26,8 @@ export interface CniIp {
   readonly interface: number | null;
   readonly address: IpNet;
   readonly gateway: Ip | null;
+  /** It came in a form before 1.0.0 and without its family, as `loopback` prints it: so it is printed again. */
+  readonly isUnversioned?: true;
 }
 
 export interface CniRoute {
@@ -75,9 +77,11 @@ function formatInterface({ name, mac, sandbox, mtu }: CniInterface, version: Cni
   };
 }
 
-function formatCniIp({ address, gateway, interface: index }: CniIp, version: CniVersion): Json {
+function formatCniIp(ip: CniIp, version: CniVersion): Json {
+  const { address, gateway, interface: index } = ip;
+  const family = ip.isUnversioned === true ? "" : String(address.ip.family);
   return {
-    ...(isAtLeast(version, "1.0.0") ? {} : { version: String(address.ip.family) }),
+    ...(isAtLeast(version, "1.0.0") ? {} : { version: family }),
     ...(index === null ? {} : { interface: index }),
     address: formatIpNet(address),
     ...(gateway === null ? {} : { gateway: formatIp(gateway) }),
@@ -96,7 +100,10 @@ function formatCniRoute({ dst, gw, more }: CniRoute, version: CniVersion): Json 
 function formatOldResult(result: CniResult, version: CniVersion): Json {
   const four = formatFamily(result, 4);
   const six = formatFamily(result, 6);
-  if (four === undefined && six === undefined) fail("cannot convert: no valid IP addresses");
+  // An earlier plugin's result without addresses is only passed on.
+  if (four === undefined && six === undefined && result.interfaces.length > 0) {
+    fail("cannot convert: no valid IP addresses");
+  }
   return {
     cniVersion: version,
     ...(four === undefined ? {} : { ip4: four }),
@@ -127,11 +134,16 @@ function formatDns({ nameservers, domain, search, options }: CniDns): Json {
 
 /** A result as a plugin printed it, of any version. */
 export function parseResult(json: Json): CniResult {
-  const isOld = field(json, "ip4") !== undefined || field(json, "ip6") !== undefined;
+  const isOld =
+    field(json, "ip4") !== undefined ||
+    field(json, "ip6") !== undefined ||
+    ["0.1.0", "0.2.0"].includes(text(json, "cniVersion"));
   const families = [object(json, "ip4"), object(json, "ip6")];
   return {
-    interfaces: objects(json, "interfaces").map(parseInterface),
-    ips: isOld ? families.flatMap(parseFamily) : objects(json, "ips").map(parseCniIp),
+    interfaces: isOld ? [] : objects(json, "interfaces").map(parseInterface),
+    ips: isOld
+      ? families.flatMap(parseFamily)
+      : objects(json, "ips").map((ip) => parseCniIp(ip, text(json, "cniVersion"))),
     routes: isOld
       ? families.flatMap((family) => objects(family, "routes").map(parseCniRoute))
       : objects(json, "routes").map(parseCniRoute),
@@ -150,17 +162,21 @@ function parseInterface(json: Json): CniInterface {
 
 function parseFamily(json: Json): CniIp[] {
   if (field(json, "ip") === undefined) return [];
-  const { address, gateway } = parseCniIp({ address: field(json, "ip"), gateway: field(json, "gateway") });
+  const { address, gateway } = parseCniIp(
+    { address: field(json, "ip"), gateway: field(json, "gateway") },
+    "",
+  );
   return [{ interface: null, address, gateway }];
 }
 
-function parseCniIp(json: Json): CniIp {
+function parseCniIp(json: Json, cniVersion: string): CniIp {
   const gateway = text(json, "gateway");
   const index = field(json, "interface");
   return {
     interface: typeof index === "number" ? index : null,
     address: requireIpNet(text(json, "address")),
     gateway: gateway === "" ? null : requireIp(gateway),
+    ...(/^0\.[34]\./.test(cniVersion) && field(json, "version") === undefined ? { isUnversioned: true } : {}),
   };
 }
 

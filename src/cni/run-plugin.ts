@@ -9,7 +9,7 @@ import type { Plugin, PluginCall } from "./plugin/plugin.ts";
 import { PLUGINS } from "./plugin/registry.ts";
 import { formatResult, parseResult } from "./result.ts";
 import { requireContainerId, requireInterfaceName, requireNetworkName } from "./validate.ts";
-import { isAtLeast, type Release, requireVersion, spokenVersions } from "./version.ts";
+import { isAtLeast, isBeyond, type Release, requireVersion, spokenVersions, VERSIONS } from "./version.ts";
 
 /** One plugin called as the specification says: its environment, and its configuration on stdin. */
 export interface Environment {
@@ -48,7 +48,10 @@ export function outcomeOf(work: () => Json | null): Outcome {
 function run(machine: Machine, environment: Environment, config: Json, release: Release): Json | null {
   const { command } = environment;
   if (command === "VERSION") {
-    return { cniVersion: text(config, "cniVersion") || "1.0.0", supportedVersions: spokenVersions(release) };
+    return {
+      cniVersion: text(config, "cniVersion") || "1.0.0",
+      supportedVersions: spokenVersions(release, text(config, "type")),
+    };
   }
   requireEnvironment(environment);
   requireNetworkName(text(config, "name"));
@@ -56,10 +59,9 @@ function run(machine: Machine, environment: Environment, config: Json, release: 
     requireContainerId(environment.containerId);
     requireInterfaceName(environment.ifName);
   }
-  const version = requireVersion(text(config, "cniVersion") || "0.1.0", release);
-  if (command === "CHECK" && !isAtLeast(version, "0.4.0")) {
-    failWith(ERROR_CODE.incompatibleVersion, "config version does not allow CHECK");
-  }
+  const named = text(config, "cniVersion") || "0.1.0";
+  if (command === "CHECK") requireCheck(named, release);
+  const version = requireVersion(named, release, text(config, "type"));
   const plugin = findPlugin(text(config, "type"));
   const previous = field(config, "prevResult");
   const call: PluginCall = {
@@ -76,6 +78,9 @@ function run(machine: Machine, environment: Environment, config: Json, release: 
   };
   switch (command) {
     case "ADD":
+      if (plugin.isUnconverted === true && call.prevResult === null) {
+        return { ...formatResult(plugin.add(call), "1.0.0"), cniVersion: version };
+      }
       return formatResult(plugin.add(call), version);
     case "DEL":
       plugin.del(call);
@@ -93,6 +98,16 @@ function run(machine: Machine, environment: Environment, config: Json, release: 
       command satisfies never;
       throw new Error("unknown command");
   }
+}
+
+/** CHECK came with 0.4.0. */
+function requireCheck(named: string, release: Release): void {
+  const { incompatibleVersion } = ERROR_CODE;
+  const known = VERSIONS.find((version) => version === named);
+  if (known !== undefined && !isAtLeast(known, "0.4.0")) {
+    failWith(incompatibleVersion, "config version does not allow CHECK");
+  }
+  if (isBeyond(named, release)) failWith(incompatibleVersion, "plugin version does not allow CHECK");
 }
 
 /** All that is missing is told at once; DEL may do without a namespace. */

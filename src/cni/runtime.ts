@@ -104,8 +104,10 @@ export class Runtime {
   /** Whether an ADD could succeed; versions before 1.1 have no such question. */
   status(): Outcome {
     const known = outcomeOf(() => {
-      requireVersion(this.#list.cniVersion, this.#release);
-      for (const { type } of this.#list.plugins) findPlugin(String(type));
+      for (const { type } of this.#list.plugins) {
+        requireVersion(this.#list.cniVersion, this.#release, String(type));
+        findPlugin(String(type));
+      }
       return null;
     });
     if (known.kind === "error" || this.#list.cniVersion !== "1.1.0") return known;

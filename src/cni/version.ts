@@ -19,13 +19,34 @@ export function releaseFor(version: string): Release {
   return version === "1.1.0" ? "1.6" : "1.1";
 }
 
-export function spokenVersions(release: Release): readonly CniVersion[] {
-  return SPOKEN[release];
+/** Plugins that came later, or were made for a field of a later version: the first that they speak. */
+const FIRST_SPOKEN: Readonly<Record<string, CniVersion>> = {
+  bandwidth: "0.3.0",
+  firewall: "0.4.0",
+  vrf: "0.3.1",
+};
+
+export function spokenVersions(release: Release, plugin: string): readonly CniVersion[] {
+  const all = SPOKEN[release];
+  const first = Object.hasOwn(FIRST_SPOKEN, plugin) ? FIRST_SPOKEN[plugin] : undefined;
+  return first === undefined ? all : all.slice(all.indexOf(first));
+}
+
+/** Is the version above all that the release speaks? */
+export function isBeyond(version: string, release: Release): boolean {
+  const parts = (text: string) => text.split(".").map(Number);
+  const [major = 0, minor = 0, micro = 0] = parts(version);
+  const [lastMajor = 0, lastMinor = 0, lastMicro = 0] = parts(SPOKEN[release].at(-1) ?? "");
+  return major !== lastMajor
+    ? major > lastMajor
+    : minor !== lastMinor
+      ? minor > lastMinor
+      : micro > lastMicro;
 }
 
 /** A configuration without a version is of the first one. Fails for one that the release does not speak. */
-export function requireVersion(version: string, release: Release): CniVersion {
-  const spoken = SPOKEN[release];
+export function requireVersion(version: string, release: Release, plugin: string): CniVersion {
+  const spoken = spokenVersions(release, plugin);
   const found = spoken.find((known) => known === version);
   if (found !== undefined) return found;
   const list = spoken.map((known) => JSON.stringify(known)).join(" ");

@@ -21,6 +21,9 @@ export interface VethOptions {
 }
 
 const DEFAULT_MTU = 1500;
+/** `ETH_MIN_MTU`, `ETH_MAX_MTU`. */
+const LEAST_MTU = 68;
+const MOST_MTU = 65_535;
 
 /**
  * Makes the pair. The node's end is up at once and has no carrier until the container's end is up as well, which is the
@@ -31,11 +34,12 @@ export function addVethPair(call: PluginCall, { mtu, mac, master, port }: VethOp
   const { node, names } = machine;
   const pod = openNetns(call);
   if (pod.device(ifName) !== undefined) fail(`container veth name provided (${ifName}) already exists`);
+  if (mtu > 0 && !isMtu(mtu)) fail("failed to make veth pair: invalid argument");
   const key = `${call.network} ${containerId} ${ifName}`;
   const container = pod.addDevice({
     name: ifName,
     mac: mac === null ? names.mac(`${key} container`) : requireMac(mac),
-    mtu: mtu === 0 ? DEFAULT_MTU : mtu,
+    mtu: mtu <= 0 ? DEFAULT_MTU : mtu,
     detail: { kind: "veth" },
     up: false,
   });
@@ -52,6 +56,11 @@ export function addVethPair(call: PluginCall, { mtu, mac, master, port }: VethOp
   return { host, container };
 }
 
+/** What the kernel takes for the MTU of a device that it makes. */
+export function isMtu(mtu: number): boolean {
+  return mtu >= LEAST_MTU && mtu <= MOST_MTU;
+}
+
 /** The container's end is up: the node's end has a carrier. */
 export function setPairUp(call: PluginCall, pod: Netns, { host }: VethPair): void {
   pod.setUp(call.ifName);
@@ -62,7 +71,10 @@ function requireMac(text: string): Mac {
   return parseMac(text) ?? fail(`failed to make veth pair: address ${text}: invalid MAC address`);
 }
 
-/** Where a container's link address may come from: `CNI_ARGS`, then `args.cni.mac`, then `runtimeConfig.mac`, then `mac`. */
+/**
+ * Where a container's link address may come from: `runtimeConfig.mac`, then `args.cni.mac`, then `CNI_ARGS`. The field `mac` of a
+ * configuration is read by `macvlan` and `tuning` alone.
+ */
 export function requestedMac(call: PluginCall): string | null {
   const { args, config } = call;
   const named =
@@ -70,7 +82,6 @@ export function requestedMac(call: PluginCall): string | null {
       text(object(config, "runtimeConfig"), "mac"),
       text(object(object(config, "args"), "cni"), "mac"),
       readArguments(args, ["MAC"]).get("MAC") ?? "",
-      text(config, "mac"),
     ].find((value) => value !== "") ?? "";
   return named === "" ? null : named;
 }

@@ -1,4 +1,5 @@
 import type { Family } from "../address/ip.ts";
+import { contains } from "../address/prefix.ts";
 import { applyOperations } from "../kernel/apply-operation.ts";
 import { parseFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../kernel/device/bridge-link.ts";
@@ -30,6 +31,7 @@ import { parseSs } from "../kernel/socket/ss.ts";
 import { parseTunDaemon } from "../kernel/socket/tun-daemon.ts";
 import { Sysctl } from "../kernel/sysctl.ts";
 import { parseQdiscs, parseTcFilters } from "../kernel/tc/tc-text.ts";
+import { DHCP_FIELD, readDhcp } from "./dhcp/configuration.ts";
 import type { OriginTable } from "./origins.ts";
 import type { Source } from "./world.ts";
 
@@ -86,7 +88,7 @@ const MODELLED = [
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT = ["nftRulesetJson"];
+const KEPT = ["nftRulesetJson", DHCP_FIELD];
 
 /** Does this object look like one host's state? */
 export function isHostJson(json: Json): boolean {
@@ -148,6 +150,7 @@ class HostReader {
     this.#ipvs();
     this.#sockets();
     this.#trafficControl();
+    this.#dhcp();
     this.#others();
     return this.#operations;
   }
@@ -495,6 +498,31 @@ class HostReader {
       sockets: { kind: "listed", sockets: [...own, ...unlisted] },
     });
     this.#keep("sockets", parsed.others);
+  }
+
+  /** Read for its mistakes alone: it stays with the host as it was written. */
+  #dhcp(): void {
+    const json = this.#json.object(DHCP_FIELD);
+    if (json === undefined) return;
+    const { servers, clients } = readDhcp(json);
+    if (!this.knowsDevices) return;
+    const check = (name: string, path: string): void => {
+      if (name !== "" && !this.#devices.has(name)) {
+        json.faults.add(
+          path,
+          `there is no device ${JSON.stringify(name)}${suggestion(name, this.#devices.keys())}`,
+        );
+      }
+    };
+    for (const [i, { device, identifier, subnet }] of servers.entries()) {
+      const path = `${json.path}.servers[${i}]`;
+      check(device, `${path}.device`);
+      const isNear = this.#addresses.some(({ dev, address }) => dev === device && contains(subnet, address));
+      if (identifier === null && this.#devices.has(device) && !isNear) {
+        json.faults.add(`${path}.subnet`, `${device} has no address of it, so the server could not answer`);
+      }
+    }
+    for (const [i, name] of clients.entries()) check(name, `${json.path}.clients[${i}]`);
   }
 
   /** What stands behind a TUN: `ss` lists such a daemon's socket as any other. */

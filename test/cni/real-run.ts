@@ -1,8 +1,9 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
+import { expect } from "vitest";
 import type { Json } from "../../src/kernel/json-fields.ts";
 import type { RecordedCall, RecordedRun } from "./recorded-run.ts";
 
@@ -11,10 +12,12 @@ import type { RecordedCall, RecordedRun } from "./recorded-run.ts";
  * and what they leave is written down as the recorded runs are.
  */
 
-export const PODS = ["hscni-pod1", "hscni-pod2"] as const;
-const NODE = "hscni-node";
+/** Several may run at once. */
+const OWN = `hscni${process.pid}`;
+export const PODS = [`${OWN}-pod1`, `${OWN}-pod2`] as const;
+const NODE = `${OWN}-node`;
 /** Holds the other end of the node's card. */
-const OUTSIDE = "hscni-outside";
+const OUTSIDE = `${OWN}-outside`;
 const PLUGINS = "/usr/lib/cni";
 
 /** One call of a whole list of plugins. */
@@ -23,6 +26,8 @@ export interface Action {
   /** Index in `PODS`. */
   readonly pod: number;
   readonly args?: string;
+  /** `eth0` where it is not said. */
+  readonly ifName?: string;
 }
 
 export interface Scenario {
@@ -31,6 +36,17 @@ export interface Scenario {
   readonly plugins: readonly Json[];
   readonly capabilities: Json;
   readonly actions: readonly Action[];
+  /** The node has a second card, `spare0`, for `host-device`. */
+  readonly spare?: boolean;
+  /** A DHCP server beyond the node's card, and the plugin's daemon on the node. */
+  readonly dhcp?: RealDhcp;
+}
+
+export interface RealDhcp {
+  /** In the form of a snapshot's `dhcp.servers[0]`; its device is the outside's eth0. null: nobody answers. */
+  readonly server: Json | null;
+  /** Does the daemon run? */
+  readonly daemon: boolean;
 }
 
 /** Why the real plugins cannot be asked here, null where they can. */
@@ -63,6 +79,9 @@ function inside(namespace: string, ...words: readonly string[]): string {
 }
 
 export function removeNamespaces(): void {
+  // What tuning remembers of an attachment, for a DEL that never came.
+  for (const pod of PODS)
+    for (const name of ["eth0", "net1"]) rmSync(`/run/cni/tuning/cid-${pod}_${name}.json`, { force: true });
   for (const name of [...PODS, NODE, OUTSIDE]) spawnSync("ip", ["netns", "del", name]);
 }
 
@@ -72,7 +91,19 @@ export function hasKind(kind: string): boolean {
   run("ip", ["netns", "add", NODE]);
   try {
     inside(NODE, "ip", "link", "add", "a0", "type", "veth", "peer", "name", "b0");
-    inside(NODE, "ip", "link", "add", "link", "a0", "name", "x0", "type", kind);
+    inside(
+      NODE,
+      "ip",
+      "link",
+      "add",
+      "link",
+      "a0",
+      "name",
+      "x0",
+      "type",
+      kind,
+      ...(kind === "vlan" ? ["id", "7"] : []),
+    );
     return true;
   } catch {
     return false;
@@ -85,6 +116,7 @@ export function hasKind(kind: string): boolean {
 export function recordReal(scenario: Scenario): RecordedRun {
   removeNamespaces();
   const folder = mkdtempSync(join(tmpdir(), "hopscope-cni-"));
+  const programs: ChildProcess[] = [];
   try {
     for (const name of [NODE, OUTSIDE, ...PODS]) run("ip", ["netns", "add", name]);
     // Duplicate address detection would keep the plugins waiting.
@@ -95,20 +127,81 @@ export function recordReal(scenario: Scenario): RecordedRun {
     inside(NODE, "ip", "link", "set", "eth0", "up");
     inside(NODE, "ip", "addr", "add", "192.168.50.11/24", "brd", "+", "dev", "eth0");
     inside(NODE, "ip", "route", "add", "default", "via", "192.168.50.1");
+    if (scenario.spare === true) {
+      inside(
+        NODE,
+        "ip",
+        "link",
+        "add",
+        "name",
+        "spare0",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "spare1",
+        "netns",
+        OUTSIDE,
+      );
+      inside(OUTSIDE, "ip", "link", "set", "spare1", "up");
+    }
+    programs.push(...startDhcp(scenario, folder));
     return new Recorder(scenario, folder).record();
   } finally {
+    for (const program of programs) program.kill("SIGKILL");
     removeNamespaces();
     rmSync(folder, { recursive: true, force: true });
   }
 }
+
+/** Beyond the node's card, as `dhcp.servers` of a snapshot says it. */
+const SERVER_ADDRESS = "10.60.0.1/24";
+
+/** A server of ours (`dhcp-server.ts`) and the real daemon, each in its namespace; both listen when this returns. */
+function startDhcp({ dhcp }: Scenario, folder: string): ChildProcess[] {
+  if (dhcp === undefined) return [];
+  inside(OUTSIDE, "ip", "addr", "add", SERVER_ADDRESS, "brd", "+", "dev", "eth0");
+  inside(OUTSIDE, "ip", "route", "add", "default", "dev", "eth0");
+  const programs: ChildProcess[] = [];
+  const start = (namespace: string, words: readonly string[], isReady: () => boolean): void => {
+    programs.push(spawn("ip", ["netns", "exec", namespace, ...words], { stdio: "ignore" }));
+    for (let i = 0; i < 100 && !isReady(); i++)
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
+    expect(isReady()).toBe(true);
+  };
+  if (dhcp.server !== null) {
+    const ready = join(folder, "server-is-ready");
+    const script = new URL("dhcp-server.ts", import.meta.url).pathname;
+    const { execPath } = process;
+    const words = [execPath, "--import", "tsx", script, JSON.stringify(dhcp.server), ready];
+    start(OUTSIDE, words, () => existsSync(ready));
+  }
+  if (dhcp.daemon) {
+    const socket = join(folder, DHCP_SOCKET);
+    const words = [
+      join(PLUGINS, "dhcp"),
+      "daemon",
+      "-socketpath",
+      socket,
+      "-timeout",
+      "1s",
+      "-resendmax",
+      "1s",
+    ];
+    start(NODE, words, () => existsSync(socket));
+  }
+  return programs;
+}
+
+const DHCP_SOCKET = "dhcp.sock";
 
 class Recorder {
   readonly #scenario: Scenario;
   readonly #folder: string;
   readonly #steps: Record<string, { calls: RecordedCall[]; ipam: Record<string, string> }> = {};
   readonly #states: Record<string, Record<string, Json>> = {};
-  /** By pod: what the last ADD gave. */
-  readonly #results = new Map<number, Json>();
+  /** By pod and interface: what the last ADD gave. */
+  readonly #results = new Map<string, Json>();
 
   constructor(scenario: Scenario, folder: string) {
     this.#scenario = scenario;
@@ -116,9 +209,9 @@ class Recorder {
   }
 
   record(): RecordedRun {
-    this.#states["0-before"] = { node: stateOf(NODE) };
+    this.#states["0-before"] = this.#before();
     for (const [i, action] of this.#scenario.actions.entries()) {
-      const step = `${i + 1}-${action.command.toLowerCase()}-${PODS[action.pod]}`;
+      const step = `${i + 1}-${action.command.toLowerCase()}-${PODS[action.pod]}-${action.ifName ?? "eth0"}`;
       this.#steps[step] = { calls: this.#calls(action), ipam: this.#ipamFiles() };
       this.#states[step] = {
         node: stateOf(NODE),
@@ -129,10 +222,21 @@ class Recorder {
     return { name, networks: {}, steps: this.#steps, states: this.#states };
   }
 
+  /** With what of DHCP runs where, which no tool tells. */
+  #before(): Record<string, Json> {
+    const { dhcp } = this.#scenario;
+    const node = stateOf(NODE);
+    if (dhcp === undefined) return { node };
+    const daemon = dhcp.daemon ? { dhcp: { daemon: join(this.#folder, DHCP_SOCKET) } } : {};
+    const servers = dhcp.server === null ? {} : { dhcp: { servers: [{ device: "eth0", ...dhcp.server }] } };
+    return { node: { ...node, ...daemon }, outside: { ...stateOf(OUTSIDE), ...servers } };
+  }
+
   #calls(action: Action): RecordedCall[] {
     const { plugins } = this.#scenario;
     const calls: RecordedCall[] = [];
-    const cached = this.#results.get(action.pod);
+    const key = `${action.pod} ${action.ifName ?? "eth0"}`;
+    const cached = this.#results.get(key);
     let previous = action.command === "ADD" ? undefined : cached;
     for (const plugin of action.command === "DEL" ? [...plugins].reverse() : plugins) {
       const call = this.#call(action, plugin, previous);
@@ -140,11 +244,15 @@ class Recorder {
       if (call.exit !== 0) return calls;
       if (action.command === "ADD") previous = call.stdout as Json;
     }
-    if (action.command === "ADD" && previous !== undefined) this.#results.set(action.pod, previous);
+    if (action.command === "ADD" && previous !== undefined) this.#results.set(key, previous);
     return calls;
   }
 
-  #call({ command, pod, args }: Action, plugin: Json, previous: Json | undefined): RecordedCall {
+  #call(
+    { command, pod, args, ifName = "eth0" }: Action,
+    plugin: Json,
+    previous: Json | undefined,
+  ): RecordedCall {
     const { capabilities: declared, ...own } = plugin;
     const { name, cniVersion, capabilities } = this.#scenario;
     const asked = Object.keys((declared ?? {}) as Json).filter((key) => capabilities[key] !== undefined);
@@ -161,7 +269,7 @@ class Recorder {
       CNI_COMMAND: command,
       CNI_CONTAINERID: `cid-${PODS[pod]}`,
       CNI_NETNS: `/run/netns/${PODS[pod]}`,
-      CNI_IFNAME: "eth0",
+      CNI_IFNAME: ifName,
       ...(args === undefined ? {} : { CNI_ARGS: args }),
     };
     const type = String(own["type"]);
@@ -175,9 +283,12 @@ class Recorder {
     return { plugin: type, env, stdin, exit: done.status ?? -1, stdout: text === "" ? "" : JSON.parse(text) };
   }
 
-  /** host-local's memory goes to the scenario's own folder. */
+  /** host-local's memory goes to the scenario's own folder, and the daemon's socket is in it. */
   #inFolder(config: Json): Json {
     const { ipam } = config as { readonly ipam?: Json };
+    if (ipam?.["type"] === "dhcp") {
+      return { ...config, ipam: { ...ipam, daemonSocketPath: join(this.#folder, DHCP_SOCKET) } };
+    }
     if (ipam?.["type"] !== "host-local") return config;
     return { ...config, ipam: { ...ipam, dataDir: this.#folder } };
   }
@@ -205,16 +316,34 @@ const SETTINGS = [
   "arp_announce",
 ];
 
+/** What is asked of a namespace, each with a line of its own in front: one program started instead of ten. */
+const ASKED: Readonly<Record<string, string>> = {
+  links: "ip -j -d link",
+  addrs: "ip -j addr",
+  routes: "ip -j route show table all",
+  rules: "ip -j rule",
+  bridgeLinks: "bridge -j -d link",
+  bridgeVlans: "bridge -j vlan show",
+  sysctl: `cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv6/conf/all/forwarding ${SETTINGS.map((name) => `net/ipv4/conf/*/${name}`).join(" ")}`,
+  iptablesSave: "iptables-save",
+  ip6tablesSave: "ip6tables-save",
+  qdiscs: "tc qdisc show",
+  bridgeTables: "nft list tables bridge",
+};
+const SCRIPT = Object.entries(ASKED)
+  .map(([name, command]) => `echo '== ${name}'; (${command})`)
+  .join("\n");
+
 /** nftables of the family bridge, where there are any: what iptables-nft has is told by iptables-save. */
-function bridgeTables(name: string): Json {
-  const names = inside(name, "nft", "list", "tables", "bridge").match(/^table .*$/gm) ?? [];
+function bridgeTables(name: string, tables: string): Json {
+  const names = tables.match(/^table .*$/gm) ?? [];
   if (names.length === 0) return {};
   return { nftRuleset: names.map((table) => inside(name, "nft", "list", ...table.split(" "))).join("") };
 }
 
 /** Queues other than the kernel's own, and the filters of what has an ingress. */
-function trafficControl(name: string): Json {
-  const qdiscs = inside(name, "tc", "qdisc", "show").match(/^qdisc (?!noqueue|pfifo_fast).*$/gm) ?? [];
+function trafficControl(name: string, shown: string): Json {
+  const qdiscs = shown.match(/^qdisc (?!noqueue|pfifo_fast).*$/gm) ?? [];
   const filtered = qdiscs.flatMap((line) => /^qdisc ingress \S+ dev (\S+)/.exec(line)?.[1] ?? []);
   const filters = filtered.map((dev) => [
     `${dev} ingress`,
@@ -228,24 +357,40 @@ function trafficControl(name: string): Json {
 
 /** A namespace in the form of a snapshot. */
 function stateOf(name: string): Json {
-  const json = (...words: readonly string[]): unknown => JSON.parse(inside(name, ...words) || "[]");
-  const pattern = `^net\\.ipv4\\.(ip_forward|conf\\..*\\.(${SETTINGS.join("|")})) |^net\\.ipv6\\.conf\\.all\\.forwarding `;
-  const sysctl = inside(name, "sysctl", "-a", "--pattern", "^net\\.ipv[46]\\.(ip_forward$|conf\\.)")
+  const told = new Map<string, string>();
+  for (const part of inside(name, "sh", "-c", SCRIPT).split(/^== /m).slice(1)) {
+    const end = part.indexOf("\n");
+    told.set(part.slice(0, end), part.slice(end + 1));
+  }
+  const text = (field: string): string => told.get(field) ?? "";
+  const json = (field: string): unknown => JSON.parse(text(field).trim() || "[]");
+  const sysctl = text("sysctl")
     .split("\n")
-    .filter((line) => new RegExp(pattern).test(line))
-    .map((line) => line.split(" = ") as [string, string]);
-  const iptablesSave = inside(name, "iptables-save");
+    .filter((line) => line !== "")
+    .map((line): [string, string] => {
+      const colon = line.lastIndexOf(":");
+      // A device's own dots are written as slashes, as sysctl does.
+      const path = line.slice(0, colon).split("/");
+      return [path.map((part) => part.replaceAll(".", "/")).join("."), line.slice(colon + 1)];
+    });
   return {
-    links: json("ip", "-j", "-d", "link"),
-    addrs: json("ip", "-j", "addr"),
-    routes: json("ip", "-j", "route", "show", "table", "all"),
-    rules: json("ip", "-j", "rule"),
-    bridgeLinks: json("bridge", "-j", "-d", "link"),
+    links: json("links"),
+    addrs: json("addrs"),
+    routes: json("routes"),
+    rules: json("rules"),
+    bridgeLinks: json("bridgeLinks"),
+    bridgeVlans: json("bridgeVlans"),
     sysctl: Object.fromEntries(sysctl),
-    iptablesBackend: run("iptables", ["--version"]).includes("nf_tables") ? "nft" : "legacy",
-    iptablesSave,
-    ip6tablesSave: inside(name, "ip6tables-save"),
-    ...bridgeTables(name),
-    ...trafficControl(name),
+    iptablesBackend: backendName(),
+    iptablesSave: text("iptablesSave"),
+    ip6tablesSave: text("ip6tablesSave"),
+    ...bridgeTables(name, text("bridgeTables")),
+    ...trafficControl(name, text("qdiscs")),
   };
+}
+
+let backend: string | null = null;
+function backendName(): string {
+  backend ??= run("iptables", ["--version"]).includes("nf_tables") ? "nft" : "legacy";
+  return backend;
 }

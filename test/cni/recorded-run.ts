@@ -105,6 +105,10 @@ export function recordedNames(run: RecordedRun, step: string, call: RecordedCall
       if (inside !== undefined) return internMac(inside.mac);
       return macOf(linksOf(after?.[pod]).find(({ ifname }) => ifname === call.env.CNI_IFNAME));
     }
+    if (key.endsWith(" ifb")) {
+      const ifb = interfaces.find(({ name }) => name.startsWith("bwp"));
+      if (ifb !== undefined) return internMac(ifb.mac);
+    }
     if (key.endsWith(" host")) return macOf(veths.find(({ ifname }) => ifname === hostName));
     if (key.endsWith(" port")) return macOf(veths.find(({ ifname }) => ifname !== hostName));
     if (key.endsWith(" ifb")) return macOf(made.find(({ linkinfo }) => linkinfo?.info_kind === "ifb"));
@@ -161,6 +165,25 @@ export function modelled(host: Host, saysIp6tables = false): unknown {
       )
       .sort(),
     iptables: rulesText(host.iptables),
+    ...(saysIp6tables
+      ? {
+          rules: host.rules.map(
+            ({ priority, src, action }) =>
+              `${priority} from ${src === null ? "all" : formatPrefix4(src)} ${action.kind === "lookup" ? action.table : action.kind}`,
+          ),
+          vlans: host.bridgeVlans
+            .map(({ dev, from, to, pvid, untagged }) => `${dev} ${from}-${to} ${pvid} ${untagged}`)
+            // What every port is in is not worth saying of those that are in nothing else.
+            .filter(
+              (text, _, all) =>
+                !(
+                  text.endsWith(" 1-1 true true") &&
+                  all.filter((other) => other.startsWith(`${text.split(" ")[0]} `)).length === 1
+                ),
+            )
+            .sort(),
+        }
+      : {}),
     ...(saysIp6tables ? { ip6tables: rulesText(host.ip6tables) } : {}),
     bridgeTables: (host.nft?.tables ?? [])
       .filter(({ family }) => family === "bridge")

@@ -1,11 +1,12 @@
 import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 import { readArguments } from "../arguments.ts";
+import { goQuote } from "../chain-name.ts";
 import { CniFailure, fail } from "../cni-error.ts";
 import { formatIp, type Ip, parseIp, parseIpNet } from "../ip.ts";
 import { field, list, object, objects, text, texts } from "../json.ts";
 import { parseCniRoute, parseDns, requireIp, requireIpNet } from "../result.ts";
 import { type Allocation, allocate } from "./allocator.ts";
-import type { Ipam, IpamCall, IpamResult } from "./ipam.ts";
+import { type Ipam, type IpamCall, type IpamResult, requireOneEach } from "./ipam.ts";
 import { overlap, type RangeSet, rangeOf, readRangeSet } from "./range.ts";
 import type { Store } from "./store.ts";
 
@@ -60,7 +61,7 @@ function storeOf(call: IpamCall): Store {
 }
 
 /** The sets of `ranges`, and before them the one range that older configurations write at the top. */
-function rangeSets({ config }: IpamCall): readonly RangeSet[] {
+function rangeSets({ args, config }: IpamCall): readonly RangeSet[] {
   const ipam = field(config, "ipam");
   if (!isJsonObject(ipam)) return fail("IPAM config missing 'ipam' key");
   const top = text(ipam, "subnet") === "" ? [] : [[ipam]];
@@ -71,12 +72,14 @@ function rangeSets({ config }: IpamCall): readonly RangeSet[] {
   );
   // What is no address at all is the decoder's complaint, and not that of the set.
   for (const range of written.flat()) {
-    requireIpNet(text(range, "subnet"));
+    if (range["subnet"] !== undefined) requireIpNet(text(range, "subnet"));
     for (const name of ["rangeStart", "rangeEnd", "gateway"]) {
       const value = text(range, name);
       if (value !== "") requireIp(value);
     }
   }
+  objects(ipam, "routes").map(parseCniRoute);
+  requestedAddresses({ args, config });
   const sets = written.map((set, i) => {
     try {
       return readRangeSet(set);
@@ -85,6 +88,10 @@ function rangeSets({ config }: IpamCall): readonly RangeSet[] {
       return fail(`invalid range set ${i}: ${error.error.msg}`);
     }
   });
+  requireOneEach(
+    config,
+    sets.flatMap(([first]) => (first === undefined ? [] : [first.subnet.ip.family])),
+  );
   for (const [i, set] of sets.entries()) {
     const other = sets.slice(0, i).findIndex((before) => before.some((a) => set.some((b) => overlap(a, b))));
     if (other >= 0) fail(`range set ${other} overlaps with ${i}`);
@@ -93,14 +100,19 @@ function rangeSets({ config }: IpamCall): readonly RangeSet[] {
 }
 
 /** Addresses that somebody asked for: `CNI_ARGS`' `IP`, `args.cni.ips`, `runtimeConfig.ips`. */
-function requestedAddresses({ args, config }: IpamCall): Ip[] {
+function requestedAddresses({ args, config }: Pick<IpamCall, "args" | "config">): Ip[] {
   const own = readArguments(args, ["IP"]).get("IP");
   const named = [
     ...(own === undefined ? [] : own.split(",")),
     ...texts(object(object(config, "args"), "cni"), "ips"),
     ...texts(object(config, "runtimeConfig"), "ips"),
   ];
-  return named.map((name) => parseIpNet(name)?.ip ?? parseIp(name) ?? requireIp(name));
+  const ipOf = (name: string) => parseIpNet(name)?.ip ?? parseIp(name);
+  for (const name of own === undefined ? [] : own.split(",")) {
+    if (ipOf(name) !== undefined) continue;
+    fail(`ARGS: error parsing value of pair ${goQuote(`IP=${own}`)}: invalid IP address ${name}`);
+  }
+  return named.map((name) => ipOf(name) ?? requireIp(name));
 }
 
 /** host-local's own part of a configuration, for who writes one. */

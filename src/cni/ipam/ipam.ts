@@ -1,4 +1,6 @@
 import type { Json } from "../../kernel/json-fields.ts";
+import { fail } from "../cni-error.ts";
+import { text } from "../json.ts";
 import type { CniDns, CniIp, CniRoute } from "../result.ts";
 import type { Store } from "./store.ts";
 
@@ -17,6 +19,13 @@ export interface IpamResult {
   readonly ips: readonly CniIp[];
   readonly routes: readonly CniRoute[];
   readonly dns: CniDns;
+}
+
+/** What a version before 0.3.0 cannot say: two addresses of one family. */
+export function requireOneEach(config: Json, families: readonly (4 | 6)[]): void {
+  const version = text(config, "cniVersion") || "0.1.0";
+  if (!["0.1.0", "0.2.0"].includes(version) || new Set(families).size === families.length) return;
+  fail(`CNI version ${version} does not support more than 1 address per family`);
 }
 
 /** An IPAM plugin: it knows addresses and touches no device. */

@@ -28,6 +28,7 @@ export type RangeSet = readonly Range[];
 
 /** `{subnet, rangeStart?, rangeEnd?, gateway?}`: without them the gateway is the first host and all hosts are handed out. */
 export function readRange(json: Json): Range {
+  if (json["subnet"] === undefined) fail("IP <nil> not v4 nor v6");
   const subnet = requireIpNet(text(json, "subnet"));
   const { ip, length } = subnet;
   const family = ip.family;

@@ -1,10 +1,10 @@
 import { isJsonObject } from "../../kernel/json-fields.ts";
 import { readArguments } from "../arguments.ts";
 import { fail } from "../cni-error.ts";
-import { containsIp } from "../ip.ts";
+import { containsIp, parseIpNet } from "../ip.ts";
 import { field, object, objects, text, texts } from "../json.ts";
-import { type CniIp, parseCniRoute, parseDns, requireIp, requireIpNet } from "../result.ts";
-import type { Ipam, IpamCall, IpamResult } from "./ipam.ts";
+import { type CniIp, parseCniRoute, parseDns, requireIp } from "../result.ts";
+import { type Ipam, type IpamCall, type IpamResult, requireOneEach } from "./ipam.ts";
 
 /** The `static` plugin: the addresses that the configuration names, unchecked and unremembered. */
 export const STATIC: Ipam = { add, del: () => {}, check: (call) => void add(call) };
@@ -12,9 +12,20 @@ export const STATIC: Ipam = { add, del: () => {}, check: (call) => void add(call
 function add({ args, config }: IpamCall): IpamResult {
   const ipam = field(config, "ipam");
   if (!isJsonObject(ipam)) fail("IPAM config missing 'ipam' key");
+  // The decoder comes to what is no gateway before anybody looks at the addresses.
+  for (const item of objects(ipam, "addresses")) {
+    const gateway = text(item, "gateway");
+    if (gateway !== "") requireIp(gateway);
+  }
+  const routes = objects(ipam, "routes").map(parseCniRoute);
+  const ips = addresses({ args, config });
+  requireOneEach(
+    config,
+    ips.map(({ address }) => address.ip.family),
+  );
   return {
-    ips: addresses({ args, config }),
-    routes: objects(ipam, "routes").map(parseCniRoute),
+    ips,
+    routes,
     dns: parseDns(object(ipam, "dns")),
   };
 }
@@ -29,8 +40,15 @@ function addresses({ args, config }: Pick<IpamCall, "args" | "config">): readonl
   const instead = runtime.length > 0 ? runtime : argument;
   const configured = objects(object(config, "ipam"), "addresses");
   const named = instead.length > 0 ? instead.map((address) => ({ address })) : configured;
+  for (const address of extra) {
+    if (parseIpNet(address) === undefined)
+      fail(`the 'ip' field is expected to be in CIDR notation, got: '${address}'`);
+  }
   return [...named, ...extra.map((address) => ({ address }))].map((item) => {
-    const address = requireIpNet(text(item, "address"));
+    const written = text(item, "address");
+    const address =
+      parseIpNet(written) ??
+      fail(`the 'address' field is expected to be in CIDR notation, got: '${written}'`);
     const own = text(item, "gateway");
     const gateway =
       own !== ""

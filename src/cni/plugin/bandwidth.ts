@@ -2,7 +2,7 @@ import type { Operation } from "../../kernel/operation.ts";
 import type { TcFilter } from "../../kernel/tc/traffic-control.ts";
 import { hashText } from "../chain-name.ts";
 import { fail } from "../cni-error.ts";
-import { integer, object } from "../json.ts";
+import { field, integer, object } from "../json.ts";
 import type { Netns } from "../netns.ts";
 import { macText } from "../netns.ts";
 import type { CniResult } from "../result.ts";
@@ -22,9 +22,18 @@ interface Limits {
   readonly egressBurst: number;
 }
 
+const FIELDS = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
+
 function readLimits({ config }: PluginCall): Limits {
+  // What the configuration itself says comes before what the runtime says.
   const runtime = object(object(config, "runtimeConfig"), "bandwidth");
-  const source = Object.keys(runtime).length > 0 ? runtime : config;
+  const source = FIELDS.some((name) => field(config, name) !== undefined) ? config : runtime;
+  for (const name of FIELDS) {
+    if (integer(config, name) >= 0) continue;
+    fail(
+      `failed to parse network configuration: json: cannot unmarshal number ${integer(config, name)} into Go struct field PluginConf.${name} of type uint64`,
+    );
+  }
   const limits = {
     ingressRate: integer(source, "ingressRate"),
     ingressBurst: integer(source, "ingressBurst"),
@@ -148,12 +157,25 @@ function hostInterface({ machine, netns, ifName }: PluginCall, { interfaces }: C
   if (interfaces.length === 0) fail("no interfaces provided");
   const pod = machine.netns(netns);
   const peer = pod === undefined ? undefined : machine.peerOf({ host: pod.name, device: ifName });
-  const found = interfaces.find(({ name, sandbox }) => sandbox === "" && name === peer?.device);
-  return found?.name ?? fail("no host interface found. last error: <nil>");
+  const own = pod?.device(ifName);
+  if (peer === undefined || own?.detail.kind !== "veth") {
+    const reason =
+      own === undefined
+        ? `could not look up ${JSON.stringify(ifName)}: Link not found`
+        : `interface ${JSON.stringify(ifName)} was not a veth interface`;
+    return fail(`container interface ${ifName} has no veth peer: ${reason}`);
+  }
+  if (peer.host !== machine.node.name) {
+    const index = machine.hostOf(peer)?.device(peer.device)?.ifindex ?? 0;
+    return fail(`veth peer with index ${index} is not in host ns`);
+  }
+  const found = interfaces.find(({ name, sandbox }) => sandbox === "" && name === peer.device);
+  return found?.name ?? fail("no veth peer of container interface found in host ns");
 }
 
 /** With the ifb go its queue and what leads to it; the rest goes with the cable. */
 function del(call: PluginCall): void {
+  readLimits(call);
   call.machine.node.deleteDevice(ifbName(call));
 }
 

@@ -1,3 +1,4 @@
+import { MAC_ZERO } from "../../address/mac.ts";
 import type { Device } from "../../kernel/device/device.ts";
 import { fail } from "../cni-error.ts";
 import { checkAddresses, checkRoutes, configureInterface } from "../configure-interface.ts";
@@ -16,7 +17,7 @@ import {
   parseDns,
 } from "../result.ts";
 import { checkSpoofing, uncheckSpoofing } from "../spoof-check.ts";
-import { addVethPair, requestedMac, setPairUp, type VethPair } from "../veth-pair.ts";
+import { addVethPair, isMtu, requestedMac, setPairUp, type VethPair } from "../veth-pair.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
 /** The `bridge` plugin: containers are ports of a bridge on the node, which may be their gateway. */
@@ -96,7 +97,8 @@ function add(call: PluginCall): CniResult {
   return {
     ...result,
     interfaces: result.interfaces.map((item, i) => (i === 0 ? interfaceOf(settled, "") : item)),
-    dns: hasDns(dns) ? dns : result.dns,
+    // Release 1.1 forgets what the IPAM plugin said.
+    dns: hasDns(dns) || call.release === "1.1" ? dns : result.dns,
   };
 }
 
@@ -129,8 +131,7 @@ function configure(call: PluginCall, config: Config, links: Links, taken: CniRes
 
   pod.sysctl(`net.ipv4.conf.${call.ifName}.arp_notify`, "1");
   pod.sysctl(`net.ipv6.conf.${call.ifName}.accept_dad`, "0");
-  setPairUp(call, pod, pair);
-  configureInterface(pod, call.ifName, result);
+  configureInterface(pod, call.ifName, result, () => setPairUp(call, pod, pair));
 
   const gateways = config.isGateway ? setGateways(call, config, bridge, ips) : [];
   if (config.ipMasq) {
@@ -146,9 +147,9 @@ function gatewayOf({ address, gateway }: CniIp, { isGateway }: Config): CniIp["g
 /** One default route a family, unless one with a gateway is there. */
 function withDefaultRoutes(routes: readonly CniRoute[], ips: readonly CniIp[]): readonly CniRoute[] {
   const all = [...routes];
-  for (const { gateway } of ips) {
+  for (const { gateway, address } of ips) {
     if (gateway === null) continue;
-    const { family } = gateway;
+    const { family } = address.ip;
     if (all.some(({ dst, gw }) => gw !== null && dst.ip.family === family && isDefault(dst))) continue;
     all.push({ dst: { ip: { family, value: 0n }, length: 0 }, gw: gateway, more: {}, isMade: true });
   }
@@ -165,12 +166,20 @@ function setGateways(
   const { node } = call.machine;
   const holder =
     config.vlan === 0 ? bridge : node.as(call.machine.origin, () => ensureVlanGateway(call, config));
-  for (const { gateway, address } of ips) {
-    if (gateway === null) continue;
-    const net = { ip: gateway, length: address.length };
-    node.as(call.machine.origin, () => ensureAddress(node, holder, net, config.forceAddress));
+  for (const family of [4, 6] as const) {
+    const own = ips.filter(({ address }) => address.ip.family === family);
+    for (const { gateway, address } of own) {
+      if (gateway === null) continue;
+      if (gateway.family !== family) {
+        fail(
+          `failed to set bridge addr: could not add IP address to ${JSON.stringify(holder.name)}: invalid argument`,
+        );
+      }
+      const net = { ip: gateway, length: address.length };
+      node.as(call.machine.origin, () => ensureAddress(node, holder, net, config.forceAddress));
+    }
+    if (own.length > 0) node.enableForwarding(family);
   }
-  for (const family of new Set(ips.map(({ address }) => address.ip.family))) node.enableForwarding(family);
   return config.vlan === 0 ? [] : [interfaceOf(holder, "")];
 }
 
@@ -188,6 +197,9 @@ function ensureAddress(node: Netns, holder: Device, net: IpNet, force: boolean):
     node.deleteAddress(holder.name, own);
   }
   node.addAddress(holder.name, net);
+  // Its own address is set as its own, which that of a bridge that lost all its ports is not fit for.
+  if (holder.mac === MAC_ZERO)
+    fail("failed to set bridge addr: could not set bridge's mac: invalid argument");
   // What the plugin read when it made the bridge: from now on the bridge no longer follows its lowest port.
   node.changeDevice(holder.name, { mac: holder.mac });
 }
@@ -203,11 +215,15 @@ function ensureBridge(call: PluginCall, { bridge: name, promiscMode }: Config): 
     node.setUp(name);
     return known;
   }
-  const { vlan } = readConfig(call);
+  const { vlan, mtu } = readConfig(call);
+  if (mtu > 0 && !isMtu(mtu)) {
+    const quoted = JSON.stringify(name);
+    fail(`failed to create bridge ${quoted}: could not add ${quoted}: invalid argument`);
+  }
   const made = node.addDevice({
     name,
     mac: names.mac(`bridge ${node.name} ${name}`),
-    mtu: 1500,
+    mtu: mtu > 0 ? mtu : 1500,
     carrier: false,
     detail: {
       kind: "bridge",
@@ -264,19 +280,22 @@ function interfaceOf(device: Device, sandbox: string): CniInterface {
 }
 
 function del(call: PluginCall): void {
-  const { machine, network, containerId, ifName } = call;
+  const { machine, containerId, ifName } = call;
   const { macSpoofCheck } = readConfig(call);
-  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  requestedMac(call);
+  // The interface goes first: a lease that was had through it cannot be given back any more.
   const pod = machine.netns(call.netns);
+  const isThere = pod?.device(ifName) !== undefined;
+  const addresses = pod === undefined || !isThere ? [] : pod.netsOf(ifName);
+  if (pod !== undefined && isThere) machine.deleteLink(pod, ifName);
+  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   if (macSpoofCheck && pod !== undefined) uncheckSpoofing(machine.node, containerId, ifName);
-  if (pod?.device(ifName) === undefined) return;
-  const addresses = pod.netsOf(ifName);
-  machine.deleteLink(pod, ifName);
-  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId, addresses);
+  if (isThere && flag(call.config, "ipMasq")) unmasquerade(call, addresses, false);
 }
 
 function check(call: PluginCall): void {
   const { bridge } = readConfig(call);
+  requestedMac(call);
   const { ifName, prevResult, machine } = call;
   const pod = openNetns(call);
   ipamOf(call).check(ipamCall(call));

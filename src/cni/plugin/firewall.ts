@@ -15,6 +15,7 @@ const STAGE_1 = "CNI-ISOLATION-STAGE-1";
 const STAGE_2 = "CNI-ISOLATION-STAGE-2";
 
 const TO_FORWARD = `-m comment --comment "CNI firewall plugin rules" -j ${FORWARD}`;
+const SAME_BRIDGE = "same-bridge";
 const ISOLATION = '-m comment --comment "CNI firewall plugin rules (ingressPolicy: same-bridge)"';
 
 /** The tables of the families that a result's addresses are of, IPv4's first. */
@@ -44,9 +45,10 @@ function add(call: PluginCall): CniResult {
     filter.ensureChain(admin);
     filter.ensureFirst(FORWARD, adminRule(admin));
     for (const rule of ownRules(prevResult, family)) filter.appendUnique(FORWARD, rule);
-    addIngressPolicy(call, prevResult, filter);
   }
-  return prevResult;
+  addIngressPolicy(call, prevResult);
+  // It is read into the newest form and printed from there.
+  return { ...prevResult, ips: prevResult.ips.map(({ isUnversioned: _, ...ip }) => ip) };
 }
 
 function adminRule(admin: string): string {
@@ -62,32 +64,37 @@ function ownRules({ ips }: CniResult, family: Family): readonly string[] {
     });
 }
 
-/** `same-bridge`: what came in by one bridge does not leave by another, in two stages as docker does it. */
-function addIngressPolicy({ config, machine }: PluginCall, result: CniResult, filter: IptablesTable): void {
+function ingressPolicy({ config }: PluginCall): string {
   const policy = text(config, "ingressPolicy");
-  if (policy === "" || policy === "open") return;
-  if (policy !== "same-bridge") fail(`unknown ingress policy: ${JSON.stringify(policy)}`);
-  const bridges = result.interfaces.filter(
-    ({ name, sandbox }) => sandbox === "" && machine.node.device(name)?.detail.kind === "bridge",
-  );
-  const [bridge] = bridges;
-  if (bridge === undefined) fail("failed to find the bridge interface");
-  filter.ensureChain(STAGE_1);
-  filter.ensureChain(STAGE_2);
-  filter.ensureFirst("FORWARD", `${ISOLATION} -j ${STAGE_1}`);
-  const back = `${ISOLATION} -j RETURN`;
-  filter.appendUnique(STAGE_1, back);
-  filter.prependUnique(STAGE_1, `-i ${bridge.name} ! -o ${bridge.name} ${ISOLATION} -j ${STAGE_2}`);
-  filter.appendUnique(STAGE_2, back);
-  filter.prependUnique(STAGE_2, `-o ${bridge.name} ${ISOLATION} -j DROP`);
+  if (["", "open", SAME_BRIDGE].includes(policy)) return policy;
+  return fail(`unknown ingress policy: ${JSON.stringify(policy)}`);
+}
+
+/** `same-bridge`: what came in by one bridge does not leave by another, in two stages as docker does it. */
+function addIngressPolicy(call: PluginCall, result: CniResult): void {
+  if (ingressPolicy(call) !== SAME_BRIDGE) return;
+  const [bridge] = result.interfaces;
+  // Whatever it is: the plugin takes the first interface of the result for the bridge.
+  if (bridge === undefined) fail('interface needs to be set for ingress policy "same-bridge"');
+  for (const [, filter] of tables(call, result)) {
+    filter.ensureChain(STAGE_1);
+    filter.ensureChain(STAGE_2);
+    filter.ensureFirst("FORWARD", `${ISOLATION} -j ${STAGE_1}`);
+    const back = `${ISOLATION} -j RETURN`;
+    filter.appendUnique(STAGE_1, back);
+    filter.prependUnique(STAGE_1, `-i ${bridge.name} ! -o ${bridge.name} ${ISOLATION} -j ${STAGE_2}`);
+    filter.appendUnique(STAGE_2, back);
+    filter.prependUnique(STAGE_2, `-o ${bridge.name} ${ISOLATION} -j DROP`);
+  }
 }
 
 function del(call: PluginCall): void {
   adminChain(call);
-  if (call.prevResult === null) return;
-  for (const [family, filter] of tables(call, call.prevResult)) {
-    for (const rule of ownRules(call.prevResult, family)) filter.delete(FORWARD, rule);
+  const { prevResult } = call;
+  for (const [family, filter] of prevResult === null ? [] : tables(call, prevResult)) {
+    for (const rule of ownRules(prevResult as CniResult, family)) filter.delete(FORWARD, rule);
   }
+  ingressPolicy(call);
 }
 
 function check(call: PluginCall): void {

@@ -19,6 +19,7 @@ function aliasPath({ containerId, ifName }: PluginCall): string {
 }
 
 function add(call: PluginCall): CniResult {
+  requireDevice(call);
   const { machine, config, ifName } = call;
   const pod = openNetns(call);
   const device = findDevice(call);
@@ -51,13 +52,15 @@ function add(call: PluginCall): CniResult {
   }
 }
 
+/** Some way to find the device is named. */
+function requireDevice({ config }: PluginCall): void {
+  if (["device", "hwaddr", "kernelpath", "pciBusID"].some((name) => text(config, name) !== "")) return;
+  fail('specify either "device", "hwaddr", "kernelpath" or "pciBusID"');
+}
+
 function findDevice({ config, machine }: PluginCall): Device {
   const name = text(config, "device");
   const address = text(config, "hwaddr");
-  const isPci = text(config, "kernelpath") !== "" || text(config, "pciBusID") !== "";
-  if (name === "" && address === "" && !isPci) {
-    fail('specify either "device", "hwaddr", "kernelpath" or "pciBusID"');
-  }
   if (name !== "") return machine.node.device(name) ?? fail("failed to find host device: Link not found");
   const mac = parseMac(address);
   if (address !== "" && mac === undefined) fail(`failed to parse MAC address ${goQuote(address)}`);
@@ -82,6 +85,7 @@ function move(machine: Machine, from: Netns, device: Device, to: Netns, name: st
 }
 
 function del(call: PluginCall): void {
+  requireDevice(call);
   const { machine, ifName } = call;
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = machine.netns(call.netns);
@@ -93,6 +97,7 @@ function del(call: PluginCall): void {
 }
 
 function check(call: PluginCall): void {
+  requireDevice(call);
   const { prevResult, ifName } = call;
   const pod = openNetns(call);
   if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));

@@ -10,6 +10,10 @@ const MODES = ["", "l2", "l3", "l3s"];
 export const IPVLAN: Plugin = subInterfacePlugin({
   type: "ipvlan",
   mayLackIpam: false,
+  checkFirst: () => {},
+  checkArguments: () => {},
+  readsMaster: false,
+  missingMaster: (name) => `failed to lookup master ${goQuote(name)}: Link not found`,
   checkMode: ({ config }) => {
     const mode = text(config, "mode");
     if (!MODES.includes(mode)) fail(`unknown ipvlan mode: ${goQuote(mode)}`);

@@ -3,7 +3,7 @@ import { type CniResult, NO_DNS } from "../result.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
 /** The `loopback` plugin: `lo` of a container up and down, whatever interface the call names. */
-export const LOOPBACK: Plugin = { add, del, check };
+export const LOOPBACK: Plugin = { add, del, check, isUnconverted: true };
 
 const LO = "lo";
 

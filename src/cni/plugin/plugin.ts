@@ -31,6 +31,8 @@ export interface Plugin {
   /** Removes what belongs to nobody of the valid ones. */
   readonly gc?: (call: PluginCall, valid: readonly Holder[]) => void;
   readonly status?: (call: PluginCall) => void;
+  /** A result of its own is printed in the form of 1.0.0 under whatever version was asked for. */
+  readonly isUnconverted?: true;
 }
 
 /** The container's namespace, which ADD and CHECK cannot do without. */

@@ -38,23 +38,24 @@ interface Mapping {
 interface Config {
   readonly snat: boolean;
   readonly markBit: number;
-  readonly externalSetMarkChain: string;
+  /** null: the plugin's own. */
+  readonly externalSetMarkChain: string | null;
   readonly conditions: Readonly<Record<Family, readonly string[]>>;
   readonly mappings: readonly Mapping[];
 }
 
 function readConfig({ config }: PluginCall): Config {
-  const external = text(config, "externalSetMarkChain");
-  if (external !== "" && field(config, "markMasqBit") !== undefined) {
-    fail("Cannot specify externalSetMarkChain and markMasqBit");
+  const isExternal = field(config, "externalSetMarkChain") !== undefined;
+  if (isExternal && field(config, "markMasqBit") !== undefined) {
+    fail("failed to parse config: Cannot specify externalSetMarkChain and markMasqBit");
   }
   const markBit = integer(config, "markMasqBit", 13);
-  if (markBit < 0 || markBit > 31) fail("MasqMarkBit must be between 0 and 31");
+  if (markBit < 0 || markBit > 31) fail("failed to parse config: MasqMarkBit must be between 0 and 31");
   const mappings = objects(object(config, "runtimeConfig"), "portMappings").map(readMapping);
   return {
     snat: flag(config, "snat", true),
     markBit,
-    externalSetMarkChain: external,
+    externalSetMarkChain: isExternal ? text(config, "externalSetMarkChain") : null,
     conditions: { 4: texts(config, "conditionsV4"), 6: texts(config, "conditionsV6") },
     mappings,
   };
@@ -65,7 +66,7 @@ function readMapping(json: Json): Mapping {
   const containerPort = integer(json, "containerPort");
   if (containerPort <= 0) fail(`failed to parse config: Invalid container port number: ${containerPort}`);
   if (hostPort <= 0) fail(`failed to parse config: Invalid host port number: ${hostPort}`);
-  const protocol = text(json, "protocol").toLowerCase();
+  const protocol = text(json, "protocol");
   return { hostPort, containerPort, protocol, hostIp: text(json, "hostIP") };
 }
 
@@ -75,7 +76,7 @@ function add(call: PluginCall): CniResult {
   if (prevResult === null) fail("must be called as chained plugin");
   if (config.mappings.length === 0) return prevResult;
   for (const family of [4, 6] as const) {
-    const address = containerAddress(prevResult, family);
+    const address = containerAddress(prevResult, call.ifName, family);
     if (address !== null) forwardPorts(call, config, address, machine.node);
   }
   return prevResult;
@@ -91,8 +92,8 @@ function forwardPorts(call: PluginCall, config: Config, address: IpNet, node: Ne
   }
 
   if (config.snat) {
-    if (config.externalSetMarkChain === "") addMark(nat, config.markBit);
-    if (config.externalSetMarkChain === "") addMasquerade(nat, config.markBit);
+    if (config.externalSetMarkChain === null) addMark(nat, config.markBit);
+    if (config.externalSetMarkChain === null) addMasquerade(nat, config.markBit);
     const dev = family === 4 ? deviceTo(node, address) : null;
     if (dev !== null) node.sysctl(`net.ipv4.conf.${dev}.route_localnet`, "1");
   }
@@ -100,12 +101,14 @@ function forwardPorts(call: PluginCall, config: Config, address: IpNet, node: Ne
   nat.appendUnique("PREROUTING", LOCAL);
   nat.appendUnique("OUTPUT", LOCAL);
   nat.ensureChain(chain);
-  const { externalSetMarkChain: external, mappings } = config;
-  if (config.snat && external !== "" && !nat.hasChain(external)) {
-    const { protocol, hostPort } = mappings[0] ?? { protocol: "", hostPort: 0 };
-    const command = `/usr/sbin/${family === 6 ? "ip6tables" : "iptables"} -t nat -C ${chain} -p ${protocol} --dport ${hostPort} -s ${formatIpNet(address)} -j ${external} --wait`;
+  const { externalSetMarkChain: external } = config;
+  const [first] = rulesInWords(config, address);
+  if (config.snat && external !== null && !nat.hasChain(external) && first !== undefined) {
+    const program = family === 6 ? "ip6tables" : "iptables";
+    const command = `/usr/sbin/${program} -t nat -C ${chain} ${first} --wait`;
+    const reason = external === "" ? "Invalid target name (too short)" : `Chain '${external}' does not exist`;
     fail(
-      `unable to setup DNAT: running [${command}]: exit status 2: iptables v1.8.9 (nf_tables): Chain '${external}' does not exist\nTry \`iptables -h' or 'iptables --help' for more information.\n`,
+      `unable to setup DNAT: running [${command}]: exit status 2: ${program} v1.8.9 (nf_tables): ${reason}\nTry \`${program} -h' or '${program} --help' for more information.\n`,
     );
   }
   nat.setChain(chain, podRules(config, address));
@@ -133,7 +136,7 @@ function addMasquerade(nat: IptablesTable, bit: number): void {
   nat.prependUnique("POSTROUTING", `-m comment --comment "CNI portfwd requiring masquerade" -j ${MASQ}`);
 }
 
-/** One a protocol and fifteen ports: protocols by the alphabet, their ports in the order of the mappings. */
+/** One a protocol, as it is spelt, and fifteen ports: protocols by the alphabet, their ports in the order of the mappings. */
 function topRules(
   call: PluginCall,
   { mappings, conditions: byFamily }: Config,
@@ -147,7 +150,7 @@ function topRules(
     const before = conditions.length === 0 ? "" : `${conditions.join(" ")} `;
     return chunks([...new Set(ports)], MULTIPORT_MAX).map(
       (some) =>
-        `${before}-p ${protocol} -m comment --comment ${comment} -m multiport --dports ${some.join(",")} -j ${podChain(call)}`,
+        `${before}-p ${protocol.toLowerCase()} -m comment --comment ${comment} -m multiport --dports ${some.join(",")} -j ${podChain(call)}`,
     );
   });
 }
@@ -159,7 +162,7 @@ function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[]
 
 /** By mapping: mark what the container sends to itself and what comes from localhost, then translate. */
 function podRules({ mappings, snat, externalSetMarkChain }: Config, address: IpNet): readonly string[] {
-  const setMark = externalSetMarkChain || SETMARK;
+  const setMark = externalSetMarkChain ?? SETMARK;
   const { family } = address.ip;
   return mappingsOf(mappings, family).flatMap(({ hostIp, isAny, protocol, hostPort, containerPort }) => {
     const dst = isAny ? "" : `-d ${hostIp}/${bitsOf(family)} `;
@@ -171,17 +174,16 @@ function podRules({ mappings, snat, externalSetMarkChain }: Config, address: IpN
 }
 
 /** The same rules in the plugin's own words, as it prints them when it misses one. */
-function wordsOfRules({ mappings, snat, externalSetMarkChain }: Config, address: IpNet): string {
-  const setMark = externalSetMarkChain || SETMARK;
+function rulesInWords({ mappings, snat, externalSetMarkChain }: Config, address: IpNet): readonly string[] {
+  const setMark = externalSetMarkChain ?? SETMARK;
   const { family } = address.ip;
-  const rules = mappingsOf(mappings, family).flatMap((mapping) => {
+  return mappingsOf(mappings, family).flatMap((mapping) => {
     const { hostIp, isAny, protocol, hostPort, containerPort } = mapping;
     const port = `-p ${protocol} --dport ${hostPort}${isAny ? "" : ` -d ${hostIp}`}`;
     const sources = [formatIpNet(address), ...(family === 4 ? ["127.0.0.1"] : [])];
     const marks = snat ? sources.map((src) => `${port} -s ${src} -j ${setMark}`) : [];
     return [...marks, `${port} -j DNAT --to-destination ${destination(address, containerPort)}`];
   });
-  return `[${rules.map((rule) => `[${rule}]`).join(" ")}]`;
 }
 
 /** Those that a family's rules are made of: a host's address of the other family is not its affair. */
@@ -189,7 +191,8 @@ function mappingsOf(
   mappings: readonly Mapping[],
   family: Family,
 ): readonly (Mapping & { readonly isAny: boolean })[] {
-  return mappings.flatMap((mapping) => {
+  return mappings.flatMap((given) => {
+    const mapping = { ...given, protocol: given.protocol.toLowerCase() };
     const { hostIp } = mapping;
     const isAny = hostIp === "" || (family === 4 ? parseIpv4(hostIp) === 0 : hostIp === "::");
     return !isAny && hostIp.includes(":") !== (family === 6) ? [] : [{ ...mapping, isAny }];
@@ -200,11 +203,13 @@ function destination({ ip }: IpNet, port: number): string {
   return ip.family === 6 ? `[${formatIp(ip)}]:${port}` : `${formatIp(ip)}:${port}`;
 }
 
-/** The container's first address of a family, as the plugins before gave it. */
-function containerAddress({ ips, interfaces }: CniResult, family: 4 | 6): IpNet | null {
+/** The first address of a family that the container's interface has, as the plugins before gave it. */
+function containerAddress({ ips, interfaces }: CniResult, ifName: string, family: 4 | 6): IpNet | null {
   const found = ips.find(({ address, interface: index }) => {
     const owner = index === null ? undefined : interfaces[index];
-    return address.ip.family === family && (owner === undefined || owner.sandbox !== "");
+    return (
+      address.ip.family === family && (owner === undefined || (owner.sandbox !== "" && owner.name === ifName))
+    );
   });
   return found?.address ?? null;
 }
@@ -242,7 +247,7 @@ function check(call: PluginCall): void {
   if (mappings.length === 0) return;
   const chain = podChain(call);
   for (const family of [4, 6] as const) {
-    const address = containerAddress(prevResult, family);
+    const address = containerAddress(prevResult, call.ifName, family);
     if (address === null) continue;
     for (const asked of release === "1.1" ? ([4, 6] as const) : [family]) {
       const told = `could not check ipv${asked} dnat:`;
@@ -250,7 +255,8 @@ function check(call: PluginCall): void {
         fail(`${told} chain ${chain} not found in iptables table nat`);
       }
       if (asked !== family) {
-        fail(`${told} rule ${wordsOfRules(config, address)} in chain ${chain} not found in table nat`);
+        const rules = rulesInWords(config, address).map((rule) => `[${rule}]`);
+        fail(`${told} rule [${rules.join(" ")}] in chain ${chain} not found in table nat`);
       }
     }
   }

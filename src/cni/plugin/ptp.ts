@@ -1,6 +1,6 @@
 import { fail } from "../cni-error.ts";
 import { checkAddresses, checkRoutes, configureInterface } from "../configure-interface.ts";
-import { type Ip, toIpv4 } from "../ip.ts";
+import { bitsOf, formatIp, formatIpNet, type Ip, toIpv4 } from "../ip.ts";
 import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
 import { flag, integer, object } from "../json.ts";
 import { masquerade, unmasquerade } from "../masquerade.ts";
@@ -32,8 +32,7 @@ function configure(call: PluginCall, taken: CniResult): CniResult {
   const pair = addVethPair(call, { mtu: integer(call.config, "mtu"), mac: null });
   const ips = taken.ips.map((ip): CniIp => ({ ...ip, interface: 1 }));
   const result = { ...taken, ips };
-  setPairUp(call, pod, pair);
-  configureInterface(pod, call.ifName, result);
+  configureInterface(pod, call.ifName, result, () => setPairUp(call, pod, pair));
   for (const ip of ips) routeContainer(pod, call.ifName, ip);
   for (const ip of ips) routeHost(node, pair.host.name, ip);
   if (flag(call.config, "ipMasq")) {
@@ -55,19 +54,42 @@ function configure(call: PluginCall, taken: CniResult): CniResult {
 
 /** Nobody but the gateway is a neighbour: the network's own route gives way to one by the gateway. */
 function routeContainer(pod: Netns, dev: string, { address, gateway }: CniIp): void {
-  if (gateway === null || gateway.family === 6) return;
-  const own = toIpv4(address.ip);
-  pod.deleteRoute(
-    ({ table, protocol, prefsrc, nextHops }) =>
-      table === "main" && protocol === "kernel" && prefsrc === own && nextHops[0]?.dev === dev,
-  );
-  pod.addRoute({ dst: single(gateway), gw: null, dev, src: address.ip });
+  if (address.ip.family === 4) {
+    const own = toIpv4(address.ip);
+    pod.deleteRoute(
+      ({ table, protocol, prefsrc, nextHops }) =>
+        table === "main" && protocol === "kernel" && prefsrc === own && nextHops[0]?.dev === dev,
+    );
+  }
+  if (gateway === null) {
+    // What the plugin asks for then is a route to everywhere, and one to its own network by nobody.
+    if (address.ip.family === 6) return;
+    const everywhere = { ip: { family: 4 as const, value: 0n }, length: 0 };
+    pod.addRoute({ dst: everywhere, gw: null, dev, src: address.ip });
+    pod.addRoute({ dst: address, gw: null, dev, src: address.ip, scope: "global" });
+    return;
+  }
+  const refuse = (reason: string): never => {
+    const { ifindex } = pod.device(dev) ?? { ifindex: 0 };
+    return fail(
+      `failed to add route {Ifindex: ${ifindex} Dst: ${formatIpNet(single(gateway))} Src: ${formatIp(address.ip)} Gw: <nil> Flags: [] Table: 0 Realm: 0}: ${reason}`,
+    );
+  };
+  if (gateway.family !== address.ip.family) refuse("source and destination ip are not the same IP family");
+  if (gateway.family === 6) return;
+  if (!pod.addRoute({ dst: single(gateway), gw: null, dev, src: address.ip })) refuse("file exists");
   pod.addRoute({ dst: address, gw: gateway, dev, src: address.ip });
 }
 
 /** Every host end bears the gateway's address, and the way to its container. */
 function routeHost(node: Netns, dev: string, { address, gateway }: CniIp): void {
-  if (gateway !== null) node.addAddress(dev, single(gateway));
+  if (gateway === null) {
+    const mask = Array.from({ length: bitsOf(address.ip.family) / 8 }, () => "0xff").join(", ");
+    fail(
+      `failed to add IP addr (&net.IPNet{IP:net.IP(nil), Mask:net.IPMask{${mask}}}) to veth: numerical result out of range`,
+    );
+  }
+  node.addAddress(dev, single(gateway));
   node.addRoute({ dst: single(address.ip), gw: null, dev, scope: "host" });
 }
 
@@ -76,13 +98,13 @@ function single(ip: Ip): { readonly ip: Ip; readonly length: number } {
 }
 
 function del(call: PluginCall): void {
-  const { machine, network, containerId, ifName } = call;
-  if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
+  const { machine, ifName } = call;
+  ipamOf(call).del(ipamCall(call));
   const pod = machine.netns(call.netns);
   if (pod?.device(ifName) === undefined) return;
   const addresses = pod.netsOf(ifName);
   machine.deleteLink(pod, ifName);
-  if (flag(call.config, "ipMasq")) unmasquerade(machine.node, network, containerId, addresses);
+  if (flag(call.config, "ipMasq")) unmasquerade(call, addresses, true);
 }
 
 function check(call: PluginCall): void {

@@ -1,8 +1,9 @@
 import type { Route } from "../../kernel/route/route.ts";
 import { fail } from "../cni-error.ts";
-import { type Ip, toIpv4 } from "../ip.ts";
+import { isReachable } from "../configure-interface.ts";
+import { containsIp, formatIp, fromIpv4, toIpv4 } from "../ip.ts";
 import type { Netns } from "../netns.ts";
-import type { CniResult } from "../result.ts";
+import type { CniIp, CniResult } from "../result.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
 /**
@@ -17,12 +18,19 @@ function add(call: PluginCall): CniResult {
   const { prevResult, ifName } = call;
   if (prevResult === null) fail("This plugin must be called as chained plugin");
   const pod = openNetns(call);
+  if (pod.device(ifName) === undefined) fail(`Cannot find network interface ${ifName}: Link not found`);
+  if (prevResult.ips.length === 0) fail(`No IP addresses supplied on interface: ${ifName}`);
+  const own = pod.host.routes.filter(
+    (route) => route.table === "main" && route.nextHops.some((hop) => hop.dev === ifName),
+  );
   let table = freeTable(pod);
-  for (const { address, gateway } of prevResult.ips) {
-    if (address.ip.family === 6) continue;
-    moveRoutes(pod, ifName, address.ip, gateway, String(table));
+  for (const ip of prevResult.ips) {
+    if (ip.address.ip.family === 6) continue;
+    copyRoutes(pod, ifName, own, ip, String(table));
     table++;
   }
+  // Only now: until all are copied, gateways must be found.
+  for (const route of own) pod.do({ kind: "route-delete", route });
   return prevResult;
 }
 
@@ -35,19 +43,27 @@ function freeTable(pod: Netns): number {
   return table;
 }
 
-/** The interface's routes of the main table go to the address's own; a missing default route is made of the gateway. */
-function moveRoutes(pod: Netns, dev: string, ip: Ip, gateway: Ip | null, table: string): void {
-  const own = pod.host.routes.filter(
-    (route) => route.table === "main" && route.nextHops.some((hop) => hop.dev === dev),
-  );
+/** A default route of the gateway, and the interface's routes that are of the address's network, or of none. */
+function copyRoutes(
+  pod: Netns,
+  dev: string,
+  routes: readonly Route[],
+  { address, gateway }: CniIp,
+  table: string,
+): void {
+  const { ip } = address;
   if (gateway !== null) {
+    if (!isReachable(pod, dev, gateway)) {
+      fail(`Failed to add default route to ${formatIp(gateway)}: network is unreachable`);
+    }
     pod.addRoute({ dst: { ip: { family: 4, value: 0n }, length: 0 }, gw: gateway, dev, table });
   }
-  for (const route of own) {
-    if (route.prefsrc !== null && route.prefsrc !== toIpv4(ip)) continue;
-    pod.do({ kind: "route-delete", route });
-    const moved: Route = { ...route, table };
-    if (route.dst.length > 0 || gateway === null) pod.do({ kind: "route-add", route: moved });
+  const isOwn = (other: number | null) => other !== null && containsIp(address, fromIpv4(other));
+  for (const route of routes) {
+    const way = route.nextHops[0]?.gateway ?? null;
+    const isGeneric = route.prefsrc === null && way === null;
+    if (!isOwn(route.prefsrc) && !isOwn(way) && !isGeneric) continue;
+    pod.do({ kind: "route-replace", route: { ...route, table } });
   }
   pod.do({
     kind: "rule-add",

@@ -18,8 +18,16 @@ export interface SubInterface {
   readonly type: "macvlan" | "ipvlan" | "vlan";
   /** Whether the configuration may leave `ipam` out. */
   readonly mayLackIpam: boolean;
-  /** Fails for a mode that is none, before anything is looked up. */
+  /** Fails for a configuration that is none, before anything is looked up: at ADD and DEL alike. */
+  readonly checkFirst: (call: PluginCall) => void;
+  /** Fails for arguments that are none, where they are read. */
+  readonly checkArguments: (call: PluginCall) => void;
+  /** Fails for a mode that is none. */
   readonly checkMode: (call: PluginCall) => void;
+  /** Whether the configuration is read with its master's MTU, at DEL as well: what is wrong there hinders it. */
+  readonly readsMaster: boolean;
+  /** What is said of a master that is not there. */
+  readonly missingMaster: (name: string) => string;
   readonly link: (call: PluginCall, master: Device) => SubLink;
 }
 
@@ -33,7 +41,7 @@ export interface SubLink {
 export function subInterfacePlugin(kind: SubInterface): Plugin {
   return {
     add: (call) => add(call, kind),
-    del,
+    del: (call) => del(call, kind),
     check: (call) => check(call, kind),
     status: (call) => {
       if (ipamType(call) !== "") ipamOf(call);
@@ -43,10 +51,13 @@ export function subInterfacePlugin(kind: SubInterface): Plugin {
 
 function add(call: PluginCall, kind: SubInterface): CniResult {
   const { ifName, machine } = call;
-  kind.checkMode(call);
-  const master = masterOf(call);
+  kind.checkFirst(call);
+  if (!kind.readsMaster) kind.checkMode(call);
+  const master = masterOf(call, kind);
   const mtu = mtuOf(call, master);
+  kind.checkArguments(call);
   const pod = openNetns(call);
+  kind.checkMode(call);
   const { mac, noArp, data } = kind.link(call, master);
   if (pod.device(ifName) !== undefined) {
     fail(`failed to rename ${kind.type} to ${goQuote(ifName)}: file exists`);
@@ -65,30 +76,27 @@ function add(call: PluginCall, kind: SubInterface): CniResult {
     pod.setUp(ifName);
     return { ...bareResult(call, made), dns: parseDns(object(call.config, "dns")) };
   }
+  // Whatever fails from here on, the device stays until DEL: the plugins' own clean-up does not see the error.
   const made = make();
-  const ipam = ipamOrUndo(call);
+  const ipam = ipamOf(call);
+  const taken = ipam.add(ipamCall(call));
   try {
-    const taken = ipam.add(ipamCall(call));
     if (taken.ips.length === 0) fail("IPAM plugin returned missing IP config");
     const ips = taken.ips.map((ip): CniIp => ({ ...ip, interface: 0 }));
     pod.sysctl(`net.ipv4.conf.${ifName}.arp_notify`, "1");
     const result = { ...bareResult(call, made), ...taken, ips };
-    configureInterface(pod, ifName, result);
+    configureInterface(pod, ifName, result, () => {
+      // `macvlan_open`.
+      if (machine.isMacvlanTaken(pod.device(ifName) ?? made, mac)) {
+        fail(`failed to set ${goQuote(ifName)} UP: address already in use`);
+      }
+      pod.setUp(ifName);
+    });
     const dns = parseDns(object(call.config, "dns"));
-    return { ...result, dns: hasDns(dns) ? dns : result.dns };
+    // Release 1.1 forgets what the IPAM plugin said.
+    return { ...result, dns: hasDns(dns) || call.release === "1.1" ? dns : result.dns };
   } catch (error) {
     ipam.del(ipamCall(call));
-    machine.deleteLink(pod, ifName);
-    throw error;
-  }
-}
-
-/** A container's interface does not outlive a missing IPAM plugin. */
-function ipamOrUndo(call: PluginCall) {
-  try {
-    return ipamOf(call);
-  } catch (error) {
-    call.machine.deleteLink(openNetns(call), call.ifName);
     throw error;
   }
 }
@@ -103,10 +111,10 @@ function bareResult({ ifName, netns }: PluginCall, device: Device): CniResult {
 }
 
 /** The device below: named, made by an earlier plugin of the chain, or the one of the default route. */
-function masterOf({ config, machine, prevResult }: PluginCall): Device {
+function masterOf({ config, machine, prevResult }: PluginCall, { missingMaster }: SubInterface): Device {
   const named =
     text(config, "master") || (prevResult?.interfaces.find(({ sandbox }) => sandbox === "")?.name ?? "");
-  if (named !== "") return machine.node.device(named) ?? fail("Link not found");
+  if (named !== "") return machine.node.device(named) ?? fail(missingMaster(named));
   const route = machine.node.host.routes.find(({ dst, table }) => table === "main" && dst.length === 0);
   const dev = route?.nextHops[0]?.dev ?? null;
   const found = dev === null ? undefined : machine.node.device(dev);
@@ -119,9 +127,13 @@ function mtuOf({ config }: PluginCall, master: Device): number {
   return mtu === 0 ? master.mtu : mtu;
 }
 
-/** Even to take a container out, the plugins first look for the device below when it is not named. */
-function del(call: PluginCall): void {
-  if (text(call.config, "master") === "") masterOf(call);
+/** Even to take a container out, the plugins first look for the device below, ipvlan only when it is not named. */
+function del(call: PluginCall, kind: SubInterface): void {
+  kind.checkFirst(call);
+  if (kind.readsMaster) {
+    mtuOf(call, masterOf(call, kind));
+    kind.checkArguments(call);
+  } else if (text(call.config, "master") === "") masterOf(call, kind);
   if (ipamType(call) !== "") ipamOf(call).del(ipamCall(call));
   const pod = call.machine.netns(call.netns);
   if (pod?.device(call.ifName) === undefined) return;
@@ -129,6 +141,10 @@ function del(call: PluginCall): void {
 }
 
 function check(call: PluginCall, kind: SubInterface): void {
+  if (kind.type === "macvlan") {
+    mtuOf(call, masterOf(call, kind));
+    kind.checkArguments(call);
+  }
   const pod = openNetns(call);
   if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
   const { prevResult, ifName } = call;

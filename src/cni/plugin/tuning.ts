@@ -16,7 +16,8 @@ function backupPath({ containerId, ifName }: PluginCall): string {
 
 function add(call: PluginCall): CniResult {
   const { prevResult, ifName, config, machine } = call;
-  const named = requestedMac(call);
+  const own = text(config, "mac");
+  const named = requestedMac(call) ?? (own === "" ? null : own);
   const mac =
     named === null
       ? null
@@ -24,7 +25,10 @@ function add(call: PluginCall): CniResult {
         fail(`invalid args ${named} for MAC addr: address ${named}: invalid MAC address`));
   if (prevResult === null) fail("Required prevResult missing");
   const pod = openNetns(call);
-  for (const [name, value] of settings(call)) pod.sysctl(name, value);
+  for (const [name, value] of settings(call)) {
+    requireSetting(pod, name);
+    pod.sysctl(name, value);
+  }
   const mtu = integer(config, "mtu");
   const isLinkTouched =
     mac !== null || mtu !== 0 || field(config, "promisc") === true || field(config, "allmulti") === true;
@@ -32,10 +36,12 @@ function add(call: PluginCall): CniResult {
 
   const before = pod.device(ifName) ?? fail(`failed to get ${JSON.stringify(ifName)}: Link not found`);
   machine.files.write(backupPath(call), JSON.stringify({ mac: macText(before), mtu: before.mtu }));
-  pod.changeDevice(ifName, {
-    ...(mac === null ? {} : { mac }),
-    ...(mtu === 0 ? {} : { mtu }),
-  });
+  if (mac !== null && before.up && machine.isMacvlanTaken(before, mac)) fail("address already in use");
+  if (mac !== null) machine.setMac(pod, ifName, mac);
+  if (mtu !== 0) {
+    if (mtu > machine.mostMtu(before)) fail("invalid argument");
+    pod.changeDevice(ifName, { mtu });
+  }
   for (const mode of ["promisc", "allmulti"]) if (flag(config, mode)) noteMode(pod, ifName, mode);
   if (mac === null) return prevResult;
   return {
@@ -55,6 +61,14 @@ function settings({ config, ifName }: PluginCall): readonly (readonly [string, s
   });
 }
 
+/** A device's settings are there while it is. */
+function requireSetting(pod: Netns, name: string): void {
+  const [, , device] = /^net\.(ipv4|ipv6)\.(?:conf|neigh)\.([^.]+)\./.exec(name) ?? [];
+  if (device === undefined || ["all", "default"].includes(device) || pod.device(device) !== undefined) return;
+  const path = name.replaceAll(".", "/");
+  fail(`open /proc/sys/${path}: no such file or directory`);
+}
+
 /** Modes that no rule of the walk reads are kept as the commands that set them. */
 function noteMode(pod: Netns, ifName: string, mode: string): void {
   const value = pod.host.unmodelled.get("linkSettings");
@@ -65,12 +79,14 @@ function noteMode(pod: Netns, ifName: string, mode: string): void {
 
 /** Puts the interface back as it was; there is nothing to do when it is gone. */
 function del(call: PluginCall): void {
+  requestedMac(call);
   const { machine, ifName } = call;
   const backup = machine.files.read(backupPath(call));
   const pod = machine.netns(call.netns);
   if (backup === undefined || pod === undefined) return;
   const { mac, mtu } = JSON.parse(backup) as { readonly mac: string; readonly mtu: number };
-  pod.changeDevice(ifName, { mac: internMac(mac), mtu });
+  machine.setMac(pod, ifName, internMac(mac));
+  pod.changeDevice(ifName, { mtu });
   const value = pod.host.unmodelled.get("linkSettings");
   const notes = Array.isArray(value) ? (value as readonly unknown[]) : [];
   const rest = notes.filter((note) => !String(note).startsWith(`ip link set ${ifName} `));
@@ -79,6 +95,7 @@ function del(call: PluginCall): void {
 }
 
 function check(call: PluginCall): void {
+  requestedMac(call);
   const { prevResult, ifName, config } = call;
   if (prevResult === null) fail("Required prevResult missing");
   const pod = openNetns(call);

@@ -1,5 +1,5 @@
 import { fail } from "../cni-error.ts";
-import { integer } from "../json.ts";
+import { integer, text } from "../json.ts";
 import type { Plugin } from "./plugin.ts";
 import { subInterfacePlugin } from "./sub-interface.ts";
 
@@ -7,7 +7,14 @@ import { subInterfacePlugin } from "./sub-interface.ts";
 export const VLAN: Plugin = subInterfacePlugin({
   type: "vlan",
   mayLackIpam: false,
-  checkMode: ({ config }) => {
+  checkMode: () => {},
+  checkArguments: () => {},
+  readsMaster: true,
+  missingMaster: () => "Link not found",
+  checkFirst: ({ config }) => {
+    if (text(config, "master") === "") {
+      fail('"master" field is required. It specifies the host interface name to create the VLAN for.');
+    }
     const id = integer(config, "vlanId");
     if (id < 0 || id > 4094) fail(`invalid VLAN ID ${id} (must be between 0 and 4095 inclusive)`);
   },

@@ -103,7 +103,13 @@ describe("a configuration that cannot be", () => {
   ])("%j: %s", (ipam, msg) => {
     const add = () =>
       HOST_LOCAL.add({
-        ...{ network: "n", containerId: "c", ifName: "eth0", args: "", config: { ipam } },
+        ...{
+          network: "n",
+          containerId: "c",
+          ifName: "eth0",
+          args: "",
+          config: { cniVersion: "1.0.0", ipam },
+        },
         store: () => new MemoryStore(),
       });
     expect(add).toThrow(msg);
