@@ -49,6 +49,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   BGPConfiguration: checkBgp,
   FelixConfiguration: checkFelix,
   IPReservation: checkReservation,
+  BlockAffinity: checkAffinity,
   CalicoNetworkPolicy: checkTier,
   GlobalNetworkPolicy: checkTier,
 };
@@ -204,6 +205,13 @@ function checkFailsafes(given: unknown, field: string, report: Report): void {
     if (text !== "" && parseIp(text) === undefined && parseIpNet(text) === undefined)
       report.error(`${field}[${i}].net`, `${JSON.stringify(net)} is no range`);
   }
+}
+
+function checkAffinity({ cidr, node }: Json, report: Report): void {
+  if (typeof cidr !== "string" || parseIpNet(cidr) === undefined)
+    report.error("cidr", `${JSON.stringify(cidr)} is no block such as 10.244.166.128/26`);
+  if (typeof node !== "string" || node === "")
+    report.error("node", "is missing: the name of a Node is expected");
 }
 
 function checkReservation({ reservedCIDRs: given }: Json, report: Report, objects: Lister): void {

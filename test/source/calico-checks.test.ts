@@ -102,6 +102,8 @@ describe("other objects", () => {
       "failsafeInboundHostPorts[0].port: 70000 is no port",
     ],
     ["FelixConfiguration", "{vxlanMTU: big}", 'vxlanMTU: "big" is no MTU (0 for what the card leaves)'],
+    ["BlockAffinity", "{cidr: nonsense, node: n0}", 'cidr: "nonsense" is no block such as 10.244.166.128/26'],
+    ["BlockAffinity", "{cidr: 10.0.0.0/26}", "node: is missing: the name of a Node is expected"],
     [
       "IPReservation",
       "{reservedCIDRs: [10.0.0.300]}",
