@@ -5,6 +5,7 @@ import { BUILT_BACKENDS } from "../cni/flannel/network.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
+import { ownNetworkOf } from "../source/conflist.ts";
 import {
   type DetectedCluster,
   describeCalico,
@@ -96,14 +97,15 @@ function firstOf(found: readonly InputError[], what: string): string[] {
 const BACKENDS_BUILT: ReadonlySet<string> = new Set(BUILT_BACKENDS);
 const CNIS_BUILT: ReadonlySet<string> = new Set(CNIS);
 
-function unbuiltAgents({ cni, proxyMode, flannelBackend, families }: DetectedCluster): string[] {
+function unbuiltAgents(detected: DetectedCluster): string[] {
+  const { cni, proxyMode, flannelBackend, families } = detected;
   const messages: string[] = [];
   if (!families.value.includes("IPv4") && (cni.value === "calico" || cni.value === "docker0")) {
     messages.push(
       `${notBuiltYet(`a cluster of IPv6 alone with ${cni.value}`)} (${families.where}): --cni flannel, canal or bridge goes on with that one in its place`,
     );
   }
-  if (!CNIS_BUILT.has(cni.value)) {
+  if (!CNIS_BUILT.has(cni.value) && ownNetworkOf(detected) === null) {
     messages.push(
       `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni ${CNIS.join(", ")} goes on with that one in its place`,
     );
