@@ -1,7 +1,11 @@
 import { basename, dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Inventory } from "../inventory/inventory.ts";
+import type { Lister } from "../object/object-map.ts";
 import { readDocuments } from "../object/text-documents.ts";
+import { proxyModel } from "../proxy/model.ts";
+import { portalsOf } from "../proxy/userspace/portals.ts";
+import { withProxySockets } from "../proxy/userspace/relay-sockets.ts";
 import { takenOfNetworkStates } from "../source/node-dump/nmstate.ts";
 import { type DumpFile, type NodeDump, readNodeDump } from "../source/node-dump/node-dump.ts";
 import { type TakenApart, takeApart } from "../source/node-dump/take-apart.ts";
@@ -71,10 +75,20 @@ export async function loadSource(
   if (messages.length > 0) return invalid(...messages);
   const world = mergeWorlds(worlds);
   if (world.kind === "invalid") return world;
-  const { world: configured, configured: notes } = configuredByDhcp(world.value);
+  const { world: configured, configured: notes } = configuredByDhcp(
+    withUserspaceProxies(world.value, inventory?.objects ?? null),
+  );
   const hostAssumptions = new Map<string, readonly string[]>(dump?.assumptions ?? []);
   for (const { host, text } of notes) hostAssumptions.set(host, [...(hostAssumptions.get(host) ?? []), text]);
   return ok({ world: configured, inventory, assumptions, detected, hostAssumptions, recordings, isExample });
+}
+
+/** Nodes whose rules are those of kube-proxy's userspace mode have kube-proxy behind its ports. */
+function withUserspaceProxies(world: World, objects: Lister | null): World {
+  if (![...world.hosts.values()].some(({ iptables }) => portalsOf(iptables).length > 0)) return world;
+  const model = objects === null ? null : proxyModel(objects.list("Service"), objects.list("EndpointSlice"));
+  const hosts = new Map([...world.hosts].map(([name, host]) => [name, withProxySockets(host, model)]));
+  return { ...world, hosts };
 }
 
 /** Files told apart by what they hold. */

@@ -19,6 +19,8 @@ import type { ProxyModel } from "../proxy/model.ts";
 import { freshNodeTable } from "../proxy/nftables/operations.ts";
 import { NftablesProxier } from "../proxy/nftables/proxier.ts";
 import { startOperations as nftablesStart } from "../proxy/nftables/start-operations.ts";
+import { portalRuleset } from "../proxy/userspace/portal-rules.ts";
+import { withProxySockets } from "../proxy/userspace/relay-sockets.ts";
 import type { ProxyFeatures } from "../proxy/versions.ts";
 
 /** What the proxiers of both families know of a node; one runs where the node has an address of its family. */
@@ -55,6 +57,8 @@ export function proxyAgents(
       return new NftablesAgents(set);
     case "ipvs":
       return new IpvsAgents(set);
+    case "userspace":
+      return new UserspaceAgents(set);
     default:
       return configuration.mode satisfies never;
   }
@@ -159,5 +163,30 @@ class IpvsAgents implements ProxyAgents {
       ...(four === null ? [] : [{ proxier: this.#four, known: four }]),
       ...(six === null ? [] : [{ proxier: this.#six, known: six }]),
     ];
+  }
+}
+
+/** One family, that of the node's first address: here IPv4. */
+class UserspaceAgents implements ProxyAgents {
+  readonly #model: ProxyModel;
+  readonly #origin: Origin;
+
+  constructor({ models, origin }: Settings) {
+    this.#model = models.four;
+    this.#origin = origin;
+  }
+
+  start(node: Netns, { four }: ProxiedNode): void {
+    if (four === null) return;
+    node.do({
+      kind: "iptables-restore",
+      ruleset: portalRuleset(this.#model, four, this.#origin),
+      noflush: false,
+    });
+  }
+
+  /** It listens when everything else does. */
+  finish(node: Netns): void {
+    node.do({ kind: "sockets", sockets: withProxySockets(node.host, this.#model).sockets });
   }
 }

@@ -32,9 +32,12 @@ export const CHOICE_UNKNOWN = 3;
 export const CHOICE_NUMGEN = 4;
 /** Where an IPVS scheduler stands, which a dump does not tell. */
 export const CHOICE_IPVS = 5;
+/** Where the turns of a proxy in user space stand. */
+export const CHOICE_RELAY = 6;
 export type ChoiceKind =
   | typeof CHOICE_STATISTIC
   | typeof CHOICE_MULTIPATH
   | typeof CHOICE_UNKNOWN
   | typeof CHOICE_NUMGEN
-  | typeof CHOICE_IPVS;
+  | typeof CHOICE_IPVS
+  | typeof CHOICE_RELAY;

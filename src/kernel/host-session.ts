@@ -41,6 +41,11 @@ export class HostSession {
   readonly exceptions: PairMap;
   /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; of IPv6 2 and 3 (`peerAllows6`). */
   readonly peers: PairMap;
+  /** (relay, client) to the place of the target that the client stays with, and to when it was last seen, milliseconds. */
+  readonly relayed: PairMap;
+  readonly relayedAt: PairMap;
+  /** Relays by name; the numbers are for keys alone. */
+  private readonly relayNumbers = new Map<string, number>();
   readonly reassembly = new ReassemblyQueues();
   private readonly matchCells = new Map<object, JournaledCells>();
   private readonly journal: Journal;
@@ -61,7 +66,15 @@ export class HostSession {
     this.learned = new PairMap(journal, 16);
     this.exceptions = new PairMap(journal);
     this.peers = new PairMap(journal);
+    this.relayed = new PairMap(journal);
+    this.relayedAt = new PairMap(journal);
     this.portCell = new Cells(journal, 2);
+  }
+
+  relayNumber(name: string): number {
+    const known = this.relayNumbers.get(name) ?? this.relayNumbers.size;
+    this.relayNumbers.set(name, known);
+    return known;
   }
 
   /** `ip route flush cache`: what errors taught of IPv4's destinations is forgotten, of IPv6's it stays. */

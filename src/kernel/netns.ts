@@ -80,6 +80,8 @@ export class Netns {
   private fixedEnds: PairMap | null = null;
   private floods: readonly (readonly number[])[] | null = null;
   readonly sockets: readonly Socket[] | null;
+  /** Without a list: those that are known all the same. */
+  readonly knownSockets: readonly Socket[];
   /** Sockets of daemons that stand behind a TUN. */
   readonly tunSockets: readonly Socket[];
   /**
@@ -253,9 +255,8 @@ export class Netns {
       }
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
-    this.tunSockets = (
-      host.sockets.kind === "listed" ? host.sockets.sockets : (host.sockets.known ?? [])
-    ).filter(({ app }) => app.kind === "tun");
+    this.knownSockets = host.sockets.kind === "assumed" ? (host.sockets.known ?? []) : [];
+    this.tunSockets = (this.sockets ?? this.knownSockets).filter(({ app }) => app.kind === "tun");
 
     this.speaksSctp =
       this.sockets === null ||

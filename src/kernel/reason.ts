@@ -130,6 +130,11 @@ const TABLE = [
   ],
   ["tunnel-loop", "DROPPED", "The way to the tunnel's other end leads into the tunnel itself."],
   [
+    "relay-failed",
+    "REFUSED",
+    "A proxy in user space took the connection, found nobody to pass it on to, and closed it.",
+  ],
+  [
     "ipvs-no-server",
     "REFUSED",
     "No real server of the IPVS virtual service takes connections; the host answered with an ICMP port unreachable.",

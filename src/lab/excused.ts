@@ -49,7 +49,10 @@ export function discoveriesAt({ ndp = [] }: RecordedProbe, host: string): number
 /** Packets of a connection before the client sends in bulk: SYN, SYN-ACK, ACK, the server's line, ACK. */
 export const BEFORE_BULK = 5;
 
-/** Does a probe go on with a bulk transfer when its connection is up? The model's conversation does not. */
+/**
+ * Does a probe go on with a bulk transfer when its connection is up? Recorded without offloads it is cut otherwise than the model's,
+ * whose replay of it ends there.
+ */
 export function isBulk({ query }: RecordedProbe): boolean {
   return query.proto === "tcp" && query.size !== undefined;
 }

@@ -41,7 +41,7 @@ export interface RecordedQuery {
   readonly raw?: boolean;
   /** Who sent a hand-made packet went on listening, as long as a client would. */
   readonly listens?: boolean;
-  /** The client asked for errors while it connected, also for those that come while `connect` holds its socket. */
+  /** The client of a connection went on asking for errors, also for those that come while `connect` holds its socket. */
   readonly polls?: boolean;
   readonly flags?: string;
   readonly keepState?: boolean;

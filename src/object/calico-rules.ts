@@ -17,23 +17,30 @@ import type { CalicoEntity, CalicoGlobalPolicySpec, CalicoRule } from "./policy-
 type Rules = Readonly<Record<string, (object: KubernetesObject, report: ObjectReport) => void>>;
 
 export const CALICO_RULES: Rules = {
-  CalicoNetworkPolicy: (object, report) => checkPolicy((object as CalicoNetworkPolicy).spec, report),
-  GlobalNetworkPolicy: (object, report) => checkPolicy((object as GlobalNetworkPolicy).spec, report),
+  CalicoNetworkPolicy: (object, report) => checkPolicy((object as CalicoNetworkPolicy).spec, true, report),
+  GlobalNetworkPolicy: (object, report) => checkPolicy((object as GlobalNetworkPolicy).spec, false, report),
   Profile: (object, report) => {
     const { ingress = [], egress = [] } = (object as Profile).spec;
-    checkRuleList(ingress, ["spec", "ingress"], report);
-    checkRuleList(egress, ["spec", "egress"], report);
+    checkRuleList(ingress, false, ["spec", "ingress"], report);
+    checkRuleList(egress, false, ["spec", "egress"], report);
   },
+  NetworkSet: checkNetworkSet,
+  GlobalNetworkSet: checkNetworkSet,
   Tier: (object, report) => checkOrder((object as Tier).spec.order, report),
   HostEndpoint: (object, report) => checkHostEndpoint(object as HostEndpoint, report),
 };
 
-function checkPolicy(spec: CalicoGlobalPolicySpec, report: ObjectReport): void {
+function checkPolicy(spec: CalicoGlobalPolicySpec, isNamespaced: boolean, report: ObjectReport): void {
   checkOrder(spec.order, report);
   for (const field of ["selector", "serviceAccountSelector", "namespaceSelector"] as const)
     checkSelector(spec[field], ["spec", field], report);
-  checkRuleList(spec.ingress ?? [], ["spec", "ingress"], report);
-  checkRuleList(spec.egress ?? [], ["spec", "egress"], report);
+  for (const field of ["selector", "serviceAccountSelector"] as const)
+    checkNotGlobal(spec[field], ["spec", field], report);
+  checkRuleList(spec.ingress ?? [], isNamespaced, ["spec", "ingress"], report);
+  checkRuleList(spec.egress ?? [], isNamespaced, ["spec", "egress"], report);
+  const named = spec.types ?? [];
+  const twice = named.find((type, i) => named.indexOf(type) !== i);
+  if (twice !== undefined) report.error(["spec", "types"], `names ${twice} more than once`);
   const { doNotTrack, preDNAT, applyOnForward, types = [], egress = [] } = spec;
   if (doNotTrack === true && preDNAT === true)
     report.error(
@@ -53,8 +60,73 @@ function checkOrder(order: unknown, report: ObjectReport): void {
     report.error(["spec", "order"], `${JSON.stringify(order)} is not a number`);
 }
 
-function checkRuleList(rules: readonly CalicoRule[], path: FieldPath, report: ObjectReport): void {
-  for (const [i, rule] of rules.entries()) checkRule(rule, [...path, i], report);
+function checkRuleList(
+  rules: readonly CalicoRule[],
+  isNamespaced: boolean,
+  path: FieldPath,
+  report: ObjectReport,
+): void {
+  const side = path.at(-1) === "ingress" ? "source" : "destination";
+  for (const [i, rule] of rules.entries()) {
+    checkRule(rule, [...path, i], report);
+    checkHttp(rule, side === "source", [...path, i], report);
+    for (const end of ["source", "destination"] as const) {
+      const services = rule[end]?.services;
+      if (services === undefined) continue;
+      checkServices(rule, end, [...path, i, end], report);
+      if (end !== side)
+        report.error([...path, i, end, "services"], `is not possible: such rules ask for a ${side}`);
+      if (!isNamespaced && (services.namespace ?? "") === "")
+        report.error([...path, i, end, "services", "namespace"], "is missing: no namespace is around it");
+    }
+  }
+}
+
+/** A Service says by itself which addresses and ports are meant. */
+function checkServices(
+  rule: CalicoRule,
+  end: "source" | "destination",
+  path: FieldPath,
+  report: ObjectReport,
+) {
+  const entity = rule[end] ?? {};
+  if ((entity.services?.name ?? "") === "")
+    report.error([...path, "services", "name"], "is missing: the name of a Service is expected");
+  const beside = [
+    "selector",
+    "notSelector",
+    "namespaceSelector",
+    "serviceAccounts",
+    "nets",
+    "notNets",
+  ] as const;
+  const ports = end === "destination" ? (["ports", "notPorts"] as const) : [];
+  for (const field of [...beside, ...ports]) {
+    const value: unknown = entity[field];
+    const isEmpty = value === undefined || value === "" || (Array.isArray(value) && value.length === 0);
+    if (!isEmpty) report.error([...path, field], "does not go with services");
+  }
+}
+
+/** Asked by Dikastes beside the pod (application layer policy), never by the kernel. */
+function checkHttp(rule: CalicoRule, isIngress: boolean, path: FieldPath, report: ObjectReport): void {
+  const { http } = rule as { readonly http?: unknown };
+  if (!isJsonObject(http)) return;
+  if (rule.action !== "Allow") report.error([...path, "http"], "needs action Allow");
+  else if (!isIngress) report.error([...path, "http"], "is of ingress alone");
+  else if (rule.protocol !== undefined && rule.protocol !== "TCP" && rule.protocol !== 6)
+    report.error([...path, "http"], "needs protocol TCP");
+  else
+    report.warning(
+      [...path, "http"],
+      "has no effect in the kernel: Felix's rules ask the rest of the rule, the request only a Dikastes beside the pod, which is not modelled",
+    );
+}
+
+function checkNetworkSet({ metadata }: KubernetesObject, report: ObjectReport): void {
+  const label = "projectcalico.org/namespace";
+  if (Object.hasOwn(metadata.labels ?? {}, label))
+    report.error(["metadata", "labels", label], "is Calico's own: it cannot be given");
 }
 
 /** The protocols that have a name; another is a number from 1 to 255. */
@@ -81,14 +153,29 @@ function checkRule(rule: CalicoRule, path: FieldPath, report: ObjectReport): voi
     const entity = rule[side];
     if (entity !== undefined) checkEntity(entity, rule, [...path, side], report);
   }
-  for (const [field, value] of [
-    ["http", (rule as { http?: unknown }).http],
-    ["destination.services", (rule.destination as { services?: unknown } | undefined)?.services],
-  ] as const) {
-    if (isJsonObject(value)) {
-      report.error([...path, field], "is not modelled: a rule without it would say something else");
-    }
-  }
+  checkFamilies(rule, path, report);
+}
+
+const ICMP_FAMILY: Readonly<Record<string, 4 | 6>> = { ICMP: 4, "1": 4, ICMPv6: 6, "58": 6 };
+
+/** A rule is of one family as soon as it names an address. */
+function checkFamilies(rule: CalicoRule, path: FieldPath, report: ObjectReport): void {
+  const { protocol, notProtocol, ipVersion, source = {}, destination = {} } = rule;
+  const lists = [source.nets, source.notNets, destination.nets, destination.notNets];
+  const nets = lists.flatMap((list) => list ?? []);
+  const families = new Set(nets.map((net) => (net.includes(":") ? 6 : 4)));
+  if (families.size > 1)
+    report.warning(
+      path,
+      "names ranges of both families: Calico's API server refuses it, and Felix takes for each only its own",
+    );
+  const icmp = ICMP_FAMILY[String(protocol)] ?? ICMP_FAMILY[String(notProtocol)];
+  if (ipVersion === undefined) return;
+  if (icmp !== undefined && icmp !== ipVersion)
+    report.error([...path, "ipVersion"], `${ipVersion} does not go with ${icmp === 4 ? "ICMP" : "ICMPv6"}`);
+  const other = [...families].find((family) => family !== ipVersion);
+  if (other !== undefined)
+    report.error([...path, "ipVersion"], `${ipVersion} does not go with a range of IPv${other}`);
 }
 
 function isProtocol(value: unknown): boolean {
@@ -99,6 +186,8 @@ function isProtocol(value: unknown): boolean {
 function checkEntity(entity: CalicoEntity, rule: CalicoRule, path: FieldPath, report: ObjectReport): void {
   for (const field of ["selector", "notSelector", "namespaceSelector"] as const)
     checkSelector(entity[field], [...path, field], report);
+  for (const field of ["selector", "notSelector"] as const)
+    checkNotGlobal(entity[field], [...path, field], report);
   checkSelector(entity.serviceAccounts?.selector, [...path, "serviceAccounts", "selector"], report);
   for (const field of ["ports", "notPorts"] as const) {
     const ports = entity[field] ?? [];
@@ -114,6 +203,11 @@ function checkEntity(entity: CalicoEntity, rule: CalicoRule, path: FieldPath, re
 function checkSelector(text: string | undefined, path: FieldPath, report: ObjectReport): void {
   const parsed = parseCalicoSelector(text ?? "");
   if (parsed.kind === "invalid") report.error(path, parsed.message);
+}
+
+function checkNotGlobal(text: string | undefined, path: FieldPath, report: ObjectReport): void {
+  if (text?.includes("global()") === true)
+    report.error(path, "holds global(), which is of the namespaceSelector of a rule alone");
 }
 
 const isPort = (port: number) => Number.isInteger(port) && port >= 0 && port <= 65_535;

@@ -60,6 +60,32 @@ export function allOf(...parts: readonly CalicoSelector[]): CalicoSelector {
   return needed.length < 2 ? only : { kind: "&&", of: needed };
 }
 
+/** As Calico writes several texts into one, `(a) && b`: what is null was not written, and `all()` stays, for names are made of it. */
+export function joined(...parts: readonly (CalicoSelector | null)[]): CalicoSelector | null {
+  const written = parts.filter((part) => part !== null);
+  const [only = null] = written;
+  return written.length < 2 ? only : { kind: "&&", of: written };
+}
+
+/** With another question wherever `all()` or `global()` stands. */
+export function replaced(
+  selector: CalicoSelector,
+  by: Partial<Record<"all" | "global", CalicoSelector>>,
+): CalicoSelector {
+  switch (selector.kind) {
+    case "all":
+    case "global":
+      return by[selector.kind] ?? selector;
+    case "!":
+      return { kind: "!", of: replaced(selector.of, by) };
+    case "&&":
+    case "||":
+      return { kind: selector.kind, of: selector.of.map((part) => replaced(part, by)) };
+    default:
+      return selector;
+  }
+}
+
 /** The same question asked of labels that bear a prefix: `pcns.` for those of a namespace. */
 export function withKeyPrefix(selector: CalicoSelector, prefix: string): CalicoSelector {
   switch (selector.kind) {
@@ -114,6 +140,11 @@ export function parseCalicoSelector(text: string): ParsedCalicoSelector {
     if (!(error instanceof SelectorError)) throw error;
     return { kind: "invalid", message: `${JSON.stringify(text)} is no selector: ${error.message}` };
   }
+}
+
+/** Of a text that may be missing or empty; null: nothing is asked. */
+export function writtenSelector(text: string | undefined): CalicoSelector | null {
+  return text === undefined || text.trim() === "" ? null : calicoSelector(text);
 }
 
 /** Of a selector that was checked when its object was read. */

@@ -90,7 +90,7 @@ const ENTITY = object(
     ports: list(anything),
     notPorts: list(anything),
     serviceAccounts: object(optional({ names: list(text), selector: text })),
-    services: anything,
+    services: object(optional({ name: text, namespace: text })),
   }),
 );
 const ICMP = object(

@@ -57,6 +57,8 @@ export interface CalicoEntity {
   readonly namespaceSelector?: string;
   readonly ports?: readonly CalicoPort[];
   readonly notPorts?: readonly CalicoPort[];
+  /** The endpoints of a Service: of ingress as the source, of egress as the destination. */
+  readonly services?: { readonly name?: string; readonly namespace?: string };
   readonly serviceAccounts?: { readonly names?: readonly string[]; readonly selector?: string };
 }
 

@@ -122,6 +122,11 @@ export function headerLength(packet: Packet): number {
   return packet.family === 6 ? 40 : 20;
 }
 
+/** Bytes of the longest IP packet that becomes of it on a cable (`skb_gso_network_seglen`). */
+export function networkLength({ length, gsoExcess }: Packet): number {
+  return length - gsoExcess;
+}
+
 /** Bytes of headers of an IPv6 fragment before what it carries. */
 export const FRAGMENT6_HEADER = 48;
 
@@ -267,6 +272,11 @@ export class Packet {
   fragMaxSize = 0;
   /** Length of the application payload, bytes. */
   payload = 0;
+  /**
+   * Bytes by which it is longer than the longest segment a card will make of it (generic segmentation offload): nobody before has
+   * to cut it, and what is long is judged by its segments. 0: it goes on a cable as it is.
+   */
+  gsoExcess = 0;
   /** Is it what a query gave, all `p`s? Else nobody knows what it says. */
   payloadKnown = false;
 
@@ -313,6 +323,7 @@ export class Packet {
     this.vni = 0;
     this.inner = null;
     this.payload = 0;
+    this.gsoExcess = 0;
     this.payloadKnown = false;
     this.scrub(true);
   }
@@ -408,6 +419,7 @@ export class Packet {
     this.encapsulation = from.encapsulation;
     this.vni = from.vni;
     this.payload = from.payload;
+    this.gsoExcess = from.gsoExcess;
     this.payloadKnown = from.payloadKnown;
   }
 

@@ -33,6 +33,8 @@ export function hostEndpointsOn(objects: Lister, node: string): HostEndpoint[] {
 export interface Failsafe {
   readonly protocol: "tcp" | "udp" | "sctp";
   readonly port: number;
+  /** Only for the other end's addresses in it; null: for everybody. */
+  readonly net: string | null;
 }
 
 export interface Failsafes {
@@ -49,7 +51,7 @@ const FAILSAFES: Failsafes = {
 function failsafes(text: string): Failsafe[] {
   return text.split(" ").map((word) => {
     const [protocol, port] = word.split(":");
-    return { protocol: protocol === "udp" ? "udp" : "tcp", port: Number(port) };
+    return { protocol: protocol === "udp" ? "udp" : "tcp", port: Number(port), net: null };
   });
 }
 
@@ -65,10 +67,11 @@ export function failsafesOf(objects: Lister): Failsafes {
 
 function listed(given: unknown): Failsafe[] | undefined {
   if (!Array.isArray(given)) return undefined;
-  return given.filter(isJsonObject).flatMap(({ protocol, port }): Failsafe[] => {
+  return given.filter(isJsonObject).flatMap(({ protocol, port, net }): Failsafe[] => {
     const lower = String(protocol ?? "tcp").toLowerCase();
     if (!Number.isInteger(port) || (lower !== "tcp" && lower !== "udp" && lower !== "sctp")) return [];
-    return [{ protocol: lower, port: Number(port) }];
+    const from = typeof net === "string" && net !== "" ? net : null;
+    return [{ protocol: lower, port: Number(port), net: from }];
   });
 }
 

@@ -16,6 +16,11 @@ export type LocalDetector =
 export const PROXY_MODES = ["iptables", "ipvs", "nftables"] as const;
 export type ProxyMode = (typeof PROXY_MODES)[number];
 
+/** The first of all, gone with 1.26: kube-proxy took the connections itself. */
+export const USERSPACE_MODE = "userspace";
+export const ALL_PROXY_MODES = [...PROXY_MODES, USERSPACE_MODE] as const;
+export type AnyProxyMode = (typeof ALL_PROXY_MODES)[number];
+
 /** What only IPVS mode is set by. */
 export interface IpvsSettings {
   /** Of every virtual service. */
@@ -28,7 +33,7 @@ export interface IpvsSettings {
 
 /** What `KubeProxyConfiguration` says, as far as it shows in rules. */
 export interface ProxyConfiguration {
-  readonly mode: ProxyMode;
+  readonly mode: AnyProxyMode;
   readonly family: IpFamily;
   readonly detector: LocalDetector;
   readonly masqueradeAll: boolean;

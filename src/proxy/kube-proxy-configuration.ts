@@ -1,10 +1,10 @@
 import {
+  ALL_PROXY_MODES,
+  type AnyProxyMode,
   DEFAULT_PROXY_CONFIGURATION,
   type IpvsSettings,
   type LocalDetector,
-  PROXY_MODES,
   type ProxyConfiguration,
-  type ProxyMode,
 } from "./configuration.ts";
 
 /**
@@ -48,7 +48,7 @@ export interface KubeProxyConfiguration {
 export function proxyConfigurationOf(
   document: KubeProxyConfiguration,
   base: ProxyConfiguration = DEFAULT_PROXY_CONFIGURATION,
-  mode: ProxyMode = PROXY_MODES.find((known) => known === document.mode) ?? base.mode,
+  mode: AnyProxyMode = ALL_PROXY_MODES.find((known) => known === document.mode) ?? base.mode,
 ): ProxyConfiguration {
   const { iptables, nftables, conntrack, nodePortAddresses, featureGates } = document;
   const masquerade = mode === "nftables" ? nftables : iptables;

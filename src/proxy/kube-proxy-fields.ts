@@ -21,7 +21,7 @@ import { secondsOf } from "./kube-proxy-configuration.ts";
 const FIELDS: Fields = {
   ...required({ apiVersion: text, kind: text }),
   ...optional({
-    mode: word("", "iptables", "ipvs", "nftables"),
+    mode: word("", "iptables", "ipvs", "nftables", "userspace"),
     clusterCIDR: prefixes,
     detectLocalMode: word("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
     detectLocal: object(optional({ bridgeInterface: text, interfaceNamePrefix: text })),

@@ -14,6 +14,7 @@ import { describeObject, type KubernetesObject } from "../object/kubernetes-obje
 import type { Lister } from "../object/object-map.ts";
 import { type Findings, finding } from "../object/object-report.ts";
 import { formatPlace } from "../object/place.ts";
+import { felixConfiguration } from "../policy/host-endpoint.ts";
 
 /** How a source's Calico joins the nodes, and where that was read. */
 export interface DetectedCalico {
@@ -42,6 +43,7 @@ export function detectCalico(objects: Lister, ranges: ClusterRanges): DetectedCa
   const shared = {
     backend: backendOf(map?.data?.["calico_backend"], environment, installation),
     mtu: mtu > 0 ? mtu : null,
+    ...tunnelMtusOf(objects),
   };
   const pools = poolsOf(objects);
   const [first] = pools;
@@ -64,6 +66,16 @@ export function detectCalico(objects: Lister, ranges: ClusterRanges): DetectedCa
       ? { from: "assumed", where: "Calico's own manifest has it so" }
       : { from: "input", where: placed(environment.object) }),
   };
+}
+
+/** As the FelixConfiguration for all nodes says; 0 is what is not said. */
+function tunnelMtusOf(objects: Lister): Pick<CalicoNetwork, "tunnelMtus"> {
+  const { ipipMTU, vxlanMTU, vxlanMTUV6 } = felixConfiguration(objects);
+  const said = (value: unknown) => (Number.isInteger(value) && Number(value) > 0 ? Number(value) : null);
+  const [ipip, four, six] = [said(ipipMTU), said(vxlanMTU), said(vxlanMTUV6)] as const;
+  return [ipip, four, six].every((mtu) => mtu === null)
+    ? {}
+    : { tunnelMtus: { ipip: ipip ?? null, vxlan: { 4: four ?? null, 6: six ?? null } } };
 }
 
 function poolOfEnvironment(environment: Environment | undefined, { four }: ClusterRanges): CalicoPool | null {

@@ -18,7 +18,7 @@ export type CniName =
   | "kindnet"
   | "kubenet"
   | "docker0";
-export type ProxyMode = "iptables" | "ipvs" | "nftables" | "none";
+export type ProxyMode = "iptables" | "ipvs" | "nftables" | "userspace" | "none";
 export const FLANNEL_BACKENDS = [
   "vxlan",
   "host-gw",
@@ -100,10 +100,10 @@ export function clueOfKubeProxy(json: Json, where: string, clues: Clues): void {
   add(clues.clusterCidr, cidrsOf(clusterCIDR), `${where} clusterCIDR`, CONFIGURES - 1);
 }
 
-/** "" is kube-proxy's default; `userspace` is gone from every release in use. */
+/** "" is kube-proxy's default; `userspace` is gone since 1.26. */
 export function proxyModeOf(mode: string): ProxyMode | undefined {
   if (mode === "" || mode === "iptables") return "iptables";
-  return mode === "ipvs" || mode === "nftables" ? mode : undefined;
+  return mode === "ipvs" || mode === "nftables" || mode === "userspace" ? mode : undefined;
 }
 
 export function clueOfFlannel(json: Json, where: string, clues: Clues): void {

@@ -1,7 +1,11 @@
 import { formatIpPrefix } from "../address/ip-prefix.ts";
 import { formatPrefix4 } from "../address/prefix.ts";
 import { formatPrefix6 } from "../address/prefix6.ts";
-import { DEFAULT_PROXY_CONFIGURATION, PROXY_MODES, type ProxyConfiguration } from "../proxy/configuration.ts";
+import {
+  ALL_PROXY_MODES,
+  DEFAULT_PROXY_CONFIGURATION,
+  type ProxyConfiguration,
+} from "../proxy/configuration.ts";
 import { proxyConfigurationOf as configurationOfDocument } from "../proxy/kube-proxy-configuration.ts";
 import { type DetectedCluster, serviceRangesOf } from "./detect.ts";
 
@@ -17,7 +21,7 @@ export function proxyConfigurationOf(detected: DetectedCluster): ProxyConfigurat
     ...(six === null ? [] : [formatPrefix6(six.clusterCidr.value)]),
   ];
   const serviceCidrs = serviceRangesOf(detected).map(formatIpPrefix);
-  const mode = PROXY_MODES.find((known) => known === proxyMode.value) ?? "iptables";
+  const mode = ALL_PROXY_MODES.find((known) => known === proxyMode.value) ?? "iptables";
   const base = { ...DEFAULT_PROXY_CONFIGURATION, mode, serviceCidrs };
   if (kubeProxy === null) return { ...base, detector: { kind: "cluster-cidr", cidrs } };
   const isFlag = clusterCidr.from === "flag" || six?.clusterCidr.from === "flag";

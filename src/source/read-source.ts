@@ -13,6 +13,7 @@ import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
 import type { World } from "../world/world.ts";
 import { checkCalico, netOf } from "./calico.ts";
+import { checkCalicoObjects } from "./calico-checks.ts";
 import {
   at,
   Clues,
@@ -91,6 +92,7 @@ const INTERPRETED: ReadonlySet<string> = new Set([
     "Profile",
   ],
   ...["NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "CalicoNetworkPolicy"],
+  ...["IPReservation", "StagedNetworkPolicy", "StagedKubernetesNetworkPolicy", "StagedGlobalNetworkPolicy"],
   ...["GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet", "HostEndpoint"],
 ]);
 
@@ -237,6 +239,7 @@ class SourceReader {
     const detected = detectCluster(this.#objects, this.#clues, this.#flags);
     const podsInNodeCidr = !OWN_ADDRESSES.has(detected.cni.value);
     const ranges = this.#ranges(detected);
+    checkCalicoObjects(this.#objects, this.#findings);
     if (detected.calico !== null && ranges.clusterCidr !== undefined) {
       const { value, ...four } = ranges.clusterCidr;
       const { six, families } = detected;

@@ -8,7 +8,11 @@ import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
   headerLength,
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
+  ICMPV6_PKT_TOOBIG,
+  IPPROTO_TCP,
   IPPROTO_UDP,
   isIcmp,
   type Packet,
@@ -16,6 +20,7 @@ import {
   PHASE_REQUEST,
 } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
+import { DatagramRelay } from "./datagram-relay.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
 import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
@@ -69,6 +74,9 @@ export class Conversation implements Upcalls {
   /** A server's data came (tcp). */
   dataSeen = false;
   private handshake = false;
+  /** Did a relay on the way find somebody to pass on to? */
+  isPassedOn = true;
+  private readonly datagrams = new DatagramRelay();
   /** The client goes on on a connection it held. */
   private goingOn = false;
 
@@ -174,16 +182,40 @@ export class Conversation implements Upcalls {
 
   connected(): void {
     this.handshake = true;
-    this.result = "connected";
+    if (!this.saysMuch) this.result = "connected";
     this.ends.stop();
+  }
+
+  /** Has the client a text of its own to say once it is connected, whose arrival it waits for? */
+  get saysMuch(): boolean {
+    const { proto, size, arrives } = this.query;
+    return proto === "tcp" && !arrives && !this.goingOn && (size ?? 0) > 0;
+  }
+
+  /** All that the client said has arrived. */
+  wasHeard(): void {
+    if (this.saysMuch && this.handshake) this.result ??= "connected";
   }
 
   /** The server's end, or a host that knows no such connection, reset the client's. */
   wasReset(from: number): void {
+    // Who goes on looking hears of it also when connected, as long as it waits for the server's line.
+    if (this.query.polls && this.result === "connected" && !this.dataSeen) {
+      this.result = "unreachable";
+      this.errno = ECONNRESET;
+      this.resetFrom = this.query.dst;
+      return;
+    }
     if (this.result !== null) return;
     this.resetFrom = from;
     if (this.goingOn) this.fail("reset", ECONNRESET);
     else this.fail("refused", ECONNREFUSED);
+  }
+
+  /** A relay that took the client's connection had nobody to pass it on to. */
+  notPassedOn(): void {
+    this.isPassedOn = false;
+    this.result = "reset";
   }
 
   /** Data came from the server. */
@@ -265,9 +297,16 @@ export class Conversation implements Upcalls {
       }
       return true;
     }
+    if (this.datagrams.answer(stack, packet)) return true;
     const socket = listenerOf(stack, "udp", placeOf(packet), this.isClients(stack, "udp", packet));
     if (socket === undefined) return false;
     this.serve(stack, IPPROTO_UDP, packet);
+    if (socket !== null && socket.app.kind === "relay") {
+      const { relay } = socket.app;
+      if (relay.targets === null) stack.engine.unmodelled.add(`whom ${relay.name} passes datagrams on to`);
+      else if (!this.datagrams.request(stack, packet, relay)) this.isPassedOn = false;
+      return true;
+    }
     if (socket !== null && socket.app.kind === "silent") return true;
     const reply = ofFamily(stack.pool.take(), query.family);
     reply.protocol = IPPROTO_UDP;
@@ -322,6 +361,8 @@ export class Conversation implements Upcalls {
 
   icmpError(stack: Stack, packet: Packet): void {
     const inner = packet.inner;
+    if (inner !== null && inner.protocol === IPPROTO_TCP && !isRedirect(packet))
+      this.tcpEnds.errorOf(stack, inner, packet.number);
     if (inner === null || stack !== this.client || isRedirect(packet)) return;
     // The first error that reaches the sender's host is told of, whichever of its packets it is about.
     this.noteError(packet);
@@ -359,6 +400,7 @@ export class Conversation implements Upcalls {
     }
     if (isRedirect(packet)) return;
     this.noteError(packet);
+    if (query.proto === "tcp" && isTooBig(packet)) this.tcpEnds.mtuReduced();
     if (this.result !== null) return;
     // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
     const isHeld = query.proto === "tcp" && this.client.now === this.begunAt;
@@ -367,7 +409,7 @@ export class Conversation implements Upcalls {
       return;
     }
     // An established connection takes errors for passing (RFC 1122 4.2.3.9).
-    if (this.goingOn) return;
+    if (this.goingOn || (this.saysMuch && this.handshake)) return;
     const heard = heardOfError(query, packet.icmpType, packet.icmpCode);
     if (heard !== null) this.fail(heard.result, heard.errno);
   }
@@ -414,8 +456,14 @@ export class Conversation implements Upcalls {
 
   /** Did the client get what it asked for? */
   get answered(): boolean {
-    return this.result === "connected" || this.result === "answered" || this.handshake;
+    if (this.result === "connected" || this.result === "answered") return true;
+    return this.handshake && this.isPassedOn && !this.saysMuch;
   }
+}
+
+function isTooBig({ family, icmpType, icmpCode }: Packet): boolean {
+  if (family === 6) return icmpType === ICMPV6_PKT_TOOBIG;
+  return icmpType === ICMP_DEST_UNREACH && icmpCode === ICMP_FRAG_NEEDED;
 }
 
 /** Of IPv6 neighbour discovery has redirects, which sockets do not hear of. */

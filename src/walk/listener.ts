@@ -23,9 +23,18 @@ export function listenerOf(
   place: Place,
   isClients: boolean,
 ): Socket | null | undefined {
-  const sockets = stack.net.sockets;
+  const { sockets, knownSockets } = stack.net;
+  const found = bestOf(sockets ?? knownSockets, stack, proto, place);
   // Without a list of sockets every port listens, but not the client's own.
-  if (sockets === null) return isClients ? undefined : null;
+  return sockets === null && !isClients ? (found ?? null) : found;
+}
+
+function bestOf(
+  sockets: readonly Socket[],
+  stack: Stack,
+  proto: Socket["proto"],
+  place: Place,
+): Socket | undefined {
   let found: Socket | undefined;
   for (const socket of sockets) {
     if (socket.proto !== proto || socket.port !== place.dport) continue;

@@ -35,7 +35,7 @@ export interface Query {
   readonly raw: boolean;
   /** The sender of such a packet goes on listening, as long as a client would. */
   readonly listens: boolean;
-  /** The sender asks for errors while it connects (SO_ERROR), which tells of one that its socket only remembered. */
+  /** The sender of a connection goes on asking for errors (SO_ERROR): of one that its socket only remembered, of a reset too. */
   readonly polls: boolean;
   /** Milliseconds a client waits for an answer; null: longer while an address question is open. */
   readonly patience: number | null;

@@ -1,8 +1,8 @@
 import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
-import { advertisedMss } from "../kernel/route/output-mtu.ts";
-import { routeOutput } from "../kernel/route/output-route.ts";
+import { advertisedMss, outputMtu } from "../kernel/route/output-mtu.ts";
+import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
@@ -22,7 +22,9 @@ import {
   TCP_SYN,
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
+import { ConnectionRelay } from "./connection-relay.ts";
 import type { Conversation } from "./conversation.ts";
+import { ephemeralPort } from "./datagram-relay.ts";
 import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import {
   AGAIN_BYTES,
@@ -32,6 +34,7 @@ import {
   SEGMENT_BYTES,
   SYN_BYTES,
 } from "./packet-size.ts";
+import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
 
 /** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
@@ -42,8 +45,15 @@ const SYN_REPEAT_MS = 1000;
 /** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
 const RETRANSMIT_MS = 204;
 
+/** `TCP_MSS_DEFAULT`: what a SYN asks for that says nothing of it; `net.ipv4.tcp_min_snd_mss`. */
+const MSS_UNSAID = 536;
+const LEAST_MSS = 48;
+/** `TCP_INIT_CWND`, segments; `GSO_LEGACY_MAX_SIZE` less the longest headers, bytes. */
+const INITIAL_WINDOW = 10;
+const GSO_AT_MOST = 65_216;
+
 /** One end of a connection. */
-interface TcpEnd {
+export interface TcpEnd {
   stack: Stack;
   readonly local: number;
   readonly localPort: number;
@@ -53,9 +63,17 @@ interface TcpEnd {
   /** ifindex of the device it is bound to, 0 none. */
   readonly boundDev: number;
   readonly socket: Socket | null;
+  /** Of a connection that a relay opened: the end that it took, and for which. */
+  readonly relayed: TcpEnd | null;
+  /** Of an end that a relay took: the one it opened for it. */
+  onward: TcpEnd | null;
   state: "syn-sent" | "syn-received" | "established" | "closed";
   seq: number;
   ack: number;
+  /** The segment size that the other end asked for. */
+  peerMss: number;
+  /** Bytes still to be said, which the first flight had no room for. */
+  unsent: number;
   /** The first byte sent that the other end has not acknowledged. */
   acknowledged: number;
   /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
@@ -69,9 +87,11 @@ export class TcpEnds {
   private readonly ends = new Map<string, TcpEnd>();
   private own: TcpEnd | null = null;
   private stopRepeating: () => void = () => {};
+  private readonly relay: ConnectionRelay;
 
   constructor(owner: Conversation) {
     this.owner = owner;
+    this.relay = new ConnectionRelay(this, owner);
   }
 
   /** The same ends for another conversation, on the hosts' kernels as they are now: what one does the other does not. */
@@ -81,6 +101,12 @@ export class TcpEnds {
       const own = { ...end, stack: stackNamed(end.stack.net.name) };
       copy.ends.set(keyOf(own), own);
       if (end === this.own) copy.own = own;
+    }
+    // Ends that know of one another know of each other's copies.
+    for (const [key, end] of copy.ends) {
+      const { onward, relayed } = end;
+      const own = (other: TcpEnd | null) => (other === null ? null : (copy.ends.get(keyOf(other)) ?? null));
+      copy.ends.set(key, Object.assign(end, { onward: own(onward), relayed: own(relayed) }));
     }
     return copy;
   }
@@ -102,9 +128,13 @@ export class TcpEnds {
       client: true,
       boundDev: syn.boundDev,
       socket: null,
+      relayed: null,
+      onward: null,
       state: "syn-sent",
       seq: 1,
       ack: 0,
+      peerMss: MSS_UNSAID,
+      unsent: 0,
       acknowledged: 1,
       retransmitAt: 0,
       retransmitMs: 0,
@@ -177,9 +207,13 @@ export class TcpEnds {
       client: false,
       boundDev: boundDeviceOf(stack, "tcp", packet, socket),
       socket,
+      relayed: null,
+      onward: null,
       state: "syn-received",
       seq: 1,
       ack: packet.seq + 1,
+      peerMss: packet.mss === 0 ? MSS_UNSAID : packet.mss,
+      unsent: 0,
       acknowledged: 1,
       retransmitAt: 0,
       retransmitMs: 0,
@@ -197,7 +231,7 @@ export class TcpEnds {
     return {
       kind: "connected",
       wildcard: false,
-      transparent: end.client ? false : transparencyOf(end.socket),
+      transparent: end.client || end.relayed !== null ? false : transparencyOf(end.socket),
       mark: end.state === "syn-received" ? null : mark,
     };
   }
@@ -206,18 +240,23 @@ export class TcpEnds {
     const { owner } = this;
     const flags = packet.tcpFlags;
     if ((flags & TCP_RST) !== 0) {
+      const wasOpen = end.state === "established";
       end.state = "closed";
       if (end.client) owner.wasReset(packet.src);
+      if (end.relayed !== null) this.relay.lost(end.relayed, packet.number, wasOpen);
       return;
     }
-    if ((flags & TCP_ACK) !== 0) end.acknowledged = Math.max(end.acknowledged, packet.ack);
+    if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent" && packet.mss !== 0) end.peerMss = packet.mss;
+    if ((flags & TCP_ACK) !== 0) this.heard(end, packet);
     switch (end.state) {
       case "syn-sent":
         if ((flags & (TCP_SYN | TCP_ACK)) === (TCP_SYN | TCP_ACK)) {
           end.state = "established";
           end.ack = packet.seq + 1;
-          owner.connected();
+          if (end.client) owner.connected();
           this.acknowledge(end, packet.number);
+          if (end.client) this.sayFirst(end);
+          if (end.relayed !== null) this.relay.connected();
         } else if ((flags & TCP_SYN) !== 0) {
           // A connection to its own socket: simultaneous open (RFC 9293 3.5).
           end.state = "syn-received";
@@ -238,6 +277,8 @@ export class TcpEnds {
           end.ack = packet.seq + packet.payload + 1;
           this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, packet.number, SEGMENT_BYTES, 0);
           end.state = "closed";
+          const other = end.onward ?? end.relayed;
+          if (other?.state === "established") this.finish(other, packet.number);
           return;
         }
         if (packet.payload > 0) this.takeData(end, packet);
@@ -252,19 +293,91 @@ export class TcpEnds {
     if (end.client) {
       owner.connected();
       if ((packet.tcpFlags & TCP_SYN) !== 0) this.acknowledge(end, packet.number);
+      this.sayFirst(end);
       return;
     }
     owner.serve(end.stack, IPPROTO_TCP, packet);
-    if (speaks(end)) this.sendData(end, LINE_BYTES, packet.number);
+    const app = end.socket?.app;
+    if (app?.kind === "relay") this.relay.begin(end, app.relay, packet.number);
+    else if (speaks(end)) this.sendData(end, LINE_BYTES, packet.number);
+  }
+
+  /** An error about a packet of a connection that a relay opens. */
+  errorOf(stack: Stack, { src, sport, dst, dport }: Packet, cause: number): void {
+    const end = this.ends.get(`${stack.host} ${src} ${sport} ${dst} ${dport}`);
+    if (end === undefined || end.relayed === null || end.state !== "syn-sent") return;
+    end.state = "closed";
+    this.relay.lost(end.relayed, cause, false);
+  }
+
+  /** An end that a relay opens: its SYN is sent. false: there is no way. */
+  open(relayed: TcpEnd, target: Target, cause: number): TcpEnd | null {
+    const { stack } = relayed;
+    const syn = ofFamily(stack.pool.take(), this.owner.query.family);
+    syn.number = stack.outbox.nextNumber();
+    syn.phase = PHASE_REQUEST;
+    syn.cause = cause;
+    stack.tape?.words4(OP_EMIT, stack.host, syn.number, cause, PHASE_REQUEST);
+    syn.protocol = IPPROTO_TCP;
+    syn.dst = target.address;
+    syn.sport = ephemeralPort(stack);
+    syn.dport = target.port;
+    syn.tcpFlags = TCP_SYN;
+    syn.df = true;
+    syn.length = headerLength(syn) + SYN_BYTES;
+    syn.id = stack.state.nextIpId();
+    syn.seq = 0;
+    syn.uid = 0;
+    if (routeConnect(stack, syn) !== 0) {
+      stack.pool.release(syn);
+      return null;
+    }
+    fillHopLimit(stack, syn);
+    syn.mss = advertisedMss(stack, syn);
+    const end: TcpEnd = {
+      stack,
+      local: syn.src,
+      localPort: syn.sport,
+      peer: syn.dst,
+      peerPort: syn.dport,
+      client: false,
+      boundDev: 0,
+      socket: null,
+      relayed,
+      onward: null,
+      state: "syn-sent",
+      seq: 1,
+      ack: 0,
+      peerMss: MSS_UNSAID,
+      unsent: 0,
+      acknowledged: 1,
+      retransmitAt: 0,
+      retransmitMs: 0,
+    };
+    relayed.onward = end;
+    this.ends.set(keyOf(end), end);
+    localOut(stack, syn);
+    return end;
+  }
+
+  finish(end: TcpEnd, cause: number): void {
+    this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, cause, SEGMENT_BYTES, 0);
+    end.seq++;
   }
 
   private takeData(end: TcpEnd, packet: Packet): void {
     const { owner } = this;
     const isNew = packet.seq + packet.payload > end.ack;
     end.ack = packet.seq + packet.payload;
+    const other = end.onward ?? end.relayed;
+    if (other !== null) {
+      this.acknowledge(end, packet.number);
+      if (isNew && other.state === "established") this.sendData(other, packet.payload, packet.number);
+      return;
+    }
     if (end.client) owner.tookData();
     // What a client says on a held connection is answered with a line, which acknowledges it.
-    else if (isNew) {
+    else if (isNew && !owner.saysMuch) {
       owner.serve(end.stack, IPPROTO_TCP, packet);
       if (speaks(end)) {
         this.sendData(end, LINE_BYTES, packet.number);
@@ -279,8 +392,50 @@ export class TcpEnds {
   }
 
   private sendData(end: TcpEnd, bytes: number, cause: number, phase: number = PHASE_DATA): void {
-    this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES + bytes, bytes);
-    end.seq += bytes;
+    end.unsent += bytes;
+    this.sendUnsent(end, cause, phase);
+  }
+
+  /** As much as the first congestion window holds, several segments in one packet (`tcp_write_xmit`, RFC 6928). */
+  private sendUnsent(end: TcpEnd, cause: number, phase: number): void {
+    const size = segmentSize(end.peerMss, 0xffff);
+    while (end.unsent > 0 && Math.ceil((end.seq - end.acknowledged) / size) < INITIAL_WINDOW) {
+      const before = end.seq;
+      this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES, end.unsent);
+      // No route leads there any more.
+      if (end.seq === before) return;
+    }
+  }
+
+  /** The client has a text to say, of the size its query gives. */
+  private sayFirst(end: TcpEnd): void {
+    const { owner } = this;
+    if (!owner.saysMuch) return;
+    end.retransmitMs = RETRANSMIT_MS;
+    end.retransmitAt = end.stack.now + RETRANSMIT_MS;
+    this.retransmitAfter(end, RETRANSMIT_MS);
+    this.sendData(end, owner.query.size ?? 0, 0, PHASE_REQUEST);
+  }
+
+  /** What an end said has arrived, as far as the other acknowledges it; the rest of it may follow. */
+  private heard(end: TcpEnd, { ack, number }: Packet): void {
+    if (ack <= end.acknowledged) return;
+    end.acknowledged = ack;
+    if (end.state !== "established") return;
+    if (end.unsent > 0) this.sendUnsent(end, number, end.client ? PHASE_REQUEST : PHASE_DATA);
+    else if (end.client && end.seq === end.acknowledged) this.owner.wasHeard();
+  }
+
+  /** `tcp_v4_mtu_reduced`: a packet of the client's was too long for its way, which is known now: it says it again in shorter ones. */
+  mtuReduced(): void {
+    const { own } = this;
+    if (own !== null && own.state === "established" && own.seq > own.acknowledged) this.sayAgain(own);
+  }
+
+  private sayAgain(end: TcpEnd): void {
+    end.unsent += end.seq - end.acknowledged;
+    end.seq = end.acknowledged;
+    this.sendUnsent(end, 0, PHASE_REPEAT);
   }
 
   /**
@@ -317,8 +472,7 @@ export class TcpEnds {
       end.retransmitAt += end.retransmitMs;
     } while (end.retransmitAt <= end.stack.now);
     this.retransmitAfter(end, end.retransmitAt - end.stack.now);
-    end.seq = end.acknowledged;
-    this.sendData(end, waiting, 0, PHASE_REPEAT);
+    this.sayAgain(end);
   }
 
   private send(
@@ -327,8 +481,8 @@ export class TcpEnds {
     seq: number,
     phase: number,
     cause: number,
-    length: number,
-    payload: number,
+    headers: number,
+    unsent: number,
   ): void {
     const { stack } = end;
     const { query } = this.owner;
@@ -346,8 +500,7 @@ export class TcpEnds {
     segment.seq = seq;
     segment.ack = end.ack;
     segment.df = true;
-    segment.length = headerLength(segment) + length;
-    segment.payload = payload;
+    segment.length = headerLength(segment) + headers;
     segment.ttl = end.client ? (query.ttl ?? 0) : 0;
     if (end.client) {
       segment.mark = query.mark;
@@ -355,14 +508,33 @@ export class TcpEnds {
     } else segment.uid = 0;
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
     segment.boundDev = end.boundDev;
-    const anySource = !end.client && transparencyOf(end.socket) !== false;
+    const anySource = !end.client && end.relayed === null && transparencyOf(end.socket) !== false;
     if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
       return;
     }
     fillHopLimit(stack, segment);
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
+    if (unsent > 0) this.fillData(end, segment, unsent);
     localOut(stack, segment);
+  }
+
+  /** Puts as much into a packet as one can hold: more than a segment leaves it to the card to cut. */
+  private fillData(end: TcpEnd, packet: Packet, unsent: number): void {
+    const out = end.stack.net.devices[packet.rtDev];
+    const mtu = out === undefined ? 0xffff : outputMtu(packet, out);
+    const size = segmentSize(end.peerMss, mtu - headerLength(packet));
+    // `tcp_cwnd_test`: no more than half the window at once.
+    const inFlight = Math.ceil((end.seq - end.acknowledged) / size);
+    const quota = Math.min(INITIAL_WINDOW / 2, INITIAL_WINDOW - inFlight, Math.floor(GSO_AT_MOST / size));
+    const segments = Math.max(1, quota);
+    const bytes = Math.min(unsent, segments * size);
+    packet.payload = bytes;
+    packet.length += bytes;
+    packet.gsoExcess = Math.max(0, bytes - size);
+    packet.payloadKnown = end.client && this.owner.saysMuch;
+    end.unsent -= bytes;
+    end.seq += bytes;
   }
 
   /**
@@ -388,6 +560,13 @@ export class TcpEnds {
 /** May a server's socket speak for other addresses? null: nobody has said. */
 export function transparencyOf(socket: Socket | null): boolean | null {
   return socket?.transparent ?? null;
+}
+
+/** `tcp_current_mss`: bytes of data in a segment, which has a time stamp beside them. */
+function segmentSize(peerMss: number, room: number): number {
+  return (
+    Math.max(LEAST_MSS, Math.min(peerMss, room - BARE_SEGMENT_BYTES)) - (SEGMENT_BYTES - BARE_SEGMENT_BYTES)
+  );
 }
 
 function synAckBytes(syn: Packet): number {

@@ -54,6 +54,9 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
   if (result === "connected" || result === "answered") return { reason: "answered" };
   const request = decoded.drops.filter((drop) => drop.phase === "request");
   const decisive = request.find((drop) => !ANSWERED_FOR.has(drop.reason)) ?? request[0];
+  if (!conversation.isPassedOn) {
+    return decisive === undefined ? { reason: "relay-failed" } : { reason: decisive.reason, drop: decisive };
+  }
   if (result === "sent") {
     if (decisive !== undefined) return { reason: decisive.reason, drop: decisive };
     const delivered = decoded.steps.some((step) => step.kind === "deliver" && step.phase === "request");

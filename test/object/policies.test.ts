@@ -131,9 +131,51 @@ describe("one mistake, one line", () => {
       "a.yaml:4: GlobalNetworkPolicy a spec.applyOnForward: is not true: doNotTrack needs it",
     ],
     [
-      "an application's rule",
-      gnp("{ingress: [{action: Allow, http: {methods: [GET]}}]}"),
-      "a.yaml:4: GlobalNetworkPolicy a spec.ingress[0].http: is not modelled: a rule without it would say something else",
+      "an application's rule that denies",
+      gnp("{ingress: [{action: Deny, http: {methods: [GET]}}]}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.ingress[0].http: needs action Allow",
+    ],
+    [
+      "an application's rule of egress",
+      gnp("{egress: [{action: Allow, http: {methods: [GET]}}]}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.egress[0].http: is of ingress alone",
+    ],
+    [
+      "a Service on the wrong side",
+      gnp("{egress: [{action: Allow, source: {services: {name: a, namespace: b}}}]}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.egress[0].source.services: is not possible: such rules ask for a destination",
+    ],
+    [
+      "a Service of no namespace",
+      gnp("{egress: [{action: Allow, destination: {services: {name: a}}}]}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.egress[0].destination.services.namespace: is missing: no namespace is around it",
+    ],
+    [
+      "a Service and ports",
+      gnp(
+        "{egress: [{action: Allow, protocol: TCP, destination: {ports: [80], services: {name: a, namespace: b}}}]}",
+      ),
+      "a.yaml:4: GlobalNetworkPolicy a spec.egress[0].destination.ports: does not go with services",
+    ],
+    [
+      "a family that the range is not of",
+      gnp("{ingress: [{action: Allow, ipVersion: 4, source: {nets: ['fd00::/8']}}]}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.ingress[0].ipVersion: 4 does not go with a range of IPv6",
+    ],
+    [
+      "ICMP of the other family",
+      gnp("{ingress: [{action: Allow, ipVersion: 6, protocol: ICMP}]}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.ingress[0].ipVersion: 6 does not go with ICMP",
+    ],
+    [
+      "global() where endpoints are chosen",
+      gnp("{selector: global()}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.selector: holds global(), which is of the namespaceSelector of a rule alone",
+    ],
+    [
+      "a type twice",
+      gnp("{types: [Ingress, Ingress]}"),
+      "a.yaml:4: GlobalNetworkPolicy a spec.types: names Ingress more than once",
     ],
     [
       "a host endpoint of nothing",

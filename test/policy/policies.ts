@@ -288,6 +288,51 @@ export const POLICIES: Readonly<Record<string, string>> = {
       "{selector: app == 'api', types: [Ingress, Egress], ingress: [{action: Deny, ipVersion: 4, protocol: TCP, destination: {ports: [http]}}, {action: Allow, protocol: TCP, destination: {ports: [http, 443]}}], egress: [{action: Allow, destination: {notNets: ['2001:db8::/32', 198.51.0.0/16]}}]}",
     ),
   ].join(""),
+  "Calico: endpoints of Services, with their ports": [
+    cnp(
+      "a@shop",
+      "{selector: all(), types: [Ingress, Egress], ingress: [{action: Allow, source: {services: {name: front, namespace: tools}}}, {action: Allow, protocol: UDP, source: {services: {name: front}}}], egress: [{action: Allow, destination: {services: {name: front}}}]}",
+    ),
+    gnp(
+      "b",
+      "{selector: app == 'probe', types: [Egress], egress: [{action: Deny, protocol: TCP, destination: {services: {name: front, namespace: shop}}}, {action: Allow, destination: {services: {name: nobody, namespace: shop}}}, {action: Allow, protocol: UDP}]}",
+    ),
+  ].join(""),
+  "Calico: notSelector in a namespace means its own": cnp(
+    "a@shop",
+    "{selector: app == 'web', types: [Ingress], ingress: [{action: Allow, source: {notSelector: app == 'web'}}]}",
+  ),
+  "Calico: notSelector beside a selector": gnp(
+    "a",
+    "{selector: app == 'web', types: [Ingress, Egress], ingress: [{action: Allow, source: {selector: has(app), notSelector: app == 'probe'}}], egress: [{action: Allow, protocol: TCP, destination: {selector: has(app), notSelector: app == 'db', ports: [http, sql], notPorts: [sql]}}]}",
+  ),
+  "Calico: exceptions of one family make a rule of it": gnp(
+    "a",
+    "{selector: all(), types: [Ingress], ingress: [{action: Allow, source: {notNets: ['fd00:1:2::/48']}}, {action: Allow, protocol: TCP, source: {selector: app == 'db'}}]}",
+  ),
+  "Calico: policies of one selector in groups": [
+    ...["a", "b", "c", "d", "e", "f", "g"].map((name, i) =>
+      gnp(
+        `many-${name}`,
+        `{order: ${i}, selector: app == 'web', types: [Ingress], ingress: [{action: ${["Allow", "Deny", "Pass", "Log"][i % 4]}, protocol: TCP, source: {nets: [10.1.${i % 3}.0/24]}, destination: {ports: [${[80, 443, 5432, 8080][i % 4]}]}}]}`,
+      ),
+    ),
+    np("z@shop", `{${WEB}, ingress: [{ports: [{port: 53, protocol: UDP}]}]}`),
+    np("w@shop", `{${WEB}, ingress: [{from: [{podSelector: {}}]}]}`),
+  ].join(""),
+  "Calico: groups in tiers, of which one passes": [
+    policy("Tier", "first", "{order: 1}"),
+    policy("Tier", "soft", "{order: 2, defaultAction: Pass}"),
+    ...["first", "soft"].flatMap((tier) =>
+      ["a", "b", "c"].map((name, i) =>
+        gnp(
+          `${tier}.${name}`,
+          `{tier: ${tier}, order: ${i}, selector: has(app), types: [Ingress, Egress], ingress: [{action: ${["Deny", "Pass", "Pass"][i]}, protocol: ${["UDP", "TCP", "SCTP"][i]}}], egress: [{action: ${["Pass", "Deny", "Pass"][i]}, destination: {nets: [${["10.1.1.0/24", "198.51.100.0/24", "0.0.0.0/0"][i]}]}}]}`,
+        ),
+      ),
+    ),
+    np("a@shop", "{podSelector: {}, ingress: [{ports: [{port: 80}]}]}"),
+  ].join(""),
   "Calico: ICMP of both families": gnp(
     "a",
     "{selector: all(), types: [Ingress], ingress: [{action: Allow, protocol: ICMP, icmp: {type: 8, code: 0}}, {action: Allow, protocol: ICMPv6, icmp: {type: 128}}, {action: Allow, protocol: ICMPv6, notICMP: {type: 1}}, {action: Allow, protocol: TCP}]}",

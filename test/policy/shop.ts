@@ -21,6 +21,10 @@ items:
 - {apiVersion: v1, kind: Pod, metadata: {name: web, namespace: back, labels: {app: web}}, spec: {nodeName: n2, containers: [{name: c}]}, status: {podIP: 10.1.2.3, podIPs: [{ip: 10.1.2.3}, {ip: "fd00:1:2::3"}]}}
 - {apiVersion: v1, kind: Pod, metadata: {name: probe, namespace: tools, labels: {app: probe}}, spec: {nodeName: n1, serviceAccountName: robot, containers: [{name: c}]}, status: {podIP: 10.1.1.4, podIPs: [{ip: 10.1.1.4}, {ip: "fd00:1:1::4"}]}}
 - {apiVersion: v1, kind: Pod, metadata: {name: host, namespace: tools}, spec: {nodeName: n1, hostNetwork: true, containers: [{name: c}]}, status: {podIP: 10.0.1.1}}
+- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {name: front-a, namespace: shop, labels: {kubernetes.io/service-name: front}}, endpoints: [{addresses: [10.1.1.2], conditions: {ready: true}}, {addresses: [10.1.2.2], conditions: {ready: false}}], ports: [{name: http, port: 80}, {name: dns, port: 53, protocol: UDP}]}
+- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {name: front-b, namespace: shop, labels: {kubernetes.io/service-name: front}}, endpoints: [{addresses: [198.51.100.7]}], ports: [{name: tls, port: 443}]}
+- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv6, metadata: {name: front-c, namespace: shop, labels: {kubernetes.io/service-name: front}}, endpoints: [{addresses: ["fd00:1:1::2"]}], ports: [{name: http, port: 80}]}
+- {apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, addressType: IPv4, metadata: {name: front-a, namespace: tools, labels: {kubernetes.io/service-name: front}}, endpoints: [{addresses: [10.1.1.4]}], ports: [{name: http, port: 8080}]}
 `;
 
 export function shopWith(policies: string, family: Family = 4): PolicyWorld {

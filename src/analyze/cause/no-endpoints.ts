@@ -40,6 +40,8 @@ export function serviceWithout(
     rule?.backend === "nft" && /^(?:(?:service-|nodeport-)?endpoints-check|reject-chain)$/.test(rule.chain);
   if (isMapped)
     return reason === (lack === "has no endpoints" ? "rule-reject" : "rule-drop") ? service : undefined;
+  // A proxy in user space keeps to no policy: it has no endpoint at all.
+  if (reason === "relay-failed") return lack === "has no endpoints" ? service : undefined;
   if (reason !== "ipvs-no-server") return undefined;
   const isElsewhere = nodesWithEndpoint(at, service.namespace, service.name).length > 0;
   return isElsewhere === (lack === "has no local endpoints") ? service : undefined;

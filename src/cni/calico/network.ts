@@ -39,6 +39,13 @@ export interface CalicoNetwork {
   readonly backend: "bird" | "vxlan" | "none";
   /** MTU of the pods' devices; null: what the tunnels leave of the node's card (`veth_mtu: "0"`). */
   readonly mtu: number | null;
+  /** MTU of the tunnels' devices; absent: what they leave of the node's card (`ipipMTU`, `vxlanMTU`, `vxlanMTUV6`). */
+  readonly tunnelMtus?: TunnelMtus;
+}
+
+export interface TunnelMtus {
+  readonly ipip: number | null;
+  readonly vxlan: Readonly<Record<Family, number | null>>;
 }
 
 /** Names and numbers that Felix uses unless it is told others (FelixConfiguration). */
@@ -71,12 +78,12 @@ export function familiesOf({ pools }: CalicoNetwork): Family[] {
   return ([4, 6] as const).filter((family) => pools.some(({ cidr }) => cidr.ip.family === family));
 }
 
-export function ipipMtu(card: number): number {
-  return card - IPIP_OVERHEAD;
+export function ipipMtu({ tunnelMtus }: CalicoNetwork, card: number): number {
+  return tunnelMtus?.ipip ?? card - IPIP_OVERHEAD;
 }
 
-export function vxlanMtu(card: number, family: Family): number {
-  return card - VXLAN_OVERHEAD[family];
+export function vxlanMtu({ tunnelMtus }: CalicoNetwork, card: number, family: Family): number {
+  return tunnelMtus?.vxlan[family] ?? card - VXLAN_OVERHEAD[family];
 }
 
 /** MTU of a pod's device: what every tunnel carries (`determinePodMTU`). */
@@ -84,8 +91,10 @@ export function calicoMtu(network: CalicoNetwork, card: number): number {
   if (network.mtu !== null) return network.mtu;
   return Math.min(
     card,
-    ...(usesIpip(network) ? [ipipMtu(card)] : []),
-    ...([4, 6] as const).flatMap((family) => (usesVxlan(network, family) ? [vxlanMtu(card, family)] : [])),
+    ...(usesIpip(network) ? [ipipMtu(network, card)] : []),
+    ...([4, 6] as const).flatMap((family) =>
+      usesVxlan(network, family) ? [vxlanMtu(network, card, family)] : [],
+    ),
   );
 }
 

@@ -28,7 +28,7 @@ export function addCalico(node: Netns, mesh: CalicoMesh, self: CalicoNode): void
   if (family === 4 && usesIpip(network)) {
     node.addDevice({
       name: IPIP_DEVICE,
-      ...{ mac: MAC_ZERO, mtu: ipipMtu(card), noArp: true },
+      ...{ mac: MAC_ZERO, mtu: ipipMtu(network, card), noArp: true },
       detail: { kind: "ipip", link: null, local: null, remote: null, ttl: 0, tos: 1, pmtudisc: true },
     });
     addEnd(node, IPIP_DEVICE, self.ipipAddress);
@@ -37,7 +37,7 @@ export function addCalico(node: Netns, mesh: CalicoMesh, self: CalicoNode): void
     const name = vxlanDevice(family);
     const local = toAddress(self.address);
     node.addDevice({
-      ...{ name, mac: vtepMac(node.name, family), mtu: vxlanMtu(card, family) },
+      ...{ name, mac: vtepMac(node.name, family), mtu: vxlanMtu(network, card, family) },
       detail: {
         ...{ kind: "vxlan", vni: VXLAN_VNI, link: EXTERNAL, local, remote: null },
         ...{ port: VXLAN_PORT, learning: false, ttl: 0, df: "unset" },

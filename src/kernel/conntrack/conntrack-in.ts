@@ -1,3 +1,4 @@
+import { MAC_ZERO } from "../../address/mac.ts";
 import {
   IPPROTO_SCTP,
   IPPROTO_TCP,
@@ -64,8 +65,13 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       packet.ct = CT_UNTRACKED;
       return NF_ACCEPT;
     }
-    if (isIcmpError(icmpType, family) || (family === 6 && icmpType === NDISC_REDIRECT)) {
+    if (isIcmpError(icmpType, family)) {
       attachError(table, packet, zone);
+      return NF_ACCEPT;
+    }
+    if (family === 6 && icmpType === NDISC_REDIRECT) {
+      // `nf_conntrack_icmpv6_redirect`: what it quotes is looked for in the first option only, before which Linux puts a MAC.
+      if (packet.ndLladdr === MAC_ZERO) attachError(table, packet, zone);
       return NF_ACCEPT;
     }
     if (inverseType(icmpType, family) < 0) return NF_ACCEPT;
@@ -174,7 +180,8 @@ function udpPacket(table: ConntrackTable, ct: number, isNew: boolean): void {
 /** `nf_conntrack_inet_error`: an ICMP error belongs to the connection of the packet it quotes, in reverse. */
 function attachError(table: ConntrackTable, packet: Packet, zone: number): void {
   const inner = packet.inner;
-  if (inner === null) return;
+  // A later piece of a datagram has no ports to find its connection by (`nf_ct_get_tuplepr`).
+  if (inner === null || inner.fragOffset !== 0) return;
   let sport: number;
   let dport: number;
   if (isIcmp(inner)) {

@@ -3,6 +3,7 @@ import {
   ICMP_REDIRECT,
   ICMPV6_DEST_UNREACH,
   ICMPV6_NOT_NEIGHBOUR,
+  networkLength,
   PACKET_HOST,
   type Packet,
 } from "../../packet/packet.ts";
@@ -64,7 +65,7 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   }
   // A forwarded packet obeys the route's MTU and the device's, not what path MTU discovery learned.
   const mtu = six ? deviceMtu6(out) : mtu4(stack, packet, out);
-  if (packet.length > mtu && (six ? !packet.ignoreDf || packet.fragMaxSize > mtu : packet.df)) {
+  if (networkLength(packet) > mtu && (six ? !packet.ignoreDf || packet.fragMaxSize > mtu : packet.df)) {
     tellSender(stack, packet, TOO_BIG_ERROR, mtu);
     stack.kill(packet, TOO_BIG);
     return;

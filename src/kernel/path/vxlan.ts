@@ -98,6 +98,7 @@ function encapsulate(
   outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
   outer.length = headerLength(outer) + HEADROOM + packet.length;
+  outer.gsoExcess = packet.gsoExcess;
   outer.payload = packet.length + 14 + 8;
   outer.id = stack.state.nextIpId();
   // The namespace is the same: the mark stays, the connection does not.

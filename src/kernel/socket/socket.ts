@@ -2,6 +2,7 @@ import type { Family, IpAddress } from "../../address/ip.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Prefix4 } from "../../address/prefix.ts";
 import type { Origin } from "../origin.ts";
+import type { Relay } from "./relay.ts";
 
 /**
  * A socket that waits for somebody: state, as `ss -Htuln` shows it. `app` is what answers behind it, a plain union that
@@ -27,6 +28,8 @@ export type App =
   | { readonly kind: "line" }
   /** Takes what comes and says nothing. */
   | { readonly kind: "silent" }
+  /** Passes on to others what it is told. */
+  | { readonly kind: "relay"; readonly relay: Relay }
   /**
    * A daemon that reads packets of IPv4 from a TUN of its host and sends each, whole, in a datagram of this socket to its like
    * that has the address; and the reverse (flannel's `udp` backend). It counts as a hop each way.
@@ -41,7 +44,7 @@ export interface TunPeer {
   readonly origin: Origin;
 }
 
-/** The sockets of a host: a complete list, or the assumption that every port has a listener. */
+/** The sockets of a host: a complete list, or the assumption that every port has a listener, some of which may be known. */
 export type Sockets =
   | { readonly kind: "listed"; readonly sockets: readonly Socket[] }
   | {

@@ -36,7 +36,9 @@ export interface Served {
 
 const SOL_IP = 0;
 const IP_PKTINFO = 8;
+const IP_TRANSPARENT = 19;
 const SOL_IPV6 = 41;
+const IPV6_TRANSPARENT = 75;
 const IPV6_V6ONLY = 26;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_PKTINFO = 50;
@@ -148,7 +150,8 @@ export function closeWithReset(fd: number): void {
   c.close(fd);
 }
 
-function openListener(host: string, { proto, address: bound, port, dev, families }: Socket): number {
+function openListener(host: string, socket: Socket): number {
+  const { proto, address: bound, port, dev, families, transparent } = socket;
   const isOf6 = families.includes(6);
   const address = bound ?? (isOf6 ? ANY6 : 0);
   const c = libc();
@@ -158,6 +161,10 @@ function openListener(host: string, { proto, address: bound, port, dev, families
   set(SOL_SOCKET, SO_REUSEADDR, 1);
   if (isOf6) set(SOL_IPV6, IPV6_V6ONLY, families.includes(4) ? 0 : 1);
   if (proto === "udp") set(isOf6 ? SOL_IPV6 : SOL_IP, isOf6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1);
+  if (transparent === true) {
+    if (families.includes(4)) set(SOL_IP, IP_TRANSPARENT, 1);
+    if (isOf6) set(SOL_IPV6, IPV6_TRANSPARENT, 1);
+  }
   if (dev !== null) bindToDevice(fd, dev);
   const own = socketAddress({ address, port, scope: dev === null ? 0 : c.if_nametoindex(dev) });
   const failed = c.bind(fd, own, own.length);

@@ -39,7 +39,9 @@ export function packetIdentity(packet: Packet): string {
       const { icmpType, icmpCode, icmpSeq, icmpInfo, ndTarget, ndFlags } = packet;
       if (isNeighbourDiscovery(packet)) return `${head} ${icmpType} ${packet.src} ${ndTarget} ${ndFlags}`;
       const echo = icmpType === ICMPV6_ECHO_REQUEST || icmpType === ICMPV6_ECHO_REPLY;
-      return `${head} ${icmpType} ${icmpCode} ${echo ? icmpSeq : icmpInfo}`;
+      // Errors about pieces of one datagram have one flow label.
+      const about = inner === null ? "" : ` about ${packetIdentity(inner)}`;
+      return `${head} ${icmpType} ${icmpCode} ${echo ? icmpSeq : icmpInfo}${about}`;
     }
     default:
       return head;

@@ -107,9 +107,8 @@ export function* recordProbe(
     countersBefore,
     new Set([query.from, ...captures.flatMap((list) => list.map(({ host }) => host))]),
   );
-  const isOf6 = query.dst.includes(":");
   const recorded = {
-    query: isOf6 && query.proto === "tcp" && client !== null ? { ...query, polls: true } : query,
+    query: query.proto === "tcp" && client !== null ? { ...query, polls: true } : query,
     outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
     // What came while the counters were read may have been counted, or not.
     settled: lab.discard() === 0 && lab.sawAll(),

@@ -1,7 +1,8 @@
 import type { PolicyDirection } from "../../object/policy-types.ts";
 import { chainName } from "./names.ts";
 import type { FelixPolicy } from "./policy.ts";
-import { policyChain, profileChain } from "./policy-chains.ts";
+import { profileChain } from "./policy-chains.ts";
+import { policyGroups } from "./policy-groups.ts";
 import {
   ACCEPT,
   clearMark,
@@ -36,14 +37,20 @@ export interface EndpointChain {
 /** Felix looks for VXLAN at this port. */
 const VXLAN_PORT = 4789;
 
-export function endpointChain(chain: EndpointChain, settings: FelixSettings): FelixChain {
+/** It, and the chains of the groups of policies that it asks. */
+export function endpointChains(chain: EndpointChain, settings: FelixSettings): FelixChain[] {
+  const groups = chain.tiers.flatMap((policies) => policyGroups(policies, chain.direction, settings));
+  return [endpointChain(chain, settings), ...groups.flatMap((group) => group.chain ?? [])];
+}
+
+function endpointChain(chain: EndpointChain, settings: FelixSettings): FelixChain {
   const { accept, pass } = marksOf(settings);
   const { direction, kind } = chain;
   const tiers = chain.tiers.filter((policies) => policies.length > 0);
   const rules: FelixRule[] = kind === "untracked" ? [] : conntrackRules(chain.established, accept);
   if (chain.failsafeChain !== null) rules.push(felixRule("", jump(chain.failsafeChain)));
-  // Before 3.29 the tiers cleared the pass bit alone.
-  rules.push(felixRule("", clearMark(settings.minor >= 29 ? accept + pass : accept)));
+  // Before, the policies' first rule cleared the pass bit.
+  rules.push(felixRule("", clearMark(settings.minor >= CLEARED_AT_ONCE_SINCE ? accept + pass : accept)));
   if (chain.forbidsTunnels) rules.push(...tunnelRules());
   for (const policies of tiers) rules.push(...tierRules(policies, chain, settings));
   if (kind === "forward" && tiers.length === 0) {
@@ -95,9 +102,11 @@ function tierRules(
   const tier = policies[0]?.tier;
   const name = tier?.name ?? "";
   const isOld = settings.minor < TIERS_NAMED_SINCE;
-  const rules = [felixRule("", clearMark(pass), isOld ? "Start of policies" : `Start of tier ${name}`)];
-  for (const policy of policies) {
-    rules.push(felixRule(markClear(pass), jump(policyChain(policy.name, direction))));
+  const isCleared = isOld && settings.minor >= CLEARED_AT_ONCE_SINCE;
+  const start = isOld ? "Start of policies" : `Start of tier ${name}`;
+  const rules = isCleared ? [] : [felixRule("", clearMark(pass), start)];
+  for (const { target } of policyGroups(policies, direction, settings)) {
+    rules.push(felixRule(markClear(pass), jump(target)));
     if (kind === "untracked") rules.push(felixRule(markSet(accept), "--jump NOTRACK"));
     rules.push(felixRule(markSet(accept), RETURN, "Return if policy accepted"));
   }
@@ -115,6 +124,7 @@ function tierRules(
 
 /** Calico's tiers were its makers' own before. */
 const TIERS_NAMED_SINCE = 29;
+const CLEARED_AT_ONCE_SINCE = 27;
 
 /** `cali-tw-` leads to a workload, `cali-fw-` from it. */
 export const toWorkload = (device: string) => chainName("cali-tw-", device);

@@ -12,10 +12,11 @@ import {
   type NodeDevice,
 } from "../host-endpoint.ts";
 import { familyOf } from "../net.ts";
+import { endpointsOfService } from "../service-endpoints.ts";
 import { ADMIN_TIER, BASELINE_TIER, byOrder, DEFAULT_TIER, type PolicyTier, tiersOf } from "../tier.ts";
 import type { Workload } from "../workload.ts";
 import { dispatchChains, UNKNOWN_DEVICE } from "./dispatch-chains.ts";
-import { endpointChain, fromWorkload, toWorkload } from "./endpoint-chains.ts";
+import { endpointChains, fromWorkload, toWorkload } from "./endpoint-chains.ts";
 import { fromAdminPolicy } from "./from-admin.ts";
 import { fromCalicoPolicy, rulesFromCalico } from "./from-calico.ts";
 import { fromNetworkPolicy } from "./from-kubernetes.ts";
@@ -63,6 +64,7 @@ export interface AddressPool {
 /** All that Felix writes on a node, of one family. */
 export interface FelixState {
   readonly family: Family;
+  readonly insertMode: FelixSettings["insertMode"];
   readonly tables: readonly FelixTable[];
   readonly sets: readonly FelixSet[];
 }
@@ -89,7 +91,9 @@ export class Felix {
     this.#settings = settings;
     this.#tiers = tiersOf(objects);
     this.#policies = policiesOf(objects, this.#tiers);
-    this.#sets = new FelixSets(labelledOf(objects), family);
+    this.#sets = new FelixSets(labelledOf(objects), family, (service) =>
+      endpointsOfService(objects, service),
+    );
     this.#chains = new PolicyChains(settings, this.#sets);
     this.#policyChains = this.#policies.flatMap((policy) => this.#chainsOf(policy));
   }
@@ -109,21 +113,21 @@ export class Felix {
       withoutUnused({ ...fixed, name, chains: [...fixed.chains, ...more] });
     const tables = [
       ofTable("raw", rawChains(surroundings), [
-        ...hostEndpointChains("raw", hosts, failsafes, settings),
+        ...hostEndpointChains("raw", hosts, failsafes, settings, family),
         ...ruled,
       ]),
       ofTable("mangle", mangleChains(surroundings), [
-        ...hostEndpointChains("mangle", hosts, failsafes, settings),
+        ...hostEndpointChains("mangle", hosts, failsafes, settings, family),
         ...ruled,
       ]),
       ofTable("nat", natChains(surroundings), []),
       ofTable("filter", filterChains(surroundings), [
         ...this.#workloadChains(node.workloads),
-        ...hostEndpointChains("filter", hosts, failsafes, settings),
+        ...hostEndpointChains("filter", hosts, failsafes, settings, family),
         ...ruled,
       ]),
     ];
-    return { family, tables, sets: this.#setsFor(node, tables) };
+    return { family, tables, insertMode: settings.insertMode, sets: this.#setsFor(node, tables) };
   }
 
   /** Those of the network are the same on all its nodes. */
@@ -159,14 +163,14 @@ export class Felix {
       const shared = { profiles, kind: "normal", established: "accept", failsafeChain: null } as const;
       const tiers = (direction: PolicyDirection) => this.#tiersForWorkload(labels, direction);
       return [
-        endpointChain(
+        ...endpointChains(
           {
             ...{ ...shared, name: toWorkload(device), direction: "Ingress", forbidsTunnels: false },
             tiers: tiers("Ingress"),
           },
           settings,
         ),
-        endpointChain(
+        ...endpointChains(
           {
             ...{ ...shared, name: fromWorkload(device), direction: "Egress", forbidsTunnels: true },
             tiers: tiers("Egress"),

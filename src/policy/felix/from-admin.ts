@@ -35,9 +35,16 @@ export function fromAdminPolicy(
   };
 }
 
-function subjectSelector({ namespaces, pods }: AdminPolicySubject): CalicoSelector {
-  if (pods !== undefined) return allOf(inNamespaces(pods.namespaceSelector), isPod(pods.podSelector));
-  return allOf(inNamespaces(namespaces ?? {}), isPod({}));
+/** As Calico's policies, which begin with what they say of pods. */
+function subjectSelector(subject: AdminPolicySubject): CalicoSelector {
+  const [namespaces, pods] = selectorsOf(subject);
+  return allOf(pods, namespaces);
+}
+
+function selectorsOf({ namespaces, pods }: AdminPolicySubject): [CalicoSelector, CalicoSelector] {
+  return pods === undefined
+    ? [inNamespaces(namespaces ?? {}), isPod({})]
+    : [inNamespaces(pods.namespaceSelector), isPod(pods.podSelector)];
 }
 
 function rulesOf(
@@ -65,7 +72,7 @@ function rulesOf(
 function entityOf(peer: AdminPolicyPeer, objects: Lister): RuleEntity | undefined {
   const { networks, nodes } = peer;
   if (networks !== undefined) return { ...ANY_END, nets: networks };
-  if (nodes === undefined) return { ...ANY_END, selector: subjectSelector(peer) };
+  if (nodes === undefined) return { ...ANY_END, selector: allOf(...selectorsOf(peer)) };
   const wanted = objects.list("Node").filter(({ metadata }) => matches(selectorOf(nodes), metadata.labels));
   const nets = wanted.flatMap(({ status }) =>
     (status?.addresses ?? []).flatMap(({ type, address }) =>

@@ -3,6 +3,7 @@ import type { NetworkPolicyPeer, NetworkPolicyPort } from "kubernetes-types/netw
 import { allOf, type CalicoSelector, withKeyPrefix } from "../../object/calico-selector.ts";
 import { type NetworkPolicy, namespaceOf } from "../../object/kubernetes-object.ts";
 import type { FieldPath } from "../../object/place.ts";
+import { inNamespace } from "../calico-entity.ts";
 import { NAMESPACE, NAMESPACE_PREFIX, ORCHESTRATOR } from "../calico-labels.ts";
 import { KUBERNETES_ORDER, type PolicyTier, policyName } from "../tier.ts";
 import {
@@ -38,13 +39,10 @@ export function fromNetworkPolicy(object: NetworkPolicy, tier: PolicyTier): Feli
   };
 }
 
-export function inNamespace(namespace: string): CalicoSelector {
-  return { kind: "==", key: NAMESPACE, value: namespace };
-}
-
 /** Pods by their labels: host endpoints, which may have the same, are none. */
 export function isPod(selector: LabelSelector | undefined): CalicoSelector {
-  return allOf({ kind: "==", key: ORCHESTRATOR, value: "k8s" }, labelSelector(selector ?? {}));
+  const own = labelSelector(selector ?? {});
+  return allOf({ kind: "==", key: ORCHESTRATOR, value: "k8s" }, ...(own.kind === "&&" ? own.of : [own]));
 }
 
 /** Who lives in a namespace with these labels. */

@@ -1,11 +1,13 @@
+import type { Family } from "../../address/ip.ts";
 import type { HostEndpoint } from "../../object/kubernetes-object.ts";
 import type { PolicyDirection } from "../../object/policy-types.ts";
 import type { Failsafe, Failsafes } from "../host-endpoint.ts";
+import { familyOf } from "../net.ts";
 import { type Dispatch, dispatchChains } from "./dispatch-chains.ts";
-import { endpointChain } from "./endpoint-chains.ts";
+import { endpointChains } from "./endpoint-chains.ts";
 import { chainName } from "./names.ts";
 import type { FelixPolicy } from "./policy.ts";
-import { ACCEPT, type FelixChain, felixRule, fromDevice, goto, toDevice } from "./rule-text.ts";
+import { ACCEPT, type FelixChain, felixRule, fromDevice, goto, match, toDevice } from "./rule-text.ts";
 import type { FelixSettings } from "./settings.ts";
 
 /** A device of the node with its host endpoint. `device` null: all devices that no other endpoint is for. */
@@ -33,6 +35,7 @@ export function hostEndpointChains(
   endpoints: readonly LocalHostEndpoint[],
   failsafes: Failsafes,
   settings: FelixSettings,
+  family: Family,
 ): FelixChain[] {
   const own = endpoints.flatMap((one) => chainsOf(table, one, settings));
   const devices = endpoints.flatMap(({ device }) => (device === null ? [] : [device]));
@@ -53,7 +56,7 @@ export function hostEndpointChains(
           ...lead("cali-to-hep-forward", TO_FORWARD, toDevice),
         ]
       : []),
-    ...failsafeChains(table, failsafes),
+    ...failsafeChains(table, failsafes, family),
   ];
 }
 
@@ -77,17 +80,17 @@ function chainsOf(
   const shared = { profiles, forbidsTunnels: false, established: "accept" as const };
   const ingress = { ...shared, direction: "Ingress" as const, failsafeChain: "cali-failsafe-in" };
   const egress = { ...shared, direction: "Egress" as const, failsafeChain: "cali-failsafe-out" };
-  const make = (chain: Parameters<typeof endpointChain>[0]) => endpointChain(chain, settings);
+  const make = (chain: Parameters<typeof endpointChains>[0]) => endpointChains(chain, settings);
   switch (table) {
     case "raw":
       return [
-        make({
+        ...make({
           ...egress,
           name: chainName(TO, id),
           kind: "untracked",
           tiers: tiersOf("Egress", isUntracked),
         }),
-        make({
+        ...make({
           ...ingress,
           name: chainName(FROM, id),
           kind: "untracked",
@@ -97,11 +100,11 @@ function chainsOf(
     case "mangle":
       return [
         // Of the node's own packets that were translated: back to POSTROUTING, where others have rules too.
-        make({
+        ...make({
           ...{ ...egress, name: chainName(TO, id), kind: "normal", established: "mark" },
           tiers: tiersOf("Egress", isNormal),
         }),
-        make({
+        ...make({
           ...ingress,
           name: chainName(FROM, id),
           kind: "pre-dnat",
@@ -111,10 +114,20 @@ function chainsOf(
     case "filter": {
       const forward = { kind: "forward" as const, failsafeChain: null };
       return [
-        make({ ...egress, name: chainName(TO, id), kind: "normal", tiers: tiersOf("Egress", isNormal) }),
-        make({ ...ingress, name: chainName(FROM, id), kind: "normal", tiers: tiersOf("Ingress", isNormal) }),
-        make({ ...egress, ...forward, name: chainName(TO_FORWARD, id), tiers: tiersOf("Egress", isForward) }),
-        make({
+        ...make({ ...egress, name: chainName(TO, id), kind: "normal", tiers: tiersOf("Egress", isNormal) }),
+        ...make({
+          ...ingress,
+          name: chainName(FROM, id),
+          kind: "normal",
+          tiers: tiersOf("Ingress", isNormal),
+        }),
+        ...make({
+          ...egress,
+          ...forward,
+          name: chainName(TO_FORWARD, id),
+          tiers: tiersOf("Egress", isForward),
+        }),
+        ...make({
           ...ingress,
           ...forward,
           name: chainName(FROM_FORWARD, id),
@@ -128,14 +141,29 @@ function chainsOf(
 }
 
 /** In raw, answers have not been recognised yet: those from the other list's ports pass too. */
-function failsafeChains(table: Table, { inbound, outbound }: Failsafes): FelixChain[] {
-  const rule =
-    (flag: string) =>
-    ({ protocol, port }: Failsafe) =>
-      felixRule(`-p ${protocol} -m multiport --${flag}-ports ${port}`, ACCEPT);
-  const answers = (ports: readonly Failsafe[]) => (table === "raw" ? ports.map(rule("source")) : []);
+function failsafeChains(table: Table, { inbound, outbound }: Failsafes, family: Family): FelixChain[] {
+  const rules = (ports: readonly Failsafe[], flag: string, side: "source" | "destination") =>
+    ports
+      .filter(({ net }) => net === null || familyOf(net) === family)
+      .map(({ protocol, port, net }) =>
+        felixRule(
+          match(
+            `-p ${protocol} -m multiport --${flag}-ports ${port}`,
+            net === null ? "" : `--${side} ${net}`,
+          ),
+          ACCEPT,
+        ),
+      );
+  const answers = (ports: readonly Failsafe[], side: "source" | "destination") =>
+    table === "raw" ? rules(ports, "source", side) : [];
   return [
-    { name: "cali-failsafe-in", rules: [...inbound.map(rule("destination")), ...answers(outbound)] },
-    { name: "cali-failsafe-out", rules: [...outbound.map(rule("destination")), ...answers(inbound)] },
+    {
+      name: "cali-failsafe-in",
+      rules: [...rules(inbound, "destination", "source"), ...answers(outbound, "source")],
+    },
+    {
+      name: "cali-failsafe-out",
+      rules: [...rules(outbound, "destination", "destination"), ...answers(inbound, "destination")],
+    },
   ];
 }

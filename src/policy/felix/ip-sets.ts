@@ -2,6 +2,7 @@ import type { Family } from "../../address/ip.ts";
 import { ALL, type CalicoSelector, formatCalicoSelector, selects } from "../../object/calico-selector.ts";
 import type { Labelled } from "../calico-labels.ts";
 import { familyOf } from "../net.ts";
+import type { ServiceEndpoint } from "../service-endpoints.ts";
 import { setId, setName } from "./names.ts";
 
 /** A set as Felix makes it. */
@@ -18,9 +19,16 @@ export class FelixSets {
   readonly #labelled: readonly Labelled[];
   readonly #sets = new Map<string, FelixSet>();
 
-  constructor(labelled: readonly Labelled[], family: Family) {
+  readonly #endpointsOf: (service: string) => readonly ServiceEndpoint[];
+
+  constructor(
+    labelled: readonly Labelled[],
+    family: Family,
+    endpointsOf: (service: string) => readonly ServiceEndpoint[],
+  ) {
     this.family = family;
     this.#labelled = labelled;
+    this.#endpointsOf = endpointsOf;
   }
 
   /** Those whose name is in `wanted`, by name. */
@@ -50,6 +58,20 @@ export class FelixSets {
           .flatMap((one) => nets.map((net) => `${net},${protocol}:${one.port}`)),
       );
       this.add(name, "hash:ip,port", members);
+    }
+    return name;
+  }
+
+  /** Name of the set of a Service's endpoints, `namespace/name`, with their ports or without. */
+  ofService(service: string, withPorts: boolean): string {
+    const name = setName(setId(withPorts ? "svc" : "svcnoport", service), this.family);
+    if (!this.#sets.has(name)) {
+      const members = this.#endpointsOf(service).flatMap(({ address, ports }) =>
+        withPorts
+          ? ports.map(({ protocol, port }) => `${address},${protocol.toLowerCase()}:${port}`)
+          : address,
+      );
+      this.add(name, withPorts ? "hash:ip,port" : "hash:net", members);
     }
     return name;
   }

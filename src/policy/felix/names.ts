@@ -9,7 +9,7 @@ import { type FelixRule, hashedText } from "./rule-text.ts";
 export const WORKLOAD_DEVICES = "cali+";
 
 /** The longest name that iptables takes for a chain. */
-const MAX_CHAIN_LENGTH = 28;
+export const MAX_CHAIN_LENGTH = 28;
 
 /** The prefix and the id; an id that is too long becomes `_` and as much of its hash as there is room for. */
 export function chainName(prefix: string, id: string): string {
@@ -50,7 +50,7 @@ const HASH_LENGTH = 16;
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /** RFC 4648, section 5, without padding. */
-function base64url(bytes: Uint8Array): string {
+export function base64url(bytes: Uint8Array): string {
   let text = "";
   for (let i = 0; i < bytes.length; i += 3) {
     const [a = 0, b = 0, c = 0] = bytes.subarray(i, i + 3);

@@ -23,7 +23,7 @@ export type OriginOf = (source: RuleSource | null) => Origin;
  * the jumps to them, and what is needed no more at the end. Applied again it changes nothing.
  */
 export function felixOperations(state: FelixState, host: Host, originOf: OriginOf): Operation[] {
-  const tables = state.tables.map((table) => new TableSync(table, state.family, host, originOf));
+  const tables = state.tables.map((table) => new TableSync(table, state, host, originOf));
   const origin = originOf(null);
   return [
     ...setOperations(state.sets, state.family, host, origin),
@@ -45,9 +45,12 @@ class TableSync {
   readonly #backend: "nft" | "legacy";
   readonly #wanted: Table;
 
-  constructor(table: FelixTable, family: Family, host: Host, originOf: OriginOf) {
+  readonly #isFirst: boolean;
+
+  constructor(table: FelixTable, { family, insertMode }: FelixState, host: Host, originOf: OriginOf) {
     this.#table = table;
     this.#family = family;
+    this.#isFirst = insertMode === "insert";
     const ruleset = family === 6 ? host.ip6tables : host.iptables;
     this.#there = ruleset?.tables.get(table.name);
     this.#backend = ruleset?.backend ?? "nft";
@@ -99,9 +102,11 @@ class TableSync {
       const lacks = (rule: Rule) => !chain.rules.some((one) => sameRule(one, rule));
       const first = rules(this.#table.inserted, "I").filter(lacks);
       const last = rules(this.#table.appended, "A").filter(lacks);
-      return first.length + last.length === 0
-        ? chain
-        : { ...chain, rules: [...first, ...chain.rules, ...last] };
+      if (first.length + last.length === 0) return chain;
+      return {
+        ...chain,
+        rules: this.#isFirst ? [...first, ...chain.rules, ...last] : [...chain.rules, ...first, ...last],
+      };
     });
     return [...withHooks, ...own];
   }
@@ -115,11 +120,12 @@ class TableSync {
       const rules = there.chains.get(name)?.rules ?? [];
       const missing = this.#hook(name, mode).filter((rule) => !rules.some((one) => sameRule(one, rule)));
       // The last of them is put first, so that they stand in their order.
-      const ordered = mode === "I" ? [...missing].reverse() : missing;
+      const isFirst = mode === "I" && this.#isFirst;
+      const ordered = isFirst ? [...missing].reverse() : missing;
       return ordered.map(
         (rule): Operation => ({
           ...{ kind: "iptables-insert", ...this.#ofFamily, table: this.#table.name, chain: name },
-          ...{ index: mode === "I" ? 1 : null, rule },
+          ...{ index: isFirst ? 1 : null, rule },
         }),
       );
     });

@@ -57,9 +57,12 @@ export class PolicyChains {
     const blocks = new MatchBlocks(marks.scratch0, marks.scratch1);
     const portsOf = (side: Side): SplitEntity => {
       const found = this.#portMatches(rule, side);
-      if (found.length < 2) return { ...rule[side], portMatches: found };
-      blocks.any(found.map((ports) => match(protocolMatch(rule), ports)));
-      return { ...rule[side], portMatches: [] };
+      const { ports, namedPorts } = rule[side];
+      // The sets of named ports hold only whom the selector chooses.
+      const entity = { ...rule[side], isInPorts: ports.length === 0 && namedPorts.length > 0 };
+      if (found.length < 2) return { ...entity, portMatches: found };
+      blocks.any(found.map((asked) => match(protocolMatch(rule), asked)));
+      return { ...entity, portMatches: [] };
     };
     const netsOf = (entity: SplitEntity, side: Side): SplitEntity => {
       if (entity.nets.length < 2) return entity;
@@ -118,23 +121,32 @@ export class PolicyChains {
     );
   }
 
-  #positive({ nets, selector, portMatches }: SplitEntity, side: Side): string[] {
+  #positive({ nets, selector, service, portMatches, isInPorts }: SplitEntity, side: Side): string[] {
+    const flag = flagOf(side);
     return [
       ...nets.map((net) => `--${side} ${net}`),
-      ...(selector === null ? [] : [inSet(this.#sets.ofSelector(selector), flagOf(side))]),
+      ...(selector === null || isInPorts ? [] : [inSet(this.#sets.ofSelector(selector), flag)]),
+      ...(service === null
+        ? []
+        : [
+            inSet(
+              this.#sets.ofService(service, side === "destination"),
+              side === "source" ? flag : `${flag},${flag}`,
+            ),
+          ]),
       ...portMatches,
     ];
   }
 
   #negative(rule: PolicyRule, entity: SplitEntity, side: Side): string[] {
-    const { notNets, notSelector, notPorts, notNamedPorts } = entity;
-    const protocol = String(rule.protocol ?? "");
+    const { notNets, selector, notSelector, notPorts, notNamedPorts } = entity;
+    const protocol = protocolName(rule);
     return [
       ...notNets.map((net) => `! --${side} ${net}`),
       ...(notSelector === null ? [] : [notInSet(this.#sets.ofSelector(notSelector), flagOf(side))]),
       ...multiports(notPorts).map((ports) => `-m multiport ! --${side}-ports ${ports}`),
       ...notNamedPorts.map((name) =>
-        notInSet(this.#sets.ofNamedPort(null, protocol, name), `${flagOf(side)},${flagOf(side)}`),
+        notInSet(this.#sets.ofNamedPort(selector, protocol, name), `${flagOf(side)},${flagOf(side)}`),
       ),
     ];
   }
@@ -157,6 +169,8 @@ type Side = "source" | "destination";
 /** What is left of an end when its blocks are taken out. */
 interface SplitEntity extends RuleEntity {
   readonly portMatches: readonly string[];
+  /** They ask by the selector already. */
+  readonly isInPorts: boolean;
 }
 
 const flagOf = (side: Side) => (side === "source" ? "src" : "dst");
@@ -170,8 +184,9 @@ function protocolMatch({ protocol }: PolicyRule): string {
 
 const NAMES: Readonly<Record<number, string>> = { 6: "tcp", 17: "udp", 132: "sctp" };
 
+/** Of a rule that asks for a named port. */
 function protocolName({ protocol }: PolicyRule): string {
-  return typeof protocol === "number" ? (NAMES[protocol] ?? String(protocol)) : (protocol ?? "");
+  return typeof protocol === "number" ? (NAMES[protocol] ?? "tcp") : (protocol ?? "tcp");
 }
 
 function icmpMatch({ type, code }: CalicoIcmp, not: string, family: Family): string {
@@ -215,6 +230,8 @@ function ofFamily(rule: PolicyRule, family: Family): PolicyRule | undefined {
     const nets = entity.nets.filter((net) => familyOf(net) === family);
     const notNets = entity.notNets.filter((net) => familyOf(net) === family);
     if (nets.length === 0 && entity.nets.length > 0) return undefined;
+    // Exceptions of the other family alone make it a rule of that one.
+    if (notNets.length === 0 && entity.notNets.length > 0) return undefined;
     if (notNets.some((net) => net.endsWith("/0"))) return undefined;
     ends.push({ ...entity, nets, notNets });
   }

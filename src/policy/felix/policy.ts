@@ -41,6 +41,8 @@ export interface RuleEntity {
   readonly notNets: readonly string[];
   readonly selector: CalicoSelector | null;
   readonly notSelector: CalicoSelector | null;
+  /** `namespace/name` of a Service whose endpoints are meant. */
+  readonly service: string | null;
   readonly ports: readonly PortRange[];
   readonly namedPorts: readonly string[];
   readonly notPorts: readonly PortRange[];
@@ -57,6 +59,7 @@ export const ANY_END: RuleEntity = {
   notNets: [],
   selector: null,
   notSelector: null,
+  service: null,
   ports: [],
   namedPorts: [],
   notPorts: [],

@@ -52,6 +52,8 @@ export function match(...parts: readonly string[]): string {
 const hex = (value: number) => `0x${(value >>> 0).toString(16)}`;
 
 export const markClear = (mask: number) => `-m mark --mark 0/${hex(mask)}`;
+/** Is any bit of it set? */
+export const markNotClear = (mask: number) => `-m mark ! --mark 0/${hex(mask)}`;
 export const markSet = (mask: number) => `-m mark --mark ${hex(mask)}/${hex(mask)}`;
 export const ctstate = (states: string) => `-m conntrack --ctstate ${states}`;
 export const notCtstate = (states: string) => `-m conntrack ! --ctstate ${states}`;

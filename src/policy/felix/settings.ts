@@ -11,6 +11,8 @@ export interface FelixSettings {
   readonly endpointToHost: "ACCEPT" | "DROP" | "RETURN";
   /** `logPrefix`. */
   readonly logPrefix: string;
+  /** `chainInsertMode`: the jumps to Felix's chains stand before all other rules, or behind them. */
+  readonly insertMode: "insert" | "append";
 }
 
 /** As Calico's own manifests for Kubernetes have it. */
@@ -19,6 +21,7 @@ export const FELIX_DEFAULTS: FelixSettings = {
   markMask: 0xffff0000,
   endpointToHost: "ACCEPT",
   logPrefix: "calico-packet",
+  insertMode: "insert",
 };
 
 /** As the default FelixConfiguration says; `minor` of Calico 3.x is what its image says. */
@@ -27,6 +30,7 @@ export function felixSettings(objects: Lister, minor: number | null): FelixSetti
     defaultEndpointToHostAction: action,
     logPrefix,
     iptablesMarkMask: mask,
+    chainInsertMode: mode,
   } = felixConfiguration(objects);
   const word = String(action).toUpperCase();
   return {
@@ -34,6 +38,7 @@ export function felixSettings(objects: Lister, minor: number | null): FelixSetti
     markMask: hasMarkBits(mask) ? mask : FELIX_DEFAULTS.markMask,
     endpointToHost: word === "DROP" || word === "RETURN" ? word : FELIX_DEFAULTS.endpointToHost,
     logPrefix: typeof logPrefix === "string" && logPrefix !== "" ? logPrefix : FELIX_DEFAULTS.logPrefix,
+    insertMode: String(mode).toLowerCase() === "append" ? "append" : "insert",
   };
 }
 

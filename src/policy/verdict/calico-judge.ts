@@ -24,6 +24,7 @@ import {
   workloadLabels,
 } from "../calico-labels.ts";
 import { familyOf, holds } from "../net.ts";
+import { endpointsOfService } from "../service-endpoints.ts";
 import { type PolicyTier, policyName } from "../tier.ts";
 import type { Flow, Judge, RuleVerdict, Subject } from "./flow.ts";
 
@@ -64,6 +65,8 @@ export class CalicoJudge implements Judge {
       (namespace === null || labels[NAMESPACE] === namespace) &&
       selects(calicoSelector(spec.selector), labels) &&
       isOfAccount(spec.serviceAccountSelector, labels) &&
+      // A policy for service accounts is for nobody who has none.
+      ((spec.serviceAccountSelector ?? "") === "" || Object.hasOwn(labels, SERVICE_ACCOUNT)) &&
       isOfNamespace(spec.namespaceSelector, labels)
     );
   }
@@ -130,10 +133,11 @@ function fits(rule: CalicoRule, flow: Flow, namespace: string | null, facts: Cal
     (wanted.code === undefined || wanted.code === flow.icmp?.code);
   if (icmp !== undefined && !isIcmp(icmp)) return false;
   if (notICMP !== undefined && notICMP.type !== undefined && isIcmp(notICMP)) return false;
-  const at = { protocol: protocol ?? "", namespace, facts };
+  const at = { protocol: protocol ?? "TCP", flowProtocol: flow.protocol, namespace, facts };
+  const [from, to] = [flow.source, flow.destination];
   return (
-    isEntity(source, { address: flow.source.address, port: flow.sourcePort }, at) &&
-    isEntity(destination, { address: flow.destination.address, port: flow.port }, at)
+    isEntity(source, { address: from.address, port: flow.sourcePort }, { ...at, side: "source" }) &&
+    isEntity(destination, { address: to.address, port: flow.port }, { ...at, side: "destination" })
   );
 }
 
@@ -143,37 +147,65 @@ interface End {
 }
 
 interface Context {
+  readonly side: "source" | "destination";
+  /** Of the rule. */
   readonly protocol: string | number;
+  readonly flowProtocol: string | number;
   readonly namespace: string | null;
   readonly facts: CalicoFacts;
 }
 
 function isEntity(entity: CalicoEntity, end: End, at: Context): boolean {
-  const { nets = [], notNets = [], ports = [], notPorts = [] } = entity;
+  const { nets = [], notNets = [], ports = [], notPorts = [], services } = entity;
   const { address } = end;
   if (nets.length > 0 && !nets.some((net) => holds(net, address))) return false;
+  // A rule that makes exceptions of one family alone is a rule of that family.
+  if (notNets.length > 0 && !notNets.some((net) => familyOf(net) === familyOf(address))) return false;
   if (notNets.some((net) => holds(net, address))) return false;
   const holders = at.facts.labelled.filter((one) => one.nets.some((net) => holds(net, address)));
-  if (
-    entity.notSelector !== undefined &&
+  if (choosesLabels(entity, at.namespace)) {
+    if (!holders.some(({ labels }) => isChosen(entity, labels, at.namespace))) return false;
+  } else if (
+    isSet(entity.notSelector) &&
     holders.some(({ labels }) => selects(calicoSelector(entity.notSelector), labels))
-  )
+  ) {
     return false;
-  if (choosesLabels(entity) && !holders.some(({ labels }) => isChosen(entity, labels, at.namespace)))
-    return false;
+  }
+  if (services !== undefined && !isOfService(services, end, at)) return false;
   if (ports.length > 0 && !ports.some((port) => isPort(port, end, entity, at))) return false;
-  return !notPorts.some((port) => isPort(port, end, {}, at));
+  return !notPorts.some((port) => isPort(port, end, entity, at));
 }
 
-/** Does the rule want somebody whom Calico knows? `notSelector` alone also takes strangers. */
-function choosesLabels({ selector, namespaceSelector, serviceAccounts }: CalicoEntity): boolean {
-  const isSet = (text: string | undefined) => text !== undefined && text !== "";
-  return isSet(selector) || isSet(namespaceSelector) || serviceAccounts !== undefined;
+/** An endpoint of the Service, ready or not; as a destination with its own ports alone. */
+function isOfService(
+  { name = "", namespace }: NonNullable<CalicoEntity["services"]>,
+  { address, port }: End,
+  { facts, namespace: own, side, flowProtocol }: Context,
+): boolean {
+  const service = `${namespace ?? own ?? ""}/${name}`;
+  return endpointsOfService(facts.objects, service).some(
+    (one) =>
+      holds(one.address, address) &&
+      (side === "source" ||
+        one.ports.some((each) => each.port === port && numberOf(each.protocol) === numberOf(flowProtocol))),
+  );
+}
+
+const isSet = (text: string | undefined) => text !== undefined && text !== "";
+
+/** Does the rule want somebody whom Calico knows? `notSelector` alone also takes strangers, but in a namespace's policy. */
+function choosesLabels(
+  { selector, notSelector, namespaceSelector, serviceAccounts }: CalicoEntity,
+  namespace: string | null,
+): boolean {
+  const { names = [], selector: accounts } = serviceAccounts ?? {};
+  const isNear = isSet(notSelector) && namespace !== null;
+  return isNear || isSet(selector) || isSet(namespaceSelector) || names.length > 0 || isSet(accounts);
 }
 
 /** In a policy of a namespace, labels are looked for there unless the rule names others. */
 function isChosen(
-  { selector, namespaceSelector, serviceAccounts }: CalicoEntity,
+  { selector, notSelector, namespaceSelector, serviceAccounts }: CalicoEntity,
   labels: Labels,
   namespace: string | null,
 ): boolean {
@@ -185,6 +217,7 @@ function isChosen(
   return (
     isHere &&
     selects(calicoSelector(selector), labels) &&
+    !(isSet(notSelector) && selects(calicoSelector(notSelector), labels)) &&
     (names.length === 0 || names.includes(labels[SERVICE_ACCOUNT] ?? "")) &&
     isOfAccount(accounts, labels)
   );
@@ -214,7 +247,7 @@ function isPort(port: CalicoPort, end: End, entity: CalicoEntity, at: Context): 
   return at.facts.labelled.some(
     ({ nets, ports, labels }) =>
       nets.some((net) => holds(net, end.address)) &&
-      (!choosesLabels(entity) || isChosen(entity, labels, at.namespace)) &&
+      (!choosesLabels(entity, at.namespace) || isChosen(entity, labels, at.namespace)) &&
       ports.some((one) => one.name === port && numberOf(one.protocol) === wanted && one.port === end.port),
   );
 }

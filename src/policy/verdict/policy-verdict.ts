@@ -4,10 +4,11 @@ import type { FieldPath } from "../../object/place.ts";
 import type { PolicyDirection } from "../../object/policy-types.ts";
 import { labelledOf } from "../calico-labels.ts";
 import { type Failsafe, type Failsafes, failsafesOf } from "../host-endpoint.ts";
+import { holds } from "../net.ts";
 import { ADMIN_TIER, BASELINE_TIER, byOrder, DEFAULT_TIER, type PolicyTier, tiersOf } from "../tier.ts";
 import { AdminJudge } from "./admin-judge.ts";
 import { askProfile, type CalicoFacts, CalicoJudge } from "./calico-judge.ts";
-import type { Flow, Judge, RuleVerdict, Subject } from "./flow.ts";
+import { type Flow, type Judge, peerOf, type RuleVerdict, type Subject } from "./flow.ts";
 import { KubernetesJudge } from "./kubernetes-judge.ts";
 
 /** What the policies say about a flow at one of its ends. */
@@ -86,8 +87,12 @@ export class PolicyVerdicts {
   ): Decision | null {
     const endpoint = this.#endpointOf(node);
     if (endpoint === undefined) return null;
+    const { address } = peerOf(flow, direction);
     const isSafe = failsafes.some(
-      ({ protocol, port }) => protocol.toUpperCase() === flow.protocol && port === flow.port,
+      ({ protocol, port, net }) =>
+        protocol.toUpperCase() === flow.protocol &&
+        port === flow.port &&
+        (net === null || holds(net, address)),
     );
     if (isSafe) return { kind: "failsafe", action: "allow" };
     return this.#decide({ kind: "host", endpoint }, flow, direction);

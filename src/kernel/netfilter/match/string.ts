@@ -34,7 +34,9 @@ export const string: MatchModule<StringMatch> = {
     const take = (read: (text: string) => readonly number[]) => () => {
       if (pattern !== null) reader.fail("--string and --hex-string exclude each other");
       invert = reader.negated();
+      const { length } = reader.faults;
       pattern = read(reader.word("a text"));
+      if (reader.faults.length > length) return;
       if (pattern.length === 0) reader.failValue("a text of no length is everywhere: write one");
       else if (pattern.length > MAX_BYTES) reader.failValue(`a text has at most ${MAX_BYTES} bytes`);
     };

@@ -147,10 +147,12 @@ export class ArgumentReader {
       }
       const option = this.peek() as string;
       if (NEW_PART.has(option)) return;
+      // getopt_long(3) takes a whole name before a beginning: `--destination` is the rule's, not multiport's.
+      if (!Object.hasOwn(handlers, option) && this.readBuiltin()) continue;
       const handler = handlerOf(handlers, option);
       if (handler === undefined) {
         if (!this.bang && this.rule?.impliesProtocolMatch(option)) return;
-        if (!this.readBuiltin()) this.skipUnknown(Object.keys(handlers));
+        this.skipUnknown(Object.keys(handlers));
         continue;
       }
       this.at++;
