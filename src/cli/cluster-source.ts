@@ -97,6 +97,22 @@ function firstOf(found: readonly InputError[], what: string): string[] {
 const BACKENDS_BUILT: ReadonlySet<string> = new Set(BUILT_BACKENDS);
 const CNIS_BUILT: ReadonlySet<string> = new Set(CNIS);
 
+const OPEN_VSWITCH =
+  "pods are ports of an Open vSwitch, and what its flows do to a packet is not guessed; a node's own dump is traced as far as the kernel's part goes";
+
+/** Networks whose packets go where no kernel's rules say: they are named and not guessed. */
+const UNMODELLED_CNIS: ReadonlyMap<string, string> = new Map([
+  [
+    "weave",
+    "its router carries packets between nodes by an Open vSwitch datapath (UDP 6784) or in user space (UDP 6783), and gives out addresses by an agreement among its peers: neither is guessed; a node's own dump is traced, WEAVE chains and all, up to the port vethwe-bridge",
+  ],
+  ["antrea", OPEN_VSWITCH],
+  ["ovn-kubernetes", OPEN_VSWITCH],
+  ["openshift-sdn", OPEN_VSWITCH],
+  ["ovs", OPEN_VSWITCH],
+  ["cilium", "its eBPF programs decide on packets before the kernel's rules do, and are not guessed"],
+]);
+
 function unbuiltAgents(detected: DetectedCluster): string[] {
   const { cni, proxyMode, flannelBackend, families } = detected;
   const messages: string[] = [];
@@ -106,9 +122,12 @@ function unbuiltAgents(detected: DetectedCluster): string[] {
     );
   }
   if (!CNIS_BUILT.has(cni.value) && ownNetworkOf(detected) === null) {
-    messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni ${CNIS.join(", ")} goes on with that one in its place`,
-    );
+    const reason = UNMODELLED_CNIS.get(cni.value);
+    const told =
+      reason === undefined
+        ? `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where})`
+        : `the CNI ${cni.value} is not modelled (${cni.where}): ${reason}`;
+    messages.push(`${told}: --cni ${CNIS.join(", ")} goes on with that one in its place`);
   }
   if (isFlannels(cni.value) && !BACKENDS_BUILT.has(flannelBackend.value)) {
     messages.push(

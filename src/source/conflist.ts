@@ -59,7 +59,9 @@ export function checkConflist({ value, file, line, lineOf }: TextDocument, findi
         message: `${JSON.stringify(type)} is no plugin that is modelled here, and is left out${suggestion(String(type), PLUGINS.keys())}`,
       });
     }
-    if (!isJsonObject(ipam) || ipam["type"] !== "host-local") continue;
+    // An installer may leave the ranges to be filled in on each node, as they are here.
+    const isFilled = isJsonObject(ipam) && (ipam["ranges"] !== undefined || ipam["subnet"] !== undefined);
+    if (!isFilled || ipam["type"] !== "host-local") continue;
     const fault = hostLocalFault(plugin);
     if (fault !== null) tell([...path, "ipam"], `${field}ipam`, fault);
   }

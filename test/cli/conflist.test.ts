@@ -73,6 +73,11 @@ describe("a conflist of one's own", () => {
     expect(/^ {2}2 {2}n0/m.test(out)).toBe(type === "ptp");
   });
 
+  it("may leave the ranges of host-local to the node", async () => {
+    const { code } = await traced(list([{ ...BRIDGE, ipam: { type: "host-local" } }]));
+    expect(code).toBe(0);
+  });
+
   it("further interfaces by annotation are noted", async () => {
     const { out } = await traced(list([BRIDGE]));
     expect(out.replaceAll(/\s+/g, " ")).toContain(
@@ -106,7 +111,6 @@ describe("a conflist of one's own", () => {
       ]),
       "plugins[0].ipam: range set 0 overlaps with 1",
     ],
-    [list([{ ...BRIDGE, ipam: { type: "host-local" } }]), "plugins[0].ipam: no IP ranges specified"],
     ['{"name": "x", "plugins": "bridge"}', 'plugins: "bridge" is not a list'],
     [list([{ type: "weird" }]), "the CNI weird is not built yet"],
     [
@@ -120,5 +124,37 @@ describe("a conflist of one's own", () => {
     expect(err.split("\n")[0]).toContain(message);
     expect(err).toMatch(/^error: .*\w:\d+/);
     expect(err).not.toMatch(/\n {4}at /);
+  });
+});
+
+describe("a network that is not modelled", () => {
+  const daemonSet = (name: string) =>
+    `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: ${name}, namespace: kube-system}, spec: {selector: {matchLabels: {app: x}}, template: {metadata: {labels: {app: x}}, spec: {containers: [{name: c}]}}}}`;
+
+  it.each([
+    ["weave-net", "weave", "Open vSwitch datapath (UDP 6784) or in user space"],
+    ["antrea-agent", "antrea", "ports of an Open vSwitch"],
+    ["ovs-cni-amd64", "ovs", "ports of an Open vSwitch"],
+    ["ovnkube-node", "ovn-kubernetes", "ports of an Open vSwitch"],
+    ["cilium", "cilium", "its eBPF programs"],
+  ])("%s is recognised as %s, and not guessed", async (name, cni, reason) => {
+    const installed = file("cni.yaml", daemonSet(name));
+    const { code, out, err } = await hopscope(["trace", "-f", CLUSTER, "-f", installed, "pod/a", "pod/b:80"]);
+    expect({ code, out }).toEqual({ code: 2, out: "" });
+    expect(err).toContain(`the CNI ${cni} is not modelled (DaemonSet kube-system/${name}`);
+    expect(err).toContain(reason);
+    expect(err.trim().split("\n")).toHaveLength(1);
+    const instead = await hopscope([
+      "trace",
+      "-f",
+      CLUSTER,
+      "-f",
+      installed,
+      "pod/a",
+      "pod/b:80",
+      "--cni",
+      "flannel",
+    ]);
+    expect(instead.code).toBe(0);
   });
 });
