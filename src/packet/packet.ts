@@ -222,6 +222,9 @@ export class Packet {
   iif = 0;
   /** ifindex of the device of a VRF that it came in by, when the VRF has it (`IPSKB_L3SLAVE`, `inet_sdif`); 0 outside of any. */
   l3Slave = 0;
+  /** The device (ifindex) where traffic control redirected it, 0 where none did; and whether as it came in there. */
+  tcDev = 0;
+  tcCameIn = false;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
   ctInfo = 0;
@@ -348,6 +351,7 @@ export class Packet {
     this.dev = 0;
     this.iif = 0;
     this.l3Slave = 0;
+    this.tcDev = 0;
     this.ct = -1;
     this.ctInfo = 0;
     this.ctTemplate = -1;

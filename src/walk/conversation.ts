@@ -1,3 +1,5 @@
+import { isLinkLocal6 } from "../address/ip6-handle.ts";
+import { inputDevice6 } from "../kernel/icmp/send6.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
@@ -320,7 +322,9 @@ export class Conversation implements Upcalls {
     reply.ttl = 0;
     reply.uid = 0;
     const bound = socket === null || socket.dev === null ? null : stack.net.deviceNamed(socket.dev);
-    reply.boundDev = bound?.ifindex ?? 0;
+    // Whom `recvmsg` names with a link is answered there.
+    const link = query.family === 6 && isLinkLocal6(reply.dst) ? inputDevice6(stack, packet) : 0;
+    reply.boundDev = bound?.ifindex ?? link;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
     const forAnother = packet.proxyPort > 0 && transparencyOf(socket) !== false;

@@ -68,7 +68,9 @@ export function errorSource6(stack: Stack, error: Packet, cause: Packet, oif: nu
   if (isOwn && (!isLinkLocal6(cause.dst) || isOn(stack, cause.dev, cause.dst))) return cause.dst;
   // `IP6CB(skb)->iif`: of what is in a VRF, the device that it came in by.
   const iif = cause.l3Slave === 0 ? cause.iif : cause.l3Slave;
-  const by = iif === 0 ? null : stack.device(iif);
+  // What never left the host came by the device whose address it is for (`ip6_dst_idev`).
+  const by =
+    iif === 0 ? null : stack.device(stack.device(iif)?.isLoopback ? inputDevice6(stack, cause) : iif);
   if (by === null || prefersSource6(stack, error, oif)) return IP6_ANY;
   return selectSource6(stack, by, error.dst);
 }
