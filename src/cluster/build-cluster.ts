@@ -6,6 +6,7 @@ import {
   outsideAddresses,
   waitingForAddress,
 } from "../balance/service-addresses.ts";
+import { familiesOf } from "../cni/calico/network.ts";
 import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
 import type { Host } from "../kernel/host.ts";
 import { describeObject, keyOf, namespaceOf, type Service } from "../object/kubernetes-object.ts";
@@ -231,12 +232,18 @@ class ClusterBuilder {
 
   /** What of a second family the pods do not get. */
   #withoutSix(): string[] {
-    const { clusterCidr6, cni } = this.#configuration;
-    if (clusterCidr6 === null || (cni !== "calico" && cni !== "docker0")) return [];
+    const { clusterCidr, clusterCidr6, cni, calico } = this.#configuration;
+    if (cni === "docker0" && clusterCidr6 !== null)
+      return ["pods have IPv4 addresses alone: docker0 has no others"];
+    if (cni !== "calico" || calico === null) return [];
+    const has = familiesOf(calico);
     return [
-      cni === "calico"
-        ? "pods have IPv4 addresses alone: Calico's pools of IPv6 are not modelled"
-        : "pods have IPv4 addresses alone: docker0 has no others",
+      ...(clusterCidr6 !== null && !has.includes(6)
+        ? ["pods have IPv4 addresses alone: Calico has no pool of IPv6"]
+        : []),
+      ...(clusterCidr !== null && !has.includes(4)
+        ? ["pods have IPv6 addresses alone: Calico has no pool of IPv4"]
+        : []),
     ];
   }
 

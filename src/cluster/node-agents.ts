@@ -12,6 +12,7 @@ import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
+import { USERSPACE_MODE } from "../proxy/configuration.ts";
 import { type ModelOrigins, proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire } from "../world/world.ts";
@@ -42,7 +43,7 @@ import {
   withoutPortmap,
 } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
-import { type ProxyAgents, proxyAgents } from "./proxy-agents.ts";
+import { type ProxyAgents, type ProxyModels, proxyAgents } from "./proxy-agents.ts";
 
 /** What all agents go by. */
 export interface Intent {
@@ -70,6 +71,7 @@ export class NodeAgents {
   readonly #intent: Intent;
   readonly #fabric: Fabric;
   readonly #proxies: ProxyAgents;
+  readonly #healthSockets: readonly Socket[];
   /** One for each family. */
   readonly #calico: readonly CalicoMesh[];
   readonly #felix: FelixAgents | null;
@@ -103,6 +105,7 @@ export class NodeAgents {
       six: proxyModel(services, slices, "IPv6", modelOrigins),
     };
     const { kubeProxy } = configuration.where;
+    this.#healthSockets = configuration.proxy.mode === USERSPACE_MODE ? [] : healthSockets(models);
     this.#proxies = proxyAgents(
       models,
       configuration.proxy,
@@ -199,7 +202,8 @@ export class NodeAgents {
     );
     const taken = new Set([...NODE_SOCKETS, ...shared].map(({ proto, port }) => `${proto} ${port}`));
     const rest = unexplained.filter(({ proto, port }) => !taken.has(`${proto} ${port}`));
-    node.do({ kind: "sockets", sockets: { kind: "listed", sockets: [...NODE_SOCKETS, ...shared, ...rest] } });
+    const sockets = [...NODE_SOCKETS, ...this.#healthSockets, ...shared, ...rest];
+    node.do({ kind: "sockets", sockets: { kind: "listed", sockets } });
   }
 
   #attachAll(node: Netns, member: Member, pods: readonly Pod[]): ProgrammedNode {
@@ -302,6 +306,16 @@ function listener(port: number, protocol: string, origin: Origin): Socket {
 const NODE_SOCKETS: readonly Socket[] = [22, KUBELET_PORT, KUBE_PROXY_HEALTH_PORT].map((port) =>
   listener(port, "TCP", ORIGIN_NONE),
 );
+
+/** By these a balancer asks each node whether it has endpoints of its own: kube-proxy answers, on all of them. */
+function healthSockets({ four, six }: ProxyModels): Socket[] {
+  const ports = new Map<number, Socket>();
+  for (const { port } of [...four.ports, ...six.ports]) {
+    const { healthCheckNodePort: number, origin } = port;
+    if (number !== 0 && !ports.has(number)) ports.set(number, listener(number, "TCP", origin));
+  }
+  return [...ports.values()];
+}
 
 function attachmentOf(
   pod: Pod,

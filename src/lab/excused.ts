@@ -4,7 +4,8 @@ import type { RecordedProbe } from "./recorded.ts";
 /**
  * What a recording and the model may differ in, and nothing else:
  * - a consistent renaming of free ports and of VXLAN's source port (`renaming.ts`);
- * - which neighbours of IPv6 are asked for, what that adds to the counters of iptables-nft, and redirects;
+ * - which neighbours of IPv6 are asked for, what that adds to the counters of iptables-nft, and redirects; not in live worlds
+ *   whose neighbours do not age (`ageless`), where every frame and counter of them is compared (`discovery-difference.ts`);
  * - which address of a SNAT range was taken;
  * - repeated SYNs and the errors they bring, data sent again after a timeout, redirects, ARP, in a tunnel too;
  * - the bridge's extra `out` while a neighbour is unresolved;

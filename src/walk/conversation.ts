@@ -266,7 +266,7 @@ export class Conversation implements Upcalls {
       { family, dst: local, dport: localPort, dev, l3Slave: 0 },
       isClients,
     );
-    if (listener === undefined) return null;
+    if (listener === undefined) return proto === "udp" ? tunnelSocket(stack, localPort) : null;
     const wildcard = listener?.address === null || listener === null;
     return { kind: "listener", wildcard, transparent: transparencyOf(listener), mark: 0 };
   }
@@ -473,4 +473,12 @@ function isTooBig({ family, icmpType, icmpCode }: Packet): boolean {
 /** Of IPv6 neighbour discovery has redirects, which sockets do not hear of. */
 function isRedirect({ family, icmpType }: Packet): boolean {
   return family === 4 && icmpType === ICMP_REDIRECT;
+}
+
+/** The kernel's own socket of a tunnel (`vxlan_create_sock`, `geneve_create_sock`). */
+function tunnelSocket({ net }: Stack, port: number): FoundSocket | null {
+  const isTunnels = net.devices.some(
+    ({ plain: { detail } }) => (detail.kind === "vxlan" || detail.kind === "geneve") && detail.port === port,
+  );
+  return isTunnels ? { kind: "listener", wildcard: true, transparent: false, mark: 0 } : null;
 }

@@ -168,7 +168,7 @@ function rulesOf(
 }
 
 const UNKNOWN =
-  /checksum|option|doff|window|urgptr|reserved|tcp sequence|cpu|random|symhash|cgroup|priority|osf|ct id|ip id|sequence|time|day|hour|jhash [^{]* mod \d+ (?!seed)/;
+  /checksum|window|sequence|meta cpu|random|symhash|meta priority [^s]|skgid|osf|ct id|ip id|meta time|meta day|meta hour|jhash [^{]* mod \d+ (?!seed)/g;
 const REMEMBERING = /numgen inc|limit|quota|ct count|(add|update|delete) @|name "|mark set|label|dup|numgen/;
 
 /** nft refuses what cannot be: two protocols in one rule. */
@@ -187,6 +187,7 @@ function contradicts(rule: string): boolean {
   if (/meta time/.test(rule) && /(mark|ttl|length|sport) [<>]/.test(rule)) return true;
   if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
   // Where nobody knows what a packet holds, nothing may be remembered of it.
-  if (UNKNOWN.test(rule) && REMEMBERING.test(rule)) return true;
+  const unknown = [...rule.matchAll(UNKNOWN)].length;
+  if (unknown > 1 || (unknown === 1 && REMEMBERING.test(rule))) return true;
   return protocols.size > 1;
 }

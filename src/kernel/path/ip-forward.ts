@@ -9,8 +9,8 @@ import {
 } from "../../packet/packet.ts";
 import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
 import { HOPS_EXCEEDED, TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
+import { peerAllows } from "../icmp/error-rate.ts";
 import { sendIcmpError } from "../icmp/send.ts";
-import { peerAllows6 } from "../icmp/send6.ts";
 import { sendRedirect6 } from "../neighbour/ndisc-redirect.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
@@ -85,7 +85,7 @@ function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet):
   const { src } = packet;
   if (packet.iif === out.ifindex) {
     const target = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
-    if (peerAllows6(stack, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
+    if (peerAllows(stack, 6, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
     return -1;
   }
   // "This check is security critical."
