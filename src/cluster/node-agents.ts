@@ -34,7 +34,14 @@ import { FelixAgents } from "./felix.ts";
 import { FlannelAgents } from "./flannel-agents.ts";
 import { factsOf, factsOf6, type Member } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
-import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
+import {
+  calicoNetwork,
+  ownNetwork,
+  podNetwork,
+  portMappings,
+  takesNodeRanges,
+  withoutPortmap,
+} from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
 import { type ProxyAgents, type ProxyModels, proxyAgents } from "./proxy-agents.ts";
 
@@ -234,7 +241,8 @@ export class NodeAgents {
         errors.push(complaint(pod, "Calico has given it no address, so it gets no network"));
         continue;
       }
-      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings);
+      const given = configuration.conflist === null || takesNodeRanges(configuration.conflist);
+      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings, given);
       const outcome = machine.node.as(origins.of(pod, []), () => runtime.add(attachment));
       if (outcome.kind === "error") {
         errors.push(complaint(pod, outcome.error.msg));
@@ -262,6 +270,11 @@ export class NodeAgents {
       podCidr: clusterCidr === null ? null : podCidr,
       podCidr6: clusterCidr6 === null || cni === "docker0" ? null : podCidr6,
     };
+    const { conflist } = configuration;
+    if (conflist !== null) {
+      const isWithout = ranges.podCidr === null && ranges.podCidr6 === null;
+      return isWithout && takesNodeRanges(conflist) ? null : ownNetwork(conflist, ranges);
+    }
     if (cni === "calico") return calicoNetwork(configuration, { podCidr: null, podCidr6: null });
     if (ranges.podCidr === null && ranges.podCidr6 === null) return null;
     return cni === "canal" ? calicoNetwork(configuration, ranges) : podNetwork(configuration, ranges);
@@ -308,9 +321,11 @@ function attachmentOf(
   pod: Pod,
   hostName: string,
   mappings: readonly Readonly<Record<string, unknown>>[],
+  isAddressed: boolean,
 ): Attachment {
   const own = addressesOfPod(pod);
-  const addresses = [own.IPv4 ?? "", own.IPv6 ?? ""].filter((address) => address !== "");
+  const known = [own.IPv4 ?? "", own.IPv6 ?? ""].filter((address) => address !== "");
+  const addresses = isAddressed ? known : [];
   return {
     containerId: `${namespaceOf(pod)}_${pod.metadata.name}`,
     netns: `/run/netns/${hostName}`,

@@ -39,6 +39,8 @@ export interface Engine {
   readonly clock: { now: number };
   /** Walk chains rule by rule even where an index exists. */
   literal: boolean;
+  /** What is known of source ports and ICMP ids that connections were given by free choice: one, or -1. null: nothing is known. */
+  chosenPort: ((stack: Stack, ct: number) => number) | null;
   /** Packets ended, with the last one's reason: what a run without a tape is asked for. */
   drops: number;
   lastReason: number;

@@ -15,6 +15,7 @@ import { compareOutcome, type Matched } from "./compare-outcome.ts";
 import { gaveUpEarly } from "./excused.ts";
 import { provenListeners, withListeners } from "./proven-listeners.ts";
 import type { RecordedProbe, RecordedQuery } from "./recorded.ts";
+import { recordedPorts } from "./recorded-ports.ts";
 import { shapeFault } from "./recorded-shape.ts";
 import { Renaming } from "./renaming.ts";
 import { type CommandRunner, playStep } from "./replay-step.ts";
@@ -112,6 +113,7 @@ export function* replay(
     }
     const before = known;
     const { network } = session;
+    session.engine.chosenPort = recorded.settled === undefined ? null : recordedPorts(recorded);
     const { explored, nearest, matched } = exploreAsTimed(session, query, recorded, before);
     followScript(session, query, nearest?.script ?? [], endingOf(recorded));
     if (matched !== null) {

@@ -69,10 +69,12 @@ function captureName(frame: Frame): string {
   return datagram === undefined ? `${frame.packet}` : `${frame.packet} of ${datagram}`;
 }
 
-/** A reset has no identification of its own: a second one is known by leaving where the first did. */
+/** A reset has no identification of its own: a second one is known by leaving where the first did, no hop further. */
 function isSentAgain(frame: WholeFrame, first: WholeFrame | undefined): boolean {
   if (frame.tcp?.flags?.includes("R") !== true || frame.dir !== "out") return false;
-  return first?.dir === "out" && frame.ns === first.ns && frame.if === first.if;
+  return (
+    first?.dir === "out" && frame.ns === first.ns && frame.if === first.if && frame.ip?.ttl === first.ip?.ttl
+  );
 }
 
 function kept<F extends Place>(

@@ -47,6 +47,7 @@ export class Session {
       tape: null,
       clock: this.clock,
       literal: false,
+      chosenPort: null,
       drops: 0,
       lastReason: -1,
       rulesEvaluated: 0,

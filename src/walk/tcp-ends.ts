@@ -241,6 +241,11 @@ export class TcpEnds {
     const flags = packet.tcpFlags;
     if ((flags & TCP_RST) !== 0) {
       const wasOpen = end.state === "established";
+      if (wasOpen && packet.seq !== end.ack) {
+        // `tcp_validate_incoming` (RFC 5961 3.2): one beyond what was received is doubted, and who sent it asked; an older one is nothing.
+        if (packet.seq > end.ack) this.acknowledge(end, packet.number);
+        return;
+      }
       end.state = "closed";
       if (end.client) owner.wasReset(packet.src);
       if (end.relayed !== null) this.relay.lost(end.relayed, packet.number, wasOpen);
@@ -402,7 +407,7 @@ export class TcpEnds {
     while (end.unsent > 0 && Math.ceil((end.seq - end.acknowledged) / size) < INITIAL_WINDOW) {
       const before = end.seq;
       this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES, end.unsent);
-      // No route leads there any more.
+      // No route leads there any more, or a rule of the host's own dropped it.
       if (end.seq === before) return;
     }
   }
@@ -516,7 +521,11 @@ export class TcpEnds {
     fillHopLimit(stack, segment);
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     if (unsent > 0) this.fillData(end, segment, unsent);
-    localOut(stack, segment);
+    const { payload } = segment;
+    if (localOut(stack, segment) === 0 || phase === PHASE_REPEAT) return;
+    // What the host's own rules drop at first counts as not sent (`tcp_write_xmit`).
+    end.unsent += payload;
+    end.seq -= payload;
   }
 
   /** Puts as much into a packet as one can hold: more than a segment leaves it to the card to cut. */

@@ -247,7 +247,7 @@ function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): s
     }
     case "owner":
       return hooks.every((hook) => hook === "OUTPUT" || hook === "POSTROUTING")
-        ? `-m owner ${not()}--${dice.pick(["uid-owner 1000", "uid-owner 0", "uid-owner 0-500", "socket-exists", "gid-owner 0"])}`
+        ? `-m owner ${not()}--${dice.pick(["uid-owner 1000", "uid-owner 0", "uid-owner 0-500", "socket-exists"])}`
         : null;
     case "physdev": {
       if (hooks.includes("OUTPUT")) return null;

@@ -109,7 +109,8 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
         (!range.ports || (sport >= range.minPort && sport <= range.maxPort)) &&
         !taken(table, src, dst, sport, dport, proto, ct);
       if (!keep && (ports || icmp)) {
-        const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, true);
+        const known = stack.engine.chosenPort?.(stack, ct) ?? -1;
+        const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, true, known);
         if (chosen < 0) return NF_DROP;
         if (chosen !== sport || range.random) table.setFreePort(ct);
         sport = chosen;
@@ -238,6 +239,7 @@ function freePort(
   self: number,
   range: NatRange,
   source: boolean,
+  known = -1,
 ): number {
   let min: number;
   let size: number;
@@ -268,6 +270,7 @@ function freePort(
   // NF_NAT_RANGE_PROTO_OFFSET: the port keeps its distance from the base; a destination's otherwise begins at the first.
   if (range.portBase !== null) start = (((dport - range.portBase) % size) + size) % size;
   else if (!source && !range.random) start = 0;
+  else if (known >= min && known < min + size) start = known - min;
   const attempts = Math.min(size, 128);
   for (let i = 0; i < attempts; i++) {
     const port = min + ((start + i) % size);

@@ -7,6 +7,7 @@ import {
   INNER_NONE,
   INNER_VXLAN,
   IPPROTO_UDP,
+  isIcmp,
   isNeighbourDiscovery,
   type Packet,
 } from "../../packet/packet.ts";
@@ -142,7 +143,11 @@ export function flowPort(packet: Packet): number {
     Math.imul(dst, 0x85ebca77) ^
     Math.imul((packet.sport << 16) | packet.dport, 0xc2b2ae3d) ^
     packet.protocol;
-  if (packet.isFragment) h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77);
+  // Of a fragment no ports are looked at, as of ICMP, but the protocol is.
+  if (packet.isFragment) {
+    h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ packet.protocol;
+    if (!isIcmp(packet)) h ^= packet.protocol << 8;
+  }
   h ^= h >>> 15;
   return 32768 + ((h >>> 1) % 28232);
 }

@@ -4,7 +4,7 @@ import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_ROUTE } from "../tape.ts";
 import type { FibNextHop } from "./fib.ts";
-import { RTN_ANYCAST, RTN_LOCAL, RTN_UNREACHABLE } from "./types.ts";
+import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_UNREACHABLE } from "./types.ts";
 
 /** Putting the route found on a packet, with what exceptions say of its destination (`skb_dst_set`). Runs per packet. */
 
@@ -55,7 +55,9 @@ export function attach(
   mtu: number,
 ): 0 {
   packet.rtType = type;
-  packet.rtInput = type === RTN_LOCAL || type === RTN_ANYCAST ? RT_LOCAL_DELIVER : RT_OUTPUT;
+  // A broadcast that leaves by loopback comes in by the same route (`RTCF_LOCAL`, __mkroute_output).
+  const isOwn = type === RTN_LOCAL || type === RTN_ANYCAST || (type === RTN_BROADCAST && dev.isLoopback);
+  packet.rtInput = isOwn ? RT_LOCAL_DELIVER : RT_OUTPUT;
   packet.rtDev = dev.slot;
   packet.rtNextHop = nextHop;
   packet.rtUsesGateway = usesGateway;

@@ -143,7 +143,11 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   flow.inVrf = dev.vrf?.ifindex ?? 0;
   flow.mark = conf.srcValidMark ? packet.mark : 0;
   flow.tos = packet.tos & 0x1e;
-  flow.hasPorts = false;
+  // Rules on ports see those of the packet that would go back (`fib4_rules_early_flow_dissect`).
+  flow.proto = packet.protocol;
+  flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;
+  flow.sport = packet.dport;
+  flow.dport = packet.sport;
   const result = stack.fibResult;
   fib.lookup(flow, result, stack.deviceName);
   const noAddress = dev.addresses.length === 0;

@@ -49,6 +49,8 @@ function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, reset.phase);
   fillReset(reset, cause);
   reset.mark = reflectedMark(stack, cause);
+  // As the segment that it answers, without the bits of congestion (INET_ECN_MASK).
+  reset.tos = cause.tos & 0xfc;
   // To the loopback's address only by the device that the segment came by (`rt6_need_strict` in tcp_v6_send_response).
   const toItself = cause.family === 6 && cause.src === IP6_LOOPBACK;
   const device = toItself ? inputDevice6(stack, cause) : replyDevice(stack, cause);

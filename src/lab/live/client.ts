@@ -185,8 +185,9 @@ export class Client {
     c.getsockopt(this.#fd, SOL_SOCKET, SO_ERROR, error, int32(4));
     // A raw socket is told of all errors about its host's ICMP.
     if (this.#sending.proto === "icmp" && int32Of(error) !== 0 && !this.#isToldOfItsOwn()) return WAITING;
-    // What a connection takes for passing (`sk_err_soft`) is no end of it.
-    this.#failed = this.#connected && int32Of(error) !== ECONNRESET ? 0 : int32Of(error);
+    // Only a connection that was there is reset so (`tcp_reset`), and what one takes for passing (`sk_err_soft`) is no end of it.
+    if (this.#sending.proto === "tcp" && int32Of(error) === ECONNRESET) this.#connected = true;
+    this.#failed = this.#connected ? 0 : int32Of(error);
     if (this.#failed !== 0) return { kind: "failed", errno: this.#failed };
     // A recording ends with the last acknowledgement: it must not be put off.
     if (this.#sending.proto === "tcp") c.setsockopt(this.#fd, IPPROTO_TCP, TCP_QUICKACK, int32(1), 4);
@@ -201,6 +202,7 @@ export class Client {
     const errno = c.errno();
     if (length < 0 && errno !== ERRNO.EAGAIN && errno !== ENOTCONN) {
       if (this.#sending.proto === "icmp" && !this.#isToldOfItsOwn()) return WAITING;
+      if (this.#sending.proto === "tcp" && errno === ECONNRESET) return { kind: "connected" };
       this.#failed = errno;
       return { kind: "failed", errno };
     }
