@@ -1,3 +1,4 @@
+import { utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Packet } from "../../../packet/packet.ts";
 import { type KnownBytes, knownBytes } from "../../../packet/wire/known-bytes.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
@@ -83,7 +84,7 @@ export const string: MatchModule<StringMatch> = {
 };
 
 function bytesOfText(text: string): number[] {
-  return [...new TextEncoder().encode(text)];
+  return [...utf8ToBytes(text)];
 }
 
 /** `parse_hex_string`: text, with bytes in hexadecimal between bars. */
