@@ -287,6 +287,7 @@ export class Packet {
 
   reset(): void {
     this.number = 0;
+    this.isHashedAnew = false;
     this.phase = PHASE_REQUEST;
     this.cause = 0;
     this.ethSrc = 0;
