@@ -234,6 +234,8 @@ export class Packet {
   uid = -1;
   /** Handle of the local socket that sent it, -1 none. */
   socket = -1;
+  /** Made by no socket, whose random number (`sk_txhash`) the other packets of its flow have for a hash: its own is of its header. */
+  isHashedAnew = false;
   /** Device the sending socket is bound to (ifindex), 0 none. */
   boundDev = 0;
   /** TPROXY has found it a socket: a listener's port, and the address it was looked for by. −1: one of its connection, 0: none. */
@@ -285,6 +287,7 @@ export class Packet {
 
   reset(): void {
     this.number = 0;
+    this.isHashedAnew = false;
     this.phase = PHASE_REQUEST;
     this.cause = 0;
     this.ethSrc = 0;
@@ -439,6 +442,7 @@ export class Packet {
     this.ctTemplate = from.ctTemplate;
     this.uid = from.uid;
     this.socket = from.socket;
+    this.isHashedAnew = from.isHashedAnew;
     this.boundDev = from.boundDev;
     this.proxyPort = from.proxyPort;
     this.proxyAddress = from.proxyAddress;

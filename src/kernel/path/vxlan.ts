@@ -148,6 +148,8 @@ export function flowPort(packet: Packet): number {
     h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ packet.protocol;
     if (!isIcmp(packet)) h ^= packet.protocol << 8;
   }
+  // `skb_get_hash`: a socket's packets bring a hash along.
+  if (packet.isHashedAnew) h ^= 0x27d4eb2f;
   h ^= h >>> 15;
   return 32768 + ((h >>> 1) % 28232);
 }

@@ -47,6 +47,8 @@ const SO_REUSEADDR = 2;
 const SO_LINGER = 13;
 const SO_BINDTODEVICE = 25;
 const BACKLOG = 64;
+/** Datagrams a server answers before others have their turn: what it says may come back to it without end. */
+const ANSWERS_A_TURN = 32;
 const DATAGRAM = new Uint8Array(66_000);
 const POLLIN = 1;
 const POLLFD = 8;
@@ -111,7 +113,7 @@ export class Listeners {
   #answer(fd: number, { app, port }: Socket): Served[] {
     const c = libc();
     const served: Served[] = [];
-    for (;;) {
+    while (served.length < ANSWERS_A_TURN) {
       const peer = new Uint8Array(SOCKADDR);
       const control = new Uint8Array(64);
       if (c.recvmsg(fd, message(peer, DATAGRAM, control), 0) < 0) return served;
@@ -121,6 +123,7 @@ export class Listeners {
       }
       served.push(this.#served("udp", { ...asked, port }, endpointOf(peer)));
     }
+    return served;
   }
 
   #line(): Uint8Array {
@@ -131,9 +134,15 @@ export class Listeners {
     return { host: this.#host, proto, local: endpointText(local), peer: endpointText(peer) };
   }
 
-  /** Ends what is open with a reset, which leaves nothing behind. */
+  /** Ends what is open with a reset, which leaves nothing behind; datagrams that wait have no answer any more. */
   hangUp(): void {
+    const c = libc();
     for (const fd of this.#accepted.splice(0)) closeWithReset(fd);
+    if (c.poll(this.#asked, this.#listening.length, 0) <= 0) return;
+    for (const { fd, socket } of this.#listening) {
+      if (socket.proto !== "udp") continue;
+      while (c.recvmsg(fd, message(new Uint8Array(SOCKADDR), DATAGRAM, new Uint8Array(64)), 0) >= 0);
+    }
   }
 
   close(): void {

@@ -42,6 +42,8 @@ export const USUAL_PATIENCE: Patience = {
 };
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
 const LEAST_LOOKS = 5;
+/** No probe asks servers so often: they answer each other. */
+const ENDLESS = 512;
 
 /**
  * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
@@ -82,17 +84,18 @@ export function* recordProbe(
   for (let looks = 1; ; looks++) {
     look();
     progress = client?.progress() ?? WAITING;
-    if (isEnd(progress) || failed !== null) break;
+    if (isEnd(progress) || failed !== null || served.length > ENDLESS) break;
     const waited = Date.now() - began;
     const waits = questions.areOpen(patience.questionMs) && listens(query);
     const enough = waited > patience.arpMs || (waited > answerMs && !waits);
     if (enough && looks >= LEAST_LOOKS) break;
     yield;
   }
-  for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS; ) {
+  for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS && served.length <= ENDLESS; ) {
     if (look() > 0) quietSince = Date.now();
     yield;
   }
+  if (served.length > ENDLESS) return silenced(lab, query, client);
   // Only now: what one namespace showed may be read after what came of it in another.
   const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
     const packet = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
@@ -124,6 +127,21 @@ export function* recordProbe(
   // Resets end a connection.
   if (query.proto === "tcp") lab.forgetCounters([query.from, ...served.map(({ host }) => host)]);
   return recorded;
+}
+
+/** Servers that answer each other without end fall silent; what they did is no recording of anything else. */
+function silenced(lab: Lab, query: RecordedQuery, client: Client | null): RecordedProbe {
+  client?.close();
+  lab.hangUp();
+  lab.discard();
+  lab.sawAll();
+  return {
+    query,
+    outcome: { client: {}, serverSaw: [], result: "timeout" },
+    settled: true,
+    endless: true,
+    frames: [],
+  };
 }
 
 function mayHide({ real: { world } }: Lab, { from, dst }: RecordedQuery): boolean {
