@@ -5,6 +5,7 @@ import { BUILT_BACKENDS } from "../cni/flannel/network.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
+import { ownNetworkOf } from "../source/conflist.ts";
 import {
   type DetectedCluster,
   describeCalico,
@@ -96,17 +97,37 @@ function firstOf(found: readonly InputError[], what: string): string[] {
 const BACKENDS_BUILT: ReadonlySet<string> = new Set(BUILT_BACKENDS);
 const CNIS_BUILT: ReadonlySet<string> = new Set(CNIS);
 
-function unbuiltAgents({ cni, proxyMode, flannelBackend, families }: DetectedCluster): string[] {
+const OPEN_VSWITCH =
+  "pods are ports of an Open vSwitch, and what its flows do to a packet is not guessed; a node's own dump is traced as far as the kernel's part goes";
+
+/** Networks whose packets go where no kernel's rules say: they are named and not guessed. */
+const UNMODELLED_CNIS: ReadonlyMap<string, string> = new Map([
+  [
+    "weave",
+    "its router carries packets between nodes by an Open vSwitch datapath (UDP 6784) or in user space (UDP 6783), and gives out addresses by an agreement among its peers: neither is guessed; a node's own dump is traced, WEAVE chains and all, up to the port vethwe-bridge",
+  ],
+  ["antrea", OPEN_VSWITCH],
+  ["ovn-kubernetes", OPEN_VSWITCH],
+  ["openshift-sdn", OPEN_VSWITCH],
+  ["ovs", OPEN_VSWITCH],
+  ["cilium", "its eBPF programs decide on packets before the kernel's rules do, and are not guessed"],
+]);
+
+function unbuiltAgents(detected: DetectedCluster): string[] {
+  const { cni, proxyMode, flannelBackend, families } = detected;
   const messages: string[] = [];
   if (!families.value.includes("IPv4") && (cni.value === "calico" || cni.value === "docker0")) {
     messages.push(
       `${notBuiltYet(`a cluster of IPv6 alone with ${cni.value}`)} (${families.where}): --cni flannel, canal or bridge goes on with that one in its place`,
     );
   }
-  if (!CNIS_BUILT.has(cni.value)) {
-    messages.push(
-      `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where}): --cni ${CNIS.join(", ")} goes on with that one in its place`,
-    );
+  if (!CNIS_BUILT.has(cni.value) && ownNetworkOf(detected) === null) {
+    const reason = UNMODELLED_CNIS.get(cni.value);
+    const told =
+      reason === undefined
+        ? `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where})`
+        : `the CNI ${cni.value} is not modelled (${cni.where}): ${reason}`;
+    messages.push(`${told}: --cni ${CNIS.join(", ")} goes on with that one in its place`);
   }
   if (isFlannels(cni.value) && !BACKENDS_BUILT.has(flannelBackend.value)) {
     messages.push(

@@ -125,6 +125,15 @@ else
   take bridge-fdb.txt bridge fdb show
 fi
 
+# Queues, and filters where frames come in and leave. Text: the JSON of u32 names its matches all alike.
+if has_tool tc; then
+  take tc-qdisc.txt tc qdisc show
+  tc qdisc show 2>/dev/null | sed -n 's/^qdisc \([a-z]*\) ffff: dev \([^ ]*\) .*/\1 \2/p' | while read -r kind dev; do
+    take "tc-filter-$dev-ingress.txt" tc filter show dev "$dev" ingress
+    [ "$kind" = clsact ] && take "tc-filter-$dev-egress.txt" tc filter show dev "$dev" egress
+  done
+fi
+
 # Both kinds of iptables may be installed: the one with more rules is the one in use, as kube-proxy itself decides.
 count() {
   if has_tool "$1"; then "$1" 2>/dev/null | grep -c '^-A'; else echo 0; fi

@@ -146,10 +146,15 @@ function faultsOfScope(host: Host, dev: string | null, { address, scope }: Desti
   return found.kind === "ok" ? [] : [...found.messages];
 }
 
+/** `external/ADDRESS` of IPv6, whose colons set no port apart. */
+function isOutside(from: string): boolean {
+  return from.startsWith("external/") && parseIp(from.slice("external/".length)) !== undefined;
+}
+
 function findSender(world: World, { from, at, src }: Question, inventory: Inventory | null): Result<Sender> {
   const address = parseIp(from);
   if (address === undefined && /^[\d.]+$/.test(from)) return invalid(explainIp(from));
-  if (address === undefined && from.includes(":"))
+  if (address === undefined && from.includes(":") && !isOutside(from))
     return invalid(`is no address (${explainIp(from)}); FROM has no port: use --sport`);
   if (at !== null) {
     if (address === undefined) return invalid("with --at FROM is a bare address: the packet's source");

@@ -3,7 +3,7 @@ import { explainPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts
 import { explainPrefix6, type Prefix6, parsePrefix6 } from "../address/prefix6.ts";
 import { CNIS } from "../cluster/configuration.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
-import { ALL_PROXY_MODES } from "../proxy/configuration.ts";
+import { PROXY_MODES } from "../proxy/configuration.ts";
 import type { ObjectFlags } from "./cluster-source.ts";
 import { notBuiltYet, OPTIONS_NOT_BUILT_YET } from "./not-built-yet.ts";
 import { parseWhole } from "./number-text.ts";
@@ -36,7 +36,7 @@ export function objectFlags(options: SourceOptions & { readonly namespace?: stri
   const flags = {
     nodes: given("--nodes", options.nodes, (text) => parseWhole(text, "a number of nodes", 1, NODES_AT_MOST)),
     cni: given("--cni", options.cni, (text) => oneOf(text, CNIS)),
-    proxyMode: given("--proxy-mode", options.proxyMode, (text) => oneOf(text, ALL_PROXY_MODES)),
+    proxyMode: given("--proxy-mode", options.proxyMode, (text) => oneOf(text, PROXY_MODES)),
     namespace: options.namespace,
   };
   const pods = given("--pod-cidr", options.podCidr, rangesOf);

@@ -6,9 +6,10 @@ import {
   outsideAddresses,
   waitingForAddress,
 } from "../balance/service-addresses.ts";
+import { familiesOf } from "../cni/calico/network.ts";
 import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
 import type { Host } from "../kernel/host.ts";
-import { describeObject, namespaceOf, type Service } from "../object/kubernetes-object.ts";
+import { describeObject, keyOf, namespaceOf, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire, World } from "../world/world.ts";
@@ -19,7 +20,12 @@ import { assumedOfFelix } from "./felix.ts";
 import { hasIpv4, type Member, memberOf } from "./member.ts";
 import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
+import { takesNodeRanges } from "./pod-network.ts";
 import { proxyAssumptions } from "./proxy-assumptions.ts";
+
+/** Multus reads it: NetworkAttachmentDefinitions by name, or a list of objects. */
+const FURTHER_NETWORKS = "k8s.v1.cni.cncf.io/networks";
+const MOST_OF_NAMES = 80;
 
 /** A cluster programmed: what its nodes and pods hold, and which host is which pod. */
 export interface Cluster {
@@ -78,6 +84,8 @@ class ClusterBuilder {
     for (const host of fabric.hosts) hosts.set(host.name, host);
     wires.push(...fabric.wires);
     this.#assumptions.push(
+      ...this.#ownNetwork(),
+      ...this.#furtherNetworks(),
       ...proxyAssumptions(this.#configuration.proxy, this.#members),
       ...this.#unreachedPeers(),
       ...this.#withoutSix(),
@@ -89,6 +97,31 @@ class ClusterBuilder {
       assumptions: this.#assumptions,
       errors,
     };
+  }
+
+  /** A list of plugins that the user wrote is of one node, and here all nodes have it. */
+  #ownNetwork(): string[] {
+    const { conflist, where } = this.#configuration;
+    if (conflist === null) return [];
+    const ranges = takesNodeRanges(conflist)
+      ? ", with each node's podCIDR in the place of host-local's ranges"
+      : "";
+    const types = conflist.plugins.map(({ type }) => String(type)).join(", ");
+    return [`pods are attached by ${types} as ${where.conflist ?? "the conflist"} says${ranges}`];
+  }
+
+  /** Interfaces that pods ask for beside their first one: told, and not made. */
+  #furtherNetworks(): string[] {
+    const asking = this.#objects
+      .list("Pod")
+      .filter(({ metadata }) => (metadata.annotations?.[FURTHER_NETWORKS] ?? "") !== "");
+    const [first] = asking;
+    if (first === undefined) return [];
+    const more = asking.length === 1 ? "" : ` and ${asking.length - 1} more`;
+    const named = first.metadata.annotations?.[FURTHER_NETWORKS] ?? "";
+    return [
+      `Pod ${keyOf(first)}${more} asks for further interfaces (${FURTHER_NETWORKS}: ${named.replaceAll(/\s+/g, " ").slice(0, MOST_OF_NAMES)}): they are noted, and not made`,
+    ];
   }
 
   /** Further addresses of nodes, and endpoints beyond all nodes, are for the gateway to find. */
@@ -199,12 +232,18 @@ class ClusterBuilder {
 
   /** What of a second family the pods do not get. */
   #withoutSix(): string[] {
-    const { clusterCidr6, cni } = this.#configuration;
-    if (clusterCidr6 === null || (cni !== "calico" && cni !== "docker0")) return [];
+    const { clusterCidr, clusterCidr6, cni, calico } = this.#configuration;
+    if (cni === "docker0" && clusterCidr6 !== null)
+      return ["pods have IPv4 addresses alone: docker0 has no others"];
+    if (cni !== "calico" || calico === null) return [];
+    const has = familiesOf(calico);
     return [
-      cni === "calico"
-        ? "pods have IPv4 addresses alone: Calico's pools of IPv6 are not modelled"
-        : "pods have IPv4 addresses alone: docker0 has no others",
+      ...(clusterCidr6 !== null && !has.includes(6)
+        ? ["pods have IPv4 addresses alone: Calico has no pool of IPv6"]
+        : []),
+      ...(clusterCidr !== null && !has.includes(4)
+        ? ["pods have IPv6 addresses alone: Calico has no pool of IPv4"]
+        : []),
     ];
   }
 

@@ -1,9 +1,10 @@
-import { formatIpv4 } from "../address/ipv4.ts";
+import type { Family } from "../address/ip.ts";
 import type { RouteExchange } from "../cni/calico/mesh.ts";
+import { parseIp, peerAddressOf, sameIp } from "../cni/ip.ts";
 import { calicoSelector, selects } from "../object/calico-selector.ts";
 import type { KubernetesObject, Node } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
-import type { Member } from "./member.ts";
+import { calicoAddress, type Member } from "./member.ts";
 
 /** A node that reflects routes says of which cluster of reflectors it is. */
 const CLUSTER_ID = "projectcalico.org/RouteReflectorClusterID";
@@ -19,9 +20,10 @@ interface BgpPeerSpec {
 /**
  * Who hears of whose blocks over iBGP: each of each in the mesh of all nodes (`nodeToNodeMeshEnabled`, which reflectors take
  * no part in), and along the sessions that BGPPeers make. A node tells its peers of its own blocks; only a reflector passes
- * on what it heard: from a client to all, from another reflector of its cluster to its clients (RFC 4456 6, 8).
+ * on what it heard: from a client to all, from another reflector of its cluster to its clients (RFC 4456 6, 8). Each family
+ * has sessions of its own, so that a peer named by an address is one of that address's family alone.
  */
-export function bgpExchange(members: readonly Member[], objects: Lister): RouteExchange {
+export function bgpExchange(members: readonly Member[], objects: Lister, family: Family): RouteExchange {
   const mesh = meshEnabled(objects);
   const peerings = objects.list("BGPPeer").map((object) => specOf<BgpPeerSpec>(object));
   const clusterOf = new Map(members.map(({ name, node }) => [name, clusterId(node)]));
@@ -37,7 +39,7 @@ export function bgpExchange(members: readonly Member[], objects: Lister): RouteE
     for (const a of meshed) for (const b of meshed) join(a.name, b.name);
   }
   for (const peering of peerings) {
-    const peers = members.filter((member) => isPeer(peering, member));
+    const peers = members.filter((member) => isPeer(peering, member, family));
     for (const member of members) {
       if (isFor(peering, member)) for (const peer of peers) join(member.name, peer.name);
     }
@@ -95,9 +97,11 @@ function isFor({ node, nodeSelector }: BgpPeerSpec, member: Member): boolean {
   return selectsNode(nodeSelector ?? "all()", member.node);
 }
 
-function isPeer({ peerIP, peerSelector }: BgpPeerSpec, { node, address }: Member): boolean {
-  if (peerSelector !== undefined && peerSelector !== "") return selectsNode(peerSelector, node);
-  return address !== null && peerIP?.split(":")[0] === formatIpv4(address);
+function isPeer({ peerIP = "", peerSelector }: BgpPeerSpec, member: Member, family: Family): boolean {
+  if (peerSelector !== undefined && peerSelector !== "") return selectsNode(peerSelector, member.node);
+  const wanted = parseIp(peerAddressOf(peerIP));
+  const own = calicoAddress(member, family);
+  return wanted !== undefined && own !== null && sameIp(wanted, own);
 }
 
 function selectsNode(selector: string, node: Node): boolean {

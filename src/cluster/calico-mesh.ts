@@ -2,7 +2,7 @@ import type { Family } from "../address/ip.ts";
 import { type CalicoBlock, CalicoMesh, type CalicoPeer } from "../cni/calico/mesh.ts";
 import { type CalicoNetwork, familiesOf } from "../cni/calico/network.ts";
 import type { CalicoNode } from "../cni/calico/node.ts";
-import { bitsOf, formatIpNet, fromAddress, type Ip, parseIp, sameIp } from "../cni/ip.ts";
+import { bitsOf, formatIpNet, type Ip, parseIp } from "../cni/ip.ts";
 import {
   type BlockAffinity,
   blockOf,
@@ -15,7 +15,7 @@ import { addressesOfPod } from "../control/pod-addresses.ts";
 import { isActive } from "../control/pods-of-owner.ts";
 import type { Lister } from "../object/object-map.ts";
 import { bgpExchange } from "./calico-bgp.ts";
-import type { Member } from "./member.ts";
+import { calicoAddress, type Member } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
 
 export interface CalicoSurroundings {
@@ -61,7 +61,7 @@ function meshOf({ network, members, objects, origins }: CalicoSurroundings, fami
     const vxlanAddress = tunnelAddress(node, VXLAN_ADDRESS[family]);
     return [{ node: name, address, vxlanAddress, blocks: [...own, ...borrowed] }];
   });
-  return new CalicoMesh(network, family, peers, bgpExchange(members, objects));
+  return new CalicoMesh(network, family, peers, bgpExchange(members, objects, family));
 }
 
 /** A node's own ends of the tunnels of a family; null: it has no address of it. */
@@ -73,18 +73,4 @@ export function calicoNodeOf(member: Member, family: Family): CalicoNode | null 
     ipipAddress: family === 4 ? tunnelAddress(member.node, IPIP_ADDRESS) : null,
     vxlanAddress: tunnelAddress(member.node, VXLAN_ADDRESS[family]),
   };
-}
-
-/** Where calico-node writes which address of its node it found (`IP`, `IP6`, `IP_AUTODETECTION_METHOD`), with its length. */
-const NODE_ADDRESS: Readonly<Record<Family, string>> = {
-  4: "projectcalico.org/IPv4Address",
-  6: "projectcalico.org/IPv6Address",
-};
-
-/** The address by which a node is known to the others: as it was found out, else the first of the family. */
-export function calicoAddress({ node, address, address6, more }: Member, family: Family): Ip | null {
-  const noted = parseIp(node.metadata.annotations?.[NODE_ADDRESS[family]]?.split("/")[0] ?? "");
-  if (noted !== undefined && more.some(({ ip }) => sameIp(ip, noted))) return noted;
-  const first = family === 4 ? address : address6;
-  return first === null ? null : fromAddress(first);
 }

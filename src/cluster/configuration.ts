@@ -2,6 +2,7 @@ import type { Prefix4 } from "../address/prefix.ts";
 import type { Prefix6 } from "../address/prefix6.ts";
 import type { CalicoNetwork } from "../cni/calico/network.ts";
 import type { FlannelNetwork } from "../cni/flannel/network.ts";
+import type { NetworkList } from "../cni/network-config.ts";
 import type { ProxyConfiguration } from "../proxy/configuration.ts";
 
 /**
@@ -21,7 +22,13 @@ export interface ClusterConfiguration {
   /** Pod addresses of the whole cluster; null for a family that it does not have. */
   readonly clusterCidr: Prefix4 | null;
   readonly clusterCidr6: Prefix6 | null;
+  /** A list of plugins of the user's own, which attaches the pods in the place of `cni`'s; null: there is none. */
+  readonly conflist: NetworkList | null;
   readonly proxy: ProxyConfiguration;
   /** Where the agents' documents were read; null for what an agent does of itself. */
-  readonly where: { readonly kubeProxy: string | null; readonly flannel: string | null };
+  readonly where: {
+    readonly kubeProxy: string | null;
+    readonly flannel: string | null;
+    readonly conflist: string | null;
+  };
 }

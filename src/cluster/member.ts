@@ -1,10 +1,11 @@
+import type { Family } from "../address/ip.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
 import type { Ipv6Words } from "../address/ipv6.ts";
 import type { Mac } from "../address/mac.ts";
 import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
 import type { Prefix6 } from "../address/prefix6.ts";
 import { readLease, readLease6 } from "../cni/flannel/lease.ts";
-import { formatIp, type Ip, parseIp, toWords } from "../cni/ip.ts";
+import { formatIp, fromAddress, type Ip, parseIp, sameIp, toWords } from "../cni/ip.ts";
 import { podCidr6Of, podCidrOf } from "../control/pod-cidr.ts";
 import type { Node } from "../object/kubernetes-object.ts";
 import { kubeProxyVersion, type NodeFacts } from "../proxy/configuration.ts";
@@ -110,4 +111,18 @@ export function publicIp6Of({ node, address6 }: Member): Ipv6Words | null {
 export function publicIpOf({ node, address }: Member4): Ipv4 {
   const lease = readLease(node.spec?.podCIDR, node.metadata.annotations ?? {});
   return lease.kind === "ok" ? lease.value.publicIp : address;
+}
+
+/** Where calico-node writes which address of its node it found (`IP`, `IP6`, `IP_AUTODETECTION_METHOD`), with its length. */
+const NODE_ADDRESS: Readonly<Record<Family, string>> = {
+  4: "projectcalico.org/IPv4Address",
+  6: "projectcalico.org/IPv6Address",
+};
+
+/** The address by which a node is known to the others: as it was found out, else the first of the family. */
+export function calicoAddress({ node, address, address6, more }: Member, family: Family): Ip | null {
+  const noted = parseIp(node.metadata.annotations?.[NODE_ADDRESS[family]]?.split("/")[0] ?? "");
+  if (noted !== undefined && more.some(({ ip }) => sameIp(ip, noted))) return noted;
+  const first = family === 4 ? address : address6;
+  return first === null ? null : fromAddress(first);
 }

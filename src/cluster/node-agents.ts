@@ -12,6 +12,7 @@ import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import { isObserved, keyOf, namespaceOf, type Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
+import { USERSPACE_MODE } from "../proxy/configuration.ts";
 import { type ModelOrigins, proxyModel } from "../proxy/model.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire } from "../world/world.ts";
@@ -33,9 +34,16 @@ import { FelixAgents } from "./felix.ts";
 import { FlannelAgents } from "./flannel-agents.ts";
 import { factsOf, factsOf6, type Member } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
-import { calicoNetwork, podNetwork, portMappings, withoutPortmap } from "./pod-network.ts";
+import {
+  calicoNetwork,
+  ownNetwork,
+  podNetwork,
+  portMappings,
+  takesNodeRanges,
+  withoutPortmap,
+} from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
-import { type ProxyAgents, proxyAgents } from "./proxy-agents.ts";
+import { type ProxyAgents, type ProxyModels, proxyAgents } from "./proxy-agents.ts";
 
 /** What all agents go by. */
 export interface Intent {
@@ -63,6 +71,7 @@ export class NodeAgents {
   readonly #intent: Intent;
   readonly #fabric: Fabric;
   readonly #proxies: ProxyAgents;
+  readonly #healthSockets: readonly Socket[];
   /** One for each family. */
   readonly #calico: readonly CalicoMesh[];
   readonly #felix: FelixAgents | null;
@@ -96,6 +105,7 @@ export class NodeAgents {
       six: proxyModel(services, slices, "IPv6", modelOrigins),
     };
     const { kubeProxy } = configuration.where;
+    this.#healthSockets = configuration.proxy.mode === USERSPACE_MODE ? [] : healthSockets(models);
     this.#proxies = proxyAgents(
       models,
       configuration.proxy,
@@ -192,7 +202,8 @@ export class NodeAgents {
     );
     const taken = new Set([...NODE_SOCKETS, ...shared].map(({ proto, port }) => `${proto} ${port}`));
     const rest = unexplained.filter(({ proto, port }) => !taken.has(`${proto} ${port}`));
-    node.do({ kind: "sockets", sockets: { kind: "listed", sockets: [...NODE_SOCKETS, ...shared, ...rest] } });
+    const sockets = [...NODE_SOCKETS, ...this.#healthSockets, ...shared, ...rest];
+    node.do({ kind: "sockets", sockets: { kind: "listed", sockets } });
   }
 
   #attachAll(node: Netns, member: Member, pods: readonly Pod[]): ProgrammedNode {
@@ -230,7 +241,8 @@ export class NodeAgents {
         errors.push(complaint(pod, "Calico has given it no address, so it gets no network"));
         continue;
       }
-      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings);
+      const given = configuration.conflist === null || takesNodeRanges(configuration.conflist);
+      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings, given);
       const outcome = machine.node.as(origins.of(pod, []), () => runtime.add(attachment));
       if (outcome.kind === "error") {
         errors.push(complaint(pod, outcome.error.msg));
@@ -258,6 +270,11 @@ export class NodeAgents {
       podCidr: clusterCidr === null ? null : podCidr,
       podCidr6: clusterCidr6 === null || cni === "docker0" ? null : podCidr6,
     };
+    const { conflist } = configuration;
+    if (conflist !== null) {
+      const isWithout = ranges.podCidr === null && ranges.podCidr6 === null;
+      return isWithout && takesNodeRanges(conflist) ? null : ownNetwork(conflist, ranges);
+    }
     if (cni === "calico") return calicoNetwork(configuration, { podCidr: null, podCidr6: null });
     if (ranges.podCidr === null && ranges.podCidr6 === null) return null;
     return cni === "canal" ? calicoNetwork(configuration, ranges) : podNetwork(configuration, ranges);
@@ -290,13 +307,25 @@ const NODE_SOCKETS: readonly Socket[] = [22, KUBELET_PORT, KUBE_PROXY_HEALTH_POR
   listener(port, "TCP", ORIGIN_NONE),
 );
 
+/** By these a balancer asks each node whether it has endpoints of its own: kube-proxy answers, on all of them. */
+function healthSockets({ four, six }: ProxyModels): Socket[] {
+  const ports = new Map<number, Socket>();
+  for (const { port } of [...four.ports, ...six.ports]) {
+    const { healthCheckNodePort: number, origin } = port;
+    if (number !== 0 && !ports.has(number)) ports.set(number, listener(number, "TCP", origin));
+  }
+  return [...ports.values()];
+}
+
 function attachmentOf(
   pod: Pod,
   hostName: string,
   mappings: readonly Readonly<Record<string, unknown>>[],
+  isAddressed: boolean,
 ): Attachment {
   const own = addressesOfPod(pod);
-  const addresses = [own.IPv4 ?? "", own.IPv6 ?? ""].filter((address) => address !== "");
+  const known = [own.IPv4 ?? "", own.IPv6 ?? ""].filter((address) => address !== "");
+  const addresses = isAddressed ? known : [];
   return {
     containerId: `${namespaceOf(pod)}_${pod.metadata.name}`,
     netns: `/run/netns/${hostName}`,

@@ -3,6 +3,7 @@ import { formatPrefix6, type Prefix6 } from "../address/prefix6.ts";
 import { calicoMtu } from "../cni/calico/network.ts";
 import { flannelMtu } from "../cni/flannel/network.ts";
 import { type NetworkList, readNetwork } from "../cni/network-config.ts";
+import { isJsonObject } from "../kernel/json-fields.ts";
 import type { Pod } from "../object/kubernetes-object.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
 
@@ -70,6 +71,25 @@ export function calicoNetwork(configuration: ClusterConfiguration, ranges: PodRa
 export interface PodRanges {
   readonly podCidr: Prefix4 | null;
   readonly podCidr6: Prefix6 | null;
+}
+
+/**
+ * A user's own list on a node. A conflist is of one node: the ranges of its `host-local` give way to the node's, as nothing
+ * else in the objects says which of its addresses are whose.
+ */
+export function ownNetwork(list: NetworkList, own: PodRanges): NetworkList {
+  const plugins = list.plugins.map((plugin) => {
+    const { ipam } = plugin;
+    if (!isJsonObject(ipam) || ipam["type"] !== "host-local") return plugin;
+    const { subnet: _, rangeStart: __, rangeEnd: ___, gateway: ____, ...rest } = ipam;
+    return { ...plugin, ipam: { ...rest, ranges: rangesOf(own) } };
+  });
+  return { ...list, plugins };
+}
+
+/** Whether the list's addresses are of the nodes' ranges. */
+export function takesNodeRanges(list: NetworkList): boolean {
+  return list.plugins.some(({ ipam }) => isJsonObject(ipam) && ipam["type"] === "host-local");
 }
 
 /** A set for each family. */

@@ -26,6 +26,13 @@ export function parseIp(text: string): Ip | undefined {
   return fromWords(six);
 }
 
+/** Of a BGP session's other end, with a port or without: `10.0.0.1:179`, `[fd00::1]:179`. */
+export function peerAddressOf(text: string): string {
+  const [, six] = /^\[([^\]]+)\](?::\d+)?$/.exec(text) ?? [];
+  if (six !== undefined) return six;
+  return /^[\d.]+:\d+$/.test(text) ? (text.split(":")[0] ?? "") : text;
+}
+
 export function formatIp(ip: Ip): string {
   return ip.family === 4 ? formatIpv4(toIpv4(ip)) : formatIpv6(toWords(ip));
 }

@@ -339,11 +339,10 @@ export class Netns {
 
   /** Notes of a device that is gone. */
   #forget(name: string): void {
-    for (const field of ["trafficControl", "linkSettings"]) {
-      const commands = this.host.unmodelled.get(field);
-      if (!Array.isArray(commands)) continue;
+    const commands = this.host.unmodelled.get("linkSettings");
+    if (Array.isArray(commands)) {
       const others = commands.filter((command) => !String(command).split(" ").slice(3, 4).includes(name));
-      if (others.length < commands.length) this.#keep(field, others);
+      if (others.length < commands.length) this.#keep("linkSettings", others);
     }
     const items = this.kept("links");
     const rest = items.filter(({ ifname }) => ifname !== name);

@@ -2,20 +2,22 @@ import { ERROR_CODE, failWith } from "./cni-error.ts";
 
 /** The names of a call, checked as every plugin checks them before it starts. */
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** Of networks and containers. */
+export const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 const MAX_INTERFACE_NAME = 15;
 
 export function requireContainerId(id: string): void {
   if (id === "") failWith(ERROR_CODE.badEnvironment, "required env variables [CNI_CONTAINERID] missing");
-  if (!NAME.test(id)) {
+  if (!CONTAINER_NAME.test(id)) {
     failWith(ERROR_CODE.badEnvironment, "invalid characters in containerID", id);
   }
 }
 
 export function requireNetworkName(name: string): void {
   if (name === "") failWith(ERROR_CODE.badConfig, "missing network name");
-  if (!NAME.test(name)) failWith(ERROR_CODE.badConfig, "invalid characters found in network name", name);
+  if (!CONTAINER_NAME.test(name))
+    failWith(ERROR_CODE.badConfig, "invalid characters found in network name", name);
 }
 
 export function requireInterfaceName(name: string): void {

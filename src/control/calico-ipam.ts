@@ -162,7 +162,9 @@ class Ipam {
     );
     const given: string[] = [];
     for (const name of own) {
-      const address = this.next(node, familyNamed(name).number, "Workload", request.pools);
+      const { number: family } = familyNamed(name);
+      const pools = request.pools.filter(({ cidr }) => cidr.ip.family === family);
+      const address = this.next(node, family, "Workload", pools.length === 0 ? null : pools);
       if (address === undefined) {
         return `failed to request ${name} addresses: Assigned 0 out of 1 requested ${name} addresses; No more free affine blocks`;
       }

@@ -7,8 +7,8 @@ import type { Lister } from "../object/object-map.ts";
 export interface AddressRequest {
   /** At most one of each family. */
   readonly addresses: readonly Ip[];
-  /** null: it names none. */
-  readonly pools: readonly CalicoPool[] | null;
+  /** Where it names none of a family, all of that family will do. */
+  readonly pools: readonly CalicoPool[];
 }
 
 const ADDRESSES = "cni.projectcalico.org/ipAddrs";
@@ -33,7 +33,7 @@ export function requestOf(pod: Pod, network: CalicoNetwork, lister: Lister): Add
       pools.push(found);
     }
   }
-  return { addresses, pools: pools.length === 0 ? null : pools };
+  return { addresses, pools };
 }
 
 /** By its name or its range. */

@@ -90,7 +90,10 @@ export class Inventory implements ObjectNames {
     const first = placed.find(isReady) ?? placed[0];
     const host = first === undefined ? undefined : this.hostOfPod.get(keyOf(first));
     if (host !== undefined) return { kind: "ok", value: host };
-    return missing(`${kind}/${parts.join("/")} has no pod that runs on a node`);
+    // A pod that waits was told why.
+    const why = pods.value.map(({ status }) => status?.message ?? "").find((message) => message !== "");
+    const end = why === undefined ? "" : `: ${why}`;
+    return missing(`${kind}/${parts.join("/")} has no pod that runs on a node${end}`);
   }
 
   /** The keys of all pods of a workload that are on a node, `namespace/name`; of a Pod its own. */

@@ -25,6 +25,7 @@ import type { LinkChange, Operation, OperationError } from "./operation.ts";
 import { isNeighbour4, isOf4, isRoute4 } from "./operation-family.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
+import type { Qdisc, TcFilter, TrafficControl } from "./tc/traffic-control.ts";
 
 export type Applied =
   | { readonly kind: "ok"; readonly host: Host }
@@ -67,6 +68,7 @@ class HostDraft {
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
+  #tc: TrafficControl | null = null;
 
   constructor(host: Host) {
     this.#host = host;
@@ -145,6 +147,7 @@ class HostDraft {
       nft: this.#nftDraft === null ? host.nft : this.#nftDraft.finish(),
       ipvs: this.#ipvsDraft === null ? host.ipvs : this.#ipvsDraft.finish(),
       sockets: this.#socketsAfter(),
+      tc: this.#tc ?? host.tc,
       unmodelled: this.#unmodelled ?? host.unmodelled,
     };
   }
@@ -260,6 +263,10 @@ class HostDraft {
         return null;
       case "socket-open":
         return this.#openSocket(operation.socket);
+      case "qdisc-add":
+        return this.#addQdisc(operation.qdisc);
+      case "tc-filter-add":
+        return this.#addTcFilter(operation.filter);
       case "unmodelled":
         this.#unmodelled ??= new Map(this.#host.unmodelled);
         this.#unmodelled.set(operation.name, operation.value);
@@ -276,6 +283,22 @@ class HostDraft {
       const fault = this.#nft.apply(command);
       if (fault !== null) return fault;
     }
+    return null;
+  }
+
+  /** A root queue takes the place of the one before. */
+  #addQdisc(qdisc: Qdisc): string | null {
+    if (!this.#devices.has(qdisc.dev)) return this.#devices.none(qdisc.dev);
+    const { qdiscs, filters } = this.#tc ?? this.#host.tc;
+    const others = qdiscs.filter(({ dev, place }) => dev !== qdisc.dev || place !== qdisc.place);
+    this.#tc = { qdiscs: [...others, qdisc], filters };
+    return null;
+  }
+
+  #addTcFilter(filter: TcFilter): string | null {
+    if (!this.#devices.has(filter.dev)) return this.#devices.none(filter.dev);
+    const { qdiscs, filters } = this.#tc ?? this.#host.tc;
+    this.#tc = { qdiscs, filters: [...filters, filter] };
     return null;
   }
 
@@ -306,6 +329,13 @@ class HostDraft {
     this.#ipv6.deleteLink(name);
     this.#fdb.removeWhere((entry) => entry.dev === name || entry.master === name);
     this.#bridgeVlans.removeWhere((vlan) => vlan.dev === name);
+    const { qdiscs, filters } = this.#tc ?? this.#host.tc;
+    if (qdiscs.length > 0) {
+      this.#tc = {
+        qdiscs: qdiscs.filter(({ dev }) => dev !== name),
+        filters: filters.filter(({ dev }) => dev !== name),
+      };
+    }
     return null;
   }
 

@@ -64,6 +64,13 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
         .filter((entry) => !isKernelMade(entry, host))
         .flatMap((entry) => operationText({ kind: "fdb-append", entry })),
     ],
+    [
+      "queues and filters of traffic control",
+      [
+        ...host.tc.qdiscs.flatMap((qdisc) => operationText({ kind: "qdisc-add", qdisc })),
+        ...host.tc.filters.flatMap((filter) => operationText({ kind: "tc-filter-add", filter })),
+      ],
+    ],
   ];
 }
 
@@ -157,6 +164,7 @@ function isMadeAlone({ detail }: Device): boolean {
     case "dummy":
     case "vrf":
     case "tun":
+    case "ifb":
       return true;
     case "ipip":
       return detail.remote !== null || detail.local !== null;

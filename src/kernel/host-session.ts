@@ -39,7 +39,8 @@ export class HostSession {
   readonly learned: PairMap;
   /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway; 2 and 3 of IPv6. */
   readonly exceptions: PairMap;
-  /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; of IPv6 2 and 3 (`peerAllows6`). */
+  /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; 2 and 3 are IPv6's, 4 and 5 IPv4's
+   * errors (`peerAllows`). */
   readonly peers: PairMap;
   /** (relay, client) to the place of the target that the client stays with, and to when it was last seen, milliseconds. */
   readonly relayed: PairMap;

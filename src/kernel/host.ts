@@ -13,6 +13,7 @@ import type { Ruleset } from "./netfilter/rule.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route/route.ts";
 import type { Sockets } from "./socket/socket.ts";
+import { NO_TRAFFIC_CONTROL, type TrafficControl } from "./tc/traffic-control.ts";
 
 /**
  * One network namespace's configuration: plain, immutable, serialisable. A walk never changes it; only operations
@@ -49,6 +50,8 @@ export interface Host {
   /** null: the dump did not say (assumed none). */
   readonly ipvs: Ipvs | null;
   readonly sockets: Sockets;
+  /** Queues and filters; a dump that says nothing has none but the kernel's own. */
+  readonly tc: TrafficControl;
   /** Parts of a snapshot that are kept and given back, but that no rule of the walk reads: name to what the dump held. */
   readonly unmodelled: ReadonlyMap<string, unknown>;
 }
@@ -79,6 +82,7 @@ export function emptyHost(name: string, kind: string): Host {
     ipsets: null,
     ipvs: null,
     sockets: { kind: "listed", sockets: [] },
+    tc: NO_TRAFFIC_CONTROL,
     unmodelled: new Map(),
   };
 }

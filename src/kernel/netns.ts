@@ -37,6 +37,7 @@ import { Journal } from "./session/journal.ts";
 import { ABSENT, PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
+import { ambiguousFilters, compileTcFilter, longestOfTbf } from "./tc/compile-filter.ts";
 import { linesOf } from "./tool-text.ts";
 
 /**
@@ -222,6 +223,7 @@ export class Netns {
       }
     }
 
+    this.compileTrafficControl(host);
     const unjournaled = new Journal();
     const proxies: NeighbourKey[] = [];
     for (const list of [host.neighbours, host.neighbours6]) {
@@ -359,6 +361,28 @@ export class Netns {
   private linkOf({ plain: { detail } }: NetDevice): number {
     const link = detail.kind === "vxlan" && detail.link !== null ? this.deviceNamed(detail.link) : null;
     return link?.ifindex ?? 0;
+  }
+
+  /** `ingress` and `clsact` alone have filters where frames come in and leave. */
+  private compileTrafficControl({ tc }: Host): void {
+    for (const { dev, kind, place, options } of tc.qdiscs) {
+      const device = this.byName.get(dev);
+      if (device !== undefined && kind === "tbf" && place === "root")
+        device.tbfLongest = longestOfTbf(options);
+    }
+    const shown = ambiguousFilters(tc.filters);
+    tc.filters.forEach((plain, index) => {
+      const device = this.byName.get(plain.dev);
+      const holds = tc.qdiscs.some(
+        ({ dev, kind }) =>
+          dev === plain.dev && (kind === "clsact" || (kind === "ingress" && plain.hook === "ingress")),
+      );
+      const read = device === undefined || !holds ? null : compileTcFilter(plain, index);
+      if (device === undefined || read === null) return;
+      const compiled = shown.has(plain) ? { ...read, test: null } : read;
+      if (plain.hook === "ingress") device.tcIngress = [...device.tcIngress, compiled];
+      else device.tcEgress = [...device.tcEgress, compiled];
+    });
   }
 
   /** Bridges that filter, and their ports, heed their VLANs. */

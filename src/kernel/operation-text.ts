@@ -14,6 +14,7 @@ import { formatRuleArguments } from "./netfilter/save/format.ts";
 import { formatNftCommand } from "./nft/text/format-command.ts";
 import type { Operation } from "./operation.ts";
 import { quote, words } from "./shell-words.ts";
+import { qdiscCommand, tcFilterCommand } from "./tc/tc-text.ts";
 
 /**
  * An operation as the command lines that do it. None for what has no command: sockets are opened by programs, and what
@@ -120,6 +121,10 @@ export function operationText(operation: Operation): string[] {
       const { tcpS, tcpFinS, udpS } = operation.timeouts;
       return [`ipvsadm --set ${tcpS} ${tcpFinS} ${udpS}`];
     }
+    case "qdisc-add":
+      return [qdiscCommand(operation.qdisc) ?? ""].filter((line) => line !== "");
+    case "tc-filter-add":
+      return [tcFilterCommand(operation.filter) ?? ""].filter((line) => line !== "");
     case "sockets":
     case "socket-open":
     case "unmodelled":

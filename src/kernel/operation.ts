@@ -21,6 +21,7 @@ import type { NftCommand } from "./nft/command.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
+import type { Qdisc, TcFilter } from "./tc/traffic-control.ts";
 
 /**
  * The only way a host's state changes: typed values in the tools' own vocabulary. Each has an origin inside the value it
@@ -124,6 +125,9 @@ export type Operation =
   | { readonly kind: "ipvs-timeouts"; readonly timeouts: IpvsTimeouts }
   | { readonly kind: "sockets"; readonly sockets: Sockets }
   | { readonly kind: "socket-open"; readonly socket: Socket }
+  /** `tc qdisc add`, `tc filter add`: behind what is there. */
+  | { readonly kind: "qdisc-add"; readonly qdisc: Qdisc }
+  | { readonly kind: "tc-filter-add"; readonly filter: TcFilter }
   /** Part of a snapshot that no rule of the walk reads: kept, and given back by `export`. */
   | { readonly kind: "unmodelled"; readonly name: string; readonly value: unknown };
 

@@ -89,6 +89,8 @@ export class Stack implements RuleContext {
   dropErrno = 0;
   /** An ICMP message of this host's is on its way out: until it has left, no other can begin (`icmp_xmit_lock`). */
   icmpLeaves = false;
+  /** How many redirections of traffic control lie within one another now (`mirred_nest_level`). */
+  mirredNest = 0;
   /** A copy of a packet is on its way out: of that none is made (`nf_skb_duplicated`). */
   duplicates = false;
 

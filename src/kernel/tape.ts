@@ -63,6 +63,13 @@ export const OP_IPVS = 18;
  * 1 or 0, the other end's address and port.
  */
 export const OP_TUN = 19;
+/**
+ * A filter of traffic control took a packet: host, packet, the filter's place among the host's, 0 passed, 1 dropped,
+ * 2 redirected, 3 copied, ifindex of where to.
+ */
+export const OP_TC = 20;
+/** A token bucket let a packet pass: host, packet, ifindex. */
+export const OP_TBF = 21;
 
 export const DIR_OUT = 0;
 export const DIR_IN = 1;

@@ -276,7 +276,8 @@ function queryOf(probe: Probe, index: number): Query | string {
     src: src === null ? null : addressOnPath(src),
     sport: q.sport ?? client?.port ?? client?.icmpId ?? null,
     ttl: q.ttl ?? null,
-    size: q.size ?? null,
+    // Recorders that send in bulk have their cards' offloads off: what they say is compared up to there (`isBulk`).
+    size: q.proto === "tcp" ? null : (q.size ?? null),
     df: q.df ?? false,
     mark: q.mark ?? 0,
     uid: q.uid ?? 0,

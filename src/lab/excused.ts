@@ -4,7 +4,8 @@ import type { RecordedProbe } from "./recorded.ts";
 /**
  * What a recording and the model may differ in, and nothing else:
  * - a consistent renaming of free ports and of VXLAN's source port (`renaming.ts`);
- * - which neighbours of IPv6 are asked for, what that adds to the counters of iptables-nft, and redirects;
+ * - which neighbours of IPv6 are asked for, what that adds to the counters of iptables-nft, and redirects; not in live worlds
+ *   whose neighbours do not age (`ageless`), where every frame and counter of them is compared (`discovery-difference.ts`);
  * - which address of a SNAT range was taken;
  * - repeated SYNs and the errors they bring, data sent again after a timeout, redirects, ARP, in a tunnel too;
  * - the bridge's extra `out` while a neighbour is unresolved;
@@ -49,7 +50,10 @@ export function discoveriesAt({ ndp = [] }: RecordedProbe, host: string): number
 /** Packets of a connection before the client sends in bulk: SYN, SYN-ACK, ACK, the server's line, ACK. */
 export const BEFORE_BULK = 5;
 
-/** Does a probe go on with a bulk transfer when its connection is up? The model's conversation does not. */
+/**
+ * Does a probe go on with a bulk transfer when its connection is up? Recorded without offloads it is cut otherwise than the model's,
+ * whose replay of it ends there.
+ */
 export function isBulk({ query }: RecordedProbe): boolean {
   return query.proto === "tcp" && query.size !== undefined;
 }

@@ -8,6 +8,8 @@ export interface RecordedProbe {
   readonly settled?: boolean;
   /** No neighbour aged while the world was probed: which of them are asked for follows from what was sent. */
   readonly ageless?: boolean;
+  /** Two servers went on answering each other until the recorder silenced them: how often, and what of it was seen, is chance. */
+  readonly endless?: boolean;
   readonly frames?: readonly RecordedFrame[];
   readonly arp?: readonly RecordedArp[];
   readonly ndp?: readonly RecordedNdp[];

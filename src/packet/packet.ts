@@ -122,6 +122,11 @@ export function headerLength(packet: Packet): number {
   return packet.family === 6 ? 40 : 20;
 }
 
+/** Bytes of the longest IP packet that becomes of it on a cable (`skb_gso_network_seglen`). */
+export function networkLength({ length, gsoExcess }: Packet): number {
+  return length - gsoExcess;
+}
+
 /** Bytes of headers of an IPv6 fragment before what it carries. */
 export const FRAGMENT6_HEADER = 48;
 
@@ -217,6 +222,9 @@ export class Packet {
   iif = 0;
   /** ifindex of the device of a VRF that it came in by, when the VRF has it (`IPSKB_L3SLAVE`, `inet_sdif`); 0 outside of any. */
   l3Slave = 0;
+  /** The device (ifindex) where traffic control redirected it, 0 where none did; and whether as it came in there. */
+  tcDev = 0;
+  tcCameIn = false;
   /** Conntrack entry (index in the host's table), -1 none, -2 UNTRACKED by NOTRACK. */
   ct = -1;
   ctInfo = 0;
@@ -226,6 +234,8 @@ export class Packet {
   uid = -1;
   /** Handle of the local socket that sent it, -1 none. */
   socket = -1;
+  /** Made by no socket, whose random number (`sk_txhash`) the other packets of its flow have for a hash: its own is of its header. */
+  isHashedAnew = false;
   /** Device the sending socket is bound to (ifindex), 0 none. */
   boundDev = 0;
   /** TPROXY has found it a socket: a listener's port, and the address it was looked for by. −1: one of its connection, 0: none. */
@@ -267,11 +277,17 @@ export class Packet {
   fragMaxSize = 0;
   /** Length of the application payload, bytes. */
   payload = 0;
+  /**
+   * Bytes by which it is longer than the longest segment a card will make of it (generic segmentation offload): nobody before has
+   * to cut it, and what is long is judged by its segments. 0: it goes on a cable as it is.
+   */
+  gsoExcess = 0;
   /** Is it what a query gave, all `p`s? Else nobody knows what it says. */
   payloadKnown = false;
 
   reset(): void {
     this.number = 0;
+    this.isHashedAnew = false;
     this.phase = PHASE_REQUEST;
     this.cause = 0;
     this.ethSrc = 0;
@@ -313,6 +329,7 @@ export class Packet {
     this.vni = 0;
     this.inner = null;
     this.payload = 0;
+    this.gsoExcess = 0;
     this.payloadKnown = false;
     this.scrub(true);
   }
@@ -337,6 +354,7 @@ export class Packet {
     this.dev = 0;
     this.iif = 0;
     this.l3Slave = 0;
+    this.tcDev = 0;
     this.ct = -1;
     this.ctInfo = 0;
     this.ctTemplate = -1;
@@ -408,6 +426,7 @@ export class Packet {
     this.encapsulation = from.encapsulation;
     this.vni = from.vni;
     this.payload = from.payload;
+    this.gsoExcess = from.gsoExcess;
     this.payloadKnown = from.payloadKnown;
   }
 
@@ -423,6 +442,7 @@ export class Packet {
     this.ctTemplate = from.ctTemplate;
     this.uid = from.uid;
     this.socket = from.socket;
+    this.isHashedAnew = from.isHashedAnew;
     this.boundDev = from.boundDev;
     this.proxyPort = from.proxyPort;
     this.proxyAddress = from.proxyAddress;

@@ -1,4 +1,5 @@
-import { headerLength, IPPROTO_TCP, type Packet, TCP_SYN } from "./packet.ts";
+import { IPPROTO_TCP, type Packet, TCP_SYN } from "./packet.ts";
+import { TCP_HEADER, tcpHeaderLength } from "./wire/tcp.ts";
 
 /** Numbers of TCP's options (RFC 9293, 7323, 2018). */
 export const TCPOPT_MSS = 2;
@@ -6,27 +7,18 @@ export const TCPOPT_WINDOW = 3;
 export const TCPOPT_SACK_PERM = 4;
 export const TCPOPT_TIMESTAMP = 8;
 
-const TCP_HEADER = 20;
-/** What Linux writes into a SYN (`tcp_syn_options`), and one that answers a SYN without options. */
+/** What Linux writes into a SYN (`tcp_syn_options`) besides the segment size, by the room that the header has. */
 const OF_SYN: ReadonlyMap<number, readonly number[]> = new Map([
-  [20, [TCPOPT_MSS, TCPOPT_SACK_PERM, TCPOPT_TIMESTAMP, 1, TCPOPT_WINDOW]],
-  [4, [TCPOPT_MSS]],
-  [0, []],
+  [20, [TCPOPT_SACK_PERM, TCPOPT_TIMESTAMP, TCPOPT_WINDOW]],
 ]);
-/** What it writes into a later segment, two bytes of padding before it. */
-const OF_OTHERS: ReadonlyMap<number, readonly number[]> = new Map([
-  [12, [1, TCPOPT_TIMESTAMP]],
-  [0, []],
-]);
+/** And into a later segment. */
+const OF_OTHERS: ReadonlyMap<number, readonly number[]> = new Map([[12, [TCPOPT_TIMESTAMP]]]);
 
-/** Bytes of a segment's options, 0 of another packet. Runs per packet. */
-export function tcpOptionBytes(packet: Packet): number {
-  if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return 0;
-  return Math.max(0, packet.length - headerLength(packet) - TCP_HEADER - packet.payload);
-}
-
-/** Has a segment an option? What a packet's length says of it: nothing else of options is kept here. null: nobody knows. */
-export function hasTcpOption(packet: Packet, option: number): boolean | null {
-  const known = ((packet.tcpFlags & TCP_SYN) !== 0 ? OF_SYN : OF_OTHERS).get(tcpOptionBytes(packet));
-  return known === undefined ? null : known.includes(option);
+/** Has a segment an option? What its length says, and its segment size: no other is kept here. */
+export function hasTcpOption(packet: Packet, option: number): boolean {
+  if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return false;
+  if (option === TCPOPT_MSS) return packet.mss !== 0;
+  const room = tcpHeaderLength(packet) - TCP_HEADER;
+  const written = ((packet.tcpFlags & TCP_SYN) !== 0 ? OF_SYN : OF_OTHERS).get(room);
+  return written?.includes(option) === true;
 }

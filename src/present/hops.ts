@@ -26,6 +26,7 @@ export type Verb =
   | "route"
   | "ipvs"
   | "daemon"
+  | "tc"
   | "arp"
   | "ndp"
   | "takes"
@@ -130,6 +131,9 @@ class HopTable {
         return;
       case "user-space":
         this.#row("daemon", step.text.replace(/^the daemon /, ""), "plain");
+        return;
+      case "tc":
+        this.#row("tc", step.text, "plain");
         return;
       case "neighbour":
         this.#neighbour(step.text, step.device ?? "");

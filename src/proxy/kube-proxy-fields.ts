@@ -40,8 +40,9 @@ const FIELDS: Fields = {
         tcpTimeout: text,
         tcpFinTimeout: text,
         udpTimeout: text,
+        excludeCIDRs: list(text),
       }),
-      ...names("syncPeriod minSyncPeriod excludeCIDRs"),
+      ...names("syncPeriod minSyncPeriod"),
     }),
     nftables: object({
       ...optional({ masqueradeAll: flag, masqueradeBit: integer(0, 31, "a bit from 0 to 31") }),
@@ -69,7 +70,10 @@ export function checkKubeProxyConfiguration(json: Json, report: ObjectReport): v
       if (typeof value !== "boolean") report.error(["featureGates", gate], "is not true or false");
     }
   }
-  if (isJsonObject(ipvs)) checkTimeouts(ipvs, report);
+  if (isJsonObject(ipvs)) {
+    checkTimeouts(ipvs, report);
+    checkExcluded(ipvs, report);
+  }
   const needed = DETAIL_OF_MODE[String(mode)];
   const detail = isJsonObject(detectLocal) && needed !== undefined ? detectLocal[needed] : undefined;
   if (needed !== undefined && (detail ?? "") === "") {
@@ -81,6 +85,14 @@ const DETAIL_OF_MODE: Readonly<Record<string, string>> = {
   BridgeInterface: "bridgeInterface",
   InterfaceNamePrefix: "interfaceNamePrefix",
 };
+
+/** Virtual services that kube-proxy leaves alone: it makes none of them, so what is exported does not show it. */
+function checkExcluded({ excludeCIDRs }: Json, report: ObjectReport): void {
+  for (const [i, value] of (Array.isArray(excludeCIDRs) ? excludeCIDRs : []).entries()) {
+    const fault = typeof value === "string" ? explainPrefix(value) : null;
+    if (fault !== null) report.error(["ipvs", "excludeCIDRs", i], fault);
+  }
+}
 
 function checkTimeouts(ipvs: Json, report: ObjectReport): void {
   for (const name of ["tcpTimeout", "tcpFinTimeout", "udpTimeout"]) {

@@ -1,5 +1,5 @@
 import { isPool, readPool } from "../cni/calico/pool.ts";
-import { formatIpNet, parseIp, parseIpNet } from "../cni/ip.ts";
+import { formatIpNet, parseIp, parseIpNet, peerAddressOf } from "../cni/ip.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { parseCalicoSelector } from "../object/calico-selector.ts";
 import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
@@ -49,6 +49,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   BGPConfiguration: checkBgp,
   FelixConfiguration: checkFelix,
   IPReservation: checkReservation,
+  BlockAffinity: checkAffinity,
   CalicoNetworkPolicy: checkTier,
   GlobalNetworkPolicy: checkTier,
 };
@@ -77,7 +78,7 @@ function checkPeer(spec: Json, report: Report, objects: Lister): void {
     if (!isSet("peerSelector")) report.error("peerIP", "is missing: it, or else a peerSelector, is expected");
     return;
   }
-  const text = addressOf(String(spec["peerIP"]));
+  const text = peerAddressOf(String(spec["peerIP"]));
   const address = parseIp(text);
   if (address === undefined) {
     report.error("peerIP", `${JSON.stringify(spec["peerIP"])} is no address, with a port or without`);
@@ -88,13 +89,6 @@ function checkPeer(spec: Json, report: Report, objects: Lister): void {
     .some(({ status }) => status?.addresses?.some((own) => own.address === text) === true);
   if (!isNode)
     report.warning("peerIP", `${text} is no node's: what a router outside hears of is not modelled`);
-}
-
-/** `10.0.0.1:179`, `[fd00::1]:179`, or the address alone. */
-function addressOf(text: string): string {
-  const [, six] = /^\[([^\]]+)\](?::\d+)?$/.exec(text) ?? [];
-  if (six !== undefined) return six;
-  return /^[\d.]+:\d+$/.test(text) ? (text.split(":")[0] ?? "") : text;
 }
 
 function checkSelector(spec: Json, field: string, report: Report): void {
@@ -211,6 +205,13 @@ function checkFailsafes(given: unknown, field: string, report: Report): void {
     if (text !== "" && parseIp(text) === undefined && parseIpNet(text) === undefined)
       report.error(`${field}[${i}].net`, `${JSON.stringify(net)} is no range`);
   }
+}
+
+function checkAffinity({ cidr, node }: Json, report: Report): void {
+  if (typeof cidr !== "string" || parseIpNet(cidr) === undefined)
+    report.error("cidr", `${JSON.stringify(cidr)} is no block such as 10.244.166.128/26`);
+  if (typeof node !== "string" || node === "")
+    report.error("node", "is missing: the name of a Node is expected");
 }
 
 function checkReservation({ reservedCIDRs: given }: Json, report: Report, objects: Lister): void {

@@ -15,6 +15,9 @@ export type CniName =
   | "kube-router"
   | "cilium"
   | "antrea"
+  | "ovn-kubernetes"
+  | "openshift-sdn"
+  | "ovs"
   | "kindnet"
   | "kubenet"
   | "docker0";
@@ -125,6 +128,9 @@ const CNI_OF_PLUGIN: Readonly<Record<string, CniName>> = {
   "weave-net": "weave",
   "cilium-cni": "cilium",
   antrea: "antrea",
+  "ovn-k8s-cni-overlay": "ovn-kubernetes",
+  "openshift-sdn": "openshift-sdn",
+  ovs: "ovs",
   kindnet: "kindnet",
   kubenet: "kubenet",
 };
@@ -151,6 +157,8 @@ const CNI_OF_WORKLOAD: readonly (readonly [RegExp, CniName])[] = [
   [/^cilium(-[a-z0-9]+)?$/, "cilium"],
   [/^kube-router\b/, "kube-router"],
   [/^antrea-agent\b/, "antrea"],
+  [/^ovnkube-node\b/, "ovn-kubernetes"],
+  [/^ovs-cni\b/, "ovs"],
   [/^kindnet\b/, "kindnet"],
 ];
 
@@ -189,6 +197,12 @@ export function cluesOfObjects(objects: Lister, clues: Clues): void {
   }
 }
 
+/** canal counts before the two it is made of; ovs-cni mostly stands beside a network that pods begin with. */
+function weightOf(cni: CniName): number {
+  if (cni === "canal") return CONFIGURES + 1;
+  return cni === "ovs" ? SHOWS : RUNS;
+}
+
 function clueOfWorkload(
   object: KubernetesObject,
   spec: PodSpec | undefined,
@@ -197,7 +211,7 @@ function clueOfWorkload(
 ): void {
   const { name } = object.metadata;
   const found = CNI_OF_WORKLOAD.find(([pattern]) => pattern.test(name))?.[1];
-  if (found !== undefined) add(clues.cni, found, placed(object), found === "canal" ? CONFIGURES + 1 : RUNS);
+  if (found !== undefined) add(clues.cni, found, placed(object), weightOf(found));
   if (!/^(?:kube-proxy|kube-controller-manager|kube-apiserver|kube-router)\b/.test(name)) return;
   for (const [i, container] of (spec?.containers ?? []).entries()) {
     clueOfArguments(argumentsOf(container), `${placed(object)} ${field}.containers[${i}]`, clues);

@@ -1,6 +1,7 @@
 import { type ClusterConfiguration, CNIS } from "../cluster/configuration.ts";
 import { readFlannelNetwork } from "../cni/flannel/network.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
+import { ownNetworkOf } from "./conflist.ts";
 import { type DetectedCluster, isFlannels } from "./detect.ts";
 import { proxyConfigurationOf } from "./proxy-configuration.ts";
 
@@ -13,8 +14,10 @@ export function clusterConfigurationOf(detected: DetectedCluster): ClusterConfig
   const clusterCidr = families.value.includes("IPv4") ? detected.clusterCidr.value : null;
   const clusterCidr6 = six?.clusterCidr.value ?? null;
   const runsFlannel = isFlannels(cni.value) || (cni.value === "docker0" && flannel !== null);
+  const conflist = ownNetworkOf(detected);
   return {
-    cni: CNIS.find((name) => name === cni.value) ?? "flannel",
+    cni: conflist === null ? (CNIS.find((name) => name === cni.value) ?? "flannel") : "bridge",
+    conflist,
     flannel: runsFlannel
       ? readFlannelNetwork(withBackend(flannel ?? {}, flannelBackend.value), clusterCidr, clusterCidr6)
       : null,

@@ -13,6 +13,7 @@ import { type Findings, ObjectReport } from "../object/object-report.ts";
 import type { TextDocument } from "../object/yaml.ts";
 import { checkKubeProxyConfiguration } from "../proxy/kube-proxy-fields.ts";
 import { FLANNEL_BACKENDS } from "./clues.ts";
+import { checkConflist } from "./conflist.ts";
 import type { DocumentKind } from "./document-kind.ts";
 
 /** The part of kubeadm's ClusterConfiguration that speaks of the network; its other fields are kubeadm's own affair. */
@@ -45,5 +46,6 @@ export function checkConfiguration(kind: DocumentKind, document: TextDocument, f
     const type = isJsonObject(backend) ? { Type: backend["Type"] } : backend;
     checkFields({ Network: network, Backend: type }, FLANNEL, [], report("net-conf.json"));
   }
+  if (kind === "cni") checkConflist(document, findings);
   return findings.errors.length === before;
 }

@@ -55,7 +55,11 @@ export interface DetectedCluster {
   readonly flannel: Json | null;
   readonly corefile: string | null;
   /** Where the agents' documents were read. */
-  readonly where: { readonly kubeProxy: string | null; readonly flannel: string | null };
+  readonly where: {
+    readonly kubeProxy: string | null;
+    readonly flannel: string | null;
+    readonly conflist: string | null;
+  };
 }
 
 export interface DetectionFlags {
@@ -131,6 +135,7 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
     where: {
       kubeProxy: strongest(clues.kubeProxy)?.where ?? null,
       flannel: strongest(clues.flannel)?.where ?? null,
+      conflist: strongest(clues.conflist)?.where ?? null,
     },
   };
 }

@@ -53,7 +53,9 @@ export function kindOfDocument(value: unknown): DocumentKind {
 }
 
 function isCni(value: Json): boolean {
-  if (Array.isArray(at(value, "plugins"))) return typeof at(value, "name") === "string";
+  if (Object.hasOwn(value, "plugins")) {
+    return typeof at(value, "name") === "string" || typeof at(value, "cniVersion") === "string";
+  }
   return typeof at(value, "cniVersion") === "string" && typeof at(value, "type") === "string";
 }
 

@@ -47,7 +47,8 @@ function isToolLine(line: string): boolean {
 function kindOfJson(beginning: string): TextKind {
   if (/^\ufeff?\s*\{[^\n]*"(?:from|step)"\s*:[^\n]*\}[ \t\r]*(?:\n|$)/.test(beginning)) return "queries";
   if (/"(hosts|links|iptablesSave)"\s*:/.test(beginning)) return "snapshot";
-  if (/"(apiVersion|cniVersion|Network|kind|items|metadata|Items)"\s*:/.test(beginning)) return "objects";
+  if (/"(apiVersion|cniVersion|plugins|Network|kind|items|metadata|Items)"\s*:/.test(beginning))
+    return "objects";
   if (/^\s*\{\s*"nftables"\s*:/.test(beginning)) return "tools";
   const isTools = /"(?:ifindex|ifname|dst|priority)"\s*:/.test(beginning);
   if (/^\ufeff?\s*\[/.test(beginning)) return isTools ? "tools" : "objects";

@@ -1,3 +1,5 @@
+import { isLinkLocal6 } from "../address/ip6-handle.ts";
+import { inputDevice6 } from "../kernel/icmp/send6.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
@@ -8,7 +10,10 @@ import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
   headerLength,
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
+  ICMPV6_PKT_TOOBIG,
   IPPROTO_TCP,
   IPPROTO_UDP,
   isIcmp,
@@ -179,8 +184,19 @@ export class Conversation implements Upcalls {
 
   connected(): void {
     this.handshake = true;
-    this.result = "connected";
+    if (!this.saysMuch) this.result = "connected";
     this.ends.stop();
+  }
+
+  /** Has the client a text of its own to say once it is connected, whose arrival it waits for? */
+  get saysMuch(): boolean {
+    const { proto, size, arrives } = this.query;
+    return proto === "tcp" && !arrives && !this.goingOn && (size ?? 0) > 0;
+  }
+
+  /** All that the client said has arrived. */
+  wasHeard(): void {
+    if (this.saysMuch && this.handshake) this.result ??= "connected";
   }
 
   /** The server's end, or a host that knows no such connection, reset the client's. */
@@ -250,7 +266,7 @@ export class Conversation implements Upcalls {
       { family, dst: local, dport: localPort, dev, l3Slave: 0 },
       isClients,
     );
-    if (listener === undefined) return null;
+    if (listener === undefined) return proto === "udp" ? tunnelSocket(stack, localPort) : null;
     const wildcard = listener?.address === null || listener === null;
     return { kind: "listener", wildcard, transparent: transparencyOf(listener), mark: 0 };
   }
@@ -306,7 +322,9 @@ export class Conversation implements Upcalls {
     reply.ttl = 0;
     reply.uid = 0;
     const bound = socket === null || socket.dev === null ? null : stack.net.deviceNamed(socket.dev);
-    reply.boundDev = bound?.ifindex ?? 0;
+    // Whom `recvmsg` names with a link is answered there.
+    const link = query.family === 6 && isLinkLocal6(reply.dst) ? inputDevice6(stack, packet) : 0;
+    reply.boundDev = bound?.ifindex ?? link;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
     const forAnother = packet.proxyPort > 0 && transparencyOf(socket) !== false;
@@ -386,6 +404,7 @@ export class Conversation implements Upcalls {
     }
     if (isRedirect(packet)) return;
     this.noteError(packet);
+    if (query.proto === "tcp" && isTooBig(packet)) this.tcpEnds.mtuReduced();
     if (this.result !== null) return;
     // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
     const isHeld = query.proto === "tcp" && this.client.now === this.begunAt;
@@ -394,7 +413,7 @@ export class Conversation implements Upcalls {
       return;
     }
     // An established connection takes errors for passing (RFC 1122 4.2.3.9).
-    if (this.goingOn) return;
+    if (this.goingOn || (this.saysMuch && this.handshake)) return;
     const heard = heardOfError(query, packet.icmpType, packet.icmpCode);
     if (heard !== null) this.fail(heard.result, heard.errno);
   }
@@ -441,11 +460,25 @@ export class Conversation implements Upcalls {
 
   /** Did the client get what it asked for? */
   get answered(): boolean {
-    return this.result === "connected" || this.result === "answered" || (this.handshake && this.isPassedOn);
+    if (this.result === "connected" || this.result === "answered") return true;
+    return this.handshake && this.isPassedOn && !this.saysMuch;
   }
+}
+
+function isTooBig({ family, icmpType, icmpCode }: Packet): boolean {
+  if (family === 6) return icmpType === ICMPV6_PKT_TOOBIG;
+  return icmpType === ICMP_DEST_UNREACH && icmpCode === ICMP_FRAG_NEEDED;
 }
 
 /** Of IPv6 neighbour discovery has redirects, which sockets do not hear of. */
 function isRedirect({ family, icmpType }: Packet): boolean {
   return family === 4 && icmpType === ICMP_REDIRECT;
+}
+
+/** The kernel's own socket of a tunnel (`vxlan_create_sock`, `geneve_create_sock`). */
+function tunnelSocket({ net }: Stack, port: number): FoundSocket | null {
+  const isTunnels = net.devices.some(
+    ({ plain: { detail } }) => (detail.kind === "vxlan" || detail.kind === "geneve") && detail.port === port,
+  );
+  return isTunnels ? { kind: "listener", wildcard: true, transparent: false, mark: 0 } : null;
 }

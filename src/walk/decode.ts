@@ -29,6 +29,8 @@ import {
   OP_REWRITE,
   OP_ROUTE,
   OP_RULE,
+  OP_TBF,
+  OP_TC,
   OP_TUN,
   S_DST,
   S_ETH_DST,
@@ -41,6 +43,7 @@ import {
   S_SRC,
   type Tape,
 } from "../kernel/tape.ts";
+import type { TcFilter } from "../kernel/tc/traffic-control.ts";
 import { FIRST_DISCOVERY_NUMBER, IPPROTO_ICMP, IPPROTO_ICMPV6, KEY_IPV6 } from "../packet/packet.ts";
 import { originText, ownerOf } from "../world/origin-text.ts";
 import type { Network } from "./network.ts";
@@ -322,6 +325,25 @@ class Decoder {
         this.step(d[at + 3] as number, host, "ipvs", text);
         return;
       }
+      case OP_TC: {
+        const filter = this.net(host).host.tc.filters[d[at + 4] as number];
+        const to = this.device(host, d[at + 6] as number);
+        const what = ["lets it pass", "drops it", `redirects it to ${to}`, `sends a copy to ${to}`][
+          d[at + 5] as number
+        ];
+        if (filter !== undefined)
+          this.step(d[at + 3] as number, host, "tc", `${filterName(filter)} ${what}`, { device: filter.dev });
+        return;
+      }
+      case OP_TBF: {
+        const device = this.device(host, d[at + 4] as number);
+        const bucket = this.net(host).host.tc.qdiscs.find(
+          ({ dev, kind }) => dev === device && kind === "tbf",
+        );
+        const settings = bucket?.options.replace(/\brefcnt \d+ ?/, "") ?? "";
+        this.step(d[at + 3] as number, host, "tc", `tbf of ${device}: ${settings}`, { device });
+        return;
+      }
       case OP_TUN: {
         const device = this.device(host, d[at + 4] as number);
         const peer = socketAddressOnPath(4, d[at + 6] as number, d[at + 7] as number);
@@ -561,4 +583,10 @@ function familyOf(bits: number): 4 | 6 {
 /** Is a packet of neighbour discovery, by its number? */
 function isDiscovery(raw: number): boolean {
   return raw >= FIRST_DISCOVERY_NUMBER;
+}
+
+/** `ingress of veth1, pref 1 u32`. */
+function filterName({ dev, hook, head }: TcFilter): string {
+  const [, pref = "", kind = ""] = /pref (\d+) (\S+)/.exec(head) ?? [];
+  return `${hook} of ${dev}, pref ${pref} ${kind}:`;
 }

@@ -70,6 +70,9 @@ function release(world: World, held: HeldLease): { readonly at: WireEnd; readonl
     const server = serverOn(host, device);
     if (server === undefined || identifierOf(host, server) !== held.identifier) continue;
     const { id: client, address, now: expires } = held;
+    // Nobody gives back what has become another's since.
+    const isHis = server.leases.some((lease) => lease.client === client && lease.address === address);
+    if (!isHis) return null;
     const memory = withLeases(host, server, withLease(server, { client, address, expires }));
     return { at: { host: host.name, device }, memory };
   }

@@ -1,4 +1,5 @@
-import { addressOnPath } from "../address/ip6-handle.ts";
+import { addressOnPath, isLinkLocal6 } from "../address/ip6-handle.ts";
+import { inputDevice6 } from "../kernel/icmp/send6.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Packet } from "../packet/packet.ts";
@@ -71,7 +72,10 @@ export function isOfDevice(stack: Stack, proto: Socket["proto"], place: Place, b
   return own?.some(({ address }) => address === place.dst) ?? false;
 }
 
-/** The device that a socket made for a packet speaks by, ifindex, 0 any: its listener's, or the VRF (`inet_request_bound_dev_if`). */
+/**
+ * The device that a socket made for a packet speaks by, ifindex, 0 any: its listener's, that which a link-local address of IPv6
+ * is good on, or the VRF (`tcp_v6_init_req`, `inet_request_bound_dev_if`).
+ */
 export function boundDeviceOf(
   stack: Stack,
   proto: Socket["proto"],
@@ -79,5 +83,6 @@ export function boundDeviceOf(
   socket: Socket | null,
 ): number {
   if (socket !== null && socket.dev !== null) return stack.net.deviceNamed(socket.dev)?.ifindex ?? 0;
+  if (packet.family === 6 && isLinkLocal6(packet.src)) return inputDevice6(stack, packet);
   return stack.net.l3mdevAccept[proto] ? (stack.device(packet.iif)?.vrf?.ifindex ?? 0) : 0;
 }

@@ -39,6 +39,10 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
     owner.fail("too-big", EMSGSIZE);
     return;
   }
+  // `__ip_append_data`: it is laid out in pieces for its first route, and cut so wherever it then leaves.
+  const mtu = outputMtu(packet, out);
+  if (packet.family !== 6 && packet.length > mtu)
+    packet.fragMaxSize = -(((mtu - headerLength(packet)) & ~7) + headerLength(packet));
   const failed = localOut(stack, packet);
   if (failed !== 0 && owner.result === null) owner.failErrno(failed);
 }

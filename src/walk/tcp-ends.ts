@@ -1,7 +1,7 @@
 import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
-import { advertisedMss } from "../kernel/route/output-mtu.ts";
+import { advertisedMss, outputMtu } from "../kernel/route/output-mtu.ts";
 import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -45,6 +45,13 @@ const SYN_REPEAT_MS = 1000;
 /** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
 const RETRANSMIT_MS = 204;
 
+/** `TCP_MSS_DEFAULT`: what a SYN asks for that says nothing of it; `net.ipv4.tcp_min_snd_mss`. */
+const MSS_UNSAID = 536;
+const LEAST_MSS = 48;
+/** `TCP_INIT_CWND`, segments; `GSO_LEGACY_MAX_SIZE` less the longest headers, bytes. */
+const INITIAL_WINDOW = 10;
+const GSO_AT_MOST = 65_216;
+
 /** One end of a connection. */
 export interface TcpEnd {
   stack: Stack;
@@ -63,6 +70,10 @@ export interface TcpEnd {
   state: "syn-sent" | "syn-received" | "established" | "closed";
   seq: number;
   ack: number;
+  /** The segment size that the other end asked for. */
+  peerMss: number;
+  /** Bytes still to be said, which the first flight had no room for. */
+  unsent: number;
   /** The first byte sent that the other end has not acknowledged. */
   acknowledged: number;
   /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
@@ -122,6 +133,8 @@ export class TcpEnds {
       state: "syn-sent",
       seq: 1,
       ack: 0,
+      peerMss: MSS_UNSAID,
+      unsent: 0,
       acknowledged: 1,
       retransmitAt: 0,
       retransmitMs: 0,
@@ -199,6 +212,8 @@ export class TcpEnds {
       state: "syn-received",
       seq: 1,
       ack: packet.seq + 1,
+      peerMss: packet.mss === 0 ? MSS_UNSAID : packet.mss,
+      unsent: 0,
       acknowledged: 1,
       retransmitAt: 0,
       retransmitMs: 0,
@@ -236,7 +251,8 @@ export class TcpEnds {
       if (end.relayed !== null) this.relay.lost(end.relayed, packet.number, wasOpen);
       return;
     }
-    if ((flags & TCP_ACK) !== 0) end.acknowledged = Math.max(end.acknowledged, packet.ack);
+    if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent" && packet.mss !== 0) end.peerMss = packet.mss;
+    if ((flags & TCP_ACK) !== 0) this.heard(end, packet);
     switch (end.state) {
       case "syn-sent":
         if ((flags & (TCP_SYN | TCP_ACK)) === (TCP_SYN | TCP_ACK)) {
@@ -244,6 +260,7 @@ export class TcpEnds {
           end.ack = packet.seq + 1;
           if (end.client) owner.connected();
           this.acknowledge(end, packet.number);
+          if (end.client) this.sayFirst(end);
           if (end.relayed !== null) this.relay.connected();
         } else if ((flags & TCP_SYN) !== 0) {
           // A connection to its own socket: simultaneous open (RFC 9293 3.5).
@@ -281,6 +298,7 @@ export class TcpEnds {
     if (end.client) {
       owner.connected();
       if ((packet.tcpFlags & TCP_SYN) !== 0) this.acknowledge(end, packet.number);
+      this.sayFirst(end);
       return;
     }
     owner.serve(end.stack, IPPROTO_TCP, packet);
@@ -335,6 +353,8 @@ export class TcpEnds {
       state: "syn-sent",
       seq: 1,
       ack: 0,
+      peerMss: MSS_UNSAID,
+      unsent: 0,
       acknowledged: 1,
       retransmitAt: 0,
       retransmitMs: 0,
@@ -362,7 +382,7 @@ export class TcpEnds {
     }
     if (end.client) owner.tookData();
     // What a client says on a held connection is answered with a line, which acknowledges it.
-    else if (isNew) {
+    else if (isNew && !owner.saysMuch) {
       owner.serve(end.stack, IPPROTO_TCP, packet);
       if (speaks(end)) {
         this.sendData(end, LINE_BYTES, packet.number);
@@ -377,9 +397,50 @@ export class TcpEnds {
   }
 
   private sendData(end: TcpEnd, bytes: number, cause: number, phase: number = PHASE_DATA): void {
-    const sent = this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES + bytes, bytes);
-    // What the host's own rules drop at first counts as not sent (`tcp_write_xmit`).
-    if (sent || phase === PHASE_REPEAT) end.seq += bytes;
+    end.unsent += bytes;
+    this.sendUnsent(end, cause, phase);
+  }
+
+  /** As much as the first congestion window holds, several segments in one packet (`tcp_write_xmit`, RFC 6928). */
+  private sendUnsent(end: TcpEnd, cause: number, phase: number): void {
+    const size = segmentSize(end.peerMss, 0xffff);
+    while (end.unsent > 0 && Math.ceil((end.seq - end.acknowledged) / size) < INITIAL_WINDOW) {
+      const before = end.seq;
+      this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES, end.unsent);
+      // No route leads there any more, or a rule of the host's own dropped it.
+      if (end.seq === before) return;
+    }
+  }
+
+  /** The client has a text to say, of the size its query gives. */
+  private sayFirst(end: TcpEnd): void {
+    const { owner } = this;
+    if (!owner.saysMuch) return;
+    end.retransmitMs = RETRANSMIT_MS;
+    end.retransmitAt = end.stack.now + RETRANSMIT_MS;
+    this.retransmitAfter(end, RETRANSMIT_MS);
+    this.sendData(end, owner.query.size ?? 0, 0, PHASE_REQUEST);
+  }
+
+  /** What an end said has arrived, as far as the other acknowledges it; the rest of it may follow. */
+  private heard(end: TcpEnd, { ack, number }: Packet): void {
+    if (ack <= end.acknowledged) return;
+    end.acknowledged = ack;
+    if (end.state !== "established") return;
+    if (end.unsent > 0) this.sendUnsent(end, number, end.client ? PHASE_REQUEST : PHASE_DATA);
+    else if (end.client && end.seq === end.acknowledged) this.owner.wasHeard();
+  }
+
+  /** `tcp_v4_mtu_reduced`: a packet of the client's was too long for its way, which is known now: it says it again in shorter ones. */
+  mtuReduced(): void {
+    const { own } = this;
+    if (own !== null && own.state === "established" && own.seq > own.acknowledged) this.sayAgain(own);
+  }
+
+  private sayAgain(end: TcpEnd): void {
+    end.unsent += end.seq - end.acknowledged;
+    end.seq = end.acknowledged;
+    this.sendUnsent(end, 0, PHASE_REPEAT);
   }
 
   /**
@@ -416,20 +477,18 @@ export class TcpEnds {
       end.retransmitAt += end.retransmitMs;
     } while (end.retransmitAt <= end.stack.now);
     this.retransmitAfter(end, end.retransmitAt - end.stack.now);
-    end.seq = end.acknowledged;
-    this.sendData(end, waiting, 0, PHASE_REPEAT);
+    this.sayAgain(end);
   }
 
-  /** @returns false: it could not be sent, or a rule of the host's own dropped it */
   private send(
     end: TcpEnd,
     flags: number,
     seq: number,
     phase: number,
     cause: number,
-    length: number,
-    payload: number,
-  ): boolean {
+    headers: number,
+    unsent: number,
+  ): void {
     const { stack } = end;
     const { query } = this.owner;
     const segment = ofFamily(stack.pool.take(), query.family);
@@ -446,8 +505,7 @@ export class TcpEnds {
     segment.seq = seq;
     segment.ack = end.ack;
     segment.df = true;
-    segment.length = headerLength(segment) + length;
-    segment.payload = payload;
+    segment.length = headerLength(segment) + headers;
     segment.ttl = end.client ? (query.ttl ?? 0) : 0;
     if (end.client) {
       segment.mark = query.mark;
@@ -458,11 +516,34 @@ export class TcpEnds {
     const anySource = !end.client && end.relayed === null && transparencyOf(end.socket) !== false;
     if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
       stack.pool.release(segment);
-      return false;
+      return;
     }
     fillHopLimit(stack, segment);
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
-    return localOut(stack, segment) === 0;
+    if (unsent > 0) this.fillData(end, segment, unsent);
+    const { payload } = segment;
+    if (localOut(stack, segment) === 0 || phase === PHASE_REPEAT) return;
+    // What the host's own rules drop at first counts as not sent (`tcp_write_xmit`).
+    end.unsent += payload;
+    end.seq -= payload;
+  }
+
+  /** Puts as much into a packet as one can hold: more than a segment leaves it to the card to cut. */
+  private fillData(end: TcpEnd, packet: Packet, unsent: number): void {
+    const out = end.stack.net.devices[packet.rtDev];
+    const mtu = out === undefined ? 0xffff : outputMtu(packet, out);
+    const size = segmentSize(end.peerMss, mtu - headerLength(packet));
+    // `tcp_cwnd_test`: no more than half the window at once.
+    const inFlight = Math.ceil((end.seq - end.acknowledged) / size);
+    const quota = Math.min(INITIAL_WINDOW / 2, INITIAL_WINDOW - inFlight, Math.floor(GSO_AT_MOST / size));
+    const segments = Math.max(1, quota);
+    const bytes = Math.min(unsent, segments * size);
+    packet.payload = bytes;
+    packet.length += bytes;
+    packet.gsoExcess = Math.max(0, bytes - size);
+    packet.payloadKnown = end.client && this.owner.saysMuch;
+    end.unsent -= bytes;
+    end.seq += bytes;
   }
 
   /**
@@ -488,6 +569,13 @@ export class TcpEnds {
 /** May a server's socket speak for other addresses? null: nobody has said. */
 export function transparencyOf(socket: Socket | null): boolean | null {
   return socket?.transparent ?? null;
+}
+
+/** `tcp_current_mss`: bytes of data in a segment, which has a time stamp beside them. */
+function segmentSize(peerMss: number, room: number): number {
+  return (
+    Math.max(LEAST_MSS, Math.min(peerMss, room - BARE_SEGMENT_BYTES)) - (SEGMENT_BYTES - BARE_SEGMENT_BYTES)
+  );
 }
 
 function synAckBytes(syn: Packet): number {

@@ -306,6 +306,8 @@ export interface Step {
     | "ipvs"
     /** A program of the host has the packet: it took it from a device, or gives it to one. */
     | "user-space"
+    /** Traffic control: a filter that took the packet, a token bucket that let it pass. */
+    | "tc"
     | "neighbour"
     | "deliver"
     | "drop"

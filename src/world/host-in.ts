@@ -30,6 +30,7 @@ import type { Socket } from "../kernel/socket/socket.ts";
 import { parseSs } from "../kernel/socket/ss.ts";
 import { parseTunDaemon } from "../kernel/socket/tun-daemon.ts";
 import { Sysctl } from "../kernel/sysctl.ts";
+import { parseQdiscs, parseTcFilters } from "../kernel/tc/tc-text.ts";
 import { DHCP_FIELD, readDhcp } from "./dhcp/configuration.ts";
 import type { OriginTable } from "./origins.ts";
 import type { Source } from "./world.ts";
@@ -80,6 +81,8 @@ const MODELLED = [
   "ipvsTimeouts",
   "sockets",
   "tunDaemons",
+  "qdiscs",
+  "tcFilters",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
@@ -146,6 +149,7 @@ class HostReader {
     this.#nft();
     this.#ipvs();
     this.#sockets();
+    this.#trafficControl();
     this.#dhcp();
     this.#others();
     return this.#operations;
@@ -528,6 +532,33 @@ class HostReader {
       const socket = parseTunDaemon(item, this.#origin(item));
       return item.faults.count > before ? [] : [socket];
     });
+  }
+
+  /** `tc qdisc show`, and under `DEV ingress` and `DEV egress` what `tc filter show` prints of each. */
+  #trafficControl(): void {
+    const json = this.#json;
+    const text = json.optionalText("qdiscs");
+    if (text !== null) {
+      const field = fieldOf(json.path, "qdiscs");
+      const { qdiscs, errors } = parseQdiscs(text, (line) => this.#originOfLine(field, line));
+      for (const { line, message } of errors) json.faults.add(`${field}:${line}`, message);
+      for (const qdisc of qdiscs) this.#operations.push({ kind: "qdisc-add", qdisc });
+    }
+    const filters = json.object("tcFilters");
+    for (const name of Object.keys(filters?.json ?? {})) {
+      const [, dev, hook] = /^(\S+) (ingress|egress)$/.exec(name) ?? [];
+      const own = filters?.text(name) ?? "";
+      if (dev === undefined) {
+        filters?.fault(name, 'is no place of filters: "DEV ingress" or "DEV egress" is expected');
+        continue;
+      }
+      const field = `${fieldOf(json.path, "tcFilters")}.${name}`;
+      const read = parseTcFilters(own, dev, hook === "ingress" ? "ingress" : "egress", (line) =>
+        this.#originOfLine(field, line),
+      );
+      for (const { line, message } of read.errors) json.faults.add(`${field}:${line}`, message);
+      for (const filter of read.filters) this.#operations.push({ kind: "tc-filter-add", filter });
+    }
   }
 
   /** Everything else goes through unread, but a known text must be one, and a field that is nearly known is a slip. */

@@ -18,6 +18,8 @@ import { formatRule, formatRule6 } from "../kernel/route/ip-rule.ts";
 import type { Sockets } from "../kernel/socket/socket.ts";
 import { formatSs } from "../kernel/socket/ss.ts";
 import { formatTunDaemons } from "../kernel/socket/tun-daemon.ts";
+import { formatQdiscs, formatTcFilters } from "../kernel/tc/tc-text.ts";
+import type { TcFilter, TrafficControl } from "../kernel/tc/traffic-control.ts";
 
 /**
  * One host in a snapshot's form: the inverse of `host-in.ts`. What was kept unmodelled is put back where it came from,
@@ -52,7 +54,21 @@ export function formatHost(host: Host): Json {
       ? {}
       : { sockets: formatSs(sockets.sockets, keptList(host, "sockets").map(String)) }),
     ...formatDaemons(sockets),
+    ...formatTrafficControl(host.tc),
     ...keptFields(host),
+  };
+}
+
+function formatTrafficControl({ qdiscs, filters }: TrafficControl): Json {
+  const places = new Map<string, TcFilter[]>();
+  for (const filter of filters) {
+    const place = `${filter.dev} ${filter.hook}`;
+    places.set(place, [...(places.get(place) ?? []), filter]);
+  }
+  const tcFilters = Object.fromEntries([...places].map(([place, own]) => [place, formatTcFilters(own)]));
+  return {
+    ...(qdiscs.length === 0 ? {} : { qdiscs: formatQdiscs(qdiscs) }),
+    ...(filters.length === 0 ? {} : { tcFilters }),
   };
 }
 

@@ -133,7 +133,8 @@ export function build(spec: ClusterSpec): BuiltCluster {
     clusterCidr,
     clusterCidr6: null,
     proxy: proxyOf(spec),
-    where: { kubeProxy: null, flannel: null },
+    conflist: null,
+    where: { kubeProxy: null, flannel: null, conflist: null },
   });
   if (cluster.errors.length > 0) throw new Error(cluster.errors.map(({ message }) => message).join("; "));
   const world = spec.plugin === "bridge" ? routed(cluster.world, objects) : cluster.world;

@@ -166,6 +166,14 @@ describe("addresses of IPv6", () => {
       ]);
     });
 
+    it("every node answers at the port by which balancers look for endpoints", () => {
+      const world = yamlWorld(dual + both("externalTrafficPolicy: Local, healthCheckNodePort: 32100"), {
+        proxyMode,
+      });
+      for (const to of ["172.18.0.2", "172.18.0.3", "[fc00:f853:ccd:e793::2]", "[fc00:f853:ccd:e793::3]"])
+        expect([to, world.trace("internet", `${to}:32100`).verdict.disposition]).toEqual([to, "DELIVERED"]);
+    });
+
     it("source ranges are each family's own", () => {
       const ingress = given("{ip: 198.51.100.7}", '{ip: "2001:db8:100::7"}');
       const ask = (ranges: string, to: string) =>

@@ -236,16 +236,18 @@ const ERRORS: readonly Mistake[] = [
         "nodePortAddresses: [primary, 10.0.0.0/8]",
         "detectLocalMode: BridgeInterface",
         "featureGates: {A: yes, B: 1}",
+        "ipvs: {excludeCIDRs: [10.0.0.0/40]}",
       ].join("\n"),
     ),
     lines: [
       "F:1: KubeProxyConfiguration detectLocal.bridgeInterface: is missing: detectLocalMode BridgeInterface asks for it",
-      'F:3: KubeProxyConfiguration mode: "iptabels" is not one of iptables, ipvs, nftables (did you mean "iptables"?)',
+      'F:3: KubeProxyConfiguration mode: "iptabels" is not one of iptables, ipvs, nftables, userspace (did you mean "iptables"?)',
       'F:4: KubeProxyConfiguration clusterCIDR: "fd00::/129" has the prefix length 129, which is above 128',
       'F:5: KubeProxyConfiguration iptables.masqueradeAl: is no known field (did you mean "masqueradeAll"?)',
       "F:5: KubeProxyConfiguration iptables.masqueradeBit: 40 is not a bit from 0 to 31",
       'F:6: KubeProxyConfiguration nodePortAddresses[0]: "primary" stands alone or not at all',
       "F:8: KubeProxyConfiguration featureGates.B: is not true or false",
+      'F:9: KubeProxyConfiguration ipvs.excludeCIDRs[0]: "10.0.0.0/40" has the prefix length 40, which is above 32',
     ],
   },
   {
@@ -257,10 +259,10 @@ data:
   config.conf: |
     apiVersion: kubeproxy.config.k8s.io/v1alpha1
     kind: KubeProxyConfiguration
-    mode: userspace
+    mode: kernelspace
 `,
     lines: [
-      'ConfigMap kube-system/kube-proxy config.conf (F:1):3: KubeProxyConfiguration mode: "userspace" is not one of iptables, ipvs, nftables',
+      'ConfigMap kube-system/kube-proxy config.conf (F:1):3: KubeProxyConfiguration mode: "kernelspace" is not one of iptables, ipvs, nftables, userspace',
     ],
   },
   {
@@ -278,7 +280,7 @@ data:
   {
     name: "a backend of flannel that is not built, and one that is none",
     text: '{"Network": "10.244.0.0/16", "Backend": {"Type": "wireguard"}}',
-    lines: ["flannel's backend wireguard is not built yet (F:1 Backend.Type): vxlan, host-gw, ipip are"],
+    lines: ["flannel's backend wireguard is not built yet (F:1 Backend.Type): vxlan, host-gw, ipip, udp are"],
   },
   {
     name: "kubeadm's and flannel's networks",

@@ -228,6 +228,30 @@ describe("a node with an IPv6 address", () => {
     expect(out).toContain(rule);
   });
 
+  it.each(MODES)("source ranges of IPv6 know a client by its address in mode %s", async (mode) => {
+    const file = join(folder, `ranges-${mode}.json`);
+    const closed = service("closed", "10.96.0.131", "both", {
+      clusterIPs: ["10.96.0.131", "fd00:96::131"],
+      ipFamilies: ["IPv4", "IPv6"],
+      selector: undefined,
+      type: "LoadBalancer",
+      loadBalancerSourceRanges: ["2001:db8:9::/48"],
+    });
+    const balanced = { ...closed, status: { loadBalancer: { ingress: [{ ip: "2001:db8:100::9" }] } } };
+    const own = JSON.parse(JSON.stringify(objects).replaceAll("both", "closed")) as object[];
+    const items = [
+      ...own.filter((one) => !JSON.stringify(one).includes('"Service"')),
+      balanced,
+      proxyDocument(mode),
+    ];
+    writeFileSync(file, items.map((one) => JSON.stringify(one)).join("\n"));
+    const told = (from: string) => verdict(file, from, "[2001:db8:100::9]:80");
+    expect(await told("external/2001:db8:8::7")).toMatch(
+      /^DROPPED .* 2001:db8:8::7 is in none of the loadBalancerSourceRanges of Service default\/closed/,
+    );
+    expect(await told("external/2001:db8:9::7")).not.toMatch(/^DROPPED/);
+  });
+
   it.each(MODES)("a node port is translated in mode %s", async (mode) => {
     const { out } = await hopscope([
       "trace",

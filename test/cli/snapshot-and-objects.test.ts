@@ -141,9 +141,9 @@ describe("a snapshot's host that bears the name of a Node", () => {
       cilium,
     ];
     const refused = await hopscope(question);
-    expect(refused.err).toContain("the CNI cilium is not built yet");
+    expect(refused.err).toContain("the CNI cilium is not modelled");
     const one = await hopscope([...question, "-f", nodes[0] as string]);
-    expect(one.err).toContain("the CNI cilium is not built yet");
+    expect(one.err).toContain("the CNI cilium is not modelled");
     const { out, err } = await hopscope([...question, ...all]);
     expect(err).toBe("");
     expect(out).toMatch(/^DELIVERED/);

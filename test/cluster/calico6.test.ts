@@ -173,6 +173,44 @@ describe.each([
   });
 });
 
+describe("BGP", () => {
+  const base = NODES6 + POOL4 + pool6("vxlanMode: Never") + BLOCKS + PODS;
+  const noMesh =
+    "---\napiVersion: projectcalico.org/v3\nkind: BGPConfiguration\nmetadata: {name: default}\nspec: {nodeToNodeMeshEnabled: false}\n";
+  const peer = (address: string) =>
+    `---\napiVersion: projectcalico.org/v3\nkind: BGPPeer\nmetadata: {name: p}\nspec: {node: n0, peerIP: "${address}"}\n`;
+  const hears = (text: string) =>
+    routesOf(yamlWorld(base + noMesh + text), "n0").some((line) => line.startsWith("fd00:10:244::b40/122"));
+
+  it("has sessions of its own: a peer's IPv4 address is of no use to IPv6", () => {
+    expect(hears("")).toBe(false);
+    expect(hears(peer("192.168.50.12"))).toBe(false);
+    expect(hears(peer("fd00:50::12"))).toBe(true);
+    expect(hears(peer("[fd00:50::12]:179"))).toBe(true);
+  });
+
+  it("keeps the blocks of a pool that is not to be exported", () => {
+    const hidden = yamlWorld(
+      NODES6 + POOL4 + pool6("vxlanMode: Never, disableBGPExport: true") + BLOCKS + PODS,
+    );
+    expect(routesOf(hidden, "n0").filter((line) => line.includes("/122"))).toEqual([
+      "blackhole fd00:10:244::a00/122 proto bird",
+    ]);
+  });
+});
+
+describe("MTUs", () => {
+  it("are those that Felix is told, and a pod's is the smallest", () => {
+    const told =
+      "---\napiVersion: projectcalico.org/v3\nkind: FelixConfiguration\nmetadata: {name: default}\nspec: {vxlanMTU: 1400, vxlanMTUV6: 1350}\n";
+    const world = yamlWorld(NODES6 + POOL4 + pool6("vxlanMode: Always") + BLOCKS + PODS + told);
+    const mtu = (device: string) => hostOf(world, "n0").devices.find(({ name }) => name === device)?.mtu;
+    expect(mtu("vxlan.calico")).toBe(1400);
+    expect(mtu("vxlan-v6.calico")).toBe(1350);
+    expect(mtu(workloadDevice("default", "a"))).toBe(1350);
+  });
+});
+
 describe("names", () => {
   it("the end of a node's VXLAN of IPv6 has a hash of its own", () => {
     // sha1 of `node1-v6`, by sha1sum(1).

@@ -327,7 +327,7 @@ const ASKED: Readonly<Record<string, string>> = {
   sysctl: `cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv6/conf/all/forwarding ${SETTINGS.map((name) => `net/ipv4/conf/*/${name}`).join(" ")}`,
   iptablesSave: "iptables-save",
   ip6tablesSave: "ip6tables-save",
-  qdiscs: "tc -j qdisc",
+  qdiscs: "tc qdisc show",
   bridgeTables: "nft list tables bridge",
 };
 const SCRIPT = Object.entries(ASKED)
@@ -339,6 +339,20 @@ function bridgeTables(name: string, tables: string): Json {
   const names = tables.match(/^table .*$/gm) ?? [];
   if (names.length === 0) return {};
   return { nftRuleset: names.map((table) => inside(name, "nft", "list", ...table.split(" "))).join("") };
+}
+
+/** Queues other than the kernel's own, and the filters of what has an ingress. */
+function trafficControl(name: string, shown: string): Json {
+  const qdiscs = shown.match(/^qdisc (?!noqueue|pfifo_fast).*$/gm) ?? [];
+  const filtered = qdiscs.flatMap((line) => /^qdisc ingress \S+ dev (\S+)/.exec(line)?.[1] ?? []);
+  const filters = filtered.map((dev) => [
+    `${dev} ingress`,
+    inside(name, "tc", "filter", "show", "dev", dev, "ingress"),
+  ]);
+  return {
+    ...(qdiscs.length === 0 ? {} : { qdiscs: qdiscs.join("\n") }),
+    ...(filters.length === 0 ? {} : { tcFilters: Object.fromEntries(filters) }),
+  };
 }
 
 /** A namespace in the form of a snapshot. */
@@ -370,41 +384,9 @@ function stateOf(name: string): Json {
     iptablesBackend: backendName(),
     iptablesSave: text("iptablesSave"),
     ip6tablesSave: text("ip6tablesSave"),
-    trafficControl: trafficControlOf(name, json("qdiscs") as readonly Qdisc[]),
     ...bridgeTables(name, text("bridgeTables")),
+    ...trafficControl(name, text("qdiscs")),
   };
-}
-
-interface Qdisc {
-  readonly kind: string;
-  readonly dev: string;
-  readonly options: { readonly rate: number; readonly burst: number; readonly lat: number };
-}
-
-interface Filter {
-  readonly options?: { readonly actions?: readonly { readonly to_dev?: string }[] };
-}
-
-/** As the commands that would make it. */
-function trafficControlOf(name: string, qdiscs: readonly Qdisc[]): readonly string[] {
-  return qdiscs.flatMap(({ kind, dev, options }) => {
-    if (kind === "tbf") {
-      const { rate, burst, lat } = options;
-      return [`qdisc add dev ${dev} root tbf rate ${rate * 8}bit burst ${burst} latency ${lat / 1000}ms`];
-    }
-    if (kind !== "ingress") return [];
-    const filters = JSON.parse(
-      inside(name, "tc", "-j", "filter", "show", "dev", dev, "parent", "ffff:"),
-    ) as readonly Filter[];
-    const to = filters.flatMap((filter) => filter.options?.actions ?? []).map((action) => action.to_dev);
-    return [
-      `qdisc add dev ${dev} ingress`,
-      ...to.map(
-        (target) =>
-          `filter add dev ${dev} parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev ${target}`,
-      ),
-    ];
-  });
 }
 
 let backend: string | null = null;

@@ -66,6 +66,17 @@ export const SCENARIOS: readonly Scenario[] = [
   scenario("vrf-unnamed", [BRIDGE, { type: "vrf" }]),
   scenario("vrf-first", [{ type: "vrf", vrfname: "red" }]),
   scenario("vrf-other", [BRIDGE, { type: "vrf", vrfname: "lo" }]),
+  scenario("slow", [
+    BRIDGE,
+    {
+      type: "bandwidth",
+      ingressRate: 1_000_000,
+      ingressBurst: 80_000,
+      egressRate: 2_500_000,
+      egressBurst: 163_840,
+    },
+  ]),
+  scenario("slow-in", [BRIDGE, { type: "bandwidth", ingressRate: 64_000, ingressBurst: 12_345 }]),
   scenario("bridge6", [
     {
       ...BRIDGE,

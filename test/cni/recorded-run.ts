@@ -11,6 +11,7 @@ import type { Json } from "../../src/kernel/json-fields.ts";
 import type { Ruleset } from "../../src/kernel/netfilter/rule.ts";
 import { formatRule } from "../../src/kernel/netfilter/save/format.ts";
 import { formatTable } from "../../src/kernel/nft/text/format.ts";
+import { formatQdiscs } from "../../src/kernel/tc/tc-text.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 
 /** Runs of the real plugins: every call with what it printed, and what the namespaces held after each step. */
@@ -110,6 +111,7 @@ export function recordedNames(run: RecordedRun, step: string, call: RecordedCall
     }
     if (key.endsWith(" host")) return macOf(veths.find(({ ifname }) => ifname === hostName));
     if (key.endsWith(" port")) return macOf(veths.find(({ ifname }) => ifname !== hostName));
+    if (key.endsWith(" ifb")) return macOf(made.find(({ linkinfo }) => linkinfo?.info_kind === "ifb"));
     if (key.startsWith("vlan ")) return macOf(made.find(({ ifname }) => ifname.includes(".")));
     return macOf(made.find(({ linkinfo }) => linkinfo?.info_kind === "bridge"));
   };
@@ -163,9 +165,6 @@ export function modelled(host: Host, saysIp6tables = false): unknown {
       )
       .sort(),
     iptables: rulesText(host.iptables),
-    ...(host.unmodelled.has("trafficControl") || saysIp6tables
-      ? { trafficControl: [...((host.unmodelled.get("trafficControl") ?? []) as readonly string[])].sort() }
-      : {}),
     ...(saysIp6tables
       ? {
           rules: host.rules.map(
@@ -189,6 +188,14 @@ export function modelled(host: Host, saysIp6tables = false): unknown {
     bridgeTables: (host.nft?.tables ?? [])
       .filter(({ family }) => family === "bridge")
       .map((table) => formatTable(table)),
+    // How many refer to a queue differs from kernel to kernel, and actions are numbered through the namespace.
+    queues: formatQdiscs(host.tc.qdiscs)
+      .replace(/refcnt \d+/g, "refcnt N")
+      .split("\n")
+      .sort(),
+    filters: host.tc.filters.map(({ dev, hook, head, lines }) =>
+      [dev, hook, head, ...lines.map((line) => line.replace(/index \d+/, "index N"))].join("\n"),
+    ),
     settings: Object.fromEntries(
       ["all", ...host.devices.map(({ name }) => name)].flatMap((device) =>
         SETTINGS.map((setting) => {

@@ -9,7 +9,7 @@ import { Lab } from "../../src/lab/live/lab.ts";
 import { parseEntry } from "../../src/lab/live/real-conntrack.ts";
 import { deleteNetns, listNetns } from "../../src/lab/live/real-netns.ts";
 import { recordProbe } from "../../src/lab/live/record-probe.ts";
-import { parseCounters, risen } from "../../src/lab/live/rule-counters.ts";
+import { parseCounters, parseNftCounters, risen } from "../../src/lab/live/rule-counters.ts";
 import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
@@ -146,6 +146,24 @@ describe("what the kernel tells", () => {
     });
     expect(parseEntry("ipv6     10 tcp      6 431999 ESTABLISHED src=fd00::1", "n")).toBeNull();
     expect(parseEntry("", "n")).toBeNull();
+  });
+
+  it("counters of nftables, by the last one of each rule", () => {
+    const rule = (table: string, ...expr: object[]) => ({ rule: { family: "ip", table, chain: "c", expr } });
+    const listing = (first: number, last: number) =>
+      JSON.stringify({
+        nftables: [
+          { metainfo: {} },
+          rule("t", { counter: { packets: first, bytes: 1 } }, { counter: { packets: last, bytes: 1 } }),
+          rule("t", { accept: null }),
+          rule("t", { counter: "named" }, { counter: { packets: last, bytes: 1 } }, { drop: null }),
+        ],
+      });
+    const after = parseNftCounters(listing(9, 4));
+    expect(risen("n", parseNftCounters(listing(1, 3)), after)).toEqual([
+      { ns: "n", table: "ip t", chain: "c", rule: 1, packets: 1 },
+      { ns: "n", table: "ip t", chain: "c", rule: 3, packets: 1 },
+    ]);
   });
 
   it("counters of rules and policies", () => {

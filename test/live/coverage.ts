@@ -5,6 +5,7 @@ import type { Rule } from "../../src/kernel/netfilter/rule.ts";
 import { TARGETS } from "../../src/kernel/netfilter/target/registry.ts";
 import { REASONS } from "../../src/kernel/reason.ts";
 import type { World } from "../../src/world/world.ts";
+import { NFT_KEYS, nftKeysOf, whyNoNft } from "./nft-coverage.ts";
 import type { Probed } from "./probing.ts";
 
 const LACKED = "this kernel lacks it: judged by recordings alone";
@@ -81,6 +82,7 @@ export class Coverage {
     for (const family of FAMILIES) this.#counts.set(`family ${family}`, 0);
     for (const name of DEVICES) this.#counts.set(`device ${name}`, 0);
     for (const { name } of REASONS) this.#counts.set(`reason ${name}`, 0);
+    for (const key of NFT_KEYS) this.#counts.set(key, 0);
     for (const name of DISPOSITIONS) this.#counts.set(`disposition ${name}`, 0);
   }
 
@@ -89,6 +91,7 @@ export class Coverage {
     const met = new Set([`family ${recorded.query.dst.includes(":") ? 6 : 4}`]);
     for (const { ns, family, table, chain, rule } of recorded.rulesHit ?? []) {
       const host = world.hosts.get(ns);
+      for (const key of nftKeysOf(host, table, chain, rule)) met.add(key);
       const loaded = family === 6 ? host?.ip6tables : host?.iptables;
       const rules = loaded?.tables.get(table)?.chains.get(chain)?.rules;
       const taken = rules?.[rule - 1];
@@ -124,6 +127,7 @@ export class Coverage {
   #whyNot(key: string): string | null {
     const known = ELSEWHERE.get(key);
     if (known !== undefined) return known;
+    if (key.startsWith("nft ")) return this.#hasNft ? whyNoNft(key) : "no world had nftables";
     const [kind, name = ""] = key.split(" ");
     if (kind === "family") return "not asked for";
     const unmet = FAMILIES.filter((family) => this.#counts.get(`family ${family}`) === 0);
@@ -135,6 +139,10 @@ export class Coverage {
     return having.every((family) => unmet.includes(family))
       ? `of IPv${having[0]}, which no packet was`
       : null;
+  }
+
+  get #hasNft(): boolean {
+    return NFT_KEYS.some((key) => (this.#counts.get(key) ?? 0) > 0);
   }
 
   /** Others' counts put in, as `counts` gives them. */

@@ -87,6 +87,8 @@ export function* recording(
       throw new TooSlow("the machine was too busy: a segment was sent again before it was looked at");
     if (neighbourOverflows() !== overflows) throw new TooSlow("the kernel's table of neighbours was full");
     probes.push(probe);
+    // How far rules that count have come is chance from here on.
+    if (probe.endless === true) break;
   }
   return probes;
 }

@@ -36,6 +36,18 @@ function condition(header: string, text: string): Condition {
   return { header, text };
 }
 
+function isOwn({ hook }: NftSpot): boolean {
+  return hook === "output" || hook === "postrouting";
+}
+
+function optionIs(dice: Dice): (() => string)[] {
+  return [
+    () =>
+      `tcp option ${dice.pick(["maxseg", "sack-perm", "timestamp", "window"])} ${dice.pick(["exists", "missing"])}`,
+    () => `ip option ${dice.pick(["rr", "lsrr", "ra"])} missing`,
+  ];
+}
+
 type Make = () => Condition | null;
 
 function kindsOf(spot: NftSpot, proto: NftProto): (readonly [number, Make])[] {
@@ -53,12 +65,16 @@ function kindsOf(spot: NftSpot, proto: NftProto): (readonly [number, Make])[] {
     [1.2, of("raw", ...rawIs(dice))],
     [0.9, of("gen", ...generated(spot))],
     [1.2, () => namedSet(spot)],
+    ...(isOwn(spot)
+      ? [[0.8, of("owner", () => `meta skuid ${dice.pick(["0", "1000", "!= 0"])}`)] as const]
+      : []),
+    ...(proto === "tcp" ? [[0.8, of("option", ...optionIs(dice))] as const] : []),
   ];
   if (!isFrame(spot)) kinds.push([2, of("device", ...deviceIs(spot))], [1.6, of("fib", ...fibIs(spot))]);
   if (isTracked(spot)) kinds.push([3.5, of("ct", ...connectionIs(spot))]);
   if (proto !== "all") kinds.push([6, of("transport", ...transportIs(spot, proto))]);
   else kinds.push([2, of("transport", ...anyPort(dice))]);
-  if (isFrame(spot)) kinds.push([2, of("link", ...linkIs(spot))]);
+  if (isFrame(spot)) kinds.push([4, of("link", ...linkIs(spot))]);
   if (["prerouting", "input"].includes(spot.hook) && !isFrame(spot))
     kinds.push([0.8, of("socket", ...socketIs(dice))]);
   return kinds;
@@ -190,7 +206,7 @@ function metaIs(spot: NftSpot): (() => string)[] {
   list.push(() => `meta rtclassid ${not(dice, 0.6)}7`);
   list.push(() => `rt classid ${not(dice, 0.6)}7`);
   if (hook === "forward" || hook === "output" || hook === "postrouting")
-    list.push(() => `rt ${family === "inet" ? "ip " : ""}nexthop ${not(dice)}${someAddress(spot)}`);
+    list.push(() => `rt ${family === "inet" ? "ip " : ""}nexthop ${not(dice, 0.6)}${someAddress(spot)}`);
   // Nor whose it is.
   if (hook !== "input") {
     list.push(() => `meta skuid ${dice.pick(["0", "1000", "!= 0", "{ 0, 1000 }"])}`);

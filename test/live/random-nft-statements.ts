@@ -130,7 +130,7 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
     );
   } else if (!isFrame(spot) && (hook === "prerouting" || hook === "output")) {
     list.push(
-      [2, () => "notrack"],
+      [6, () => "notrack"],
       [1, () => `ct ${dice.pick(["", "original ", "reply "])}zone set ${dice.pick([1, 5])}`],
     );
   }
@@ -153,20 +153,24 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
         0.5,
         () => `tcp flags syn tcp option maxseg size set ${hook === "prerouting" ? "1200" : "rt mtu"}`,
       ]);
-      list.push([0.3, () => `reset tcp option ${dice.pick(["timestamp", "sack-perm"])}`]);
+      list.push([0.3, () => `reset tcp option ${dice.pick(["maxseg", "sack-perm"])}`]);
     }
-    if (words.ip === "ip" && family !== "inet")
-      list.push([
-        0.4,
-        () => `dup to ${someAddress(spot)}${dice.chance(0.3) ? ` device "${dice.pick(spot.devices)}"` : ""}`,
-      ]);
+    // Two copies of a segment are answered alike, which a recording does not tell apart; nor a copy that stays here.
+    const others = spot.ground.addresses.filter((address) => !spot.own.includes(address));
+    const isCopied = (hook === "prerouting" || hook === "forward") && proto !== "tcp" && proto !== "all";
+    if (isCopied && family === words.ip)
+      list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(others)}`]);
   }
   if (family === "netdev") {
-    list.push([0.5, () => `dup to "${dice.pick(spot.devices)}"`]);
+    list.push([0.5, () => `dup to "${card(spot)}"`]);
     if (hook === "ingress") list.push([0.3, () => `meta pkttype set ${dice.pick(["host", "other"])}`]);
   }
   if (isFrame(spot)) list.push([0.4, () => `ip ttl set ${dice.pick([2, 40, 64])}`]);
   return dice.weighted(list)();
+}
+
+function card({ dice, devices }: NftSpot): string {
+  return dice.pick(devices.filter((name) => name !== "lo"));
 }
 
 function marked(spot: NftSpot): string {
@@ -237,7 +241,7 @@ function ending(spot: NftSpot, proto: NftProto): string {
     };
     list.push([2, reject]);
   }
-  if (family === "netdev") list.push([0.6, () => `fwd to "${dice.pick(spot.devices)}"`]);
+  if (family === "netdev") list.push([1.5, () => `fwd to "${card(spot)}"`]);
   if (type === "filter" && hook === "prerouting" && !isFrame(spot) && (proto === "tcp" || proto === "udp"))
     list.push([
       0.5,

@@ -35,20 +35,16 @@ export function addRandomNft(
     [words.ip, words.ip, "inet", "inet", "netdev", "arp", ...(bridged ? (["bridge"] as const) : [])],
     dice.between(1, 3),
   );
+  const own = host.addresses.map(({ address }) => address);
   host.nftRuleset = families
-    .map((family, i) => tableText(dice, ground, devices, words, family, `t${i}`))
+    .map((family, i) => tableText({ dice, ground, devices, words, family, own }, `t${i}`))
     .join("");
 }
 
-function tableText(
-  dice: Dice,
-  ground: Ground,
-  devices: readonly string[],
-  words: NftWords,
-  family: Family,
-  name: string,
-): string {
-  const own = { dice, ground, words, family, devices };
+type TableSpot = Pick<NftSpot, "dice" | "ground" | "devices" | "words" | "family" | "own">;
+
+function tableText(own: TableSpot, name: string): string {
+  const { dice, ground, words, family, devices } = own;
   const isIp = family === "ip" || family === "ip6" || family === "inet";
   const places = placesOf(dice, family, devices);
   // Verdict maps go to chains of their own, whose rules hold what is allowed everywhere.
@@ -172,7 +168,7 @@ function rulesOf(
 }
 
 const UNKNOWN =
-  /checksum|option|doff|window|urgptr|reserved|tcp sequence|cpu|random|symhash|cgroup|priority|osf|ct id|ip id|sequence|time|day|hour|jhash [^{]* mod \d+ (?!seed)/;
+  /checksum|window|sequence|meta cpu|random|symhash|meta priority [^s]|skgid|osf|ct id|ip id|meta time|meta day|meta hour|jhash [^{]* mod \d+ (?!seed)/g;
 const REMEMBERING = /numgen inc|limit|quota|ct count|(add|update|delete) @|name "|mark set|label|dup|numgen/;
 
 /** nft refuses what cannot be: two protocols in one rule. */
@@ -187,8 +183,11 @@ function contradicts(rule: string): boolean {
   ))
     protocols.add(name);
   if (/[io]iftype/.test(rule) && /\b(ip|tcp|udp|icmp) /.test(rule)) return true;
+  // nft 1.0.6 takes a comparison of times and one behind it for a range.
+  if (/meta time/.test(rule) && /(mark|ttl|length|sport) [<>]/.test(rule)) return true;
   if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
   // Where nobody knows what a packet holds, nothing may be remembered of it.
-  if (UNKNOWN.test(rule) && REMEMBERING.test(rule)) return true;
+  const unknown = [...rule.matchAll(UNKNOWN)].length;
+  if (unknown > 1 || (unknown === 1 && REMEMBERING.test(rule))) return true;
   return protocols.size > 1;
 }

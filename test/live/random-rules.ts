@@ -178,14 +178,19 @@ function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (rea
         ]),
       ],
     ];
+  const idle = idleAddresses(ground);
   const list: (readonly [number, string])[] = [
     [4, `-j MARK --set-xmark ${hex(dice.between(0, 3))}/${dice.pick(["0xffffffff", "0x3", "0x1"])}`],
     [1.5, `-j ${target} --${option}-${dice.pick(["set 1", "set 2", "set 40", "dec 1", "dec 70", "inc 5"])}`],
     [0.7, `-j DSCP --set-dscp ${hex(dice.pick([0, 10, 46]))}`],
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
-    // Of a connection both ends would hear everything twice, and say so when they have time.
-    [proto === "udp" || proto === "icmp" ? 0.9 : 0, `-j TEE --gateway ${dice.pick(ground.addresses)}`],
+    // Of a connection both ends would hear everything twice, and say so when they have time; who forwards a copy may bring
+    // it back to be copied again; and what a process sends goes on once its copy has found its neighbour, if it has time.
+    [
+      idle.length > 0 && (proto === "udp" || proto === "icmp") && passesBy(hook) ? 0.9 : 0,
+      `-j TEE --gateway ${idle.length > 0 ? dice.pick(idle) : ""}`,
+    ],
     [isIpv4 ? 0.5 : 0, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],
     [
       1,
@@ -237,4 +242,18 @@ function natTarget(
     [3, `-j SNAT --to-source ${withPort(bare(), to)}${random()}`],
     ...(hook === "INPUT" ? [] : ([[1, `-j NETMAP --to ${dice.pick(ground.networks)}`]] as const)),
   ]);
+}
+
+function passesBy(hook: string): boolean {
+  return hook === "PREROUTING" || hook === "FORWARD";
+}
+
+/** Addresses of hosts that forward nothing. */
+function idleAddresses({ draft, plan, addresses }: Ground): readonly string[] {
+  const forwarding = [...draft.hosts.values()].filter(
+    ({ sysctl }) =>
+      sysctl[plan.family === 4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding"] === "1",
+  );
+  const taken = new Set(forwarding.flatMap((host) => host.addresses.map(({ address }) => address)));
+  return addresses.filter((address) => !taken.has(address));
 }

@@ -37,8 +37,12 @@ function addNft(dice: Dice, ground: Ground, host: DraftHost): void {
 /** @throws Error where the generator wrote something that the project's own readers refuse */
 export function randomWorld(seed: number, packets: number, kind: WorldKind = "plain"): LiveWorld {
   switch (kind) {
-    case "all":
-      return randomWorld(seed, packets, IN_TURN[seed % IN_TURN.length]);
+    case "all": {
+      const turn = seed % IN_TURN.length;
+      // Counted on their own, clusters have their networks of pods in turn too.
+      const own = IN_TURN[turn] === "cluster" ? Math.floor(seed / IN_TURN.length) : seed;
+      return { ...randomWorld(own, packets, IN_TURN[turn]), seed };
+    }
     case "cluster":
       return { seed, ...randomCluster(seed, packets) };
     case "v6": {

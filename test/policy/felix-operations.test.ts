@@ -106,6 +106,10 @@ describe("programming a node", () => {
       "-j MARK --set-xmark 0x10000/0x10000",
     ]);
     expect(host.iptables?.tables.get("filter")?.chains.get("FORWARD")?.policy).toBe("DROP");
+    const settings = { insertMode: "append" } as const;
+    const behind = applied(before, { policies: "", settings });
+    expect(chainOf(behind, "filter", "FORWARD").slice(0, 2)).toEqual(["-j KUBE-FORWARD", "-j cali-FORWARD"]);
+    expect(operationsOn(behind, { policies: "", settings })).toEqual([]);
   });
 
   it("rules have the origin of what they were made from", () => {

@@ -16,6 +16,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
   HostEndpoint: "projectcalico.org/v3",
   Tier: "projectcalico.org/v3",
   Profile: "projectcalico.org/v3",
+  FelixConfiguration: "projectcalico.org/v3",
 };
 
 const WEB = "podSelector: {matchLabels: {app: web}}";
@@ -235,6 +236,15 @@ export const POLICIES: Readonly<Record<string, string>> = {
     "n1-eth0",
     "{node: n1, interfaceName: eth0}",
   ),
+  "Calico: failsafe ports for some alone": [
+    policy("HostEndpoint", "n1-eth0", "{node: n1, interfaceName: eth0}"),
+    policy("HostEndpoint", "n2-eth0", "{node: n2, interfaceName: eth0}"),
+    policy(
+      "FelixConfiguration",
+      "default",
+      "{failsafeInboundHostPorts: [{protocol: tcp, port: 80, net: 198.51.100.0/24}, {protocol: tcp, port: 443, net: '2001:db8:100::/48'}, {protocol: udp, port: 53}], failsafeOutboundHostPorts: [{protocol: tcp, port: 8080, net: 203.0.113.9/32}, {protocol: tcp, port: 80, net: 'fd00:0:2::1'}]}",
+    ),
+  ].join(""),
   "Calico: a host endpoint with the profile that allows": policy(
     "HostEndpoint",
     "n1-all",

@@ -521,7 +521,7 @@ describe.skipIf(!hasWild)("dumps of clusters", () => {
     const refused = await hopscope(["trace", "node/smallnode-3i74t", "1.2.3.4:80", "-f", path]);
     expect(refused.code).toBe(2);
     const errors = refused.err.split("\n").filter((line) => line.startsWith("error"));
-    expect(errors).toEqual([expect.stringMatching(/the CNI cilium is not built yet .*--cni flannel/)]);
+    expect(errors).toEqual([expect.stringMatching(/the CNI cilium is not modelled .*--cni flannel/)]);
     expect(refused.err).toContain("***HIDDEN***");
     const built = await hopscope([
       "trace",
@@ -546,7 +546,7 @@ describe.skipIf(!hasWild)("manifests", () => {
     const refused = await hopscope(["trace", "node/node1", "node/node2", "-f", path]);
     const errors = refused.err.split("\n").filter((line) => line.startsWith("error"));
     expect(errors).toEqual([
-      expect.stringMatching(new RegExp(`the CNI ${cni} is not built yet .*--cni flannel`)),
+      expect.stringMatching(new RegExp(`the CNI ${cni} is not (?:built yet|modelled) .*--cni flannel`)),
     ]);
     const built = await hopscope([
       "trace",

@@ -20,6 +20,7 @@ import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "../../src/kernel/rou
 import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../../src/kernel/route/kernel-routes.ts";
 import type { NextHopOf, PolicyRule, RouteOf, RouteType } from "../../src/kernel/route/route.ts";
 import type { Socket, Sockets } from "../../src/kernel/socket/socket.ts";
+import { parseQdiscs, parseTcFilters } from "../../src/kernel/tc/tc-text.ts";
 import { ASK_DEFAULTS, type AskOptions, ask } from "../../src/walk/ask.ts";
 import { Network } from "../../src/walk/network.ts";
 import { parseFlagLetters } from "../../src/walk/packet-view.ts";
@@ -56,6 +57,10 @@ export interface HostSpec {
   readonly nft?: string;
   /** As `conntrack -L` printed it. */
   readonly connections?: string;
+  /** As `tc qdisc show` prints them. */
+  readonly qdiscs?: string;
+  /** `DEV ingress` or `DEV egress` to what `tc filter show` prints. */
+  readonly filters?: Readonly<Record<string, string>>;
   /** Daemons behind TUNs: `DEVICE ADDRESS PORT SUBNET=ADDRESS …`. */
   readonly daemons?: readonly string[];
   /** `tcp 80`, `udp 53 eth0`; without it every port listens. */
@@ -206,6 +211,13 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     ip6tables: spec.ip6tables === undefined ? null : parsed(spec.ip6tables, 6),
     nft: spec.nft === undefined ? null : loaded(spec.nft),
     unmodelled: new Map(spec.connections === undefined ? [] : [["conntrack", spec.connections]]),
+    tc: {
+      qdiscs: parseQdiscs(spec.qdiscs ?? "", () => 0).qdiscs,
+      filters: Object.entries(spec.filters ?? {}).flatMap(([place, text]) => {
+        const [dev = "", hook] = place.split(" ");
+        return parseTcFilters(text, dev, hook === "egress" ? "egress" : "ingress", () => 0).filters;
+      }),
+    },
     sockets: withDaemons(sockets(spec.listen, all6.length > 0 ? [4, 6] : [4]), spec.daemons ?? []),
   };
 }

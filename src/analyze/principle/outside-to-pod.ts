@@ -26,7 +26,7 @@ import { isTranslatedTo } from "./node-bridge-pod.ts";
 
 /**
  * 9. Addresses come in layers: a client outside speaks to a node, the node to a Service's cluster IP, that leads to a pod. A
- * cluster IP is rules alone: no device bears it and no ping is answered. Outside knows node addresses only, unless a route
+ * cluster IP is rules alone: no device bears it and no ping is answered, but for IPVS, which wants it on one. Outside knows node addresses only, unless a route
  * says so: one that is meant is noted, any other breaks the principle, and the counterexample names it.
  */
 export const outsideToPod: Principle = {
@@ -56,6 +56,8 @@ class Layers {
 
   /** What was found of them. */
   readonly #routes = new Set<string>();
+  /** IPVS wants the addresses of its services on a device: bearing them is the mode's way, and no fault of the cluster. */
+  #isBalanced = false;
 
   /** Services, and node ports on nodes, that are not among the cases. */
   passedOver = 0;
@@ -104,6 +106,11 @@ class Layers {
   notes(): string[] {
     return [
       ...[...this.#routes].slice(0, 1),
+      ...(this.#isBalanced
+        ? [
+            "kube-proxy by IPVS has every node bear the cluster IPs itself, so that a ping to them is answered",
+          ]
+        : []),
       ...(this.#cluster.members.services === null
         ? ["not checkable: node ports and cluster IPs, since the source holds no Services"]
         : []),
@@ -119,6 +126,10 @@ class Layers {
       question: { from: client, to: { address, port: null } },
       expected: `no device bears the cluster IP of ${ref}, and no ping to ${address} is answered`,
       judge: (answers) => {
+        if (bearer?.isBalanced === true) {
+          this.#isBalanced = true;
+          return HOLDS;
+        }
         if (bearer !== undefined) return broken(`${bearer.host} bears it on ${bearer.dev}`);
         return judgeEach(answers, (answer) =>
           answer.verdict.disposition === "DELIVERED" ? happenedText(answer) : null,
@@ -283,7 +294,14 @@ function takingPart(client: NodeMember | AddressedPod): Pick<Case, "pods" | "nod
     : { pods: [], nodes: [client.name] };
 }
 
-type Bearers = ReadonlyMap<string, { readonly host: string; readonly dev: string }>;
+interface Bearer {
+  readonly host: string;
+  readonly dev: string;
+  /** The host's IPVS has a service of the address. */
+  readonly isBalanced: boolean;
+}
+
+type Bearers = ReadonlyMap<string, Bearer>;
 
 const bearersOfCluster = new WeakMap<Inspected, Bearers>();
 
@@ -291,11 +309,16 @@ const bearersOfCluster = new WeakMap<Inspected, Bearers>();
 function bearersOf(cluster: Inspected): Bearers {
   const known = bearersOfCluster.get(cluster);
   if (known !== undefined) return known;
-  const bearers = new Map<string, { host: string; dev: string }>();
+  const bearers = new Map<string, Bearer>();
   for (const host of cluster.members.world.hosts.values()) {
     const { name } = host;
+    const balanced = new Set(
+      (host.ipvs?.services ?? []).map(({ selector }) =>
+        selector.kind === "address" ? formatIp(selector.address) : "",
+      ),
+    );
     for (const { address, dev } of addressesOf(host, cluster.members.family)) {
-      bearers.set(address, { host: name, dev });
+      bearers.set(address, { host: name, dev, isBalanced: balanced.has(address) });
     }
   }
   bearersOfCluster.set(cluster, bearers);

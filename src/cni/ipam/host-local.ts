@@ -61,7 +61,7 @@ function storeOf(call: IpamCall): Store {
 }
 
 /** The sets of `ranges`, and before them the one range that older configurations write at the top. */
-function rangeSets({ args, config }: IpamCall): readonly RangeSet[] {
+function rangeSets({ args, config }: Pick<IpamCall, "args" | "config">): readonly RangeSet[] {
   const ipam = field(config, "ipam");
   if (!isJsonObject(ipam)) return fail("IPAM config missing 'ipam' key");
   const top = text(ipam, "subnet") === "" ? [] : [[ipam]];
@@ -97,6 +97,17 @@ function rangeSets({ args, config }: IpamCall): readonly RangeSet[] {
     if (other >= 0) fail(`range set ${other} overlaps with ${i}`);
   }
   return sets;
+}
+
+/** What is wrong with a plugin's ranges, routes and addresses; null: nothing. */
+export function hostLocalFault(config: Json): string | null {
+  try {
+    rangeSets({ args: "", config: { cniVersion: "1.0.0", ...config } });
+    return null;
+  } catch (error) {
+    if (error instanceof CniFailure) return error.error.msg;
+    throw error;
+  }
 }
 
 /** Addresses that somebody asked for: `CNI_ARGS`' `IP`, `args.cni.ips`, `runtimeConfig.ips`. */

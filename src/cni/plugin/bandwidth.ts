@@ -1,3 +1,5 @@
+import type { Operation } from "../../kernel/operation.ts";
+import type { TcFilter } from "../../kernel/tc/traffic-control.ts";
 import { hashText } from "../chain-name.ts";
 import { fail } from "../cni-error.ts";
 import { field, integer, object } from "../json.ts";
@@ -8,12 +10,10 @@ import type { Plugin, PluginCall } from "./plugin.ts";
 
 /**
  * The `bandwidth` plugin: token buckets on the node's end of the cable, and on an ifb device for the other direction.
- * Queueing is not walked: the commands are kept with the host under `trafficControl`.
  */
 export const BANDWIDTH: Plugin = { add, del, check };
 
 const MAX_NAME = 15;
-const NOTES = "trafficControl";
 
 interface Limits {
   readonly ingressRate: number;
@@ -65,33 +65,91 @@ function add(call: PluginCall): CniResult {
   if (prevResult === null) fail("must be called as chained plugin");
   const { node, names } = machine;
   const host = hostInterface(call, prevResult);
-  if (limits.ingressRate > 0) note(node, [tbf(host, limits.ingressRate, limits.ingressBurst)]);
+  if (limits.ingressRate > 0) addTbf(node, host, limits.ingressRate, limits.ingressBurst);
   if (limits.egressRate === 0) return prevResult;
 
   const name = ifbName(call);
   const { mtu } = node.device(host) ?? { mtu: 1500 };
-  const ifb = node.addDumped({ name, mac: names.mac(`${network} ${containerId} ifb`), mtu }, "ifb", {});
-  note(node, [
-    `qdisc add dev ${host} ingress`,
-    `filter add dev ${host} parent ffff: protocol all u32 match u32 0 0 action mirred egress redirect dev ${name}`,
-    tbf(name, limits.egressRate, limits.egressBurst),
-  ]);
+  const ifb = node.addDevice({
+    name,
+    mac: names.mac(`${network} ${containerId} ifb`),
+    mtu,
+    noArp: true,
+    detail: { kind: "ifb" },
+  });
+  const { origin } = node;
+  node.do(
+    {
+      kind: "qdisc-add",
+      qdisc: {
+        ...{ dev: host, kind: "ingress", handle: "ffff:", place: "parent ffff:fff1" },
+        ...{ options: "----------------", origin },
+      },
+    },
+    ...redirect(host, name).map(
+      (filter): Operation => ({ kind: "tc-filter-add", filter: { ...filter, origin } }),
+    ),
+  );
+  addTbf(node, name, limits.egressRate, limits.egressBurst);
   const made = { name, mac: macText(ifb), sandbox: "", mtu: 0 };
   return { ...prevResult, interfaces: [...prevResult.interfaces, made] };
 }
 
-/** Bits a second, and the burst in bytes. */
-function tbf(dev: string, rate: number, burst: number): string {
-  return `qdisc add dev ${dev} root tbf rate ${rate}bit burst ${Math.floor(burst / 8)} latency 25ms`;
+/** Rate and burst in bits, as the kernel then prints them. */
+function addTbf(node: Netns, dev: string, rate: number, burst: number): void {
+  const options = `refcnt 2 rate ${rateText(rate)} burst ${sizeText(keptBurst(rate, burst))} lat 25ms`;
+  const { origin } = node;
+  node.do({ kind: "qdisc-add", qdisc: { dev, kind: "tbf", handle: "1:", place: "root", options, origin } });
 }
 
-function notesOf(node: Netns): readonly string[] {
-  const value = node.host.unmodelled.get(NOTES);
-  return Array.isArray(value) ? (value as readonly unknown[]).map(String) : [];
+/** The filter in its hash table of u32; release 1.1 makes the action twice, of which the second is never reached. */
+function redirect(dev: string, to: string): Omit<TcFilter, "origin">[] {
+  const head = "parent ffff: protocol all pref 1 u32 chain 0";
+  const action = (order: number, control: string): string[] => [
+    `\taction order ${order}: mirred (Egress Redirect to device ${to}) ${control}`,
+    `\tindex ${order} ref 1 bind 1`,
+  ];
+  const lines = ["  match 00000000/00000000 at 0", ...action(1, "stolen"), ...action(2, "pass")];
+  return [
+    { dev, hook: "ingress", head, lines: [] },
+    { dev, hook: "ingress", head: `${head} fh 800: ht divisor 1`, lines: [] },
+    {
+      ...{ dev, hook: "ingress", lines },
+      head: `${head} fh 800::800 order 2048 key ht 800 bkt 0 *flowid 1:1 not_in_hw`,
+    },
+  ];
 }
 
-function note(node: Netns, commands: readonly string[]): void {
-  node.keep(NOTES, [...notesOf(node), ...commands]);
+/** Ticks of the kernel's scheduler in a microsecond. */
+const TICKS_PER_US = 15.625;
+
+/** Bytes of a burst as the kernel keeps them: the whole ticks that they take at the rate. */
+function keptBurst(rate: number, burst: number): number {
+  const bytesPerSecond = Math.floor(rate / 8);
+  if (bytesPerSecond === 0) return 0;
+  const ticks = Math.floor(((Math.floor(burst / 8) * 1e6) / bytesPerSecond) * TICKS_PER_US);
+  return Math.floor((bytesPerSecond * (ticks / TICKS_PER_US)) / 1e6);
+}
+
+const RATE_UNITS = ["", "K", "M", "G", "T"];
+
+/** `print_rate` of iproute2. */
+function rateText(bits: number): string {
+  let rate = bits;
+  let unit = 0;
+  while (unit < RATE_UNITS.length - 1 && rate >= 1000 && (rate % 1000 === 0 || rate >= 1_000_000)) {
+    rate /= 1000;
+    unit++;
+  }
+  return `${Math.round(rate)}${RATE_UNITS[unit]}bit`;
+}
+
+/** `print_size` of iproute2. */
+function sizeText(bytes: number): string {
+  const mega = Math.round(bytes / 1_048_576);
+  if (bytes >= 1_048_576 && Math.abs(1_048_576 * mega - bytes) < 1024) return `${mega}Mb`;
+  const kilo = Math.round(bytes / 1024);
+  return bytes >= 1024 && Math.abs(1024 * kilo - bytes) < 16 ? `${kilo}Kb` : `${bytes}b`;
 }
 
 /** The node's end of the container's cable, among what the plugins before made. */
@@ -115,23 +173,17 @@ function hostInterface({ machine, netns, ifName }: PluginCall, { interfaces }: C
   return found?.name ?? fail("no veth peer of container interface found in host ns");
 }
 
+/** With the ifb go its queue and what leads to it; the rest goes with the cable. */
 function del(call: PluginCall): void {
   readLimits(call);
-  const { node } = call.machine;
-  const ifb = ifbName(call);
-  node.deleteDevice(ifb);
-  const hosts = (call.prevResult?.interfaces ?? []).filter(({ sandbox }) => sandbox === "");
-  const gone = new Set([ifb, ...hosts.map(({ name }) => name)]);
-  const notes = notesOf(node);
-  const rest = notes.filter((command) => !gone.has(command.split(" ")[3] ?? ""));
-  if (rest.length < notes.length) node.keep(NOTES, rest);
+  call.machine.node.deleteDevice(ifbName(call));
 }
 
 function check(call: PluginCall): void {
   const { ingressRate, egressRate } = readLimits(call);
   if (call.prevResult === null) fail("must be called as a chained plugin");
-  const notes = notesOf(call.machine.node);
-  const has = (dev: string) => notes.some((command) => command.startsWith(`qdisc add dev ${dev} root tbf `));
+  const { qdiscs } = call.machine.node.host.tc;
+  const has = (dev: string) => qdiscs.some((qdisc) => qdisc.dev === dev && qdisc.kind === "tbf");
   if (ingressRate > 0 && !has(hostInterface(call, call.prevResult))) fail("Failed to find qdisc");
   if (egressRate > 0 && !has(ifbName(call))) fail("Failed to find qdisc");
 }

@@ -4,6 +4,7 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { FrameChain } from "../nft/frame-hooks.ts";
 import { tableName } from "../route/rt-table.ts";
+import type { CompiledTcFilter } from "../tc/compile-filter.ts";
 import type { Device, DeviceDetail } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
@@ -72,6 +73,11 @@ export class NetDevice {
   /** nftables' chains at its ingress and egress. */
   ingress: readonly FrameChain[] = [];
   egress: readonly FrameChain[] = [];
+  /** Filters of traffic control where frames come in and leave. */
+  tcIngress: readonly CompiledTcFilter[] = [];
+  tcEgress: readonly CompiledTcFilter[] = [];
+  /** The longest frame that its token bucket takes, bytes; 0 where it has none. */
+  tbfLongest = 0;
   /** Addresses in the order of `ip addr`. */
   addresses: readonly CompiledAddress[] = [];
   /** IPv6 addresses in the order of `ip addr`. */

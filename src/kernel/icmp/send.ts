@@ -21,6 +21,7 @@ import { RT_SCOPE_LINK } from "../route/rt-scope.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
+import { withinLimit4 } from "./error-rate.ts";
 import { reflectedMark } from "./reset.ts";
 import { ERROR6_AT_MOST, errorSource6, mayTell6, replyDevice, withinLimit6 } from "./send6.ts";
 
@@ -66,7 +67,10 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   error.inner = quoted;
   error.encapsulation = INNER_QUOTED;
   if (!six) error.id = stack.state.nextIpId();
-  if (routeOutput(stack, error, oif, false) !== 0 || (six && !withinLimit6(stack, error))) {
+  if (
+    routeOutput(stack, error, oif, false) !== 0 ||
+    !(six ? withinLimit6(stack, error) : withinLimit4(stack, error))
+  ) {
     pool.release(error);
     return;
   }

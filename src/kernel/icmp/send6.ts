@@ -10,8 +10,8 @@ import {
 import { prefersSource6 } from "../route/output-route6.ts";
 import { selectSource6 } from "../route/select-source6.ts";
 import { RTN_ANYCAST, RTN_LOCAL } from "../route/types.ts";
-import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
+import { peerAllows } from "./error-rate.ts";
 
 /** What is particular to errors of ICMPv6 (`icmp6_send`, net/ipv6/icmp.c). */
 
@@ -19,11 +19,6 @@ import type { Stack } from "../stack.ts";
 export const ERROR6_AT_MOST = 1280;
 /** `net.ipv6.icmp.ratelimit`, milliseconds between two errors to one host. */
 const RATE_LIMIT_MS = 1000;
-/** XRLIM_BURST_FACTOR: so many may come at once. */
-const BURST = 6;
-/** Where `peers` keeps what a host may still be sent, milliseconds, and when that was counted; 0 and 1 are IPv4's. */
-const TOKENS = 2;
-const COUNTED = 3;
 
 /** May an error be sent about a packet? Not to or about groups, nor about another error; "too big" is told of groups too. */
 export function mayTell6(cause: Packet, type: number): boolean {
@@ -68,7 +63,9 @@ export function errorSource6(stack: Stack, error: Packet, cause: Packet, oif: nu
   if (isOwn && (!isLinkLocal6(cause.dst) || isOn(stack, cause.dev, cause.dst))) return cause.dst;
   // `IP6CB(skb)->iif`: of what is in a VRF, the device that it came in by.
   const iif = cause.l3Slave === 0 ? cause.iif : cause.l3Slave;
-  const by = iif === 0 ? null : stack.device(iif);
+  // What never left the host came by the device whose address it is for (`ip6_dst_idev`).
+  const by =
+    iif === 0 ? null : stack.device(stack.device(iif)?.isLoopback ? inputDevice6(stack, cause) : iif);
   if (by === null || prefersSource6(stack, error, oif)) return IP6_ANY;
   return selectSource6(stack, by, error.dst);
 }
@@ -83,19 +80,5 @@ export function withinLimit6(stack: Stack, error: Packet): boolean {
   const limit = stack.net.sysctl.integer("net.ipv6.icmp.ratelimit", RATE_LIMIT_MS);
   // "Give more bandwidth to wider prefixes."
   const length = stack.fibResult.route?.length ?? 128;
-  return peerAllows6(stack, error.dst, limit >> ((128 - length) >> 5));
-}
-
-/** `inet_peer_xrlim_allow`: may another message go to a host, `timeout` milliseconds after the last or as one of a burst? */
-export function peerAllows6(stack: Stack, address: number, timeout: number): boolean {
-  if (timeout === 0) return true;
-  const { peers } = stack.state;
-  const before = peers.get(address, TOKENS);
-  const most = BURST * timeout;
-  const passed = before === ABSENT ? most : stack.now - peers.get(address, COUNTED);
-  const tokens = Math.min((before === ABSENT ? 0 : before) + passed, most);
-  const allowed = tokens >= timeout;
-  peers.set(address, TOKENS, Math.floor(allowed ? tokens - timeout : tokens));
-  peers.set(address, COUNTED, Math.floor(stack.now));
-  return allowed;
+  return peerAllows(stack, 6, error.dst, limit >> ((128 - length) >> 5));
 }

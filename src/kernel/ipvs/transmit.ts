@@ -236,7 +236,10 @@ function routeToServer(
   }
   const tooBig =
     (tunnel && mtu < LEAST_TUNNEL_MTU) ||
-    ((six || packet.df) && packet.length > mtu && !(tunnel && !stack.ipvsSettings.pmtuDisc));
+    ((six || packet.df) &&
+      packet.gsoExcess === 0 &&
+      packet.length > mtu &&
+      !(tunnel && !stack.ipvsSettings.pmtuDisc));
   if (tooBig) {
     stack.pool.release(probe);
     if (!isIcmp(packet) || packet.inner === null)

@@ -2,7 +2,7 @@ import { type Ip6, isLinkLocal6 } from "../../address/ip6-handle.ts";
 import { MAC_ZERO } from "../../address/mac.ts";
 import { deviceKey, INNER_QUOTED, NDISC_REDIRECT, type Packet, PHASE_NOTICE } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { peerAllows6 } from "../icmp/send6.ts";
+import { peerAllows } from "../icmp/error-rate.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
@@ -25,7 +25,7 @@ const AT_MOST = 1280;
 export function sendRedirect6(stack: Stack, dev: NetDevice, cause: Packet, target: Ip6): void {
   const source = lastLinkLocal(dev);
   if (source < 0 || (target !== cause.dst && !isLinkLocal6(target))) return;
-  if (!isNeighbour(stack, dev, cause.src) || !peerAllows6(stack, cause.src, LIMIT_MS)) return;
+  if (!isNeighbour(stack, dev, cause.src) || !peerAllows(stack, 6, cause.src, LIMIT_MS)) return;
   const mac = stack.state.neighbours.get(deviceKey(6, dev.ifindex), target);
   const known = mac === ABSENT ? stack.net.staticNeighbour(deviceKey(6, dev.ifindex), target) : mac;
   const message = messageTo(stack, cause.src, known >= 0 ? known : MAC_ZERO);

@@ -18,6 +18,10 @@ export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: n
   if (stack.duplicates) return;
   const copy = stack.pool.clone(packet);
   copy.ct = CT_UNTRACKED;
+  // `pskb_copy` leaves the socket behind.
+  copy.uid = -1;
+  copy.socket = -1;
+  copy.boundDev = 0;
   if (copy.family !== 6) copy.df = true;
   if (hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN) copy.ttl--;
   stack.duplicates = true;

@@ -19,26 +19,45 @@ export function tproxyAction({ port, address, markValue, markMask }: TproxyTarge
   return {
     apply: (stack: Stack, packet: Packet): NfVerdict => {
       if (packet.fragOffset !== 0) return NF_DROP;
-      const connected = lookUp(stack, packet, packet.dst, packet.dport);
-      let found = connected?.kind === "connected" ? connected : null;
-      let proxyPort = -1;
-      let proxyAddress = 0;
-      if (found === null) {
-        proxyAddress = ownAddress === 0 ? deviceAddress(stack, packet) : ownAddress;
-        proxyPort = port === 0 ? packet.dport : port;
-        found = lookUp(stack, packet, proxyAddress, proxyPort);
-        if (found?.kind === "connected") found = null;
-      }
-      if (found === null || found.transparent === false) {
+      const proxy = findProxy(stack, packet, ownAddress, port);
+      if (proxy === null || proxy.socket.transparent === false) {
         stack.drop(packet, NO_PROXY_SOCKET);
         return NF_DROP;
       }
       packet.mark = (packet.mark & ~markMask) ^ markValue;
-      packet.proxyPort = proxyPort;
-      packet.proxyAddress = proxyAddress;
+      giveToProxy(packet, proxy);
       return NF_ACCEPT;
     },
   };
+}
+
+/** A socket that a packet is given to. */
+interface Proxy {
+  readonly socket: FoundSocket;
+  /** As `Packet` has them. */
+  readonly port: number;
+  readonly address: number;
+}
+
+/**
+ * `nf_tproxy_get_sock_v4`, `nf_tproxy_get_sock_v6`: the socket of a packet's connection, or one that listens.
+ *
+ * @param ownAddress 0: the device's own
+ * @param ownPort 0: the one it was sent to
+ */
+export function findProxy(stack: Stack, packet: Packet, ownAddress: number, ownPort: number): Proxy | null {
+  const connected = lookUp(stack, packet, packet.dst, packet.dport);
+  if (connected?.kind === "connected") return { socket: connected, port: -1, address: 0 };
+  const address = ownAddress === 0 ? deviceAddress(stack, packet) : ownAddress;
+  const port = ownPort === 0 ? packet.dport : ownPort;
+  const socket = lookUp(stack, packet, address, port);
+  return socket === null || socket.kind === "connected" ? null : { socket, port, address };
+}
+
+/** `nf_tproxy_assign_sock` */
+export function giveToProxy(packet: Packet, { port, address }: Proxy): void {
+  packet.proxyPort = port;
+  packet.proxyAddress = address;
 }
 
 function lookUp(stack: Stack, packet: Packet, local: number, localPort: number): FoundSocket | null {

@@ -190,6 +190,18 @@ const RT: Readonly<Record<string, string>> = {
   ipsec: "boolean",
 };
 
+/** All that can be read, for who counts what has been tried: `payload ip saddr`, `meta mark`, `ct state`. */
+export function readable(): string[] {
+  return [
+    ...Object.entries(PAYLOAD).flatMap(([header, fields]) =>
+      Object.keys(fields).map((field) => `payload ${header} ${field}`),
+    ),
+    ...Object.keys(META).map((key) => `meta ${key}`),
+    ...Object.keys(CT).map((key) => `ct ${key}`),
+    ...Object.keys({ ...RT, nexthop: "" }).map((key) => `rt ${key}`),
+  ];
+}
+
 export function isHeader(name: string): boolean {
   return Object.hasOwn(PAYLOAD, name);
 }

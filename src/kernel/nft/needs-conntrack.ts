@@ -40,13 +40,12 @@ function needs(statement: NftStatement): boolean {
     case "nat":
     case "ct-count":
     case "flow-add":
+    case "synproxy":
       return true;
     case "object":
-      return statement.type.startsWith("ct ");
+      return statement.type.startsWith("ct ") || statement.type === "synproxy";
     case "set-change":
       return readsIn(statement, isConnection) || statement.statements.some(needs);
-    case "other":
-      return /^synproxy\b/.test(statement.text);
     case "xt":
       return ["conntrack", "state", "connmark", "CONNMARK", "CT"].includes(statement.name);
     default:

@@ -83,6 +83,20 @@ export type NftStatement =
       readonly address: NftExpression | null;
     }
   | { readonly kind: "dup"; readonly device: NftExpression | null; readonly address: NftExpression | null }
+  | {
+      readonly kind: "tproxy";
+      readonly family: "ip" | "ip6" | null;
+      readonly address: NftExpression | null;
+      readonly port: NftExpression | null;
+    }
+  | {
+      readonly kind: "synproxy";
+      readonly mss: number | null;
+      readonly wscale: number | null;
+      readonly flags: readonly SynproxyFlag[];
+    }
+  /** `reset tcp option timestamp`: an option is made padding. */
+  | { readonly kind: "reset-option"; readonly option: NftExpression }
   | { readonly kind: "flow-add"; readonly flowtable: string }
   /** An extension of iptables that nft has no words for. */
   | { readonly kind: "xt"; readonly type: "match" | "target" | "watcher"; readonly name: string }
@@ -104,6 +118,9 @@ export type LimitPeriod = keyof typeof LIMIT_PERIODS;
 
 export const NAT_FLAGS = ["random", "fully-random", "persistent"] as const;
 export type NatFlag = (typeof NAT_FLAGS)[number];
+
+export const SYNPROXY_FLAGS = ["timestamp", "sack-perm"] as const;
+export type SynproxyFlag = (typeof SYNPROXY_FLAGS)[number];
 
 export function bytesOf(value: number, unit: ByteUnit): number {
   return value * 1024 ** BYTE_UNITS.indexOf(unit);

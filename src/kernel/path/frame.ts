@@ -21,9 +21,12 @@ export function classifyFrame(dev: NetDevice, packet: Packet): void {
   else packet.pktType = PACKET_OTHERHOST;
 }
 
-/** `is_skb_forwardable`: a veth's other end, and a bridge port, take what fits their MTU with a VLAN tag to spare. */
+/**
+ * `is_skb_forwardable`: a veth's other end, and a bridge port, take what fits their MTU with a VLAN tag to spare, and what a card
+ * will cut.
+ */
 export function fits(dev: NetDevice, packet: Packet): boolean {
-  return packet.length <= dev.mtu + VLAN_HLEN;
+  return packet.length <= dev.mtu + VLAN_HLEN || packet.gsoExcess > 0;
 }
 
 const VLAN_HLEN = 4;

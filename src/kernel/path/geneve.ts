@@ -35,6 +35,7 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   outer.df = outer.family === 6 || detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
   outer.length = headerLength(outer) + HEADROOM + packet.length;
+  outer.gsoExcess = packet.gsoExcess;
   outer.payload = packet.length + 14 + 8;
   outer.id = stack.state.nextIpId();
   outer.mark = packet.mark;

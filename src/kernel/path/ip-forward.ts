@@ -3,13 +3,14 @@ import {
   ICMP_REDIRECT,
   ICMPV6_DEST_UNREACH,
   ICMPV6_NOT_NEIGHBOUR,
+  networkLength,
   PACKET_HOST,
   type Packet,
 } from "../../packet/packet.ts";
 import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
 import { HOPS_EXCEEDED, TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
+import { peerAllows } from "../icmp/error-rate.ts";
 import { sendIcmpError } from "../icmp/send.ts";
-import { peerAllows6 } from "../icmp/send6.ts";
 import { sendRedirect6 } from "../neighbour/ndisc-redirect.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
@@ -64,7 +65,7 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   }
   // A forwarded packet obeys the route's MTU and the device's, not what path MTU discovery learned.
   const mtu = six ? deviceMtu6(out) : mtu4(stack, packet, out);
-  if (packet.length > mtu && (six ? !packet.ignoreDf || packet.fragMaxSize > mtu : packet.df)) {
+  if (networkLength(packet) > mtu && (six ? !packet.ignoreDf || packet.fragMaxSize > mtu : packet.df)) {
     tellSender(stack, packet, TOO_BIG_ERROR, mtu);
     stack.kill(packet, TOO_BIG);
     return;
@@ -84,7 +85,7 @@ function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet):
   const { src } = packet;
   if (packet.iif === out.ifindex) {
     const target = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
-    if (peerAllows6(stack, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
+    if (peerAllows(stack, 6, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
     return -1;
   }
   // "This check is security critical."

@@ -6,6 +6,7 @@ import {
   FRAGMENT6_HEADER,
   headerLength,
   isNeighbourDiscovery,
+  networkLength,
   PACKET_BROADCAST,
   PACKET_LOOPBACK,
   type Packet,
@@ -67,7 +68,7 @@ export function ipOutput(stack: Stack, packet: Packet): number {
 function ipFinishOutput(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   const mtu = outputMtu(packet, out);
-  if (packet.length > mtu || packet.fragMaxSize > 0) {
+  if (networkLength(packet) > mtu || packet.fragMaxSize > 0) {
     if (isTooBig(packet, mtu)) {
       tellSender(stack, packet, TOO_BIG_ERROR, mtu);
       stack.kill(packet, TOO_BIG);
@@ -85,9 +86,11 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
 }
 
 /** Must it be cut and may not be? Of IPv6 only its sender cuts a packet, and who has put it together himself, in no larger pieces. */
-function isTooBig({ family, length, df, forwarded, ignoreDf, fragMaxSize }: Packet, mtu: number): boolean {
-  if (family === 6) return fragMaxSize > mtu || (length > mtu && (forwarded || df) && !ignoreDf);
-  return df && !ignoreDf && (length > mtu || fragMaxSize > mtu);
+function isTooBig(packet: Packet, mtu: number): boolean {
+  const { family, df, forwarded, ignoreDf, fragMaxSize } = packet;
+  const isLong = networkLength(packet) > mtu;
+  if (family === 6) return fragMaxSize > mtu || (isLong && (forwarded || df) && !ignoreDf);
+  return df && !ignoreDf && (isLong || fragMaxSize > mtu);
 }
 
 /**

@@ -53,6 +53,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
   outer.df = detail.pmtudisc || packet.df;
   outer.tos = encapsulatedTos(detail.tos, packet.tos);
   outer.length = HEADER + packet.length;
+  outer.gsoExcess = packet.gsoExcess;
   outer.payload = packet.length;
   outer.mark = packet.mark;
   outer.dev = dev.ifindex;

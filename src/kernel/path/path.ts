@@ -14,6 +14,9 @@ export interface Path {
   receive(stack: Stack, dev: NetDevice, packet: Packet): void;
   /** `ip_local_out`: a routed packet made here; 0 or the errno its sender sees. */
   localOut(stack: Stack, packet: Packet): number;
+  /** A frame that traffic control had redirected goes on as if it came in by, or left by, a device past its filters. */
+  receiveClassified(stack: Stack, dev: NetDevice, packet: Packet): void;
+  transmitClassified(stack: Stack, dev: NetDevice, packet: Packet): void;
   /** The last of that: OUTPUT and what follows, of a packet that its VRF has routed (`vrf_ip_local_out`). */
   localOutHook(stack: Stack, packet: Packet): number;
   /** `br_handle_frame_finish`: a frame goes on through a bridge. */

@@ -12,6 +12,7 @@ import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
 import { ipvlanReceive } from "./ipvlan.ts";
 import { macvlanReceive } from "./macvlan.ts";
+import { tcFilters } from "./traffic-control.ts";
 import { vlanReceive } from "./vlan.ts";
 
 const RULE_DROP = reason("rule-drop");
@@ -53,11 +54,19 @@ export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untap
   packet.dev = dev.ifindex;
   packet.iif = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
+  if (dev.tcIngress.length > 0 && !tcFilters(stack, dev, dev.tcIngress, packet, true)) return;
   if (dev.ingress.length > 0) {
     const verdict = nftFrame(stack, NF_INET_INGRESS, dev.ingress, packet, dev, null);
     if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
     if (verdict !== NF_ACCEPT) return;
   }
+  receiveClassified(stack, dev, packet);
+}
+
+/** What follows taps and filters (`skip_classify`). */
+export function receiveClassified(stack: Stack, dev: NetDevice, packet: Packet): void {
+  packet.dev = dev.ifindex;
+  packet.iif = dev.ifindex;
   const port = stack.lowerPort(dev);
   if (port !== null && receiveAbove(stack, dev, port, packet)) return;
   if (packet.vlan !== 0 && dev.master === null && dev.bond === null) {

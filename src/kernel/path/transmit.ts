@@ -4,13 +4,14 @@ import { NF_ACCEPT, NF_DROP, NF_NETDEV_EGRESS } from "../netfilter/hook.ts";
 import { nftFrame } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
-import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
+import { DIR_OUT, OP_ARP, OP_FRAME, OP_TBF } from "../tape.ts";
 import { bondTransmit } from "./bond.ts";
 import { bridgeTransmit } from "./bridge.ts";
 import { geneveTransmit } from "./geneve.ts";
 import { ipipTransmit } from "./ipip.ts";
 import { ipvlanTransmit } from "./ipvlan.ts";
 import { macvlanTransmit } from "./macvlan.ts";
+import { ifbTransmit, tcFilters } from "./traffic-control.ts";
 import { vlanTransmit } from "./vlan.ts";
 import { vrfTransmit } from "./vrf.ts";
 import { vxlanTransmit } from "./vxlan.ts";
@@ -18,6 +19,9 @@ import { vxlanTransmit } from "./vxlan.ts";
 const RULE_DROP = reason("rule-drop");
 const DEVICE_DOWN = reason("device-down");
 const DUMMY = reason("dummy-device");
+const BURST_TOO_SMALL = reason("burst-too-small");
+/** Bytes of an Ethernet header, which count in a queue. */
+const ETHERNET = 14;
 const NOT_REDIRECTED = reason("not-redirected");
 const UNMODELLED = reason("unmodelled-device");
 
@@ -28,9 +32,23 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
     if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
     if (verdict !== NF_ACCEPT) return;
   }
+  if (dev.tcEgress.length > 0 && !tcFilters(stack, dev, dev.tcEgress, packet, false)) return;
+  transmitClassified(stack, dev, packet);
+}
+
+/** What follows the filters: the device's queue, and the device. Takes the packet over. */
+export function transmitClassified(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (!dev.up) {
     stack.kill(packet, DEVICE_DOWN);
     return;
+  }
+  if (dev.tbfLongest > 0) {
+    // `tbf_enqueue`: what can never have tokens enough is dropped at once.
+    if (packet.length + (dev.hasHeader ? ETHERNET : 0) > dev.tbfLongest) {
+      stack.kill(packet, BURST_TOO_SMALL);
+      return;
+    }
+    stack.tape?.words4(OP_TBF, stack.host, packet.number, dev.ifindex, 0);
   }
   packet.dev = dev.ifindex;
   stack.engine.tape?.frame(
@@ -62,7 +80,7 @@ export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void
       bondTransmit(stack, dev, packet);
       return;
     case "ifb":
-      stack.kill(packet, NOT_REDIRECTED);
+      if (!ifbTransmit(stack, packet)) stack.kill(packet, NOT_REDIRECTED);
       return;
     case "macvlan":
       macvlanTransmit(stack, dev, packet);

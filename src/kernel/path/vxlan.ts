@@ -99,6 +99,7 @@ function encapsulate(
   outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
   outer.tos = packet.tos & 0x03;
   outer.length = headerLength(outer) + HEADROOM + packet.length;
+  outer.gsoExcess = packet.gsoExcess;
   outer.payload = packet.length + 14 + 8;
   outer.id = stack.state.nextIpId();
   // The namespace is the same: the mark stays, the connection does not.
@@ -147,6 +148,8 @@ export function flowPort(packet: Packet): number {
     h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ packet.protocol;
     if (!isIcmp(packet)) h ^= packet.protocol << 8;
   }
+  // `skb_get_hash`: a socket's packets bring a hash along.
+  if (packet.isHashedAnew) h ^= 0x27d4eb2f;
   h ^= h >>> 15;
   return 32768 + ((h >>> 1) % 28232);
 }

@@ -11,7 +11,8 @@ import type { Socket } from "./socket.ts";
  *     udp UNCONN 0 0   127.0.0.1%lo:53 0.0.0.0:*
  *     tcp LISTEN 0 128 *:80 *:*
  *
- * `*:80` is one IPv6 socket that takes IPv4 as well; `[::]:80` takes IPv6 alone.
+ * `*:80` is one IPv6 socket that takes IPv4 as well; `[::]:80` takes IPv6 alone. With `--inet-sockopt` there stands behind a
+ * socket, or on a line of its own, `inet-sockopt: ( is_icsk transparent)`.
  */
 export type SsText =
   | {
@@ -28,7 +29,7 @@ export interface SsError {
   readonly message: string;
 }
 
-type Listener = Pick<Socket, "proto" | "families" | "address" | "dev" | "port">;
+type Listener = Pick<Socket, "proto" | "families" | "address" | "dev" | "port" | "transparent">;
 
 /** What one line says. */
 type Line =
@@ -40,16 +41,30 @@ export function parseSs(text: string, originOf: (line: number) => Origin): SsTex
   const sockets: Socket[] = [];
   const others: string[] = [];
   const errors: SsError[] = [];
+  // Is the line before this one a socket's?
+  let follows = false;
   for (const [i, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
+    const last = sockets.at(-1);
+    if (/^\s+inet-sockopt:/.test(line)) {
+      if (last !== undefined && follows) sockets[sockets.length - 1] = { ...last, ...optionsOf(line) };
+      continue;
+    }
     const read = parseLine(line);
+    follows = read.kind === "socket";
     if (read.kind === "invalid") errors.push({ line: i + 1, message: read.message });
     if (read.kind === "other") others.push(line);
     if (read.kind === "socket") {
-      sockets.push({ ...read.listener, app: { kind: "line" }, origin: originOf(i + 1) });
+      sockets.push({ ...read.listener, ...optionsOf(line), app: { kind: "line" }, origin: originOf(i + 1) });
     }
   }
   return errors.length > 0 ? { kind: "invalid", errors } : { kind: "ok", sockets, others };
+}
+
+/** What `--inet-sockopt` says of a socket: nothing where it was not asked for. */
+function optionsOf(line: string): { readonly transparent?: boolean } {
+  const options = /inet-sockopt: \(([^)]*)\)/.exec(line)?.[1];
+  return options === undefined ? {} : { transparent: options.split(/\s+/).includes("transparent") };
 }
 
 function parseLine(line: string): Line {
@@ -121,7 +136,9 @@ export function formatSs(sockets: readonly Socket[], others: readonly string[]):
 function formatSocket(socket: Socket): string {
   const state = socket.proto === "udp" ? "UNCONN" : "LISTEN";
   const [local, any] = placeOf(socket);
-  return `${socket.proto} ${state} 0 128 ${local}:${socket.port} ${any}:*`;
+  const { transparent } = socket;
+  const options = transparent === undefined ? "" : ` inet-sockopt: (${transparent ? " transparent" : ""})`;
+  return `${socket.proto} ${state} 0 128 ${local}:${socket.port} ${any}:*${options}`;
 }
 
 /** Where a socket waits, and any peer, as `ss` writes both. */

@@ -1,7 +1,8 @@
+import { IP6_LOOPBACK } from "../../address/ip6-handle.ts";
 import { type Packet, PHASE_ERROR, PHASE_REPLY, protocolKey, TCP_RST } from "../../packet/packet.ts";
 import { fillReset, reflectedMark } from "../icmp/reset.ts";
 import { KERNELS_OWN } from "../icmp/send.ts";
-import { replyDevice } from "../icmp/send6.ts";
+import { inputDevice6, replyDevice } from "../icmp/send6.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
@@ -50,7 +51,10 @@ function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
   reset.mark = reflectedMark(stack, cause);
   // As the segment that it answers, without the bits of congestion (INET_ECN_MASK).
   reset.tos = cause.tos & 0xfc;
-  if (routeOutput(stack, reset, replyDevice(stack, cause), false) !== 0) {
+  // To the loopback's address only by the device that the segment came by (`rt6_need_strict` in tcp_v6_send_response).
+  const toItself = cause.family === 6 && cause.src === IP6_LOOPBACK;
+  const device = toItself ? inputDevice6(stack, cause) : replyDevice(stack, cause);
+  if (routeOutput(stack, reset, device, false) !== 0) {
     stack.pool.release(reset);
     return;
   }

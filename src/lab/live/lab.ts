@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import type { World } from "../../world/world.ts";
 import type { RecordedRuleHit } from "../recorded.ts";
 import { AllListeners } from "./all-listeners.ts";
@@ -101,6 +102,14 @@ export class Lab {
   /** What routes and connection tracking learned, in every host. */
   flush(): void {
     for (const within of this.real.netns.values()) flush(within);
+  }
+
+  /** What hosts learned of their neighbours of IPv6, whose questions rules count; what was configured stays. */
+  forgetNeighbours(): void {
+    for (const { name, addresses6 } of this.real.world.hosts.values()) {
+      if (addresses6.length === 0) continue;
+      this.netns(name).inside(() => spawnSync("ip", ["-6", "neigh", "flush", "all"]));
+    }
   }
 
   /** The rules' counters of every host that has rules, read again where frames have passed since. */

@@ -36,7 +36,9 @@ export interface Served {
 
 const SOL_IP = 0;
 const IP_PKTINFO = 8;
+const IP_TRANSPARENT = 19;
 const SOL_IPV6 = 41;
+const IPV6_TRANSPARENT = 75;
 const IPV6_V6ONLY = 26;
 const IPV6_RECVPKTINFO = 49;
 const IPV6_PKTINFO = 50;
@@ -45,6 +47,8 @@ const SO_REUSEADDR = 2;
 const SO_LINGER = 13;
 const SO_BINDTODEVICE = 25;
 const BACKLOG = 64;
+/** Datagrams a server answers before others have their turn: what it says may come back to it without end. */
+const ANSWERS_A_TURN = 32;
 const DATAGRAM = new Uint8Array(66_000);
 const POLLIN = 1;
 const POLLFD = 8;
@@ -109,7 +113,7 @@ export class Listeners {
   #answer(fd: number, { app, port }: Socket): Served[] {
     const c = libc();
     const served: Served[] = [];
-    for (;;) {
+    while (served.length < ANSWERS_A_TURN) {
       const peer = new Uint8Array(SOCKADDR);
       const control = new Uint8Array(64);
       if (c.recvmsg(fd, message(peer, DATAGRAM, control), 0) < 0) return served;
@@ -119,6 +123,7 @@ export class Listeners {
       }
       served.push(this.#served("udp", { ...asked, port }, endpointOf(peer)));
     }
+    return served;
   }
 
   #line(): Uint8Array {
@@ -129,9 +134,15 @@ export class Listeners {
     return { host: this.#host, proto, local: endpointText(local), peer: endpointText(peer) };
   }
 
-  /** Ends what is open with a reset, which leaves nothing behind. */
+  /** Ends what is open with a reset, which leaves nothing behind; datagrams that wait have no answer any more. */
   hangUp(): void {
+    const c = libc();
     for (const fd of this.#accepted.splice(0)) closeWithReset(fd);
+    if (c.poll(this.#asked, this.#listening.length, 0) <= 0) return;
+    for (const { fd, socket } of this.#listening) {
+      if (socket.proto !== "udp") continue;
+      while (c.recvmsg(fd, message(new Uint8Array(SOCKADDR), DATAGRAM, new Uint8Array(64)), 0) >= 0);
+    }
   }
 
   close(): void {
@@ -148,7 +159,8 @@ export function closeWithReset(fd: number): void {
   c.close(fd);
 }
 
-function openListener(host: string, { proto, address: bound, port, dev, families }: Socket): number {
+function openListener(host: string, socket: Socket): number {
+  const { proto, address: bound, port, dev, families, transparent } = socket;
   const isOf6 = families.includes(6);
   const address = bound ?? (isOf6 ? ANY6 : 0);
   const c = libc();
@@ -158,6 +170,10 @@ function openListener(host: string, { proto, address: bound, port, dev, families
   set(SOL_SOCKET, SO_REUSEADDR, 1);
   if (isOf6) set(SOL_IPV6, IPV6_V6ONLY, families.includes(4) ? 0 : 1);
   if (proto === "udp") set(isOf6 ? SOL_IPV6 : SOL_IP, isOf6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1);
+  if (transparent === true) {
+    if (families.includes(4)) set(SOL_IP, IP_TRANSPARENT, 1);
+    if (isOf6) set(SOL_IPV6, IPV6_TRANSPARENT, 1);
+  }
   if (dev !== null) bindToDevice(fd, dev);
   const own = socketAddress({ address, port, scope: dev === null ? 0 : c.if_nametoindex(dev) });
   const failed = c.bind(fd, own, own.length);

@@ -5,7 +5,7 @@ import { replay } from "../compare.ts";
 import type { RecordedFrame, RecordedProbe, RecordedQuery } from "../recorded.ts";
 import { packetInOneForm } from "../recorded-ip6.ts";
 import type { Lab } from "./lab.ts";
-import { recordProbe } from "./record-probe.ts";
+import { recordProbe, USUAL_PATIENCE } from "./record-probe.ts";
 
 /** A real probe beside what the model says of it. */
 export interface ProbeReport {
@@ -17,7 +17,9 @@ export interface ProbeReport {
 /** Sends one probe into a standing lab, and tells both paths. */
 export async function probeReport(lab: Lab, query: RecordedQuery, paint: Paint): Promise<ProbeReport> {
   lab.flush();
-  const probing = recordProbe(lab, query);
+  lab.forgetNeighbours();
+  // Nobody learned now ages while a single probe lasts.
+  const probing = recordProbe(lab, query, { ...USUAL_PATIENCE, ageless: true });
   let step = probing.next();
   while (step.done !== true) {
     await wait(1);

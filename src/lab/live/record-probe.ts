@@ -33,7 +33,7 @@ export interface Patience {
   readonly ageless: boolean;
 }
 
-const USUAL: Patience = {
+export const USUAL_PATIENCE: Patience = {
   answerMs: PATIENCE_MS,
   hiddenMs: PATIENCE_WITH_ARP_MS,
   arpMs: PATIENCE_WITH_ARP_MS,
@@ -42,6 +42,8 @@ const USUAL: Patience = {
 };
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
 const LEAST_LOOKS = 5;
+/** No probe asks servers so often: they answer each other. */
+const ENDLESS = 512;
 
 /**
  * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
@@ -52,7 +54,7 @@ const LEAST_LOOKS = 5;
 export function* recordProbe(
   lab: Lab,
   query: RecordedQuery,
-  patience: Patience = USUAL,
+  patience: Patience = USUAL_PATIENCE,
 ): Generator<void, RecordedProbe> {
   lab.discard();
   lab.sawAll();
@@ -82,17 +84,18 @@ export function* recordProbe(
   for (let looks = 1; ; looks++) {
     look();
     progress = client?.progress() ?? WAITING;
-    if (isEnd(progress) || failed !== null) break;
+    if (isEnd(progress) || failed !== null || served.length > ENDLESS) break;
     const waited = Date.now() - began;
     const waits = questions.areOpen(patience.questionMs) && listens(query);
     const enough = waited > patience.arpMs || (waited > answerMs && !waits);
     if (enough && looks >= LEAST_LOOKS) break;
     yield;
   }
-  for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS; ) {
+  for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS && served.length <= ENDLESS; ) {
     if (look() > 0) quietSince = Date.now();
     yield;
   }
+  if (served.length > ENDLESS) return silenced(lab, query, client);
   // Only now: what one namespace showed may be read after what came of it in another.
   const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
     const packet = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
@@ -112,7 +115,8 @@ export function* recordProbe(
     outcome: outcomeOf(query, client, own, progress, served, frames, failed, conntrack),
     // What came while the counters were read may have been counted, or not.
     settled: lab.discard() === 0 && lab.sawAll(),
-    ...(patience.ageless ? { ageless: true } : {}),
+    // Within a second: then TCP and questions are repeated, and which comes first is chance.
+    ...(patience.ageless && Date.now() - began < 1000 ? { ageless: true } : {}),
     ...numbered(frames),
     arp: askedAndAnswered(frames),
     rulesHit,
@@ -123,6 +127,21 @@ export function* recordProbe(
   // Resets end a connection.
   if (query.proto === "tcp") lab.forgetCounters([query.from, ...served.map(({ host }) => host)]);
   return recorded;
+}
+
+/** Servers that answer each other without end fall silent; what they did is no recording of anything else. */
+function silenced(lab: Lab, query: RecordedQuery, client: Client | null): RecordedProbe {
+  client?.close();
+  lab.hangUp();
+  lab.discard();
+  lab.sawAll();
+  return {
+    query,
+    outcome: { client: {}, serverSaw: [], result: "timeout" },
+    settled: true,
+    endless: true,
+    frames: [],
+  };
 }
 
 function mayHide({ real: { world } }: Lab, { from, dst }: RecordedQuery): boolean {

@@ -92,6 +92,12 @@ function readOutput(file: string, output: Output, draft: DumpDraft, links: Json[
     case "nft":
       text("nftRuleset", lines);
       return;
+    case "tc-qdisc":
+      text("qdiscs", lines);
+      return;
+    case "tc-filter":
+      readTcFilters(file, output, draft);
+      return;
     case "conntrack":
       text("conntrack", lines);
       return;
@@ -101,6 +107,24 @@ function readOutput(file: string, output: Output, draft: DumpDraft, links: Json[
     default:
       return;
   }
+}
+
+/** Which device's filters these are, and of which hook, only the command says. */
+function readTcFilters(file: string, { command, lines }: Output, draft: DumpDraft): void {
+  const [, dev] = /\bdev\s+(\S+)/.exec(command ?? "") ?? [];
+  const hook = /\begress\b|ffff:fff3\b/.test(command ?? "") ? "egress" : "ingress";
+  if (dev === undefined || !/\b(?:ingress|egress)\b|\bffff:/.test(command ?? "")) {
+    if (lines.length === 0) return;
+    draft.warnings.push({
+      ...{ file, line: lines[0]?.number ?? 1, field: null },
+      message: 'filters without the command "tc filter show dev DEV ingress" above them: left out',
+    });
+    return;
+  }
+  const { tcFilters } = draft.json;
+  const text = lines.map((line) => `${line.text}\n`).join("");
+  if (text.trim() === "") return;
+  draft.set("tcFilters", { ...(isJsonObject(tcFilters) ? tcFilters : {}), [`${dev} ${hook}`]: text });
 }
 
 function readSysctl(file: string, lines: readonly TextLine[], draft: DumpDraft): void {

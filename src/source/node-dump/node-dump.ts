@@ -6,6 +6,7 @@ import { readHosts } from "../../world/snapshot-in.ts";
 import type { World } from "../../world/world.ts";
 import { assumeMissing } from "./assume.ts";
 import type { DumpDraft } from "./dump-draft.ts";
+import { assumeFlannelDaemons } from "./flannel-daemons.ts";
 import { type FileOutput, hostOfOutputs } from "./host-of-outputs.ts";
 import { isIpv6Output, type Output, tableOfCommand } from "./output.ts";
 import type { TakenApart } from "./take-apart.ts";
@@ -41,6 +42,9 @@ export function readNodeDump(files: readonly DumpFile[]): NodeDump {
     noteUnwalked(draft);
     if (kernel !== null) draft.set("kernel", kernel);
     drafts.set(name, draft);
+  }
+  assumeFlannelDaemons(drafts);
+  for (const [name, draft] of drafts) {
     hosts[name] = draft.json;
     warnings.push(...draft.warnings);
     errors.push(...draft.errors);

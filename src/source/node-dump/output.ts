@@ -20,6 +20,8 @@ export type Tool =
   | "ipvsadm-list"
   | "ipvsadm-save"
   | "nft"
+  | "tc-qdisc"
+  | "tc-filter"
   | "json";
 
 /** What one tool printed, as it stands in a file. */

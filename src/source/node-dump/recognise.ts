@@ -12,6 +12,8 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
   ["iptables-commands", /^(?:sudo\s+)?ip6?tables(?:-legacy|-nft)?\s+(?:-w\s+)?(?:-t\s+\w+\s+)?-[AIPNF]\s/],
   ["iptables-list", /^Chain \S+ \((?:policy \w+|\d+ references)/],
   ["nft", /^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{/],
+  ["tc-qdisc", /^qdisc \S+ \S+ (?:offloaded )?dev \S+ (?:root|parent) ?/],
+  ["tc-filter", /^filter (?:parent \S+ )?protocol \S+ pref \d+ \S+/],
   ["ipvsadm-list", /^IP Virtual Server version/],
   ["bridge-link", /^\d+: [^\s:]+: <[A-Z0-9_,-]*> mtu \d+ master \S+ state /],
   ["ip-link", /^\d+: [^\s:]+: <[A-Z0-9_,-]*>/],
@@ -67,6 +69,8 @@ export function toolOfCommand(command: string): Tool | null {
   if (/^ip6?tables\S*\s.*(?:-\w*S|--list-rules)/.test(text)) return "iptables-commands";
   if (/^ip6?tables\S*\s.*(?:-\w*L|--list)/.test(text)) return "iptables-list";
   if (/^nft\b/.test(text)) return "nft";
+  if (/^tc\b/.test(text))
+    return /\bfilter\b/.test(text) ? "tc-filter" : /\bqdisc\b/.test(text) ? "tc-qdisc" : null;
   if (/^ipvsadm\b/.test(text)) return /-\w*S|--save/.test(text) ? "ipvsadm-save" : "ipvsadm-list";
   if (/^ipset\b/.test(text)) return /\b(?:save|-S)\b/.test(text) ? "ipset-save" : "ipset-list";
   if (/^conntrack\b/.test(text)) return "conntrack";

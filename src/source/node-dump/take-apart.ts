@@ -196,7 +196,7 @@ class Taker {
 
 /** `root@node1:~# `, `[root@node1 ~]# `, `user@node1 $ `, `$ `, and `# ` before a tool's name; what stands behind is the command. */
 const TOOL_NAME =
-  "(?:sudo\\s+)?(?:ip6?tables\\S*|ip|bridge|nft|ipvsadm|ipset|conntrack|sysctl|ss|arp|hostname|uname|kubectl|docker|cat|nsenter)";
+  "(?:sudo\\s+)?(?:ip6?tables\\S*|ip|bridge|tc|nft|ipvsadm|ipset|conntrack|sysctl|ss|arp|hostname|uname|kubectl|docker|cat|nsenter)";
 const PROMPT = new RegExp(
   "^\\s{0,3}(?:" +
     "\\[?(?:[\\w.-]+)@([\\w.-]+)(?:[: ][^\\]#$%]*)?\\]?\\s?[#$%]\\s?" +
@@ -211,7 +211,7 @@ const HEADING = /^(?:>{2,}|=={1,}>?|-{3,}|#{2,})\s+(\S.*?)\s*(?:<?={2,}|-{3,}|#{
 const FAILED = "(failed)";
 
 /** Tools that print nothing where there is nothing. */
-const SILENT: ReadonlySet<Tool> = new Set(["iptables-save", "ss", "ipset-save"]);
+const SILENT: ReadonlySet<Tool> = new Set(["iptables-save", "ss", "ipset-save", "tc-filter"]);
 
 /** A prompt with the command of a tool whose output is read here. */
 export function isPromptOfTool(line: string): boolean {
@@ -226,6 +226,7 @@ const HAS_BLANKS: ReadonlySet<Tool> = new Set([
   "nft",
   "ipset-list",
   "sysctl",
+  "tc-filter",
 ]);
 
 /** How much deeper in braces and brackets a line ends than it began; what is in quotes does not count. */

@@ -155,16 +155,23 @@ export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitra
   REJECT: fc.record({
     rejectWith: fc.constantFrom(...REJECT_WITH[family]),
   }),
-  SET: fc.record({
-    add: setReference(),
-    exist: flag(),
-    timeout: maybe(fc.nat(0xfffffffe)),
-    del: maybe(setReference()),
-    map: maybe(setReference()),
-    mapMark: flag(),
-    mapPrio: flag(),
-    mapQueue: flag(),
-  }),
+  SET: fc
+    .record({
+      add: setReference(),
+      exist: flag(),
+      timeout: maybe(fc.nat(0xfffffffe)),
+      del: maybe(setReference()),
+      map: maybe(setReference()),
+      mapMark: flag(),
+      mapPrio: flag(),
+      mapQueue: flag(),
+    })
+    .map((target) => ({
+      ...target,
+      mapMark: target.map !== null,
+      mapPrio: target.map !== null && target.mapPrio,
+      mapQueue: target.map !== null && target.mapQueue,
+    })),
   SNAT: fc.record({ range: natRange(family, ["random", "randomFully", "persistent"]) }),
   SYNPROXY: fc.record({
     sackPerm: flag(),

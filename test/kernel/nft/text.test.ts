@@ -160,3 +160,14 @@ describe.skipIf(!existsSync(join(WILD, "nft-kube-proxy-flannel")))(`dumps in ${W
     for (const block of blocks) expect(unreadIn(read(block))).toEqual([]);
   });
 });
+
+describe("a rule of iptables' tables that shares its line", () => {
+  it.each([
+    "ip ttl gt 62 counter; ip ttl gt 63 counter",
+    "counter;  counter",
+    "counter\\\n ip ttl gt 62 counter",
+  ])("%j", (rules) => {
+    const once = formatNftRuleset(read(`table ip filter {\n\tchain c {\n\t\t${rules}\n\t}\n}\n`));
+    expect(formatNftRuleset(read(once))).toBe(once);
+  });
+});

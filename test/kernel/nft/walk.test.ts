@@ -64,6 +64,31 @@ describe("verdicts, at FORWARD", () => {
     ["tcp dport 80 reject with tcp reset", "refused reset from 10.2.0.2"],
     ["reject with icmpv6 no-route", "connected"],
     ["ct state new tcp dport 80 return\ndrop", "timeout"],
+    // What live worlds of nftables have shown of the kernel.
+    ["ct label 1 drop", "connected"],
+    ["ct label != 1 drop", "timeout"],
+    ["ct label set 1 ct label 1,2 drop", "timeout"],
+    ["ct packets < 1 drop", "connected"],
+    ["ct original bytes 60 drop", "timeout"],
+    ["ct reply packets 0 ct avgpkt 60 drop", "timeout"],
+    ["ct expiration < 1s drop", "timeout"],
+    ["ct state established ct expiration < 1s drop", "connected"],
+    ["ct status & dnat == 0x0 drop", "timeout"],
+    ["tcp flags & (syn | ack) != 0x0 drop", "timeout"],
+    ['iifgroup "default" drop', "timeout"],
+    ["oifgroup 7 drop", "connected"],
+    ["meta ipsec exists drop", "connected"],
+    ["meta ipsec missing drop", "timeout"],
+    ["tcp option maxseg size > 1000 drop", "timeout"],
+    ["tcp option sack-perm missing drop", "connected"],
+    ["tcp option timestamp exists drop", "timeout"],
+    ["reset tcp option maxseg tcp option maxseg exists drop", "connected"],
+    ["ip option rr exists drop", "connected"],
+    ["ip option rr missing drop", "timeout"],
+    ["tcp doff 10 drop", "timeout"],
+    ["@th,16,16 80 drop", "timeout"],
+    ["@th,104,8 2 drop", "timeout"],
+    ["@th,0,8 8 drop", "connected"],
     ["ct state established,new accept\ndrop", "connected"],
     ["tcp dport vmap { 79 : drop, 80 : accept }\ndrop", "timeout"],
     ["tcp dport vmap { 79 : drop, 80 : accept }\ntcp sport 80 accept\ndrop", "connected"],
@@ -270,13 +295,13 @@ describe("elements with a limit or a quota of their own", () => {
 
 describe("what the walk does not know", () => {
   it("a match is asked both ways, and the verdict names it", () => {
-    const { outcomes } = trace(session(forward("socket transparent 1 drop")), "client", "tcp 10.2.0.2:80");
+    const { outcomes } = trace(session(forward('osf name "Linux" drop')), "client", "tcp 10.2.0.2:80");
     const found = outcomes.map(
       ({ client, verdict }) =>
         `${client.result} ${verdict.certainty} ${[...new Set(verdict.unknown)].join()}`,
     );
     expect(new Set(found)).toEqual(
-      new Set(["connected unknown-match socket transparent 1", "timeout unknown-match socket transparent 1"]),
+      new Set(['connected unknown-match osf name "Linux"', 'timeout unknown-match osf name "Linux"']),
     );
   });
 

@@ -37,6 +37,19 @@ describe("listening sockets as ss -Htuln prints them", () => {
     expect(read.kind === "ok" && formatSs(read.sockets, read.others)).toBe(text);
   });
 
+  it("whether a socket may speak for other addresses stands behind it, or below", () => {
+    const lines = [
+      "udp UNCONN 0      0      0.0.0.0:82 0.0.0.0:*",
+      "\tinet-sockopt: ( mc_loop transparent mc_all)        ",
+      "tcp LISTEN 0 128 0.0.0.0:80 0.0.0.0:* inet-sockopt: ( is_icsk mc_loop)",
+      "tcp LISTEN 0 128 0.0.0.0:81 0.0.0.0:*",
+    ];
+    const read = parseSs(lines.join("\n"), () => 0);
+    if (read.kind !== "ok") throw new Error(JSON.stringify(read.errors));
+    expect(read.sockets.map(({ transparent }) => transparent)).toEqual([true, false, undefined]);
+    expect(parseSs(formatSs(read.sockets, read.others), () => 0)).toEqual(read);
+  });
+
   it("tells all lines that are wrong", () => {
     const text =
       "tcp LISTEN 0 128 0.0.0.0:99999 0.0.0.0:*\n\nhello\ntcp LISTEN 0 128 10.0.0.300:1 *:*\nudp UNCONN 0\n";

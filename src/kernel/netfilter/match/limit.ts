@@ -58,6 +58,12 @@ function creditsOf(period: number): number {
   return Math.floor((period * perSecond) / SCALE);
 }
 
+/** Has a bucket more credit than 32 bits hold, for which xt_limit refuses the rule (`limit_mt_check`)? nftables' own does not. */
+export function overflows({ rate, burst }: LimitMatch): boolean {
+  const period = periodOf(rate);
+  return creditsOf((period * burst) >>> 0) >>> 0 < creditsOf(period) >>> 0;
+}
+
 /** Runs per packet. The cells: credit spent (so that 0 is a full bucket), and when it was last reckoned. */
 class LimitTest implements MatchTest {
   private readonly cost: number;

@@ -90,7 +90,7 @@ export const policy: MatchModule<PolicyMatch> = {
     if (!isEmpty) match.elements = elements;
     if (match.policy === "none" && match.strict) reader.fail("--pol none has no --strict");
     if (elements.length > 1 && !match.strict) reader.fail("--next needs --strict");
-    for (const element of match.strict ? elements : []) {
+    for (const element of match.strict && match.policy === "ipsec" ? elements : []) {
       if (Object.values(element).every((value) => value === null))
         reader.fail("--strict needs --reqid, --spi, --proto, --mode, --tunnel-src or --tunnel-dst");
       const isTunnel = element.mode?.value === "tunnel" && !element.mode.invert;

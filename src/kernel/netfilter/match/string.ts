@@ -1,3 +1,4 @@
+import { utf8ToBytes } from "@noble/hashes/utils.js";
 import type { Packet } from "../../../packet/packet.ts";
 import { type KnownBytes, knownBytes } from "../../../packet/wire/known-bytes.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
@@ -34,7 +35,9 @@ export const string: MatchModule<StringMatch> = {
     const take = (read: (text: string) => readonly number[]) => () => {
       if (pattern !== null) reader.fail("--string and --hex-string exclude each other");
       invert = reader.negated();
+      const { length } = reader.faults;
       pattern = read(reader.word("a text"));
+      if (reader.faults.length > length) return;
       if (pattern.length === 0) reader.failValue("a text of no length is everywhere: write one");
       else if (pattern.length > MAX_BYTES) reader.failValue(`a text has at most ${MAX_BYTES} bytes`);
     };
@@ -81,7 +84,7 @@ export const string: MatchModule<StringMatch> = {
 };
 
 function bytesOfText(text: string): number[] {
-  return [...new TextEncoder().encode(text)];
+  return [...utf8ToBytes(text)];
 }
 
 /** `parse_hex_string`: text, with bytes in hexadecimal between bars. */

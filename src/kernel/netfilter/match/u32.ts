@@ -73,9 +73,10 @@ function readComparison(reader: ArgumentReader, text: string): U32Comparison {
   const [left = "", right, ...more] = text.split("=");
   const locations = left.split(/(&|<<|>>|@)/);
   const ranges = (right ?? "").split(",").map((range) => {
-    const [min = "", max = min, ...others] = range.split(":");
+    const [low = "", high, ...others] = range.split(":");
     if (others.length > 0) reader.failValue(`${JSON.stringify(range)} is no range such as 5:10`);
-    return { min: readNumber(reader, min), max: readNumber(reader, max) };
+    const min = readNumber(reader, low);
+    return { min, max: high === undefined ? min : readNumber(reader, high) };
   });
   if (right === undefined || more.length > 0)
     reader.failValue(`${JSON.stringify(text)} is no test such as 6&0xff=6`);

@@ -5,10 +5,11 @@ import { suggestion } from "../../nearest-word.ts";
 import type { Origin } from "../../origin.ts";
 import { asksTcp } from "../match/ecn.ts";
 import { readInterfacePattern } from "../match/interface-name-pattern.ts";
+import { type LimitMatch, overflows } from "../match/limit.ts";
 import type { Match } from "../match/match.ts";
 import { impliedMatch, MATCH_PROTOCOLS, MATCHES, OTHER_FAMILY_MATCHES } from "../match/registry.ts";
 import type { UnknownMatch } from "../match/unknown.ts";
-import type { Chain, Counters, Negatable, Rule } from "../rule.ts";
+import type { Chain, Counters, Negatable, Rule, Ruleset } from "../rule.ts";
 import type { DnatTarget } from "../target/dnat.ts";
 import type { EcnTarget } from "../target/ecn.ts";
 import {
@@ -30,6 +31,8 @@ import { formatProtocol, parseProtocol } from "./protocol.ts";
 export interface RuleScope {
   readonly table: string;
   readonly family: Family;
+  /** Whose rules they are said to be; null: nobody has said. */
+  readonly backend?: Ruleset["backend"] | null;
   /** Declared chains: they decide whether `-j NAME` is a jump or a target. */
   readonly chains: ReadonlyMap<string, Pick<Chain, "name" | "policy">>;
 }
@@ -284,6 +287,8 @@ class RuleLine implements RuleOptions {
   private checkProtocols(): void {
     for (const match of this.matches) {
       this.requireProtocol(`match ${match.kind}`, MATCH_PROTOCOLS.get(match.kind));
+      if (match.kind === "limit" && this.scope.backend === "legacy" && overflows(match as LimitMatch))
+        this.reader.fail("match limit: more credit than the kernel can count: write a smaller --limit-burst");
       if (asksTcp(match)) this.requireProtocol("match ecn with flags of TCP", [IPPROTO_TCP]);
     }
     const { target } = this;

@@ -56,6 +56,12 @@ export const set: TargetModule<SetTarget> = {
     if (target.add === null && target.del === null && target.map === null) {
       reader.fail("it needs --add-set, --del-set or --map-set");
     }
+    const maps = target.mapMark || target.mapPrio || target.mapQueue;
+    if (target.add === null && target.exist) reader.fail("--exist stands with --add-set alone");
+    if (target.add === null && target.timeout !== null) reader.fail("--timeout stands with --add-set alone");
+    if (target.map === null && maps)
+      reader.fail("--map-mark, --map-prio and --map-queue stand with --map-set alone");
+    if (target.map !== null && !maps) reader.fail("--map-set needs --map-mark, --map-prio or --map-queue");
     return target;
   },
 

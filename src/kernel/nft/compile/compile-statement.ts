@@ -10,7 +10,7 @@ import { compileDuplicate } from "./duplicate.ts";
 import { compileForward } from "./forward.ts";
 import { compileLoad } from "./load.ts";
 import { compileSetSource } from "./look-up.ts";
-import { compileMangle } from "./mangle.ts";
+import { compileMangle, compileResetOption } from "./mangle.ts";
 import { compileMatch } from "./match.ts";
 import { compileNat } from "./nat.ts";
 import { compileQueue } from "./queue.ts";
@@ -18,6 +18,7 @@ import { compileReject } from "./reject.ts";
 import { compileSetChange } from "./set-change.ts";
 import { compileMemory, compileNamedObject } from "./stateful.ts";
 import type { Choice, Inline, Step } from "./step.ts";
+import { compileTproxy } from "./tproxy.ts";
 import { unknownStep } from "./unknown-step.ts";
 import { NFT_BREAK, NFT_CONTINUE, verdictCode, verdictTarget } from "./verdict.ts";
 import { foldWords, wildcardPrefix, wordsOfType } from "./words.ts";
@@ -76,6 +77,11 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
       return unknown();
     case "dup":
       return compileDuplicate(statement, family) ?? unknown();
+    case "tproxy":
+      return compileTproxy(statement, text()) ?? unknown();
+    case "reset-option":
+      return compileResetOption(statement) ?? unknown();
+    case "synproxy":
     case "flow-add":
       return unknown();
     case "other":
@@ -99,7 +105,7 @@ function isAction(statement: NftStatement): boolean {
     case "xt":
       return statement.type !== "match";
     case "other":
-      return /^(tproxy|synproxy|secmark|reset)\b/.test(statement.text);
+      return /^secmark\b/.test(statement.text);
     default:
       return true;
   }

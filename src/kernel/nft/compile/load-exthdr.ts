@@ -36,7 +36,7 @@ const TCP_OPTIONS: Readonly<Record<string, number>> = {
 /** null: the words are not of an extension header or an option, or of a field nobody knows. */
 export function compileExthdr(text: string): Read | null {
   const [head = "", field = "", name = "", ...more] = text.split(" ");
-  if (field === "option") return compileOption(head, name, more.length > 0);
+  if (field === "option") return compileOption(head, name, more[0]);
   if (head === "exthdr" && HEADERS.has(field)) {
     return (run, at) => {
       if (run.packet.family !== 6) return false;
@@ -56,23 +56,29 @@ export function compileExthdr(text: string): Read | null {
   };
 }
 
-/** `nft_exthdr_tcp_eval`, `nft_exthdr_ipv4_eval`: packets have no options of IP here, and of TCP's nobody knows the values. */
-function compileOption(protocol: string, name: string, ofField: boolean): Read | null {
+const segmentSize: Read = ({ packet, regs }, at) => {
+  regs[at] = packet.mss;
+  return hasTcpOption(packet, TCPOPT_MSS);
+};
+
+/** `nft_exthdr_tcp_eval`, `nft_exthdr_ipv4_eval`: packets have no options of IP here, and of TCP's the segment size alone has a value. */
+function compileOption(protocol: string, name: string, field: string | undefined): Read | null {
   if (protocol === "ip") {
     return (run, at) => {
       const { packet } = run;
-      if (ofField || packet.family !== 4 || packet.ethType === ETH_P_ARP) return false;
+      if (field !== undefined || packet.family !== 4 || packet.ethType === ETH_P_ARP) return false;
       run.regs[at] = 0;
       return true;
     };
   }
   const option = protocol === "tcp" && Object.hasOwn(TCP_OPTIONS, name) ? TCP_OPTIONS[name] : undefined;
-  if (option === undefined || ofField) return null;
+  if (option === TCPOPT_MSS && field === "size") return segmentSize;
+  if (option === undefined || field !== undefined) return null;
   return (run, at) => {
     const { packet } = run;
     if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP)
       return false;
-    run.regs[at] = hasTcpOption(packet, option) === true ? 1 : 0;
+    run.regs[at] = Number(hasTcpOption(packet, option));
     return true;
   };
 }

@@ -21,7 +21,7 @@ import {
   NDISC_REDIRECT,
   type Packet,
 } from "../../../packet/packet.ts";
-import { tcpOptionBytes } from "../../../packet/tcp-options.ts";
+import { tcpHeaderLength } from "../../../packet/wire/tcp.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -74,7 +74,7 @@ const TCP: Fields = {
   ...PORTS,
   flags: (packet) => packet.tcpFlags,
   ackseq: (packet) => packet.ack,
-  doff: (packet) => 5 + (tcpOptionBytes(packet) >> 2),
+  doff: (packet) => tcpHeaderLength(packet) >> 2,
   reserved: () => 0,
   urgptr: () => 0,
 };

@@ -11,6 +11,7 @@ import { compileMeta } from "./load-meta.ts";
 import { compilePayload } from "./load-payload.ts";
 import { compileRaw } from "./load-raw.ts";
 import { compileRt } from "./load-rt.ts";
+import { compileSocket } from "./load-socket.ts";
 import { compileSetSource } from "./look-up.ts";
 import type { Load, Read } from "./read.ts";
 import type { NftUnknown } from "./unknown-step.ts";
@@ -43,7 +44,7 @@ export function compileLoad(expression: NftExpression): Load | null {
     case "map":
       return compileMap(expression);
     case "other":
-      return scalar(compileExthdr(expression.text));
+      return scalar(compileSocket(expression.text) ?? compileExthdr(expression.text));
     case "rt":
       return sized(compileRt(expression), expression);
     default: {

@@ -180,3 +180,15 @@ function setSegmentSize(value: NftExpression): Step | null {
 }
 
 const TCP_MSS_DEFAULT = 536;
+
+/** `nft_exthdr_tcp_strip_eval`. null: an option without which connections go on otherwise. */
+export function compileResetOption({ option }: Extract<NftStatement, { kind: "reset-option" }>): Step | null {
+  const name = option.kind === "other" ? option.text : "";
+  const isSize = name === "tcp option maxseg";
+  if (!isSize && !name.startsWith("tcp option sack")) return null;
+  return ({ packet }) => {
+    if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return NFT_BREAK;
+    if (isSize) packet.mss = 0;
+    return NFT_CONTINUE;
+  };
+}

@@ -1,4 +1,4 @@
-import { dataType, formatConstant } from "../datatype.ts";
+import { dataType, formatConstant, formatNumeric } from "../datatype.ts";
 import type { NftConstant, NftExpression, SetElement } from "../expression.ts";
 import type { NftVerdict } from "../statement.ts";
 import { parseTime } from "../text/time.ts";
@@ -47,7 +47,7 @@ export function expressionJson(expression: NftExpression): unknown {
     case "prefix":
       return { prefix: { addr: constantJson(expression.address), len: expression.length } };
     case "range":
-      return { range: [constantJson(expression.from), constantJson(expression.to)] };
+      return { range: [endJson(expression.from), endJson(expression.to)] };
     case "list":
       return expression.values.map(constantJson);
     case "set":
@@ -62,12 +62,20 @@ export function expressionJson(expression: NftExpression): unknown {
   }
 }
 
+/** No names in a range. */
+function endJson(constant: NftConstant): unknown {
+  const text = formatNumeric(constant);
+  return /^\d+$/.test(text) && typeof constant.value === "number" ? constant.value : constantJson(constant);
+}
+
 function constantJson(constant: NftConstant): unknown {
   const { type, value } = constant;
   if (type === "boolean") return value !== 0;
   if (dataType(type).form === "time") return Math.floor((parseTime(String(value)) ?? 0) / 1000);
   if (typeof value === "string") return value;
   const text = formatConstant(constant);
+  if (type === "realm") return text;
+  if (type === "devgroup") return text.startsWith('"') ? text.slice(1, -1) : value;
   return /^(\d+|0x[0-9a-f]+)$/.test(text) ? value : text;
 }
 

@@ -13,6 +13,7 @@ import { bytesOf, type NftStatement } from "../statement.ts";
 import { formatNftRule } from "../text/format-statement.ts";
 import { elementJson, expressionJson, verdictJson } from "./format-expression.ts";
 import { limitJson, quotaJson } from "./format-stateful.ts";
+import { linesJson } from "./object-lines.ts";
 
 /** One entry of the list: `{"chain": {…}}`. */
 type Item = Readonly<Record<string, unknown>>;
@@ -119,7 +120,7 @@ function objectJson(object: NftObject, family: NftFamily, table: string): Item {
   const { name, handle, comment, spec } = object;
   const head = { family, name, table, ...handleField(handle), ...(comment === null ? {} : { comment }) };
   if (spec.kind === "counter") return { ...head, packets: spec.packets, bytes: spec.bytes };
-  if (spec.kind === "lines") return { ...head, lines: spec.lines };
+  if (spec.kind === "lines") return { ...head, ...linesJson(object.type, spec.lines) };
   const { statement } = spec;
   if (statement.kind === "quota") {
     const used = statement.used === null ? 0 : bytesOf(statement.used.value, statement.used.unit);
@@ -199,6 +200,27 @@ function statementJson(statement: NftStatement, family: NftFamily): unknown {
         dup: { addr: expressionJson(address), ...(device === null ? {} : { dev: expressionJson(device) }) },
       };
     }
+    case "tproxy": {
+      const { family, address, port } = statement;
+      return {
+        tproxy: {
+          ...(family === null ? {} : { family }),
+          ...(address === null ? {} : { addr: expressionJson(address) }),
+          ...(port === null ? {} : { port: expressionJson(port) }),
+        },
+      };
+    }
+    case "synproxy": {
+      const { mss, wscale, flags } = statement;
+      const fields = {
+        ...(mss === null ? {} : { mss }),
+        ...(wscale === null ? {} : { wscale }),
+        ...(flags.length === 0 ? {} : { flags: one(flags) }),
+      };
+      return { synproxy: Object.keys(fields).length === 0 ? null : fields };
+    }
+    case "reset-option":
+      return { reset: expressionJson(statement.option) };
     case "flow-add":
       return { flow: { op: "add", flowtable: `@${statement.flowtable}` } };
     case "xt":

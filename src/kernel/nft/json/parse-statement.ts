@@ -10,6 +10,7 @@ import {
   type MatchOperator,
   NAT_FLAGS,
   type NftStatement,
+  SYNPROXY_FLAGS,
 } from "../statement.ts";
 import {
   counterOf,
@@ -90,6 +91,31 @@ export function parseStatementJson(json: unknown, family: NftFamily): NftStateme
           addr === undefined ? null : parseExpressionJson(addr, [to === "ip6" ? "ipv6_addr" : "ipv4_addr"]),
       };
     }
+    case "dup":
+      return dupOf(fields);
+    case "tproxy": {
+      const {
+        family: own,
+        addr,
+        port,
+      } = fields as Json & {
+        readonly family?: unknown;
+        readonly addr?: unknown;
+        readonly port?: unknown;
+      };
+      const to = own === "ip" || own === "ip6" ? own : null;
+      const six = to === "ip6" || (to === null && family === "ip6");
+      return {
+        kind: "tproxy",
+        family: to,
+        address: addr === undefined ? null : parseExpressionJson(addr, [six ? "ipv6_addr" : "ipv4_addr"]),
+        port: port === undefined ? null : parseExpressionJson(port, ["inet_service"]),
+      };
+    }
+    case "synproxy":
+      return typeof value === "string" ? { kind: "object", type: name, name: value } : synproxyOf(fields);
+    case "reset":
+      return { kind: "reset-option", option: parseLeftJson(value) };
     case "flow":
       return { kind: "flow-add", flowtable: textOf(fields["flowtable"], "a flowtable").replace(/^@/, "") };
     case "xt":
@@ -105,6 +131,37 @@ export function parseStatementJson(json: unknown, family: NftFamily): NftStateme
       // What nft knows and the walk does not: its JSON stands for its words.
       return { kind: "other", text: `${name} ${JSON.stringify(value)}` };
   }
+}
+
+/** To a device alone the device is what stands as an address. */
+function dupOf(json: Json): NftStatement {
+  const { addr, dev } = json as Json & { readonly addr?: unknown; readonly dev?: unknown };
+  const isAddress = typeof addr !== "string" || /^\d+(\.\d+){3}$|:/.test(addr);
+  const six = typeof addr === "string" && addr.includes(":");
+  if (!isAddress) return { kind: "dup", address: null, device: parseExpressionJson(addr, ["iface_index"]) };
+  return {
+    kind: "dup",
+    address:
+      addr === undefined || addr === null
+        ? null
+        : parseExpressionJson(addr, [six ? "ipv6_addr" : "ipv4_addr"]),
+    device: dev === undefined ? null : parseExpressionJson(dev, ["iface_index"]),
+  };
+}
+
+function synproxyOf(json: Json): Extract<NftStatement, { kind: "synproxy" }> {
+  const { mss, wscale, flags } = json as Json & {
+    readonly mss?: unknown;
+    readonly wscale?: unknown;
+    readonly flags?: unknown;
+  };
+  const named = flags === undefined ? [] : listOf(flags);
+  return {
+    kind: "synproxy",
+    mss: mss === undefined ? null : numberOf(mss, "a segment size"),
+    wscale: wscale === undefined ? null : numberOf(wscale, "a window's scale"),
+    flags: SYNPROXY_FLAGS.filter((flag) => named.includes(flag)),
+  };
 }
 
 function unitOf(json: unknown): ByteUnit {

@@ -15,7 +15,9 @@ import {
   SET_FLAGS,
   type SetData,
 } from "../ruleset.ts";
+import { BYTE_UNITS, type ByteUnit } from "../statement.ts";
 import { elementKindOf } from "../text/parse-table.ts";
+import { objectLines } from "./object-lines.ts";
 import {
   fault,
   listOf,
@@ -238,10 +240,11 @@ function objectFrom(type: NftObjectType, json: Json, head: Head): NftObject {
     case "counter":
       return { ...head, type, spec: { kind: "counter", packets: number("packets"), bytes: number("bytes") } };
     case "quota": {
+      const [val, val_unit] = inUnits(number("bytes"));
+      const [used, used_unit] = inUnits(number("used"));
       const quota = {
-        val: number("bytes"),
-        val_unit: "bytes",
-        used: number("used"),
+        ...{ val, val_unit },
+        ...(used === 0 ? {} : { used, used_unit }),
         inv: json["inv"] === true,
       };
       return { ...head, type, spec: { kind: "statement", statement: quotaOf(quota) } };
@@ -249,13 +252,17 @@ function objectFrom(type: NftObjectType, json: Json, head: Head): NftObject {
     case "limit":
       return { ...head, type, spec: { kind: "statement", statement: limitOf(json) } };
     default:
-      return { ...head, type, spec: { kind: "lines", lines: linesOf(json) } };
+      return { ...head, type, spec: { kind: "lines", lines: objectLines(type, json) } };
   }
 }
 
-/** An object's settings as nft's text has them, as far as they are words and numbers. */
-function linesOf(json: Json): string[] {
-  return Object.entries(json)
-    .filter(([name]) => !["family", "name", "table", "handle", "comment"].includes(name))
-    .map(([name, value]) => `${name} ${typeof value === "string" ? value : JSON.stringify(value)}`);
+/** `get_rate`: bytes in the largest unit that leaves nothing over. */
+function inUnits(bytes: number): readonly [value: number, unit: ByteUnit] {
+  let value = bytes;
+  let unit = 0;
+  while (unit < 2 && value % 1024 === 0) {
+    value /= 1024;
+    unit++;
+  }
+  return [value, BYTE_UNITS[unit] as ByteUnit];
 }

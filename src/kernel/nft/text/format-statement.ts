@@ -59,6 +59,16 @@ function formatStatement(statement: NftStatement): string {
       if (address === null) return `dup to ${device === null ? "" : formatExpression(device)}`;
       return `dup to ${formatExpression(address)}${device === null ? "" : ` device ${formatExpression(device)}`}`;
     }
+    case "tproxy": {
+      const { family, address, port } = statement;
+      const to = address === null ? "" : ` ${port === null ? formatExpression(address) : bracketed(address)}`;
+      const at = port === null ? "" : `${address === null ? " " : ""}:${formatExpression(port)}`;
+      return `tproxy${family === null ? "" : ` ${family}`} to${to}${at}`;
+    }
+    case "synproxy":
+      return formatSynproxy(statement);
+    case "reset-option":
+      return `reset ${formatExpression(statement.option)}`;
     case "flow-add":
       return `flow add @${statement.flowtable}`;
     case "xt":
@@ -67,6 +77,13 @@ function formatStatement(statement: NftStatement): string {
       statement satisfies never;
       throw new Error("unknown statement");
   }
+}
+
+function formatSynproxy({ mss, wscale, flags }: Extract<NftStatement, { kind: "synproxy" }>): string {
+  const parts = ["synproxy"];
+  if (mss !== null) parts.push(`mss ${mss}`);
+  if (wscale !== null) parts.push(`wscale ${wscale}`);
+  return [...parts, ...flags].join(" ");
 }
 
 function formatMatch({ op, left, right }: Extract<NftStatement, { kind: "match" }>): string {

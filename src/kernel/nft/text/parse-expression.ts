@@ -30,6 +30,12 @@ const OPTIONS: Readonly<Record<string, number>> = {
   srh: 1,
 };
 
+/** Of TCP's and IP's options: a word behind an option's name that is none of these begins something else. */
+const OPTION_FIELDS: ReadonlySet<string> = new Set([
+  ...["kind", "length", "size", "count", "left", "right", "tsval", "tsecr", "subtype"],
+  ...["type", "ptr", "addr", "value"],
+]);
+
 const KEYWORDS = new Set([
   "meta",
   "ct",
@@ -162,11 +168,8 @@ function parseField(reader: NftReader, protocol: string): NftExpression {
     (protocol === "tcp" || protocol === "ip" || protocol === "sctp" || protocol === "dccp")
   ) {
     reader.next();
-    const field = reader.peek();
-    const named =
-      /^[a-z][\w-]*$/.test(field.text) &&
-      field.kind === "word" &&
-      !["missing", "exists", "set"].includes(field.text);
+    const { kind, text } = reader.peek();
+    const named = kind === "word" && OPTION_FIELDS.has(text);
     return other(reader, `${protocol} option`, named ? 2 : 1);
   }
   if (protocol === "sctp" && reader.take("chunk")) {

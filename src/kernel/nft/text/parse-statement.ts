@@ -2,7 +2,13 @@ import { dataType, symbolValue } from "../datatype.ts";
 import type { NftConstant, NftExpression } from "../expression.ts";
 import { typesOf, withCtFamily } from "../fields.ts";
 import type { NftFamily } from "../ruleset.ts";
-import { type MatchOperator, NAT_FLAGS, type NatFlag, type NftStatement } from "../statement.ts";
+import {
+  type MatchOperator,
+  NAT_FLAGS,
+  type NatFlag,
+  type NftStatement,
+  type SynproxyFlag,
+} from "../statement.ts";
 import {
   parseRight,
   parseSetSource,
@@ -28,7 +34,7 @@ const WORD_OPERATORS: Readonly<Record<string, MatchOperator>> = {
 };
 
 /** Statements that nft knows and the walk does not: taken as their words. */
-const UNREAD: ReadonlySet<string> = new Set(["queue", "tproxy", "synproxy", "secmark", "reset"]);
+const UNREAD: ReadonlySet<string> = new Set(["queue", "secmark"]);
 
 /** Words that begin a statement: where to go on behind something that could not be read. */
 const BEGINNINGS: ReadonlySet<string> = new Set([
@@ -83,6 +89,17 @@ export function parseStatement(reader: NftReader, family: NftFamily): NftStateme
     case "dup":
       reader.next();
       return parseDuplicate(reader);
+    case "tproxy":
+      reader.next();
+      return parseTproxy(reader, family);
+    case "synproxy":
+      reader.next();
+      return reader.take("name")
+        ? { kind: "object", type: "synproxy", name: reader.word("an object's name") }
+        : parseSynproxy(reader);
+    case "reset":
+      reader.next();
+      return { kind: "reset-option", option: parseLeft(reader) };
     case "flow":
       reader.next();
       reader.expect("add");
@@ -155,7 +172,24 @@ function parseMatch(reader: NftReader): NftStatement {
   const right = parseRight(reader, typesOf(left));
   if (reader.is("/") && (right.kind === "list" || right.kind === "constant"))
     return parseFlagMask(reader, op, left, right);
-  return { kind: "match", op: op ?? impliedOperator(left, right), left, right };
+  const asked = anyFlag(op ?? impliedOperator(left, right), left, right);
+  return asked ?? { kind: "match", op: op ?? impliedOperator(left, right), left, right };
+}
+
+/** `ct status & dnat != 0`: whether any of some flags is set, which nft lists by their names (`relational_binop_postprocess`). */
+function anyFlag(op: MatchOperator, left: NftExpression, right: NftExpression): NftStatement | null {
+  if (left.kind !== "binary" || left.op !== "&" || (op !== "==" && op !== "!=")) return null;
+  if (right.kind !== "constant" || right.value !== 0 || !dataType(right.type).isBitmask) return null;
+  const flags = flagsOf(left.right);
+  const [only] = flags;
+  if (only === undefined) return null;
+  const values: NftExpression = flags.length === 1 ? only : { kind: "list", values: flags };
+  return { kind: "match", op: op === "==" ? "!" : "in", left: left.left, right: values };
+}
+
+function flagsOf(flags: NftExpression): NftConstant[] {
+  if (flags.kind === "binary" && flags.op === "|") return [...flagsOf(flags.left), ...flagsOf(flags.right)];
+  return flags.kind === "constant" ? [flags] : flags.kind === "list" ? [...flags.values] : [];
 }
 
 /** Without an operator a flag is tested for, everything else compared. */
@@ -289,6 +323,29 @@ function parseNatAddress(reader: NftReader, type: string): NftExpression {
   }
   reader.expect("]");
   return address;
+}
+
+function parseTproxy(reader: NftReader, family: NftFamily): NftStatement {
+  let own: "ip" | "ip6" | null = null;
+  if (reader.is("ip") || reader.is("ip6")) own = reader.next().text as "ip" | "ip6";
+  reader.expect("to");
+  const six = own === "ip6" || (own === null && family === "ip6");
+  const address = reader.is(":") ? null : parseNatAddress(reader, six ? "ipv6_addr" : "ipv4_addr");
+  const port = reader.take(":") ? parseValue(reader, ["inet_service"]) : null;
+  return { kind: "tproxy", family: own, address, port };
+}
+
+/** `mss 1460 wscale 7 timestamp sack-perm`, each where it is said. */
+function parseSynproxy(reader: NftReader): Extract<NftStatement, { kind: "synproxy" }> {
+  let mss: number | null = null;
+  let wscale: number | null = null;
+  const flags: SynproxyFlag[] = [];
+  for (;;) {
+    if (reader.take("mss")) mss = reader.number("a segment size");
+    else if (reader.take("wscale")) wscale = reader.number("a window's scale");
+    else if (reader.is("timestamp") || reader.is("sack-perm")) flags.push(reader.next().text as SynproxyFlag);
+    else return { kind: "synproxy", mss, wscale, flags };
+  }
 }
 
 /** `add @set { key timeout 1m limit rate 5/second : data }`. */

@@ -208,7 +208,7 @@ export function parseRule(reader: NftReader, family: NftFamily, settings: TableS
   const origin = settings.origin(reader.token.line);
   const statements: NftStatement[] = [];
   let comment: string | null = null;
-  const lineStart = reader.text.lastIndexOf("\n", reader.token.at) + 1;
+  const begin = beginOf(reader);
   for (;;) {
     const { kind, text } = reader.token;
     if (kind === "eof" || kind === "end" || kind === "handle" || text === "}") break;
@@ -228,11 +228,17 @@ export function parseRule(reader: NftReader, family: NftFamily, settings: TableS
   }
   if (statements.length === 0 && comment === null) reader.fail("a rule says what it matches or does");
   const written = settings.verbatim
-    ? reader.text.slice(lineStart, reader.peek(-1).until).replace(/^\t*/, "")
+    ? reader.text.slice(begin, reader.peek(-1).until).replace(/^\t*/, "")
     : null;
   const rule = { statements, comment, written: null };
   const differs = written !== null && formatNftRule(rule) !== written;
   return { handle: reader.handle(), statements, comment, written: differs ? written : null, origin };
+}
+
+/** Where a rule's words begin: blanks before it on its line are iptables' own, and behind another rule it has a place of its own. */
+function beginOf({ text, token }: NftReader): number {
+  const line = text.lastIndexOf("\n", token.at) + 1;
+  return text.slice(line, token.at).trim() === "" ? line : token.at;
 }
 
 /** From behind `set` or `map`. */

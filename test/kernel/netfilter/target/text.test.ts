@@ -137,6 +137,25 @@ describe("a target", () => {
     expect(faultsOfRule(text, { table, family: 6 })).toEqual([expect.stringMatching(message)]);
   });
 
+  it.each([
+    ["-j SET --del-set foo src --exist", /--exist stands with --add-set alone/],
+    ["-j SET --del-set foo src --timeout 5", /--timeout stands with --add-set alone/],
+    ["-j SET --map-set bar src", /--map-set needs --map-mark/],
+    ["-j SET --map-mark --add-set foo src", /stand with --map-set alone/],
+    ["-j ECN --ecn-tcp-remove", /stands only with -p tcp/],
+    ["-j TCPOPTSTRIP --strip-options mss", /stands only with -p tcp/],
+    ["-p tcp -j TCPOPTSTRIP --strip-options 1", /1 is not from 2 to 255/],
+    ["-p tcp -j TCPOPTSTRIP --strip-options mss,2", /2 is given twice/],
+    ["-j HMARK --hmark-mod 7 --hmark-rnd 1", /it needs --hmark-tuple/],
+    ["-j HMARK --hmark-tuple src --hmark-mod 10", /it needs --hmark-mod and --hmark-rnd/],
+    ["-j HMARK --hmark-tuple sport,spi --hmark-mod 7 --hmark-rnd 0", /one place/],
+    ["-j IDLETIMER --timeout 5", /it needs --timeout and --label/],
+    ["-j TEE", /--gateway is missing/],
+    ["-j CONNSECMARK", /it needs --save or --restore/],
+  ])("as iptables refuses it: %s: %s", (text, message) => {
+    expect(faultsOfRule(text, { table: "mangle" })).toEqual([expect.stringMatching(message)]);
+  });
+
   it.each(PRINTED)("in %s: %s", (table, text) => {
     const rule = parsedRule(text, { table });
     expect(rule.target?.kind).not.toBe("unknown");

@@ -1,0 +1,137 @@
+import type { Packet } from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { reason } from "../reason.ts";
+import type { Stack } from "../stack.ts";
+import { OP_TC } from "../tape.ts";
+import type { CompiledTcFilter, TcAction, TcControl } from "../tc/compile-filter.ts";
+
+/** Filters of traffic control at a device's ingress and egress (`tcf_classify`, net/sched/act_mirred.c). */
+
+const TC_DROP = reason("tc-drop");
+const DEVICE_DOWN = reason("device-down");
+const MIRRED_LOOP = reason("mirred-loop");
+/** So many redirections may lie within one another (net/sched/act_mirred.c). */
+const MIRRED_NEST_LIMIT = 4;
+
+/** What the tape says of a packet that a filter took: it went on, was dropped, redirected, copied. */
+const TAPE: Readonly<Record<"pass" | "drop" | "redirect" | "mirror", number>> = {
+  pass: 0,
+  drop: 1,
+  redirect: 2,
+  mirror: 3,
+};
+
+/**
+ * `sch_handle_ingress`, `sch_handle_egress`: the first filter that matches decides.
+ *
+ * @param cameIn at the device's ingress
+ * @returns true: the packet goes on and is still the caller's
+ */
+export function tcFilters(
+  stack: Stack,
+  dev: NetDevice,
+  filters: readonly CompiledTcFilter[],
+  packet: Packet,
+  cameIn: boolean,
+): boolean {
+  for (let i = 0; i < filters.length; i++) {
+    const filter = filters[i] as CompiledTcFilter;
+    if (filter.ethType !== 0 && filter.ethType !== packet.ethType) continue;
+    if (filter.test === null) {
+      stack.engine.unmodelled.add(`the filter at ${filter.name}, taken not to match`);
+      continue;
+    }
+    if (!filter.test(packet)) continue;
+    const control = act(stack, dev, filter, packet, cameIn);
+    if (control === "continue") continue;
+    if (control === "stolen") return false;
+    if (control === "drop") {
+      note(stack, filter, packet, TAPE.drop, 0);
+      stack.kill(packet, TC_DROP);
+      return false;
+    }
+    if (filter.actions.length > 0) note(stack, filter, packet, TAPE.pass, 0);
+    return true;
+  }
+  return true;
+}
+
+/** Its actions in turn, until one does not hand on (`tcf_action_exec`). */
+function act(
+  stack: Stack,
+  dev: NetDevice,
+  filter: CompiledTcFilter,
+  packet: Packet,
+  cameIn: boolean,
+): TcControl {
+  let control: TcControl = "pass";
+  for (const action of filter.actions) {
+    control = action.control;
+    if (action.kind === "unmodelled") {
+      stack.engine.unmodelled.add(`the action "${action.text}" at ${filter.name}`);
+    } else if (action.kind === "mirred") {
+      const taken = mirred(stack, dev, filter, action, packet, cameIn);
+      if (taken) return "stolen";
+    } else if (control === "other") {
+      stack.engine.unmodelled.add(`what the filter at ${filter.name} does`);
+      return "pass";
+    }
+    if (control !== "pipe") return control;
+  }
+  return control;
+}
+
+/** `tcf_mirred_act`. @returns true: the packet itself went there */
+function mirred(
+  stack: Stack,
+  dev: NetDevice,
+  filter: CompiledTcFilter,
+  action: Extract<TcAction, { kind: "mirred" }>,
+  packet: Packet,
+  cameIn: boolean,
+): boolean {
+  const target = stack.net.deviceNamed(action.dev);
+  const sent = action.redirect ? packet : stack.pool.clone(packet);
+  note(stack, filter, packet, action.redirect ? TAPE.redirect : TAPE.mirror, target?.ifindex ?? 0);
+  if (target === null || !target.up) {
+    stack.kill(sent, DEVICE_DOWN);
+    return action.redirect;
+  }
+  if (action.redirect) {
+    sent.tcDev = dev.ifindex;
+    sent.tcCameIn = cameIn;
+  }
+  if (action.comesIn) stack.outbox.raise(stack, target, sent);
+  else if (stack.mirredNest >= MIRRED_NEST_LIMIT) stack.kill(sent, MIRRED_LOOP);
+  else {
+    stack.mirredNest++;
+    stack.path.transmit(stack, target, sent);
+    stack.mirredNest--;
+  }
+  return action.redirect;
+}
+
+function note(
+  { tape, host }: Stack,
+  { index }: CompiledTcFilter,
+  packet: Packet,
+  what: number,
+  to: number,
+): void {
+  tape?.words8(OP_TC, host, packet.number, index, what, to, 0, 0, 0);
+}
+
+/**
+ * `ifb_xmit` and `ifb_ri_tasklet`: what was redirected here goes on where it was taken from, past the filters there.
+ *
+ * @returns false: it was not redirected, and is the caller's to drop
+ */
+export function ifbTransmit(stack: Stack, packet: Packet): boolean {
+  const { tcDev, tcCameIn } = packet;
+  const from = tcDev === 0 ? null : stack.device(tcDev);
+  if (from === null) return false;
+  packet.tcDev = 0;
+  if (tcCameIn) stack.path.receiveClassified(stack, from, packet);
+  else stack.path.transmitClassified(stack, from, packet);
+  return true;
+}
