@@ -8,7 +8,7 @@ import { WORLD_KINDS, type WorldKind } from "./random-world.ts";
 import { type LiveReport, newReport, runLive } from "./run.ts";
 
 /** `npm run live -- --minutes N [--seed S] [--packets N] [--worlds N] [--width N] [--save FOLDER]
- * [--kind plain|nft|v6|cluster|all]`. */
+ * [--kind plain|faults|nft|v6|cluster|all]`. */
 const { values } = parseArgs({
   options: {
     minutes: { type: "string", default: "10" },

@@ -28,7 +28,6 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
     [1.2, () => dice.pick(ground.virtual)],
     [0.6, () => dice.pick(plan.nowhere)],
     [0.3, () => plan.loopback],
-    [plan.family === 4 ? 0.2 : 0, () => dice.pick(["224.0.0.5", "255.255.255.255", "172.18.0.255"])],
     // Nobody has it, so that the question who does stays unanswered.
     [0.15, () => plan.nobody(dice.pick(ground.networks))],
     [plan.family === 6 ? 1 : 0, () => ofLink(dice, ground, from)],

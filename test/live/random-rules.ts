@@ -228,8 +228,6 @@ function natTarget(
       ...common.slice(0, 3),
       [4, `-j DNAT --to-destination ${address()}`],
       [0.7, `-j DNAT --to-destination ${address()} --persistent`],
-      // From outside nobody gets to that.
-      [ground.plan.family === 4 ? 0.5 : 0, "-j DNAT --to-destination 127.0.0.1"],
       [2, `-j REDIRECT${toPorts}`],
       [1, `-j NETMAP --to ${dice.pick(ground.networks)}`],
     ]);

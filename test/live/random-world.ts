@@ -12,10 +12,10 @@ import { addRandomRules } from "./random-rules.ts";
 import { type Ground, randomTopology } from "./topology.ts";
 
 /**
- * `plain`: of IPv4; `nft`: with tables of nftables besides; `v6`: of IPv6 alone or of both; `cluster`: what our agents write;
+ * `plain`: of IPv4; `faults`: with what goes wrong below IP besides, not among `all` yet; `nft`: with tables of nftables besides; `v6`: of IPv6 alone or of both; `cluster`: what our agents write;
  * `all`: each in turn.
  */
-export const WORLD_KINDS = ["plain", "nft", "v6", "cluster", "all"] as const;
+export const WORLD_KINDS = ["plain", "faults", "nft", "v6", "cluster", "all"] as const;
 export type WorldKind = (typeof WORLD_KINDS)[number];
 
 /** What `all` takes in turn. */
@@ -50,7 +50,7 @@ export function randomWorld(seed: number, packets: number, kind: WorldKind = "pl
       return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6]);
     }
     default:
-      return ruledWorld(seed, packets, new Dice(seed), [4], kind === "nft");
+      return ruledWorld(seed, packets, new Dice(seed), [4], kind);
   }
 }
 
@@ -60,15 +60,15 @@ function ruledWorld(
   packets: number,
   dice: Dice,
   families: readonly Family[],
-  withNft = false,
+  kind: WorldKind = "plain",
 ): LiveWorld {
   const grounds = randomTopology(dice, families);
   const [ground] = grounds;
-  if (families.every((family) => family === 4)) addFaults(dice, ground.draft);
+  if (kind === "faults") addFaults(dice, ground.draft);
   for (const name of new Set(ground.ruled)) {
     const host = ground.draft.hosts.get(name) as DraftHost;
     for (const each of grounds) addRandomRules(dice, each, host);
-    if (withNft) addNft(dice, ground, host);
+    if (kind === "nft") addNft(dice, ground, host);
   }
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
