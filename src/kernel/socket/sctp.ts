@@ -1,11 +1,4 @@
-import {
-  IPPROTO_SCTP,
-  PACKET_HOST,
-  type Packet,
-  PHASE_ERROR,
-  PHASE_REPLY,
-  protocolKey,
-} from "../../packet/packet.ts";
+import { IPPROTO_SCTP, PACKET_HOST, type Packet, PHASE_ERROR, PHASE_REPLY } from "../../packet/packet.ts";
 import {
   fillChunk,
   SCTP_ABORT,
@@ -21,7 +14,8 @@ import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { OP_DELIVER, OP_EMIT } from "../tape.ts";
+import { OP_EMIT } from "../tape.ts";
+import { deliver } from "./deliver.ts";
 
 const NO_LISTENER = reason("no-listener-sctp");
 
@@ -33,18 +27,7 @@ const NO_LISTENER = reason("no-listener-sctp");
 export function sctpReceive(stack: Stack, packet: Packet): boolean {
   const { upcalls } = stack.outbox;
   if (upcalls.sctp(stack, packet)) {
-    stack.tape?.words8(
-      OP_DELIVER,
-      stack.host,
-      packet.number,
-      protocolKey(packet),
-      packet.dst,
-      packet.dport,
-      packet.src,
-      packet.sport,
-      0,
-    );
-    stack.pool.release(packet);
+    deliver(stack, packet);
     return true;
   }
   if (!stack.net.speaksSctp && !upcalls.opensSctp(stack)) return false;

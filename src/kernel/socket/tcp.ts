@@ -1,5 +1,5 @@
 import { IP6_LOOPBACK } from "../../address/ip6-handle.ts";
-import { type Packet, PHASE_ERROR, PHASE_REPLY, protocolKey, TCP_RST } from "../../packet/packet.ts";
+import { type Packet, PHASE_ERROR, PHASE_REPLY, TCP_RST } from "../../packet/packet.ts";
 import { fillReset, reflectedMark } from "../icmp/reset.ts";
 import { KERNELS_OWN } from "../icmp/send.ts";
 import { inputDevice6, replyDevice } from "../icmp/send6.ts";
@@ -8,7 +8,8 @@ import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { OP_DELIVER, OP_EMIT } from "../tape.ts";
+import { OP_EMIT } from "../tape.ts";
+import { deliver } from "./deliver.ts";
 
 const NO_LISTENER = reason("no-listener-tcp");
 
@@ -17,18 +18,7 @@ export function tcpReceive(stack: Stack, packet: Packet): void {
   const fate = stack.outbox.upcalls.tcp(stack, packet);
   if (fate === "dropped") return;
   if (fate === "taken") {
-    stack.tape?.words8(
-      OP_DELIVER,
-      stack.host,
-      packet.number,
-      protocolKey(packet),
-      packet.dst,
-      packet.dport,
-      packet.src,
-      packet.sport,
-      0,
-    );
-    stack.pool.release(packet);
+    deliver(stack, packet);
     return;
   }
   if ((packet.tcpFlags & TCP_RST) === 0 && packet.rtType === RTN_LOCAL)

@@ -1,4 +1,4 @@
-import { type Packet, protocolKey } from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
 import { CT_NONE } from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { PORT_UNREACHABLE, tellSender } from "../icmp/error.ts";
@@ -7,7 +7,7 @@ import { vxlanReceive } from "../path/vxlan.ts";
 import { reason } from "../reason.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { OP_DELIVER } from "../tape.ts";
+import { deliver } from "./deliver.ts";
 
 const NO_LISTENER = reason("no-listener-udp");
 
@@ -17,18 +17,7 @@ export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void 
   if (stack.net.geneves.length > 0 && geneveReceive(stack, packet)) return;
   if (stack.net.tunSockets.length > 0 && stack.outbox.toTun(stack, packet)) return;
   if (stack.outbox.upcalls.udp(stack, packet)) {
-    stack.tape?.words8(
-      OP_DELIVER,
-      stack.host,
-      packet.number,
-      protocolKey(packet),
-      packet.dst,
-      packet.dport,
-      packet.src,
-      packet.sport,
-      0,
-    );
-    stack.pool.release(packet);
+    deliver(stack, packet);
     return;
   }
   if (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) {
