@@ -42,6 +42,8 @@ export const USUAL_PATIENCE: Patience = {
 };
 /** However long the others' turns took: a client has been looked at so often before it gives up. */
 const LEAST_LOOKS = 5;
+/** Longer a server that answered is not waited for to say so. */
+const BOOK_MS = 3000;
 /** No probe asks servers so often: they answer each other. */
 const ENDLESS = 512;
 
@@ -91,7 +93,12 @@ export function* recordProbe(
     if (enough && looks >= LEAST_LOOKS) break;
     yield;
   }
-  for (let quietSince = Date.now(); Date.now() - quietSince < QUIET_MS && served.length <= ENDLESS; ) {
+  // The kernel may have connected before the server, a process of its own on a busy machine, has come to write whom it served.
+  const isServed = query.proto !== "icmp" && (progress.kind === "connected" || progress.kind === "answered");
+  const lacksServer = (): boolean =>
+    isServed && served.length === 0 && Date.now() - began < patience.answerMs + BOOK_MS;
+  let quietSince = Date.now();
+  while ((Date.now() - quietSince < QUIET_MS || lacksServer()) && served.length <= ENDLESS) {
     if (look() > 0) quietSince = Date.now();
     yield;
   }
