@@ -265,15 +265,7 @@ export class Netns {
   addRoute(route: NewRoute): boolean {
     if (route.dst.ip.family === 6) return this.#addSixRoute(route);
     const made = this.routeOf(route);
-    const isTaken = this.host.routes.some(
-      ({ dst, table, metric, tos }) =>
-        dst.address === made.dst.address &&
-        dst.length === made.dst.length &&
-        table === made.table &&
-        metric === made.metric &&
-        tos === made.tos,
-    );
-    if (isTaken) return false;
+    if (this.#rivalsOf(made).length > 0) return false;
     this.do({ kind: "route-add", route: made });
     return true;
   }
@@ -285,7 +277,16 @@ export class Netns {
   prependRoute(route: NewRoute): boolean {
     if (route.dst.ip.family === 6) return this.#addSixRoute(route);
     const made = this.routeOf(route);
-    const alike = this.host.routes.filter(
+    const rivals = this.#rivalsOf(made);
+    if (rivals.some((other) => isSameWay(other, made))) return false;
+    for (const other of rivals) this.do({ kind: "route-delete", route: other });
+    for (const one of [made, ...rivals]) this.do({ kind: "route-add", route: one });
+    return true;
+  }
+
+  /** IPv4 routes to the same network, of the same metric and in the same table. */
+  #rivalsOf(made: Route): Route[] {
+    return this.host.routes.filter(
       ({ dst, table, metric, tos }) =>
         dst.address === made.dst.address &&
         dst.length === made.dst.length &&
@@ -293,10 +294,6 @@ export class Netns {
         metric === made.metric &&
         tos === made.tos,
     );
-    if (alike.some((other) => isSameWay(other, made))) return false;
-    for (const other of alike) this.do({ kind: "route-delete", route: other });
-    for (const one of [made, ...alike]) this.do({ kind: "route-add", route: one });
-    return true;
   }
 
   deleteRoute(matches: (route: Route) => boolean): void {
