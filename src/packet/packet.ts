@@ -275,6 +275,8 @@ export class Packet {
   ignoreDf = false;
   /** Largest fragment of a datagram that was reassembled here (`IPCB(skb)->frag_max_size`), 0 none. */
   fragMaxSize = 0;
+  /** Bytes that each of the fragments it was joined of carried, in order, as it still has them (`frag_list`); null: it has none. */
+  pieces: readonly number[] | null = null;
   /** Length of the application payload, bytes. */
   payload = 0;
   /**
@@ -331,6 +333,7 @@ export class Packet {
     this.payload = 0;
     this.gsoExcess = 0;
     this.payloadKnown = false;
+    this.pieces = null;
     this.scrub(true);
   }
 
@@ -466,6 +469,7 @@ export class Packet {
     this.ipvsProperty = from.ipvsProperty;
     this.ignoreDf = from.ignoreDf;
     this.fragMaxSize = from.fragMaxSize;
+    this.pieces = from.pieces;
   }
 
   /** Does the transport header's start lie in this packet? (A later fragment has none.) */

@@ -53,6 +53,8 @@ export class ReassemblyQueues {
     if (queue.total < 0 || covered < queue.total) return null;
     queue.cancel();
     this.queues.delete(key);
+    const { total } = queue;
+    const pieces = list.map(({ fragOffset }, i) => (list[i + 1]?.fragOffset ?? total) - fragOffset);
     // The kernel goes on with the buffer that completed the datagram; its headers are the first fragment's.
     const first = list[0] as Packet;
     if (first !== packet) {
@@ -65,11 +67,12 @@ export class ReassemblyQueues {
       packet.inner = first.inner;
       first.inner = null;
     }
-    packet.length = queue.total + bare;
-    packet.payload = Math.max(0, queue.total - 8);
+    packet.length = total + bare;
+    packet.payload = Math.max(0, total - 8);
     packet.mf = false;
     packet.fragOffset = 0;
     packet.fragMaxSize = largest;
+    packet.pieces = pieces;
     // What netfilter has put together it may cut again (nf_ct_frag6_reasm).
     if (packet.family === 6) {
       packet.ignoreDf = true;
