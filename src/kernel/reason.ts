@@ -34,6 +34,7 @@ const TABLE = [
   ["rule-reject", "REJECTED", "A rule with REJECT answered in the destination's place."],
   ["rule-drop", "DROPPED", "A rule with DROP took the packet."],
   ["policy-drop", "DROPPED", "A built-in chain ended with the policy DROP."],
+  ["match-drop", "DROPPED", "A match dropped it: connlimit does where no connection is left on its list."],
   [
     "no-proxy-socket",
     "DROPPED",

@@ -25,7 +25,7 @@ export class Session {
   readonly pool = new PacketPool();
   readonly outbox: AgendaOutbox;
   readonly engine: Engine;
-  readonly clock = { now: 0 };
+  readonly clock = { now: 0, moment: 1 };
   readonly seed: number;
   /** Per-flow choices answered so far: the kernel's hash gives a flow the same way for ever. */
   readonly flowChoices = new Map<string, number>();
@@ -112,6 +112,7 @@ export class Session {
 
   private setClock(now: number): void {
     this.clock.now = now;
+    this.clock.moment++;
     for (const state of this.states.values()) state.conntrack.now = now;
   }
 
@@ -135,6 +136,7 @@ export class Session {
 
   /** A walk begins. */
   begin(): void {
+    this.clock.moment++;
     this.outbox.begin();
     for (const state of this.states.values()) state.ipvs.beginWalk();
   }

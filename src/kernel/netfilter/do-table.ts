@@ -51,6 +51,7 @@ import { type TargetAction, XT_CONTINUE, XT_RETURN } from "./target-action.ts";
 /** `Stack.dropBy`. */
 export const DROPPED_BY_RULE = 0;
 export const DROPPED_BY_POLICY = -1;
+export const DROPPED_BY_MATCH = -2;
 
 /** Chains deeper than this are a loop the kernel refuses to load (`ipt_do_table`'s jump stack). */
 const DEPTH_AT_MOST = 1024;
@@ -134,6 +135,12 @@ export function doTable(
         evaluated = 0;
       }
       // A user chain came to its end: go on behind the jump, or at the policy where only gotos led here.
+    } else if (stack.hotDrop) {
+      stack.hotDrop = false;
+      engine.rulesEvaluated += evaluated;
+      jumps.top = base;
+      stack.dropBy = DROPPED_BY_MATCH;
+      return NF_DROP;
     } else {
       if (tape !== null) {
         tape.words6(
@@ -353,7 +360,8 @@ function testsMatch(stack: Stack, arena: ChainArena, tests: number, packet: Pack
   const first = tests & 0xffffff;
   const end = first + (tests >>> 24);
   for (let t = first; t < end; t++) {
-    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return false;
+    // Who drops the packet is where the walk ends.
+    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return stack.hotDrop;
   }
   return true;
 }

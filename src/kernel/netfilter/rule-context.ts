@@ -44,13 +44,15 @@ export interface RuleContext {
   /** The socket here that a packet would come to, null none. */
   findSocket(question: SocketQuestion): FoundSocket | null;
   /**
-   * Put a packet's connection on the list that a match keeps (`nf_conncount_count`).
+   * Put a packet's connection on the list that a match keeps (`nf_conncount_count_skb`).
    *
    * @param owner the match
    * @param group the address, as the path holds it, whose connections are counted
    * @returns how many it has
    */
   countConnections(owner: object, packet: Packet, group: number): number;
+  /** A match may drop the packet that it cannot answer for (`xt_action_param`'s `hotdrop`). */
+  hotDrop: boolean;
   /** The group of a device; 0 also where there is none. */
   groupOf(ifindex: number): number;
   /**

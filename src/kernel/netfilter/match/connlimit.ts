@@ -74,6 +74,11 @@ class ConnlimitTest implements MatchTest {
     const { mode, limit, mask, side } = this.match;
     const address = side === "daddr" ? packet.dst : packet.src;
     const group = packet.family === 6 ? network6(address, mask) : address & maskOf(mask);
-    return context.countConnections(this, packet, group) > limit === (mode === "above");
+    const count = context.countConnections(this, packet, group);
+    if (count === 0) {
+      context.hotDrop = true;
+      return false;
+    }
+    return count > limit === (mode === "above");
   }
 }

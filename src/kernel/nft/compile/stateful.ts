@@ -59,7 +59,7 @@ function compileCount({ over, count }: Extract<NftStatement, { kind: "ct-count" 
       list = connectionCounts.newList();
       cells.set(at, list);
     }
-    const connections = connectionCounts.add(list, packet, stack.conntrack);
+    const connections = connectionCounts.add(list, packet, stack);
     return connections > count === over ? NFT_CONTINUE : NFT_BREAK;
   };
 }
