@@ -22,6 +22,7 @@ import { parseNftRuleset } from "../kernel/nft/text/parse.ts";
 import { DUMP } from "../kernel/nft/text/parse-table.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
+import { OpenVswitchReader } from "../kernel/ovs/read-ovs.ts";
 import { isIpv6Route, parseRoute, parseRoute6 } from "../kernel/route/ip-route.ts";
 import { DEFAULT_RULES, isIpv6Rule, parseRule, parseRule6 } from "../kernel/route/ip-rule.ts";
 import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../kernel/route/kernel-routes.ts";
@@ -83,6 +84,10 @@ const MODELLED = [
   "tunDaemons",
   "qdiscs",
   "tcFilters",
+  "ovsVsctl",
+  "ovsShow",
+  "ovsFlows",
+  "ovsGroups",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
@@ -150,6 +155,7 @@ class HostReader {
     this.#ipvs();
     this.#sockets();
     this.#trafficControl();
+    this.#openVswitch();
     this.#dhcp();
     this.#others();
     return this.#operations;
@@ -559,6 +565,26 @@ class HostReader {
       for (const { line, message } of read.errors) json.faults.add(`${field}:${line}`, message);
       for (const filter of read.filters) this.#operations.push({ kind: "tc-filter-add", filter });
     }
+  }
+
+  /** `ovs-vsctl show`, and by bridge what `ovs-ofctl` prints of its ports, flows and groups. */
+  #openVswitch(): void {
+    const json = this.#json;
+    const text = json.optionalText("ovsVsctl");
+    const reader = new OpenVswitchReader((field, line, message) => {
+      json.faults.add(`${fieldOf(json.path, field)}:${line}`, message);
+    });
+    const at = (field: string) => (line: number) => this.#originOfLine(fieldOf(json.path, field), line);
+    if (text !== null) reader.database(text, at("ovsVsctl"));
+    const each = (field: string, read: (bridge: string, own: string) => void): void => {
+      const texts = json.object(field);
+      for (const bridge of Object.keys(texts?.json ?? {})) read(bridge, texts?.text(bridge) ?? "");
+    };
+    each("ovsShow", (bridge, own) => reader.show(bridge, own));
+    each("ovsFlows", (bridge, own) => reader.flows(bridge, own, at(`ovsFlows.${bridge}`)));
+    each("ovsGroups", (bridge, own) => reader.groups(bridge, own, at(`ovsGroups.${bridge}`)));
+    const { ovs } = reader;
+    if (ovs !== null) this.#operations.push({ kind: "ovs", ovs });
   }
 
   /** Everything else goes through unread, but a known text must be one, and a field that is nearly known is a slip. */
