@@ -12,7 +12,7 @@ import type { CompiledNft, CompiledNftTable } from "../kernel/nft/compile/nft-ta
 import type { NftChain, NftRule } from "../kernel/nft/ruleset.ts";
 import { formatNftRule } from "../kernel/nft/text/format-statement.ts";
 import { formatFlow } from "../kernel/ovs/dump-flows.ts";
-import { REASONS, type ReasonName, reasonName } from "../kernel/reason.ts";
+import { REASONS, type ReasonEntry, type ReasonName, reasonName } from "../kernel/reason.ts";
 import {
   OP_ARP,
   OP_CHAIN_END,
@@ -283,7 +283,8 @@ class Decoder {
         const named = reasonName(d[at + 4] as number);
         if (raw === 0 || isDiscovery(raw)) {
           // What has no number is an ARP question.
-          if (named === "left-model") this.askedOutside.add(host);
+          const { disposition } = REASONS[d[at + 4] as number] as ReasonEntry;
+          if (disposition === "UNKNOWN") this.askedOutside.add(host);
           return;
         }
         // Whoever could have answered is outside: that nobody did says nothing.

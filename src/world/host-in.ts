@@ -571,10 +571,15 @@ class HostReader {
   #openVswitch(): void {
     const json = this.#json;
     const text = json.optionalText("ovsVsctl");
+    // `ovsFlows.br-int`: the field, then whose.
+    const pathOf = (field: string): string => {
+      const [first = "", ...rest] = field.split(".");
+      return [fieldOf(json.path, first), ...rest].join(".");
+    };
     const reader = new OpenVswitchReader((field, line, message) => {
-      json.faults.add(`${fieldOf(json.path, field)}:${line}`, message);
+      json.faults.add(`${pathOf(field)}:${line}`, message);
     });
-    const at = (field: string) => (line: number) => this.#originOfLine(fieldOf(json.path, field), line);
+    const at = (field: string) => (line: number) => this.#originOfLine(pathOf(field), line);
     if (text !== null) reader.database(text, at("ovsVsctl"));
     const each = (field: string, read: (bridge: string, own: string) => void): void => {
       const texts = json.object(field);

@@ -39,12 +39,22 @@ const HEAD = new Set([
   ...["idle_age", "hard_age", "priority", "out_port", "out_group"],
 ]);
 
+const FORMS: readonly (readonly [string, RegExp])[] = [
+  ["table", /^(?:[\w.-]+|"[^"]+")$/],
+  ["duration", /^\d+(?:\.\d+)?s$/],
+  ["n_packets", /^\d+$/],
+  ["n_bytes", /^\d+$/],
+  ["idle_age", /^\d+$/],
+  ["hard_age", /^\d+$/],
+];
+
 /** The flow, or what is wrong with the line. */
 export function parseFlow(line: string, origin: Origin): OvsFlow | string {
   const at = /(?:^|[,\s])actions?=/.exec(line);
   if (at === null)
     return 'is no flow: "cookie=0x0, table=0, priority=100,ip actions=NORMAL" is the form that is expected';
   const actions = line.slice(at.index + at[0].length).trim();
+  if (!isWhole(line.slice(0, at.index))) return "a bracket or quote before the flow's actions is not closed";
   if (!isWhole(actions)) return "the flow's actions are cut off: a bracket is not closed";
   const head = new Map<string, string>();
   const match: string[] = [];
@@ -73,6 +83,10 @@ export function parseFlow(line: string, origin: Origin): OvsFlow | string {
   const importance = number("importance", 0, 65_535);
   for (const read of [priority, idleTimeout, hardTimeout, importance]) {
     if (typeof read === "string") return read;
+  }
+  for (const [name, form] of FORMS) {
+    const value = head.get(name);
+    if (value !== undefined && !form.test(value)) return `${name} is ${JSON.stringify(value)}`;
   }
   const cookie = head.get("cookie") ?? "0x0";
   if (!/^(?:0x[0-9a-f]+|\d+)(?:\/\S+)?$/i.test(cookie))

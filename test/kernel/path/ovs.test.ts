@@ -61,7 +61,7 @@ describe("a bridge of Open vSwitch", () => {
       "answered by 10.0.0.1, answered",
     );
     expect(told(sessionOf(world("priority=0 actions=NORMAL")), "n", "icmp 10.0.0.3")).toBe(
-      "answered by b, answered",
+      "answered by 10.0.0.3, answered",
     );
   });
 
@@ -133,8 +133,8 @@ describe("a bridge of Open vSwitch", () => {
     );
     const { outcomes } = trace(session, "a", "tcp 10.0.0.3:80");
     expect(outcomes.map(({ verdict, probability }) => [verdict.reason, probability])).toEqual([
-      ["ovs-drop", 0.75],
-      ["answered", 0.25],
+      ["ovs-drop", { num: 3, den: 4 }],
+      ["answered", { num: 1, den: 4 }],
     ]);
   });
 });
