@@ -16,6 +16,8 @@ function onSwitch({ hosts }: Ground["draft"]): DraftHost[] {
 
 /** Every host in the switch has a second address, on a device with a MAC of its own upon its card. */
 function addMacvlans(dice: Dice, ground: Ground): Aim[] {
+  // Which of IPv6's groups a macvlan takes besides its own is a hash's affair (`mc_hash`).
+  if (ground.draft.hosts.get("router")?.addresses.some(({ address }) => address.includes(":"))) return [];
   const hosts = onSwitch(ground.draft);
   const own = hosts.map((_, i) => `10.77.0.${i + 1}`);
   for (const [i, host] of hosts.entries()) {

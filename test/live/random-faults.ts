@@ -114,7 +114,16 @@ function isolate(dice: Dice, ground: Ground): Aim[] {
   const { node } = dice.pick(ports);
   const own = ports.filter((port) => port.node === node);
   for (const port of own) settingsOf(port).isolated = true;
-  return siblings(own);
+  // Who knows a sibling's MAC does not ask for it.
+  for (const { pod } of own) {
+    if (dice.chance(0.5)) continue;
+    for (const to of own)
+      if (to.pod !== pod)
+        pod.neigh.push({
+          ...{ dst: to.address, dev: "eth0", lladdr: linkOf(to.pod, "eth0").address, state: ["PERMANENT"] },
+        });
+  }
+  return [...siblings(own), ...own.map(({ address }) => ({ from: node.name, dst: address }))];
 }
 
 function siblings(own: readonly Port[]): Aim[] {
@@ -123,11 +132,18 @@ function siblings(own: readonly Port[]): Aim[] {
   );
 }
 
-/** Spanning tree, or somebody, has put a port out of use. */
+/** Somebody has put a port out of use; both ends know whom they would speak to. Another port keeps the bridge's carrier. */
 function block(dice: Dice, ground: Ground): Aim[] {
-  const port = dice.pick(podPorts(ground));
-  settingsOf(port).state = dice.pick(["blocking", "listening", "learning", "disabled"]);
-  const { node, pod, address } = port;
+  const ports = podPorts(ground);
+  const { node, pod, dev, address } = dice.pick(ports);
+  const own = ports.filter((port) => port.node === node);
+  if (own.length < 2) return [];
+  // Without spanning tree a port that blocks forwards again at once (`br_make_forwarding`).
+  settingsOf({ node, dev }).state = dice.pick(["listening", "learning", "disabled"]);
+  const [bridge, card] = [linkOf(node, "cni0"), linkOf(pod, "eth0")];
+  const gateway = node.addresses.find((each) => each.dev === "cni0" && !each.address.includes(":"));
+  node.neigh.push({ dst: address, dev: "cni0", lladdr: card.address, state: ["PERMANENT"] });
+  pod.neigh.push({ dst: gateway?.address, dev: "eth0", lladdr: bridge.address, state: ["PERMANENT"] });
   return [
     { from: node.name, dst: address },
     { from: pod.name, dst: dice.pick(ground.addresses) },
@@ -218,6 +234,9 @@ function sendFromNobody(dice: Dice, { clients, plan, addresses }: Ground): Aim[]
 function disableIpv6(dice: Dice, ground: Ground): Aim[] {
   const { node, pod, address } = dice.pick(podPorts(ground));
   const lladdr = linkOf(pod, "eth0").address;
+  // Its loopback goes on.
+  pod.sysctl["net.ipv6.conf.all.disable_ipv6"] = "0";
+  pod.sysctl["net.ipv6.conf.default.disable_ipv6"] = "1";
   pod.sysctl["net.ipv6.conf.eth0.disable_ipv6"] = "1";
   const kept = pod.addresses.filter((own) => own.dev !== "eth0" || !own.address.includes(":"));
   pod.addresses.splice(0, pod.addresses.length, ...kept);
@@ -240,6 +259,6 @@ function linkOf({ links }: DraftHost, name: string): Link {
   return links.find(({ ifname }) => ifname === name) as unknown as Link;
 }
 
-function settingsOf({ node, dev }: Port): Link["linkinfo"]["info_slave_data"] {
+function settingsOf({ node, dev }: Pick<Port, "node" | "dev">): Link["linkinfo"]["info_slave_data"] {
   return linkOf(node, dev).linkinfo.info_slave_data;
 }

@@ -4,10 +4,13 @@ import type { Rarity } from "./random-faults.ts";
 import type { Aim } from "./random-queries.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
-/** Traffic control, as `tc` prints it: token buckets, filters that drop, copy and send frames elsewhere. */
+/**
+ * Traffic control, as `tc` prints it: token buckets, filters that drop, copy and send frames elsewhere. All by u32 and mirred:
+ * the usual machine's kernel has no matchall, no flower and no gact.
+ */
 export const trafficControl: readonly (readonly [weight: number, rarity: Rarity])[] = [
   [1, smallBurst],
-  [1, (dice, ground) => filtered(dice, ground, "gact")],
+  [1, (dice, ground) => filtered(dice, ground, "drop")],
   [1, (dice, ground) => filtered(dice, ground, "redirect")],
   [1, (dice, ground) => filtered(dice, ground, "mirror")],
   [1, (dice, ground) => filtered(dice, ground, "loop")],
@@ -72,12 +75,8 @@ function u32(pref: number, lines: readonly string[], action: string): string {
   ].join("\n");
 }
 
-function matchall(pref: number, action: string): string {
-  return `filter protocol all pref ${pref} matchall chain 0 \nfilter protocol all pref ${pref} matchall chain 0 handle 0x1 \n  not_in_hw\n\taction order 1: ${action}\n`;
-}
-
 /** A filter at a port or the card of a node; where it sends frames to another device, that one is an ifb, or itself. */
-function filtered(dice: Dice, ground: Ground, kind: "gact" | "redirect" | "mirror" | "loop"): Aim[] {
+function filtered(dice: Dice, ground: Ground, kind: "drop" | "redirect" | "mirror" | "loop"): Aim[] {
   const node = nodeWithCard(dice, ground);
   if (node.qdiscs !== "") return [];
   const ports = node.links.map(({ ifname }) => ifname).filter((name) => /^(eth0|veth|cni0)/.test(name));
@@ -87,11 +86,13 @@ function filtered(dice: Dice, ground: Ground, kind: "gact" | "redirect" | "mirro
   const { lines, aim } = sought(dice);
   const filters: string[] = [];
   switch (kind) {
-    case "gact": {
+    case "drop": {
+      addIfb(node, dice);
       const first = dice.pick(["drop", "drop", "pass", "continue"]);
-      filters.push(u32(1, lines, `gact action ${first}`));
+      filters.push(u32(1, lines, `mirred (Egress Mirror to device ifb0) ${first}`));
       // What the first lets go on meets another one, or none.
-      if (first !== "drop" || dice.chance(0.3)) filters.push(u32(2, sought(dice).lines, "gact action drop"));
+      if (first !== "drop" || dice.chance(0.3))
+        filters.push(u32(2, sought(dice).lines, "mirred (Egress Mirror to device ifb0) drop"));
       break;
     }
     case "loop":
@@ -104,7 +105,7 @@ function filtered(dice: Dice, ground: Ground, kind: "gact" | "redirect" | "mirro
         kind === "redirect"
           ? "mirred (Egress Redirect to device ifb0) stolen"
           : "mirred (Egress Mirror to device ifb0) pipe";
-      filters.push(dice.chance(0.25) ? matchall(1, action) : u32(1, lines, action));
+      filters.push(u32(1, lines, action));
     }
   }
   node.tcFilters[`${dev} ${hook}`] = filters.join("");
