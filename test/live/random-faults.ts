@@ -236,8 +236,8 @@ function disableIpv6(dice: Dice, ground: Ground): Aim[] {
   const lladdr = linkOf(pod, "eth0").address;
   // Its loopback goes on.
   pod.sysctl["net.ipv6.conf.all.disable_ipv6"] = "0";
-  pod.sysctl["net.ipv6.conf.default.disable_ipv6"] = "1";
-  pod.sysctl["net.ipv6.conf.eth0.disable_ipv6"] = "1";
+  for (const place of ["default", "eth0"]) pod.sysctl[`net.ipv6.conf.${place}.disable_ipv6`] = "1";
+  pod.sysctl["net.ipv6.conf.lo.disable_ipv6"] = "0";
   const kept = pod.addresses.filter((own) => own.dev !== "eth0" || !own.address.includes(":"));
   pod.addresses.splice(0, pod.addresses.length, ...kept);
   pod.routes[6].splice(0);
