@@ -14,6 +14,8 @@ export interface TcpEnd extends ConnectionEnd {
   ack: number;
   /** The segment size that the other end asked for. */
   peerMss: number;
+  /** The two agreed on no time stamps: segments have no options. */
+  isBare: boolean;
   /** Bytes still to be said, which the first flight had no room for. */
   unsent: number;
   /** The first byte sent that the other end has not acknowledged. */
@@ -33,6 +35,7 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
     seq: 1,
     ack: 0,
     peerMss: MSS_UNSAID,
+    isBare: false,
     unsent: 0,
     acknowledged: 1,
     retransmitAt: 0,

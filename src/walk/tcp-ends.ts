@@ -25,14 +25,7 @@ import { ConnectionRelay } from "./connection-relay.ts";
 import type { Conversation } from "./conversation.ts";
 import { ephemeralPort } from "./datagram-relay.ts";
 import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
-import {
-  AGAIN_BYTES,
-  BARE_SEGMENT_BYTES,
-  BARE_SYN_ACK_BYTES,
-  LINE_BYTES,
-  SEGMENT_BYTES,
-  SYN_BYTES,
-} from "./packet-size.ts";
+import { AGAIN_BYTES, BARE_SYN_ACK_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
 import { newTcpEnd, type TcpEnd } from "./tcp-end.ts";
@@ -170,6 +163,7 @@ export class TcpEnds {
     );
     end.ack = packet.seq + 1;
     if (packet.mss !== 0) end.peerMss = packet.mss;
+    end.isBare = isBare(packet);
     this.ends.set(key, end);
     this.output.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
     return "taken";
@@ -203,7 +197,10 @@ export class TcpEnds {
       if (end.relayed !== null) this.relay.lost(end.relayed, packet.number, wasOpen);
       return;
     }
-    if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent" && packet.mss !== 0) end.peerMss = packet.mss;
+    if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent") {
+      if (packet.mss !== 0) end.peerMss = packet.mss;
+      end.isBare = isBare(packet);
+    }
     if ((flags & TCP_ACK) !== 0) this.output.heard(end, packet);
     switch (end.state) {
       case "syn-sent":
@@ -384,6 +381,11 @@ export class TcpEnds {
   }
 }
 
+/** Has a SYN, or its answer, no room for a time stamp beside its other options? */
+function isBare(syn: Packet): boolean {
+  return syn.length - headerLength(syn) < SEGMENT_BYTES;
+}
+
 function synAckBytes(syn: Packet): number {
-  return syn.length - headerLength(syn) <= BARE_SEGMENT_BYTES ? BARE_SYN_ACK_BYTES : SYN_BYTES;
+  return isBare(syn) ? BARE_SYN_ACK_BYTES : SYN_BYTES;
 }

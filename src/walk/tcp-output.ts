@@ -46,7 +46,7 @@ export class TcpOutput {
 
   /** As much as the first congestion window holds, several segments in one packet (`tcp_write_xmit`, RFC 6928). */
   private sendUnsent(end: TcpEnd, cause: number, phase: number): void {
-    const size = segmentSize(end.peerMss, 0xffff);
+    const size = segmentSize(end, 0xffff);
     while (end.unsent > 0 && Math.ceil((end.seq - end.acknowledged) / size) < INITIAL_WINDOW) {
       const before = end.seq;
       this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES, end.unsent);
@@ -118,7 +118,8 @@ export class TcpOutput {
     segment.seq = seq;
     segment.ack = end.ack;
     segment.df = true;
-    segment.length = headerLength(segment) + headers;
+    segment.length =
+      headerLength(segment) + (end.isBare && headers === SEGMENT_BYTES ? BARE_SEGMENT_BYTES : headers);
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
     const anySource = !end.client && end.relayed === null && transparencyOf(end.socket) !== false;
     if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
@@ -139,7 +140,7 @@ export class TcpOutput {
   private fillData(end: TcpEnd, packet: Packet, unsent: number): void {
     const out = end.stack.net.devices[packet.rtDev];
     const mtu = out === undefined ? 0xffff : outputMtu(packet, out);
-    const size = segmentSize(end.peerMss, mtu - headerLength(packet));
+    const size = segmentSize(end, mtu - headerLength(packet));
     // `tcp_cwnd_test`: no more than half the window at once.
     const inFlight = Math.ceil((end.seq - end.acknowledged) / size);
     const quota = Math.min(INITIAL_WINDOW / 2, INITIAL_WINDOW - inFlight, Math.floor(GSO_AT_MOST / size));
@@ -154,9 +155,8 @@ export class TcpOutput {
   }
 }
 
-/** `tcp_current_mss`: bytes of data in a segment, which has a time stamp beside them. */
-function segmentSize(peerMss: number, room: number): number {
-  return (
-    Math.max(LEAST_MSS, Math.min(peerMss, room - BARE_SEGMENT_BYTES)) - (SEGMENT_BYTES - BARE_SEGMENT_BYTES)
-  );
+/** `tcp_current_mss`: bytes of data in a segment, which mostly has a time stamp beside them. */
+function segmentSize({ peerMss, isBare }: TcpEnd, room: number): number {
+  const stamp = isBare ? 0 : SEGMENT_BYTES - BARE_SEGMENT_BYTES;
+  return Math.max(LEAST_MSS, Math.min(peerMss, room - BARE_SEGMENT_BYTES)) - stamp;
 }

@@ -6,6 +6,7 @@ import { hmarkAction } from "./hmark-action.ts";
 import type { NfVerdict } from "./hook.ts";
 import { nptAction } from "./npt-action.ts";
 import { setAction } from "./set-action.ts";
+import { synproxyAction } from "./synproxy.ts";
 import type { Target } from "./target/target.ts";
 import {
   connmarkAction,
@@ -67,6 +68,7 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   TCPOPTSTRIP: tcpoptstripAction,
   TEE: teeAction,
   TPROXY: tproxyAction,
+  SYNPROXY: synproxyAction,
   SNPT: nptAction,
   DNPT: nptAction,
 };
