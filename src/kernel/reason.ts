@@ -191,6 +191,11 @@ const TABLE = [
     "The Open vSwitch flow hands the packet to its controller, and what that does is not modelled.",
   ],
   ["ovs-unmodelled", "UNKNOWN", "The Open vSwitch flow does something that is not modelled."],
+  [
+    "bad-syn-cookie",
+    "DROPPED",
+    "SYNPROXY dropped a segment that does not acknowledge the answer it gave to a SYN.",
+  ],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 
 export type ReasonName = (typeof TABLE)[number][0];

@@ -187,7 +187,7 @@ function randomActions(r: Random, kind: Kind, table: number, depth: number): str
   if (depth < 1) maybe(8, () => `clone(${randomActions(r, kind, table, depth + 1)})`);
   if (table < 4) maybe(35, () => `resubmit(,${table + 1 + r.below(4 - table)})`);
   maybe(5, () => `resubmit(${r.of([1, 2])},${Math.min(table + 1, 4)})`);
-  if (isIp && depth < 1)
+  if (isIp && depth < 1 && table < 4)
     maybe(
       10,
       () => `ct(${r.chance(50) ? "commit," : ""}zone=${r.of([0, 7])},table=${Math.min(table + 1, 4)})`,
