@@ -88,7 +88,9 @@ describe("a node with Open vSwitch in plain outputs", () => {
     const { ovsVsctl, ovsFlows, ovsShow } = formatHost(host);
     expect(`$ ovs-vsctl -t 5 show\n${ovsVsctl}`).toBe(VSCTL);
     expect(ovsFlows).toEqual({ "br-int": FLOWS.split("\n").slice(2).join("\n") });
-    expect((ovsShow as Record<string, string>)["br-int"]).toContain(" 2(antrea-gw0): addr:02:00:00:00:00:02\n");
+    expect((ovsShow as Record<string, string>)["br-int"]).toContain(
+      " 2(antrea-gw0): addr:02:00:00:00:00:02\n",
+    );
   });
 
   it("a line that is no flow is an error with its place; flows of no known bridge are left out, which is said", () => {
