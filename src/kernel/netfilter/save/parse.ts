@@ -183,19 +183,20 @@ class Dump {
     const reader = new RuleLine(scope, this.text.length >= SMALL);
     // A chain's rules mostly follow one another.
     let into: OpenChain | undefined;
-    let rules: Rule[] = [];
+    const rules: Rule[] = [];
+    let count = 0;
     for (const line of table.rules) {
       const rule = this.readRule(line, table, reader);
       if (rule === null) continue;
       const named = this.words.list[1] as Word;
       if (into === undefined || into.name !== named.text) {
-        if (into !== undefined) addRules(into, rules);
+        if (into !== undefined) addRules(into, rules, count);
         into = chains.get(named.text);
-        rules = [];
+        count = 0;
       }
-      rules.push(rule);
+      rules[count++] = rule;
     }
-    if (into !== undefined) addRules(into, rules);
+    if (into !== undefined) addRules(into, rules, count);
     this.checkCircles(table);
     this.tables.set(name, { name, chains });
   }
@@ -278,9 +279,10 @@ class Dump {
   }
 }
 
-function addRules(chain: OpenChain, rules: Rule[]): void {
-  if (chain.rules.length === 0) chain.rules = rules.slice();
-  else for (const rule of rules) chain.rules.push(rule);
+/** The first of an array that is written over. */
+function addRules(chain: OpenChain, rules: readonly Rule[], count: number): void {
+  if (chain.rules.length === 0) chain.rules = rules.slice(0, count);
+  else for (let i = 0; i < count; i++) chain.rules.push(rules[i] as Rule);
 }
 
 function jumpOf(rule: Rule, chains: ReadonlyMap<string, OpenChain>): OpenChain | undefined {

@@ -74,7 +74,9 @@ export class RuleLine implements RuleOptions {
   private protocol: Negatable<number> | null = null;
   private fragment: Negatable<true> | null = null;
   private counters: Counters | null = null;
-  private matches: Match[] = [];
+  /** Written over by the next rule. */
+  private readonly matches: Match[] = [];
+  private matchCount = 0;
   private target: Target | null = null;
 
   /** @param isDump will there be many rules? */
@@ -101,7 +103,7 @@ export class RuleLine implements RuleOptions {
     this.protocol = null;
     this.fragment = null;
     this.counters = counters;
-    this.matches = [];
+    this.matchCount = 0;
     this.target = null;
     const { reader } = this;
     reader.restart(words, from);
@@ -132,7 +134,8 @@ export class RuleLine implements RuleOptions {
       outInterface: this.outInterface,
       protocol: this.protocol,
       fragment: this.fragment,
-      matches: this.matches,
+      // A copy is as long as it need be; an array that grew holds room for more.
+      matches: this.matchCount === 0 ? NO_MATCHES : this.matches.slice(0, this.matchCount),
       target: this.target,
       counters: this.counters,
       origin,
@@ -190,15 +193,22 @@ export class RuleLine implements RuleOptions {
 
   impliesProtocolMatch(option: string): boolean {
     const implied = this.impliedMatch();
-    return (
-      implied?.options.includes(option) === true && !this.matches.some(({ kind }) => kind === implied.kind)
-    );
+    return implied?.options.includes(option) === true && !this.hasMatch(implied.kind);
   }
 
   private impliedMatch() {
     return this.protocol === null || this.protocol.invert
       ? undefined
       : impliedMatch(this.protocol.value, this.scope.family);
+  }
+
+  private addMatch(match: Match): void {
+    this.matches[this.matchCount++] = match;
+  }
+
+  private hasMatch(kind: string): boolean {
+    for (let i = 0; i < this.matchCount; i++) if (this.matches[i]?.kind === kind) return true;
+    return false;
   }
 
   private once(option: keyof typeof ONCE): void {
@@ -239,20 +249,20 @@ export class RuleLine implements RuleOptions {
     const { reader, dump, knownMatches } = this;
     if (reader.negated()) reader.fail("`!` stands before -m: it belongs before an option of the match");
     if (dump === null || knownMatches === null) {
-      this.matches.push(this.matchNamed());
+      this.addMatch(this.matchNamed());
       return;
     }
     const from = reader.place;
     const end = endOfPart(dump, from);
     const known = knownMatches.get(dump, from, end);
     if (known !== null) {
-      this.matches.push(known);
+      this.addMatch(known);
       reader.skipTo(end);
       return;
     }
     reader.strayed = false;
     const match = this.matchNamed();
-    this.matches.push(match);
+    this.addMatch(match);
     if (this.readAll(end)) knownMatches.set(dump, from, end, match);
   }
 
@@ -288,7 +298,7 @@ export class RuleLine implements RuleOptions {
       return;
     }
     this.reader.subject = `match ${kind}`;
-    this.matches.push(module.parse(this.reader));
+    this.addMatch(module.parse(this.reader));
     this.reader.subject = "rule";
   }
 
@@ -358,7 +368,8 @@ export class RuleLine implements RuleOptions {
 
   /** What the kernel would refuse for want of the right `-p`. */
   private checkProtocols(): void {
-    for (const match of this.matches) {
+    for (let i = 0; i < this.matchCount; i++) {
+      const match = this.matches[i] as Match;
       const { kind } = match;
       if (!this.stands(MATCH_PROTOCOLS.get(kind)))
         this.failProtocol(`match ${kind}`, MATCH_PROTOCOLS.get(kind));
@@ -394,6 +405,8 @@ export class RuleLine implements RuleOptions {
     this.reader.fail(`${who} stands only with ${names}`);
   }
 }
+
+const NO_MATCHES: readonly Match[] = [];
 
 const TCP_ALONE = [IPPROTO_TCP];
 
