@@ -22,6 +22,7 @@ import {
   PHASE_REQUEST,
 } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
+import { transparencyOf } from "./connection-end.ts";
 import { DatagramRelay } from "./datagram-relay.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
 import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
@@ -29,7 +30,7 @@ import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";
 import { SctpEnds } from "./sctp-ends.ts";
-import { TcpEnds, transparencyOf } from "./tcp-ends.ts";
+import { TcpEnds } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
 
 /**
