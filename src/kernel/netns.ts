@@ -16,7 +16,7 @@ import { CompiledIpvs } from "./ipvs/compiled-service.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
-import { countsConnections, needsConntrack } from "./netfilter/needs-conntrack.ts";
+import { countsConnections, needsConntrack, proxiesHandshakes } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
@@ -28,7 +28,7 @@ import {
   egressChains,
   ingressChains,
 } from "./nft/frame-hooks.ts";
-import { nftCountsConnections, nftNeedsConntrack } from "./nft/needs-conntrack.ts";
+import { nftCountsConnections, nftNeedsConntrack, nftProxiesHandshakes } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { Fib } from "./route/fib.ts";
@@ -70,6 +70,8 @@ export class Netns {
   readonly conntrack: boolean;
   /** And for IPv6? */
   readonly conntrack6: boolean;
+  private readonly synproxy: boolean;
+  private readonly synproxy6: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
   private neighbours: PairMap | null = null;
   /** Those of them that nothing heard changes: (device, address) to 1. */
@@ -106,6 +108,7 @@ export class Netns {
   // sysctls the path asks for
   readonly ipForward: boolean;
   readonly defaultTtl: number;
+  readonly hopLimit6: number;
   readonly portRange: readonly [number, number];
   /** Does conntrack count packets and bytes? */
   readonly conntrackAccounts: boolean;
@@ -217,6 +220,12 @@ export class Netns {
       (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6)) ||
       this.ipvs?.needsConntrack(6) === true;
+    this.synproxy =
+      (host.iptables !== null && proxiesHandshakes(host.iptables)) ||
+      (this.nft !== null && nftProxiesHandshakes(walkedNft(host), 4));
+    this.synproxy6 =
+      (host.ip6tables !== null && proxiesHandshakes(host.ip6tables)) ||
+      (this.nft !== null && nftProxiesHandshakes(walkedNft(host), 6));
 
     if (this.nft !== null) {
       for (const device of this.devices) {
@@ -274,6 +283,7 @@ export class Netns {
     };
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
+    this.hopLimit6 = sysctl.integer("net.ipv6.conf.all.hop_limit", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
     this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
     this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
@@ -319,6 +329,11 @@ export class Netns {
   /** Is conntrack active for a family? */
   tracks(family: Family): boolean {
     return family === 6 ? this.conntrack6 : this.conntrack;
+  }
+
+  /** Has a family rules that shake hands in a server's place? */
+  proxiesHandshakes(family: Family): boolean {
+    return family === 6 ? this.synproxy6 : this.synproxy;
   }
 
   /** Routes and policy rules. */

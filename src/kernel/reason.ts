@@ -168,6 +168,11 @@ const TABLE = [
     "UNREACHABLE",
     "The source address means nothing beyond its own link, so the packet is not forwarded.",
   ],
+  [
+    "bad-syn-cookie",
+    "DROPPED",
+    "SYNPROXY dropped a segment that does not acknowledge the answer it gave to a SYN.",
+  ],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 
 export type ReasonName = (typeof TABLE)[number][0];

@@ -17,13 +17,15 @@ export const TCP_CONNTRACK_NAMES = [
   "SYN_SENT2",
 ] as const;
 
+export const TCP_CONNTRACK_SYN_SENT = 1;
+export const TCP_CONNTRACK_SYN_RECV = 2;
 /** States of a connection that is over. */
 export const TCP_CONNTRACK_TIME_WAIT = 7;
 export const TCP_CONNTRACK_CLOSE = 8;
 
 const sNO = 0;
-const sSS = 1;
-const sSR = 2;
+const sSS = TCP_CONNTRACK_SYN_SENT;
+const sSR = TCP_CONNTRACK_SYN_RECV;
 const sES = 3;
 const sFW = 4;
 const sCW = 5;

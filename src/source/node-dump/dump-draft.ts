@@ -1,6 +1,6 @@
 import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 import type { TextLine, ToolText } from "../../kernel/tool-text.ts";
-import type { HostPlaces } from "../../world/host-in.ts";
+import type { HostPlaces } from "../../world/host-in/reading.ts";
 import type { InputError } from "../../world/input-error.ts";
 import type { Source } from "../../world/world.ts";
 

@@ -26,6 +26,10 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
   ["sysctl", /^(?:\/proc\/sys\/)?(?:net|kernel|fs|vm|user|dev|abi|debug|sunrpc|crypto)[./][\w./@:*-]+ = /],
   ["arp", /^Address\s+HWtype\s+HWaddress/],
   ["arp", /^\S+ \(\d+\.\d+\.\d+\.\d+\) at (?:[\da-f]{2}:|<incomplete>)/i],
+  ["ifconfig", /^\S+: flags=\d+<[A-Z,0-9-]*> {2}mtu \d+|^\S+ +Link encap:\S/],
+  ["route", /^Kernel IP routing table$|^Destination\s+Gateway\s+Genmask\s+Flags\s/],
+  ["brctl", /^bridge name\tbridge id\t/],
+  ["netstat", /^Active Internet connections \(|^Proto\s+Recv-Q\s+Send-Q\s+Local Address/],
   ["bridge-fdb", /^(?:[\da-f]{2}:){5}[\da-f]{2} dev \S+/i],
   ["ip-neigh", /^[\da-f:.]*[.:][\da-f:.]* dev \S+\s+(?:lladdr\b|used |INCOMPLETE|FAILED|PERMANENT|proxy)/i],
   ["ip-route", /^(?:default|[\da-f:.]*[.:][\da-f:.]*(?:\/\d+)?) (?:via|dev|proto|nhid|metric|scope) /i],
@@ -51,6 +55,10 @@ export function goesOn(tool: Tool, line: string): boolean {
       return /^[#*:[-]|^COMMIT\b/.test(line);
     case "iptables-commands":
       return /^(?:-|COMMIT\b|:|\* |iptables|ip6tables|sudo )/.test(line);
+    case "brctl":
+      return /^\s+\S+\s*$|^\S+\s+[\da-f]{4}\.[\da-f]{12}\s/.test(line);
+    case "netstat":
+      return /^(?:Proto|tcp|udp|sctp|raw)/.test(line);
     case "ip-link":
     case "bridge-link":
       return /^\s+\S/.test(line) || /^\S+$/.test(line) === false;
@@ -77,6 +85,10 @@ export function toolOfCommand(command: string): Tool | null {
   if (/^sysctl\b/.test(text)) return "sysctl";
   if (/^ss\b/.test(text)) return "ss";
   if (/^arp\b/.test(text)) return "arp";
+  if (/^ifconfig\b/.test(text)) return "ifconfig";
+  if (/^brctl show$/.test(text)) return "brctl";
+  if (/^route\b|^netstat\s.*-\w*r/.test(text)) return "route";
+  if (/^netstat\b/.test(text)) return "netstat";
   const object = /^(?:ip|bridge)\s+(?:-\S+\s+)*(\w+)/.exec(text)?.[1] ?? "";
   const isBridge = text.startsWith("bridge");
   if (isBridge)
