@@ -4,7 +4,7 @@ import { formatMac } from "../address/mac.ts";
 import { addressText, neighbourCommand, routeCommand, ruleText, ruleText6 } from "./addressing-text.ts";
 import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { FdbEntry } from "./device/device.ts";
-import { addLinkText, linkChangeText, linkSettingsText } from "./device/link-command.ts";
+import { addLinkText, linkChangeText, linkSettingsText, portStateText } from "./device/link-command.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import { formatEntry } from "./ipset/add-line.ts";
 import { formatElement } from "./ipset/element-text.ts";
@@ -23,7 +23,11 @@ import { qdiscCommand, tcFilterCommand } from "./tc/tc-text.ts";
 export function operationText(operation: Operation): string[] {
   switch (operation.kind) {
     case "link-add":
-      return [...addLinkText(operation.device), ...linkSettingsText(operation.device)];
+      return [
+        ...addLinkText(operation.device),
+        ...linkSettingsText(operation.device),
+        ...portStateText(operation.device),
+      ];
     case "link-delete":
       return [`ip link delete ${quote(operation.name)}`];
     case "link-set":

@@ -2,7 +2,7 @@ import { isLinkLocal6 } from "../address/ip6-handle.ts";
 import { inputDevice6 } from "../kernel/icmp/send6.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
-import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
+import { ECONNREFUSED, EINVAL, EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -77,6 +77,8 @@ export class Conversation implements Upcalls {
   /** A server's data came (tcp). */
   dataSeen = false;
   private handshake = false;
+  /** Was a connection asked for with more than one other end? */
+  asksMany = false;
   /** Did a relay on the way find somebody to pass on to? */
   isPassedOn = true;
   private readonly datagrams = new DatagramRelay();
@@ -440,6 +442,10 @@ export class Conversation implements Upcalls {
       case EPERM:
         // TCP and SCTP keep trying; the others are told.
         if (this.query.proto !== "tcp" && this.query.proto !== "sctp") this.fail("blocked", errno);
+        return;
+      case ENOBUFS:
+        // A socket that asks for errors is told of this one too (IP_RECVERR).
+        if (this.query.proto !== "tcp" && this.query.proto !== "sctp") this.fail("unreachable", errno);
         return;
       case EINVAL:
         this.fail("invalid", errno);

@@ -54,7 +54,7 @@ export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untap
   packet.dev = dev.ifindex;
   packet.iif = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
-  if (dev.tcIngress.length > 0 && !tcFilters(stack, dev, dev.tcIngress, packet, true)) return;
+  if (dev.tcIngress.length > 0 && tcFilters(stack, dev, dev.tcIngress, packet, true) !== "pass") return;
   if (dev.ingress.length > 0) {
     const verdict = nftFrame(stack, NF_INET_INGRESS, dev.ingress, packet, dev, null);
     if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);

@@ -18,6 +18,7 @@ export const EHOSTUNREACH = 113;
 export const ECONNREFUSED = 111;
 export const EMSGSIZE = 90;
 export const EPERM = 1;
+export const ENOBUFS = 105;
 export const EADDRNOTAVAIL = 99;
 
 /** A next hop resolved to its device; addresses here and below as the path holds them. */
