@@ -5,6 +5,7 @@ import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { deviceKey } from "../packet/packet.ts";
 import { parseConntrackList } from "./conntrack/conntrack-list.ts";
 import type { ConntrackEntry } from "./conntrack/entry.ts";
+import { type ConntrackTimeouts, conntrackTimeouts } from "./conntrack/timeouts.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { joinedGroups6 } from "./device/joined-groups.ts";
@@ -116,6 +117,7 @@ export class Netns {
   /** Does conntrack count packets and bytes? */
   readonly conntrackAccounts: boolean;
   readonly tcpLoose: boolean;
+  readonly conntrackTimeouts: ConntrackTimeouts;
   /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
   readonly conntrackMax: number;
   readonly conntrackBuckets: number;
@@ -301,6 +303,7 @@ export class Netns {
       sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 ||
       [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules)) ||
       nftCountsConnections(host.nft);
+    this.conntrackTimeouts = conntrackTimeouts(sysctl);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

@@ -367,9 +367,26 @@ function route<Address>(
     metric: Number(options.get("metric") ?? (of.number === 6 ? 1024 : 0)),
     tos: 0,
     mtu: Number(options.get("mtu") ?? 0),
+    ...(options.has("from") ? { from: prefixFrom(of, options.get("from") as string) } : {}),
+    ...(options.has("pref") ? { preference: options.get("pref") as "high" | "low" } : {}),
+    ...(options.has("advmss") || options.has("hoplimit")
+      ? {
+          metrics: Object.fromEntries(
+            ["advmss", "hoplimit"].flatMap((name) =>
+              options.has(name) ? [[name, Number(options.get(name))]] : [],
+            ),
+          ),
+        }
+      : {}),
     nextHops: hops.length > 0 ? hops.map((more) => hop(pairs(more))) : single,
     origin: 0,
   };
+}
+
+function prefixFrom<Address>(of: AddressFamily<Address>, text: string): RouteOf<Address>["dst"] {
+  const prefix = of.parsePrefix(text);
+  if (prefix === undefined) throw new Error(`${text} is no prefix`);
+  return prefix;
 }
 
 function splitAt(words: readonly string[], word: string): string[][] {
