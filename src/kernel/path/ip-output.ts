@@ -19,6 +19,7 @@ import { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { EMSGSIZE, EPERM } from "../route/fib.ts";
+import { isMember } from "../route/input-route.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
@@ -43,17 +44,11 @@ export function ipOutput(stack: Stack, packet: Packet): number {
     stack.kill(packet, IPV6_DISABLED);
     return 0;
   }
-  if (packet.rtType === RTN_BROADCAST && from === 0 && !out.isLoopback) {
-    // What a host says to all it hears itself too (dev_loopback_xmit), by the same device.
-    const echo = stack.pool.clone(packet);
-    const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
-    if (verdict === NF_ACCEPT) {
-      echo.pktType = PACKET_BROADCAST;
-      // Its route says local as well, so it is not looked up again.
-      echo.rtInput = RT_LOCAL_DELIVER;
-      echo.dev = out.ifindex;
-      stack.outbox.receive(stack, out, echo);
-    } else if (verdict === NF_DROP) stack.pool.release(echo);
+  // `ip_mc_output`: to all, or to a group that the host is in by this device.
+  if (!six && from === 0 && !out.isLoopback) {
+    if (packet.rtType === RTN_BROADCAST) hearItself(stack, out, packet, PACKET_BROADCAST);
+    else if (packet.rtType === RTN_MULTICAST && isMember(stack, packet.dst, out))
+      hearItself(stack, out, packet, PACKET_LOOPBACK);
   }
   const verdict = nfHook(stack, NF_INET_POST_ROUTING, packet, from, out.ifindex);
   if (verdict !== NF_ACCEPT) {
@@ -79,12 +74,10 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
     if (packet.length > size) {
       // Pieces have room for a card's header before them, for no tunnel's.
       if (TUNNELS.has(out.kind)) packet.pieces = null;
-      fragment(stack, packet, size, finishOutput2);
-      return 0;
+      return fragment(stack, packet, size, finishOutput2);
     }
   }
-  finishOutput2(stack, packet);
-  return 0;
+  return finishOutput2(stack, packet);
 }
 
 const TUNNELS: ReadonlySet<string> = new Set(["vxlan", "geneve", "ipip"]);
@@ -101,13 +94,15 @@ function isTooBig(packet: Packet, mtu: number): boolean {
  * `ip_do_fragment`: cut a datagram into fragments of at most `size` bytes, or into the pieces it was joined of where none is
  * longer. The first keeps the packet and its number, the others get numbers that belong to their place in the datagram. Takes
  * the packet over.
+ *
+ * @param output 0, or the errno that ends it: the pieces behind are not sent
  */
 export function fragment(
   stack: Stack,
   packet: Packet,
   size: number,
-  output: (stack: Stack, fragment: Packet) => void,
-): void {
+  output: (stack: Stack, fragment: Packet) => number,
+): number {
   const bare = headerLength(packet);
   // A fragment of IPv6 has a header more.
   const header = packet.family === 6 ? FRAGMENT6_HEADER : bare;
@@ -135,8 +130,25 @@ export function fragment(
   }
   packet.length = header + first;
   packet.mf = more || total > first;
-  output(stack, packet);
-  for (const piece of rest) output(stack, piece);
+  let errno = output(stack, packet);
+  for (const piece of rest) {
+    if (errno === 0) errno = output(stack, piece);
+    else stack.pool.release(piece);
+  }
+  return errno;
+}
+
+/** What a host says to many it hears itself too, by the same device: a copy passes POSTROUTING on its own (`dev_loopback_xmit`). */
+function hearItself(stack: Stack, out: NetDevice, packet: Packet, pktType: number): void {
+  const echo = stack.pool.clone(packet);
+  const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
+  if (verdict === NF_ACCEPT) {
+    echo.pktType = pktType;
+    // Its route says local as well, so it is not looked up again.
+    echo.rtInput = RT_LOCAL_DELIVER;
+    echo.dev = out.ifindex;
+    stack.outbox.receive(stack, out, echo);
+  } else if (verdict === NF_DROP) stack.pool.release(echo);
 }
 
 /** The pieces a datagram was joined of, where all find room and it can be told what the next one's offset is; null else. */
@@ -160,26 +172,17 @@ export function cutEvenly(total: number, step: number): number[] {
 function toGroup6(stack: Stack, out: NetDevice, packet: Packet): boolean {
   if (out.isLoopback) return true;
   const heard = !packet.forwarded && !isNeighbourDiscovery(packet);
-  if (heard && stack.net.isJoined6(packet.dst, out.ifindex)) {
-    const echo = stack.pool.clone(packet);
-    const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
-    if (verdict === NF_ACCEPT) {
-      echo.pktType = PACKET_LOOPBACK;
-      echo.rtInput = RT_LOCAL_DELIVER;
-      echo.dev = out.ifindex;
-      stack.outbox.receive(stack, out, echo);
-    } else if (verdict === NF_DROP) stack.pool.release(echo);
-  }
+  if (heard && stack.net.isJoined6(packet.dst, out.ifindex)) hearItself(stack, out, packet, PACKET_LOOPBACK);
   if (groupScope6(packet.dst) > 1) return true;
   stack.kill(packet, NOT_FOR_FORWARDING);
   return false;
 }
 
-/** `ip_finish_output2`, `ip6_finish_output2`: find the next hop's MAC, or the group's, and send the frame. */
-function finishOutput2(stack: Stack, packet: Packet): void {
+/** `ip_finish_output2`, `ip6_finish_output2`: find the next hop's MAC, or the group's, and send the frame. 0, or an errno. */
+function finishOutput2(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   if (packet.family === 6) {
-    if (packet.rtType === RTN_MULTICAST && !toGroup6(stack, out, packet)) return;
+    if (packet.rtType === RTN_MULTICAST && !toGroup6(stack, out, packet)) return 0;
   } else if ((packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) && !out.isLoopback) {
     packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
@@ -189,7 +192,7 @@ function finishOutput2(stack: Stack, packet: Packet): void {
         ? out.mac
         : MAC_BROADCAST;
     stack.path.transmit(stack, out, packet);
-    return;
+    return stack.xmitErrno;
   }
-  neighbourOutput(stack, out, packet.rtNextHop, packet);
+  return neighbourOutput(stack, out, packet.rtNextHop, packet);
 }
