@@ -7,7 +7,7 @@ import { TARGETS } from "../../src/kernel/netfilter/target/registry.ts";
 import { REASONS } from "../../src/kernel/reason.ts";
 import type { World } from "../../src/world/world.ts";
 import { COUNTED_ALONE, ELSEWHERE, LACKED } from "./coverage-elsewhere.ts";
-import { type RuleName, rulesThatDecided } from "./decided.ts";
+import { packetsDecided, type RuleName } from "./decided.ts";
 import { NFT_KEYS, nftKeysOf, whyNoNft } from "./nft-coverage.ts";
 import type { Probed } from "./probing.ts";
 
@@ -28,8 +28,10 @@ const DEVICES: readonly DeviceDetail["kind"][] = [
 ];
 /** What traffic control's words are read as: queues, filters, and what a filter did. */
 const TC = ["tbf", "u32", "matchall", "flower", "mirred redirect", "mirred mirror", "mirred drop", "gact"];
-/** Packets whose fate is looked into, for each key: enough to know that it is not nothing. */
-const ENOUGH = 5;
+/** So many packets whose fate hung on it are enough to know of each key that it is not nothing. */
+const ENOUGH = 2;
+/** Rules of a world that are looked into: each is a walk of all its packets. */
+const MOST_A_WORLD = 4;
 
 /**
  * How many packets met what, and how many decided on it: what is of rules decides where the packet would have fared otherwise
@@ -62,17 +64,20 @@ export class Coverage {
       const met = [...keysBesideRules(world, probed), ...rulesOf(world, probed).flatMap(({ keys }) => keys)];
       for (const key of new Set(met)) count(this.#met, key);
     }
-    const isOpen = ({ keys }: TakenRule) => keys.some((key) => (this.#decided.get(key) ?? 0) < ENOUGH);
-    const open = new Map(
-      all.flatMap((probed) =>
-        rulesOf(world, probed)
-          .filter(isOpen)
-          .map((taken) => [JSON.stringify(taken.rule), taken]),
-      ),
+    this.#lookInto(world, all);
+  }
+
+  /** Of the rules that took packets those first that tell of most that is not known yet. */
+  #lookInto(world: World, all: readonly Probed[]): void {
+    const unknown = ({ keys }: TakenRule): number =>
+      keys.filter((key) => (this.#decided.get(key) ?? ENOUGH) < ENOUGH).length;
+    const rules = new Map(
+      all.flatMap((probed) => rulesOf(world, probed).map((taken) => [JSON.stringify(taken.rule), taken])),
     );
-    for (const taken of open.values()) {
-      if (!isOpen(taken)) continue;
-      const packets = rulesThatDecided(world, all, taken.rule);
+    const open = [...rules.values()].filter(mayDecide).sort((a, b) => unknown(b) - unknown(a));
+    for (const taken of open.slice(0, MOST_A_WORLD)) {
+      if (unknown(taken) === 0) continue;
+      const packets = packetsDecided(world, all, taken.rule);
       for (const key of taken.keys) count(this.#decided, key, packets.length);
       for (const hook of packets.flatMap(({ hooks }) => hooks)) count(this.#decided, `hook ${hook}`);
     }
@@ -83,11 +88,14 @@ export class Coverage {
     return 1 - (this.#met.get("disposition DELIVERED") ?? 0) / Math.max(1, this.packets);
   }
 
-  /** What no packet decided on though this kernel has it and the model knows it. */
+  /** What no packet met though this kernel has it and the model knows it. */
   get zeros(): string[] {
-    return [...this.#met.keys()].flatMap((key) =>
-      this.#decidedOn(key) === 0 && this.#whyNot(key) === null ? [key] : [],
-    );
+    return [...this.#met.keys()].filter((key) => this.#met.get(key) === 0 && this.#whyNot(key) === null);
+  }
+
+  /** What packets met, but none of those looked into hung on. */
+  get undecided(): string[] {
+    return [...this.#met.keys()].filter((key) => this.#met.get(key) !== 0 && this.#decidedOn(key) === 0);
   }
 
   #decidedOn(key: string): number {
@@ -135,7 +143,7 @@ export class Coverage {
 
   text(): string {
     const lines = [...this.#met].map(([key, met]) => {
-      const why = this.#decidedOn(key) === 0 ? this.#whyNot(key) : null;
+      const why = met === 0 ? this.#whyNot(key) : null;
       return `${String(met).padStart(8)}  ${this.#decidedText(key).padStart(8)}  ${key}${why === null ? "" : `  (${why})`}`;
     });
     const share = `${(100 * this.undelivered).toFixed(1)} % of packets ended otherwise than DELIVERED`;
@@ -154,11 +162,19 @@ const HEAD = `packets: that met it; that decided on it (N+: no more were looked 
 export type CoverageCounts = Readonly<Record<string, readonly [met: number, decided: number]>>;
 
 function count(counts: Map<string, number>, key: string, more = 1): void {
-  counts.set(key, (counts.get(key) ?? 0) + more);
+  const before = counts.get(key);
+  if (before !== undefined) counts.set(key, before + more);
 }
 
 function isOfRules(key: string): boolean {
   return /^(match|target|hook|nft) /.test(key);
+}
+
+/** A rule whose target changes no packet, or that has none, decides nothing. */
+function mayDecide({ keys }: TakenRule): boolean {
+  return keys.some(
+    (key) => /^(target|nft does) /.test(key) && key !== "nft does match" && !COUNTED_ALONE.has(key),
+  );
 }
 
 interface TakenRule {

@@ -26,7 +26,7 @@ export interface DecidedPacket {
  *
  * @param all the world's packets, in their order
  */
-export function rulesThatDecided(world: World, all: readonly Probed[], rule: RuleName): DecidedPacket[] {
+export function packetsDecided(world: World, all: readonly Probed[], rule: RuleName): DecidedPacket[] {
   const taken = all.map(({ recorded }) =>
     (recorded.rulesHit ?? []).some(
       (hit) =>

@@ -13,6 +13,10 @@ export class Dice extends Random {
     this.#favour = favour;
   }
 
+  favours(word: string): boolean {
+    return this.#favour === word;
+  }
+
   /** Whole, both ends included. */
   between(low: number, high: number): number {
     return low + this.below(high - low + 1);

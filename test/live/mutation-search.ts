@@ -1,6 +1,7 @@
+import type { Rule } from "../../src/kernel/netfilter/rule.ts";
 import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import type { World } from "../../src/world/world.ts";
-import { hosts } from "./misreading.ts";
+import { rules } from "./misreading.ts";
 import type { Mutation } from "./mutations.ts";
 import { abreast, judged, judging, TooSlow } from "./probing.ts";
 import { type LiveWorld, randomWorld, type WorldKind } from "./random-world.ts";
@@ -36,7 +37,7 @@ function firstMissed({ misread, broken }: Mutation, { world, probes, agrees }: H
   const mend = broken?.();
   try {
     // A part that hides behind another world's compiled form would not be seen: each gets hosts of its own.
-    const taken = (misread ?? hosts((host) => ({ ...host })))(world);
+    const taken = (misread ?? copied)(world);
     let index = 0;
     for (const { difference } of judging(taken, probes)) {
       if (difference !== null && agrees[index] === true) return index;
@@ -46,6 +47,12 @@ function firstMissed({ misread, broken }: Mutation, { world, probes, agrees }: H
   } finally {
     mend?.();
   }
+}
+
+/** The same, of rules that nobody has compiled. */
+function copied(world: World): World {
+  const copy = (rule: Rule): Rule => ({ ...rule });
+  return rules(copy, "ip6tables")(rules(copy)(world));
 }
 
 /** What looking for a mutation came to. */

@@ -82,7 +82,11 @@ const IPTABLES: readonly Omit<Mutation, "kind">[] = [
   },
   { name: "MASQUERADE does nothing", misread: targets("MASQUERADE", () => ({ kind: "ACCEPT" })) },
   { name: "a target TTL does nothing", favour: "TTL", misread: targets("TTL", () => null) },
-  { name: "NOTRACK is ignored", favour: "CT", misread: targets("CT", () => null) },
+  {
+    name: "NOTRACK is ignored",
+    favour: "CT",
+    misread: (world) => targets("NOTRACK", () => null)(targets("CT", () => null)(world)),
+  },
   { name: "a policy DROP is ignored", misread: policies },
   { name: "conntrack forgets to confirm", broken: unconfirmed },
   { name: "conntrack matches nothing", favour: "conntrack", broken: () => blind("conntrack") },

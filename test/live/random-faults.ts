@@ -31,6 +31,8 @@ const RARITIES: readonly (readonly [weight: number, rarity: Rarity])[] = [
 const OF_IPV6: readonly (readonly [weight: number, rarity: Rarity])[] = [
   [1, disableIpv6],
   [1, sendBeyondScope],
+  [1, askForFragments],
+  [1, askForOwnMac],
 ];
 
 /** Puts a few rarities into a world, rules and all; returns what meets them. */
@@ -253,6 +255,37 @@ function sendBeyondScope(dice: Dice, ground: Ground): Aim[] {
   if (own === undefined) return [];
   const dst = ground.plan.outsideHost(10);
   return [{ from: pod.name, dst, src: own.address, raw: true, listens: true, ttl: 64, proto: "udp" }];
+}
+
+/** Only who does not track connections sees the pieces of a datagram: the others put it together first (`nf_defrag_ipv6`). */
+function askForFragments(dice: Dice, ground: Ground): Aim[] {
+  const { hosts } = ground.draft;
+  const router = hosts.get("router");
+  if (router === undefined) return [];
+  const asked = dice.pick(["--fragfirst", "--fragmore", "--fraglast"]);
+  router.iptablesSave[6] = `*mangle\n${CHAINS}-A PREROUTING -m frag ${asked} -j DROP\nCOMMIT\n`;
+  router.iptablesSave[4] = "";
+  router.nftRuleset = "";
+  return ["udp", "icmp"].flatMap((proto) =>
+    ground.clients.map((from) => ({ from, dst: ground.plan.outsideHost(10), proto, size: 2000 })),
+  );
+}
+
+const CHAINS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
+  .map((chain) => `:${chain} ACCEPT [0:0]\n`)
+  .join("");
+
+/** An address of a link is made of its owner's MAC, which a rule asks for. */
+function askForOwnMac(dice: Dice, ground: Ground): Aim[] {
+  const { node, pod } = dice.pick(podPorts(ground));
+  const own = (host: DraftHost, on: string) =>
+    host.addresses.find(({ dev, address }) => dev === on && address.startsWith("fe80:"))?.address;
+  const [there, here] = [own(node, "cni0"), own(pod, "eth0")];
+  node.iptablesSave[6] = `*mangle\n${CHAINS}-A INPUT -p udp -m eui64 -j DROP\nCOMMIT\n`;
+  return [
+    { from: pod.name, dst: `${there}%eth0`, proto: "udp" },
+    { from: node.name, dst: `${here}%cni0`, proto: "udp" },
+  ];
 }
 
 function linkOf({ links }: DraftHost, name: string): Link {
