@@ -1,6 +1,7 @@
 import { addEntries, type ConntrackEntry } from "../kernel/conntrack/entry.ts";
 import type { ConntrackTable } from "../kernel/conntrack/table.ts";
 import { HostSession } from "../kernel/host-session.ts";
+import { setAllowed6 } from "../kernel/icmp/error-rate.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
 import { setRedirectsDue } from "../kernel/path/redirect-rate.ts";
@@ -130,7 +131,10 @@ export class Session {
 
   /** Every host's redirects are due to all whom it has told of a better gateway before, or to none of them. */
   setRedirectsDue(due: boolean): void {
-    for (const state of this.states.values()) setRedirectsDue(state, due, this.clock.now);
+    for (const state of this.states.values()) {
+      setRedirectsDue(state, due, this.clock.now);
+      setAllowed6(state, due, this.clock.now);
+    }
   }
 
   /** A walk begins. */

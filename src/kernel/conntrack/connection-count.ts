@@ -63,7 +63,7 @@ export class ConnectionCounts {
     const slot = table.place(key);
     const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
     // A list that was just looked through is not again: a new connection's first packet, asked about twice, is on it twice.
-    const isNew = packet.ct >= 0 && (conntrack.status(packet.ct) & IPS_CONFIRMED) === 0;
+    const isNew = packet.ct < 0 || (conntrack.status(packet.ct) & IPS_CONFIRMED) === 0;
     const isSame = isThere && table.get(slot, LAYOUT.serial) === conntrack.created;
     const times = isNew
       ? isSame

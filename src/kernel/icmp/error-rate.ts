@@ -1,4 +1,5 @@
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, type Packet } from "../../packet/packet.ts";
+import type { HostSession } from "../host-session.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 
@@ -25,9 +26,11 @@ export function withinLimit4(stack: Stack, { icmpType, icmpCode, rtDev, dst }: P
   return peerAllows(stack, 4, dst, net.sysctl.integer("net.ipv4.icmp_ratelimit", RATE_LIMIT_MS));
 }
 
-/** `inet_peer_xrlim_allow`: may another message go to a host, `timeout` milliseconds after the last or as one of a burst? */
+/**
+ * `inet_peer_xrlim_allow`: may another message go to a host, `timeout` milliseconds after the last or as one of a burst? One that is
+ * not limited (0) leaves nothing for those that are.
+ */
 export function peerAllows(stack: Stack, family: 4 | 6, address: number, timeout: number): boolean {
-  if (timeout === 0) return true;
   const { peers } = stack.state;
   const slot = TOKENS[family];
   const before = peers.get(address, slot);
@@ -38,4 +41,17 @@ export function peerAllows(stack: Stack, family: 4 | 6, address: number, timeout
   peers.set(address, slot, Math.floor(allowed ? tokens - timeout : tokens));
   peers.set(address, slot + 1, Math.floor(stack.now));
   return allowed;
+}
+
+/** A host of IPv6 may be sent a whole burst again, or nothing for now, by all that have sent it anything. */
+export function setAllowed6({ peers }: HostSession, due: boolean, now: number): void {
+  const known = new Set<number>();
+  const slot = TOKENS[6];
+  peers.forEach((address, at) => {
+    if (at === slot) known.add(address);
+  });
+  for (const address of known) {
+    peers.set(address, slot, due ? BURST * RATE_LIMIT_MS : 0);
+    peers.set(address, slot + 1, now);
+  }
 }
