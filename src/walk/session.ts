@@ -141,6 +141,17 @@ export class Session {
   begin(): void {
     this.outbox.begin();
     for (const state of this.states.values()) state.ipvs.beginWalk();
+    this.letAJiffyPass();
+  }
+
+  /** Too little time for a clock to show passes. */
+  letAJiffyPass(): void {
+    for (const { connectionCounts } of this.states.values()) connectionCounts.later();
+  }
+
+  /** Does a packet's way take so long that the next one comes in another jiffy, or have all of a walk's the same? */
+  setSlow(slow: boolean): void {
+    for (const { connectionCounts } of this.states.values()) connectionCounts.slow = slow;
   }
 
   /** End a walk: what still waits is given up, and what no packet holds any more is freed. */
