@@ -5,6 +5,7 @@ import { whyUnfit } from "../lab/live/fit.ts";
 import { probeReport } from "../lab/live/probe-report.ts";
 import {
   enterLab,
+  isStanding,
   lower,
   netnsName,
   raise,
@@ -143,6 +144,11 @@ async function probeLab(context: Context, from: string, to: string, options: Pro
   const standing = worldOf(name);
   if (standing === null) {
     return fail(context, [`there is no lab ${name}: hopscope lab up builds one`]);
+  }
+  if (!isStanding(name)) {
+    return fail(context, [
+      `the lab ${name} is not complete: it is being built, or its building or its servers ended early (hopscope lab down ${name} clears it away)`,
+    ]);
   }
   const flags = objectFlags(options);
   if (flags.kind === "invalid") return fail(context, flags.messages);

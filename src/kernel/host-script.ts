@@ -3,7 +3,7 @@ import type { Ipv6Words } from "../address/ipv6.ts";
 import { isGroupMac } from "../address/mac.ts";
 import { addressText, routeCommand, ruleText, ruleText6 } from "./addressing-text.ts";
 import type { Device, FdbEntry, InterfaceAddress, InterfaceAddress6 } from "./device/device.ts";
-import { deviceWords, linkSettingsText, newLinkText } from "./device/link-command.ts";
+import { deviceWords, linkSettingsText, newLinkText, portStateText } from "./device/link-command.ts";
 import type { Host } from "./host.ts";
 import { bridgeVlanText, operationText } from "./operation-text.ts";
 import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "./route/ip-rule.ts";
@@ -41,6 +41,7 @@ export function hostCommands(host: Host, cables: CableEnds): readonly Section[] 
     ["settings of all devices, before there are any", sysctlLines(host, (name) => !isPerDevice(name, host))],
     ["devices", host.devices.flatMap((device) => deviceLines(device, host, cables))],
     ["ports, and which devices are up", host.devices.flatMap(linkSettingsText)],
+    ["states of ports", host.devices.flatMap(portStateText)],
     ["VLANs of bridges and ports", vlanLines(host)],
     ["settings of single devices", sysctlLines(host, (name) => isPerDevice(name, host))],
     [

@@ -5,6 +5,7 @@ import { MAC_ZERO, type Mac } from "../address/mac.ts";
 import { deviceKey } from "../packet/packet.ts";
 import { parseConntrackList } from "./conntrack/conntrack-list.ts";
 import type { ConntrackEntry } from "./conntrack/entry.ts";
+import { type ConntrackTimeouts, conntrackTimeouts } from "./conntrack/timeouts.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
 import { joinedGroups6 } from "./device/joined-groups.ts";
@@ -15,7 +16,7 @@ import { CompiledIpvs } from "./ipvs/compiled-service.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { NeighbourKey } from "./neighbour/neighbour.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
-import { countsConnections, needsConntrack } from "./netfilter/needs-conntrack.ts";
+import { countsConnections, needsConntrack, proxiesHandshakes } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
@@ -27,9 +28,10 @@ import {
   egressChains,
   ingressChains,
 } from "./nft/frame-hooks.ts";
-import { nftCountsConnections, nftNeedsConntrack } from "./nft/needs-conntrack.ts";
+import { nftCountsConnections, nftNeedsConntrack, nftProxiesHandshakes } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
+import { type CompiledOvsBridge, type CompiledOvsPort, compileOvs } from "./ovs/compile-bridge.ts";
 import { Fib } from "./route/fib.ts";
 import { isMulticast } from "./route/output-route.ts";
 import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
@@ -69,6 +71,8 @@ export class Netns {
   readonly conntrack: boolean;
   /** And for IPv6? */
   readonly conntrack6: boolean;
+  private readonly synproxy: boolean;
+  private readonly synproxy6: boolean;
   /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
   private neighbours: PairMap | null = null;
   /** Those of them that nothing heard changes: (device, address) to 1. */
@@ -94,6 +98,9 @@ export class Netns {
   readonly ipips: readonly NetDevice[];
   readonly geneves: readonly NetDevice[];
   readonly hasVrfs: boolean;
+  /** Bridges of Open vSwitch, and those of their ports that are tunnels. */
+  readonly ovsBridges: readonly CompiledOvsBridge[];
+  readonly ovsTunnels: readonly CompiledOvsPort[];
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
   /** The same of IPv6, made when first asked. */
@@ -105,10 +112,12 @@ export class Netns {
   // sysctls the path asks for
   readonly ipForward: boolean;
   readonly defaultTtl: number;
+  readonly hopLimit6: number;
   readonly portRange: readonly [number, number];
   /** Does conntrack count packets and bytes? */
   readonly conntrackAccounts: boolean;
   readonly tcpLoose: boolean;
+  readonly conntrackTimeouts: ConntrackTimeouts;
   /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
   readonly conntrackMax: number;
   readonly conntrackBuckets: number;
@@ -199,6 +208,14 @@ export class Netns {
     this.fib = new Fib(4, host.routes, host.rules, named, this.devices);
     this.fib6 = new Fib(6, host.routes6, host.rules6, named, this.devices);
     this.hasVrfs = this.devices.some(({ kind }) => kind === "vrf");
+    this.ovsBridges = host.ovs === null ? [] : compileOvs(host.ovs, named);
+    const ovsPorts = this.ovsBridges.flatMap(({ ports }) => ports);
+    this.ovsTunnels = ovsPorts.filter(({ tunnel }) => tunnel !== null);
+    for (const port of ovsPorts) {
+      if (port.device === null) continue;
+      port.device.ovsPort = port;
+      port.device.ovsOwn = port.plain.type === "internal";
+    }
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);
@@ -215,6 +232,12 @@ export class Netns {
       (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6)) ||
       this.ipvs?.needsConntrack(6) === true;
+    this.synproxy =
+      (host.iptables !== null && proxiesHandshakes(host.iptables)) ||
+      (this.nft !== null && nftProxiesHandshakes(walkedNft(host), 4));
+    this.synproxy6 =
+      (host.ip6tables !== null && proxiesHandshakes(host.ip6tables)) ||
+      (this.nft !== null && nftProxiesHandshakes(walkedNft(host), 6));
 
     if (this.nft !== null) {
       for (const device of this.devices) {
@@ -272,6 +295,7 @@ export class Netns {
     };
     this.ipForward = sysctl.integer("net.ipv4.ip_forward", 0) !== 0;
     this.defaultTtl = sysctl.integer("net.ipv4.ip_default_ttl", 64);
+    this.hopLimit6 = sysctl.integer("net.ipv6.conf.all.hop_limit", 64);
     this.portRange = sysctl.range("net.ipv4.ip_local_port_range", 32768, 60999);
     this.conntrackMax = sysctl.integer("net.netfilter.nf_conntrack_max", 0);
     this.conntrackBuckets = sysctl.integer("net.netfilter.nf_conntrack_buckets", this.conntrackMax);
@@ -279,6 +303,7 @@ export class Netns {
       sysctl.integer("net.netfilter.nf_conntrack_acct", 0) !== 0 ||
       [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules)) ||
       nftCountsConnections(host.nft);
+    this.conntrackTimeouts = conntrackTimeouts(sysctl);
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;
@@ -316,6 +341,11 @@ export class Netns {
   /** Is conntrack active for a family? */
   tracks(family: Family): boolean {
     return family === 6 ? this.conntrack6 : this.conntrack;
+  }
+
+  /** Has a family rules that shake hands in a server's place? */
+  proxiesHandshakes(family: Family): boolean {
+    return family === 6 ? this.synproxy6 : this.synproxy;
   }
 
   /** Routes and policy rules. */

@@ -4,15 +4,16 @@ import { formatMac } from "../address/mac.ts";
 import { addressText, neighbourCommand, routeCommand, ruleText, ruleText6 } from "./addressing-text.ts";
 import type { BridgeVlan } from "./device/bridge-vlan.ts";
 import type { FdbEntry } from "./device/device.ts";
-import { addLinkText, linkChangeText, linkSettingsText } from "./device/link-command.ts";
+import { addLinkText, linkChangeText, linkSettingsText, portStateText } from "./device/link-command.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import { formatEntry } from "./ipset/add-line.ts";
 import { formatElement } from "./ipset/element-text.ts";
 import { endText, selectorWords, serverWords, serviceWords } from "./ipvs/ipvsadm-words.ts";
-import { splitArguments } from "./netfilter/save/arguments.ts";
 import { formatRuleArguments } from "./netfilter/save/format.ts";
+import { splitArguments } from "./netfilter/save/words.ts";
 import { formatNftCommand } from "./nft/text/format-command.ts";
 import type { Operation } from "./operation.ts";
+import { ovsCommands } from "./ovs/ovs-command.ts";
 import { quote, words } from "./shell-words.ts";
 import { qdiscCommand, tcFilterCommand } from "./tc/tc-text.ts";
 
@@ -23,7 +24,11 @@ import { qdiscCommand, tcFilterCommand } from "./tc/tc-text.ts";
 export function operationText(operation: Operation): string[] {
   switch (operation.kind) {
     case "link-add":
-      return [...addLinkText(operation.device), ...linkSettingsText(operation.device)];
+      return [
+        ...addLinkText(operation.device),
+        ...linkSettingsText(operation.device),
+        ...portStateText(operation.device),
+      ];
     case "link-delete":
       return [`ip link delete ${quote(operation.name)}`];
     case "link-set":
@@ -125,6 +130,8 @@ export function operationText(operation: Operation): string[] {
       return [qdiscCommand(operation.qdisc) ?? ""].filter((line) => line !== "");
     case "tc-filter-add":
       return [tcFilterCommand(operation.filter) ?? ""].filter((line) => line !== "");
+    case "ovs":
+      return ovsCommands(operation.ovs);
     case "sockets":
     case "socket-open":
     case "unmodelled":

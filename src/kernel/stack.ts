@@ -89,6 +89,8 @@ export class Stack implements RuleContext {
   hotdrop = false;
   /** errno a local sender sees when OUTPUT drops, where it is not EPERM (`NF_DROP_ERR`); 0 otherwise. */
   dropErrno = 0;
+  /** What became of the frame last handed to a device, before the device: 0, or ENOBUFS. */
+  xmitErrno = 0;
   /** An ICMP message of this host's is on its way out: until it has left, no other can begin (`icmp_xmit_lock`). */
   icmpLeaves = false;
   /** How many redirections of traffic control lie within one another now (`mirred_nest_level`). */

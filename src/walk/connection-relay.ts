@@ -1,7 +1,8 @@
 import type { Relay } from "../kernel/socket/relay.ts";
 import type { Conversation } from "./conversation.ts";
 import { nextTarget } from "./relay-targets.ts";
-import type { TcpEnd, TcpEnds } from "./tcp-ends.ts";
+import type { TcpEnd } from "./tcp-end.ts";
+import type { TcpEnds } from "./tcp-ends.ts";
 
 /** `EndpointDialTimeouts` (pkg/proxy/userspace/proxysocket.go): how long a target has to answer, one try after the other. */
 const DIAL_MS = [250, 500, 1000, 2000];

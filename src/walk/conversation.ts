@@ -2,7 +2,7 @@ import { isLinkLocal6 } from "../address/ip6-handle.ts";
 import { inputDevice6 } from "../kernel/icmp/send6.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
-import { ECONNREFUSED, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
+import { ECONNREFUSED, EINVAL, EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
@@ -22,6 +22,7 @@ import {
   PHASE_REQUEST,
 } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
+import { transparencyOf } from "./connection-end.ts";
 import { DatagramRelay } from "./datagram-relay.ts";
 import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
 import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
@@ -29,7 +30,7 @@ import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";
 import { SctpEnds } from "./sctp-ends.ts";
-import { TcpEnds, transparencyOf } from "./tcp-ends.ts";
+import { TcpEnds } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
 
 /**
@@ -76,6 +77,8 @@ export class Conversation implements Upcalls {
   /** A server's data came (tcp). */
   dataSeen = false;
   private handshake = false;
+  /** Was a connection asked for with more than one other end? */
+  asksMany = false;
   /** Did a relay on the way find somebody to pass on to? */
   isPassedOn = true;
   private readonly datagrams = new DatagramRelay();
@@ -440,6 +443,10 @@ export class Conversation implements Upcalls {
         // TCP and SCTP keep trying; the others are told.
         if (this.query.proto !== "tcp" && this.query.proto !== "sctp") this.fail("blocked", errno);
         return;
+      case ENOBUFS:
+        // A socket that asks for errors is told of this one too (IP_RECVERR).
+        if (this.query.proto !== "tcp" && this.query.proto !== "sctp") this.fail("unreachable", errno);
+        return;
       case EINVAL:
         this.fail("invalid", errno);
         return;
@@ -477,8 +484,12 @@ function isRedirect({ family, icmpType }: Packet): boolean {
 
 /** The kernel's own socket of a tunnel (`vxlan_create_sock`, `geneve_create_sock`). */
 function tunnelSocket({ net }: Stack, port: number): FoundSocket | null {
-  const isTunnels = net.devices.some(
-    ({ plain: { detail } }) => (detail.kind === "vxlan" || detail.kind === "geneve") && detail.port === port,
-  );
+  const isTunnels =
+    net.ovsTunnels.some(({ tunnel }) => tunnel?.port === port) ||
+    net.devices.some(
+      ({ plain: { detail } }) =>
+        (detail.kind === "vxlan" || detail.kind === "geneve" || detail.kind === "external") &&
+        detail.port === port,
+    );
   return isTunnels ? { kind: "listener", wildcard: true, transparent: false, mark: 0 } : null;
 }

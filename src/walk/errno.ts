@@ -5,6 +5,7 @@ import {
   EINVAL,
   EMSGSIZE,
   ENETUNREACH,
+  ENOBUFS,
   EPERM,
 } from "../kernel/route/fib.ts";
 
@@ -46,6 +47,7 @@ export const ERRNO_NAMES: Readonly<Record<number, string>> = {
   [EPIPE]: "EPIPE",
   [EPROTO]: "EPROTO",
   [EMSGSIZE]: "EMSGSIZE",
+  [ENOBUFS]: "ENOBUFS",
   [EADDRNOTAVAIL]: "EADDRNOTAVAIL",
   [ENETUNREACH]: "ENETUNREACH",
   [ENOPROTOOPT]: "ENOPROTOOPT",

@@ -2,7 +2,7 @@ import { isMulticast6 } from "../address/ip6-handle.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
 import { layOut } from "../kernel/path/lay-out.ts";
 import { localOut } from "../kernel/path/local-out.ts";
-import { EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
+import { EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { outputMtu } from "../kernel/route/output-mtu.ts";
 import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
@@ -89,7 +89,8 @@ export function sendRaw(owner: Conversation): void {
   }
   owner.result = "sent";
   const failed = localOut(stack, packet);
-  if (failed === 0) return;
+  // Who does not ask for errors is not told of a full queue (`raw_send_hdrinc`).
+  if (failed === 0 || failed === ENOBUFS) return;
   owner.result = null;
   if (failed === EPERM) owner.fail("blocked", EPERM);
   else owner.failErrno(failed);

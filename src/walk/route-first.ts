@@ -20,8 +20,10 @@ export function routeFirst(owner: Conversation, packet: Packet): boolean {
   const toMany = error === 0 && (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST);
   if (error !== 0 || toMany) {
     stack.pool.release(packet);
-    if (toMany) owner.fail("unreachable", ENETUNREACH);
-    else owner.failErrno(error);
+    if (toMany) {
+      owner.asksMany = true;
+      owner.fail("unreachable", ENETUNREACH);
+    } else owner.failErrno(error);
     return false;
   }
   fillHopLimit(stack, packet);

@@ -1,9 +1,7 @@
 import { localOut } from "../kernel/path/local-out.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
-import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import {
   IPPROTO_SCTP,
   type Packet,
@@ -26,7 +24,8 @@ import {
   SCTP_SHUTDOWN_ACK,
   SCTP_SHUTDOWN_COMPLETE,
 } from "../packet/sctp-chunk.ts";
-import { fillHopLimit, ofFamily } from "./client-packet.ts";
+import { fillHopLimit } from "./client-packet.ts";
+import { type ConnectionEnd, keyOf, keyOfReceiver, packetFrom, speaks } from "./connection-end.ts";
 import type { Conversation } from "./conversation.ts";
 import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES } from "./packet-size.ts";
@@ -38,16 +37,7 @@ const INITIAL_RTO_MS = 3000;
 const REPEATS_AT_MOST = 8;
 
 /** One end of an association. */
-interface SctpEnd {
-  stack: Stack;
-  readonly local: number;
-  readonly localPort: number;
-  readonly peer: number;
-  readonly peerPort: number;
-  readonly client: boolean;
-  /** ifindex of the device it is bound to, 0 none. */
-  readonly boundDev: number;
-  readonly socket: Socket | null;
+interface SctpEnd extends ConnectionEnd {
   state: "cookie-wait" | "cookie-echoed" | "established" | "shutdown-sent" | "closed";
   /** The tag that the other end asked for. */
   peerTag: number;
@@ -145,7 +135,7 @@ export class SctpEnds {
 
   /** A packet comes in at a host. True: an association, or a listener, took it. */
   receive(stack: Stack, packet: Packet): boolean {
-    const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
+    const key = keyOfReceiver(stack, packet);
     const known = this.ends.get(key);
     if (
       known !== undefined &&
@@ -263,27 +253,12 @@ export class SctpEnds {
 
   private send(end: SctpEnd, chunk: number, payload: number, phase: number, cause: number): void {
     const { stack } = end;
-    const { query } = this.owner;
-    const packet = ofFamily(stack.pool.take(), query.family);
-    packet.number = stack.outbox.nextNumber();
-    packet.phase = phase;
-    packet.cause = cause;
-    stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause, phase);
-    packet.src = end.local;
-    packet.dst = end.peer;
-    packet.sport = end.localPort;
-    packet.dport = end.peerPort;
+    const packet = packetFrom(end, this.owner.query, phase, cause);
     fillChunk(packet, chunk, payload);
     packet.ack = end.peerTag;
     if (chunk === SCTP_INIT_ACK) packet.seq = initiateTag(end.localPort, end.peerPort);
     else packet.seq = chunk === SCTP_DATA ? end.tsn : end.heard;
-    packet.ttl = end.client ? (query.ttl ?? 0) : 0;
-    if (end.client) {
-      packet.mark = query.mark;
-      packet.uid = query.uid;
-    } else packet.uid = 0;
     packet.id = stack.state.nextIpId();
-    packet.boundDev = end.boundDev;
     if (routeOutput(stack, packet, end.boundDev, false) !== 0) {
       stack.pool.release(packet);
       return;
@@ -314,12 +289,4 @@ export function fillInit(init: Packet, sport: number, dport: number): void {
   init.dport = dport;
   fillChunk(init, SCTP_INIT, 0);
   init.seq = initiateTag(sport, dport);
-}
-
-function speaks(end: SctpEnd): boolean {
-  return end.socket === null || end.socket.app.kind === "line";
-}
-
-function keyOf(end: SctpEnd): string {
-  return `${end.stack.host} ${end.local} ${end.localPort} ${end.peer} ${end.peerPort}`;
 }

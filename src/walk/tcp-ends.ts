@@ -1,10 +1,9 @@
 import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
-import { advertisedMss, outputMtu } from "../kernel/route/output-mtu.ts";
+import { advertisedMss } from "../kernel/route/output-mtu.ts";
 import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
-import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import {
@@ -17,69 +16,25 @@ import {
   PHASE_REQUEST,
   TCP_ACK,
   TCP_FIN,
-  TCP_PSH,
   TCP_RST,
   TCP_SYN,
 } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
+import { keyOf, keyOfReceiver, speaks, transparencyOf } from "./connection-end.ts";
 import { ConnectionRelay } from "./connection-relay.ts";
 import type { Conversation } from "./conversation.ts";
 import { ephemeralPort } from "./datagram-relay.ts";
 import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
-import {
-  AGAIN_BYTES,
-  BARE_SEGMENT_BYTES,
-  BARE_SYN_ACK_BYTES,
-  LINE_BYTES,
-  SEGMENT_BYTES,
-  SYN_BYTES,
-} from "./packet-size.ts";
+import { AGAIN_BYTES, BARE_SYN_ACK_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
+import { newTcpEnd, type TcpEnd } from "./tcp-end.ts";
+import { TcpOutput } from "./tcp-output.ts";
 
-/** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
 const NO_SYN = reason("no-syn");
 
+/** A SYN is repeated after one second, up to four times linearly (`tcp_syn_linear_timeouts`). */
 const SYN_REPEAT_MS = 1000;
-
-/** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
-const RETRANSMIT_MS = 204;
-
-/** `TCP_MSS_DEFAULT`: what a SYN asks for that says nothing of it; `net.ipv4.tcp_min_snd_mss`. */
-const MSS_UNSAID = 536;
-const LEAST_MSS = 48;
-/** `TCP_INIT_CWND`, segments; `GSO_LEGACY_MAX_SIZE` less the longest headers, bytes. */
-const INITIAL_WINDOW = 10;
-const GSO_AT_MOST = 65_216;
-
-/** One end of a connection. */
-export interface TcpEnd {
-  stack: Stack;
-  readonly local: number;
-  readonly localPort: number;
-  readonly peer: number;
-  readonly peerPort: number;
-  readonly client: boolean;
-  /** ifindex of the device it is bound to, 0 none. */
-  readonly boundDev: number;
-  readonly socket: Socket | null;
-  /** Of a connection that a relay opened: the end that it took, and for which. */
-  readonly relayed: TcpEnd | null;
-  /** Of an end that a relay took: the one it opened for it. */
-  onward: TcpEnd | null;
-  state: "syn-sent" | "syn-received" | "established" | "closed";
-  seq: number;
-  ack: number;
-  /** The segment size that the other end asked for. */
-  peerMss: number;
-  /** Bytes still to be said, which the first flight had no room for. */
-  unsent: number;
-  /** The first byte sent that the other end has not acknowledged. */
-  acknowledged: number;
-  /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
-  retransmitAt: number;
-  retransmitMs: number;
-}
 
 /** The TCP of a conversation: the client's end, and those that its servers accepted. */
 export class TcpEnds {
@@ -87,10 +42,12 @@ export class TcpEnds {
   private readonly ends = new Map<string, TcpEnd>();
   private own: TcpEnd | null = null;
   private stopRepeating: () => void = () => {};
+  private readonly output: TcpOutput;
   private readonly relay: ConnectionRelay;
 
   constructor(owner: Conversation) {
     this.owner = owner;
+    this.output = new TcpOutput(owner);
     this.relay = new ConnectionRelay(this, owner);
   }
 
@@ -119,26 +76,19 @@ export class TcpEnds {
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
     syn.mss = advertisedMss(stack, syn);
-    this.own = {
-      stack,
-      local: syn.src,
-      localPort: owner.clientPort,
-      peer: syn.dst,
-      peerPort: owner.query.dport ?? 0,
-      client: true,
-      boundDev: syn.boundDev,
-      socket: null,
-      relayed: null,
-      onward: null,
-      state: "syn-sent",
-      seq: 1,
-      ack: 0,
-      peerMss: MSS_UNSAID,
-      unsent: 0,
-      acknowledged: 1,
-      retransmitAt: 0,
-      retransmitMs: 0,
-    };
+    this.own = newTcpEnd(
+      {
+        stack,
+        local: syn.src,
+        localPort: owner.clientPort,
+        peer: syn.dst,
+        peerPort: owner.query.dport ?? 0,
+        client: true,
+        boundDev: syn.boundDev,
+        socket: null,
+      },
+      "syn-sent",
+    );
     this.ends.set(keyOf(this.own), this.own);
     this.repeatSyn(1);
     localOut(stack, syn);
@@ -183,7 +133,7 @@ export class TcpEnds {
 
   /** A segment comes in at a host. */
   receive(stack: Stack, packet: Packet): SegmentFate {
-    const key = `${stack.host} ${packet.dst} ${packet.dport} ${packet.src} ${packet.sport}`;
+    const key = keyOfReceiver(stack, packet);
     const known = this.ends.get(key);
     if (known !== undefined && known.state !== "closed" && isOfDevice(stack, "tcp", packet, known.boundDev)) {
       this.segment(known, packet);
@@ -198,28 +148,24 @@ export class TcpEnds {
       stack.kill(packet, NO_SYN);
       return "dropped";
     }
-    const end: TcpEnd = {
-      stack,
-      local: packet.dst,
-      localPort: packet.dport,
-      peer: packet.src,
-      peerPort: packet.sport,
-      client: false,
-      boundDev: boundDeviceOf(stack, "tcp", packet, socket),
-      socket,
-      relayed: null,
-      onward: null,
-      state: "syn-received",
-      seq: 1,
-      ack: packet.seq + 1,
-      peerMss: packet.mss === 0 ? MSS_UNSAID : packet.mss,
-      unsent: 0,
-      acknowledged: 1,
-      retransmitAt: 0,
-      retransmitMs: 0,
-    };
+    const end = newTcpEnd(
+      {
+        stack,
+        local: packet.dst,
+        localPort: packet.dport,
+        peer: packet.src,
+        peerPort: packet.sport,
+        client: false,
+        boundDev: boundDeviceOf(stack, "tcp", packet, socket),
+        socket,
+      },
+      "syn-received",
+    );
+    end.ack = packet.seq + 1;
+    if (packet.mss !== 0) end.peerMss = packet.mss;
+    end.isBare = isBare(packet);
     this.ends.set(key, end);
-    this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
+    this.output.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
     return "taken";
   }
 
@@ -243,7 +189,7 @@ export class TcpEnds {
       const wasOpen = end.state === "established";
       if (wasOpen && packet.seq !== end.ack) {
         // `tcp_validate_incoming` (RFC 5961 3.2): one beyond what was received is doubted, and who sent it asked; an older one is nothing.
-        if (packet.seq > end.ack) this.acknowledge(end, packet.number);
+        if (packet.seq > end.ack) this.output.acknowledge(end, packet.number);
         return;
       }
       end.state = "closed";
@@ -251,28 +197,32 @@ export class TcpEnds {
       if (end.relayed !== null) this.relay.lost(end.relayed, packet.number, wasOpen);
       return;
     }
-    if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent" && packet.mss !== 0) end.peerMss = packet.mss;
-    if ((flags & TCP_ACK) !== 0) this.heard(end, packet);
+    if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent") {
+      if (packet.mss !== 0) end.peerMss = packet.mss;
+      end.isBare = isBare(packet);
+    }
+    if ((flags & TCP_ACK) !== 0) this.output.heard(end, packet);
     switch (end.state) {
       case "syn-sent":
         if ((flags & (TCP_SYN | TCP_ACK)) === (TCP_SYN | TCP_ACK)) {
           end.state = "established";
           end.ack = packet.seq + 1;
           if (end.client) owner.connected();
-          this.acknowledge(end, packet.number);
-          if (end.client) this.sayFirst(end);
+          this.output.acknowledge(end, packet.number);
+          if (end.client) this.output.sayFirst(end);
           if (end.relayed !== null) this.relay.connected();
         } else if ((flags & TCP_SYN) !== 0) {
           // A connection to its own socket: simultaneous open (RFC 9293 3.5).
           end.state = "syn-received";
           end.ack = packet.seq + 1;
-          this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
+          this.output.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, SYN_BYTES, 0);
         }
         return;
       case "syn-received":
         if ((flags & TCP_SYN) !== 0 && (flags & TCP_ACK) === 0) {
           // A repeated SYN is answered again.
-          if (!end.client) this.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPEAT, packet.number, SYN_BYTES, 0);
+          if (!end.client)
+            this.output.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPEAT, packet.number, SYN_BYTES, 0);
           return;
         }
         if ((flags & TCP_ACK) !== 0) this.accepted(end, packet);
@@ -280,7 +230,7 @@ export class TcpEnds {
       case "established":
         if ((flags & TCP_FIN) !== 0) {
           end.ack = packet.seq + packet.payload + 1;
-          this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, packet.number, SEGMENT_BYTES, 0);
+          this.output.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, packet.number, SEGMENT_BYTES, 0);
           end.state = "closed";
           const other = end.onward ?? end.relayed;
           if (other?.state === "established") this.finish(other, packet.number);
@@ -297,14 +247,14 @@ export class TcpEnds {
     end.state = "established";
     if (end.client) {
       owner.connected();
-      if ((packet.tcpFlags & TCP_SYN) !== 0) this.acknowledge(end, packet.number);
-      this.sayFirst(end);
+      if ((packet.tcpFlags & TCP_SYN) !== 0) this.output.acknowledge(end, packet.number);
+      this.output.sayFirst(end);
       return;
     }
     owner.serve(end.stack, IPPROTO_TCP, packet);
     const app = end.socket?.app;
     if (app?.kind === "relay") this.relay.begin(end, app.relay, packet.number);
-    else if (speaks(end)) this.sendData(end, LINE_BYTES, packet.number);
+    else if (speaks(end)) this.output.sendData(end, LINE_BYTES, packet.number);
   }
 
   /** An error about a packet of a connection that a relay opens. */
@@ -339,26 +289,20 @@ export class TcpEnds {
     }
     fillHopLimit(stack, syn);
     syn.mss = advertisedMss(stack, syn);
-    const end: TcpEnd = {
-      stack,
-      local: syn.src,
-      localPort: syn.sport,
-      peer: syn.dst,
-      peerPort: syn.dport,
-      client: false,
-      boundDev: 0,
-      socket: null,
+    const end = newTcpEnd(
+      {
+        stack,
+        local: syn.src,
+        localPort: syn.sport,
+        peer: syn.dst,
+        peerPort: syn.dport,
+        client: false,
+        boundDev: 0,
+        socket: null,
+      },
+      "syn-sent",
       relayed,
-      onward: null,
-      state: "syn-sent",
-      seq: 1,
-      ack: 0,
-      peerMss: MSS_UNSAID,
-      unsent: 0,
-      acknowledged: 1,
-      retransmitAt: 0,
-      retransmitMs: 0,
-    };
+    );
     relayed.onward = end;
     this.ends.set(keyOf(end), end);
     localOut(stack, syn);
@@ -366,7 +310,7 @@ export class TcpEnds {
   }
 
   finish(end: TcpEnd, cause: number): void {
-    this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, cause, SEGMENT_BYTES, 0);
+    this.output.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, cause, SEGMENT_BYTES, 0);
     end.seq++;
   }
 
@@ -376,8 +320,8 @@ export class TcpEnds {
     end.ack = packet.seq + packet.payload;
     const other = end.onward ?? end.relayed;
     if (other !== null) {
-      this.acknowledge(end, packet.number);
-      if (isNew && other.state === "established") this.sendData(other, packet.payload, packet.number);
+      this.output.acknowledge(end, packet.number);
+      if (isNew && other.state === "established") this.output.sendData(other, packet.payload, packet.number);
       return;
     }
     if (end.client) owner.tookData();
@@ -385,62 +329,17 @@ export class TcpEnds {
     else if (isNew && !owner.saysMuch) {
       owner.serve(end.stack, IPPROTO_TCP, packet);
       if (speaks(end)) {
-        this.sendData(end, LINE_BYTES, packet.number);
+        this.output.sendData(end, LINE_BYTES, packet.number);
         return;
       }
     }
-    this.acknowledge(end, packet.number);
-  }
-
-  private acknowledge(end: TcpEnd, cause: number): void {
-    this.send(end, TCP_ACK, end.seq, PHASE_DATA, cause, SEGMENT_BYTES, 0);
-  }
-
-  private sendData(end: TcpEnd, bytes: number, cause: number, phase: number = PHASE_DATA): void {
-    end.unsent += bytes;
-    this.sendUnsent(end, cause, phase);
-  }
-
-  /** As much as the first congestion window holds, several segments in one packet (`tcp_write_xmit`, RFC 6928). */
-  private sendUnsent(end: TcpEnd, cause: number, phase: number): void {
-    const size = segmentSize(end.peerMss, 0xffff);
-    while (end.unsent > 0 && Math.ceil((end.seq - end.acknowledged) / size) < INITIAL_WINDOW) {
-      const before = end.seq;
-      this.send(end, TCP_PSH | TCP_ACK, end.seq, phase, cause, SEGMENT_BYTES, end.unsent);
-      // No route leads there any more, or a rule of the host's own dropped it.
-      if (end.seq === before) return;
-    }
-  }
-
-  /** The client has a text to say, of the size its query gives. */
-  private sayFirst(end: TcpEnd): void {
-    const { owner } = this;
-    if (!owner.saysMuch) return;
-    end.retransmitMs = RETRANSMIT_MS;
-    end.retransmitAt = end.stack.now + RETRANSMIT_MS;
-    this.retransmitAfter(end, RETRANSMIT_MS);
-    this.sendData(end, owner.query.size ?? 0, 0, PHASE_REQUEST);
-  }
-
-  /** What an end said has arrived, as far as the other acknowledges it; the rest of it may follow. */
-  private heard(end: TcpEnd, { ack, number }: Packet): void {
-    if (ack <= end.acknowledged) return;
-    end.acknowledged = ack;
-    if (end.state !== "established") return;
-    if (end.unsent > 0) this.sendUnsent(end, number, end.client ? PHASE_REQUEST : PHASE_DATA);
-    else if (end.client && end.seq === end.acknowledged) this.owner.wasHeard();
+    this.output.acknowledge(end, packet.number);
   }
 
   /** `tcp_v4_mtu_reduced`: a packet of the client's was too long for its way, which is known now: it says it again in shorter ones. */
   mtuReduced(): void {
     const { own } = this;
-    if (own !== null && own.state === "established" && own.seq > own.acknowledged) this.sayAgain(own);
-  }
-
-  private sayAgain(end: TcpEnd): void {
-    end.unsent += end.seq - end.acknowledged;
-    end.seq = end.acknowledged;
-    this.sendUnsent(end, 0, PHASE_REPEAT);
+    if (own !== null && own.state === "established" && own.seq > own.acknowledged) this.output.sayAgain(own);
   }
 
   /**
@@ -454,96 +353,12 @@ export class TcpEnds {
     if (own === null || own.state !== "established") return false;
     const { now } = own.stack;
     if (own.seq > own.acknowledged) {
-      if (now < own.retransmitAt) this.retransmitAfter(own, own.retransmitAt - now);
-      else this.retransmit(own);
+      if (now < own.retransmitAt) this.output.retransmitAfter(own, own.retransmitAt - now);
+      else this.output.retransmit(own);
       return true;
     }
-    own.retransmitMs = RETRANSMIT_MS;
-    own.retransmitAt = now + RETRANSMIT_MS;
-    this.retransmitAfter(own, RETRANSMIT_MS);
-    this.sendData(own, AGAIN_BYTES, 0, PHASE_REQUEST);
+    this.output.say(own, AGAIN_BYTES);
     return true;
-  }
-
-  private retransmitAfter(end: TcpEnd, ms: number): void {
-    end.stack.outbox.after(ms, () => this.retransmit(end));
-  }
-
-  private retransmit(end: TcpEnd): void {
-    const waiting = end.seq - end.acknowledged;
-    if (waiting <= 0 || end.state !== "established") return;
-    do {
-      end.retransmitMs *= 2;
-      end.retransmitAt += end.retransmitMs;
-    } while (end.retransmitAt <= end.stack.now);
-    this.retransmitAfter(end, end.retransmitAt - end.stack.now);
-    this.sayAgain(end);
-  }
-
-  private send(
-    end: TcpEnd,
-    flags: number,
-    seq: number,
-    phase: number,
-    cause: number,
-    headers: number,
-    unsent: number,
-  ): void {
-    const { stack } = end;
-    const { query } = this.owner;
-    const segment = ofFamily(stack.pool.take(), query.family);
-    segment.number = stack.outbox.nextNumber();
-    segment.phase = phase;
-    segment.cause = cause;
-    stack.tape?.words4(OP_EMIT, stack.host, segment.number, cause, phase);
-    segment.protocol = IPPROTO_TCP;
-    segment.src = end.local;
-    segment.dst = end.peer;
-    segment.sport = end.localPort;
-    segment.dport = end.peerPort;
-    segment.tcpFlags = flags;
-    segment.seq = seq;
-    segment.ack = end.ack;
-    segment.df = true;
-    segment.length = headerLength(segment) + headers;
-    segment.ttl = end.client ? (query.ttl ?? 0) : 0;
-    if (end.client) {
-      segment.mark = query.mark;
-      segment.uid = query.uid;
-    } else segment.uid = 0;
-    segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
-    segment.boundDev = end.boundDev;
-    const anySource = !end.client && end.relayed === null && transparencyOf(end.socket) !== false;
-    if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
-      stack.pool.release(segment);
-      return;
-    }
-    fillHopLimit(stack, segment);
-    if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
-    if (unsent > 0) this.fillData(end, segment, unsent);
-    const { payload } = segment;
-    if (localOut(stack, segment) === 0 || phase === PHASE_REPEAT) return;
-    // What the host's own rules drop at first counts as not sent (`tcp_write_xmit`).
-    end.unsent += payload;
-    end.seq -= payload;
-  }
-
-  /** Puts as much into a packet as one can hold: more than a segment leaves it to the card to cut. */
-  private fillData(end: TcpEnd, packet: Packet, unsent: number): void {
-    const out = end.stack.net.devices[packet.rtDev];
-    const mtu = out === undefined ? 0xffff : outputMtu(packet, out);
-    const size = segmentSize(end.peerMss, mtu - headerLength(packet));
-    // `tcp_cwnd_test`: no more than half the window at once.
-    const inFlight = Math.ceil((end.seq - end.acknowledged) / size);
-    const quota = Math.min(INITIAL_WINDOW / 2, INITIAL_WINDOW - inFlight, Math.floor(GSO_AT_MOST / size));
-    const segments = Math.max(1, quota);
-    const bytes = Math.min(unsent, segments * size);
-    packet.payload = bytes;
-    packet.length += bytes;
-    packet.gsoExcess = Math.max(0, bytes - size);
-    packet.payloadKnown = end.client && this.owner.saysMuch;
-    end.unsent -= bytes;
-    end.seq += bytes;
   }
 
   /**
@@ -557,35 +372,20 @@ export class TcpEnds {
     for (const end of servers.length > 0 ? servers : open) {
       if (how === "reset") {
         end.state = "closed";
-        this.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
+        this.output.send(end, TCP_RST | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
       } else if (end.client) {
-        this.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
+        this.output.send(end, TCP_FIN | TCP_ACK, end.seq, PHASE_DATA, 0, SEGMENT_BYTES, 0);
         end.seq++;
       }
     }
   }
 }
 
-/** May a server's socket speak for other addresses? null: nobody has said. */
-export function transparencyOf(socket: Socket | null): boolean | null {
-  return socket?.transparent ?? null;
-}
-
-/** `tcp_current_mss`: bytes of data in a segment, which has a time stamp beside them. */
-function segmentSize(peerMss: number, room: number): number {
-  return (
-    Math.max(LEAST_MSS, Math.min(peerMss, room - BARE_SEGMENT_BYTES)) - (SEGMENT_BYTES - BARE_SEGMENT_BYTES)
-  );
+/** Has a SYN, or its answer, no room for a time stamp beside its other options? */
+function isBare(syn: Packet): boolean {
+  return syn.length - headerLength(syn) < SEGMENT_BYTES;
 }
 
 function synAckBytes(syn: Packet): number {
-  return syn.length - headerLength(syn) <= BARE_SEGMENT_BYTES ? BARE_SYN_ACK_BYTES : SYN_BYTES;
-}
-
-function speaks(end: TcpEnd): boolean {
-  return end.socket === null || end.socket.app.kind === "line";
-}
-
-function keyOf(end: TcpEnd): string {
-  return `${end.stack.host} ${end.local} ${end.localPort} ${end.peer} ${end.peerPort}`;
+  return isBare(syn) ? BARE_SYN_ACK_BYTES : SYN_BYTES;
 }

@@ -83,6 +83,7 @@ function reasonOf(query: Query, conversation: Conversation, decoded: Decoded, lo
     if (later === undefined) return { reason: "reply-lost" };
     return { reason: later.reason === "left-model" ? "left-model" : "reply-lost", drop: later };
   }
+  if (conversation.asksMany) return { reason: "broadcast-refused" };
   switch (errno) {
     case EMSGSIZE:
       return { reason: "too-big" };

@@ -131,6 +131,23 @@ describe.skipIf(unfit.length > 0)("lab up, lab probe, lab down", () => {
   }, 60_000);
 });
 
+describe.skipIf(unfit.length > 0)("a lab whose building or servers ended early", () => {
+  it("is not asked, and is taken down whole", async () => {
+    const name = `u${process.pid}`;
+    try {
+      await hopscope(["lab", "up", "--name", name, "--only", "node1", "node2"]);
+      process.kill(Number(readFileSync(`/run/hopscope-lab/${name}/pid`, "utf8")), "SIGKILL");
+      sleep(SETTLED_MS);
+      const probe = await hopscope(["lab", "probe", "node1", "192.168.50.12:22", "--name", name]);
+      expect(probe).toMatchObject({ code: 2, out: "" });
+      expect(probe.err).toMatch(/^error: the lab \S+ is not complete: .*\n$/);
+    } finally {
+      expect((await hopscope(["lab", "down", name])).out).toBe("2 hosts taken down\n");
+    }
+    expect(listNetns().filter((each) => each.includes(name))).toEqual([]);
+  }, 60_000);
+});
+
 describe("what the kernel tells", () => {
   it("connection tracking", () => {
     const line =

@@ -9,21 +9,37 @@ import { NFT_KEYS, nftKeysOf, whyNoNft } from "./nft-coverage.ts";
 import type { Probed } from "./probing.ts";
 
 const LACKED = "this kernel lacks it: judged by recordings alone";
+const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one";
 
 /** What no packet of the lab can decide on, and why. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["match ah", "nothing is encrypted"],
   ["match esp", "nothing is encrypted"],
+  ["match ipcomp", "nothing is compressed"],
+  ["match dccp", "no probe speaks DCCP"],
+  ["match mh", "nobody is mobile"],
+  ["match dst", "no probe has the header"],
+  ["match hbh", "no probe has the header"],
+  ["match rt", "no probe has the header"],
+  ["match srh", "no probe has the header"],
+  ["match cgroup", "not generated: which group a sender is in no host says"],
+  ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
+  ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
+  ["target SNPT", "judged by its own test"],
+  ["target DNPT", "judged by its own test"],
+  ["target LED", "this kernel lacks it"],
+  ["target SECMARK", "no security marks"],
   ["match cpu", "which processor it is nobody can say"],
   ["match realm", "routes have no realms"],
   ["match time", "a walk's clock has no date"],
   ["match sctp", "no probe speaks SCTP yet"],
   ["target NFQUEUE", "not modelled: nobody stands behind the queue"],
   ["target TPROXY", "judged by its own test"],
-  ["target SYNPROXY", "not modelled, which the verdict says"],
+  ["target SYNPROXY", "judged by its own test"],
   ["target CONNSECMARK", "no security marks"],
   ["reason no-proxy-socket", "judged by its own test"],
   ["reason proxied-elsewhere", "judged by its own test"],
+  ["reason bad-syn-cookie", "judged by its own test"],
   ["reason vxlan-no-vni", "judged by recordings"],
   ["reason vxlan-no-port", "judged by recordings"],
   ["reason unmodelled-device", "no such device is built"],
@@ -55,6 +71,13 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["reason ipvs-no-connection", LACKED],
   ["reason tunnel-loop", "tunnels' ends are in the fabric: judged by recordings"],
   ["reason not-redirected", "no ifb is built: judged by recordings"],
+  ["reason ovs-no-match", NO_OVS],
+  ["reason ovs-drop", NO_OVS],
+  ["reason ovs-no-port", NO_OVS],
+  ["reason ovs-ttl", NO_OVS],
+  ["reason ovs-too-deep", NO_OVS],
+  ["reason ovs-controller", NO_OVS],
+  ["reason ovs-unmodelled", NO_OVS],
   ["device unmodelled", "no such device is built"],
 ]);
 

@@ -23,6 +23,10 @@ export interface DraftHost {
   ipsetSave: string;
   /** As `nft list ruleset` prints it. */
   nftRuleset: string;
+  /** As `tc qdisc show` prints them; under `DEV ingress` and `DEV egress` what `tc filter show` prints. */
+  qdiscs: string;
+  readonly tcFilters: Record<string, string>;
+  readonly tunDaemons: object[];
 }
 
 interface DraftLink {
@@ -89,6 +93,9 @@ export function newHost(draft: Draft, name: string, kind: string): DraftHost {
     iptablesSave: { 4: "", 6: "" },
     ipsetSave: "",
     nftRuleset: "",
+    qdiscs: "",
+    tcFilters: {},
+    tunDaemons: [],
   };
   host.links.push({
     ifindex: 1,
@@ -113,6 +120,10 @@ export interface LinkOptions {
   readonly master?: string;
   readonly port?: Readonly<Record<string, unknown>>;
   readonly linkinfo?: object;
+  /** Nobody is asked for a MAC there. */
+  readonly noArp?: boolean;
+  /** The device it sits on. */
+  readonly link?: string;
 }
 
 export function addLink(host: DraftHost, dice: Dice, name: string, options: LinkOptions = {}): void {
@@ -121,7 +132,8 @@ export function addLink(host: DraftHost, dice: Dice, name: string, options: Link
   host.links.push({
     ifindex: host.links.length + 1,
     ifname: name,
-    flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP"],
+    flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP", ...(options.noArp === true ? ["NOARP"] : [])],
+    ...(options.link === undefined ? {} : { link: options.link }),
     mtu: options.mtu ?? 1500,
     link_type: "ether",
     address: options.mac ?? randomMac(dice),

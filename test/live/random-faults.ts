@@ -1,68 +1,264 @@
 import type { Dice } from "./dice.ts";
-import { type Draft, type DraftHost, randomMac } from "./draft.ts";
+import { type DraftHost, randomMac } from "./draft.ts";
+import { rareDevices } from "./random-devices.ts";
+import type { Aim } from "./random-queries.ts";
+import { trafficControl } from "./random-traffic-control.ts";
+import { type Ground, PORTS } from "./topology.ts";
 
-/** What goes wrong below IP, seldom, so that packets end there too. */
+/**
+ * What goes wrong below IP, and what is rare above it: each comes with packets that are aimed at it, since few others would
+ * ever meet it.
+ */
+
+/** Something rare put into a world: the packets that meet it, none where the world has no place for it. */
+export type Rarity = (dice: Dice, ground: Ground) => readonly Aim[];
+
+const RARITIES: readonly (readonly [weight: number, rarity: Rarity])[] = [
+  [1, mistakeNeighbour],
+  [1, mistakeWithoutFlood],
+  [1, shorten],
+  [1, isolate],
+  [1, block],
+  [1, addressItself],
+  [1, forgetTunnel],
+  [1, makeBlackHole],
+  [1, translateToLoopback],
+  [2, askGroups],
+  [0.7, sendFromNobody],
+  ...trafficControl,
+  ...rareDevices,
+];
+const OF_IPV6: readonly (readonly [weight: number, rarity: Rarity])[] = [
+  [1, disableIpv6],
+  [1, sendBeyondScope],
+];
+
+/** Puts a few rarities into a world, rules and all; returns what meets them. */
+export function addFaults(dice: Dice, grounds: readonly Ground[]): Aim[] {
+  return grounds.flatMap((ground) => {
+    const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
+    const aims: Aim[] = [];
+    for (let i = dice.between(1, ground.plan.family === 6 ? 1 : 4); i > 0; i--) {
+      const taken = dice.weighted(left.map((entry): readonly [number, typeof entry] => [entry[0], entry]));
+      left.splice(left.indexOf(taken), 1);
+      // Each as often, however many packets it names.
+      const own = taken[1](dice, ground);
+      for (let k = 0; own.length > 0 && k < AIMS_EACH; k++) aims.push(dice.pick(own));
+    }
+    return aims;
+  });
+}
+
+const AIMS_EACH = 6;
 
 interface Port {
   readonly node: DraftHost;
   readonly dev: string;
   readonly pod: DraftHost;
+  /** The pod's. */
+  readonly address: string;
 }
 
 interface Link {
   readonly ifname: string;
+  readonly address: string;
   mtu: number;
-  readonly linkinfo: { readonly info_slave_data: { flood: boolean; isolated?: boolean } };
+  readonly linkinfo: {
+    readonly info_slave_data: { flood: boolean; isolated?: boolean; state: string };
+  };
 }
 
-/** Puts a few faults into a world of IPv4. */
-export function addFaults(dice: Dice, draft: Draft): void {
-  const ports = podPorts(draft);
-  if (dice.chance(0.12)) mistakeNeighbour(dice, dice.pick(ports));
-  if (dice.chance(0.1)) {
-    // Nobody is asked who it is that a frame is for, and no port is told what is for nobody known.
-    const { node } = mistakeNeighbour(dice, dice.pick(ports));
-    for (const port of ports) if (port.node === node) settingsOf(port).flood = false;
-  }
-  if (dice.chance(0.1)) shorten(dice, dice.pick(ports));
-  if (dice.chance(0.15)) isolate(ports);
-  if (dice.chance(0.3)) forgetTunnel(dice, draft);
-}
-
-function podPorts({ hosts, wires }: Draft): Port[] {
+function podPorts({ draft: { hosts, wires }, plan }: Ground): Port[] {
   return wires.flatMap(([nodeName, dev, podName]) => {
     const [node, pod] = [hosts.get(nodeName), hosts.get(podName)];
-    return node === undefined || pod?.kind !== "pod" ? [] : [{ node, dev, pod }];
+    if (node === undefined || pod?.kind !== "pod") return [];
+    const own = pod.addresses.find(
+      ({ dev: on, address }) =>
+        on === "eth0" && !address.startsWith("fe80:") && address.includes(":") === (plan.family === 6),
+    );
+    return own === undefined ? [] : [{ node, dev, pod, address: own.address }];
   });
 }
 
 /** A node believes in a pod's MAC that nobody has. */
-function mistakeNeighbour(dice: Dice, port: Port): Port {
-  const dst = port.pod.addresses.find(({ dev }) => dev === "eth0")?.address;
-  port.node.neigh.push({ dst, dev: "cni0", lladdr: randomMac(dice), state: ["PERMANENT"] });
+function mistakeNeighbour(dice: Dice, ground: Ground): Aim[] {
+  const { node, address } = mistaken(dice, ground);
+  return [...ground.clients, node.name, node.name].map((from) => ({ from, dst: address }));
+}
+
+function mistaken(dice: Dice, ground: Ground): Port {
+  const port = dice.pick(podPorts(ground));
+  port.node.neigh.push({ dst: port.address, dev: "cni0", lladdr: randomMac(dice), state: ["PERMANENT"] });
   return port;
 }
 
+/** The same, where nobody is asked who it is that a frame is for, and no port is told what is for nobody known. */
+function mistakeWithoutFlood(dice: Dice, ground: Ground): Aim[] {
+  const { node, address } = mistaken(dice, ground);
+  for (const port of podPorts(ground)) if (port.node === node) settingsOf(port).flood = false;
+  return [{ from: node.name, dst: address }];
+}
+
 /** A pod's end of its cable takes less than the node's. */
-function shorten(dice: Dice, { pod }: Port): void {
+function shorten(dice: Dice, ground: Ground): Aim[] {
+  const { node, pod, address } = dice.pick(podPorts(ground));
   linkOf(pod, "eth0").mtu = dice.pick([1000, 1280]);
+  return [node.name, dice.pick(ground.clients)].map((from) => ({
+    ...{ from, dst: address, proto: dice.pick(["udp", "icmp"]), size: dice.pick([1300, 1390]) },
+  }));
 }
 
 /** The pods of a node may not speak to each other. */
-function isolate(ports: readonly Port[]): void {
-  for (const port of ports) if (port.node === ports[0]?.node) settingsOf(port).isolated = true;
+function isolate(dice: Dice, ground: Ground): Aim[] {
+  const ports = podPorts(ground);
+  const { node } = dice.pick(ports);
+  const own = ports.filter((port) => port.node === node);
+  for (const port of own) settingsOf(port).isolated = true;
+  // Who knows a sibling's MAC does not ask for it.
+  for (const { pod } of own) {
+    if (dice.chance(0.5)) continue;
+    for (const to of own)
+      if (to.pod !== pod)
+        pod.neigh.push({
+          ...{ dst: to.address, dev: "eth0", lladdr: linkOf(to.pod, "eth0").address, state: ["PERMANENT"] },
+        });
+  }
+  return [...siblings(own), ...own.map(({ address }) => ({ from: node.name, dst: address }))];
+}
+
+function siblings(own: readonly Port[]): Aim[] {
+  return own.flatMap(({ pod }) =>
+    own.flatMap((to) => (to.pod === pod ? [] : [{ from: pod.name, dst: to.address }])),
+  );
+}
+
+/** Somebody has put a port out of use; both ends know whom they would speak to. Another port keeps the bridge's carrier. */
+function block(dice: Dice, ground: Ground): Aim[] {
+  const ports = podPorts(ground);
+  const { node, pod, dev, address } = dice.pick(ports);
+  const own = ports.filter((port) => port.node === node);
+  if (own.length < 2) return [];
+  // Without spanning tree a port that blocks forwards again at once (`br_make_forwarding`).
+  settingsOf({ node, dev }).state = dice.pick(["listening", "learning", "disabled"]);
+  const [bridge, card] = [linkOf(node, "cni0"), linkOf(pod, "eth0")];
+  const gateway = node.addresses.find((each) => each.dev === "cni0" && !each.address.includes(":"));
+  node.neigh.push({ dst: address, dev: "cni0", lladdr: card.address, state: ["PERMANENT"] });
+  pod.neigh.push({ dst: gateway?.address, dev: "eth0", lladdr: bridge.address, state: ["PERMANENT"] });
+  return [
+    { from: node.name, dst: address },
+    { from: pod.name, dst: dice.pick(ground.addresses) },
+  ];
+}
+
+/** A pod takes itself for a neighbour: its frames come back to the port that they left by. */
+function addressItself(dice: Dice, ground: Ground): Aim[] {
+  const ports = podPorts(ground);
+  const { node, pod } = dice.pick(ports);
+  const lladdr = linkOf(pod, "eth0").address;
+  const gateway = node.addresses.find(({ dev, address }) => dev === "cni0" && !address.includes(":"));
+  const beside = ports.filter((port) => port.node === node && port.pod !== pod);
+  const dst = beside.length > 0 ? dice.pick(beside).address : gateway?.address;
+  if (dst === undefined) return [];
+  pod.neigh.push({ dst, dev: "eth0", lladdr, state: ["PERMANENT"] });
+  return [{ from: pod.name, dst }];
 }
 
 /** A tunnel's forwarding database has lost an end. */
-function forgetTunnel(dice: Dice, { hosts }: Draft): void {
-  const nodes = [...hosts.values()].filter(({ fdb }) => fdb.length > 0);
-  if (nodes.length > 0) dice.pick(nodes).fdb.pop();
+function forgetTunnel(dice: Dice, ground: Ground): Aim[] {
+  const nodes = [...ground.draft.hosts.values()].filter(({ fdb }) => fdb.length > 0);
+  if (nodes.length === 0) return [];
+  const node = dice.pick(nodes);
+  node.fdb.pop();
+  const ports = podPorts(ground);
+  const from = [node.name, ...ports.flatMap((port) => (port.node === node ? [port.pod.name] : []))];
+  return ports.flatMap((port) => (port.node === node ? [] : [{ from: dice.pick(from), dst: port.address }]));
+}
+
+/** The router's second cable takes less, and its errors that say so do not get out. */
+function makeBlackHole(_dice: Dice, ground: Ground): Aim[] {
+  const { hosts } = ground.draft;
+  const [router, outside] = [hosts.get("router"), hosts.get("internet")];
+  if (router === undefined || outside === undefined) return [];
+  linkOf(router, "eth1").mtu = 1400;
+  linkOf(outside, "eth0").mtu = 1400;
+  router.iptablesSave[4] =
+    "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p icmp -m icmp --icmp-type 3/4 -j DROP\nCOMMIT\n";
+  router.nftRuleset = "";
+  return ["udp", "icmp"].flatMap((proto) =>
+    [...hosts.values()]
+      .filter(({ kind }) => kind === "node")
+      .map(({ name }) => ({
+        ...{ from: name, dst: ground.plan.outsideHost(10), proto, size: 1428, df: true },
+      })),
+  );
+}
+
+/** Services that listen on the loopback alone are meant for others: most settings do not have it. */
+function translateToLoopback(dice: Dice, ground: Ground): Aim[] {
+  const host = dice.pick(ground.ruled.map((name) => ground.draft.hosts.get(name) as DraftHost));
+  const to = dice.pick(ground.plan.virtual);
+  const proto = dice.pick(["tcp", "udp"]);
+  const port = dice.pick(PORTS);
+  const rule = `-A PREROUTING -d ${to}/32 -p ${proto} -m ${proto} --dport ${port} -j DNAT --to-destination 127.0.0.1:${dice.pick(PORTS)}`;
+  const loaded = host.iptablesSave[4];
+  host.iptablesSave[4] = loaded.includes("*nat\n")
+    ? loaded.replace(/(\*nat\n(?::.*\n)+)/, `$1${rule}\n`)
+    : `${loaded}*nat\n${["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"].map((chain) => `:${chain} ACCEPT [0:0]\n`).join("")}${rule}\nCOMMIT\n`;
+  return ground.clients.map((from) => ({ from, dst: to, proto, dport: port }));
+}
+
+/** Who is everybody on a link, and who is a group. */
+function askGroups(dice: Dice, ground: Ground): Aim[] {
+  const broadcasts = [
+    "172.18.0.255",
+    "203.0.113.255",
+    "255.255.255.255",
+    "224.0.0.1",
+    "224.0.0.251",
+    "239.1.2.3",
+  ];
+  const ofPods = podPorts(ground).map(({ address }) => address.replace(/\d+$/, "255"));
+  const { clients } = ground;
+  return Array.from({ length: 6 }, () => ({
+    from: dice.pick(clients),
+    dst: dice.pick([...broadcasts, dice.pick(ofPods)]),
+  }));
+}
+
+/** A socket is told to send from an address that the host does not have. */
+function sendFromNobody(dice: Dice, { clients, plan, addresses }: Ground): Aim[] {
+  return [{ from: dice.pick(clients), dst: dice.pick(addresses), src: dice.pick(plan.nowhere) }];
+}
+
+/** A pod has no IPv6 any more, and its node does not know yet. */
+function disableIpv6(dice: Dice, ground: Ground): Aim[] {
+  const { node, pod, address } = dice.pick(podPorts(ground));
+  const lladdr = linkOf(pod, "eth0").address;
+  // Its loopback goes on.
+  pod.sysctl["net.ipv6.conf.all.disable_ipv6"] = "0";
+  for (const place of ["default", "eth0"]) pod.sysctl[`net.ipv6.conf.${place}.disable_ipv6`] = "1";
+  pod.sysctl["net.ipv6.conf.lo.disable_ipv6"] = "0";
+  const kept = pod.addresses.filter((own) => own.dev !== "eth0" || !own.address.includes(":"));
+  pod.addresses.splice(0, pod.addresses.length, ...kept);
+  pod.routes[6].splice(0);
+  node.neigh.push({ dst: address, dev: "cni0", lladdr, state: ["PERMANENT"] });
+  const others = ground.clients.filter((name) => name !== pod.name);
+  return [node.name, dice.pick(others)].map((from) => ({ from, dst: address }));
+}
+
+/** An address of a link is the source of a packet for elsewhere. */
+function sendBeyondScope(dice: Dice, ground: Ground): Aim[] {
+  const { pod } = dice.pick(podPorts(ground));
+  const own = pod.addresses.find(({ dev, address }) => dev === "eth0" && address.startsWith("fe80:"));
+  if (own === undefined) return [];
+  const dst = ground.plan.outsideHost(10);
+  return [{ from: pod.name, dst, src: own.address, raw: true, listens: true, ttl: 64, proto: "udp" }];
 }
 
 function linkOf({ links }: DraftHost, name: string): Link {
   return links.find(({ ifname }) => ifname === name) as unknown as Link;
 }
 
-function settingsOf({ node, dev }: Port): Link["linkinfo"]["info_slave_data"] {
+function settingsOf({ node, dev }: Pick<Port, "node" | "dev">): Link["linkinfo"]["info_slave_data"] {
   return linkOf(node, dev).linkinfo.info_slave_data;
 }

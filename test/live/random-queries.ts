@@ -6,13 +6,34 @@ const SIZES = [0, 8, 100, 1300, 1372, 1400, 1428, 1472, 1473, 2000, 3000] as con
 /** Below the ports that the kernel picks for itself. */
 const FIRST_PORT = 20_000;
 
+/** Packets that something rare in a world is met by; what is not said is chance. */
+export interface Aim extends Partial<RecordedQuery> {
+  readonly from: string;
+  readonly dst: string;
+}
+
+/** How many packets of a world with aims have one. */
+const AIMED = 0.45;
+
 /** Packets of all makes and of the world's families, aimed at what it has and at what it has not. */
-export function randomQueries(dice: Dice, grounds: readonly Ground[], count: number): RecordedQuery[] {
+export function randomQueries(
+  dice: Dice,
+  grounds: readonly Ground[],
+  count: number,
+  aims: readonly Aim[] = [],
+): RecordedQuery[] {
   return Array.from({ length: count }, (_, i) => {
+    const sport = FIRST_PORT + i;
+    if (aims.length > 0 && dice.chance(AIMED)) return aimed(dice, dice.pick(aims), sport);
     const [only] = grounds;
     const ground = grounds.length === 1 && only !== undefined ? only : dice.pick(grounds);
-    return randomQuery(dice, ground, FIRST_PORT + i);
+    return randomQuery(dice, ground, sport);
   });
+}
+
+function aimed(dice: Dice, aim: Aim, sport: number): RecordedQuery {
+  const proto = aim.proto ?? dice.pick(["tcp", "udp", "icmp"]);
+  return { proto, sport, count: 1, ...(proto === "icmp" ? {} : { dport: dice.pick(PORTS) }), ...aim };
 }
 
 function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {

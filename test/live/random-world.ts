@@ -12,14 +12,14 @@ import { addRandomRules } from "./random-rules.ts";
 import { type Ground, randomTopology } from "./topology.ts";
 
 /**
- * `plain`: of IPv4; `faults`: with what goes wrong below IP besides, not among `all` yet; `nft`: with tables of nftables besides; `v6`: of IPv6 alone or of both; `cluster`: what our agents write;
+ * `plain`: of IPv4; `faults`: with what goes wrong below IP, and with rarer devices and packets besides; `nft`: with tables of nftables besides; `v6`: of IPv6 alone or of both; `cluster`: what our agents write;
  * `all`: each in turn.
  */
 export const WORLD_KINDS = ["plain", "faults", "nft", "v6", "cluster", "all"] as const;
 export type WorldKind = (typeof WORLD_KINDS)[number];
 
 /** What `all` takes in turn. */
-const IN_TURN = ["plain", "v6", "cluster", "nft"] as const;
+const IN_TURN = ["plain", "v6", "cluster", "nft", "faults"] as const;
 
 /** A world and what is sent in it: all of it follows from the seed. */
 export interface LiveWorld {
@@ -49,6 +49,10 @@ export function randomWorld(seed: number, packets: number, kind: WorldKind = "pl
       const dice = new Dice(seed);
       return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6]);
     }
+    case "faults": {
+      const dice = new Dice(seed);
+      return ruledWorld(seed, packets, dice, dice.chance(0.75) ? [4] : [4, 6], kind);
+    }
     default:
       return ruledWorld(seed, packets, new Dice(seed), [4], kind);
   }
@@ -64,16 +68,16 @@ function ruledWorld(
 ): LiveWorld {
   const grounds = randomTopology(dice, families);
   const [ground] = grounds;
-  if (kind === "faults") addFaults(dice, ground.draft);
   for (const name of new Set(ground.ruled)) {
     const host = ground.draft.hosts.get(name) as DraftHost;
     for (const each of grounds) addRandomRules(dice, each, host);
     if (kind === "nft") addNft(dice, ground, host);
   }
+  const aims = kind === "faults" ? addFaults(dice, grounds) : [];
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
     const [first] = snapshot.errors;
     throw new Error(`seed ${seed}: ${first?.field ?? ""}: ${first?.message ?? ""}`);
   }
-  return { seed, world: snapshot.world, queries: randomQueries(dice, grounds, packets) };
+  return { seed, world: snapshot.world, queries: randomQueries(dice, grounds, packets, aims) };
 }

@@ -30,3 +30,11 @@ export const IPS_SRC_NAT_DONE = 1 << 7;
 export const IPS_DST_NAT_DONE = 1 << 8;
 export const IPS_NAT_DONE_MASK = IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE;
 export const IPS_DYING = 1 << 9;
+
+/**
+ * Of a connection that SYNPROXY began towards its server (`nf_conn_synproxy`, which the kernel keeps apart): that it is one, the
+ * number that the proxy began with towards the client, three bits, and that both sides' numbers are known (`IPS_SEQ_ADJUST`).
+ */
+export const IPS_SYNPROXY = 1 << 16;
+export const IPS_SYNPROXY_ISN = 1 << 17;
+export const IPS_SEQ_ADJUST = 1 << 20;

@@ -98,6 +98,11 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" |
       return `ipvlan mode ${detail.mode} ${detail.flag}`;
     case "vlan":
       return `vlan id ${detail.id}`;
+    case "external":
+      return `${detail.type} external dstport ${detail.port}`;
+    // Made by its own daemon alone.
+    case "openvswitch":
+      return "openvswitch";
     default:
       detail satisfies never;
       throw new Error("unknown kind of device");
@@ -166,7 +171,12 @@ function portText(name: string, port: BridgePort): string[] {
     !port.mcastFlood && "mcast_flood off",
     !port.bcastFlood && "bcast_flood off",
     port.isolated && "isolated on",
-    port.state !== "forwarding" && `state ${port.state}`,
   );
   return settings === "" ? [] : [`bridge link set dev ${name} ${settings}`];
+}
+
+/** A port's state, where it does not forward: the kernel takes none before the port is up and has a carrier (`br_set_port_state`). */
+export function portStateText({ name, port }: Device): string[] {
+  if (port === null || port.state === "forwarding") return [];
+  return [`bridge link set dev ${quote(name)} state ${port.state}`];
 }

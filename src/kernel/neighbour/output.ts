@@ -31,13 +31,15 @@ const UNRESOLVED = -1;
 /**
  * Send a packet to a next hop on a device: with its MAC if known, else into the queue while somebody is asked. Takes the
  * packet over. Runs per packet.
+ *
+ * @returns 0, or ENOBUFS where it was dropped in front of the device
  */
-export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: number, packet: Packet): void {
+export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: number, packet: Packet): number {
   if (!dev.hasHeader) {
     // arp_constructor, ndisc_constructor: no header to fill, nobody to ask
     packet.framed = false;
     stack.path.transmit(stack, dev, packet);
-    return;
+    return stack.xmitErrno;
   }
   const { family } = packet;
   let mac = resolve(stack, dev, family, nextHop);
@@ -47,9 +49,10 @@ export function neighbourOutput(stack: Stack, dev: NetDevice, nextHop: number, p
   }
   if (mac >= 0) {
     sendTo(stack, dev, mac, packet);
-    return;
+    return stack.xmitErrno;
   }
   enqueue(stack, dev, family, nextHop, packet);
+  return 0;
 }
 
 /** The MAC to send to, or a negative number while nobody knows. */

@@ -24,6 +24,7 @@ import {
   type NfVerdict,
   TABLE_HOOKS,
 } from "./hook.ts";
+import { synproxyHook } from "./synproxy.ts";
 
 /**
  * The hooks of one host as data: for each, its functions by priority. A function is there only where the namespace
@@ -73,6 +74,10 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK, "conntrack", conntrackIn);
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
+  }
+  if (net.proxiesHandshakes(family)) {
+    add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
+    add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
   }
   if (net.ipvs?.serves(family)) {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.NAT_SRC - 2, "ipvs-out", ipvsOut);

@@ -21,6 +21,11 @@ export function countsConnections(ruleset: Ruleset): boolean {
   return counting.isIn(ruleset);
 }
 
+/** Has it a rule that shakes hands in a server's place (`nf_synproxy_ipv4_init`)? */
+export function proxiesHandshakes(ruleset: Ruleset): boolean {
+  return proxying.isIn(ruleset);
+}
+
 /** Something that a rule has; chains that many tables share are looked at once. */
 class Trait {
   private readonly has: (rule: Rule) => boolean;
@@ -66,3 +71,5 @@ const tracking = new Trait(({ matches, target }) => {
 });
 
 const counting = new Trait(({ matches }) => matches.some(({ kind }) => kind === "connbytes"));
+
+const proxying = new Trait(({ target }) => target?.kind === "SYNPROXY");

@@ -4,7 +4,9 @@ import type { Stack } from "../stack.ts";
 import { ecnAction, tcpmssAction, tcpoptstripAction, teeAction } from "./header-actions.ts";
 import { hmarkAction } from "./hmark-action.ts";
 import type { NfVerdict } from "./hook.ts";
+import { nptAction } from "./npt-action.ts";
 import { setAction } from "./set-action.ts";
+import { synproxyAction } from "./synproxy.ts";
 import type { Target } from "./target/target.ts";
 import {
   connmarkAction,
@@ -39,6 +41,8 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "IDLETIMER",
   "RATEEST",
   "CONNSECMARK",
+  "SECMARK",
+  "LED",
 ]);
 
 const passes: TargetAction = { apply: () => XT_CONTINUE };
@@ -64,6 +68,9 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   TCPOPTSTRIP: tcpoptstripAction,
   TEE: teeAction,
   TPROXY: tproxyAction,
+  SYNPROXY: synproxyAction,
+  SNPT: nptAction,
+  DNPT: nptAction,
 };
 
 /** A target's effect; one not modelled is asked of the chooser as an unknown and otherwise goes on. */

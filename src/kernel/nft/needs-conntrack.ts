@@ -23,6 +23,20 @@ export function nftCountsConnections(ruleset: NftRuleset | null): boolean {
   );
 }
 
+/** Do rules shake hands in a server's place for a family (`nft_synproxy_do_init`)? */
+export function nftProxiesHandshakes(ruleset: NftRuleset, of: Family): boolean {
+  const own = of === 6 ? "ip6" : "ip";
+  return ruleset.tables.some(
+    ({ family, chains }) =>
+      (family === own || family === "inet") &&
+      chains.some(({ rules }) => rules.some(({ statements }) => statements.some(isSynproxy))),
+  );
+}
+
+function isSynproxy(statement: NftStatement): boolean {
+  return statement.kind === "synproxy" || (statement.kind === "object" && statement.type === "synproxy");
+}
+
 function isCount(expression: NftExpression): boolean {
   return expression.kind === "ct" && ["bytes", "packets", "avgpkt"].includes(expression.key);
 }

@@ -168,7 +168,11 @@ function cutAgain(stack: Stack, bridge: NetDevice, out: NetDevice, packet: Packe
     return;
   }
   const size = family === 6 ? Math.max(fragMaxSize, IPV6_MIN_MTU) : fragMaxSize;
-  fragment(stack, packet, size, (s, piece) => s.path.transmit(s, out, piece));
+  // br_dev_queue_push_xmit: whatever became of one, the next is sent
+  fragment(stack, packet, size, (s, piece) => {
+    s.path.transmit(s, out, piece);
+    return 0;
+  });
 }
 
 /** `br_nf_local_in`: a group frame's connection is confirmed before its copies meet the host's own stack. */

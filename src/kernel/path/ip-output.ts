@@ -19,6 +19,7 @@ import { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { EMSGSIZE, EPERM } from "../route/fib.ts";
+import { isMember } from "../route/input-route.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
@@ -43,17 +44,11 @@ export function ipOutput(stack: Stack, packet: Packet): number {
     stack.kill(packet, IPV6_DISABLED);
     return 0;
   }
-  if (packet.rtType === RTN_BROADCAST && from === 0 && !out.isLoopback) {
-    // What a host says to all it hears itself too (dev_loopback_xmit), by the same device.
-    const echo = stack.pool.clone(packet);
-    const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
-    if (verdict === NF_ACCEPT) {
-      echo.pktType = PACKET_BROADCAST;
-      // Its route says local as well, so it is not looked up again.
-      echo.rtInput = RT_LOCAL_DELIVER;
-      echo.dev = out.ifindex;
-      stack.outbox.receive(stack, out, echo);
-    } else if (verdict === NF_DROP) stack.pool.release(echo);
+  // `ip_mc_output`: to all, or to a group that the host is in by this device.
+  if (!six && from === 0 && !out.isLoopback) {
+    if (packet.rtType === RTN_BROADCAST) hearItself(stack, out, packet, PACKET_BROADCAST);
+    else if (packet.rtType === RTN_MULTICAST && isMember(stack, packet.dst, out))
+      hearItself(stack, out, packet, PACKET_LOOPBACK);
   }
   const verdict = nfHook(stack, NF_INET_POST_ROUTING, packet, from, out.ifindex);
   if (verdict !== NF_ACCEPT) {
@@ -76,13 +71,9 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
     }
     const pieces = Math.abs(packet.fragMaxSize);
     const size = pieces !== 0 && pieces < mtu ? pieces : mtu;
-    if (packet.length > size) {
-      fragment(stack, packet, size, finishOutput2);
-      return 0;
-    }
+    if (packet.length > size) return fragment(stack, packet, size, finishOutput2);
   }
-  finishOutput2(stack, packet);
-  return 0;
+  return finishOutput2(stack, packet);
 }
 
 /** Must it be cut and may not be? Of IPv6 only its sender cuts a packet, and who has put it together himself, in no larger pieces. */
@@ -96,13 +87,15 @@ function isTooBig(packet: Packet, mtu: number): boolean {
 /**
  * `ip_do_fragment`: cut a datagram into fragments of at most `size` bytes. The first keeps the packet and its number, the
  * others get numbers that belong to their place in the datagram. Takes the packet over.
+ *
+ * @param output 0, or the errno that ends it: the pieces behind are not sent
  */
 export function fragment(
   stack: Stack,
   packet: Packet,
   size: number,
-  output: (stack: Stack, fragment: Packet) => void,
-): void {
+  output: (stack: Stack, fragment: Packet) => number,
+): number {
   const bare = headerLength(packet);
   // A fragment of IPv6 has a header more.
   const header = packet.family === 6 ? FRAGMENT6_HEADER : bare;
@@ -128,8 +121,25 @@ export function fragment(
   packet.length = header + Math.min(step, total);
   packet.mf = more || total > step;
   packet.fragMaxSize = 0;
-  output(stack, packet);
-  for (const piece of rest) output(stack, piece);
+  let errno = output(stack, packet);
+  for (const piece of rest) {
+    if (errno === 0) errno = output(stack, piece);
+    else stack.pool.release(piece);
+  }
+  return errno;
+}
+
+/** What a host says to many it hears itself too, by the same device: a copy passes POSTROUTING on its own (`dev_loopback_xmit`). */
+function hearItself(stack: Stack, out: NetDevice, packet: Packet, pktType: number): void {
+  const echo = stack.pool.clone(packet);
+  const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
+  if (verdict === NF_ACCEPT) {
+    echo.pktType = pktType;
+    // Its route says local as well, so it is not looked up again.
+    echo.rtInput = RT_LOCAL_DELIVER;
+    echo.dev = out.ifindex;
+    stack.outbox.receive(stack, out, echo);
+  } else if (verdict === NF_DROP) stack.pool.release(echo);
 }
 
 /**
@@ -141,26 +151,17 @@ export function fragment(
 function toGroup6(stack: Stack, out: NetDevice, packet: Packet): boolean {
   if (out.isLoopback) return true;
   const heard = !packet.forwarded && !isNeighbourDiscovery(packet);
-  if (heard && stack.net.isJoined6(packet.dst, out.ifindex)) {
-    const echo = stack.pool.clone(packet);
-    const verdict = nfHook(stack, NF_INET_POST_ROUTING, echo, 0, out.ifindex);
-    if (verdict === NF_ACCEPT) {
-      echo.pktType = PACKET_LOOPBACK;
-      echo.rtInput = RT_LOCAL_DELIVER;
-      echo.dev = out.ifindex;
-      stack.outbox.receive(stack, out, echo);
-    } else if (verdict === NF_DROP) stack.pool.release(echo);
-  }
+  if (heard && stack.net.isJoined6(packet.dst, out.ifindex)) hearItself(stack, out, packet, PACKET_LOOPBACK);
   if (groupScope6(packet.dst) > 1) return true;
   stack.kill(packet, NOT_FOR_FORWARDING);
   return false;
 }
 
-/** `ip_finish_output2`, `ip6_finish_output2`: find the next hop's MAC, or the group's, and send the frame. */
-function finishOutput2(stack: Stack, packet: Packet): void {
+/** `ip_finish_output2`, `ip6_finish_output2`: find the next hop's MAC, or the group's, and send the frame. 0, or an errno. */
+function finishOutput2(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   if (packet.family === 6) {
-    if (packet.rtType === RTN_MULTICAST && !toGroup6(stack, out, packet)) return;
+    if (packet.rtType === RTN_MULTICAST && !toGroup6(stack, out, packet)) return 0;
   } else if ((packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) && !out.isLoopback) {
     packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
@@ -170,7 +171,7 @@ function finishOutput2(stack: Stack, packet: Packet): void {
         ? out.mac
         : MAC_BROADCAST;
     stack.path.transmit(stack, out, packet);
-    return;
+    return stack.xmitErrno;
   }
-  neighbourOutput(stack, out, packet.rtNextHop, packet);
+  return neighbourOutput(stack, out, packet.rtNextHop, packet);
 }

@@ -1,13 +1,17 @@
 import { isMulticast6 } from "../../address/ip6-handle.ts";
 import type { Packet } from "../../packet/packet.ts";
 import type { DevicePlace } from "../device/lower-port.ts";
+import { isMember } from "../route/input-route.ts";
+import { isMulticast } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 
 /**
- * Does a device upon another take this group frame (`vlan->mc_filter`, `ipvlan->mac_filters`)? IPv6 groups by what the device
- * joined; of IPv4's, all.
+ * Does a device upon another take this group frame (`vlan->mc_filter`, `ipvlan->mac_filters`)? What is for everybody, and groups
+ * by what the device joined. (The kernel compares hashes of MACs with a seed of its own: now and then one more passes.)
  */
 export function listens(stack: Stack, { host, device }: DevicePlace, packet: Packet): boolean {
-  if (packet.family !== 6 || !isMulticast6(packet.dst)) return true;
-  return stack.engine.stackOf(host).net.isJoined6(packet.dst, device.ifindex);
+  const { family, dst } = packet;
+  const own = stack.engine.stackOf(host);
+  if (family === 6) return !isMulticast6(dst) || own.net.isJoined6(dst, device.ifindex);
+  return !isMulticast(dst) || isMember(own, dst, device);
 }

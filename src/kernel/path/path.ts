@@ -16,7 +16,7 @@ export interface Path {
   localOut(stack: Stack, packet: Packet): number;
   /** A frame that traffic control had redirected goes on as if it came in by, or left by, a device past its filters. */
   receiveClassified(stack: Stack, dev: NetDevice, packet: Packet): void;
-  transmitClassified(stack: Stack, dev: NetDevice, packet: Packet): void;
+  transmitClassified(stack: Stack, dev: NetDevice, packet: Packet): number;
   /** The last of that: OUTPUT and what follows, of a packet that its VRF has routed (`vrf_ip_local_out`). */
   localOutHook(stack: Stack, packet: Packet): number;
   /** `br_handle_frame_finish`: a frame goes on through a bridge. */

@@ -12,6 +12,7 @@ import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
 import { ipvlanReceive } from "./ipvlan.ts";
 import { macvlanReceive } from "./macvlan.ts";
+import { ovsReceive } from "./ovs.ts";
 import { tcFilters } from "./traffic-control.ts";
 import { vlanReceive } from "./vlan.ts";
 
@@ -54,7 +55,7 @@ export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untap
   packet.dev = dev.ifindex;
   packet.iif = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
-  if (dev.tcIngress.length > 0 && !tcFilters(stack, dev, dev.tcIngress, packet, true)) return;
+  if (dev.tcIngress.length > 0 && tcFilters(stack, dev, dev.tcIngress, packet, true) !== "pass") return;
   if (dev.ingress.length > 0) {
     const verdict = nftFrame(stack, NF_INET_INGRESS, dev.ingress, packet, dev, null);
     if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
@@ -69,6 +70,10 @@ export function receiveClassified(stack: Stack, dev: NetDevice, packet: Packet):
   packet.iif = dev.ifindex;
   const port = stack.lowerPort(dev);
   if (port !== null && receiveAbove(stack, dev, port, packet)) return;
+  if (dev.ovsPort !== null && !dev.ovsOwn) {
+    ovsReceive(stack, dev.ovsPort, packet);
+    return;
+  }
   if (packet.vlan !== 0 && dev.master === null && dev.bond === null) {
     // "Vlan id is non 0 and vlan_do_receive() above couldn't find vlan device."
     packet.pktType = PACKET_OTHERHOST;

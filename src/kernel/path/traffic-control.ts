@@ -25,7 +25,7 @@ const TAPE: Readonly<Record<"pass" | "drop" | "redirect" | "mirror", number>> = 
  * `sch_handle_ingress`, `sch_handle_egress`: the first filter that matches decides.
  *
  * @param cameIn at the device's ingress
- * @returns true: the packet goes on and is still the caller's
+ * @returns `pass`: the packet goes on and is still the caller's; otherwise it is gone: elsewhere, or dropped
  */
 export function tcFilters(
   stack: Stack,
@@ -33,7 +33,7 @@ export function tcFilters(
   filters: readonly CompiledTcFilter[],
   packet: Packet,
   cameIn: boolean,
-): boolean {
+): "pass" | "stolen" | "drop" {
   for (let i = 0; i < filters.length; i++) {
     const filter = filters[i] as CompiledTcFilter;
     if (filter.ethType !== 0 && filter.ethType !== packet.ethType) continue;
@@ -44,16 +44,16 @@ export function tcFilters(
     if (!filter.test(packet)) continue;
     const control = act(stack, dev, filter, packet, cameIn);
     if (control === "continue") continue;
-    if (control === "stolen") return false;
+    if (control === "stolen") return control;
     if (control === "drop") {
       note(stack, filter, packet, TAPE.drop, 0);
       stack.kill(packet, TC_DROP);
-      return false;
+      return control;
     }
     if (filter.actions.length > 0) note(stack, filter, packet, TAPE.pass, 0);
-    return true;
+    return "pass";
   }
-  return true;
+  return "pass";
 }
 
 /** Its actions in turn, until one does not hand on (`tcf_action_exec`). */

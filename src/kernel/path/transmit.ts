@@ -3,6 +3,7 @@ import type { NetDevice } from "../device/net-device.ts";
 import { NF_ACCEPT, NF_DROP, NF_NETDEV_EGRESS } from "../netfilter/hook.ts";
 import { nftFrame } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
+import { ENOBUFS } from "../route/fib.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME, OP_TBF } from "../tape.ts";
 import { bondTransmit } from "./bond.ts";
@@ -11,6 +12,7 @@ import { geneveTransmit } from "./geneve.ts";
 import { ipipTransmit } from "./ipip.ts";
 import { ipvlanTransmit } from "./ipvlan.ts";
 import { macvlanTransmit } from "./macvlan.ts";
+import { ovsReceive } from "./ovs.ts";
 import { ifbTransmit, tcFilters } from "./traffic-control.ts";
 import { vlanTransmit } from "./vlan.ts";
 import { vrfTransmit } from "./vrf.ts";
@@ -25,31 +27,55 @@ const ETHERNET = 14;
 const NOT_REDIRECTED = reason("not-redirected");
 const UNMODELLED = reason("unmodelled-device");
 
-/** `dev_queue_xmit`: a framed packet leaves by a device, whatever kind that is. Takes the packet over. Runs per packet. */
+/**
+ * `dev_queue_xmit`: a framed packet leaves by a device, whatever kind that is. Takes the packet over. Runs per packet.
+ *
+ * What became of it in front of the device stands in `stack.xmitErrno` afterwards: 0, or ENOBUFS (`net_xmit_errno`).
+ */
 export function devQueueXmit(stack: Stack, dev: NetDevice, packet: Packet): void {
-  if (dev.egress.length > 0) {
-    const verdict = nftFrame(stack, NF_NETDEV_EGRESS, dev.egress, packet, null, dev);
-    if (verdict === NF_DROP) stack.kill(packet, RULE_DROP);
-    if (verdict !== NF_ACCEPT) return;
-  }
-  if (dev.tcEgress.length > 0 && !tcFilters(stack, dev, dev.tcEgress, packet, false)) return;
-  transmitClassified(stack, dev, packet);
+  stack.xmitErrno = queueXmit(stack, dev, packet);
 }
 
-/** What follows the filters: the device's queue, and the device. Takes the packet over. */
-export function transmitClassified(stack: Stack, dev: NetDevice, packet: Packet): void {
+function queueXmit(stack: Stack, dev: NetDevice, packet: Packet): number {
+  if (dev.egress.length > 0) {
+    const verdict = nftFrame(stack, NF_NETDEV_EGRESS, dev.egress, packet, null, dev);
+    if (verdict === NF_DROP) {
+      stack.kill(packet, RULE_DROP);
+      return ENOBUFS;
+    }
+    if (verdict !== NF_ACCEPT) return 0;
+  }
+  if (dev.tcEgress.length > 0) {
+    const verdict = tcFilters(stack, dev, dev.tcEgress, packet, false);
+    if (verdict !== "pass") return verdict === "drop" ? ENOBUFS : 0;
+  }
+  return transmitClassified(stack, dev, packet);
+}
+
+/**
+ * What follows the filters: the device's queue, and the device. Takes the packet over.
+ *
+ * @returns 0, or ENOBUFS where the queue dropped it
+ */
+export function transmitClassified(stack: Stack, dev: NetDevice, packet: Packet): number {
   if (!dev.up) {
     stack.kill(packet, DEVICE_DOWN);
-    return;
+    return 0;
   }
   if (dev.tbfLongest > 0) {
     // `tbf_enqueue`: what can never have tokens enough is dropped at once.
     if (packet.length + (dev.hasHeader ? ETHERNET : 0) > dev.tbfLongest) {
       stack.kill(packet, BURST_TOO_SMALL);
-      return;
+      return ENOBUFS;
     }
     stack.tape?.words4(OP_TBF, stack.host, packet.number, dev.ifindex, 0);
   }
+  handToDevice(stack, dev, packet);
+  return 0;
+}
+
+/** `ndo_start_xmit`: whatever becomes of the frame there, it has been taken. */
+function handToDevice(stack: Stack, dev: NetDevice, packet: Packet): void {
   packet.dev = dev.ifindex;
   stack.engine.tape?.frame(
     packet.ethType === ETH_P_ARP ? OP_ARP : OP_FRAME,
@@ -58,6 +84,10 @@ export function transmitClassified(stack: Stack, dev: NetDevice, packet: Packet)
     DIR_OUT,
     packet,
   );
+  if (dev.ovsOwn && dev.ovsPort !== null) {
+    ovsReceive(stack, dev.ovsPort, packet);
+    return;
+  }
   switch (dev.kind) {
     case "loopback":
       // loopback_xmit keeps conntrack and route: the packet is not routed again on its way in.
@@ -98,6 +128,8 @@ export function transmitClassified(stack: Stack, dev: NetDevice, packet: Packet)
       stack.kill(packet, DUMMY);
       return;
     case "unmodelled":
+    case "openvswitch":
+    case "external":
       stack.kill(packet, UNMODELLED);
       return;
     default:

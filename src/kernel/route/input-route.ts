@@ -34,9 +34,8 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   const saddr = packet.src;
   const daddr = packet.dst;
   if (isMulticast(saddr) || isLimitedBroadcast(saddr)) return MARTIAN_SOURCE;
-  // ip_check_mc_rcu: the group of all hosts is joined everywhere, others where somebody listens.
   if (isMulticast(daddr)) {
-    return daddr === ALL_HOSTS || stack.net.isJoined(daddr, dev.ifindex)
+    return isMember(stack, daddr, dev)
       ? broadcastInput(stack, packet, dev, RTN_MULTICAST)
       : NOT_FOR_FORWARDING;
   }
@@ -98,6 +97,11 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     if (out.conf.sharedMedia || onLink(out, saddr, gateway)) packet.rtDoRedirect = true;
   }
   return OK;
+}
+
+/** `ip_check_mc_rcu`: the group of all hosts is joined everywhere, others where somebody listens. */
+export function isMember(stack: Stack, group: number, dev: NetDevice): boolean {
+  return group === ALL_HOSTS || stack.net.isJoined(group, dev.ifindex);
 }
 
 /** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`). */

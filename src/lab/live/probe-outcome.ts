@@ -41,8 +41,10 @@ export function outcomeOf(
     error === undefined
       ? undefined
       : errorOf(packetInOneForm(recordedForm(error) as RecordedPacket), query, heard);
+  // A socket that could not have the address that it was to have has none.
+  const homeless = progress.kind === "failed" && errorName(progress.errno) === "EADDRNOTAVAIL";
   const head = {
-    ...(own === undefined || query.raw === true
+    ...(own === undefined || query.raw === true || homeless
       ? {}
       : {
           client:

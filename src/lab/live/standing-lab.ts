@@ -1,5 +1,14 @@
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Family } from "../../address/ip.ts";
@@ -67,6 +76,7 @@ export async function raise(
     writeFileSync(snapshotOf(lab), snapshot);
     writeFileSync(servedOf(lab), "");
     const real = realise(world, (host) => netnsName(lab, host));
+    if (!existsSync(folderOf(lab))) throw new Error("it was taken down while it was being built");
     const log = openSync(join(folderOf(lab), "log"), "w");
     const [program = "", ...args] = serve;
     const server = spawn(program, args, { detached: true, stdio: ["ignore", log, log] });
@@ -99,6 +109,12 @@ function readPid(lab: string): number | null {
   }
 }
 
+/** Was the lab built to the end, and do its servers still run? */
+export function isStanding(lab: string): boolean {
+  const pid = readPid(lab);
+  return pid !== null && isServer(pid);
+}
+
 /** Takes a lab down, whatever is left of it. Says how many namespaces there were. */
 export function lower(lab: string): number {
   const pid = readPid(lab);
@@ -109,12 +125,20 @@ export function lower(lab: string): number {
   return names.length;
 }
 
-/** A number that was the servers' may be another program's after a crash: only a program that serves a lab is stopped. */
 function stop(pid: number): void {
   try {
-    if (readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("serve-lab")) process.kill(pid);
+    if (isServer(pid)) process.kill(pid);
   } catch {
     // It has ended already.
+  }
+}
+
+/** A number that was the servers' may be another program's after a crash. */
+function isServer(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("serve-lab");
+  } catch {
+    return false;
   }
 }
 

@@ -1,6 +1,7 @@
 import { formatIpv4 } from "../../address/ipv4.ts";
 import type { Host } from "../../kernel/host.ts";
 import type { App, Socket } from "../../kernel/socket/socket.ts";
+import { checksum } from "../../packet/wire/checksum.ts";
 import { sleep } from "./carrier.ts";
 import {
   AF_INET,
@@ -26,9 +27,7 @@ export class TunDaemons {
   /** @throws Error where a TUN or a port cannot be had */
   constructor(within: RealNetns, host: Host, sockets: readonly Socket[]) {
     this.#daemons = within.inside(() =>
-      sockets.flatMap((socket) =>
-        socket.app.kind === "tun" ? [openDaemon(host.name, socket, socket.app)] : [],
-      ),
+      sockets.flatMap((socket) => (socket.app.kind === "tun" ? [openDaemon(host, socket, socket.app)] : [])),
     );
     // The kernel gives a TUN its queue a moment after a program has opened it.
     if (this.#daemons.length > 0) sleep(SETTLE_MS);
@@ -48,6 +47,8 @@ interface Daemon {
   readonly tun: number;
   readonly socket: number;
   readonly app: Extract<App, { kind: "tun" }>;
+  /** The TUN's address, null where it has none. */
+  readonly own: number | null;
 }
 
 const SETTLE_MS = 50;
@@ -59,7 +60,7 @@ const IFF_NO_PI = 0x1000;
 const IFNAMSIZ = 16;
 const IFREQ_SIZE = 40;
 
-function openDaemon(host: string, { address, port }: Socket, app: Daemon["app"]): Daemon {
+function openDaemon({ name: host, addresses }: Host, { address, port }: Socket, app: Daemon["app"]): Daemon {
   const c = libc();
   const tun = c.open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   const request = new Uint8Array(IFREQ_SIZE);
@@ -73,7 +74,7 @@ function openDaemon(host: string, { address, port }: Socket, app: Daemon["app"])
     const where = typeof address === "number" ? formatIpv4(address) : "*";
     throw new Error(`${host}: cannot listen on ${where}:${port}/udp (${errorName(c.errno())})`);
   }
-  return { tun, socket, app };
+  return { tun, socket, app, own: addresses.find(({ dev }) => dev === app.device)?.address ?? null };
 }
 
 const BUFFER = new Uint8Array(66_000);
@@ -81,7 +82,7 @@ const TTL = 8;
 const CHECKSUM = 10;
 const DESTINATION = 16;
 
-function pass({ tun, socket, app }: Daemon): void {
+function pass({ tun, socket, app, own }: Daemon): void {
   const c = libc();
   for (;;) {
     const length = Number(c.read(tun, BUFFER, BUFFER.length));
@@ -91,7 +92,13 @@ function pass({ tun, socket, app }: Daemon): void {
     const peer = app.peers.find(
       ({ subnet }) => subnet.length === 0 || ((subnet.address ^ to) & (-1 << (32 - subnet.length))) === 0,
     );
-    if ((packet[0] ?? 0) >>> 4 !== 4 || peer === undefined || !decrementTtl(packet)) continue;
+    if ((packet[0] ?? 0) >>> 4 !== 4) continue;
+    if (peer === undefined) {
+      const error = netUnreachable(packet, own);
+      if (error !== null) c.write(tun, error, error.length);
+      continue;
+    }
+    if (!decrementTtl(packet)) continue;
     const address = socketAddress(peer);
     c.sendto(socket, packet, length, 0, address, address.length);
   }
@@ -106,6 +113,29 @@ function pass({ tun, socket, app }: Daemon): void {
   }
 }
 
+const HEADER = 20;
+const SOURCE = 12;
+const QUOTED = HEADER + 8;
+/** What flannel gives it. */
+const ERROR_TTL = 8;
+
+/** `send_net_unreachable`: an ICMP error from the TUN's own address, which quotes the header and eight bytes. */
+function netUnreachable(packet: Uint8Array, own: number | null): Uint8Array | null {
+  if (own === null) return null;
+  const error = new Uint8Array(HEADER + 8 + QUOTED);
+  const view = new DataView(error.buffer);
+  error.set(packet.subarray(0, QUOTED), HEADER + 8);
+  error.set([0x45, 0], 0);
+  view.setUint16(2, error.length);
+  error.set([ERROR_TTL, 1], TTL);
+  view.setInt32(SOURCE, own);
+  error.set(packet.subarray(SOURCE, SOURCE + 4), DESTINATION);
+  view.setUint16(CHECKSUM, checksum(error, 0, HEADER));
+  error[HEADER] = 3;
+  view.setUint16(HEADER + 2, checksum(error, HEADER, error.length));
+  return error;
+}
+
 /** `decrement_ttl`: false where nothing is left of it. */
 function decrementTtl(packet: Uint8Array): boolean {
   const ttl = (packet[TTL] ?? 0) - 1;
@@ -114,9 +144,6 @@ function decrementTtl(packet: Uint8Array): boolean {
   const header = ((packet[0] ?? 0) & 15) * 4;
   const view = new DataView(packet.buffer, packet.byteOffset);
   view.setUint16(CHECKSUM, 0);
-  let sum = 0;
-  for (let at = 0; at < header; at += 2) sum += view.getUint16(at);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  view.setUint16(CHECKSUM, ~sum & 0xffff);
+  view.setUint16(CHECKSUM, checksum(packet, 0, header));
   return true;
 }

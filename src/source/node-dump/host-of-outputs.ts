@@ -1,4 +1,6 @@
+import { parseBrctlText } from "../../kernel/device/brctl-text.ts";
 import { parseBridgeFdbText, parseBridgeLinkText } from "../../kernel/device/bridge-text.ts";
+import { parseIfconfigText } from "../../kernel/device/ifconfig-text.ts";
 import { parseIpLinkText } from "../../kernel/device/ip-link-text.ts";
 import { parseArpText, parseIpNeighText } from "../../kernel/device/ip-neigh-text.ts";
 import { ipsetSaveOfList } from "../../kernel/ipset/list.ts";
@@ -6,6 +8,8 @@ import { ipvsSaveOfList } from "../../kernel/ipvs/list.ts";
 import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 import { parseIpRouteText } from "../../kernel/route/ip-route-text.ts";
 import { parseIpRuleText } from "../../kernel/route/ip-rule-text.ts";
+import { parseRouteTableText } from "../../kernel/route/route-table-text.ts";
+import { ssOfNetstat } from "../../kernel/socket/netstat-text.ts";
 import { parseSysctlText } from "../../kernel/sysctl-text.ts";
 import type { TextLine, ToolText } from "../../kernel/tool-text.ts";
 import { DumpDraft, placed } from "./dump-draft.ts";
@@ -22,8 +26,10 @@ export interface FileOutput {
 /** What the outputs of one node say, in a snapshot's form; nothing of it assumed yet. */
 export function hostOfOutputs(outputs: readonly FileOutput[]): DumpDraft {
   const draft = new DumpDraft();
-  const links: Json[] = [];
-  for (const { file, output } of outputs) readOutput(file, output, draft, links);
+  const links: Links = { items: [], bridges: [] };
+  // What is said by more than one tool, the one that says more says first.
+  const byWorth = outputs.toSorted((a, b) => Number(isOfOldTool(a.output)) - Number(isOfOldTool(b.output)));
+  for (const { file, output } of byWorth) readOutput(file, output, draft, links);
   readLinks(links, draft);
   const iptables = outputs.filter(({ output }) => /^iptables/.test(output.tool));
   for (const family of [4, 6] as const) {
@@ -34,7 +40,22 @@ export function hostOfOutputs(outputs: readonly FileOutput[]): DumpDraft {
   return draft;
 }
 
-function readOutput(file: string, output: Output, draft: DumpDraft, links: Json[]): void {
+/** What outputs say of devices. */
+interface Links {
+  readonly items: Json[];
+  /** Of bridges and their ports, what nobody else may have said. */
+  readonly bridges: Json[];
+}
+
+const IFCONFIG_ALONE =
+  'no "ip addr" or "ip link": devices are as ifconfig shows them, without second addresses that have no label, and of kinds that their names tell';
+
+/** Tools of before iproute2. */
+function isOfOldTool({ tool }: Output): boolean {
+  return tool === "ifconfig" || tool === "brctl" || tool === "route" || tool === "netstat";
+}
+
+function readOutput(file: string, output: Output, draft: DumpDraft, links: Links): void {
   const { lines } = output;
   const taken = (text: ToolText): readonly Json[] => {
     draft.take(file, text);
@@ -47,7 +68,7 @@ function readOutput(file: string, output: Output, draft: DumpDraft, links: Json[
     );
   switch (output.tool) {
     case "ip-link":
-      links.push(...taken(parseIpLinkText(lines)));
+      links.items.push(...taken(parseIpLinkText(lines)));
       return;
     case "ip-route":
       draft.add(isIpv6Output(output) ? "routes6" : "routes", taken(parseIpRouteText(lines)));
@@ -60,6 +81,20 @@ function readOutput(file: string, output: Output, draft: DumpDraft, links: Json[
       return;
     case "arp":
       draft.add("neigh", taken(parseArpText(lines)));
+      return;
+    case "ifconfig":
+      if (links.items.length === 0) draft.assume(IFCONFIG_ALONE);
+      links.items.push(...taken(parseIfconfigText(lines)));
+      return;
+    case "brctl":
+      links.bridges.push(...taken(parseBrctlText(lines)));
+      return;
+    case "route":
+      // `ip route` says the same and more.
+      if (!draft.has("routes")) draft.add("routes", taken(parseRouteTableText(lines)));
+      return;
+    case "netstat":
+      if (!draft.has("sockets")) text("sockets", ssOfNetstat(lines));
       return;
     case "bridge-fdb":
       draft.add("fdb", taken(parseBridgeFdbText(lines)));
@@ -98,6 +133,14 @@ function readOutput(file: string, output: Output, draft: DumpDraft, links: Json[
     case "tc-filter":
       readTcFilters(file, output, draft);
       return;
+    case "ovs-vsctl":
+      text("ovsVsctl", lines);
+      return;
+    case "ovs-show":
+    case "ovs-flows":
+    case "ovs-groups":
+      readOpenFlow(file, output, draft);
+      return;
     case "conntrack":
       text("conntrack", lines);
       return;
@@ -127,6 +170,38 @@ function readTcFilters(file: string, { command, lines }: Output, draft: DumpDraf
   draft.set("tcFilters", { ...(isJsonObject(tcFilters) ? tcFilters : {}), [`${dev} ${hook}`]: text });
 }
 
+const OPENFLOW_FIELDS = {
+  "ovs-show": "ovsShow",
+  "ovs-flows": "ovsFlows",
+  "ovs-groups": "ovsGroups",
+} as const;
+
+/** Of which bridge, the command says; or there is but one. */
+function readOpenFlow(file: string, { command, lines, tool }: Output, draft: DumpDraft): void {
+  const field = OPENFLOW_FIELDS[tool as keyof typeof OPENFLOW_FIELDS];
+  const said = /\b(?:show|dump-flows|dump-groups|dump-ports-desc)\s+([^\s-]\S*)/.exec(command ?? "")?.[1];
+  const shown = lines.flatMap(({ text }) => /^\s*LOCAL\(([^)]+)\)/.exec(text)?.[1] ?? []);
+  const { ovsVsctl, [field]: before } = draft.json;
+  const known = typeof ovsVsctl === "string" ? [...ovsVsctl.matchAll(/^ +Bridge "?([^"\n]+)"?$/gm)] : [];
+  const bridge = said ?? shown[0] ?? (known.length === 1 ? known[0]?.[1] : undefined);
+  if (bridge === undefined) {
+    draft.warnings.push({
+      ...{ file, line: lines[0]?.number ?? 1, field: null },
+      message:
+        'of which bridge this is nothing says: the command above it, "ovs-ofctl … BRIDGE", does: left out',
+    });
+    return;
+  }
+  const own = lines.map((line) => `${line.text}\n`).join("");
+  const texts = isJsonObject(before) ? before : {};
+  const { [bridge]: already } = texts;
+  draft.set(field, { ...texts, [bridge]: (typeof already === "string" ? already : "") + own });
+  draft.ovsLines(
+    `${field}.${bridge}`,
+    lines.map((line) => placed(file, line)),
+  );
+}
+
 function readSysctl(file: string, lines: readonly TextLine[], draft: DumpDraft): void {
   const { settings, odd } = parseSysctlText(lines);
   const { sysctl } = draft.json;
@@ -144,7 +219,7 @@ function socketLines(lines: readonly TextLine[], command: string | null): TextLi
     .map((line) => (lacksNetid ? { ...line, text: `${proto} ${line.text}` } : line));
 }
 
-function readJson(file: string, output: Output, draft: DumpDraft, links: Json[]): void {
+function readJson(file: string, output: Output, draft: DumpDraft, links: Links): void {
   const first = output.lines[0]?.number ?? 1;
   let value: unknown;
   try {
@@ -169,7 +244,7 @@ function readJson(file: string, output: Output, draft: DumpDraft, links: Json[])
   }
   const items = (value as readonly unknown[]).filter(isJsonObject);
   for (const [i, item] of items.entries()) placeJson(item, file, first, `[${i}]`, draft);
-  if (field === "links") links.push(...items);
+  if (field === "links") links.items.push(...items);
   else draft.add(/\bip\s.*-6\b/.test(output.command ?? "") && field !== "neigh" ? `${field}6` : field, items);
 }
 
@@ -183,7 +258,7 @@ function placeJson(item: Json, file: string, line: number, path: string, draft: 
 }
 
 /** Devices said several times are one: what knows its kind counts for the device, addresses are put together. */
-function readLinks(items: readonly Json[], draft: DumpDraft): void {
+function readLinks({ items, bridges }: Links, draft: DumpDraft): void {
   const links = new Map<unknown, Json>();
   const infos = new Map<unknown, Json[]>();
   for (const item of items) {
@@ -201,6 +276,18 @@ function readLinks(items: readonly Json[], draft: DumpDraft): void {
     infos.set(ifname, list);
   }
   if (links.size === 0) return;
+  for (const item of bridges) {
+    const { ifname } = item;
+    const link = links.get(ifname);
+    if (link === undefined || Object.hasOwn(link, "linkinfo") || Object.hasOwn(link, "master")) continue;
+    links.set(ifname, alike(draft, link, item));
+  }
+  // The first index is lo's (`LOOPBACK_IFINDEX`).
+  let index = Math.max(1, ...[...links.values()].map(({ ifindex }) => Number(ifindex ?? 0)));
+  for (const [name, link] of links) {
+    if (Object.hasOwn(link, "ifindex")) continue;
+    links.set(name, alike(draft, link, { ifindex: name === "lo" ? 1 : ++index }));
+  }
   draft.set("links", [...links.values()]);
   const addrs = [...links.values()].map((link) => {
     const { ifname } = link;
@@ -209,6 +296,13 @@ function readLinks(items: readonly Json[], draft: DumpDraft): void {
     return made;
   });
   if ([...infos.values()].some((list) => list.length > 0)) draft.set("addrs", addrs);
+}
+
+/** An object with more in it, in the same place. */
+function alike(draft: DumpDraft, item: Json, more: Json): Json {
+  const made = { ...item, ...more };
+  draft.placeLike(made, item);
+  return made;
 }
 
 function addressKey(info: Json): string {

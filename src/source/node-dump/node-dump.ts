@@ -1,5 +1,5 @@
 import type { Json } from "../../kernel/json-fields.ts";
-import type { HostPlaces } from "../../world/host-in.ts";
+import type { HostPlaces } from "../../world/host-in/reading.ts";
 import type { InputError } from "../../world/input-error.ts";
 import { NO_ORIGINS } from "../../world/origins.ts";
 import { readHosts } from "../../world/snapshot-in.ts";

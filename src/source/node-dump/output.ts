@@ -10,6 +10,10 @@ export type Tool =
   | "ip-rule"
   | "ip-neigh"
   | "arp"
+  | "ifconfig"
+  | "route"
+  | "brctl"
+  | "netstat"
   | "bridge-fdb"
   | "bridge-link"
   | "sysctl"
@@ -22,6 +26,10 @@ export type Tool =
   | "nft"
   | "tc-qdisc"
   | "tc-filter"
+  | "ovs-vsctl"
+  | "ovs-show"
+  | "ovs-flows"
+  | "ovs-groups"
   | "json";
 
 /** What one tool printed, as it stands in a file. */

@@ -14,6 +14,13 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
   ["nft", /^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{/],
   ["tc-qdisc", /^qdisc \S+ \S+ (?:offloaded )?dev \S+ (?:root|parent) ?/],
   ["tc-filter", /^filter (?:parent \S+ )?protocol \S+ pref \d+ \S+/],
+  ["ovs-vsctl", /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/],
+  ["ovs-show", /^OFPT_FEATURES_REPLY /],
+  ["ovs-show", /^OFPST_PORT_DESC reply /],
+  ["ovs-flows", /^(?:NXST|OFPST)_FLOW reply /],
+  ["ovs-flows", /^ ?cookie=0x[\da-f]+, .*actions=/],
+  ["ovs-groups", /^(?:NXST|OFPST)_GROUP_DESC reply /],
+  ["ovs-groups", /^ ?group_id=\d+,type=\w+/],
   ["ipvsadm-list", /^IP Virtual Server version/],
   ["bridge-link", /^\d+: [^\s:]+: <[A-Z0-9_,-]*> mtu \d+ master \S+ state /],
   ["ip-link", /^\d+: [^\s:]+: <[A-Z0-9_,-]*>/],
@@ -26,6 +33,10 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
   ["sysctl", /^(?:\/proc\/sys\/)?(?:net|kernel|fs|vm|user|dev|abi|debug|sunrpc|crypto)[./][\w./@:*-]+ = /],
   ["arp", /^Address\s+HWtype\s+HWaddress/],
   ["arp", /^\S+ \(\d+\.\d+\.\d+\.\d+\) at (?:[\da-f]{2}:|<incomplete>)/i],
+  ["ifconfig", /^\S+: flags=\d+<[A-Z,0-9-]*> {2}mtu \d+|^\S+ +Link encap:\S/],
+  ["route", /^Kernel IP routing table$|^Destination\s+Gateway\s+Genmask\s+Flags\s/],
+  ["brctl", /^bridge name\tbridge id\t/],
+  ["netstat", /^Active Internet connections \(|^Proto\s+Recv-Q\s+Send-Q\s+Local Address/],
   ["bridge-fdb", /^(?:[\da-f]{2}:){5}[\da-f]{2} dev \S+/i],
   ["ip-neigh", /^[\da-f:.]*[.:][\da-f:.]* dev \S+\s+(?:lladdr\b|used |INCOMPLETE|FAILED|PERMANENT|proxy)/i],
   ["ip-route", /^(?:default|[\da-f:.]*[.:][\da-f:.]*(?:\/\d+)?) (?:via|dev|proto|nhid|metric|scope) /i],
@@ -51,9 +62,17 @@ export function goesOn(tool: Tool, line: string): boolean {
       return /^[#*:[-]|^COMMIT\b/.test(line);
     case "iptables-commands":
       return /^(?:-|COMMIT\b|:|\* |iptables|ip6tables|sudo )/.test(line);
+    case "brctl":
+      return /^\s+\S+\s*$|^\S+\s+[\da-f]{4}\.[\da-f]{12}\s/.test(line);
+    case "netstat":
+      return /^(?:Proto|tcp|udp|sctp|raw)/.test(line);
     case "ip-link":
     case "bridge-link":
       return /^\s+\S/.test(line) || /^\S+$/.test(line) === false;
+    case "ovs-flows":
+      return /\bactions=/.test(line);
+    case "ovs-groups":
+      return /\bgroup_id=/.test(line);
     default:
       return true;
   }
@@ -71,12 +90,25 @@ export function toolOfCommand(command: string): Tool | null {
   if (/^nft\b/.test(text)) return "nft";
   if (/^tc\b/.test(text))
     return /\bfilter\b/.test(text) ? "tc-filter" : /\bqdisc\b/.test(text) ? "tc-qdisc" : null;
+  if (/^ovs-vsctl\b/.test(text)) return /\bshow\b/.test(text) ? "ovs-vsctl" : null;
+  if (/^ovs-ofctl\b/.test(text))
+    return /\bdump-flows\b/.test(text)
+      ? "ovs-flows"
+      : /\bdump-groups\b/.test(text)
+        ? "ovs-groups"
+        : /\b(?:show|dump-ports-desc)\b/.test(text)
+          ? "ovs-show"
+          : null;
   if (/^ipvsadm\b/.test(text)) return /-\w*S|--save/.test(text) ? "ipvsadm-save" : "ipvsadm-list";
   if (/^ipset\b/.test(text)) return /\b(?:save|-S)\b/.test(text) ? "ipset-save" : "ipset-list";
   if (/^conntrack\b/.test(text)) return "conntrack";
   if (/^sysctl\b/.test(text)) return "sysctl";
   if (/^ss\b/.test(text)) return "ss";
   if (/^arp\b/.test(text)) return "arp";
+  if (/^ifconfig\b/.test(text)) return "ifconfig";
+  if (/^brctl show$/.test(text)) return "brctl";
+  if (/^route\b|^netstat\s.*-\w*r/.test(text)) return "route";
+  if (/^netstat\b/.test(text)) return "netstat";
   const object = /^(?:ip|bridge)\s+(?:-\S+\s+)*(\w+)/.exec(text)?.[1] ?? "";
   const isBridge = text.startsWith("bridge");
   if (isBridge)

@@ -196,7 +196,7 @@ class Taker {
 
 /** `root@node1:~# `, `[root@node1 ~]# `, `user@node1 $ `, `$ `, and `# ` before a tool's name; what stands behind is the command. */
 const TOOL_NAME =
-  "(?:sudo\\s+)?(?:ip6?tables\\S*|ip|bridge|tc|nft|ipvsadm|ipset|conntrack|sysctl|ss|arp|hostname|uname|kubectl|docker|cat|nsenter)";
+  "(?:sudo\\s+)?(?:ip6?tables\\S*|ip|bridge|tc|nft|ipvsadm|ipset|ovs-vsctl|ovs-ofctl|conntrack|sysctl|ss|arp|ifconfig|route|netstat|brctl|hostname|uname|kubectl|docker|cat|nsenter)";
 const PROMPT = new RegExp(
   "^\\s{0,3}(?:" +
     "\\[?(?:[\\w.-]+)@([\\w.-]+)(?:[: ][^\\]#$%]*)?\\]?\\s?[#$%]\\s?" +
@@ -221,6 +221,7 @@ export function isPromptOfTool(line: string): boolean {
 
 /** Outputs that hold empty lines themselves. */
 const HAS_BLANKS: ReadonlySet<Tool> = new Set([
+  "ifconfig",
   "iptables-list",
   "iptables-save",
   "nft",

@@ -35,6 +35,12 @@ describe("commands of IPv6", () => {
 
   it.each([
     [`ip -6 route add fd99::/64 via ${via}`, [`ip -6 route add fd99::/64 via ${via} dev eth0 proto boot`]],
+    [
+      "ip -6 route add fd99::/64 from fd01::/48 dev cni0 advmss 1000 mtu lock 1400 rtt 30ms pref low",
+      [
+        "ip -6 route add fd99::/64 from fd01::/48 dev cni0 proto boot mtu lock 1400 rtt 30ms advmss 1000 pref low",
+      ],
+    ],
     ["ip route add fd99::/64 dev cni0 metric 7", ["ip -6 route add fd99::/64 dev cni0 proto boot metric 7"]],
     ["ip -6 route replace blackhole fd99::/64", ["ip -6 route replace blackhole fd99::/64 proto boot"]],
     ["ip -6 route del default", [`ip -6 route del default via ${via} dev eth0`]],
@@ -248,7 +254,7 @@ describe("a command that is wrong, or not built yet, is named", () => {
     ],
     ["ip route add default via 172.18.0.1", "ip route add: the route exists already"],
     ["ip route del 10.9.0.0/16", "ip route del: there is no such route"],
-    ["ip route add 10.9.0.0/16 dev eth0 quickack 1", 'ip route: "quickack" is not built yet'],
+    ["ip route add 10.9.0.0/16 dev eth0 realms 1", 'ip route: "realms" is not built yet'],
     ["sysctl net.ipv4.ip_forward", 'sysctl: "net.ipv4.ip_forward" is not NAME=VALUE'],
     ["sysctl -a", "sysctl: the option -a is not built yet: use sysctl -w NAME=VALUE"],
     [

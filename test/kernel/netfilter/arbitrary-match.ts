@@ -102,6 +102,19 @@ const multiportList = () =>
 
 const spis = () => negatable(range(0xffffffff));
 
+const optionsHeader = () =>
+  fc.record({
+    length: maybeNot(fc.nat(0xffffffff)),
+    options: fc.array(fc.record({ type: fc.nat(255), length: maybe(fc.nat(255)) }), { maxLength: 4 }),
+  });
+
+const srhBounds = () =>
+  maybe(
+    fc
+      .record({ value: fc.nat(255), eq: maybe(flag()), gt: maybe(flag()), lt: maybe(flag()) })
+      .filter(({ eq, gt, lt }) => eq !== null || gt !== null || lt !== null),
+  );
+
 /** None that jumps: what it skips must be there. */
 const bpfInstruction = () =>
   fc.record({
@@ -202,6 +215,51 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
   ),
   dscp: fc.record({ dscp: negatable(fc.nat(63)) }),
   eui64: fc.constant({}),
+  cgroup: fc.oneof(
+    fc.record({ classId: negatable(fc.nat(0xffffffff)), path: fc.constant(null) }),
+    fc.record({ classId: fc.constant(null), path: negatable(text()) }),
+  ),
+  dccp: fc.record({
+    sport: ports(),
+    dport: ports(),
+    types: maybeNot(fc.subarray(["REQUEST", "RESPONSE", "ACK", "INVALID"], { minLength: 1 })),
+    option: maybeNot(fc.integer({ min: 1, max: 255 })),
+  }),
+  dst: optionsHeader(),
+  hbh: optionsHeader(),
+  ipcomp: fc.record({ spis: spis(), reserved: flag() }),
+  mh: fc.record({ types: maybeNot(range(254)) }),
+  nfacct: fc.record({ name: name(31) }),
+  osf: fc.record({ genre: negatable(name()), ttl: maybe(fc.nat(2)), log: maybe(fc.nat(2)) }),
+  rt: fc
+    .record({
+      type: maybeNot(fc.nat(4)),
+      segmentsLeft: maybeNot(range(0xfffffffe)),
+      length: maybeNot(fc.nat(0xffffffff)),
+      reserved: flag(),
+      addresses: fc.array(ipv6(), { maxLength: 3 }),
+      notStrict: flag(),
+    })
+    .map((drawn) => {
+      const isType0 = drawn.type?.value === 0 && !drawn.type.invert;
+      const addresses = isType0 ? drawn.addresses : [];
+      return {
+        ...drawn,
+        addresses,
+        reserved: isType0 && drawn.reserved,
+        notStrict: addresses.length > 0 && drawn.notStrict,
+      };
+    }),
+  srh: fc.record({
+    nextHeader: maybeNot(fc.nat(255)),
+    length: srhBounds(),
+    segmentsLeft: srhBounds(),
+    lastEntry: srhBounds(),
+    tag: maybeNot(fc.nat(0xffff)),
+    previous: maybeNot(masked(6)),
+    next: maybeNot(masked(6)),
+    last: maybeNot(masked(6)),
+  }),
   frag: fc.record({
     id: maybeNot(range(0xfffffffe)),
     length: maybeNot(fc.nat(0xffffffff)),

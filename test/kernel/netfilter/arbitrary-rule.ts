@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import type { Family } from "../../../src/address/ip.ts";
 import { isAnywhere, lengthOfMasked, withoutHostBits } from "../../../src/address/masked.ts";
+import { mask6Of } from "../../../src/address/prefix6.ts";
 import type { Match } from "../../../src/kernel/netfilter/match/match.ts";
 import {
   MATCH_PROTOCOLS,
@@ -16,6 +17,7 @@ import {
 } from "../../../src/kernel/netfilter/target/registry.ts";
 import { REJECT_WITH } from "../../../src/kernel/netfilter/target/reject.ts";
 import type { Target } from "../../../src/kernel/netfilter/target/target.ts";
+import { ipv6 } from "../../address/arbitraries.ts";
 import {
   address,
   bits32,
@@ -57,6 +59,14 @@ const natRange = (addresses: Family | null, flags: readonly ("random" | "randomF
 const setReference = () => fc.record({ set: name(31), dimensions: fc.constantFrom(["src"], ["src", "dst"]) });
 
 /** Each target's own fields. */
+/** A prefix of up to 64 bits. */
+const prefix64 = () =>
+  fc
+    .tuple(ipv6(), fc.integer({ min: 0, max: 64 }))
+    .map(([bits, length]) => withoutHostBits({ address: bits, mask: mask6Of(length) }));
+
+const npt = () => fc.record({ from: prefix64(), to: prefix64() });
+
 export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitrary<object>>> => ({
   AUDIT: fc.record({ type: fc.constantFrom("accept", "drop", "reject") }),
   CHECKSUM: fc.constant({}),
@@ -146,6 +156,14 @@ export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitra
       cpuFanout: cpuFanout && more > 0,
     })),
   NOTRACK: fc.constant({}),
+  SNPT: npt(),
+  DNPT: npt(),
+  SECMARK: fc.record({ context: name(99) }),
+  LED: fc.record({
+    trigger: name(16),
+    delay: fc.oneof(fc.nat(99_999), fc.constant("inf")),
+    alwaysBlink: flag(),
+  }),
   RATEEST: fc.record({
     name: name(),
     intervalMs: fc.constantFrom(250, 500, 1000, 8000),
@@ -255,7 +273,7 @@ const matchList = (family: Family) =>
         .map((kind) => match(kind, family)),
       fc.record({
         kind: fc.constant("unknown"),
-        name: fc.constantFrom("nfacct", "osf"),
+        name: fc.constantFrom("rateest", "condition"),
         args: unknownWords(),
       }) as fc.Arbitrary<Match>,
     ),

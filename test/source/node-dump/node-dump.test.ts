@@ -146,6 +146,59 @@ describe("what a dump lacks is taken, and said", () => {
     expect(said).toContain("net.ipv4.ip_forward is taken to be 1");
   });
 
+  it("ifconfig, route, netstat and brctl stand in for ip and ss, and are not heard beside them", () => {
+    const old = [
+      "$ ifconfig",
+      "cni0: flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1450",
+      "        inet 10.244.0.1  netmask 255.255.255.0  broadcast 10.244.0.255",
+      "        ether 1e:e6:95:9f:b7:9d  txqueuelen 1000  (Ethernet)",
+      "",
+      "mybr: flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1500",
+      "        ether 02:e6:95:9f:b7:9d  txqueuelen 1000  (Ethernet)",
+      "",
+      "eth0: flags=4163<UP,BROADCAST,RUNNING,MULTICAST>  mtu 1500",
+      "        inet 10.0.0.8  netmask 255.255.255.0  broadcast 10.0.0.255",
+      "        ether 02:28:b0:60:60:fd  txqueuelen 1000  (Ethernet)",
+      "",
+      "$ brctl show",
+      "bridge name\tbridge id\t\tSTP enabled\tinterfaces",
+      "mybr\t\t8000.02e6959fb79d\tno\t\teth0",
+      "$ netstat -tln",
+      "Active Internet connections (only servers)",
+      "Proto Recv-Q Send-Q Local Address           Foreign Address         State      ",
+      "tcp        0      0 0.0.0.0:80              0.0.0.0:*               LISTEN     ",
+      "$ route -n",
+      "Kernel IP routing table",
+      "Destination     Gateway         Genmask         Flags Metric Ref    Use Iface",
+      "0.0.0.0         10.0.0.1        0.0.0.0         UG    0      0        0 eth0",
+      "10.0.0.0        0.0.0.0         255.255.255.0   U     0      0        0 eth0",
+      "",
+    ].join("\n");
+    const read = dump({ x: old }, null);
+    const host = hostOf(read, "x");
+    const kinds = host.devices.map(({ name, master, detail }) => [name, detail.kind, master]);
+    expect(kinds).toEqual([
+      ["cni0", "bridge", null],
+      ["mybr", "bridge", null],
+      ["eth0", "ether", "mybr"],
+      ["lo", "loopback", null],
+    ]);
+    expect(addressesOf(host)).toEqual(["cni0 10.244.0.1/24", "eth0 10.0.0.8/24", "lo 127.0.0.1/8"]);
+    expect(host.sockets).toMatchObject({ kind: "listed", sockets: [{ proto: "tcp", port: 80 }] });
+    expect(read.warnings).toEqual([]);
+
+    const both = dump({ a: old, b: LINKS, c: ROUTES });
+    const known = hostOf(both);
+    expect(known.devices.map(({ name, ifindex }) => [name, ifindex])).toEqual([
+      ["lo", 1],
+      ["eth0", 2],
+      ["cni0", 4],
+      ["veth1", 5],
+      ["mybr", 6],
+    ]);
+    expect(known.routes.filter(({ table }) => table === "main")).toHaveLength(3);
+  });
+
   it("a full dump is taken as it is", () => {
     const read = dump({
       "a.txt": `$ ip -d addr\n${LINKS.replace(/(4: cni0[\s\S]*?brd ff:ff:ff:ff:ff:ff)\n/, "$1\n    bridge forward_delay 1500 ageing_time 30000 vlan_filtering 0 nf_call_iptables 0 addrgenmode eui64\n")}`,

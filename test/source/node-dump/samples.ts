@@ -16,12 +16,17 @@ const pairs = JSON.parse(
   gunzipSync(readFileSync(new URL("iproute2.json.gz", FOLDER))).toString("utf8"),
 ) as Pair[];
 
-/** What `$ COMMAND` printed. */
-const listed = (command: string): string =>
-  read("iptables-nft.lists")
+/** What `$ COMMAND` printed, as a file of commands and their outputs has it. */
+const printed = (file: string, command: string): string =>
+  read(file)
     .split(/^\$ /m)
     .find((part) => part.startsWith(`${command}\n`))
     ?.slice(command.length + 1) ?? "";
+
+const listed = (command: string): string => printed("iptables-nft.lists", command);
+
+/** Tools of before iproute2. */
+const older = (command: string): string => printed("net-tools.txt", command);
 
 export const SAMPLES: Readonly<Record<string, string>> = {
   ...Object.fromEntries(pairs.filter(({ text }) => text !== "").map(({ command, text }) => [command, text])),
@@ -78,4 +83,7 @@ export const SAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "conntrack -L":
     "tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 [ASSURED] mark=0 use=1\n",
+  ...Object.fromEntries(
+    ["ifconfig -a", "route -n", "netstat -tulpn", "brctl show"].map((command) => [command, older(command)]),
+  ),
 };

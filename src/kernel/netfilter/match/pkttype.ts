@@ -1,10 +1,12 @@
 import {
   PACKET_BROADCAST,
   PACKET_HOST,
+  PACKET_LOOPBACK,
   PACKET_MULTICAST,
   PACKET_OTHERHOST,
   type Packet,
 } from "../../../packet/packet.ts";
+import { isMulticast } from "../../route/output-route.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import { negatableText } from "../save/option-text.ts";
@@ -56,6 +58,12 @@ class PkttypeTest implements MatchTest {
   }
 
   test(packet: Packet): boolean {
-    return (packet.pktType === this.type) !== this.invert;
+    return (shownPktType(packet) === this.type) !== this.invert;
   }
+}
+
+/** What the host said to many, and hears itself, was for many (`pkttype_mt`, `nft_meta_get_eval_pkttype_lo`). */
+export function shownPktType({ pktType, family, dst }: Packet): number {
+  if (pktType !== PACKET_LOOPBACK) return pktType;
+  return family === 6 || isMulticast(dst) ? PACKET_MULTICAST : PACKET_BROADCAST;
 }

@@ -3,6 +3,7 @@ import type { MatchTest } from "../rule-context.ts";
 import { addrtype } from "./addrtype.ts";
 import { ah } from "./ah.ts";
 import { bpf } from "./bpf.ts";
+import { cgroup } from "./cgroup.ts";
 import { cluster } from "./cluster.ts";
 import { comment } from "./comment.ts";
 import { connbytes } from "./connbytes.ts";
@@ -11,17 +12,21 @@ import { connlimit } from "./connlimit.ts";
 import { connmark } from "./connmark.ts";
 import { conntrack } from "./conntrack.ts";
 import { cpu } from "./cpu.ts";
+import { dccp } from "./dccp.ts";
 import { devgroup } from "./devgroup.ts";
 import { dscp } from "./dscp.ts";
+import { dst } from "./dst.ts";
 import { ecn } from "./ecn.ts";
 import { esp } from "./esp.ts";
 import { eui64 } from "./eui64.ts";
 import { frag } from "./frag.ts";
 import { hashlimit } from "./hashlimit.ts";
+import { hbh } from "./hbh.ts";
 import { helper } from "./helper.ts";
 import { hl } from "./hl.ts";
 import { icmp } from "./icmp.ts";
 import { icmp6 } from "./icmp6.ts";
+import { ipcomp } from "./ipcomp.ts";
 import { iprange } from "./iprange.ts";
 import { ipv6header } from "./ipv6header.ts";
 import { ipvs } from "./ipvs.ts";
@@ -30,7 +35,10 @@ import { limit } from "./limit.ts";
 import { mac } from "./mac.ts";
 import { mark } from "./mark.ts";
 import type { Match, MatchModule } from "./match.ts";
+import { mh } from "./mh.ts";
 import { multiport } from "./multiport.ts";
+import { nfacct } from "./nfacct.ts";
+import { osf } from "./osf.ts";
 import { owner } from "./owner.ts";
 import { physdev } from "./physdev.ts";
 import { pkttype } from "./pkttype.ts";
@@ -39,9 +47,11 @@ import { quota } from "./quota.ts";
 import { realm } from "./realm.ts";
 import { recent } from "./recent.ts";
 import { rpfilter } from "./rpfilter.ts";
+import { rt } from "./rt.ts";
 import { sctp } from "./sctp.ts";
 import { set } from "./set.ts";
 import { socket } from "./socket.ts";
+import { srh } from "./srh.ts";
 import { state } from "./state.ts";
 import { statistic } from "./statistic.ts";
 import { string } from "./string.ts";
@@ -57,6 +67,16 @@ import { udp } from "./udp.ts";
 export const MATCHES: ReadonlyMap<string, MatchModule<Match>> = new Map(
   [
     addrtype,
+    cgroup,
+    dccp,
+    dst,
+    hbh,
+    ipcomp,
+    mh,
+    nfacct,
+    osf,
+    rt,
+    srh,
     u32,
     time,
     string,
@@ -123,6 +143,10 @@ export const MATCH_PROTOCOLS: ReadonlyMap<string, readonly number[]> = new Map([
   ["icmp6", [58]],
   ["multiport", [6, 17, 33, 132, 136]],
   ["esp", [50]],
+  ["ipcomp", [108]],
+  ["dccp", [33]],
+  ["mh", [135]],
+  ["osf", [6]],
 ]);
 
 const PORT_OPTIONS = ["--sport", "--source-port", "--dport", "--destination-port"];
@@ -139,14 +163,17 @@ const IMPLIED_MATCHES: ReadonlyMap<number, ImpliedMatch> = new Map([
   [17, { kind: "udp", options: PORT_OPTIONS }],
   [50, { kind: "esp", options: ["--espspi"] }],
   [51, { kind: "ah", options: ["--ahspi"] }],
+  [33, { kind: "dccp", options: [...PORT_OPTIONS, "--dccp-types", "--dccp-option"] }],
+  [108, { kind: "ipcomp", options: ["--ipcompspi", "--compres"] }],
   [132, { kind: "sctp", options: [...PORT_OPTIONS, "--chunk-types"] }],
   [58, { kind: "icmp6", options: ["--icmpv6-type"] }],
+  [135, { kind: "mh", options: ["--mh-type"] }],
 ]);
 
 /** By family: matches that the other family has alone. */
 export const OTHER_FAMILY_MATCHES: Readonly<Record<Family, ReadonlySet<string>>> = {
-  4: new Set(["eui64", "frag", "hl", "icmp6", "ipv6header"]),
-  6: new Set(["icmp", "realm", "ttl"]),
+  4: new Set(["dst", "eui64", "frag", "hbh", "hl", "icmp6", "ipv6header", "mh", "rt", "srh"]),
+  6: new Set(["icmp", "osf", "realm", "ttl"]),
 };
 
 /** The match that `-p` alone brings in for its options (`-p tcp --dport 80`). */

@@ -11,13 +11,14 @@ export type SpiRange = Negatable<UintRange>;
 
 const ANY: SpiRange = { invert: false, value: { min: 0, max: 0xffffffff } };
 
-/** Reads an option such as `--espspi 5:10`, which may be left out, and others that may stand beside it. */
+/** Reads an option such as `--espspi 5:10`, which may be left out (`unsaid`), and others that may stand beside it. */
 export function readSpis(
   reader: ArgumentReader,
   option: string,
   others: Readonly<Record<string, () => void>> = {},
+  unsaid: SpiRange = ANY,
 ): SpiRange {
-  let spis = ANY;
+  let spis = unsaid;
   reader.options({
     ...others,
     [option]: () => {

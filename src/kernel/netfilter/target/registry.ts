@@ -11,6 +11,7 @@ import { ecn } from "./ecn.ts";
 import { hl } from "./hl.ts";
 import { hmark } from "./hmark.ts";
 import { idletimer } from "./idletimer.ts";
+import { led } from "./led.ts";
 import { log } from "./log.ts";
 import { mark } from "./mark.ts";
 import { masquerade } from "./masquerade.ts";
@@ -18,9 +19,11 @@ import { netmap } from "./netmap.ts";
 import { nflog } from "./nflog.ts";
 import { nfqueue } from "./nfqueue.ts";
 import { notrack } from "./notrack.ts";
+import { dnpt, snpt } from "./npt.ts";
 import { rateest } from "./rateest.ts";
 import { redirect } from "./redirect.ts";
 import { reject } from "./reject.ts";
+import { secmark } from "./secmark.ts";
 import { set } from "./set.ts";
 import { snat } from "./snat.ts";
 import { synproxy } from "./synproxy.ts";
@@ -37,6 +40,10 @@ import { ttl } from "./ttl.ts";
 export const TARGETS: ReadonlyMap<string, TargetModule<Target>> = new Map(
   [
     audit,
+    dnpt,
+    led,
+    secmark,
+    snpt,
     tee,
     tcpoptstrip,
     synproxy,
@@ -82,15 +89,11 @@ export const UNMODELLED_TARGETS: ReadonlySet<string> = new Set([
   "DELUDE",
   "DHCPMAC",
   "DNETMAP",
-  "DNPT",
   "ECHO",
   "IPMARK",
-  "LED",
   "LOGMARK",
   "PROTO",
   "QUEUE",
-  "SECMARK",
-  "SNPT",
   "SYSRQ",
   "TARPIT",
   "ULOG",
@@ -115,11 +118,13 @@ export const TARGET_TABLES: ReadonlyMap<string, string> = new Map([
   ["CHECKSUM", "mangle"],
   ["ECN", "mangle"],
   ["TCPOPTSTRIP", "mangle"],
+  ["SNPT", "mangle"],
+  ["DNPT", "mangle"],
 ]);
 
 /** By family: targets that the other family has alone. */
 export const OTHER_FAMILY_TARGETS: Readonly<Record<Family, ReadonlySet<string>>> = {
-  4: new Set(["HL"]),
+  4: new Set(["DNPT", "HL", "SNPT"]),
   6: new Set(["ECN", "TTL"]),
 };
 

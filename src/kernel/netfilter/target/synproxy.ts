@@ -2,8 +2,7 @@ import { optionText } from "../save/option-text.ts";
 import type { Target, TargetModule } from "./target.ts";
 
 /**
- * Shake hands in the server's place, and with the server once the client has answered (net/netfilter/nf_synproxy_core.c): text
- * alone, the walk names it as not modelled.
+ * Shake hands in the server's place, and with the server once the client has answered (net/netfilter/nf_synproxy_core.c).
  */
 export interface SynproxyTarget extends Target {
   readonly kind: "SYNPROXY";

@@ -18,6 +18,7 @@ import { compileReject } from "./reject.ts";
 import { compileSetChange } from "./set-change.ts";
 import { compileMemory, compileNamedObject } from "./stateful.ts";
 import type { Choice, Inline, Step } from "./step.ts";
+import { compileSynproxy } from "./synproxy.ts";
 import { compileTproxy } from "./tproxy.ts";
 import { unknownStep } from "./unknown-step.ts";
 import { NFT_BREAK, NFT_CONTINUE, verdictCode, verdictTarget } from "./verdict.ts";
@@ -82,6 +83,7 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "reset-option":
       return compileResetOption(statement) ?? unknown();
     case "synproxy":
+      return compileSynproxy(statement);
     case "flow-add":
       return unknown();
     case "other":

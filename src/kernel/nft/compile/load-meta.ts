@@ -1,5 +1,6 @@
 import { ETH_P_ARP, PACKET_OUTGOING } from "../../../packet/packet.ts";
 import { internInterfaceName } from "../../device/interface-name.ts";
+import { shownPktType } from "../../netfilter/match/pkttype.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Read } from "./read.ts";
@@ -53,7 +54,7 @@ const META: Readonly<Record<string, Read>> = {
     return true;
   },
   pkttype: (run, at) => {
-    const { pktType } = run.packet;
+    const pktType = shownPktType(run.packet);
     run.regs[at] = pktType === PACKET_OUTGOING ? 0 : pktType;
     return true;
   },

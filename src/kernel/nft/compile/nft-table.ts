@@ -11,6 +11,7 @@ import { ElementIndex } from "./element-index.ts";
 import { RuleCode } from "./rule-code.ts";
 import { compileMemory, type Memory } from "./stateful.ts";
 import { SymbolPlaces } from "./symbol.ts";
+import { compileSynproxyObject } from "./synproxy.ts";
 
 /** A host's nftables compiled: derived from the plain rule set, never written by hand, never saved. */
 export class CompiledNft {
@@ -50,6 +51,13 @@ export class CompiledNftTable {
     this.setPlaces = new SymbolPlaces(plain.sets.map(({ name }) => name));
     for (const object of plain.objects) {
       const { spec } = object;
+      if (object.type === "synproxy" && spec.kind === "lines") {
+        const step = compileSynproxyObject(spec.lines);
+        this.objects.set(
+          `synproxy ${object.name}`,
+          compileObject(object, (_cells, _at, run) => step(run)),
+        );
+      }
       if (spec.kind !== "statement") continue;
       const { statement } = spec;
       if (statement.kind !== "limit" && statement.kind !== "quota") continue;

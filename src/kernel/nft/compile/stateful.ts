@@ -131,7 +131,8 @@ export function compileNamedObject(
       return unknown(run);
     };
   }
-  if (typeof name !== "string" || (type !== "limit" && type !== "quota")) return unknown;
+  const known = type === "limit" || type === "quota" || type === "synproxy";
+  if (typeof name !== "string" || !known) return unknown;
   return (run) => {
     const object = run.table?.object(type, name);
     if (object === undefined) return unknown(run);

@@ -224,6 +224,19 @@ const IPV6: readonly Row[] = [
   ["-m ipv6header ! --header ipv6-frag --soft", { protocol: 17 }, true],
   ["-m ipv6header --header protocol", { protocol: 17 }, true],
   ["-m ipv6header --header esp", { protocol: 50 }, true],
+  // No packet has one of these headers, and then not even what is inverted matches.
+  ["-m dst ! --dst-len 3", {}, false],
+  ["-m hbh", {}, false],
+  ["-m rt ! --rt-type 0", {}, false],
+  ["-m srh", {}, false],
+  ["-p mh -m mh ! --mh-type 3", { protocol: 17 }, false],
+  ["-p mh -m mh", { protocol: 135 }, true],
+  ["-p dccp -m dccp", { protocol: 33 }, true],
+  ["-p dccp -m dccp", { protocol: 33, fragOffset: 8 }, false],
+  ["-m cgroup --path /", { socket: 3 }, true],
+  ["-m cgroup ! --path /", { socket: 3 }, false],
+  ["-m cgroup --path /", {}, false],
+  ["-m cgroup ! --cgroup 5", {}, false],
   ["-m hl --hl-gt 63", { ttl: 64 }, true],
   ["-m hl ! --hl-eq 64", { ttl: 64 }, false],
   ["-p ipv6-icmp -m icmp6 --icmpv6-type 1/4", { icmpType: 1, icmpCode: 4 }, true],
@@ -248,7 +261,11 @@ describe("IPv6", () => {
 });
 
 describe("what is not modelled has no compiled form", () => {
-  it.each(["-m hashlimit --hashlimit-upto 4kb/s --hashlimit-name x", "-m time --kerneltz"])("%s", (text) => {
+  it.each([
+    "-m hashlimit --hashlimit-upto 4kb/s --hashlimit-name x",
+    "-m time --kerneltz",
+    "-m nfacct --nfacct-name x",
+  ])("%s", (text) => {
     const match = parsedRule(text).matches.at(-1);
     expect(match && compileMatch(match)).toBeNull();
   });

@@ -139,6 +139,20 @@ const PRINTED = `
 -m ttl ! --ttl-eq 0
 -m ttl --ttl-lt 5
 -p udp -m udp ! --sport 53 --dport 3000:3010
+-m cgroup --cgroup 1
+-m cgroup ! --cgroup 1048577
+-m cgroup --path "/"
+-p tcp -m osf --genre Linux
+-p tcp -m osf ! --genre Linux --ttl 2 --log 1
+-p dccp -m dccp
+-p dccp -m dccp --sport 1:5 ! --dport 80:65535 --dccp-types REQUEST,RESPONSE
+-p dccp -m dccp ! --dccp-types DATA,ACK,DATAACK,CLOSEREQ,CLOSE,RESET,SYNC,SYNCACK,INVALID
+-p dccp -m dccp ! --dccp-option 5
+-p ipcomp -m ipcomp --ipcompspi 3
+-p ipcomp -m ipcomp ! --ipcompspi 3:9
+-p ipcomp -m ipcomp --ipcompspi 16 --compres
+-p ipcomp -m ipcomp --ipcompspi 0
+-m nfacct --nfacct-name http
 `
   .trim()
   .split("\n");
@@ -172,6 +186,20 @@ const PRINTED_6 = `
 -m recent --rcheck --name z --mask ffff:ffff:: --rdest
 -m rpfilter --loose --validmark --invert
 -m socket
+-m dst
+-m dst ! --dst-len 8 --dst-opts 1:2,3
+-m hbh --hbh-len 3
+-m hbh ! --hbh-len 8 --hbh-opts 5:2,3,16:4
+-p mobility-header -m mh
+-p mobility-header -m mh --mh-type 4
+-p mobility-header -m mh ! --mh-type 5:6
+-m rt
+-m rt ! --rt-type 2 --rt-segsleft 1:3 ! --rt-len 24
+-m rt --rt-type 0 --rt-len 0 --rt-0-res
+-m rt --rt-type 0 --rt-0-addrs fd00::1,fd00::2 --rt-0-not-strict
+-m srh
+-m srh --srh-next-hdr 6 --srh-hdr-len-eq 1 --srh-segs-left-eq 2 --srh-last-entry-gt 4 --srh-tag 7 --srh-lsid c::/64
+-m srh --srh-psid a::/64 --srh-nsid b::/128 ! --srh-lsid c::1/128
 `
   .trim()
   .split("\n");
@@ -196,17 +224,15 @@ describe("a match", () => {
   });
 
   it.each([
-    "-m rt --rt-type 2 ! --rt-len 22",
-    "-m dst --dst-len 8 --dst-opts 1:2,3",
-    "-m hbh --hbh-len 8 --hbh-opts 5:2",
-    "-p mobility-header -m mh --mh-type 1:3",
-  ])("in IPv6, kept as an unknown one: %s", (text) => {
-    const rule = parsedRule(text, { family: 6 });
-    expect(rule.matches.map(({ kind }) => kind)).toEqual(["unknown"]);
-    expect(formatRuleArguments(rule)).toBe(text);
-  });
-
-  it.each([
+    ["-p mh --mh-type binding-update:ba", "-p mobility-header -m mh --mh-type 5:6"],
+    ["-p mh -m mh ! --mh-type 0:255", "-p mobility-header -m mh"],
+    ["-m rt ! --rt-segsleft 0:4294967295", "-m rt"],
+    ["-m rt --rt-segsleft :5", "-m rt --rt-segsleft 0:5"],
+    ["-m hbh --hbh-opts 0x10:4", "-m hbh --hbh-opts 16:4"],
+    [
+      "-m srh ! --srh-segs-left-lt 3 ! --srh-segs-left-eq 4",
+      "-m srh ! --srh-segs-left-eq 4 ! --srh-segs-left-lt 4",
+    ],
     ["-p icmpv6 --icmpv6-type echo-request", "-p ipv6-icmp -m icmp6 --icmpv6-type 128"],
     ["-p ipv6-icmp -m icmp6 --icmpv6-type neighbour-solicitation", "-p ipv6-icmp -m icmp6 --icmpv6-type 135"],
     ["-p 58 -m icmp6 --icmpv6-type port-unreachable", "-p ipv6-icmp -m icmp6 --icmpv6-type 1/4"],
@@ -219,6 +245,14 @@ describe("a match", () => {
 
   it.each([
     ["-f", /unknown option "-f"/],
+    ["-p tcp -m osf --genre Linux", /match osf is of IPv4 alone/],
+    ["-m mh --mh-type 1", /match mh stands only with -p mobility-header/],
+    ["-p mh -m mh --mh-type 9:2", /ends before it begins/],
+    ["-m rt --rt-0-res", /--rt-0-res needs --rt-type 0 before it/],
+    ["-m rt ! --rt-type 0 --rt-0-addrs fd00::1", /--rt-0-addrs needs --rt-type 0/],
+    ["-m rt --rt-type 0 --rt-0-not-strict", /needs --rt-0-addrs before it/],
+    ["-m hbh ! --hbh-opts 3", /--hbh-opts cannot be negated/],
+    ["-m srh --srh-next-hdr tcp", /"tcp" is not a number/],
     ["-s 10.0.0.1", /"10.0.0.1" is an IPv4 address: ip6tables takes IPv6/],
     ["-s fd00::/129", /needs a length from 0 to 128/],
     ["-p icmp -m icmp --icmp-type 8", /match icmp is of IPv4 alone/],
@@ -249,6 +283,14 @@ describe("a match", () => {
   });
 
   it.each([
+    ["-m cgroup", /it needs --path or --cgroup/],
+    ["-m cgroup --cgroup 1 --path /x", /it needs --path or --cgroup/],
+    ["-m osf --genre Linux", /match osf stands only with -p tcp/],
+    ["-p tcp -m osf --genre Linux --ttl 3", /3 is not from 0 to 2/],
+    ["-m dccp", /match dccp stands only with -p dccp/],
+    ["-p dccp -m dccp --dccp-option 256", /256 is not from 1 to 255/],
+    ["-m nfacct", /--nfacct-name is missing/],
+    ["-m hbh", /match hbh is of IPv6 alone/],
     ["-m ecn --ecn-tcp-cwr", /stands only with -p tcp/],
     ["-m connlabel --label 128", /128 is not from 0 to 127/],
     ["-m connbytes --connbytes 20:10 --connbytes-dir reply --connbytes-mode bytes", /ends before it begins/],

@@ -187,8 +187,8 @@ describe("a rule", () => {
   });
 
   it.each([
-    ["-m osf --genre Linux --ttl 0 --log 1 -j ACCEPT", "osf"],
-    ['-m nfacct --nfacct-name "a \\"b"', "nfacct"],
+    ["-m rateest --rateest x --rateest-lt --rateest-pps 50 -j ACCEPT", "rateest"],
+    ['-m condition --condition "a \\"b"', "condition"],
     ["-m foo  --double  blanks -j ACCEPT", "foo"],
     ["-m foo ! --bar -m comment --comment x", "foo"],
     ["-m foo", "foo"],
@@ -197,7 +197,7 @@ describe("a rule", () => {
     expect(formatOf(text)).toBe(text);
   });
 
-  it.each(["-j LED --led-trigger-id ssh", "-j SECMARK", '-j FANCY --with "a b"'])(
+  it.each(["-j IPMARK --addr src", "-j ULOG", '-j FANCY --with "a b"'])(
     "keeps a target it does not know: %j",
     (text) => {
       expect(parsedRule(text).target?.kind).toBe("unknown");

@@ -77,6 +77,8 @@ const PRINTED: readonly (readonly [table: string, text: string])[] = [
   ["mangle", "-p udp -j TPROXY --on-port 0 --on-ip 127.0.0.1 --tproxy-mark 0x23/0xff"],
   ["raw", "-j TRACE"],
   ["mangle", "-j TTL --ttl-inc 1"],
+  ["security", "-j SECMARK --selctx system_u:object_r:http_packet_t:s0"],
+  ["filter", "-j LED --led-trigger-id ssh --led-delay 1000 --led-always-blink"],
 ];
 
 /** The same of ip6tables-save. */
@@ -93,6 +95,8 @@ const PRINTED_6: readonly (readonly [table: string, text: string])[] = [
   ["nat", "-p tcp -j REDIRECT --to-ports 80"],
   ["nat", "-j NETMAP --to fd00:5::/64"],
   ["nat", "-j NETMAP --to fd00:5::7/128"],
+  ["mangle", "-j SNPT --src-pfx fd00:1::/48 --dst-pfx 2001:db8:9::/60"],
+  ["mangle", "-j DNPT --src-pfx fd00::/64 --dst-pfx fd01::/64"],
   ["mangle", "-j HL --hl-set 5"],
   ["mangle", "-j HL --hl-dec 1"],
   ["mangle", "-p tcp -j TPROXY --on-port 5 --on-ip :: --tproxy-mark 0x0/0x0"],
@@ -129,6 +133,14 @@ describe("a target", () => {
   });
 
   it.each([
+    ["filter", "-j SNPT --src-pfx fd00::/64 --dst-pfx fd01::/64", /SNPT belongs in table mangle only/],
+    ["mangle", "-j SNPT --src-pfx fd00::/65 --dst-pfx fd01::/64", /a prefix of up to 64 bits/],
+    [
+      "mangle",
+      "-j DNPT --src-pfx fd00::1/64 --dst-pfx fd01::/64",
+      /bits are set behind the prefix: write fd00::\/64/,
+    ],
+    ["mangle", "-j DNPT", /it needs --src-pfx and --dst-pfx/],
     ["mangle", "-j TTL --ttl-set 5", /target TTL is of IPv4 alone/],
     ["filter", "-j REJECT --reject-with icmp-port-unreachable", /none of icmp6-no-route/],
     ["nat", "-p ipv6-icmp -j DNAT --to-destination [fd00::1]:80", /DNAT with a port stands only with/],

@@ -1,0 +1,88 @@
+import { type IpAddress, inetNtop } from "../../../address/ip.ts";
+import type { Negatable } from "../rule.ts";
+import { addressOf } from "../save/address.ts";
+import { negatableText, optionText } from "../save/option-text.ts";
+import { formatUintRange, readUintRange, type UintRange } from "../save/uint-range.ts";
+import type { Match, MatchModule } from "./match.ts";
+import { NO_SUCH_HEADER } from "./options-header.ts";
+
+/** The routing header of an IPv6 packet (net/ipv6/netfilter/ip6t_rt.c). */
+export interface RtMatch extends Match {
+  readonly kind: "rt";
+  readonly type: Negatable<number> | null;
+  readonly segmentsLeft: Negatable<UintRange> | null;
+  /** Bytes. */
+  readonly length: Negatable<number> | null;
+  /** Of type 0: the reserved field is zero. */
+  readonly reserved: boolean;
+  /** Of type 0: the addresses it names. */
+  readonly addresses: readonly IpAddress[];
+  /** They may stand among others. */
+  readonly notStrict: boolean;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** `IP6T_RT_HOPS` */
+const MAX_ADDRESSES = 16;
+const MAX = 0xffffffff;
+
+export const rt: MatchModule<RtMatch> = {
+  kind: "rt",
+  needsConntrack: false,
+
+  parse(reader) {
+    const match: Mutable<RtMatch> = {
+      kind: "rt",
+      type: null,
+      segmentsLeft: null,
+      length: null,
+      reserved: false,
+      addresses: [],
+      notStrict: false,
+    };
+    const needType0 = (option: string): void => {
+      if (match.type?.value !== 0 || match.type.invert) reader.fail(`${option} needs --rt-type 0 before it`);
+    };
+    reader.options({
+      "--rt-type": () => {
+        match.type = { invert: reader.negated(), value: reader.uint(MAX) };
+      },
+      "--rt-segsleft": () => {
+        const invert = reader.negated();
+        const value = readUintRange(reader, MAX);
+        match.segmentsLeft = value.min === 0 && value.max === MAX ? null : { invert, value };
+      },
+      "--rt-len": () => {
+        match.length = { invert: reader.negated(), value: reader.uint(MAX) };
+      },
+      "--rt-0-res": () => {
+        needType0("--rt-0-res");
+        match.reserved = true;
+      },
+      "--rt-0-addrs": () => {
+        needType0("--rt-0-addrs");
+        const words = reader.word("a list of addresses").split(",");
+        if (words.length > MAX_ADDRESSES) reader.failValue(`at most ${MAX_ADDRESSES} addresses are allowed`);
+        match.addresses = words.map((word) => addressOf(reader, word));
+      },
+      "--rt-0-not-strict": () => {
+        if (match.addresses.length === 0) reader.fail("--rt-0-not-strict needs --rt-0-addrs before it");
+        match.notStrict = true;
+      },
+    });
+    return match;
+  },
+
+  format: ({ type, segmentsLeft, length, reserved, addresses, notStrict }) =>
+    optionText(
+      negatableText("--rt-type", type, String),
+      negatableText("--rt-segsleft", segmentsLeft, formatUintRange),
+      negatableText("--rt-len", length, String),
+      reserved && "--rt-0-res",
+      addresses.length > 0 && `--rt-0-addrs ${addresses.map(inetNtop).join(",")}`,
+      notStrict && "--rt-0-not-strict",
+    ),
+
+  compile: () => NO_SUCH_HEADER,
+};

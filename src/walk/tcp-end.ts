@@ -1,0 +1,44 @@
+import type { ConnectionEnd } from "./connection-end.ts";
+
+/** `TCP_MSS_DEFAULT`: what a SYN asks for that says nothing of it. */
+const MSS_UNSAID = 536;
+
+/** One end of a connection. */
+export interface TcpEnd extends ConnectionEnd {
+  /** Of a connection that a relay opened: the end that it took, and for which. */
+  readonly relayed: TcpEnd | null;
+  /** Of an end that a relay took: the one it opened for it. */
+  onward: TcpEnd | null;
+  state: "syn-sent" | "syn-received" | "established" | "closed";
+  seq: number;
+  ack: number;
+  /** The segment size that the other end asked for. */
+  peerMss: number;
+  /** The two agreed on no time stamps: segments have no options. */
+  isBare: boolean;
+  /** Bytes still to be said, which the first flight had no room for. */
+  unsent: number;
+  /** The first byte sent that the other end has not acknowledged. */
+  acknowledged: number;
+  /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
+  retransmitAt: number;
+  retransmitMs: number;
+}
+
+/** An end that has said and heard nothing. */
+export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: TcpEnd | null = null): TcpEnd {
+  return {
+    ...end,
+    relayed,
+    onward: null,
+    state,
+    seq: 1,
+    ack: 0,
+    peerMss: MSS_UNSAID,
+    isBare: false,
+    unsent: 0,
+    acknowledged: 1,
+    retransmitAt: 0,
+    retransmitMs: 0,
+  };
+}
