@@ -1,7 +1,7 @@
 import { IPV4, IPV6, type PrefixOf } from "./family.ts";
 import { formatIp, type IpAddress } from "./ip.ts";
-import { lastOf, networkOf, type Prefix4, parsePrefix4 } from "./prefix.ts";
-import { maskWord, networkOf6, type Prefix6, parsePrefix6 } from "./prefix6.ts";
+import { covers, lastOf, networkOf, type Prefix4, parsePrefix4 } from "./prefix.ts";
+import { covers6, maskWord, networkOf6, type Prefix6, parsePrefix6 } from "./prefix6.ts";
 
 /** A prefix of either family in plain state. */
 export type IpPrefix = Prefix4 | Prefix6;
@@ -19,6 +19,17 @@ export function formatIpPrefix({ address, length }: IpPrefix): string {
 export function liesIn(prefix: IpPrefix, address: IpAddress): boolean {
   if (isOf4(prefix)) return typeof address === "number" && IPV4.contains(prefix, address);
   return typeof address !== "number" && IPV6.contains(prefix, address);
+}
+
+/** Is every address of `inner` one of `outer`? */
+export function coversIp(outer: IpPrefix, inner: IpPrefix): boolean {
+  if (isOf4(outer)) return isOf4(inner) && covers(outer, inner);
+  return !isOf4(inner) && covers6(outer, inner);
+}
+
+/** Of two prefixes that share an address, one covers the other. */
+export function overlapIp(a: IpPrefix, b: IpPrefix): boolean {
+  return coversIp(a, b) || coversIp(b, a);
 }
 
 /** The same prefix with its host bits cleared. */

@@ -5,7 +5,7 @@ import { BUILT_BACKENDS } from "../cni/flannel/network.ts";
 import { reconcileAll } from "../control/reconcile-all.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import { clusterConfigurationOf } from "../source/cluster-configuration.ts";
-import { ownNetworkOf } from "../source/conflist.ts";
+import { likelyPlugin, ownNetworkOf, whyNoMainPlugin } from "../source/conflist.ts";
 import {
   type DetectedCluster,
   describeCalico,
@@ -123,9 +123,13 @@ function unbuiltAgents(detected: DetectedCluster): string[] {
   }
   if (!CNIS_BUILT.has(cni.value) && ownNetworkOf(detected) === null) {
     const reason = UNMODELLED_CNIS.get(cni.value);
+    const isPlugins = cni.where.endsWith("type");
+    const noMain = isPlugins ? whyNoMainPlugin(cni.value) : null;
     const told =
       reason === undefined
-        ? `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where})`
+        ? noMain === null
+          ? `${notBuiltYet(`the CNI ${cni.value}`)} (${cni.where})${isPlugins ? likelyPlugin(cni.value) : ""}`
+          : `${cni.where}: ${noMain}`
         : `the CNI ${cni.value} is not modelled (${cni.where}): ${reason}`;
     messages.push(`${told}: --cni ${CNIS.join(", ")} goes on with that one in its place`);
   }

@@ -17,6 +17,7 @@ import type { Chain } from "../kernel/netfilter/rule.ts";
 import { ORIGIN_NONE } from "../kernel/origin.ts";
 import { WALKED_DHCP } from "../walk/dhcp.ts";
 import { formatInputError } from "../world/input-error.ts";
+import { explainJsonText } from "../world/json-text.ts";
 import { NO_ORIGINS } from "../world/origins.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
 import { writeSnapshot } from "../world/snapshot-out.ts";
@@ -227,6 +228,10 @@ async function readConf(context: Context, path: string): Promise<Result<NetworkL
   const content = await readText(file.value, file.value, context.io);
   if (content.kind === "invalid") return content;
   const network = parseNetwork(content.value);
+  if (network.kind === "unreadable") {
+    const { line, message } = explainJsonText(content.value, "a configuration of CNI");
+    return invalid(`--conf ${file.value}:${line}: ${message}`);
+  }
   return network.kind === "ok" ? ok(network.value) : invalid(`--conf ${file.value}: ${network.message}`);
 }
 

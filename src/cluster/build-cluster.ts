@@ -9,7 +9,7 @@ import {
 import { familiesOf } from "../cni/calico/network.ts";
 import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
 import type { Host } from "../kernel/host.ts";
-import { describeObject, keyOf, namespaceOf, type Service } from "../object/kubernetes-object.ts";
+import { describeObject, keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire, World } from "../world/world.ts";
@@ -18,7 +18,7 @@ import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
 import { addElsewhere, Fabric, NODE_NETWORK_LENGTH, NODE_NETWORK_LENGTH6, networkAround } from "./fabric.ts";
 import { assumedOfFelix } from "./felix.ts";
 import { hasIpv4, type Member, memberOf } from "./member.ts";
-import { NodeAgents } from "./node-agents.ts";
+import { NodeAgents, waitsForNetwork } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
 import { takesNodeRanges } from "./pod-network.ts";
 import { proxyAssumptions } from "./proxy-assumptions.ts";
@@ -86,6 +86,7 @@ class ClusterBuilder {
     this.#assumptions.push(
       ...this.#ownNetwork(),
       ...this.#furtherNetworks(),
+      ...this.#withoutNetwork(),
       ...proxyAssumptions(this.#configuration.proxy, this.#members),
       ...this.#unreachedPeers(),
       ...this.#withoutSix(),
@@ -122,6 +123,21 @@ class ClusterBuilder {
     return [
       `Pod ${keyOf(first)}${more} asks for further interfaces (${FURTHER_NETWORKS}: ${named.replaceAll(/\s+/g, " ").slice(0, MOST_OF_NAMES)}): they are noted, and not made`,
     ];
+  }
+
+  /** Pods that wait for an address: their status says why, and so does every answer. */
+  #withoutNetwork(): string[] {
+    const waiting = this.#objects.list("Pod").filter(waitsForNetwork);
+    const reasons = new Map<string, Pod[]>();
+    for (const pod of waiting) {
+      const reason = pod.status?.message ?? "";
+      reasons.set(reason, [...(reasons.get(reason) ?? []), pod]);
+    }
+    return [...reasons].map(([reason, pods]) => {
+      const [first] = pods;
+      const more = pods.length === 1 ? " has" : ` and ${pods.length - 1} more have`;
+      return `Pod ${first === undefined ? "" : keyOf(first)}${more} no network: ${reason}`;
+    });
   }
 
   /** Further addresses of nodes, and endpoints beyond all nodes, are for the gateway to find. */

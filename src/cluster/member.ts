@@ -74,8 +74,10 @@ export function factsOf(member: Member): NodeFacts | null {
 }
 
 /** Those of no family. */
-function commonFacts({ node, name }: Member): Pick<NodeFacts, "name" | "zone" | "version"> {
+function commonFacts({ node, name }: Member): Pick<NodeFacts, "name" | "zone" | "version" | "cores"> {
+  const cores = Number(node.status?.capacity?.["cpu"] ?? 0);
   return {
+    ...(cores > 0 ? { cores: Math.floor(cores) } : {}),
     name,
     zone: node.metadata.labels?.["topology.kubernetes.io/zone"] ?? null,
     version: kubeProxyVersion(node),

@@ -346,8 +346,13 @@ function complaint(pod: Pod, message: string): InputError {
 }
 
 /** A pod that has come to its end holds no network any more, and one that waits for an address has none yet. */
-function isRunning({ status }: Pod): boolean {
+function isRunning(pod: Pod): boolean {
+  const phase = pod.status?.phase;
+  return phase !== "Succeeded" && phase !== "Failed" && !waitsForNetwork(pod);
+}
+
+/** It has a node, and its network refused it an address. */
+export function waitsForNetwork({ spec, status }: Pod): boolean {
   const { phase, podIP = "", message } = status ?? {};
-  const waits = phase === "Pending" && podIP === "" && message !== undefined;
-  return phase !== "Succeeded" && phase !== "Failed" && !waits;
+  return (spec.nodeName ?? "") !== "" && phase === "Pending" && podIP === "" && message !== undefined;
 }

@@ -5,6 +5,7 @@ import type { Operation } from "../kernel/operation.ts";
 import type { Origin } from "../kernel/origin.ts";
 import { familyNumber, type IpFamily } from "../proxy/canonical-address.ts";
 import type { NodeFacts, ProxyConfiguration } from "../proxy/configuration.ts";
+import { conntrackOperations } from "../proxy/conntrack-settings.ts";
 import { freshNodeRuleset as iptablesRuleset, rulesetAfter } from "../proxy/iptables/fresh-node.ts";
 import { IptablesProxier } from "../proxy/iptables/proxier.ts";
 import { startOperations as iptablesStart } from "../proxy/iptables/start-operations.ts";
@@ -18,7 +19,6 @@ import { startOperations as ipvsStart } from "../proxy/ipvs/start-operations.ts"
 import type { ProxyModel } from "../proxy/model.ts";
 import { freshNodeTable } from "../proxy/nftables/operations.ts";
 import { NftablesProxier } from "../proxy/nftables/proxier.ts";
-import { startOperations as nftablesStart } from "../proxy/nftables/start-operations.ts";
 import { portalRuleset } from "../proxy/userspace/portal-rules.ts";
 import { withProxySockets } from "../proxy/userspace/relay-sockets.ts";
 import type { ProxyFeatures } from "../proxy/versions.ts";
@@ -49,6 +49,31 @@ export function proxyAgents(
   configuration: ProxyConfiguration,
   origin: Origin,
 ): ProxyAgents {
+  return new ConntrackTuning(configuration, modeAgents(models, configuration, origin));
+}
+
+/** Before all else, in every mode. */
+class ConntrackTuning implements ProxyAgents {
+  readonly #configuration: ProxyConfiguration;
+  readonly #agents: ProxyAgents;
+
+  constructor(configuration: ProxyConfiguration, agents: ProxyAgents) {
+    this.#configuration = configuration;
+    this.#agents = agents;
+  }
+
+  start(node: Netns, facts: ProxiedNode): void {
+    const cores = facts.four?.cores ?? facts.six?.cores ?? null;
+    node.do(...conntrackOperations(this.#configuration, cores));
+    this.#agents.start(node, facts);
+  }
+
+  finish(node: Netns, facts: ProxiedNode): void {
+    this.#agents.finish(node, facts);
+  }
+}
+
+function modeAgents(models: ProxyModels, configuration: ProxyConfiguration, origin: Origin): ProxyAgents {
   const set = { models, four: configuration, six: { ...configuration, family: "IPv6" as const }, origin };
   switch (configuration.mode) {
     case "iptables":
@@ -111,11 +136,10 @@ class NftablesAgents implements ProxyAgents {
       ...(four === null ? [] : [{ family: "IPv4" as const, rules: this.#four.rulesFor(four) }]),
       ...(six === null ? [] : [{ family: "IPv6" as const, rules: this.#six.rulesFor(six) }]),
     ];
-    node.do(
-      ...nftablesStart(this.#four.configuration),
-      ...both.map(({ family, rules }) => kubeletsOwn(rules.features, family)),
-      { kind: "nft-restore", ruleset: { tables: both.map(({ rules }) => freshNodeTable(rules)) } },
-    );
+    node.do(...both.map(({ family, rules }) => kubeletsOwn(rules.features, family)), {
+      kind: "nft-restore",
+      ruleset: { tables: both.map(({ rules }) => freshNodeTable(rules)) },
+    });
   }
 
   finish(): void {}

@@ -1,9 +1,10 @@
 import type { Family } from "../address/ip.ts";
 import { BUILT_IN_CHAINS } from "../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Rule, Ruleset, Table } from "../kernel/netfilter/rule.ts";
-import { splitArguments } from "../kernel/netfilter/save/arguments.ts";
 import { formatRuleArguments } from "../kernel/netfilter/save/format.ts";
 import { parseRuleArguments } from "../kernel/netfilter/save/rule-line.ts";
+import { splitArguments } from "../kernel/netfilter/save/words.ts";
+import { TARGETS, UNMODELLED_TARGETS } from "../kernel/netfilter/target/registry.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { fail } from "./cni-error.ts";
 import type { Netns } from "./netns.ts";
@@ -214,9 +215,11 @@ export function parseRule(
   return parsed.rule;
 }
 
-/** Chains of users hold a dash here (`CNI-…`, `FLANNEL-FWD`) or are docker's; targets of iptables are one word. */
+const VERDICTS: ReadonlySet<string> = new Set(["ACCEPT", "DROP", "RETURN", "QUEUE"]);
+
+/** Whatever is no target is a chain. */
 function isChainName(target: string): boolean {
-  return target.includes("-") || target === "DOCKER";
+  return !TARGETS.has(target) && !UNMODELLED_TARGETS.has(target) && !VERDICTS.has(target);
 }
 
 function jumpOf(rule: Rule): string | null {

@@ -17,18 +17,21 @@ export type ReadNetwork =
   | { readonly kind: "ok"; readonly value: NetworkList }
   | { readonly kind: "invalid"; readonly message: string };
 
-/** Reads either form; a single plugin's configuration is a list of one. */
-export function parseNetwork(content: string): ReadNetwork {
+/** Reads either form, where the text is JSON at all; a single plugin's configuration is a list of one. */
+export function parseNetwork(content: string): ReadNetwork | { readonly kind: "unreadable" } {
   let json: unknown;
   try {
     json = JSON.parse(content);
-  } catch (error) {
-    return invalid(`is no JSON: ${(error as Error).message}`);
+  } catch {
+    return { kind: "unreadable" };
   }
   return isJsonObject(json) ? readNetwork(json) : invalid(`an object is expected, not ${describeJson(json)}`);
 }
 
 export function readNetwork(json: Json): ReadNetwork {
+  const version = field(json, "cniVersion");
+  if (version !== undefined && typeof version !== "string")
+    return invalid(`cniVersion: ${describeJson(version)} is not a text such as "1.0.0"`);
   const plugins = field(json, "plugins");
   if (plugins === undefined) {
     if (text(json, "type") === "") {

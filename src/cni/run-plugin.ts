@@ -2,6 +2,7 @@ import type { Json } from "../kernel/json-fields.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
 import { goQuote } from "./chain-name.ts";
 import { type CniError, CniFailure, ERROR_CODE, failWith } from "./cni-error.ts";
+import { requireFieldTypes, requireText } from "./field-types.ts";
 import type { Holder } from "./ipam/store.ts";
 import { field, text } from "./json.ts";
 import type { Machine } from "./machine.ts";
@@ -54,15 +55,18 @@ function run(machine: Machine, environment: Environment, config: Json, release: 
     };
   }
   requireEnvironment(environment);
+  requireText(config, "name", "error unmarshall network config");
   requireNetworkName(text(config, "name"));
   if (command !== "GC" && command !== "STATUS") {
     requireContainerId(environment.containerId);
     requireInterfaceName(environment.ifName);
   }
+  requireText(config, "cniVersion", "decoding version from network config");
   const named = text(config, "cniVersion") || "0.1.0";
   if (command === "CHECK") requireCheck(named, release);
   const version = requireVersion(named, release, text(config, "type"));
   const plugin = findPlugin(text(config, "type"));
+  requireFieldTypes(text(config, "type"), config);
   const previous = field(config, "prevResult");
   const call: PluginCall = {
     machine,

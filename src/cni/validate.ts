@@ -5,7 +5,8 @@ import { ERROR_CODE, failWith } from "./cni-error.ts";
 /** Of networks and containers. */
 export const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
-const MAX_INTERFACE_NAME = 15;
+/** Letters that the kernel takes (`IFNAMSIZ` without the end). */
+export const MAX_INTERFACE_NAME = 15;
 
 export function requireContainerId(id: string): void {
   if (id === "") failWith(ERROR_CODE.badEnvironment, "required env variables [CNI_CONTAINERID] missing");

@@ -164,7 +164,10 @@ class Ipam {
     for (const name of own) {
       const { number: family } = familyNamed(name);
       const pools = request.pools.filter(({ cidr }) => cidr.ip.family === family);
-      const address = this.next(node, family, "Workload", pools.length === 0 ? null : pools);
+      const asked = pools.length === 0 ? null : pools;
+      if (this.#usable(node, family, "Workload", asked).length === 0)
+        return `failed to request ${name} addresses: no configured Calico pools for node ${node.metadata.name}`;
+      const address = this.next(node, family, "Workload", asked);
       if (address === undefined) {
         return `failed to request ${name} addresses: Assigned 0 out of 1 requested ${name} addresses; No more free affine blocks`;
       }
@@ -177,14 +180,8 @@ class Ipam {
 
   /** `pools`: those that are asked for by name, which then need not choose the node; null: none are. */
   next(node: Node, family: Family, use: PoolUse, pools: readonly CalicoPool[] | null): Ip | undefined {
-    const { name, labels = {} } = node.metadata;
-    const usable = (pools ?? this.#network.pools).filter(
-      ({ cidr, disabled, uses, nodeSelector }) =>
-        cidr.ip.family === family &&
-        !disabled &&
-        uses.includes(use) &&
-        (pools !== null || selects(calicoSelector(nodeSelector), labels)),
-    );
+    const { name } = node.metadata;
+    const usable = this.#usable(node, family, use, pools);
     const isUsable = ({ ip }: IpNet) => usable.some(({ cidr }) => containsIp(cidr, ip));
     for (const block of this.#blocks.blocksOf(name, family)) {
       const free = isUsable(block) ? this.#freeIn(block, node) : undefined;
@@ -205,6 +202,18 @@ class Ipam {
       if (free !== undefined) return free;
     }
     return undefined;
+  }
+
+  /** The pools that a node may have addresses of. */
+  #usable(node: Node, family: Family, use: PoolUse, pools: readonly CalicoPool[] | null): CalicoPool[] {
+    const { labels = {} } = node.metadata;
+    return (pools ?? this.#network.pools).filter(
+      ({ cidr, disabled, uses, nodeSelector }) =>
+        cidr.ip.family === family &&
+        !disabled &&
+        uses.includes(use) &&
+        (pools !== null || selects(calicoSelector(nodeSelector), labels)),
+    );
   }
 
   /** The first address of a block that neither a pod nor its node's tunnels have, and nobody reserved. */

@@ -18,6 +18,7 @@ import type { ClusterSettings } from "./settings.ts";
  */
 export function podCidrController({
   clusterCidr,
+  serviceCidr,
   nodeCidrLength,
   families,
   six,
@@ -29,9 +30,11 @@ export function podCidrController({
       if (clusterCidr === null) return;
       for (const family of families) {
         if (family === "IPv4") {
-          give({ ...FOUR, whole: clusterCidr, length: nodeCidrLength, families }, lister, writer);
+          const wanted = { whole: clusterCidr, services: serviceCidr, length: nodeCidrLength, families };
+          give({ ...FOUR, ...wanted }, lister, writer);
         } else if (six !== null) {
-          give({ ...SIX, whole: six.clusterCidr, length: six.nodeCidrLength, families }, lister, writer);
+          const { clusterCidr: whole, serviceCidr: services, nodeCidrLength: length } = six;
+          give({ ...SIX, whole, services, length, families }, lister, writer);
         }
       }
     },
@@ -75,6 +78,8 @@ const SIX: Subnets<Prefix6> = {
 
 interface Wanted<Prefix> extends Subnets<Prefix> {
   readonly whole: Prefix;
+  /** Of the Services: what of it lies in `whole` is never given (`filterOutServiceRange`). */
+  readonly services: Prefix;
   readonly length: number;
   /** In whose order a node names its subnets. */
   readonly families: readonly FamilyName[];
@@ -85,7 +90,8 @@ function give<Prefix extends { readonly length: number }>(
   lister: Lister,
   writer: Writer,
 ): void {
-  const { whole, length, cidrOf, format } = wanted;
+  const { whole, services, length, cidrOf, format } = wanted;
+  const isOfServices = (subnet: Prefix) => wanted.covers(services, subnet) || wanted.covers(subnet, services);
   const nodes = inNaturalOrder(lister.list("Node"));
   const without = nodes.filter((node) => cidrOf(node) === undefined);
   if (without.length === 0) return;
@@ -103,7 +109,7 @@ function give<Prefix extends { readonly length: number }>(
   const free = wanted.within(whole, length);
   for (const node of waiting) {
     let next = free.next();
-    while (next.done !== true && taken.overlaps(next.value)) next = free.next();
+    while (next.done !== true && (isOfServices(next.value) || taken.overlaps(next.value))) next = free.next();
     if (next.done === true) return;
     put(node, next.value);
   }

@@ -35,6 +35,11 @@ const TABLE = [
   ["rule-drop", "DROPPED", "A rule with DROP took the packet."],
   ["policy-drop", "DROPPED", "A built-in chain ended with the policy DROP."],
   [
+    "match-drop",
+    "DROPPED",
+    "A match dropped the packet by itself: connlimit found nobody to count, the connection having just ended.",
+  ],
+  [
     "no-proxy-socket",
     "DROPPED",
     "TPROXY found no socket on its port that may speak for other addresses (IP_TRANSPARENT).",
@@ -168,6 +173,29 @@ const TABLE = [
     "UNREACHABLE",
     "The source address means nothing beyond its own link, so the packet is not forwarded.",
   ],
+  [
+    "ovs-no-match",
+    "DROPPED",
+    "No flow of the Open vSwitch table matches the packet, and the rest is dropped.",
+  ],
+  ["ovs-drop", "DROPPED", "The Open vSwitch flow that matches sends the packet nowhere."],
+  [
+    "ovs-no-port",
+    "DROPPED",
+    "Open vSwitch has no port for the packet: none of the number that the flow names, or no tunnel between these ends with this key.",
+  ],
+  [
+    "ovs-ttl",
+    "TTL_EXCEEDED",
+    "The time to live ran out in an Open vSwitch flow (dec_ttl), which answers nobody.",
+  ],
+  ["ovs-too-deep", "LOOPED", "Open vSwitch flows send the packet from table to table without an end."],
+  [
+    "ovs-controller",
+    "UNKNOWN",
+    "The Open vSwitch flow hands the packet to its controller, and what that does is not modelled.",
+  ],
+  ["ovs-unmodelled", "UNKNOWN", "The Open vSwitch flow does something that is not modelled."],
   [
     "bad-syn-cookie",
     "DROPPED",

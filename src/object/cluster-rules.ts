@@ -1,37 +1,21 @@
 import type { FamilyName } from "../address/family-name.ts";
+import { familyOfAddress, parseIp } from "../address/ip.ts";
+import { formatIpPrefix, liesIn } from "../address/ip-prefix.ts";
 import { formatIpv4, type Ipv4, parseIpv4 } from "../address/ipv4.ts";
-import { contains, covers, firstOf, formatPrefix4, type Prefix4, parsePrefix4 } from "../address/prefix.ts";
-import type { InputError } from "../world/input-error.ts";
-import {
-  describeObject,
-  type KubernetesObject,
-  type Node,
-  type Pod,
-  type Service,
-} from "./kubernetes-object.ts";
+import { contains, parsePrefix4 } from "../address/prefix.ts";
+import type { KubernetesObject, Pod, Service } from "./kubernetes-object.ts";
 import type { Lister } from "./object-map.ts";
 import { type Findings, finding } from "./object-report.ts";
-import { formatFieldPath, formatPlace } from "./place.ts";
+import { formatFieldPath } from "./place.ts";
+import { checkRanges, other, type Range, type RangeRules, tell } from "./range-rules.ts";
 import { checkPolicySelectors, checkSelectors } from "./selected-pods.ts";
 import { familyFault } from "./service-families.ts";
 
 /** What must hold between the objects of a cluster. */
-export interface ClusterRules {
-  /** The CNI gives pods addresses of their node's podCIDR, as host-local does; Calico, Weave or a cloud's does not. */
-  readonly podsInNodeCidr: boolean;
+export interface ClusterRules extends RangeRules {
   /** The families that the cluster has, where that is known. */
   readonly families?: Range<readonly FamilyName[]>;
-  readonly clusterCidr?: Range<Prefix4>;
-  readonly serviceCidr?: Range<Prefix4>;
   readonly nodePorts?: Range<{ readonly first: number; readonly last: number }>;
-}
-
-/** A range that the cluster gives from, and where that is said. */
-export interface Range<T> {
-  readonly value: T;
-  readonly where: string;
-  /** What lies outside is a mistake; else it only shows that the assumption does not hold. */
-  readonly isLaw: boolean;
 }
 
 export function checkCluster(objects: Lister, rules: ClusterRules, findings: Findings): void {
@@ -40,15 +24,6 @@ export function checkCluster(objects: Lister, rules: ClusterRules, findings: Fin
   checkSelectors(objects, findings);
   checkPolicySelectors(objects, findings);
   checkNodes(objects, rules, findings);
-}
-
-function outside(range: Range<unknown>, found: InputError, findings: Findings): void {
-  (range.isLaw ? findings.errors : findings.warnings).push(found);
-}
-
-/** `Pod shop/a (manifests.yaml:12)`, the other party of a clash. */
-function other(object: KubernetesObject): string {
-  return `${describeObject(object)} (${formatPlace(object.place)})`;
 }
 
 /** A pod that has ended has given its address back; one of the node's network has the node's. */
@@ -88,7 +63,7 @@ function checkServices(objects: Lister, rules: ClusterRules, findings: Findings)
     checkClusterIp(service, rules, findings);
     const fault = rules.families === undefined ? null : familyFault(service, rules.families.value);
     if (fault !== null && rules.families !== undefined) {
-      outside(rules.families, finding(service, formatFieldPath(fault.field), fault.message), findings);
+      tell(rules.families, finding(service, formatFieldPath(fault.field), fault.message), findings);
     }
     if (clusterIP !== "" && clusterIP !== "None") {
       const first = byClusterIp.get(clusterIP);
@@ -114,20 +89,23 @@ function checkServices(objects: Lister, rules: ClusterRules, findings: Findings)
     const { first, last } = nodePorts.value;
     if (number >= first && number <= last) return;
     const message = `${number} is outside ${first}-${last}, the range of node ports (${nodePorts.where})`;
-    outside(nodePorts, finding(service, field, message), findings);
+    tell(nodePorts, finding(service, field, message), findings);
   }
 }
 
-function checkClusterIp(service: Service, { serviceCidr }: ClusterRules, findings: Findings): void {
-  const address = parseIpv4(service.spec.clusterIP ?? "");
-  if (address === undefined || serviceCidr === undefined || contains(serviceCidr.value, address)) return;
-  const cidr = formatPrefix4(serviceCidr.value);
-  const message = `${formatIpv4(address)} is outside ${cidr}, the service CIDR (${serviceCidr.where})`;
-  outside(serviceCidr, finding(service, "spec.clusterIP", message), findings);
+function checkClusterIp(service: Service, { serviceCidrs = [] }: ClusterRules, findings: Findings): void {
+  const text = service.spec.clusterIP ?? "";
+  const address = parseIp(text);
+  if (address === undefined) return;
+  const family = familyOfAddress(address);
+  const range = serviceCidrs.find(({ value }) => familyOfAddress(value.address) === family);
+  if (range === undefined || liesIn(range.value, address)) return;
+  const message = `${text} is outside ${formatIpPrefix(range.value)}, the service CIDR (${range.where})`;
+  tell(range, finding(service, "spec.clusterIP", message), findings);
 }
 
 function checkNodes(objects: Lister, rules: ClusterRules, findings: Findings): void {
-  checkPodCidrs(objects.list("Node"), rules, findings);
+  checkRanges(objects.list("Node"), rules, findings);
   const byAddress = new Map<string, KubernetesObject>();
   for (const node of objects.list("Node")) {
     for (const [i, { type, address }] of (node.status?.addresses ?? []).entries()) {
@@ -137,43 +115,6 @@ function checkNodes(objects: Lister, rules: ClusterRules, findings: Findings): v
         findings.errors.push(finding(node, `status.addresses[${i}].address`, message));
       });
     }
-  }
-}
-
-/** No podCIDR may share an address with another, and all must be of the cluster's where pods get theirs from them. */
-function checkPodCidrs(
-  nodes: readonly Node[],
-  { clusterCidr, podsInNodeCidr }: ClusterRules,
-  findings: Findings,
-): void {
-  const given = nodes.flatMap((node) => {
-    const cidr = parsePrefix4(node.spec?.podCIDR ?? "");
-    return cidr === undefined ? [] : [{ node, cidr, first: firstOf(cidr) >>> 0 }];
-  });
-  for (const { node, cidr } of given) {
-    if (!podsInNodeCidr || clusterCidr === undefined || covers(clusterCidr.value, cidr)) continue;
-    const whole = formatPrefix4(clusterCidr.value);
-    const message = `${formatPrefix4(cidr)} is outside ${whole}, the cluster CIDR (${clusterCidr.where})`;
-    outside(clusterCidr, finding(node, "spec.podCIDR", message), findings);
-  }
-  // By their first addresses, the wider one before: whoever overlaps lies in the last wide one before it.
-  const ordered = given
-    .map((one, i) => ({ ...one, i }))
-    .sort((a, b) => a.first - b.first || a.cidr.length - b.cidr.length || a.i - b.i);
-  let wide: (typeof ordered)[number] | undefined;
-  for (const one of ordered) {
-    if (wide === undefined || !covers(wide.cidr, one.cidr)) {
-      wide = one;
-      continue;
-    }
-    // The one that comes later in the input is told of.
-    const [earlier, later] = wide.i < one.i ? [wide, one] : [one, wide];
-    const text = formatPrefix4(later.cidr);
-    const message =
-      earlier.cidr.length === later.cidr.length
-        ? `${text} is the podCIDR of ${other(earlier.node)} too`
-        : `${text} overlaps ${formatPrefix4(earlier.cidr)}, the podCIDR of ${other(earlier.node)}`;
-    findings.errors.push(finding(later.node, "spec.podCIDR", message));
   }
 }
 

@@ -42,7 +42,10 @@ function checkValue(value: string, path: FieldPath, report: ObjectReport): void 
 }
 
 /** The first label that would have to be there and not, or have a value that it may not. */
-function impossibleKey({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string | undefined {
+export function impossibleKey({
+  matchLabels = {},
+  matchExpressions = [],
+}: LabelSelector): string | undefined {
   const pairs = Object.entries(matchLabels).map(([key, value]) => ({
     ...{ key, operator: "In", values: [value ?? ""] },
   }));

@@ -42,6 +42,8 @@ function checkNetworkPolicy({ spec }: NetworkPolicy, report: ObjectReport): void
     for (const [n, port] of ports.entries()) checkPort(port, [...path, "ports", n], report);
   }
   const types = spec.policyTypes ?? [];
+  if (types.length > 2)
+    report.error(["spec", "policyTypes"], `names ${types.length} types: there are but two`);
   for (const [type, rules] of [
     ["Ingress", spec.ingress],
     ["Egress", spec.egress],

@@ -1,6 +1,7 @@
 import type { PodSpec, ServicePort } from "kubernetes-types/core/v1.js";
 import { suggestion } from "../kernel/nearest-word.ts";
 import { namespaceOf, type Service } from "./kubernetes-object.ts";
+import { impossibleKey } from "./label-selector-rules.ts";
 import type { Lister } from "./object-map.ts";
 import { type Findings, finding } from "./object-report.ts";
 import { formatSelector, matches, selectorOf, selectorOfMap } from "./selector.ts";
@@ -33,6 +34,8 @@ export function checkSelectors(objects: Lister, findings: Findings): void {
 /** Policies may wait for their pods; one that has none where others have some is mistyped more often. */
 export function checkPolicySelectors(objects: Lister, findings: Findings): void {
   for (const policy of objects.list("NetworkPolicy")) {
+    // Told before, whoever is there.
+    if (impossibleKey(policy.spec.podSelector ?? {}) !== undefined) continue;
     const selector = selectorOf(policy.spec.podSelector);
     const namespace = namespaceOf(policy);
     const known = selector.length === 0 ? [] : templatesIn(objects, namespace);

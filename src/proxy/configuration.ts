@@ -31,6 +31,28 @@ export interface IpvsSettings {
   readonly timeouts: IpvsTimeouts;
 }
 
+/** What kube-proxy makes of the node's connection tracking when it starts, in every mode (`conntrack` of its configuration). */
+export interface ConntrackSettings {
+  /** Entries for each core of the node, and the fewest for all; 0 entries a core: the kernel's limit stays. */
+  readonly maxPerCore: number;
+  readonly min: number;
+  /** Seconds; 0 leaves what the kernel has. */
+  readonly tcpEstablishedS: number;
+  readonly tcpCloseWaitS: number;
+  readonly udpS: number;
+  readonly udpStreamS: number;
+}
+
+/** kube-proxy's own (`pkg/proxy/apis/config/v1alpha1/defaults.go`). */
+const DEFAULT_CONNTRACK: ConntrackSettings = {
+  maxPerCore: 32_768,
+  min: 131_072,
+  tcpEstablishedS: 86_400,
+  tcpCloseWaitS: 3600,
+  udpS: 0,
+  udpStreamS: 0,
+};
+
 /** What `KubeProxyConfiguration` says, as far as it shows in rules. */
 export interface ProxyConfiguration {
   readonly mode: AnyProxyMode;
@@ -45,6 +67,7 @@ export interface ProxyConfiguration {
   readonly localhostNodePorts: boolean;
   /** Conntrack lets TCP segments outside the window pass, so none are dropped as INVALID. */
   readonly conntrackTcpLiberal: boolean;
+  readonly conntrack: ConntrackSettings;
   /** The node's iptables knows `--random-fully`. */
   readonly randomFully: boolean;
   /** The node's kernel has the counters that some rules count in. */
@@ -66,6 +89,7 @@ export const DEFAULT_PROXY_CONFIGURATION: ProxyConfiguration = {
   nodePortAddresses: [],
   localhostNodePorts: true,
   conntrackTcpLiberal: false,
+  conntrack: DEFAULT_CONNTRACK,
   randomFully: true,
   nfacct: false,
   ipvs: { scheduler: "rr", strictArp: false, timeouts: { tcpS: 0, tcpFinS: 0, udpS: 0 } },
@@ -82,6 +106,8 @@ export interface NodeFacts {
   readonly addresses: readonly string[];
   /** Label `topology.kubernetes.io/zone`; null without it. */
   readonly zone: string | null;
+  /** Processors; where they are not known the settings that go by them are the least. */
+  readonly cores?: number;
   /** `spec.podCIDRs` */
   readonly podCidrs: readonly string[];
   /** kube-proxy's release, `1.32` or `v1.32.4`; empty for a recent one. */

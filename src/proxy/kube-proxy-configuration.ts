@@ -1,6 +1,7 @@
 import {
   ALL_PROXY_MODES,
   type AnyProxyMode,
+  type ConntrackSettings,
   DEFAULT_PROXY_CONFIGURATION,
   type IpvsSettings,
   type LocalDetector,
@@ -35,7 +36,15 @@ export interface KubeProxyConfiguration {
     readonly masqueradeAll?: boolean | null;
     readonly masqueradeBit?: number | null;
   } | null;
-  readonly conntrack?: { readonly tcpBeLiberal?: boolean | null } | null;
+  readonly conntrack?: {
+    readonly maxPerCore?: number | null;
+    readonly min?: number | null;
+    readonly tcpEstablishedTimeout?: string | null;
+    readonly tcpCloseWaitTimeout?: string | null;
+    readonly udpTimeout?: string | null;
+    readonly udpStreamTimeout?: string | null;
+    readonly tcpBeLiberal?: boolean | null;
+  } | null;
   readonly nodePortAddresses?: readonly string[] | null;
   readonly featureGates?: Readonly<Record<string, boolean>> | null;
 }
@@ -61,8 +70,23 @@ export function proxyConfigurationOf(
     nodePortAddresses: nodePortAddresses ?? base.nodePortAddresses,
     localhostNodePorts: iptables?.localhostNodePorts ?? base.localhostNodePorts,
     conntrackTcpLiberal: conntrack?.tcpBeLiberal ?? base.conntrackTcpLiberal,
+    conntrack: conntrackSettings(document, base.conntrack),
     ipvs: ipvsSettings(document, base.ipvs),
     featureGates: { ...base.featureGates, ...featureGates },
+  };
+}
+
+function conntrackSettings(
+  { conntrack }: KubeProxyConfiguration,
+  base: ConntrackSettings,
+): ConntrackSettings {
+  return {
+    maxPerCore: conntrack?.maxPerCore ?? base.maxPerCore,
+    min: conntrack?.min ?? base.min,
+    tcpEstablishedS: secondsOf(conntrack?.tcpEstablishedTimeout) ?? base.tcpEstablishedS,
+    tcpCloseWaitS: secondsOf(conntrack?.tcpCloseWaitTimeout) ?? base.tcpCloseWaitS,
+    udpS: secondsOf(conntrack?.udpTimeout) ?? base.udpS,
+    udpStreamS: secondsOf(conntrack?.udpStreamTimeout) ?? base.udpStreamS,
   };
 }
 

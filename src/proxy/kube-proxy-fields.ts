@@ -1,6 +1,7 @@
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import {
   checkFields,
+  count,
   explainPrefix,
   type Fields,
   flag,
@@ -49,8 +50,16 @@ const FIELDS: Fields = {
       ...names("syncPeriod minSyncPeriod"),
     }),
     conntrack: object({
-      ...optional({ tcpBeLiberal: flag }),
-      ...names(`max maxPerCore min tcpCloseWaitTimeout tcpEstablishedTimeout udpStreamTimeout udpTimeout`),
+      ...optional({
+        maxPerCore: count,
+        min: count,
+        tcpEstablishedTimeout: text,
+        tcpCloseWaitTimeout: text,
+        udpTimeout: text,
+        udpStreamTimeout: text,
+        tcpBeLiberal: flag,
+      }),
+      ...names("max"),
     }),
     nodePortAddresses: list(text),
   }),
@@ -63,7 +72,7 @@ const FIELDS: Fields = {
 /** What kube-proxy would refuse to start with, field by field (`pkg/proxy/apis/config/validation`). */
 export function checkKubeProxyConfiguration(json: Json, report: ObjectReport): void {
   checkFields(json, FIELDS, [], report);
-  const { nodePortAddresses, featureGates, detectLocalMode: mode, detectLocal, ipvs } = json;
+  const { nodePortAddresses, featureGates, detectLocalMode: mode, detectLocal, ipvs, conntrack } = json;
   if (Array.isArray(nodePortAddresses)) checkNodePortAddresses(nodePortAddresses, report);
   if (isJsonObject(featureGates)) {
     for (const [gate, value] of Object.entries(featureGates)) {
@@ -71,15 +80,20 @@ export function checkKubeProxyConfiguration(json: Json, report: ObjectReport): v
     }
   }
   if (isJsonObject(ipvs)) {
-    checkTimeouts(ipvs, report);
+    checkTimeouts("ipvs", ["tcpTimeout", "tcpFinTimeout", "udpTimeout"], ipvs, report);
     checkExcluded(ipvs, report);
   }
+  if (isJsonObject(conntrack)) checkTimeouts("conntrack", CONNTRACK_TIMEOUTS, conntrack, report);
   const needed = DETAIL_OF_MODE[String(mode)];
   const detail = isJsonObject(detectLocal) && needed !== undefined ? detectLocal[needed] : undefined;
   if (needed !== undefined && (detail ?? "") === "") {
     report.error(["detectLocal", needed], `is missing: detectLocalMode ${String(mode)} asks for it`);
   }
 }
+
+const CONNTRACK_TIMEOUTS = [
+  ...["tcpEstablishedTimeout", "tcpCloseWaitTimeout", "udpTimeout", "udpStreamTimeout"],
+];
 
 const DETAIL_OF_MODE: Readonly<Record<string, string>> = {
   BridgeInterface: "bridgeInterface",
@@ -94,11 +108,11 @@ function checkExcluded({ excludeCIDRs }: Json, report: ObjectReport): void {
   }
 }
 
-function checkTimeouts(ipvs: Json, report: ObjectReport): void {
-  for (const name of ["tcpTimeout", "tcpFinTimeout", "udpTimeout"]) {
-    const value = ipvs[name];
+function checkTimeouts(part: string, names: readonly string[], json: Json, report: ObjectReport): void {
+  for (const name of names) {
+    const value = json[name];
     if (typeof value !== "string" || secondsOf(value) !== undefined) continue;
-    report.error(["ipvs", name], `${JSON.stringify(value)} is no duration, such as 15m0s`);
+    report.error([part, name], `${JSON.stringify(value)} is no duration, such as 15m0s`);
   }
 }
 

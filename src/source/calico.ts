@@ -1,4 +1,5 @@
 import type { EnvVar } from "kubernetes-types/core/v1.js";
+import { formatIpPrefix, type IpPrefix } from "../address/ip-prefix.ts";
 import type { Prefix4 } from "../address/prefix.ts";
 import type { Prefix6 } from "../address/prefix6.ts";
 import {
@@ -8,12 +9,24 @@ import {
   type Encapsulation,
 } from "../cni/calico/network.ts";
 import { faultOfBlockSize, isPool, POOL_DEFAULTS, POOL_DEFAULTS6, readPool } from "../cni/calico/pool.ts";
-import { coversNet, formatIpNet, fromAddress, type IpNet, networkOf, parseIpNet } from "../cni/ip.ts";
+import {
+  containsIp,
+  coversNet,
+  formatIp,
+  formatIpNet,
+  fromAddress,
+  type Ip,
+  type IpNet,
+  networkOf,
+  parseIp,
+  parseIpNet,
+} from "../cni/ip.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { type Findings, finding } from "../object/object-report.ts";
 import { formatPlace } from "../object/place.ts";
+import type { RangeRules } from "../object/range-rules.ts";
 import { felixConfiguration } from "../policy/host-endpoint.ts";
 
 /** How a source's Calico joins the nodes, and where that was read. */
@@ -146,34 +159,64 @@ export function poolCidrsOf(objects: Lister): { readonly text: string; readonly 
 
 /**
  * What is wrong with pools: fields that cannot be read; pools that overlap; a pool outside of the range that kube-proxy takes
- * for the cluster's, whose pods it would treat as strangers.
+ * for the cluster's, whose pods it would treat as strangers; one that holds addresses of Services or of nodes.
  */
 export function checkCalico(
   objects: Lister,
-  clusterCidrs: readonly { readonly value: IpNet; readonly where: string; readonly isLaw: boolean }[],
+  { clusterCidrs, serviceCidrs }: Required<Pick<RangeRules, "clusterCidrs" | "serviceCidrs">>,
   findings: Findings,
 ): void {
   const seen: { readonly pool: CalicoPool; readonly object: KubernetesObject }[] = [];
+  const nodes = addressesOfNodes(objects);
   for (const object of poolObjects(objects)) {
     const read = readPool(object.metadata.name, specOf(object));
     if (!isPool(read)) {
       findings.errors.push(finding(object, read.field === "" ? "spec" : `spec.${read.field}`, read.message));
       continue;
     }
-    const clash = seen.find(({ pool }) => coversNet(pool.cidr, read.cidr) || coversNet(read.cidr, pool.cidr));
+    const clash = seen.find(({ pool }) => overlap(pool.cidr, read.cidr));
     if (clash !== undefined) {
       const message = `${formatIpNet(read.cidr)} overlaps ${formatIpNet(clash.pool.cidr)} of ${placed(clash.object)}: each address is of one pool`;
       findings.errors.push(finding(object, "spec.cidr", message));
     }
-    const own = clusterCidrs.find(({ value }) => value.ip.family === read.cidr.ip.family);
+    seen.push({ pool: read, object });
+    if (read.disabled) continue;
+    const warn = (message: string) =>
+      findings.warnings.push(finding(object, "spec.cidr", `${formatIpNet(read.cidr)} ${message}`));
+    const own = clusterCidrs.find(({ value }) => netOf(value).ip.family === read.cidr.ip.family);
     // Where nobody says the cluster's range, it was taken from a pool itself.
     const isLaw = own?.isLaw === true && !own.where.startsWith("IPPool ");
-    if (!read.disabled && isLaw && !coversNet(own.value, read.cidr)) {
-      const message = `${formatIpNet(read.cidr)} is outside ${formatIpNet(own.value)}, the cluster's range (${own.where}): kube-proxy takes its pods for strangers and masquerades them`;
-      findings.warnings.push(finding(object, "spec.cidr", message));
+    if (isLaw && !coversNet(netOf(own.value), read.cidr)) {
+      warn(
+        `is outside ${formatIpPrefix(own.value)}, the cluster's range (${own.where}): kube-proxy takes its pods for strangers and masquerades them`,
+      );
     }
-    seen.push({ pool: read, object });
+    const services = serviceCidrs.find(({ value }) => overlap(netOf(value), read.cidr));
+    if (services?.isLaw === true) {
+      warn(
+        `overlaps ${formatIpPrefix(services.value)}, the service CIDR (${services.where}): a pod may get an address of a Service`,
+      );
+    }
+    const node = nodes.find(({ ip }) => containsIp(read.cidr, ip));
+    if (node !== undefined) {
+      warn(
+        `holds ${formatIp(node.ip)}, the address of ${placed(node.object)}: a pod may get an address of a node, and packets to nodes count as packets to pods`,
+      );
+    }
   }
+}
+
+function overlap(a: IpNet, b: IpNet): boolean {
+  return coversNet(a, b) || coversNet(b, a);
+}
+
+function addressesOfNodes(objects: Lister): { readonly object: KubernetesObject; readonly ip: Ip }[] {
+  return objects.list("Node").flatMap((object) =>
+    (object.status?.addresses ?? []).flatMap(({ type, address }) => {
+      const ip = type === "InternalIP" ? parseIp(address) : undefined;
+      return ip === undefined ? [] : [{ object, ip }];
+    }),
+  );
 }
 
 function poolObjects(objects: Lister): readonly KubernetesObject[] {
@@ -274,7 +317,7 @@ function rangeOf(text: string | undefined, family: 4 | 6): IpNet | undefined {
   return net?.ip.family === family ? networkOf(net) : undefined;
 }
 
-export function netOf({ address, length }: Prefix4 | Prefix6): IpNet {
+function netOf({ address, length }: IpPrefix): IpNet {
   return networkOf({ ip: fromAddress(address), length });
 }
 

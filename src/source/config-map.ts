@@ -34,3 +34,8 @@ export function carriedDocuments(map: ConfigMap): CarriedDocument[] {
 export function readCarried({ where, text }: CarriedDocument): ReadDocuments {
   return readDocuments(where, text.replace(/(?<!["\w])__[A-Z0-9_]+__(?![\w"])/g, "null"));
 }
+
+/** What an installer still has words to fill in of: Helm's, the shell's, or its own. */
+export function isTemplate({ text }: CarriedDocument): boolean {
+  return /\{\{|\$\{?[A-Za-z_(]|__[A-Z0-9_]+__|<[A-Za-z_-]+>/.test(text);
+}

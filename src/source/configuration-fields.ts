@@ -1,7 +1,9 @@
-import { isJsonObject } from "../kernel/json-fields.ts";
+import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import {
   checkFields,
   type Fields,
+  flag,
+  integer,
   object,
   optional,
   prefix,
@@ -26,8 +28,33 @@ const KUBEADM_NETWORKING: Fields = optional({
 /** Of flannel's `net-conf.json` (`subnet.Config`). */
 const FLANNEL: Fields = optional({
   Network: prefix,
-  Backend: object({ ...optional({ Type: word("", ...FLANNEL_BACKENDS) }) }),
+  IPv6Network: prefix,
+  EnableIPv4: flag,
+  EnableIPv6: flag,
+  SubnetLen: integer(1, 128, "the length of a subnet"),
+  Backend: object({
+    ...optional({
+      Type: word("", ...FLANNEL_BACKENDS),
+      VNI: integer(0, 16_777_215, "a VNI from 0 to 16777215"),
+      Port: integer(0, 65_535, "a port"),
+      MTU: integer(0, 65_535, "an MTU"),
+      DirectRouting: flag,
+      Learning: flag,
+      GBP: flag,
+    }),
+  }),
 });
+
+/** The fields that are read here, of the document and of its back end; flannel passes over others. */
+function known(json: Json, fields: Fields): Json {
+  return Object.fromEntries(
+    Object.entries(json).flatMap(([name, value]) => {
+      const type = Object.hasOwn(fields, name) ? fields[name]?.type : undefined;
+      if (type === undefined) return [];
+      return [[name, type.kind === "object" && isJsonObject(value) ? known(value, type.fields) : value]];
+    }),
+  );
+}
 
 /** Whether a configuration document is right as far as it is read here; every mistake is told. */
 export function checkConfiguration(kind: DocumentKind, document: TextDocument, findings: Findings): boolean {
@@ -42,9 +69,15 @@ export function checkConfiguration(kind: DocumentKind, document: TextDocument, f
       checkFields(networking, KUBEADM_NETWORKING, ["networking"], report("ClusterConfiguration"));
     }
   } else if (kind === "flannel") {
-    const { Network: network, Backend: backend } = value;
-    const type = isJsonObject(backend) ? { Type: backend["Type"] } : backend;
-    checkFields({ Network: network, Backend: type }, FLANNEL, [], report("net-conf.json"));
+    const told = report("net-conf.json");
+    checkFields(known(value, FLANNEL), FLANNEL, [], told);
+    for (const [field, isOn] of [
+      ["Network", value["EnableIPv4"] !== false],
+      ["IPv6Network", value["EnableIPv6"] === true],
+    ] as const) {
+      if (isOn && (value[field] ?? "") === "")
+        told.error([field], "is missing: flanneld does not start without the network that it is to divide");
+    }
   }
   if (kind === "cni") checkConflist(document, findings);
   return findings.errors.length === before;

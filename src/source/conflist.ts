@@ -1,4 +1,4 @@
-import { hostLocalFault } from "../cni/ipam/host-local.ts";
+import { configurationFault } from "../cni/configuration-fault.ts";
 import { type NetworkList, readNetwork } from "../cni/network-config.ts";
 import { PLUGINS } from "../cni/plugin/registry.ts";
 import { CONTAINER_NAME } from "../cni/validate.ts";
@@ -43,6 +43,7 @@ export function checkConflist({ value, file, line, lineOf }: TextDocument, findi
       `${JSON.stringify(cniVersion)} is no version of CNI: ${VERSIONS.join(", ")} are`,
     );
   }
+  if (cniVersion !== undefined && typeof cniVersion !== "string") return;
   const read = readNetwork(value);
   if (read.kind === "invalid") {
     tell(["plugins"], "plugins", read.message.replace(/^plugins(?:: |(?=\[))/, ""));
@@ -52,19 +53,33 @@ export function checkConflist({ value, file, line, lineOf }: TextDocument, findi
   for (const [i, plugin] of read.value.plugins.entries()) {
     const path = isList ? ["plugins", i] : [];
     const field = isList ? `plugins[${i}].` : "";
-    const { type, ipam } = plugin;
+    const { type } = plugin;
     if (i > 0 && !PLUGINS.has(String(type))) {
       findings.warnings.push({
         ...{ file, line: lineOf([...path, "type"]) ?? line, field: `${field}type` },
         message: `${JSON.stringify(type)} is no plugin that is modelled here, and is left out${suggestion(String(type), PLUGINS.keys())}`,
       });
     }
-    // An installer may leave the ranges to be filled in on each node, as they are here.
-    const isFilled = isJsonObject(ipam) && (ipam["ranges"] !== undefined || ipam["subnet"] !== undefined);
-    if (!isFilled || ipam["type"] !== "host-local") continue;
-    const fault = hostLocalFault(plugin);
-    if (fault !== null) tell([...path, "ipam"], `${field}ipam`, fault);
+    const fault = configurationFault(plugin);
+    if (fault === null) continue;
+    const shown = fault.path.join(".");
+    tell(
+      [...path, ...fault.path],
+      shown === "" ? field.replace(/\.$/, "") : `${field}${shown}`,
+      fault.message,
+    );
   }
+}
+
+/** Why a list that begins with a plugin attaches nobody; null: the plugin is none that is known here. */
+export function whyNoMainPlugin(type: string): string | null {
+  if (!PLUGINS.has(type)) return null;
+  return `${type} makes no interface by itself: it is chained behind a plugin such as bridge`;
+}
+
+/** What a plugin that is not known may have been meant for. */
+export function likelyPlugin(type: string): string {
+  return suggestion(type, PLUGINS.keys());
 }
 
 /** The list that the cluster's pods are attached by; null where an agent of its own attaches them. */

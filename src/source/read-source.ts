@@ -1,3 +1,4 @@
+import type { IpPrefix } from "../address/ip-prefix.ts";
 import { canonicalJson } from "../control/hash-name.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
 import { type ClusterRules, checkCluster } from "../object/cluster-rules.ts";
@@ -5,6 +6,7 @@ import { describeObject, type KubernetesObject, keyOf } from "../object/kubernet
 import { ObjectMap } from "../object/object-map.ts";
 import type { Findings } from "../object/object-report.ts";
 import { formatPlace } from "../object/place.ts";
+import type { Range } from "../object/range-rules.ts";
 import { readObjects } from "../object/read-object.ts";
 import { readDocuments } from "../object/text-documents.ts";
 import type { TextDocument } from "../object/yaml.ts";
@@ -12,8 +14,9 @@ import type { InputError } from "../world/input-error.ts";
 import type { Recording } from "../world/probe.ts";
 import { readSnapshot } from "../world/snapshot-in.ts";
 import type { World } from "../world/world.ts";
-import { checkCalico, netOf } from "./calico.ts";
+import { checkCalico } from "./calico.ts";
 import { checkCalicoObjects } from "./calico-checks.ts";
+import type { Detected } from "./clue.ts";
 import {
   at,
   Clues,
@@ -23,11 +26,11 @@ import {
   clueOfKubeProxy,
   cluesOfObjects,
 } from "./clues.ts";
-import { carriedDocuments, readCarried } from "./config-map.ts";
+import { carriedDocuments, isTemplate, readCarried } from "./config-map.ts";
 import { checkConfiguration } from "./configuration-fields.ts";
-import { type DetectedCluster, type DetectionFlags, detectCluster } from "./detect.ts";
+import { type DetectedCluster, type DetectionFlags, detectCluster, isFlannels } from "./detect.ts";
 import { isCorefile, kindOfDocument, toolOfText } from "./document-kind.ts";
-import type { DetectedSix } from "./families.ts";
+import { checkFlannelNetwork } from "./flannel-checks.ts";
 import { addMissingNodes } from "./nodes.ts";
 
 /** A file's name, as messages call it, and its text. */
@@ -240,17 +243,8 @@ class SourceReader {
     const podsInNodeCidr = !OWN_ADDRESSES.has(detected.cni.value);
     const ranges = this.#ranges(detected);
     checkCalicoObjects(this.#objects, this.#findings);
-    if (detected.calico !== null && ranges.clusterCidr !== undefined) {
-      const { value, ...four } = ranges.clusterCidr;
-      const { six, families } = detected;
-      const own = [
-        ...(families.value.includes("IPv4") ? [{ ...four, value: netOf(value) }] : []),
-        ...(six === null
-          ? []
-          : [{ ...six.clusterCidr, value: netOf(six.clusterCidr.value), isLaw: this.#isLaw6(six) }]),
-      ];
-      checkCalico(this.#objects, own, this.#findings);
-    }
+    if (detected.calico !== null) checkCalico(this.#objects, ranges, this.#findings);
+    if (isFlannels(detected.cni.value)) checkFlannelNetwork(this.#objects, detected, this.#findings);
     const families = { ...detected.families, isLaw: detected.families.from !== "assumed" };
     checkCluster(this.#objects, { podsInNodeCidr, families, ...ranges }, this.#findings);
     const uninterpreted = this.#objects.kinds().filter(({ kind }) => !INTERPRETED.has(kind));
@@ -270,20 +264,28 @@ class SourceReader {
     };
   }
 
-  #isLaw6({ clusterCidr }: DetectedSix): boolean {
-    const isProxys = this.#clues.kubeProxy.some(({ where }) => clusterCidr.where === `${where} clusterCIDR`);
-    return clusterCidr.from !== "assumed" && !isProxys;
-  }
-
   /** Ranges that the input speaks of itself are law; those assumed are only what a cluster usually has. */
-  #ranges(detected: DetectedCluster): Pick<ClusterRules, "clusterCidr" | "serviceCidr" | "nodePorts"> {
-    const { clusterCidr, serviceCidr, nodePorts } = detected;
+  #ranges(
+    detected: DetectedCluster,
+  ): Required<Pick<ClusterRules, "clusterCidrs" | "serviceCidrs" | "nodePorts">> {
+    const { clusterCidr, serviceCidr, nodePorts, six, families } = detected;
+    const stated = <T>(setting: Detected<T>): Range<T> => ({ ...setting, isLaw: setting.from !== "assumed" });
     // kube-proxy's word on the pods' addresses may be wrong, and then it is that which is to be traced.
-    const isProxys = this.#clues.kubeProxy.some(({ where }) => clusterCidr.where === `${where} clusterCIDR`);
+    const ofPods = <T>(setting: Detected<T>): Range<T> => {
+      const isProxys = this.#clues.kubeProxy.some(({ where }) => setting.where === `${where} clusterCIDR`);
+      return { ...setting, isLaw: setting.from !== "assumed" && !isProxys };
+    };
+    const hasFour = families.value.includes("IPv4");
     return {
-      clusterCidr: { ...clusterCidr, isLaw: clusterCidr.from !== "assumed" && !isProxys },
-      serviceCidr: { ...serviceCidr, isLaw: serviceCidr.from !== "assumed" },
-      nodePorts: { ...nodePorts, isLaw: nodePorts.from !== "assumed" },
+      clusterCidrs: [
+        ...(hasFour ? [ofPods<IpPrefix>(clusterCidr)] : []),
+        ...(six === null ? [] : [ofPods<IpPrefix>(six.clusterCidr)]),
+      ],
+      serviceCidrs: [
+        ...(hasFour ? [stated<IpPrefix>(serviceCidr)] : []),
+        ...(six === null ? [] : [stated<IpPrefix>(six.serviceCidr)]),
+      ],
+      nodePorts: stated(nodePorts),
     };
   }
 
@@ -294,8 +296,9 @@ class SourceReader {
     }
     const read = readCarried(carried);
     for (const document of read.documents) this.#readConfiguration(document, carried.where);
-    // A text that cannot be read is more likely an installer's template than the source's fault: said, not fatal.
-    this.#findings.warnings.push(...read.errors, ...read.warnings);
+    // An installer's template is no fault of the source.
+    (isTemplate(carried) ? this.#findings.warnings : this.#findings.errors).push(...read.errors);
+    this.#findings.warnings.push(...read.warnings);
   }
 }
 

@@ -113,6 +113,25 @@ describe("a conflist of one's own", () => {
     ],
     ['{"name": "x", "plugins": "bridge"}', 'plugins: "bridge" is not a list'],
     [list([{ type: "weird" }]), "the CNI weird is not built yet"],
+    [list([{ type: "brige" }]), 'plugins[0].type) (did you mean "bridge"?)'],
+    [list([{ type: "portmap" }, BRIDGE]), "portmap makes no interface by itself"],
+    [
+      list([{ ...BRIDGE, isGateway: "yes" }]),
+      "plugins[0].isGateway: failed to load netconf: json: cannot unmarshal string into Go struct field NetConf.isGateway of type bool",
+    ],
+    [
+      list([{ ...BRIDGE, ipam: { type: "static", addresses: [{ address: "10.22.0.9" }] } }]),
+      "plugins[0].ipam: the 'address' field is expected to be in CIDR notation, got: '10.22.0.9'",
+    ],
+    [
+      list([BRIDGE, { type: "portmap", markMasqBit: 40 }]),
+      "plugins[1]: failed to parse config: MasqMarkBit must be between 0 and 31",
+    ],
+    [list([BRIDGE], { cniVersion: 1 }), "cniVersion: 1 is no version of CNI"],
+    [
+      list([{ ...BRIDGE, bridge: "a-very-long-bridge-name" }]),
+      'Pod default/a: failed to create bridge "a-very-long-bridge-name": could not add "a-very-long-bridge-name": numerical result out of range',
+    ],
     [
       list([{ ...BRIDGE, ipam: { type: "dhcp" } }]),
       "Pod default/a: error dialing DHCP daemon: dial unix /run/cni/dhcp.sock",

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import type { Json } from "../../src/kernel/json-fields.ts";
 import { hasKind, PODS, recordReal, removeNamespaces, type Scenario, whyNoRealPlugins } from "./real-run.ts";
-import { arbitraryScenario, SCENARIOS } from "./real-scenarios.ts";
+import { arbitraryScenario, SCENARIOS, TYPED } from "./real-scenarios.ts";
 import { RUNS, SEED } from "./real-seed.ts";
 import { Replay } from "./replay-run.ts";
 
@@ -41,6 +41,14 @@ describe.skipIf(reason !== null)("the real plugins", () => {
     },
     60_000,
   );
+
+  it(`fields of other types than the plugins', seed ${SEED}`, () => {
+    const ownSample = fc.sample(fc.shuffledSubarray([...TYPED], { minLength: 25, maxLength: 25 }), {
+      numRuns: 1,
+      seed: SEED,
+    });
+    for (const one of ownSample.flat().filter(isPossible)) compare(one);
+  }, 300_000);
 
   it(
     `random lists of plugins, seed ${SEED}`,

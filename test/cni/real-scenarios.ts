@@ -47,7 +47,75 @@ const LEASED: readonly Action[] = [
   { command: "DEL", pod: 0 },
 ];
 
+/** Values of every type that JSON has. */
+const ANYTHING: readonly unknown[] = ["x", 7, 1.5, -1, true, ["x"], [3], { a: "b" }, { a: 3 }, null];
+
+/** Fields that a plugin decodes, by the plugin that they are asked of; `ipam.` before those of its IPAM plugin. */
+const DECODED: readonly (readonly [Json, readonly string[]])[] = [
+  [
+    BRIDGE,
+    [
+      ...["bridge", "isGateway", "isDefaultGateway", "forceAddress", "ipMasq", "hairpinMode", "promiscMode"],
+      ...["macspoofchk", "dns", "ipam", "ipam.type", "ipam.subnet", "ipam.rangeStart", "ipam.rangeEnd"],
+      ...["ipam.gateway", "ipam.routes", "ipam.ranges", "ipam.dataDir"],
+    ],
+  ],
+  [{ ...BRIDGE, ipam: { type: "static", addresses: [] } }, ["ipam.addresses", "ipam.routes", "ipam.dns"]],
+  [{ type: "ptp", ipam: range("10.35.0.0/24") }, ["ipMasq", "dns", "ipam"]],
+  [{ type: "macvlan", ipam: range("10.36.0.0/24") }, ["master", "mode", "mac"]],
+  [{ type: "host-device" }, ["device"]],
+];
+const CHAINED_FIELDS: readonly (readonly [string, readonly string[]])[] = [
+  ["portmap", ["snat", "conditionsV4", "markMasqBit", "externalSetMarkChain"]],
+  ["bandwidth", ["ingressRate", "egressBurst"]],
+  ["tuning", ["sysctl", "mac", "promisc", "allmulti"]],
+  ["firewall", ["backend", "iptablesAdminChainName", "ingressPolicy"]],
+];
+
+/** With a field of another type than the plugin's: what its decoder says, or that it is the right one after all. */
+function typed(): Scenario[] {
+  const with1 = (json: Json, field: string, value: unknown): Json => {
+    const [outer, inner] = field.split(".");
+    if (outer === undefined) return json;
+    return inner === undefined
+      ? { ...json, [outer]: value }
+      : { ...json, [outer]: { ...(json[outer] as Json), [inner]: value } };
+  };
+  const asked = (field: string, lists: readonly (readonly Json[])[]): Scenario[] =>
+    lists.map((plugins, i) =>
+      scenario(`typed-${String(plugins.at(-1)?.["type"])}-${field.replace(".", "-")}-${i}`, plugins, {
+        actions: [{ command: "ADD", pod: 0 }],
+      }),
+    );
+  return [
+    ...DECODED.flatMap(([plugin, fields]) =>
+      fields.flatMap((field) =>
+        asked(
+          field,
+          ANYTHING.map((value) => [with1(plugin, field, value)]),
+        ),
+      ),
+    ),
+    ...CHAINED_FIELDS.flatMap(([type, fields]) =>
+      fields.flatMap((field) =>
+        asked(
+          field,
+          ANYTHING.map((value) => [BRIDGE, { type, [field]: value }]),
+        ),
+      ),
+    ),
+  ];
+}
+
+export const TYPED: readonly Scenario[] = typed();
+
 export const SCENARIOS: readonly Scenario[] = [
+  scenario("long-name", [{ ...BRIDGE, bridge: "a-very-long-bridge-name" }]),
+  scenario("range-backwards", [
+    { ...BRIDGE, ipam: range("10.34.0.0/24", { rangeStart: "10.34.0.50", rangeEnd: "10.34.0.40" }) },
+  ]),
+  scenario("range-ends-low", [{ ...BRIDGE, ipam: range("10.34.0.0/24", { rangeEnd: "10.34.0.0" }) }]),
+  scenario("range-six-ends-four", [{ ...BRIDGE, ipam: range("10.34.0.0/24", { rangeEnd: "fd00::1" }) }]),
   scenario("bridge-gone", [BRIDGE], { actions: GONE }),
   scenario("ptp-gone", [{ type: "ptp", ipam: range("10.35.0.0/24") }], { actions: GONE }),
   scenario("mv-gone", [{ type: "macvlan", master: "eth0", ipam: range("10.36.0.0/24") }], { actions: GONE }),

@@ -2,6 +2,8 @@
 
 export const LACKED = "this kernel lacks it: judged by recordings alone";
 
+const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one";
+
 /** What no packet of the lab can decide on, and why. */
 export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["match ah", "nothing is encrypted"],
@@ -46,6 +48,7 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason left-model", "nothing is outside the model"],
   ["disposition UNKNOWN", "nothing is outside the model"],
   ["reason unreachable-error", "said of causes, not of walks"],
+  ["reason match-drop", "takes a connection's end, which comes when a probe is over"],
   ["reason output-blocked", "the rule that dropped it is named"],
   ["reason connection-closed", "no probe goes on with a connection"],
   ["reason ipvlan-private", LACKED],
@@ -60,6 +63,9 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason ipvs-no-connection", LACKED],
   ["reason relay-failed", "the lab's servers pass nothing on: judged by recordings"],
   ["reason tunnel-loop", "tunnels' ends are in the fabric: judged by recordings"],
+  ...["no-match", "drop", "no-port", "ttl", "too-deep", "controller", "unmodelled"].map(
+    (name) => [`reason ovs-${name}`, NO_OVS] as const,
+  ),
   ["device unmodelled", "no such device is built"],
   ["device ether", "the lab's cards are cables' ends"],
   ...["dummy", "ipip", "ipvlan", "vlan", "geneve", "bond", "vrf"].map(

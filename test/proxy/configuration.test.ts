@@ -6,6 +6,7 @@ import {
   masqueradeMark,
   nodePortPrefixes,
 } from "../../src/proxy/configuration.ts";
+import { conntrackOperations } from "../../src/proxy/conntrack-settings.ts";
 import { startOperations } from "../../src/proxy/iptables/start-operations.ts";
 import {
   type KubeProxyConfiguration,
@@ -85,11 +86,41 @@ describe("what it says else", () => {
 
 describe("what kube-proxy sets when it starts", () => {
   it("loopback sources may be routed where 127.0.0.1 takes node ports", () => {
-    const set = startOperations({ ...DEFAULT_PROXY_CONFIGURATION, conntrackTcpLiberal: true });
-    expect(set).toEqual([
+    expect(startOperations(DEFAULT_PROXY_CONFIGURATION)).toEqual([
       { kind: "sysctl", name: "net.ipv4.conf.all.route_localnet", value: "1" },
-      { kind: "sysctl", name: "net.netfilter.nf_conntrack_tcp_be_liberal", value: "1" },
     ]);
     expect(startOperations({ ...DEFAULT_PROXY_CONFIGURATION, localhostNodePorts: false })).toEqual([]);
+  });
+
+  const tuned = (document: KubeProxyConfiguration, cores: number | null) =>
+    conntrackOperations(proxyConfigurationOf(document), cores).map((operation) =>
+      operation.kind === "sysctl"
+        ? `${operation.name.replace("net.netfilter.nf_conntrack_", "")}=${operation.value}`
+        : operation.kind,
+    );
+
+  // defaults.go of v1alpha1; `getConntrackMax`, `setupConntrack`
+  it.each([
+    [{}, null, ["max=131072", "tcp_timeout_established=86400", "tcp_timeout_close_wait=3600"]],
+    [{}, 16, ["max=524288", "tcp_timeout_established=86400", "tcp_timeout_close_wait=3600"]],
+    [
+      {
+        conntrack: {
+          ...{ maxPerCore: 1000, min: 5000, tcpEstablishedTimeout: "1h0m0s", tcpCloseWaitTimeout: "0s" },
+          ...{ tcpBeLiberal: true, udpTimeout: "40s", udpStreamTimeout: "2m10s" },
+        },
+      },
+      4,
+      [
+        "max=5000",
+        "tcp_timeout_established=3600",
+        "tcp_be_liberal=1",
+        "udp_timeout=40",
+        "udp_timeout_stream=130",
+      ],
+    ],
+    [{ conntrack: { maxPerCore: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" } }, 4, []],
+  ] as const)("connection tracking: %j on %s cores", (document, cores, expected) => {
+    expect(tuned(document, cores)).toEqual(expected);
   });
 });

@@ -63,7 +63,7 @@ describe("documents are told by what they hold", () => {
       [
         configMap("kubeadm-config", "ClusterConfiguration", KUBEADM),
         configMap("kube-proxy", "config.conf", PROXY),
-        configMap("kube-flannel-cfg", "net-conf.json", NET_CONF),
+        configMap("kube-flannel-cfg", "net-conf.json", NET_CONF.replace("10.40.0.0", "10.10.0.0")),
       ],
       "flannel host-gw ipvs 10.10.0.0/16 10.20.0.0/16",
     ],
@@ -234,7 +234,7 @@ describe("hostile inputs", () => {
     ],
     [
       "a broken template in a config map",
-      [configMap("kube-flannel-cfg", "net-conf.json", '{"Network": }')],
+      [configMap("kube-flannel-cfg", "net-conf.json", '{"Network": {{ .Values.podCidr }}}')],
       "ConfigMap kube-system/kube-flannel-cfg net-conf.json (1.yaml:1):1:",
     ],
   ])("%s is a warning", (_name, texts, message) => {

@@ -2,6 +2,7 @@ import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 import { readArguments } from "../arguments.ts";
 import { goQuote } from "../chain-name.ts";
 import { CniFailure, fail } from "../cni-error.ts";
+import { requireIpamTypes } from "../field-types.ts";
 import { formatIp, type Ip, parseIp, parseIpNet } from "../ip.ts";
 import { field, list, object, objects, text, texts } from "../json.ts";
 import { parseCniRoute, parseDns, requireIp, requireIpNet } from "../result.ts";
@@ -64,6 +65,7 @@ function storeOf(call: IpamCall): Store {
 function rangeSets({ args, config }: Pick<IpamCall, "args" | "config">): readonly RangeSet[] {
   const ipam = field(config, "ipam");
   if (!isJsonObject(ipam)) return fail("IPAM config missing 'ipam' key");
+  requireIpamTypes("host-local", ipam);
   const top = text(ipam, "subnet") === "" ? [] : [[ipam]];
   const items = [...top, ...list(ipam, "ranges"), ...list(object(config, "runtimeConfig"), "ipRanges")];
   if (items.length === 0) fail("no IP ranges specified");
@@ -71,7 +73,7 @@ function rangeSets({ args, config }: Pick<IpamCall, "args" | "config">): readonl
     (Array.isArray(set) ? (set as readonly unknown[]) : []).filter(isJsonObject),
   );
   // What is no address at all is the decoder's complaint, and not that of the set.
-  for (const range of written.flat()) {
+  for (const range of [ipam, ...written.flat()]) {
     if (range["subnet"] !== undefined) requireIpNet(text(range, "subnet"));
     for (const name of ["rangeStart", "rangeEnd", "gateway"]) {
       const value = text(range, name);
@@ -99,15 +101,9 @@ function rangeSets({ args, config }: Pick<IpamCall, "args" | "config">): readonl
   return sets;
 }
 
-/** What is wrong with a plugin's ranges, routes and addresses; null: nothing. */
-export function hostLocalFault(config: Json): string | null {
-  try {
-    rangeSets({ args: "", config: { cniVersion: "1.0.0", ...config } });
-    return null;
-  } catch (error) {
-    if (error instanceof CniFailure) return error.error.msg;
-    throw error;
-  }
+/** Fails for ranges, routes or addresses that are none, whoever calls. */
+export function requireRanges(config: Json): void {
+  rangeSets({ args: "", config: { cniVersion: "1.0.0", ...config } });
 }
 
 /** Addresses that somebody asked for: `CNI_ARGS`' `IP`, `args.cni.ips`, `runtimeConfig.ips`. */

@@ -40,19 +40,38 @@ export function readRange(json: Json): Range {
   }
   const gateway = text(json, "gateway");
   const last = lastOf(subnet);
+  const wanted = { start: given(json, "rangeStart"), end: given(json, "rangeEnd") };
+  // Each end must lie on its side of the other, and what does not is told as outside of the network.
+  const start = bound("RangeStart", wanted.start, { subnet, from: null, to: wanted.end }) ?? plus(ip, 1n);
+  const end =
+    bound("RangeEnd", wanted.end, { subnet, from: start, to: null }) ??
+    (family === 4 ? plus(last, -1n) : last);
   return {
     subnet,
-    start: bound(json, "rangeStart", "RangeStart", subnet, plus(ip, 1n)),
-    end: bound(json, "rangeEnd", "RangeEnd", subnet, family === 4 ? plus(last, -1n) : last),
+    start,
+    end,
     gateway: gateway === "" ? plus(ip, 1n) : requireIp(gateway),
   };
 }
 
-function bound(json: Json, field: string, name: string, subnet: IpNet, fallback: Ip): Ip {
+function given(json: Json, field: string): Ip | null {
   const value = text(json, field);
-  if (value === "") return fallback;
-  const ip = requireIp(value);
-  if (!containsIp(subnet, ip)) fail(`${name} ${formatIp(ip)} not in network ${formatIpNet(subnet)}`);
+  return value === "" ? null : requireIp(value);
+}
+
+interface Bounds {
+  readonly subnet: IpNet;
+  readonly from: Ip | null;
+  readonly to: Ip | null;
+}
+
+function bound(name: string, ip: Ip | null, { subnet, from, to }: Bounds): Ip | null {
+  if (ip === null) return null;
+  const isWithin =
+    containsIp(subnet, ip) &&
+    (from === null || ip.value >= from.value) &&
+    (to === null || to.family !== ip.family || ip.value <= to.value);
+  if (!isWithin) fail(`${name} ${formatIp(ip)} not in network ${formatIpNet(subnet)}`);
   return ip;
 }
 

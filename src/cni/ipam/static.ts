@@ -1,6 +1,7 @@
-import { isJsonObject } from "../../kernel/json-fields.ts";
+import { isJsonObject, type Json } from "../../kernel/json-fields.ts";
 import { readArguments } from "../arguments.ts";
 import { fail } from "../cni-error.ts";
+import { requireIpamTypes } from "../field-types.ts";
 import { containsIp, parseIpNet } from "../ip.ts";
 import { field, object, objects, text, texts } from "../json.ts";
 import { type CniIp, parseCniRoute, parseDns, requireIp } from "../result.ts";
@@ -10,8 +11,13 @@ import { type Ipam, type IpamCall, type IpamResult, requireOneEach } from "./ipa
 export const STATIC: Ipam = { add, del: () => {}, check: (call) => void add(call) };
 
 function add({ args, config }: IpamCall): IpamResult {
+  return readAddresses({ args, config });
+}
+
+function readAddresses({ args, config }: Pick<IpamCall, "args" | "config">): IpamResult {
   const ipam = field(config, "ipam");
   if (!isJsonObject(ipam)) fail("IPAM config missing 'ipam' key");
+  requireIpamTypes("static", ipam);
   // The decoder comes to what is no gateway before anybody looks at the addresses.
   for (const item of objects(ipam, "addresses")) {
     const gateway = text(item, "gateway");
@@ -28,6 +34,11 @@ function add({ args, config }: IpamCall): IpamResult {
     routes,
     dns: parseDns(object(ipam, "dns")),
   };
+}
+
+/** Fails for addresses or routes that are none, whoever calls. */
+export function requireAddresses(config: Json): void {
+  readAddresses({ args: "", config: { cniVersion: "1.0.0", ...config } });
 }
 
 /** `runtimeConfig.ips` and `args.cni.ips` are taken instead of the configuration's, `CNI_ARGS`' `IP` beside them. */

@@ -28,12 +28,6 @@ function readLimits({ config }: PluginCall): Limits {
   // What the configuration itself says comes before what the runtime says.
   const runtime = object(object(config, "runtimeConfig"), "bandwidth");
   const source = FIELDS.some((name) => field(config, name) !== undefined) ? config : runtime;
-  for (const name of FIELDS) {
-    if (integer(config, name) >= 0) continue;
-    fail(
-      `failed to parse network configuration: json: cannot unmarshal number ${integer(config, name)} into Go struct field PluginConf.${name} of type uint64`,
-    );
-  }
   const limits = {
     ingressRate: integer(source, "ingressRate"),
     ingressBurst: integer(source, "ingressBurst"),

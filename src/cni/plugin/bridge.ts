@@ -17,6 +17,7 @@ import {
   parseDns,
 } from "../result.ts";
 import { checkSpoofing, uncheckSpoofing } from "../spoof-check.ts";
+import { MAX_INTERFACE_NAME } from "../validate.ts";
 import { addVethPair, isMtu, requestedMac, setPairUp, type VethPair } from "../veth-pair.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
@@ -216,10 +217,10 @@ function ensureBridge(call: PluginCall, { bridge: name, promiscMode }: Config): 
     return known;
   }
   const { vlan, mtu } = readConfig(call);
-  if (mtu > 0 && !isMtu(mtu)) {
-    const quoted = JSON.stringify(name);
-    fail(`failed to create bridge ${quoted}: could not add ${quoted}: invalid argument`);
-  }
+  const quoted = JSON.stringify(name);
+  const refused = `failed to create bridge ${quoted}: could not add ${quoted}`;
+  if (name.length > MAX_INTERFACE_NAME) fail(`${refused}: numerical result out of range`);
+  if (mtu > 0 && !isMtu(mtu)) fail(`${refused}: invalid argument`);
   const made = node.addDevice({
     name,
     mac: names.mac(`bridge ${node.name} ${name}`),

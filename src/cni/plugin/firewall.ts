@@ -27,11 +27,8 @@ function tables(call: PluginCall, { ips }: CniResult): (readonly [Family, Iptabl
 }
 
 function adminChain({ config }: PluginCall): string {
-  const backend = text(config, "backend");
-  if (backend === "firewalld") fail("no firewalld is running on the node");
-  if (backend !== "" && backend !== "iptables") {
-    fail(`unrecognized firewall backend ${JSON.stringify(backend)}`);
-  }
+  // What is neither of the two is passed over: firewalld where it runs, else iptables (`getBackend`).
+  if (text(config, "backend") === "firewalld") fail("no firewalld is running on the node");
   return text(config, "iptablesAdminChainName") || ADMIN;
 }
 

@@ -44,7 +44,12 @@ interface Config {
   readonly mappings: readonly Mapping[];
 }
 
-function readConfig({ config }: PluginCall): Config {
+/** Fails for options that are none, whatever ports there are. */
+export function requirePortmapOptions(config: Json): void {
+  readConfig({ config });
+}
+
+function readConfig({ config }: Pick<PluginCall, "config">): Config {
   const isExternal = field(config, "externalSetMarkChain") !== undefined;
   if (isExternal && field(config, "markMasqBit") !== undefined) {
     fail("failed to parse config: Cannot specify externalSetMarkChain and markMasqBit");

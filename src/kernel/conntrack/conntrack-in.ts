@@ -30,12 +30,8 @@ import {
 } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { reopens, tcpPacket } from "./tcp.ts";
+import type { ConntrackTimeouts } from "./timeouts.ts";
 import { NO_TEMPLATE } from "./zone.ts";
-
-const UDP_UNREPLIED_MS = 30_000;
-const UDP_REPLIED_MS = 120_000;
-const ICMP_MS = 30_000;
-const GENERIC_MS = 600_000;
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
 const CONNTRACK_FULL = reason("conntrack-full");
@@ -121,20 +117,21 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   else info = IP_CT_NEW;
   packet.ct = ct;
   packet.ctInfo = info;
+  const { conntrackTimeouts: timeouts } = stack.net;
   if (protocol === IPPROTO_TCP) {
-    if (!tcpPacket(table, ct, info, packet, isNew, stack.net.tcpLoose)) {
+    if (!tcpPacket(table, ct, info, packet, isNew, stack.net)) {
       packet.ct = CT_NONE;
       packet.ctInfo = 0;
       return NF_ACCEPT;
     }
-  } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew);
+  } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew, timeouts);
   else if (protocol === IPPROTO_SCTP) {
-    if (!sctpPacket(table, ct, info, packet, isNew)) {
+    if (!sctpPacket(table, ct, info, packet, isNew, timeouts)) {
       packet.ct = CT_NONE;
       packet.ctInfo = 0;
       return NF_ACCEPT;
     }
-  } else table.refresh(ct, icmp ? ICMP_MS : GENERIC_MS);
+  } else table.refresh(ct, icmp ? (family === 6 ? timeouts.icmp6 : timeouts.icmp) : timeouts.generic);
   if (table.accounts) table.account(ct, node & 1, packet.length);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
@@ -166,14 +163,19 @@ function earlyDrop({ net, conntrack }: Stack): boolean {
 }
 
 /** `nf_conntrack_udp_packet`: a stream is ASSURED once it goes on two seconds after it began. */
-function udpPacket(table: ConntrackTable, ct: number, isNew: boolean): void {
+function udpPacket(
+  table: ConntrackTable,
+  ct: number,
+  isNew: boolean,
+  { udp, udpStream }: ConntrackTimeouts,
+): void {
   if (isNew) table.setStreamAt(ct, table.now + 2000);
   if ((table.status(ct) & IPS_SEEN_REPLY) === 0) {
-    table.refresh(ct, UDP_UNREPLIED_MS);
+    table.refresh(ct, udp);
     return;
   }
   const stream = table.now > table.streamAt(ct);
-  table.refresh(ct, stream ? UDP_REPLIED_MS : UDP_UNREPLIED_MS);
+  table.refresh(ct, stream ? udpStream : udp);
   if (stream) table.setStatus(ct, IPS_ASSURED);
 }
 

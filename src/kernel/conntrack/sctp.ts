@@ -2,6 +2,7 @@ import type { Packet } from "../../packet/packet.ts";
 import { SCTP_ABORT, SCTP_COOKIE_ACK, SCTP_SHUTDOWN_COMPLETE } from "../../packet/sctp-chunk.ts";
 import { ctInfoDirection, IPS_ASSURED } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
+import type { ConntrackTimeouts } from "./timeouts.ts";
 
 /** SCTP states of conntrack (`enum sctp_conntrack`), and their names as `conntrack -L` prints them. */
 export const SCTP_CONNTRACK_NAMES = [
@@ -62,9 +63,6 @@ const TRANSITIONS: readonly ReadonlyMap<number, Row>[] = [
   ]),
 ];
 
-/** Timeouts by state, milliseconds (`sctp_timeouts`, as Linux 6.18 has them). */
-const TIMEOUT_MS = [10_000, 10_000, 3000, 3000, 210_000, 3000, 3000, 3000, 30_000];
-
 /**
  * `nf_conntrack_sctp_packet` without its check of verification tags, which every packet here bears as it should: but for a
  * path that only heartbeats have gone along, where the answering side's are not known.
@@ -77,6 +75,7 @@ export function sctpPacket(
   ctInfo: number,
   { chunk }: Packet,
   isNew: boolean,
+  timeouts: ConntrackTimeouts,
 ): boolean {
   if (isNew && (chunk === SCTP_ABORT || chunk === SCTP_SHUTDOWN_COMPLETE || chunk === SCTP_COOKIE_ACK))
     return false;
@@ -89,6 +88,6 @@ export function sctpPacket(
   if (next === sIV || next === sNO) return false;
   table.setTcpState(ct, next);
   if (next === sES && old !== sES) table.setStatus(ct, IPS_ASSURED);
-  table.refresh(ct, TIMEOUT_MS[next] as number);
+  table.refresh(ct, timeouts.sctp[next] as number);
   return true;
 }

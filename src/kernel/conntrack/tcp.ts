@@ -1,6 +1,7 @@
 import { IPPROTO_TCP, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
 import { ctInfoDirection, IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
+import type { ConntrackTimeouts } from "./timeouts.ts";
 
 /** TCP states of conntrack (`enum tcp_conntrack`), and their names as `conntrack -L` prints them. */
 export const TCP_CONNTRACK_NAMES = [
@@ -55,9 +56,6 @@ const TRANSITIONS: readonly (readonly (readonly number[])[])[] = [
   ],
 ];
 
-/** Default timeouts by state, milliseconds (`tcp_timeouts`). */
-const TIMEOUT_MS = [0, 120_000, 60_000, 432_000_000, 120_000, 60_000, 30_000, 120_000, 10_000, 120_000];
-
 /** What a TCP entry keeps in the cell where a UDP entry has its stream's time: how its last connection ended. */
 const CLOSE_BEGUN = 1;
 const RESET_BY_ORIGINAL = 2;
@@ -90,6 +88,13 @@ function validFlags(flags: number): boolean {
   }
 }
 
+/** What of a host's settings TCP's tracking goes by. */
+interface TcpTracking {
+  /** A connection may be met in the middle. */
+  readonly tcpLoose: boolean;
+  readonly conntrackTimeouts: ConntrackTimeouts;
+}
+
 /**
  * `nf_conntrack_tcp_packet` without the window check: every packet is taken to be in window.
  *
@@ -101,7 +106,7 @@ export function tcpPacket(
   ctInfo: number,
   packet: Packet,
   isNew: boolean,
-  loose: boolean,
+  { tcpLoose: loose, conntrackTimeouts: { tcp: timeoutMs } }: TcpTracking,
 ): boolean {
   if (!validFlags(packet.tcpFlags)) return false;
   const row = flagRow(packet.tcpFlags);
@@ -115,7 +120,7 @@ export function tcpPacket(
   }
   const next = TRANSITIONS[direction]?.[row]?.[old] as number;
   if (next === sIG) {
-    table.refresh(ct, TIMEOUT_MS[old] as number);
+    table.refresh(ct, timeoutMs[old] as number);
     return true;
   }
   if (next === sIV) return false;
@@ -134,15 +139,15 @@ export function tcpPacket(
   } else if ((status & IPS_ASSURED) === 0 && (old === sSR || old === sES) && next === sES) {
     table.setStatus(ct, IPS_ASSURED);
   }
-  table.refresh(ct, TIMEOUT_MS[next] as number);
+  table.refresh(ct, timeoutMs[next] as number);
   return true;
 }
 
 /** `nf_conntrack_tcp_set_closing`: this host itself sends a reset about it (since Linux 6.2). */
-export function closeTcp(table: ConntrackTable, ct: number): void {
+export function closeTcp(table: ConntrackTable, ct: number, timeouts: ConntrackTimeouts): void {
   if ((table.status(ct) & IPS_CONFIRMED) === 0 || table.tcpState(ct) === sCL) return;
   table.setTcpState(ct, sCL);
-  table.refresh(ct, TIMEOUT_MS[sCL] as number);
+  table.refresh(ct, timeouts.tcp[sCL] as number);
 }
 
 /**

@@ -40,7 +40,7 @@ export function sendReset(stack: Stack, cause: Packet): void {
     }
     reset.ttl = hopLimit(stack, reset);
   }
-  if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct);
+  if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct, stack.net.conntrackTimeouts);
   if (cause.nfBridge) {
     // A bridged packet's reset goes straight back by the port it came in by.
     const port = stack.device(cause.physIn);

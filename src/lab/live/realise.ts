@@ -135,10 +135,14 @@ function toolOf(line: string): string {
   return /^\S+(?: -6)?/.exec(line)?.[0] ?? "";
 }
 
+/** Settings of the whole machine, that no namespace has of its own (`nf_conntrack_standalone_init_sysctl`). */
+const OF_THE_MACHINE: ReadonlySet<string> = new Set(["net.netfilter.nf_conntrack_max"]);
+
 /** `setting NAME VALUE`, written where sysctl(8) writes it. */
 function settle(lines: readonly string[], host: Host, notSet: string[]): void {
   for (const line of lines) {
     const [, name = "", quoted = ""] = /^setting (\S+) (.*)$/.exec(line) ?? [];
+    if (OF_THE_MACHINE.has(name)) continue;
     const value = quoted.replace(/^'(.*)'$/, "$1");
     // A slash in a device's name stands for a dot: sysctl(8) swaps them.
     const path = name.replaceAll(/[./]/g, (sign) => (sign === "." ? "/" : "."));

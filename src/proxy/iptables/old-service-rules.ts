@@ -140,7 +140,8 @@ class OldServiceRules {
       return;
     }
     if (port.externalPolicyLocal) {
-      this.natShared.push(ruleLine("KUBE-NODEPORTS", port.name, `-s 127.0.0.0/8 ${match}`, "KUBE-MARK-MASQ"));
+      const loopback = this.nodeIp.includes(":") ? "::1/128" : "127.0.0.0/8";
+      this.natShared.push(ruleLine("KUBE-NODEPORTS", port.name, `-s ${loopback} ${match}`, "KUBE-MARK-MASQ"));
     } else this.natOwn.push(ruleLine(chains.cluster, port.name, match, "KUBE-MARK-MASQ"));
     this.natShared.push(ruleLine("KUBE-NODEPORTS", port.name, match, this.externalChain));
   }

@@ -7,6 +7,5 @@ export function startOperations(configuration: ProxyConfiguration): Operation[] 
   const settings: [string, string][] = [];
   // A packet to a node port on 127.0.0.1 keeps that as its source, which the kernel would not route elsewhere.
   if (servesLocalhost(configuration)) settings.push(["net.ipv4.conf.all.route_localnet", "1"]);
-  if (configuration.conntrackTcpLiberal) settings.push(["net.netfilter.nf_conntrack_tcp_be_liberal", "1"]);
   return settings.map(([name, value]) => ({ kind: "sysctl", name, value }));
 }

@@ -5,10 +5,7 @@ import type { ProxyConfiguration } from "../configuration.ts";
 const CONN_REUSE_MENDED = [5, 9] as const;
 
 /** What kube-proxy sets when it starts in IPVS mode; `kernel` as `major.minor`. */
-export function startOperations(
-  { ipvs, conntrackTcpLiberal }: ProxyConfiguration,
-  kernel: string,
-): Operation[] {
+export function startOperations({ ipvs }: ProxyConfiguration, kernel: string): Operation[] {
   const [major = 0, minor = 0] = kernel.split(".").map(Number);
   const isMended =
     major > CONN_REUSE_MENDED[0] || (major === CONN_REUSE_MENDED[0] && minor >= CONN_REUSE_MENDED[1]);
@@ -22,7 +19,6 @@ export function startOperations(
   if (ipvs.strictArp) {
     settings.push(["net.ipv4.conf.all.arp_ignore", "1"], ["net.ipv4.conf.all.arp_announce", "2"]);
   }
-  if (conntrackTcpLiberal) settings.push(["net.netfilter.nf_conntrack_tcp_be_liberal", "1"]);
   const { tcpS, tcpFinS, udpS } = ipvs.timeouts;
   return [
     ...settings.map(([name, value]): Operation => ({ kind: "sysctl", name, value })),

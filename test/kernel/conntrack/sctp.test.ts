@@ -9,6 +9,7 @@ import {
   IPS_SEEN_REPLY,
 } from "../../../src/kernel/conntrack/status.ts";
 import { ConntrackTable } from "../../../src/kernel/conntrack/table.ts";
+import { conntrackTimeouts } from "../../../src/kernel/conntrack/timeouts.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
 import { IPPROTO_SCTP, Packet } from "../../../src/packet/packet.ts";
 import { CHUNK_NAMES } from "../../../src/packet/sctp-chunk.ts";
@@ -20,6 +21,8 @@ import { CHUNK_NAMES } from "../../../src/packet/sctp-chunk.ts";
 const SEEN = readFileSync(new URL("sctp-states.txt", import.meta.url), "utf8")
   .trim()
   .split("\n");
+
+const TIMEOUTS = conntrackTimeouts({ integer: (_name, usual) => usual });
 
 type Step = readonly ["orig" | "reply", string];
 
@@ -55,7 +58,8 @@ function stateAfter(steps: readonly Step[]): string {
   for (const [direction, chunk] of steps) {
     const packet = Object.assign(new Packet(), { protocol: IPPROTO_SCTP, chunk: numberOf(chunk) });
     const reply = direction === "reply";
-    if (!sctpPacket(table, ct, reply ? IP_CT_ESTABLISHED_REPLY : IP_CT_NEW, packet, !made)) continue;
+    if (!sctpPacket(table, ct, reply ? IP_CT_ESTABLISHED_REPLY : IP_CT_NEW, packet, !made, TIMEOUTS))
+      continue;
     if (reply) table.setStatus(ct, IPS_SEEN_REPLY);
     made = true;
   }

@@ -70,9 +70,8 @@ describe.each(["IPv4", "IPv6"] as const)("what kube-proxy 1.34 keeps in IPVS mod
     expect(new Set(Object.values(output.services).map(({ scheduler }) => scheduler))).toEqual(
       new Set(state.servers.length === 0 ? [] : [configuration.ipvs.scheduler]),
     );
-    const sysctls = startOperations({ ...configuration, conntrackTcpLiberal: false }, "6.18").map(
-      (operation) =>
-        operation.kind === "sysctl" ? [operation.name.replaceAll(".", "/"), Number(operation.value)] : [],
+    const sysctls = startOperations(configuration, "6.18").map((operation) =>
+      operation.kind === "sysctl" ? [operation.name.replaceAll(".", "/"), Number(operation.value)] : [],
     );
     expect(Object.fromEntries(sysctls)).toEqual(output.sysctls);
   });
