@@ -19,7 +19,8 @@ function recordedWorld(name: string) {
 function taken(all: readonly Probed[]): Map<string, { readonly rule: RuleName; packets: number }> {
   const found = new Map<string, { readonly rule: RuleName; packets: number }>();
   for (const { recorded } of all) {
-    for (const { ns, table, chain, rule, text } of recorded.rulesHit ?? []) {
+    for (const hit of recorded.rulesHit ?? []) {
+      const { ns, table, chain, rule, text } = hit as typeof hit & { readonly text: string };
       if (rule === 0) continue;
       const name: RuleName = { host: ns, family: 4, table, chain, index: rule };
       const entry = found.get(`${ns} ${text}`) ?? { rule: name, packets: 0 };

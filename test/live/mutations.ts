@@ -25,7 +25,7 @@ export interface Mutation {
   readonly name: string;
   /** The worlds in which it is looked for. */
   readonly kind: WorldKind;
-  /** What their rules should have more of: a match, a target, as iptables calls it. */
+  /** What their rules should have more of: a match, a target, as iptables calls it; or which rarity they all have. */
   readonly favour?: string;
   /** The world as a model with this mistake takes it. */
   readonly misread?: Misreading;
@@ -131,6 +131,7 @@ const ROUTING: readonly Omit<Mutation, "kind">[] = [
   },
   { name: "a device's MTU is ignored", misread: devices((device) => ({ ...device, mtu: 65_535 })) },
   { name: "the TTL is not decremented", broken: () => onTransmit(({ rtInput }) => (rtInput !== 0 ? 1 : 0)) },
+  { name: "a tunnel knows no other end", misread: hosts((host) => ({ ...host, fdb: [] })) },
   {
     name: "nobody's neighbours are configured",
     misread: hosts((host) => ({ ...host, neighbours: [] })),
@@ -241,37 +242,58 @@ const OF_NFT: readonly Omit<Mutation, "kind">[] = [
 
 const OF_DEVICES: readonly Omit<Mutation, "kind">[] = [
   {
+    name: "a frame redirected to an ifb is lost",
+    favour: "filters: redirect",
+    misread: hosts((host) => ({
+      ...host,
+      tc: {
+        ...host.tc,
+        filters: host.tc.filters.map((filter) => ({
+          ...filter,
+          lines: filter.lines.map((line) =>
+            line.replace("Redirect to device ifb0", "Redirect to device nowhere"),
+          ),
+        })),
+      },
+    })),
+  },
+  {
+    name: "a bridge gives frames back to the port they came by",
+    favour: "own MAC",
+    misread: devices((device) =>
+      device.port === null ? device : { ...device, port: { ...device.port, hairpin: true } },
+    ),
+  },
+  {
     name: "isolated ports speak to each other",
+    favour: "isolated ports",
     misread: devices((device) =>
       device.port === null ? device : { ...device, port: { ...device.port, isolated: false } },
     ),
   },
   {
     name: "ports forward whatever their state",
+    favour: "ports out of use",
     misread: devices((device) =>
       device.port === null ? device : { ...device, port: { ...device.port, state: "forwarding" } },
     ),
   },
   {
     name: "filters of traffic control are not asked",
+    favour: "filters: drop",
     misread: hosts((host) => ({ ...host, tc: { ...host.tc, filters: [] } })),
   },
   {
     name: "a token bucket takes frames of any length",
+    favour: "small burst",
     misread: hosts((host) => ({
       ...host,
       tc: { ...host.tc, qdiscs: host.tc.qdiscs.filter(({ kind }) => kind !== "tbf") },
     })),
   },
   {
-    name: "a tunnel floods what its database does not know",
-    misread: hosts((host) => ({
-      ...host,
-      fdb: host.fdb.map((entry, i) => (i === 0 ? entry : { ...entry, dst: host.fdb[0]?.dst ?? entry.dst })),
-    })),
-  },
-  {
     name: "every host answers ARP for all its addresses",
+    favour: "macvlans",
     misread: settings((name) => name.endsWith(".arp_ignore")),
   },
 ];

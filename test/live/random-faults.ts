@@ -13,26 +13,29 @@ import { type Ground, PORTS } from "./topology.ts";
 /** Something rare put into a world: the packets that meet it, none where the world has no place for it. */
 export type Rarity = (dice: Dice, ground: Ground) => readonly Aim[];
 
-const RARITIES: readonly (readonly [weight: number, rarity: Rarity])[] = [
-  [1, mistakeNeighbour],
-  [1, mistakeWithoutFlood],
-  [1, shorten],
-  [1, isolate],
-  [1, block],
-  [1, addressItself],
-  [1, forgetTunnel],
-  [1, makeBlackHole],
-  [1, translateToLoopback],
-  [2, askGroups],
-  [0.7, sendFromNobody],
+/** How often, what a mutation calls it that would be found by it, and what it is. */
+export type RarityEntry = readonly [weight: number, name: string, rarity: Rarity];
+
+const RARITIES: readonly RarityEntry[] = [
+  [1, "mistaken neighbour", mistakeNeighbour],
+  [1, "mistaken neighbour, no flood", mistakeWithoutFlood],
+  [1, "short cable", shorten],
+  [1, "isolated ports", isolate],
+  [1, "ports out of use", block],
+  [1, "own MAC", addressItself],
+  [1, "lost tunnel", forgetTunnel],
+  [1, "black hole", makeBlackHole],
+  [1, "loopback", translateToLoopback],
+  [2, "groups", askGroups],
+  [0.7, "nobody's source", sendFromNobody],
   ...trafficControl,
   ...rareDevices,
 ];
-const OF_IPV6: readonly (readonly [weight: number, rarity: Rarity])[] = [
-  [1, disableIpv6],
-  [1, sendBeyondScope],
-  [1, askForFragments],
-  [1, askForOwnMac],
+const OF_IPV6: readonly RarityEntry[] = [
+  [1, "no IPv6", disableIpv6],
+  [1, "scope", sendBeyondScope],
+  [1, "fragments", askForFragments],
+  [1, "own MAC asked for", askForOwnMac],
 ];
 
 /** Puts a few rarities into a world, rules and all; returns what meets them. */
@@ -41,10 +44,12 @@ export function addFaults(dice: Dice, grounds: readonly Ground[]): Aim[] {
     const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
     const aims: Aim[] = [];
     for (let i = dice.between(1, ground.plan.family === 6 ? 1 : 4); i > 0; i--) {
-      const taken = dice.weighted(left.map((entry): readonly [number, typeof entry] => [entry[0], entry]));
+      const taken =
+        left.find(([, name]) => dice.favours(name)) ??
+        dice.weighted(left.map((entry): readonly [number, RarityEntry] => [entry[0], entry]));
       left.splice(left.indexOf(taken), 1);
       // Each as often, however many packets it names.
-      const own = taken[1](dice, ground);
+      const own = taken[2](dice, ground);
       for (let k = 0; own.length > 0 && k < AIMS_EACH; k++) aims.push(dice.pick(own));
     }
     return aims;
