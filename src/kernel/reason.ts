@@ -34,7 +34,11 @@ const TABLE = [
   ["rule-reject", "REJECTED", "A rule with REJECT answered in the destination's place."],
   ["rule-drop", "DROPPED", "A rule with DROP took the packet."],
   ["policy-drop", "DROPPED", "A built-in chain ended with the policy DROP."],
-  ["match-drop", "DROPPED", "A match dropped it: connlimit does where no connection is left on its list."],
+  [
+    "match-drop",
+    "DROPPED",
+    "A match dropped the packet by itself: connlimit found nobody to count, the connection having just ended.",
+  ],
   [
     "no-proxy-socket",
     "DROPPED",

@@ -35,8 +35,8 @@ export interface Engine {
   readonly path: Path;
   chooser: Chooser;
   tape: Tape | null;
-  /** Virtual time, milliseconds; and how many moments that are apart there have been, whatever time lay between. */
-  readonly clock: { now: number; moment: number };
+  /** Virtual time, milliseconds. */
+  readonly clock: { now: number };
   /** Walk chains rule by rule even where an index exists. */
   literal: boolean;
   /** What is known of source ports and ICMP ids that connections were given by free choice: one, or -1. null: nothing is known. */
@@ -85,8 +85,8 @@ export class Stack implements RuleContext {
   outIf = 0;
   /** What dropped the packet in the table walked last: 0 a rule, −1 a policy. */
   dropBy = 0;
-  /** A match dropped the packet being looked at. */
-  hotDrop = false;
+  /** A match drops the packet by itself (`xt_action_param.hotdrop`). */
+  hotdrop = false;
   /** errno a local sender sees when OUTPUT drops, where it is not EPERM (`NF_DROP_ERR`); 0 otherwise. */
   dropErrno = 0;
   /** What became of the frame last handed to a device, before the device: 0, or ENOBUFS. */
@@ -191,12 +191,7 @@ export class Stack implements RuleContext {
   countConnections(owner: object, packet: Packet, group: number): number {
     const cells = this.matchState(owner, 1);
     if (cells.get(0) === 0) cells.set(0, this.state.connectionCounts.newList());
-    return this.state.connectionCounts.addGrouped(cells.get(0), packet, group, this);
-  }
-
-  /** Number of the moment it is, of those that the kernel tells apart by its jiffies. */
-  get moment(): number {
-    return this.engine.clock.moment;
+    return this.state.connectionCounts.addByGroup(cells.get(0), packet, this.conntrack, group);
   }
 
   matchState(owner: object, size: number): MatchCells {

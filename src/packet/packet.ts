@@ -273,9 +273,14 @@ export class Packet {
   ipvsProperty = false;
   /** Cut it in spite of its DF (`skb->ignore_df`): who made it so has seen that it fits. */
   ignoreDf = false;
-  /** Largest fragment of a datagram that was reassembled here (`IPCB(skb)->frag_max_size`), 0 none. */
+  /**
+   * Largest fragment of a datagram that was reassembled here (`IPCB(skb)->frag_max_size`), 0 none. Negative: nobody remembers it, but
+   * the pieces are there, and it is cut so again where they fit (`frag_list`).
+   */
   fragMaxSize = 0;
-  /** Bytes that each of the fragments it was joined of carried, in order, as it still has them (`frag_list`); null: it has none. */
+  /** Its pieces bear DF, as those did that it was reassembled of (`IPSKB_FRAG_PMTU`). */
+  fragPmtu = false;
+  /** Bytes that each of the fragments carried which it was joined of and still has (`frag_list`), in order; null: it has none. */
   pieces: readonly number[] | null = null;
   /** Length of the application payload, bytes. */
   payload = 0;
@@ -371,6 +376,7 @@ export class Packet {
     this.nfBridgeDaddr = 0;
     this.forwarded = false;
     this.fragMaxSize = 0;
+    this.fragPmtu = false;
     this.dropRoute();
   }
 
@@ -469,6 +475,7 @@ export class Packet {
     this.ipvsProperty = from.ipvsProperty;
     this.ignoreDf = from.ignoreDf;
     this.fragMaxSize = from.fragMaxSize;
+    this.fragPmtu = from.fragPmtu;
     this.pieces = from.pieces;
   }
 

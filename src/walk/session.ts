@@ -1,6 +1,7 @@
 import { addEntries, type ConntrackEntry } from "../kernel/conntrack/entry.ts";
 import type { ConntrackTable } from "../kernel/conntrack/table.ts";
 import { HostSession } from "../kernel/host-session.ts";
+import { setAllowed6 } from "../kernel/icmp/error-rate.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
 import { setRedirectsDue } from "../kernel/path/redirect-rate.ts";
@@ -25,7 +26,7 @@ export class Session {
   readonly pool = new PacketPool();
   readonly outbox: AgendaOutbox;
   readonly engine: Engine;
-  readonly clock = { now: 0, moment: 1 };
+  readonly clock = { now: 0 };
   readonly seed: number;
   /** Per-flow choices answered so far: the kernel's hash gives a flow the same way for ever. */
   readonly flowChoices = new Map<string, number>();
@@ -112,7 +113,6 @@ export class Session {
 
   private setClock(now: number): void {
     this.clock.now = now;
-    this.clock.moment++;
     for (const state of this.states.values()) state.conntrack.now = now;
   }
 
@@ -131,14 +131,27 @@ export class Session {
 
   /** Every host's redirects are due to all whom it has told of a better gateway before, or to none of them. */
   setRedirectsDue(due: boolean): void {
-    for (const state of this.states.values()) setRedirectsDue(state, due, this.clock.now);
+    for (const state of this.states.values()) {
+      setRedirectsDue(state, due, this.clock.now);
+      setAllowed6(state, due, this.clock.now);
+    }
   }
 
   /** A walk begins. */
   begin(): void {
-    this.clock.moment++;
     this.outbox.begin();
     for (const state of this.states.values()) state.ipvs.beginWalk();
+    this.letAJiffyPass();
+  }
+
+  /** Too little time for a clock to show passes. */
+  letAJiffyPass(): void {
+    for (const { connectionCounts } of this.states.values()) connectionCounts.later();
+  }
+
+  /** Does a packet's way take so long that the next one comes in another jiffy, or have all of a walk's the same? */
+  setSlow(slow: boolean): void {
+    for (const { connectionCounts } of this.states.values()) connectionCounts.slow = slow;
   }
 
   /** End a walk: what still waits is given up, and what no packet holds any more is freed. */

@@ -1,29 +1,26 @@
 import { IPPROTO_TCP, isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
 import { ELEMENT_DELETED, ELEMENT_PRESENT, ElementTable } from "../ipset/element-table.ts";
 import { Cells, type Journal } from "../session/journal.ts";
+import { ABSENT, PairMap } from "../session/pair-map.ts";
 import { IPS_ASSURED, IPS_CONFIRMED } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_TIME_WAIT } from "./tcp.ts";
 
-/** A key is its list's number, a connection's tuple, and what one list keeps apart: a group and a zone. */
+/** A key is its list's number, what the list keeps apart, and the connection's original tuple with its zone. */
 const KEY_WORDS = 8;
-const TUPLE = 1;
+const LIST = 0;
 const GROUP = 6;
 const ZONE = 7;
-/** In a tuple's place (its protocol's): the group itself, which stays when its last connection has gone. */
-const OF_GROUP = -1;
-/** Behind it: how often a connection is on the list; of a group, when it was looked through last. */
-const LAYOUT = { keyWords: KEY_WORDS, state: KEY_WORDS, times: KEY_WORDS + 1, stride: KEY_WORDS + 2 };
+/** Behind it: how often it is on the list. */
+const LAYOUT = {
+  keyWords: KEY_WORDS,
+  state: KEY_WORDS,
+  times: KEY_WORDS + 1,
+  stride: KEY_WORDS + 2,
+};
 
-/** What a packet that is counted is asked for besides its own tuple. */
-export interface CountedAt {
-  readonly conntrack: ConntrackTable;
-  /** Number of the moment it is now: a list is not looked through twice in one (`jiffies`). */
-  readonly moment: number;
-}
-
-/** Of nftables a list is there from its rule on, and keeps nothing apart. */
-const ONE_GROUP = 0;
+/** A list that was looked through is not again in the same jiffy (CONFIG_HZ is 250 where kernels are not told otherwise). */
+const JIFFY_MS = 4;
 
 /**
  * Lists of connections that rules keep to say how many there are (net/netfilter/nf_conncount.c): one that has ended is struck
@@ -31,86 +28,74 @@ const ONE_GROUP = 0;
  */
 export class ConnectionCounts {
   private readonly table: ElementTable<typeof LAYOUT>;
-  /** cell 0: lists made */
-  private readonly made: Cells;
+  /** (list, group) to the jiffy in which it was looked through last. */
+  private readonly lookedThrough: PairMap;
+  /** cell 0: lists made; 1: jiffies that no clock showed */
+  private readonly cells: Cells;
   private readonly key = new Int32Array(KEY_WORDS);
   private readonly other = new Int32Array(KEY_WORDS);
+  /** Every packet has a jiffy of its own: how long one takes is the machine's affair. */
+  slow = false;
 
   constructor(journal: Journal) {
     this.table = new ElementTable(LAYOUT, journal, 8);
-    this.made = new Cells(journal, 1);
+    this.lookedThrough = new PairMap(journal);
+    this.cells = new Cells(journal, 2);
   }
 
   /** The number of a new list, from 1. */
   newList(): number {
-    const number = (this.made.data[0] as number) + 1;
-    this.made.set(0, number);
+    const number = (this.cells.data[0] as number) + 1;
+    this.cells.set(0, number);
     return number;
   }
 
+  /** What comes now comes in another jiffy than what came before. */
+  later(): void {
+    this.cells.set(1, (this.cells.data[1] as number) + 1);
+  }
+
   /**
-   * `nf_conncount_add_skb`, then `nf_conncount_gc_list` where the connection is no new one: one that is assured is not put on a
-   * list.
+   * `nf_conncount_count_skb`: put a packet's connection on the list of those of an address.
    *
+   * @returns how many are on it, 0 where the last has just ended
+   */
+  addByGroup(list: number, packet: Packet, conntrack: ConntrackTable, group: number): number {
+    const zone = packet.ct < 0 ? 0 : conntrack.zone(packet.ct);
+    // Zones are kept apart too.
+    const own = (list << 16) | zone;
+    if (this.lookedThrough.get(own, group) !== ABSENT) return this.add(own, packet, conntrack, group);
+    // `insert_tree`: a list of its own, whatever is known of the connection.
+    fill(this.key, own, packet, conntrack, group);
+    this.lookedThrough.set(own, group, this.jiffy(packet, conntrack));
+    return this.put(this.sweep(own, group, conntrack));
+  }
+
+  /**
+   * `nf_conncount_add_skb`: put a packet's connection on a list, where it is not there and may be new.
+   *
+   * @param group what the list's connections have in common, 0 nothing
    * @returns how many are on it
    */
-  add(list: number, packet: Packet, at: CountedAt): number {
-    return this.addTo(list, ONE_GROUP, 0, packet, at);
-  }
-
-  /**
-   * `nf_conncount_count_skb`: the same in a tree of lists, where the first packet of a group makes its list and is on it whatever
-   * connection it is of.
-   *
-   * @param group what the tree keeps apart besides zones: an address
-   * @returns how many are on its list; 0 drops the packet
-   */
-  addGrouped(list: number, packet: Packet, group: number, at: CountedAt): number {
-    const { conntrack, moment } = at;
-    const zone = zoneOf(packet, conntrack);
-    const known = this.groupSlot(list, group, zone);
-    if (this.table.get(known, LAYOUT.state) === ELEMENT_PRESENT)
-      return this.addTo(list, group, zone, packet, at);
-    this.table.set(known, LAYOUT.state, ELEMENT_PRESENT);
-    this.table.set(known, LAYOUT.times, moment);
-    fill(this.key, list, packet, conntrack);
-    this.key[GROUP] = group;
-    this.key[ZONE] = zone;
-    this.listOnceMore();
-    return 1;
-  }
-
-  private addTo(list: number, group: number, zone: number, packet: Packet, at: CountedAt): number {
-    const { conntrack, moment } = at;
-    const { key, table } = this;
-    const known = this.groupSlot(list, group, zone);
-    const wasLookedThrough = table.get(known, LAYOUT.times) === moment;
-    fill(key, list, packet, conntrack);
-    key[GROUP] = group;
-    key[ZONE] = zone;
-    const ct = connectionOf(packet, key, conntrack, zone);
+  add(list: number, packet: Packet, conntrack: ConntrackTable, group = 0): number {
+    const { key, lookedThrough } = this;
+    fill(key, list, packet, conntrack, group);
+    const jiffy = this.jiffy(packet, conntrack);
+    const isDue = lookedThrough.get(list, group) !== jiffy;
+    const ct = packet.ct < 0 ? connectionOf(key, conntrack) : packet.ct;
     const status = ct < 0 ? 0 : conntrack.status(ct);
+    // One that is assured is not put there at all.
     if ((status & IPS_ASSURED) !== 0) {
-      if (!wasLookedThrough) table.set(known, LAYOUT.times, moment);
-      return this.count(conntrack, !wasLookedThrough);
+      if (!isDue) return this.count(list, group);
+      lookedThrough.set(list, group, jiffy);
+      return this.sweep(list, group, conntrack);
     }
-    if ((status & IPS_CONFIRMED) !== 0 || !wasLookedThrough) {
-      const count = this.count(conntrack, true);
-      if (this.isListed()) return count;
-    }
-    this.listOnceMore();
-    table.set(known, LAYOUT.times, moment);
-    return this.count(conntrack, false);
-  }
-
-  private groupSlot(list: number, group: number, zone: number): number {
-    const { key } = this;
-    key.fill(0);
-    key[0] = list;
-    key[TUPLE + 4] = OF_GROUP;
-    key[GROUP] = group;
-    key[ZONE] = zone;
-    return this.table.place(key);
+    // A connection's first packets are put there unseen, whether they are there or not.
+    if ((status & IPS_CONFIRMED) === 0 && !isDue) return this.put(this.count(list, group));
+    const count = this.sweep(list, group, conntrack);
+    if (this.isListed()) return count;
+    lookedThrough.set(list, group, jiffy);
+    return this.put(count);
   }
 
   private isListed(): boolean {
@@ -118,50 +103,66 @@ export class ConnectionCounts {
     return slot >= 0 && this.table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
   }
 
-  private listOnceMore(): void {
-    const { table, key } = this;
-    const times = this.isListed() ? table.get(table.find(key), LAYOUT.times) : 0;
-    const slot = table.place(key);
-    table.set(slot, LAYOUT.state, ELEMENT_PRESENT);
-    table.set(slot, LAYOUT.times, times + 1);
+  private jiffy({ number }: Packet, { now }: ConntrackTable): number {
+    const skipped = this.cells.data[1] as number;
+    return this.slow ? (skipped << 16) ^ number : Math.floor(now / JIFFY_MS) + skipped;
   }
 
-  /** How many are on the list that the key's connection belongs on, once those that have ended are struck off, if they are. */
-  private count(conntrack: ConntrackTable, strikes: boolean): number {
-    const { key, other, table } = this;
+  /** How many are on a list. */
+  private count(list: number, group: number): number {
     let count = 0;
-    for (const slot of table.slots()) {
-      if (table.get(slot, LAYOUT.state) !== ELEMENT_PRESENT || table.get(slot, 0) !== key[0]) continue;
+    for (const slot of this.members(list, group)) count += this.table.get(slot, LAYOUT.times);
+    return count;
+  }
+
+  /** `nf_conncount_gc_list`: strike off what has ended; how many are left. */
+  private sweep(list: number, group: number, conntrack: ConntrackTable): number {
+    const { table, other } = this;
+    let count = 0;
+    for (const slot of this.members(list, group)) {
       table.readKey(slot, other);
-      if (other[TUPLE + 4] === OF_GROUP || other[GROUP] !== key[GROUP] || other[ZONE] !== key[ZONE]) continue;
-      if (!strikes || isOpen(other, conntrack)) count += table.get(slot, LAYOUT.times);
+      if (isOpen(other, conntrack)) count += table.get(slot, LAYOUT.times);
       else table.set(slot, LAYOUT.state, ELEMENT_DELETED);
     }
     return count;
   }
+
+  private *members(list: number, group: number): IterableIterator<number> {
+    const { table } = this;
+    for (const slot of table.slots()) {
+      const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
+      if (isThere && table.get(slot, LIST) === list && table.get(slot, GROUP) === group) yield slot;
+    }
+  }
+
+  /** Put the key on its list, once more if it is there; `count` others and itself are on it. */
+  private put(count: number): number {
+    const { table } = this;
+    const slot = table.place(this.key);
+    const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
+    table.set(slot, LAYOUT.times, isThere ? table.get(slot, LAYOUT.times) + 1 : 1);
+    table.set(slot, LAYOUT.state, ELEMENT_PRESENT);
+    return count + 1;
+  }
 }
 
-/** `get_ct_or_tuple_from_skb`: its connection's original tuple, or its own where it has not been tracked yet or never is. */
-function fill(key: Int32Array, list: number, packet: Packet, conntrack: ConntrackTable): void {
+function fill(key: Int32Array, list: number, packet: Packet, conntrack: ConntrackTable, group: number): void {
   const { ct } = packet;
   const icmp = isIcmp(packet);
-  key[0] = list;
-  key[TUPLE] = ct < 0 ? packet.src : conntrack.origSrc(ct);
-  key[TUPLE + 1] = ct < 0 ? packet.dst : conntrack.origDst(ct);
-  key[TUPLE + 2] = ct < 0 ? (icmp ? packet.icmpId : packet.sport) : conntrack.origSport(ct);
-  key[TUPLE + 3] =
+  key[LIST] = list;
+  key[1] = ct < 0 ? packet.src : conntrack.origSrc(ct);
+  key[2] = ct < 0 ? packet.dst : conntrack.origDst(ct);
+  key[3] = ct < 0 ? (icmp ? packet.icmpId : packet.sport) : conntrack.origSport(ct);
+  key[4] =
     ct < 0 ? (icmp ? (packet.icmpType << 8) | packet.icmpCode : packet.dport) : conntrack.origDport(ct);
-  key[TUPLE + 4] = ct < 0 ? protocolKey(packet) : conntrack.protoKey(ct);
+  key[5] = ct < 0 ? protocolKey(packet) : conntrack.protoKey(ct);
+  key[GROUP] = group;
+  key[ZONE] = ct < 0 ? 0 : conntrack.zone(ct);
 }
 
-function zoneOf({ ct, ctTemplate }: Packet, conntrack: ConntrackTable): number {
-  return ct < 0 ? Math.max(0, ctTemplate) : conntrack.zone(ct);
-}
-
-/** The connection of a packet, or the one that its tuple is of. */
-function connectionOf(packet: Packet, key: Int32Array, conntrack: ConntrackTable, zone: number): number {
-  if (packet.ct >= 0) return packet.ct;
-  const [, src = 0, dst = 0, sport = 0, dport = 0, proto = 0] = key;
+/** The connection of a packet that has not been tracked yet, by its own addresses; -1 none (`get_ct_or_tuple_from_skb`). */
+function connectionOf(key: Int32Array, conntrack: ConntrackTable): number {
+  const [, src = 0, dst = 0, sport = 0, dport = 0, proto = 0, , zone = 0] = key;
   return conntrack.find(src, dst, sport, dport, proto, zone) >> 1;
 }
 

@@ -102,6 +102,13 @@ export function doTable(
         ? walkChain(stack, arena, start, length, i, packet)
         : searchChain(stack, arena, index, start, length, i, packet);
     evaluated += i < length ? i - from + 1 : length - from;
+    if (stack.hotdrop) {
+      stack.hotdrop = false;
+      engine.rulesEvaluated += evaluated;
+      jumps.top = base;
+      stack.dropBy = DROPPED_BY_MATCH;
+      return NF_DROP;
+    }
 
     if (i >= length) {
       const policy = arena.policies[slot - arena.first] as number;
@@ -135,12 +142,6 @@ export function doTable(
         evaluated = 0;
       }
       // A user chain came to its end: go on behind the jump, or at the policy where only gotos led here.
-    } else if (stack.hotDrop) {
-      stack.hotDrop = false;
-      engine.rulesEvaluated += evaluated;
-      jumps.top = base;
-      stack.dropBy = DROPPED_BY_MATCH;
-      return NF_DROP;
     } else {
       if (tape !== null) {
         tape.words6(
@@ -360,8 +361,8 @@ function testsMatch(stack: Stack, arena: ChainArena, tests: number, packet: Pack
   const first = tests & 0xffffff;
   const end = first + (tests >>> 24);
   for (let t = first; t < end; t++) {
-    // Who drops the packet is where the walk ends.
-    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return stack.hotDrop;
+    // What a match drops by itself goes no further: the rule seems found.
+    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return stack.hotdrop;
   }
   return true;
 }

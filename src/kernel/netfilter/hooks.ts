@@ -10,7 +10,7 @@ import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { DROPPED_BY_MATCH, DROPPED_BY_RULE, doTable } from "./do-table.ts";
+import { DROPPED_BY_POLICY, DROPPED_BY_RULE, doTable } from "./do-table.ts";
 import {
   HOOK_NAMES,
   NF_ACCEPT,
@@ -145,11 +145,6 @@ function routingAgain(run: HookEntry["run"]): HookEntry["run"] {
   };
 }
 
-function droppedBy({ dropBy }: Stack): number {
-  if (dropBy === DROPPED_BY_RULE) return RULE_DROP;
-  return dropBy === DROPPED_BY_MATCH ? MATCH_DROP : POLICY_DROP;
-}
-
 /**
  * `nf_hook`: run a packet through the functions of one hook.
  *
@@ -182,7 +177,7 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
     if (verdict !== NF_ACCEPT) {
       // A table that dropped has not said why; REJECT, nat and conntrack have.
       if (verdict === NF_DROP && stack.engine.drops === drops) {
-        stack.drop(packet, droppedBy(stack));
+        stack.drop(packet, dropReason(stack));
       }
       break;
     }
@@ -193,4 +188,9 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
   stack.inName = outerInName;
   stack.outName = outerOutName;
   return verdict;
+}
+
+function dropReason({ dropBy }: Stack): number {
+  if (dropBy === DROPPED_BY_RULE) return RULE_DROP;
+  return dropBy === DROPPED_BY_POLICY ? POLICY_DROP : MATCH_DROP;
 }

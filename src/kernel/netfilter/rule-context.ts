@@ -44,15 +44,15 @@ export interface RuleContext {
   /** The socket here that a packet would come to, null none. */
   findSocket(question: SocketQuestion): FoundSocket | null;
   /**
-   * Put a packet's connection on the list that a match keeps (`nf_conncount_count_skb`).
+   * Put a packet's connection on the list that a match keeps (`nf_conncount_count`).
    *
    * @param owner the match
    * @param group the address, as the path holds it, whose connections are counted
-   * @returns how many it has
+   * @returns how many it has; 0 where the last has just ended
    */
   countConnections(owner: object, packet: Packet, group: number): number;
-  /** A match may drop the packet that it cannot answer for (`xt_action_param`'s `hotdrop`). */
-  hotDrop: boolean;
+  /** Set by a match that drops the packet by itself: nothing behind it is asked (`xt_action_param.hotdrop`). */
+  hotdrop: boolean;
   /** The group of a device; 0 also where there is none. */
   groupOf(ifindex: number): number;
   /**

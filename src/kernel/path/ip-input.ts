@@ -42,6 +42,7 @@ import type { Stack } from "../stack.ts";
 import { ipForward } from "./ip-forward.ts";
 import { ipipReceive } from "./ipip.ts";
 import { ipvlanOwner } from "./ipvlan.ts";
+import { LOCAL } from "./reassembly.ts";
 import { vrfReceive } from "./vrf.ts";
 
 const OTHER_HOST = reason("other-host");
@@ -70,6 +71,7 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   // `ip_rcv_core`, `ip6_rcv_core` clear what the bridge's hooks left in the control block: joined there, it is cut again only if
   // it must be.
   if (packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
+  packet.fragPmtu = false;
   if (packet.family === 6) {
     // What br_netfilter has routed already seems to come by the device it is to leave by.
     const routed = packet.rtInput === RT_FORWARD ? stack.net.devices[packet.rtDev] : undefined;
@@ -210,7 +212,7 @@ function localIn(stack: Stack, dev: NetDevice, packet: Packet): Packet | null {
 }
 
 function reassembled(stack: Stack, packet: Packet): Packet | null {
-  return packet.isFragment ? stack.state.reassembly.add(stack, packet, "local") : packet;
+  return packet.isFragment ? stack.state.reassembly.add(stack, packet, LOCAL) : packet;
 }
 
 /** `ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`. */

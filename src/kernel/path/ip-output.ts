@@ -69,13 +69,11 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
       stack.kill(packet, TOO_BIG);
       return EMSGSIZE;
     }
-    const { fragMaxSize } = packet;
-    const size = fragMaxSize > 0 && fragMaxSize < mtu ? fragMaxSize : mtu;
-    if (packet.length > size) {
-      // Pieces have room for a card's header before them, for no tunnel's.
-      if (TUNNELS.has(out.kind)) packet.pieces = null;
-      return fragment(stack, packet, size, finishOutput2);
-    }
+    const pieces = Math.abs(packet.fragMaxSize);
+    const size = pieces !== 0 && pieces < mtu ? pieces : mtu;
+    // Pieces have room for a card's header before them, for no tunnel's.
+    if (TUNNELS.has(out.kind)) packet.pieces = null;
+    if (packet.length > size) return fragment(stack, packet, size, finishOutput2);
   }
   return finishOutput2(stack, packet);
 }
@@ -85,9 +83,9 @@ const TUNNELS: ReadonlySet<string> = new Set(["vxlan", "geneve", "ipip"]);
 /** Must it be cut and may not be? Of IPv6 only its sender cuts a packet, and who has put it together himself, in no larger pieces. */
 function isTooBig(packet: Packet, mtu: number): boolean {
   const { family, df, forwarded, ignoreDf, fragMaxSize } = packet;
-  const isLong = networkLength(packet) > mtu;
-  if (family === 6) return fragMaxSize > mtu || (isLong && (forwarded || df) && !ignoreDf);
-  return df && !ignoreDf && (isLong || fragMaxSize > mtu);
+  if (family === 6)
+    return fragMaxSize > mtu || (networkLength(packet) > mtu && (forwarded || df) && !ignoreDf);
+  return df && (!ignoreDf || fragMaxSize > mtu);
 }
 
 /**
@@ -107,10 +105,12 @@ export function fragment(
   // A fragment of IPv6 has a header more.
   const header = packet.family === 6 ? FRAGMENT6_HEADER : bare;
   const total = packet.length - (packet.isFragment ? header : bare);
-  const lengths = fitting(packet.pieces, size - header) ?? cutEvenly(total, (size - header) & ~7);
+  const room = size - header;
+  const lengths = fits(packet.pieces, room, total) ? packet.pieces : evenly(total, room & ~7);
   const start = packet.fragOffset;
   const more = packet.mf;
   const rest: Packet[] = [];
+  if (packet.family !== 6) packet.df = packet.fragPmtu;
   // `ipv6_select_ident`: no two hosts' are alike.
   if (packet.family === 6) packet.id = (stack.state.nextIpId() ^ Math.imul(stack.host + 1, 0x9e37)) & 0xffff;
   // A tunnel's packet bears the number of the one inside, whose fragments may have come this way.
@@ -129,13 +129,23 @@ export function fragment(
     rest.push(piece);
   }
   packet.length = header + first;
-  packet.mf = more || total > first;
+  packet.mf = more || first < total;
   let errno = output(stack, packet);
   for (const piece of rest) {
     if (errno === 0) errno = output(stack, piece);
     else stack.pool.release(piece);
   }
   return errno;
+}
+
+/** Do the pieces that make up a datagram find room, and can it be told what the next one's offset is? */
+function fits(pieces: readonly number[] | null, room: number, total: number): pieces is readonly number[] {
+  if (pieces === null || pieces.reduce((sum, length) => sum + length, 0) !== total) return false;
+  return pieces.every((length, i) => length <= room && (length % 8 === 0 || i === pieces.length - 1));
+}
+
+function evenly(total: number, step: number): number[] {
+  return Array.from({ length: Math.ceil(total / step) }, (_, i) => Math.min(step, total - i * step));
 }
 
 /** What a host says to many it hears itself too, by the same device: a copy passes POSTROUTING on its own (`dev_loopback_xmit`). */
@@ -149,18 +159,6 @@ function hearItself(stack: Stack, out: NetDevice, packet: Packet, pktType: numbe
     echo.dev = out.ifindex;
     stack.outbox.receive(stack, out, echo);
   } else if (verdict === NF_DROP) stack.pool.release(echo);
-}
-
-/** The pieces a datagram was joined of, where all find room and it can be told what the next one's offset is; null else. */
-function fitting(pieces: readonly number[] | null, room: number): readonly number[] | null {
-  return pieces?.every((length, i) => length <= room && (length % 8 === 0 || i === pieces.length - 1))
-    ? pieces
-    : null;
-}
-
-/** What fragments of a datagram carry that is cut anew: bytes each. */
-export function cutEvenly(total: number, step: number): number[] {
-  return Array.from({ length: Math.ceil(total / step) }, (_, i) => Math.min(step, total - i * step));
 }
 
 /**

@@ -9,6 +9,9 @@ const TIMEOUT_MS = 30_000;
 /** `net.ipv6.ip6frag_time`, likewise. */
 const TIMEOUT6_MS = 60_000;
 
+/** `add`'s user where it is local delivery that asks. */
+export const LOCAL = "local";
+
 interface Queue {
   readonly fragments: Packet[];
   /** Bytes of the whole datagram's payload once the last fragment is here, -1 before. */
@@ -45,16 +48,22 @@ export class ReassemblyQueues {
     const list = queue.fragments.sort((a, b) => a.fragOffset - b.fragOffset);
     let covered = 0;
     let largest = 0;
+    let largestOfDf = 0;
     for (const fragment of list) {
       if (fragment.fragOffset > covered) return null;
       covered = Math.max(covered, fragment.fragOffset + fragment.length - header);
       largest = Math.max(largest, fragment.length);
+      if (fragment.df) largestOfDf = Math.max(largestOfDf, fragment.length);
     }
     if (queue.total < 0 || covered < queue.total) return null;
     queue.cancel();
     this.queues.delete(key);
     const { total } = queue;
-    const pieces = list.map(({ fragOffset }, i) => (list[i + 1]?.fragOffset ?? total) - fragOffset);
+    // Local delivery makes one buffer of them (`ip_frag_coalesce_ok`).
+    const pieces =
+      user === LOCAL
+        ? null
+        : list.map(({ fragOffset }, i) => (list[i + 1]?.fragOffset ?? total) - fragOffset);
     // The kernel goes on with the buffer that completed the datagram; its headers are the first fragment's.
     const first = list[0] as Packet;
     if (first !== packet) {
@@ -73,10 +82,10 @@ export class ReassemblyQueues {
     packet.fragOffset = 0;
     packet.fragMaxSize = largest;
     packet.pieces = pieces;
-    // What netfilter has put together it may cut again (nf_ct_frag6_reasm).
-    if (packet.family === 6) {
-      packet.ignoreDf = true;
-      packet.id = 0;
+    if (packet.family === 6) packet.id = 0;
+    else {
+      packet.fragPmtu = largest === largestOfDf;
+      packet.df = packet.fragPmtu;
     }
     for (const fragment of list) if (fragment !== packet) stack.pool.release(fragment);
     return packet;
@@ -96,7 +105,9 @@ export class ReassemblyQueues {
 export function defragment(stack: Stack, packet: Packet): NfVerdict {
   if (!packet.isFragment) return NF_ACCEPT;
   const bridged = packet.nfBridge && !packet.nfBridgeSabotaged ? packet.physIn : 0;
-  return stack.state.reassembly.add(stack, packet, `conntrack ${stack.hook} ${bridged}`) === null
-    ? NF_STOLEN
-    : NF_ACCEPT;
+  const whole = stack.state.reassembly.add(stack, packet, `conntrack ${stack.hook} ${bridged}`);
+  if (whole === null) return NF_STOLEN;
+  // nf_ct_ipv4_gather_frags, nf_ct_frag6_reasm: what netfilter has put together it may cut again.
+  whole.ignoreDf = true;
+  return NF_ACCEPT;
 }

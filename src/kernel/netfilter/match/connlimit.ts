@@ -75,10 +75,8 @@ class ConnlimitTest implements MatchTest {
     const address = side === "daddr" ? packet.dst : packet.src;
     const group = packet.family === 6 ? network6(address, mask) : address & maskOf(mask);
     const count = context.countConnections(this, packet, group);
-    if (count === 0) {
-      context.hotDrop = true;
-      return false;
-    }
-    return count > limit === (mode === "above");
+    // `connlimit_mt` takes none at all for a failure.
+    if (count === 0) context.hotdrop = true;
+    return count > 0 && count > limit === (mode === "above");
   }
 }
