@@ -252,6 +252,8 @@ class ClusterBuilder {
     const { clusterCidr, clusterCidr6, cni, calico } = this.#configuration;
     if (cni === "docker0" && clusterCidr6 !== null)
       return ["pods have IPv4 addresses alone: docker0 has no others"];
+    if (cni === "weave" && clusterCidr6 !== null)
+      return ["pods have IPv4 addresses alone: Weave has no others"];
     if (cni !== "calico" || calico === null) return [];
     const has = familiesOf(calico);
     return [
@@ -280,7 +282,9 @@ class ClusterBuilder {
     const { calico, cni } = this.#configuration;
     if (calico !== null) return assumedOfFelix(this.#objects);
     const enforced = cni === "weave" ? assumedOfWeave(this.#objects) : [];
-    const policies = POLICY_KINDS.filter((kind) => cni !== "weave" || kind !== "NetworkPolicy").flatMap((kind) => this.#objects.list(kind).map(describeObject));
+    const policies = POLICY_KINDS.filter((kind) => cni !== "weave" || kind !== "NetworkPolicy").flatMap(
+      (kind) => this.#objects.list(kind).map(describeObject),
+    );
     if (policies.length === 0) return enforced;
     const [verb, them] = policies.length === 1 ? ["has", "it"] : ["have", "them"];
     const most = 5;

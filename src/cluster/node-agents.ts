@@ -126,7 +126,9 @@ export class NodeAgents {
     this.#flannel = flannel === null ? null : new FlannelAgents(flannel, members, origins, flannels);
     const { cni, clusterCidr } = configuration;
     this.#weave =
-      cni === "weave" && clusterCidr !== null ? new WeaveAgents(objects, clusterCidr, members, origins) : null;
+      cni === "weave" && clusterCidr !== null
+        ? new WeaveAgents(objects, clusterCidr, members, origins)
+        : null;
     for (const one of elsewhere) {
       if (one.place.kind === "beyond") continue;
       const known = this.#elsewhere.get(one.place.node);
@@ -250,7 +252,8 @@ export class NodeAgents {
         continue;
       }
       const given = configuration.conflist === null || takesNodeRanges(configuration.conflist);
-      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings, given);
+      const families = !given ? [] : this.#weave === null ? BOTH : FOUR_ALONE;
+      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings, families);
       const outcome = machine.node.as(origins.of(pod, []), () => runtime.add(attachment));
       if (outcome.kind === "error") {
         errors.push(complaint(pod, outcome.error.msg));
@@ -328,15 +331,18 @@ function healthSockets({ four, six }: ProxyModels): Socket[] {
   return [...ports.values()];
 }
 
+const BOTH = ["IPv4", "IPv6"] as const;
+const FOUR_ALONE = ["IPv4"] as const;
+
+/** `families`: of which the pod's addresses are asked for. */
 function attachmentOf(
   pod: Pod,
   hostName: string,
   mappings: readonly Readonly<Record<string, unknown>>[],
-  isAddressed: boolean,
+  families: readonly ("IPv4" | "IPv6")[],
 ): Attachment {
   const own = addressesOfPod(pod);
-  const known = [own.IPv4 ?? "", own.IPv6 ?? ""].filter((address) => address !== "");
-  const addresses = isAddressed ? known : [];
+  const addresses = families.map((family) => own[family] ?? "").filter((address) => address !== "");
   return {
     containerId: `${namespaceOf(pod)}_${pod.metadata.name}`,
     netns: `/run/netns/${hostName}`,

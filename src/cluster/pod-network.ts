@@ -78,7 +78,13 @@ export function weaveNetwork(network: Prefix4, own: Prefix4): NetworkList {
       name: "weave",
       plugins: [
         {
-          ...{ type: "bridge", bridge: WEAVE_BRIDGE, isGateway: true, isDefaultGateway: true, mtu: WEAVE_MTU },
+          ...{
+            type: "bridge",
+            bridge: WEAVE_BRIDGE,
+            isGateway: true,
+            isDefaultGateway: true,
+            mtu: WEAVE_MTU,
+          },
           hairpinMode: true,
           ipam: { type: "host-local", ranges: [[range]] },
         },

@@ -1,13 +1,22 @@
 import type { Prefix4 } from "../address/prefix.ts";
-import { IptablesTable } from "../cni/iptables.ts";
+import { IptablesTable, parseRule } from "../cni/iptables.ts";
 import type { Netns } from "../cni/netns.ts";
 import { NO_MASQ_LOCAL_SET, WEAVE_BRIDGE, WEAVE_BRIDGE_PORT } from "../cni/weave/network.ts";
 import { addWeave, type WeavePeer } from "../cni/weave/node.ts";
 import type { Ipset } from "../kernel/ipset/ipset.ts";
 import { parseIpsetSave } from "../kernel/ipset/save.ts";
+import type { Chain, Rule, Table } from "../kernel/netfilter/rule.ts";
 import type { Pod } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
-import { addressOf, describeRejected, type NpcSet, type NpcState, rejectedPolicies, WeaveNpc } from "../policy/weave-npc/npc.ts";
+import {
+  addressOf,
+  describeRejected,
+  type NpcRule,
+  type NpcSet,
+  type NpcState,
+  rejectedPolicies,
+  WeaveNpc,
+} from "../policy/weave-npc/npc.ts";
 import type { Wire } from "../world/world.ts";
 import { hasIpv4, type Member, publicIpOf } from "./member.ts";
 import type { ObjectOrigins } from "./object-origins.ts";
@@ -17,8 +26,8 @@ export class WeaveAgents {
   readonly #network: Prefix4;
   readonly #peers: readonly WeavePeer[];
   /** What is the same on all nodes is made once. */
-  readonly #npc: NpcState;
   readonly #sets: readonly Ipset[];
+  readonly #rules: Table;
   readonly #origins: ObjectOrigins;
 
   constructor(objects: Lister, network: Prefix4, members: readonly Member[], origins: ObjectOrigins) {
@@ -27,10 +36,11 @@ export class WeaveAgents {
     this.#peers = members
       .filter(hasIpv4)
       .map((member, i) => ({ node: member.name, address: publicIpOf(member), id: i + 1 }));
-    this.#npc = new WeaveNpc(objects).state();
-    const read = parseIpsetSave(this.#npc.sets.map(setText).join(""));
+    const npc = new WeaveNpc(objects).state();
+    const read = parseIpsetSave(npc.sets.map(setText).join(""));
     if (read.kind === "invalid") throw new Error(read.errors.map(({ message }) => message).join("; "));
     this.#sets = read.sets;
+    this.#rules = rulesOf(npc, origins);
   }
 
   /** The bridge and the datapath; returned is the cable between them. */
@@ -45,27 +55,44 @@ export class WeaveAgents {
   /** The policies, once the node's pods are there. */
   finish(node: Netns, pods: readonly Pod[]): void {
     if (node.device(WEAVE_BRIDGE) === undefined) return;
-    const { ingressDefault, egressDefault, ingress, egress } = this.#npc;
     node.do({ kind: "ipset-restore", sets: this.#sets });
     for (const pod of pods) {
       const local = parseIpsetSave(
         `create ${NO_MASQ_LOCAL_SET} hash:ip family inet hashsize 1024 maxelem 65536 comment\nadd ${NO_MASQ_LOCAL_SET} ${addressOf(pod) ?? "0.0.0.0"} comment "local"\n`,
       );
       const [entry] = local.kind === "ok" ? (local.sets[0]?.entries ?? []) : [];
-      if (entry !== undefined)
-        node.do({ kind: "ipset-add", set: NO_MASQ_LOCAL_SET, entry, exist: true });
+      if (entry !== undefined) node.do({ kind: "ipset-add", set: NO_MASQ_LOCAL_SET, entry, exist: true });
     }
     const filter = new IptablesTable(node, "filter");
-    filter.setChain("WEAVE-NPC-EGRESS-ACCEPT", ["-j MARK --set-xmark 0x40000/0x40000"]);
-    filter.setChain("WEAVE-NPC-DEFAULT", ingressDefault);
-    filter.setChain("WEAVE-NPC-INGRESS", ingress);
-    filter.setChain("WEAVE-NPC-EGRESS-DEFAULT", egressDefault);
-    filter.setChain("WEAVE-NPC-EGRESS-CUSTOM", egress);
-    filter.setChain("WEAVE-NPC", INGRESS);
-    filter.setChain("WEAVE-NPC-EGRESS", EGRESS);
+    filter.load(this.#rules);
     filter.appendUnique("INPUT", `-i ${WEAVE_BRIDGE} -j WEAVE-NPC-EGRESS`);
     for (const rule of [...FORWARD].reverse()) filter.prependUnique("FORWARD", rule);
   }
+}
+
+/** weave-npc's own chains. */
+function rulesOf(npc: NpcState, origins: ObjectOrigins): Table {
+  const own = (text: string): Rule => parseRule("filter", text);
+  const ofPolicy = ({ text, policy, field }: NpcRule): Rule =>
+    parseRule("filter", text, origins.of(policy, field));
+  const chains: readonly (readonly [string, readonly Rule[]])[] = [
+    ["WEAVE-NPC-EGRESS-ACCEPT", [own("-j MARK --set-xmark 0x40000/0x40000")]],
+    ["WEAVE-NPC-DEFAULT", npc.ingressDefault.map(own)],
+    ["WEAVE-NPC-INGRESS", npc.ingress.map(ofPolicy)],
+    ["WEAVE-NPC-EGRESS-DEFAULT", npc.egressDefault.map(own)],
+    ["WEAVE-NPC-EGRESS-CUSTOM", npc.egress.map(ofPolicy)],
+    ["WEAVE-NPC", INGRESS.map(own)],
+    ["WEAVE-NPC-EGRESS", EGRESS.map(own)],
+  ];
+  return {
+    name: "filter",
+    chains: new Map(
+      chains.map(([name, rules]): [string, Chain] => [
+        name,
+        { name, policy: null, policyCounters: null, rules },
+      ]),
+    ),
+  };
 }
 
 const FIRST = `-m comment --comment "NOTE: this must go before '-j KUBE-FORWARD'"`;
@@ -103,7 +130,9 @@ const CREATED: Readonly<Record<NpcSet["type"], string>> = {
 };
 
 function setText({ name, type, entries }: NpcSet): string {
-  return [`create ${name} ${CREATED[type]}`, ...entries.map((entry) => `add ${name} ${entry}`), ""].join("\n");
+  return [`create ${name} ${CREATED[type]}`, ...entries.map((entry) => `add ${name} ${entry}`), ""].join(
+    "\n",
+  );
 }
 
 /** What of Weave is taken, and policies that weave-npc refuses. */

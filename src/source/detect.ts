@@ -203,7 +203,8 @@ function assumedClusterCidr(objects: Lister, nodeCidrLength: number, usual: Pref
   while (value.length > 9 && 2 ** (nodeCidrLength - value.length) < nodes.length) {
     value = networkOf({ address: value.address, length: value.length - 1 });
   }
-  const ownRange = usual === WEAVE_RANGE ? "Weave's default (IPALLOC_RANGE)" : "kubeadm's examples have it so";
+  const ownRange =
+    usual === WEAVE_RANGE ? "Weave's default (IPALLOC_RANGE)" : "kubeadm's examples have it so";
   return { value, why: addresses.length > 0 ? why : ownRange };
 }
 

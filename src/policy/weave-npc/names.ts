@@ -6,8 +6,7 @@ import { utf8ToBytes } from "@noble/hashes/utils.js";
  * names that clusters have (`weave-;rGqyMIl1HN^cfDki~Z$3]6!N` for "ingress-default-allow:default"); the one before `#` has been
  * in none of them.
  */
-const DIGITS =
-  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789(){}[]+=_$%^!*|/?.;:@#~";
+const DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789(){}[]+=_$%^!*|/?.;:@#~";
 
 export function weaveSetName(text: string): string {
   let left = 0n;

@@ -1,9 +1,10 @@
 import type { NetworkPolicyPeer, NetworkPolicyPort } from "kubernetes-types/networking/v1.js";
-import { describeObject, namespaceOf, type NetworkPolicy, type Pod } from "../../object/kubernetes-object.ts";
+import { describeObject, type NetworkPolicy, namespaceOf, type Pod } from "../../object/kubernetes-object.ts";
 import type { Lister } from "../../object/object-map.ts";
+import type { FieldPath } from "../../object/place.ts";
 import { formatSelector, matches, type Selector, selectorOf } from "../../object/selector.ts";
-import { addressesOfPod } from "../../control/pod-addresses.ts";
-import { namespaceLabels } from "../workload.ts";
+import { familyOf } from "../net.ts";
+import { namespaceLabels, workloadOf } from "../workload.ts";
 import { weaveSetName } from "./names.ts";
 
 /** weave-npc (weaveworks/weave, `npc/`): NetworkPolicies as sets and rules, the same on every node. */
@@ -12,8 +13,15 @@ export interface NpcState {
   readonly sets: readonly NpcSet[];
   readonly ingressDefault: readonly string[];
   readonly egressDefault: readonly string[];
-  readonly ingress: readonly string[];
-  readonly egress: readonly string[];
+  readonly ingress: readonly NpcRule[];
+  readonly egress: readonly NpcRule[];
+}
+
+/** A rule, and what of a policy it was made from. */
+export interface NpcRule {
+  readonly text: string;
+  readonly policy: NetworkPolicy;
+  readonly field: FieldPath;
 }
 
 export interface NpcSet {
@@ -49,8 +57,8 @@ export class WeaveNpc {
   readonly #pods: readonly Pod[];
   readonly #namespaces: readonly string[];
   readonly #sets = new Map<string, NpcSet>();
-  readonly #ingress: string[] = [];
-  readonly #egress: string[] = [];
+  readonly #ingress: NpcRule[] = [];
+  readonly #egress: NpcRule[] = [];
   /** Pods that a policy isolates, by direction. */
   readonly #isolated = { ingress: new Set<Pod>(), egress: new Set<Pod>() };
 
@@ -84,8 +92,7 @@ export class WeaveNpc {
       ),
       egressDefault: egress.flatMap(({ name, comment }) =>
         ["WEAVE-NPC-EGRESS-ACCEPT", "RETURN"].map(
-          (target) =>
-            `-m set --match-set ${name} src -m comment --comment "${comment}" -j ${target}`,
+          (target) => `-m set --match-set ${name} src -m comment --comment "${comment}" -j ${target}`,
         ),
       ),
       ingress: this.#ingress,
@@ -93,27 +100,39 @@ export class WeaveNpc {
     };
   }
 
-  #add({ spec, ...object }: NetworkPolicy): void {
-    const namespace = namespaceOf({ spec, ...object } as NetworkPolicy);
-    const { podSelector = {}, policyTypes = ["Ingress"], ingress = [], egress = [] } = spec;
+  #add(policy: NetworkPolicy): void {
+    const namespace = namespaceOf(policy);
+    const { podSelector = {}, policyTypes = ["Ingress"], ingress = [], egress = [] } = policy.spec;
     const target = this.#podsOf(namespace, selectorOf(podSelector));
     const targets = this.#selected(namespace, selectorOf(podSelector));
     if (policyTypes.includes("Ingress")) {
       for (const pod of targets) this.#isolated.ingress.add(pod);
-      for (const { from, ports } of ingress) {
-        for (const peer of this.#peers(from, namespace))
-          for (const port of portsOf(ports)) this.#ingress.push(ruleText(peer, target, port, "ingress", "ACCEPT"));
+      for (const [i, { from, ports }] of ingress.entries()) {
+        const field = ["spec", "ingress", i];
+        for (const [peer, port] of this.#combined(from, ports, namespace))
+          this.#ingress.push({ text: ruleText(peer, target, port, "ingress", "ACCEPT"), policy, field });
       }
     }
     if (policyTypes.includes("Egress")) {
       for (const pod of targets) this.#isolated.egress.add(pod);
-      for (const { to, ports } of egress) {
-        for (const peer of this.#peers(to, namespace))
-          for (const port of portsOf(ports))
-            for (const verdict of ["WEAVE-NPC-EGRESS-ACCEPT", "RETURN"])
-              this.#egress.push(ruleText(target, peer, port, "egress", verdict));
+      for (const [i, { to, ports }] of egress.entries()) {
+        const field = ["spec", "egress", i];
+        for (const [peer, port] of this.#combined(to, ports, namespace))
+          for (const verdict of ["WEAVE-NPC-EGRESS-ACCEPT", "RETURN"])
+            this.#egress.push({ text: ruleText(target, peer, port, "egress", verdict), policy, field });
       }
     }
+  }
+
+  /** Each peer with each port. */
+  #combined(
+    peers: readonly NetworkPolicyPeer[] | undefined,
+    ports: readonly NetworkPolicyPort[] | undefined,
+    namespace: string,
+  ): (readonly [End, string])[] {
+    return this.#peers(peers, namespace).flatMap((peer) =>
+      portsOf(ports).map((port) => [peer, port] as const),
+    );
   }
 
   #selected(namespace: string, selector: Selector): Pod[] {
@@ -207,11 +226,7 @@ function portsOf(ports: readonly NetworkPolicyPort[] | undefined): string[] {
 
 /** Of a pod with a network of its own. */
 export function addressOf(pod: Pod): string | undefined {
-  if (pod.spec.hostNetwork === true) return undefined;
-  const { phase } = pod.status ?? {};
-  if (phase === "Succeeded" || phase === "Failed") return undefined;
-  const { IPv4 } = addressesOfPod(pod);
-  return IPv4 === undefined || IPv4 === "" ? undefined : IPv4;
+  return workloadOf(pod)?.addresses.find((address) => familyOf(address) === 4);
 }
 
 /** Of a policy that is rejected, for people. */
