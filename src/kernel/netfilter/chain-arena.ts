@@ -6,7 +6,13 @@ import type { MatchTest } from "./rule-context.ts";
 import { compareRuns } from "./rule-runs.ts";
 import type { TargetAction } from "./target-action.ts";
 
-/** `ChainArena.policies`: what a chain's end means. */
+/** The words of a chain in `ChainArena.heads`: place of its first rule, its number of rules, what its end means. */
+export const HEAD_STRIDE = 4;
+export const H_START = 0;
+export const H_LENGTH = 1;
+export const H_POLICY = 2;
+
+/** What a chain's end means. */
 export const POLICY_DROP = 0;
 export const POLICY_ACCEPT = 1;
 /** A user chain: go on behind the jump. */
@@ -30,10 +36,8 @@ export class ChainArena implements RuleArena {
   readonly first: number;
   /** For names and texts, never per packet. */
   readonly chains: readonly Chain[];
-  /** Place of each chain's first rule, and its number of rules. */
-  readonly starts: Int32Array;
-  readonly lengths: Int32Array;
-  readonly policies: Int8Array;
+  /** `HEAD_STRIDE` words a chain. */
+  readonly heads: Int32Array;
   /** Two words a rule: destination and mask (`DST_STRIDE`). */
   readonly destinations: Int32Array;
   /** `STRIDE` words a rule. */
@@ -55,22 +59,22 @@ export class ChainArena implements RuleArena {
   ) {
     this.chains = chains;
     this.first = first;
-    this.starts = new Int32Array(chains.length);
-    this.lengths = Int32Array.from(chains, (chain) => chain.rules.length);
-    this.policies = Int8Array.from(chains, (chain) =>
-      chain.policy === null ? POLICY_NONE : chain.policy === "ACCEPT" ? POLICY_ACCEPT : POLICY_DROP,
-    );
-    const total = this.lengths.reduce((sum, length) => sum + length, 0);
+    this.heads = new Int32Array(chains.length * HEAD_STRIDE);
+    let total = 0;
+    for (let i = 0; i < chains.length; i++) {
+      const { rules, policy } = chains[i] as Chain;
+      const head = i * HEAD_STRIDE;
+      this.heads[head + H_START] = total;
+      this.heads[head + H_LENGTH] = rules.length;
+      this.heads[head + H_POLICY] =
+        policy === null ? POLICY_NONE : policy === "ACCEPT" ? POLICY_ACCEPT : POLICY_DROP;
+      total += rules.length;
+    }
     this.destinations = new Int32Array(total * DST_STRIDE);
     this.columns = new Int32Array(total * STRIDE);
     this.compiled = new Uint8Array(chains.length);
     this.indexes = new Array<ChainIndex | null | undefined>(chains.length).fill(undefined);
     this.slotOf = slotOf;
-    let place = 0;
-    for (let i = 0; i < chains.length; i++) {
-      this.starts[i] = place;
-      place += this.lengths[i] as number;
-    }
     if (before !== null) this.takeOver(before);
   }
 
@@ -88,17 +92,21 @@ export class ChainArena implements RuleArena {
     return index === undefined ? this.buildIndex(place) : index;
   }
 
+  private startOf(place: number): number {
+    return this.heads[place * HEAD_STRIDE + H_START] as number;
+  }
+
   private buildIndex(place: number): ChainIndex | null {
     if (this.compiled[place] === 0) {
       this.compiled[place] = 1;
       const { rules } = this.chains[place] as Chain;
-      compileRules(rules, 0, rules.length, this.starts[place] as number, this);
+      compileRules(rules, 0, rules.length, this.startOf(place), this);
     }
     const index = ChainIndex.of(
       this.destinations,
       this.columns,
-      this.starts[place] as number,
-      this.lengths[place] as number,
+      this.startOf(place),
+      (this.chains[place] as Chain).rules.length,
     );
     this.indexes[place] = index;
     return index;
@@ -107,8 +115,8 @@ export class ChainArena implements RuleArena {
   /** Rules that the chain had before are copied in runs; what stands between them is compiled. */
   private splice({ rules }: Chain, place: number, before: ChainArena, known: number): void {
     this.compiled[place] = 1;
-    const start = this.starts[place] as number;
-    const oldStart = before.starts[known] as number;
+    const start = this.startOf(place);
+    const oldStart = before.startOf(known);
     compareRuns(
       rules,
       (before.chains[known] as Chain).rules,
