@@ -1,16 +1,26 @@
 import { ChainIndex } from "./chain-index.ts";
 import { A_EXTENDED, C_ACTION, C_ARG, C_TESTS, DST_STRIDE, STRIDE } from "./columns.ts";
 import { compileRule, type RuleArena } from "./compile-rule.ts";
+import type { Match } from "./match/match.ts";
 import type { Chain, Rule } from "./rule.ts";
 import type { MatchTest } from "./rule-context.ts";
 import { compareRuns } from "./rule-runs.ts";
 import type { TargetAction } from "./target-action.ts";
 
-/** The words of a chain in `ChainArena.heads`: place of its first rule, its number of rules, what its end means. */
+/** The words of a chain in `ChainArena.heads`: place of its first rule, its number of rules, what its end means, how far it is compiled. */
 export const HEAD_STRIDE = 4;
 export const H_START = 0;
 export const H_LENGTH = 1;
 export const H_POLICY = 2;
+const H_STATE = 3;
+
+/** No packet has entered the chain yet. */
+const PLAIN = 0;
+/** Its rules were taken over; whether an index is worth it was not tried. */
+const COMPILED = 1;
+/** It is walked rule by rule, without an index. */
+const WALKED = 2;
+const INDEXED = 3;
 
 /** What a chain's end means. */
 export const POLICY_DROP = 0;
@@ -46,10 +56,9 @@ export class ChainArena implements RuleArena {
   readonly actions: TargetAction[] = [];
   /** Slot of the chain a jump names. */
   readonly slotOf: (chain: string) => number;
-  /** By place: 1 where the chain's rules are compiled. */
-  private readonly compiled: Uint8Array;
-  /** null: none is worth it; undefined: no packet has entered the chain yet. */
-  private readonly indexes: (ChainIndex | null | undefined)[];
+  readonly lone = new Map<Match, number>();
+  /** By place, for those that have one. */
+  private readonly indexes = new Map<number, ChainIndex>();
 
   constructor(
     chains: readonly Chain[],
@@ -72,8 +81,6 @@ export class ChainArena implements RuleArena {
     }
     this.destinations = new Int32Array(total * DST_STRIDE);
     this.columns = new Int32Array(total * STRIDE);
-    this.compiled = new Uint8Array(chains.length);
-    this.indexes = new Array<ChainIndex | null | undefined>(chains.length).fill(undefined);
     this.slotOf = slotOf;
     if (before !== null) this.takeOver(before);
   }
@@ -82,39 +89,38 @@ export class ChainArena implements RuleArena {
   private takeOver({ arena, placeOf }: CompiledBefore): void {
     for (const [i, chain] of this.chains.entries()) {
       const known = placeOf(chain.name);
-      if (known >= 0 && arena.compiled[known] === 1) this.splice(chain, i, arena, known);
+      if (known >= 0 && arena.stateOf(known) !== PLAIN) this.splice(chain, i, arena, known);
     }
   }
 
   /** The index of the chain at a place, null where walking it is as good. From then on the chain's rules are there. */
   indexAt(place: number): ChainIndex | null {
-    const index = this.indexes[place];
-    return index === undefined ? this.buildIndex(place) : index;
+    const state = this.heads[place * HEAD_STRIDE + H_STATE];
+    if (state === WALKED) return null;
+    return state === INDEXED ? (this.indexes.get(place) as ChainIndex) : this.enter(place);
+  }
+
+  private enter(place: number): ChainIndex | null {
+    const { rules } = this.chains[place] as Chain;
+    const start = this.startOf(place);
+    if (this.stateOf(place) === PLAIN) compileRules(rules, 0, rules.length, start, this);
+    const index = ChainIndex.of(this.destinations, this.columns, start, rules.length);
+    if (index !== null) this.indexes.set(place, index);
+    this.heads[place * HEAD_STRIDE + H_STATE] = index === null ? WALKED : INDEXED;
+    return index;
   }
 
   private startOf(place: number): number {
     return this.heads[place * HEAD_STRIDE + H_START] as number;
   }
 
-  private buildIndex(place: number): ChainIndex | null {
-    if (this.compiled[place] === 0) {
-      this.compiled[place] = 1;
-      const { rules } = this.chains[place] as Chain;
-      compileRules(rules, 0, rules.length, this.startOf(place), this);
-    }
-    const index = ChainIndex.of(
-      this.destinations,
-      this.columns,
-      this.startOf(place),
-      (this.chains[place] as Chain).rules.length,
-    );
-    this.indexes[place] = index;
-    return index;
+  private stateOf(place: number): number {
+    return this.heads[place * HEAD_STRIDE + H_STATE] as number;
   }
 
   /** Rules that the chain had before are copied in runs; what stands between them is compiled. */
   private splice({ rules }: Chain, place: number, before: ChainArena, known: number): void {
-    this.compiled[place] = 1;
+    this.heads[place * HEAD_STRIDE + H_STATE] = COMPILED;
     const start = this.startOf(place);
     const oldStart = before.startOf(known);
     compareRuns(
