@@ -27,6 +27,7 @@ export type Verb =
   | "ipvs"
   | "daemon"
   | "tc"
+  | "flow"
   | "ovs"
   | "arp"
   | "ndp"
@@ -135,6 +136,9 @@ class HopTable {
         return;
       case "ovs":
         this.#row("ovs", step.text, "plain");
+        return;
+      case "flow":
+        this.#row("flow", step.text, "plain");
         return;
       case "tc":
         this.#row("tc", step.text, "plain");

@@ -22,7 +22,9 @@ export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): voi
   host.backend = dice.chance(0.5) ? "legacy" : "nft";
   let counter = 0;
   const tables = ["filter", "nat", "mangle", "raw"].filter((table) =>
-    dice.chance({ filter: 0.85, nat: 0.75, mangle: 0.45, raw: 0.3 }[table] as number),
+    dice.chance(
+      { filter: 0.85, nat: 0.75, mangle: 0.45, raw: dice.favours("CT") ? 0.9 : 0.3 }[table] as number,
+    ),
   );
   host.iptablesSave[ground.plan.family] = tables
     .map((table) => {

@@ -59,6 +59,7 @@ import { type TargetAction, XT_CONTINUE, XT_RETURN } from "./target-action.ts";
 /** `Stack.dropBy`. */
 export const DROPPED_BY_RULE = 0;
 export const DROPPED_BY_POLICY = -1;
+export const DROPPED_BY_MATCH = -2;
 
 /** Chains deeper than this are a loop the kernel refuses to load (`ipt_do_table`'s jump stack). */
 const DEPTH_AT_MOST = 1024;
@@ -121,6 +122,13 @@ export function doTable(
         break;
       }
       evaluated += i - from + 1;
+      if (stack.hotdrop) {
+        stack.hotdrop = false;
+        engine.rulesEvaluated += evaluated;
+        jumps.top = base;
+        stack.dropBy = DROPPED_BY_MATCH;
+        return NF_DROP;
+      }
       if (tape !== null) {
         tape.words6(
           OP_RULE,
@@ -360,7 +368,8 @@ function testsMatch(stack: Stack, arena: ChainArena, tests: number, packet: Pack
   const first = tests & 0xffffff;
   const end = first + (tests >>> 24);
   for (let t = first; t < end; t++) {
-    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return false;
+    // What a match drops by itself goes no further: the rule seems found.
+    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return stack.hotdrop;
   }
   return true;
 }
