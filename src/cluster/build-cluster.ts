@@ -8,7 +8,9 @@ import {
 } from "../balance/service-addresses.ts";
 import { familiesOf } from "../cni/calico/network.ts";
 import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
+import type { NetworkList } from "../cni/network-config.ts";
 import type { Host } from "../kernel/host.ts";
+import { isJsonObject } from "../kernel/json-fields.ts";
 import { describeObject, keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import type { InputError } from "../world/input-error.ts";
@@ -20,7 +22,7 @@ import { assumedOfFelix } from "./felix.ts";
 import { hasIpv4, type Member, memberOf } from "./member.ts";
 import { NodeAgents, waitsForNetwork } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
-import { takesNodeRanges } from "./pod-network.ts";
+import { portMappings, takesNodeRanges } from "./pod-network.ts";
 import { proxyAssumptions } from "./proxy-assumptions.ts";
 
 /** Multus reads it: NetworkAttachmentDefinitions by name, or a list of objects. */
@@ -108,7 +110,24 @@ class ClusterBuilder {
       ? ", with each node's podCIDR in the place of host-local's ranges"
       : "";
     const types = conflist.plugins.map(({ type }) => String(type)).join(", ");
-    return [`pods are attached by ${types} as ${where.conflist ?? "the conflist"} says${ranges}`];
+    return [
+      `pods are attached by ${types} as ${where.conflist ?? "the conflist"} says${ranges}`,
+      ...this.#unservedPorts(conflist),
+    ];
+  }
+
+  /** A hostPort is nobody's work where the list has no `portmap`: the API takes it, and nothing serves it. */
+  #unservedPorts({ plugins }: NetworkList): string[] {
+    const serves = plugins.some(
+      ({ capabilities }) => isJsonObject(capabilities) && capabilities["portMappings"] === true,
+    );
+    const asking = serves ? [] : this.#objects.list("Pod").filter((pod) => portMappings(pod).length > 0);
+    const [first] = asking;
+    if (first === undefined) return [];
+    const more = asking.length === 1 ? "" : ` and ${asking.length - 1} more`;
+    return [
+      `hostPort of Pod ${keyOf(first)}${more} has no effect: no plugin of the conflist has the capability portMappings (portmap has it)`,
+    ];
   }
 
   /** Interfaces that pods ask for beside their first one: told, and not made. */
