@@ -11,7 +11,14 @@ import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
 import type { NetworkList } from "../cni/network-config.ts";
 import type { Host } from "../kernel/host.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
-import { describeObject, keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
+import {
+  describeObject,
+  isObserved,
+  keyOf,
+  namespaceOf,
+  type Pod,
+  type Service,
+} from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire, World } from "../world/world.ts";
@@ -89,6 +96,7 @@ class ClusterBuilder {
       ...this.#ownNetwork(),
       ...this.#furtherNetworks(),
       ...this.#withoutNetwork(),
+      ...this.#withoutHints(),
       ...proxyAssumptions(this.#configuration.proxy, this.#members),
       ...this.#unreachedPeers(),
       ...this.#withoutSix(),
@@ -141,6 +149,28 @@ class ClusterBuilder {
     const named = first.metadata.annotations?.[FURTHER_NETWORKS] ?? "";
     return [
       `Pod ${keyOf(first)}${more} asks for further interfaces (${FURTHER_NETWORKS}: ${named.replaceAll(/\s+/g, " ").slice(0, MOST_OF_NAMES)}): they are noted, and not made`,
+    ];
+  }
+
+  /** Hints by the topology-mode annotation go by the nodes' processors and are only kept where the input has them. */
+  #withoutHints(): string[] {
+    const asking = this.#objects.list("Service").filter((service) => {
+      const { metadata, spec } = service;
+      if (metadata.annotations?.["service.kubernetes.io/topology-mode"]?.toLowerCase() !== "auto")
+        return false;
+      const slices = this.#objects.withLabel(
+        "EndpointSlice",
+        namespaceOf(service),
+        "kubernetes.io/service-name",
+        metadata.name,
+      );
+      return spec.clusterIP !== "None" && !slices.some(isObserved);
+    });
+    const [first] = asking;
+    if (first === undefined) return [];
+    const more = asking.length === 1 ? "" : ` and ${asking.length - 1} more`;
+    return [
+      `${describeObject(first)}${more}: its topology-mode annotation asks for hints in proportion to the zones' processors, which are not computed: every endpoint serves every zone`,
     ];
   }
 
