@@ -50,7 +50,10 @@ export function lengthOfMasked(masked: Masked): number | undefined {
 
 /** The same with the bits outside the mask cleared. */
 export function withoutHostBits(masked: Masked): Masked {
-  if (isMasked4(masked)) return { address: masked.address & masked.mask, mask: masked.mask };
+  if (isMasked4(masked)) {
+    const address = masked.address & masked.mask;
+    return address === masked.address ? masked : { address, mask: masked.mask };
+  }
   const { address, mask } = masked;
   return { address: and6(address, mask), mask };
 }

@@ -134,6 +134,24 @@ if has_tool tc; then
   done
 fi
 
+# Bridges of Open vSwitch, with the numbers of their ports, their flows and groups.
+if has_tool ovs-vsctl && has_tool ovs-ofctl; then
+  if [ "$is_root" = yes ]; then
+    take ovs-vsctl.txt ovs-vsctl -t 5 show
+    for bridge in $(ovs-vsctl -t 5 list-br 2>/dev/null); do
+      # The oldest version of the protocol that the bridge speaks: newer ones write some actions as others. Groups came later.
+      for version in 10 11 12 13 14 15; do
+        ovs-ofctl -O "OpenFlow$version" show "$bridge" >/dev/null 2>&1 && break
+      done
+      take "ovs-show-$bridge.txt" ovs-ofctl -O "OpenFlow$version" show "$bridge"
+      take "ovs-flows-$bridge.txt" ovs-ofctl -O "OpenFlow$version" dump-flows "$bridge"
+      take "ovs-groups-$bridge.txt" ovs-ofctl -O OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15 dump-groups "$bridge"
+    done
+  else
+    say "left out: ovs-vsctl show, ovs-ofctl dump-flows (only root may see it)"
+  fi
+fi
+
 # Both kinds of iptables may be installed: the one with more rules is the one in use, as kube-proxy itself decides.
 count() {
   if has_tool "$1"; then "$1" 2>/dev/null | grep -c '^-A'; else echo 0; fi

@@ -1,9 +1,9 @@
 import type { Family } from "../address/ip.ts";
 import { BUILT_IN_CHAINS } from "../kernel/netfilter/draft-ruleset.ts";
 import type { Chain, Rule, Ruleset, Table } from "../kernel/netfilter/rule.ts";
-import { splitArguments } from "../kernel/netfilter/save/arguments.ts";
 import { formatRuleArguments } from "../kernel/netfilter/save/format.ts";
 import { parseRuleArguments } from "../kernel/netfilter/save/rule-line.ts";
+import { splitArguments } from "../kernel/netfilter/save/words.ts";
 import { TARGETS, UNMODELLED_TARGETS } from "../kernel/netfilter/target/registry.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
 import { fail } from "./cni-error.ts";

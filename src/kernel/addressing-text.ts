@@ -6,6 +6,7 @@ import { isNeighbour4, isOf4, isRoute4 } from "./operation-family.ts";
 import { formatTos } from "./route/dsfield.ts";
 import { formatDestination, usualMetric6 } from "./route/ip-route.ts";
 import { formatProtocol } from "./route/ip-rule.ts";
+import { metricsText } from "./route/metrics.ts";
 import type {
   NextHopOf,
   PolicyRule,
@@ -66,6 +67,7 @@ function routeText<Address>(
   return words(
     route.type !== "unicast" && route.type,
     formatDestination(of, of.networkOf(route.dst)),
+    route.from !== undefined && `from ${formatDestination(of, route.from)}`,
     route.tos !== 0 && `tos ${formatTos(route.tos)}`,
     single && hopText(of, first),
     single && first.onlink && "onlink",
@@ -74,7 +76,9 @@ function routeText<Address>(
     scope,
     route.prefsrc !== null && `src ${of.format(route.prefsrc)}`,
     route.metric !== usualMetric && `metric ${route.metric}`,
-    route.mtu !== 0 && `mtu ${route.mtu}`,
+    metricsText(route.mtu, route.metrics),
+    route.expires !== undefined && `expires ${route.expires}`,
+    route.preference !== undefined && `pref ${route.preference}`,
     !single && route.nextHops.map((hop) => nextHopText(of, hop)).join(" "),
   );
 }

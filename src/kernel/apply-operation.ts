@@ -24,6 +24,7 @@ import { DraftNft } from "./nft/draft-nft.ts";
 import type { LinkChange, Operation, OperationError } from "./operation.ts";
 import { isNeighbour4, isOf4, isRoute4 } from "./operation-family.ts";
 import { ORIGIN_NONE } from "./origin.ts";
+import type { OpenVswitch } from "./ovs/open-vswitch.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 import type { Qdisc, TcFilter, TrafficControl } from "./tc/traffic-control.ts";
 
@@ -69,6 +70,7 @@ class HostDraft {
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
   #tc: TrafficControl | null = null;
+  #ovs: OpenVswitch | null | undefined;
 
   constructor(host: Host) {
     this.#host = host;
@@ -148,6 +150,7 @@ class HostDraft {
       ipvs: this.#ipvsDraft === null ? host.ipvs : this.#ipvsDraft.finish(),
       sockets: this.#socketsAfter(),
       tc: this.#tc ?? host.tc,
+      ovs: this.#ovs === undefined ? host.ovs : this.#ovs,
       unmodelled: this.#unmodelled ?? host.unmodelled,
     };
   }
@@ -267,6 +270,9 @@ class HostDraft {
         return this.#addQdisc(operation.qdisc);
       case "tc-filter-add":
         return this.#addTcFilter(operation.filter);
+      case "ovs":
+        this.#ovs = operation.ovs;
+        return null;
       case "unmodelled":
         this.#unmodelled ??= new Map(this.#host.unmodelled);
         this.#unmodelled.set(operation.name, operation.value);

@@ -34,10 +34,13 @@ export const CHOICE_NUMGEN = 4;
 export const CHOICE_IPVS = 5;
 /** Where the turns of a proxy in user space stand. */
 export const CHOICE_RELAY = 6;
+/** Which bucket of a group Open vSwitch takes for a flow. */
+export const CHOICE_OVS = 7;
 export type ChoiceKind =
   | typeof CHOICE_STATISTIC
   | typeof CHOICE_MULTIPATH
   | typeof CHOICE_UNKNOWN
   | typeof CHOICE_NUMGEN
   | typeof CHOICE_IPVS
-  | typeof CHOICE_RELAY;
+  | typeof CHOICE_RELAY
+  | typeof CHOICE_OVS;

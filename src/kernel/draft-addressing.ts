@@ -1,12 +1,14 @@
 import { type AddressFamily, sameOrNone } from "../address/family.ts";
-import type { NeighbourOf } from "./device/device.ts";
+import type { NeighbourOf, Scope } from "./device/device.ts";
 import type { DraftDevices } from "./draft-devices.ts";
 import { DraftList } from "./draft-list.ts";
 import type { GroupedList } from "./entry-batch.ts";
 import type { NextHopOf, PolicyRuleOf, RouteOf } from "./route/route.ts";
+import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
 
 /** What an address of either family has that matters here. */
 interface AddressOf<Address> {
+  readonly scope: Scope;
   readonly dev: string;
   readonly address: Address;
   readonly length: number;
@@ -95,7 +97,13 @@ export class DraftAddressing<Address, Own extends AddressOf<Address>, Entry exte
     if (!this.#devices.has(dev)) return this.#devices.none(dev);
     if (this.#addresses.like(address).length > 0)
       return `${dev} has the address ${this.#text(address)} already`;
-    this.#addresses.append(address);
+    // `ipv6_link_dev_addr`: before those of the same scope and narrower ones, so that the newest stands first.
+    if (this.#of.number === 6) {
+      this.#addresses.insertBefore(
+        address,
+        (other) => other.dev === dev && RT_SCOPE_BY_NAME[other.scope] >= RT_SCOPE_BY_NAME[address.scope],
+      );
+    } else this.#addresses.append(address);
     return null;
   }
 
@@ -207,7 +215,8 @@ export class DraftAddressing<Address, Own extends AddressOf<Address>, Entry exte
       this.#same(a.dst.address, b.dst.address) &&
       a.table === b.table &&
       a.tos === b.tos &&
-      a.metric === b.metric
+      a.metric === b.metric &&
+      sourceKey(a) === sourceKey(b)
     );
   }
 
@@ -218,6 +227,7 @@ export class DraftAddressing<Address, Own extends AddressOf<Address>, Entry exte
       a.protocol === b.protocol &&
       this.#same(a.prefsrc, b.prefsrc) &&
       a.mtu === b.mtu &&
+      JSON.stringify(a.metrics) === JSON.stringify(b.metrics) &&
       this.#sameHops(a, b)
     );
   }
@@ -248,7 +258,12 @@ function ruleKey(rule: PolicyRuleOf<unknown>): string {
 }
 
 function routeKey(route: RouteOf<unknown>): string {
-  return `${route.table} ${route.dst.address}/${route.dst.length} ${route.tos} ${route.metric}`;
+  return `${route.table} ${route.dst.address}/${route.dst.length}${sourceKey(route)} ${route.tos} ${route.metric}`;
+}
+
+/** Whom it is for packets from. */
+function sourceKey({ from }: RouteOf<unknown>): string {
+  return from === undefined || from.length === 0 ? "" : ` ${from.address}/${from.length}`;
 }
 
 function neighbourKey(neighbour: NeighbourOf<unknown>): string {

@@ -55,6 +55,19 @@ export class DraftList<T> {
     if (this.#positions !== null) addPosition(this.#positions, this.#keyOf(item), items.length - 1);
   }
 
+  /** Puts an item before the first one of which `isBehind` is true; at the end where there is none. */
+  insertBefore(item: T, isBehind: (other: T) => boolean): void {
+    const items = this.#own();
+    const at = items.findIndex((other) => other !== undefined && isBehind(other));
+    if (at < 0) {
+      this.append(item);
+      return;
+    }
+    items.splice(at, 0, item);
+    this.#positions = null;
+    this.#looks = 0;
+  }
+
   /** Items that are known to have keys of their own. */
   appendAll(items: readonly T[]): void {
     if (this.#items === null && this.#original.length === 0) this.#items = [...items];

@@ -11,6 +11,7 @@ import type { Ipset } from "./ipset/ipset.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import type { Ruleset } from "./netfilter/rule.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
+import type { OpenVswitch } from "./ovs/open-vswitch.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route/route.ts";
 import type { Sockets } from "./socket/socket.ts";
 import { NO_TRAFFIC_CONTROL, type TrafficControl } from "./tc/traffic-control.ts";
@@ -52,6 +53,8 @@ export interface Host {
   readonly sockets: Sockets;
   /** Queues and filters; a dump that says nothing has none but the kernel's own. */
   readonly tc: TrafficControl;
+  /** null: the dump did not say (assumed none). */
+  readonly ovs: OpenVswitch | null;
   /** Parts of a snapshot that are kept and given back, but that no rule of the walk reads: name to what the dump held. */
   readonly unmodelled: ReadonlyMap<string, unknown>;
 }
@@ -83,6 +86,7 @@ export function emptyHost(name: string, kind: string): Host {
     ipvs: null,
     sockets: { kind: "listed", sockets: [] },
     tc: NO_TRAFFIC_CONTROL,
+    ovs: null,
     unmodelled: new Map(),
   };
 }

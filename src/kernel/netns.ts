@@ -31,6 +31,7 @@ import {
 import { nftCountsConnections, nftNeedsConntrack, nftProxiesHandshakes } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
+import { type CompiledOvsBridge, type CompiledOvsPort, compileOvs } from "./ovs/compile-bridge.ts";
 import { Fib } from "./route/fib.ts";
 import { isMulticast } from "./route/output-route.ts";
 import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
@@ -97,6 +98,9 @@ export class Netns {
   readonly ipips: readonly NetDevice[];
   readonly geneves: readonly NetDevice[];
   readonly hasVrfs: boolean;
+  /** Bridges of Open vSwitch, and those of their ports that are tunnels. */
+  readonly ovsBridges: readonly CompiledOvsBridge[];
+  readonly ovsTunnels: readonly CompiledOvsPort[];
   /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
   private readonly groups: PairMap;
   /** The same of IPv6, made when first asked. */
@@ -204,6 +208,14 @@ export class Netns {
     this.fib = new Fib(4, host.routes, host.rules, named, this.devices);
     this.fib6 = new Fib(6, host.routes6, host.rules6, named, this.devices);
     this.hasVrfs = this.devices.some(({ kind }) => kind === "vrf");
+    this.ovsBridges = host.ovs === null ? [] : compileOvs(host.ovs, named);
+    const ovsPorts = this.ovsBridges.flatMap(({ ports }) => ports);
+    this.ovsTunnels = ovsPorts.filter(({ tunnel }) => tunnel !== null);
+    for (const port of ovsPorts) {
+      if (port.device === null) continue;
+      port.device.ovsPort = port;
+      port.device.ovsOwn = port.plain.type === "internal";
+    }
     this.iptables = host.iptables === null ? null : compileRuleset(host.iptables);
     if (host.iptables !== null) declareRecentLists(host.iptables, this.recentLists);
     this.ip6tables = host.ip6tables === null ? null : compileRuleset(host.ip6tables);

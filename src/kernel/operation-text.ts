@@ -9,10 +9,11 @@ import type { EntryBatch } from "./entry-batch.ts";
 import { formatEntry } from "./ipset/add-line.ts";
 import { formatElement } from "./ipset/element-text.ts";
 import { endText, selectorWords, serverWords, serviceWords } from "./ipvs/ipvsadm-words.ts";
-import { splitArguments } from "./netfilter/save/arguments.ts";
 import { formatRuleArguments } from "./netfilter/save/format.ts";
+import { splitArguments } from "./netfilter/save/words.ts";
 import { formatNftCommand } from "./nft/text/format-command.ts";
 import type { Operation } from "./operation.ts";
+import { ovsCommands } from "./ovs/ovs-command.ts";
 import { quote, words } from "./shell-words.ts";
 import { qdiscCommand, tcFilterCommand } from "./tc/tc-text.ts";
 
@@ -129,6 +130,8 @@ export function operationText(operation: Operation): string[] {
       return [qdiscCommand(operation.qdisc) ?? ""].filter((line) => line !== "");
     case "tc-filter-add":
       return [tcFilterCommand(operation.filter) ?? ""].filter((line) => line !== "");
+    case "ovs":
+      return ovsCommands(operation.ovs);
     case "sockets":
     case "socket-open":
     case "unmodelled":

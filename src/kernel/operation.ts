@@ -19,6 +19,7 @@ import type {
 import type { Rule, Ruleset } from "./netfilter/rule.ts";
 import type { NftCommand } from "./nft/command.ts";
 import type { NftRuleset } from "./nft/ruleset.ts";
+import type { OpenVswitch } from "./ovs/open-vswitch.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
 import type { Qdisc, TcFilter } from "./tc/traffic-control.ts";
@@ -128,6 +129,8 @@ export type Operation =
   /** `tc qdisc add`, `tc filter add`: behind what is there. */
   | { readonly kind: "qdisc-add"; readonly qdisc: Qdisc }
   | { readonly kind: "tc-filter-add"; readonly filter: TcFilter }
+  /** All of Open vSwitch: its database, and the flows and groups of its bridges. */
+  | { readonly kind: "ovs"; readonly ovs: OpenVswitch }
   /** Part of a snapshot that no rule of the walk reads: kept, and given back by `export`. */
   | { readonly kind: "unmodelled"; readonly name: string; readonly value: unknown };
 

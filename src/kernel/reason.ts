@@ -169,6 +169,29 @@ const TABLE = [
     "The source address means nothing beyond its own link, so the packet is not forwarded.",
   ],
   [
+    "ovs-no-match",
+    "DROPPED",
+    "No flow of the Open vSwitch table matches the packet, and the rest is dropped.",
+  ],
+  ["ovs-drop", "DROPPED", "The Open vSwitch flow that matches sends the packet nowhere."],
+  [
+    "ovs-no-port",
+    "DROPPED",
+    "Open vSwitch has no port for the packet: none of the number that the flow names, or no tunnel between these ends with this key.",
+  ],
+  [
+    "ovs-ttl",
+    "TTL_EXCEEDED",
+    "The time to live ran out in an Open vSwitch flow (dec_ttl), which answers nobody.",
+  ],
+  ["ovs-too-deep", "LOOPED", "Open vSwitch flows send the packet from table to table without an end."],
+  [
+    "ovs-controller",
+    "UNKNOWN",
+    "The Open vSwitch flow hands the packet to its controller, and what that does is not modelled.",
+  ],
+  ["ovs-unmodelled", "UNKNOWN", "The Open vSwitch flow does something that is not modelled."],
+  [
     "bad-syn-cookie",
     "DROPPED",
     "SYNPROXY dropped a segment that does not acknowledge the answer it gave to a SYN.",

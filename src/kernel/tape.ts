@@ -70,6 +70,11 @@ export const OP_TUN = 19;
 export const OP_TC = 20;
 /** A token bucket let a packet pass: host, packet, ifindex. */
 export const OP_TBF = 21;
+/**
+ * A flow of Open vSwitch took a packet: host, packet, the bridge's place among the host's, the flow's among the bridge's (-1:
+ * none in the table), the table's number (-1: it has a name), the port it came in by.
+ */
+export const OP_OVS = 22;
 
 export const DIR_OUT = 0;
 export const DIR_IN = 1;

@@ -27,6 +27,7 @@ export type Verb =
   | "ipvs"
   | "daemon"
   | "tc"
+  | "ovs"
   | "arp"
   | "ndp"
   | "takes"
@@ -131,6 +132,9 @@ class HopTable {
         return;
       case "user-space":
         this.#row("daemon", step.text.replace(/^the daemon /, ""), "plain");
+        return;
+      case "ovs":
+        this.#row("ovs", step.text, "plain");
         return;
       case "tc":
         this.#row("tc", step.text, "plain");

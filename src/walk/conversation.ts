@@ -484,8 +484,12 @@ function isRedirect({ family, icmpType }: Packet): boolean {
 
 /** The kernel's own socket of a tunnel (`vxlan_create_sock`, `geneve_create_sock`). */
 function tunnelSocket({ net }: Stack, port: number): FoundSocket | null {
-  const isTunnels = net.devices.some(
-    ({ plain: { detail } }) => (detail.kind === "vxlan" || detail.kind === "geneve") && detail.port === port,
-  );
+  const isTunnels =
+    net.ovsTunnels.some(({ tunnel }) => tunnel?.port === port) ||
+    net.devices.some(
+      ({ plain: { detail } }) =>
+        (detail.kind === "vxlan" || detail.kind === "geneve" || detail.kind === "external") &&
+        detail.port === port,
+    );
   return isTunnels ? { kind: "listener", wildcard: true, transparent: false, mark: 0 } : null;
 }

@@ -11,7 +11,8 @@ import type { Netns } from "../kernel/netns.ts";
 import type { CompiledNft, CompiledNftTable } from "../kernel/nft/compile/nft-table.ts";
 import type { NftChain, NftRule } from "../kernel/nft/ruleset.ts";
 import { formatNftRule } from "../kernel/nft/text/format-statement.ts";
-import { REASONS, type ReasonName, reasonName } from "../kernel/reason.ts";
+import { formatFlow } from "../kernel/ovs/dump-flows.ts";
+import { REASONS, type ReasonEntry, type ReasonName, reasonName } from "../kernel/reason.ts";
 import {
   OP_ARP,
   OP_CHAIN_END,
@@ -25,6 +26,7 @@ import {
   OP_NFT_CHAIN_END,
   OP_NFT_POLICY,
   OP_NFT_RULE,
+  OP_OVS,
   OP_POLICY,
   OP_REWRITE,
   OP_ROUTE,
@@ -281,7 +283,8 @@ class Decoder {
         const named = reasonName(d[at + 4] as number);
         if (raw === 0 || isDiscovery(raw)) {
           // What has no number is an ARP question.
-          if (named === "left-model") this.askedOutside.add(host);
+          const { disposition } = REASONS[d[at + 4] as number] as ReasonEntry;
+          if (disposition === "UNKNOWN") this.askedOutside.add(host);
           return;
         }
         // Whoever could have answered is outside: that nobody did says nothing.
@@ -335,6 +338,9 @@ class Decoder {
           this.step(d[at + 3] as number, host, "tc", `${filterName(filter)} ${what}`, { device: filter.dev });
         return;
       }
+      case OP_OVS:
+        this.openVswitch(d, at, host);
+        return;
       case OP_TBF: {
         const device = this.device(host, d[at + 4] as number);
         const bucket = this.net(host).host.tc.qdiscs.find(
@@ -367,6 +373,23 @@ class Decoder {
         });
         return;
     }
+  }
+
+  private openVswitch(d: Int32Array, at: number, host: number): void {
+    const bridge = this.net(host).ovsBridges[d[at + 4] as number];
+    if (bridge === undefined) return;
+    const { name, flows } = bridge.plain;
+    const flow = flows?.[d[at + 5] as number];
+    const inPort = d[at + 7] as number;
+    const port = bridge.byNumber.get(inPort)?.plain.name;
+    const device = port === undefined ? {} : { device: port };
+    const number = d[at + 6] as number;
+    const table = flow?.table ?? (number < 0 ? "of a name" : String(number));
+    const text =
+      flow === undefined
+        ? `${name} table ${table}: no flow matches`
+        : `${name} table ${table}: ${formatFlow({ ...flow, cookie: "0x0", table: "0", stats: null })}`;
+    this.step(d[at + 3] as number, host, "ovs", text, device);
   }
 
   private routeName(host: number, family: number, index: number): string {

@@ -8,6 +8,7 @@ import { DHCP_FIELD } from "./dhcp/configuration.ts";
 import { readAddresses, readBridgeVlans, readFdb, readLinks, readNeighbours } from "./host-in/devices.ts";
 import { checkDhcp } from "./host-in/dhcp.ts";
 import { readIpvs } from "./host-in/ipvs.ts";
+import { readOpenVswitch } from "./host-in/open-vswitch.ts";
 import { HostReading, type HostSource } from "./host-in/reading.ts";
 import { readRoutes, readRules } from "./host-in/routing.ts";
 import { readIpsets, readIptables, readNft } from "./host-in/rulesets.ts";
@@ -45,6 +46,10 @@ const MODELLED = [
   "tunDaemons",
   "qdiscs",
   "tcFilters",
+  "ovsVsctl",
+  "ovsShow",
+  "ovsFlows",
+  "ovsGroups",
 ] as const;
 
 const DESCRIPTIVE = ["name", "kind", "kernel"];
@@ -73,6 +78,7 @@ const READERS: readonly ((reading: HostReading) => void)[] = [
   readIpvs,
   readSockets,
   readTrafficControl,
+  readOpenVswitch,
   checkDhcp,
   readOthers,
 ];

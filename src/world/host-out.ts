@@ -1,3 +1,4 @@
+import { formatMac, MAC_ZERO } from "../address/mac.ts";
 import { formatFdbEntry } from "../kernel/device/bridge-fdb.ts";
 import { formatBridgePort } from "../kernel/device/bridge-link.ts";
 import { formatBridgeVlans } from "../kernel/device/bridge-vlan.ts";
@@ -13,6 +14,11 @@ import type { Ipvs } from "../kernel/ipvs/virtual-service.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { formatIptablesSave } from "../kernel/netfilter/save/format.ts";
 import { formatNftRuleset } from "../kernel/nft/text/format.ts";
+import { formatOvsFlows } from "../kernel/ovs/dump-flows.ts";
+import { formatOvsGroups } from "../kernel/ovs/dump-groups.ts";
+import { formatOfctlShow } from "../kernel/ovs/ofctl-show.ts";
+import type { OvsBridge } from "../kernel/ovs/open-vswitch.ts";
+import { formatVsctlShow } from "../kernel/ovs/vsctl-show.ts";
 import { formatRoute, formatRoute6 } from "../kernel/route/ip-route.ts";
 import { formatRule, formatRule6 } from "../kernel/route/ip-rule.ts";
 import type { Sockets } from "../kernel/socket/socket.ts";
@@ -55,6 +61,7 @@ export function formatHost(host: Host): Json {
       : { sockets: formatSs(sockets.sockets, keptList(host, "sockets").map(String)) }),
     ...formatDaemons(sockets),
     ...formatTrafficControl(host.tc),
+    ...formatOpenVswitch(host),
     ...keptFields(host),
   };
 }
@@ -70,6 +77,28 @@ function formatTrafficControl({ qdiscs, filters }: TrafficControl): Json {
     ...(qdiscs.length === 0 ? {} : { qdiscs: formatQdiscs(qdiscs) }),
     ...(filters.length === 0 ? {} : { tcFilters }),
   };
+}
+
+function formatOpenVswitch({ ovs, devices }: Host): Json {
+  if (ovs === null) return {};
+  const macOf = (name: string): string => {
+    const device = devices.find((each) => each.name === name);
+    return formatMac(device?.mac ?? MAC_ZERO);
+  };
+  const byBridge = (textOf: (bridge: OvsBridge) => string | null): Json =>
+    Object.fromEntries(
+      ovs.bridges.flatMap((bridge) => {
+        const text = textOf(bridge);
+        return text === null ? [] : [[bridge.name, text]];
+      }),
+    );
+  const fields: Json = {
+    ovsShow: byBridge((bridge) => formatOfctlShow(bridge, macOf)),
+    ovsFlows: byBridge(({ flows }) => (flows === null ? null : formatOvsFlows(flows))),
+    ovsGroups: byBridge(({ groups }) => (groups.length === 0 ? null : formatOvsGroups(groups))),
+  };
+  const said = Object.entries(fields).filter(([, value]) => Object.keys(value as Json).length > 0);
+  return { ovsVsctl: formatVsctlShow(ovs), ...Object.fromEntries(said) };
 }
 
 function formatDaemons(sockets: Sockets): Json {

@@ -9,6 +9,7 @@ import { NFT_KEYS, nftKeysOf, whyNoNft } from "./nft-coverage.ts";
 import type { Probed } from "./probing.ts";
 
 const LACKED = "this kernel lacks it: judged by recordings alone";
+const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one";
 
 /** What no packet of the lab can decide on, and why. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
@@ -69,6 +70,13 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["reason ipvs-no-connection", LACKED],
   ["reason tunnel-loop", "tunnels' ends are in the fabric: judged by recordings"],
   ["reason not-redirected", "no ifb is built: judged by recordings"],
+  ["reason ovs-no-match", NO_OVS],
+  ["reason ovs-drop", NO_OVS],
+  ["reason ovs-no-port", NO_OVS],
+  ["reason ovs-ttl", NO_OVS],
+  ["reason ovs-too-deep", NO_OVS],
+  ["reason ovs-controller", NO_OVS],
+  ["reason ovs-unmodelled", NO_OVS],
   ["device unmodelled", "no such device is built"],
 ]);
 

@@ -54,3 +54,46 @@ describe("errors to one host (inet_peer_xrlim_allow)", () => {
     expect(asked({}, "10.0.0.1").ask(9)).toBe("xxxxxxxxx");
   });
 });
+
+describe("errors about packets that no route takes (ip_error)", () => {
+  function behind(sysctl: Readonly<Record<string, string | number>>, routes: readonly string[] = []) {
+    const world = smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.1/24" }, routes: ["default via 10.0.0.2"] },
+        b: { links: { eth0: "10.0.0.2/24" }, forward: true, sysctl, routes },
+      },
+      ["a:eth0 b:eth0"],
+    );
+    const session = sessionOf(world);
+    const ask = (times: number): string =>
+      Array.from({ length: times }, (_, i) =>
+        outcome(session, "a", `udp 10.99.0.${i + 1}:5`, { close: "reset" }).client.icmp === undefined
+          ? "."
+          : "x",
+      ).join("");
+    return { session, ask };
+  }
+
+  // Linux 6.18 told of the first two of twelve at once, of one 2.5 s later, and of one after another 1.2 s.
+  it.each([[[]], [["unreachable 10.99.0.0/16"]]])("two come at once, routes %j", (routes) => {
+    const { session, ask } = behind({}, routes);
+    expect(ask(6)).toBe("xx....");
+    session.wait(2500);
+    expect(ask(2)).toBe("x.");
+    session.wait(1200);
+    expect(ask(2)).toBe("x.");
+  });
+
+  it("five where errors are not limited otherwise", () => {
+    expect(behind({ "net.ipv4.icmp_ratelimit": 0 }).ask(7)).toBe("xxxxx..");
+  });
+
+  it("and fewer where the machine may send few to all together", () => {
+    const { session, ask } = behind({
+      ...{ "net.ipv4.icmp_ratelimit": 0, "net.ipv4.icmp_msgs_burst": 1, "net.ipv4.icmp_msgs_per_sec": 1 },
+    });
+    expect(ask(2)).toBe("x.");
+    session.wait(2000);
+    expect(ask(2)).toBe("x.");
+  });
+});

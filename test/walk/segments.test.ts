@@ -72,4 +72,20 @@ describe("more than a segment holds", () => {
     expect(sizes.slice(0, 2)).toEqual([5 * 1348, 5 * 1348]);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(30_000);
   });
+
+  it("asks for the segments its route names, and sets out with its hop limit", () => {
+    const asked = (route: string) => {
+      const net = smallWorld(
+        {
+          c: { links: { eth0: "10.1.0.2/24" }, routes: [`default via 10.1.0.1 ${route}`] },
+          r: { links: { e0: "10.1.0.1/24 10.9.0.1/32" }, iptables: SEES(1000), listen: ["tcp 80"] },
+        },
+        ["c:eth0 r:e0"],
+      );
+      const { rules, frames } = outcome(sessionOf(net), "c", "tcp 10.9.0.1:80");
+      return [rules.length, frames[0]?.ip.ttl];
+    };
+    expect(asked("")).toEqual([0, 64]);
+    expect(asked("advmss 1000 hoplimit 9")).toEqual([1, 9]);
+  });
 });

@@ -16,6 +16,8 @@ import type {
   NeighbourOf,
 } from "../../src/kernel/device/device.ts";
 import { emptyHost, type Host } from "../../src/kernel/host.ts";
+import { ORIGIN_NONE } from "../../src/kernel/origin.ts";
+import { OpenVswitchReader } from "../../src/kernel/ovs/read-ovs.ts";
 import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "../../src/kernel/route/ip-rule.ts";
 import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../../src/kernel/route/kernel-routes.ts";
 import type { NextHopOf, PolicyRule, RouteOf, RouteType } from "../../src/kernel/route/route.ts";
@@ -61,6 +63,13 @@ export interface HostSpec {
   readonly qdiscs?: string;
   /** `DEV ingress` or `DEV egress` to what `tc filter show` prints. */
   readonly filters?: Readonly<Record<string, string>>;
+  /** Open vSwitch: `ovs-vsctl show`, and of each bridge what `ovs-ofctl` prints: its ports, flows and groups. */
+  readonly ovs?: {
+    readonly vsctl: string;
+    readonly show?: Readonly<Record<string, string>>;
+    readonly flows?: Readonly<Record<string, string>>;
+    readonly groups?: Readonly<Record<string, string>>;
+  };
   /** Daemons behind TUNs: `DEVICE ADDRESS PORT SUBNET=ADDRESS …`. */
   readonly daemons?: readonly string[];
   /** `tcp 80`, `udp 53 eth0`; without it every port listens. */
@@ -174,6 +183,16 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
     if (found === undefined) throw new Error(`${name}: no device for a gateway`);
     return found.dev;
   };
+  const reader = new OpenVswitchReader((field, line, message) => {
+    throw new Error(`${field}:${line}: ${message}`);
+  });
+  const none = () => ORIGIN_NONE;
+  if (spec.ovs !== undefined) {
+    reader.database(spec.ovs.vsctl, none);
+    for (const [bridge, text] of Object.entries(spec.ovs.show ?? {})) reader.show(bridge, text);
+    for (const [bridge, text] of Object.entries(spec.ovs.flows ?? {})) reader.flows(bridge, text, none);
+    for (const [bridge, text] of Object.entries(spec.ovs.groups ?? {})) reader.groups(bridge, text, none);
+  }
   const sysctl = new Map(Object.entries(spec.sysctl ?? {}).map(([key, value]) => [key, String(value)]));
   if (spec.forward === true) {
     sysctl.set("net.ipv4.ip_forward", "1");
@@ -181,6 +200,7 @@ export function makeHost(name: string, number: number, spec: HostSpec): Host {
   }
   return {
     ...emptyHost(name, "node"),
+    ovs: reader.ovs,
     devices,
     addresses,
     addresses6: all6,
@@ -347,9 +367,26 @@ function route<Address>(
     metric: Number(options.get("metric") ?? (of.number === 6 ? 1024 : 0)),
     tos: 0,
     mtu: Number(options.get("mtu") ?? 0),
+    ...(options.has("from") ? { from: prefixFrom(of, options.get("from") as string) } : {}),
+    ...(options.has("pref") ? { preference: options.get("pref") as "high" | "low" } : {}),
+    ...(options.has("advmss") || options.has("hoplimit")
+      ? {
+          metrics: Object.fromEntries(
+            ["advmss", "hoplimit"].flatMap((name) =>
+              options.has(name) ? [[name, Number(options.get(name))]] : [],
+            ),
+          ),
+        }
+      : {}),
     nextHops: hops.length > 0 ? hops.map((more) => hop(pairs(more))) : single,
     origin: 0,
   };
+}
+
+function prefixFrom<Address>(of: AddressFamily<Address>, text: string): RouteOf<Address>["dst"] {
+  const prefix = of.parsePrefix(text);
+  if (prefix === undefined) throw new Error(`${text} is no prefix`);
+  return prefix;
 }
 
 function splitAt(words: readonly string[], word: string): string[][] {

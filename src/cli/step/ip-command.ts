@@ -13,6 +13,7 @@ import { parseWhole } from "../number-text.ts";
 import { invalid, ok, type Result } from "../result.ts";
 import { readNeighbour } from "./ip-neigh-command.ts";
 import { readRoute } from "./ip-route-command.ts";
+import { readRuleCommand } from "./ip-rule-command.ts";
 import { findDevice, isShort, readPrefix } from "./ip-words.ts";
 
 /** `ip [-4|-6] OBJECT COMMAND …`, with the effects that the kernel adds of its own. The words tell the family too. */
@@ -24,7 +25,11 @@ export function readIp(host: Host, words: readonly string[], origin: Origin): Re
   if (isShort(object, "address", 1)) return readAddress(host, rest, origin);
   if (isShort(object, "neighbour", 1) || isShort(object, "neighbor", 1))
     return readNeighbour(host, rest, origin);
-  return invalid(`ip: ${JSON.stringify(object)} is not built yet: route, link, addr and neigh are`);
+  if (isShort(object, "rule", 2)) return readRuleCommand(host, rest, family, origin);
+  if (object === "vrf" && isShort(rest[0] ?? "show", "show", 1)) return ok([]);
+  return invalid(
+    `ip: ${JSON.stringify(object)} is not built yet: route, rule, link, addr, neigh and vrf show are`,
+  );
 }
 
 function readLink(host: Host, words: readonly string[], origin: Origin): Result<Operation[]> {
@@ -232,4 +237,20 @@ function deleteAddress(host: Host, device: Device, prefix: Prefix4): Operation[]
       .filter((route) => route.protocol !== "kernel" && route.prefsrc === address.address)
       .map((route): Operation => ({ kind: "route-delete", route })),
   ];
+}
+
+/** `ip vrf show [NAME]` prints the VRFs and their tables (iproute2, `ip/ipvrf.c`); other commands print nothing. */
+export function printIp({ devices }: Host, [object, ...rest]: readonly string[]): string {
+  if (object !== "vrf") return "";
+  const vrfs = devices.flatMap(({ name, detail }) =>
+    detail.kind === "vrf" ? [{ name, table: detail.table }] : [],
+  );
+  const [wanted] = isShort(rest[0] ?? "show", "show", 1) ? rest.slice(1) : rest;
+  if (wanted !== undefined) {
+    const found = vrfs.find(({ name }) => name === wanted);
+    return found === undefined ? "Invalid VRF\n" : `${found.name} ${found.table}\n`;
+  }
+  const lines = vrfs.map(({ name, table }) => `${name.padEnd(16)}  ${String(table).padStart(5)}\n`);
+  const all = lines.length === 0 ? ["No VRF has been configured\n"] : lines;
+  return ["Name              Table\n", "-----------------------\n", ...all].join("");
 }

@@ -6,6 +6,7 @@ import type { Host } from "../../kernel/host.ts";
 import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
 import { usualMetric6 } from "../../kernel/route/ip-route.ts";
+import { inOrder, LOCK, METRIC_WORDS, metricOf, type RouteMetrics } from "../../kernel/route/metrics.ts";
 import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "../../kernel/route/route.ts";
 import { tableName } from "../../kernel/route/rt-table.ts";
 import { parseWhole } from "../number-text.ts";
@@ -71,8 +72,18 @@ function sameKey<Address>(of: AddressFamily<Address>, a: RouteOf<Address>, b: Ro
     of.same(a.dst.address, b.dst.address) &&
     a.dst.length === b.dst.length &&
     a.tos === b.tos &&
-    a.metric === b.metric
+    a.metric === b.metric &&
+    isSameSource(of, a.from, b.from)
   );
+}
+
+function isSameSource<Address>(
+  of: AddressFamily<Address>,
+  a: PrefixOf<Address> | undefined,
+  b: PrefixOf<Address> | undefined,
+): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && of.same(a.address, b.address);
 }
 
 /** A route as written: what was not said is null. */
@@ -85,6 +96,10 @@ interface GivenRoute<Address> {
   readonly prefsrc: Address | null;
   readonly metric: number | null;
   readonly mtu: number;
+  readonly metrics?: RouteMetrics;
+  readonly from?: PrefixOf<Address>;
+  readonly expires?: number;
+  readonly preference?: "high" | "low";
   readonly hops: readonly NextHopOf<Address>[];
 }
 
@@ -125,6 +140,7 @@ class RouteWords<Address> {
       else if (word === "dev") hop = { ...hop, dev: this.#device() };
       else if (word === "onlink") hop = { ...hop, onlink: true };
       else if (word === "weight") hop = { ...hop, weight: this.#number("weight", 1, 256) };
+      else if (word === "mtu" || METRIC_WORDS.has(word)) more = this.#withMetric(word, more);
       else more = { ...more, ...this.#setting(word) };
     }
     if (hop !== undefined) hops.push(this.#hop(hop, more.table));
@@ -149,12 +165,38 @@ class RouteWords<Address> {
       case "metric":
       case "preference":
         return { metric: this.#number(word, 0, 0xffff_ffff) };
-      case "mtu":
-        return { mtu: this.#number("mtu", 0, 65_535) };
+      case "expires":
+        return { expires: this.#number("expires", 0, 0xffff_ffff) };
+      case "pref": {
+        const preference = this.#word("pref");
+        if (preference === "high" || preference === "low") return { preference };
+        if (preference !== "medium")
+          this.#fault ??= `${JSON.stringify(preference)} is not high, medium or low`;
+        return {};
+      }
+      case "from":
+        if (this.#of.number === 4) this.#fault = "a route of IPv4 has no from: a policy rule (ip rule) has";
+        return { from: this.#prefix("from") };
       default:
         this.#fault = `${JSON.stringify(word)} is not built yet`;
         return {};
     }
+  }
+
+  /** `advmss 1000`, `mtu lock 1400`, … */
+  #withMetric(word: string, before: Partial<GivenRoute<Address>>): Partial<GivenRoute<Address>> {
+    const isLocked = this.#words[this.#at] === "lock";
+    if (isLocked) this.#at++;
+    if (word === "mtu") {
+      const mtu = this.#number("mtu", 0, 65_535);
+      return isLocked
+        ? { ...before, mtu, ...metricsOf({ ...before.metrics, [LOCK]: "mtu" }) }
+        : { ...before, mtu };
+    }
+    const text = this.#word(word);
+    const metric = metricOf(word, text);
+    if (metric === undefined) this.#fault ??= `${word}: ${JSON.stringify(text)} is not a value it takes`;
+    return { ...before, ...metricsOf({ ...before.metrics, ...metric }) };
   }
 
   #word(what: string): string {
@@ -170,7 +212,11 @@ class RouteWords<Address> {
   }
 
   #destination(): PrefixOf<Address> {
-    const word = this.#word("the route");
+    return this.#prefix("the route");
+  }
+
+  #prefix(what: string): PrefixOf<Address> {
+    const word = this.#word(what);
     const all = { address: this.#of.any, length: 0 };
     return word === "default" ? all : this.#take(readPrefix(this.#of, word), all);
   }
@@ -219,6 +265,11 @@ class RouteWords<Address> {
     if (dev === null) this.#fault ??= "the next hop has an invalid gateway: no route on link leads to it";
     return { ...hop, dev };
   }
+}
+
+function metricsOf(metrics: RouteMetrics): { readonly metrics?: RouteMetrics } {
+  const ordered = inOrder(metrics);
+  return ordered === undefined ? {} : { metrics: ordered };
 }
 
 /** Where the kernel finds a gateway: the longest prefix of a table that is on link (`fib_check_nh`: the route's own first). */
@@ -273,6 +324,7 @@ function routeToDelete<Address>(
       route.table === given.table &&
       of.same(route.dst.address, given.dst.address) &&
       route.dst.length === given.dst.length &&
+      (given.from === undefined || isSameSource(of, route.from, given.from)) &&
       (given.type === "unicast" || route.type === given.type) &&
       (given.metric === null || route.metric === given.metric) &&
       (given.protocol === null || route.protocol === given.protocol) &&

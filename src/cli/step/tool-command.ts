@@ -7,7 +7,8 @@ import { OriginTable } from "../../world/origins.ts";
 import type { World } from "../../world/world.ts";
 import { invalid, ok, type Result } from "../result.ts";
 import { readBridge } from "./bridge-command.ts";
-import { readIp } from "./ip-command.ts";
+import { printIp, readIp } from "./ip-command.ts";
+import { readIpset } from "./ipset-command.ts";
 import { readIptables } from "./iptables-command.ts";
 import { printIpvsadm, readIpvsadm } from "./ipvsadm-command.ts";
 import { readNft } from "./nft-command.ts";
@@ -15,8 +16,8 @@ import { shellWords } from "./shell-words.ts";
 import { readSysctl } from "./sysctl-command.ts";
 
 export const UNDERSTOOD =
-  "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, bridge fdb append, " +
-  "iptables and ip6tables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, " +
+  "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, ip rule add|del, " +
+  "ip vrf show, bridge fdb append, ipset create|add|del|flush|destroy, iptables and ip6tables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, " +
   "ipvsadm -A|-E|-D|-a|-e|-d|-C|-L|-S|--set, sysctl -w NAME=VALUE";
 
 /** A World after one command on one of its hosts: a command line as the tool takes it. */
@@ -39,6 +40,8 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
   switch (tool) {
     case "ip":
       return readIp(host, rest, origin);
+    case "ipset":
+      return readIpset(host, rest, origin);
     case "bridge":
       return readBridge(host, rest, origin);
     case "iptables":
@@ -64,7 +67,9 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
 export function toolOutput(stack: Stack, line: string): string {
   const command = toolOf(line);
   if (command.kind === "invalid") return "";
-  return command.value.tool === "ipvsadm" ? printIpvsadm(command.value.rest, stack) : "";
+  const { tool, rest } = command.value;
+  if (tool === "ip") return printIp(stack.net.host, rest);
+  return tool === "ipvsadm" ? printIpvsadm(rest, stack) : "";
 }
 
 function toolOf(line: string): Result<{ readonly tool: string; readonly rest: readonly string[] }> {

@@ -340,6 +340,12 @@ export class ConntrackTable {
     this.extras.set(at, (this.extras.data[at] as number) | (1 << (label & 31)));
   }
 
+  /** All labels of a word. */
+  setLabels(ct: number, word: number, bits: number): void {
+    const at = this.extrasOf(ct) + LABELS + word;
+    this.extras.set(at, bits);
+  }
+
   private extrasOf(ct: number): number {
     this.extras.grow((ct + 1) * EXTRA_STRIDE);
     return ct * EXTRA_STRIDE;

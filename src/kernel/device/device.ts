@@ -121,6 +121,14 @@ export type DeviceDetail =
     }
   /** Where traffic control redirects frames to be shaped; it takes no others. */
   | { readonly kind: "ifb" }
+  /** A bridge of Open vSwitch or another port that it made: what is sent into it comes into the bridge (`OpenVswitch`). */
+  | { readonly kind: "openvswitch" }
+  /** A tunnel whose ends and key come with each packet (`external`): the kernel's half of ports of Open vSwitch. */
+  | {
+      readonly kind: "external";
+      readonly type: "vxlan" | "geneve";
+      readonly port: number;
+    }
   /** A kind not modelled: frames into it leave the model. */
   | { readonly kind: "unmodelled"; readonly type: string };
 

@@ -98,6 +98,11 @@ function detailText(detail: Exclude<DeviceDetail, { kind: "loopback" | "ether" |
       return `ipvlan mode ${detail.mode} ${detail.flag}`;
     case "vlan":
       return `vlan id ${detail.id}`;
+    case "external":
+      return `${detail.type} external dstport ${detail.port}`;
+    // Made by its own daemon alone.
+    case "openvswitch":
+      return "openvswitch";
     default:
       detail satisfies never;
       throw new Error("unknown kind of device");

@@ -28,6 +28,9 @@ export function parseDetail(json: JsonFields, linkType: string): DeviceDetail {
   if (kind === "veth") return { kind: "veth" };
   if (kind === "bridge") return parseBridge(data);
   if (kind === "dummy") return { kind: "dummy" };
+  if (kind === "openvswitch") return { kind: "openvswitch" };
+  if ((kind === "vxlan" || kind === "geneve") && data?.get("external") === true)
+    return { kind: "external", type: kind, port: data.integer("port", 0, 65_535, 0) };
   if (kind === "ifb") return { kind: "ifb" };
   if (kind === "vrf" && data !== undefined) {
     return { kind: "vrf", table: data.integer("table", 1, 0xffff_ffff) };
@@ -190,6 +193,10 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
       return { info_kind: "dummy" };
     case "ifb":
       return { info_kind: "ifb" };
+    case "openvswitch":
+      return { info_kind: "openvswitch" };
+    case "external":
+      return { info_kind: detail.type, info_data: { external: true, port: detail.port } };
     case "vrf":
       return { info_kind: "vrf", info_data: { table: detail.table } };
     case "tun":

@@ -3,6 +3,7 @@ import { addressOnPath, type Ip6 } from "../../address/ip6-handle.ts";
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Mac } from "../../address/mac.ts";
 import type { FrameChain } from "../nft/frame-hooks.ts";
+import type { CompiledOvsPort } from "../ovs/compile-bridge.ts";
 import { tableName } from "../route/rt-table.ts";
 import type { CompiledTcFilter } from "../tc/compile-filter.ts";
 import type { Device, DeviceDetail } from "./device.ts";
@@ -76,6 +77,9 @@ export class NetDevice {
   /** Filters of traffic control where frames come in and leave. */
   tcIngress: readonly CompiledTcFilter[] = [];
   tcEgress: readonly CompiledTcFilter[] = [];
+  /** The port of Open vSwitch that it carries: one of its own (`ovsOwn`) is its other end, of others it takes the frames. */
+  ovsPort: CompiledOvsPort | null = null;
+  ovsOwn = false;
   /** The longest frame that its token bucket takes, bytes; 0 where it has none. */
   tbfLongest = 0;
   /** Addresses in the order of `ip addr`. */

@@ -11,7 +11,7 @@ import { prefersSource6 } from "../route/output-route6.ts";
 import { selectSource6 } from "../route/select-source6.ts";
 import { RTN_ANYCAST, RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { peerAllows } from "./error-rate.ts";
+import { peerAllows, withinGlobalLimit } from "./error-rate.ts";
 
 /** What is particular to errors of ICMPv6 (`icmp6_send`, net/ipv6/icmp.c). */
 
@@ -77,6 +77,7 @@ function isOn(stack: Stack, ifindex: number, address: number): boolean {
 /** `icmpv6_xrlim_allow`: a routed error is one of few, or is not limited. */
 export function withinLimit6(stack: Stack, error: Packet): boolean {
   if (error.icmpType === ICMPV6_PKT_TOOBIG || stack.net.devices[error.rtDev]?.isLoopback) return true;
+  if (!withinGlobalLimit(stack)) return false;
   const limit = stack.net.sysctl.integer("net.ipv6.icmp.ratelimit", RATE_LIMIT_MS);
   // "Give more bandwidth to wider prefixes."
   const length = stack.fibResult.route?.length ?? 128;

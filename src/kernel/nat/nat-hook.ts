@@ -107,7 +107,7 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
  *
  * @returns false when it must be dropped: a redirect for a connection that is translated, or not yet fully bound
  */
-function translateIcmpError(stack: Stack, packet: Packet, manip: Manip): boolean {
+export function translateIcmpError(stack: Stack, packet: Packet, manip: Manip): boolean {
   const conntrack = stack.conntrack;
   const ct = packet.ct;
   const status = conntrack.status(ct);

@@ -21,8 +21,11 @@ export interface CompiledBefore {
 /**
  * Chains compiled: all their rules in columns of integers, chain behind chain, and what a walk asks of a chain in columns
  * by its place here. Jumps are slots of the table. Derived from plain chains and shared by every table that has them.
+ *
+ * A chain's rules are compiled when the first packet enters it (`indexAt`): of an agent's forty thousand chains a trace
+ * meets a few.
  */
-export class ChainArena {
+export class ChainArena implements RuleArena {
   /** Slot in the table of the chain at place 0. */
   readonly first: number;
   /** For names and texts, never per packet. */
@@ -37,7 +40,11 @@ export class ChainArena {
   readonly columns: Int32Array;
   readonly tests: MatchTest[] = [];
   readonly actions: TargetAction[] = [];
-  /** null: none is worth it; undefined: not tried yet. */
+  /** Slot of the chain a jump names. */
+  readonly slotOf: (chain: string) => number;
+  /** By place: 1 where the chain's rules are compiled. */
+  private readonly compiled: Uint8Array;
+  /** null: none is worth it; undefined: no packet has entered the chain yet. */
   private readonly indexes: (ChainIndex | null | undefined)[];
 
   constructor(
@@ -56,26 +63,37 @@ export class ChainArena {
     const total = this.lengths.reduce((sum, length) => sum + length, 0);
     this.destinations = new Int32Array(total * DST_STRIDE);
     this.columns = new Int32Array(total * STRIDE);
+    this.compiled = new Uint8Array(chains.length);
     this.indexes = new Array<ChainIndex | null | undefined>(chains.length).fill(undefined);
-    const { destinations, columns, tests, actions } = this;
-    const arena: RuleArena = { destinations, columns, tests, actions, slotOf };
+    this.slotOf = slotOf;
     let place = 0;
-    chains.forEach((chain, i) => {
+    for (let i = 0; i < chains.length; i++) {
       this.starts[i] = place;
-      const known = before === null ? -1 : before.placeOf(chain.name);
-      if (before !== null && known >= 0) this.splice(chain, place, before.arena, known, arena);
-      else compileRules(chain.rules, 0, chain.rules.length, place, arena);
-      place += chain.rules.length;
-    });
+      place += this.lengths[i] as number;
+    }
+    if (before !== null) this.takeOver(before);
   }
 
-  /** The index of the chain at a place, null where walking it is as good. */
+  /** Take what was compiled before: copying it is cheaper than compiling it again. */
+  private takeOver({ arena, placeOf }: CompiledBefore): void {
+    for (const [i, chain] of this.chains.entries()) {
+      const known = placeOf(chain.name);
+      if (known >= 0 && arena.compiled[known] === 1) this.splice(chain, i, arena, known);
+    }
+  }
+
+  /** The index of the chain at a place, null where walking it is as good. From then on the chain's rules are there. */
   indexAt(place: number): ChainIndex | null {
     const index = this.indexes[place];
     return index === undefined ? this.buildIndex(place) : index;
   }
 
   private buildIndex(place: number): ChainIndex | null {
+    if (this.compiled[place] === 0) {
+      this.compiled[place] = 1;
+      const { rules } = this.chains[place] as Chain;
+      compileRules(rules, 0, rules.length, this.starts[place] as number, this);
+    }
     const index = ChainIndex.of(
       this.destinations,
       this.columns,
@@ -87,13 +105,15 @@ export class ChainArena {
   }
 
   /** Rules that the chain had before are copied in runs; what stands between them is compiled. */
-  private splice({ rules }: Chain, place: number, before: ChainArena, known: number, into: RuleArena): void {
-    const oldPlace = before.starts[known] as number;
+  private splice({ rules }: Chain, place: number, before: ChainArena, known: number): void {
+    this.compiled[place] = 1;
+    const start = this.starts[place] as number;
+    const oldStart = before.starts[known] as number;
     compareRuns(
       rules,
       (before.chains[known] as Chain).rules,
-      (at, oldAt, count) => this.copy(before, oldPlace + oldAt, count, place + at),
-      (at, count) => compileRules(rules, at, at + count, place, into),
+      (at, oldAt, count) => this.copy(before, oldStart + oldAt, count, start + at),
+      (at, count) => compileRules(rules, at, at + count, start, this),
     );
   }
 

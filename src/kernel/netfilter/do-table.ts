@@ -95,9 +95,9 @@ export function doTable(
   for (;;) {
     // The next rule that matches, from i on.
     const from = i;
-    const index = literal ? null : arena.indexAt(slot - arena.first);
+    const index = arena.indexAt(slot - arena.first);
     i =
-      index === null
+      index === null || literal
         ? walkChain(stack, arena, start, length, i, packet)
         : searchChain(stack, arena, index, start, length, i, packet);
     evaluated += i < length ? i - from + 1 : length - from;

@@ -20,12 +20,14 @@ import {
 import type { DevicePlace } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import {
+  type IcmpError,
   NO_ROUTE as NO_ROUTE_ERROR,
   PROHIBITED,
   PROTOCOL_UNKNOWN,
   ROUTE_UNREACHABLE,
   tellSender,
 } from "../icmp/error.ts";
+import { errorRouteAllows } from "../icmp/error-rate.ts";
 import { icmpReceive } from "../icmp/receive.ts";
 import { icmp6Receive } from "../icmp/receive6.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from "../netfilter/hook.ts";
@@ -168,22 +170,25 @@ function ipError(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   let ended = NO_ROUTE;
+  let told: IcmpError | null = null;
   switch (errno) {
     case EINVAL:
       ended = BLACKHOLE;
       break;
     case EHOSTUNREACH:
       ended = UNREACHABLE;
-      tellSender(stack, packet, ROUTE_UNREACHABLE, 0);
+      told = ROUTE_UNREACHABLE;
       break;
     case ENETUNREACH:
-      tellSender(stack, packet, NO_ROUTE_ERROR, 0);
+      told = NO_ROUTE_ERROR;
       break;
     case EACCES:
       ended = PROHIBIT;
-      tellSender(stack, packet, PROHIBITED, 0);
+      told = PROHIBITED;
       break;
   }
+  if (told !== null && (packet.family === 6 || errorRouteAllows(stack, packet.src)))
+    tellSender(stack, packet, told, 0);
   stack.kill(packet, ended);
 }
 

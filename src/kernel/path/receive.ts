@@ -12,6 +12,7 @@ import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
 import { ipvlanReceive } from "./ipvlan.ts";
 import { macvlanReceive } from "./macvlan.ts";
+import { ovsReceive } from "./ovs.ts";
 import { tcFilters } from "./traffic-control.ts";
 import { vlanReceive } from "./vlan.ts";
 
@@ -69,6 +70,10 @@ export function receiveClassified(stack: Stack, dev: NetDevice, packet: Packet):
   packet.iif = dev.ifindex;
   const port = stack.lowerPort(dev);
   if (port !== null && receiveAbove(stack, dev, port, packet)) return;
+  if (dev.ovsPort !== null && !dev.ovsOwn) {
+    ovsReceive(stack, dev.ovsPort, packet);
+    return;
+  }
   if (packet.vlan !== 0 && dev.master === null && dev.bond === null) {
     // "Vlan id is non 0 and vlan_do_receive() above couldn't find vlan device."
     packet.pktType = PACKET_OTHERHOST;

@@ -12,6 +12,7 @@ import { geneveTransmit } from "./geneve.ts";
 import { ipipTransmit } from "./ipip.ts";
 import { ipvlanTransmit } from "./ipvlan.ts";
 import { macvlanTransmit } from "./macvlan.ts";
+import { ovsReceive } from "./ovs.ts";
 import { ifbTransmit, tcFilters } from "./traffic-control.ts";
 import { vlanTransmit } from "./vlan.ts";
 import { vrfTransmit } from "./vrf.ts";
@@ -83,6 +84,10 @@ function handToDevice(stack: Stack, dev: NetDevice, packet: Packet): void {
     DIR_OUT,
     packet,
   );
+  if (dev.ovsOwn && dev.ovsPort !== null) {
+    ovsReceive(stack, dev.ovsPort, packet);
+    return;
+  }
   switch (dev.kind) {
     case "loopback":
       // loopback_xmit keeps conntrack and route: the packet is not routed again on its way in.
@@ -123,6 +128,8 @@ function handToDevice(stack: Stack, dev: NetDevice, packet: Packet): void {
       stack.kill(packet, DUMMY);
       return;
     case "unmodelled":
+    case "openvswitch":
+    case "external":
       stack.kill(packet, UNMODELLED);
       return;
     default:

@@ -24,11 +24,15 @@ export function compileRoute(
     prefsrc: route.prefsrc === null ? 0 : addressOnPath(route.prefsrc),
     hasPrefsrc: route.prefsrc !== null,
     mtu: route.mtu,
+    advmss: numberOf(route.metrics?.["advmss"]),
+    hopLimit: numberOf(route.metrics?.["hoplimit"]),
     metric: route.metric,
     tos: route.tos,
     address: six ? network6(address, length) : address & mask,
     mask,
     length,
+    ...source(route as Route6),
+    preference: route.preference === "high" ? 3 : route.preference === "low" ? 1 : 2,
     nextHops: alive.map((hop) => ({
       dev: hop.dev === null ? null : device(hop.dev),
       gateway: hop.gateway === null ? 0 : addressOnPath(hop.gateway),
@@ -39,6 +43,15 @@ export function compileRoute(
     })),
     weights: alive.map((hop) => hop.weight),
   };
+}
+
+function numberOf(metric: number | string | null | undefined): number {
+  return typeof metric === "number" ? metric : 0;
+}
+
+function source({ from }: Route6): Pick<FibRoute, "srcAddress" | "srcLength"> {
+  if (from === undefined || from.length === 0) return { srcAddress: 0, srcLength: 0 };
+  return { srcAddress: network6(addressOnPath(from.address), from.length), srcLength: from.length };
 }
 
 /**
@@ -53,6 +66,8 @@ export function withSiblings(list: readonly FibRoute[]): FibRoute[] {
       before !== undefined &&
       before.address === route.address &&
       before.length === route.length &&
+      before.srcLength === route.srcLength &&
+      before.srcAddress === route.srcAddress &&
       before.metric === route.metric &&
       isThroughGateways(before) &&
       isThroughGateways(route)

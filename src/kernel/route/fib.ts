@@ -41,12 +41,20 @@ export interface FibRoute {
   readonly prefsrc: number;
   readonly hasPrefsrc: boolean;
   readonly mtu: number;
+  /** What its connections ask for, and set out with; 0: as usual. */
+  readonly advmss: number;
+  readonly hopLimit: number;
   readonly metric: number;
   readonly tos: number;
   /** The network, host bits cleared. */
   readonly address: number;
   /** IPv4 only. */
   readonly mask: number;
+  /** IPv6 only: the network that it is for packets from; of length 0 all. */
+  readonly srcAddress: number;
+  readonly srcLength: number;
+  /** IPv6 only, in the order of preference: 1 low, 2 medium, 3 high. */
+  readonly preference: number;
   readonly length: number;
   readonly nextHops: readonly FibNextHop[];
   readonly weights: readonly number[];
@@ -85,11 +93,13 @@ export class FibTable {
     const six = this.family === 6;
     let list = this.plain.map(([route, index]) => compileRoute(route, index, this.device));
     // Same order as the kernel's: longest prefix, then TOS (a set one first), then metric, then order of insertion. Of IPv6 one
-    // prefix's routes stand together (`fib6_node.leaf`).
+    // prefix's routes stand together (`fib6_node.leaf`), those for some senders alone before the others (`fib6_node.subtree`).
     list.sort(
       (a, b) =>
         b.length - a.length ||
-        (six ? a.address - b.address : b.tos - a.tos) ||
+        (six
+          ? a.address - b.address || b.srcLength - a.srcLength || a.srcAddress - b.srcAddress
+          : b.tos - a.tos) ||
         a.metric - b.metric ||
         a.index - b.index,
     );

@@ -31,12 +31,31 @@ function find({ routes, keys, longest }: FibColumns, flow: Flow, result: FibResu
   while (first < length) {
     const address = keys[2 * first] as number;
     const bits = keys[2 * first + 1] as number;
-    let end = first + 1;
-    if (samePrefix6(daddr, address, bits)) {
-      while (end < length && keys[2 * end] === address && keys[2 * end + 1] === bits) end++;
-      if (selectAmong(routes, first, end, flow, result, wary)) return true;
+    if (!samePrefix6(daddr, address, bits)) {
+      first++;
+      continue;
     }
-    first = end;
+    // `fib6_node_lookup_1`: of a prefix with routes for some senders alone those for all are hidden, but from a sender whose own
+    // cannot be taken.
+    let isSourced = false;
+    let isFor = false;
+    do {
+      const { srcAddress, srcLength } = routes[first] as FibRoute;
+      let end = first + 1;
+      while (end < length && keys[2 * end] === address && keys[2 * end + 1] === bits) {
+        const other = routes[end] as FibRoute;
+        if (other.srcLength !== srcLength || other.srcAddress !== srcAddress) break;
+        end++;
+      }
+      let isAsked: boolean = !isSourced || isFor;
+      if (srcLength !== 0) {
+        isSourced = true;
+        isAsked = samePrefix6(flow.saddr, srcAddress, srcLength);
+        isFor ||= isAsked;
+      }
+      if (isAsked && selectAmong(routes, first, end, flow, result, wary)) return true;
+      first = end;
+    } while (first < length && keys[2 * first] === address && keys[2 * first + 1] === bits);
   }
   return false;
 }
@@ -57,12 +76,12 @@ function selectAmong(
     if (route.metric !== metric && best !== NOT_AT_ALL && (result.route as FibRoute).metric === metric) break;
     const hops = route.nextHops;
     if (hops.length === 0 && isReject(route.type) && !flow.viaOnly && best === NOT_AT_ALL) {
-      best = 0;
+      best = MEDIUM;
       result.route = route;
       result.hop = 0;
     }
     for (let at = 0; at < hops.length; at++) {
-      const points = score(hops[at] as FibNextHop, route.type, flow, wary);
+      const points = score(hops[at] as FibNextHop, route, flow, wary);
       if (points <= best) continue;
       best = points;
       result.route = route;
@@ -76,14 +95,23 @@ function isReject(type: number): boolean {
   return type >= RTN_BLACKHOLE && type <= RTN_THROW;
 }
 
+/** `IPV6_DECODE_PREF`, and where the score has it: above what the device counts. */
+const PREFERENCE = 4;
+const MEDIUM = 2 * PREFERENCE;
+
 /** `rt6_score_route`. */
-function score({ dev, gateway, hasGateway }: FibNextHop, type: number, flow: Flow, wary: boolean): number {
+function score(
+  { dev, gateway, hasGateway }: FibNextHop,
+  { type, preference }: FibRoute,
+  flow: Flow,
+  wary: boolean,
+): number {
   const isThere = type === RTN_LOCAL ? dev?.holdsAddresses6 : dev?.up;
   if (!isReject(type) && !(isThere && !dev?.conf6.disabled)) return NOT_AT_ALL;
   const preferred = flow.via === 0 || dev?.ifindex === flow.via;
   if (!preferred && flow.viaOnly) return NOT_AT_ALL;
   if (wary && hasGateway && hasFailed(flow, dev as FibNextHop["dev"], gateway)) return NOT_AT_ALL;
-  return preferred ? 2 : 0;
+  return preference * PREFERENCE + (preferred ? 2 : 0);
 }
 
 /** `rt6_check_neigh`: a gateway nobody has answered for (NUD_FAILED). */

@@ -1,4 +1,5 @@
 import { type TextLine, type ToolText, ToolTextDraft, WordReader } from "../tool-text.ts";
+import { LOCK, METRIC_WORDS, metricOf } from "./metrics.ts";
 
 /**
  * Routes as `ip route` prints them for people (iproute2, `ip/iproute.c`), in the form of `ip -j route`:
@@ -74,11 +75,7 @@ const NUMBERS: Readonly<Record<string, string>> = { metric: "metric", weight: "w
 const FLAGS = new Set(["onlink", "linkdown", "dead", "pervasive", "offload", "trap", "notify", "unresolved"]);
 
 /** Values that no walk reads. */
-const UNREAD = new Set([
-  ...["error", "expires", "hoplimit", "advmss", "rtt", "rttvar", "window", "cwnd", "initcwnd", "initrwnd"],
-  ...["rto_min", "ssthresh", "reordering", "quickack", "realm", "realms", "nhid", "users", "age", "features"],
-  ...["congctl", "fastopen_no_cookie", "ttl-propagate", "iif"],
-]);
+const UNREAD = new Set([...["error", "realm", "realms", "nhid", "users", "age", "ttl-propagate", "iif"]]);
 
 function readFields(words: WordReader, line: TextLine, draft: ToolTextDraft): Draft | null {
   const fields: Draft = {};
@@ -90,25 +87,35 @@ function readFields(words: WordReader, line: TextLine, draft: ToolTextDraft): Dr
       continue;
     }
     const known = Object.hasOwn(VALUES, name) || Object.hasOwn(NUMBERS, name) || UNREAD.has(name);
-    if (!known && name !== "via" && name !== "mtu" && name !== "encap") {
+    const isMetric = name === "mtu" || METRIC_WORDS.has(name);
+    if (!known && !isMetric && name !== "via" && name !== "expires" && name !== "encap") {
       draft.fault(line, `${JSON.stringify(name)} is no part of a route that "ip route" prints`);
       return null;
     }
     let value = words.next();
-    if ((name === "mtu" || name === "window") && value === "lock") value = words.next();
+    const isLocked = isMetric && value === "lock";
+    if (isLocked) value = words.next();
     if (value === "") {
       draft.fault(line, `the line ends after ${JSON.stringify(name)}: its value is missing`);
       return null;
     }
     if (name === "via") Object.assign(fields, readGateway(value, words));
     else if (name === "encap") return { ...fields, encap: value };
-    else if (name === "mtu") Object.assign(fields, { metrics: [{ mtu: Number(value) }] });
+    else if (name === "mtu")
+      addMetric(fields, { mtu: Number(value), ...(isLocked ? { [LOCK]: "mtu" } : {}) });
+    else if (isMetric) addMetric(fields, metricOf(name, value) ?? {});
+    else if (name === "expires") fields["expires"] = Number.parseInt(value, 10);
     else if (Object.hasOwn(VALUES, name)) fields[VALUES[name] as string] = value;
     else if (Object.hasOwn(NUMBERS, name)) fields[NUMBERS[name] as string] = Number(value);
     // Only routes of IPv6 have an error; without it `unreachable default` would be of either family.
     else if (name === "error" && !Object.hasOwn(fields, "pref")) Object.assign(fields, { pref: "medium" });
   }
   return { ...fields, flags };
+}
+
+function addMetric(fields: Draft, metric: Draft): void {
+  const [before] = (fields["metrics"] as readonly Draft[] | undefined) ?? [];
+  fields["metrics"] = [{ ...before, ...metric }];
 }
 
 /** A gateway of the other family is named with it: `via inet6 fe80::1`. */

@@ -4,6 +4,7 @@ import { parseScope } from "../device/scope.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import type { Origin } from "../origin.ts";
 import { formatTos, parseTos } from "./dsfield.ts";
+import { parseMetrics } from "./metrics.ts";
 import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "./route.ts";
 import { tableName } from "./rt-table.ts";
 
@@ -36,11 +37,19 @@ export function parseRoute(json: JsonFields, origin: Origin): Route {
 /** Of IPv6 the kernel keeps no scope and no TOS, and a metric always (`ip6_route_info_create`). */
 export function parseRoute6(json: JsonFields, origin: Origin): Route6 {
   const route = parseAny(json, IPV6, origin);
-  return { ...route, metric: json.integer("metric", 0, 0xffff_ffff, usualMetric6(route)) };
+  const preference = json.word("pref", ["high", "medium", "low"], "medium");
+  return {
+    ...route,
+    metric: json.integer("metric", 0, 0xffff_ffff, usualMetric6(route)),
+    ...(json.has("from") ? { from: json.prefixOf(IPV6, "from", DEFAULT) } : {}),
+    ...(json.has("expires") ? { expires: json.integer("expires", 0, 0xffff_ffff, 0) } : {}),
+    ...(preference === "medium" ? {} : { preference }),
+  };
 }
 
 function parseAny<Address>(json: JsonFields, of: AddressFamily<Address>, origin: Origin): RouteOf<Address> {
   if (json.has("encap")) json.fault("encap", "a route that encapsulates is not modelled");
+  const metrics = parseMetrics(json.objects("metrics")[0]);
   return {
     type: json.word("type", TYPES, "unicast"),
     dst: json.prefixOf(of, "dst", DEFAULT),
@@ -51,6 +60,7 @@ function parseAny<Address>(json: JsonFields, of: AddressFamily<Address>, origin:
     metric: json.integer("metric", 0, 0xffff_ffff, 0),
     tos: 0,
     mtu: json.objects("metrics")[0]?.integer("mtu", 0, 0x7fff_ffff, 0) ?? 0,
+    ...(metrics === undefined ? {} : { metrics }),
     nextHops: parseNextHops(json, of),
     origin,
   };
@@ -103,7 +113,7 @@ export function formatRoute(route: Route): Json {
 }
 
 export function formatRoute6(route: Route6): Json {
-  return { ...formatAny(IPV6, route, { metric: route.metric }), pref: "medium" };
+  return { ...formatAny(IPV6, route, { metric: route.metric }), pref: route.preference ?? "medium" };
 }
 
 function formatAny<Address>(of: AddressFamily<Address>, route: RouteOf<Address>, own: Json): Json {
@@ -112,6 +122,7 @@ function formatAny<Address>(of: AddressFamily<Address>, route: RouteOf<Address>,
   return {
     ...(route.type === "unicast" ? {} : { type: route.type }),
     dst: formatDestination(of, route.dst),
+    ...(route.from === undefined ? {} : { from: formatDestination(of, route.from) }),
     ...(route.tos === 0 ? {} : { tos: formatTos(route.tos) }),
     ...(single === undefined ? {} : formatHopPlace(of, single)),
     ...(route.table === "main" ? {} : { table: route.table }),
@@ -119,7 +130,10 @@ function formatAny<Address>(of: AddressFamily<Address>, route: RouteOf<Address>,
     ...own,
     ...(route.prefsrc === null ? {} : { prefsrc: of.format(route.prefsrc) }),
     flags: single === undefined ? [] : formatHopFlags(single),
-    ...(route.mtu === 0 ? {} : { metrics: [{ mtu: route.mtu }] }),
+    ...(route.expires === undefined ? {} : { expires: route.expires }),
+    ...(route.mtu === 0 && route.metrics === undefined
+      ? {}
+      : { metrics: [{ ...(route.mtu === 0 ? {} : { mtu: route.mtu }), ...route.metrics }] }),
     ...(single !== undefined || first === undefined
       ? {}
       : { nexthops: route.nextHops.map((hop) => formatNextHop(of, hop)) }),

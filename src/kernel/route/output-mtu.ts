@@ -13,10 +13,12 @@ const LEAST_MSS = 256;
 const LEAST_MSS6 = 1220;
 
 /**
- * `ipv4_default_advmss`, `ip6_default_advmss`: the segment size that the end of a connection whose packet is routed asks the other
+ * `dst_metric_advmss`, `ipv4_default_advmss`, `ip6_default_advmss`: the segment size that the end of a connection whose packet was just routed asks the other
  * one for.
  */
 export function advertisedMss(stack: Stack, packet: Packet): number {
+  const said = stack.fibResult.route?.advmss ?? 0;
+  if (said !== 0) return said;
   const out = stack.net.devices[packet.rtDev];
   if (out === undefined) return 0;
   const mtu = Math.min(outputMtu(packet, out), 0xffff + (packet.family === 6 ? 1 : 0));

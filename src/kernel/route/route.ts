@@ -3,6 +3,7 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Ipv6Words } from "../../address/ipv6.ts";
 import type { Scope } from "../device/device.ts";
 import type { Origin } from "../origin.ts";
+import type { RouteMetrics } from "./metrics.ts";
 
 /** A route's type, `RTN_*` by name as `ip route` writes it. */
 export type RouteType =
@@ -41,6 +42,13 @@ export interface RouteOf<Address> {
   readonly tos: number;
   /** 0: the device's. */
   readonly mtu: number;
+  readonly metrics?: RouteMetrics;
+  /** Of IPv6: only what comes from there takes it. Absent: all. */
+  readonly from?: PrefixOf<Address>;
+  /** Of IPv6: seconds until it is gone, where a router advertised it. The walk does not wait for that. */
+  readonly expires?: number;
+  /** Of IPv6: how much its router is to be preferred (RFC 4191). Absent: medium. */
+  readonly preference?: "high" | "low";
   readonly nextHops: readonly NextHopOf<Address>[];
   readonly origin: Origin;
 }

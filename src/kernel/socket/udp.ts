@@ -3,6 +3,7 @@ import { CT_NONE } from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { PORT_UNREACHABLE, tellSender } from "../icmp/error.ts";
 import { geneveReceive } from "../path/geneve.ts";
+import { ovsTunnelReceive } from "../path/ovs-tunnel.ts";
 import { vxlanReceive } from "../path/vxlan.ts";
 import { reason } from "../reason.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
@@ -15,6 +16,7 @@ const NO_LISTENER = reason("no-listener-udp");
 export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void {
   if (vxlanReceive(stack, packet)) return;
   if (stack.net.geneves.length > 0 && geneveReceive(stack, packet)) return;
+  if (stack.net.ovsTunnels.length > 0 && ovsTunnelReceive(stack, packet)) return;
   if (stack.net.tunSockets.length > 0 && stack.outbox.toTun(stack, packet)) return;
   if (stack.outbox.upcalls.udp(stack, packet)) {
     deliver(stack, packet);

@@ -7,6 +7,8 @@ import { IPTABLES, loadedRules } from "./rule-counters.ts";
 /** More namespaces than this are not built in one go: each takes memory of the kernel that nothing can swap out. */
 export const MOST_HOSTS = 200;
 
+const KINDS_NOT_BUILT: ReadonlySet<string> = new Set(["unmodelled", "openvswitch", "external"]);
+
 /** Why a World cannot be built on this machine, found before anything is built; empty where it can. */
 export function whyUnfit(world: World): string[] {
   const messages: string[] = [];
@@ -28,9 +30,11 @@ export function whyUnfit(world: World): string[] {
   }
   for (const host of hosts.values()) {
     for (const { name, detail } of host.devices) {
-      if (detail.kind !== "unmodelled") continue;
-      messages.push(`${host.name}: ${name} is of the kind ${detail.type}, which the lab cannot build`);
+      const kind = KINDS_NOT_BUILT.has(detail.kind) ? ("type" in detail ? detail.type : detail.kind) : null;
+      if (kind !== null)
+        messages.push(`${host.name}: ${name} is of the kind ${kind}, which the lab cannot build`);
     }
+    if (host.ovs !== null) messages.push(`${host.name}: its Open vSwitch cannot be built`);
     if (host.ipvs !== null) messages.push(`${host.name}: its IPVS services cannot be built yet`);
   }
   return messages;

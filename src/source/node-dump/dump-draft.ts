@@ -61,6 +61,12 @@ export class DumpDraft implements HostPlaces {
     this.#lines.set(field, [...(this.#lines.get(field) ?? []), ...places]);
   }
 
+  /** Where the lines stand of a text that is one of several of its field: `ovsFlows.br-int`. */
+  ovsLines(field: string, lines: readonly PlacedLine[]): void {
+    const places = lines.map(({ file, number }): Source => ({ file, field: null, line: number }));
+    this.#lines.set(field, [...(this.#lines.get(field) ?? []), ...places]);
+  }
+
   /** What a tool's text said: its places, its mistakes and its odd lines. */
   take(file: string, { lineOf, faults, odd }: Omit<ToolText, "items">): void {
     for (const [object, line] of lineOf) this.place(object, file, line);
@@ -99,8 +105,9 @@ export class DumpDraft implements HostPlaces {
   }
 
   ofLine(field: string, line: number): Source | undefined {
-    const name = field.split(".").at(-1) ?? field;
-    return this.#lines.get(name)?.[line - 1];
+    const parts = field.split(".");
+    const two = parts.slice(-2).join(".");
+    return (this.#lines.get(two) ?? this.#lines.get(parts.at(-1) ?? field))?.[line - 1];
   }
 
   /** Lines inside outputs that are none of the tool's, a line of warning a file. */

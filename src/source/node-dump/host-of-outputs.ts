@@ -133,6 +133,14 @@ function readOutput(file: string, output: Output, draft: DumpDraft, links: Links
     case "tc-filter":
       readTcFilters(file, output, draft);
       return;
+    case "ovs-vsctl":
+      text("ovsVsctl", lines);
+      return;
+    case "ovs-show":
+    case "ovs-flows":
+    case "ovs-groups":
+      readOpenFlow(file, output, draft);
+      return;
     case "conntrack":
       text("conntrack", lines);
       return;
@@ -160,6 +168,38 @@ function readTcFilters(file: string, { command, lines }: Output, draft: DumpDraf
   const text = lines.map((line) => `${line.text}\n`).join("");
   if (text.trim() === "") return;
   draft.set("tcFilters", { ...(isJsonObject(tcFilters) ? tcFilters : {}), [`${dev} ${hook}`]: text });
+}
+
+const OPENFLOW_FIELDS = {
+  "ovs-show": "ovsShow",
+  "ovs-flows": "ovsFlows",
+  "ovs-groups": "ovsGroups",
+} as const;
+
+/** Of which bridge, the command says; or there is but one. */
+function readOpenFlow(file: string, { command, lines, tool }: Output, draft: DumpDraft): void {
+  const field = OPENFLOW_FIELDS[tool as keyof typeof OPENFLOW_FIELDS];
+  const said = /\b(?:show|dump-flows|dump-groups|dump-ports-desc)\s+([^\s-]\S*)/.exec(command ?? "")?.[1];
+  const shown = lines.flatMap(({ text }) => /^\s*LOCAL\(([^)]+)\)/.exec(text)?.[1] ?? []);
+  const { ovsVsctl, [field]: before } = draft.json;
+  const known = typeof ovsVsctl === "string" ? [...ovsVsctl.matchAll(/^ +Bridge "?([^"\n]+)"?$/gm)] : [];
+  const bridge = said ?? shown[0] ?? (known.length === 1 ? known[0]?.[1] : undefined);
+  if (bridge === undefined) {
+    draft.warnings.push({
+      ...{ file, line: lines[0]?.number ?? 1, field: null },
+      message:
+        'of which bridge this is nothing says: the command above it, "ovs-ofctl … BRIDGE", does: left out',
+    });
+    return;
+  }
+  const own = lines.map((line) => `${line.text}\n`).join("");
+  const texts = isJsonObject(before) ? before : {};
+  const { [bridge]: already } = texts;
+  draft.set(field, { ...texts, [bridge]: (typeof already === "string" ? already : "") + own });
+  draft.ovsLines(
+    `${field}.${bridge}`,
+    lines.map((line) => placed(file, line)),
+  );
 }
 
 function readSysctl(file: string, lines: readonly TextLine[], draft: DumpDraft): void {

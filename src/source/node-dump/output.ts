@@ -26,6 +26,10 @@ export type Tool =
   | "nft"
   | "tc-qdisc"
   | "tc-filter"
+  | "ovs-vsctl"
+  | "ovs-show"
+  | "ovs-flows"
+  | "ovs-groups"
   | "json";
 
 /** What one tool printed, as it stands in a file. */

@@ -14,6 +14,13 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
   ["nft", /^table (?:ip|ip6|inet|arp|bridge|netdev) \S+ \{/],
   ["tc-qdisc", /^qdisc \S+ \S+ (?:offloaded )?dev \S+ (?:root|parent) ?/],
   ["tc-filter", /^filter (?:parent \S+ )?protocol \S+ pref \d+ \S+/],
+  ["ovs-vsctl", /^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/],
+  ["ovs-show", /^OFPT_FEATURES_REPLY /],
+  ["ovs-show", /^OFPST_PORT_DESC reply /],
+  ["ovs-flows", /^(?:NXST|OFPST)_FLOW reply /],
+  ["ovs-flows", /^ ?cookie=0x[\da-f]+, .*actions=/],
+  ["ovs-groups", /^(?:NXST|OFPST)_GROUP_DESC reply /],
+  ["ovs-groups", /^ ?group_id=\d+,type=\w+/],
   ["ipvsadm-list", /^IP Virtual Server version/],
   ["bridge-link", /^\d+: [^\s:]+: <[A-Z0-9_,-]*> mtu \d+ master \S+ state /],
   ["ip-link", /^\d+: [^\s:]+: <[A-Z0-9_,-]*>/],
@@ -62,6 +69,10 @@ export function goesOn(tool: Tool, line: string): boolean {
     case "ip-link":
     case "bridge-link":
       return /^\s+\S/.test(line) || /^\S+$/.test(line) === false;
+    case "ovs-flows":
+      return /\bactions=/.test(line);
+    case "ovs-groups":
+      return /\bgroup_id=/.test(line);
     default:
       return true;
   }
@@ -79,6 +90,15 @@ export function toolOfCommand(command: string): Tool | null {
   if (/^nft\b/.test(text)) return "nft";
   if (/^tc\b/.test(text))
     return /\bfilter\b/.test(text) ? "tc-filter" : /\bqdisc\b/.test(text) ? "tc-qdisc" : null;
+  if (/^ovs-vsctl\b/.test(text)) return /\bshow\b/.test(text) ? "ovs-vsctl" : null;
+  if (/^ovs-ofctl\b/.test(text))
+    return /\bdump-flows\b/.test(text)
+      ? "ovs-flows"
+      : /\bdump-groups\b/.test(text)
+        ? "ovs-groups"
+        : /\b(?:show|dump-ports-desc)\b/.test(text)
+          ? "ovs-show"
+          : null;
   if (/^ipvsadm\b/.test(text)) return /-\w*S|--save/.test(text) ? "ipvsadm-save" : "ipvsadm-list";
   if (/^ipset\b/.test(text)) return /\b(?:save|-S)\b/.test(text) ? "ipset-save" : "ipset-list";
   if (/^conntrack\b/.test(text)) return "conntrack";

@@ -196,7 +196,7 @@ class Taker {
 
 /** `root@node1:~# `, `[root@node1 ~]# `, `user@node1 $ `, `$ `, and `# ` before a tool's name; what stands behind is the command. */
 const TOOL_NAME =
-  "(?:sudo\\s+)?(?:ip6?tables\\S*|ip|bridge|tc|nft|ipvsadm|ipset|conntrack|sysctl|ss|arp|ifconfig|route|netstat|brctl|hostname|uname|kubectl|docker|cat|nsenter)";
+  "(?:sudo\\s+)?(?:ip6?tables\\S*|ip|bridge|tc|nft|ipvsadm|ipset|ovs-vsctl|ovs-ofctl|conntrack|sysctl|ss|arp|ifconfig|route|netstat|brctl|hostname|uname|kubectl|docker|cat|nsenter)";
 const PROMPT = new RegExp(
   "^\\s{0,3}(?:" +
     "\\[?(?:[\\w.-]+)@([\\w.-]+)(?:[: ][^\\]#$%]*)?\\]?\\s?[#$%]\\s?" +

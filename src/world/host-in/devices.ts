@@ -1,7 +1,7 @@
 import { parseFdbEntry } from "../../kernel/device/bridge-fdb.ts";
 import { parseBridgePort } from "../../kernel/device/bridge-link.ts";
 import { FIRST_VLAN, LAST_VLAN, parseBridgeVlans } from "../../kernel/device/bridge-vlan.ts";
-import type { BridgePort } from "../../kernel/device/device.ts";
+import type { BridgePort, InterfaceAddress6 } from "../../kernel/device/device.ts";
 import { isIpv6Address, parseAddress, parseAddress6 } from "../../kernel/device/ip-addr.ts";
 import { keepsDump, parseLink } from "../../kernel/device/ip-link.ts";
 import { isIpv6Neighbour, parseNeighbour, parseNeighbour6 } from "../../kernel/device/ip-neigh.ts";
@@ -56,17 +56,25 @@ function bridgePorts(reading: HostReading): Map<string, BridgePort> {
 export function readAddresses(reading: HostReading): void {
   for (const item of reading.json.objects("addrs")) {
     const dev = item.text("ifname");
-    for (const info of item.objects("addr_info")) readAddress(reading, info, dev);
+    // Of IPv6 the newest stands first, and is the last to be added.
+    const newestFirst: InterfaceAddress6[] = [];
+    for (const info of item.objects("addr_info")) readAddress(reading, info, dev, newestFirst);
+    for (const address of newestFirst.reverse()) reading.add({ kind: "address-add", address });
   }
 }
 
-function readAddress(reading: HostReading, info: JsonFields, dev: string): void {
+function readAddress(
+  reading: HostReading,
+  info: JsonFields,
+  dev: string,
+  newestFirst: InterfaceAddress6[],
+): void {
   const before = info.faults.count;
   if (isIpv6Address(info)) {
     const address = parseAddress6(info, dev, reading.origin(info));
     if (info.faults.count > before || dev === "") return;
     reading.addresses6.push(address);
-    reading.add({ kind: "address-add", address });
+    newestFirst.push(address);
     return;
   }
   const address = parseAddress(info, dev, reading.origin(info));

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { formatIpv6 } from "../../../src/address/ipv6.ts";
 import { readToolCommand, runToolCommand } from "../../../src/cli/step/tool-command.ts";
+import { ruleText } from "../../../src/kernel/addressing-text.ts";
 import type { Host } from "../../../src/kernel/host.ts";
 import { hostScript } from "../../../src/kernel/host-script.ts";
+import { formatIpsetSave } from "../../../src/kernel/ipset/save.ts";
 import { formatIptablesSave } from "../../../src/kernel/netfilter/save/format.ts";
 import { operationText } from "../../../src/kernel/operation-text.ts";
 import { readSnapshot } from "../../../src/world/snapshot-in.ts";
@@ -35,7 +37,14 @@ describe("commands of IPv6", () => {
 
   it.each([
     [`ip -6 route add fd99::/64 via ${via}`, [`ip -6 route add fd99::/64 via ${via} dev eth0 proto boot`]],
+    [
+      "ip -6 route add fd99::/64 from fd01::/48 dev cni0 advmss 1000 mtu lock 1400 rtt 30ms pref low",
+      [
+        "ip -6 route add fd99::/64 from fd01::/48 dev cni0 proto boot mtu lock 1400 rtt 30ms advmss 1000 pref low",
+      ],
+    ],
     ["ip route add fd99::/64 dev cni0 metric 7", ["ip -6 route add fd99::/64 dev cni0 proto boot metric 7"]],
+    ["ip -6 rule add from fd00::/8 table 9", ["ip -6 rule add from fd00::/8 priority 32765 lookup 9"]],
     ["ip -6 route replace blackhole fd99::/64", ["ip -6 route replace blackhole fd99::/64 proto boot"]],
     ["ip -6 route del default", [`ip -6 route del default via ${via} dev eth0`]],
     [
@@ -81,6 +90,21 @@ describe("commands of IPv6", () => {
 
 describe("a command is read as operations", () => {
   it.each([
+    // What `ip rule` showed on Linux after these commands: the usual priority is one before the second rule.
+    ["ip rule add fwmark 1 table 5", ["ip rule add from all fwmark 0x1 priority 32765 lookup 5"]],
+    ["ip rule add from 10.0.0.0/8 lookup 7 pref 9", ["ip rule add from 10.0.0.0/8 priority 9 lookup 7"]],
+    ["ip ru a pref 5 blackhole", ["ip rule add from all priority 5 blackhole"]],
+    [
+      "ip rule add to 10.2.0.0/16 goto 32766",
+      ["ip rule add from all to 10.2.0.0/16 priority 32765 goto 32766"],
+    ],
+    [
+      "ip rule add not from all dev eth0 dport 80-90",
+      ["ip rule add not from all iif eth0 dport 80-90 priority 32765 lookup main"],
+    ],
+    ["ip rule del lookup default", ["ip rule del from all priority 32767 lookup default"]],
+    ["ip vrf show", []],
+    ["ipset create nets hash:net -exist", ["ipset restore"]],
     ["ip link set eth0 up", []],
     [
       "ip route add 10.9.0.0/16 via 172.18.0.1",
@@ -201,6 +225,56 @@ describe("a command is read as operations", () => {
     expect(saved(after)).toBe(saved(node));
   });
 
+  it("a set is made, filled, emptied and taken away by ipset's commands", () => {
+    let now = world;
+    const sets = () => (now.hosts.get("node1") as Host).ipsets ?? [];
+    const run = (line: string): string => {
+      const result = runToolCommand(now, now.hosts.get("node1") as Host, line);
+      if (result.kind === "invalid") return result.messages.join();
+      now = result.value;
+      return formatIpsetSave(sets().filter(({ name }) => name === "nets"))
+        .split("\n")
+        .slice(1, -1)
+        .join();
+    };
+    const before = sets();
+    expect(run("ipset create nets hash:net comment")).toBe("");
+    expect(run("ipset create nets hash:net")).toMatch(/there is a set "nets" already/);
+    expect(run("ipset add nets 10.70.2.0/24 comment 'a b'")).toBe('add nets 10.70.2.0/24 comment "a b"');
+    expect(run("ipset add nets 10.70.2.0/24")).toMatch(/is in the set nets already/);
+    expect(run("ipset -! add nets 10.70.2.0/24 nomatch")).toBe("add nets 10.70.2.0/24 nomatch");
+    expect(run("ipset add nest 10.70.3.0/24")).toMatch(/there is no set "nest" \(did you mean "nets"\?\)/);
+    expect(run("ipset del nets 10.70.9.0/24")).toMatch(/is not in the set nets/);
+    expect(run("ipset del nets 10.70.9.0/24 -exist")).toBe("add nets 10.70.2.0/24 nomatch");
+    expect(run("ipset -A nets 10.70.3.0/24")).toContain("10.70.3.0/24");
+    expect(run("ipset flush nets")).toBe("");
+    expect(run("ipset list")).toMatch(/not built yet: create, add, del, flush and destroy are/);
+    expect(run("ipset -X nets")).toBe("");
+    expect(sets()).toEqual(before);
+  });
+
+  it("rules of policy are deleted by what the command says of them", () => {
+    let now = world;
+    const shown = () => (now.hosts.get("node1") as Host).rules.map((rule) => ruleText(rule));
+    const run = (line: string): string => {
+      const result = runToolCommand(now, now.hosts.get("node1") as Host, line);
+      if (result.kind === "invalid") return result.messages.join();
+      now = result.value;
+      return "";
+    };
+    const before = shown();
+    for (const words of ["fwmark 1 table 5", "from 10.0.0.0/8 lookup 7", "pref 5 blackhole"])
+      run(`ip rule add ${words}`);
+    expect(shown().slice(1, 4)).toEqual([
+      ...["from all priority 5 blackhole", "from 10.0.0.0/8 priority 32764 lookup 7"],
+      "from all fwmark 0x1 priority 32765 lookup 5",
+    ]);
+    for (const words of ["fwmark 1", "table 7", "pref 5"]) expect(run(`ip rule del ${words}`)).toBe("");
+    expect(shown()).toEqual(before);
+    expect(run("ip rule del pref 5")).toBe("ip rule del: there is no such rule");
+    expect(run("ip rule add frm 10.0.0.0/8")).toMatch(/"frm" is no part of a rule/);
+  });
+
   it("a rule knows the command it came from", () => {
     const changed = runToolCommand(world, node, "iptables -A FORWARD -j DROP");
     if (changed.kind === "invalid") throw new Error(changed.messages.join());
@@ -248,7 +322,7 @@ describe("a command that is wrong, or not built yet, is named", () => {
     ],
     ["ip route add default via 172.18.0.1", "ip route add: the route exists already"],
     ["ip route del 10.9.0.0/16", "ip route del: there is no such route"],
-    ["ip route add 10.9.0.0/16 dev eth0 quickack 1", 'ip route: "quickack" is not built yet'],
+    ["ip route add 10.9.0.0/16 dev eth0 realms 1", 'ip route: "realms" is not built yet'],
     ["sysctl net.ipv4.ip_forward", 'sysctl: "net.ipv4.ip_forward" is not NAME=VALUE'],
     ["sysctl -a", "sysctl: the option -a is not built yet: use sysctl -w NAME=VALUE"],
     [

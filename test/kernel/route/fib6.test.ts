@@ -33,6 +33,14 @@ function find(routes: readonly string[], destination: string, more: Partial<Flow
 const ETH0 = 2;
 const ETH1 = 3;
 
+const FOR_SOME = [
+  "fd09::/16 dev eth0",
+  "fd09::/32 from fd01::/32 dev eth1",
+  "fd09::/32 from fd01:0:1::/48 dev eth0",
+] as const;
+/** A route for some senders alone hides the one for all of the same prefix, whatever its metric. */
+const HIDDEN = ["fd09::/32 dev eth0 metric 5", "fd09::/32 from fd01::/32 dev eth1 metric 500"] as const;
+
 describe("a routing look-up of IPv6", () => {
   it.each<readonly [string, readonly string[], string, Partial<Flow>, string]>([
     [
@@ -137,6 +145,36 @@ describe("a routing look-up of IPv6", () => {
     expect(ways("fd09::/16 via fd00::9", "fd09::/16 dev eth1")).toBe(1);
     expect(ways("fd09::/16 via fd00::9 metric 1", "fd09::/16 via fd00:1::9 metric 2")).toBe(1);
     expect(ways("fd09::/16 via fd00::9", "fd09:0::/32 via fd00:1::9")).toBe(1);
+  });
+
+  // `ip -6 route get DESTINATION from SENDER iif …` of Linux 6.18 with these routes.
+  it.each<readonly [routes: readonly string[], destination: string, sender: string, found: string]>([
+    ...["fd01::5", "fd01:0:1::5", "fd02::5"].map(
+      (sender, i) =>
+        [FOR_SOME, "fd09::1", sender, [FOR_SOME[1], FOR_SOME[2], FOR_SOME[0]][i] as string] as const,
+    ),
+    [FOR_SOME, "fd09:1::1", "fd01::5", FOR_SOME[0]],
+    [["fd09::/32 dev eth0", "fd00::/8 from fd01::/32 dev eth1"], "fd09::1", "fd01::5", "fd09::/32 dev eth0"],
+    [
+      ...[["fd09::/32 dev eth0", "fd00::/8 from fd01::/32 dev eth1"], "fd08::1", "fd01::5"],
+      "fd00::/8 from fd01::/32 dev eth1",
+    ] as [string[], string, string, string],
+    [["fd09::/32 dev eth0", "fd00::/8 from fd01::/32 dev eth1"], "fd08::1", "fd03::5", "error 101"],
+    [HIDDEN, "fd09::1", "fd01::5", HIDDEN[1]],
+    [HIDDEN, "fd09::1", "fd03::5", "error 101"],
+    [["fd09::/16 dev eth1", ...HIDDEN], "fd09::1", "fd03::5", "fd09::/16 dev eth1"],
+  ])("by its sender: %j, to %s from %s: %s", (routes, destination, sender, found) => {
+    expect(find(routes, destination, { saddr: handle(sender) })).toBe(found);
+  });
+
+  it("prefers the router that says so among equal metrics", () => {
+    const [low, high] = ["fd09::/16 dev eth0 pref low", "fd09::/16 dev eth1 pref high"];
+    const [medium, less] = ["fd09::/16 dev eth0", "fd09::/16 dev eth1 metric 7 pref low"];
+    expect(find([medium, high], "fd09::1")).toBe(high);
+    expect(find([low, "fd09::/16 dev eth1"], "fd09::1")).toBe("fd09::/16 dev eth1");
+    expect(find([medium, less], "fd09::1")).toBe(less);
+    // What a device counts is less.
+    expect(find([medium, high], "fd09::1", { via: ETH0 })).toBe(high);
   });
 
   it("searched or scanned finds what the definition says", () => {

@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { formatIpv4, parseIpv4 } from "../../../src/address/ipv4.ts";
+import { routeCommand } from "../../../src/kernel/addressing-text.ts";
 import type { Json } from "../../../src/kernel/json-fields.ts";
-import { formatRoute, isIpv6Route, parseRoute } from "../../../src/kernel/route/ip-route.ts";
+import {
+  formatRoute,
+  formatRoute6,
+  isIpv6Route,
+  parseRoute,
+  parseRoute6,
+} from "../../../src/kernel/route/ip-route.ts";
+import { parseIpRouteText } from "../../../src/kernel/route/ip-route-text.ts";
 import { readGoodJson, readJson } from "../json-of.ts";
 
 const parse = (json: Json) => readGoodJson(json, (fields) => parseRoute(fields, 0));
@@ -46,12 +54,82 @@ describe("routes as ip -j prints them", () => {
         ],
       },
     ],
+    [
+      "window, rtt, …, congctl cubic, fastopen_no_cookie",
+      {
+        dst: "10.9.0.0/16",
+        gateway: "10.0.0.2",
+        dev: "va",
+        flags: [],
+        metrics: [
+          {
+            ...{ mtu: 1200, window: 5000, rtt: 30, rttvar: 20, ssthresh: 5, cwnd: 10, advmss: 1000 },
+            ...{ reordering: 4, hoplimit: 7, initcwnd: 20, ecn: null, rto_min: 40, initrwnd: 30 },
+            ...{ quickack: 1, congestion: "cubic", fastopen_no_cookie: 1 },
+          },
+        ],
+      },
+    ],
     ["scope global without a gateway", { dst: "5.0.0.0/8", dev: "v0", flags: [] }],
     ["local", { type: "local", dst: "7.0.0.0/8", dev: "lo", table: "local", scope: "host", flags: [] }],
     ["local, scope global", { type: "local", dst: "7.0.0.0/8", dev: "lo", scope: "global", flags: [] }],
     ["dead", { dst: "10.1.0.0/16", dev: "v0", scope: "link", flags: ["dead"] }],
   ])("is given back: %s", (_, json) => {
     expect(formatRoute(parse(json))).toEqual(json);
+  });
+
+  it.each<Json>([
+    ...[{ dst: "fd09::/64", from: "fd01::/64", gateway: "fd00::2", dev: "va", metric: 1024, flags: [] }],
+    ...[
+      {
+        dst: "default",
+        from: "fd01::1",
+        dev: "va",
+        metric: 5,
+        flags: [],
+        metrics: [{ mtu: 1400, advmss: 900 }],
+      },
+    ],
+  ])("of IPv6, for some senders alone, is given back: %j", (json) => {
+    expect(formatRoute6(readGoodJson(json, (fields) => parseRoute6(fields, 0)))).toEqual({
+      ...json,
+      pref: "medium",
+    });
+  });
+
+  it("keeps what a router advertised", () => {
+    const json = {
+      ...{ dst: "fd09::/64", gateway: "fd00::2", dev: "va", protocol: "ra", metric: 1024, flags: [] },
+      ...{ expires: 299, metrics: [{ hoplimit: 64 }], pref: "high" },
+    };
+    const route = readGoodJson(json, (fields) => parseRoute6(fields, 0));
+    expect(formatRoute6(route)).toEqual(json);
+    expect(routeCommand("add", route)).toBe(
+      "ip -6 route add fd09::/64 via fd00::2 dev va proto ra hoplimit 64 expires 299 pref high",
+    );
+  });
+
+  it.each([
+    ["10.9.0.0/16 via 10.0.0.2 dev va mtu lock 1400", { mtu: 1400, metrics: { lock: "mtu" } }],
+    [
+      "10.9.0.0/16 via 10.0.0.2 dev va window 5000 rtt 30ms cwnd lock 10 hoplimit 7 features ecn rto_min lock 40ms congctl cubic",
+      {
+        mtu: 0,
+        metrics: {
+          window: 5000,
+          rtt: 30,
+          cwnd: 10,
+          hoplimit: 7,
+          ecn: null,
+          rto_min: 40,
+          congestion: "cubic",
+        },
+      },
+    ],
+  ])("is read as people see it: %s", (text, wanted) => {
+    const { items, faults: none } = parseIpRouteText([{ text, number: 1 }]);
+    expect(none).toEqual([]);
+    expect(parse(items[0] as Json)).toMatchObject(wanted);
   });
 
   it("takes what ip leaves out as ip means it", () => {

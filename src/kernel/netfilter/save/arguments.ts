@@ -1,75 +1,10 @@
 import type { Family } from "../../../address/ip.ts";
+import { type Argument, NEW_PART } from "./words.ts";
 
 /**
- * The words of one rule line, and the reader a match or target takes its options from. This is the grammar of
- * iptables-restore's `add_param_to_argv` and of getopt_long: nothing here knows what an option means.
+ * The reader a match or target takes its options from: the grammar of getopt_long as iptables uses it. Nothing here knows
+ * what an option means.
  */
-
-export interface Argument {
-  readonly text: string;
-  /** As it stands in the line: with its quotes and escapes, and with all blanks before it but one. */
-  readonly raw: string;
-}
-
-export type SplitResult =
-  | { readonly kind: "ok"; readonly arguments: readonly Argument[] }
-  | { readonly kind: "invalid"; readonly message: string };
-
-/** Runs of anything but blanks and quotes, and quoted texts, with nothing between them. */
-const WORD = /(?:[^ \t"]+|"[^"\\]*(?:\\.[^"\\]*)*")+/sy;
-const QUOTED = /"([^"\\]*(?:\\.[^"\\]*)*)"/gs;
-
-/** Split a line at blanks. Inside double quotes blanks stand for themselves and a backslash takes the next character as it is. */
-export function splitArguments(line: string): SplitResult {
-  const found: Argument[] = [];
-  let end = 0;
-  for (;;) {
-    const start = skipBlanks(line, end);
-    if (start === line.length) return { kind: "ok", arguments: found };
-    let next = plainEnd(line, start);
-    let word = line.slice(start, next);
-    let text = word;
-    if (line.charCodeAt(next) === QUOTE) {
-      WORD.lastIndex = start;
-      word = WORD.exec(line)?.[0] ?? "";
-      next = start + word.length;
-      if (line.charCodeAt(next) === QUOTE) {
-        return { kind: "invalid", message: `the quote opened at column ${next + 1} is not closed` };
-      }
-      text = unquote(word);
-    }
-    // The one blank that parts two words is no part of either.
-    const parted = found.length === 0 || start === end + 1;
-    found.push({ text, raw: parted ? word : line.slice(end + 1, start) + word });
-    end = next;
-  }
-}
-
-const TAB = 9;
-const BLANK = 32;
-const QUOTE = 34;
-
-function skipBlanks(line: string, from: number): number {
-  let at = from;
-  for (let code = line.charCodeAt(at); code === BLANK || code === TAB; code = line.charCodeAt(at)) at++;
-  return at;
-}
-
-/** Where the word without quotes that begins here ends: at a blank, at a quote, or with the line. */
-function plainEnd(line: string, from: number): number {
-  let at = from;
-  while (at < line.length) {
-    const code = line.charCodeAt(at);
-    if (code === BLANK || code === TAB || code === QUOTE) return at;
-    at++;
-  }
-  return at;
-}
-
-function unquote(word: string): string {
-  if (word.indexOf('"', 1) === word.length - 1 && !word.includes("\\")) return word.slice(1, -1);
-  return word.replace(QUOTED, (_, inside: string) => inside.replace(/\\(.)/gs, "$1"));
-}
 
 /** What the rule itself reads wherever it stands, even between the options of a match (`-m tcp -p tcp --dport 80`). */
 export interface RuleOptions {
@@ -78,8 +13,6 @@ export interface RuleOptions {
   /** Would the protocol match that `-p` implies take this option? */
   impliesProtocolMatch(option: string): boolean;
 }
-
-const NEW_PART = new Set(["-m", "--match", "-j", "--jump", "-g", "--goto"]);
 
 /**
  * Walks over the words of a rule and collects what is wrong with them. Reading goes on after a fault with some value of
@@ -92,7 +25,9 @@ export class ArgumentReader {
   readonly family: Family;
   /** Who is reading, for messages: `match tcp`, `target DNAT`. */
   subject = "rule";
-  private readonly words: readonly Argument[];
+  /** Has something been read, or asked for, that is not of the part being read? Whoever wants to know sets it back. */
+  strayed = false;
+  private words: readonly Argument[];
   private readonly rule: RuleOptions | null;
   private at = 0;
   private bang = false;
@@ -104,6 +39,27 @@ export class ArgumentReader {
     this.words = words;
     this.family = family;
     this.rule = rule;
+  }
+
+  /** Begin with other words, and no faults. */
+  restart(words: readonly Argument[], at: number): void {
+    this.words = words;
+    this.at = at;
+    this.faults.length = 0;
+    this.subject = "rule";
+    this.bang = false;
+    this.currentOption = "";
+    this.ended = false;
+  }
+
+  /** The number of the next word. */
+  get place(): number {
+    return this.at;
+  }
+
+  /** Go on behind what needs not be read again. */
+  skipTo(place: number): void {
+    this.at = place;
   }
 
   get done(): boolean {
@@ -130,9 +86,10 @@ export class ArgumentReader {
    * runs behind its option's name. Handlers shared by two names (`--sport`, `--source-port`) count as one option.
    *
    * @param ends asked behind each option: is the list over?
+   * @param draft handed to the handlers: those that take it and the reader can be the same for every rule
    */
-  options(handlers: Readonly<Record<string, () => void>>, ends: () => boolean = () => false): void {
-    const used: (() => void)[] = [];
+  options<D>(handlers: Handlers<D>, ends: () => boolean = never, draft: D = undefined as D): void {
+    const used: Handler<D>[] = [];
     while (!this.done) {
       if (this.peek() === "!") {
         const option = this.words[this.at + 1]?.text;
@@ -141,7 +98,7 @@ export class ArgumentReader {
           this.fail("`!` has no option behind it");
           continue;
         }
-        if (!(option in handlers) && this.rule?.impliesProtocolMatch(option)) return;
+        if (!(option in handlers) && this.implies(option)) return;
         this.at++;
         this.bang = true;
       }
@@ -151,7 +108,7 @@ export class ArgumentReader {
       if (!Object.hasOwn(handlers, option) && this.readBuiltin()) continue;
       const handler = handlerOf(handlers, option);
       if (handler === undefined) {
-        if (!this.bang && this.rule?.impliesProtocolMatch(option)) return;
+        if (!this.bang && this.implies(option)) return;
         this.skipUnknown(Object.keys(handlers));
         continue;
       }
@@ -159,10 +116,15 @@ export class ArgumentReader {
       this.currentOption = option;
       if (used.includes(handler)) this.fail(`${option} is given twice: give it once`);
       used.push(handler);
-      handler();
+      handler(draft, this);
       this.endOption();
       if (ends()) return;
     }
+  }
+
+  private implies(option: string): boolean {
+    this.strayed = true;
+    return this.rule?.impliesProtocolMatch(option) === true;
   }
 
   /** Read one of the rule's own options, if that is what comes next. */
@@ -175,8 +137,10 @@ export class ArgumentReader {
     this.currentOption = option;
     this.at++;
     const taken = this.rule.readBuiltin(option);
-    if (taken) this.endOption();
-    else this.at--;
+    if (taken) {
+      this.strayed = true;
+      this.endOption();
+    } else this.at--;
     this.subject = outer;
     this.currentOption = outerOption;
     return taken;
@@ -205,7 +169,7 @@ export class ArgumentReader {
       return "";
     }
     this.at++;
-    if (word.raw.trimStart() === "!") {
+    if (word.text === "!" && word.raw.trimStart() === "!") {
       this.fail(
         `the ! stands before the option: write "! ${this.currentOption} ${this.words[this.at]?.text ?? ""}"`,
       );
@@ -285,8 +249,16 @@ export function parseUint(text: string): number | undefined {
   return /^(0|[1-9]\d{0,15}|0[xX][0-9a-fA-F]{1,13})$/.test(text) ? Number(text) : undefined;
 }
 
+/** Runs behind its option's name. */
+type Handler<D> = (draft: D, reader: ArgumentReader) => void;
+export type Handlers<D> = Readonly<Record<string, Handler<D>>>;
+
+function never(): boolean {
+  return false;
+}
+
 /** An option by its name, or by the beginning of it that no other has: getopt_long(3) takes `--to-port` for `--to-ports`. */
-function handlerOf(handlers: Readonly<Record<string, () => void>>, option: string): (() => void) | undefined {
+function handlerOf<D>(handlers: Handlers<D>, option: string): Handler<D> | undefined {
   if (Object.hasOwn(handlers, option)) return handlers[option];
   if (!/^--\w/.test(option)) return undefined;
   const names = Object.keys(handlers).filter((name) => name.startsWith(option));

@@ -24,8 +24,10 @@ import type { RejectTarget } from "../target/reject.ts";
 import type { JumpTarget, Target, VerdictTarget } from "../target/target.ts";
 import type { UnknownTarget } from "../target/unknown.ts";
 import { readMasked } from "./address.ts";
-import { type Argument, ArgumentReader, type RuleOptions } from "./arguments.ts";
+import { ArgumentReader, type RuleOptions } from "./arguments.ts";
+import { endOfPart, PartMemo } from "./part-memo.ts";
 import { formatProtocol, parseProtocol } from "./protocol.ts";
+import type { Argument, Word } from "./words.ts";
 
 /** The table a rule stands in, as far as its text depends on it. */
 export interface RuleScope {
@@ -48,36 +50,70 @@ export function parseRuleArguments(
   counters: Counters | null,
   origin: Origin,
 ): RuleResult {
-  const line = new RuleLine(words, scope, counters);
-  const rule = line.read(origin);
-  return line.reader.faults.length > 0
-    ? { kind: "invalid", messages: line.reader.faults }
-    : { kind: "ok", rule };
+  return new RuleLine(scope).parse(words, 0, counters, origin);
 }
 
 const VERDICTS: readonly string[] = ["ACCEPT", "DROP", "RETURN"] satisfies VerdictTarget["kind"][];
 
-class RuleLine implements RuleOptions {
-  readonly reader: ArgumentReader;
+/** What `once` has seen, as bits. */
+const ONCE = { "-s": 1, "-d": 2, "-i": 4, "-o": 8, "-p": 16, "-f": 32, "-c": 64 } as const;
+
+/** Reads the rules of one table, line after line. */
+export class RuleLine implements RuleOptions {
+  private readonly reader: ArgumentReader;
   private readonly scope: RuleScope;
-  private readonly seen = new Set<string>();
+  /** The words of a dump, where parts read before are known again; null for a rule by itself. */
+  private dump: readonly Word[] | null = null;
+  private readonly knownMatches: PartMemo<Match> | null;
+  private readonly knownTargets: PartMemo<Target> | null;
+  private seen = 0;
   private src: Negatable<Masked> | null = null;
   private dst: Negatable<Masked> | null = null;
   private inInterface: Negatable<string> | null = null;
   private outInterface: Negatable<string> | null = null;
   private protocol: Negatable<number> | null = null;
   private fragment: Negatable<true> | null = null;
-  private counters: Counters | null;
+  private counters: Counters | null = null;
+  /** Written over by the next rule. */
   private readonly matches: Match[] = [];
+  private matchCount = 0;
   private target: Target | null = null;
 
-  constructor(words: readonly Argument[], scope: RuleScope, counters: Counters | null) {
-    this.reader = new ArgumentReader(words, this, scope.family);
+  /** @param isDump will there be many rules? */
+  constructor(scope: RuleScope, isDump = false) {
+    this.reader = new ArgumentReader([], this, scope.family);
     this.scope = scope;
-    this.counters = counters;
+    this.knownMatches = isDump ? new PartMemo<Match>() : null;
+    this.knownTargets = isDump ? new PartMemo<Target>() : null;
   }
 
-  read(origin: Origin): Rule {
+  /** As `parse`, of the words of a dump. */
+  parseDumped(words: readonly Word[], from: number, counters: Counters | null, origin: Origin): RuleResult {
+    this.dump = words;
+    return this.parse(words, from, counters, origin);
+  }
+
+  /** Read the words from one on. */
+  parse(words: readonly Argument[], from: number, counters: Counters | null, origin: Origin): RuleResult {
+    this.seen = 0;
+    this.src = null;
+    this.dst = null;
+    this.inInterface = null;
+    this.outInterface = null;
+    this.protocol = null;
+    this.fragment = null;
+    this.counters = counters;
+    this.matchCount = 0;
+    this.target = null;
+    const { reader } = this;
+    reader.restart(words, from);
+    const rule = this.read(origin);
+    return reader.faults.length > 0
+      ? { kind: "invalid", messages: [...reader.faults] }
+      : { kind: "ok", rule };
+  }
+
+  private read(origin: Origin): Rule {
     const { reader } = this;
     while (!reader.done) {
       reader.takeBang();
@@ -98,7 +134,8 @@ class RuleLine implements RuleOptions {
       outInterface: this.outInterface,
       protocol: this.protocol,
       fragment: this.fragment,
-      matches: this.matches,
+      // A copy is as long as it need be; an array that grew holds room for more.
+      matches: this.matchCount === 0 ? NO_MATCHES : this.matches.slice(0, this.matchCount),
       target: this.target,
       counters: this.counters,
       origin,
@@ -156,9 +193,7 @@ class RuleLine implements RuleOptions {
 
   impliesProtocolMatch(option: string): boolean {
     const implied = this.impliedMatch();
-    return (
-      implied?.options.includes(option) === true && !this.matches.some(({ kind }) => kind === implied.kind)
-    );
+    return implied?.options.includes(option) === true && !this.hasMatch(implied.kind);
   }
 
   private impliedMatch() {
@@ -167,9 +202,19 @@ class RuleLine implements RuleOptions {
       : impliedMatch(this.protocol.value, this.scope.family);
   }
 
-  private once(option: string): void {
-    if (this.seen.has(option)) this.reader.fail(`${option} is given twice: give it once`);
-    this.seen.add(option);
+  private addMatch(match: Match): void {
+    this.matches[this.matchCount++] = match;
+  }
+
+  private hasMatch(kind: string): boolean {
+    for (let i = 0; i < this.matchCount; i++) if (this.matches[i]?.kind === kind) return true;
+    return false;
+  }
+
+  private once(option: keyof typeof ONCE): void {
+    const bit = ONCE[option];
+    if ((this.seen & bit) !== 0) this.reader.fail(`${option} is given twice: give it once`);
+    this.seen |= bit;
   }
 
   private readMasked(): Negatable<Masked> | null {
@@ -195,14 +240,40 @@ class RuleLine implements RuleOptions {
       );
       return null;
     }
-    if (value !== 0) return { invert, value };
+    if (value !== 0) return (invert ? OTHER_PROTOCOLS : PROTOCOLS)[value] as Negatable<number>;
     if (invert) reader.failValue("no packet is of no protocol, so the rule would never match");
     return null;
   }
 
   private readMatch(): void {
-    const { reader } = this;
+    const { reader, dump, knownMatches } = this;
     if (reader.negated()) reader.fail("`!` stands before -m: it belongs before an option of the match");
+    if (dump === null || knownMatches === null) {
+      this.addMatch(this.matchNamed());
+      return;
+    }
+    const from = reader.place;
+    const end = endOfPart(dump, from);
+    const known = knownMatches.get(dump, from, end);
+    if (known !== null) {
+      this.addMatch(known);
+      reader.skipTo(end);
+      return;
+    }
+    reader.strayed = false;
+    const match = this.matchNamed();
+    this.addMatch(match);
+    if (this.readAll(end)) knownMatches.set(dump, from, end, match);
+  }
+
+  /** Has just the part up to here been read, and nothing else looked at? */
+  private readAll(end: number): boolean {
+    const { reader } = this;
+    return !reader.strayed && reader.place === end && reader.faults.length === 0;
+  }
+
+  private matchNamed(): Match {
+    const { reader } = this;
     reader.skip();
     const name = reader.word("the name of a match");
     const module = MATCHES.get(name);
@@ -211,12 +282,12 @@ class RuleLine implements RuleOptions {
     }
     if (module === undefined) {
       const match: UnknownMatch = { kind: "unknown", name, args: reader.rawUntilNextPart() };
-      this.matches.push(match);
-      return;
+      return match;
     }
     reader.subject = `match ${name}`;
-    this.matches.push(module.parse(reader));
+    const match = module.parse(reader);
     reader.subject = "rule";
+    return match;
   }
 
   private readImpliedMatch(): void {
@@ -227,18 +298,30 @@ class RuleLine implements RuleOptions {
       return;
     }
     this.reader.subject = `match ${kind}`;
-    this.matches.push(module.parse(this.reader));
+    this.addMatch(module.parse(this.reader));
     this.reader.subject = "rule";
   }
 
   private readTarget(how: JumpTarget["kind"]): void {
-    const { reader } = this;
+    const { reader, dump, knownTargets } = this;
     if (reader.negated())
       reader.fail(`\`!\` stands before the ${how}: a rule cannot do the opposite of its target`);
+    const from = reader.place;
+    const end = dump === null ? from : endOfPart(dump, from);
+    const known = dump === null ? null : (knownTargets?.get(dump, from, end) ?? null);
+    if (known !== null && this.target === null) {
+      this.target = known;
+      reader.skipTo(end);
+      return;
+    }
+    reader.strayed = false;
     reader.skip();
     const name = reader.word("the name of a target or chain");
     if (this.target !== null) reader.fail(`${name} is a second target: a rule has one`);
     this.target = this.targetNamed(name, how);
+    if (dump !== null && this.target !== null && this.readAll(end)) {
+      knownTargets?.set(dump, from, end, this.target);
+    }
   }
 
   private targetNamed(name: string, how: JumpTarget["kind"]): Target | null {
@@ -285,28 +368,48 @@ class RuleLine implements RuleOptions {
 
   /** What the kernel would refuse for want of the right `-p`. */
   private checkProtocols(): void {
-    for (const match of this.matches) {
-      this.requireProtocol(`match ${match.kind}`, MATCH_PROTOCOLS.get(match.kind));
-      if (match.kind === "limit" && this.scope.backend === "legacy" && overflows(match as LimitMatch))
+    for (let i = 0; i < this.matchCount; i++) {
+      const match = this.matches[i] as Match;
+      const { kind } = match;
+      if (!this.stands(MATCH_PROTOCOLS.get(kind)))
+        this.failProtocol(`match ${kind}`, MATCH_PROTOCOLS.get(kind));
+      if (kind === "limit" && this.scope.backend === "legacy" && overflows(match as LimitMatch))
         this.reader.fail("match limit: more credit than the kernel can count: write a smaller --limit-burst");
-      if (asksTcp(match)) this.requireProtocol("match ecn with flags of TCP", [IPPROTO_TCP]);
+      if (kind === "ecn" && asksTcp(match) && !this.stands(TCP_ALONE))
+        this.failProtocol("match ecn with flags of TCP", TCP_ALONE);
     }
     const { target } = this;
-    if (target === null) return;
-    this.requireProtocol(`target ${target.kind}`, TARGET_PROTOCOLS.get(target.kind));
+    if (target === null || target.kind === "jump" || target.kind === "goto") return;
+    const { kind } = target;
+    if (!this.stands(TARGET_PROTOCOLS.get(kind)))
+      this.failProtocol(`target ${kind}`, TARGET_PROTOCOLS.get(kind));
     const { ece = null, cwr = null } = target as Partial<EcnTarget>;
-    if (ece !== null || cwr !== null) this.requireProtocol("target ECN with flags of TCP", [IPPROTO_TCP]);
-    if ((target as Partial<RejectTarget>).rejectWith === "tcp-reset")
-      this.requireProtocol("tcp-reset", [IPPROTO_TCP]);
+    if ((ece !== null || cwr !== null) && !this.stands(TCP_ALONE))
+      this.failProtocol("target ECN with flags of TCP", TCP_ALONE);
+    if ((target as Partial<RejectTarget>).rejectWith === "tcp-reset" && !this.stands(TCP_ALONE))
+      this.failProtocol("tcp-reset", TCP_ALONE);
     const ports = (target as Partial<DnatTarget>).range?.portMin ?? null;
-    if (ports !== null) this.requireProtocol(`target ${target.kind} with a port`, NAT_PORT_PROTOCOLS);
+    if (ports !== null && !this.stands(NAT_PORT_PROTOCOLS))
+      this.failProtocol(`target ${kind} with a port`, NAT_PORT_PROTOCOLS);
   }
 
-  private requireProtocol(who: string, allowed: readonly number[] | undefined): void {
-    if (allowed === undefined) return;
+  /** Is the rule's protocol one of those? undefined: any will do. */
+  private stands(allowed: readonly number[] | undefined): boolean {
+    if (allowed === undefined) return true;
     const { protocol } = this;
-    if (protocol !== null && !protocol.invert && allowed.includes(protocol.value)) return;
+    return protocol !== null && !protocol.invert && allowed.includes(protocol.value);
+  }
+
+  private failProtocol(who: string, allowed: readonly number[] = []): void {
     const names = allowed.map((number) => `-p ${formatProtocol(number)}`).join(" or ");
     this.reader.fail(`${who} stands only with ${names}`);
   }
 }
+
+const NO_MATCHES: readonly Match[] = [];
+
+const TCP_ALONE = [IPPROTO_TCP];
+
+/** By number: every rule that asks for a protocol asks for one of these. */
+const PROTOCOLS = Array.from({ length: 256 }, (_, value): Negatable<number> => ({ invert: false, value }));
+const OTHER_PROTOCOLS = PROTOCOLS.map(({ value }): Negatable<number> => ({ invert: true, value }));

@@ -1,3 +1,4 @@
+import type { Handlers } from "../save/arguments.ts";
 import { optionText } from "../save/option-text.ts";
 import {
   ANY_NAT_RANGE,
@@ -14,23 +15,33 @@ export interface DnatTarget extends Target {
   readonly range: NatTargetRange;
 }
 
+type Draft = { -readonly [key in keyof NatTargetRange]: NatTargetRange[key] };
+
+/** The same for every rule: most of an agent's dump are rules with this target. */
+const OPTIONS: Handlers<Draft> = {
+  "--to-destination": (range, reader) => {
+    const { min, max, portMin, portMax, portBase } = readNatBounds(reader);
+    range.min = min;
+    range.max = max;
+    range.portMin = portMin;
+    range.portMax = portMax;
+    range.portBase = portBase;
+  },
+  "--random": (range) => {
+    range.random = true;
+  },
+  "--persistent": (range) => {
+    range.persistent = true;
+  },
+};
+
 export const dnat: TargetModule<DnatTarget> = {
   kind: "DNAT",
   needsConntrack: true,
 
   parse(reader) {
-    let range: NatTargetRange = ANY_NAT_RANGE;
-    reader.options({
-      "--to-destination": () => {
-        range = { ...range, ...readNatBounds(reader) };
-      },
-      "--random": () => {
-        range = { ...range, random: true };
-      },
-      "--persistent": () => {
-        range = { ...range, persistent: true };
-      },
-    });
+    const range: Draft = { ...ANY_NAT_RANGE };
+    reader.options(OPTIONS, undefined, range);
     if (range.min === null && range.portMin === null) reader.fail("--to-destination is missing");
     return { kind: "DNAT", range };
   },

@@ -1,10 +1,7 @@
 import { describe, expect, it } from "vitest";
-import {
-  ArgumentReader,
-  parseUint,
-  splitArguments,
-} from "../../../../src/kernel/netfilter/save/arguments.ts";
+import { ArgumentReader, parseUint } from "../../../../src/kernel/netfilter/save/arguments.ts";
 import { quoteString } from "../../../../src/kernel/netfilter/save/quote.ts";
+import { splitArguments } from "../../../../src/kernel/netfilter/save/words.ts";
 
 function texts(line: string): string[] {
   const split = splitArguments(line);
