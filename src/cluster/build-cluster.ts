@@ -1,4 +1,5 @@
 import { type Family, familyOfAddress, formatIp, type IpAddress } from "../address/ip.ts";
+import { contains, formatPrefix4 } from "../address/prefix.ts";
 import { type Receiver, routeToNodes, rulesToNodePorts } from "../balance/gateway.ts";
 import {
   describeAddress,
@@ -8,9 +9,7 @@ import {
 } from "../balance/service-addresses.ts";
 import { familiesOf } from "../cni/calico/network.ts";
 import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
-import type { NetworkList } from "../cni/network-config.ts";
 import type { Host } from "../kernel/host.ts";
-import { isJsonObject } from "../kernel/json-fields.ts";
 import {
   describeObject,
   isObserved,
@@ -26,15 +25,12 @@ import type { ClusterConfiguration } from "./configuration.ts";
 import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
 import { addElsewhere, Fabric, NODE_NETWORK_LENGTH, NODE_NETWORK_LENGTH6, networkAround } from "./fabric.ts";
 import { assumedOfFelix } from "./felix.ts";
+import { leftUndone, unservedPorts } from "./left-undone.ts";
 import { hasIpv4, type Member, memberOf } from "./member.ts";
-import { NodeAgents, waitsForNetwork } from "./node-agents.ts";
+import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
-import { portMappings, takesNodeRanges } from "./pod-network.ts";
+import { takesNodeRanges } from "./pod-network.ts";
 import { proxyAssumptions } from "./proxy-assumptions.ts";
-
-/** Multus reads it: NetworkAttachmentDefinitions by name, or a list of objects. */
-const FURTHER_NETWORKS = "k8s.v1.cni.cncf.io/networks";
-const MOST_OF_NAMES = 80;
 
 /** A cluster programmed: what its nodes and pods hold, and which host is which pod. */
 export interface Cluster {
@@ -80,7 +76,8 @@ class ClusterBuilder {
     const wires: Wire[] = [];
     const hostOfPod = new Map<string, string>();
     const errors: InputError[] = [];
-    for (const member of this.#members) {
+    errors.push(...this.#nodesAmongPods());
+    for (const member of errors.length > 0 ? [] : this.#members) {
       const made = agents.program(member);
       for (const [name, host] of made.hosts) hosts.set(name, host);
       wires.push(...made.wires);
@@ -94,9 +91,8 @@ class ClusterBuilder {
     wires.push(...fabric.wires);
     this.#assumptions.push(
       ...this.#ownNetwork(),
-      ...this.#furtherNetworks(),
-      ...this.#withoutNetwork(),
-      ...this.#withoutHints(),
+      ...leftUndone(this.#objects),
+      ...this.#sharedAddresses(hosts, hostOfPod),
       ...proxyAssumptions(this.#configuration.proxy, this.#members),
       ...this.#unreachedPeers(),
       ...this.#withoutSix(),
@@ -110,6 +106,20 @@ class ClusterBuilder {
     };
   }
 
+  /** Subnets that the control plane gave out of a range which holds nodes: no bridge of pods may have a node's address. */
+  #nodesAmongPods(): InputError[] {
+    const { cni, conflist } = this.#configuration;
+    if (cni === "calico" || (conflist !== null && !takesNodeRanges(conflist))) return [];
+    return this.#members.flatMap(({ name, node, podCidr }): InputError[] => {
+      if (podCidr === null) return [];
+      const other = this.#members.find(({ address }) => address !== null && contains(podCidr, address));
+      if (other === undefined || other.address === null) return [];
+      const message = `Node ${name}: its podCIDR ${formatPrefix4(podCidr)} holds ${formatIp(other.address)}, the address of Node ${other.name}: pods and nodes need networks of their own`;
+      const { file, line } = node.place;
+      return [{ file, line, field: null, message }];
+    });
+  }
+
   /** A list of plugins that the user wrote is of one node, and here all nodes have it. */
   #ownNetwork(): string[] {
     const { conflist, where } = this.#configuration;
@@ -120,73 +130,31 @@ class ClusterBuilder {
     const types = conflist.plugins.map(({ type }) => String(type)).join(", ");
     return [
       `pods are attached by ${types} as ${where.conflist ?? "the conflist"} says${ranges}`,
-      ...this.#unservedPorts(conflist),
+      ...unservedPorts(this.#objects, conflist),
     ];
   }
 
-  /** A hostPort is nobody's work where the list has no `portmap`: the API takes it, and nothing serves it. */
-  #unservedPorts({ plugins }: NetworkList): string[] {
-    const serves = plugins.some(
-      ({ capabilities }) => isJsonObject(capabilities) && capabilities["portMappings"] === true,
-    );
-    const asking = serves ? [] : this.#objects.list("Pod").filter((pod) => portMappings(pod).length > 0);
-    const [first] = asking;
-    if (first === undefined) return [];
-    const more = asking.length === 1 ? "" : ` and ${asking.length - 1} more`;
-    return [
-      `hostPort of Pod ${keyOf(first)}${more} has no effect: no plugin of the conflist has the capability portMappings (portmap has it)`,
-    ];
-  }
-
-  /** Interfaces that pods ask for beside their first one: told, and not made. */
-  #furtherNetworks(): string[] {
-    const asking = this.#objects
-      .list("Pod")
-      .filter(({ metadata }) => (metadata.annotations?.[FURTHER_NETWORKS] ?? "") !== "");
-    const [first] = asking;
-    if (first === undefined) return [];
-    const more = asking.length === 1 ? "" : ` and ${asking.length - 1} more`;
-    const named = first.metadata.annotations?.[FURTHER_NETWORKS] ?? "";
-    return [
-      `Pod ${keyOf(first)}${more} asks for further interfaces (${FURTHER_NETWORKS}: ${named.replaceAll(/\s+/g, " ").slice(0, MOST_OF_NAMES)}): they are noted, and not made`,
-    ];
-  }
-
-  /** Hints by the topology-mode annotation go by the nodes' processors and are only kept where the input has them. */
-  #withoutHints(): string[] {
-    const asking = this.#objects.list("Service").filter((service) => {
-      const { metadata, spec } = service;
-      if (metadata.annotations?.["service.kubernetes.io/topology-mode"]?.toLowerCase() !== "auto")
-        return false;
-      const slices = this.#objects.withLabel(
-        "EndpointSlice",
-        namespaceOf(service),
-        "kubernetes.io/service-name",
-        metadata.name,
-      );
-      return spec.clusterIP !== "None" && !slices.some(isObserved);
-    });
-    const [first] = asking;
-    if (first === undefined) return [];
-    const more = asking.length === 1 ? "" : ` and ${asking.length - 1} more`;
-    return [
-      `${describeObject(first)}${more}: its topology-mode annotation asks for hints in proportion to the zones' processors, which are not computed: every endpoint serves every zone`,
-    ];
-  }
-
-  /** Pods that wait for an address: their status says why, and so does every answer. */
-  #withoutNetwork(): string[] {
-    const waiting = this.#objects.list("Pod").filter(waitsForNetwork);
-    const reasons = new Map<string, Pod[]>();
-    for (const pod of waiting) {
-      const reason = pod.status?.message ?? "";
-      reasons.set(reason, [...(reasons.get(reason) ?? []), pod]);
+  /** A list of plugins may give one address to pods of several nodes (`static`); they answer for each other then. */
+  #sharedAddresses(hosts: ReadonlyMap<string, Host>, hostOfPod: ReadonlyMap<string, string>): string[] {
+    if (this.#configuration.conflist === null) return [];
+    const holders = new Map<string, string[]>();
+    for (const [pod, name] of hostOfPod) {
+      const { kind, addresses = [], addresses6 = [] } = hosts.get(name) ?? {};
+      if (kind === "node") continue;
+      for (const { address, dev } of [...addresses, ...addresses6]) {
+        const text = formatIp(address);
+        if (dev === "lo" || text.startsWith("fe80:")) continue;
+        holders.set(text, [...(holders.get(text) ?? []), pod]);
+      }
     }
-    return [...reasons].map(([reason, pods]) => {
-      const [first] = pods;
-      const more = pods.length === 1 ? " has" : ` and ${pods.length - 1} more have`;
-      return `Pod ${first === undefined ? "" : keyOf(first)}${more} no network: ${reason}`;
-    });
+    const shared = [...holders].filter(([, pods]) => pods.length > 1);
+    const [first] = shared;
+    if (first === undefined) return [];
+    const [address, pods] = first;
+    const more = shared.length === 1 ? "" : `, and ${shared.length - 1} more addresses likewise`;
+    return [
+      `${address} is the address of ${pods.length} pods, ${pods.slice(0, 2).join(" and ")}${pods.length > 2 ? " among them" : ""}${more}: each node's packets reach its own`,
+    ];
   }
 
   /** Further addresses of nodes, and endpoints beyond all nodes, are for the gateway to find. */
