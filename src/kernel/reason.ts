@@ -35,6 +35,11 @@ const TABLE = [
   ["rule-drop", "DROPPED", "A rule with DROP took the packet."],
   ["policy-drop", "DROPPED", "A built-in chain ended with the policy DROP."],
   [
+    "match-drop",
+    "DROPPED",
+    "A match dropped the packet by itself: connlimit found nobody to count, the connection having just ended.",
+  ],
+  [
     "no-proxy-socket",
     "DROPPED",
     "TPROXY found no socket on its port that may speak for other addresses (IP_TRANSPARENT).",

@@ -85,6 +85,8 @@ export class Stack implements RuleContext {
   outIf = 0;
   /** What dropped the packet in the table walked last: 0 a rule, −1 a policy. */
   dropBy = 0;
+  /** A match drops the packet by itself (`xt_action_param.hotdrop`). */
+  hotdrop = false;
   /** errno a local sender sees when OUTPUT drops, where it is not EPERM (`NF_DROP_ERR`); 0 otherwise. */
   dropErrno = 0;
   /** What became of the frame last handed to a device, before the device: 0, or ENOBUFS. */
@@ -189,7 +191,7 @@ export class Stack implements RuleContext {
   countConnections(owner: object, packet: Packet, group: number): number {
     const cells = this.matchState(owner, 1);
     if (cells.get(0) === 0) cells.set(0, this.state.connectionCounts.newList());
-    return this.state.connectionCounts.add(cells.get(0), packet, this.conntrack, group, true);
+    return this.state.connectionCounts.addByGroup(cells.get(0), packet, this.conntrack, group);
   }
 
   matchState(owner: object, size: number): MatchCells {

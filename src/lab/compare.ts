@@ -133,8 +133,9 @@ export function* replay(
 }
 
 /**
- * Whether a host says again that there is a better gateway depends on how many milliseconds ago it last did, which between
- * live probes is the machine's affair: where the model's clock does not lead to what was recorded, both are tried.
+ * Whether a host says again that there is a better gateway depends on how many milliseconds ago it last did, and what a list of
+ * connections counts on whether a jiffy has passed since it was looked through. With live probes both are the machine's affair:
+ * where the model's clock does not lead to what was recorded, the other ways are tried.
  */
 function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe, known: Known): Walked {
   const walked = (): Walked => {
@@ -143,10 +144,16 @@ function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe,
   };
   const first = walked();
   if (first.matched?.difference === null || recorded.settled === undefined) return first;
-  for (const due of [true, false]) {
+  const ways = [
+    () => session.setRedirectsDue(true),
+    () => session.setRedirectsDue(false),
+    () => session.setSlow(true),
+  ];
+  for (const way of ways) {
     const mark = session.journal.mark();
-    session.setRedirectsDue(due);
+    way();
     const other = walked();
+    session.setSlow(false);
     if (other.matched?.difference === null) {
       session.journal.commit(mark);
       return other;

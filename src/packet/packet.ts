@@ -273,8 +273,13 @@ export class Packet {
   ipvsProperty = false;
   /** Cut it in spite of its DF (`skb->ignore_df`): who made it so has seen that it fits. */
   ignoreDf = false;
-  /** Largest fragment of a datagram that was reassembled here (`IPCB(skb)->frag_max_size`), 0 none. */
+  /**
+   * Largest fragment of a datagram that was reassembled here (`IPCB(skb)->frag_max_size`), 0 none. Negative: nobody remembers it, but
+   * the pieces are there, and it is cut so again where they fit (`frag_list`).
+   */
   fragMaxSize = 0;
+  /** Its pieces bear DF, as those did that it was reassembled of (`IPSKB_FRAG_PMTU`). */
+  fragPmtu = false;
   /** Length of the application payload, bytes. */
   payload = 0;
   /**
@@ -368,6 +373,7 @@ export class Packet {
     this.nfBridgeDaddr = 0;
     this.forwarded = false;
     this.fragMaxSize = 0;
+    this.fragPmtu = false;
     this.dropRoute();
   }
 
@@ -466,6 +472,7 @@ export class Packet {
     this.ipvsProperty = from.ipvsProperty;
     this.ignoreDf = from.ignoreDf;
     this.fragMaxSize = from.fragMaxSize;
+    this.fragPmtu = from.fragPmtu;
   }
 
   /** Does the transport header's start lie in this packet? (A later fragment has none.) */

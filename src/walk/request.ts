@@ -1,5 +1,6 @@
 import { isMulticast6 } from "../address/ip6-handle.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
+import { layOut } from "../kernel/path/lay-out.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { outputMtu } from "../kernel/route/output-mtu.ts";
@@ -39,10 +40,7 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
     owner.fail("too-big", EMSGSIZE);
     return;
   }
-  // `__ip_append_data`: it is laid out in pieces for its first route, and cut so wherever it then leaves.
-  const mtu = outputMtu(packet, out);
-  if (packet.family !== 6 && packet.length > mtu)
-    packet.fragMaxSize = -(((mtu - headerLength(packet)) & ~7) + headerLength(packet));
+  layOut(stack, packet);
   const failed = localOut(stack, packet);
   if (failed !== 0 && owner.result === null) owner.failErrno(failed);
 }

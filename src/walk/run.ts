@@ -138,6 +138,7 @@ export function finish(session: Session, run: Run, close: "reset" | "fin" | "ope
 
 /** The server's reset arrives, where it does, before the client's own socket is closed. */
 function endConnection(session: Session, conversation: Conversation, close: "reset" | "fin"): void {
+  session.letAJiffyPass();
   conversation.close(close);
   drain(session);
   if (close === "fin") return;

@@ -1,6 +1,7 @@
 import { addEntries, type ConntrackEntry } from "../kernel/conntrack/entry.ts";
 import type { ConntrackTable } from "../kernel/conntrack/table.ts";
 import { HostSession } from "../kernel/host-session.ts";
+import { setAllowed6 } from "../kernel/icmp/error-rate.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
 import { setRedirectsDue } from "../kernel/path/redirect-rate.ts";
@@ -130,13 +131,27 @@ export class Session {
 
   /** Every host's redirects are due to all whom it has told of a better gateway before, or to none of them. */
   setRedirectsDue(due: boolean): void {
-    for (const state of this.states.values()) setRedirectsDue(state, due, this.clock.now);
+    for (const state of this.states.values()) {
+      setRedirectsDue(state, due, this.clock.now);
+      setAllowed6(state, due, this.clock.now);
+    }
   }
 
   /** A walk begins. */
   begin(): void {
     this.outbox.begin();
     for (const state of this.states.values()) state.ipvs.beginWalk();
+    this.letAJiffyPass();
+  }
+
+  /** Too little time for a clock to show passes. */
+  letAJiffyPass(): void {
+    for (const { connectionCounts } of this.states.values()) connectionCounts.later();
+  }
+
+  /** Does a packet's way take so long that the next one comes in another jiffy, or have all of a walk's the same? */
+  setSlow(slow: boolean): void {
+    for (const { connectionCounts } of this.states.values()) connectionCounts.slow = slow;
   }
 
   /** End a walk: what still waits is given up, and what no packet holds any more is freed. */

@@ -56,6 +56,7 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ["reason left-model", "nothing is outside the model"],
   ["disposition UNKNOWN", "nothing is outside the model"],
   ["reason unreachable-error", "said of causes, not of walks"],
+  ["reason match-drop", "takes a connection's end, which comes when a probe is over"],
   ["reason output-blocked", "the rule that dropped it is named"],
   ["reason connection-closed", "no probe goes on with a connection"],
   ["reason ipvlan-private", LACKED],

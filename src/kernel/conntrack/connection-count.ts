@@ -1,93 +1,152 @@
 import { IPPROTO_TCP, type Packet, protocolKey } from "../../packet/packet.ts";
 import { ELEMENT_DELETED, ELEMENT_PRESENT, ElementTable } from "../ipset/element-table.ts";
 import { Cells, type Journal } from "../session/journal.ts";
+import { ABSENT, PairMap } from "../session/pair-map.ts";
 import { IPS_CONFIRMED } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_TIME_WAIT } from "./tcp.ts";
 
-/** A key is its list's number, whose connections are counted together, their zone, and the connection's original tuple. */
+/** A key is its list's number, what the list keeps apart, and the connection's original tuple with its zone. */
 const KEY_WORDS = 8;
-/** Behind it: how often it is on the list, and which of the table's connections it was when it was put there. */
+const LIST = 0;
+const GROUP = 6;
+const ZONE = 7;
+/** Behind it: how often it is on the list. */
 const LAYOUT = {
   keyWords: KEY_WORDS,
   state: KEY_WORDS,
   times: KEY_WORDS + 1,
-  serial: KEY_WORDS + 2,
-  stride: KEY_WORDS + 3,
+  stride: KEY_WORDS + 2,
 };
+
+/** A list that was looked through is not again in the same jiffy (CONFIG_HZ is 250 where kernels are not told otherwise). */
+const JIFFY_MS = 4;
 
 /**
  * Lists of connections that rules keep to say how many there are (net/netfilter/nf_conncount.c): one that has ended is struck
- * off when its list is asked again. Runs per packet.
+ * off when its list is looked through. Runs per packet.
  */
 export class ConnectionCounts {
   private readonly table: ElementTable<typeof LAYOUT>;
-  /** cell 0: lists made */
-  private readonly made: Cells;
+  /** (list, group) to the jiffy in which it was looked through last. */
+  private readonly lookedThrough: PairMap;
+  /** cell 0: lists made; 1: jiffies that no clock showed */
+  private readonly cells: Cells;
   private readonly key = new Int32Array(KEY_WORDS);
   private readonly other = new Int32Array(KEY_WORDS);
+  /** Every packet has a jiffy of its own: how long one takes is the machine's affair. */
+  slow = false;
 
   constructor(journal: Journal) {
     this.table = new ElementTable(LAYOUT, journal, 8);
-    this.made = new Cells(journal, 1);
+    this.lookedThrough = new PairMap(journal);
+    this.cells = new Cells(journal, 2);
   }
 
   /** The number of a new list, from 1. */
   newList(): number {
-    const number = (this.made.data[0] as number) + 1;
-    this.made.set(0, number);
+    const number = (this.cells.data[0] as number) + 1;
+    this.cells.set(0, number);
     return number;
   }
 
+  /** What comes now comes in another jiffy than what came before. */
+  later(): void {
+    this.cells.set(1, (this.cells.data[1] as number) + 1);
+  }
+
   /**
-   * `nf_conncount_add`, `nf_conncount_count`: put a packet's connection on a list.
+   * `nf_conncount_count_skb`: put a packet's connection on the list of those of an address.
    *
-   * @param group what a list keeps apart: an address
-   * @param byZone does it keep zones apart, too?
+   * @returns how many are on it, 0 where the last has just ended
+   */
+  addByGroup(list: number, packet: Packet, conntrack: ConntrackTable, group: number): number {
+    const zone = packet.ct < 0 ? 0 : conntrack.zone(packet.ct);
+    // Zones are kept apart too.
+    const own = (list << 16) | zone;
+    if (this.lookedThrough.get(own, group) !== ABSENT) return this.add(own, packet, conntrack, group);
+    // `insert_tree`: a list of its own, whatever is known of the connection.
+    fill(this.key, own, packet, conntrack, group);
+    this.lookedThrough.set(own, group, this.jiffy(packet, conntrack));
+    return this.put(this.sweep(own, group, conntrack));
+  }
+
+  /**
+   * `nf_conncount_add_skb`: put a packet's connection on a list, where it is not there.
+   *
+   * @param group what the list's connections have in common, 0 nothing
    * @returns how many are on it
    */
-  add(list: number, packet: Packet, conntrack: ConntrackTable, group = 0, byZone = false): number {
-    const { key, other, table } = this;
-    fill(key, list, packet, conntrack);
-    key[6] = group;
+  add(list: number, packet: Packet, conntrack: ConntrackTable, group = 0): number {
+    const { key, table, lookedThrough } = this;
+    fill(key, list, packet, conntrack, group);
+    const jiffy = this.jiffy(packet, conntrack);
+    const isDue = lookedThrough.get(list, group) !== jiffy;
+    const isKnown = packet.ct >= 0 && (conntrack.status(packet.ct) & IPS_CONFIRMED) !== 0;
+    // A connection's first packets are put there unseen, whether they are there or not.
+    if (!isDue && !isKnown) return this.put(this.count(list, group));
+    const slot = table.find(key);
+    const isThere = slot >= 0 && table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
+    if (!isDue && isThere) return this.count(list, group);
+    lookedThrough.set(list, group, jiffy);
+    const count = this.sweep(list, group, conntrack);
+    // It was there, though it may have ended by this very packet.
+    return isThere && isKnown ? count : this.put(count);
+  }
 
-    let count = 1;
-    for (const slot of table.slots()) {
-      if (table.get(slot, LAYOUT.state) !== ELEMENT_PRESENT || table.get(slot, 0) !== list) continue;
+  private jiffy({ number }: Packet, { now }: ConntrackTable): number {
+    const skipped = this.cells.data[1] as number;
+    return this.slow ? (skipped << 16) ^ number : Math.floor(now / JIFFY_MS) + skipped;
+  }
+
+  /** How many are on a list. */
+  private count(list: number, group: number): number {
+    let count = 0;
+    for (const slot of this.members(list, group)) count += this.table.get(slot, LAYOUT.times);
+    return count;
+  }
+
+  /** `nf_conncount_gc_list`: strike off what has ended; how many are left. */
+  private sweep(list: number, group: number, conntrack: ConntrackTable): number {
+    const { table, other } = this;
+    let count = 0;
+    for (const slot of this.members(list, group)) {
       table.readKey(slot, other);
-      if (other[6] !== group || (byZone && other[7] !== key[7])) continue;
-      if (other.every((word, i) => word === key[i])) continue;
       if (isOpen(other, conntrack)) count += table.get(slot, LAYOUT.times);
       else table.set(slot, LAYOUT.state, ELEMENT_DELETED);
     }
-    const slot = table.place(key);
+    return count;
+  }
+
+  private *members(list: number, group: number): IterableIterator<number> {
+    const { table } = this;
+    for (const slot of table.slots()) {
+      const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
+      if (isThere && table.get(slot, LIST) === list && table.get(slot, GROUP) === group) yield slot;
+    }
+  }
+
+  /** Put the key on its list, once more if it is there; `count` others and itself are on it. */
+  private put(count: number): number {
+    const { table } = this;
+    const slot = table.place(this.key);
     const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
-    // A list that was just looked through is not again: a new connection's first packet, asked about twice, is on it twice.
-    const isNew = packet.ct >= 0 && (conntrack.status(packet.ct) & IPS_CONFIRMED) === 0;
-    const isSame = isThere && table.get(slot, LAYOUT.serial) === conntrack.created;
-    const times = isNew
-      ? isSame
-        ? table.get(slot, LAYOUT.times) + 1
-        : 1
-      : isThere
-        ? table.get(slot, LAYOUT.times)
-        : 1;
+    table.set(slot, LAYOUT.times, isThere ? table.get(slot, LAYOUT.times) + 1 : 1);
     table.set(slot, LAYOUT.state, ELEMENT_PRESENT);
-    table.set(slot, LAYOUT.times, times);
-    table.set(slot, LAYOUT.serial, conntrack.created);
-    return count + times - 1;
+    return count + 1;
   }
 }
 
-function fill(key: Int32Array, list: number, packet: Packet, conntrack: ConntrackTable): void {
+function fill(key: Int32Array, list: number, packet: Packet, conntrack: ConntrackTable, group: number): void {
   const { ct } = packet;
-  key[0] = list;
+  key[LIST] = list;
   key[1] = ct < 0 ? packet.src : conntrack.origSrc(ct);
   key[2] = ct < 0 ? packet.dst : conntrack.origDst(ct);
   key[3] = ct < 0 ? packet.sport : conntrack.origSport(ct);
   key[4] = ct < 0 ? packet.dport : conntrack.origDport(ct);
   key[5] = ct < 0 ? protocolKey(packet) : conntrack.protoKey(ct);
-  key[7] = ct < 0 ? 0 : conntrack.zone(ct);
+  key[GROUP] = group;
+  key[ZONE] = ct < 0 ? 0 : conntrack.zone(ct);
 }
 
 /** `find_or_evict`, `already_closed`. */

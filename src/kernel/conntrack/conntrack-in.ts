@@ -27,10 +27,11 @@ import {
   IPS_CONFIRMED,
   IPS_DYING,
   IPS_SEEN_REPLY,
+  IPS_TIMEOUT_POLICY,
 } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { reopens, tcpPacket } from "./tcp.ts";
-import type { ConntrackTimeouts } from "./timeouts.ts";
+import { type ConntrackTimeouts, policyOf } from "./timeouts.ts";
 import { NO_TEMPLATE } from "./zone.ts";
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
@@ -117,9 +118,12 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   else info = IP_CT_NEW;
   packet.ct = ct;
   packet.ctInfo = info;
-  const { conntrackTimeouts: timeouts } = stack.net;
+  const { net } = stack;
+  const hasPolicy = (table.status(ct) & IPS_TIMEOUT_POLICY) !== 0;
+  const timeouts = hasPolicy ? policyOf(table.policy(ct)) : net.conntrackTimeouts;
   if (protocol === IPPROTO_TCP) {
-    if (!tcpPacket(table, ct, info, packet, isNew, stack.net)) {
+    const tracking = hasPolicy ? { tcpLoose: net.tcpLoose, conntrackTimeouts: timeouts } : net;
+    if (!tcpPacket(table, ct, info, packet, isNew, tracking)) {
       packet.ct = CT_NONE;
       packet.ctInfo = 0;
       return NF_ACCEPT;

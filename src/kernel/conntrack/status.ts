@@ -38,3 +38,6 @@ export const IPS_DYING = 1 << 9;
 export const IPS_SYNPROXY = 1 << 16;
 export const IPS_SYNPROXY_ISN = 1 << 17;
 export const IPS_SEQ_ADJUST = 1 << 20;
+
+/** Its times are a rule's (`nf_conn_timeout`), not the host's. */
+export const IPS_TIMEOUT_POLICY = 1 << 21;

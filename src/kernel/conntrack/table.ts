@@ -1,7 +1,7 @@
 import type { Family } from "../../address/ip.ts";
 import { KEY_IPV6 } from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
-import { IPS_CONFIRMED, IPS_DYING } from "./status.ts";
+import { IPS_CONFIRMED, IPS_DYING, IPS_TIMEOUT_POLICY } from "./status.ts";
 import { zoneId } from "./zone.ts";
 
 /**
@@ -29,11 +29,12 @@ const USED = 17;
 const NEXT_FREE = 18;
 const FREE_PORT = 19;
 
-/** What only some rules ask of an entry: packets and bytes by direction, then 128 labels. */
-const EXTRA_STRIDE = 8;
+/** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`). */
+const EXTRA_STRIDE = 9;
 const PACKETS = 0;
 const BYTES = 2;
 const LABELS = 4;
+const POLICY = 8;
 /** 128 bits of them. */
 export const LABEL_WORDS = 4;
 
@@ -344,6 +345,15 @@ export class ConntrackTable {
   setLabels(ct: number, word: number, bits: number): void {
     const at = this.extrasOf(ct) + LABELS + word;
     this.extras.set(at, bits);
+  }
+
+  /** The number of the times it keeps to, where its status says that it has such (`IPS_TIMEOUT_POLICY`). */
+  policy(ct: number): number {
+    return this.extras.data[ct * EXTRA_STRIDE + POLICY] ?? 0;
+  }
+  setPolicy(ct: number, policy: number): void {
+    this.extras.set(this.extrasOf(ct) + POLICY, policy);
+    this.setStatus(ct, IPS_TIMEOUT_POLICY);
   }
 
   private extrasOf(ct: number): number {

@@ -57,3 +57,20 @@ export function conntrackTimeouts(sysctl: Pick<Sysctl, "integer">): ConntrackTim
     generic: ms("generic_timeout", 600),
   };
 }
+
+/** Times that rules have given connections, by number: what an entry can keep. */
+const policies: ConntrackTimeouts[] = [];
+const numbers = new WeakMap<ConntrackTimeouts, number>();
+
+export function policyNumber(policy: ConntrackTimeouts): number {
+  let number = numbers.get(policy);
+  if (number === undefined) {
+    number = policies.push(policy) - 1;
+    numbers.set(policy, number);
+  }
+  return number;
+}
+
+export function policyOf(number: number): ConntrackTimeouts {
+  return policies[number] as ConntrackTimeouts;
+}

@@ -1,4 +1,5 @@
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, type Packet } from "../../packet/packet.ts";
+import type { HostSession } from "../host-session.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 
@@ -76,9 +77,15 @@ export function errorRouteAllows(stack: Stack, source: number): boolean {
   return allowed;
 }
 
-/** `inet_peer_xrlim_allow`: may another message go to a host, `timeout` milliseconds after the last or as one of a burst? */
+/**
+ * `inet_peer_xrlim_allow`: may another message go to a host, `timeout` milliseconds after the last or as one of a burst? One that is
+ * not limited (0) leaves nothing for those that are.
+ */
 export function peerAllows(stack: Stack, family: 4 | 6, address: number, timeout: number): boolean {
-  if (timeout === 0) return true;
+  if (timeout === 0) {
+    if (family === 6) setTokens(stack, 6, address, 0);
+    return true;
+  }
   const most = BURST * timeout;
   const tokens = Math.min(tokensOf(stack, family, address, most), most);
   const allowed = tokens >= timeout;
@@ -97,4 +104,17 @@ function setTokens({ state: { peers }, now }: Stack, family: 4 | 6, address: num
   const slot = TOKENS[family];
   peers.set(address, slot, Math.floor(tokens));
   peers.set(address, slot + 1, Math.floor(now));
+}
+
+/** A host of IPv6 may be sent a whole burst again, or nothing for now, by all that have sent it anything. */
+export function setAllowed6({ peers }: HostSession, due: boolean, now: number): void {
+  const known = new Set<number>();
+  const slot = TOKENS[6];
+  peers.forEach((address, at) => {
+    if (at === slot) known.add(address);
+  });
+  for (const address of known) {
+    peers.set(address, slot, due ? BURST * RATE_LIMIT_MS : 0);
+    peers.set(address, slot + 1, Math.floor(now));
+  }
 }

@@ -15,6 +15,7 @@ import {
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
+import { layOut } from "../path/lay-out.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput, selectAddress } from "../route/output-route.ts";
 import { RT_SCOPE_LINK } from "../route/rt-scope.ts";
@@ -110,6 +111,7 @@ function errorSource(stack: Stack, cause: Packet): number {
 export function sendIcmp(stack: Stack, message: Packet): void {
   stack.icmpLeaves = true;
   message.socket = KERNELS_OWN;
+  layOut(stack, message);
   stack.path.localOut(stack, message);
   stack.icmpLeaves = false;
 }

@@ -25,7 +25,8 @@ const AT_MOST = 1280;
 export function sendRedirect6(stack: Stack, dev: NetDevice, cause: Packet, target: Ip6): void {
   const source = lastLinkLocal(dev);
   if (source < 0 || (target !== cause.dst && !isLinkLocal6(target))) return;
-  if (!isNeighbour(stack, dev, cause.src) || !peerAllows(stack, 6, cause.src, LIMIT_MS)) return;
+  const way = wayTo(stack, dev, cause.src);
+  if (way === null || !peerAllows(stack, 6, cause.src, LIMIT_MS)) return;
   const mac = stack.state.neighbours.get(deviceKey(6, dev.ifindex), target);
   const known = mac === ABSENT ? stack.net.staticNeighbour(deviceKey(6, dev.ifindex), target) : mac;
   const message = messageTo(stack, cause.src, known >= 0 ? known : MAC_ZERO);
@@ -44,11 +45,14 @@ export function sendRedirect6(stack: Stack, dev: NetDevice, cause: Packet, targe
   message.encapsulation = INNER_QUOTED;
   const before = BARE + (known >= 0 ? OPTION : 0);
   message.length = before + (Math.min(AT_MOST - before, cause.length + OPTION) & ~7);
-  sendMessage(stack, dev, message);
+  sendMessage(stack, way, message);
 }
 
-/** Does the way to an address lead by the device, and through nobody? */
-function isNeighbour(stack: Stack, dev: NetDevice, address: Ip6): boolean {
+/**
+ * The device by which an address is somebody's neighbour, rather this one; null where the way leads through somebody else, or
+ * nowhere.
+ */
+function wayTo(stack: Stack, dev: NetDevice, address: Ip6): NetDevice | null {
   const { flow, fibResult: result, net } = stack;
   flow.daddr = address;
   flow.saddr = 0;
@@ -60,5 +64,6 @@ function isNeighbour(stack: Stack, dev: NetDevice, address: Ip6): boolean {
   flow.neighbours = null;
   flow.hasPorts = false;
   net.fib6.lookup(flow, result, stack.deviceName);
-  return result.error === 0 && result.route?.nextHops[result.hop]?.hasGateway === false;
+  const hop = result.error === 0 ? result.route?.nextHops[result.hop] : undefined;
+  return hop?.hasGateway === false ? hop.dev : null;
 }

@@ -51,6 +51,7 @@ import { type TargetAction, XT_CONTINUE, XT_RETURN } from "./target-action.ts";
 /** `Stack.dropBy`. */
 export const DROPPED_BY_RULE = 0;
 export const DROPPED_BY_POLICY = -1;
+export const DROPPED_BY_MATCH = -2;
 
 /** Chains deeper than this are a loop the kernel refuses to load (`ipt_do_table`'s jump stack). */
 const DEPTH_AT_MOST = 1024;
@@ -101,6 +102,13 @@ export function doTable(
         ? walkChain(stack, arena, start, length, i, packet)
         : searchChain(stack, arena, index, start, length, i, packet);
     evaluated += i < length ? i - from + 1 : length - from;
+    if (stack.hotdrop) {
+      stack.hotdrop = false;
+      engine.rulesEvaluated += evaluated;
+      jumps.top = base;
+      stack.dropBy = DROPPED_BY_MATCH;
+      return NF_DROP;
+    }
 
     if (i >= length) {
       const policy = arena.policies[slot - arena.first] as number;
@@ -353,7 +361,8 @@ function testsMatch(stack: Stack, arena: ChainArena, tests: number, packet: Pack
   const first = tests & 0xffffff;
   const end = first + (tests >>> 24);
   for (let t = first; t < end; t++) {
-    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return false;
+    // What a match drops by itself goes no further: the rule seems found.
+    if (!(arena.tests[t] as MatchTest).test(packet, stack)) return stack.hotdrop;
   }
   return true;
 }

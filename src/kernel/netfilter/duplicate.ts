@@ -22,7 +22,10 @@ export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: n
   copy.uid = -1;
   copy.socket = -1;
   copy.boundDev = 0;
-  if (copy.family !== 6) copy.df = true;
+  // A datagram's pieces are shared with the packet it was copied of: it is cut anew (`ip_do_fragment`).
+  if (copy.fragMaxSize < 0) copy.fragMaxSize = 0;
+  // Of IPv6 there is no such bit, but nobody cuts what is no socket's here.
+  copy.df = true;
   if (hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN) copy.ttl--;
   stack.duplicates = true;
   if (routeTo(stack, copy, gateway, oif)) stack.path.localOut(stack, copy);

@@ -10,7 +10,7 @@ import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { DROPPED_BY_RULE, doTable } from "./do-table.ts";
+import { DROPPED_BY_POLICY, DROPPED_BY_RULE, doTable } from "./do-table.ts";
 import {
   HOOK_NAMES,
   NF_ACCEPT,
@@ -46,6 +46,7 @@ export interface HookTable {
 
 const RULE_DROP = reason("rule-drop" satisfies ReasonName);
 const POLICY_DROP = reason("policy-drop");
+const MATCH_DROP = reason("match-drop");
 
 /** What a tape adds to the place of a table of ip6tables. */
 export const FIRST_TABLE_6 = 16;
@@ -176,7 +177,7 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
     if (verdict !== NF_ACCEPT) {
       // A table that dropped has not said why; REJECT, nat and conntrack have.
       if (verdict === NF_DROP && stack.engine.drops === drops) {
-        stack.drop(packet, stack.dropBy === DROPPED_BY_RULE ? RULE_DROP : POLICY_DROP);
+        stack.drop(packet, dropReason(stack));
       }
       break;
     }
@@ -187,4 +188,9 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
   stack.inName = outerInName;
   stack.outName = outerOutName;
   return verdict;
+}
+
+function dropReason({ dropBy }: Stack): number {
+  if (dropBy === DROPPED_BY_RULE) return RULE_DROP;
+  return dropBy === DROPPED_BY_POLICY ? POLICY_DROP : MATCH_DROP;
 }

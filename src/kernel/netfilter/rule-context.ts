@@ -48,9 +48,11 @@ export interface RuleContext {
    *
    * @param owner the match
    * @param group the address, as the path holds it, whose connections are counted
-   * @returns how many it has
+   * @returns how many it has; 0 where the last has just ended
    */
   countConnections(owner: object, packet: Packet, group: number): number;
+  /** Set by a match that drops the packet by itself: nothing behind it is asked (`xt_action_param.hotdrop`). */
+  hotdrop: boolean;
   /** The group of a device; 0 also where there is none. */
   groupOf(ifindex: number): number;
   /**

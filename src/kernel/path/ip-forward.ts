@@ -65,7 +65,8 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
   }
   // A forwarded packet obeys the route's MTU and the device's, not what path MTU discovery learned.
   const mtu = six ? deviceMtu6(out) : mtu4(stack, packet, out);
-  if (networkLength(packet) > mtu && (six ? !packet.ignoreDf || packet.fragMaxSize > mtu : packet.df)) {
+  const mustFit = (six || packet.df) && (!packet.ignoreDf || packet.fragMaxSize > mtu);
+  if (networkLength(packet) > mtu && mustFit) {
     tellSender(stack, packet, TOO_BIG_ERROR, mtu);
     stack.kill(packet, TOO_BIG);
     return;

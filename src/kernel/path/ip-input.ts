@@ -70,6 +70,7 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   // `ip_rcv_core`, `ip6_rcv_core` clear what the bridge's hooks left in the control block: joined there, it is cut again only if
   // it must be.
   if (packet.fragMaxSize > 0) packet.fragMaxSize = -packet.fragMaxSize;
+  packet.fragPmtu = false;
   if (packet.family === 6) {
     // What br_netfilter has routed already seems to come by the device it is to leave by.
     const routed = packet.rtInput === RT_FORWARD ? stack.net.devices[packet.rtDev] : undefined;

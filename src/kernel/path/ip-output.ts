@@ -79,9 +79,9 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
 /** Must it be cut and may not be? Of IPv6 only its sender cuts a packet, and who has put it together himself, in no larger pieces. */
 function isTooBig(packet: Packet, mtu: number): boolean {
   const { family, df, forwarded, ignoreDf, fragMaxSize } = packet;
-  const isLong = networkLength(packet) > mtu;
-  if (family === 6) return fragMaxSize > mtu || (isLong && (forwarded || df) && !ignoreDf);
-  return df && !ignoreDf && (isLong || fragMaxSize > mtu);
+  if (family === 6)
+    return fragMaxSize > mtu || (networkLength(packet) > mtu && (forwarded || df) && !ignoreDf);
+  return df && (!ignoreDf || fragMaxSize > mtu);
 }
 
 /**
@@ -104,6 +104,7 @@ export function fragment(
   const start = packet.fragOffset;
   const more = packet.mf;
   const rest: Packet[] = [];
+  if (packet.family !== 6) packet.df = packet.fragPmtu;
   // `ipv6_select_ident`: no two hosts' are alike.
   if (packet.family === 6) packet.id = (stack.state.nextIpId() ^ Math.imul(stack.host + 1, 0x9e37)) & 0xffff;
   // A tunnel's packet bears the number of the one inside, whose fragments may have come this way.

@@ -45,10 +45,12 @@ export class ReassemblyQueues {
     const list = queue.fragments.sort((a, b) => a.fragOffset - b.fragOffset);
     let covered = 0;
     let largest = 0;
+    let largestOfDf = 0;
     for (const fragment of list) {
       if (fragment.fragOffset > covered) return null;
       covered = Math.max(covered, fragment.fragOffset + fragment.length - header);
       largest = Math.max(largest, fragment.length);
+      if (fragment.df) largestOfDf = Math.max(largestOfDf, fragment.length);
     }
     if (queue.total < 0 || covered < queue.total) return null;
     queue.cancel();
@@ -70,10 +72,10 @@ export class ReassemblyQueues {
     packet.mf = false;
     packet.fragOffset = 0;
     packet.fragMaxSize = largest;
-    // What netfilter has put together it may cut again (nf_ct_frag6_reasm).
-    if (packet.family === 6) {
-      packet.ignoreDf = true;
-      packet.id = 0;
+    if (packet.family === 6) packet.id = 0;
+    else {
+      packet.fragPmtu = largest === largestOfDf;
+      packet.df = packet.fragPmtu;
     }
     for (const fragment of list) if (fragment !== packet) stack.pool.release(fragment);
     return packet;
@@ -93,7 +95,9 @@ export class ReassemblyQueues {
 export function defragment(stack: Stack, packet: Packet): NfVerdict {
   if (!packet.isFragment) return NF_ACCEPT;
   const bridged = packet.nfBridge && !packet.nfBridgeSabotaged ? packet.physIn : 0;
-  return stack.state.reassembly.add(stack, packet, `conntrack ${stack.hook} ${bridged}`) === null
-    ? NF_STOLEN
-    : NF_ACCEPT;
+  const whole = stack.state.reassembly.add(stack, packet, `conntrack ${stack.hook} ${bridged}`);
+  if (whole === null) return NF_STOLEN;
+  // nf_ct_ipv4_gather_frags, nf_ct_frag6_reasm: what netfilter has put together it may cut again.
+  whole.ignoreDf = true;
+  return NF_ACCEPT;
 }

@@ -74,6 +74,9 @@ class ConnlimitTest implements MatchTest {
     const { mode, limit, mask, side } = this.match;
     const address = side === "daddr" ? packet.dst : packet.src;
     const group = packet.family === 6 ? network6(address, mask) : address & maskOf(mask);
-    return context.countConnections(this, packet, group) > limit === (mode === "above");
+    const count = context.countConnections(this, packet, group);
+    // `connlimit_mt` takes none at all for a failure.
+    if (count === 0) context.hotdrop = true;
+    return count > 0 && count > limit === (mode === "above");
   }
 }

@@ -2,6 +2,7 @@ import {
   NFT_FAMILIES,
   type NftChain,
   type NftFamily,
+  type NftObjectType,
   type NftRuleset,
   type NftSet,
   type NftTable,
@@ -10,8 +11,16 @@ import { compileStatement } from "./compile-statement.ts";
 import { ElementIndex } from "./element-index.ts";
 import { RuleCode } from "./rule-code.ts";
 import { compileMemory, type Memory } from "./stateful.ts";
+import type { Step } from "./step.ts";
 import { SymbolPlaces } from "./symbol.ts";
 import { compileSynproxyObject } from "./synproxy.ts";
+import { compileTimeoutPolicy } from "./timeout-policy.ts";
+
+/** Objects that are kept as lines, and what naming one in a rule does. */
+const OF_LINES: Readonly<Partial<Record<NftObjectType, (lines: readonly string[]) => Step>>> = {
+  synproxy: compileSynproxyObject,
+  "ct timeout": compileTimeoutPolicy,
+};
 
 /** A host's nftables compiled: derived from the plain rule set, never written by hand, never saved. */
 export class CompiledNft {
@@ -51,10 +60,11 @@ export class CompiledNftTable {
     this.setPlaces = new SymbolPlaces(plain.sets.map(({ name }) => name));
     for (const object of plain.objects) {
       const { spec } = object;
-      if (object.type === "synproxy" && spec.kind === "lines") {
-        const step = compileSynproxyObject(spec.lines);
+      const compile = spec.kind === "lines" ? OF_LINES[object.type] : undefined;
+      if (compile !== undefined && spec.kind === "lines") {
+        const step = compile(spec.lines);
         this.objects.set(
-          `synproxy ${object.name}`,
+          `${object.type} ${object.name}`,
           compileObject(object, (_cells, _at, run) => step(run)),
         );
       }

@@ -122,7 +122,8 @@ export function compileNamedObject(
   { type, name }: Extract<NftStatement, { kind: "object" }>,
   unknown: Step,
 ): Step | null {
-  if (type === "counter") return null;
+  // A helper looks into payload for the connections it announces, and no payload here announces one.
+  if (type === "counter" || type === "ct helper") return null;
   if (type === "ct expectation") {
     // `nft_ct_expect_obj_eval`: of a connection that is still to be confirmed alone.
     return (run) => {
@@ -131,7 +132,7 @@ export function compileNamedObject(
       return unknown(run);
     };
   }
-  const known = type === "limit" || type === "quota" || type === "synproxy";
+  const known = type === "limit" || type === "quota" || type === "synproxy" || type === "ct timeout";
   if (typeof name !== "string" || !known) return unknown;
   return (run) => {
     const object = run.table?.object(type, name);
