@@ -1,85 +1,15 @@
 import { readFileSync } from "node:fs";
 import type { Family } from "../../src/address/ip.ts";
+import type { DeviceDetail } from "../../src/kernel/device/device.ts";
 import { MATCHES } from "../../src/kernel/netfilter/match/registry.ts";
 import type { Rule } from "../../src/kernel/netfilter/rule.ts";
 import { TARGETS } from "../../src/kernel/netfilter/target/registry.ts";
 import { REASONS } from "../../src/kernel/reason.ts";
 import type { World } from "../../src/world/world.ts";
+import { COUNTED_ALONE, ELSEWHERE, LACKED } from "./coverage-elsewhere.ts";
+import { packetsDecided, type RuleName } from "./decided.ts";
 import { NFT_KEYS, nftKeysOf, whyNoNft } from "./nft-coverage.ts";
 import type { Probed } from "./probing.ts";
-
-const LACKED = "this kernel lacks it: judged by recordings alone";
-const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one";
-
-/** What no packet of the lab can decide on, and why. */
-const ELSEWHERE: ReadonlyMap<string, string> = new Map([
-  ["match ah", "nothing is encrypted"],
-  ["match esp", "nothing is encrypted"],
-  ["match ipcomp", "nothing is compressed"],
-  ["match dccp", "no probe speaks DCCP"],
-  ["match mh", "nobody is mobile"],
-  ["match dst", "no probe has the header"],
-  ["match hbh", "no probe has the header"],
-  ["match rt", "no probe has the header"],
-  ["match srh", "no probe has the header"],
-  ["match cgroup", "not generated: which group a sender is in no host says"],
-  ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
-  ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
-  ["target SNPT", "judged by its own test"],
-  ["target DNPT", "judged by its own test"],
-  ["target LED", "this kernel lacks it"],
-  ["target SECMARK", "no security marks"],
-  ["match cpu", "which processor it is nobody can say"],
-  ["match realm", "routes have no realms"],
-  ["match time", "a walk's clock has no date"],
-  ["match sctp", "no probe speaks SCTP yet"],
-  ["target NFQUEUE", "not modelled: nobody stands behind the queue"],
-  ["target TPROXY", "judged by its own test"],
-  ["target SYNPROXY", "judged by its own test"],
-  ["target CONNSECMARK", "no security marks"],
-  ["reason no-proxy-socket", "judged by its own test"],
-  ["reason proxied-elsewhere", "judged by its own test"],
-  ["reason bad-syn-cookie", "judged by its own test"],
-  ["reason vxlan-no-vni", "judged by recordings"],
-  ["reason vxlan-no-port", "judged by recordings"],
-  ["reason unmodelled-device", "no such device is built"],
-  ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
-  ["reason no-protocol", "probes speak TCP, UDP and ICMP"],
-  ["reason vlan-filtered", "no bridge here filters by VLAN: judged by recordings"],
-  ["reason device-down", "every device is up: judged by recordings"],
-  ["reason conntrack-clash", "takes two packets at once"],
-  ["reason conntrack-full", "the limit is all namespaces' one"],
-  ["reason nat-exhausted", "a probe begins without connections"],
-  ["reason fragment-timeout", "takes half a minute"],
-  ["reason loop-budget", "takes servers that answer each other"],
-  ["disposition LOOPED", "takes servers that answer each other"],
-  ["reason left-model", "nothing is outside the model"],
-  ["disposition UNKNOWN", "nothing is outside the model"],
-  ["reason unreachable-error", "said of causes, not of walks"],
-  ["reason match-drop", "takes a connection's end, which comes when a probe is over"],
-  ["reason output-blocked", "the rule that dropped it is named"],
-  ["reason connection-closed", "no probe goes on with a connection"],
-  ["reason ipvlan-private", LACKED],
-  ["reason bond-inactive", LACKED],
-  ["reason dummy-device", LACKED],
-  ["reason no-tunnel", LACKED],
-  ["reason not-ipv4", LACKED],
-  ["reason ipvs-no-server", LACKED],
-  ["reason ipvs-server-gone", LACKED],
-  ["reason ipvs-no-route", LACKED],
-  ["reason ipvs-old-conntrack", LACKED],
-  ["reason ipvs-no-connection", LACKED],
-  ["reason tunnel-loop", "tunnels' ends are in the fabric: judged by recordings"],
-  ["reason not-redirected", "no ifb is built: judged by recordings"],
-  ["reason ovs-no-match", NO_OVS],
-  ["reason ovs-drop", NO_OVS],
-  ["reason ovs-no-port", NO_OVS],
-  ["reason ovs-ttl", NO_OVS],
-  ["reason ovs-too-deep", NO_OVS],
-  ["reason ovs-controller", NO_OVS],
-  ["reason ovs-unmodelled", NO_OVS],
-  ["device unmodelled", "no such device is built"],
-]);
 
 const DISPOSITIONS = [...new Set(REASONS.map(({ disposition }) => disposition))];
 const FAMILIES: readonly Family[] = [4, 6];
@@ -92,59 +22,86 @@ const ONLY_OF: ReadonlyMap<string, Family> = new Map([
   ["reason beyond-scope", 6],
 ]);
 const HOOKS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
-const DEVICES = ["loopback", "veth", "bridge", "vxlan", "unmodelled"];
+const DEVICES: readonly DeviceDetail["kind"][] = [
+  ...(["loopback", "veth", "ether", "bridge", "vxlan", "macvlan", "tun", "ifb"] as const),
+  ...(["dummy", "ipip", "ipvlan", "vlan", "geneve", "bond", "vrf", "unmodelled"] as const),
+];
+/** What traffic control's words are read as: queues, filters, and what a filter did. */
+const TC = ["tbf", "u32", "matchall", "flower", "mirred redirect", "mirred mirror", "mirred drop", "gact"];
+/** So many packets whose fate hung on it are enough to know of each key that it is not nothing. */
+const ENOUGH = 2;
+/** Rules of a world that are looked into: each is a walk of all its packets. */
+const MOST_A_WORLD = 2;
 
-/** How many packets decided on what: on each match and target of rules that took them, devices, hooks, reasons. */
+/**
+ * How many packets met what, and how many decided on it: what is of rules decides where the packet would have fared otherwise
+ * without it, which is looked into until it is known of a few packets; the others are met by deciding.
+ */
 export class Coverage {
-  readonly #counts = new Map<string, number>();
+  readonly #met = new Map<string, number>();
+  readonly #decided = new Map<string, number>();
   packets = 0;
 
   constructor() {
-    for (const name of MATCHES.keys()) this.#counts.set(`match ${name}`, 0);
-    for (const name of [...TARGETS.keys(), ...VERDICTS]) this.#counts.set(`target ${name}`, 0);
-    for (const name of HOOKS) this.#counts.set(`hook ${name}`, 0);
-    for (const family of FAMILIES) this.#counts.set(`family ${family}`, 0);
-    for (const name of DEVICES) this.#counts.set(`device ${name}`, 0);
-    for (const { name } of REASONS) this.#counts.set(`reason ${name}`, 0);
-    for (const key of NFT_KEYS) this.#counts.set(key, 0);
-    for (const name of DISPOSITIONS) this.#counts.set(`disposition ${name}`, 0);
+    const keys = [
+      ...[...MATCHES.keys()].map((name) => `match ${name}`),
+      ...[...TARGETS.keys(), ...VERDICTS].map((name) => `target ${name}`),
+      ...HOOKS.map((name) => `hook ${name}`),
+      ...FAMILIES.map((family) => `family ${family}`),
+      ...DEVICES.map((name) => `device ${name}`),
+      ...TC.map((name) => `tc ${name}`),
+      ...REASONS.map(({ name }) => `reason ${name}`),
+      ...NFT_KEYS,
+      ...DISPOSITIONS.map((name) => `disposition ${name}`),
+    ];
+    for (const key of keys) for (const counts of [this.#met, this.#decided]) counts.set(key, 0);
   }
 
-  add(world: World, { recorded, outcome }: Probed): void {
-    this.packets++;
-    const met = new Set([`family ${recorded.query.dst.includes(":") ? 6 : 4}`]);
-    for (const { ns, family, table, chain, rule } of recorded.rulesHit ?? []) {
-      const host = world.hosts.get(ns);
-      for (const key of nftKeysOf(host, table, chain, rule)) met.add(key);
-      const loaded = family === 6 ? host?.ip6tables : host?.iptables;
-      const rules = loaded?.tables.get(table)?.chains.get(chain)?.rules;
-      const taken = rules?.[rule - 1];
-      if (taken !== undefined) for (const key of keysOf(taken)) met.add(key);
+  /** A world's packets, in their order. */
+  add(world: World, all: readonly Probed[]): void {
+    this.packets += all.length;
+    for (const probed of all) {
+      const met = [...keysBesideRules(world, probed), ...rulesOf(world, probed).flatMap(({ keys }) => keys)];
+      for (const key of new Set(met)) count(this.#met, key);
     }
-    for (const { ns, if: name } of recorded.frames ?? []) {
-      const device = world.hosts.get(ns)?.devices.find((each) => each.name === name);
-      if (device !== undefined) met.add(`device ${device.detail.kind}`);
+    this.#lookInto(world, all);
+  }
+
+  /** Of the rules that took packets those first that tell of most that is not known yet. */
+  #lookInto(world: World, all: readonly Probed[]): void {
+    const unknown = ({ keys }: TakenRule): number =>
+      keys.filter((key) => (this.#decided.get(key) ?? ENOUGH) < ENOUGH).length;
+    const rules = new Map(
+      all.flatMap((probed) => rulesOf(world, probed).map((taken) => [JSON.stringify(taken.rule), taken])),
+    );
+    const open = [...rules.values()].filter(mayDecide).sort((a, b) => unknown(b) - unknown(a));
+    for (const taken of open.slice(0, MOST_A_WORLD)) {
+      if (unknown(taken) === 0) continue;
+      const packets = packetsDecided(world, all, taken.rule);
+      for (const key of taken.keys) count(this.#decided, key, packets.length);
+      for (const hook of packets.flatMap(({ hooks }) => hooks)) count(this.#decided, `hook ${hook}`);
     }
-    for (const { hook } of outcome?.hooks ?? []) met.add(`hook ${hook.toUpperCase()}`);
-    if (outcome !== undefined) {
-      met.add(`reason ${outcome.verdict.reason}`);
-      met.add(`disposition ${outcome.verdict.disposition}`);
-      // What ended another of its packets, an answer or an error, decided on that.
-      for (const { reason } of outcome.steps) if (reason !== undefined) met.add(`reason ${reason}`);
-    }
-    for (const key of met) this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
   }
 
   /** Share of packets that ended otherwise than delivered, 0 … 1. */
   get undelivered(): number {
-    return 1 - (this.#counts.get("disposition DELIVERED") ?? 0) / Math.max(1, this.packets);
+    return 1 - (this.#met.get("disposition DELIVERED") ?? 0) / Math.max(1, this.packets);
   }
 
-  /** What no packet decided on though this kernel has it and the model knows it. */
+  /** What no packet met though this kernel has it and the model knows it. */
   get zeros(): string[] {
-    return [...this.#counts].flatMap(([key, count]) =>
-      count === 0 && this.#whyNot(key) === null ? [key] : [],
-    );
+    return [...this.#met.keys()].filter((key) => this.#met.get(key) === 0 && this.#whyNot(key) === null);
+  }
+
+  /** What packets met, but none of those looked into hung on. */
+  get undecided(): string[] {
+    return [...this.#met.keys()].filter((key) => this.#met.get(key) !== 0 && this.#decidedOn(key) === 0);
+  }
+
+  #decidedOn(key: string): number {
+    return isOfRules(key) && !COUNTED_ALONE.has(key)
+      ? (this.#decided.get(key) ?? 0)
+      : (this.#met.get(key) ?? 0);
   }
 
   /** Why nothing of a key was met, where that is no matter of chance. */
@@ -154,7 +111,7 @@ export class Coverage {
     if (key.startsWith("nft ")) return this.#hasNft ? whyNoNft(key) : "no world had nftables";
     const [kind, name = ""] = key.split(" ");
     if (kind === "family") return "not asked for";
-    const unmet = FAMILIES.filter((family) => this.#counts.get(`family ${family}`) === 0);
+    const unmet = FAMILIES.filter((family) => this.#met.get(`family ${family}`) === 0);
     const only = ONLY_OF.get(key);
     if (only !== undefined && unmet.includes(only)) return `of IPv${only}, which no packet was`;
     if ((kind !== "match" && kind !== "target") || VERDICTS.includes(name)) return null;
@@ -166,30 +123,104 @@ export class Coverage {
   }
 
   get #hasNft(): boolean {
-    return NFT_KEYS.some((key) => (this.#counts.get(key) ?? 0) > 0);
+    return NFT_KEYS.some((key) => (this.#met.get(key) ?? 0) > 0);
   }
 
   /** Others' counts put in, as `counts` gives them. */
-  merge(packets: number, counts: Readonly<Record<string, number>>): void {
+  merge(packets: number, counts: CoverageCounts): void {
     this.packets += packets;
-    for (const [key, count] of Object.entries(counts)) {
-      this.#counts.set(key, (this.#counts.get(key) ?? 0) + count);
+    for (const [key, [met, decided]] of Object.entries(counts)) {
+      count(this.#met, key, met);
+      count(this.#decided, key, decided);
     }
   }
 
-  get counts(): Record<string, number> {
-    return Object.fromEntries(this.#counts);
+  get counts(): CoverageCounts {
+    return Object.fromEntries(
+      [...this.#met].map(([key, met]) => [key, [met, this.#decided.get(key) ?? 0]] as const),
+    );
   }
 
   text(): string {
-    const lines = [...this.#counts].map(([key, count]) => {
-      const why = count === 0 ? this.#whyNot(key) : null;
-      return `${String(count).padStart(8)}  ${key}${why === null ? "" : `  (${why})`}`;
+    const lines = [...this.#met].map(([key, met]) => {
+      const why = met === 0 ? this.#whyNot(key) : null;
+      return `${String(met).padStart(8)}  ${this.#decidedText(key).padStart(8)}  ${key}${why === null ? "" : `  (${why})`}`;
     });
     const share = `${(100 * this.undelivered).toFixed(1)} % of packets ended otherwise than DELIVERED`;
-    return [...lines, share, ""].join("\n");
+    return [HEAD, ...lines, share, ""].join("\n");
+  }
+
+  #decidedText(key: string): string {
+    const decided = this.#decidedOn(key);
+    return isOfRules(key) && !COUNTED_ALONE.has(key) && decided >= ENOUGH ? `${decided}+` : String(decided);
   }
 }
+
+const HEAD = `packets: that met it; that decided on it (N+: no more were looked into)`;
+
+/** Packets that met each key, and packets that decided on it. */
+export type CoverageCounts = Readonly<Record<string, readonly [met: number, decided: number]>>;
+
+function count(counts: Map<string, number>, key: string, more = 1): void {
+  const before = counts.get(key);
+  if (before !== undefined) counts.set(key, before + more);
+}
+
+function isOfRules(key: string): boolean {
+  return /^(match|target|hook|nft) /.test(key);
+}
+
+/** A rule whose target changes no packet, or that has none, decides nothing. */
+function mayDecide({ keys }: TakenRule): boolean {
+  return keys.some(
+    (key) => /^(target|nft does) /.test(key) && key !== "nft does match" && !COUNTED_ALONE.has(key),
+  );
+}
+
+interface TakenRule {
+  readonly rule: RuleName;
+  readonly keys: readonly string[];
+}
+
+/** The rules that took a packet, and what they are made of. */
+function rulesOf(world: World, { recorded }: Probed): TakenRule[] {
+  return (recorded.rulesHit ?? []).flatMap(({ ns, family, table, chain, rule }) => {
+    const host = world.hosts.get(ns);
+    const loaded = family === 6 ? host?.ip6tables : host?.iptables;
+    const taken = loaded?.tables.get(table)?.chains.get(chain)?.rules[rule - 1];
+    const keys = [...nftKeysOf(host, table, chain, rule), ...(taken === undefined ? [] : keysOf(taken))];
+    const name: RuleName = { host: ns, family: family === 6 ? 6 : 4, table, chain, index: rule };
+    return keys.length === 0 ? [] : [{ rule: name, keys }];
+  });
+}
+
+function keysBesideRules(world: World, { recorded, outcome }: Probed): string[] {
+  const met = [`family ${recorded.query.dst.includes(":") ? 6 : 4}`];
+  for (const { ns, if: name } of recorded.frames ?? []) {
+    const device = world.hosts.get(ns)?.devices.find((each) => each.name === name);
+    if (device !== undefined) met.push(`device ${device.detail.kind}`);
+  }
+  if (outcome === undefined) return met;
+  for (const { hook } of outcome.hooks) met.push(`hook ${hook.toUpperCase()}`);
+  met.push(`reason ${outcome.verdict.reason}`, `disposition ${outcome.verdict.disposition}`);
+  for (const { reason, kind, text } of outcome.steps) {
+    // What ended another of its packets, an answer or an error, decided on that.
+    if (reason !== undefined) met.push(`reason ${reason}`);
+    if (kind === "tc")
+      met.push(...TC_WORDS.flatMap(([pattern, key]) => (pattern.test(text) ? [`tc ${key}`] : [])));
+  }
+  return met;
+}
+
+const TC_WORDS: readonly (readonly [RegExp, string])[] = [
+  [/^tbf of/, "tbf"],
+  [/ u32 /, "u32"],
+  [/ matchall /, "matchall"],
+  [/ flower /, "flower"],
+  [/ redirects it /, "mirred redirect"],
+  [/ sends a copy /, "mirred mirror"],
+  [/ drops it/, "mirred drop"],
+];
 
 const VERDICTS = ["ACCEPT", "DROP", "RETURN", "jump", "goto"];
 

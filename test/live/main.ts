@@ -3,29 +3,49 @@ import { constants, release, setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { whyUnfit } from "../../src/lab/live/fit.ts";
+import type { CoverageCounts } from "./coverage.ts";
+import { searches } from "./mutation-search.ts";
+import { MUTATIONS } from "./mutations.ts";
 import { sweep, sweepOwn } from "./probing.ts";
 import { WORLD_KINDS, type WorldKind } from "./random-world.ts";
 import { type LiveReport, newReport, runLive } from "./run.ts";
 
-/** `npm run live -- --minutes N [--seed S] [--packets N] [--worlds N] [--width N] [--save FOLDER]
- * [--kind plain|faults|nft|v6|cluster|all]`. */
+const USAGE = `Random worlds on this machine's kernel and in the model, every packet compared.
+
+  npm run live -- [--minutes N] [--seed S] [--kind KIND] [--packets N] [--worlds N] [--width N] [--save FOLDER]
+  npm run live -- --mutations [--minutes N] [--seed S] [--kind KIND]
+
+  --minutes N    how long (10); with --mutations how long each is looked for at most (1)
+  --seed S       of the first world; printed where it is not given
+  --kind KIND    ${WORLD_KINDS.join(", ")} (plain); with --mutations those of one kind alone
+  --packets N    in each world (40)
+  --worlds N     no more than so many
+  --width N      processes that share the run (6)
+  --save FOLDER  where the least recording of each disagreement is written
+  --mutations    mistakes put into the model, one after the other, and how soon each is found
+  --help         this
+`;
+
 const { values } = parseArgs({
   options: {
-    minutes: { type: "string", default: "10" },
+    minutes: { type: "string" },
     seed: { type: "string" },
     packets: { type: "string", default: "40" },
     worlds: { type: "string", default: "1000000" },
     width: { type: "string", default: "6" },
     save: { type: "string" },
-    kind: { type: "string", default: "plain" },
+    kind: { type: "string" },
+    mutations: { type: "boolean", default: false },
+    help: { type: "boolean", default: false },
     /** Of one of the processes that share a run: which one it is. */
     share: { type: "string" },
   },
 });
 
+const kind = (values.kind ?? "plain") as WorldKind;
 const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
 const [minutes = 0, packets = 0, worlds = 0, width = 0] = [
-  values.minutes,
+  values.minutes ?? (values.mutations ? "1" : "10"),
   values.packets,
   values.worlds,
   values.width,
@@ -33,18 +53,19 @@ const [minutes = 0, packets = 0, worlds = 0, width = 0] = [
 const unfit = whyUnfit({ hosts: new Map(), wires: [], origins: { sources: [] } });
 if (![seed, minutes, packets, worlds].every((number) => number >= 0) || !(width >= 1))
   unfit.push("--minutes, --seed, --packets, --worlds and --width take numbers");
-if (!WORLD_KINDS.includes(values.kind as WorldKind))
-  unfit.push(`--kind ${values.kind}: one of ${WORLD_KINDS.join(", ")} is expected`);
-if (unfit.length > 0) {
+if (!WORLD_KINDS.includes(kind)) unfit.push(`--kind ${kind}: one of ${WORLD_KINDS.join(", ")} is expected`);
+if (values.help) process.stdout.write(USAGE);
+else if (unfit.length > 0) {
   for (const message of unfit) process.stderr.write(`error: ${message}\n`);
   process.exitCode = 2;
 } else if (values.share !== undefined) share(Number(values.share));
+else if (values.mutations) mutate();
 else await main();
 
 /** What a process says of the worlds it has done so far. */
 interface Told extends Omit<LiveReport, "coverage"> {
   readonly packets: number;
-  readonly counts: Readonly<Record<string, number>>;
+  readonly counts: CoverageCounts;
 }
 
 /** Every `width`-th world, one after the other: the kernel makes its builders wait, and others work meanwhile. */
@@ -60,7 +81,7 @@ function share(number: number): void {
       stride: width,
       worlds: Math.ceil((worlds - number) / width),
       packets,
-      kind: values.kind as WorldKind,
+      kind,
       width: 1,
       until: Date.now() + minutes * 60_000,
       save: values.save ?? null,
@@ -100,6 +121,32 @@ async function main(): Promise<void> {
   tell(merged(told), (Date.now() - began) / 1000);
 }
 
+/** Mistakes put into the model, each until it is found. */
+function mutate(): void {
+  const left = sweep();
+  if (left > 0) process.stderr.write(`${left} namespaces of a run that ended early taken down\n`);
+  const meant = MUTATIONS.filter((each) => values.kind === undefined || each.kind === kind);
+  const missed: string[] = [];
+  try {
+    for (const { name, kind: of, found, worlds: built, packets: sent, seconds } of searches(
+      meant,
+      seed,
+      minutes * 60,
+    )) {
+      if (!found) missed.push(name);
+      const took = `${seconds.toFixed(1).padStart(6)} s ${String(sent).padStart(5)} packets ${String(built).padStart(3)} worlds`;
+      process.stdout.write(`${found ? "found " : "missed"} ${took}  ${of.padEnd(6)}  ${name}\n`);
+    }
+  } finally {
+    sweepOwn();
+  }
+  const within = minutes === 1 ? "a minute" : `${minutes} minutes`;
+  process.stdout.write(
+    `seeds from ${seed}, kernel ${release()}\n${meant.length} mutations, ${meant.length - missed.length} found within ${within}\n`,
+  );
+  if (missed.length > 0) process.exitCode = 1;
+}
+
 function merged(told: readonly Told[]): LiveReport {
   const all = newReport();
   for (const each of told) {
@@ -128,9 +175,10 @@ function tell(report: LiveReport, seconds: number): void {
     ...failures.map((failure) => `failed: ${failure}`),
     ...disagreements.flatMap(({ seed: own, index, difference, file }) => [
       `seed ${own} packet ${index}: ${difference}`,
-      `  again: npm run live -- --seed ${own} --kind ${values.kind} --worlds 1 --packets ${values.packets}`,
+      `  again: npm run live -- --seed ${own} --kind ${kind} --worlds 1 --packets ${values.packets}`,
       ...(file === undefined ? [] : [`  least: ${file}`]),
     ]),
+    `met, but nothing looked into hung on it: ${coverage.undecided.join(", ") || "none"}`,
     `zeros: ${coverage.zeros.join(", ") || "none"}`,
     `${tooSlow} worlds were built again because the machine had been too busy`,
     `${agreedLater} agreed when asked again in a world built anew`,

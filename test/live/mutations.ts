@@ -1,32 +1,51 @@
 import { ConntrackTable } from "../../src/kernel/conntrack/table.ts";
-import type { Host } from "../../src/kernel/host.ts";
-import type { Match } from "../../src/kernel/netfilter/match/match.ts";
 import { MATCHES } from "../../src/kernel/netfilter/match/registry.ts";
-import type { Rule, Ruleset } from "../../src/kernel/netfilter/rule.ts";
-import type { Target } from "../../src/kernel/netfilter/target/target.ts";
 import { LINUX_PATH } from "../../src/kernel/path/linux-path.ts";
-import type { RecordedProbe } from "../../src/lab/recorded.ts";
-import type { World } from "../../src/world/world.ts";
-import { judged } from "./probing.ts";
+import type { Packet } from "../../src/packet/packet.ts";
+import {
+  devices,
+  hosts,
+  isUsual,
+  type Misreading,
+  matches,
+  nftTables,
+  policies,
+  settings,
+  statements,
+  targets,
+} from "./misreading.ts";
+import type { WorldKind } from "./random-world.ts";
 
 /**
- * Twenty ways in which the model could be wrong, each of which the live truth must find: a mutated model walks the very
- * packets that the kernel was recorded with. Most misread the world, as a model that forgets something would; the others
- * replace a part of it while they run.
+ * Ways in which the model could be wrong, each of which the live truth must find: a mutated model walks the very packets that
+ * the kernel was recorded with. Most misread the world, as a model that forgets something would; the others replace a part of
+ * it while they run.
  */
 export interface Mutation {
   readonly name: string;
+  /** The worlds in which it is looked for. */
+  readonly kind: WorldKind;
+  /** What their rules should have more of: a match, a target, as iptables calls it; or which rarity they all have. */
+  readonly favour?: string;
   /** The world as a model with this mistake takes it. */
-  readonly misread?: (world: World) => World;
+  readonly misread?: Misreading;
   /** Breaks the model; what it returns mends it again. */
   readonly broken?: () => () => void;
 }
 
-export const MUTATIONS: readonly Mutation[] = [
+const IPTABLES: readonly Omit<Mutation, "kind">[] = [
   { name: "RETURN is taken for ACCEPT", misread: targets("RETURN", () => ({ kind: "ACCEPT" })) },
   { name: "goto is taken for a jump", misread: targets("goto", (target) => ({ ...target, kind: "jump" })) },
-  { name: "a mark's mask is ignored", misread: matches("mark", (match) => ({ ...match, mask: -1 })) },
-  { name: "MARK sets every bit", misread: targets("MARK", (target) => ({ ...target, mask: -1 })) },
+  {
+    name: "a mark's mask is ignored",
+    favour: "mark",
+    misread: matches("mark", (match) => ({ ...match, mask: -1 })),
+  },
+  {
+    name: "MARK sets every bit",
+    favour: "MARK",
+    misread: targets("MARK", (target) => ({ ...target, mask: -1 })),
+  },
   {
     name: "REJECT answers with another code",
     misread: targets("REJECT", (target) => ({ ...target, rejectWith: "icmp-net-unreachable" })),
@@ -34,6 +53,7 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: "REJECT says nothing", misread: targets("REJECT", () => ({ kind: "DROP" })) },
   {
     name: "statistic nth is off by one",
+    favour: "statistic",
     misread: matches("statistic", (match) => {
       const { packet, every } = match as {
         readonly packet?: number;
@@ -46,6 +66,7 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "limit lets one packet more through",
+    favour: "limit",
     misread: matches("limit", (match) => ({
       ...match,
       burst: (match as unknown as { burst: number }).burst + 1,
@@ -53,16 +74,46 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: "DNAT leaves the port",
+    favour: "DNAT",
     misread: targets("DNAT", (target) => {
       const { range } = target as unknown as { readonly range: object };
       return { ...target, range: { ...range, portMin: null, portMax: null } };
     }),
   },
   { name: "MASQUERADE does nothing", misread: targets("MASQUERADE", () => ({ kind: "ACCEPT" })) },
-  { name: "a target TTL does nothing", misread: targets("TTL", () => null) },
-  { name: "NOTRACK is ignored", misread: targets("CT", () => null) },
+  { name: "a target TTL does nothing", favour: "TTL", misread: targets("TTL", () => null) },
+  {
+    name: "NOTRACK is ignored",
+    favour: "CT",
+    misread: (world) => targets("NOTRACK", () => null)(targets("CT", () => null)(world)),
+  },
   { name: "a policy DROP is ignored", misread: policies },
-  { name: "blackholes answer", misread: hosts(answeringBlackholes) },
+  { name: "conntrack forgets to confirm", broken: unconfirmed },
+  { name: "conntrack matches nothing", favour: "conntrack", broken: () => blind("conntrack") },
+  {
+    name: "exceptions of a set are entries",
+    favour: "set",
+    misread: hosts((host) => ({
+      ...host,
+      ipsets:
+        host.ipsets?.map((set) => ({
+          ...set,
+          entries: set.entries.map((entry) => ({ ...entry, nomatch: false })),
+        })) ?? null,
+    })),
+  },
+];
+
+const ROUTING: readonly Omit<Mutation, "kind">[] = [
+  {
+    name: "blackholes answer",
+    misread: hosts((host) => ({
+      ...host,
+      routes: host.routes.map((route) =>
+        route.type === "blackhole" ? { ...route, type: "unreachable" as const } : route,
+      ),
+    })),
+  },
   {
     name: "policy rules are ignored",
     misread: hosts((host) => ({ ...host, rules: host.rules.filter(isUsual) })),
@@ -73,130 +124,194 @@ export const MUTATIONS: readonly Mutation[] = [
     misread: settings((name) => name.includes("bridge-nf-call"), "0"),
   },
   {
-    name: "hairpin is ignored",
-    misread: hosts((host) => ({
-      ...host,
-      devices: host.devices.map((device) =>
-        device.port === null
-          ? device
-          : { ...device, port: { ...device.port, hairpin: !device.port.hairpin } },
+    name: "hairpin is the other way round",
+    misread: devices((device) =>
+      device.port === null ? device : { ...device, port: { ...device.port, hairpin: !device.port.hairpin } },
+    ),
+  },
+  { name: "a device's MTU is ignored", misread: devices((device) => ({ ...device, mtu: 65_535 })) },
+  { name: "the TTL is not decremented", broken: () => onTransmit(({ rtInput }) => (rtInput !== 0 ? 1 : 0)) },
+  { name: "a tunnel knows no other end", misread: hosts((host) => ({ ...host, fdb: [] })) },
+  {
+    name: "nobody's neighbours are configured",
+    misread: hosts((host) => ({ ...host, neighbours: [] })),
+  },
+];
+
+const OF_IPV6: readonly Omit<Mutation, "kind">[] = [
+  {
+    name: "IPv6: RETURN is taken for ACCEPT",
+    misread: targets("RETURN", () => ({ kind: "ACCEPT" }), "ip6tables"),
+  },
+  {
+    name: "IPv6: REJECT answers with another code",
+    misread: targets(
+      "REJECT",
+      (target) => ({ ...target, rejectWith: "icmp6-addr-unreachable" }),
+      "ip6tables",
+    ),
+  },
+  { name: "IPv6: HL does nothing", favour: "HL", misread: targets("HL", () => null, "ip6tables") },
+  {
+    name: "IPv6: MASQUERADE does nothing",
+    misread: targets("MASQUERADE", () => ({ kind: "ACCEPT" }), "ip6tables"),
+  },
+  {
+    name: "IPv6: policy rules are ignored",
+    misread: hosts((host) => ({ ...host, rules6: host.rules6.filter(isUsual) })),
+  },
+  {
+    name: "IPv6: the hop limit is not decremented",
+    broken: () => onTransmit(({ rtInput, family }) => (family === 6 && rtInput !== 0 ? 1 : 0)),
+  },
+  {
+    name: "IPv6: hosts have a hop limit of 64 whatever is set",
+    misread: settings((name) => name.endsWith(".hop_limit"), "64"),
+  },
+];
+
+const OF_NFT: readonly Omit<Mutation, "kind">[] = [
+  {
+    name: "nft: goto is taken for a jump",
+    misread: statements((statement) =>
+      statement.kind === "verdict" && statement.verdict.kind === "goto"
+        ? { ...statement, verdict: { ...statement.verdict, kind: "jump" } }
+        : statement,
+    ),
+  },
+  {
+    name: "nft: return is taken for accept",
+    misread: statements((statement) =>
+      statement.kind === "verdict" && statement.verdict.kind === "return"
+        ? { ...statement, verdict: { kind: "accept" } }
+        : statement,
+    ),
+  },
+  {
+    name: "nft: drop is overlooked",
+    misread: statements((statement) =>
+      statement.kind === "verdict" && statement.verdict.kind === "drop" ? null : statement,
+    ),
+  },
+  {
+    name: "nft: comparisons hold",
+    misread: statements((statement) => (statement.kind === "match" ? null : statement)),
+  },
+  {
+    name: "nft: != is taken for ==",
+    misread: statements((statement) =>
+      statement.kind === "match" && statement.op === "!=" ? { ...statement, op: "==" } : statement,
+    ),
+  },
+  {
+    name: "nft: a verdict map says nothing",
+    misread: statements((statement) => (statement.kind === "vmap" ? null : statement)),
+  },
+  {
+    name: "nft: what is set of a packet stays",
+    misread: statements((statement) => (statement.kind === "mangle" ? null : statement)),
+  },
+  {
+    name: "nft: limits are never reached",
+    misread: statements((statement) => (statement.kind === "limit" ? null : statement)),
+  },
+  {
+    name: "nft: nothing is translated",
+    misread: statements((statement) => (statement.kind === "nat" ? null : statement)),
+  },
+  {
+    name: "nft: reject says nothing",
+    misread: statements((statement) =>
+      statement.kind === "reject" ? { kind: "verdict", verdict: { kind: "drop" } } : statement,
+    ),
+  },
+  {
+    name: "nft: chains of one hook run as they were made",
+    misread: nftTables((table) => ({
+      ...table,
+      chains: table.chains.map((chain) =>
+        chain.base === null ? chain : { ...chain, base: { ...chain.base, priority: 0 } },
       ),
     })),
   },
-  { name: "a device's MTU is ignored", misread: hosts(withoutMtu) },
   {
-    name: "the TTL is not decremented",
-    broken: () => onTransmit((packet) => (packet.rtInput !== 0 ? 1 : 0)),
+    name: "nft: frames pass by tables of netdev and bridge",
+    misread: nftTables((table) => (table.family === "netdev" || table.family === "bridge" ? null : table)),
   },
-  { name: "conntrack forgets to confirm", broken: unconfirmed },
-  { name: "conntrack matches nothing", broken: () => blind("conntrack") },
 ];
 
-/** Which mutations these recordings find: names of those that make a packet disagree that agrees without them. */
-export function found(
-  recorded: readonly { readonly world: World; readonly probes: readonly RecordedProbe[] }[],
-  mutations: readonly Mutation[] = MUTATIONS,
-): Set<string> {
-  const names = new Set<string>();
-  const honest = recorded.map(({ world, probes }) =>
-    judged(world, probes).map(({ difference }) => difference === null),
-  );
-  for (const { name, misread, broken } of mutations) {
-    const mend = broken?.();
-    try {
-      // A part that hides behind another world's compiled form would not be seen: each gets hosts of its own.
-      const isFound = recorded.some(({ world, probes }, i) => {
-        const taken = misread === undefined ? rules((rule) => ({ ...rule }))(world) : misread(world);
-        return judged(taken, probes).some(
-          ({ difference }, k) => difference !== null && (honest[i] as boolean[])[k] === true,
-        );
-      });
-      if (isFound) names.add(name);
-    } finally {
-      mend?.();
-    }
-  }
-  return names;
-}
-
-function hosts(change: (host: Host) => Host): (world: World) => World {
-  return (world) => ({
-    ...world,
-    hosts: new Map([...world.hosts].map(([name, host]) => [name, change(host)])),
-  });
-}
-
-function rules(change: (rule: Rule) => Rule): (world: World) => World {
-  return hosts((host) => ({ ...host, iptables: changed(host.iptables, change) }));
-}
-
-function changed(ruleset: Ruleset | null, change: (rule: Rule) => Rule): Ruleset | null {
-  if (ruleset === null) return null;
-  const tables = [...ruleset.tables].map(([name, table]) => {
-    const chains = [...table.chains].map(
-      ([chain, value]) => [chain, { ...value, rules: value.rules.map(change) }] as const,
-    );
-    return [name, { ...table, chains: new Map(chains) }] as const;
-  });
-  return { ...ruleset, tables: new Map(tables) };
-}
-
-/** A target of a kind taken for another, null: for none. */
-function targets(kind: string, change: (target: Target) => object | null): (world: World) => World {
-  return rules((rule) =>
-    rule.target?.kind === kind ? { ...rule, target: change(rule.target) as Target | null } : rule,
-  );
-}
-
-function matches(kind: string, change: (match: Match) => object): (world: World) => World {
-  return rules((rule) => ({
-    ...rule,
-    matches: rule.matches.map((match) => (match.kind === kind ? (change(match) as Match) : match)),
-  }));
-}
-
-function policies(world: World): World {
-  return hosts((host) => {
-    if (host.iptables === null) return { ...host };
-    const tables = [...host.iptables.tables].map(([name, table]) => {
-      const chains = [...table.chains].map(
-        ([chain, value]) =>
-          [chain, { ...value, policy: value.policy === null ? null : "ACCEPT" } as const] as const,
-      );
-      return [name, { ...table, chains: new Map(chains) }] as const;
-    });
-    return { ...host, iptables: { ...host.iptables, tables: new Map(tables) } };
-  })(world);
-}
-
-function settings(isMeant: (name: string) => boolean, value = "0"): (world: World) => World {
-  return hosts((host) => ({
-    ...host,
-    sysctl: new Map([...host.sysctl].map(([name, old]) => [name, isMeant(name) ? value : old])),
-  }));
-}
-
-function answeringBlackholes(host: Host): Host {
-  return {
-    ...host,
-    routes: host.routes.map((route) =>
-      route.type === "blackhole" ? { ...route, type: "unreachable" } : route,
+const OF_DEVICES: readonly Omit<Mutation, "kind">[] = [
+  {
+    name: "a frame redirected to an ifb is lost",
+    favour: "filters: redirect",
+    misread: hosts((host) => ({
+      ...host,
+      tc: {
+        ...host.tc,
+        filters: host.tc.filters.map((filter) => ({
+          ...filter,
+          lines: filter.lines.map((line) =>
+            line.replace("Redirect to device ifb0", "Redirect to device nowhere"),
+          ),
+        })),
+      },
+    })),
+  },
+  {
+    name: "a bridge gives frames back to the port they came by",
+    favour: "own MAC",
+    misread: devices((device) =>
+      device.port === null ? device : { ...device, port: { ...device.port, hairpin: true } },
     ),
-  };
-}
+  },
+  {
+    name: "isolated ports speak to each other",
+    favour: "isolated ports",
+    misread: devices((device) =>
+      device.port === null ? device : { ...device, port: { ...device.port, isolated: false } },
+    ),
+  },
+  {
+    name: "ports forward whatever their state",
+    favour: "ports out of use",
+    misread: devices((device) =>
+      device.port === null ? device : { ...device, port: { ...device.port, state: "forwarding" } },
+    ),
+  },
+  {
+    name: "filters of traffic control are not asked",
+    favour: "filters: drop",
+    misread: hosts((host) => ({ ...host, tc: { ...host.tc, filters: [] } })),
+  },
+  {
+    name: "a token bucket takes frames of any length",
+    favour: "small burst",
+    misread: hosts((host) => ({
+      ...host,
+      tc: { ...host.tc, qdiscs: host.tc.qdiscs.filter(({ kind }) => kind !== "tbf") },
+    })),
+  },
+  {
+    name: "every host answers ARP for all its addresses",
+    favour: "macvlans",
+    misread: settings((name) => name.endsWith(".arp_ignore")),
+  },
+];
 
-function withoutMtu(host: Host): Host {
-  return { ...host, devices: host.devices.map((device) => ({ ...device, mtu: 65_535 })) };
-}
+const of = (kind: WorldKind, list: readonly Omit<Mutation, "kind">[]): Mutation[] =>
+  list.map((mutation) => ({ ...mutation, kind }));
 
-function isUsual({ priority }: { readonly priority: number }): boolean {
-  return priority === 0 || priority >= 32_766;
-}
+export const MUTATIONS: readonly Mutation[] = [
+  ...of("plain", [...IPTABLES, ...ROUTING]),
+  ...of("v6", OF_IPV6),
+  ...of("nft", OF_NFT),
+  ...of("faults", OF_DEVICES),
+];
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Frames leave with so much more TTL. */
-function onTransmit(more: (packet: { readonly rtInput: number }) => number): () => void {
+function onTransmit(more: (packet: Packet) => number): () => void {
   const path = LINUX_PATH as Writable<typeof LINUX_PATH>;
   const { transmit } = path;
   path.transmit = (stack, dev, packet) => {

@@ -129,6 +129,11 @@ function* waiting(ms: number): Generator<void> {
 
 /** Holds recorded probes against the model. */
 export function judged(world: World, probes: readonly RecordedProbe[]): Probed[] {
+  return [...judging(world, probes)];
+}
+
+/** The same, one after the other. */
+export function* judging(world: World, probes: readonly RecordedProbe[]): Generator<Probed, void> {
   const recording = {
     file: "live",
     name: "live",
@@ -136,11 +141,8 @@ export function judged(world: World, probes: readonly RecordedProbe[]): Probed[]
     setup: [],
     probes: probes.map((recorded) => ({ query: { ...recorded.query }, recorded: { ...recorded } })),
   };
-  return [...replay(world, recording)].map(({ recorded, outcomes, nearest, judge }) => ({
-    recorded,
-    difference: judge(recorded),
-    outcome: nearest ?? outcomes[0],
-  }));
+  for (const { recorded, outcomes, nearest, judge } of replay(world, recording))
+    yield { recorded, difference: judge(recorded), outcome: nearest ?? outcomes[0] };
 }
 
 /** Runs all to their ends, each having its turn while the others wait; what one throws is told instead of its result. */

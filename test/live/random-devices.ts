@@ -1,13 +1,13 @@
 import type { Dice } from "./dice.ts";
 import { addAddress, addLink, type DraftHost } from "./draft.ts";
-import type { Rarity } from "./random-faults.ts";
+import type { RarityEntry } from "./random-faults.ts";
 import type { Aim } from "./random-queries.ts";
 import type { Ground } from "./topology.ts";
 
 /** Devices that few nodes have: macvlans on the card, and a TUN with a daemon behind it. */
-export const rareDevices: readonly (readonly [weight: number, rarity: Rarity])[] = [
-  [1.5, addMacvlans],
-  [1.5, addTun],
+export const rareDevices: readonly RarityEntry[] = [
+  [1.5, "macvlans", addMacvlans],
+  [1.5, "TUN", addTun],
 ];
 
 function onSwitch({ hosts }: Ground["draft"]): DraftHost[] {

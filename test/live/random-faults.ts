@@ -13,24 +13,29 @@ import { type Ground, PORTS } from "./topology.ts";
 /** Something rare put into a world: the packets that meet it, none where the world has no place for it. */
 export type Rarity = (dice: Dice, ground: Ground) => readonly Aim[];
 
-const RARITIES: readonly (readonly [weight: number, rarity: Rarity])[] = [
-  [1, mistakeNeighbour],
-  [1, mistakeWithoutFlood],
-  [1, shorten],
-  [1, isolate],
-  [1, block],
-  [1, addressItself],
-  [1, forgetTunnel],
-  [1, makeBlackHole],
-  [1, translateToLoopback],
-  [2, askGroups],
-  [0.7, sendFromNobody],
+/** How often, what a mutation calls it that would be found by it, and what it is. */
+export type RarityEntry = readonly [weight: number, name: string, rarity: Rarity];
+
+const RARITIES: readonly RarityEntry[] = [
+  [1, "mistaken neighbour", mistakeNeighbour],
+  [1, "mistaken neighbour, no flood", mistakeWithoutFlood],
+  [1, "short cable", shorten],
+  [1, "isolated ports", isolate],
+  [1, "ports out of use", block],
+  [1, "own MAC", addressItself],
+  [1, "lost tunnel", forgetTunnel],
+  [1, "black hole", makeBlackHole],
+  [1, "loopback", translateToLoopback],
+  [2, "groups", askGroups],
+  [0.7, "nobody's source", sendFromNobody],
   ...trafficControl,
   ...rareDevices,
 ];
-const OF_IPV6: readonly (readonly [weight: number, rarity: Rarity])[] = [
-  [1, disableIpv6],
-  [1, sendBeyondScope],
+const OF_IPV6: readonly RarityEntry[] = [
+  [1, "no IPv6", disableIpv6],
+  [1, "scope", sendBeyondScope],
+  [1, "fragments", askForFragments],
+  [1, "own MAC asked for", askForOwnMac],
 ];
 
 /** Puts a few rarities into a world, rules and all; returns what meets them. */
@@ -39,10 +44,12 @@ export function addFaults(dice: Dice, grounds: readonly Ground[]): Aim[] {
     const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
     const aims: Aim[] = [];
     for (let i = dice.between(1, ground.plan.family === 6 ? 1 : 4); i > 0; i--) {
-      const taken = dice.weighted(left.map((entry): readonly [number, typeof entry] => [entry[0], entry]));
+      const taken =
+        left.find(([, name]) => dice.favours(name)) ??
+        dice.weighted(left.map((entry): readonly [number, RarityEntry] => [entry[0], entry]));
       left.splice(left.indexOf(taken), 1);
       // Each as often, however many packets it names.
-      const own = taken[1](dice, ground);
+      const own = taken[2](dice, ground);
       for (let k = 0; own.length > 0 && k < AIMS_EACH; k++) aims.push(dice.pick(own));
     }
     return aims;
@@ -253,6 +260,37 @@ function sendBeyondScope(dice: Dice, ground: Ground): Aim[] {
   if (own === undefined) return [];
   const dst = ground.plan.outsideHost(10);
   return [{ from: pod.name, dst, src: own.address, raw: true, listens: true, ttl: 64, proto: "udp" }];
+}
+
+/** Only who does not track connections sees the pieces of a datagram: the others put it together first (`nf_defrag_ipv6`). */
+function askForFragments(dice: Dice, ground: Ground): Aim[] {
+  const { hosts } = ground.draft;
+  const router = hosts.get("router");
+  if (router === undefined) return [];
+  const asked = dice.pick(["--fragfirst", "--fragmore", "--fraglast"]);
+  router.iptablesSave[6] = `*mangle\n${CHAINS}-A PREROUTING -m frag ${asked} -j DROP\nCOMMIT\n`;
+  router.iptablesSave[4] = "";
+  router.nftRuleset = "";
+  return ["udp", "icmp"].flatMap((proto) =>
+    ground.clients.map((from) => ({ from, dst: ground.plan.outsideHost(10), proto, size: 2000 })),
+  );
+}
+
+const CHAINS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
+  .map((chain) => `:${chain} ACCEPT [0:0]\n`)
+  .join("");
+
+/** An address of a link is made of its owner's MAC, which a rule asks for. */
+function askForOwnMac(dice: Dice, ground: Ground): Aim[] {
+  const { node, pod } = dice.pick(podPorts(ground));
+  const own = (host: DraftHost, on: string) =>
+    host.addresses.find(({ dev, address }) => dev === on && address.startsWith("fe80:"))?.address;
+  const [there, here] = [own(node, "cni0"), own(pod, "eth0")];
+  node.iptablesSave[6] = `*mangle\n${CHAINS}-A INPUT -p udp -m eui64 -j DROP\nCOMMIT\n`;
+  return [
+    { from: pod.name, dst: `${there}%eth0`, proto: "udp" },
+    { from: node.name, dst: `${here}%cni0`, proto: "udp" },
+  ];
 }
 
 function linkOf({ links }: DraftHost, name: string): Link {

@@ -1,6 +1,6 @@
 import type { Dice } from "./dice.ts";
 import { addLink, type DraftHost } from "./draft.ts";
-import type { Rarity } from "./random-faults.ts";
+import type { RarityEntry } from "./random-faults.ts";
 import type { Aim } from "./random-queries.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
@@ -8,13 +8,13 @@ import { type Ground, PORTS } from "./topology.ts";
  * Traffic control, as `tc` prints it: token buckets, filters that drop, copy and send frames elsewhere. All by u32 and mirred:
  * the usual machine's kernel has no matchall, no flower and no gact.
  */
-export const trafficControl: readonly (readonly [weight: number, rarity: Rarity])[] = [
-  [1, smallBurst],
-  [1, (dice, ground) => filtered(dice, ground, "drop")],
-  [1, (dice, ground) => filtered(dice, ground, "redirect")],
-  [1, (dice, ground) => filtered(dice, ground, "mirror")],
-  [1, (dice, ground) => filtered(dice, ground, "loop")],
-  [1, routeIntoIfb],
+export const trafficControl: readonly RarityEntry[] = [
+  [1, "small burst", smallBurst],
+  [1, "filters: drop", (dice, ground) => filtered(dice, ground, "drop")],
+  [1, "filters: redirect", (dice, ground) => filtered(dice, ground, "redirect")],
+  [1, "filters: mirror", (dice, ground) => filtered(dice, ground, "mirror")],
+  [1, "filters: loop", (dice, ground) => filtered(dice, ground, "loop")],
+  [1, "route into ifb", routeIntoIfb],
 ];
 
 const tbf = (dev: string) => `qdisc tbf 1: dev ${dev} root refcnt 2 rate 80Mbit burst 1200b lat 25ms \n`;

@@ -34,8 +34,16 @@ function addNft(dice: Dice, ground: Ground, host: DraftHost): void {
   if (host.nftRuleset !== "" && dice.chance(0.5)) host.iptablesSave[4] = "";
 }
 
-/** @throws Error where the generator wrote something that the project's own readers refuse */
-export function randomWorld(seed: number, packets: number, kind: WorldKind = "plain"): LiveWorld {
+/**
+ * @param favour a match or target of iptables that rules shall have more of
+ * @throws Error where the generator wrote something that the project's own readers refuse
+ */
+export function randomWorld(
+  seed: number,
+  packets: number,
+  kind: WorldKind = "plain",
+  favour: string | null = null,
+): LiveWorld {
   switch (kind) {
     case "all": {
       const turn = seed % IN_TURN.length;
@@ -46,15 +54,15 @@ export function randomWorld(seed: number, packets: number, kind: WorldKind = "pl
     case "cluster":
       return { seed, ...randomCluster(seed, packets) };
     case "v6": {
-      const dice = new Dice(seed);
+      const dice = new Dice(seed, favour);
       return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6]);
     }
     case "faults": {
-      const dice = new Dice(seed);
+      const dice = new Dice(seed, favour);
       return ruledWorld(seed, packets, dice, dice.chance(0.75) ? [4] : [4, 6], kind);
     }
     default:
-      return ruledWorld(seed, packets, new Dice(seed), [4], kind);
+      return ruledWorld(seed, packets, new Dice(seed, favour), [4], kind);
   }
 }
 

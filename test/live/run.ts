@@ -73,7 +73,7 @@ function* living(seed: number, report: LiveReport, options: LiveOptions): Genera
     report.worlds++;
     options.onRecorded?.(live, probes);
     const doubtful = all.flatMap(({ difference }, index) => (difference === null ? [] : [index]));
-    for (const probed of all) report.coverage.add(live.world, probed);
+    report.coverage.add(live.world, all);
     if (doubtful.length > 0) yield* askingAgain(live, doubtful, report, options);
   } catch (error) {
     report.failures.push(`seed ${seed}: ${(error as Error).message}`);

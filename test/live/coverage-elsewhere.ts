@@ -1,0 +1,88 @@
+/** Why no packet of the live worlds decides on something that the model knows. */
+
+export const LACKED = "this kernel lacks it: judged by recordings alone";
+
+const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one";
+
+/** What no packet of the lab can decide on, and why. */
+export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
+  ["match ah", "nothing is encrypted"],
+  ["match esp", "nothing is encrypted"],
+  ["match ipcomp", "nothing is compressed"],
+  ["match dccp", "no probe speaks DCCP"],
+  ["match mh", "nobody is mobile"],
+  ["match dst", "no probe has the header"],
+  ["match hbh", "no probe has the header"],
+  ["match rt", "no probe has the header"],
+  ["match srh", "no probe has the header"],
+  ["match cgroup", "not generated: which group a sender is in no host says"],
+  ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
+  ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
+  ["target SNPT", "judged by its own test"],
+  ["target DNPT", "judged by its own test"],
+  ["target LED", "this kernel lacks it"],
+  ["target SECMARK", "no security marks"],
+  ["match cpu", "which processor it is nobody can say"],
+  ["match realm", "routes have no realms"],
+  ["match time", "a walk's clock has no date"],
+  ["match sctp", "no probe speaks SCTP yet"],
+  ["target NFQUEUE", "not modelled: nobody stands behind the queue"],
+  ["target TPROXY", "judged by its own test"],
+  ["target SYNPROXY", "judged by its own test"],
+  ["target CONNSECMARK", "no security marks"],
+  ["reason no-proxy-socket", "judged by its own test"],
+  ["reason proxied-elsewhere", "judged by its own test"],
+  ["reason bad-syn-cookie", "judged by its own test"],
+  ["reason vxlan-no-vni", "judged by recordings"],
+  ["reason vxlan-no-port", "judged by recordings"],
+  ["reason unmodelled-device", "no such device is built"],
+  ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
+  ["reason no-protocol", "probes speak TCP, UDP and ICMP"],
+  ["reason vlan-filtered", "no bridge here filters by VLAN: judged by recordings"],
+  ["reason device-down", "every device is up: judged by recordings"],
+  ["reason conntrack-clash", "takes two packets at once"],
+  ["reason conntrack-full", "the limit is all namespaces' one"],
+  ["reason nat-exhausted", "a probe begins without connections"],
+  ["reason fragment-timeout", "takes half a minute"],
+  ["reason loop-budget", "takes servers that answer each other"],
+  ["reason left-model", "nothing is outside the model"],
+  ["disposition UNKNOWN", "nothing is outside the model"],
+  ["reason unreachable-error", "said of causes, not of walks"],
+  ["reason match-drop", "takes a connection's end, which comes when a probe is over"],
+  ["reason output-blocked", "the rule that dropped it is named"],
+  ["reason connection-closed", "no probe goes on with a connection"],
+  ["reason ipvlan-private", LACKED],
+  ["reason bond-inactive", LACKED],
+  ["reason dummy-device", LACKED],
+  ["reason no-tunnel", LACKED],
+  ["reason not-ipv4", LACKED],
+  ["reason ipvs-no-server", LACKED],
+  ["reason ipvs-server-gone", LACKED],
+  ["reason ipvs-no-route", LACKED],
+  ["reason ipvs-old-conntrack", LACKED],
+  ["reason ipvs-no-connection", LACKED],
+  ["reason relay-failed", "the lab's servers pass nothing on: judged by recordings"],
+  ["reason tunnel-loop", "tunnels' ends are in the fabric: judged by recordings"],
+  ...["no-match", "drop", "no-port", "ttl", "too-deep", "controller", "unmodelled"].map(
+    (name) => [`reason ovs-${name}`, NO_OVS] as const,
+  ),
+  ["device unmodelled", "no such device is built"],
+  ["device ether", "the lab's cards are cables' ends"],
+  ...["dummy", "ipip", "ipvlan", "vlan", "geneve", "bond", "vrf"].map(
+    (kind) => [`device ${kind}`, LACKED] as const,
+  ),
+  ...["matchall", "flower", "gact"].map((name) => [`tc ${name}`, LACKED] as const),
+]);
+
+/**
+ * Targets that change no packet: that a rule with one was taken is all there is to decide, and its counter tells. A rule of
+ * nftables with a statement of them alone is the same.
+ */
+export const COUNTED_ALONE: ReadonlySet<string> = new Set([
+  ...["LOG", "NFLOG", "AUDIT", "TRACE", "IDLETIMER", "RATEEST", "CLASSIFY", "CHECKSUM"].map(
+    (name) => `target ${name}`,
+  ),
+  ...["log", "counter", "continue"].map(
+    (name) => `nft does ${name === "continue" ? "verdict continue" : name}`,
+  ),
+]);
