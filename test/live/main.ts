@@ -148,7 +148,7 @@ function mutate(): void {
 }
 
 function merged(told: readonly Told[]): LiveReport {
-  const all = newReport();
+  const all = newReport(kind);
   for (const each of told) {
     if (each === undefined) continue;
     all.coverage.merge(each.packets, each.counts);
