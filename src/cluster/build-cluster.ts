@@ -22,6 +22,7 @@ import { NodeAgents, waitsForNetwork } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
 import { takesNodeRanges } from "./pod-network.ts";
 import { proxyAssumptions } from "./proxy-assumptions.ts";
+import { assumedOfWeave } from "./weave-agents.ts";
 
 /** Multus reads it: NetworkAttachmentDefinitions by name, or a list of objects. */
 const FURTHER_NETWORKS = "k8s.v1.cni.cncf.io/networks";
@@ -251,6 +252,8 @@ class ClusterBuilder {
     const { clusterCidr, clusterCidr6, cni, calico } = this.#configuration;
     if (cni === "docker0" && clusterCidr6 !== null)
       return ["pods have IPv4 addresses alone: docker0 has no others"];
+    if (cni === "weave" && clusterCidr6 !== null)
+      return ["pods have IPv4 addresses alone: Weave has no others"];
     if (cni !== "calico" || calico === null) return [];
     const has = familiesOf(calico);
     return [
@@ -278,13 +281,16 @@ class ClusterBuilder {
   #policies(): string[] {
     const { calico, cni } = this.#configuration;
     if (calico !== null) return assumedOfFelix(this.#objects);
-    const policies = POLICY_KINDS.flatMap((kind) => this.#objects.list(kind).map(describeObject));
-    if (policies.length === 0) return [];
+    const enforced = cni === "weave" ? assumedOfWeave(this.#objects) : [];
+    const policies = POLICY_KINDS.filter((kind) => cni !== "weave" || kind !== "NetworkPolicy").flatMap(
+      (kind) => this.#objects.list(kind).map(describeObject),
+    );
+    if (policies.length === 0) return enforced;
     const [verb, them] = policies.length === 1 ? ["has", "it"] : ["have", "them"];
     const most = 5;
     const named = policies.slice(0, most).join(", ");
     const rest = policies.length > most ? ` and ${policies.length - most} more` : "";
-    return [`${named}${rest} ${verb} no effect: ${cni} does not enforce ${them}`];
+    return [...enforced, `${named}${rest} ${verb} no effect: ${cni} does not enforce ${them}`];
   }
 }
 

@@ -75,6 +75,8 @@ export const OP_TBF = 21;
  * none in the table), the table's number (-1: it has a name), the port it came in by.
  */
 export const OP_OVS = 22;
+/** A flow table of nftables carried a packet on: host, packet, ifindex where it came in, ifindex where it leaves. */
+export const OP_FLOW = 23;
 
 export const DIR_OUT = 0;
 export const DIR_IN = 1;

@@ -19,6 +19,7 @@ import {
   OP_DELIVER,
   OP_DROP,
   OP_EMIT,
+  OP_FLOW,
   OP_FRAME,
   OP_HOOK,
   OP_IPVS,
@@ -341,6 +342,12 @@ class Decoder {
       case OP_OVS:
         this.openVswitch(d, at, host);
         return;
+      case OP_FLOW: {
+        const [from, to] = [this.device(host, d[at + 4] as number), this.device(host, d[at + 5] as number)];
+        const text = `a flow table carries it on from ${from} by ${to}, past routing and all hooks`;
+        this.step(d[at + 3] as number, host, "flow", text, { device: to });
+        return;
+      }
       case OP_TBF: {
         const device = this.device(host, d[at + 4] as number);
         const bucket = this.net(host).host.tc.qdiscs.find(

@@ -308,6 +308,8 @@ export interface Step {
     | "user-space"
     /** Traffic control: a filter that took the packet, a token bucket that let it pass. */
     | "tc"
+    /** A flow table of nftables carried it on. */
+    | "flow"
     /** A flow of Open vSwitch took it, or a table has none for it. */
     | "ovs"
     | "neighbour"

@@ -151,7 +151,6 @@ describe("a network that is not modelled", () => {
     `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: ${name}, namespace: kube-system}, spec: {selector: {matchLabels: {app: x}}, template: {metadata: {labels: {app: x}}, spec: {containers: [{name: c}]}}}}`;
 
   it.each([
-    ["weave-net", "weave", "Open vSwitch datapath (UDP 6784) or in user space"],
     ["antrea-agent", "antrea", "ports of an Open vSwitch"],
     ["ovs-cni-amd64", "ovs", "ports of an Open vSwitch"],
     ["ovnkube-node", "ovn-kubernetes", "ports of an Open vSwitch"],

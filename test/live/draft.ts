@@ -192,7 +192,8 @@ export function addLinkLocal(host: DraftHost, dev: string): string {
   return address;
 }
 
-function networkText(address: string, length: number): string {
+/** The network of an address, without its length. */
+export function networkText(address: string, length: number): string {
   return address.includes(":") ? networkOf(IPV6, address, length) : networkOf(IPV4, address, length);
 }
 

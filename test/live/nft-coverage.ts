@@ -77,7 +77,7 @@ const WHY: readonly (readonly [RegExp, string])[] = [
   [/ct (ip6 [sd]addr|[sd]addr)$/, "listed by family, or of IPv6"],
   [/rt (mtu|ipsec)$/, "this kernel reads no such, or into an option alone"],
   [/raw-payload (ll|ih)|reads any$/, "not modelled, or of whole sets alone"],
-  [/does (queue|xt|flow-add)$/, "this kernel lacks it: judged by recordings alone"],
+  [/does (queue|xt|flow-add)$/, "this kernel lacks it: judged by recordings and tests alone"],
   [/does synproxy/, "judged by its own test"],
   [/does tproxy/, "no socket of these worlds may speak for others: judged by its own test"],
   [/socket transparent/, "asked both ways"],

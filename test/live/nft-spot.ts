@@ -49,8 +49,8 @@ export interface NftSpot {
   readonly priority: number;
   /** Names of the host's devices. */
   readonly devices: readonly string[];
-  /** Addresses of the host. */
-  readonly own: readonly string[];
+  /** Addresses of neighbours that a copy goes no further from. */
+  readonly idle: readonly string[];
   readonly sets: readonly DraftNftSet[];
   /** Names of stateful objects by their kind. */
   readonly objects: ReadonlyMap<string, readonly string[]>;

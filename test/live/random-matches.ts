@@ -1,11 +1,14 @@
 import { parseIp } from "../../src/address/ip.ts";
 import { bytesOfIp6 } from "../../src/lab/live/socket-address.ts";
 import type { Dice } from "./dice.ts";
+import type { DraftHost } from "./draft.ts";
 import type { DraftSet } from "./random-sets.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
 /** Where a rule will stand, and what it can be aimed at. */
 export interface Spot {
+  /** Who gets the rules. */
+  readonly host: DraftHost;
   readonly dice: Dice;
   readonly ground: Ground;
   readonly devices: readonly string[];

@@ -155,11 +155,11 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       ]);
       list.push([0.3, () => `reset tcp option ${dice.pick(["maxseg", "sack-perm"])}`]);
     }
-    // Two copies of a segment are answered alike, which a recording does not tell apart; nor a copy that stays here.
-    const others = spot.ground.addresses.filter((address) => !spot.own.includes(address));
+    // Two copies of a segment are answered alike, which a recording does not tell apart; and a copy that others send on
+    // may come back.
     const isCopied = (hook === "prerouting" || hook === "forward") && proto !== "tcp" && proto !== "all";
-    if (isCopied && family === words.ip)
-      list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(others)}`]);
+    if (isCopied && family === words.ip && spot.idle.length > 0)
+      list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(spot.idle)}`]);
   }
   if (family === "netdev") {
     list.push([0.5, () => `dup to "${card(spot)}"`]);

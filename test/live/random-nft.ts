@@ -1,5 +1,6 @@
 import type { Dice } from "./dice.ts";
 import type { DraftHost } from "./draft.ts";
+import { idleNeighbours } from "./idle-neighbours.ts";
 import { IPV4_WORDS, type NftHookName, type NftSpot, type NftWords } from "./nft-spot.ts";
 import { randomNftSets } from "./random-nft-sets.ts";
 import { randomNftRule } from "./random-nft-statements.ts";
@@ -35,13 +36,13 @@ export function addRandomNft(
     [words.ip, words.ip, "inet", "inet", "netdev", "arp", ...(bridged ? (["bridge"] as const) : [])],
     dice.between(1, 3),
   );
-  const own = host.addresses.map(({ address }) => address);
+  const idle = idleNeighbours(ground, host);
   host.nftRuleset = families
-    .map((family, i) => tableText({ dice, ground, devices, words, family, own }, `t${i}`))
+    .map((family, i) => tableText({ dice, ground, devices, words, family, idle }, `t${i}`))
     .join("");
 }
 
-type TableSpot = Pick<NftSpot, "dice" | "ground" | "devices" | "words" | "family" | "own">;
+type TableSpot = Pick<NftSpot, "dice" | "ground" | "devices" | "words" | "family" | "idle">;
 
 function tableText(own: TableSpot, name: string): string {
   const { dice, ground, words, family, devices } = own;

@@ -1,5 +1,6 @@
 import type { Dice } from "./dice.ts";
 import type { DraftHost } from "./draft.ts";
+import { idleNeighbours } from "./idle-neighbours.ts";
 import { type Proto, randomConditions, type Spot, someone } from "./random-matches.ts";
 import { randomSets } from "./random-sets.ts";
 import { type Ground, PORTS } from "./topology.ts";
@@ -32,6 +33,7 @@ export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): voi
         dice,
         ground,
         devices: ground.devices.get(host.name) ?? [],
+        host,
         sets,
         table,
         hooks,
@@ -165,7 +167,11 @@ function setTargets({ dice, sets }: Spot): (readonly [number, string])[] {
   return [[1.2, `-j SET ${act} ${name} ${sides}${exist}`]];
 }
 
-function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (readonly [number, string])[] {
+function mangleTargets(
+  { dice, ground, host }: Spot,
+  proto: Proto,
+  hook: string,
+): (readonly [number, string])[] {
   const { target, option } = ground.plan.words.hopCount;
   const isIpv4 = ground.plan.family === 4;
   const hex = (value: number) => `0x${value.toString(16)}`;
@@ -180,7 +186,7 @@ function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (rea
         ]),
       ],
     ];
-  const idle = idleAddresses(ground);
+  const idle = idleNeighbours(ground, host);
   const list: (readonly [number, string])[] = [
     [4, `-j MARK --set-xmark ${hex(dice.between(0, 3))}/${dice.pick(["0xffffffff", "0x3", "0x1"])}`],
     [1.5, `-j ${target} --${option}-${dice.pick(["set 1", "set 2", "set 40", "dec 1", "dec 70", "inc 5"])}`],
@@ -188,7 +194,7 @@ function mangleTargets({ dice, ground }: Spot, proto: Proto, hook: string): (rea
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
     // Of a connection both ends would hear everything twice, and say so when they have time; who forwards a copy may bring
-    // it back to be copied again; and what a process sends goes on once its copy has found its neighbour, if it has time.
+    // it back to be copied again, and so may those it is sent through; and what a process sends goes on once its copy has found its neighbour, if it has time.
     [
       idle.length > 0 && (proto === "udp" || proto === "icmp") && passesBy(hook) ? 0.9 : 0,
       `-j TEE --gateway ${idle.length > 0 ? dice.pick(idle) : ""}`,
@@ -246,14 +252,4 @@ function natTarget(
 
 function passesBy(hook: string): boolean {
   return hook === "PREROUTING" || hook === "FORWARD";
-}
-
-/** Addresses of hosts that forward nothing. */
-function idleAddresses({ draft, plan, addresses }: Ground): readonly string[] {
-  const forwarding = [...draft.hosts.values()].filter(
-    ({ sysctl }) =>
-      sysctl[plan.family === 4 ? "net.ipv4.ip_forward" : "net.ipv6.conf.all.forwarding"] === "1",
-  );
-  const taken = new Set(forwarding.flatMap((host) => host.addresses.map(({ address }) => address)));
-  return addresses.filter((address) => !taken.has(address));
 }

@@ -77,7 +77,8 @@ export function entryAt(table: ConntrackTable, ct: number): ConntrackEntry {
       sport: table.replySport(ct),
       dport: table.replyDport(ct),
     },
-    timeout: Math.max(0, Math.floor((table.expires(ct) - table.now) / 1000)),
+    timeout:
+      table.flowtable(ct) !== 0 ? null : Math.max(0, Math.floor((table.expires(ct) - table.now) / 1000)),
     state: statesOf(protocol)?.[table.tcpState(ct)] ?? null,
     replied: (status & IPS_SEEN_REPLY) !== 0,
     assured: (status & IPS_ASSURED) !== 0,

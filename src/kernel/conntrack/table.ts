@@ -29,12 +29,15 @@ const USED = 17;
 const NEXT_FREE = 18;
 const FREE_PORT = 19;
 
-/** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`). */
-const EXTRA_STRIDE = 9;
+/** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`),
+ * and of the flow table that carries it, with the devices its directions come in by. */
+const EXTRA_STRIDE = 12;
 const PACKETS = 0;
 const BYTES = 2;
 const LABELS = 4;
 const POLICY = 8;
+const FLOWTABLE = 9;
+const FLOW_IN = 10;
 /** 128 bits of them. */
 export const LABEL_WORDS = 4;
 
@@ -354,6 +357,21 @@ export class ConntrackTable {
   setPolicy(ct: number, policy: number): void {
     this.extras.set(this.extrasOf(ct) + POLICY, policy);
     this.setStatus(ct, IPS_TIMEOUT_POLICY);
+  }
+
+  /** The number of the flow table that carries its packets (`flowtableNumber`), 0 none. */
+  flowtable(ct: number): number {
+    return this.extras.data[ct * EXTRA_STRIDE + FLOWTABLE] ?? 0;
+  }
+  /** The device (ifindex) that packets of a direction must come in by for that. */
+  flowIn(ct: number, direction: 0 | 1): number {
+    return this.extras.data[ct * EXTRA_STRIDE + FLOW_IN + direction] ?? 0;
+  }
+  setFlow(ct: number, flowtable: number, originalIn: number, replyIn: number): void {
+    const at = this.extrasOf(ct);
+    this.extras.set(at + FLOWTABLE, flowtable);
+    this.extras.set(at + FLOW_IN, originalIn);
+    this.extras.set(at + FLOW_IN + 1, replyIn);
   }
 
   private extrasOf(ct: number): number {

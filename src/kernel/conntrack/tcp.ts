@@ -19,6 +19,7 @@ export const TCP_CONNTRACK_NAMES = [
 
 export const TCP_CONNTRACK_SYN_SENT = 1;
 export const TCP_CONNTRACK_SYN_RECV = 2;
+export const TCP_CONNTRACK_ESTABLISHED = 3;
 /** States of a connection that is over. */
 export const TCP_CONNTRACK_TIME_WAIT = 7;
 export const TCP_CONNTRACK_CLOSE = 8;
@@ -26,7 +27,7 @@ export const TCP_CONNTRACK_CLOSE = 8;
 const sNO = 0;
 const sSS = TCP_CONNTRACK_SYN_SENT;
 const sSR = TCP_CONNTRACK_SYN_RECV;
-const sES = 3;
+const sES = TCP_CONNTRACK_ESTABLISHED;
 const sFW = 4;
 const sCW = 5;
 const sLA = 6;

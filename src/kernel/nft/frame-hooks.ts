@@ -17,6 +17,7 @@ import type { Stack } from "../stack.ts";
 import { isUnwalked } from "./base-chains.ts";
 import type { CompiledNft, CompiledNftTable } from "./compile/nft-table.ts";
 import { nftDoChain } from "./do-chain.ts";
+import { flowHook, flowtableNumber } from "./flow-offload.ts";
 import type { BaseChain } from "./ruleset.ts";
 
 /**
@@ -32,13 +33,27 @@ export interface FrameChain {
 
 /** Chains that frames meet when they come in by a device, before anything else: of tables of family netdev, or inet. */
 export function ingressChains(nft: CompiledNft, device: string): readonly FrameChain[] {
-  return chainsAt(
+  const chains = chainsAt(
     nft,
     NF_INET_INGRESS,
     ({ plain }, base) =>
       (plain.family === "netdev" || plain.family === "inet") &&
       base.hook === "ingress" &&
       base.devices.includes(device),
+  );
+  const flows = flowtablesAt(nft, device);
+  return flows.length === 0 ? chains : [...chains, ...flows].sort((a, b) => a.priority - b.priority);
+}
+
+/** Flow tables that a device is in, as what they do with its frames (`nft_register_flowtable_net_hooks`). */
+function flowtablesAt(nft: CompiledNft, device: string): FrameChain[] {
+  return nft.tables.flatMap(({ plain: { family, name: table, flowtables, flags } }) =>
+    flowtables
+      .filter(({ devices }) => devices.includes(device) && !flags.includes("dormant"))
+      .map(({ name, priority }) => {
+        const number = flowtableNumber(family, table, name);
+        return { priority, run: (stack: Stack, packet: Packet) => flowHook(stack, packet, number) };
+      }),
   );
 }
 

@@ -1,3 +1,4 @@
+import { neighbourOutput } from "../neighbour/output.ts";
 import { bridgeFrameFinish } from "./bridge.ts";
 import { localOut, localOutHook } from "./local-out.ts";
 import type { Path } from "./path.ts";
@@ -12,5 +13,6 @@ export const LINUX_PATH: Path = {
   transmitClassified,
   localOut,
   localOutHook,
+  neighbourOutput,
   bridgeFrameFinish,
 };

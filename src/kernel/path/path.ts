@@ -19,6 +19,8 @@ export interface Path {
   transmitClassified(stack: Stack, dev: NetDevice, packet: Packet): number;
   /** The last of that: OUTPUT and what follows, of a packet that its VRF has routed (`vrf_ip_local_out`). */
   localOutHook(stack: Stack, packet: Packet): number;
+  /** `neigh_xmit`: a packet leaves for a next hop on a device, past all hooks. */
+  neighbourOutput(stack: Stack, dev: NetDevice, nextHop: number, packet: Packet): void;
   /** `br_handle_frame_finish`: a frame goes on through a bridge. */
   bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void;
 }

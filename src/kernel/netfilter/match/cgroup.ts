@@ -59,7 +59,8 @@ class CgroupTest extends UnsureTest implements MatchTest {
   }
 }
 
-function hasSocket(packet: Packet, context: RuleContext): boolean {
+/** Does a packet have a whole socket of this host (`skb_to_full_sk`): its sender's, or its receiver's behind the early demultiplexer? */
+export function hasSocket(packet: Packet, context: RuleContext): boolean {
   if (context.hook !== NF_INET_LOCAL_IN) return packet.uid >= 0 || packet.socket >= 0;
   if ((packet.tcpFlags & (TCP_SYN | TCP_ACK)) === TCP_SYN) return false;
   return findSocketOf(packet, context)?.kind === "connected";

@@ -191,9 +191,12 @@ function namedBy(rules: readonly Rule[]): RecentMatch[] {
   return found;
 }
 
-/** As the list holds it, one for both families: IPv4 has the first word, and what it does not give is ones. */
+/**
+ * As the list holds it, one for both families: IPv4 gives the first word, and leaves noughts behind it (`xtopt_parse_hostmask`;
+ * iptables-save writes every mask out).
+ */
 function maskOnPath(mask: IpAddress): Ip6 {
-  return typeof mask === "number" ? intern(mask, -1, -1, -1) : internIpv6(mask);
+  return typeof mask === "number" ? intern(mask, 0, 0, 0) : internIpv6(mask);
 }
 
 /** Runs per packet. */

@@ -2,6 +2,7 @@ import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
 import { NO_TEMPLATE } from "../../conntrack/zone.ts";
 import type { SetSource } from "../expression.ts";
 import { typesOf } from "../fields.ts";
+import { addFlow, flowtableNumber } from "../flow-offload.ts";
 import { MEMORY_WORDS } from "../nft-set-state.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
@@ -85,7 +86,7 @@ export function compileStatement(statement: NftStatement, family: NftFamily): St
     case "synproxy":
       return compileSynproxy(statement);
     case "flow-add":
-      return unknown();
+      return flowAdd(statement.flowtable);
     case "other":
       if (statement.text.startsWith("last")) return null;
       return /^queue\b/.test(statement.text) ? compileQueue(text()) : unknown();
@@ -161,4 +162,13 @@ function compileVerdictMap(
 function notrack(run: Parameters<Step>[0]): number {
   if (run.packet.ct === CT_NONE && run.packet.ctTemplate === NO_TEMPLATE) run.packet.ct = CT_UNTRACKED;
   return NFT_CONTINUE;
+}
+
+/** `flow add @f`: the connection goes by the flow table's ways from the next packet on. */
+function flowAdd(flowtable: string): Step {
+  return ({ stack, packet, table }) => {
+    if (table === null) return NFT_BREAK;
+    const { family, name } = table.plain;
+    return addFlow(stack, packet, flowtableNumber(family, name, flowtable)) ? NFT_CONTINUE : NFT_BREAK;
+  };
 }

@@ -1,5 +1,6 @@
 import { ETH_P_ARP, PACKET_OUTGOING } from "../../../packet/packet.ts";
 import { internInterfaceName } from "../../device/interface-name.ts";
+import { hasSocket } from "../../netfilter/match/cgroup.ts";
 import { shownPktType } from "../../netfilter/match/pkttype.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftRun } from "./nft-run.ts";
@@ -65,14 +66,13 @@ const META: Readonly<Record<string, Read>> = {
   },
   ibrname: (run, at) => bridgeName(run, at, run.stack.inIf),
   obrname: (run, at) => bridgeName(run, at, run.stack.outIf),
-  // Groups are not part of a device here: all are of the first.
-  iifgroup: (run, at) => zeroIf(run, at, run.stack.inIf !== 0),
-  oifgroup: (run, at) => zeroIf(run, at, run.stack.outIf !== 0),
+  iifgroup: (run, at) => deviceGroup(run, at, run.stack.inIf),
+  oifgroup: (run, at) => deviceGroup(run, at, run.stack.outIf),
   iifkind: (run, at) => deviceKind(run, at, run.stack.inIf),
   oifkind: (run, at) => deviceKind(run, at, run.stack.outIf),
   // Routes have no realms here, sockets no classes, and nothing is encrypted.
   rtclassid: (run, at) => zeroIf(run, at, run.packet.rtDev >= 0),
-  cgroup: (run, at) => zeroIf(run, at, run.packet.uid >= 0),
+  cgroup: (run, at) => zeroIf(run, at, hasSocket(run.packet, run.stack)),
   ipsec: (run, at) => zeroIf(run, at, true),
   secpath: (run, at) => zeroIf(run, at, true),
   nftrace: (run, at) => {
@@ -94,6 +94,11 @@ function outName(run: Parameters<Read>[0], at: number): boolean {
 function zeroIf(run: NftRun, at: number, isThere: boolean): boolean {
   run.regs[at] = 0;
   return isThere;
+}
+
+function deviceGroup({ stack, regs }: NftRun, at: number, ifindex: number): boolean {
+  regs[at] = stack.groupOf(ifindex);
+  return ifindex !== 0;
 }
 
 /** `rtnl_link_ops->kind`: what `ip link add type` calls it; a loopback device, and a card, has none. */
