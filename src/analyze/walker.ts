@@ -122,10 +122,12 @@ function answerOf(outcome: Outcome, isUnanswerable: boolean): Answer {
   const { verdict, servers, client, rewrites, frames, arp, ndp } = outcome;
   const leftModel = verdict.disposition === "UNKNOWN" || isUnanswerable;
   const hosts = new Set<string>();
-  for (const { host, phase, direction } of frames) {
-    if (phase === "request" && direction !== "in-otherhost") hosts.add(host);
+  for (const { host, phase, direction, packet } of frames) {
+    if (phase === "request" && direction !== "in-otherhost" && packet !== 0) hosts.add(host);
   }
-  const asked = new Set([...arp, ...ndp].map(({ host }) => host));
+  // Where tunnels make one network of all nodes' pods, an address question goes through them to everybody: it is numbered 0.
+  const isOneNetwork = frames.some(({ packet }) => packet === 0);
+  const asked = new Set(isOneNetwork ? [] : [...arp, ...ndp].map(({ host }) => host));
   const claims = new Map<string, Claim>();
   const claim = (address: string, mac: string) => claims.set(`${address} ${mac}`, { address, mac });
   for (const { arp: said } of arp) if (said.op === "reply") claim(said.spa, said.sha);

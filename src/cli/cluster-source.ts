@@ -98,14 +98,10 @@ const BACKENDS_BUILT: ReadonlySet<string> = new Set(BUILT_BACKENDS);
 const CNIS_BUILT: ReadonlySet<string> = new Set(CNIS);
 
 const OPEN_VSWITCH =
-  "pods are ports of an Open vSwitch, and what its flows do to a packet is not guessed; a node's own dump is traced as far as the kernel's part goes";
+  "pods are ports of an Open vSwitch, and the flows that its agent would write are not guessed; a node's own dump with its flows (hopscope collect) is traced through them";
 
 /** Networks whose packets go where no kernel's rules say: they are named and not guessed. */
 const UNMODELLED_CNIS: ReadonlyMap<string, string> = new Map([
-  [
-    "weave",
-    "its router carries packets between nodes by an Open vSwitch datapath (UDP 6784) or in user space (UDP 6783), and gives out addresses by an agreement among its peers: neither is guessed; a node's own dump is traced, WEAVE chains and all, up to the port vethwe-bridge",
-  ],
   ["antrea", OPEN_VSWITCH],
   ["ovn-kubernetes", OPEN_VSWITCH],
   ["openshift-sdn", OPEN_VSWITCH],
@@ -116,7 +112,10 @@ const UNMODELLED_CNIS: ReadonlyMap<string, string> = new Map([
 function unbuiltAgents(detected: DetectedCluster): string[] {
   const { cni, proxyMode, flannelBackend, families } = detected;
   const messages: string[] = [];
-  if (!families.value.includes("IPv4") && (cni.value === "calico" || cni.value === "docker0")) {
+  if (
+    !families.value.includes("IPv4") &&
+    (cni.value === "calico" || cni.value === "docker0" || cni.value === "weave")
+  ) {
     messages.push(
       `${notBuiltYet(`a cluster of IPv6 alone with ${cni.value}`)} (${families.where}): --cni flannel, canal or bridge goes on with that one in its place`,
     );

@@ -86,7 +86,7 @@ export function addSourceOptions(command: Command): Command {
   );
   command
     .option("--nodes <n>", "so many nodes, where the objects hold fewer")
-    .option("--cni <name>", "flannel, calico, canal, bridge or docker0, whatever the objects show")
+    .option("--cni <name>", "flannel, calico, canal, weave, bridge or docker0, whatever the objects show")
     .option("--proxy-mode <mode>", "iptables, ipvs or nftables, whatever the objects show")
     .option("--pod-cidr <cidr>", "pod addresses of the whole cluster; with a comma, one range of each family")
     .option("--service-cidr <cidr>", "addresses of Services, likewise");

@@ -42,7 +42,7 @@ export class TraceOutput {
 
   json(asked: Asked): unknown {
     const { arp, verdictOnly } = this.options;
-    return traceJson(this.#told(asked), { arp, verdictOnly });
+    return traceJson(this.#told(asked), { arp, verdictOnly, world: asked.world });
   }
 
   /** One line of JSON, or the text. */

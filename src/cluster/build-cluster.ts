@@ -1,4 +1,5 @@
 import { type Family, familyOfAddress, formatIp, type IpAddress } from "../address/ip.ts";
+import { contains, formatPrefix4 } from "../address/prefix.ts";
 import { type Receiver, routeToNodes, rulesToNodePorts } from "../balance/gateway.ts";
 import {
   describeAddress,
@@ -9,7 +10,14 @@ import {
 import { familiesOf } from "../cni/calico/network.ts";
 import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
 import type { Host } from "../kernel/host.ts";
-import { describeObject, keyOf, namespaceOf, type Pod, type Service } from "../object/kubernetes-object.ts";
+import {
+  describeObject,
+  isObserved,
+  keyOf,
+  namespaceOf,
+  type Pod,
+  type Service,
+} from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire, World } from "../world/world.ts";
@@ -17,15 +25,13 @@ import type { ClusterConfiguration } from "./configuration.ts";
 import { type Elsewhere, endpointsElsewhere } from "./endpoints-elsewhere.ts";
 import { addElsewhere, Fabric, NODE_NETWORK_LENGTH, NODE_NETWORK_LENGTH6, networkAround } from "./fabric.ts";
 import { assumedOfFelix } from "./felix.ts";
+import { leftUndone, unservedPorts } from "./left-undone.ts";
 import { hasIpv4, type Member, memberOf } from "./member.ts";
-import { NodeAgents, waitsForNetwork } from "./node-agents.ts";
+import { NodeAgents } from "./node-agents.ts";
 import { ObjectOrigins } from "./object-origins.ts";
 import { takesNodeRanges } from "./pod-network.ts";
 import { proxyAssumptions } from "./proxy-assumptions.ts";
-
-/** Multus reads it: NetworkAttachmentDefinitions by name, or a list of objects. */
-const FURTHER_NETWORKS = "k8s.v1.cni.cncf.io/networks";
-const MOST_OF_NAMES = 80;
+import { assumedOfWeave } from "./weave-agents.ts";
 
 /** A cluster programmed: what its nodes and pods hold, and which host is which pod. */
 export interface Cluster {
@@ -71,7 +77,8 @@ class ClusterBuilder {
     const wires: Wire[] = [];
     const hostOfPod = new Map<string, string>();
     const errors: InputError[] = [];
-    for (const member of this.#members) {
+    errors.push(...this.#nodesAmongPods());
+    for (const member of errors.length > 0 ? [] : this.#members) {
       const made = agents.program(member);
       for (const [name, host] of made.hosts) hosts.set(name, host);
       wires.push(...made.wires);
@@ -85,8 +92,8 @@ class ClusterBuilder {
     wires.push(...fabric.wires);
     this.#assumptions.push(
       ...this.#ownNetwork(),
-      ...this.#furtherNetworks(),
-      ...this.#withoutNetwork(),
+      ...leftUndone(this.#objects),
+      ...this.#sharedAddresses(hosts, hostOfPod),
       ...proxyAssumptions(this.#configuration.proxy, this.#members),
       ...this.#unreachedPeers(),
       ...this.#withoutSix(),
@@ -100,6 +107,20 @@ class ClusterBuilder {
     };
   }
 
+  /** Subnets that the control plane gave out of a range which holds nodes: no bridge of pods may have a node's address. */
+  #nodesAmongPods(): InputError[] {
+    const { cni, conflist } = this.#configuration;
+    if (cni === "calico" || (conflist !== null && !takesNodeRanges(conflist))) return [];
+    return this.#members.flatMap(({ name, node, podCidr }): InputError[] => {
+      if (podCidr === null) return [];
+      const other = this.#members.find(({ address }) => address !== null && contains(podCidr, address));
+      if (other === undefined || other.address === null) return [];
+      const message = `Node ${name}: its podCIDR ${formatPrefix4(podCidr)} holds ${formatIp(other.address)}, the address of Node ${other.name}: pods and nodes need networks of their own`;
+      const { file, line } = node.place;
+      return [{ file, line, field: null, message }];
+    });
+  }
+
   /** A list of plugins that the user wrote is of one node, and here all nodes have it. */
   #ownNetwork(): string[] {
     const { conflist, where } = this.#configuration;
@@ -108,36 +129,33 @@ class ClusterBuilder {
       ? ", with each node's podCIDR in the place of host-local's ranges"
       : "";
     const types = conflist.plugins.map(({ type }) => String(type)).join(", ");
-    return [`pods are attached by ${types} as ${where.conflist ?? "the conflist"} says${ranges}`];
-  }
-
-  /** Interfaces that pods ask for beside their first one: told, and not made. */
-  #furtherNetworks(): string[] {
-    const asking = this.#objects
-      .list("Pod")
-      .filter(({ metadata }) => (metadata.annotations?.[FURTHER_NETWORKS] ?? "") !== "");
-    const [first] = asking;
-    if (first === undefined) return [];
-    const more = asking.length === 1 ? "" : ` and ${asking.length - 1} more`;
-    const named = first.metadata.annotations?.[FURTHER_NETWORKS] ?? "";
     return [
-      `Pod ${keyOf(first)}${more} asks for further interfaces (${FURTHER_NETWORKS}: ${named.replaceAll(/\s+/g, " ").slice(0, MOST_OF_NAMES)}): they are noted, and not made`,
+      `pods are attached by ${types} as ${where.conflist ?? "the conflist"} says${ranges}`,
+      ...unservedPorts(this.#objects, conflist),
     ];
   }
 
-  /** Pods that wait for an address: their status says why, and so does every answer. */
-  #withoutNetwork(): string[] {
-    const waiting = this.#objects.list("Pod").filter(waitsForNetwork);
-    const reasons = new Map<string, Pod[]>();
-    for (const pod of waiting) {
-      const reason = pod.status?.message ?? "";
-      reasons.set(reason, [...(reasons.get(reason) ?? []), pod]);
+  /** A list of plugins may give one address to pods of several nodes (`static`); they answer for each other then. */
+  #sharedAddresses(hosts: ReadonlyMap<string, Host>, hostOfPod: ReadonlyMap<string, string>): string[] {
+    if (this.#configuration.conflist === null) return [];
+    const holders = new Map<string, string[]>();
+    for (const [pod, name] of hostOfPod) {
+      const { kind, addresses = [], addresses6 = [] } = hosts.get(name) ?? {};
+      if (kind === "node") continue;
+      for (const { address, dev } of [...addresses, ...addresses6]) {
+        const text = formatIp(address);
+        if (dev === "lo" || text.startsWith("fe80:")) continue;
+        holders.set(text, [...(holders.get(text) ?? []), pod]);
+      }
     }
-    return [...reasons].map(([reason, pods]) => {
-      const [first] = pods;
-      const more = pods.length === 1 ? " has" : ` and ${pods.length - 1} more have`;
-      return `Pod ${first === undefined ? "" : keyOf(first)}${more} no network: ${reason}`;
-    });
+    const shared = [...holders].filter(([, pods]) => pods.length > 1);
+    const [first] = shared;
+    if (first === undefined) return [];
+    const [address, pods] = first;
+    const more = shared.length === 1 ? "" : `, and ${shared.length - 1} more addresses likewise`;
+    return [
+      `${address} is the address of ${pods.length} pods, ${pods.slice(0, 2).join(" and ")}${pods.length > 2 ? " among them" : ""}${more}: each node's packets reach its own`,
+    ];
   }
 
   /** Further addresses of nodes, and endpoints beyond all nodes, are for the gateway to find. */
@@ -251,6 +269,8 @@ class ClusterBuilder {
     const { clusterCidr, clusterCidr6, cni, calico } = this.#configuration;
     if (cni === "docker0" && clusterCidr6 !== null)
       return ["pods have IPv4 addresses alone: docker0 has no others"];
+    if (cni === "weave" && clusterCidr6 !== null)
+      return ["pods have IPv4 addresses alone: Weave has no others"];
     if (cni !== "calico" || calico === null) return [];
     const has = familiesOf(calico);
     return [
@@ -278,13 +298,16 @@ class ClusterBuilder {
   #policies(): string[] {
     const { calico, cni } = this.#configuration;
     if (calico !== null) return assumedOfFelix(this.#objects);
-    const policies = POLICY_KINDS.flatMap((kind) => this.#objects.list(kind).map(describeObject));
-    if (policies.length === 0) return [];
+    const enforced = cni === "weave" ? assumedOfWeave(this.#objects) : [];
+    const policies = POLICY_KINDS.filter((kind) => cni !== "weave" || kind !== "NetworkPolicy").flatMap(
+      (kind) => this.#objects.list(kind).map(describeObject),
+    );
+    if (policies.length === 0) return enforced;
     const [verb, them] = policies.length === 1 ? ["has", "it"] : ["have", "them"];
     const most = 5;
     const named = policies.slice(0, most).join(", ");
     const rest = policies.length > most ? ` and ${policies.length - most} more` : "";
-    return [`${named}${rest} ${verb} no effect: ${cni} does not enforce ${them}`];
+    return [...enforced, `${named}${rest} ${verb} no effect: ${cni} does not enforce ${them}`];
   }
 }
 

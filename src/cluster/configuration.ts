@@ -6,10 +6,10 @@ import type { NetworkList } from "../cni/network-config.ts";
 import type { ProxyConfiguration } from "../proxy/configuration.ts";
 
 /**
- * What attaches pods: the bridge plugin, alone or as flannel calls it; Calico's, over its own network or flannel's (canal);
+ * What attaches pods: the bridge plugin, alone or as flannel calls it; Calico's, over its own network or flannel's (canal); Weave's;
  * or docker's own bridge of the days before CNI.
  */
-export const CNIS = ["flannel", "calico", "canal", "bridge", "docker0"] as const;
+export const CNIS = ["flannel", "calico", "canal", "weave", "bridge", "docker0"] as const;
 export type ClusterCni = (typeof CNIS)[number];
 
 /** How a cluster's agents are set up. */

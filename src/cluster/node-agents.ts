@@ -6,6 +6,7 @@ import { HASHED_NAMES } from "../cni/names.ts";
 import type { Netns } from "../cni/netns.ts";
 import type { NetworkList } from "../cni/network-config.ts";
 import { type Attachment, Runtime } from "../cni/runtime.ts";
+import { WEAVE_NAMES } from "../cni/weave/network.ts";
 import { addressesOfPod } from "../control/pod-addresses.ts";
 import type { Host } from "../kernel/host.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
@@ -40,10 +41,12 @@ import {
   podNetwork,
   portMappings,
   takesNodeRanges,
+  weaveNetwork,
   withoutPortmap,
 } from "./pod-network.ts";
 import { declaredSockets, podSockets } from "./pod-sockets.ts";
 import { type ProxyAgents, type ProxyModels, proxyAgents } from "./proxy-agents.ts";
+import { WeaveAgents } from "./weave-agents.ts";
 
 /** What all agents go by. */
 export interface Intent {
@@ -76,6 +79,7 @@ export class NodeAgents {
   readonly #calico: readonly CalicoMesh[];
   readonly #felix: FelixAgents | null;
   readonly #flannel: FlannelAgents | null;
+  readonly #weave: WeaveAgents | null;
   readonly #elsewhere = new Map<string, Elsewhere[]>();
   readonly #podNames = new Set<string>();
 
@@ -120,6 +124,11 @@ export class NodeAgents {
     const { flannel, where } = configuration;
     const flannels = origins.ofConfiguration("ConfigMap", "kube-flannel-cfg", where.flannel, "net-conf.json");
     this.#flannel = flannel === null ? null : new FlannelAgents(flannel, members, origins, flannels);
+    const { cni, clusterCidr } = configuration;
+    this.#weave =
+      cni === "weave" && clusterCidr !== null
+        ? new WeaveAgents(objects, clusterCidr, members, origins)
+        : null;
     for (const one of elsewhere) {
       if (one.place.kind === "beyond") continue;
       const known = this.#elsewhere.get(one.place.node);
@@ -145,6 +154,7 @@ export class NodeAgents {
       addDocker0(node, { address: (podCidr.address + 1) | 0, length: podCidr.length }, HASHED_NAMES);
     }
     this.#flannel?.start(node, member);
+    const cables = this.#weave?.start(node, member) ?? [];
     for (const mesh of this.#calico) {
       const self = calicoNodeOf(member, mesh.family);
       if (self !== null) addCalico(node, mesh, self);
@@ -153,7 +163,7 @@ export class NodeAgents {
     for (const { place, address, slice, index } of this.#elsewhere.get(name) ?? []) {
       if (place.kind === "pods-of") addElsewhere(node, address, origins.of(slice, ["endpoints", index]));
     }
-    return this.#attachAll(node, member, pods);
+    return this.#attachAll(node, member, pods, cables);
   }
 
   /** eth0 with every InternalIP: those of the first one's network beside it, others alone. */
@@ -206,7 +216,7 @@ export class NodeAgents {
     node.do({ kind: "sockets", sockets: { kind: "listed", sockets } });
   }
 
-  #attachAll(node: Netns, member: Member, pods: readonly Pod[]): ProgrammedNode {
+  #attachAll(node: Netns, member: Member, pods: readonly Pod[], cables: readonly Wire[]): ProgrammedNode {
     const { configuration, origins } = this.#intent;
     const errors: InputError[] = [];
     const hostOfPod = new Map<string, string>();
@@ -222,9 +232,9 @@ export class NodeAgents {
       attached.push(pod);
     }
     const machine = new Machine(
-      { node: node.name, hosts, wires: [] },
+      { node: node.name, hosts, wires: cables },
       new AddressFiles(),
-      HASHED_NAMES,
+      this.#weave === null ? HASHED_NAMES : WEAVE_NAMES,
       node.origin,
     );
     const list = this.#networkOf(member);
@@ -242,7 +252,8 @@ export class NodeAgents {
         continue;
       }
       const given = configuration.conflist === null || takesNodeRanges(configuration.conflist);
-      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings, given);
+      const families = !given ? [] : this.#weave === null ? BOTH : FOUR_ALONE;
+      const attachment = attachmentOf(pod, hostOfPod.get(keyOf(pod)) ?? "", mappings, families);
       const outcome = machine.node.as(origins.of(pod, []), () => runtime.add(attachment));
       if (outcome.kind === "error") {
         errors.push(complaint(pod, outcome.error.msg));
@@ -258,6 +269,7 @@ export class NodeAgents {
     }
     this.#proxies.finish(machine.node, { four: factsOf(member), six: factsOf6(member) });
     this.#felix?.program(machine.node, member, wired);
+    this.#weave?.finish(machine.node, wired);
     const state = machine.finish();
     return { hosts: state.hosts, wires: state.wires, hostOfPod, errors };
   }
@@ -277,6 +289,8 @@ export class NodeAgents {
     }
     if (cni === "calico") return calicoNetwork(configuration, { podCidr: null, podCidr6: null });
     if (ranges.podCidr === null && ranges.podCidr6 === null) return null;
+    if (cni === "weave")
+      return clusterCidr === null || podCidr === null ? null : weaveNetwork(clusterCidr, podCidr);
     return cni === "canal" ? calicoNetwork(configuration, ranges) : podNetwork(configuration, ranges);
   }
 
@@ -317,15 +331,18 @@ function healthSockets({ four, six }: ProxyModels): Socket[] {
   return [...ports.values()];
 }
 
+const BOTH = ["IPv4", "IPv6"] as const;
+const FOUR_ALONE = ["IPv4"] as const;
+
+/** `families`: of which the pod's addresses are asked for. */
 function attachmentOf(
   pod: Pod,
   hostName: string,
   mappings: readonly Readonly<Record<string, unknown>>[],
-  isAddressed: boolean,
+  families: readonly ("IPv4" | "IPv6")[],
 ): Attachment {
   const own = addressesOfPod(pod);
-  const known = [own.IPv4 ?? "", own.IPv6 ?? ""].filter((address) => address !== "");
-  const addresses = isAddressed ? known : [];
+  const addresses = families.map((family) => own[family] ?? "").filter((address) => address !== "");
   return {
     containerId: `${namespaceOf(pod)}_${pod.metadata.name}`,
     netns: `/run/netns/${hostName}`,

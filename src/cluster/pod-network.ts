@@ -1,8 +1,10 @@
+import { formatIpv4 } from "../address/ipv4.ts";
 import { formatPrefix4, type Prefix4 } from "../address/prefix.ts";
 import { formatPrefix6, type Prefix6 } from "../address/prefix6.ts";
 import { calicoMtu } from "../cni/calico/network.ts";
 import { flannelMtu } from "../cni/flannel/network.ts";
 import { type NetworkList, readNetwork } from "../cni/network-config.ts";
+import { WEAVE_BRIDGE, WEAVE_MTU, weaveAddressOf } from "../cni/weave/network.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
 import type { Pod } from "../object/kubernetes-object.ts";
 import type { ClusterConfiguration } from "./configuration.ts";
@@ -60,6 +62,31 @@ export function calicoNetwork(configuration: ClusterConfiguration, ranges: PodRa
           type: "calico",
           mtu: cni === "canal" && flannel !== null ? flannelMtu(flannel, CARD_MTU) : own,
           ipam: cni === "canal" ? { type: "host-local", ranges: rangesOf(ranges) } : { type: "calico-ipam" },
+        },
+        { type: "portmap", snat: true, capabilities: { portMappings: true } },
+      ],
+    }),
+  );
+}
+
+/** Weave's own plugin as the bridge plugin on its bridge: every pod's address is of the whole network, the gateway the node's own. */
+export function weaveNetwork(network: Prefix4, own: Prefix4): NetworkList {
+  const range = { subnet: formatPrefix4(network), gateway: formatIpv4(weaveAddressOf(own)) };
+  return requireNetwork(
+    readNetwork({
+      cniVersion: "1.0.0",
+      name: "weave",
+      plugins: [
+        {
+          ...{
+            type: "bridge",
+            bridge: WEAVE_BRIDGE,
+            isGateway: true,
+            isDefaultGateway: true,
+            mtu: WEAVE_MTU,
+          },
+          hairpinMode: true,
+          ipam: { type: "host-local", ranges: [[range]] },
         },
         { type: "portmap", snat: true, capabilities: { portMappings: true } },
       ],

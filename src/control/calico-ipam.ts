@@ -1,6 +1,6 @@
 import { type FamilyName, familyNamed } from "../address/family-name.ts";
 import type { Family } from "../address/ip.ts";
-import { addressesOf, blockName, CalicoBlocks } from "../cni/calico/blocks.ts";
+import { addressesOf, blockName, CalicoBlocks, MOST_BLOCKS } from "../cni/calico/blocks.ts";
 import {
   type CalicoNetwork,
   type CalicoPool,
@@ -18,6 +18,7 @@ import {
   networkOf,
   parseIp,
   parseIpNet,
+  plus,
 } from "../cni/ip.ts";
 import { isJsonObject } from "../kernel/json-fields.ts";
 import { calicoSelector, selects } from "../object/calico-selector.ts";
@@ -47,7 +48,8 @@ export interface BlockAffinity extends KubernetesObject {
 
 /** The affinities that objects hold. */
 export function blocksOf(lister: Lister): CalicoBlocks {
-  const blocks = new CalicoBlocks();
+  const blocks = new CalicoBlocks(ipamSettings(lister).mostBlocks);
+  for (const { block, node } of heldBlocks(lister)) if (node !== null) blocks.claim(block, node);
   for (const object of lister.list("BlockAffinity")) {
     const { spec } = object as BlockAffinity;
     const cidr = isJsonObject(spec) ? parseIpNet(String(spec.cidr)) : undefined;
@@ -130,6 +132,8 @@ class Ipam {
   readonly #writer: Writer;
   readonly #blocks: CalicoBlocks;
   readonly #reserved: readonly IpNet[];
+  readonly #given: ReadonlySet<string>;
+  readonly #isStrict: boolean;
 
   constructor(network: CalicoNetwork, lister: Lister, writer: Writer) {
     this.#network = network;
@@ -137,6 +141,8 @@ class Ipam {
     this.#writer = writer;
     this.#blocks = blocksOf(lister);
     this.#reserved = reservedNets(lister);
+    this.#given = new Set(heldBlocks(lister).flatMap(({ given }) => [...given]));
+    this.#isStrict = ipamSettings(lister).isStrict;
   }
 
   /** The node's claim to the block of an address that it was seen to have. */
@@ -196,6 +202,7 @@ class Ipam {
         block = this.#blocks.free(pool, name);
       }
     }
+    if (this.#isStrict) return undefined;
     for (const { node: owner, block } of this.#blocks.all(family)) {
       const other = this.#lister.get("Node", owner);
       const free = other === undefined || !isUsable(block) ? undefined : this.#freeIn(block, other);
@@ -221,7 +228,8 @@ class Ipam {
     const ends = new Set(TUNNEL_ADDRESSES.map((name) => owner.metadata.annotations?.[name]));
     for (const address of addressesOf(block)) {
       const text = formatIp(address);
-      if (ends.has(text) || this.#reserved.some((net) => containsIp(net, address))) continue;
+      if (ends.has(text) || this.#given.has(text) || this.#reserved.some((net) => containsIp(net, address)))
+        continue;
       if (!this.#lister.podsAt(text).some(isActive)) return address;
     }
     return undefined;
@@ -252,6 +260,45 @@ class Ipam {
     };
     this.#writer.put(affinity);
   }
+}
+
+/** A block as the datastore holds it (`IPAMBlock`). */
+interface HeldBlock {
+  readonly block: IpNet;
+  /** null: nobody's, as its node is gone. */
+  readonly node: string | null;
+  /** Addresses that somebody has. */
+  readonly given: ReadonlySet<string>;
+}
+
+function heldBlocks(lister: Lister): HeldBlock[] {
+  return lister.list("IPAMBlock").flatMap((object) => {
+    const { spec } = object as KubernetesObject & { readonly spec?: unknown };
+    const read = isJsonObject(spec) ? parseIpNet(String(spec["cidr"])) : undefined;
+    if (!isJsonObject(spec) || read === undefined || spec["deleted"] === true) return [];
+    const block = networkOf(read);
+    const [, node = null] = /^host:(.+)$/.exec(String(spec["affinity"])) ?? [];
+    const ordinals: readonly unknown[] = Array.isArray(spec["allocations"]) ? spec["allocations"] : [];
+    const taken = ordinals.flatMap((value, i) =>
+      value === null ? [] : [formatIp(plus(block.ip, BigInt(i)))],
+    );
+    return [{ block, node, given: new Set(taken) }];
+  });
+}
+
+interface IpamSettings {
+  /** No node takes single addresses of others' blocks. */
+  readonly isStrict: boolean;
+  readonly mostBlocks: number;
+}
+
+/** As Calico's one IPAMConfig says. */
+function ipamSettings(lister: Lister): IpamSettings {
+  const [object] = [...lister.list("IPAMConfig"), ...lister.list("IPAMConfiguration")];
+  const { spec } = (object ?? {}) as { readonly spec?: unknown };
+  const said = isJsonObject(spec) ? spec : {};
+  const most = Number(said["maxBlocksPerHost"] ?? 0);
+  return { isStrict: said["strictAffinity"] === true, mostBlocks: most > 0 ? most : MOST_BLOCKS };
 }
 
 /** What IPReservations keep from being given by itself. */

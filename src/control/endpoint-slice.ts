@@ -12,6 +12,7 @@ import {
 import type { Lister } from "../object/object-map.ts";
 import { matches, selectorOfMap } from "../object/selector.ts";
 import { familiesSaid } from "../object/service-families.ts";
+import { releaseOf } from "../proxy/versions.ts";
 import type { Controller } from "./controller.ts";
 import { canonicalJson } from "./hash-name.ts";
 import { addressesOfPod } from "./pod-addresses.ts";
@@ -47,6 +48,7 @@ export const endpointSliceController: Controller = {
 
 function groupsOf(service: Service, lister: Lister): EndpointGroup[] {
   const families = addressTypesOf(service);
+  const hintsFor = hintsOf(service, lister);
   const groups = new Map<
     string,
     { addressType: FamilyName; ports: EndpointPort[]; endpoints: SliceEndpoint[] }
@@ -65,7 +67,7 @@ function groupsOf(service: Service, lister: Lister): EndpointGroup[] {
       const key = `${addressType} ${ofPorts}`;
       const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
       groups.set(key, group);
-      group.endpoints.push(endpointOf(service, pod, address, lister));
+      group.endpoints.push(withHints(endpointOf(service, pod, address, lister), hintsFor));
     }
   }
   for (const addressType of service.spec.ipFamilies === undefined ? families.slice(0, 1) : families) {
@@ -132,6 +134,40 @@ function endpointOf(service: Service, pod: Pod, address: string, lister: Lister)
     ...(zone === undefined ? {} : { zone }),
     ...(isNamed ? { hostname } : {}),
   };
+}
+
+/** Whom a Service's endpoints are hinted for. */
+type HintsFor = "nobody" | "zone" | "node";
+
+/** The releases whose control plane writes hints by `spec.trafficDistribution`, of itself (KEP-4444, KEP-3015). */
+const CLOSE_SINCE = 31;
+const SAME_NODE_SINCE = 34;
+
+/** The topology-mode annotation goes first, and its hints go by processors that no manifest tells. */
+function hintsOf({ spec, metadata }: Service, lister: Lister): HintsFor {
+  const { trafficDistribution: wanted } = spec as { readonly trafficDistribution?: string };
+  if (wanted === undefined || wanted === "") return "nobody";
+  const mode = metadata.annotations?.["service.kubernetes.io/topology-mode"] ?? "";
+  if (mode.toLowerCase() === "auto") return "nobody";
+  const releases = lister
+    .list("Node")
+    .flatMap(({ status }) => releaseOf(status?.nodeInfo?.kubeletVersion ?? "") ?? []);
+  // The control plane is as new as the newest of its nodes.
+  const release = releases.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...releases);
+  if (wanted === "PreferClose") return release >= CLOSE_SINCE ? "zone" : "nobody";
+  if (release < SAME_NODE_SINCE) return "nobody";
+  return wanted === "PreferSameNode" ? "node" : "zone";
+}
+
+/** Each ready endpoint is for its own zone, or its own node before it (`trafficdist.ReconcileHints`). */
+function withHints(endpoint: SliceEndpoint, hintsFor: HintsFor): SliceEndpoint {
+  const { zone, nodeName, conditions } = endpoint;
+  if (hintsFor === "nobody" || conditions?.ready !== true) return endpoint;
+  const hints = {
+    ...(zone === undefined ? {} : { forZones: [{ name: zone }] }),
+    ...(hintsFor === "node" && nodeName !== undefined ? { forNodes: [{ name: nodeName }] } : {}),
+  };
+  return Object.keys(hints).length === 0 ? endpoint : { ...endpoint, hints };
 }
 
 /** As its conditions say; a pod that says nothing of it is assumed to be ready. */

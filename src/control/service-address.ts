@@ -13,6 +13,9 @@ const WELL_KNOWN: ReadonlyMap<string, number> = new Map([
   ["kube-system/kube-dns", 10],
 ]);
 
+/** Addresses of a service CIDR that are left to those who ask for one. */
+const LEAST_BAND = 16;
+
 /**
  * Services without a cluster IP get one, and a second where they are of both families (KEP-563). The API server takes any
  * free one of the upper band, by chance; here it is the lowest (`ipallocator`: the first min(max(16, size/16), 256) addresses
@@ -58,7 +61,8 @@ function giveAddresses(
   const { parse, format } = familyNamed(family);
   const pool = new AddressPool(block);
   const { size } = block;
-  const band = Math.min(Math.max(16, Math.floor(size / 16)), 256, size - 2);
+  // A range as small as the band has none (`calculateRangeOffset`).
+  const band = size <= LEAST_BAND ? 0 : Math.min(Math.max(LEAST_BAND, Math.floor(size / 16)), 256);
   for (const { spec } of services) {
     for (const text of clusterIpsOf(spec)) {
       const address = familyOfText(text) === family ? parse(text) : undefined;
@@ -74,10 +78,22 @@ function giveAddresses(
   pool.exclude(block.at(0), block.at(band));
   // IPv4's last address is its broadcast one; IPv6 has none.
   if (family === "IPv4") pool.exclude(block.at(size - 1));
+  const below = lowerBand(block);
   for (const service of late) {
     const given = pool.next();
-    if (given.kind === "exhausted") return;
-    give(service, given.address);
+    const address = given.kind === "exhausted" ? below.next().value : given.address;
+    if (address === undefined) return;
+    give(service, address);
+  }
+
+  /** What is left of the lower band is given out when all above it is. */
+  function* lowerBand({ at }: Block<IpAddress>): Generator<IpAddress, undefined> {
+    const taken = new Set(lister.list("Service").flatMap(({ spec }) => clusterIpsOf(spec)));
+    for (let i = 1; i <= band; i++) {
+      const address = at(i);
+      if (!taken.has(format(address))) yield address;
+    }
+    return undefined;
   }
 
   function give(service: Service, address: IpAddress): void {

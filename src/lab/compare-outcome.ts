@@ -30,6 +30,9 @@ const FIRST_ICMPV6_QUERY = 128;
 /** What a recorder takes out of a policy's counter for neighbour discovery may be one too many or too few. */
 const MISCOUNTED = 1;
 
+/** Rules of iptables and of nftables that send a packet's copy elsewhere. */
+const COPIES = /-j TEE|\bdup to\b/;
+
 /** How far one outcome agrees with a recorded probe. */
 export interface Matched {
   /** The first difference, null when there is none. */
@@ -225,12 +228,13 @@ class Comparison {
     const { network } = this;
     const recorded = this.theirs.packets;
     const left: PacketFrames<Frame>[] = [...this.ours.packets];
+    const copies = this.outcome.rules.some(({ text }) => COPIES.test(text));
     for (const [done, packet] of recorded.entries()) {
       let best: { difference: string; depth: number } | null = null;
       let found = -1;
       for (const [i, candidate] of left.entries()) {
         const trial = this.renaming.fork();
-        const { difference, depth } = compareFrames(network, packet, candidate, trial);
+        const { difference, depth } = compareFrames(network, packet, candidate, trial, copies);
         if (difference === null) {
           this.renaming = trial;
           found = i;

@@ -9,7 +9,7 @@ import type { RecordedProbe } from "./recorded.ts";
  * - which address of a SNAT range was taken;
  * - repeated SYNs and the errors they bring, data sent again after a timeout, redirects, ARP, in a tunnel too;
  * - the bridge's extra `out` while a neighbour is unresolved;
- * - the order among the branches of a flood;
+ * - the order among the branches of a flood, and among a packet and the copies that rules made of it;
  * - errors about packets of an earlier probe, which a neighbour's queue let go late;
  * - a server at work that the dump of sockets lacks (`proven-listeners.ts`);
  * - what a TCP client sends in bulk behind the exchange of its first five packets, where a recording has that;

@@ -43,7 +43,7 @@ export function checkRanges(nodes: readonly Node[], rules: RangeRules, findings:
   const given = nodes.flatMap(cidrsOf).map((one, i): Given => ({ ...one, i }));
   checkWithin(given, rules, findings);
   checkApart(given, findings);
-  checkWholeRanges(rules, findings);
+  checkWholeRanges(nodes, rules, findings);
   if (!rules.podsInNodeCidr) return;
   checkServiceRanges(given, rules, findings);
   checkNodeAddresses(given, nodes, findings);
@@ -104,12 +104,41 @@ function checkApart(given: readonly Given[], findings: Findings): void {
  * Two ranges of which an address may be both a pod's and a Service's. The control plane takes them (its range allocator only
  * leaves the Services' part out when it cuts podCIDRs), so they are traced as they are.
  */
-function checkWholeRanges({ clusterCidrs = [], serviceCidrs = [] }: RangeRules, findings: Findings): void {
+function checkWholeRanges(
+  nodes: readonly Node[],
+  { clusterCidrs = [], serviceCidrs = [], podsInNodeCidr }: RangeRules,
+  findings: Findings,
+): void {
+  // A pool of Calico's is told of by itself.
+  checkNodesOutside(nodes, "cluster CIDR", podsInNodeCidr ? clusterCidrs : [], findings);
+  checkNodesOutside(nodes, "service CIDR", serviceCidrs, findings);
   for (const pods of clusterCidrs) {
     const services = serviceCidrs.find(({ value }) => overlapIp(value, pods.value));
     if (services === undefined || !pods.isLaw || !services.isLaw) continue;
     const message = `${formatIpPrefix(pods.value)} overlaps ${formatIpPrefix(services.value)}, the service CIDR (${services.where}): an address of both may be a pod's or a Service's`;
     findings.warnings.push({ file: pods.where, line: null, field: "cluster CIDR", message });
+  }
+}
+
+/** Nodes with addresses of pods or of Services: kube-proxy and the network take them for these. */
+function checkNodesOutside(
+  nodes: readonly Node[],
+  name: string,
+  ranges: readonly Range<IpPrefix>[],
+  findings: Findings,
+): void {
+  for (const { value, where, isLaw } of ranges) {
+    if (!isLaw) continue;
+    for (const node of nodes) {
+      const inside = (node.status?.addresses ?? []).find(({ type, address }) => {
+        const parsed = type === "InternalIP" ? parseIp(address) : undefined;
+        return parsed !== undefined && liesIn(value, parsed);
+      });
+      if (inside === undefined) continue;
+      const message = `${formatIpPrefix(value)} holds ${inside.address}, the address of ${other(node)}: nodes need a network of their own`;
+      findings.warnings.push({ file: where, line: null, field: name, message });
+      break;
+    }
   }
 }
 

@@ -280,6 +280,8 @@ export class Packet {
   fragMaxSize = 0;
   /** Its pieces bear DF, as those did that it was reassembled of (`IPSKB_FRAG_PMTU`). */
   fragPmtu = false;
+  /** Bytes that each of the fragments carried which it was joined of and still has (`frag_list`), in order; null: it has none. */
+  pieces: readonly number[] | null = null;
   /** Length of the application payload, bytes. */
   payload = 0;
   /**
@@ -336,6 +338,7 @@ export class Packet {
     this.payload = 0;
     this.gsoExcess = 0;
     this.payloadKnown = false;
+    this.pieces = null;
     this.scrub(true);
   }
 
@@ -473,6 +476,7 @@ export class Packet {
     this.ignoreDf = from.ignoreDf;
     this.fragMaxSize = from.fragMaxSize;
     this.fragPmtu = from.fragPmtu;
+    this.pieces = from.pieces;
   }
 
   /** Does the transport header's start lie in this packet? (A later fragment has none.) */

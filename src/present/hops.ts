@@ -49,7 +49,11 @@ export interface HopOptions {
 }
 
 /** The events, in order, as hops: a new one wherever the packet comes to another host. */
-export function hopsOf(outcome: Outcome, events: readonly Event[], options: HopOptions): Hop[] {
+export function hopsOf(outcome: Outcome, all: readonly Event[], options: HopOptions): Hop[] {
+  // An address question in a tunnel is no part of the packet's way, as it is none outside of one.
+  const events = all.filter(
+    ({ step: { packet, kind } }) => options.verbose || packet !== 0 || kind === "neighbour",
+  );
   const packets = new Set(events.filter(({ frame }) => frame !== undefined).map(({ step }) => step.packet));
   const table = new HopTable(outcome, options, packets.size > 1);
   for (const event of events) table.add(event);

@@ -1,11 +1,15 @@
+import { pathMtu } from "../walk/path-mtu.ts";
 import { questionReach } from "../walk/question-reach.ts";
 import type { Outcome, PacketView, Step, Trace } from "../walk/trace.ts";
+import type { World } from "../world/world.ts";
 
 export interface JsonOptions {
   /** Frames of ARP and of neighbour discovery too. */
   readonly arp: boolean;
   /** Leave out all that tells how: steps, frames, rules. */
   readonly verdictOnly: boolean;
+  /** Whose devices have the MTUs. */
+  readonly world: World;
 }
 
 /**
@@ -30,7 +34,10 @@ export function traceJson(trace: Trace, options: JsonOptions): Readonly<Record<s
   };
 }
 
-function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Readonly<Record<string, unknown>> {
+function outcomeJson(
+  outcome: Outcome,
+  { arp, verdictOnly, world }: JsonOptions,
+): Readonly<Record<string, unknown>> {
   const { probability, given, verdict, server, servers, client, stats } = outcome;
   const brief = {
     probability,
@@ -42,6 +49,7 @@ function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Reado
   };
   if (verdictOnly) return { ...brief, stats };
   const { frames, rules, rewrites, hooks, conntrack, ipvs } = outcome;
+  const mtu = pathMtu(outcome, world);
   return {
     ...brief,
     steps: stepsJson(outcome.steps),
@@ -50,6 +58,7 @@ function outcomeJson(outcome: Outcome, { arp, verdictOnly }: JsonOptions): Reado
     rewrites,
     hooks,
     conntrack,
+    ...(mtu === null ? {} : { mtu }),
     ...(ipvs.length === 0 ? {} : { ipvs }),
     ...(arp ? { arp: outcome.arp, asked: questionReach(outcome) } : {}),
     ...(arp && outcome.ndp.length > 0 ? { ndp: outcome.ndp } : {}),

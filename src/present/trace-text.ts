@@ -2,6 +2,7 @@ import { socketAddressText } from "../address/socket-address.ts";
 import { decisionOf, worstOutcome } from "../analyze/cause/decision.ts";
 import { nearMissesOf, nearMissText } from "../analyze/cause/near-misses.ts";
 import { type Event, storyOf } from "../analyze/cause/story.ts";
+import { pathMtu } from "../walk/path-mtu.ts";
 import { questionReach } from "../walk/question-reach.ts";
 import type { NdpFrame, Outcome, Trace } from "../walk/trace.ts";
 import { isDecisive, saysInferred, toneOf, verdictLine, writeHead } from "./head-text.ts";
@@ -51,6 +52,7 @@ class TraceText {
     if (this.#options.arp) this.#arp(outcome);
     this.#otherOutcomes(outcome);
     this.#cost(outcome);
+    if (this.#options.detail === "verbose") this.#mtu(outcome);
     this.#assumed();
     return this.#lines;
   }
@@ -203,6 +205,19 @@ class TraceText {
       "Cost",
       `${count(rulesEvaluated, "rule")} evaluated, ${count(routeLookups, "route look-up")} in the whole exchange`,
     );
+  }
+
+  /** What the way takes, and what each device on it has. */
+  #mtu(outcome: Outcome): void {
+    const { names } = this.#options;
+    const path = pathMtu(outcome, names.world);
+    if (path === null) return;
+    const each = path.devices.map(
+      ({ host, device, mtu, overhead }) =>
+        `${host} ${device} ${mtu}${overhead === 0 ? "" : ` less ${overhead} of the tunnel`}`,
+    );
+    this.#lines.push("");
+    this.#lines.headed("MTU", `packets of ${path.mtu} bytes pass all the way: ${each.join(", ")}`);
   }
 
   /** What decided nothing, last. */

@@ -5,14 +5,49 @@ import { parseCalicoSelector } from "../object/calico-selector.ts";
 import { describeObject, type KubernetesObject } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import { type Findings, finding } from "../object/object-report.ts";
+import { natPortsOf } from "../policy/felix/settings.ts";
 
 /** What is wrong with Calico's objects that are no policies, and what of them has no effect here (libcalico-go, `validator/v3`). */
 export function checkCalicoObjects(objects: Lister, findings: Findings): void {
+  checkDataplane(objects, findings);
   for (const [kind, check] of Object.entries(CHECKS)) {
     for (const object of objects.list(kind)) {
       if (!object.apiVersion.includes("projectcalico.org")) continue;
       const { spec } = object as KubernetesObject & { readonly spec?: unknown };
       check(isJsonObject(spec) ? spec : {}, new Report(object, findings), objects);
+    }
+  }
+}
+
+/** Dataplanes that the operator may be asked for, and what is shown instead. */
+const DATAPLANES: Readonly<Record<string, string>> = {
+  BPF: "Calico's eBPF dataplane is not modelled: what is shown are the rules of iptables that it replaces",
+  Nftables: "Felix's nftables dataplane is not modelled: the same policies are shown as rules of iptables",
+  VPP: "Calico's VPP dataplane is not modelled: what is shown are the rules of iptables in its place",
+  HNS: "Windows nodes are not modelled",
+};
+
+/** Where the dataplane is chosen beside Felix's own configuration: by the operator, and by calico-node's environment. */
+function checkDataplane(objects: Lister, findings: Findings): void {
+  for (const object of objects.list("Installation")) {
+    const { spec } = object as KubernetesObject & { readonly spec?: unknown };
+    const network = isJsonObject(spec) ? spec["calicoNetwork"] : undefined;
+    const chosen = isJsonObject(network) ? String(network["linuxDataplane"] ?? "Iptables") : "Iptables";
+    const message = Object.hasOwn(DATAPLANES, chosen) ? DATAPLANES[chosen] : undefined;
+    if (message !== undefined)
+      findings.warnings.push(finding(object, "spec.calicoNetwork.linuxDataplane", message));
+  }
+  for (const object of objects.list("DaemonSet")) {
+    for (const { name, env = [] } of object.spec.template.spec?.containers ?? []) {
+      if (name !== "calico-node") continue;
+      for (const [variable, value, dataplane] of [
+        ["FELIX_BPFENABLED", "true", "BPF"],
+        ["FELIX_NFTABLESMODE", "enabled", "Nftables"],
+      ] as const) {
+        const own = env.find((one) => one.name === variable)?.value ?? "";
+        if (own.toLowerCase() === value)
+          findings.warnings.push(finding(object, variable, DATAPLANES[dataplane] ?? ""));
+      }
     }
   }
 }
@@ -41,6 +76,14 @@ type Check = (spec: Json, report: Report, objects: Lister) => void;
 const STAGED: Check = (_spec, report) =>
   report.warning("", "has no effect: the policy is staged, and only what it would do is reported");
 
+/** A datastore's own record of what is given out. */
+function checkBlock({ cidr, allocations }: Json, report: Report): void {
+  if (typeof cidr !== "string" || parseIpNet(cidr) === undefined)
+    report.error("cidr", `${JSON.stringify(cidr)} is no block such as 10.244.166.128/26`);
+  if (allocations !== undefined && !Array.isArray(allocations))
+    report.error("allocations", `${JSON.stringify(allocations)} is no list, with null for what is free`);
+}
+
 const CHECKS: Readonly<Record<string, Check>> = {
   StagedNetworkPolicy: STAGED,
   StagedGlobalNetworkPolicy: STAGED,
@@ -50,6 +93,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   FelixConfiguration: checkFelix,
   IPReservation: checkReservation,
   BlockAffinity: checkAffinity,
+  IPAMBlock: checkBlock,
   CalicoNetworkPolicy: checkTier,
   GlobalNetworkPolicy: checkTier,
 };
@@ -177,6 +221,14 @@ function checkFelix(spec: Json, report: Report): void {
     report.warning("routeSource", "routes for each workload are not modelled: those of blocks are shown");
   if (is("iptablesFilterDenyAction", "Reject"))
     report.warning("iptablesFilterDenyAction", "is taken for Drop: that Felix rejects is not modelled");
+  const { natPortRange, natOutgoingAddress: address } = spec;
+  if (natPortRange !== undefined && natPortsOf(natPortRange) === null)
+    report.error(
+      "natPortRange",
+      `${JSON.stringify(natPortRange)} is no port and no range such as "32768:65535"`,
+    );
+  if (address !== undefined && address !== "" && parseIp(String(address))?.family !== 4)
+    report.error("natOutgoingAddress", `${JSON.stringify(address)} is no IPv4 address`);
   for (const field of ["vxlanMTU", "vxlanMTUV6", "ipipMTU"]) checkMtu(spec, field, report);
   for (const field of ["failsafeInboundHostPorts", "failsafeOutboundHostPorts"])
     checkFailsafes(spec[field], field, report);

@@ -212,9 +212,19 @@ function clueOfWorkload(
   const { name } = object.metadata;
   const found = CNI_OF_WORKLOAD.find(([pattern]) => pattern.test(name))?.[1];
   if (found !== undefined) add(clues.cni, found, placed(object), weightOf(found));
+  if (found === "weave") clueOfWeave(spec, `${placed(object)} ${field}`, clues);
   if (!/^(?:kube-proxy|kube-controller-manager|kube-apiserver|kube-router)\b/.test(name)) return;
   for (const [i, container] of (spec?.containers ?? []).entries()) {
     clueOfArguments(argumentsOf(container), `${placed(object)} ${field}.containers[${i}]`, clues);
+  }
+}
+
+/** Weave's own range, whatever kubeadm was told. */
+function clueOfWeave(spec: PodSpec | undefined, where: string, clues: Clues): void {
+  for (const [i, { env = [] }] of (spec?.containers ?? []).entries()) {
+    const range = env.find(({ name }) => name === "IPALLOC_RANGE")?.value;
+    if (range !== undefined)
+      add(clues.clusterCidr, cidrsOf(range), `${where}.containers[${i}].env IPALLOC_RANGE`, CONFIGURES + 1);
   }
 }
 

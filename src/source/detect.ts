@@ -87,7 +87,7 @@ export function detectCluster(objects: Lister, clues: Clues, flags: DetectionFla
   const clusterCidr = settle(
     { name: "--pod-cidr", value: flags.clusterCidr },
     cidrs(clues.clusterCidr),
-    assumedClusterCidr(objects, nodeCidrLength.value),
+    assumedClusterCidr(objects, nodeCidrLength.value, cni.value === "weave" ? WEAVE_RANGE : USUAL_CLUSTER),
   );
   const families = detectFamilies(objects, clues, rangesOf(flags));
   const six = families.value.includes("IPv6")
@@ -185,16 +185,17 @@ function backendOf(clues: Clues, flags: DetectionFlags): Detected<FlannelBackend
 type Assumption = { readonly value: Prefix4; readonly why: string };
 
 const USUAL_CLUSTER = prefix("10.244.0.0/16");
+const WEAVE_RANGE = prefix("10.32.0.0/12");
 const USUAL_SERVICES = prefix("10.96.0.0/12");
 
 /** What kubeadm's users write, or the shortest network around it that has a subnet for every node. */
-function assumedClusterCidr(objects: Lister, nodeCidrLength: number): Assumption {
+function assumedClusterCidr(objects: Lister, nodeCidrLength: number, usual: Prefix4): Assumption {
   const nodes = objects.list("Node");
   const cidrs = nodes.flatMap(({ spec }) => parsePrefix4(spec?.podCIDR ?? "") ?? []);
   const addresses = cidrs.length > 0 ? cidrs.map(firstOf) : podAddresses(objects);
   const why =
     cidrs.length > 0 ? "the podCIDRs of the nodes are in it" : "the addresses of the pods are in it";
-  let value = USUAL_CLUSTER;
+  let value = usual;
   if (addresses.length > 0 && !addresses.every((address) => contains(value, address))) {
     value = around(addresses, 16);
     return { value, why };
@@ -202,7 +203,9 @@ function assumedClusterCidr(objects: Lister, nodeCidrLength: number): Assumption
   while (value.length > 9 && 2 ** (nodeCidrLength - value.length) < nodes.length) {
     value = networkOf({ address: value.address, length: value.length - 1 });
   }
-  return { value, why: addresses.length > 0 ? why : "kubeadm's examples have it so" };
+  const ownRange =
+    usual === WEAVE_RANGE ? "Weave's default (IPALLOC_RANGE)" : "kubeadm's examples have it so";
+  return { value, why: addresses.length > 0 ? why : ownRange };
 }
 
 function podAddresses(objects: Lister): number[] {

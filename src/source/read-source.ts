@@ -95,6 +95,7 @@ const INTERPRETED: ReadonlySet<string> = new Set([
     "Profile",
   ],
   ...["NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "CalicoNetworkPolicy"],
+  ...["IPAMBlock", "IPAMConfig", "IPAMConfiguration"],
   ...["IPReservation", "StagedNetworkPolicy", "StagedKubernetesNetworkPolicy", "StagedGlobalNetworkPolicy"],
   ...["GlobalNetworkPolicy", "NetworkSet", "GlobalNetworkSet", "HostEndpoint"],
 ]);

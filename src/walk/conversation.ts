@@ -204,13 +204,6 @@ export class Conversation implements Upcalls {
 
   /** The server's end, or a host that knows no such connection, reset the client's. */
   wasReset(from: number): void {
-    // Who goes on looking hears of it also when connected, as long as it waits for the server's line.
-    if (this.query.polls && this.result === "connected" && !this.dataSeen) {
-      this.result = "unreachable";
-      this.errno = ECONNRESET;
-      this.resetFrom = this.query.dst;
-      return;
-    }
     if (this.result !== null) return;
     this.resetFrom = from;
     if (this.goingOn) this.fail("reset", ECONNRESET);

@@ -22,7 +22,7 @@ const FAMILIES = {
 type Families = keyof typeof FAMILIES;
 
 interface Plugin {
-  readonly cni: "flannel" | "calico" | "canal" | "bridge" | "docker0";
+  readonly cni: "flannel" | "calico" | "canal" | "weave" | "bridge" | "docker0";
   readonly nodes: number;
   /** Where it is built. */
   readonly families: readonly Families[];
@@ -71,6 +71,7 @@ const PLUGINS: Readonly<Record<string, Plugin>> = {
   "calico vxlan": calico("vxlanMode: Always", ALL),
   "calico bgp": calico("ipipMode: Never", ALL),
   canal: { ...flannel("vxlan", ALL), cni: "canal" },
+  weave: { cni: "weave", nodes: 3, families: FOUR, objects: NONE },
   // Nothing joins their nodes, so there is one.
   bridge: { cni: "bridge", nodes: 1, families: ALL, objects: NONE },
   docker0: { cni: "docker0", nodes: 1, families: FOUR, objects: NONE },

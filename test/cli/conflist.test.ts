@@ -85,6 +85,14 @@ describe("a conflist of one's own", () => {
     );
   });
 
+  it("one address for pods of two nodes is told", async () => {
+    const fixed = { type: "static", addresses: [{ address: "10.22.0.9/24", gateway: "10.22.0.1" }] };
+    const { out } = await traced(list([{ ...BRIDGE, ipam: fixed }]));
+    expect(out.replaceAll(/\s+/g, " ")).toContain(
+      "10.22.0.9 is the address of 2 pods, default/a and default/b",
+    );
+  });
+
   it("a plugin that is not modelled is left out of a chain, and said", async () => {
     const { code, err } = await traced(list([BRIDGE, { type: "portmp" }]));
     expect(code).toBe(0);
@@ -151,7 +159,6 @@ describe("a network that is not modelled", () => {
     `{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: ${name}, namespace: kube-system}, spec: {selector: {matchLabels: {app: x}}, template: {metadata: {labels: {app: x}}, spec: {containers: [{name: c}]}}}}`;
 
   it.each([
-    ["weave-net", "weave", "Open vSwitch datapath (UDP 6784) or in user space"],
     ["antrea-agent", "antrea", "ports of an Open vSwitch"],
     ["ovs-cni-amd64", "ovs", "ports of an Open vSwitch"],
     ["ovnkube-node", "ovn-kubernetes", "ports of an Open vSwitch"],

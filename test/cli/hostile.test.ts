@@ -168,7 +168,10 @@ describe("what is not built yet is one line naming it", () => {
     ["replay", "replay is not built yet"],
     ["trace web-0 10.0.0.1 --context prod", "--context is not built yet"],
     ["trace web-0 10.0.0.1 --kubeconfig x", "--kubeconfig is not built yet"],
-    ["trace web-0 10.0.0.1 --cni weave", '--cni: "weave" is none of flannel, calico, canal, bridge, docker0'],
+    [
+      "trace web-0 10.0.0.1 --cni antrea",
+      '--cni: "antrea" is none of flannel, calico, canal, weave, bridge, docker0',
+    ],
     [
       "trace web-0 10.0.0.1 --proxy-mode userspace",
       '--proxy-mode: "userspace" is none of iptables, ipvs, nftables',

@@ -103,6 +103,7 @@ describe("the JSON form", () => {
       "rewrites",
       "hooks",
       "conntrack",
+      "mtu",
       "stats",
     ]);
     expect(outcome.server).toEqual({

@@ -127,4 +127,30 @@ describe("Services", () => {
     );
     expect(map.list("Service")[0]?.spec.healthCheckNodePort).toBe(30_087);
   });
+
+  it("podCIDRs leave out the Services' part of the cluster's range", () => {
+    const settings = {
+      ...SETTINGS,
+      clusterCidr: prefix("10.96.0.0/15"),
+      serviceCidr: prefix("10.96.0.0/16"),
+    };
+    const map = reconciled(yaml(node("n1"), node("n2")), settings);
+    expect(map.list("Node").map(({ spec }) => spec?.podCIDR)).toEqual(["10.97.0.0/24", "10.97.1.0/24"]);
+  });
+
+  it("a small service CIDR is given out to its last address, the lower band of a wider one last", () => {
+    const given = (cidr: string, count: number) => {
+      const names = Array.from({ length: count }, (_, i) => `s${String(i).padStart(2, "0")}`);
+      const text = yaml(node("n1"), ...names.map((name) => service(name, "ports: [{port: 80}]")));
+      const map = reconciled(text, { ...SETTINGS, serviceCidr: prefix(cidr) });
+      return map.list("Service").flatMap(({ spec }) => spec.clusterIP ?? []);
+    };
+    // 16 addresses, less the network's and the broadcast one (`calculateRangeOffset`: no band).
+    expect(given("10.1.1.0/28", 16)).toEqual(Array.from({ length: 14 }, (_, i) => `10.1.1.${i + 1}`));
+    const wider = given("10.1.1.0/27", 32);
+    expect(wider).toHaveLength(30);
+    expect(new Set(wider).size).toBe(30);
+    expect(wider[0]).toBe("10.1.1.17");
+    expect(wider.at(-1)).toBe("10.1.1.16");
+  });
 });

@@ -299,7 +299,8 @@ function matchText(spot: Spot, kind: MatchKind, proto: Proto, hasIn: boolean): s
       const every = dice.between(1, 4);
       return dice.chance(0.7)
         ? `-m statistic --mode nth --every ${every} --packet ${dice.below(every)}`
-        : `-m statistic --mode random --probability ${dice.pick(["0.50000000000", "0.33333333349", "1.00000000000"])}`;
+        : // A packet that goes round would have its luck so often that nobody can think of every way it might come out.
+          `-m limit --limit 1/hour --limit-burst 4 -m statistic --mode random --probability ${dice.pick(["0.50000000000", "0.33333333349", "1.00000000000"])}`;
     }
     case "string": {
       const from = dice.pick([0, 20, 28, 40]);

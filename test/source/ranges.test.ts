@@ -64,6 +64,18 @@ describe("podCIDRs", () => {
     expect(assumed.warnings.join()).toContain("10.97.1.0/24 overlaps 10.96.0.0/12, the service CIDR");
   });
 
+  it("of a range that holds nodes are doubted", () => {
+    const bare =
+      "---\napiVersion: v1\nkind: Node\nmetadata: {name: n1}\nstatus: {addresses: [{type: InternalIP, address: 192.168.7.11}]}\n";
+    const { warnings, errors } = found(kubeadm("192.168.0.0/16", "10.96.0.0/12"), bare);
+    expect(errors).toEqual([]);
+    expect(warnings.join()).toContain(
+      "cluster CIDR: 192.168.0.0/16 holds 192.168.7.11, the address of Node n1",
+    );
+    const services = found(kubeadm("10.244.0.0/16", "192.168.7.0/24"), bare);
+    expect(services.warnings.join()).toContain("service CIDR: 192.168.7.0/24 holds 192.168.7.11");
+  });
+
   it("must be of the cluster's range, of each family", () => {
     const { errors } = found(
       kubeadm("10.244.0.0/16,fd00:10:244::/56", "10.96.0.0/12,fd00:10:96::/112"),

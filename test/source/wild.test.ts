@@ -65,7 +65,7 @@ describe.skipIf(!hasWild)("manifests of real projects", () => {
     ["cni-flannel/kube-flannel-hostgw.yaml", "flannel", "host-gw", "10.244.0.0/16"],
     ["cni-calico/calico-etcd.yaml", "calico", "vxlan", "10.244.0.0/16"],
     ["cni-canal/canal-etcd.yaml", "canal", "vxlan", "10.244.0.0/16"],
-    ["cni-weave/weave-daemonset-k8s-1.11.yaml", "weave", "vxlan", "10.244.0.0/16"],
+    ["cni-weave/weave-daemonset-k8s-1.11.yaml", "weave", "vxlan", "10.32.0.0/12"],
     ["cni-kube-router/kubeadm-kuberouter-all-features.yaml", "kube-router", "vxlan", "10.244.0.0/16"],
   ])("%s is recognised as %s", (file, cni, backend, cidr) => {
     const { detected } = readSource([wildFile(`manifests/${file}`)]);

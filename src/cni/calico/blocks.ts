@@ -9,6 +9,11 @@ export const MOST_BLOCKS = 20;
 export class CalicoBlocks {
   readonly #owners = new Map<string, string>();
   readonly #byNode = new Map<string, IpNet[]>();
+  readonly #mostBlocks: number;
+
+  constructor(mostBlocks: number = MOST_BLOCKS) {
+    this.#mostBlocks = mostBlocks;
+  }
 
   claim(block: IpNet, node: string): void {
     const key = formatIpNet(networkOf(block));
@@ -42,7 +47,7 @@ export class CalicoBlocks {
    */
   free({ cidr, blockSize }: CalicoPool, node: string): IpNet | undefined {
     const { ip, length } = networkOf(cidr);
-    if (this.blocksOf(node, ip.family).length >= MOST_BLOCKS || blockSize < length) return undefined;
+    if (this.blocksOf(node, ip.family).length >= this.#mostBlocks || blockSize < length) return undefined;
     const count = 1n << BigInt(blockSize - length);
     const size = 1n << BigInt(bitsOf(ip.family) - blockSize);
     const start = BigInt(fnv32(node)) % count;

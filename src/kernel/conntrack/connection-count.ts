@@ -1,8 +1,8 @@
-import { IPPROTO_TCP, type Packet, protocolKey } from "../../packet/packet.ts";
+import { IPPROTO_TCP, isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
 import { ELEMENT_DELETED, ELEMENT_PRESENT, ElementTable } from "../ipset/element-table.ts";
 import { Cells, type Journal } from "../session/journal.ts";
 import { ABSENT, PairMap } from "../session/pair-map.ts";
-import { IPS_CONFIRMED } from "./status.ts";
+import { IPS_ASSURED, IPS_CONFIRMED } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import { TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_TIME_WAIT } from "./tcp.ts";
 
@@ -72,26 +72,35 @@ export class ConnectionCounts {
   }
 
   /**
-   * `nf_conncount_add_skb`: put a packet's connection on a list, where it is not there.
+   * `nf_conncount_add_skb`: put a packet's connection on a list, where it is not there and may be new.
    *
    * @param group what the list's connections have in common, 0 nothing
    * @returns how many are on it
    */
   add(list: number, packet: Packet, conntrack: ConntrackTable, group = 0): number {
-    const { key, table, lookedThrough } = this;
+    const { key, lookedThrough } = this;
     fill(key, list, packet, conntrack, group);
     const jiffy = this.jiffy(packet, conntrack);
     const isDue = lookedThrough.get(list, group) !== jiffy;
-    const isKnown = packet.ct >= 0 && (conntrack.status(packet.ct) & IPS_CONFIRMED) !== 0;
+    const ct = packet.ct < 0 ? connectionOf(key, conntrack) : packet.ct;
+    const status = ct < 0 ? 0 : conntrack.status(ct);
+    // One that is assured is not put there at all.
+    if ((status & IPS_ASSURED) !== 0) {
+      if (!isDue) return this.count(list, group);
+      lookedThrough.set(list, group, jiffy);
+      return this.sweep(list, group, conntrack);
+    }
     // A connection's first packets are put there unseen, whether they are there or not.
-    if (!isDue && !isKnown) return this.put(this.count(list, group));
-    const slot = table.find(key);
-    const isThere = slot >= 0 && table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
-    if (!isDue && isThere) return this.count(list, group);
-    lookedThrough.set(list, group, jiffy);
+    if ((status & IPS_CONFIRMED) === 0 && !isDue) return this.put(this.count(list, group));
     const count = this.sweep(list, group, conntrack);
-    // It was there, though it may have ended by this very packet.
-    return isThere && isKnown ? count : this.put(count);
+    if (this.isListed()) return count;
+    lookedThrough.set(list, group, jiffy);
+    return this.put(count);
+  }
+
+  private isListed(): boolean {
+    const slot = this.table.find(this.key);
+    return slot >= 0 && this.table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
   }
 
   private jiffy({ number }: Packet, { now }: ConntrackTable): number {
@@ -139,14 +148,22 @@ export class ConnectionCounts {
 
 function fill(key: Int32Array, list: number, packet: Packet, conntrack: ConntrackTable, group: number): void {
   const { ct } = packet;
+  const icmp = isIcmp(packet);
   key[LIST] = list;
   key[1] = ct < 0 ? packet.src : conntrack.origSrc(ct);
   key[2] = ct < 0 ? packet.dst : conntrack.origDst(ct);
-  key[3] = ct < 0 ? packet.sport : conntrack.origSport(ct);
-  key[4] = ct < 0 ? packet.dport : conntrack.origDport(ct);
+  key[3] = ct < 0 ? (icmp ? packet.icmpId : packet.sport) : conntrack.origSport(ct);
+  key[4] =
+    ct < 0 ? (icmp ? (packet.icmpType << 8) | packet.icmpCode : packet.dport) : conntrack.origDport(ct);
   key[5] = ct < 0 ? protocolKey(packet) : conntrack.protoKey(ct);
   key[GROUP] = group;
   key[ZONE] = ct < 0 ? 0 : conntrack.zone(ct);
+}
+
+/** The connection of a packet that has not been tracked yet, by its own addresses; -1 none (`get_ct_or_tuple_from_skb`). */
+function connectionOf(key: Int32Array, conntrack: ConntrackTable): number {
+  const [, src = 0, dst = 0, sport = 0, dport = 0, proto = 0, , zone = 0] = key;
+  return conntrack.find(src, dst, sport, dport, proto, zone) >> 1;
 }
 
 /** `find_or_evict`, `already_closed`. */

@@ -19,7 +19,15 @@ import type { TargetAction } from "../netfilter/target-action.ts";
 import { selectAddress } from "../route/output-route.ts";
 import { selectSource6 } from "../route/select-source6.ts";
 import type { Stack } from "../stack.ts";
-import { hookManip, type NatRange, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC, natSetup, OneAddress } from "./nat.ts";
+import {
+  hookManip,
+  type Manip,
+  type NatRange,
+  NF_NAT_MANIP_DST,
+  NF_NAT_MANIP_SRC,
+  natSetup,
+  OneAddress,
+} from "./nat.ts";
 
 /** What the nat table's targets do (xt_nat.c, nf_nat_masquerade.c, nf_nat_redirect.c, xt_NETMAP.c). */
 
@@ -42,19 +50,26 @@ function rangeOf(target: DnatTarget | SnatTarget): NatRange {
 }
 
 export function dnatAction(target: DnatTarget): TargetAction {
-  const range = rangeOf(target);
-  return {
-    apply: (stack: Stack, packet: Packet): NfVerdict =>
-      packet.ct < 0 ? NF_ACCEPT : natSetup(stack, packet.ct, range, NF_NAT_MANIP_DST),
-  };
+  return new NatAction(rangeOf(target), NF_NAT_MANIP_DST);
 }
 
 export function snatAction(target: SnatTarget): TargetAction {
-  const range = rangeOf(target);
-  return {
-    apply: (stack: Stack, packet: Packet): NfVerdict =>
-      packet.ct < 0 ? NF_ACCEPT : natSetup(stack, packet.ct, range, NF_NAT_MANIP_SRC),
-  };
+  return new NatAction(rangeOf(target), NF_NAT_MANIP_SRC);
+}
+
+/** `xt_dnat_target_v2`, `xt_snat_target_v2`. Runs per packet. */
+class NatAction implements TargetAction {
+  private readonly range: NatRange;
+  private readonly manip: Manip;
+
+  constructor(range: NatRange, manip: Manip) {
+    this.range = range;
+    this.manip = manip;
+  }
+
+  apply(stack: Stack, packet: Packet): NfVerdict {
+    return packet.ct < 0 ? NF_ACCEPT : natSetup(stack, packet.ct, this.range, this.manip);
+  }
 }
 
 /** `nf_nat_masquerade_ipv4`, `nf_nat_masquerade_ipv6`: the source becomes an address of the device it leaves by. */

@@ -1,12 +1,28 @@
 import { ChainIndex } from "./chain-index.ts";
 import { A_EXTENDED, C_ACTION, C_ARG, C_TESTS, DST_STRIDE, STRIDE } from "./columns.ts";
 import { compileRule, type RuleArena } from "./compile-rule.ts";
+import type { Match } from "./match/match.ts";
 import type { Chain, Rule } from "./rule.ts";
 import type { MatchTest } from "./rule-context.ts";
 import { compareRuns } from "./rule-runs.ts";
 import type { TargetAction } from "./target-action.ts";
 
-/** `ChainArena.policies`: what a chain's end means. */
+/** The words of a chain in `ChainArena.heads`: place of its first rule, its number of rules, what its end means, how far it is compiled. */
+export const HEAD_STRIDE = 4;
+export const H_START = 0;
+export const H_LENGTH = 1;
+export const H_POLICY = 2;
+const H_STATE = 3;
+
+/** No packet has entered the chain yet. */
+const PLAIN = 0;
+/** Its rules were taken over; whether an index is worth it was not tried. */
+const COMPILED = 1;
+/** It is walked rule by rule, without an index. */
+const WALKED = 2;
+const INDEXED = 3;
+
+/** What a chain's end means. */
 export const POLICY_DROP = 0;
 export const POLICY_ACCEPT = 1;
 /** A user chain: go on behind the jump. */
@@ -30,10 +46,8 @@ export class ChainArena implements RuleArena {
   readonly first: number;
   /** For names and texts, never per packet. */
   readonly chains: readonly Chain[];
-  /** Place of each chain's first rule, and its number of rules. */
-  readonly starts: Int32Array;
-  readonly lengths: Int32Array;
-  readonly policies: Int8Array;
+  /** `HEAD_STRIDE` words a chain. */
+  readonly heads: Int32Array;
   /** Two words a rule: destination and mask (`DST_STRIDE`). */
   readonly destinations: Int32Array;
   /** `STRIDE` words a rule. */
@@ -42,10 +56,9 @@ export class ChainArena implements RuleArena {
   readonly actions: TargetAction[] = [];
   /** Slot of the chain a jump names. */
   readonly slotOf: (chain: string) => number;
-  /** By place: 1 where the chain's rules are compiled. */
-  private readonly compiled: Uint8Array;
-  /** null: none is worth it; undefined: no packet has entered the chain yet. */
-  private readonly indexes: (ChainIndex | null | undefined)[];
+  readonly lone = new Map<Match, number>();
+  /** By place, for those that have one. */
+  private readonly indexes = new Map<number, ChainIndex>();
 
   constructor(
     chains: readonly Chain[],
@@ -55,22 +68,20 @@ export class ChainArena implements RuleArena {
   ) {
     this.chains = chains;
     this.first = first;
-    this.starts = new Int32Array(chains.length);
-    this.lengths = Int32Array.from(chains, (chain) => chain.rules.length);
-    this.policies = Int8Array.from(chains, (chain) =>
-      chain.policy === null ? POLICY_NONE : chain.policy === "ACCEPT" ? POLICY_ACCEPT : POLICY_DROP,
-    );
-    const total = this.lengths.reduce((sum, length) => sum + length, 0);
+    this.heads = new Int32Array(chains.length * HEAD_STRIDE);
+    let total = 0;
+    for (let i = 0; i < chains.length; i++) {
+      const { rules, policy } = chains[i] as Chain;
+      const head = i * HEAD_STRIDE;
+      this.heads[head + H_START] = total;
+      this.heads[head + H_LENGTH] = rules.length;
+      this.heads[head + H_POLICY] =
+        policy === null ? POLICY_NONE : policy === "ACCEPT" ? POLICY_ACCEPT : POLICY_DROP;
+      total += rules.length;
+    }
     this.destinations = new Int32Array(total * DST_STRIDE);
     this.columns = new Int32Array(total * STRIDE);
-    this.compiled = new Uint8Array(chains.length);
-    this.indexes = new Array<ChainIndex | null | undefined>(chains.length).fill(undefined);
     this.slotOf = slotOf;
-    let place = 0;
-    for (let i = 0; i < chains.length; i++) {
-      this.starts[i] = place;
-      place += this.lengths[i] as number;
-    }
     if (before !== null) this.takeOver(before);
   }
 
@@ -78,37 +89,40 @@ export class ChainArena implements RuleArena {
   private takeOver({ arena, placeOf }: CompiledBefore): void {
     for (const [i, chain] of this.chains.entries()) {
       const known = placeOf(chain.name);
-      if (known >= 0 && arena.compiled[known] === 1) this.splice(chain, i, arena, known);
+      if (known >= 0 && arena.stateOf(known) !== PLAIN) this.splice(chain, i, arena, known);
     }
   }
 
   /** The index of the chain at a place, null where walking it is as good. From then on the chain's rules are there. */
   indexAt(place: number): ChainIndex | null {
-    const index = this.indexes[place];
-    return index === undefined ? this.buildIndex(place) : index;
+    const state = this.heads[place * HEAD_STRIDE + H_STATE];
+    if (state === WALKED) return null;
+    return state === INDEXED ? (this.indexes.get(place) as ChainIndex) : this.enter(place);
   }
 
-  private buildIndex(place: number): ChainIndex | null {
-    if (this.compiled[place] === 0) {
-      this.compiled[place] = 1;
-      const { rules } = this.chains[place] as Chain;
-      compileRules(rules, 0, rules.length, this.starts[place] as number, this);
-    }
-    const index = ChainIndex.of(
-      this.destinations,
-      this.columns,
-      this.starts[place] as number,
-      this.lengths[place] as number,
-    );
-    this.indexes[place] = index;
+  private enter(place: number): ChainIndex | null {
+    const { rules } = this.chains[place] as Chain;
+    const start = this.startOf(place);
+    if (this.stateOf(place) === PLAIN) compileRules(rules, 0, rules.length, start, this);
+    const index = ChainIndex.of(this.destinations, this.columns, start, rules.length);
+    if (index !== null) this.indexes.set(place, index);
+    this.heads[place * HEAD_STRIDE + H_STATE] = index === null ? WALKED : INDEXED;
     return index;
+  }
+
+  private startOf(place: number): number {
+    return this.heads[place * HEAD_STRIDE + H_START] as number;
+  }
+
+  private stateOf(place: number): number {
+    return this.heads[place * HEAD_STRIDE + H_STATE] as number;
   }
 
   /** Rules that the chain had before are copied in runs; what stands between them is compiled. */
   private splice({ rules }: Chain, place: number, before: ChainArena, known: number): void {
-    this.compiled[place] = 1;
-    const start = this.starts[place] as number;
-    const oldStart = before.starts[known] as number;
+    this.heads[place * HEAD_STRIDE + H_STATE] = COMPILED;
+    const start = this.startOf(place);
+    const oldStart = before.startOf(known);
     compareRuns(
       rules,
       (before.chains[known] as Chain).rules,

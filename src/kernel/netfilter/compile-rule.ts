@@ -48,6 +48,7 @@ import { AddressTest } from "./masked-address.ts";
 import type { MarkMatch } from "./match/mark.ts";
 import type { Match } from "./match/match.ts";
 import { isAlwaysTrue, MATCHES } from "./match/registry.ts";
+import type { StatisticMatch } from "./match/statistic.ts";
 import type { TcpMatch } from "./match/tcp.ts";
 import type { UdpMatch } from "./match/udp.ts";
 import type { Rule } from "./rule.ts";
@@ -63,6 +64,8 @@ export interface RuleArena {
   /** `STRIDE` words a rule. */
   readonly columns: Int32Array;
   readonly tests: MatchTest[];
+  /** Place of the test of a match that is some rule's only one: rules that ask the same ask it at one place. */
+  readonly lone: Map<Match, number>;
   readonly actions: TargetAction[];
   /** Slot of the chain a jump names. */
   readonly slotOf: (chain: string) => number;
@@ -131,16 +134,39 @@ export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
   if (rule.fragment !== null) flags |= rule.fragment.invert ? F_INV_FRAGMENT : F_FRAGMENT;
   // The columns are looked at before the tests, so nothing is folded across a match that remembers being asked.
   let remembers = false;
+  let asked: Match | null = null;
   for (const match of rule.matches) {
     if (isAlwaysTrue(match)) continue;
     const folded = remembers ? -1 : fold(match, columns, at, flags);
     if (folded >= 0) flags = folded;
-    else tests.push(MATCHES.get(match.kind)?.compile?.(match) ?? new UnknownTest(match));
+    else {
+      tests.push(MATCHES.get(match.kind)?.compile?.(match) ?? new UnknownTest(match));
+      asked = match;
+    }
     remembers ||= REMEMBERING.has(match.kind);
   }
-  columns[at + C_TESTS] = tests.length === firstTest ? 0 : firstTest | ((tests.length - firstTest) << 24);
+  const count = tests.length - firstTest;
+  const first = count === 1 && asked !== null && keepsNothing(asked) ? placeOfLone(asked, arena) : firstTest;
+  columns[at + C_TESTS] = count === 0 ? 0 : first | (count << 24);
   columns[at + C_FLAGS] = flags;
   compileAction(rule.target, arena, at);
+}
+
+/** Is the match's test the same for every rule that asks it? */
+function keepsNothing(match: Match): boolean {
+  if (match.kind === "statistic") return (match as StatisticMatch).mode === "random";
+  return !REMEMBERING.has(match.kind) && typeof MATCHES.get(match.kind)?.compile === "function";
+}
+
+/** Where the test pushed last is found: where the same match's stands already, if a rule before had it. */
+function placeOfLone(match: Match, { tests, lone }: RuleArena): number {
+  const known = lone.get(match);
+  if (known !== undefined) {
+    tests.pop();
+    return known;
+  }
+  lone.set(match, tests.length - 1);
+  return tests.length - 1;
 }
 
 /** An address as the columns hold it: IPv4's under any mask, IPv6's whole, as its handle. null for a prefix of IPv6. */

@@ -1,7 +1,15 @@
 import { IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
 import { OP_CHAIN_END, OP_POLICY, OP_RULE } from "../tape.ts";
-import { type ChainArena, POLICY_ACCEPT, POLICY_NONE } from "./chain-arena.ts";
+import {
+  type ChainArena,
+  H_LENGTH,
+  H_POLICY,
+  H_START,
+  HEAD_STRIDE,
+  POLICY_ACCEPT,
+  POLICY_NONE,
+} from "./chain-arena.ts";
 import type { ChainIndex } from "./chain-index.ts";
 import {
   A_ACCEPT,
@@ -56,6 +64,9 @@ export const DROPPED_BY_MATCH = -2;
 /** Chains deeper than this are a loop the kernel refuses to load (`ipt_do_table`'s jump stack). */
 const DEPTH_AT_MOST = 1024;
 
+/** Behind the last rule of any chain. */
+const BEHIND_ALL = 0x3fffffff;
+
 /** Chains jumped from and where to go on, for all tables being walked on one host: inner walks stack above outer ones. */
 export class JumpStack {
   readonly chain = new Int32Array(DEPTH_AT_MOST);
@@ -86,63 +97,38 @@ export function doTable(
   const base = jumps.top;
   const replaced = table.replaced;
   let slot = entry;
-  let arena = table.arenaOf(slot);
-  let start = arena.starts[slot - arena.first] as number;
-  let length = arena.lengths[slot - arena.first] as number;
   let i = 0;
   /** Rules evaluated since the last record. */
   let evaluated = 0;
 
-  for (;;) {
-    // The next rule that matches, from i on.
-    const from = i;
-    const index = arena.indexAt(slot - arena.first);
-    i =
-      index === null || literal
-        ? walkChain(stack, arena, start, length, i, packet)
-        : searchChain(stack, arena, index, start, length, i, packet);
-    evaluated += i < length ? i - from + 1 : length - from;
-    if (stack.hotdrop) {
-      stack.hotdrop = false;
-      engine.rulesEvaluated += evaluated;
-      jumps.top = base;
-      stack.dropBy = DROPPED_BY_MATCH;
-      return NF_DROP;
-    }
+  // A chain is entered, or gone on with at `i`.
+  chain: for (;;) {
+    const arena = table.arenaOf(slot);
+    const place = slot - arena.first;
+    const { heads, columns } = arena;
+    const start = heads[place * HEAD_STRIDE + H_START] as number;
+    const length = heads[place * HEAD_STRIDE + H_LENGTH] as number;
+    const index = arena.indexAt(place);
 
-    if (i >= length) {
-      const policy = arena.policies[slot - arena.first] as number;
-      if (policy !== POLICY_NONE) {
+    // The next rule that matches, from i on.
+    for (; i < length; i++) {
+      const from = i;
+      i =
+        index === null || literal
+          ? walkChain(stack, arena, start, length, i, packet)
+          : searchChain(stack, arena, index, start, length, i, packet);
+      if (i === length) {
+        evaluated += length - from;
+        break;
+      }
+      evaluated += i - from + 1;
+      if (stack.hotdrop) {
+        stack.hotdrop = false;
         engine.rulesEvaluated += evaluated;
-        tape?.words6(
-          OP_POLICY,
-          stack.host,
-          packet.number,
-          packet.mark,
-          (tableNumber << 24) | slot,
-          length,
-          evaluated,
-        );
         jumps.top = base;
-        if (policy === POLICY_ACCEPT) return NF_ACCEPT;
-        stack.dropBy = DROPPED_BY_POLICY;
+        stack.dropBy = DROPPED_BY_MATCH;
         return NF_DROP;
       }
-      if (tape !== null) {
-        tape.words6(
-          OP_CHAIN_END,
-          stack.host,
-          packet.number,
-          packet.mark,
-          (tableNumber << 24) | slot,
-          length,
-          evaluated,
-        );
-        engine.rulesEvaluated += evaluated;
-        evaluated = 0;
-      }
-      // A user chain came to its end: go on behind the jump, or at the policy where only gotos led here.
-    } else {
       if (tape !== null) {
         tape.words6(
           OP_RULE,
@@ -157,34 +143,26 @@ export function doTable(
         evaluated = 0;
       }
       const at = (start + i) * STRIDE;
-      const columns = arena.columns;
-      switch (columns[at + C_ACTION]) {
+      let action = columns[at + C_ACTION] as number;
+      if (action === A_EXTENDED) {
+        const verdict = (arena.actions[columns[at + C_ARG] as number] as TargetAction).apply(
+          stack,
+          packet,
+          hook,
+        );
+        if (verdict === XT_CONTINUE) continue;
+        if (verdict !== XT_RETURN) {
+          engine.rulesEvaluated += evaluated;
+          jumps.top = base;
+          return verdict;
+        }
+        action = A_RETURN;
+      }
+      switch (action) {
         case A_CONTINUE:
-          i++;
           continue;
         case A_MARK:
           packet.mark = (packet.mark & ~(columns[at + C_ARG2] as number)) ^ (columns[at + C_ARG] as number);
-          i++;
-          continue;
-        case A_JUMP:
-          if (jumps.top >= DEPTH_AT_MOST) throw new Error(`chains of table ${table.name} jump in a circle`);
-          jumps.chain[jumps.top] = slot;
-          jumps.index[jumps.top] = i + 1;
-          jumps.top++;
-          slot = columns[at + C_ARG] as number;
-          if (replaced !== null) slot = replaced.get(slot) ?? slot;
-          arena = table.arenaOf(slot);
-          start = arena.starts[slot - arena.first] as number;
-          length = arena.lengths[slot - arena.first] as number;
-          i = 0;
-          continue;
-        case A_GOTO:
-          slot = columns[at + C_ARG] as number;
-          if (replaced !== null) slot = replaced.get(slot) ?? slot;
-          arena = table.arenaOf(slot);
-          start = arena.starts[slot - arena.first] as number;
-          length = arena.lengths[slot - arena.first] as number;
-          i = 0;
           continue;
         case A_ACCEPT:
           engine.rulesEvaluated += evaluated;
@@ -195,42 +173,71 @@ export function doTable(
           jumps.top = base;
           stack.dropBy = DROPPED_BY_RULE;
           return NF_DROP;
-        case A_EXTENDED: {
-          const verdict = (arena.actions[columns[at + C_ARG] as number] as TargetAction).apply(
-            stack,
-            packet,
-            hook,
-          );
-          if (verdict === XT_CONTINUE) {
-            i++;
-            continue;
-          }
-          if (verdict !== XT_RETURN) {
-            engine.rulesEvaluated += evaluated;
-            jumps.top = base;
-            return verdict;
-          }
+        case A_JUMP:
+          if (jumps.top >= DEPTH_AT_MOST) throw new Error(`chains of table ${table.name} jump in a circle`);
+          jumps.chain[jumps.top] = slot;
+          jumps.index[jumps.top] = i + 1;
+          jumps.top++;
           break;
-        }
+        case A_GOTO:
+          break;
         case A_RETURN:
-          break;
+          // From a user chain behind the jump; from a built-in chain, or where only gotos led here, to the policy.
+          if (jumps.top === base) {
+            slot = entry;
+            i = BEHIND_ALL;
+          } else {
+            jumps.top--;
+            slot = jumps.chain[jumps.top] as number;
+            i = jumps.index[jumps.top] as number;
+          }
+          continue chain;
       }
+      slot = columns[at + C_ARG] as number;
+      if (replaced !== null) slot = replaced.get(slot) ?? slot;
+      i = 0;
+      continue chain;
     }
-    // RETURN: from a user chain behind the jump; from a built-in chain, or where only gotos led here, to the policy.
+
+    const policy = heads[place * HEAD_STRIDE + H_POLICY] as number;
+    if (policy !== POLICY_NONE) {
+      engine.rulesEvaluated += evaluated;
+      tape?.words6(
+        OP_POLICY,
+        stack.host,
+        packet.number,
+        packet.mark,
+        (tableNumber << 24) | slot,
+        length,
+        evaluated,
+      );
+      jumps.top = base;
+      if (policy === POLICY_ACCEPT) return NF_ACCEPT;
+      stack.dropBy = DROPPED_BY_POLICY;
+      return NF_DROP;
+    }
+    if (tape !== null) {
+      tape.words6(
+        OP_CHAIN_END,
+        stack.host,
+        packet.number,
+        packet.mark,
+        (tableNumber << 24) | slot,
+        length,
+        evaluated,
+      );
+      engine.rulesEvaluated += evaluated;
+      evaluated = 0;
+    }
+    // A user chain came to its end: go on behind the jump, or at the policy where only gotos led here.
     if (jumps.top === base) {
       slot = entry;
-      arena = table.arenaOf(slot);
-      start = arena.starts[slot - arena.first] as number;
-      length = arena.lengths[slot - arena.first] as number;
-      i = length;
-      continue;
+      i = BEHIND_ALL;
+    } else {
+      jumps.top--;
+      slot = jumps.chain[jumps.top] as number;
+      i = jumps.index[jumps.top] as number;
     }
-    jumps.top--;
-    slot = jumps.chain[jumps.top] as number;
-    i = jumps.index[jumps.top] as number;
-    arena = table.arenaOf(slot);
-    start = arena.starts[slot - arena.first] as number;
-    length = arena.lengths[slot - arena.first] as number;
   }
 }
 

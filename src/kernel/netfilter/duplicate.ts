@@ -24,6 +24,7 @@ export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: n
   copy.boundDev = 0;
   // A datagram's pieces are shared with the packet it was copied of: it is cut anew (`ip_do_fragment`).
   if (copy.fragMaxSize < 0) copy.fragMaxSize = 0;
+  copy.pieces = null;
   // Of IPv6 there is no such bit, but nobody cuts what is no socket's here.
   copy.df = true;
   if (hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN) copy.ttl--;

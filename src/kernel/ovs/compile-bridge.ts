@@ -25,8 +25,9 @@ export interface OvsTunnel {
   /** As the path holds it; 0 any; -1: the flow says (`tun_dst`, `tun_src`). */
   readonly remote: number;
   readonly local: number;
-  /** -1: the flow says (`tun_id`). */
+  /** Of packets that leave, and of those that come; -1: the flow says (`tun_id`). */
   readonly key: number;
+  readonly inKey: number;
   readonly port: number;
   /** 0: the system's. */
   readonly ttl: number;
@@ -147,7 +148,7 @@ function compileBridge(
 }
 
 const DEFAULT_PORTS = { vxlan: 4789, geneve: 6081 } as const;
-/** The kernel's device for a type's tunnels, with the port behind it (`dpif_netlink_rtnl`). */
+/** The kernel's device for a type's tunnels, with the port behind it (`dpif_netlink_rtnl`); Weave's router calls its own `vxlan-6784`. */
 const SYSTEM_DEVICES = { vxlan: "vxlan_sys_", geneve: "genev_sys_" } as const;
 
 function tunnelOf({ type, options }: OvsPort, named: (name: string) => NetDevice | null): OvsTunnel | null {
@@ -160,7 +161,8 @@ function tunnelOf({ type, options }: OvsPort, named: (name: string) => NetDevice
   };
   const remote = options.get("remote_ip") ?? options.get("local_ip") ?? "";
   const key = options.get("in_key") ?? options.get("key") ?? "0";
-  const outKey = options.get("out_key") ?? key;
+  const outKey = options.get("out_key") ?? options.get("key") ?? "0";
+  const keyOf = (text: string): number => (text === "flow" ? -1 : Number(text) | 0);
   const ttl = Number(options.get("ttl") ?? 0);
   const port = Number(options.get("dst_port") ?? DEFAULT_PORTS[type]);
   return {
@@ -168,10 +170,11 @@ function tunnelOf({ type, options }: OvsPort, named: (name: string) => NetDevice
     family: remote.includes(":") ? 6 : 4,
     remote: end("remote_ip"),
     local: end("local_ip"),
-    key: outKey === "flow" ? -1 : Number(outKey) | 0,
+    key: keyOf(outKey),
+    inKey: keyOf(key),
     port,
     ttl: Number.isInteger(ttl) ? ttl : 0,
     df: options.get("df_default") !== "false",
-    device: named(`${SYSTEM_DEVICES[type]}${port}`),
+    device: named(`${SYSTEM_DEVICES[type]}${port}`) ?? named(`${type}-${port}`),
   };
 }

@@ -46,6 +46,7 @@ export function withShownPorts(bridge: OvsBridge, shown: readonly ShownPort[]): 
       options: new Map(),
       tag: null,
       trunks: [],
+      protected: false,
       error: null,
       flood: !isNoFlood(said),
     }),

@@ -42,6 +42,8 @@ export interface OvsPort {
   readonly tag: number | null;
   /** The VLANs whose tagged frames pass; none named: all. */
   readonly trunks: readonly number[];
+  /** Frames of a protected port leave by no other protected one. */
+  readonly protected: boolean;
   readonly error: string | null;
   /** Are frames flooded to it (`NO_FLOOD` of `ovs-ofctl show`)? */
   readonly flood: boolean;

@@ -21,16 +21,18 @@ export function ovsCommands({ bridges }: OpenVswitch): string[] {
   ]);
 }
 
-function portCommand(bridge: OvsBridge, { name, number, type, options, tag, trunks }: OvsPort): string {
+function portCommand(bridge: OvsBridge, port: OvsPort): string {
+  const { name, number, type, options, tag, trunks } = port;
   const own = [
     ...(type === "" ? [] : [`type=${type}`]),
     ...[...options].map(([option, value]) => `options:${option}=${value}`),
     ...(number === null ? [] : [`ofport_request=${number}`]),
   ];
-  const port = [
+  const settings = [
+    ...(port.protected ? ["protected=true"] : []),
     ...(tag === null ? [] : [`tag=${tag}`]),
     ...(trunks.length === 0 ? [] : [`trunks=${trunks.join(",")}`]),
   ];
-  const add = ["ovs-vsctl add-port", quote(bridge.name), quote(name), ...port].join(" ");
+  const add = ["ovs-vsctl add-port", quote(bridge.name), quote(name), ...settings].join(" ");
   return own.length === 0 ? add : `${add} -- set interface ${quote(name)} ${own.map(quote).join(" ")}`;
 }

@@ -89,6 +89,7 @@ function portsOf({ columns, rows }: Row): OvsPort[] {
         options: optionsOf(own.get("options") ?? "{}"),
         tag: tag === undefined ? null : Number(tag),
         trunks: trunks === "" ? [] : trunks.split(",").map(Number),
+        protected: columns.get("protected") === "true",
         error: error === undefined ? null : unquote(error),
         flood: true,
       };
@@ -128,6 +129,8 @@ export function formatVsctlShow({ uuid, managers, bridges, version }: OpenVswitc
       put(2, `Port ${atom(port.name)}`);
       if (port.tag !== null) put(3, `tag: ${port.tag}`);
       if (port.trunks.length > 0) put(3, `trunks: [${port.trunks.join(", ")}]`);
+      // No column that the tool shows.
+      if (port.protected) put(3, "protected: true");
       put(3, `Interface ${atom(port.name)}`);
       if (port.type !== "") put(4, `type: ${port.type}`);
       const options = [...port.options].map(([name, value]) => `${name}=${atom(value)}`);

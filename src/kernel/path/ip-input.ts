@@ -42,6 +42,7 @@ import type { Stack } from "../stack.ts";
 import { ipForward } from "./ip-forward.ts";
 import { ipipReceive } from "./ipip.ts";
 import { ipvlanOwner } from "./ipvlan.ts";
+import { LOCAL } from "./reassembly.ts";
 import { vrfReceive } from "./vrf.ts";
 
 const OTHER_HOST = reason("other-host");
@@ -211,7 +212,7 @@ function localIn(stack: Stack, dev: NetDevice, packet: Packet): Packet | null {
 }
 
 function reassembled(stack: Stack, packet: Packet): Packet | null {
-  return packet.isFragment ? stack.state.reassembly.add(stack, packet, "local") : packet;
+  return packet.isFragment ? stack.state.reassembly.add(stack, packet, LOCAL) : packet;
 }
 
 /** `ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`. */

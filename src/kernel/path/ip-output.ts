@@ -71,10 +71,14 @@ function ipFinishOutput(stack: Stack, packet: Packet): number {
     }
     const pieces = Math.abs(packet.fragMaxSize);
     const size = pieces !== 0 && pieces < mtu ? pieces : mtu;
+    // Pieces have room for a card's header before them, for no tunnel's.
+    if (TUNNELS.has(out.kind)) packet.pieces = null;
     if (packet.length > size) return fragment(stack, packet, size, finishOutput2);
   }
   return finishOutput2(stack, packet);
 }
+
+const TUNNELS: ReadonlySet<string> = new Set(["vxlan", "geneve", "ipip"]);
 
 /** Must it be cut and may not be? Of IPv6 only its sender cuts a packet, and who has put it together himself, in no larger pieces. */
 function isTooBig(packet: Packet, mtu: number): boolean {
@@ -85,8 +89,9 @@ function isTooBig(packet: Packet, mtu: number): boolean {
 }
 
 /**
- * `ip_do_fragment`: cut a datagram into fragments of at most `size` bytes. The first keeps the packet and its number, the
- * others get numbers that belong to their place in the datagram. Takes the packet over.
+ * `ip_do_fragment`: cut a datagram into fragments of at most `size` bytes, or into the pieces it was joined of where none is
+ * longer. The first keeps the packet and its number, the others get numbers that belong to their place in the datagram. Takes
+ * the packet over.
  *
  * @param output 0, or the errno that ends it: the pieces behind are not sent
  */
@@ -99,8 +104,9 @@ export function fragment(
   const bare = headerLength(packet);
   // A fragment of IPv6 has a header more.
   const header = packet.family === 6 ? FRAGMENT6_HEADER : bare;
-  const step = (size - header) & ~7;
   const total = packet.length - (packet.isFragment ? header : bare);
+  const room = size - header;
+  const lengths = fits(packet.pieces, room, total) ? packet.pieces : evenly(total, room & ~7);
   const start = packet.fragOffset;
   const more = packet.mf;
   const rest: Packet[] = [];
@@ -109,24 +115,37 @@ export function fragment(
   if (packet.family === 6) packet.id = (stack.state.nextIpId() ^ Math.imul(stack.host + 1, 0x9e37)) & 0xffff;
   // A tunnel's packet bears the number of the one inside, whose fragments may have come this way.
   const datagram = packet.inner === null ? packet.number : -packet.number;
-  for (let offset = step; offset < total; offset += step) {
+  packet.fragMaxSize = 0;
+  packet.pieces = null;
+  const [first = total, ...others] = lengths;
+  let offset = first;
+  for (const length of others) {
     const piece = stack.pool.clone(packet);
     piece.number = stack.outbox.fragmentNumber(datagram, start + offset);
     piece.fragOffset = start + offset;
-    piece.length = header + Math.min(step, total - offset);
-    piece.mf = more || offset + step < total;
-    piece.fragMaxSize = 0;
+    piece.length = header + length;
+    offset += length;
+    piece.mf = more || offset < total;
     rest.push(piece);
   }
-  packet.length = header + Math.min(step, total);
-  packet.mf = more || total > step;
-  packet.fragMaxSize = 0;
+  packet.length = header + first;
+  packet.mf = more || first < total;
   let errno = output(stack, packet);
   for (const piece of rest) {
     if (errno === 0) errno = output(stack, piece);
     else stack.pool.release(piece);
   }
   return errno;
+}
+
+/** Do the pieces that make up a datagram find room, and can it be told what the next one's offset is? */
+function fits(pieces: readonly number[] | null, room: number, total: number): pieces is readonly number[] {
+  if (pieces === null || pieces.reduce((sum, length) => sum + length, 0) !== total) return false;
+  return pieces.every((length, i) => length <= room && (length % 8 === 0 || i === pieces.length - 1));
+}
+
+function evenly(total: number, step: number): number[] {
+  return Array.from({ length: Math.ceil(total / step) }, (_, i) => Math.min(step, total - i * step));
 }
 
 /** What a host says to many it hears itself too, by the same device: a copy passes POSTROUTING on its own (`dev_loopback_xmit`). */

@@ -25,6 +25,7 @@ export function normalOutputs(stack: Stack, from: CompiledOvsPort, packet: Packe
   const found = known === ABSENT ? undefined : bridge.ports[known];
   const tos = found === undefined ? bridge.ports : [found];
   return tos
+    .filter((to) => !(to.plain.protected && from.plain.protected))
     .filter((to) => to !== from && carries(to, vlan) && (found !== undefined || to.plain.flood))
     .map((to) => ({ to, vlan: to.plain.tag === null ? vlan : 0 }));
 }

@@ -60,7 +60,7 @@ export function ovsTunnelReceive(stack: Stack, outer: Packet): boolean {
 }
 
 /** `tnl_find`: the port that says most of the packet: its key, then its sender, then its receiver. -1: it is for others. */
-function rankOf({ type, family, remote, local, key }: OvsTunnel, outer: Packet): number {
+function rankOf({ type, family, remote, local, inKey: key }: OvsTunnel, outer: Packet): number {
   const encapsulation = type === "vxlan" ? INNER_VXLAN : INNER_GENEVE;
   if (outer.encapsulation !== encapsulation) return -1;
   if (key !== -1 && key !== outer.vni) return -1;

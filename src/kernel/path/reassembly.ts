@@ -9,6 +9,9 @@ const TIMEOUT_MS = 30_000;
 /** `net.ipv6.ip6frag_time`, likewise. */
 const TIMEOUT6_MS = 60_000;
 
+/** `add`'s user where it is local delivery that asks. */
+export const LOCAL = "local";
+
 interface Queue {
   readonly fragments: Packet[];
   /** Bytes of the whole datagram's payload once the last fragment is here, -1 before. */
@@ -55,6 +58,12 @@ export class ReassemblyQueues {
     if (queue.total < 0 || covered < queue.total) return null;
     queue.cancel();
     this.queues.delete(key);
+    const { total } = queue;
+    // Local delivery makes one buffer of them (`ip_frag_coalesce_ok`).
+    const pieces =
+      user === LOCAL
+        ? null
+        : list.map(({ fragOffset }, i) => (list[i + 1]?.fragOffset ?? total) - fragOffset);
     // The kernel goes on with the buffer that completed the datagram; its headers are the first fragment's.
     const first = list[0] as Packet;
     if (first !== packet) {
@@ -67,11 +76,12 @@ export class ReassemblyQueues {
       packet.inner = first.inner;
       first.inner = null;
     }
-    packet.length = queue.total + bare;
-    packet.payload = Math.max(0, queue.total - 8);
+    packet.length = total + bare;
+    packet.payload = Math.max(0, total - 8);
     packet.mf = false;
     packet.fragOffset = 0;
     packet.fragMaxSize = largest;
+    packet.pieces = pieces;
     if (packet.family === 6) packet.id = 0;
     else {
       packet.fragPmtu = largest === largestOfDf;

@@ -1,3 +1,4 @@
+import { parseIpv4 } from "../../address/ipv4.ts";
 import type { Lister } from "../../object/object-map.ts";
 import { felixConfiguration } from "../host-endpoint.ts";
 
@@ -13,6 +14,10 @@ export interface FelixSettings {
   readonly logPrefix: string;
   /** `chainInsertMode`: the jumps to Felix's chains stand before all other rules, or behind them. */
   readonly insertMode: "insert" | "append";
+  /** `natPortRange`: the ports that pods' connections to strangers leave with; null: any. */
+  readonly natPorts: { readonly first: number; readonly last: number } | null;
+  /** `natOutgoingAddress`: the IPv4 address that they leave with; null: that of the card. */
+  readonly natAddress: string | null;
 }
 
 /** As Calico's own manifests for Kubernetes have it. */
@@ -22,6 +27,8 @@ export const FELIX_DEFAULTS: FelixSettings = {
   endpointToHost: "ACCEPT",
   logPrefix: "calico-packet",
   insertMode: "insert",
+  natPorts: null,
+  natAddress: null,
 };
 
 /** As the default FelixConfiguration says; `minor` of Calico 3.x is what its image says. */
@@ -31,6 +38,8 @@ export function felixSettings(objects: Lister, minor: number | null): FelixSetti
     logPrefix,
     iptablesMarkMask: mask,
     chainInsertMode: mode,
+    natPortRange,
+    natOutgoingAddress: address,
   } = felixConfiguration(objects);
   const word = String(action).toUpperCase();
   return {
@@ -39,7 +48,16 @@ export function felixSettings(objects: Lister, minor: number | null): FelixSetti
     endpointToHost: word === "DROP" || word === "RETURN" ? word : FELIX_DEFAULTS.endpointToHost,
     logPrefix: typeof logPrefix === "string" && logPrefix !== "" ? logPrefix : FELIX_DEFAULTS.logPrefix,
     insertMode: String(mode).toLowerCase() === "append" ? "append" : "insert",
+    natPorts: natPortsOf(natPortRange),
+    natAddress: typeof address === "string" && parseIpv4(address) !== undefined ? address : null,
   };
+}
+
+/** `32768:65535`, or one port; null for what is none. */
+export function natPortsOf(value: unknown): FelixSettings["natPorts"] {
+  const [, from = "", to = from] = /^(\d{1,5})(?::(\d{1,5}))?$/.exec(String(value)) ?? [];
+  const [first, last] = [Number(from), Number(to)];
+  return from !== "" && first > 0 && first <= last && last <= 65_535 ? { first, last } : null;
 }
 
 /** Felix does not start with fewer. */

@@ -229,9 +229,7 @@ export function mangleChains({ marks }: StaticSurroundings): StaticChains {
   };
 }
 
-export function natChains({ tunnels, natOutgoing, family }: StaticSurroundings): StaticChains {
-  const sets = networkSets(family);
-  const pools = match(`-m set --match-set ${sets.masqueraded} src`, `-m set ! --match-set ${sets.pools} dst`);
+export function natChains({ tunnels, natOutgoing, family, settings }: StaticSurroundings): StaticChains {
   // From the tunnel's own address, not that of the card a socket of the node was bound to.
   const wrongSource = match("-m addrtype ! --src-type LOCAL --limit-iface-out", LOCAL_SRC);
   return {
@@ -253,9 +251,32 @@ export function natChains({ tunnels, natOutgoing, family }: StaticSurroundings):
       },
       { name: "cali-fip-dnat", rules: [] },
       { name: "cali-fip-snat", rules: [] },
-      { name: "cali-nat-outgoing", rules: natOutgoing ? [felixRule(pools, MASQUERADE)] : [] },
+      { name: "cali-nat-outgoing", rules: natOutgoing ? natOutgoingRules(family, settings) : [] },
     ],
   };
+}
+
+/** Pods' packets to strangers: masqueraded, or given one address; ports of one range are for TCP and UDP (`NATOutgoingChain`). */
+function natOutgoingRules(family: Family, { natPorts, natAddress }: FelixSettings): FelixRule[] {
+  const sets = networkSets(family);
+  const pools = match(`-m set --match-set ${sets.masqueraded} src`, `-m set ! --match-set ${sets.pools} dst`);
+  const address = family === 4 ? natAddress : null;
+  const plain = address === null ? MASQUERADE : snatTo(address);
+  if (natPorts === null) return [felixRule(pools, plain)];
+  const ports = `${natPorts.first}-${natPorts.last}`;
+  const ranged =
+    address === null ? `--jump MASQUERADE --to-ports ${ports} --random-fully` : snatTo(`${address}:${ports}`);
+  return [
+    ...["tcp", "udp"].flatMap((protocol) => [
+      felixRule(match(pools, `-p ${protocol}`), ranged),
+      felixRule(match(pools, `-p ${protocol}`), RETURN),
+    ]),
+    felixRule(pools, plain),
+  ];
+}
+
+function snatTo(target: string): string {
+  return `--jump SNAT --to-source ${target} --random-fully`;
 }
 
 const MASQUERADE = "--jump MASQUERADE --random-fully";

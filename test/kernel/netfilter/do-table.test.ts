@@ -274,7 +274,7 @@ describe("a planted fault of the index is found", () => {
         const right = base.indexAt.bind(base);
         base.indexAt = (slot) => {
           const index = right(slot);
-          const length = base.lengths[slot] as number;
+          const length = base.chains[slot]?.rules.length ?? 0;
           if (index === null) return null;
           return {
             next: (p: Packet, from: number) => Math.min(next(index, p, from, length), length),

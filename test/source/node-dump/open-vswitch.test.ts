@@ -105,6 +105,13 @@ describe("a node with Open vSwitch in plain outputs", () => {
     expect(world.hosts.get("node1")?.ovs?.bridges[0]?.flows?.length).toBe(count);
   });
 
+  it("numbers of ports that nobody tells are an assumption", () => {
+    const { "show.txt": _, ...rest } = FILES;
+    const { assumptions } = read(rest);
+    expect(assumptions.get("node1")?.join("\n")).toContain('"ovs-ofctl show br-int" does');
+    expect(read(FILES).assumptions.get("node1")?.join("\n")).not.toContain("ovs-ofctl show");
+  });
+
   it("the bridge without its flows says so", () => {
     const { world } = read({ "addr.txt": ADDR, "vsctl.txt": VSCTL });
     expect(told(sessionOf(world), "node1", "tcp 10.10.0.5:80")).toContain("left-model");
