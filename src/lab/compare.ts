@@ -133,8 +133,8 @@ export function* replay(
 }
 
 /**
- * Whether a host says again that there is a better gateway depends on how many milliseconds ago it last did, and what a list of
- * connections counts on whether a jiffy has passed since it was looked through. With live probes both are the machine's affair:
+ * Whether a host says again that there is a better gateway, or that there is no way, depends on how many milliseconds ago it last
+ * did, and what a list of connections counts on whether a jiffy has passed since it was looked through. With live probes both are the machine's affair:
  * where the model's clock does not lead to what was recorded, the other ways are tried.
  */
 function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe, known: Known): Walked {

@@ -1,7 +1,7 @@
 import { addEntries, type ConntrackEntry } from "../kernel/conntrack/entry.ts";
 import type { ConntrackTable } from "../kernel/conntrack/table.ts";
 import { HostSession } from "../kernel/host-session.ts";
-import { setAllowed6 } from "../kernel/icmp/error-rate.ts";
+import { setErrorsDue } from "../kernel/icmp/error-rate.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
 import { LINUX_PATH } from "../kernel/path/linux-path.ts";
 import { setRedirectsDue } from "../kernel/path/redirect-rate.ts";
@@ -129,11 +129,11 @@ export class Session {
     }
   }
 
-  /** Every host's redirects are due to all whom it has told of a better gateway before, or to none of them. */
+  /** Every host's redirects, and errors whose number is limited, are due to all whom it has sent any before, or to none of them. */
   setRedirectsDue(due: boolean): void {
     for (const state of this.states.values()) {
       setRedirectsDue(state, due, this.clock.now);
-      setAllowed6(state, due, this.clock.now);
+      setErrorsDue(state, due, this.clock.now);
     }
   }
 

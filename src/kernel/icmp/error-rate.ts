@@ -106,15 +106,16 @@ function setTokens({ state: { peers }, now }: Stack, family: 4 | 6, address: num
   peers.set(address, slot + 1, Math.floor(now));
 }
 
-/** A host of IPv6 may be sent a whole burst again, or nothing for now, by all that have sent it anything. */
-export function setAllowed6({ peers }: HostSession, due: boolean, now: number): void {
-  const known = new Set<number>();
-  const slot = TOKENS[6];
-  peers.forEach((address, at) => {
-    if (at === slot) known.add(address);
-  });
-  for (const address of known) {
-    peers.set(address, slot, due ? BURST * RATE_LIMIT_MS : 0);
-    peers.set(address, slot + 1, Math.floor(now));
+/** A host may be sent a whole burst of errors again, or nothing for now, by all that have sent it anything. */
+export function setErrorsDue({ peers }: HostSession, due: boolean, now: number): void {
+  for (const slot of [TOKENS[4], TOKENS[6]]) {
+    const known = new Set<number>();
+    peers.forEach((address, at) => {
+      if (at === slot) known.add(address);
+    });
+    for (const address of known) {
+      peers.set(address, slot, due ? BURST * RATE_LIMIT_MS : 0);
+      peers.set(address, slot + 1, now);
+    }
   }
 }
