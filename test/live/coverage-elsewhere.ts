@@ -86,3 +86,22 @@ export const COUNTED_ALONE: ReadonlySet<string> = new Set([
     (name) => `nft does ${name === "continue" ? "verdict continue" : name}`,
   ),
 ]);
+
+/** What worlds of the kind `faults` alone have: no other world has such devices, filters or mistakes. */
+export const OF_FAULTS: ReadonlySet<string> = new Set([
+  ...["macvlan", "tun", "ifb"].map((name) => `device ${name}`),
+  ...["tbf", "u32", "mirred redirect", "mirred mirror", "mirred drop"].map((name) => `tc ${name}`),
+  ...[
+    ...["martian-destination", "other-host", "bridge-no-port", "bridge-hairpin", "bridge-port-blocked"],
+    ...[
+      "vxlan-no-remote",
+      "broadcast-refused",
+      "mtu-black-hole",
+      "tc-drop",
+      "mirred-loop",
+      "burst-too-small",
+    ],
+    ...["no-tun-peer", "not-sent", "frame-too-long", "not-redirected", "ipv6-disabled", "beyond-scope"],
+  ].map((name) => `reason ${name}`),
+  ...["frag", "eui64"].map((name) => `match ${name}`),
+]);

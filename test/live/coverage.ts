@@ -6,10 +6,11 @@ import type { Rule } from "../../src/kernel/netfilter/rule.ts";
 import { TARGETS } from "../../src/kernel/netfilter/target/registry.ts";
 import { REASONS } from "../../src/kernel/reason.ts";
 import type { World } from "../../src/world/world.ts";
-import { COUNTED_ALONE, ELSEWHERE, LACKED } from "./coverage-elsewhere.ts";
+import { COUNTED_ALONE, ELSEWHERE, LACKED, OF_FAULTS } from "./coverage-elsewhere.ts";
 import { packetsDecided, type RuleName } from "./decided.ts";
 import { NFT_KEYS, nftKeysOf, whyNoNft } from "./nft-coverage.ts";
 import type { Probed } from "./probing.ts";
+import type { WorldKind } from "./random-world.ts";
 
 const DISPOSITIONS = [...new Set(REASONS.map(({ disposition }) => disposition))];
 const FAMILIES: readonly Family[] = [4, 6];
@@ -40,9 +41,12 @@ const MOST_A_WORLD = 2;
 export class Coverage {
   readonly #met = new Map<string, number>();
   readonly #decided = new Map<string, number>();
+  readonly #kind: WorldKind;
   packets = 0;
 
-  constructor() {
+  /** @param kind of the worlds: what only others can have is said to be theirs */
+  constructor(kind: WorldKind = "all") {
+    this.#kind = kind;
     const keys = [
       ...[...MATCHES.keys()].map((name) => `match ${name}`),
       ...[...TARGETS.keys(), ...VERDICTS].map((name) => `target ${name}`),
@@ -108,7 +112,9 @@ export class Coverage {
   #whyNot(key: string): string | null {
     const known = ELSEWHERE.get(key);
     if (known !== undefined) return known;
-    if (key.startsWith("nft ")) return this.#hasNft ? whyNoNft(key) : "no world had nftables";
+    if (this.#kind !== "all" && this.#kind !== "faults" && OF_FAULTS.has(key)) return "met by --kind faults";
+    if (key.startsWith("nft "))
+      return this.#hasNft ? whyNoNft(key) : "no world had nftables: met by --kind nft";
     const [kind, name = ""] = key.split(" ");
     if (kind === "family") return "not asked for";
     const unmet = FAMILIES.filter((family) => this.#met.get(`family ${family}`) === 0);

@@ -48,14 +48,21 @@ export interface LiveOptions {
   readonly onRecorded?: (live: LiveWorld, probes: readonly RecordedProbe[]) => void;
 }
 
-export function newReport(): LiveReport {
-  return { coverage: new Coverage(), worlds: 0, agreedLater: 0, tooSlow: 0, disagreements: [], failures: [] };
+export function newReport(kind?: WorldKind): LiveReport {
+  return {
+    coverage: new Coverage(kind),
+    worlds: 0,
+    agreedLater: 0,
+    tooSlow: 0,
+    disagreements: [],
+    failures: [],
+  };
 }
 
 /** Builds world after world, `width` at a time, and holds every packet against the model. */
 export function runLive(options: LiveOptions): LiveReport {
   const { seed, stride = 1, worlds, width, until } = options;
-  const report = newReport();
+  const report = newReport(options.kind);
   let next = 0;
   abreast(width, () => {
     if (next === worlds || Date.now() >= until) return null;

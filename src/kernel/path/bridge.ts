@@ -132,7 +132,13 @@ export function bridgeTransmit(stack: Stack, bridge: NetDevice, packet: Packet):
     return;
   }
   const found = lookup(stack, bridge, to, packet.vlan);
-  const out = found === ABSENT || found === bridge.ifindex ? null : stack.device(found);
+  // The bridge's own entry leads to no port (`br_forward`), a port's own to the port.
+  const own = found === bridge.ifindex ? bridge.ports.find(({ mac }) => mac === to) : undefined;
+  if (found === bridge.ifindex && own === undefined) {
+    stack.kill(packet, NO_PORT);
+    return;
+  }
+  const out = own ?? (found === ABSENT ? null : stack.device(found));
   if (out !== null && out.master === bridge) {
     if (shouldDeliver(null, out, packet)) bridgeForward(stack, bridge, out, packet, true);
     else stack.kill(packet, refusalOf(null, out, packet));

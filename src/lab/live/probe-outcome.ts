@@ -1,4 +1,5 @@
 import { formatIp } from "../../address/ip.ts";
+import { splitZone } from "../../address/ipv6.ts";
 import {
   ICMP_TIME_EXCEEDED,
   ICMPV6_PKT_TOOBIG,
@@ -75,7 +76,7 @@ export function outcomeOf(
   );
   const errno = isEcho ? {} : { errno: name };
   // A socket takes a reset from its peer alone, whatever the wire showed before the host translated it back.
-  const from = reset ? query.dst : undefined;
+  const from = reset ? splitZone(query.dst).address : undefined;
   return { ...head, result, ...errno, ...(from === undefined ? {} : { reset: { from } }) };
 }
 
@@ -93,15 +94,16 @@ function errorOf(
   conntrack: readonly RecordedConntrack[],
 ): NonNullable<RecordedOutcome["icmp"]> {
   const { type = 0, code = 0, mtu, orig } = icmp ?? {};
+  const { address: dst } = splitZone(query.dst);
   const translated = conntrack.some(
     ({ ns, orig: asked, reply }) =>
       ns === query.from &&
-      asked.dst === query.dst &&
+      asked.dst === dst &&
       (reply.src !== asked.dst || reply.sport !== asked.dport) &&
       reply.src === orig?.ip?.dst &&
       (reply.sport === undefined || reply.sport === (orig?.tcp ?? orig?.udp)?.dport),
   );
-  const from = translated ? query.dst : (ip?.src ?? "");
+  const from = translated ? dst : (ip?.src ?? "");
   return { type, code, from, ...(mtu === undefined ? {} : { mtu }) };
 }
 

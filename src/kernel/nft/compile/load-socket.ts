@@ -19,7 +19,7 @@ export function compileSocket(text: string): Read | null {
     case "socket mark":
       return reading(({ mark }) => mark);
     case "socket wildcard":
-      return reading(({ wildcard }) => Number(wildcard));
+      return reading(({ wildcard, mark }) => (mark === null ? null : Number(wildcard)));
     default:
       return null;
   }
