@@ -117,7 +117,7 @@ it("an exhausted range is an error object and exit code 1, gc makes room", async
 
 it.each([
   ["a missing file", "nowhere.conflist", null, /nowhere\.conflist: there is no such file or folder/],
-  ["no JSON", "bad.conflist", "{", /is no JSON/],
+  ["no JSON", "bad.conflist", "{", /bad\.conflist:1: the file ends in the middle of its first value/],
   ["no plugins", "bad.conflist", "{}", /has neither "plugins"/],
 ])("%s is one line and exit code 2", async (_, name, content, message) => {
   const conf = content === null ? join(folder, name) : file(name, content);

@@ -213,7 +213,6 @@ describe("a chain", () => {
 });
 
 it.each([
-  ["{", /is no JSON/],
   ["[]", /an object is expected/],
   ["{}", /has neither "plugins"/],
   ['{"plugins":[]}', /holds no plugin/],
@@ -221,4 +220,8 @@ it.each([
 ])("a configuration that is none: %s", (content, message) => {
   const read = parseNetwork(content);
   expect(read.kind === "invalid" ? read.message : "").toMatch(message);
+});
+
+it("a configuration that is no JSON is left to who knows its file", () => {
+  expect(parseNetwork("{")).toEqual({ kind: "unreadable" });
 });
