@@ -10,14 +10,7 @@ import {
 import { familiesOf } from "../cni/calico/network.ts";
 import { formatIp as formatNodeIp, fromIpv4 } from "../cni/ip.ts";
 import type { Host } from "../kernel/host.ts";
-import {
-  describeObject,
-  isObserved,
-  keyOf,
-  namespaceOf,
-  type Pod,
-  type Service,
-} from "../object/kubernetes-object.ts";
+import { describeObject, namespaceOf, type Service } from "../object/kubernetes-object.ts";
 import type { Lister } from "../object/object-map.ts";
 import type { InputError } from "../world/input-error.ts";
 import type { Wire, World } from "../world/world.ts";

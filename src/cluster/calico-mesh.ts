@@ -2,7 +2,7 @@ import type { Family } from "../address/ip.ts";
 import { type CalicoBlock, CalicoMesh, type CalicoPeer } from "../cni/calico/mesh.ts";
 import { type CalicoNetwork, familiesOf } from "../cni/calico/network.ts";
 import type { CalicoNode } from "../cni/calico/node.ts";
-import { bitsOf, formatIpNet, type Ip, parseIp } from "../cni/ip.ts";
+import { bitsOf, formatIpNet, parseIp } from "../cni/ip.ts";
 import {
   type BlockAffinity,
   blockOf,

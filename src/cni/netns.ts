@@ -436,7 +436,7 @@ export class Netns {
     const lo = this.host.devices.find(({ detail }) => detail.kind === "loopback");
     const own = this.#addressesOfSix(dev);
     const made = [
-      ...(lo !== undefined && lo.up && this.#addressesOfSix(lo.name).length === 0
+      ...(lo?.up && this.#addressesOfSix(lo.name).length === 0
         ? [loopbackAddress(lo.name, this.origin)]
         : []),
       address6(dev, net, "global", this.origin),

@@ -1,4 +1,4 @@
-import { formatIpv4, type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
+import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
 import { formatPrefix4, type Prefix4 } from "../../src/address/prefix.ts";
 import type { NodeMember } from "../../src/analyze/cluster-members.ts";
 import type { AddressedPod } from "../../src/analyze/pairs.ts";

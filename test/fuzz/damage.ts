@@ -26,6 +26,7 @@ const PIECES = [
     "*",
   ],
   ...["é", "\ud800", "0", "-1", "4294967296", "99999999999999999999", "1e9", "0x", "null", "true"],
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: the characters themselves are meant
   ...["__proto__", "constructor", "../..", "%n", "${x}", "-j", "-p 999", "ff::zz", "256.1.1.1"],
 ];
 

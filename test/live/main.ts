@@ -137,7 +137,9 @@ function mutate(): void {
       const inTime = found && seconds <= minutes * 60;
       if (!inTime) missed.push(name);
       const took = `${seconds.toFixed(1).padStart(6)} s ${String(sent).padStart(5)} packets ${String(built).padStart(3)} worlds`;
-      process.stdout.write(`${inTime ? "found " : found ? "late  " : "missed"} ${took}  ${of.padEnd(6)}  ${name}\n`);
+      process.stdout.write(
+        `${inTime ? "found " : found ? "late  " : "missed"} ${took}  ${of.padEnd(6)}  ${name}\n`,
+      );
     }
   } finally {
     sweepOwn();

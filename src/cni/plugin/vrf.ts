@@ -6,7 +6,7 @@ import { fail } from "../cni-error.ts";
 import { integer, text } from "../json.ts";
 import type { Netns } from "../netns.ts";
 import type { CniResult } from "../result.ts";
-import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+import type { Plugin, PluginCall } from "./plugin.ts";
 
 /**
  * The `vrf` plugin: puts the container's interface into a VRF of the container, which it makes when it is the first there and

@@ -2,7 +2,6 @@ import { explainIp, familyOfAddress, type IpAddress, inetNtop, parseIp } from ".
 import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "../../packet/packet.ts";
 import type { TextFault, TextLine } from "../tool-text.ts";
 import { type ConntrackEntry, type ConntrackTuple, familyOfEntry, isIcmpEntry, statesOf } from "./entry.ts";
-import { TCP_CONNTRACK_NAMES } from "./tcp.ts";
 
 /**
  * Connections as `conntrack -L` prints them (with `-o extended` or without; libnetfilter_conntrack's snprintf_default.c), and as

@@ -3,14 +3,13 @@ import { maskOf } from "../../address/prefix.ts";
 import { mask6Of } from "../../address/prefix6.ts";
 import {
   IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   isIcmp,
   type Packet,
 } from "../../packet/packet.ts";
-import { jhashWords, reciprocalScale, swap32 } from "../nat/jhash.ts";
+import { jhashWords, reciprocalScale } from "../nat/jhash.ts";
 import type { Stack } from "../stack.ts";
 import type { HmarkTarget } from "./target/hmark.ts";
 import type { TargetAction } from "./target-action.ts";

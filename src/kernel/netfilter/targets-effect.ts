@@ -23,7 +23,6 @@ import type { HopCountChange } from "./target/hop-count.ts";
 import type { RejectTarget, RejectWith } from "./target/reject.ts";
 import type { TosTarget } from "./target/tos.ts";
 import type { TargetAction } from "./target-action.ts";
-import { UnknownTarget } from "./unknown.ts";
 
 /** Effects of targets that are no translation. Run per packet. */
 

@@ -16,7 +16,6 @@ import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot } from "../route/attach.ts";
-import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
 import { takeRedirect } from "./redirect-rate.ts";

@@ -12,7 +12,7 @@ import {
   type Packet,
   RT_LOCAL_DELIVER,
 } from "../../packet/packet.ts";
-import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
+import type { NetDevice } from "../device/net-device.ts";
 import { TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
 import { multicastMac, neighbourOutput } from "../neighbour/output.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } from "../netfilter/hook.ts";

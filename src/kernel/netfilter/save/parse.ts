@@ -1,7 +1,7 @@
 import type { Family } from "../../../address/ip.ts";
 import { ORIGIN_NONE, type Origin } from "../../origin.ts";
 import { HOOK_NAMES, TABLE_HOOKS } from "../hook.ts";
-import type { Chain, Counters, Rule, Ruleset, Table } from "../rule.ts";
+import type { Chain, Rule, Ruleset, Table } from "../rule.ts";
 import type { JumpTarget } from "../target/target.ts";
 import { RuleLine } from "./rule-line.ts";
 import { type Word, Words } from "./words.ts";
