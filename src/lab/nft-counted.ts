@@ -5,7 +5,7 @@ import type { HookVisit } from "../walk/trace.ts";
 import { isNftTable } from "./nft-difference.ts";
 import type { RecordedRuleHit } from "./recorded.ts";
 
-/** Statements that never end a rule as one that does not match: a counter before them counts what they are met by. */
+/** Statements that never end a rule as one that does not match, but for what they look up: a counter before them counts what they are met by. */
 const FINAL: ReadonlySet<NftStatement["kind"]> = new Set([
   "verdict",
   "log",
@@ -18,7 +18,13 @@ const FINAL: ReadonlySet<NftStatement["kind"]> = new Set([
 /** Does a rule's counter count the packets that the rule matches, and does it have one at all? */
 function countsMatches({ statements }: NftRule): boolean {
   const at = statements.findLastIndex(({ kind }) => kind === "counter");
-  return at >= 0 && statements.slice(at + 1).every(({ kind }) => FINAL.has(kind));
+  return at >= 0 && statements.slice(at + 1).every(isFinal);
+}
+
+/** A map that lacks its key ends the rule (`NFT_BREAK`). */
+function isFinal(statement: NftStatement): boolean {
+  if (!FINAL.has(statement.kind)) return false;
+  return statement.kind !== "nat" || (statement.address?.kind !== "map" && statement.port?.kind !== "map");
 }
 
 /**

@@ -98,6 +98,11 @@ describe("verdicts, at FORWARD", () => {
     expect(result(forward(rules))).toBe(expected);
   });
 
+  it("what is no TCP lacks TCP's options", () => {
+    expect(result(forward("tcp option maxseg missing drop"), "icmp 10.2.0.2")).toBe("timeout");
+    expect(result(forward("tcp option maxseg exists drop"), "icmp 10.2.0.2")).not.toBe("timeout");
+  });
+
   it.each([1, 2, 7, 8, 9, 20])("a map of %i elements in a rule says what a named one does", (size) => {
     const verdicts = ["drop", "accept", "continue", "return", "jump j", "goto j"];
     for (const verdict of verdicts) {

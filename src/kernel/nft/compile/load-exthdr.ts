@@ -76,9 +76,9 @@ function compileOption(protocol: string, name: string, field: string | undefined
   if (option === undefined || field !== undefined) return null;
   return (run, at) => {
     const { packet } = run;
-    if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP)
-      return false;
-    run.regs[at] = Number(hasTcpOption(packet, option));
+    const isTcp = packet.protocol === IPPROTO_TCP && packet.fragOffset === 0 && packet.ethType !== ETH_P_ARP;
+    // What is no TCP lacks the option as well (`NFT_EXTHDR_F_PRESENT`).
+    run.regs[at] = Number(isTcp && hasTcpOption(packet, option));
     return true;
   };
 }
