@@ -193,7 +193,10 @@ function setChange(spot: NftSpot): string {
       : data === "mark"
         ? ` : ${dice.pick(["meta mark", "0x3"])}`
         : ` : ${spot.words.ip} saddr`;
-  if (op === "delete" || data !== null) return `${op} @${name} { ${keyWords(spot, key)}${value} }`;
+  const words = keyWords(spot, key);
+  // Of ICMP a checksum stands at the ports' place, which the walk does not know.
+  const guard = words.includes("th dport") ? "meta l4proto { tcp, udp } " : "";
+  if (op === "delete" || data !== null) return `${guard}${op} @${name} { ${words}${value} }`;
   const timeout = aging && dice.chance(0.3) ? " timeout 2h" : "";
   const own = dice.weighted([
     [6, ""],
@@ -203,7 +206,7 @@ function setChange(spot: NftSpot): string {
     [0.6, " quota over 150 bytes"],
     ...(isTracked(spot) && !aging ? ([[0.7, " ct count over 1"]] as const) : []),
   ]);
-  return `${op} @${name} { ${keyWords(spot, key)}${timeout}${own} }`;
+  return `${guard}${op} @${name} { ${words}${timeout}${own} }`;
 }
 
 const REJECTS = [

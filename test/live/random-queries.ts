@@ -2,6 +2,8 @@ import type { RecordedQuery } from "../../src/lab/recorded.ts";
 import type { Dice } from "./dice.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
+/** Always said: what a payload holds is known then, to rules that read it. */
+const USUAL_SIZE = 16;
 const SIZES = [0, 8, 100, 1300, 1372, 1400, 1428, 1472, 1473, 2000, 3000] as const;
 /** Below the ports that the kernel picks for itself. */
 const FIRST_PORT = 20_000;
@@ -69,7 +71,7 @@ function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {
   return {
     ...base,
     ...(dice.chance(0.15) ? { uid: 1000 } : {}),
-    ...(proto !== "tcp" && dice.chance(0.3) ? { size: dice.pick(SIZES) } : {}),
+    ...(proto !== "tcp" ? { size: dice.chance(0.3) ? dice.pick(SIZES) : USUAL_SIZE } : {}),
     ...(proto !== "tcp" && dice.chance(0.3) ? { df: true } : {}),
     ...(own.length > 0 && dice.chance(0.12) ? { src: dice.pick(own) } : {}),
   };
@@ -109,7 +111,7 @@ function forged(dice: Dice, ground: Ground, base: RecordedQuery): RecordedQuery 
     listens: true,
     src: dice.pick(dice.chance(0.7) ? any : own),
     ...(base.proto === "tcp" ? { flags: dice.pick(["S", "SA", "A", "R", "F", "FA", "PA"]) } : {}),
-    ...(base.proto !== "tcp" && dice.chance(0.3) ? { size: dice.pick(SIZES) } : {}),
+    ...(base.proto !== "tcp" ? { size: dice.chance(0.3) ? dice.pick(SIZES) : USUAL_SIZE } : {}),
     ...(dice.chance(0.2) ? { df: true } : {}),
   };
 }
