@@ -50,10 +50,10 @@ export function checkRanges(nodes: readonly Node[], rules: RangeRules, findings:
 }
 
 function cidrsOf(node: Node): Omit<Given, "i">[] {
-  const { podCIDR = "", podCIDRs = [] } = node.spec ?? {};
+  const { podCIDR, podCIDRs } = node.spec ?? {};
   const named = [
-    { text: podCIDR, field: "spec.podCIDR" },
-    ...podCIDRs.map((text, i) => ({ text, field: `spec.podCIDRs[${i}]` })),
+    { text: podCIDR ?? "", field: "spec.podCIDR" },
+    ...(podCIDRs ?? []).map((text, i) => ({ text, field: `spec.podCIDRs[${i}]` })),
   ];
   const seen = new Set<string>();
   return named.flatMap(({ text, field }) => {

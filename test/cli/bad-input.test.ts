@@ -274,7 +274,7 @@ data:
     name: "a CNI that is not built",
     text: documents(POD, "cniVersion: 1.0.0\nname: net\nplugins: [{type: azure-vnet}]\n"),
     lines: [
-      "the CNI azure-vnet is not built yet (F:8 plugins[0].type): --cni flannel, calico, canal, bridge, docker0 goes on with that one in its place",
+      "the CNI azure-vnet is not built yet (F:8 plugins[0].type): --cni flannel, calico, canal, weave, bridge, docker0 goes on with that one in its place",
     ],
   },
   {

@@ -117,7 +117,7 @@ describe("what is wrong is one line", () => {
     [["verify", "-f", "nowhere.yaml"], "error: nowhere.yaml: there is no such file or folder\n"],
     [
       ["verify", "--cni", "flanel"],
-      'error: --cni: "flanel" is none of flannel, calico, canal, bridge, docker0 (did you mean "flannel"?)\n',
+      'error: --cni: "flanel" is none of flannel, calico, canal, weave, bridge, docker0 (did you mean "flannel"?)\n',
     ],
     [["verify", "extra"], "error: too many arguments for 'verify'. Expected 0 arguments but got 1.\n"],
   ])("%j", async (args, err) => {

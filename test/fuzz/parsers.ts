@@ -33,6 +33,7 @@ import { parseSysctlText } from "../../src/kernel/sysctl-text.ts";
 import { parseCalicoSelector } from "../../src/object/calico-selector.ts";
 import { parseSelector } from "../../src/object/selector.ts";
 import { readSource } from "../../src/source/read-source.ts";
+import { explainJsonText } from "../../src/world/json-text.ts";
 import { OriginTable } from "../../src/world/origins.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
@@ -234,7 +235,13 @@ export const PARSERS: readonly FuzzedParser[] = [
     samples: [
       '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"bridge","bridge":"cni0","ipam":{"type":"host-local","ranges":[[{"subnet":"10.1.0.0/24"}]]}},{"type":"portmap","capabilities":{"portMappings":true}}]}',
     ],
-    parse: (text) => ({ messages: told(parseNetwork(text) as never) }),
+    parse: (text) => {
+      const read = parseNetwork(text);
+      return {
+        messages:
+          read.kind === "unreadable" ? [explainJsonText(text, "a configuration of CNI").message] : told(read),
+      };
+    },
   },
   {
     name: "subnet.env",

@@ -1,4 +1,5 @@
 import { FRAGMENT6_HEADER, headerLength, type Packet } from "../../packet/packet.ts";
+import { CT_UNTRACKED } from "../conntrack/status.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
@@ -101,9 +102,13 @@ export class ReassemblyQueues {
   }
 }
 
-/** `ipv4_conntrack_defrag`, `ipv6_defrag`: conntrack sees whole datagrams. Hooked at PREROUTING and OUTPUT, priority −400. */
+/**
+ * `ipv4_conntrack_defrag`, `ipv6_defrag`: conntrack sees whole datagrams. Hooked at PREROUTING and OUTPUT, priority −400. What came
+ * by loopback and is not to be tracked stays in pieces; of IPv6 so does what has its connection already.
+ */
 export function defragment(stack: Stack, packet: Packet): NfVerdict {
-  if (!packet.isFragment) return NF_ACCEPT;
+  if (!packet.isFragment || packet.ct === CT_UNTRACKED) return NF_ACCEPT;
+  if (packet.family === 6 && packet.ct >= 0) return NF_ACCEPT;
   const bridged = packet.nfBridge && !packet.nfBridgeSabotaged ? packet.physIn : 0;
   const whole = stack.state.reassembly.add(stack, packet, `conntrack ${stack.hook} ${bridged}`);
   if (whole === null) return NF_STOLEN;

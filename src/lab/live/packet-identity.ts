@@ -11,11 +11,17 @@ import {
   IPPROTO_TCP,
   isNeighbourDiscovery,
   type Packet,
+  TCP_CWR,
+  TCP_ECE,
 } from "../../packet/packet.ts";
 
+/** What ECN may take from a segment (`xt_ECN.c`). */
+const TCP_CONGESTION = TCP_ECE | TCP_CWR;
+
 /**
- * By what a packet is known again at its next hop: whatever translation, forwarding and tunnels leave as it is. Addresses,
- * ports, TTL and MACs change on the way; the IP identification (of IPv6 the flow label), sequence numbers and flags do not.
+ * By what a packet is known again at its next hop: whatever translation, forwarding, tunnels and rules leave as it is.
+ * Addresses, ports, TTL, MACs and TCP options change on the way; the IP identification (of IPv6 the flow label), sequence
+ * numbers and flags but those of congestion do not.
  */
 export function packetIdentity(packet: Packet): string {
   const { inner, encapsulation } = packet;
@@ -25,12 +31,12 @@ export function packetIdentity(packet: Packet): string {
     return packetIdentity(inner);
   }
   // The first fragment is the packet itself, cut off; without an identification nothing can be cut.
-  const size = packet.id === 0 ? packet.length : "";
+  const size = packet.id === 0 ? lastingSize(packet) : "";
   const head = `${packet.protocol} ${packet.id} ${packet.fragOffset} ${size}`;
   if (packet.fragOffset > 0) return head;
   switch (packet.protocol) {
     case IPPROTO_TCP:
-      return `${head} ${packet.tcpFlags} ${packet.seq} ${packet.ack}`;
+      return `${head} ${packet.tcpFlags & ~TCP_CONGESTION} ${packet.seq} ${packet.ack}`;
     case IPPROTO_ICMP: {
       const echo = packet.icmpType === ICMP_ECHO || packet.icmpType === ICMP_ECHOREPLY;
       return `${head} ${packet.icmpType} ${packet.icmpCode} ${echo ? packet.icmpSeq : packet.icmpInfo}`;
@@ -46,4 +52,9 @@ export function packetIdentity(packet: Packet): string {
     default:
       return head;
   }
+}
+
+/** A SYN without options is four bytes longer once TCPMSS has given it one (`tcpmss_mangle_packet`). */
+function lastingSize({ protocol, fragOffset, payload, length }: Packet): number {
+  return protocol === IPPROTO_TCP && fragOffset === 0 ? payload : length;
 }
