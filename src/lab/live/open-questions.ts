@@ -14,6 +14,15 @@ export class OpenQuestions {
   /** When each was last asked, milliseconds of `Date.now`. */
   readonly #asked = new Map<string, number>();
   readonly #answered = new Set<string>();
+  readonly #mayMiss: (host: string) => boolean;
+
+  /**
+   * @param mayMiss may the host's rules keep from it an advertisement that its device has received? Packet sockets see a frame
+   *   before any hook does: one that INPUT drops, or whose hop limit mangle changes (`ndisc_rcv` wants 255), answers nothing.
+   */
+  constructor(mayMiss: (host: string) => boolean) {
+    this.#mayMiss = mayMiss;
+  }
 
   saw({ host, direction }: CapturedFrame, packet: Packet): void {
     if (packet.ethType === ETH_P_ARP) {
@@ -23,7 +32,11 @@ export class OpenQuestions {
     } else if (isNeighbourDiscovery(packet)) {
       const question = `${host} 6 ${packet.ndTarget}`;
       if (packet.icmpType === NDISC_NEIGHBOUR_SOLICITATION && direction === "out") this.#ask(question);
-      else if (packet.icmpType === NDISC_NEIGHBOUR_ADVERTISEMENT && direction !== "out")
+      else if (
+        packet.icmpType === NDISC_NEIGHBOUR_ADVERTISEMENT &&
+        direction !== "out" &&
+        !this.#mayMiss(host)
+      )
         this.#answered.add(question);
     }
   }

@@ -64,7 +64,7 @@ export function* recordProbe(
   const began = Date.now();
   const served: Served[] = [];
   const captures: CapturedFrame[][] = [];
-  const questions = new OpenQuestions();
+  const questions = new OpenQuestions((host) => mayHide(lab, host));
   const look = (): number => {
     served.push(...lab.serve());
     let fresh = 0;
@@ -81,7 +81,8 @@ export function* recordProbe(
 
   const client = query.raw === true ? null : clientOf(lab, query);
   const failed = query.raw === true ? sendOwn(lab, query) : null;
-  const answerMs = mayHide(lab, query) ? patience.hiddenMs : patience.answerMs;
+  const answerMs =
+    query.dst.includes(":") && mayHide(lab, query.from) ? patience.hiddenMs : patience.answerMs;
   let progress = WAITING;
   for (let looks = 1; ; looks++) {
     look();
@@ -151,9 +152,10 @@ function silenced(lab: Lab, query: RecordedQuery, client: Client | null): Record
   };
 }
 
-function mayHide({ real: { world } }: Lab, { from, dst }: RecordedQuery): boolean {
-  const host = world.hosts.get(from);
-  if (host === undefined || !dst.includes(":")) return false;
+/** May rules of a host keep its neighbour discovery, its questions or the answers to them, from wires or from itself? */
+function mayHide({ real: { world } }: Lab, name: string): boolean {
+  const host = world.hosts.get(name);
+  if (host === undefined) return false;
   return loadedRules(host).some(({ family }) => family === 6) || walkedNft(host).tables.length > 0;
 }
 
