@@ -243,7 +243,7 @@ export const S_FRAG_OFFSET = 9;
 export const S_PORTS = 10;
 /** TCP: flags; ICMP: type | code << 8; ARP: op */
 export const S_L4 = 11;
-/** TCP: segment size asked for; ICMP: MTU or gateway; ARP: sender's hardware address; neighbour discovery: the target */
+/** TCP: segment size asked for | missing options << 16; ICMP: MTU or gateway; ARP: sender's hardware address; neighbour discovery: the target */
 export const S_INFO = 12;
 /** ARP: target's hardware address; VXLAN: the VNI; neighbour discovery: the link-layer address */
 export const S_INFO2 = 13;
@@ -278,7 +278,7 @@ function l4Word(p: Packet): number {
 }
 
 function infoWord(p: Packet): number {
-  if (p.protocol === IPPROTO_TCP) return p.mss;
+  if (p.protocol === IPPROTO_TCP) return p.mss | (p.tcpWithout << 16);
   return isNeighbourDiscovery(p) ? p.ndTarget : p.icmpInfo;
 }
 

@@ -186,6 +186,8 @@ export class Packet {
   tcpFlags = 0;
   /** Segment size that a SYN asks for, 0: it has no such option. */
   mss = 0;
+  /** Options of TCP that the header has room for and are not in it, blanked or never written: TCPOPT_… as bits. */
+  tcpWithout = 0;
   /** Of SCTP the type of its one chunk; then `seq` is the initiate tag or the TSN it names, `ack` the verification tag. */
   chunk = 0;
   seq = 0;
@@ -317,6 +319,7 @@ export class Packet {
     this.dport = 0;
     this.tcpFlags = 0;
     this.mss = 0;
+    this.tcpWithout = 0;
     this.chunk = 0;
     this.seq = 0;
     this.ack = 0;
@@ -417,6 +420,7 @@ export class Packet {
     this.dport = from.dport;
     this.tcpFlags = from.tcpFlags;
     this.mss = from.mss;
+    this.tcpWithout = from.tcpWithout;
     this.chunk = from.chunk;
     this.seq = from.seq;
     this.ack = from.ack;

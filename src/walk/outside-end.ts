@@ -23,9 +23,10 @@ import {
   SCTP_INIT_ACK,
   SCTP_SACK,
 } from "../packet/sctp-chunk.ts";
+import { hasTcpOption, TCPOPT_TIMESTAMP } from "../packet/tcp-options.ts";
 import { fillMessage, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
-import { DEFAULT_PAYLOAD, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { fillInit } from "./sctp-ends.ts";
 
@@ -97,7 +98,9 @@ export class OutsideEnd {
           said.seq = 1;
           said.ack = acknowledged;
           said.df = true;
-          said.length = headerLength(said) + SEGMENT_BYTES;
+          said.length =
+            headerLength(said) +
+            (hasTcpOption(packet, TCPOPT_TIMESTAMP) ? SEGMENT_BYTES : BARE_SEGMENT_BYTES);
         });
       }
     }

@@ -7,8 +7,6 @@ export const SYN_BYTES = 40;
 export const SEGMENT_BYTES = 32;
 /** Those of a hand-made segment and of a reset. */
 export const BARE_SEGMENT_BYTES = 20;
-/** A SYN-ACK says no more than its SYN: to one without options the MSS alone (`tcp_synack_options`). */
-export const BARE_SYN_ACK_BYTES = 24;
 /** The headers of UDP and of an echo. */
 export const MESSAGE_BYTES = 8;
 export const DEFAULT_PAYLOAD = 16;

@@ -1,3 +1,4 @@
+import { TCPOPT_TIMESTAMP } from "../packet/tcp-options.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
 
 /** `TCP_MSS_DEFAULT`: what a SYN asks for that says nothing of it. */
@@ -14,8 +15,8 @@ export interface TcpEnd extends ConnectionEnd {
   ack: number;
   /** The segment size that the other end asked for. */
   peerMss: number;
-  /** The two agreed on no time stamps: segments have no options. */
-  isBare: boolean;
+  /** Options that the other end's SYN, or its answer, lacked, as bits (`Packet.tcpWithout`). */
+  lacked: number;
   /** Bytes still to be said, which the first flight had no room for. */
   unsent: number;
   /** The first byte sent that the other end has not acknowledged. */
@@ -35,10 +36,15 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
     seq: 1,
     ack: 0,
     peerMss: MSS_UNSAID,
-    isBare: false,
+    lacked: 0,
     unsent: 0,
     acknowledged: 1,
     retransmitAt: 0,
     retransmitMs: 0,
   };
+}
+
+/** Did the two agree on no time stamps? Then segments have no options. */
+export function isBare({ lacked }: TcpEnd): boolean {
+  return (lacked & (1 << TCPOPT_TIMESTAMP)) !== 0;
 }

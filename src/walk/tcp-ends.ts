@@ -19,13 +19,14 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../packet/packet.ts";
+import { lackedBy } from "../packet/tcp-options.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import { keyOf, keyOfReceiver, speaks, transparencyOf } from "./connection-end.ts";
 import { ConnectionRelay } from "./connection-relay.ts";
 import type { Conversation } from "./conversation.ts";
 import { ephemeralPort } from "./datagram-relay.ts";
 import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
-import { AGAIN_BYTES, BARE_SYN_ACK_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
+import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
 import { newTcpEnd, type TcpEnd } from "./tcp-end.ts";
@@ -163,9 +164,9 @@ export class TcpEnds {
     );
     end.ack = packet.seq + 1;
     if (packet.mss !== 0) end.peerMss = packet.mss;
-    end.isBare = isBare(packet);
+    end.lacked = lackedBy(packet);
     this.ends.set(key, end);
-    this.output.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPLY, packet.number, synAckBytes(packet), 0);
+    this.output.answer(end, packet.number, PHASE_REPLY);
     return "taken";
   }
 
@@ -199,7 +200,7 @@ export class TcpEnds {
     }
     if ((flags & TCP_SYN) !== 0 && end.state === "syn-sent") {
       if (packet.mss !== 0) end.peerMss = packet.mss;
-      end.isBare = isBare(packet);
+      end.lacked = lackedBy(packet);
     }
     if ((flags & TCP_ACK) !== 0) this.output.heard(end, packet);
     switch (end.state) {
@@ -221,8 +222,7 @@ export class TcpEnds {
       case "syn-received":
         if ((flags & TCP_SYN) !== 0 && (flags & TCP_ACK) === 0) {
           // A repeated SYN is answered again.
-          if (!end.client)
-            this.output.send(end, TCP_SYN | TCP_ACK, 0, PHASE_REPEAT, packet.number, SYN_BYTES, 0);
+          if (!end.client) this.output.answer(end, packet.number, PHASE_REPEAT);
           return;
         }
         if ((flags & TCP_ACK) !== 0) this.accepted(end, packet);
@@ -379,13 +379,4 @@ export class TcpEnds {
       }
     }
   }
-}
-
-/** Has a SYN, or its answer, no room for a time stamp beside its other options? */
-function isBare(syn: Packet): boolean {
-  return syn.length - headerLength(syn) < SEGMENT_BYTES;
-}
-
-function synAckBytes(syn: Packet): number {
-  return isBare(syn) ? BARE_SYN_ACK_BYTES : SYN_BYTES;
 }

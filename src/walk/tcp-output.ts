@@ -12,11 +12,12 @@ import {
   TCP_PSH,
   TCP_SYN,
 } from "../packet/packet.ts";
+import { synAckBytes } from "../packet/tcp-options.ts";
 import { fillHopLimit } from "./client-packet.ts";
 import { packetFrom, transparencyOf } from "./connection-end.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, SEGMENT_BYTES } from "./packet-size.ts";
-import type { TcpEnd } from "./tcp-end.ts";
+import { isBare, type TcpEnd } from "./tcp-end.ts";
 
 /** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
 const RETRANSMIT_MS = 204;
@@ -33,6 +34,11 @@ export class TcpOutput {
 
   constructor(owner: Conversation) {
     this.owner = owner;
+  }
+
+  /** A server's answer says no option that its SYN lacked. */
+  answer(end: TcpEnd, cause: number, phase: number): void {
+    this.send(end, TCP_SYN | TCP_ACK, 0, phase, cause, synAckBytes(end.lacked), 0, end.lacked);
   }
 
   acknowledge(end: TcpEnd, cause: number): void {
@@ -110,16 +116,18 @@ export class TcpOutput {
     cause: number,
     headers: number,
     unsent: number,
+    without = 0,
   ): void {
     const { stack } = end;
     const segment = packetFrom(end, this.owner.query, phase, cause);
     segment.protocol = IPPROTO_TCP;
     segment.tcpFlags = flags;
+    segment.tcpWithout = without;
     segment.seq = seq;
     segment.ack = end.ack;
     segment.df = true;
     segment.length =
-      headerLength(segment) + (end.isBare && headers === SEGMENT_BYTES ? BARE_SEGMENT_BYTES : headers);
+      headerLength(segment) + (isBare(end) && headers === SEGMENT_BYTES ? BARE_SEGMENT_BYTES : headers);
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
     const anySource = !end.client && end.relayed === null && transparencyOf(end.socket) !== false;
     if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
@@ -156,7 +164,7 @@ export class TcpOutput {
 }
 
 /** `tcp_current_mss`: bytes of data in a segment, which mostly has a time stamp beside them. */
-function segmentSize({ peerMss, isBare }: TcpEnd, room: number): number {
-  const stamp = isBare ? 0 : SEGMENT_BYTES - BARE_SEGMENT_BYTES;
-  return Math.max(LEAST_MSS, Math.min(peerMss, room - BARE_SEGMENT_BYTES)) - stamp;
+function segmentSize(end: TcpEnd, room: number): number {
+  const stamp = isBare(end) ? 0 : SEGMENT_BYTES - BARE_SEGMENT_BYTES;
+  return Math.max(LEAST_MSS, Math.min(end.peerMss, room - BARE_SEGMENT_BYTES)) - stamp;
 }

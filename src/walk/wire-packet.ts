@@ -73,7 +73,10 @@ export function wirePacket(d: Int32Array, at: number): Packet {
     packet.dport = word(S_PORTS) >>> 16;
     if (packet.protocol === IPPROTO_SCTP) packet.chunk = word(S_L4);
     else packet.tcpFlags = word(S_L4);
-    if (packet.protocol === IPPROTO_TCP) packet.mss = word(S_INFO);
+    if (packet.protocol === IPPROTO_TCP) {
+      packet.mss = word(S_INFO) & 0xffff;
+      packet.tcpWithout = word(S_INFO) >>> 16;
+    }
     packet.seq = word(S_SEQ);
     packet.ack = word(S_ACK);
     packet.vni = word(S_INFO2);

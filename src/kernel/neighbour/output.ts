@@ -82,14 +82,29 @@ export function resolve(stack: Stack, dev: NetDevice, family: number, address: n
  */
 function isFresh(stack: Stack, dev: NetDevice, key: number, address: number): boolean {
   const { state, now } = stack;
-  const confirmed = state.neighbourConfirmed.get(key, address);
-  if (confirmed !== ABSENT && now - confirmed <= dev.conf.reachableMs) return true;
+  if (hasProved(stack, dev, key, address)) return true;
   const delayed = state.neighbourDelayed.get(key, address);
   if (delayed === ABSENT) {
     state.neighbourDelayed.set(key, address, now);
     return true;
   }
   return now < delayed + dev.conf.delayMs;
+}
+
+/**
+ * NUD_CONNECTED: an entry that has answered this host lately, or that nobody has to ask for. One that was only heard of is not,
+ * however often it has been used.
+ */
+export function isConnected(stack: Stack, dev: NetDevice, family: number, address: number): boolean {
+  const key = deviceKey(family, dev.ifindex);
+  if (stack.state.neighbours.get(key, address) === ABSENT) return true;
+  return hasProved(stack, dev, key, address);
+}
+
+/** NUD_REACHABLE: it has answered this host, and not too long ago. */
+function hasProved({ state, now }: Stack, dev: NetDevice, key: number, address: number): boolean {
+  const confirmed = state.neighbourConfirmed.get(key, address);
+  return confirmed !== ABSENT && now - confirmed <= dev.conf.reachableMs;
 }
 
 /** Is a neighbour's address known? Begins to ask where it is not (`neigh_event_send` without a packet). */

@@ -1,6 +1,6 @@
 import { addressOnPath } from "../../address/ip6-handle.ts";
 import { headerLength, IPPROTO_TCP, type Packet, TCP_CWR, TCP_ECE } from "../../packet/packet.ts";
-import { TCP_HEADER } from "../../packet/wire/tcp.ts";
+import { bitsOf, blankTcpOptions, TCP_HEADER, TCPOPT_MSS } from "../../packet/tcp-options.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
@@ -15,7 +15,6 @@ import type { TargetAction } from "./target-action.ts";
 /** Effects of targets that change headers, or send them elsewhere. Run per packet. */
 
 const XT_CONTINUE = -1;
-const TCP_OPTION_MSS = 2;
 const MSS_BYTES = 4;
 const LONGEST_TCP_HEADER = 60;
 
@@ -36,12 +35,15 @@ export function ecnAction({ ece, cwr, ipEct }: EcnTarget): TargetAction {
   };
 }
 
-/** `tcpoptstrip_tg4`: of the options a packet here has but its segment size. */
+/** `tcpoptstrip_tg4`, `tcpoptstrip_tg6`: the bytes of an option become ones that say nothing. */
 export function tcpoptstripAction({ options }: TcpoptstripTarget): TargetAction {
-  const stripsMss = options.includes(TCP_OPTION_MSS);
+  const stripsMss = options.includes(TCPOPT_MSS);
+  const others = bitsOf(options);
   return {
     apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
-      if (stripsMss && packet.fragOffset === 0) packet.mss = 0;
+      if (packet.fragOffset !== 0) return XT_CONTINUE;
+      if (stripsMss) packet.mss = 0;
+      blankTcpOptions(packet, others);
       return XT_CONTINUE;
     },
   };

@@ -10,7 +10,13 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../packet/packet.ts";
-import { TCP_HEADER } from "../../packet/wire/tcp.ts";
+import {
+  bitsOf,
+  hasTcpOption,
+  TCP_HEADER,
+  TCPOPT_TIMESTAMP,
+  TCPOPT_WINDOW,
+} from "../../packet/tcp-options.ts";
 import {
   CT_NONE,
   ctInfoDirection,
@@ -54,14 +60,6 @@ const MSS_BYTES = 4;
 const TIMESTAMP_BYTES = 12;
 const WSCALE_BYTES = 4;
 
-/** A SYN with all options is as long as this, header and options; one that has a time stamp beside no less. */
-const FULL_SYN = 40;
-
-/** Bytes of a segment's header, with its options. */
-function headerBytes(packet: Packet): number {
-  return packet.length - headerLength(packet) - packet.payload;
-}
-
 export function synproxyAction({ timestamp, wscale, mss }: SynproxyTarget): TargetAction {
   const options = { timestamp, wscale: wscale !== 0, mss };
   return { apply: (stack, packet) => synproxySegment(stack, packet, options) ?? XT_CONTINUE };
@@ -89,7 +87,7 @@ export function synproxySegment(stack: Stack, packet: Packet, options: SynproxyO
 
 /** `synproxy_send_client_synack` */
 function sendClientSynAck(stack: Stack, syn: Packet, options: SynproxyOptions): void {
-  const timestamp = options.timestamp && headerBytes(syn) >= FULL_SYN;
+  const timestamp = options.timestamp && hasTcpOption(syn, TCPOPT_TIMESTAMP);
   const mss = options.mss !== 0 && syn.mss !== 0 ? options.mss : 0;
   const answer = made(stack, syn, PHASE_REPLY, TCP_SYN | TCP_ACK);
   answer.seq = cookieOf(syn);
@@ -97,7 +95,7 @@ function sendClientSynAck(stack: Stack, syn: Packet, options: SynproxyOptions): 
   answer.mss = mss;
   answer.length += TCP_HEADER + (mss === 0 ? 0 : MSS_BYTES);
   // What has no time stamp to be remembered in is not agreed on; SACK is said in the room the time stamp leaves.
-  if (timestamp) answer.length += TIMESTAMP_BYTES + (options.wscale ? WSCALE_BYTES : 0);
+  if (timestamp) addTimestamp(answer, options.wscale && hasTcpOption(syn, TCPOPT_WINDOW));
   backwards(answer, syn);
   attach(answer, syn);
   send(stack, answer, syn);
@@ -116,7 +114,7 @@ const MSS_UNSAID = 536;
 
 /** `synproxy_send_server_syn`: what is not in the cookie is in the time stamp that the client echoes. */
 function sendServerSyn(stack: Stack, ack: Packet, isn: number, options: SynproxyOptions): void {
-  const timestamp = options.timestamp && headerBytes(ack) >= TCP_HEADER + TIMESTAMP_BYTES;
+  const timestamp = options.timestamp && hasTcpOption(ack, TCPOPT_TIMESTAMP);
   const syn = made(stack, ack, PHASE_REQUEST, TCP_SYN);
   syn.seq = ack.seq - 1;
   // "ack_seq is used to relay our ISN to the synproxy hook to initialize sequence number translation once a connection tracking
@@ -124,9 +122,15 @@ function sendServerSyn(stack: Stack, ack: Packet, isn: number, options: Synproxy
   syn.ack = isn;
   syn.mss = (ack.family === 6 ? MSS_TABLE6 : MSS_TABLE)[isn - 1] as number;
   syn.length += TCP_HEADER + MSS_BYTES;
-  if (timestamp) syn.length += TIMESTAMP_BYTES + (options.wscale ? WSCALE_BYTES : 0);
+  if (timestamp) addTimestamp(syn, options.wscale);
   forwards(syn, ack);
   send(stack, syn, ack);
+}
+
+/** A time stamp, and beside it a window's scale or none. */
+function addTimestamp(packet: Packet, scales: boolean): void {
+  packet.length += TIMESTAMP_BYTES + (scales ? WSCALE_BYTES : 0);
+  if (!scales) packet.tcpWithout = bitsOf([TCPOPT_WINDOW]);
 }
 
 /**
@@ -188,7 +192,7 @@ function acknowledgeClient(stack: Stack, synAck: Packet): void {
 }
 
 function acknowledgementBytes(synAck: Packet): number {
-  return TCP_HEADER + (headerBytes(synAck) >= TCP_HEADER + TIMESTAMP_BYTES ? TIMESTAMP_BYTES : 0);
+  return TCP_HEADER + (hasTcpOption(synAck, TCPOPT_TIMESTAMP) ? TIMESTAMP_BYTES : 0);
 }
 
 /** `synproxy_build_ip`: a packet of the proxy's, which no socket sends. */

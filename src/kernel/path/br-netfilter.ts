@@ -11,7 +11,7 @@ import {
 import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
-import { neighbourOutput, resolve } from "../neighbour/output.ts";
+import { isConnected, neighbourOutput, resolve } from "../neighbour/output.ts";
 import {
   NF_ACCEPT,
   NF_DROP,
@@ -81,11 +81,16 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
   stack.path.bridgeFrameFinish(stack, bridge, port, packet);
 }
 
-/** `br_nf_pre_routing_finish_bridge`: re-bridge a translated packet, by way of the bridge device if nobody knows the MAC yet. */
+/**
+ * `br_nf_pre_routing_finish_bridge`: re-bridge a translated packet, by way of the bridge device unless its MAC is known and has
+ * proved true (NUD_CONNECTED): what the host has merely heard of (NUD_STALE, NUD_DELAY) is left to the neighbour's own output.
+ */
 function bridgedDnat(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   const nextHop = packet.rtNextHop;
   packet.rtInput = RT_NONE;
-  const mac = resolve(stack, bridge, packet.family, nextHop);
+  const mac = isConnected(stack, bridge, packet.family, nextHop)
+    ? resolve(stack, bridge, packet.family, nextHop)
+    : -1;
   if (mac >= 0) {
     packet.ethDst = mac;
     stack.path.bridgeFrameFinish(stack, bridge, port, packet);

@@ -15,6 +15,7 @@ import {
   IPPROTO_UDP,
   Packet,
 } from "../packet.ts";
+import { tcpHeaderLength } from "../tcp-options.ts";
 import { ARP_LENGTH, decodeArp, encodeArp } from "./arp.ts";
 import { decodeEthernet, encodeEthernet, ethernetLength } from "./ethernet.ts";
 import { type Extent, fault, type WireFault } from "./fault.ts";
@@ -24,7 +25,7 @@ import { decodeIcmpv6, encodeIcmpv6, ICMPV6_HEADER, quotesPacket6 } from "./icmp
 import { decodeIpv4Header, encodeIpv4Header, IPV4_HEADER } from "./ipv4.ts";
 import { decodeIpv6Header, encodeIpv6Header, ipv6HeaderLength } from "./ipv6.ts";
 import { decodeSctp, encodeSctp, sctpHeaderLength } from "./sctp.ts";
-import { decodeTcp, encodeTcp, tcpHeaderLength } from "./tcp.ts";
+import { decodeTcp, encodeTcp } from "./tcp.ts";
 import { decodeUdp, encodeUdp, UDP_HEADER } from "./udp.ts";
 import { decodeVxlan, encodeVxlan, VXLAN_HEADER, VXLAN_PORTS } from "./vxlan.ts";
 

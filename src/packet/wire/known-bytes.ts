@@ -13,11 +13,11 @@ import {
   TCP_ACK,
   TCP_SYN,
 } from "../packet.ts";
+import { hasTcpOption, TCP_HEADER, TCPOPT_WINDOW, tcpHeaderLength } from "../tcp-options.ts";
 import { ethernetLength } from "./ethernet.ts";
 import { encodeIp } from "./frame.ts";
 import { IPV4_HEADER } from "./ipv4.ts";
 import { ipv6HeaderLength } from "./ipv6.ts";
-import { TCP_HEADER, tcpHeaderLength } from "./tcp.ts";
 import { UDP_HEADER } from "./udp.ts";
 import { VXLAN_HEADER } from "./vxlan.ts";
 
@@ -112,6 +112,8 @@ function tcp(packet: Packet, at: number, known: Uint8Array): number {
     // Time stamps, the window's scale.
     known.fill(0, options + 8, Math.min(end, options + ((tcpFlags & TCP_ACK) === 0 ? 12 : 16)));
     known.fill(0, options + 19, end);
+    // With neither of the two before it the scale moves up.
+    if (end === options + 8 && hasTcpOption(packet, TCPOPT_WINDOW)) known.fill(0, options + 7, end);
   } else if (end > options) known.fill(0, options + 4, end);
   return end;
 }

@@ -1,4 +1,5 @@
-import { headerLength, type Packet } from "../../../packet/packet.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import { hasTcpOption } from "../../../packet/tcp-options.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
@@ -96,19 +97,6 @@ function formatFlags(bits: number): string {
   return FLAG_NAMES.filter((_, bit) => bits & (1 << bit)).join(",") || "NONE";
 }
 
-/** Options by kind: MSS, NOP, window scale, SACK permitted, timestamps. */
-const SYN_OPTIONS: ReadonlySet<number> = new Set([2, 1, 3, 4, 8]);
-const SEGMENT_OPTIONS: ReadonlySet<number> = new Set([1, 8]);
-const MSS_ALONE: ReadonlySet<number> = new Set([2]);
-const NO_OPTIONS: ReadonlySet<number> = new Set();
-
-/** What a Linux socket writes behind a header, by the header's length with it (`tcp_syn_options`, `tcp_established_options`). */
-const OPTIONS_OF: ReadonlyMap<number, ReadonlySet<number>> = new Map([
-  [40, SYN_OPTIONS],
-  [32, SEGMENT_OPTIONS],
-  [24, MSS_ALONE],
-]);
-
 /** `tcp_find_option`. Runs per packet. */
 class TcpOptionTest implements MatchTest {
   private readonly others: TcpTest;
@@ -123,8 +111,7 @@ class TcpOptionTest implements MatchTest {
 
   test(packet: Packet): boolean {
     if (!this.others.test(packet)) return false;
-    const header = packet.length - headerLength(packet) - packet.payload;
-    return (OPTIONS_OF.get(header) ?? NO_OPTIONS).has(this.option) !== this.invert;
+    return hasTcpOption(packet, this.option) !== this.invert;
   }
 }
 

@@ -25,7 +25,7 @@ const FRAGMENT: Readonly<Record<string, (packet: Packet) => number>> = {
 };
 
 /** TCP's options by nft's names. */
-const TCP_OPTIONS: Readonly<Record<string, number>> = {
+export const TCP_OPTIONS: Readonly<Record<string, number>> = {
   maxseg: TCPOPT_MSS,
   window: TCPOPT_WINDOW,
   "sack-perm": TCPOPT_SACK_PERM,

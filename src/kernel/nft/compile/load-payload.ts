@@ -21,7 +21,7 @@ import {
   NDISC_REDIRECT,
   type Packet,
 } from "../../../packet/packet.ts";
-import { tcpHeaderLength } from "../../../packet/wire/tcp.ts";
+import { tcpHeaderLength } from "../../../packet/tcp-options.ts";
 import type { Read } from "./read.ts";
 
 /**

@@ -1,4 +1,5 @@
 import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import { bitsOf, blankTcpOptions, TCPOPT_MSS } from "../../../packet/tcp-options.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
 import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
@@ -6,6 +7,7 @@ import { clampedMss } from "../../netfilter/header-actions.ts";
 import type { NftExpression } from "../expression.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
+import { TCP_OPTIONS } from "./load-exthdr.ts";
 import { addressIn } from "./load-payload.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
@@ -181,14 +183,21 @@ function setSegmentSize(value: NftExpression): Step | null {
 
 const TCP_MSS_DEFAULT = 536;
 
-/** `nft_exthdr_tcp_strip_eval`. null: an option without which connections go on otherwise. */
+const TCP_OPTION = "tcp option ";
+
+/** `nft_exthdr_tcp_strip_eval`. null: an option that is not known here. */
 export function compileResetOption({ option }: Extract<NftStatement, { kind: "reset-option" }>): Step | null {
   const name = option.kind === "other" ? option.text : "";
-  const isSize = name === "tcp option maxseg";
-  if (!isSize && !name.startsWith("tcp option sack")) return null;
+  const words = name.startsWith(TCP_OPTION) ? name.slice(TCP_OPTION.length) : "";
+  const number = Object.hasOwn(TCP_OPTIONS, words) ? TCP_OPTIONS[words] : undefined;
+  // Selective acknowledgements themselves are never sent here.
+  if (number === undefined && !words.startsWith("sack")) return null;
+  const isSize = number === TCPOPT_MSS;
+  const others = number === undefined ? 0 : bitsOf([number]);
   return ({ packet }) => {
     if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return NFT_BREAK;
     if (isSize) packet.mss = 0;
+    blankTcpOptions(packet, others);
     return NFT_CONTINUE;
   };
 }

@@ -160,12 +160,12 @@ const META: readonly Row[] = [
   ["-m owner ! --socket-exists", {}, true],
   ["-m owner --socket-exists ! --uid-owner 5", {}, false],
   // A Linux SYN, a later segment with timestamps, a SYN-ACK to a SYN without options, a reset.
-  ["-p tcp -m tcp --tcp-option 3", { length: 60, tcpFlags: 2 }, true],
-  ["-p tcp -m tcp --tcp-option 3", { length: 142, payload: 90, tcpFlags: 24 }, false],
-  ["-p tcp -m tcp --tcp-option 8", { length: 142, payload: 90, tcpFlags: 24 }, true],
-  ["-p tcp -m tcp --tcp-option 2", { length: 44, tcpFlags: 18 }, true],
-  ["-p tcp -m tcp --tcp-option 8", { length: 44, tcpFlags: 18 }, false],
-  ["-p tcp -m tcp ! --tcp-option 2", { length: 40, tcpFlags: 4 }, true],
+  ["-p tcp -m tcp --tcp-option 3", { protocol: 6, length: 60, tcpFlags: 2 }, true],
+  ["-p tcp -m tcp --tcp-option 3", { protocol: 6, length: 142, payload: 90, tcpFlags: 24 }, false],
+  ["-p tcp -m tcp --tcp-option 8", { protocol: 6, length: 142, payload: 90, tcpFlags: 24 }, true],
+  ["-p tcp -m tcp --tcp-option 2", { protocol: 6, length: 44, tcpFlags: 18, mss: 1460 }, true],
+  ["-p tcp -m tcp --tcp-option 8", { protocol: 6, length: 44, tcpFlags: 18 }, false],
+  ["-p tcp -m tcp ! --tcp-option 2", { protocol: 6, length: 40, tcpFlags: 4 }, true],
   // A socket of the kernel's own, which no file belongs to, and a packet that no socket sent are in no group.
   ["-m owner --gid-owner 0", { socket: 0 }, false],
   ["-m owner ! --gid-owner 0", { socket: 0 }, true],
