@@ -250,6 +250,8 @@ export class Packet {
   physOut = 0;
   nfBridgeOtherHost = false;
   nfBridgeSabotaged = false;
+  /** Of a packet with copies made on the bridge, and of these: the one answer of them all. */
+  nfBridgeShared: { sabotaged: boolean } | null = null;
   nfBridgeDnat = false;
   nfBridgeSavedSrc = 0;
   nfBridgeDaddr = 0;
@@ -374,6 +376,7 @@ export class Packet {
     this.physOut = 0;
     this.nfBridgeOtherHost = false;
     this.nfBridgeSabotaged = false;
+    this.nfBridgeShared = null;
     this.nfBridgeDnat = false;
     this.nfBridgeSavedSrc = 0;
     this.nfBridgeDaddr = 0;
@@ -464,6 +467,7 @@ export class Packet {
     this.physOut = from.physOut;
     this.nfBridgeOtherHost = from.nfBridgeOtherHost;
     this.nfBridgeSabotaged = from.nfBridgeSabotaged;
+    this.nfBridgeShared = from.nfBridgeShared;
     this.nfBridgeDnat = from.nfBridgeDnat;
     this.nfBridgeSavedSrc = from.nfBridgeSavedSrc;
     this.nfBridgeDaddr = from.nfBridgeDaddr;

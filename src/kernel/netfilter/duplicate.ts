@@ -1,5 +1,6 @@
 import type { Packet } from "../../packet/packet.ts";
 import { CT_UNTRACKED } from "../conntrack/status.ts";
+import { shareBridge } from "../path/sabotage.ts";
 import { reason } from "../reason.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
@@ -28,6 +29,7 @@ export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: n
   // Of IPv6 there is no such bit, but nobody cuts what is no socket's here.
   copy.df = true;
   if (hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN) copy.ttl--;
+  shareBridge(packet, copy);
   stack.duplicates = true;
   if (routeTo(stack, copy, gateway, oif)) stack.path.localOut(stack, copy);
   else stack.kill(copy, NO_ROUTE);

@@ -43,6 +43,7 @@ import { ipForward } from "./ip-forward.ts";
 import { ipipReceive } from "./ipip.ts";
 import { ipvlanOwner } from "./ipvlan.ts";
 import { LOCAL } from "./reassembly.ts";
+import { isSabotaged, sabotage } from "./sabotage.ts";
 import { vrfReceive } from "./vrf.ts";
 
 const OTHER_HOST = reason("other-host");
@@ -84,7 +85,7 @@ export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
   }
   // ip_sabotage_in: what br_netfilter already ran through PREROUTING on the bridge does not run again.
   // In a VRF it does.
-  if (packet.nfBridge && !packet.nfBridgeSabotaged && dev.vrf === null) packet.nfBridgeSabotaged = true;
+  if (packet.nfBridge && !isSabotaged(packet) && dev.vrf === null) sabotage(packet);
   else {
     const verdict = nfHook(stack, NF_INET_PRE_ROUTING, packet, dev.ifindex, 0);
     if (verdict !== NF_ACCEPT) {

@@ -3,6 +3,7 @@ import { CT_UNTRACKED } from "../conntrack/status.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
+import { isSabotaged } from "./sabotage.ts";
 
 const FRAGMENT_TIMEOUT = reason("fragment-timeout");
 /** `net.ipv4.ipfrag_time`, milliseconds. */
@@ -109,7 +110,7 @@ export class ReassemblyQueues {
 export function defragment(stack: Stack, packet: Packet): NfVerdict {
   if (!packet.isFragment || packet.ct === CT_UNTRACKED) return NF_ACCEPT;
   if (packet.family === 6 && packet.ct >= 0) return NF_ACCEPT;
-  const bridged = packet.nfBridge && !packet.nfBridgeSabotaged ? packet.physIn : 0;
+  const bridged = packet.nfBridge && !isSabotaged(packet) ? packet.physIn : 0;
   const whole = stack.state.reassembly.add(stack, packet, `conntrack ${stack.hook} ${bridged}`);
   if (whole === null) return NF_STOLEN;
   // nf_ct_ipv4_gather_frags, nf_ct_frag6_reasm: what netfilter has put together it may cut again.
