@@ -131,7 +131,7 @@ function checkNodesOutside(
     if (!isLaw) continue;
     for (const node of nodes) {
       const inside = (node.status?.addresses ?? []).find(({ type, address }) => {
-        const parsed = type === "InternalIP" ? parseIp(address) : undefined;
+        const parsed = type === "InternalIP" ? parseIp(address ?? "") : undefined;
         return parsed !== undefined && liesIn(value, parsed);
       });
       if (inside === undefined) continue;
@@ -159,7 +159,7 @@ function checkNodeAddresses(given: readonly Given[], nodes: readonly Node[], fin
   const lengths = [...new Set(given.map(({ cidr }) => cidr.length))];
   for (const node of nodes) {
     for (const { type, address: text } of node.status?.addresses ?? []) {
-      const address = type === "InternalIP" ? parseIp(text) : undefined;
+      const address = type === "InternalIP" ? parseIp(text ?? "") : undefined;
       if (address === undefined) continue;
       const bits = familyOfAddress(address) === 4 ? 32 : 128;
       const found = lengths
