@@ -3,7 +3,7 @@ import { type HostSpec, outcome, sessionOf, smallWorld, told, trace } from "../.
 
 /**
  * A bridge of Open vSwitch between two pods and its own host. What flows do is held against Open vSwitch itself in
- * `ovs-traces.test.ts`; here is what they are a part of: devices, wires, tunnels, conversations.
+ * `../ovs/traces.test.ts`; here is what they are a part of: devices, wires, tunnels, conversations.
  */
 
 const OWN = { kind: "openvswitch" } as const;

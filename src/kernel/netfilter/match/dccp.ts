@@ -2,15 +2,13 @@ import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
-import { formatPortRange, type PortRange, readPorts } from "../save/port-range.ts";
 import { UnsureTest } from "../unsure.ts";
 import type { Match, MatchModule } from "./match.ts";
+import { formatPorts, type Ports, portOptions } from "./ports.ts";
 
 /** Ports, types and options of DCCP (net/netfilter/xt_dccp.c). */
-export interface DccpMatch extends Match {
+export interface DccpMatch extends Match, Ports {
   readonly kind: "dccp";
-  readonly sport: Negatable<PortRange> | null;
-  readonly dport: Negatable<PortRange> | null;
   readonly types: Negatable<readonly string[]> | null;
   readonly option: Negatable<number> | null;
 }
@@ -26,21 +24,11 @@ export const dccp: MatchModule<DccpMatch> = {
   needsConntrack: false,
 
   parse(reader) {
-    let sport: DccpMatch["sport"] = null;
-    let dport: DccpMatch["dport"] = null;
+    const ports: Ports = { sport: null, dport: null };
     let types: DccpMatch["types"] = null;
     let option: DccpMatch["option"] = null;
-    const readSport = () => {
-      sport = readPorts(reader);
-    };
-    const readDport = () => {
-      dport = readPorts(reader);
-    };
     reader.options({
-      "--sport": readSport,
-      "--source-port": readSport,
-      "--dport": readDport,
-      "--destination-port": readDport,
+      ...portOptions(reader, ports),
       "--dccp-types": () => {
         const invert = reader.negated();
         const names = reader.word("a list of types").toUpperCase().split(",");
@@ -54,15 +42,14 @@ export const dccp: MatchModule<DccpMatch> = {
         option = { invert: reader.negated(), value: reader.uint(255, 1) };
       },
     });
-    return { kind: "dccp", sport, dport, types, option };
+    return { kind: "dccp", ...ports, types, option };
   },
 
-  format: ({ sport, dport, types, option }) =>
+  format: (match) =>
     optionText(
-      negatableText("--sport", sport, formatPortRange),
-      negatableText("--dport", dport, formatPortRange),
-      negatableText("--dccp-types", types, (names) => names.join(",")),
-      negatableText("--dccp-option", option, String),
+      formatPorts(match),
+      negatableText("--dccp-types", match.types, (names) => names.join(",")),
+      negatableText("--dccp-option", match.option, String),
     ),
 
   compile: (match) => new DccpTest(match),

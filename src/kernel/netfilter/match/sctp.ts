@@ -4,15 +4,12 @@ import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
-import { formatPortRange, type PortRange, readPorts } from "../save/port-range.ts";
 import type { Match, MatchModule } from "./match.ts";
-import { PortsTest } from "./udp.ts";
+import { formatPorts, type Ports, PortsTest, portOptions } from "./ports.ts";
 
 /** Ports and chunks of an SCTP packet (net/netfilter/xt_sctp.c). */
-export interface SctpMatch extends Match {
+export interface SctpMatch extends Match, Ports {
   readonly kind: "sctp";
-  readonly sport: Negatable<PortRange> | null;
-  readonly dport: Negatable<PortRange> | null;
   readonly chunks: Negatable<SctpChunks> | null;
 }
 
@@ -59,31 +56,20 @@ export const sctp: MatchModule<SctpMatch> = {
   needsConntrack: false,
 
   parse(reader) {
-    let sport: SctpMatch["sport"] = null;
-    let dport: SctpMatch["dport"] = null;
+    const ports: Ports = { sport: null, dport: null };
     let chunks: SctpMatch["chunks"] = null;
-    const readSport = () => {
-      sport = readPorts(reader);
-    };
-    const readDport = () => {
-      dport = readPorts(reader);
-    };
     reader.options({
-      "--sport": readSport,
-      "--source-port": readSport,
-      "--dport": readDport,
-      "--destination-port": readDport,
+      ...portOptions(reader, ports),
       "--chunk-types": () => {
         chunks = { invert: reader.negated(), value: readChunks(reader) };
       },
     });
-    return { kind: "sctp", sport, dport, chunks };
+    return { kind: "sctp", ...ports, chunks };
   },
 
   format: (match) =>
     optionText(
-      negatableText("--sport", match.sport, formatPortRange),
-      negatableText("--dport", match.dport, formatPortRange),
+      formatPorts(match),
       negatableText("--chunk-types", match.chunks, ({ scope, types }) => `${scope} ${types.join(",")}`),
     ),
 

@@ -3,14 +3,12 @@ import { hasTcpOption } from "../../../packet/tcp-options.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
-import { ANY_PORT, formatPortRange, type PortRange, portMatches, readPorts } from "../save/port-range.ts";
 import type { Match, MatchModule } from "./match.ts";
+import { formatPorts, type Ports, PortsTest, portOptions } from "./ports.ts";
 
 /** Ports and flags of a TCP segment (net/netfilter/xt_tcpudp.c, `tcp_mt`). */
-export interface TcpMatch extends Match {
+export interface TcpMatch extends Match, Ports {
   readonly kind: "tcp";
-  readonly sport: Negatable<PortRange> | null;
-  readonly dport: Negatable<PortRange> | null;
   /** A TCP option's number that must be present. */
   readonly option: Negatable<number> | null;
   readonly flags: Negatable<TcpFlags> | null;
@@ -32,16 +30,9 @@ export const tcp: MatchModule<TcpMatch> = {
   needsConntrack: false,
 
   parse(reader) {
-    let sport: TcpMatch["sport"] = null;
-    let dport: TcpMatch["dport"] = null;
+    const ports: Ports = { sport: null, dport: null };
     let option: TcpMatch["option"] = null;
     let flags: TcpMatch["flags"] = null;
-    const readSport = () => {
-      sport = readPorts(reader);
-    };
-    const readDport = () => {
-      dport = readPorts(reader);
-    };
     const readFlag = (text: string): number => {
       let bits = 0;
       for (const name of text.split(",")) {
@@ -57,10 +48,7 @@ export const tcp: MatchModule<TcpMatch> = {
       return bits;
     };
     reader.options({
-      "--sport": readSport,
-      "--source-port": readSport,
-      "--dport": readDport,
-      "--destination-port": readDport,
+      ...portOptions(reader, ports),
       "--tcp-flags": () => {
         const invert = reader.negated();
         const mask = readFlag(reader.word("the flags to look at"));
@@ -74,13 +62,12 @@ export const tcp: MatchModule<TcpMatch> = {
         option = { invert: reader.negated(), value: reader.uint(255, 1) };
       },
     });
-    return { kind: "tcp", sport, dport, option, flags };
+    return { kind: "tcp", ...ports, option, flags };
   },
 
   format(match) {
     return optionText(
-      negatableText("--sport", match.sport, formatPortRange),
-      negatableText("--dport", match.dport, formatPortRange),
+      formatPorts(match),
       negatableText("--tcp-option", match.option, String),
       negatableText(
         "--tcp-flags",
@@ -117,34 +104,19 @@ class TcpOptionTest implements MatchTest {
 
 /** Runs per packet. */
 class TcpTest implements MatchTest {
-  private readonly sportMin: number;
-  private readonly sportMax: number;
-  private readonly sportInvert: boolean;
-  private readonly dportMin: number;
-  private readonly dportMax: number;
-  private readonly dportInvert: boolean;
+  private readonly ports: PortsTest;
   private readonly mask: number;
   private readonly comp: number;
   private readonly flagsInvert: boolean;
 
-  constructor(match: TcpMatch) {
-    const sport = match.sport ?? ANY_PORT;
-    const dport = match.dport ?? ANY_PORT;
-    this.sportMin = sport.value.min;
-    this.sportMax = sport.value.max;
-    this.sportInvert = sport.invert;
-    this.dportMin = dport.value.min;
-    this.dportMax = dport.value.max;
-    this.dportInvert = dport.invert;
-    this.mask = match.flags?.value.mask ?? 0;
-    this.comp = match.flags?.value.comp ?? 0;
-    this.flagsInvert = match.flags?.invert ?? false;
+  constructor({ sport, dport, flags }: TcpMatch) {
+    this.ports = new PortsTest(sport, dport);
+    this.mask = flags?.value.mask ?? 0;
+    this.comp = flags?.value.comp ?? 0;
+    this.flagsInvert = flags?.invert ?? false;
   }
 
   test(packet: Packet): boolean {
-    if (!packet.hasTransport) return false;
-    if (!portMatches(this.sportMin, this.sportMax, packet.sport, this.sportInvert)) return false;
-    if (!portMatches(this.dportMin, this.dportMax, packet.dport, this.dportInvert)) return false;
-    return ((packet.tcpFlags & this.mask) === this.comp) !== this.flagsInvert;
+    return this.ports.test(packet) && ((packet.tcpFlags & this.mask) === this.comp) !== this.flagsInvert;
   }
 }
