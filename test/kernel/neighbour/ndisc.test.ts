@@ -14,17 +14,9 @@ import {
   ND_SOLICITED,
 } from "../../../src/packet/packet.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
-import {
-  BRIDGE,
-  type HostSpec,
-  ip6,
-  linkLocalOf,
-  macOf,
-  outcome,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, type HostSpec, linkLocalOf, macOf, smallWorld } from "../../walk/small-world.ts";
+import { ip6 } from "../../walk/words.ts";
 
 /**
  * Neighbour discovery. a, b and box's first card are on one bridge, c on box's other card. The expectations are the kernel's
