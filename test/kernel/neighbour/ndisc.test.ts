@@ -255,7 +255,7 @@ describe("news", () => {
     };
     receiveFrame(stack, dev, packet, true);
     const now = entries.get(key, address);
-    const at = now === ABSENT ? stack.net.staticNeighbour(key, address) : now;
+    const at = now === ABSENT ? stack.net.neighbours.mac(key, address) : now;
     const certain = neighbourConfirmed.get(key, address) !== ABSENT ? "+" : "";
     return {
       knows: at >= 0 ? `${formatMac(at)}${certain}` : at === NEIGH_INCOMPLETE ? "asks" : "nothing",
