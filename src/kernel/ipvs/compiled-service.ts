@@ -140,7 +140,8 @@ export class CompiledIpvs {
   hasRealServer(protocol: number, address: number, port: number): boolean {
     return this.services.some(
       ({ plain, methods, addresses, ...service }) =>
-        (service.protocol === protocol || (service.mark !== 0 && service.protocol === (protocol & KEY_IPV6))) &&
+        (service.protocol === protocol ||
+          (service.mark !== 0 && service.protocol === (protocol & KEY_IPV6))) &&
         plain.servers.some(
           (server, i) => methods[i] === FORWARD_MASQ && addresses[i] === address && server.port === port,
         ),

@@ -28,6 +28,8 @@ export class DestinationTable {
   private readonly cells: Cells;
   /** Number of the service each belongs to. */
   private readonly services: number[] = [];
+  /** How many servers were removed so far. */
+  removals = 0;
 
   constructor(journal: Journal) {
     this.cells = new Cells(journal, STRIDE * 8);
@@ -112,6 +114,7 @@ export class DestinationTable {
 
   /** `__ip_vs_unlink_dest`. */
   remove(dest: number): void {
+    this.removals++;
     this.put(dest, FLAGS, (this.cells.data[dest * STRIDE + FLAGS] as number) & ~AVAILABLE);
   }
 

@@ -31,8 +31,12 @@ import {
   NF_STOLEN,
   type NfVerdict,
 } from "../netfilter/hook.ts";
+import { gatherFragments } from "../path/reassembly.ts";
 import { reason } from "../reason.ts";
+import { pathMtuSlot } from "../route/attach.ts";
+import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
+import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_IPVS } from "../tape.ts";
 import { FTP_PORT } from "./compiled-service.ts";
@@ -230,10 +234,10 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
   let info = packet.icmpInfo;
   const tooBig = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
   if (tooBig) {
-    stack.state.exceptions.set(outer.dst, 0, Math.max(info, LEAST_PATH_MTU));
+    info = learnPathMtu(stack, outer.dst, info);
     if (info > LEAST_TUNNEL_MTU + IP_HEADER) info -= IP_HEADER;
   }
-  if (!tooBig || outer.df) {
+  if (!tooBig || request.df) {
     const cause = stack.pool.clone(request);
     cause.pktType = PACKET_HOST;
     cause.rtInput = RT_LOCAL_DELIVER;
@@ -245,8 +249,29 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
   return NF_STOLEN;
 }
 
+/**
+ * `ipv4_update_pmtu`, and what `ip_vs_in_icmp` reads then: the MTU of the server's cached route, which is the one of before where
+ * nothing was known of the path; only the next packet finds the new one.
+ */
+function learnPathMtu(stack: Stack, server: number, mtu: number): number {
+  const { exceptions } = stack.state;
+  const slot = pathMtuSlot(4);
+  const known = exceptions.get(server, slot);
+  const probe = stack.pool.take();
+  probe.dst = server;
+  const error = routeOutput(stack, probe, 0, false);
+  const old = probe.rtMtu === 0 ? (stack.net.devices[probe.rtDev]?.mtu ?? 0) : probe.rtMtu;
+  stack.pool.release(probe);
+  if (error !== 0) return mtu;
+  if (mtu > old) return old;
+  const learned = Math.min(old, Math.max(mtu, LEAST_PATH_MTU));
+  exceptions.set(server, slot, learned);
+  return known === ABSENT ? old : learned;
+}
+
 /** `ip_vs_forward_icmp`, `ip_vs_forward_icmp_v6`, at FORWARD. */
 export function ipvsForwardError(stack: Stack, packet: Packet): NfVerdict {
   if (!isIcmp(packet)) return NF_ACCEPT;
+  if (packet.family === 4 && !gatherFragments(stack, packet)) return NF_STOLEN;
   return isTranslatedError(packet) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
 }

@@ -1,7 +1,16 @@
-import { IPPROTO_SCTP, IPPROTO_TCP, isIcmp, type Packet, protocolKey, RT_NONE, TCP_RST } from "../../packet/packet.ts";
+import {
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  isIcmp,
+  type Packet,
+  protocolKey,
+  RT_NONE,
+  TCP_RST,
+} from "../../packet/packet.ts";
 import { SCTP_ABORT } from "../../packet/sctp-chunk.ts";
 import { NF_NAT_MANIP_SRC, rewrite } from "../nat/nat.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
+import { gatherFragments } from "../path/reassembly.ts";
 import { reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
@@ -23,7 +32,9 @@ const NO_CONNECTION_LEFT = reason("ipvs-no-connection");
 export function ipvsOut(stack: Stack, packet: Packet): NfVerdict {
   // What br_netfilter brings has a route it lends it.
   if (packet.ipvsProperty || (packet.rtInput === RT_NONE && !packet.nfBridge)) return NF_ACCEPT;
-  const { protocol } = packet;
+  const { protocol, family } = packet;
+  if (family === 4 && (isIcmp(packet) || isBalanced(protocol)) && !gatherFragments(stack, packet))
+    return NF_STOLEN;
   if (isIcmp(packet)) {
     return isTranslatedError(packet) ? errorOut(stack, packet) : NF_ACCEPT;
   }
