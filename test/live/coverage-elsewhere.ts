@@ -85,6 +85,8 @@ export const COUNTED_ALONE: ReadonlySet<string> = new Set([
   ...["log", "counter", "continue"].map(
     (name) => `nft does ${name === "continue" ? "verdict continue" : name}`,
   ),
+  // What they say of a connection no packet of its own is changed by.
+  ...["helper", "timeout", "expectation"].map((name) => `nft does object ct ${name}`),
 ]);
 
 /** What worlds of the kind `faults` alone have: no other world has such devices, filters or mistakes. */
