@@ -86,6 +86,20 @@ export function qdiscCommand({ kind, handle, dev, place, options }: Qdisc): stri
   return `tc qdisc add dev ${quote(dev)} root handle ${handle} tbf ${words}`;
 }
 
+export function qdiscDeletion(dev: string, place: string): string {
+  return `tc qdisc del dev ${quote(dev)} ${place}`;
+}
+
+/** Of a head that only frames others, theirs go with it. */
+export function tcFilterDeletion(dev: string, hook: TcHook, head: string | null): string {
+  const [, protocol, pref, kind, rest = ""] = /protocol (\S+) pref (\d+) (\S+)(.*)$/.exec(head ?? "") ?? [];
+  const handle = /\b(?:fh|handle) (\S+)(?! *ht divisor)/.exec(rest)?.[1];
+  const all = `tc filter del dev ${quote(dev)} ${hook}`;
+  if (pref === undefined) return all;
+  const own = `${all} protocol ${protocol} pref ${pref}`;
+  return handle === undefined || handle.endsWith(":") ? own : `${own} handle ${handle} ${kind}`;
+}
+
 /** `tc filter add …` of a filter of u32 or matchall; "" for what only frames others, null for what has no command here. */
 export function tcFilterCommand({ dev, hook, head, lines }: TcFilter): string | null {
   const [, protocol, pref, kind, rest = ""] = /protocol (\S+) pref (\d+) (\S+)(.*)$/.exec(head) ?? [];
