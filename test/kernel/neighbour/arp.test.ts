@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatMac, internMac } from "../../../src/address/mac.ts";
 import { receiveFrame } from "../../../src/kernel/path/receive.ts";
 import { outcome, sessionOf } from "../../walk/asking.ts";
-import { BRIDGE, type HostSpec, smallWorld } from "../../walk/small-world.ts";
+import { type HostSpec, smallWorld, switchOf } from "../../walk/small-world.ts";
 import { ip } from "../../walk/words.ts";
 
 /**
@@ -15,14 +15,7 @@ function lan(box: HostSpec = {}) {
   return smallWorld(
     {
       a: { links: { eth0: "10.0.0.2/24" }, routes: ["10.1.0.0/24 dev eth0", "10.2.0.0/24 dev eth0"] },
-      sw: {
-        links: {
-          br0: { detail: BRIDGE },
-          p0: { master: "br0" },
-          p1: { master: "br0" },
-          p2: { master: "br0" },
-        },
-      },
+      sw: switchOf("p0", "p1", "p2"),
       box: { links: { eth0: "10.0.0.3/24", eth1: "10.0.0.4/24", eth2: "10.1.0.1/24" }, ...box },
       c: { links: { eth0: "10.1.0.2/24" }, routes: ["default via 10.1.0.1"] },
     },
