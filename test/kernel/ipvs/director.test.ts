@@ -145,8 +145,14 @@ describe("ip_vs_in_icmp of a tunnel's packet", () => {
 });
 
 describe("ip_vs_in_icmp_v6", () => {
-  it("sends an error that this host made itself on to a direct routing's server", () => {
-    const director = new Director({}, `-A ${UDP6} -s rr`, `-a ${UDP6} -r [fd00:2::2]:53 -g`);
+  it("sends an error that this host made itself on to a direct routing's server, by no way of its own", () => {
+    const ip6tables = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -i lo -j DROP\nCOMMIT\n";
+    const links = { eth0: "fd00:1::1/64 fd00:9::9/128", eth1: "fd00:2::1/64" };
+    const director = new Director(
+      { lb: { links, forward: true, ip6tables } },
+      `-A ${UDP6} -s rr`,
+      `-a ${UDP6} -r [fd00:2::2]:53 -g`,
+    );
     trace(director.session, "c", "udp [fd00:9::9]:53 sport=40000");
     const late = outcome(director.session, "s", "udp [fd00:1::2]:40000 src=fd00:9::9 sport=53 ttl=1");
     expect(errors(late, "s")).toEqual(["3/0"]);
@@ -163,8 +169,16 @@ describe("ip_vs_gather_frags", () => {
   });
 
   it("nf_defrag_ipv6_enable: of IPv6 before anything else", () => {
-    const director = new Director({}, `-A ${UDP6} -s rr`, `-a ${UDP6} -r [fd00:2::2]:53 -m`);
-    expect(outcome(director.session, "c", "udp [fd00:9::9]:53 size=2000").client.result).toBe("answered");
+    const ip6tables =
+      "*mangle\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -m frag --fragmore -j DROP\nCOMMIT\n";
+    const links = { eth0: "fd00:1::1/64 fd00:9::9/128", eth1: "fd00:2::1/64" };
+    const ask = (...lines: string[]): string =>
+      outcome(
+        new Director({ lb: { links, forward: true, ip6tables } }, ...lines).session,
+        "c",
+        "udp [fd00:2::2]:53 size=2000",
+      ).client.result;
+    expect([ask(), ask(`-A ${UDP6} -s rr`)]).toEqual(["timeout", "answered"]);
   });
 });
 
