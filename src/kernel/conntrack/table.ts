@@ -1,8 +1,12 @@
 import type { Family } from "../../address/ip.ts";
-import { KEY_IPV6 } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
-import { IPS_CONFIRMED, IPS_DYING, IPS_TIMEOUT_POLICY } from "./status.ts";
+import * as CT_STATUS from "./status.ts";
 import { zoneId } from "./zone.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { KEY_IPV6 } = PACKET;
+const { IPS_CONFIRMED, IPS_DYING, IPS_TIMEOUT_POLICY } = CT_STATUS;
 
 /**
  * A host's connection tracking table (`nf_conntrack_core.c`): entries and their two tuples in journaled cells, found by
