@@ -83,6 +83,7 @@ const REMEMBERING: ReadonlySet<string> = new Set([
   "hashlimit",
   "limit",
   "quota",
+  "rateest",
   "recent",
   "socket",
   "statistic",
