@@ -19,6 +19,7 @@ import { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { EMSGSIZE, EPERM } from "../route/fib.ts";
+import { nextHopOf } from "../route/attach.ts";
 import { isMember } from "../route/input-route.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast } from "../route/output-route.ts";
@@ -192,5 +193,5 @@ function finishOutput2(stack: Stack, packet: Packet): number {
     stack.path.transmit(stack, out, packet);
     return stack.xmitErrno;
   }
-  return neighbourOutput(stack, out, packet.rtNextHop, packet);
+  return neighbourOutput(stack, out, nextHopOf(packet), packet);
 }
