@@ -64,7 +64,9 @@ export function* recordProbe(
   const began = Date.now();
   const served: Served[] = [];
   const captures: CapturedFrame[][] = [];
-  const questions = new OpenQuestions((host) => mayHide(lab, host));
+  const questions = new OpenQuestions(
+    (host, family) => mayTake(lab, host) || (family === 6 && mayHide(lab, host)),
+  );
   const look = (): number => {
     served.push(...lab.serve());
     let fresh = 0;
@@ -157,6 +159,22 @@ function mayHide({ real: { world } }: Lab, name: string): boolean {
   const host = world.hosts.get(name);
   if (host === undefined) return false;
   return loadedRules(host).some(({ family }) => family === 6) || walkedNft(host).tables.length > 0;
+}
+
+/** May a host's cards receive answers of ARP that it does not hear: taken by a macvlan, or dropped before ARP sees them? */
+function mayTake({ real: { world } }: Lab, name: string): boolean {
+  const host = world.hosts.get(name);
+  if (host === undefined) return false;
+  if (host.tc.filters.length > 0) return true;
+  if (walkedNft(host).tables.some(({ family }) => family === "arp" || family === "netdev")) return true;
+  return [...world.hosts.values()].some((owner) =>
+    owner.devices.some(
+      ({ detail }) =>
+        detail.kind === "macvlan" &&
+        detail.mode === "passthru" &&
+        (detail.lower?.host ?? owner.name) === name,
+    ),
+  );
 }
 
 /** Does the sender wait for what may come back? */
