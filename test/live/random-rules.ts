@@ -3,14 +3,8 @@ import type { DraftHost } from "./draft.ts";
 import { idleNeighbours } from "./idle-neighbours.ts";
 import { type Proto, randomConditions, type Spot, someone } from "./random-matches.ts";
 import { randomSets } from "./random-sets.ts";
+import { TABLE_HOOKS } from "./rule-text.ts";
 import { type Ground, PORTS } from "./topology.ts";
-
-const HOOKS: Readonly<Record<string, readonly string[]>> = {
-  raw: ["PREROUTING", "OUTPUT"],
-  mangle: ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
-  nat: ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
-  filter: ["INPUT", "FORWARD", "OUTPUT"],
-};
 
 /** The kernel takes it for SYNs alone (`tcpmss_tg4_check`). */
 const SET_MSS = "-j TCPMSS --set-mss 1404";
@@ -23,9 +17,7 @@ export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): voi
   host.backend = dice.chance(0.5) ? "legacy" : "nft";
   let counter = 0;
   const tables = ["filter", "nat", "mangle", "raw"].filter((table) =>
-    dice.chance(
-      { filter: 0.85, nat: 0.75, mangle: 0.45, raw: dice.favours("CT") ? 0.9 : 0.3 }[table] as number,
-    ),
+    dice.chance({ filter: 0.85, nat: 0.75, mangle: 0.45, raw: 0.3 }[table] as number),
   );
   host.iptablesSave[ground.plan.family] = tables
     .map((table) => {
@@ -45,7 +37,7 @@ export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): voi
 }
 
 function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[]) => Spot): string {
-  const hooks = HOOKS[table] as readonly string[];
+  const hooks = TABLE_HOOKS[table] as readonly string[];
   const chains: string[] = [];
   const rules: string[] = [];
   const letsDiscover = spotOf(hooks).ground.plan.family === 6 && dice.chance(0.6);
@@ -194,9 +186,9 @@ function mangleTargets(
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
     // Of a connection both ends would hear everything twice, and say so when they have time; who forwards a copy may bring
-    // it back to be copied again, and so may those it is sent through; and what a process sends goes on once its copy has found its neighbour, if it has time.
+    // it back to be copied again, and so may those it is sent through. Of IPv6 two answers alike are one to who records them.
     [
-      idle.length > 0 && (proto === "udp" || proto === "icmp") && passesBy(hook) ? 0.9 : 0,
+      idle.length > 0 && (proto === "udp" || proto === "icmp") && (isIpv4 || passesBy(hook)) ? 0.9 : 0,
       `-j TEE --gateway ${idle.length > 0 ? dice.pick(idle) : ""}`,
     ],
     [isIpv4 ? 0.5 : 0, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],

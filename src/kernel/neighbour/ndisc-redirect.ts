@@ -36,7 +36,7 @@ export function sendRedirect6(
   if (way === null || !peerAllows(stack, 6, cause.src, LIMIT_MS)) return;
   const key = deviceKey(6, out.ifindex);
   const mac = stack.state.neighbours.get(key, target);
-  const known = mac === ABSENT ? stack.net.staticNeighbour(key, target) : mac;
+  const known = mac === ABSENT ? stack.net.neighbours.mac(key, target) : mac;
   const message = messageTo(stack, cause.src, known >= 0 ? known : MAC_ZERO);
   message.icmpType = NDISC_REDIRECT;
   message.phase = PHASE_NOTICE;

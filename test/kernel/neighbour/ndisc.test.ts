@@ -14,17 +14,9 @@ import {
   ND_SOLICITED,
 } from "../../../src/packet/packet.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
-import {
-  BRIDGE,
-  type HostSpec,
-  ip6,
-  linkLocalOf,
-  macOf,
-  outcome,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { type HostSpec, linkLocalOf, macOf, smallWorld, switchOf } from "../../walk/small-world.ts";
+import { ip6 } from "../../walk/words.ts";
 
 /**
  * Neighbour discovery. a, b and box's first card are on one bridge, c on box's other card. The expectations are the kernel's
@@ -37,14 +29,7 @@ function lan(more: Readonly<Partial<Record<"a" | "b" | "box", HostSpec>>> = {}) 
   return smallWorld(
     {
       a: { links: { eth0: "fd00::2/64" }, routes: ["::/0 via fd00::1"], ...more.a },
-      sw: {
-        links: {
-          br0: { detail: BRIDGE },
-          p0: { master: "br0" },
-          p1: { master: "br0" },
-          p2: { master: "br0" },
-        },
-      },
+      sw: switchOf("p0", "p1", "p2"),
       box: { links: { eth0: "fd00::1/64", eth1: "fd01::1/64" }, ...more.box },
       c: { links: { eth0: "fd01::2/64 fd00::77/128" }, routes: ["::/0 via fd01::1"] },
       b: { links: { eth0: "fd00::3/64" }, ...more.b },
@@ -263,7 +248,7 @@ describe("news", () => {
     };
     receiveFrame(stack, dev, packet, true);
     const now = entries.get(key, address);
-    const at = now === ABSENT ? stack.net.staticNeighbour(key, address) : now;
+    const at = now === ABSENT ? stack.net.neighbours.mac(key, address) : now;
     const certain = neighbourConfirmed.get(key, address) !== ABSENT ? "+" : "";
     return {
       knows: at >= 0 ? `${formatMac(at)}${certain}` : at === NEIGH_INCOMPLETE ? "asks" : "nothing",
