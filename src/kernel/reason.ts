@@ -88,7 +88,6 @@ const TABLE = [
   ],
   ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
-  ["vxlan-no-port", "DROPPED", "No VXLAN device here listens on that UDP port."],
   [
     "vxlan-no-remote",
     "DROPPED",
@@ -120,7 +119,6 @@ const TABLE = [
   ["left-model", "UNKNOWN", "The packet left what is modelled."],
   ["unmodelled-device", "UNKNOWN", "The packet entered a device of a kind that is not modelled."],
   ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],
-  ["unreachable-error", "UNREACHABLE", "An ICMP error said that the destination is unreachable."],
   ["not-for-forwarding", "DROPPED", "A broadcast or multicast frame is not forwarded."],
   ["bad-reply", "NO_REPLY", "The answer came from an address the client did not ask, so no socket took it."],
   [
