@@ -10,9 +10,15 @@ import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { DROPPED_BY_POLICY, DROPPED_BY_RULE, doTable } from "./do-table.ts";
-import {
-  HOOK_NAMES,
+import * as DO_TABLE from "./do-table.ts";
+import { doTable } from "./do-table.ts";
+import * as HOOK from "./hook.ts";
+import { HOOK_NAMES, type NfVerdict, TABLE_HOOKS } from "./hook.ts";
+import { synproxyHook } from "./synproxy.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { DROPPED_BY_POLICY, DROPPED_BY_RULE } = DO_TABLE;
+const {
   NF_ACCEPT,
   NF_DROP,
   NF_INET_FORWARD,
@@ -21,10 +27,7 @@ import {
   NF_INET_POST_ROUTING,
   NF_INET_PRE_ROUTING,
   NF_IP_PRI,
-  type NfVerdict,
-  TABLE_HOOKS,
-} from "./hook.ts";
-import { synproxyHook } from "./synproxy.ts";
+} = HOOK;
 
 /**
  * The hooks of one host as data: for each, its functions by priority. A function is there only where the namespace

@@ -1,10 +1,17 @@
-import { KEY_IPV6, type Packet, RT_ERROR, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { ABSENT } from "../session/pair-map.ts";
+import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { OP_ROUTE } from "../tape.ts";
+import * as TAPE from "../tape.ts";
 import type { FibNextHop } from "./fib.ts";
-import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_UNREACHABLE } from "./types.ts";
+import * as ROUTE_TYPES from "./types.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { KEY_IPV6, RT_ERROR, RT_LOCAL_DELIVER, RT_OUTPUT } = PACKET;
+const { ABSENT } = PAIR_MAP;
+const { OP_ROUTE } = TAPE;
+const { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_UNREACHABLE } = ROUTE_TYPES;
 
 /** Putting the route found on a packet, with what exceptions say of its destination (`skb_dst_set`). Runs per packet. */
 
