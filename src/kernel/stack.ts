@@ -104,6 +104,8 @@ export class Stack implements RuleContext {
   icmpLeaves = false;
   /** How many redirections of traffic control lie within one another now (`mirred_nest_level`). */
   mirredNest = 0;
+  /** How many frames that nftables' chains of devices send lie within one another now (`nf_dup_skb_recursion`). */
+  egressNest = 0;
   /** A copy of a packet is on its way out: of that none is made (`nf_skb_duplicated`). */
   duplicates = false;
 

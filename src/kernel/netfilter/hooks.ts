@@ -110,17 +110,23 @@ function build(net: Netns, family: Family): HookEntry[][] {
         );
     }
   });
-  for (const { base, hook, priority, name, run } of nftHooks(net.nft, family)) {
+  const chains = nftHooks(net.nft, family);
+  for (const { base, hook, priority, name, run } of chains)
     if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
-    else add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
-  }
-  if (natLookups.some((found) => found.length > 0)) {
-    // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks.
+  const addNat = (): void => {
     for (const { hook, priority } of TABLE_HOOKS["nat"] ?? []) {
       const found = natLookups[hook] as HookEntry[];
       const lookups = found.sort((a, b) => a.priority - b.priority).map(({ run }) => run);
       add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
     }
+  };
+  // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks, in front of its equals that are there.
+  const first = chains.findLast(({ base }) => base.type === "nat");
+  if (first === undefined && natLookups.some((found) => found.length > 0)) addNat();
+  for (const chain of chains) {
+    const { base, hook, priority, name, run } = chain;
+    if (chain === first) addNat();
+    if (base.type !== "nat") add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
   }
   for (const list of entries) list.sort((a, b) => a.priority - b.priority);
   return entries;
