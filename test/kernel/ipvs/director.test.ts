@@ -248,6 +248,7 @@ describe("ip_vs_conn_uses_old_conntrack", () => {
     director.ipvsadm("-D -t 10.0.9.9:80");
     expect(ask("held").client.answeredBy).toBe("lb");
     for (const line of add) director.ipvsadm(line);
+    expect(ask().client.answeredBy).toBe("s");
     expect(ask().verdict.reason).toBe("ipvs-old-conntrack");
   });
 });
