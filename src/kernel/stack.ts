@@ -41,6 +41,8 @@ export interface Engine {
   literal: boolean;
   /** What is known of source ports and ICMP ids that connections were given by free choice: one, or -1. null: nothing is known. */
   chosenPort: ((stack: Stack, ct: number) => number) | null;
+  /** ICMP id that the question gives its echoes, -1 where it leaves that to the machine. */
+  givenIcmpId: number;
   /** Packets ended, with the last one's reason: what a run without a tape is asked for. */
   drops: number;
   lastReason: number;
