@@ -1,5 +1,13 @@
 import { hash6 } from "../address/ip6-handle.ts";
-import { INNER_IPIP, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "./packet.ts";
+import {
+  INNER_IPIP,
+  IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  isNeighbourDiscovery,
+  type Packet,
+} from "./packet.ts";
 
 /**
  * `skb->hash`: a number that stands for a packet's flow. It stays with the packet on its whole way, whatever is translated, and its copies have it
@@ -51,14 +59,23 @@ function hashHeaders(packet: Packet): void {
     packet.hasFlowPorts = whole.inner.hasFlowPorts;
     return;
   }
-  const hasPorts = whole !== null && PORTED.has(packet.protocol);
-  const [sport, dport] = hasPorts ? [packet.sport, packet.dport] : [0, 0];
+  const [sport, dport] = whole === null ? NONE : portsOf(packet);
   const [src, dst] = [word(packet, packet.src), word(packet, packet.dst)];
   const ports = (Math.min(sport, dport) << 16) | Math.max(sport, dport);
   packet.flowHash = mixed(Math.min(src, dst), Math.max(src, dst), ports, packet.protocol, HEADERS);
   packet.hasFlowPorts = ports !== 0;
 }
 
+/** What a flow's hash has for ports. */
+function portsOf(packet: Packet): readonly [number, number] {
+  if (PORTED.has(packet.protocol)) return [packet.sport, packet.dport];
+  // A flow of IPv6 is hashed for its label as it is sent, and has a message's type and code there (`__get_hash_from_flowi6`);
+  // neighbour discovery is given no label.
+  const isLabelled = packet.protocol === IPPROTO_ICMPV6 && !isNeighbourDiscovery(packet);
+  return isLabelled ? [0, (packet.icmpType << 8) | packet.icmpCode] : NONE;
+}
+
+const NONE = [0, 0] as const;
 /** `proto_ports_offset`, of the protocols there are here. */
 const PORTED: ReadonlySet<number> = new Set([IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP]);
 /** What sets a hash of headers apart from a socket's. */
