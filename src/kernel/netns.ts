@@ -1,20 +1,18 @@
-import { type Family, familyOfAddress } from "../address/ip.ts";
-import { addressOnPath, type Ip6, internIpv6, isMulticast6 } from "../address/ip6-handle.ts";
-import type { Ipv4 } from "../address/ipv4.ts";
-import { MAC_ZERO, type Mac } from "../address/mac.ts";
-import { deviceKey } from "../packet/packet.ts";
+import type { Family } from "../address/ip.ts";
+import { internIpv6 } from "../address/ip6-handle.ts";
 import { parseConntrackList } from "./conntrack/conntrack-list.ts";
 import type { ConntrackEntry } from "./conntrack/entry.ts";
 import { type ConntrackTimeouts, conntrackTimeouts } from "./conntrack/timeouts.ts";
 import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
 import { internInterfaceName } from "./device/interface-name.ts";
-import { joinedGroups6 } from "./device/joined-groups.ts";
+import { JoinedGroups } from "./device/joined-groups.ts";
 import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
 import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
+import { VxlanFdb } from "./device/vxlan-fdb.ts";
 import type { Host } from "./host.ts";
 import { CompiledIpvs } from "./ipvs/compiled-service.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
-import type { NeighbourKey } from "./neighbour/neighbour.ts";
+import { KnownNeighbours } from "./neighbour/known-neighbours.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
 import { countsConnections, needsConntrack, proxiesHandshakes } from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
@@ -33,13 +31,12 @@ import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { type CompiledOvsBridge, type CompiledOvsPort, compileOvs } from "./ovs/compile-bridge.ts";
 import { Fib } from "./route/fib.ts";
-import { isMulticast } from "./route/output-route.ts";
 import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
 import { Journal } from "./session/journal.ts";
-import { ABSENT, PairMap } from "./session/pair-map.ts";
+import { PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
-import { ambiguousFilters, compileTcFilter, longestOfTbf } from "./tc/compile-filter.ts";
+import { attachTrafficControl } from "./tc/attach.ts";
 import { linesOf } from "./tool-text.ts";
 
 /**
@@ -73,17 +70,11 @@ export class Netns {
   readonly conntrack6: boolean;
   private readonly synproxy: boolean;
   private readonly synproxy6: boolean;
-  /** The dump's neighbours: (ifindex, address) to MAC; null until one is asked for, as in a mesh each host has all others. */
-  private neighbours: PairMap | null = null;
-  /** Those of them that nothing heard changes: (device, address) to 1. */
-  private readonly permanentNeighbours = new PairMap(new Journal());
   private listed: readonly ConntrackEntry[] | null = null;
-  readonly proxyNeighbours: readonly NeighbourKey[];
+  readonly neighbours: KnownNeighbours;
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
-  private tunnelEnds: PairMap | null = null;
-  private fixedEnds: PairMap | null = null;
-  private floods: readonly (readonly number[])[] | null = null;
+  readonly vxlanFdb: VxlanFdb;
   readonly sockets: readonly Socket[] | null;
   /** Without a list: those that are known all the same. */
   readonly knownSockets: readonly Socket[];
@@ -101,10 +92,7 @@ export class Netns {
   /** Bridges of Open vSwitch, and those of their ports that are tunnels. */
   readonly ovsBridges: readonly CompiledOvsBridge[];
   readonly ovsTunnels: readonly CompiledOvsPort[];
-  /** Multicast groups that devices here have joined, and by which device: (group, ifindex; 0 any) to 1. */
-  private readonly groups: PairMap;
-  /** The same of IPv6, made when first asked. */
-  private groups6: PairMap | null = null;
+  readonly groups: JoinedGroups;
 
   /** Does a socket bound to no device hear what comes in a VRF (`net.ipv4.tcp_l3mdev_accept` and its like)? */
   readonly l3mdevAccept: Readonly<Record<Socket["proto"], boolean>>;
@@ -127,7 +115,6 @@ export class Netns {
   readonly multipathHashPolicy: number;
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
-  /** Does br_netfilter hand tagged frames to the IP hooks as well? */
   /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
   readonly forwarding6: boolean;
   /** `net.ipv6.conf.all.proxy_ndp`. */
@@ -135,6 +122,7 @@ export class Netns {
   readonly echo6: Echo6;
   readonly multipathHashPolicy6: number;
   readonly fwmarkReflect6: boolean;
+  /** Does br_netfilter hand tagged frames to the IP hooks as well? */
   readonly filterVlanTagged: boolean;
 
   constructor(host: Host) {
@@ -204,6 +192,7 @@ export class Netns {
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
+    this.vxlanFdb = new VxlanFdb(host, this.devices);
     const named = (name: string): NetDevice | null => this.deviceNamed(name);
     this.fib = new Fib(4, host.routes, host.rules, named, this.devices);
     this.fib6 = new Fib(6, host.routes6, host.rules6, named, this.devices);
@@ -246,20 +235,10 @@ export class Netns {
       }
     }
 
-    this.compileTrafficControl(host);
+    attachTrafficControl(host.tc, named);
     const unjournaled = new Journal();
-    const proxies: NeighbourKey[] = [];
-    for (const list of [host.neighbours, host.neighbours6]) {
-      for (const { dev, dst, proxy } of list) {
-        const device = proxy ? this.byName.get(dev) : undefined;
-        if (device === undefined) continue;
-        const family = familyOfAddress(dst);
-        proxies.push({ device: deviceKey(family, device.ifindex), address: addressOnPath(dst) });
-      }
-    }
-    this.proxyNeighbours = proxies;
-    this.groups = new PairMap(new Journal());
-    this.joinGroups();
+    this.neighbours = new KnownNeighbours(host, named);
+    this.groups = new JoinedGroups(this.devices, this.neighbours.proxied);
     this.bridgeFdb = new PairMap(unjournaled);
     for (const device of this.devices) {
       // A bridge knows its own and its ports' addresses whether or not the dump lists them.
@@ -271,13 +250,11 @@ export class Netns {
       if (entry.master === null) continue;
       const device = this.byName.get(entry.dev);
       if (device === undefined) continue;
-      {
-        const bridge = this.byName.get(entry.master);
-        if (bridge === undefined) continue;
-        // `permanent` under a master means local: the frame goes up.
-        const to = entry.state === "permanent" ? bridge.ifindex : device.ifindex;
-        this.bridgeFdb.set(fdbKey(bridge.ifindex, entry.vlan ?? 0), entry.mac, to);
-      }
+      const bridge = this.byName.get(entry.master);
+      if (bridge === undefined) continue;
+      // `permanent` under a master means local: the frame goes up.
+      const to = entry.state === "permanent" ? bridge.ifindex : device.ifindex;
+      this.bridgeFdb.set(fdbKey(bridge.ifindex, entry.vlan ?? 0), entry.mac, to);
     }
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
     this.knownSockets = host.sockets.kind === "assumed" ? (host.sockets.known ?? []) : [];
@@ -353,68 +330,6 @@ export class Netns {
     return family === 6 ? this.fib6 : this.fib;
   }
 
-  /** Is a multicast group joined on a device (`ip_check_mc_rcu`)? */
-  isJoined(group: Ipv4, ifindex: number): boolean {
-    return this.groups.get(group, ifindex) !== ABSENT || this.groups.get(group, 0) !== ABSENT;
-  }
-
-  /** The same for IPv6 (`ipv6_chk_mcast_addr`). */
-  isJoined6(group: Ip6, ifindex: number): boolean {
-    this.groups6 ??= this.joinGroups6();
-    return this.groups6.get(group, ifindex) !== ABSENT;
-  }
-
-  private joinGroups6(): PairMap {
-    const groups = new PairMap(new Journal());
-    for (const device of this.devices) {
-      const key = deviceKey(6, device.ifindex);
-      const proxied = this.proxyNeighbours.filter((entry) => entry.device === key);
-      const addresses = proxied.map(({ address }) => address);
-      for (const group of joinedGroups6(device, addresses)) groups.set(group, device.ifindex, 1);
-    }
-    for (const dev of this.vxlans) {
-      if (dev.underlayFamily === 6 && dev.up && isMulticast6(dev.underlayRemote))
-        groups.set(dev.underlayRemote, this.linkOf(dev), 1);
-    }
-    return groups;
-  }
-
-  /** A VXLAN device with a group joins it on the device below (`vxlan_igmp_join`). */
-  private joinGroups(): void {
-    for (const dev of this.vxlans) {
-      if (dev.underlayFamily === 4 && dev.up && isMulticast(dev.underlayRemote))
-        this.groups.set(dev.underlayRemote, this.linkOf(dev), 1);
-    }
-  }
-
-  /** ifindex of the device below a VXLAN device, 0 where routing decides. */
-  private linkOf({ plain: { detail } }: NetDevice): number {
-    const link = detail.kind === "vxlan" && detail.link !== null ? this.deviceNamed(detail.link) : null;
-    return link?.ifindex ?? 0;
-  }
-
-  /** `ingress` and `clsact` alone have filters where frames come in and leave. */
-  private compileTrafficControl({ tc }: Host): void {
-    for (const { dev, kind, place, options } of tc.qdiscs) {
-      const device = this.byName.get(dev);
-      if (device !== undefined && kind === "tbf" && place === "root")
-        device.tbfLongest = longestOfTbf(options);
-    }
-    const shown = ambiguousFilters(tc.filters);
-    tc.filters.forEach((plain, index) => {
-      const device = this.byName.get(plain.dev);
-      const holds = tc.qdiscs.some(
-        ({ dev, kind }) =>
-          dev === plain.dev && (kind === "clsact" || (kind === "ingress" && plain.hook === "ingress")),
-      );
-      const read = device === undefined || !holds ? null : compileTcFilter(plain, index);
-      if (device === undefined || read === null) return;
-      const compiled = shown.has(plain) ? { ...read, test: null } : read;
-      if (plain.hook === "ingress") device.tcIngress = [...device.tcIngress, compiled];
-      else device.tcEgress = [...device.tcEgress, compiled];
-    });
-  }
-
   /** Bridges that filter, and their ports, heed their VLANs. */
   private filterVlans(host: Host): void {
     const said = new Map<string, BridgeVlan[]>();
@@ -439,82 +354,6 @@ export class Netns {
   deviceNamed(name: string): NetDevice | null {
     return this.byName.get(name) ?? null;
   }
-
-  /** The dump's MAC for a neighbour, by `deviceKey` and the address as the path holds it, or `ABSENT`. */
-  staticNeighbour(device: number, address: number): Mac {
-    return (this.neighbours ?? this.compileNeighbours()).get(device, address);
-  }
-
-  /** May nothing that is heard change the dump's neighbour (`NUD_PERMANENT`)? */
-  isPermanentNeighbour(device: number, address: number): boolean {
-    if (this.neighbours === null) this.compileNeighbours();
-    return this.permanentNeighbours.get(device, address) !== ABSENT;
-  }
-
-  /** Is an address answered for on a device (`pneigh_lookup`)? */
-  isProxied(device: number, address: number): boolean {
-    return this.proxyNeighbours.some((entry) => entry.address === address && entry.device === device);
-  }
-
-  private compileNeighbours(): PairMap {
-    const map = new PairMap(new Journal());
-    const { neighbours, neighbours6 } = this.host;
-    for (const list of [neighbours, neighbours6]) {
-      for (const { dev, dst, lladdr, proxy, state } of list) {
-        const device = this.byName.get(dev);
-        if (device === undefined || proxy || lladdr === null) continue;
-        const key = deviceKey(familyOfAddress(dst), device.ifindex);
-        map.set(key, addressOnPath(dst), lladdr);
-        if (state === "permanent") this.permanentNeighbours.set(key, addressOnPath(dst), 1);
-      }
-    }
-    this.neighbours = map;
-    return map;
-  }
-
-  /** VXLAN devices' entries: (ifindex, MAC) to the remote tunnel end. */
-  get vxlanFdb(): PairMap {
-    return this.tunnelEnds ?? this.compileTunnelEnds();
-  }
-
-  /** Those of them that no packet moves: (ifindex, MAC) to 1. */
-  get vxlanFixed(): PairMap {
-    if (this.fixedEnds === null) this.compileTunnelEnds();
-    return this.fixedEnds as PairMap;
-  }
-
-  /** VXLAN devices' tunnel ends for unknown and group addresses, by slot: a frame goes to each. */
-  get vxlanFlood(): readonly (readonly number[])[] {
-    this.floods ??= this.devices.map((device) => floodOf(device, this.host));
-    return this.floods;
-  }
-
-  private compileTunnelEnds(): PairMap {
-    const map = new PairMap(new Journal());
-    const fixed = new PairMap(new Journal());
-    for (const { dev, master, mac, dst, state } of this.host.fdb) {
-      const device = master === null && dst !== null ? this.byName.get(dev) : undefined;
-      // An end of the other family has no socket to be sent from.
-      if (!device?.isVxlan || dst === null || familyOfAddress(dst) !== device.underlayFamily) continue;
-      map.set(device.ifindex, mac, addressOnPath(dst));
-      if (state === "permanent" || state === "static") fixed.set(device.ifindex, mac, 1);
-    }
-    this.tunnelEnds = map;
-    this.fixedEnds = fixed;
-    return map;
-  }
-}
-
-/** A VXLAN device's all-zero entries (`bridge fdb append`), or the remote it was made with. */
-function floodOf(device: NetDevice, host: Host): readonly number[] {
-  const { name, isVxlan, underlayFamily, underlayRemote } = device;
-  if (!isVxlan) return [];
-  const said = host.fdb.flatMap(({ dev, mac, dst }) =>
-    dev === name && mac === MAC_ZERO && dst !== null && familyOfAddress(dst) === underlayFamily
-      ? [addressOnPath(dst)]
-      : [],
-  );
-  return said.length > 0 || underlayRemote === 0 ? said : [underlayRemote];
 }
 
 /** Which echo requests of IPv6 are not answered (`net.ipv6.icmp.echo_ignore_*`), and from where to answer for an anycast one. */

@@ -16,7 +16,7 @@ import { captureOf } from "./capture.ts";
 import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
 import type { Conversation } from "./conversation.ts";
-import { type Decoded, decode } from "./decode.ts";
+import { type Decoded, decode } from "./decode/decode.ts";
 import { ERRNO_NAMES } from "./errno.ts";
 import { Odds } from "./fraction.ts";
 import { ipvsView } from "./ipvs-view.ts";

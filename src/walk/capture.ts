@@ -1,6 +1,7 @@
 import type { Capture, CapturedFrame } from "../packet/pcapng.ts";
 import { encodeFrame } from "../packet/wire/frame.ts";
-import type { Decoded, Sighting } from "./decode.ts";
+import type { Decoded } from "./decode/decode.ts";
+import type { Sighting } from "./decode/frames.ts";
 import type { Direction } from "./trace.ts";
 import { wirePacket } from "./wire-packet.ts";
 

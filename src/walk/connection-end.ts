@@ -3,6 +3,7 @@ import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
 import type { Packet } from "../packet/packet.ts";
 import { ofFamily } from "./client-packet.ts";
+import { boundDeviceOf } from "./listener.ts";
 import type { Query } from "./query.ts";
 
 /** One end of a connection or association. */
@@ -16,6 +17,25 @@ export interface ConnectionEnd {
   /** ifindex of the device it is bound to, 0 none. */
   readonly boundDev: number;
   readonly socket: Socket | null;
+}
+
+/** The end that a listening socket makes for a packet which opens a connection. */
+export function acceptingEnd(
+  stack: Stack,
+  proto: "tcp" | "sctp",
+  packet: Packet,
+  socket: Socket | null,
+): ConnectionEnd {
+  return {
+    stack,
+    local: packet.dst,
+    localPort: packet.dport,
+    peer: packet.src,
+    peerPort: packet.sport,
+    client: false,
+    boundDev: boundDeviceOf(stack, proto, packet, socket),
+    socket,
+  };
 }
 
 export function keyOf({ stack, local, localPort, peer, peerPort }: ConnectionEnd): string {

@@ -25,9 +25,16 @@ import {
   SCTP_SHUTDOWN_COMPLETE,
 } from "../packet/sctp-chunk.ts";
 import { fillHopLimit } from "./client-packet.ts";
-import { type ConnectionEnd, keyOf, keyOfReceiver, packetFrom, speaks } from "./connection-end.ts";
+import {
+  acceptingEnd,
+  type ConnectionEnd,
+  keyOf,
+  keyOfReceiver,
+  packetFrom,
+  speaks,
+} from "./connection-end.ts";
 import type { Conversation } from "./conversation.ts";
-import { boundDeviceOf, isOfDevice, listenerOf } from "./listener.ts";
+import { isOfDevice, listenerOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES } from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
@@ -151,14 +158,7 @@ export class SctpEnds {
     const socket = listenerOf(stack, "sctp", packet, isClients);
     if (socket === undefined) return false;
     const end: SctpEnd = {
-      stack,
-      local: packet.dst,
-      localPort: packet.dport,
-      peer: packet.src,
-      peerPort: packet.sport,
-      client: false,
-      boundDev: boundDeviceOf(stack, "sctp", packet, socket),
-      socket,
+      ...acceptingEnd(stack, "sctp", packet, socket),
       state: "established",
       // A cookie holds what the INIT said.
       peerTag: packet.chunk === SCTP_INIT ? packet.seq : initiateTag(packet.sport, packet.dport),

@@ -22,11 +22,11 @@ import {
 } from "../packet/packet.ts";
 import { lackedBy } from "../packet/tcp-options.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
-import { keyOf, keyOfReceiver, speaks, transparencyOf } from "./connection-end.ts";
+import { acceptingEnd, keyOf, keyOfReceiver, speaks, transparencyOf } from "./connection-end.ts";
 import { ConnectionRelay } from "./connection-relay.ts";
 import type { Conversation } from "./conversation.ts";
 import { ephemeralPort } from "./datagram-relay.ts";
-import { boundDeviceOf, isOfDevice, listenerOf, placeOf } from "./listener.ts";
+import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
@@ -152,19 +152,7 @@ export class TcpEnds {
       stack.kill(packet, NO_SYN);
       return "dropped";
     }
-    const end = newTcpEnd(
-      {
-        stack,
-        local: packet.dst,
-        localPort: packet.dport,
-        peer: packet.src,
-        peerPort: packet.sport,
-        client: false,
-        boundDev: boundDeviceOf(stack, "tcp", packet, socket),
-        socket,
-      },
-      "syn-received",
-    );
+    const end = newTcpEnd(acceptingEnd(stack, "tcp", packet, socket), "syn-received");
     end.ack = packet.seq + 1;
     if (packet.mss !== 0) end.peerMss = packet.mss;
     end.lacked = lackedBy(packet);

@@ -1,7 +1,8 @@
 import { type Disposition, REASONS, type ReasonName } from "../kernel/reason.ts";
 import { EACCES, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import type { Conversation } from "./conversation.ts";
-import type { Decoded, Drop } from "./decode.ts";
+import type { Decoded } from "./decode/decode.ts";
+import type { Drop } from "./decode/drops.ts";
 import { EPIPE } from "./errno.ts";
 import type { Query } from "./query.ts";
 import type { Certainty, Verdict } from "./trace.ts";

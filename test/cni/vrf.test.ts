@@ -5,7 +5,7 @@ import { Machine, type MachineState, MemoryFiles, newNetns } from "../../src/cni
 import { HASHED_NAMES } from "../../src/cni/names.ts";
 import { runPlugin } from "../../src/cni/run-plugin.ts";
 import type { Json } from "../../src/kernel/json-fields.ts";
-import { sessionOf, told } from "../walk/small-world.ts";
+import { sessionOf, told } from "../walk/asking.ts";
 
 /**
  * The plugin `vrf` behind `bridge`: the kernel here has no VRFs, so the real one is asked only for its errors

@@ -26,10 +26,15 @@ import { parseNftJson } from "../../src/kernel/nft/json/parse.ts";
 import { formatNftRuleset } from "../../src/kernel/nft/text/format.ts";
 import { parseNftRuleset } from "../../src/kernel/nft/text/parse.ts";
 import { parseNftScript } from "../../src/kernel/nft/text/parse-script.ts";
+import { compileOvs } from "../../src/kernel/ovs/compile-bridge.ts";
+import { OpenVswitchReader } from "../../src/kernel/ovs/read-ovs.ts";
+import { formatVsctlShow, parseVsctlShow } from "../../src/kernel/ovs/vsctl-show.ts";
 import { parseIpRouteText } from "../../src/kernel/route/ip-route-text.ts";
 import { parseIpRuleText } from "../../src/kernel/route/ip-rule-text.ts";
 import { parseSs } from "../../src/kernel/socket/ss.ts";
 import { parseSysctlText } from "../../src/kernel/sysctl-text.ts";
+import { compileTcFilter, longestOfTbf } from "../../src/kernel/tc/compile-filter.ts";
+import { formatQdiscs, formatTcFilters, parseQdiscs, parseTcFilters } from "../../src/kernel/tc/tc-text.ts";
 import { parseCalicoSelector } from "../../src/object/calico-selector.ts";
 import { parseSelector } from "../../src/object/selector.ts";
 import { readSource } from "../../src/source/read-source.ts";
@@ -37,6 +42,7 @@ import { explainJsonText } from "../../src/world/json-text.ts";
 import { OriginTable } from "../../src/world/origins.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
+import { FLOWS, GROUPS, SHOW } from "../kernel/ovs/samples.ts";
 import { SAMPLES } from "../source/node-dump/samples.ts";
 
 /** Every parser of text that somebody else may have written, with texts that are right. */
@@ -105,6 +111,15 @@ const missing = (read: ReturnType<typeof parseSubnetEnv>): readonly string[] =>
 const faults = (read: { readonly faults?: readonly { readonly message: string }[] }): Parsed => ({
   messages: (read.faults ?? []).map(({ message }) => message),
 });
+
+/** Read, and compiled as a host's. */
+function openVswitch(read: (reader: OpenVswitchReader) => void): Parsed {
+  const messages: string[] = [];
+  const reader = new OpenVswitchReader((_, __, message) => messages.push(message));
+  read(reader);
+  if (reader.ovs !== null) compileOvs(reader.ovs, () => null);
+  return { messages };
+}
 
 const VXLAN: Device["detail"] = {
   ...{ kind: "vxlan", vni: 7, link: "eth0", local: null, remote: null, port: 4789, learning: true },
@@ -219,6 +234,56 @@ export const PARSERS: readonly FuzzedParser[] = [
     parse: (text: string) => faults(parse(text) as never),
   })),
   {
+    name: "ovs-ofctl dump-flows",
+    samples: FLOWS,
+    parse: (text) => openVswitch((reader) => reader.flows("br0", text, () => 0)),
+  },
+  {
+    name: "ovs-ofctl dump-groups",
+    samples: [GROUPS],
+    parse: (text) => openVswitch((reader) => reader.groups("br0", text, () => 0)),
+  },
+  {
+    name: "ovs-vsctl show",
+    samples: [SHOW],
+    parse: (text) => ({
+      ...openVswitch((reader) => reader.database(text, () => 0)),
+      again: formatVsctlShow(parseVsctlShow(text, () => 0).ovs),
+    }),
+  },
+  {
+    name: "tc qdisc show",
+    samples: [
+      "qdisc noqueue 0: dev lo root refcnt 2 \nqdisc tbf 1: dev veth1 root refcnt 2 rate 8Mbit burst 1200b lat 25ms \nqdisc ingress ffff: dev veth1 parent ffff:fff1 ---------------- \n",
+    ],
+    parse: (text) => {
+      const { qdiscs, errors } = parseQdiscs(text, () => 0);
+      for (const { options } of qdiscs) longestOfTbf(options);
+      return { messages: errors.map(({ message }) => message), again: formatQdiscs(qdiscs) };
+    },
+  },
+  {
+    name: "tc filter show",
+    samples: [
+      "filter protocol ip pref 1 u32 chain 0 \nfilter protocol ip pref 1 u32 chain 0 fh 800: ht divisor 1 \nfilter protocol ip pref 1 u32 chain 0 fh 800::800 order 2048 key ht 800 bkt 0 flowid 1:1 not_in_hw \n  match 0a000002/ffffffff at 16\n\taction order 1: mirred (Egress Redirect to device ifb0) stolen\n",
+    ],
+    parse: (text) => {
+      const { filters, errors } = parseTcFilters(text, "eth0", "ingress", () => 0);
+      filters.forEach(compileTcFilter);
+      return { messages: errors.map(({ message }) => message), again: formatTcFilters(filters) };
+    },
+  },
+  {
+    name: "kube-proxy's configuration",
+    samples: [
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: kube-proxy, namespace: kube-system}\ndata:\n  config.conf: |\n    apiVersion: kubeproxy.config.k8s.io/v1alpha1\n    kind: KubeProxyConfiguration\n    mode: ipvs\n    clusterCIDR: 10.244.0.0/16\n    conntrack: {maxPerCore: 32768, tcpEstablishedTimeout: 24h0m0s}\n    iptables: {masqueradeBit: 14, localhostNodePorts: false}\n    ipvs: {scheduler: wrr, strictARP: true, udpTimeout: 30s}\n    nodePortAddresses: ["10.0.0.0/8"]\n',
+    ],
+    parse: (text) => {
+      const { errors, warnings } = readSource([{ name: "x.yaml", text }]);
+      return { messages: [...errors, ...warnings].map(({ message }) => message) };
+    },
+  },
+  {
     name: "conntrack -L",
     samples: [
       "tcp      6 431999 ESTABLISHED src=10.0.0.1 dst=10.96.0.1 sport=40000 dport=443 src=192.168.50.10 dst=10.0.0.1 sport=6443 dport=40000 [ASSURED] mark=0 use=1\nudp      17 29 src=fd00::1 dst=fd00::2 sport=5 dport=53 [UNREPLIED] src=fd00::2 dst=fd00::1 sport=53 dport=5 mark=1 use=1\nicmp     1 29 src=10.0.0.1 dst=10.0.0.2 type=8 code=0 id=7 src=10.0.0.2 dst=10.0.0.1 type=0 code=0 id=7 mark=0 use=1\n",
@@ -284,6 +349,8 @@ export const PARSERS: readonly FuzzedParser[] = [
       "ipvsadm -A -t 10.0.0.1:80 -s rr",
       "sysctl -w net.ipv4.ip_forward=1",
       "bridge fdb append 02:00:00:00:00:01 dev vx0 dst 10.0.0.1",
+      "ip rule add from 10.0.0.0/8 iif eth0 fwmark 0x1/0xff lookup 100 priority 1000",
+      "ipset create web hash:ip,port timeout 60",
     ],
     parse: (text) => ({ messages: told(readToolCommand(NODE, text, 0)) }),
   },

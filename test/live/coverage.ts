@@ -32,7 +32,7 @@ const TC = ["tbf", "u32", "matchall", "flower", "mirred redirect", "mirred mirro
 /** So many packets whose fate hung on it are enough to know of each key that it is not nothing. */
 const ENOUGH = 2;
 /** Rules of a world that are looked into: each is a walk of all its packets. */
-const MOST_A_WORLD = 2;
+const MOST_A_WORLD = 5;
 
 /**
  * How many packets met what, and how many decided on it: what is of rules decides where the packet would have fared otherwise
@@ -220,9 +220,9 @@ function keysBesideRules(world: World, { recorded, outcome }: Probed): string[] 
 
 const TC_WORDS: readonly (readonly [RegExp, string])[] = [
   [/^tbf of/, "tbf"],
-  [/ u32 /, "u32"],
-  [/ matchall /, "matchall"],
-  [/ flower /, "flower"],
+  [/ u32: /, "u32"],
+  [/ matchall: /, "matchall"],
+  [/ flower: /, "flower"],
   [/ redirects it /, "mirred redirect"],
   [/ sends a copy /, "mirred mirror"],
   [/ drops it/, "mirred drop"],

@@ -67,7 +67,7 @@ export interface Search {
   readonly seconds: number;
 }
 
-const WIDTH = 4;
+const WIDTH = 2;
 const PACKETS = 40;
 const ATTEMPTS = 4;
 

@@ -25,7 +25,7 @@ export interface Mutation {
   readonly name: string;
   /** The worlds in which it is looked for. */
   readonly kind: WorldKind;
-  /** What their rules should have more of: a match, a target, as iptables calls it; or which rarity they all have. */
+  /** Which group of showcases those worlds have, or which rarity. */
   readonly favour?: string;
   /** The world as a model with this mistake takes it. */
   readonly misread?: Misreading;
@@ -33,18 +33,14 @@ export interface Mutation {
   readonly broken?: () => () => void;
 }
 
-const IPTABLES: readonly Omit<Mutation, "kind">[] = [
+type Unplaced = Omit<Mutation, "kind">;
+
+const VERDICTS: readonly Unplaced[] = [
   { name: "RETURN is taken for ACCEPT", misread: targets("RETURN", () => ({ kind: "ACCEPT" })) },
   { name: "goto is taken for a jump", misread: targets("goto", (target) => ({ ...target, kind: "jump" })) },
   {
     name: "a mark's mask is ignored",
-    favour: "mark",
     misread: matches("mark", (match) => ({ ...match, mask: -1 })),
-  },
-  {
-    name: "MARK sets every bit",
-    favour: "MARK",
-    misread: targets("MARK", (target) => ({ ...target, mask: -1 })),
   },
   {
     name: "REJECT answers with another code",
@@ -53,7 +49,6 @@ const IPTABLES: readonly Omit<Mutation, "kind">[] = [
   { name: "REJECT says nothing", misread: targets("REJECT", () => ({ kind: "DROP" })) },
   {
     name: "statistic nth is off by one",
-    favour: "statistic",
     misread: matches("statistic", (match) => {
       const { packet, every } = match as {
         readonly packet?: number;
@@ -66,33 +61,16 @@ const IPTABLES: readonly Omit<Mutation, "kind">[] = [
   },
   {
     name: "limit lets one packet more through",
-    favour: "limit",
     misread: matches("limit", (match) => ({
       ...match,
       burst: (match as unknown as { burst: number }).burst + 1,
     })),
   },
-  {
-    name: "DNAT leaves the port",
-    favour: "DNAT",
-    misread: targets("DNAT", (target) => {
-      const { range } = target as unknown as { readonly range: object };
-      return { ...target, range: { ...range, portMin: null, portMax: null } };
-    }),
-  },
-  { name: "MASQUERADE does nothing", misread: targets("MASQUERADE", () => ({ kind: "ACCEPT" })) },
-  { name: "a target TTL does nothing", favour: "TTL", misread: targets("TTL", () => null) },
-  {
-    name: "NOTRACK is ignored",
-    favour: "CT",
-    misread: (world) => targets("NOTRACK", () => null)(targets("CT", () => null)(world)),
-  },
   { name: "a policy DROP is ignored", misread: policies },
   { name: "conntrack forgets to confirm", broken: unconfirmed },
-  { name: "conntrack matches nothing", favour: "conntrack", broken: () => blind("conntrack") },
+  { name: "conntrack matches nothing", broken: () => blind("conntrack") },
   {
     name: "exceptions of a set are entries",
-    favour: "set",
     misread: hosts((host) => ({
       ...host,
       ipsets:
@@ -104,7 +82,27 @@ const IPTABLES: readonly Omit<Mutation, "kind">[] = [
   },
 ];
 
-const ROUTING: readonly Omit<Mutation, "kind">[] = [
+const CHANGES: readonly Unplaced[] = [
+  {
+    name: "MARK sets every bit",
+    misread: targets("MARK", (target) => ({ ...target, mask: -1 })),
+  },
+  {
+    name: "DNAT leaves the port",
+    misread: targets("DNAT", (target) => {
+      const { range } = target as unknown as { readonly range: object };
+      return { ...target, range: { ...range, portMin: null, portMax: null } };
+    }),
+  },
+  { name: "MASQUERADE does nothing", misread: targets("MASQUERADE", () => ({ kind: "ACCEPT" })) },
+  { name: "a target TTL does nothing", misread: targets("TTL", () => null) },
+  {
+    name: "NOTRACK is ignored",
+    misread: (world) => targets("NOTRACK", () => null)(targets("CT", () => null)(world)),
+  },
+];
+
+const PATHS: readonly Unplaced[] = [
   {
     name: "blackholes answer",
     misread: hosts((host) => ({
@@ -138,7 +136,7 @@ const ROUTING: readonly Omit<Mutation, "kind">[] = [
   },
 ];
 
-const OF_IPV6: readonly Omit<Mutation, "kind">[] = [
+const OF_IPV6: readonly Unplaced[] = [
   {
     name: "IPv6: RETURN is taken for ACCEPT",
     misread: targets("RETURN", () => ({ kind: "ACCEPT" }), "ip6tables"),
@@ -151,7 +149,7 @@ const OF_IPV6: readonly Omit<Mutation, "kind">[] = [
       "ip6tables",
     ),
   },
-  { name: "IPv6: HL does nothing", favour: "HL", misread: targets("HL", () => null, "ip6tables") },
+  { name: "IPv6: HL does nothing", misread: targets("HL", () => null, "ip6tables") },
   {
     name: "IPv6: MASQUERADE does nothing",
     misread: targets("MASQUERADE", () => ({ kind: "ACCEPT" }), "ip6tables"),
@@ -170,7 +168,7 @@ const OF_IPV6: readonly Omit<Mutation, "kind">[] = [
   },
 ];
 
-const OF_NFT: readonly Omit<Mutation, "kind">[] = [
+const OF_NFT: readonly Unplaced[] = [
   {
     name: "nft: goto is taken for a jump",
     misread: statements((statement) =>
@@ -240,7 +238,7 @@ const OF_NFT: readonly Omit<Mutation, "kind">[] = [
   },
 ];
 
-const OF_DEVICES: readonly Omit<Mutation, "kind">[] = [
+const OF_DEVICES: readonly Unplaced[] = [
   {
     name: "a frame redirected to an ifb is lost",
     favour: "filters: redirect",
@@ -298,14 +296,16 @@ const OF_DEVICES: readonly Omit<Mutation, "kind">[] = [
   },
 ];
 
-const of = (kind: WorldKind, list: readonly Omit<Mutation, "kind">[]): Mutation[] =>
-  list.map((mutation) => ({ ...mutation, kind }));
+const of = (kind: WorldKind, favour: string | null, list: readonly Unplaced[]): Mutation[] =>
+  list.map((mutation) => ({ ...mutation, kind, ...(favour === null ? {} : { favour }) }));
 
 export const MUTATIONS: readonly Mutation[] = [
-  ...of("plain", [...IPTABLES, ...ROUTING]),
-  ...of("v6", OF_IPV6),
-  ...of("nft", OF_NFT),
-  ...of("faults", OF_DEVICES),
+  ...of("plain", "verdicts", VERDICTS),
+  ...of("plain", "changes", CHANGES),
+  ...of("plain", "paths", PATHS),
+  ...of("v6", "IPv6", OF_IPV6),
+  ...of("nft", "nftables", OF_NFT),
+  ...of("faults", null, OF_DEVICES),
 ];
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -30,7 +30,7 @@ function addMacvlans(dice: Dice, ground: Ground): Aim[] {
     // The card does not answer for it.
     host.sysctl["net.ipv4.conf.all.arp_ignore"] = "1";
   }
-  return hosts.flatMap(({ name }) => own.map((dst) => ({ from: name, dst })));
+  return hosts.flatMap(({ name }, i) => own.filter((_, k) => k !== i).map((dst) => ({ from: name, dst })));
 }
 
 /** flannel's daemon, whom the networks of nobody, or of somebody out of reach, are left to. */

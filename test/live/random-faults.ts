@@ -3,6 +3,7 @@ import { type DraftHost, randomMac } from "./draft.ts";
 import { rareDevices } from "./random-devices.ts";
 import type { Aim } from "./random-queries.ts";
 import { trafficControl } from "./random-traffic-control.ts";
+import { putFirst } from "./rule-text.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
 /**
@@ -43,10 +44,11 @@ export function addFaults(dice: Dice, grounds: readonly Ground[]): Aim[] {
   return grounds.flatMap((ground) => {
     const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
     const aims: Aim[] = [];
-    for (let i = dice.between(1, ground.plan.family === 6 ? 1 : 4); i > 0; i--) {
+    const favoured = left.find(([, name]) => dice.favours(name));
+    const most = ground.plan.family === 6 || favoured !== undefined ? 1 : 4;
+    for (let i = dice.between(1, most); i > 0; i--) {
       const taken =
-        left.find(([, name]) => dice.favours(name)) ??
-        dice.weighted(left.map((entry): readonly [number, RarityEntry] => [entry[0], entry]));
+        favoured ?? dice.weighted(left.map((entry): readonly [number, RarityEntry] => [entry[0], entry]));
       left.splice(left.indexOf(taken), 1);
       // Each as often, however many packets it names.
       const own = taken[2](dice, ground);
@@ -71,7 +73,7 @@ interface Link {
   readonly address: string;
   mtu: number;
   readonly linkinfo: {
-    readonly info_slave_data: { flood: boolean; isolated?: boolean; state: string };
+    readonly info_slave_data: { flood: boolean; hairpin: boolean; isolated?: boolean; state: string };
   };
 }
 
@@ -88,7 +90,7 @@ function podPorts({ draft: { hosts, wires }, plan }: Ground): Port[] {
 }
 
 /** A node believes in a pod's MAC that nobody has. */
-function mistakeNeighbour(dice: Dice, ground: Ground): Aim[] {
+export function mistakeNeighbour(dice: Dice, ground: Ground): Aim[] {
   const { node, address } = mistaken(dice, ground);
   return [...ground.clients, node.name, node.name].map((from) => ({ from, dst: address }));
 }
@@ -158,11 +160,12 @@ function block(dice: Dice, ground: Ground): Aim[] {
 }
 
 /** A pod takes itself for a neighbour: its frames come back to the port that they left by. */
-function addressItself(dice: Dice, ground: Ground): Aim[] {
+export function addressItself(dice: Dice, ground: Ground): Aim[] {
   const ports = podPorts(ground);
-  const { node, pod } = dice.pick(ports);
+  const { node, pod, dev } = dice.pick(ports);
   const lladdr = linkOf(pod, "eth0").address;
-  const gateway = node.addresses.find(({ dev, address }) => dev === "cni0" && !address.includes(":"));
+  if (dice.favours("own MAC")) settingsOf({ node, dev }).hairpin = false;
+  const gateway = node.addresses.find(({ dev: on, address }) => on === "cni0" && !address.includes(":"));
   const beside = ports.filter((port) => port.node === node && port.pod !== pod);
   const dst = beside.length > 0 ? dice.pick(beside).address : gateway?.address;
   if (dst === undefined) return [];
@@ -206,11 +209,9 @@ function translateToLoopback(dice: Dice, ground: Ground): Aim[] {
   const to = dice.pick(ground.plan.virtual);
   const proto = dice.pick(["tcp", "udp"]);
   const port = dice.pick(PORTS);
-  const rule = `-A PREROUTING -d ${to}/32 -p ${proto} -m ${proto} --dport ${port} -j DNAT --to-destination 127.0.0.1:${dice.pick(PORTS)}`;
-  const loaded = host.iptablesSave[4];
-  host.iptablesSave[4] = loaded.includes("*nat\n")
-    ? loaded.replace(/(\*nat\n(?::.*\n)+)/, `$1${rule}\n`)
-    : `${loaded}*nat\n${["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"].map((chain) => `:${chain} ACCEPT [0:0]\n`).join("")}${rule}\nCOMMIT\n`;
+  putFirst(host, 4, "nat", [
+    `-A PREROUTING -d ${to}/32 -p ${proto} -m ${proto} --dport ${port} -j DNAT --to-destination 127.0.0.1:${dice.pick(PORTS)}`,
+  ]);
   return ground.clients.map((from) => ({ from, dst: to, proto, dport: port }));
 }
 

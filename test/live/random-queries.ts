@@ -17,15 +17,23 @@ export interface Aim extends Partial<RecordedQuery> {
 /** How many packets of a world with aims have one. */
 const AIMED = 0.45;
 
-/** Packets of all makes and of the world's families, aimed at what it has and at what it has not. */
+/**
+ * Packets of all makes and of the world's families, aimed at what it has and at what it has not.
+ *
+ * @param shown aims that are had in their order, each once, as far as there is room
+ */
 export function randomQueries(
   dice: Dice,
   grounds: readonly Ground[],
   count: number,
   aims: readonly Aim[] = [],
+  shown: readonly Aim[] = [],
 ): RecordedQuery[] {
+  const every = Math.max(1, Math.floor(count / Math.max(1, shown.length)));
   return Array.from({ length: count }, (_, i) => {
     const sport = FIRST_PORT + i;
+    const own = i % every === 0 ? shown[i / every] : undefined;
+    if (own !== undefined) return aimed(dice, own, sport);
     if (aims.length > 0 && dice.chance(AIMED)) return aimed(dice, dice.pick(aims), sport);
     const [only] = grounds;
     const ground = grounds.length === 1 && only !== undefined ? only : dice.pick(grounds);
@@ -86,12 +94,14 @@ function ownAddresses({ draft, plan }: Ground, host: string): string[] {
 }
 
 /** An address of a link that the host is on, or a group there. */
-function ofLink(dice: Dice, { draft }: Ground, from: string): string {
+function ofLink(dice: Dice, { draft, plan }: Ground, from: string): string {
   const devices = draft.hosts
     .get(from)
     ?.addresses.filter(({ address }) => address.startsWith("fe80:"))
     .map(({ dev }) => dev);
-  const zone = dice.pick(devices ?? []);
+  // Some pods have no IPv6 any more.
+  if (devices === undefined || devices.length === 0) return dice.pick(plan.nowhere);
+  const zone = dice.pick(devices);
   const others = [...draft.hosts.values()].flatMap(({ addresses }) =>
     addresses.filter(({ address }) => address.startsWith("fe80:")).map(({ address }) => address),
   );

@@ -3,14 +3,8 @@ import type { DraftHost } from "./draft.ts";
 import { idleNeighbours } from "./idle-neighbours.ts";
 import { type Proto, randomConditions, type Spot, someone } from "./random-matches.ts";
 import { randomSets } from "./random-sets.ts";
+import { TABLE_HOOKS } from "./rule-text.ts";
 import { type Ground, PORTS } from "./topology.ts";
-
-const HOOKS: Readonly<Record<string, readonly string[]>> = {
-  raw: ["PREROUTING", "OUTPUT"],
-  mangle: ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"],
-  nat: ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"],
-  filter: ["INPUT", "FORWARD", "OUTPUT"],
-};
 
 /** The kernel takes it for SYNs alone (`tcpmss_tg4_check`). */
 const SET_MSS = "-j TCPMSS --set-mss 1404";
@@ -23,9 +17,7 @@ export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): voi
   host.backend = dice.chance(0.5) ? "legacy" : "nft";
   let counter = 0;
   const tables = ["filter", "nat", "mangle", "raw"].filter((table) =>
-    dice.chance(
-      { filter: 0.85, nat: 0.75, mangle: 0.45, raw: dice.favours("CT") ? 0.9 : 0.3 }[table] as number,
-    ),
+    dice.chance({ filter: 0.85, nat: 0.75, mangle: 0.45, raw: 0.3 }[table] as number),
   );
   host.iptablesSave[ground.plan.family] = tables
     .map((table) => {
@@ -45,7 +37,7 @@ export function addRandomRules(dice: Dice, ground: Ground, host: DraftHost): voi
 }
 
 function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[]) => Spot): string {
-  const hooks = HOOKS[table] as readonly string[];
+  const hooks = TABLE_HOOKS[table] as readonly string[];
   const chains: string[] = [];
   const rules: string[] = [];
   const letsDiscover = spotOf(hooks).ground.plan.family === 6 && dice.chance(0.6);

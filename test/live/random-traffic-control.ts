@@ -25,12 +25,30 @@ function nodeWithCard(dice: Dice, ground: Ground): DraftHost {
   return dice.pick(nodes.filter(({ qdiscs }) => qdiscs === "").concat(nodes.slice(0, 1)));
 }
 
-/** Packets out by a node's card, and in by it. */
-function across({ clients, addresses }: Ground, { name }: DraftHost): Aim[] {
-  return [
-    ...addresses.map((dst) => ({ from: name, dst })),
-    ...clients.flatMap((from) => addresses.map((dst) => ({ from, dst }))),
-  ];
+/** Packets out by a node's device, or in by it. */
+function across(
+  { clients, addresses, draft: { hosts, wires } }: Ground,
+  { name }: DraftHost,
+  dev: string,
+  hook: "ingress" | "egress",
+): Aim[] {
+  const addressesOf = (host: string): string[] =>
+    addresses.filter((dst) =>
+      hosts.get(host)?.addresses.some(({ dev: on, address }) => on !== "lo" && address === dst),
+    );
+  const pods = wires.flatMap(([node, port, pod]) =>
+    node === name && (port === dev || (dev === "cni0" && hosts.get(pod)?.kind === "pod")) ? [pod] : [],
+  );
+  const inside = pods.flatMap(addressesOf);
+  const others = addresses.filter(
+    (address) => !inside.includes(address) && !addressesOf(name).includes(address),
+  );
+  const beyond = dev === "eth0" ? others : inside;
+  const senders =
+    dev === "eth0" ? clients.filter((client) => client !== name && hosts.get(client)?.kind !== "pod") : pods;
+  return hook === "egress"
+    ? beyond.map((dst) => ({ from: name, dst }))
+    : senders.flatMap((from) => [...addressesOf(name), ...others].map((dst) => ({ from, dst })));
 }
 
 /** A token bucket whose burst is less than a frame can be. */
@@ -38,9 +56,10 @@ function smallBurst(dice: Dice, ground: Ground): Aim[] {
   const node = nodeWithCard(dice, ground);
   if (node.qdiscs !== "") return [];
   const ports = node.links.map(({ ifname }) => ifname).filter((name) => /^(eth0|veth)/.test(name));
-  node.qdiscs += tbf(dice.pick(ports));
+  const dev = dice.pick(ports);
+  node.qdiscs += tbf(dev);
   return dice
-    .some(across(ground, node), 8)
+    .some(across(ground, node, dev, "egress"), 8)
     .map((aim) => ({ ...aim, proto: dice.pick(["udp", "icmp"]), size: dice.pick([1100, 1300, 1372]) }));
 }
 
@@ -81,7 +100,7 @@ function filtered(dice: Dice, ground: Ground, kind: "drop" | "redirect" | "mirro
   if (node.qdiscs !== "") return [];
   const ports = node.links.map(({ ifname }) => ifname).filter((name) => /^(eth0|veth|cni0)/.test(name));
   const dev = dice.pick(ports);
-  const hook = kind === "loop" ? "egress" : dice.pick(["ingress", "egress"]);
+  const hook = kind === "loop" ? "egress" : dice.pick(["ingress", "egress"] as const);
   node.qdiscs += clsact(dev);
   const { lines, aim } = sought(dice);
   const filters: string[] = [];
@@ -109,7 +128,7 @@ function filtered(dice: Dice, ground: Ground, kind: "drop" | "redirect" | "mirro
     }
   }
   node.tcFilters[`${dev} ${hook}`] = filters.join("");
-  return dice.some(across(ground, node), 10).map((each) => ({ ...each, ...aim }));
+  return dice.some(across(ground, node, dev, hook), 10).map((each) => ({ ...each, ...aim }));
 }
 
 function addIfb(node: DraftHost, dice: Dice): void {

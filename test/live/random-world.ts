@@ -9,6 +9,7 @@ import { addFaults } from "./random-faults.ts";
 import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
+import { putShowcases, SHOWCASES } from "./showcases.ts";
 import { type Ground, randomTopology } from "./topology.ts";
 
 /**
@@ -35,7 +36,7 @@ function addNft(dice: Dice, ground: Ground, host: DraftHost): void {
 }
 
 /**
- * @param favour a match or target of iptables that rules shall have more of
+ * @param favour a group of showcases, or a rarity, which the world shall have
  * @throws Error where the generator wrote something that the project's own readers refuse
  */
 export function randomWorld(
@@ -55,14 +56,14 @@ export function randomWorld(
       return { seed, ...randomCluster(seed, packets) };
     case "v6": {
       const dice = new Dice(seed, favour);
-      return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6]);
+      return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6], "plain", favour);
     }
     case "faults": {
       const dice = new Dice(seed, favour);
-      return ruledWorld(seed, packets, dice, dice.chance(0.75) ? [4] : [4, 6], kind);
+      return ruledWorld(seed, packets, dice, dice.chance(0.75) || favour !== null ? [4] : [4, 6], kind);
     }
     default:
-      return ruledWorld(seed, packets, new Dice(seed, favour), [4], kind);
+      return ruledWorld(seed, packets, new Dice(seed, favour), [4], kind, favour);
   }
 }
 
@@ -73,6 +74,7 @@ function ruledWorld(
   dice: Dice,
   families: readonly Family[],
   kind: WorldKind = "plain",
+  favour: string | null = null,
 ): LiveWorld {
   const grounds = randomTopology(dice, families);
   const [ground] = grounds;
@@ -82,10 +84,12 @@ function ruledWorld(
     if (kind === "nft") addNft(dice, ground, host);
   }
   const aims = kind === "faults" ? addFaults(dice, grounds) : [];
+  const meant = favour === null ? [] : (SHOWCASES[favour] ?? []);
+  const shown = putShowcases(dice, grounds.at(-1) ?? ground, meant);
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
     const [first] = snapshot.errors;
     throw new Error(`seed ${seed}: ${first?.field ?? ""}: ${first?.message ?? ""}`);
   }
-  return { seed, world: snapshot.world, queries: randomQueries(dice, grounds, packets, aims) };
+  return { seed, world: snapshot.world, queries: randomQueries(dice, grounds, packets, aims, shown) };
 }

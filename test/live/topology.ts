@@ -59,8 +59,10 @@ export function randomTopology(dice: Dice, families: readonly Family[] = [4]): [
   }) as [Ground, ...Ground[]];
   const [ground] = grounds;
   const plan: Plan = { grounds, ground, dice };
+  // Where paths are looked at there are tunnels.
+  const tunnels = dice.favours("paths");
   const nodes = dice.weighted([
-    [3, 1],
+    [tunnels ? 0 : 3, 1],
     [4, 2],
     [1, 3],
   ]);
@@ -70,7 +72,7 @@ export function randomTopology(dice: Dice, families: readonly Family[] = [4]): [
   const router = newHost(ground.draft, "router", "router");
   plug(plan, router, "eth0", ROUTER);
   addOutside(plan, router);
-  const overlay = nodes > 1 && dice.chance(0.5);
+  const overlay = nodes > 1 && (tunnels || dice.chance(0.5));
   const built = Array.from({ length: nodes }, (_, i) => addNode(plan, i + 1, overlay));
   joinPods(plan, built, overlay, router);
   if (built.length > 1 && dice.chance(0.3)) addCable(plan, built);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { sessionOf, smallWorld, verdict } from "./small-world.ts";
+import { sessionOf, verdict } from "./asking.ts";
+import { smallWorld } from "./small-world.ts";
 
 /**
  * A cable in the middle takes 1300 bytes. The frames and what the client is told are the kernel's (Linux 6.18, by the lab);

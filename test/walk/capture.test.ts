@@ -11,7 +11,9 @@ import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
 import { readRecordingText } from "../fixtures.ts";
 import { anyPacket, longPacket, taggedPacket } from "../packet/wire/arbitrary-packet.ts";
-import { ip, type LinkSpec, outcome, sessionOf, smallWorld, vxlan } from "./small-world.ts";
+import { outcome, sessionOf } from "./asking.ts";
+import { type LinkSpec, smallWorld, vxlan } from "./small-world.ts";
+import { ip } from "./words.ts";
 
 /** Bytes of whole traces, held against what the trace says of each frame, and shown to Wireshark. */
 

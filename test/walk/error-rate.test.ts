@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { outcome, sessionOf, smallWorld } from "./small-world.ts";
+import { outcome, sessionOf } from "./asking.ts";
+import { smallWorld } from "./small-world.ts";
 
 /**
  * How many errors one host is told. On Linux 6.18, with the limits it comes with, nine datagrams at once to a closed port were

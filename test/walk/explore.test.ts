@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Odds } from "../../src/walk/fraction.ts";
 import type { Fraction, Trace } from "../../src/walk/trace.ts";
-import { leftBehind, sessionOf, smallWorld, trace } from "./small-world.ts";
+import { sessionOf, trace } from "./asking.ts";
+import { leftBehind } from "./left-behind.ts";
+import { smallWorld } from "./small-world.ts";
 
 /** Worlds with chance: a router whose rules toss and whose routes fork, between a client and two servers. */
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { entriesOf } from "../../src/kernel/conntrack/entry.ts";
 import type { Outcome } from "../../src/walk/trace.ts";
-import { outcome, sessionOf, smallWorld } from "./small-world.ts";
+import { outcome, sessionOf } from "./asking.ts";
+import { smallWorld } from "./small-world.ts";
 
 /**
  * Flow tables as nft_flow_offload.c and nf_flow_table_ip.c have them; the kernel at hand has none, so that no recording judges

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../src/walk/trace.ts";
-import { type HostSpec, outcome as outcomeOf, sessionOf, smallWorld } from "./small-world.ts";
+import { outcome as outcomeOf, sessionOf } from "./asking.ts";
+import { type HostSpec, smallWorld } from "./small-world.ts";
 
 /** a — r — b, r forwarding; `b` listens on SCTP port 80. */
 function world(more: { a?: HostSpec; r?: HostSpec; b?: HostSpec } = {}) {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../src/walk/trace.ts";
-import { outcome, sessionOf, smallWorld, verdict } from "./small-world.ts";
+import { outcome, sessionOf, verdict } from "./asking.ts";
+import { smallWorld } from "./small-world.ts";
 
 /**
  * A client says more than a segment holds, over a router whose far cable takes 1400 bytes. What the client's device shows was

@@ -8,7 +8,9 @@ import { QUERY_DEFAULTS, type Query } from "../../src/walk/query.ts";
 import { Session } from "../../src/walk/session.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import { readRecordingText, recordingNames } from "../fixtures.ts";
-import { leftBehind, onPath, outcome, sessionOf, smallWorld, trace, verdict } from "./small-world.ts";
+import { onPath, outcome, sessionOf, trace, verdict } from "./asking.ts";
+import { leftBehind } from "./left-behind.ts";
+import { smallWorld } from "./small-world.ts";
 
 const NAMES = recordingNames().filter((name) =>
   /^[abcd]-|^k-(bridge|dual|filter-ndp|vxlan|services-plain)/.test(name),

@@ -1,10 +1,8 @@
-import { type AddressFamily, IPV4, IPV6 } from "../../src/address/family.ts";
-import type { Family, IpAddress } from "../../src/address/ip.ts";
-import { addressOnPath } from "../../src/address/ip6-handle.ts";
-import { type Ipv4, parseIpv4 } from "../../src/address/ipv4.ts";
-import { formatIpv6, type Ipv6Words, parseIpv6 } from "../../src/address/ipv6.ts";
+import { IPV4, IPV6 } from "../../src/address/family.ts";
+import type { Family } from "../../src/address/ip.ts";
+import type { Ipv4 } from "../../src/address/ipv4.ts";
+import { formatIpv6, type Ipv6Words } from "../../src/address/ipv6.ts";
 import { eui64High, eui64Low, formatMac, internMac } from "../../src/address/mac.ts";
-import { parseAddressOrPrefix4 } from "../../src/address/prefix.ts";
 import type { BridgeVlan } from "../../src/kernel/device/bridge-vlan.ts";
 import type {
   BridgePort,
@@ -20,18 +18,13 @@ import { ORIGIN_NONE } from "../../src/kernel/origin.ts";
 import { OpenVswitchReader } from "../../src/kernel/ovs/read-ovs.ts";
 import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "../../src/kernel/route/ip-rule.ts";
 import { kernelRoutes, kernelRoutes6, vrfTableOf } from "../../src/kernel/route/kernel-routes.ts";
-import type { NextHopOf, PolicyRule, RouteOf, RouteType } from "../../src/kernel/route/route.ts";
 import type { Socket, Sockets } from "../../src/kernel/socket/socket.ts";
 import { parseQdiscs, parseTcFilters } from "../../src/kernel/tc/tc-text.ts";
-import { ASK_DEFAULTS, type AskOptions, ask } from "../../src/walk/ask.ts";
-import { Network } from "../../src/walk/network.ts";
-import { parseFlagLetters } from "../../src/walk/packet-view.ts";
-import { QUERY_DEFAULTS, type Query } from "../../src/walk/query.ts";
-import { Session } from "../../src/walk/session.ts";
-import type { Outcome, Trace } from "../../src/walk/trace.ts";
 import type { World } from "../../src/world/world.ts";
 import { parsed } from "../kernel/netfilter/parsed.ts";
 import { loaded } from "../kernel/nft/script.ts";
+import { policyRule, route } from "./routing-words.ts";
+import { either, ip, ip6, pairs, prefix } from "./words.ts";
 
 /**
  * Worlds of a few hosts for tests, written as the tools' words: what is not said is as a new namespace has it, but that only
@@ -123,29 +116,6 @@ const NEW_PORT: BridgePort = {
   bcastFlood: true,
   isolated: false,
 };
-
-export function ip(text: string): Ipv4 {
-  const address = parseIpv4(text);
-  if (address === undefined) throw new Error(`${text} is no address`);
-  return address;
-}
-
-export function ip6(text: string): Ipv6Words {
-  const address = parseIpv6(text);
-  if (address === undefined) throw new Error(`${text} is no IPv6 address`);
-  return address;
-}
-
-function either(text: string): IpAddress {
-  return text.includes(":") ? ip6(text) : ip(text);
-}
-
-function prefix(text: string): { address: Ipv4; length: number } {
-  if (text === "default") return { address: 0, length: 0 };
-  const parsedPrefix = parseAddressOrPrefix4(text);
-  if (parsedPrefix === undefined) throw new Error(`${text} is no prefix`);
-  return parsedPrefix;
-}
 
 /** `02:00:00:00:HH:II`: host and device, from 1. */
 export function macOf(host: number, ifindex: number): string {
@@ -321,133 +291,9 @@ export function linkLocalOf(mac: string): string {
   return formatIpv6([0xfe80_0000, 0, eui64High(handle) >>> 0, eui64Low(handle) >>> 0]);
 }
 
-const TYPES = new Set(["local", "broadcast", "blackhole", "unreachable", "prohibit", "throw"]);
-
 /** The default route of IPv6 is `::/0` here. */
 function isIpv6(route: string): boolean {
   return route.includes("::");
-}
-
-function route<Address>(
-  text: string,
-  of: AddressFamily<Address>,
-  onLink: (gateway: Address) => string,
-): RouteOf<Address> {
-  const words = text.split(" ");
-  const type = TYPES.has(words[0] ?? "") ? (words.shift() as RouteType) : "unicast";
-  const to = words.shift() ?? "";
-  const dst = to === "default" ? { address: of.any, length: 0 } : of.parsePrefix(to);
-  if (dst === undefined) throw new Error(`${to} is no prefix`);
-  const [head = [], ...hops] = splitAt(words, "nexthop");
-  const options = pairs(head);
-  const address = (word: string | undefined): Address | null => {
-    const found = word === undefined ? null : of.parse(word);
-    if (found === undefined) throw new Error(`${word} is no address`);
-    return found;
-  };
-  const hop = (said: ReadonlyMap<string, string>): NextHopOf<Address> => {
-    const gateway = address(said.get("via"));
-    const dev = said.get("dev") ?? (gateway === null ? null : onLink(gateway));
-    return { dev, gateway, weight: Number(said.get("weight") ?? 1), onlink: said.has("onlink"), dead: false };
-  };
-  const single = options.has("via") || options.has("dev") ? [hop(options)] : [];
-  const usual = type === "local" ? "host" : type === "broadcast" ? "link" : "global";
-  return {
-    type,
-    dst,
-    table: options.get("table") ?? (type === "local" || type === "broadcast" ? "local" : "main"),
-    protocol: null,
-    scope:
-      of.number === 6
-        ? "global"
-        : single[0] !== undefined && single[0].gateway === null && type === "unicast"
-          ? "link"
-          : usual,
-    prefsrc: address(options.get("src")),
-    metric: Number(options.get("metric") ?? (of.number === 6 ? 1024 : 0)),
-    tos: 0,
-    mtu: Number(options.get("mtu") ?? 0),
-    ...(options.has("from") ? { from: prefixFrom(of, options.get("from") as string) } : {}),
-    ...(options.has("pref") ? { preference: options.get("pref") as "high" | "low" } : {}),
-    ...(options.has("advmss") || options.has("hoplimit")
-      ? {
-          metrics: Object.fromEntries(
-            ["advmss", "hoplimit"].flatMap((name) =>
-              options.has(name) ? [[name, Number(options.get(name))]] : [],
-            ),
-          ),
-        }
-      : {}),
-    nextHops: hops.length > 0 ? hops.map((more) => hop(pairs(more))) : single,
-    origin: 0,
-  };
-}
-
-function prefixFrom<Address>(of: AddressFamily<Address>, text: string): RouteOf<Address>["dst"] {
-  const prefix = of.parsePrefix(text);
-  if (prefix === undefined) throw new Error(`${text} is no prefix`);
-  return prefix;
-}
-
-function splitAt(words: readonly string[], word: string): string[][] {
-  const parts: string[][] = [[]];
-  for (const one of words) {
-    if (one === word) parts.push([]);
-    else (parts.at(-1) as string[]).push(one);
-  }
-  return parts;
-}
-
-function pairs(words: readonly string[]): Map<string, string> {
-  const found = new Map<string, string>();
-  for (let i = 0; i < words.length; i += 2) found.set(words[i] as string, words[i + 1] ?? "");
-  return found;
-}
-
-const PROTOCOLS: Readonly<Record<string, number>> = { icmp: 1, tcp: 6, udp: 17 };
-
-/** `80` or `80-90`. */
-function range(text: string | undefined): { from: number; to: number } | null {
-  if (text === undefined) return null;
-  const [from = 0, to = from] = text.split("-").map(Number);
-  return { from, to };
-}
-
-function policyRule(text: string): PolicyRule {
-  const words = text.split(" ").filter((word) => word !== "not");
-  const options = pairs(words);
-  const value = options.get("fwmark");
-  const [mark, mask = "0xffffffff"] = (value ?? "").split("/");
-  const target = options.get("goto");
-  const kinds = ["blackhole", "unreachable", "prohibit"] as const;
-  const refusal = kinds.find((kind) => text.endsWith(kind));
-  return {
-    priority: Number(options.get("priority")),
-    src: options.has("from") && options.get("from") !== "all" ? prefix(options.get("from") as string) : null,
-    dst: options.has("to") ? prefix(options.get("to") as string) : null,
-    iif: options.get("iif") ?? null,
-    oif: options.get("oif") ?? null,
-    fwmark: value === undefined ? null : { value: Number(mark), mask: Number(mask) },
-    tos: Number(options.get("tos") ?? 0),
-    ipproto: options.has("ipproto") ? (PROTOCOLS[options.get("ipproto") as string] ?? 0) : null,
-    sport: range(options.get("sport")),
-    dport: range(options.get("dport")),
-    uidRange: range(options.get("uidrange")),
-    not: text.split(" ").includes("not"),
-    action:
-      refusal !== undefined
-        ? { kind: refusal }
-        : target !== undefined
-          ? { kind: "goto", priority: Number(target) }
-          : {
-              kind: "lookup",
-              table: options.get("lookup") as string,
-              suppressPrefixLength: options.has("suppress_prefixlength")
-                ? Number(options.get("suppress_prefixlength"))
-                : null,
-            },
-    origin: 0,
-  };
 }
 
 function neighbour<Address>(text: string, parse: (text: string) => Address): NeighbourOf<Address> {
@@ -518,129 +364,4 @@ export function smallWorld(hosts: Readonly<Record<string, HostSpec>>, wires: rea
     }),
     origins: { sources: [] },
   };
-}
-
-export function sessionOf(world: World, seed?: number): Session {
-  return new Session(new Network(world), seed);
-}
-
-/** `10.0.0.2:80`, or an IPv6 address without a port. */
-function split6(text: string): string[] {
-  return text.split(":").length > 2 ? [text] : text.split(":");
-}
-
-/** As a query and the path hold it. */
-export function onPath(text: string): number {
-  return addressOnPath(either(text));
-}
-
-/** `tcp 10.0.0.2:80 sport=40000 ttl=1 df size=100 mark=1 src=10.0.0.9 raw flags=S`: as little of it as is wanted. */
-export function query(host: string, text: string): Query {
-  const [proto, to = "", ...options] = text.split(" ");
-  const [dst = "", dport] = to.startsWith("[") ? to.slice(1).split("]:") : split6(to);
-  const family = dst.includes(":") ? 6 : 4;
-  const given = new Map(options.map((option) => option.split("=") as [string, string]));
-  const number = (name: string): number | null => (given.has(name) ? Number(given.get(name)) : null);
-  const flags = given.get("flags");
-  const at = given.get("at");
-  return {
-    ...QUERY_DEFAULTS,
-    host,
-    arrives: at !== undefined,
-    arrivesBy: at ?? null,
-    proto: proto as Query["proto"],
-    family,
-    dst: onPath(dst),
-    dport: dport === undefined ? null : Number(dport),
-    src: given.has("src") ? onPath(given.get("src") as string) : null,
-    sport: number("sport"),
-    ttl: number("ttl"),
-    size: number("size"),
-    df: given.has("df"),
-    mark: number("mark") ?? 0,
-    uid: number("uid") ?? 0,
-    dev: given.get("dev") ?? null,
-    raw: given.has("raw"),
-    tcpFlags: flags === undefined ? null : (parseFlagLetters(flags) ?? null),
-  };
-}
-
-export function trace(
-  session: Session,
-  host: string,
-  text: string,
-  options: Partial<AskOptions> = {},
-): Trace {
-  return ask(session, query(host, text), { ...ASK_DEFAULTS, ...options });
-}
-
-/** The one outcome there is. */
-export function outcome(
-  session: Session,
-  host: string,
-  text: string,
-  options: Partial<AskOptions> = {},
-): Outcome {
-  const { outcomes } = trace(session, host, text, options);
-  if (outcomes.length !== 1) throw new Error(`${outcomes.length} outcomes`);
-  return outcomes[0] as Outcome;
-}
-
-/** `DELIVERED answered` and the like. */
-export function verdict(session: Session, host: string, text: string): string {
-  const { disposition, reason } = trace(session, host, text).verdict;
-  return `${disposition} ${reason}`;
-}
-
-/** What the client was told, and why: `unreachable EHOSTUNREACH icmp 3/1 from 10.0.0.1, no-neighbour`. */
-export function told(session: Session, host: string, text: string): string {
-  const { client, verdict: why } = outcome(session, host, text);
-  const { result, errno, icmp, answeredBy } = client;
-  const words: string[] = [result];
-  if (errno !== undefined) words.push(errno);
-  if (icmp !== undefined) words.push(`icmp ${icmp.type}/${icmp.code} from ${icmp.from}`);
-  if (icmp?.mtu !== undefined) words.push(`mtu ${icmp.mtu}`);
-  if (answeredBy !== undefined) words.push(`by ${answeredBy}`);
-  return `${words.join(" ")}, ${why.reason}`;
-}
-
-/** Where a packet was seen: `host:device:direction`. */
-export function places({ frames }: Outcome, packet: number): string[] {
-  return frames
-    .filter((frame) => frame.packet === packet)
-    .map(({ host, device: name, direction }) => `${host}:${name}:${direction}`);
-}
-
-/** Everything packets left behind on every host, as text. */
-export function leftBehind(session: Session): string {
-  const lines: string[] = [`clock ${session.clock.now}`];
-  for (const stack of session.touched()) {
-    const { name } = stack.net;
-    const { conntrack, neighbours, learned, exceptions, peers } = stack.state;
-    conntrack.forEach((ct) => {
-      const part = [
-        conntrack.origSrc(ct),
-        conntrack.origDst(ct),
-        conntrack.origSport(ct),
-        conntrack.origDport(ct),
-        conntrack.replySrc(ct),
-        conntrack.replyDst(ct),
-        conntrack.replySport(ct),
-        conntrack.replyDport(ct),
-        conntrack.status(ct),
-        conntrack.mark(ct),
-        conntrack.tcpState(ct),
-        conntrack.expires(ct),
-      ];
-      lines.push(`${name} conntrack ${ct} ${part.join(" ")}`);
-    });
-    for (const [kind, map] of Object.entries({ neighbours, learned, exceptions, peers })) {
-      const entries: string[] = [];
-      map.forEach((a, b, value) => {
-        entries.push(`${name} ${kind} ${a} ${b} ${value}`);
-      });
-      lines.push(...entries.sort());
-    }
-  }
-  return lines.join("\n");
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../src/walk/trace.ts";
-import { outcome, sessionOf, smallWorld } from "./small-world.ts";
+import { outcome, sessionOf } from "./asking.ts";
+import { smallWorld } from "./small-world.ts";
 
 /**
  * SYNPROXY on a router before a server, as nf_synproxy_core.c has it documented to be used: what the router's two devices show is

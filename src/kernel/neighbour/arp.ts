@@ -62,7 +62,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
           (out !== dev && dev.conf.proxyArp) ||
           // arp_fwd_pvlan: for others on the same device, who cannot hear each other
           (out === dev && dev.conf.proxyArpPvlan && sip !== tip) ||
-          (out !== dev && stack.net.isProxied(dev.ifindex, tip));
+          (out !== dev && stack.net.neighbours.isProxied(dev.ifindex, tip));
         if (proxied) {
           learn(stack, dev, packet);
           answer(stack, dev, packet);
@@ -104,7 +104,7 @@ function accepts(dev: NetDevice, sip: number): boolean {
 
 /** `neigh_event_ns`: who asks is known from now on. */
 function learn(stack: Stack, dev: NetDevice, packet: Packet): void {
-  if (stack.net.isPermanentNeighbour(dev.ifindex, packet.src)) return;
+  if (stack.net.neighbours.isPermanent(dev.ifindex, packet.src)) return;
   neighbourAnswered(stack, dev, 4, packet.src, packet.arpSha, false);
 }
 

@@ -28,7 +28,7 @@ export function sendRedirect6(stack: Stack, dev: NetDevice, cause: Packet, targe
   const way = wayTo(stack, dev, cause.src);
   if (way === null || !peerAllows(stack, 6, cause.src, LIMIT_MS)) return;
   const mac = stack.state.neighbours.get(deviceKey(6, dev.ifindex), target);
-  const known = mac === ABSENT ? stack.net.staticNeighbour(deviceKey(6, dev.ifindex), target) : mac;
+  const known = mac === ABSENT ? stack.net.neighbours.mac(deviceKey(6, dev.ifindex), target) : mac;
   const message = messageTo(stack, cause.src, known >= 0 ? known : MAC_ZERO);
   message.icmpType = NDISC_REDIRECT;
   message.phase = PHASE_NOTICE;

@@ -141,7 +141,7 @@ interface News {
 function learn(stack: Stack, dev: NetDevice, news: News): void {
   const { address, confirmed, override, create } = news;
   const key = deviceKey(6, dev.ifindex);
-  if (stack.net.isPermanentNeighbour(key, address)) return;
+  if (stack.net.neighbours.isPermanent(key, address)) return;
   const before = known(stack, dev, address);
   if (before === ABSENT && !create) return;
   const lladdr = news.lladdr === MAC_ZERO ? before : news.lladdr;
@@ -162,7 +162,7 @@ function learn(stack: Stack, dev: NetDevice, news: News): void {
 function known(stack: Stack, dev: NetDevice, address: Ip6): number {
   const key = deviceKey(6, dev.ifindex);
   const learned = stack.state.neighbours.get(key, address);
-  return learned === ABSENT ? stack.net.staticNeighbour(key, address) : learned;
+  return learned === ABSENT ? stack.net.neighbours.mac(key, address) : learned;
 }
 
 /** NUD_REACHABLE. */
@@ -180,5 +180,5 @@ function acceptsUntracked(stack: Stack, dev: NetDevice, source: Ip6): boolean {
 
 /** `pndisc_is_router`: is the address answered for on the device? */
 function isProxied(stack: Stack, dev: NetDevice, address: Ip6): boolean {
-  return stack.net.isProxied(deviceKey(6, dev.ifindex), address);
+  return stack.net.neighbours.isProxied(deviceKey(6, dev.ifindex), address);
 }

@@ -62,7 +62,7 @@ export function resolve(stack: Stack, dev: NetDevice, family: number, address: n
   const learned = stack.state.neighbours.get(key, address);
   if (learned >= 0) return isFresh(stack, dev, key, address) ? learned : UNRESOLVED;
   if (learned === ABSENT) {
-    const known = stack.net.staticNeighbour(key, address);
+    const known = stack.net.neighbours.mac(key, address);
     if (known !== ABSENT) return known;
   }
   if (family === 6) {

@@ -7,7 +7,7 @@ export function splitList(text: string, divider = ","): string[] {
   for (let i = 0; i < text.length; i++) {
     const c = text[i] as string;
     if (c === '"') quoted = !quoted;
-    else if (quoted) continue;
+    else if (quoted) i += c === "\\" ? 1 : 0;
     else if (c === "(" || c === "[" || c === "{") depth++;
     else if (c === ")" || c === "]" || c === "}") depth--;
     else if (c === divider && depth === 0) {
@@ -23,9 +23,10 @@ export function splitList(text: string, divider = ","): string[] {
 export function isWhole(text: string): boolean {
   let depth = 0;
   let quoted = false;
-  for (const c of text) {
+  for (let i = 0; i < text.length; i++) {
+    const c = text[i] as string;
     if (c === '"') quoted = !quoted;
-    else if (quoted) continue;
+    else if (quoted) i += c === "\\" ? 1 : 0;
     else if (c === "(" || c === "[" || c === "{") depth++;
     else if (c === ")" || c === "]" || c === "}") depth--;
     if (depth < 0) return false;
@@ -33,7 +34,14 @@ export function isWhole(text: string): boolean {
   return depth === 0 && !quoted;
 }
 
+/** As JSON has them (`json_string_escape`). */
+const ESCAPES: Readonly<Record<string, string>> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+
 /** A name without the quotes that the tools put around what is no plain word. */
 export function unquote(text: string): string {
-  return /^".*"$/.test(text) ? text.slice(1, -1).replace(/\\(["\\])/g, "$1") : text;
+  if (!/^".*"$/.test(text)) return text;
+  return text.slice(1, -1).replace(/\\(?:u([\da-f]{4})|(.))/gi, (_, code?: string, plain?: string) => {
+    if (code !== undefined) return String.fromCharCode(Number.parseInt(code, 16));
+    return ESCAPES[plain as string] ?? (plain as string);
+  });
 }

@@ -1,7 +1,7 @@
 import type { Origin } from "../origin.ts";
 import type { OvsTextError } from "./dump-flows.ts";
 import type { OpenVswitch, OvsBridge, OvsPort, OvsTarget } from "./open-vswitch.ts";
-import { splitList, unquote } from "./split-list.ts";
+import { isWhole, splitList, unquote } from "./split-list.ts";
 
 /**
  * The text of `ovs-vsctl show` (utilities/ovs-vsctl.c, `cmd_show_tables`), parsed and printed: rows below one another by their
@@ -15,6 +15,13 @@ interface Row {
   readonly columns: Map<string, string>;
   readonly rows: Row[];
 }
+
+const VLAN = "(?:[1-3]?\\d{1,3}|40[0-8]\\d|409[0-5])";
+/** Columns that hold numbers of VLANs. */
+const VLANS: Readonly<Record<string, RegExp>> = {
+  tag: new RegExp(`^${VLAN}$`),
+  trunks: new RegExp(`^\\[?${VLAN}(?:, ?${VLAN})*\\]?$`),
+};
 
 export function parseVsctlShow(
   text: string,
@@ -36,8 +43,11 @@ export function parseVsctlShow(
       const row: Row = { table, name: unquote(name), line: i + 1, columns: new Map(), rows: [] };
       above.rows.push(row);
       open.push({ depth, row });
-    } else if (column !== undefined) above.columns.set(column, value);
-    else if (/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(own)) uuid = own;
+    } else if (column !== undefined) {
+      const fault = faultOf(column, value);
+      if (fault === null) above.columns.set(column, value);
+      else errors.push({ line: i + 1, message: `${column}: ${value} ${fault}` });
+    } else if (/^[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}$/i.test(own)) uuid = own;
     else errors.push({ line: i + 1, message: 'is no line of "ovs-vsctl show"' });
   }
   const bridges = root.rows
@@ -53,6 +63,16 @@ export function parseVsctlShow(
     },
     errors,
   };
+}
+
+function faultOf(column: string, value: string): string | null {
+  if (VLANS[column]?.test(value) === false) return "is none of VLANs, 0 to 4095";
+  if (column !== "options") return null;
+  const isMap =
+    /^\{.*\}$/.test(value) && isWhole(value) && partsOf(value).every((part) => part.includes("="));
+  return isMap
+    ? null
+    : 'is no list of options: "{key=flow, remote_ip="10.0.0.2"}" is the form that is expected';
 }
 
 function targetsOf({ rows }: Row, table: string): OvsTarget[] {
@@ -96,10 +116,14 @@ function portsOf({ columns, rows }: Row): OvsPort[] {
     });
 }
 
+function partsOf(options: string): string[] {
+  return splitList(options.slice(1, -1));
+}
+
 /** `{key=flow, remote_ip="10.0.0.2"}`. */
 function optionsOf(text: string): Map<string, string> {
   return new Map(
-    splitList(text.replace(/^\{|\}$/g, "")).map((part): [string, string] => {
+    partsOf(text).map((part): [string, string] => {
       const at = part.indexOf("=");
       return [unquote(part.slice(0, at)), unquote(part.slice(at + 1))];
     }),

@@ -160,9 +160,9 @@ function ownedDelivery(stack: Stack, card: NetDevice, owner: DevicePlace, packet
  * `proxy_ndp` of `all` alone counts.
  */
 function isProxiedDiscovery({ net }: Stack, dev: NetDevice, packet: Packet): boolean {
-  if (net.proxyNeighbours.length === 0 || !isNeighbourDiscovery(packet)) return false;
+  if (net.neighbours.proxied.length === 0 || !isNeighbourDiscovery(packet)) return false;
   if (!net.forwarding6 || packet.pktType !== PACKET_HOST || packet.ttl <= 1) return false;
-  return net.proxiesAll6 && net.isProxied(deviceKey(6, dev.ifindex), packet.dst);
+  return net.proxiesAll6 && net.neighbours.isProxied(deviceKey(6, dev.ifindex), packet.dst);
 }
 
 /** `ip_error`, `ip6_pkt_drop`: the route said no. A host of IPv6 says so whether it forwards or not. */

@@ -170,7 +170,8 @@ function hearItself(stack: Stack, out: NetDevice, packet: Packet, pktType: numbe
 function toGroup6(stack: Stack, out: NetDevice, packet: Packet): boolean {
   if (out.isLoopback) return true;
   const heard = !packet.forwarded && !isNeighbourDiscovery(packet);
-  if (heard && stack.net.isJoined6(packet.dst, out.ifindex)) hearItself(stack, out, packet, PACKET_LOOPBACK);
+  if (heard && stack.net.groups.isJoined6(packet.dst, out.ifindex))
+    hearItself(stack, out, packet, PACKET_LOOPBACK);
   if (groupScope6(packet.dst) > 1) return true;
   stack.kill(packet, NOT_FOR_FORWARDING);
   return false;

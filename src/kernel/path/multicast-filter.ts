@@ -12,6 +12,6 @@ import type { Stack } from "../stack.ts";
 export function listens(stack: Stack, { host, device }: DevicePlace, packet: Packet): boolean {
   const { family, dst } = packet;
   const own = stack.engine.stackOf(host);
-  if (family === 6) return !isMulticast6(dst) || own.net.isJoined6(dst, device.ifindex);
+  if (family === 6) return !isMulticast6(dst) || own.net.groups.isJoined6(dst, device.ifindex);
   return !isMulticast(dst) || isMember(own, dst, device);
 }

@@ -43,7 +43,7 @@ export function vxlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): voi
     return;
   }
   // vxlan_find_mac(all zeros): unknown and group addresses go to every end that is named for them
-  const ends = stack.net.vxlanFlood[dev.slot] as readonly number[];
+  const ends = stack.net.vxlanFdb.floods[dev.slot] as readonly number[];
   if (ends.length === 0) {
     if (packet.ethType === ETH_P_ARP || isNeighbourDiscovery(packet)) stack.pool.release(packet);
     else stack.kill(packet, NO_REMOTE);
@@ -61,8 +61,9 @@ export function mustNotBeCut(packet: Packet): boolean {
 
 /** `vxlan_find_mac`: the tunnel end behind which a MAC is. What was learned moves all but fixed entries. */
 function remoteOf(stack: Stack, dev: NetDevice, mac: number, learning: boolean): number {
-  const known = stack.net.vxlanFdb.get(dev.ifindex, mac);
-  if (!learning || (known !== ABSENT && stack.net.vxlanFixed.get(dev.ifindex, mac) !== ABSENT)) return known;
+  const known = stack.net.vxlanFdb.ends.get(dev.ifindex, mac);
+  if (!learning || (known !== ABSENT && stack.net.vxlanFdb.fixed.get(dev.ifindex, mac) !== ABSENT))
+    return known;
   const learned = stack.state.learned.get(dev.ifindex, mac);
   return learned === ABSENT ? known : learned;
 }
@@ -180,8 +181,8 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
 
 /** `vxlan_snoop`: learn behind which end a MAC is. False: a fixed entry says otherwise, and the frame is dropped. */
 function snoop(stack: Stack, dev: NetDevice, mac: number, end: number): boolean {
-  if (stack.net.vxlanFixed.get(dev.ifindex, mac) !== ABSENT)
-    return stack.net.vxlanFdb.get(dev.ifindex, mac) === end;
+  if (stack.net.vxlanFdb.fixed.get(dev.ifindex, mac) !== ABSENT)
+    return stack.net.vxlanFdb.ends.get(dev.ifindex, mac) === end;
   if (stack.state.learned.get(dev.ifindex, mac) !== end) stack.state.learned.set(dev.ifindex, mac, end);
   return true;
 }

@@ -101,7 +101,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
 
 /** `ip_check_mc_rcu`: the group of all hosts is joined everywhere, others where somebody listens. */
 export function isMember(stack: Stack, group: number, dev: NetDevice): boolean {
-  return group === ALL_HOSTS || stack.net.isJoined(group, dev.ifindex);
+  return group === ALL_HOSTS || stack.net.groups.isJoined(group, dev.ifindex);
 }
 
 /** An error route: dropped, or answered with an ICMP error where this device forwards (`ip_error`). */

@@ -43,7 +43,7 @@ export function routeInput6(stack: Stack, packet: Packet, dev: NetDevice): numbe
     return -1;
   }
   if (packet.rtType === RTN_MULTICAST) {
-    if (!net.isJoined6(packet.dst, dev.ifindex)) return NOT_FOR_FORWARDING;
+    if (!net.groups.isJoined6(packet.dst, dev.ifindex)) return NOT_FOR_FORWARDING;
     packet.rtInput = RT_LOCAL_DELIVER;
   } else if (packet.rtType === RTN_UNICAST) packet.rtInput = RT_FORWARD;
   return -1;

@@ -5,7 +5,8 @@ import type { Trace } from "../../../src/walk/trace.ts";
 import type { World } from "../../../src/world/world.ts";
 import { hopscope } from "../../cli/cli.ts";
 import { asked, recordedWorld } from "../../present/asked.ts";
-import { sessionOf, smallWorld, trace } from "../../walk/small-world.ts";
+import { sessionOf, trace } from "../../walk/asking.ts";
+import { smallWorld } from "../../walk/small-world.ts";
 import { changed, withSpec } from "./cluster.ts";
 
 /** The literal reading of rules is a second implementation of the engine's: where both have an answer, it is the same. */

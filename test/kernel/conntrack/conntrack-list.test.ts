@@ -8,7 +8,8 @@ import { Journal } from "../../../src/kernel/session/journal.ts";
 import { linesOf } from "../../../src/kernel/tool-text.ts";
 import { ipv4, ipv6 } from "../../address/arbitraries.ts";
 import { readRecording, recordingNames } from "../../fixtures.ts";
-import { outcome, sessionOf, smallWorld, told } from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { smallWorld } from "../../walk/small-world.ts";
 
 const read = (text: string) => parseConntrackList(linesOf(text));
 

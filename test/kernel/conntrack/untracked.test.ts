@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { outcome, sessionOf } from "../../walk/asking.ts";
+import { smallWorld } from "../../walk/small-world.ts";
 
 /**
  * What a host says about a packet it does not track has no connection, and is looked at as any other packet: INVALID, whatever

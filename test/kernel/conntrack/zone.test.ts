@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { formatConntrackList } from "../../../src/kernel/conntrack/conntrack-list.ts";
 import { entriesOf } from "../../../src/kernel/conntrack/entry.ts";
-import { outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { outcome, sessionOf } from "../../walk/asking.ts";
+import { smallWorld } from "../../walk/small-world.ts";
 
 /**
  * A router that forwards what is ESTABLISHED, and what comes from the client's side. What the client is told, and the router's

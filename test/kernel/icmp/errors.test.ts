@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../src/walk/trace.ts";
-import { outcome, sessionOf, told } from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
 import { twoNetworks } from "../path/two-networks.ts";
 
 /** ICMP errors: when one is sent, from whom, and what it quotes (Linux 6.18, namespaces hop-test-*). */

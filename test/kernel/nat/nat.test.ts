@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../src/walk/trace.ts";
-import { outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { outcome, sessionOf } from "../../walk/asking.ts";
+import { smallWorld } from "../../walk/small-world.ts";
 
 /** c and d, clients, behind r, which translates; s and t, servers, on the other side. */
 function world(nat: readonly string[]) {

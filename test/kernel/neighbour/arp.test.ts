@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { formatMac, internMac } from "../../../src/address/mac.ts";
 import { receiveFrame } from "../../../src/kernel/path/receive.ts";
-import { BRIDGE, type HostSpec, ip, outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { outcome, sessionOf } from "../../walk/asking.ts";
+import { BRIDGE, type HostSpec, smallWorld } from "../../walk/small-world.ts";
+import { ip } from "../../walk/words.ts";
 
 /**
  * Who answers ARP, and with which address one asks. box has two cards on a's network and one on c's. The expectations are

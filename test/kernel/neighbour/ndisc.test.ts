@@ -14,17 +14,9 @@ import {
   ND_SOLICITED,
 } from "../../../src/packet/packet.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
-import {
-  BRIDGE,
-  type HostSpec,
-  ip6,
-  linkLocalOf,
-  macOf,
-  outcome,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, type HostSpec, linkLocalOf, macOf, smallWorld } from "../../walk/small-world.ts";
+import { ip6 } from "../../walk/words.ts";
 
 /**
  * Neighbour discovery. a, b and box's first card are on one bridge, c on box's other card. The expectations are the kernel's
@@ -263,7 +255,7 @@ describe("news", () => {
     };
     receiveFrame(stack, dev, packet, true);
     const now = entries.get(key, address);
-    const at = now === ABSENT ? stack.net.staticNeighbour(key, address) : now;
+    const at = now === ABSENT ? stack.net.neighbours.mac(key, address) : now;
     const certain = neighbourConfirmed.get(key, address) !== ABSENT ? "+" : "";
     return {
       knows: at >= 0 ? `${formatMac(at)}${certain}` : at === NEIGH_INCOMPLETE ? "asks" : "nothing",

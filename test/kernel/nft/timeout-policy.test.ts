@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { outcome, sessionOf } from "../../walk/asking.ts";
+import { smallWorld } from "../../walk/small-world.ts";
 
 const OBJECTS = `
   ct timeout slow { protocol tcp; l3proto ip; policy = { syn_sent : 7, established : 100, close : 4 } }

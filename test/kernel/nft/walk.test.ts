@@ -6,7 +6,8 @@ import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
 import type { World } from "../../../src/world/world.ts";
 import { WILD } from "../../source/wild.ts";
-import { type HostSpec, makeHost, outcome, sessionOf, smallWorld, trace } from "../../walk/small-world.ts";
+import { outcome, sessionOf, trace } from "../../walk/asking.ts";
+import { type HostSpec, makeHost, smallWorld } from "../../walk/small-world.ts";
 import { loaded } from "./script.ts";
 
 /** Conversations through rules of nftables on a small world: client — node — server. */

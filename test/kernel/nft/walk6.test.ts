@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type HostSpec, outcome, sessionOf, smallWorld, trace } from "../../walk/small-world.ts";
+import { outcome, sessionOf, trace } from "../../walk/asking.ts";
+import { type HostSpec, smallWorld } from "../../walk/small-world.ts";
 
 /** As `walk.test.ts`, in IPv6: client — node — server. */
 

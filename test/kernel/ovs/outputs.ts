@@ -15,7 +15,8 @@ import {
   type Packet,
   TCP_SYN,
 } from "../../../src/packet/packet.ts";
-import { sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { sessionOf } from "../../walk/asking.ts";
+import { smallWorld } from "../../walk/small-world.ts";
 import type { RandomPacket } from "./random-flows.ts";
 
 /** What a bridge puts out for a packet, in one line a copy: the port, then the headers. Sorted. */

@@ -1,14 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { BridgePort } from "../../../src/kernel/device/device.ts";
-import {
-  BRIDGE,
-  type HostSpec,
-  outcome,
-  places,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, type HostSpec, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * A bridge's ports. The expectations are the kernel's (Linux 6.18), seen in namespaces hop-test-*, for example

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { BRIDGE, outcome, places, sessionOf, smallWorld, told } from "../../walk/small-world.ts";
+import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, smallWorld } from "../../walk/small-world.ts";
 import { twoNetworks } from "./two-networks.ts";
 
 /** Forwarding: time to live, MTU, redirects. The expectations are the kernel's (Linux 6.18), seen in namespaces hop-test-*. */

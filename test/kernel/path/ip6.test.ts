@@ -1,14 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { World } from "../../../src/world/world.ts";
-import {
-  type HostSpec,
-  linkLocalOf,
-  macOf,
-  outcome,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { type HostSpec, linkLocalOf, macOf, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * IPv6 through a router, a – r – b. The expectations are the kernel's (Linux 6.18), seen in namespaces v6route-a, -r and -b with

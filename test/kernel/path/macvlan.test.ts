@@ -1,14 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceDetail } from "../../../src/kernel/device/device.ts";
-import {
-  type LinkSpec,
-  macOf,
-  outcome,
-  places,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
+import { type LinkSpec, macOf, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * macvlans on a card of their own namespace. Those of other namespaces agree with recordings (`ipvs-ipip/macvlan-*`,

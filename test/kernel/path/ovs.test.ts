@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type HostSpec, outcome, sessionOf, smallWorld, told, trace } from "../../walk/small-world.ts";
+import { outcome, sessionOf, told, trace } from "../../walk/asking.ts";
+import { type HostSpec, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * A bridge of Open vSwitch between two pods and its own host. What flows do is held against Open vSwitch itself in

@@ -6,7 +6,8 @@ import {
   parseQdiscs,
   parseTcFilters,
 } from "../../../src/kernel/tc/tc-text.ts";
-import { type HostSpec, outcome, sessionOf, smallWorld, told } from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { type HostSpec, smallWorld } from "../../walk/small-world.ts";
 
 /** Filters that this kernel lacks (flower, gact); what it has is held against it in `test/live/traffic-control.test.ts`. */
 

@@ -1,17 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceDetail } from "../../../src/kernel/device/device.ts";
-import {
-  BRIDGE,
-  type HostSpec,
-  ip,
-  ip6,
-  type LinkSpec,
-  outcome,
-  places,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, type HostSpec, type LinkSpec, smallWorld } from "../../walk/small-world.ts";
+import { ip, ip6 } from "../../walk/words.ts";
 
 /**
  * Tunnels of packets and the remaining devices. IPIP and dummy agree with recordings frame by frame (`ipvs-ipip/calico-*`,

@@ -1,15 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceDetail } from "../../../src/kernel/device/device.ts";
-import {
-  BRIDGE,
-  type HostSpec,
-  type LinkSpec,
-  outcome,
-  places,
-  sessionOf,
-  smallWorld,
-  told,
-} from "../../walk/small-world.ts";
+import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, type HostSpec, type LinkSpec, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * A bridge that filters by VLAN, and VLAN devices. The expectations are those of net/bridge/br_vlan.c (Linux 6.1: ingress by

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { World } from "../../../src/world/world.ts";
-import { type HostSpec, outcome, sessionOf, smallWorld, told } from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { type HostSpec, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * A host r whose eth0 (towards a) and eth1 (towards b) are in the VRF red, eth2 (towards c) in none. The kernel here has no VRFs:

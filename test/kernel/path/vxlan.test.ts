@@ -1,16 +1,7 @@
 import { describe, expect, it } from "vitest";
-import {
-  BRIDGE,
-  type HostSpec,
-  ip,
-  ip6,
-  outcome,
-  places,
-  sessionOf,
-  smallWorld,
-  told,
-  vxlan,
-} from "../../walk/small-world.ts";
+import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, type HostSpec, smallWorld, vxlan } from "../../walk/small-world.ts";
+import { ip, ip6 } from "../../walk/words.ts";
 
 /**
  * Two VXLAN devices over one cable. The expectations are the kernel's (Linux 6.18), seen in namespaces hop-test-n1 and -n2:

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { formatIpv4 } from "../../../src/address/ipv4.ts";
 import { netnsOf } from "../../../src/kernel/netns.ts";
 import { Fib, FibResult, Flow } from "../../../src/kernel/route/fib.ts";
-import { ip, makeHost } from "../../walk/small-world.ts";
+import { makeHost } from "../../walk/small-world.ts";
+import { ip } from "../../walk/words.ts";
 
 const LINKS = { eth0: "10.0.0.1/24", eth1: "10.1.0.1/24", eth2: { addresses: "10.2.0.1/24", up: false } };
 

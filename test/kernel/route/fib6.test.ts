@@ -7,7 +7,8 @@ import { FibResult, Flow } from "../../../src/kernel/route/fib.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
 import { PairMap } from "../../../src/kernel/session/pair-map.ts";
 import { deviceKey } from "../../../src/packet/packet.ts";
-import { type HostSpec, ip6, makeHost } from "../../walk/small-world.ts";
+import { type HostSpec, makeHost } from "../../walk/small-world.ts";
+import { ip6 } from "../../walk/words.ts";
 
 const LINKS: NonNullable<HostSpec["links"]> = {
   eth0: "fd00::1/64",

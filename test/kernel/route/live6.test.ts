@@ -10,7 +10,7 @@ import { RT_ERROR } from "../../../src/packet/packet.ts";
 import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
 import { readSnapshot } from "../../../src/world/snapshot-in.ts";
-import { ip6 } from "../../walk/small-world.ts";
+import { ip6 } from "../../walk/words.ts";
 import { Random } from "../nft/generated-ruleset.ts";
 
 /** Random routes and rules of IPv6 in a namespace of their own, and where the kernel says that packets go (`ip -6 route get`). */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { outcome, sessionOf, told, trace } from "../../walk/small-world.ts";
+import { outcome, sessionOf, told, trace } from "../../walk/asking.ts";
 import { twoNetworks } from "../path/two-networks.ts";
 
 /**

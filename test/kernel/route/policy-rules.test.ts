@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { BRIDGE, outcome, sessionOf, smallWorld } from "../../walk/small-world.ts";
+import { outcome, sessionOf } from "../../walk/asking.ts";
+import { BRIDGE, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * Policy rules, every selector and action. a is behind r, which has b1 and b2 behind two cards; both have 10.9.0.1, which

@@ -3,7 +3,7 @@ import { formatIpv4 } from "../../../src/address/ipv4.ts";
 import { formatPrefix4 } from "../../../src/address/prefix.ts";
 import { readNodeDump } from "../../../src/source/node-dump/node-dump.ts";
 import { takeApart } from "../../../src/source/node-dump/take-apart.ts";
-import { sessionOf, told } from "../../walk/small-world.ts";
+import { sessionOf, told } from "../../walk/asking.ts";
 
 /** Two nodes of a cluster whose flannel has the backend `udp`, as their own tools print them. */
 const node = (n: number): string => `$ ip -d addr show

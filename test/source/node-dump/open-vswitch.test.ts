@@ -3,7 +3,7 @@ import { parseOvsFlows } from "../../../src/kernel/ovs/dump-flows.ts";
 import { readNodeDump } from "../../../src/source/node-dump/node-dump.ts";
 import { takeApart } from "../../../src/source/node-dump/take-apart.ts";
 import { formatHost } from "../../../src/world/host-out.ts";
-import { outcome, sessionOf, told } from "../../walk/small-world.ts";
+import { outcome, sessionOf, told } from "../../walk/asking.ts";
 
 /** A node's folder as `collect` gathers it, with a bridge of Open vSwitch between its pods' ports. */
 

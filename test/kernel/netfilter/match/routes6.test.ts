@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { linkLocalOf, macOf, outcome, sessionOf, smallWorld } from "../../../walk/small-world.ts";
+import { outcome, sessionOf } from "../../../walk/asking.ts";
+import { linkLocalOf, macOf, smallWorld } from "../../../walk/small-world.ts";
 
 /**
  * rpfilter and addrtype of IPv6 beside Linux 6.18 (namespaces v6filter-a, -b and -c): a sends to b, and which of b's rules in
