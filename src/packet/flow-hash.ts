@@ -62,7 +62,9 @@ function hashHeaders(packet: Packet): void {
   const [sport, dport] = whole === null ? NONE : portsOf(packet);
   const [src, dst] = [word(packet, packet.src), word(packet, packet.dst)];
   const ports = (Math.min(sport, dport) << 16) | Math.max(sport, dport);
-  packet.flowHash = mixed(Math.min(src, dst), Math.max(src, dst), ports, packet.protocol, HEADERS);
+  // What has no ports no socket has a number for.
+  const salt = ports === 0 ? 0 : HEADERS;
+  packet.flowHash = mixed(Math.min(src, dst), Math.max(src, dst), ports, packet.protocol, salt);
   packet.hasFlowPorts = ports !== 0;
 }
 
