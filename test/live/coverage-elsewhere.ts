@@ -16,6 +16,7 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["match rt", "no probe has the header"],
   ["match srh", "no probe has the header"],
   ["match cgroup", "not generated: which group a sender is in no host says"],
+  ["match rateest", "an estimate is of the machine's time: judged by what a kernel estimated"],
   ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
   ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
   ["target SNPT", "judged by its own test"],
@@ -85,6 +86,8 @@ export const COUNTED_ALONE: ReadonlySet<string> = new Set([
   ...["log", "counter", "continue"].map(
     (name) => `nft does ${name === "continue" ? "verdict continue" : name}`,
   ),
+  // What they say of a connection no packet of its own is changed by.
+  ...["helper", "timeout", "expectation"].map((name) => `nft does object ct ${name}`),
 ]);
 
 /** What worlds of the kind `faults` alone have: no other world has such devices, filters or mistakes. */
