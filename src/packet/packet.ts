@@ -267,6 +267,8 @@ export class Packet {
   /** Next hop; equals dst when the destination is on link. */
   rtNextHop = 0;
   rtUsesGateway = false;
+  /** A route of its own, which keeps its next hop though that is no gateway (FLOWI_FLAG_KNOWN_NH, RTF_CACHE). */
+  rtHopStands = false;
   /** Path or route MTU, 0 when the device's applies. */
   rtMtu = 0;
   /** errno of an error route. */
@@ -396,6 +398,7 @@ export class Packet {
     this.rtDev = -1;
     this.rtNextHop = 0;
     this.rtUsesGateway = false;
+    this.rtHopStands = false;
     this.rtMtu = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
@@ -480,6 +483,7 @@ export class Packet {
     this.rtDev = from.rtDev;
     this.rtNextHop = from.rtNextHop;
     this.rtUsesGateway = from.rtUsesGateway;
+    this.rtHopStands = from.rtHopStands;
     this.rtMtu = from.rtMtu;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;

@@ -76,6 +76,8 @@ export function sendRaw(owner: Conversation): void {
   packet.protocol = IPPROTO_RAW;
   const error = routeOutput(stack, packet, packet.boundDev, true);
   packet.protocol = protocol;
+  // FLOWI_FLAG_KNOWN_NH
+  packet.rtHopStands = true;
   if (headerSource !== 0) packet.src = headerSource;
   owner.bound(packet.src, query.dst);
   if (error !== 0) {

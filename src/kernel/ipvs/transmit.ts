@@ -139,6 +139,8 @@ function transmitDirect(stack: Stack, cp: number, packet: Packet): NfVerdict {
   packet.ipvsProperty = true;
   if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0) untrack(packet);
   if (way === LOCAL) return NF_ACCEPT;
+  // IP_VS_RT_MODE_KNOWN_NH
+  packet.rtHopStands = true;
   packet.ignoreDf = true;
   stack.path.localOut(stack, packet);
   return NF_STOLEN;
@@ -252,6 +254,7 @@ function routeToServer(
   packet.rtDev = probe.rtDev;
   packet.rtNextHop = probe.rtNextHop;
   packet.rtUsesGateway = probe.rtUsesGateway;
+  packet.rtHopStands = probe.rtHopStands;
   packet.rtMtu = probe.rtMtu;
   packet.rtError = 0;
   packet.rtDoRedirect = false;

@@ -11,9 +11,15 @@ import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { DROPPED_BY_POLICY, DROPPED_BY_RULE, doTable } from "./do-table.ts";
-import {
-  HOOK_NAMES,
+import * as DO_TABLE from "./do-table.ts";
+import { doTable } from "./do-table.ts";
+import * as HOOK from "./hook.ts";
+import { HOOK_NAMES, type NfVerdict, TABLE_HOOKS } from "./hook.ts";
+import { synproxyHook } from "./synproxy.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { DROPPED_BY_POLICY, DROPPED_BY_RULE } = DO_TABLE;
+const {
   NF_ACCEPT,
   NF_DROP,
   NF_INET_FORWARD,
@@ -22,10 +28,7 @@ import {
   NF_INET_POST_ROUTING,
   NF_INET_PRE_ROUTING,
   NF_IP_PRI,
-  type NfVerdict,
-  TABLE_HOOKS,
-} from "./hook.ts";
-import { synproxyHook } from "./synproxy.ts";
+} = HOOK;
 
 /**
  * The hooks of one host as data: for each, its functions by priority. A function is there only where the namespace
@@ -107,17 +110,23 @@ function build(net: Netns, family: Family): HookEntry[][] {
         );
     }
   });
-  for (const { base, hook, priority, name, run } of nftHooks(net.nft, family)) {
+  const chains = nftHooks(net.nft, family);
+  for (const { base, hook, priority, name, run } of chains)
     if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
-    else add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
-  }
-  if (natLookups.some((found) => found.length > 0)) {
-    // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks.
+  const addNat = (): void => {
     for (const { hook, priority } of TABLE_HOOKS["nat"] ?? []) {
       const found = natLookups[hook] as HookEntry[];
       const lookups = found.sort((a, b) => a.priority - b.priority).map(({ run }) => run);
       add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
     }
+  };
+  // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks, in front of its equals that are there.
+  const first = chains.findLast(({ base }) => base.type === "nat");
+  if (first === undefined && natLookups.some((found) => found.length > 0)) addNat();
+  for (const chain of chains) {
+    const { base, hook, priority, name, run } = chain;
+    if (chain === first) addNat();
+    if (base.type !== "nat") add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
   }
   for (const list of entries) list.sort((a, b) => a.priority - b.priority);
   return entries;

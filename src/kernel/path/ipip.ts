@@ -12,6 +12,7 @@ import {
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
+import { nextHopOf } from "../route/attach.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
@@ -49,7 +50,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
   outer.encapsulation = INNER_IPIP;
   outer.protocol = IPPROTO_IPIP;
   outer.src = detail.local ?? 0;
-  outer.dst = detail.remote ?? packet.rtNextHop;
+  outer.dst = detail.remote ?? nextHopOf(packet);
   outer.ttl = detail.ttl === 0 ? packet.ttl : detail.ttl;
   outer.df = detail.pmtudisc || packet.df;
   outer.tos = encapsulatedTos(detail.tos, packet.tos);

@@ -1,26 +1,22 @@
 import { isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
 import { hashInside, hashOf, hashOutside } from "../../packet/flow-hash.ts";
-import {
-  ETH_P_ARP,
-  ETH_P_IPV6,
-  headerLength,
-  INNER_NONE,
-  INNER_VXLAN,
-  IPPROTO_UDP,
-  isNeighbourDiscovery,
-  type Packet,
-} from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { headerLength, isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot } from "../route/attach.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
-import { ABSENT } from "../session/pair-map.ts";
+import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
 import { classifyFrame } from "./frame.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ETH_P_ARP, ETH_P_IPV6, INNER_NONE, INNER_VXLAN, IPPROTO_UDP } = PACKET;
+const { ABSENT } = PAIR_MAP;
 
 /** VXLAN (drivers/net/vxlan): a frame becomes the payload of this host's own UDP packet. Runs per packet. */
 
