@@ -79,6 +79,11 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
   }
+  // ip_vs_add_service: nf_defrag_ipv6_enable
+  if (family === 6 && !net.tracks(6) && net.ipvs?.serves(6)) {
+    add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+    add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+  }
   if (net.proxiesHandshakes(family)) {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
