@@ -50,6 +50,7 @@ export class Session {
       literal: false,
       chosenPort: null,
       givenIcmpId: -1,
+      tracesPackets: false,
       drops: 0,
       lastReason: -1,
       rulesEvaluated: 0,
