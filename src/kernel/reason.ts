@@ -88,6 +88,11 @@ const TABLE = [
   ],
   ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
+  [
+    "congestion-unknown",
+    "DROPPED",
+    "A tunnel's packet was marked for congestion on its way, and the packet in it is of ends that know no such marks.",
+  ],
   ["vxlan-no-port", "DROPPED", "No VXLAN device here listens on that UDP port."],
   [
     "vxlan-no-remote",

@@ -7,7 +7,14 @@ import { OP_ROUTE } from "../tape.ts";
 import { attachError, attachWithExceptions } from "./attach.ts";
 import { EHOSTUNREACH, type FibNextHop } from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
-import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet, selectHop } from "./output-route.ts";
+import {
+  isLimitedBroadcast,
+  isLocalMulticast,
+  isLoopback,
+  isMulticast,
+  isZeronet,
+  selectHop,
+} from "./output-route.ts";
 import { RT_SCOPE_HOST } from "./rt-scope.ts";
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
 
@@ -19,6 +26,7 @@ const MARTIAN_DESTINATION = reason("martian-destination");
 const RP_FILTER = reason("rp-filter");
 const NOT_FOR_FORWARDING = reason("not-for-forwarding");
 
+const IPPROTO_IGMP = 2;
 /** 224.0.0.1 */
 const ALL_HOSTS = (224 << 24) | 1;
 
@@ -35,9 +43,11 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   const daddr = packet.dst;
   if (isMulticast(saddr) || isLimitedBroadcast(saddr)) return MARTIAN_SOURCE;
   if (isMulticast(daddr)) {
-    return isMember(stack, daddr, dev)
-      ? broadcastInput(stack, packet, dev, RTN_MULTICAST)
-      : NOT_FOR_FORWARDING;
+    if (!isMember(stack, daddr, dev)) return NOT_FOR_FORWARDING;
+    // `ip_mc_validate_source`: from nobody only to groups of the link, and IGMP
+    const nobody = saddr === 0 && !isLocalMulticast(daddr) && packet.protocol !== IPPROTO_IGMP;
+    if (nobody || (isLoopback(saddr) && !dev.conf.routeLocalnet)) return MARTIAN_SOURCE;
+    return broadcastInput(stack, packet, dev, RTN_MULTICAST);
   }
   if (isLimitedBroadcast(daddr) || (saddr === 0 && daddr === 0))
     return broadcastInput(stack, packet, dev, RTN_BROADCAST);
@@ -79,7 +89,8 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     stack.tape?.words8(OP_ROUTE, stack.host, packet.number, daddr, RTN_LOCAL, dev.ifindex, daddr, 0, index);
     return OK;
   }
-  if (!dev.conf.forwarding) return errorRoute(stack, packet, EHOSTUNREACH);
+  // What `bc_forwarding` sends on asks for no other forwarding.
+  if (!dev.conf.forwarding && route.type !== RTN_BROADCAST) return errorRoute(stack, packet, EHOSTUNREACH);
   if (route.type !== RTN_UNICAST && route.type !== RTN_BROADCAST) return MARTIAN_DESTINATION;
   const hop: FibNextHop = selectHop(stack, packet, route, 0, saddr, daddr);
   const out = hop.dev;
@@ -93,8 +104,8 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   attachWithExceptions(stack, packet, type, out, hop, daddr, mtu);
   packet.rtInput = RT_FORWARD;
   if (out === dev && source === 1 && out.conf.sendRedirects) {
-    const gateway = hop.hasGateway ? hop.gateway : daddr;
-    if (out.conf.sharedMedia || onLink(out, saddr, gateway)) packet.rtDoRedirect = true;
+    if (out.conf.sharedMedia || onLink(out, saddr, hop.hasGateway ? hop.gateway : 0))
+      packet.rtDoRedirect = true;
   }
   return OK;
 }
