@@ -53,15 +53,16 @@ export function ipvlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
     return;
   }
   if (isGroupMac(packet.ethDst)) {
-    // `ipvlan_skb_crossing_ns` without a device: whatever the namespaces are, the mark goes. The others hear of it first.
+    // `ipvlan_skb_crossing_ns` without a device: whatever the namespaces are, the mark goes.
     packet.scrub(true);
+    stack.outbox.lower(below, lower.device, stack.pool.clone(packet));
     for (const place of port.ipvlans) {
       if ((place.device === dev && place.host === stack.host) || !place.device.up) continue;
       if (!listens(stack, place, packet)) continue;
       const copy = stack.pool.clone(packet);
       stack.outbox.forward(stack.engine.stackOf(place.host), place.device, copy, place.host !== lower.host);
     }
-    stack.outbox.lower(below, lower.device, packet);
+    stack.pool.release(packet);
     return;
   }
   stack.outbox.lower(below, lower.device, packet);

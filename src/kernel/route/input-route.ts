@@ -147,7 +147,7 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   if (conf.rpFilter === 0 && (dev.ifindex !== oif || !conf.sendRedirects)) {
     if (conf.acceptLocal) return 0;
     if (!fib.hasCustomLocalRoutes && !fib.hasCustomRules)
-      return stack.isLocal(src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
+      return isOwnAddress(stack, src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
   }
   // __fib_validate_source: the route a packet to the source would take
   const flow = stack.flow;
@@ -185,6 +185,12 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
     return (bound.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
   }
   return 0;
+}
+
+/** `inet_lookup_ifaddr_rcu`: an address of a device itself, not of a range that is the host's (127.0.0.0/8). */
+function isOwnAddress(stack: Stack, address: Ipv4): boolean {
+  if (!stack.isLocal(address)) return false;
+  return stack.net.devices.some(({ addresses }) => addresses.some((entry) => entry.address === address));
 }
 
 /** `nhc_l3mdev_matches_dev`: does a way lead by the device, or by one of the VRF that it is? */
