@@ -9,7 +9,14 @@ import { attachError, attachWithExceptions } from "./attach.ts";
 import type { FibNextHop } from "./fib.ts";
 import * as FIB from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
-import { isLimitedBroadcast, isLocalMulticast, isLoopback, isMulticast, isZeronet, selectHop } from "./output-route.ts";
+import {
+  isLimitedBroadcast,
+  isLocalMulticast,
+  isLoopback,
+  isMulticast,
+  isZeronet,
+  selectHop,
+} from "./output-route.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
 
