@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { entriesOf } from "../../src/kernel/conntrack/entry.ts";
+import type { Host } from "../../src/kernel/host.ts";
 import type { Outcome } from "../../src/walk/trace.ts";
 import { outcome, sessionOf } from "./asking.ts";
 import { smallWorld } from "./small-world.ts";
@@ -122,10 +123,27 @@ describe("a flow table", () => {
     expect(router && entriesOf(router.state.conntrack).length).toBe(1);
   });
 
-  // `nft_flow_route`: answers leave by the device that the packet came in by, whatever the main table prefers
+  // `nft_flow_route`: answers leave by the device that the packet came in by, whatever routing prefers
   it("sends answers back by where the packets came from", () => {
-    const flows = world();
-    const found = outcome(sessionOf(flows), "c", "tcp 10.2.0.2:80", { close: "open" });
-    expect(passed(found).slice(3)).toEqual(["PA 63 flow", "A 63 flow"]);
+    const { hosts } = world();
+    const apart = smallWorld(
+      {
+        c: { links: { c0: "10.1.0.2/24", c1: "10.3.0.2/24" }, routes: ["default via 10.1.0.1"] },
+        r: {
+          links: { rc: "10.1.0.1/24", rx: "10.3.0.1/24", rs: "10.2.0.1/24" },
+          routes: ["10.1.0.2/32 dev rx"],
+          forward: true,
+        },
+        s: { links: { s0: "10.2.0.2/24" }, routes: ["default via 10.2.0.1"], listen: ["tcp 80"] },
+      },
+      ["c:c0 r:rc", "c:c1 r:rx", "r:rs s:s0"],
+    );
+    const r = { ...(apart.hosts.get("r") as Host), nft: (hosts.get("r") as Host).nft };
+    const session = sessionOf({ ...apart, hosts: new Map(apart.hosts).set("r", r) });
+    const found = outcome(session, "c", "tcp 10.2.0.2:80", { close: "open" });
+    const out = found.frames.flatMap(({ host, device, direction, tcp }) =>
+      host === "r" && direction === "out" && tcp !== undefined ? [`${tcp.flags} ${device}`] : [],
+    );
+    expect(out).toEqual(["S rs", "SA rx", "A rs", "PA rc", "A rs"]);
   });
 });

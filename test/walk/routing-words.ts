@@ -42,7 +42,7 @@ export function route<Address>(
           : usual,
     prefsrc: address(options.get("src")),
     metric: Number(options.get("metric") ?? (of.number === 6 ? 1024 : 0)),
-    tos: 0,
+    tos: Number(options.get("tos") ?? 0),
     mtu: Number(options.get("mtu") ?? 0),
     ...(options.has("from") ? { from: prefixFrom(of, options.get("from") as string) } : {}),
     ...(options.has("pref") ? { preference: options.get("pref") as "high" | "low" } : {}),

@@ -7,6 +7,7 @@ import { ipipError } from "../path/ipip.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot, redirectSlot } from "../route/attach.ts";
 import { hopLimit } from "../route/hop-limit.ts";
+import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
@@ -104,8 +105,9 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (inner === null || !hasSocket(inner)) return;
   const { exceptions } = stack.state;
   if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
-    // __ip_rt_update_pmtu, not below ip_rt_min_pmtu
-    if (packet.icmpInfo > 0) exceptions.set(inner.dst, pathMtuSlot(4), Math.max(packet.icmpInfo, 552));
+    // __ip_rt_update_pmtu: not below ip_rt_min_pmtu, and no more than is known already
+    if (packet.icmpInfo > 0 && packet.icmpInfo <= mtuTowards(stack, inner))
+      exceptions.set(inner.dst, pathMtuSlot(4), Math.max(packet.icmpInfo, 552));
     return;
   }
   if (packet.icmpType === ICMP_REDIRECT) {
@@ -124,6 +126,16 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
     // A gateway whose address nobody has answered for yet is asked for first; the next redirect counts.
     if (isReachable(stack, dev, 4, gateway)) exceptions.set(inner.dst, redirectSlot(4), gateway);
   }
+}
+
+/** `ipv4_mtu`: what the way to where a packet made here was sent takes, as far as is known. */
+function mtuTowards(stack: Stack, sent: Packet): number {
+  let mtu = 0;
+  probed(stack, sent, (probe) => {
+    mtu = outputMtu(probe, stack.net.devices[probe.rtDev] as NetDevice);
+    return true;
+  });
+  return mtu;
 }
 
 /** Is `router` the gateway in use for what a packet made here was sent to? Only it may send elsewhere. */

@@ -15,6 +15,7 @@ import {
   isLoopback,
   isMulticast,
   isZeronet,
+  routedTos,
   selectHop,
 } from "./output-route.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
@@ -71,7 +72,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   flow.oif = 0;
   flow.iif = dev.ifindex;
   flow.mark = packet.mark;
-  flow.tos = packet.tos & 0x1e;
+  flow.tos = routedTos(packet.tos);
   flow.proto = packet.protocol;
   flow.uid = 0;
   flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;
@@ -101,7 +102,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   // What `bc_forwarding` sends on asks for no other forwarding.
   if (!dev.conf.forwarding && route.type !== RTN_BROADCAST) return errorRoute(stack, packet, EHOSTUNREACH);
   if (route.type !== RTN_UNICAST && route.type !== RTN_BROADCAST) return MARTIAN_DESTINATION;
-  const hop: FibNextHop = selectHop(stack, packet, route, 0, saddr, daddr);
+  const hop: FibNextHop = selectHop(stack, packet, route, 0, saddr, daddr, true);
   const out = hop.dev;
   if (out === null) return errorRoute(stack, packet, EHOSTUNREACH);
   const type = route.type;
@@ -166,7 +167,7 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   flow.iif = oif === 0 ? (stack.net.loopback?.ifindex ?? 1) : oif;
   flow.inVrf = dev.vrf?.ifindex ?? 0;
   flow.mark = conf.srcValidMark ? packet.mark : 0;
-  flow.tos = packet.tos & 0x1e;
+  flow.tos = routedTos(packet.tos);
   // Rules on ports see those of the packet that would go back (`fib4_rules_early_flow_dissect`).
   flow.proto = packet.protocol;
   flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;

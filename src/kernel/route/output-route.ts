@@ -2,6 +2,7 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import * as CHOOSER from "../chooser.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
 import type { Stack } from "../stack.ts";
 import { attach, attachWithExceptions, fail } from "./attach.ts";
@@ -93,7 +94,7 @@ export function routeOutput(
   flow.inVrf = inVrf;
   flow.iif = stack.net.loopback?.ifindex ?? 1;
   flow.mark = packet.mark;
-  flow.tos = packet.tos & 0x1e;
+  flow.tos = routedTos(packet.tos);
   flow.proto = packet.protocol;
   flow.uid = Math.max(packet.uid, 0);
   flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;
@@ -119,7 +120,7 @@ export function routeOutput(
     if (lo === null) return fail(stack, packet, ENETUNREACH);
     return attach(stack, packet, RTN_LOCAL, lo, daddr, false, 0);
   }
-  const hop = selectHop(stack, packet, route, oif, saddr, daddr);
+  const hop = selectHop(stack, packet, route, oif, saddr, daddr, false);
   const dev = hop.dev;
   if (dev === null) return fail(stack, packet, ENETUNREACH);
   if (saddr === 0)
@@ -151,7 +152,16 @@ export function routeConnect(stack: Stack, packet: Packet): number {
   return routeOutput(stack, packet, packet.boundDev, false);
 }
 
-/** `fib_select_path`: the only next hop, or one of several by the flow's hash. */
+/** `fib_dscp_masked_match`: of the TOS what it was before there were code points and congestion marks. */
+export function routedTos(tos: number): number {
+  return tos & 0x1c;
+}
+
+/**
+ * `fib_select_path`, `ip_mkroute_input`: the only next hop, or one of several by the flow's hash.
+ *
+ * @param cameIn the packet came in; of what was made here an error goes by all of the packet that it is about (`icmp_route_lookup`)
+ */
 export function selectHop(
   stack: Stack,
   packet: Packet,
@@ -159,20 +169,28 @@ export function selectHop(
   oif: number,
   saddr: Ipv4,
   daddr: Ipv4,
+  cameIn: boolean,
 ): FibNextHop {
   const hops = route.nextHops;
   if (hops.length === 1) return hops[0] as FibNextHop;
   if (oif !== 0) {
     for (const hop of hops) if (hop.dev?.ifindex === oif) return hop;
   }
-  // Policy 0 hashes the addresses, policy 1 the five-tuple of TCP and UDP.
+  // Policy 0 hashes the addresses, of an error those of the packet in it (`ip_multipath_l3_keys`); policy 1 the five-tuple of TCP
+  // and UDP.
+  const byFiveTuple = stack.net.multipathHashPolicy === 1;
+  const { inner } = packet;
+  const isError = inner !== null && packet.protocol === IPPROTO_ICMP && isIcmpError(packet.icmpType);
+  const about = isError && !(cameIn && byFiveTuple) ? inner : null;
+  const of = about ?? packet;
   let key1 = 0;
-  if (stack.net.multipathHashPolicy === 1 && packet.protocol !== IPPROTO_ICMP && !packet.isFragment) {
-    key1 =
-      Math.imul(packet.protocol + 1, 0x01000193) ^ Math.imul(packet.sport + 1, 0x9e3779b1) ^ packet.dport;
+  if (byFiveTuple && of.protocol !== IPPROTO_ICMP && !of.isFragment) {
+    key1 = Math.imul(of.protocol + 1, 0x01000193) ^ Math.imul(of.sport + 1, 0x9e3779b1) ^ of.dport;
   }
   const key0 =
-    Math.imul(saddr, 0x85ebca77) ^ Math.imul(daddr, 0xc2b2ae3d) ^ Math.imul(stack.host + 1, 0x27d4eb2f);
+    Math.imul(about?.src ?? saddr, 0x85ebca77) ^
+    Math.imul(about?.dst ?? daddr, 0xc2b2ae3d) ^
+    Math.imul(stack.host + 1, 0x27d4eb2f);
   return hops[stack.chooser.flow(CHOICE_MULTIPATH, key0, key1, route.weights)] as FibNextHop;
 }
 

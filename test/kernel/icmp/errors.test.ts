@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { NetDevice } from "../../../src/kernel/device/net-device.ts";
+import { icmpReceive } from "../../../src/kernel/icmp/receive.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { ip } from "../../walk/words.ts";
 import { twoNetworks } from "../path/two-networks.ts";
 
 /** ICMP errors: when one is sent, from whom, and what it quotes (Linux 6.18, namespaces hop-test-*). */
@@ -109,4 +112,26 @@ describe("what an error quotes", () => {
     expect(error?.ip.len).toBe(576);
     expect(error?.icmp?.orig).toMatchObject({ ip: { ttl: 63, len: 1028 }, udp: { sport: 5, dport: 9 } });
   });
+});
+
+/** `__ip_rt_update_pmtu`: an error teaches of a path's MTU only what is less than is known. */
+it("a larger MTU than the one known is not believed", () => {
+  const session = sessionOf(twoNetworks());
+  const a = session.stack(session.network.hostNumber("a"));
+  const tell = (mtu: number): number => {
+    const error = a.pool.take();
+    error.protocol = 1;
+    error.icmpType = 3;
+    error.icmpCode = 4;
+    error.icmpInfo = mtu;
+    error.src = ip("10.0.0.1");
+    error.dst = ip("10.0.0.2");
+    error.inner = a.pool.take();
+    error.inner.src = ip("10.0.0.2");
+    error.inner.dst = ip("10.1.0.2");
+    error.inner.protocol = 17;
+    icmpReceive(a, a.net.deviceNamed("eth0") as NetDevice, error);
+    return a.state.exceptions.get(ip("10.1.0.2"), 0);
+  };
+  expect([tell(9000) > 0, tell(1300), tell(1400), tell(1200)]).toEqual([false, 1300, 1300, 1200]);
 });

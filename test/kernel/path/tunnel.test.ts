@@ -95,7 +95,7 @@ describe("an error from the way", () => {
 
 describe("the outer packet", () => {
   it("is routed without the packet's mark, and bears it (ip_tunnel_init_flow)", () => {
-    const rules = ["100 to 172.16.0.2 fwmark 7 blackhole"];
+    const rules = ["priority 100 to 172.16.0.2 fwmark 7 blackhole"];
     const iptables = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p 4 -m mark --mark 7 -j ACCEPT\nCOMMIT\n";
     const world = tunnelled(fixed(1, 2), fixed(2, 1), { rules, iptables });
     const found = outcome(sessionOf(world), "n1", "udp 10.0.1.2:53 mark=7");

@@ -234,10 +234,66 @@ describe("what is read of the kernel's source", () => {
     ["239.1.1.1", {}, "eth0 link true"],
     ["239.2.1.1", {}, "eth0 gateway false"],
     // the device alone decides, whatever the tables say
-    ["224.0.0.9", { oif: "eth1", rules: ["10 blackhole"] }, "eth1 link true"],
-    ["255.255.255.255", { oif: "eth1", rules: ["10 blackhole"] }, "eth1 link true"],
-    ["239.1.1.1", { oif: "eth1", rules: ["10 blackhole"] }, 22],
+    ["224.0.0.9", { oif: "eth1", rules: ["priority 10 blackhole"] }, "eth1 link true"],
+    ["255.255.255.255", { oif: "eth1", rules: ["priority 10 blackhole"] }, "eth1 link true"],
+    ["239.1.1.1", { oif: "eth1", rules: ["priority 10 blackhole"] }, 22],
   ])("%s %j: %s", (dst, more, expected) => {
     expect(routed(dst, more)).toBe(expected);
+  });
+
+  /** In namespaces au2-a, -b, of `ping -Q`: congestion marks and the upper bits of a code point are no part of a route's TOS. */
+  it.each([
+    [0, "eth0"],
+    [0x10, "eth1"],
+    [0x11, "eth1"],
+    [0x12, "eth1"],
+    [0x50, "eth1"],
+    [0x52, "eth1"],
+    [0x14, "eth0"],
+  ])("a route with a TOS, and a rule: %i by %s", (tos, expected) => {
+    const links = { eth0: "10.0.0.2/24", eth1: "10.3.0.1/24" };
+    for (const more of [
+      { routes: ["10.5.0.0/16 via 10.0.0.1", "10.5.0.0/16 tos 0x10 via 10.3.0.2"] },
+      {
+        routes: ["10.5.0.0/16 via 10.0.0.1", "default via 10.3.0.2 table 100"],
+        rules: ["priority 10 tos 0x10 lookup 100"],
+      },
+    ]) {
+      const session = sessionOf(twoNetworks({}, { links, ...more }));
+      const stack = session.stack(session.network.hostNumber("a"));
+      const packet = stack.pool.take();
+      packet.dst = ip("10.5.0.1");
+      packet.tos = tos;
+      expect(routeOutput(stack, packet, 0, false)).toBe(0);
+      expect(stack.net.devices[packet.rtDev]?.name).toBe(expected);
+    }
+  });
+
+  // `ip_multipath_l3_keys`, `icmp_route_lookup`
+  it("an error goes by the hop of the packet that it is about", () => {
+    const routes = ["10.5.0.0/16 nexthop via 10.0.0.1 nexthop via 10.3.0.2"];
+    const links = { eth0: "10.0.0.2/24", eth1: "10.3.0.1/24" };
+    const session = sessionOf(twoNetworks({}, { links, routes }));
+    const stack = session.stack(session.network.hostNumber("a"));
+    const by = (src: string, dst: string, about: readonly [string, string] | null): string | undefined => {
+      const packet = stack.pool.take();
+      packet.src = ip(src);
+      packet.dst = ip(dst);
+      packet.protocol = 17;
+      if (about !== null) {
+        packet.protocol = 1;
+        packet.icmpType = 3;
+        packet.inner = stack.pool.take();
+        packet.inner.src = ip(about[0]);
+        packet.inner.dst = ip(about[1]);
+      }
+      expect(routeOutput(stack, packet, 0, true)).toBe(0);
+      return stack.net.devices[packet.rtDev]?.name;
+    };
+    const others = Array.from({ length: 24 }, (_, n) => `10.5.0.${n + 1}`);
+    const plain = others.map((other) => by("10.9.9.9", other, null));
+    expect(new Set(plain).size).toBe(2);
+    // One destination: only what is quoted differs, as the plain packets do.
+    expect(others.map((other) => by("10.0.0.2", "10.5.77.77", ["10.9.9.9", other]))).toEqual(plain);
   });
 });
