@@ -43,6 +43,7 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason conntrack-clash", "takes two packets at once"],
   ["reason conntrack-full", "the limit is all namespaces' one"],
   ["reason nat-exhausted", "a probe begins without connections"],
+  ["reason masquerade-moved", "takes a route that changes under a connection"],
   ["reason fragment-timeout", "takes half a minute"],
   ["reason loop-budget", "takes servers that answer each other"],
   ["reason left-model", "nothing is outside the model"],

@@ -30,9 +30,9 @@ import {
   IPS_TIMEOUT_POLICY,
 } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
-import { reopens, tcpPacket } from "./tcp.ts";
+import { reopens, TCP_INVALID, TCP_PASSED_BY, tcpPacket } from "./tcp.ts";
 import { type ConntrackTimeouts, policyOf } from "./timeouts.ts";
-import { NO_TEMPLATE } from "./zone.ts";
+import { NO_TEMPLATE, zoneOfTemplate } from "./zone.ts";
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
 const CONNTRACK_FULL = reason("conntrack-full");
@@ -49,7 +49,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   // Seen before (loopback), or told not to look.
   if (packet.ct === CT_OF_UNTRACKED) packet.ct = CT_NONE;
   if (packet.ct !== CT_NONE) return NF_ACCEPT;
-  const zone = packet.ctTemplate === NO_TEMPLATE ? 0 : packet.ctTemplate;
+  const zone = zoneOfTemplate(packet.ctTemplate, packet.mark);
   packet.ctTemplate = NO_TEMPLATE;
   const table = stack.conntrack;
   const { protocol, family, icmpType } = packet;
@@ -121,13 +121,16 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   const { net } = stack;
   const hasPolicy = (table.status(ct) & IPS_TIMEOUT_POLICY) !== 0;
   const timeouts = hasPolicy ? policyOf(table.policy(ct)) : net.conntrackTimeouts;
+  let passedBy = false;
   if (protocol === IPPROTO_TCP) {
     const tracking = hasPolicy ? { tcpLoose: net.tcpLoose, conntrackTimeouts: timeouts } : net;
-    if (!tcpPacket(table, ct, info, packet, isNew, tracking)) {
+    const made = tcpPacket(table, ct, info, packet, isNew, tracking);
+    if (made === TCP_INVALID) {
       packet.ct = CT_NONE;
       packet.ctInfo = 0;
       return NF_ACCEPT;
     }
+    passedBy = made === TCP_PASSED_BY;
   } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew, timeouts);
   else if (protocol === IPPROTO_SCTP) {
     if (!sctpPacket(table, ct, info, packet, isNew, timeouts)) {
@@ -135,8 +138,9 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       packet.ctInfo = 0;
       return NF_ACCEPT;
     }
-  } else table.refresh(ct, icmp ? (family === 6 ? timeouts.icmp6 : timeouts.icmp) : timeouts.generic);
-  if (table.accounts) table.account(ct, node & 1, packet.length);
+  } else if (protocol === IPPROTO_GRE) grePacket(table, ct, timeouts);
+  else table.refresh(ct, icmp ? (family === 6 ? timeouts.icmp6 : timeouts.icmp) : timeouts.generic);
+  if (table.accounts && !passedBy) table.account(ct, node & 1, packet.length);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
 }
@@ -181,6 +185,15 @@ function udpPacket(
   const stream = table.now > table.streamAt(ct);
   table.refresh(ct, stream ? udpStream : udp);
   if (stream) table.setStatus(ct, IPS_ASSURED);
+}
+
+const IPPROTO_GRE = 47;
+
+/** `nf_conntrack_gre_packet`: once it was answered it is ASSURED. */
+function grePacket(table: ConntrackTable, ct: number, { gre, greStream }: ConntrackTimeouts): void {
+  const answered = (table.status(ct) & IPS_SEEN_REPLY) !== 0;
+  table.refresh(ct, answered ? greStream : gre);
+  if (answered) table.setStatus(ct, IPS_ASSURED);
 }
 
 /** `nf_conntrack_inet_error`: an ICMP error belongs to the connection of the packet it quotes, in reverse. */

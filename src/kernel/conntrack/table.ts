@@ -27,6 +27,7 @@ const ZONE = 15;
 const STREAM_AT = 16;
 const USED = 17;
 const NEXT_FREE = 18;
+/** Bit 0: was a port chosen freely? Above it the device it was masqueraded for. */
 const FREE_PORT = 19;
 
 /** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`),
@@ -55,6 +56,8 @@ export class ConntrackTable {
   /** `net.netfilter.nf_conntrack_acct`, set by the owner before use. */
   accounts = false;
   private readonly journal: Journal;
+  /** Was a connection ever given another source port? Only ever set, and only to spare a look through the table. */
+  portsMoved = false;
   /** Virtual time in milliseconds, set by the owner before use. */
   now = 0;
 
@@ -311,10 +314,19 @@ export class ConntrackTable {
   }
   /** Was a port of this entry taken by free choice (a masquerade's)? */
   freePort(ct: number): boolean {
-    return this.entries.data[ct * STRIDE + FREE_PORT] !== 0;
+    return ((this.entries.data[ct * STRIDE + FREE_PORT] as number) & 1) !== 0;
   }
   setFreePort(ct: number): void {
-    this.entries.set(ct * STRIDE + FREE_PORT, 1);
+    this.entries.set(ct * STRIDE + FREE_PORT, (this.entries.data[ct * STRIDE + FREE_PORT] as number) | 1);
+  }
+
+  /** ifindex of the device it was masqueraded for (`nf_conn_nat.masq_index`), 0 none. */
+  masqueradedBy(ct: number): number {
+    return (this.entries.data[ct * STRIDE + FREE_PORT] as number) >> 1;
+  }
+  setMasqueradedBy(ct: number, ifindex: number): void {
+    const at = ct * STRIDE + FREE_PORT;
+    this.entries.set(at, ((this.entries.data[at] as number) & 1) | (ifindex << 1));
   }
 
   /** `nf_ct_acct_update`: a packet of one direction, its length in bytes. Counts stay below 2³¹. */

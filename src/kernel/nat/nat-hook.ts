@@ -14,6 +14,7 @@ import {
   NF_ACCEPT,
   NF_DROP,
   NF_INET_LOCAL_OUT,
+  NF_INET_POST_ROUTING,
   NF_INET_PRE_ROUTING,
   type NfVerdict,
 } from "../netfilter/hook.ts";
@@ -38,6 +39,7 @@ export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;
 const NAT_ICMP = reason("nat-icmp");
 const BAD_SOURCE = reason("bad-source");
 const NO_ROUTE = reason("no-route");
+const MASQUERADE_MOVED = reason("masquerade-moved");
 const NAT_EXHAUSTED = reason("nat-exhausted");
 
 /**
@@ -85,8 +87,14 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
     stack.drop(packet, NAT_ICMP);
     return NF_DROP;
   }
+  const { conntrack } = stack;
+  const isBound = natInitialized(conntrack, ct, manip) || info === IP_CT_ESTABLISHED;
+  if (isBound && hook === NF_INET_POST_ROUTING && leavesElsewhere(stack, ct, info)) {
+    conntrack.remove(ct);
+    stack.drop(packet, MASQUERADE_MOVED);
+    return NF_DROP;
+  }
   if (info !== IP_CT_ESTABLISHED && info !== IP_CT_ESTABLISHED_REPLY) {
-    const conntrack = stack.conntrack;
     if (!natInitialized(conntrack, ct, manip)) {
       for (let i = 0; i < lookups.length; i++) {
         const verdict = (lookups[i] as NatLookup)(stack, packet);
@@ -100,6 +108,12 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
     }
   }
   return natPacket(stack, packet, manip);
+}
+
+/** `nf_nat_oif_changed`: a masqueraded connection has no part in another device's addresses. */
+function leavesElsewhere({ conntrack, outIf }: Stack, ct: number, info: number): boolean {
+  const device = conntrack.masqueradedBy(ct);
+  return device !== 0 && ctInfoDirection(info) === 0 && device !== outIf;
 }
 
 /**

@@ -17,6 +17,10 @@ export function isLoopback(address: Ipv4): boolean {
 export function isMulticast(address: Ipv4): boolean {
   return address >>> 28 === 14;
 }
+/** `ipv4_is_local_multicast`: 224.0.0.0/24. */
+export function isLocalMulticast(address: Ipv4): boolean {
+  return address >>> 8 === 0xe00000;
+}
 export function isLimitedBroadcast(address: Ipv4): boolean {
   return address === -1;
 }
