@@ -26,7 +26,7 @@ import { isNeighbour4, isOf4, isRoute4 } from "./operation-family.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import type { OpenVswitch } from "./ovs/open-vswitch.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
-import type { Qdisc, TcFilter, TrafficControl } from "./tc/traffic-control.ts";
+import { DraftTc } from "./tc/draft-tc.ts";
 
 export type Applied =
   | { readonly kind: "ok"; readonly host: Host }
@@ -69,11 +69,12 @@ class HostDraft {
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
   #sockets: Sockets;
-  #tc: TrafficControl | null = null;
+  readonly #tc: DraftTc;
   #ovs: OpenVswitch | null | undefined;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#tc = new DraftTc(host.tc);
     this.#devices = new DraftDevices(host.devices);
     this.#sockets = host.sockets;
   }
@@ -149,7 +150,7 @@ class HostDraft {
       nft: this.#nftDraft === null ? host.nft : this.#nftDraft.finish(),
       ipvs: this.#ipvsDraft === null ? host.ipvs : this.#ipvsDraft.finish(),
       sockets: this.#socketsAfter(),
-      tc: this.#tc ?? host.tc,
+      tc: this.#tc.value,
       ovs: this.#ovs === undefined ? host.ovs : this.#ovs,
       unmodelled: this.#unmodelled ?? host.unmodelled,
     };
@@ -267,9 +268,15 @@ class HostDraft {
       case "socket-open":
         return this.#openSocket(operation.socket);
       case "qdisc-add":
-        return this.#addQdisc(operation.qdisc);
+        return this.#onDevice(operation.qdisc.dev, () => this.#tc.addQdisc(operation.qdisc));
+      case "qdisc-delete":
+        return this.#onDevice(operation.dev, () => this.#tc.deleteQdisc(operation.dev, operation.place));
       case "tc-filter-add":
-        return this.#addTcFilter(operation.filter);
+        return this.#onDevice(operation.filter.dev, () => this.#tc.addFilter(operation.filter));
+      case "tc-filter-delete": {
+        const { dev, hook, head } = operation;
+        return this.#onDevice(dev, () => this.#tc.deleteFilter(dev, hook, head));
+      }
       case "ovs":
         this.#ovs = operation.ovs;
         return null;
@@ -292,20 +299,8 @@ class HostDraft {
     return null;
   }
 
-  /** A root queue takes the place of the one before. */
-  #addQdisc(qdisc: Qdisc): string | null {
-    if (!this.#devices.has(qdisc.dev)) return this.#devices.none(qdisc.dev);
-    const { qdiscs, filters } = this.#tc ?? this.#host.tc;
-    const others = qdiscs.filter(({ dev, place }) => dev !== qdisc.dev || place !== qdisc.place);
-    this.#tc = { qdiscs: [...others, qdisc], filters };
-    return null;
-  }
-
-  #addTcFilter(filter: TcFilter): string | null {
-    if (!this.#devices.has(filter.dev)) return this.#devices.none(filter.dev);
-    const { qdiscs, filters } = this.#tc ?? this.#host.tc;
-    this.#tc = { qdiscs, filters: [...filters, filter] };
-    return null;
+  #onDevice(name: string, change: () => string | null): string | null {
+    return this.#devices.has(name) ? change() : this.#devices.none(name);
   }
 
   /** What was kept of a dump beside its text is not true any more. */
@@ -335,13 +330,7 @@ class HostDraft {
     this.#ipv6.deleteLink(name);
     this.#fdb.removeWhere((entry) => entry.dev === name || entry.master === name);
     this.#bridgeVlans.removeWhere((vlan) => vlan.dev === name);
-    const { qdiscs, filters } = this.#tc ?? this.#host.tc;
-    if (qdiscs.length > 0) {
-      this.#tc = {
-        qdiscs: qdiscs.filter(({ dev }) => dev !== name),
-        filters: filters.filter(({ dev }) => dev !== name),
-      };
-    }
+    this.#tc.deleteDevice(name);
     return null;
   }
 

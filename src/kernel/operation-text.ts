@@ -15,7 +15,7 @@ import { formatNftCommand } from "./nft/text/format-command.ts";
 import type { Operation } from "./operation.ts";
 import { ovsCommands } from "./ovs/ovs-command.ts";
 import { quote, words } from "./shell-words.ts";
-import { qdiscCommand, tcFilterCommand } from "./tc/tc-text.ts";
+import { qdiscCommand, qdiscDeletion, tcFilterCommand, tcFilterDeletion } from "./tc/tc-text.ts";
 
 /**
  * An operation as the command lines that do it. None for what has no command: sockets are opened by programs, and what
@@ -130,6 +130,10 @@ export function operationText(operation: Operation): string[] {
       return [qdiscCommand(operation.qdisc) ?? ""].filter((line) => line !== "");
     case "tc-filter-add":
       return [tcFilterCommand(operation.filter) ?? ""].filter((line) => line !== "");
+    case "qdisc-delete":
+      return [qdiscDeletion(operation.dev, operation.place)];
+    case "tc-filter-delete":
+      return [tcFilterDeletion(operation.dev, operation.hook, operation.head)];
     case "ovs":
       return ovsCommands(operation.ovs);
     case "sockets":

@@ -22,7 +22,7 @@ import type { NftRuleset } from "./nft/ruleset.ts";
 import type { OpenVswitch } from "./ovs/open-vswitch.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route/route.ts";
 import type { Socket, Sockets } from "./socket/socket.ts";
-import type { Qdisc, TcFilter } from "./tc/traffic-control.ts";
+import type { Qdisc, TcFilter, TcHook } from "./tc/traffic-control.ts";
 
 /**
  * The only way a host's state changes: typed values in the tools' own vocabulary. Each has an origin inside the value it
@@ -126,9 +126,18 @@ export type Operation =
   | { readonly kind: "ipvs-timeouts"; readonly timeouts: IpvsTimeouts }
   | { readonly kind: "sockets"; readonly sockets: Sockets }
   | { readonly kind: "socket-open"; readonly socket: Socket }
-  /** `tc qdisc add`, `tc filter add`: behind what is there. */
+  /** `tc qdisc replace`. */
   | { readonly kind: "qdisc-add"; readonly qdisc: Qdisc }
+  | { readonly kind: "qdisc-delete"; readonly dev: string; readonly place: string }
+  /** `tc filter add`: behind those of its preference. */
   | { readonly kind: "tc-filter-add"; readonly filter: TcFilter }
+  /** `head` as `tc filter show` prints it; null: all of the hook. */
+  | {
+      readonly kind: "tc-filter-delete";
+      readonly dev: string;
+      readonly hook: TcHook;
+      readonly head: string | null;
+    }
   /** All of Open vSwitch: its database, and the flows and groups of its bridges. */
   | { readonly kind: "ovs"; readonly ovs: OpenVswitch }
   /** Part of a snapshot that no rule of the walk reads: kept, and given back by `export`. */

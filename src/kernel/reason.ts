@@ -93,7 +93,6 @@ const TABLE = [
     "The connection was masqueraded for another device; conntrack forgets it, and its next packet begins anew.",
   ],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
-  ["vxlan-no-port", "DROPPED", "No VXLAN device here listens on that UDP port."],
   [
     "vxlan-no-remote",
     "DROPPED",
@@ -124,7 +123,6 @@ const TABLE = [
   ["left-model", "UNKNOWN", "The packet left what is modelled."],
   ["unmodelled-device", "UNKNOWN", "The packet entered a device of a kind that is not modelled."],
   ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],
-  ["unreachable-error", "UNREACHABLE", "An ICMP error said that the destination is unreachable."],
   ["not-for-forwarding", "DROPPED", "A broadcast or multicast frame is not forwarded."],
   ["bad-reply", "NO_REPLY", "The answer came from an address the client did not ask, so no socket took it."],
   [

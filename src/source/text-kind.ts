@@ -44,9 +44,14 @@ function isToolLine(line: string): boolean {
   return tool !== undefined && tool !== "json";
 }
 
+/** Queues and filters: of all that tools print as JSON these alone have a kind. */
+const TC_JSON =
+  /^\ufeff?\s*\[\s*\{\s*(?:"kind"\s*:\s*"\S+?"\s*,\s*"handle"|(?:"parent"\s*:\s*"\S+?"\s*,\s*)?"protocol")\s*:/;
+
 function kindOfJson(beginning: string): TextKind {
   if (/^\ufeff?\s*\{[^\n]*"(?:from|step)"\s*:[^\n]*\}[ \t\r]*(?:\n|$)/.test(beginning)) return "queries";
   if (/"(hosts|links|iptablesSave)"\s*:/.test(beginning)) return "snapshot";
+  if (TC_JSON.test(beginning)) return "tools";
   if (/"(apiVersion|cniVersion|plugins|Network|kind|items|metadata|Items)"\s*:/.test(beginning))
     return "objects";
   if (/^\s*\{\s*"nftables"\s*:/.test(beginning)) return "tools";

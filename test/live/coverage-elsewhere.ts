@@ -16,6 +16,7 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["match rt", "no probe has the header"],
   ["match srh", "no probe has the header"],
   ["match cgroup", "not generated: which group a sender is in no host says"],
+  ["match rateest", "an estimate is of the machine's time: judged by what a kernel estimated"],
   ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
   ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
   ["target SNPT", "judged by its own test"],
@@ -34,7 +35,6 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason proxied-elsewhere", "judged by its own test"],
   ["reason bad-syn-cookie", "judged by its own test"],
   ["reason vxlan-no-vni", "judged by recordings"],
-  ["reason vxlan-no-port", "judged by recordings"],
   ["reason unmodelled-device", "no such device is built"],
   ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
   ["reason no-protocol", "probes speak TCP, UDP and ICMP"],
@@ -48,7 +48,6 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason loop-budget", "takes servers that answer each other"],
   ["reason left-model", "nothing is outside the model"],
   ["disposition UNKNOWN", "nothing is outside the model"],
-  ["reason unreachable-error", "said of causes, not of walks"],
   ["reason match-drop", "takes a connection's end, which comes when a probe is over"],
   ["reason output-blocked", "the rule that dropped it is named"],
   ["reason connection-closed", "no probe goes on with a connection"],
@@ -86,6 +85,8 @@ export const COUNTED_ALONE: ReadonlySet<string> = new Set([
   ...["log", "counter", "continue"].map(
     (name) => `nft does ${name === "continue" ? "verdict continue" : name}`,
   ),
+  // What they say of a connection no packet of its own is changed by.
+  ...["helper", "timeout", "expectation"].map((name) => `nft does object ct ${name}`),
 ]);
 
 /** What worlds of the kind `faults` alone have: no other world has such devices, filters or mistakes. */

@@ -32,7 +32,7 @@ const TC = ["tbf", "u32", "matchall", "flower", "mirred redirect", "mirred mirro
 /** So many packets whose fate hung on it are enough to know of each key that it is not nothing. */
 const ENOUGH = 2;
 /** Rules of a world that are looked into: each is a walk of all its packets. */
-const MOST_A_WORLD = 5;
+const MOST_A_WORLD = 6;
 
 /**
  * How many packets met what, and how many decided on it: what is of rules decides where the packet would have fared otherwise

@@ -5,9 +5,9 @@ export class Dice extends Random {
   readonly #favour: string | null;
 
   /** @param favour what is meant to be in a world besides what chance puts there */
-  constructor(seed: number, favour: string | null = null) {
+  constructor(seed: number, favour: string | null | undefined = null) {
     super(seed);
-    this.#favour = favour;
+    this.#favour = favour ?? null;
   }
 
   favours(word: string): boolean {

@@ -118,7 +118,7 @@ function recordBatch(seed: number, kind: WorldKind, favour: string | null): Batc
   let next = 0;
   abreast(WIDTH, () => {
     if (next === WIDTH) return null;
-    return recording(randomWorld(seed + next++, PACKETS, kind, favour), worlds);
+    return recording(randomWorld(seed + next++, PACKETS, kind, { favour }), worlds);
   });
   return { worlds, seconds: (Date.now() - began) / 1000 };
 }

@@ -39,16 +39,23 @@ const OF_IPV6: readonly RarityEntry[] = [
   [1, "own MAC asked for", askForOwnMac],
 ];
 
-/** Puts a few rarities into a world, rules and all; returns what meets them. */
-export function addFaults(dice: Dice, grounds: readonly Ground[]): Aim[] {
+/**
+ * Puts a few rarities into a world, rules and all; returns what meets them.
+ *
+ * @param round whose turn it is to be the first of them; by chance where it is not said
+ */
+export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number): Aim[] {
   return grounds.flatMap((ground) => {
     const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
     const aims: Aim[] = [];
     const favoured = left.find(([, name]) => dice.favours(name));
+    const first = round === undefined ? undefined : left[round % left.length];
     const most = ground.plan.family === 6 || favoured !== undefined ? 1 : 4;
     for (let i = dice.between(1, most); i > 0; i--) {
       const taken =
-        favoured ?? dice.weighted(left.map((entry): readonly [number, RarityEntry] => [entry[0], entry]));
+        favoured ??
+        left.find((entry) => entry === first) ??
+        dice.weighted(left.map((entry): readonly [number, RarityEntry] => [entry[0], entry]));
       left.splice(left.indexOf(taken), 1);
       // Each as often, however many packets it names.
       const own = taken[2](dice, ground);

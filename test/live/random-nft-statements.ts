@@ -155,9 +155,10 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       ]);
       list.push([0.3, () => `reset tcp option ${dice.pick(["maxseg", "sack-perm"])}`]);
     }
-    // Two copies of a segment are answered alike, which a recording does not tell apart; and a copy that others send on
-    // may come back.
-    const isCopied = (hook === "prerouting" || hook === "forward") && proto !== "tcp" && proto !== "all";
+    // Two copies of a segment are answered alike, which a recording does not tell apart, and of IPv6 no packet; and a copy
+    // that others send on may come back.
+    const passesBy = hook === "prerouting" || hook === "forward";
+    const isCopied = (passesBy || family === "ip") && proto !== "tcp" && proto !== "all";
     if (isCopied && family === words.ip && spot.idle.length > 0)
       list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(spot.idle)}`]);
   }

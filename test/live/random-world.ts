@@ -9,7 +9,10 @@ import { addFaults } from "./random-faults.ts";
 import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
-import { putShowcases, SHOWCASES } from "./showcases.ts";
+import { SELDOM_NFT } from "./seldom-nft-rules.ts";
+import { SELDOM_RULES } from "./seldom-rules.ts";
+import { inTurn, putShowcases, type Showcase } from "./showcase.ts";
+import { SHOWCASES } from "./showcases.ts";
 import { type Ground, randomTopology } from "./topology.ts";
 
 /**
@@ -35,37 +38,46 @@ function addNft(dice: Dice, ground: Ground, host: DraftHost): void {
   if (host.nftRuleset !== "" && dice.chance(0.5)) host.iptablesSave[4] = "";
 }
 
+/** What a world shall have besides what chance puts there. */
+interface Besides {
+  /** A group of showcases, or a rarity. */
+  readonly favour?: string | null;
+  /** The how manieth world of its kind it is: what is seldom met has its turn. */
+  readonly round?: number;
+}
+
 /**
- * @param favour a group of showcases, or a rarity, which the world shall have
  * @throws Error where the generator wrote something that the project's own readers refuse
  */
 export function randomWorld(
   seed: number,
   packets: number,
   kind: WorldKind = "plain",
-  favour: string | null = null,
+  besides: Besides = {},
 ): LiveWorld {
+  const dice = new Dice(seed, besides.favour);
   switch (kind) {
     case "all": {
       const turn = seed % IN_TURN.length;
+      const round = Math.floor(seed / IN_TURN.length);
       // Counted on their own, clusters have their networks of pods in turn too.
-      const own = IN_TURN[turn] === "cluster" ? Math.floor(seed / IN_TURN.length) : seed;
-      return { ...randomWorld(own, packets, IN_TURN[turn]), seed };
+      const own = IN_TURN[turn] === "cluster" ? round : seed;
+      return { ...randomWorld(own, packets, IN_TURN[turn], { round }), seed };
     }
     case "cluster":
       return { seed, ...randomCluster(seed, packets) };
-    case "v6": {
-      const dice = new Dice(seed, favour);
-      return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6], "plain", favour);
-    }
+    case "v6":
+      return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6], kind, besides);
     case "faults": {
-      const dice = new Dice(seed, favour);
-      return ruledWorld(seed, packets, dice, dice.chance(0.75) || favour !== null ? [4] : [4, 6], kind);
+      const isOf4 = dice.chance(0.75) || (besides.favour ?? null) !== null;
+      return ruledWorld(seed, packets, dice, isOf4 ? [4] : [4, 6], kind, besides);
     }
     default:
-      return ruledWorld(seed, packets, new Dice(seed, favour), [4], kind, favour);
+      return ruledWorld(seed, packets, dice, [4], kind, besides);
   }
 }
+
+const AIMS_IN_TURN = 2;
 
 /** Hosts with random rule sets. */
 function ruledWorld(
@@ -73,8 +85,8 @@ function ruledWorld(
   packets: number,
   dice: Dice,
   families: readonly Family[],
-  kind: WorldKind = "plain",
-  favour: string | null = null,
+  kind: WorldKind,
+  { favour = null, round }: Besides,
 ): LiveWorld {
   const grounds = randomTopology(dice, families);
   const [ground] = grounds;
@@ -83,13 +95,20 @@ function ruledWorld(
     for (const each of grounds) addRandomRules(dice, each, host);
     if (kind === "nft") addNft(dice, ground, host);
   }
-  const aims = kind === "faults" ? addFaults(dice, grounds) : [];
+  const aims = kind === "faults" ? addFaults(dice, grounds, round) : [];
+  const last = grounds.at(-1) ?? ground;
   const meant = favour === null ? [] : (SHOWCASES[favour] ?? []);
-  const shown = putShowcases(dice, grounds.at(-1) ?? ground, meant);
+  const seldom = round === undefined ? [] : inTurn(seldomIn(kind, last.plan.family), round);
+  const shown = [...putShowcases(dice, last, meant), ...putShowcases(dice, last, seldom, AIMS_IN_TURN)];
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
     const [first] = snapshot.errors;
     throw new Error(`seed ${seed}: ${first?.field ?? ""}: ${first?.message ?? ""}`);
   }
   return { seed, world: snapshot.world, queries: randomQueries(dice, grounds, packets, aims, shown) };
+}
+
+function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
+  if (kind === "nft") return SELDOM_NFT;
+  return kind === "plain" || kind === "v6" ? SELDOM_RULES[family] : [];
 }

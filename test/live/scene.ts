@@ -12,6 +12,8 @@ export interface Scene {
   readonly port: string;
   readonly pod: DraftHost;
   readonly podAddress: string;
+  /** Those of the other pods on the node. */
+  readonly siblings: readonly string[];
   /** Who is reached by the node's card: the router, and a host behind it. */
   readonly away: readonly string[];
 }
@@ -27,7 +29,13 @@ export function sceneOf(dice: Dice, { draft: { hosts, wires }, plan }: Ground): 
     if (node === undefined || pod?.kind !== "pod") return [];
     const [gateway, podAddress] = [addressOn(node, "cni0"), addressOn(pod, "eth0")];
     if (gateway === undefined || podAddress === undefined) return [];
-    return [{ node, gateway, port, pod, podAddress, away: [plan.fabricHost(254), plan.outsideHost(10)] }];
+    const siblings = wires.flatMap(([other, , beside]) => {
+      const sibling = other === nodeName && beside !== podName ? hosts.get(beside) : undefined;
+      return sibling?.kind === "pod" ? (addressOn(sibling, "eth0") ?? []) : [];
+    });
+    return [
+      { node, gateway, port, siblings, pod, podAddress, away: [plan.fabricHost(254), plan.outsideHost(10)] },
+    ];
   });
   return dice.pick(scenes);
 }

@@ -1,8 +1,6 @@
 import type { Aim } from "./random-queries.ts";
 import { datagram, forwarded, received, type Scene, sceneOf, sent } from "./scene.ts";
-import type { Showcase } from "./showcases.ts";
-
-type Way = (scene: Scene, made: Partial<Aim>) => Aim[];
+import type { Showcase, Way } from "./showcase.ts";
 
 /** A chain of a table of its own: before conntrack, where nothing else has come yet. */
 interface ShownChain {
@@ -34,9 +32,16 @@ function rules(
   };
 }
 
-function table(family: string, port: number, chains: Readonly<Record<string, readonly string[]>>): string {
+/** A table of its own, with what it declares before its chains. */
+export function table(
+  family: string,
+  port: number,
+  chains: Readonly<Record<string, readonly string[]>>,
+  declared: readonly string[] = [],
+): string {
   return [
     `table ${family} shown${port} {`,
+    ...declared.map((text) => `\t${text}\n`),
     ...Object.entries(chains).flatMap(([name, lines]) => [
       `\tchain ${name} {`,
       ...lines.map((line) => `\t\t${line}`),

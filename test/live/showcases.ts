@@ -1,41 +1,9 @@
-import type { AddressPlan } from "./address-plan.ts";
-import type { Dice } from "./dice.ts";
-import { addressItself, mistakeNeighbour, type Rarity } from "./random-faults.ts";
+import { addressItself, mistakeNeighbour } from "./random-faults.ts";
 import type { Aim } from "./random-queries.ts";
 import { putFirst } from "./rule-text.ts";
-import { datagram, forwarded, received, type Scene, sceneOf, sent } from "./scene.ts";
+import { datagram, forwarded, received, sceneOf, sent } from "./scene.ts";
+import { rules, type Showcase, setting } from "./showcase.ts";
 import { NFT_VERDICTS } from "./showcases-nft.ts";
-import type { Ground } from "./topology.ts";
-
-/** Something put into a world together with the packets that show it, which go to a port of its own. */
-export type Showcase = (port: number) => Rarity;
-
-/** Of a node: its packets that pass the rules. */
-type Way = (scene: Scene, made: Partial<Aim>) => Aim[];
-
-const FIRST_PORT = 7001;
-const AIMS_EACH = 4;
-
-/** Rules before all others of a table. */
-function rules(
-  table: string,
-  way: Way,
-  made: (asked: string, scene: Scene, plan: AddressPlan) => readonly string[],
-  more: Partial<Aim> = {},
-): Showcase {
-  return (port) => (dice, ground) => {
-    const scene = sceneOf(dice, ground);
-    const proto = more.proto ?? "udp";
-    const asked = `-p ${proto} -m ${proto} --dport ${port}`;
-    putFirst(scene.node, ground.plan.family, table, made(asked, scene, ground.plan));
-    return way(scene, datagram(port, more));
-  };
-}
-
-/** Something else of a world than rules. */
-function setting(put: (dice: Dice, ground: Ground, scene: Scene, port: number) => Aim[]): Showcase {
-  return (port) => (dice, ground) => put(dice, ground, sceneOf(dice, ground), port);
-}
 
 /** RETURN, where ACCEPT would be the end of the table. */
 const RETURNS = rules("raw", sent, (asked) => [
@@ -45,15 +13,25 @@ const RETURNS = rules("raw", sent, (asked) => [
   `-A SHOWN-RETURN ${asked} -j ACCEPT`,
 ]);
 
-const REJECTS = rules("filter", forwarded, (asked, _scene, { words }) => [
+const REJECTS = rules("filter", forwarded, (asked, _scene, { plan: { words } }) => [
   `-A FORWARD ${asked} -j REJECT --reject-with ${words.rejects[0]}`,
 ]);
 
 const MASQUERADES = rules("nat", forwarded, (asked) => [`-A POSTROUTING -o eth0 ${asked} -j MASQUERADE`]);
 
-const HOP_COUNT = rules("mangle", forwarded, (asked, _scene, { words: { hopCount } }) => [
-  `-A FORWARD ${asked} -j ${hopCount.target} --${hopCount.option}-set 1`,
-]);
+const HOP_COUNT = rules(
+  "mangle",
+  forwarded,
+  (
+    asked,
+    _scene,
+    {
+      plan: {
+        words: { hopCount },
+      },
+    },
+  ) => [`-A FORWARD ${asked} -j ${hopCount.target} --${hopCount.option}-set 1`],
+);
 
 const POLICY_RULES = setting((_dice, { plan: { family, nowhere } }, { node, pod }, port) => {
   const [dst] = nowhere as [string];
@@ -89,7 +67,7 @@ const VERDICTS: readonly Showcase[] = [
     `-A OUTPUT ${asked} -j DROP`,
   ]),
   rules("mangle", sent, (asked) => [`-A OUTPUT ${asked} -m conntrack --ctstate NEW -j DROP`]),
-  rules("raw", sent, (asked, scene, { fabric, words, single }) => {
+  rules("raw", sent, (asked, scene, { plan: { fabric, words, single } }) => {
     scene.node.ipsetSave += [
       `create shown hash:net family ${words.ipset} hashsize 64 maxelem 64 bucketsize 12 initval 0x77`,
       `add shown ${fabric}`,
@@ -206,12 +184,3 @@ export const SHOWCASES: Readonly<Record<string, readonly Showcase[]>> = {
   IPv6: OF_IPV6,
   nftables: NFT_VERDICTS,
 };
-
-/** Puts several into a world; returns what shows them, in turns. */
-export function putShowcases(dice: Dice, ground: Ground, meant: readonly Showcase[]): Aim[] {
-  const aims = meant.map((showcase, i) => {
-    const all = showcase(FIRST_PORT + i)(dice, ground);
-    return Array.from({ length: all.length === 0 ? 0 : AIMS_EACH }, (_, k) => all[k % all.length] as Aim);
-  });
-  return Array.from({ length: AIMS_EACH }, (_, turn) => aims.flatMap((each) => each[turn] ?? [])).flat();
-}

@@ -88,6 +88,13 @@ export const BRIDGE: DeviceDetail = {
   nfCallIp6tables: false,
 };
 
+/** A host that is nothing but a bridge, `br0`, of these ports: the switch of a shared cable. */
+export function switchOf(...ports: readonly string[]): HostSpec {
+  return {
+    links: { br0: { detail: BRIDGE }, ...Object.fromEntries(ports.map((port) => [port, { master: "br0" }])) },
+  };
+}
+
 export function vxlan(
   vni: number,
   local: string,

@@ -14,11 +14,12 @@ import { printIpvsadm, readIpvsadm } from "./ipvsadm-command.ts";
 import { readNft } from "./nft-command.ts";
 import { shellWords } from "./shell-words.ts";
 import { readSysctl } from "./sysctl-command.ts";
+import { readTc } from "./tc-command.ts";
 
 export const UNDERSTOOD =
   "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, ip rule add|del, " +
   "ip vrf show, bridge fdb append, ipset create|add|del|flush|destroy, iptables and ip6tables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, " +
-  "ipvsadm -A|-E|-D|-a|-e|-d|-C|-L|-S|--set, sysctl -w NAME=VALUE";
+  "tc qdisc add|replace|change|del, tc filter add|replace|del, ipvsadm -A|-E|-D|-a|-e|-d|-C|-L|-S|--set, sysctl -w NAME=VALUE";
 
 /** A World after one command on one of its hosts: a command line as the tool takes it. */
 export function runToolCommand(world: World, host: Host, line: string): Result<World> {
@@ -56,6 +57,8 @@ export function readToolCommand(host: Host, line: string, origin: Origin): Resul
       return readNft(host, rest, origin);
     case "ipvsadm":
       return readIpvsadm(rest, origin);
+    case "tc":
+      return readTc(host, rest, origin);
     case "sysctl":
       return readSysctl(host, rest);
     default:

@@ -26,6 +26,7 @@ import {
   IPS_ASSURED,
   IPS_CONFIRMED,
   IPS_DYING,
+  IPS_NAT_MASK,
   IPS_SEEN_REPLY,
   IPS_TIMEOUT_POLICY,
 } from "./status.ts";
@@ -36,6 +37,7 @@ import { NO_TEMPLATE, zoneOfTemplate } from "./zone.ts";
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
 const CONNTRACK_FULL = reason("conntrack-full");
+const NAT_EXHAUSTED = reason("nat-exhausted");
 
 function hasPorts(protocol: number): boolean {
   return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
@@ -231,7 +233,7 @@ export function conntrackConfirm(stack: Stack, packet: Packet): NfVerdict {
   if ((status & IPS_CONFIRMED) !== 0 || ctInfoDirection(packet.ctInfo) !== 0) return NF_ACCEPT;
   if ((status & IPS_DYING) !== 0) return NF_ACCEPT;
   if (table.confirm(ct)) return NF_ACCEPT;
-  stack.drop(packet, CONNTRACK_CLASH);
+  stack.drop(packet, (status & IPS_NAT_MASK) === 0 ? CONNTRACK_CLASH : NAT_EXHAUSTED);
   return NF_DROP;
 }
 

@@ -40,7 +40,6 @@ const NAT_ICMP = reason("nat-icmp");
 const BAD_SOURCE = reason("bad-source");
 const NO_ROUTE = reason("no-route");
 const MASQUERADE_MOVED = reason("masquerade-moved");
-const NAT_EXHAUSTED = reason("nat-exhausted");
 
 /**
  * nat's function at a hook: of IPv4 (IPv6 likewise) `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn` or `_out` around `nf_nat_inet_fn`. The
@@ -101,10 +100,7 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
         if (verdict !== NF_ACCEPT) return verdict;
         if (natInitialized(conntrack, ct, manip)) break;
       }
-      if (!natInitialized(conntrack, ct, manip) && natNullBinding(stack, ct, manip) !== NF_ACCEPT) {
-        stack.drop(packet, NAT_EXHAUSTED);
-        return NF_DROP;
-      }
+      if (!natInitialized(conntrack, ct, manip)) natNullBinding(stack, ct, manip);
     }
   }
   return natPacket(stack, packet, manip);

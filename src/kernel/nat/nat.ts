@@ -119,7 +119,6 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
       if (!keep && (ports || icmp)) {
         const known = stack.engine.chosenPort?.(stack, ct) ?? -1;
         const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, true, known);
-        if (chosen < 0) return NF_DROP;
         if (chosen !== sport || range.random) table.setFreePort(ct);
         sport = chosen;
       }
@@ -138,13 +137,11 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
           range.minPort === range.maxPort
             ? range.minPort
             : freePort(table, src, dst, sport, dport, proto, ct, range, false);
-        if (chosen < 0) return NF_DROP;
         dport = chosen;
       }
     } else if (icmp && !keepsId(table, src, dst, sport, dport, proto, ct, range)) {
       // A destination without a range keeps its port, taken or not; an ICMP id is another matter, and counts as the source's.
       const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, false);
-      if (chosen < 0) return NF_DROP;
       if (range.random) table.setFreePort(ct);
       sport = chosen;
     }
@@ -296,7 +293,10 @@ function pickAddress6(range: NatRange, src: Ip6, dst: Ip6, manip: Manip, zone: n
   return intern(picked[0] as number, picked[1] as number, picked[2] as number, picked[3] as number);
 }
 
-/** `nf_nat_l4proto_unique_tuple`: a port (or ICMP id) nobody uses. Where it starts looking is free choice; ours is a hash. */
+/**
+ * `nf_nat_l4proto_unique_tuple`: a port (or ICMP id) nobody uses, or the last that was tried, whose connection cannot be confirmed.
+ * Where it starts looking is free choice; ours is a hash.
+ */
 function freePort(
   table: ConntrackTable,
   src: number,
@@ -340,15 +340,16 @@ function freePort(
   else if (!source && !range.random) start = 0;
   else if (known >= min && known < min + size) start = known - min;
   const attempts = Math.min(size, 128);
+  let port = min;
   for (let i = 0; i < attempts; i++) {
-    const port = min + ((start + i) % size);
+    port = min + ((start + i) % size);
     const used =
       source || isIcmpKey(proto)
         ? taken(table, src, dst, port, dport, proto, self)
         : taken(table, src, dst, sport, port, proto, self);
-    if (!used) return port;
+    if (!used) break;
   }
-  return -1;
+  return port;
 }
 
 /** `nf_nat_inet_in_range`: unsigned comparison of addresses. */

@@ -78,6 +78,7 @@ const REMEMBERING: ReadonlySet<string> = new Set([
   "hashlimit",
   "limit",
   "quota",
+  "rateest",
   "recent",
   "socket",
   "statistic",

@@ -5,6 +5,7 @@ import { ecnAction, tcpmssAction, tcpoptstripAction, teeAction } from "./header-
 import { hmarkAction } from "./hmark-action.ts";
 import type { NfVerdict } from "./hook.ts";
 import { nptAction } from "./npt-action.ts";
+import { rateestAction } from "./rateest-action.ts";
 import { setAction } from "./set-action.ts";
 import { synproxyAction } from "./synproxy.ts";
 import type { Target } from "./target/target.ts";
@@ -39,7 +40,6 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "AUDIT",
   "CLASSIFY",
   "IDLETIMER",
-  "RATEEST",
   "CONNSECMARK",
   "SECMARK",
   "LED",
@@ -66,6 +66,7 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   HMARK: hmarkAction,
   TCPMSS: tcpmssAction,
   TCPOPTSTRIP: tcpoptstripAction,
+  RATEEST: rateestAction,
   TEE: teeAction,
   TPROXY: tproxyAction,
   SYNPROXY: synproxyAction,

@@ -1,5 +1,6 @@
 import type { Origin } from "../origin.ts";
 import { quote } from "../shell-words.ts";
+import { filterTextOfJson, isTcJson, qdiscTextOfJson } from "./tc-json.ts";
 import type { Qdisc, TcFilter, TcHook } from "./traffic-control.ts";
 
 /** The text of `tc qdisc show` and `tc filter show`: parsed, printed, and as commands that make the same. */
@@ -12,13 +13,17 @@ export interface TcTextError {
 
 const QDISC = /^qdisc (\S+) (\S+) (?:offloaded )?dev (\S+) (root|parent \S+)(?: (.*))?$/;
 
-/** A line of a kind that is not a queue's own (statistics) is passed over. */
+/** Of `tc qdisc show`, with `-j` or without. A line of a kind that is not a queue's own (statistics) is passed over. */
 export function parseQdiscs(
-  text: string,
-  originOf: (line: number) => Origin,
+  given: string,
+  origin: (line: number) => Origin,
 ): { readonly qdiscs: readonly Qdisc[]; readonly errors: readonly TcTextError[] } {
   const qdiscs: Qdisc[] = [];
   const errors: TcTextError[] = [];
+  const isJson = isTcJson(given);
+  const text = isJson ? qdiscTextOfJson(given) : given;
+  if (text === null) return { qdiscs, errors: [{ line: 1, message: 'is no output of "tc -j qdisc show"' }] };
+  const originOf = isJson ? () => origin(1) : origin;
   for (const [i, line] of text.split("\n").entries()) {
     if (line.trim() === "" || /^\s/.test(line)) continue;
     const [, kind = "", handle = "", dev = "", place = "", options = ""] = QDISC.exec(line) ?? [];
@@ -40,15 +45,20 @@ export function formatQdiscs(qdiscs: readonly Qdisc[]): string {
     .join("");
 }
 
-/** The filters of one hook of a device. */
+/** The filters of one hook of a device, of `tc filter show` with `-j` or without. */
 export function parseTcFilters(
-  text: string,
+  given: string,
   dev: string,
   hook: TcHook,
-  originOf: (line: number) => Origin,
+  origin: (line: number) => Origin,
 ): { readonly filters: readonly TcFilter[]; readonly errors: readonly TcTextError[] } {
   const filters: { head: string; lines: string[]; origin: Origin }[] = [];
   const errors: TcTextError[] = [];
+  const isJson = isTcJson(given);
+  const text = isJson ? filterTextOfJson(given) : given;
+  if (text === null)
+    return { filters: [], errors: [{ line: 1, message: 'is no output of "tc -j filter show"' }] };
+  const originOf = isJson ? () => origin(1) : origin;
   for (const [i, line] of text.split("\n").entries()) {
     if (line.trim() === "") continue;
     const own = filters.at(-1);
@@ -74,6 +84,20 @@ export function qdiscCommand({ kind, handle, dev, place, options }: Qdisc): stri
   if (kind !== "tbf" || place !== "root") return null;
   const words = options.replace(/\brefcnt \d+ ?/, "").replace(/\blat /, "latency ");
   return `tc qdisc add dev ${quote(dev)} root handle ${handle} tbf ${words}`;
+}
+
+export function qdiscDeletion(dev: string, place: string): string {
+  return `tc qdisc del dev ${quote(dev)} ${place}`;
+}
+
+/** Of a head that only frames others, theirs go with it. */
+export function tcFilterDeletion(dev: string, hook: TcHook, head: string | null): string {
+  const [, protocol, pref, kind, rest = ""] = /protocol (\S+) pref (\d+) (\S+)(.*)$/.exec(head ?? "") ?? [];
+  const handle = /\b(?:fh|handle) (\S+)(?! *ht divisor)/.exec(rest)?.[1];
+  const all = `tc filter del dev ${quote(dev)} ${hook}`;
+  if (pref === undefined) return all;
+  const own = `${all} protocol ${protocol} pref ${pref}`;
+  return handle === undefined || handle.endsWith(":") ? own : `${own} handle ${handle} ${kind}`;
 }
 
 /** `tc filter add …` of a filter of u32 or matchall; "" for what only frames others, null for what has no command here. */

@@ -229,12 +229,22 @@ function readJson(file: string, output: Output, draft: DumpDraft, links: Links):
     return;
   }
   const field = fieldOfJson(value);
+  if (field === "qdiscs") {
+    draft.set(field, output.lines.map(({ text }) => text).join("\n"));
+    return;
+  }
+  if (field === "tcFilters") {
+    readTcFilters(file, output, draft);
+    return;
+  }
+  // Where there is nothing.
+  if (Array.isArray(value) && value.length === 0) return;
   if (field === null) {
     draft.warnings.push({
       file,
       line: first,
       field: null,
-      message: "this JSON is no output of ip, bridge or nft: left out",
+      message: "this JSON is no output of ip, bridge, tc or nft: left out",
     });
     return;
   }

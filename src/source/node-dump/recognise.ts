@@ -45,7 +45,7 @@ const BEGINNINGS: readonly (readonly [Tool, RegExp])[] = [
     "ip-route",
     /^(?:local|broadcast|multicast|unreachable|blackhole|prohibit|throw|anycast|unicast) (?:default|[\da-f:.]*[.:][\da-f:./]*)(?: |$)/i,
   ],
-  ["json", /^[[{]\s*(?:$|[[{"])/],
+  ["json", /^[[{]\s*(?:$|[[{"\]])/],
 ];
 
 /** The tool whose output begins with this line; undefined: no line of a tool that is known here. */

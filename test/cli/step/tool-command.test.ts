@@ -293,7 +293,8 @@ describe("a command that is wrong, or not built yet, is named", () => {
     ["", "is empty: a command is expected"],
     ["ip link set eth0 'up", "the quote opened at column 18 is not closed"],
     ["ip link set eth0 up; reboot", '";" at column 20 is the shell\'s: give one command, without a script'],
-    ["tc qdisc show", /^the command "tc" is not built yet; understood are: ip route/],
+    ["ethtool -k eth0", /^the command "ethtool" is not built yet; understood are: ip route/],
+    ["tc qdisc show", "tc qdisc show: is not built yet: add, replace, change and del are"],
     ["ip neigh del 1.2.3.4 dev eth0", "ip neigh del: is not built yet: add and replace are"],
     [
       "ip neigh add 1.2.3.4 dev eth0",

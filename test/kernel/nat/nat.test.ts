@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import { outcome, sessionOf } from "../../walk/asking.ts";
-import { smallWorld } from "../../walk/small-world.ts";
+import { smallWorld, switchOf } from "../../walk/small-world.ts";
 
 /** c and d, clients, behind r, which translates; s and t, servers, on the other side. */
 function world(nat: readonly string[]) {
@@ -26,22 +26,7 @@ function world(nat: readonly string[]) {
       },
       // They know no way back but to the router's own network.
       s: { links: { eth0: "198.51.100.80/24" }, listen: ["tcp 80", "udp 53", "tcp 8080", "udp 8080"] },
-      sw: {
-        links: {
-          br0: {
-            detail: {
-              kind: "bridge",
-              vlanFiltering: false,
-              ageingS: 300,
-              nfCallIptables: false,
-              nfCallIp6tables: false,
-            },
-          },
-          p0: { master: "br0" },
-          p1: { master: "br0" },
-          p2: { master: "br0" },
-        },
-      },
+      sw: switchOf("p0", "p1", "p2"),
       t: { links: { eth0: "198.51.100.81/24" }, listen: ["tcp 80", "udp 53", "tcp 8080", "udp 8080"] },
     },
     ["c:eth0 r:eth0", "d:eth0 r:eth1", "e:eth0 r:eth2", "r:out0 sw:p0", "s:eth0 sw:p1", "t:eth0 sw:p2"],

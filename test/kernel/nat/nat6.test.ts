@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import { outcome, sessionOf } from "../../walk/asking.ts";
-import { smallWorld } from "../../walk/small-world.ts";
+import { smallWorld, switchOf } from "../../walk/small-world.ts";
 
 /** Translation of IPv6. */
 
@@ -75,22 +75,7 @@ function world(rules: readonly string[]) {
         listen,
       },
       s: { links: { eth0: "fd00:2::80/64" }, listen },
-      sw: {
-        links: {
-          br0: {
-            detail: {
-              kind: "bridge",
-              vlanFiltering: false,
-              ageingS: 300,
-              nfCallIptables: false,
-              nfCallIp6tables: false,
-            },
-          },
-          p0: { master: "br0" },
-          p1: { master: "br0" },
-          p2: { master: "br0" },
-        },
-      },
+      sw: switchOf("p0", "p1", "p2"),
       t: { links: { eth0: "fd00:2::81/64" }, listen },
     },
     ["c:eth0 r:eth0", "r:out0 sw:p0", "s:eth0 sw:p1", "t:eth0 sw:p2"],

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatMac, internMac } from "../../../src/address/mac.ts";
 import { receiveFrame } from "../../../src/kernel/path/receive.ts";
 import { outcome, sessionOf } from "../../walk/asking.ts";
-import { BRIDGE, type HostSpec, smallWorld } from "../../walk/small-world.ts";
+import { type HostSpec, smallWorld, switchOf } from "../../walk/small-world.ts";
 import { ip } from "../../walk/words.ts";
 
 /**
@@ -15,14 +15,7 @@ function lan(box: HostSpec = {}) {
   return smallWorld(
     {
       a: { links: { eth0: "10.0.0.2/24" }, routes: ["10.1.0.0/24 dev eth0", "10.2.0.0/24 dev eth0"] },
-      sw: {
-        links: {
-          br0: { detail: BRIDGE },
-          p0: { master: "br0" },
-          p1: { master: "br0" },
-          p2: { master: "br0" },
-        },
-      },
+      sw: switchOf("p0", "p1", "p2"),
       box: { links: { eth0: "10.0.0.3/24", eth1: "10.0.0.4/24", eth2: "10.1.0.1/24" }, ...box },
       c: { links: { eth0: "10.1.0.2/24" }, routes: ["default via 10.1.0.1"] },
     },
@@ -234,5 +227,26 @@ describe("news that nobody asked for (gratuitous ARP)", () => {
     ["drop_gratuitous_arp hears nothing of it", { drop_gratuitous_arp: 1 }, 1, known, known],
   ])("%s", (_, sysctl, op, before, expected) => {
     expect(heard(sysctl, op, before)).toBe(expected);
+  });
+});
+
+describe("a neighbour known by somebody else's MAC", () => {
+  it("ends at the card that is not meant, which is the cause", () => {
+    const world = smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.2/24" }, neighbours: ["10.0.0.3 eth0 02:00:00:00:99:99"] },
+        b: { links: { eth0: "10.0.0.3/24" }, listen: ["udp 53", "tcp 80"] },
+      },
+      ["a:eth0 b:eth0"],
+    );
+    for (const question of ["udp 10.0.0.3:53", "tcp 10.0.0.3:80"]) {
+      const { client, verdict } = outcome(sessionOf(world), "a", question);
+      expect([client.result, verdict.disposition, verdict.reason]).toEqual([
+        "timeout",
+        "DROPPED",
+        "other-host",
+      ]);
+      expect(verdict.host).toBe("b");
+    }
   });
 });

@@ -15,7 +15,7 @@ import {
 } from "../../../src/packet/packet.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import { outcome, sessionOf, told } from "../../walk/asking.ts";
-import { BRIDGE, type HostSpec, linkLocalOf, macOf, smallWorld } from "../../walk/small-world.ts";
+import { type HostSpec, linkLocalOf, macOf, smallWorld, switchOf } from "../../walk/small-world.ts";
 import { ip6 } from "../../walk/words.ts";
 
 /**
@@ -29,14 +29,7 @@ function lan(more: Readonly<Partial<Record<"a" | "b" | "box", HostSpec>>> = {}) 
   return smallWorld(
     {
       a: { links: { eth0: "fd00::2/64" }, routes: ["::/0 via fd00::1"], ...more.a },
-      sw: {
-        links: {
-          br0: { detail: BRIDGE },
-          p0: { master: "br0" },
-          p1: { master: "br0" },
-          p2: { master: "br0" },
-        },
-      },
+      sw: switchOf("p0", "p1", "p2"),
       box: { links: { eth0: "fd00::1/64", eth1: "fd01::1/64" }, ...more.box },
       c: { links: { eth0: "fd01::2/64 fd00::77/128" }, routes: ["::/0 via fd01::1"] },
       b: { links: { eth0: "fd00::3/64" }, ...more.b },

@@ -308,6 +308,7 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
     nothingSet,
   ),
   length: fc.record({ length: negatable(range(65535)) }),
+  rateest: rateest(),
   limit: fc.record({ rate: rate(), burst: fc.integer({ min: 1, max: 10000 }) }),
   mac: fc.record({ source: negatable(fc.nat(0xffff_ffff_ffff).map(internMacNumber)) }),
   mark: fc.record({ value: bits32(), mask: bits32(), invert: flag() }),
@@ -456,3 +457,29 @@ export const matchFields = (family: Family): Readonly<Record<string, fc.Arbitrar
 
 export const match = (kind: string, family: Family): fc.Arbitrary<Match> =>
   (matchFields(family)[kind] as fc.Arbitrary<object>).map((fields) => ({ kind, ...fields }) as Match);
+
+/** Only rates that are printed exactly, and only those that are printed. */
+function rateest() {
+  const bits = fc.oneof(
+    fc.nat(12_499),
+    fc.nat(999).map((kbit) => (1_000 + kbit) * 125),
+  );
+  const pair = (rate: fc.Arbitrary<number>) => maybe(fc.record({ first: rate, second: rate }));
+  return fc
+    .record({
+      name: name(),
+      other: maybe(name()),
+      delta: flag(),
+      mode: fc.constantFrom("lt", "gt", "eq"),
+      invert: flag(),
+      bps: pair(bits),
+      pps: pair(fc.nat(0xffff_ffff)),
+    })
+    .filter(({ bps, pps }) => bps !== null || pps !== null)
+    .map(({ bps, pps, ...match }) => {
+      const { delta, other } = match;
+      const said = (rates: { first: number; second: number } | null) =>
+        rates && { first: delta ? rates.first : 0, second: delta || other === null ? rates.second : 0 };
+      return { ...match, bps: said(bps), pps: said(pps) };
+    });
+}

@@ -166,8 +166,8 @@ export const targetFields = (family: Family): Readonly<Record<string, fc.Arbitra
   }),
   RATEEST: fc.record({
     name: name(),
-    intervalMs: fc.constantFrom(250, 500, 1000, 8000),
-    averageMs: fc.constantFrom(500, 2000, 16_000),
+    intervalLog: fc.nat(5),
+    ewmaLog: fc.integer({ min: 1, max: 20 }),
   }),
   REDIRECT: fc.record({ range: natRange(null, ["random"]) }),
   REJECT: fc.record({
@@ -273,7 +273,7 @@ const matchList = (family: Family) =>
         .map((kind) => match(kind, family)),
       fc.record({
         kind: fc.constant("unknown"),
-        name: fc.constantFrom("rateest", "condition"),
+        name: fc.constantFrom("fuzzy", "condition"),
         args: unknownWords(),
       }) as fc.Arbitrary<Match>,
     ),

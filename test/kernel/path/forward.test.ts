@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
-import { BRIDGE, smallWorld } from "../../walk/small-world.ts";
+import { smallWorld, switchOf } from "../../walk/small-world.ts";
 import { twoNetworks } from "./two-networks.ts";
 
 /** Forwarding: time to live, MTU, redirects. The expectations are the kernel's (Linux 6.18), seen in namespaces hop-test-*. */
@@ -119,14 +119,7 @@ describe("redirects", () => {
     smallWorld(
       {
         a: { links: { eth0: "10.0.0.2/24" }, routes: ["10.2.0.0/16 via 10.0.0.1"], sysctl: a },
-        sw: {
-          links: {
-            br0: { detail: BRIDGE },
-            p0: { master: "br0" },
-            p1: { master: "br0" },
-            p2: { master: "br0" },
-          },
-        },
+        sw: switchOf("p0", "p1", "p2"),
         g: {
           links: { eth0: "10.0.0.1/24" },
           forward: true,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { World } from "../../../src/world/world.ts";
 import { outcome, sessionOf, told } from "../../walk/asking.ts";
-import { type HostSpec, linkLocalOf, macOf, smallWorld } from "../../walk/small-world.ts";
+import { type HostSpec, linkLocalOf, macOf, smallWorld, switchOf } from "../../walk/small-world.ts";
 
 /**
  * IPv6 through a router, a – r – b. The expectations are the kernel's (Linux 6.18), seen in namespaces v6route-a, -r and -b with
@@ -148,22 +148,7 @@ describe("a router that is not the best", () => {
   const hub = (gateway: string, a: HostSpec = {}): World =>
     smallWorld(
       {
-        sw: {
-          links: {
-            br0: {
-              detail: {
-                kind: "bridge",
-                vlanFiltering: false,
-                ageingS: 300,
-                nfCallIptables: false,
-                nfCallIp6tables: false,
-              },
-            },
-            p1: { master: "br0" },
-            p2: { master: "br0" },
-            p3: { master: "br0" },
-          },
-        },
+        sw: switchOf("p1", "p2", "p3"),
         a: { links: { eth0: "fd00::2/64" }, routes: [`::/0 via ${gateway} dev eth0`], ...a },
         r: {
           links: { eth0: "fd00::1/64" },

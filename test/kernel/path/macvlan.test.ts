@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceDetail } from "../../../src/kernel/device/device.ts";
 import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
-import { type LinkSpec, macOf, smallWorld } from "../../walk/small-world.ts";
+import { BRIDGE, type LinkSpec, macOf, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * macvlans on a card of their own namespace. Those of other namespaces agree with recordings (`ipvs-ipip/macvlan-*`,
@@ -111,15 +111,7 @@ describe("two on one card, in namespaces of their own", () => {
         h: { links: { eth0: "10.1.0.5/24" }, listen: LISTEN },
         sw: {
           links: {
-            br0: {
-              detail: {
-                kind: "bridge",
-                vlanFiltering: false,
-                ageingS: 300,
-                nfCallIptables: false,
-                nfCallIp6tables: false,
-              },
-            },
+            br0: { detail: BRIDGE },
             p0: { master: "br0", port: { hairpin } },
           },
         },

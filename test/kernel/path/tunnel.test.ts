@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { DeviceDetail } from "../../../src/kernel/device/device.ts";
 import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
-import { BRIDGE, type HostSpec, type LinkSpec, smallWorld } from "../../walk/small-world.ts";
+import { type HostSpec, type LinkSpec, smallWorld, switchOf } from "../../walk/small-world.ts";
 import { ip, ip6 } from "../../walk/words.ts";
 
 /**
@@ -165,7 +165,6 @@ describe("devices that packets do not come out of", () => {
 describe("bonds", () => {
   function bonded(mode: Extract<DeviceDetail, { kind: "bond" }>["mode"], active: string | null, up = true) {
     const slave = { master: "bond0", port: {}, mac: "02:00:00:00:01:02" };
-    const port = { master: "br0" };
     return smallWorld(
       {
         a: {
@@ -176,7 +175,7 @@ describe("bonds", () => {
           },
         },
         b: { links: { eth0: "10.0.0.2/24" }, listen: LISTEN },
-        sw: { links: { br0: { detail: BRIDGE }, p0: port, p1: port, p2: port } },
+        sw: switchOf("p0", "p1", "p2"),
       },
       ["a:s0 sw:p0", "a:s1 sw:p1", "b:eth0 sw:p2"],
     );

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
-import { BRIDGE, type HostSpec, smallWorld, vxlan } from "../../walk/small-world.ts";
+import { type HostSpec, smallWorld, switchOf, vxlan } from "../../walk/small-world.ts";
 import { ip, ip6 } from "../../walk/words.ts";
 
 /**
@@ -93,14 +93,13 @@ describe("several ends", () => {
       listen: ["udp 53"],
       fdb,
     });
-    const ports = { links: { br0: { detail: BRIDGE }, p1: PORT, p2: PORT, p3: PORT } };
-    return smallWorld({ n1: end(1, n1), n2: end(2, []), n3: { ...end(3, []), ...n3 }, sw: ports }, [
+    const sw = switchOf("p1", "p2", "p3");
+    return smallWorld({ n1: end(1, n1), n2: end(2, []), n3: { ...end(3, []), ...n3 }, sw }, [
       "n1:eth0 sw:p1",
       "n2:eth0 sw:p2",
       "n3:eth0 sw:p3",
     ]);
   }
-  const PORT = { master: "br0" };
   const toBoth = [`${ZEROS} vx0 dst 172.16.0.2`, `${ZEROS} vx0 dst 172.16.0.3`];
 
   it("a question goes to each, and the answer teaches which one it is", () => {

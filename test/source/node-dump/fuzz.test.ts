@@ -65,9 +65,8 @@ describe.each(Object.entries(SAMPLES))("%s", (command, text) => {
   });
 
   // Behind a prompt with -6 routes are IPv6's, which no device is taken from.
-  it.skipIf(command.includes("-6"))(
-    "is the same with other ends of line, indented, and behind a prompt",
-    () => {
+  if (!command.includes("-6"))
+    it("is the same with other ends of line, indented, and behind a prompt", () => {
       const plain = JSON.stringify(
         [...(parsed(text).dump.world.hosts.get("x")?.devices ?? [])].map(({ name }) => name),
       );
@@ -82,8 +81,7 @@ describe.each(Object.entries(SAMPLES))("%s", (command, text) => {
           plain,
         );
       }
-    },
-  );
+    });
 
   it("damaged, gives a host, or lines that say what and where; never a crash, never nothing", () => {
     fc.assert(

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { formatIpv4 } from "../../../src/address/ipv4.ts";
 import type { Host } from "../../../src/kernel/host.ts";
@@ -255,5 +256,32 @@ describe("one table in several forms", () => {
       "-A PREROUTING -s 10.0.0.1/32 -j RETURN",
       "-A MINE -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080",
     ]);
+  });
+});
+
+describe("traffic control", () => {
+  const [, qdiscs = "", , filters = ""] = readFileSync(
+    new URL("../../../fixtures/node-tools/tc.txt", import.meta.url),
+    "utf8",
+  ).split("---\n");
+
+  it("is read from the JSON of tc too, a command saying whose the filters are", () => {
+    const addresses = LINKS.replaceAll("eth0", "va").replaceAll("cni0", "vb").replaceAll("veth1@if2", "ifb0");
+    const host = hostOf(
+      dump({
+        "a.txt": addresses,
+        "tc-qdisc.json": qdiscs,
+        "c.txt": `$ tc -j filter show dev va ingress\n${filters}\n$ tc -j filter show dev vb egress\n[]\n`,
+      }),
+    );
+    expect(host.tc.qdiscs.map(({ dev, kind, place }) => `${dev} ${kind} ${place}`)).toContain("va tbf root");
+    expect(new Set(host.tc.filters.map(({ dev, hook }) => `${dev} ${hook}`))).toEqual(
+      new Set(["va ingress"]),
+    );
+    expect(host.tc.filters).toHaveLength(12);
+  });
+
+  it.each([qdiscs, filters])("is told from objects, which have a kind as well", (text) => {
+    expect(kindOfText(text)).toBe("tools");
   });
 });

@@ -44,6 +44,7 @@ import { physdev } from "./physdev.ts";
 import { pkttype } from "./pkttype.ts";
 import { policy } from "./policy.ts";
 import { quota } from "./quota.ts";
+import { rateest } from "./rateest.ts";
 import { realm } from "./realm.ts";
 import { recent } from "./recent.ts";
 import { rpfilter } from "./rpfilter.ts";
@@ -115,6 +116,7 @@ export const MATCHES: ReadonlyMap<string, MatchModule<Match>> = new Map(
     physdev,
     pkttype,
     quota,
+    rateest,
     recent,
     rpfilter,
     sctp,

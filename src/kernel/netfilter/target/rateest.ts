@@ -1,59 +1,78 @@
+import { readName } from "../match/rateest.ts";
+import { type EstimatorParameters, TICK_MS } from "../rate-estimator.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import type { Target, TargetModule } from "./target.ts";
 
 /** Estimate how much comes by, for the match of the same name (net/netfilter/xt_RATEEST.c). The packet goes on. */
-export interface RateestTarget extends Target {
+export interface RateestTarget extends Target, EstimatorParameters {
   readonly kind: "RATEEST";
   readonly name: string;
-  /** Milliseconds: between estimates, and over which they are averaged; 250 · 2ⁿ and that times a power of two. */
-  readonly intervalMs: number;
-  readonly averageMs: number;
 }
 
+/** Microseconds, where nothing else is said. */
 const UNITS: readonly (readonly [RegExp, number])[] = [
-  [/^(?:s|secs?)?$/, 1000],
-  [/^(?:ms|msecs?)$/, 1],
-  [/^(?:us|usecs?)$/, 0.001],
+  [/^(?:s|secs?)$/i, 1e6],
+  [/^(?:ms|msecs?)$/i, 1000],
+  [/^(?:us|usecs?)?$/i, 1],
 ];
+
+const TICK = TICK_MS * 1000;
+const LONGEST_INTERVAL = 5;
+const LAST_EWMA = 30;
 
 export const rateest: TargetModule<RateestTarget> = {
   kind: "RATEEST",
   needsConntrack: false,
 
   parse(reader) {
-    let [name, intervalMs, averageMs] = ["", 0, 0];
+    let [name, interval, average] = ["", 0, 0];
     reader.options({
       "--rateest-name": () => {
-        name = reader.word("a name");
+        name = readName(reader);
       },
       "--rateest-interval": () => {
-        intervalMs = readTime(reader);
+        interval = readTime(reader);
       },
       "--rateest-ewmalog": () => {
-        averageMs = readTime(reader);
+        average = readTime(reader);
       },
     });
-    if (name === "" || intervalMs === 0 || averageMs === 0)
+    if (name === "" || interval === 0 || average === 0)
       reader.fail("it needs --rateest-name, --rateest-interval and --rateest-ewmalog");
-    return { kind: "RATEEST", name, intervalMs, averageMs };
+    const intervalLog = Math.max(0, Math.ceil(Math.log2(interval / TICK)));
+    if (intervalLog > LONGEST_INTERVAL) reader.fail("--rateest-interval is longer than 8s");
+    const ewmaLog = ewmaLogOf(interval, average);
+    if (interval > 0 && average > 0 && (ewmaLog === 0 || ewmaLog > LAST_EWMA))
+      reader.fail("--rateest-ewmalog is too near to --rateest-interval, or too far from it");
+    return { kind: "RATEEST", name, intervalLog, ewmaLog };
   },
 
-  format: ({ name, intervalMs, averageMs }) =>
-    `--rateest-name ${name} --rateest-interval ${timeText(intervalMs)} --rateest-ewmalog ${timeText(averageMs)}`,
+  format: ({ name, intervalLog, ewmaLog }) => {
+    const interval = TICK_MS * 2 ** intervalLog;
+    return `--rateest-name ${name} --rateest-interval ${timeText(interval)} --rateest-ewmalog ${timeText(interval * 2 ** ewmaLog)}`;
+  },
 };
 
-/** `250ms`, `0.5s`, `4sec`. */
-function readTime(reader: ArgumentReader): number {
-  const text = reader.word("a time");
-  const found = /^(\d+(?:\.\d+)?)([a-z]*)$/.exec(text);
-  const unit = UNITS.find(([pattern]) => pattern.test(found?.[2] ?? "?"))?.[1];
-  if (found !== null && unit !== undefined) return Number(found[1]) * unit;
-  reader.failValue(`${JSON.stringify(text)} is no time such as 250ms or 1s`);
-  return 1;
+/** `RATEEST_final_check`: the time constant, in microseconds, as the share of the newest. */
+function ewmaLogOf(interval: number, average: number): number {
+  let log = 1;
+  for (; log < 32; log++) {
+    if (interval / -Math.log(1 - 1 / 2 ** log) > average) break;
+  }
+  return log - 1;
 }
 
-/** `rateest_print_time` */
+/** `250ms`, `0.5s`, `4sec`, in microseconds. */
+function readTime(reader: ArgumentReader): number {
+  const text = reader.word("a time");
+  const found = /^(\d+(?:\.\d+)?)([a-z]*)$/i.exec(text);
+  const unit = UNITS.find(([pattern]) => pattern.test(found?.[2] ?? "?"))?.[1];
+  if (found !== null && unit !== undefined) return Math.floor(Number(found[1]) * unit);
+  reader.failValue(`${JSON.stringify(text)} is no time such as 250ms or 1s`);
+  return 0;
+}
+
+/** `rateest_print_time`, of milliseconds */
 function timeText(ms: number): string {
-  if (ms >= 1000) return `${(ms / 1000).toFixed(1)}s`;
-  return ms >= 1 ? `${ms.toFixed(1)}ms` : `${Math.round(ms * 1000)}us`;
+  return ms >= 1000 ? `${(ms / 1000).toFixed(1)}s` : `${ms.toFixed(1)}ms`;
 }

@@ -100,6 +100,15 @@ const PRINTED = `
 -m ipvs ! --vproto 6 --vaddr 1.2.3.4/16 --vport 22 --vdir ORIGINAL ! --vmethod GATE --vportctl 21
 -m length --length 44
 -m length ! --length 0:65535
+-m rateest --rateest a --rateest-gt --rateest-bps 1000Kbit
+-m rateest --rateest a ! --rateest-eq --rateest-pps 10
+-m rateest --rateest a --rateest-gt --rateest-bps 0bit
+-m rateest --rateest a --rateest-gt --rateest-bps 1000bit --rateest-gt --rateest-pps 5
+-m rateest --rateest-delta --rateest a --rateest-bps1 2000Kbit --rateest-gt --rateest-bps2 1000Kbit
+-m rateest --rateest-delta --rateest1 a --rateest-bps1 2000Kbit --rateest-gt --rateest-bps2 1000Kbit --rateest2 b
+-m rateest --rateest-delta --rateest1 a --rateest-bps1 2000Kbit --rateest-gt --rateest-bps2 1000Kbit --rateest-pps1 5 --rateest-gt --rateest-pps2 7 --rateest2 b
+-m rateest --rateest1 a ! --rateest-lt --rateest-pps --rateest2 b
+-m rateest --rateest1 a --rateest-gt --rateest-bps --rateest-gt --rateest-pps --rateest2 b
 -m limit --limit 1/sec
 -m limit --limit 7/min --limit-burst 1
 -m mac ! --mac-source 02:f3:0d:fd:d0:0a
@@ -376,6 +385,12 @@ describe("a match that is wrong", () => {
     ["-m conntrack ! --ctdir REPLY", /cannot be negated/],
     ["-m conntrack --ctorigsrc 1.2.3.4.5", /has 5 parts/],
     ["-m dscp --dscp 0x40", /not from 0 to 63/],
+    ["-m rateest --rateest a --rateest-bps 1000", /it needs --rateest NAME, a comparison/],
+    ["-m rateest --rateest a --rateest-gt", /and --rateest-bps or --rateest-pps/],
+    ["-m rateest ! --rateest a --rateest-gt --rateest-pps 1", /--rateest cannot be negated/],
+    ["-m rateest --rateest1 a --rateest1 a --rateest2 b --rateest-eq --rateest-pps", /given twice/],
+    ["-m rateest --rateest a --rateest-gt --rateest-bps 12x", /"12x" is no rate/],
+    ["-m rateest --rateest a --rateest-gt --rateest-pps 1k", /"1k" is not a number/],
     ["-m hashlimit --hashlimit-upto 1/sec", /--hashlimit-name is missing/],
     ["-m hashlimit --hashlimit-name x", /it needs --hashlimit-upto/],
     ["-m hashlimit --hashlimit-upto 1/fortnight --hashlimit-name x", /no rate/],

@@ -187,7 +187,7 @@ describe("a rule", () => {
   });
 
   it.each([
-    ["-m rateest --rateest x --rateest-lt --rateest-pps 50 -j ACCEPT", "rateest"],
+    ["-m fuzzy --lower-limit 100 --upper-limit 1000 -j ACCEPT", "fuzzy"],
     ['-m condition --condition "a \\"b"', "condition"],
     ["-m foo  --double  blanks -j ACCEPT", "foo"],
     ["-m foo ! --bar -m comment --comment x", "foo"],

@@ -1,0 +1,126 @@
+import { idleNeighbours } from "./idle-neighbours.ts";
+import type { Aim } from "./random-queries.ts";
+import { forwarded, received, type Scene, sent } from "./scene.ts";
+import { rules, type Showcase, type Way } from "./showcase.ts";
+import type { Ground } from "./topology.ts";
+
+/**
+ * For each match and target of iptables a rule that decides on packets which are aimed at it: chance has many of them decide
+ * once in some thousand packets.
+ */
+
+type Text = string | ((scene: Scene, ground: Ground, port: number) => string);
+
+/** Matches that let a DROP have the packets. */
+function match(hook: "PREROUTING" | "FORWARD" | "OUTPUT", text: Text, more: Partial<Aim> = {}): Showcase {
+  const way: Way = { PREROUTING: received, FORWARD: forwarded, OUTPUT: sent }[hook];
+  return rules(
+    hook === "FORWARD" ? "mangle" : "raw",
+    way,
+    (asked, scene, ground, port) => [`-A ${hook} ${asked} ${textOf(text, scene, ground, port)} -j DROP`],
+    more,
+  );
+}
+
+function target(table: string, hook: string, way: Way, text: Text, more: Partial<Aim> = {}): Showcase {
+  return rules(
+    table,
+    way,
+    (asked, scene, ground, port) => [`-A ${hook} ${asked} -j ${textOf(text, scene, ground, port)}`],
+    more,
+  );
+}
+
+function textOf(text: Text, scene: Scene, ground: Ground, port: number): string {
+  return typeof text === "string" ? text : text(scene, ground, port);
+}
+
+const TCP = { proto: "tcp" } as const;
+const isOf4 = ({ plan }: Ground): boolean => plan.family === 4;
+
+const OF_BOTH: readonly Showcase[] = [
+  match("OUTPUT", (_, ground) => `-m u32 --u32 "${isOf4(ground) ? "0x6" : "0x3"}&0xff=0x11"`),
+  match("OUTPUT", '-m string --string "pppppppp" --algo bm --from 20 --to 90'),
+  match("OUTPUT", '-m string --string "pppppppp" --algo kmp --from 20 --to 90'),
+  match("PREROUTING", "-m devgroup --src-group default"),
+  match("OUTPUT", "-m ecn --ecn-ip-ect 0"),
+  match("FORWARD", "-m connlabel --label 5 --set"),
+  match("FORWARD", "-m connbytes ! --connbytes 1: --connbytes-mode packets --connbytes-dir reply"),
+  match("OUTPUT", (_, ground) => {
+    const version = isOf4(ground) ? 0x40 : 0x60;
+    return `-m bpf --bytecode "5,48 0 0 0,84 0 0 240,21 0 1 ${version},6 0 0 1,6 0 0 0"`;
+  }),
+  match("FORWARD", "-m connmark --mark 0x0/0xff"),
+  match("FORWARD", "-m connlimit --connlimit-upto 2 --connlimit-mask 32 --connlimit-saddr"),
+  match("FORWARD", "-m conntrack --ctstate NEW"),
+  match("FORWARD", "-m state --state NEW"),
+  match("FORWARD", "-m helper ! --helper ftp"),
+  match("OUTPUT", "-m dscp --dscp 0x00"),
+  match("OUTPUT", "-m tos --tos 0x00/0xff"),
+  match("FORWARD", "-m cluster --cluster-local-node 1 --cluster-total-nodes 2 --cluster-hash-seed 0x77"),
+  match("FORWARD", "-m cluster --cluster-local-node 2 --cluster-total-nodes 2 --cluster-hash-seed 0x77"),
+  match(
+    "OUTPUT",
+    "-m hashlimit --hashlimit-above 1/hour --hashlimit-burst 1 --hashlimit-mode srcip --hashlimit-name shown",
+  ),
+  match("OUTPUT", ({ gateway }) => `-m iprange ! --dst-range ${gateway}-${gateway}`),
+  match("OUTPUT", "-m length --length 20:200"),
+  match("OUTPUT", "-m limit --limit 1/hour --limit-burst 1"),
+  match("PREROUTING", ({ pod }) => {
+    const card = pod.links.find(({ ifname }) => ifname === "eth0");
+    return `-m mac --mac-source ${card?.address.toUpperCase()}`;
+  }),
+  match("OUTPUT", "-m multiport --sports 20000:21000"),
+  match("OUTPUT", "-m owner --uid-owner 0-500"),
+  match("OUTPUT", "-m comment --comment shown"),
+  match("PREROUTING", "-m pkttype --pkt-type unicast"),
+  match("FORWARD", "-m policy --dir in --pol none"),
+  match("OUTPUT", "-m quota --quota 1000"),
+  match("OUTPUT", (_, { plan }) => `-m recent --set --name shown --mask ${plan.words.wholeMask} --rdest`),
+  match("OUTPUT", "-m statistic --mode nth --every 2 --packet 1"),
+  match("PREROUTING", "-m rpfilter --loose"),
+  match("OUTPUT", ({ node, away }, { plan }) => {
+    const head = `hash:ip family ${plan.words.ipset} hashsize 64 maxelem 64 bucketsize 12 initval 0x78`;
+    node.ipsetSave += `create seldom ${head}\nadd seldom ${away[0]}\n`;
+    return "-m set ! --match-set seldom dst";
+  }),
+  match("PREROUTING", ({ node }, { plan }, port) => {
+    node.sockets.push(`udp UNCONN 0 0 ${plan.listening}:${port} ${plan.listening}:*`);
+    return "-m socket --nowildcard";
+  }),
+  match("OUTPUT", "-m tcpmss --mss 500:65535", TCP),
+  match("OUTPUT", (_, { plan: { words } }) => `-m ${words.hopCount.match} --${words.hopCount.option}-gt 1`),
+  match("OUTPUT", "-m addrtype --src-type LOCAL"),
+  match("OUTPUT", "-m mark --mark 0x70/0xf0", { mark: 0x70 }),
+  target("mangle", "FORWARD", forwarded, "TCPOPTSTRIP --strip-options 2", TCP),
+  target("mangle", "FORWARD", forwarded, "DSCP --set-dscp 0x0a"),
+  target("mangle", "FORWARD", forwarded, "TOS --set-tos 0x10/0xff"),
+  target("mangle", "FORWARD", forwarded, (_, { plan: { words } }) => {
+    const { target: name, option } = words.hopCount;
+    return `${name} --${option}-set 1`;
+  }),
+  target("mangle", "FORWARD", forwarded, ({ node }, ground) => {
+    const [idle] = idleNeighbours(ground, node);
+    return idle === undefined ? "DROP" : `TEE --gateway ${idle}`;
+  }),
+  target("filter", "INPUT", received, "REJECT"),
+  target("nat", "PREROUTING", received, "REDIRECT --to-ports 53"),
+  target("nat", "POSTROUTING", forwarded, ({ gateway }) => `SNAT --to-source ${gateway}`),
+  target("nat", "PREROUTING", forwarded, (_, { plan }) => `NETMAP --to ${plan.fabric}`),
+  target("raw", "PREROUTING", forwarded, "NOTRACK"),
+  target("raw", "PREROUTING", forwarded, "CT --notrack"),
+];
+
+/** An address of a link is made of its owner's MAC. */
+const EUI64 = rules("mangle", ofLink, (asked) => [`-A INPUT ${asked} -m eui64 -j DROP`]);
+
+function ofLink({ node, pod }: Scene, made: Partial<Aim>): Aim[] {
+  const own = node.addresses.find(({ dev, address }) => dev === "cni0" && address.startsWith("fe80:"));
+  return own === undefined ? [] : [{ from: pod.name, dst: `${own.address}%eth0`, ...made }];
+}
+
+/** What rarely decides in worlds of iptables, by family. */
+export const SELDOM_RULES = {
+  4: OF_BOTH,
+  6: [...OF_BOTH, match("OUTPUT", "-m ipv6header --header prot --soft"), EUI64],
+} as const;
