@@ -1,23 +1,29 @@
-import { MAC_ZERO } from "../../address/mac.ts";
-import {
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  isIcmp,
-  NDISC_REDIRECT,
-  type Packet,
-  protocolKey,
-} from "../../packet/packet.ts";
-import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
+import * as MAC from "../../address/mac.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
+import type { NfVerdict } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { beginsConnection, inverseType, isIcmpError, isUntrackedIcmp6 } from "./icmp.ts";
 import { sctpPacket } from "./sctp.ts";
-import {
+import * as STATUS from "./status.ts";
+import { ctInfoDirection } from "./status.ts";
+import type { ConntrackTable } from "./table.ts";
+import * as TCP from "./tcp.ts";
+import { reopens, tcpPacket } from "./tcp.ts";
+import { type ConntrackTimeouts, policyOf } from "./timeouts.ts";
+import * as ZONE from "./zone.ts";
+import { zoneOfTemplate } from "./zone.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { MAC_ZERO } = MAC;
+const { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, NDISC_REDIRECT } = PACKET;
+const { NF_ACCEPT, NF_DROP } = HOOK;
+const {
   CT_NONE,
   CT_OF_UNTRACKED,
   CT_UNTRACKED,
-  ctInfoDirection,
   IP_CT_ESTABLISHED,
   IP_CT_ESTABLISHED_REPLY,
   IP_CT_NEW,
@@ -29,11 +35,9 @@ import {
   IPS_NAT_MASK,
   IPS_SEEN_REPLY,
   IPS_TIMEOUT_POLICY,
-} from "./status.ts";
-import type { ConntrackTable } from "./table.ts";
-import { reopens, TCP_INVALID, TCP_PASSED_BY, tcpPacket } from "./tcp.ts";
-import { type ConntrackTimeouts, policyOf } from "./timeouts.ts";
-import { NO_TEMPLATE, zoneOfTemplate } from "./zone.ts";
+} = STATUS;
+const { TCP_INVALID, TCP_PASSED_BY } = TCP;
+const { NO_TEMPLATE } = ZONE;
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
 const CONNTRACK_FULL = reason("conntrack-full");

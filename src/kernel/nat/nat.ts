@@ -1,36 +1,22 @@
 import { compare6, hash6, type Ip6, intern, word6 } from "../../address/ip6-handle.ts";
-import {
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  isIcmp,
-  KEY_IPV6,
-  type Packet,
-} from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { isIcmp, type Packet } from "../../packet/packet.ts";
 import { inverseType } from "../conntrack/icmp.ts";
-import {
-  ctInfoDirection,
-  IPS_CONFIRMED,
-  IPS_DST_NAT,
-  IPS_DST_NAT_DONE,
-  IPS_NAT_MASK,
-  IPS_SRC_NAT,
-  IPS_SRC_NAT_DONE,
-} from "../conntrack/status.ts";
+import * as STATUS from "../conntrack/status.ts";
+import { ctInfoDirection } from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
 import { zoneId } from "../conntrack/zone.ts";
-import {
-  NF_ACCEPT,
-  NF_DROP,
-  NF_INET_LOCAL_IN,
-  NF_INET_POST_ROUTING,
-  type NfVerdict,
-} from "../netfilter/hook.ts";
+import type { NfVerdict } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
-import { OP_REWRITE } from "../tape.ts";
+import * as TAPE from "../tape.ts";
 import { jhashAddress, jhashAddress6, reciprocalScale, swap32 } from "./jhash.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, KEY_IPV6 } = PACKET;
+const { IPS_CONFIRMED, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_NAT_MASK, IPS_SRC_NAT, IPS_SRC_NAT_DONE } = STATUS;
+const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_POST_ROUTING } = HOOK;
+const { OP_REWRITE } = TAPE;
 
 /** Network address translation of a connection (net/netfilter/nf_nat_core.c). Runs per packet. */
 

@@ -41,10 +41,10 @@ function told(rule: string): string {
 
 // `nft_meta_bridge_get_eval`: what begins at the bridge came in by no port, whose bridge has an empty name; the rule goes on.
 it.each([
-  ['meta ibrname "br0"', "timeout"],
+  ['meta ibrname "br0"', "unreachable"],
   ['meta ibrname != "br0"', "answered"],
   ['meta obrname "br0"', "answered"],
-  ['meta obrname != "br0"', "timeout"],
+  ['meta obrname != "br0"', "unreachable"],
 ])("%s: %s", (rule, result) => {
   expect(told(rule)).toBe(result);
 });
