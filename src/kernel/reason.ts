@@ -111,6 +111,7 @@ const TABLE = [
   ["reply-lost", "NO_REPLY", "The request arrived, but the answer did not get back."],
   ["loop-budget", "LOOPED", "The packet went round until the budget of frames was spent."],
   ["tc-drop", "DROPPED", "A filter of traffic control (tc) dropped the packet."],
+  ["forward-loop", "LOOPED", "Chains of nftables send the frame from device to device and back."],
   ["mirred-loop", "LOOPED", "Filters of traffic control send the frame from device to device and back."],
   ["burst-too-small", "DROPPED", "The frame is longer than the burst of the device's token bucket (tbf)."],
   ["no-tun-peer", "UNREACHABLE", "The daemon behind the TUN knows nobody who has the address."],

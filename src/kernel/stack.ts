@@ -50,6 +50,11 @@ export interface Engine {
   literal: boolean;
   /** What is known of source ports and ICMP ids that connections were given by free choice: one, or -1. null: nothing is known. */
   chosenPort: ((stack: Stack, ct: number) => number) | null;
+  /**
+   * Does some rule of the machine, in whichever namespace, trace packets (`meta nftrace set`, iptables-nft's TRACE)? Then every chain
+   * of nftables' asks each packet for its hash (`nft_trace_enabled`, `nft_trace_init`).
+   */
+  tracesPackets: boolean;
   /** Packets ended, with the last one's reason: what a run without a tape is asked for. */
   drops: number;
   lastReason: number;
@@ -104,6 +109,8 @@ export class Stack implements RuleContext {
   icmpLeaves = false;
   /** How many redirections of traffic control lie within one another now (`mirred_nest_level`). */
   mirredNest = 0;
+  /** How many frames that nftables' chains of devices send lie within one another now (`nf_dup_skb_recursion`). */
+  egressNest = 0;
   /** A copy of a packet is on its way out: of that none is made (`nf_skb_duplicated`). */
   duplicates = false;
 

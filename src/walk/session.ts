@@ -49,6 +49,7 @@ export class Session {
       clock: this.clock,
       literal: false,
       chosenPort: null,
+      tracesPackets: false,
       drops: 0,
       lastReason: -1,
       rulesEvaluated: 0,

@@ -11,6 +11,7 @@ import type { NetmapTarget } from "../netfilter/target/netmap.ts";
 import type { RedirectTarget } from "../netfilter/target/redirect.ts";
 import type { SnatTarget } from "../netfilter/target/snat.ts";
 import type { TargetAction } from "../netfilter/target-action.ts";
+import { nextHopOf } from "../route/attach.ts";
 import { selectAddress } from "../route/output-route.ts";
 import { selectSource6 } from "../route/select-source6.ts";
 import type { Stack } from "../stack.ts";
@@ -80,7 +81,7 @@ export function masquerade(stack: Stack, packet: Packet, range: OneAddress): NfV
   if (packet.ct < 0 || (packet.src === 0 && !six)) return NF_ACCEPT;
   const out = stack.device(stack.outIf);
   if (out === null) return NF_DROP;
-  const nextHop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
+  const nextHop = nextHopOf(packet);
   const address = six ? selectSource6(stack, out, packet.dst) : selectAddress(stack, out, nextHop, 0);
   if (address === 0) return NF_DROP;
   range.mapAddresses = true;

@@ -87,7 +87,7 @@ function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet):
   const { src } = packet;
   if (packet.iif === out.ifindex) {
     const target = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
-    if (peerAllows(stack, 6, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
+    if (peerAllows(stack, 6, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, out, packet, target);
     return -1;
   }
   // "This check is security critical."

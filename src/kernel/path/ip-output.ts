@@ -8,6 +8,7 @@ import { multicastMac, neighbourOutput } from "../neighbour/output.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
+import { nextHopOf } from "../route/attach.ts";
 import * as FIB from "../route/fib.ts";
 import { isMember } from "../route/input-route.ts";
 import { outputMtu } from "../route/output-mtu.ts";
@@ -191,5 +192,5 @@ function finishOutput2(stack: Stack, packet: Packet): number {
     stack.path.transmit(stack, out, packet);
     return stack.xmitErrno;
   }
-  return neighbourOutput(stack, out, packet.rtNextHop, packet);
+  return neighbourOutput(stack, out, nextHopOf(packet), packet);
 }

@@ -28,6 +28,7 @@ export function attachWithExceptions(
   let gateway = hop.gateway;
   let hasGateway = hop.hasGateway;
   let mtu = routeMtu;
+  let stands = false;
   const exceptions = stack.state.exceptions;
   if (exceptions.size > 0) {
     const redirected = exceptions.get(daddr, redirectSlot(packet.family));
@@ -38,8 +39,19 @@ export function attachWithExceptions(
     }
     const pathMtu = exceptions.get(daddr, pathMtuSlot(packet.family));
     if (pathMtu !== ABSENT) mtu = pathMtu;
+    stands = redirected !== ABSENT || pathMtu !== ABSENT;
   }
-  return attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
+  attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
+  packet.rtHopStands = stands;
+  return 0;
+}
+
+/**
+ * `rt_nexthop`, `rt6_nexthop`: of whom a packet's MAC is asked. Where its destination is on link that is whom it is for by now,
+ * which rules may have changed since it was routed.
+ */
+export function nextHopOf({ rtUsesGateway, rtHopStands, rtNextHop, dst }: Packet): number {
+  return rtUsesGateway || rtHopStands ? rtNextHop : dst;
 }
 
 /** Where `exceptions` keeps a destination's path MTU: an address of one family is a number in the other as well. */
@@ -68,6 +80,7 @@ export function attach(
   packet.rtDev = dev.slot;
   packet.rtNextHop = nextHop;
   packet.rtUsesGateway = usesGateway;
+  packet.rtHopStands = false;
   packet.rtMtu = mtu;
   packet.rtError = 0;
   stack.tape?.words8(
