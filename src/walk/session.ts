@@ -49,6 +49,7 @@ export class Session {
       clock: this.clock,
       literal: false,
       chosenPort: null,
+      givenIcmpId: -1,
       tracesPackets: false,
       drops: 0,
       lastReason: -1,
