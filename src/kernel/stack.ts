@@ -50,6 +50,13 @@ export interface Engine {
   literal: boolean;
   /** What is known of source ports and ICMP ids that connections were given by free choice: one, or -1. null: nothing is known. */
   chosenPort: ((stack: Stack, ct: number) => number) | null;
+  /** ICMP id that the question gives its echoes, -1 where it leaves that to the machine. */
+  givenIcmpId: number;
+  /**
+   * Does some rule of the machine, in whichever namespace, trace packets (`meta nftrace set`, iptables-nft's TRACE)? Then every chain
+   * of nftables' asks each packet for its hash (`nft_trace_enabled`, `nft_trace_init`).
+   */
+  tracesPackets: boolean;
   /** Packets ended, with the last one's reason: what a run without a tape is asked for. */
   drops: number;
   lastReason: number;

@@ -215,6 +215,10 @@ export class Packet {
   vni = 0;
   inner: Packet | null = null;
 
+  /** What stands for its flow (`skb->hash`, see `flow-hash.ts`), 0 where nobody has asked for it; and whether ports had part in it (`l4_hash`). */
+  flowHash = 0;
+  hasFlowPorts = false;
+
   // sk_buff: what travels with the packet inside one network namespace
   pktType = PACKET_HOST;
   mark = 0;
@@ -236,8 +240,6 @@ export class Packet {
   uid = -1;
   /** Handle of the local socket that sent it, -1 none. */
   socket = -1;
-  /** Made by no socket, whose random number (`sk_txhash`) the other packets of its flow have for a hash: its own is of its header. */
-  isHashedAnew = false;
   /** Device the sending socket is bound to (ifindex), 0 none. */
   boundDev = 0;
   /** TPROXY has found it a socket: a listener's port, and the address it was looked for by. −1: one of its connection, 0: none. */
@@ -300,7 +302,8 @@ export class Packet {
 
   reset(): void {
     this.number = 0;
-    this.isHashedAnew = false;
+    this.flowHash = 0;
+    this.hasFlowPorts = false;
     this.phase = PHASE_REQUEST;
     this.cause = 0;
     this.ethSrc = 0;
@@ -404,6 +407,8 @@ export class Packet {
   /** Copy the headers (not the namespace's metadata) from another packet; `inner` is not copied. */
   copyHeaders(from: Packet): void {
     this.number = from.number;
+    this.flowHash = from.flowHash;
+    this.hasFlowPorts = from.hasFlowPorts;
     this.phase = from.phase;
     this.cause = from.cause;
     this.ethSrc = from.ethSrc;
@@ -461,7 +466,6 @@ export class Packet {
     this.ctTemplate = from.ctTemplate;
     this.uid = from.uid;
     this.socket = from.socket;
-    this.isHashedAnew = from.isHashedAnew;
     this.boundDev = from.boundDev;
     this.proxyPort = from.proxyPort;
     this.proxyAddress = from.proxyAddress;

@@ -1,4 +1,5 @@
 import type { Family } from "../../address/ip.ts";
+import { hashOf } from "../../packet/flow-hash.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
 import { ipvsForwardError, ipvsIn } from "../ipvs/packet-in.ts";
@@ -78,6 +79,11 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
   }
+  // ip_vs_add_service: nf_defrag_ipv6_enable
+  if (family === 6 && !net.tracks(6) && net.ipvs?.serves(6)) {
+    add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+    add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+  }
   if (net.proxiesHandshakes(family)) {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
@@ -91,10 +97,14 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_FORWARD, NF_IP_PRI.NAT_SRC, "ipvs-out", ipvsOut);
   }
   const natLookups: HookEntry[][] = HOOK_NAMES.map(() => []);
+  const isNft = (family === 6 ? net.host.ip6tables : net.host.iptables)?.backend === "nft";
   net.rules(family)?.tables.forEach((table, number) => {
     for (const { hook, priority } of TABLE_HOOKS[table.name] ?? []) {
       const place = family === 6 ? number + FIRST_TABLE_6 : number;
-      const run: HookEntry["run"] = (stack, packet) => doTable(stack, table, place, hook, packet);
+      const run: HookEntry["run"] = (stack, packet) => {
+        if (isNft && stack.engine.tracesPackets) hashOf(packet);
+        return doTable(stack, table, place, hook, packet);
+      };
       if (table.name === "nat") natLookups[hook]?.push({ priority, name: table.name, run });
       else
         add(

@@ -1,3 +1,4 @@
+import { hashInside, hashOutside } from "../../packet/flow-hash.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -79,6 +80,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
   }
   outer.id = stack.state.nextIpId();
   outer.inner = packet;
+  hashOutside(outer, packet);
   stack.path.localOut(stack, outer);
 }
 
@@ -115,6 +117,7 @@ export function ipipReceive(stack: Stack, outer: Packet): void {
   const mark = outer.mark;
   outer.inner = null;
   outer.encapsulation = INNER_NONE;
+  hashInside(inner, outer);
   stack.pool.release(outer);
   inner.scrub(false);
   inner.mark = mark;

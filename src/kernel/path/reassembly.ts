@@ -111,6 +111,15 @@ export class ReassemblyQueues {
 }
 
 /**
+ * `ip_vs_gather_frags`: IPVS sees whole datagrams where no conntrack has joined them before it, tracked or not.
+ *
+ * @returns false: it waits for the others
+ */
+export function gatherFragments(stack: Stack, packet: Packet): boolean {
+  return !packet.isFragment || stack.state.reassembly.add(stack, packet, `ipvs ${stack.hook}`) !== null;
+}
+
+/**
  * `ipv4_conntrack_defrag`, `ipv6_defrag`: conntrack sees whole datagrams. Hooked at PREROUTING and OUTPUT, priority −400. What came
  * by loopback and is not to be tracked stays in pieces; of IPv6 so does what has its connection already.
  */

@@ -99,9 +99,10 @@ export function* recordProbe(
   const isServed = query.proto !== "icmp" && (progress.kind === "connected" || progress.kind === "answered");
   const lacksServer = (): boolean =>
     isServed && served.length === 0 && Date.now() - began < patience.answerMs + BOOK_MS;
-  let quietSince = Date.now();
-  while ((Date.now() - quietSince < QUIET_MS || lacksServer()) && served.length <= ENDLESS) {
+  // However long its turn was in coming, who looks last has seen nothing: servers of this process wait for their turn too.
+  for (let quietSince = Date.now(); served.length <= ENDLESS; ) {
     if (look() > 0) quietSince = Date.now();
+    else if (Date.now() - quietSince >= QUIET_MS && !lacksServer()) break;
     yield;
   }
   if (served.length > ENDLESS) return silenced(lab, query, client);
