@@ -23,7 +23,7 @@ export const WORLD_KINDS = ["plain", "faults", "nft", "v6", "cluster", "all"] as
 export type WorldKind = (typeof WORLD_KINDS)[number];
 
 /** What `all` takes in turn. */
-const IN_TURN = ["plain", "v6", "cluster", "nft", "faults"] as const;
+export const IN_TURN = ["plain", "v6", "cluster", "nft", "faults"] as const;
 
 /** A world and what is sent in it: all of it follows from the seed. */
 export interface LiveWorld {
