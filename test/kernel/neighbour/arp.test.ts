@@ -229,3 +229,24 @@ describe("news that nobody asked for (gratuitous ARP)", () => {
     expect(heard(sysctl, op, before)).toBe(expected);
   });
 });
+
+describe("a neighbour known by somebody else's MAC", () => {
+  it("ends at the card that is not meant, which is the cause", () => {
+    const world = smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.2/24" }, neighbours: ["10.0.0.3 eth0 02:00:00:00:99:99"] },
+        b: { links: { eth0: "10.0.0.3/24" }, listen: ["udp 53", "tcp 80"] },
+      },
+      ["a:eth0 b:eth0"],
+    );
+    for (const question of ["udp 10.0.0.3:53", "tcp 10.0.0.3:80"]) {
+      const { client, verdict } = outcome(sessionOf(world), "a", question);
+      expect([client.result, verdict.disposition, verdict.reason]).toEqual([
+        "timeout",
+        "DROPPED",
+        "other-host",
+      ]);
+      expect(verdict.host).toBe("b");
+    }
+  });
+});

@@ -43,6 +43,25 @@ describe("what ovs-ofctl and ovs-vsctl print", () => {
     expect(formatVsctlShow(read.ovs)).toBe(SHOW);
   });
 
+  it("names in quotes are read as JSON has them", () => {
+    const { ovs, errors } = parseVsctlShow(
+      '    Bridge "a\\tb \\u0041\\"\\\\"\n        Port p\n            Interface p\n',
+      none,
+    );
+    expect([errors, ovs.bridges[0]?.name]).toEqual([[], 'a\tb A"\\']);
+  });
+
+  it.each([
+    ["a VLAN", "            tag: 4096\n", "tag: 4096 is none of VLANs, 0 to 4095"],
+    ["VLANs", "            trunks: [1, x]\n", "trunks: [1, x] is none of VLANs, 0 to 4095"],
+    ["options", "                options: {key}\n", "options: {key} is no list of options"],
+  ])("%s that is none is told", (_, line, message) => {
+    const text = `    Bridge br0\n        Port p\n            Interface p\n${line}`;
+    expect(parseVsctlShow(text, none).errors).toMatchObject([
+      { line: 4, message: expect.stringContaining(message) },
+    ]);
+  });
+
   it("ports have their numbers", () => {
     const text = ` 2(p1): addr:aa:55:aa:55:00:10
      config:     NO_FLOOD
