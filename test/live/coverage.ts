@@ -32,7 +32,9 @@ const TC = ["tbf", "u32", "matchall", "flower", "mirred redirect", "mirred mirro
 /** So many packets whose fate hung on it are enough to know of each key that it is not nothing. */
 const ENOUGH = 2;
 /** Rules of a world that are looked into: each is a walk of all its packets. */
-const MOST_A_WORLD = 6;
+const MOST_A_WORLD = 20;
+/** Packets of a rule that are looked into. */
+const MOST_OF_A_RULE = 5;
 
 /**
  * How many packets met what, and how many decided on it: what is of rules decides where the packet would have fared otherwise
@@ -83,7 +85,7 @@ export class Coverage {
     const open = [...rules.values()].filter(mayDecide).sort((a, b) => unknown(b) - unknown(a));
     for (const taken of open.slice(0, MOST_A_WORLD)) {
       if (unknown(taken) === 0) continue;
-      const packets = packetsDecided(world, all, taken.rule);
+      const packets = packetsDecided(world, all, taken.rule, MOST_OF_A_RULE);
       for (const key of taken.keys) count(this.#decided, key, packets.length);
       for (const hook of packets.flatMap(({ hooks }) => hooks)) count(this.#decided, `hook ${hook}`);
     }

@@ -42,7 +42,7 @@ describe("the generator", () => {
     for (let seed = 0; seed < 100; seed++)
       if (IN_TURN[seed % IN_TURN.length] !== "cluster")
         expect(randomWorld(seed, 5, "all").queries).toHaveLength(5);
-  }, 60_000);
+  }, 120_000);
 });
 
 describe.skipIf(unfit.length > 0)(`random worlds from seed ${SEED}, kernel ${release()}`, () => {

@@ -102,17 +102,24 @@ function build(net: Netns, family: Family): HookEntry[][] {
         );
     }
   });
-  for (const { base, hook, priority, name, run } of nftHooks(net.nft, family)) {
+  const ofNft = nftHooks(net.nft, family);
+  for (const { base, hook, priority, name, run } of ofNft)
     if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
-    else add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
-  }
-  if (natLookups.some((found) => found.length > 0)) {
-    // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks.
+  const translates = natLookups.some((found) => found.length > 0);
+  // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks, before its equals that are there.
+  const addNat = (): void => {
     for (const { hook, priority } of TABLE_HOOKS["nat"] ?? []) {
       const found = natLookups[hook] as HookEntry[];
       const lookups = found.sort((a, b) => a.priority - b.priority).map(({ run }) => run);
       add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
     }
+  };
+  // The last that is asked for was the first that came. iptables' tables came behind all of them.
+  const bringer = ofNft.findLastIndex(({ base }) => base.type === "nat");
+  if (translates && bringer === -1) addNat();
+  for (const [i, { base, hook, priority, name, run }] of ofNft.entries()) {
+    if (base.type !== "nat") add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
+    else if (i === bringer) addNat();
   }
   for (const list of entries) list.sort((a, b) => a.priority - b.priority);
   return entries;
