@@ -39,6 +39,9 @@ import { Sysctl } from "./sysctl.ts";
 import { attachTrafficControl } from "./tc/attach.ts";
 import { linesOf } from "./tool-text.ts";
 
+/** Devices of lower numbers are found by place. */
+const NEAR = 4096;
+
 /**
  * One host compiled (`struct net`): everything the path reads, resolved once per version of the host into direct fields.
  * Derived from the plain Host, never written by hand, never saved; no part of it changes during a walk.
@@ -48,7 +51,10 @@ export class Netns {
   readonly name: string;
   /** By slot. */
   readonly devices: readonly NetDevice[];
-  private readonly byIfindex = new Map<number, NetDevice>();
+  /** By ifindex, as far as `NEAR`: the path asks for a device's name at every hook. */
+  private readonly near: (NetDevice | null)[] = [];
+  /** Those of higher numbers. */
+  private readonly far = new Map<number, NetDevice>();
   private readonly byName = new Map<string, NetDevice>();
   readonly loopback: NetDevice | null;
   readonly fib: Fib;
@@ -134,7 +140,10 @@ export class Netns {
       (device, slot) => new NetDevice(device, slot, internInterfaceName(device.name)),
     );
     for (const device of this.devices) {
-      this.byIfindex.set(device.ifindex, device);
+      if (device.ifindex < NEAR) {
+        while (this.near.length <= device.ifindex) this.near.push(null);
+        this.near[device.ifindex] = device;
+      } else this.far.set(device.ifindex, device);
       this.byName.set(device.name, device);
     }
     this.loopback = this.devices.find((device) => device.isLoopback) ?? null;
@@ -348,7 +357,7 @@ export class Netns {
   }
 
   device(ifindex: number): NetDevice | null {
-    return this.byIfindex.get(ifindex) ?? null;
+    return (ifindex < this.near.length ? this.near[ifindex] : this.far.get(ifindex)) ?? null;
   }
 
   deviceNamed(name: string): NetDevice | null {

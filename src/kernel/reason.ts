@@ -88,7 +88,6 @@ const TABLE = [
   ],
   ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
-  ["vxlan-no-port", "DROPPED", "No VXLAN device here listens on that UDP port."],
   [
     "vxlan-no-remote",
     "DROPPED",
@@ -112,6 +111,7 @@ const TABLE = [
   ["reply-lost", "NO_REPLY", "The request arrived, but the answer did not get back."],
   ["loop-budget", "LOOPED", "The packet went round until the budget of frames was spent."],
   ["tc-drop", "DROPPED", "A filter of traffic control (tc) dropped the packet."],
+  ["forward-loop", "LOOPED", "Chains of nftables send the frame from device to device and back."],
   ["mirred-loop", "LOOPED", "Filters of traffic control send the frame from device to device and back."],
   ["burst-too-small", "DROPPED", "The frame is longer than the burst of the device's token bucket (tbf)."],
   ["no-tun-peer", "UNREACHABLE", "The daemon behind the TUN knows nobody who has the address."],
@@ -119,7 +119,6 @@ const TABLE = [
   ["left-model", "UNKNOWN", "The packet left what is modelled."],
   ["unmodelled-device", "UNKNOWN", "The packet entered a device of a kind that is not modelled."],
   ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],
-  ["unreachable-error", "UNREACHABLE", "An ICMP error said that the destination is unreachable."],
   ["not-for-forwarding", "DROPPED", "A broadcast or multicast frame is not forwarded."],
   ["bad-reply", "NO_REPLY", "The answer came from an address the client did not ask, so no socket took it."],
   [

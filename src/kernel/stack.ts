@@ -7,7 +7,8 @@ import type { DevicePlace, LowerPort, Stacking } from "./device/lower-port.ts";
 import type { NetDevice } from "./device/net-device.ts";
 import type { HostSession } from "./host-session.ts";
 import { HostSets } from "./ipset/host-sets.ts";
-import { type IpvsSettings, NO_IPVS_SETTINGS } from "./ipvs/compiled-service.ts";
+import type { IpvsSettings } from "./ipvs/compiled-service.ts";
+import * as COMPILED_SERVICE from "./ipvs/compiled-service.ts";
 import type { ConnectionTable } from "./ipvs/connection-table.ts";
 import type { IpvsState } from "./ipvs/ipvs-state.ts";
 import type { Locality } from "./ipvs/scheduler/scheduler.ts";
@@ -15,7 +16,8 @@ import { OneAddress } from "./nat/nat.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
 import type { RecentLists } from "./netfilter/recent.ts";
-import { type MatchCells, type RuleContext, VIA_IN } from "./netfilter/rule-context.ts";
+import type { MatchCells, RuleContext } from "./netfilter/rule-context.ts";
+import * as RULE_CONTEXT from "./netfilter/rule-context.ts";
 import type { Target } from "./netfilter/target/target.ts";
 import type { Netns } from "./netns.ts";
 import { NftRun } from "./nft/compile/nft-run.ts";
@@ -25,8 +27,15 @@ import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
 import { reverseRoute6, routedAs6 } from "./route/reverse-route6.ts";
-import { RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./route/types.ts";
-import { OP_DROP, type Tape } from "./tape.ts";
+import * as ROUTE_TYPES from "./route/types.ts";
+import type { Tape } from "./tape.ts";
+import * as TAPE from "./tape.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { NO_IPVS_SETTINGS } = COMPILED_SERVICE;
+const { VIA_IN } = RULE_CONTEXT;
+const { RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
+const { OP_DROP } = TAPE;
 
 /** What every host of a walk shares. */
 export interface Engine {
@@ -41,6 +50,13 @@ export interface Engine {
   literal: boolean;
   /** What is known of source ports and ICMP ids that connections were given by free choice: one, or -1. null: nothing is known. */
   chosenPort: ((stack: Stack, ct: number) => number) | null;
+  /** ICMP id that the question gives its echoes, -1 where it leaves that to the machine. */
+  givenIcmpId: number;
+  /**
+   * Does some rule of the machine, in whichever namespace, trace packets (`meta nftrace set`, iptables-nft's TRACE)? Then every chain
+   * of nftables' asks each packet for its hash (`nft_trace_enabled`, `nft_trace_init`).
+   */
+  tracesPackets: boolean;
   /** Packets ended, with the last one's reason: what a run without a tape is asked for. */
   drops: number;
   lastReason: number;
@@ -95,6 +111,8 @@ export class Stack implements RuleContext {
   icmpLeaves = false;
   /** How many redirections of traffic control lie within one another now (`mirred_nest_level`). */
   mirredNest = 0;
+  /** How many frames that nftables' chains of devices send lie within one another now (`nf_dup_skb_recursion`). */
+  egressNest = 0;
   /** A copy of a packet is on its way out: of that none is made (`nf_skb_duplicated`). */
   duplicates = false;
 

@@ -134,8 +134,9 @@ export function* replay(
 
 /**
  * Whether a host says again that there is a better gateway, or that there is no way, depends on how many milliseconds ago it last
- * did, and what a list of connections counts on whether a jiffy has passed since it was looked through. With live probes both are the machine's affair:
- * where the model's clock does not lead to what was recorded, the other ways are tried.
+ * did, and what a list of connections counts on whether a jiffy has passed since it was looked through; when a packet's hash is taken, which
+ * names the port that it leaves a tunnel by, depends on whether any namespace traces packets. With live probes all of this is the machine's
+ * affair: where the model's way does not lead to what was recorded, the others are tried.
  */
 function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe, known: Known): Walked {
   const walked = (): Walked => {
@@ -148,12 +149,16 @@ function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe,
     () => session.setRedirectsDue(true),
     () => session.setRedirectsDue(false),
     () => session.setSlow(true),
+    () => {
+      session.engine.tracesPackets = true;
+    },
   ];
   for (const way of ways) {
     const mark = session.journal.mark();
     way();
     const other = walked();
     session.setSlow(false);
+    session.engine.tracesPackets = false;
     if (other.matched?.difference === null) {
       session.journal.commit(mark);
       return other;

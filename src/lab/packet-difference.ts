@@ -86,6 +86,10 @@ function sorted(flags: string): string {
 }
 
 function icmp(theirs: RecordedPacket, mine: PacketView, renaming: Renaming, extent: Extent): string | null {
+  // Messages of neighbour discovery stand under a name of their own.
+  const { ndp } = theirs;
+  if (ndp !== undefined)
+    return field("ICMP type", ndp.type, mine.icmp?.type) ?? field("ICMP target", ndp.target, mine.nd?.target);
   const a = theirs.icmp;
   const b = mine.icmp;
   if (a === undefined && b === undefined) return null;

@@ -49,11 +49,14 @@ export function ourPackets(network: Network, frames: readonly Frame[]): Packets<
   const excuser = new Excuser(null);
   const byPacket = new Map<string, Frame[]>();
   const excused = new Set<number>();
+  const repeated = new Set<string>();
   for (const frame of frames) {
     const key = captureName(frame);
     const before = byPacket.get(key);
     if (before !== undefined) {
-      before.push(frame);
+      // A reset that chains of a device send in a circle looks like one that is sent again.
+      if (repeated.has(key) || isSentAgain(frame, before[0])) repeated.add(key);
+      else before.push(frame);
       continue;
     }
     if (excuser.isExcused(frame)) excused.add(frame.packet);
@@ -70,11 +73,10 @@ function captureName(frame: Frame): string {
 }
 
 /** A reset has no identification of its own: a second one is known by leaving where the first did, no hop further. */
-function isSentAgain(frame: WholeFrame, first: WholeFrame | undefined): boolean {
-  if (frame.tcp?.flags?.includes("R") !== true || frame.dir !== "out") return false;
-  return (
-    first?.dir === "out" && frame.ns === first.ns && frame.if === first.if && frame.ip?.ttl === first.ip?.ttl
-  );
+function isSentAgain(frame: WholeFrame | Frame, first: WholeFrame | Frame | undefined): boolean {
+  if (frame.tcp?.flags?.includes("R") !== true || frame.direction !== "out") return false;
+  if (first?.direction !== "out" || frame.host !== first.host || frame.device !== first.device) return false;
+  return frame.ip?.ttl === first.ip?.ttl;
 }
 
 function kept<F extends Place>(

@@ -96,7 +96,7 @@ export interface RecordedPacket {
     readonly off?: number;
   };
   readonly ip6?: RecordedIp6;
-  readonly ndp?: { readonly type: number };
+  readonly ndp?: { readonly type: number; readonly target?: string };
   readonly tcp?: {
     readonly sport: number;
     readonly dport: number;

@@ -93,7 +93,7 @@ function answersApart(probe: RecordedProbe): RecordedProbe {
   };
 }
 
-/** An error sent again from where it was sent before is another; what one of them does next is told by the first's places. */
+/** An error sent again from where it was sent before, with as many hops left, is another; what one of them does next is told by the first's places. */
 function errorsApart(probe: RecordedProbe): RecordedProbe {
   const { frames = [], trace } = probe;
   const errors = new Set(frames.filter(isError6).map(({ pkt }) => pkt));
@@ -101,11 +101,13 @@ function errorsApart(probe: RecordedProbe): RecordedProbe {
   let next = 1 + Math.max(...frames.map(({ pkt }) => pkt));
   const given = new Map<number, { readonly number: number; readonly places: Set<string> }[]>();
   const numbered = new Map<RecordedFrame, number>();
+  const hops = new Map<number, number | undefined>();
   for (const frame of frames) {
     if (!errors.has(frame.pkt)) continue;
+    if (frame.same !== true) hops.set(frame.pkt, frame.ip?.ttl);
     const copies = given.get(frame.pkt) ?? [{ number: frame.pkt, places: new Set<string>() }];
     given.set(frame.pkt, copies);
-    const place = `${frame.ns} ${frame.if} ${frame.dir}`;
+    const place = `${frame.ns} ${frame.if} ${frame.dir} ${hops.get(frame.pkt)}`;
     let own = copies.find(({ places }) => !places.has(place));
     if (own === undefined) {
       own = { number: next++, places: new Set() };

@@ -215,6 +215,10 @@ export class Packet {
   vni = 0;
   inner: Packet | null = null;
 
+  /** What stands for its flow (`skb->hash`, see `flow-hash.ts`), 0 where nobody has asked for it; and whether ports had part in it (`l4_hash`). */
+  flowHash = 0;
+  hasFlowPorts = false;
+
   // sk_buff: what travels with the packet inside one network namespace
   pktType = PACKET_HOST;
   mark = 0;
@@ -236,8 +240,6 @@ export class Packet {
   uid = -1;
   /** Handle of the local socket that sent it, -1 none. */
   socket = -1;
-  /** Made by no socket, whose random number (`sk_txhash`) the other packets of its flow have for a hash: its own is of its header. */
-  isHashedAnew = false;
   /** Device the sending socket is bound to (ifindex), 0 none. */
   boundDev = 0;
   /** TPROXY has found it a socket: a listener's port, and the address it was looked for by. −1: one of its connection, 0: none. */
@@ -265,6 +267,8 @@ export class Packet {
   /** Next hop; equals dst when the destination is on link. */
   rtNextHop = 0;
   rtUsesGateway = false;
+  /** A route of its own, which keeps its next hop though that is no gateway (FLOWI_FLAG_KNOWN_NH, RTF_CACHE). */
+  rtHopStands = false;
   /** Path or route MTU, 0 when the device's applies. */
   rtMtu = 0;
   /** errno of an error route. */
@@ -298,7 +302,8 @@ export class Packet {
 
   reset(): void {
     this.number = 0;
-    this.isHashedAnew = false;
+    this.flowHash = 0;
+    this.hasFlowPorts = false;
     this.phase = PHASE_REQUEST;
     this.cause = 0;
     this.ethSrc = 0;
@@ -393,6 +398,7 @@ export class Packet {
     this.rtDev = -1;
     this.rtNextHop = 0;
     this.rtUsesGateway = false;
+    this.rtHopStands = false;
     this.rtMtu = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
@@ -401,6 +407,8 @@ export class Packet {
   /** Copy the headers (not the namespace's metadata) from another packet; `inner` is not copied. */
   copyHeaders(from: Packet): void {
     this.number = from.number;
+    this.flowHash = from.flowHash;
+    this.hasFlowPorts = from.hasFlowPorts;
     this.phase = from.phase;
     this.cause = from.cause;
     this.ethSrc = from.ethSrc;
@@ -458,7 +466,6 @@ export class Packet {
     this.ctTemplate = from.ctTemplate;
     this.uid = from.uid;
     this.socket = from.socket;
-    this.isHashedAnew = from.isHashedAnew;
     this.boundDev = from.boundDev;
     this.proxyPort = from.proxyPort;
     this.proxyAddress = from.proxyAddress;
@@ -476,6 +483,7 @@ export class Packet {
     this.rtDev = from.rtDev;
     this.rtNextHop = from.rtNextHop;
     this.rtUsesGateway = from.rtUsesGateway;
+    this.rtHopStands = from.rtHopStands;
     this.rtMtu = from.rtMtu;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;

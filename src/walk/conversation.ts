@@ -124,6 +124,7 @@ export class Conversation implements Upcalls {
     const [low, high] = stack.net.portRange;
     this.sport = query.sport ?? low + ((ephemeral * 2 + 1013) % (high - low + 1));
     this.icmpId = query.sport ?? 4096 + ephemeral;
+    stack.engine.givenIcmpId = query.sport ?? -1;
     this.begunAt = stack.now;
     if (query.raw || query.tcpFlags !== null) {
       sendRaw(this);
@@ -164,6 +165,7 @@ export class Conversation implements Upcalls {
     this.source = source;
     this.sport = port;
     this.icmpId = icmpId;
+    this.client.engine.givenIcmpId = this.query.sport ?? -1;
   }
 
   /**

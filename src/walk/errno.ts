@@ -66,12 +66,12 @@ interface Heard {
 
 /** What a client's socket makes of an ICMP error about its packet; null: nothing. */
 export function heardOfError(
-  { proto, family }: Pick<Query, "proto" | "family">,
+  { proto, family, df }: Pick<Query, "proto" | "family" | "df">,
   type: number,
   code: number,
 ): Heard | null {
   if (proto === "sctp") return heardByAssociation(family, type, code);
-  return family === 6 ? heardOfError6(proto, type, code) : heardOfError4(proto, type, code);
+  return family === 6 ? heardOfError6(proto, type, code) : heardOfError4(proto, df, type, code);
 }
 
 /**
@@ -114,14 +114,15 @@ const UNREACHABLE6: Readonly<Record<number, number>> = {
   [ICMPV6_REJECT_ROUTE]: EACCES,
 };
 
-function heardOfError4(proto: Query["proto"], type: number, code: number): Heard | null {
+function heardOfError4(proto: Query["proto"], df: boolean, type: number, code: number): Heard | null {
   // icmp_err_convert knows one errno for it; an echo's sender hears of the error alone.
   if (type === ICMP_TIME_EXCEEDED)
     return { result: "ttl-exceeded", errno: proto === "icmp" ? 0 : EHOSTUNREACH };
   if (type !== ICMP_DEST_UNREACH) return null;
   switch (code) {
     case ICMP_FRAG_NEEDED:
-      if (proto === "tcp") return null;
+      // `__udp4_lib_err`: who lets routers cut (IP_PMTUDISC_DONT) is not told what they could have done.
+      if (proto === "tcp" || (proto === "udp" && !df)) return null;
       return proto === "udp" ? { result: "too-big", errno: EMSGSIZE } : { result: "unreachable", errno: 0 };
     case ICMP_PORT_UNREACH:
       return proto === "icmp"

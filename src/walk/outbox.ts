@@ -2,18 +2,15 @@ import type { NetDevice } from "../kernel/device/net-device.ts";
 import type { Outbox, Upcalls } from "../kernel/outbox.ts";
 import { reason } from "../kernel/reason.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { FIRST_DISCOVERY_NUMBER, type Packet } from "../packet/packet.ts";
-import {
-  FROM_WIRE,
-  FROM_WIRE_SAME_HOST,
-  LOOPED,
-  LOWERED,
-  LOWERED_ROUTED,
-  RAISED,
-  READ_FROM_TUN,
-} from "./agenda.ts";
+import type { Packet } from "../packet/packet.ts";
+import * as PACKET from "../packet/packet.ts";
+import * as AGENDA from "./agenda.ts";
 import type { Session } from "./session.ts";
 import { toTun } from "./tun-daemon.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { FIRST_DISCOVERY_NUMBER } = PACKET;
+const { FROM_WIRE, FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED, READ_FROM_TUN } = AGENDA;
 
 const LEFT_MODEL = reason("left-model");
 

@@ -5,6 +5,7 @@ import { localOut } from "../kernel/path/local-out.ts";
 import { EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { outputMtu } from "../kernel/route/output-mtu.ts";
 import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
+import { hashBySocket } from "../packet/flow-hash.ts";
 import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
 import { fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
@@ -40,6 +41,8 @@ export function sendMessage(owner: Conversation, proto: "udp" | "icmp"): void {
     owner.fail("too-big", EMSGSIZE);
     return;
   }
+  // Only a datagram's socket is connected.
+  if (proto === "udp") hashBySocket(packet);
   layOut(stack, packet);
   const failed = localOut(stack, packet);
   if (failed !== 0 && owner.result === null) owner.failErrno(failed);
@@ -73,6 +76,8 @@ export function sendRaw(owner: Conversation): void {
   packet.protocol = IPPROTO_RAW;
   const error = routeOutput(stack, packet, packet.boundDev, true);
   packet.protocol = protocol;
+  // FLOWI_FLAG_KNOWN_NH
+  packet.rtHopStands = true;
   if (headerSource !== 0) packet.src = headerSource;
   owner.bound(packet.src, query.dst);
   if (error !== 0) {

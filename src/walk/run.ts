@@ -6,15 +6,20 @@ import { reason } from "../kernel/reason.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
-import { PHASE_REQUEST } from "../packet/packet.ts";
-import { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED, READ_FROM_TUN } from "./agenda.ts";
+import * as TAPE from "../kernel/tape.ts";
+import * as PACKET from "../packet/packet.ts";
+import * as AGENDA from "./agenda.ts";
 import { ofFamily } from "./client-packet.ts";
 import { Conversation } from "./conversation.ts";
 import { OutsideEnd } from "./outside-end.ts";
 import type { Query } from "./query.ts";
 import type { Session } from "./session.ts";
 import { fromTun } from "./tun-daemon.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { OP_EMIT } = TAPE;
+const { PHASE_REQUEST } = PACKET;
+const { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED, READ_FROM_TUN } = AGENDA;
 
 const NO_NEIGHBOUR = reason("no-neighbour");
 

@@ -49,6 +49,8 @@ export class Session {
       clock: this.clock,
       literal: false,
       chosenPort: null,
+      givenIcmpId: -1,
+      tracesPackets: false,
       drops: 0,
       lastReason: -1,
       rulesEvaluated: 0,

@@ -24,6 +24,8 @@ export interface TcpEnd extends ConnectionEnd {
   /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
   retransmitAt: number;
   retransmitMs: number;
+  /** How often it has taken another hash for its flow (`hashBySocket`). */
+  rethought: number;
 }
 
 /** An end that has said and heard nothing. */
@@ -41,6 +43,7 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
     acknowledged: 1,
     retransmitAt: 0,
     retransmitMs: 0,
+    rethought: 0,
   };
 }
 

@@ -6,6 +6,7 @@ import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { OP_EMIT } from "../kernel/tape.ts";
+import { hashBySocket } from "../packet/flow-hash.ts";
 import {
   headerLength,
   IPPROTO_TCP,
@@ -92,6 +93,7 @@ export class TcpEnds {
     );
     this.ends.set(keyOf(this.own), this.own);
     this.repeatSyn(1);
+    hashBySocket(syn);
     localOut(stack, syn);
   }
 
@@ -128,6 +130,7 @@ export class TcpEnds {
       }
       fillHopLimit(owner.client, syn);
       syn.mss = advertisedMss(owner.client, syn);
+      hashBySocket(syn, ++own.rethought);
       localOut(owner.client, syn);
     });
   }
@@ -210,7 +213,10 @@ export class TcpEnds {
       case "syn-received":
         if ((flags & TCP_SYN) !== 0 && (flags & TCP_ACK) === 0) {
           // A repeated SYN is answered again.
-          if (!end.client) this.output.answer(end, packet.number, PHASE_REPEAT);
+          if (!end.client) {
+            end.rethought++;
+            this.output.answer(end, packet.number, PHASE_REPEAT);
+          }
           return;
         }
         if ((flags & TCP_ACK) !== 0) this.accepted(end, packet);
@@ -293,6 +299,7 @@ export class TcpEnds {
     );
     relayed.onward = end;
     this.ends.set(keyOf(end), end);
+    hashBySocket(syn);
     localOut(stack, syn);
     return end;
   }

@@ -1,6 +1,7 @@
 import { localOut } from "../kernel/path/local-out.ts";
 import { advertisedMss, outputMtu } from "../kernel/route/output-mtu.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
+import { hashBySocket } from "../packet/flow-hash.ts";
 import {
   headerLength,
   IPPROTO_TCP,
@@ -99,6 +100,7 @@ export class TcpOutput {
   retransmit(end: TcpEnd): void {
     const waiting = end.seq - end.acknowledged;
     if (waiting <= 0 || end.state !== "established") return;
+    end.rethought++;
     do {
       end.retransmitMs *= 2;
       end.retransmitAt += end.retransmitMs;
@@ -138,6 +140,7 @@ export class TcpOutput {
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     if (unsent > 0) this.fillData(end, segment, unsent);
     const { payload } = segment;
+    hashBySocket(segment, end.rethought);
     if (localOut(stack, segment) === 0 || phase === PHASE_REPEAT) return;
     // What the host's own rules drop at first counts as not sent (`tcp_write_xmit`).
     end.unsent += payload;

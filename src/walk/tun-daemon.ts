@@ -147,6 +147,9 @@ export function toTun(stack: Stack, packet: Packet): boolean {
     return true;
   }
   inner.scrub(true);
+  // What a daemon writes is a new packet.
+  inner.flowHash = 0;
+  inner.hasFlowPorts = false;
   inner.ttl--;
   inner.framed = false;
   stack.tape?.words8(OP_TUN, stack.host, inner.number, device.ifindex, 0, src, sport, 0, 0);

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { OpenQuestions } from "../../src/lab/live/open-questions.ts";
 import {
+  ARPOP_REPLY,
+  ARPOP_REQUEST,
+  ETH_P_ARP,
   ETH_P_IPV6,
   IPPROTO_ICMPV6,
   NDISC_NEIGHBOUR_ADVERTISEMENT,
@@ -31,6 +34,22 @@ describe("questions of live probes", () => {
     questions.saw(frame("filters", "in"), discovery(NDISC_NEIGHBOUR_ADVERTISEMENT));
     expect(questions.areOpen(60_000)).toBe(true);
     expect(questions.areOpen(-1)).toBe(false);
+  });
+
+  it("an answer of ARP that a macvlan may take leaves the question open", () => {
+    const questions = new OpenQuestions((host, family) => host === "passthru" && family === 4);
+    const arp = (arpOp: number): Packet => {
+      const packet = new Packet();
+      packet.ethType = ETH_P_ARP;
+      packet.arpOp = arpOp;
+      return packet;
+    };
+    for (const host of ["plain", "passthru"]) {
+      questions.saw(frame(host, "out"), arp(ARPOP_REQUEST));
+      expect(questions.areOpen(60_000)).toBe(true);
+      questions.saw(frame(host, "in"), arp(ARPOP_REPLY));
+      expect(questions.areOpen(60_000)).toBe(host === "passthru");
+    }
   });
 
   it("an advertisement ends the question of who takes all", () => {

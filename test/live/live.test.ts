@@ -1,30 +1,25 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { release, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { compareRecording } from "../../src/lab/compare.ts";
-import { whyUnfit } from "../../src/lab/live/fit.ts";
 import { listNetns } from "../../src/lab/live/real-netns.ts";
 import type { RecordedProbe } from "../../src/lab/recorded.ts";
 import type { Recording } from "../../src/world/probe.ts";
 import { readSnapshot } from "../../src/world/snapshot-in.ts";
 import type { World } from "../../src/world/world.ts";
+import { BRIEF_RUN_TIMEOUT_MS, briefRun, describeReal, expectAgreement } from "./brief-run.ts";
 import { searches } from "./mutation-search.ts";
 import { MUTATIONS } from "./mutations.ts";
-import { judged, sweep, sweepOwn } from "./probing.ts";
+import { judged } from "./probing.ts";
 import { IN_TURN, randomWorld } from "./random-world.ts";
-import { newReport, runLive, saveMinimal } from "./run.ts";
+import { newReport, saveMinimal } from "./run.ts";
 
 /** A fixed number of random packets for real; `npm run live` sends as many as one likes. */
 
 const SEED = 20_261;
 const WORLDS = 5;
 const PACKETS = 30;
-/** Side by side: each world lets the others wait for the kernel. */
-const WIDTH = 2;
-
-const unfit = whyUnfit({ hosts: new Map(), wires: [], origins: { sources: [] } });
-if (unfit.length > 0) console.warn(`skipped: random packets on this machine's kernel: ${unfit.join("; ")}`);
 
 describe("the generator", () => {
   it("writes the same world for the same seed, another for another", () => {
@@ -45,38 +40,21 @@ describe("the generator", () => {
   }, 120_000);
 });
 
-describe.skipIf(unfit.length > 0)(`random worlds from seed ${SEED}, kernel ${release()}`, () => {
+describeReal("random worlds", SEED, () => {
   const recorded: { readonly world: World; readonly probes: readonly RecordedProbe[] }[] = [];
   let report = newReport();
 
   beforeAll(() => {
-    sweep();
-    report = runLive({
+    report = briefRun({
       seed: SEED,
       worlds: WORLDS,
       packets: PACKETS,
-      width: WIDTH,
-      until: Date.now() + 100_000,
-      save: null,
       onRecorded: ({ world }, probes) => recorded.push({ world, probes }),
     });
-  }, 120_000);
-
-  afterAll(() => sweepOwn());
+  }, BRIEF_RUN_TIMEOUT_MS);
 
   it("every frame, verdict, counter and conntrack entry is the kernel's", () => {
-    const { coverage, agreedLater, disagreements, failures } = report;
-    const told = disagreements.map(({ seed, index, difference }) => `${seed}/${index}: ${difference}`);
-    console.info(
-      `${coverage.packets} packets, ${disagreements.length} disagreements, ${agreedLater} agreed when asked again`,
-    );
-    // A world that a busy machine gave no time was asked for eight times: it says so, and the others stand for it.
-    const late = failures.filter((failure) => /too busy|table of neighbours/.test(failure));
-    if (late.length > 0) console.warn(`left out: ${late.join("; ")}`);
-    expect(failures).toEqual(late);
-    expect(told).toEqual([]);
-    expect(coverage.packets).toBe((WORLDS - late.length) * PACKETS);
-    expect(coverage.packets).toBeGreaterThan(PACKETS);
+    expectAgreement(report, { worlds: WORLDS, packets: PACKETS });
   });
 
   it("delivers about half of its packets", () => {

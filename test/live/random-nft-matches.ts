@@ -62,7 +62,7 @@ function kindsOf(spot: NftSpot, proto: NftProto): (readonly [number, Make])[] {
     [2, of("mark", ...markIs(dice))],
     [2, of("meta", ...metaIs(spot))],
     [1.5, of("concat", ...concatenations(spot, proto))],
-    [1.2, of("raw", ...rawIs(dice))],
+    [1.2, of("raw", ...rawIs(spot))],
     [0.9, of("gen", ...generated(spot))],
     [1.2, () => namedSet(spot)],
     ...(isOwn(spot)
@@ -350,6 +350,7 @@ function anyPort(dice: Dice): (() => string)[] {
     () => `meta l4proto { tcp, udp } th dport ${not(dice)}${dice.pick(PORTS)}`,
     () => `meta l4proto { tcp, udp } th dport ${not(dice)}{ 53, 80, 8000-8100 }`,
     () => `meta l4proto { tcp, udp } th sport ${dice.pick([">=", "<"])} 20010`,
+    () => `meta l4proto { tcp, udp } th dport ${dice.pick([">", "<="])} 443`,
   ];
 }
 
@@ -377,7 +378,8 @@ function concatenations(spot: NftSpot, proto: NftProto): (() => string)[] {
   return list;
 }
 
-function rawIs(dice: Dice): (() => string)[] {
+function rawIs({ dice, words }: NftSpot): (() => string)[] {
+  const echo = `${words.ip === "ip6" ? "icmpv6" : "icmp"} type { echo-request, echo-reply }`;
   return [
     () => `@nh,64,8 ${dice.pick(["< 64", "64", "63"])}`,
     () => `@nh,72,8 ${not(dice)}${dice.pick([1, 6, 17])}`,
@@ -387,6 +389,11 @@ function rawIs(dice: Dice): (() => string)[] {
     () => `meta l4proto { tcp, udp } @th,16,16 ${not(dice)}${dice.pick(PORTS)}`,
     () => `meta l4proto tcp @th,104,8 & 2 == ${dice.pick([0, 2])}`,
     () => `meta l4proto icmp @th,0,8 ${not(dice)}8`,
+    // Of an echo the checksum is known, of an error that quotes an identification it is not.
+    () => `${echo} th dport ${not(dice)}${dice.pick(["1024-32767", "0-20000"])}`,
+    () => `${echo} @th,16,16 ${dice.pick(["> 32767", "< 20000", "!= 0"])}`,
+    () => `${echo} @th,32,16 ${dice.pick([">= 20010", "< 20005"])}`,
+    () => `${echo} @th,48,16 ${not(dice)}1`,
     () => `meta l4proto udp @th,32,16 > 8`,
   ];
 }

@@ -1,19 +1,12 @@
-import { release } from "node:os";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { whyUnfit } from "../../src/lab/live/fit.ts";
-import { sweep, sweepOwn } from "./probing.ts";
+import { describe, expect, it } from "vitest";
+import { BRIEF_RUN_TIMEOUT_MS, briefRun, describeReal, expectAgreement } from "./brief-run.ts";
 import { randomWorld } from "./random-world.ts";
-import { runLive } from "./run.ts";
 
 /** Random worlds of IPv6 and of both families for real; `npm run live -- --kind v6` makes as many as one likes. */
 
 const SEED = 20_261;
 const WORLDS = 3;
 const PACKETS = 24;
-
-const unfit = whyUnfit({ hosts: new Map(), wires: [], origins: { sources: [] } });
-if (unfit.length > 0)
-  console.warn(`skipped: random packets of IPv6 on this machine's kernel: ${unfit.join("; ")}`);
 
 describe("the generator of worlds that speak IPv6", () => {
   it("writes nothing that the project's own readers refuse, and both sorts of worlds", () => {
@@ -32,34 +25,23 @@ describe("the generator of worlds that speak IPv6", () => {
   });
 });
 
-describe.skipIf(unfit.length > 0)(`random worlds of IPv6 from seed ${SEED}, kernel ${release()}`, () => {
-  beforeAll(() => {
-    sweep();
-  });
-  afterAll(() => sweepOwn());
-
-  it("every frame, neighbour discovery too, every verdict, counter and conntrack entry is the kernel's", () => {
-    let discoveries = 0;
-    const { coverage, disagreements, failures } = runLive({
-      seed: SEED,
-      worlds: WORLDS,
-      kind: "v6",
-      packets: PACKETS,
-      width: 2,
-      until: Date.now() + 100_000,
-      save: null,
-      onRecorded: (_, probes) => {
-        for (const { ndp = [] } of probes) discoveries += ndp.length;
-      },
-    });
-    const told = disagreements.map(({ seed, index, difference }) => `${seed}/${index}: ${difference}`);
-    // A world that a busy machine gave no time was asked for eight times: it says so, and the others stand for it.
-    const late = failures.filter((failure) => /too busy|table of neighbours/.test(failure));
-    if (late.length > 0) console.warn(`left out: ${late.join("; ")}`);
-    console.info(`${coverage.packets} packets, ${disagreements.length} disagreements`);
-    expect(failures).toEqual(late);
-    expect(told).toEqual([]);
-    expect(coverage.packets).toBe((WORLDS - late.length) * PACKETS);
-    expect(discoveries).toBeGreaterThan(PACKETS);
-  }, 120_000);
+describeReal("random worlds of IPv6", SEED, () => {
+  it(
+    "every frame, neighbour discovery too, every verdict, counter and conntrack entry is the kernel's",
+    () => {
+      let discoveries = 0;
+      const size = { worlds: WORLDS, packets: PACKETS };
+      const report = briefRun({
+        ...size,
+        seed: SEED,
+        kind: "v6",
+        onRecorded: (_, probes) => {
+          for (const { ndp = [] } of probes) discoveries += ndp.length;
+        },
+      });
+      expectAgreement(report, size);
+      expect(discoveries).toBeGreaterThan(PACKETS);
+    },
+    BRIEF_RUN_TIMEOUT_MS,
+  );
 });

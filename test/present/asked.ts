@@ -21,9 +21,9 @@ export function recordedWorld(name: string): World {
   return snapshot.world;
 }
 
-/** The trace of a question asked in a recording's hosts. */
-export function asked(recording: string, from: string, to: string, more: Partial<Question> = {}): Trace {
-  const world = recordedWorld(recording);
+/** The trace of a question asked in a recording's hosts, or in others. */
+export function asked(where: string | World, from: string, to: string, more: Partial<Question> = {}): Trace {
+  const world = worldOf(where);
   const query = resolveQuestion(world, { ...QUESTION_DEFAULTS, id: "q1", from, to, ...more });
   if (query.kind === "invalid") throw new Error(query.messages.join("; "));
   return ask(new Session(new Network(world), 1), query.value, { outcomes: 1024, mode: "explore" });
@@ -32,8 +32,12 @@ export function asked(recording: string, from: string, to: string, more: Partial
 const teller = new Teller(null);
 
 /** The same with owners, the fault and remedies, as people get it. */
-export function told(recording: string, from: string, to: string, more: Partial<Question> = {}): Trace {
-  return teller.tell(asked(recording, from, to, more), recordedWorld(recording));
+export function told(where: string | World, from: string, to: string, more: Partial<Question> = {}): Trace {
+  return teller.tell(asked(where, from, to, more), worldOf(where));
+}
+
+function worldOf(where: string | World): World {
+  return typeof where === "string" ? recordedWorld(where) : where;
 }
 
 export function namesOf(recording: string): Names {

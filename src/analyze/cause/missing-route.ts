@@ -9,7 +9,6 @@ const LOST: ReadonlySet<string> = new Set([
   "no-neighbour",
   "ttl-exceeded",
   "loop-budget",
-  "unreachable-error",
   "not-forwarding",
   "rule-drop",
   "rp-filter",

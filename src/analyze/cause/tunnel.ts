@@ -85,8 +85,9 @@ export const nobodyHas: Diagnosis = (at) => {
 
 /** Both ends of a tunnel must agree. */
 export const tunnelMismatch: Diagnosis = ({ decision: { packet, reason }, host }) => {
-  if (reason !== "vxlan-no-vni" && reason !== "vxlan-no-port") return undefined;
   const vni = reason === "vxlan-no-vni";
+  // A datagram to a port that no device here has is any program's, and refused as such.
+  if (!vni && (reason !== "no-listener-udp" || packet?.vxlan === undefined)) return undefined;
   const carried = vni ? packet?.vxlan?.vni : packet?.udp?.dport;
   const what = vni ? "VNI" : "UDP port";
   const told = carried === undefined ? "" : ` ${carried}`;

@@ -1,23 +1,27 @@
-import { MAC_ZERO } from "../../address/mac.ts";
-import {
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  isIcmp,
-  NDISC_REDIRECT,
-  type Packet,
-  protocolKey,
-} from "../../packet/packet.ts";
-import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
+import * as MAC from "../../address/mac.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
+import type { NfVerdict } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { beginsConnection, inverseType, isIcmpError, isUntrackedIcmp6 } from "./icmp.ts";
 import { sctpPacket } from "./sctp.ts";
-import {
+import * as STATUS from "./status.ts";
+import { ctInfoDirection } from "./status.ts";
+import type { ConntrackTable } from "./table.ts";
+import { reopens, tcpPacket } from "./tcp.ts";
+import { type ConntrackTimeouts, policyOf } from "./timeouts.ts";
+import * as ZONE from "./zone.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { MAC_ZERO } = MAC;
+const { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, NDISC_REDIRECT } = PACKET;
+const { NF_ACCEPT, NF_DROP } = HOOK;
+const {
   CT_NONE,
   CT_OF_UNTRACKED,
   CT_UNTRACKED,
-  ctInfoDirection,
   IP_CT_ESTABLISHED,
   IP_CT_ESTABLISHED_REPLY,
   IP_CT_NEW,
@@ -26,16 +30,15 @@ import {
   IPS_ASSURED,
   IPS_CONFIRMED,
   IPS_DYING,
+  IPS_NAT_MASK,
   IPS_SEEN_REPLY,
   IPS_TIMEOUT_POLICY,
-} from "./status.ts";
-import type { ConntrackTable } from "./table.ts";
-import { reopens, tcpPacket } from "./tcp.ts";
-import { type ConntrackTimeouts, policyOf } from "./timeouts.ts";
-import { NO_TEMPLATE } from "./zone.ts";
+} = STATUS;
+const { NO_TEMPLATE } = ZONE;
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
 const CONNTRACK_FULL = reason("conntrack-full");
+const NAT_EXHAUSTED = reason("nat-exhausted");
 
 function hasPorts(protocol: number): boolean {
   return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
@@ -218,7 +221,7 @@ export function conntrackConfirm(stack: Stack, packet: Packet): NfVerdict {
   if ((status & IPS_CONFIRMED) !== 0 || ctInfoDirection(packet.ctInfo) !== 0) return NF_ACCEPT;
   if ((status & IPS_DYING) !== 0) return NF_ACCEPT;
   if (table.confirm(ct)) return NF_ACCEPT;
-  stack.drop(packet, CONNTRACK_CLASH);
+  stack.drop(packet, (status & IPS_NAT_MASK) === 0 ? CONNTRACK_CLASH : NAT_EXHAUSTED);
   return NF_DROP;
 }
 

@@ -1,4 +1,7 @@
-import {
+import * as PACKET from "../../packet/packet.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const {
   ICMP_DEST_UNREACH,
   ICMP_ECHO,
   ICMP_ECHOREPLY,
@@ -9,7 +12,7 @@ import {
   ICMPV6_ECHO_REQUEST,
   NDISC_NEIGHBOUR_ADVERTISEMENT,
   NDISC_ROUTER_SOLICITATION,
-} from "../../packet/packet.ts";
+} = PACKET;
 
 /** ICMP and ICMPv6 as connection tracking sees them (nf_conntrack_proto_icmp.c, nf_conntrack_proto_icmpv6.c). */
 

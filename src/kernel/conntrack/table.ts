@@ -1,8 +1,12 @@
 import type { Family } from "../../address/ip.ts";
-import { KEY_IPV6 } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
-import { IPS_CONFIRMED, IPS_DYING, IPS_TIMEOUT_POLICY } from "./status.ts";
+import * as CT_STATUS from "./status.ts";
 import { zoneId } from "./zone.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { KEY_IPV6 } = PACKET;
+const { IPS_CONFIRMED, IPS_DYING, IPS_TIMEOUT_POLICY } = CT_STATUS;
 
 /**
  * A host's connection tracking table (`nf_conntrack_core.c`): entries and their two tuples in journaled cells, found by
@@ -103,8 +107,20 @@ export class ConntrackTable {
    * @returns `entry * 2 + direction`, or -1
    */
   find(src: number, dst: number, sport: number, dport: number, proto: number, zone: number): number {
+    return this.findHashed(hashTuple(src, dst, sport, dport, proto), src, dst, sport, dport, proto, zone);
+  }
+
+  private findHashed(
+    hash: number,
+    src: number,
+    dst: number,
+    sport: number,
+    dport: number,
+    proto: number,
+    zone: number,
+  ): number {
     const e = this.entries.data;
-    let node = this.heads.data[hashTuple(src, dst, sport, dport, proto) & this.mask] as number;
+    let node = this.heads.data[hash & this.mask] as number;
     while (node !== NONE) {
       const at = (node >> 1) * STRIDE;
       const tuple = at + ((node & 1) === 0 ? ORIG : REPLY);
@@ -144,25 +160,25 @@ export class ConntrackTable {
       this.entries.grow((index + 1) * STRIDE);
       this.counts.set(0, index + 1);
     }
-    const e = this.entries;
     const at = index * STRIDE;
-    e.set(at + STATUS, 0);
-    e.set(at + PROTO, proto);
-    e.set(at + ORIG, src);
-    e.set(at + ORIG + 1, dst);
-    e.set(at + ORIG + 2, sport);
-    e.set(at + ORIG + 3, dport);
-    e.set(at + REPLY, dst);
-    e.set(at + REPLY + 1, src);
-    e.set(at + REPLY + 2, rsport);
-    e.set(at + REPLY + 3, rdport);
-    e.set(at + TCP_STATE, 0);
-    e.set(at + MARK, 0);
-    e.set(at + EXPIRES, 0x7fffffff);
-    e.set(at + ZONE, zone);
-    e.set(at + STREAM_AT, 0);
-    e.set(at + USED, 1);
-    e.set(at + FREE_PORT, 0);
+    const e = this.entries.rewritten(at, STRIDE);
+    e[at + STATUS] = 0;
+    e[at + PROTO] = proto;
+    e[at + ORIG] = src;
+    e[at + ORIG + 1] = dst;
+    e[at + ORIG + 2] = sport;
+    e[at + ORIG + 3] = dport;
+    e[at + REPLY] = dst;
+    e[at + REPLY + 1] = src;
+    e[at + REPLY + 2] = rsport;
+    e[at + REPLY + 3] = rdport;
+    e[at + TCP_STATE] = 0;
+    e[at + MARK] = 0;
+    e[at + EXPIRES] = 0x7fffffff;
+    e[at + ZONE] = zone;
+    e[at + STREAM_AT] = 0;
+    e[at + USED] = 1;
+    e[at + FREE_PORT] = 0;
     this.clearExtras(index);
     this.counts.set(4, this.created + 1);
     const waiting = this.counts.data[3] as number;
@@ -183,25 +199,34 @@ export class ConntrackTable {
 
   /** `__nf_conntrack_confirm`. False: a clash with another entry's tuple; the packet is to be dropped. */
   confirm(ct: number): boolean {
-    const e = this.entries.data;
-    const at = ct * STRIDE;
-    const proto = e[at + PROTO] as number;
-    const zone = e[at + ZONE] as number;
-    for (let tuple = ORIG; tuple <= REPLY; tuple += 4) {
-      const t = at + tuple;
-      if (
-        this.find(e[t] as number, e[t + 1] as number, e[t + 2] as number, e[t + 3] as number, proto, zone) >=
-        0
-      ) {
-        return false;
-      }
-    }
+    const original = this.hashOf(ct, ORIG);
+    const reply = this.hashOf(ct, REPLY);
+    if (this.isTaken(ct, ORIG, original) || this.isTaken(ct, REPLY, reply)) return false;
     if (this.size * 2 > this.mask) this.rehash();
-    this.link(ct, 0);
-    this.link(ct, 1);
-    this.entries.set(at + STATUS, (e[at + STATUS] as number) | IPS_CONFIRMED);
+    this.link(ct, 0, original);
+    this.link(ct, 1, reply);
+    const at = ct * STRIDE + STATUS;
+    this.entries.set(at, (this.entries.data[at] as number) | IPS_CONFIRMED);
     this.counts.set(2, this.size + 1);
     return true;
+  }
+
+  /** Has another entry this tuple of an entry's? */
+  private isTaken(ct: number, tuple: number, hash: number): boolean {
+    const e = this.entries.data;
+    const at = ct * STRIDE;
+    const t = at + tuple;
+    return (
+      this.findHashed(
+        hash,
+        e[t] as number,
+        e[t + 1] as number,
+        e[t + 2] as number,
+        e[t + 3] as number,
+        e[at + PROTO] as number,
+        e[at + ZONE] as number,
+      ) >= 0
+    );
   }
 
   /** Take an entry out of the table (expired, killed, flushed). Packets in flight may still read it. */
@@ -411,17 +436,21 @@ export class ConntrackTable {
     return this.entries.data[ct * STRIDE + REPLY + 3] as number;
   }
 
-  private link(ct: number, direction: 0 | 1): void {
+  /** @param tuple `ORIG` or `REPLY` */
+  private hashOf(ct: number, tuple: number): number {
     const e = this.entries.data;
-    const t = ct * STRIDE + (direction === 0 ? ORIG : REPLY);
-    const bucket =
-      hashTuple(
-        e[t] as number,
-        e[t + 1] as number,
-        e[t + 2] as number,
-        e[t + 3] as number,
-        e[ct * STRIDE + PROTO] as number,
-      ) & this.mask;
+    const t = ct * STRIDE + tuple;
+    return hashTuple(
+      e[t] as number,
+      e[t + 1] as number,
+      e[t + 2] as number,
+      e[t + 3] as number,
+      e[ct * STRIDE + PROTO] as number,
+    );
+  }
+
+  private link(ct: number, direction: 0 | 1, hash: number): void {
+    const bucket = hash & this.mask;
     this.entries.set(
       ct * STRIDE + (direction === 0 ? NEXT_ORIG : NEXT_REPLY),
       this.heads.data[bucket] as number,
@@ -431,15 +460,7 @@ export class ConntrackTable {
 
   private unlink(ct: number, direction: 0 | 1): void {
     const e = this.entries.data;
-    const t = ct * STRIDE + (direction === 0 ? ORIG : REPLY);
-    const bucket =
-      hashTuple(
-        e[t] as number,
-        e[t + 1] as number,
-        e[t + 2] as number,
-        e[t + 3] as number,
-        e[ct * STRIDE + PROTO] as number,
-      ) & this.mask;
+    const bucket = this.hashOf(ct, direction === 0 ? ORIG : REPLY) & this.mask;
     const gone = ct * 2 + direction;
     const after = e[ct * STRIDE + (direction === 0 ? NEXT_ORIG : NEXT_REPLY)] as number;
     let node = this.heads.data[bucket] as number;
@@ -468,8 +489,8 @@ export class ConntrackTable {
     for (let ct = 0; ct < made; ct++) {
       const status = this.entries.data[ct * STRIDE + STATUS] as number;
       if ((status & IPS_CONFIRMED) === 0 || (status & IPS_DYING) !== 0) continue;
-      this.link(ct, 0);
-      this.link(ct, 1);
+      this.link(ct, 0, this.hashOf(ct, ORIG));
+      this.link(ct, 1, this.hashOf(ct, REPLY));
     }
   }
 }

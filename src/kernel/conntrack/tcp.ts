@@ -1,7 +1,13 @@
-import { IPPROTO_TCP, type Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../packet/packet.ts";
-import { ctInfoDirection, IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY } from "./status.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
+import * as STATUS from "./status.ts";
+import { ctInfoDirection } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import type { ConntrackTimeouts } from "./timeouts.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } = PACKET;
+const { IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY } = STATUS;
 
 /** TCP states of conntrack (`enum tcp_conntrack`), and their names as `conntrack -L` prints them. */
 export const TCP_CONNTRACK_NAMES = [

@@ -1,18 +1,5 @@
-import {
-  ICMP_DEST_UNREACH,
-  ICMP_ECHO,
-  ICMP_ECHOREPLY,
-  ICMP_FRAG_NEEDED,
-  ICMP_REDIRECT,
-  ICMPV6_ECHO_REPLY,
-  IPPROTO_TCP,
-  type Packet,
-  PHASE_REPEAT,
-  PHASE_REPLY,
-  TCP_ACK,
-  TCP_RST,
-  TCP_SYN,
-} from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { isReachable } from "../neighbour/output.ts";
@@ -20,11 +7,29 @@ import { reason } from "../reason.ts";
 import { pathMtuSlot, redirectSlot } from "../route/attach.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
+import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { OP_DELIVER, OP_EMIT } from "../tape.ts";
+import * as TAPE from "../tape.ts";
 import { reflectedMark } from "./reset.ts";
 import { sendIcmp } from "./send.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const {
+  ICMP_DEST_UNREACH,
+  ICMP_ECHO,
+  ICMP_ECHOREPLY,
+  ICMP_FRAG_NEEDED,
+  ICMP_REDIRECT,
+  ICMPV6_ECHO_REPLY,
+  IPPROTO_TCP,
+  PHASE_REPEAT,
+  PHASE_REPLY,
+  TCP_ACK,
+  TCP_RST,
+  TCP_SYN,
+} = PACKET;
+const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
+const { OP_DELIVER, OP_EMIT } = TAPE;
 
 const ICMP_IGNORED = reason("icmp-ignored");
 

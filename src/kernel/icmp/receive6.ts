@@ -1,4 +1,4 @@
-import { IP6_ANY, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
+import { IP6_ANY, IP6_LOOPBACK, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
 import { MAC_ZERO } from "../../address/mac.ts";
 import {
   ICMPV6_ECHO_REPLY,
@@ -48,7 +48,9 @@ export function icmp6Receive(stack: Stack, dev: NetDevice, packet: Packet): void
     // Who asked a group or an anycast address is answered from another.
     const { rtType } = packet;
     const fromAsked = rtType === RTN_LOCAL || (rtType === RTN_ANYCAST && stack.net.echo6.anycastSource);
-    echoReply(stack, packet, fromAsked ? dst : IP6_ANY, inputDevice6(stack, packet));
+    // To the loopback's address an answer goes by the loopback device, whichever device's address was asked.
+    const oif = src === IP6_LOOPBACK ? dev.ifindex : inputDevice6(stack, packet);
+    echoReply(stack, packet, fromAsked ? dst : IP6_ANY, oif);
   } else if (icmpType === ICMPV6_ECHO_REPLY) {
     stack.outbox.upcalls.echoReply(stack, packet);
   } else if (icmpType === NDISC_REDIRECT) {

@@ -25,7 +25,6 @@ export function sendReset(stack: Stack, cause: Packet): void {
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
   reset.phase = PHASE_ERROR;
-  reset.isHashedAnew = true;
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, PHASE_ERROR);
   fillReset(reset, cause);
   reset.ttl = stack.net.defaultTtl;

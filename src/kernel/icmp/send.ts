@@ -1,5 +1,21 @@
-import {
-  headerLength,
+import * as PACKET from "../../packet/packet.ts";
+import { headerLength, type Packet } from "../../packet/packet.ts";
+import { attachToCause } from "../conntrack/conntrack-in.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
+import { layOut } from "../path/lay-out.ts";
+import { hopLimit } from "../route/hop-limit.ts";
+import { routeOutput, selectAddress } from "../route/output-route.ts";
+import * as RT_SCOPE from "../route/rt-scope.ts";
+import * as ROUTE_TYPES from "../route/types.ts";
+import type { Stack } from "../stack.ts";
+import * as TAPE from "../tape.ts";
+import { withinLimit4 } from "./error-rate.ts";
+import { reflectedMark } from "./reset.ts";
+import * as SEND6 from "./send6.ts";
+import { errorSource6, mayTell6, replyDevice, withinLimit6 } from "./send6.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   INNER_QUOTED,
@@ -7,24 +23,15 @@ import {
   IPPROTO_ICMPV6,
   PACKET_HOST,
   PACKET_OUTGOING,
-  type Packet,
   PHASE_ERROR,
   PHASE_NOTICE,
   RT_NONE,
   RT_OUTPUT,
-} from "../../packet/packet.ts";
-import { attachToCause } from "../conntrack/conntrack-in.ts";
-import { isIcmpError } from "../conntrack/icmp.ts";
-import { layOut } from "../path/lay-out.ts";
-import { hopLimit } from "../route/hop-limit.ts";
-import { routeOutput, selectAddress } from "../route/output-route.ts";
-import { RT_SCOPE_LINK } from "../route/rt-scope.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
-import type { Stack } from "../stack.ts";
-import { OP_EMIT } from "../tape.ts";
-import { withinLimit4 } from "./error-rate.ts";
-import { reflectedMark } from "./reset.ts";
-import { ERROR6_AT_MOST, errorSource6, mayTell6, replyDevice, withinLimit6 } from "./send6.ts";
+} = PACKET;
+const { RT_SCOPE_LINK } = RT_SCOPE;
+const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } = ROUTE_TYPES;
+const { OP_EMIT } = TAPE;
+const { ERROR6_AT_MOST } = SEND6;
 
 /** The sockets that the kernel keeps for its own ICMP and resets: they have no owner, but `-m owner --socket-exists` sees them. */
 export const KERNELS_OWN = 0;

@@ -43,7 +43,10 @@ export interface CompiledVirtualService {
   readonly methods: readonly number[];
 }
 
-/** The settings under `net.ipv4.vs` that a packet asks for (`ip_vs_control_net_init_sysctl` has the defaults). */
+/**
+ * The settings under `net.ipv4.vs` that a packet asks for (`ip_vs_control_net_init_sysctl` has the defaults). `backup_only`
+ * says something of a backup's synchronisation alone (`sysctl_backup_only`), which no host here has.
+ */
 export interface IpvsSettings {
   readonly conntrack: boolean;
   readonly connReuseMode: number;
@@ -54,8 +57,10 @@ export interface IpvsSettings {
   readonly natIcmpSend: boolean;
   readonly snatReroute: boolean;
   readonly pmtuDisc: boolean;
-  readonly backupOnly: boolean;
   readonly ignoreTunneled: boolean;
+  /** A destination that lblc, or lblcr, was not asked for so long is forgotten, milliseconds. */
+  readonly lblcExpirationMs: number;
+  readonly lblcrExpirationMs: number;
 }
 
 /** IPVS of one host, compiled. `ip_vs_service_find` is `find`. */
@@ -75,6 +80,8 @@ export class CompiledIpvs {
   private readonly byEnd = new Map<number, Map<number, Map<number, CompiledVirtualService>>>();
   private readonly anyPort: boolean;
   private readonly ftp: boolean;
+  /** `inet_port_requires_bind_service`: ports below are root's. */
+  private readonly firstFreePort: number;
 
   constructor(ipvs: Ipvs, sysctl: Sysctl) {
     this.services = ipvs.services.map(compile);
@@ -88,6 +95,7 @@ export class CompiledIpvs {
     this.tcpMs = ipvs.timeouts.tcpS * 1000;
     this.tcpFinMs = ipvs.timeouts.tcpFinS * 1000;
     this.udpMs = ipvs.timeouts.udpS * 1000;
+    this.firstFreePort = sysctl.integer("net.ipv4.ip_unprivileged_port_start", 1024);
     this.settings = settingsOf(sysctl);
     this.unmodelled = UNMODELLED.map((name) => `net.ipv4.vs.${name}`).filter(
       (name) => sysctl.integer(name, 0) !== 0,
@@ -120,7 +128,7 @@ export class CompiledIpvs {
     if (
       this.ftp &&
       (protocol & ~KEY_IPV6) === PROTOCOL_NUMBER.tcp &&
-      (port === FTP_DATA_PORT || port >= FIRST_FREE_PORT)
+      (port === FTP_DATA_PORT || port >= this.firstFreePort)
     ) {
       const ftp = ports.get(FTP_PORT);
       if (ftp !== undefined) return ftp;
@@ -128,11 +136,12 @@ export class CompiledIpvs {
     return (this.anyPort ? ports.get(0) : undefined) ?? null;
   }
 
-  /** `ip_vs_has_real_service`: is it the end of a server that is translated to? */
+  /** `ip_vs_has_real_service`: is it the end of a server that is translated to? One of a mark has every protocol. */
   hasRealServer(protocol: number, address: number, port: number): boolean {
     return this.services.some(
       ({ plain, methods, addresses, ...service }) =>
-        service.protocol === protocol &&
+        (service.protocol === protocol ||
+          (service.mark !== 0 && service.protocol === (protocol & KEY_IPV6))) &&
         plain.servers.some(
           (server, i) => methods[i] === FORWARD_MASQ && addresses[i] === address && server.port === port,
         ),
@@ -167,8 +176,6 @@ const UNMODELLED = ["drop_entry", "drop_packet", "secure_tcp", "schedule_icmp", 
 
 export const FTP_PORT = 21;
 export const FTP_DATA_PORT = 20;
-/** `inet_port_requires_bind_service`: ports below are root's. */
-const FIRST_FREE_PORT = 1024;
 
 function compile(plain: VirtualService, index: number): CompiledVirtualService {
   const { selector, persistence } = plain;
@@ -222,7 +229,8 @@ function settingsOf(sysctl: Sysctl): IpvsSettings {
     natIcmpSend: flag("nat_icmp_send", 0),
     snatReroute: flag("snat_reroute", 1),
     pmtuDisc: flag("pmtu_disc", 1),
-    backupOnly: flag("backup_only", 0),
     ignoreTunneled: flag("ignore_tunneled", 0),
+    lblcExpirationMs: sysctl.integer("net.ipv4.vs.lblc_expiration", 86_400) * 1000,
+    lblcrExpirationMs: sysctl.integer("net.ipv4.vs.lblcr_expiration", 86_400) * 1000,
   };
 }

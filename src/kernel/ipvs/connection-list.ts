@@ -4,6 +4,7 @@ import { socketAddressText } from "../../address/socket-address.ts";
 import { KEY_IPV6 } from "../../packet/packet.ts";
 import { CONN_TEMPLATE } from "./connection-flags.ts";
 import type { IpvsState } from "./ipvs-state.ts";
+import { SCTP_STATE_NAMES } from "./sctp-state.ts";
 import { TCP_STATE_NAMES, TEMPLATE_ASSURED } from "./tcp-state.ts";
 import { PROTOCOL_NUMBER } from "./virtual-service.ts";
 
@@ -47,7 +48,7 @@ export function stateName(state: IpvsState, cp: number): string {
     return connections.state(cp) === TEMPLATE_ASSURED ? "ASSURED" : "NONE";
   const protocol = protocolOf(state, cp);
   if (protocol === PROTOCOL_NUMBER.tcp) return TCP_STATE_NAMES[connections.state(cp)] as string;
-  return protocol === PROTOCOL_NUMBER.udp ? "UDP" : "ESTABLISHED";
+  return protocol === PROTOCOL_NUMBER.udp ? "UDP" : (SCTP_STATE_NAMES[connections.state(cp)] as string);
 }
 
 /** One of a connection's ends, as ipvsadm prints it. */

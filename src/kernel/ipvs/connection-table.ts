@@ -145,7 +145,7 @@ export class ConnectionTable {
     this.counts.set(2, this.size - 1);
   }
 
-  /** `ip_vs_conn_in_get`, and `ip_vs_ct_in_get` with client port 0. */
+  /** `ip_vs_conn_in_get`, which knows no connection from port 0; and `ip_vs_ct_in_get`, for templates, which have that. */
   findIn(
     proto: number,
     caddr: number,
@@ -154,6 +154,7 @@ export class ConnectionTable {
     vport: number,
     template: boolean,
   ): number {
+    if (cport === 0 && !template) return NO_CONNECTION;
     const e = this.entries.data;
     let cp = this.heads.data[hashOf(proto, caddr, cport) & this.mask] as number;
     while (cp !== NO_CONNECTION) {

@@ -28,6 +28,8 @@ export class DestinationTable {
   private readonly cells: Cells;
   /** Number of the service each belongs to. */
   private readonly services: number[] = [];
+  /** How many servers were removed so far. */
+  removals = 0;
 
   constructor(journal: Journal) {
     this.cells = new Cells(journal, STRIDE * 8);
@@ -87,47 +89,50 @@ export class DestinationTable {
   add(dest: number, settings: ServerSettings, active: number, inactive: number): void {
     if (this.total(dest) === 0) {
       this.put(dest, FLAGS, 0);
+      this.put(dest, UPPER, 0);
+      this.put(dest, LOWER, 0);
       this.put(dest, ACTIVE, active);
       this.put(dest, INACTIVE, inactive);
     }
     this.put(dest, LAST_WEIGHT, settings.weight);
     this.configure(dest, settings);
-    this.checkUpper(dest);
   }
 
   /** `__ip_vs_update_dest`. */
   configure(dest: number, settings: ServerSettings): void {
     const { weight, upper, lower, method } = settings;
     const flags = this.cells.data[dest * STRIDE + FLAGS] as number;
-    const raised = upper === 0 || upper > (this.cells.data[dest * STRIDE + UPPER] as number);
-    this.put(dest, FLAGS, (raised ? flags & ~OVERLOAD : flags) | AVAILABLE);
+    this.put(dest, FLAGS, flags | AVAILABLE);
     this.put(dest, WEIGHT, weight);
     if (weight !== 0) this.put(dest, LAST_WEIGHT, weight);
+    this.put(dest, METHOD, method);
+    if (this.upper(dest) === upper && this.cells.data[dest * STRIDE + LOWER] === lower) return;
     this.put(dest, UPPER, upper);
     this.put(dest, LOWER, lower);
-    this.put(dest, METHOD, method);
+    this.updateOverload(dest, upper, this.relief(dest));
   }
 
   /** `__ip_vs_unlink_dest`. */
   remove(dest: number): void {
+    this.removals++;
     this.put(dest, FLAGS, (this.cells.data[dest * STRIDE + FLAGS] as number) & ~AVAILABLE);
   }
 
   /** `ip_vs_bind_dest`: one connection, or template, more. */
   bind(dest: number, template: boolean): void {
     this.change(dest, template ? PERSISTENT : INACTIVE, 1);
-    this.checkUpper(dest);
+    if (template || this.total(dest) !== this.upper(dest)) return;
+    const relief = this.relief(dest);
+    this.updateOverload(dest, relief, relief);
   }
 
   /** `ip_vs_unbind_dest`: one less; below the lower threshold it takes connections again. */
   unbind(dest: number, template: boolean, inactive: boolean): void {
+    const before = this.total(dest);
     this.change(dest, template ? PERSISTENT : inactive ? INACTIVE : ACTIVE, -1);
-    if (!this.isOverloaded(dest)) return;
-    const upper = this.cells.data[dest * STRIDE + UPPER] as number;
-    const lower = this.cells.data[dest * STRIDE + LOWER] as number;
-    const total = this.total(dest);
-    const relieved = lower !== 0 ? total < lower : upper === 0 || total * 4 < upper * 3;
-    if (relieved) this.put(dest, FLAGS, (this.cells.data[dest * STRIDE + FLAGS] as number) & ~OVERLOAD);
+    if (template || before !== this.relief(dest)) return;
+    const upper = this.upper(dest);
+    this.updateOverload(dest, upper, upper);
   }
 
   /** A connection's state says that it is active now, or no longer. */
@@ -140,10 +145,27 @@ export class DestinationTable {
     return this.active(dest) + this.inactive(dest);
   }
 
-  private checkUpper(dest: number): void {
-    const upper = this.cells.data[dest * STRIDE + UPPER] as number;
-    if (upper === 0 || this.total(dest) < upper) return;
-    this.put(dest, FLAGS, (this.cells.data[dest * STRIDE + FLAGS] as number) | OVERLOAD);
+  private upper(dest: number): number {
+    return this.cells.data[dest * STRIDE + UPPER] as number;
+  }
+
+  /** `l_threshold_val`: with fewer connections than this a full server takes some again; three quarters if nothing is said. */
+  private relief(dest: number): number {
+    const upper = this.upper(dest);
+    return (this.cells.data[dest * STRIDE + LOWER] as number) || upper - (upper >> 2);
+  }
+
+  /**
+   * `__ip_vs_dest_update_overload`: full from so many connections on, no longer so below so many, as it was between.
+   *
+   * @param full its mode says which threshold counts: of a new connection the lower one …
+   * @param free … and of one that ended the upper one
+   */
+  private updateOverload(dest: number, full: number, free: number): void {
+    const flags = this.cells.data[dest * STRIDE + FLAGS] as number;
+    const total = this.total(dest);
+    if (this.upper(dest) !== 0 && total >= full) this.put(dest, FLAGS, flags | OVERLOAD);
+    else if (this.upper(dest) === 0 || total < free) this.put(dest, FLAGS, flags & ~OVERLOAD);
   }
 
   private change(dest: number, field: number, by: number): void {

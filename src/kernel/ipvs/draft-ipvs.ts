@@ -1,4 +1,6 @@
+import { formatIp, type IpAddress } from "../../address/ip.ts";
 import { HandedOn } from "../handed-on.ts";
+import { isLimitedBroadcast, isMulticast, isZeronet } from "../route/output-route.ts";
 import { endText, selectorWords } from "./ipvsadm-words.ts";
 import {
   type Ipvs,
@@ -134,9 +136,21 @@ export class DraftIpvs {
   }
 }
 
-/** `ip_vs_add_dest`. */
-function faultOfServer({ lower, upper }: RealServer): string | null {
-  return lower > upper ? `the lower threshold ${lower} is above the upper one, ${upper}` : null;
+/** `ip_vs_add_dest`, and `ip_vs_new_dest` of an address that is nobody's own; subnets' broadcasts are not looked up. */
+function faultOfServer(server: RealServer): string | null {
+  const { address, lower, upper, forwarding } = server;
+  if (lower > upper) return `the lower threshold ${lower} is above the upper one, ${upper}`;
+  if (forwarding.kind === "tunnel" && forwarding.tunnel.type === "gue" && forwarding.tunnel.port === 0)
+    return "a tunnel of type gue needs a port: add --tun-port";
+  if (isUnicast(address)) return null;
+  return `${formatIp(address)} is no address of one host`;
+}
+
+function isUnicast(address: IpAddress): boolean {
+  if (typeof address === "number")
+    return !isMulticast(address) && !isLimitedBroadcast(address) && !isZeronet(address);
+  const [first, ...rest] = address;
+  return first >>> 24 !== 0xff && (first !== 0 || rest.some((word) => word !== 0));
 }
 
 function noVirtualService(selector: VirtualServiceSelector): string {

@@ -40,6 +40,8 @@ export class IpvsState {
   /** By the number of a service: what `compiled` has of it; undefined: not looked up yet. */
   private wanted: (CompiledVirtualService | null | undefined)[] = [];
   private due: number[] = [];
+  /** The configuration whose removed servers' connections were seen to. */
+  private flushed: CompiledIpvs | null = null;
   /** Connections begun before the walk under way. */
   private beforeWalk = 0;
 
@@ -171,7 +173,7 @@ export class IpvsState {
         connections.proto(cp),
         0,
       );
-      if (node >= 0 && (node & 1) === 0) conntrack.remove(node >> 1);
+      if (node >= 0) conntrack.remove(node >> 1);
     }
     this.destinations.unbind(
       connections.dest(cp),
@@ -183,8 +185,38 @@ export class IpvsState {
 
   /** Let the connections whose time is over end, in the order of their times. */
   expire(now: number): void {
+    if (this.flushed !== this.compiled) this.flushServerless(now);
     // Apart, so that the callbacks of the rare case cost nothing here.
     if ((this.soonest.data[0] as number) <= now) this.expireDue(now);
+  }
+
+  /**
+   * `ip_vs_expire_nodest_conn_flush`: where `expire_nodest_conn` says so a removed server's connections end with it, and a
+   * template when the last that followed it has.
+   */
+  private flushServerless(now: number): void {
+    const { connections, destinations, compiled } = this;
+    const before = this.flushed;
+    this.journal.undo(() => {
+      this.flushed = before;
+    });
+    this.flushed = compiled;
+    if (compiled?.settings.expireNodestConn !== true) return;
+    const removals = destinations.removals;
+    const serverless: number[] = [];
+    connections.forEach((cp) => {
+      if (!this.isAvailable(connections.dest(cp))) serverless.push(cp);
+    });
+    if (destinations.removals === removals) return;
+    this.expire(now);
+    // Connections first, then the templates that nothing follows any more.
+    for (const templates of [false, true]) {
+      for (const cp of serverless) {
+        const template = (connections.flags(cp) & CONN_TEMPLATE) !== 0;
+        if (template !== templates || !connections.isHashed(cp) || connections.controls(cp) > 0) continue;
+        this.release(cp);
+      }
+    }
   }
 
   private expireDue(now: number): void {

@@ -3,12 +3,9 @@ import { ABSENT, PairMap } from "../session/pair-map.ts";
 import { NO_SERVER } from "./destination-table.ts";
 import type { Locality, ServerSet } from "./scheduler/scheduler.ts";
 
-/** `DEFAULT_EXPIRATION`: a destination not asked for so long is forgotten, milliseconds. */
-const EXPIRES_MS = 86_400_000;
-
 /**
  * Which servers a service's destinations were sent to (the tables of ip_vs_lblc.c and ip_vs_lblcr.c). The kernel also
- * forgets some when a table has more than 4,096 entries; this one does not.
+ * forgets some when a table has more than 16,384 entries, and the old ones every half an hour only; this one does neither.
  */
 export class LocalityMemory implements Locality {
   private readonly one: PairMap;
@@ -22,9 +19,9 @@ export class LocalityMemory implements Locality {
     this.used = new PairMap(journal);
   }
 
-  server(service: number, daddr: number, now: number): number {
+  server(service: number, daddr: number, now: number, expirationMs: number): number {
     const dest = this.one.get(service, daddr);
-    if (dest === ABSENT || now > this.used.get(service, daddr) + EXPIRES_MS) return NO_SERVER;
+    if (dest === ABSENT || now >= this.used.get(service, daddr) + expirationMs) return NO_SERVER;
     this.used.set(service, daddr, now);
     return dest;
   }
@@ -34,27 +31,41 @@ export class LocalityMemory implements Locality {
     this.used.set(service, daddr, now);
   }
 
-  servers(service: number, daddr: number): ServerSet | null {
-    return this.sets.get(`${service} ${daddr}`) ?? null;
+  servers(service: number, daddr: number, now: number, expirationMs: number): ServerSet | null {
+    const set = this.known(service, daddr);
+    if (set === null) return null;
+    if (now >= this.used.get(service, daddr) + expirationMs) {
+      this.put(service, daddr, null);
+      return null;
+    }
+    this.used.set(service, daddr, now);
+    return set;
   }
 
   addServer(service: number, daddr: number, dest: number, now: number): void {
-    const servers = this.servers(service, daddr)?.servers ?? [];
+    const known = this.known(service, daddr);
+    if (known === null) this.used.set(service, daddr, now);
+    const servers = known?.servers ?? [];
     if (!servers.includes(dest)) this.put(service, daddr, { servers: [dest, ...servers], modified: now });
   }
 
   dropServer(service: number, daddr: number, dest: number, now: number): void {
-    const servers = this.servers(service, daddr)?.servers ?? [];
+    const servers = this.known(service, daddr)?.servers ?? [];
     this.put(service, daddr, { servers: servers.filter((other) => other !== dest), modified: now });
   }
 
-  private put(service: number, daddr: number, set: ServerSet): void {
+  private known(service: number, daddr: number): ServerSet | null {
+    return this.sets.get(`${service} ${daddr}`) ?? null;
+  }
+
+  private put(service: number, daddr: number, set: ServerSet | null): void {
     const key = `${service} ${daddr}`;
     const old = this.sets.get(key);
     this.journal.undo(() => {
       if (old === undefined) this.sets.delete(key);
       else this.sets.set(key, old);
     });
-    this.sets.set(key, set);
+    if (set === null) this.sets.delete(key);
+    else this.sets.set(key, set);
   }
 }

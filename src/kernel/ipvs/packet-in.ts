@@ -20,7 +20,7 @@ import {
   TCP_RST,
   TCP_SYN,
 } from "../../packet/packet.ts";
-import { SCTP_INIT } from "../../packet/sctp-chunk.ts";
+import { SCTP_ABORT, SCTP_INIT } from "../../packet/sctp-chunk.ts";
 import { IPS_CONFIRMED } from "../conntrack/status.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import {
@@ -31,15 +31,20 @@ import {
   NF_STOLEN,
   type NfVerdict,
 } from "../netfilter/hook.ts";
+import { gatherFragments } from "../path/reassembly.ts";
 import { reason } from "../reason.ts";
+import { pathMtuSlot } from "../route/attach.ts";
+import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
+import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_IPVS } from "../tape.ts";
 import { FTP_PORT } from "./compiled-service.ts";
-import { CONN_NFCT, CONN_NO_OUTPUT, FORWARD_MASK, FORWARD_MASQ } from "./connection-flags.ts";
+import { CONN_NFCT, CONN_NO_OUTPUT, FORWARD_MASK } from "./connection-flags.ts";
 import { advanceState } from "./connection-state.ts";
 import { NO_CONNECTION } from "./connection-table.ts";
 import { NOBODY, NOT_OURS, schedule } from "./schedule.ts";
+import { SCTP_CLOSED } from "./sctp-state.ts";
 import { TCP_CLOSE, TCP_FIN_WAIT, TCP_TIME_WAIT } from "./tcp-state.ts";
 import { IP_HEADER, LEAST_TUNNEL_MTU, transmit, transmitError } from "./transmit.ts";
 
@@ -71,7 +76,6 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
   if ((packet.pktType !== PACKET_HOST && stack.hook !== NF_INET_LOCAL_OUT) || packet.rtInput === RT_NONE)
     return NF_ACCEPT;
   const settings = stack.ipvsSettings;
-  if (settings.backupOnly) return NF_ACCEPT;
   const { protocol } = packet;
   if (isIcmp(packet)) {
     return isTranslatedError(packet) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
@@ -87,11 +91,11 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
   let cp = connections.findIn(key, packet.src, packet.sport, packet.dst, packet.dport, false);
   /** A connection that ends as soon as this packet is on its way. */
   let ending = NO_CONNECTION;
-  if (cp !== NO_CONNECTION && protocol === IPPROTO_TCP && (packet.tcpFlags & TCP_SYN) !== 0) {
+  if (cp !== NO_CONNECTION && beginsConnection(packet)) {
     const dest = connections.dest(cp);
     const drained = settings.expireNodestConn && state.isAvailable(dest) && destinations.weight(dest) === 0;
     if (drained || (settings.connReuseMode !== 0 && endsBefore(stack, cp))) {
-      if (usesOldConntrack(stack, cp, packet)) return dropOld(stack, cp, packet);
+      if (usesOldConntrack(stack, packet)) return dropOld(stack, cp, packet);
       ending = cp;
       cp = NO_CONNECTION;
     }
@@ -101,7 +105,7 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
       stack.drop(packet, SERVER_GONE);
       return NF_DROP;
     }
-    if (usesOldConntrack(stack, cp, packet)) return dropOld(stack, cp, packet);
+    if (usesOldConntrack(stack, packet)) return dropOld(stack, cp, packet);
     ending = cp;
     cp = NO_CONNECTION;
   }
@@ -134,20 +138,26 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
   return verdict;
 }
 
+/** `is_new_conn`. */
+function beginsConnection({ protocol, tcpFlags, chunk }: Packet): boolean {
+  if (protocol === IPPROTO_TCP) return (tcpFlags & TCP_SYN) !== 0;
+  return protocol === IPPROTO_SCTP && chunk === SCTP_INIT;
+}
+
 /** `is_new_conn_expected`: has the connection ended, so that its client's port may begin anew? */
 function endsBefore(stack: Stack, cp: number): boolean {
   const { connections } = stack.ipvs;
   if (connections.control(cp) !== NO_CONNECTION) return false;
-  const tcp = connections.state(cp);
-  if (tcp === TCP_TIME_WAIT || tcp === TCP_CLOSE) return true;
+  const state = connections.state(cp);
+  if ((connections.proto(cp) & ~KEY_IPV6) === IPPROTO_SCTP) return state === SCTP_CLOSED;
+  if (state === TCP_TIME_WAIT || state === TCP_CLOSE) return true;
   const oneSided = (connections.flags(cp) & CONN_NO_OUTPUT) !== 0;
-  return (stack.ipvsSettings.connReuseMode & 2) !== 0 && tcp === TCP_FIN_WAIT && oneSided;
+  return (stack.ipvsSettings.connReuseMode & 2) !== 0 && state === TCP_FIN_WAIT && oneSided;
 }
 
-/** `ip_vs_conn_uses_old_conntrack`. */
-function usesOldConntrack(stack: Stack, cp: number, packet: Packet): boolean {
-  if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0 || packet.ct < 0) return false;
-  return (stack.conntrack.status(packet.ct) & IPS_CONFIRMED) !== 0;
+/** `ip_vs_conn_uses_old_conntrack`: whether the connection keeps its entry is not asked. */
+function usesOldConntrack(stack: Stack, packet: Packet): boolean {
+  return packet.ct >= 0 && (stack.conntrack.status(packet.ct) & IPS_CONFIRMED) !== 0;
 }
 
 /** The old connection goes, its conntrack entry with it; a repeated SYN finds both gone. */
@@ -164,9 +174,11 @@ function tryToSchedule(stack: Stack, packet: Packet): number {
     if ((tcpFlags & TCP_RST) !== 0) return NOT_OURS;
     if ((tcpFlags & TCP_SYN) === 0 && !stack.ipvsSettings.sloppyTcp) return NOT_OURS;
   }
-  // sctp_conn_schedule: nothing but an INIT begins an association, unless sloppy_sctp says so.
-  if (protocol === IPPROTO_SCTP && packet.chunk !== SCTP_INIT && !stack.ipvsSettings.sloppySctp)
-    return NOT_OURS;
+  // sctp_conn_schedule: nothing but an INIT begins an association, or whatever is no ABORT where sloppy_sctp says so.
+  if (protocol === IPPROTO_SCTP) {
+    if (packet.chunk === SCTP_ABORT) return NOT_OURS;
+    if (packet.chunk !== SCTP_INIT && !stack.ipvsSettings.sloppySctp) return NOT_OURS;
+  }
   const service = stack.net.ipvs?.find(packet.mark, protocolKey(packet), dst, dport) ?? null;
   if (service === null) return NOT_OURS;
   const unmodelled = stack.net.ipvs?.unmodelled ?? [];
@@ -205,9 +217,6 @@ function ipvsErrorIn(stack: Stack, packet: Packet): NfVerdict {
     false,
   );
   if (cp === NO_CONNECTION) return NF_ACCEPT;
-  // "VS/TUN, VS/DR and LOCALNODE just let it go": in IPv6 alone.
-  const isTranslated = (connections.flags(cp) & FORWARD_MASK) === FORWARD_MASQ;
-  if (six && stack.hook === NF_INET_LOCAL_OUT && !isTranslated) return NF_ACCEPT;
   return transmitError(stack, cp, packet, quoted, stack.hook === NF_INET_FORWARD);
 }
 
@@ -225,10 +234,10 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
   let info = packet.icmpInfo;
   const tooBig = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
   if (tooBig) {
-    stack.state.exceptions.set(outer.dst, 0, Math.max(info, LEAST_PATH_MTU));
+    info = learnPathMtu(stack, outer.dst, info);
     if (info > LEAST_TUNNEL_MTU + IP_HEADER) info -= IP_HEADER;
   }
-  if (!tooBig || outer.df) {
+  if (!tooBig || request.df) {
     const cause = stack.pool.clone(request);
     cause.pktType = PACKET_HOST;
     cause.rtInput = RT_LOCAL_DELIVER;
@@ -240,8 +249,29 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
   return NF_STOLEN;
 }
 
+/**
+ * `ipv4_update_pmtu`, and what `ip_vs_in_icmp` reads then: the MTU of the server's cached route, which is the one of before where
+ * nothing was known of the path; only the next packet finds the new one.
+ */
+function learnPathMtu(stack: Stack, server: number, mtu: number): number {
+  const { exceptions } = stack.state;
+  const slot = pathMtuSlot(4);
+  const known = exceptions.get(server, slot);
+  const probe = stack.pool.take();
+  probe.dst = server;
+  const error = routeOutput(stack, probe, 0, false);
+  const old = probe.rtMtu === 0 ? (stack.net.devices[probe.rtDev]?.mtu ?? 0) : probe.rtMtu;
+  stack.pool.release(probe);
+  if (error !== 0) return mtu;
+  if (mtu > old) return old;
+  const learned = Math.min(old, Math.max(mtu, LEAST_PATH_MTU));
+  exceptions.set(server, slot, learned);
+  return known === ABSENT ? old : learned;
+}
+
 /** `ip_vs_forward_icmp`, `ip_vs_forward_icmp_v6`, at FORWARD. */
 export function ipvsForwardError(stack: Stack, packet: Packet): NfVerdict {
-  if (!isIcmp(packet) || stack.ipvsSettings.backupOnly) return NF_ACCEPT;
+  if (!isIcmp(packet)) return NF_ACCEPT;
+  if (packet.family === 4 && !gatherFragments(stack, packet)) return NF_STOLEN;
   return isTranslatedError(packet) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
 }

@@ -1,6 +1,16 @@
-import { IPPROTO_TCP, isIcmp, type Packet, protocolKey, RT_NONE, TCP_RST } from "../../packet/packet.ts";
+import {
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  isIcmp,
+  type Packet,
+  protocolKey,
+  RT_NONE,
+  TCP_RST,
+} from "../../packet/packet.ts";
+import { SCTP_ABORT } from "../../packet/sctp-chunk.ts";
 import { NF_NAT_MANIP_SRC, rewrite } from "../nat/nat.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, type NfVerdict } from "../netfilter/hook.ts";
+import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
+import { gatherFragments } from "../path/reassembly.ts";
 import { reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
@@ -15,13 +25,16 @@ const NO_ROUTE = reason("no-route");
 const NO_CONNECTION_LEFT = reason("ipvs-no-connection");
 
 /**
- * `ip_vs_out_hook`, at LOCAL_IN, LOCAL_OUT and FORWARD: a real server's answer gets the virtual address for its source.
+ * `ip_vs_out_hook`, at LOCAL_IN, LOCAL_OUT and FORWARD: a real server's answer gets the virtual address for its source; that
+ * of one who has the address himself stays as it is.
  * Runs per packet.
  */
 export function ipvsOut(stack: Stack, packet: Packet): NfVerdict {
   // What br_netfilter brings has a route it lends it.
   if (packet.ipvsProperty || (packet.rtInput === RT_NONE && !packet.nfBridge)) return NF_ACCEPT;
-  const { protocol } = packet;
+  const { protocol, family } = packet;
+  if (family === 4 && (isIcmp(packet) || isBalanced(protocol)) && !gatherFragments(stack, packet))
+    return NF_STOLEN;
   if (isIcmp(packet)) {
     return isTranslatedError(packet) ? errorOut(stack, packet) : NF_ACCEPT;
   }
@@ -31,8 +44,14 @@ export function ipvsOut(stack: Stack, packet: Packet): NfVerdict {
   state.expire(stack.now);
   const cp = connections.findOut(protocolKey(packet), packet.dst, packet.dport, packet.src, packet.sport);
   if (cp === NO_CONNECTION) return withoutConnection(stack, packet);
-  rewrite(stack, packet, packet, NF_NAT_MANIP_SRC, connections.vaddr(cp), connections.vport(cp), false);
-  if (!reroute(stack, packet)) return NF_DROP;
+  if ((connections.flags(cp) & FORWARD_MASK) === FORWARD_MASQ) {
+    rewrite(stack, packet, packet, NF_NAT_MANIP_SRC, connections.vaddr(cp), connections.vport(cp), false);
+    if (!reroute(stack, packet)) {
+      state.put(cp, stack.now);
+      stack.kill(packet, NO_ROUTE);
+      return NF_STOLEN;
+    }
+  }
   advanceState(stack, cp, packet, true);
   leave(stack, cp, packet);
   state.put(cp, stack.now);
@@ -42,7 +61,9 @@ export function ipvsOut(stack: Stack, packet: Packet): NfVerdict {
 /** `net.ipv4.vs.nat_icmp_send`: a server whose connection is no more is told so. */
 function withoutConnection(stack: Stack, packet: Packet): NfVerdict {
   if (!stack.ipvsSettings.natIcmpSend) return NF_ACCEPT;
-  if (packet.protocol === IPPROTO_TCP && (packet.tcpFlags & TCP_RST) !== 0) return NF_ACCEPT;
+  const { protocol } = packet;
+  if (protocol === IPPROTO_TCP && (packet.tcpFlags & TCP_RST) !== 0) return NF_ACCEPT;
+  if (protocol === IPPROTO_SCTP && packet.chunk === SCTP_ABORT) return NF_ACCEPT;
   if (stack.net.ipvs?.hasRealServer(protocolKey(packet), packet.src, packet.sport) !== true) return NF_ACCEPT;
   tellPortUnreachable(stack, packet);
   stack.drop(packet, NO_CONNECTION_LEFT);
@@ -62,7 +83,10 @@ function errorOut(stack: Stack, packet: Packet): NfVerdict {
     packet.src = virtual;
     quoted.dst = virtual;
     quoted.dport = connections.vport(cp);
-    if (!reroute(stack, packet)) return NF_DROP;
+    if (!reroute(stack, packet)) {
+      stack.drop(packet, NO_ROUTE);
+      return NF_DROP;
+    }
   }
   leave(stack, cp, packet);
   return NF_ACCEPT;
@@ -72,9 +96,7 @@ function errorOut(stack: Stack, packet: Packet): NfVerdict {
 function reroute(stack: Stack, packet: Packet): boolean {
   if (!stack.ipvsSettings.snatReroute || stack.hook === NF_INET_LOCAL_IN || packet.rtType === RTN_LOCAL)
     return true;
-  if (routeMeHarder(stack, packet, true) === 0) return true;
-  stack.drop(packet, NO_ROUTE);
-  return false;
+  return routeMeHarder(stack, packet, true) === 0;
 }
 
 function leave(stack: Stack, cp: number, packet: Packet): void {

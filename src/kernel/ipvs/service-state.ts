@@ -34,7 +34,7 @@ export class VirtualServiceState {
     this.number = number;
     this.destinations = destinations;
     this.journal = journal;
-    this.cells = new Cells(journal, 4);
+    this.cells = new Cells(journal, 5);
   }
 
   /** Make the changes that lead from the configuration followed last to this one, in the order ipvsadm would. */

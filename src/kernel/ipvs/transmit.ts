@@ -14,8 +14,10 @@ import {
   IPPROTO_IPIP,
   isIcmp,
   KEY_IPV6,
+  networkLength,
   type Packet,
 } from "../../packet/packet.ts";
+import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
 import { CT_NONE, CT_UNTRACKED, ctInfoDirection, IPS_CONFIRMED, IPS_DYING } from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
@@ -79,10 +81,13 @@ function transmitTranslated(stack: Stack, cp: number, packet: Packet): NfVerdict
   const way = routeToServer(stack, packet, to, false, true, true);
   if (way === FAILED) return NF_STOLEN;
   // "From world but DNAT to loopback address?"
-  if (way === LOCAL && isLoopbackOf(packet, to) && !isFromHere(stack, packet))
-    return steal(stack, packet, NO_ROUTE);
+  if (leadsToLoopback(stack, packet, way, to)) return steal(stack, packet, NO_ROUTE);
   rewrite(stack, packet, packet, NF_NAT_MANIP_DST, to, connections.dport(cp), false);
   return sendTranslated(stack, cp, packet, way);
+}
+
+function leadsToLoopback(stack: Stack, packet: Packet, way: number, to: number): boolean {
+  return way === LOCAL && isLoopbackOf(packet, to) && !isFromHere(stack, packet);
 }
 
 function isLoopbackOf({ family }: Packet, address: number): boolean {
@@ -110,6 +115,7 @@ export function transmitError(
   const to = connections.daddr(cp);
   const way = routeToServer(stack, packet, to, false, !fromForward, !fromForward);
   if (way === FAILED) return NF_STOLEN;
+  if (leadsToLoopback(stack, packet, way, to)) return steal(stack, packet, NO_ROUTE);
   packet.dst = to;
   quoted.src = to;
   quoted.sport = connections.dport(cp);
@@ -139,6 +145,8 @@ function transmitDirect(stack: Stack, cp: number, packet: Packet): NfVerdict {
   packet.ipvsProperty = true;
   if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0) untrack(packet);
   if (way === LOCAL) return NF_ACCEPT;
+  // IP_VS_RT_MODE_KNOWN_NH
+  packet.rtHopStands = true;
   packet.ignoreDf = true;
   stack.path.localOut(stack, packet);
   return NF_STOLEN;
@@ -154,9 +162,15 @@ function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict 
   const way = routeToServer(stack, packet, to, true, true, false);
   if (way === FAILED) return NF_STOLEN;
   packet.ipvsProperty = true;
+  const keepsConntrack = (stack.ipvs.connections.flags(cp) & CONN_NFCT) !== 0;
   if (way === LOCAL) {
-    if ((stack.ipvs.connections.flags(cp) & CONN_NFCT) === 0) untrack(packet);
+    if (!keepsConntrack) untrack(packet);
     return NF_ACCEPT;
+  }
+  // ip_vs_tunnel_xmit_prepare: the entry stays here, the packet goes on without it.
+  if (keepsConntrack && conntrackConfirm(stack, packet) !== NF_ACCEPT) {
+    stack.pool.release(packet);
+    return NF_STOLEN;
   }
   const inner = stack.pool.take();
   inner.copyHeaders(packet);
@@ -176,7 +190,8 @@ function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict 
   packet.sport = 0;
   packet.dport = 0;
   packet.tcpFlags = 0;
-  packet.id = stack.state.nextIpId();
+  // ip_select_ident: what is never cut needs no number.
+  packet.id = packet.df && !inner.ignoreDf ? 0 : stack.state.nextIpId();
   packet.ct = CT_NONE;
   packet.ctInfo = 0;
   packet.ignoreDf = true;
@@ -222,7 +237,7 @@ function routeToServer(
     return LOCAL;
   }
   const device = stack.net.devices[probe.rtDev] as NetDevice;
-  let mtu = probe.rtMtu === 0 ? device.mtu : probe.rtMtu;
+  const mtu = (probe.rtMtu === 0 ? device.mtu : probe.rtMtu) - (tunnel ? IP_HEADER : 0);
   if (packet.ttl <= 1) {
     stack.pool.release(probe);
     tell(stack, packet, ICMP_TIME_EXCEEDED, 0, 0);
@@ -230,20 +245,11 @@ function routeToServer(
     return FAILED;
   }
   packet.ttl--;
-  if (tunnel) {
-    mtu -= IP_HEADER;
-    tunnelSource = probe.src;
-  }
-  const tooBig =
-    (tunnel && mtu < LEAST_TUNNEL_MTU) ||
-    ((six || packet.df) &&
-      packet.gsoExcess === 0 &&
-      packet.length > mtu &&
-      !(tunnel && !stack.ipvsSettings.pmtuDisc));
-  if (tooBig) {
+  if (tunnel) tunnelSource = probe.src;
+  const isTooNarrow = tunnel && mtu < LEAST_TUNNEL_MTU;
+  if (isTooNarrow || exceeds(stack, packet, mtu, tunnel)) {
     stack.pool.release(probe);
-    if (!isIcmp(packet) || packet.inner === null)
-      tell(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
+    if (!isTooNarrow && !isError(packet)) tell(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);
     stack.kill(packet, TOO_BIG);
     return FAILED;
   }
@@ -252,11 +258,23 @@ function routeToServer(
   packet.rtDev = probe.rtDev;
   packet.rtNextHop = probe.rtNextHop;
   packet.rtUsesGateway = probe.rtUsesGateway;
+  packet.rtHopStands = probe.rtHopStands;
   packet.rtMtu = probe.rtMtu;
   packet.rtError = 0;
   packet.rtDoRedirect = false;
   stack.pool.release(probe);
   return REMOTE;
+}
+
+/** `ensure_mtu_is_adequate`: of IPv4 an error may always be cut; of IPv6 what was put together here is as long as its longest piece. */
+function exceeds(stack: Stack, packet: Packet, mtu: number, tunnel: boolean): boolean {
+  if (packet.family === 6) return (packet.fragMaxSize > 0 ? packet.fragMaxSize : networkLength(packet)) > mtu;
+  if (tunnel && !stack.ipvsSettings.pmtuDisc) return false;
+  return packet.df && networkLength(packet) > mtu && !isError(packet);
+}
+
+function isError(packet: Packet): boolean {
+  return isIcmp(packet) && packet.inner !== null;
 }
 
 /** An error in the words of ICMP, in those of ICMPv6 for a packet of IPv6. */

@@ -1,6 +1,19 @@
-import { ICMP_REDIRECT, isIcmp, NDISC_REDIRECT, type Packet } from "../../packet/packet.ts";
-import {
-  ctInfoDirection,
+import * as PACKET from "../../packet/packet.ts";
+import { isIcmp, type Packet } from "../../packet/packet.ts";
+import * as STATUS from "../conntrack/status.ts";
+import { ctInfoDirection } from "../conntrack/status.ts";
+import type { NfVerdict } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
+import { reason } from "../reason.ts";
+import * as FIB from "../route/fib.ts";
+import { routeMeHarder } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import * as NAT from "./nat.ts";
+import { hookManip, type Manip, natInitialized, natNullBinding, natPacket, rewrite } from "./nat.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ICMP_REDIRECT, NDISC_REDIRECT } = PACKET;
+const {
   IP_CT_ESTABLISHED,
   IP_CT_ESTABLISHED_REPLY,
   IP_CT_RELATED,
@@ -9,28 +22,10 @@ import {
   IPS_NAT_DONE_MASK,
   IPS_NAT_MASK,
   IPS_SRC_NAT,
-} from "../conntrack/status.ts";
-import {
-  NF_ACCEPT,
-  NF_DROP,
-  NF_INET_LOCAL_OUT,
-  NF_INET_PRE_ROUTING,
-  type NfVerdict,
-} from "../netfilter/hook.ts";
-import { reason } from "../reason.ts";
-import { EINVAL } from "../route/fib.ts";
-import { routeMeHarder } from "../route/output-route.ts";
-import type { Stack } from "../stack.ts";
-import {
-  hookManip,
-  type Manip,
-  NF_NAT_MANIP_DST,
-  NF_NAT_MANIP_SRC,
-  natInitialized,
-  natNullBinding,
-  natPacket,
-  rewrite,
-} from "./nat.ts";
+} = STATUS;
+const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_PRE_ROUTING } = HOOK;
+const { EINVAL } = FIB;
+const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = NAT;
 
 /** A table's rules for new connections at one hook. */
 export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;
@@ -38,7 +33,6 @@ export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;
 const NAT_ICMP = reason("nat-icmp");
 const BAD_SOURCE = reason("bad-source");
 const NO_ROUTE = reason("no-route");
-const NAT_EXHAUSTED = reason("nat-exhausted");
 
 /**
  * nat's function at a hook: of IPv4 (IPv6 likewise) `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn` or `_out` around `nf_nat_inet_fn`. The
@@ -93,10 +87,7 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
         if (verdict !== NF_ACCEPT) return verdict;
         if (natInitialized(conntrack, ct, manip)) break;
       }
-      if (!natInitialized(conntrack, ct, manip) && natNullBinding(stack, ct, manip) !== NF_ACCEPT) {
-        stack.drop(packet, NAT_EXHAUSTED);
-        return NF_DROP;
-      }
+      if (!natInitialized(conntrack, ct, manip)) natNullBinding(stack, ct, manip);
     }
   }
   return natPacket(stack, packet, manip);

@@ -1,34 +1,21 @@
 import { compare6, hash6, type Ip6, intern, word6 } from "../../address/ip6-handle.ts";
-import {
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  isIcmp,
-  KEY_IPV6,
-  type Packet,
-} from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { isIcmp, type Packet } from "../../packet/packet.ts";
 import { inverseType } from "../conntrack/icmp.ts";
-import {
-  ctInfoDirection,
-  IPS_DST_NAT,
-  IPS_DST_NAT_DONE,
-  IPS_NAT_MASK,
-  IPS_SRC_NAT,
-  IPS_SRC_NAT_DONE,
-} from "../conntrack/status.ts";
+import * as STATUS from "../conntrack/status.ts";
+import { ctInfoDirection } from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
-import {
-  NF_ACCEPT,
-  NF_DROP,
-  NF_INET_LOCAL_IN,
-  NF_INET_POST_ROUTING,
-  type NfVerdict,
-} from "../netfilter/hook.ts";
+import type { NfVerdict } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
-import { OP_REWRITE } from "../tape.ts";
+import * as TAPE from "../tape.ts";
 import { jhashAddress, jhashAddress6, reciprocalScale, swap32 } from "./jhash.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, KEY_IPV6 } = PACKET;
+const { IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_NAT_MASK, IPS_SRC_NAT, IPS_SRC_NAT_DONE } = STATUS;
+const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_POST_ROUTING } = HOOK;
+const { OP_REWRITE } = TAPE;
 
 /** Network address translation of a connection (net/netfilter/nf_nat_core.c). Runs per packet. */
 
@@ -111,7 +98,6 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
       if (!keep && (ports || icmp)) {
         const known = stack.engine.chosenPort?.(stack, ct) ?? -1;
         const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, true, known);
-        if (chosen < 0) return NF_DROP;
         if (chosen !== sport || range.random) table.setFreePort(ct);
         sport = chosen;
       }
@@ -130,13 +116,11 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
           range.minPort === range.maxPort
             ? range.minPort
             : freePort(table, src, dst, sport, dport, proto, ct, range, false);
-        if (chosen < 0) return NF_DROP;
         dport = chosen;
       }
     } else if (icmp && (range.random || taken(table, src, dst, sport, dport, proto, ct))) {
       // A destination without a range keeps its port, taken or not; an ICMP id is another matter.
       const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, false);
-      if (chosen < 0) return NF_DROP;
       if (range.random) table.setFreePort(ct);
       sport = chosen;
     }
@@ -228,7 +212,10 @@ function pickAddress6(range: NatRange, src: Ip6, dst: Ip6, manip: Manip): Ip6 {
   return intern(picked[0] as number, picked[1] as number, picked[2] as number, picked[3] as number);
 }
 
-/** `nf_nat_l4proto_unique_tuple`: a port (or ICMP id) nobody uses. Where it starts looking is free choice; ours is a hash. */
+/**
+ * `nf_nat_l4proto_unique_tuple`: a port (or ICMP id) nobody uses, or the last that was tried, whose connection cannot be confirmed.
+ * Where it starts looking is free choice; ours is a hash.
+ */
 function freePort(
   table: ConntrackTable,
   src: number,
@@ -272,15 +259,16 @@ function freePort(
   else if (!source && !range.random) start = 0;
   else if (known >= min && known < min + size) start = known - min;
   const attempts = Math.min(size, 128);
+  let port = min;
   for (let i = 0; i < attempts; i++) {
-    const port = min + ((start + i) % size);
+    port = min + ((start + i) % size);
     const used =
       source || isIcmpKey(proto)
         ? taken(table, src, dst, port, dport, proto, self)
         : taken(table, src, dst, sport, port, proto, self);
-    if (!used) return port;
+    if (!used) break;
   }
-  return -1;
+  return port;
 }
 
 /** `nf_nat_inet_in_range`: unsigned comparison of addresses. */

@@ -1,33 +1,27 @@
-import {
-  addressOnPath,
-  IP6_LOOPBACK,
-  type Ip6,
-  intern,
-  isLinkLocal6,
-  word6,
-} from "../../address/ip6-handle.ts";
+import * as IP6_HANDLE from "../../address/ip6-handle.ts";
+import { addressOnPath, type Ip6, intern, isLinkLocal6, word6 } from "../../address/ip6-handle.ts";
 import { isMasked4 } from "../../address/masked.ts";
 import type { Packet } from "../../packet/packet.ts";
 import type { CompiledAddress6 } from "../device/net-device.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, type NfVerdict } from "../netfilter/hook.ts";
+import type { NfVerdict } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import type { DnatTarget } from "../netfilter/target/dnat.ts";
 import type { MasqueradeTarget } from "../netfilter/target/masquerade.ts";
 import type { NetmapTarget } from "../netfilter/target/netmap.ts";
 import type { RedirectTarget } from "../netfilter/target/redirect.ts";
 import type { SnatTarget } from "../netfilter/target/snat.ts";
 import type { TargetAction } from "../netfilter/target-action.ts";
+import { nextHopOf } from "../route/attach.ts";
 import { selectAddress } from "../route/output-route.ts";
 import { selectSource6 } from "../route/select-source6.ts";
 import type { Stack } from "../stack.ts";
-import {
-  hookManip,
-  type Manip,
-  type NatRange,
-  NF_NAT_MANIP_DST,
-  NF_NAT_MANIP_SRC,
-  natSetup,
-  OneAddress,
-} from "./nat.ts";
+import * as NAT from "./nat.ts";
+import { hookManip, type Manip, type NatRange, natSetup, OneAddress } from "./nat.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IP6_LOOPBACK } = IP6_HANDLE;
+const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT } = HOOK;
+const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = NAT;
 
 /** What the nat table's targets do (xt_nat.c, nf_nat_masquerade.c, nf_nat_redirect.c, xt_NETMAP.c). */
 
@@ -87,7 +81,7 @@ export function masquerade(stack: Stack, packet: Packet, range: OneAddress): NfV
   if (packet.ct < 0 || (packet.src === 0 && !six)) return NF_ACCEPT;
   const out = stack.device(stack.outIf);
   if (out === null) return NF_DROP;
-  const nextHop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
+  const nextHop = nextHopOf(packet);
   const address = six ? selectSource6(stack, out, packet.dst) : selectAddress(stack, out, nextHop, 0);
   if (address === 0) return NF_DROP;
   range.mapAddresses = true;

@@ -19,16 +19,24 @@ const AT_MOST = 1280;
 /**
  * `ndisc_send_redirect`: tell a packet's sender, a neighbour, of a better next hop. The packet stays the caller's.
  *
- * @param dev the device it came in by and leaves by
+ * @param dev the device it came in by
+ * @param out the one it leaves by: the same, or by br_netfilter's doing another, whose neighbour the target is
  * @param target the next hop: a router's link-local address, or the destination itself
  */
-export function sendRedirect6(stack: Stack, dev: NetDevice, cause: Packet, target: Ip6): void {
+export function sendRedirect6(
+  stack: Stack,
+  dev: NetDevice,
+  out: NetDevice,
+  cause: Packet,
+  target: Ip6,
+): void {
   const source = lastLinkLocal(dev);
   if (source < 0 || (target !== cause.dst && !isLinkLocal6(target))) return;
   const way = wayTo(stack, dev, cause.src);
   if (way === null || !peerAllows(stack, 6, cause.src, LIMIT_MS)) return;
-  const mac = stack.state.neighbours.get(deviceKey(6, dev.ifindex), target);
-  const known = mac === ABSENT ? stack.net.neighbours.mac(deviceKey(6, dev.ifindex), target) : mac;
+  const key = deviceKey(6, out.ifindex);
+  const mac = stack.state.neighbours.get(key, target);
+  const known = mac === ABSENT ? stack.net.neighbours.mac(key, target) : mac;
   const message = messageTo(stack, cause.src, known >= 0 ? known : MAC_ZERO);
   message.icmpType = NDISC_REDIRECT;
   message.phase = PHASE_NOTICE;

@@ -1,22 +1,28 @@
 import { isMulticast6, word6 } from "../../address/ip6-handle.ts";
-import { internMacNumber, MAC_BROADCAST, MAC_ZERO, type Mac } from "../../address/mac.ts";
-import { deviceKey, isNeighbourDiscovery, KEY_IPV6, type Packet } from "../../packet/packet.ts";
+import * as MAC from "../../address/mac.ts";
+import { internMacNumber, type Mac } from "../../address/mac.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { deviceKey, isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { HOST_UNREACHABLE, tellSender } from "../icmp/error.ts";
+import * as ERROR from "../icmp/error.ts";
+import { tellSender } from "../icmp/error.ts";
 import { reason } from "../reason.ts";
-import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
-import { ABSENT } from "../session/pair-map.ts";
+import * as ROUTE_TYPES from "../route/types.ts";
+import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { OP_NEIGHBOUR } from "../tape.ts";
-import {
-  MAX_PROBES,
-  NEIGH_FAILED,
-  NEIGH_INCOMPLETE,
-  QUEUE_AT_MOST,
-  type Resolving,
-  UNICAST_PROBES,
-} from "./neighbour.ts";
+import * as TAPE from "../tape.ts";
+import type { Resolving } from "./neighbour.ts";
+import * as NEIGHBOUR from "./neighbour.ts";
 import { solicit } from "./solicit.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { MAC_BROADCAST, MAC_ZERO } = MAC;
+const { KEY_IPV6 } = PACKET;
+const { HOST_UNREACHABLE } = ERROR;
+const { RTN_BROADCAST, RTN_MULTICAST } = ROUTE_TYPES;
+const { ABSENT } = PAIR_MAP;
+const { OP_NEIGHBOUR } = TAPE;
+const { MAX_PROBES, NEIGH_FAILED, NEIGH_INCOMPLETE, QUEUE_AT_MOST, UNICAST_PROBES } = NEIGHBOUR;
 
 /**
  * Neighbours of a host, of both families: resolution with a queue (net/core/neighbour.c), by ARP (net/ipv4/arp.c) or by

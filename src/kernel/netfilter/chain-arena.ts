@@ -20,6 +20,7 @@ const PLAIN = 0;
 const COMPILED = 1;
 /** It is walked rule by rule, without an index. */
 const WALKED = 2;
+/** It has an index, which is found this much further in `indexes`. */
 const INDEXED = 3;
 
 /** What a chain's end means. */
@@ -57,8 +58,8 @@ export class ChainArena implements RuleArena {
   /** Slot of the chain a jump names. */
   readonly slotOf: (chain: string) => number;
   readonly lone = new Map<Match, number>();
-  /** By place, for those that have one. */
-  private readonly indexes = new Map<number, ChainIndex>();
+  /** Of the chains that have one, in the order in which packets entered them. */
+  private readonly indexes: ChainIndex[] = [];
 
   constructor(
     chains: readonly Chain[],
@@ -95,9 +96,9 @@ export class ChainArena implements RuleArena {
 
   /** The index of the chain at a place, null where walking it is as good. From then on the chain's rules are there. */
   indexAt(place: number): ChainIndex | null {
-    const state = this.heads[place * HEAD_STRIDE + H_STATE];
+    const state = this.stateOf(place);
     if (state === WALKED) return null;
-    return state === INDEXED ? (this.indexes.get(place) as ChainIndex) : this.enter(place);
+    return state >= INDEXED ? (this.indexes[state - INDEXED] as ChainIndex) : this.enter(place);
   }
 
   private enter(place: number): ChainIndex | null {
@@ -105,8 +106,8 @@ export class ChainArena implements RuleArena {
     const start = this.startOf(place);
     if (this.stateOf(place) === PLAIN) compileRules(rules, 0, rules.length, start, this);
     const index = ChainIndex.of(this.destinations, this.columns, start, rules.length);
-    if (index !== null) this.indexes.set(place, index);
-    this.heads[place * HEAD_STRIDE + H_STATE] = index === null ? WALKED : INDEXED;
+    this.heads[place * HEAD_STRIDE + H_STATE] = index === null ? WALKED : INDEXED + this.indexes.length;
+    if (index !== null) this.indexes.push(index);
     return index;
   }
 

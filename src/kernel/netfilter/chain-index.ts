@@ -1,5 +1,8 @@
 import type { Packet } from "../../packet/packet.ts";
-import {
+import * as COLUMNS from "./columns.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const {
   C_DPORT,
   C_FLAGS,
   C_PROTO,
@@ -11,7 +14,7 @@ import {
   F_INV_SRC,
   F_PORTS,
   STRIDE,
-} from "./columns.ts";
+} = COLUMNS;
 
 /**
  * The indexed form of a long chain: which rules a packet can match at all, without looking at the others. Rules that ask

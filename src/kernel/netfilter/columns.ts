@@ -39,6 +39,14 @@ export const F_MARK = 1 << 8;
 export const F_INV_MARK = 1 << 9;
 export const F_FRAGMENT = 1 << 10;
 export const F_INV_FRAGMENT = 1 << 11;
+/** Negations, marks and fragments: what few rules have. */
+export const F_UNUSUAL = 0xfff & ~F_PORTS;
+/** It asks for something of the header, the interfaces or the mark besides a destination: without it none of those columns is read. */
+export const F_FIELDS = 1 << 12;
+/** It asks for states of the connection (`--ctstate`), the bits of which stand in the flags' upper half. */
+export const F_STATE = 1 << 13;
+export const F_INV_STATE = 1 << 14;
+export const STATE_SHIFT = 16;
 
 export const A_CONTINUE = 0;
 export const A_ACCEPT = 1;

@@ -29,6 +29,7 @@ import {
   C_SRC_MASK,
   C_TESTS,
   DST_STRIDE,
+  F_FIELDS,
   F_FRAGMENT,
   F_INV_DPORT,
   F_INV_DST,
@@ -39,19 +40,23 @@ import {
   F_INV_PROTO,
   F_INV_SPORT,
   F_INV_SRC,
+  F_INV_STATE,
   F_MARK,
   F_PORTS,
+  F_STATE,
+  STATE_SHIFT,
   STRIDE,
 } from "./columns.ts";
 import { InterfacePattern } from "./interface-pattern.ts";
 import { AddressTest } from "./masked-address.ts";
+import { type ConntrackMatch, onlyState } from "./match/conntrack.ts";
 import type { MarkMatch } from "./match/mark.ts";
 import type { Match } from "./match/match.ts";
 import { isAlwaysTrue, MATCHES } from "./match/registry.ts";
 import type { StatisticMatch } from "./match/statistic.ts";
 import type { TcpMatch } from "./match/tcp.ts";
 import type { UdpMatch } from "./match/udp.ts";
-import type { Rule } from "./rule.ts";
+import type { Negatable, Rule } from "./rule.ts";
 import type { MatchTest } from "./rule-context.ts";
 import type { JumpTarget, Target } from "./target/target.ts";
 import { compileTarget, type TargetAction } from "./target-action.ts";
@@ -149,8 +154,15 @@ export function compileRule(rule: Rule, arena: RuleArena, place: number): void {
   const count = tests.length - firstTest;
   const first = count === 1 && asked !== null && keepsNothing(asked) ? placeOfLone(asked, arena) : firstTest;
   columns[at + C_TESTS] = count === 0 ? 0 : first | (count << 24);
-  columns[at + C_FLAGS] = flags;
+  columns[at + C_FLAGS] = asksFields(columns, at, flags) ? flags | F_FIELDS : flags;
   compileAction(rule.target, arena, at);
+}
+
+/** Does a rule ask for anything that stands in the columns, but for a destination and the connection's state? */
+function asksFields(columns: Int32Array, at: number, flags: number): boolean {
+  if ((flags & (F_STATE - 1)) !== 0) return true;
+  if (columns[at + C_PROTO] !== 0 || columns[at + C_SRC_MASK] !== 0) return true;
+  return columns[at + C_IN] !== -1 || columns[at + C_OUT] !== -1;
 }
 
 /** Is the match's test the same for every rule that asks it? */
@@ -178,7 +190,7 @@ function inColumns(masked: Masked): Masked4 | null {
 }
 
 /**
- * Put a match into the columns where they hold it: ports of tcp and udp, one mark.
+ * Put a match into the columns where they hold it: ports of tcp and udp, one mark, states of the connection.
  *
  * @returns the new flags, or -1 when it needs a test of its own
  */
@@ -203,6 +215,10 @@ function fold(match: Match, columns: Int32Array, at: number, flags: number): num
     columns[at + C_MARK] = mark.value | 0;
     columns[at + C_MARK_MASK] = mark.mask | 0;
     return flags | F_MARK | (mark.invert ? F_INV_MARK : 0);
+  }
+  if (match.kind === "conntrack" && (flags & F_STATE) === 0 && onlyState(match as ConntrackMatch)) {
+    const { value, invert } = (match as ConntrackMatch).state as Negatable<number>;
+    return flags | F_STATE | (invert ? F_INV_STATE : 0) | (value << STATE_SHIFT);
   }
   return -1;
 }

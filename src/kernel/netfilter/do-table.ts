@@ -1,17 +1,24 @@
-import { IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
-import { OP_CHAIN_END, OP_POLICY, OP_RULE } from "../tape.ts";
-import {
-  type ChainArena,
-  H_LENGTH,
-  H_POLICY,
-  H_START,
-  HEAD_STRIDE,
-  POLICY_ACCEPT,
-  POLICY_NONE,
-} from "./chain-arena.ts";
+import * as TAPE from "../tape.ts";
+import type { ChainArena } from "./chain-arena.ts";
+import * as CHAIN_ARENA from "./chain-arena.ts";
 import type { ChainIndex } from "./chain-index.ts";
-import {
+import * as COLUMNS from "./columns.ts";
+import type { NfVerdict } from "./hook.ts";
+import * as HOOK from "./hook.ts";
+import { statesOf } from "./match/conntrack-state.ts";
+import type { MatchTest } from "./rule-context.ts";
+import type { CompiledTable } from "./table.ts";
+import type { TargetAction } from "./target-action.ts";
+import * as TARGET_ACTION from "./target-action.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IPPROTO_TCP, IPPROTO_UDP } = PACKET;
+const { OP_CHAIN_END, OP_POLICY, OP_RULE } = TAPE;
+const { H_LENGTH, H_POLICY, H_START, HEAD_STRIDE, POLICY_ACCEPT, POLICY_NONE } = CHAIN_ARENA;
+const {
   A_ACCEPT,
   A_CONTINUE,
   A_DROP,
@@ -37,6 +44,7 @@ import {
   C_SRC_MASK,
   C_TESTS,
   DST_STRIDE,
+  F_FIELDS,
   F_FRAGMENT,
   F_INV_DPORT,
   F_INV_DST,
@@ -47,14 +55,16 @@ import {
   F_INV_PROTO,
   F_INV_SPORT,
   F_INV_SRC,
+  F_INV_STATE,
   F_MARK,
   F_PORTS,
+  F_STATE,
+  F_UNUSUAL,
+  STATE_SHIFT,
   STRIDE,
-} from "./columns.ts";
-import { NF_ACCEPT, NF_DROP, type NfVerdict } from "./hook.ts";
-import type { MatchTest } from "./rule-context.ts";
-import type { CompiledTable } from "./table.ts";
-import { type TargetAction, XT_CONTINUE, XT_RETURN } from "./target-action.ts";
+} = COLUMNS;
+const { NF_ACCEPT, NF_DROP } = HOOK;
+const { XT_CONTINUE, XT_RETURN } = TARGET_ACTION;
 
 /** `Stack.dropBy`. */
 export const DROPPED_BY_RULE = 0;
@@ -290,26 +300,34 @@ function searchChain(
 function ruleMatches(stack: Stack, arena: ChainArena, at: number, packet: Packet): boolean {
   const columns = arena.columns;
   const flags = columns[at + C_FLAGS] as number;
-  const protocol = columns[at + C_PROTO] as number;
-  if (flags === 0 || flags === F_PORTS) {
-    if (protocol !== 0 && packet.protocol !== protocol) return false;
-    if (flags === F_PORTS) {
-      if (packet.fragOffset !== 0) return false;
-      const dports = columns[at + C_DPORT] as number;
-      const dport = packet.dport;
-      if (dport < (dports & 0xffff) || dport > dports >>> 16) return false;
-      const sports = columns[at + C_SPORT] as number;
-      const sport = packet.sport;
-      if (sport < (sports & 0xffff) || sport > sports >>> 16) return false;
-    }
-    if ((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) return false;
-    const inName = columns[at + C_IN] as number;
-    if (inName >= 0 && stack.inName !== inName) return false;
-    const outName = columns[at + C_OUT] as number;
-    if (outName >= 0 && stack.outName !== outName) return false;
-  } else if (!flaggedMatches(stack, columns, at, packet, flags)) return false;
+  if ((flags & F_FIELDS) !== 0 && !fieldsMatch(stack, columns, at, packet, flags)) return false;
+  if ((flags & F_STATE) !== 0) {
+    const holds = ((flags >>> STATE_SHIFT) & statesOf(packet, stack.conntrack)) !== 0;
+    if (holds === ((flags & F_INV_STATE) !== 0)) return false;
+  }
   const tests = columns[at + C_TESTS] as number;
   return tests === 0 || testsMatch(stack, arena, tests, packet);
+}
+
+/** What a rule asks for in its columns: most ask for no more than a protocol, its ports, a source and interfaces. */
+function fieldsMatch(stack: Stack, columns: Int32Array, at: number, packet: Packet, flags: number): boolean {
+  if ((flags & F_UNUSUAL) !== 0) return flaggedMatches(stack, columns, at, packet, flags);
+  const protocol = columns[at + C_PROTO] as number;
+  if (protocol !== 0 && packet.protocol !== protocol) return false;
+  if ((flags & F_PORTS) !== 0) {
+    if (packet.fragOffset !== 0) return false;
+    const dports = columns[at + C_DPORT] as number;
+    const dport = packet.dport;
+    if (dport < (dports & 0xffff) || dport > dports >>> 16) return false;
+    const sports = columns[at + C_SPORT] as number;
+    const sport = packet.sport;
+    if (sport < (sports & 0xffff) || sport > sports >>> 16) return false;
+  }
+  if ((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) return false;
+  const inName = columns[at + C_IN] as number;
+  if (inName >= 0 && stack.inName !== inName) return false;
+  const outName = columns[at + C_OUT] as number;
+  return outName < 0 || stack.outName === outName;
 }
 
 /** The same with negations, marks and fragments. */

@@ -36,7 +36,7 @@ export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: n
   stack.duplicates = false;
 }
 
-/** `nf_dup_ipv4_route`: the route is to the gateway, the packet as it was. */
+/** `nf_dup_ipv4_route`: the route is to the gateway (FLOWI_FLAG_KNOWN_NH), the packet as it was. */
 function routeTo(stack: Stack, copy: Packet, gateway: number, oif: number): boolean {
   const { src, dst } = copy;
   copy.src = 0;
@@ -44,5 +44,6 @@ function routeTo(stack: Stack, copy: Packet, gateway: number, oif: number): bool
   const error = routeOutput(stack, copy, oif, true);
   copy.src = src;
   copy.dst = dst;
+  copy.rtHopStands = true;
   return error === 0;
 }

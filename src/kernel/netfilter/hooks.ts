@@ -1,4 +1,5 @@
 import type { Family } from "../../address/ip.ts";
+import { hashOf } from "../../packet/flow-hash.ts";
 import type { Packet } from "../../packet/packet.ts";
 import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
 import { ipvsForwardError, ipvsIn } from "../ipvs/packet-in.ts";
@@ -10,9 +11,15 @@ import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { DROPPED_BY_POLICY, DROPPED_BY_RULE, doTable } from "./do-table.ts";
-import {
-  HOOK_NAMES,
+import * as DO_TABLE from "./do-table.ts";
+import { doTable } from "./do-table.ts";
+import * as HOOK from "./hook.ts";
+import { HOOK_NAMES, type NfVerdict, TABLE_HOOKS } from "./hook.ts";
+import { synproxyHook } from "./synproxy.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { DROPPED_BY_POLICY, DROPPED_BY_RULE } = DO_TABLE;
+const {
   NF_ACCEPT,
   NF_DROP,
   NF_INET_FORWARD,
@@ -21,10 +28,7 @@ import {
   NF_INET_POST_ROUTING,
   NF_INET_PRE_ROUTING,
   NF_IP_PRI,
-  type NfVerdict,
-  TABLE_HOOKS,
-} from "./hook.ts";
-import { synproxyHook } from "./synproxy.ts";
+} = HOOK;
 
 /**
  * The hooks of one host as data: for each, its functions by priority. A function is there only where the namespace
@@ -75,6 +79,11 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
   }
+  // ip_vs_add_service: nf_defrag_ipv6_enable
+  if (family === 6 && !net.tracks(6) && net.ipvs?.serves(6)) {
+    add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+    add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+  }
   if (net.proxiesHandshakes(family)) {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);
@@ -88,10 +97,14 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_FORWARD, NF_IP_PRI.NAT_SRC, "ipvs-out", ipvsOut);
   }
   const natLookups: HookEntry[][] = HOOK_NAMES.map(() => []);
+  const isNft = (family === 6 ? net.host.ip6tables : net.host.iptables)?.backend === "nft";
   net.rules(family)?.tables.forEach((table, number) => {
     for (const { hook, priority } of TABLE_HOOKS[table.name] ?? []) {
       const place = family === 6 ? number + FIRST_TABLE_6 : number;
-      const run: HookEntry["run"] = (stack, packet) => doTable(stack, table, place, hook, packet);
+      const run: HookEntry["run"] = (stack, packet) => {
+        if (isNft && stack.engine.tracesPackets) hashOf(packet);
+        return doTable(stack, table, place, hook, packet);
+      };
       if (table.name === "nat") natLookups[hook]?.push({ priority, name: table.name, run });
       else
         add(
@@ -102,11 +115,9 @@ function build(net: Netns, family: Family): HookEntry[][] {
         );
     }
   });
-  const ofNft = nftHooks(net.nft, family);
-  for (const { base, hook, priority, name, run } of ofNft)
+  const chains = nftHooks(net.nft, family);
+  for (const { base, hook, priority, name, run } of chains)
     if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
-  const translates = natLookups.some((found) => found.length > 0);
-  // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks, before its equals that are there.
   const addNat = (): void => {
     for (const { hook, priority } of TABLE_HOOKS["nat"] ?? []) {
       const found = natLookups[hook] as HookEntry[];
@@ -114,12 +125,13 @@ function build(net: Netns, family: Family): HookEntry[][] {
       add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
     }
   };
-  // The last that is asked for was the first that came. iptables' tables came behind all of them.
-  const bringer = ofNft.findLastIndex(({ base }) => base.type === "nat");
-  if (translates && bringer === -1) addNat();
-  for (const [i, { base, hook, priority, name, run }] of ofNft.entries()) {
+  // `nf_nat_register_fn`: the first chain of this kind brings translation to all four hooks, in front of its equals that are there.
+  const first = chains.findLast(({ base }) => base.type === "nat");
+  if (first === undefined && natLookups.some((found) => found.length > 0)) addNat();
+  for (const chain of chains) {
+    const { base, hook, priority, name, run } = chain;
+    if (chain === first) addNat();
     if (base.type !== "nat") add(hook, priority, name, base.type === "route" ? routingAgain(run) : run);
-    else if (i === bringer) addNat();
   }
   for (const list of entries) list.sort((a, b) => a.priority - b.priority);
   return entries;

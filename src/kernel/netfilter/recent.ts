@@ -1,7 +1,11 @@
 import type { Family, IpAddress } from "../../address/ip.ts";
 import { type Ip6, masked6, plainAddress, word6 } from "../../address/ip6-handle.ts";
 import { Cells, type Journal } from "../session/journal.ts";
-import { ABSENT, PairMap } from "../session/pair-map.ts";
+import * as PAIR_MAP from "../session/pair-map.ts";
+import { PairMap } from "../session/pair-map.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ABSENT } = PAIR_MAP;
 
 /**
  * The lists of `-m recent`: per list, addresses with the times they were last seen (net/netfilter/xt_recent.c). They belong

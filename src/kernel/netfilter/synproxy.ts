@@ -201,7 +201,6 @@ function made(stack: Stack, cause: Packet, phase: number, flags: number): Packet
   packet.number = stack.outbox.nextNumber();
   packet.cause = cause.number;
   packet.phase = phase;
-  packet.isHashedAnew = true;
   stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause.number, phase);
   packet.family = cause.family;
   packet.protocol = IPPROTO_TCP;

@@ -1,3 +1,4 @@
+import { hashOf } from "../../packet/flow-hash.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
 import { DROPPED_BY_POLICY, DROPPED_BY_RULE } from "../netfilter/do-table.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
@@ -27,6 +28,7 @@ export function nftDoChain(
   const { engine, nft: run, jumpStack: jumps } = stack;
   // ARP frames meet chains at an ingress alone, and are no part of a trace.
   const tape = packet.ethType === ETH_P_ARP ? null : engine.tape;
+  if (engine.tracesPackets) hashOf(packet);
   run.packet = packet;
   run.table = table;
   run.hook = hook;

@@ -1,30 +1,28 @@
-import {
-  ICMPV6_PKT_TOOBIG,
-  PACKET_BROADCAST,
-  PACKET_HOST,
-  PACKET_MULTICAST,
-  PACKET_OTHERHOST,
-  type Packet,
-  RT_FORWARD,
-  RT_NONE,
-} from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import { conntrackConfirm } from "../conntrack/conntrack-in.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { isConnected, neighbourOutput, resolve } from "../neighbour/output.ts";
-import {
-  NF_ACCEPT,
-  NF_DROP,
-  NF_INET_FORWARD,
-  NF_INET_POST_ROUTING,
-  NF_INET_PRE_ROUTING,
-} from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
 import type { Stack } from "../stack.ts";
 import { pushFrame } from "./frame.ts";
 import { fragment } from "./ip-output.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const {
+  ICMPV6_PKT_TOOBIG,
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_MULTICAST,
+  PACKET_OTHERHOST,
+  RT_FORWARD,
+  RT_NONE,
+} = PACKET;
+const { NF_ACCEPT, NF_DROP, NF_INET_FORWARD, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING } = HOOK;
 
 /**
  * br_netfilter (net/bridge/br_netfilter_hooks.c): the IP hooks run on bridged frames. Each function is the bridge hook of

@@ -1,26 +1,13 @@
-import { isGroupMac, MAC_BROADCAST } from "../../address/mac.ts";
-import {
-  ETH_P_IP,
-  ETH_P_IPV6,
-  PACKET_BROADCAST,
-  PACKET_HOST,
-  PACKET_MULTICAST,
-  type Packet,
-} from "../../packet/packet.ts";
+import * as MAC from "../../address/mac.ts";
+import { isGroupMac } from "../../address/mac.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { fdbKey } from "../device/vlan-filter.ts";
-import {
-  NF_ACCEPT,
-  NF_BR_FORWARD,
-  NF_BR_LOCAL_IN,
-  NF_BR_LOCAL_OUT,
-  NF_BR_POST_ROUTING,
-  NF_BR_PRE_ROUTING,
-  NF_DROP,
-} from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { nftBridge } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
-import { ABSENT } from "../session/pair-map.ts";
+import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import {
   bridgedDnatSlow,
@@ -30,6 +17,20 @@ import {
   nfBridgePreRouting,
 } from "./br-netfilter.ts";
 import { classifyFrame, pushFrame } from "./frame.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { MAC_BROADCAST } = MAC;
+const { ETH_P_IP, ETH_P_IPV6, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST } = PACKET;
+const {
+  NF_ACCEPT,
+  NF_BR_FORWARD,
+  NF_BR_LOCAL_IN,
+  NF_BR_LOCAL_OUT,
+  NF_BR_POST_ROUTING,
+  NF_BR_PRE_ROUTING,
+  NF_DROP,
+} = HOOK;
+const { ABSENT } = PAIR_MAP;
 
 /**
  * A Linux bridge (net/bridge): learning, forwarding, flooding, and what goes up to the host's own stack. Where

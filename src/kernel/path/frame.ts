@@ -1,16 +1,16 @@
-import { isGroupMac, MAC_BROADCAST } from "../../address/mac.ts";
-import {
-  ETH_P_ARP,
-  PACKET_BROADCAST,
-  PACKET_HOST,
-  PACKET_MULTICAST,
-  PACKET_OTHERHOST,
-  type Packet,
-} from "../../packet/packet.ts";
+import * as MAC from "../../address/mac.ts";
+import { isGroupMac } from "../../address/mac.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
-import { DIR_IN, DIR_IN_BROADCAST, DIR_IN_MULTICAST, DIR_IN_OTHERHOST, OP_ARP, OP_FRAME } from "../tape.ts";
+import * as TAPE from "../tape.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { MAC_BROADCAST } = MAC;
+const { ETH_P_ARP, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST } = PACKET;
+const { DIR_IN, DIR_IN_BROADCAST, DIR_IN_MULTICAST, DIR_IN_OTHERHOST, OP_ARP, OP_FRAME } = TAPE;
 
 /** `eth_type_trans`: whom a frame is addressed to, as this device sees it. */
 export function classifyFrame(dev: NetDevice, packet: Packet): void {

@@ -1,3 +1,4 @@
+import { hashInside, hashOutside } from "../../packet/flow-hash.ts";
 import { headerLength, INNER_GENEVE, INNER_NONE, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
@@ -30,6 +31,7 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   outer.dst = dev.underlayRemote;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
+  hashOutside(outer, packet);
   outer.dport = detail.port;
   outer.ttl = detail.ttl === 0 ? stack.net.defaultTtl : detail.ttl;
   outer.df = outer.family === 6 || detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
@@ -72,6 +74,7 @@ export function geneveReceive(stack: Stack, outer: Packet): boolean {
     const mark = outer.mark;
     outer.inner = null;
     outer.encapsulation = INNER_NONE;
+    hashInside(inner, outer);
     stack.pool.release(outer);
     inner.scrub(false);
     inner.mark = mark;

@@ -1,24 +1,26 @@
-import { IP6_ANY, IP6_LOOPBACK, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
-import {
-  ICMP_REDIRECT,
-  ICMPV6_DEST_UNREACH,
-  ICMPV6_NOT_NEIGHBOUR,
-  networkLength,
-  PACKET_HOST,
-  type Packet,
-} from "../../packet/packet.ts";
+import * as IP6_HANDLE from "../../address/ip6-handle.ts";
+import { isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { networkLength, type Packet } from "../../packet/packet.ts";
 import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
-import { HOPS_EXCEEDED, TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
+import * as ERROR from "../icmp/error.ts";
+import { TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
 import { peerAllows } from "../icmp/error-rate.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { sendRedirect6 } from "../neighbour/ndisc-redirect.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_FORWARD } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot } from "../route/attach.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
 import { takeRedirect } from "./redirect-rate.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IP6_ANY, IP6_LOOPBACK } = IP6_HANDLE;
+const { ICMP_REDIRECT, ICMPV6_DEST_UNREACH, ICMPV6_NOT_NEIGHBOUR, PACKET_HOST } = PACKET;
+const { HOPS_EXCEEDED } = ERROR;
+const { NF_ACCEPT, NF_DROP, NF_INET_FORWARD } = HOOK;
 
 const NOT_FOR_FORWARDING = reason("not-for-forwarding");
 const TTL_EXCEEDED = reason("ttl-exceeded");
@@ -85,7 +87,7 @@ function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet):
   const { src } = packet;
   if (packet.iif === out.ifindex) {
     const target = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
-    if (peerAllows(stack, 6, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, packet, target);
+    if (peerAllows(stack, 6, packet.dst, REDIRECT6_MS)) sendRedirect6(stack, dev, out, packet, target);
     return -1;
   }
   // "This check is security critical."

@@ -1,39 +1,18 @@
-import { groupScope6, IP6_LOOPBACK, isMulticast6 } from "../../address/ip6-handle.ts";
-import {
-  deviceKey,
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_IPIP,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  isNeighbourDiscovery,
-  PACKET_HOST,
-  PACKET_LOOPBACK,
-  PACKET_OTHERHOST,
-  type Packet,
-  RT_ERROR,
-  RT_FORWARD,
-  RT_LOCAL_DELIVER,
-  RT_NONE,
-} from "../../packet/packet.ts";
+import * as IP6_HANDLE from "../../address/ip6-handle.ts";
+import { groupScope6, isMulticast6 } from "../../address/ip6-handle.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { deviceKey, isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { DevicePlace } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import {
-  type IcmpError,
-  NO_ROUTE as NO_ROUTE_ERROR,
-  PROHIBITED,
-  PROTOCOL_UNKNOWN,
-  ROUTE_UNREACHABLE,
-  tellSender,
-} from "../icmp/error.ts";
+import * as ERROR from "../icmp/error.ts";
+import { type IcmpError, NO_ROUTE as NO_ROUTE_ERROR, tellSender } from "../icmp/error.ts";
 import { errorRouteAllows } from "../icmp/error-rate.ts";
 import { icmpReceive } from "../icmp/receive.ts";
 import { icmp6Receive } from "../icmp/receive6.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
-import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../route/fib.ts";
+import * as FIB from "../route/fib.ts";
 import { routeInput } from "../route/input-route.ts";
 import { sctpReceive } from "../socket/sctp.ts";
 import { tcpReceive } from "../socket/tcp.ts";
@@ -42,9 +21,31 @@ import type { Stack } from "../stack.ts";
 import { ipForward } from "./ip-forward.ts";
 import { ipipReceive } from "./ipip.ts";
 import { ipvlanOwner } from "./ipvlan.ts";
-import { LOCAL } from "./reassembly.ts";
+import * as REASSEMBLY from "./reassembly.ts";
 import { isSabotaged, sabotage } from "./sabotage.ts";
 import { vrfReceive } from "./vrf.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IP6_LOOPBACK } = IP6_HANDLE;
+const {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_IPIP,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  PACKET_HOST,
+  PACKET_LOOPBACK,
+  PACKET_OTHERHOST,
+  RT_ERROR,
+  RT_FORWARD,
+  RT_LOCAL_DELIVER,
+  RT_NONE,
+} = PACKET;
+const { PROHIBITED, PROTOCOL_UNKNOWN, ROUTE_UNREACHABLE } = ERROR;
+const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } = HOOK;
+const { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } = FIB;
+const { LOCAL } = REASSEMBLY;
 
 const OTHER_HOST = reason("other-host");
 const NOT_FORWARDING = reason("not-forwarding");

@@ -1,29 +1,28 @@
 import { groupScope6 } from "../../address/ip6-handle.ts";
-import { MAC_BROADCAST } from "../../address/mac.ts";
-import {
-  ETH_P_IP,
-  ETH_P_IPV6,
-  FRAGMENT6_HEADER,
-  headerLength,
-  isNeighbourDiscovery,
-  networkLength,
-  PACKET_BROADCAST,
-  PACKET_LOOPBACK,
-  type Packet,
-  RT_LOCAL_DELIVER,
-} from "../../packet/packet.ts";
+import * as MAC from "../../address/mac.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { headerLength, isNeighbourDiscovery, networkLength, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
 import { multicastMac, neighbourOutput } from "../neighbour/output.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
-import { EMSGSIZE, EPERM } from "../route/fib.ts";
+import { nextHopOf } from "../route/attach.ts";
+import * as FIB from "../route/fib.ts";
 import { isMember } from "../route/input-route.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast } from "../route/output-route.ts";
-import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
+import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { MAC_BROADCAST } = MAC;
+const { ETH_P_IP, ETH_P_IPV6, FRAGMENT6_HEADER, PACKET_BROADCAST, PACKET_LOOPBACK, RT_LOCAL_DELIVER } =
+  PACKET;
+const { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } = HOOK;
+const { EMSGSIZE, EPERM } = FIB;
+const { RTN_BROADCAST, RTN_MULTICAST } = ROUTE_TYPES;
 
 const TOO_BIG = reason("too-big");
 const IPV6_DISABLED = reason("ipv6-disabled");
@@ -193,5 +192,5 @@ function finishOutput2(stack: Stack, packet: Packet): number {
     stack.path.transmit(stack, out, packet);
     return stack.xmitErrno;
   }
-  return neighbourOutput(stack, out, packet.rtNextHop, packet);
+  return neighbourOutput(stack, out, nextHopOf(packet), packet);
 }

@@ -1,3 +1,4 @@
+import { hashInside, hashOutside } from "../../packet/flow-hash.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -11,6 +12,7 @@ import {
 import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
+import { nextHopOf } from "../route/attach.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
@@ -48,7 +50,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
   outer.encapsulation = INNER_IPIP;
   outer.protocol = IPPROTO_IPIP;
   outer.src = detail.local ?? 0;
-  outer.dst = detail.remote ?? packet.rtNextHop;
+  outer.dst = detail.remote ?? nextHopOf(packet);
   outer.ttl = detail.ttl === 0 ? packet.ttl : detail.ttl;
   outer.df = detail.pmtudisc || packet.df;
   outer.tos = encapsulatedTos(detail.tos, packet.tos);
@@ -78,6 +80,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
   }
   outer.id = stack.state.nextIpId();
   outer.inner = packet;
+  hashOutside(outer, packet);
   stack.path.localOut(stack, outer);
 }
 
@@ -114,6 +117,7 @@ export function ipipReceive(stack: Stack, outer: Packet): void {
   const mark = outer.mark;
   outer.inner = null;
   outer.encapsulation = INNER_NONE;
+  hashInside(inner, outer);
   stack.pool.release(outer);
   inner.scrub(false);
   inner.mark = mark;

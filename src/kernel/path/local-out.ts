@@ -1,4 +1,5 @@
-import type { Packet } from "../../packet/packet.ts";
+import { hashOf } from "../../packet/flow-hash.ts";
+import { INNER_QUOTED, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
@@ -13,6 +14,8 @@ import { vrfOut } from "./vrf.ts";
  * @returns 0, or the errno (EPERM, mostly) when OUTPUT dropped it, which the sender of a datagram sees at once
  */
 export function localOut(stack: Stack, packet: Packet): number {
+  // `ip6_make_flowlabel`: for its label a packet is hashed as it is sent, whole and untranslated.
+  if (packet.family === 6 && packet.encapsulation <= INNER_QUOTED) hashOf(packet);
   const { vrf, kind } = stack.net.devices[packet.rtDev] as NetDevice;
   if (vrf !== null && kind !== "vrf" && !vrfOut(stack, vrf, packet)) return 0;
   return localOutHook(stack, packet);

@@ -37,7 +37,6 @@ import type { Stack } from "../stack.ts";
 /** The action `ct` (net/openvswitch/conntrack.c): the host's own connection tracking, in a zone. Runs per packet. */
 
 const NAT_ICMP = reason("nat-icmp");
-const NAT_EXHAUSTED = reason("nat-exhausted");
 
 /** `flow_clear_conntrack`. */
 export function clearOvsConntrack({ memory }: OvsKey): void {
@@ -185,11 +184,8 @@ function execute(stack: Stack, { packet, memory }: OvsKey, range: NatRange | nul
     return false;
   }
   if ((related || ctInfo === IP_CT_NEW) && !natInitialized(stack.conntrack, ct, manip)) {
-    const made = range === null ? natNullBinding(stack, ct, manip) : natSetup(stack, ct, range, manip);
-    if (made !== NF_ACCEPT) {
-      stack.drop(packet, NAT_EXHAUSTED);
-      return false;
-    }
+    if (range === null) natNullBinding(stack, ct, manip);
+    else natSetup(stack, ct, range, manip);
   }
   if (natPacket(stack, packet, manip) !== NF_ACCEPT) return false;
   memory[F.AT_CT_STATE] =

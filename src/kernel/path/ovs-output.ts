@@ -1,4 +1,5 @@
 import { intern } from "../../address/ip6-handle.ts";
+import { hashOutside } from "../../packet/flow-hash.ts";
 import {
   ETH_P_ARP,
   headerLength,
@@ -85,6 +86,7 @@ function encapsulate(stack: Stack, tunnel: OvsTunnel, packet: Packet, memory: In
         : (memory[F.AT_TUN_SRC] as number);
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
+  hashOutside(outer, packet);
   outer.dport = tunnel.port;
   outer.ttl = tunnel.ttl === 0 ? TUNNEL_TTL : tunnel.ttl;
   outer.df = outer.family === 6 || tunnel.df;

@@ -1,3 +1,4 @@
+import { hashInside } from "../../packet/flow-hash.ts";
 import { INNER_GENEVE, INNER_NONE, INNER_VXLAN, type Packet } from "../../packet/packet.ts";
 import type { CompiledOvsPort, OvsTunnel } from "../ovs/compile-bridge.ts";
 import * as F from "../ovs/field.ts";
@@ -46,6 +47,7 @@ export function ovsTunnelReceive(stack: Stack, outer: Packet): boolean {
   const { mark } = outer;
   outer.inner = null;
   outer.encapsulation = INNER_NONE;
+  hashInside(inner, outer);
   stack.pool.release(outer);
   inner.scrub(false);
   inner.mark = mark;

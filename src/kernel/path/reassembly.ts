@@ -1,9 +1,16 @@
-import { FRAGMENT6_HEADER, headerLength, type Packet } from "../../packet/packet.ts";
-import { CT_UNTRACKED } from "../conntrack/status.ts";
-import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { headerLength, type Packet } from "../../packet/packet.ts";
+import * as STATUS from "../conntrack/status.ts";
+import type { NfVerdict } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { isSabotaged } from "./sabotage.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { FRAGMENT6_HEADER } = PACKET;
+const { CT_UNTRACKED } = STATUS;
+const { NF_ACCEPT, NF_STOLEN } = HOOK;
 
 const FRAGMENT_TIMEOUT = reason("fragment-timeout");
 /** `net.ipv4.ipfrag_time`, milliseconds. */
@@ -101,6 +108,15 @@ export class ReassemblyQueues {
     }
     this.queues.clear();
   }
+}
+
+/**
+ * `ip_vs_gather_frags`: IPVS sees whole datagrams where no conntrack has joined them before it, tracked or not.
+ *
+ * @returns false: it waits for the others
+ */
+export function gatherFragments(stack: Stack, packet: Packet): boolean {
+  return !packet.isFragment || stack.state.reassembly.add(stack, packet, `ipvs ${stack.hook}`) !== null;
 }
 
 /**

@@ -1,20 +1,27 @@
-import { ETH_P_ARP, PACKET_OTHERHOST, type Packet } from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { LowerPort } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { arpReceive } from "../neighbour/arp.ts";
-import { NF_ACCEPT, NF_DROP, NF_INET_INGRESS } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { nftFrame } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { bondReceive } from "./bond.ts";
 import { bridgeReceive } from "./bridge.ts";
-import { classifyFrame, FRAME_TOO_LONG, fits, recordIn } from "./frame.ts";
+import * as FRAME from "./frame.ts";
+import { classifyFrame, fits, recordIn } from "./frame.ts";
 import { ipReceive } from "./ip-input.ts";
 import { ipvlanReceive } from "./ipvlan.ts";
 import { macvlanReceive } from "./macvlan.ts";
 import { ovsReceive } from "./ovs.ts";
 import { tcFilters } from "./traffic-control.ts";
 import { vlanReceive } from "./vlan.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ETH_P_ARP, PACKET_OTHERHOST } = PACKET;
+const { NF_ACCEPT, NF_DROP, NF_INET_INGRESS } = HOOK;
+const { FRAME_TOO_LONG } = FRAME;
 
 const RULE_DROP = reason("rule-drop");
 const DEVICE_DOWN = reason("device-down");

@@ -1,11 +1,12 @@
-import { ETH_P_ARP, PACKET_HOST, type Packet } from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { NF_ACCEPT, NF_DROP, NF_NETDEV_EGRESS } from "../netfilter/hook.ts";
+import * as HOOK from "../netfilter/hook.ts";
 import { nftFrame } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
-import { ENOBUFS } from "../route/fib.ts";
+import * as FIB from "../route/fib.ts";
 import type { Stack } from "../stack.ts";
-import { DIR_OUT, OP_ARP, OP_FRAME, OP_TBF } from "../tape.ts";
+import * as TAPE from "../tape.ts";
 import { bondTransmit } from "./bond.ts";
 import { bridgeTransmit } from "./bridge.ts";
 import { geneveTransmit } from "./geneve.ts";
@@ -17,6 +18,12 @@ import { ifbTransmit, tcFilters } from "./traffic-control.ts";
 import { vlanTransmit } from "./vlan.ts";
 import { vrfTransmit } from "./vrf.ts";
 import { vxlanTransmit } from "./vxlan.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ETH_P_ARP, PACKET_HOST } = PACKET;
+const { NF_ACCEPT, NF_DROP, NF_NETDEV_EGRESS } = HOOK;
+const { ENOBUFS } = FIB;
+const { DIR_OUT, OP_ARP, OP_FRAME, OP_TBF } = TAPE;
 
 const RULE_DROP = reason("rule-drop");
 const DEVICE_DOWN = reason("device-down");

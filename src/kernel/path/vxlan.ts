@@ -1,26 +1,22 @@
-import { hash6, isMulticast6 } from "../../address/ip6-handle.ts";
+import { isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
-import {
-  ETH_P_ARP,
-  ETH_P_IPV6,
-  headerLength,
-  INNER_NONE,
-  INNER_VXLAN,
-  IPPROTO_UDP,
-  isIcmp,
-  isNeighbourDiscovery,
-  type Packet,
-} from "../../packet/packet.ts";
+import { hashInside, hashOf, hashOutside } from "../../packet/flow-hash.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { headerLength, isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot } from "../route/attach.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
-import { ABSENT } from "../session/pair-map.ts";
+import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
 import { classifyFrame } from "./frame.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ETH_P_ARP, ETH_P_IPV6, INNER_NONE, INNER_VXLAN, IPPROTO_UDP } = PACKET;
+const { ABSENT } = PAIR_MAP;
 
 /** VXLAN (drivers/net/vxlan): a frame becomes the payload of this host's own UDP packet. Runs per packet. */
 
@@ -93,6 +89,7 @@ function encapsulate(
   outer.dst = remote;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
+  hashOutside(outer, packet);
   outer.dport = port;
   // A group is reached by the device below, and not beyond it.
   const toGroup = outer.family === 6 ? isMulticast6(remote) : isMulticast(remote);
@@ -135,24 +132,9 @@ export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headro
   stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
 }
 
-/** `udp_flow_src_port`: a hash of the inner flow in the range of local ports; which port is free choice. */
+/** `udp_flow_src_port`: the inner flow's hash in the range of local ports; which port is free choice. */
 export function flowPort(packet: Packet): number {
-  const src = packet.family === 6 ? hash6(packet.src) : packet.src;
-  const dst = packet.family === 6 ? hash6(packet.dst) : packet.dst;
-  let h =
-    Math.imul(src, 0x9e3779b1) ^
-    Math.imul(dst, 0x85ebca77) ^
-    Math.imul((packet.sport << 16) | packet.dport, 0xc2b2ae3d) ^
-    packet.protocol;
-  // Of a fragment no ports are looked at, as of ICMP, but the protocol is.
-  if (packet.isFragment) {
-    h = Math.imul(src, 0x9e3779b1) ^ Math.imul(dst, 0x85ebca77) ^ packet.protocol;
-    if (!isIcmp(packet)) h ^= packet.protocol << 8;
-  }
-  // `skb_get_hash`: a socket's packets bring a hash along.
-  if (packet.isHashedAnew) h ^= 0x27d4eb2f;
-  h ^= h >>> 15;
-  return 32768 + ((h >>> 1) % 28232);
+  return 32768 + ((hashOf(packet) >>> 1) % 28232);
 }
 
 /**
@@ -181,6 +163,7 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
     const mark = outer.mark;
     outer.inner = null;
     outer.encapsulation = INNER_NONE;
+    hashInside(inner, outer);
     inner.scrub(false);
     inner.mark = mark;
     stack.pool.release(outer);

@@ -1,10 +1,17 @@
-import { KEY_IPV6, type Packet, RT_ERROR, RT_LOCAL_DELIVER, RT_OUTPUT } from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { ABSENT } from "../session/pair-map.ts";
+import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { OP_ROUTE } from "../tape.ts";
+import * as TAPE from "../tape.ts";
 import type { FibNextHop } from "./fib.ts";
-import { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_UNREACHABLE } from "./types.ts";
+import * as ROUTE_TYPES from "./types.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { KEY_IPV6, RT_ERROR, RT_LOCAL_DELIVER, RT_OUTPUT } = PACKET;
+const { ABSENT } = PAIR_MAP;
+const { OP_ROUTE } = TAPE;
+const { RTN_ANYCAST, RTN_BROADCAST, RTN_LOCAL, RTN_UNREACHABLE } = ROUTE_TYPES;
 
 /** Putting the route found on a packet, with what exceptions say of its destination (`skb_dst_set`). Runs per packet. */
 
@@ -21,6 +28,7 @@ export function attachWithExceptions(
   let gateway = hop.gateway;
   let hasGateway = hop.hasGateway;
   let mtu = routeMtu;
+  let stands = false;
   const exceptions = stack.state.exceptions;
   if (exceptions.size > 0) {
     const redirected = exceptions.get(daddr, redirectSlot(packet.family));
@@ -31,8 +39,19 @@ export function attachWithExceptions(
     }
     const pathMtu = exceptions.get(daddr, pathMtuSlot(packet.family));
     if (pathMtu !== ABSENT) mtu = pathMtu;
+    stands = redirected !== ABSENT || pathMtu !== ABSENT;
   }
-  return attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
+  attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
+  packet.rtHopStands = stands;
+  return 0;
+}
+
+/**
+ * `rt_nexthop`, `rt6_nexthop`: of whom a packet's MAC is asked. Where its destination is on link that is whom it is for by now,
+ * which rules may have changed since it was routed.
+ */
+export function nextHopOf({ rtUsesGateway, rtHopStands, rtNextHop, dst }: Packet): number {
+  return rtUsesGateway || rtHopStands ? rtNextHop : dst;
 }
 
 /** Where `exceptions` keeps a destination's path MTU: an address of one family is a number in the other as well. */
@@ -61,6 +80,7 @@ export function attach(
   packet.rtDev = dev.slot;
   packet.rtNextHop = nextHop;
   packet.rtUsesGateway = usesGateway;
+  packet.rtHopStands = false;
   packet.rtMtu = mtu;
   packet.rtError = 0;
   stack.tape?.words8(

@@ -6,10 +6,15 @@ import type { PairMap } from "../session/pair-map.ts";
 import { compileRoute, withSiblings } from "./compile-route.ts";
 import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
 import { select6 } from "./fib6-select.ts";
-import { DEFAULT_RULES, DEFAULT_RULES6 } from "./ip-rule.ts";
+import * as IP_RULE from "./ip-rule.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route.ts";
-import { RT_SCOPE_NOWHERE } from "./rt-scope.ts";
-import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } from "./types.ts";
+import * as RT_SCOPE from "./rt-scope.ts";
+import * as ROUTE_TYPES from "./types.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { DEFAULT_RULES, DEFAULT_RULES6 } = IP_RULE;
+const { RT_SCOPE_NOWHERE } = RT_SCOPE;
+const { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } = ROUTE_TYPES;
 
 export const EINVAL = 22;
 export const EACCES = 13;

@@ -1,15 +1,24 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import { IPPROTO_ICMP, type Packet, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
-import { OP_ROUTE } from "../tape.ts";
+import * as TAPE from "../tape.ts";
 import { attachError, attachWithExceptions } from "./attach.ts";
-import { EHOSTUNREACH, type FibNextHop } from "./fib.ts";
+import type { FibNextHop } from "./fib.ts";
+import * as FIB from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
 import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet, selectHop } from "./output-route.ts";
-import { RT_SCOPE_HOST } from "./rt-scope.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
+import * as RT_SCOPE from "./rt-scope.ts";
+import * as ROUTE_TYPES from "./types.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IPPROTO_ICMP, RT_FORWARD, RT_LOCAL_DELIVER } = PACKET;
+const { OP_ROUTE } = TAPE;
+const { EHOSTUNREACH } = FIB;
+const { RT_SCOPE_HOST } = RT_SCOPE;
+const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
 
 /** Routing of packets that came in (`ip_route_input_slow`, net/ipv4/route.c). Runs per packet. */
 

@@ -1,13 +1,22 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
-import { IPPROTO_ICMP, type Packet } from "../../packet/packet.ts";
-import { CHOICE_MULTIPATH } from "../chooser.ts";
+import type { Packet } from "../../packet/packet.ts";
+import * as PACKET from "../../packet/packet.ts";
+import * as CHOOSER from "../chooser.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
 import type { Stack } from "../stack.ts";
 import { attach, attachWithExceptions, fail } from "./attach.ts";
-import { EINVAL, ENETUNREACH, type FibNextHop, type FibRoute } from "./fib.ts";
+import type { FibNextHop, FibRoute } from "./fib.ts";
+import * as FIB from "./fib.ts";
 import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
-import { RT_SCOPE_HOST, RT_SCOPE_LINK } from "./rt-scope.ts";
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "./types.ts";
+import * as RT_SCOPE from "./rt-scope.ts";
+import * as ROUTE_TYPES from "./types.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { IPPROTO_ICMP } = PACKET;
+const { CHOICE_MULTIPATH } = CHOOSER;
+const { EINVAL, ENETUNREACH } = FIB;
+const { RT_SCOPE_HOST, RT_SCOPE_LINK } = RT_SCOPE;
+const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
 
 /** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */
 

@@ -86,7 +86,7 @@ export class Journal {
   }
 }
 
-/** An array of integers whose writes the journal can take back. Read `data` directly; write only through `set`. */
+/** An array of integers whose writes the journal can take back. Read `data` directly; write only through `set` and `rewritten`. */
 export class Cells {
   data: Int32Array;
   private readonly id: number;
@@ -101,6 +101,14 @@ export class Cells {
   set(index: number, value: number): void {
     if (this.journal.open) this.journal.record(this.id, index, this.data[index] as number);
     this.data[index] = value;
+  }
+
+  /** `data`, of which so many cells from `index` on are about to be written one by one. */
+  rewritten(index: number, count: number): Int32Array {
+    if (this.journal.open) {
+      for (let i = index; i < index + count; i++) this.journal.record(this.id, i, this.data[i] as number);
+    }
+    return this.data;
   }
 
   /** Replace the whole array (a table rebuilt larger); taken back as one change. */

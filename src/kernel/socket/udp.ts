@@ -1,14 +1,20 @@
 import type { Packet } from "../../packet/packet.ts";
-import { CT_NONE } from "../conntrack/status.ts";
+import * as STATUS from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { PORT_UNREACHABLE, tellSender } from "../icmp/error.ts";
+import * as ERROR from "../icmp/error.ts";
+import { tellSender } from "../icmp/error.ts";
 import { geneveReceive } from "../path/geneve.ts";
 import { ovsTunnelReceive } from "../path/ovs-tunnel.ts";
 import { vxlanReceive } from "../path/vxlan.ts";
 import { reason } from "../reason.ts";
-import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
+import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { deliver } from "./deliver.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { CT_NONE } = STATUS;
+const { PORT_UNREACHABLE } = ERROR;
+const { RTN_BROADCAST, RTN_MULTICAST } = ROUTE_TYPES;
 
 const NO_LISTENER = reason("no-listener-udp");
 

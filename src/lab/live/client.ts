@@ -47,7 +47,6 @@ const FAMILIES = {
     number: AF_INET,
     level: 0,
     ttl: 2,
-    multicastHops: null,
     mtuDiscover: 10,
     recvErr: 11,
     /** Beside `mtuDiscover`: what is too long is refused, not cut. */
@@ -60,7 +59,6 @@ const FAMILIES = {
     number: AF_INET6,
     level: 41,
     ttl: 16,
-    multicastHops: 18,
     mtuDiscover: 23,
     recvErr: 25,
     dontFragment: 62,
@@ -114,13 +112,10 @@ export class Client {
     const c = libc();
     const set = (level: number, name: number, value: number) =>
       this.#note(c.setsockopt(this.#fd, level, name, int32(value), 4));
-    const { level, mtuDiscover, recvErr, dontFragment, multicastHops } = this.#family;
+    const { level, mtuDiscover, recvErr, dontFragment } = this.#family;
     set(SOL_SOCKET, SO_BROADCAST, 1);
-    if (ttl !== null) {
-      set(level, this.#family.ttl, ttl);
-      // To a group only datagrams go, and a connection's socket knows no such setting.
-      if (multicastHops !== null && proto !== "tcp") set(level, multicastHops, ttl);
-    }
+    // What goes to a group has a number of hops of its own (IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS), as the recordings' clients have.
+    if (ttl !== null) set(level, this.#family.ttl, ttl);
     if (mark !== 0) set(SOL_SOCKET, SO_MARK, mark);
     if (proto !== "tcp") {
       set(level, recvErr, 1);

@@ -1,3 +1,4 @@
+import type { Family } from "../../address/ip.ts";
 import {
   ARPOP_REPLY,
   ARPOP_REQUEST,
@@ -14,20 +15,21 @@ export class OpenQuestions {
   /** When each was last asked, milliseconds of `Date.now`. */
   readonly #asked = new Map<string, number>();
   readonly #answered = new Set<string>();
-  readonly #mayMiss: (host: string) => boolean;
+  readonly #mayMiss: (host: string, family: Family) => boolean;
 
   /**
-   * @param mayMiss may the host's rules keep from it an advertisement that its device has received? Packet sockets see a frame
-   *   before any hook does: one that INPUT drops, or whose hop limit mangle changes (`ndisc_rcv` wants 255), answers nothing.
+   * @param mayMiss may the host miss an answer that its device has received, one of ARP (4) or an advertisement (6)? Packet sockets
+   *   see a frame before any hook does: one that INPUT drops, or whose hop limit mangle changes (`ndisc_rcv` wants 255), answers
+   *   nothing, and what a macvlan takes does not answer the device below.
    */
-  constructor(mayMiss: (host: string) => boolean) {
+  constructor(mayMiss: (host: string, family: Family) => boolean) {
     this.#mayMiss = mayMiss;
   }
 
   saw({ host, direction }: CapturedFrame, packet: Packet): void {
     if (packet.ethType === ETH_P_ARP) {
       if (packet.arpOp === ARPOP_REQUEST && direction === "out") this.#ask(`${host} ${packet.dst}`);
-      else if (packet.arpOp === ARPOP_REPLY && direction !== "out")
+      else if (packet.arpOp === ARPOP_REPLY && direction !== "out" && !this.#mayMiss(host, 4))
         this.#answered.add(`${host} ${packet.src}`);
     } else if (isNeighbourDiscovery(packet)) {
       const question = `${host} 6 ${packet.ndTarget}`;
@@ -35,7 +37,7 @@ export class OpenQuestions {
       else if (
         packet.icmpType === NDISC_NEIGHBOUR_ADVERTISEMENT &&
         direction !== "out" &&
-        !this.#mayMiss(host)
+        !this.#mayMiss(host, 6)
       )
         this.#answered.add(question);
     }

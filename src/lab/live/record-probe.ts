@@ -1,4 +1,4 @@
-import { type IpAddress, parseIp } from "../../address/ip.ts";
+import { type Family, type IpAddress, parseIp } from "../../address/ip.ts";
 import { splitZone } from "../../address/ipv6.ts";
 import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { RecordedProbe, RecordedQuery } from "../recorded.ts";
@@ -23,7 +23,7 @@ const QUIET_MS = 6;
 export interface Patience {
   /** Milliseconds for an answer. */
   readonly answerMs: number;
-  /** The same where rules may keep the sender's questions of neighbour discovery off every wire. */
+  /** The same where a host may keep its questions of neighbours off every wire. */
   readonly hiddenMs: number;
   /** Milliseconds in all while an ARP question is open; less where the world's devices give up sooner (`retrans_time_ms`). */
   readonly arpMs: number;
@@ -64,7 +64,7 @@ export function* recordProbe(
   const began = Date.now();
   const served: Served[] = [];
   const captures: CapturedFrame[][] = [];
-  const questions = new OpenQuestions((host) => mayHide(lab, host));
+  const questions = new OpenQuestions((host, family) => mayHide(lab, host, family));
   const look = (): number => {
     served.push(...lab.serve());
     let fresh = 0;
@@ -81,8 +81,9 @@ export function* recordProbe(
 
   const client = query.raw === true ? null : clientOf(lab, query);
   const failed = query.raw === true ? sendOwn(lab, query) : null;
-  const answerMs =
-    query.dst.includes(":") && mayHide(lab, query.from) ? patience.hiddenMs : patience.answerMs;
+  const family = query.dst.includes(":") ? 6 : 4;
+  const isHidden = [...lab.real.world.hosts.keys()].some((host) => mayHide(lab, host, family));
+  const answerMs = isHidden ? patience.hiddenMs : patience.answerMs;
   let progress = WAITING;
   for (let looks = 1; ; looks++) {
     look();
@@ -98,9 +99,10 @@ export function* recordProbe(
   const isServed = query.proto !== "icmp" && (progress.kind === "connected" || progress.kind === "answered");
   const lacksServer = (): boolean =>
     isServed && served.length === 0 && Date.now() - began < patience.answerMs + BOOK_MS;
-  let quietSince = Date.now();
-  while ((Date.now() - quietSince < QUIET_MS || lacksServer()) && served.length <= ENDLESS) {
+  // However long its turn was in coming, who looks last has seen nothing: servers of this process wait for their turn too.
+  for (let quietSince = Date.now(); served.length <= ENDLESS; ) {
     if (look() > 0) quietSince = Date.now();
+    else if (Date.now() - quietSince >= QUIET_MS && !lacksServer()) break;
     yield;
   }
   if (served.length > ENDLESS) return silenced(lab, query, client);
@@ -152,12 +154,31 @@ function silenced(lab: Lab, query: RecordedQuery, client: Client | null): Record
   };
 }
 
-/** May rules of a host keep its neighbour discovery, its questions or the answers to them, from wires or from itself? */
-function mayHide({ real: { world } }: Lab, name: string): boolean {
+/**
+ * May a host keep its questions of neighbours from every wire, or answers that its cards have received from itself? Rules may, that
+ * see them, filters of its devices, and of answers a macvlan that takes all a card receives.
+ */
+function mayHide({ real: { world } }: Lab, name: string, family: Family): boolean {
   const host = world.hosts.get(name);
   if (host === undefined) return false;
-  return loadedRules(host).some(({ family }) => family === 6) || walkedNft(host).tables.length > 0;
+  if (host.tc.filters.length > 0) return true;
+  const { tables } = walkedNft(host);
+  if (family === 6 && (tables.length > 0 || loadedRules(host).some((loaded) => loaded.family === 6)))
+    return true;
+  if (tables.some((table) => table.family === "arp" || table.family === "netdev")) return true;
+  // `type filter hook egress` of other families is one of a device as well.
+  if (tables.some(({ chains }) => chains.some(({ base }) => FRAME_HOOKS.has(base?.hook ?? "")))) return true;
+  return [...world.hosts.values()].some((owner) =>
+    owner.devices.some(
+      ({ detail }) =>
+        detail.kind === "macvlan" &&
+        detail.mode === "passthru" &&
+        (detail.lower?.host ?? owner.name) === name,
+    ),
+  );
 }
+
+const FRAME_HOOKS: ReadonlySet<string> = new Set(["ingress", "egress"]);
 
 /** Does the sender wait for what may come back? */
 function listens({ raw, listens = false }: RecordedQuery): boolean {

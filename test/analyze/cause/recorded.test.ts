@@ -172,6 +172,20 @@ describe("what to do about it", () => {
     },
   );
 
+  it("is to agree on a port, where the other end of a tunnel has another", () => {
+    const world = recordedWorld("c-vxlan-two");
+    const hosts = [...world.hosts].map(([name, host]) => {
+      const devices = host.devices.map((device) =>
+        device.detail.kind === "vxlan" ? { ...device, detail: { ...device.detail, port: 4789 } } : device,
+      );
+      return [name, name === "node2" ? { ...host, devices } : host] as const;
+    });
+    const trace = told({ ...world, hosts: new Map(hosts) }, "web-0", "web-2:8080");
+    expect(trace.verdict).toMatchObject({ reason: "no-listener-udp", host: "node2" });
+    expect(trace.cause).toBe("no VXLAN device of node2 has the UDP port 8472 that the packet comes with");
+    expect(trace.remedies[0]?.text).toMatch(/the same UDP port: what arrives carries 8472\.$/);
+  });
+
   it("is nothing where all arrives", () => {
     expect(told("a-bridge-brnf-plain", "web-1", "10.96.1.211:80").remedies).toEqual([]);
   });

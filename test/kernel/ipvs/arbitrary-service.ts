@@ -12,6 +12,12 @@ function addressOf(family: Family): fc.Arbitrary<IpAddress> {
   return family === 4 ? fc.integer({ min: -0x80000000, max: 0x7fffffff }) : fc.tuple(word, word, word, word);
 }
 
+/** Of one host: neither 0.0.0.0/8 nor 224.0.0.0/4 and above, neither :: nor ff00::/8. */
+function hostOf(family: Family): fc.Arbitrary<IpAddress> {
+  const first = fc.integer({ min: 0x0100_0000, max: 0xdfff_ffff });
+  return family === 4 ? first.map((address) => address | 0) : fc.tuple(first, word, word, word);
+}
+
 const port = fc.integer({ min: 1, max: 65535 });
 
 const forwarding: fc.Arbitrary<RealServer["forwarding"]> = fc.oneof(
@@ -34,7 +40,7 @@ const forwarding: fc.Arbitrary<RealServer["forwarding"]> = fc.oneof(
 const serverOf = (family: Family): fc.Arbitrary<RealServer> =>
   fc
     .record({
-      address: addressOf(family),
+      address: hostOf(family),
       port,
       forwarding,
       weight: fc.nat(0x7fffffff),

@@ -196,6 +196,8 @@ describe("a change that the kernel would refuse is refused", () => {
     ["-D -u 10.0.0.1:80", "there is no virtual service -u 10.0.0.1:80"],
     ["-a -t 10.0.0.1:80 -r 10.1.0.1:80 -m", "has a server 10.1.0.1:80 already"],
     ["-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m -x 3 -y 4", "the lower threshold 4 is above the upper one, 3"],
+    ["-a -t 10.0.0.1:80 -r 10.1.0.2 -i --tun-type gue", "a tunnel of type gue needs a port"],
+    ["-a -t 10.0.0.1:80 -r 224.0.0.1:80 -m", "224.0.0.1 is no address of one host"],
     ["-e -t 10.0.0.1:80 -r 10.1.0.2:80 -m", "has no server 10.1.0.2:80"],
     ["-d -t 10.0.0.1:80 -r 10.1.0.2:80", "has no server 10.1.0.2:80"],
   ])("%s: %s", (line, message) => {

@@ -50,6 +50,83 @@ describe("shares", () => {
   });
 });
 
+describe("lblc", () => {
+  it.each([
+    ["100", 13],
+    ["50", 12],
+  ])("net.ipv4.vs.lblc_expiration = %s: after a minute goes to %i", (seconds, last) => {
+    const balance = new Balance(`-A ${SERVICE} -s lblc`, server(12), server(13));
+    balance.sysctl("lblc_expiration", seconds);
+    expect(balance.ask({ hold: "a" })).toBe(13);
+    balance.session.wait(60_000);
+    expect(balance.ask()).toBe(last);
+  });
+
+  it("begins with a new table where it is taken up again (ip_vs_lblc_init_svc)", () => {
+    const balance = new Balance(`-A ${SERVICE} -s lblc`, server(12), server(13));
+    expect(balance.ask({ hold: "a" })).toBe(13);
+    balance.ipvsadm(`-E ${SERVICE} -s rr`);
+    expect(balance.ask()).toBe(13);
+    balance.ipvsadm(`-E ${SERVICE} -s lblc`);
+    expect(balance.ask()).toBe(12);
+  });
+});
+
+describe("twos", () => {
+  /** ip_vs_twos_schedule for every pair of numbers it may draw. */
+  function drawn(weights: readonly number[], overheads: readonly number[]): number[] {
+    const total = weights.reduce((a, b) => a + b, 0);
+    const counts = weights.map(() => 0);
+    const at = (random: number): number => {
+      let left = random;
+      return weights.findIndex((weight) => {
+        left -= weight;
+        return weight > 0 && left <= 0;
+      });
+    };
+    for (let one = 0; one <= total; one++) {
+      for (let two = 0; two <= total; two++) {
+        const [first, second] = [at(one), at(two)];
+        const better =
+          (weights[second] as number) * (overheads[first] as number) >
+          (weights[first] as number) * (overheads[second] as number);
+        const taken = better ? second : first;
+        counts[taken] = (counts[taken] as number) + 1;
+      }
+    }
+    return counts;
+  }
+
+  it.each([
+    [[1, 1], []],
+    [[3, 1], ["a"]],
+    [
+      [2, 0, 5],
+      ["a", "b"],
+    ],
+  ])("weights %j, connections held: %j", (weights, holds) => {
+    const balance = new Balance(
+      `-A ${SERVICE} -s fo`,
+      ...weights.map((weight, i) => server(11 + i, weight)).reverse(),
+    );
+    for (const hold of holds) balance.ask({ hold });
+    const heaviest = weights.indexOf(Math.max(...weights));
+    balance.ipvsadm(`-E ${SERVICE} -s twos`);
+    const { outcomes } = balance.trace();
+    const found = weights.map((_, i) =>
+      outcomes
+        .filter(({ server: took }) => took?.address === `10.12.0.${11 + i}`)
+        .reduce((sum, { probability }) => sum + Number(probability?.num) / Number(probability?.den), 0),
+    );
+    const counts = drawn(
+      weights,
+      weights.map((_, i) => (i === heaviest ? 256 * holds.length : 0)),
+    );
+    const all = counts.reduce((a, b) => a + b, 0);
+    for (const [i, share] of found.entries()) expect(share).toBeCloseTo((counts[i] as number) / all, 9);
+  });
+});
+
 describe("lblcr", () => {
   it("keeps a destination to its servers, and adds one when they are overloaded while another idles", () => {
     const balance = new Balance(`-A ${SERVICE} -s lblcr`, server(11, 3), server(12, 3));
@@ -67,6 +144,19 @@ describe("a server that is drained, full or gone", () => {
     const balance = new Balance(`-A ${SERVICE} -s fo`, server(11, 1), server(12, 9, " -x 2"));
     expect([balance.ask({ hold: "a" }), balance.ask({ hold: "b" }), balance.ask()]).toEqual([12, 12, 11]);
     balance.ipvsadm(`-e ${SERVICE} -r 10.12.0.12:80 -m -w 9 -x 4`);
+    expect(balance.ask()).toBe(12);
+  });
+
+  // __ip_vs_dest_update_overload with mode 0: a new threshold is looked at when it is set.
+  it("is full at once where a lower threshold is set, and stays so where the new one leaves too little", () => {
+    const balance = new Balance(`-A ${SERVICE} -s fo`, server(11, 1), server(12, 9));
+    for (const hold of ["a", "b", "c"]) expect(balance.ask({ hold })).toBe(12);
+    balance.ipvsadm(`-e ${SERVICE} -r 10.12.0.12:80 -m -w 9 -x 2`);
+    expect(balance.ask()).toBe(11);
+    // Three of four are three quarters, and not below them; three of five are.
+    balance.ipvsadm(`-e ${SERVICE} -r 10.12.0.12:80 -m -w 9 -x 4`);
+    expect(balance.ask()).toBe(11);
+    balance.ipvsadm(`-e ${SERVICE} -r 10.12.0.12:80 -m -w 9 -x 5`);
     expect(balance.ask()).toBe(12);
   });
 
@@ -95,10 +185,10 @@ describe("a server that is drained, full or gone", () => {
 
 describe("what is not known is said", () => {
   it("a scheduler that is not modelled: the first server that can takes it, and the verdict names it", () => {
-    const balance = new Balance(`-A ${SERVICE} -s twos`, server(11), server(12));
+    const balance = new Balance(`-A ${SERVICE} -s dice`, server(11), server(12));
     expect(balance.trace().verdict).toMatchObject({
       certainty: "unknown-match",
-      unknown: ["IPVS scheduler twos"],
+      unknown: ["IPVS scheduler dice"],
     });
   });
 

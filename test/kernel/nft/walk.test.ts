@@ -104,6 +104,31 @@ describe("verdicts, at FORWARD", () => {
     expect(result(forward("tcp option maxseg exists drop"), "icmp 10.2.0.2")).not.toBe("timeout");
   });
 
+  // 08 00 [26 51] 4e 2a 00 01 and 16 times 70: what a kernel's echo of id 20010 has for a checksum (RFC 1071, by hand).
+  it.each([
+    ["th dport 9809 drop", "timeout"],
+    ["ip daddr 10.2.0.2 th dport != 9809 drop", "answered"],
+    ["@th,16,16 0x2651 drop", "timeout"],
+    ["ip daddr 10.2.0.2 @th,16,16 < 0x2651 drop", "answered"],
+    ["th dport 9000-10000 drop", "timeout"],
+    ["th dport { 80, 9800-9900 } drop", "timeout"],
+    ["th sport 0x800 drop", "timeout"],
+    ["@th,32,16 20010 drop", "timeout"],
+    ["@th,48,16 != 1 drop", "answered"],
+    ["@th,64,32 0x70707070 drop", "timeout"],
+    ["@th,192,32 0x70707070 drop", "answered"],
+  ])("of an echo that is known all through the checksum is too: %j: %s", (rules, expected) => {
+    expect(result(forward(rules), "icmp 10.2.0.2 sport=20010 size=16")).toMatch(expected);
+  });
+
+  it.each([
+    ["th dport 9809 drop", "assumed"],
+    ["th dport 9000-10000 drop", "unknown-match"],
+    ["meta l4proto tcp th dport 9000-10000 drop", "assumed"],
+  ])("of another only whether it is within bounds is asked: %j: %s", (rules, certainty) => {
+    expect(trace(session(forward(rules)), "client", "icmp 10.2.0.2").verdict.certainty).toBe(certainty);
+  });
+
   it.each([1, 2, 7, 8, 9, 20])("a map of %i elements in a rule says what a named one does", (size) => {
     const verdicts = ["drop", "accept", "continue", "return", "jump j", "goto j"];
     for (const verdict of verdicts) {

@@ -3,16 +3,27 @@ import type { VirtualServiceState } from "../service-state.ts";
 import { leastWeighted } from "./least-connection.ts";
 import { FORGETFUL, type Scheduler } from "./scheduler.ts";
 
-/** `sysctl_lblcr_expiration`: how long a destination's set of servers may stay as it is, milliseconds. */
-const SET_EXPIRES_MS = 86_400_000;
+/** Cell that counts how often a service has taken up one of these schedulers: each time with a table of its own. */
+const TABLES = 4;
+
+const WITH_TABLE: Pick<Scheduler, "bind" | "added" | "deleted" | "updated"> = {
+  ...FORGETFUL,
+  bind: ({ cells }) => cells.set(TABLES, (cells.data[TABLES] as number) + 1),
+};
+
+/** What a service's table of now is known by. */
+function tableOf({ number, cells }: VirtualServiceState): number {
+  return number + (cells.data[TABLES] as number) * 0x1_0000;
+}
 
 /** `lblc` (ip_vs_lblc.c): a destination's own server for as long as that is not overloaded; else the least loaded becomes it. */
 export const localityLeastConnection: Scheduler = {
-  ...FORGETFUL,
+  ...WITH_TABLE,
   name: "lblc",
-  schedule(service, packet, { locality, now }) {
-    const { number, destinations } = service;
-    const own = locality.server(number, packet.dst, now);
+  schedule(service, packet, { locality, now, ipvsSettings }) {
+    const { destinations } = service;
+    const table = tableOf(service);
+    const own = locality.server(table, packet.dst, now, ipvsSettings.lblcExpirationMs);
     if (
       own !== NO_SERVER &&
       destinations.isAvailable(own) &&
@@ -22,28 +33,30 @@ export const localityLeastConnection: Scheduler = {
       return own;
     }
     const dest = leastWeighted(service);
-    if (dest !== NO_SERVER) locality.setServer(number, packet.dst, dest, now);
+    if (dest !== NO_SERVER) locality.setServer(table, packet.dst, dest, now);
     return dest;
   },
 };
 
 /** `lblcr` (ip_vs_lblcr.c): the least loaded of a destination's set of servers, which grows under load and shrinks with time. */
 export const localityReplicated: Scheduler = {
-  ...FORGETFUL,
+  ...WITH_TABLE,
   name: "lblcr",
-  schedule(service, packet, { locality, now }) {
-    const { number } = service;
-    const set = locality.servers(number, packet.dst);
+  schedule(service, packet, { locality, now, ipvsSettings }) {
+    const table = tableOf(service);
+    // One time for both: how long a destination is remembered unasked, and its set of servers may stay as it is.
+    const expirationMs = ipvsSettings.lblcrExpirationMs;
+    const set = locality.servers(table, packet.dst, now, expirationMs);
     if (set !== null) {
       const least = leastOf(service, set.servers);
-      if (set.servers.length > 1 && now > set.modified + SET_EXPIRES_MS) {
+      if (set.servers.length > 1 && now > set.modified + expirationMs) {
         const most = mostOf(service, set.servers);
-        if (most !== NO_SERVER) locality.dropServer(number, packet.dst, most, now);
+        if (most !== NO_SERVER) locality.dropServer(table, packet.dst, most, now);
       }
       if (least !== NO_SERVER && !isOverloaded(service, least)) return least;
     }
     const dest = leastWeighted(service);
-    if (dest !== NO_SERVER) locality.addServer(number, packet.dst, dest, now);
+    if (dest !== NO_SERVER) locality.addServer(table, packet.dst, dest, now);
     return dest;
   },
 };

@@ -3,6 +3,7 @@ import { leastConnection, weightedLeastConnection } from "./least-connection.ts"
 import { localityLeastConnection, localityReplicated } from "./locality.ts";
 import { maglevHash } from "./maglev.ts";
 import { failover, overflow } from "./overflow.ts";
+import { powerOfTwoChoices } from "./power-of-two.ts";
 import { roundRobin } from "./round-robin.ts";
 import type { Scheduler } from "./scheduler.ts";
 import { neverQueue, shortestExpectedDelay } from "./shortest-delay.ts";
@@ -27,6 +28,7 @@ const SCHEDULERS: ReadonlyMap<string, Scheduler> = new Map(
       localityReplicated,
       overflow,
       failover,
+      powerOfTwoChoices,
     ],
   ].map((scheduler) => [scheduler.name, scheduler]),
 );

@@ -1,5 +1,7 @@
 import type { Packet } from "../../../packet/packet.ts";
 import type { Chooser } from "../../chooser.ts";
+import type { IpvsSettings } from "../compiled-service.ts";
+import type { ConnectionTable } from "../connection-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
 
 /**
@@ -26,15 +28,17 @@ export interface Situation {
   /** Virtual time, milliseconds. */
   readonly now: number;
   readonly locality: Locality;
+  readonly ipvsSettings: Pick<IpvsSettings, "lblcExpirationMs" | "lblcrExpirationMs">;
+  readonly ipvsConnections: Pick<ConnectionTable, "begun">;
 }
 
 /** Which servers a destination was sent to, for the schedulers that keep to them (lblc, lblcr). */
 export interface Locality {
   /** The server of a destination, or `NO_SERVER`; touches it. */
-  server(service: number, daddr: number, now: number): number;
+  server(service: number, daddr: number, now: number, expirationMs: number): number;
   setServer(service: number, daddr: number, dest: number, now: number): void;
-  /** The servers of a destination, the last first; null for none yet. */
-  servers(service: number, daddr: number): ServerSet | null;
+  /** The servers of a destination, the last first; null for none yet. Touches it. */
+  servers(service: number, daddr: number, now: number, expirationMs: number): ServerSet | null;
   addServer(service: number, daddr: number, dest: number, now: number): void;
   dropServer(service: number, daddr: number, dest: number, now: number): void;
 }

@@ -1,4 +1,10 @@
+import type { Packet } from "../../../packet/packet.ts";
+import * as STATUS from "../../conntrack/status.ts";
+import type { ConntrackTable } from "../../conntrack/table.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { CT_UNTRACKED, IPS_DST_NAT, IPS_SRC_NAT } = STATUS;
 
 /**
  * The states of `--ctstate` and `--state` as bits, `XT_CONNTRACK_STATE_*` (uapi/linux/netfilter/xt_conntrack.h),
@@ -27,6 +33,17 @@ const IP_CT_IS_REPLY = 3;
 /** `XT_CONNTRACK_STATE_BIT`: a reply has the state of its direction's opposite. Runs per packet. */
 export function ctStateBit(ctInfo: number): number {
   return 1 << ((ctInfo % IP_CT_IS_REPLY) + 1);
+}
+
+/** The states of a packet: those of its place in the connection, and whether the connection is translated. Runs per packet. */
+export function statesOf(packet: Packet, conntrack: ConntrackTable): number {
+  const ct = packet.ct;
+  if (ct < 0) return ct === CT_UNTRACKED ? CT_STATE.UNTRACKED : CT_STATE.INVALID;
+  let bits = ctStateBit(packet.ctInfo);
+  const status = conntrack.status(ct);
+  if ((status & IPS_SRC_NAT) !== 0) bits |= CT_STATE.SNAT;
+  if ((status & IPS_DST_NAT) !== 0) bits |= CT_STATE.DNAT;
+  return bits;
 }
 
 export function readCtStates(reader: ArgumentReader, allowed: number): number {

@@ -1,14 +1,11 @@
 import type { Masked } from "../../../address/masked.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import {
-  CT_UNTRACKED,
   ctInfoDirection,
   IP_CT_DIR_ORIGINAL,
   IPS_ASSURED,
   IPS_CONFIRMED,
-  IPS_DST_NAT,
   IPS_SEEN_REPLY,
-  IPS_SRC_NAT,
 } from "../../conntrack/status.ts";
 import { MaskedAddress } from "../masked-address.ts";
 import type { Negatable } from "../rule.ts";
@@ -19,7 +16,7 @@ import { negatableText, optionText } from "../save/option-text.ts";
 import { formatPortRange, type PortRange, portMatches, readPortRange } from "../save/port-range.ts";
 import { parseProtocol } from "../save/protocol.ts";
 import { formatUintRange, readUintRange, type UintRange } from "../save/uint-range.ts";
-import { CT_STATE, ctStateBit, formatCtStates, readCtStates } from "./conntrack-state.ts";
+import { formatCtStates, readCtStates, statesOf } from "./conntrack-state.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** What conntrack knows of the packet's connection (net/netfilter/xt_conntrack.c, revision 3). */
@@ -166,21 +163,11 @@ function formatStatus(bits: number): string {
   return names.join(",") || "NONE";
 }
 
-function onlyState(match: ConntrackMatch): boolean {
+/** Does it ask for states and for nothing else? */
+export function onlyState(match: ConntrackMatch): boolean {
   return Object.entries(match).every(([field, value]) =>
     field === "kind" ? true : field === "state" ? value !== null : value === null,
   );
-}
-
-/** The states of a packet: those of its place in the connection, and whether the connection is translated. Runs per packet. */
-function statesOf(packet: Packet, context: RuleContext): number {
-  const ct = packet.ct;
-  if (ct < 0) return ct === CT_UNTRACKED ? CT_STATE.UNTRACKED : CT_STATE.INVALID;
-  let bits = ctStateBit(packet.ctInfo);
-  const status = context.conntrack.status(ct);
-  if ((status & IPS_SRC_NAT) !== 0) bits |= CT_STATE.SNAT;
-  if ((status & IPS_DST_NAT) !== 0) bits |= CT_STATE.DNAT;
-  return bits;
 }
 
 /** `--ctstate` alone, by far the most common. Runs per packet. */
@@ -194,7 +181,7 @@ class CtStateTest implements MatchTest {
   }
 
   test(packet: Packet, context: RuleContext): boolean {
-    return ((this.states & statesOf(packet, context)) !== 0) !== this.invert;
+    return ((this.states & statesOf(packet, context.conntrack)) !== 0) !== this.invert;
   }
 }
 
@@ -217,7 +204,8 @@ class ConntrackTest implements MatchTest {
   test(packet: Packet, context: RuleContext): boolean {
     const match = this.match;
     const { state, direction, status, protocol } = match;
-    if (state !== null && ((state.value & statesOf(packet, context)) !== 0) === state.invert) return false;
+    if (state !== null && ((state.value & statesOf(packet, context.conntrack)) !== 0) === state.invert)
+      return false;
     const ct = packet.ct;
     if (ct < 0) return state !== null;
     if (direction !== null) {

@@ -2,21 +2,17 @@ import { type IpAddress, inetNtop } from "../../../address/ip.ts";
 import { type Ip6, intern, internIpv6 } from "../../../address/ip6-handle.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import { ChainOverlay, type Chains } from "../chain-map.ts";
-import {
-  internRecentList,
-  RECENT_CHECK,
-  RECENT_REMOVE,
-  RECENT_SET,
-  RECENT_UPDATE,
-  type RecentLists,
-  type RecentQuery,
-} from "../recent.ts";
+import * as RECENT from "../recent.ts";
+import { internRecentList, type RecentLists, type RecentQuery } from "../recent.ts";
 import type { Rule, Ruleset } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { compareRuns } from "../rule-runs.ts";
 import { fullMask, readAddress } from "../save/address.ts";
 import { optionText } from "../save/option-text.ts";
 import type { Match, MatchModule } from "./match.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { RECENT_CHECK, RECENT_REMOVE, RECENT_SET, RECENT_UPDATE } = RECENT;
 
 /** Was the address seen of late? (net/netfilter/xt_recent.c; the lists themselves are in `netfilter/recent.ts`.) */
 export interface RecentMatch extends Match {

@@ -3,6 +3,7 @@ import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import { addressIn } from "./load-payload.ts";
+import { netdevEgress } from "./netdev-egress.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
@@ -29,10 +30,11 @@ export function compileDuplicate({ device, address }: Duplicate, family: NftFami
 
 /** `nf_dup_netdev_egress`: the frame as it is leaves by a device too. */
 function toDevice(name: string): Step {
-  return ({ stack, packet }) => {
+  return (run) => {
+    const { stack, packet } = run;
     const out = stack.net.deviceNamed(name);
     if (out === null) return NFT_BREAK;
-    stack.path.transmit(stack, out, stack.pool.clone(packet));
+    netdevEgress(run, out, stack.pool.clone(packet));
     return NFT_CONTINUE;
   };
 }

@@ -1,5 +1,6 @@
 import { NF_STOLEN } from "../../netfilter/hook.ts";
 import type { NftStatement } from "../statement.ts";
+import { netdevEgress } from "./netdev-egress.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK } from "./verdict.ts";
 
@@ -11,7 +12,7 @@ export function compileForward({ device, address }: Extract<NftStatement, { kind
     const { stack, packet } = run;
     const out = stack.net.deviceNamed(name);
     if (out === null) return NFT_BREAK;
-    stack.path.transmit(stack, out, packet);
+    netdevEgress(run, out, packet);
     return NF_STOLEN;
   };
 }

@@ -22,6 +22,7 @@ import {
   type Packet,
 } from "../../../packet/packet.ts";
 import { tcpHeaderLength } from "../../../packet/tcp-options.ts";
+import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -241,19 +242,16 @@ export function addressIn(regs: Int32Array, at: number): number {
   return intern(regs[at] as number, regs[at + 1] as number, regs[at + 2] as number, regs[at + 3] as number);
 }
 
-/**
- * `th sport` and `th dport` read whatever lies at the ports' place: of ICMP its type and code, and its checksum, which is
- * equal to nothing that a rule set could mean.
- */
+/** `th sport` and `th dport` read whatever lies at the ports' place: of ICMP its type and code, and its checksum. */
 function compilePorts(read: Field | undefined, field: string): Read | null {
   if (read === undefined) return null;
   const isSource = field === "sport";
   return (run, at) => {
     const { packet } = run;
     if (packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP) return false;
-    if (packet.protocol === IPPROTO_ICMP || packet.protocol === IPPROTO_ICMPV6) {
-      run.regs[at] = isSource ? (packet.icmpType << 8) | packet.icmpCode : -1;
-    } else run.regs[at] = read(packet);
+    if (!isAnyIcmp(packet)) run.regs[at] = read(packet);
+    else if (isSource) run.regs[at] = (packet.icmpType << 8) | packet.icmpCode;
+    else return loadIcmpBits(run, at, 16, 16);
     return true;
   };
 }

@@ -2,14 +2,13 @@ import { word6 } from "../../../address/ip6-handle.ts";
 import {
   ETH_P_ARP,
   headerLength,
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   type Packet,
 } from "../../../packet/packet.ts";
 import type { NftExpression } from "../expression.ts";
+import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import type { Load, Read } from "./read.ts";
 
 /** Bits of the network header by their place, as `@nh,96,32` names them: the same bits mean other things in each family. */
@@ -25,7 +24,7 @@ const IP6_KNOWN = [0xfff00000 | 0, -1, -1, -1, -1, -1, -1, -1, -1, -1];
 export function compileRaw({ base, offset, length }: RawPayload): Load | null {
   if (base === "th") {
     const read = transportBits(offset, length);
-    return read === null ? null : { words: 1, load: read };
+    return read === null ? null : { words: 1, load: read, unsure: true };
   }
   if (base !== "nh" || length === 0) return null;
   const load = length <= 32 ? bitsWithin(offset, length) : wholeWords(offset, length);
@@ -37,9 +36,10 @@ const TRANSPORT_KNOWN: ReadonlyMap<number, readonly number[]> = new Map([
   [IPPROTO_TCP, [-1, 0, -1, 0x00ff0000]],
   [IPPROTO_UDP, [-1, 0xffff0000 | 0]],
   [IPPROTO_SCTP, [-1]],
-  [IPPROTO_ICMP, [0xffff0000 | 0]],
-  [IPPROTO_ICMPV6, [0xffff0000 | 0]],
 ]);
+
+/** So many bytes of ICMP are looked at: the longest message. */
+const ICMP_BITS = 0xffff * 8;
 
 /** Bits of a transport header; a packet whose protocol has other things there, or none, does not match. */
 function transportBits(offset: number, length: number): Read | null {
@@ -50,10 +50,11 @@ function transportBits(offset: number, length: number): Read | null {
   const protocols = [...TRANSPORT_KNOWN].flatMap(([protocol, known]) =>
     (((known[word] ?? 0) >> shift) & mask) === mask ? [protocol] : [],
   );
-  if (protocols.length === 0) return null;
+  if (protocols.length === 0 && offset + length > ICMP_BITS) return null;
   return (run, at) => {
     const { packet } = run;
     if (packet.ethType === ETH_P_ARP || packet.fragOffset !== 0) return false;
+    if (isAnyIcmp(packet)) return loadIcmpBits(run, at, offset, length);
     if (!protocols.includes(packet.protocol)) return false;
     run.regs[at] = (transportWord(packet, word) >>> shift) & mask;
     return true;
@@ -62,9 +63,6 @@ function transportBits(offset: number, length: number): Read | null {
 
 /** Word `i` of the transport header, as far as it is known. Runs per packet. */
 function transportWord(packet: Packet, i: number): number {
-  if (packet.protocol === IPPROTO_ICMP || packet.protocol === IPPROTO_ICMPV6) {
-    return (packet.icmpType << 24) | (packet.icmpCode << 16);
-  }
   if (i === 0) return (packet.sport << 16) | packet.dport;
   if (packet.protocol === IPPROTO_UDP) return (packet.length - headerLength(packet)) << 16;
   return i === 2 ? packet.ack : packet.tcpFlags << 16;

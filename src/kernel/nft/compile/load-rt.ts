@@ -1,3 +1,4 @@
+import { nextHopOf } from "../../route/attach.ts";
 import type { NftExpression } from "../expression.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
@@ -18,7 +19,7 @@ export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }
   const wanted = family === "ip6" ? 6 : 4;
   return ({ packet, regs }, at) => {
     if (packet.rtDev < 0 || packet.family !== wanted) return false;
-    const hop = packet.rtUsesGateway ? packet.rtNextHop : packet.dst;
+    const hop = nextHopOf(packet);
     if (wanted === 6) putAddress(regs, at, hop);
     else regs[at] = hop;
     return true;

@@ -22,9 +22,11 @@ import { foldWords, isShift, operate, wordsOfType } from "./words.ts";
 export function compileLoad(expression: NftExpression): Load | null {
   switch (expression.kind) {
     case "payload":
-      return shared(`payload ${expression.protocol} ${expression.field}`, () =>
-        sized(compilePayload(expression.protocol, expression.field), expression),
-      );
+      return shared(`payload ${expression.protocol} ${expression.field}`, () => {
+        const load = sized(compilePayload(expression.protocol, expression.field), expression);
+        const unsure = expression.protocol === "th" && expression.field === "dport";
+        return load !== null && unsure ? { ...load, unsure } : load;
+      });
     case "raw-payload":
       return compileRaw(expression);
     case "meta":
@@ -105,6 +107,7 @@ function compileConcat(parts: readonly NftExpression[]): Load | null {
   }
   return {
     words: loads.reduce((sum, { words }) => sum + words, 0),
+    unsure: loads.some(({ unsure }) => unsure === true),
     load: (run, at) => {
       let place = at;
       for (let i = 0; i < loads.length; i++) {
@@ -127,6 +130,7 @@ function compileBinary({ op, left, right }: Extract<NftExpression, { kind: "bina
     const operand = folded[0] as number;
     return {
       words: 1,
+      unsure: from.unsure === true,
       load: (run, at) => {
         if (!from.load(run, at)) return false;
         run.regs[at] = operate(op, run.regs[at] as number, operand);

@@ -12,13 +12,35 @@ import type { Inline, Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
 import { boundsOf, constantWords, foldWords, wildcardPrefix } from "./words.ts";
 
-/** `nft_cmp`, `nft_range`, `nft_lookup`. null: the walk cannot tell. */
+/**
+ * `nft_cmp`, `nft_range`, `nft_lookup`. null: the walk cannot tell. Bits of a packet that are not known are equal to no value of
+ * a rule; whether they are within bounds is asked.
+ */
 export function compileMatch(
-  { op, left, right }: Extract<NftStatement, { kind: "match" }>,
+  statement: Extract<NftStatement, { kind: "match" }>,
   unsure: (run: NftRun) => number,
 ): Step | Inline | null {
-  const from = compileLoad(left);
+  const from = compileLoad(statement.left);
   if (from === null) return null;
+  const step = compileTest(statement, from, unsure);
+  if (from.unsure !== true || typeof step !== "function" || isDiscrete(statement.right)) return step;
+  return (run) => {
+    run.unsure = false;
+    const verdict = step(run);
+    return run.unsure ? unsure(run) : verdict;
+  };
+}
+
+function isDiscrete(right: NftExpression): boolean {
+  if (right.kind === "set") return right.elements.every(({ key }) => isDiscrete(key));
+  return right.kind === "constant" || (right.kind === "concat" && right.parts.every(isDiscrete));
+}
+
+function compileTest(
+  { op, left, right }: Extract<NftStatement, { kind: "match" }>,
+  from: Load,
+  unsure: (run: NftRun) => number,
+): Step | Inline | null {
   if (right.kind === "set" || right.kind === "set-reference") {
     if (op !== "==" && op !== "!=") return null;
     return compileLookup(from, right, typesOf(left), op === "!=", unsure);

@@ -22,6 +22,8 @@ export class NftRun {
   hook = 0;
   /** Symbol of the chain that the last jump or goto names. */
   target = -1;
+  /** A load has read bits that are not known: set back by who asks. */
+  unsure = false;
 
   /** `skb->len`: at a device's egress the link-layer header is part of it. Runs per packet. */
   get length(): number {

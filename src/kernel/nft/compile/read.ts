@@ -7,4 +7,6 @@ export type Read = (run: NftRun, at: number) => boolean;
 export interface Load {
   readonly words: number;
   readonly load: Read;
+  /** Of some packets it is not known what it reads (`NftRun.unsure`). */
+  readonly unsure?: boolean;
 }

@@ -1,0 +1,200 @@
+import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../../src/walk/trace.ts";
+import { outcome, trace } from "../../walk/asking.ts";
+import { Director } from "./director.ts";
+
+/** What no recording shows; each expectation follows a function of net/netfilter/ipvs, which its name says. */
+
+const SCTP = "--sctp-service 10.0.9.9:80";
+const UDP = "-u 10.0.9.9:53";
+const UDP6 = "-u [fd00:9::9]:53";
+const TRACKS = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m conntrack --ctstate INVALID -j DROP\nCOMMIT\n";
+
+/** The ICMP errors that came to a host: type, code, and the MTU if one is told. */
+function errors({ frames }: Outcome, at: string): string[] {
+  return frames.flatMap(({ host, direction, icmp }) =>
+    host === at && direction === "in" && icmp !== undefined
+      ? [[icmp.type, icmp.code, ...(icmp.mtu === undefined ? [] : [icmp.mtu])].join("/")]
+      : [],
+  );
+}
+
+describe("set_sctp_state", () => {
+  const servers = [`-A ${SCTP} -s rr`, `-a ${SCTP} -r 10.0.2.2:80 -m`];
+  const drop = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p sctp -j DROP\nCOMMIT\n";
+
+  it.each([
+    ["four of a handshake", {}, "ESTABLISHED", 900],
+    ["an INIT that is answered by an ABORT", { listen: ["sctp 81"] }, "REJECTED", 4],
+    ["one that is not answered", { iptables: drop }, "INIT1", 4],
+  ])("%s: %s", (_, more, state, seconds) => {
+    const s = {
+      routes: ["default via 10.0.2.1"],
+      listen: ["sctp 80"],
+      links: { eth0: "10.0.2.2/24" },
+      ...more,
+    };
+    const [view] = outcome(new Director({ s }, ...servers).session, "c", "sctp 10.0.9.9:80").ipvs;
+    expect(view?.state).toBe(state);
+    expect(view?.expires).toBe(seconds - 1);
+  });
+});
+
+describe("ip_vs_expire_nodest_conn_flush", () => {
+  const servers = ["-A -t 10.0.9.9:80 -s rr -p 60", "-a -t 10.0.9.9:80 -r 10.0.2.2:80 -m"];
+  const gone = "-d -t 10.0.9.9:80 -r 10.0.2.2:80";
+
+  it.each([
+    ["0", ["ASSURED", "ESTABLISHED"]],
+    ["1", []],
+  ])("expire_nodest_conn = %s: of a removed server's connection and its template stay %j", (value, stay) => {
+    const director = new Director({}, ...servers);
+    director.sysctl("net.ipv4.vs.expire_nodest_conn", value);
+    trace(director.session, "c", "tcp 10.0.9.9:80", { hold: "one" });
+    expect(director.states()).toEqual(["ASSURED", "ESTABLISHED"]);
+    director.ipvsadm(gone);
+    expect(director.states()).toEqual(stay);
+  });
+});
+
+describe("handle_response", () => {
+  it("leaves an answer of direct routing the way it came to go", () => {
+    // Whom the main table knows no way to; what comes from the server's side has another table.
+    const lb = {
+      links: { eth0: "10.0.1.1/24", eth1: "10.0.2.1/24" },
+      forward: true,
+      listen: [],
+      rules: ["from all fwmark 1 lookup 50 pref 10", "from all iif eth1 lookup 60 pref 20"],
+      routes: ["local default dev lo table 50", "10.0.7.0/24 via 10.0.1.2 table 60"],
+      iptables:
+        "*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -i eth0 -d 10.0.9.9/32 -j MARK --set-xmark 0x1/0xffffffff\nCOMMIT\n",
+    };
+    const c = {
+      links: { eth0: "10.0.1.2/24 10.0.7.7/32" },
+      routes: ["default via 10.0.1.1"],
+      listen: [],
+    };
+    const director = new Director({ c, lb }, "-A -f 1 -s rr", "-a -f 1 -r 10.0.2.2 -g");
+    const answer = outcome(director.session, "c", "udp 10.0.9.9:53 src=10.0.7.7");
+    expect([answer.client.result, answer.verdict.reason]).toEqual(["answered", "answered"]);
+  });
+});
+
+describe("__ip_vs_get_out_rt", () => {
+  it("says nothing where no tunnel fits", () => {
+    const links = {
+      eth0: "10.0.1.1/24 10.0.9.9/32",
+      eth1: { addresses: "10.0.2.1/24", mtu: 80 },
+    };
+    const director = new Director(
+      { lb: { links, forward: true } },
+      `-A ${UDP} -s rr`,
+      `-a ${UDP} -r 10.0.2.2 -i`,
+    );
+    const tried = outcome(director.session, "c", "udp 10.0.9.9:53 size=100 df");
+    expect([errors(tried, "c"), tried.verdict.reason]).toEqual([[], "mtu-black-hole"]);
+  });
+});
+
+describe("ip_vs_tunnel_xmit_prepare", () => {
+  it.each([
+    ["0", 0],
+    ["1", 1],
+  ])("vs.conntrack = %s: %i entry of what went into the tunnel", (value, entries) => {
+    const director = new Director(
+      {
+        lb: {
+          links: { eth0: "10.0.1.1/24 10.0.9.9/32", eth1: "10.0.2.1/24" },
+          forward: true,
+          iptables: TRACKS,
+        },
+      },
+      `-A ${UDP} -s rr`,
+      `-a ${UDP} -r 10.0.2.2 -i`,
+    );
+    director.sysctl("net.ipv4.vs.conntrack", value);
+    const { conntrack } = outcome(director.session, "c", "udp 10.0.9.9:53");
+    expect(conntrack.filter(({ host, orig }) => host === "lb" && orig.dst === "10.0.9.9")).toHaveLength(
+      entries,
+    );
+  });
+});
+
+describe("ip_vs_in_icmp of a tunnel's packet", () => {
+  it("tells the client of the cached route's MTU first, and of what was learned when it asks again", () => {
+    const director = new Director(
+      {
+        lb: {
+          links: { eth0: "10.0.1.1/24 10.0.9.9/32", eth1: "10.0.2.1/24" },
+          routes: ["10.0.3.0/24 via 10.0.2.2"],
+          forward: true,
+        },
+        s: {
+          links: { eth0: "10.0.2.2/24", eth1: { addresses: "10.0.3.1/24", mtu: 1400 } },
+          routes: ["default via 10.0.2.1"],
+          forward: true,
+        },
+      },
+      `-A ${UDP} -s rr`,
+      `-a ${UDP} -r 10.0.3.2 -i`,
+    );
+    const ask = (): string[] =>
+      errors(outcome(director.session, "c", "udp 10.0.9.9:53 size=1440 df sport=40000"), "c");
+    expect([ask(), ask()]).toEqual([["3/4/1480"], ["3/4/1380"]]);
+  });
+});
+
+describe("ip_vs_in_icmp_v6", () => {
+  it("sends an error that this host made itself on to a direct routing's server, by no way of its own", () => {
+    const ip6tables = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -i lo -j DROP\nCOMMIT\n";
+    const links = { eth0: "fd00:1::1/64 fd00:9::9/128", eth1: "fd00:2::1/64" };
+    const director = new Director(
+      { lb: { links, forward: true, ip6tables } },
+      `-A ${UDP6} -s rr`,
+      `-a ${UDP6} -r [fd00:2::2]:53 -g`,
+    );
+    trace(director.session, "c", "udp [fd00:9::9]:53 sport=40000");
+    const late = outcome(director.session, "s", "udp [fd00:1::2]:40000 src=fd00:9::9 sport=53 ttl=1");
+    expect(errors(late, "s")).toEqual(["3/0"]);
+  });
+});
+
+describe("ip_vs_gather_frags", () => {
+  it("joins what is forwarded, though nothing tracks connections", () => {
+    const iptables = "*mangle\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -f -j DROP\nCOMMIT\n";
+    const lb = { links: { eth0: "10.0.1.1/24 10.0.9.9/32", eth1: "10.0.2.1/24" }, forward: true, iptables };
+    const ask = (...lines: string[]): string =>
+      outcome(new Director({ lb }, ...lines).session, "c", "udp 10.0.2.2:53 size=2000").client.result;
+    expect([ask(), ask(`-A ${UDP} -s rr`)]).toEqual(["timeout", "answered"]);
+  });
+
+  it("nf_defrag_ipv6_enable: of IPv6 before anything else", () => {
+    const ip6tables =
+      "*mangle\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o eth1 -m frag --fragmore -j DROP\nCOMMIT\n";
+    const links = { eth0: "fd00:1::1/64 fd00:9::9/128", eth1: "fd00:2::1/64" };
+    const ask = (...lines: string[]): string =>
+      outcome(
+        new Director({ lb: { links, forward: true, ip6tables } }, ...lines).session,
+        "c",
+        "udp [fd00:2::2]:53 size=2000",
+      ).client.result;
+    expect([ask(), ask(`-A ${UDP6} -s rr`)]).toEqual(["timeout", "answered"]);
+  });
+});
+
+describe("ip_vs_has_real_service", () => {
+  it("knows the end of a mark's server, of whatever protocol", () => {
+    const director = new Director({}, "-A -f 7 -s rr", "-a -f 7 -r 10.0.2.2:53 -m");
+    director.sysctl("net.ipv4.vs.nat_icmp_send", "1");
+    const out = outcome(director.session, "s", "udp 10.0.1.2:9 sport=53");
+    expect([out.verdict.reason, errors(out, "s")]).toEqual(["ipvs-no-connection", ["3/3"]]);
+  });
+});
+
+describe("sysctl_backup_only", () => {
+  it("is nothing without a backup's synchronisation", () => {
+    const director = new Director({}, `-A ${UDP} -s rr`, `-a ${UDP} -r 10.0.2.2:53 -m`);
+    director.sysctl("net.ipv4.vs.backup_only", "1");
+    expect(outcome(director.session, "c", "udp 10.0.9.9:53").client.answeredBy).toBe("s");
+  });
+});

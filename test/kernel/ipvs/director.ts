@@ -1,0 +1,99 @@
+import { applyOperations } from "../../../src/kernel/apply-operation.ts";
+import type { Host } from "../../../src/kernel/host.ts";
+import { ipvsadmOperations, ipvsadmOutput } from "../../../src/kernel/ipvs/ipvsadm-command.ts";
+import { parseIpvsadm } from "../../../src/kernel/ipvs/ipvsadm-line.ts";
+import { Network } from "../../../src/walk/network.ts";
+import { Session } from "../../../src/walk/session.ts";
+import type { World } from "../../../src/world/world.ts";
+import { type HostSpec, smallWorld } from "../../walk/small-world.ts";
+
+/**
+ * c — lb — s, lb with the virtual addresses 10.0.9.9 and fd00:9::9, which s has on a device of its own too, so that it answers
+ * direct routing and tunnels. What is said of a host replaces what it has.
+ */
+export class Director {
+  readonly session: Session;
+  private world: World;
+
+  constructor(more: { c?: HostSpec; lb?: HostSpec; s?: HostSpec }, ...lines: readonly string[]) {
+    this.world = smallWorld(
+      {
+        c: {
+          links: { eth0: "10.0.1.2/24 fd00:1::2/64" },
+          routes: ["default via 10.0.1.1", "default via fd00:1::1"],
+          listen: [],
+          ...more.c,
+        },
+        lb: {
+          links: {
+            eth0: "10.0.1.1/24 10.0.9.9/32 fd00:1::1/64 fd00:9::9/128",
+            eth1: "10.0.2.1/24 fd00:2::1/64",
+          },
+          forward: true,
+          listen: [],
+          ...more.lb,
+        },
+        s: {
+          links: {
+            eth0: "10.0.2.2/24 fd00:2::2/64",
+            vip: { addresses: "10.0.9.9/32 fd00:9::9/128", detail: { kind: "dummy" } },
+            tunl0: {
+              detail: {
+                ...{ kind: "ipip", link: null, local: null, remote: null },
+                ...{ ttl: 0, tos: 0, pmtudisc: false },
+              },
+              mtu: 1480,
+              mac: "00:00:00:00:00:00",
+            },
+          },
+          routes: ["default via 10.0.2.1", "default via fd00:2::1"],
+          listen: ["tcp 80", "udp 53", "sctp 80"],
+          ...more.s,
+        },
+      },
+      ["c:eth0 lb:eth0", "lb:eth1 s:eth0"],
+    );
+    for (const line of lines) this.change(line);
+    this.session = new Session(new Network(this.world));
+  }
+
+  /** An ipvsadm command line without the program's name. */
+  ipvsadm(line: string): void {
+    this.change(line);
+    this.session.replaceNetwork(new Network(this.world));
+  }
+
+  sysctl(name: string, value: string): void {
+    this.put(applied(this.lb, [{ kind: "sysctl", name, value }]));
+    this.session.replaceNetwork(new Network(this.world));
+  }
+
+  /** The state of each connection, as `ipvsadm -Lcn` prints it. */
+  states(): string[] {
+    const parsed = parseIpvsadm(["-L", "-c", "-n"], 0);
+    if (parsed.kind !== "ok") throw new Error(parsed.message);
+    const { net, ipvs, now } = this.session.stack(this.session.network.hostNumber("lb"));
+    const lines = ipvsadmOutput(parsed.command, net.host, ipvs, now).trimEnd().split("\n").slice(2);
+    return lines.map((line) => line.split(/ +/)[2] ?? "");
+  }
+
+  private get lb(): Host {
+    return this.world.hosts.get("lb") as Host;
+  }
+
+  private change(line: string): void {
+    const parsed = parseIpvsadm(line.split(" "), 0);
+    if (parsed.kind !== "ok") throw new Error(`${line}: ${parsed.message}`);
+    this.put(applied(this.lb, ipvsadmOperations(parsed.command)));
+  }
+
+  private put(host: Host): void {
+    this.world = { ...this.world, hosts: new Map(this.world.hosts).set("lb", host) };
+  }
+}
+
+function applied(host: Host, operations: Parameters<typeof applyOperations>[1]): Host {
+  const done = applyOperations(host, operations);
+  if (done.kind !== "ok") throw new Error(done.errors.map(({ message }) => message).join("; "));
+  return done.host;
+}
