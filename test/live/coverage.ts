@@ -32,7 +32,7 @@ const TC = ["tbf", "u32", "matchall", "flower", "mirred redirect", "mirred mirro
 /** So many packets whose fate hung on it are enough to know of each key that it is not nothing. */
 const ENOUGH = 2;
 /** Rules of a world that are looked into: each is a walk of all its packets. */
-const MOST_A_WORLD = 20;
+const MOST_A_WORLD = 40;
 /** Packets of a rule that are looked into. */
 const MOST_OF_A_RULE = 5;
 
