@@ -168,9 +168,11 @@ export class Fib {
   readonly family: Family;
   readonly rules: readonly FibRule[];
   readonly tables: ReadonlyMap<string, FibTable>;
+  /** That of the host's own addresses, null where there is none. */
+  readonly local: FibTable | null;
   /** A policy rule asks for the source: it matters whether that is chosen yet. */
   readonly asksSource: boolean;
-  /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
+  /** Somebody added a route of type local, in whichever table (`fib_has_custom_local_routes`): source checks then look properly. */
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
   readonly hasCustomRules: boolean;
@@ -198,6 +200,7 @@ export class Fib {
       table.add(route, index);
     }
     this.tables = tables;
+    this.local = tables.get("local") ?? null;
     this.rules = compileRules(family, rules, this.vrfs !== null).map((rule) => ({
       ...rule,
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
@@ -207,7 +210,9 @@ export class Fib {
     this.hasCustomRules =
       this.rules.length !== usual.length ||
       this.rules.some(({ always, priority }, i) => !always || priority !== usual[i]?.priority);
-    this.hasCustomLocalRoutes = routes.some((route) => route.type === "local" && route.table !== "local");
+    this.hasCustomLocalRoutes = routes.some(
+      ({ type, table, protocol }) => type === "local" && (table !== "local" || protocol !== "kernel"),
+    );
   }
 
   /** `l3mdev_update_flow`: which VRF a look-up is about. A VRF itself as the way out only names its table. */
