@@ -39,6 +39,8 @@ export class HostSession {
   readonly learned: PairMap;
   /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway; 2 and 3 of IPv6. */
   readonly exceptions: PairMap;
+  /** IPIP tunnels: (ifindex, 0) to errors from their way not yet passed on, (ifindex, 1) to when the last came (`ipipError`). */
+  readonly tunnelErrors: PairMap;
   /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; 2 and 3 are IPv6's, 4 and 5 IPv4's
    * errors (`peerAllows`). */
   readonly peers: PairMap;
@@ -66,6 +68,7 @@ export class HostSession {
     this.neighbourDelayed = new PairMap(journal);
     this.learned = new PairMap(journal, 16);
     this.exceptions = new PairMap(journal);
+    this.tunnelErrors = new PairMap(journal);
     this.peers = new PairMap(journal);
     this.relayed = new PairMap(journal);
     this.relayedAt = new PairMap(journal);

@@ -89,6 +89,11 @@ const TABLE = [
   ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
   [
+    "congestion-unknown",
+    "DROPPED",
+    "A tunnel's packet was marked for congestion on its way, and the packet in it is of ends that know no such marks.",
+  ],
+  [
     "vxlan-no-remote",
     "DROPPED",
     "The VXLAN device's forwarding database names no tunnel end for the address, and there is no default.",

@@ -364,8 +364,8 @@ export class Packet {
       this.uid = -1;
       this.socket = -1;
       this.boundDev = 0;
-      this.ipvsProperty = false;
     }
+    this.ipvsProperty = false;
     this.proxyPort = 0;
     this.proxyAddress = 0;
     this.ignoreDf = false;

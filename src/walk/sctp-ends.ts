@@ -38,8 +38,10 @@ import { isOfDevice, listenerOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES } from "./packet-size.ts";
 import { routeFirst } from "./route-first.ts";
 
-/** An INIT or COOKIE_ECHO is repeated after `net.sctp.rto_initial`, then after twice as long, and so on. */
+/** An INIT or COOKIE_ECHO is repeated after `net.sctp.rto_initial`, then after twice as long, and so on (`sctp_cmd_t1_timer_update`). */
 const INITIAL_RTO_MS = 3000;
+/** `net.sctp.rto_max`: the longest it waits. */
+const MOST_RTO_MS = 60_000;
 /** `net.sctp.max_init_retransmits` */
 const REPEATS_AT_MOST = 8;
 
@@ -122,7 +124,7 @@ export class SctpEnds {
     this.stopRepeating = owner.client.outbox.after(afterMs, () => {
       const { own } = this;
       if (owner.result !== null || own === null) return;
-      this.repeat(times + 1, afterMs * 2);
+      this.repeat(times + 1, Math.min(afterMs * 2, MOST_RTO_MS));
       if (own.state === "cookie-echoed") {
         this.send(own, SCTP_COOKIE_ECHO, 0, PHASE_REPEAT, 1);
         return;
@@ -194,6 +196,11 @@ export class SctpEnds {
         if (end.state !== "cookie-wait") return;
         end.peerTag = packet.seq;
         end.state = "cookie-echoed";
+        if (end === this.own) {
+          // The cookie's timer is another, and its repetitions are counted anew (`sctp_sf_do_5_1C_ack`).
+          this.stopRepeating();
+          this.repeat(1, INITIAL_RTO_MS);
+        }
         answer(SCTP_COOKIE_ECHO);
         return;
       case SCTP_COOKIE_ECHO:

@@ -55,6 +55,7 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason dummy-device", LACKED],
   ["reason no-tunnel", LACKED],
   ["reason not-ipv4", LACKED],
+  ["reason congestion-unknown", "takes a mark on the outer packet alone, on its way: judged by namespaces"],
   ["reason ipvs-no-server", LACKED],
   ["reason ipvs-server-gone", LACKED],
   ["reason ipvs-no-route", LACKED],

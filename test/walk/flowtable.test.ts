@@ -94,4 +94,38 @@ describe("a flow table", () => {
     expect(again.verdict.reason).toBe("answered");
     expect(again.rules.filter(({ chain }) => chain === "fwd")).toEqual([]);
   });
+
+  // `nf_flow_offload_gc_step`, `flow_offload_fixup_ct`: 30 s idle, then of 120 s those left
+  it.each([
+    [20_000, "flow"],
+    [40_000, "rules"],
+  ])("is left by what is idle: after %i ms by the %s", (ms, expected) => {
+    const session = sessionOf(world());
+    const ask = () => outcome(session, "c", "udp 10.2.0.2:53 sport=4000");
+    ask();
+    ask();
+    session.wait(ms);
+    const met = ask().rules.some(({ host, chain }) => host === "r" && chain === "fwd");
+    expect(met ? "rules" : "flow").toBe(expected);
+  });
+
+  it("forgets a connection of datagrams two minutes after its last", () => {
+    const session = sessionOf(world());
+    const ask = () => outcome(session, "c", "udp 10.2.0.2:53 sport=4000");
+    ask();
+    ask();
+    session.wait(121_000);
+    const states = ask().rules.filter(({ host, chain }) => host === "r" && chain === "fwd");
+    // New again: the rule that puts it into the table does not match its first packet.
+    expect(states.length).toBeGreaterThan(0);
+    const router = [...session.touched()].find(({ net }) => net.name === "r");
+    expect(router && entriesOf(router.state.conntrack).length).toBe(1);
+  });
+
+  // `nft_flow_route`: answers leave by the device that the packet came in by, whatever the main table prefers
+  it("sends answers back by where the packets came from", () => {
+    const flows = world();
+    const found = outcome(sessionOf(flows), "c", "tcp 10.2.0.2:80", { close: "open" });
+    expect(passed(found).slice(3)).toEqual(["PA 63 flow", "A 63 flow"]);
+  });
 });

@@ -1,5 +1,5 @@
 import type { Packet } from "../../packet/packet.ts";
-import { SCTP_ABORT, SCTP_COOKIE_ACK, SCTP_SHUTDOWN_COMPLETE } from "../../packet/sctp-chunk.ts";
+import { SCTP_ABORT, SCTP_COOKIE_ACK, SCTP_INIT, SCTP_SHUTDOWN_COMPLETE } from "../../packet/sctp-chunk.ts";
 import { ctInfoDirection, IPS_ASSURED } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
 import type { ConntrackTimeouts } from "./timeouts.ts";
@@ -86,6 +86,8 @@ export function sctpPacket(
   const next = row === undefined ? old : (row[old] as number);
   // What no row makes a beginning of is none.
   if (next === sIV || next === sNO) return false;
+  // A client that repeats its INIT does not keep the entry alive ("don't renew timeout on init retransmit").
+  if (chunk === SCTP_INIT && old === sCL && next === sCL) return true;
   table.setTcpState(ct, next);
   if (next === sES && old !== sES) table.setStatus(ct, IPS_ASSURED);
   table.refresh(ct, timeouts.sctp[next] as number);

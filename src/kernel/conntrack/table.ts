@@ -36,13 +36,14 @@ const FREE_PORT = 19;
 
 /** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`),
  * and of the flow table that carries it, with the devices its directions come in by. */
-const EXTRA_STRIDE = 12;
+const EXTRA_STRIDE = 13;
 const PACKETS = 0;
 const BYTES = 2;
 const LABELS = 4;
 const POLICY = 8;
 const FLOWTABLE = 9;
 const FLOW_IN = 10;
+const FLOW_USED = 12;
 /** 128 bits of them. */
 export const LABEL_WORDS = 4;
 
@@ -402,6 +403,14 @@ export class ConntrackTable {
     this.extras.set(at + FLOWTABLE, flowtable);
     this.extras.set(at + FLOW_IN, originalIn);
     this.extras.set(at + FLOW_IN + 1, replyIn);
+    this.extras.set(at + FLOW_USED, this.now);
+  }
+  /** When the flow table last carried a packet of it, milliseconds. */
+  flowUsed(ct: number): number {
+    return this.extras.data[ct * EXTRA_STRIDE + FLOW_USED] ?? 0;
+  }
+  useFlow(ct: number): void {
+    this.extras.set(this.extrasOf(ct) + FLOW_USED, this.now);
   }
 
   private extrasOf(ct: number): number {

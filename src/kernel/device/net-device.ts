@@ -65,6 +65,8 @@ export class NetDevice {
   portLearning = false;
   /** VLANs of a filtering bridge or of one of its ports, null elsewhere. */
   vlans: VlanFilter | null = null;
+  /** Of a bridge: does it remember who is where (`hold_time`)? Without ageing nobody. */
+  readonly learnsAddresses: boolean;
   /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
   nfCallIptables = false;
   /** And its IPv6 frames? */
@@ -101,6 +103,7 @@ export class NetDevice {
     this.kind = plain.detail.kind;
     this.isLoopback = this.kind === "loopback";
     this.isBridge = this.kind === "bridge";
+    this.learnsAddresses = plain.detail.kind === "bridge" && plain.detail.ageingS > 0;
     this.isVxlan = this.kind === "vxlan";
     this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
     const { detail } = plain;
@@ -120,8 +123,10 @@ export class NetDevice {
       this.mcastFlood = port.mcastFlood;
       this.bcastFlood = port.bcastFlood;
       this.isolated = port.isolated;
-      this.portForwarding = port.state === "forwarding";
-      this.portLearning = port.state === "learning";
+      // `br_port_carrier_check`: whatever STP says, one that is down or hangs on nothing is disabled.
+      const enabled = plain.up && plain.carrier;
+      this.portForwarding = enabled && port.state === "forwarding";
+      this.portLearning = enabled && port.state === "learning";
     }
   }
 }

@@ -3,6 +3,7 @@ import * as PACKET from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { isReachable } from "../neighbour/output.ts";
+import { ipipError } from "../path/ipip.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot, redirectSlot } from "../route/attach.ts";
 import { hopLimit } from "../route/hop-limit.ts";
@@ -48,6 +49,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
     stack.outbox.upcalls.echoReply(stack, packet);
   } else if (isIcmpError(packet.icmpType)) {
     learnFromError(stack, dev, packet);
+    ipipError(stack, packet);
     stack.outbox.upcalls.icmpError(stack, packet);
   }
   stack.pool.release(packet);

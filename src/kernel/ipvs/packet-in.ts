@@ -55,6 +55,9 @@ const OLD_CONNTRACK = reason("ipvs-old-conntrack");
 /** `ip_rt_min_pmtu`. */
 const LEAST_PATH_MTU = 552;
 
+const IPPROTO_ESP = 50;
+const IPPROTO_AH = 51;
+
 /** ICMP's source quench. */
 const ICMP_SOURCE_QUENCH = 4;
 
@@ -77,11 +80,11 @@ export function ipvsIn(stack: Stack, packet: Packet): NfVerdict {
     return NF_ACCEPT;
   const settings = stack.ipvsSettings;
   const { protocol } = packet;
-  if (isIcmp(packet)) {
-    return isTranslatedError(packet) ? ipvsErrorIn(stack, packet) : NF_ACCEPT;
-  }
+  if (isIcmp(packet) && isTranslatedError(packet)) return ipvsErrorIn(stack, packet);
   if (!isBalanced(protocol)) {
-    if (settings.ignoreTunneled) packet.ipvsProperty = true;
+    // Of AH and ESP IPVS knows more than their number (ip_vs_proto_ah_esp.c), which is not modelled.
+    if (settings.ignoreTunneled && protocol !== IPPROTO_ESP && protocol !== IPPROTO_AH)
+      packet.ipvsProperty = true;
     return NF_ACCEPT;
   }
   const state = stack.ipvs;

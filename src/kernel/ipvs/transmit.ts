@@ -23,7 +23,7 @@ import type { NetDevice } from "../device/net-device.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { NF_NAT_MANIP_DST, rewrite } from "../nat/nat.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
-import { encapsulatedTos } from "../path/ipip.ts";
+import { encapsulatedTos } from "../path/ecn.ts";
 import { reason } from "../reason.ts";
 import { isLoopback, routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
@@ -181,7 +181,7 @@ function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict 
   packet.src = tunnelSource;
   packet.dst = to;
   packet.protocol = IPPROTO_IPIP;
-  packet.tos = encapsulatedTos(1, inner.tos);
+  packet.tos = encapsulatedTos(inner.tos, inner.tos);
   packet.df = stack.ipvsSettings.pmtuDisc && inner.df;
   packet.length = inner.length + IP_HEADER;
   packet.payload = inner.length;

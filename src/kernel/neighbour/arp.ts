@@ -11,6 +11,7 @@ import {
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
 import { routeInput } from "../route/input-route.ts";
 import { isLoopback, isMulticast, routeOutput } from "../route/output-route.ts";
+import { RT_SCOPE_HOST, RT_SCOPE_LINK } from "../route/rt-scope.ts";
 import { RTN_LOCAL, RTN_UNICAST } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
@@ -34,10 +35,10 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
 
   if (sip === tip && dev.conf.dropGratuitousArp) return;
 
-  // Duplicate address detection: a question from nobody.
-  if (sip === 0 && arpOp === ARPOP_REQUEST) {
-    if (stack.addressTypeBy(tip, dev) === RTN_LOCAL && !ignores(stack, dev, sip, tip))
-      answer(stack, dev, packet);
+  // Duplicate address detection: a question from nobody, who is no neighbour.
+  if (sip === 0) {
+    const asked = arpOp === ARPOP_REQUEST && stack.addressTypeBy(tip, dev) === RTN_LOCAL;
+    if (asked && !ignores(stack, dev, sip, tip)) answer(stack, dev, packet);
     return;
   }
   if (arpOp === ARPOP_REQUEST) {
@@ -74,8 +75,12 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   // What is known already is brought up to date; an answer nobody asked for teaches nothing unless arp_accept says so.
   const known = stack.state.neighbours.get(dev.ifindex, sip);
   const gratuitous = isGratuitous(stack, dev, packet);
+  // Broadcast answers and questions do not say that the neighbour is there.
+  const confirmed = arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST;
   if (known === ABSENT) {
-    if ((gratuitous || arpOp === ARPOP_REPLY) && accepts(dev, sip)) learn(stack, dev, packet);
+    if (!accepts(dev, sip) || stack.net.neighbours.isPermanent(dev.ifindex, sip)) return;
+    const told = gratuitous || (arpOp === ARPOP_REPLY && stack.addressTypeBy(sip, dev) === RTN_UNICAST);
+    if (told) neighbourAnswered(stack, dev, 4, sip, sha, confirmed);
     return;
   }
   // An entry updated within the last second is locked: of several answers the first stands.
@@ -87,7 +92,7 @@ function process(stack: Stack, dev: NetDevice, packet: Packet): void {
   )
     return;
   // One that has failed is still in the table, and what is heard of it now is believed.
-  neighbourAnswered(stack, dev, 4, sip, sha, arpOp === ARPOP_REPLY && packet.pktType === PACKET_HOST);
+  neighbourAnswered(stack, dev, 4, sip, sha, confirmed);
 }
 
 /** `arp_is_garp`: somebody says of an address that is not this host's that it is theirs. */
@@ -125,28 +130,32 @@ function answer(stack: Stack, dev: NetDevice, question: Packet): void {
 
 /** `arp_ignore`: which questions stay without an answer. */
 function ignores(stack: Stack, dev: NetDevice, sip: number, tip: number): boolean {
-  const has = (device: NetDevice, sameSubnet: boolean): boolean =>
-    device.addresses.some(
-      (entry: CompiledAddress) =>
-        entry.address === tip &&
-        (!sameSubnet || sip === 0 || ((sip ^ entry.prefixAddress) & entry.mask) === 0),
-    );
   switch (dev.conf.arpIgnore) {
-    case 0:
-      return false;
     case 1:
-      return !has(dev, false);
+      return !confirms(dev, 0, tip, RT_SCOPE_HOST);
     case 2:
-      return !has(dev, true);
+      return !confirms(dev, sip, tip, RT_SCOPE_HOST);
     case 3:
-      return !stack.net.devices.some((device) =>
-        device.addresses.some((e) => e.address === tip && e.scope < 253),
-      );
+      return !stack.net.devices.some((device) => confirms(device, 0, tip, RT_SCOPE_LINK));
     case 8:
       return true;
     default:
       return false;
   }
+}
+
+/**
+ * `confirm_addr_indev`: has a device an address, of no narrower scope, and is it in the network that it is in there, and `peer`
+ * (0: whoever) as well? An address that names its peer is in that one's network alone.
+ */
+function confirms(dev: NetDevice, peer: number, local: number, scope: number): boolean {
+  const widest = dev.conf.routeLocalnet ? RT_SCOPE_LINK : RT_SCOPE_HOST;
+  const isIn = (address: number, { prefixAddress, mask }: CompiledAddress): boolean =>
+    ((address ^ prefixAddress) & mask) === 0;
+  const has = dev.addresses.some(
+    (entry) => entry.address === local && Math.min(entry.scope, widest) <= scope,
+  );
+  return has && dev.addresses.some((entry) => isIn(local, entry) && (peer === 0 || isIn(peer, entry)));
 }
 
 /** `arp_filter`: answer only where the way back to the asker leaves by this device. */

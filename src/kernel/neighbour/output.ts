@@ -216,8 +216,10 @@ export function neighbourAnswered(
   const { state, now } = stack;
   const device = deviceKey(family, dev.ifindex);
   const before = state.neighbours.get(device, address);
+  // What changes nothing does not lock the entry either (`neigh->updated`).
+  const isUpdate = before !== mac || (confirmed && !hasProved(stack, dev, device, address));
   state.neighbours.set(device, address, mac);
-  state.neighbourUpdated.set(device, address, now);
+  if (isUpdate) state.neighbourUpdated.set(device, address, now);
   if (confirmed) state.neighbourConfirmed.set(device, address, now);
   // Hearing of what is known already changes nothing (NUD_STALE over the same address).
   if (!confirmed && before === mac) return;

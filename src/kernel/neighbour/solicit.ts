@@ -32,8 +32,8 @@ export function solicit(
 function arpSolicit(stack: Stack, dev: NetDevice, target: Ipv4, waiting: Packet | undefined, to: Mac): void {
   let sender = 0;
   const announce = dev.conf.arpAnnounce;
-  if (announce < 2 && waiting !== undefined && stack.addressTypeBy(waiting.src, dev) === RTN_LOCAL) {
-    if (announce === 0 || sharesPrefix(dev, target, waiting.src)) sender = waiting.src;
+  if (announce !== 2 && waiting !== undefined && stack.addressTypeBy(waiting.src, dev) === RTN_LOCAL) {
+    if (announce !== 1 || sharesPrefix(dev, target, waiting.src)) sender = waiting.src;
   }
   if (sender === 0) sender = selectAddress(stack, dev, target, RT_SCOPE_LINK);
   const question = stack.pool.take();

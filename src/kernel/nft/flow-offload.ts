@@ -10,7 +10,13 @@ import {
   TCP_FIN,
   TCP_RST,
 } from "../../packet/packet.ts";
-import { ctInfoDirection, IPS_ASSURED, IPS_CONFIRMED, IPS_SEQ_ADJUST } from "../conntrack/status.ts";
+import {
+  ctInfoDirection,
+  IPS_ASSURED,
+  IPS_CONFIRMED,
+  IPS_SEEN_REPLY,
+  IPS_SEQ_ADJUST,
+} from "../conntrack/status.ts";
 import { TCP_CONNTRACK_ESTABLISHED } from "../conntrack/tcp.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/nat.ts";
@@ -22,12 +28,14 @@ import { OP_FLOW, OP_REWRITE } from "../tape.ts";
 
 /**
  * Flow tables of nftables in software: connections that a rule has put into one pass by routing and all hooks from then on, from
- * the device that they come in by to the one that they leave by (net/netfilter/nf_flow_table_ip.c, nft_flow_offload.c). Not here:
- * that an idle flow leaves its table after half a minute. Runs per packet.
+ * the device that they come in by to the one that they leave by (net/netfilter/nf_flow_table_ip.c, nft_flow_offload.c). Runs per
+ * packet.
  */
 
 /** While a flow is in a table its connection does not expire (`nf_ct_offload_timeout`). */
 const DAY_MS = 86_400_000;
+/** `net.netfilter.nf_flowtable_tcp_timeout`, `nf_flowtable_udp_timeout`: an idle flow leaves its table. */
+const IDLE_MS = 30_000;
 
 const numbers = new Map<string, number>();
 
@@ -53,7 +61,7 @@ export function addFlow(stack: Stack, packet: Packet, flowtable: number): boolea
     if (table.tcpState(ct) !== TCP_CONNTRACK_ESTABLISHED || (status & IPS_ASSURED) === 0) return false;
   } else if (protocol !== IPPROTO_UDP) return false;
   if ((status & IPS_SEQ_ADJUST) !== 0 || (status & IPS_CONFIRMED) === 0) return false;
-  if (table.flowtable(ct) !== 0) return false;
+  if (carriedBy(stack, ct) !== 0) return false;
   const direction = ctInfoDirection(packet.ctInfo);
   const back = wayBack(stack, packet, direction);
   if (back === 0) return false;
@@ -63,14 +71,41 @@ export function addFlow(stack: Stack, packet: Packet, flowtable: number): boolea
   return true;
 }
 
-/** `nft_flow_route`: the device by which answers go back to who sent a direction's packets, ifindex; 0: there is no way. */
-function wayBack(stack: Stack, { ct, family, number }: Packet, direction: number): number {
+/**
+ * The flow table that carries a connection now, 0 none. One that has been idle too long was taken out of it by then
+ * (`nf_flow_offload_gc_step`), with what is left of the time that conntrack gives it (`flow_offload_fixup_ct`).
+ */
+function carriedBy(stack: Stack, ct: number): number {
+  const table = stack.conntrack;
+  const flowtable = table.flowtable(ct);
+  if (flowtable === 0) return 0;
+  const ended = table.flowUsed(ct) + IDLE_MS;
+  if (table.now <= ended) return flowtable;
+  const { tcp, udp, udpStream } = stack.net.conntrackTimeouts;
+  const isTcp = (table.proto(ct) & ~KEY_IPV6) === IPPROTO_TCP;
+  const replied = (table.status(ct) & IPS_SEEN_REPLY) !== 0;
+  const whole = isTcp ? (tcp[table.tcpState(ct)] as number) : replied ? udpStream : udp;
+  table.setFlow(ct, 0, 0, 0);
+  const left = Math.max(0, whole - IDLE_MS);
+  if (table.expires(ct) - ended > left) table.refresh(ct, ended + left - table.now);
+  return 0;
+}
+
+/**
+ * `nft_flow_route`: the device by which answers go back to who sent a direction's packets, ifindex; 0: there is no way. It is the
+ * one that they came in by, where routing can have it so.
+ */
+function wayBack(stack: Stack, packet: Packet, direction: number): number {
+  const { ct, family, number } = packet;
   const { conntrack, pool } = stack;
   const probe = pool.take();
   probe.number = number;
   probe.family = family;
+  probe.src = direction === 0 ? conntrack.replySrc(ct) : conntrack.origSrc(ct);
   probe.dst = direction === 0 ? conntrack.origSrc(ct) : conntrack.replySrc(ct);
-  const errno = routeOutput(stack, probe, 0, true);
+  probe.mark = packet.mark;
+  probe.tos = packet.tos;
+  const errno = routeOutput(stack, probe, packet.iif, true);
   const by = errno === 0 ? (stack.net.devices[probe.rtDev]?.ifindex ?? 0) : 0;
   pool.release(probe);
   return by;
@@ -86,7 +121,7 @@ export function flowHook(stack: Stack, packet: Packet, flowtable: number): NfVer
   const node = table.find(src, dst, sport, dport, protocolKey(packet), 0);
   const ct = node >> 1;
   const direction = (node & 1) as 0 | 1;
-  if (node < 0 || table.flowtable(ct) !== flowtable || table.flowIn(ct, direction) !== packet.iif)
+  if (node < 0 || carriedBy(stack, ct) !== flowtable || table.flowIn(ct, direction) !== packet.iif)
     return NF_ACCEPT;
   if (protocol === IPPROTO_TCP && (packet.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) {
     // `flow_offload_teardown`: conntrack has to see how it ends.
@@ -98,7 +133,8 @@ export function flowHook(stack: Stack, packet: Packet, flowtable: number): NfVer
   packet.dst = toOrigin ? table.origSrc(ct) : table.replySrc(ct);
   packet.sport = toOrigin ? table.origDport(ct) : table.replyDport(ct);
   packet.dport = toOrigin ? table.origSport(ct) : table.replySport(ct);
-  if (routeOutput(stack, packet, 0, true) !== 0 || !fitsWay(stack, packet)) {
+  const by = table.flowIn(ct, toOrigin ? 0 : 1);
+  if (routeOutput(stack, packet, by, true) !== 0 || !fitsWay(stack, packet)) {
     packet.src = src;
     packet.dst = dst;
     packet.sport = sport;
@@ -110,6 +146,7 @@ export function flowHook(stack: Stack, packet: Packet, flowtable: number): NfVer
   stack.tape?.words4(OP_FLOW, stack.host, packet.number, packet.iif, out.ifindex);
   tellRewrite(stack, packet, NF_NAT_MANIP_SRC, src, sport, packet.src, packet.sport);
   tellRewrite(stack, packet, NF_NAT_MANIP_DST, dst, dport, packet.dst, packet.dport);
+  table.useFlow(ct);
   table.refresh(ct, DAY_MS);
   packet.ttl--;
   packet.forwarded = true;

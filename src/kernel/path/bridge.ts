@@ -16,11 +16,11 @@ import {
   nfBridgePostRouting,
   nfBridgePreRouting,
 } from "./br-netfilter.ts";
-import { classifyFrame, pushFrame } from "./frame.ts";
+import { pushFrame } from "./frame.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { MAC_BROADCAST } = MAC;
-const { ETH_P_IP, ETH_P_IPV6, PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST } = PACKET;
+const { ETH_P_IP, ETH_P_IPV6, PACKET_HOST } = PACKET;
 const {
   NF_ACCEPT,
   NF_BR_FORWARD,
@@ -51,6 +51,11 @@ export function bridgeReceive(stack: Stack, port: NetDevice, packet: Packet): vo
     return;
   }
   const bridge = port.master as NetDevice;
+  if (!bridge.up) {
+    // `br_stp_disable_bridge`: its ports are disabled with it.
+    stack.kill(packet, DEVICE_DOWN);
+    return;
+  }
   if (packet.ethDst === bridge.mac) packet.pktType = PACKET_HOST;
   if (!passes(stack, NF_BR_PRE_ROUTING, false, packet, port, null)) return;
   if (callsNetfilter(bridge, packet.ethType) && isSeenByNetfilter(stack, packet)) {
@@ -156,7 +161,13 @@ function lookup(stack: Stack, bridge: NetDevice, mac: number, tag: number): numb
   const fixed = stack.net.bridgeFdb.get(key, mac);
   if (fixed === bridge.ifindex) return fixed;
   const learned = stack.state.learned.get(key, mac);
-  return learned === ABSENT ? fixed : learned;
+  return learned === ABSENT || isDisabled(stack, learned) ? fixed : learned;
+}
+
+/** `br_stp_disable_port`: what was learned by a port that is down by now is forgotten. */
+function isDisabled(stack: Stack, ifindex: number): boolean {
+  const port = stack.device(ifindex);
+  return port !== null && !(port.up && port.plain.carrier);
 }
 
 /** The bridge's own and its ports' addresses, in the VLANs that the one or the other is in (`br_fdb_add_local`). */
@@ -200,6 +211,7 @@ function isSeenByNetfilter(stack: Stack, packet: Packet): boolean {
 
 /** `br_fdb_update`. */
 function learnAddress(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
+  if (!bridge.learnsAddresses) return;
   const learned = stack.state.learned;
   const vlan = bridge.vlans === null ? 0 : packet.vlan;
   const key = fdbKey(bridge.ifindex, vlan);
@@ -222,6 +234,7 @@ function shouldDeliver(from: NetDevice | null, to: NetDevice, packet: Packet): b
 
 function refusalOf(from: NetDevice | null, to: NetDevice, packet: Packet): number {
   if (to.vlans !== null && !to.vlans.has(packet.vlan)) return VLAN_FILTERED;
+  if (!to.up) return DEVICE_DOWN;
   return from === to && to.portForwarding ? HAIRPIN : PORT_BLOCKED;
 }
 
@@ -285,17 +298,7 @@ export function passUp(stack: Stack, bridge: NetDevice, packet: Packet): void {
   }
   if (!passes(stack, NF_BR_LOCAL_IN, false, packet, stack.device(packet.dev), null)) return;
   if (packet.nfBridge && !nfBridgeLocalIn(stack, packet)) return;
-  const group = packet.pktType === PACKET_BROADCAST || packet.pktType === PACKET_MULTICAST;
-  // A port's frames are "otherhost" by the port's own address; the bridge looks with its own.
-  if (!group) {
-    if (packet.nfBridge && packet.pktType === PACKET_HOST) {
-      // set by br_netfilter when the destination was translated to this host
-    } else classifyFrame(bridge, packet);
-    if (packet.pktType !== PACKET_HOST) packet.pktType = PACKET_HOST;
-  }
-  if (!bridge.up) {
-    stack.kill(packet, DEVICE_DOWN);
-    return;
-  }
+  // Whom it is for the port said, and `br_handle_frame` of what is for the bridge's own address: what is for another port's
+  // comes up as somebody else's.
   stack.path.receive(stack, bridge, packet);
 }

@@ -2,9 +2,11 @@ import { hashInside, hashOutside } from "../../packet/flow-hash.ts";
 import { headerLength, INNER_GENEVE, INNER_NONE, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
-import { hopLimit } from "../route/hop-limit.ts";
+import { unicastHopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
+import { isDeadLoop } from "./dead-loop.ts";
+import { decapsulateEcn, encapsulatedTos, innerTos } from "./ecn.ts";
 import { classifyFrame } from "./frame.ts";
 import { flowPort, learnPathMtu, mustNotBeCut } from "./vxlan.ts";
 
@@ -12,6 +14,9 @@ import { flowPort, learnPathMtu, mustNotBeCut } from "./vxlan.ts";
 
 const NO_ROUTE = reason("no-route");
 const NO_TUNNEL = reason("no-tunnel");
+const TUNNEL_LOOP = reason("tunnel-loop");
+const MARTIAN_SOURCE = reason("martian-source");
+const CONGESTION_UNKNOWN = reason("congestion-unknown");
 
 /** UDP header, Geneve header without options, inner Ethernet header. */
 const HEADROOM = 8 + 8 + 14;
@@ -20,6 +25,10 @@ const HEADROOM = 8 + 8 + 14;
 export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): void {
   const detail = dev.plain.detail;
   if (detail.kind !== "geneve") throw new Error(`${dev.name} is no Geneve device`);
+  if (isDeadLoop(packet)) {
+    stack.kill(packet, TUNNEL_LOOP);
+    return;
+  }
   const outer = stack.pool.take();
   outer.number = packet.number;
   outer.phase = packet.phase;
@@ -33,9 +42,9 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   outer.sport = flowPort(packet);
   hashOutside(outer, packet);
   outer.dport = detail.port;
-  outer.ttl = detail.ttl === 0 ? stack.net.defaultTtl : detail.ttl;
+  outer.ttl = detail.ttl;
   outer.df = outer.family === 6 || detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
-  outer.tos = packet.tos & 0x03;
+  outer.tos = encapsulatedTos(0, innerTos(packet));
   outer.length = headerLength(outer) + HEADROOM + packet.length;
   outer.gsoExcess = packet.gsoExcess;
   outer.payload = packet.length + 14 + 8;
@@ -49,7 +58,12 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
   outer.socket = packet.socket;
   outer.uid = packet.uid;
-  if (outer.family === 6 && detail.ttl === 0) outer.ttl = hopLimit(stack, outer);
+  // "circular route" (`udp_tunnel_dst_lookup`)
+  if (outer.rtDev === dev.slot) {
+    stack.kill(outer, TUNNEL_LOOP);
+    return;
+  }
+  if (detail.ttl === 0) outer.ttl = unicastHopLimit(stack, outer);
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
@@ -71,6 +85,15 @@ export function geneveReceive(stack: Stack, outer: Packet): boolean {
     const inner = outer.inner;
     if (inner === null || outer.encapsulation !== INNER_GENEVE) continue;
     if (detail.vni !== outer.vni || dev.underlayRemote !== outer.src) continue;
+    // "Ignore packet loops (and multicast echo)"
+    if (inner.ethSrc === dev.mac) {
+      stack.kill(outer, MARTIAN_SOURCE);
+      return true;
+    }
+    if (!decapsulateEcn(outer.tos, inner)) {
+      stack.kill(outer, CONGESTION_UNKNOWN);
+      return true;
+    }
     const mark = outer.mark;
     outer.inner = null;
     outer.encapsulation = INNER_NONE;

@@ -181,7 +181,10 @@ function finishOutput2(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev] as NetDevice;
   if (packet.family === 6) {
     if (packet.rtType === RTN_MULTICAST && !toGroup6(stack, out, packet)) return 0;
-  } else if ((packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) && !out.isLoopback) {
+  } else if (
+    (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) &&
+    !(out.isLoopback || packet.rtUsesGateway)
+  ) {
     packet.framed = out.hasHeader;
     packet.ethSrc = out.mac;
     packet.ethDst = isMulticast(packet.dst)

@@ -1,3 +1,4 @@
+import { IP6_ANY } from "../../address/ip6-handle.ts";
 import { isGroupMac, MAC_BROADCAST } from "../../address/mac.ts";
 import {
   isNeighbourDiscovery,
@@ -52,7 +53,8 @@ export function ipvlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
     return;
   }
   if (isGroupMac(packet.ethDst)) {
-    packet.scrub(crosses);
+    // `ipvlan_skb_crossing_ns` without a device: whatever the namespaces are, the mark goes.
+    packet.scrub(true);
     stack.outbox.lower(below, lower.device, stack.pool.clone(packet));
     for (const place of port.ipvlans) {
       if ((place.device === dev && place.host === stack.host) || !place.device.up) continue;
@@ -66,7 +68,7 @@ export function ipvlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   stack.outbox.lower(below, lower.device, packet);
 }
 
-/** Whose a packet is by its destination; a neighbour solicitation, by whom it asks for (`ipvlan_get_L3_hdr`). */
+/** Whose a packet is by its destination; a question whether an address is taken, by that (`ipvlan_get_L3_hdr`). */
 function ipvlanFor(port: LowerPort, packet: Packet): DevicePlace | null {
   return port.ipvlanOf(packet.family, isSolicitation(packet) ? packet.ndTarget : packet.dst);
 }
@@ -77,6 +79,7 @@ function ipvlanFrom(port: LowerPort, packet: Packet): DevicePlace | null {
 }
 
 function isSolicitation(packet: Packet): boolean {
+  if (packet.src !== IP6_ANY || packet.family !== 6) return false;
   return isNeighbourDiscovery(packet) && packet.icmpType === NDISC_NEIGHBOUR_SOLICITATION;
 }
 
@@ -100,7 +103,7 @@ export function ipvlanRoutedOut(stack: Stack, card: NetDevice, packet: Packet): 
     stack.kill(packet, NO_ROUTE);
     return;
   }
-  if (packet.rtType !== RTN_UNICAST && packet.rtType !== RTN_LOCAL) {
+  if (packet.family !== 6 && packet.rtType !== RTN_UNICAST && packet.rtType !== RTN_LOCAL) {
     stack.kill(packet, NO_ROUTE);
     return;
   }
@@ -122,7 +125,7 @@ export function ipvlanReceive(stack: Stack, card: NetDevice, port: LowerPort, pa
     for (const place of port.ipvlans) {
       if (!place.device.up || !listens(stack, place, packet)) continue;
       const copy = stack.pool.clone(packet);
-      copy.scrub(false);
+      copy.scrub(true);
       copy.pktType = packet.ethDst === MAC_BROADCAST ? PACKET_BROADCAST : PACKET_MULTICAST;
       stack.outbox.raise(stack.engine.stackOf(place.host), place.device, copy);
     }

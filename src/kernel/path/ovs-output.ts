@@ -16,6 +16,7 @@ import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
+import { encapsulatedTos, innerTos } from "./ecn.ts";
 import { classifyFrame, FRAME_TOO_LONG } from "./frame.ts";
 import { flowPort, learnPathMtu } from "./vxlan.ts";
 
@@ -90,7 +91,7 @@ function encapsulate(stack: Stack, tunnel: OvsTunnel, packet: Packet, memory: In
   outer.dport = tunnel.port;
   outer.ttl = tunnel.ttl === 0 ? TUNNEL_TTL : tunnel.ttl;
   outer.df = outer.family === 6 || tunnel.df;
-  outer.tos = packet.ethType === ETH_P_ARP ? 0 : packet.tos & 0x03;
+  outer.tos = encapsulatedTos(0, innerTos(packet));
   outer.length = headerLength(outer) + HEADROOM + packet.length;
   outer.gsoExcess = packet.gsoExcess;
   outer.payload = packet.length + 14 + 8;

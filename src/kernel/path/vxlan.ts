@@ -2,16 +2,17 @@ import { isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
 import { hashInside, hashOf, hashOutside } from "../../packet/flow-hash.ts";
 import * as PACKET from "../../packet/packet.ts";
-import { headerLength, isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
+import { headerLength, isNeighbourDiscovery, networkLength, type Packet } from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import { pathMtuSlot } from "../route/attach.ts";
-import { hopLimit } from "../route/hop-limit.ts";
+import { unicastHopLimit } from "../route/hop-limit.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
 import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
+import { decapsulateEcn, encapsulatedTos, innerTos } from "./ecn.ts";
 import { classifyFrame } from "./frame.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -25,6 +26,7 @@ const NO_VNI = reason("vxlan-no-vni");
 const NO_ROUTE = reason("no-route");
 const TUNNEL_LOOP = reason("tunnel-loop");
 const MARTIAN_SOURCE = reason("martian-source");
+const CONGESTION_UNKNOWN = reason("congestion-unknown");
 
 /** UDP header, VXLAN header, inner Ethernet header. */
 const HEADROOM = 8 + 8 + 14;
@@ -93,9 +95,9 @@ function encapsulate(
   outer.dport = port;
   // A group is reached by the device below, and not beyond it.
   const toGroup = outer.family === 6 ? isMulticast6(remote) : isMulticast(remote);
-  outer.ttl = ttl !== 0 ? ttl : toGroup ? 1 : stack.net.defaultTtl;
+  outer.ttl = ttl !== 0 ? ttl : 1;
   outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
-  outer.tos = packet.tos & 0x03;
+  outer.tos = encapsulatedTos(0, innerTos(packet));
   outer.length = headerLength(outer) + HEADROOM + packet.length;
   outer.gsoExcess = packet.gsoExcess;
   outer.payload = packet.length + 14 + 8;
@@ -116,7 +118,7 @@ function encapsulate(
     stack.kill(outer, TUNNEL_LOOP);
     return;
   }
-  if (outer.family === 6 && ttl === 0 && !toGroup) outer.ttl = hopLimit(stack, outer);
+  if (ttl === 0 && !toGroup) outer.ttl = unicastHopLimit(stack, outer);
   learnPathMtu(stack, packet, outer, HEADROOM);
   stack.path.localOut(stack, outer);
 }
@@ -126,7 +128,7 @@ export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headro
   if (packet.rtDev < 0) return;
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
   const mtu = way - headerLength(outer) - headroom;
-  if (packet.length <= mtu) return;
+  if (networkLength(packet) <= mtu) return;
   // IPv4's is never less than `ip_rt_min_pmtu`; of IPv6's less than every link takes is not believed (`__ip6_rt_update_pmtu`).
   if (packet.family === 6 && mtu < 1280) return;
   stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
@@ -158,6 +160,10 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
     }
     if (detail.learning && !isGroupMac(inner.ethSrc) && !snoop(stack, dev, inner.ethSrc, outer.src)) {
       stack.kill(outer, MARTIAN_SOURCE);
+      return true;
+    }
+    if (!decapsulateEcn(outer.tos, inner)) {
+      stack.kill(outer, CONGESTION_UNKNOWN);
       return true;
     }
     const mark = outer.mark;

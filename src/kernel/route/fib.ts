@@ -170,7 +170,7 @@ export class Fib {
   readonly tables: ReadonlyMap<string, FibTable>;
   /** A policy rule asks for the source: it matters whether that is chosen yet. */
   readonly asksSource: boolean;
-  /** Routes of type local outside the kernel's own table order: source checks must then look properly. */
+  /** Somebody added a route of type local, in whichever table (`fib_has_custom_local_routes`): source checks then look properly. */
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
   readonly hasCustomRules: boolean;
@@ -207,7 +207,9 @@ export class Fib {
     this.hasCustomRules =
       this.rules.length !== usual.length ||
       this.rules.some(({ always, priority }, i) => !always || priority !== usual[i]?.priority);
-    this.hasCustomLocalRoutes = routes.some((route) => route.type === "local" && route.table !== "local");
+    this.hasCustomLocalRoutes = routes.some(
+      ({ type, table, protocol }) => type === "local" && (table !== "local" || protocol !== "kernel"),
+    );
   }
 
   /** `l3mdev_update_flow`: which VRF a look-up is about. A VRF itself as the way out only names its table. */

@@ -9,7 +9,14 @@ import { attachError, attachWithExceptions } from "./attach.ts";
 import type { FibNextHop } from "./fib.ts";
 import * as FIB from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
-import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet, selectHop } from "./output-route.ts";
+import {
+  isLimitedBroadcast,
+  isLocalMulticast,
+  isLoopback,
+  isMulticast,
+  isZeronet,
+  selectHop,
+} from "./output-route.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
 
@@ -28,6 +35,7 @@ const MARTIAN_DESTINATION = reason("martian-destination");
 const RP_FILTER = reason("rp-filter");
 const NOT_FOR_FORWARDING = reason("not-for-forwarding");
 
+const IPPROTO_IGMP = 2;
 /** 224.0.0.1 */
 const ALL_HOSTS = (224 << 24) | 1;
 
@@ -44,9 +52,11 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   const daddr = packet.dst;
   if (isMulticast(saddr) || isLimitedBroadcast(saddr)) return MARTIAN_SOURCE;
   if (isMulticast(daddr)) {
-    return isMember(stack, daddr, dev)
-      ? broadcastInput(stack, packet, dev, RTN_MULTICAST)
-      : NOT_FOR_FORWARDING;
+    if (!isMember(stack, daddr, dev)) return NOT_FOR_FORWARDING;
+    // `ip_mc_validate_source`: from nobody only to groups of the link, and IGMP
+    const nobody = saddr === 0 && !isLocalMulticast(daddr) && packet.protocol !== IPPROTO_IGMP;
+    if (nobody || (isLoopback(saddr) && !dev.conf.routeLocalnet)) return MARTIAN_SOURCE;
+    return broadcastInput(stack, packet, dev, RTN_MULTICAST);
   }
   if (isLimitedBroadcast(daddr) || (saddr === 0 && daddr === 0))
     return broadcastInput(stack, packet, dev, RTN_BROADCAST);
@@ -88,7 +98,8 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     stack.tape?.words8(OP_ROUTE, stack.host, packet.number, daddr, RTN_LOCAL, dev.ifindex, daddr, 0, index);
     return OK;
   }
-  if (!dev.conf.forwarding) return errorRoute(stack, packet, EHOSTUNREACH);
+  // What `bc_forwarding` sends on asks for no other forwarding.
+  if (!dev.conf.forwarding && route.type !== RTN_BROADCAST) return errorRoute(stack, packet, EHOSTUNREACH);
   if (route.type !== RTN_UNICAST && route.type !== RTN_BROADCAST) return MARTIAN_DESTINATION;
   const hop: FibNextHop = selectHop(stack, packet, route, 0, saddr, daddr);
   const out = hop.dev;
@@ -102,8 +113,8 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   attachWithExceptions(stack, packet, type, out, hop, daddr, mtu);
   packet.rtInput = RT_FORWARD;
   if (out === dev && source === 1 && out.conf.sendRedirects) {
-    const gateway = hop.hasGateway ? hop.gateway : daddr;
-    if (out.conf.sharedMedia || onLink(out, saddr, gateway)) packet.rtDoRedirect = true;
+    if (out.conf.sharedMedia || onLink(out, saddr, hop.hasGateway ? hop.gateway : 0))
+      packet.rtDoRedirect = true;
   }
   return OK;
 }
@@ -145,7 +156,7 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   if (conf.rpFilter === 0 && (dev.ifindex !== oif || !conf.sendRedirects)) {
     if (conf.acceptLocal) return 0;
     if (!fib.hasCustomLocalRoutes && !fib.hasCustomRules)
-      return stack.isLocal(src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
+      return isOwnAddress(stack, src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
   }
   // __fib_validate_source: the route a packet to the source would take
   const flow = stack.flow;
@@ -183,6 +194,12 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
     return (bound.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
   }
   return 0;
+}
+
+/** `inet_lookup_ifaddr_rcu`: an address of a device itself, not of a range that is the host's (127.0.0.0/8). */
+function isOwnAddress(stack: Stack, address: Ipv4): boolean {
+  if (!stack.isLocal(address)) return false;
+  return stack.net.devices.some(({ addresses }) => addresses.some((entry) => entry.address === address));
 }
 
 /** `nhc_l3mdev_matches_dev`: does a way lead by the device, or by one of the VRF that it is? */

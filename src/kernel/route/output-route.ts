@@ -15,7 +15,7 @@ import * as ROUTE_TYPES from "./types.ts";
 const { IPPROTO_ICMP } = PACKET;
 const { CHOICE_MULTIPATH } = CHOOSER;
 const { EINVAL, ENETUNREACH } = FIB;
-const { RT_SCOPE_HOST, RT_SCOPE_LINK } = RT_SCOPE;
+const { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } = RT_SCOPE;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
 
 /** Routing of packets made here (`ip_route_output_key_hash_rcu`, net/ipv4/route.c). Runs per packet. */
@@ -25,6 +25,10 @@ export function isLoopback(address: Ipv4): boolean {
 }
 export function isMulticast(address: Ipv4): boolean {
   return address >>> 28 === 14;
+}
+/** `ipv4_is_local_multicast`: 224.0.0.0/24, which no router passes on. */
+export function isLocalMulticast(address: Ipv4): boolean {
+  return address >>> 8 === 0xe00000;
 }
 export function isLimitedBroadcast(address: Ipv4): boolean {
   return address === -1;
@@ -57,12 +61,18 @@ export function routeOutput(
   if (saddr !== 0) {
     if (isMulticast(saddr) || isLimitedBroadcast(saddr) || (isZeronet(saddr) && !anySource))
       return fail(stack, packet, EINVAL);
-    if (!anySource && !stack.isLocal(saddr)) return fail(stack, packet, EINVAL);
+    if (!anySource && !stack.isLocal(saddr)) return fail(stack, packet, ENETUNREACH);
   }
   const bound = oif === 0 ? null : stack.device(oif);
-  if (bound !== null && saddr === 0) {
-    if (isMulticast(daddr) || isLimitedBroadcast(daddr))
-      saddr = selectAddress(stack, bound, 0, RT_SCOPE_LINK);
+  if (bound !== null) {
+    if (!bound.up) return fail(stack, packet, ENETUNREACH);
+    const isGroup = isMulticast(daddr);
+    if (isLocalMulticast(daddr) || isLimitedBroadcast(daddr)) {
+      // The device is the route, whatever the tables say.
+      if (saddr === 0) packet.src = selectAddress(stack, bound, 0, RT_SCOPE_LINK);
+      return attach(stack, packet, isGroup ? RTN_MULTICAST : RTN_BROADCAST, bound, daddr, false, 0);
+    }
+    if (saddr === 0 && isGroup) saddr = selectAddress(stack, bound, 0, RT_SCOPE_UNIVERSE);
   }
   if (daddr === 0) {
     daddr = saddr === 0 ? (127 << 24) | 1 : saddr;
@@ -72,7 +82,7 @@ export function routeOutput(
   if (oif === 0 && saddr !== 0 && (isMulticast(daddr) || isLimitedBroadcast(daddr))) {
     // "user can direct multicasts and limited broadcast via necessary interface": the one that has the source
     const owner = stack.net.devices.find((dev) => dev.addresses.some(({ address }) => address === saddr));
-    if (owner === undefined) return fail(stack, packet, EINVAL);
+    if (owner === undefined) return fail(stack, packet, ENETUNREACH);
     const type = isMulticast(daddr) ? RTN_MULTICAST : RTN_BROADCAST;
     return attach(stack, packet, type, owner, daddr, false, 0);
   }
@@ -121,7 +131,9 @@ export function routeOutput(
   if (isLimitedBroadcast(daddr)) type = RTN_BROADCAST;
   else if (isMulticast(daddr)) type = RTN_MULTICAST;
   else if (isZeronet(daddr)) return fail(stack, packet, EINVAL);
-  if (type === RTN_BROADCAST) return attach(stack, packet, type, dev, daddr, false, 0);
+  // "If multicast route do not exist use default one, but do not gateway in this case. Yes, it is hack."
+  if (type === RTN_BROADCAST || (type === RTN_MULTICAST && route.length < 4))
+    return attach(stack, packet, type, dev, daddr, false, 0);
   return attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
 }
 

@@ -12,7 +12,7 @@ import { ConntrackTable } from "../../../src/kernel/conntrack/table.ts";
 import { conntrackTimeouts } from "../../../src/kernel/conntrack/timeouts.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
 import { IPPROTO_SCTP, Packet } from "../../../src/packet/packet.ts";
-import { CHUNK_NAMES } from "../../../src/packet/sctp-chunk.ts";
+import { CHUNK_NAMES, SCTP_INIT } from "../../../src/packet/sctp-chunk.ts";
 
 /**
  * `sctp-states.txt`: what `conntrack -L` of a Linux 6.18 said after raw SCTP packets, each with one chunk and right tags: the
@@ -94,4 +94,17 @@ describe("SCTP's states of connection tracking", () => {
     const said = parseConntrackList([{ number: 1, text: wrong.trim() }]).faults[0]?.message;
     expect(said).toMatch(/^SYN_SENT is no state of an SCTP association: NONE, CLOSED, /);
   });
+});
+
+/** `nf_conntrack_sctp_packet`; `conntrack -L` after two raw INITs, 3.2 s between them, said 6 s in the end. */
+it("an INIT that is repeated does not keep its entry alive", () => {
+  const table = new ConntrackTable(new Journal());
+  table.now = 1000;
+  const ct = table.create(1, 2, 4000, 80, 80, 4000, IPPROTO_SCTP, 0);
+  const init = new Packet();
+  init.chunk = SCTP_INIT;
+  sctpPacket(table, ct, IP_CT_NEW, init, true, TIMEOUTS);
+  table.now += 3200;
+  expect(sctpPacket(table, ct, IP_CT_NEW, init, false, TIMEOUTS)).toBe(true);
+  expect(table.expires(ct)).toBe(11_000);
 });

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import { outcome, trace } from "../../walk/asking.ts";
-import { Director } from "./director.ts";
+import { ip } from "../../walk/words.ts";
+import { Director, tunnel } from "./director.ts";
 
 /** What no recording shows; each expectation follows a function of net/netfilter/ipvs, which its name says. */
 
@@ -188,6 +189,67 @@ describe("ip_vs_has_real_service", () => {
     director.sysctl("net.ipv4.vs.nat_icmp_send", "1");
     const out = outcome(director.session, "s", "udp 10.0.1.2:9 sport=53");
     expect([out.verdict.reason, errors(out, "s")]).toEqual(["ipvs-no-connection", ["3/3"]]);
+  });
+});
+
+describe("skb_scrub_packet", () => {
+  it("takes IPVS's mark off what comes out of a tunnel", () => {
+    const lb = {
+      links: {
+        eth0: "10.0.1.1/24 10.0.9.9/32",
+        eth1: "10.0.2.1/24",
+        t0: { ...tunnel(ip("10.0.2.2")), addresses: "10.0.6.1/24" },
+      },
+      routes: ["10.0.8.0/24 via 10.0.6.2"],
+      forward: true,
+    };
+    const s = {
+      links: {
+        eth0: "10.0.2.2/24",
+        vip: { addresses: "10.0.8.8/32", detail: { kind: "dummy" as const } },
+        tunl0: tunnel(null),
+      },
+      routes: ["default via 10.0.2.1"],
+      listen: ["udp 53"],
+      iptables: "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m ipvs --ipvs -j DROP\nCOMMIT\n",
+    };
+    const director = new Director({ lb, s }, `-A ${UDP} -s rr`, `-a ${UDP} -r 10.0.8.8:53 -m`);
+    expect(outcome(director.session, "c", "udp 10.0.9.9:53").client.result).toBe("answered");
+  });
+});
+
+describe("sysctl_ignore_tunneled", () => {
+  it("marks every packet of a protocol that IPVS does not know, ICMP's echoes too", () => {
+    const lb = {
+      links: { eth0: "10.0.1.1/24", eth1: "10.0.2.1/24" },
+      iptables: "*mangle\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -m ipvs --ipvs -j DROP\nCOMMIT\n",
+    };
+    const ask = (value: string): string => {
+      const director = new Director({ lb }, `-A ${UDP} -s rr`);
+      director.sysctl("net.ipv4.vs.ignore_tunneled", value);
+      return outcome(director.session, "lb", "icmp 10.0.2.2").client.result;
+    };
+    expect([ask("0"), ask("1")]).toEqual(["answered", "blocked"]);
+  });
+});
+
+describe("ip_vs_conn_uses_old_conntrack", () => {
+  it("asks for the packet's own entry, though the connection keeps none", () => {
+    const add = ["-A -t 10.0.9.9:80 -s rr", "-a -t 10.0.9.9:80 -r 10.0.2.2:80 -m"] as const;
+    const links = { eth0: "10.0.1.1/24 10.0.9.9/32", eth1: "10.0.2.1/24" };
+    const director = new Director(
+      { lb: { links, forward: true, iptables: TRACKS, listen: ["tcp 80"] } },
+      ...add,
+    );
+    const ask = (hold?: string): Outcome =>
+      outcome(director.session, "c", "tcp 10.0.9.9:80 sport=40000", hold === undefined ? {} : { hold });
+    expect(ask().client.answeredBy).toBe("s");
+    // Meanwhile this host itself has the address, and an entry of the same ends.
+    director.ipvsadm("-D -t 10.0.9.9:80");
+    expect(ask("held").client.answeredBy).toBe("lb");
+    for (const line of add) director.ipvsadm(line);
+    expect(ask().client.answeredBy).toBe("s");
+    expect(ask().verdict.reason).toBe("ipvs-old-conntrack");
   });
 });
 

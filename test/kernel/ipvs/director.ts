@@ -5,7 +5,7 @@ import { parseIpvsadm } from "../../../src/kernel/ipvs/ipvsadm-line.ts";
 import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
 import type { World } from "../../../src/world/world.ts";
-import { type HostSpec, smallWorld } from "../../walk/small-world.ts";
+import { type HostSpec, type LinkSpec, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * c — lb — s, lb with the virtual addresses 10.0.9.9 and fd00:9::9, which s has on a device of its own too, so that it answers
@@ -37,14 +37,7 @@ export class Director {
           links: {
             eth0: "10.0.2.2/24 fd00:2::2/64",
             vip: { addresses: "10.0.9.9/32 fd00:9::9/128", detail: { kind: "dummy" } },
-            tunl0: {
-              detail: {
-                ...{ kind: "ipip", link: null, local: null, remote: null },
-                ...{ ttl: 0, tos: 0, pmtudisc: false },
-              },
-              mtu: 1480,
-              mac: "00:00:00:00:00:00",
-            },
+            tunl0: tunnel(null),
           },
           routes: ["default via 10.0.2.1", "default via fd00:2::1"],
           listen: ["tcp 80", "udp 53", "sctp 80"],
@@ -90,6 +83,16 @@ export class Director {
   private put(host: Host): void {
     this.world = { ...this.world, hosts: new Map(this.world.hosts).set("lb", host) };
   }
+}
+
+/** An IPIP device to a host, or what `tunl0` is. */
+export function tunnel(remote: number | null): LinkSpec {
+  return {
+    detail: { kind: "ipip", link: null, local: null, remote, ttl: 0, tos: 0, pmtudisc: false },
+    mtu: 1480,
+    mac: "00:00:00:00:00:00",
+    noArp: true,
+  };
 }
 
 function applied(host: Host, operations: Parameters<typeof applyOperations>[1]): Host {

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { formatMac, internMac } from "../../../src/address/mac.ts";
+import type { InterfaceAddress } from "../../../src/kernel/device/device.ts";
+import type { NetDevice } from "../../../src/kernel/device/net-device.ts";
+import type { Host } from "../../../src/kernel/host.ts";
+import { isConnected } from "../../../src/kernel/neighbour/output.ts";
 import { receiveFrame } from "../../../src/kernel/path/receive.ts";
+import type { Stack } from "../../../src/kernel/stack.ts";
+import { ARPOP_REPLY, ETH_P_ARP } from "../../../src/packet/packet.ts";
+import type { Session } from "../../../src/walk/session.ts";
 import { outcome, sessionOf } from "../../walk/asking.ts";
 import { type HostSpec, smallWorld, switchOf } from "../../walk/small-world.ts";
 import { ip } from "../../walk/words.ts";
@@ -227,6 +234,81 @@ describe("news that nobody asked for (gratuitous ARP)", () => {
     ["drop_gratuitous_arp hears nothing of it", { drop_gratuitous_arp: 1 }, 1, known, known],
   ])("%s", (_, sysctl, op, before, expected) => {
     expect(heard(sysctl, op, before)).toBe(expected);
+  });
+});
+
+/** After net/ipv4/arp.c and `confirm_addr_indev`. */
+describe("what is read of the kernel's source", () => {
+  type World = ReturnType<typeof lan>;
+
+  /** box's address on eth0, otherwise. */
+  function changed(world: World, more: Partial<InterfaceAddress>): World {
+    const box = world.hosts.get("box") as Host;
+    const addresses = box.addresses.map((entry) => (entry.dev === "eth0" ? { ...entry, ...more } : entry));
+    return { ...world, hosts: new Map(world.hosts).set("box", { ...box, addresses }) };
+  }
+
+  it("arp_ignore 3 answers for addresses of scope link", () => {
+    expect(answers(changed(lan(all("arp_ignore", 3)), { scope: "link" }), "10.0.0.3")).toBe("eth0 eth1");
+    expect(answers(changed(lan(all("arp_ignore", 3)), { scope: "host" }), "10.0.0.3")).toBe("");
+  });
+
+  it("arp_ignore 1 does not answer for an address that names its peer", () => {
+    const named = { length: 32, peer: ip("10.0.0.99") };
+    expect(answers(changed(lan(all("arp_ignore", 1)), named), "10.0.0.3")).toBe("");
+  });
+
+  function box(session: Session): readonly [Stack, NetDevice] {
+    const stack = session.stack(session.network.hostNumber("box"));
+    return [stack, stack.net.deviceNamed("eth0") as NetDevice];
+  }
+
+  /** box is told by ARP that a sender is at a MAC. */
+  function hears(session: Session, sender: string, mac: string): void {
+    const [stack, eth0] = box(session);
+    const frame = stack.pool.take();
+    frame.ethType = ETH_P_ARP;
+    frame.framed = true;
+    frame.ethSrc = internMac(mac);
+    frame.ethDst = eth0.mac;
+    frame.arpOp = ARPOP_REPLY;
+    frame.arpSha = internMac(mac);
+    frame.arpTha = eth0.mac;
+    frame.src = ip(sender);
+    frame.dst = ip("10.0.0.3");
+    frame.length = 28;
+    receiveFrame(stack, eth0, frame, true);
+  }
+
+  function known(session: Session, address: string): string {
+    const [stack, { ifindex }] = box(session);
+    const mac = stack.state.neighbours.get(ifindex, ip(address));
+    return mac < 0 ? "" : formatMac(mac);
+  }
+
+  it("an answer that changes nothing does not lock the entry (neigh->updated)", () => {
+    const session = sessionOf(lan());
+    outcome(session, "box", "udp 10.0.0.2:53");
+    const before = known(session, "10.0.0.2");
+    session.wait(5000);
+    hears(session, "10.0.0.2", before);
+    session.wait(100);
+    hears(session, "10.0.0.2", "02:00:00:00:77:77");
+    expect([before === "", known(session, "10.0.0.2")]).toEqual([false, "02:00:00:00:77:77"]);
+  });
+
+  it("arp_accept takes no answer of nobody, and none for what is no single host", () => {
+    const session = sessionOf(lan(all("arp_accept", 1)));
+    const senders = ["0.0.0.0", "10.0.0.255", "10.0.0.77"];
+    for (const sender of senders) hears(session, sender, "02:00:00:00:77:77");
+    expect(senders.map((sender) => known(session, sender))).toEqual(["", "", "02:00:00:00:77:77"]);
+  });
+
+  it("an answer to this host alone, taken by arp_accept, says that the neighbour is there", () => {
+    const session = sessionOf(lan(all("arp_accept", 1)));
+    hears(session, "10.0.0.77", "02:00:00:00:77:77");
+    const [stack, eth0] = box(session);
+    expect(isConnected(stack, eth0, 4, ip("10.0.0.77"))).toBe(true);
   });
 });
 

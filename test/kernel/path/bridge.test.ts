@@ -303,3 +303,48 @@ describe("br_netfilter", () => {
     expect(pieces.join(" ")).toBe(expected);
   });
 });
+
+/** In namespaces au2-a to -c, beside a bridge whose MAC was its own. */
+describe("a bridge", () => {
+  const own = (more: HostSpec["links"], neighbours: readonly string[] = []) =>
+    smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.1/24" }, neighbours: [...neighbours], listen: LISTEN },
+        b: { links: { eth0: "10.0.0.2/24" }, listen: LISTEN },
+        c: { links: { eth0: "10.0.0.3/24" }, listen: LISTEN },
+        sw: {
+          links: {
+            br0: { detail: BRIDGE, addresses: "10.0.0.9/24", mac: "02:00:00:00:99:99" },
+            p0: { master: "br0" },
+            p1: { master: "br0" },
+            p2: { master: "br0" },
+            ...more,
+          },
+          listen: LISTEN,
+        },
+      },
+      ["a:eth0 sw:p0", "b:eth0 sw:p1", "c:eth0 sw:p2"],
+    );
+
+  // sw is the fourth host: its ports are 3, 4 and 5.
+  it.each([
+    ["its own MAC", "02:00:00:00:99:99", `${OK} sw, answered`],
+    ["the MAC of the port it came in by", "02:00:00:00:04:03", `${OK} sw, answered`],
+    ["another port's", "02:00:00:00:04:04", "timeout, other-host"],
+  ])("and a frame to %s", (_, mac, expected) => {
+    expect(told(sessionOf(own({}, [`10.0.0.9 eth0 ${mac}`])), "a", "udp 10.0.0.9:53")).toBe(expected);
+  });
+
+  it("that is down carries nothing from port to port (br_stp_disable_bridge)", () => {
+    const down = own({ br0: { detail: BRIDGE, up: false } });
+    expect(told(sessionOf(down), "a", "udp 10.0.0.2:53")).toMatch(/^unreachable EHOSTUNREACH/);
+  });
+
+  it("without ageing floods everything (br_fdb_update)", () => {
+    const reached = (detail: typeof BRIDGE) => {
+      const found = outcome(sessionOf(own({ br0: { detail } })), "a", "udp 10.0.0.2:53");
+      return places(found, 1).includes("c:eth0:in-otherhost");
+    };
+    expect([reached(BRIDGE), reached({ ...BRIDGE, ageingS: 0 } as typeof BRIDGE)]).toEqual([false, true]);
+  });
+});

@@ -61,7 +61,47 @@ describe("which tunnel takes a packet (ip_tunnel_lookup)", () => {
   });
 });
 
+describe("which tunnel of several takes a packet (ip_tunnel_lookup)", () => {
+  it("one bound to the device that it came in by, though another knows both ends", () => {
+    const bare = { mac: "00:00:00:00:00:00", mtu: 1480, noArp: true };
+    const n2: HostSpec = {
+      links: {
+        eth0: "172.16.0.2/24",
+        t0: { ...bare, ...fixed(2, 1) },
+        t1: { ...bare, addresses: "10.0.1.2/24", ...fixed(2, 1, { local: null, link: "eth0" }) },
+      },
+      listen: LISTEN,
+    };
+    const n1 = {
+      links: { eth0: "172.16.0.1/24", t0: { ...bare, addresses: "10.0.1.1/24", ...fixed(1, 2) } },
+    };
+    const found = outcome(sessionOf(smallWorld({ n1, n2 }, ["n1:eth0 n2:eth0"])), "n1", "udp 10.0.1.2:53");
+    expect(found.verdict.reason).toBe("answered");
+    expect(places(found, 1).filter((place) => place.startsWith("n2:t"))).toEqual(["n2:t1:in"]);
+  });
+});
+
+/** `ipip_err`, `ip_tunnel_xmit`: what the tunnel's way says is told, once each, to those who send into it afterwards. */
+describe("an error from the way", () => {
+  it("is told the next sender", () => {
+    const session = sessionOf(tunnelled(fixed(1, 2), fixed(2, 3)));
+    const ask = () => told(session, "n1", "udp 10.0.1.2:53");
+    expect(ask()).toMatch(/^timeout/);
+    expect(ask()).toBe("unreachable EHOSTUNREACH icmp 3/1 from 10.0.1.1, no-tunnel");
+    session.wait(31_000);
+    expect(ask()).toMatch(/^timeout/);
+  });
+});
+
 describe("the outer packet", () => {
+  it("is routed without the packet's mark, and bears it (ip_tunnel_init_flow)", () => {
+    const rules = ["100 to 172.16.0.2 fwmark 7 blackhole"];
+    const iptables = "*filter\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p 4 -m mark --mark 7 -j ACCEPT\nCOMMIT\n";
+    const world = tunnelled(fixed(1, 2), fixed(2, 1), { rules, iptables });
+    const found = outcome(sessionOf(world), "n1", "udp 10.0.1.2:53 mark=7");
+    expect([found.verdict.reason, found.rules.map(({ chain }) => chain)]).toEqual(["answered", ["OUTPUT"]]);
+  });
+
   it.each<readonly [string, Partial<Ipip>, string, readonly [number, boolean]]>([
     ["has the inner TTL", {}, "udp 10.0.1.2:53 ttl=9", [9, true]],
     ["has a TTL of its own", { ttl: 33 }, "udp 10.0.1.2:53 ttl=9", [33, true]],
@@ -87,6 +127,24 @@ describe("the outer packet", () => {
     );
     expect(session.stack(0).state.exceptions.get(ip("10.0.1.2"), 0)).toBe(1480);
   });
+});
+
+/** `icmp_ndo_send`: 192.168.0.2 is translated to the router's own address before the tunnel is entered. */
+it("a sender whose address was translated hears that its packet is too long", () => {
+  const n1: HostSpec = {
+    links: {
+      eth0: "172.16.0.1/24",
+      t0: { mac: "00:00:00:00:00:00", mtu: 1500, noArp: true, addresses: "10.0.1.1/24", ...fixed(1, 2) },
+      eth1: "192.168.0.1/24",
+    },
+    forward: true,
+    iptables: "*nat\n:POSTROUTING ACCEPT [0:0]\n-A POSTROUTING -o t0 -j MASQUERADE\nCOMMIT\n",
+  };
+  const c = { links: { eth0: "192.168.0.2/24" }, routes: ["default via 192.168.0.1"] };
+  const world = smallWorld({ n1, c }, ["c:eth0 n1:eth1"]);
+  expect(told(sessionOf(world), "c", "udp 10.0.1.2:53 size=1465 df")).toMatch(
+    /^too-big .*icmp 3\/4 from 192\.168\.0\.1 mtu 1480/,
+  );
 });
 
 describe("IPv6", () => {
@@ -123,6 +181,25 @@ describe("Geneve", () => {
     );
     expect(outer).toMatchObject({ udp: { dport: 6081 }, geneve: { vni: 7 } });
     expect(outer?.ip.len).toBe((outer?.inner?.ip.len ?? 0) + 50);
+  });
+
+  it("has the hop limit of the route to its other end (ip4_dst_hoplimit)", () => {
+    const routes = ["172.16.0.2/32 dev eth0 hoplimit 9"];
+    const found = outcome(sessionOf(tunnelled(geneve(2), geneve(1), { routes })), "n1", "udp 10.0.1.2:53");
+    expect(found.frames.find(({ geneve: header }) => header !== undefined)?.ip.ttl).toBe(9);
+  });
+
+  it("does not go into itself (udp_tunnel_dst_lookup)", () => {
+    const world = tunnelled({ ...geneve(2), noArp: true }, geneve(1), {
+      routes: ["172.16.0.2/32 dev t0"],
+    });
+    expect(outcome(sessionOf(world), "n1", "udp 10.0.1.2:53").verdict.reason).toBe("tunnel-loop");
+  });
+
+  it("takes no frame of its own MAC (geneve_rx)", () => {
+    const same = { ...geneve(2), noArp: true };
+    const world = tunnelled(same, { ...geneve(1), mac: same.mac as string });
+    expect(outcome(sessionOf(world), "n1", "udp 10.0.1.2:53").verdict.reason).toBe("martian-source");
   });
 
   it("goes over IPv6 as well", () => {
@@ -192,9 +269,23 @@ describe("bonds", () => {
     expect(places(found, 2).slice(-2)).toEqual([`a:${slave}:in`, "a:bond0:in"]);
   });
 
-  it("are deaf by those that are not active", () => {
-    const found = outcome(sessionOf(bonded("active-backup", "s1")), "b", "udp 10.0.0.1:53");
-    const arps = found.arp.filter(({ device, direction }) => device === "bond0" && direction !== "out");
-    expect(arps.length).toBe(1);
+  // `bond_xmit_broadcast`
+  it("say everything by all, where they are of that kind", () => {
+    const found = outcome(sessionOf(bonded("broadcast", null)), "a", "udp 10.0.0.2:53");
+    expect(places(found, 1).filter((place) => place.startsWith("a:"))).toEqual([
+      "a:bond0:out",
+      "a:s0:out",
+      "a:s1:out",
+    ]);
   });
+
+  // `bond_should_deliver_exact_match`: those that balance by load have an active one as well
+  it.each(["active-backup", "balance-tlb", "balance-alb"] as const)(
+    "are deaf by those that are not active: %s",
+    (mode) => {
+      const found = outcome(sessionOf(bonded(mode, "s1")), "b", "udp 10.0.0.1:53");
+      const arps = found.arp.filter(({ device, direction }) => device === "bond0" && direction !== "out");
+      expect(arps.length).toBe(1);
+    },
+  );
 });

@@ -258,3 +258,42 @@ describe("what goes through", () => {
     expect([outer("tcp 10.0.1.2:80"), outer("udp 10.0.1.2:53")]).toEqual([df !== "unset", df === "set"]);
   });
 });
+
+/**
+ * RFC 6040, `vxlan_xmit_one`, `vxlan_ecn_decapsulate`. In namespaces au2-a and -b: with the outer packets marked by TOS --set-tos 3/3
+ * a plain ping was lost, one with -Q 2 was answered.
+ */
+describe("congestion marks", () => {
+  const mangle = (rule: string): HostSpec => ({
+    iptables: `*mangle\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n${rule}\nCOMMIT\n`,
+  });
+  const inner = (tos: number) => `-A OUTPUT -d 10.0.1.2 -j TOS --set-tos ${tos}/0x3`;
+  const outer = (tos: number) => `-A POSTROUTING -p udp --dport 8472 -j TOS --set-tos ${tos}/0x3`;
+
+  it.each([
+    [1, 1],
+    [2, 2],
+    // a mark already there is not told outside
+    [3, 2],
+  ])("%i inside: %i outside", (tos, expected) => {
+    const world = tunnel({}, mangle(inner(tos)));
+    const found = outcome(sessionOf(world), "n1", "udp 10.0.1.2:53");
+    const frame = found.frames.find(({ device, vxlan: header }) => device === "eth0" && header !== undefined);
+    expect([frame?.ip.tos ?? 0, frame?.inner?.ip.tos]).toEqual([expected, tos]);
+  });
+
+  it.each([
+    ["not known inside", 0, 3, "congestion-unknown", 0],
+    ["told to ECT(0)", 2, 3, "answered", 3],
+    ["ECT(1) told to ECT(0)", 2, 1, "answered", 1],
+    ["ECT(1) to nobody who asks", 0, 1, "answered", 0],
+  ])("%s", (_, inside, outside, reason, tos) => {
+    const world = tunnel({}, mangle(`${inner(inside)}\n${outer(outside)}`));
+    const found = outcome(sessionOf(world), "n1", "udp 10.0.1.2:53");
+    expect(found.verdict.reason).toBe(reason);
+    const heard = found.frames.find(
+      ({ host, device, direction }) => host === "n2" && device === "vx0" && direction === "in",
+    );
+    if (reason === "answered") expect(heard?.ip.tos ?? 0).toBe(tos);
+  });
+});

@@ -81,3 +81,49 @@ describe("a packet from outside the model", () => {
     expect(found.servers.length > 0 ? OK : found.verdict.reason).toBe(expected);
   });
 });
+
+/**
+ * `ip_mc_validate_source`, `ip_route_input_slow`, `inet_lookup_ifaddr_rcu`: seen in namespaces au2-a and -b, but for the last, which is
+ * read of the source.
+ */
+describe("groups and broadcasts that come in", () => {
+  it.each([
+    ["0.0.0.0", "224.0.0.1", {}, OK],
+    ["127.0.0.5", "224.0.0.1", {}, MARTIAN],
+    ["127.0.0.5", "224.0.0.1", { "net.ipv4.conf.eth0.route_localnet": 1 }, OK],
+    ["127.0.0.1", "224.0.0.1", { "net.ipv4.conf.eth0.route_localnet": 1 }, MARTIAN],
+    ["127.0.0.5", "10.0.0.1", { "net.ipv4.conf.eth0.route_localnet": 1 }, OK],
+    ["127.0.0.1", "10.0.0.1", { "net.ipv4.conf.eth0.route_localnet": 1 }, MARTIAN],
+  ] as const)("%s > %s, %j: %s", (source, destination, sysctl, expected) => {
+    const session = sessionOf(twoNetworks({ sysctl, listen: ["udp 53"] }));
+    const found = outcome(session, "r", `udp ${destination}:53 src=${source} sport=4000 at=eth0`);
+    expect(found.servers.length > 0 ? OK : found.verdict.reason).toBe(expected);
+  });
+
+  it("a local route that somebody added has sources looked up (fib_has_custom_local_routes)", () => {
+    const sysctl = { "net.ipv4.conf.eth0.route_localnet": 1 };
+    const world = twoNetworks({
+      sysctl,
+      listen: ["udp 53"],
+      routes: ["local 10.5.0.0/16 dev lo table local"],
+    });
+    for (const source of ["127.0.0.5", "10.5.0.1"]) {
+      const found = outcome(sessionOf(world), "r", `udp 10.0.0.1:53 src=${source} sport=4000 at=eth0`);
+      expect(found.verdict.reason).toBe(MARTIAN);
+    }
+  });
+
+  it("bc_forwarding asks for no other forwarding", () => {
+    const sysctl = {
+      "net.ipv4.conf.all.bc_forwarding": 1,
+      "net.ipv4.conf.eth0.bc_forwarding": 1,
+      "net.ipv4.conf.eth0.forwarding": 0,
+    };
+    const found = outcome(sessionOf(twoNetworks({ sysctl })), "a", "udp 10.1.0.255:53");
+    expect(
+      found.frames.some(
+        ({ host, device, direction }) => host === "r" && device === "eth1" && direction === "out",
+      ),
+    ).toBe(true);
+  });
+});

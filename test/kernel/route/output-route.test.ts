@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { routeOutput } from "../../../src/kernel/route/output-route.ts";
 import { outcome, sessionOf, told, trace } from "../../walk/asking.ts";
+import { ip } from "../../walk/words.ts";
 import { twoNetworks } from "../path/two-networks.ts";
 
 /**
@@ -203,5 +205,39 @@ describe("multipath", () => {
       expect(trace(session, "a", "udp 10.1.0.2:53 sport=6").outcomes).toHaveLength(expected);
       expect(trace(session, "a", "udp 10.1.0.2:53 sport=5").outcomes).toHaveLength(1);
     }
+  });
+});
+
+/**
+ * `ip_route_output_key_hash_rcu`, `__mkroute_output`; of `ip route get` in a namespace au2-a: from an address of nobody "Network is
+ * unreachable", by a device that is down too, a group by a default route without its gateway, by 239.2.0.0/16's own with it.
+ */
+describe("what is read of the kernel's source", () => {
+  const routes = ["default via 10.0.0.1", "239.2.0.0/16 via 10.0.0.1"];
+  function routed(dst: string, { src = "", oif = "", rules = [] as readonly string[], up = true } = {}) {
+    const links = { eth0: "10.0.0.2/24", eth1: { addresses: "10.3.0.1/24", up } };
+    const session = sessionOf(twoNetworks({}, { links, routes, rules }));
+    const stack = session.stack(session.network.hostNumber("a"));
+    const packet = stack.pool.take();
+    packet.dst = ip(dst);
+    packet.src = src === "" ? 0 : ip(src);
+    const error = routeOutput(stack, packet, stack.net.deviceNamed(oif)?.ifindex ?? 0, false);
+    if (error !== 0) return error;
+    const out = stack.net.devices[packet.rtDev]?.name;
+    return `${out} ${packet.rtUsesGateway ? "gateway" : "link"} ${packet.rtNextHop === ip(dst)}`;
+  }
+
+  it.each<readonly [string, Parameters<typeof routed>[1], string | number]>([
+    ["8.8.8.8", { src: "9.9.9.9" }, 101],
+    ["239.1.1.1", { src: "9.9.9.9" }, 101],
+    ["10.3.0.5", { oif: "eth1", up: false }, 101],
+    ["239.1.1.1", {}, "eth0 link true"],
+    ["239.2.1.1", {}, "eth0 gateway false"],
+    // the device alone decides, whatever the tables say
+    ["224.0.0.9", { oif: "eth1", rules: ["10 blackhole"] }, "eth1 link true"],
+    ["255.255.255.255", { oif: "eth1", rules: ["10 blackhole"] }, "eth1 link true"],
+    ["239.1.1.1", { oif: "eth1", rules: ["10 blackhole"] }, 22],
+  ])("%s %j: %s", (dst, more, expected) => {
+    expect(routed(dst, more)).toBe(expected);
   });
 });
