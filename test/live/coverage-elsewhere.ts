@@ -38,7 +38,7 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason unmodelled-device", "no such device is built"],
   ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
   ["reason no-protocol", "probes speak TCP, UDP and ICMP"],
-  ["reason vlan-filtered", "no bridge here filters by VLAN: judged by recordings"],
+  ["reason vlan-filtered", "this kernel's bridges do not filter by VLAN: judged by recordings alone"],
   ["reason device-down", "every device is up: judged by recordings"],
   ["reason conntrack-clash", "takes two packets at once"],
   ["reason conntrack-full", "the limit is all namespaces' one"],
