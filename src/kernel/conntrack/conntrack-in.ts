@@ -32,6 +32,7 @@ const {
   IPS_ASSURED,
   IPS_CONFIRMED,
   IPS_DYING,
+  IPS_EXPECTED,
   IPS_NAT_MASK,
   IPS_SEEN_REPLY,
   IPS_TIMEOUT_POLICY,
@@ -116,12 +117,13 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, zone) * 2;
     }
     isNew = true;
+    if (table.expectations.size > 0) expected(table, node >> 1, packet, dport, key, zone);
   }
   const ct = node >> 1;
   let info: number;
   if ((node & 1) === 1) info = IP_CT_ESTABLISHED_REPLY;
   else if ((table.status(ct) & IPS_SEEN_REPLY) !== 0) info = IP_CT_ESTABLISHED;
-  else info = IP_CT_NEW;
+  else info = (table.status(ct) & IPS_EXPECTED) !== 0 ? IP_CT_RELATED : IP_CT_NEW;
   packet.ct = ct;
   packet.ctInfo = info;
   const { net } = stack;
@@ -149,6 +151,24 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   if (table.accounts && !passedBy) table.account(ct, node & 1, packet.length);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
+}
+
+/** `init_conntrack`: a connection that was announced, and its master is in the table, is RELATED and bears its mark. */
+function expected(
+  table: ConntrackTable,
+  ct: number,
+  { src, dst }: Packet,
+  dport: number,
+  key: number,
+  zone: number,
+): void {
+  const isThere = (master: number) =>
+    (table.status(master) & (IPS_CONFIRMED | IPS_DYING)) === IPS_CONFIRMED &&
+    table.expires(master) > table.now;
+  const master = table.expectations.take(src, dst, dport, key, zone, table.now, isThere);
+  if (master < 0) return;
+  table.setStatus(ct, IPS_EXPECTED);
+  table.setMark(ct, table.mark(master));
 }
 
 /** Would one connection more be too many (`nf_conntrack_max`; 0: any number)? */

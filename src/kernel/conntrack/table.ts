@@ -1,6 +1,7 @@
 import type { Family } from "../../address/ip.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
+import { Expectations } from "./expectations.ts";
 import * as CT_STATUS from "./status.ts";
 import { zoneId } from "./zone.ts";
 
@@ -60,6 +61,7 @@ export class ConntrackTable {
   private readonly extras: Cells;
   /** `net.netfilter.nf_conntrack_acct`, set by the owner before use. */
   accounts = false;
+  readonly expectations: Expectations;
   private readonly journal: Journal;
   /** Was a connection ever given another source port? Only ever set, and only to spare a look through the table. */
   portsMoved = false;
@@ -68,6 +70,7 @@ export class ConntrackTable {
 
   constructor(journal: Journal) {
     this.journal = journal;
+    this.expectations = new Expectations(journal);
     this.entries = new Cells(journal, STRIDE * 16);
     this.heads = new Cells(journal, 32);
     this.heads.data.fill(NONE);
@@ -238,6 +241,7 @@ export class ConntrackTable {
     const at = ct * STRIDE;
     const status = this.entries.data[at + STATUS] as number;
     if ((status & IPS_DYING) !== 0) return;
+    if (this.expectations.size > 0) this.expectations.forget(ct);
     if ((status & IPS_CONFIRMED) !== 0) {
       this.unlink(ct, 0);
       this.unlink(ct, 1);
@@ -259,6 +263,7 @@ export class ConntrackTable {
       const status = this.entries.data[at + STATUS] as number;
       if (this.entries.data[at + USED] === 0) continue;
       if ((status & IPS_DYING) === 0 && (status & IPS_CONFIRMED) !== 0) continue;
+      if (this.expectations.size > 0) this.expectations.forget(ct);
       this.entries.set(at + USED, 0);
       this.entries.set(at + STATUS, IPS_DYING);
       this.entries.set(at + NEXT_FREE, this.counts.data[1] as number);
