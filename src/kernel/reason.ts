@@ -87,6 +87,11 @@ const TABLE = [
     "The connection tracking table is full (nf_conntrack_max): what would begin a connection is dropped.",
   ],
   ["nat-exhausted", "DROPPED", "No free port was left for the translation."],
+  [
+    "masquerade-moved",
+    "DROPPED",
+    "The connection was masqueraded for another device; conntrack forgets it, and its next packet begins anew.",
+  ],
   ["vxlan-no-vni", "DROPPED", "No VXLAN device here has that VNI."],
   [
     "congestion-unknown",

@@ -236,8 +236,10 @@ export class Stack implements RuleContext {
       if (isZeronet(address) || isLimitedBroadcast(address)) return RTN_BROADCAST;
       if (isMulticast(address)) return RTN_MULTICAST;
     }
-    const local = this.net.routing(family === 6 ? 6 : 4).tables.get(vrf?.vrfTable ?? "local");
-    if (local === undefined) return RTN_UNICAST;
+    const fib = this.net.routing(family === 6 ? 6 : 4);
+    const table = vrf?.vrfTable ?? null;
+    const local = table === null ? fib.local : fib.tables.get(table);
+    if (local === null || local === undefined) return RTN_UNICAST;
     const { keys, routes, longest } = local.columns ?? local.compile();
     // A balancer has thousands of addresses: the first that may match is looked up.
     const first = longest === null ? 0 : longest.lookup(address);

@@ -1,12 +1,29 @@
-import {
-  ETH_P_ARP,
-  IPPROTO_ICMP,
-  IPPROTO_ICMPV6,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  isNeighbourDiscovery,
-  type Packet,
-} from "../packet/packet.ts";
+import * as PACKET from "../packet/packet.ts";
+import { isNeighbourDiscovery, type Packet } from "../packet/packet.ts";
+import * as SNAPSHOT from "./snapshot-words.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ETH_P_ARP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP } = PACKET;
+const {
+  SNAPSHOT_WORDS,
+  S_KIND,
+  S_ETH_SRC,
+  S_ETH_DST,
+  S_ETH_TYPE,
+  S_SRC,
+  S_DST,
+  S_IP,
+  S_LENGTH,
+  S_FRAG_OFFSET,
+  S_PORTS,
+  S_L4,
+  S_INFO,
+  S_INFO2,
+  S_MARK,
+  S_SEQ,
+  S_ACK,
+  S_PAYLOAD,
+} = SNAPSHOT;
 
 /**
  * What happened, as integers in a growing typed array. The engine writes it or has none (`null`); a readable trace is
@@ -83,9 +100,6 @@ export const DIR_IN = 1;
 export const DIR_IN_BROADCAST = 2;
 export const DIR_IN_MULTICAST = 3;
 export const DIR_IN_OTHERHOST = 4;
-
-/** Words of one packet's snapshot; an inner packet's follows it. */
-export const SNAPSHOT_WORDS = 18;
 
 /** Packets whose last snapshot is remembered, a power of two. */
 const KNOWN_PACKETS = 1024;
@@ -223,35 +237,6 @@ function snapshotWords(packet: Packet): number {
   }
   return words;
 }
-
-/** Word offsets inside a snapshot. */
-export const S_NUMBER = 0;
-/** phase | framed << 4 | family << 8 | encapsulation << 16 */
-export const S_KIND = 1;
-export const S_ETH_SRC = 2;
-export const S_ETH_DST = 3;
-export const S_ETH_TYPE = 4;
-export const S_SRC = 5;
-export const S_DST = 6;
-/** ttl | protocol << 8 | tos << 16 | df << 24 | mf << 25 */
-export const S_IP = 7;
-/** length | identification << 16 */
-export const S_LENGTH = 8;
-/** fragment offset | VLAN << 16 */
-export const S_FRAG_OFFSET = 9;
-/** TCP, UDP: sport | dport << 16; ICMP: id | seq << 16; neighbour discovery: flags */
-export const S_PORTS = 10;
-/** TCP: flags; ICMP: type | code << 8; ARP: op */
-export const S_L4 = 11;
-/** TCP: segment size asked for | missing options << 16; ICMP: MTU or gateway; ARP: sender's hardware address; neighbour discovery: the target */
-export const S_INFO = 12;
-/** ARP: target's hardware address; VXLAN: the VNI; neighbour discovery: the link-layer address */
-export const S_INFO2 = 13;
-export const S_MARK = 14;
-/** TCP; neighbour discovery: a redirect's destination */
-export const S_SEQ = 15;
-export const S_ACK = 16;
-export const S_PAYLOAD = 17;
 
 function kindWord(p: Packet): number {
   return p.phase | (p.framed ? 1 << 4 : 0) | (p.family << 8) | (p.encapsulation << 16);

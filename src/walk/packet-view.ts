@@ -18,7 +18,7 @@ import {
   S_SEQ,
   S_SRC,
   SNAPSHOT_WORDS,
-} from "../kernel/tape.ts";
+} from "../kernel/snapshot-words.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,

@@ -16,7 +16,7 @@ import {
   S_SEQ,
   S_SRC,
   SNAPSHOT_WORDS,
-} from "../kernel/tape.ts";
+} from "../kernel/snapshot-words.ts";
 import {
   ETH_P_ARP,
   INNER_NONE,

@@ -32,7 +32,9 @@ const TC = ["tbf", "u32", "matchall", "flower", "mirred redirect", "mirred mirro
 /** So many packets whose fate hung on it are enough to know of each key that it is not nothing. */
 const ENOUGH = 2;
 /** Rules of a world that are looked into: each is a walk of all its packets. */
-const MOST_A_WORLD = 6;
+const MOST_A_WORLD = 40;
+/** Packets of a rule that are looked into. */
+const MOST_OF_A_RULE = 5;
 
 /**
  * How many packets met what, and how many decided on it: what is of rules decides where the packet would have fared otherwise
@@ -71,17 +73,19 @@ export class Coverage {
     this.#lookInto(world, all);
   }
 
-  /** Of the rules that took packets those first that tell of most that is not known yet. */
+  /** Of the rules that took packets those first that tell of what is least met and not known yet. */
   #lookInto(world: World, all: readonly Probed[]): void {
     const unknown = ({ keys }: TakenRule): number =>
-      keys.filter((key) => (this.#decided.get(key) ?? ENOUGH) < ENOUGH).length;
+      [...new Set(keys)]
+        .filter((key) => (this.#decided.get(key) ?? ENOUGH) < ENOUGH)
+        .reduce((sum, key) => sum + 1 / Math.max(1, this.#met.get(key) ?? 1), 0);
     const rules = new Map(
       all.flatMap((probed) => rulesOf(world, probed).map((taken) => [JSON.stringify(taken.rule), taken])),
     );
     const open = [...rules.values()].filter(mayDecide).sort((a, b) => unknown(b) - unknown(a));
     for (const taken of open.slice(0, MOST_A_WORLD)) {
       if (unknown(taken) === 0) continue;
-      const packets = packetsDecided(world, all, taken.rule);
+      const packets = packetsDecided(world, all, taken.rule, MOST_OF_A_RULE);
       for (const key of taken.keys) count(this.#decided, key, packets.length);
       for (const hook of packets.flatMap(({ hooks }) => hooks)) count(this.#decided, `hook ${hook}`);
     }
@@ -97,9 +101,21 @@ export class Coverage {
     return [...this.#met.keys()].filter((key) => this.#met.get(key) === 0 && this.#whyNot(key) === null);
   }
 
-  /** What packets met, but none of those looked into hung on. */
+  /** What packets met, but none of those looked into hung on, though some could. */
   get undecided(): string[] {
-    return [...this.#met.keys()].filter((key) => this.#met.get(key) !== 0 && this.#decidedOn(key) === 0);
+    return [...this.#met.keys()].filter(
+      (key) => this.#met.get(key) !== 0 && this.#decidedOn(key) === 0 && this.#whyNot(key) === null,
+    );
+  }
+
+  /** What no packet of these worlds can decide on, by the reason why. */
+  get impossible(): ReadonlyMap<string, readonly string[]> {
+    const found = new Map<string, string[]>();
+    for (const key of this.#met.keys()) {
+      const why = this.#decidedOn(key) === 0 ? this.#whyNot(key) : null;
+      if (why !== null) found.set(why, [...(found.get(why) ?? []), key]);
+    }
+    return found;
   }
 
   #decidedOn(key: string): number {
@@ -149,7 +165,7 @@ export class Coverage {
 
   text(): string {
     const lines = [...this.#met].map(([key, met]) => {
-      const why = met === 0 ? this.#whyNot(key) : null;
+      const why = this.#decidedOn(key) === 0 ? this.#whyNot(key) : null;
       return `${String(met).padStart(8)}  ${this.#decidedText(key).padStart(8)}  ${key}${why === null ? "" : `  (${why})`}`;
     });
     const share = `${(100 * this.undelivered).toFixed(1)} % of packets ended otherwise than DELIVERED`;

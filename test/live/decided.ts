@@ -22,11 +22,18 @@ export interface DecidedPacket {
 }
 
 /**
- * The packets, among those that the rule took, which end elsewhere or are other frames on their way without it.
+ * The packets, among those that the rule took, which end elsewhere or are other frames on their way without it. Those alone
+ * are walked, once with the rule and once without.
  *
  * @param all the world's packets, in their order
+ * @param most that many of those that the rule took are looked into
  */
-export function packetsDecided(world: World, all: readonly Probed[], rule: RuleName): DecidedPacket[] {
+export function packetsDecided(
+  world: World,
+  all: readonly Probed[],
+  rule: RuleName,
+  most = Number.POSITIVE_INFINITY,
+): DecidedPacket[] {
   const taken = all.map(({ recorded }) =>
     (recorded.rulesHit ?? []).some(
       (hit) =>
@@ -37,25 +44,31 @@ export function packetsDecided(world: World, all: readonly Probed[], rule: RuleN
         hit.rule === rule.index,
     ),
   );
-  const last = taken.lastIndexOf(true);
+  const own = all.filter((_, i) => taken[i] === true).slice(0, most);
+  const probes = own.map(({ recorded }) => recorded);
   const found: DecidedPacket[] = [];
-  const probes = all.slice(0, last + 1).map(({ recorded }) => recorded);
-  let index = 0;
-  for (const { outcome } of judging(without(world, rule), probes)) {
-    const honest = all[index]?.outcome;
-    if (taken[index] === true && honest !== undefined && fateOf(honest) !== fateOf(outcome))
+  const [alone, others] = [[...judging(world, probes)], [...judging(without(world, rule), probes)]];
+  for (const [i, { outcome: honest }] of own.entries()) {
+    if (honest === undefined) continue;
+    const walked = alone[i]?.outcome;
+    // What the packets between them left behind must not be what their end hung on.
+    if (endOf(walked) === endOf(honest) && fateOf(walked) !== fateOf(others[i]?.outcome))
       found.push({ hooks: hooksOf(honest, rule) });
-    index++;
   }
   return found;
+}
+
+function endOf(outcome: Outcome | undefined): string {
+  if (outcome === undefined) return "";
+  const { disposition, reason, host } = outcome.verdict;
+  return JSON.stringify([disposition, reason, host]);
 }
 
 /** How it ended, and its frames, whenever they were. */
 function fateOf(outcome: Outcome | undefined): string {
   if (outcome === undefined) return "";
-  const { disposition, reason, host } = outcome.verdict;
   const frames = outcome.frames.map((frame) => ({ ...frame, at: 0, mark: 0 }));
-  return JSON.stringify([disposition, reason, host, frames]);
+  return JSON.stringify([endOf(outcome), frames]);
 }
 
 function hooksOf({ rules }: Outcome, { host, table, chain, index }: RuleName): string[] {

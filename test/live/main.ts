@@ -182,6 +182,8 @@ function tell(report: LiveReport, seconds: number): void {
       `  again: npm run live -- --seed ${own} --kind ${kind} --worlds 1 --packets ${values.packets}`,
       ...(file === undefined ? [] : [`  least: ${file}`]),
     ]),
+    "left out here, and why:",
+    ...[...coverage.impossible].map(([why, keys]) => `  ${why}: ${keys.join(", ")}`),
     `met, but nothing looked into hung on it: ${coverage.undecided.join(", ") || "none"}`,
     `zeros: ${coverage.zeros.join(", ") || "none"}`,
     `${tooSlow} worlds were built again because the machine had been too busy`,

@@ -8,7 +8,7 @@ import { type LiveWorld, randomWorld, type WorldKind } from "./random-world.ts";
 import { asking } from "./shrink.ts";
 
 /** A world as the kernel treated it. */
-export interface Recorded {
+interface Recorded {
   readonly world: World;
   readonly probes: readonly RecordedProbe[];
 }
@@ -20,16 +20,6 @@ interface Held extends Recorded {
 
 function held({ world, probes }: Recorded): Held {
   return { world, probes, agrees: judged(world, probes).map(({ difference }) => difference === null) };
-}
-
-/** Which mutations these recordings find: names of those that make a packet disagree that agrees without them. */
-export function found(recorded: readonly Recorded[], mutations: readonly Mutation[]): Set<string> {
-  const all = recorded.map(held);
-  return new Set(
-    mutations.flatMap((mutation) =>
-      all.some((each) => firstMissed(mutation, each) !== null) ? [mutation.name] : [],
-    ),
-  );
 }
 
 /** The first packet that tells the mistaken model from the kernel, from 0; null where none does. */

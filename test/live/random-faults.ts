@@ -49,7 +49,10 @@ export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number
     const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
     const aims: Aim[] = [];
     const favoured = left.find(([, name]) => dice.favours(name));
-    const first = round === undefined ? undefined : left[round % left.length];
+    const first =
+      round === undefined
+        ? undefined
+        : left[Math.floor(ground.plan.family === 6 ? round / 3 : round) % left.length];
     const most = ground.plan.family === 6 || favoured !== undefined ? 1 : 4;
     for (let i = dice.between(1, most); i > 0; i--) {
       const taken =

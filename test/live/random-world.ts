@@ -23,7 +23,7 @@ export const WORLD_KINDS = ["plain", "faults", "nft", "v6", "cluster", "all"] as
 export type WorldKind = (typeof WORLD_KINDS)[number];
 
 /** What `all` takes in turn. */
-const IN_TURN = ["plain", "v6", "cluster", "nft", "faults"] as const;
+export const IN_TURN = ["plain", "v6", "cluster", "nft", "faults"] as const;
 
 /** A world and what is sent in it: all of it follows from the seed. */
 export interface LiveWorld {
@@ -69,7 +69,8 @@ export function randomWorld(
     case "v6":
       return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6], kind, besides);
     case "faults": {
-      const isOf4 = dice.chance(0.75) || (besides.favour ?? null) !== null;
+      const { favour = null, round } = besides;
+      const isOf4 = round === undefined ? dice.chance(0.75) || favour !== null : round % ROUNDS_OF_6 !== 0;
       return ruledWorld(seed, packets, dice, isOf4 ? [4] : [4, 6], kind, besides);
     }
     default:
@@ -77,6 +78,8 @@ export function randomWorld(
   }
 }
 
+/** Every third world of faults that has its turn is of both families. */
+const ROUNDS_OF_6 = 3;
 const AIMS_IN_TURN = 2;
 
 /** Hosts with random rule sets. */

@@ -92,7 +92,32 @@ const OF_BOTH: readonly Showcase[] = [
   match("OUTPUT", (_, { plan: { words } }) => `-m ${words.hopCount.match} --${words.hopCount.option}-gt 1`),
   match("OUTPUT", "-m addrtype --src-type LOCAL"),
   match("OUTPUT", "-m mark --mark 0x70/0xf0", { mark: 0x70 }),
-  target("mangle", "FORWARD", forwarded, "TCPOPTSTRIP --strip-options 2", TCP),
+  // Nobody misses what is stripped, or a set's new entry, until somebody asks.
+  rules(
+    "mangle",
+    forwarded,
+    (asked) => [
+      `-A FORWARD ${asked} -j TCPOPTSTRIP --strip-options 2`,
+      `-A FORWARD ${asked} ! --tcp-option 2 -j DROP`,
+    ],
+    TCP,
+  ),
+  rules("mangle", forwarded, (asked, { node }, { plan }) => {
+    const head = `hash:ip family ${plan.words.ipset} hashsize 64 maxelem 64 bucketsize 12 initval 0x79`;
+    node.ipsetSave += `create grown ${head}\n`;
+    return [
+      `-A FORWARD ${asked} -j SET --add-set grown dst`,
+      `-A FORWARD ${asked} -m set --match-set grown dst -j DROP`,
+    ];
+  }),
+  rules("mangle", forwarded, (asked) => [
+    `-A FORWARD ${asked} -j HMARK --hmark-tuple src,dst --hmark-mod 4 --hmark-offset 64 --hmark-rnd 0x7`,
+    `-A FORWARD ${asked} -m mark --mark 0x40/0xf0 -j DROP`,
+  ]),
+  rules("mangle", forwarded, (asked) => [
+    `-A FORWARD ${asked} -j CONNMARK --set-xmark 0x50/0xffffffff`,
+    `-A FORWARD ${asked} -m connmark --mark 0x50 -j DROP`,
+  ]),
   target("mangle", "FORWARD", forwarded, "DSCP --set-dscp 0x0a"),
   target("mangle", "FORWARD", forwarded, "TOS --set-tos 0x10/0xff"),
   target("mangle", "FORWARD", forwarded, (_, { plan: { words } }) => {

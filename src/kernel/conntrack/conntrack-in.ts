@@ -10,9 +10,11 @@ import { sctpPacket } from "./sctp.ts";
 import * as STATUS from "./status.ts";
 import { ctInfoDirection } from "./status.ts";
 import type { ConntrackTable } from "./table.ts";
+import * as TCP from "./tcp.ts";
 import { reopens, tcpPacket } from "./tcp.ts";
 import { type ConntrackTimeouts, policyOf } from "./timeouts.ts";
 import * as ZONE from "./zone.ts";
+import { zoneOfTemplate } from "./zone.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { MAC_ZERO } = MAC;
@@ -30,10 +32,12 @@ const {
   IPS_ASSURED,
   IPS_CONFIRMED,
   IPS_DYING,
+  IPS_EXPECTED,
   IPS_NAT_MASK,
   IPS_SEEN_REPLY,
   IPS_TIMEOUT_POLICY,
 } = STATUS;
+const { TCP_INVALID, TCP_PASSED_BY } = TCP;
 const { NO_TEMPLATE } = ZONE;
 
 const CONNTRACK_CLASH = reason("conntrack-clash");
@@ -52,7 +56,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   // Seen before (loopback), or told not to look.
   if (packet.ct === CT_OF_UNTRACKED) packet.ct = CT_NONE;
   if (packet.ct !== CT_NONE) return NF_ACCEPT;
-  const zone = packet.ctTemplate === NO_TEMPLATE ? 0 : packet.ctTemplate;
+  const zone = zoneOfTemplate(packet.ctTemplate, packet.mark);
   packet.ctTemplate = NO_TEMPLATE;
   const table = stack.conntrack;
   const { protocol, family, icmpType } = packet;
@@ -113,24 +117,28 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, zone) * 2;
     }
     isNew = true;
+    if (table.expectations.size > 0) expected(table, node >> 1, packet, dport, key, zone);
   }
   const ct = node >> 1;
   let info: number;
   if ((node & 1) === 1) info = IP_CT_ESTABLISHED_REPLY;
   else if ((table.status(ct) & IPS_SEEN_REPLY) !== 0) info = IP_CT_ESTABLISHED;
-  else info = IP_CT_NEW;
+  else info = (table.status(ct) & IPS_EXPECTED) !== 0 ? IP_CT_RELATED : IP_CT_NEW;
   packet.ct = ct;
   packet.ctInfo = info;
   const { net } = stack;
   const hasPolicy = (table.status(ct) & IPS_TIMEOUT_POLICY) !== 0;
   const timeouts = hasPolicy ? policyOf(table.policy(ct)) : net.conntrackTimeouts;
+  let passedBy = false;
   if (protocol === IPPROTO_TCP) {
     const tracking = hasPolicy ? { tcpLoose: net.tcpLoose, conntrackTimeouts: timeouts } : net;
-    if (!tcpPacket(table, ct, info, packet, isNew, tracking)) {
+    const made = tcpPacket(table, ct, info, packet, isNew, tracking);
+    if (made === TCP_INVALID) {
       packet.ct = CT_NONE;
       packet.ctInfo = 0;
       return NF_ACCEPT;
     }
+    passedBy = made === TCP_PASSED_BY;
   } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew, timeouts);
   else if (protocol === IPPROTO_SCTP) {
     if (!sctpPacket(table, ct, info, packet, isNew, timeouts)) {
@@ -138,10 +146,29 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       packet.ctInfo = 0;
       return NF_ACCEPT;
     }
-  } else table.refresh(ct, icmp ? (family === 6 ? timeouts.icmp6 : timeouts.icmp) : timeouts.generic);
-  if (table.accounts) table.account(ct, node & 1, packet.length);
+  } else if (protocol === IPPROTO_GRE) grePacket(table, ct, timeouts);
+  else table.refresh(ct, icmp ? (family === 6 ? timeouts.icmp6 : timeouts.icmp) : timeouts.generic);
+  if (table.accounts && !passedBy) table.account(ct, node & 1, packet.length);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
+}
+
+/** `init_conntrack`: a connection that was announced, and its master is in the table, is RELATED and bears its mark. */
+function expected(
+  table: ConntrackTable,
+  ct: number,
+  { src, dst }: Packet,
+  dport: number,
+  key: number,
+  zone: number,
+): void {
+  const isThere = (master: number) =>
+    (table.status(master) & (IPS_CONFIRMED | IPS_DYING)) === IPS_CONFIRMED &&
+    table.expires(master) > table.now;
+  const master = table.expectations.take(src, dst, dport, key, zone, table.now, isThere);
+  if (master < 0) return;
+  table.setStatus(ct, IPS_EXPECTED);
+  table.setMark(ct, table.mark(master));
 }
 
 /** Would one connection more be too many (`nf_conntrack_max`; 0: any number)? */
@@ -184,6 +211,15 @@ function udpPacket(
   const stream = table.now > table.streamAt(ct);
   table.refresh(ct, stream ? udpStream : udp);
   if (stream) table.setStatus(ct, IPS_ASSURED);
+}
+
+const IPPROTO_GRE = 47;
+
+/** `nf_conntrack_gre_packet`: once it was answered it is ASSURED. */
+function grePacket(table: ConntrackTable, ct: number, { gre, greStream }: ConntrackTimeouts): void {
+  const answered = (table.status(ct) & IPS_SEEN_REPLY) !== 0;
+  table.refresh(ct, answered ? greStream : gre);
+  if (answered) table.setStatus(ct, IPS_ASSURED);
 }
 
 /** `nf_conntrack_inet_error`: an ICMP error belongs to the connection of the packet it quotes, in reverse. */

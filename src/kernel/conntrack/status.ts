@@ -20,6 +20,7 @@ export const CT_OF_UNTRACKED = -3;
 /** Marked by NOTRACK: the packet is UNTRACKED. */
 export const CT_UNTRACKED = -2;
 
+export const IPS_EXPECTED = 1 << 0;
 export const IPS_SEEN_REPLY = 1 << 1;
 export const IPS_ASSURED = 1 << 2;
 export const IPS_CONFIRMED = 1 << 3;

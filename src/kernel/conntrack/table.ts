@@ -1,6 +1,7 @@
 import type { Family } from "../../address/ip.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
+import { Expectations } from "./expectations.ts";
 import * as CT_STATUS from "./status.ts";
 import { zoneId } from "./zone.ts";
 
@@ -31,6 +32,7 @@ const ZONE = 15;
 const STREAM_AT = 16;
 const USED = 17;
 const NEXT_FREE = 18;
+/** Bit 0: was a port chosen freely? Above it the device it was masqueraded for. */
 const FREE_PORT = 19;
 
 /** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`),
@@ -59,12 +61,16 @@ export class ConntrackTable {
   private readonly extras: Cells;
   /** `net.netfilter.nf_conntrack_acct`, set by the owner before use. */
   accounts = false;
+  readonly expectations: Expectations;
   private readonly journal: Journal;
+  /** Was a connection ever given another source port? Only ever set, and only to spare a look through the table. */
+  portsMoved = false;
   /** Virtual time in milliseconds, set by the owner before use. */
   now = 0;
 
   constructor(journal: Journal) {
     this.journal = journal;
+    this.expectations = new Expectations(journal);
     this.entries = new Cells(journal, STRIDE * 16);
     this.heads = new Cells(journal, 32);
     this.heads.data.fill(NONE);
@@ -235,6 +241,7 @@ export class ConntrackTable {
     const at = ct * STRIDE;
     const status = this.entries.data[at + STATUS] as number;
     if ((status & IPS_DYING) !== 0) return;
+    if (this.expectations.size > 0) this.expectations.forget(ct);
     if ((status & IPS_CONFIRMED) !== 0) {
       this.unlink(ct, 0);
       this.unlink(ct, 1);
@@ -256,6 +263,7 @@ export class ConntrackTable {
       const status = this.entries.data[at + STATUS] as number;
       if (this.entries.data[at + USED] === 0) continue;
       if ((status & IPS_DYING) === 0 && (status & IPS_CONFIRMED) !== 0) continue;
+      if (this.expectations.size > 0) this.expectations.forget(ct);
       this.entries.set(at + USED, 0);
       this.entries.set(at + STATUS, IPS_DYING);
       this.entries.set(at + NEXT_FREE, this.counts.data[1] as number);
@@ -337,10 +345,19 @@ export class ConntrackTable {
   }
   /** Was a port of this entry taken by free choice (a masquerade's)? */
   freePort(ct: number): boolean {
-    return this.entries.data[ct * STRIDE + FREE_PORT] !== 0;
+    return ((this.entries.data[ct * STRIDE + FREE_PORT] as number) & 1) !== 0;
   }
   setFreePort(ct: number): void {
-    this.entries.set(ct * STRIDE + FREE_PORT, 1);
+    this.entries.set(ct * STRIDE + FREE_PORT, (this.entries.data[ct * STRIDE + FREE_PORT] as number) | 1);
+  }
+
+  /** ifindex of the device it was masqueraded for (`nf_conn_nat.masq_index`), 0 none. */
+  masqueradedBy(ct: number): number {
+    return (this.entries.data[ct * STRIDE + FREE_PORT] as number) >> 1;
+  }
+  setMasqueradedBy(ct: number, ifindex: number): void {
+    const at = ct * STRIDE + FREE_PORT;
+    this.entries.set(at, ((this.entries.data[at] as number) & 1) | (ifindex << 1));
   }
 
   /** `nf_ct_acct_update`: a packet of one direction, its length in bytes. Counts stay below 2³¹. */

@@ -63,9 +63,19 @@ const TRANSITIONS: readonly (readonly (readonly number[])[])[] = [
   ],
 ];
 
-/** What a TCP entry keeps in the cell where a UDP entry has its stream's time: how its last connection ended. */
+/** What a TCP entry keeps in the cell where a UDP entry has its stream's time: how its last connection ended, and what came last. */
 const CLOSE_BEGUN = 1;
 const RESET_BY_ORIGINAL = 2;
+/** The last packet was a SYN of the side that began, which the entry passed by. */
+const SYN_PASSED_BY = 4;
+/** So it was in LAST_ACK: the other side may answer with a challenge instead of an acknowledgement (`IP_CT_EXP_CHALLENGE_ACK`). */
+const CHALLENGE_EXPECTED = 8;
+
+/** What `nf_conntrack_tcp_packet` makes of a packet. */
+export const TCP_INVALID = 0;
+/** It is the connection's and changes nothing: neither its time nor its counters. */
+export const TCP_PASSED_BY = 1;
+export const TCP_ACCEPTED = 2;
 
 /** `get_conntrack_index`. */
 function flagRow(flags: number): number {
@@ -105,7 +115,7 @@ interface TcpTracking {
 /**
  * `nf_conntrack_tcp_packet` without the window check: every packet is taken to be in window.
  *
- * @returns false when the packet is INVALID and is to go on without an entry
+ * @returns `TCP_INVALID` when the packet is to go on without an entry
  */
 export function tcpPacket(
   table: ConntrackTable,
@@ -113,26 +123,42 @@ export function tcpPacket(
   ctInfo: number,
   packet: Packet,
   isNew: boolean,
-  { tcpLoose: loose, conntrackTimeouts: { tcp: timeoutMs } }: TcpTracking,
-): boolean {
-  if (!validFlags(packet.tcpFlags)) return false;
+  { tcpLoose: loose, conntrackTimeouts: { tcp: timeoutMs, tcpUnacknowledged } }: TcpTracking,
+): typeof TCP_INVALID | typeof TCP_PASSED_BY | typeof TCP_ACCEPTED {
+  if (!validFlags(packet.tcpFlags)) return TCP_INVALID;
   const row = flagRow(packet.tcpFlags);
   const direction = ctInfoDirection(ctInfo);
-  const old = table.tcpState(ct);
+  let old = table.tcpState(ct);
   if (isNew) {
     // tcp_new
     const state = TRANSITIONS[0]?.[row]?.[sNO] as number;
-    if (state >= sIV) return false;
-    if (state !== sSS && !loose) return false;
+    if (state >= sIV) return TCP_INVALID;
+    if (state !== sSS && !loose) return TCP_INVALID;
   }
-  const next = TRANSITIONS[direction]?.[row]?.[old] as number;
-  if (next === sIG) {
-    table.refresh(ct, timeoutMs[old] as number);
-    return true;
+  let next = TRANSITIONS[direction]?.[row]?.[old] as number;
+  const before = table.streamAt(ct);
+  const synPassedBy = (before & SYN_PASSED_BY) !== 0;
+  let history = before & CLOSE_BEGUN;
+  if (next === sIG || (next === sSS && old >= sTW)) {
+    if (row === 1 && synPassedBy) {
+      // The other side takes the SYN that the entry passed by: both begin anew, and the entry with them.
+      old = sSS;
+      next = sSR;
+      history = 0;
+    } else {
+      if (row === 0 && direction === 0) history |= SYN_PASSED_BY | (old === sLA ? CHALLENGE_EXPECTED : 0);
+      table.setStreamAt(ct, history);
+      return TCP_PASSED_BY;
+    }
   }
-  if (next === sIV) return false;
+  if (next === sIV) return TCP_INVALID;
+  if (next === sTW && old === sLA && row === 3 && direction === 1 && synPassedBy) {
+    if ((before & CHALLENGE_EXPECTED) !== 0) {
+      table.setStreamAt(ct, before & ~CHALLENGE_EXPECTED);
+      return TCP_PASSED_BY;
+    }
+  }
   table.setTcpState(ct, next);
-  let history = table.streamAt(ct) & CLOSE_BEGUN;
   if (next === sFW && old !== sFW) history |= CLOSE_BEGUN;
   if (row === 4 && direction === 0) history |= RESET_BY_ORIGINAL;
   if (history !== table.streamAt(ct)) table.setStreamAt(ct, history);
@@ -141,13 +167,19 @@ export function tcpPacket(
     // "If only reply is a RST, we can consider ourselves not to have an established connection."
     if (row === 4 && !isNew) {
       table.remove(ct);
-      return true;
+      return TCP_ACCEPTED;
+    }
+    // Else a port used again and again would keep an entry for ever.
+    if (row === 0 && old === sSS) return TCP_PASSED_BY;
+    if (next === sES) {
+      table.refresh(ct, Math.min(timeoutMs[next] as number, tcpUnacknowledged));
+      return TCP_ACCEPTED;
     }
   } else if ((status & IPS_ASSURED) === 0 && (old === sSR || old === sES) && next === sES) {
     table.setStatus(ct, IPS_ASSURED);
   }
   table.refresh(ct, timeoutMs[next] as number);
-  return true;
+  return TCP_ACCEPTED;
 }
 
 /** `nf_conntrack_tcp_set_closing`: this host itself sends a reset about it (since Linux 6.2). */

@@ -4,11 +4,15 @@ import type { Sysctl } from "../sysctl.ts";
 export interface ConntrackTimeouts {
   /** By state (`enum tcp_conntrack`, `enum sctp_conntrack`). */
   readonly tcp: readonly number[];
+  /** At most, of a connection met in the middle that nobody has answered yet. */
+  readonly tcpUnacknowledged: number;
   readonly sctp: readonly number[];
   readonly udp: number;
   readonly udpStream: number;
   readonly icmp: number;
   readonly icmp6: number;
+  readonly gre: number;
+  readonly greStream: number;
   readonly generic: number;
 }
 
@@ -49,11 +53,14 @@ export function conntrackTimeouts(sysctl: Pick<Sysctl, "integer">): ConntrackTim
     );
   return {
     tcp: byState("tcp", TCP),
+    tcpUnacknowledged: ms("tcp_timeout_unacknowledged", 300),
     sctp: byState("sctp", SCTP),
     udp: ms("udp_timeout", 30),
     udpStream: ms("udp_timeout_stream", 120),
     icmp: ms("icmp_timeout", 30),
     icmp6: ms("icmpv6_timeout", 30),
+    gre: ms("gre_timeout", 30),
+    greStream: ms("gre_timeout_stream", 180),
     generic: ms("generic_timeout", 600),
   };
 }

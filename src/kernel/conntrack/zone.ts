@@ -16,6 +16,21 @@ export function zoneOf(id: number, direction: ZoneDirection): number {
   return id === 0 ? 0 : id | (DIRECTIONS[direction] << 16);
 }
 
+/** Of a template: the zone is the packet's mark, as it is where conntrack looks (`NF_CT_FLAG_MARK`). */
+const OF_MARK = 1 << 20;
+
+export function templateOfMark(direction: ZoneDirection): number {
+  return OF_MARK | (DIRECTIONS[direction] << 16);
+}
+
+/** `nf_ct_zone_tmpl`. */
+export function zoneOfTemplate(template: number, mark: number): number {
+  if (template === NO_TEMPLATE) return 0;
+  if ((template & OF_MARK) === 0) return template;
+  const id = mark & 0xffff;
+  return id === 0 ? 0 : id | (template & ~OF_MARK);
+}
+
 /** `nf_ct_zone_id`. @param direction 0 original, 1 reply */
 export function zoneId(zone: number, direction: number): number {
   const directions = zone >>> 16;

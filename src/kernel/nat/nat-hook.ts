@@ -23,7 +23,7 @@ const {
   IPS_NAT_MASK,
   IPS_SRC_NAT,
 } = STATUS;
-const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_PRE_ROUTING } = HOOK;
+const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING } = HOOK;
 const { EINVAL } = FIB;
 const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = NAT;
 
@@ -33,6 +33,7 @@ export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;
 const NAT_ICMP = reason("nat-icmp");
 const BAD_SOURCE = reason("bad-source");
 const NO_ROUTE = reason("no-route");
+const MASQUERADE_MOVED = reason("masquerade-moved");
 
 /**
  * nat's function at a hook: of IPv4 (IPv6 likewise) `nf_nat_ipv4_pre_routing`, `_local_in`, `_local_fn` or `_out` around `nf_nat_inet_fn`. The
@@ -79,8 +80,14 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
     stack.drop(packet, NAT_ICMP);
     return NF_DROP;
   }
+  const { conntrack } = stack;
+  const isBound = natInitialized(conntrack, ct, manip) || info === IP_CT_ESTABLISHED;
+  if (isBound && hook === NF_INET_POST_ROUTING && leavesElsewhere(stack, ct, info)) {
+    conntrack.remove(ct);
+    stack.drop(packet, MASQUERADE_MOVED);
+    return NF_DROP;
+  }
   if (info !== IP_CT_ESTABLISHED && info !== IP_CT_ESTABLISHED_REPLY) {
-    const conntrack = stack.conntrack;
     if (!natInitialized(conntrack, ct, manip)) {
       for (let i = 0; i < lookups.length; i++) {
         const verdict = (lookups[i] as NatLookup)(stack, packet);
@@ -91,6 +98,12 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
     }
   }
   return natPacket(stack, packet, manip);
+}
+
+/** `nf_nat_oif_changed`: a masqueraded connection has no part in another device's addresses. */
+function leavesElsewhere({ conntrack, outIf }: Stack, ct: number, info: number): boolean {
+  const device = conntrack.masqueradedBy(ct);
+  return device !== 0 && ctInfoDirection(info) === 0 && device !== outIf;
 }
 
 /**

@@ -5,6 +5,7 @@ import { inverseType } from "../conntrack/icmp.ts";
 import * as STATUS from "../conntrack/status.ts";
 import { ctInfoDirection } from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
+import { zoneId } from "../conntrack/zone.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
@@ -13,7 +14,7 @@ import { jhashAddress, jhashAddress6, reciprocalScale, swap32 } from "./jhash.ts
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, KEY_IPV6 } = PACKET;
-const { IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_NAT_MASK, IPS_SRC_NAT, IPS_SRC_NAT_DONE } = STATUS;
+const { IPS_CONFIRMED, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_NAT_MASK, IPS_SRC_NAT, IPS_SRC_NAT_DONE } = STATUS;
 const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_POST_ROUTING } = HOOK;
 const { OP_REWRITE } = TAPE;
 
@@ -71,6 +72,8 @@ export function natInitialized(table: ConntrackTable, ct: number, manip: Manip):
 /** `nf_nat_setup_info`: bind a connection's source or destination, once. */
 export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip): NfVerdict {
   const table = stack.conntrack;
+  // What stands in the table already stays as it is: a rule that came later has no part in it.
+  if ((table.status(ct) & IPS_CONFIRMED) !== 0) return NF_ACCEPT;
   if (natInitialized(table, ct, manip)) return NF_DROP;
   const proto = table.protoKey(ct);
   // What the connection looks like now, seen from the original direction: the reply tuple inverted.
@@ -86,11 +89,15 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
   const ports = hasPorts(proto & 0xff);
 
   if (manip === NF_NAT_MANIP_SRC) {
-    const inRange =
-      (!range.mapAddresses || between(src, range, proto)) &&
-      (!range.ports || icmp || (sport >= range.minPort && sport <= range.maxPort));
-    if (!(inRange && !range.random && !taken(table, src, dst, sport, dport, proto, ct))) {
-      if (range.mapAddresses) src = pickAddress(range, src, dst, proto, manip);
+    const inRange = isInRange(src, sport, range, proto);
+    const mapped = range.random || inRange ? -1 : findAppropriateSource(table, ct, src, sport, proto, range);
+    const mappedSrc = mapped < 0 ? 0 : table.replyDst(mapped);
+    const mappedSport = mapped < 0 ? 0 : icmp ? table.replySport(mapped) : table.replyDport(mapped);
+    if (mapped >= 0 && !taken(table, mappedSrc, dst, mappedSport, dport, proto, ct)) {
+      src = mappedSrc;
+      sport = mappedSport;
+    } else if (!(inRange && !range.random && !taken(table, src, dst, sport, dport, proto, ct))) {
+      if (range.mapAddresses) src = pickAddress(range, src, dst, proto, manip, table.zone(ct));
       const keep =
         !range.random &&
         (!range.ports || (sport >= range.minPort && sport <= range.maxPort)) &&
@@ -103,7 +110,7 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
       }
     }
   } else {
-    if (range.mapAddresses) dst = pickAddress(range, src, dst, proto, manip);
+    if (range.mapAddresses) dst = pickAddress(range, src, dst, proto, manip, table.zone(ct));
     if (range.ports && ports) {
       const inside = dport >= range.minPort && dport <= range.maxPort;
       const keep =
@@ -118,8 +125,8 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
             : freePort(table, src, dst, sport, dport, proto, ct, range, false);
         dport = chosen;
       }
-    } else if (icmp && (range.random || taken(table, src, dst, sport, dport, proto, ct))) {
-      // A destination without a range keeps its port, taken or not; an ICMP id is another matter.
+    } else if (icmp && !keepsId(table, src, dst, sport, dport, proto, ct, range)) {
+      // A destination without a range keeps its port, taken or not; an ICMP id is another matter, and counts as the source's.
       const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, false);
       if (range.random) table.setFreePort(ct);
       sport = chosen;
@@ -130,9 +137,61 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
     if (icmp) table.alterReply(ct, dst, src, sport, table.replyDport(ct));
     else table.alterReply(ct, dst, src, dport, sport);
     table.setStatus(ct, manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT : IPS_DST_NAT);
+    if (sport !== sportBefore) table.portsMoved = true;
   }
   table.setStatus(ct, manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT_DONE : IPS_DST_NAT_DONE);
   return NF_ACCEPT;
+}
+
+/** `nf_in_range`, of a source. */
+function isInRange(src: number, sport: number, range: NatRange, proto: number): boolean {
+  if (range.mapAddresses && !between(src, range, proto)) return false;
+  if (!range.ports || !(hasPorts(proto & 0xff) || isIcmpKey(proto))) return true;
+  return sport >= range.minPort && sport <= range.maxPort;
+}
+
+/** `l4proto_in_range` and what follows it in `get_unique_tuple`, of an ICMP id. */
+function keepsId(
+  table: ConntrackTable,
+  src: number,
+  dst: number,
+  sport: number,
+  dport: number,
+  proto: number,
+  self: number,
+  range: NatRange,
+): boolean {
+  if (range.random) return false;
+  const free = () => !taken(table, src, dst, sport, dport, proto, self);
+  if (!range.ports) return free();
+  if (range.portBase !== null || sport < range.minPort || sport > range.maxPort) return false;
+  return range.minPort === range.maxPort || free();
+}
+
+/**
+ * `find_appropriate_src`: the last connection that came from the same address and port, if what it was given is within the range:
+ * another of the same source is given the same. -1 none.
+ */
+function findAppropriateSource(
+  table: ConntrackTable,
+  self: number,
+  src: number,
+  sport: number,
+  proto: number,
+  range: NatRange,
+): number {
+  // Of one address, where no port was ever changed, it is what is chosen anyway.
+  if (range.minAddress === range.maxAddress && !table.portsMoved) return -1;
+  const icmp = isIcmpKey(proto);
+  const zone = zoneId(table.zone(self), 0);
+  let found = -1;
+  table.forEach((ct) => {
+    if (table.origSrc(ct) !== src || table.origSport(ct) !== sport || table.protoKey(ct) !== proto) return;
+    if (zoneId(table.zone(ct), 0) !== zone || !natInitialized(table, ct, NF_NAT_MANIP_SRC)) return;
+    const port = icmp ? table.replySport(ct) : table.replyDport(ct);
+    if (isInRange(table.replyDst(ct), port, range, proto)) found = ct;
+  });
+  return found;
 }
 
 /** `nf_nat_alloc_null_binding`: no rule wanted a translation; keep the address, but see that the tuple is unique. */
@@ -178,12 +237,20 @@ function inverseCode(typeAndCode: number, key: number): number {
  *
  * @param src source and `dst` destination of the tuple, whichever of them is chosen
  */
-function pickAddress(range: NatRange, src: number, dst: number, proto: number, manip: Manip): number {
+function pickAddress(
+  range: NatRange,
+  src: number,
+  dst: number,
+  proto: number,
+  manip: Manip,
+  zone: number,
+): number {
   if (range.minAddress === range.maxAddress) return range.minAddress;
-  if ((proto & KEY_IPV6) !== 0) return pickAddress6(range, src, dst, manip);
+  const id = zone & 0xffff;
+  if ((proto & KEY_IPV6) !== 0) return pickAddress6(range, src, dst, manip, id);
   const min = range.minAddress >>> 0;
   const max = range.maxAddress >>> 0;
-  const hash = jhashAddress(swap32(src), range.persistent ? 0 : swap32(dst));
+  const hash = jhashAddress(swap32(src), range.persistent ? 0 : swap32(dst) ^ id);
   return (min + reciprocalScale(hash, max - min + 1)) | 0;
 }
 
@@ -194,8 +261,8 @@ function swapped(address: Ip6, i: number): number {
 const picked = new Int32Array(4);
 
 /** The same of IPv6: word by word, the whole of a word's values once an earlier one is below the last address's. */
-function pickAddress6(range: NatRange, src: Ip6, dst: Ip6, manip: Manip): Ip6 {
-  const seed = range.persistent ? 0 : swapped(dst, 3);
+function pickAddress6(range: NatRange, src: Ip6, dst: Ip6, manip: Manip, zone: number): Ip6 {
+  const seed = range.persistent ? 0 : swapped(dst, 3) ^ zone;
   let hash = jhashAddress6(swapped(src, 0), swapped(src, 1), swapped(src, 2), swapped(src, 3), seed);
   let wholeWord = false;
   for (let i = 0; i < 4; i++) {

@@ -85,6 +85,7 @@ export function masquerade(stack: Stack, packet: Packet, range: OneAddress): NfV
   const address = six ? selectSource6(stack, out, packet.dst) : selectAddress(stack, out, nextHop, 0);
   if (address === 0) return NF_DROP;
   range.mapAddresses = true;
+  stack.conntrack.setMasqueradedBy(packet.ct, out.ifindex);
   return natSetup(stack, packet.ct, range.set(address), NF_NAT_MANIP_SRC);
 }
 

@@ -95,9 +95,9 @@ export function teeAction({ gateway, oif }: TeeTarget): TargetAction {
   const to = addressOnPath(gateway);
   return {
     apply: (stack: Stack, packet: Packet, hook: number): typeof XT_CONTINUE => {
-      // By a device that is not there nothing can leave.
-      const device = oif === null ? 0 : (stack.net.deviceNamed(oif)?.ifindex ?? -1);
-      if (device >= 0) duplicate(stack, packet, hook, to, device);
+      // A device that is not there is asked for by nobody (`nf_dup_ipv4_route`): the route alone decides.
+      const device = oif === null ? 0 : (stack.net.deviceNamed(oif)?.ifindex ?? 0);
+      duplicate(stack, packet, hook, to, device);
       return XT_CONTINUE;
     },
   };

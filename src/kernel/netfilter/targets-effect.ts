@@ -10,7 +10,7 @@ import {
   TCP_RST,
 } from "../../packet/packet.ts";
 import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
-import { NO_TEMPLATE, zoneOf } from "../conntrack/zone.ts";
+import { NO_TEMPLATE, templateOfMark, zoneOf } from "../conntrack/zone.ts";
 import { sendReset } from "../icmp/reset.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
@@ -64,13 +64,22 @@ export function rejectPacket(
   code: number,
 ): NfVerdict {
   stack.drop(packet, RULE_REJECT);
-  // nf_reject_verify_csum: a fragment's checksum cannot be right, and what has a wrong one is not answered.
-  if (packet.isFragment) return NF_DROP;
+  // A fragment's checksum cannot be right, and what has a wrong one is not answered; some protocols have none to look at.
+  if (packet.isFragment && (reset || packet.fragOffset !== 0 || hasWholeChecksum(packet.protocol)))
+    return NF_DROP;
   if (reset) {
     if ((packet.tcpFlags & TCP_RST) === 0) sendReset(stack, packet);
   } else sendIcmpError(stack, packet, type, code, 0);
   return NF_DROP;
 }
+
+/** `nf_reject_verify_csum`: has a protocol a checksum of 16 bits over all of its payload? */
+function hasWholeChecksum(protocol: number): boolean {
+  return !UNSUMMED.has(protocol);
+}
+
+/** DCCP, ESP, AH, SCTP and UDP-Lite. */
+const UNSUMMED: ReadonlySet<number> = new Set([33, 50, 51, 132, 136]);
 
 export function notrackAction(): TargetAction {
   return {
@@ -135,7 +144,7 @@ export function ctAction(target: CtTarget): TargetAction {
   return {
     apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
       if (packet.ct === CT_NONE && packet.ctTemplate === NO_TEMPLATE)
-        packet.ctTemplate = zoneOf(id === "mark" ? packet.mark & 0xffff : id, direction);
+        packet.ctTemplate = id === "mark" ? templateOfMark(direction) : zoneOf(id, direction);
       return XT_CONTINUE;
     },
   };

@@ -168,6 +168,8 @@ export class Fib {
   readonly family: Family;
   readonly rules: readonly FibRule[];
   readonly tables: ReadonlyMap<string, FibTable>;
+  /** That of the host's own addresses, null where there is none. */
+  readonly local: FibTable | null;
   /** A policy rule asks for the source: it matters whether that is chosen yet. */
   readonly asksSource: boolean;
   /** Somebody added a route of type local, in whichever table (`fib_has_custom_local_routes`): source checks then look properly. */
@@ -198,6 +200,7 @@ export class Fib {
       table.add(route, index);
     }
     this.tables = tables;
+    this.local = tables.get("local") ?? null;
     this.rules = compileRules(family, rules, this.vrfs !== null).map((rule) => ({
       ...rule,
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,

@@ -1,6 +1,15 @@
 import { formatIpv4 } from "../../address/ipv4.ts";
 import { formatMac } from "../../address/mac.ts";
-import { S_DST, S_ETH_DST, S_ETH_SRC, S_INFO, S_INFO2, S_L4, S_NUMBER, S_SRC } from "../../kernel/tape.ts";
+import {
+  S_DST,
+  S_ETH_DST,
+  S_ETH_SRC,
+  S_INFO,
+  S_INFO2,
+  S_L4,
+  S_NUMBER,
+  S_SRC,
+} from "../../kernel/snapshot-words.ts";
 import { packetView } from "../packet-view.ts";
 import {
   type ArpFrame,

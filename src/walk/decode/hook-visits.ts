@@ -8,7 +8,8 @@ import type { CompiledNft, CompiledNftTable } from "../../kernel/nft/compile/nft
 import type { NftChain, NftRule } from "../../kernel/nft/ruleset.ts";
 import { formatNftRule } from "../../kernel/nft/text/format-statement.ts";
 import type { Origin } from "../../kernel/origin.ts";
-import { OP_NFT_POLICY, OP_NFT_RULE, OP_POLICY, OP_RULE, S_NUMBER } from "../../kernel/tape.ts";
+import { S_NUMBER } from "../../kernel/snapshot-words.ts";
+import { OP_NFT_POLICY, OP_NFT_RULE, OP_POLICY, OP_RULE } from "../../kernel/tape.ts";
 import { originText, ownerOf } from "../../world/origin-text.ts";
 import { packetView } from "../packet-view.ts";
 import type { HookStep, HookVisit, PacketView, Rewrite, RuleHit } from "../trace.ts";

@@ -1,5 +1,6 @@
 import type { Netns } from "../../kernel/netns.ts";
-import { OP_EMIT, OP_FRAME, OP_HOOK, S_KIND, S_NUMBER, type Tape } from "../../kernel/tape.ts";
+import { S_KIND, S_NUMBER } from "../../kernel/snapshot-words.ts";
+import { OP_EMIT, OP_FRAME, OP_HOOK, type Tape } from "../../kernel/tape.ts";
 import { FIRST_DISCOVERY_NUMBER, KEY_IPV6 } from "../../packet/packet.ts";
 import type { Network } from "../network.ts";
 import type { Run } from "../run.ts";

@@ -7,7 +7,7 @@ import { whyUnfit } from "../../../src/lab/live/fit.ts";
 /** The settings that the model asks for, with the values it takes without them, beside those of a new namespace. */
 
 /** What of the kernel's has no part in what is walked: protocols and cases that the model does not have. */
-const NOT_ASKED = /dccp|gre|max_retrans|unacknowledged|frag6/;
+const NOT_ASKED = /dccp|max_retrans|frag6/;
 const unfit = whyUnfit({ hosts: new Map(), wires: [], origins: { sources: [] } });
 if (unfit.length > 0)
   console.warn(`skipped: conntrack's timeouts on this machine's kernel: ${unfit.join("; ")}`);

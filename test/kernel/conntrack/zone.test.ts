@@ -44,6 +44,12 @@ describe("zones of connection tracking", () => {
       `${ORIG} [UNREPLIED] ${REPLY} mark=0 zone=3 use=1`,
     ],
     [
+      "a zone of the mark that the packet has when conntrack looks, set behind the rule (`nf_ct_zone_tmpl`)",
+      ["-i e0 -j CT --zone mark", "-i e0 -j MARK --set-xmark 0x5/0xffffffff"],
+      "timeout",
+      `${ORIG} [UNREPLIED] ${REPLY} mark=0 zone=5 use=1`,
+    ],
+    [
       "both ways in one zone",
       ["-i e0 -j CT --zone 3", "-i e1 -j CT --zone 3"],
       "answered",

@@ -72,7 +72,7 @@ export const frag: MatchModule<FragMatch> = {
 
 /**
  * `frag_mt6`: never without a fragment header. A packet's header is taken to be without reserved bits, as every stack sends
- * it, and of its own length, which the kernel compares with none but 8.
+ * it; the length that `--fraglen` names is kept and compared with nothing.
  */
 class FragTest implements MatchTest {
   private readonly match: FragMatch;
@@ -83,13 +83,10 @@ class FragTest implements MatchTest {
 
   test(packet: Packet): boolean {
     if (!packet.isFragment) return false;
-    const { id, length, reserved, position, more } = this.match;
+    const { id, reserved, position, more } = this.match;
     const number = packet.id >>> 0;
     if (id !== null && (number >= id.value.min && number <= id.value.max) === id.invert) return false;
-    if (length !== null && (length.value === HEADER_BYTES) === length.invert) return false;
     if (reserved || (position === "first" && packet.fragOffset !== 0)) return false;
     return more === "any" || packet.mf === (more === "more");
   }
 }
-
-const HEADER_BYTES = 8;

@@ -72,7 +72,8 @@ class LimitTest implements MatchTest {
   constructor({ rate, burst }: LimitMatch) {
     const period = periodOf(rate);
     this.cost = creditsOf(period);
-    this.cap = creditsOf(period * burst);
+    // 32 bits, as the kernel has: of a large bucket only the rest is left (`limit_mt_check`).
+    this.cap = creditsOf((period * burst) >>> 0) >>> 0;
   }
 
   test(_packet: Packet, context: RuleContext): boolean {

@@ -1,7 +1,6 @@
 import { IP6_ANY } from "../../../address/ip6-handle.ts";
-import type { Ipv4 } from "../../../address/ipv4.ts";
-import type { Packet } from "../../../packet/packet.ts";
-import { isLimitedBroadcast, isZeronet } from "../../route/output-route.ts";
+import { PACKET_LOOPBACK, type Packet } from "../../../packet/packet.ts";
+import { isLimitedBroadcast, isLocalMulticast, isZeronet } from "../../route/output-route.ts";
 import { RTN_ANYCAST, RTN_LOCAL, RTN_UNICAST } from "../../route/types.ts";
 import { type MatchTest, type RuleContext, VIA_IN } from "../rule-context.ts";
 import { optionText } from "../save/option-text.ts";
@@ -71,7 +70,7 @@ class RpfilterTest implements MatchTest {
   /** `rpfilter_mt` and `rpfilter_lookup_reverse`. */
   private passes(packet: Packet, context: RuleContext): boolean {
     const match = this.match;
-    if (context.isLoopback(context.inIf)) return true;
+    if (packet.pktType === PACKET_LOOPBACK || context.isLoopback(context.inIf)) return true;
     if (packet.family === 6) return this.passes6(packet, context);
     if (isZeronet(packet.src) && (isLimitedBroadcast(packet.dst) || isLocalMulticast(packet.dst)))
       return true;
@@ -92,9 +91,4 @@ class RpfilterTest implements MatchTest {
     if (type === RTN_LOCAL) return acceptLocal;
     return type !== RTN_ANYCAST && (loose || (route & VIA_IN) !== 0);
   }
-}
-
-/** `ipv4_is_local_multicast`: 224.0.0.0/24. */
-function isLocalMulticast(address: Ipv4): boolean {
-  return address >>> 8 === 0xe00000;
 }

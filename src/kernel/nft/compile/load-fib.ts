@@ -1,11 +1,11 @@
-import { ETH_P_ARP } from "../../../packet/packet.ts";
+import { ETH_P_ARP, PACKET_LOOPBACK } from "../../../packet/packet.ts";
 import {
   NF_INET_FORWARD,
   NF_INET_INGRESS,
   NF_INET_LOCAL_IN,
   NF_INET_PRE_ROUTING,
 } from "../../netfilter/hook.ts";
-import { isLimitedBroadcast, isMulticast, isZeronet } from "../../route/output-route.ts";
+import { isLimitedBroadcast, isLocalMulticast, isMulticast, isZeronet } from "../../route/output-route.ts";
 import { RTN_LOCAL } from "../../route/types.ts";
 import { fibDevice6, fibType6 } from "./load-fib6.ts";
 import type { NftRun } from "./nft-run.ts";
@@ -41,7 +41,8 @@ export function compileFib(flags: readonly string[], result: "type" | "oif" | "o
     if (packet.ethType === ETH_P_ARP) return false;
     const cameIn = hook === NF_INET_PRE_ROUTING || hook === NF_INET_LOCAL_IN || hook === NF_INET_INGRESS;
     // `nft_fib_can_skip`
-    if (cameIn && stack.isLoopback(stack.inIf)) run.regs[at] = stack.inName;
+    if (cameIn && (packet.pktType === PACKET_LOOPBACK || stack.isLoopback(stack.inIf)))
+      run.regs[at] = stack.inName;
     else run.regs[at] = packet.family === 6 ? fibDevice6(run, key) : fibDevice(run, key);
     return true;
   };
@@ -56,10 +57,11 @@ function fibType({ stack, packet }: NftRun, { ofSource, withIn, withOut }: FibKe
 /** `nft_fib4_eval`: the handle of the name of the device that the way leads through, -1 for none. Runs per packet. */
 function fibDevice(run: NftRun, { ofSource, withIn, withOut, withMark }: FibKey): number {
   const { packet, stack } = run;
-  if (isZeronet(packet.src) && (isLimitedBroadcast(packet.dst) || isMulticast(packet.dst))) {
+  if (isZeronet(packet.src) && (isLimitedBroadcast(packet.dst) || isLocalMulticast(packet.dst))) {
     return stack.nameOf(packet.dev);
   }
   const { flow, fibResult: found } = stack;
+  const wanted = withOut ? stack.outIf : withIn ? stack.inIf : 0;
   const target = ofSource ? packet.src : packet.dst;
   const other = ofSource ? packet.dst : packet.src;
   flow.daddr = target;
@@ -70,13 +72,13 @@ function fibDevice(run: NftRun, { ofSource, withIn, withOut, withMark }: FibKey)
     ofSource && withIn && run.hook === NF_INET_FORWARD ? stack.outIf : (stack.net.loopback?.ifindex ?? 1);
   flow.mark = withMark ? packet.mark : 0;
   flow.tos = packet.tos & 0x1e;
-  flow.proto = 0;
+  flow.proto = packet.protocol;
   flow.uid = 0;
   flow.hasPorts = false;
+  flow.inVrf = stack.device(wanted === 0 ? packet.dev : wanted)?.vrf?.ifindex ?? 0;
   stack.net.fib.lookup(flow, found, stack.deviceName);
   const { route } = found;
   if (found.error !== 0 || route === null || route.type === RTN_LOCAL) return -1;
-  const wanted = withOut ? stack.outIf : withIn ? stack.inIf : 0;
   if (wanted === 0) return route.nextHops[0]?.dev?.nameId ?? -1;
   for (let i = 0; i < route.nextHops.length; i++) {
     if (route.nextHops[i]?.dev?.ifindex === wanted) return stack.nameOf(wanted);

@@ -1,5 +1,6 @@
 import { ETH_P_ARP, PACKET_OUTGOING } from "../../../packet/packet.ts";
 import { internInterfaceName } from "../../device/interface-name.ts";
+import type { NetDevice } from "../../device/net-device.ts";
 import { hasSocket } from "../../netfilter/match/cgroup.ts";
 import { shownPktType } from "../../netfilter/match/pkttype.ts";
 import type { NftFamily } from "../ruleset.ts";
@@ -13,7 +14,11 @@ export const NFPROTO_IPV6 = 10;
 /** Chains of these families know no other (`nft_pf`). */
 const NFPROTO: Readonly<Partial<Record<NftFamily, number>>> = { arp: 3, netdev: 5, bridge: 7 };
 const ARPHRD_ETHER = 1;
-const ARPHRD_LOOPBACK = 772;
+const ARPHRD_NONE = 65534;
+/** `ARPHRD_*` of what bears no Ethernet frames, by kind. */
+const ARPHRD: Readonly<Record<string, number>> = {
+  ...{ loopback: 772, ipip: 768, ip6tnl: 769, sit: 776, gre: 778, ip6gre: 823, wireguard: ARPHRD_NONE },
+};
 
 const META: Readonly<Record<string, Read>> = {
   mark: (run, at) => {
@@ -45,13 +50,13 @@ const META: Readonly<Record<string, Read>> = {
   iiftype: (run, at) => {
     const { stack } = run;
     if (stack.inIf === 0) return false;
-    run.regs[at] = stack.isLoopback(stack.inIf) ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+    run.regs[at] = hardwareType(stack.device(stack.inIf));
     return true;
   },
   oiftype: (run, at) => {
     const { stack } = run;
     if (stack.outIf === 0) return false;
-    run.regs[at] = stack.isLoopback(stack.outIf) ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+    run.regs[at] = hardwareType(stack.device(stack.outIf));
     return true;
   },
   pkttype: (run, at) => {
@@ -109,13 +114,20 @@ function deviceKind({ stack, regs }: NftRun, at: number, ifindex: number): boole
   return true;
 }
 
-/** The bridge that a device is a port of, or is (`nft_meta_get_bridge`). */
+/** The bridge that a device is a port of; of another an empty name (`nft_meta_bridge_get_eval`). */
 function bridgeName({ stack, regs }: NftRun, at: number, ifindex: number): boolean {
-  const device = stack.device(ifindex);
-  const bridge = device?.isBridge ? device : (device?.master ?? null);
-  if (bridge === null) return false;
-  regs[at] = bridge.nameId;
+  const master = stack.device(ifindex)?.master ?? null;
+  regs[at] = master?.isBridge ? master.nameId : -1;
   return true;
+}
+
+/** `net_device.type`. */
+function hardwareType(device: NetDevice | null): number {
+  const detail = device?.plain.detail;
+  if (detail === undefined) return ARPHRD_ETHER;
+  if (detail.kind === "tun") return detail.mode === "tun" ? ARPHRD_NONE : ARPHRD_ETHER;
+  const kind = detail.kind === "unmodelled" ? detail.type : detail.kind;
+  return (Object.hasOwn(ARPHRD, kind) ? ARPHRD[kind] : undefined) ?? ARPHRD_ETHER;
 }
 
 /** null: the walk does not know the key. */

@@ -1,4 +1,10 @@
-import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import {
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  PACKET_OTHERHOST,
+  type Packet,
+} from "../../../packet/packet.ts";
 import { bitsOf, blankTcpOptions, TCPOPT_MSS } from "../../../packet/tcp-options.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
 import { LABEL_WORDS } from "../../conntrack/table.ts";
@@ -22,7 +28,8 @@ const META: Readonly<Record<string, Write>> = {
     return true;
   },
   pkttype: ({ packet }, value) => {
-    packet.pktType = value;
+    // `skb_pkt_type_ok`: only among those that a frame can be addressed to.
+    if (value <= PACKET_OTHERHOST && packet.pktType <= PACKET_OTHERHOST) packet.pktType = value;
     return true;
   },
   // What nothing here reads.

@@ -9,6 +9,7 @@ import {
 } from "../ruleset.ts";
 import { compileStatement } from "./compile-statement.ts";
 import { ElementIndex } from "./element-index.ts";
+import { compileExpectation } from "./expectation.ts";
 import { RuleCode } from "./rule-code.ts";
 import { compileMemory, type Memory } from "./stateful.ts";
 import type { Step } from "./step.ts";
@@ -20,6 +21,7 @@ import { compileTimeoutPolicy } from "./timeout-policy.ts";
 const OF_LINES: Readonly<Partial<Record<NftObjectType, (lines: readonly string[]) => Step>>> = {
   synproxy: compileSynproxyObject,
   "ct timeout": compileTimeoutPolicy,
+  "ct expectation": compileExpectation,
 };
 
 /** A host's nftables compiled: derived from the plain rule set, never written by hand, never saved. */

@@ -1,4 +1,3 @@
-import { IPS_CONFIRMED } from "../../conntrack/status.ts";
 import type { MatchCells } from "../../netfilter/rule-context.ts";
 import { MEMORY_WORDS } from "../nft-set-state.ts";
 import { bytesOf, LIMIT_PERIODS, type NftStatement } from "../statement.ts";
@@ -124,15 +123,8 @@ export function compileNamedObject(
 ): Step | null {
   // A helper looks into payload for the connections it announces, and no payload here announces one.
   if (type === "counter" || type === "ct helper") return null;
-  if (type === "ct expectation") {
-    // `nft_ct_expect_obj_eval`: of a connection that is still to be confirmed alone.
-    return (run) => {
-      const { ct } = run.packet;
-      if (ct < 0 || (run.stack.conntrack.status(ct) & IPS_CONFIRMED) !== 0) return NFT_BREAK;
-      return unknown(run);
-    };
-  }
-  const known = type === "limit" || type === "quota" || type === "synproxy" || type === "ct timeout";
+  const known =
+    type === "limit" || type === "quota" || ["synproxy", "ct timeout", "ct expectation"].includes(type);
   if (typeof name !== "string" || !known) return unknown;
   return (run) => {
     const object = run.table?.object(type, name);

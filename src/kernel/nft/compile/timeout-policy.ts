@@ -49,5 +49,5 @@ function udpPolicy(usual: ConntrackTimeouts, said: ReadonlyMap<string, number>):
 
 function tcpPolicy(usual: ConntrackTimeouts, said: ReadonlyMap<string, number>): ConntrackTimeouts {
   const tcp = usual.tcp.map((ms, state) => said.get(TCP_CONNTRACK_NAMES[state]?.toLowerCase() ?? "") ?? ms);
-  return { ...usual, tcp };
+  return { ...usual, tcp, tcpUnacknowledged: said.get("unack") ?? usual.tcpUnacknowledged };
 }

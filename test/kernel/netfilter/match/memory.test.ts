@@ -125,7 +125,77 @@ describe("quota (xt_quota.c)", () => {
   });
 });
 
+describe("limit's 32 bits (`user2credits`)", () => {
+  it.each([
+    // 144000 s of 32000 credits are 4608000000, of which 32 bits keep 313032704: two packets of 115200000 each.
+    ["--limit 1/hour --limit-burst 40", "xx....."],
+    // The tenths of milliseconds overflow before they are credits: 4356000000 are 61032704.
+    ["--limit 1/hour --limit-burst 121", "x......"],
+    ["--limit 1/hour --limit-burst 4", "xxxx..."],
+  ])("%s: %s", (options, hits) => {
+    expect(run(`-m limit ${options}`, 7)).toBe(hits);
+  });
+});
+
 describe("hashlimit (xt_hashlimit.c)", () => {
+  it.each([
+    // 500 bytes are 32 chunks of 64527753 credits, of which there are 4194304000 a second (`hashlimit_byte_cost`).
+    ["", 0, "xx......"],
+    ["", 500, "xxxxxxxx"],
+    ["", 250, "xxx.x.x."],
+    // 2 kB are two bursts of a second's credit, each of two packets.
+    ["--hashlimit-burst 2kb ", 0, "xxxxxx.."],
+  ])("counts bytes: %severy %i ms: %s", (burst, everyMs, hits) => {
+    const text = `-m hashlimit --hashlimit-upto 1kb/sec ${burst}--hashlimit-name b${everyMs}`.replace(
+      "/sec",
+      "/s",
+    );
+    const sized: Step = (context, i) => ({ ...at((n) => n * everyMs)(context, i), length: 500 });
+    expect(run(text, 8, sized)).toBe(hits);
+  });
+
+  it("measures a rate by whole intervals (`XT_HASHLIMIT_RATE_MATCH`)", () => {
+    // Three may come in a second, two of the rate and one of the burst; after more than two the next second has none.
+    const text =
+      "-m hashlimit --hashlimit-upto 2/sec --hashlimit-burst 1 --hashlimit-name m --hashlimit-htable-expire 60000 --hashlimit-rate-match";
+    const times = [0, 0, 0, 0, 1000, 1500, 2000, 2000, 3000, 3000];
+    expect(
+      run(
+        text,
+        times.length,
+        at((i) => times[i] as number),
+      ),
+    ).toBe("xxx...xxxx");
+  });
+
+  it("drops what finds no room in a table of so many places (`dsthash_alloc_init`)", () => {
+    const context = new FakeContext();
+    const surroundings = context.asContext();
+    const test = compiled(
+      "-m hashlimit --hashlimit-upto 1/sec --hashlimit-mode srcip --hashlimit-name full --hashlimit-htable-size 2 --hashlimit-htable-max 1",
+    );
+    const ask = (src: string) => test.test(packet({ src: ip(src) }), surroundings);
+    expect([ask("10.0.0.1"), ask("10.0.0.2"), ask("10.0.0.1")]).toEqual([true, true, true]);
+    expect(surroundings.hotdrop).toBeFalsy();
+    expect(ask("10.0.0.3")).toBe(false);
+    expect(surroundings.hotdrop).toBe(true);
+  });
+
+  it("has one table for the rules that name it (`htable_find_get`)", () => {
+    const context = new FakeContext();
+    const surroundings = context.asContext();
+    const of = (mode: string, name: string) =>
+      compiled(`-m hashlimit --hashlimit-${mode} 1/hour --hashlimit-burst 2 --hashlimit-name ${name}`);
+    const [one, other, third] = [of("upto", "shared"), of("above", "shared"), of("upto", "own")];
+    const ask = (test: typeof one) => test.test(packet(), surroundings);
+    expect([ask(one), ask(other), ask(other), ask(one), ask(third)]).toEqual([
+      true,
+      false,
+      true,
+      false,
+      true,
+    ]);
+  });
   const alternating = (_: FakeContext, i: number) => ({ src: ip(i % 2 === 0 ? "10.0.0.1" : "10.0.0.2") });
 
   it.each([

@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import {
+  IP_CT_ESTABLISHED,
+  IP_CT_ESTABLISHED_REPLY,
+  IP_CT_NEW,
+  IPS_SEEN_REPLY,
+} from "../../../src/kernel/conntrack/status.ts";
+import { ConntrackTable } from "../../../src/kernel/conntrack/table.ts";
+import {
+  TCP_ACCEPTED,
+  TCP_CONNTRACK_NAMES,
+  TCP_INVALID,
+  TCP_PASSED_BY,
+  tcpPacket,
+} from "../../../src/kernel/conntrack/tcp.ts";
+import { conntrackTimeouts } from "../../../src/kernel/conntrack/timeouts.ts";
+import { Journal } from "../../../src/kernel/session/journal.ts";
+import { Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../../src/packet/packet.ts";
+
+const TRACKING = { tcpLoose: true, conntrackTimeouts: conntrackTimeouts({ integer: (_, usual) => usual }) };
+const MADE = new Map([
+  [TCP_INVALID, "invalid"],
+  [TCP_PASSED_BY, "passed by"],
+  [TCP_ACCEPTED, "accepted"],
+]);
+const FLAGS = new Map([
+  ["S", TCP_SYN],
+  ["SA", TCP_SYN | TCP_ACK],
+  ["A", TCP_ACK],
+  ["FA", TCP_FIN | TCP_ACK],
+  ["R", TCP_RST],
+]);
+
+/**
+ * A connection's packets one after the other, `>` of the side that began and `<` of the other, a second apart: what each is to
+ * the entry, the state behind it, and how many seconds it then has. As `nf_conntrack_tcp_packet` reads.
+ */
+function story(packets: string, tracking: Parameters<typeof tcpPacket>[5] = TRACKING): string[] {
+  const table = new ConntrackTable(new Journal());
+  const ct = table.create(1, 2, 3, 4, 4, 3, 6, 0);
+  let isNew = true;
+  return packets.split(" ").map((word) => {
+    const packet = new Packet();
+    packet.protocol = 6;
+    packet.tcpFlags = FLAGS.get(word.slice(1)) as number;
+    const reply = word.startsWith("<");
+    const seen = (table.status(ct) & IPS_SEEN_REPLY) !== 0;
+    const info = reply ? IP_CT_ESTABLISHED_REPLY : seen ? IP_CT_ESTABLISHED : IP_CT_NEW;
+    const made = tcpPacket(table, ct, info, packet, isNew, tracking);
+    isNew = false;
+    if (reply && made !== TCP_INVALID) table.setStatus(ct, IPS_SEEN_REPLY);
+    const left = (table.expires(ct) - table.now) / 1000;
+    table.now += 1000;
+    return `${MADE.get(made)} ${TCP_CONNTRACK_NAMES[table.tcpState(ct)]} ${left}`;
+  });
+}
+
+describe("TCP as conntrack follows it (nf_conntrack_proto_tcp.c)", () => {
+  it("a SYN sent again does not renew the entry", () => {
+    expect(story(">S >S >S")).toEqual([
+      "accepted SYN_SENT 120",
+      "passed by SYN_SENT 119",
+      "passed by SYN_SENT 118",
+    ]);
+  });
+
+  it("what is met in the middle has five minutes until it is answered", () => {
+    expect(story(">A >A <A >A")).toEqual([
+      "accepted ESTABLISHED 300",
+      "accepted ESTABLISHED 300",
+      // That it was answered is noted behind the answer.
+      "accepted ESTABLISHED 300",
+      "accepted ESTABLISHED 432000",
+    ]);
+    expect(story(">A", { ...TRACKING, tcpLoose: false })[0]).toMatch(/^invalid/);
+  });
+
+  it("a SYN within a connection is passed by, and so is what answers it, unless it is taken", () => {
+    const begun = ">S <SA >A";
+    expect(story(`${begun} >S <A`).slice(3)).toEqual([
+      "passed by ESTABLISHED 431999",
+      "accepted ESTABLISHED 432000",
+    ]);
+    expect(story(`${begun} >S <SA >A`).slice(3)).toEqual([
+      "passed by ESTABLISHED 431999",
+      "accepted SYN_RECV 60",
+      "accepted ESTABLISHED 432000",
+    ]);
+    expect(story(`${begun} <SA`).slice(3)).toEqual(["passed by ESTABLISHED 431999"]);
+  });
+
+  it("a challenge is not taken for the last acknowledgement", () => {
+    // The other side closes first: its FIN, ours, and then a SYN before its last ACK.
+    const closing = ">S <SA >A <FA >A >FA";
+    expect(story(`${closing} >S <A <A`).slice(5)).toEqual([
+      "accepted LAST_ACK 30",
+      "passed by LAST_ACK 29",
+      "passed by LAST_ACK 28",
+      "accepted TIME_WAIT 120",
+    ]);
+    expect(story(`${closing} <A`).at(-1)).toBe("accepted TIME_WAIT 120");
+  });
+});
