@@ -1,25 +1,19 @@
-import { hashInside, hashOutside } from "../../packet/flow-hash.ts";
-import { headerLength, INNER_GENEVE, INNER_NONE, IPPROTO_UDP, type Packet } from "../../packet/packet.ts";
+import { hashInside } from "../../packet/flow-hash.ts";
+import { INNER_GENEVE, INNER_NONE, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
-import { unicastHopLimit } from "../route/hop-limit.ts";
-import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
-import { decapsulateEcn, encapsulatedTos, innerTos } from "./ecn.ts";
+import { decapsulateEcn } from "./ecn.ts";
 import { classifyFrame } from "./frame.ts";
-import { flowPort, learnPathMtu, mustNotBeCut } from "./vxlan.ts";
+import { datagramAround, mustNotBeCut, sendDatagram } from "./udp-tunnel.ts";
 
 /** Geneve with one fixed other end (drivers/net/geneve.c): a frame becomes the payload of a UDP packet. Runs per packet. */
 
-const NO_ROUTE = reason("no-route");
 const NO_TUNNEL = reason("no-tunnel");
 const TUNNEL_LOOP = reason("tunnel-loop");
 const MARTIAN_SOURCE = reason("martian-source");
 const CONGESTION_UNKNOWN = reason("congestion-unknown");
-
-/** UDP header, Geneve header without options, inner Ethernet header. */
-const HEADROOM = 8 + 8 + 14;
 
 /** `geneve_xmit_skb`. Takes the packet over. */
 export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): void {
@@ -29,43 +23,15 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
     stack.kill(packet, TUNNEL_LOOP);
     return;
   }
-  const outer = stack.pool.take();
-  outer.number = packet.number;
-  outer.phase = packet.phase;
-  outer.cause = packet.cause;
-  outer.encapsulation = INNER_GENEVE;
+  const outer = datagramAround(stack, packet, INNER_GENEVE);
   outer.vni = detail.vni;
-  outer.inner = packet;
   outer.family = dev.underlayFamily;
   outer.dst = dev.underlayRemote;
-  outer.protocol = IPPROTO_UDP;
-  outer.sport = flowPort(packet);
-  hashOutside(outer, packet);
   outer.dport = detail.port;
   outer.ttl = detail.ttl;
   outer.df = outer.family === 6 || detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
-  outer.tos = encapsulatedTos(0, innerTos(packet));
-  outer.length = headerLength(outer) + HEADROOM + packet.length;
-  outer.gsoExcess = packet.gsoExcess;
-  outer.payload = packet.length + 14 + 8;
-  outer.id = stack.state.nextIpId();
-  outer.mark = packet.mark;
   outer.dev = dev.ifindex;
-  if (routeOutput(stack, outer, 0, false) !== 0) {
-    stack.kill(outer, NO_ROUTE);
-    return;
-  }
-  // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
-  outer.socket = packet.socket;
-  outer.uid = packet.uid;
-  // "circular route" (`udp_tunnel_dst_lookup`)
-  if (outer.rtDev === dev.slot) {
-    stack.kill(outer, TUNNEL_LOOP);
-    return;
-  }
-  if (detail.ttl === 0) outer.ttl = unicastHopLimit(stack, outer);
-  learnPathMtu(stack, packet, outer, HEADROOM);
-  stack.path.localOut(stack, outer);
+  sendDatagram(stack, outer, 0, dev.slot);
 }
 
 /**

@@ -1,32 +1,19 @@
 import { intern } from "../../address/ip6-handle.ts";
-import { hashOutside } from "../../packet/flow-hash.ts";
-import {
-  ETH_P_ARP,
-  headerLength,
-  INNER_GENEVE,
-  INNER_VXLAN,
-  IPPROTO_UDP,
-  type Packet,
-} from "../../packet/packet.ts";
+import { ETH_P_ARP, INNER_GENEVE, INNER_VXLAN, type Packet } from "../../packet/packet.ts";
 import { CT_NONE } from "../conntrack/status.ts";
 import type { CompiledOvsPort, OvsTunnel } from "../ovs/compile-bridge.ts";
 import * as F from "../ovs/field.ts";
 import { reason } from "../reason.ts";
-import { hopLimit } from "../route/hop-limit.ts";
-import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
-import { encapsulatedTos, innerTos } from "./ecn.ts";
 import { classifyFrame, FRAME_TOO_LONG } from "./frame.ts";
-import { flowPort, learnPathMtu } from "./vxlan.ts";
+import { datagramAround, sendDatagram } from "./udp-tunnel.ts";
 
 /** Ports of Open vSwitch: what a frame meets that leaves by one. Runs per packet. */
 
 const LEFT_MODEL = reason("left-model");
 const NO_ROUTE = reason("no-route");
 
-/** UDP header, the tunnel's header without options, inner Ethernet header. */
-const HEADROOM = 8 + 8 + 14;
 /** `DEFAULT_TTL` of Open vSwitch's tunnels. */
 const TUNNEL_TTL = 64;
 
@@ -69,13 +56,8 @@ function encapsulate(stack: Stack, tunnel: OvsTunnel, packet: Packet, memory: In
     const op = packet.ethType === ETH_P_ARP ? OP_ARP : OP_FRAME;
     stack.tape?.frame(op, stack.host, device.ifindex, DIR_OUT, packet);
   }
-  const outer = stack.pool.take();
-  outer.number = packet.number;
-  outer.phase = packet.phase;
-  outer.cause = packet.cause;
-  outer.encapsulation = tunnel.type === "vxlan" ? INNER_VXLAN : INNER_GENEVE;
+  const outer = datagramAround(stack, packet, tunnel.type === "vxlan" ? INNER_VXLAN : INNER_GENEVE);
   outer.vni = tunnel.key < 0 ? (memory[F.AT_TUN_ID + 1] as number) & 0xff_ffff : tunnel.key;
-  outer.inner = packet;
   const four = memory[F.AT_TUN_DST] as number;
   outer.family = tunnel.remote === -1 ? (four === 0 ? 6 : 4) : tunnel.family;
   outer.dst = tunnel.remote !== -1 ? tunnel.remote : four !== 0 ? four : words6(memory, F.AT_TUN6_DST);
@@ -85,29 +67,12 @@ function encapsulate(stack: Stack, tunnel: OvsTunnel, packet: Packet, memory: In
       : outer.family === 6
         ? words6(memory, F.AT_TUN6_SRC)
         : (memory[F.AT_TUN_SRC] as number);
-  outer.protocol = IPPROTO_UDP;
-  outer.sport = flowPort(packet);
-  hashOutside(outer, packet);
   outer.dport = tunnel.port;
-  outer.ttl = tunnel.ttl === 0 ? TUNNEL_TTL : tunnel.ttl;
+  outer.ttl = tunnel.ttl === 0 && outer.family === 4 ? TUNNEL_TTL : tunnel.ttl;
   outer.df = outer.family === 6 || tunnel.df;
-  outer.tos = encapsulatedTos(0, innerTos(packet));
-  outer.length = headerLength(outer) + HEADROOM + packet.length;
-  outer.gsoExcess = packet.gsoExcess;
-  outer.payload = packet.length + 14 + 8;
-  outer.id = stack.state.nextIpId();
-  outer.mark = packet.mark;
   outer.dev = device?.ifindex ?? 0;
-  if (outer.dst === 0 || routeOutput(stack, outer, 0, false) !== 0) {
-    stack.kill(outer, NO_ROUTE);
-    return;
-  }
-  // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
-  outer.socket = packet.socket;
-  outer.uid = packet.uid;
-  if (outer.family === 6 && tunnel.ttl === 0) outer.ttl = hopLimit(stack, outer);
-  learnPathMtu(stack, packet, outer, HEADROOM);
-  stack.path.localOut(stack, outer);
+  if (outer.dst === 0) stack.kill(outer, NO_ROUTE);
+  else sendDatagram(stack, outer, 0, -1);
 }
 
 function words6(memory: Int32Array, at: number): number {

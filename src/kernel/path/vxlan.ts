@@ -1,35 +1,30 @@
 import { isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
-import { hashInside, hashOf, hashOutside } from "../../packet/flow-hash.ts";
+import { hashInside } from "../../packet/flow-hash.ts";
 import * as PACKET from "../../packet/packet.ts";
-import { headerLength, isNeighbourDiscovery, networkLength, type Packet } from "../../packet/packet.ts";
+import { isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
-import { pathMtuSlot } from "../route/attach.ts";
-import { unicastHopLimit } from "../route/hop-limit.ts";
-import { isMulticast, routeOutput } from "../route/output-route.ts";
+import { isMulticast } from "../route/output-route.ts";
 import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
-import { decapsulateEcn, encapsulatedTos, innerTos } from "./ecn.ts";
+import { decapsulateEcn } from "./ecn.ts";
 import { classifyFrame } from "./frame.ts";
+import { datagramAround, mustNotBeCut, sendDatagram } from "./udp-tunnel.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { ETH_P_ARP, ETH_P_IPV6, INNER_NONE, INNER_VXLAN, IPPROTO_UDP } = PACKET;
+const { ETH_P_ARP, INNER_NONE, INNER_VXLAN } = PACKET;
 const { ABSENT } = PAIR_MAP;
 
 /** VXLAN (drivers/net/vxlan): a frame becomes the payload of this host's own UDP packet. Runs per packet. */
 
 const NO_REMOTE = reason("vxlan-no-remote");
 const NO_VNI = reason("vxlan-no-vni");
-const NO_ROUTE = reason("no-route");
 const TUNNEL_LOOP = reason("tunnel-loop");
 const MARTIAN_SOURCE = reason("martian-source");
 const CONGESTION_UNKNOWN = reason("congestion-unknown");
-
-/** UDP header, VXLAN header, inner Ethernet header. */
-const HEADROOM = 8 + 8 + 14;
 
 /** `vxlan_xmit`: to the tunnel end the forwarding database names, else to the default. Takes the packet over. */
 export function vxlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): void {
@@ -50,11 +45,6 @@ export function vxlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): voi
   for (let i = 0; i < ends.length - 1; i++)
     encapsulate(stack, dev, stack.pool.clone(packet), detail, ends[i] as number);
   encapsulate(stack, dev, packet, detail, ends[ends.length - 1] as number);
-}
-
-/** Has the frame inside DF, or is it IPv6 (`VXLAN_DF_INHERIT`, `GENEVE_DF_INHERIT`)? */
-export function mustNotBeCut(packet: Packet): boolean {
-  return packet.ethType === ETH_P_IPV6 || packet.df;
 }
 
 /** `vxlan_find_mac`: the tunnel end behind which a MAC is. What was learned moves all but fixed entries. */
@@ -79,64 +69,19 @@ function encapsulate(
     stack.kill(packet, TUNNEL_LOOP);
     return;
   }
-  const outer = stack.pool.take();
-  outer.number = packet.number;
-  outer.phase = packet.phase;
-  outer.cause = packet.cause;
-  outer.encapsulation = INNER_VXLAN;
+  const outer = datagramAround(stack, packet, INNER_VXLAN);
   outer.vni = vni;
-  outer.inner = packet;
   outer.family = dev.underlayFamily;
   outer.src = dev.underlayLocal;
   outer.dst = remote;
-  outer.protocol = IPPROTO_UDP;
-  outer.sport = flowPort(packet);
-  hashOutside(outer, packet);
   outer.dport = port;
   // A group is reached by the device below, and not beyond it.
   const toGroup = outer.family === 6 ? isMulticast6(remote) : isMulticast(remote);
-  outer.ttl = ttl !== 0 ? ttl : 1;
+  outer.ttl = ttl === 0 && toGroup ? 1 : ttl;
   outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
-  outer.tos = encapsulatedTos(0, innerTos(packet));
-  outer.length = headerLength(outer) + HEADROOM + packet.length;
-  outer.gsoExcess = packet.gsoExcess;
-  outer.payload = packet.length + 14 + 8;
-  outer.id = stack.state.nextIpId();
-  // The namespace is the same: the mark stays, the connection does not.
-  outer.mark = packet.mark;
   outer.dev = dev.ifindex;
   const link = toGroup && detail.link !== null ? stack.net.deviceNamed(detail.link) : null;
-  if (routeOutput(stack, outer, link?.ifindex ?? 0, false) !== 0) {
-    stack.kill(outer, NO_ROUTE);
-    return;
-  }
-  // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
-  outer.socket = packet.socket;
-  outer.uid = packet.uid;
-  // "circular route" (`udp_tunnel_dst_lookup`)
-  if (outer.rtDev === dev.slot) {
-    stack.kill(outer, TUNNEL_LOOP);
-    return;
-  }
-  if (ttl === 0 && !toGroup) outer.ttl = unicastHopLimit(stack, outer);
-  learnPathMtu(stack, packet, outer, HEADROOM);
-  stack.path.localOut(stack, outer);
-}
-
-/** `skb_tunnel_check_pmtu`: the inner destination's path takes no more than the outer one's, less the headers. */
-export function learnPathMtu(stack: Stack, packet: Packet, outer: Packet, headroom: number): void {
-  if (packet.rtDev < 0) return;
-  const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
-  const mtu = way - headerLength(outer) - headroom;
-  if (networkLength(packet) <= mtu) return;
-  // IPv4's is never less than `ip_rt_min_pmtu`; of IPv6's less than every link takes is not believed (`__ip6_rt_update_pmtu`).
-  if (packet.family === 6 && mtu < 1280) return;
-  stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
-}
-
-/** `udp_flow_src_port`: the inner flow's hash in the range of local ports; which port is free choice. */
-export function flowPort(packet: Packet): number {
-  return 32768 + ((hashOf(packet) >>> 1) % 28232);
+  sendDatagram(stack, outer, link?.ifindex ?? 0, dev.slot);
 }
 
 /**

@@ -1,0 +1,93 @@
+import { hashOf, hashOutside } from "../../packet/flow-hash.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { headerLength, networkLength, type Packet } from "../../packet/packet.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { reason } from "../reason.ts";
+import { pathMtuSlot } from "../route/attach.ts";
+import { unicastHopLimit } from "../route/hop-limit.ts";
+import { routeOutput } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import { encapsulatedTos, innerTos } from "./ecn.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { ETH_P_IPV6, IPPROTO_UDP } = PACKET;
+
+/** What tunnels over UDP have in common (net/ipv4/udp_tunnel_core.c, ip_tunnel_core.c). Runs per packet. */
+
+const NO_ROUTE = reason("no-route");
+const TUNNEL_LOOP = reason("tunnel-loop");
+
+/** UDP header, header of VXLAN or of Geneve without options, inner Ethernet header. */
+const HEADROOM = 8 + 8 + 14;
+
+/**
+ * A datagram of this host's own around a frame, which is the datagram's now. Its ends, VNI, TTL (0: the route's), DF and device
+ * are the caller's to say.
+ *
+ * @param encapsulation `INNER_VXLAN` or `INNER_GENEVE`
+ */
+export function datagramAround(stack: Stack, packet: Packet, encapsulation: number): Packet {
+  const outer = stack.pool.take();
+  outer.number = packet.number;
+  outer.phase = packet.phase;
+  outer.cause = packet.cause;
+  outer.encapsulation = encapsulation;
+  outer.inner = packet;
+  outer.protocol = IPPROTO_UDP;
+  outer.sport = flowPort(packet);
+  hashOutside(outer, packet);
+  outer.tos = encapsulatedTos(0, innerTos(packet));
+  outer.gsoExcess = packet.gsoExcess;
+  outer.payload = packet.length + 14 + 8;
+  outer.id = stack.state.nextIpId();
+  // The namespace is the same: the mark stays, the connection does not.
+  outer.mark = packet.mark;
+  return outer;
+}
+
+/** `udp_flow_src_port`: the inner flow's hash in the range of local ports; which port is free choice. */
+function flowPort(packet: Packet): number {
+  return 32768 + ((hashOf(packet) >>> 1) % 28232);
+}
+
+/** Has the frame inside DF, or is it IPv6 (`VXLAN_DF_INHERIT`, `GENEVE_DF_INHERIT`)? */
+export function mustNotBeCut(packet: Packet): boolean {
+  return packet.ethType === ETH_P_IPV6 || packet.df;
+}
+
+/**
+ * Route the datagram and send it (`udp_tunnel_xmit_skb`). Takes it over, and the frame in it.
+ *
+ * @param link ifindex of the device it must leave by, 0 any
+ * @param slot of the tunnel's own device, which it must not leave by; -1: there is none
+ */
+export function sendDatagram(stack: Stack, outer: Packet, link: number, slot: number): void {
+  const packet = outer.inner as Packet;
+  outer.length = headerLength(outer) + HEADROOM + packet.length;
+  if (routeOutput(stack, outer, link, false) !== 0) {
+    stack.kill(outer, NO_ROUTE);
+    return;
+  }
+  // Its sender's socket stays with it (`skb->sk`), as `-m owner` sees.
+  outer.socket = packet.socket;
+  outer.uid = packet.uid;
+  // "circular route" (`udp_tunnel_dst_lookup`)
+  if (outer.rtDev === slot) {
+    stack.kill(outer, TUNNEL_LOOP);
+    return;
+  }
+  if (outer.ttl === 0) outer.ttl = unicastHopLimit(stack, outer);
+  learnPathMtu(stack, packet, outer);
+  stack.path.localOut(stack, outer);
+}
+
+/** `skb_tunnel_check_pmtu`: the inner destination's path takes no more than the outer one's, less the headers. */
+function learnPathMtu(stack: Stack, packet: Packet, outer: Packet): void {
+  if (packet.rtDev < 0) return;
+  const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
+  const mtu = way - headerLength(outer) - HEADROOM;
+  if (networkLength(packet) <= mtu) return;
+  // IPv4's is never less than `ip_rt_min_pmtu`; of IPv6's less than every link takes is not believed (`__ip6_rt_update_pmtu`).
+  if (packet.family === 6 && mtu < 1280) return;
+  stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
+}
