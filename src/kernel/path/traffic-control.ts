@@ -1,4 +1,5 @@
 import type { Packet } from "../../packet/packet.ts";
+import { CT_NONE } from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
@@ -97,6 +98,10 @@ function mirred(
     stack.kill(sent, DEVICE_DOWN);
     return action.redirect;
   }
+  // "All mirred/redirected skbs should clear previous ct info"; what left comes in without its way.
+  sent.ct = CT_NONE;
+  sent.ctInfo = 0;
+  if (action.comesIn && !cameIn) sent.dropRoute();
   if (action.redirect) {
     sent.tcDev = dev.ifindex;
     sent.tcCameIn = cameIn;

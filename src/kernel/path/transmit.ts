@@ -1,5 +1,5 @@
-import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
+import { networkLength, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { nftFrame } from "../nft/frame-hooks.ts";
@@ -70,8 +70,8 @@ export function transmitClassified(stack: Stack, dev: NetDevice, packet: Packet)
     return 0;
   }
   if (dev.tbfLongest > 0) {
-    // `tbf_enqueue`: what can never have tokens enough is dropped at once.
-    if (packet.length + (dev.hasHeader ? ETHERNET : 0) > dev.tbfLongest) {
+    // `tbf_enqueue`: what can never have tokens enough is dropped at once; of what a card would cut the pieces count (`tbf_segment`).
+    if (networkLength(packet) + (dev.hasHeader ? ETHERNET : 0) > dev.tbfLongest) {
       stack.kill(packet, BURST_TOO_SMALL);
       return ENOBUFS;
     }

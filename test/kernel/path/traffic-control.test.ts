@@ -102,3 +102,34 @@ describe("the text of tc", () => {
     expect(parseTcFilters("match\n", "eth0", "ingress", () => 0).errors).toHaveLength(1);
   });
 });
+
+/** `tbf_enqueue`, `tbf_segment`: what a card would cut is cut in front of the bucket, if its pieces find room there. */
+it("a bucket smaller than a long segment takes its pieces", () => {
+  const qdiscs = "qdisc tbf 1: dev eth1 root refcnt 2 rate 1Mbit burst 2Kb lat 25ms \n";
+  const { verdict, client } = outcome(sessionOf(world({ qdiscs })), "r", "tcp 10.0.1.2:80 size=8000");
+  expect([client.result, verdict.reason]).toEqual(["connected", "answered"]);
+});
+
+/** `tcf_mirred_to_dev`: "All mirred/redirected skbs should clear previous ct info". */
+it("a copy that comes in by another device is another connection to conntrack", () => {
+  const mirrored = flower(
+    ["eth_type ipv4", "ip_proto udp", "dst_port 53"],
+    "mirred (Ingress Mirror to device eth0) pipe",
+  );
+  const iptables = `*mangle
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -m conntrack --ctorigsrc 10.0.1.1 -j ACCEPT
+COMMIT
+*nat
+:POSTROUTING ACCEPT [0:0]
+-A POSTROUTING -o eth1 -j MASQUERADE
+COMMIT
+`;
+  const found = outcome(
+    sessionOf(world({ filters: { "eth1 egress": mirrored }, iptables })),
+    "a",
+    "udp 10.0.1.2:53",
+  );
+  const met = found.rules.filter(({ chain }) => chain === "PREROUTING");
+  expect([found.client.result, met.length]).toEqual(["answered", 1]);
+});
