@@ -12,15 +12,13 @@ import {
 import { IPV4_HEADER } from "../../../packet/wire/ipv4.ts";
 import { ipv6HeaderLength } from "../../../packet/wire/ipv6.ts";
 import { knownBytes } from "../../../packet/wire/known-bytes.ts";
+import { loadKnownBits } from "./known-bits.ts";
 import type { NftRun } from "./nft-run.ts";
 
 /** What ICMP has where others have their ports, and behind: its checksum, and the rest of its message. */
 
 const CHECKSUM = 2;
 const ID = 4;
-
-/** Equal to nothing that a rule can mean: what bits are taken to be that are not known. */
-const UNKNOWN_BITS = -1;
 
 export function isAnyIcmp({ protocol }: Packet): boolean {
   return protocol === IPPROTO_ICMP || protocol === IPPROTO_ICMPV6;
@@ -35,7 +33,8 @@ export function isAnyIcmp({ protocol }: Packet): boolean {
  */
 export function loadIcmpBits(run: NftRun, at: number, offset: number, length: number): boolean {
   const { packet } = run;
-  const { bytes, known } = knownBytes(packet);
+  const of = knownBytes(packet);
+  const { bytes, known } = of;
   const start = packet.family === 6 ? ipv6HeaderLength(packet) : IPV4_HEADER;
   if (start * 8 + offset + length > bytes.length * 8) return false;
   if (isEcho(packet) && packet.icmpId === run.stack.engine.givenIcmpId)
@@ -43,17 +42,7 @@ export function loadIcmpBits(run: NftRun, at: number, offset: number, length: nu
   let open = 0;
   for (let i = start; i < known.length; i++) if (known[i] !== 0xff) open++;
   if (open === 2 && packet.number < FIRST_DISCOVERY_NUMBER) known.fill(0xff, start + CHECKSUM, start + ID);
-  let value = 0;
-  let isKnown = true;
-  for (let bit = offset; bit < offset + length; bit++) {
-    const byte = start + (bit >> 3);
-    const mask = 0x80 >> (bit & 7);
-    value = (value << 1) | (((bytes[byte] as number) & mask) === 0 ? 0 : 1);
-    isKnown &&= ((known[byte] as number) & mask) !== 0;
-  }
-  run.regs[at] = isKnown ? value : UNKNOWN_BITS;
-  if (!isKnown) run.unsure = true;
-  return true;
+  return loadKnownBits(run, at, of, start, offset, length);
 }
 
 function isEcho({ family, encapsulation, icmpType }: Packet): boolean {

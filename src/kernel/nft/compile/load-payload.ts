@@ -23,6 +23,7 @@ import {
 } from "../../../packet/packet.ts";
 import { tcpHeaderLength } from "../../../packet/tcp-options.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
+import { loadOfLaterFragment } from "./later-fragment.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -129,22 +130,43 @@ interface Transport {
   readonly fields: Fields;
   /** Fields of four words. */
   readonly addresses: Fields;
+  readonly places: Places;
   /** Of ICMP: messages that have a field, where not all do; nft sees to it with a comparison (`proto_icmp`). */
   readonly types: Readonly<Record<string, readonly number[]>>;
 }
 
-const plain = (protocol: number, fields: Fields): Transport => ({
-  ...{ protocol, family: 0, fields, addresses: {}, types: {} },
+/** First bit and length of fields. */
+type Places = Readonly<Record<string, readonly [number, number]>>;
+
+const PORT_PLACES: Places = { sport: [0, 16], dport: [16, 16] };
+const TCP_PLACES: Places = {
+  ...PORT_PLACES,
+  ...{ ackseq: [64, 32], doff: [96, 4], reserved: [100, 4], flags: [104, 8], urgptr: [144, 16] },
+};
+const ICMP_PLACES: Places = {
+  ...{ type: [0, 8], code: [8, 8], id: [32, 16], sequence: [48, 16], gateway: [32, 32], mtu: [48, 16] },
+};
+const ICMPV6_PLACES: Places = {
+  ...{ type: [0, 8], code: [8, 8], id: [32, 16], sequence: [48, 16], mtu: [32, 32] },
+  ...{ "packet-too-big": [32, 32], "parameter-problem": [32, 32], taddr: [64, 128], daddr: [192, 128] },
+};
+
+const plain = (protocol: number, fields: Fields, places: Places = PORT_PLACES): Transport => ({
+  ...{ protocol, family: 0, fields, addresses: {}, types: {}, places },
 });
 
 const TRANSPORTS: Readonly<Record<string, Transport>> = {
-  tcp: plain(IPPROTO_TCP, TCP),
-  udp: plain(IPPROTO_UDP, { ...PORTS, length: (packet) => packet.length - headerLength(packet) }),
+  tcp: plain(IPPROTO_TCP, TCP, TCP_PLACES),
+  udp: plain(
+    IPPROTO_UDP,
+    { ...PORTS, length: (packet) => packet.length - headerLength(packet) },
+    { ...PORT_PLACES, length: [32, 16] },
+  ),
   udplite: plain(IPPROTO_UDPLITE, PORTS),
   sctp: plain(IPPROTO_SCTP, PORTS),
   dccp: plain(IPPROTO_DCCP, PORTS),
   icmp: {
-    ...{ protocol: IPPROTO_ICMP, family: 4, fields: ICMP, addresses: {} },
+    ...{ protocol: IPPROTO_ICMP, family: 4, fields: ICMP, addresses: {}, places: ICMP_PLACES },
     types: {
       id: [ICMP_ECHOREPLY, ICMP_ECHO],
       sequence: [ICMP_ECHOREPLY, ICMP_ECHO],
@@ -154,6 +176,7 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
   },
   icmpv6: {
     ...{ protocol: IPPROTO_ICMPV6, family: 6, fields: ICMPV6, addresses: ICMPV6_ADDRESSES },
+    places: ICMPV6_PLACES,
     types: {
       id: [ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY],
       sequence: [ICMPV6_ECHO_REQUEST, ICMPV6_ECHO_REPLY],
@@ -165,6 +188,11 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
     },
   },
 };
+
+/** Is what is read of a transport's header, which not every packet has, and of which not all is known? */
+export function isOfTransport(protocol: string): boolean {
+  return protocol === "th" || Object.hasOwn(TRANSPORTS, protocol);
+}
 
 /** null: the walk does not know the field. */
 export function compilePayload(protocol: string, field: string): Read | null {
@@ -218,14 +246,27 @@ function compileTransport(transport: Transport, field: string): Read | null {
   if (read === undefined) return null;
   const put = address === undefined ? putWord : putAddress;
   const among = Object.hasOwn(types, field) ? types[field] : undefined;
+  const [offset, length] = placeOf(transport, field);
   return (run, at) => {
     const { packet } = run;
-    if (packet.protocol !== protocol || packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP) return false;
+    if (packet.protocol !== protocol || packet.ethType === ETH_P_ARP) return false;
     if (family !== 0 && packet.family !== family) return false;
+    if (packet.fragOffset !== 0) {
+      const isOne =
+        among === undefined || (loadOfLaterFragment(run, at, 0, 8) && among.includes(run.regs[at] as number));
+      return isOne && loadOfLaterFragment(run, at, offset, length);
+    }
     if (among !== undefined && !among.includes(packet.icmpType)) return false;
     put(run.regs, at, read(packet));
     return true;
   };
+}
+
+/** First bit and length of a transport's field. */
+function placeOf({ places }: Transport, field: string): readonly [number, number] {
+  const place = Object.hasOwn(places, field) ? places[field] : undefined;
+  if (place === undefined) throw new Error(`the place of ${field} is not known`);
+  return place;
 }
 
 function putWord(regs: Int32Array, at: number, value: number): void {
@@ -248,7 +289,8 @@ function compilePorts(read: Field | undefined, field: string): Read | null {
   const isSource = field === "sport";
   return (run, at) => {
     const { packet } = run;
-    if (packet.fragOffset !== 0 || packet.ethType === ETH_P_ARP) return false;
+    if (packet.ethType === ETH_P_ARP) return false;
+    if (packet.fragOffset !== 0) return loadOfLaterFragment(run, at, isSource ? 0 : 16, 16);
     if (!isAnyIcmp(packet)) run.regs[at] = read(packet);
     else if (isSource) run.regs[at] = (packet.icmpType << 8) | packet.icmpCode;
     else return loadIcmpBits(run, at, 16, 16);

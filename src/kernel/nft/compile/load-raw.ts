@@ -9,6 +9,7 @@ import {
 } from "../../../packet/packet.ts";
 import type { NftExpression } from "../expression.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
+import { loadOfLaterFragment } from "./later-fragment.ts";
 import type { Load, Read } from "./read.ts";
 
 /** Bits of the network header by their place, as `@nh,96,32` names them: the same bits mean other things in each family. */
@@ -53,7 +54,8 @@ function transportBits(offset: number, length: number): Read | null {
   if (protocols.length === 0 && offset + length > ICMP_BITS) return null;
   return (run, at) => {
     const { packet } = run;
-    if (packet.ethType === ETH_P_ARP || packet.fragOffset !== 0) return false;
+    if (packet.ethType === ETH_P_ARP) return false;
+    if (packet.fragOffset !== 0) return loadOfLaterFragment(run, at, offset, length);
     if (isAnyIcmp(packet)) return loadIcmpBits(run, at, offset, length);
     if (!protocols.includes(packet.protocol)) return false;
     run.regs[at] = (transportWord(packet, word) >>> shift) & mask;

@@ -8,7 +8,7 @@ import { compileCt } from "./load-ct.ts";
 import { compileExthdr } from "./load-exthdr.ts";
 import { compileFib } from "./load-fib.ts";
 import { compileMeta } from "./load-meta.ts";
-import { compilePayload } from "./load-payload.ts";
+import { compilePayload, isOfTransport } from "./load-payload.ts";
 import { compileRaw } from "./load-raw.ts";
 import { compileRt } from "./load-rt.ts";
 import { compileSocket } from "./load-socket.ts";
@@ -24,8 +24,7 @@ export function compileLoad(expression: NftExpression): Load | null {
     case "payload":
       return shared(`payload ${expression.protocol} ${expression.field}`, () => {
         const load = sized(compilePayload(expression.protocol, expression.field), expression);
-        const unsure = expression.protocol === "th" && expression.field === "dport";
-        return load !== null && unsure ? { ...load, unsure } : load;
+        return load !== null && isOfTransport(expression.protocol) ? { ...load, unsure: true } : load;
       });
     case "raw-payload":
       return compileRaw(expression);

@@ -23,7 +23,8 @@ export function compileMatch(
   const from = compileLoad(statement.left);
   if (from === null) return null;
   const step = compileTest(statement, from, unsure);
-  if (from.unsure !== true || typeof step !== "function" || isDiscrete(statement.right)) return step;
+  const isWhole = statement.left.kind !== "binary" && isDiscrete(statement.right);
+  if (from.unsure !== true || typeof step !== "function" || isWhole) return step;
   return (run) => {
     run.unsure = false;
     const verdict = step(run);
