@@ -59,10 +59,6 @@ export const OP_DELIVER = 10;
 export const OP_EMIT = 11;
 /** An address question began, or ended without an answer: host, ifindex, address, 0 asked, 1 failed (| KEY_IPV6). */
 export const OP_NEIGHBOUR = 12;
-/** A choice was taken: kind, number of options, the option taken. */
-export const OP_CHOICE = 13;
-/** An unmodelled match or target was met: host, packet, chain, index, taken as matched (1) or not (0). */
-export const OP_UNKNOWN = 14;
 
 /** A rule of nftables matched: as `OP_RULE`, the chain as the place of its table << 24 | its own place there. */
 export const OP_NFT_RULE = 15;

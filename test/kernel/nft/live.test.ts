@@ -79,6 +79,17 @@ function sendAll(packets: readonly SentPacket[]): void {
   run("ip", ["netns", "exec", SENDER, "python3", "-c", SENDER_SCRIPT], input);
 }
 
+/** Those of which the rules read nothing that is not known, such as somebody's checksum. */
+function withoutUnsure(text: string, packets: readonly SentPacket[]): readonly SentPacket[] {
+  const model = new Prerouting(loaded(text));
+  const kept = packets.filter((packet) => {
+    model.send(packet);
+    return !model.unsure;
+  });
+  // Without them the counting rules take the others elsewhere.
+  return kept.length === packets.length ? kept : withoutUnsure(text, kept);
+}
+
 const reason = whyNot();
 if (reason !== null) console.warn(`the real nft is not asked: ${reason}`);
 
@@ -100,7 +111,10 @@ describe.skipIf(reason !== null)("random rule sets and the real nft", () => {
   it.each(SEEDS)("IPv%i, seed %i", (family: Family, seed) => {
     const random = new Random(seed);
     const text = generateTable(random, family);
-    const packets = Array.from({ length: PACKETS }, () => generatePacket(random, family));
+    const packets = withoutUnsure(
+      text,
+      Array.from({ length: PACKETS }, () => generatePacket(random, family)),
+    );
     inside(RECEIVER, "nft flush ruleset");
     inside(RECEIVER, "nft -f -", text);
 

@@ -13,6 +13,7 @@ import {
   IPPROTO_TCP,
   IPPROTO_UDP,
 } from "../../../src/packet/packet.ts";
+import type { SeededChooser } from "../../../src/walk/choosers.ts";
 import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
 import { makeHost } from "../../walk/small-world.ts";
@@ -36,6 +37,8 @@ export class Prerouting {
   readonly session: Session;
   /** Rules that matched so far: `family table chain N`, from 1. */
   readonly hits = new Map<string, number>();
+  /** Did the packet sent last meet a rule that reads what is not known of it? */
+  unsure = false;
   private readonly ruleset: NftRuleset;
 
   constructor(ruleset: NftRuleset) {
@@ -50,6 +53,8 @@ export class Prerouting {
   send(sent: SentPacket): number {
     const { session } = this;
     const stack = session.stack(0);
+    const { notAsked } = session.engine.chooser as SeededChooser;
+    notAsked.clear();
     const tape = new Tape();
     session.engine.tape = tape;
     const device = stack.net.deviceNamed("nlive1");
@@ -68,9 +73,11 @@ export class Prerouting {
     packet.tos = sent.tos;
     packet.length = headerLength(packet) + HEADERS[sent.proto] + sent.payload;
     packet.payload = sent.payload;
+    packet.payloadKnown = true;
     if (sent.proto === "icmp") {
       packet.icmpType = sent.icmpType;
       packet.icmpId = sent.sport;
+      session.engine.givenIcmpId = sent.sport;
     } else {
       packet.sport = sent.sport;
       packet.dport = sent.dport;
@@ -80,6 +87,7 @@ export class Prerouting {
     session.pool.release(packet);
     stack.conntrack.sweep();
     countRules(tape, this.ruleset, this.hits);
+    this.unsure = notAsked.size > 0;
     return verdict;
   }
 }
