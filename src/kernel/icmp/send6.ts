@@ -7,6 +7,7 @@ import {
   PACKET_OUTGOING,
   type Packet,
 } from "../../packet/packet.ts";
+import { NF_INET_PRE_ROUTING } from "../netfilter/hook.ts";
 import { prefersSource6 } from "../route/output-route6.ts";
 import { selectSource6 } from "../route/select-source6.ts";
 import { RTN_ANYCAST, RTN_LOCAL } from "../route/types.ts";
@@ -62,12 +63,17 @@ export function errorSource6(stack: Stack, error: Packet, cause: Packet, oif: nu
   // An address of another link is not this one's (`ipv6_chk_addr`).
   if (isOwn && (!isLinkLocal6(cause.dst) || isOn(stack, cause.dev, cause.dst))) return cause.dst;
   // `IP6CB(skb)->iif`: of what is in a VRF, the device that it came in by.
-  const iif = cause.l3Slave === 0 ? cause.iif : cause.l3Slave;
+  const iif = isUnreceived(stack, cause) ? 0 : cause.l3Slave === 0 ? cause.iif : cause.l3Slave;
   // What never left the host came by the device whose address it is for (`ip6_dst_idev`).
   const by =
     iif === 0 ? null : stack.device(stack.device(iif)?.isLoopback ? inputDevice6(stack, cause) : iif);
   if (by === null || prefersSource6(stack, error, oif)) return IP6_ANY;
   return selectSource6(stack, by, error.dst);
+}
+
+/** Bridged, and seen by br_netfilter alone, which writes over what `ip6_rcv_core` would have noted (`br_validate_ipv6`)? */
+function isUnreceived({ hook }: Stack, { physIn, physOut }: Packet): boolean {
+  return physIn !== 0 && (physOut !== 0 || hook === NF_INET_PRE_ROUTING);
 }
 
 function isOn(stack: Stack, ifindex: number, address: number): boolean {
