@@ -46,6 +46,8 @@ const LEAST_LOOKS = 5;
 const BOOK_MS = 3000;
 /** No probe asks servers so often: they answer each other. */
 const ENDLESS = 512;
+/** And none shows so many frames on all devices: they go round. */
+const STORM = 30_000;
 
 /**
  * One probe on a real world: sent, captured at every device, and written down as the recordings are. It yields whenever it
@@ -65,6 +67,9 @@ export function* recordProbe(
   const served: Served[] = [];
   const captures: CapturedFrame[][] = [];
   const questions = new OpenQuestions((host, family) => mayHide(lab, host, family));
+  let seen = 0;
+  /** Do servers answer each other, or frames go round, without end? */
+  const isEndless = (): boolean => served.length > ENDLESS || seen > STORM;
   const look = (): number => {
     served.push(...lab.serve());
     let fresh = 0;
@@ -76,6 +81,7 @@ export function* recordProbe(
       captures[i] = [...(captures[i] ?? []), ...list];
       fresh += list.length;
     }
+    seen += fresh;
     return fresh;
   };
 
@@ -88,7 +94,7 @@ export function* recordProbe(
   for (let looks = 1; ; looks++) {
     look();
     progress = client?.progress() ?? WAITING;
-    if (isEnd(progress) || failed !== null || served.length > ENDLESS) break;
+    if (isEnd(progress) || failed !== null || isEndless()) break;
     const waited = Date.now() - began;
     const waits = questions.areOpen(patience.questionMs) && listens(query);
     const enough = waited > patience.arpMs || (waited > answerMs && !waits);
@@ -100,12 +106,12 @@ export function* recordProbe(
   const lacksServer = (): boolean =>
     isServed && served.length === 0 && Date.now() - began < patience.answerMs + BOOK_MS;
   // However long its turn was in coming, who looks last has seen nothing: servers of this process wait for their turn too.
-  for (let quietSince = Date.now(); served.length <= ENDLESS; ) {
+  for (let quietSince = Date.now(); !isEndless(); ) {
     if (look() > 0) quietSince = Date.now();
     else if (Date.now() - quietSince >= QUIET_MS && !lacksServer()) break;
     yield;
   }
-  if (served.length > ENDLESS) return silenced(lab, query, client);
+  if (isEndless()) return silenced(lab, query, client);
   // Only now: what one namespace showed may be read after what came of it in another.
   const frames = inTimeOrder(captures).flatMap((frame): Decoding[] => {
     const packet = decodeCaptured(frame, lab.vxlanPorts, lab.tunPorts);
