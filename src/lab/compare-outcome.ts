@@ -1,34 +1,21 @@
 import { socketAddressText, splitSocketAddress } from "../address/socket-address.ts";
-import { IPPROTO_ICMPV6 } from "../packet/packet.ts";
 import { VXLAN_PORTS } from "../packet/wire/vxlan.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
+import { clientDifference } from "./client-difference.ts";
 import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
 import { discoveryDifference } from "./discovery-difference.ts";
-import { discoveriesAt, isBulk, isDiscovery, isNotFinal } from "./excused.ts";
+import { isBulk, isDiscovery } from "./excused.ts";
 import { branches, compareFrames, frameText, frameTree } from "./frame-tree.ts";
 import { ipvsDifference } from "./ipvs-difference.ts";
-import { isUncounted, modelledNftCounts, nftKey } from "./nft-counted.ts";
-import { isNftTable, nftCounts, nftDifference } from "./nft-difference.ts";
+import { isNftTable, nftDifference } from "./nft-difference.ts";
 import { ourPackets, type PacketFrames, type Packets, recordedPackets, type WholeFrame } from "./packets.ts";
-import type {
-  RecordedFrame,
-  RecordedProbe,
-  RecordedRuleHit,
-  RecordedServer,
-  RecordedVisit,
-} from "./recorded.ts";
+import type { RecordedProbe, RecordedServer, RecordedVisit } from "./recorded.ts";
 import { inOneForm } from "./recorded-ip6.ts";
 import type { Renaming } from "./renaming.ts";
-import { samePacket, stepText, visitDifference } from "./visit-difference.ts";
-
-/** ICMP types that quote the packet they are about; a redirect is excused. */
-const ICMP_ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12]);
-/** ICMPv6's errors are the types below this one (RFC 4443 2.1). */
-const FIRST_ICMPV6_QUERY = 128;
-/** What a recorder takes out of a policy's counter for neighbour discovery may be one too many or too few. */
-const MISCOUNTED = 1;
+import { ruleCountDifference } from "./rule-count-difference.ts";
+import { familyOf, familyOfVisit, samePacket, stepText, visitDifference } from "./visit-difference.ts";
 
 /** Rules of iptables and of nftables that send a packet's copy elsewhere. */
 const COPIES = /-j TEE|\bdup to\b/;
@@ -139,73 +126,8 @@ class Comparison {
     this.ours = ourPackets(network, outcome.frames);
   }
 
-  /** The recorded client's ICMP error, unless it was one about an earlier probe's packets. */
-  private recordedError(): RecordedProbe["outcome"]["icmp"] {
-    const { icmp } = this.recorded.outcome;
-    if (icmp === undefined) return undefined;
-    const shown = (frame: RecordedFrame): boolean =>
-      frame.icmp?.type === icmp.type && frame.icmp?.code === icmp.code && frame.ip?.src === icmp.from;
-    const all = (this.recorded.frames ?? []).filter(shown);
-    if (all.length === 0) return icmp;
-    return all.some((frame) => !this.theirs.excused.has(frame.pkt)) ? icmp : undefined;
-  }
-
-  /** The client's ICMP error; a recording shows it even where INPUT drops it. */
-  private ourError(): Outcome["client"]["icmp"] {
-    const { client } = this.outcome;
-    const shown = this.shownError();
-    if (client.icmp === undefined) return shown;
-    // Who goes on waiting was told nothing: the recorder has seen the error on the wire, before it was translated back.
-    const { icmp, result } = this.recorded.outcome;
-    return result === "timeout" && errorText(icmp) === errorText(shown) ? shown : client.icmp;
-  }
-
-  /** The first ICMP error to come in at the client's host. */
-  private shownError(): Outcome["client"]["icmp"] {
-    const { frames } = this.outcome;
-    for (const { host, direction, icmp, ip } of frames) {
-      if (host !== this.recorded.query.from || direction !== "in" || icmp === undefined) continue;
-      const isError =
-        ip.proto === IPPROTO_ICMPV6 ? icmp.type < FIRST_ICMPV6_QUERY : ICMP_ERRORS.has(icmp.type);
-      if (!isError) continue;
-      const { type, code, mtu } = icmp;
-      return { type, code, from: ip.src, ...(mtu === undefined ? {} : { mtu }) };
-    }
-    return undefined;
-  }
-
   client(): string | null {
-    const recorded = this.recorded.outcome;
-    const { client } = this.outcome;
-    const told = (name: string, theirs: unknown, mine: unknown): string | null =>
-      theirs === mine
-        ? null
-        : `${name}: ${String(theirs ?? "none")} recorded, ${String(mine ?? "none")} modelled`;
-    const own = recorded.client ?? {};
-    const heard = isNotFinal(this.recorded) && ["ttl-exceeded", "unreachable"].includes(client.result);
-    return (
-      (heard ? null : told("result", resultOf(this.recorded), client.result)) ??
-      (heard ? null : told("errno", recorded.errno, client.errno)) ??
-      // Who made a packet by hand has no socket to hear of errors: what the frames say is all there is.
-      (this.recorded.query.listens === true || (isBulk(this.recorded) && this.recorded.framesOmitted === true)
-        ? null
-        : told("icmp error", errorText(this.recordedError()), errorText(this.ourError()))) ??
-      told("reset from", recorded.reset?.from, client.reset?.from) ??
-      (this.isAnsweredByChance() ? null : told("answered by", recorded.answeredBy, client.answeredBy)) ??
-      (own.addr === undefined ? null : told("client address", own.addr, client.address)) ??
-      (own.port === undefined ? null : told("client port", own.port, client.port)) ??
-      (own.icmpId === undefined ? null : told("client's ICMP id", own.icmpId, client.icmpId)) ??
-      told("own packet", recorded.ownPacket ?? false, client.ownPacket ?? false)
-    );
-  }
-
-  /** A rule may copy a packet, and both be served: whose answer is first is the machine's time. */
-  private isAnsweredByChance(): boolean {
-    const hosts = new Set(this.outcome.servers.map(({ host }) => host));
-    const first = [this.recorded.outcome.answeredBy, this.outcome.client.answeredBy];
-    return (
-      (this.recorded.query.count ?? 1) === 1 && first.every((host) => host !== undefined && hosts.has(host))
-    );
+    return clientDifference(this.recorded, this.outcome, this.theirs.excused);
   }
 
   servers(): string | null {
@@ -395,65 +317,15 @@ class Comparison {
     return packet !== undefined && branches(frameTree(this.network, packet.frames));
   }
 
-  /** The counters that rose are those of the rules that matched, where the trace is of all packets (one flow). */
   ruleCounts(): string | null {
-    if (isBulk(this.recorded) || this.theirs.repeated.size > 0 || (this.recorded.query.count ?? 1) > 1)
-      return null;
-    const traced = this.recorded.trace !== undefined;
-    const ofNft = nftCounts(this.network, this.recorded.nftTrace ?? [], this.family());
-    const counted = new Map([...ofNft, ...(traced ? this.tracedCounts() : this.modelledCounts())]);
-    for (const hit of this.recorded.rulesHit ?? []) {
-      if (isUncounted(this.network, hit)) continue;
-      const key = isNftTable(hit.table)
-        ? nftKey(hit)
-        : countKey(hit.ns, familyOf(hit), hit.table, hit.chain, hit.rule);
-      const seen = counted.get(key) ?? 0;
-      if (seen !== hit.packets && !this.countsDiscoveries(hit, seen)) {
-        return `rule counters: ${key}: ${hit.packets} recorded, ${seen} ${traced ? "by the rules walked" : "modelled"}`;
-      }
-      counted.delete(key);
-    }
-    // nftables' own rules have counters only where they say so.
-    const [extra] = [...counted].flatMap(([key, count]) =>
-      ofNft.has(key) || (this.recorded.ageless !== true && isPolicyOf6(key) && count <= MISCOUNTED)
-        ? []
-        : [key],
-    );
-    return extra === undefined ? null : `rule counters: ${extra} was walked, and its counter did not rise`;
+    if (this.theirs.repeated.size > 0) return null;
+    const { network, recorded, outcome, untraced } = this;
+    const trace = recorded.trace === undefined ? undefined : this.trace();
+    return ruleCountDifference(network, recorded, outcome, this.family(), { trace, untraced });
   }
 
   private family(): 4 | 6 {
     return this.recorded.query.dst.includes(":") ? 6 : 4;
-  }
-
-  /** Where iptables-nft keeps the rules, neighbour discovery is counted and not traced; elsewhere it was taken out again. */
-  private countsDiscoveries(hit: RecordedRuleHit, seen: number): boolean {
-    const host = this.network.host(this.network.hostNumber(hit.ns))?.host;
-    if (hit.family !== 6 || this.recorded.ageless === true) return false;
-    if (hit.rule === 0 && Math.abs(hit.packets - seen) <= MISCOUNTED) return true;
-    if (host?.ip6tables?.backend !== "nft") return false;
-    return hit.packets > seen && hit.packets - seen <= discoveriesAt(this.recorded, hit.ns) + MISCOUNTED;
-  }
-
-  private tracedCounts(): Map<string, number> {
-    const counted = new Map<string, number>();
-    for (const visit of this.trace()) {
-      for (const step of visit.steps) {
-        const [table = "", chain = "", kind = "", rest = ""] = step.split(":");
-        if (kind === "return") continue;
-        const number = kind === "policy" ? 0 : Number.parseInt(rest, 10);
-        const key = countKey(visit.ns, familyOf(visit), table, chain, number);
-        counted.set(key, (counted.get(key) ?? 0) + 1);
-      }
-    }
-    addCounts(counted, this.untraced);
-    return counted;
-  }
-
-  private modelledCounts(): Map<string, number> {
-    const counted = modelledNftCounts(this.network, this.outcome.hooks);
-    addCounts(counted, this.outcome.hooks);
-    return counted;
   }
 
   ipvs(): string | null {
@@ -473,34 +345,8 @@ function withoutNft(visit: HookVisit): HookVisit {
   return { ...visit, steps: visit.steps.filter(({ table }) => !isNftTable(table)) };
 }
 
-function addCounts(counted: Map<string, number>, visits: readonly HookVisit[]): void {
-  for (const visit of visits) {
-    const { host, steps } = visit;
-    for (const { table, chain, kind, index } of steps) {
-      if (kind === "return" || isNftTable(table)) continue;
-      const key = countKey(host, familyOfVisit(visit), table, chain, kind === "policy" ? 0 : index);
-      counted.set(key, (counted.get(key) ?? 0) + 1);
-    }
-  }
-}
-
-/** The recorder of `ipvs-ipip` calls a time exceeded by what its errno would be. */
-function resultOf({ outcome }: RecordedProbe): string {
-  const { icmp, result } = outcome;
-  return result === "unreachable" && icmp?.type === 11 ? "ttl-exceeded" : result;
-}
-
 function isRedirect(visit: RecordedVisit): boolean {
   return visit.packet?.startsWith("icmp 5/") ?? false;
-}
-
-function errorText(
-  icmp:
-    | { readonly type: number; readonly code: number; readonly from: string; readonly mtu?: number }
-    | undefined,
-): string {
-  if (icmp === undefined) return "none";
-  return `${icmp.type}/${icmp.code} from ${icmp.from}${icmp.mtu ? ` mtu ${icmp.mtu}` : ""}`;
 }
 
 /** The steps once, where they are those of one of ours several times over. */
@@ -508,22 +354,6 @@ function onceOf(steps: readonly string[], { steps: own }: HookVisit): readonly s
   const once = steps.slice(0, own.length);
   const repeats = own.length > 0 && steps.every((step, i) => step === once[i % own.length]);
   return repeats && steps.length % own.length === 0 ? once : steps;
-}
-
-function countKey(host: string, family: number, table: string, chain: string, rule: number): string {
-  return `${host} ${family === 6 ? "ip6tables " : ""}${table} ${chain} rule ${rule}`;
-}
-
-function isPolicyOf6(key: string): boolean {
-  return key.includes(" ip6tables ") && key.endsWith(" rule 0");
-}
-
-function familyOf({ family }: { readonly family?: number }): number {
-  return family ?? 4;
-}
-
-function familyOfVisit({ before }: HookVisit): number {
-  return before.ip.src.includes(":") ? 6 : 4;
 }
 
 function serverText(server: RecordedServer): string {

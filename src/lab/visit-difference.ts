@@ -70,3 +70,12 @@ export function stepText(step: {
 }): string {
   return `${step.table}:${step.chain}:${step.kind}:${step.index}`;
 }
+
+/** The family of a recorded visit or counter. */
+export function familyOf({ family }: { readonly family?: number }): number {
+  return family ?? 4;
+}
+
+export function familyOfVisit({ before }: HookVisit): number {
+  return before.ip.src.includes(":") ? 6 : 4;
+}
