@@ -14,7 +14,12 @@ import { CompiledIpvs } from "./ipvs/compiled-service.ts";
 import type { Ipvs } from "./ipvs/virtual-service.ts";
 import { KnownNeighbours } from "./neighbour/known-neighbours.ts";
 import { declareRecentLists } from "./netfilter/match/recent.ts";
-import { countsConnections, needsConntrack, proxiesHandshakes } from "./netfilter/needs-conntrack.ts";
+import {
+  countsConnections,
+  needsConntrack,
+  needsDefrag,
+  proxiesHandshakes,
+} from "./netfilter/needs-conntrack.ts";
 import { RecentLists } from "./netfilter/recent.ts";
 import { type CompiledRuleset, compileRuleset } from "./netfilter/table.ts";
 import { CompiledNft } from "./nft/compile/nft-table.ts";
@@ -26,7 +31,12 @@ import {
   egressChains,
   ingressChains,
 } from "./nft/frame-hooks.ts";
-import { nftCountsConnections, nftNeedsConntrack, nftProxiesHandshakes } from "./nft/needs-conntrack.ts";
+import {
+  nftCountsConnections,
+  nftNeedsConntrack,
+  nftNeedsDefrag,
+  nftProxiesHandshakes,
+} from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { type CompiledOvsBridge, type CompiledOvsPort, compileOvs } from "./ovs/compile-bridge.ts";
@@ -74,6 +84,8 @@ export class Netns {
   readonly conntrack: boolean;
   /** And for IPv6? */
   readonly conntrack6: boolean;
+  private readonly defrag: boolean;
+  private readonly defrag6: boolean;
   private readonly synproxy: boolean;
   private readonly synproxy6: boolean;
   private listed: readonly ConntrackEntry[] | null = null;
@@ -230,6 +242,16 @@ export class Netns {
       (host.ip6tables !== null && needsConntrack(host.ip6tables)) ||
       (this.nft !== null && nftNeedsConntrack(walkedNft(host), 6)) ||
       this.ipvs?.needsConntrack(6) === true;
+    this.defrag =
+      this.conntrack ||
+      (host.iptables !== null && needsDefrag(host.iptables)) ||
+      (this.nft !== null && nftNeedsDefrag(walkedNft(host), 4));
+    // ip_vs_add_service: nf_defrag_ipv6_enable
+    this.defrag6 =
+      this.conntrack6 ||
+      this.ipvs?.serves(6) === true ||
+      (host.ip6tables !== null && needsDefrag(host.ip6tables)) ||
+      (this.nft !== null && nftNeedsDefrag(walkedNft(host), 6));
     this.synproxy =
       (host.iptables !== null && proxiesHandshakes(host.iptables)) ||
       (this.nft !== null && nftProxiesHandshakes(walkedNft(host), 4));
@@ -327,6 +349,11 @@ export class Netns {
   /** Is conntrack active for a family? */
   tracks(family: Family): boolean {
     return family === 6 ? this.conntrack6 : this.conntrack;
+  }
+
+  /** Are a family's fragments joined as they come in? */
+  defragments(family: Family): boolean {
+    return family === 6 ? this.defrag6 : this.defrag;
   }
 
   /** Has a family rules that shake hands in a server's place? */

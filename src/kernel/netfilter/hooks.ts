@@ -71,18 +71,15 @@ function build(net: Netns, family: Family): HookEntry[][] {
   const add = (hook: number, priority: number, name: string, run: HookEntry["run"]): void => {
     (entries[hook] as HookEntry[]).push({ priority, name, run });
   };
-  if (net.tracks(family)) {
+  if (net.defragments(family)) {
     add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
     add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
+  }
+  if (net.tracks(family)) {
     add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK, "conntrack", conntrackIn);
     add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK, "conntrack", conntrackIn);
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
     add(NF_INET_POST_ROUTING, NF_IP_PRI.CONNTRACK_CONFIRM, "confirm", conntrackConfirm);
-  }
-  // ip_vs_add_service: nf_defrag_ipv6_enable
-  if (family === 6 && !net.tracks(6) && net.ipvs?.serves(6)) {
-    add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
-    add(NF_INET_LOCAL_OUT, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
   }
   if (net.proxiesHandshakes(family)) {
     add(NF_INET_LOCAL_IN, NF_IP_PRI.CONNTRACK_CONFIRM - 1, "synproxy", synproxyHook);

@@ -26,6 +26,11 @@ export function proxiesHandshakes(ruleset: Ruleset): boolean {
   return proxying.isIn(ruleset);
 }
 
+/** Are fragments joined for it, though nothing tracks (`socket_mt_enable_defrag`, `tproxy_tg4_check`, `tproxy_tg6_check`)? */
+export function needsDefrag(ruleset: Ruleset): boolean {
+  return joining.isIn(ruleset);
+}
+
 /** Something that a rule has; chains that many tables share are looked at once. */
 class Trait {
   private readonly has: (rule: Rule) => boolean;
@@ -73,3 +78,7 @@ const tracking = new Trait(({ matches, target }) => {
 const counting = new Trait(({ matches }) => matches.some(({ kind }) => kind === "connbytes"));
 
 const proxying = new Trait(({ target }) => target?.kind === "SYNPROXY");
+
+const joining = new Trait(
+  ({ matches, target }) => target?.kind === "TPROXY" || matches.some(({ kind }) => kind === "socket"),
+);

@@ -25,11 +25,21 @@ export function nftCountsConnections(ruleset: NftRuleset | null): boolean {
 
 /** Do rules shake hands in a server's place for a family (`nft_synproxy_do_init`)? */
 export function nftProxiesHandshakes(ruleset: NftRuleset, of: Family): boolean {
+  return hasStatement(ruleset, of, isSynproxy);
+}
+
+/** Are fragments joined for them, though nothing tracks (`nft_tproxy_init`)? */
+export function nftNeedsDefrag(ruleset: NftRuleset, of: Family): boolean {
+  return hasStatement(ruleset, of, ({ kind }) => kind === "tproxy");
+}
+
+/** In a table that packets of the family meet. */
+function hasStatement(ruleset: NftRuleset, of: Family, is: (statement: NftStatement) => boolean): boolean {
   const own = of === 6 ? "ip6" : "ip";
   return ruleset.tables.some(
     ({ family, chains }) =>
       (family === own || family === "inet") &&
-      chains.some(({ rules }) => rules.some(({ statements }) => statements.some(isSynproxy))),
+      chains.some(({ rules }) => rules.some(({ statements }) => statements.some(is))),
   );
 }
 
