@@ -26,7 +26,9 @@ export function clientDifference(
       ? null
       : `${name}: ${String(theirs ?? "none")} recorded, ${String(mine ?? "none")} modelled`;
   const own = outcome.client ?? {};
-  const heard = isNotFinal(recorded) && ["ttl-exceeded", "unreachable"].includes(client.result);
+  const heard =
+    (isNotFinal(recorded) && ["ttl-exceeded", "unreachable"].includes(client.result)) ||
+    isHeardByChance(recorded, client, frames);
   // Who made a packet by hand has no socket to hear of errors: what the frames say is all there is.
   const hearsNone = query.listens === true || (isBulk(recorded) && recorded.framesOmitted === true);
   return (
@@ -76,23 +78,32 @@ function ourError(
   client: Outcome["client"],
   frames: Outcome["frames"],
 ): IcmpError {
-  const shown = shownError(query.from, frames);
+  const [shown] = shownErrors(query.from, frames);
   if (client.icmp === undefined) return shown;
   // Who goes on waiting was told nothing: the recorder has seen the error on the wire, before it was translated back.
   const { icmp, result } = outcome;
   return result === "timeout" && errorText(icmp) === errorText(shown) ? shown : client.icmp;
 }
 
-/** The first ICMP error to come in at the client's host. */
-function shownError(from: string, frames: Outcome["frames"]): IcmpError {
-  for (const { host, direction, icmp, ip } of frames) {
-    if (host !== from || direction !== "in" || icmp === undefined) continue;
+/** The ICMP errors that come in at the client's host, in their order. */
+function shownErrors(from: string, frames: Outcome["frames"]): NonNullable<IcmpError>[] {
+  return frames.flatMap(({ host, direction, icmp, ip }) => {
+    if (host !== from || direction !== "in" || icmp === undefined) return [];
     const isError = ip.proto === IPPROTO_ICMPV6 ? icmp.type < FIRST_ICMPV6_QUERY : ICMP_ERRORS.has(icmp.type);
-    if (!isError) continue;
+    if (!isError) return [];
     const { type, code, mtu } = icmp;
-    return { type, code, from: ip.src, ...(mtu === undefined ? {} : { mtu }) };
-  }
-  return undefined;
+    return [{ type, code, from: ip.src, ...(mtu === undefined ? {} : { mtu }) }];
+  });
+}
+
+/** Of several errors a socket remembers the last (`sk_err`): which of them its process came to hear is the machine's time. */
+function isHeardByChance(
+  { query }: RecordedProbe,
+  { result }: Outcome["client"],
+  frames: Outcome["frames"],
+): boolean {
+  if (result !== "refused" && result !== "unreachable") return false;
+  return new Set(shownErrors(query.from, frames).map(({ type, code }) => `${type}/${code}`)).size > 1;
 }
 
 /** A rule may copy a packet, and both be served: whose answer is first is the machine's time. */
