@@ -123,6 +123,7 @@ export class Netns {
   /** Does conntrack count packets and bytes? */
   readonly conntrackAccounts: boolean;
   readonly tcpLoose: boolean;
+  readonly tcpLiberal: boolean;
   readonly conntrackTimeouts: ConntrackTimeouts;
   /** Connections the table holds at most; 0: any number. And into how many chains it is divided. */
   readonly conntrackMax: number;
@@ -312,6 +313,7 @@ export class Netns {
       [host.iptables, host.ip6tables].some((rules) => rules !== null && countsConnections(rules)) ||
       nftCountsConnections(host.nft);
     this.conntrackTimeouts = conntrackTimeouts(sysctl);
+    this.tcpLiberal = sysctl.integer("net.netfilter.nf_conntrack_tcp_be_liberal", 0) !== 0;
     this.tcpLoose = sysctl.integer("net.netfilter.nf_conntrack_tcp_loose", 1) !== 0;
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;

@@ -131,7 +131,8 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   const timeouts = hasPolicy ? policyOf(table.policy(ct)) : net.conntrackTimeouts;
   let passedBy = false;
   if (protocol === IPPROTO_TCP) {
-    const tracking = hasPolicy ? { tcpLoose: net.tcpLoose, conntrackTimeouts: timeouts } : net;
+    const { tcpLoose, tcpLiberal } = net;
+    const tracking = hasPolicy ? { tcpLoose, tcpLiberal, conntrackTimeouts: timeouts } : net;
     const made = tcpPacket(table, ct, info, packet, isNew, tracking);
     if (made === TCP_INVALID) {
       packet.ct = CT_NONE;

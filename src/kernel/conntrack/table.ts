@@ -36,8 +36,8 @@ const NEXT_FREE = 18;
 const FREE_PORT = 19;
 
 /** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`),
- * and of the flow table that carries it, with the devices its directions come in by. */
-const EXTRA_STRIDE = 13;
+ * and of the flow table that carries it, with the devices its directions come in by; of TCP how far each direction has sent. */
+const EXTRA_STRIDE = 15;
 const PACKETS = 0;
 const BYTES = 2;
 const LABELS = 4;
@@ -45,6 +45,7 @@ const POLICY = 8;
 const FLOWTABLE = 9;
 const FLOW_IN = 10;
 const FLOW_USED = 12;
+const SENT_TO = 13;
 /** 128 bits of them. */
 export const LABEL_WORDS = 4;
 
@@ -400,6 +401,14 @@ export class ConntrackTable {
   setPolicy(ct: number, policy: number): void {
     this.extras.set(this.extrasOf(ct) + POLICY, policy);
     this.setStatus(ct, IPS_TIMEOUT_POLICY);
+  }
+
+  /** How far a direction of TCP has sent, as `tcp_in_window` keeps it; 0: nothing is known. */
+  sentTo(ct: number, direction: number): number {
+    return this.extras.data[ct * EXTRA_STRIDE + SENT_TO + direction] ?? 0;
+  }
+  setSentTo(ct: number, direction: number, sent: number): void {
+    if (this.sentTo(ct, direction) !== sent) this.extras.set(this.extrasOf(ct) + SENT_TO + direction, sent);
   }
 
   /** The number of the flow table that carries its packets (`flowtableNumber`), 0 none. */

@@ -7,7 +7,7 @@ import type { ConntrackTimeouts } from "./timeouts.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { IPPROTO_TCP, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } = PACKET;
-const { IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY } = STATUS;
+const { IPS_ASSURED, IPS_CONFIRMED, IPS_SEEN_REPLY, IPS_SEQ_ADJUST, IPS_SYNPROXY } = STATUS;
 
 /** TCP states of conntrack (`enum tcp_conntrack`), and their names as `conntrack -L` prints them. */
 export const TCP_CONNTRACK_NAMES = [
@@ -109,11 +109,58 @@ function validFlags(flags: number): boolean {
 interface TcpTracking {
   /** A connection may be met in the middle. */
   readonly tcpLoose: boolean;
+  /** Whatever lies out of the window is let be. */
+  readonly tcpLiberal: boolean;
   readonly conntrackTimeouts: ConntrackTimeouts;
 }
 
 /**
- * `nf_conntrack_tcp_packet` without the window check: every packet is taken to be in window.
+ * `tcp_in_window`, as far as sequence numbers go without windows: does the packet acknowledge more than the other direction was
+ * seen to send? Where part of a connection goes past connection tracking it does.
+ */
+function isInWindow(
+  table: ConntrackTable,
+  ct: number,
+  direction: number,
+  { seq, ack, payload, tcpFlags }: Packet,
+  state: number,
+): boolean {
+  // What a proxy of handshakes moves is known to itself.
+  if ((table.status(ct) & (IPS_SYNPROXY | IPS_SEQ_ADJUST)) !== 0) return true;
+  const syn = (tcpFlags & TCP_SYN) !== 0;
+  const sent = sentWord(seq + payload + (syn ? 1 : 0) + ((tcpFlags & TCP_FIN) !== 0 ? 1 : 0));
+  const before = table.sentTo(ct, direction);
+  let other = table.sentTo(ct, 1 - direction);
+  if ((before & HEARD) === 0) {
+    table.setSentTo(ct, direction, sent | HEARD);
+    if (!syn && (other & HEARD) === 0) {
+      // In the middle of a connection: the other direction has sent what is acknowledged.
+      other = sentWord(ack);
+      table.setSentTo(ct, 1 - direction, other);
+    } else if (!syn && sentWord(ack) === (other & ~HEARD) + sentWord(0)) {
+      // "Likely a reply to a keepalive."
+      other = sentWord(ack) | HEARD;
+      table.setSentTo(ct, 1 - direction, other);
+    }
+  } else if (syn && sent > before && (state === sSS || state === sSR)) {
+    table.setSentTo(ct, direction, sent | HEARD);
+  }
+  const acknowledges = (tcpFlags & TCP_ACK) !== 0 && !((tcpFlags & TCP_RST) !== 0 && ack === 0);
+  if (acknowledges && other !== 0 && sentWord(ack) > (other & ~HEARD)) return false;
+  if ((before & HEARD) !== 0 && sent > (before & ~HEARD)) table.setSentTo(ct, direction, sent | HEARD);
+  return true;
+}
+
+/** Of a sequence number: beside it there is room for `HEARD`, and 0 is none. */
+function sentWord(seq: number): number {
+  return (seq + 1) * 2;
+}
+
+/** Packets of the direction itself were seen (`td_maxwin`). */
+const HEARD = 1;
+
+/**
+ * `nf_conntrack_tcp_packet`; of the window only what is acknowledged is looked at.
  *
  * @returns `TCP_INVALID` when the packet is to go on without an entry
  */
@@ -123,7 +170,11 @@ export function tcpPacket(
   ctInfo: number,
   packet: Packet,
   isNew: boolean,
-  { tcpLoose: loose, conntrackTimeouts: { tcp: timeoutMs, tcpUnacknowledged } }: TcpTracking,
+  {
+    tcpLoose: loose,
+    tcpLiberal: liberal,
+    conntrackTimeouts: { tcp: timeoutMs, tcpUnacknowledged },
+  }: TcpTracking,
 ): typeof TCP_INVALID | typeof TCP_PASSED_BY | typeof TCP_ACCEPTED {
   if (!validFlags(packet.tcpFlags)) return TCP_INVALID;
   const row = flagRow(packet.tcpFlags);
@@ -145,6 +196,8 @@ export function tcpPacket(
       old = sSS;
       next = sSR;
       history = 0;
+      table.setSentTo(ct, 0, 0);
+      table.setSentTo(ct, 1, 0);
     } else {
       if (row === 0 && direction === 0) history |= SYN_PASSED_BY | (old === sLA ? CHALLENGE_EXPECTED : 0);
       table.setStreamAt(ct, history);
@@ -158,6 +211,7 @@ export function tcpPacket(
       return TCP_PASSED_BY;
     }
   }
+  if (!isInWindow(table, ct, direction, packet, old) && !liberal) return TCP_INVALID;
   table.setTcpState(ct, next);
   if (next === sFW && old !== sFW) history |= CLOSE_BEGUN;
   if (row === 4 && direction === 0) history |= RESET_BY_ORIGINAL;

@@ -17,7 +17,7 @@ import { conntrackTimeouts } from "../../../src/kernel/conntrack/timeouts.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
 import { Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../../src/packet/packet.ts";
 
-const TRACKING = { tcpLoose: true, conntrackTimeouts: conntrackTimeouts({ integer: (_, usual) => usual }) };
+const TRACKING = { tcpLoose: true, tcpLiberal: false, conntrackTimeouts: conntrackTimeouts({ integer: (_, usual) => usual }) };
 const MADE = new Map([
   [TCP_INVALID, "invalid"],
   [TCP_PASSED_BY, "passed by"],
@@ -72,7 +72,7 @@ describe("TCP as conntrack follows it (nf_conntrack_proto_tcp.c)", () => {
       "accepted ESTABLISHED 300",
       "accepted ESTABLISHED 432000",
     ]);
-    expect(story(">A", { ...TRACKING, tcpLoose: false })[0]).toMatch(/^invalid/);
+    expect(story(">A", { ...TRACKING, tcpLoose: false, tcpLiberal: false })[0]).toMatch(/^invalid/);
   });
 
   it("a SYN within a connection is passed by, and so is what answers it, unless it is taken", () => {
