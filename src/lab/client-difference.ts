@@ -8,6 +8,9 @@ const ICMP_ERRORS: ReadonlySet<number> = new Set([3, 4, 11, 12]);
 /** ICMPv6's errors are the types below this one (RFC 4443 2.1). */
 const FIRST_ICMPV6_QUERY = 128;
 
+/** Rules of iptables and of nftables that send a packet's copy elsewhere. */
+export const COPIES = /-j TEE|\bdup to\b/;
+
 type IcmpError = Outcome["client"]["icmp"];
 
 /**
@@ -17,7 +20,7 @@ type IcmpError = Outcome["client"]["icmp"];
  */
 export function clientDifference(
   recorded: RecordedProbe,
-  { client, frames, servers }: Outcome,
+  { client, frames, servers, rules }: Outcome,
   excused: ReadonlySet<number>,
 ): string | null {
   const { outcome, query } = recorded;
@@ -26,9 +29,13 @@ export function clientDifference(
       ? null
       : `${name}: ${String(theirs ?? "none")} recorded, ${String(mine ?? "none")} modelled`;
   const own = outcome.client ?? {};
+  const errors = shownErrors(query.from, frames);
+  // An error about a copy, and an answer to the packet itself: whichever is there first.
+  const isOfCopy = errors.length > 0 && servers.length > 0 && rules.some(({ text }) => COPIES.test(text));
   const heard =
     (isNotFinal(recorded) && ["ttl-exceeded", "unreachable"].includes(client.result)) ||
-    isHeardByChance(recorded, client, frames);
+    isHeardByChance(client, errors) ||
+    isOfCopy;
   // Who made a packet by hand has no socket to hear of errors: what the frames say is all there is.
   const hearsNone = query.listens === true || (isBulk(recorded) && recorded.framesOmitted === true);
   return (
@@ -39,10 +46,10 @@ export function clientDifference(
       : told(
           "icmp error",
           errorText(recordedError(recorded, excused)),
-          errorText(ourError(recorded, client, frames)),
+          errorText(ourError(recorded, client, errors[0])),
         )) ??
     told("reset from", outcome.reset?.from, client.reset?.from) ??
-    (isAnsweredByChance(recorded, client, servers)
+    (isOfCopy || isAnsweredByChance(recorded, client, servers)
       ? null
       : told("answered by", outcome.answeredBy, client.answeredBy)) ??
     (own.addr === undefined ? null : told("client address", own.addr, client.address)) ??
@@ -73,12 +80,7 @@ function recordedError(
 }
 
 /** The client's ICMP error; a recording shows it even where INPUT drops it. */
-function ourError(
-  { outcome, query }: RecordedProbe,
-  client: Outcome["client"],
-  frames: Outcome["frames"],
-): IcmpError {
-  const [shown] = shownErrors(query.from, frames);
+function ourError({ outcome }: RecordedProbe, client: Outcome["client"], shown: IcmpError): IcmpError {
   if (client.icmp === undefined) return shown;
   // Who goes on waiting was told nothing: the recorder has seen the error on the wire, before it was translated back.
   const { icmp, result } = outcome;
@@ -97,13 +99,9 @@ function shownErrors(from: string, frames: Outcome["frames"]): NonNullable<IcmpE
 }
 
 /** Of several errors a socket remembers the last (`sk_err`): which of them its process came to hear is the machine's time. */
-function isHeardByChance(
-  { query }: RecordedProbe,
-  { result }: Outcome["client"],
-  frames: Outcome["frames"],
-): boolean {
+function isHeardByChance({ result }: Outcome["client"], errors: readonly NonNullable<IcmpError>[]): boolean {
   if (result !== "refused" && result !== "unreachable") return false;
-  return new Set(shownErrors(query.from, frames).map(({ type, code }) => `${type}/${code}`)).size > 1;
+  return new Set(errors.map(({ type, code }) => `${type}/${code}`)).size > 1;
 }
 
 /** A rule may copy a packet, and both be served: whose answer is first is the machine's time. */

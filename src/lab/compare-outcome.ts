@@ -2,7 +2,7 @@ import { socketAddressText, splitSocketAddress } from "../address/socket-address
 import { VXLAN_PORTS } from "../packet/wire/vxlan.ts";
 import type { Network } from "../walk/network.ts";
 import type { Frame, HookVisit, Outcome } from "../walk/trace.ts";
-import { clientDifference } from "./client-difference.ts";
+import { COPIES, clientDifference } from "./client-difference.ts";
 import { compareBrief } from "./compare-brief.ts";
 import { conntrackDifference } from "./conntrack-difference.ts";
 import { discoveryDifference } from "./discovery-difference.ts";
@@ -16,9 +16,6 @@ import { inOneForm } from "./recorded-ip6.ts";
 import type { Renaming } from "./renaming.ts";
 import { ruleCountDifference } from "./rule-count-difference.ts";
 import { familyOf, familyOfVisit, samePacket, stepText, visitDifference } from "./visit-difference.ts";
-
-/** Rules of iptables and of nftables that send a packet's copy elsewhere. */
-const COPIES = /-j TEE|\bdup to\b/;
 
 /** How far one outcome agrees with a recorded probe. */
 export interface Matched {

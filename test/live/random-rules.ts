@@ -194,7 +194,7 @@ function mangleTargets(
     [isIpv4 ? 0.5 : 0, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],
     [
       1,
-      `-j HMARK --hmark-tuple ${dice.some(["src", "dst", "sport", "dport", "proto", "ct"], dice.between(1, 4)).join(",")} --hmark-mod 4 --hmark-rnd 0x${dice.between(1, 999)}`,
+      `-j HMARK --hmark-tuple ${hmarkTuple(dice, proto)} --hmark-mod 4 --hmark-rnd 0x${dice.between(1, 999)}`,
     ],
     [0.3, `-j IDLETIMER --timeout 600 --label i${dice.between(0, 9)}`],
     [
@@ -207,6 +207,13 @@ function mangleTargets(
     if (proto === "tcp") list.push([0.5, CLAMP], [0.5, SET_MSS]);
   }
   return list;
+}
+
+/** A tunnel's source port is the kernel's free choice, and so would be the mark of what it carries. */
+function hmarkTuple(dice: Dice, proto: Proto): string {
+  const drawn = dice.some(["src", "dst", "sport", "dport", "proto", "ct"], dice.between(1, 4));
+  const known = proto === "tcp" || proto === "icmp" ? drawn : drawn.filter((field) => field !== "sport");
+  return known.length === 0 ? "src" : known.join(",");
 }
 
 function natTarget(
