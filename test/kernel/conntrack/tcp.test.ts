@@ -17,7 +17,11 @@ import { conntrackTimeouts } from "../../../src/kernel/conntrack/timeouts.ts";
 import { Journal } from "../../../src/kernel/session/journal.ts";
 import { Packet, TCP_ACK, TCP_FIN, TCP_RST, TCP_SYN } from "../../../src/packet/packet.ts";
 
-const TRACKING = { tcpLoose: true, tcpLiberal: false, conntrackTimeouts: conntrackTimeouts({ integer: (_, usual) => usual }) };
+const TRACKING = {
+  tcpLoose: true,
+  tcpLiberal: false,
+  conntrackTimeouts: conntrackTimeouts({ integer: (_, usual) => usual }),
+};
 const MADE = new Map([
   [TCP_INVALID, "invalid"],
   [TCP_PASSED_BY, "passed by"],
@@ -33,16 +37,22 @@ const FLAGS = new Map([
 
 /**
  * A connection's packets one after the other, `>` of the side that began and `<` of the other, a second apart: what each is to
- * the entry, the state behind it, and how many seconds it then has. As `nf_conntrack_tcp_packet` reads.
+ * the entry, the state behind it, and how many seconds it then has. As `nf_conntrack_tcp_packet` reads. Behind the flags stand
+ * the sequence number, what is acknowledged, and the bytes sent: `A1,1+90`.
  */
 function story(packets: string, tracking: Parameters<typeof tcpPacket>[5] = TRACKING): string[] {
   const table = new ConntrackTable(new Journal());
   const ct = table.create(1, 2, 3, 4, 4, 3, 6, 0);
   let isNew = true;
   return packets.split(" ").map((word) => {
+    const [, flags = "", seq = "0", ack = "0", bytes = "0"] =
+      /^[<>]([A-Z]+)(?:(\d+),(\d+)(?:\+(\d+))?)?$/.exec(word) ?? [];
     const packet = new Packet();
     packet.protocol = 6;
-    packet.tcpFlags = FLAGS.get(word.slice(1)) as number;
+    packet.tcpFlags = FLAGS.get(flags) as number;
+    packet.seq = Number(seq);
+    packet.ack = Number(ack);
+    packet.payload = Number(bytes);
     const reply = word.startsWith("<");
     const seen = (table.status(ct) & IPS_SEEN_REPLY) !== 0;
     const info = reply ? IP_CT_ESTABLISHED_REPLY : seen ? IP_CT_ESTABLISHED : IP_CT_NEW;
@@ -64,6 +74,24 @@ describe("TCP as conntrack follows it (nf_conntrack_proto_tcp.c)", () => {
     ]);
   });
 
+  it("who acknowledges more than the other was seen to send is in no window (tcp_in_window)", () => {
+    const begun = ">S0,0 <SA0,1 >A1,1";
+    const last = (packets: string, tcpLiberal = false) =>
+      story(`${begun} ${packets}`, { ...TRACKING, tcpLiberal }).at(-1);
+    expect(last("<A1,1+90 >A1,91")).toBe("accepted ESTABLISHED 432000");
+    // The line of the server went past connection tracking.
+    expect(last(">A1,91")).toBe("invalid ESTABLISHED 431999");
+    expect(last(">A1,91", true)).toBe("accepted ESTABLISHED 432000");
+    expect(last(">A1,91 >FA1,91")).toMatch(/^invalid/);
+    expect(last(">A1,91 <A1,1+90 >FA1,91")).toMatch(/^accepted FIN_WAIT/);
+    // Met in the middle, the other side has sent what is acknowledged.
+    expect(story(">A1,500 <A500,1+10 >A1,511")).toEqual([
+      "accepted ESTABLISHED 300",
+      "accepted ESTABLISHED 300",
+      expect.stringMatching(/^invalid/),
+    ]);
+  });
+
   it("what is met in the middle has five minutes until it is answered", () => {
     expect(story(">A >A <A >A")).toEqual([
       "accepted ESTABLISHED 300",
@@ -72,7 +100,7 @@ describe("TCP as conntrack follows it (nf_conntrack_proto_tcp.c)", () => {
       "accepted ESTABLISHED 300",
       "accepted ESTABLISHED 432000",
     ]);
-    expect(story(">A", { ...TRACKING, tcpLoose: false, tcpLiberal: false })[0]).toMatch(/^invalid/);
+    expect(story(">A", { ...TRACKING, tcpLoose: false })[0]).toMatch(/^invalid/);
   });
 
   it("a SYN within a connection is passed by, and so is what answers it, unless it is taken", () => {
