@@ -1,22 +1,15 @@
-import { applyOperations } from "../../../src/kernel/apply-operation.ts";
-import type { Host } from "../../../src/kernel/host.ts";
-import { ipvsadmOperations, ipvsadmOutput } from "../../../src/kernel/ipvs/ipvsadm-command.ts";
+import { ipvsadmOutput } from "../../../src/kernel/ipvs/ipvsadm-command.ts";
 import { parseIpvsadm } from "../../../src/kernel/ipvs/ipvsadm-line.ts";
-import { Network } from "../../../src/walk/network.ts";
-import { Session } from "../../../src/walk/session.ts";
-import type { World } from "../../../src/world/world.ts";
 import { type HostSpec, type LinkSpec, smallWorld } from "../../walk/small-world.ts";
+import { ChangingWorld } from "./changing-world.ts";
 
 /**
  * c — lb — s, lb with the virtual addresses 10.0.9.9 and fd00:9::9, which s has on a device of its own too, so that it answers
  * direct routing and tunnels. What is said of a host replaces what it has.
  */
-export class Director {
-  readonly session: Session;
-  private world: World;
-
+export class Director extends ChangingWorld {
   constructor(more: { c?: HostSpec; lb?: HostSpec; s?: HostSpec }, ...lines: readonly string[]) {
-    this.world = smallWorld(
+    const world = smallWorld(
       {
         c: {
           links: { eth0: "10.0.1.2/24 fd00:1::2/64" },
@@ -46,19 +39,7 @@ export class Director {
       },
       ["c:eth0 lb:eth0", "lb:eth1 s:eth0"],
     );
-    for (const line of lines) this.change(line);
-    this.session = new Session(new Network(this.world));
-  }
-
-  /** An ipvsadm command line without the program's name. */
-  ipvsadm(line: string): void {
-    this.change(line);
-    this.session.replaceNetwork(new Network(this.world));
-  }
-
-  sysctl(name: string, value: string): void {
-    this.put(applied(this.lb, [{ kind: "sysctl", name, value }]));
-    this.session.replaceNetwork(new Network(this.world));
+    super(world, lines);
   }
 
   /** The state of each connection, as `ipvsadm -Lcn` prints it. */
@@ -68,20 +49,6 @@ export class Director {
     const { net, ipvs, now } = this.session.stack(this.session.network.hostNumber("lb"));
     const lines = ipvsadmOutput(parsed.command, net.host, ipvs, now).trimEnd().split("\n").slice(2);
     return lines.map((line) => line.split(/ +/)[2] ?? "");
-  }
-
-  private get lb(): Host {
-    return this.world.hosts.get("lb") as Host;
-  }
-
-  private change(line: string): void {
-    const parsed = parseIpvsadm(line.split(" "), 0);
-    if (parsed.kind !== "ok") throw new Error(`${line}: ${parsed.message}`);
-    this.put(applied(this.lb, ipvsadmOperations(parsed.command)));
-  }
-
-  private put(host: Host): void {
-    this.world = { ...this.world, hosts: new Map(this.world.hosts).set("lb", host) };
   }
 }
 
@@ -93,10 +60,4 @@ export function tunnel(remote: number | null): LinkSpec {
     mac: "00:00:00:00:00:00",
     noArp: true,
   };
-}
-
-function applied(host: Host, operations: Parameters<typeof applyOperations>[1]): Host {
-  const done = applyOperations(host, operations);
-  if (done.kind !== "ok") throw new Error(done.errors.map(({ message }) => message).join("; "));
-  return done.host;
 }
