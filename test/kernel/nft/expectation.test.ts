@@ -3,7 +3,10 @@ import type { Session } from "../../../src/walk/session.ts";
 import { sessionOf, told } from "../../walk/asking.ts";
 import { smallWorld } from "../../walk/small-world.ts";
 
-/** Connections that a rule of the node in the middle announces: as a kernel 6.18 answered the same, one after the other. */
+/**
+ * Connections that a rule of the node in the middle announces. A kernel 6.18 showed the same tuple, timeout, and drop of a second one
+ * announced alike; that the announced connection is RELATED, and once, is as `nft_ct_expect_obj_eval` and `init_conntrack` read.
+ */
 
 function session(object = "protocol udp\ndport 9876\ntimeout 2m\nsize 2\nl3proto ip"): Session {
   const nft = `table ip t {

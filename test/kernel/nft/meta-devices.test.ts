@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { outcome, sessionOf } from "../../walk/asking.ts";
-import { smallWorld } from "../../walk/small-world.ts";
+import { BRIDGE, smallWorld } from "../../walk/small-world.ts";
 
 /** What c is told where s, behind a bridge, lets out of it what one rule accepts. */
 function told(rule: string): string {
@@ -19,13 +19,7 @@ function told(rule: string): string {
           links: {
             br0: {
               addresses: "10.0.0.1/24",
-              detail: {
-                kind: "bridge",
-                vlanFiltering: false,
-                ageingS: 300,
-                nfCallIptables: false,
-                nfCallIp6tables: false,
-              },
+              detail: BRIDGE,
             },
             eth0: { master: "br0" },
           },
