@@ -77,6 +77,7 @@ function ipHeaderLength(packet: Packet): number {
 function encodeTransport(packet: Packet): Uint8Array {
   const { protocol, inner } = packet;
   if (protocol === IPPROTO_IPIP && inner !== null) return encodeIp(inner);
+  if (packet.content !== null) return packet.content;
   const header = transportHeader(packet);
   const content = inner === null ? null : encodeInner(packet, inner);
   const bytes = new Uint8Array(transportLength(packet, header, content));
