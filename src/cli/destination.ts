@@ -163,7 +163,7 @@ function chooseProtocol(port: number | null, behind: string | null, option: stri
     const bare = behind === null ? bareProtocol(word) : undefined;
     if (bare === undefined) {
       return invalid(
-        `${JSON.stringify(word)} is no protocol${suggestion(word, PROTOCOLS)}: tcp, udp, sctp or icmp stands behind the slash, and with --proto any other of /etc/protocols or its number`,
+        `${JSON.stringify(word)} is no protocol${suggestion(word, PROTOCOLS)}: ${behind === null ? "tcp, udp, sctp, icmp, another name of /etc/protocols or a number is expected" : "tcp, udp, sctp or icmp stands behind the slash"}`,
       );
     }
     if (port !== null) return invalid(`a bare packet of ${word} has no ports: leave the port out`);
