@@ -32,15 +32,20 @@ function netdevDown(state: HostSession, { ifindex, isVxlan, isBridge, master }: 
     deleteWhere(state.learned, (key, port) => bridgeOfKey(key) === master.ifindex && port === ifindex);
 }
 
-/** `masq_inet_event`, `masq_inet6_event`: what has an address that is not the device's any more. */
+/** `masq_inet_event`, `masq_inet6_event`: what has an address that is not the device's any more; of IPv4's with a peer, the peer's. */
 function forgetLostAddresses(state: HostSession, before: NetDevice, now: NetDevice): void {
-  if (before.addresses === now.addresses && before.addresses6 === now.addresses6) return;
-  forgetMasqueraded(state, before.ifindex, (address, family) => {
-    const had = family === 6 ? before.addresses6 : before.addresses;
-    const has = family === 6 ? now.addresses6 : now.addresses;
-    const isAmong = (all: typeof had) => all.some((own) => own.address === address);
-    return isAmong(had) && !isAmong(has);
-  });
+  const lost = before.addresses.filter(
+    (own) => !now.addresses.some(({ address }) => address === own.address),
+  );
+  const lost6 = before.addresses6.filter(
+    (own) => !now.addresses6.some(({ address }) => address === own.address),
+  );
+  if (lost.length === 0 && lost6.length === 0) return;
+  forgetMasqueraded(state, before.ifindex, (given, family) =>
+    family === 6
+      ? lost6.some(({ address }) => address === given)
+      : lost.some(({ prefixAddress }) => prefixAddress === given),
+  );
 }
 
 function forgetMasqueraded(
