@@ -1,5 +1,6 @@
 import { addEntries, type ConntrackEntry } from "../kernel/conntrack/entry.ts";
 import type { ConntrackTable } from "../kernel/conntrack/table.ts";
+import { forgetWhatWentDown } from "../kernel/device/netdev-down.ts";
 import { HostSession } from "../kernel/host-session.ts";
 import { setErrorsDue } from "../kernel/icmp/error-rate.ts";
 import { failResolving } from "../kernel/neighbour/output.ts";
@@ -99,8 +100,13 @@ export class Session {
     for (const stack of this.stacks) if (stack !== null) yield stack;
   }
 
-  /** Go on with a changed World: hosts keep what packets left behind on them. */
+  /** Go on with a changed World: hosts keep what packets left behind on them, but for what went with a device or an address. */
   replaceNetwork(network: Network): void {
+    for (const [name, state] of this.states) {
+      const before = this.network.host(this.network.hostNumber(name));
+      const after = network.host(network.hostNumber(name));
+      if (before !== undefined) forgetWhatWentDown(state, before, after ?? null);
+    }
     this.network = network;
     this.stacks = new Array(network.size).fill(null);
   }

@@ -32,3 +32,8 @@ const UNTAGGED = 2;
 export function fdbKey(bridgeIfindex: number, vlan: number): number {
   return vlan === 0 ? bridgeIfindex : ~((bridgeIfindex << 12) | vlan);
 }
+
+/** Whose database a key is of, ifindex. */
+export function bridgeOfKey(key: number): number {
+  return key < 0 ? ~key >> 12 : key;
+}

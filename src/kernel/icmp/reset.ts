@@ -1,4 +1,4 @@
-import { isMulticast6 } from "../../address/ip6-handle.ts";
+import { IP6_ANY, type Ip6, isMulticast6 } from "../../address/ip6-handle.ts";
 import {
   headerLength,
   IPPROTO_TCP,
@@ -13,14 +13,17 @@ import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { closeTcp } from "../conntrack/tcp.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeMeHarder, routeOutput } from "../route/output-route.ts";
+import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
-import { replyDevice } from "./send6.ts";
 
 /** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
   if (cause.protocol !== IPPROTO_TCP || cause.fragOffset !== 0) return;
-  if (cause.family === 6 && (isMulticast6(cause.dst) || isMulticast6(cause.src))) return;
+  const six = cause.family === 6;
+  if (six) {
+    if (!isUnicast6(cause.dst) || !isUnicast6(cause.src)) return;
+  } else if (cause.rtType === RTN_BROADCAST || cause.rtType === RTN_MULTICAST) return;
   const reset = stack.pool.take();
   reset.number = stack.outbox.nextNumber();
   reset.cause = cause.number;
@@ -29,37 +32,41 @@ export function sendReset(stack: Stack, cause: Packet): void {
   fillReset(reset, cause);
   reset.ttl = stack.net.defaultTtl;
   reset.mark = reflectedMark(stack, cause);
-  attachToCause(reset, cause);
-  const six = reset.family === 6;
-  if (six) {
-    // Even what goes straight back needs a route here.
-    if (routeOutput(stack, reset, replyDevice(stack, cause), false) !== 0) {
-      stack.pool.release(reset);
-      return;
-    }
-    reset.ttl = hopLimit(stack, reset);
-  }
-  if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct, stack.net.conntrackTimeouts);
-  if (cause.nfBridge) {
-    // A bridged packet's reset goes straight back by the port it came in by.
-    const port = stack.device(cause.physIn);
-    if (port === null) {
-      stack.pool.release(reset);
-      return;
-    }
-    reset.framed = true;
-    reset.ethSrc = cause.ethDst;
-    reset.ethDst = cause.ethSrc;
-    stack.path.transmit(stack, port, reset);
-    return;
-  }
-  // "ip_route_me_harder expects skb->dst to be set"
-  if (!six) reset.rtDev = cause.rtDev;
-  if (!six && routeMeHarder(stack, reset) !== 0) {
+  // Even what goes straight back by its port needs a route here, or it is not sent, and the connection stays as it is.
+  if (routeReset(stack, reset, cause) !== 0) {
     stack.pool.release(reset);
     return;
   }
-  stack.path.localOut(stack, reset);
+  if (six) reset.ttl = hopLimit(stack, reset);
+  attachToCause(reset, cause);
+  if (cause.ct >= 0) closeTcp(stack.conntrack, cause.ct, stack.net.conntrackTimeouts);
+  if (!cause.nfBridge) {
+    stack.path.localOut(stack, reset);
+    return;
+  }
+  // A bridged packet's reset goes straight back by the port it came in by.
+  const port = stack.device(cause.physIn);
+  if (port === null) {
+    stack.pool.release(reset);
+    return;
+  }
+  reset.framed = true;
+  reset.ethSrc = cause.ethDst;
+  reset.ethDst = cause.ethSrc;
+  stack.path.transmit(stack, port, reset);
+}
+
+function isUnicast6(address: Ip6): boolean {
+  return address !== IP6_ANY && !isMulticast6(address);
+}
+
+/** IPv6 asks for any way back, within the VRF; IPv4 for that of a packet whose own route is its cause's. 0, or an errno. */
+function routeReset(stack: Stack, reset: Packet, cause: Packet): number {
+  // "ip_route_me_harder expects skb->dst to be set"; a bridge lends its frames one of its own (`br_netfilter_rtable_init`).
+  const dev = cause.rtDev < 0 ? stack.device(cause.dev) : (stack.net.devices[cause.rtDev] ?? null);
+  if (reset.family === 6) return routeOutput(stack, reset, dev?.vrf?.ifindex ?? 0, false);
+  reset.rtDev = dev?.slot ?? -1;
+  return routeMeHarder(stack, reset);
 }
 
 /** `IP4_REPLY_MARK`, `IP6_REPLY_MARK`. */

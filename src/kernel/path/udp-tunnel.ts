@@ -1,13 +1,13 @@
 import { hashOf, hashOutside } from "../../packet/flow-hash.ts";
 import * as PACKET from "../../packet/packet.ts";
-import { headerLength, networkLength, type Packet } from "../../packet/packet.ts";
+import { headerLength, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
-import { pathMtuSlot } from "../route/attach.ts";
 import { unicastHopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { encapsulatedTos, innerTos } from "./ecn.ts";
+import { tunnelTakes } from "./tunnel-pmtu.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { ETH_P_IPV6, IPPROTO_UDP } = PACKET;
@@ -16,6 +16,7 @@ const { ETH_P_IPV6, IPPROTO_UDP } = PACKET;
 
 const NO_ROUTE = reason("no-route");
 const TUNNEL_LOOP = reason("tunnel-loop");
+const TOO_BIG = reason("too-big");
 
 /** UDP header, header of VXLAN or of Geneve without options, inner Ethernet header. */
 const HEADROOM = 8 + 8 + 14;
@@ -77,17 +78,10 @@ export function sendDatagram(stack: Stack, outer: Packet, link: number, slot: nu
     return;
   }
   if (outer.ttl === 0) outer.ttl = unicastHopLimit(stack, outer);
-  learnPathMtu(stack, packet, outer);
-  stack.path.localOut(stack, outer);
-}
-
-/** `skb_tunnel_check_pmtu`: the inner destination's path takes no more than the outer one's, less the headers. */
-function learnPathMtu(stack: Stack, packet: Packet, outer: Packet): void {
-  if (packet.rtDev < 0) return;
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
-  const mtu = way - headerLength(outer) - HEADROOM;
-  if (networkLength(packet) <= mtu) return;
-  // IPv4's is never less than `ip_rt_min_pmtu`; of IPv6's less than every link takes is not believed (`__ip6_rt_update_pmtu`).
-  if (packet.family === 6 && mtu < 1280) return;
-  stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
+  if (!tunnelTakes(stack, stack.net.devices[slot] ?? null, packet, way - headerLength(outer) - HEADROOM)) {
+    stack.kill(outer, TOO_BIG);
+    return;
+  }
+  stack.path.localOut(stack, outer);
 }

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { formatIpv6, type Ipv6Words } from "../../../src/address/ipv6.ts";
 import type { NetDevice } from "../../../src/kernel/device/net-device.ts";
 import { icmpReceive } from "../../../src/kernel/icmp/receive.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import { outcome, sessionOf, told } from "../../walk/asking.ts";
+import { BRIDGE, smallWorld } from "../../walk/small-world.ts";
 import { ip } from "../../walk/words.ts";
 import { twoNetworks } from "../path/two-networks.ts";
 
@@ -44,6 +46,22 @@ describe("REJECT", () => {
     expect(frames.at(-1)?.tcp?.flags).toBe("RA");
   });
 
+  it("tcp-reset of IPv6 goes by any link to a link-local address: by the first (namespaces rm7l-*)", () => {
+    const ip6tables = filter("-A INPUT -p tcp -j REJECT --reject-with tcp-reset");
+    const world = twoNetworks(
+      { links: { eth0: "10.0.0.1/24 fd00::1/64", eth1: "10.1.0.1/24 fd01::1/64" }, ip6tables },
+      { links: { eth0: "10.0.0.2/24 fd00::2/64" } },
+      { links: { eth0: "10.1.0.2/24 fd01::2/64" } },
+    );
+    const [eth0, eth1] = ["eth0", "eth1"].map(
+      (dev) =>
+        world.hosts.get("r")?.addresses6.find((own) => own.dev === dev && own.scope === "link")?.address,
+    );
+    const to = (address: Ipv6Words | undefined) => `tcp [${formatIpv6(address as Ipv6Words)}]:80 dev=eth0`;
+    expect(outcome(sessionOf(world), "a", to(eth0)).client.result).toBe("refused");
+    expect(outcome(sessionOf(world), "b", to(eth1)).client.result).toBe("timeout");
+  });
+
   it("does not answer a fragment, whose checksum cannot be checked", () => {
     const reject = "-A FORWARD -j REJECT --reject-with icmp-port-unreachable";
     const query = "udp 10.1.0.2:53 size=3000";
@@ -65,6 +83,31 @@ describe("REJECT", () => {
     const session = sessionOf(twoNetworks({ iptables }));
     expect(told(session, "r", "icmp 10.1.0.2")).toBe("blocked EPERM, rule-drop");
     expect(outcome(session, "r", "udp 10.1.0.2:53").verdict.reason).toBe("rule-reject");
+  });
+});
+
+/** Namespaces rm7r-*: two hosts on a bridge whose namespace rejects what is bridged. */
+describe("tcp-reset of a bridged segment", () => {
+  const reset = filter("-A FORWARD -p tcp -j REJECT --reject-with tcp-reset");
+  const bridged = (addresses: string) =>
+    smallWorld(
+      {
+        a: { links: { eth0: "10.0.0.1/24 fd00::1/64" } },
+        b: { links: { eth0: "10.0.0.2/24 fd00::2/64" } },
+        r: {
+          links: { br0: { detail: BRIDGE, addresses }, p0: { master: "br0" }, p1: { master: "br0" } },
+          sysctl: { "net.bridge.bridge-nf-call-iptables": 1, "net.bridge.bridge-nf-call-ip6tables": 1 },
+          iptables: reset,
+          ip6tables: reset,
+        },
+      },
+      ["a:eth0 r:p0", "b:eth0 r:p1"],
+    );
+
+  it.each(["10.0.0.2", "fd00::2"])("to %s is sent where the bridge has a route to the sender alone", (to) => {
+    const query = to.includes(":") ? `tcp [${to}]:80` : `tcp ${to}:80`;
+    expect(told(sessionOf(bridged("10.0.0.254/24 fd00::fe/64")), "a", query)).toMatch(/^refused/);
+    expect(told(sessionOf(bridged("")), "a", query)).toBe("timeout, rule-reject");
   });
 });
 

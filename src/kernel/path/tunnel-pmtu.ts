@@ -1,0 +1,108 @@
+import { IP6_ANY, IP6_LOOPBACK, isMulticast6 } from "../../address/ip6-handle.ts";
+import * as PACKET from "../../packet/packet.ts";
+import { headerLength, isIcmp, networkLength, type Packet } from "../../packet/packet.ts";
+import { isIcmpError } from "../conntrack/icmp.ts";
+import type { NetDevice } from "../device/net-device.ts";
+import { pathMtuSlot } from "../route/attach.ts";
+import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet } from "../route/output-route.ts";
+import type { Stack } from "../stack.ts";
+import * as TAPE from "../tape.ts";
+
+// A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const {
+  ETH_P_IP,
+  ETH_P_IPV6,
+  ICMP_DEST_UNREACH,
+  ICMP_FRAG_NEEDED,
+  ICMPV6_PKT_TOOBIG,
+  INNER_QUOTED,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  NDISC_REDIRECT,
+  PACKET_HOST,
+  PHASE_ERROR,
+} = PACKET;
+const { OP_EMIT } = TAPE;
+
+/** What a tunnel that carries frames does with one that its way does not take (`skb_tunnel_check_pmtu`, ip_tunnel_core.c). */
+
+/** The least MTU that a tunnel tells of, and the longest error it builds. */
+const LEAST4 = 576;
+const LEAST6 = 1280;
+
+/**
+ * The inner destination's path takes no more than the tunnel's way does: what was routed into the tunnel learns so. A frame
+ * that a bridge gave it has nobody else to be told by: the tunnel answers itself, in the name of whom the frame was for.
+ *
+ * @param mtu of the tunnel's way, less all headers
+ * @returns false where the sender was told: the frame, still the caller's, is not sent
+ */
+export function tunnelTakes(stack: Stack, dev: NetDevice | null, packet: Packet, mtu: number): boolean {
+  if (networkLength(packet) <= mtu) return true;
+  learnPathMtu(stack, packet, mtu);
+  if (dev === null || dev.master === null || !mayAnswer(packet, mtu)) return true;
+  // `vxlan_encap_bypass`, `geneve_xmit_skb`: the error comes in by the tunnel's device.
+  stack.outbox.raise(stack, dev, tooBig(stack, packet, mtu));
+  return false;
+}
+
+function learnPathMtu(stack: Stack, packet: Packet, mtu: number): void {
+  if (packet.rtDev < 0) return;
+  // IPv4's is never less than `ip_rt_min_pmtu`; of IPv6's less than every link takes is not believed (`__ip6_rt_update_pmtu`).
+  if (packet.family === 6 && mtu < 1280) return;
+  stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
+}
+
+/** `iptunnel_pmtud_check_icmp`, `iptunnel_pmtud_check_icmpv6`. */
+function mayAnswer(packet: Packet, mtu: number): boolean {
+  const { family, src, dst, fragOffset } = packet;
+  if (packet.ethType === ETH_P_IPV6) {
+    if (mtu < LEAST6 || fragOffset !== 0) return false;
+    if (src === IP6_ANY || src === IP6_LOOPBACK || isMulticast6(src)) return false;
+  } else {
+    if (packet.ethType !== ETH_P_IP || mtu < LEAST4) return false;
+    if (!packet.df || packet.mf || fragOffset !== 0) return false;
+    if (isLimitedBroadcast(dst) || isMulticast(dst)) return false;
+    if (isZeronet(src) || isLoopback(src) || isLimitedBroadcast(src) || isMulticast(src)) return false;
+  }
+  if (!isIcmp(packet)) return true;
+  return !isIcmpError(packet.icmpType, family) && !(family === 6 && packet.icmpType === NDISC_REDIRECT);
+}
+
+/** `iptunnel_pmtud_build_icmp`, `iptunnel_pmtud_build_icmpv6`: the frame itself is turned round, with all that hangs on it. */
+function tooBig(stack: Stack, cause: Packet, mtu: number): Packet {
+  const six = cause.family === 6;
+  const error = stack.pool.take();
+  error.number = stack.outbox.nextNumber();
+  error.cause = cause.number;
+  error.phase = PHASE_ERROR;
+  stack.tape?.words4(OP_EMIT, stack.host, error.number, cause.number, PHASE_ERROR);
+  error.framed = true;
+  error.ethType = cause.ethType;
+  error.ethSrc = cause.ethDst;
+  error.ethDst = cause.ethSrc;
+  error.vlan = cause.vlan;
+  error.family = cause.family;
+  error.protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+  error.src = cause.dst;
+  error.dst = cause.src;
+  error.ttl = cause.ttl;
+  error.df = true;
+  error.icmpType = six ? ICMPV6_PKT_TOOBIG : ICMP_DEST_UNREACH;
+  error.icmpCode = six ? 0 : ICMP_FRAG_NEEDED;
+  error.icmpInfo = mtu;
+  const quoted = stack.pool.take();
+  quoted.copyHeaders(cause);
+  quoted.framed = false;
+  if (cause.inner !== null) quoted.inner = stack.pool.clone(cause.inner);
+  error.inner = quoted;
+  error.encapsulation = INNER_QUOTED;
+  const headers = headerLength(error) + 8;
+  error.payload = Math.min(cause.length, (six ? LEAST6 : LEAST4) - headers);
+  error.length = headers + error.payload;
+  error.pktType = PACKET_HOST;
+  error.mark = cause.mark;
+  error.ct = cause.ct;
+  error.ctInfo = cause.ctInfo;
+  return error;
+}
