@@ -14,6 +14,7 @@ import {
   IPPROTO_UDP,
   type Packet,
 } from "../packet/packet.ts";
+import { PAYLOAD_BYTE } from "../packet/wire/frame.ts";
 import { DEFAULT_PAYLOAD, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 
@@ -63,9 +64,9 @@ export function fillMessage(
 /** A bare packet: a payload behind the IP header, of whose bytes as much is known as the query says. */
 export function fillBare(packet: Packet, { protocol, size, content }: Query): void {
   packet.protocol = protocol;
-  packet.content = content;
-  packet.payload = content?.length ?? size ?? DEFAULT_PAYLOAD;
-  packet.payloadKnown = content !== null || size !== null;
+  packet.content = content ?? (size === null ? null : new Uint8Array(size).fill(PAYLOAD_BYTE));
+  packet.payload = packet.content?.length ?? DEFAULT_PAYLOAD;
+  packet.payloadKnown = packet.content !== null;
   packet.length = headerLength(packet) + packet.payload;
 }
 

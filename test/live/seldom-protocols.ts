@@ -47,6 +47,13 @@ const NATS: readonly Showcase[] = [
   target("nat", "gre", GRE, () => "-A POSTROUTING -o eth0 -p gre -j MASQUERADE"),
 ];
 
+/** Of a protocol that it does not know the kernel sums up what is carried: by chance that looks right, and is answered. */
+const REJECTS: readonly Showcase[] = [
+  target("filter", "shim6", "ffff", () => "-A FORWARD -p shim6 -j REJECT"),
+  target("filter", "rohc", OTHER, () => "-A FORWARD -p rohc -j REJECT"),
+  target("filter", "wesp", "", () => "-A FORWARD -p wesp -j REJECT"),
+];
+
 const OF_BOTH: readonly Showcase[] = [
   letPass("hip", OTHER),
   letPass("253", ""),
@@ -66,6 +73,7 @@ const OF_BOTH: readonly Showcase[] = [
   ),
   match("vrrp", OTHER, "-m conntrack --ctstate NEW"),
   ...NATS,
+  ...REJECTS,
 ];
 
 /** What rarely decides of packets without ports, by family. */

@@ -11,6 +11,7 @@ import {
   IPPROTO_UDP,
   Packet,
 } from "../../packet/packet.ts";
+import { PAYLOAD_BYTE } from "../../packet/wire/frame.ts";
 import { DEFAULT_PAYLOAD } from "../../walk/packet-size.ts";
 import { parseFlagLetters } from "../../walk/packet-view.ts";
 import { bareProtocol, bytesOf } from "../bare-query.ts";
@@ -34,7 +35,7 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
   const bare = bareProtocol(query.proto);
   if (bare !== null) {
     packet.protocol = bare;
-    packet.content = bytesOf(query) ?? new Uint8Array(query.size ?? DEFAULT_PAYLOAD).fill(0x70);
+    packet.content = bytesOf(query) ?? new Uint8Array(query.size ?? DEFAULT_PAYLOAD).fill(PAYLOAD_BYTE);
     packet.payload = packet.content.length;
     packet.length = headerLength(packet) + packet.payload;
     return packet;
