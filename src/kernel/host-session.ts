@@ -10,6 +10,7 @@ import { ReassemblyQueues } from "./path/reassembly.ts";
 import { pathMtuSlot, redirectSlot } from "./route/attach.ts";
 
 import { Cells, type Journal } from "./session/journal.ts";
+import { LearnedAddresses } from "./session/learned-addresses.ts";
 import { PairMap } from "./session/pair-map.ts";
 
 /**
@@ -35,8 +36,8 @@ export class HostSession {
   /** (ifindex, address) to when an entry no longer fresh was first used (NUD_DELAY), milliseconds. */
   readonly neighbourDelayed: PairMap;
   readonly resolving = new Map<string, Resolving>();
-  /** (bridge ifindex, MAC) to port ifindex. */
-  readonly learned: PairMap;
+  /** By bridge (`fdbKey`) or VXLAN device (ifindex): a port's ifindex, or the other end's address. */
+  readonly learned: LearnedAddresses;
   /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway; 2 and 3 of IPv6. */
   readonly exceptions: PairMap;
   /** IPIP tunnels: (ifindex, 0) to errors from their way not yet passed on, (ifindex, 1) to when the last came (`ipipError`). */
@@ -66,7 +67,7 @@ export class HostSession {
     this.neighbourUpdated = new PairMap(journal);
     this.neighbourConfirmed = new PairMap(journal);
     this.neighbourDelayed = new PairMap(journal);
-    this.learned = new PairMap(journal, 16);
+    this.learned = new LearnedAddresses(journal);
     this.exceptions = new PairMap(journal);
     this.tunnelErrors = new PairMap(journal);
     this.peers = new PairMap(journal);
