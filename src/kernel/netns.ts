@@ -136,6 +136,10 @@ export class Netns {
   /** What policy 3 looks at, and of IPv6. */
   readonly multipathHashFields: number;
   readonly multipathHashFields6: number;
+  /** `net.ipv4.route.min_pmtu`; how long a path's MTU is believed, and of IPv6. */
+  readonly leastPathMtu: number;
+  readonly pathMtuExpiresMs: number;
+  readonly pathMtuExpiresMs6: number;
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
   /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
@@ -332,6 +336,9 @@ export class Netns {
       ignoreAnycast: sysctl.integer("net.ipv6.icmp.echo_ignore_anycast", 0) !== 0,
       anycastSource: sysctl.integer("net.ipv6.anycast_src_echo_reply", 0) !== 0,
     };
+    this.leastPathMtu = sysctl.integer("net.ipv4.route.min_pmtu", 552);
+    this.pathMtuExpiresMs = sysctl.integer("net.ipv4.route.mtu_expires", 600) * 1000;
+    this.pathMtuExpiresMs6 = sysctl.integer("net.ipv6.route.mtu_expires", 600) * 1000;
     this.multipathHashFields = sysctl.integer("net.ipv4.fib_multipath_hash_fields", DEFAULT_HASH_FIELDS);
     this.multipathHashFields6 = sysctl.integer("net.ipv6.fib_multipath_hash_fields", DEFAULT_HASH_FIELDS);
     this.multipathHashPolicy6 = sysctl.integer("net.ipv6.fib_multipath_hash_policy", 0);
