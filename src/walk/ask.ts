@@ -22,13 +22,13 @@ import { Odds } from "./fraction.ts";
 import { ipvsView } from "./ipvs-view.ts";
 import { flagLetters } from "./packet-view.ts";
 import type { Query } from "./query.ts";
-import { finish, type Run, walk } from "./run.ts";
+import { FRAMES_AT_MOST, finish, type Run, walk } from "./run.ts";
 import type { Session } from "./session.ts";
 import type { Certainty, ClientView, Outcome, QueryView, ServerView, Trace } from "./trace.ts";
 import { verdictOf, WORST_FIRST } from "./verdict.ts";
 
 export interface AskOptions {
-  /** Most outcomes listed; what is left is the residual. */
+  /** Most outcomes listed, fewer where packets go round without end; what is left is the residual. */
   readonly outcomes: number;
   /** Every outcome with its odds, or the one a seeded chooser takes. */
   readonly mode: "explore" | "seeded";
@@ -70,52 +70,72 @@ export function ask(session: Session, query: Query, options: AskOptions = ASK_DE
   return traceOf(session, query, explored, residual, options);
 }
 
+/** A way not walked yet: the choices of an earlier walk as far as one of them, and there another answer. */
+interface Branch {
+  /** Shared with the other branches of that walk: one that goes round chooses ten thousand times. */
+  readonly taken: readonly number[];
+  readonly at: number;
+  readonly option: number | null;
+  readonly odds: Odds;
+  readonly weight: number;
+}
+
+/** Frames of all the walks of a question together: of packets that go round until theirs are spent, a handful of walks. */
+const FRAMES_OF_ALL = 5 * FRAMES_AT_MOST;
+
 /** Walk under script after script, taking each back. */
 export function explore(
   session: Session,
   query: Query,
   options: AskOptions,
 ): { readonly explored: Explored[]; readonly residual: Odds } {
-  const waiting: { script: readonly number[]; odds: Odds; weight: number }[] = [
-    { script: [], odds: Odds.ONE, weight: 1 },
-  ];
+  const waiting: Branch[] = [{ taken: [], at: 0, option: null, odds: Odds.ONE, weight: 1 }];
   const explored: Explored[] = [];
   const tape = new Tape();
   let left = Odds.ONE;
-  while (waiting.length > 0 && explored.length < options.outcomes) {
+  let frames = 0;
+  /** Are there ways less likely than any number tells? They are among what is left. */
+  let isCut = false;
+  while (waiting.length > 0 && explored.length < options.outcomes && frames <= FRAMES_OF_ALL) {
     let best = 0;
     for (let i = 1; i < waiting.length; i++) {
       if ((waiting[i]?.weight as number) > (waiting[best]?.weight as number)) best = i;
     }
     const [next] = waiting.splice(best, 1);
     if (next === undefined) break;
-    const chooser = new ScriptedChooser(next.script, session);
+    const script = next.taken.slice(0, next.at);
+    if (next.option !== null) script.push(next.option);
+    const chooser = new ScriptedChooser(script, session);
     const mark = session.journal.mark();
     tape.clear();
     const run = walk(session, query, chooser, tape, options.held);
     const outcome = outcomeOf(session, query, run, tape, chooser, options);
     finish(session, run, "open");
+    frames += session.outbox.frames;
     session.journal.rollback(mark);
-    explored.push({ outcome, script: chooser.choices.map((choice) => choice.taken) });
+    const taken = chooser.choices.map((choice) => choice.taken);
+    explored.push({ outcome, script: taken });
     let odds = Odds.ONE;
+    let isVanishing = false;
     chooser.choices.forEach((choice, i) => {
-      if (i >= next.script.length) {
-        const before = chooser.choices.slice(0, i).map((c) => c.taken);
+      if (i >= script.length && !isVanishing) {
         const count = choice.odds?.length ?? 2;
         for (let option = 0; option < count; option++) {
           if (option === choice.taken) continue;
           const branch = choice.odds === null ? odds : odds.times(choice.odds[option] as Odds);
           // An unmodelled match has no odds: its other answer is walked after the rest of the same prefix.
           const weight = branch.toNumber() * (choice.odds === null ? 0.5 : 1);
-          waiting.push({ script: [...before, option], odds: branch, weight });
+          if (weight === 0) isCut = true;
+          else waiting.push({ taken, at: i, option, odds: branch, weight });
         }
       }
       if (choice.odds !== null) odds = odds.times(choice.odds[choice.taken] as Odds);
+      if (isCut && !isVanishing) isVanishing = odds.toNumber() === 0;
     });
     if (!chooser.choices.some((choice) => choice.odds === null)) left = left.minus(odds);
   }
   explored.sort((a, b) => oddsOf(b.outcome) - oddsOf(a.outcome));
-  const unlisted = waiting.length === 0 ? Odds.ZERO : left;
+  const unlisted = waiting.length === 0 && !isCut ? Odds.ZERO : left;
   return { explored, residual: unlisted };
 }
 

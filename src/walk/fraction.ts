@@ -5,10 +5,10 @@ export class Odds {
   readonly num: bigint;
   readonly den: bigint;
 
-  constructor(num: bigint, den: bigint) {
-    const divisor = gcd(num < 0n ? -num : num, den);
-    this.num = divisor === 0n ? num : num / divisor;
-    this.den = divisor === 0n ? den : den / divisor;
+  constructor(num: bigint, den: bigint, isReduced = false) {
+    const divisor = isReduced ? 1n : gcd(num < 0n ? -num : num, den);
+    this.num = divisor <= 1n ? num : num / divisor;
+    this.den = divisor <= 1n ? den : den / divisor;
   }
 
   static readonly ONE = new Odds(1n, 1n);
@@ -18,8 +18,13 @@ export class Odds {
     return new Odds(BigInt(num), BigInt(den));
   }
 
-  times(other: Odds): Odds {
-    return new Odds(this.num * other.num, this.den * other.den);
+  times({ num, den }: Odds): Odds {
+    if (num === 0n || this.num === 0n) return Odds.ZERO;
+    // Both are reduced: only one's numerator and the other's denominator can share anything, which of a long product and a
+    // short factor is soon known.
+    const mine = gcd(this.num < 0n ? -this.num : this.num, den);
+    const its = gcd(this.den, num < 0n ? -num : num);
+    return new Odds((this.num / mine) * (num / its), (this.den / its) * (den / mine), true);
   }
 
   plus(other: Odds): Odds {
@@ -32,8 +37,9 @@ export class Odds {
 
   /** For ordering only. */
   toNumber(): number {
+    if (this.den < 2n ** 900n) return Number(this.num) / Number(this.den);
     // Both fit a double's range after shifting the common size away.
-    const shift = BigInt(Math.max(0, this.den.toString(2).length - 900));
+    const shift = BigInt(this.den.toString(16).length * 4 - 900);
     return Number(this.num >> shift) / Number(this.den >> shift);
   }
 

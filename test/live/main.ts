@@ -39,9 +39,12 @@ const { values } = parseArgs({
     help: { type: "boolean", default: false },
     /** Of one of the processes that share a run: which one it is. */
     share: { type: "string" },
+    /** How many worlds of that share are done. */
+    done: { type: "string", default: "0" },
   },
 });
 
+const began = Date.now();
 const kind = (values.kind ?? "plain") as WorldKind;
 const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
 const [minutes = 0, packets = 0, worlds = 0, width = 0] = [
@@ -68,6 +71,11 @@ interface Told extends Omit<LiveReport, "coverage"> {
   readonly counts: CoverageCounts;
 }
 
+/** Before a world is built: should its process end, it is known in which one. */
+interface Begun {
+  readonly begun: number;
+}
+
 /** Every `width`-th world, one after the other: the kernel makes its builders wait, and others work meanwhile. */
 function share(number: number): void {
   // Who is late on a busy machine sees a client repeat itself: little work, but at its time.
@@ -75,17 +83,19 @@ function share(number: number): void {
   const tell = ({ coverage, ...rest }: LiveReport) => {
     process.send?.({ ...rest, packets: coverage.packets, counts: coverage.counts } satisfies Told);
   };
+  const done = Number(values.done);
   try {
     const report = runLive({
-      seed: seed + number,
+      seed: seed + number + done * width,
       stride: width,
-      worlds: Math.ceil((worlds - number) / width),
+      worlds: Math.ceil((worlds - number) / width) - done,
       packets,
       kind,
       width: 1,
       until: Date.now() + minutes * 60_000,
       save: values.save ?? null,
       onProgress: tell,
+      onBegin: (begun) => process.send?.({ begun } satisfies Begun),
     });
     tell(report);
   } finally {
@@ -97,28 +107,56 @@ function share(number: number): void {
 async function main(): Promise<void> {
   const left = sweep();
   if (left > 0) process.stderr.write(`${left} namespaces of a run that ended early taken down\n`);
-  const began = Date.now();
-  const told: Told[] = [];
-  const shares = Array.from({ length: Math.min(width, worlds) }, (_, number) => {
+  const told: Told[][] = [];
+  const ended: string[] = [];
+  const showing = () => {
+    if (process.stderr.isTTY) showProgress(merged(told.flat()));
+  };
+  await Promise.all(
+    Array.from({ length: Math.min(width, worlds) }, (_, number) => overseen(number, told, ended, showing)),
+  );
+  sweep();
+  const report = merged(told.flat());
+  report.failures.push(...ended);
+  tell(report, (Date.now() - began) / 1000);
+}
+
+/** A share's process; where one ends over a world, that is told and another goes on with the next. */
+async function overseen(number: number, told: Told[][], ended: string[], showing: () => void): Promise<void> {
+  const reports: Told[] = [];
+  told[number] = reports;
+  for (let done = 0; ; ) {
+    const left = minutes - (Date.now() - began) / 60_000;
+    if (left <= 0) return;
     const child = fork(fileURLToPath(import.meta.url), [
       ...process.argv.slice(2),
       `--seed=${seed}`,
+      `--minutes=${left}`,
       `--share=${number}`,
+      `--done=${done}`,
     ]);
-    child.on("message", (message) => {
-      told[number] = message as Told;
-      if (process.stderr.isTTY) showProgress(merged(told));
+    const at = reports.length;
+    let world: number | null = null;
+    child.on("message", (message: Told | Begun) => {
+      if ("begun" in message) world = message.begun;
+      else {
+        reports[at] = message;
+        showing();
+      }
     });
-    return new Promise<void>((resolve) => {
-      child.on("exit", (code) => {
-        if (code !== 0) process.exitCode = 1;
-        resolve();
-      });
+    const how = await new Promise<string>((resolve) => {
+      child.on("exit", (code, signal) => resolve(code === 0 ? "" : (signal ?? `code ${code}`)));
     });
-  });
-  await Promise.all(shares);
-  sweep();
-  tell(merged(told), (Date.now() - began) / 1000);
+    if (how === "") return;
+    ended.push(
+      world === null
+        ? `a process ended before any world (${how})`
+        : `seed ${world}: its process ended (${how})`,
+    );
+    if (world === null) return;
+    done = (world - seed - number) / width + 1;
+    if (number + done * width >= worlds) return;
+  }
 }
 
 /** Mistakes put into the model, each until it is found. */
@@ -154,7 +192,6 @@ function mutate(): void {
 function merged(told: readonly Told[]): LiveReport {
   const all = newReport(kind);
   for (const each of told) {
-    if (each === undefined) continue;
     all.coverage.merge(each.packets, each.counts);
     all.worlds += each.worlds;
     all.agreedLater += each.agreedLater;

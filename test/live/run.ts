@@ -44,6 +44,8 @@ export interface LiveOptions {
   /** Folder for minimal recordings of what disagrees. */
   readonly save: string | null;
   readonly onProgress?: (report: LiveReport) => void;
+  /** Told of every world before it is built. */
+  readonly onBegin?: (seed: number) => void;
   /** Told of every world's recorded probes. */
   readonly onRecorded?: (live: LiveWorld, probes: readonly RecordedProbe[]) => void;
 }
@@ -66,7 +68,9 @@ export function runLive(options: LiveOptions): LiveReport {
   let next = 0;
   abreast(width, () => {
     if (next === worlds || Date.now() >= until) return null;
-    return living(seed + stride * next++, report, options);
+    const own = seed + stride * next++;
+    options.onBegin?.(own);
+    return living(own, report, options);
   });
   return report;
 }

@@ -4,7 +4,7 @@ import { Odds } from "../../src/walk/fraction.ts";
 import type { Fraction, Trace } from "../../src/walk/trace.ts";
 import { sessionOf, trace } from "./asking.ts";
 import { leftBehind } from "./left-behind.ts";
-import { smallWorld } from "./small-world.ts";
+import { BRIDGE, smallWorld } from "./small-world.ts";
 
 /** Worlds with chance: a router whose rules toss and whose routes fork, between a client and two servers. */
 
@@ -132,6 +132,33 @@ describe("exploring a query", () => {
     expect(cut.outcomes).toHaveLength(2);
     expect(total(cut).num).toBe(1n);
     expect(cut.residual).toEqual({ num: 5, den: 9 });
+  });
+
+  it("stops early where frames go round without end and rules toss for each", () => {
+    const ring = () => ({
+      links: {
+        br0: { detail: BRIDGE },
+        p0: { master: "br0" },
+        p1: { master: "br0" },
+        p2: { master: "br0" },
+      },
+      sysctl: { "net.bridge.bridge-nf-call-iptables": 1 },
+      iptables: "*filter\n:FORWARD ACCEPT\n-A FORWARD -m statistic --mode random --probability 0.5\nCOMMIT\n",
+    });
+    const world = smallWorld(
+      {
+        c: { links: { eth0: "10.0.0.2/24" }, neighbours: ["10.0.0.3 eth0 02:00:00:00:00:99"] },
+        a: ring(),
+        b: ring(),
+      },
+      ["c:eth0 a:p2", "a:p0 b:p0", "a:p1 b:p1"],
+    );
+    const found = trace(sessionOf(world), "c", "udp 10.0.0.3:53", { outcomes: 1024, verdictOnly: true });
+    expect(found.outcomes[0]?.verdict.disposition).toBe("LOOPED");
+    // Each is a walk of twenty thousand frames: a thousand of them would fill the memory.
+    expect(found.outcomes.length).toBeGreaterThan(1);
+    expect(found.outcomes.length).toBeLessThan(10);
+    expect(found.residual).toBeDefined();
   });
 
   it("leaves nothing behind but what the followed outcome does", () => {

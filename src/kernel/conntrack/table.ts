@@ -115,9 +115,21 @@ export class ConntrackTable {
    * @returns `entry * 2 + direction`, or -1
    */
   find(src: number, dst: number, sport: number, dport: number, proto: number, zone: number): number {
-    return this.findHashed(hashTuple(src, dst, sport, dport, proto), src, dst, sport, dport, proto, zone);
+    return this.findHashed(hashTuple(src, dst, sport, dport, proto), src, dst, sport, dport, proto, zone, -1);
   }
 
+  /**
+   * `nf_conntrack_tuple_taken`: has another entry this tuple, which an entry's answers would have? Asked for where the entry's
+   * own answers are kept: what a zone of one direction keeps elsewhere is not seen.
+   */
+  isTakenFor(self: number, src: number, dst: number, sport: number, dport: number, proto: number): boolean {
+    const zone = this.zone(self);
+    const hash = hashTuple(src, dst, sport, dport, proto);
+    const node = this.findHashed(hash, src, dst, sport, dport, proto, zone, zoneId(zone, 1));
+    return node >= 0 && node >> 1 !== self;
+  }
+
+  /** @param among the zone's id that the kernel hashes with the tuple, which finds no other's; -1: of either direction */
   private findHashed(
     hash: number,
     src: number,
@@ -126,6 +138,7 @@ export class ConntrackTable {
     dport: number,
     proto: number,
     zone: number,
+    among: number,
   ): number {
     const e = this.entries.data;
     let node = this.heads.data[hash & this.mask] as number;
@@ -138,7 +151,8 @@ export class ConntrackTable {
         e[tuple + 2] === sport &&
         e[tuple + 3] === dport &&
         e[at + PROTO] === proto &&
-        zoneId(e[at + ZONE] as number, node & 1) === zoneId(zone, node & 1)
+        zoneId(e[at + ZONE] as number, node & 1) === zoneId(zone, node & 1) &&
+        (zone === 0 || among < 0 || zoneId(zone, node & 1) === among)
       ) {
         if ((e[at + EXPIRES] as number) > this.now) return node;
         this.remove(node >> 1);
@@ -209,7 +223,7 @@ export class ConntrackTable {
   confirm(ct: number): boolean {
     const original = this.hashOf(ct, ORIG);
     const reply = this.hashOf(ct, REPLY);
-    if (this.isTaken(ct, ORIG, original) || this.isTaken(ct, REPLY, reply)) return false;
+    if (this.isTaken(ct, 0, original) || this.isTaken(ct, 1, reply)) return false;
     if (this.size * 2 > this.mask) this.rehash();
     this.link(ct, 0, original);
     this.link(ct, 1, reply);
@@ -220,10 +234,11 @@ export class ConntrackTable {
   }
 
   /** Has another entry this tuple of an entry's? */
-  private isTaken(ct: number, tuple: number, hash: number): boolean {
+  private isTaken(ct: number, direction: 0 | 1, hash: number): boolean {
     const e = this.entries.data;
     const at = ct * STRIDE;
-    const t = at + tuple;
+    const t = at + (direction === 0 ? ORIG : REPLY);
+    const zone = e[at + ZONE] as number;
     return (
       this.findHashed(
         hash,
@@ -232,7 +247,8 @@ export class ConntrackTable {
         e[t + 2] as number,
         e[t + 3] as number,
         e[at + PROTO] as number,
-        e[at + ZONE] as number,
+        zone,
+        zoneId(zone, direction),
       ) >= 0
     );
   }

@@ -212,10 +212,9 @@ function taken(
   proto: number,
   self: number,
 ): boolean {
-  const node = isIcmpKey(proto)
-    ? table.find(dst, src, sport, inverseCode(dport, proto), proto, table.zone(self))
-    : table.find(dst, src, dport, sport, proto, table.zone(self));
-  return node >= 0 && node >> 1 !== self;
+  return isIcmpKey(proto)
+    ? table.isTakenFor(self, dst, src, sport, inverseCode(dport, proto), proto)
+    : table.isTakenFor(self, dst, src, dport, sport, proto);
 }
 
 /** ICMP or ICMPv6, by a protocol with its family. */

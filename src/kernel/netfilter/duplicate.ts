@@ -36,14 +36,28 @@ export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: n
   stack.duplicates = false;
 }
 
-/** `nf_dup_ipv4_route`: the route is to the gateway (FLOWI_FLAG_KNOWN_NH), the packet as it was. */
+/**
+ * `nf_dup_ipv4_route`, `nf_dup_ipv6_route`: the route is to the gateway (FLOWI_FLAG_KNOWN_NH), asked for with the gateway's
+ * address alone: whatever mark, protocol or ports the packet has, no rule sees them. The packet stays as it was.
+ */
 function routeTo(stack: Stack, copy: Packet, gateway: number, oif: number): boolean {
-  const { src, dst } = copy;
+  const { src, dst, mark, protocol, sport, dport, tos } = copy;
   copy.src = 0;
   copy.dst = gateway;
+  copy.mark = 0;
+  copy.protocol = 0;
+  copy.sport = 0;
+  copy.dport = 0;
+  // Of IPv6's traffic class the flow label has no bits.
+  if (copy.family === 6) copy.tos = 0;
   const error = routeOutput(stack, copy, oif, true);
   copy.src = src;
   copy.dst = dst;
+  copy.mark = mark;
+  copy.protocol = protocol;
+  copy.sport = sport;
+  copy.dport = dport;
+  copy.tos = tos;
   copy.rtHopStands = true;
   return error === 0;
 }

@@ -4,11 +4,20 @@ import { entriesOf } from "../../../src/kernel/conntrack/entry.ts";
 import { outcome, sessionOf } from "../../walk/asking.ts";
 import { smallWorld } from "../../walk/small-world.ts";
 
+const FILTER =
+  "*filter\n:FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -i e0 -j ACCEPT\nCOMMIT\n";
+const TRANSLATING = "*nat\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n";
+
 /**
  * A router that forwards what is ESTABLISHED, and what comes from the client's side. What the client is told, and the router's
  * list, are those of real namespaces (Linux 6.18) with the same rules.
  */
-function asked(rules: readonly string[], nft?: string, port = 53): { result: string; list: string[] } {
+function asked(
+  rules: readonly string[],
+  nft?: string,
+  port = 53,
+  others = FILTER,
+): { result: string; list: string[] } {
   const raw = rules.map((rule) => `-A PREROUTING ${rule}\n`).join("");
   const world = smallWorld(
     {
@@ -17,7 +26,7 @@ function asked(rules: readonly string[], nft?: string, port = 53): { result: str
         links: { e0: "10.0.1.1/24", e1: "10.0.2.1/24" },
         forward: true,
         listen: [],
-        iptables: `*raw\n:PREROUTING ACCEPT [0:0]\n${raw}COMMIT\n*filter\n:FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -i e0 -j ACCEPT\nCOMMIT\n`,
+        iptables: `*raw\n:PREROUTING ACCEPT [0:0]\n${raw}COMMIT\n${others}`,
         ...(nft === undefined ? {} : { nft }),
       },
       b: { links: { e0: "10.0.2.2/24" }, routes: ["default via 10.0.2.1"], listen: ["udp 53"] },
@@ -76,6 +85,16 @@ describe("zones of connection tracking", () => {
     ["what is not tracked stays so", ["-i e0 -j CT --notrack", "-j CT --zone 9"], "timeout", ""],
   ])("%s", (_, rules, result, line) => {
     expect(asked(rules)).toEqual({ result, list: [line] });
+  });
+
+  it("where nothing is translated, a zone of the answers keeps their port though the request's tuple is the same", () => {
+    expect(asked(["-i e1 -j CT --zone-reply 6"], undefined, 53, TRANSLATING)).toEqual({
+      result: "answered",
+      list: [
+        `${ORIG} [UNREPLIED] ${REPLY} mark=0 use=1`,
+        `${REPLY} [UNREPLIED] ${ORIG} zone-reply=6 mark=0 use=1`,
+      ],
+    });
   });
 
   it("set by nft", () => {

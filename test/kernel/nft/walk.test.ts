@@ -431,7 +431,14 @@ describe("copies, and what a program decides", () => {
       smallWorld(
         {
           client: { links: { eth0: link(1, 2) }, routes: [`${all} via ${at(1, 1)}`], listen: [] },
-          node: { links: { eth0: link(1, 1), eth1: link(2, 1), eth2: link(3, 1) }, forward: true, nft },
+          node: {
+            links: { eth0: link(1, 1), eth1: link(2, 1), eth2: link(3, 1) },
+            forward: true,
+            // What copies are asked for by has neither mark nor protocol (`nf_dup_ipv4_route`): these rules are others'.
+            rules: ["fwmark 7 lookup 100 priority 10", "ipproto udp dport 53 lookup 100 priority 11"],
+            routes: [`${at(3, 0)}/${length} via ${at(1, 2)} table 100`],
+            nft,
+          },
           server: { links: { eth0: link(2, 2) }, routes: [`${all} via ${at(2, 1)}`], listen: ["udp 53"] },
           mirror: { links: { eth0: link(3, 2) }, listen: [] },
         },
@@ -451,6 +458,8 @@ describe("copies, and what a program decides", () => {
     ["ip", "udp dport 53 dup to 10.3.0.2", ["answered", "in 10.1.0.2 > 10.2.0.2 ttl 63"]],
     ["ip", 'udp dport 53 dup to 10.3.0.2 device "eth2"', ["answered", "in 10.1.0.2 > 10.2.0.2 ttl 63"]],
     ["ip", 'udp dport 53 dup to 10.3.0.2 device "eth7"', ["answered"]],
+    ["ip", "udp dport 53 meta mark set 7 dup to 10.3.0.2", ["answered", "in 10.1.0.2 > 10.2.0.2 ttl 63"]],
+    ["ip6", "udp dport 53 meta mark set 7 dup to fd03::2", ["answered", "in fd01::2 > fd02::2 ttl 63"]],
     ["ip6", "udp dport 53 dup to fd03::2", ["answered", "in fd01::2 > fd02::2 ttl 63"]],
     ["netdev", 'udp dport 53 dup to "eth2"', ["answered", "in-otherhost 10.1.0.2 > 10.2.0.2 ttl 64"]],
   ] as const)("%s: %s", (family, rule, expected) => {
