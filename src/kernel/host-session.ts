@@ -7,9 +7,9 @@ import { RecentLists } from "./netfilter/recent.ts";
 import type { MatchCells } from "./netfilter/rule-context.ts";
 import { NftSetState } from "./nft/nft-set-state.ts";
 import { ReassemblyQueues } from "./path/reassembly.ts";
-import { pathMtuSlot, redirectSlot } from "./route/attach.ts";
-
+import { RouteExceptions } from "./route/route-exceptions.ts";
 import { Cells, type Journal } from "./session/journal.ts";
+import { LearnedAddresses } from "./session/learned-addresses.ts";
 import { PairMap } from "./session/pair-map.ts";
 
 /**
@@ -35,10 +35,9 @@ export class HostSession {
   /** (ifindex, address) to when an entry no longer fresh was first used (NUD_DELAY), milliseconds. */
   readonly neighbourDelayed: PairMap;
   readonly resolving = new Map<string, Resolving>();
-  /** (bridge ifindex, MAC) to port ifindex. */
-  readonly learned: PairMap;
-  /** Route exceptions (`fnhe`): (destination, 0) to path MTU, (destination, 1) to a redirect's gateway; 2 and 3 of IPv6. */
-  readonly exceptions: PairMap;
+  /** By bridge (`fdbKey`) or VXLAN device (ifindex): a port's ifindex, or the other end's address. */
+  readonly learned: LearnedAddresses;
+  readonly exceptions: RouteExceptions;
   /** IPIP tunnels: (ifindex, 0) to errors from their way not yet passed on, (ifindex, 1) to when the last came (`ipipError`). */
   readonly tunnelErrors: PairMap;
   /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; 2 and 3 are IPv6's, 4 and 5 IPv4's
@@ -66,8 +65,8 @@ export class HostSession {
     this.neighbourUpdated = new PairMap(journal);
     this.neighbourConfirmed = new PairMap(journal);
     this.neighbourDelayed = new PairMap(journal);
-    this.learned = new PairMap(journal, 16);
-    this.exceptions = new PairMap(journal);
+    this.learned = new LearnedAddresses(journal);
+    this.exceptions = new RouteExceptions(journal);
     this.tunnelErrors = new PairMap(journal);
     this.peers = new PairMap(journal);
     this.relayed = new PairMap(journal);
@@ -79,17 +78,6 @@ export class HostSession {
     const known = this.relayNumbers.get(name) ?? this.relayNumbers.size;
     this.relayNumbers.set(name, known);
     return known;
-  }
-
-  /** `ip route flush cache`: what errors taught of IPv4's destinations is forgotten, of IPv6's it stays. */
-  flushRouteCache(): void {
-    const { exceptions } = this;
-    if (exceptions.size === 0) return;
-    const gone: number[] = [];
-    exceptions.forEach((destination, slot) => {
-      if (slot === pathMtuSlot(4) || slot === redirectSlot(4)) gone.push(destination, slot);
-    });
-    for (let i = 0; i < gone.length; i += 2) exceptions.delete(gone[i] as number, gone[i + 1] as number);
   }
 
   matchState(owner: object, size: number): MatchCells {

@@ -41,6 +41,7 @@ import { walkedNft } from "./nft/walked.ts";
 import { ORIGIN_NONE } from "./origin.ts";
 import { type CompiledOvsBridge, type CompiledOvsPort, compileOvs } from "./ovs/compile-bridge.ts";
 import { Fib } from "./route/fib.ts";
+import { DEFAULT_HASH_FIELDS } from "./route/multipath-hash.ts";
 import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
 import { Journal } from "./session/journal.ts";
 import { PairMap } from "./session/pair-map.ts";
@@ -133,6 +134,13 @@ export class Netns {
   readonly errorsUseInboundAddress: boolean;
   readonly forwardUsePmtu: boolean;
   readonly multipathHashPolicy: number;
+  /** What policy 3 looks at, and of IPv6. */
+  readonly multipathHashFields: number;
+  readonly multipathHashFields6: number;
+  /** `net.ipv4.route.min_pmtu`; how long a path's MTU is believed, and of IPv6. */
+  readonly leastPathMtu: number;
+  readonly pathMtuExpiresMs: number;
+  readonly pathMtuExpiresMs6: number;
   readonly fwmarkReflect: boolean;
   readonly nonlocalBind: boolean;
   /** `net.ipv6.conf.all.forwarding`: one switch for the host. */
@@ -329,6 +337,11 @@ export class Netns {
       ignoreAnycast: sysctl.integer("net.ipv6.icmp.echo_ignore_anycast", 0) !== 0,
       anycastSource: sysctl.integer("net.ipv6.anycast_src_echo_reply", 0) !== 0,
     };
+    this.leastPathMtu = sysctl.integer("net.ipv4.route.min_pmtu", 552);
+    this.pathMtuExpiresMs = sysctl.integer("net.ipv4.route.mtu_expires", 600) * 1000;
+    this.pathMtuExpiresMs6 = sysctl.integer("net.ipv6.route.mtu_expires", 600) * 1000;
+    this.multipathHashFields = sysctl.integer("net.ipv4.fib_multipath_hash_fields", DEFAULT_HASH_FIELDS);
+    this.multipathHashFields6 = sysctl.integer("net.ipv6.fib_multipath_hash_fields", DEFAULT_HASH_FIELDS);
     this.multipathHashPolicy6 = sysctl.integer("net.ipv6.fib_multipath_hash_policy", 0);
     this.fwmarkReflect6 = sysctl.integer("net.ipv6.fwmark_reflect", 0) !== 0;
     this.filterVlanTagged = sysctl.integer("net.bridge.bridge-nf-filter-vlan-tagged", 0) !== 0;

@@ -133,7 +133,7 @@ export class Session {
   flush(): void {
     for (const state of this.states.values()) {
       state.conntrack.flush();
-      state.flushRouteCache();
+      state.exceptions.flush4();
     }
   }
 

@@ -27,6 +27,9 @@ export interface Device {
   readonly origin: Origin;
 }
 
+/** `FDB_AGE_DEFAULT` (drivers/net/vxlan), seconds. */
+export const VXLAN_AGEING_S = 300;
+
 export type DeviceDetail =
   | { readonly kind: "loopback" }
   /** The other end is named by a wire of the World, or lies outside the model. */
@@ -55,6 +58,8 @@ export type DeviceDetail =
       /** UDP destination port, and the port listened on. */
       readonly port: number;
       readonly learning: boolean;
+      /** Seconds after which what was learned is forgotten, 0 never; absent: `VXLAN_AGEING_S`. */
+      readonly ageingS?: number;
       /** TTL of the outer packet, 0: the default TTL. */
       readonly ttl: number;
       readonly df: "unset" | "set" | "inherit";

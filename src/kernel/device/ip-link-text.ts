@@ -204,7 +204,10 @@ function readTunnel(words: WordReader): Draft {
     else if (word === "ttl") {
       const ttl = words.next();
       if (/^\d+$/.test(ttl)) put("ttl", Number(ttl));
-    } else if (word === "ageing" || word === "maxaddr" || word === "tos") words.next();
+    } else if (word === "ageing") {
+      const seconds = words.next();
+      put("ageing", seconds === "none" ? 0 : Number(seconds));
+    } else if (word === "maxaddr" || word === "tos") words.next();
   }
   return data;
 }

@@ -130,6 +130,7 @@ function vxlanText(detail: Extract<DeviceDetail, { kind: "vxlan" }>): string {
     link !== null && `dev ${quote(link)}`,
     `dstport ${detail.port}`,
     detail.learning ? "learning" : "nolearning",
+    detail.ageingS !== undefined && `ageing ${detail.ageingS}`,
     ttl !== 0 && `ttl ${ttl}`,
     detail.df !== "unset" && `df ${detail.df}`,
   );

@@ -4,7 +4,7 @@ import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import type { Json, JsonFields } from "../json-fields.ts";
 import { nearestWord } from "../nearest-word.ts";
 import { formatTos } from "../route/dsfield.ts";
-import type { BondMode, DeviceDetail, LowerDevice } from "./device.ts";
+import { type BondMode, type DeviceDetail, type LowerDevice, VXLAN_AGEING_S } from "./device.ts";
 import { LINK_KINDS } from "./link-kind.ts";
 
 /** What only a device's kind has: `linkinfo` of `ip -j -d link`. */
@@ -80,9 +80,14 @@ function parseVxlan(data: JsonFields): DeviceDetail {
     remote,
     port: data.integer("port", 0, 65_535, 8472),
     learning: data.flag("learning", true),
+    ...otherAgeing(data.integer("ageing", 0, 0xffff_ffff, VXLAN_AGEING_S)),
     ttl: data.integer("ttl", 0, 255, 0),
     df: data.word("df", ["unset", "set", "inherit"], "unset"),
   };
+}
+
+function otherAgeing(ageingS: number): { ageingS?: number } {
+  return ageingS === VXLAN_AGEING_S ? {} : { ageingS };
 }
 
 /** `NAME`, or `NAME6` of IPv6. */
@@ -245,6 +250,7 @@ export function formatDetail(detail: DeviceDetail): Json | undefined {
           ...(detail.link === null ? {} : { link: detail.link }),
           port: detail.port,
           learning: detail.learning,
+          ...(detail.ageingS === undefined ? {} : { ageing: detail.ageingS }),
           ttl: detail.ttl,
           df: detail.df,
         },

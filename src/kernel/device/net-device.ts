@@ -6,7 +6,7 @@ import type { FrameChain } from "../nft/frame-hooks.ts";
 import type { CompiledOvsPort } from "../ovs/compile-bridge.ts";
 import { tableName } from "../route/rt-table.ts";
 import type { CompiledTcFilter } from "../tc/compile-filter.ts";
-import type { Device, DeviceDetail } from "./device.ts";
+import { type Device, type DeviceDetail, VXLAN_AGEING_S } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
 /**
@@ -67,6 +67,8 @@ export class NetDevice {
   vlans: VlanFilter | null = null;
   /** Of a bridge: does it remember who is where (`hold_time`)? Without ageing nobody. */
   readonly learnsAddresses: boolean;
+  /** After how long a bridge or a VXLAN device forgets whom it has not heard again; `Infinity`: never. */
+  readonly ageingMs: number;
   /** Does br_netfilter hand this bridge's IPv4 frames to the IP hooks? */
   nfCallIptables = false;
   /** And its IPv6 frames? */
@@ -104,6 +106,7 @@ export class NetDevice {
     this.isLoopback = this.kind === "loopback";
     this.isBridge = this.kind === "bridge";
     this.learnsAddresses = plain.detail.kind === "bridge" && plain.detail.ageingS > 0;
+    this.ageingMs = ageingOf(plain.detail);
     this.isVxlan = this.kind === "vxlan";
     this.vlanId = plain.detail.kind === "vlan" ? plain.detail.id : 0;
     const { detail } = plain;
@@ -129,6 +132,12 @@ export class NetDevice {
       this.portLearning = enabled && port.state === "learning";
     }
   }
+}
+
+function ageingOf(detail: DeviceDetail): number {
+  if (detail.kind === "bridge") return detail.ageingS * 1000;
+  const seconds = detail.kind === "vxlan" ? (detail.ageingS ?? VXLAN_AGEING_S) : 0;
+  return seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
 }
 
 /** Is a device a VRF's, without being one (`netif_is_l3_slave`)? */

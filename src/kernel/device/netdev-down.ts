@@ -27,9 +27,9 @@ function netdevDown(state: HostSession, { ifindex, isVxlan, isBridge, master }: 
   const { neighbours, neighbourUpdated, neighbourConfirmed, neighbourDelayed } = state;
   for (const map of [neighbours, neighbourUpdated, neighbourConfirmed, neighbourDelayed])
     deleteWhere(map, (key) => keys.includes(key));
-  if (isVxlan || isBridge) deleteWhere(state.learned, (key) => bridgeOfKey(key) === ifindex);
+  if (isVxlan || isBridge) state.learned.deleteWhere((key) => bridgeOfKey(key) === ifindex);
   if (master?.isBridge)
-    deleteWhere(state.learned, (key, port) => bridgeOfKey(key) === master.ifindex && port === ifindex);
+    state.learned.deleteWhere((key, port) => bridgeOfKey(key) === master.ifindex && port === ifindex);
 }
 
 /** `masq_inet_event`, `masq_inet6_event`: what has an address that is not the device's any more; of IPv4's with a peer, the peer's. */
@@ -59,10 +59,10 @@ function forgetMasqueraded(
   });
 }
 
-function deleteWhere(map: PairMap, goes: (key: number, value: number) => boolean): void {
+function deleteWhere(map: PairMap, goes: (key: number) => boolean): void {
   const gone: [number, number][] = [];
-  map.forEach((key, other, value) => {
-    if (goes(key, value)) gone.push([key, other]);
+  map.forEach((key, other) => {
+    if (goes(key)) gone.push([key, other]);
   });
   for (const [key, other] of gone) map.delete(key, other);
 }

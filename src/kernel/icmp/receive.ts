@@ -5,10 +5,10 @@ import type { NetDevice } from "../device/net-device.ts";
 import { isReachable } from "../neighbour/output.ts";
 import { ipipError } from "../path/ipip.ts";
 import { reason } from "../reason.ts";
-import { pathMtuSlot, redirectSlot } from "../route/attach.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
+import { learnPathMtu } from "../route/route-exceptions.ts";
 import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
@@ -105,9 +105,7 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (inner === null || !hasSocket(inner)) return;
   const { exceptions } = stack.state;
   if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
-    // __ip_rt_update_pmtu: not below ip_rt_min_pmtu, and no more than is known already
-    if (packet.icmpInfo > 0 && packet.icmpInfo <= mtuTowards(stack, inner))
-      exceptions.set(inner.dst, pathMtuSlot(4), Math.max(packet.icmpInfo, 552));
+    if (packet.icmpInfo > 0) learnPathMtu(stack, 4, inner.dst, packet.icmpInfo, mtuTowards(stack, inner));
     return;
   }
   if (packet.icmpType === ICMP_REDIRECT) {
@@ -124,7 +122,7 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
     } else if (stack.addressType(gateway, 0) !== RTN_UNICAST) return;
     if (!isGatewayFor(stack, inner, packet.src)) return;
     // A gateway whose address nobody has answered for yet is asked for first; the next redirect counts.
-    if (isReachable(stack, dev, 4, gateway)) exceptions.set(inner.dst, redirectSlot(4), gateway);
+    if (isReachable(stack, dev, 4, gateway)) exceptions.setGateway(4, inner.dst, gateway, stack.now);
   }
 }
 

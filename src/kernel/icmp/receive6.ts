@@ -18,7 +18,7 @@ import type { NetDevice } from "../device/net-device.ts";
 import { ndiscReceive } from "../neighbour/ndisc.ts";
 import { neighbourAnswered } from "../neighbour/output.ts";
 import { reason } from "../reason.ts";
-import { pathMtuSlot, redirectSlot } from "../route/attach.ts";
+import { learnPathMtu } from "../route/route-exceptions.ts";
 import { RTN_ANYCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_DELIVER } from "../tape.ts";
@@ -28,7 +28,6 @@ import { inputDevice6 } from "./send6.ts";
 const ICMP_IGNORED = reason("icmp-ignored");
 
 /** A path's MTU is never less (RFC 8200 5). */
-const MIN_MTU = 1280;
 /** Neighbour discovery comes from the link itself. */
 const HOP_LIMIT = 255;
 
@@ -56,7 +55,7 @@ export function icmp6Receive(stack: Stack, dev: NetDevice, packet: Packet): void
   } else if (icmpType === NDISC_REDIRECT) {
     learnRedirect(stack, dev, packet);
   } else if (icmpType <= ICMPV6_PARAMPROB) {
-    learnPathMtu(stack, packet);
+    learnPathMtu6(stack, packet);
     stack.outbox.upcalls.icmpError(stack, packet);
   }
   stack.pool.release(packet);
@@ -69,14 +68,12 @@ function ignoresEcho({ net }: Stack, { rtType }: Packet): boolean {
   );
 }
 
-/** `__ip6_rt_update_pmtu`: what is less than the MTU known, and not less than any link of IPv6 has. */
-function learnPathMtu(stack: Stack, { inner, icmpType, icmpInfo: mtu }: Packet): void {
-  if (icmpType !== ICMPV6_PKT_TOOBIG || inner === null || !hasSocket(inner) || mtu < MIN_MTU) return;
-  const isLess = probed(stack, inner, ({ rtMtu, rtDev }) => {
-    const known = rtMtu !== 0 ? rtMtu : (stack.net.devices[rtDev]?.mtu ?? 0);
-    return mtu < known;
+function learnPathMtu6(stack: Stack, { inner, icmpType, icmpInfo: mtu }: Packet): void {
+  if (icmpType !== ICMPV6_PKT_TOOBIG || inner === null || !hasSocket(inner)) return;
+  probed(stack, inner, ({ rtMtu, rtDev }) => {
+    learnPathMtu(stack, 6, inner.dst, mtu, rtMtu !== 0 ? rtMtu : (stack.net.devices[rtDev]?.mtu ?? 0));
+    return true;
   });
-  if (isLess) stack.state.exceptions.set(inner.dst, pathMtuSlot(6), mtu);
 }
 
 /** `ndisc_redirect_rcv`, `rt6_do_redirect`: the router in use names a better one on its link, or that there is no need of any. */
@@ -87,7 +84,7 @@ function learnRedirect(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (ndTarget !== ndDst && !isLinkLocal6(ndTarget)) return;
   if (!dev.conf6.acceptRedirects || !isGatewayFor(stack, inner, src)) return;
   if (ndLladdr !== MAC_ZERO) neighbourAnswered(stack, dev, 6, ndTarget, ndLladdr, false);
-  stack.state.exceptions.set(ndDst, redirectSlot(6), ndTarget);
+  stack.state.exceptions.setGateway(6, ndDst, ndTarget, stack.now);
 }
 
 /**

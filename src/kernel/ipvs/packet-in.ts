@@ -33,8 +33,8 @@ import {
 } from "../netfilter/hook.ts";
 import { gatherFragments } from "../path/reassembly.ts";
 import { reason } from "../reason.ts";
-import { pathMtuSlot } from "../route/attach.ts";
 import { routeOutput } from "../route/output-route.ts";
+import { learnPathMtu } from "../route/route-exceptions.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
@@ -51,9 +51,6 @@ import { IP_HEADER, LEAST_TUNNEL_MTU, transmit, transmitError } from "./transmit
 const NO_SERVER_LEFT = reason("ipvs-no-server");
 const SERVER_GONE = reason("ipvs-server-gone");
 const OLD_CONNTRACK = reason("ipvs-old-conntrack");
-
-/** `ip_rt_min_pmtu`. */
-const LEAST_PATH_MTU = 552;
 
 const IPPROTO_ESP = 50;
 const IPPROTO_AH = 51;
@@ -237,7 +234,7 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
   let info = packet.icmpInfo;
   const tooBig = type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
   if (tooBig) {
-    info = learnPathMtu(stack, outer.dst, info);
+    info = learnServersMtu(stack, outer.dst, info);
     if (info > LEAST_TUNNEL_MTU + IP_HEADER) info -= IP_HEADER;
   }
   if (!tooBig || request.df) {
@@ -256,10 +253,9 @@ function tunnelErrorIn(stack: Stack, packet: Packet, outer: Packet): NfVerdict {
  * `ipv4_update_pmtu`, and what `ip_vs_in_icmp` reads then: the MTU of the server's cached route, which is the one of before where
  * nothing was known of the path; only the next packet finds the new one.
  */
-function learnPathMtu(stack: Stack, server: number, mtu: number): number {
+function learnServersMtu(stack: Stack, server: number, mtu: number): number {
   const { exceptions } = stack.state;
-  const slot = pathMtuSlot(4);
-  const known = exceptions.get(server, slot);
+  const known = exceptions.pathMtu(4, server, stack.now);
   const probe = stack.pool.take();
   probe.dst = server;
   const error = routeOutput(stack, probe, 0, false);
@@ -267,9 +263,8 @@ function learnPathMtu(stack: Stack, server: number, mtu: number): number {
   stack.pool.release(probe);
   if (error !== 0) return mtu;
   if (mtu > old) return old;
-  const learned = Math.min(old, Math.max(mtu, LEAST_PATH_MTU));
-  exceptions.set(server, slot, learned);
-  return known === ABSENT ? old : learned;
+  learnPathMtu(stack, 4, server, mtu, old);
+  return known === ABSENT ? old : exceptions.pathMtu(4, server, stack.now);
 }
 
 /** `ip_vs_forward_icmp`, `ip_vs_forward_icmp_v6`, at FORWARD. */

@@ -160,7 +160,9 @@ function lookup(stack: Stack, bridge: NetDevice, mac: number, tag: number): numb
   if (isLocal(stack, bridge, mac, vlan)) return bridge.ifindex;
   const fixed = stack.net.bridgeFdb.get(key, mac);
   if (fixed === bridge.ifindex) return fixed;
-  const learned = stack.state.learned.get(key, mac);
+  // A fixed entry moves, but is never forgotten (BR_FDB_STATIC).
+  const since = fixed === ABSENT ? stack.now - bridge.ageingMs : Number.NEGATIVE_INFINITY;
+  const learned = stack.state.learned.get(key, mac, since);
   return learned === ABSENT || isDisabled(stack, learned) ? fixed : learned;
 }
 
@@ -215,13 +217,16 @@ function learnAddress(stack: Stack, bridge: NetDevice, port: NetDevice, packet: 
   const learned = stack.state.learned;
   const vlan = bridge.vlans === null ? 0 : packet.vlan;
   const key = fdbKey(bridge.ifindex, vlan);
-  const known = learned.get(key, packet.ethSrc);
-  if (known === port.ifindex) return;
+  const known = learned.get(key, packet.ethSrc, Number.NEGATIVE_INFINITY);
+  if (known === port.ifindex) {
+    learned.set(key, packet.ethSrc, known, stack.now);
+    return;
+  }
   // The bridge's own and its ports' addresses are never learned elsewhere; a static entry moves with its frames.
   const fixed = stack.net.bridgeFdb.get(key, packet.ethSrc);
   if (isLocal(stack, bridge, packet.ethSrc, vlan)) return;
   if (fixed === bridge.ifindex || (known === ABSENT && fixed === port.ifindex)) return;
-  learned.set(key, packet.ethSrc, port.ifindex);
+  learned.set(key, packet.ethSrc, port.ifindex, stack.now);
 }
 
 /** `should_deliver`. */

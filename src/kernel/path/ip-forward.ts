@@ -11,7 +11,6 @@ import { sendRedirect6 } from "../neighbour/ndisc-redirect.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
-import { pathMtuSlot } from "../route/attach.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
 import { takeRedirect } from "./redirect-rate.ts";
@@ -102,7 +101,7 @@ function mtu4(stack: Stack, packet: Packet, out: NetDevice): number {
 }
 
 function forwardMtu(stack: Stack, packet: Packet, out: NetDevice): number {
-  const learned = stack.state.exceptions.get(packet.dst, pathMtuSlot(4));
+  const learned = stack.state.exceptions.pathMtu(4, packet.dst, stack.now);
   return packet.rtMtu !== 0 && packet.rtMtu !== learned ? packet.rtMtu : out.mtu;
 }
 

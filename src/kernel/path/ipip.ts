@@ -18,6 +18,7 @@ import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
 import { nextHopOf } from "../route/attach.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
+import { learnPathMtu } from "../route/route-exceptions.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
@@ -103,7 +104,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
 function fitsTunnel(stack: Stack, dev: NetDevice, packet: Packet, outer: Packet): boolean {
   const own = packet.rtMtu !== 0 ? packet.rtMtu : dev.mtu;
   const mtu = outer.df ? wayMtu(stack, outer) - HEADER : own;
-  if (mtu < own) stack.state.exceptions.set(packet.dst, 0, Math.max(mtu, 552));
+  if (mtu < own) learnPathMtu(stack, 4, packet.dst, mtu, own);
   if (!packet.df || packet.gsoExcess > 0 || networkLength(packet) <= mtu) return true;
   tellUntranslated(stack, packet, mtu);
   return false;

@@ -21,7 +21,7 @@ export function normalOutputs(stack: Stack, from: CompiledOvsPort, packet: Packe
   const { bridge } = from;
   const known = isGroupMac(packet.ethDst)
     ? ABSENT
-    : stack.state.learned.get(tableKey(bridge, vlan), packet.ethDst);
+    : stack.state.learned.get(tableKey(bridge, vlan), packet.ethDst, stack.now - MAC_AGING_MS);
   const found = known === ABSENT ? undefined : bridge.ports[known];
   const tos = found === undefined ? bridge.ports : [found];
   return tos
@@ -30,13 +30,16 @@ export function normalOutputs(stack: Stack, from: CompiledOvsPort, packet: Packe
     .map((to) => ({ to, vlan: to.plain.tag === null ? vlan : 0 }));
 }
 
+/** `other-config:mac-aging-time`, where nothing is said: 300 s. */
+const MAC_AGING_MS = 300_000;
+
 /** `update_learning_table`. */
 export function learnOvs(stack: Stack, from: CompiledOvsPort, packet: Packet): void {
   const vlan = vlanIn(from, packet);
   if (vlan < 0 || isGroupMac(packet.ethSrc)) return;
   const at = from.bridge.ports.indexOf(from);
   const key = tableKey(from.bridge, vlan);
-  if (stack.state.learned.get(key, packet.ethSrc) !== at) stack.state.learned.set(key, packet.ethSrc, at);
+  stack.state.learned.set(key, packet.ethSrc, at, stack.now);
 }
 
 /** `input_vid_to_vlan`; -1: the frame may not come in. */

@@ -3,8 +3,9 @@ import * as PACKET from "../../packet/packet.ts";
 import { headerLength, isIcmp, networkLength, type Packet } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { pathMtuSlot } from "../route/attach.ts";
+import { outputMtu } from "../route/output-mtu.ts";
 import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet } from "../route/output-route.ts";
+import { learnPathMtu } from "../route/route-exceptions.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
 
@@ -39,18 +40,16 @@ const LEAST6 = 1280;
  */
 export function tunnelTakes(stack: Stack, dev: NetDevice | null, packet: Packet, mtu: number): boolean {
   if (networkLength(packet) <= mtu) return true;
-  learnPathMtu(stack, packet, mtu);
+  learn(stack, packet, mtu);
   if (dev === null || dev.master === null || !mayAnswer(packet, mtu)) return true;
   // `vxlan_encap_bypass`, `geneve_xmit_skb`: the error comes in by the tunnel's device.
   stack.outbox.raise(stack, dev, tooBig(stack, packet, mtu));
   return false;
 }
 
-function learnPathMtu(stack: Stack, packet: Packet, mtu: number): void {
-  if (packet.rtDev < 0) return;
-  // IPv4's is never less than `ip_rt_min_pmtu`; of IPv6's less than every link takes is not believed (`__ip6_rt_update_pmtu`).
-  if (packet.family === 6 && mtu < 1280) return;
-  stack.state.exceptions.set(packet.dst, pathMtuSlot(packet.family), Math.max(mtu, 552));
+function learn(stack: Stack, packet: Packet, mtu: number): void {
+  const dev = stack.net.devices[packet.rtDev];
+  if (dev !== undefined) learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev));
 }
 
 /** `iptunnel_pmtud_check_icmp`, `iptunnel_pmtud_check_icmpv6`. */

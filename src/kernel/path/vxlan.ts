@@ -52,7 +52,7 @@ function remoteOf(stack: Stack, dev: NetDevice, mac: number, learning: boolean):
   const known = stack.net.vxlanFdb.ends.get(dev.ifindex, mac);
   if (!learning || (known !== ABSENT && stack.net.vxlanFdb.fixed.get(dev.ifindex, mac) !== ABSENT))
     return known;
-  const learned = stack.state.learned.get(dev.ifindex, mac);
+  const learned = stack.state.learned.get(dev.ifindex, mac, stack.now - dev.ageingMs);
   return learned === ABSENT ? known : learned;
 }
 
@@ -130,6 +130,6 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
 function snoop(stack: Stack, dev: NetDevice, mac: number, end: number): boolean {
   if (stack.net.vxlanFdb.fixed.get(dev.ifindex, mac) !== ABSENT)
     return stack.net.vxlanFdb.ends.get(dev.ifindex, mac) === end;
-  if (stack.state.learned.get(dev.ifindex, mac) !== end) stack.state.learned.set(dev.ifindex, mac, end);
+  stack.state.learned.set(dev.ifindex, mac, end, stack.now);
   return true;
 }

@@ -31,13 +31,13 @@ export function attachWithExceptions(
   let stands = false;
   const exceptions = stack.state.exceptions;
   if (exceptions.size > 0) {
-    const redirected = exceptions.get(daddr, redirectSlot(packet.family));
+    const redirected = exceptions.gateway(packet.family, daddr, stack.now);
     if (redirected !== ABSENT && (hasGateway || packet.family === 6)) {
       gateway = redirected;
       // Of IPv6 a host may learn that the destination itself is on link.
       hasGateway = redirected !== daddr;
     }
-    const pathMtu = exceptions.get(daddr, pathMtuSlot(packet.family));
+    const pathMtu = exceptions.pathMtu(packet.family, daddr, stack.now);
     if (pathMtu !== ABSENT) mtu = pathMtu;
     stands = redirected !== ABSENT || pathMtu !== ABSENT;
   }
@@ -52,16 +52,6 @@ export function attachWithExceptions(
  */
 export function nextHopOf({ rtUsesGateway, rtHopStands, rtNextHop, dst }: Packet): number {
   return rtUsesGateway || rtHopStands ? rtNextHop : dst;
-}
-
-/** Where `exceptions` keeps a destination's path MTU: an address of one family is a number in the other as well. */
-export function pathMtuSlot(family: number): number {
-  return family === 6 ? 2 : 0;
-}
-
-/** And the gateway that a redirect named. */
-export function redirectSlot(family: number): number {
-  return family === 6 ? 3 : 1;
 }
 
 export function attach(

@@ -2,12 +2,12 @@ import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import * as CHOOSER from "../chooser.ts";
-import { isIcmpError } from "../conntrack/icmp.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
 import type { Stack } from "../stack.ts";
 import { attach, attachWithExceptions, fail } from "./attach.ts";
 import type { FibNextHop, FibRoute } from "./fib.ts";
 import * as FIB from "./fib.ts";
+import { multipathKey4 } from "./multipath-hash.ts";
 import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
@@ -160,7 +160,7 @@ export function routedTos(tos: number): number {
 /**
  * `fib_select_path`, `ip_mkroute_input`: the only next hop, or one of several by the flow's hash.
  *
- * @param cameIn the packet came in; of what was made here an error goes by all of the packet that it is about (`icmp_route_lookup`)
+ * @param cameIn the packet came in
  */
 export function selectHop(
   stack: Stack,
@@ -176,22 +176,9 @@ export function selectHop(
   if (oif !== 0) {
     for (const hop of hops) if (hop.dev?.ifindex === oif) return hop;
   }
-  // Policy 0 hashes the addresses, of an error those of the packet in it (`ip_multipath_l3_keys`); policy 1 the five-tuple of TCP
-  // and UDP.
-  const byFiveTuple = stack.net.multipathHashPolicy === 1;
-  const { inner } = packet;
-  const isError = inner !== null && packet.protocol === IPPROTO_ICMP && isIcmpError(packet.icmpType);
-  const about = isError && !(cameIn && byFiveTuple) ? inner : null;
-  const of = about ?? packet;
-  let key1 = 0;
-  if (byFiveTuple && of.protocol !== IPPROTO_ICMP && !of.isFragment) {
-    key1 = Math.imul(of.protocol + 1, 0x01000193) ^ Math.imul(of.sport + 1, 0x9e3779b1) ^ of.dport;
-  }
-  const key0 =
-    Math.imul(about?.src ?? saddr, 0x85ebca77) ^
-    Math.imul(about?.dst ?? daddr, 0xc2b2ae3d) ^
-    Math.imul(stack.host + 1, 0x27d4eb2f);
-  return hops[stack.chooser.flow(CHOICE_MULTIPATH, key0, key1, route.weights)] as FibNextHop;
+  const key = multipathKey4(stack, packet, saddr, daddr, cameIn);
+  const chosen = stack.chooser.flow(CHOICE_MULTIPATH, key[0] as number, key[1] as number, route.weights);
+  return hops[chosen] as FibNextHop;
 }
 
 /** `inet_select_addr`: the address of a device to speak with towards `dst` (0: whoever), 0 when there is none. */

@@ -1,17 +1,11 @@
-import {
-  IP6_ANY,
-  IP6_LOOPBACK,
-  type Ip6,
-  isLinkLocal6,
-  isMulticast6,
-  word6,
-} from "../../address/ip6-handle.ts";
-import { ICMPV6_ECHO_REQUEST, IPPROTO_ICMPV6, type Packet } from "../../packet/packet.ts";
+import { IP6_ANY, IP6_LOOPBACK, type Ip6, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
+import { IPPROTO_ICMPV6, type Packet } from "../../packet/packet.ts";
 import { CHOICE_MULTIPATH } from "../chooser.ts";
 import type { Stack } from "../stack.ts";
 import { attach, attachWithExceptions, fail } from "./attach.ts";
 import { EADDRNOTAVAIL, ENETUNREACH, type FibNextHop, type FibRoute } from "./fib.ts";
 import { hasFailed } from "./fib6-select.ts";
+import { multipathKey6 } from "./multipath-hash.ts";
 import { selectSource6 } from "./select-source6.ts";
 import { RTN_ANYCAST, RTN_LOCAL, RTN_MULTICAST } from "./types.ts";
 
@@ -127,32 +121,14 @@ export function selectHop6(
   const hops = route.nextHops;
   const found = hops[stack.fibResult.hop] as FibNextHop;
   if (hops.length === 1) return found;
-  // An error about a flow goes where the flow itself goes.
-  const { inner } = packet;
-  const isError = packet.protocol === IPPROTO_ICMPV6 && packet.icmpType < ICMPV6_ECHO_REQUEST;
-  const of = isError && inner !== null ? inner : packet;
-  const withPorts = of.protocol !== IPPROTO_ICMPV6 && !of.isFragment;
-  let key1 = of.protocol;
-  if (withPorts && (cameIn || stack.net.multipathHashPolicy6 === 1)) {
-    key1 = Math.imul(of.protocol + 1, 0x01000193) ^ Math.imul(of.sport + 1, 0x9e3779b1) ^ of.dport;
-  }
-  // Who sends chooses before its source is known.
-  const key0 =
-    Math.imul(cameIn ? folded(of.src) : 0, 0x85ebca77) ^
-    Math.imul(folded(of.dst), 0xc2b2ae3d) ^
-    Math.imul(stack.host + 1, 0x27d4eb2f);
-  const chosen = hops[stack.chooser.flow(CHOICE_MULTIPATH, key0, key1, route.weights)] as FibNextHop;
+  const key = multipathKey6(stack, packet, cameIn);
+  const chosen = hops[
+    stack.chooser.flow(CHOICE_MULTIPATH, key[0] as number, key[1] as number, route.weights)
+  ] as FibNextHop;
   const { flow } = stack;
   const { dev, gateway } = chosen;
   if (flow.viaOnly && oif !== 0 && dev?.ifindex !== oif) return found;
   return dev?.up && !hasFailed(flow, dev, gateway) ? chosen : found;
-}
-
-/** An address in one word: a handle is not the same in every process. */
-function folded(address: Ip6): number {
-  let hash = word6(address, 0);
-  for (let i = 1; i < 4; i++) hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) ^ word6(address, i);
-  return hash + 1;
 }
 
 /** `ip6_route_me_harder`: route a packet made here again. @returns 0, or an errno that drops the packet */

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { formatIpv6, type Ipv6Words } from "../../../src/address/ipv6.ts";
 import type { NetDevice } from "../../../src/kernel/device/net-device.ts";
 import { icmpReceive } from "../../../src/kernel/icmp/receive.ts";
+import { ABSENT } from "../../../src/kernel/session/pair-map.ts";
 import type { Outcome } from "../../../src/walk/trace.ts";
 import { outcome, sessionOf, told } from "../../walk/asking.ts";
 import { BRIDGE, smallWorld } from "../../walk/small-world.ts";
@@ -157,24 +158,57 @@ describe("what an error quotes", () => {
   });
 });
 
-/** `__ip_rt_update_pmtu`: an error teaches of a path's MTU only what is less than is known. */
-it("a larger MTU than the one known is not believed", () => {
-  const session = sessionOf(twoNetworks());
-  const a = session.stack(session.network.hostNumber("a"));
-  const tell = (mtu: number): number => {
-    const error = a.pool.take();
-    error.protocol = 1;
-    error.icmpType = 3;
-    error.icmpCode = 4;
-    error.icmpInfo = mtu;
-    error.src = ip("10.0.0.1");
-    error.dst = ip("10.0.0.2");
-    error.inner = a.pool.take();
-    error.inner.src = ip("10.0.0.2");
-    error.inner.dst = ip("10.1.0.2");
-    error.inner.protocol = 17;
-    icmpReceive(a, a.net.deviceNamed("eth0") as NetDevice, error);
-    return a.state.exceptions.get(ip("10.1.0.2"), 0);
+/** `__ip_rt_update_pmtu`. Namespaces rm7e-*: `ip route get` after such errors, with `net.ipv4.route.mtu_expires` of 2 and 600 s. */
+describe("a path's MTU", () => {
+  const lesson = (sysctl: Readonly<Record<string, number>> = {}) => {
+    const session = sessionOf(twoNetworks({}, { sysctl }));
+    const a = session.stack(session.network.hostNumber("a"));
+    const known = (): number => a.state.exceptions.pathMtu(4, ip("10.1.0.2"), a.now);
+    const tell = (mtu: number): number => {
+      const error = a.pool.take();
+      error.protocol = 1;
+      error.icmpType = 3;
+      error.icmpCode = 4;
+      error.icmpInfo = mtu;
+      error.src = ip("10.0.0.1");
+      error.dst = ip("10.0.0.2");
+      error.inner = a.pool.take();
+      error.inner.src = ip("10.0.0.2");
+      error.inner.dst = ip("10.1.0.2");
+      error.inner.protocol = 17;
+      icmpReceive(a, a.net.deviceNamed("eth0") as NetDevice, error);
+      return known();
+    };
+    return { session, tell, known };
   };
-  expect([tell(9000) > 0, tell(1300), tell(1400), tell(1200)]).toEqual([false, 1300, 1300, 1200]);
+
+  it("larger than the one known is not believed", () => {
+    const { tell } = lesson();
+    expect([tell(9000) > 0, tell(1300), tell(1400), tell(1200)]).toEqual([false, 1300, 1300, 1200]);
+  });
+
+  it("is forgotten after ten minutes, or as the host says; the same again is news when half of them are over", () => {
+    const { session, tell, known } = lesson();
+    tell(1300);
+    session.wait(299_000);
+    tell(1300);
+    session.wait(301_000);
+    expect(known()).toBe(1300);
+    session.wait(1000);
+    expect(known()).toBe(ABSENT);
+    tell(1300);
+    session.wait(301_000);
+    tell(1300);
+    session.wait(599_000);
+    expect(known()).toBe(1300);
+    const short = lesson({ "net.ipv4.route.mtu_expires": 2 });
+    short.tell(1300);
+    short.session.wait(2001);
+    expect(short.known()).toBe(ABSENT);
+  });
+
+  it("is never less than net.ipv4.route.min_pmtu", () => {
+    expect(lesson().tell(300)).toBe(552);
+    expect(lesson({ "net.ipv4.route.min_pmtu": 200 }).tell(300)).toBe(300);
+  });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { BridgePort } from "../../../src/kernel/device/device.ts";
+import type { BridgePort, DeviceDetail } from "../../../src/kernel/device/device.ts";
 import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
-import { BRIDGE, type HostSpec, smallWorld } from "../../walk/small-world.ts";
+import { BRIDGE, type HostSpec, macOf, smallWorld } from "../../walk/small-world.ts";
 
 /**
  * A bridge's ports. The expectations are the kernel's (Linux 6.18), seen in namespaces hop-test-*, for example
@@ -30,6 +30,17 @@ function bridged(ports: Readonly<Record<string, Partial<BridgePort>>> = {}, sw: 
     ["a:eth0 sw:p0", "b:eth0 sw:p1", "c:eth0 sw:p2"],
   );
 }
+
+const AGED: DeviceDetail = {
+  ...(BRIDGE as Extract<DeviceDetail, { kind: "bridge" }>),
+  ageingS: 3,
+};
+const LINKS = {
+  br0: { detail: BRIDGE },
+  p0: { master: "br0" },
+  p1: { master: "br0" },
+  p2: { master: "br0" },
+};
 
 const OK = "answered by";
 
@@ -346,5 +357,34 @@ describe("a bridge", () => {
       return places(found, 1).includes("c:eth0:in-otherhost");
     };
     expect([reached(BRIDGE), reached({ ...BRIDGE, ageingS: 0 } as typeof BRIDGE)]).toEqual([false, true]);
+  });
+});
+
+/** Namespaces rm7g-*: a bridge with `ageing_time 300`, and `bridge -s fdb show` every second. */
+describe("what was learned", () => {
+  const floods = (session: ReturnType<typeof sessionOf>): boolean =>
+    places(outcome(session, "a", "udp 10.0.0.2:53"), 1).includes("c:eth0:in-otherhost");
+
+  it("is forgotten after the ageing time, counted from the last frame", () => {
+    const session = sessionOf(bridged({}, { links: { ...LINKS, br0: { detail: AGED } } }));
+    expect(floods(session)).toBe(false);
+    session.wait(2900);
+    expect(floods(session)).toBe(false);
+    session.wait(2900);
+    expect(floods(session)).toBe(false);
+    session.wait(3000);
+    expect(floods(session)).toBe(true);
+  });
+
+  it("of a static entry, that it moved, is not", () => {
+    const b = macOf(2, 2);
+    const sw = {
+      links: { ...LINKS, br0: { detail: AGED } },
+      fdb: [`${b} p2 master br0`],
+    };
+    const session = sessionOf(bridged({}, sw));
+    outcome(session, "b", "udp 10.0.0.1:53");
+    session.wait(60_000);
+    expect(floods(session)).toBe(false);
   });
 });

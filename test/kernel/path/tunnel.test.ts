@@ -125,7 +125,7 @@ describe("the outer packet", () => {
     expect(told(session, "n1", "udp 10.0.1.2:53 size=1460 df")).toBe(
       "too-big EMSGSIZE icmp 3/4 from 10.0.1.1 mtu 1480, too-big",
     );
-    expect(session.stack(0).state.exceptions.get(ip("10.0.1.2"), 0)).toBe(1480);
+    expect(session.stack(0).state.exceptions.pathMtu(4, ip("10.0.1.2"), 0)).toBe(1480);
   });
 });
 
