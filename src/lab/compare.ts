@@ -295,6 +295,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     // Recorders that send in bulk have their cards' offloads off: what they say is compared up to there (`isBulk`).
     size: q.proto === "tcp" ? null : (q.size ?? null),
     df: q.df ?? false,
+    mf: q.mf ?? false,
     mark: q.mark ?? 0,
     uid: q.uid ?? 0,
     dev: q.dev ?? zone ?? null,

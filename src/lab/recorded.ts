@@ -39,6 +39,8 @@ export interface RecordedQuery {
   readonly ttl?: number;
   readonly size?: number;
   readonly df?: boolean;
+  /** A hand-made packet is the first piece of a datagram whose rest was never sent. */
+  readonly mf?: boolean;
   readonly mark?: number;
   readonly uid?: number;
   readonly dev?: string;

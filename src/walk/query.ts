@@ -30,6 +30,8 @@ export interface Query {
   /** What a bare packet carries, byte by byte; null: nobody has said. */
   readonly content: Uint8Array | null;
   readonly df: boolean;
+  /** A hand-made packet is the first piece of a datagram whose rest is never sent. */
+  readonly mf: boolean;
   readonly mark: number;
   readonly uid: number;
   /** Device the sending socket is bound to, or the scope of a link-local destination. */
@@ -60,6 +62,7 @@ export const QUERY_DEFAULTS = {
   size: null,
   content: null,
   df: false,
+  mf: false,
   mark: 0,
   uid: 0,
   dev: null,

@@ -71,6 +71,7 @@ export function sendRaw(owner: Conversation): void {
     fillMessage(packet, query.proto, owner.ports, query.size ?? usual);
     packet.payloadKnown = query.size !== null;
   }
+  packet.mf = query.mf;
   // raw_sendmsg routes by the socket's own address and protocol, not by the header it is handed.
   const { protocol } = packet;
   packet.src = 0;

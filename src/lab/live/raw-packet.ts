@@ -32,6 +32,7 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
   packet.dst = addressOnPath(dst);
   packet.ttl = query.ttl ?? 64;
   packet.df = query.df ?? false;
+  packet.mf = query.mf ?? false;
   const bare = bareProtocol(query.proto);
   if (bare !== null) {
     packet.protocol = bare;
