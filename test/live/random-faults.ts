@@ -125,7 +125,9 @@ function mistakeWithoutFlood(dice: Dice, ground: Ground): Aim[] {
 /** A pod's end of its cable takes less than the node's. */
 function shorten(dice: Dice, ground: Ground): Aim[] {
   const { node, pod, address } = dice.pick(podPorts(ground));
-  linkOf(pod, "eth0").mtu = dice.pick([1000, 1280]);
+  const mtu = dice.pick([1000, 1280]);
+  // A shorter cable has no IPv6 (`IPV6_MIN_MTU`).
+  linkOf(pod, "eth0").mtu = pod.addresses.some(({ address: own }) => own.includes(":")) ? 1280 : mtu;
   return [node.name, dice.pick(ground.clients)].map((from) => ({
     ...{ from, dst: address, proto: dice.pick(["udp", "icmp"]), size: dice.pick([1300, 1390]) },
   }));
