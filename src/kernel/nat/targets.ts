@@ -10,7 +10,7 @@ import type { MasqueradeTarget } from "../netfilter/target/masquerade.ts";
 import type { NetmapTarget } from "../netfilter/target/netmap.ts";
 import type { RedirectTarget } from "../netfilter/target/redirect.ts";
 import type { SnatTarget } from "../netfilter/target/snat.ts";
-import type { TargetAction } from "../netfilter/target-action.ts";
+import type { OneDestination, TargetAction } from "../netfilter/target-action.ts";
 import { nextHopOf } from "../route/attach.ts";
 import { selectAddress } from "../route/output-route.ts";
 import { selectSource6 } from "../route/select-source6.ts";
@@ -55,15 +55,45 @@ export function snatAction(target: SnatTarget): TargetAction {
 class NatAction implements TargetAction {
   private readonly range: NatRange;
   private readonly manip: Manip;
+  readonly dnat: OneDestination | null;
 
   constructor(range: NatRange, manip: Manip) {
     this.range = range;
     this.manip = manip;
+    this.dnat =
+      manip === NF_NAT_MANIP_DST && isOne(range) ? { address: range.minAddress, port: range.minPort } : null;
   }
 
   apply(stack: Stack, packet: Packet): NfVerdict {
     return packet.ct < 0 ? NF_ACCEPT : natSetup(stack, packet.ct, this.range, this.manip);
   }
+}
+
+/** Does it leave no choice? */
+function isOne({
+  mapAddresses,
+  minAddress,
+  maxAddress,
+  ports,
+  minPort,
+  maxPort,
+  random,
+  portBase,
+}: NatRange): boolean {
+  return (
+    mapAddresses && minAddress === maxAddress && ports && minPort === maxPort && !random && portBase === null
+  );
+}
+
+const oneDestination = new OneAddress();
+oneDestination.ports = true;
+
+/** `NatAction.apply` of DNAT to one address and port (`TargetAction.dnat`), which are at hand. Runs per packet. */
+export function dnatToOne(stack: Stack, packet: Packet, address: number, port: number): NfVerdict {
+  if (packet.ct < 0) return NF_ACCEPT;
+  oneDestination.minPort = port;
+  oneDestination.maxPort = port;
+  return natSetup(stack, packet.ct, oneDestination.set(address), NF_NAT_MANIP_DST);
 }
 
 /** `nf_nat_masquerade_ipv4`, `nf_nat_masquerade_ipv6`: the source becomes an address of the device it leaves by. */

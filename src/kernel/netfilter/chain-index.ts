@@ -132,8 +132,16 @@ export class ChainIndex {
   /** Rules that are candidates for every packet, in order. */
   private readonly always: Int32Array;
   private readonly length: number;
+  /** What of a packet it is looked up by. */
+  readonly asksDestination: boolean;
+  readonly asksSource: boolean;
+  readonly asksPort: boolean;
 
   private constructor(classes: readonly Class[], always: Int32Array, length: number) {
+    const asks = (bits: number) => classes.some(({ signature }) => (signature & bits) !== 0);
+    this.asksDestination = asks(BY_DST);
+    this.asksSource = asks(BY_SRC);
+    this.asksPort = asks(BY_PROTO | BY_DPORT);
     this.classes = classes;
     this.always = always;
     this.length = length;

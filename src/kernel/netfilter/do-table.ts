@@ -1,21 +1,23 @@
 import type { Packet } from "../../packet/packet.ts";
-import * as PACKET from "../../packet/packet.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
 import type { ChainArena } from "./chain-arena.ts";
 import * as CHAIN_ARENA from "./chain-arena.ts";
 import type { ChainIndex } from "./chain-index.ts";
 import * as COLUMNS from "./columns.ts";
+import * as DROPPED from "./dropped-by.ts";
 import type { NfVerdict } from "./hook.ts";
 import * as HOOK from "./hook.ts";
 import { statesOf } from "./match/conntrack-state.ts";
+import * as NARROWED_ENTRY from "./narrowed-entry.ts";
 import type { MatchTest } from "./rule-context.ts";
+import { fieldsMatch } from "./rule-fields.ts";
+import { runNarrowed } from "./run-narrowed.ts";
 import type { CompiledTable } from "./table.ts";
 import type { TargetAction } from "./target-action.ts";
 import * as TARGET_ACTION from "./target-action.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { IPPROTO_TCP, IPPROTO_UDP } = PACKET;
 const { OP_CHAIN_END, OP_POLICY, OP_RULE } = TAPE;
 const { H_LENGTH, H_POLICY, H_START, HEAD_STRIDE, POLICY_ACCEPT, POLICY_NONE } = CHAIN_ARENA;
 const {
@@ -30,46 +32,19 @@ const {
   C_ACTION,
   C_ARG,
   C_ARG2,
-  C_DPORT,
   C_FLAGS,
-  C_IN,
-  C_MARK,
-  C_MARK_MASK,
-  C_NOT_DST,
-  C_NOT_DST_MASK,
-  C_OUT,
-  C_PROTO,
-  C_SPORT,
-  C_SRC,
-  C_SRC_MASK,
   C_TESTS,
   DST_STRIDE,
   F_FIELDS,
-  F_FRAGMENT,
-  F_INV_DPORT,
-  F_INV_DST,
-  F_INV_FRAGMENT,
-  F_INV_IN,
-  F_INV_MARK,
-  F_INV_OUT,
-  F_INV_PROTO,
-  F_INV_SPORT,
-  F_INV_SRC,
   F_INV_STATE,
-  F_MARK,
-  F_PORTS,
   F_STATE,
-  F_UNUSUAL,
   STATE_SHIFT,
   STRIDE,
 } = COLUMNS;
+const { DROPPED_BY_MATCH, DROPPED_BY_POLICY, DROPPED_BY_RULE } = DROPPED;
 const { NF_ACCEPT, NF_DROP } = HOOK;
+const { NO_CODE } = NARROWED_ENTRY;
 const { XT_CONTINUE, XT_RETURN } = TARGET_ACTION;
-
-/** `Stack.dropBy`. */
-export const DROPPED_BY_RULE = 0;
-export const DROPPED_BY_POLICY = -1;
-export const DROPPED_BY_MATCH = -2;
 
 /** Chains deeper than this are a loop the kernel refuses to load (`ipt_do_table`'s jump stack). */
 const DEPTH_AT_MOST = 1024;
@@ -87,8 +62,9 @@ export class JumpStack {
 /**
  * `ipt_do_table`: walk a packet through a table from a hook's built-in chain to a verdict.
  *
- * A chain with an index is entered by it, one without is walked rule by rule; `stack.literal` walks them all. Both count
- * the rules a literal walk evaluates. This is code that runs per packet.
+ * Where the table was narrowed to the packet's destination (`narrowed-entry.ts`) that is run instead. Else a chain with an index
+ * is entered by it, one without is walked rule by rule; `stack.literal` walks them all. All count the rules a literal walk
+ * evaluates. This is code that runs per packet.
  *
  * @param tableNumber place of the table in its ruleset, for the tape
  */
@@ -103,6 +79,11 @@ export function doTable(
   if (entry < 0) return NF_ACCEPT;
   const engine = stack.engine;
   const { tape, literal } = engine;
+  if (!literal && packet.fragOffset === 0) {
+    const narrowed = table.narrowed(hook);
+    const code = narrowed.find(packet);
+    if (code !== NO_CODE) return runNarrowed(stack, narrowed, code, tableNumber, hook, packet);
+  }
   const jumps = stack.jumpStack;
   const base = jumps.top;
   const replaced = table.replaced;
@@ -307,79 +288,6 @@ function ruleMatches(stack: Stack, arena: ChainArena, at: number, packet: Packet
   }
   const tests = columns[at + C_TESTS] as number;
   return tests === 0 || testsMatch(stack, arena, tests, packet);
-}
-
-/** What a rule asks for in its columns: most ask for no more than a protocol, its ports, a source and interfaces. */
-function fieldsMatch(stack: Stack, columns: Int32Array, at: number, packet: Packet, flags: number): boolean {
-  if ((flags & F_UNUSUAL) !== 0) return flaggedMatches(stack, columns, at, packet, flags);
-  const protocol = columns[at + C_PROTO] as number;
-  if (protocol !== 0 && packet.protocol !== protocol) return false;
-  if ((flags & F_PORTS) !== 0) {
-    if (packet.fragOffset !== 0) return false;
-    const dports = columns[at + C_DPORT] as number;
-    const dport = packet.dport;
-    if (dport < (dports & 0xffff) || dport > dports >>> 16) return false;
-    const sports = columns[at + C_SPORT] as number;
-    const sport = packet.sport;
-    if (sport < (sports & 0xffff) || sport > sports >>> 16) return false;
-  }
-  if ((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) return false;
-  const inName = columns[at + C_IN] as number;
-  if (inName >= 0 && stack.inName !== inName) return false;
-  const outName = columns[at + C_OUT] as number;
-  return outName < 0 || stack.outName === outName;
-}
-
-/** The same with negations, marks and fragments. */
-function flaggedMatches(
-  stack: Stack,
-  columns: Int32Array,
-  at: number,
-  packet: Packet,
-  flags: number,
-): boolean {
-  if (
-    (flags & F_INV_DST) !== 0 &&
-    (packet.dst & (columns[at + C_NOT_DST_MASK] as number)) === columns[at + C_NOT_DST]
-  ) {
-    return false;
-  }
-  const protocol = columns[at + C_PROTO] as number;
-  if (protocol !== 0 && (packet.protocol !== protocol) !== ((flags & F_INV_PROTO) !== 0)) return false;
-  if ((flags & F_PORTS) !== 0) {
-    if (packet.fragOffset !== 0 || (packet.protocol !== IPPROTO_TCP && packet.protocol !== IPPROTO_UDP))
-      return false;
-    const dports = columns[at + C_DPORT] as number;
-    const dport = packet.dport;
-    if ((dport < (dports & 0xffff) || dport > dports >>> 16) !== ((flags & F_INV_DPORT) !== 0)) return false;
-    const sports = columns[at + C_SPORT] as number;
-    const sport = packet.sport;
-    if ((sport < (sports & 0xffff) || sport > sports >>> 16) !== ((flags & F_INV_SPORT) !== 0)) return false;
-  }
-  if (
-    ((packet.src & (columns[at + C_SRC_MASK] as number)) !== columns[at + C_SRC]) !==
-    ((flags & F_INV_SRC) !== 0)
-  ) {
-    return false;
-  }
-  const inName = columns[at + C_IN] as number;
-  if (inName >= 0 && (stack.inName !== inName) !== ((flags & F_INV_IN) !== 0)) return false;
-  const outName = columns[at + C_OUT] as number;
-  if (outName >= 0 && (stack.outName !== outName) !== ((flags & F_INV_OUT) !== 0)) return false;
-  if (
-    (flags & F_MARK) !== 0 &&
-    ((packet.mark & (columns[at + C_MARK_MASK] as number)) !== columns[at + C_MARK]) !==
-      ((flags & F_INV_MARK) !== 0)
-  ) {
-    return false;
-  }
-  if (
-    (flags & (F_FRAGMENT | F_INV_FRAGMENT)) !== 0 &&
-    (packet.fragOffset !== 0) !== ((flags & F_FRAGMENT) !== 0)
-  ) {
-    return false;
-  }
-  return true;
 }
 
 function testsMatch(stack: Stack, arena: ChainArena, tests: number, packet: Packet): boolean {

@@ -11,14 +11,15 @@ import { defragment } from "../path/reassembly.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import * as DO_TABLE from "./do-table.ts";
+
 import { doTable } from "./do-table.ts";
+import * as DROPPED from "./dropped-by.ts";
 import * as HOOK from "./hook.ts";
 import { HOOK_NAMES, type NfVerdict, TABLE_HOOKS } from "./hook.ts";
 import { synproxyHook } from "./synproxy.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { DROPPED_BY_POLICY, DROPPED_BY_RULE } = DO_TABLE;
+const { DROPPED_BY_POLICY, DROPPED_BY_RULE } = DROPPED;
 const {
   NF_ACCEPT,
   NF_DROP,

@@ -26,6 +26,7 @@ export function nptAction({ kind, from, to }: NptTarget): TargetAction {
   const prefix = internIpv6(from.address as Ipv6Words);
   const length = lengthOfMasked(from) ?? 0;
   return {
+    readdresses: !source,
     apply: (stack: Stack, packet: Packet): NfVerdict | typeof XT_CONTINUE => {
       const before = source ? packet.src : packet.dst;
       const after = map(before);

@@ -1,6 +1,7 @@
 import { ChainArena } from "./chain-arena.ts";
 import { ChainOverlay, type Chains } from "./chain-map.ts";
 import { HOOK_NAMES } from "./hook.ts";
+import { NarrowedEntry } from "./narrowed-entry.ts";
 import type { Chain, Ruleset, Table } from "./rule.ts";
 
 /**
@@ -18,6 +19,8 @@ export class CompiledTable {
   readonly replaced: ReadonlyMap<number, number> | null;
   /** By hook: the built-in chain's slot, -1 where the table has none. */
   readonly entry: Int32Array;
+  /** By hook, as packets come. */
+  private readonly narrowedEntries: (NarrowedEntry | null)[] = HOOK_NAMES.map(() => null);
 
   constructor(plain: Table) {
     const { chains } = plain;
@@ -47,6 +50,17 @@ export class CompiledTable {
     }
     this.replaced = replaced.size === 0 ? null : replaced;
     this.entry = Int32Array.from(HOOK_NAMES, slotOf);
+  }
+
+  /** What was narrowed of it from a hook's built-in chain on, which is there. */
+  narrowed(hook: number): NarrowedEntry {
+    return this.narrowedEntries[hook] ?? this.beginNarrowing(hook);
+  }
+
+  private beginNarrowing(hook: number): NarrowedEntry {
+    const begun = new NarrowedEntry(this, this.entry[hook] as number);
+    this.narrowedEntries[hook] = begun;
+    return begun;
   }
 
   /** The chain of a slot. */

@@ -26,9 +26,19 @@ export const XT_CONTINUE = -1;
 /** Leave the chain (`XT_RETURN`). */
 export const XT_RETURN = -5;
 
+/** An address and port. */
+export interface OneDestination {
+  readonly address: number;
+  readonly port: number;
+}
+
 /** The effect of a target that the columns cannot hold. Runs per packet. */
 export interface TargetAction {
   apply(stack: Stack, packet: Packet, hook: number): NfVerdict | typeof XT_CONTINUE | typeof XT_RETURN;
+  /** The walk goes on with a packet that may have another destination. */
+  readonly readdresses?: boolean;
+  /** It is DNAT to just this address and port. */
+  readonly dnat?: OneDestination | null;
 }
 
 /** Targets that change nothing the walk can see: they log, count, or fill in a checksum. */

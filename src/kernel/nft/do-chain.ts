@@ -1,6 +1,6 @@
 import { hashOf } from "../../packet/flow-hash.ts";
 import { ETH_P_ARP, type Packet } from "../../packet/packet.ts";
-import { DROPPED_BY_POLICY, DROPPED_BY_RULE } from "../netfilter/do-table.ts";
+import { DROPPED_BY_POLICY, DROPPED_BY_RULE } from "../netfilter/dropped-by.ts";
 import { NF_ACCEPT, NF_DROP, type NfVerdict } from "../netfilter/hook.ts";
 import type { Stack } from "../stack.ts";
 import { OP_NFT_CHAIN_END, OP_NFT_POLICY, OP_NFT_RULE } from "../tape.ts";
