@@ -76,7 +76,9 @@ describe("a port that a closed connection still has (`nf_nat_used_tuple_harder`)
   });
 
   it("is not wanted where another one is free", () => {
-    expect(new Set(again("1000-1001").told.map((line) => line.split(" ")[0]))).toEqual(new Set(["connected"]));
+    expect(new Set(again("1000-1001").told.map((line) => line.split(" ")[0]))).toEqual(
+      new Set(["connected"]),
+    );
   });
 });
 
