@@ -5,6 +5,16 @@ import type { Resolved } from "../inventory/cluster-dns.ts";
 import { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
+import { parseProtocol } from "../kernel/netfilter/save/protocol.ts";
+import {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_IPIP,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from "../packet/packet.ts";
+import type { QueryProtocol } from "../walk/query.ts";
 import type { World } from "../world/world.ts";
 import { findHost, splitKind } from "./host-reference.ts";
 import { notBuiltYet } from "./not-built-yet.ts";
@@ -12,14 +22,15 @@ import { parsePort } from "./number-text.ts";
 import { invalid, ok, type Result } from "./result.ts";
 
 export const PROTOCOLS = ["tcp", "udp", "sctp", "icmp"] as const;
-export type Protocol = (typeof PROTOCOLS)[number];
 
 /** Where a query goes: TO, taken apart and found. */
 export interface Destination {
   readonly address: IpAddress;
   /** The device that `fe80::1%eth0` names. */
   readonly scope: string | null;
-  readonly proto: Protocol;
+  readonly proto: QueryProtocol;
+  /** Number of the protocol of a bare packet (`ip`), else 0. */
+  readonly protocol: number;
   readonly port: number | null;
 }
 
@@ -69,7 +80,7 @@ export function parseDestination(
   if (zone === "") return invalid(`${JSON.stringify(place)} ends before its scope: %DEVICE is expected`);
   const address = resolved === undefined ? addressOf(world, bare, naming) : ok(resolved.address);
   if (address.kind === "invalid") return address;
-  return ok({ address: address.value, scope: zone ?? null, proto: protocol.value, port: port.value });
+  return ok({ address: address.value, scope: zone ?? null, ...protocol.value, port: port.value });
 }
 
 /** `svc/shop/db:5432`: the Service's cluster IP; the protocol is the port's own unless another is asked for. */
@@ -94,9 +105,9 @@ function serviceDestination(
   const found = inventory.service(parts, portText, families);
   if (found.kind === "missing") return invalid(found.message);
   const { address, port, proto } = found.value;
-  if (pings) return ok({ address, scope: null, proto: "icmp", port: null });
+  if (pings) return ok({ address, scope: null, proto: "icmp", protocol: 0, port: null });
   const protocol = chooseProtocol(port, behind, option ?? (behind === null ? proto : null));
-  return protocol.kind === "invalid" ? protocol : ok({ address, scope: null, proto: protocol.value, port });
+  return protocol.kind === "invalid" ? protocol : ok({ address, scope: null, ...protocol.value, port });
 }
 
 interface Parts {
@@ -140,6 +151,8 @@ function splitDestination6(text: string): Parts {
   return { place: inside ?? head, portText: behind ?? null, protoText };
 }
 
+type Protocol = Pick<Destination, "proto" | "protocol">;
+
 function chooseProtocol(port: number | null, behind: string | null, option: string | null): Result<Protocol> {
   if (behind !== null && option !== null && behind !== option) {
     return invalid(`says /${behind}, but --proto says ${option}: give one of them`);
@@ -147,14 +160,41 @@ function chooseProtocol(port: number | null, behind: string | null, option: stri
   const word = behind ?? option ?? (port === null ? "icmp" : "tcp");
   const proto = PROTOCOLS.find((each) => each === word);
   if (proto === undefined) {
-    return invalid(
-      `${JSON.stringify(word)} is no protocol${suggestion(word, PROTOCOLS)}: tcp, udp, sctp or icmp stands behind the slash`,
-    );
+    const bare = behind === null ? bareProtocol(word) : undefined;
+    if (bare === undefined) {
+      return invalid(
+        `${JSON.stringify(word)} is no protocol${suggestion(word, PROTOCOLS)}: ${behind === null ? "tcp, udp, sctp, icmp, another name of /etc/protocols or a number is expected" : "tcp, udp, sctp or icmp stands behind the slash"}`,
+      );
+    }
+    if (port !== null) return invalid(`a bare packet of ${word} has no ports: leave the port out`);
+    return typeof bare === "string" ? invalid(bare) : ok({ proto: "ip", protocol: bare });
   }
   if (proto === "icmp" && port !== null) return invalid("icmp has no ports: leave the port out");
   if (proto !== "icmp" && port === null)
     return invalid(`${proto} needs a port: write :PORT behind the address`);
-  return ok(proto);
+  return ok({ proto, protocol: 0 });
+}
+
+/** Protocols that have a word of their own, and those whose packets have more headers before what they carry. */
+const NOT_BARE: ReadonlyMap<number, string> = new Map([
+  [IPPROTO_ICMP, "write icmp"],
+  [IPPROTO_TCP, "write tcp"],
+  [IPPROTO_UDP, "write udp"],
+  [IPPROTO_SCTP, "write sctp"],
+  [IPPROTO_ICMPV6, "write icmp"],
+  ...[0, 43, 44, 60].map((number) => [number, "it is a header of IPv6 before another"] as const),
+  [59, "it says that nothing follows"],
+  [2, "hosts tell routers of their groups with it"],
+  ...[IPPROTO_IPIP, 41].map((number) => [number, "a tunnel's device sends such packets"] as const),
+  [136, "UDP-Lite's ports and checksum are not modelled"],
+]);
+
+/** The number of a protocol of /etc/protocols; undefined for none, or why a bare packet is not of it. */
+function bareProtocol(word: string): number | string | undefined {
+  const number = parseProtocol(word);
+  if (number === undefined || word === "all") return undefined;
+  const instead = NOT_BARE.get(number);
+  return instead === undefined ? number : `--proto ${word}: ${instead}`;
 }
 
 function addressOf(world: World, place: string, naming: Naming): Result<IpAddress> {

@@ -84,12 +84,14 @@ export function resolveQuestion(
   if (to !== null && to.proto !== "tcp" && question.tcpFlags !== null) {
     messages.push(`TCP flags: a ${to.proto} packet has no TCP flags`);
   }
+  if (to?.protocol === IPPROTO_AH && familyOfAddress(to.address) === 6)
+    messages.push(`to ${JSON.stringify(question.to)}: --proto ah: of IPv6 it is a header before another`);
   if (sender !== null && to !== null) {
     messages.push(...faultsOfFamily(sender, to.address), ...faultsOfScope(sender.host, question.dev, to));
   }
   if (sender === null || to === null || messages.length > 0) return invalid(...messages);
   const forged = src !== null && !sender.arrives && !isOwn(sender.host, src);
-  const raw = tcpFlags !== null || forged;
+  const raw = tcpFlags !== null || forged || to.proto === "ip";
   const { id, sport, ttl, size, df, mark, uid } = question;
   return ok({
     ...QUERY_DEFAULTS,
@@ -100,6 +102,7 @@ export function resolveQuestion(
     arrivesBy: sender.arrivesBy,
     src: src === null ? null : addressOnPath(src),
     proto: to.proto,
+    protocol: to.protocol,
     family: familyOfAddress(to.address),
     dst: addressOnPath(to.address),
     dport: to.port,
@@ -113,6 +116,8 @@ function familySaid({ family }: Question, src: IpAddress | null): { readonly fam
   if (src !== null) return { family: familyOfAddress(src) };
   return family === null ? {} : { family };
 }
+
+const IPPROTO_AH = 51;
 
 interface Sender {
   readonly host: Host;

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
 import { formatOnPath } from "../address/ip6-handle.ts";
+import { formatProtocol } from "../kernel/netfilter/save/protocol.ts";
 import { whyUnfit } from "../lab/live/fit.ts";
 import { probeReport } from "../lab/live/probe-report.ts";
 import {
@@ -58,7 +59,10 @@ export function standingLabCommands(context: Context): Command[] {
       .argument("<to>", "where to, as for trace"),
   )
     .option("--name <name>", name, DEFAULT_NAME)
-    .option("--proto <proto>", "tcp, udp or icmp")
+    .option(
+      "--proto <proto>",
+      "tcp, udp or icmp; any other of /etc/protocols, or its number, is one bare packet",
+    )
     .option("-n, --namespace <name>", "namespace of names that say none (default)")
     .addHelpText(
       "after",
@@ -161,7 +165,7 @@ async function probeLab(context: Context, from: string, to: string, options: Pro
     return fail(context, [`from ${JSON.stringify(from)}: no host of the lab ${name} sends that`]);
   }
   if (query.value.proto === "sctp")
-    return fail(context, [`to ${JSON.stringify(to)}: a lab sends tcp, udp and icmp alone`]);
+    return fail(context, [`to ${JSON.stringify(to)}: a lab cannot make an association of SCTP`]);
   const lab = enterLab(name, standing, query.value.dport);
   try {
     const report = await probeReport(lab, recordedQuery(query.value), paintOf(io));
@@ -173,10 +177,27 @@ async function probeLab(context: Context, from: string, to: string, options: Pro
 }
 
 function recordedQuery(query: Query): RecordedQuery {
-  const { host, family, proto, dst, dport, src, sport, ttl, size, df, mark, uid, dev, raw, tcpFlags } = query;
+  const {
+    host,
+    family,
+    proto,
+    protocol,
+    dst,
+    dport,
+    src,
+    sport,
+    ttl,
+    size,
+    df,
+    mark,
+    uid,
+    dev,
+    raw,
+    tcpFlags,
+  } = query;
   return {
     from: host,
-    proto,
+    proto: proto === "ip" ? formatProtocol(protocol) : proto,
     dst: formatOnPath(family, dst),
     ...(dport === null ? {} : { dport }),
     ...(src === null ? {} : { src: formatOnPath(family, src) }),
@@ -186,6 +207,8 @@ function recordedQuery(query: Query): RecordedQuery {
     ...(dev === null ? {} : { dev }),
     ...(tcpFlags === null ? {} : { flags: flagLetters(tcpFlags) }),
     ...{ df, mark, uid, raw },
+    // Nobody holds a connection open for a bare packet, but an error about it is waited for.
+    ...(proto === "ip" ? { listens: true } : {}),
   };
 }
 

@@ -86,7 +86,10 @@ export function traceCommand(context: Context): Command {
     )
     .option("-4, --ipv4", "look names up in IPv4")
     .option("-6, --ipv6", "look names up in IPv6: of hosts and Services of both families IPv4 is taken else")
-    .option("--proto <proto>", "tcp, udp, sctp or icmp")
+    .option(
+      "--proto <proto>",
+      "tcp, udp, sctp or icmp; any other of /etc/protocols, or its number, is one bare packet",
+    )
     .option("--src <address>", "bind the sender to this address, or forge it")
     .option("--sport <port>", "source port")
     .option("--ttl <n>", "time to live")

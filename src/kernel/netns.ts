@@ -90,6 +90,7 @@ export class Netns {
   private readonly synproxy: boolean;
   private readonly synproxy6: boolean;
   private listed: readonly ConntrackEntry[] | null = null;
+  private queues: readonly number[] | null = null;
   readonly neighbours: KnownNeighbours;
   /** Bridges' own entries: (bridge ifindex, MAC) to the port's ifindex, or the bridge's own for what goes up. */
   readonly bridgeFdb: PairMap;
@@ -354,6 +355,19 @@ export class Netns {
       this.listed = typeof text === "string" ? parseConntrackList(linesOf(text)).entries : [];
     }
     return this.listed;
+  }
+
+  /**
+   * Queues of NFQUEUE that a program listens on, as /proc/net/netfilter/nfnetlink_queue lists them, a line each (`seq_show` of
+   * net/netfilter/nfnetlink_queue.c); null: the dump did not say.
+   */
+  get heardQueues(): readonly number[] | null {
+    const text = this.host.unmodelled.get("nfnetlinkQueue");
+    if (typeof text !== "string") return null;
+    this.queues ??= linesOf(text)
+      .flatMap((line) => /^\s*(\d+) /.exec(line.text)?.[1] ?? [])
+      .map(Number);
+    return this.queues;
   }
 
   /** The rules of iptables or ip6tables. */

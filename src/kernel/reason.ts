@@ -210,6 +210,11 @@ const TABLE = [
     "DROPPED",
     "SYNPROXY dropped a segment that does not acknowledge the answer it gave to a SYN.",
   ],
+  [
+    "no-queue-listener",
+    "DROPPED",
+    "No program listens on the queue that NFQUEUE gave the packet to, and the rule has no --queue-bypass.",
+  ],
 ] as const satisfies readonly (readonly [string, Disposition, string])[];
 
 export type ReasonName = (typeof TABLE)[number][0];

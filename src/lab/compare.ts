@@ -4,12 +4,13 @@ import { splitZone } from "../address/ipv6.ts";
 import { ASK_DEFAULTS, type Explored, explore, followScript } from "../walk/ask.ts";
 import { Network } from "../walk/network.ts";
 import { parseFlagLetters } from "../walk/packet-view.ts";
-import { QUERY_DEFAULTS, type Query } from "../walk/query.ts";
+import { QUERY_DEFAULTS, type Query, type QueryProtocol } from "../walk/query.ts";
 import { PATIENCE_MS } from "../walk/run.ts";
 import { Session } from "../walk/session.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
+import { bareProtocol, bytesOf } from "./bare-query.ts";
 import { compareFlow, flowSignature } from "./compare-flow.ts";
 import { compareOutcome, type Matched } from "./compare-outcome.ts";
 import { gaveUpEarly } from "./excused.ts";
@@ -274,14 +275,17 @@ function queryOf(probe: Probe, index: number): Query | string {
   const family = familyOfAddress(dst);
   if (src !== null && familyOfAddress(src) !== family)
     return `query.src: ${q.src} is of another family than ${q.dst}`;
-  if (q.proto !== "tcp" && q.proto !== "udp" && q.proto !== "icmp")
-    return `query.proto: ${q.proto} is none of tcp, udp, icmp`;
+  const bare = bareProtocol(q.proto);
+  if (bare === null && q.proto !== "tcp" && q.proto !== "udp" && q.proto !== "icmp")
+    return `query.proto: ${q.proto} is neither tcp, udp, icmp nor another protocol that a bare packet is of`;
   const client = recorded.outcome.client;
   return {
     ...QUERY_DEFAULTS,
     id: `probe ${index}`,
     host: q.from,
-    proto: q.proto,
+    proto: bare === null ? (q.proto as QueryProtocol) : "ip",
+    protocol: bare ?? 0,
+    content: bytesOf(q),
     family,
     dst: addressOnPath(dst),
     dport: q.dport ?? null,

@@ -28,7 +28,10 @@ export interface RecordedProbe {
 
 export interface RecordedQuery {
   readonly from: string;
+  /** tcp, udp, icmp; or another of /etc/protocols, or a number: one bare packet (`raw`). */
   readonly proto: string;
+  /** What a bare packet carries, in hexadecimal. */
+  readonly payload?: string;
   readonly dst: string;
   readonly dport?: number;
   readonly src?: string;

@@ -299,6 +299,8 @@ export class Packet {
   gsoExcess = 0;
   /** Is it what a query gave, all `p`s? Else nobody knows what it says. */
   payloadKnown = false;
+  /** All that IP carries of the whole datagram, where it is of a protocol without fields of its own here and a query says its bytes. */
+  content: Uint8Array | null = null;
 
   reset(): void {
     this.number = 0;
@@ -348,6 +350,7 @@ export class Packet {
     this.payload = 0;
     this.gsoExcess = 0;
     this.payloadKnown = false;
+    this.content = null;
     this.pieces = null;
     this.scrub(true);
   }
@@ -452,6 +455,7 @@ export class Packet {
     this.payload = from.payload;
     this.gsoExcess = from.gsoExcess;
     this.payloadKnown = from.payloadKnown;
+    this.content = from.content;
   }
 
   /** Copy what the namespace keeps with the packet (`skb_clone`'s half that is not headers). */

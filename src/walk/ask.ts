@@ -1,6 +1,7 @@
 import { formatOnPath, socketAddressOnPath } from "../address/ip6-handle.ts";
 import type { Match } from "../kernel/netfilter/match/match.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
+import { formatProtocol } from "../kernel/netfilter/save/protocol.ts";
 import { unwalkedTables } from "../kernel/nft/base-chains.ts";
 import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
 import { Tape } from "../kernel/tape.ts";
@@ -403,14 +404,18 @@ function traceOf(
   };
 }
 
+function protocolText({ proto, protocol }: Query): string {
+  return proto === "ip" ? formatProtocol(protocol) : proto;
+}
+
 function queryView(query: Query): QueryView {
   const { family, dst, dport } = query;
   const to = dport === null ? formatOnPath(family, dst) : socketAddressOnPath(family, dst, dport);
   const at = query.arrivesBy === null ? `host/${query.host}` : `host/${query.host}:${query.arrivesBy}`;
   return {
     from: query.arrives ? formatOnPath(family, query.src ?? 0) : `host/${query.host}`,
-    to: `${to}/${query.proto}`,
-    proto: query.proto,
+    to: `${to}/${protocolText(query)}`,
+    proto: protocolText(query),
     ...(query.arrives ? { at } : {}),
     ...(query.src !== null && !query.arrives ? { src: formatOnPath(family, query.src) } : {}),
     ...(query.sport === null ? {} : { sport: query.sport }),

@@ -14,7 +14,8 @@ import {
   IPPROTO_UDP,
   type Packet,
 } from "../packet/packet.ts";
-import { MESSAGE_BYTES } from "./packet-size.ts";
+import { PAYLOAD_BYTE } from "../packet/wire/frame.ts";
+import { DEFAULT_PAYLOAD, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 
 /** What the packets that sockets send have in common, of both families. */
@@ -27,7 +28,12 @@ export function ofFamily(packet: Packet, family: Family): Packet {
 }
 
 /** The number of a query's protocol in its family. */
-export function protocolOf({ proto, family }: Pick<Query, "proto" | "family">): number {
+export function protocolOf({
+  proto,
+  family,
+  protocol,
+}: Pick<Query, "proto" | "family" | "protocol">): number {
+  if (proto === "ip") return protocol;
   if (proto === "tcp") return IPPROTO_TCP;
   if (proto === "udp") return IPPROTO_UDP;
   if (proto === "sctp") return IPPROTO_SCTP;
@@ -42,7 +48,7 @@ export function fillMessage(
   payload: number,
 ): void {
   const family: Family = packet.family === 6 ? 6 : 4;
-  packet.protocol = protocolOf({ proto, family });
+  packet.protocol = protocolOf({ proto, family, protocol: 0 });
   if (proto === "udp") {
     packet.sport = ports.sport;
     packet.dport = ports.dport;
@@ -53,6 +59,15 @@ export function fillMessage(
   }
   packet.payload = payload;
   packet.length = headerLength(packet) + MESSAGE_BYTES + payload;
+}
+
+/** A bare packet: a payload behind the IP header, of whose bytes as much is known as the query says. */
+export function fillBare(packet: Packet, { protocol, size, content }: Query): void {
+  packet.protocol = protocol;
+  packet.content = content ?? (size === null ? null : new Uint8Array(size).fill(PAYLOAD_BYTE));
+  packet.payload = packet.content?.length ?? DEFAULT_PAYLOAD;
+  packet.payloadKnown = packet.content !== null;
+  packet.length = headerLength(packet) + packet.payload;
 }
 
 /** No hop limit said: that of the route, which is the device's (`ip6_dst_hoplimit`); of IPv4 the host's. */

@@ -14,7 +14,7 @@ export function conntrackView(stack: Stack): ConntrackView[] {
     const { protocol, state, mark } = entry;
     views.push({
       host: stack.net.name,
-      proto: trackedName(protocol),
+      proto: isOnlyAddresses(entry) ? trackedName(0) : trackedName(protocol),
       ...(state === null ? {} : { state }),
       orig: tupleView(entry, entry.orig),
       reply: tupleView(entry, entry.reply),
@@ -29,5 +29,12 @@ export function conntrackView(stack: Stack): ConntrackView[] {
 function tupleView(entry: ConntrackEntry, { src, dst, sport, dport }: ConntrackTuple): TupleView {
   const ends = { src: formatIp(src), dst: formatIp(dst) };
   if (isIcmpEntry(entry)) return { ...ends, type: dport >> 8, code: dport & 0xff, id: sport };
-  return hasTrackedPorts(entry.protocol) ? { ...ends, sport, dport } : ends;
+  return hasTrackedPorts(entry.protocol) && !isOnlyAddresses(entry) ? { ...ends, sport, dport } : ends;
 }
+
+/** DCCP, which Linux 6.18 tracks like any protocol that it does not know (before 6.17 there was `nf_conntrack_dccp_packet`). */
+function isOnlyAddresses({ protocol, orig }: ConntrackEntry): boolean {
+  return protocol === IPPROTO_DCCP && orig.sport === 0 && orig.dport === 0;
+}
+
+const IPPROTO_DCCP = 33;

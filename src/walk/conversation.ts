@@ -126,7 +126,7 @@ export class Conversation implements Upcalls {
     this.icmpId = query.sport ?? 4096 + ephemeral;
     stack.engine.givenIcmpId = query.sport ?? -1;
     this.begunAt = stack.now;
-    if (query.raw || query.tcpFlags !== null) {
+    if (query.raw || query.tcpFlags !== null || query.proto === "ip") {
       sendRaw(this);
       return;
     }
@@ -325,7 +325,8 @@ export class Conversation implements Upcalls {
     reply.boundDev = bound?.ifindex ?? link;
     reply.id = stack.state.nextIpId();
     // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
-    const forAnother = packet.proxyPort > 0 && transparencyOf(socket) !== false;
+    // So a socket may that speaks for others, however it came by the packet; a proxy's is taken to where the dump does not say.
+    const forAnother = transparencyOf(socket) ?? packet.proxyPort > 0;
     if (
       !(forAnother || hasAddress(stack, query.family, reply.src)) ||
       routeOutput(stack, reply, reply.boundDev, forAnother) !== 0 ||

@@ -24,7 +24,7 @@ import {
   SCTP_SACK,
 } from "../packet/sctp-chunk.ts";
 import { hasTcpOption, TCPOPT_TIMESTAMP } from "../packet/tcp-options.ts";
-import { fillMessage, ofFamily } from "./client-packet.ts";
+import { fillBare, fillMessage, ofFamily } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
@@ -61,6 +61,10 @@ export class OutsideEnd {
     this.conversation.sendsFrom(packet.src, sport, icmpId);
     if (query.proto === "sctp") {
       fillInit(packet, sport, query.dport ?? 0);
+      return;
+    }
+    if (query.proto === "ip") {
+      fillBare(packet, query);
       return;
     }
     if (query.proto !== "tcp") {

@@ -1,6 +1,7 @@
 import type { Family } from "../address/ip.ts";
 
-export type QueryProtocol = "tcp" | "udp" | "sctp" | "icmp";
+/** `ip`: a bare packet of whatever protocol (`Query.protocol`), by a raw socket. */
+export type QueryProtocol = "tcp" | "udp" | "sctp" | "icmp" | "ip";
 
 /** A connectivity question, resolved: hosts by name, addresses as the path holds them. What `command-line.md` calls a query line. */
 export interface Query {
@@ -13,6 +14,8 @@ export interface Query {
   readonly arrives: boolean;
   /** Of IPv6 `icmp` is ICMPv6. */
   readonly proto: QueryProtocol;
+  /** Number of the protocol where `proto` is `ip`, else 0. */
+  readonly protocol: number;
   readonly family: Family;
   /** Bits, or the handle of an IPv6 address: good in this process alone. */
   readonly dst: number;
@@ -24,6 +27,8 @@ export interface Query {
   readonly ttl: number | null;
   /** Payload bytes. */
   readonly size: number | null;
+  /** What a bare packet carries, byte by byte; null: nobody has said. */
+  readonly content: Uint8Array | null;
   readonly df: boolean;
   readonly mark: number;
   readonly uid: number;
@@ -46,12 +51,14 @@ export const QUERY_DEFAULTS = {
   arrivesBy: null,
   arrives: false,
   proto: "tcp",
+  protocol: 0,
   family: 4,
   dport: null,
   src: null,
   sport: null,
   ttl: null,
   size: null,
+  content: null,
   df: false,
   mark: 0,
   uid: 0,

@@ -7,7 +7,7 @@ import { outputMtu } from "../kernel/route/output-mtu.ts";
 import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { hashBySocket } from "../packet/flow-hash.ts";
 import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
-import { fillHopLimit, fillMessage } from "./client-packet.ts";
+import { fillBare, fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
 import { fillInit } from "./sctp-ends.ts";
@@ -65,6 +65,7 @@ export function sendRaw(owner: Conversation): void {
     packet.tcpFlags = query.tcpFlags ?? TCP_SYN;
     packet.length = headerLength(packet) + BARE_SEGMENT_BYTES;
   } else if (query.proto === "sctp") fillInit(packet, owner.clientPort, query.dport ?? 0);
+  else if (query.proto === "ip") fillBare(packet, query);
   else {
     const usual = query.proto === "icmp" ? RAW_ECHO_PAYLOAD : 0;
     fillMessage(packet, query.proto, owner.ports, query.size ?? usual);

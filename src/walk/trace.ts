@@ -28,7 +28,8 @@ export interface Trace {
 export interface QueryView {
   readonly from: string;
   readonly to: string;
-  readonly proto: QueryProtocol;
+  /** Of a bare packet the protocol's name in /etc/protocols, or its number. */
+  readonly proto: string;
   readonly at?: string;
   readonly src?: string;
   readonly sport?: number;

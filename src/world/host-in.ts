@@ -55,7 +55,7 @@ const MODELLED = [
 const DESCRIPTIVE = ["name", "kind", "kernel"];
 
 /** Known fields that are kept as they are. */
-const KEPT = ["nftRulesetJson", DHCP_FIELD];
+const KEPT = ["nftRulesetJson", "nfnetlinkQueue", DHCP_FIELD];
 
 /** Does this object look like one host's state? */
 export function isHostJson(json: Json): boolean {

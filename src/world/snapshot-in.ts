@@ -4,6 +4,7 @@ import type { LowerDevice } from "../kernel/device/device.ts";
 import type { Host } from "../kernel/host.ts";
 import { describeJson, Faults, fieldOf, isJsonObject, type Json, JsonFields } from "../kernel/json-fields.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
+import { parseProtocol } from "../kernel/netfilter/save/protocol.ts";
 import type { HostPlaces } from "./host-in/reading.ts";
 import { isHostJson, readHost } from "./host-in.ts";
 import type { InputError } from "./input-error.ts";
@@ -295,7 +296,10 @@ class SnapshotReader {
     if (query.has("step")) this.#checkHost(query, "host", false);
     else {
       this.#checkHost(query, "from", true);
-      query.word("proto", ["tcp", "udp", "icmp", "sctp"], "tcp");
+      const { proto } = query.json;
+      // Of any other protocol a bare packet is.
+      if (typeof proto !== "string" || parseProtocol(proto) === undefined)
+        query.word("proto", ["tcp", "udp", "icmp", "sctp"], "tcp");
       checkAddress(query, "dst", true);
       checkAddress(query, "src", false);
       for (const port of ["dport", "sport"]) query.integer(port, 0, 65_535, 0);

@@ -257,6 +257,8 @@ export function snapshotText(draft: Draft): string {
         iptablesSave: iptablesSave[4],
         ipsetSave,
         ...(nftRuleset === "" ? {} : { nftRuleset }),
+        // The lab has no program behind any queue.
+        nfnetlinkQueue: "",
       },
     ];
   });

@@ -43,7 +43,11 @@ export function randomQueries(
 
 function aimed(dice: Dice, aim: Aim, sport: number): RecordedQuery {
   const proto = aim.proto ?? dice.pick(["tcp", "udp", "icmp"]);
-  return { proto, sport, count: 1, ...(proto === "icmp" ? {} : { dport: dice.pick(PORTS) }), ...aim };
+  return { proto, sport, count: 1, ...(isPorted(proto) ? { dport: dice.pick(PORTS) } : {}), ...aim };
+}
+
+function isPorted(proto: string): boolean {
+  return proto === "tcp" || proto === "udp";
 }
 
 function randomQuery(dice: Dice, ground: Ground, sport: number): RecordedQuery {

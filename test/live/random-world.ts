@@ -10,6 +10,7 @@ import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
 import { SELDOM_NFT } from "./seldom-nft-rules.ts";
+import { SELDOM_PROTOCOLS } from "./seldom-protocols.ts";
 import { SELDOM_RULES } from "./seldom-rules.ts";
 import { inTurn, putShowcases, type Showcase } from "./showcase.ts";
 import { SHOWCASES } from "./showcases.ts";
@@ -113,5 +114,5 @@ function ruledWorld(
 
 function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
   if (kind === "nft") return SELDOM_NFT;
-  return kind === "plain" || kind === "v6" ? SELDOM_RULES[family] : [];
+  return kind === "plain" || kind === "v6" ? [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family]] : [];
 }

@@ -1,6 +1,7 @@
 import { idleNeighbours } from "./idle-neighbours.ts";
 import type { Aim } from "./random-queries.ts";
 import { forwarded, received, type Scene, sent } from "./scene.ts";
+import { PROXIES } from "./seldom-proxies.ts";
 import { rules, type Showcase, type Way } from "./showcase.ts";
 import type { Ground } from "./topology.ts";
 
@@ -92,6 +93,22 @@ const OF_BOTH: readonly Showcase[] = [
   match("OUTPUT", (_, { plan: { words } }) => `-m ${words.hopCount.match} --${words.hopCount.option}-gt 1`),
   match("OUTPUT", "-m addrtype --src-type LOCAL"),
   match("OUTPUT", "-m mark --mark 0x70/0xf0", { mark: 0x70 }),
+  match("OUTPUT", "-m cgroup --path /"),
+  match("OUTPUT", "-m cpu ! --cpu 8192"),
+  match("OUTPUT", "-m time --datestart 2020-01-01T00:00:00 --datestop 2038-01-19T03:14:07"),
+  // What was over before it would have let the packets through.
+  rules("raw", sent, (asked) => [
+    `-A OUTPUT ${asked} -m time --datestop 2020-01-01T00:00:00 -j ACCEPT`,
+    `-A OUTPUT ${asked} -m time --timestart 10:00:00 --timestop 09:59:59 --datestop 2038-01-19T03:14:07 -j DROP`,
+  ]),
+  target("mangle", "FORWARD", forwarded, "NFQUEUE --queue-num 7"),
+  target("raw", "OUTPUT", sent, "NFQUEUE --queue-balance 7:9"),
+  // On to the next table, past the rule behind it.
+  rules("raw", sent, (asked) => [
+    `-A OUTPUT ${asked} -j NFQUEUE --queue-num 7 --queue-bypass`,
+    `-A OUTPUT ${asked} -j DROP`,
+  ]),
+  ...PROXIES,
   // Nobody misses what is stripped, or a set's new entry, until somebody asks.
   rules(
     "mangle",
@@ -136,6 +153,22 @@ const OF_BOTH: readonly Showcase[] = [
   target("raw", "PREROUTING", forwarded, "CT --notrack"),
 ];
 
+/** Prefixes are exchanged, and no connection remembers it. */
+const NPT: readonly Showcase[] = [
+  target(
+    "mangle",
+    "POSTROUTING",
+    forwarded,
+    (_, { plan }) => `SNPT --src-pfx ${plan.pods} --dst-pfx fd44:44::/48`,
+  ),
+  target(
+    "mangle",
+    "PREROUTING",
+    forwarded,
+    (_, { plan }) => `DNPT --src-pfx ${plan.outside} --dst-pfx ${plan.fabric}`,
+  ),
+];
+
 /** An address of a link is made of its owner's MAC. */
 const EUI64 = rules("mangle", ofLink, (asked) => [`-A INPUT ${asked} -m eui64 -j DROP`]);
 
@@ -147,5 +180,5 @@ function ofLink({ node, pod }: Scene, made: Partial<Aim>): Aim[] {
 /** What rarely decides in worlds of iptables, by family. */
 export const SELDOM_RULES = {
   4: OF_BOTH,
-  6: [...OF_BOTH, match("OUTPUT", "-m ipv6header --header prot --soft"), EUI64],
+  6: [...OF_BOTH, match("OUTPUT", "-m ipv6header --header prot --soft"), ...NPT, EUI64],
 } as const;

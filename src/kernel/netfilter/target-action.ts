@@ -4,6 +4,7 @@ import type { Stack } from "../stack.ts";
 import { ecnAction, tcpmssAction, tcpoptstripAction, teeAction } from "./header-actions.ts";
 import { hmarkAction } from "./hmark-action.ts";
 import type { NfVerdict } from "./hook.ts";
+import { nfqueueAction } from "./nfqueue-action.ts";
 import { nptAction } from "./npt-action.ts";
 import { rateestAction } from "./rateest-action.ts";
 import { setAction } from "./set-action.ts";
@@ -78,6 +79,7 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   TCPOPTSTRIP: tcpoptstripAction,
   RATEEST: rateestAction,
   TEE: teeAction,
+  NFQUEUE: nfqueueAction,
   TPROXY: tproxyAction,
   SYNPROXY: synproxyAction,
   SNPT: nptAction,

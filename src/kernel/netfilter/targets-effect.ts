@@ -6,9 +6,15 @@ import {
   ICMPV6_POLICY_FAIL,
   ICMPV6_PORT_UNREACH,
   ICMPV6_REJECT_ROUTE,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_IPIP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
   type Packet,
   TCP_RST,
 } from "../../packet/packet.ts";
+import { checksum, pseudoHeader } from "../../packet/wire/checksum.ts";
 import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
 import { NO_TEMPLATE, templateOfMark, zoneOf } from "../conntrack/zone.ts";
 import { sendReset } from "../icmp/reset.ts";
@@ -69,7 +75,7 @@ export function rejectPacket(
     return NF_DROP;
   if (reset) {
     if ((packet.tcpFlags & TCP_RST) === 0) sendReset(stack, packet);
-  } else sendIcmpError(stack, packet, type, code, 0);
+  } else if (hasRightChecksum(packet)) sendIcmpError(stack, packet, type, code, 0);
   return NF_DROP;
 }
 
@@ -78,8 +84,28 @@ function hasWholeChecksum(protocol: number): boolean {
   return !UNSUMMED.has(protocol);
 }
 
-/** DCCP, ESP, AH, SCTP and UDP-Lite. */
-const UNSUMMED: ReadonlySet<number> = new Set([33, 50, 51, 132, 136]);
+/** DCCP, GRE, ESP, AH, SCTP and UDP-Lite. */
+const UNSUMMED: ReadonlySet<number> = new Set([33, 47, 50, 51, 132, 136]);
+
+/** Those whose headers are written here, with the checksums that they have. */
+const WRITTEN: ReadonlySet<number> = new Set([
+  ...[IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IPIP],
+]);
+
+/**
+ * `nf_ip_checksum`, `nf_ip6_checksum`: of a protocol that it knows nothing of the kernel sums up all that the packet carries, which
+ * comes out right by chance alone.
+ */
+function hasRightChecksum(packet: Packet): boolean {
+  const { protocol, content, family } = packet;
+  if (!hasWholeChecksum(protocol) || (content === null && WRITTEN.has(protocol))) return true;
+  if (content === null) return false;
+  const before = family === 6 ? pseudoHeader(packet, protocol, content.length) : RIGHT_HEADER;
+  return checksum(content, 0, content.length, before) === 0;
+}
+
+/** What an IPv4 header with its checksum adds up to. */
+const RIGHT_HEADER = 0xffff;
 
 export function notrackAction(): TargetAction {
   return {

@@ -89,13 +89,19 @@ function tunnelPort({ bytes, framed }: CapturedFrame): number[] {
 /**
  * IP frames as a recording has them, packets numbered in the order in which they first appear; neighbour discovery apart,
  * with numbers of its own.
+ *
+ * @param movesSequences as of `packetIdentity`
  */
-export function numbered(decodings: readonly Decoding[]): {
+export function numbered(
+  decodings: readonly Decoding[],
+  movesSequences = false,
+): {
   readonly frames: RecordedFrame[];
   readonly ndp: RecordedNdp[];
 } {
-  const frames = frameNumbers(decodings, 1, (packet) => !isApart(packet));
-  const ndp = frameNumbers(decodings, FIRST_DISCOVERY, isNeighbourDiscovery);
+  const known = (packet: Packet): string => packetIdentity(packet, movesSequences);
+  const frames = frameNumbers(decodings, 1, (packet) => !isApart(packet), known);
+  const ndp = frameNumbers(decodings, FIRST_DISCOVERY, isNeighbourDiscovery, known);
   return { frames, ndp };
 }
 
@@ -107,13 +113,14 @@ function frameNumbers(
   decodings: readonly Decoding[],
   first: number,
   isMeant: (packet: Packet) => boolean,
+  identityOf: (packet: Packet) => string,
 ): RecordedFrame[] {
   const numbers = new Map<string, number>();
   const begin = decodings[0]?.frame.time ?? 0;
   return decodings
     .filter(({ packet }) => isMeant(packet))
     .map(({ frame, packet }) => {
-      const identity = packetIdentity(packet);
+      const identity = identityOf(packet);
       const pkt = numbers.get(identity) ?? numbers.size + first;
       numbers.set(identity, pkt);
       return {

@@ -28,7 +28,7 @@ import {
 
 /** What a client is told to send. */
 export type Sending = {
-  readonly proto: Exclude<Query["proto"], "sctp">;
+  readonly proto: Exclude<Query["proto"], "sctp" | "ip">;
   readonly dst: IpAddress;
   readonly src: IpAddress | null;
 } & Pick<Query, "dport" | "sport" | "ttl" | "size" | "df" | "mark" | "uid" | "dev">;

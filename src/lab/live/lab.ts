@@ -1,4 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { proxiesHandshakes } from "../../kernel/netfilter/needs-conntrack.ts";
+import { nftProxiesHandshakes } from "../../kernel/nft/needs-conntrack.ts";
+import { walkedNft } from "../../kernel/nft/walked.ts";
 import type { World } from "../../world/world.ts";
 import type { RecordedRuleHit } from "../recorded.ts";
 import { AllListeners } from "./all-listeners.ts";
@@ -27,6 +30,8 @@ export class Lab {
   readonly vxlanPorts: readonly number[];
   /** And those of daemons with a TUN. */
   readonly tunPorts: readonly number[];
+  /** Does a host shake hands in a server's place (SYNPROXY), and move the sequence numbers of what follows? */
+  readonly movesSequences: boolean;
   readonly #captures: readonly Capture[];
   readonly #serving: Serving;
   /** Counters of rules as last read. */
@@ -38,6 +43,11 @@ export class Lab {
     this.#serving = serving;
     const hosts = [...real.world.hosts.values()];
     this.#captures = hosts.map((host) => new Capture(this.netns(host.name), host));
+    this.movesSequences = hosts.some(
+      (host) =>
+        [host.iptables, host.ip6tables].some((rules) => rules !== null && proxiesHandshakes(rules)) ||
+        ([4, 6] as const).some((family) => nftProxiesHandshakes(walkedNft(host), family)),
+    );
     this.vxlanPorts = hosts.flatMap(({ devices }) =>
       devices.flatMap(({ detail }) => (detail.kind === "vxlan" ? [detail.port] : [])),
     );

@@ -13,6 +13,7 @@ import {
   type Packet,
   TCP_CWR,
   TCP_ECE,
+  TCP_RST,
 } from "../../packet/packet.ts";
 
 /** What ECN may take from a segment (`xt_ECN.c`). */
@@ -22,21 +23,26 @@ const TCP_CONGESTION = TCP_ECE | TCP_CWR;
  * By what a packet is known again at its next hop: whatever translation, forwarding, tunnels and rules leave as it is.
  * Addresses, ports, TTL, MACs and TCP options change on the way; the IP identification (of IPv6 the flow label), sequence
  * numbers and flags but those of congestion do not.
+ *
+ * @param movesSequences a proxy on the way moves TCP's sequence numbers: a segment is then known by its identification, where it has one, and a reset by being one
  */
-export function packetIdentity(packet: Packet): string {
+export function packetIdentity(packet: Packet, movesSequences = false): string {
   const { inner, encapsulation } = packet;
   const carries =
     encapsulation === INNER_VXLAN || encapsulation === INNER_IPIP || encapsulation === INNER_DATAGRAM;
   if (inner !== null && carries) {
-    return packetIdentity(inner);
+    return packetIdentity(inner, movesSequences);
   }
   // The first fragment is the packet itself, cut off; without an identification nothing can be cut.
   const size = packet.id === 0 ? lastingSize(packet) : "";
   const head = `${packet.protocol} ${packet.id} ${packet.fragOffset} ${size}`;
   if (packet.fragOffset > 0) return head;
   switch (packet.protocol) {
-    case IPPROTO_TCP:
-      return `${head} ${packet.tcpFlags & ~TCP_CONGESTION} ${packet.seq} ${packet.ack}`;
+    case IPPROTO_TCP: {
+      const flags = packet.tcpFlags & ~TCP_CONGESTION;
+      if (movesSequences && (packet.id !== 0 || (flags & TCP_RST) !== 0)) return `${head} ${flags}`;
+      return `${head} ${flags} ${packet.seq} ${packet.ack}`;
+    }
     case IPPROTO_ICMP: {
       const echo = packet.icmpType === ICMP_ECHO || packet.icmpType === ICMP_ECHOREPLY;
       return `${head} ${packet.icmpType} ${packet.icmpCode} ${echo ? packet.icmpSeq : packet.icmpInfo}`;
@@ -46,7 +52,7 @@ export function packetIdentity(packet: Packet): string {
       if (isNeighbourDiscovery(packet)) return `${head} ${icmpType} ${packet.src} ${ndTarget} ${ndFlags}`;
       const echo = icmpType === ICMPV6_ECHO_REQUEST || icmpType === ICMPV6_ECHO_REPLY;
       // Errors about pieces of one datagram have one flow label.
-      const about = inner === null ? "" : ` about ${packetIdentity(inner)}`;
+      const about = inner === null ? "" : ` about ${packetIdentity(inner, movesSequences)}`;
       return `${head} ${icmpType} ${icmpCode} ${echo ? icmpSeq : icmpInfo}${about}`;
     }
     default:

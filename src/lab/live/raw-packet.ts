@@ -11,7 +11,10 @@ import {
   IPPROTO_UDP,
   Packet,
 } from "../../packet/packet.ts";
+import { PAYLOAD_BYTE } from "../../packet/wire/frame.ts";
+import { DEFAULT_PAYLOAD } from "../../walk/packet-size.ts";
 import { parseFlagLetters } from "../../walk/packet-view.ts";
+import { bareProtocol, bytesOf } from "../bare-query.ts";
 import type { RecordedQuery } from "../recorded.ts";
 
 const HEADERS = { tcp: 20, udp: 8, icmp: 8 } as const;
@@ -21,7 +24,6 @@ const DEFAULT_SIZE = { tcp: 0, udp: 0, icmp: 8 } as const;
 
 /** The packet that a query with `raw` is about; an absent source is filled in by the kernel (raw(7)). */
 export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAddress): Packet {
-  const proto = query.proto as keyof typeof HEADERS;
   const packet = new Packet();
   packet.family = familyOfAddress(dst);
   const isOf6 = packet.family === 6;
@@ -30,6 +32,15 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
   packet.dst = addressOnPath(dst);
   packet.ttl = query.ttl ?? 64;
   packet.df = query.df ?? false;
+  const bare = bareProtocol(query.proto);
+  if (bare !== null) {
+    packet.protocol = bare;
+    packet.content = bytesOf(query) ?? new Uint8Array(query.size ?? DEFAULT_PAYLOAD).fill(PAYLOAD_BYTE);
+    packet.payload = packet.content.length;
+    packet.length = headerLength(packet) + packet.payload;
+    return packet;
+  }
+  const proto = query.proto as keyof typeof HEADERS;
   const icmp = isOf6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
   packet.protocol = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, icmp }[proto];
   packet.payload = query.size ?? DEFAULT_SIZE[proto];

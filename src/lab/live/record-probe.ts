@@ -133,7 +133,7 @@ export function* recordProbe(
     settled: lab.discard() === 0 && lab.sawAll(),
     // Within a second: then TCP and questions are repeated, and which comes first is chance.
     ...(patience.ageless && Date.now() - began < 1000 ? { ageless: true } : {}),
-    ...numbered(frames),
+    ...numbered(frames, lab.movesSequences),
     arp: askedAndAnswered(frames),
     rulesHit,
     conntrack,

@@ -39,7 +39,7 @@ import { decodeVxlan, encodeVxlan, VXLAN_HEADER, VXLAN_PORTS } from "./vxlan.ts"
  * it belongs to, so that its first fragment bears the checksum of the whole, as on a real cable.
  */
 
-const PAYLOAD_BYTE = 0x70;
+export const PAYLOAD_BYTE = 0x70;
 
 /** A frame's bytes: from the Ethernet header on where the packet has one, else from the IP header on. */
 export function encodeFrame(packet: Packet): Uint8Array {
@@ -77,6 +77,7 @@ function ipHeaderLength(packet: Packet): number {
 function encodeTransport(packet: Packet): Uint8Array {
   const { protocol, inner } = packet;
   if (protocol === IPPROTO_IPIP && inner !== null) return encodeIp(inner);
+  if (packet.content !== null) return packet.content;
   const header = transportHeader(packet);
   const content = inner === null ? null : encodeInner(packet, inner);
   const bytes = new Uint8Array(transportLength(packet, header, content));

@@ -39,5 +39,5 @@ export const ah: MatchModule<AhMatch> = {
   format: ({ spis, length, reserved }) =>
     optionText(formatSpis("--ahspi", spis), negatableText("--ahlen", length, String), reserved && "--ahres"),
 
-  compile: (match) => new SpiTest(match, 51),
+  compile: (match) => new SpiTest(match, { protocol: 51, header: 12, at: 4, bytes: 4 }, match.spis),
 };

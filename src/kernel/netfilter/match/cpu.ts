@@ -25,6 +25,9 @@ export const cpu: MatchModule<CpuMatch> = {
 
   format: (match) => negatableText("--cpu", match.cpu, String) as string,
 
-  /** Which processor it will be nobody can say. */
-  compile: null,
+  /** Which processor it will be nobody can say, but that no machine has one of so high a number. */
+  compile: ({ cpu }) => (cpu.value < MOST_CPUS ? null : { test: () => cpu.invert }),
 };
+
+/** `NR_CPUS` at its largest (arch/x86/Kconfig, `NR_CPUS_RANGE_END`; no other architecture has more). */
+const MOST_CPUS = 8192;

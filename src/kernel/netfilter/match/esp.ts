@@ -12,5 +12,5 @@ export const esp: MatchModule<EspMatch> = {
   needsConntrack: false,
   parse: (reader) => ({ kind: "esp", spis: readSpis(reader, "--espspi") }),
   format: ({ spis }) => formatSpis("--espspi", spis),
-  compile: (match) => new SpiTest(match, 50),
+  compile: (match) => new SpiTest(match, { protocol: 50, header: 8, at: 0, bytes: 4 }, match.spis),
 };

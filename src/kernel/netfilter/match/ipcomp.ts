@@ -30,5 +30,5 @@ export const ipcomp: MatchModule<IpcompMatch> = {
   format: ({ spis: { invert, value }, reserved }) =>
     optionText(`${invert ? "! " : ""}--ipcompspi ${formatUintRange(value)}`, reserved && "--compres"),
 
-  compile: (match) => new SpiTest(match, 108),
+  compile: (match) => new SpiTest(match, { protocol: 108, header: 4, at: 2, bytes: 2 }, match.spis),
 };

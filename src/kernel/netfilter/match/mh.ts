@@ -1,4 +1,5 @@
 import type { Packet } from "../../../packet/packet.ts";
+import { knownBytes } from "../../../packet/wire/known-bytes.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
@@ -66,17 +67,33 @@ function typeOf(reader: ArgumentReader, text: string): number {
 
 const IPPROTO_MH = 135;
 
-/** Of such a packet, which only an outside sender makes, the type is not known. Runs per packet. */
+/** `struct ip6_mh`: what comes behind it, which is to be nothing, its length, its type. */
+const HEADER = 6;
+const TYPE = 2;
+const IPPROTO_NONE = 59;
+
+/** `mh_mt6`: a header that ends early, or has something behind it, is dropped. Where nobody has said its bytes they are not known. Runs per packet. */
 class MhTest extends UnsureTest implements MatchTest {
-  private readonly asks: boolean;
+  private readonly types: MhMatch["types"];
 
   constructor(match: MhMatch) {
     super(match);
-    this.asks = match.types !== null;
+    this.types = match.types;
   }
 
   test(packet: Packet, context: RuleContext): boolean {
     if (packet.protocol !== IPPROTO_MH || packet.fragOffset !== 0) return false;
-    return !this.asks || this.ask(packet, context);
+    const { bytes, known, payloadAt } = knownBytes(packet);
+    const header = bytes.subarray(payloadAt);
+    const isKnown = known.subarray(payloadAt, payloadAt + HEADER).every((bits) => bits === 0xff);
+    if (header.length < HEADER || (isKnown && header[0] !== IPPROTO_NONE)) {
+      context.hotdrop = true;
+      return false;
+    }
+    if (this.types === null) return true;
+    if (!isKnown) return this.ask(packet, context);
+    const { invert, value } = this.types;
+    const type = header[TYPE] as number;
+    return (value.min <= type && type <= value.max) !== invert;
   }
 }

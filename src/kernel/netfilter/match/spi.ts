@@ -1,4 +1,6 @@
 import type { Packet } from "../../../packet/packet.ts";
+import { read16, read32 } from "../../../packet/wire/big-endian.ts";
+import { knownBytes } from "../../../packet/wire/known-bytes.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
@@ -33,16 +35,42 @@ export function formatSpis(option: string, { invert, value }: SpiRange): string 
   return `${invert ? "! " : ""}${option} ${formatUintRange(value)}`;
 }
 
-/** Nothing here is encrypted: who sends such a packet stands outside, and its index is not known. Runs per packet. */
-export class SpiTest extends UnsureTest implements MatchTest {
-  private readonly protocol: number;
+/** Where a header has its index: the header's length, the index's place and bytes. */
+export interface SpiPlace {
+  readonly protocol: number;
+  readonly header: number;
+  readonly at: number;
+  readonly bytes: 2 | 4;
+}
 
-  constructor(match: Match, protocol: number) {
+/**
+ * `esp_mt`, `ah_mt`, `comp_mt`: a packet that ends amid the header is dropped. Where nobody has said what it carries, its index is
+ * not known. Runs per packet.
+ */
+export class SpiTest extends UnsureTest implements MatchTest {
+  private readonly place: SpiPlace;
+  private readonly spis: SpiRange;
+
+  constructor(match: Match, place: SpiPlace, spis: SpiRange) {
     super(match);
-    this.protocol = protocol;
+    this.place = place;
+    this.spis = spis;
   }
 
   test(packet: Packet, context: RuleContext): boolean {
-    return packet.protocol === this.protocol && packet.fragOffset === 0 && this.ask(packet, context);
+    const { protocol, header, at, bytes: length } = this.place;
+    if (packet.protocol !== protocol || packet.fragOffset !== 0) return false;
+    const { bytes, known, payloadAt } = knownBytes(packet);
+    if (bytes.length < payloadAt + header) {
+      context.hotdrop = true;
+      return false;
+    }
+    const { invert, value } = this.spis;
+    const read = length === 2 ? read16 : read32;
+    const spi = read(bytes, payloadAt + at) >>> 0;
+    const isKnown = known.subarray(payloadAt + at, payloadAt + at + length).every((bits) => bits === 0xff);
+    if (!isKnown && (value.min > 0 || value.max < (length === 2 ? 0xffff : 0xffffffff)))
+      return this.ask(packet, context);
+    return (value.min <= spi && spi <= value.max) !== invert;
   }
 }

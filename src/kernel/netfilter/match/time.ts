@@ -1,5 +1,8 @@
+import type { Packet } from "../../../packet/packet.ts";
+import type { MatchTest, RuleContext } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 import { optionText } from "../save/option-text.ts";
+import { UnsureTest } from "../unsure.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** Hours, days and dates of the wall's clock (net/netfilter/xt_time.c). */
@@ -97,9 +100,45 @@ export const time: MatchModule<TimeMatch> = {
       match.contiguous && "--contiguous",
     ),
 
-  /** A walk's clock begins at nought: which day it is nobody has said. */
-  compile: null,
+  compile: (match) => new TimeTest(match),
 };
+
+/** No packet is sent before this was written: what is over by then is over. A time zone of the kernel's may be a day off. */
+const NOT_BEFORE = Date.UTC(2026, 0, 1) / 1000 - 86_400;
+
+/**
+ * `time_mt`. A walk's clock begins at nought, and which day it is nobody has said: sure is what holds on any day since this was
+ * written, or on none. Runs per packet.
+ */
+class TimeTest extends UnsureTest implements MatchTest {
+  /** null: it depends on the moment. */
+  private readonly answer: boolean | null;
+
+  constructor(match: TimeMatch) {
+    super(match);
+    this.answer = atAnyTime(match);
+  }
+
+  test(packet: Packet, context: RuleContext): boolean {
+    return this.answer ?? this.ask(packet, context);
+  }
+}
+
+function atAnyTime({
+  dayStart,
+  dayStop,
+  monthDays,
+  weekDays,
+  dateStart,
+  dateStop,
+}: TimeMatch): boolean | null {
+  if (dateStop < NOT_BEFORE || dateStop < dateStart || monthDays === 0 || weekDays === 0) return false;
+  // A span whose end is its beginning, or a second before that, is a whole day round.
+  const isAllDay =
+    (dayStart === 0 && dayStop === LAST_SECOND) || dayStart === dayStop || dayStart === dayStop + 1;
+  const isAnyDay = monthDays === ALL_MONTH_DAYS && weekDays === ALL_WEEK_DAYS;
+  return isAllDay && isAnyDay && dateStart <= NOT_BEFORE && dateStop === LAST_DATE ? true : null;
+}
 
 /** `hh:mm` or `hh:mm:ss` in seconds. */
 function readDaytime(reader: ArgumentReader): number {

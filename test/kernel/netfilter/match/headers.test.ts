@@ -232,8 +232,10 @@ const IPV6: readonly Row[] = [
   ["-m rt ! --rt-type 0", {}, false],
   ["-m srh", {}, false],
   ["-p mh -m mh ! --mh-type 3", { protocol: 17 }, false],
-  ["-p mh -m mh", { protocol: 135 }, true],
-  ["-p dccp -m dccp", { protocol: 33 }, true],
+  ["-p mh -m mh", carrying(135, "3b00050000000000"), true],
+  ["-p mh -m mh --mh-type bu", carrying(135, "3b00050000000000"), true],
+  ["-p mh -m mh ! --mh-type bu", carrying(135, "3b00050000000000"), false],
+  ["-p dccp -m dccp", carrying(33, "138913880300000005000001"), true],
   ["-p dccp -m dccp", { protocol: 33, fragOffset: 8 }, false],
   ["-m cgroup --path /", { socket: 3 }, true],
   ["-m cgroup ! --path /", { socket: 3 }, false],
@@ -255,15 +257,104 @@ const IPV6: readonly Row[] = [
   ["-m length --length 1280:1500", { length: 1280 }, true],
 ];
 
+/** A packet of a protocol and all that it carries. */
+function carrying(protocol: number, hex: string): Partial<Packet> {
+  const content = new Uint8Array(Buffer.from(hex, "hex"));
+  return { protocol, content, payload: content.length, payloadKnown: true, length: 20 + content.length };
+}
+
 describe("IPv6", () => {
   it.each(IPV6)("%s on %j: %s", (text, fields, hit) => {
     const on = packet({ family: 6, ...fields });
+    if (on.content !== null) on.length += 20;
     expect(compiled(text, 6).test(on, new FakeContext().asContext())).toBe(hit);
   });
 });
 
+describe("what a bare packet carries", () => {
+  // A REQUEST with a long number, a service code and an option; DATA with a short number.
+  const request = "1389138a07000000010000010000000200000007000000002e030000";
+  const data = "138913880300000004000001";
+
+  it.each<readonly [string, Partial<Packet>, boolean]>([
+    ["-p esp -m esp --espspi 4:6", carrying(50, "0000000500000001"), true],
+    ["-p esp -m esp ! --espspi 4:6", carrying(50, "0000000500000001"), false],
+    ["-p esp -m esp --espspi 4294967295", carrying(50, "ffffffff00000001"), true],
+    ["-p esp -m esp", carrying(51, "0000000500000001"), false],
+    ["-p ah -m ah --ahspi 7", carrying(51, "3b0400000000000700000001"), true],
+    ["-p ah -m ah --ahspi 8", carrying(51, "3b0400000000000700000001"), false],
+    ["-p ipcomp -m ipcomp --ipcompspi 65535", carrying(108, "1100ffff"), true],
+    ["-p ipcomp -m ipcomp", carrying(108, "11000000"), true],
+    ["-p dccp -m dccp --sport 5001 --dport 5002", carrying(33, request), true],
+    ["-p dccp -m dccp ! --dport 5002", carrying(33, request), false],
+    ["-p dccp -m dccp --dccp-types REQUEST,DATA", carrying(33, request), true],
+    ["-p dccp -m dccp --dccp-types REQUEST", carrying(33, data), false],
+    ["-p dccp -m dccp --dccp-option 46", carrying(33, request), true],
+    ["-p dccp -m dccp --dccp-option 47", carrying(33, request), false],
+    ["-p dccp -m dccp ! --dccp-option 46", carrying(33, data), true],
+  ])("%s on %j: %s", (text, fields, hit) => {
+    const context = new FakeContext().asContext();
+    expect(compiled(text).test(packet(fields), context)).toBe(hit);
+    expect(context.hotdrop).not.toBe(true);
+  });
+
+  it.each<readonly [string, Partial<Packet>]>([
+    ["-p esp -m esp", carrying(50, "00000005000000")],
+    ["-p ah -m ah", carrying(51, "3b04000000000007")],
+    ["-p ipcomp -m ipcomp", carrying(108, "110000")],
+    ["-p dccp -m dccp", carrying(33, "1389138803000000040000")],
+    // Its data offset lies before its header's end, or behind the packet's.
+    ["-p dccp -m dccp --dccp-option 46", carrying(33, "138913880200000004000001")],
+    ["-p dccp -m dccp --dccp-option 46", carrying(33, "138913880400000004000001")],
+  ])("%s drops %j, which ends amid its header", (text, fields) => {
+    const context = new FakeContext().asContext();
+    expect(compiled(text).test(packet(fields), context)).toBe(false);
+    expect(context.hotdrop).toBe(true);
+  });
+
+  it("asks both ways where nobody has said the bytes", () => {
+    const context = new FakeContext();
+    const silent = packet({ protocol: 50, length: 40, payload: 20 });
+    expect(compiled("-p esp -m esp").test(silent, context.asContext())).toBe(true);
+    context.answers = [true, false];
+    const test = compiled("-p esp -m esp --espspi 5");
+    expect([1, 2].map(() => test.test(silent, context.asContext()))).toEqual([true, false]);
+  });
+});
+
+describe("the wall's clock and processors, as far as they are sure", () => {
+  it.each([
+    ["-m time --kerneltz", true],
+    ["-m time --datestart 2020-01-01T00:00:00", true],
+    ["-m time --datestop 2020-01-01T00:00:00", false],
+    ["-m time --datestart 2037-01-01T00:00:00 --datestop 2036-01-01T00:00:00", false],
+    ["-m time --timestart 10:00 --timestop 09:59:59", true],
+    ["-m time --timestart 10:00 --timestop 10:00", true],
+    ["-m time ! --weekdays 1,2,3,4,5,6,7", false],
+    ["-m cpu --cpu 8192", false],
+    ["-m cpu ! --cpu 8192", true],
+  ])("%s: %s", (text, hit) => {
+    expect(compiled(text).test(packet(), new FakeContext().asContext())).toBe(hit);
+  });
+
+  it.each(["-m time --timestart 10:00", "-m time --weekdays Mon", "-m time --datestop 2037-01-01T00:00:00"])(
+    "%s is asked both ways",
+    (text) => {
+      const context = new FakeContext();
+      context.answers = [true, false];
+      const test = compiled(text);
+      expect([1, 2].map(() => test.test(packet(), context.asContext()))).toEqual([true, false]);
+    },
+  );
+
+  it("no processor of a number that a machine may have is sure", () => {
+    const match = parsedRule("-m cpu --cpu 3").matches.at(-1);
+    expect(match && compileMatch(match)).toBeNull();
+  });
+});
+
 describe("what is not modelled has no compiled form", () => {
-  it.each(["-m time --kerneltz", "-m nfacct --nfacct-name x"])("%s", (text) => {
+  it.each(["-m nfacct --nfacct-name x"])("%s", (text) => {
     const match = parsedRule(text).matches.at(-1);
     expect(match && compileMatch(match)).toBeNull();
   });

@@ -70,6 +70,7 @@ export class FakeContext {
           self.asked.push(threshold);
           return self.answers.shift() ?? false;
         },
+        unknown: () => self.answers.shift() ?? false,
       },
       addressType: (address: number, ifindex: number) => self.types.get(`${address}@${ifindex}`) ?? 0,
       nameOf: (ifindex: number) => self.nameOf(ifindex),

@@ -1,0 +1,20 @@
+import { parseProtocol } from "../kernel/netfilter/save/protocol.ts";
+import type { RecordedQuery } from "./recorded.ts";
+
+/** What a recorded query of a bare packet says of it. */
+
+const BY_NAME: ReadonlySet<string> = new Set(["tcp", "udp", "icmp", "sctp"]);
+
+/** Number of a bare packet's protocol; null for one of those that a conversation is of, or none at all. */
+export function bareProtocol(proto: string): number | null {
+  if (BY_NAME.has(proto)) return null;
+  const number = parseProtocol(proto);
+  return number === undefined || proto === "all" ? null : number;
+}
+
+/** What it carries; null where the query does not say. */
+export function bytesOf({ payload }: RecordedQuery): Uint8Array | null {
+  if (payload === undefined) return null;
+  const pairs = payload.match(/../g) ?? [];
+  return Uint8Array.from(pairs, (pair) => Number.parseInt(pair, 16));
+}

@@ -1,0 +1,83 @@
+import type { Aim } from "./random-queries.ts";
+import { putFirst } from "./rule-text.ts";
+import { forwarded, received, type Scene } from "./scene.ts";
+import { type Showcase, setting } from "./showcase.ts";
+
+/** Bare packets of protocols that no socket here speaks, and rules that read their headers. */
+
+/** One by a pod's raw socket, through its node or to it; what it carries is told byte by byte. */
+function bare({ podAddress }: Scene, proto: string, payload: string): Partial<Aim> {
+  return { proto, payload, raw: true, listens: true, ttl: 64, src: podAddress };
+}
+
+function letPass(proto: string, payload: string): Showcase {
+  return setting((_dice, _ground, scene) => {
+    const made = bare(scene, proto, payload);
+    return [...forwarded(scene, made), ...received(scene, made)];
+  });
+}
+
+/** A rule's match that lets a DROP have the packets. */
+function match(proto: string, payload: string, text: string): Showcase {
+  return setting((_dice, { plan: { family } }, scene) => {
+    putFirst(scene.node, family, "mangle", [`-A FORWARD -p ${proto} ${text} -j DROP`]);
+    return forwarded(scene, bare(scene, proto, payload));
+  });
+}
+
+/** A rule that does something to them. */
+function target(table: string, proto: string, payload: string, rule: (scene: Scene) => string): Showcase {
+  return setting((_dice, { plan: { family } }, scene) => {
+    putFirst(scene.node, family, table, [rule(scene)]);
+    return forwarded(scene, bare(scene, proto, payload));
+  });
+}
+
+const ESP = "0000000500000001aabbccdd";
+const AH = "3b04000000000007000000010102030405060708090a0b0c";
+const IPCOMP = "11000003dead";
+/** From port 5001 to 5002, a REQUEST of a long number with a service code and an option behind it. */
+const DCCP = "1389138a07000000010000010000000200000007000000002e030000";
+/** Of RFC 2784, without a key. */
+const GRE = "000008004500001400000000400100000a0000010a000002";
+const OTHER = "7474747474747474";
+
+const NATS: readonly Showcase[] = [
+  target("nat", "ospf", OTHER, ({ gateway }) => `-A POSTROUTING -p ospf -j SNAT --to-source ${gateway}`),
+  target("nat", "gre", GRE, () => "-A POSTROUTING -o eth0 -p gre -j MASQUERADE"),
+];
+
+/** Of a protocol that it does not know the kernel sums up what is carried: by chance that looks right, and is answered. */
+const REJECTS: readonly Showcase[] = [
+  target("filter", "shim6", "ffff", () => "-A FORWARD -p shim6 -j REJECT"),
+  target("filter", "rohc", OTHER, () => "-A FORWARD -p rohc -j REJECT"),
+  target("filter", "wesp", "", () => "-A FORWARD -p wesp -j REJECT"),
+];
+
+const OF_BOTH: readonly Showcase[] = [
+  letPass("hip", OTHER),
+  letPass("253", ""),
+  letPass("gre", GRE),
+  letPass("dccp", DCCP),
+
+  match("esp", ESP, "-m esp --espspi 4:6"),
+  match("esp", ESP.replace("5", "9"), "-m esp ! --espspi 4:6"),
+  // It ends amid the header that the match would read.
+  match("esp", "00000005", "-m esp --espspi 4:6"),
+  match("ipcomp", IPCOMP, "-m ipcomp --ipcompspi 3"),
+  match("dccp", DCCP, "-m dccp --sport 5001 --dport 5000:5002"),
+  match(
+    "dccp",
+    DCCP.replace("138a", "138d"),
+    "-m dccp --dport 5005 --dccp-types REQUEST,RESPONSE --dccp-option 46",
+  ),
+  match("vrrp", OTHER, "-m conntrack --ctstate NEW"),
+  ...NATS,
+  ...REJECTS,
+];
+
+/** What rarely decides of packets without ports, by family. */
+export const SELDOM_PROTOCOLS = {
+  4: [...OF_BOTH, letPass("ah", AH), match("ah", AH, "-m ah --ahspi 7")],
+  6: [...OF_BOTH, match("mobility-header", "3b00050000000000", "-m mh --mh-type binding-update")],
+} as const;
