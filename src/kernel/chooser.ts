@@ -36,6 +36,8 @@ export const CHOICE_IPVS = 5;
 export const CHOICE_RELAY = 6;
 /** Which bucket of a group Open vSwitch takes for a flow. */
 export const CHOICE_OVS = 7;
+/** Is the sequence number that a new connection begins with beyond where another one ended? */
+export const CHOICE_SEQUENCE = 8;
 export type ChoiceKind =
   | typeof CHOICE_STATISTIC
   | typeof CHOICE_MULTIPATH
@@ -43,4 +45,5 @@ export type ChoiceKind =
   | typeof CHOICE_NUMGEN
   | typeof CHOICE_IPVS
   | typeof CHOICE_RELAY
-  | typeof CHOICE_OVS;
+  | typeof CHOICE_OVS
+  | typeof CHOICE_SEQUENCE;

@@ -70,6 +70,9 @@ const RESET_BY_ORIGINAL = 2;
 const SYN_PASSED_BY = 4;
 /** So it was in LAST_ACK: the other side may answer with a challenge instead of an acknowledgement (`IP_CT_EXP_CHALLENGE_ACK`). */
 const CHALLENGE_EXPECTED = 8;
+/** The original direction has sent what is not acknowledged (`IP_CT_TCP_FLAG_DATA_UNACKNOWLEDGED`); twice this, the other one has. */
+const UNACKNOWLEDGED = 16;
+const UNACKNOWLEDGED_ANY = UNACKNOWLEDGED | (UNACKNOWLEDGED << 1);
 
 /** What `nf_conntrack_tcp_packet` makes of a packet. */
 export const TCP_INVALID = 0;
@@ -147,7 +150,14 @@ function isInWindow(
   }
   const acknowledges = (tcpFlags & TCP_ACK) !== 0 && !((tcpFlags & TCP_RST) !== 0 && ack === 0);
   if (acknowledges && other !== 0 && sentWord(ack) > (other & ~HEARD)) return false;
-  if ((before & HEARD) !== 0 && sent > (before & ~HEARD)) table.setSentTo(ct, direction, sent | HEARD);
+  let history = table.streamAt(ct);
+  if ((before & HEARD) !== 0 && sent > (before & ~HEARD)) {
+    table.setSentTo(ct, direction, sent | HEARD);
+    if (!syn) history |= UNACKNOWLEDGED << direction;
+  }
+  // What acknowledges nothing counts as if it did all.
+  if (!acknowledges || sentWord(ack) === (other & ~HEARD)) history &= ~(UNACKNOWLEDGED << (1 - direction));
+  if (history !== table.streamAt(ct)) table.setStreamAt(ct, history);
   return true;
 }
 
@@ -199,6 +209,7 @@ export function tcpPacket(
       table.setSentTo(ct, 0, 0);
       table.setSentTo(ct, 1, 0);
     } else {
+      history |= before & UNACKNOWLEDGED_ANY;
       if (row === 0 && direction === 0) history |= SYN_PASSED_BY | (old === sLA ? CHALLENGE_EXPECTED : 0);
       table.setStreamAt(ct, history);
       return TCP_PASSED_BY;
@@ -213,6 +224,7 @@ export function tcpPacket(
   }
   if (!isInWindow(table, ct, direction, packet, old) && !liberal) return TCP_INVALID;
   table.setTcpState(ct, next);
+  history |= table.streamAt(ct) & UNACKNOWLEDGED_ANY;
   if (next === sFW && old !== sFW) history |= CLOSE_BEGUN;
   if (row === 4 && direction === 0) history |= RESET_BY_ORIGINAL;
   if (history !== table.streamAt(ct)) table.setStreamAt(ct, history);
@@ -232,7 +244,9 @@ export function tcpPacket(
   } else if ((status & IPS_ASSURED) === 0 && (old === sSR || old === sES) && next === sES) {
     table.setStatus(ct, IPS_ASSURED);
   }
-  table.refresh(ct, timeoutMs[next] as number);
+  let time = timeoutMs[next] as number;
+  if ((history & UNACKNOWLEDGED_ANY) !== 0) time = Math.min(time, tcpUnacknowledged);
+  table.refresh(ct, time);
   return TCP_ACCEPTED;
 }
 

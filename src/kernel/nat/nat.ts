@@ -1,10 +1,12 @@
 import { compare6, hash6, type Ip6, intern, word6 } from "../../address/ip6-handle.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmp, type Packet } from "../../packet/packet.ts";
+import * as CHOOSER from "../chooser.ts";
 import { inverseType } from "../conntrack/icmp.ts";
 import * as STATUS from "../conntrack/status.ts";
 import { ctInfoDirection } from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
+import * as TCP from "../conntrack/tcp.ts";
 import { zoneId } from "../conntrack/zone.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
 import * as HOOK from "../netfilter/hook.ts";
@@ -15,6 +17,8 @@ import { jhashAddress, jhashAddress6, reciprocalScale, swap32 } from "./jhash.ts
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, KEY_IPV6 } = PACKET;
 const { IPS_CONFIRMED, IPS_DST_NAT, IPS_DST_NAT_DONE, IPS_NAT_MASK, IPS_SRC_NAT, IPS_SRC_NAT_DONE } = STATUS;
+const { CHOICE_SEQUENCE } = CHOOSER;
+const { TCP_CONNTRACK_SYN_SENT, TCP_CONNTRACK_TIME_WAIT } = TCP;
 const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_POST_ROUTING } = HOOK;
 const { OP_REWRITE } = TAPE;
 
@@ -104,7 +108,7 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
         !taken(table, src, dst, sport, dport, proto, ct);
       if (!keep && (ports || icmp)) {
         const known = stack.engine.chosenPort?.(stack, ct) ?? -1;
-        const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, true, known);
+        const chosen = freePort(stack, src, dst, sport, dport, proto, ct, range, true, known);
         if (chosen !== sport || range.random) table.setFreePort(ct);
         sport = chosen;
       }
@@ -122,12 +126,12 @@ export function natSetup(stack: Stack, ct: number, range: NatRange, manip: Manip
         const chosen =
           range.minPort === range.maxPort
             ? range.minPort
-            : freePort(table, src, dst, sport, dport, proto, ct, range, false);
+            : freePort(stack, src, dst, sport, dport, proto, ct, range, false);
         dport = chosen;
       }
     } else if (icmp && !keepsId(table, src, dst, sport, dport, proto, ct, range)) {
       // A destination without a range keeps its port, taken or not; an ICMP id is another matter, and counts as the source's.
-      const chosen = freePort(table, src, dst, sport, dport, proto, ct, range, false);
+      const chosen = freePort(stack, src, dst, sport, dport, proto, ct, range, false);
       if (range.random) table.setFreePort(ct);
       sport = chosen;
     }
@@ -283,7 +287,7 @@ function pickAddress6(range: NatRange, src: Ip6, dst: Ip6, manip: Manip, zone: n
  * Where it starts looking is free choice; ours is a hash.
  */
 function freePort(
-  table: ConntrackTable,
+  stack: Stack,
   src: number,
   dst: number,
   sport: number,
@@ -324,17 +328,62 @@ function freePort(
   if (range.portBase !== null) start = (((dport - range.portBase) % size) + size) % size;
   else if (!source && !range.random) start = 0;
   else if (known >= min && known < min + size) start = known - min;
-  const attempts = Math.min(size, 128);
   let port = min;
-  for (let i = 0; i < attempts; i++) {
-    port = min + ((start + i) % size);
-    const used =
-      source || isIcmpKey(proto)
-        ? taken(table, src, dst, port, dport, proto, self)
-        : taken(table, src, dst, sport, port, proto, self);
-    if (!used) break;
+  for (let attempts = Math.min(size, MAX_ATTEMPTS); ; attempts >>= 1) {
+    for (let i = 0; i < attempts; i++) {
+      port = min + ((start + i) % size);
+      const left = attempts - i;
+      const used =
+        source || isIcmpKey(proto)
+          ? takenHarder(stack, src, dst, port, dport, proto, self, left)
+          : takenHarder(stack, src, dst, sport, port, proto, self, left);
+      if (!used) return port;
+    }
+    // "Pick a new one and try again, with ever smaller search window."
+    if (attempts >= size || attempts < 16) return port;
+    h = Math.imul(h ^ (h >>> 13), 0x2c1b3c6d);
+    start = (h >>> 8) % size;
   }
-  return port;
+}
+
+/** `NF_NAT_MAX_ATTEMPTS`; among the last `NF_NAT_HARDER_THRESH` of them a connection that is over gives way. */
+const MAX_ATTEMPTS = 128;
+const HARDER_ATTEMPTS = MAX_ATTEMPTS / 4;
+const EITHER = [1, 1] as const;
+
+/**
+ * `nf_nat_used_tuple_harder` (Linux 6.1 has none of it): a new TCP connection may have the port of a translated one that is closed, if its
+ * sequence numbers are beyond the other's, which is as likely as not.
+ */
+function takenHarder(
+  stack: Stack,
+  src: number,
+  dst: number,
+  sport: number,
+  dport: number,
+  proto: number,
+  self: number,
+  attemptsLeft: number,
+): boolean {
+  const table = stack.conntrack;
+  if (!taken(table, src, dst, sport, dport, proto, self)) return false;
+  if ((proto & 0xff) !== IPPROTO_TCP || attemptsLeft > HARDER_ATTEMPTS) return true;
+  if (table.tcpState(self) !== TCP_CONNTRACK_SYN_SENT) return true;
+  const node = table.find(dst, src, dport, sport, proto, table.zone(self));
+  const old = node >> 1;
+  if ((node & 1) === 0 || !mayKill(table, old)) return true;
+  const key1 = Math.imul(table.origSport(self) + 1, 0x9e3779b1) ^ Math.imul(old + 1, 0x01000193) ^ sport;
+  const key0 = (proto & KEY_IPV6) === 0 ? src : hash6(src);
+  if (stack.chooser.flow(CHOICE_SEQUENCE, key0, key1, EITHER) !== 0) return true;
+  // "Even if we can evict do not reuse if entry is offloaded."
+  const offloaded = table.flowtable(old) !== 0;
+  table.remove(old);
+  return offloaded;
+}
+
+/** `nf_nat_may_kill`. */
+function mayKill(table: ConntrackTable, ct: number): boolean {
+  return table.tcpState(ct) >= TCP_CONNTRACK_TIME_WAIT && (table.status(ct) & IPS_SRC_NAT) !== 0;
 }
 
 /** `nf_nat_inet_in_range`: unsigned comparison of addresses. */

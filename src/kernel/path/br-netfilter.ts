@@ -10,6 +10,7 @@ import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
 import type { Stack } from "../stack.ts";
 import { pushFrame } from "./frame.ts";
+import { endUntold } from "./ip-error.ts";
 import { fragment } from "./ip-output.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -19,6 +20,7 @@ const {
   PACKET_HOST,
   PACKET_MULTICAST,
   PACKET_OTHERHOST,
+  RT_ERROR,
   RT_FORWARD,
   RT_NONE,
 } = PACKET;
@@ -64,7 +66,11 @@ export function nfBridgePreRouting(stack: Stack, bridge: NetDevice, port: NetDev
       stack.kill(packet, dropped);
       return;
     }
-    // A route that says no is a route, too: what goes up to it is told so there.
+    // Of IPv4 a route that says no is a route, too: what goes up to it is told so there.
+    if (packet.rtInput === RT_ERROR && packet.family === 6) {
+      endUntold(stack, packet);
+      return;
+    }
     packet.pktType = type;
     if (packet.rtInput === RT_FORWARD && packet.rtDev === bridge.slot) {
       bridgedDnat(stack, bridge, port, packet);

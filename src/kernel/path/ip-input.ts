@@ -5,19 +5,18 @@ import { deviceKey, isNeighbourDiscovery, type Packet } from "../../packet/packe
 import type { DevicePlace } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import * as ERROR from "../icmp/error.ts";
-import { type IcmpError, NO_ROUTE as NO_ROUTE_ERROR, tellSender } from "../icmp/error.ts";
-import { errorRouteAllows } from "../icmp/error-rate.ts";
+import { tellSender } from "../icmp/error.ts";
 import { icmpReceive } from "../icmp/receive.ts";
 import { icmp6Receive } from "../icmp/receive6.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
-import * as FIB from "../route/fib.ts";
 import { routeInput } from "../route/input-route.ts";
 import { sctpReceive } from "../socket/sctp.ts";
 import { tcpReceive } from "../socket/tcp.ts";
 import { udpReceive } from "../socket/udp.ts";
 import type { Stack } from "../stack.ts";
+import { ipError } from "./ip-error.ts";
 import { ipForward } from "./ip-forward.ts";
 import { ipipReceive } from "./ipip.ts";
 import { ipvlanOwner } from "./ipvlan.ts";
@@ -42,17 +41,13 @@ const {
   RT_LOCAL_DELIVER,
   RT_NONE,
 } = PACKET;
-const { PROHIBITED, PROTOCOL_UNKNOWN, ROUTE_UNREACHABLE } = ERROR;
+const { PROTOCOL_UNKNOWN } = ERROR;
 const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } = HOOK;
-const { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } = FIB;
 const { LOCAL } = REASSEMBLY;
 
 const OTHER_HOST = reason("other-host");
 const NOT_FORWARDING = reason("not-forwarding");
 const NO_ROUTE = reason("no-route");
-const BLACKHOLE = reason("blackhole-route");
-const PROHIBIT = reason("prohibit-route");
-const UNREACHABLE = reason("unreachable-route");
 const NO_PROTOCOL = reason("no-protocol");
 const MARTIAN_SOURCE = reason("martian-source");
 const MARTIAN_DESTINATION = reason("martian-destination");
@@ -164,36 +159,6 @@ function isProxiedDiscovery({ net }: Stack, dev: NetDevice, packet: Packet): boo
   if (net.neighbours.proxied.length === 0 || !isNeighbourDiscovery(packet)) return false;
   if (!net.forwarding6 || packet.pktType !== PACKET_HOST || packet.ttl <= 1) return false;
   return net.proxiesAll6 && net.neighbours.isProxied(deviceKey(6, dev.ifindex), packet.dst);
-}
-
-/** `ip_error`, `ip6_pkt_drop`: the route said no. A host of IPv6 says so whether it forwards or not. */
-function ipError(stack: Stack, dev: NetDevice, packet: Packet): void {
-  const errno = packet.rtError;
-  if (packet.family !== 6 && !dev.conf.forwarding) {
-    stack.kill(packet, NOT_FORWARDING);
-    return;
-  }
-  let ended = NO_ROUTE;
-  let told: IcmpError | null = null;
-  switch (errno) {
-    case EINVAL:
-      ended = BLACKHOLE;
-      break;
-    case EHOSTUNREACH:
-      ended = UNREACHABLE;
-      told = ROUTE_UNREACHABLE;
-      break;
-    case ENETUNREACH:
-      told = NO_ROUTE_ERROR;
-      break;
-    case EACCES:
-      ended = PROHIBIT;
-      told = PROHIBITED;
-      break;
-  }
-  if (told !== null && (packet.family === 6 || errorRouteAllows(stack, packet.src)))
-    tellSender(stack, packet, told, 0);
-  stack.kill(packet, ended);
 }
 
 /** `ip_local_deliver`: reassembly, INPUT, then the protocol; `ip6_input`: INPUT before reassembly. */

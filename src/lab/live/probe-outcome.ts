@@ -17,6 +17,7 @@ import type { Decoding } from "./captured-packets.ts";
 import type { Client, Progress } from "./client.ts";
 import { errorName } from "./libc.ts";
 import type { Served } from "./listeners.ts";
+import { packetIdentity } from "./packet-identity.ts";
 import type { Endpoint } from "./socket-address.ts";
 
 /** ICMP types that a socket takes for an error; of ICMPv6 all below the first query (RFC 4443 2.1). */
@@ -34,8 +35,12 @@ export function outcomeOf(
   failed: string | null,
   conntrack: readonly RecordedConntrack[],
 ): RecordedOutcome {
-  const came = frames.filter(({ frame }) => frame.host === query.from && frame.direction === "in");
-  const error = came.find(({ packet }) => isError(packet))?.packet;
+  const atHome = frames.filter(({ frame }) => frame.host === query.from);
+  const came = atHome.filter(({ frame }) => frame.direction === "in");
+  const error = atHome.find(
+    (each, i) =>
+      each.frame.direction === "in" && isError(each.packet) && !isPassedOn(each, atHome.slice(i + 1)),
+  )?.packet;
   // A client that goes on waiting has not heard of the error: INPUT dropped it before it was translated back.
   const heard = progress.kind === "waiting" ? [] : conntrack;
   const icmp =
@@ -85,6 +90,12 @@ function isError({ protocol, icmpType, fragOffset }: Packet): boolean {
   return protocol === IPPROTO_ICMPV6
     ? icmpType < FIRST_ICMPV6_QUERY
     : protocol === IPPROTO_ICMP && ERRORS.has(icmpType);
+}
+
+/** An asker that is a router, too: an error that leaves again is another host's, though it may come back for this one. */
+function isPassedOn({ packet }: Decoding, later: readonly Decoding[]): boolean {
+  const identity = packetIdentity(packet);
+  return later.find((other) => packetIdentity(other.packet) === identity)?.frame.direction === "out";
 }
 
 /** As the socket sees it: where the sender's own host translated the request, it translates the error back too. */

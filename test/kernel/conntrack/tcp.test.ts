@@ -103,6 +103,26 @@ describe("TCP as conntrack follows it (nf_conntrack_proto_tcp.c)", () => {
     expect(story(">A", { ...TRACKING, tcpLoose: false })[0]).toMatch(/^invalid/);
   });
 
+  /** Namespaces rm7u-*: `conntrack -L` of a router, the server's host dropping the client's data for four seconds. */
+  it("has five minutes while what either side sent is not acknowledged", () => {
+    expect(
+      story(">S0,0 <SA0,1 >A1,1 >A1,1+90 >A91,1+9 <A1,91 <A1,100 <A1,100+5 >A100,6 >A100,6 <FA6,100"),
+    ).toEqual([
+      "accepted SYN_SENT 120",
+      "accepted SYN_RECV 60",
+      "accepted ESTABLISHED 432000",
+      "accepted ESTABLISHED 300",
+      "accepted ESTABLISHED 300",
+      // A part of it is not enough.
+      "accepted ESTABLISHED 300",
+      "accepted ESTABLISHED 432000",
+      "accepted ESTABLISHED 300",
+      "accepted ESTABLISHED 432000",
+      "accepted ESTABLISHED 432000",
+      "accepted FIN_WAIT 120",
+    ]);
+  });
+
   it("a SYN within a connection is passed by, and so is what answers it, unless it is taken", () => {
     const begun = ">S <SA >A";
     expect(story(`${begun} >S <A`).slice(3)).toEqual([

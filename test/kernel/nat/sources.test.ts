@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { formatConntrackList } from "../../../src/kernel/conntrack/conntrack-list.ts";
 import { entriesOf } from "../../../src/kernel/conntrack/entry.ts";
-import { outcome, sessionOf, verdict } from "../../walk/asking.ts";
+import { outcome, sessionOf, trace, verdict } from "../../walk/asking.ts";
 import { smallWorld } from "../../walk/small-world.ts";
 
 const SERVERS = [80, 81, 82, 83, 84, 85];
@@ -49,6 +49,36 @@ describe("what a source is given (`get_unique_tuple`)", () => {
     // Its own address is within the range already; the id is not.
     expect(verdict(session, "r", "icmp 198.51.100.80")).toBe("DELIVERED answered");
     expect(listOf(session)[0]).toMatch(/src=198\.51\.100\.80 dst=198\.51\.100\.1 type=0 code=0 id=7\d /);
+  });
+});
+
+/** Namespaces rm7t-*: of eight connections one after the other by one port seven came about, by eight ports all of them. */
+describe("a port that a closed connection still has (`nf_nat_used_tuple_harder`)", () => {
+  const again = (ports: string, close: "fin" | "open" = "fin", proto = "tcp") => {
+    const session = sessionOf(world([`-o out0 -p ${proto} -j SNAT --to-source 198.51.100.1:${ports}`]));
+    outcome(session, "c", `${proto} 198.51.100.80:80 sport=5000`, { close });
+    const { outcomes } = trace(session, "c", `${proto} 198.51.100.80:80 sport=5001`);
+    const told = outcomes.map(
+      ({ client, verdict: { reason }, probability }) =>
+        `${client.result} ${reason} ${probability?.num}/${probability?.den}`,
+    );
+    return { told, left: listOf(session).length };
+  };
+
+  it("is another's, where that begins with a higher sequence number", () => {
+    expect(again("1000").told).toEqual(["connected answered 1/2", "timeout nat-exhausted 1/2"]);
+    expect(again("1000").left).toBe(1);
+  });
+
+  it("is not while it is open, nor of UDP", () => {
+    expect(again("1000", "open").told).toEqual(["timeout nat-exhausted 1/1"]);
+    expect(again("1000", "fin", "udp").told).toEqual(["timeout nat-exhausted 1/1"]);
+  });
+
+  it("is not wanted where another one is free", () => {
+    expect(new Set(again("1000-1001").told.map((line) => line.split(" ")[0]))).toEqual(
+      new Set(["connected"]),
+    );
   });
 });
 
