@@ -12,12 +12,12 @@ import { replyDevice } from "../icmp/send6.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
-import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
 import { deliver } from "./deliver.ts";
 
 const NO_LISTENER = reason("no-listener-sctp");
+const OTHER_HOST = reason("other-host");
 
 /**
  * `sctp_rcv` (net/sctp/input.c): to an association or a listener, else the answer to a packet out of the blue.
@@ -26,13 +26,17 @@ const NO_LISTENER = reason("no-listener-sctp");
  */
 export function sctpReceive(stack: Stack, packet: Packet): boolean {
   const { upcalls } = stack.outbox;
+  if (packet.pktType !== PACKET_HOST) {
+    if (!stack.net.speaksSctp && !upcalls.opensSctp(stack)) return false;
+    stack.kill(packet, OTHER_HOST);
+    return true;
+  }
   if (upcalls.sctp(stack, packet)) {
     deliver(stack, packet);
     return true;
   }
   if (!stack.net.speaksSctp && !upcalls.opensSctp(stack)) return false;
-  // Only what was sent to this host alone is answered.
-  if (packet.pktType === PACKET_HOST || packet.rtType === RTN_LOCAL) outOfTheBlue(stack, packet);
+  outOfTheBlue(stack, packet);
   stack.kill(packet, NO_LISTENER);
   return true;
 }

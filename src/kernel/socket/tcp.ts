@@ -1,5 +1,5 @@
 import { IP6_LOOPBACK } from "../../address/ip6-handle.ts";
-import { type Packet, PHASE_ERROR, PHASE_REPLY, TCP_RST } from "../../packet/packet.ts";
+import { PACKET_HOST, type Packet, PHASE_ERROR, PHASE_REPLY, TCP_RST } from "../../packet/packet.ts";
 import { fillReset, reflectedMark } from "../icmp/reset.ts";
 import { KERNELS_OWN } from "../icmp/send.ts";
 import { inputDevice6, replyDevice } from "../icmp/send6.ts";
@@ -12,9 +12,14 @@ import { OP_EMIT } from "../tape.ts";
 import { deliver } from "./deliver.ts";
 
 const NO_LISTENER = reason("no-listener-tcp");
+const OTHER_HOST = reason("other-host");
 
 /** `tcp_v4_rcv`, `tcp_v6_rcv`: to a connection or a listener, else a reset. Takes the packet over. */
 export function tcpReceive(stack: Stack, packet: Packet): void {
+  if (packet.pktType !== PACKET_HOST) {
+    stack.kill(packet, OTHER_HOST);
+    return;
+  }
   const fate = stack.outbox.upcalls.tcp(stack, packet);
   if (fate === "dropped") return;
   if (fate === "taken") {

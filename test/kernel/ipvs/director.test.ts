@@ -260,3 +260,55 @@ describe("sysctl_backup_only", () => {
     expect(outcome(director.session, "c", "udp 10.0.9.9:53").client.answeredBy).toBe("s");
   });
 });
+
+describe("is_new_conn_expected, of SCTP", () => {
+  const servers = [`-A ${SCTP} -s rr`, `-a ${SCTP} -r 10.0.2.2:80 -m`, `-a ${SCTP} -r 10.0.2.3:80 -m`];
+  const s = {
+    links: { eth0: "10.0.2.2/24 10.0.2.3/24" },
+    routes: ["default via 10.0.2.1"],
+    listen: ["sctp 80"],
+  };
+
+  it.each([
+    ["1", true],
+    ["0", false],
+  ])(
+    "conn_reuse_mode = %s: an association that was shut down begins anew at the next server: %s",
+    (mode, moves) => {
+      const director = new Director({ s }, ...servers);
+      director.sysctl("net.ipv4.vs.conn_reuse_mode", mode);
+      const served = () => outcome(director.session, "c", "sctp 10.0.9.9:80 sport=5000").server?.address;
+      const first = served();
+      expect(director.states()).toEqual(["CLOSED"]);
+      expect(served() !== first).toBe(moves);
+    },
+  );
+});
+
+describe("nat_icmp_send", () => {
+  const servers = [`-A ${SCTP} -s rr`, `-a ${SCTP} -r 10.0.2.2:80 -m`];
+  const c = {
+    links: { eth0: "10.0.1.2/24" },
+    routes: ["default via 10.0.1.1"],
+    listen: ["sctp 5000"],
+  };
+
+  it.each([
+    ["0", [], "connected"],
+    // No error but of the protocol ends an association (`sctp_v4_err`).
+    ["1", ["3/3"], "timeout"],
+  ])("= %s: a server that speaks of itself hears %j", (value, heard, result) => {
+    const director = new Director({ c }, ...servers);
+    director.sysctl("net.ipv4.vs.nat_icmp_send", value);
+    const tried = outcome(director.session, "s", "sctp 10.0.1.2:5000 sport=80");
+    expect([errors(tried, "s"), tried.client.result]).toEqual([heard, result]);
+  });
+
+  it("is not about an ABORT", () => {
+    const s = { links: { eth0: "10.0.2.2/24" }, routes: ["default via 10.0.2.1"], listen: ["sctp 81"] };
+    const director = new Director({ c, s }, ...servers);
+    director.sysctl("net.ipv4.vs.nat_icmp_send", "1");
+    const tried = outcome(director.session, "c", "sctp 10.0.2.2:80");
+    expect([errors(tried, "s"), tried.client.result]).toEqual([[], "refused"]);
+  });
+});

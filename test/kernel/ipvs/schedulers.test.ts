@@ -137,6 +137,24 @@ describe("lblcr", () => {
     expect(held(4)).toBe(11);
     expect(held(5)).toBe(11);
   });
+
+  // ip_vs_lblcr_schedule: "More than one destination + enough time passed by, cleanup"
+  it.each([
+    ["100", [11, 11, 11, 11]],
+    ["1000", [11, 11, 11, 12]],
+  ])(
+    "lblcr_expiration = %s: two minutes after it grew the set has given up its busiest server: %j",
+    (seconds, picks) => {
+      const balance = new Balance(`-A ${SERVICE} -s lblcr`, server(11, 3), server(12, 3));
+      balance.sysctl("lblcr_expiration", seconds);
+      for (let i = 0; i < 5; i++) balance.ask({ hold: `c${i}` });
+      balance.session.wait(60_000);
+      balance.ask();
+      balance.session.wait(60_000);
+      balance.ask();
+      expect([0, 1, 2, 3].map((i) => balance.ask({ hold: `d${i}` }))).toEqual(picks);
+    },
+  );
 });
 
 describe("a server that is drained, full or gone", () => {

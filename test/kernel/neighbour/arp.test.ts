@@ -99,6 +99,20 @@ describe("with which address one asks", () => {
   });
 });
 
+/** `inet_select_addr(dev, target, RT_SCOPE_LINK)`, where `arp_announce` wants another address than the packet's. */
+it("one asks with an address of scope link as well, and not with one of scope host", () => {
+  const asker = (scope: InterfaceAddress["scope"]): string | undefined => {
+    const world = lan(all("arp_announce", 2));
+    const box = world.hosts.get("box") as Host;
+    const addresses = box.addresses.map((own) => (own.dev === "eth0" ? { ...own, scope } : own));
+    const changed = { ...world, hosts: new Map(world.hosts).set("box", { ...box, addresses }) };
+    return outcome(sessionOf(changed), "box", "udp 10.0.0.2:53 src=10.1.0.1").arp.find(
+      (frame) => frame.arp.op === "request" && frame.host === "box",
+    )?.arp.spa;
+  };
+  expect([asker("global"), asker("link"), asker("host")]).toEqual(["10.0.0.3", "10.0.0.3", "10.0.0.4"]);
+});
+
 describe("a question", () => {
   it("is asked three times, a second apart, and then the packets that wait have failed", () => {
     const found = outcome(sessionOf(lan()), "a", "udp 10.0.0.77:53");

@@ -476,3 +476,62 @@ describe("copies, and what a program decides", () => {
     expect(new Set(found)).toEqual(new Set(["connected unknown-match", "timeout unknown-match"]));
   });
 });
+
+/** Namespaces rm7n-*: `a` behind a router with `meta pkttype set` at PREROUTING, or `ip rule add ipproto udp` and `fib saddr oif`. */
+describe("what the kernel alone looks at", () => {
+  const told = (nft: string, more: HostSpec, asked: string): string =>
+    outcome(session(nft, more), "client", asked).client.result;
+  const prerouting = (rule: string): string =>
+    `table ip t {\nchain c {\ntype filter hook prerouting priority 0;\niif "eth0" ${rule}\n}\n}\n`;
+  const listen = { listen: ["tcp 22", "udp 53", "sctp 9"] };
+
+  it.each(["other", "broadcast", "multicast"])(
+    "what is said to be for %s is not forwarded, nor TCP's",
+    (type) => {
+      const nft = prerouting(`meta pkttype set ${type}`);
+      const asked = [
+        "udp 10.2.0.2:53",
+        "tcp 10.2.0.2:80",
+        "udp 10.1.0.1:53",
+        "tcp 10.1.0.1:22",
+        "sctp 10.1.0.1:9",
+      ];
+      expect(asked.map((one) => told(nft, listen, one))).toEqual([
+        "timeout",
+        "timeout",
+        "answered",
+        "timeout",
+        "timeout",
+      ]);
+    },
+  );
+
+  it("a rule of one protocol says where its packets come from (nft_fib4_eval)", () => {
+    const more = {
+      rules: ["ipproto udp lookup 77 priority 10"],
+      routes: ["10.1.0.0/24 dev eth1 table 77"],
+    };
+    const met = (asked: string): number => {
+      const { rules } = outcome(
+        session(prerouting('fib saddr oif "eth1" counter drop'), more),
+        "client",
+        asked,
+      );
+      return rules.length;
+    };
+    expect(["udp 10.2.0.2:53", "tcp 10.2.0.2:80", "icmp 10.2.0.2"].map(met)).toEqual([1, 0, 0]);
+  });
+
+  // `nft_fib4_eval` reads `l3mdev_master_ifindex_rcu` of the device asked about; this machine's kernel has no VRF.
+  it.each([
+    ["fib saddr . iif oif missing drop", "answered"],
+    ['fib saddr oif "eth0" drop', "timeout"],
+  ])("of a device in a VRF its table is asked: %s, %s", (rule, expected) => {
+    const links = {
+      eth0: { addresses: "10.1.0.1/24", master: "red" },
+      eth1: { addresses: "10.2.0.1/24", master: "red" },
+      red: { detail: { kind: "vrf", table: 88 } as const },
+    };
+    expect(told(prerouting(rule), { links }, "udp 10.2.0.2:53")).toBe(expected);
+  });
+});

@@ -133,3 +133,17 @@ COMMIT
   const met = found.rules.filter(({ chain }) => chain === "PREROUTING");
   expect([found.client.result, met.length]).toEqual(["answered", 1]);
 });
+
+/** `tcf_mirred_act` with `skb_dst_drop`: from where frames leave to where they come in. */
+it("what is redirected to come in forgets its way, and comes from nowhere good", () => {
+  const redirected = flower(
+    ["eth_type ipv4", "ip_proto udp", "dst_port 53"],
+    "mirred (Ingress Redirect to device eth0) stolen",
+  );
+  const { verdict } = outcome(
+    sessionOf(world({ filters: { "eth1 egress": redirected } })),
+    "r",
+    "udp 10.0.1.2:53",
+  );
+  expect([verdict.reason, verdict.host]).toEqual(["martian-source", "r"]);
+});

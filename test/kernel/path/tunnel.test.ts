@@ -79,6 +79,31 @@ describe("which tunnel of several takes a packet (ip_tunnel_lookup)", () => {
     expect(found.verdict.reason).toBe("answered");
     expect(places(found, 1).filter((place) => place.startsWith("n2:t"))).toEqual(["n2:t1:in"]);
   });
+
+  // Bound to devices that the packet did not come in by they are equals: the first loop keeps the last one met, the second the first.
+  it.each<readonly [string, Partial<Ipip>, string]>([
+    ["both ends: the eldest", {}, "n2:t0:in"],
+    ["the other end alone: the youngest", { local: null }, "n2:t1:in"],
+    ["the own end alone: the youngest", { remote: null }, "n2:t1:in"],
+  ])("of equals that know %s", (_, ends, expected) => {
+    const bare = { mac: "00:00:00:00:00:00", mtu: 1480, noArp: true };
+    const dummy: LinkSpec = { detail: { kind: "dummy" } };
+    const n2: HostSpec = {
+      links: {
+        eth0: "172.16.0.2/24",
+        d0: dummy,
+        d1: dummy,
+        t0: { ...bare, ...fixed(2, 1, { ...ends, link: "d0" }) },
+        t1: { ...bare, addresses: "10.0.1.2/24", ...fixed(2, 1, { ...ends, link: "d1" }) },
+      },
+      listen: LISTEN,
+    };
+    const n1 = {
+      links: { eth0: "172.16.0.1/24", t0: { ...bare, addresses: "10.0.1.1/24", ...fixed(1, 2) } },
+    };
+    const found = outcome(sessionOf(smallWorld({ n1, n2 }, ["n1:eth0 n2:eth0"])), "n1", "udp 10.0.1.2:53");
+    expect(places(found, 1).filter((place) => place.startsWith("n2:t"))).toEqual([expected]);
+  });
 });
 
 /** `ipip_err`, `ip_tunnel_xmit`: what the tunnel's way says is told, once each, to those who send into it afterwards. */
@@ -100,6 +125,21 @@ describe("the outer packet", () => {
     const world = tunnelled(fixed(1, 2), fixed(2, 1), { rules, iptables });
     const found = outcome(sessionOf(world), "n1", "udp 10.0.1.2:53 mark=7");
     expect([found.verdict.reason, found.rules.map(({ chain }) => chain)]).toEqual(["answered", ["OUTPUT"]]);
+  });
+
+  // `if (tos & 0x1)`: whatever else the TOS of the tunnel says.
+  it.each([
+    [0, undefined],
+    [1, 0x20],
+    [0x10, 0x10],
+    [0x11, 0x20],
+  ])("has with tos %i of the inner TOS 32: %s", (tos, expected) => {
+    const iptables = "*mangle\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j DSCP --set-dscp 0x08\nCOMMIT\n";
+    const world = tunnelled(fixed(1, 2, { tos }), fixed(2, 1), { iptables });
+    const { frames } = outcome(sessionOf(world), "n1", "udp 10.0.1.2:53");
+    expect(frames.find(({ device, direction }) => device === "eth0" && direction === "out")?.ip.tos).toBe(
+      expected,
+    );
   });
 
   it.each<readonly [string, Partial<Ipip>, string, readonly [number, boolean]]>([
