@@ -263,6 +263,11 @@ function oddsOf(outcome: Outcome): number {
   return outcome.probability === null ? 0 : Number(outcome.probability.num) / Number(outcome.probability.den);
 }
 
+/** What a recorder sends by a socket of its own; of an association its first packet alone. */
+function isSent({ proto, raw }: RecordedQuery): boolean {
+  return proto === "tcp" || proto === "udp" || proto === "icmp" || (proto === "sctp" && raw === true);
+}
+
 /** A recorded query as ours; the ports and ids the kernel chose for the client are taken from the recording. */
 function queryOf(probe: Probe, index: number): Query | string {
   const recorded = probe.recorded as unknown as RecordedProbe;
@@ -276,7 +281,7 @@ function queryOf(probe: Probe, index: number): Query | string {
   if (src !== null && familyOfAddress(src) !== family)
     return `query.src: ${q.src} is of another family than ${q.dst}`;
   const bare = bareProtocol(q.proto);
-  if (bare === null && q.proto !== "tcp" && q.proto !== "udp" && q.proto !== "icmp")
+  if (bare === null && !isSent(q))
     return `query.proto: ${q.proto} is neither tcp, udp, icmp nor another protocol that a bare packet is of`;
   const client = recorded.outcome.client;
   return {

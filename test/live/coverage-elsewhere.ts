@@ -16,7 +16,6 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["target LED", "this kernel lacks it"],
   ["target SECMARK", "no security marks"],
   ["match realm", "routes have no realms"],
-  ["match sctp", "no probe speaks SCTP yet"],
   ["target CONNSECMARK", "no security marks"],
   ["reason unmodelled-device", "no such device is built"],
   ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],

@@ -33,6 +33,27 @@ function target(table: string, proto: string, payload: string, rule: (scene: Sce
   });
 }
 
+/** An association's first packet, by a raw socket. */
+function association(rules: readonly [table: string, rule: (port: number) => string][]): Showcase {
+  return setting((_dice, { plan: { family } }, scene, port) => {
+    for (const [table, rule] of rules) putFirst(scene.node, family, table, [rule(port)]);
+    const { podAddress: src } = scene;
+    const made = { proto: "sctp", dport: port, raw: true, listens: true, ttl: 64, src };
+    return [...forwarded(scene, made), ...received(scene, made)];
+  });
+}
+
+const asked = (port: number) => `-p sctp -m sctp --dport ${port}`;
+
+const SCTP: readonly Showcase[] = [
+  association([]),
+  association([["mangle", (port) => `-A PREROUTING ${asked(port)} -j DROP`]]),
+  association([["mangle", (port) => `-A PREROUTING ${asked(port)} --chunk-types only INIT -j DROP`]]),
+  association([["mangle", (port) => `-A FORWARD ${asked(port)} -m conntrack --ctstate NEW -j DROP`]]),
+  association([["nat", (port) => `-A POSTROUTING ${asked(port)} -j MASQUERADE`]]),
+  association([["filter", (port) => `-A FORWARD ${asked(port)} -j REJECT`]]),
+];
+
 const ESP = "0000000500000001aabbccdd";
 const AH = "3b04000000000007000000010102030405060708090a0b0c";
 const IPCOMP = "11000003dead";
@@ -74,6 +95,7 @@ const OF_BOTH: readonly Showcase[] = [
   match("vrrp", OTHER, "-m conntrack --ctstate NEW"),
   ...NATS,
   ...REJECTS,
+  ...SCTP,
 ];
 
 /** What rarely decides of packets without ports, by family. */

@@ -14,6 +14,7 @@ import {
 import { PAYLOAD_BYTE } from "../../packet/wire/frame.ts";
 import { DEFAULT_PAYLOAD } from "../../walk/packet-size.ts";
 import { parseFlagLetters } from "../../walk/packet-view.ts";
+import { fillInit } from "../../walk/sctp-ends.ts";
 import { bareProtocol, bytesOf } from "../bare-query.ts";
 import type { RecordedQuery } from "../recorded.ts";
 
@@ -39,6 +40,10 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
     packet.content = bytesOf(query) ?? new Uint8Array(query.size ?? DEFAULT_PAYLOAD).fill(PAYLOAD_BYTE);
     packet.payload = packet.content.length;
     packet.length = headerLength(packet) + packet.payload;
+    return packet;
+  }
+  if (query.proto === "sctp") {
+    fillInit(packet, query.sport ?? 0, query.dport ?? 0);
     return packet;
   }
   const proto = query.proto as keyof typeof HEADERS;
