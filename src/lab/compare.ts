@@ -10,7 +10,7 @@ import { Session } from "../walk/session.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
-import { bareProtocol, bytesOf } from "./bare-query.ts";
+import { bareProtocol, bytesOf, extensionsOf } from "./bare-query.ts";
 import { compareFlow, flowSignature } from "./compare-flow.ts";
 import { compareOutcome, type Matched } from "./compare-outcome.ts";
 import { gaveUpEarly } from "./excused.ts";
@@ -291,6 +291,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     proto: bare === null ? (q.proto as QueryProtocol) : "ip",
     protocol: bare ?? 0,
     content: bytesOf(q),
+    extensions: extensionsOf(q),
     family,
     dst: addressOnPath(dst),
     dport: q.dport ?? null,

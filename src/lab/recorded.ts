@@ -32,6 +32,8 @@ export interface RecordedQuery {
   readonly proto: string;
   /** What a bare packet carries, in hexadecimal. */
   readonly payload?: string;
+  /** Headers of IPv6 before what a hand-made packet carries: each one's number, and its bytes in hexadecimal. */
+  readonly extensions?: readonly (readonly [number, string])[];
   readonly dst: string;
   readonly dport?: number;
   readonly src?: string;

@@ -1,4 +1,5 @@
 import type { Family } from "../address/ip.ts";
+import type { Extension } from "../packet/packet.ts";
 
 /** `ip`: a bare packet of whatever protocol (`Query.protocol`), by a raw socket. */
 export type QueryProtocol = "tcp" | "udp" | "sctp" | "icmp" | "ip";
@@ -34,6 +35,8 @@ export interface Query {
   readonly mf: boolean;
   readonly mark: number;
   readonly uid: number;
+  /** Headers of IPv6 before what a hand-made packet carries. */
+  readonly extensions: readonly Extension[];
   /** Device the sending socket is bound to, or the scope of a link-local destination. */
   readonly dev: string | null;
   /** One hand-made packet with these flags instead of a connection. */
@@ -61,6 +64,7 @@ export const QUERY_DEFAULTS = {
   ttl: null,
   size: null,
   content: null,
+  extensions: [],
   df: false,
   mf: false,
   mark: 0,

@@ -6,10 +6,7 @@ const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one"
 
 /** What no packet of the lab can decide on, and why. */
 export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
-  ["match dst", "no probe has the header"],
-  ["match hbh", "no probe has the header"],
-  ["match rt", "no probe has the header"],
-  ["match srh", "no probe has the header"],
+  ["match srh", "no probe has the header, which a host drops that has no segment routing (seg6_enabled)"],
   ["match rateest", "an estimate is of the machine's time: judged by what a kernel estimated"],
   ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
   ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],

@@ -13,7 +13,7 @@ export interface Aim extends Partial<RecordedQuery> {
   readonly from: string;
   readonly dst: string;
   /** What is sent next, while all that the first left behind is still there. */
-  readonly then?: Aim;
+  readonly next?: Aim;
   /** The world's last: what it begins does not end. */
   readonly isLast?: boolean;
 }
@@ -52,14 +52,14 @@ export function randomQueries(
   return queries.slice(0, count);
 }
 
-function inARow(dice: Dice, { then, ...aim }: Aim, sport: number): RecordedQuery[] {
+function inARow(dice: Dice, { next, ...aim }: Aim, sport: number): RecordedQuery[] {
   const first = aimed(dice, aim, sport);
-  return then === undefined
+  return next === undefined
     ? [first]
-    : [first, { ...aimed(dice, then, first.sport ?? sport), keepState: true }];
+    : [first, { ...aimed(dice, next, first.sport ?? sport), keepState: true }];
 }
 
-function aimed(dice: Dice, { then: _, isLast: __, ...aim }: Aim, sport: number): RecordedQuery {
+function aimed(dice: Dice, { next: _, isLast: __, ...aim }: Aim, sport: number): RecordedQuery {
   const proto = aim.proto ?? dice.pick(["tcp", "udp", "icmp"]);
   return { proto, sport, count: 1, ...(isPorted(proto) ? { dport: dice.pick(PORTS) } : {}), ...aim };
 }

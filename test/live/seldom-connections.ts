@@ -14,7 +14,7 @@ const oneForTwo: Showcase = setting((_dice, { plan: { family } }, scene, port) =
   putFirst(node, family, "nat", [
     `-A POSTROUTING -p udp -m udp --dport ${port} -j SNAT --to-source ${address}:5000`,
   ]);
-  return forwarded(scene, datagram(port)).map((aim): Aim => ({ ...aim, then: { ...aim, sport: 19_000 } }));
+  return forwarded(scene, datagram(port)).map((aim): Aim => ({ ...aim, next: { ...aim, sport: 19_000 } }));
 });
 
 /** A connection that was masqueraded for one device leaves by another, as its sender's mark says. */
@@ -35,7 +35,7 @@ const moved: Showcase = setting((_dice, { plan: { family } }, { node, away }, po
     });
   }
   const made = { from: node.name, dst, src, sport: 19_500, ...datagram(port) };
-  return [{ ...made, then: { ...made, mark: 0x300 } }];
+  return [{ ...made, next: { ...made, mark: 0x300 } }];
 });
 
 export const SELDOM_CONNECTIONS: readonly Showcase[] = [oneForTwo, moved];

@@ -15,7 +15,7 @@ import { PAYLOAD_BYTE } from "../../packet/wire/frame.ts";
 import { DEFAULT_PAYLOAD } from "../../walk/packet-size.ts";
 import { parseFlagLetters } from "../../walk/packet-view.ts";
 import { fillInit } from "../../walk/sctp-ends.ts";
-import { bareProtocol, bytesOf } from "../bare-query.ts";
+import { bareProtocol, bytesOf, extensionsOf } from "../bare-query.ts";
 import type { RecordedQuery } from "../recorded.ts";
 
 const HEADERS = { tcp: 20, udp: 8, icmp: 8 } as const;
@@ -51,6 +51,8 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
   packet.protocol = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, icmp }[proto];
   packet.payload = query.size ?? DEFAULT_SIZE[proto];
   packet.length = headerLength(packet) + HEADERS[proto] + packet.payload;
+  packet.extensions = extensionsOf(query);
+  packet.length += packet.extensions.reduce((sum, { bytes }) => sum + bytes.length, 0);
   packet.sport = query.sport ?? 0;
   packet.dport = query.dport ?? 0;
   packet.icmpType = proto !== "icmp" ? 0 : isOf6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO;
