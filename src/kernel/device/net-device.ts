@@ -227,6 +227,8 @@ export interface DeviceConf {
   /** 0: only who is asked is learned; 1: whoever says an address is theirs; 2: if it is of a network here. */
   readonly arpAccept: number;
   readonly dropGratuitousArp: boolean;
+  /** The next address of a network takes the place of the first that is deleted; otherwise all go with it. */
+  readonly promoteSecondaries: boolean;
   readonly bcForwarding: boolean;
 }
 
@@ -250,5 +252,6 @@ export const DEFAULT_CONF: DeviceConf = {
   proxyArpPvlan: false,
   arpAccept: 0,
   dropGratuitousArp: false,
+  promoteSecondaries: false,
   bcForwarding: false,
 };
