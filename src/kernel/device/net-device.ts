@@ -6,7 +6,7 @@ import type { FrameChain } from "../nft/frame-hooks.ts";
 import type { CompiledOvsPort } from "../ovs/compile-bridge.ts";
 import { tableName } from "../route/rt-table.ts";
 import type { CompiledTcFilter } from "../tc/compile-filter.ts";
-import { type Device, type DeviceDetail, VXLAN_AGEING_S } from "./device.ts";
+import { type Device, type DeviceDetail, type UnmodelledPortFlag, VXLAN_AGEING_S } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
 /**
@@ -60,6 +60,8 @@ export class NetDevice {
   mcastFlood = true;
   bcastFlood = true;
   isolated = false;
+  /** What is on that is not modelled: said of the frames that it is about. */
+  unmodelledFlags: readonly UnmodelledPortFlag[] = [];
   portForwarding = true;
   /** STP lets the port learn, but nothing pass. */
   portLearning = false;
@@ -126,6 +128,7 @@ export class NetDevice {
       this.mcastFlood = port.mcastFlood;
       this.bcastFlood = port.bcastFlood;
       this.isolated = port.isolated;
+      this.unmodelledFlags = port.unmodelled ?? [];
       // `br_port_carrier_check`: whatever STP says, one that is down or hangs on nothing is disabled.
       const enabled = plain.up && plain.carrier;
       this.portForwarding = enabled && port.state === "forwarding";
