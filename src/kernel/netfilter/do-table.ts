@@ -77,13 +77,25 @@ export function doTable(
 ): NfVerdict {
   const entry = table.entry[hook] as number;
   if (entry < 0) return NF_ACCEPT;
-  const engine = stack.engine;
-  const { tape, literal } = engine;
-  if (!literal && packet.fragOffset === 0) {
+  if (!stack.engine.literal && packet.fragOffset === 0) {
     const narrowed = table.narrowed(hook);
     const code = narrowed.find(packet);
     if (code !== NO_CODE) return runNarrowed(stack, narrowed, code, tableNumber, hook, packet);
   }
+  return walkTable(stack, table, tableNumber, hook, entry, packet);
+}
+
+/** The walk from the chain of a slot on, chain by chain. */
+function walkTable(
+  stack: Stack,
+  table: CompiledTable,
+  tableNumber: number,
+  hook: number,
+  entry: number,
+  packet: Packet,
+): NfVerdict {
+  const engine = stack.engine;
+  const { tape, literal } = engine;
   const jumps = stack.jumpStack;
   const base = jumps.top;
   const replaced = table.replaced;

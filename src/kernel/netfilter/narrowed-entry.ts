@@ -35,6 +35,8 @@ export class NarrowedEntry implements Places {
   private readonly table: SlottedChains;
   private readonly entry: number;
   private used = 0;
+  /** Where the code begins that stands for all packets (`Narrowed.by` 0), `NO_CODE` without one. */
+  private always = NO_CODE;
   /** What codes depend on (`Narrowed.by`), each once. */
   private kinds: number[] = [];
   private slots = new Int32Array(WORDS * FIRST_SLOTS);
@@ -52,7 +54,8 @@ export class NarrowedEntry implements Places {
 
   /** Where the code for a packet begins, `NO_CODE` without any. The packet is no later fragment. Runs per packet. */
   find(packet: Packet): number {
-    const { kinds } = this;
+    const { kinds, always } = this;
+    if (always !== NO_CODE) return always;
     const dst = packet.dst;
     const key = keyOf(packet);
     for (let i = 0; i < kinds.length; i++) {
@@ -80,6 +83,10 @@ export class NarrowedEntry implements Places {
     }
     const { by, code } = narrowed;
     const start = this.keep(code);
+    if (by === 0) {
+      this.always = start;
+      return start;
+    }
     if (!this.kinds.includes(by)) this.kinds.push(by);
     this.put(by & BY_DESTINATION ? dst : 0, partOf(key, by), start + 1);
     return start;
@@ -132,6 +139,7 @@ export class NarrowedEntry implements Places {
     this.tests = [];
     this.actions = [];
     this.used = 0;
+    this.always = NO_CODE;
     this.kinds = [];
     this.slots = new Int32Array(WORDS * FIRST_SLOTS);
     this.mask = FIRST_SLOTS - 1;

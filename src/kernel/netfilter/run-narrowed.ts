@@ -62,31 +62,99 @@ export function runNarrowed(
   const { tape } = engine;
   /** Rules evaluated since the last record. */
   let evaluated = 0;
+  /** The states of its connection once they were asked for; 0: not yet. */
+  let states = 0;
   let at = start;
   for (;;) {
     const step = code[at] as number;
     evaluated += step >>> KIND_BITS;
     switch (step & KIND) {
-      case S_PASS:
-        at++;
+      case S_RULE:
+        if (stack.hotdrop) break;
+        if (tape !== null) {
+          const place = (tableNumber << 24) | (code[at + 1] as number);
+          const index = code[at + 2] as number;
+          tape.words6(OP_RULE, stack.host, packet.number, packet.mark, place, index, evaluated);
+          engine.rulesEvaluated += evaluated;
+          evaluated = 0;
+        }
+        at += 3;
         continue;
-      case S_SRC:
-        if ((packet.src & (code[at + 2] as number)) === code[at + 1]) at += 4;
-        else at = start + (code[at + 3] as number);
+      case S_TEST:
+        if ((tests[code[at + 1] as number] as MatchTest).test(packet, stack)) at += 3;
+        else if (stack.hotdrop) break;
+        else at = start + (code[at + 2] as number);
+        continue;
+      case S_SRC_IS:
+        if (packet.src !== code[at + 1]) at += 3;
+        else at = start + (code[at + 2] as number);
         continue;
       case S_NOT_SRC:
         if ((packet.src & (code[at + 2] as number)) !== code[at + 1]) at += 4;
         else at = start + (code[at + 3] as number);
         continue;
-      case S_SRC_IS:
-        if (packet.src !== code[at + 1]) at += 3;
-        else at = start + (code[at + 2] as number);
+      case S_STATE: {
+        if (states === 0) states = statesOf(packet, stack.conntrack);
+        const holds = ((code[at + 1] as number) & states) !== 0;
+        at = holds === (code[at + 2] === 0) ? at + 4 : start + (code[at + 3] as number);
+        continue;
+      }
+      case S_CHAIN_END:
+        if (tape !== null) {
+          const place = (tableNumber << 24) | (code[at + 1] as number);
+          const length = code[at + 2] as number;
+          tape.words6(OP_CHAIN_END, stack.host, packet.number, packet.mark, place, length, evaluated);
+          engine.rulesEvaluated += evaluated;
+          evaluated = 0;
+        }
+        at += 3;
         continue;
       case S_MARK: {
         const holds = (packet.mark & (code[at + 2] as number)) === code[at + 1];
         at = holds === (code[at + 3] === 0) ? at + 5 : start + (code[at + 4] as number);
         continue;
       }
+      case S_SET_MARK:
+        packet.mark = (packet.mark & ~(code[at + 2] as number)) ^ (code[at + 1] as number);
+        at += 3;
+        continue;
+      case S_DNAT:
+        engine.rulesEvaluated += evaluated;
+        return dnatToOne(stack, packet, code[at + 1] as number, code[at + 2] as number);
+      case S_POLICY: {
+        engine.rulesEvaluated += evaluated;
+        const place = (tableNumber << 24) | (code[at + 1] as number);
+        const length = code[at + 2] as number;
+        tape?.words6(OP_POLICY, stack.host, packet.number, packet.mark, place, length, evaluated);
+        if (code[at + 3] === POLICY_ACCEPT) return NF_ACCEPT;
+        stack.dropBy = DROPPED_BY_POLICY;
+        return NF_DROP;
+      }
+      case S_GO:
+        at = start + (code[at + 1] as number);
+        continue;
+      case S_ACTION: {
+        const verdict = (actions[code[at + 1] as number] as TargetAction).apply(stack, packet, hook);
+        states = 0;
+        if (verdict === XT_CONTINUE) at += 3;
+        else if (verdict === XT_RETURN) at = start + (code[at + 2] as number);
+        else {
+          engine.rulesEvaluated += evaluated;
+          return verdict;
+        }
+        continue;
+      }
+      case S_ACCEPT:
+        engine.rulesEvaluated += evaluated;
+        return NF_ACCEPT;
+      case S_DROP:
+        engine.rulesEvaluated += evaluated;
+        stack.dropBy = DROPPED_BY_RULE;
+        return NF_DROP;
+      case S_SRC:
+        if ((packet.src & (code[at + 2] as number)) === code[at + 1]) at += 4;
+        else at = start + (code[at + 3] as number);
+        continue;
       case S_SPORT: {
         const range = code[at + 1] as number;
         const holds = packet.sport >= (range & 0xffff) && packet.sport <= range >>> 16;
@@ -103,73 +171,9 @@ export function runNarrowed(
         at = holds === (code[at + 2] === 0) ? at + 4 : start + (code[at + 3] as number);
         continue;
       }
-      case S_STATE: {
-        const holds = ((code[at + 1] as number) & statesOf(packet, stack.conntrack)) !== 0;
-        at = holds === (code[at + 2] === 0) ? at + 4 : start + (code[at + 3] as number);
+      case S_PASS:
+        at++;
         continue;
-      }
-      case S_TEST:
-        if ((tests[code[at + 1] as number] as MatchTest).test(packet, stack)) at += 3;
-        else if (stack.hotdrop) break;
-        else at = start + (code[at + 2] as number);
-        continue;
-      case S_RULE:
-        if (stack.hotdrop) break;
-        if (tape !== null) {
-          const place = (tableNumber << 24) | (code[at + 1] as number);
-          const index = code[at + 2] as number;
-          tape.words6(OP_RULE, stack.host, packet.number, packet.mark, place, index, evaluated);
-          engine.rulesEvaluated += evaluated;
-          evaluated = 0;
-        }
-        at += 3;
-        continue;
-      case S_SET_MARK:
-        packet.mark = (packet.mark & ~(code[at + 2] as number)) ^ (code[at + 1] as number);
-        at += 3;
-        continue;
-      case S_DNAT:
-        engine.rulesEvaluated += evaluated;
-        return dnatToOne(stack, packet, code[at + 1] as number, code[at + 2] as number);
-      case S_ACTION: {
-        const verdict = (actions[code[at + 1] as number] as TargetAction).apply(stack, packet, hook);
-        if (verdict === XT_CONTINUE) at += 3;
-        else if (verdict === XT_RETURN) at = start + (code[at + 2] as number);
-        else {
-          engine.rulesEvaluated += evaluated;
-          return verdict;
-        }
-        continue;
-      }
-      case S_ACCEPT:
-        engine.rulesEvaluated += evaluated;
-        return NF_ACCEPT;
-      case S_DROP:
-        engine.rulesEvaluated += evaluated;
-        stack.dropBy = DROPPED_BY_RULE;
-        return NF_DROP;
-      case S_GO:
-        at = start + (code[at + 1] as number);
-        continue;
-      case S_CHAIN_END:
-        if (tape !== null) {
-          const place = (tableNumber << 24) | (code[at + 1] as number);
-          const length = code[at + 2] as number;
-          tape.words6(OP_CHAIN_END, stack.host, packet.number, packet.mark, place, length, evaluated);
-          engine.rulesEvaluated += evaluated;
-          evaluated = 0;
-        }
-        at += 3;
-        continue;
-      case S_POLICY: {
-        engine.rulesEvaluated += evaluated;
-        const place = (tableNumber << 24) | (code[at + 1] as number);
-        const length = code[at + 2] as number;
-        tape?.words6(OP_POLICY, stack.host, packet.number, packet.mark, place, length, evaluated);
-        if (code[at + 3] === POLICY_ACCEPT) return NF_ACCEPT;
-        stack.dropBy = DROPPED_BY_POLICY;
-        return NF_DROP;
-      }
     }
     // A match drops the packet by itself.
     stack.hotdrop = false;

@@ -96,6 +96,10 @@ function handToDevice(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   switch (dev.kind) {
+    // By far the most frequent.
+    case "veth":
+      stack.outbox.transmit(stack, dev, packet);
+      return;
     case "loopback":
       // loopback_xmit keeps conntrack and route: the packet is not routed again on its way in.
       packet.pktType = PACKET_HOST;

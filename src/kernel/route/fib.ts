@@ -176,6 +176,8 @@ export class Fib {
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
   readonly hasCustomRules: boolean;
+  /** Where rules that every packet comes to look, one after another; null where there are others. */
+  private readonly chain: readonly FibTable[] | null;
   /** By ifindex the VRF of each device that is in one, null where there is none. */
   private readonly vrfs: ReadonlyMap<number, NetDevice> | null;
 
@@ -206,6 +208,7 @@ export class Fib {
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
     }));
     this.asksSource = this.rules.some(({ src }) => src !== null);
+    this.chain = this.vrfs === null ? lookedUpInTurn(this.rules) : null;
     const usual: readonly { readonly priority: number }[] = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
     this.hasCustomRules =
       this.rules.length !== usual.length ||
@@ -240,12 +243,28 @@ export class Fib {
     return vrf?.vrfTable == null ? null : (this.tables.get(vrf.vrfTable) ?? null);
   }
 
+  private lookupInTurn(tables: readonly FibTable[], flow: Flow, result: FibResult): void {
+    const six = this.family === 6;
+    for (let i = 0; i < tables.length; i++) {
+      const table = tables[i] as FibTable;
+      const columns = table.columns ?? table.compile();
+      const found = six ? select6(columns, flow, result) : scan(columns, flow, result);
+      if (found && settle(table, result)) return;
+    }
+    result.error = ENETUNREACH;
+    result.table = null;
+  }
+
   /**
    * `fib_lookup`, `fib6_rule_lookup`: policy rules in order, each asking its table. Fills `result`; its `error` is 0 or the errno that a
    * sender would see (ENETUNREACH when nothing matched).
    */
   lookup(flow: Flow, result: FibResult, nameOf: (ifindex: number) => string): void {
     result.route = null;
+    if (this.chain !== null) {
+      this.lookupInTurn(this.chain, flow, result);
+      return;
+    }
     const vrf = this.vrfs === null ? null : this.updateFlow(flow, this.vrfs);
     const six = this.family === 6;
     const rules = this.rules;
@@ -298,6 +317,16 @@ export class Fib {
     result.error = ENETUNREACH;
     result.table = null;
   }
+}
+
+/** The tables of rules that only look, each for all packets; null where one is not so. */
+function lookedUpInTurn(rules: readonly FibRule[]): FibTable[] | null {
+  const tables: FibTable[] = [];
+  for (const { always, action, table } of rules) {
+    if (!always || action.kind !== "lookup") return null;
+    if (table !== null) tables.push(table);
+  }
+  return tables;
 }
 
 /** Up to this many routes the scan alone is as fast. */

@@ -32,7 +32,7 @@ const IP_CT_IS_REPLY = 3;
 
 /** `XT_CONNTRACK_STATE_BIT`: a reply has the state of its direction's opposite. Runs per packet. */
 export function ctStateBit(ctInfo: number): number {
-  return 1 << ((ctInfo % IP_CT_IS_REPLY) + 1);
+  return 2 << (ctInfo < IP_CT_IS_REPLY ? ctInfo : ctInfo - IP_CT_IS_REPLY);
 }
 
 /** The states of a packet: those of its place in the connection, and whether the connection is translated. Runs per packet. */
