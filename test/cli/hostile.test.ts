@@ -74,6 +74,19 @@ describe("a wrong question", () => {
       "trace web-0 10.0.0.1:80/tpc",
       'to "10.0.0.1:80/tpc": "tpc" is no protocol (did you mean "tcp"?): tcp, udp, sctp or icmp stands behind the slash',
     ],
+    [
+      "trace web-0 10.0.0.1 --proto epsilon",
+      'to "10.0.0.1": "epsilon" is no protocol: tcp, udp, sctp, icmp, another name of /etc/protocols or a number is expected',
+    ],
+    [
+      "trace web-0 10.0.0.1:80 --proto esp",
+      'to "10.0.0.1:80": a bare packet of esp has no ports: leave the port out',
+    ],
+    [
+      "trace web-0 10.0.0.1 --proto 256",
+      'to "10.0.0.1": "256" is no protocol: tcp, udp, sctp, icmp, another name of /etc/protocols or a number is expected',
+    ],
+    ["trace web-0 10.0.0.1 --proto 6", 'to "10.0.0.1": --proto 6: write tcp'],
     ["trace web-0 10.0.0.1/tcp", 'to "10.0.0.1/tcp": tcp needs a port: write :PORT behind the address'],
     ["trace web-0 10.0.0.1:80/icmp", 'to "10.0.0.1:80/icmp": icmp has no ports: leave the port out'],
     [

@@ -54,6 +54,8 @@ describe("how a question ends", () => {
       "TTL_EXCEEDED  web-0 → 10.244.21.6/icmp  the packet began with a TTL of 1, which ran out at node1\n",
     ],
     ["trace web-0 host/db-0 --size 1472 --df -q", 1, /^TOO_BIG/],
+    ["trace web-0 host/db-0 --proto esp -q", 1, /^REFUSED {2}web-0 → 10\.244\.21\.6\/esp/],
+    ["trace web-0 host/db-0 --proto 253 --size 0 -q", 1, /^REFUSED {2}web-0 → 10\.244\.21\.6\/253/],
     [
       "trace 203.0.113.99 host/web-0:8080 --at host/node1:eth0 -q",
       0,

@@ -6,23 +6,41 @@ const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one"
 
 /** What no packet of the lab can decide on, and why. */
 export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
-  ["match srh", "no probe has the header, which a host drops that has no segment routing (seg6_enabled)"],
+  ["match srh", "not done: no probe sends a segment routing header"],
   ["match rateest", "an estimate is of the machine's time: judged by what a kernel estimated"],
   ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
   ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
-  ["target LED", "this kernel lacks it"],
-  ["target SECMARK", "no security marks"],
-  ["match realm", "routes have no realms"],
-  ["target CONNSECMARK", "no security marks"],
-  ["reason unmodelled-device", "no such device is built"],
+  ["target LED", LACKED],
+  ["target SECMARK", "the kernel has no security module that knows of marks"],
+  [
+    "match realm",
+    "not done: routes are held without their realms, and the verdict says that the match is not known",
+  ],
+  ["target CONNSECMARK", "the kernel has no security module that knows of marks"],
+  ["reason unmodelled-device", "a lab refuses to build a device that is not modelled"],
   ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
-  ["reason vlan-filtered", "this kernel's bridges do not filter by VLAN: judged by recordings alone"],
-  ["reason conntrack-clash", "takes two packets at once"],
-  ["reason conntrack-full", "the limit is all namespaces' one"],
-  ["reason left-model", "nothing is outside the model"],
-  ["disposition UNKNOWN", "nothing is outside the model"],
-  ["reason output-blocked", "the rule that dropped it is named"],
-  ["reason connection-closed", "no probe goes on with a connection"],
+  [
+    "reason vlan-filtered",
+    "this kernel's bridges cannot filter by VLAN (CONFIG_BRIDGE_VLAN_FILTERING): judged by recordings alone",
+  ],
+  [
+    "reason conntrack-clash",
+    "takes two first packets of one connection on two processors at once, which no prober can time",
+  ],
+  [
+    "reason conntrack-full",
+    "the limit is the root namespace's alone (nf_conntrack_max cannot be written in another), which a lab does not touch",
+  ],
+  ["reason left-model", "a lab builds only what is modelled whole: nothing of it is outside"],
+  ["disposition UNKNOWN", "a lab builds only what is modelled whole: nothing of it is outside"],
+  [
+    "reason output-blocked",
+    "nothing can end so here: whatever drops at the sender has a reason of its own, which is told instead",
+  ],
+  [
+    "reason connection-closed",
+    "a probe is one question: only a session of several goes on with a connection that it held",
+  ],
   ["reason ipvlan-private", LACKED],
   ["reason bond-inactive", LACKED],
   ["reason dummy-device", LACKED],
@@ -33,11 +51,11 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason ipvs-no-route", LACKED],
   ["reason ipvs-old-conntrack", LACKED],
   ["reason ipvs-no-connection", LACKED],
-  ["reason relay-failed", "the lab's servers pass nothing on: judged by recordings"],
+  ["reason relay-failed", "not done: the lab's servers pass nothing on; judged by recordings"],
   ...["no-match", "drop", "no-port", "ttl", "too-deep", "controller", "unmodelled"].map(
     (name) => [`reason ovs-${name}`, NO_OVS] as const,
   ),
-  ["device unmodelled", "no such device is built"],
+  ["device unmodelled", "a lab refuses to build a device that is not modelled"],
   ["device ether", "the lab's cards are cables' ends"],
   ...["dummy", "ipip", "ipvlan", "vlan", "geneve", "bond", "vrf"].map(
     (kind) => [`device ${kind}`, LACKED] as const,

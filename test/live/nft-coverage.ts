@@ -62,7 +62,10 @@ export function whyNoNft(key: string): string | null {
 
 const WHY: readonly (readonly [RegExp, string])[] = [
   [/payload (ip6|icmpv6) /, "of IPv6, which these worlds do not have"],
-  [/payload (udplite|sctp|dccp|igmp|ah|esp|comp) /, "no probe is of this protocol"],
+  [
+    /payload (udplite|sctp|dccp|igmp|ah|esp|comp) /,
+    "not done: bare packets are sent past rules of iptables alone",
+  ],
   [/payload vlan /, "no frame bears a tag"],
   [/payload arp |hook arp /, "frames of ARP are no part of a trace: judged by the bridges' own test"],
   [/payload ether type/, "behind a guard that counts nothing"],
@@ -78,8 +81,8 @@ const WHY: readonly (readonly [RegExp, string])[] = [
   [/rt (mtu|ipsec)$/, "this kernel reads no such, or into an option alone"],
   [/raw-payload (ll|ih)|reads any$/, "not modelled, or of whole sets alone"],
   [/does (queue|xt|flow-add)$/, "this kernel lacks it: judged by recordings and tests alone"],
-  [/does synproxy/, "judged by its own test"],
-  [/does tproxy/, "no socket of these worlds may speak for others: judged by its own test"],
+  [/does synproxy/, "not done: proxies stand behind rules of iptables alone; judged by its own test"],
+  [/does tproxy/, "not done: proxies stand behind rules of iptables alone; judged by its own test"],
   [/socket transparent/, "asked both ways"],
 ];
 

@@ -13,7 +13,7 @@ export type Way = (scene: Scene, made: Partial<Aim>) => Aim[];
 
 const FIRST_PORT = 7001;
 const AIMS_EACH = 4;
-const SEVERAL = 6;
+const SEVERAL = 8;
 
 /**
  * Rules before all others of a table of a node.

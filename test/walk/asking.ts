@@ -47,6 +47,8 @@ export function query(host: string, text: string): Query {
     ttl: number("ttl"),
     size: number("size"),
     df: given.has("df"),
+    mf: given.has("mf"),
+    protocol: number("protocol") ?? 0,
     mark: number("mark") ?? 0,
     uid: number("uid") ?? 0,
     dev: given.get("dev") ?? null,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { sessionOf, verdict } from "./asking.ts";
+import type { Host } from "../../src/kernel/host.ts";
+import type { World } from "../../src/world/world.ts";
+import { outcome, sessionOf, verdict } from "./asking.ts";
 import { BRIDGE, type HostSpec, macOf, smallWorld } from "./small-world.ts";
 
 /** Ends of packets that other tests meet only in passing: each in the smallest world that comes to it. */
@@ -27,6 +29,19 @@ const known = (addresses: string, host: number): string[] =>
 
 /** The same with a bridge between them. */
 const bridged = (sw: HostSpec) => pair({}, {}, ["a:eth0 sw:p0", "b:eth0 sw:p1"], { sw });
+
+const esp = (rule: string) => `*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p esp ${rule}\nCOMMIT\n`;
+const queue = (options: string) =>
+  `*mangle\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp -j NFQUEUE --queue-num 7 ${options}\n-A PREROUTING -p udp -j DROP\nCOMMIT\n`;
+
+/** The same where every host says which queues programs listen on. */
+function heard(world: World, nfnetlinkQueue: string): World {
+  const hosts = [...world.hosts].map(([name, host]): [string, Host] => [
+    name,
+    { ...host, unmodelled: new Map([["nfnetlinkQueue", nfnetlinkQueue]]) },
+  ]);
+  return { ...world, hosts: new Map(hosts) };
+}
 
 const FORWARDS = { state: "forwarding" } as const;
 
@@ -81,6 +96,22 @@ describe("how a packet ends", () => {
       "DROPPED ipv6-disabled",
       pair({}, { sysctl: { "net.ipv6.conf.eth0.disable_ipv6": 1 } }),
       "udp [fd00::2]:53",
+    ],
+    ["DROPPED fragment-timeout", pair({}, {}), "udp 10.0.0.2:53 raw mf size=16"],
+    ["DROPPED fragment-timeout", pair({}, {}), "udp [fd00::2]:53 raw mf size=16"],
+    ["REFUSED no-protocol", pair({}, {}), "ip 10.0.0.2 protocol=50"],
+    ["REFUSED no-protocol", pair({}, {}), "ip fd00::2 protocol=139"],
+    ["REFUSED no-protocol", pair({}, {}), "ip 10.0.0.1 protocol=50 at=eth0 src=10.0.0.9"],
+    [
+      "DROPPED match-drop",
+      pair({}, { iptables: esp("-m esp --espspi 5 -j ACCEPT") }),
+      "ip 10.0.0.2 protocol=50 size=7",
+    ],
+    ["DROPPED no-queue-listener", heard(pair({}, { iptables: queue("") }), ""), "udp 10.0.0.2:53"],
+    [
+      "DELIVERED answered",
+      heard(pair({}, { iptables: queue("--queue-bypass") }), "    8  1 0 2 65535 0 0 0 1\n"),
+      "udp 10.0.0.2:53",
     ],
     ["DROPPED no-syn", pair({}, {}), "tcp 10.0.0.2:80 raw flags=F"],
     [
@@ -140,5 +171,14 @@ describe("how a packet ends", () => {
     const session = sessionOf(masked);
     expect(verdict(session, "a", "udp 10.0.0.2:53 sport=40000")).toBe("DELIVERED answered");
     expect(verdict(session, "a", "udp 10.0.0.2:53 sport=40001")).toBe("DROPPED nat-exhausted");
+  });
+
+  it("nobody says what the program behind a queue does, nor whether there is one where the dump is silent", () => {
+    for (const world of [
+      pair({}, { iptables: queue("") }),
+      heard(pair({}, { iptables: queue("") }), "    7  1 0 2 65535 0 0 0 1\n"),
+    ]) {
+      expect(outcome(sessionOf(world), "a", "udp 10.0.0.2:53").verdict.certainty).not.toBe("exact");
+    }
   });
 });

@@ -2,7 +2,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { internMac } from "../../../src/address/mac.ts";
 import { recordedForm } from "../../../src/lab/recorded-form.ts";
-import { ETH_P_ARP, headerLength, IPPROTO_ICMP, IPPROTO_UDP, Packet } from "../../../src/packet/packet.ts";
+import {
+  ETH_P_ARP,
+  ETH_P_IPV6,
+  headerLength,
+  IPPROTO_ICMP,
+  IPPROTO_UDP,
+  Packet,
+} from "../../../src/packet/packet.ts";
 import { decodeFrame, decodeIp, encodeFrame } from "../../../src/packet/wire/frame.ts";
 import { readRecording, recordingNames } from "../../fixtures.ts";
 import { anyPacket, longPacket, taggedPacket } from "./arbitrary-packet.ts";
@@ -134,6 +141,34 @@ describe("encode and decode", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it("are inverse for headers of IPv6 before what is carried, and for what a bare packet carries", () => {
+    const packet = new Packet();
+    Object.assign(packet, {
+      family: 6,
+      ethType: ETH_P_IPV6,
+      protocol: IPPROTO_UDP,
+      sport: 5,
+      dport: 6,
+      payload: 3,
+    });
+    packet.extensions = [
+      { protocol: 0, bytes: bytesOf("2b00010400000000") },
+      { protocol: 43, bytes: bytesOf("1102000000000000fd990000000000000000000000000007") },
+    ];
+    packet.length = 40 + 8 + 24 + 8 + 3;
+    const bytes = encodeFrame(packet);
+    expect(bytes[6]).toBe(0);
+    const again = decodeIp(bytes);
+    if (again.kind === "invalid") throw new Error(again.message);
+    expect(again.packet.extensions).toEqual(packet.extensions);
+    expect([again.packet.protocol, again.packet.sport, again.packet.dport]).toEqual([IPPROTO_UDP, 5, 6]);
+    expect(hexOf(encodeFrame(again.packet))).toBe(hexOf(bytes));
+    const bare = new Packet();
+    bare.content = bytesOf("0000000500000001");
+    Object.assign(bare, { protocol: 50, length: 28 });
+    expect(hexOf(encodeFrame(bare).subarray(20))).toBe("0000000500000001");
   });
 
   it("a frame's length is its packet's and the Ethernet header's", () => {

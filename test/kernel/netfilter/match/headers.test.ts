@@ -271,6 +271,43 @@ describe("IPv6", () => {
   });
 });
 
+describe("headers of IPv6 before what is carried", () => {
+  const hop = { protocol: 0, bytes: Buffer.from("3c00000001020000", "hex") };
+  const way = {
+    protocol: 43,
+    bytes: Buffer.from(`3c04000100000000${"fd99".padEnd(31, "0")}7${"fd99".padEnd(31, "0")}8`, "hex"),
+  };
+  const end = { protocol: 60, bytes: Buffer.from("1100010400000000", "hex") };
+
+  it.each<readonly [string, Partial<Packet>, boolean]>([
+    ["-m hbh", { extensions: [hop] }, true],
+    ["-m hbh", { extensions: [end] }, false],
+    ["-m hbh --hbh-len 8", { extensions: [hop] }, true],
+    ["-m hbh ! --hbh-len 8", { extensions: [hop] }, false],
+    // Pad1 has no length, whatever is asked of it.
+    ["-m hbh --hbh-opts 0,0,1:2", { extensions: [hop] }, true],
+    ["-m hbh --hbh-opts 0,0,1", { extensions: [hop] }, true],
+    ["-m hbh --hbh-opts 0,0,1:3", { extensions: [hop] }, false],
+    ["-m hbh --hbh-opts 1:2", { extensions: [hop] }, false],
+    ["-m dst --dst-len 8 --dst-opts 1:4", { extensions: [hop, end] }, true],
+    ["-m dst ! --dst-len 8", { extensions: [hop] }, false],
+    ["-m rt", { extensions: [way] }, true],
+    ["-m rt", { extensions: [hop, end] }, false],
+    ["-m rt --rt-type 0 --rt-segsleft 1:2 --rt-len 40 --rt-0-res", { extensions: [hop, way] }, true],
+    ["-m rt ! --rt-segsleft 1", { extensions: [way] }, false],
+    ["-m rt --rt-type 2", { extensions: [way] }, false],
+    ["-m rt --rt-type 0 --rt-0-addrs fd99::7,fd99::8", { extensions: [way] }, true],
+    ["-m rt --rt-type 0 --rt-0-addrs fd99::7", { extensions: [way] }, false],
+    ["-m rt --rt-type 0 --rt-0-addrs fd99::8 --rt-0-not-strict", { extensions: [way] }, true],
+    ["-m rt --rt-type 0 --rt-0-addrs fd99::8,fd99::7 --rt-0-not-strict", { extensions: [way] }, false],
+    ["-m ipv6header --header hop,route,prot", { protocol: 17, extensions: [hop, way] }, true],
+    ["-m ipv6header --header hop,prot", { protocol: 17, extensions: [hop, way] }, false],
+    ["-m ipv6header --header dst --soft", { protocol: 17, extensions: [end] }, true],
+  ])("%s on %j: %s", (text, fields, hit) => {
+    expect(compiled(text, 6).test(packet({ family: 6, ...fields }), new FakeContext().asContext())).toBe(hit);
+  });
+});
+
 describe("what a bare packet carries", () => {
   // A REQUEST with a long number, a service code and an option; DATA with a short number.
   const request = "1389138a07000000010000010000000200000007000000002e030000";
