@@ -271,6 +271,8 @@ export class Packet {
   rtHopStands = false;
   /** Path or route MTU, 0 when the device's applies. */
   rtMtu = 0;
+  /** The hop limit that the route says, 0 where it says none. */
+  rtHopLimit = 0;
   /** errno of an error route. */
   rtError = 0;
   rtDoRedirect = false;
@@ -406,6 +408,7 @@ export class Packet {
     this.rtUsesGateway = false;
     this.rtHopStands = false;
     this.rtMtu = 0;
+    this.rtHopLimit = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
   }
@@ -492,6 +495,7 @@ export class Packet {
     this.rtUsesGateway = from.rtUsesGateway;
     this.rtHopStands = from.rtHopStands;
     this.rtMtu = from.rtMtu;
+    this.rtHopLimit = from.rtHopLimit;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;
     this.forwarded = from.forwarded;
