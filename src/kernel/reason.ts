@@ -130,6 +130,11 @@ const TABLE = [
   ["unmodelled-device", "UNKNOWN", "The packet entered a device of a kind that is not modelled."],
   ["icmp-ignored", "DROPPED", "The host does not answer echo requests to that address."],
   ["not-for-forwarding", "DROPPED", "A broadcast or multicast frame is not forwarded."],
+  [
+    "bad-checksum",
+    "DROPPED",
+    "A rule changed the IPv6 header after connection tracking had summed the datagram up, and UDP takes its checksum for wrong.",
+  ],
   ["bad-reply", "NO_REPLY", "The answer came from an address the client did not ask, so no socket took it."],
   [
     "frame-too-long",

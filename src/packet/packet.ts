@@ -286,6 +286,8 @@ export class Packet {
    * the pieces are there, and it is cut so again where they fit (`frag_list`).
    */
   fragMaxSize = 0;
+  /** What is kept of its transport checksum, `CHECKSUM_*` of checksum.ts. */
+  summed = 0;
   /** Its pieces bear DF, as those did that it was reassembled of (`IPSKB_FRAG_PMTU`). */
   fragPmtu = false;
   /** Bytes that each of the fragments carried which it was joined of and still has (`frag_list`), in order; null: it has none. */
@@ -352,6 +354,7 @@ export class Packet {
     this.payloadKnown = false;
     this.content = null;
     this.pieces = null;
+    this.summed = 0;
     this.scrub(true);
   }
 
@@ -494,6 +497,7 @@ export class Packet {
     this.forwarded = from.forwarded;
     this.ipvsProperty = from.ipvsProperty;
     this.ignoreDf = from.ignoreDf;
+    this.summed = from.summed;
     this.fragMaxSize = from.fragMaxSize;
     this.fragPmtu = from.fragPmtu;
     this.pieces = from.pieces;

@@ -37,6 +37,7 @@ const OF_IPV6: readonly RarityEntry[] = [
   [1, "scope", sendBeyondScope],
   [1, "fragments", askForFragments],
   [1, "own MAC asked for", askForOwnMac],
+  [1, "stale sum", spoilSums],
 ];
 
 /**
@@ -292,6 +293,21 @@ const CHAINS = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
   .join("");
 
 /** An address of a link is made of its owner's MAC, which a rule asks for. */
+/** A node changes the headers of datagrams that its conntrack had to sum up itself: who cuts one computes its sum. */
+function spoilSums(dice: Dice, ground: Ground): Aim[] {
+  const { node, pod } = dice.pick(podPorts(ground));
+  const change = dice.pick(["TOS --set-tos 0x10/0xff", "DSCP --set-dscp 0x0a", "HL --hl-set 77"]);
+  putFirst(node, 6, "mangle", [`-A INPUT -p udp -j ${change}`]);
+  putFirst(node, 6, "filter", ["-A INPUT -m conntrack --ctstate INVALID"]);
+  const to = node.addresses.find(
+    ({ dev, address }) => dev === "cni0" && !address.startsWith("fe80:") && address.includes(":"),
+  );
+  if (to === undefined) return [];
+  return ["udp", "icmp"].flatMap((proto) =>
+    [1400, 2000].map((size) => ({ from: pod.name, dst: to.address, dport: dice.pick(PORTS), proto, size })),
+  );
+}
+
 function askForOwnMac(dice: Dice, ground: Ground): Aim[] {
   const { node, pod } = dice.pick(podPorts(ground));
   const own = (host: DraftHost, on: string) =>

@@ -50,6 +50,17 @@ describe("how a packet ends", () => {
     ],
     ["UNREACHABLE broadcast-refused", pair({}, {}), "tcp 10.0.0.255:80"],
     [
+      "DROPPED bad-checksum",
+      pair(
+        {},
+        {
+          ip6tables:
+            "*mangle\n:INPUT ACCEPT\n-A INPUT -p udp -j TOS --set-tos 0x10/0xff\nCOMMIT\n*filter\n:INPUT ACCEPT\n-A INPUT -m conntrack --ctstate NEW -j ACCEPT\nCOMMIT\n",
+        },
+      ),
+      "udp [fd00::2]:53 size=1500",
+    ],
+    [
       "DROPPED burst-too-small",
       pair({ qdiscs: "qdisc tbf 1: dev eth0 root refcnt 2 rate 8Mbit burst 200b lat 25ms \n" }, {}),
       "udp 10.0.0.2:53 size=500",

@@ -1,4 +1,5 @@
 import * as MAC from "../../address/mac.ts";
+import { checksumVerified } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
@@ -19,7 +20,7 @@ import { zoneOfTemplate } from "./zone.ts";
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { MAC_ZERO } = MAC;
 const { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, NDISC_REDIRECT } = PACKET;
-const { NF_ACCEPT, NF_DROP } = HOOK;
+const { NF_ACCEPT, NF_DROP, NF_INET_PRE_ROUTING } = HOOK;
 const {
   CT_NONE,
   CT_OF_UNTRACKED,
@@ -140,8 +141,11 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       return NF_ACCEPT;
     }
     passedBy = made === TCP_PASSED_BY;
-  } else if (protocol === IPPROTO_UDP) udpPacket(table, ct, isNew, timeouts);
-  else if (protocol === IPPROTO_SCTP) {
+  } else if (protocol === IPPROTO_UDP) {
+    // `udp_error`
+    if (stack.hook === NF_INET_PRE_ROUTING) checksumVerified(packet);
+    udpPacket(table, ct, isNew, timeouts);
+  } else if (protocol === IPPROTO_SCTP) {
     if (!sctpPacket(table, ct, info, packet, isNew, timeouts)) {
       packet.ct = CT_NONE;
       packet.ctInfo = 0;

@@ -11,6 +11,7 @@ import { setAction } from "./set-action.ts";
 import { synproxyAction } from "./synproxy.ts";
 import type { Target } from "./target/target.ts";
 import {
+  checksumAction,
   connmarkAction,
   ctAction,
   dscpAction,
@@ -42,11 +43,10 @@ export interface TargetAction {
   readonly dnat?: OneDestination | null;
 }
 
-/** Targets that change nothing the walk can see: they log, count, or fill in a checksum. */
+/** Targets that change nothing the walk can see: they log or count. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   "LOG",
   "NFLOG",
-  "CHECKSUM",
   "TRACE",
   "AUDIT",
   "CLASSIFY",
@@ -71,6 +71,7 @@ const EFFECTS: Readonly<Record<string, (target: never) => TargetAction>> = {
   HL: hopCountAction,
   CT: ctAction,
   DSCP: dscpAction,
+  CHECKSUM: checksumAction,
   TOS: tosAction,
   SET: setAction,
   ECN: ecnAction,

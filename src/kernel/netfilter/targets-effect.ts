@@ -1,3 +1,4 @@
+import { CHECKSUM_LEFT, CHECKSUM_NONE, headerRewritten } from "../../packet/checksum.ts";
 import {
   ICMPV6_ADDR_UNREACH,
   ICMPV6_ADM_PROHIBITED,
@@ -155,6 +156,7 @@ export function hopCountAction(target: HopCountChange): TargetAction {
       const { mode, value } = target;
       if (mode === "set") packet.ttl = value;
       else packet.ttl = Math.max(0, Math.min(255, packet.ttl + (mode === "inc" ? value : -value)));
+      headerRewritten(packet);
       return XT_CONTINUE;
     },
   };
@@ -176,11 +178,22 @@ export function ctAction(target: CtTarget): TargetAction {
   };
 }
 
+/** `checksum_tg`: what was left to a card is computed. */
+export function checksumAction(): TargetAction {
+  return {
+    apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      if (packet.summed === CHECKSUM_LEFT) packet.summed = CHECKSUM_NONE;
+      return XT_CONTINUE;
+    },
+  };
+}
+
 /** `DSCP --set-dscp`: the upper six bits of the TOS field. */
 export function dscpAction(target: DscpTarget): TargetAction {
   return {
     apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
       packet.tos = (packet.tos & 0x03) | (target.dscp << 2);
+      headerRewritten(packet);
       return XT_CONTINUE;
     },
   };
@@ -191,6 +204,7 @@ export function tosAction(target: TosTarget): TargetAction {
   return {
     apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
       packet.tos = ((packet.tos & ~target.mask) ^ target.value) & 0xff;
+      headerRewritten(packet);
       return XT_CONTINUE;
     },
   };

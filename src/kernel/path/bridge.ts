@@ -1,5 +1,6 @@
 import * as MAC from "../../address/mac.ts";
 import { isGroupMac } from "../../address/mac.ts";
+import { checksumForwarded } from "../../packet/checksum.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
@@ -277,6 +278,7 @@ function bridgeForward(
   localOrigin: boolean,
 ): void {
   leaveVlan(out, packet);
+  if (!localOrigin) checksumForwarded(packet);
   const from = localOrigin || stack.net.bridgeChains === null ? null : stack.device(packet.dev);
   const seen = packet.nfBridge && isSeenByNetfilter(stack, packet);
   const hook = localOrigin ? NF_BR_LOCAL_OUT : NF_BR_FORWARD;

@@ -1,5 +1,6 @@
 import * as IP6_HANDLE from "../../address/ip6-handle.ts";
 import { isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
+import { checksumForwarded } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { networkLength, type Packet } from "../../packet/packet.ts";
 import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
@@ -72,6 +73,7 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   packet.ttl--;
+  checksumForwarded(packet);
   if (packet.rtDoRedirect) sendRedirect(stack, packet);
   const verdict = nfHook(stack, NF_INET_FORWARD, packet, dev.ifindex, out.ifindex);
   if (verdict !== NF_ACCEPT) {

@@ -1,5 +1,6 @@
 import { groupScope6 } from "../../address/ip6-handle.ts";
 import * as MAC from "../../address/mac.ts";
+import { CHECKSUM_NONE } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { headerLength, isNeighbourDiscovery, networkLength, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
@@ -116,6 +117,7 @@ export function fragment(
   const datagram = packet.inner === null ? packet.number : -packet.number;
   packet.fragMaxSize = 0;
   packet.pieces = null;
+  packet.summed = CHECKSUM_NONE;
   const [first = total, ...others] = lengths;
   let offset = first;
   for (const length of others) {

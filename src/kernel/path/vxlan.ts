@@ -1,5 +1,6 @@
 import { isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
+import { checksumInside } from "../../packet/checksum.ts";
 import { hashInside } from "../../packet/flow-hash.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
@@ -115,6 +116,7 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
     outer.inner = null;
     outer.encapsulation = INNER_NONE;
     hashInside(inner, outer);
+    checksumInside(inner, outer);
     inner.scrub(false);
     inner.mark = mark;
     stack.pool.release(outer);

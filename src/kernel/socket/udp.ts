@@ -1,3 +1,4 @@
+import { failsChecksum } from "../../packet/checksum.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as STATUS from "../conntrack/status.ts";
 import type { NetDevice } from "../device/net-device.ts";
@@ -16,10 +17,15 @@ const { CT_NONE } = STATUS;
 const { PORT_UNREACHABLE } = ERROR;
 const { RTN_BROADCAST, RTN_MULTICAST } = ROUTE_TYPES;
 
+const BAD_CHECKSUM = reason("bad-checksum");
 const NO_LISTENER = reason("no-listener-udp");
 
 /** `udp_rcv`, `udpv6_rcv`: to a tunnel, to a socket, or an ICMP port unreachable. Takes the packet over. */
 export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void {
+  if (failsChecksum(packet)) {
+    stack.kill(packet, BAD_CHECKSUM);
+    return;
+  }
   if (vxlanReceive(stack, packet)) return;
   if (stack.net.geneves.length > 0 && geneveReceive(stack, packet)) return;
   if (stack.net.ovsTunnels.length > 0 && ovsTunnelReceive(stack, packet)) return;

@@ -1,3 +1,4 @@
+import { headerRewritten } from "../../../packet/checksum.ts";
 import {
   IPPROTO_SCTP,
   IPPROTO_TCP,
@@ -70,12 +71,15 @@ type Put = (packet: Packet, value: number) => void;
 
 const setDscp: Put = (packet, value) => {
   packet.tos = (packet.tos & 3) | ((value & 0x3f) << 2);
+  headerRewritten(packet);
 };
 const setEcn: Put = (packet, value) => {
   packet.tos = (packet.tos & 0xfc) | (value & 3);
+  headerRewritten(packet);
 };
 const setHopCount: Put = (packet, value) => {
   packet.ttl = value & 0xff;
+  headerRewritten(packet);
 };
 
 /** A field of one family's header. */
