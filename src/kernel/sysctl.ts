@@ -71,6 +71,7 @@ export class Sysctl {
       proxyArpPvlan: this.own(device, "proxy_arp_pvlan", 0) !== 0,
       arpAccept: Math.max(this.all("arp_accept", 0), this.own(device, "arp_accept", 0)),
       dropGratuitousArp: or("drop_gratuitous_arp", 0),
+      promoteSecondaries: or("promote_secondaries", 0),
       bcForwarding: this.all("bc_forwarding", 0) !== 0 && this.own(device, "bc_forwarding", 0) !== 0,
     };
   }

@@ -1,4 +1,5 @@
 import { parseProtocol } from "../kernel/netfilter/save/protocol.ts";
+import type { Extension } from "../packet/packet.ts";
 import type { RecordedQuery } from "./recorded.ts";
 
 /** What a recorded query of a bare packet says of it. */
@@ -14,7 +15,14 @@ export function bareProtocol(proto: string): number | null {
 
 /** What it carries; null where the query does not say. */
 export function bytesOf({ payload }: RecordedQuery): Uint8Array | null {
-  if (payload === undefined) return null;
-  const pairs = payload.match(/../g) ?? [];
-  return Uint8Array.from(pairs, (pair) => Number.parseInt(pair, 16));
+  return payload === undefined ? null : bytesOfHex(payload);
+}
+
+/** The headers of IPv6 before what it carries. */
+export function extensionsOf({ extensions = [] }: RecordedQuery): Extension[] {
+  return extensions.map(([protocol, bytes]) => ({ protocol, bytes: bytesOfHex(bytes) }));
+}
+
+function bytesOfHex(text: string): Uint8Array {
+  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

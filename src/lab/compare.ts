@@ -10,7 +10,7 @@ import { Session } from "../walk/session.ts";
 import type { Outcome } from "../walk/trace.ts";
 import type { Probe, Recording } from "../world/probe.ts";
 import type { World } from "../world/world.ts";
-import { bareProtocol, bytesOf } from "./bare-query.ts";
+import { bareProtocol, bytesOf, extensionsOf } from "./bare-query.ts";
 import { compareFlow, flowSignature } from "./compare-flow.ts";
 import { compareOutcome, type Matched } from "./compare-outcome.ts";
 import { gaveUpEarly } from "./excused.ts";
@@ -263,6 +263,11 @@ function oddsOf(outcome: Outcome): number {
   return outcome.probability === null ? 0 : Number(outcome.probability.num) / Number(outcome.probability.den);
 }
 
+/** What a recorder sends by a socket of its own; of an association its first packet alone. */
+function isSent({ proto, raw }: RecordedQuery): boolean {
+  return proto === "tcp" || proto === "udp" || proto === "icmp" || (proto === "sctp" && raw === true);
+}
+
 /** A recorded query as ours; the ports and ids the kernel chose for the client are taken from the recording. */
 function queryOf(probe: Probe, index: number): Query | string {
   const recorded = probe.recorded as unknown as RecordedProbe;
@@ -276,7 +281,7 @@ function queryOf(probe: Probe, index: number): Query | string {
   if (src !== null && familyOfAddress(src) !== family)
     return `query.src: ${q.src} is of another family than ${q.dst}`;
   const bare = bareProtocol(q.proto);
-  if (bare === null && q.proto !== "tcp" && q.proto !== "udp" && q.proto !== "icmp")
+  if (bare === null && !isSent(q))
     return `query.proto: ${q.proto} is neither tcp, udp, icmp nor another protocol that a bare packet is of`;
   const client = recorded.outcome.client;
   return {
@@ -286,6 +291,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     proto: bare === null ? (q.proto as QueryProtocol) : "ip",
     protocol: bare ?? 0,
     content: bytesOf(q),
+    extensions: extensionsOf(q),
     family,
     dst: addressOnPath(dst),
     dport: q.dport ?? null,
@@ -295,6 +301,7 @@ function queryOf(probe: Probe, index: number): Query | string {
     // Recorders that send in bulk have their cards' offloads off: what they say is compared up to there (`isBulk`).
     size: q.proto === "tcp" ? null : (q.size ?? null),
     df: q.df ?? false,
+    mf: q.mf ?? false,
     mark: q.mark ?? 0,
     uid: q.uid ?? 0,
     dev: q.dev ?? zone ?? null,

@@ -32,6 +32,8 @@ export interface RecordedQuery {
   readonly proto: string;
   /** What a bare packet carries, in hexadecimal. */
   readonly payload?: string;
+  /** Headers of IPv6 before what a hand-made packet carries: each one's number, and its bytes in hexadecimal. */
+  readonly extensions?: readonly (readonly [number, string])[];
   readonly dst: string;
   readonly dport?: number;
   readonly src?: string;
@@ -39,6 +41,8 @@ export interface RecordedQuery {
   readonly ttl?: number;
   readonly size?: number;
   readonly df?: boolean;
+  /** A hand-made packet is the first piece of a datagram whose rest was never sent. */
+  readonly mf?: boolean;
   readonly mark?: number;
   readonly uid?: number;
   readonly dev?: string;

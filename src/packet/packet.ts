@@ -148,6 +148,14 @@ export function isNeighbourDiscovery(packet: Packet): boolean {
 /** Neighbour discovery is numbered apart from all other packets, from here: no walk has as many of those. */
 export const FIRST_DISCOVERY_NUMBER = 100_001;
 
+/** An extension header of IPv6 (RFC 8200 4). */
+export interface Extension {
+  readonly protocol: number;
+  readonly bytes: Uint8Array;
+}
+
+const NO_EXTENSIONS: readonly Extension[] = [];
+
 export class Packet {
   /** Number in the trace; the same packet keeps it while forwarded, translated and encapsulated. 0: not numbered yet. */
   number = 0;
@@ -303,6 +311,8 @@ export class Packet {
   payloadKnown = false;
   /** All that IP carries of the whole datagram, where it is of a protocol without fields of its own here and a query says its bytes. */
   content: Uint8Array | null = null;
+  /** Headers between IPv6's own and what it carries, but for a fragment's, each with the number of the next in its first byte. */
+  extensions: readonly Extension[] = NO_EXTENSIONS;
 
   reset(): void {
     this.number = 0;
@@ -353,6 +363,7 @@ export class Packet {
     this.gsoExcess = 0;
     this.payloadKnown = false;
     this.content = null;
+    this.extensions = NO_EXTENSIONS;
     this.pieces = null;
     this.summed = 0;
     this.scrub(true);
@@ -459,6 +470,7 @@ export class Packet {
     this.gsoExcess = from.gsoExcess;
     this.payloadKnown = from.payloadKnown;
     this.content = from.content;
+    this.extensions = from.extensions;
   }
 
   /** Copy what the namespace keeps with the packet (`skb_clone`'s half that is not headers). */

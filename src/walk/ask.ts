@@ -226,8 +226,6 @@ function outcomeOf(
     ...[...engine.unknownTargets].map((target) => nftUnknownText(target) ?? formatTarget(target)),
     ...engine.unmodelled,
   ];
-  engine.unknownTargets.clear();
-  engine.unmodelled.clear();
   const assumed = assumptionsOf(session, query, decoded).length > 0;
   const certainty: Certainty = unknown.length > 0 ? "unknown-match" : assumed ? "assumed" : "exact";
   const verdict = {

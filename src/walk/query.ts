@@ -1,4 +1,5 @@
 import type { Family } from "../address/ip.ts";
+import type { Extension } from "../packet/packet.ts";
 
 /** `ip`: a bare packet of whatever protocol (`Query.protocol`), by a raw socket. */
 export type QueryProtocol = "tcp" | "udp" | "sctp" | "icmp" | "ip";
@@ -30,8 +31,12 @@ export interface Query {
   /** What a bare packet carries, byte by byte; null: nobody has said. */
   readonly content: Uint8Array | null;
   readonly df: boolean;
+  /** A hand-made packet is the first piece of a datagram whose rest is never sent. */
+  readonly mf: boolean;
   readonly mark: number;
   readonly uid: number;
+  /** Headers of IPv6 before what a hand-made packet carries. */
+  readonly extensions: readonly Extension[];
   /** Device the sending socket is bound to, or the scope of a link-local destination. */
   readonly dev: string | null;
   /** One hand-made packet with these flags instead of a connection. */
@@ -59,7 +64,9 @@ export const QUERY_DEFAULTS = {
   ttl: null,
   size: null,
   content: null,
+  extensions: [],
   df: false,
+  mf: false,
   mark: 0,
   uid: 0,
   dev: null,

@@ -10,6 +10,7 @@ import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "
 import { fillBare, fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
+import type { Query } from "./query.ts";
 import { fillInit } from "./sctp-ends.ts";
 
 /** How a query's client asks where it does not connect: a datagram, an echo request, a packet made by hand. */
@@ -71,6 +72,9 @@ export function sendRaw(owner: Conversation): void {
     fillMessage(packet, query.proto, owner.ports, query.size ?? usual);
     packet.payloadKnown = query.size !== null;
   }
+  packet.mf = query.mf;
+  packet.extensions = query.extensions;
+  packet.length += extensionBytes(query.extensions);
   // raw_sendmsg routes by the socket's own address and protocol, not by the header it is handed.
   const { protocol } = packet;
   packet.src = 0;
@@ -100,6 +104,10 @@ export function sendRaw(owner: Conversation): void {
   owner.result = null;
   if (failed === EPERM) owner.fail("blocked", EPERM);
   else owner.failErrno(failed);
+}
+
+function extensionBytes(extensions: Query["extensions"]): number {
+  return extensions.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 function isGroup({ family, dst }: Packet): boolean {

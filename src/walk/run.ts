@@ -94,6 +94,8 @@ export function walk(
     }
   }
   if (conversation.result === "sent") endWaiting(session);
+  // Whoever still waits for pieces of a datagram waits in vain.
+  if (!looped) for (const each of session.touched()) each.state.reassembly.tell(each);
   const run = {
     conversation,
     looped,

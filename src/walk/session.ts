@@ -148,6 +148,9 @@ export class Session {
   /** A walk begins. */
   begin(): void {
     this.outbox.begin();
+    // What an earlier walk met says nothing of this one.
+    this.engine.unknownTargets.clear();
+    this.engine.unmodelled.clear();
     for (const state of this.states.values()) state.ipvs.beginWalk();
     this.letAJiffyPass();
   }

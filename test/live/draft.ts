@@ -124,6 +124,7 @@ export interface LinkOptions {
   readonly noArp?: boolean;
   /** The device it sits on. */
   readonly link?: string;
+  readonly isDown?: boolean;
 }
 
 export function addLink(host: DraftHost, dice: Dice, name: string, options: LinkOptions = {}): void {
@@ -132,7 +133,12 @@ export function addLink(host: DraftHost, dice: Dice, name: string, options: Link
   host.links.push({
     ifindex: host.links.length + 1,
     ifname: name,
-    flags: ["BROADCAST", "MULTICAST", "UP", "LOWER_UP", ...(options.noArp === true ? ["NOARP"] : [])],
+    flags: [
+      "BROADCAST",
+      "MULTICAST",
+      ...(options.isDown === true ? [] : ["UP", "LOWER_UP"]),
+      ...(options.noArp === true ? ["NOARP"] : []),
+    ],
     ...(options.link === undefined ? {} : { link: options.link }),
     mtu: options.mtu ?? 1500,
     link_type: "ether",

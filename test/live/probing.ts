@@ -81,7 +81,7 @@ export function* recording(
   const overflows = neighbourOverflows();
   for (const [i, query] of queries.entries()) {
     if (unhurried.has(i)) yield* waiting(PAUSE_MS);
-    lab.flush();
+    if (query.keepState !== true) lab.flush();
     const probe = yield* recordProbe(lab, query, PATIENCE);
     if (probe.settled !== true || saysTwice(probe))
       throw new TooSlow("the machine was too busy: a segment was sent again before it was looked at");

@@ -3,6 +3,7 @@ import { type DraftHost, randomMac } from "./draft.ts";
 import { rareDevices } from "./random-devices.ts";
 import type { Aim } from "./random-queries.ts";
 import { trafficControl } from "./random-traffic-control.ts";
+import { tunnelFaults } from "./random-tunnels.ts";
 import { putFirst } from "./rule-text.ts";
 import { type Ground, PORTS } from "./topology.ts";
 
@@ -31,6 +32,9 @@ const RARITIES: readonly RarityEntry[] = [
   [0.7, "nobody's source", sendFromNobody],
   ...trafficControl,
   ...rareDevices,
+  ...tunnelFaults,
+  [0.5, "lost pieces", losePieces],
+  [0.3, "servers that answer each other", answerEachOther],
 ];
 const OF_IPV6: readonly RarityEntry[] = [
   [1, "no IPv6", disableIpv6],
@@ -122,7 +126,9 @@ function mistakeWithoutFlood(dice: Dice, ground: Ground): Aim[] {
 /** A pod's end of its cable takes less than the node's. */
 function shorten(dice: Dice, ground: Ground): Aim[] {
   const { node, pod, address } = dice.pick(podPorts(ground));
-  linkOf(pod, "eth0").mtu = dice.pick([1000, 1280]);
+  const mtu = dice.pick([1000, 1280]);
+  // A shorter cable has no IPv6 (`IPV6_MIN_MTU`).
+  linkOf(pod, "eth0").mtu = pod.addresses.some(({ address: own }) => own.includes(":")) ? 1280 : mtu;
   return [node.name, dice.pick(ground.clients)].map((from) => ({
     ...{ from, dst: address, proto: dice.pick(["udp", "icmp"]), size: dice.pick([1300, 1390]) },
   }));
@@ -224,6 +230,30 @@ function translateToLoopback(dice: Dice, ground: Ground): Aim[] {
     `-A PREROUTING -d ${to}/32 -p ${proto} -m ${proto} --dport ${port} -j DNAT --to-destination 127.0.0.1:${dice.pick(PORTS)}`,
   ]);
   return ground.clients.map((from) => ({ from, dst: to, proto, dport: port }));
+}
+
+/** The first piece of a datagram, which waits for the others in vain: longer than its world stands. */
+function losePieces(dice: Dice, ground: Ground): Aim[] {
+  const to = dice.pick(podPorts(ground));
+  const from = dice.pick(podPorts(ground));
+  for (const { sysctl } of ground.draft.hosts.values()) sysctl["net.ipv4.ipfrag_time"] = "600";
+  const made = { proto: "udp", raw: true, listens: true, ttl: 64, size: 16, mf: true } as const;
+  const all = [to.address, ground.plan.fabricHost(254)].filter((dst) => dst !== from.address);
+  return all.map((dst) => ({ from: from.pod.name, src: from.address, dst, ...made }));
+}
+
+/** A datagram from one server's port to another's: what the one says the other answers. */
+function answerEachOther(dice: Dice, ground: Ground): Aim[] {
+  const own = podPorts(ground).filter(({ pod }) => pod.sockets.some(isDns));
+  const [one, other] = dice.some(own, 2);
+  if (one === undefined || other === undefined) return [];
+  const ends = { src: one.address, sport: 53, dst: other.address, dport: 53 };
+  const made = { proto: "udp", raw: true, listens: true, ttl: 64, size: 16 } as const;
+  return [{ from: one.pod.name, ...ends, ...made, isLast: true }];
+}
+
+function isDns(socket: string): boolean {
+  return /^udp \S+ \S+ \S+ (0\.0\.0\.0|\*):53 /.test(socket);
 }
 
 /** Who is everybody on a link, and who is a group. */

@@ -12,6 +12,10 @@ const FIRST_PORT = 20_000;
 export interface Aim extends Partial<RecordedQuery> {
   readonly from: string;
   readonly dst: string;
+  /** What is sent next, while all that the first left behind is still there. */
+  readonly next?: Aim;
+  /** The world's last: what it begins does not end. */
+  readonly isLast?: boolean;
 }
 
 /** How many packets of a world with aims have one. */
@@ -30,18 +34,32 @@ export function randomQueries(
   shown: readonly Aim[] = [],
 ): RecordedQuery[] {
   const every = Math.max(1, Math.floor(count / Math.max(1, shown.length)));
-  return Array.from({ length: count }, (_, i) => {
-    const sport = FIRST_PORT + i;
-    const own = i % every === 0 ? shown[i / every] : undefined;
-    if (own !== undefined) return aimed(dice, own, sport);
-    if (aims.length > 0 && dice.chance(AIMED)) return aimed(dice, dice.pick(aims), sport);
-    const [only] = grounds;
-    const ground = grounds.length === 1 && only !== undefined ? only : dice.pick(grounds);
-    return randomQuery(dice, ground, sport);
-  });
+  const last = aims.find(({ isLast }) => isLast === true);
+  const usual = aims.filter(({ isLast }) => isLast !== true);
+  const queries: RecordedQuery[] = [];
+  for (let turn = 0; queries.length < count; ) {
+    const sport = FIRST_PORT + queries.length;
+    const own = queries.length >= turn * every ? shown[turn++] : undefined;
+    if (last !== undefined && queries.length === count - 1) queries.push(aimed(dice, last, sport));
+    else if (own !== undefined) queries.push(...inARow(dice, own, sport));
+    else if (usual.length > 0 && dice.chance(AIMED)) queries.push(...inARow(dice, dice.pick(usual), sport));
+    else {
+      const [only] = grounds;
+      const ground = grounds.length === 1 && only !== undefined ? only : dice.pick(grounds);
+      queries.push(randomQuery(dice, ground, sport));
+    }
+  }
+  return queries.slice(0, count);
 }
 
-function aimed(dice: Dice, aim: Aim, sport: number): RecordedQuery {
+function inARow(dice: Dice, { next, ...aim }: Aim, sport: number): RecordedQuery[] {
+  const first = aimed(dice, aim, sport);
+  return next === undefined
+    ? [first]
+    : [first, { ...aimed(dice, next, first.sport ?? sport), keepState: true }];
+}
+
+function aimed(dice: Dice, { next: _, isLast: __, ...aim }: Aim, sport: number): RecordedQuery {
   const proto = aim.proto ?? dice.pick(["tcp", "udp", "icmp"]);
   return { proto, sport, count: 1, ...(isPorted(proto) ? { dport: dice.pick(PORTS) } : {}), ...aim };
 }

@@ -14,6 +14,7 @@ export const trafficControl: readonly RarityEntry[] = [
   [1, "filters: redirect", (dice, ground) => filtered(dice, ground, "redirect")],
   [1, "filters: mirror", (dice, ground) => filtered(dice, ground, "mirror")],
   [1, "filters: loop", (dice, ground) => filtered(dice, ground, "loop")],
+  [0.7, "filters: into what is down", (dice, ground) => filtered(dice, ground, "down")],
   [1, "route into ifb", routeIntoIfb],
 ];
 
@@ -95,7 +96,7 @@ function u32(pref: number, lines: readonly string[], action: string): string {
 }
 
 /** A filter at a port or the card of a node; where it sends frames to another device, that one is an ifb, or itself. */
-function filtered(dice: Dice, ground: Ground, kind: "drop" | "redirect" | "mirror" | "loop"): Aim[] {
+function filtered(dice: Dice, ground: Ground, kind: "drop" | "redirect" | "mirror" | "loop" | "down"): Aim[] {
   const node = nodeWithCard(dice, ground);
   if (node.qdiscs !== "") return [];
   const ports = node.links.map(({ ifname }) => ifname).filter((name) => /^(eth0|veth|cni0)/.test(name));
@@ -116,6 +117,10 @@ function filtered(dice: Dice, ground: Ground, kind: "drop" | "redirect" | "mirro
     }
     case "loop":
       filters.push(u32(1, lines, `mirred (Egress Redirect to device ${dev}) stolen`));
+      break;
+    case "down":
+      addLink(node, dice, "ifb9", { linkinfo: { info_kind: "ifb" }, isDown: true });
+      filters.push(u32(1, lines, "mirred (Egress Redirect to device ifb9) stolen"));
       break;
     default: {
       addIfb(node, dice);

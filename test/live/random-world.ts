@@ -9,6 +9,7 @@ import { addFaults } from "./random-faults.ts";
 import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
+import { SELDOM_CONNECTIONS } from "./seldom-connections.ts";
 import { SELDOM_NFT } from "./seldom-nft-rules.ts";
 import { SELDOM_PROTOCOLS } from "./seldom-protocols.ts";
 import { SELDOM_RULES } from "./seldom-rules.ts";
@@ -114,5 +115,7 @@ function ruledWorld(
 
 function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
   if (kind === "nft") return SELDOM_NFT;
-  return kind === "plain" || kind === "v6" ? [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family]] : [];
+  return kind === "plain" || kind === "v6"
+    ? [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family], ...SELDOM_CONNECTIONS]
+    : [];
 }

@@ -33,6 +33,27 @@ function target(table: string, proto: string, payload: string, rule: (scene: Sce
   });
 }
 
+/** An association's first packet, by a raw socket. */
+function association(rules: readonly [table: string, rule: (port: number) => string][]): Showcase {
+  return setting((_dice, { plan: { family } }, scene, port) => {
+    for (const [table, rule] of rules) putFirst(scene.node, family, table, [rule(port)]);
+    const { podAddress: src } = scene;
+    const made = { proto: "sctp", dport: port, raw: true, listens: true, ttl: 64, src };
+    return [...forwarded(scene, made), ...received(scene, made)];
+  });
+}
+
+const asked = (port: number) => `-p sctp -m sctp --dport ${port}`;
+
+const SCTP: readonly Showcase[] = [
+  association([]),
+  association([["mangle", (port) => `-A PREROUTING ${asked(port)} -j DROP`]]),
+  association([["mangle", (port) => `-A PREROUTING ${asked(port)} --chunk-types only INIT -j DROP`]]),
+  association([["mangle", (port) => `-A FORWARD ${asked(port)} -m conntrack --ctstate NEW -j DROP`]]),
+  association([["nat", (port) => `-A POSTROUTING ${asked(port)} -j MASQUERADE`]]),
+  association([["filter", (port) => `-A FORWARD ${asked(port)} -j REJECT`]]),
+];
+
 const ESP = "0000000500000001aabbccdd";
 const AH = "3b04000000000007000000010102030405060708090a0b0c";
 const IPCOMP = "11000003dead";
@@ -74,10 +95,43 @@ const OF_BOTH: readonly Showcase[] = [
   match("vrrp", OTHER, "-m conntrack --ctstate NEW"),
   ...NATS,
   ...REJECTS,
+  ...SCTP,
+];
+
+/** A datagram with headers of IPv6 before it: options for every router, a way gone to its end, options for the destination. */
+const EXTENSIONS = [
+  [0, "0000010400000000"],
+  [43, "0002000000000000fd990000000000000000000000000007"],
+  [60, "0000010400000000"],
+] as const;
+
+function extended(numbers: readonly number[], text: string): Showcase {
+  return setting((_dice, _ground, scene, port) => {
+    const extensions = EXTENSIONS.filter(([number]) => numbers.includes(number));
+    if (text !== "")
+      putFirst(scene.node, 6, "mangle", [`-A PREROUTING -p udp -m udp --dport ${port} ${text} -j DROP`]);
+    const made = {
+      ...{ proto: "udp", dport: port, size: 16, extensions },
+      raw: true,
+      listens: true,
+      ttl: 64,
+    };
+    const all = { ...made, src: scene.podAddress };
+    return [...forwarded(scene, all), ...received(scene, all)];
+  });
+}
+
+const OF_IPV6: readonly Showcase[] = [
+  extended([0, 43, 60], ""),
+  extended([60], ""),
+  extended([0], "-m hbh --hbh-len 8 --hbh-opts 1:4"),
+  extended([60], "-m dst --dst-len 8"),
+  extended([43, 60], "-m rt --rt-type 0 --rt-segsleft 0 --rt-0-res --rt-0-addrs fd99::7"),
+  extended([0, 60], "-m ipv6header --header hop,dst,prot"),
 ];
 
 /** What rarely decides of packets without ports, by family. */
 export const SELDOM_PROTOCOLS = {
   4: [...OF_BOTH, letPass("ah", AH), match("ah", AH, "-m ah --ahspi 7")],
-  6: [...OF_BOTH, match("mobility-header", "3b00050000000000", "-m mh --mh-type binding-update")],
+  6: [...OF_BOTH, ...OF_IPV6, match("mobility-header", "3b00050000000000", "-m mh --mh-type binding-update")],
 } as const;

@@ -45,6 +45,8 @@ const tproxy = (put: (node: DraftHost, ground: Ground, port: number) => void): S
 const synproxy = (more: Partial<Aim>): Showcase =>
   setting((_dice, ground, scene, port) => {
     const { family } = ground.plan;
+    // Of IPv6, whose segments have no number of their own, none could be told from another once their sequences move.
+    if (family === 6) return [];
     const { node } = scene;
     const asked = `-p tcp -m tcp --dport ${port}`;
     node.sysctl["net.netfilter.nf_conntrack_tcp_loose"] = "0";

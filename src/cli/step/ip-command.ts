@@ -206,7 +206,10 @@ function addAddress(host: Host, device: Device, prefix: Prefix4, origin: Origin)
   return [{ kind: "address-add", address }, ...missingRoutes(host, routes)];
 }
 
-/** Its routes go, unless another address of the device has them too. */
+/**
+ * `__inet_del_ifa`: with the first address of a network go the others of it, or the next one takes its place
+ * (`promote_secondaries`); routes go that none of the addresses left has, and those that prefer one that went.
+ */
 function deleteAddress(host: Host, device: Device, prefix: Prefix4): Operation[] {
   const address = host.addresses.find(
     (other) =>
@@ -222,20 +225,42 @@ function deleteAddress(host: Host, device: Device, prefix: Prefix4): Operation[]
     } as const;
     return [{ kind: "address-delete", address: { ...absent, peer: null, label: null, origin: ORIGIN_NONE } }];
   }
-  const others = host.addresses.filter((other) => other !== address);
+  const { dev, length } = address;
+  const network = networkOf({ address: address.peer ?? address.address, length });
+  const behind = address.secondary
+    ? []
+    : host.addresses.filter(
+        (other) =>
+          other.secondary &&
+          other.dev === dev &&
+          other.length === length &&
+          contains(network, other.peer ?? other.address),
+      );
+  const [next] = new Sysctl(host.sysctl).device(dev).promoteSecondaries ? behind : [];
+  const promoted = next === undefined ? [] : [{ ...next, secondary: false }];
+  const gone = next === undefined ? [address, ...behind] : [address, next];
+  const left = [...host.addresses.filter((other) => !gone.includes(other)), ...promoted];
+  const lost = gone.filter(({ address: own }) => left.every((other) => other.address !== own));
   const table = vrfTableOf(device, host.devices);
-  const kept = kernelRoutes(device, others, table);
-  const gone = kernelRoutes(device, host.addresses, table).filter(
-    (route) => !kept.some((other) => sameRoute(IPV4, other, route)),
+  const [before, after] = [host.addresses, left].map((all) => kernelRoutes(device, all, table)) as [
+    Route[],
+    Route[],
+  ];
+  const isIn = (routes: readonly Route[], route: Route): boolean =>
+    routes.some((other) => sameRoute(IPV4, other, route) && other.prefsrc === route.prefsrc);
+  const taken = before.filter((route) => !isIn(after, route));
+  const unwanted = host.routes.filter((route) =>
+    route.protocol === "kernel"
+      ? taken.some((other) => sameRoute(IPV4, other, route))
+      : lost.some(({ address: own }) => route.prefsrc === own),
   );
   return [
-    { kind: "address-delete", address },
-    ...host.routes
-      .filter((route) => route.protocol === "kernel" && gone.some((other) => sameRoute(IPV4, other, route)))
-      .map((route): Operation => ({ kind: "route-delete", route })),
-    ...host.routes
-      .filter((route) => route.protocol !== "kernel" && route.prefsrc === address.address)
-      .map((route): Operation => ({ kind: "route-delete", route })),
+    ...gone.map((one): Operation => ({ kind: "address-delete", address: one })),
+    ...promoted.map((one): Operation => ({ kind: "address-add", address: one })),
+    ...unwanted.map((route): Operation => ({ kind: "route-delete", route })),
+    ...after
+      .filter((route) => !isIn(before, route))
+      .map((route): Operation => ({ kind: "route-add", route })),
   ];
 }
 

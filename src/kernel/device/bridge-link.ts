@@ -1,5 +1,5 @@
 import type { Json, JsonFields } from "../json-fields.ts";
-import type { BridgePort } from "./device.ts";
+import type { BridgePort, UnmodelledPortFlag } from "./device.ts";
 
 /** Settings of bridge ports: `bridge -j -d link`, and the same fields in `ip -j -d link` (`info_slave_data`). */
 
@@ -9,6 +9,17 @@ const STATES: readonly BridgePort["state"][] = [
   "learning",
   "forwarding",
   "blocking",
+];
+
+const UNMODELLED: readonly UnmodelledPortFlag[] = [
+  "neigh_suppress",
+  "neigh_vlan_suppress",
+  "proxy_arp",
+  "proxy_arp_wifi",
+  "vlan_tunnel",
+  "mcast_to_unicast",
+  "locked",
+  "mab",
 ];
 
 /** How the kernel makes a port (`new_nbp` in `net/bridge/br_if.c`). */
@@ -24,6 +35,7 @@ export const NEW_BRIDGE_PORT: BridgePort = {
 
 /** Fields that an older iproute2 does not print have the kernel's default. */
 export function parseBridgePort(json: JsonFields): BridgePort {
+  const unmodelled = UNMODELLED.filter((name) => json.flag(name, false));
   return {
     state: json.word("state", STATES, NEW_BRIDGE_PORT.state),
     hairpin: json.flag("hairpin", NEW_BRIDGE_PORT.hairpin),
@@ -32,6 +44,7 @@ export function parseBridgePort(json: JsonFields): BridgePort {
     mcastFlood: json.flag("mcast_flood", NEW_BRIDGE_PORT.mcastFlood),
     bcastFlood: json.flag("bcast_flood", NEW_BRIDGE_PORT.bcastFlood),
     isolated: json.flag("isolated", NEW_BRIDGE_PORT.isolated),
+    ...(unmodelled.length === 0 ? {} : { unmodelled }),
   };
 }
 
@@ -44,5 +57,6 @@ export function formatBridgePort(port: BridgePort): Json {
     mcast_flood: port.mcastFlood,
     bcast_flood: port.bcastFlood,
     isolated: port.isolated,
+    ...Object.fromEntries((port.unmodelled ?? []).map((name) => [name, true])),
   };
 }

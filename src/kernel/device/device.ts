@@ -166,7 +166,20 @@ export interface BridgePort {
   readonly bcastFlood: boolean;
   /** Isolated ports do not exchange frames with each other. */
   readonly isolated: boolean;
+  /** What else is on that is not modelled, by iproute2's names; absent: nothing. */
+  readonly unmodelled?: readonly UnmodelledPortFlag[];
 }
+
+/** Of these, those that are about who answers for whom say so of neighbour discovery alone. */
+export type UnmodelledPortFlag =
+  | "neigh_suppress"
+  | "neigh_vlan_suppress"
+  | "proxy_arp"
+  | "proxy_arp_wifi"
+  | "vlan_tunnel"
+  | "mcast_to_unicast"
+  | "locked"
+  | "mab";
 
 /** An address of a device (`ip addr`). */
 export interface InterfaceAddress {

@@ -173,7 +173,10 @@ function portText(name: string, port: BridgePort): string[] {
     !port.bcastFlood && "bcast_flood off",
     port.isolated && "isolated on",
   );
-  return settings === "" ? [] : [`bridge link set dev ${name} ${settings}`];
+  return [
+    ...(settings === "" ? [] : [`bridge link set dev ${name} ${settings}`]),
+    ...(port.unmodelled ?? []).map((flag) => `ip link set dev ${name} type bridge_slave ${flag} on`),
+  ];
 }
 
 /** A port's state, where it does not forward: the kernel takes none before the port is up and has a carrier (`br_set_port_state`). */

@@ -6,7 +6,7 @@ import type { FrameChain } from "../nft/frame-hooks.ts";
 import type { CompiledOvsPort } from "../ovs/compile-bridge.ts";
 import { tableName } from "../route/rt-table.ts";
 import type { CompiledTcFilter } from "../tc/compile-filter.ts";
-import { type Device, type DeviceDetail, VXLAN_AGEING_S } from "./device.ts";
+import { type Device, type DeviceDetail, type UnmodelledPortFlag, VXLAN_AGEING_S } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
 /**
@@ -60,6 +60,8 @@ export class NetDevice {
   mcastFlood = true;
   bcastFlood = true;
   isolated = false;
+  /** What is on that is not modelled: said of the frames that it is about. */
+  unmodelledFlags: readonly UnmodelledPortFlag[] = [];
   portForwarding = true;
   /** STP lets the port learn, but nothing pass. */
   portLearning = false;
@@ -126,6 +128,7 @@ export class NetDevice {
       this.mcastFlood = port.mcastFlood;
       this.bcastFlood = port.bcastFlood;
       this.isolated = port.isolated;
+      this.unmodelledFlags = port.unmodelled ?? [];
       // `br_port_carrier_check`: whatever STP says, one that is down or hangs on nothing is disabled.
       const enabled = plain.up && plain.carrier;
       this.portForwarding = enabled && port.state === "forwarding";
@@ -227,6 +230,8 @@ export interface DeviceConf {
   /** 0: only who is asked is learned; 1: whoever says an address is theirs; 2: if it is of a network here. */
   readonly arpAccept: number;
   readonly dropGratuitousArp: boolean;
+  /** The next address of a network takes the place of the first that is deleted; otherwise all go with it. */
+  readonly promoteSecondaries: boolean;
   readonly bcForwarding: boolean;
 }
 
@@ -250,5 +255,6 @@ export const DEFAULT_CONF: DeviceConf = {
   proxyArpPvlan: false,
   arpAccept: 0,
   dropGratuitousArp: false,
+  promoteSecondaries: false,
   bcForwarding: false,
 };

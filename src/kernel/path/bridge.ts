@@ -1,8 +1,8 @@
 import * as MAC from "../../address/mac.ts";
 import { isGroupMac } from "../../address/mac.ts";
 import { checksumForwarded } from "../../packet/checksum.ts";
-import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
+import { isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { fdbKey } from "../device/vlan-filter.ts";
 import * as HOOK from "../netfilter/hook.ts";
@@ -21,7 +21,7 @@ import { pushFrame } from "./frame.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { MAC_BROADCAST } = MAC;
-const { ETH_P_IP, ETH_P_IPV6, PACKET_HOST } = PACKET;
+const { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, PACKET_HOST } = PACKET;
 const {
   NF_ACCEPT,
   NF_BR_FORWARD,
@@ -47,6 +47,7 @@ const NO_PORT = reason("bridge-no-port");
 
 /** `br_handle_frame`: a frame came in by a port. Takes the packet over. */
 export function bridgeReceive(stack: Stack, port: NetDevice, packet: Packet): void {
+  if (port.unmodelledFlags.length > 0) noteUnmodelled(stack, port, packet);
   if (!port.portForwarding && !port.portLearning) {
     stack.kill(packet, PORT_BLOCKED);
     return;
@@ -212,6 +213,18 @@ function isSeenByNetfilter(stack: Stack, packet: Packet): boolean {
   return packet.vlan === 0 || stack.net.filterVlanTagged;
 }
 
+/** A frame passes a port that has something on which is not modelled, and which is about such frames. */
+function noteUnmodelled(stack: Stack, port: NetDevice, packet: Packet): void {
+  const asks = packet.ethType === ETH_P_ARP || isNeighbourDiscovery(packet);
+  for (const flag of port.unmodelledFlags) {
+    if (ABOUT_NEIGHBOURS.test(flag) && !asks) continue;
+    if (flag === "mcast_to_unicast" && !isGroupMac(packet.ethDst)) continue;
+    stack.engine.unmodelled.add(`${flag} of the bridge port ${port.name}`);
+  }
+}
+
+const ABOUT_NEIGHBOURS = /^(neigh|proxy)_/;
+
 /** `br_fdb_update`. */
 function learnAddress(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
   if (!bridge.learnsAddresses) return;
@@ -278,6 +291,7 @@ function bridgeForward(
   localOrigin: boolean,
 ): void {
   leaveVlan(out, packet);
+  if (out.unmodelledFlags.length > 0) noteUnmodelled(stack, out, packet);
   if (!localOrigin) checksumForwarded(packet);
   const from = localOrigin || stack.net.bridgeChains === null ? null : stack.device(packet.dev);
   const seen = packet.nfBridge && isSeenByNetfilter(stack, packet);

@@ -100,6 +100,12 @@ export class ReassemblyQueues {
     return packet;
   }
 
+  /** Tell of everything that waits that the rest of it never comes. */
+  tell(stack: Stack): void {
+    for (const { fragments } of this.queues.values())
+      for (const fragment of fragments) stack.drop(fragment, FRAGMENT_TIMEOUT);
+  }
+
   /** Give up on everything that waits: the walk has ended. */
   clear(stack: Stack): void {
     for (const queue of this.queues.values()) {

@@ -40,7 +40,9 @@ export function packetIdentity(packet: Packet, movesSequences = false): string {
   switch (packet.protocol) {
     case IPPROTO_TCP: {
       const flags = packet.tcpFlags & ~TCP_CONGESTION;
-      if (movesSequences && (packet.id !== 0 || (flags & TCP_RST) !== 0)) return `${head} ${flags}`;
+      // What of IPv6 stands here is a flow's label, which its segments share.
+      const isNumbered = movesSequences && packet.family === 4;
+      if (isNumbered && (packet.id !== 0 || (flags & TCP_RST) !== 0)) return `${head} ${flags}`;
       return `${head} ${flags} ${packet.seq} ${packet.ack}`;
     }
     case IPPROTO_ICMP: {

@@ -14,7 +14,8 @@ import {
 import { PAYLOAD_BYTE } from "../../packet/wire/frame.ts";
 import { DEFAULT_PAYLOAD } from "../../walk/packet-size.ts";
 import { parseFlagLetters } from "../../walk/packet-view.ts";
-import { bareProtocol, bytesOf } from "../bare-query.ts";
+import { fillInit } from "../../walk/sctp-ends.ts";
+import { bareProtocol, bytesOf, extensionsOf } from "../bare-query.ts";
 import type { RecordedQuery } from "../recorded.ts";
 
 const HEADERS = { tcp: 20, udp: 8, icmp: 8 } as const;
@@ -32,6 +33,7 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
   packet.dst = addressOnPath(dst);
   packet.ttl = query.ttl ?? 64;
   packet.df = query.df ?? false;
+  packet.mf = query.mf ?? false;
   const bare = bareProtocol(query.proto);
   if (bare !== null) {
     packet.protocol = bare;
@@ -40,11 +42,17 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
     packet.length = headerLength(packet) + packet.payload;
     return packet;
   }
+  if (query.proto === "sctp") {
+    fillInit(packet, query.sport ?? 0, query.dport ?? 0);
+    return packet;
+  }
   const proto = query.proto as keyof typeof HEADERS;
   const icmp = isOf6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
   packet.protocol = { tcp: IPPROTO_TCP, udp: IPPROTO_UDP, icmp }[proto];
   packet.payload = query.size ?? DEFAULT_SIZE[proto];
   packet.length = headerLength(packet) + HEADERS[proto] + packet.payload;
+  packet.extensions = extensionsOf(query);
+  packet.length += packet.extensions.reduce((sum, { bytes }) => sum + bytes.length, 0);
   packet.sport = query.sport ?? 0;
   packet.dport = query.dport ?? 0;
   packet.icmpType = proto !== "icmp" ? 0 : isOf6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO;

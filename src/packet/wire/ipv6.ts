@@ -4,8 +4,8 @@ import { read16, read32, write16, write32 } from "./big-endian.ts";
 import { fault, tooShort, type WireFault } from "./fault.ts";
 
 /**
- * The header of IPv6 (RFC 8200). Written without a flow label, and of extension headers only a fragment's; others that come
- * are passed over. A flow label that is read stands where a fragment has its identification.
+ * The header of IPv6 (RFC 8200). Written without a flow label; of extension headers only a fragment's is understood, which is
+ * written behind all others. A flow label that is read stands where a fragment has its identification.
  */
 
 /** Version, traffic class, flow label. */
@@ -32,20 +32,27 @@ const AUTHENTICATION = 51;
 const DESTINATION_OPTIONS = 60;
 
 /** Bytes before what a packet carries. */
-export function ipv6HeaderLength({ isFragment }: Packet): number {
-  return isFragment ? IPV6_HEADER + FRAGMENT_HEADER : IPV6_HEADER;
+export function ipv6HeaderLength({ isFragment, extensions }: Packet): number {
+  const bytes = extensions.reduce((sum, extension) => sum + extension.bytes.length, IPV6_HEADER);
+  return isFragment ? bytes + FRAGMENT_HEADER : bytes;
 }
 
 export function encodeIpv6Header(packet: Packet, bytes: Uint8Array, at: number): void {
-  const { isFragment, protocol } = packet;
+  const { isFragment, protocol, extensions } = packet;
+  const carried = isFragment ? FRAGMENT : protocol;
   write32(bytes, at + FIRST_WORD, (6 << 28) | (packet.tos << 20));
   write16(bytes, at + PAYLOAD_LENGTH, packet.length - IPV6_HEADER);
-  bytes[at + NEXT_HEADER] = isFragment ? FRAGMENT : protocol;
+  bytes[at + NEXT_HEADER] = extensions[0]?.protocol ?? carried;
   bytes[at + HOP_LIMIT] = packet.ttl;
   writeAddress6(packet.src, bytes, at + SOURCE);
   writeAddress6(packet.dst, bytes, at + DESTINATION);
+  let fragment = at + IPV6_HEADER;
+  for (const [i, extension] of extensions.entries()) {
+    bytes.set(extension.bytes, fragment);
+    bytes[fragment] = extensions[i + 1]?.protocol ?? carried;
+    fragment += extension.bytes.length;
+  }
   if (!isFragment) return;
-  const fragment = at + IPV6_HEADER;
   bytes[fragment] = protocol;
   bytes[fragment + 1] = 0;
   write16(bytes, fragment + FRAGMENT_OFFSET, (packet.fragOffset & OFFSET) | (packet.mf ? MORE : 0));
@@ -73,6 +80,8 @@ export function decodeIpv6Header(bytes: Uint8Array, at: number, packet: Packet):
     if (cut !== null) return cut;
     header += extensionLength(next, bytes[place + 1] as number);
     if (next === FRAGMENT) readFragment(bytes, place, packet);
+    else
+      packet.extensions = [...packet.extensions, { protocol: next, bytes: bytes.slice(place, at + header) }];
     next = bytes[place] as number;
     // Behind the header of a later fragment there is some middle of what is carried.
     if (packet.fragOffset !== 0) break;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { formatIpv4 } from "../../../src/address/ipv4.ts";
 import { formatIpv6 } from "../../../src/address/ipv6.ts";
 import { readToolCommand, runToolCommand } from "../../../src/cli/step/tool-command.ts";
 import { ruleText } from "../../../src/kernel/addressing-text.ts";
@@ -194,6 +195,51 @@ describe("a command is read as operations", () => {
     if (deleted.kind === "invalid") throw new Error(deleted.messages.join());
     expect(hostScript(deleted.value.hosts.get("node1") as Host)).toBe(hostScript(node));
   });
+
+  /** Namespace rm7s: `ip addr show` and `ip route show table all` behind the same commands. */
+  it.each<readonly [number, string[], string[]]>([
+    [0, ["10.2.0.1"], ["10.2.0.0/24 10.2.0.1", "10.8.0.0/16 null"]],
+    [
+      1,
+      ["10.2.0.1", "10.77.0.9", "10.77.0.8 secondary"],
+      ["10.2.0.0/24 10.2.0.1", "10.77.0.0/24 10.77.0.9", "10.7.0.0/16 10.77.0.9", "10.8.0.0/16 null"],
+    ],
+  ])(
+    "with a network's first address go the others, or promote_secondaries = %i: %j",
+    (promote, addresses, routes) => {
+      let host = node;
+      for (const line of [
+        `sysctl -w net.ipv4.conf.eth0.promote_secondaries=${promote}`,
+        "ip addr add 10.77.0.1/24 dev eth0",
+        "ip addr add 10.77.0.9/24 dev eth0",
+        "ip addr add 10.77.0.8/24 dev eth0",
+        "ip addr add 10.2.0.1/24 dev eth0",
+        "ip route add 10.9.0.0/16 via 10.77.0.2 src 10.77.0.1",
+        "ip route add 10.8.0.0/16 via 10.2.0.2",
+        "ip route add 10.7.0.0/16 via 10.2.0.2 src 10.77.0.9",
+        "ip addr del 10.77.0.1/24 dev eth0",
+      ]) {
+        const changed = runToolCommand(world, host, line);
+        if (changed.kind === "invalid") throw new Error(changed.messages.join());
+        host = changed.value.hosts.get("node1") as Host;
+      }
+      const mine = (text: string): boolean => /^10\.(2|7|8|9|77)\./.test(text);
+      const left = host.addresses
+        .map(({ address, secondary }) => `${formatIpv4(address)}${secondary ? " secondary" : ""}`)
+        .filter(mine);
+      expect(left.sort()).toEqual([...addresses].sort());
+      const ways = host.routes
+        .filter(({ type }) => type === "unicast")
+        .map(
+          ({ dst, prefsrc }) =>
+            `${formatIpv4(dst.address)}/${dst.length} ${prefsrc === null ? null : formatIpv4(prefsrc)}`,
+        )
+        .filter(mine);
+      expect(ways.sort()).toEqual([...routes].sort());
+      const local = host.routes.filter(({ type, dst }) => type === "local" && mine(formatIpv4(dst.address)));
+      expect(local).toHaveLength(addresses.length);
+    },
+  );
 
   it.each([
     ["-s 10.0.0.1 -j DROP"],

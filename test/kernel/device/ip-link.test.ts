@@ -51,6 +51,16 @@ const TUNNEL = { id: 5, local: "10.9.0.1", link: "v0", port: 4789, learning: tru
 const { local: _, ...WITHOUT_LOCAL } = TUNNEL;
 const OVER_IPV6 = { ...WITHOUT_LOCAL, local6: "fd00::9" };
 
+const OPEN_PORT = {
+  state: "forwarding",
+  hairpin: false,
+  learning: true,
+  flood: true,
+  mcast_flood: true,
+  bcast_flood: true,
+  isolated: false,
+};
+
 describe("devices as ip -j -d link prints them", () => {
   it.each<[string, Json]>([
     ["a card", BASE],
@@ -106,6 +116,19 @@ describe("devices as ip -j -d link prints them", () => {
         },
       },
     ],
+    [
+      "a port with more than is modelled",
+      {
+        ...BASE,
+        master: "br0",
+        linkinfo: {
+          info_kind: "veth",
+          info_slave_kind: "bridge",
+          info_slave_data: { ...OPEN_PORT, neigh_suppress: true, locked: true },
+        },
+      },
+    ],
+    ["a tunnel that remembers for a minute", vxlan({ ...TUNNEL, ageing: 60 })],
     ["a tunnel to one remote", vxlan({ ...TUNNEL, remote: "1.2.3.4" })],
     ["a tunnel to a group", vxlan({ ...TUNNEL, group: "239.1.1.1" })],
     ["a tunnel to nobody", vxlan(TUNNEL)],

@@ -312,3 +312,26 @@ describe("nat_icmp_send", () => {
     expect([errors(tried, "s"), tried.client.result]).toEqual([[], "refused"]);
   });
 });
+
+describe("what is not modelled is said", () => {
+  const servers = ["-A -t 10.0.9.9:80 -s rr", "-a -t 10.0.9.9:80 -r 10.0.2.2:80 -m"];
+
+  it.each(["drop_entry", "drop_packet", "secure_tcp", "schedule_icmp", "cache_bypass"])(
+    "net.ipv4.vs.%s",
+    (name) => {
+      const director = new Director({}, ...servers);
+      const ask = () => outcome(director.session, "c", "tcp 10.0.9.9:80").verdict.unknown ?? [];
+      expect(ask()).toEqual([]);
+      director.sysctl(`net.ipv4.vs.${name}`, "3");
+      expect(ask()).toEqual([`net.ipv4.vs.${name}`]);
+      director.sysctl(`net.ipv4.vs.${name}`, "0");
+      expect(ask()).toEqual([]);
+    },
+  );
+
+  it("a tunnel of IPv6 (ip_vs_tunnel_xmit_v6)", () => {
+    const director = new Director({}, `-A ${UDP6} -s rr`, `-a ${UDP6} -r [fd00:2::2]:53 -i`);
+    const { verdict } = outcome(director.session, "c", "udp [fd00:9::9]:53");
+    expect(verdict.unknown).toEqual(["IPVS forwarding by a tunnel of IPv6"]);
+  });
+});

@@ -389,3 +389,17 @@ describe("what was learned", () => {
     expect(floods(session)).toBe(false);
   });
 });
+
+describe("what of a port is not modelled", () => {
+  const unknown = (flag: "neigh_suppress" | "locked", query: string): readonly string[] => {
+    const session = sessionOf(bridged({ b: { unmodelled: [flag] } }));
+    outcome(session, "b", "udp 10.0.0.1:53");
+    return outcome(session, "a", query).verdict.unknown ?? [];
+  };
+
+  it("is said of the frames that it is about", () => {
+    expect(unknown("neigh_suppress", "udp 10.0.0.2:53")).toEqual([]);
+    expect(unknown("neigh_suppress", "udp 10.0.0.3:53")).toEqual(["neigh_suppress of the bridge port p1"]);
+    expect(unknown("locked", "udp 10.0.0.2:53")).toEqual(["locked of the bridge port p1"]);
+  });
+});

@@ -1,8 +1,8 @@
 import type { Match, MatchModule } from "./match.ts";
 import {
   formatOptionsHeader,
-  NO_SUCH_HEADER,
   type OptionsHeader,
+  OptionsHeaderTest,
   readOptionsHeader,
 } from "./options-header.ts";
 
@@ -16,5 +16,5 @@ export const dst: MatchModule<DstMatch> = {
   needsConntrack: false,
   parse: (reader) => ({ kind: "dst", ...readOptionsHeader(reader, "dst") }),
   format: (match) => formatOptionsHeader(match, "dst"),
-  compile: () => NO_SUCH_HEADER,
+  compile: (match) => new OptionsHeaderTest(60, match),
 };

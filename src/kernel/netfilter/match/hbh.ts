@@ -1,8 +1,8 @@
 import type { Match, MatchModule } from "./match.ts";
 import {
   formatOptionsHeader,
-  NO_SUCH_HEADER,
   type OptionsHeader,
+  OptionsHeaderTest,
   readOptionsHeader,
 } from "./options-header.ts";
 
@@ -16,5 +16,5 @@ export const hbh: MatchModule<HbhMatch> = {
   needsConntrack: false,
   parse: (reader) => ({ kind: "hbh", ...readOptionsHeader(reader, "hbh") }),
   format: (match) => formatOptionsHeader(match, "hbh"),
-  compile: () => NO_SUCH_HEADER,
+  compile: (match) => new OptionsHeaderTest(0, match),
 };

@@ -67,7 +67,7 @@ const ESP = 4;
 const NONE = 2;
 const PROTOCOL = 1;
 
-/** `ipv6header_mt6`. Of extension headers a packet here has at most the fragment header. Runs per packet. */
+/** `ipv6header_mt6`. Runs per packet. */
 class Ipv6headerTest implements MatchTest {
   private readonly wanted: number;
   private readonly invert: boolean;
@@ -82,11 +82,15 @@ class Ipv6headerTest implements MatchTest {
   test(packet: Packet): boolean {
     const { protocol } = packet;
     const last = protocol === IPPROTO_ESP ? ESP : protocol === IPPROTO_NONE ? NONE : PROTOCOL;
-    const has = (packet.isFragment ? FRAGMENT : 0) | last;
+    let has = (packet.isFragment ? FRAGMENT : 0) | last;
+    for (const extension of packet.extensions) has |= EXTENSION_BITS[extension.protocol] ?? 0;
     if (!this.soft) return (has === this.wanted) !== this.invert;
     return ((has ^ this.wanted ^ (this.invert ? 0xff : 0)) & this.wanted) === 0;
   }
 }
+
+/** By number. */
+const EXTENSION_BITS: Readonly<Record<number, number>> = { 0: 128, 43: 32, 51: 8, 60: 64 };
 
 const IPPROTO_ESP = 50;
 const IPPROTO_NONE = 59;

@@ -1,3 +1,4 @@
+import type { Packet } from "../../../packet/packet.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
@@ -46,8 +47,46 @@ export function formatOptionsHeader({ length, options }: OptionsHeader, name: "h
   );
 }
 
-/**
- * A packet without the header never matches, `!` or not (`ipv6_find_hdr` finds none): no program sends one unless its socket asks
- * for it, and no packet of a walk has one.
- */
+/** A packet without the header never matches, `!` or not (`ipv6_find_hdr` finds none). */
 export const NO_SUCH_HEADER: MatchTest = { test: () => false };
+
+/** The first header of a kind that a packet has (`ipv6_find_hdr`). */
+export function extensionOf({ extensions }: Packet, protocol: number): Uint8Array | undefined {
+  return extensions.find((extension) => extension.protocol === protocol)?.bytes;
+}
+
+/** `hbh_mt6`. Runs per packet. */
+export class OptionsHeaderTest implements MatchTest {
+  private readonly protocol: number;
+  private readonly wanted: OptionsHeader;
+
+  constructor(protocol: number, wanted: OptionsHeader) {
+    this.protocol = protocol;
+    this.wanted = wanted;
+  }
+
+  test(packet: Packet): boolean {
+    const header = extensionOf(packet, this.protocol);
+    if (header === undefined) return false;
+    const { length, options } = this.wanted;
+    const fits = length === null || (header.length === length.value) !== length.invert;
+    return fits && beginsWith(header.subarray(2), options);
+  }
+}
+
+/** Do options stand first in a header, in this order? Pad1 alone has no length. */
+function beginsWith(header: Uint8Array, options: OptionsHeader["options"]): boolean {
+  let at = 0;
+  return options.every(({ type, length }, i) => {
+    const [found, bytes] = [header[at], header[at + 1]];
+    if (found !== type) return false;
+    if (type !== 0 && (bytes === undefined || (length !== null && length !== NOT_SAID && length !== bytes)))
+      return false;
+    at += type === 0 ? 1 : (bytes as number) + 2;
+    // One that reaches beyond the header's end is nobody's matter where it is the last.
+    return at <= header.length || i === options.length - 1;
+  });
+}
+
+/** The length that stands for none. */
+const NOT_SAID = 255;

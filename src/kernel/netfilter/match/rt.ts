@@ -1,10 +1,13 @@
 import { type IpAddress, inetNtop } from "../../../address/ip.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import { read32 } from "../../../packet/wire/big-endian.ts";
 import type { Negatable } from "../rule.ts";
+import type { MatchTest } from "../rule-context.ts";
 import { addressOf } from "../save/address.ts";
 import { negatableText, optionText } from "../save/option-text.ts";
 import { formatUintRange, readUintRange, type UintRange } from "../save/uint-range.ts";
 import type { Match, MatchModule } from "./match.ts";
-import { NO_SUCH_HEADER } from "./options-header.ts";
+import { extensionOf } from "./options-header.ts";
 
 /** The routing header of an IPv6 packet (net/ipv6/netfilter/ip6t_rt.c). */
 export interface RtMatch extends Match {
@@ -84,5 +87,48 @@ export const rt: MatchModule<RtMatch> = {
       notStrict && "--rt-0-not-strict",
     ),
 
-  compile: () => NO_SUCH_HEADER,
+  compile: (match) => new RtTest(match),
 };
+
+const ROUTING = 43;
+/** Places in the header; addresses of a type 0 come behind a reserved word. */
+const TYPE = 2;
+const SEGMENTS_LEFT = 3;
+const RESERVED = 4;
+const ADDRESSES = 8;
+
+/** `rt_mt6`. Runs per packet. */
+class RtTest implements MatchTest {
+  private readonly match: RtMatch;
+  private readonly wanted: readonly string[];
+
+  constructor(match: RtMatch) {
+    this.match = match;
+    this.wanted = match.addresses.map((address) => String(address));
+  }
+
+  test(packet: Packet): boolean {
+    const header = extensionOf(packet, ROUTING);
+    if (header === undefined) return false;
+    const { type, segmentsLeft, length, reserved, notStrict } = this.match;
+    const left = header[SEGMENTS_LEFT] as number;
+    if (segmentsLeft !== null) {
+      const { min, max } = segmentsLeft.value;
+      if ((min <= left && left <= max) === segmentsLeft.invert) return false;
+    }
+    if (length !== null && (header.length === length.value) === length.invert) return false;
+    if (type !== null && (header[TYPE] === type.value) === type.invert) return false;
+    if (reserved && read32(header, RESERVED) !== 0) return false;
+    const { wanted } = this;
+    if (wanted.length === 0) return true;
+    const named = Array.from({ length: (header.length - ADDRESSES) >> 4 }, (_, i) => addressAt(header, i));
+    if (!notStrict) return named.length === wanted.length && wanted.every((each, i) => each === named[i]);
+    let met = 0;
+    for (const each of named) if (met < wanted.length && each === wanted[met]) met++;
+    return met === wanted.length;
+  }
+}
+
+function addressAt(header: Uint8Array, i: number): string {
+  return String([0, 1, 2, 3].map((word) => read32(header, ADDRESSES + 16 * i + 4 * word) >>> 0));
+}
