@@ -9,13 +9,22 @@ export interface Timer {
   cancelled: boolean;
 }
 
+/** Above whatever is ever armed. */
+const NEWEST_FIRST = 2 ** 52;
+
 export class Timers {
   private readonly heap: Timer[] = [];
   private armed = 0;
 
-  /** Arm a timer for an instant of the virtual clock, milliseconds. */
-  arm(at: number, fire: () => void): Timer {
-    const timer: Timer = { at, order: this.armed++, fire, cancelled: false };
+  /**
+   * Arm a timer for an instant of the virtual clock, milliseconds.
+   *
+   * @param together it is armed within the same tick as others that are due when it is: those of one slot of the kernel's timer wheel
+   * fire newest first (`enqueue_timer`, `expire_timers`, kernel/time/timer.c), and here after the others of their instant
+   */
+  arm(at: number, fire: () => void, together = false): Timer {
+    const armed = ++this.armed;
+    const timer: Timer = { at, order: together ? NEWEST_FIRST - armed : armed, fire, cancelled: false };
     const heap = this.heap;
     let i = heap.length;
     heap.push(timer);

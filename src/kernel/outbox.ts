@@ -24,8 +24,12 @@ export interface Outbox {
   lower(to: Stack, device: NetDevice, packet: Packet): void;
   /** A packet is routed in the namespace of the device that its own sits on, and leaves by that. Ownership passes. */
   lowerRouted(to: Stack, device: NetDevice, packet: Packet): void;
-  /** Call back after some virtual milliseconds; returns how to cancel it. */
-  after(ms: number, fire: () => void): () => void;
+  /**
+   * Call back after some virtual milliseconds; returns how to cancel it.
+   *
+   * @param together of those that are due at one instant these fire newest first, as in one slot of the kernel's timers
+   */
+  after(ms: number, fire: () => void, together?: boolean): () => void;
   /** A number for a new packet. */
   nextNumber(): number;
   /** A number for a packet of neighbour discovery, from `FIRST_DISCOVERY_NUMBER`. */

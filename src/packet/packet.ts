@@ -279,6 +279,8 @@ export class Packet {
   rtHopStands = false;
   /** Path or route MTU, 0 when the device's applies. */
   rtMtu = 0;
+  /** The hop limit that the route says, 0 where it says none. */
+  rtHopLimit = 0;
   /** errno of an error route. */
   rtError = 0;
   rtDoRedirect = false;
@@ -417,6 +419,7 @@ export class Packet {
     this.rtUsesGateway = false;
     this.rtHopStands = false;
     this.rtMtu = 0;
+    this.rtHopLimit = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
   }
@@ -504,6 +507,7 @@ export class Packet {
     this.rtUsesGateway = from.rtUsesGateway;
     this.rtHopStands = from.rtHopStands;
     this.rtMtu = from.rtMtu;
+    this.rtHopLimit = from.rtHopLimit;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;
     this.forwarded = from.forwarded;

@@ -100,8 +100,8 @@ export class AgendaOutbox implements Outbox {
     this.session.agenda.push(to, device, packet, LOWERED_ROUTED);
   }
 
-  after(ms: number, fire: () => void): () => void {
-    const timer = this.session.agenda.timers.arm(this.session.clock.now + ms, fire);
+  after(ms: number, fire: () => void, together = false): () => void {
+    const timer = this.session.agenda.timers.arm(this.session.clock.now + ms, fire, together);
     return () => {
       timer.cancelled = true;
     };

@@ -30,7 +30,8 @@ export function sendReset(stack: Stack, cause: Packet): void {
   reset.phase = PHASE_ERROR;
   stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, PHASE_ERROR);
   fillReset(reset, cause);
-  reset.ttl = stack.net.defaultTtl;
+  // `ip4_dst_hoplimit` of the route that the rejected segment was to take.
+  reset.ttl = cause.rtHopLimit === 0 ? stack.net.defaultTtl : cause.rtHopLimit;
   reset.mark = reflectedMark(stack, cause);
   // Even what goes straight back by its port needs a route here, or it is not sent, and the connection stays as it is.
   if (routeReset(stack, reset, cause) !== 0) {

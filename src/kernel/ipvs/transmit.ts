@@ -260,6 +260,7 @@ function routeToServer(
   packet.rtUsesGateway = probe.rtUsesGateway;
   packet.rtHopStands = probe.rtHopStands;
   packet.rtMtu = probe.rtMtu;
+  packet.rtHopLimit = probe.rtHopLimit;
   packet.rtError = 0;
   packet.rtDoRedirect = false;
   stack.pool.release(probe);

@@ -191,10 +191,11 @@ function ask(stack: Stack, dev: NetDevice, key: string, resolving: Resolving): v
   const { family, address, queue } = resolving;
   resolving.asked++;
   stack.tape?.words4(OP_NEIGHBOUR, stack.host, dev.ifindex, address, family === 6 ? KEY_IPV6 : 0);
-  resolving.cancel = stack.outbox.after(retransMs(dev, family), () => {
+  const next = () => {
     if (resolving.asked < MAX_PROBES) ask(stack, dev, key, resolving);
     else failResolving(stack, key, resolving, true);
-  });
+  };
+  resolving.cancel = stack.outbox.after(retransMs(dev, family), next, true);
   // `neigh_probe`: the packet that came last
   solicit(stack, dev, family, address, queue.at(-1), MAC_BROADCAST);
 }

@@ -72,6 +72,7 @@ export function attach(
   packet.rtUsesGateway = usesGateway;
   packet.rtHopStands = false;
   packet.rtMtu = mtu;
+  packet.rtHopLimit = stack.fibResult.route?.hopLimit ?? 0;
   packet.rtError = 0;
   stack.tape?.words8(
     OP_ROUTE,

@@ -47,6 +47,14 @@ describe("REJECT", () => {
     expect(frames.at(-1)?.tcp?.flags).toBe("RA");
   });
 
+  it("tcp-reset has the hop limit of the route that the segment was to take (namespaces rm7h-*)", () => {
+    const iptables = filter("-A FORWARD -p tcp -j REJECT --reject-with tcp-reset");
+    const world = twoNetworks({ iptables, routes: ["10.9.0.0/16 via 10.1.0.2 hoplimit 7"] });
+    const ttl = (to: string) =>
+      outcome(sessionOf(world), "a", `tcp ${to}:80`).frames.find(({ tcp }) => tcp?.flags === "RA")?.ip.ttl;
+    expect([ttl("10.9.0.1"), ttl("10.1.0.2")]).toEqual([7, 64]);
+  });
+
   it("tcp-reset of IPv6 goes by any link to a link-local address: by the first (namespaces rm7l-*)", () => {
     const ip6tables = filter("-A INPUT -p tcp -j REJECT --reject-with tcp-reset");
     const world = twoNetworks(

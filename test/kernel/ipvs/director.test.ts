@@ -335,3 +335,23 @@ describe("what is not modelled is said", () => {
     expect(verdict.unknown).toEqual(["IPVS forwarding by a tunnel of IPv6"]);
   });
 });
+
+describe("ip_select_ident of a tunnel's packet", () => {
+  it.each([
+    ["udp 10.0.9.9:53 df", [0, 0]],
+    ["udp 10.0.9.9:53", [1, 2]],
+  ])("%s: has no number where it is never cut: %j", (query, expected) => {
+    const director = new Director({}, `-A ${UDP} -s rr`, `-a ${UDP} -r 10.0.2.2 -i`);
+    const numbers = [0, 1].map(() => {
+      const { capture } = outcome(director.session, "c", query, { capture: true });
+      const outer = capture?.frames.find(
+        ({ bytes, direction, interface: at }) =>
+          capture.interfaces[at]?.name === "lb:eth1" && direction === "out" && bytes[14 + 9] === 4,
+      );
+      return ((outer?.bytes[18] ?? 0xff) << 8) | (outer?.bytes[19] ?? 0xff);
+    });
+    expect(
+      numbers.map((number) => number - (numbers[0] as number) + Math.min(1, numbers[0] as number)),
+    ).toEqual(expected);
+  });
+});
