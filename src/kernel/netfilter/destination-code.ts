@@ -23,9 +23,10 @@ export const S_IN = 6;
 export const S_OUT = 7;
 /** The connection has one of the states: bits, not, else. */
 export const S_STATE = 8;
-/** A match: place among the tests, else. */
+/** A match: place among the tests, else. Of a rule's last it is asked besides whether one drops the packet by itself. */
 export const S_TEST = 9;
-/** All of a rule holds: slot of its chain, its index. */
+export const S_LAST_TEST = 19;
+/** For the tape: all of a rule holds: slot of its chain, its index. */
 export const S_RULE = 10;
 /** MARK --set-xmark: value, mask. */
 export const S_SET_MARK = 11;
@@ -37,7 +38,7 @@ export const S_ACCEPT = 14;
 export const S_DROP = 15;
 /** Go on elsewhere: place. */
 export const S_GO = 16;
-/** A user chain ended: slot, its number of rules. */
+/** For the tape: a user chain ended: slot, its number of rules. */
 export const S_CHAIN_END = 17;
 /** The built-in chain ended: slot, its number of rules, the policy (`POLICY_ACCEPT`, `POLICY_DROP`). */
 export const S_POLICY = 18;

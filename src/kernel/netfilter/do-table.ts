@@ -77,8 +77,9 @@ export function doTable(
 ): NfVerdict {
   const entry = table.entry[hook] as number;
   if (entry < 0) return NF_ACCEPT;
-  if (!stack.engine.literal && packet.fragOffset === 0) {
-    const narrowed = table.narrowed(hook);
+  const { literal, tape } = stack.engine;
+  if (!literal && packet.fragOffset === 0) {
+    const narrowed = table.narrowed(hook, tape !== null);
     const code = narrowed.find(packet);
     if (code !== NO_CODE) return runNarrowed(stack, narrowed, code, tableNumber, hook, packet);
   }

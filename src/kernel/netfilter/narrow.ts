@@ -80,15 +80,24 @@ export interface Narrowed {
  * is asked when a packet runs it. That is partial evaluation of `doTable`; what has to be asked anew for every packet (states,
  * chance, sets, all that remembers) stays a step, at its place in the order.
  *
+ * @param told the code is for walks that a tape is told of, whose steps say which rules held and where chains ended
  * @returns null where it would be too long, or its chains are looked up by source, or a target changes a destination
  */
-export function narrow(table: SlottedChains, entry: number, packet: Packet, places: Places): Narrowed | null {
-  return new Narrowing(table, packet, places).narrowed(entry);
+export function narrow(
+  table: SlottedChains,
+  entry: number,
+  packet: Packet,
+  places: Places,
+  told: boolean,
+): Narrowed | null {
+  return new Narrowing(table, packet, places, told).narrowed(entry);
 }
 
 /** A place in the code, known once that is written. */
 class Label {
   place = -1;
+  /** Steps lead here, or may yet. */
+  used = false;
 }
 
 class Narrowing {
@@ -102,11 +111,13 @@ class Narrowing {
   private readonly table: SlottedChains;
   private readonly packet: Packet;
   private readonly places: Places;
+  private readonly told: boolean;
 
-  constructor(table: SlottedChains, packet: Packet, places: Places) {
+  constructor(table: SlottedChains, packet: Packet, places: Places, told: boolean) {
     this.table = table;
     this.packet = packet;
     this.places = places;
+    this.told = told;
   }
 
   narrowed(entry: number): Narrowed | null {
@@ -115,7 +126,6 @@ class Narrowing {
     const arena = this.table.arenaOf(entry);
     const head = (entry - arena.first) * HEAD_STRIDE;
     const { heads } = arena;
-    if (this.uncounted > 0) this.step(STEP.S_PASS);
     this.mark(end);
     this.step(STEP.S_POLICY, entry, heads[head + H_LENGTH] as number, heads[head + H_POLICY] as number);
     for (let write = this.apart.pop(); write !== undefined; write = this.apart.pop())
@@ -150,7 +160,7 @@ class Narrowing {
       if (!goesOn) return true;
     }
     this.uncounted += length - counted;
-    if (depth > 0) this.step(STEP.S_CHAIN_END, slot, length);
+    if (depth > 0 && this.told) this.step(STEP.S_CHAIN_END, slot, length);
     return true;
   }
 
@@ -167,7 +177,7 @@ class Narrowing {
     const behind = new Label();
     const write = (besides: number): boolean | null => {
       const always = !this.conditions(arena, at, besides, behind);
-      this.step(STEP.S_RULE, slot, rule);
+      if (this.told) this.step(STEP.S_RULE, slot, rule);
       const goesOn = this.effect(arena, at, depth, end);
       return goesOn === null ? null : goesOn || !always;
     };
@@ -182,6 +192,7 @@ class Narrowing {
     this.step(STEP.S_SRC_IS, columns[at + C_SRC] as number);
     this.place(there);
     this.mark(behind);
+    end.used = true;
     this.apart.push(() => {
       this.mark(there);
       if (write(F_SOURCE) === null) return false;
@@ -200,9 +211,12 @@ class Narrowing {
   /** An operand that is a place. */
   private place(label: Label): void {
     this.named.push({ at: this.code.push(-1) - 1, label });
+    label.used = true;
   }
 
+  /** A label's place is here. Who comes here from elsewhere has been counted for already. */
   private mark(label: Label): void {
+    if (label.used && this.uncounted > 0) this.step(STEP.S_PASS);
     label.place = this.code.length;
   }
 
@@ -249,8 +263,9 @@ class Narrowing {
     if ((flags & F_STATE) !== 0) ask(STEP.S_STATE, flags >>> STATE_SHIFT, inverts(F_INV_STATE));
     const asked = column(C_TESTS);
     const first = asked & 0xffffff;
-    for (let t = first; t < first + (asked >>> 24); t++)
-      ask(STEP.S_TEST, this.places.test(tests[t] as MatchTest));
+    const last = first + (asked >>> 24) - 1;
+    for (let t = first; t <= last; t++)
+      ask(t < last ? STEP.S_TEST : STEP.S_LAST_TEST, this.places.test(tests[t] as MatchTest));
     return this.code.length > before;
   }
 

@@ -47,9 +47,13 @@ export class NarrowedEntry implements Places {
   /** By a hash of its words where a code begins, and its length. */
   private known = new Map<number, { readonly start: number; readonly length: number }>();
 
-  constructor(table: SlottedChains, entry: number) {
+  private readonly told: boolean;
+
+  /** @param told its packets' walks are told to a tape */
+  constructor(table: SlottedChains, entry: number, told: boolean) {
     this.table = table;
     this.entry = entry;
+    this.told = told;
   }
 
   /** Where the code for a packet begins, `NO_CODE` without any. The packet is no later fragment. Runs per packet. */
@@ -76,7 +80,7 @@ export class NarrowedEntry implements Places {
       this.put(dst, full, MET);
       return NO_CODE;
     }
-    const narrowed = narrow(this.table, this.entry, packet, this);
+    const narrowed = narrow(this.table, this.entry, packet, this, this.told);
     if (narrowed === null) {
       this.put(dst, full, WALKED);
       return NO_CODE;

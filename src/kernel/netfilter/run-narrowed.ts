@@ -28,6 +28,7 @@ const {
   S_DROP,
   S_GO,
   S_IN,
+  S_LAST_TEST,
   S_MARK,
   S_NOT_SRC,
   S_OUT,
@@ -69,22 +70,12 @@ export function runNarrowed(
     const step = code[at] as number;
     evaluated += step >>> KIND_BITS;
     switch (step & KIND) {
-      case S_RULE:
+      case S_LAST_TEST: {
+        const holds = (tests[code[at + 1] as number] as MatchTest).test(packet, stack);
         if (stack.hotdrop) break;
-        if (tape !== null) {
-          const place = (tableNumber << 24) | (code[at + 1] as number);
-          const index = code[at + 2] as number;
-          tape.words6(OP_RULE, stack.host, packet.number, packet.mark, place, index, evaluated);
-          engine.rulesEvaluated += evaluated;
-          evaluated = 0;
-        }
-        at += 3;
+        at = holds ? at + 3 : start + (code[at + 2] as number);
         continue;
-      case S_TEST:
-        if ((tests[code[at + 1] as number] as MatchTest).test(packet, stack)) at += 3;
-        else if (stack.hotdrop) break;
-        else at = start + (code[at + 2] as number);
-        continue;
+      }
       case S_SRC_IS:
         if (packet.src !== code[at + 1]) at += 3;
         else at = start + (code[at + 2] as number);
@@ -99,16 +90,17 @@ export function runNarrowed(
         at = holds === (code[at + 2] === 0) ? at + 4 : start + (code[at + 3] as number);
         continue;
       }
-      case S_CHAIN_END:
-        if (tape !== null) {
-          const place = (tableNumber << 24) | (code[at + 1] as number);
-          const length = code[at + 2] as number;
-          tape.words6(OP_CHAIN_END, stack.host, packet.number, packet.mark, place, length, evaluated);
-          engine.rulesEvaluated += evaluated;
-          evaluated = 0;
-        }
+      case S_RULE:
+      case S_CHAIN_END: {
+        const place = (tableNumber << 24) | (code[at + 1] as number);
+        const op = (step & KIND) === S_RULE ? OP_RULE : OP_CHAIN_END;
+        const index = code[at + 2] as number;
+        tape?.words6(op, stack.host, packet.number, packet.mark, place, index, evaluated);
+        engine.rulesEvaluated += evaluated;
+        evaluated = 0;
         at += 3;
         continue;
+      }
       case S_MARK: {
         const holds = (packet.mark & (code[at + 2] as number)) === code[at + 1];
         at = holds === (code[at + 3] === 0) ? at + 5 : start + (code[at + 4] as number);
@@ -151,6 +143,11 @@ export function runNarrowed(
         engine.rulesEvaluated += evaluated;
         stack.dropBy = DROPPED_BY_RULE;
         return NF_DROP;
+      case S_TEST:
+        if ((tests[code[at + 1] as number] as MatchTest).test(packet, stack)) at += 3;
+        else if (stack.hotdrop) break;
+        else at = start + (code[at + 2] as number);
+        continue;
       case S_SRC:
         if ((packet.src & (code[at + 2] as number)) === code[at + 1]) at += 4;
         else at = start + (code[at + 3] as number);

@@ -19,8 +19,9 @@ export class CompiledTable {
   readonly replaced: ReadonlyMap<number, number> | null;
   /** By hook: the built-in chain's slot, -1 where the table has none. */
   readonly entry: Int32Array;
-  /** By hook, as packets come. */
+  /** By hook, as packets come; those that a tape is told of apart. */
   private readonly narrowedEntries: (NarrowedEntry | null)[] = HOOK_NAMES.map(() => null);
+  private readonly toldEntries: (NarrowedEntry | null)[] = HOOK_NAMES.map(() => null);
 
   constructor(plain: Table) {
     const { chains } = plain;
@@ -52,14 +53,19 @@ export class CompiledTable {
     this.entry = Int32Array.from(HOOK_NAMES, slotOf);
   }
 
-  /** What was narrowed of it from a hook's built-in chain on, which is there. */
-  narrowed(hook: number): NarrowedEntry {
-    return this.narrowedEntries[hook] ?? this.beginNarrowing(hook);
+  /**
+   * What was narrowed of it from a hook's built-in chain on, which is there.
+   *
+   * @param told for packets whose walk is told to a tape
+   */
+  narrowed(hook: number, told: boolean): NarrowedEntry {
+    const entries = told ? this.toldEntries : this.narrowedEntries;
+    return entries[hook] ?? this.beginNarrowing(entries, hook, told);
   }
 
-  private beginNarrowing(hook: number): NarrowedEntry {
-    const begun = new NarrowedEntry(this, this.entry[hook] as number);
-    this.narrowedEntries[hook] = begun;
+  private beginNarrowing(entries: (NarrowedEntry | null)[], hook: number, told: boolean): NarrowedEntry {
+    const begun = new NarrowedEntry(this, this.entry[hook] as number, told);
+    entries[hook] = begun;
     return begun;
   }
 

@@ -5,7 +5,7 @@ import { NF_INET_FORWARD } from "../../../src/kernel/netfilter/hook.ts";
 import { NO_CODE } from "../../../src/kernel/netfilter/narrowed-entry.ts";
 import type { CompiledTable } from "../../../src/kernel/netfilter/table.ts";
 import { type GeneratedPacket, packetOf } from "./generated-rules.ts";
-import { compile, FAMILIES, scenes, walk } from "./table-walk.ts";
+import { bareWalk, compile, FAMILIES, scenes, walk } from "./table-walk.ts";
 
 /** Every packet, and every one with the source, source port, mark and devices of each other: they share what narrows a table. */
 function crossed(packets: readonly GeneratedPacket[]): GeneratedPacket[] {
@@ -17,9 +17,14 @@ function crossed(packets: readonly GeneratedPacket[]): GeneratedPacket[] {
   );
 }
 
-/** Let the table be narrowed to the packets: each is met twice. Returns how many of them run code then. */
-function narrowAll(table: CompiledTable, packets: readonly GeneratedPacket[], family: Family = 4): number {
-  const entry = table.narrowed(NF_INET_FORWARD);
+/** Let the table be narrowed to the packets, for walks with a tape or without: each is met twice. Returns how many of them run code then. */
+function narrowAll(
+  table: CompiledTable,
+  packets: readonly GeneratedPacket[],
+  family: Family = 4,
+  told = true,
+): number {
+  const entry = table.narrowed(NF_INET_FORWARD, told);
   const find = (fields: GeneratedPacket) => entry.find(packetOf(fields, family));
   const whole = packets.filter(({ fragOffset }) => fragOffset === 0);
   for (const packet of [...whole, ...whole]) find(packet);
@@ -51,6 +56,26 @@ describe("a table narrowed to destinations", () => {
     },
   );
 
+  it.each(FAMILIES)("IPv%s: comes to the same without a tape", (family) => {
+    let ran = 0;
+    let asked = 0;
+    fc.assert(
+      fc.property(scenes(family), ({ table, packets, answers }) => {
+        const compiled = compile(table, family);
+        const all = crossed(packets);
+        ran += narrowAll(compiled, all, family, false);
+        asked += all.length;
+        for (const packet of all) {
+          expect(bareWalk(compiled, packet, answers, false, family)).toEqual(
+            bareWalk(compiled, packet, answers, true, family),
+          );
+        }
+      }),
+      { numRuns: 1000 },
+    );
+    expect(ran / asked).toBeGreaterThan(0.4);
+  });
+
   it("is there for the destination that comes again, and for no later fragment", () => {
     fc.assert(
       fc.property(scenes(), ({ table, packets, answers }) => {
@@ -74,7 +99,7 @@ describe("a table narrowed to destinations", () => {
       target: { kind: "DROP" },
     } as const;
     const compiled = compile({ policy: "ACCEPT", chains: [{ name: "FORWARD", rules: [rule] }] });
-    const entry = compiled.narrowed(NF_INET_FORWARD);
+    const entry = compiled.narrowed(NF_INET_FORWARD, true);
     const to = (dst: number, dport: number) => packetOf({ ...ANY, dst, dport });
     expect(entry.find(to(1, 80))).toBe(NO_CODE);
     const code = entry.find(to(1, 80));
@@ -85,7 +110,7 @@ describe("a table narrowed to destinations", () => {
 
 describe("a planted fault of what was narrowed is found", () => {
   type Find = (table: CompiledTable, packet: ReturnType<typeof packetOf>) => number;
-  const narrowed = (table: CompiledTable) => table.narrowed(NF_INET_FORWARD);
+  const narrowed = (table: CompiledTable) => table.narrowed(NF_INET_FORWARD, true);
 
   const faults: readonly (readonly [string, (find: Find) => Find])[] = [
     [

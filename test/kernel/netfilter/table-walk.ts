@@ -89,6 +89,28 @@ export function walk(
   };
 }
 
+/** The same without a tape: what it comes to, and what was asked. */
+export function bareWalk(
+  table: CompiledTable,
+  fields: GeneratedPacket,
+  answers: readonly boolean[],
+  literal: boolean,
+  family: Family = 4,
+): Pick<Walk, "verdict" | "mark" | "evaluated" | "asked"> {
+  const chooser = new Answers(answers);
+  const packet = packetOf(fields, family);
+  Object.assign(session.engine, { chooser, literal, rulesEvaluated: 0 });
+  stack.inName = internInterfaceName(fields.inDevice);
+  stack.outName = internInterfaceName(fields.outDevice);
+  const verdict = doTable(stack, table, 3, NF_INET_FORWARD, packet) === NF_ACCEPT ? "ACCEPT" : "DROP";
+  return {
+    verdict,
+    mark: packet.mark >>> 0,
+    evaluated: session.engine.rulesEvaluated,
+    asked: chooser.asked,
+  };
+}
+
 /** The tape's records in words, and the rules evaluated before each. */
 function stepsOf(tape: Tape, table: CompiledTable): { steps: string[]; parts: number[] } {
   const steps: string[] = [];
