@@ -11,12 +11,12 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
   ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
   ["target LED", LACKED],
-  ["target SECMARK", "the kernel has no security module that knows of marks"],
+  ["target SECMARK", "no security module that knows of marks is active (CONFIG_LSM)"],
   [
     "match realm",
     "not done: routes are held without their realms, and the verdict says that the match is not known",
   ],
-  ["target CONNSECMARK", "the kernel has no security module that knows of marks"],
+  ["target CONNSECMARK", "no security module that knows of marks is active (CONFIG_LSM)"],
   ["reason unmodelled-device", "a lab refuses to build a device that is not modelled"],
   ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
   [
