@@ -75,7 +75,10 @@ export function walk(
 
   const unasked = held === null ? PATIENCE_MS : PATIENCE_AGAIN_MS;
   let looped = !drain(session);
-  const isOver = () => conversation.result !== null && !(query.listens && conversation.result === "sent");
+  const isOver = () =>
+    conversation.result !== null &&
+    !(query.listens && conversation.result === "sent") &&
+    !(conversation.result === "connected" && outbox.openQuestions > 0);
   while (!looped && !isOver()) {
     const timer = session.agenda.timers.peek();
     const waits = outbox.openQuestions > 0 || conversation.toldEarly;

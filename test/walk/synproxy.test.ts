@@ -131,4 +131,12 @@ describe("SYNPROXY", () => {
     const found = ask({ iptables: iptables("--mss 1460") }, "tcp 10.2.0.2:80 flags=A");
     expect([found.verdict.disposition, found.verdict.reason]).toEqual(["DROPPED", "bad-syn-cookie"]);
   });
+
+  it("tells a client that it let in when its server's neighbour does not answer", () => {
+    const { client, frames } = ask({ iptables: iptables("--sack-perm --mss 1460") }, "tcp 10.2.0.9:80");
+    expect(client).toMatchObject({ result: "connected", icmp: { type: 3, code: 1, from: "10.1.0.1" } });
+    expect(
+      frames.filter(({ host, device, ip }) => host === "r" && device === "rs" && ip.proto === 6),
+    ).toEqual([]);
+  });
 });

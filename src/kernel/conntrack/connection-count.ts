@@ -11,12 +11,13 @@ const KEY_WORDS = 8;
 const LIST = 0;
 const GROUP = 6;
 const ZONE = 7;
-/** Behind it: how often it is on the list. */
+/** Behind it: how often it is on the list, and how many were put on lists before it. */
 const LAYOUT = {
   keyWords: KEY_WORDS,
   state: KEY_WORDS,
   times: KEY_WORDS + 1,
-  stride: KEY_WORDS + 2,
+  order: KEY_WORDS + 2,
+  stride: KEY_WORDS + 3,
 };
 
 /** A list that was looked through is not again in the same jiffy (CONFIG_HZ is 250 where kernels are not told otherwise). */
@@ -30,7 +31,7 @@ export class ConnectionCounts {
   private readonly table: ElementTable<typeof LAYOUT>;
   /** (list, group) to the jiffy in which it was looked through last. */
   private readonly lookedThrough: PairMap;
-  /** cell 0: lists made; 1: jiffies that no clock showed */
+  /** cell 0: lists made; 1: jiffies that no clock showed; 2: connections put on lists */
   private readonly cells: Cells;
   private readonly key = new Int32Array(KEY_WORDS);
   private readonly other = new Int32Array(KEY_WORDS);
@@ -40,7 +41,7 @@ export class ConnectionCounts {
   constructor(journal: Journal) {
     this.table = new ElementTable(LAYOUT, journal, 8);
     this.lookedThrough = new PairMap(journal);
-    this.cells = new Cells(journal, 2);
+    this.cells = new Cells(journal, 3);
   }
 
   /** The number of a new list, from 1. */
@@ -92,15 +93,19 @@ export class ConnectionCounts {
     }
     // A connection's first packets are put there unseen, whether they are there or not.
     if ((status & IPS_CONFIRMED) === 0 && !isDue) return this.put(this.count(list, group));
-    const count = this.sweep(list, group, conntrack);
-    if (this.isListed()) return count;
+    // Who is on the list already is found before what comes behind it is looked at.
+    const listed = this.listedOpen(conntrack);
+    const count = this.sweep(list, group, conntrack, listed);
+    if (listed >= 0) return count;
     lookedThrough.set(list, group, jiffy);
     return this.put(count);
   }
 
-  private isListed(): boolean {
+  /** Where the key is on its list and goes on, -1 where not. */
+  private listedOpen(conntrack: ConntrackTable): number {
     const slot = this.table.find(this.key);
-    return slot >= 0 && this.table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
+    const isThere = slot >= 0 && this.table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
+    return isThere && isOpen(this.key, conntrack) ? slot : -1;
   }
 
   private jiffy({ number }: Packet, { now }: ConntrackTable): number {
@@ -115,24 +120,33 @@ export class ConnectionCounts {
     return count;
   }
 
-  /** `nf_conncount_gc_list`: strike off what has ended; how many are left. */
-  private sweep(list: number, group: number, conntrack: ConntrackTable): number {
+  /**
+   * `nf_conncount_gc_list`: strike off what has ended; how many are left.
+   *
+   * @param upTo the slot behind which nothing is looked at (`__nf_conncount_add` ends at its own), -1 all
+   */
+  private sweep(list: number, group: number, conntrack: ConntrackTable, upTo = -1): number {
     const { table, other } = this;
     let count = 0;
+    let isBehind = false;
     for (const slot of this.members(list, group)) {
       table.readKey(slot, other);
-      if (isOpen(other, conntrack)) count += table.get(slot, LAYOUT.times);
+      isBehind ||= slot === upTo;
+      if (isBehind || isOpen(other, conntrack)) count += table.get(slot, LAYOUT.times);
       else table.set(slot, LAYOUT.state, ELEMENT_DELETED);
     }
     return count;
   }
 
-  private *members(list: number, group: number): IterableIterator<number> {
+  /** Who is on a list, the first that was put there first. */
+  private members(list: number, group: number): number[] {
     const { table } = this;
+    const found: number[] = [];
     for (const slot of table.slots()) {
       const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
-      if (isThere && table.get(slot, LIST) === list && table.get(slot, GROUP) === group) yield slot;
+      if (isThere && table.get(slot, LIST) === list && table.get(slot, GROUP) === group) found.push(slot);
     }
+    return found.sort((a, b) => table.get(a, LAYOUT.order) - table.get(b, LAYOUT.order));
   }
 
   /** Put the key on its list, once more if it is there; `count` others and itself are on it. */
@@ -141,6 +155,11 @@ export class ConnectionCounts {
     const slot = table.place(this.key);
     const isThere = table.get(slot, LAYOUT.state) === ELEMENT_PRESENT;
     table.set(slot, LAYOUT.times, isThere ? table.get(slot, LAYOUT.times) + 1 : 1);
+    if (!isThere) {
+      const order = this.cells.data[2] as number;
+      table.set(slot, LAYOUT.order, order);
+      this.cells.set(2, order + 1);
+    }
     table.set(slot, LAYOUT.state, ELEMENT_PRESENT);
     return count + 1;
   }
