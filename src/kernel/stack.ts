@@ -12,7 +12,7 @@ import * as COMPILED_SERVICE from "./ipvs/compiled-service.ts";
 import type { ConnectionTable } from "./ipvs/connection-table.ts";
 import type { IpvsState } from "./ipvs/ipvs-state.ts";
 import type { Locality } from "./ipvs/scheduler/scheduler.ts";
-import { OneAddress } from "./nat/nat.ts";
+import { OneAddress } from "./nat/range.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
 import type { RecentLists } from "./netfilter/recent.ts";

@@ -8,7 +8,8 @@ import {
   TCP_RST,
 } from "../../packet/packet.ts";
 import { SCTP_ABORT } from "../../packet/sctp-chunk.ts";
-import { NF_NAT_MANIP_SRC, rewrite } from "../nat/nat.ts";
+import { NF_NAT_MANIP_SRC } from "../nat/manip.ts";
+import { rewrite } from "../nat/manip-packet.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
 import { gatherFragments } from "../path/reassembly.ts";
 import { reason } from "../reason.ts";

@@ -8,8 +8,10 @@ import { reason } from "../reason.ts";
 import * as FIB from "../route/fib.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import * as NAT from "./nat.ts";
-import { hookManip, type Manip, natInitialized, natNullBinding, natPacket, rewrite } from "./nat.ts";
+import * as MANIP from "./manip.ts";
+import { hookManip, type Manip } from "./manip.ts";
+import { natPacket, rewrite } from "./manip-packet.ts";
+import { natInitialized, natNullBinding } from "./nat.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { ICMP_REDIRECT, NDISC_REDIRECT } = PACKET;
@@ -25,7 +27,7 @@ const {
 } = STATUS;
 const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING } = HOOK;
 const { EINVAL } = FIB;
-const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = NAT;
+const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = MANIP;
 
 /** A table's rules for new connections at one hook. */
 export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;

@@ -15,13 +15,15 @@ import { nextHopOf } from "../route/attach.ts";
 import { selectAddress } from "../route/output-route.ts";
 import { selectSource6 } from "../route/select-source6.ts";
 import type { Stack } from "../stack.ts";
-import * as NAT from "./nat.ts";
-import { hookManip, type Manip, type NatRange, natSetup, OneAddress } from "./nat.ts";
+import * as MANIP from "./manip.ts";
+import { hookManip, type Manip } from "./manip.ts";
+import { natSetup } from "./nat.ts";
+import { type NatRange, OneAddress } from "./range.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { IP6_LOOPBACK } = IP6_HANDLE;
 const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT } = HOOK;
-const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = NAT;
+const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = MANIP;
 
 /** What the nat table's targets do (xt_nat.c, nf_nat_masquerade.c, nf_nat_redirect.c, xt_NETMAP.c). */
 

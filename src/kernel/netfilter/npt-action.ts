@@ -4,7 +4,7 @@ import { lengthOfMasked, type Masked } from "../../address/masked.ts";
 import { ICMPV6_PARAMPROB, IPPROTO_ICMPV6, KEY_IPV6, type Packet } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import { sendIcmpError } from "../icmp/send.ts";
-import { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/nat.ts";
+import { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/manip.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { OP_REWRITE } from "../tape.ts";

@@ -19,7 +19,7 @@ import {
 } from "../conntrack/status.ts";
 import { TCP_CONNTRACK_ESTABLISHED } from "../conntrack/tcp.ts";
 import type { NetDevice } from "../device/net-device.ts";
-import { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/nat.ts";
+import { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/manip.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { routeOutput } from "../route/output-route.ts";

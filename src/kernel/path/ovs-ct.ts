@@ -15,17 +15,11 @@ import {
   IPS_SRC_NAT,
 } from "../conntrack/status.ts";
 import { zoneId, zoneOf } from "../conntrack/zone.ts";
-import {
-  type Manip,
-  type NatRange,
-  NF_NAT_MANIP_DST,
-  NF_NAT_MANIP_SRC,
-  natInitialized,
-  natNullBinding,
-  natPacket,
-  natSetup,
-} from "../nat/nat.ts";
+import { type Manip, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/manip.ts";
+import { natPacket } from "../nat/manip-packet.ts";
+import { natInitialized, natNullBinding, natSetup } from "../nat/nat.ts";
 import { translateIcmpError } from "../nat/nat-hook.ts";
+import type { NatRange } from "../nat/range.ts";
 import { NF_ACCEPT } from "../netfilter/hook.ts";
 import type { OvsCt, OvsNat } from "../ovs/compile-actions.ts";
 import * as F from "../ovs/field.ts";

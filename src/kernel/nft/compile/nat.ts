@@ -1,5 +1,7 @@
 import { intern, word6 } from "../../../address/ip6-handle.ts";
-import { type Manip, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC, natSetup, OneAddress } from "../../nat/nat.ts";
+import { type Manip, NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../../nat/manip.ts";
+import { natSetup } from "../../nat/nat.ts";
+import { OneAddress } from "../../nat/range.ts";
 import { masquerade, redirect } from "../../nat/targets.ts";
 import { NF_ACCEPT } from "../../netfilter/hook.ts";
 import type { NftExpression } from "../expression.ts";
