@@ -10,7 +10,8 @@ import {
   networkOf,
   sameIp,
 } from "./ip.ts";
-import type { Netns, NewRoute } from "./netns.ts";
+import type { Netns } from "./netns.ts";
+import type { NewRoute } from "./new-route.ts";
 import type { CniIp, CniResult, CniRoute } from "./result.ts";
 
 /**

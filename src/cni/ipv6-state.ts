@@ -4,7 +4,7 @@ import type { Device, InterfaceAddress6 } from "../kernel/device/device.ts";
 import type { Origin } from "../kernel/origin.ts";
 import type { Route6 } from "../kernel/route/route.ts";
 import { fromWords, type IpNet, networkOf, toWords } from "./ip.ts";
-import type { NewRoute } from "./netns.ts";
+import type { NewRoute } from "./new-route.ts";
 
 /** IPv6 as plugins ask for it and as the kernel then holds it. */
 

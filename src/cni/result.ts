@@ -1,3 +1,5 @@
+import { formatMac } from "../address/mac.ts";
+import type { Device } from "../kernel/device/device.ts";
 import type { Json } from "../kernel/json-fields.ts";
 import { fail } from "./cni-error.ts";
 import { formatIp, formatIpNet, type Ip, type IpNet, parseIp, parseIpNet } from "./ip.ts";
@@ -19,6 +21,11 @@ export interface CniInterface {
   readonly sandbox: string;
   /** 0: not said. Printed from version 1.1 on. */
   readonly mtu: number;
+}
+
+/** A link address as the results print it. */
+export function macText(device: Device): string {
+  return formatMac(device.mac);
 }
 
 export interface CniIp {

@@ -4,8 +4,7 @@ import { hashText } from "../chain-name.ts";
 import { fail } from "../cni-error.ts";
 import { field, integer, object } from "../json.ts";
 import type { Netns } from "../netns.ts";
-import { macText } from "../netns.ts";
-import type { CniResult } from "../result.ts";
+import { type CniResult, macText } from "../result.ts";
 import type { Plugin, PluginCall } from "./plugin.ts";
 
 /**

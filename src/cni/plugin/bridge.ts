@@ -6,13 +6,14 @@ import { containsIp, formatIpNet, type IpNet, isDefault, networkOf, plus, sameIp
 import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
 import { flag, integer, object, text } from "../json.ts";
 import { masquerade, unmasquerade } from "../masquerade.ts";
-import { macText, type Netns } from "../netns.ts";
+import type { Netns } from "../netns.ts";
 import {
   type CniInterface,
   type CniIp,
   type CniResult,
   type CniRoute,
   hasDns,
+  macText,
   NO_DNS,
   parseDns,
 } from "../result.ts";

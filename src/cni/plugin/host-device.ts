@@ -6,8 +6,8 @@ import { checkAddresses, checkRoutes, configureInterface } from "../configure-in
 import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
 import { object, text } from "../json.ts";
 import type { Machine } from "../machine.ts";
-import { macText, type Netns } from "../netns.ts";
-import { type CniIp, type CniResult, NO_DNS, parseDns } from "../result.ts";
+import type { Netns } from "../netns.ts";
+import { type CniIp, type CniResult, macText, NO_DNS, parseDns } from "../result.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
 /** The `host-device` plugin: one of the node's own devices moves into the container, and back on DEL. */

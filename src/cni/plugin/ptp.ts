@@ -4,8 +4,8 @@ import { bitsOf, formatIp, formatIpNet, type Ip, toIpv4 } from "../ip.ts";
 import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
 import { flag, integer, object } from "../json.ts";
 import { masquerade, unmasquerade } from "../masquerade.ts";
-import { macText, type Netns } from "../netns.ts";
-import { type CniIp, type CniResult, hasDns, parseDns } from "../result.ts";
+import type { Netns } from "../netns.ts";
+import { type CniIp, type CniResult, hasDns, macText, parseDns } from "../result.ts";
 import { addVethPair, setPairUp } from "../veth-pair.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 

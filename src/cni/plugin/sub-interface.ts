@@ -6,8 +6,7 @@ import { fail } from "../cni-error.ts";
 import { checkAddresses, checkRoutes, configureInterface } from "../configure-interface.ts";
 import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
 import { integer, object, text } from "../json.ts";
-import { macText } from "../netns.ts";
-import { type CniIp, type CniResult, hasDns, NO_DNS, parseDns } from "../result.ts";
+import { type CniIp, type CniResult, hasDns, macText, NO_DNS, parseDns } from "../result.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
 /**

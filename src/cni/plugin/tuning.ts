@@ -1,8 +1,8 @@
 import { formatMac, internMac, parseMac } from "../../address/mac.ts";
 import { fail } from "../cni-error.ts";
 import { field, flag, integer, object, text } from "../json.ts";
-import { macText, type Netns } from "../netns.ts";
-import type { CniResult } from "../result.ts";
+import type { Netns } from "../netns.ts";
+import { type CniResult, macText } from "../result.ts";
 import { requestedMac } from "../veth-pair.ts";
 import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
 
