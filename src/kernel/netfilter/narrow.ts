@@ -41,6 +41,7 @@ import {
 import * as STEP from "./destination-code.ts";
 import type { MatchTest } from "./rule-context.ts";
 import { fixedFieldsMatch } from "./rule-fields.ts";
+import { Label, StepWriter } from "./step-writer.ts";
 import type { TargetAction } from "./target-action.ts";
 
 /** What decided about a table's rules: nothing, or of the packet its destination, or its protocol and destination port. */
@@ -93,19 +94,9 @@ export function narrow(
   return new Narrowing(table, packet, places, told).narrowed(entry);
 }
 
-/** A place in the code, known once that is written. */
-class Label {
-  place = -1;
-  /** Steps lead here, or may yet. */
-  used = false;
-}
-
 class Narrowing {
-  private readonly code: number[] = [];
+  private readonly steps = new StepWriter();
   private by = 0;
-  /** Rules evaluated that no step has counted yet. */
-  private uncounted = 0;
-  private readonly named: { readonly at: number; readonly label: Label }[] = [];
   /** What is written behind all that most packets run. False: it cannot be narrowed. */
   private readonly apart: (() => boolean)[] = [];
   private readonly table: SlottedChains;
@@ -126,13 +117,12 @@ class Narrowing {
     const arena = this.table.arenaOf(entry);
     const head = (entry - arena.first) * HEAD_STRIDE;
     const { heads } = arena;
-    this.mark(end);
-    this.step(STEP.S_POLICY, entry, heads[head + H_LENGTH] as number, heads[head + H_POLICY] as number);
+    this.steps.mark(end);
+    this.steps.step(STEP.S_POLICY, entry, heads[head + H_LENGTH] as number, heads[head + H_POLICY] as number);
     for (let write = this.apart.pop(); write !== undefined; write = this.apart.pop())
       if (!write()) return null;
-    if (this.code.length > WORDS_AT_MOST) return null;
-    for (const { at, label } of this.named) this.code[at] = label.place;
-    return { code: Int32Array.from(this.code), by: this.by };
+    if (this.steps.length > WORDS_AT_MOST) return null;
+    return { code: this.steps.code(), by: this.by };
   }
 
   /** The steps of a chain, ending where it ends; whoever leaves it early goes to `end`. False when it cannot be narrowed. */
@@ -152,15 +142,15 @@ class Narrowing {
     let counted = 0;
     for (let rule = next(0); rule < length; rule = next(rule + 1)) {
       if (!this.canMatch(arena, start + rule)) continue;
-      if (this.code.length > WORDS_AT_MOST) return false;
-      this.uncounted += rule + 1 - counted;
+      if (this.steps.length > WORDS_AT_MOST) return false;
+      this.steps.uncounted += rule + 1 - counted;
       counted = rule + 1;
       const goesOn = this.rule(arena, slot, rule, (start + rule) * STRIDE, depth, end);
       if (goesOn === null) return false;
       if (!goesOn) return true;
     }
-    this.uncounted += length - counted;
-    if (depth > 0 && this.told) this.step(STEP.S_CHAIN_END, slot, length);
+    this.steps.uncounted += length - counted;
+    if (depth > 0 && this.told) this.steps.step(STEP.S_CHAIN_END, slot, length);
     return true;
   }
 
@@ -177,47 +167,30 @@ class Narrowing {
     const behind = new Label();
     const write = (besides: number): boolean | null => {
       const always = !this.conditions(arena, at, besides, behind);
-      if (this.told) this.step(STEP.S_RULE, slot, rule);
+      if (this.told) this.steps.step(STEP.S_RULE, slot, rule);
       const goesOn = this.effect(arena, at, depth, end);
       return goesOn === null ? null : goesOn || !always;
     };
     const flags = columns[at + C_FLAGS] as number;
     if (columns[at + C_SRC_MASK] !== -1 || (flags & F_INV_SRC) !== 0) {
       const goesOn = write(0);
-      this.mark(behind);
+      this.steps.mark(behind);
       return goesOn;
     }
     // One source: most packets have another.
     const there = new Label();
-    this.step(STEP.S_SRC_IS, columns[at + C_SRC] as number);
-    this.place(there);
-    this.mark(behind);
+    this.steps.step(STEP.S_SRC_IS, columns[at + C_SRC] as number);
+    this.steps.place(there);
+    this.steps.mark(behind);
     end.used = true;
     this.apart.push(() => {
-      this.mark(there);
+      this.steps.mark(there);
       if (write(F_SOURCE) === null) return false;
-      this.step(STEP.S_GO);
-      this.place(behind);
+      this.steps.step(STEP.S_GO);
+      this.steps.place(behind);
       return true;
     });
     return true;
-  }
-
-  private step(kind: number, ...operands: number[]): void {
-    this.code.push(kind | (this.uncounted << STEP.KIND_BITS), ...operands);
-    this.uncounted = 0;
-  }
-
-  /** An operand that is a place. */
-  private place(label: Label): void {
-    this.named.push({ at: this.code.push(-1) - 1, label });
-    label.used = true;
-  }
-
-  /** A label's place is here. Who comes here from elsewhere has been counted for already. */
-  private mark(label: Label): void {
-    if (label.used && this.uncounted > 0) this.step(STEP.S_PASS);
-    label.place = this.code.length;
   }
 
   /** May a rule match a packet of this destination, protocol and port? Notes what of them was asked. */
@@ -242,10 +215,10 @@ class Narrowing {
    * @returns whether anything is
    */
   private conditions({ columns, tests }: ChainArena, at: number, besides: number, otherwise: Label): boolean {
-    const before = this.code.length;
+    const before = this.steps.length;
     const ask = (kind: number, ...operands: number[]) => {
-      this.step(kind, ...operands);
-      this.place(otherwise);
+      this.steps.step(kind, ...operands);
+      this.steps.place(otherwise);
     };
     const flags = columns[at + C_FLAGS] as number;
     const column = (name: number) => columns[at + name] as number;
@@ -266,7 +239,7 @@ class Narrowing {
     const last = first + (asked >>> 24) - 1;
     for (let t = first; t <= last; t++)
       ask(t < last ? STEP.S_TEST : STEP.S_LAST_TEST, this.places.test(tests[t] as MatchTest));
-    return this.code.length > before;
+    return this.steps.length > before;
   }
 
   /** What a rule does that holds. True: the walk goes on behind it, with some packets at least; null: it cannot be narrowed. */
@@ -274,40 +247,40 @@ class Narrowing {
     const arg = columns[at + C_ARG] as number;
     switch (columns[at + C_ACTION]) {
       case A_ACCEPT:
-        this.step(STEP.S_ACCEPT);
+        this.steps.step(STEP.S_ACCEPT);
         return false;
       case A_DROP:
-        this.step(STEP.S_DROP);
+        this.steps.step(STEP.S_DROP);
         return false;
       case A_MARK:
-        this.step(STEP.S_SET_MARK, arg, columns[at + C_ARG2] as number);
+        this.steps.step(STEP.S_SET_MARK, arg, columns[at + C_ARG2] as number);
         return true;
       case A_EXTENDED: {
         const action = actions[arg] as TargetAction;
         if (action.readdresses === true) return null;
         const to = action.dnat ?? null;
         if (to !== null) {
-          this.step(STEP.S_DNAT, to.address, to.port);
+          this.steps.step(STEP.S_DNAT, to.address, to.port);
           return false;
         }
-        this.step(STEP.S_ACTION, this.places.action(action));
-        this.place(end);
+        this.steps.step(STEP.S_ACTION, this.places.action(action));
+        this.steps.place(end);
         return true;
       }
       case A_RETURN:
-        this.step(STEP.S_GO);
-        this.place(end);
+        this.steps.step(STEP.S_GO);
+        this.steps.place(end);
         return false;
       case A_JUMP: {
         const back = new Label();
         if (!this.chain(this.standsFor(arg), depth + 1, back)) return null;
-        this.mark(back);
+        this.steps.mark(back);
         return true;
       }
       case A_GOTO:
         if (!this.chain(this.standsFor(arg), depth + 1, end)) return null;
-        this.step(STEP.S_GO);
-        this.place(end);
+        this.steps.step(STEP.S_GO);
+        this.steps.place(end);
         return false;
       default:
         return true;
