@@ -16,9 +16,12 @@ export function renumbered(recorded: RecordedProbe): RecordedProbe {
 const ECHO_REQUEST = 128;
 const ECHO_REPLY = 129;
 
-/** A frame that stands whole: one that repeats the one before says nothing of itself. */
+/**
+ * A frame that stands whole: one that repeats the one before says nothing of itself. A first piece is known by its fragments' number, as
+ * the others are.
+ */
 function isEcho6({ ip, icmp }: RecordedFrame): boolean {
-  if (ip?.proto !== IPPROTO_ICMPV6) return false;
+  if (ip?.proto !== IPPROTO_ICMPV6 || ip.mf === true) return false;
   return icmp?.type === ECHO_REQUEST || icmp?.type === ECHO_REPLY;
 }
 
