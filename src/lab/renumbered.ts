@@ -16,9 +16,12 @@ export function renumbered(recorded: RecordedProbe): RecordedProbe {
 const ECHO_REQUEST = 128;
 const ECHO_REPLY = 129;
 
-/** A frame that stands whole: one that repeats the one before says nothing of itself. */
+/**
+ * A frame that stands whole: one that repeats the one before says nothing of itself. A first piece is known by its fragments' number, as
+ * the others are.
+ */
 function isEcho6({ ip, icmp }: RecordedFrame): boolean {
-  if (ip?.proto !== IPPROTO_ICMPV6) return false;
+  if (ip?.proto !== IPPROTO_ICMPV6 || ip.mf === true) return false;
   return icmp?.type === ECHO_REQUEST || icmp?.type === ECHO_REPLY;
 }
 
@@ -93,7 +96,10 @@ function answersApart(probe: RecordedProbe): RecordedProbe {
   };
 }
 
-/** An error sent again from where it was sent before, with as many hops left, is another; what one of them does next is told by the first's places. */
+/**
+ * An error sent again from where it was sent before, with as many hops left, is another; what one of them does next is told by the first's
+ * places. One that is twice only where it passes by has been copied there, and copies are the packet itself.
+ */
 function errorsApart(probe: RecordedProbe): RecordedProbe {
   const { frames = [], trace } = probe;
   const errors = new Set(frames.filter(isError6).map(({ pkt }) => pkt));
@@ -102,13 +108,17 @@ function errorsApart(probe: RecordedProbe): RecordedProbe {
   const given = new Map<number, { readonly number: number; readonly places: Set<string> }[]>();
   const numbered = new Map<RecordedFrame, number>();
   const hops = new Map<number, number | undefined>();
+  const origins = new Map<number, string>();
   for (const frame of frames) {
     if (!errors.has(frame.pkt)) continue;
     if (frame.same !== true) hops.set(frame.pkt, frame.ip?.ttl);
     const copies = given.get(frame.pkt) ?? [{ number: frame.pkt, places: new Set<string>() }];
     given.set(frame.pkt, copies);
     const place = `${frame.ns} ${frame.if} ${frame.dir} ${hops.get(frame.pkt)}`;
+    const origin = origins.get(frame.pkt) ?? place;
+    origins.set(frame.pkt, origin);
     let own = copies.find(({ places }) => !places.has(place));
+    if (own === undefined && place !== origin) own = copies.at(-1);
     if (own === undefined) {
       own = { number: next++, places: new Set() };
       copies.push(own);

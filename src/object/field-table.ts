@@ -18,6 +18,7 @@ export type FieldType =
   | { readonly kind: "integer"; readonly low: number; readonly high: number; readonly what: string }
   | { readonly kind: "word"; readonly words: readonly string[] }
   | { readonly kind: "port-or-name" }
+  | { readonly kind: "port-label" }
   | { readonly kind: "address"; readonly or: readonly string[] }
   | { readonly kind: "prefix" }
   /** Prefixes with commas between them: one for each family. */
@@ -41,6 +42,8 @@ export const texts: FieldType = { kind: "texts" };
 export const prefix: FieldType = { kind: "prefix" };
 export const prefixes: FieldType = { kind: "prefixes" };
 export const portOrName: FieldType = { kind: "port-or-name" };
+/** The name of a Service's or an endpoint's port, which rules' comments bear: a label of RFC 1123, or none. */
+export const portLabel: FieldType = { kind: "port-label" };
 export const port: FieldType = integer(1, 65_535, "a port from 1 to 65535");
 export const count: FieldType = integer(0, 2_147_483_647, "a whole number from 0");
 export const seconds: FieldType = integer(0, Number.MAX_SAFE_INTEGER, "a whole number of seconds");
@@ -143,6 +146,7 @@ function checkValue(value: unknown, type: FieldType, path: FieldPath, report: Ob
     case "flag":
     case "integer":
     case "port-or-name":
+    case "port-label":
       if (!isScalar(value, type)) wrong(value, type, path, report);
       return;
     default:
@@ -156,7 +160,7 @@ function unreachable(type: never): void {
 
 function isScalar(
   value: unknown,
-  type: Extract<FieldType, { kind: "text" | "flag" | "integer" | "port-or-name" }>,
+  type: Extract<FieldType, { kind: "text" | "flag" | "integer" | "port-or-name" | "port-label" }>,
 ) {
   switch (type.kind) {
     case "text":
@@ -165,6 +169,8 @@ function isScalar(
       return typeof value === "boolean";
     case "integer":
       return Number.isInteger(value) && Number(value) >= type.low && Number(value) <= type.high;
+    case "port-label":
+      return typeof value === "string" && /^$|^(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(value);
     case "port-or-name":
       if (typeof value === "string") return isPortName(value);
       return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65_535;
@@ -250,6 +256,8 @@ function wanted(type: FieldType): string {
       return type.what;
     case "word":
       return `one of ${type.words.join(", ")}`;
+    case "port-label":
+      return "a name of at most 63 small letters, digits and dashes, a letter or digit at both ends";
     case "port-or-name":
       return "a port from 1 to 65535 or the name of a container's port";
     case "address":

@@ -10,6 +10,7 @@ import {
   object,
   optional,
   port,
+  portLabel,
   portOrName,
   prefix,
   protocol,
@@ -25,7 +26,7 @@ import { OBJECT_REFERENCE } from "./metadata-fields.ts";
 const SERVICE_PORT: Fields = {
   ...required({ port }),
   ...optional({
-    name: text,
+    name: portLabel,
     protocol,
     targetPort: portOrName,
     // 0 is what old dumps print for none.
@@ -91,7 +92,7 @@ const ENDPOINT_ADDRESS: Fields = {
 
 const ENDPOINT_PORT: Fields = {
   ...required({ port }),
-  ...optional({ name: text, protocol, appProtocol: text }),
+  ...optional({ name: portLabel, protocol, appProtocol: text }),
 };
 
 export const ENDPOINT_SUBSETS = list(
@@ -127,7 +128,7 @@ export const ENDPOINT_SLICE: Fields = {
     ports: list(
       object(
         optional({
-          name: text,
+          name: portLabel,
           protocol,
           port: integer(0, 65_535, "a port from 1 to 65535"),
           appProtocol: text,

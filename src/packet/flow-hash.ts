@@ -62,8 +62,9 @@ function hashHeaders(packet: Packet): void {
   const [sport, dport] = whole === null ? NONE : portsOf(packet);
   const [src, dst] = [word(packet, packet.src), word(packet, packet.dst)];
   const ports = (Math.min(sport, dport) << 16) | Math.max(sport, dport);
-  // What has no ports no socket has a number for.
-  const salt = ports === 0 ? 0 : HEADERS;
+  // What has no ports no socket has a number for. What has no flow label is dissected, where what has one was hashed by the flow
+  // that it was sent for (`__get_hash_from_flowi6`), which says less of it.
+  const salt = packet.unlabelled ? DISSECTED : ports === 0 ? 0 : HEADERS;
   packet.flowHash = mixed(Math.min(src, dst), Math.max(src, dst), ports, packet.protocol, salt);
   packet.hasFlowPorts = ports !== 0;
 }
@@ -73,7 +74,8 @@ function portsOf(packet: Packet): readonly [number, number] {
   if (PORTED.has(packet.protocol)) return [packet.sport, packet.dport];
   // A flow of IPv6 is hashed for its label as it is sent, and has a message's type and code there (`__get_hash_from_flowi6`);
   // neighbour discovery is given no label.
-  const isLabelled = packet.protocol === IPPROTO_ICMPV6 && !isNeighbourDiscovery(packet);
+  const isLabelled =
+    packet.protocol === IPPROTO_ICMPV6 && !packet.unlabelled && !isNeighbourDiscovery(packet);
   return isLabelled ? [0, (packet.icmpType << 8) | packet.icmpCode] : NONE;
 }
 
@@ -82,6 +84,7 @@ const NONE = [0, 0] as const;
 const PORTED: ReadonlySet<number> = new Set([IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP]);
 /** What sets a hash of headers apart from a socket's. */
 const HEADERS = 0x27d4eb2f;
+const DISSECTED = 0x165667b1;
 
 function word({ family }: Packet, address: number): number {
   return family === 6 ? hash6(address) : address;

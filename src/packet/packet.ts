@@ -296,6 +296,8 @@ export class Packet {
    * the pieces are there, and it is cut so again where they fit (`frag_list`).
    */
   fragMaxSize = 0;
+  /** Of IPv6: made by hand, without a flow label. */
+  unlabelled = false;
   /** What is kept of its transport checksum, `CHECKSUM_*` of checksum.ts. */
   summed = 0;
   /** Its pieces bear DF, as those did that it was reassembled of (`IPSKB_FRAG_PMTU`). */
@@ -368,6 +370,7 @@ export class Packet {
     this.extensions = NO_EXTENSIONS;
     this.pieces = null;
     this.summed = 0;
+    this.unlabelled = false;
     this.scrub(true);
   }
 
@@ -514,6 +517,7 @@ export class Packet {
     this.ipvsProperty = from.ipvsProperty;
     this.ignoreDf = from.ignoreDf;
     this.summed = from.summed;
+    this.unlabelled = from.unlabelled;
     this.fragMaxSize = from.fragMaxSize;
     this.fragPmtu = from.fragPmtu;
     this.pieces = from.pieces;

@@ -252,10 +252,17 @@ export class Conversation implements Upcalls {
     const { proto, family, local, localPort, peer, peerPort, dev } = question;
     const { query } = this;
     const isClients = stack === this.client && localPort === this.sport && proto === query.proto;
+    const isByDevice = this.ownDevice === 0 || this.ownDevice === dev;
     if (proto === "tcp") {
       const connected = this.tcpEnds.find(stack, question);
       if (connected !== null) return connected;
-    } else if (isClients && peer === this.destination && peerPort === query.dport && this.result !== "sent") {
+    } else if (
+      isClients &&
+      isByDevice &&
+      peer === this.destination &&
+      peerPort === query.dport &&
+      this.result !== "sent"
+    ) {
       return { kind: "connected", wildcard: false, transparent: false, mark: query.mark };
     }
     const listener = listenerOf(

@@ -57,6 +57,7 @@ export function sendRaw(owner: Conversation): void {
   const { query, client: stack } = owner;
   const packet = owner.make(PHASE_REQUEST, 0);
   packet.df = query.df;
+  packet.unlabelled = packet.family === 6;
   packet.id = stack.state.nextIpId();
   const headerSource = packet.src;
   if (query.proto === "tcp") {

@@ -162,9 +162,11 @@ export class TcpEnds {
   }
 
   /** The socket of a connection, whichever end's. */
-  find(stack: Stack, { local, localPort, peer, peerPort }: SocketQuestion): FoundSocket | null {
+  find(stack: Stack, { local, localPort, peer, peerPort, dev }: SocketQuestion): FoundSocket | null {
     const end = this.ends.get(`${stack.host} ${local} ${localPort} ${peer} ${peerPort}`);
     if (end === undefined || end.state === "closed") return null;
+    // `inet_match`: what is bound to a device is found by that alone, which the loopback is not.
+    if (end.boundDev !== 0 && end.boundDev !== dev) return null;
     const mark = end.client ? this.owner.query.mark : 0;
     return {
       kind: "connected",

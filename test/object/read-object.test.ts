@@ -94,6 +94,11 @@ describe("one mistake, one line", () => {
       'a.yaml:13: Pod default/a spec.containers[0].ports[0].name: "a-name-of-20-letters" is no name of a port: at most 15 small letters, digits and single dashes, with a letter',
     ],
     [
+      "a Service port's name that is no label",
+      SERVICE.replace("  - port: 80", "  - name: Web_80\n    port: 80"),
+      'a.yaml:9: Service shop/web spec.ports[0].name: "Web_80" is not a name of at most 63 small letters, digits and dashes, a letter or digit at both ends',
+    ],
+    [
       "no kind",
       SERVICE.replace("kind: Service\n", ""),
       "a.yaml:1: object web kind: is missing: every API object says its apiVersion and kind",

@@ -1,5 +1,11 @@
 import { isGroupMac, MAC_BROADCAST } from "../../address/mac.ts";
-import { PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, type Packet } from "../../packet/packet.ts";
+import {
+  PACKET_BROADCAST,
+  PACKET_HOST,
+  PACKET_MULTICAST,
+  type Packet,
+  RT_LOCAL_DELIVER,
+} from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
 import type { DevicePlace, LowerPort } from "../device/lower-port.ts";
 import type { NetDevice } from "../device/net-device.ts";
@@ -49,8 +55,8 @@ export function macvlanTransmit(stack: Stack, dev: NetDevice, packet: Packet): v
  * @returns true when it was a macvlan's; the packet is taken over then
  */
 export function macvlanReceive(stack: Stack, port: LowerPort, packet: Packet): boolean {
-  // What the host says to a group and hears itself has no link's header (`dev_loopback_xmit`).
-  if (packet.pktType === PACKET_LOOPBACK) return false;
+  // What the host says to a group and hears itself has its route already, and no link's header (`dev_loopback_xmit`).
+  if (packet.rtInput === RT_LOCAL_DELIVER) return false;
   const first = port.macvlans[0] as DevicePlace;
   if (isGroupMac(packet.ethDst)) {
     const from = port.macvlanOf(packet.ethSrc);

@@ -46,6 +46,7 @@ export function tcFilters(
     const control = act(stack, dev, filter, packet, cameIn);
     if (control === "continue") continue;
     if (control === "stolen") return control;
+    if (control === "dead") return "drop";
     if (control === "drop") {
       note(stack, filter, packet, TAPE.drop, 0);
       stack.kill(packet, TC_DROP);
@@ -64,7 +65,7 @@ function act(
   filter: CompiledTcFilter,
   packet: Packet,
   cameIn: boolean,
-): TcControl {
+): TcControl | "dead" {
   let control: TcControl = "pass";
   for (const action of filter.actions) {
     control = action.control;
@@ -72,7 +73,7 @@ function act(
       stack.engine.unmodelled.add(`the action "${action.text}" at ${filter.name}`);
     } else if (action.kind === "mirred") {
       const taken = mirred(stack, dev, filter, action, packet, cameIn);
-      if (taken) return "stolen";
+      if (taken !== null) return taken;
     } else if (control === "other") {
       stack.engine.unmodelled.add(`what the filter at ${filter.name} does`);
       return "pass";
@@ -82,7 +83,7 @@ function act(
   return control;
 }
 
-/** `tcf_mirred_act`. @returns true: the packet itself went there */
+/** `tcf_mirred_to_dev`. @returns `stolen`: the packet itself went there; `dead`: it would have, but the device is down; null: it stays */
 function mirred(
   stack: Stack,
   dev: NetDevice,
@@ -90,13 +91,13 @@ function mirred(
   action: Extract<TcAction, { kind: "mirred" }>,
   packet: Packet,
   cameIn: boolean,
-): boolean {
+): "stolen" | "dead" | null {
   const target = stack.net.deviceNamed(action.dev);
   const sent = action.redirect ? packet : stack.pool.clone(packet);
   note(stack, filter, packet, action.redirect ? TAPE.redirect : TAPE.mirror, target?.ifindex ?? 0);
   if (target === null || !target.up) {
     stack.kill(sent, DEVICE_DOWN);
-    return action.redirect;
+    return action.redirect ? "dead" : null;
   }
   // "All mirred/redirected skbs should clear previous ct info"; what left comes in without its way.
   sent.ct = CT_NONE;
@@ -113,7 +114,7 @@ function mirred(
     stack.path.transmit(stack, target, sent);
     stack.mirredNest--;
   }
-  return action.redirect;
+  return action.redirect ? "stolen" : null;
 }
 
 function note(

@@ -95,7 +95,9 @@ function isError({ protocol, icmpType, fragOffset }: Packet): boolean {
 /** An asker that is a router, too: an error that leaves again is another host's, though it may come back for this one. */
 function isPassedOn({ packet }: Decoding, later: readonly Decoding[]): boolean {
   const identity = packetIdentity(packet);
-  return later.find((other) => packetIdentity(other.packet) === identity)?.frame.direction === "out";
+  const next = later.find((other) => packetIdentity(other.packet) === identity);
+  // What an ifb is handed leaves it, too, but goes nowhere.
+  return next?.frame.direction === "out" && next.packet.ttl < packet.ttl;
 }
 
 /** As the socket sees it: where the sender's own host translated the request, it translates the error back too. */
