@@ -179,6 +179,9 @@ take_as_root ip_set ipset-save.txt ipset save
 take_as_root ip_vs ipvsadm.txt ipvsadm -Sn
 take_as_root ip_vs ipvsadm-nosort.txt ipvsadm -Ln --nosort
 take_as_root nf_tables nft.txt nft -a list ruleset
+# Who listens on the queues of NFQUEUE.
+queues=/proc/net/netfilter/nfnetlink_queue
+if [ -r "$queues" ]; then take nfnetlink-queue.txt cat "$queues"; fi
 
 if has_tool ss; then
   take ss.txt ss -Htuln

@@ -127,6 +127,10 @@ function readOutput(file: string, output: Output, draft: DumpDraft, links: Links
     case "nft":
       text("nftRuleset", lines);
       return;
+    case "nfqueue":
+      // Nothing in it says something: nobody listens.
+      draft.set("nfnetlinkQueue", lines.map((line) => `${line.text}\n`).join(""));
+      return;
     case "tc-qdisc":
       text("qdiscs", lines);
       return;

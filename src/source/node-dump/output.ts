@@ -24,6 +24,7 @@ export type Tool =
   | "ipvsadm-list"
   | "ipvsadm-save"
   | "nft"
+  | "nfqueue"
   | "tc-qdisc"
   | "tc-filter"
   | "ovs-vsctl"

@@ -88,6 +88,7 @@ export function toolOfCommand(command: string): Tool | null {
   if (/^ip6?tables\S*\s.*(?:-\w*S|--list-rules)/.test(text)) return "iptables-commands";
   if (/^ip6?tables\S*\s.*(?:-\w*L|--list)/.test(text)) return "iptables-list";
   if (/^nft\b/.test(text)) return "nft";
+  if (/^cat \/proc\/net\/netfilter\/nfnetlink_queue$/.test(text)) return "nfqueue";
   if (/^tc\b/.test(text))
     return /\bfilter\b/.test(text) ? "tc-filter" : /\bqdisc\b/.test(text) ? "tc-qdisc" : null;
   if (/^ovs-vsctl\b/.test(text)) return /\bshow\b/.test(text) ? "ovs-vsctl" : null;

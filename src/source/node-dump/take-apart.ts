@@ -117,6 +117,7 @@ class Taker {
   #toolOfHeadlessOutput(text: string): Tool | undefined {
     if (this.#command === null || this.#lines.length > 0) return undefined;
     const tool = toolOfCommand(this.#command);
+    if (tool === "nfqueue" && /^(?:\s*\d+){9}$/.test(text)) return tool;
     return tool === "ip-route" && /^[\da-f:.]+(?:\/\d+)?\b/i.test(text) ? tool : undefined;
   }
 
@@ -211,7 +212,7 @@ const HEADING = /^(?:>{2,}|=={1,}>?|-{3,}|#{2,})\s+(\S.*?)\s*(?:<?={2,}|-{3,}|#{
 const FAILED = "(failed)";
 
 /** Tools that print nothing where there is nothing. */
-const SILENT: ReadonlySet<Tool> = new Set(["iptables-save", "ss", "ipset-save", "tc-filter"]);
+const SILENT: ReadonlySet<Tool> = new Set(["nfqueue", "iptables-save", "ss", "ipset-save", "tc-filter"]);
 
 /** A prompt with the command of a tool whose output is read here. */
 export function isPromptOfTool(line: string): boolean {
