@@ -26,6 +26,12 @@ const NETDEV: Place = {
   way: received,
 };
 
+const EGRESS: Place = {
+  family: "netdev",
+  base: 'filter hook egress device "PORT" priority 0',
+  way: toPod,
+};
+
 /** Which packets are meant: by their destination's port, or where nft would join that with what is asked besides, by their mark; of packets
  * that others send because of them nothing is known. */
 type By = "port" | "mark" | "nothing";
@@ -184,6 +190,8 @@ const DOES: readonly Showcase[] = [
     ],
   }),
   rule(NETDEV, 'counter fwd to "eth0"'),
+  // Out by where it goes out: round and round, until the kernel has enough of it.
+  rule(EGRESS, ({ port }) => `counter fwd to "${port}"`),
   rule(FORWARD, "counter reset tcp option sack-perm", { more: { proto: "tcp" } }),
   rule(FORWARD, "tcp flags syn counter tcp option maxseg size set 1200", { more: { proto: "tcp" } }),
   rule(FORWARD, "counter ip dscp set ef"),
@@ -222,7 +230,7 @@ const AT: readonly Showcase[] = [
     holds({ family: "bridge", base: `filter hook ${hook} priority -200`, way: toPod }, "meta mark 0"),
   ),
   holds({ family: "bridge", base: "filter hook forward priority -200", way: besides }, "meta mark 0"),
-  holds({ family: "netdev", base: 'filter hook egress device "PORT" priority 0', way: toPod }, "meta mark 0"),
+  holds(EGRESS, "meta mark 0"),
   ...["ip", "inet"].flatMap((family) => [
     holds({ ...OUTPUT, family, base: "route hook output priority -150" }, "meta mark 0"),
     ...[OUTPUT, FORWARD, PREROUTING, INPUT].map((place) => holds({ ...place, family }, "ct state new")),
