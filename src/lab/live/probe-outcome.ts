@@ -39,7 +39,7 @@ export function outcomeOf(
   const came = atHome.filter(({ frame }) => frame.direction === "in");
   const error = atHome.find(
     (each, i) =>
-      each.frame.direction === "in" && isError(each.packet) && !isPassedOn(each, atHome.slice(i + 1)),
+      each.frame.direction === "in" && isError(each.packet) && !isPassedOn(each, atHome.slice(i + 1), own),
   )?.packet;
   // A client that goes on waiting has not heard of the error: INPUT dropped it before it was translated back.
   const heard = progress.kind === "waiting" ? [] : conntrack;
@@ -93,7 +93,10 @@ function isError({ protocol, icmpType, fragOffset }: Packet): boolean {
 }
 
 /** An asker that is a router, too: an error that leaves again is another host's, though it may come back for this one. */
-function isPassedOn({ packet }: Decoding, later: readonly Decoding[]): boolean {
+function isPassedOn({ packet }: Decoding, later: readonly Decoding[], own: Endpoint | undefined): boolean {
+  // What leaves of one for the asker itself is a copy (TEE).
+  const to = packetInOneForm(recordedForm(packet) as RecordedPacket).ip?.dst;
+  if (own !== undefined && to === formatIp(own.address)) return false;
   const identity = packetIdentity(packet);
   const next = later.find((other) => packetIdentity(other.packet) === identity);
   // What an ifb is handed leaves it, too, but goes nowhere.
