@@ -186,9 +186,12 @@ function mangleTargets(
     [0.7, `-j TOS --set-tos ${dice.pick(["0x10/0xff", "0x02/0x3f"])}`],
     [0.3, "-j CHECKSUM --checksum-fill"],
     // Of a connection both ends would hear everything twice, and say so when they have time; who forwards a copy may bring
-    // it back to be copied again, and so may those it is sent through. Of IPv6 two answers alike are one to who records them.
+    // it back to be copied again, and so may those it is sent through. Of IPv6 two answers alike are one to who records them, and who
+    // is on link is sent the copy himself, whatever the gateway (`rt6_nexthop`).
     [
-      idle.length > 0 && (proto === "udp" || proto === "icmp") && (isIpv4 || passesBy(hook)) ? 0.9 : 0,
+      idle.length > 0 && (isIpv4 ? proto === "udp" || proto === "icmp" : proto === "udp" && passesBy(hook))
+        ? 0.9
+        : 0,
       `-j TEE --gateway ${idle.length > 0 ? dice.pick(idle) : ""}`,
     ],
     [isIpv4 ? 0.5 : 0, `-j ECN --ecn-ip-ect ${dice.pick([0, 2])}`],
