@@ -17,7 +17,7 @@ const USAGE = `Random worlds on this machine's kernel and in the model, every pa
 
   --minutes N    how long (10); with --mutations how long each is looked for at most (1)
   --seed S       of the first world; printed where it is not given
-  --kind KIND    ${WORLD_KINDS.join(", ")} (plain); with --mutations those of one kind alone
+  --kind KIND    ${WORLD_KINDS.join(", ")} (all); with --mutations those of one kind alone
   --packets N    in each world (40)
   --worlds N     no more than so many
   --width N      processes that share the run (6)
@@ -45,7 +45,7 @@ const { values } = parseArgs({
 });
 
 const began = Date.now();
-const kind = (values.kind ?? "plain") as WorldKind;
+const kind = (values.kind ?? "all") as WorldKind;
 const seed = values.seed === undefined ? Date.now() % 1_000_000_000 : Number(values.seed);
 const [minutes = 0, packets = 0, worlds = 0, width = 0] = [
   values.minutes ?? (values.mutations ? "1" : "10"),
