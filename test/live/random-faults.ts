@@ -165,15 +165,15 @@ function block(dice: Dice, ground: Ground): Aim[] {
   const own = ports.filter((port) => port.node === node);
   if (own.length < 2) return [];
   // Without spanning tree a port that blocks forwards again at once (`br_make_forwarding`).
-  settingsOf({ node, dev }).state = dice.pick(["listening", "learning", "disabled"]);
+  const state = dice.pick(["listening", "learning", "disabled"]);
+  settingsOf({ node, dev }).state = state;
   const [bridge, card] = [linkOf(node, "cni0"), linkOf(pod, "eth0")];
   const gateway = node.addresses.find((each) => each.dev === "cni0" && !each.address.includes(":"));
   node.neigh.push({ dst: address, dev: "cni0", lladdr: card.address, state: ["PERMANENT"] });
   pod.neigh.push({ dst: gateway?.address, dev: "eth0", lladdr: bridge.address, state: ["PERMANENT"] });
-  return [
-    { from: node.name, dst: address },
-    { from: pod.name, dst: dice.pick(ground.addresses) },
-  ];
+  const said = { from: pod.name, dst: dice.pick(ground.addresses) };
+  // Who is behind a port that learns may have said something when it came up (IPv6's own), and is known then, or not.
+  return state === "learning" ? [said] : [{ from: node.name, dst: address }, said];
 }
 
 /** A pod takes itself for a neighbour: its frames come back to the port that they left by. */
