@@ -1,5 +1,6 @@
 import { addressOnPath, isLinkLocal6 } from "../address/ip6-handle.ts";
 import { inputDevice6 } from "../kernel/icmp/send6.ts";
+import { isMulticast } from "../kernel/route/output-route.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Packet } from "../packet/packet.ts";
@@ -40,6 +41,9 @@ function bestOf(
   for (const socket of sockets) {
     if (socket.proto !== proto || socket.port !== place.dport) continue;
     if (!socket.families.includes(place.family === 6 ? 6 : 4)) continue;
+    // `ip_mc_sf_allow`: who hears groups that it never joined is a socket of IPv4 (`IP_MULTICAST_ALL`), not one of both families
+    // (`inet6_create` has the like for IPv6 alone).
+    if (place.family === 4 && socket.families.includes(6) && isMulticast(place.dst)) continue;
     if (socket.address !== null && addressOnPath(socket.address) !== place.dst) continue;
     if (!hears(stack, proto, place, socket.dev)) continue;
     if (found === undefined || particularity(socket) > particularity(found)) found = socket;
