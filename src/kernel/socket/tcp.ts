@@ -54,7 +54,8 @@ function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
     return;
   }
   reset.ttl = hopLimit(stack, reset);
-  reset.socket = KERNELS_OWN;
+  // `ip_send_unicast_reply` sends by a socket of the kernel's own; tcp_v6_send_response puts none to it where there is no listener.
+  if (cause.family !== 6 || isListeners) reset.socket = KERNELS_OWN;
   if (isListeners) reset.uid = 0;
   stack.path.localOut(stack, reset);
 }
