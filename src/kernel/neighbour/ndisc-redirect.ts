@@ -3,6 +3,7 @@ import { MAC_ZERO } from "../../address/mac.ts";
 import { deviceKey, INNER_QUOTED, NDISC_REDIRECT, type Packet, PHASE_NOTICE } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { peerAllows } from "../icmp/error-rate.ts";
+import { RTN_LOCAL } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { OP_EMIT } from "../tape.ts";
@@ -72,6 +73,8 @@ function wayTo(stack: Stack, dev: NetDevice, address: Ip6): NetDevice | null {
   flow.neighbours = null;
   flow.hasPorts = false;
   net.fib6.lookup(flow, result, stack.deviceName);
+  // Who is told may be this host itself, whose packet came back to it (`ip6_rt_get_dev_rcu`).
+  if (result.error === 0 && result.route?.type === RTN_LOCAL) return net.loopback;
   const hop = result.error === 0 ? result.route?.nextHops[result.hop] : undefined;
   return hop?.hasGateway === false ? hop.dev : null;
 }
