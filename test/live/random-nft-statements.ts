@@ -163,7 +163,9 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(spot.idle)}`]);
   }
   if (family === "netdev") {
-    list.push([0.5, () => `dup to "${card(spot)}"`]);
+    // Nor a connection's here: what both ends say to copies comes in an order that is the machine's.
+    if (proto !== "tcp" && proto !== "all")
+      list.push([0.5, () => `meta l4proto ${proto} dup to "${card(spot)}"`]);
     if (hook === "ingress") list.push([0.3, () => `meta pkttype set ${dice.pick(["host", "other"])}`]);
   }
   if (isFrame(spot)) list.push([0.4, () => `ip ttl set ${dice.pick([2, 40, 64])}`]);
