@@ -18,8 +18,8 @@ const STATE_UNTRACKED = 64;
 
 type Value = (table: ConntrackTable, ct: number) => number;
 
-/** Status bits that the kernel has and the walk's table may add to. */
-const STATUS_BITS = 0x3ff & ~0x180;
+/** Status bits that the kernel has: the walk keeps more above them. */
+const STATUS_BITS = 0x3ff;
 
 const BY_ENTRY: Readonly<Record<string, Value>> = {
   mark: (table, ct) => table.mark(ct),
