@@ -65,7 +65,7 @@ export class ConnectionCounts {
     const zone = packet.ct < 0 ? 0 : conntrack.zone(packet.ct);
     // Zones are kept apart too.
     const own = (list << 16) | zone;
-    if (this.lookedThrough.get(own, group) !== ABSENT) return this.add(own, packet, conntrack, group);
+    if (this.lookedThrough.get(own, group) !== ABSENT) return this.add(own, packet, conntrack, group, true);
     // `insert_tree`: a list of its own, whatever is known of the connection.
     fill(this.key, own, packet, conntrack, group);
     this.lookedThrough.set(own, group, this.jiffy(packet, conntrack));
@@ -76,9 +76,11 @@ export class ConnectionCounts {
    * `nf_conncount_add_skb`: put a packet's connection on a list, where it is not there and may be new.
    *
    * @param group what the list's connections have in common, 0 nothing
+   * @param inTree it is one of a rule of iptables: nftables looks the whole list through again for who is there already
+   *   (`nft_connlimit_do_eval`, on -EEXIST)
    * @returns how many are on it
    */
-  add(list: number, packet: Packet, conntrack: ConntrackTable, group = 0): number {
+  add(list: number, packet: Packet, conntrack: ConntrackTable, group = 0, inTree = false): number {
     const { key, lookedThrough } = this;
     fill(key, list, packet, conntrack, group);
     const jiffy = this.jiffy(packet, conntrack);
@@ -95,7 +97,7 @@ export class ConnectionCounts {
     if ((status & IPS_CONFIRMED) === 0 && !isDue) return this.put(this.count(list, group));
     // Who is on the list already is found before what comes behind it is looked at.
     const listed = this.listedOpen(conntrack);
-    const count = this.sweep(list, group, conntrack, listed);
+    const count = this.sweep(list, group, conntrack, inTree ? listed : -1);
     if (listed >= 0) return count;
     lookedThrough.set(list, group, jiffy);
     return this.put(count);
