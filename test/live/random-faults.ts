@@ -54,10 +54,12 @@ export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number
     const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
     const aims: Aim[] = [];
     const favoured = left.find(([, name]) => dice.favours(name));
-    const first =
-      round === undefined
-        ? undefined
-        : left[Math.floor(ground.plan.family === 6 ? round / 3 : round) % left.length];
+    const turn = round === undefined ? null : Math.floor(ground.plan.family === 6 ? round / 3 : round);
+    // Few worlds have tunnels: what goes wrong with those has its turn among them, every other time.
+    const hasTunnels =
+      ground.plan.family === 4 && [...ground.draft.hosts.values()].some(({ fdb }) => fdb.length > 0);
+    const own = hasTunnels && turn !== null && turn % 2 === 0 ? tunnelFaults : left;
+    const first = turn === null ? undefined : own[Math.floor(own === left ? turn : turn / 2) % own.length];
     const most = ground.plan.family === 6 || favoured !== undefined ? 1 : 4;
     for (let i = dice.between(1, most); i > 0; i--) {
       const taken =
@@ -66,8 +68,8 @@ export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number
         dice.weighted(left.map((entry): readonly [number, RarityEntry] => [entry[0], entry]));
       left.splice(left.indexOf(taken), 1);
       // Each as often, however many packets it names.
-      const own = taken[2](dice, ground);
-      for (let k = 0; own.length > 0 && k < AIMS_EACH; k++) aims.push(dice.pick(own));
+      const named = taken[2](dice, ground);
+      for (let k = 0; named.length > 0 && k < AIMS_EACH; k++) aims.push(dice.pick(named));
     }
     return aims;
   });
