@@ -81,7 +81,8 @@ function recordedError(
 
 /** The client's ICMP error; a recording shows it even where INPUT drops it. */
 function ourError({ outcome }: RecordedProbe, client: Outcome["client"], shown: IcmpError): IcmpError {
-  if (client.icmp === undefined) return shown;
+  // What only passes by at an asker that is a router, too, some recorders tell and some do not.
+  if (client.icmp === undefined) return outcome.icmp === undefined ? undefined : shown;
   // Who goes on waiting was told nothing: the recorder has seen the error on the wire, before it was translated back.
   const { icmp, result } = outcome;
   return result === "timeout" && errorText(icmp) === errorText(shown) ? shown : client.icmp;
