@@ -17,6 +17,8 @@ export interface ConnectionEnd {
   /** ifindex of the device it is bound to, 0 none. */
   readonly boundDev: number;
   readonly socket: Socket | null;
+  /** It may speak for an address that its host does not have: a transparent socket, or one that TPROXY found where nobody said. */
+  readonly forAnother: boolean;
 }
 
 /** The end that a listening socket makes for a packet which opens a connection. */
@@ -35,6 +37,7 @@ export function acceptingEnd(
     client: false,
     boundDev: boundDeviceOf(stack, proto, packet, socket),
     socket,
+    forAnother: transparencyOf(socket) ?? packet.proxyPort > 0,
   };
 }
 

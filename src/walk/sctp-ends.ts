@@ -96,6 +96,7 @@ export class SctpEnds {
       peerPort: owner.query.dport ?? 0,
       client: true,
       boundDev: init.boundDev,
+      forAnother: false,
       socket: null,
       state: "cookie-wait",
       peerTag: 0,

@@ -131,8 +131,7 @@ export class TcpOutput {
     segment.length =
       headerLength(segment) + (isBare(end) && headers === SEGMENT_BYTES ? BARE_SEGMENT_BYTES : headers);
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
-    const anySource = !end.client && end.relayed === null && transparencyOf(end.socket) !== false;
-    if (routeOutput(stack, segment, end.boundDev, anySource) !== 0) {
+    if (routeOutput(stack, segment, end.boundDev, end.forAnother) !== 0) {
       stack.pool.release(segment);
       return;
     }
