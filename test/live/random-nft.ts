@@ -187,6 +187,9 @@ function contradicts(rule: string): boolean {
   // nft 1.0.6 takes a comparison of times and one behind it for a range.
   if (/meta time/.test(rule) && /(mark|ttl|length|sport) [<>]/.test(rule)) return true;
   if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
+  // Each of these is of messages of its own.
+  const own = [/icmp(v6)? (mtu|packet-too-big)/, /icmp gateway/, /icmp(v6)? (id|sequence|type)/];
+  if (own.filter((field) => field.test(rule)).length > 1) return true;
   // Where nobody knows what a packet holds, nothing may be remembered of it, not in another chain either.
   const unknown = [...rule.matchAll(UNKNOWN)].length;
   if (unknown > 1 || (unknown === 1 && (REMEMBERING.test(rule) || /\b(jump|goto)\b/.test(rule)))) return true;
