@@ -15,7 +15,7 @@ import {
 } from "../packet/packet.ts";
 import { synAckBytes } from "../packet/tcp-options.ts";
 import { fillHopLimit } from "./client-packet.ts";
-import { packetFrom, transparencyOf } from "./connection-end.ts";
+import { packetFrom } from "./connection-end.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, SEGMENT_BYTES } from "./packet-size.ts";
 import { isBare, type TcpEnd } from "./tcp-end.ts";
