@@ -116,6 +116,8 @@ const MSS_UNSAID = 536;
 function sendServerSyn(stack: Stack, ack: Packet, isn: number, options: SynproxyOptions): void {
   const timestamp = options.timestamp && hasTcpOption(ack, TCPOPT_TIMESTAMP);
   const syn = made(stack, ack, PHASE_REQUEST, TCP_SYN);
+  // `snet->tmpl`
+  syn.ctTemplate = 0;
   syn.seq = ack.seq - 1;
   // "ack_seq is used to relay our ISN to the synproxy hook to initialize sequence number translation once a connection tracking
   // entry exists."

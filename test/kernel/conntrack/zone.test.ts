@@ -82,6 +82,17 @@ describe("zones of connection tracking", () => {
       "answered",
       `${ORIG} ${REPLY} mark=0 zone=9 use=1`,
     ],
+    [
+      "who is to be tracked in a zone is new already, and tracked whatever follows",
+      [
+        "-i e0 -m state --state NEW -j DROP",
+        "-i e0 -j CT --zone 3",
+        "-i e0 -m state --state INVALID -j DROP",
+        "-j NOTRACK",
+      ],
+      "timeout",
+      `${ORIG} [UNREPLIED] ${REPLY} mark=0 zone=3 use=1`,
+    ],
     ["what is not tracked stays so", ["-i e0 -j CT --notrack", "-j CT --zone 9"], "timeout", ""],
   ])("%s", (_, rules, result, line) => {
     expect(asked(rules)).toEqual({ result, list: [line] });

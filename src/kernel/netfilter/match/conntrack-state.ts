@@ -1,6 +1,7 @@
 import type { Packet } from "../../../packet/packet.ts";
 import * as STATUS from "../../conntrack/status.ts";
 import type { ConntrackTable } from "../../conntrack/table.ts";
+import { NO_TEMPLATE } from "../../conntrack/zone.ts";
 import type { ArgumentReader } from "../save/arguments.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -35,10 +36,16 @@ export function ctStateBit(ctInfo: number): number {
   return 2 << (ctInfo < IP_CT_IS_REPLY ? ctInfo : ctInfo - IP_CT_IS_REPLY);
 }
 
+/** Of a packet that no connection has: what a template stands for is taken for new (`nf_ct_get` does not tell them apart). */
+export function stateWithout({ ct, ctTemplate }: Packet): number {
+  if (ct === CT_UNTRACKED) return CT_STATE.UNTRACKED;
+  return ctTemplate === NO_TEMPLATE ? CT_STATE.INVALID : CT_STATE.NEW;
+}
+
 /** The states of a packet: those of its place in the connection, and whether the connection is translated. Runs per packet. */
 export function statesOf(packet: Packet, conntrack: ConntrackTable): number {
   const ct = packet.ct;
-  if (ct < 0) return ct === CT_UNTRACKED ? CT_STATE.UNTRACKED : CT_STATE.INVALID;
+  if (ct < 0) return stateWithout(packet);
   let bits = ctStateBit(packet.ctInfo);
   const status = conntrack.status(ct);
   if ((status & IPS_SRC_NAT) !== 0) bits |= CT_STATE.SNAT;

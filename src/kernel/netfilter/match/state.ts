@@ -1,9 +1,14 @@
 import type { Packet } from "../../../packet/packet.ts";
-import { CT_UNTRACKED } from "../../conntrack/status.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest } from "../rule-context.ts";
 import { negatableText } from "../save/option-text.ts";
-import { CT_STATE, ctStateBit, formatCtStates, readCtStates, STATE_ALIAS_BITS } from "./conntrack-state.ts";
+import {
+  ctStateBit,
+  formatCtStates,
+  readCtStates,
+  STATE_ALIAS_BITS,
+  stateWithout,
+} from "./conntrack-state.ts";
 import type { Match, MatchModule } from "./match.ts";
 
 /** The older spelling of `-m conntrack --ctstate`, without SNAT and DNAT (net/netfilter/xt_state.c). */
@@ -45,10 +50,7 @@ class StateTest implements MatchTest {
 
   test(packet: Packet): boolean {
     const ct = packet.ct;
-    let bit: number;
-    if (ct === CT_UNTRACKED) bit = CT_STATE.UNTRACKED;
-    else if (ct < 0) bit = CT_STATE.INVALID;
-    else bit = ctStateBit(packet.ctInfo);
+    const bit = ct < 0 ? stateWithout(packet) : ctStateBit(packet.ctInfo);
     return ((this.states & bit) !== 0) !== this.invert;
   }
 }

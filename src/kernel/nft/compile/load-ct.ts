@@ -6,7 +6,7 @@ import {
   IPS_CONFIRMED,
 } from "../../conntrack/status.ts";
 import { type ConntrackTable, LABEL_WORDS } from "../../conntrack/table.ts";
-import { zoneId } from "../../conntrack/zone.ts";
+import { NO_TEMPLATE, zoneId } from "../../conntrack/zone.ts";
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
@@ -14,6 +14,7 @@ import type { Read } from "./read.ts";
 /** `nft_ct`: the connection a packet belongs to. Without one all but the state makes the rule break. */
 
 const STATE_INVALID = 1;
+const STATE_NEW = 8;
 const STATE_UNTRACKED = 64;
 
 type Value = (table: ConntrackTable, ct: number) => number;
@@ -123,8 +124,11 @@ function readCount(
 
 /** `NF_CT_STATE_BIT`: 2 established, 4 related, 8 new, in either direction. */
 function readState(run: Parameters<Read>[0], at: number): boolean {
-  const { ct, ctInfo } = run.packet;
-  if (ct < 0) run.regs[at] = ct === CT_UNTRACKED ? STATE_UNTRACKED : STATE_INVALID;
+  const { ct, ctInfo, ctTemplate } = run.packet;
+  // What has a template alone is taken for new.
+  if (ct < 0)
+    run.regs[at] =
+      ct === CT_UNTRACKED ? STATE_UNTRACKED : ctTemplate === NO_TEMPLATE ? STATE_INVALID : STATE_NEW;
   else run.regs[at] = 2 << (ctInfo >= IP_CT_ESTABLISHED_REPLY ? ctInfo - IP_CT_ESTABLISHED_REPLY : ctInfo);
   return true;
 }
