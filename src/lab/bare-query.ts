@@ -1,5 +1,5 @@
 import { parseProtocol } from "../kernel/netfilter/save/protocol.ts";
-import type { Extension } from "../packet/packet.ts";
+import type { Extension } from "../packet/extension.ts";
 import type { RecordedQuery } from "./recorded.ts";
 
 /** What a recorded query of a bare packet says of it. */

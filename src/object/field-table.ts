@@ -170,7 +170,7 @@ function isScalar(
     case "integer":
       return Number.isInteger(value) && Number(value) >= type.low && Number(value) <= type.high;
     case "port-label":
-      return typeof value === "string" && /^$|^(?=.{1,63}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(value);
+      return typeof value === "string" && (value === "" || (value.length <= 63 && DNS_LABEL.test(value)));
     case "port-or-name":
       if (typeof value === "string") return isPortName(value);
       return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65_535;
@@ -178,6 +178,9 @@ function isScalar(
       return type satisfies never;
   }
 }
+
+/** RFC 1123, of whatever length. */
+export const DNS_LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
 
 /** An IANA service name (RFC 6335): at most 15 of a-z, 0-9 and single inner dashes, with at least one letter. */
 export function isPortName(name: string): boolean {

@@ -3,7 +3,7 @@ import { parseIpv4 } from "../address/ipv4.ts";
 import { parseIpv6 } from "../address/ipv6.ts";
 import { formatPrefix4, networkOf, parsePrefix4 } from "../address/prefix.ts";
 import { CALICO_RULES } from "./calico-rules.ts";
-import { checkAddressText, explainPrefix, isPortName } from "./field-table.ts";
+import { checkAddressText, DNS_LABEL, explainPrefix, isPortName } from "./field-table.ts";
 import type {
   EndpointSlice,
   KubernetesObject,
@@ -40,20 +40,18 @@ const RULES: Readonly<Record<string, (object: KubernetesObject, report: ObjectRe
   ...CALICO_RULES,
 };
 
-const LABEL = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;
-
 /** RFC 1123 names, which device names, chains and DNS are made from. */
 function checkName({ kind, metadata }: KubernetesObject, report: ObjectReport): void {
   const { name, namespace } = metadata;
   const isLabel = kind === "Service" || kind === "Namespace";
   const most = isLabel ? 63 : 253;
-  if (!(isLabel ? LABEL : SUBDOMAIN).test(name)) {
+  if (!(isLabel ? DNS_LABEL : SUBDOMAIN).test(name)) {
     const what = `small letters, digits${isLabel ? "" : ", dots"} and dashes, a letter or digit at both ends`;
     report.error(["metadata", "name"], `${JSON.stringify(name)} is no name: ${what}`);
   } else if (name.length > most) {
     report.error(["metadata", "name"], `has ${name.length} characters: ${most} at most`);
   }
-  if (namespace !== undefined && !LABEL.test(namespace)) {
+  if (namespace !== undefined && !DNS_LABEL.test(namespace)) {
     report.error(["metadata", "namespace"], `${JSON.stringify(namespace)} is no name of a namespace`);
   }
 }

@@ -1,3 +1,4 @@
+import type { Extension } from "./extension.ts";
 /**
  * One packet in flight: the fields of the headers that steer it, and what the kernel keeps beside them in its `sk_buff`.
  *
@@ -147,12 +148,6 @@ export function isNeighbourDiscovery(packet: Packet): boolean {
 
 /** Neighbour discovery is numbered apart from all other packets, from here: no walk has as many of those. */
 export const FIRST_DISCOVERY_NUMBER = 100_001;
-
-/** An extension header of IPv6 (RFC 8200 4). */
-export interface Extension {
-  readonly protocol: number;
-  readonly bytes: Uint8Array;
-}
 
 const NO_EXTENSIONS: readonly Extension[] = [];
 

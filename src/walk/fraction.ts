@@ -37,7 +37,7 @@ export class Odds {
 
   /** For ordering only. */
   toNumber(): number {
-    if (this.den < 2n ** 900n) return Number(this.num) / Number(this.den);
+    if (this.den < LONG) return Number(this.num) / Number(this.den);
     // Both fit a double's range after shifting the common size away.
     const shift = BigInt(this.den.toString(16).length * 4 - 900);
     return Number(this.num >> shift) / Number(this.den >> shift);
@@ -47,6 +47,9 @@ export class Odds {
     return { num: small(this.num), den: small(this.den) };
   }
 }
+
+/** What a double's range is sure to hold. */
+const LONG = 2n ** 900n;
 
 function small(value: bigint): number | string {
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value.toString();

@@ -1,5 +1,5 @@
 import type { Family } from "../address/ip.ts";
-import type { Extension } from "../packet/packet.ts";
+import type { Extension } from "../packet/extension.ts";
 
 /** `ip`: a bare packet of whatever protocol (`Query.protocol`), by a raw socket. */
 export type QueryProtocol = "tcp" | "udp" | "sctp" | "icmp" | "ip";

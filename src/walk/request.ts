@@ -5,12 +5,12 @@ import { localOut } from "../kernel/path/local-out.ts";
 import { EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { outputMtu } from "../kernel/route/output-mtu.ts";
 import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
+import { extensionBytes } from "../packet/extension.ts";
 import { hashBySocket } from "../packet/flow-hash.ts";
 import { headerLength, IPPROTO_TCP, type Packet, PHASE_REQUEST, TCP_SYN } from "../packet/packet.ts";
 import { fillBare, fillHopLimit, fillMessage } from "./client-packet.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, DEFAULT_PAYLOAD, RAW_ECHO_PAYLOAD } from "./packet-size.ts";
-import type { Query } from "./query.ts";
 import { fillInit } from "./sctp-ends.ts";
 
 /** How a query's client asks where it does not connect: a datagram, an echo request, a packet made by hand. */
@@ -105,10 +105,6 @@ export function sendRaw(owner: Conversation): void {
   owner.result = null;
   if (failed === EPERM) owner.fail("blocked", EPERM);
   else owner.failErrno(failed);
-}
-
-function extensionBytes(extensions: Query["extensions"]): number {
-  return extensions.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
 function isGroup({ family, dst }: Packet): boolean {

@@ -75,6 +75,7 @@ export function walk(
 
   const unasked = held === null ? PATIENCE_MS : PATIENCE_AGAIN_MS;
   let looped = !drain(session);
+  // Who was let in by a proxy may still hear that nobody is behind it.
   const isOver = () =>
     conversation.result !== null &&
     !(query.listens && conversation.result === "sent") &&

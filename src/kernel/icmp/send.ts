@@ -10,6 +10,7 @@ import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
 import { withinLimit4 } from "./error-rate.ts";
+import { quote } from "./quote.ts";
 import { reflectedMark } from "./reset.ts";
 import * as SEND6 from "./send6.ts";
 import { errorSource6, mayTell6, replyDevice, withinLimit6 } from "./send6.ts";
@@ -18,7 +19,6 @@ import { errorSource6, mayTell6, replyDevice, withinLimit6 } from "./send6.ts";
 const {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
-  INNER_QUOTED,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   PACKET_HOST,
@@ -68,12 +68,7 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   error.dst = cause.src;
   const oif = replyDevice(stack, cause);
   error.src = six ? errorSource6(stack, error, cause, oif) : errorSource(stack, cause);
-  const quoted = pool.take();
-  quoted.copyHeaders(cause);
-  quoted.framed = false;
-  if (cause.inner !== null) quoted.inner = pool.clone(cause.inner);
-  error.inner = quoted;
-  error.encapsulation = INNER_QUOTED;
+  quote(stack, error, cause);
   if (!six) error.id = stack.state.nextIpId();
   if (
     routeOutput(stack, error, oif, false) !== 0 ||

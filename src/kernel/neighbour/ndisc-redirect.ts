@@ -1,8 +1,9 @@
 import { type Ip6, isLinkLocal6 } from "../../address/ip6-handle.ts";
 import { MAC_ZERO } from "../../address/mac.ts";
-import { deviceKey, INNER_QUOTED, NDISC_REDIRECT, type Packet, PHASE_NOTICE } from "../../packet/packet.ts";
+import { deviceKey, NDISC_REDIRECT, type Packet, PHASE_NOTICE } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { peerAllows } from "../icmp/error-rate.ts";
+import { quote } from "../icmp/quote.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
@@ -46,12 +47,7 @@ export function sendRedirect6(
   message.src = source;
   message.ndTarget = target;
   message.ndDst = cause.dst;
-  const quoted = stack.pool.take();
-  quoted.copyHeaders(cause);
-  quoted.framed = false;
-  if (cause.inner !== null) quoted.inner = stack.pool.clone(cause.inner);
-  message.inner = quoted;
-  message.encapsulation = INNER_QUOTED;
+  quote(stack, message, cause);
   const before = BARE + (known >= 0 ? OPTION : 0);
   message.length = before + (Math.min(AT_MOST - before, cause.length + OPTION) & ~7);
   sendMessage(stack, way, message);

@@ -3,6 +3,7 @@ import * as PACKET from "../../packet/packet.ts";
 import { headerLength, isIcmp, networkLength, type Packet } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { quote } from "../icmp/quote.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet } from "../route/output-route.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
@@ -16,7 +17,6 @@ const {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
   ICMPV6_PKT_TOOBIG,
-  INNER_QUOTED,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   NDISC_REDIRECT,
@@ -90,12 +90,7 @@ function tooBig(stack: Stack, cause: Packet, mtu: number): Packet {
   error.icmpType = six ? ICMPV6_PKT_TOOBIG : ICMP_DEST_UNREACH;
   error.icmpCode = six ? 0 : ICMP_FRAG_NEEDED;
   error.icmpInfo = mtu;
-  const quoted = stack.pool.take();
-  quoted.copyHeaders(cause);
-  quoted.framed = false;
-  if (cause.inner !== null) quoted.inner = stack.pool.clone(cause.inner);
-  error.inner = quoted;
-  error.encapsulation = INNER_QUOTED;
+  quote(stack, error, cause);
   const headers = headerLength(error) + 8;
   error.payload = Math.min(cause.length, (six ? LEAST6 : LEAST4) - headers);
   error.length = headers + error.payload;

@@ -1,5 +1,6 @@
 import { familyOfAddress, type IpAddress } from "../../address/ip.ts";
 import { addressOnPath } from "../../address/ip6-handle.ts";
+import { extensionBytes } from "../../packet/extension.ts";
 import {
   ETH_P_IPV6,
   headerLength,
@@ -52,7 +53,7 @@ export function rawPacket(query: RecordedQuery, src: IpAddress | null, dst: IpAd
   packet.payload = query.size ?? DEFAULT_SIZE[proto];
   packet.length = headerLength(packet) + HEADERS[proto] + packet.payload;
   packet.extensions = extensionsOf(query);
-  packet.length += packet.extensions.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  packet.length += extensionBytes(packet.extensions);
   packet.sport = query.sport ?? 0;
   packet.dport = query.dport ?? 0;
   packet.icmpType = proto !== "icmp" ? 0 : isOf6 ? ICMPV6_ECHO_REQUEST : ICMP_ECHO;

@@ -1,4 +1,5 @@
 import { intern, word6 } from "../../address/ip6-handle.ts";
+import { extensionBytes } from "../extension.ts";
 import type { Packet } from "../packet.ts";
 import { read16, read32, write16, write32 } from "./big-endian.ts";
 import { fault, tooShort, type WireFault } from "./fault.ts";
@@ -33,7 +34,7 @@ const DESTINATION_OPTIONS = 60;
 
 /** Bytes before what a packet carries. */
 export function ipv6HeaderLength({ isFragment, extensions }: Packet): number {
-  const bytes = extensions.reduce((sum, extension) => sum + extension.bytes.length, IPV6_HEADER);
+  const bytes = IPV6_HEADER + extensionBytes(extensions);
   return isFragment ? bytes + FRAGMENT_HEADER : bytes;
 }
 
