@@ -7,7 +7,7 @@ import {
   parseTcFilters,
 } from "../../../src/kernel/tc/tc-text.ts";
 import { outcome, sessionOf, told } from "../../walk/asking.ts";
-import { type HostSpec, smallWorld } from "../../walk/small-world.ts";
+import { type HostSpec, macOf, smallWorld } from "../../walk/small-world.ts";
 
 /** Filters that this kernel lacks (flower, gact); what it has is held against it in `test/live/traffic-control.test.ts`. */
 
@@ -80,6 +80,28 @@ describe("filters of traffic control", () => {
     const qdiscs = `${CLSACT}qdisc clsact ffff: dev eth0 parent ffff:fff1\n`;
     const filters = { "eth1 egress": to("eth0"), "eth0 egress": to("eth1") };
     expect(told(sessionOf(world({ qdiscs, filters })), "a", "udp 10.0.1.2:53")).toContain("mirred-loop");
+  });
+
+  it("a redirect to a device that is down is a drop, of which a sender hears; a copy for it is not", () => {
+    const asked = (what: string) => {
+      const links = { eth0: "10.0.0.1/24", eth1: "10.0.1.1/24", eth2: { up: false } };
+      // Who waits for a neighbour first is told nothing of what comes after.
+      const neighbours = [`10.0.1.2 eth1 ${macOf(3, 2)}`];
+      const filters = {
+        "eth1 egress": flower(
+          [],
+          `mirred (Egress ${what} to device eth2) ${what === "Mirror" ? "pipe" : "stolen"}`,
+        ),
+      };
+      const { client, verdict } = outcome(
+        sessionOf(world({ links, filters, neighbours })),
+        "r",
+        "udp 10.0.1.2:53",
+      );
+      return [client.result, client.errno, verdict.reason];
+    };
+    expect(asked("Redirect").slice(1)).toEqual(["ENOBUFS", "device-down"]);
+    expect(asked("Mirror")[0]).not.toBe("unreachable");
   });
 
   it("what is not modelled is not guessed", () => {
