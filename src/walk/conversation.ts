@@ -342,6 +342,7 @@ export class Conversation implements Upcalls {
       stack.pool.release(reply);
       return true;
     }
+    if (reply.rtMtuLocked) reply.df = reply.family === 6;
     fillHopLimit(stack, reply);
     reply.number = stack.outbox.nextNumber();
     reply.phase = PHASE_REPLY;

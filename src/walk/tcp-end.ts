@@ -1,3 +1,4 @@
+import type { Packet } from "../packet/packet.ts";
 import { TCPOPT_TIMESTAMP } from "../packet/tcp-options.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
 
@@ -24,6 +25,8 @@ export interface TcpEnd extends ConnectionEnd {
   /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
   retransmitAt: number;
   retransmitMs: number;
+  /** IPv4: the gateway of the way that its socket keeps (`sk_dst_cache`), 0 none. */
+  gateway: number;
   /** How often it has taken another hash for its flow (`hashBySocket`). */
   rethought: number;
 }
@@ -43,6 +46,7 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
     acknowledged: 1,
     retransmitAt: 0,
     retransmitMs: 0,
+    gateway: 0,
     rethought: 0,
   };
 }
@@ -50,4 +54,9 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
 /** Did the two agree on no time stamps? Then segments have no options. */
 export function isBare({ lacked }: TcpEnd): boolean {
   return (lacked & (1 << TCPOPT_TIMESTAMP)) !== 0;
+}
+
+/** Has a packet of an end just been routed, its socket keeps the way; what answers a SYN has no socket of its own yet. */
+export function keepWay(end: TcpEnd, { family, rtUsesGateway, rtNextHop }: Packet): void {
+  end.gateway = family === 4 && rtUsesGateway ? rtNextHop : 0;
 }

@@ -30,7 +30,7 @@ import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
-import { newTcpEnd, type TcpEnd } from "./tcp-end.ts";
+import { keepWay, newTcpEnd, type TcpEnd } from "./tcp-end.ts";
 import { TcpOutput } from "./tcp-output.ts";
 
 const NO_SYN = reason("no-syn");
@@ -77,6 +77,7 @@ export class TcpEnds {
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
+    if (syn.rtMtuLocked) syn.df = syn.family === 6;
     syn.mss = advertisedMss(stack, syn);
     this.own = newTcpEnd(
       {
@@ -92,6 +93,7 @@ export class TcpEnds {
       },
       "syn-sent",
     );
+    keepWay(this.own, syn);
     this.ends.set(keyOf(this.own), this.own);
     this.repeatSyn(1);
     hashBySocket(syn);
@@ -125,10 +127,12 @@ export class TcpEnds {
       this.fillSyn(syn);
       syn.src = own.local;
       this.repeatSyn(times + 1);
+      owner.client.flow.keptGateway = own.gateway;
       if (routeOutput(owner.client, syn, syn.boundDev, false) !== 0) {
         owner.client.pool.release(syn);
         return;
       }
+      if (syn.rtMtuLocked) syn.df = syn.family === 6;
       fillHopLimit(owner.client, syn);
       syn.mss = advertisedMss(owner.client, syn);
       hashBySocket(syn, ++own.rethought);
@@ -280,10 +284,11 @@ export class TcpEnds {
     syn.id = stack.state.nextIpId();
     syn.seq = 0;
     syn.uid = 0;
-    if (routeConnect(stack, syn) !== 0) {
+    if (routeConnect(stack, syn, true) !== 0) {
       stack.pool.release(syn);
       return null;
     }
+    if (syn.rtMtuLocked) syn.df = syn.family === 6;
     fillHopLimit(stack, syn);
     syn.mss = advertisedMss(stack, syn);
     const end = newTcpEnd(
@@ -301,6 +306,7 @@ export class TcpEnds {
       "syn-sent",
       relayed,
     );
+    keepWay(end, syn);
     relayed.onward = end;
     this.ends.set(keyOf(end), end);
     hashBySocket(syn);

@@ -18,7 +18,7 @@ import { fillHopLimit } from "./client-packet.ts";
 import { packetFrom } from "./connection-end.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, SEGMENT_BYTES } from "./packet-size.ts";
-import { isBare, type TcpEnd } from "./tcp-end.ts";
+import { isBare, keepWay, type TcpEnd } from "./tcp-end.ts";
 
 /** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
 const RETRANSMIT_MS = 204;
@@ -131,10 +131,14 @@ export class TcpOutput {
     segment.length =
       headerLength(segment) + (isBare(end) && headers === SEGMENT_BYTES ? BARE_SEGMENT_BYTES : headers);
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
+    stack.flow.keptGateway = end.gateway;
     if (routeOutput(stack, segment, end.boundDev, end.forAnother) !== 0) {
       stack.pool.release(segment);
       return;
     }
+    if ((flags & TCP_SYN) === 0) keepWay(end, segment);
+    // `ip_dont_fragment`; what answers a SYN is small enough to bear it all the same (`ip_build_and_send_pkt`).
+    if (segment.rtMtuLocked && flags !== (TCP_SYN | TCP_ACK)) segment.df = segment.family === 6;
     fillHopLimit(stack, segment);
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     if (unsent > 0) this.fillData(end, segment, unsent);

@@ -49,7 +49,8 @@ export function tunnelTakes(stack: Stack, dev: NetDevice | null, packet: Packet,
 
 function learn(stack: Stack, packet: Packet, mtu: number): void {
   const dev = stack.net.devices[packet.rtDev];
-  if (dev !== undefined) learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev));
+  if (dev !== undefined)
+    learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev), packet.rtMtuLocked);
 }
 
 /** `iptunnel_pmtud_check_icmp`, `iptunnel_pmtud_check_icmpv6`. */

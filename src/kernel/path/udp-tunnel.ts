@@ -83,5 +83,7 @@ export function sendDatagram(stack: Stack, outer: Packet, link: number, slot: nu
     stack.kill(outer, TOO_BIG);
     return;
   }
+  // `iptunnel_xmit`
+  if (outer.family === 4 && outer.rtMtuLocked) outer.df = false;
   stack.path.localOut(stack, outer);
 }
