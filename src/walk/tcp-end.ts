@@ -1,4 +1,3 @@
-import type { Packet } from "../packet/packet.ts";
 import { TCPOPT_TIMESTAMP } from "../packet/tcp-options.ts";
 import type { ConnectionEnd } from "./connection-end.ts";
 
@@ -29,6 +28,8 @@ export interface TcpEnd extends ConnectionEnd {
   gateway: number;
   /** How often it has taken another hash for its flow (`hashBySocket`). */
   rethought: number;
+  /** Its route was found while its source was still open, and stands (`ip6_dst_store`). Of IPv4 it was found again with the source. */
+  routedUnbound: boolean;
 }
 
 /** An end that has said and heard nothing. */
@@ -48,15 +49,11 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
     retransmitMs: 0,
     gateway: 0,
     rethought: 0,
+    routedUnbound: false,
   };
 }
 
 /** Did the two agree on no time stamps? Then segments have no options. */
 export function isBare({ lacked }: TcpEnd): boolean {
   return (lacked & (1 << TCPOPT_TIMESTAMP)) !== 0;
-}
-
-/** Has a packet of an end just been routed, its socket keeps the way; what answers a SYN has no socket of its own yet. */
-export function keepWay(end: TcpEnd, { family, rtUsesGateway, rtNextHop }: Packet): void {
-  end.gateway = family === 4 && rtUsesGateway ? rtNextHop : 0;
 }
