@@ -388,8 +388,8 @@ function ofIcmpv6(dice: Dice): (() => string)[] {
     () =>
       `icmpv6 type ${not(dice)}${dice.pick(["nd-neighbor-solicit", "nd-neighbor-advert", "packet-too-big", "{ packet-too-big, parameter-problem }", "128-136"])}`,
     () => `icmpv6 code ${not(dice)}${dice.pick(["no-route", "port-unreachable", "{ admin-prohibited, 3 }"])}`,
-    () => `icmpv6 packet-too-big ${dice.pick(["< 1500", "1280"])}`,
-    () => `icmpv6 parameter-problem ${dice.pick(["0", "> 0"])}`,
+    // What nft 1.0.6 lists of it, `icmpv6 parameter-problem`, it cannot read.
+    () => `icmpv6 type parameter-problem @th,32,32 ${dice.pick(["0", "6", "> 40"])}`,
     () => `icmpv6 max-delay ${dice.pick(["0", "> 0"])}`,
     () => `icmpv6 checksum ${dice.pick([">= 0", "!= 0"])}`,
   ];
@@ -442,7 +442,7 @@ function rawHeader({ dice, words }: NftSpot): (() => string)[] {
     () => `@nh,48,8 ${not(dice)}${dice.pick([0, 6, 17, 44, 58])}`,
     () => `@nh,192,16 ${not(dice)}${dice.pick(["0xfd10", "0xfd18"])}`,
     () => `@nh,64,32 ${not(dice)}${dice.pick(["0xfd100244", "0xfd180000"])}`,
-    () => `@nh,0,16 ${not(dice)}0x6000`,
+    () => `@nh,0,4 ${not(dice)}6`,
     () => `@nh,32,16 ${dice.pick(["> 60", "< 40", "24"])}`,
     () => `@nh,4,8 ${not(dice)}0`,
   ];

@@ -184,7 +184,7 @@ const REMEMBERING = /numgen inc|limit|quota|ct count|(add|update|delete) @|name 
 function contradicts(rule: string): boolean {
   const protocols = new Set<string>();
   for (const [, name = ""] of rule.matchAll(
-    /(?:^| )(tcp|udp|icmp|icmpv6) (?=[sd]port|flags|type|code|id|sequence|mtu|packet-too-big|parameter-problem|max-delay|gateway|length|ackseq|doff|window|urgptr|reserved|checksum|option)/g,
+    /(?:^| )(tcp|udp|icmp|icmpv6) (?=[sd]port|flags|type|code|id|sequence|mtu|max-delay|gateway|length|ackseq|doff|window|urgptr|reserved|checksum|option)/g,
   ))
     protocols.add(name);
   for (const [, name = ""] of rule.matchAll(
@@ -197,8 +197,7 @@ function contradicts(rule: string): boolean {
   if (/vlan id/.test(rule) && /\bip6? |ether type/.test(rule)) return true;
   // Each of these is of messages of its own.
   const own = [
-    /icmp(v6)? (mtu|packet-too-big)/,
-    /icmpv6 parameter-problem/,
+    /icmp(v6)? mtu/,
     /icmpv6 max-delay/,
     /icmp gateway/,
     /icmp(v6)? (id|sequence|type)/,

@@ -48,7 +48,9 @@ function listed(script: string): Listing {
 
 /** nft 1.0.6 lists one and the same rejection in two ways, by what stands before it; and times run. */
 function alike(text: string): string {
-  return text.replaceAll(/reject with icmpx? port-unreachable/g, "reject").replaceAll(/expires \w+/g, "");
+  return text
+    .replaceAll(/reject with icmp(x|v6)? port-unreachable/g, "reject")
+    .replaceAll(/expires \w+/g, "");
 }
 
 function compare(script: string): void {
