@@ -390,6 +390,14 @@ export function parseConstant(typeName: string, word: string, quoted: boolean): 
       return constant(word === PROTOCOL_0 ? 0 : parseProtocol(word));
     case "classid":
       return constant(word);
+    case "raw": {
+      // Of a place in a header nft knows no type, but its set's elements have one.
+      const address = ["ipv4_addr", "ipv6_addr", "ether_addr"].find(
+        (name) => /[.:]/.test(word) && parseConstant(name, word, false) !== undefined,
+      );
+      if (address !== undefined) return parseConstant(address, word, false);
+      break;
+    }
     case "time":
       return constant(/^\d+$/.test(word) ? `${word}s` : word);
     default:
