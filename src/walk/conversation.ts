@@ -359,7 +359,10 @@ export class Conversation implements Upcalls {
   private readonly repliers = new Map<number, number>();
 
   echoReply(stack: Stack, packet: Packet): void {
-    if (this.query.proto !== "icmp" || stack !== this.client || packet.icmpId !== this.icmpId) return;
+    const { proto, src } = this.query;
+    if (proto !== "icmp" || stack !== this.client || packet.icmpId !== this.icmpId) return;
+    // A socket bound to an address hears what is for that alone (`raw_v4_match`, `raw_v6_match`).
+    if (src !== null && packet.dst !== src) return;
     this.echoAnswered(packet.src);
   }
 
@@ -397,10 +400,12 @@ export class Conversation implements Upcalls {
 
   takeError(packet: Packet, inner: Packet): void {
     const { query } = this;
+    // Who sends echoes is not connected: errors are its own from whatever address they tell of, unless it is bound to one.
+    const source = query.proto === "icmp" ? (query.src ?? 0) : this.source;
     if (
       inner.protocol !== protocolOf(query) ||
       inner.dst !== this.destination ||
-      (this.source !== 0 && inner.src !== this.source)
+      (source !== 0 && inner.src !== source)
     )
       return;
     if (

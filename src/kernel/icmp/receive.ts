@@ -8,6 +8,7 @@ import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
+import { probed } from "../route/probed.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
 import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
@@ -129,7 +130,7 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
 /** `ipv4_mtu`: what the way to where a packet made here was sent takes, as far as is known. */
 function mtuTowards(stack: Stack, sent: Packet): number {
   let mtu = 0;
-  probed(stack, sent, (probe) => {
+  probed(stack, sent.family, sent.dst, (probe) => {
     mtu = outputMtu(probe, stack.net.devices[probe.rtDev] as NetDevice);
     return true;
   });
@@ -140,22 +141,8 @@ function mtuTowards(stack: Stack, sent: Packet): number {
 export function isGatewayFor(stack: Stack, sent: Packet, router: number): boolean {
   return probed(
     stack,
-    sent,
+    sent.family,
+    sent.dst,
     (probe) => probe.rtUsesGateway && probe.rtNextHop === router && probe.rtType !== RTN_LOCAL,
   );
-}
-
-/** What holds of a route to where a packet made here was sent; false where there is none. */
-export function probed(stack: Stack, sent: Packet, holds: (probe: Packet) => boolean): boolean {
-  const { engine } = stack;
-  const probe = stack.pool.take();
-  probe.family = sent.family;
-  probe.dst = sent.dst;
-  const tape = engine.tape;
-  engine.tape = null;
-  const error = routeOutput(stack, probe, 0, true);
-  engine.tape = tape;
-  const answer = error === 0 && holds(probe);
-  stack.pool.release(probe);
-  return answer;
 }

@@ -1,5 +1,4 @@
-import { word6 } from "../../../address/ip6-handle.ts";
-import type { Packet } from "../../../packet/packet.ts";
+import { symmetricHash } from "../../../packet/flow-hash.ts";
 import { CHOICE_NUMGEN } from "../../chooser.ts";
 import { jhashWords, reciprocalScale, swap32 } from "../../nat/jhash.ts";
 import type { BinaryOperator, NftExpression } from "../expression.ts";
@@ -210,10 +209,8 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
     return {
       words: 1,
       load: (run, at) => {
-        const { packet } = run;
-        const key0 = addressWord(packet, packet.src) ^ addressWord(packet, packet.dst) ^ packet.protocol;
-        const key1 = packet.sport ^ packet.dport;
-        run.regs[at] = run.stack.chooser.flow(CHOICE_NUMGEN, key0, key1, weights) + offset;
+        const key = symmetricHash(run.packet);
+        run.regs[at] = run.stack.chooser.flow(CHOICE_NUMGEN, key, modulus, weights) + offset;
         return true;
       },
     };
@@ -253,12 +250,6 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
       return true;
     },
   };
-}
-
-/** One word of an address for a choice's key, the same in every process. */
-function addressWord({ family }: Packet, address: number): number {
-  if (family !== 6) return address;
-  return word6(address, 0) ^ word6(address, 1) ^ word6(address, 2) ^ word6(address, 3);
 }
 
 /** A map's value for a key. */
