@@ -196,12 +196,7 @@ function contradicts(rule: string): boolean {
   if (/meta time/.test(rule) && /(mark|ttl|length|sport) [<>]/.test(rule)) return true;
   if (/vlan id/.test(rule) && /\bip6? |ether type/.test(rule)) return true;
   // Each of these is of messages of its own.
-  const own = [
-    /icmp(v6)? mtu/,
-    /icmpv6 max-delay/,
-    /icmp gateway/,
-    /icmp(v6)? (id|sequence|type)/,
-  ];
+  const own = [/icmp(v6)? mtu/, /icmpv6 max-delay/, /icmp gateway/, /icmp(v6)? (id|sequence|type)/];
   if (own.filter((field) => field.test(rule)).length > 1) return true;
   // Where nobody knows what a packet holds, nothing may be remembered of it, not in another chain either.
   const unknown = [...rule.matchAll(UNKNOWN)].length;
