@@ -1,4 +1,5 @@
 import { isLinkLocal6 } from "../address/ip6-handle.ts";
+import { emit } from "../kernel/emit.ts";
 import { inputDevice6 } from "../kernel/icmp/send6.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
@@ -7,7 +8,6 @@ import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import {
   headerLength,
   ICMP_DEST_UNREACH,
@@ -141,16 +141,13 @@ export class Conversation implements Upcalls {
   make(phase: number, cause: number): Packet {
     const stack = this.client;
     const packet = ofFamily(stack.pool.take(), this.query.family);
-    packet.number = stack.outbox.nextNumber();
-    packet.phase = phase;
-    packet.cause = cause;
+    emit(stack, packet, phase, cause);
     packet.ttl = this.query.ttl ?? 0;
     packet.mark = this.query.mark;
     packet.uid = this.query.uid;
     packet.boundDev = this.ownDevice;
     packet.src = this.query.src ?? 0;
     packet.dst = this.query.dst;
-    stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause, phase);
     return packet;
   }
 
@@ -343,11 +340,7 @@ export class Conversation implements Upcalls {
       return true;
     }
     fillHopLimit(stack, reply);
-    reply.number = stack.outbox.nextNumber();
-    reply.phase = PHASE_REPLY;
-    reply.cause = packet.number;
-    stack.tape?.words4(OP_EMIT, stack.host, reply.number, packet.number, PHASE_REPLY);
-    localOut(stack, reply);
+    localOut(stack, emit(stack, reply, PHASE_REPLY, packet.number));
     return true;
   }
 

@@ -1,3 +1,4 @@
+import { emit } from "../kernel/emit.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
@@ -5,7 +6,6 @@ import { advertisedMss } from "../kernel/route/output-mtu.ts";
 import { routeConnect } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import { hashBySocket } from "../packet/flow-hash.ts";
 import {
   headerLength,
@@ -268,10 +268,7 @@ export class TcpEnds {
   open(relayed: TcpEnd, target: Target, cause: number): TcpEnd | null {
     const { stack } = relayed;
     const syn = ofFamily(stack.pool.take(), this.owner.query.family);
-    syn.number = stack.outbox.nextNumber();
-    syn.phase = PHASE_REQUEST;
-    syn.cause = cause;
-    stack.tape?.words4(OP_EMIT, stack.host, syn.number, cause, PHASE_REQUEST);
+    emit(stack, syn, PHASE_REQUEST, cause);
     syn.protocol = IPPROTO_TCP;
     syn.dst = target.address;
     syn.sport = ephemeralPort(stack);

@@ -2,6 +2,7 @@ import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { emit } from "../emit.ts";
 import { isReachable } from "../neighbour/output.ts";
 import { ipipError } from "../path/ipip.ts";
 import { reason } from "../reason.ts";
@@ -32,7 +33,7 @@ const {
   TCP_SYN,
 } = PACKET;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
-const { OP_DELIVER, OP_EMIT } = TAPE;
+const { OP_DELIVER } = TAPE;
 
 const ICMP_IGNORED = reason("icmp-ignored");
 
@@ -65,11 +66,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
  */
 export function echoReply(stack: Stack, request: Packet, src: number, oif: number): void {
   const six = request.family === 6;
-  const reply = stack.pool.take();
-  reply.number = stack.outbox.nextNumber();
-  reply.cause = request.number;
-  reply.phase = PHASE_REPLY;
-  stack.tape?.words4(OP_EMIT, stack.host, reply.number, request.number, PHASE_REPLY);
+  const reply = emit(stack, stack.pool.take(), PHASE_REPLY, request.number);
   reply.family = request.family;
   reply.protocol = request.protocol;
   reply.icmpType = six ? ICMPV6_ECHO_REPLY : ICMP_ECHOREPLY;
