@@ -294,8 +294,10 @@ export class Packet {
    * the pieces are there, and it is cut so again where they fit (`frag_list`).
    */
   fragMaxSize = 0;
-  /** Of IPv6: made by hand, without a flow label. */
+  /** Of IPv6: it has no flow label, since it was made by hand, or a rule has taken it away. */
   unlabelled = false;
+  /** The flow label that a rule has given it, -1: its sender's own. */
+  flowLabel = -1;
   /** What is kept of its transport checksum, `CHECKSUM_*` of checksum.ts. */
   summed = 0;
   /** Its pieces bear DF, as those did that it was reassembled of (`IPSKB_FRAG_PMTU`). */
@@ -369,6 +371,7 @@ export class Packet {
     this.pieces = null;
     this.summed = 0;
     this.unlabelled = false;
+    this.flowLabel = -1;
     this.scrub(true);
   }
 
@@ -518,6 +521,7 @@ export class Packet {
     this.ignoreDf = from.ignoreDf;
     this.summed = from.summed;
     this.unlabelled = from.unlabelled;
+    this.flowLabel = from.flowLabel;
     this.fragMaxSize = from.fragMaxSize;
     this.fragPmtu = from.fragPmtu;
     this.pieces = from.pieces;
