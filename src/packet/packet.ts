@@ -1,4 +1,5 @@
-import type { Extension } from "./extension.ts";
+import { type Extension, extensionBytes } from "./extension.ts";
+
 /**
  * One packet in flight: the fields of the headers that steer it, and what the kernel keeps beside them in its `sk_buff`.
  *
@@ -122,6 +123,12 @@ export function deviceKey(family: number, ifindex: number): number {
 /** Bytes of a packet's IP header, without IPv6's extension headers. */
 export function headerLength(packet: Packet): number {
   return packet.family === 6 ? 40 : 20;
+}
+
+/** Bytes that IP carries, behind all headers of its own but a fragment's. */
+export function carriedLength(packet: Packet): number {
+  const carried = packet.length - headerLength(packet);
+  return packet.extensions.length === 0 ? carried : carried - extensionBytes(packet.extensions);
 }
 
 /** Bytes of the longest IP packet that becomes of it on a cable (`skb_gso_network_seglen`). */
