@@ -25,7 +25,8 @@ export function compileMatch(
   const from = compileLoad(statement.left);
   if (from === null) return null;
   const step = compileTest(statement, from, unsure);
-  const isWhole = statement.left.kind !== "binary" && isDiscrete(statement.right);
+  const isEquality = statement.op === "==" || statement.op === "!=";
+  const isWhole = isEquality && statement.left.kind !== "binary" && isDiscrete(statement.right);
   if (from.unsure !== true || typeof step !== "function" || isWhole) return step;
   return (run) => {
     run.unsure = false;
