@@ -22,8 +22,10 @@ import {
   type Packet,
 } from "../../../packet/packet.ts";
 import { tcpHeaderLength } from "../../../packet/tcp-options.ts";
+import { hasPorts } from "../../nat/tuple.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
+import { carriedAt, loadCarried } from "./load-header-bits.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -34,13 +36,10 @@ import type { Read } from "./read.ts";
 const ETH_P_8021Q = 0x8100;
 const ARPHRD_ETHER = 1;
 const IPPROTO_FRAGMENT = 44;
-const IPPROTO_DCCP = 33;
-const IPPROTO_UDPLITE = 136;
 
 type Field = (packet: Packet) => number;
 type Fields = Readonly<Record<string, Field>>;
 
-/** Identifications and checksums are the kernel's own. */
 const IP: Fields = {
   version: () => 4,
   hdrlength: () => 5,
@@ -54,13 +53,18 @@ const IP: Fields = {
   daddr: (packet) => packet.dst,
 };
 
+/** What IPv6's own header says comes next. Runs per packet. */
+export function firstNext({ extensions, isFragment, protocol }: Packet): number {
+  return extensions[0]?.protocol ?? (isFragment ? IPPROTO_FRAGMENT : protocol);
+}
+
 /** Flow labels are not part of a packet here. */
 const IP6: Fields = {
   version: () => 6,
   dscp: (packet) => packet.tos >> 2,
   ecn: (packet) => packet.tos & 3,
   length: (packet) => packet.length - headerLength(packet),
-  nexthdr: (packet) => (packet.isFragment ? IPPROTO_FRAGMENT : packet.protocol),
+  nexthdr: (packet) => firstNext(packet),
   hoplimit: (packet) => packet.ttl,
 };
 
@@ -159,12 +163,10 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
   tcp: plain(IPPROTO_TCP, TCP, TCP_PLACES),
   udp: plain(
     IPPROTO_UDP,
-    { ...PORTS, length: (packet) => packet.length - headerLength(packet) },
+    { ...PORTS, length: (packet) => packet.length - carriedAt(packet) },
     { ...PORT_PLACES, length: [32, 16] },
   ),
-  udplite: plain(IPPROTO_UDPLITE, PORTS),
   sctp: plain(IPPROTO_SCTP, PORTS),
-  dccp: plain(IPPROTO_DCCP, PORTS),
   icmp: {
     ...{ protocol: IPPROTO_ICMP, family: 4, fields: ICMP, addresses: {}, places: ICMP_PLACES },
     types: {
@@ -194,7 +196,7 @@ export function isOfTransport(protocol: string): boolean {
   return protocol === "th" || Object.hasOwn(TRANSPORTS, protocol);
 }
 
-/** null: the walk does not know the field. */
+/** null: packets hold no such field in a number of its own; `load-header-bits.ts` reads others. */
 export function compilePayload(protocol: string, field: string): Read | null {
   if (protocol === "ip") return compileHeader(own(IP, field), isIpv4);
   if (protocol === "ip6") return compileIp6(field);
@@ -283,7 +285,7 @@ export function addressIn(regs: Int32Array, at: number): number {
   return intern(regs[at] as number, regs[at + 1] as number, regs[at + 2] as number, regs[at + 3] as number);
 }
 
-/** `th sport` and `th dport` read whatever lies at the ports' place: of ICMP its type and code, and its checksum. */
+/** `th sport` and `th dport` read whatever lies at the ports' place: of ICMP its type and code, and its checksum; of others their bytes. */
 function compilePorts(read: Field | undefined, field: string): Read | null {
   if (read === undefined) return null;
   const isSource = field === "sport";
@@ -291,6 +293,7 @@ function compilePorts(read: Field | undefined, field: string): Read | null {
     const { packet } = run;
     if (packet.ethType === ETH_P_ARP) return false;
     if (packet.fragOffset !== 0) return loadOfLaterFragment(run, at, isSource ? 0 : 16, 16);
+    if (!isAnyIcmp(packet) && !hasPorts(packet.protocol)) return loadCarried(run, at, isSource ? 0 : 16, 16);
     if (!isAnyIcmp(packet)) run.regs[at] = read(packet);
     else if (isSource) run.regs[at] = (packet.icmpType << 8) | packet.icmpCode;
     else return loadIcmpBits(run, at, 16, 16);

@@ -1,5 +1,6 @@
 import { nextHopOf } from "../../route/attach.ts";
 import type { NftExpression } from "../expression.ts";
+import { realms } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
 
@@ -8,8 +9,9 @@ import type { Read } from "./read.ts";
  * key; `mtu`, a segment size, is only ever written into TCP options (`mangle.ts`).
  */
 export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }>): Read | null {
-  // Routes have no realms here, and nothing is encrypted.
-  if (key === "classid" || key === "ipsec") {
+  if (key === "classid") return realms;
+  // Nothing is encrypted here.
+  if (key === "ipsec") {
     return (run, at) => {
       run.regs[at] = 0;
       return run.packet.rtDev >= 0;
