@@ -265,6 +265,17 @@ const TYPES: readonly DataType[] = [
   type("inet_service", "number", 16, [], 5),
   type("icmp_type", "name", 8, ICMP_TYPES),
   type("icmpv6_type", "name", 8, ICMPV6_TYPES),
+  type(
+    "mh_type",
+    "name",
+    8,
+    [
+      ...["binding-refresh-request", "home-test-init", "careof-test-init", "home-test", "careof-test"],
+      ...["binding-update", "binding-acknowledgement", "binding-error", "fast-binding-update"],
+      ...["fast-binding-acknowledgement", "fast-binding-advertisement", "experimental-mobility-header"],
+      "home-agent-switch-message",
+    ].map((name, number) => [name, number] as const),
+  ),
   type("icmp_code", "name", 8, ICMP_CODES),
   type("icmpv6_code", "name", 8, ICMPV6_CODES),
   type("icmpx_code", "name", 8, ICMPX_CODES),

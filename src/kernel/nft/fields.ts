@@ -241,6 +241,7 @@ function optionType(text: string): string {
   // A header or an option by itself asks whether it is there.
   if (text.startsWith("exthdr ") || /^(?:tcp|ip) option \S+$|^sctp chunk \S+$/.test(text)) return "boolean";
   if (text === "socket mark") return "mark";
+  if (text === "mh type") return "mh_type";
   if (text.startsWith("osf ")) return "string";
   return text.endsWith(" nexthdr") ? "inet_proto" : "integer";
 }

@@ -1,12 +1,13 @@
 import { nextHopOf } from "../../route/attach.ts";
 import type { NftExpression } from "../expression.ts";
+import { segmentSizeOfRoute } from "./mangle.ts";
 import { realms } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
 
 /**
  * What a packet's route says (`nft_rt_get_eval`); a packet without one makes the rule break. null: the walk does not know the
- * key; `mtu`, a segment size, is only ever written into TCP options (`mangle.ts`).
+ * key. `mtu` is a segment's size, mostly to be written into TCP's option (`mangle.ts`).
  */
 export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }>): Read | null {
   if (key === "classid") return realms;
@@ -15,6 +16,13 @@ export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }
     return (run, at) => {
       run.regs[at] = 0;
       return run.packet.rtDev >= 0;
+    };
+  }
+  if (key === "mtu") {
+    return ({ packet, stack, regs }, at) => {
+      if (packet.rtDev < 0) return false;
+      regs[at] = segmentSizeOfRoute(stack, packet);
+      return true;
     };
   }
   if (key !== "nexthop") return null;

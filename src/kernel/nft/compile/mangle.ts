@@ -11,6 +11,7 @@ import { CT_NONE } from "../../conntrack/status.ts";
 import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
 import { clampedMss } from "../../netfilter/header-actions.ts";
+import type { Stack } from "../../stack.ts";
 import type { NftExpression } from "../expression.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
@@ -186,13 +187,19 @@ function setSegmentSize(value: NftExpression): Step | null {
   return ({ packet, stack }) => {
     if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return NFT_BREAK;
     if (size === null && packet.rtDev < 0) return NFT_BREAK;
-    const most = size ?? clampedMss(stack, packet);
+    const most = size ?? segmentSizeOfRoute(stack, packet);
     if (packet.mss !== 0) packet.mss = Math.min(packet.mss, most > 0 ? most : TCP_MSS_DEFAULT);
     return NFT_CONTINUE;
   };
 }
 
 const TCP_MSS_DEFAULT = 536;
+
+/** `get_tcpmss`. Runs per packet. */
+export function segmentSizeOfRoute(stack: Stack, packet: Packet): number {
+  const most = clampedMss(stack, packet);
+  return most > 0 ? most : TCP_MSS_DEFAULT;
+}
 
 const TCP_OPTION = "tcp option ";
 
