@@ -103,6 +103,22 @@ function routed(text: string): Showcase {
   };
 }
 
+const AUTHENTICATED: NonNullable<Aim["extensions"]> = [
+  [0, "0000010400000000"],
+  [51, "0004000000000007000000010102030405060708090a0b0c"],
+];
+
+/** An authentication header is what nftables takes for what is carried. */
+function authenticated(text: string): Showcase {
+  return (port) => (dice, ground) => {
+    const more = { extensions: AUTHENTICATED, raw: true, listens: true, ttl: 65 + (port % 100) } as const;
+    const way = (scene: Scene, made: Partial<Aim>): Aim[] =>
+      forwarded(scene, { ...made, src: scene.podAddress });
+    const asked = `ip6 hoplimit ${more.ttl - 1} ${text}`;
+    return holds({ ...of6(FORWARD), way }, asked, { by: "nothing", more })(port)(dice, ground);
+  };
+}
+
 /** What nobody here takes is told of with a pointer to where it is named. */
 const UNKNOWN: Showcase = setting((_dice, _ground, scene) => {
   return received(scene, bare(scene, "253", "7474"));
@@ -112,6 +128,7 @@ export const SELDOM_NFT6: readonly Showcase[] = [
   ...READS,
   ...ERRORS,
   ...EXTENSIONS,
+  ...["ah spi 7", "ah hdrlength 4", "meta l4proto 51", "@th,32,32 7", "th dport 0"].map(authenticated),
   ...PIECES,
   ...["srh last-entry 1", "srh flags 0", "srh tag 5"].map(routed),
   ...["type binding-update", "nexthdr 59", "hdrlength 0", "reserved 0", "checksum 0"].map((text) =>

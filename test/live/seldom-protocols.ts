@@ -134,6 +134,20 @@ function before(extensions: NonNullable<Aim["extensions"]>, text: string): Showc
   });
 }
 
+/** By an index of its own, as what stands before a datagram hides its ports from rules that nftables keeps. */
+function authenticated(text: (spi: number) => string): Showcase {
+  return setting((_dice, _ground, scene, port) => {
+    const spi = port.toString(16).padStart(8, "0");
+    const header = `00040000${spi}000000010102030405060708090a0b0c`;
+    putFirst(scene.node, 6, "mangle", [`-A PREROUTING ${text(port)} -j DROP`]);
+    const made = {
+      ...{ proto: "udp", dport: port, size: 16, extensions: [[51, header] as const] },
+      ...{ raw: true, listens: true, ttl: 64, src: scene.podAddress },
+    };
+    return [...forwarded(scene, made), ...received(scene, made)];
+  });
+}
+
 const OF_IPV6: readonly Showcase[] = [
   extended([0, 43, 60], ""),
   extended([60], ""),
@@ -143,9 +157,9 @@ const OF_IPV6: readonly Showcase[] = [
   extended([0, 60], "-m ipv6header --header hop,dst,prot"),
   extended([51], ""),
   extended([0, 51], ""),
-  extended([51], "-m ah --ahspi 7 --ahlen 24 --ahres"),
-  extended([51], "-m ah ! --ahspi 8:9"),
-  extended([51], "-m ipv6header --header auth,prot"),
+  authenticated((spi) => `-m ah --ahspi ${spi} --ahlen 24 --ahres`),
+  authenticated((spi) => `-m ah ! --ahspi 0:${spi - 1} -m ah --ahspi ${spi}`),
+  authenticated((spi) => `-m ah --ahspi ${spi} -m ipv6header --header auth,prot`),
   before(SEGMENT_ROUTING, "-m srh --srh-next-hdr 17 --srh-hdr-len-eq 4 --srh-segs-left-eq 1 --srh-last-entry-eq 1"),
   // The tag is compared as the machine reads it.
   before(SEGMENT_ROUTING, "-m srh --srh-tag 1280"),

@@ -1,6 +1,7 @@
+import { type Extension, extensionBytes } from "../../../packet/extension.ts";
 import { ETH_P_ARP, type Packet } from "../../../packet/packet.ts";
 import { IPV4_HEADER } from "../../../packet/wire/ipv4.ts";
-import { ipv6HeaderLength } from "../../../packet/wire/ipv6.ts";
+import { IPV6_HEADER, ipv6HeaderLength } from "../../../packet/wire/ipv6.ts";
 import { knownBytes } from "../../../packet/wire/known-bytes.ts";
 import { loadKnownBits } from "./known-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
@@ -58,7 +59,7 @@ export function compileHeaderBits(protocol: string, field: string): Read | null 
   const [offset, length] = place;
   return (run, at) => {
     const { packet } = run;
-    if (packet.protocol !== header.protocol || packet.ethType === ETH_P_ARP) return false;
+    if (transportOf(packet) !== header.protocol || packet.ethType === ETH_P_ARP) return false;
     if (header.family !== 0 && packet.family !== header.family) return false;
     return loadCarried(run, at, offset, length);
   };
@@ -85,7 +86,25 @@ export function loadCarried(run: NftRun, at: number, offset: number, length: num
   return loadKnownBits(run, at, knownBytes(packet), carriedAt(packet), offset, length);
 }
 
+/**
+ * `nft_set_pktinfo_ipv6`: what nftables takes for a packet's transport: an authentication header is one (IP6_FH_F_AUTH), whatever
+ * stands behind it. Runs per packet.
+ */
+export function transportOf({ extensions, protocol }: Packet): number {
+  return extensions.length > 0 && isAuthenticated(extensions) ? IPPROTO_AH : protocol;
+}
+
+function isAuthenticated(extensions: readonly Extension[]): boolean {
+  return extensions.some((extension) => extension.protocol === IPPROTO_AH);
+}
+
 /** Where that begins, bytes from the IP header. */
 export function carriedAt(packet: Packet): number {
-  return packet.family === 6 ? ipv6HeaderLength(packet) : IPV4_HEADER;
+  if (packet.family !== 6) return IPV4_HEADER;
+  const { extensions } = packet;
+  if (extensions.length === 0 || !isAuthenticated(extensions)) return ipv6HeaderLength(packet);
+  const before = extensions.slice(0, extensions.findIndex(({ protocol }) => protocol === IPPROTO_AH));
+  return IPV6_HEADER + extensionBytes(before);
 }
+
+const IPPROTO_AH = 51;

@@ -4,6 +4,7 @@ import type { NetDevice } from "../../device/net-device.ts";
 import { hasSocket } from "../../netfilter/match/cgroup.ts";
 import { shownPktType } from "../../netfilter/match/pkttype.ts";
 import type { NftFamily } from "../ruleset.ts";
+import { transportOf } from "./load-header-bits.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Read } from "./read.ts";
 
@@ -27,7 +28,7 @@ const META: Readonly<Record<string, Read>> = {
   },
   l4proto: (run, at) => {
     if (run.packet.ethType === ETH_P_ARP) return false;
-    run.regs[at] = run.packet.protocol;
+    run.regs[at] = transportOf(run.packet);
     return true;
   },
   nfproto: (run, at) => {

@@ -25,7 +25,7 @@ import { tcpHeaderLength } from "../../../packet/tcp-options.ts";
 import { hasPorts } from "../../nat/tuple.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
-import { carriedAt, loadCarried } from "./load-header-bits.ts";
+import { carriedAt, loadCarried, transportOf } from "./load-header-bits.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -251,7 +251,7 @@ function compileTransport(transport: Transport, field: string): Read | null {
   const [offset, length] = placeOf(transport, field);
   return (run, at) => {
     const { packet } = run;
-    if (packet.protocol !== protocol || packet.ethType === ETH_P_ARP) return false;
+    if (transportOf(packet) !== protocol || packet.ethType === ETH_P_ARP) return false;
     if (family !== 0 && packet.family !== family) return false;
     if (packet.fragOffset !== 0) {
       const isOne =
@@ -293,7 +293,9 @@ function compilePorts(read: Field | undefined, field: string): Read | null {
     const { packet } = run;
     if (packet.ethType === ETH_P_ARP) return false;
     if (packet.fragOffset !== 0) return loadOfLaterFragment(run, at, isSource ? 0 : 16, 16);
-    if (!isAnyIcmp(packet) && !hasPorts(packet.protocol)) return loadCarried(run, at, isSource ? 0 : 16, 16);
+    const transport = transportOf(packet);
+    if (transport !== packet.protocol || !(isAnyIcmp(packet) || hasPorts(transport)))
+      return loadCarried(run, at, isSource ? 0 : 16, 16);
     if (!isAnyIcmp(packet)) run.regs[at] = read(packet);
     else if (isSource) run.regs[at] = (packet.icmpType << 8) | packet.icmpCode;
     else return loadIcmpBits(run, at, 16, 16);

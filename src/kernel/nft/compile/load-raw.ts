@@ -15,7 +15,7 @@ import type { NftExpression } from "../expression.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import { loadKnownBits } from "./known-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
-import { carriedAt, loadCarried } from "./load-header-bits.ts";
+import { carriedAt, loadCarried, transportOf } from "./load-header-bits.ts";
 import { firstNext } from "./load-payload.ts";
 import type { Load, Read } from "./read.ts";
 
@@ -59,6 +59,7 @@ function transportBits(offset: number, length: number): Read | null {
     const { packet } = run;
     if (packet.ethType === ETH_P_ARP) return false;
     if (packet.fragOffset !== 0) return loadOfLaterFragment(run, at, offset, length);
+    if (transportOf(packet) !== packet.protocol) return loadCarried(run, at, offset, length);
     if (isAnyIcmp(packet)) return loadIcmpBits(run, at, offset, length);
     if (!protocols.includes(packet.protocol)) return loadCarried(run, at, offset, length);
     run.regs[at] = (transportWord(packet, word) >>> shift) & mask;
@@ -82,7 +83,7 @@ function linkBits(offset: number, length: number): Read {
 function innerBits(offset: number, length: number): Read {
   return (run, at) => {
     const { packet } = run;
-    const { protocol } = packet;
+    const protocol = transportOf(packet);
     if (packet.ethType === ETH_P_ARP || packet.fragOffset !== 0) return false;
     const of = knownBytes(packet);
     let start = of.payloadAt;
