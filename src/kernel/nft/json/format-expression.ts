@@ -1,4 +1,5 @@
-import { dataType, formatConstant, formatNumeric } from "../datatype.ts";
+import { formatConstant, formatNumeric } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { NftConstant, NftExpression, SetElement } from "../expression.ts";
 import type { NftVerdict } from "../statement.ts";
 import { parseTime } from "../text/time.ts";
