@@ -8,6 +8,9 @@ import type { NftConstant } from "./expression.ts";
  * Constants of nftables' data types as text. A value is kept as a number, in host order; texts are kept where no number holds them.
  */
 
+/** What /etc/protocols calls the number that iptables takes for all. */
+const PROTOCOL_0 = "ip";
+
 /** A constant of a type from a word as nft writes it; undefined for what is none. */
 export function parseConstant(typeName: string, word: string, quoted: boolean): NftConstant | undefined {
   const { form, bits } = dataType(typeName);
@@ -25,9 +28,17 @@ export function parseConstant(typeName: string, word: string, quoted: boolean): 
     case "quoted":
       return constant(word);
     case "protocol":
-      return constant(parseProtocol(word));
+      return constant(word === PROTOCOL_0 ? 0 : parseProtocol(word));
     case "classid":
       return constant(word);
+    case "raw": {
+      // Of a place in a header nft knows no type, but its set's elements have one.
+      const address = ["ipv4_addr", "ipv6_addr", "ether_addr"].find(
+        (name) => /[.:]/.test(word) && parseConstant(name, word, false) !== undefined,
+      );
+      if (address !== undefined) return parseConstant(address, word, false);
+      break;
+    }
     case "time":
       return constant(/^\d+$/.test(word) ? `${word}s` : word);
     default:
@@ -52,7 +63,7 @@ export function formatConstant({ type: typeName, value }: NftConstant): string {
   const { form } = dataType(typeName);
   if (typeof value === "string") return form === "quoted" ? `"${value}"` : value;
   if (form === "ipv4") return formatIpv4(value);
-  if (form === "protocol") return formatProtocol(value);
+  if (form === "protocol") return value === 0 ? PROTOCOL_0 : formatProtocol(value);
   if (form === "raw") return `0x${value.toString(16)}`;
   if (form === "hex") return `0x${value.toString(16).padStart(8, "0")}`;
   const symbol = symbolName(typeName, value);

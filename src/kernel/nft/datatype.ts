@@ -77,6 +77,23 @@ const ICMPV6_TYPES: Symbols = [
   ["mld2-listener-report", 143],
 ];
 
+/** RFC 6275 6.1 and later ones (`IP6_MH_TYPE_*`). */
+const MH_TYPES: Symbols = [
+  ["binding-refresh-request", 0],
+  ["home-test-init", 1],
+  ["careof-test-init", 2],
+  ["home-test", 3],
+  ["careof-test", 4],
+  ["binding-update", 5],
+  ["binding-acknowledgement", 6],
+  ["binding-error", 7],
+  ["fast-binding-update", 8],
+  ["fast-binding-acknowledgement", 9],
+  ["fast-binding-advertisement", 10],
+  ["experimental-mobility-header", 11],
+  ["home-agent-switch-message", 12],
+];
+
 const ICMP_CODES: Symbols = [
   ["net-unreachable", 0],
   ["host-unreachable", 1],
@@ -257,6 +274,7 @@ const TYPES: readonly DataType[] = [
   type("inet_service", "number", 16, [], 5),
   type("icmp_type", "name", 8, ICMP_TYPES),
   type("icmpv6_type", "name", 8, ICMPV6_TYPES),
+  type("mh_type", "name", 8, MH_TYPES),
   type("icmp_code", "name", 8, ICMP_CODES),
   type("icmpv6_code", "name", 8, ICMPV6_CODES),
   type("icmpx_code", "name", 8, ICMPX_CODES),

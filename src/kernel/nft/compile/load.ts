@@ -45,7 +45,7 @@ export function compileLoad(expression: NftExpression): Load | null {
     case "map":
       return compileMap(expression);
     case "other":
-      return scalar(compileSocket(expression.text) ?? compileExthdr(expression.text));
+      return scalar(compileSocket(expression.text)) ?? compileExthdr(expression.text);
     case "rt":
       return sized(compileRt(expression), expression);
     default: {

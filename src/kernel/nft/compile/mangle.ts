@@ -114,6 +114,8 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
   "ip6 hoplimit": header(6, setHopCount),
   "ip6 dscp": header(6, setDscp),
   "ip6 ecn": header(6, setEcn),
+  // Packets have no flow label here.
+  "ip6 flowlabel": header(6, headerRewritten),
   "ip6 saddr": address6(setSaddr),
   "ip6 daddr": address6(setDaddr),
   "ether saddr": ({ packet }, value) => {

@@ -1,4 +1,4 @@
-import { formatConstant, formatNumeric } from "../constant-text.ts";
+import { formatConstant } from "../constant-text.ts";
 import { dataType } from "../datatype.ts";
 import type { NftConstant, NftExpression, SetElement } from "../expression.ts";
 import type { NftVerdict } from "../statement.ts";
