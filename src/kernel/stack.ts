@@ -25,6 +25,7 @@ import { HostNftSets } from "./nft/host-nft-sets.ts";
 import type { FoundSocket, Outbox, SocketQuestion } from "./outbox.ts";
 import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
+import { type InputWays, inputWaysOf } from "./route/input-ways.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
 import { reverseRoute6, routedAs6 } from "./route/reverse-route6.ts";
 import * as ROUTE_TYPES from "./route/types.ts";
@@ -79,6 +80,7 @@ export class Stack implements RuleContext {
   readonly state: HostSession;
   readonly engine: Engine;
   readonly hooks: HookTable;
+  readonly inputWays: InputWays;
   readonly conntrack: ConntrackTable;
   readonly recent: RecentLists;
   readonly ipsets: HostSets;
@@ -123,6 +125,7 @@ export class Stack implements RuleContext {
     this.state = state;
     this.engine = engine;
     this.hooks = hookTableOf(net);
+    this.inputWays = inputWaysOf(net);
     this.conntrack = state.conntrack;
     this.conntrack.accounts = net.conntrackAccounts;
     this.recent = state.recent;
