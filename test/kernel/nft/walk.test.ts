@@ -78,6 +78,8 @@ describe("verdicts, at FORWARD", () => {
     ["tcp flags & (syn | ack) != 0x0 drop", "timeout"],
     ['iifgroup "default" drop', "timeout"],
     ["oifgroup 7 drop", "connected"],
+    ["meta cpu >= 8192 drop", "connected"],
+    ["meta cpu != 8192 drop", "timeout"],
     ["meta ipsec exists drop", "connected"],
     ["meta ipsec missing drop", "timeout"],
     ["tcp option maxseg size > 1000 drop", "timeout"],
@@ -123,6 +125,8 @@ describe("verdicts, at FORWARD", () => {
 
   it.each([
     ["th dport 9809 drop", "assumed"],
+    ["meta cpu < 8192 drop", "assumed"],
+    ["meta cpu < 8191 drop", "unknown-match"],
     ["th dport 9000-10000 drop", "unknown-match"],
     ["meta l4proto tcp th dport 9000-10000 drop", "assumed"],
   ])("of another only whether it is within bounds is asked: %j: %s", (rules, certainty) => {
