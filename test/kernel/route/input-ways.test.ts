@@ -75,19 +75,24 @@ const setting = fc.tuple(
 const spec: fc.Arbitrary<HostSpec> = fc
   .record({
     routes: fc.array(route, { maxLength: 6 }),
-    multipath: fc.constantFrom(null, "10.9.0.0/16 nexthop via 10.0.0.9 nexthop via 10.1.0.9"),
+    more: fc.constantFrom(
+      null,
+      "default via 10.1.0.9",
+      "default via 10.0.0.9",
+      "10.9.0.0/16 nexthop via 10.0.0.9 nexthop via 10.1.0.9",
+    ),
     rules: fc.constantFrom<readonly string[]>([], [], [], ["100: from all fwmark 0x1 lookup default"]),
     settings: fc.array(setting, { maxLength: 4 }),
     down: fc.boolean(),
   })
-  .map(({ routes, rules, settings, down, multipath }) => ({
+  .map(({ routes, rules, settings, down, more }) => ({
     links: {
       eth0: "10.0.0.1/24",
       eth1: "10.1.0.1/24",
       eth2: down ? { addresses: "10.2.0.1/24", up: false } : "10.2.0.1/24",
     },
     forward: true,
-    routes: multipath === null ? routes : [...routes, multipath],
+    routes: more === null ? routes : [...routes, more],
     rules,
     sysctl: Object.fromEntries(settings.map(([name, value]) => [`net.ipv4.conf.${name}`, value])),
   }));
@@ -102,7 +107,7 @@ const packet = fc.record({
   dst: fc.oneof({ weight: 1, arbitrary: usual }, { weight: 1, arbitrary: address }),
   tos: fc.constantFrom(0, 0, 0, 0, 8, 3),
   mark: fc.constantFrom(0, 0, 0, 1),
-  dev: fc.constantFrom("eth0", "eth0", "eth1", "lo"),
+  dev: fc.constantFrom("eth0", "eth0", "eth0", "eth1", "eth1", "lo"),
 });
 type Asked = typeof packet extends fc.Arbitrary<infer T> ? T : never;
 
@@ -131,7 +136,8 @@ describe("a way that a host remembers", () => {
       fc.property(spec, fc.array(packet, { minLength: 4, maxLength: 12 }), (host, packets) => {
         const session = sessionOf(smallWorld({ r: host }, []));
         const stack = session.stack(0);
-        const plain = { src: ip("10.0.0.7"), dst: ip("10.1.0.7"), tos: 0, mark: 0, dev: "eth0" };
+        // Whatever the routes are: its own address.
+        const plain = { src: ip("10.0.0.7"), dst: ip("10.0.0.1"), tos: 0, mark: 0, dev: "eth0" };
         for (let i = 0; i < BEFORE; i++) routed(stack, plain, false);
         const { inputWays } = stack;
         const attach = inputWays.attach.bind(inputWays);
@@ -141,14 +147,14 @@ describe("a way that a host remembers", () => {
           asked += stack.engine.literal ? 0 : 1;
           return did;
         };
-        for (let round = 0; round < 2; round++) {
+        for (let round = 0; round < 4; round++) {
           for (const each of packets) expect(routed(stack, each, false)).toEqual(routed(stack, each, true));
         }
       }),
       { numRuns: 700 },
     );
     // The property would hold of a host that remembers nothing as well.
-    expect(attached / asked).toBeGreaterThan(0.2);
+    expect(attached / asked).toBeGreaterThan(0.12);
   });
 
   it("is none where errors have taught the host another", () => {
