@@ -3,7 +3,7 @@ import type { Packet } from "../packet/packet.ts";
 import type { PacketPool } from "../packet/pool.ts";
 import type { Chooser } from "./chooser.ts";
 import type { ConntrackTable } from "./conntrack/table.ts";
-import type { DevicePlace, LowerPort, Stacking } from "./device/lower-port.ts";
+import { type DevicePlace, type LowerPort, leadsToIp, type Stacking } from "./device/lower-port.ts";
 import type { NetDevice } from "./device/net-device.ts";
 import type { HostSession } from "./host-session.ts";
 import { HostSets } from "./ipset/host-sets.ts";
@@ -93,6 +93,7 @@ export class Stack implements RuleContext {
   readonly nullBinding = new OneAddress();
   /** By slot: what sits on a device, and what a device sits on. */
   private readonly stacking: Stacking;
+  readonly leadsToIp: Uint8Array;
   readonly deviceName: (ifindex: number) => string;
 
   // where the packet stands: set by `nfHook`
@@ -121,6 +122,7 @@ export class Stack implements RuleContext {
   constructor(host: number, net: Netns, state: HostSession, engine: Engine, stacking: Stacking) {
     this.host = host;
     this.stacking = stacking;
+    this.leadsToIp = leadsToIp(net.devices, stacking);
     this.net = net;
     this.state = state;
     this.engine = engine;

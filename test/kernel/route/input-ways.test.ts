@@ -109,7 +109,14 @@ const packet = fc.record({
   mark: fc.constantFrom(0, 0, 0, 1),
   dev: fc.constantFrom("eth0", "eth0", "eth0", "eth1", "eth1", "lo"),
 });
-type Asked = typeof packet extends fc.Arbitrary<infer T> ? T : never;
+
+interface Asked {
+  readonly src: number;
+  readonly dst: number;
+  readonly tos: number;
+  readonly mark: number;
+  readonly dev: string;
+}
 
 /** All that routing in leaves behind: its answer, the packet's route, the tape, the counter, what was found last. */
 function routed(stack: Stack, { src, dst, tos, mark, dev }: Asked, literal: boolean) {
