@@ -68,7 +68,10 @@ export class ConntrackTable {
   portsMoved = false;
   /** Virtual time in milliseconds, set by the owner before use. */
   now = 0;
-  /** How often a tuple was put into the hash: what was not there is still not there while it stays the same. */
+  /**
+   * How often a tuple was put into the hash: what was not there is still not there while it stays the same. That it was not is noted
+   * while no layer is open, which could be taken back.
+   */
   private linked = 0;
   /** Hash of the tuple last sought. */
   private soughtHash = 0;
@@ -134,6 +137,7 @@ export class ConntrackTable {
 
   /** The entry was made for the tuple that `find` was asked for last, and did not find. */
   noteFresh(ct: number): void {
+    if (this.journal.open) return;
     this.fresh = ct;
     this.freshHash = this.soughtHash;
     this.freshAt = this.linked;
@@ -155,6 +159,7 @@ export class ConntrackTable {
     if (this.freeReply === ct && this.freeReplyAt === this.linked) return false;
     const hash = this.hashOf(ct, REPLY);
     if (this.isTaken(ct, 1, hash)) return true;
+    if (this.journal.open) return false;
     this.freeReply = ct;
     this.freeReplyAt = this.linked;
     this.freeReplyHash = hash;
