@@ -44,6 +44,7 @@ export const ICMPV6_TIME_EXCEED = 3;
 export const ICMPV6_PARAMPROB = 4;
 export const ICMPV6_ECHO_REQUEST = 128;
 export const ICMPV6_ECHO_REPLY = 129;
+export const ICMPV6_MLD_QUERY = 130;
 export const NDISC_ROUTER_SOLICITATION = 133;
 export const NDISC_ROUTER_ADVERTISEMENT = 134;
 export const NDISC_NEIGHBOUR_SOLICITATION = 135;

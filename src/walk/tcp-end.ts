@@ -26,6 +26,8 @@ export interface TcpEnd extends ConnectionEnd {
   retransmitMs: number;
   /** How often it has taken another hash for its flow (`hashBySocket`). */
   rethought: number;
+  /** Its route was found while its source was still open, and stands (`ip6_dst_store`). Of IPv4 it was found again with the source. */
+  routedUnbound: boolean;
 }
 
 /** An end that has said and heard nothing. */
@@ -44,6 +46,7 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
     retransmitAt: 0,
     retransmitMs: 0,
     rethought: 0,
+    routedUnbound: false,
   };
 }
 

@@ -1,11 +1,11 @@
+import { emit } from "../kernel/emit.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
 import { advertisedMss } from "../kernel/route/output-mtu.ts";
-import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
+import { routeConnect } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import { hashBySocket } from "../packet/flow-hash.ts";
 import {
   headerLength,
@@ -30,6 +30,7 @@ import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
+import { routeSegment } from "./segment-route.ts";
 import { newTcpEnd, type TcpEnd } from "./tcp-end.ts";
 import { TcpOutput } from "./tcp-output.ts";
 
@@ -92,6 +93,7 @@ export class TcpEnds {
       },
       "syn-sent",
     );
+    this.own.routedUnbound = syn.family === 6 && owner.query.src === null;
     this.ends.set(keyOf(this.own), this.own);
     this.repeatSyn(1);
     hashBySocket(syn);
@@ -125,7 +127,7 @@ export class TcpEnds {
       this.fillSyn(syn);
       syn.src = own.local;
       this.repeatSyn(times + 1);
-      if (routeOutput(owner.client, syn, syn.boundDev, false) !== 0) {
+      if (routeSegment(own, syn) !== 0) {
         owner.client.pool.release(syn);
         return;
       }
@@ -266,10 +268,7 @@ export class TcpEnds {
   open(relayed: TcpEnd, target: Target, cause: number): TcpEnd | null {
     const { stack } = relayed;
     const syn = ofFamily(stack.pool.take(), this.owner.query.family);
-    syn.number = stack.outbox.nextNumber();
-    syn.phase = PHASE_REQUEST;
-    syn.cause = cause;
-    stack.tape?.words4(OP_EMIT, stack.host, syn.number, cause, PHASE_REQUEST);
+    emit(stack, syn, PHASE_REQUEST, cause);
     syn.protocol = IPPROTO_TCP;
     syn.dst = target.address;
     syn.sport = ephemeralPort(stack);
@@ -301,6 +300,7 @@ export class TcpEnds {
       "syn-sent",
       relayed,
     );
+    end.routedUnbound = syn.family === 6;
     relayed.onward = end;
     this.ends.set(keyOf(end), end);
     hashBySocket(syn);

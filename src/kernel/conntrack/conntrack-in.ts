@@ -2,6 +2,7 @@ import * as MAC from "../../address/mac.ts";
 import { checksumVerified } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
+import { hasPorts } from "../../packet/ports.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
@@ -44,10 +45,6 @@ const { NO_TEMPLATE } = ZONE;
 const CONNTRACK_CLASH = reason("conntrack-clash");
 const CONNTRACK_FULL = reason("conntrack-full");
 const NAT_EXHAUSTED = reason("nat-exhausted");
-
-function hasPorts(protocol: number): boolean {
-  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
-}
 
 /**
  * `nf_conntrack_in`: find or make the entry a packet belongs to. Hooked at PREROUTING and OUTPUT, priority −200.

@@ -30,6 +30,15 @@ export interface Device {
 /** `FDB_AGE_DEFAULT` (drivers/net/vxlan), seconds. */
 export const VXLAN_AGEING_S = 300;
 
+/** A bridge as `ip link add type bridge` makes it. */
+export const NEW_BRIDGE = {
+  kind: "bridge",
+  vlanFiltering: false,
+  ageingS: 300,
+  nfCallIptables: false,
+  nfCallIp6tables: false,
+} as const satisfies DeviceDetail;
+
 export type DeviceDetail =
   | { readonly kind: "loopback" }
   /** The other end is named by a wire of the World, or lies outside the model. */

@@ -2,12 +2,14 @@ import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { emit } from "../emit.ts";
 import { isReachable } from "../neighbour/output.ts";
 import { ipipError } from "../path/ipip.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
+import { probed } from "../route/probed.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
 import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
@@ -31,7 +33,7 @@ const {
   TCP_SYN,
 } = PACKET;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
-const { OP_DELIVER, OP_EMIT } = TAPE;
+const { OP_DELIVER } = TAPE;
 
 const ICMP_IGNORED = reason("icmp-ignored");
 
@@ -64,11 +66,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
  */
 export function echoReply(stack: Stack, request: Packet, src: number, oif: number): void {
   const six = request.family === 6;
-  const reply = stack.pool.take();
-  reply.number = stack.outbox.nextNumber();
-  reply.cause = request.number;
-  reply.phase = PHASE_REPLY;
-  stack.tape?.words4(OP_EMIT, stack.host, reply.number, request.number, PHASE_REPLY);
+  const reply = emit(stack, stack.pool.take(), PHASE_REPLY, request.number);
   reply.family = request.family;
   reply.protocol = request.protocol;
   reply.icmpType = six ? ICMPV6_ECHO_REPLY : ICMP_ECHOREPLY;
@@ -129,7 +127,7 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
 /** `ipv4_mtu`: what the way to where a packet made here was sent takes, as far as is known. */
 function mtuTowards(stack: Stack, sent: Packet): number {
   let mtu = 0;
-  probed(stack, sent, (probe) => {
+  probed(stack, sent.family, sent.dst, (probe) => {
     mtu = outputMtu(probe, stack.net.devices[probe.rtDev] as NetDevice);
     return true;
   });
@@ -140,22 +138,8 @@ function mtuTowards(stack: Stack, sent: Packet): number {
 export function isGatewayFor(stack: Stack, sent: Packet, router: number): boolean {
   return probed(
     stack,
-    sent,
+    sent.family,
+    sent.dst,
     (probe) => probe.rtUsesGateway && probe.rtNextHop === router && probe.rtType !== RTN_LOCAL,
   );
-}
-
-/** What holds of a route to where a packet made here was sent; false where there is none. */
-export function probed(stack: Stack, sent: Packet, holds: (probe: Packet) => boolean): boolean {
-  const { engine } = stack;
-  const probe = stack.pool.take();
-  probe.family = sent.family;
-  probe.dst = sent.dst;
-  const tape = engine.tape;
-  engine.tape = null;
-  const error = routeOutput(stack, probe, 0, true);
-  engine.tape = tape;
-  const answer = error === 0 && holds(probe);
-  stack.pool.release(probe);
-  return answer;
 }

@@ -85,6 +85,23 @@ const ICMPV6_TYPES: Symbols = [
   ["mld2-listener-report", 143],
 ];
 
+/** RFC 6275 6.1 and later ones (`IP6_MH_TYPE_*`). */
+const MH_TYPES: Symbols = [
+  ["binding-refresh-request", 0],
+  ["home-test-init", 1],
+  ["careof-test-init", 2],
+  ["home-test", 3],
+  ["careof-test", 4],
+  ["binding-update", 5],
+  ["binding-acknowledgement", 6],
+  ["binding-error", 7],
+  ["fast-binding-update", 8],
+  ["fast-binding-acknowledgement", 9],
+  ["fast-binding-advertisement", 10],
+  ["experimental-mobility-header", 11],
+  ["home-agent-switch-message", 12],
+];
+
 const ICMP_CODES: Symbols = [
   ["net-unreachable", 0],
   ["host-unreachable", 1],
@@ -265,6 +282,7 @@ const TYPES: readonly DataType[] = [
   type("inet_service", "number", 16, [], 5),
   type("icmp_type", "name", 8, ICMP_TYPES),
   type("icmpv6_type", "name", 8, ICMPV6_TYPES),
+  type("mh_type", "name", 8, MH_TYPES),
   type("icmp_code", "name", 8, ICMP_CODES),
   type("icmpv6_code", "name", 8, ICMPV6_CODES),
   type("icmpx_code", "name", 8, ICMPX_CODES),
@@ -349,6 +367,9 @@ export function symbolValue(typeName: string, symbol: string): number | undefine
   return symbolValues.get(typeName)?.get(symbol);
 }
 
+/** What /etc/protocols calls the number that iptables takes for all. */
+const PROTOCOL_0 = "ip";
+
 /** A constant of a type from a word as nft writes it; undefined for what is none. */
 export function parseConstant(typeName: string, word: string, quoted: boolean): NftConstant | undefined {
   const { form, bits } = dataType(typeName);
@@ -366,9 +387,17 @@ export function parseConstant(typeName: string, word: string, quoted: boolean): 
     case "quoted":
       return constant(word);
     case "protocol":
-      return constant(parseProtocol(word));
+      return constant(word === PROTOCOL_0 ? 0 : parseProtocol(word));
     case "classid":
       return constant(word);
+    case "raw": {
+      // Of a place in a header nft knows no type, but its set's elements have one.
+      const address = ["ipv4_addr", "ipv6_addr", "ether_addr"].find(
+        (name) => /[.:]/.test(word) && parseConstant(name, word, false) !== undefined,
+      );
+      if (address !== undefined) return parseConstant(address, word, false);
+      break;
+    }
     case "time":
       return constant(/^\d+$/.test(word) ? `${word}s` : word);
     default:
@@ -393,7 +422,7 @@ export function formatConstant({ type: typeName, value }: NftConstant): string {
   const { form } = dataType(typeName);
   if (typeof value === "string") return form === "quoted" ? `"${value}"` : value;
   if (form === "ipv4") return formatIpv4(value);
-  if (form === "protocol") return formatProtocol(value);
+  if (form === "protocol") return value === 0 ? PROTOCOL_0 : formatProtocol(value);
   if (form === "raw") return `0x${value.toString(16)}`;
   if (form === "hex") return `0x${value.toString(16).padStart(8, "0")}`;
   const symbol = symbolNames.get(typeName)?.get(value);

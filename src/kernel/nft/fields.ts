@@ -62,9 +62,12 @@ const PAYLOAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     checksum: "integer",
     "parameter-problem": "integer",
     "packet-too-big": "integer",
+    mtu: "integer",
     id: "integer",
     sequence: "integer",
     "max-delay": "integer",
+    taddr: "ipv6_addr",
+    daddr: "ipv6_addr",
   },
   igmp: { type: "igmp_type", checksum: "integer", mrt: "integer", group: "ipv4_addr" },
   tcp: {
@@ -239,6 +242,8 @@ function optionType(text: string): string {
   if (text.startsWith("exthdr ") || /^(?:tcp|ip) option \S+$|^sctp chunk \S+$/.test(text)) return "boolean";
   if (text === "socket mark") return "mark";
   if (text.startsWith("osf ")) return "string";
+  if (text === "mh type") return "mh_type";
+  if (/^(?:rt0|rt2|rt4|srh) (?:addr|sid)\b/.test(text)) return "ipv6_addr";
   return text.endsWith(" nexthdr") ? "inet_proto" : "integer";
 }
 

@@ -1,5 +1,6 @@
 import { parseIp } from "../../address/ip.ts";
-import { addressOnPath } from "../../address/ip6-handle.ts";
+import { type NatRange, natRange } from "../nat/range.ts";
+import { ANY_NAT_RANGE, type NatTargetRange } from "../netfilter/target/nat-range.ts";
 import { type OvsField, ovsField } from "./field.ts";
 import {
   type Masked,
@@ -66,17 +67,11 @@ export interface OvsCt {
   readonly alg: string | null;
 }
 
-/** `way` null: what the connection is translated by already. Addresses as the path holds them. */
+/** `way` null: what the connection is translated by already. */
 export interface OvsNat {
   readonly way: "src" | "dst" | null;
-  readonly family: 4 | 6;
-  readonly mapAddresses: boolean;
-  readonly minAddress: number;
-  readonly maxAddress: number;
-  readonly minPort: number;
-  readonly maxPort: number;
-  readonly random: boolean;
-  readonly persistent: boolean;
+  /** null: to no address in particular. */
+  readonly range: NatRange | null;
 }
 
 /** Actions in their order. */
@@ -290,50 +285,38 @@ function compileCt(args: string, ports: PortNumbers): OvsAction | undefined {
 
 /** `src=10.0.0.1-10.0.0.9:1000-2000,random`, `dst=[fd00::1]:80`; nothing: what the connection has already. */
 function compileNat(text: string): OvsNat | undefined {
-  let [random, persistent] = [false, false];
-  let range: Pick<
-    OvsNat,
-    "way" | "family" | "mapAddresses" | "minAddress" | "maxAddress" | "minPort" | "maxPort"
-  > = {
-    ...{ way: null, family: 4, mapAddresses: false, minAddress: 0, maxAddress: 0, minPort: 0, maxPort: 0 },
-  };
+  let way: OvsNat["way"] = null;
+  let range = ANY_NAT_RANGE;
   for (const part of splitList(text)) {
-    const [, way, value = ""] = /^(src|dst)(?:=(.*))?$/.exec(part) ?? [];
-    if (part === "random") random = true;
-    else if (part === "persistent") persistent = true;
+    const [, said, value = ""] = /^(src|dst)(?:=(.*))?$/.exec(part) ?? [];
+    if (part === "random") range = { ...range, random: true };
+    else if (part === "persistent") range = { ...range, persistent: true };
     else if (part === "hash") continue;
-    else if (way === "src" || way === "dst") {
-      const read = rangeOf(value);
-      if (read === undefined) return undefined;
-      range = { way, ...read };
+    else if (said === "src" || said === "dst") {
+      const bounds = natBoundsOf(value);
+      if (bounds === undefined) return undefined;
+      way = said;
+      range = { ...range, ...bounds };
     } else return undefined;
   }
-  return { ...range, random, persistent };
+  return { way, range: range.min === null ? null : natRange(range) };
 }
 
-function rangeOf(
-  text: string,
-): Pick<OvsNat, "family" | "mapAddresses" | "minAddress" | "maxAddress" | "minPort" | "maxPort"> | undefined {
-  const [, six, more6, four, more4, low, high] =
+type NatBounds = Pick<NatTargetRange, "min" | "max" | "portMin" | "portMax">;
+
+function natBoundsOf(text: string): NatBounds | undefined {
+  const found =
     /^(?:\[([\da-f:.]+)\](?:-\[([\da-f:.]+)\])?|([\d.]+)(?:-([\d.]+))?)?(?::(\d+)(?:-(\d+))?)?$/i.exec(
       text,
-    ) ??
-    /^([\da-f:]+)(?:-([\da-f:]+))?()()()()$/i.exec(text) ??
-    [];
-  const first = six ?? four;
+    ) ?? /^([\da-f:]+)(?:-([\da-f:]+))?$/i.exec(text);
+  if (found === null) return undefined;
+  const [, six, more6, four, more4, low = "0", high = low] = found;
+  const first = six ?? four ?? null;
   const last = more6 ?? more4 ?? first;
-  const from = first === undefined || first === "" ? 0 : parseIp(first);
-  const to = last === undefined || last === "" ? 0 : parseIp(last);
-  if (from === undefined || to === undefined) return undefined;
-  const minPort = low === undefined || low === "" ? 0 : Number(low);
-  const maxPort = high === undefined || high === "" ? minPort : Number(high);
-  if (minPort > 65_535 || maxPort > 65_535 || maxPort < minPort) return undefined;
-  return {
-    family: typeof from === "number" ? 4 : 6,
-    mapAddresses: first !== undefined && first !== "",
-    minAddress: addressOnPath(from),
-    maxAddress: addressOnPath(to),
-    minPort,
-    maxPort,
-  };
+  const min = first === null ? null : parseIp(first);
+  const max = last === null ? null : parseIp(last);
+  if (min === undefined || max === undefined) return undefined;
+  const [portMin, portMax] = [Number(low), Number(high)];
+  if (portMin > 65_535 || portMax > 65_535 || portMax < portMin) return undefined;
+  return portMin === 0 ? { min, max, portMin: null, portMax: null } : { min, max, portMin, portMax };
 }

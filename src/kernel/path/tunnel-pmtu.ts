@@ -3,12 +3,12 @@ import * as PACKET from "../../packet/packet.ts";
 import { headerLength, isIcmp, networkLength, type Packet } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { emit } from "../emit.ts";
 import { quote } from "../icmp/quote.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet } from "../route/output-route.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
 import type { Stack } from "../stack.ts";
-import * as TAPE from "../tape.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const {
@@ -23,7 +23,6 @@ const {
   PACKET_HOST,
   PHASE_ERROR,
 } = PACKET;
-const { OP_EMIT } = TAPE;
 
 /** What a tunnel that carries frames does with one that its way does not take (`skb_tunnel_check_pmtu`, ip_tunnel_core.c). */
 
@@ -71,11 +70,7 @@ function mayAnswer(packet: Packet, mtu: number): boolean {
 /** `iptunnel_pmtud_build_icmp`, `iptunnel_pmtud_build_icmpv6`: the frame itself is turned round, with all that hangs on it. */
 function tooBig(stack: Stack, cause: Packet, mtu: number): Packet {
   const six = cause.family === 6;
-  const error = stack.pool.take();
-  error.number = stack.outbox.nextNumber();
-  error.cause = cause.number;
-  error.phase = PHASE_ERROR;
-  stack.tape?.words4(OP_EMIT, stack.host, error.number, cause.number, PHASE_ERROR);
+  const error = emit(stack, stack.pool.take(), PHASE_ERROR, cause.number);
   error.framed = true;
   error.ethType = cause.ethType;
   error.ethSrc = cause.ethDst;

@@ -7,6 +7,7 @@ import { unicastHopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { encapsulatedTos, innerTos } from "./ecn.ts";
+import { outerOf } from "./encapsulation.ts";
 import { tunnelTakes } from "./tunnel-pmtu.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -28,11 +29,7 @@ const HEADROOM = 8 + 8 + 14;
  * @param encapsulation `INNER_VXLAN` or `INNER_GENEVE`
  */
 export function datagramAround(stack: Stack, packet: Packet, encapsulation: number): Packet {
-  const outer = stack.pool.take();
-  outer.number = packet.number;
-  outer.phase = packet.phase;
-  outer.cause = packet.cause;
-  outer.encapsulation = encapsulation;
+  const outer = outerOf(stack, packet, encapsulation);
   outer.inner = packet;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);

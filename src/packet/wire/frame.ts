@@ -225,31 +225,30 @@ function decodeDatagram(
 ): WireFault | null {
   const wrong = decodeUdp(bytes, at, packet, extent);
   if (wrong !== null || extent === "quoted") return wrong;
-  if (packet.dport === GENEVE_PORT) return decodeGeneveFrame(bytes, at + UDP_HEADER, packet, vxlanPorts);
+  if (packet.dport === GENEVE_PORT) {
+    const header = decodeGeneve(bytes, at + UDP_HEADER, packet);
+    if (typeof header === "number")
+      decodeCarried(bytes, at + UDP_HEADER + header, packet, INNER_GENEVE, vxlanPorts);
+    return null;
+  }
   if (!vxlanPorts.includes(packet.dport)) return null;
   if (decodeVxlan(bytes, at + UDP_HEADER, packet) !== null) return null;
-  const inner = decodeFrameAt(bytes, at + UDP_HEADER + VXLAN_HEADER, vxlanPorts);
-  if (inner.kind === "ok") {
-    packet.inner = inner.packet;
-    packet.encapsulation = INNER_VXLAN;
-  }
+  decodeCarried(bytes, at + UDP_HEADER + VXLAN_HEADER, packet, INNER_VXLAN, vxlanPorts);
   return null;
 }
 
-function decodeGeneveFrame(
+/** The frame that a tunnel's datagram carries, where it can be read. */
+function decodeCarried(
   bytes: Uint8Array,
   at: number,
   packet: Packet,
+  encapsulation: number,
   vxlanPorts: readonly number[],
-): null {
-  const header = decodeGeneve(bytes, at, packet);
-  if (typeof header !== "number") return null;
-  const inner = decodeFrameAt(bytes, at + header, vxlanPorts);
-  if (inner.kind === "ok") {
-    packet.inner = inner.packet;
-    packet.encapsulation = INNER_GENEVE;
-  }
-  return null;
+): void {
+  const inner = decodeFrameAt(bytes, at, vxlanPorts);
+  if (inner.kind !== "ok") return;
+  packet.inner = inner.packet;
+  packet.encapsulation = encapsulation;
 }
 
 function decodeQuoted(

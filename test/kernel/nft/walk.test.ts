@@ -256,6 +256,14 @@ tcp dport 8080 numgen MODE mod 3 vmap { 0 : goto a, 1-2 : goto b }
     expect(odds.get("10.2.0.3")).toBeCloseTo(2 / 3);
   });
 
+  it("each jhash without a seed draws its own, and goes on answering a flow as it did", () => {
+    const twice = "jhash ip saddr mod 2 0 drop\n".repeat(2);
+    const { outcomes } = trace(session(forward(twice)), "client", "tcp 10.2.0.2:80");
+    const passes = outcomes.filter(({ client }) => client.result === "connected");
+    // Two rules for each of two directions, whose sources differ.
+    expect(passes.map(({ probability }) => `${probability?.num}/${probability?.den}`)).toEqual(["1/16"]);
+  });
+
   it("numgen inc goes round, from one connection to the next", () => {
     const shared = session(balance.replace("MODE", "inc"));
     const servers = [1, 2, 3, 4].map(

@@ -7,6 +7,7 @@ import {
   IPPROTO_UDP,
   type Packet,
 } from "../../../packet/packet.ts";
+import { nextHeader } from "../../../packet/wire/ipv6.ts";
 import type { NftExpression } from "../expression.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
@@ -111,8 +112,7 @@ function headerWord(packet: Packet, i: number): number {
   if (packet.family === 6) {
     if (i === 0) return (6 << 28) | (packet.tos << 20);
     if (i === 1) {
-      const next = packet.isFragment ? IPPROTO_FRAGMENT : packet.protocol;
-      return ((packet.length - headerLength(packet)) << 16) | (next << 8) | packet.ttl;
+      return ((packet.length - headerLength(packet)) << 16) | (nextHeader(packet) << 8) | packet.ttl;
     }
     return i < 6 ? word6(packet.src, i - 2) : word6(packet.dst, i - 6);
   }
@@ -131,5 +131,3 @@ function headerWord(packet: Packet, i: number): number {
       return packet.dst;
   }
 }
-
-const IPPROTO_FRAGMENT = 44;

@@ -6,6 +6,7 @@ import {
   PACKET_OTHERHOST,
   type Packet,
 } from "../../../packet/packet.ts";
+import { hasPorts } from "../../../packet/ports.ts";
 import { bitsOf, blankTcpOptions, TCPOPT_MSS } from "../../../packet/tcp-options.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
 import { LABEL_WORDS } from "../../conntrack/table.ts";
@@ -64,9 +65,6 @@ function setZone(direction: ZoneDirection): Write {
   };
 }
 
-const hasPorts = (protocol: number): boolean =>
-  protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
-
 type Put = (packet: Packet, value: number) => void;
 
 const setDscp: Put = (packet, value) => {
@@ -116,6 +114,8 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
   "ip6 hoplimit": header(6, setHopCount),
   "ip6 dscp": header(6, setDscp),
   "ip6 ecn": header(6, setEcn),
+  // Packets have no flow label here.
+  "ip6 flowlabel": header(6, headerRewritten),
   "ip6 saddr": address6(setSaddr),
   "ip6 daddr": address6(setDaddr),
   "ether saddr": ({ packet }, value) => {
@@ -136,13 +136,15 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
   "th dport": setDestination(0),
 };
 
+/** Are ports of a protocol, 0: of any that has some, in the packet? */
+function hasPortsOf(packet: Packet, protocol: number): boolean {
+  if (packet.fragOffset !== 0) return false;
+  return protocol === 0 ? hasPorts(packet.protocol) : packet.protocol === protocol;
+}
+
 function setSource(protocol: number): Write {
   return ({ packet }, value) => {
-    if (
-      packet.fragOffset !== 0 ||
-      (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)
-    )
-      return false;
+    if (!hasPortsOf(packet, protocol)) return false;
     packet.sport = value;
     return true;
   };
@@ -150,11 +152,7 @@ function setSource(protocol: number): Write {
 
 function setDestination(protocol: number): Write {
   return ({ packet }, value) => {
-    if (
-      packet.fragOffset !== 0 ||
-      (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)
-    )
-      return false;
+    if (!hasPortsOf(packet, protocol)) return false;
     packet.dport = value;
     return true;
   };

@@ -159,6 +159,10 @@ function parsePrimary(reader: NftReader): NftExpression {
 function other(reader: NftReader, head: string, words: number): NftExpression {
   const parts = [head];
   for (let i = 0; i < words; i++) parts.push(reader.word("a field"));
+  if (reader.take("[")) {
+    parts.push(`${parts.pop()}[${reader.number("an address's number")}]`);
+    reader.expect("]");
+  }
   return { kind: "other", text: parts.join(" ") };
 }
 

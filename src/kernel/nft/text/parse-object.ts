@@ -8,20 +8,13 @@ export function parseObject(reader: NftReader, typeName: string, origin: Origin)
   const type = typeName as NftObjectType;
   if (!NFT_OBJECT_TYPES.includes(type)) reader.fail(`${JSON.stringify(typeName)} is no kind of object`);
   const name = reader.word("an object's name");
-  let handle: number | null = null;
   let comment: string | null = null;
   const empty = type === "counter" ? { kind: "counter" as const, packets: 0, bytes: 0 } : null;
   let spec: NftObjectSpec = empty ?? { kind: "lines", lines: [] };
-  if (reader.take("{")) {
-    handle = reader.handle();
-    for (;;) {
-      reader.skipEnds();
-      if (reader.take("}")) break;
-      if (reader.atEnd) reader.fail('"}" is expected');
-      if (reader.take("comment")) comment = reader.word("a comment");
-      else spec = parseSpec(reader, type, spec);
-    }
-  }
+  const handle = reader.block(() => {
+    if (reader.take("comment")) comment = reader.word("a comment");
+    else spec = parseSpec(reader, type, spec);
+  });
   return { type, name, handle, comment, spec, origin };
 }
 

@@ -44,7 +44,8 @@ export interface TableSettings {
 
 export const DUMP: TableSettings = { origin: () => ORIGIN_NONE, dump: true, verbatim: false };
 
-export const OBJECT_WORDS: ReadonlySet<string> = new Set([
+/** What the type of an object begins with; `ct` has another word behind it. */
+export const OBJECT_WORDS: ReadonlySet<string> = new Set<NftObjectType | "ct">([
   "counter",
   "quota",
   "limit",
@@ -69,23 +70,17 @@ export function parseTableBody(
   const flowtables: NftFlowtable[] = [];
   const chains: NftChain[] = [];
   let comment: string | null = null;
-  let handle: number | null = null;
-  if (reader.take("{")) {
-    handle = reader.handle();
-    for (;;) {
-      reader.skipEnds();
-      if (reader.take("}")) break;
-      if (settings.dump && isCutShort(reader)) break;
-      if (reader.take("comment")) comment = reader.word("a comment");
-      else if (reader.take("flags")) flags.push(...parseFlags(reader));
-      else if (reader.take("chain")) chains.push(parseChain(reader, family, settings));
-      else if (reader.is("set") || reader.is("map")) {
-        sets.push(parseSet(reader, settings, reader.next().text === "map"));
-      } else if (reader.take("flowtable")) flowtables.push(parseFlowtable(reader, family, settings));
-      else if (reader.isAny(OBJECT_WORDS)) objects.push(parseTypedObject(reader, settings));
-      else reader.fail("a chain, set, map, object or flowtable is expected");
-    }
-  }
+  const part = (): void => {
+    if (reader.take("comment")) comment = reader.word("a comment");
+    else if (reader.take("flags")) flags.push(...parseFlags(reader));
+    else if (reader.take("chain")) chains.push(parseChain(reader, family, settings));
+    else if (reader.is("set") || reader.is("map")) {
+      sets.push(parseSet(reader, settings, reader.next().text === "map"));
+    } else if (reader.take("flowtable")) flowtables.push(parseFlowtable(reader, family, settings));
+    else if (reader.isAny(OBJECT_WORDS)) objects.push(parseTypedObject(reader, settings));
+    else reader.fail("a chain, set, map, object or flowtable is expected");
+  };
+  const handle = reader.block(part, () => settings.dump && isCutShort(reader));
   return { family, name, handle, comment, flags, objects, sets, flowtables, chains, origin };
 }
 
@@ -126,26 +121,13 @@ export function parseChainBody(
   const rules: NftRule[] = [];
   let base: BaseChain | null = null;
   let comment: string | null = null;
-  let handle: number | null = null;
-  if (reader.take("{")) {
-    handle = reader.handle();
-    for (;;) {
-      reader.skipEnds();
-      if (reader.take("}")) break;
-      if (reader.atEnd) reader.fail('"}" is expected');
-      if (reader.is("type") && base === null) base = parseBase(reader, family);
-      else if (reader.is("policy") && base !== null) base = withPolicy(base, parsePolicy(reader));
-      else if (reader.is("comment")) {
-        reader.next();
-        comment = reader.word("a comment");
-      } else rules.push(parseRule(reader, family, settings));
-    }
-  }
+  const handle = reader.block(() => {
+    if (reader.is("type") && base === null) base = parseBase(reader, family);
+    else if (reader.is("policy") && base !== null) base = { ...base, policy: parsePolicy(reader) };
+    else if (reader.take("comment")) comment = reader.word("a comment");
+    else rules.push(parseRule(reader, family, settings));
+  });
   return { name, handle, comment, base, rules, origin };
-}
-
-function withPolicy(base: BaseChain, policy: BaseChain["policy"]): BaseChain {
-  return { ...base, policy };
 }
 
 function parsePolicy(reader: NftReader): "accept" | "drop" {
@@ -249,14 +231,8 @@ export function parseSet(reader: NftReader, settings: TableSettings, isMap: bool
 
 function parseSetBody(reader: NftReader, name: string, isMap: boolean, origin: Origin): NftSet {
   const set = new SetDraft(isMap);
-  let handle: number | null = null;
-  reader.expect("{");
-  handle = reader.handle();
-  for (;;) {
-    reader.skipEnds();
-    if (reader.take("}")) break;
-    set.clause(reader);
-  }
+  if (!reader.is("{")) reader.expect("{");
+  const handle = reader.block(() => set.clause(reader));
   if (set.key === null) reader.fail(`${name} has no type: "type …" or "typeof …" is expected`);
   return set.finish(name, handle, origin);
 }
@@ -346,20 +322,11 @@ function parseTypeNames(reader: NftReader): string[] {
   return types;
 }
 
-const OBJECT_TYPES: ReadonlySet<string> = new Set<NftObjectType | "ct">([
-  "counter",
-  "quota",
-  "limit",
-  "ct",
-  "synproxy",
-  "secmark",
-]);
-
 function parseMapData(reader: NftReader, byExpression: boolean): SetData {
   if (!reader.take(":")) return reader.fail('":" and what the keys stand for are expected');
   if (reader.take("verdict")) return { kind: "verdict" };
   const interval = reader.take("interval");
-  if (reader.isAny(OBJECT_TYPES) && !(byExpression && reader.is("ct"))) {
+  if (reader.isAny(OBJECT_WORDS) && !(byExpression && reader.is("ct"))) {
     const head = reader.next().text;
     return { kind: "object", type: head === "ct" ? `ct ${reader.word("an object's type")}` : head };
   }
@@ -373,30 +340,24 @@ export function parseFlowtable(reader: NftReader, family: NftFamily, settings: T
   const origin = settings.origin(reader.token.line);
   const name = reader.word("a flowtable's name");
   const flags: string[] = [];
-  let handle: number | null = null;
   let priority = 0;
   let devices: string[] = [];
   let counter = false;
-  if (reader.take("{")) {
-    handle = reader.handle();
-    for (;;) {
-      reader.skipEnds();
-      if (reader.take("}")) break;
-      if (reader.take("hook")) {
-        reader.expect("ingress");
-        reader.expect("priority");
-        priority = parsePriority(
-          reader,
-          family === "inet" || family === "ip" || family === "ip6" ? "netdev" : family,
-          "ingress",
-        );
-      } else if (reader.take("devices")) {
-        reader.expect("=");
-        devices = parseDevices(reader);
-      } else if (reader.take("flags")) flags.push(...parseFlags(reader));
-      else if (reader.take("counter")) counter = true;
-      else reader.fail("a flowtable's hook, devices, flags or counter are expected");
-    }
-  }
+  const handle = reader.block(() => {
+    if (reader.take("hook")) {
+      reader.expect("ingress");
+      reader.expect("priority");
+      priority = parsePriority(
+        reader,
+        family === "inet" || family === "ip" || family === "ip6" ? "netdev" : family,
+        "ingress",
+      );
+    } else if (reader.take("devices")) {
+      reader.expect("=");
+      devices = parseDevices(reader);
+    } else if (reader.take("flags")) flags.push(...parseFlags(reader));
+    else if (reader.take("counter")) counter = true;
+    else reader.fail("a flowtable's hook, devices, flags or counter are expected");
+  });
   return { name, handle, priority, devices, flags, counter, origin };
 }
