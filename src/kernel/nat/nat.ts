@@ -1,3 +1,4 @@
+import { hasPorts } from "../../packet/ports.ts";
 import * as STATUS from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
 import { zoneId } from "../conntrack/zone.ts";
@@ -8,7 +9,7 @@ import { setBestAddress } from "./best-address.ts";
 import type { Manip } from "./manip.ts";
 import * as MANIP from "./manip.ts";
 import { isPortInRange, isSourceInRange, type NatRange, type OneAddress } from "./range.ts";
-import { hasPorts, NatTuple } from "./tuple.ts";
+import { NatTuple } from "./tuple.ts";
 import { setUniquePort } from "./unique-port.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
