@@ -275,6 +275,8 @@ export class Packet {
   rtHopStands = false;
   /** Path or route MTU, 0 when the device's applies. */
   rtMtu = 0;
+  /** What the way takes is fixed (`ip_mtu_locked`): what is sent by it may be cut, and nothing is learned of it. */
+  rtMtuLocked = false;
   /** The hop limit that the route says, 0 where it says none. */
   rtHopLimit = 0;
   /** errno of an error route. */
@@ -418,6 +420,7 @@ export class Packet {
     this.rtUsesGateway = false;
     this.rtHopStands = false;
     this.rtMtu = 0;
+    this.rtMtuLocked = false;
     this.rtHopLimit = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
@@ -506,6 +509,7 @@ export class Packet {
     this.rtUsesGateway = from.rtUsesGateway;
     this.rtHopStands = from.rtHopStands;
     this.rtMtu = from.rtMtu;
+    this.rtMtuLocked = from.rtMtuLocked;
     this.rtHopLimit = from.rtHopLimit;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;

@@ -339,6 +339,7 @@ export class Conversation implements Upcalls {
       stack.pool.release(reply);
       return true;
     }
+    if (reply.rtMtuLocked) reply.df = reply.family === 6;
     fillHopLimit(stack, reply);
     localOut(stack, emit(stack, reply, PHASE_REPLY, packet.number));
     return true;

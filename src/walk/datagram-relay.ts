@@ -87,6 +87,7 @@ export class DatagramRelay {
       stack.pool.release(packet);
       return;
     }
+    if (packet.rtMtuLocked) packet.df = packet.family === 6;
     fillHopLimit(stack, packet);
     emit(stack, packet, phase, from.number);
     localOut(stack, packet);

@@ -8,11 +8,14 @@ const { ABSENT } = PAIR_MAP;
 
 /**
  * Route what an end of a connection sends. A socket of IPv6 that no address was chosen for keeps the route it connected by, which no
- * rule about its source had a part in (`inet6_csk_route_socket`), until something is learned of its destination.
+ * rule about its source had a part in (`inet6_csk_route_socket`), until something is learned of its destination; one of IPv4 keeps
+ * the default route that it has, of several.
  *
  * @returns 0, or the errno a sender sees
  */
-export function routeSegment({ stack, boundDev, forAnother, routedUnbound }: TcpEnd, packet: Packet): number {
+export function routeSegment(end: TcpEnd, packet: Packet): number {
+  const { stack, boundDev, forAnother, routedUnbound } = end;
+  stack.flow.keptGateway = end.gateway;
   const { exceptions } = stack.state;
   const { src, dst } = packet;
   const stands =
@@ -24,4 +27,9 @@ export function routeSegment({ stack, boundDev, forAnother, routedUnbound }: Tcp
   const error = routeOutput(stack, packet, boundDev, forAnother);
   packet.src = src;
   return error;
+}
+
+/** Has a packet of an end just been routed, its socket keeps the way; what answers a SYN has no socket of its own yet. */
+export function keepWay(end: TcpEnd, { family, rtUsesGateway, rtNextHop }: Packet): void {
+  end.gateway = family === 4 && rtUsesGateway ? rtNextHop : 0;
 }

@@ -30,7 +30,7 @@ import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
-import { routeSegment } from "./segment-route.ts";
+import { keepWay, routeSegment } from "./segment-route.ts";
 import { newTcpEnd, type TcpEnd } from "./tcp-end.ts";
 import { TcpOutput } from "./tcp-output.ts";
 
@@ -78,6 +78,7 @@ export class TcpEnds {
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
+    if (syn.rtMtuLocked) syn.df = syn.family === 6;
     syn.mss = advertisedMss(stack, syn);
     this.own = newTcpEnd(
       {
@@ -93,6 +94,7 @@ export class TcpEnds {
       },
       "syn-sent",
     );
+    keepWay(this.own, syn);
     this.own.routedUnbound = syn.family === 6 && owner.query.src === null;
     this.ends.set(keyOf(this.own), this.own);
     this.repeatSyn(1);
@@ -131,6 +133,7 @@ export class TcpEnds {
         owner.client.pool.release(syn);
         return;
       }
+      if (syn.rtMtuLocked) syn.df = syn.family === 6;
       fillHopLimit(owner.client, syn);
       syn.mss = advertisedMss(owner.client, syn);
       hashBySocket(syn, ++own.rethought);
@@ -279,10 +282,11 @@ export class TcpEnds {
     syn.id = stack.state.nextIpId();
     syn.seq = 0;
     syn.uid = 0;
-    if (routeConnect(stack, syn) !== 0) {
+    if (routeConnect(stack, syn, true) !== 0) {
       stack.pool.release(syn);
       return null;
     }
+    if (syn.rtMtuLocked) syn.df = syn.family === 6;
     fillHopLimit(stack, syn);
     syn.mss = advertisedMss(stack, syn);
     const end = newTcpEnd(
@@ -300,6 +304,7 @@ export class TcpEnds {
       "syn-sent",
       relayed,
     );
+    keepWay(end, syn);
     end.routedUnbound = syn.family === 6;
     relayed.onward = end;
     this.ends.set(keyOf(end), end);

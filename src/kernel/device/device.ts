@@ -175,12 +175,11 @@ export interface BridgePort {
   readonly bcastFlood: boolean;
   /** Isolated ports do not exchange frames with each other. */
   readonly isolated: boolean;
-  /** What else is on that is not modelled, by iproute2's names; absent: nothing. */
-  readonly unmodelled?: readonly UnmodelledPortFlag[];
+  /** What else is on, by iproute2's names; absent: nothing. */
+  readonly flags?: readonly PortFlag[];
 }
 
-/** Of these, those that are about who answers for whom say so of neighbour discovery alone. */
-export type UnmodelledPortFlag =
+export type PortFlag =
   | "neigh_suppress"
   | "neigh_vlan_suppress"
   | "proxy_arp"

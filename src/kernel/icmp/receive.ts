@@ -103,7 +103,7 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (inner === null || !hasSocket(inner)) return;
   const { exceptions } = stack.state;
   if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
-    if (packet.icmpInfo > 0) learnPathMtu(stack, 4, inner.dst, packet.icmpInfo, mtuTowards(stack, inner));
+    if (packet.icmpInfo > 0) learnTowards(stack, inner, packet.icmpInfo);
     return;
   }
   if (packet.icmpType === ICMP_REDIRECT) {
@@ -124,14 +124,13 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   }
 }
 
-/** `ipv4_mtu`: what the way to where a packet made here was sent takes, as far as is known. */
-function mtuTowards(stack: Stack, sent: Packet): number {
-  let mtu = 0;
+/** What the way to where a packet made here was sent takes, against what was known of it (`ipv4_mtu`). */
+function learnTowards(stack: Stack, sent: Packet, mtu: number): void {
   probed(stack, sent.family, sent.dst, (probe) => {
-    mtu = outputMtu(probe, stack.net.devices[probe.rtDev] as NetDevice);
+    const old = outputMtu(probe, stack.net.devices[probe.rtDev] as NetDevice);
+    learnPathMtu(stack, 4, sent.dst, mtu, old, probe.rtMtuLocked);
     return true;
   });
-  return mtu;
 }
 
 /** Is `router` the gateway in use for what a packet made here was sent to? Only it may send elsewhere. */

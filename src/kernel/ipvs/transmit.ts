@@ -261,6 +261,7 @@ function routeToServer(
   packet.rtUsesGateway = probe.rtUsesGateway;
   packet.rtHopStands = probe.rtHopStands;
   packet.rtMtu = probe.rtMtu;
+  packet.rtMtuLocked = probe.rtMtuLocked;
   packet.rtHopLimit = probe.rtHopLimit;
   packet.rtError = 0;
   packet.rtDoRedirect = false;

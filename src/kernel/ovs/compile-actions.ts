@@ -41,6 +41,15 @@ export type OvsAction =
   | OvsCt
   | { readonly kind: "ct-clear" }
   | { readonly kind: "group"; readonly id: number }
+  /** `multipath(…)`: the number of one of so many links, by the flow's hash, into a field. */
+  | { readonly kind: "multipath"; readonly links: number; readonly target: Subfield }
+  /** `bundle(…)`, `bundle_load(…)`: one of the ports that are up, by the flow's hash or the first; into a field, null: output to it. */
+  | {
+      readonly kind: "bundle";
+      readonly members: readonly number[];
+      readonly first: boolean;
+      readonly target: Subfield | null;
+    }
   | { readonly kind: "clone" | "write"; readonly actions: readonly OvsAction[] }
   | { readonly kind: "clear-actions" }
   | { readonly kind: "conjunction"; readonly id: number; readonly clause: number; readonly clauses: number }
@@ -126,6 +135,11 @@ function compileAction(text: string, ports: PortNumbers): OvsAction | undefined 
       return { kind: "ct-clear" };
     case "group":
       return /^\d+$/.test(args) ? { kind: "group", id: Number(args) } : undefined;
+    case "multipath":
+      return multipath(args);
+    case "bundle":
+    case "bundle_load":
+      return bundle(name, args, ports);
     case "clone":
       return { kind: "clone", actions: compileActions(args, ports) };
     case "write_actions":
@@ -241,6 +255,28 @@ export function subfield(text: string): Subfield | undefined {
   const from = Number(low);
   const to = high === undefined ? from : Number(high);
   return to < from || to >= field.bits ? undefined : { field, from, bits: to - from + 1 };
+}
+
+/** `multipath(symmetric_l4,1024,hrw,4,0,NXM_NX_REG0[])`: fields, basis, algorithm, how many links, its argument, where to. */
+function multipath(args: string): OvsAction | undefined {
+  const [, , algorithm = "", links = "", , to = ""] = args.split(",").map((part) => part.trim());
+  const target = subfield(to);
+  if (!MULTIPATH.has(algorithm) || !/^\d+$/.test(links) || Number(links) < 1) return undefined;
+  return target === undefined ? undefined : { kind: "multipath", links: Number(links), target };
+}
+
+const MULTIPATH = new Set(["modulo_n", "hash_threshold", "hrw", "iter_hash"]);
+
+/** `bundle(eth_src,0,hrw,ofport,members:4,8)`, `bundle_load(eth_src,0,active_backup,ofport,reg0[],slaves:4,8)`. */
+function bundle(name: string, args: string, ports: PortNumbers): OvsAction | undefined {
+  const [, head = "", list = ""] = /^(.*?),?\s*(?:members|slaves):(.*)$/.exec(args) ?? [];
+  const [, , algorithm = "", type = "", to = ""] = head.split(",").map((part) => part.trim());
+  const target = name === "bundle" ? null : subfield(to);
+  const members = list.split(",").map((port) => portNumber(port.trim(), ports));
+  if (target === undefined || !/^(?:hrw|active_backup)$/.test(algorithm) || type !== "ofport")
+    return undefined;
+  if (members.some((member) => member === undefined)) return undefined;
+  return { kind: "bundle", members: members as number[], first: algorithm === "active_backup", target };
 }
 
 function load(value: string, to: string): OvsAction | undefined {

@@ -6,7 +6,7 @@ import { isDeadLoop } from "./dead-loop.ts";
 import { decapsulateEcn } from "./ecn.ts";
 import { takeOut } from "./encapsulation.ts";
 import { classifyFrame } from "./frame.ts";
-import { datagramAround, mustNotBeCut, sendDatagram } from "./udp-tunnel.ts";
+import { datagramAround, mustNotBeCut, sendDatagram, turnAt } from "./udp-tunnel.ts";
 
 /** Geneve with one fixed other end (drivers/net/geneve.c): a frame becomes the payload of a UDP packet. Runs per packet. */
 
@@ -31,7 +31,7 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   outer.ttl = detail.ttl;
   outer.df = outer.family === 6 || detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
   outer.dev = dev.ifindex;
-  sendDatagram(stack, outer, 0, dev.slot);
+  sendDatagram(stack, outer, 0, dev.slot, turnAt(stack, dev));
 }
 
 /**

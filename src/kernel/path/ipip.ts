@@ -90,6 +90,8 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
     return;
   }
   passErrorOn(stack, dev, packet);
+  // `iptunnel_xmit`
+  if (outer.rtMtuLocked) outer.df = false;
   outer.id = stack.state.nextIpId();
   outer.inner = packet;
   hashOutside(outer, packet);
@@ -100,7 +102,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
 function fitsTunnel(stack: Stack, dev: NetDevice, packet: Packet, outer: Packet): boolean {
   const own = packet.rtMtu !== 0 ? packet.rtMtu : dev.mtu;
   const mtu = outer.df ? wayMtu(stack, outer) - HEADER : own;
-  if (mtu < own) learnPathMtu(stack, 4, packet.dst, mtu, own);
+  if (mtu < own) learnPathMtu(stack, 4, packet.dst, mtu, own, packet.rtMtuLocked);
   if (!packet.df || packet.gsoExcess > 0 || networkLength(packet) <= mtu) return true;
   tellUntranslated(stack, packet, mtu);
   return false;

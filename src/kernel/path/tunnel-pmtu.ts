@@ -2,7 +2,6 @@ import { IP6_ANY, IP6_LOOPBACK, isMulticast6 } from "../../address/ip6-handle.ts
 import * as PACKET from "../../packet/packet.ts";
 import { headerLength, isIcmp, networkLength, type Packet } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
-import type { NetDevice } from "../device/net-device.ts";
 import { emit } from "../emit.ts";
 import { quote } from "../icmp/quote.ts";
 import { outputMtu } from "../route/output-mtu.ts";
@@ -35,20 +34,26 @@ const LEAST6 = 1280;
  * that a bridge gave it has nobody else to be told by: the tunnel answers itself, in the name of whom the frame was for.
  *
  * @param mtu of the tunnel's way, less all headers
+ * @param turn takes that answer over: it comes in by the tunnel. null: no bridge gave it the frame
  * @returns false where the sender was told: the frame, still the caller's, is not sent
  */
-export function tunnelTakes(stack: Stack, dev: NetDevice | null, packet: Packet, mtu: number): boolean {
+export function tunnelTakes(
+  stack: Stack,
+  packet: Packet,
+  mtu: number,
+  turn: ((error: Packet) => void) | null,
+): boolean {
   if (networkLength(packet) <= mtu) return true;
   learn(stack, packet, mtu);
-  if (dev === null || dev.master === null || !mayAnswer(packet, mtu)) return true;
-  // `vxlan_encap_bypass`, `geneve_xmit_skb`: the error comes in by the tunnel's device.
-  stack.outbox.raise(stack, dev, tooBig(stack, packet, mtu));
+  if (turn === null || !mayAnswer(packet, mtu)) return true;
+  turn(tooBig(stack, packet, mtu));
   return false;
 }
 
 function learn(stack: Stack, packet: Packet, mtu: number): void {
   const dev = stack.net.devices[packet.rtDev];
-  if (dev !== undefined) learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev));
+  if (dev !== undefined)
+    learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev), packet.rtMtuLocked);
 }
 
 /** `iptunnel_pmtud_check_icmp`, `iptunnel_pmtud_check_icmpv6`. */

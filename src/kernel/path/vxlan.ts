@@ -13,7 +13,7 @@ import { isDeadLoop } from "./dead-loop.ts";
 import { decapsulateEcn } from "./ecn.ts";
 import { takeOut } from "./encapsulation.ts";
 import { classifyFrame } from "./frame.ts";
-import { datagramAround, mustNotBeCut, sendDatagram } from "./udp-tunnel.ts";
+import { datagramAround, mustNotBeCut, sendDatagram, turnAt } from "./udp-tunnel.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { ETH_P_ARP, INNER_NONE, INNER_VXLAN } = PACKET;
@@ -82,7 +82,7 @@ function encapsulate(
   outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
   outer.dev = dev.ifindex;
   const link = toGroup && detail.link !== null ? stack.net.deviceNamed(detail.link) : null;
-  sendDatagram(stack, outer, link?.ifindex ?? 0, dev.slot);
+  sendDatagram(stack, outer, link?.ifindex ?? 0, dev.slot, turnAt(stack, dev));
 }
 
 /**
