@@ -229,6 +229,11 @@ export class Fib {
     );
   }
 
+  /** Do policy rules only name tables, and no packet is asked for more than its destination and TOS? */
+  get asksOnlyTables(): boolean {
+    return this.chain !== null;
+  }
+
   /** `l3mdev_update_flow`: which VRF a look-up is about. A VRF itself as the way out only names its table. */
   private updateFlow(flow: Flow, vrfs: ReadonlyMap<number, NetDevice>): NetDevice | null {
     let vrf = vrfs.get(flow.inVrf) ?? null;
