@@ -16,6 +16,7 @@ import {
 import { newNetns } from "../cni/machine.ts";
 import { HASHED_NAMES } from "../cni/names.ts";
 import { Netns, type NewDevice } from "../cni/netns.ts";
+import { NEW_BRIDGE } from "../kernel/device/device.ts";
 import type { Host } from "../kernel/host.ts";
 import type { Operation } from "../kernel/operation.ts";
 import { ORIGIN_NONE, type Origin } from "../kernel/origin.ts";
@@ -249,13 +250,7 @@ function makeSwitch(name: string, ports: number): Host {
     name: "br0",
     mac: HASHED_NAMES.mac(`${name} br0`),
     mtu: 1500,
-    detail: {
-      kind: "bridge",
-      vlanFiltering: false,
-      ageingS: 300,
-      nfCallIptables: false,
-      nfCallIp6tables: false,
-    },
+    detail: NEW_BRIDGE,
   });
   const first = machine.addDevice(portOf(name, 0));
   // The others at once: a bridge looks at all its ports whenever one comes.

@@ -1,4 +1,5 @@
 import { formatPrefix4, networkOf, type Prefix4 } from "../address/prefix.ts";
+import { NEW_BRIDGE } from "../kernel/device/device.ts";
 import { fromIpv4 } from "./ip.ts";
 import { IptablesTable } from "./iptables.ts";
 import type { NameSource } from "./names.ts";
@@ -14,13 +15,7 @@ export function addDocker0(node: Netns, bip: Prefix4, names: NameSource): void {
     mac: names.mac(`bridge ${node.name} ${BRIDGE}`),
     mtu: 1500,
     carrier: false,
-    detail: {
-      kind: "bridge",
-      vlanFiltering: false,
-      ageingS: 300,
-      nfCallIptables: false,
-      nfCallIp6tables: false,
-    },
+    detail: NEW_BRIDGE,
   });
   node.addAddress(BRIDGE, { ip: fromIpv4(bip.address), length: bip.length });
   node.enableForwarding(4);

@@ -1,4 +1,3 @@
-import { formatRealms } from "./route/realms.ts";
 import { type AddressFamily, IPV4, IPV6, type PrefixOf } from "../address/family.ts";
 import { formatIpv4 } from "../address/ipv4.ts";
 import { formatMac } from "../address/mac.ts";
@@ -8,6 +7,7 @@ import { formatTos } from "./route/dsfield.ts";
 import { formatDestination, usualMetric6 } from "./route/ip-route.ts";
 import { formatProtocol } from "./route/ip-rule.ts";
 import { metricsText } from "./route/metrics.ts";
+import { formatRealms } from "./route/realms.ts";
 import type {
   NextHopOf,
   PolicyRule,

@@ -38,6 +38,8 @@ export class HostSession {
   /** By bridge (`fdbKey`) or VXLAN device (ifindex): a port's ifindex, or the other end's address. */
   readonly learned: LearnedAddresses;
   readonly exceptions: RouteExceptions;
+  /** Of several default routes that are alike the one taken last (`fa_default`), by table and TOS, and the first's gateway. */
+  readonly defaultTaken: PairMap;
   /** IPIP tunnels: (ifindex, 0) to errors from their way not yet passed on, (ifindex, 1) to when the last came (`ipipError`). */
   readonly tunnelErrors: PairMap;
   /** `inet_peer`: (source, 0) to redirects sent, (source, 1) to when the last was sent; 2 and 3 are IPv6's, 4 and 5 IPv4's
@@ -67,6 +69,7 @@ export class HostSession {
     this.neighbourDelayed = new PairMap(journal);
     this.learned = new LearnedAddresses(journal);
     this.exceptions = new RouteExceptions(journal);
+    this.defaultTaken = new PairMap(journal);
     this.tunnelErrors = new PairMap(journal);
     this.peers = new PairMap(journal);
     this.relayed = new PairMap(journal);

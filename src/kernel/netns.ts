@@ -134,6 +134,8 @@ export class Netns {
   readonly errorsUseInboundAddress: boolean;
   readonly forwardUsePmtu: boolean;
   readonly multipathHashPolicy: number;
+  /** Next hops whose gateways did not answer are passed over (`net.ipv4.fib_multipath_use_neigh`). */
+  readonly multipathUsesNeighbours: boolean;
   /** What policy 3 looks at, and of IPv6. */
   readonly multipathHashFields: number;
   readonly multipathHashFields6: number;
@@ -327,6 +329,7 @@ export class Netns {
     this.echoIgnoreAll = sysctl.integer("net.ipv4.icmp_echo_ignore_all", 0) !== 0;
     this.errorsUseInboundAddress = sysctl.integer("net.ipv4.icmp_errors_use_inbound_ifaddr", 0) !== 0;
     this.forwardUsePmtu = sysctl.integer("net.ipv4.ip_forward_use_pmtu", 0) !== 0;
+    this.multipathUsesNeighbours = sysctl.integer("net.ipv4.fib_multipath_use_neigh", 0) !== 0;
     this.multipathHashPolicy = sysctl.integer("net.ipv4.fib_multipath_hash_policy", 0);
     this.fwmarkReflect = sysctl.integer("net.ipv4.fwmark_reflect", 0) !== 0;
     this.proxiesAll6 = sysctl.integer("net.ipv6.conf.all.proxy_ndp", 0) !== 0;

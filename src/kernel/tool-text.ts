@@ -24,6 +24,16 @@ export interface TextFault {
   readonly message: string;
 }
 
+/** A line of a dump that its tool would not take back. */
+export interface LineError {
+  /** Counted from 1. */
+  readonly line: number;
+  /** The whole line. */
+  readonly text: string;
+  /** What is wrong, and what would be right. */
+  readonly message: string;
+}
+
 /** A `ToolText` being read. */
 export class ToolTextDraft implements ToolText {
   readonly items: Json[] = [];

@@ -54,9 +54,12 @@ export const BEFORE_BULK = 5;
  * Does a probe go on with a bulk transfer when its connection is up? Recorded without offloads it is cut otherwise than the model's,
  * whose replay of it ends there.
  */
-export function isBulk({ query }: RecordedProbe): boolean {
-  return query.proto === "tcp" && query.size !== undefined;
+export function isBulk({ query, outcome }: RecordedProbe): boolean {
+  return query.proto === "tcp" && query.size !== undefined && !NEVER_UP.has(outcome.result);
 }
+
+/** Of a connection that was refused nothing was said on it. */
+const NEVER_UP: ReadonlySet<string> = new Set(["refused", "unreachable", "blocked"]);
 
 /** `icmp_err_convert`: of a datagram's errors only those of protocol and port end it where no socket asks for more (IP_RECVERR). */
 export function isNotFinal({ query, outcome }: RecordedProbe): boolean {

@@ -17,6 +17,8 @@ export const ETH_P_IPV6 = 0x86dd;
 
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_IPIP = 4;
+/** IPv6 in whatever carries it. */
+export const IPPROTO_IPV6 = 41;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_ICMPV6 = 58;
@@ -44,6 +46,7 @@ export const ICMPV6_TIME_EXCEED = 3;
 export const ICMPV6_PARAMPROB = 4;
 export const ICMPV6_ECHO_REQUEST = 128;
 export const ICMPV6_ECHO_REPLY = 129;
+export const ICMPV6_MLD_QUERY = 130;
 export const NDISC_ROUTER_SOLICITATION = 133;
 export const NDISC_ROUTER_ADVERTISEMENT = 134;
 export const NDISC_NEIGHBOUR_SOLICITATION = 135;
@@ -274,6 +277,8 @@ export class Packet {
   rtHopStands = false;
   /** Path or route MTU, 0 when the device's applies. */
   rtMtu = 0;
+  /** What the way takes is fixed (`ip_mtu_locked`): what is sent by it may be cut, and nothing is learned of it. */
+  rtMtuLocked = false;
   /** The hop limit that the route says, 0 where it says none. */
   rtHopLimit = 0;
   /** Realms that it and the way back gave the packet (`dst_entry.tclassid`, `kernel/route/realms.ts`). */
@@ -420,6 +425,7 @@ export class Packet {
     this.rtHopStands = false;
     this.rtMtu = 0;
     this.rtRealms = 0;
+    this.rtMtuLocked = false;
     this.rtHopLimit = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
@@ -508,6 +514,7 @@ export class Packet {
     this.rtUsesGateway = from.rtUsesGateway;
     this.rtHopStands = from.rtHopStands;
     this.rtMtu = from.rtMtu;
+    this.rtMtuLocked = from.rtMtuLocked;
     this.rtHopLimit = from.rtHopLimit;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;

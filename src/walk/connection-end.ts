@@ -1,6 +1,6 @@
+import { emit } from "../kernel/emit.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import type { Packet } from "../packet/packet.ts";
 import { ofFamily } from "./client-packet.ts";
 import { boundDeviceOf } from "./listener.ts";
@@ -64,10 +64,7 @@ export function transparencyOf(socket: Socket | null): boolean | null {
 export function packetFrom(end: ConnectionEnd, query: Query, phase: number, cause: number): Packet {
   const { stack } = end;
   const packet = ofFamily(stack.pool.take(), query.family);
-  packet.number = stack.outbox.nextNumber();
-  packet.phase = phase;
-  packet.cause = cause;
-  stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause, phase);
+  emit(stack, packet, phase, cause);
   packet.src = end.local;
   packet.dst = end.peer;
   packet.sport = end.localPort;

@@ -1,4 +1,5 @@
 import { isLinkLocal6 } from "../address/ip6-handle.ts";
+import { emit } from "../kernel/emit.ts";
 import { inputDevice6 } from "../kernel/icmp/send6.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
@@ -7,7 +8,6 @@ import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import {
   headerLength,
   ICMP_DEST_UNREACH,
@@ -141,16 +141,13 @@ export class Conversation implements Upcalls {
   make(phase: number, cause: number): Packet {
     const stack = this.client;
     const packet = ofFamily(stack.pool.take(), this.query.family);
-    packet.number = stack.outbox.nextNumber();
-    packet.phase = phase;
-    packet.cause = cause;
+    emit(stack, packet, phase, cause);
     packet.ttl = this.query.ttl ?? 0;
     packet.mark = this.query.mark;
     packet.uid = this.query.uid;
     packet.boundDev = this.ownDevice;
     packet.src = this.query.src ?? 0;
     packet.dst = this.query.dst;
-    stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause, phase);
     return packet;
   }
 
@@ -342,12 +339,9 @@ export class Conversation implements Upcalls {
       stack.pool.release(reply);
       return true;
     }
+    if (reply.rtMtuLocked) reply.df = reply.family === 6;
     fillHopLimit(stack, reply);
-    reply.number = stack.outbox.nextNumber();
-    reply.phase = PHASE_REPLY;
-    reply.cause = packet.number;
-    stack.tape?.words4(OP_EMIT, stack.host, reply.number, packet.number, PHASE_REPLY);
-    localOut(stack, reply);
+    localOut(stack, emit(stack, reply, PHASE_REPLY, packet.number));
     return true;
   }
 
@@ -359,7 +353,10 @@ export class Conversation implements Upcalls {
   private readonly repliers = new Map<number, number>();
 
   echoReply(stack: Stack, packet: Packet): void {
-    if (this.query.proto !== "icmp" || stack !== this.client || packet.icmpId !== this.icmpId) return;
+    const { proto, src } = this.query;
+    if (proto !== "icmp" || stack !== this.client || packet.icmpId !== this.icmpId) return;
+    // A socket bound to an address hears what is for that alone (`raw_v4_match`, `raw_v6_match`).
+    if (src !== null && packet.dst !== src) return;
     this.echoAnswered(packet.src);
   }
 
@@ -397,10 +394,12 @@ export class Conversation implements Upcalls {
 
   takeError(packet: Packet, inner: Packet): void {
     const { query } = this;
+    // Who sends echoes is not connected: errors are its own from whatever address they tell of, unless it is bound to one.
+    const source = query.proto === "icmp" ? (query.src ?? 0) : this.source;
     if (
       inner.protocol !== protocolOf(query) ||
       inner.dst !== this.destination ||
-      (this.source !== 0 && inner.src !== this.source)
+      (source !== 0 && inner.src !== source)
     )
       return;
     if (

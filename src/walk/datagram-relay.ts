@@ -1,8 +1,8 @@
+import { emit } from "../kernel/emit.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Relay } from "../kernel/socket/relay.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import { headerLength, IPPROTO_UDP, type Packet, PHASE_REPLY, PHASE_REQUEST } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
 import { MESSAGE_BYTES } from "./packet-size.ts";
@@ -87,11 +87,9 @@ export class DatagramRelay {
       stack.pool.release(packet);
       return;
     }
+    if (packet.rtMtuLocked) packet.df = packet.family === 6;
     fillHopLimit(stack, packet);
-    packet.number = stack.outbox.nextNumber();
-    packet.phase = phase;
-    packet.cause = from.number;
-    stack.tape?.words4(OP_EMIT, stack.host, packet.number, from.number, phase);
+    emit(stack, packet, phase, from.number);
     localOut(stack, packet);
   }
 }

@@ -1,10 +1,11 @@
 import type { Ipv4 } from "../address/ipv4.ts";
 import { formatMac, MAC_BROADCAST, MAC_ZERO, type Mac } from "../address/mac.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
+import { emit } from "../kernel/emit.ts";
 import type { Host } from "../kernel/host.ts";
 import type { Json } from "../kernel/json-fields.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { DIR_IN, OP_ARP, OP_EMIT, OP_FRAME, Tape } from "../kernel/tape.ts";
+import { DIR_IN, OP_ARP, OP_FRAME, Tape } from "../kernel/tape.ts";
 import { ARPOP_REQUEST, ETH_P_ARP, PHASE_REPLY, PHASE_REQUEST } from "../packet/packet.ts";
 import { type DhcpServer, dhcpOf } from "../world/dhcp/configuration.ts";
 import type { DhcpNetwork, GivenLease, HeldLease, LeaseRequest } from "../world/dhcp/exchange.ts";
@@ -192,10 +193,9 @@ export class Link {
   /** A datagram made by hand goes out by a device, and all that comes of it happens. */
   #say({ stack, device }: Place, message: Message): Tape {
     const { src, dst, ethDst, sport, dport, phase } = message;
-    return this.#walked((tape) => {
+    return this.#walked(() => {
       const packet = ofFamily(this.#session.pool.take(), 4);
-      packet.number = this.#session.outbox.nextNumber();
-      packet.phase = phase;
+      emit(stack, packet, phase, 0);
       packet.src = src;
       packet.dst = dst;
       packet.ttl = 64;
@@ -203,7 +203,6 @@ export class Link {
       packet.framed = true;
       packet.ethSrc = device.mac;
       packet.ethDst = ethDst;
-      tape.words4(OP_EMIT, stack.host, packet.number, 0, phase);
       stack.path.transmit(stack, device, packet);
     });
   }

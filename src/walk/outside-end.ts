@@ -1,6 +1,6 @@
 import type { NetDevice } from "../kernel/device/net-device.ts";
+import { emit } from "../kernel/emit.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import {
   ETH_P_ARP,
   headerLength,
@@ -115,9 +115,7 @@ export class OutsideEnd {
   /** What the sender says to a packet comes in where that went out. */
   private answer(stack: Stack, device: NetDevice, packet: Packet, fill: (said: Packet) => void): void {
     const said = ofFamily(stack.pool.take(), this.query.family);
-    said.number = stack.outbox.nextNumber();
-    said.phase = PHASE_DATA;
-    said.cause = packet.number;
+    emit(stack, said, PHASE_DATA, packet.number);
     said.src = packet.dst;
     said.dst = packet.src;
     said.sport = packet.dport;
@@ -126,7 +124,6 @@ export class OutsideEnd {
     said.framed = true;
     said.ethDst = device.mac;
     said.ethSrc = packet.ethDst;
-    stack.tape?.words4(OP_EMIT, stack.host, said.number, packet.number, PHASE_DATA);
     stack.outbox.receive(stack, device, said);
   }
 

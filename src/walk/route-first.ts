@@ -16,7 +16,7 @@ export function routeFirst(owner: Conversation, packet: Packet): boolean {
   const error =
     packet.protocol === IPPROTO_SCTP
       ? routeOutput(stack, packet, packet.boundDev, false)
-      : routeConnect(stack, packet);
+      : routeConnect(stack, packet, owner.query.sport === null);
   const toMany = error === 0 && (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST);
   if (error !== 0 || toMany) {
     stack.pool.release(packet);

@@ -1,12 +1,12 @@
 import type { Chooser } from "../kernel/chooser.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
+import { emit } from "../kernel/emit.ts";
 import { ipvlanRoutedOut } from "../kernel/path/ipvlan.ts";
 import { netifReceive, receiveFrame, receiveLooped } from "../kernel/path/receive.ts";
 import { reason } from "../kernel/reason.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import type { Stack } from "../kernel/stack.ts";
 import type { Tape } from "../kernel/tape.ts";
-import * as TAPE from "../kernel/tape.ts";
 import * as PACKET from "../packet/packet.ts";
 import * as AGENDA from "./agenda.ts";
 import { ofFamily } from "./client-packet.ts";
@@ -17,7 +17,6 @@ import type { Session } from "./session.ts";
 import { fromTun } from "./tun-daemon.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { OP_EMIT } = TAPE;
 const { PHASE_REQUEST } = PACKET;
 const { FROM_WIRE_SAME_HOST, LOOPED, LOWERED, LOWERED_ROUTED, RAISED, READ_FROM_TUN } = AGENDA;
 
@@ -195,12 +194,10 @@ function arrive(session: Session, sender: OutsideEnd, stack: Stack, query: Query
   session.outbox.intercept = sender.intercept;
   const device = entryDevice(session, stack, query);
   const packet = session.pool.take();
-  packet.number = session.outbox.nextNumber();
-  packet.phase = PHASE_REQUEST;
+  emit(stack, packet, PHASE_REQUEST, 0);
   sender.fill(packet);
   packet.framed = true;
   packet.ethDst = device.mac;
-  stack.tape?.words4(OP_EMIT, stack.host, packet.number, 0, PHASE_REQUEST);
   receiveFrame(stack, device, packet, true);
 }
 

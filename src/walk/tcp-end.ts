@@ -24,8 +24,12 @@ export interface TcpEnd extends ConnectionEnd {
   /** When what is not acknowledged is due to be sent again, and how long it waited for that. */
   retransmitAt: number;
   retransmitMs: number;
+  /** IPv4: the gateway of the way that its socket keeps (`sk_dst_cache`), 0 none. */
+  gateway: number;
   /** How often it has taken another hash for its flow (`hashBySocket`). */
   rethought: number;
+  /** Its route was found while its source was still open, and stands (`ip6_dst_store`). Of IPv4 it was found again with the source. */
+  routedUnbound: boolean;
 }
 
 /** An end that has said and heard nothing. */
@@ -43,7 +47,9 @@ export function newTcpEnd(end: ConnectionEnd, state: TcpEnd["state"], relayed: T
     acknowledged: 1,
     retransmitAt: 0,
     retransmitMs: 0,
+    gateway: 0,
     rethought: 0,
+    routedUnbound: false,
   };
 }
 

@@ -1,11 +1,11 @@
+import { emit } from "../kernel/emit.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion } from "../kernel/outbox.ts";
 import { localOut } from "../kernel/path/local-out.ts";
 import { reason } from "../kernel/reason.ts";
 import { advertisedMss } from "../kernel/route/output-mtu.ts";
-import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
+import { routeConnect } from "../kernel/route/output-route.ts";
 import { RTN_LOCAL } from "../kernel/route/types.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT } from "../kernel/tape.ts";
 import { hashBySocket } from "../packet/flow-hash.ts";
 import {
   headerLength,
@@ -30,6 +30,7 @@ import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
 import { routeFirst } from "./route-first.ts";
+import { keepWay, routeSegment } from "./segment-route.ts";
 import { newTcpEnd, type TcpEnd } from "./tcp-end.ts";
 import { TcpOutput } from "./tcp-output.ts";
 
@@ -77,6 +78,7 @@ export class TcpEnds {
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
+    if (syn.rtMtuLocked) syn.df = syn.family === 6;
     syn.mss = advertisedMss(stack, syn);
     this.own = newTcpEnd(
       {
@@ -92,6 +94,8 @@ export class TcpEnds {
       },
       "syn-sent",
     );
+    keepWay(this.own, syn);
+    this.own.routedUnbound = syn.family === 6 && owner.query.src === null;
     this.ends.set(keyOf(this.own), this.own);
     this.repeatSyn(1);
     hashBySocket(syn);
@@ -125,10 +129,11 @@ export class TcpEnds {
       this.fillSyn(syn);
       syn.src = own.local;
       this.repeatSyn(times + 1);
-      if (routeOutput(owner.client, syn, syn.boundDev, false) !== 0) {
+      if (routeSegment(own, syn) !== 0) {
         owner.client.pool.release(syn);
         return;
       }
+      if (syn.rtMtuLocked) syn.df = syn.family === 6;
       fillHopLimit(owner.client, syn);
       syn.mss = advertisedMss(owner.client, syn);
       hashBySocket(syn, ++own.rethought);
@@ -266,10 +271,7 @@ export class TcpEnds {
   open(relayed: TcpEnd, target: Target, cause: number): TcpEnd | null {
     const { stack } = relayed;
     const syn = ofFamily(stack.pool.take(), this.owner.query.family);
-    syn.number = stack.outbox.nextNumber();
-    syn.phase = PHASE_REQUEST;
-    syn.cause = cause;
-    stack.tape?.words4(OP_EMIT, stack.host, syn.number, cause, PHASE_REQUEST);
+    emit(stack, syn, PHASE_REQUEST, cause);
     syn.protocol = IPPROTO_TCP;
     syn.dst = target.address;
     syn.sport = ephemeralPort(stack);
@@ -280,10 +282,11 @@ export class TcpEnds {
     syn.id = stack.state.nextIpId();
     syn.seq = 0;
     syn.uid = 0;
-    if (routeConnect(stack, syn) !== 0) {
+    if (routeConnect(stack, syn, true) !== 0) {
       stack.pool.release(syn);
       return null;
     }
+    if (syn.rtMtuLocked) syn.df = syn.family === 6;
     fillHopLimit(stack, syn);
     syn.mss = advertisedMss(stack, syn);
     const end = newTcpEnd(
@@ -301,6 +304,8 @@ export class TcpEnds {
       "syn-sent",
       relayed,
     );
+    keepWay(end, syn);
+    end.routedUnbound = syn.family === 6;
     relayed.onward = end;
     this.ends.set(keyOf(end), end);
     hashBySocket(syn);

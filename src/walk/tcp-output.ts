@@ -1,6 +1,5 @@
 import { localOut } from "../kernel/path/local-out.ts";
 import { advertisedMss, outputMtu } from "../kernel/route/output-mtu.ts";
-import { routeOutput } from "../kernel/route/output-route.ts";
 import { hashBySocket } from "../packet/flow-hash.ts";
 import {
   headerLength,
@@ -18,6 +17,7 @@ import { fillHopLimit } from "./client-packet.ts";
 import { packetFrom } from "./connection-end.ts";
 import type { Conversation } from "./conversation.ts";
 import { BARE_SEGMENT_BYTES, SEGMENT_BYTES } from "./packet-size.ts";
+import { keepWay, routeSegment } from "./segment-route.ts";
 import { isBare, type TcpEnd } from "./tcp-end.ts";
 
 /** What is not acknowledged is sent again after this, then after twice as long, and so on (`TCP_RTO_MIN` and a little). */
@@ -131,10 +131,13 @@ export class TcpOutput {
     segment.length =
       headerLength(segment) + (isBare(end) && headers === SEGMENT_BYTES ? BARE_SEGMENT_BYTES : headers);
     segment.id = (flags & TCP_SYN) !== 0 ? 0 : stack.state.nextIpId();
-    if (routeOutput(stack, segment, end.boundDev, end.forAnother) !== 0) {
+    if (routeSegment(end, segment) !== 0) {
       stack.pool.release(segment);
       return;
     }
+    if ((flags & TCP_SYN) === 0) keepWay(end, segment);
+    // `ip_dont_fragment`; what answers a SYN is small enough to bear it all the same (`ip_build_and_send_pkt`).
+    if (segment.rtMtuLocked && flags !== (TCP_SYN | TCP_ACK)) segment.df = segment.family === 6;
     fillHopLimit(stack, segment);
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     if (unsent > 0) this.fillData(end, segment, unsent);

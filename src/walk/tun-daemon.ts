@@ -1,11 +1,13 @@
 import type { NetDevice } from "../kernel/device/net-device.ts";
+import { emit } from "../kernel/emit.ts";
+import { outerOf } from "../kernel/path/encapsulation.ts";
 import { reason } from "../kernel/reason.ts";
 import { hopLimit } from "../kernel/route/hop-limit.ts";
 import { outputMtu } from "../kernel/route/output-mtu.ts";
 import { routeOutput } from "../kernel/route/output-route.ts";
 import type { App, Socket, TunPeer } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
-import { OP_EMIT, OP_TUN } from "../kernel/tape.ts";
+import { OP_TUN } from "../kernel/tape.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_NET_UNREACH,
@@ -71,11 +73,7 @@ function peerOf({ peers }: Extract<App, { kind: "tun" }>, address: number): TunP
 }
 
 function send(stack: Stack, socket: Socket, peer: TunPeer, packet: Packet): void {
-  const outer = stack.pool.take();
-  outer.number = packet.number;
-  outer.phase = packet.phase;
-  outer.cause = packet.cause;
-  outer.encapsulation = INNER_DATAGRAM;
+  const outer = outerOf(stack, packet, INNER_DATAGRAM);
   outer.protocol = IPPROTO_UDP;
   outer.src = typeof socket.address === "number" ? socket.address : 0;
   outer.dst = peer.address;
@@ -101,11 +99,7 @@ function send(stack: Stack, socket: Socket, peer: TunPeer, packet: Packet): void
 function sayUnreachable(stack: Stack, device: NetDevice, cause: Packet): void {
   const own = device.addresses[0];
   if (own === undefined) return;
-  const error = stack.pool.take();
-  error.number = stack.outbox.nextNumber();
-  error.cause = cause.number;
-  error.phase = PHASE_ERROR;
-  stack.tape?.words4(OP_EMIT, stack.host, error.number, cause.number, PHASE_ERROR);
+  const error = emit(stack, stack.pool.take(), PHASE_ERROR, cause.number);
   error.protocol = IPPROTO_ICMP;
   error.icmpType = ICMP_DEST_UNREACH;
   error.icmpCode = ICMP_NET_UNREACH;

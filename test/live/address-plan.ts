@@ -24,6 +24,9 @@ export interface AddressPlan {
   readonly virtual: readonly string[];
   /** Addresses that lead nowhere, or where a route says so. */
   readonly nowhere: readonly string[];
+  /** An address's text up to its last part, and that part; the inverse. */
+  readonly parts: (address: string) => readonly [network: string, last: number];
+  readonly joined: (network: string, last: number) => string;
   /** An address that nobody has, of the network of a prefix. */
   readonly nobody: (prefix: string) => string;
   /** Groups, and what else no packet comes from. */
@@ -65,6 +68,8 @@ export const PLAN4: AddressPlan = {
   loopback: "127.0.0.1",
   virtual: ["10.96.0.10", "10.96.0.11", "198.18.0.77"],
   nowhere: ["192.0.2.80", "198.51.100.9", "10.99.0.7", "10.98.1.2"],
+  parts: (address) => partsOf(address, ".", 10),
+  joined: (network, last) => `${network}${last}`,
   nobody: (prefix) => `${prefix.split(".").slice(0, 3).join(".")}.199`,
   groups: ["224.0.0.5", "255.255.255.255"],
   listening: "0.0.0.0",
@@ -117,6 +122,8 @@ export const PLAN6: AddressPlan = {
   loopback: "::1",
   virtual: ["fd96::10", "fd96::11", "2001:db8:2::77"],
   nowhere: ["2001:db8:192::80", "2001:db8:51::9", "fd99::7", "fd98::1:2"],
+  parts: (address) => partsOf(address, ":", 16),
+  joined: (network, last) => `${network}${last.toString(16)}`,
   nobody: (prefix) => `${prefix.split("/")[0]?.replace(/::\S*$/, "::")}199`,
   groups: ["ff02::1", "ff02::5"],
   listening: "[::]",
@@ -140,5 +147,10 @@ export const PLAN6: AddressPlan = {
     hopCount: { match: "hl", target: "HL", option: "hl" },
   },
 };
+
+function partsOf(address: string, separator: string, base: number): readonly [string, number] {
+  const at = address.lastIndexOf(separator) + 1;
+  return [address.slice(0, at), Number.parseInt(address.slice(at) || "0", base)];
+}
 
 export const PLANS: Readonly<Record<Family, AddressPlan>> = { 4: PLAN4, 6: PLAN6 };

@@ -1,3 +1,4 @@
+import type { Family } from "../../src/address/ip.ts";
 import type { Dice } from "./dice.ts";
 import type { Ground } from "./topology.ts";
 
@@ -5,15 +6,47 @@ import type { Ground } from "./topology.ts";
 export interface NftWords {
   readonly ip: "ip" | "ip6";
   readonly type: "ipv4_addr" | "ipv6_addr";
+  readonly nfproto: "ipv4" | "ipv6";
   readonly ttl: string;
   readonly protocol: string;
   readonly icmp: "icmp" | "icmpv6";
   readonly bits: number;
+  /** A mask with a hole in it. */
+  readonly mask: string;
+  /** What `reject` can say of its own. */
+  readonly rejects: readonly string[];
+  readonly fibTypes: readonly string[];
 }
 
-export const IPV4_WORDS: NftWords = {
-  ...{ ip: "ip", type: "ipv4_addr", ttl: "ttl", protocol: "protocol", icmp: "icmp", bits: 32 },
+const IPV4_WORDS: NftWords = {
+  ...{ ip: "ip", type: "ipv4_addr", nfproto: "ipv4", ttl: "ttl", protocol: "protocol", icmp: "icmp" },
+  bits: 32,
+  mask: "255.255.0.255",
+  rejects: [
+    ...["host-unreachable", "net-unreachable", "prot-unreachable", "port-unreachable"],
+    ...["net-prohibited", "host-prohibited", "admin-prohibited"],
+  ],
+  fibTypes: [
+    ...["local", "unicast", "{ local, broadcast }", "multicast", "blackhole"],
+    "{ unreachable, prohibit }",
+  ],
 };
+
+const IPV6_WORDS: NftWords = {
+  ...{ ip: "ip6", type: "ipv6_addr", nfproto: "ipv6", ttl: "hoplimit", protocol: "nexthdr", icmp: "icmpv6" },
+  bits: 128,
+  mask: "ffff:ffff::ffff",
+  rejects: [
+    ...["no-route", "admin-prohibited", "addr-unreachable", "port-unreachable"],
+    ...["policy-fail", "reject-route"],
+  ],
+  fibTypes: [
+    ...["local", "unicast", "{ local, anycast }", "multicast", "anycast", "blackhole"],
+    "{ unreachable, prohibit }",
+  ],
+};
+
+export const NFT_WORDS: Readonly<Record<Family, NftWords>> = { 4: IPV4_WORDS, 6: IPV6_WORDS };
 
 export type NftHookName =
   | "prerouting"
@@ -37,11 +70,20 @@ export interface DraftNftSet {
   readonly aging: boolean;
 }
 
-/** Where a rule will stand, and what it can be aimed at. */
-export interface NftSpot {
-  readonly dice: Dice;
+/** What a rule is aimed at: a family of the world's, and what its table declares of it. */
+export interface NftSide {
   readonly ground: Ground;
   readonly words: NftWords;
+  /** Addresses of neighbours that a copy goes no further from. */
+  readonly idle: readonly string[];
+  readonly sets: readonly DraftNftSet[];
+  /** Names of stateful objects by their kind. */
+  readonly objects: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Where a rule will stand, and what it can be aimed at. */
+export interface NftSpot extends NftSide {
+  readonly dice: Dice;
   /** Of the table. */
   readonly family: "ip" | "ip6" | "inet" | "netdev" | "bridge" | "arp";
   readonly type: "filter" | "nat" | "route";
@@ -49,11 +91,6 @@ export interface NftSpot {
   readonly priority: number;
   /** Names of the host's devices. */
   readonly devices: readonly string[];
-  /** Addresses of neighbours that a copy goes no further from. */
-  readonly idle: readonly string[];
-  readonly sets: readonly DraftNftSet[];
-  /** Names of stateful objects by their kind. */
-  readonly objects: ReadonlyMap<string, readonly string[]>;
 }
 
 export type NftProto = "tcp" | "udp" | "icmp" | "all";
@@ -65,6 +102,13 @@ export function someAddress({ dice, ground }: Pick<NftSpot, "dice" | "ground">):
 
 export function someNetwork({ dice, ground }: Pick<NftSpot, "dice" | "ground">): string {
   return dice.pick(ground.networks);
+}
+
+/** A network as nft writes it, and none that all pods have. */
+export function narrowNetwork(spot: Pick<NftSpot, "dice" | "ground">): string {
+  const { plan } = spot.ground;
+  const network = someNetwork(spot);
+  return network === plan.pods ? network.replace(/\/\d+$/, `/${plan.lan}`) : network;
 }
 
 /** Did packets meet connection tracking before they come here? */

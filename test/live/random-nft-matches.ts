@@ -1,5 +1,13 @@
 import type { Dice } from "./dice.ts";
-import { isFrame, isTracked, type NftProto, type NftSpot, someAddress, someNetwork } from "./nft-spot.ts";
+import {
+  isFrame,
+  isTracked,
+  type NftProto,
+  type NftSpot,
+  narrowNetwork,
+  someAddress,
+  someNetwork,
+} from "./nft-spot.ts";
 import { PORTS } from "./topology.ts";
 
 /** One condition of a rule. */
@@ -40,11 +48,11 @@ function isOwn({ hook }: NftSpot): boolean {
   return hook === "output" || hook === "postrouting";
 }
 
-function optionIs(dice: Dice): (() => string)[] {
+function optionIs({ dice, words }: NftSpot): (() => string)[] {
   return [
     () =>
       `tcp option ${dice.pick(["maxseg", "sack-perm", "timestamp", "window"])} ${dice.pick(["exists", "missing"])}`,
-    () => `ip option ${dice.pick(["rr", "lsrr", "ra"])} missing`,
+    ...(words.ip === "ip" ? [() => `ip option ${dice.pick(["rr", "lsrr", "ra"])} missing`] : []),
   ];
 }
 
@@ -63,12 +71,13 @@ function kindsOf(spot: NftSpot, proto: NftProto): (readonly [number, Make])[] {
     [2, of("meta", ...metaIs(spot))],
     [1.5, of("concat", ...concatenations(spot, proto))],
     [1.2, of("raw", ...rawIs(spot))],
+    ...(spot.words.ip === "ip6" ? [[1.2, of("exthdr", ...extensionIs(dice))] as const] : []),
     [0.9, of("gen", ...generated(spot))],
     [1.2, () => namedSet(spot)],
     ...(isOwn(spot)
       ? [[0.8, of("owner", () => `meta skuid ${dice.pick(["0", "1000", "!= 0"])}`)] as const]
       : []),
-    ...(proto === "tcp" ? [[0.8, of("option", ...optionIs(dice))] as const] : []),
+    ...(proto === "tcp" ? [[0.8, of("option", ...optionIs(spot))] as const] : []),
   ];
   if (!isFrame(spot)) kinds.push([2, of("device", ...deviceIs(spot))], [1.6, of("fib", ...fibIs(spot))]);
   if (isTracked(spot)) kinds.push([3.5, of("ct", ...connectionIs(spot))]);
@@ -80,8 +89,8 @@ function kindsOf(spot: NftSpot, proto: NftProto): (readonly [number, Make])[] {
   return kinds;
 }
 
-function protocolIs({ dice, words }: NftSpot, proto: Exclude<NftProto, "all">): Condition {
-  const name = proto === "icmp" ? words.icmp.replace("icmpv6", "ipv6-icmp") : proto;
+function protocolIs({ dice, words, ground }: NftSpot, proto: Exclude<NftProto, "all">): Condition {
+  const name = proto === "icmp" ? ground.plan.words.icmp : proto;
   return condition(
     "protocol",
     dice.chance(0.5) ? `meta l4proto ${name}` : `${words.ip} ${words.protocol} ${name}`,
@@ -96,7 +105,7 @@ function aimedAt(spot: NftSpot): string {
   const side = dice.pick(["saddr", "daddr"]);
   const who = dice.weighted<() => string>([
     [6, () => someAddress(spot)],
-    [1, () => plainNetwork(spot).replace("/16", "/24")],
+    [1, () => withoutWholeLength(spot, narrowNetwork(spot))],
     [1, () => `{ ${distinct([someAddress(spot), someAddress(spot)]).join(", ")} }`],
   ]);
   return `${words.ip} ${side} ${who()}`;
@@ -113,15 +122,17 @@ function addressIs(spot: NftSpot): string {
     [2, () => `${not(dice)}{ ${several()} }`],
     [2, () => `${not(dice)}{ ${intervals(spot)} }`],
     [1, () => `${not(dice)}${range(spot)}`],
-    ...(words.ip === "ip"
-      ? ([[1, () => `& 255.255.0.255 ${dice.pick(["==", "!="])} ${masked(spot)}`]] as const)
-      : []),
+    [1, () => `& ${words.mask} ${dice.pick(["==", "!="])} ${masked(spot)}`],
   ])();
   return `${words.ip} ${side} ${value}`;
 }
 
 function plainNetwork(spot: NftSpot): string {
-  return someNetwork(spot).replace(`/${spot.words.bits}`, "");
+  return withoutWholeLength(spot, someNetwork(spot));
+}
+
+function withoutWholeLength({ words }: NftSpot, network: string): string {
+  return network.replace(new RegExp(`/${words.bits}$`), "");
 }
 
 export function distinct(list: readonly string[]): string[] {
@@ -129,38 +140,50 @@ export function distinct(list: readonly string[]): string[] {
 }
 
 function range(spot: NftSpot): string {
-  const { dice } = spot;
-  const base = someNetwork(spot).split("/")[0]?.split(".").slice(0, 3).join(".");
-  return `${base}.${dice.between(1, 44)}-${base}.${dice.between(45, 250)}`;
+  const { dice, ground } = spot;
+  const { parts, joined } = ground.plan;
+  const [base] = parts(someNetwork(spot).replace(/\/.*/, ""));
+  return `${joined(base, dice.between(1, 44))}-${joined(base, dice.between(45, 250))}`;
 }
 
-/** Intervals that do not overlap: of different networks of three octets each. */
+/** Intervals that do not overlap: of different networks, all of an address but its last part. */
 export function intervals(spot: NftSpot): string {
+  const { parts } = spot.ground.plan;
   const bases = new Map<string, string>();
   for (const make of [() => someAddress(spot), () => range(spot), () => someAddress(spot)]) {
     const text = make();
-    bases.set(text.split(".").slice(0, 3).join("."), text);
+    bases.set(parts(text.replace(/-.*/, ""))[0], text);
   }
   return [...bases.values()].join(", ");
 }
 
+/** An address without what the mask leaves out. */
 function masked(spot: NftSpot): string {
-  const octets = someAddress(spot).split(".");
-  return [octets[0], octets[1], "0", octets[3]].join(".");
+  const { ground, words } = spot;
+  const [base, last] = ground.plan.parts(someAddress(spot));
+  if (words.ip === "ip") return ground.plan.joined(base.replace(/\d+\.$/, "0."), last);
+  const [first, second] = base.split(":");
+  return `${first}:${second || "0"}::${last.toString(16)}`;
 }
 
-function networkHeader({ dice, words }: NftSpot): (() => string)[] {
+function networkHeader({ dice, words, ground }: NftSpot): (() => string)[] {
   const { ip, ttl, protocol } = words;
+  const { icmp } = ground.plan.words;
   const own = [
     () => `${ip} ${ttl} ${dice.pick(["<", ">", "<=", ">=", "!="])} ${dice.pick([2, 40, 63, 64, 128])}`,
     () => `${ip} ${ttl} ${dice.pick(["{ 62, 63, 64 }", "1-63", "64"])}`,
     () => `${ip} dscp ${not(dice)}${dice.pick(["cs0", "ef", "{ cs0, cs6 }", "cs6"])}`,
     () => `${ip} ecn ${not(dice)}${dice.pick(["not-ect", "ect0"])}`,
     () => `${ip} length ${dice.pick(["< 60", "> 60", "60", "40-100", "!= { 40, 52, 60 }", ">= 1000"])}`,
-    () => `${ip} ${protocol} ${not(dice)}${dice.pick(["tcp", "{ tcp, udp }", "{ udp, icmp }", "1-17"])}`,
-    () => `${ip} version ${dice.pick(["4", "!= 6"])}`,
+    () => `${ip} ${protocol} ${not(dice)}${dice.pick(["tcp", "{ tcp, udp }", `{ udp, ${icmp} }`, "1-17"])}`,
+    () => `${ip} version ${dice.pick(ip === "ip6" ? ["6", "!= 4"] : ["4", "!= 6"])}`,
   ];
-  if (ip === "ip6") return own.slice(0, 6);
+  if (ip === "ip6")
+    return [
+      ...own,
+      () => `ip6 flowlabel ${dice.pick([">= 0", "0", "!= 0"])}`,
+      () => `ip6 nexthdr ${not(dice)}${dice.pick(["44", "{ 0, 44, 60 }", "0"])}`,
+    ];
   return [
     ...own,
     () => `ip hdrlength ${dice.pick(["5", "> 5"])}`,
@@ -170,6 +193,26 @@ function networkHeader({ dice, words }: NftSpot): (() => string)[] {
     () => `ip id ${dice.pick(["0", "!= 0"])}`,
     () => `ip option ${dice.pick(["rr", "lsrr", "ra"])} ${dice.pick(["exists", "missing"])}`,
     () => `ip checksum ${dice.pick(["!= 0", ">= 0"])}`,
+  ];
+}
+
+/** Headers between IPv6's own and what it carries. */
+function extensionIs(dice: Dice): (() => string)[] {
+  const there = () => dice.pick(["exists", "missing"]);
+  return [
+    () => `exthdr ${dice.pick(["hbh", "rt", "frag", "dst", "mh"])} ${there()}`,
+    () => `exthdr ${dice.pick(["hbh", "rt", "frag", "dst"])} ${there()}`,
+    () =>
+      `${dice.pick(["hbh", "dst", "rt", "frag"])} nexthdr ${not(dice)}${dice.pick(["udp", "{ 43, 60 }"])}`,
+    () => `${dice.pick(["hbh", "dst", "rt", "mh"])} hdrlength ${dice.pick(["0", "> 0", "2"])}`,
+    () => `rt type ${not(dice)}0`,
+    () => `rt seg-left ${dice.pick(["0", "> 0"])}`,
+    () => `rt0 addr[1] ${dice.pick(["fd99::7", "!= fd99::7"])}`,
+    () => `frag more-fragments ${dice.pick([0, 1])}`,
+    () => `frag frag-off ${dice.pick(["0", "!= 0", "> 100"])}`,
+    () => `frag id ${dice.pick([">= 0", "!= 0"])}`,
+    () => `frag reserved2 ${dice.pick(["0", "1"])}`,
+    () => `mh type ${not(dice)}5`,
   ];
 }
 
@@ -186,27 +229,30 @@ function markIs(dice: Dice): (() => string)[] {
 }
 
 function metaIs(spot: NftSpot): (() => string)[] {
-  const { dice, family, hook } = spot;
+  const { dice, family, hook, words, ground } = spot;
+  const { icmp } = ground.plan.words;
   const list = [
     () => `meta length ${dice.pick(["< 60", "> 60", "<= 84", "40-100", "!= 60"])}`,
-    () => `meta protocol ${not(dice)}ip`,
+    () => `meta protocol ${not(dice)}${words.ip}`,
     () => `meta pkttype ${not(dice)}${dice.pick(["host", "broadcast", "multicast", "{ host, multicast }"])}`,
-    () => `meta l4proto ${not(dice)}${dice.pick(["{ tcp, udp }", "tcp", "udp", "icmp", "{ icmp, 132 }"])}`,
-    () => `meta cpu ${dice.pick(["< 4096", "> 4096"])}`,
+    () => `meta l4proto ${not(dice)}${dice.pick(["{ tcp, udp }", "tcp", "udp", icmp, `{ ${icmp}, 132 }`])}`,
+    () => `meta cpu ${dice.pick(["< 8192", "> 8192"])}`,
     () => `meta priority ${not(dice)}${dice.pick(["none", "1:5"])}`,
     () => `meta time ${dice.pick(["<", ">"])} "2020-01-01 00:00:00"`,
     () =>
       `meta day ${not(dice)}{ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }`,
     () => `meta random ${dice.pick([">= 0", "< 2147483648"])}`,
   ];
-  if (family === "inet") list.push(() => `meta nfproto ${not(dice, 0.1)}ipv4`);
+  if (family === "inet") list.push(() => `meta nfproto ${not(dice, 0.1)}${words.nfproto}`);
   if (isFrame(spot)) return list;
   if (["prerouting", "input", "forward"].includes(hook))
     list.push(() => `meta ipsec ${dice.pick(["exists", "missing"])}`);
   list.push(() => `meta rtclassid ${not(dice, 0.6)}7`);
   list.push(() => `rt classid ${not(dice, 0.6)}7`);
   if (hook === "forward" || hook === "output" || hook === "postrouting")
-    list.push(() => `rt ${family === "inet" ? "ip " : ""}nexthop ${not(dice, 0.6)}${someAddress(spot)}`);
+    list.push(
+      () => `rt ${family === "inet" ? `${words.ip} ` : ""}nexthop ${not(dice, 0.6)}${someAddress(spot)}`,
+    );
   // Nor whose it is.
   if (hook !== "input") {
     list.push(() => `meta skuid ${dice.pick(["0", "1000", "!= 0", "{ 0, 1000 }"])}`);
@@ -236,16 +282,8 @@ function deviceIs({ dice, hook, devices }: NftSpot): (() => string)[] {
 }
 
 function fibIs(spot: NftSpot): (() => string)[] {
-  const { dice, hook, devices } = spot;
-  const type = () =>
-    dice.pick([
-      "local",
-      "unicast",
-      "{ local, broadcast }",
-      "multicast",
-      "blackhole",
-      "{ unreachable, prohibit }",
-    ]);
+  const { dice, hook, devices, words } = spot;
+  const type = () => dice.pick(words.fibTypes);
   const list = [
     () => `fib daddr type ${not(dice)}${type()}`,
     () => `fib saddr type ${not(dice)}${type()}`,
@@ -269,7 +307,7 @@ function fibIs(spot: NftSpot): (() => string)[] {
 }
 
 function connectionIs(spot: NftSpot): (() => string)[] {
-  const { dice, words } = spot;
+  const { dice, words, ground } = spot;
   const own = `${words.ip} `;
   const port = () => dice.pick(PORTS);
   const direction = () => dice.pick(["original", "reply"]);
@@ -288,8 +326,8 @@ function connectionIs(spot: NftSpot): (() => string)[] {
     () => `ct ${direction()} ${own}daddr ${plainNetwork(spot)}`,
     () => `meta l4proto tcp ct ${direction()} proto-${dice.pick(["src", "dst"])} ${not(dice)}${port()}`,
     () => `ct expiration ${dice.pick(["> 1s", "< 30d", "1s-10d"])}`,
-    () => `ct l3proto ${not(dice, 0.1)}ipv4`,
-    () => `ct protocol ${not(dice)}${dice.pick(["tcp", "udp", "icmp"])}`,
+    () => `ct l3proto ${not(dice, 0.1)}${words.nfproto}`,
+    () => `ct protocol ${not(dice)}${dice.pick(["tcp", "udp", ground.plan.words.icmp])}`,
     () => `ct zone ${not(dice)}${dice.pick([0, 1, 5])}`,
     () => `ct ${direction()} zone ${not(dice)}${dice.pick([0, 1, 5])}`,
     () => `ct packets ${dice.pick(["> 0", "< 1"])}`,
@@ -312,7 +350,7 @@ function transportIs(spot: NftSpot, proto: Exclude<NftProto, "all">): (() => str
       () => `${icmp} id ${dice.pick(["> 0", "0"])}`,
       () => `${icmp} sequence ${dice.pick(["1", "> 1"])}`,
       () => `${icmp} mtu ${dice.pick(["< 1500", "0"])}`,
-      ...(icmp === "icmp" ? [() => `icmp gateway ${dice.pick(["!= 0", "0"])}`] : []),
+      ...(icmp === "icmp" ? [() => `icmp gateway ${dice.pick(["!= 0", "0"])}`] : ofIcmpv6(dice)),
     ];
   }
   const side = () => dice.pick(["dport", "dport", "dport", "sport"]);
@@ -345,6 +383,18 @@ function transportIs(spot: NftSpot, proto: Exclude<NftProto, "all">): (() => str
   ];
 }
 
+function ofIcmpv6(dice: Dice): (() => string)[] {
+  return [
+    () =>
+      `icmpv6 type ${not(dice)}${dice.pick(["nd-neighbor-solicit", "nd-neighbor-advert", "packet-too-big", "{ packet-too-big, parameter-problem }", "128-136"])}`,
+    () => `icmpv6 code ${not(dice)}${dice.pick(["no-route", "port-unreachable", "{ admin-prohibited, 3 }"])}`,
+    // What nft 1.0.6 lists of it, `icmpv6 parameter-problem`, it cannot read.
+    () => `icmpv6 type parameter-problem @th,32,32 ${dice.pick(["0", "6", "> 40"])}`,
+    () => `icmpv6 max-delay ${dice.pick(["0", "> 0"])}`,
+    () => `icmpv6 checksum ${dice.pick([">= 0", "!= 0"])}`,
+  ];
+}
+
 function anyPort(dice: Dice): (() => string)[] {
   return [
     () => `meta l4proto { tcp, udp } th dport ${not(dice)}${dice.pick(PORTS)}`,
@@ -355,7 +405,7 @@ function anyPort(dice: Dice): (() => string)[] {
 }
 
 function concatenations(spot: NftSpot, proto: NftProto): (() => string)[] {
-  const { dice, words } = spot;
+  const { dice, words, ground } = spot;
   const { ip } = words;
   const pairs = (): string =>
     distinct([0, 1, 2].map(() => `${someAddress(spot)} . ${dice.pick(PORTS)}`)).join(", ");
@@ -364,7 +414,7 @@ function concatenations(spot: NftSpot, proto: NftProto): (() => string)[] {
     () => `${ip} saddr . ${ip} daddr ${not(dice)}{ ${someNetwork(spot)} . ${someNetwork(spot)} }`,
     () => `meta l4proto . th dport ${not(dice)}{ tcp . ${dice.pick(PORTS)}, udp . ${dice.pick(PORTS)} }`,
     () =>
-      `meta l4proto . ${ip} daddr ${not(dice)}{ tcp . ${someAddress(spot)}, icmp . ${someAddress(spot)} }`,
+      `meta l4proto . ${ip} daddr ${not(dice)}{ tcp . ${someAddress(spot)}, ${ground.plan.words.icmp} . ${someAddress(spot)} }`,
   ];
   if (proto === "tcp" || proto === "udp") {
     list.push(
@@ -378,17 +428,36 @@ function concatenations(spot: NftSpot, proto: NftProto): (() => string)[] {
   return list;
 }
 
-function rawIs({ dice, words }: NftSpot): (() => string)[] {
-  const echo = `${words.ip === "ip6" ? "icmpv6" : "icmp"} type { echo-request, echo-reply }`;
+function rawHeader({ dice, words }: NftSpot): (() => string)[] {
+  if (words.ip === "ip")
+    return [
+      () => `@nh,64,8 ${dice.pick(["< 64", "64", "63"])}`,
+      () => `@nh,72,8 ${not(dice)}${dice.pick([1, 6, 17])}`,
+      () => `@nh,128,8 ${not(dice)}${dice.pick([10, 172])}`,
+      () => `@nh,96,16 ${not(dice)}${dice.pick(["0x0af4", "0xac12"])}`,
+      () => `@nh,8,8 ${not(dice)}0`,
+    ];
   return [
-    () => `@nh,64,8 ${dice.pick(["< 64", "64", "63"])}`,
-    () => `@nh,72,8 ${not(dice)}${dice.pick([1, 6, 17])}`,
-    () => `@nh,128,8 ${not(dice)}${dice.pick([10, 172])}`,
-    () => `@nh,96,16 ${not(dice)}${dice.pick(["0x0af4", "0xac12"])}`,
-    () => `@nh,8,8 ${not(dice)}0`,
+    () => `@nh,56,8 ${dice.pick(["< 64", "64", "63"])}`,
+    () => `@nh,48,8 ${not(dice)}${dice.pick([0, 6, 17, 44, 58])}`,
+    () => `@nh,192,16 ${not(dice)}${dice.pick(["0xfd10", "0xfd18"])}`,
+    () => `@nh,64,32 ${not(dice)}${dice.pick(["0xfd100244", "0xfd180000"])}`,
+    () => `@nh,0,4 ${not(dice)}6`,
+    () => `@nh,32,16 ${dice.pick(["> 60", "< 40", "24"])}`,
+    () => `@nh,4,8 ${not(dice)}0`,
+  ];
+}
+
+function rawIs(spot: NftSpot): (() => string)[] {
+  const { dice, words, ground } = spot;
+  const { icmp, icmpNumber } = ground.plan.words;
+  const echo = `${words.icmp} type { echo-request, echo-reply }`;
+  const request = icmpNumber === 1 ? 8 : 128;
+  return [
+    ...rawHeader(spot),
     () => `meta l4proto { tcp, udp } @th,16,16 ${not(dice)}${dice.pick(PORTS)}`,
     () => `meta l4proto tcp @th,104,8 & 2 == ${dice.pick([0, 2])}`,
-    () => `meta l4proto icmp @th,0,8 ${not(dice)}8`,
+    () => `meta l4proto ${icmp} @th,0,8 ${not(dice)}${request}`,
     // Of an echo the checksum is known, of an error that quotes an identification it is not.
     () => `${echo} th dport ${not(dice)}${dice.pick(["1024-32767", "0-20000"])}`,
     () => `${echo} @th,16,16 ${dice.pick(["> 32767", "< 20000", "!= 0"])}`,
@@ -415,7 +484,7 @@ function generated(spot: NftSpot): (() => string)[] {
 }
 
 function linkIs(spot: NftSpot): (() => string)[] {
-  const { dice, ground } = spot;
+  const { dice, ground, words } = spot;
   const macs = [...ground.draft.hosts.values()].flatMap(({ links }) =>
     (links as readonly { readonly address: string }[]).slice(1).map(({ address }) => address),
   );
@@ -423,7 +492,7 @@ function linkIs(spot: NftSpot): (() => string)[] {
     () => `ether saddr ${not(dice)}${dice.pick(macs)}`,
     () => `ether daddr ${not(dice)}${dice.pick(macs)}`,
     () => `ether daddr ${not(dice)}{ ${dice.pick(macs)}, ff:ff:ff:ff:ff:ff }`,
-    () => `ether type ${not(dice)}ip`,
+    () => `ether type ${not(dice)}${words.ip}`,
     () => `vlan id ${not(dice)}5`,
   ];
   if (spot.family === "bridge") {

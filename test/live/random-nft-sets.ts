@@ -1,7 +1,7 @@
 import type { Dice } from "./dice.ts";
-import type { DraftNftSet, NftWords } from "./nft-spot.ts";
+import type { DraftNftSet, NftSide } from "./nft-spot.ts";
 import { distinct, intervals } from "./random-nft-matches.ts";
-import { type Ground, PORTS } from "./topology.ts";
+import { PORTS } from "./topology.ts";
 
 /** What a table declares beside its chains. */
 export interface DeclaredSets {
@@ -14,13 +14,13 @@ export interface DeclaredSets {
 /**
  * A few named sets, maps and objects for a table.
  *
- * @param early verdict maps may go to these chains, which are there before anything names them
+ * @param chains verdict maps may go to these, which are there before anything names them
+ * @param suffix of their names
  */
 export function randomNftSets(
   dice: Dice,
-  ground: Ground,
-  words: NftWords,
-  { tracked, chains }: { readonly tracked: boolean; readonly chains: readonly string[] },
+  { ground, words }: NftSide,
+  { chains, suffix }: { readonly chains: readonly string[]; readonly suffix: string },
 ): DeclaredSets {
   const { type } = words;
   const address = () => dice.pick([...ground.addresses, ...ground.virtual]);
@@ -35,7 +35,7 @@ export function randomNftSets(
   };
   const spot = { dice, ground, words } as never;
   const keyed = (name: string, key: string, data: string | null, dynamic = false): DraftNftSet => ({
-    name,
+    name: `${name}${suffix}`,
     key,
     data,
     dynamic,
@@ -193,12 +193,12 @@ export function randomNftSets(
     );
   }
   for (const make of dice.some(kinds, dice.between(1, 6))) make();
-  return { sets, ...randomObjects(dice, tracked, lines) };
+  return { sets, ...randomObjects(dice, { suffix, l3proto: words.ip }, lines) };
 }
 
 function randomObjects(
   dice: Dice,
-  tracked: boolean,
+  { suffix, l3proto }: { readonly suffix: string; readonly l3proto: string },
   lines: string[],
 ): { readonly objects: ReadonlyMap<string, readonly string[]>; readonly lines: readonly string[] } {
   const objects = new Map<string, readonly string[]>();
@@ -206,17 +206,13 @@ function randomObjects(
     ["counter", "packets 0 bytes 0"],
     ["quota", dice.pick(["over 300 bytes", "2 kbytes", "10 mbytes"])],
     ["limit", `rate ${dice.pick(["over ", ""])}1/day burst 4 packets`],
+    ["ct helper", `type "ftp" protocol tcp\n\t\tl3proto ${l3proto}`],
+    ["ct timeout", `protocol tcp\n\t\tl3proto ${l3proto}\n\t\tpolicy = { established : 3600, close : 4 }`],
+    ["ct expectation", `protocol tcp\n\t\tdport 9876\n\t\ttimeout 1m\n\t\tsize 12\n\t\tl3proto ${l3proto}`],
   ];
-  if (tracked) {
-    kinds.push(
-      ["ct helper", 'type "ftp" protocol tcp\n\t\tl3proto ip'],
-      ["ct timeout", "protocol tcp\n\t\tl3proto ip\n\t\tpolicy = { established : 3600, close : 4 }"],
-      ["ct expectation", "protocol tcp\n\t\tdport 9876\n\t\ttimeout 1m\n\t\tsize 12\n\t\tl3proto ip"],
-    );
-  }
   const body: string[] = [];
   for (const [kind, text] of dice.some(kinds, dice.between(0, 3))) {
-    const name = `o-${kind.replace(" ", "-")}`;
+    const name = `o-${kind.replace(" ", "-")}${suffix}`;
     objects.set(kind, [name]);
     body.push(`\t${kind} ${name} {`, `\t\t${text}`, "\t}", "");
   }

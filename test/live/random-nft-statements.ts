@@ -1,4 +1,12 @@
-import { isFrame, isTracked, type NftProto, type NftSpot, someAddress, someNetwork } from "./nft-spot.ts";
+import {
+  isFrame,
+  isTracked,
+  type NftProto,
+  type NftSpot,
+  narrowNetwork,
+  someAddress,
+  someNetwork,
+} from "./nft-spot.ts";
 import { distinct, keyWords, randomNftConditions } from "./random-nft-matches.ts";
 import { PORTS } from "./topology.ts";
 
@@ -32,12 +40,15 @@ export function randomNftRule(spot: NftSpot, targets: readonly string[]): string
 }
 
 const DIVERTING =
-  /^(drop|reject|dnat|snat|redirect|fwd|ip ttl set|tproxy|synproxy|ip [sd]addr set|tcp [sd]port set|udp [sd]port set|ip6 )/;
+  /^(drop|reject|dnat|snat|redirect|fwd|ip ttl set|ip6 hoplimit set|tproxy|synproxy|ip6? [sd]addr set|tcp [sd]port set|udp [sd]port set)/;
 
 /** What nft wants to know before it takes a statement, or what else would stop the rule behind its counter. */
 function needed(end: string, proto: NftProto): string {
   if (/tcp reset/.test(end)) return "meta l4proto tcp";
-  if (/^(dnat|snat|redirect|masquerade)\b.*:\d/.test(end) || /^(tproxy|redirect|masquerade to)/.test(end))
+  if (
+    /^(dnat|snat|redirect|masquerade)\b.*(\]|\.\d+|to ):\d/.test(end) ||
+    /^(tproxy|redirect|masquerade to)/.test(end)
+  )
     return `meta l4proto ${proto === "udp" ? "udp" : "tcp"}`;
   if (/th dport.* map| \. \d/.test(end)) return `meta l4proto ${proto === "udp" ? "udp" : "tcp"}`;
   return "";
@@ -48,14 +59,15 @@ function join(...parts: readonly string[]): string {
 }
 
 function verdictMap(spot: NftSpot, targets: readonly string[]): string {
-  const { dice, words } = spot;
+  const { dice, words, ground } = spot;
   const verdict = () =>
     targets.length > 0 && dice.chance(0.5)
       ? `${dice.pick(["jump", "goto"])} ${dice.pick(targets)}`
       : dice.pick(["accept", "continue", "return", "return"]);
   const addresses = distinct([someAddress(spot), someAddress(spot), someAddress(spot)]);
   const list = [
-    () => `meta l4proto vmap { tcp : ${verdict()}, udp : ${verdict()}, icmp : ${verdict()} }`,
+    () =>
+      `meta l4proto vmap { tcp : ${verdict()}, udp : ${verdict()}, ${ground.plan.words.icmp} : ${verdict()} }`,
     () => `${words.ip} daddr vmap { ${addresses.map((each) => `${each} : ${verdict()}`).join(", ")} }`,
     () => `${words.ip} saddr vmap { ${someNetwork(spot)} : ${verdict()} }`,
     () => `numgen inc mod 3 vmap { 0 : ${verdict()}, 1 : ${verdict()}, 2 : continue }`,
@@ -140,6 +152,7 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       [0.6, () => `${ttl} set ${dice.pick([1, 2, 40, 64])}`],
       [0.6, () => `${words.ip} dscp set ${dice.pick(["ef", "cs0", "cs6"])}`],
       [0.3, () => `${words.ip} ecn set ${dice.pick(["ect0", "ce", "not-ect"])}`],
+      [words.ip === "ip6" ? 0.5 : 0, () => `ip6 flowlabel set ${dice.pick([0, 5, 0xabcde])}`],
       [0.25, () => `${words.ip} saddr set ${someAddress(spot)}`],
       [0.25, () => `${words.ip} daddr set ${someAddress(spot)}`],
     );
@@ -158,7 +171,8 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
     // Two copies of a segment are answered alike, which a recording does not tell apart, and of IPv6 no packet; and a copy
     // that others send on may come back.
     const passesBy = hook === "prerouting" || hook === "forward";
-    const isCopied = (passesBy || family === "ip") && proto !== "tcp" && proto !== "all";
+    const isCopied =
+      (passesBy || family === "ip") && (proto === "udp" || (proto === "icmp" && words.ip === "ip"));
     if (isCopied && family === words.ip && spot.idle.length > 0)
       list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(spot.idle)}`]);
   }
@@ -168,7 +182,7 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       list.push([0.5, () => `meta l4proto ${proto} dup to "${card(spot)}"`]);
     if (hook === "ingress") list.push([0.3, () => `meta pkttype set ${dice.pick(["host", "other"])}`]);
   }
-  if (isFrame(spot)) list.push([0.4, () => `ip ttl set ${dice.pick([2, 40, 64])}`]);
+  if (isFrame(spot)) list.push([0.4, () => `${words.ip} ${words.ttl} set ${dice.pick([2, 40, 64])}`]);
   return dice.weighted(list)();
 }
 
@@ -212,21 +226,11 @@ function setChange(spot: NftSpot): string {
   return `${guard}${op} @${name} { ${words}${timeout}${own} }`;
 }
 
-const REJECTS = [
-  "",
-  " with icmp host-unreachable",
-  " with icmp net-unreachable",
-  " with icmp prot-unreachable",
-  " with icmp port-unreachable",
-  " with icmp net-prohibited",
-  " with icmp host-prohibited",
-  " with icmp admin-prohibited",
-] as const;
 const REJECTS_BOTH = ["host-unreachable", "no-route", "admin-prohibited", "port-unreachable"] as const;
 
 /** What a rule ends with. */
 function ending(spot: NftSpot, proto: NftProto): string {
-  const { dice, family, hook, type } = spot;
+  const { dice, family, hook, type, words } = spot;
   if (type === "nat") return translation(spot, proto);
   const list: (readonly [number, () => string])[] = [
     [3, () => "accept"],
@@ -243,7 +247,7 @@ function ending(spot: NftSpot, proto: NftProto): string {
       if (proto === "tcp" && dice.chance(0.4)) return "reject with tcp reset";
       if (family === "inet")
         return `reject${dice.chance(0.2) ? "" : ` with icmpx ${dice.pick(REJECTS_BOTH)}`}`;
-      return `reject${dice.pick(REJECTS)}`;
+      return `reject${dice.pick(["", ...words.rejects.map((code) => ` with ${words.icmp} ${code}`)])}`;
     };
     list.push([2, reject]);
   }
@@ -252,7 +256,7 @@ function ending(spot: NftSpot, proto: NftProto): string {
     list.push([
       0.5,
       () =>
-        `tproxy ${family === "inet" ? `${spot.words.ip} ` : ""}to ${dice.pick([":80", `${someAddress(spot)}:8080`, ":53"])}`,
+        `tproxy ${family === "inet" ? `${spot.words.ip} ` : ""}to ${dice.pick([":80", withPort(someAddress(spot), ":8080"), ":53"])}`,
     ]);
   return dice.weighted(list)();
 }
@@ -262,7 +266,7 @@ function translation(spot: NftSpot, proto: NftProto): string {
   const ported = proto === "tcp" || proto === "udp";
   const of = family === "inet" ? ` ${words.ip}` : "";
   const port = () => (ported && dice.chance(0.6) ? `:${dice.pick(PORTS)}` : "");
-  const to = () => `${someAddress(spot)}${port()}`;
+  const to = () => withPort(someAddress(spot), port());
   const flags = (): string =>
     dice.weighted([
       [6, ""],
@@ -282,7 +286,10 @@ function translation(spot: NftSpot, proto: NftProto): string {
       [4, () => `dnat${of} to ${to()}`],
       [0.5, () => `dnat${of} to ${to()} persistent`],
       [0.8, () => `dnat${of} to ${range(spot)}`],
-      [0.7, () => `dnat${of} prefix to ${words.ip} daddr map { ${plain(spot)} : ${plain(spot)} }`],
+      [
+        0.7,
+        () => `dnat${of} prefix to ${words.ip} daddr map { ${narrowNetwork(spot)} : ${narrowNetwork(spot)} }`,
+      ],
       [1.2, () => `dnat${of} to numgen inc mod 2 map { 0 : ${someAddress(spot)}, 1 : ${someAddress(spot)} }`],
       [
         1,
@@ -333,24 +340,29 @@ function translation(spot: NftSpot, proto: NftProto): string {
     ...sources,
     [
       3,
-      () => `snat${of} to ${someAddress(spot)}${ported && dice.chance(0.2) ? ":40000-40100" : ""}${flags()}`,
+      () =>
+        `snat${of} to ${withPort(someAddress(spot), ported && dice.chance(0.2) ? ":40000-40100" : "")}${flags()}`,
     ],
     [0.6, () => `snat${of} to ${range(spot)}${dice.pick(["", " persistent"])}`],
     [0.6, () => `snat${of} to ${words.ip} saddr map { ${someAddress(spot)} : ${someAddress(spot)} }`],
-    [0.6, () => `snat${of} prefix to ${words.ip} saddr map { ${plain(spot)} : ${plain(spot)} }`],
+    [
+      0.6,
+      () => `snat${of} prefix to ${words.ip} saddr map { ${narrowNetwork(spot)} : ${narrowNetwork(spot)} }`,
+    ],
   ])();
 }
 
-function plain(spot: NftSpot): string {
-  return someNetwork(spot).replace("/16", "/24");
+/** @param port with its colon, or nothing */
+function withPort(address: string, port: string): string {
+  return port !== "" && address.includes(":") ? `[${address}]${port}` : `${address}${port}`;
 }
 
 /** A few addresses that somebody of this world may have. */
 function range(spot: NftSpot): string {
+  const { parts, joined } = spot.ground.plan;
   const address = someAddress(spot);
-  const base = address.split(".").slice(0, 3).join(".");
-  const last = Number(address.split(".")[3]);
-  return `${base}.${last}-${base}.${Math.min(255, last + 1)}`;
+  const [base, last] = parts(address);
+  return `${address}-${joined(base, last + 1)}`;
 }
 
 function arpRule(spot: NftSpot): string {

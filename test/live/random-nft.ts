@@ -1,7 +1,7 @@
 import type { Dice } from "./dice.ts";
 import type { DraftHost } from "./draft.ts";
 import { idleNeighbours } from "./idle-neighbours.ts";
-import { IPV4_WORDS, type NftHookName, type NftSpot, type NftWords } from "./nft-spot.ts";
+import { NFT_WORDS, type NftHookName, type NftSide, type NftSpot } from "./nft-spot.ts";
 import { randomNftSets } from "./random-nft-sets.ts";
 import { randomNftRule } from "./random-nft-statements.ts";
 import type { Ground } from "./topology.ts";
@@ -23,66 +23,68 @@ const HOOKS: Readonly<Record<NftSpot["type"], readonly NftHookName[]>> = {
   route: ["output"],
 };
 
-/** Gives a host tables of nftables. */
-export function addRandomNft(
-  dice: Dice,
-  ground: Ground,
-  host: DraftHost,
-  words: NftWords = IPV4_WORDS,
-): void {
-  const devices = ground.devices.get(host.name) ?? [];
+/** Gives a host tables of nftables, of one family of addresses or of both. */
+export function addRandomNft(dice: Dice, grounds: readonly [Ground, ...Ground[]], host: DraftHost): void {
+  const [{ devices: byHost }] = grounds;
+  const devices = byHost.get(host.name) ?? [];
   const bridged = devices.some((name) => name === "cni0" || name === "br0");
+  const sides = grounds.map(
+    (ground): NftSide => ({
+      ...{ ground, words: NFT_WORDS[ground.plan.family], idle: idleNeighbours(ground, host) },
+      ...{ sets: [], objects: new Map() },
+    }),
+  );
+  const own = sides.map(({ words }) => words.ip);
   const families = dice.some<Family>(
-    [words.ip, words.ip, "inet", "inet", "netdev", "arp", ...(bridged ? (["bridge"] as const) : [])],
+    [
+      ...[...own, own[0] as Family, "inet" as const, "inet" as const, "netdev" as const],
+      ...(own.includes("ip") ? (["arp"] as const) : []),
+      ...(bridged ? (["bridge"] as const) : []),
+    ],
     dice.between(1, 3),
   );
-  const idle = idleNeighbours(ground, host);
   host.nftRuleset = families
-    .map((family, i) => tableText({ dice, ground, devices, words, family, idle }, `t${i}`))
+    .map((family, i) => {
+      const only = family === "arp" ? "ip" : family;
+      const met = own.some((ip) => ip === only) ? sides.filter(({ words }) => words.ip === only) : sides;
+      return tableText({ dice, devices, family, sides: met as [NftSide, ...NftSide[]] }, `t${i}`);
+    })
     .join("");
 }
 
-type TableSpot = Pick<NftSpot, "dice" | "ground" | "devices" | "words" | "family" | "idle">;
+/** A place for rules of one family of addresses, or of both. */
+type Place = Omit<NftSpot, keyof NftSide> & { readonly sides: readonly [NftSide, ...NftSide[]] };
+type TableSpot = Omit<Place, keyof Hooked>;
 
 function tableText(own: TableSpot, name: string): string {
-  const { dice, ground, words, family, devices } = own;
+  const { dice, family, devices } = own;
   const isIp = family === "ip" || family === "ip6" || family === "inet";
   const places = placesOf(dice, family, devices);
   // Verdict maps go to chains of their own, whose rules hold what is allowed everywhere.
   const common = isIp && dice.chance(0.5) ? ["common0", "common1"] : [];
-  const declared = isIp
-    ? randomNftSets(dice, ground, words, { tracked: true, chains: common })
-    : { sets: [], objects: new Map<string, readonly string[]>(), lines: [] };
-  const { sets, objects } = declared;
+  const lines: string[] = [];
+  const declare = (side: NftSide, i: number): NftSide => {
+    if (!isIp) return side;
+    const suffix = i === 0 ? "" : `-${side.words.ip}`;
+    const made = randomNftSets(dice, side, { chains: common, suffix });
+    lines.push(...made.lines);
+    return { ...side, ...made };
+  };
+  const [first, ...others] = own.sides;
+  const sides = [declare(first, 0), ...others.map((side, i) => declare(side, i + 1))] as const;
   const chains: string[] = [];
   for (const [i, chain] of common.entries()) {
-    const spot: NftSpot = {
-      ...own,
-      type: "filter",
-      hook: "postrouting",
-      priority: -400,
-      sets: [],
-      objects: new Map(),
-    };
+    const place: Place = { ...own, type: "filter", hook: "ingress", priority: -400 };
     chains.push(
-      chainText(
-        chain,
-        null,
-        rulesOf({ ...spot, hook: "ingress" }, common.slice(i + 1), dice.between(1, 3), { tame: true }),
-      ),
+      chainText(chain, null, rulesOf(place, common.slice(i + 1), dice.between(1, 3), { tame: true })),
     );
   }
-  for (const [i, place] of places.entries()) {
-    const spot: NftSpot = {
-      ...own,
-      ...place,
-      sets: sets.filter((set) => set.data !== "verdict" || common.length > 0),
-      objects,
-    };
+  for (const [i, hooked] of places.entries()) {
+    const place: Place = { ...own, ...hooked, sides };
     const users = dice.chance(0.5) ? Array.from({ length: dice.between(1, 2) }, (_, k) => `c${i}-u${k}`) : [];
     for (const [k, user] of users.entries()) {
       const deeper = users.slice(k + 1);
-      chains.push(chainText(user, null, rulesOf(spot, deeper, dice.between(1, 3))));
+      chains.push(chainText(user, null, rulesOf(place, deeper, dice.between(1, 3))));
     }
     const count = dice.weighted([
       [1, 1],
@@ -90,24 +92,24 @@ function tableText(own: TableSpot, name: string): string {
       [3, 5],
       [1, 8],
     ]);
-    const policy = place.type === "filter" && dice.chance(0.04) ? "drop" : "accept";
-    const device = place.device === null ? "" : ` device "${place.device}"`;
-    const base = `type ${place.type} hook ${place.hook}${device} priority ${place.priority}; policy ${policy};`;
-    chains.push(chainText(`c${i}`, base, [...guard(spot), ...rulesOf(spot, users, count, { base: true })]));
+    const policy = hooked.type === "filter" && dice.chance(0.04) ? "drop" : "accept";
+    const device = hooked.device === null ? "" : ` device "${hooked.device}"`;
+    const base = `type ${hooked.type} hook ${hooked.hook}${device} priority ${hooked.priority}; policy ${policy};`;
+    chains.push(chainText(`c${i}`, base, [...guard(place), ...rulesOf(place, users, count, { base: true })]));
   }
-  return [`table ${family} ${name} {`, ...declared.lines, ...chains, "}", ""].join("\n");
+  return [`table ${family} ${name} {`, ...lines, ...chains, "}", ""].join("\n");
 }
 
-interface Place {
+interface Hooked {
   readonly type: NftSpot["type"];
   readonly hook: NftHookName;
   readonly priority: number;
   readonly device: string | null;
 }
 
-function placesOf(dice: Dice, family: Family, devices: readonly string[]): Place[] {
+function placesOf(dice: Dice, family: Family, devices: readonly string[]): Hooked[] {
   const device = () => dice.pick(devices.filter((name) => name !== "lo"));
-  const place = (hook: NftHookName, priority: number, on: string | null = null): Place => ({
+  const place = (hook: NftHookName, priority: number, on: string | null = null): Hooked => ({
     type: "filter",
     hook,
     priority,
@@ -143,24 +145,30 @@ function chainText(name: string, base: string | null, rules: readonly string[]):
 }
 
 /** What is kept from a chain's rules: frames of ARP, whose number nobody knows, and what the kernel spoils. */
-function guard({ type, family, dice }: NftSpot): string[] {
+function guard({ type, family, dice, sides }: Place): string[] {
   // Where a rule translates a tunnel's packet whose inner checksum is left to the card, the kernel spoils the outer one.
   if (type === "nat") return ["udp dport 8472 accept"];
-  if (family === "netdev" || family === "bridge")
-    return [dice.pick(["ether type arp accept", "meta protocol arp accept"])];
-  return [];
+  // Else few worlds of IPv6 would have a neighbour.
+  const letsDiscover = sides.some(({ words }) => words.ip === "ip6") && type === "filter" && dice.chance(0.6);
+  return [
+    ...(family === "netdev" || family === "bridge"
+      ? [dice.pick(["ether type arp accept", "meta protocol arp accept"])]
+      : []),
+    ...(letsDiscover ? ["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"] : []),
+  ];
 }
 
 function rulesOf(
-  spot: NftSpot,
+  { sides, ...place }: Place,
   targets: readonly string[],
   count: number,
   { base = false, tame = false }: { readonly base?: boolean; readonly tame?: boolean } = {},
 ): string[] {
   const rules: string[] = [];
   for (let tries = count * 4; rules.length < count && tries > 0; tries--) {
-    const rule = randomNftRule(spot, targets);
-    if (tame && /\b(accept|drop|return|fwd|dup)\b.*$/.test(rule) && spot.dice.chance(0.5)) continue;
+    const side = sides.length === 1 ? sides[0] : place.dice.pick(sides);
+    const rule = randomNftRule({ ...place, ...side }, targets);
+    if (tame && /\b(accept|drop|return|fwd|dup)\b.*$/.test(rule) && place.dice.chance(0.5)) continue;
     // A packet that comes to a list twice within a tick is counted twice (`__nf_conncount_add`), which is not modelled.
     const mayComeTwice = base === false && rule.includes("ct count");
     if (!contradicts(rule) && !mayComeTwice) rules.push(rule);
@@ -169,26 +177,26 @@ function rulesOf(
 }
 
 const UNKNOWN =
-  /checksum|window|sequence|meta cpu|random|symhash|meta priority [^s]|skgid|osf|ct id|ip id|meta time|meta day|meta hour|jhash [^{]* mod \d+ (?!seed)/g;
+  /checksum|flowlabel|frag id|window|sequence|meta cpu|random|symhash|meta priority [^s]|skgid|osf|ct id|ip id|meta time|meta day|meta hour|jhash [^{]* mod \d+ (?!seed)/g;
 const REMEMBERING = /numgen inc|limit|quota|ct count|(add|update|delete) @|name "|mark set|label|dup|numgen/;
 
 /** nft refuses what cannot be: two protocols in one rule. */
 function contradicts(rule: string): boolean {
   const protocols = new Set<string>();
   for (const [, name = ""] of rule.matchAll(
-    /(?:^| )(tcp|udp|icmp|icmpv6) (?=[sd]port|flags|type|code|id|sequence|mtu|gateway|length|ackseq|doff|window|urgptr|reserved|checksum|option)/g,
+    /(?:^| )(tcp|udp|icmp|icmpv6) (?=[sd]port|flags|type|code|id|sequence|mtu|max-delay|gateway|length|ackseq|doff|window|urgptr|reserved|checksum|option)/g,
   ))
     protocols.add(name);
   for (const [, name = ""] of rule.matchAll(
-    /(?:meta l4proto|ip protocol|ct protocol) (?:== )?(tcp|udp|icmp|[{!1])/g,
+    /(?:meta l4proto|ip protocol|ip6 nexthdr|ct protocol) (?:== )?(tcp|udp|icmp|ipv6-icmp|[{!1])/g,
   ))
-    protocols.add(name);
-  if (/[io]iftype/.test(rule) && /\b(ip|tcp|udp|icmp) /.test(rule)) return true;
+    protocols.add(name.replace("ipv6-icmp", "icmpv6"));
+  if (/[io]iftype/.test(rule) && /\b(ip|ip6|tcp|udp|icmp|icmpv6) /.test(rule)) return true;
   // nft 1.0.6 takes a comparison of times and one behind it for a range.
   if (/meta time/.test(rule) && /(mark|ttl|length|sport) [<>]/.test(rule)) return true;
-  if (/vlan id/.test(rule) && /\bip |ether type/.test(rule)) return true;
+  if (/vlan id/.test(rule) && /\bip6? |ether type/.test(rule)) return true;
   // Each of these is of messages of its own.
-  const own = [/icmp(v6)? (mtu|packet-too-big)/, /icmp gateway/, /icmp(v6)? (id|sequence|type)/];
+  const own = [/icmp(v6)? mtu/, /icmpv6 max-delay/, /icmp gateway/, /icmp(v6)? (id|sequence|type)/];
   if (own.filter((field) => field.test(rule)).length > 1) return true;
   // Where nobody knows what a packet holds, nothing may be remembered of it, not in another chain either.
   const unknown = [...rule.matchAll(UNKNOWN)].length;

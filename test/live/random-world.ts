@@ -21,14 +21,14 @@ import { SHOWCASES } from "./showcases.ts";
 import { type Ground, randomTopology } from "./topology.ts";
 
 /**
- * `plain`: of IPv4; `faults`: with what goes wrong below IP, and with rarer devices and packets besides; `nft`: with tables of nftables besides; `v6`: of IPv6 alone or of both; `cluster`: what our agents write;
+ * `plain`: of IPv4; `faults`: with what goes wrong below IP, and with rarer devices and packets besides; `nft`: with tables of nftables besides; `v6`: of IPv6 alone or of both; `nft6`: those with tables of nftables besides; `cluster`: what our agents write;
  * `all`: each in turn.
  */
-export const WORLD_KINDS = ["plain", "faults", "nft", "v6", "cluster", "all"] as const;
+export const WORLD_KINDS = ["plain", "faults", "nft", "v6", "nft6", "cluster", "all"] as const;
 export type WorldKind = (typeof WORLD_KINDS)[number];
 
 /** What `all` takes in turn. */
-export const IN_TURN = ["plain", "v6", "cluster", "nft", "faults"] as const;
+export const IN_TURN = ["plain", "v6", "cluster", "nft", "faults", "nft6"] as const;
 
 /** A world and what is sent in it: all of it follows from the seed. */
 export interface LiveWorld {
@@ -38,9 +38,10 @@ export interface LiveWorld {
 }
 
 /** Tables of nftables for most hosts, beside iptables or alone. */
-function addNft(dice: Dice, ground: Ground, host: DraftHost): void {
-  if (dice.chance(0.7)) addRandomNft(dice, ground, host);
-  if (host.nftRuleset !== "" && dice.chance(0.5)) host.iptablesSave[4] = "";
+function addNft(dice: Dice, grounds: readonly [Ground, ...Ground[]], host: DraftHost): void {
+  if (dice.chance(0.7)) addRandomNft(dice, grounds, host);
+  if (host.nftRuleset !== "" && dice.chance(0.5))
+    for (const { plan } of grounds) host.iptablesSave[plan.family] = "";
 }
 
 /** What a world shall have besides what chance puts there. */
@@ -72,6 +73,7 @@ export function randomWorld(
     case "cluster":
       return { seed, ...randomCluster(seed, packets) };
     case "v6":
+    case "nft6":
       return ruledWorld(seed, packets, dice, dice.chance(0.6) ? [6] : [4, 6], kind, besides);
     case "faults": {
       const { favour = null, round } = besides;
@@ -101,7 +103,7 @@ function ruledWorld(
   for (const name of new Set(ground.ruled)) {
     const host = ground.draft.hosts.get(name) as DraftHost;
     for (const each of grounds) addRandomRules(dice, each, host);
-    if (kind === "nft") addNft(dice, ground, host);
+    if (kind === "nft" || kind === "nft6") addNft(dice, grounds, host);
   }
   const aims = kind === "faults" ? addFaults(dice, grounds, round) : [];
   const last = grounds.at(-1) ?? ground;
@@ -118,7 +120,7 @@ function ruledWorld(
 
 export function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
   if (kind === "nft") return [...SELDOM_NFT, ...NFT_HEADERS[4], ...NFT_PROXIES];
+  if (kind === "nft6") return SELDOM_NFT6;
   if (kind !== "plain" && kind !== "v6") return [];
-  const besides = family === 6 ? SELDOM_NFT6 : [];
-  return [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family], ...SELDOM_CONNECTIONS, ...besides];
+  return [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family], ...SELDOM_CONNECTIONS];
 }

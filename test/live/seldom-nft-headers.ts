@@ -96,4 +96,3 @@ const OF_ARP: readonly Showcase[] = [
 ];
 
 export const NFT_HEADERS = { 4: [...OF_BOTH, ...OF_IPV4, ...OF_ARP], 6: OF_BOTH } as const;
-

@@ -18,7 +18,11 @@ export interface Place {
 
 export const OUTPUT: Place = { family: "ip", base: "filter hook output priority -150", way: sent };
 export const FORWARD: Place = { family: "ip", base: "filter hook forward priority -150", way: forwarded };
-export const PREROUTING: Place = { family: "ip", base: "filter hook prerouting priority -150", way: received };
+export const PREROUTING: Place = {
+  family: "ip",
+  base: "filter hook prerouting priority -150",
+  way: received,
+};
 export const INPUT: Place = { family: "ip", base: "filter hook input priority -150", way: received };
 export const NETDEV: Place = {
   family: "netdev",
@@ -152,7 +156,9 @@ const READS: readonly Showcase[] = [
     "tcp option timestamp exists",
     "tcp option window exists",
   ].map((text) => holds(OUTPUT, text, SEGMENT)),
-  ...["icmp type echo-request", "icmp code 0", "icmp id > 0", "icmp sequence > 0", "icmp checksum > 0"].map((text) => holds(OUTPUT, text, ECHO)),
+  ...["icmp type echo-request", "icmp code 0", "icmp id > 0", "icmp sequence > 0", "icmp checksum > 0"].map(
+    (text) => holds(OUTPUT, text, ECHO),
+  ),
   holds(OUTPUT, ({ gateway }) => `ip daddr != ${gateway}`, MARKED),
   holds(OUTPUT, ({ gateway }) => `ct original ip daddr != ${gateway}`, MARKED),
   holds(OUTPUT, ({ away }) => `ct original ip saddr != ${away[1]}`, MARKED),
@@ -266,11 +272,9 @@ const AT: readonly Showcase[] = [
   ),
   holds({ family: "bridge", base: "filter hook forward priority -200", way: besides }, "meta mark 0"),
   holds(EGRESS, "meta mark 0"),
-  ...[
-    "ether type ip",
-    "@ll,96,16 & 0xff00 0x0800",
-    "@ll,48,32 != 0x7",
-  ].map((text) => holds({ ...INPUT, family: "bridge", base: "filter hook prerouting priority -200" }, text)),
+  ...["ether type ip", "@ll,96,16 & 0xff00 0x0800", "@ll,48,32 != 0x7"].map((text) =>
+    holds({ ...INPUT, family: "bridge", base: "filter hook prerouting priority -200" }, text),
+  ),
   ...["ip", "inet"].flatMap((family) => [
     holds({ ...OUTPUT, family, base: "route hook output priority -150" }, "meta mark 0"),
     ...[OUTPUT, FORWARD, PREROUTING, INPUT].map((place) => holds({ ...place, family }, "ct state new")),

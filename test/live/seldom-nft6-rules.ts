@@ -1,7 +1,17 @@
 import type { Aim } from "./random-queries.ts";
 import { forwarded, received, type Scene } from "./scene.ts";
 import { NFT_HEADERS, reads } from "./seldom-nft-headers.ts";
-import { ECHO, FORWARD, holds, INPUT, MARKED, OUTPUT, PREROUTING, type Place, rule } from "./seldom-nft-rules.ts";
+import {
+  ECHO,
+  FORWARD,
+  holds,
+  INPUT,
+  MARKED,
+  OUTPUT,
+  type Place,
+  PREROUTING,
+  rule,
+} from "./seldom-nft-rules.ts";
 import { bare, SEGMENT_ROUTING } from "./seldom-protocols.ts";
 import { NFT_PROXIES } from "./seldom-proxies.ts";
 import { type Showcase, setting } from "./showcase.ts";

@@ -160,7 +160,10 @@ const OF_IPV6: readonly Showcase[] = [
   authenticated((spi) => `-m ah --ahspi ${spi} --ahlen 24 --ahres`),
   authenticated((spi) => `-m ah ! --ahspi 0:${spi - 1} -m ah --ahspi ${spi}`),
   authenticated((spi) => `-m ah --ahspi ${spi} -m ipv6header --header auth,prot`),
-  before(SEGMENT_ROUTING, "-m srh --srh-next-hdr 17 --srh-hdr-len-eq 4 --srh-segs-left-eq 1 --srh-last-entry-eq 1"),
+  before(
+    SEGMENT_ROUTING,
+    "-m srh --srh-next-hdr 17 --srh-hdr-len-eq 4 --srh-segs-left-eq 1 --srh-last-entry-eq 1",
+  ),
   // The tag is compared as the machine reads it.
   before(SEGMENT_ROUTING, "-m srh --srh-tag 1280"),
   before(SEGMENT_ROUTING, "-m srh ! --srh-tag 5 --srh-lsid fd99::7/128 --srh-nsid fd99::/16"),

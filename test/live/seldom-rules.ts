@@ -1,8 +1,8 @@
 import { idleNeighbours } from "./idle-neighbours.ts";
 import type { Aim } from "./random-queries.ts";
+import { putFirst } from "./rule-text.ts";
 import { datagram, forwarded, received, type Scene, sent } from "./scene.ts";
 import { PROXIES } from "./seldom-proxies.ts";
-import { putFirst } from "./rule-text.ts";
 import { rules, type Showcase, setting, type Way } from "./showcase.ts";
 import type { Ground } from "./topology.ts";
 

@@ -10,7 +10,8 @@ export function route<Address>(
   of: AddressFamily<Address>,
   onLink: (gateway: Address) => string,
 ): RouteOf<Address> {
-  const words = text.split(" ");
+  const locks = text.includes(" mtu lock ");
+  const words = text.replace("mtu lock", "mtu").split(" ");
   const type = TYPES.has(words[0] ?? "") ? (words.shift() as RouteType) : "unicast";
   const to = words.shift() ?? "";
   const dst = to === "default" ? { address: of.any, length: 0 } : of.parsePrefix(to);
@@ -46,13 +47,16 @@ export function route<Address>(
     mtu: Number(options.get("mtu") ?? 0),
     ...(options.has("from") ? { from: prefixFrom(of, options.get("from") as string) } : {}),
     ...(options.has("pref") ? { preference: options.get("pref") as "high" | "low" } : {}),
-    ...(options.has("advmss") || options.has("hoplimit")
+    ...(options.has("advmss") || options.has("hoplimit") || locks
       ? {
-          metrics: Object.fromEntries(
-            ["advmss", "hoplimit"].flatMap((name) =>
-              options.has(name) ? [[name, Number(options.get(name))]] : [],
+          metrics: {
+            ...(locks ? { lock: "mtu" } : {}),
+            ...Object.fromEntries(
+              ["advmss", "hoplimit"].flatMap((name) =>
+                options.has(name) ? [[name, Number(options.get(name))]] : [],
+              ),
             ),
-          ),
+          },
         }
       : {}),
     nextHops: hops.length > 0 ? hops.map((more) => hop(pairs(more))) : single,

@@ -1,5 +1,6 @@
 import { MAC_ZERO } from "../../address/mac.ts";
 import type { Device } from "../../kernel/device/device.ts";
+import { NEW_BRIDGE } from "../../kernel/device/device.ts";
 import { fail } from "../cni-error.ts";
 import { checkAddresses, checkRoutes, configureInterface } from "../configure-interface.ts";
 import { containsIp, formatIpNet, type IpNet, isDefault, networkOf, plus, sameIp } from "../ip.ts";
@@ -20,7 +21,7 @@ import {
 import { checkSpoofing, uncheckSpoofing } from "../spoof-check.ts";
 import { MAX_INTERFACE_NAME } from "../validate.ts";
 import { addVethPair, isMtu, requestedMac, setPairUp, type VethPair } from "../veth-pair.ts";
-import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+import { containerIn, openNetns, type Plugin, type PluginCall, previousResult } from "./plugin.ts";
 
 /** The `bridge` plugin: containers are ports of a bridge on the node, which may be their gateway. */
 export const BRIDGE: Plugin = { add, del, check, status };
@@ -227,13 +228,7 @@ function ensureBridge(call: PluginCall, { bridge: name, promiscMode }: Config): 
     mac: names.mac(`bridge ${node.name} ${name}`),
     mtu: mtu > 0 ? mtu : 1500,
     carrier: false,
-    detail: {
-      kind: "bridge",
-      vlanFiltering: vlan !== 0,
-      ageingS: 300,
-      nfCallIptables: false,
-      nfCallIp6tables: false,
-    },
+    detail: { ...NEW_BRIDGE, vlanFiltering: vlan !== 0 },
   });
   node.sysctl(`net.ipv6.conf.${name}.accept_ra`, "0");
   if (promiscMode) noteOfLink(node, name, "promisc");
@@ -298,18 +293,12 @@ function del(call: PluginCall): void {
 function check(call: PluginCall): void {
   const { bridge } = readConfig(call);
   requestedMac(call);
-  const { ifName, prevResult, machine } = call;
+  const { ifName, machine } = call;
   const pod = openNetns(call);
   ipamOf(call).check(ipamCall(call));
-  if (prevResult === null) fail("Required prevResult missing");
-  const expected = (name: string, sandbox: boolean) =>
-    prevResult.interfaces.find((item) => item.name === name && (item.sandbox !== "") === sandbox);
-
-  const bridgeBefore = expected(bridge, false);
-  const container = expected(ifName, true);
-  if (container !== undefined && container.sandbox !== call.netns) {
-    fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
-  }
+  const previous = previousResult(call);
+  const bridgeBefore = previous.interfaces.find(({ name, sandbox }) => name === bridge && sandbox === "");
+  const container = containerIn(previous, call);
   const found = machine.node.device(bridge);
   if (found === undefined) fail("Link not found");
   if (found.detail.kind !== "bridge") fail(`Bridge interface ${bridge} does not have link type of bridge`);
@@ -317,8 +306,8 @@ function check(call: PluginCall): void {
     fail(`Bridge interface ${bridge} Mac doesn't match: ${bridgeBefore.mac}`);
   }
   checkContainer(pod, ifName, container);
-  checkAddresses(pod, ifName, prevResult.ips);
-  checkRoutes(pod, prevResult.routes);
+  checkAddresses(pod, ifName, previous.ips);
+  checkRoutes(pod, previous.routes);
 }
 
 function checkContainer(pod: Netns, ifName: string, expected: CniInterface | undefined): void {

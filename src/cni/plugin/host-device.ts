@@ -8,7 +8,7 @@ import { object, text } from "../json.ts";
 import type { Machine } from "../machine.ts";
 import type { Netns } from "../netns.ts";
 import { type CniIp, type CniResult, macText, NO_DNS, parseDns } from "../result.ts";
-import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+import { openNetns, type Plugin, type PluginCall, previousResult } from "./plugin.ts";
 
 /** The `host-device` plugin: one of the node's own devices moves into the container, and back on DEL. */
 export const HOST_DEVICE: Plugin = { add, del, check };
@@ -98,13 +98,13 @@ function del(call: PluginCall): void {
 
 function check(call: PluginCall): void {
   requireDevice(call);
-  const { prevResult, ifName } = call;
+  const { ifName } = call;
   const pod = openNetns(call);
   if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
-  if (prevResult === null) fail("Required prevResult missing");
+  const previous = previousResult(call);
   if (pod.device(ifName) === undefined) {
     fail(`Container Interface name in prevResult: ${ifName} not found`);
   }
-  checkAddresses(pod, ifName, prevResult.ips);
-  checkRoutes(pod, prevResult.routes);
+  checkAddresses(pod, ifName, previous.ips);
+  checkRoutes(pod, previous.routes);
 }

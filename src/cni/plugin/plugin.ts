@@ -4,7 +4,7 @@ import { fail } from "../cni-error.ts";
 import type { Holder } from "../ipam/store.ts";
 import type { Machine } from "../machine.ts";
 import type { Netns } from "../netns.ts";
-import type { CniResult } from "../result.ts";
+import type { CniInterface, CniResult } from "../result.ts";
 import type { CniVersion, Release } from "../version.ts";
 
 /** One call of a plugin, checked and decoded. */
@@ -43,4 +43,21 @@ export function openNetns({ machine, netns }: PluginCall): Netns {
       `failed to open netns ${goQuote(netns)}: failed to Statfs ${goQuote(netns)}: no such file or directory`,
     )
   );
+}
+
+/** What an earlier call made, which CHECK cannot do without. */
+export function previousResult({ prevResult }: PluginCall): CniResult {
+  return prevResult ?? fail("Required prevResult missing");
+}
+
+/** The container's interface in what an earlier call made, which is of this very namespace; undefined: it names none. */
+export function containerIn(
+  { interfaces }: CniResult,
+  { ifName, netns }: PluginCall,
+): CniInterface | undefined {
+  const container = interfaces.find(({ name, sandbox }) => name === ifName && sandbox !== "");
+  if (container !== undefined && container.sandbox !== netns) {
+    fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${netns}`);
+  }
+  return container;
 }

@@ -7,7 +7,7 @@ import { masquerade, unmasquerade } from "../masquerade.ts";
 import type { Netns } from "../netns.ts";
 import { type CniIp, type CniResult, hasDns, macText, parseDns } from "../result.ts";
 import { addVethPair, setPairUp } from "../veth-pair.ts";
-import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+import { containerIn, openNetns, type Plugin, type PluginCall, previousResult } from "./plugin.ts";
 
 /** The `ptp` plugin: a cable from each container to the node, routed at both ends. */
 export const PTP: Plugin = { add, del, check, status };
@@ -110,19 +110,16 @@ function del(call: PluginCall): void {
 function check(call: PluginCall): void {
   const pod = openNetns(call);
   ipamOf(call).check(ipamCall(call));
-  const { prevResult, ifName } = call;
-  if (prevResult === null) fail("Required prevResult missing");
-  const container = prevResult.interfaces.find(({ name, sandbox }) => name === ifName && sandbox !== "");
-  if (container !== undefined && container.sandbox !== call.netns) {
-    fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
-  }
+  const { ifName } = call;
+  const previous = previousResult(call);
+  const container = containerIn(previous, call);
   const device = pod.device(ifName);
   if (device === undefined) fail(`ptp: Container Interface name in prevResult: ${ifName} not found`);
   if (container !== undefined && container.mac !== macText(device)) {
     fail(`ptp: Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
   }
-  checkAddresses(pod, ifName, prevResult.ips);
-  checkRoutes(pod, prevResult.routes);
+  checkAddresses(pod, ifName, previous.ips);
+  checkRoutes(pod, previous.routes);
 }
 
 function status(call: PluginCall): void {

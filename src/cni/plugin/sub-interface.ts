@@ -7,7 +7,7 @@ import { checkAddresses, checkRoutes, configureInterface } from "../configure-in
 import { ipamCall, ipamOf, ipamType } from "../ipam/delegate.ts";
 import { integer, object, text } from "../json.ts";
 import { type CniIp, type CniResult, hasDns, macText, NO_DNS, parseDns } from "../result.ts";
-import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+import { containerIn, openNetns, type Plugin, type PluginCall, previousResult } from "./plugin.ts";
 
 /**
  * What `macvlan`, `ipvlan` and `vlan` have in common: a device in the container that sits on one of the node's. Nothing
@@ -146,12 +146,9 @@ function check(call: PluginCall, kind: SubInterface): void {
   }
   const pod = openNetns(call);
   if (ipamType(call) !== "") ipamOf(call).check(ipamCall(call));
-  const { prevResult, ifName } = call;
-  if (prevResult === null) fail("Required prevResult missing");
-  const container = prevResult.interfaces.find(({ name, sandbox }) => name === ifName && sandbox !== "");
-  if (container !== undefined && container.sandbox !== call.netns) {
-    fail(`Sandbox in prevResult ${container.sandbox} doesn't match configured netns: ${call.netns}`);
-  }
+  const { ifName } = call;
+  const previous = previousResult(call);
+  const container = containerIn(previous, call);
   const device = pod.device(ifName);
   if (device === undefined) fail(`Container Interface name in prevResult: ${ifName} not found`);
   if (device.detail.kind !== kind.type) {
@@ -160,6 +157,6 @@ function check(call: PluginCall, kind: SubInterface): void {
   if (container !== undefined && container.mac !== macText(device)) {
     fail(`Interface ${ifName} Mac ${container.mac} doesn't match container Mac: ${macText(device)}`);
   }
-  checkAddresses(pod, ifName, prevResult.ips);
-  checkRoutes(pod, prevResult.routes);
+  checkAddresses(pod, ifName, previous.ips);
+  checkRoutes(pod, previous.routes);
 }

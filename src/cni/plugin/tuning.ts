@@ -4,7 +4,7 @@ import { field, flag, integer, object, text } from "../json.ts";
 import type { Netns } from "../netns.ts";
 import { type CniResult, macText } from "../result.ts";
 import { requestedMac } from "../veth-pair.ts";
-import { openNetns, type Plugin, type PluginCall } from "./plugin.ts";
+import { openNetns, type Plugin, type PluginCall, previousResult } from "./plugin.ts";
 
 /** The `tuning` plugin: settings of the container's namespace and of its interface. */
 export const TUNING: Plugin = { add, del, check };
@@ -15,7 +15,7 @@ function backupPath({ containerId, ifName }: PluginCall): string {
 }
 
 function add(call: PluginCall): CniResult {
-  const { prevResult, ifName, config, machine } = call;
+  const { ifName, config, machine } = call;
   const own = text(config, "mac");
   const named = requestedMac(call) ?? (own === "" ? null : own);
   const mac =
@@ -23,7 +23,7 @@ function add(call: PluginCall): CniResult {
       ? null
       : (parseMac(named) ??
         fail(`invalid args ${named} for MAC addr: address ${named}: invalid MAC address`));
-  if (prevResult === null) fail("Required prevResult missing");
+  const previous = previousResult(call);
   const pod = openNetns(call);
   for (const [name, value] of settings(call)) {
     requireSetting(pod, name);
@@ -32,7 +32,7 @@ function add(call: PluginCall): CniResult {
   const mtu = integer(config, "mtu");
   const isLinkTouched =
     mac !== null || mtu !== 0 || field(config, "promisc") === true || field(config, "allmulti") === true;
-  if (!isLinkTouched) return prevResult;
+  if (!isLinkTouched) return previous;
 
   const before = pod.device(ifName) ?? fail(`failed to get ${JSON.stringify(ifName)}: Link not found`);
   machine.files.write(backupPath(call), JSON.stringify({ mac: macText(before), mtu: before.mtu }));
@@ -43,10 +43,10 @@ function add(call: PluginCall): CniResult {
     pod.changeDevice(ifName, { mtu });
   }
   for (const mode of ["promisc", "allmulti"]) if (flag(config, mode)) noteMode(pod, ifName, mode);
-  if (mac === null) return prevResult;
+  if (mac === null) return previous;
   return {
-    ...prevResult,
-    interfaces: prevResult.interfaces.map((item) =>
+    ...previous,
+    interfaces: previous.interfaces.map((item) =>
       item.name === ifName && item.sandbox !== "" ? { ...item, mac: formatMac(mac) } : item,
     ),
   };
@@ -96,8 +96,8 @@ function del(call: PluginCall): void {
 
 function check(call: PluginCall): void {
   requestedMac(call);
-  const { prevResult, ifName, config } = call;
-  if (prevResult === null) fail("Required prevResult missing");
+  const { ifName, config } = call;
+  previousResult(call);
   const pod = openNetns(call);
   for (const [name, value] of settings(call)) {
     // Release 1.1 puts the interface's name into what it sets, and forgets to in what it looks for.

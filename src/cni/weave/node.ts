@@ -1,5 +1,6 @@
 import { formatIpv4, type Ipv4 } from "../../address/ipv4.ts";
 import { formatPrefix4, networkOf, type Prefix4 } from "../../address/prefix.ts";
+import { NEW_BRIDGE } from "../../kernel/device/device.ts";
 import { parseIpsetSave } from "../../kernel/ipset/save.ts";
 import { OFPP_LOCAL, type OvsPort } from "../../kernel/ovs/open-vswitch.ts";
 import type { Wire } from "../../world/world.ts";
@@ -49,10 +50,7 @@ export function addWeave(
   node.addDevice({ name: WEAVE_DATAPATH, mac: mac("datapath"), mtu, detail: { kind: "openvswitch" } });
   node.addDevice({
     ...{ name: WEAVE_BRIDGE, mac: mac("bridge"), mtu },
-    detail: {
-      ...{ kind: "bridge", vlanFiltering: false, ageingS: 300 },
-      ...{ nfCallIptables: false, nfCallIp6tables: false },
-    },
+    detail: NEW_BRIDGE,
   });
   node.addAddress(WEAVE_BRIDGE, { ip: fromIpv4(weaveAddressOf(slice)), length: network.length });
   node.addDevice({ name: WEAVE_DATAPATH_PORT, mac: mac("datapath port"), mtu, detail: veth });

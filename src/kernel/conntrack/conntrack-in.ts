@@ -2,6 +2,7 @@ import * as MAC from "../../address/mac.ts";
 import { checksumVerified } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
+import { hasPorts } from "../../packet/ports.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
@@ -45,10 +46,6 @@ const CONNTRACK_CLASH = reason("conntrack-clash");
 const CONNTRACK_FULL = reason("conntrack-full");
 const NAT_EXHAUSTED = reason("nat-exhausted");
 
-function hasPorts(protocol: number): boolean {
-  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
-}
-
 /**
  * `nf_conntrack_in`: find or make the entry a packet belongs to. Hooked at PREROUTING and OUTPUT, priority −200.
  * Runs per packet.
@@ -91,6 +88,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     dport = 0;
   }
   let node = table.find(packet.src, packet.dst, sport, dport, key, zone);
+  const isUnseen = node < 0;
   if (node >= 0 && reopens(table, node >> 1, packet, node & 1)) {
     table.remove(node >> 1);
     node = -1;
@@ -118,6 +116,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, zone) * 2;
     }
     isNew = true;
+    if (isUnseen) table.noteFresh(node >> 1);
     if (table.expectations.size > 0) expected(table, node >> 1, packet, dport, key, zone);
   }
   const ct = node >> 1;

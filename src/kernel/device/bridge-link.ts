@@ -1,5 +1,5 @@
 import type { Json, JsonFields } from "../json-fields.ts";
-import type { BridgePort, UnmodelledPortFlag } from "./device.ts";
+import type { BridgePort, PortFlag } from "./device.ts";
 
 /** Settings of bridge ports: `bridge -j -d link`, and the same fields in `ip -j -d link` (`info_slave_data`). */
 
@@ -11,7 +11,7 @@ const STATES: readonly BridgePort["state"][] = [
   "blocking",
 ];
 
-const UNMODELLED: readonly UnmodelledPortFlag[] = [
+const FLAGS: readonly PortFlag[] = [
   "neigh_suppress",
   "neigh_vlan_suppress",
   "proxy_arp",
@@ -35,7 +35,7 @@ export const NEW_BRIDGE_PORT: BridgePort = {
 
 /** Fields that an older iproute2 does not print have the kernel's default. */
 export function parseBridgePort(json: JsonFields): BridgePort {
-  const unmodelled = UNMODELLED.filter((name) => json.flag(name, false));
+  const flags = FLAGS.filter((name) => json.flag(name, false));
   return {
     state: json.word("state", STATES, NEW_BRIDGE_PORT.state),
     hairpin: json.flag("hairpin", NEW_BRIDGE_PORT.hairpin),
@@ -44,7 +44,7 @@ export function parseBridgePort(json: JsonFields): BridgePort {
     mcastFlood: json.flag("mcast_flood", NEW_BRIDGE_PORT.mcastFlood),
     bcastFlood: json.flag("bcast_flood", NEW_BRIDGE_PORT.bcastFlood),
     isolated: json.flag("isolated", NEW_BRIDGE_PORT.isolated),
-    ...(unmodelled.length === 0 ? {} : { unmodelled }),
+    ...(flags.length === 0 ? {} : { flags }),
   };
 }
 
@@ -57,6 +57,6 @@ export function formatBridgePort(port: BridgePort): Json {
     mcast_flood: port.mcastFlood,
     bcast_flood: port.bcastFlood,
     isolated: port.isolated,
-    ...Object.fromEntries((port.unmodelled ?? []).map((name) => [name, true])),
+    ...Object.fromEntries((port.flags ?? []).map((name) => [name, true])),
   };
 }

@@ -30,6 +30,15 @@ export interface Device {
 /** `FDB_AGE_DEFAULT` (drivers/net/vxlan), seconds. */
 export const VXLAN_AGEING_S = 300;
 
+/** A bridge as `ip link add type bridge` makes it. */
+export const NEW_BRIDGE = {
+  kind: "bridge",
+  vlanFiltering: false,
+  ageingS: 300,
+  nfCallIptables: false,
+  nfCallIp6tables: false,
+} as const satisfies DeviceDetail;
+
 export type DeviceDetail =
   | { readonly kind: "loopback" }
   /** The other end is named by a wire of the World, or lies outside the model. */
@@ -166,12 +175,11 @@ export interface BridgePort {
   readonly bcastFlood: boolean;
   /** Isolated ports do not exchange frames with each other. */
   readonly isolated: boolean;
-  /** What else is on that is not modelled, by iproute2's names; absent: nothing. */
-  readonly unmodelled?: readonly UnmodelledPortFlag[];
+  /** What else is on, by iproute2's names; absent: nothing. */
+  readonly flags?: readonly PortFlag[];
 }
 
-/** Of these, those that are about who answers for whom say so of neighbour discovery alone. */
-export type UnmodelledPortFlag =
+export type PortFlag =
   | "neigh_suppress"
   | "neigh_vlan_suppress"
   | "proxy_arp"

@@ -175,7 +175,7 @@ function portText(name: string, port: BridgePort): string[] {
   );
   return [
     ...(settings === "" ? [] : [`bridge link set dev ${name} ${settings}`]),
-    ...(port.unmodelled ?? []).map((flag) => `ip link set dev ${name} type bridge_slave ${flag} on`),
+    ...(port.flags ?? []).map((flag) => `ip link set dev ${name} type bridge_slave ${flag} on`),
   ];
 }
 

@@ -6,7 +6,7 @@ import type { FrameChain } from "../nft/frame-hooks.ts";
 import type { CompiledOvsPort } from "../ovs/compile-bridge.ts";
 import { tableName } from "../route/rt-table.ts";
 import type { CompiledTcFilter } from "../tc/compile-filter.ts";
-import { type Device, type DeviceDetail, type UnmodelledPortFlag, VXLAN_AGEING_S } from "./device.ts";
+import { type Device, type DeviceDetail, type PortFlag, VXLAN_AGEING_S } from "./device.ts";
 import type { VlanFilter } from "./vlan-filter.ts";
 
 /**
@@ -60,8 +60,15 @@ export class NetDevice {
   mcastFlood = true;
   bcastFlood = true;
   isolated = false;
+  /** The bridge answers for those behind it whom its host knows, and asks them nothing that it can answer itself. */
+  neighSuppress = false;
+  neighVlanSuppress = false;
+  proxyArp = false;
+  proxyArpWifi = false;
+  /** What somebody sends who is not known to be behind it is dropped. */
+  locked = false;
   /** What is on that is not modelled: said of the frames that it is about. */
-  unmodelledFlags: readonly UnmodelledPortFlag[] = [];
+  unmodelledFlags: readonly PortFlag[] = [];
   portForwarding = true;
   /** STP lets the port learn, but nothing pass. */
   portLearning = false;
@@ -128,7 +135,13 @@ export class NetDevice {
       this.mcastFlood = port.mcastFlood;
       this.bcastFlood = port.bcastFlood;
       this.isolated = port.isolated;
-      this.unmodelledFlags = port.unmodelled ?? [];
+      const flags = port.flags ?? [];
+      this.neighSuppress = flags.includes("neigh_suppress");
+      this.neighVlanSuppress = flags.includes("neigh_vlan_suppress");
+      this.proxyArp = flags.includes("proxy_arp");
+      this.proxyArpWifi = flags.includes("proxy_arp_wifi");
+      this.locked = flags.includes("locked");
+      this.unmodelledFlags = flags.filter((flag) => UNMODELLED.has(flag));
       // `br_port_carrier_check`: whatever STP says, one that is down or hangs on nothing is disabled.
       const enabled = plain.up && plain.carrier;
       this.portForwarding = enabled && port.state === "forwarding";
@@ -136,6 +149,13 @@ export class NetDevice {
     }
   }
 }
+
+const UNMODELLED: ReadonlySet<PortFlag> = new Set([
+  "neigh_vlan_suppress",
+  "vlan_tunnel",
+  "mcast_to_unicast",
+  "mab",
+] as const);
 
 function ageingOf(detail: DeviceDetail): number {
   if (detail.kind === "bridge") return detail.ageingS * 1000;

@@ -2,12 +2,14 @@ import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { emit } from "../emit.ts";
 import { isReachable } from "../neighbour/output.ts";
 import { ipipError } from "../path/ipip.ts";
 import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast, routeOutput } from "../route/output-route.ts";
+import { probed } from "../route/probed.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
 import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
@@ -31,7 +33,7 @@ const {
   TCP_SYN,
 } = PACKET;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
-const { OP_DELIVER, OP_EMIT } = TAPE;
+const { OP_DELIVER } = TAPE;
 
 const ICMP_IGNORED = reason("icmp-ignored");
 
@@ -64,11 +66,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
  */
 export function echoReply(stack: Stack, request: Packet, src: number, oif: number): void {
   const six = request.family === 6;
-  const reply = stack.pool.take();
-  reply.number = stack.outbox.nextNumber();
-  reply.cause = request.number;
-  reply.phase = PHASE_REPLY;
-  stack.tape?.words4(OP_EMIT, stack.host, reply.number, request.number, PHASE_REPLY);
+  const reply = emit(stack, stack.pool.take(), PHASE_REPLY, request.number);
   reply.family = request.family;
   reply.protocol = request.protocol;
   reply.icmpType = six ? ICMPV6_ECHO_REPLY : ICMP_ECHOREPLY;
@@ -105,7 +103,7 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   if (inner === null || !hasSocket(inner)) return;
   const { exceptions } = stack.state;
   if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
-    if (packet.icmpInfo > 0) learnPathMtu(stack, 4, inner.dst, packet.icmpInfo, mtuTowards(stack, inner));
+    if (packet.icmpInfo > 0) learnTowards(stack, inner, packet.icmpInfo);
     return;
   }
   if (packet.icmpType === ICMP_REDIRECT) {
@@ -126,36 +124,21 @@ function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   }
 }
 
-/** `ipv4_mtu`: what the way to where a packet made here was sent takes, as far as is known. */
-function mtuTowards(stack: Stack, sent: Packet): number {
-  let mtu = 0;
-  probed(stack, sent, (probe) => {
-    mtu = outputMtu(probe, stack.net.devices[probe.rtDev] as NetDevice);
+/** What the way to where a packet made here was sent takes, against what was known of it (`ipv4_mtu`). */
+function learnTowards(stack: Stack, sent: Packet, mtu: number): void {
+  probed(stack, sent.family, sent.dst, (probe) => {
+    const old = outputMtu(probe, stack.net.devices[probe.rtDev] as NetDevice);
+    learnPathMtu(stack, 4, sent.dst, mtu, old, probe.rtMtuLocked);
     return true;
   });
-  return mtu;
 }
 
 /** Is `router` the gateway in use for what a packet made here was sent to? Only it may send elsewhere. */
 export function isGatewayFor(stack: Stack, sent: Packet, router: number): boolean {
   return probed(
     stack,
-    sent,
+    sent.family,
+    sent.dst,
     (probe) => probe.rtUsesGateway && probe.rtNextHop === router && probe.rtType !== RTN_LOCAL,
   );
-}
-
-/** What holds of a route to where a packet made here was sent; false where there is none. */
-export function probed(stack: Stack, sent: Packet, holds: (probe: Packet) => boolean): boolean {
-  const { engine } = stack;
-  const probe = stack.pool.take();
-  probe.family = sent.family;
-  probe.dst = sent.dst;
-  const tape = engine.tape;
-  engine.tape = null;
-  const error = routeOutput(stack, probe, 0, true);
-  engine.tape = tape;
-  const answer = error === 0 && holds(probe);
-  stack.pool.release(probe);
-  return answer;
 }

@@ -18,11 +18,12 @@ import type { NetDevice } from "../device/net-device.ts";
 import { ndiscReceive } from "../neighbour/ndisc.ts";
 import { neighbourAnswered } from "../neighbour/output.ts";
 import { reason } from "../reason.ts";
+import { probed } from "../route/probed.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
 import { RTN_ANYCAST, RTN_LOCAL, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 import { OP_DELIVER } from "../tape.ts";
-import { echoReply, hasSocket, isGatewayFor, probed } from "./receive.ts";
+import { echoReply, hasSocket, isGatewayFor } from "./receive.ts";
 import { inputDevice6 } from "./send6.ts";
 
 const ICMP_IGNORED = reason("icmp-ignored");
@@ -70,7 +71,7 @@ function ignoresEcho({ net }: Stack, { rtType }: Packet): boolean {
 
 function learnPathMtu6(stack: Stack, { inner, icmpType, icmpInfo: mtu }: Packet): void {
   if (icmpType !== ICMPV6_PKT_TOOBIG || inner === null || !hasSocket(inner)) return;
-  probed(stack, inner, ({ rtMtu, rtDev }) => {
+  probed(stack, 6, inner.dst, ({ rtMtu, rtDev }) => {
     learnPathMtu(stack, 6, inner.dst, mtu, rtMtu !== 0 ? rtMtu : (stack.net.devices[rtDev]?.mtu ?? 0));
     return true;
   });

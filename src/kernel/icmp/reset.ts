@@ -11,11 +11,11 @@ import {
 } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { closeTcp } from "../conntrack/tcp.ts";
+import { emit } from "../emit.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeMeHarder, routeOutput } from "../route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { OP_EMIT } from "../tape.ts";
 
 /** `nf_send_reset`, `nf_send_reset6` (nf_reject_ipv4.c, nf_reject_ipv6.c): `-j REJECT --reject-with tcp-reset`. */
 export function sendReset(stack: Stack, cause: Packet): void {
@@ -24,11 +24,7 @@ export function sendReset(stack: Stack, cause: Packet): void {
   if (six) {
     if (!isUnicast6(cause.dst) || !isUnicast6(cause.src)) return;
   } else if (cause.rtType === RTN_BROADCAST || cause.rtType === RTN_MULTICAST) return;
-  const reset = stack.pool.take();
-  reset.number = stack.outbox.nextNumber();
-  reset.cause = cause.number;
-  reset.phase = PHASE_ERROR;
-  stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, PHASE_ERROR);
+  const reset = emit(stack, stack.pool.take(), PHASE_ERROR, cause.number);
   fillReset(reset, cause);
   // `ip4_dst_hoplimit` of the route that the rejected segment was to take.
   reset.ttl = cause.rtHopLimit === 0 ? stack.net.defaultTtl : cause.rtHopLimit;

@@ -2,13 +2,13 @@ import * as PACKET from "../../packet/packet.ts";
 import { headerLength, type Packet } from "../../packet/packet.ts";
 import { attachToCause } from "../conntrack/conntrack-in.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
+import { emit } from "../emit.ts";
 import { layOut } from "../path/lay-out.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput, selectAddress } from "../route/output-route.ts";
 import * as RT_SCOPE from "../route/rt-scope.ts";
 import * as ROUTE_TYPES from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import * as TAPE from "../tape.ts";
 import { withinLimit4 } from "./error-rate.ts";
 import { quote } from "./quote.ts";
 import { reflectedMark } from "./reset.ts";
@@ -30,7 +30,6 @@ const {
 } = PACKET;
 const { RT_SCOPE_LINK } = RT_SCOPE;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } = ROUTE_TYPES;
-const { OP_EMIT } = TAPE;
 const { ERROR6_AT_MOST } = SEND6;
 
 /** The sockets that the kernel keeps for its own ICMP and resets: they have no owner, but `-m owner --socket-exists` sees them. */
@@ -52,11 +51,8 @@ export function sendIcmpError(stack: Stack, cause: Packet, type: number, code: n
   if (stack.icmpLeaves) return;
 
   const { pool, net } = stack;
-  const error = pool.take();
-  error.number = stack.outbox.nextNumber();
-  error.cause = cause.number;
-  error.phase = !six && type === ICMP_REDIRECT ? PHASE_NOTICE : PHASE_ERROR;
-  stack.tape?.words4(OP_EMIT, stack.host, error.number, cause.number, error.phase);
+  const phase = !six && type === ICMP_REDIRECT ? PHASE_NOTICE : PHASE_ERROR;
+  const error = emit(stack, pool.take(), phase, cause.number);
   error.family = cause.family;
   error.protocol = six ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
   error.icmpType = type;

@@ -1,5 +1,6 @@
 import { suggestion } from "../nearest-word.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
+import type { LineError } from "../tool-text.ts";
 import { formatEntry, readAdd } from "./add-line.ts";
 import { formatCreate, readCreate } from "./create-line.ts";
 import { elementKey } from "./element-text.ts";
@@ -25,15 +26,7 @@ export function parseIpsetSave(
 
 export type IpsetText =
   | { readonly kind: "ok"; readonly sets: readonly Ipset[] }
-  | { readonly kind: "invalid"; readonly errors: readonly IpsetSaveError[] };
-
-export interface IpsetSaveError {
-  /** Counted from 1. */
-  readonly line: number;
-  /** The whole line. */
-  readonly text: string;
-  readonly message: string;
-}
+  | { readonly kind: "invalid"; readonly errors: readonly LineError[] };
 
 export function formatIpsetSave(sets: readonly Ipset[]): string {
   return sets
@@ -55,7 +48,7 @@ interface OpenSet {
 class Dump {
   readonly #originOf: (line: number) => Origin;
   readonly #sets = new Map<string, OpenSet>();
-  readonly #errors: IpsetSaveError[] = [];
+  readonly #errors: LineError[] = [];
 
   constructor(originOf: (line: number) => Origin) {
     this.#originOf = originOf;

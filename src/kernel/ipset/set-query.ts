@@ -1,4 +1,5 @@
 import type { Packet } from "../../packet/packet.ts";
+import { NameIds } from "../name-ids.ts";
 import type { RuleContext } from "../netfilter/rule-context.ts";
 import type { CounterTest } from "./counter-test.ts";
 
@@ -39,14 +40,9 @@ export const SET_YES = 1;
 /** The host has no set of that name: its dump is of rules alone. */
 export const SET_UNKNOWN = -1;
 
-const ids = new Map<string, number>();
+const sets = new NameIds();
 
-/** A set's name as a small integer, one table for the process, so that compiled rules are shared by hosts. */
+/** A set's name as a number. */
 export function internSetName(name: string): number {
-  let id = ids.get(name);
-  if (id === undefined) {
-    id = ids.size;
-    ids.set(name, id);
-  }
-  return id;
+  return sets.of(name);
 }

@@ -2,7 +2,8 @@ import { familyOfAddress, parseIp } from "../../address/ip.ts";
 import { parseIpv4 } from "../../address/ipv4.ts";
 import { lengthOfMask, parsePrefixLength } from "../../address/prefix.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
-import type { IpvsadmError, IpvsadmText } from "./ipvsadm-save.ts";
+import type { LineError } from "../tool-text.ts";
+import type { IpvsadmText } from "./ipvsadm-save.ts";
 import { sortedServers, sortedVirtualServices } from "./ipvsadm-save.ts";
 import { endText, flagsText, netmaskText, parseFlags } from "./ipvsadm-words.ts";
 import {
@@ -94,7 +95,7 @@ export function parseIpvsadmList(
   sorted: boolean,
   originOf: (line: number) => Origin = () => ORIGIN_NONE,
 ): IpvsadmText {
-  const errors: IpvsadmError[] = [];
+  const errors: LineError[] = [];
   const services: { readonly service: VirtualService; readonly servers: RealServer[] }[] = [];
   for (const [i, raw] of text.split("\n").entries()) {
     const line = raw.trimEnd();

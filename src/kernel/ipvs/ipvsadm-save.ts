@@ -1,5 +1,6 @@
 import type { IpAddress } from "../../address/ip.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
+import type { LineError } from "../tool-text.ts";
 import { parseIpvsadm } from "./ipvsadm-line.ts";
 import { endText, selectorWords, serverWords, serviceWords } from "./ipvsadm-words.ts";
 import {
@@ -28,7 +29,7 @@ export function parseIpvsadmSave(
     string,
     { readonly service: VirtualService; readonly servers: Map<string, RealServer> }
   >();
-  const errors: IpvsadmError[] = [];
+  const errors: LineError[] = [];
   for (const [i, line] of text.split("\n").entries()) {
     const words = line
       .trim()
@@ -69,15 +70,7 @@ export function parseIpvsadmSave(
 
 export type IpvsadmText =
   | { readonly kind: "ok"; readonly services: readonly VirtualService[] }
-  | { readonly kind: "invalid"; readonly errors: readonly IpvsadmError[] };
-
-export interface IpvsadmError {
-  /** Counted from 1. */
-  readonly line: number;
-  /** The whole line. */
-  readonly text: string;
-  readonly message: string;
-}
+  | { readonly kind: "invalid"; readonly errors: readonly LineError[] };
 
 /** What `ipvsadm -R` takes. In ipvsadm's order, which is what a dump has. */
 export function formatIpvsadmSave(services: readonly VirtualService[]): string {

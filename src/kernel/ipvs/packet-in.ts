@@ -260,10 +260,11 @@ function learnServersMtu(stack: Stack, server: number, mtu: number): number {
   probe.dst = server;
   const error = routeOutput(stack, probe, 0, false);
   const old = probe.rtMtu === 0 ? (stack.net.devices[probe.rtDev]?.mtu ?? 0) : probe.rtMtu;
+  const locked = probe.rtMtuLocked;
   stack.pool.release(probe);
   if (error !== 0) return mtu;
   if (mtu > old) return old;
-  learnPathMtu(stack, 4, server, mtu, old);
+  learnPathMtu(stack, 4, server, mtu, old, locked);
   return known === ABSENT ? old : exceptions.pathMtu(4, server, stack.now);
 }
 

@@ -10,7 +10,7 @@ import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import * as MANIP from "./manip.ts";
 import { hookManip, type Manip } from "./manip.ts";
-import { natPacket, rewrite } from "./manip-packet.ts";
+import { boundAddress, boundPort, natPacket, rewrite } from "./manip-packet.ts";
 import { natInitialized, natNullBinding } from "./nat.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -125,40 +125,14 @@ export function translateIcmpError(stack: Stack, packet: Packet, manip: Manip): 
   let bit = manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT : IPS_DST_NAT;
   if (reply) bit ^= IPS_NAT_MASK;
   if ((status & bit) === 0) return true;
+  const address = boundAddress(conntrack, ct, manip, reply);
   const inner = packet.inner;
   if (inner !== null) {
-    // The quoted packet went the other way: its other end is set, from the other direction's tuple as it stands.
+    // The quoted packet went the other way: its other end is set, to what stands in the tuple, which is what the error's own end becomes.
     const innerManip = manip === NF_NAT_MANIP_SRC ? NF_NAT_MANIP_DST : NF_NAT_MANIP_SRC;
-    const icmp = isIcmp(inner);
-    const address =
-      innerManip === NF_NAT_MANIP_SRC
-        ? reply
-          ? conntrack.origSrc(ct)
-          : conntrack.replySrc(ct)
-        : reply
-          ? conntrack.origDst(ct)
-          : conntrack.replyDst(ct);
-    const port = icmp
-      ? reply
-        ? conntrack.origSport(ct)
-        : conntrack.replySport(ct)
-      : innerManip === NF_NAT_MANIP_SRC
-        ? reply
-          ? conntrack.origSport(ct)
-          : conntrack.replySport(ct)
-        : reply
-          ? conntrack.origDport(ct)
-          : conntrack.replyDport(ct);
+    const port = boundPort(conntrack, ct, isIcmp(inner) ? NF_NAT_MANIP_DST : manip, reply);
     rewrite(stack, packet, inner, innerManip, address, port, false);
   }
-  const outer =
-    manip === NF_NAT_MANIP_SRC
-      ? reply
-        ? conntrack.origDst(ct)
-        : conntrack.replyDst(ct)
-      : reply
-        ? conntrack.origSrc(ct)
-        : conntrack.replySrc(ct);
-  rewrite(stack, packet, packet, manip, outer, 0, false);
+  rewrite(stack, packet, packet, manip, address, 0, false);
   return true;
 }

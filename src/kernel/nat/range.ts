@@ -1,5 +1,6 @@
-import { compare6 } from "../../address/ip6-handle.ts";
+import { addressOnPath, compare6 } from "../../address/ip6-handle.ts";
 import * as PACKET from "../../packet/packet.ts";
+import type { NatTargetRange } from "../netfilter/target/nat-range.ts";
 import type { NatTuple } from "./tuple.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -20,6 +21,21 @@ export interface NatRange {
   readonly portBase: number | null;
   /** `--persistent`: a client gets the same address for every destination. */
   readonly persistent: boolean;
+}
+
+/** What the text of a translation says, as the path holds it. */
+export function natRange(said: NatTargetRange): NatRange {
+  return {
+    mapAddresses: said.min !== null,
+    minAddress: addressOnPath(said.min ?? 0),
+    maxAddress: addressOnPath(said.max ?? said.min ?? 0),
+    ports: said.portMin !== null,
+    minPort: said.portMin ?? 0,
+    maxPort: said.portMax ?? said.portMin ?? 0,
+    random: said.random || said.randomFully,
+    persistent: said.persistent,
+    portBase: said.portBase,
+  };
 }
 
 /** A range filled anew for every translation that has one address only (MASQUERADE, REDIRECT, the null binding). */

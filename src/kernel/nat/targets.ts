@@ -17,8 +17,8 @@ import { selectSource6 } from "../route/select-source6.ts";
 import type { Stack } from "../stack.ts";
 import * as MANIP from "./manip.ts";
 import { hookManip, type Manip } from "./manip.ts";
-import { natSetup } from "./nat.ts";
-import { type NatRange, OneAddress } from "./range.ts";
+import { natSetup, natSetupOne } from "./nat.ts";
+import { type NatRange, natRange, OneAddress } from "./range.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { IP6_LOOPBACK } = IP6_HANDLE;
@@ -29,28 +29,12 @@ const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = MANIP;
 
 const LOOPBACK = (127 << 24) | 1;
 
-/** The text's range as a translation's. */
-function rangeOf(target: DnatTarget | SnatTarget): NatRange {
-  const { range } = target;
-  return {
-    mapAddresses: range.min !== null,
-    minAddress: addressOnPath(range.min ?? 0),
-    maxAddress: addressOnPath(range.max ?? range.min ?? 0),
-    ports: range.portMin !== null,
-    minPort: range.portMin ?? 0,
-    maxPort: range.portMax ?? range.portMin ?? 0,
-    random: range.random || range.randomFully,
-    persistent: range.persistent,
-    portBase: range.portBase,
-  };
+export function dnatAction({ range }: DnatTarget): TargetAction {
+  return new NatAction(natRange(range), NF_NAT_MANIP_DST);
 }
 
-export function dnatAction(target: DnatTarget): TargetAction {
-  return new NatAction(rangeOf(target), NF_NAT_MANIP_DST);
-}
-
-export function snatAction(target: SnatTarget): TargetAction {
-  return new NatAction(rangeOf(target), NF_NAT_MANIP_SRC);
+export function snatAction({ range }: SnatTarget): TargetAction {
+  return new NatAction(natRange(range), NF_NAT_MANIP_SRC);
 }
 
 /** `xt_dnat_target_v2`, `xt_snat_target_v2`. Runs per packet. */
@@ -95,7 +79,7 @@ export function dnatToOne(stack: Stack, packet: Packet, address: number, port: n
   if (packet.ct < 0) return NF_ACCEPT;
   oneDestination.minPort = port;
   oneDestination.maxPort = port;
-  return natSetup(stack, packet.ct, oneDestination.set(address), NF_NAT_MANIP_DST);
+  return natSetupOne(stack, packet.ct, oneDestination.set(address));
 }
 
 /** `nf_nat_masquerade_ipv4`, `nf_nat_masquerade_ipv6`: the source becomes an address of the device it leaves by. */

@@ -1,9 +1,10 @@
 import * as PACKET from "../../packet/packet.ts";
+import { hasPorts } from "../../packet/ports.ts";
 import { inverseType } from "../conntrack/icmp.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, KEY_IPV6 } = PACKET;
+const { IPPROTO_ICMP, IPPROTO_ICMPV6, KEY_IPV6 } = PACKET;
 
 /**
  * A connection's tuple (`struct nf_conntrack_tuple`) while a translation chooses it, as its original packets will look. Filled anew for every
@@ -40,10 +41,6 @@ export class NatTuple {
       ? table.isTakenFor(self, dst, src, sport, inverseCode(dport, proto), proto)
       : table.isTakenFor(self, dst, src, dport, sport, proto);
   }
-}
-
-export function hasPorts(protocol: number): boolean {
-  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
 }
 
 /** Type and code of the answer to a message. */

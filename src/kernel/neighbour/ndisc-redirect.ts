@@ -2,12 +2,12 @@ import { type Ip6, isLinkLocal6 } from "../../address/ip6-handle.ts";
 import { MAC_ZERO } from "../../address/mac.ts";
 import { deviceKey, NDISC_REDIRECT, type Packet, PHASE_NOTICE } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { tellEmitted } from "../emit.ts";
 import { peerAllows } from "../icmp/error-rate.ts";
 import { quote } from "../icmp/quote.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
-import { OP_EMIT } from "../tape.ts";
 import { lastLinkLocal, messageTo, sendMessage } from "./ndisc-send.ts";
 
 /** At most one a second to a host, after a burst. */
@@ -41,9 +41,7 @@ export function sendRedirect6(
   const known = mac === ABSENT ? stack.net.neighbours.mac(key, target) : mac;
   const message = messageTo(stack, cause.src, known >= 0 ? known : MAC_ZERO);
   message.icmpType = NDISC_REDIRECT;
-  message.phase = PHASE_NOTICE;
-  message.cause = cause.number;
-  stack.tape?.words4(OP_EMIT, stack.host, message.number, cause.number, PHASE_NOTICE);
+  tellEmitted(stack, message, PHASE_NOTICE, cause.number);
   message.src = source;
   message.ndTarget = target;
   message.ndDst = cause.dst;

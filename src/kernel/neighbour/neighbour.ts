@@ -12,6 +12,15 @@ export interface NeighbourKey {
 export const NEIGH_INCOMPLETE = -1;
 export const NEIGH_FAILED = -2;
 
+/** What a host thinks of a neighbour (`NUD_*`, include/uapi/linux/neighbour.h), as far as choosing among several asks; none: no entry. */
+export const NUD_NONE = 0;
+export const NUD_INCOMPLETE = 0x01;
+export const NUD_REACHABLE = 0x02;
+export const NUD_STALE = 0x04;
+export const NUD_FAILED = 0x20;
+/** There is an address to send to. */
+export const NUD_VALID = NUD_REACHABLE | NUD_STALE;
+
 /** Questions asked before a neighbour has failed (`mcast_solicit`), and the time between them (`retrans_time_ms`). */
 export const MAX_PROBES = 3;
 export const RETRANS_MS = 1000;

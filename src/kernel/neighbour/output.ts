@@ -13,6 +13,7 @@ import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
 import type { Resolving } from "./neighbour.ts";
 import * as NEIGHBOUR from "./neighbour.ts";
+import { hasProved } from "./nud-state.ts";
 import { solicit } from "./solicit.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -105,12 +106,6 @@ export function isConnected(stack: Stack, dev: NetDevice, family: number, addres
   const key = deviceKey(family, dev.ifindex);
   if (stack.state.neighbours.get(key, address) === ABSENT) return true;
   return hasProved(stack, dev, key, address);
-}
-
-/** NUD_REACHABLE: it has answered this host, and not too long ago. */
-function hasProved({ state, now }: Stack, dev: NetDevice, key: number, address: number): boolean {
-  const confirmed = state.neighbourConfirmed.get(key, address);
-  return confirmed !== ABSENT && now - confirmed <= dev.conf.reachableMs;
 }
 
 /** Is a neighbour's address known? Begins to ask where it is not (`neigh_event_send` without a packet). */

@@ -1,14 +1,8 @@
 import { word6 } from "../../address/ip6-handle.ts";
 import { maskOf } from "../../address/prefix.ts";
 import { mask6Of } from "../../address/prefix6.ts";
-import {
-  IPPROTO_ICMP,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  isIcmp,
-  type Packet,
-} from "../../packet/packet.ts";
+import { IPPROTO_ICMP, isIcmp, type Packet } from "../../packet/packet.ts";
+import { hasPorts } from "../../packet/ports.ts";
 import { jhashWords, reciprocalScale } from "../nat/jhash.ts";
 import type { Stack } from "../stack.ts";
 import type { HmarkTarget } from "./target/hmark.ts";
@@ -50,10 +44,6 @@ export function hmarkAction(target: HmarkTarget): TargetAction {
       return XT_CONTINUE;
     },
   };
-}
-
-function hasPorts(protocol: number): boolean {
-  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
 }
 
 /** `hmark_addr_mask`: the bits of an address that are hashed, of IPv6 folded into one word. */

@@ -1,5 +1,6 @@
 import type { Family, IpAddress } from "../../address/ip.ts";
 import { type Ip6, masked6, plainAddress, word6 } from "../../address/ip6-handle.ts";
+import { NameIds } from "../name-ids.ts";
 import { Cells, type Journal } from "../session/journal.ts";
 import * as PAIR_MAP from "../session/pair-map.ts";
 import { PairMap } from "../session/pair-map.ts";
@@ -85,7 +86,7 @@ export class RecentLists {
     const result = new Map<string, readonly IpAddress[]>();
     for (const [id, list] of this.lists) {
       const addresses = list.addresses();
-      if (addresses.length > 0) result.set(names[id] as string, addresses);
+      if (addresses.length > 0) result.set(lists.name(id), addresses);
     }
     return result;
   }
@@ -124,18 +125,11 @@ interface RecentShape {
   readonly stamps: number;
 }
 
-const ids = new Map<string, number>();
-const names: string[] = [];
+const lists = new NameIds();
 
-/** A list's name as a small integer, one table for the process, so that compiled rules are shared by hosts. */
+/** A list's name as a number. */
 export function internRecentList(name: string): number {
-  let id = ids.get(name);
-  if (id === undefined) {
-    id = names.length;
-    names.push(name);
-    ids.set(name, id);
-  }
-  return id;
+  return lists.of(name);
 }
 
 const DEFAULT_STAMPS = 32;

@@ -27,10 +27,10 @@ import {
   IPS_SYNPROXY_ISN,
 } from "../conntrack/status.ts";
 import { TCP_CONNTRACK_CLOSE, TCP_CONNTRACK_SYN_RECV, TCP_CONNTRACK_SYN_SENT } from "../conntrack/tcp.ts";
+import { emit } from "../emit.ts";
 import { reason } from "../reason.ts";
 import { routeMeHarder, routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { OP_EMIT } from "../tape.ts";
 import { NF_ACCEPT, NF_DROP, NF_STOLEN, type NfVerdict } from "./hook.ts";
 import type { SynproxyTarget } from "./target/synproxy.ts";
 import type { TargetAction } from "./target-action.ts";
@@ -199,11 +199,7 @@ function acknowledgementBytes(synAck: Packet): number {
 
 /** `synproxy_build_ip`: a packet of the proxy's, which no socket sends. */
 function made(stack: Stack, cause: Packet, phase: number, flags: number): Packet {
-  const packet = stack.pool.take();
-  packet.number = stack.outbox.nextNumber();
-  packet.cause = cause.number;
-  packet.phase = phase;
-  stack.tape?.words4(OP_EMIT, stack.host, packet.number, cause.number, phase);
+  const packet = emit(stack, stack.pool.take(), phase, cause.number);
   packet.family = cause.family;
   packet.protocol = IPPROTO_TCP;
   packet.tcpFlags = flags;

@@ -1,12 +1,4 @@
-import { formatIpv4, parseIpv4 } from "../../address/ipv4.ts";
-import { formatIpv6Ntop, parseIpv6 } from "../../address/ipv6.ts";
-import { formatProtocol, parseProtocol } from "../netfilter/save/protocol.ts";
-import type { NftConstant } from "./expression.ts";
-
-/**
- * The data types of nftables (nft(8), "Data types"): how a constant of each is written, and what it is in a register.
- * A value is kept as a number, in host order; texts are kept where no number holds them.
- */
+/** A data type of nftables (nft(8), "Data types"). How a constant of it is read and written, `constant-text.ts` says. */
 export interface DataType {
   readonly name: string;
   /** How values look: `number` decimal, `hex` eight digits, `raw` as many as it takes, `byte` two hexadecimal digits, the rest as named. */
@@ -83,6 +75,23 @@ const ICMPV6_TYPES: Symbols = [
   ["ind-neighbor-solicit", 141],
   ["ind-neighbor-advert", 142],
   ["mld2-listener-report", 143],
+];
+
+/** RFC 6275 6.1 and later ones (`IP6_MH_TYPE_*`). */
+const MH_TYPES: Symbols = [
+  ["binding-refresh-request", 0],
+  ["home-test-init", 1],
+  ["careof-test-init", 2],
+  ["home-test", 3],
+  ["careof-test", 4],
+  ["binding-update", 5],
+  ["binding-acknowledgement", 6],
+  ["binding-error", 7],
+  ["fast-binding-update", 8],
+  ["fast-binding-acknowledgement", 9],
+  ["fast-binding-advertisement", 10],
+  ["experimental-mobility-header", 11],
+  ["home-agent-switch-message", 12],
 ];
 
 const ICMP_CODES: Symbols = [
@@ -265,17 +274,7 @@ const TYPES: readonly DataType[] = [
   type("inet_service", "number", 16, [], 5),
   type("icmp_type", "name", 8, ICMP_TYPES),
   type("icmpv6_type", "name", 8, ICMPV6_TYPES),
-  type(
-    "mh_type",
-    "name",
-    8,
-    [
-      ...["binding-refresh-request", "home-test-init", "careof-test-init", "home-test", "careof-test"],
-      ...["binding-update", "binding-acknowledgement", "binding-error", "fast-binding-update"],
-      ...["fast-binding-acknowledgement", "fast-binding-advertisement", "experimental-mobility-header"],
-      "home-agent-switch-message",
-    ].map((name, number) => [name, number] as const),
-  ),
+  type("mh_type", "name", 8, MH_TYPES),
   type("icmp_code", "name", 8, ICMP_CODES),
   type("icmpv6_code", "name", 8, ICMPV6_CODES),
   type("icmpx_code", "name", 8, ICMPX_CODES),
@@ -347,7 +346,6 @@ export function dataType(name: string): DataType {
 }
 
 const symbolValues = new Map(TYPES.map((each) => [each.name, new Map(each.symbols)]));
-/** The first of several names of a value is the one printed. */
 const symbolNames = new Map(
   TYPES.map((each) => [
     each.name,
@@ -360,64 +358,7 @@ export function symbolValue(typeName: string, symbol: string): number | undefine
   return symbolValues.get(typeName)?.get(symbol);
 }
 
-/** A constant of a type from a word as nft writes it; undefined for what is none. */
-export function parseConstant(typeName: string, word: string, quoted: boolean): NftConstant | undefined {
-  const { form, bits } = dataType(typeName);
-  const constant = (value: number | string | undefined): NftConstant | undefined =>
-    value === undefined ? undefined : { kind: "constant", type: typeName, value };
-  switch (form) {
-    case "ipv4":
-      return constant(parseIpv4(word));
-    case "ipv6": {
-      const words = parseIpv6(word);
-      return constant(words === undefined ? undefined : formatIpv6Ntop(words));
-    }
-    case "mac":
-      return constant(/^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i.test(word) ? canonicalMac(word) : undefined);
-    case "quoted":
-      return constant(word);
-    case "protocol":
-      return constant(parseProtocol(word));
-    case "classid":
-      return constant(word);
-    case "time":
-      return constant(/^\d+$/.test(word) ? `${word}s` : word);
-    default:
-      break;
-  }
-  const symbol = symbolValue(typeName, word);
-  if (symbol !== undefined) return constant(symbol);
-  if (quoted || !/^(0x[0-9a-f]+|\d+)$/i.test(word)) return undefined;
-  const value = Number(word);
-  return bits > 0 && bits < 53 && value >= 2 ** bits ? undefined : constant(value);
-}
-
-function canonicalMac(word: string): string {
-  return word
-    .split(":")
-    .map((byte) => byte.padStart(2, "0").toLowerCase())
-    .join(":");
-}
-
-/** A constant as nft prints it. */
-export function formatConstant({ type: typeName, value }: NftConstant): string {
-  const { form } = dataType(typeName);
-  if (typeof value === "string") return form === "quoted" ? `"${value}"` : value;
-  if (form === "ipv4") return formatIpv4(value);
-  if (form === "protocol") return formatProtocol(value);
-  if (form === "raw") return `0x${value.toString(16)}`;
-  if (form === "hex") return `0x${value.toString(16).padStart(8, "0")}`;
-  const symbol = symbolNames.get(typeName)?.get(value);
-  if (symbol !== undefined) return typeName === "devgroup" ? `"${symbol}"` : symbol;
-  if (form === "name" && dataType(typeName).isBitmask) return `0x${value.toString(16)}`;
-  return form === "byte" ? `0x${value.toString(16).padStart(2, "0")}` : String(value);
-}
-
-/** An end of a range: nft prints no names in it (`range_expr_print`). */
-export function formatNumeric(constant: NftConstant): string {
-  const { type: typeName, value } = constant;
-  const { form } = dataType(typeName);
-  return typeof value === "number" && (form === "name" || form === "protocol")
-    ? String(value)
-    : formatConstant(constant);
+/** The symbol of a value; of several the first, which is the one printed. */
+export function symbolName(typeName: string, value: number): string | undefined {
+  return symbolNames.get(typeName)?.get(value);
 }

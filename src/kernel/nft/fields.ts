@@ -62,10 +62,10 @@ const PAYLOAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     checksum: "integer",
     "parameter-problem": "integer",
     "packet-too-big": "integer",
+    mtu: "integer",
     id: "integer",
     sequence: "integer",
     "max-delay": "integer",
-    mtu: "integer",
     taddr: "ipv6_addr",
     daddr: "ipv6_addr",
   },
@@ -243,6 +243,8 @@ function optionType(text: string): string {
   if (text === "socket mark") return "mark";
   if (text === "mh type") return "mh_type";
   if (text.startsWith("osf ")) return "string";
+  if (text === "mh type") return "mh_type";
+  if (/^(?:rt0|rt2|rt4|srh) (?:addr|sid)\b/.test(text)) return "ipv6_addr";
   return text.endsWith(" nexthdr") ? "inet_proto" : "integer";
 }
 

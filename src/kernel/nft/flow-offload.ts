@@ -19,6 +19,7 @@ import {
 } from "../conntrack/status.ts";
 import { TCP_CONNTRACK_ESTABLISHED } from "../conntrack/tcp.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { NameIds } from "../name-ids.ts";
 import { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/manip.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
 import { outputMtu } from "../route/output-mtu.ts";
@@ -37,17 +38,11 @@ const DAY_MS = 86_400_000;
 /** `net.netfilter.nf_flowtable_tcp_timeout`, `nf_flowtable_udp_timeout`: an idle flow leaves its table. */
 const IDLE_MS = 30_000;
 
-const numbers = new Map<string, number>();
+const flowtables = new NameIds();
 
 /** The number of a flow table, from 1: what a connection's entry can keep. */
 export function flowtableNumber(family: string, table: string, name: string): number {
-  const key = `${family} ${table} ${name}`;
-  let number = numbers.get(key);
-  if (number === undefined) {
-    number = numbers.size + 1;
-    numbers.set(key, number);
-  }
-  return number;
+  return flowtables.of(`${family} ${table} ${name}`) + 1;
 }
 
 /** `nft_flow_offload_eval`. @returns false: not for this packet's connection, the rule ends */

@@ -1,5 +1,6 @@
 import { parseIp } from "../../address/ip.ts";
-import { addressOnPath } from "../../address/ip6-handle.ts";
+import { type NatRange, natRange } from "../nat/range.ts";
+import { ANY_NAT_RANGE, type NatTargetRange } from "../netfilter/target/nat-range.ts";
 import { type OvsField, ovsField } from "./field.ts";
 import {
   type Masked,
@@ -40,6 +41,15 @@ export type OvsAction =
   | OvsCt
   | { readonly kind: "ct-clear" }
   | { readonly kind: "group"; readonly id: number }
+  /** `multipath(…)`: the number of one of so many links, by the flow's hash, into a field. */
+  | { readonly kind: "multipath"; readonly links: number; readonly target: Subfield }
+  /** `bundle(…)`, `bundle_load(…)`: one of the ports that are up, by the flow's hash or the first; into a field, null: output to it. */
+  | {
+      readonly kind: "bundle";
+      readonly members: readonly number[];
+      readonly first: boolean;
+      readonly target: Subfield | null;
+    }
   | { readonly kind: "clone" | "write"; readonly actions: readonly OvsAction[] }
   | { readonly kind: "clear-actions" }
   | { readonly kind: "conjunction"; readonly id: number; readonly clause: number; readonly clauses: number }
@@ -66,17 +76,11 @@ export interface OvsCt {
   readonly alg: string | null;
 }
 
-/** `way` null: what the connection is translated by already. Addresses as the path holds them. */
+/** `way` null: what the connection is translated by already. */
 export interface OvsNat {
   readonly way: "src" | "dst" | null;
-  readonly family: 4 | 6;
-  readonly mapAddresses: boolean;
-  readonly minAddress: number;
-  readonly maxAddress: number;
-  readonly minPort: number;
-  readonly maxPort: number;
-  readonly random: boolean;
-  readonly persistent: boolean;
+  /** null: to no address in particular. */
+  readonly range: NatRange | null;
 }
 
 /** Actions in their order. */
@@ -131,6 +135,11 @@ function compileAction(text: string, ports: PortNumbers): OvsAction | undefined 
       return { kind: "ct-clear" };
     case "group":
       return /^\d+$/.test(args) ? { kind: "group", id: Number(args) } : undefined;
+    case "multipath":
+      return multipath(args);
+    case "bundle":
+    case "bundle_load":
+      return bundle(name, args, ports);
     case "clone":
       return { kind: "clone", actions: compileActions(args, ports) };
     case "write_actions":
@@ -248,6 +257,28 @@ export function subfield(text: string): Subfield | undefined {
   return to < from || to >= field.bits ? undefined : { field, from, bits: to - from + 1 };
 }
 
+/** `multipath(symmetric_l4,1024,hrw,4,0,NXM_NX_REG0[])`: fields, basis, algorithm, how many links, its argument, where to. */
+function multipath(args: string): OvsAction | undefined {
+  const [, , algorithm = "", links = "", , to = ""] = args.split(",").map((part) => part.trim());
+  const target = subfield(to);
+  if (!MULTIPATH.has(algorithm) || !/^\d+$/.test(links) || Number(links) < 1) return undefined;
+  return target === undefined ? undefined : { kind: "multipath", links: Number(links), target };
+}
+
+const MULTIPATH = new Set(["modulo_n", "hash_threshold", "hrw", "iter_hash"]);
+
+/** `bundle(eth_src,0,hrw,ofport,members:4,8)`, `bundle_load(eth_src,0,active_backup,ofport,reg0[],slaves:4,8)`. */
+function bundle(name: string, args: string, ports: PortNumbers): OvsAction | undefined {
+  const [, head = "", list = ""] = /^(.*?),?\s*(?:members|slaves):(.*)$/.exec(args) ?? [];
+  const [, , algorithm = "", type = "", to = ""] = head.split(",").map((part) => part.trim());
+  const target = name === "bundle" ? null : subfield(to);
+  const members = list.split(",").map((port) => portNumber(port.trim(), ports));
+  if (target === undefined || !/^(?:hrw|active_backup)$/.test(algorithm) || type !== "ofport")
+    return undefined;
+  if (members.some((member) => member === undefined)) return undefined;
+  return { kind: "bundle", members: members as number[], first: algorithm === "active_backup", target };
+}
+
 function load(value: string, to: string): OvsAction | undefined {
   const target = subfield(to);
   const read = target === undefined ? undefined : parseValue(value, target.field);
@@ -290,50 +321,38 @@ function compileCt(args: string, ports: PortNumbers): OvsAction | undefined {
 
 /** `src=10.0.0.1-10.0.0.9:1000-2000,random`, `dst=[fd00::1]:80`; nothing: what the connection has already. */
 function compileNat(text: string): OvsNat | undefined {
-  let [random, persistent] = [false, false];
-  let range: Pick<
-    OvsNat,
-    "way" | "family" | "mapAddresses" | "minAddress" | "maxAddress" | "minPort" | "maxPort"
-  > = {
-    ...{ way: null, family: 4, mapAddresses: false, minAddress: 0, maxAddress: 0, minPort: 0, maxPort: 0 },
-  };
+  let way: OvsNat["way"] = null;
+  let range = ANY_NAT_RANGE;
   for (const part of splitList(text)) {
-    const [, way, value = ""] = /^(src|dst)(?:=(.*))?$/.exec(part) ?? [];
-    if (part === "random") random = true;
-    else if (part === "persistent") persistent = true;
+    const [, said, value = ""] = /^(src|dst)(?:=(.*))?$/.exec(part) ?? [];
+    if (part === "random") range = { ...range, random: true };
+    else if (part === "persistent") range = { ...range, persistent: true };
     else if (part === "hash") continue;
-    else if (way === "src" || way === "dst") {
-      const read = rangeOf(value);
-      if (read === undefined) return undefined;
-      range = { way, ...read };
+    else if (said === "src" || said === "dst") {
+      const bounds = natBoundsOf(value);
+      if (bounds === undefined) return undefined;
+      way = said;
+      range = { ...range, ...bounds };
     } else return undefined;
   }
-  return { ...range, random, persistent };
+  return { way, range: range.min === null ? null : natRange(range) };
 }
 
-function rangeOf(
-  text: string,
-): Pick<OvsNat, "family" | "mapAddresses" | "minAddress" | "maxAddress" | "minPort" | "maxPort"> | undefined {
-  const [, six, more6, four, more4, low, high] =
+type NatBounds = Pick<NatTargetRange, "min" | "max" | "portMin" | "portMax">;
+
+function natBoundsOf(text: string): NatBounds | undefined {
+  const found =
     /^(?:\[([\da-f:.]+)\](?:-\[([\da-f:.]+)\])?|([\d.]+)(?:-([\d.]+))?)?(?::(\d+)(?:-(\d+))?)?$/i.exec(
       text,
-    ) ??
-    /^([\da-f:]+)(?:-([\da-f:]+))?()()()()$/i.exec(text) ??
-    [];
-  const first = six ?? four;
+    ) ?? /^([\da-f:]+)(?:-([\da-f:]+))?$/i.exec(text);
+  if (found === null) return undefined;
+  const [, six, more6, four, more4, low = "0", high = low] = found;
+  const first = six ?? four ?? null;
   const last = more6 ?? more4 ?? first;
-  const from = first === undefined || first === "" ? 0 : parseIp(first);
-  const to = last === undefined || last === "" ? 0 : parseIp(last);
-  if (from === undefined || to === undefined) return undefined;
-  const minPort = low === undefined || low === "" ? 0 : Number(low);
-  const maxPort = high === undefined || high === "" ? minPort : Number(high);
-  if (minPort > 65_535 || maxPort > 65_535 || maxPort < minPort) return undefined;
-  return {
-    family: typeof from === "number" ? 4 : 6,
-    mapAddresses: first !== undefined && first !== "",
-    minAddress: addressOnPath(from),
-    maxAddress: addressOnPath(to),
-    minPort,
-    maxPort,
-  };
+  const min = first === null ? null : parseIp(first);
+  const max = last === null ? null : parseIp(last);
+  if (min === undefined || max === undefined) return undefined;
+  const [portMin, portMax] = [Number(low), Number(high)];
+  if (portMin > 65_535 || portMax > 65_535 || portMax < portMin) return undefined;
+  return portMin === 0 ? { min, max, portMin: null, portMax: null } : { min, max, portMin, portMax };
 }

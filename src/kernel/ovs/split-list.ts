@@ -1,37 +1,36 @@
 /** Parts of a list as Open vSwitch writes them: divided by commas that stand in no brackets and no quotes. */
 export function splitList(text: string, divider = ","): string[] {
   const parts: string[] = [];
-  let depth = 0;
-  let quoted = false;
   let from = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i] as string;
-    if (c === '"') quoted = !quoted;
-    else if (quoted) i += c === "\\" ? 1 : 0;
-    else if (c === "(" || c === "[" || c === "{") depth++;
-    else if (c === ")" || c === "]" || c === "}") depth--;
-    else if (c === divider && depth === 0) {
-      parts.push(text.slice(from, i));
-      from = i + 1;
-    }
-  }
+  scan(text, (c, at, depth) => {
+    if (c !== divider || depth !== 0) return;
+    parts.push(text.slice(from, at));
+    from = at + 1;
+  });
   parts.push(text.slice(from));
   return parts.map((part) => part.trim()).filter((part) => part !== "");
 }
 
 /** Do its brackets and quotes close? */
 export function isWhole(text: string): boolean {
+  return scan(text, () => {});
+}
+
+/** @param visit called for what stands outside quotes and is no bracket @returns do brackets and quotes close? */
+function scan(text: string, visit: (c: string, at: number, depth: number) => void): boolean {
   let depth = 0;
   let quoted = false;
+  let isWhole = true;
   for (let i = 0; i < text.length; i++) {
     const c = text[i] as string;
     if (c === '"') quoted = !quoted;
     else if (quoted) i += c === "\\" ? 1 : 0;
     else if (c === "(" || c === "[" || c === "{") depth++;
     else if (c === ")" || c === "]" || c === "}") depth--;
-    if (depth < 0) return false;
+    else visit(c, i, depth);
+    if (depth < 0) isWhole = false;
   }
-  return depth === 0 && !quoted;
+  return isWhole && depth === 0 && !quoted;
 }
 
 /** As JSON has them (`json_string_escape`). */

@@ -17,6 +17,7 @@ import {
   nfBridgePostRouting,
   nfBridgePreRouting,
 } from "./br-netfilter.ts";
+import { suppressed } from "./bridge-suppress.ts";
 import { pushFrame } from "./frame.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -95,16 +96,21 @@ export function bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevi
     stack.kill(packet, VLAN_FILTERED);
     return;
   }
+  if (port.locked && findPort(stack, bridge, packet.ethSrc, packet.vlan) !== port) {
+    stack.kill(packet, PORT_BLOCKED);
+    return;
+  }
   if (port.learning && !isGroupMac(packet.ethSrc)) learnAddress(stack, bridge, port, packet);
   if (!port.portForwarding) {
     stack.kill(packet, PORT_BLOCKED);
     return;
   }
+  const kept = isKept(stack, bridge, port, packet);
   const to = packet.ethDst;
   if (isGroupMac(to)) {
     const multicast = to !== MAC_BROADCAST;
     const copy = stack.pool.clone(packet);
-    flood(stack, bridge, port, copy, multicast ? "multicast" : "broadcast");
+    flood(stack, bridge, port, copy, multicast ? "multicast" : "broadcast", kept);
     passUp(stack, bridge, packet);
     return;
   }
@@ -121,7 +127,20 @@ export function bridgeFrameFinish(stack: Stack, bridge: NetDevice, port: NetDevi
       return;
     }
   }
-  flood(stack, bridge, port, packet, "unicast");
+  flood(stack, bridge, port, packet, "unicast", kept);
+}
+
+/** A question that the bridge has answered itself, or knows the answer to (`proxyarp_replied`). */
+function isKept(stack: Stack, bridge: NetDevice, from: NetDevice | null, packet: Packet): boolean {
+  if (packet.ethType !== ETH_P_ARP && !isNeighbourDiscovery(packet)) return false;
+  const vlan = bridge.vlans === null ? 0 : packet.vlan;
+  return suppressed(stack, bridge, from, packet, vlan, (mac, tag) => findPort(stack, bridge, mac, tag));
+}
+
+/** Where a MAC is known to be: a port, the bridge itself, or null. */
+function findPort(stack: Stack, bridge: NetDevice, mac: number, vlan: number): NetDevice | null {
+  const found = lookup(stack, bridge, mac, vlan);
+  return found === ABSENT ? null : stack.device(found);
 }
 
 /** `br_dev_xmit`: the host itself sends a frame into the bridge. Takes the packet over. */
@@ -134,9 +153,10 @@ export function bridgeTransmit(stack: Stack, bridge: NetDevice, packet: Packet):
     stack.kill(packet, VLAN_FILTERED);
     return;
   }
+  const kept = isKept(stack, bridge, null, packet);
   const to = packet.ethDst;
   if (isGroupMac(to)) {
-    flood(stack, bridge, null, packet, to === MAC_BROADCAST ? "broadcast" : "multicast");
+    flood(stack, bridge, null, packet, to === MAC_BROADCAST ? "broadcast" : "multicast", kept);
     return;
   }
   const found = lookup(stack, bridge, to, packet.vlan);
@@ -152,7 +172,7 @@ export function bridgeTransmit(stack: Stack, bridge: NetDevice, packet: Packet):
     else stack.kill(packet, refusalOf(null, out, packet));
     return;
   }
-  flood(stack, bridge, null, packet, "unicast");
+  flood(stack, bridge, null, packet, "unicast", kept);
 }
 
 /** `br_fdb_find`: the ifindex of the port a MAC is behind, the bridge's own for a local one, or ABSENT. */
@@ -217,13 +237,12 @@ function isSeenByNetfilter(stack: Stack, packet: Packet): boolean {
 function noteUnmodelled(stack: Stack, port: NetDevice, packet: Packet): void {
   const asks = packet.ethType === ETH_P_ARP || isNeighbourDiscovery(packet);
   for (const flag of port.unmodelledFlags) {
-    if (ABOUT_NEIGHBOURS.test(flag) && !asks) continue;
+    // Where nobody filters VLANs no frame is in one, and the port's own `neigh_suppress` counts.
+    if (flag === "neigh_vlan_suppress" && (!asks || port.vlans === null)) continue;
     if (flag === "mcast_to_unicast" && !isGroupMac(packet.ethDst)) continue;
     stack.engine.unmodelled.add(`${flag} of the bridge port ${port.name}`);
   }
 }
-
-const ABOUT_NEIGHBOURS = /^(neigh|proxy)_/;
 
 /** `br_fdb_update`. */
 function learnAddress(stack: Stack, bridge: NetDevice, port: NetDevice, packet: Packet): void {
@@ -262,17 +281,23 @@ function floodsGroups(port: NetDevice, kind: "multicast" | "broadcast"): boolean
   return kind === "multicast" ? port.mcastFlood : port.bcastFlood;
 }
 
-/** `br_flood`: a copy to every port that wants it. Takes the packet over. */
+/**
+ * `br_flood`: a copy to every port that wants it. Takes the packet over.
+ *
+ * @param kept from the ports that suppress such questions
+ */
 function flood(
   stack: Stack,
   bridge: NetDevice,
   from: NetDevice | null,
   packet: Packet,
   kind: "unicast" | "multicast" | "broadcast",
+  kept: boolean,
 ): void {
   let last: NetDevice | null = null;
   for (const port of bridge.ports) {
     if (kind === "unicast" ? !port.flood : from !== null && !floodsGroups(port, kind)) continue;
+    if (port.proxyArp || (kept && (port.proxyArpWifi || port.neighSuppress))) continue;
     if (!shouldDeliver(from, port, packet)) continue;
     if (last !== null) bridgeForward(stack, bridge, last, stack.pool.clone(packet), from === null);
     last = port;

@@ -1,12 +1,12 @@
-import { hashInside } from "../../packet/flow-hash.ts";
-import { INNER_GENEVE, INNER_NONE, type Packet } from "../../packet/packet.ts";
+import { INNER_GENEVE, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
 import { decapsulateEcn } from "./ecn.ts";
+import { takeOut } from "./encapsulation.ts";
 import { classifyFrame } from "./frame.ts";
-import { datagramAround, mustNotBeCut, sendDatagram } from "./udp-tunnel.ts";
+import { datagramAround, mustNotBeCut, sendDatagram, turnAt } from "./udp-tunnel.ts";
 
 /** Geneve with one fixed other end (drivers/net/geneve.c): a frame becomes the payload of a UDP packet. Runs per packet. */
 
@@ -31,7 +31,7 @@ export function geneveTransmit(stack: Stack, dev: NetDevice, packet: Packet): vo
   outer.ttl = detail.ttl;
   outer.df = outer.family === 6 || detail.df === "set" || (detail.df === "inherit" && mustNotBeCut(packet));
   outer.dev = dev.ifindex;
-  sendDatagram(stack, outer, 0, dev.slot);
+  sendDatagram(stack, outer, 0, dev.slot, turnAt(stack, dev));
 }
 
 /**
@@ -60,13 +60,7 @@ export function geneveReceive(stack: Stack, outer: Packet): boolean {
       stack.kill(outer, CONGESTION_UNKNOWN);
       return true;
     }
-    const mark = outer.mark;
-    outer.inner = null;
-    outer.encapsulation = INNER_NONE;
-    hashInside(inner, outer);
-    stack.pool.release(outer);
-    inner.scrub(false);
-    inner.mark = mark;
+    takeOut(stack, inner, outer);
     classifyFrame(dev, inner);
     stack.path.receive(stack, dev, inner);
     return true;

@@ -64,8 +64,8 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
       return;
     }
   }
-  // A forwarded packet obeys the route's MTU and the device's, not what path MTU discovery learned.
-  const mtu = six ? deviceMtu6(out) : mtu4(stack, packet, out);
+  // A forwarded packet obeys the route's MTU (of IPv6 one that is locked) and the device's, not what path MTU discovery learned.
+  const mtu = six ? mtu6(packet, out) : mtu4(stack, packet, out);
   const mustFit = (six || packet.df) && (!packet.ignoreDf || packet.fragMaxSize > mtu);
   if (networkLength(packet) > mtu && mustFit) {
     tellSender(stack, packet, TOO_BIG_ERROR, mtu);
@@ -98,8 +98,16 @@ function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet):
   return BEYOND_SCOPE;
 }
 
+/** `ip6_dst_mtu_maybe_forward`. */
+function mtu6({ rtMtu, rtMtuLocked }: Packet, out: NetDevice): number {
+  return rtMtuLocked && rtMtu !== 0 ? rtMtu : deviceMtu6(out);
+}
+
+/** `ip_dst_mtu_maybe_forward`. */
 function mtu4(stack: Stack, packet: Packet, out: NetDevice): number {
-  return stack.net.forwardUsePmtu && packet.rtMtu !== 0 ? packet.rtMtu : forwardMtu(stack, packet, out);
+  return (stack.net.forwardUsePmtu || packet.rtMtuLocked) && packet.rtMtu !== 0
+    ? packet.rtMtu
+    : forwardMtu(stack, packet, out);
 }
 
 function forwardMtu(stack: Stack, packet: Packet, out: NetDevice): number {

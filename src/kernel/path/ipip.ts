@@ -1,4 +1,4 @@
-import { hashInside, hashOutside } from "../../packet/flow-hash.ts";
+import { hashOutside } from "../../packet/flow-hash.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -6,7 +6,6 @@ import {
   ICMP_PORT_UNREACH,
   ICMP_TIME_EXCEEDED,
   INNER_IPIP,
-  INNER_NONE,
   IPPROTO_IPIP,
   networkLength,
   PACKET_HOST,
@@ -23,6 +22,7 @@ import { ABSENT } from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
 import { decapsulateEcn, encapsulatedTos } from "./ecn.ts";
+import { outerOf, takeOut } from "./encapsulation.ts";
 
 /** IPv4 in IPv4 (net/ipv4/ipip.c, net/ipv4/ip_tunnel.c): a packet becomes the payload of this host's own. Runs per packet. */
 
@@ -56,11 +56,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
     stack.kill(packet, TUNNEL_LOOP);
     return;
   }
-  const outer = stack.pool.take();
-  outer.number = packet.number;
-  outer.phase = packet.phase;
-  outer.cause = packet.cause;
-  outer.encapsulation = INNER_IPIP;
+  const outer = outerOf(stack, packet, INNER_IPIP);
   outer.protocol = IPPROTO_IPIP;
   outer.src = detail.local ?? 0;
   outer.dst = detail.remote ?? nextHopOf(packet);
@@ -94,6 +90,8 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
     return;
   }
   passErrorOn(stack, dev, packet);
+  // `iptunnel_xmit`
+  if (outer.rtMtuLocked) outer.df = false;
   outer.id = stack.state.nextIpId();
   outer.inner = packet;
   hashOutside(outer, packet);
@@ -104,7 +102,7 @@ export function ipipTransmit(stack: Stack, dev: NetDevice, packet: Packet): void
 function fitsTunnel(stack: Stack, dev: NetDevice, packet: Packet, outer: Packet): boolean {
   const own = packet.rtMtu !== 0 ? packet.rtMtu : dev.mtu;
   const mtu = outer.df ? wayMtu(stack, outer) - HEADER : own;
-  if (mtu < own) learnPathMtu(stack, 4, packet.dst, mtu, own);
+  if (mtu < own) learnPathMtu(stack, 4, packet.dst, mtu, own, packet.rtMtuLocked);
   if (!packet.df || packet.gsoExcess > 0 || networkLength(packet) <= mtu) return true;
   tellUntranslated(stack, packet, mtu);
   return false;
@@ -173,13 +171,7 @@ export function ipipReceive(stack: Stack, outer: Packet): void {
     stack.kill(outer, CONGESTION_UNKNOWN);
     return;
   }
-  const mark = outer.mark;
-  outer.inner = null;
-  outer.encapsulation = INNER_NONE;
-  hashInside(inner, outer);
-  stack.pool.release(outer);
-  inner.scrub(false);
-  inner.mark = mark;
+  takeOut(stack, inner, outer);
   inner.framed = false;
   inner.pktType = PACKET_HOST;
   stack.path.receive(stack, dev, inner);

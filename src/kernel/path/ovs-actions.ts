@@ -5,7 +5,14 @@ import { CT_NONE } from "../conntrack/status.ts";
 import type { OvsAction, OvsCt, Subfield } from "../ovs/compile-actions.ts";
 import type { CompiledOvsGroup, CompiledOvsPort } from "../ovs/compile-bridge.ts";
 import { AT_IN_PORT, MEMORY_WORDS, type OvsField } from "../ovs/field.ts";
-import { OFPP_ALL, OFPP_CONTROLLER, OFPP_FLOOD, OFPP_IN_PORT, OFPP_NORMAL } from "../ovs/field-value.ts";
+import {
+  OFPP_ALL,
+  OFPP_CONTROLLER,
+  OFPP_FLOOD,
+  OFPP_IN_PORT,
+  OFPP_NONE,
+  OFPP_NORMAL,
+} from "../ovs/field-value.ts";
 import { OvsKey } from "../ovs/packet-field.ts";
 import { clearOvsConntrack, ovsConntrack } from "./ovs-ct.ts";
 import { learnOvs, normalOutputs } from "./ovs-normal.ts";
@@ -116,6 +123,12 @@ export class OvsActions {
       case "group":
         this.group(action.id);
         return true;
+      case "multipath":
+        this.place(Int32Array.of(this.oneOf(action.links), 0, 0, 0), action.target);
+        return true;
+      case "bundle":
+        this.bundle(action.members, action.first, action.target);
+        return true;
       case "clone":
         this.aside(new OvsKey(run.stack.pool.clone(packet), key.memory.slice()), () => {
           this.all(action.actions);
@@ -210,7 +223,7 @@ export class OvsActions {
     const copy = run.stack.pool.clone(key.packet);
     if (to.plain.type !== "patch") {
       run.sent++;
-      putOut(run.stack, to, copy, key.memory);
+      putOut(run, to, copy, key.memory);
       return;
     }
     if (to.peer === null) run.noPort = true;
@@ -274,6 +287,21 @@ export class OvsActions {
     const weights = weighed.map(({ weight }) => weight);
     const taken = this.run.stack.chooser.flow(CHOICE_OVS, flowHash(this.key.packet), id, weights);
     return weighed.slice(taken, taken + 1);
+  }
+
+  /** One of so many, by the flow. */
+  private oneOf(count: number): number {
+    if (count < 2) return 0;
+    const weights = new Array<number>(count).fill(1);
+    return this.run.stack.chooser.flow(CHOICE_OVS, flowHash(this.key.packet), -count, weights);
+  }
+
+  /** `bundle_execute`: of the ports that are up the first, or one by the flow; none is port `OFPP_NONE`. */
+  private bundle(members: readonly number[], first: boolean, target: Subfield | null): void {
+    const alive = members.filter((member) => this.isAlive(member));
+    const taken = alive[first ? 0 : this.oneOf(alive.length)];
+    if (target !== null) this.place(Int32Array.of(taken ?? OFPP_NONE, 0, 0, 0), target);
+    else if (taken !== undefined) this.output(taken);
   }
 
   private isAlive(number: number): boolean {

@@ -141,7 +141,7 @@ function translate(stack: Stack, key: OvsKey, nat: OvsNat, commit: boolean): boo
     manip = source !== reply ? NF_NAT_MANIP_SRC : NF_NAT_MANIP_DST;
   } else if (nat.way === null) return true;
   else manip = nat.way === "src" ? NF_NAT_MANIP_SRC : NF_NAT_MANIP_DST;
-  const range = rangeOf(nat);
+  const { range } = nat;
   if (!execute(stack, key, range, manip)) return false;
   if ((table.status(packet.ct) & IPS_DST_NAT) === 0) return true;
   if ((table.status(packet.ct) & IPS_SRC_NAT) !== 0) {
@@ -149,23 +149,6 @@ function translate(stack: Stack, key: OvsKey, nat: OvsNat, commit: boolean): boo
     return execute(stack, key, range, other);
   }
   return reply || execute(stack, key, null, NF_NAT_MANIP_SRC);
-}
-
-function rangeOf(nat: OvsNat): NatRange | null {
-  if (!nat.mapAddresses) return null;
-  const { mapAddresses, minAddress, maxAddress, minPort, maxPort, random, persistent } = nat;
-  const ports = minPort !== 0;
-  return {
-    mapAddresses,
-    minAddress,
-    maxAddress,
-    ports,
-    minPort,
-    maxPort,
-    random,
-    persistent,
-    portBase: null,
-  };
 }
 
 /** `ovs_ct_nat_execute`. */

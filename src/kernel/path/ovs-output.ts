@@ -4,9 +4,9 @@ import { CT_NONE } from "../conntrack/status.ts";
 import type { CompiledOvsPort, OvsTunnel } from "../ovs/compile-bridge.ts";
 import * as F from "../ovs/field.ts";
 import { reason } from "../reason.ts";
-import type { Stack } from "../stack.ts";
 import { DIR_OUT, OP_ARP, OP_FRAME } from "../tape.ts";
-import { classifyFrame, FRAME_TOO_LONG } from "./frame.ts";
+import { classifyFrame, FRAME_TOO_LONG, recordIn } from "./frame.ts";
+import type { OvsRun } from "./ovs-run.ts";
 import { datagramAround, sendDatagram } from "./udp-tunnel.ts";
 
 /** Ports of Open vSwitch: what a frame meets that leaves by one. Runs per packet. */
@@ -18,14 +18,11 @@ const NO_ROUTE = reason("no-route");
 const TUNNEL_TTL = 64;
 
 /** `ovs_vport_send`. Takes the packet over. */
-export function putOut(
-  stack: Stack,
-  { plain, device, tunnel }: CompiledOvsPort,
-  packet: Packet,
-  memory: Int32Array,
-): void {
+export function putOut(run: OvsRun, port: CompiledOvsPort, packet: Packet, memory: Int32Array): void {
+  const { stack } = run;
+  const { plain, device, tunnel } = port;
   if (tunnel !== null) {
-    encapsulate(stack, tunnel, packet, memory);
+    encapsulate(run, port, tunnel, packet, memory);
     return;
   }
   if (device === null) {
@@ -49,7 +46,14 @@ export function putOut(
 }
 
 /** A frame as the payload of this host's own UDP packet, to the end and with the key that the port or the flow names. */
-function encapsulate(stack: Stack, tunnel: OvsTunnel, packet: Packet, memory: Int32Array): void {
+function encapsulate(
+  run: OvsRun,
+  port: CompiledOvsPort,
+  tunnel: OvsTunnel,
+  packet: Packet,
+  memory: Int32Array,
+): void {
+  const { stack } = run;
   const { device } = tunnel;
   if (device !== null) {
     packet.dev = device.ifindex;
@@ -72,7 +76,27 @@ function encapsulate(stack: Stack, tunnel: OvsTunnel, packet: Packet, memory: In
   outer.df = outer.family === 6 || tunnel.df;
   outer.dev = device?.ifindex ?? 0;
   if (outer.dst === 0) stack.kill(outer, NO_ROUTE);
-  else sendDatagram(stack, outer, 0, -1);
+  else sendDatagram(stack, outer, 0, -1, (error) => turn(run, port, tunnel, outer, error));
+}
+
+/** What the tunnel tells of a frame that is too long comes in by its port, as from the other end. Takes the error over. */
+function turn(run: OvsRun, port: CompiledOvsPort, { device }: OvsTunnel, outer: Packet, error: Packet): void {
+  const { stack } = run;
+  const memory = new Int32Array(F.MEMORY_WORDS);
+  memory[F.AT_TUN_ID + 1] = outer.vni;
+  memory[F.AT_TUN_TOS] = outer.tos;
+  memory[F.AT_TUN_TTL] = outer.ttl;
+  if (outer.family === 4) {
+    memory[F.AT_TUN_SRC] = outer.dst;
+    memory[F.AT_TUN_DST] = outer.src;
+  }
+  stack.outbox.after(0, () => {
+    if (device !== null) {
+      error.dev = device.ifindex;
+      recordIn(stack, device, error);
+    }
+    run.tables.receive(stack, port, error, memory);
+  });
 }
 
 function words6(memory: Int32Array, at: number): number {

@@ -1,3 +1,4 @@
+import type { Packet } from "../../packet/packet.ts";
 import type { CompiledOvsPort } from "../ovs/compile-bridge.ts";
 import type { OvsKey } from "../ovs/packet-field.ts";
 import { reason } from "../reason.ts";
@@ -22,6 +23,8 @@ export interface OvsTables {
    * @param inPort as which it is looked for
    */
   throughTable(actions: OvsActions, table: string, inPort: number): void;
+  /** A frame comes in by a port, with what a tunnel says of it. Takes the packet over. */
+  receive(stack: Stack, port: CompiledOvsPort, packet: Packet, memory: Int32Array): void;
 }
 
 /** What became of a frame in all the bridges that it went through, until it is gone. */

@@ -1,9 +1,9 @@
-import { hashInside } from "../../packet/flow-hash.ts";
-import { INNER_GENEVE, INNER_NONE, INNER_VXLAN, type Packet } from "../../packet/packet.ts";
+import { INNER_GENEVE, INNER_VXLAN, type Packet } from "../../packet/packet.ts";
 import type { CompiledOvsPort, OvsTunnel } from "../ovs/compile-bridge.ts";
 import * as F from "../ovs/field.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
+import { takeOut } from "./encapsulation.ts";
 import { classifyFrame, recordIn } from "./frame.ts";
 import { ovsReceive } from "./ovs.ts";
 
@@ -44,13 +44,7 @@ export function ovsTunnelReceive(stack: Stack, outer: Packet): boolean {
     memory[F.AT_TUN_SRC] = outer.src;
     memory[F.AT_TUN_DST] = outer.dst;
   }
-  const { mark } = outer;
-  outer.inner = null;
-  outer.encapsulation = INNER_NONE;
-  hashInside(inner, outer);
-  stack.pool.release(outer);
-  inner.scrub(false);
-  inner.mark = mark;
+  takeOut(stack, inner, outer);
   const device = found.tunnel?.device ?? null;
   if (device !== null) {
     classifyFrame(device, inner);

@@ -72,7 +72,7 @@ function throughTable(actions: OvsActions, table: string, inPort: number): void 
   actions.table = tableBefore;
 }
 
-const TABLES: OvsTables = { throughBridge, throughTable };
+const TABLES: OvsTables = { throughBridge, throughTable, receive: ovsReceive };
 
 /** `classifier_lookup`: the flow of the highest priority, where one of conjunctions counts once all its clauses are met. */
 function lookup(stack: Stack, bridge: CompiledOvsBridge, table: string, key: OvsKey): CompiledOvsFlow | null {

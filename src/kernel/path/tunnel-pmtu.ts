@@ -2,13 +2,12 @@ import { IP6_ANY, IP6_LOOPBACK, isMulticast6 } from "../../address/ip6-handle.ts
 import * as PACKET from "../../packet/packet.ts";
 import { headerLength, isIcmp, networkLength, type Packet } from "../../packet/packet.ts";
 import { isIcmpError } from "../conntrack/icmp.ts";
-import type { NetDevice } from "../device/net-device.ts";
+import { emit } from "../emit.ts";
 import { quote } from "../icmp/quote.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet } from "../route/output-route.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
 import type { Stack } from "../stack.ts";
-import * as TAPE from "../tape.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const {
@@ -23,7 +22,6 @@ const {
   PACKET_HOST,
   PHASE_ERROR,
 } = PACKET;
-const { OP_EMIT } = TAPE;
 
 /** What a tunnel that carries frames does with one that its way does not take (`skb_tunnel_check_pmtu`, ip_tunnel_core.c). */
 
@@ -36,20 +34,26 @@ const LEAST6 = 1280;
  * that a bridge gave it has nobody else to be told by: the tunnel answers itself, in the name of whom the frame was for.
  *
  * @param mtu of the tunnel's way, less all headers
+ * @param turn takes that answer over: it comes in by the tunnel. null: no bridge gave it the frame
  * @returns false where the sender was told: the frame, still the caller's, is not sent
  */
-export function tunnelTakes(stack: Stack, dev: NetDevice | null, packet: Packet, mtu: number): boolean {
+export function tunnelTakes(
+  stack: Stack,
+  packet: Packet,
+  mtu: number,
+  turn: ((error: Packet) => void) | null,
+): boolean {
   if (networkLength(packet) <= mtu) return true;
   learn(stack, packet, mtu);
-  if (dev === null || dev.master === null || !mayAnswer(packet, mtu)) return true;
-  // `vxlan_encap_bypass`, `geneve_xmit_skb`: the error comes in by the tunnel's device.
-  stack.outbox.raise(stack, dev, tooBig(stack, packet, mtu));
+  if (turn === null || !mayAnswer(packet, mtu)) return true;
+  turn(tooBig(stack, packet, mtu));
   return false;
 }
 
 function learn(stack: Stack, packet: Packet, mtu: number): void {
   const dev = stack.net.devices[packet.rtDev];
-  if (dev !== undefined) learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev));
+  if (dev !== undefined)
+    learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev), packet.rtMtuLocked);
 }
 
 /** `iptunnel_pmtud_check_icmp`, `iptunnel_pmtud_check_icmpv6`. */
@@ -71,11 +75,7 @@ function mayAnswer(packet: Packet, mtu: number): boolean {
 /** `iptunnel_pmtud_build_icmp`, `iptunnel_pmtud_build_icmpv6`: the frame itself is turned round, with all that hangs on it. */
 function tooBig(stack: Stack, cause: Packet, mtu: number): Packet {
   const six = cause.family === 6;
-  const error = stack.pool.take();
-  error.number = stack.outbox.nextNumber();
-  error.cause = cause.number;
-  error.phase = PHASE_ERROR;
-  stack.tape?.words4(OP_EMIT, stack.host, error.number, cause.number, PHASE_ERROR);
+  const error = emit(stack, stack.pool.take(), PHASE_ERROR, cause.number);
   error.framed = true;
   error.ethType = cause.ethType;
   error.ethSrc = cause.ethDst;

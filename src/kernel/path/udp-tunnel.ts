@@ -7,6 +7,7 @@ import { unicastHopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { encapsulatedTos, innerTos } from "./ecn.ts";
+import { outerOf } from "./encapsulation.ts";
 import { tunnelTakes } from "./tunnel-pmtu.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -28,11 +29,7 @@ const HEADROOM = 8 + 8 + 14;
  * @param encapsulation `INNER_VXLAN` or `INNER_GENEVE`
  */
 export function datagramAround(stack: Stack, packet: Packet, encapsulation: number): Packet {
-  const outer = stack.pool.take();
-  outer.number = packet.number;
-  outer.phase = packet.phase;
-  outer.cause = packet.cause;
-  outer.encapsulation = encapsulation;
+  const outer = outerOf(stack, packet, encapsulation);
   outer.inner = packet;
   outer.protocol = IPPROTO_UDP;
   outer.sport = flowPort(packet);
@@ -61,8 +58,15 @@ export function mustNotBeCut(packet: Packet): boolean {
  *
  * @param link ifindex of the device it must leave by, 0 any
  * @param slot of the tunnel's own device, which it must not leave by; -1: there is none
+ * @param turn takes over what is told of a frame that is too long (`tunnelTakes`)
  */
-export function sendDatagram(stack: Stack, outer: Packet, link: number, slot: number): void {
+export function sendDatagram(
+  stack: Stack,
+  outer: Packet,
+  link: number,
+  slot: number,
+  turn: ((error: Packet) => void) | null,
+): void {
   const packet = outer.inner as Packet;
   outer.length = headerLength(outer) + HEADROOM + packet.length;
   if (routeOutput(stack, outer, link, false) !== 0) {
@@ -79,9 +83,16 @@ export function sendDatagram(stack: Stack, outer: Packet, link: number, slot: nu
   }
   if (outer.ttl === 0) outer.ttl = unicastHopLimit(stack, outer);
   const way = outer.rtMtu !== 0 ? outer.rtMtu : (stack.net.devices[outer.rtDev] as NetDevice).mtu;
-  if (!tunnelTakes(stack, stack.net.devices[slot] ?? null, packet, way - headerLength(outer) - HEADROOM)) {
+  if (!tunnelTakes(stack, packet, way - headerLength(outer) - HEADROOM, turn)) {
     stack.kill(outer, TOO_BIG);
     return;
   }
+  // `iptunnel_xmit`
+  if (outer.family === 4 && outer.rtMtuLocked) outer.df = false;
   stack.path.localOut(stack, outer);
+}
+
+/** `vxlan_encap_bypass`, `geneve_xmit_skb`: what is told of a bridge's frame comes in by the tunnel's device. */
+export function turnAt(stack: Stack, dev: NetDevice): ((error: Packet) => void) | null {
+  return dev.master === null ? null : (error) => stack.outbox.raise(stack, dev, error);
 }

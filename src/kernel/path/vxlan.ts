@@ -1,7 +1,6 @@
 import { isMulticast6 } from "../../address/ip6-handle.ts";
 import { isGroupMac } from "../../address/mac.ts";
 import { checksumInside } from "../../packet/checksum.ts";
-import { hashInside } from "../../packet/flow-hash.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { DeviceDetail } from "../device/device.ts";
@@ -12,8 +11,9 @@ import * as PAIR_MAP from "../session/pair-map.ts";
 import type { Stack } from "../stack.ts";
 import { isDeadLoop } from "./dead-loop.ts";
 import { decapsulateEcn } from "./ecn.ts";
+import { takeOut } from "./encapsulation.ts";
 import { classifyFrame } from "./frame.ts";
-import { datagramAround, mustNotBeCut, sendDatagram } from "./udp-tunnel.ts";
+import { datagramAround, mustNotBeCut, sendDatagram, turnAt } from "./udp-tunnel.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { ETH_P_ARP, INNER_NONE, INNER_VXLAN } = PACKET;
@@ -82,7 +82,7 @@ function encapsulate(
   outer.df = outer.family === 6 || df === "set" || (df === "inherit" && mustNotBeCut(packet));
   outer.dev = dev.ifindex;
   const link = toGroup && detail.link !== null ? stack.net.deviceNamed(detail.link) : null;
-  sendDatagram(stack, outer, link?.ifindex ?? 0, dev.slot);
+  sendDatagram(stack, outer, link?.ifindex ?? 0, dev.slot, turnAt(stack, dev));
 }
 
 /**
@@ -112,14 +112,8 @@ export function vxlanReceive(stack: Stack, outer: Packet): boolean {
       stack.kill(outer, CONGESTION_UNKNOWN);
       return true;
     }
-    const mark = outer.mark;
-    outer.inner = null;
-    outer.encapsulation = INNER_NONE;
-    hashInside(inner, outer);
     checksumInside(inner, outer);
-    inner.scrub(false);
-    inner.mark = mark;
-    stack.pool.release(outer);
+    takeOut(stack, inner, outer);
     classifyFrame(dev, inner);
     stack.path.receive(stack, dev, inner);
     return true;

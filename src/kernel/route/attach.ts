@@ -28,6 +28,7 @@ export function attachWithExceptions(
   let gateway = hop.gateway;
   let hasGateway = hop.hasGateway;
   let mtu = routeMtu;
+  let locked = stack.fibResult.route?.mtuLocked ?? false;
   let stands = false;
   const exceptions = stack.state.exceptions;
   if (exceptions.size > 0) {
@@ -38,11 +39,15 @@ export function attachWithExceptions(
       hasGateway = redirected !== daddr;
     }
     const pathMtu = exceptions.pathMtu(packet.family, daddr, stack.now);
-    if (pathMtu !== ABSENT) mtu = pathMtu;
+    if (pathMtu !== ABSENT) {
+      mtu = pathMtu;
+      locked ||= packet.family === 4 && exceptions.isPathMtuLocked(daddr);
+    }
     stands = redirected !== ABSENT || pathMtu !== ABSENT;
   }
   attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
   packet.rtHopStands = stands;
+  packet.rtMtuLocked = locked;
   return 0;
 }
 
@@ -72,6 +77,7 @@ export function attach(
   packet.rtUsesGateway = usesGateway;
   packet.rtHopStands = false;
   packet.rtMtu = mtu;
+  packet.rtMtuLocked = false;
   packet.rtHopLimit = stack.fibResult.route?.hopLimit ?? 0;
   packet.rtError = 0;
   stack.tape?.words8(

@@ -1,6 +1,7 @@
 import { addressOnPath, network6 } from "../../address/ip6-handle.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import type { FibRoute } from "./fib.ts";
+import { LOCK } from "./metrics.ts";
 import { realmsNumber } from "./realms.ts";
 import type { Route, Route6, RouteType } from "./route.ts";
 import { RT_SCOPE_BY_NAME, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE } from "./rt-scope.ts";
@@ -17,7 +18,10 @@ export function compileRoute(
   const six = typeof route.dst.address !== "number";
   const mask = six || length === 0 ? 0 : (-1 << (32 - length)) | 0;
   const address = addressOnPath(route.dst.address);
-  const alive = route.nextHops.filter((hop) => !hop.dead);
+  // RTNH_F_DEAD: a device that goes down takes its share of the ways with it.
+  const isDown = (name: string | null) => name !== null && device(name)?.up === false;
+  const several = route.nextHops.length > 1;
+  const alive = route.nextHops.filter((hop) => !hop.dead && !(several && isDown(hop.dev)));
   return {
     index,
     type: RTN_BY_NAME[route.type satisfies RouteType],
@@ -25,6 +29,7 @@ export function compileRoute(
     prefsrc: route.prefsrc === null ? 0 : addressOnPath(route.prefsrc),
     hasPrefsrc: route.prefsrc !== null,
     mtu: route.mtu,
+    mtuLocked: route.metrics?.[LOCK] === "mtu",
     advmss: numberOf(route.metrics?.["advmss"]),
     hopLimit: numberOf(route.metrics?.["hoplimit"]),
     metric: route.metric,
@@ -74,6 +79,12 @@ export function withSiblings(list: readonly FibRoute[]): FibRoute[] {
       isThroughGateways(before) &&
       isThroughGateways(route)
     ) {
+      // `rt6_multipath_rebalance`: what is dead has no share.
+      if (!isUp(route)) continue;
+      if (!isUp(before)) {
+        merged[merged.length - 1] = route;
+        continue;
+      }
       merged[merged.length - 1] = {
         ...before,
         nextHops: [...before.nextHops, ...route.nextHops],
@@ -82,6 +93,10 @@ export function withSiblings(list: readonly FibRoute[]): FibRoute[] {
     } else merged.push(route);
   }
   return merged;
+}
+
+function isUp({ nextHops }: FibRoute): boolean {
+  return nextHops.some(({ dev }) => dev?.up);
 }
 
 function isThroughGateways({ type, nextHops }: FibRoute): boolean {

@@ -49,6 +49,8 @@ export interface FibRoute {
   readonly prefsrc: number;
   readonly hasPrefsrc: boolean;
   readonly mtu: number;
+  /** `mtu lock`: nothing that is learned of the way lowers it. */
+  readonly mtuLocked: boolean;
   /** What its connections ask for, and set out with; 0: as usual. */
   readonly advmss: number;
   readonly hopLimit: number;
@@ -80,6 +82,8 @@ export interface FibColumns {
 /** One routing table. A host that only answers ARP never looks into its thousand routes: they are compiled when it does. */
 export class FibTable {
   readonly name: string;
+  /** For keys: the same for the same name. */
+  readonly key: number;
   readonly family: Family;
   /** null: not looked into yet. */
   columns: FibColumns | null = null;
@@ -88,6 +92,7 @@ export class FibTable {
 
   constructor(name: string, family: Family, device: (name: string) => NetDevice | null) {
     this.name = name;
+    this.key = [...name].reduce((key, letter) => Math.imul(key, 31) + letter.charCodeAt(0), 0) | 0;
     this.family = family;
     this.device = device;
   }
@@ -147,6 +152,8 @@ export class Flow {
   /** What the last look-up took it to be (`l3mdev_update_flow`), 0 none; and whether the outgoing device said so. */
   vrf = 0;
   vrfByOif = false;
+  /** IPv4: of several default routes the one whose gateway the asking socket has a way by already (`sk_dst_cache`), 0 none yet. */
+  keptGateway = 0;
 
   // IPv6 alone
   /** Routes by this device are preferred (ifindex, 0 none): a bound sender's, or the one a packet came in by. */
@@ -177,6 +184,8 @@ export class Fib {
   readonly local: FibTable | null;
   /** A policy rule asks for the source: it matters whether that is chosen yet. */
   readonly asksSource: boolean;
+  /** There are several default routes in one table: each look-up may say another (`fib_select_default`). */
+  readonly hasDefaults: boolean;
   /** Somebody added a route of type local, in whichever table (`fib_has_custom_local_routes`): source checks then look properly. */
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
@@ -215,6 +224,8 @@ export class Fib {
       table: rule.action.kind === "lookup" ? (tables.get(rule.action.table) ?? null) : null,
     }));
     this.asksSource = this.rules.some(({ src }) => src !== null);
+    const defaults = routes.filter(({ dst }) => dst.length === 0).map(({ table }) => table);
+    this.hasDefaults = family === 4 && new Set(defaults).size < defaults.length;
     this.chain = this.vrfs === null ? lookedUpInTurn(this.rules) : null;
     const usual: readonly { readonly priority: number }[] = family === 6 ? DEFAULT_RULES6 : DEFAULT_RULES;
     this.hasCustomRules =
@@ -222,11 +233,18 @@ export class Fib {
       this.rules.some(({ always, priority }, i) => !always || priority !== usual[i]?.priority);
     this.hasRealms =
       family === 4 &&
-      ((routes as readonly Route[]).some(({ nextHops }) => nextHops.some((hop) => realmsNumber(hop.realms) !== 0)) ||
+      ((routes as readonly Route[]).some(({ nextHops }) =>
+        nextHops.some((hop) => realmsNumber(hop.realms) !== 0),
+      ) ||
         this.rules.some(({ realms }) => realms !== 0));
     this.hasCustomLocalRoutes = routes.some(
       ({ type, table, protocol }) => type === "local" && (table !== "local" || protocol !== "kernel"),
     );
+  }
+
+  /** Do policy rules only name tables, and no packet is asked for more than its destination and TOS? */
+  get asksOnlyTables(): boolean {
+    return this.chain !== null;
   }
 
   /** `l3mdev_update_flow`: which VRF a look-up is about. A VRF itself as the way out only names its table. */

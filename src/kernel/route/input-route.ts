@@ -49,6 +49,8 @@ const ALL_HOSTS = (224 << 24) | 1;
 export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number {
   if (packet.family === 6) return routeInput6(stack, packet, dev);
   stack.routeLookups++;
+  const ways = stack.inputWays;
+  if (ways.attach(stack, dev, packet)) return OK;
   packet.dropRoute();
   const saddr = packet.src;
   const daddr = packet.dst;
@@ -99,6 +101,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     packet.rtNextHop = daddr;
     packet.rtRealms = realmsOfTheSource;
     stack.tape?.words8(OP_ROUTE, stack.host, packet.number, daddr, RTN_LOCAL, dev.ifindex, daddr, 0, index);
+    ways.remember(stack, dev, packet, dev.ifindex, index);
     return OK;
   }
   // What `bc_forwarding` sends on asks for no other forwarding.
@@ -121,6 +124,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     if (out.conf.sharedMedia || onLink(out, saddr, hop.hasGateway ? hop.gateway : 0))
       packet.rtDoRedirect = true;
   }
+  if (route.nextHops.length === 1) ways.remember(stack, dev, packet, out.ifindex, route.index);
   return OK;
 }
 

@@ -85,9 +85,12 @@ export function realmsOf(
   to: string,
 ): { readonly realms?: Realms } {
   if (json === undefined) return {};
-  const text = [json.has(from) ? json.text(from) : null, json.text(to)].filter((each) => each !== null).join("/");
+  const text = [json.has(from) ? json.text(from) : null, json.text(to)]
+    .filter((each) => each !== null)
+    .join("/");
   const realms = parseRealms(text);
-  if (realms === undefined) json.fault(to, `${JSON.stringify(text)} is no realm: a number or a name is expected`);
+  if (realms === undefined)
+    json.fault(to, `${JSON.stringify(text)} is no realm: a number or a name is expected`);
   return realms === undefined ? {} : { realms };
 }
 

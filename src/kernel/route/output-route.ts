@@ -3,6 +3,8 @@ import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import * as CHOOSER from "../chooser.ts";
 import type { CompiledAddress, NetDevice } from "../device/net-device.ts";
+import * as NEIGHBOUR from "../neighbour/neighbour.ts";
+import { nudState } from "../neighbour/nud-state.ts";
 import type { Stack } from "../stack.ts";
 import { attach, attachWithExceptions, fail } from "./attach.ts";
 import type { FibNextHop, FibRoute } from "./fib.ts";
@@ -11,12 +13,14 @@ import { multipathKey4 } from "./multipath-hash.ts";
 import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
 import { withRealms } from "./realms.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
+import { selectDefault } from "./select-default.ts";
 import * as ROUTE_TYPES from "./types.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { IPPROTO_ICMP } = PACKET;
+const { IPPROTO_ICMP, IPPROTO_TCP } = PACKET;
 const { CHOICE_MULTIPATH } = CHOOSER;
 const { EINVAL, ENETUNREACH } = FIB;
+const { NUD_NONE, NUD_VALID } = NEIGHBOUR;
 const { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } = RT_SCOPE;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
 
@@ -56,6 +60,8 @@ export function routeOutput(
   inVrf = 0,
 ): number {
   if (packet.family === 6) return routeOutput6(stack, packet, oif, inVrf);
+  const kept = stack.flow.keptGateway;
+  stack.flow.keptGateway = 0;
   stack.routeLookups++;
   packet.dropRoute();
   let daddr = packet.dst;
@@ -103,6 +109,7 @@ export function routeOutput(
   flow.dport = packet.dport;
   const result = stack.fibResult;
   stack.net.fib.lookup(flow, result, stack.deviceName);
+  if (oif === 0 && result.error === 0 && stack.net.fib.hasDefaults) selectDefault(stack, kept);
   const route = result.route;
   if (result.error !== 0 || route === null) {
     if (bound !== null && result.error === ENETUNREACH && (isMulticast(daddr) || flow.vrf === 0)) {
@@ -147,14 +154,21 @@ export function routeOutput(
  * `ip_route_connect`: a socket that connects is routed once to choose its source, and again with that source, which policy
  * rules may send another way.
  *
+ * @param choosesPort no port is bound: of TCP it is routed once more when one is chosen (`ip_route_newports`)
  * @returns 0, or the errno that `connect` gives
  */
-export function routeConnect(stack: Stack, packet: Packet): number {
+export function routeConnect(stack: Stack, packet: Packet, choosesPort = false): number {
   const asksAgain = packet.family === 4 && (packet.src === 0 || packet.dst === 0);
   const error = routeOutput(stack, packet, packet.boundDev, false);
+  const { asksSource, hasDefaults } = stack.net.fib;
   // Without such a rule the answer is the same: of several next hops the one that has the source (`fib_select_multipath`).
-  if (error !== 0 || !asksAgain || !stack.net.fib.asksSource) return error;
-  return routeOutput(stack, packet, packet.boundDev, false);
+  if (error !== 0 || !(asksSource || hasDefaults)) return error;
+  const times = +asksAgain + +(hasDefaults && choosesPort && packet.protocol === IPPROTO_TCP);
+  for (let i = 0; i < times; i++) {
+    const again = routeOutput(stack, packet, packet.boundDev, false);
+    if (again !== 0) return again;
+  }
+  return 0;
 }
 
 /** `fib_dscp_masked_match`: of the TOS what it was before there were code points and congestion marks. */
@@ -183,7 +197,23 @@ export function selectHop(
   }
   const key = multipathKey4(stack, packet, saddr, daddr, cameIn);
   const chosen = stack.chooser.flow(CHOICE_MULTIPATH, key[0] as number, key[1] as number, route.weights);
-  return hops[chosen] as FibNextHop;
+  return hops[stack.net.multipathUsesNeighbours ? goodFrom(stack, hops, chosen) : chosen] as FibNextHop;
+}
+
+/** `fib_multipath_use_neigh`: the hop itself where its gateway may be there, else the next that may, else the first. */
+function goodFrom(stack: Stack, hops: readonly FibNextHop[], chosen: number): number {
+  for (let i = chosen; i < hops.length; i++) if (isGood(stack, hops[i] as FibNextHop)) return i;
+  return Math.max(
+    hops.findIndex((hop) => isGood(stack, hop)),
+    0,
+  );
+}
+
+/** `fib_good_nh`. */
+function isGood(stack: Stack, { dev, gateway, hasGateway }: FibNextHop): boolean {
+  if (dev === null || !hasGateway) return dev !== null;
+  const state = nudState(stack, dev, 4, gateway);
+  return state === NUD_NONE || (state & NUD_VALID) !== 0;
 }
 
 /** `inet_select_addr`: the address of a device to speak with towards `dst` (0: whoever), 0 when there is none. */

@@ -11,6 +11,9 @@ const PATH_MTU = 0;
 const GATEWAY = 1;
 const SLOTS = 2;
 
+/** Set in a path's MTU that is not to be lowered any more, which what is sent may then be cut to (`fnhe_mtu_locked`). */
+const LOCKED = 1 << 16;
+
 /** `RT_GC_TIMEOUT`: how long IPv4 follows a redirect. IPv6 does as long as it is used. */
 const REDIRECT_MS = 300_000;
 const NEVER = 0x7fff_ffff;
@@ -35,7 +38,8 @@ export class RouteExceptions {
 
   /** ABSENT: nothing is known. */
   pathMtu(family: number, destination: number, now: number): number {
-    return this.get(family, destination, PATH_MTU, now);
+    const value = this.get(family, destination, PATH_MTU, now);
+    return value === ABSENT ? ABSENT : value & ~LOCKED;
   }
 
   /** ABSENT: nothing is known. */
@@ -43,8 +47,13 @@ export class RouteExceptions {
     return this.get(family, destination, GATEWAY, now);
   }
 
-  setPathMtu(family: number, destination: number, mtu: number, until: number): void {
-    this.set(family, destination, PATH_MTU, mtu, until);
+  /** Of IPv4: is what is known of a path's MTU fixed? */
+  isPathMtuLocked(destination: number): boolean {
+    return (this.values.get(destination, slotOf(4, PATH_MTU)) & LOCKED) !== 0;
+  }
+
+  setPathMtu(family: number, destination: number, mtu: number, until: number, locked = false): void {
+    this.set(family, destination, PATH_MTU, locked ? mtu | LOCKED : mtu, until);
   }
 
   setGateway(family: number, destination: number, gateway: number, now: number): void {
@@ -92,9 +101,10 @@ const IPV6_MIN_MTU = 1280;
 
 /**
  * `__ip_rt_update_pmtu`, `__ip6_rt_update_pmtu`: what a packet to a destination may be as long as. IPv4's is never less than
- * `ip_rt_min_pmtu`; of IPv6 what is less than every link takes is not believed.
+ * `ip_rt_min_pmtu`, and where it was less that is where it stays; of IPv6 what is less than every link takes is not believed.
  *
  * @param old what was taken to be so before
+ * @param locked the way in use is one of IPv4 whose MTU is fixed
  */
 export function learnPathMtu(
   stack: Stack,
@@ -102,6 +112,7 @@ export function learnPathMtu(
   destination: number,
   mtu: number,
   old: number,
+  locked = false,
 ): void {
   const { exceptions } = stack.state;
   const { now, net } = stack;
@@ -110,10 +121,11 @@ export function learnPathMtu(
       exceptions.setPathMtu(6, destination, mtu, now + net.pathMtuExpiresMs6);
     return;
   }
-  if (mtu > old) return;
-  const learned = mtu < net.leastPathMtu ? Math.min(old, net.leastPathMtu) : mtu;
+  if (locked || mtu > old) return;
+  const tooSmall = mtu < net.leastPathMtu;
+  const learned = tooSmall ? Math.min(old, net.leastPathMtu) : mtu;
   // The same again counts anew only when half of its time is over.
   const half = net.pathMtuExpiresMs / 2;
-  if (mtu === learned && exceptions.pathMtu(4, destination, now + half) === learned) return;
-  exceptions.setPathMtu(4, destination, learned, now + net.pathMtuExpiresMs);
+  if (!tooSmall && exceptions.pathMtu(4, destination, now + half) === learned) return;
+  exceptions.setPathMtu(4, destination, learned, now + net.pathMtuExpiresMs, tooSmall);
 }

@@ -6,6 +6,7 @@ import {
   SCTP_SHUTDOWN_ACK,
   SCTP_SHUTDOWN_COMPLETE,
 } from "../../packet/sctp-chunk.ts";
+import { emit } from "../emit.ts";
 import { reflectedMark } from "../icmp/reset.ts";
 import { KERNELS_OWN } from "../icmp/send.ts";
 import { replyDevice } from "../icmp/send6.ts";
@@ -13,7 +14,6 @@ import { reason } from "../reason.ts";
 import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
-import { OP_EMIT } from "../tape.ts";
 import { deliver } from "./deliver.ts";
 
 const NO_LISTENER = reason("no-listener-sctp");
@@ -45,11 +45,8 @@ export function sctpReceive(stack: Stack, packet: Packet): boolean {
 function outOfTheBlue(stack: Stack, cause: Packet): void {
   const { chunk } = cause;
   if (chunk === SCTP_ABORT || chunk === SCTP_SHUTDOWN_COMPLETE) return;
-  const answer = stack.pool.take();
-  answer.number = stack.outbox.nextNumber();
-  answer.cause = cause.number;
-  answer.phase = cause.phase === PHASE_REPLY ? PHASE_ERROR : PHASE_REPLY;
-  stack.tape?.words4(OP_EMIT, stack.host, answer.number, cause.number, answer.phase);
+  const phase = cause.phase === PHASE_REPLY ? PHASE_ERROR : PHASE_REPLY;
+  const answer = emit(stack, stack.pool.take(), phase, cause.number);
   answer.family = cause.family;
   answer.ethType = cause.ethType;
   answer.protocol = IPPROTO_SCTP;

@@ -1,5 +1,6 @@
 import { IP6_LOOPBACK } from "../../address/ip6-handle.ts";
 import { PACKET_HOST, type Packet, PHASE_ERROR, PHASE_REPLY, TCP_RST } from "../../packet/packet.ts";
+import { emit } from "../emit.ts";
 import { fillReset, reflectedMark } from "../icmp/reset.ts";
 import { KERNELS_OWN } from "../icmp/send.ts";
 import { inputDevice6, replyDevice } from "../icmp/send6.ts";
@@ -8,7 +9,6 @@ import { hopLimit } from "../route/hop-limit.ts";
 import { routeOutput } from "../route/output-route.ts";
 import { RTN_LOCAL } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
-import { OP_EMIT } from "../tape.ts";
 import { deliver } from "./deliver.ts";
 
 const NO_LISTENER = reason("no-listener-tcp");
@@ -37,11 +37,8 @@ export function tcpReceive(stack: Stack, packet: Packet): void {
  * @param isListeners the port has a listener, whose owner `-m owner` then sees (`ip_send_unicast_reply`, since Linux 6.14)
  */
 function sendTcpReset(stack: Stack, cause: Packet, isListeners: boolean): void {
-  const reset = stack.pool.take();
-  reset.number = stack.outbox.nextNumber();
-  reset.cause = cause.number;
-  reset.phase = cause.phase === PHASE_REPLY ? PHASE_ERROR : PHASE_REPLY;
-  stack.tape?.words4(OP_EMIT, stack.host, reset.number, cause.number, reset.phase);
+  const phase = cause.phase === PHASE_REPLY ? PHASE_ERROR : PHASE_REPLY;
+  const reset = emit(stack, stack.pool.take(), phase, cause.number);
   fillReset(reset, cause);
   reset.mark = reflectedMark(stack, cause);
   // As the segment that it answers, without the bits of congestion (INET_ECN_MASK).

@@ -64,7 +64,10 @@ function openDatagram(
 
 /** A host tells a group of it; what a probe made by hand is for somebody. */
 function isMembership({ protocol, icmpType, dst }: Packet): boolean {
-  return (protocol === IPPROTO_IGMP && dst >>> 28 === MULTICAST) || (protocol === IPPROTO_ICMPV6 && MULTICAST_LISTENER.has(icmpType));
+  return (
+    (protocol === IPPROTO_IGMP && dst >>> 28 === MULTICAST) ||
+    (protocol === IPPROTO_ICMPV6 && MULTICAST_LISTENER.has(icmpType))
+  );
 }
 
 /** 224.0.0.0/4 */

@@ -10,6 +10,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_IPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
@@ -76,7 +77,7 @@ function ipHeaderLength(packet: Packet): number {
 /** What IP carries, whole: of a fragment the datagram it belongs to. */
 function encodeTransport(packet: Packet): Uint8Array {
   const { protocol, inner } = packet;
-  if (protocol === IPPROTO_IPIP && inner !== null) return encodeIp(inner);
+  if ((protocol === IPPROTO_IPIP || protocol === IPPROTO_IPV6) && inner !== null) return encodeIp(inner);
   if (packet.content !== null) return packet.content;
   const header = transportHeader(packet);
   const content = inner === null ? null : encodeInner(packet, inner);
@@ -201,7 +202,8 @@ function decodeIpAt(
           ? decodeQuoted(bytes, transport + ICMPV6_HEADER, packet, vxlanPorts)
           : null)
       );
-    case IPPROTO_IPIP: {
+    case IPPROTO_IPIP:
+    case IPPROTO_IPV6: {
       const inner = new Packet();
       const wrong = decodeIpAt(bytes, transport, inner, vxlanPorts, extent);
       // Cut amid the headers of what it carries, a first fragment stays closed.
@@ -225,31 +227,30 @@ function decodeDatagram(
 ): WireFault | null {
   const wrong = decodeUdp(bytes, at, packet, extent);
   if (wrong !== null || extent === "quoted") return wrong;
-  if (packet.dport === GENEVE_PORT) return decodeGeneveFrame(bytes, at + UDP_HEADER, packet, vxlanPorts);
+  if (packet.dport === GENEVE_PORT) {
+    const header = decodeGeneve(bytes, at + UDP_HEADER, packet);
+    if (typeof header === "number")
+      decodeCarried(bytes, at + UDP_HEADER + header, packet, INNER_GENEVE, vxlanPorts);
+    return null;
+  }
   if (!vxlanPorts.includes(packet.dport)) return null;
   if (decodeVxlan(bytes, at + UDP_HEADER, packet) !== null) return null;
-  const inner = decodeFrameAt(bytes, at + UDP_HEADER + VXLAN_HEADER, vxlanPorts);
-  if (inner.kind === "ok") {
-    packet.inner = inner.packet;
-    packet.encapsulation = INNER_VXLAN;
-  }
+  decodeCarried(bytes, at + UDP_HEADER + VXLAN_HEADER, packet, INNER_VXLAN, vxlanPorts);
   return null;
 }
 
-function decodeGeneveFrame(
+/** The frame that a tunnel's datagram carries, where it can be read. */
+function decodeCarried(
   bytes: Uint8Array,
   at: number,
   packet: Packet,
+  encapsulation: number,
   vxlanPorts: readonly number[],
-): null {
-  const header = decodeGeneve(bytes, at, packet);
-  if (typeof header !== "number") return null;
-  const inner = decodeFrameAt(bytes, at + header, vxlanPorts);
-  if (inner.kind === "ok") {
-    packet.inner = inner.packet;
-    packet.encapsulation = INNER_GENEVE;
-  }
-  return null;
+): void {
+  const inner = decodeFrameAt(bytes, at, vxlanPorts);
+  if (inner.kind !== "ok") return;
+  packet.inner = inner.packet;
+  packet.encapsulation = encapsulation;
 }
 
 function decodeQuoted(

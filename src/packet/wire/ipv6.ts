@@ -26,11 +26,11 @@ const IDENTIFICATION = 4;
 const MORE = 1;
 const OFFSET = 0xfff8;
 
-const HOP_BY_HOP = 0;
-const ROUTING = 43;
-const FRAGMENT = 44;
+export const HOP_BY_HOP = 0;
+export const ROUTING = 43;
+export const FRAGMENT = 44;
 const AUTHENTICATION = 51;
-const DESTINATION_OPTIONS = 60;
+export const DESTINATION_OPTIONS = 60;
 
 /** Bytes before what a packet carries. */
 export function ipv6HeaderLength({ isFragment, extensions }: Packet): number {
@@ -38,12 +38,34 @@ export function ipv6HeaderLength({ isFragment, extensions }: Packet): number {
   return isFragment ? bytes + FRAGMENT_HEADER : bytes;
 }
 
+/** The number that stands in IPv6's own header. */
+export function nextHeader({ isFragment, protocol, extensions }: Packet): number {
+  return extensions[0]?.protocol ?? (isFragment ? FRAGMENT : protocol);
+}
+
+/**
+ * Where the first header of a kind begins (`ipv6_find_hdr`), bytes from IPv6's own; -1 where there is none: behind the header of a later
+ * fragment nothing is looked for.
+ */
+export function findHeader(packet: Packet, protocol: number): number {
+  let at = IPV6_HEADER;
+  for (const extension of packet.extensions) {
+    if (extension.protocol === protocol) return at;
+    at += extension.bytes.length;
+  }
+  if (packet.isFragment) {
+    if (protocol === FRAGMENT) return at;
+    at += FRAGMENT_HEADER;
+  }
+  return packet.protocol === protocol && packet.fragOffset === 0 ? at : -1;
+}
+
 export function encodeIpv6Header(packet: Packet, bytes: Uint8Array, at: number): void {
   const { isFragment, protocol, extensions } = packet;
   const carried = isFragment ? FRAGMENT : protocol;
   write32(bytes, at + FIRST_WORD, (6 << 28) | (packet.tos << 20));
   write16(bytes, at + PAYLOAD_LENGTH, packet.length - IPV6_HEADER);
-  bytes[at + NEXT_HEADER] = extensions[0]?.protocol ?? carried;
+  bytes[at + NEXT_HEADER] = nextHeader(packet);
   bytes[at + HOP_LIMIT] = packet.ttl;
   writeAddress6(packet.src, bytes, at + SOURCE);
   writeAddress6(packet.dst, bytes, at + DESTINATION);

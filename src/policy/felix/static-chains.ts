@@ -60,14 +60,15 @@ export function networkSets(family: Family) {
 
 const HOST_ACCEPTED = "Host endpoint policy accepted packet.";
 
+/** What stands first in a chain of the kernel's: the jump to Felix's of the same name. */
+function intoOwnChain(name: string): FelixChain {
+  return { name, rules: [felixRule("", jump(`cali-${name}`))] };
+}
+
 export function filterChains({ settings, marks, family, tunnels }: StaticSurroundings): StaticChains {
   const { accept, all } = marks;
-  const kernel = (chain: string): FelixChain => ({
-    name: chain,
-    rules: [felixRule("", jump(`cali-${chain}`))],
-  });
   return {
-    inserted: [kernel("INPUT"), kernel("FORWARD"), kernel("OUTPUT")],
+    inserted: ["INPUT", "FORWARD", "OUTPUT"].map(intoOwnChain),
     appended: [
       {
         name: "FORWARD",
@@ -167,10 +168,7 @@ function outgoing({ kind, port }: Tunnel, family: Family): FelixRule[] {
 export function rawChains({ marks }: StaticSurroundings): StaticChains {
   const { accept, all, scratch0 } = marks;
   return {
-    inserted: ["PREROUTING", "OUTPUT"].map((name) => ({
-      name,
-      rules: [felixRule("", jump(`cali-${name}`))],
-    })),
+    inserted: ["PREROUTING", "OUTPUT"].map(intoOwnChain),
     appended: [],
     chains: [
       {
@@ -201,10 +199,7 @@ export function rawChains({ marks }: StaticSurroundings): StaticChains {
 export function mangleChains({ marks }: StaticSurroundings): StaticChains {
   const { accept, all } = marks;
   return {
-    inserted: ["PREROUTING", "POSTROUTING"].map((name) => ({
-      name,
-      rules: [felixRule("", jump(`cali-${name}`))],
-    })),
+    inserted: ["PREROUTING", "POSTROUTING"].map(intoOwnChain),
     appended: [],
     chains: [
       {
@@ -233,10 +228,7 @@ export function natChains({ tunnels, natOutgoing, family, settings }: StaticSurr
   // From the tunnel's own address, not that of the card a socket of the node was bound to.
   const wrongSource = match("-m addrtype ! --src-type LOCAL --limit-iface-out", LOCAL_SRC);
   return {
-    inserted: ["PREROUTING", "OUTPUT", "POSTROUTING"].map((name) => ({
-      name,
-      rules: [felixRule("", jump(`cali-${name}`))],
-    })),
+    inserted: ["PREROUTING", "OUTPUT", "POSTROUTING"].map(intoOwnChain),
     appended: [],
     chains: [
       { name: "cali-PREROUTING", rules: [felixRule("", jump("cali-fip-dnat"))] },

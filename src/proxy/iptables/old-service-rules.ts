@@ -4,7 +4,7 @@ import type { PortModel } from "../model.ts";
 import { allowsNode } from "../source-ranges.ts";
 import { dispatchRules, endpointRules } from "./endpoint-rules.ts";
 import { MARK_DROP_CHAIN } from "./fixed-rules.ts";
-import { type RuleStyle, ruleLine, type ServiceLines } from "./service-lines.ts";
+import { healthCheckLines, type RuleStyle, ruleLine, type ServiceLines } from "./service-lines.ts";
 
 /**
  * The rules of a port of a Service as releases 1.20 to 1.23 write them: KUBE-SVC for every kind of traffic, its first
@@ -48,7 +48,7 @@ class OldServiceRules {
     this.writeExternalIps();
     this.writeVips();
     this.writeNodePort();
-    this.writeHealthCheck();
+    this.filter.push(...healthCheckLines(this.model.port));
     if (this.hasEndpoints) {
       this.writeDispatch();
       if (port.externalPolicyLocal) this.writeLocalExternal();
@@ -144,13 +144,6 @@ class OldServiceRules {
       this.natShared.push(ruleLine("KUBE-NODEPORTS", port.name, `-s ${loopback} ${match}`, "KUBE-MARK-MASQ"));
     } else this.natOwn.push(ruleLine(chains.cluster, port.name, match, "KUBE-MARK-MASQ"));
     this.natShared.push(ruleLine("KUBE-NODEPORTS", port.name, match, this.externalChain));
-  }
-
-  private writeHealthCheck(): void {
-    const { name, healthCheckNodePort } = this.model.port;
-    if (healthCheckNodePort === 0) return;
-    const match = `-m tcp -p tcp --dport ${healthCheckNodePort}`;
-    this.filter.push(ruleLine("KUBE-NODEPORTS", `"${name} health check node port"`, match, "ACCEPT"));
   }
 
   private writeDispatch(): void {

@@ -1,4 +1,5 @@
 import type { LocalMatch } from "../configuration.ts";
+import type { ServicePort } from "../service-ports.ts";
 import type { ProxyFeatures } from "../versions.ts";
 
 /** What the rules of all Services of a node have in common. */
@@ -34,4 +35,14 @@ export function ruleLine(
   if (match !== null) text += ` ${match}`;
   if (target !== null) text += ` -j ${target}`;
   return text;
+}
+
+/** Health checks, which kube-proxy itself answers, are let in whether or not there are local endpoints. */
+export function healthCheckLines({
+  name,
+  healthCheckNodePort,
+}: Pick<ServicePort, "name" | "healthCheckNodePort">): string[] {
+  if (healthCheckNodePort === 0) return [];
+  const match = `-m tcp -p tcp --dport ${healthCheckNodePort}`;
+  return [ruleLine("KUBE-NODEPORTS", `"${name} health check node port"`, match, "ACCEPT")];
 }

@@ -6,7 +6,7 @@ import { allowsNode } from "../source-ranges.ts";
 import { dispatchRules, endpointRules } from "./endpoint-rules.ts";
 import { MARK_DROP_CHAIN } from "./fixed-rules.ts";
 import { oldServiceLines } from "./old-service-rules.ts";
-import { type RuleStyle, ruleLine, type ServiceLines } from "./service-lines.ts";
+import { healthCheckLines, type RuleStyle, ruleLine, type ServiceLines } from "./service-lines.ts";
 
 export function serviceLines(
   model: PortModel,
@@ -47,7 +47,7 @@ class ServiceRules {
     this.writeExternalIps();
     this.writeVips();
     this.writeNodePort();
-    this.writeHealthCheck();
+    this.filter.push(...healthCheckLines(this.model.port));
     this.writeInternalMasquerade();
     if (this.usesExternalChain) this.writeExternalChain();
     if (this.usesFirewall) this.writeFirewallChain();
@@ -164,14 +164,6 @@ class ServiceRules {
     const unusable = this.externalUnusable;
     if (unusable === null) return;
     this.filter.push(ruleLine("KUBE-EXTERNAL-SERVICES", unusable.comment, match, unusable.target));
-  }
-
-  /** Answered by kube-proxy itself, so let in whether or not there are local endpoints. */
-  private writeHealthCheck(): void {
-    const { name, healthCheckNodePort } = this.model.port;
-    if (healthCheckNodePort === 0) return;
-    const match = `-m tcp -p tcp --dport ${healthCheckNodePort}`;
-    this.filter.push(ruleLine("KUBE-NODEPORTS", `"${name} health check node port"`, match, "ACCEPT"));
   }
 
   private writeInternalMasquerade(): void {

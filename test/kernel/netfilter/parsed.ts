@@ -1,6 +1,7 @@
 import type { Family } from "../../../src/address/ip.ts";
 import type { Rule, Ruleset } from "../../../src/kernel/netfilter/rule.ts";
-import { parseIptablesSave, type SaveError } from "../../../src/kernel/netfilter/save/parse.ts";
+import { parseIptablesSave } from "../../../src/kernel/netfilter/save/parse.ts";
+import type { LineError } from "../../../src/kernel/tool-text.ts";
 import { BUILT_IN_CHAINS } from "./built-in-chains.ts";
 
 /** Reading rules in tests, where an unexpected fault should fail loudly. */
@@ -11,7 +12,7 @@ export function parsed(text: string, family: Family = 4): Ruleset {
   return result.ruleset;
 }
 
-export function faultsOfDump(text: string, family: Family = 4): readonly SaveError[] {
+export function faultsOfDump(text: string, family: Family = 4): readonly LineError[] {
   const result = parseIptablesSave(text, { family });
   return result.kind === "invalid" ? result.errors : [];
 }

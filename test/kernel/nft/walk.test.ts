@@ -78,6 +78,8 @@ describe("verdicts, at FORWARD", () => {
     ["tcp flags & (syn | ack) != 0x0 drop", "timeout"],
     ['iifgroup "default" drop', "timeout"],
     ["oifgroup 7 drop", "connected"],
+    ["meta cpu >= 8192 drop", "connected"],
+    ["meta cpu != 8192 drop", "timeout"],
     ["meta ipsec exists drop", "connected"],
     ["meta ipsec missing drop", "timeout"],
     ["tcp option maxseg size > 1000 drop", "timeout"],
@@ -123,6 +125,8 @@ describe("verdicts, at FORWARD", () => {
 
   it.each([
     ["th dport 9809 drop", "assumed"],
+    ["meta cpu < 8192 drop", "assumed"],
+    ["meta cpu < 8191 drop", "unknown-match"],
     ["th dport 9000-10000 drop", "unknown-match"],
     ["meta l4proto tcp th dport 9000-10000 drop", "assumed"],
   ])("of another only whether it is within bounds is asked: %j: %s", (rules, certainty) => {
@@ -250,6 +254,14 @@ tcp dport 8080 numgen MODE mod 3 vmap { 0 : goto a, 1-2 : goto b }
     }
     expect(odds.get("10.2.0.2")).toBeCloseTo(1 / 3);
     expect(odds.get("10.2.0.3")).toBeCloseTo(2 / 3);
+  });
+
+  it("each jhash without a seed draws its own, and goes on answering a flow as it did", () => {
+    const twice = "jhash ip saddr mod 2 0 drop\n".repeat(2);
+    const { outcomes } = trace(session(forward(twice)), "client", "tcp 10.2.0.2:80");
+    const passes = outcomes.filter(({ client }) => client.result === "connected");
+    // Two rules for each of two directions, whose sources differ.
+    expect(passes.map(({ probability }) => `${probability?.num}/${probability?.den}`)).toEqual(["1/16"]);
   });
 
   it("numgen inc goes round, from one connection to the next", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { BridgePort, DeviceDetail } from "../../../src/kernel/device/device.ts";
+import type { BridgePort, DeviceDetail, PortFlag } from "../../../src/kernel/device/device.ts";
 import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
 import { BRIDGE, type HostSpec, macOf, smallWorld } from "../../walk/small-world.ts";
 
@@ -391,15 +391,17 @@ describe("what was learned", () => {
 });
 
 describe("what of a port is not modelled", () => {
-  const unknown = (flag: "neigh_suppress" | "locked", query: string): readonly string[] => {
-    const session = sessionOf(bridged({ b: { unmodelled: [flag] } }));
+  const unknown = (flag: PortFlag, query: string): readonly string[] => {
+    const session = sessionOf(bridged({ b: { flags: [flag] } }));
     outcome(session, "b", "udp 10.0.0.1:53");
     return outcome(session, "a", query).verdict.unknown ?? [];
   };
 
   it("is said of the frames that it is about", () => {
-    expect(unknown("neigh_suppress", "udp 10.0.0.2:53")).toEqual([]);
-    expect(unknown("neigh_suppress", "udp 10.0.0.3:53")).toEqual(["neigh_suppress of the bridge port p1"]);
-    expect(unknown("locked", "udp 10.0.0.2:53")).toEqual(["locked of the bridge port p1"]);
+    expect(unknown("mcast_to_unicast", "udp 10.0.0.2:53")).toEqual([]);
+    expect(unknown("mcast_to_unicast", "udp 10.0.0.3:53")).toEqual([
+      "mcast_to_unicast of the bridge port p1",
+    ]);
+    expect(unknown("vlan_tunnel", "udp 10.0.0.2:53")).toEqual(["vlan_tunnel of the bridge port p1"]);
   });
 });

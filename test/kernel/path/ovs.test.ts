@@ -138,6 +138,36 @@ describe("a bridge of Open vSwitch", () => {
       ["answered", { num: 1, den: 4 }],
     ]);
   });
+
+  const oddsOf = (actions: string) => {
+    const flows = `priority=9,in_port=1,tcp actions=${actions}\ntable=5,reg0=0x1 actions=output:2\ntable=5,priority=0 actions=drop\npriority=0 actions=NORMAL`;
+    const { outcomes } = trace(sessionOf(world(flows)), "a", "tcp 10.0.0.3:80");
+    return outcomes.map(
+      ({ verdict, probability }) => `${verdict.reason} ${probability?.num}/${probability?.den}`,
+    );
+  };
+
+  it.each([
+    [
+      "multipath(symmetric_l4,1024,hrw,4,0,NXM_NX_REG0[]),resubmit(,5)",
+      ["answered 1/4", "ovs-drop 1/4", "ovs-drop 1/4", "ovs-drop 1/4"],
+    ],
+    ["multipath(eth_src,50,modulo_n,1,0,NXM_NX_REG0[0..7]),resubmit(,5)", ["ovs-drop 1/1"]],
+    ["bundle(eth_src,0,hrw,ofport,members:2,1)", ["answered 1/2", "ovs-drop 1/2"]],
+    ["bundle(eth_src,0,active_backup,ofport,members:9,2,1)", ["answered 1/1"]],
+    ["bundle(eth_src,0,active_backup,ofport,slaves:9)", ["ovs-drop 1/1"]],
+    [
+      "bundle_load(eth_src,0,active_backup,ofport,NXM_NX_REG0[],members:9,1,2),resubmit(,5)",
+      ["answered 1/1"],
+    ],
+    [
+      "bundle_load(eth_src,0,active_backup,ofport,NXM_NX_REG0[0..15],members:9),output:NXM_NX_REG0[]",
+      ["ovs-no-port 1/1"],
+    ],
+    ["multipath(symmetric_l4,1024,dice,4,0,NXM_NX_REG0[]),resubmit(,5)", ["ovs-unmodelled 1/1"]],
+  ])("%s: %j", (actions, expected) => {
+    expect(oddsOf(actions).sort()).toEqual(expected);
+  });
 });
 
 describe("tunnels of Open vSwitch", () => {
@@ -177,6 +207,16 @@ describe("tunnels of Open vSwitch", () => {
     expect(outer?.vxlan).toEqual({ vni: 0x77 });
     expect(outer?.ip).toMatchObject({ src: "192.0.2.1", dst: "192.0.2.2", ttl: 64, df: true });
     expect(frames.some(({ host, device }) => host === "n" && device === "vxlan_sys_4789")).toBe(true);
+  });
+
+  it("the sender of what is too long for the way is told by the tunnel, as if by whom it wrote to", () => {
+    const { client, frames } = outcome(sessionOf(two("77")), "a", "icmp 10.0.0.3 size=1472 df ttl=33");
+    expect(client.icmp).toMatchObject({ type: 3, code: 4, from: "10.0.0.3", mtu: 1450 });
+    const error = frames.find(({ icmp, device }) => icmp?.type === 3 && device === "vxlan_sys_4789");
+    expect(error).toMatchObject({ host: "m", direction: "in", ip: { ttl: 33, df: true, len: 576 } });
+    expect(told(sessionOf(two("77")), "a", "icmp 10.0.0.3 size=1422 df")).toBe(
+      "answered by 10.0.0.3, answered",
+    );
   });
 
   it("another key meets no flow", () => {

@@ -2,7 +2,7 @@ import { NO_SERVER } from "../destination-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
 import { hsiphash } from "./hsiphash.ts";
 import { type Scheduler, TABLED } from "./scheduler.ts";
-import { folded, sourcePort } from "./source-hash.ts";
+import { clientWord, folded } from "./source-hash.ts";
 import { greatestCommonDivisor } from "./weights.ts";
 
 /** The prime of CONFIG_IP_VS_MH_TAB_INDEX 12, and half that index (`IP_VS_MH_TAB_SIZE`, `IP_VS_MH_TAB_BITS`). */
@@ -20,7 +20,7 @@ export const maglevHash: Scheduler = {
     const { destinations, config } = service;
     if (config === null) return NO_SERVER;
     const table = service.table ?? assign(service);
-    const value = ((config.hashPort ? sourcePort(packet) : 0) + folded(packet.family, packet.src)) | 0;
+    const value = clientWord(packet, config);
     const first = hsiphash(value, KEY1) % ENTRIES;
     const own = table[first] as number;
     if (own === NO_SERVER || destinations.isEligible(own)) return own;

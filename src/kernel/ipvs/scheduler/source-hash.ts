@@ -1,5 +1,7 @@
 import { word6 } from "../../../address/ip6-handle.ts";
-import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import { hasPorts } from "../../../packet/ports.ts";
+import type { CompiledVirtualService } from "../compiled-service.ts";
 import { NO_SERVER } from "../destination-table.ts";
 import type { VirtualServiceState } from "../service-state.ts";
 import { type Scheduler, TABLED } from "./scheduler.ts";
@@ -21,10 +23,10 @@ export function folded(family: number, address: number): number {
     : address;
 }
 
-/** The source port, for schedulers told to hash it; 0 where there is none. */
-export function sourcePort(packet: Packet): number {
-  const { protocol } = packet;
-  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP ? packet.sport : 0;
+/** What is hashed of a client (`ip_vs_sh_hashkey`, `ip_vs_mh_hashkey`): its address, with its port where the service is told so. */
+export function clientWord(packet: Packet, { hashPort }: CompiledVirtualService): number {
+  const port = hashPort && hasPorts(packet.protocol) ? packet.sport : 0;
+  return (port + folded(packet.family, packet.src)) | 0;
 }
 
 /** `sh` (ip_vs_sh.c): a hash of the client's address, and port if told so; a server has as many buckets in a row as weight. */
@@ -35,8 +37,7 @@ export const sourceHash: Scheduler = {
     const { destinations, config } = service;
     if (config === null) return NO_SERVER;
     const table = service.table ?? assign(service);
-    const value = ((config.hashPort ? sourcePort(packet) : 0) + folded(packet.family, packet.src)) | 0;
-    const first = bucketOf(value);
+    const first = bucketOf(clientWord(packet, config));
     const own = table[first] as number;
     if (own === NO_SERVER || destinations.isEligible(own)) return own;
     if (!config.fallback) return NO_SERVER;

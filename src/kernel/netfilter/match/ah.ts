@@ -68,7 +68,8 @@ class AhTest extends SpiTest {
     const spi = read32(header, SPI) >>> 0;
     if ((spis.value.min <= spi && spi <= spis.value.max) === spis.invert) return false;
     // A length of 0 is not asked for.
-    if (length !== null && length.value !== 0 && (header.length === length.value) === length.invert) return false;
+    if (length !== null && length.value !== 0 && (header.length === length.value) === length.invert)
+      return false;
     return !reserved || read16(header, RESERVED) === 0;
   }
 }

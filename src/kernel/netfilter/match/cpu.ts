@@ -30,4 +30,4 @@ export const cpu: MatchModule<CpuMatch> = {
 };
 
 /** `NR_CPUS` at its largest (arch/x86/Kconfig, `NR_CPUS_RANGE_END`; no other architecture has more). */
-const MOST_CPUS = 8192;
+export const MOST_CPUS = 8192;

@@ -1,6 +1,7 @@
 import { network6 } from "../../../address/ip6-handle.ts";
 import { maskOf } from "../../../address/prefix.ts";
-import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "../../../packet/packet.ts";
+import type { Packet } from "../../../packet/packet.ts";
+import { hasPorts } from "../../../packet/ports.ts";
 import type { MatchCells, MatchTest, RuleContext } from "../rule-context.ts";
 import { type Rate, secondsOf } from "./rate.ts";
 
@@ -258,11 +259,6 @@ function twoCells(cells: MatchCells, at: number): number {
 function setTwoCells(cells: MatchCells, at: number, value: number): void {
   cells.set(at + B_SPENT_LOW, value | 0);
   cells.set(at + B_SPENT_HIGH, Math.floor(value / HALF));
-}
-
-/** `proto_ports_offset`, of what has ports here: of all else they are 0. */
-function hasPorts(protocol: number): boolean {
-  return protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
 }
 
 /** The network of an address, in the form the path holds addresses in. */

@@ -1,5 +1,6 @@
 import type { Family } from "../../../address/ip.ts";
 import { ORIGIN_NONE, type Origin } from "../../origin.ts";
+import type { LineError } from "../../tool-text.ts";
 import { HOOK_NAMES, TABLE_HOOKS } from "../hook.ts";
 import type { Chain, Rule, Ruleset, Table } from "../rule.ts";
 import type { JumpTarget } from "../target/target.ts";
@@ -25,16 +26,7 @@ export interface ParseOptions {
 
 export type ParseResult =
   | { readonly kind: "ok"; readonly ruleset: Ruleset }
-  | { readonly kind: "invalid"; readonly errors: readonly SaveError[] };
-
-export interface SaveError {
-  /** Counted from 1. */
-  readonly line: number;
-  /** The whole line. */
-  readonly text: string;
-  /** What is wrong, and what would be right. */
-  readonly message: string;
-}
+  | { readonly kind: "invalid"; readonly errors: readonly LineError[] };
 
 interface OpenChain extends Chain {
   rules: Rule[];
@@ -61,7 +53,7 @@ class Dump {
   private readonly starts: Int32Array;
   private readonly words: Words;
   private readonly options: ParseOptions;
-  private readonly errors: SaveError[] = [];
+  private readonly errors: LineError[] = [];
   private readonly tables = new Map<string, Table>();
   private open: OpenTable | null = null;
 

@@ -4,8 +4,9 @@ import {
   ANY_NAT_RANGE,
   formatNatBounds,
   formatNatFlags,
+  NAT_OPTIONS,
+  type NatRangeDraft,
   type NatTargetRange,
-  readNatBounds,
 } from "./nat-range.ts";
 import type { Target, TargetModule } from "./target.ts";
 
@@ -15,24 +16,10 @@ export interface DnatTarget extends Target {
   readonly range: NatTargetRange;
 }
 
-type Draft = { -readonly [key in keyof NatTargetRange]: NatTargetRange[key] };
-
-/** The same for every rule: most of an agent's dump are rules with this target. */
-const OPTIONS: Handlers<Draft> = {
-  "--to-destination": (range, reader) => {
-    const { min, max, portMin, portMax, portBase } = readNatBounds(reader);
-    range.min = min;
-    range.max = max;
-    range.portMin = portMin;
-    range.portMax = portMax;
-    range.portBase = portBase;
-  },
-  "--random": (range) => {
-    range.random = true;
-  },
-  "--persistent": (range) => {
-    range.persistent = true;
-  },
+const OPTIONS: Handlers<NatRangeDraft> = {
+  "--to-destination": NAT_OPTIONS.bounds,
+  "--random": NAT_OPTIONS.random,
+  "--persistent": NAT_OPTIONS.persistent,
 };
 
 export const dnat: TargetModule<DnatTarget> = {
@@ -40,7 +27,7 @@ export const dnat: TargetModule<DnatTarget> = {
   needsConntrack: true,
 
   parse(reader) {
-    const range: Draft = { ...ANY_NAT_RANGE };
+    const range: NatRangeDraft = { ...ANY_NAT_RANGE };
     reader.options(OPTIONS, undefined, range);
     if (range.min === null && range.portMin === null) reader.fail("--to-destination is missing");
     return { kind: "DNAT", range };

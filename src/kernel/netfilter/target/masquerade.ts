@@ -1,10 +1,10 @@
-import { optionText } from "../save/option-text.ts";
+import type { Handlers } from "../save/arguments.ts";
 import {
   ANY_NAT_RANGE,
-  formatNatFlags,
-  formatNatPorts,
+  formatToPorts,
+  NAT_OPTIONS,
+  type NatRangeDraft,
   type NatTargetRange,
-  readNatPorts,
 } from "./nat-range.ts";
 import type { Target, TargetModule } from "./target.ts";
 
@@ -14,29 +14,23 @@ export interface MasqueradeTarget extends Target {
   readonly range: NatTargetRange;
 }
 
+const OPTIONS: Handlers<NatRangeDraft> = {
+  "--to-ports": NAT_OPTIONS.ports,
+  "--random": NAT_OPTIONS.random,
+  "--random-fully": NAT_OPTIONS.randomFully,
+};
+
 export const masquerade: TargetModule<MasqueradeTarget> = {
   kind: "MASQUERADE",
   needsConntrack: true,
 
   parse(reader) {
-    let range: NatTargetRange = ANY_NAT_RANGE;
-    reader.options({
-      "--to-ports": () => {
-        range = { ...range, ...readNatPorts(reader) };
-      },
-      "--random": () => {
-        range = { ...range, random: true };
-      },
-      "--random-fully": () => {
-        range = { ...range, randomFully: true };
-      },
-    });
-
+    const range: NatRangeDraft = { ...ANY_NAT_RANGE };
+    reader.options(OPTIONS, undefined, range);
     return { kind: "MASQUERADE", range };
   },
 
   format({ range }) {
-    const bounds = formatNatPorts(range);
-    return optionText(bounds && `--to-ports ${bounds}`, formatNatFlags(range));
+    return formatToPorts(range);
   },
 };

@@ -30,10 +30,41 @@ export const ANY_NAT_RANGE: NatTargetRange = {
   persistent: false,
 };
 
+/** A range whose options are being read. */
+export type NatRangeDraft = { -readonly [key in keyof NatTargetRange]: NatTargetRange[key] };
+
+/** Options that the targets share, by what they say. Each target takes some, the same for every rule: most of an agent's dump are rules with them. */
+export const NAT_OPTIONS = {
+  bounds: (range: NatRangeDraft, reader: ArgumentReader): void => {
+    const { min, max, portMin, portMax, portBase } = readNatBounds(reader);
+    range.min = min;
+    range.max = max;
+    range.portMin = portMin;
+    range.portMax = portMax;
+    range.portBase = portBase;
+  },
+  ports: (range: NatRangeDraft, reader: ArgumentReader): void => {
+    const { portMin, portMax, portBase } = readNatPorts(reader);
+    range.portMin = portMin;
+    range.portMax = portMax;
+    range.portBase = portBase;
+  },
+  random: (range: NatRangeDraft): void => {
+    range.random = true;
+  },
+  randomFully: (range: NatRangeDraft): void => {
+    range.randomFully = true;
+  },
+  persistent: (range: NatRangeDraft): void => {
+    range.persistent = true;
+  },
+};
+
 type Bounds = Pick<NatTargetRange, "min" | "max" | "portMin" | "portMax" | "portBase">;
+type Ports = Pick<Bounds, "portMin" | "portMax" | "portBase">;
 
 /** `[address[-address]][:port[-port[/base]]]`; of IPv6 the addresses are in brackets before ports (`parse_to`, libxt_NAT.c). */
-export function readNatBounds(reader: ArgumentReader): Bounds {
+function readNatBounds(reader: ArgumentReader): Bounds {
   const text = reader.word("an address, a range of addresses, or ports behind a colon");
   const bracketed = text.startsWith("[") ? /^\[([^\]]*)\](?::(.*))?$/.exec(text) : null;
   // One colon sets ports apart; with more it is an IPv6 address, whose fault is told once.
@@ -49,13 +80,13 @@ export function readNatBounds(reader: ArgumentReader): Bounds {
 const NO_PORTS = { portMin: null, portMax: null, portBase: null } as const;
 
 /** `port[-port]` of `--to-ports` (`parse_ports`). */
-export function readNatPorts(reader: ArgumentReader): Bounds {
+function readNatPorts(reader: ArgumentReader): Ports {
   const ports = natPortsOf(reader, reader.word("a port or a range of ports"));
   if (ports.portBase !== null) reader.failValue("a shifted range belongs to DNAT");
-  return { min: null, max: null, ...ports };
+  return ports;
 }
 
-function natPortsOf(reader: ArgumentReader, text: string): Pick<Bounds, "portMin" | "portMax" | "portBase"> {
+function natPortsOf(reader: ArgumentReader, text: string): Ports {
   const [range = "", base, ...shiftedTwice] = text.split("/");
   const [first = "", last, ...more] = range.split("-");
   if (more.length > 0 || shiftedTwice.length > 0 || (base !== undefined && last === undefined)) {
@@ -86,12 +117,18 @@ export function formatNatBounds(range: NatTargetRange): string {
   return range.portMin === null ? text : `${text}:${formatNatPorts(range)}`;
 }
 
-export function formatNatPorts(range: NatTargetRange): string {
+function formatNatPorts(range: NatTargetRange): string {
   if (range.portMin === null) return "";
   let text = String(range.portMin);
   if (range.portMax !== null && range.portMax !== range.portMin) text += `-${range.portMax}`;
   if (range.portBase !== null) text += `/${range.portBase}`;
   return text;
+}
+
+/** What MASQUERADE and REDIRECT print of theirs (`masquerade_save`, `redir_save`). */
+export function formatToPorts(range: NatTargetRange): string {
+  const ports = formatNatPorts(range);
+  return optionText(ports && `--to-ports ${ports}`, formatNatFlags(range));
 }
 
 export function formatNatFlags(range: NatTargetRange): string {

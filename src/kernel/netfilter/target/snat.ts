@@ -1,10 +1,12 @@
+import type { Handlers } from "../save/arguments.ts";
 import { optionText } from "../save/option-text.ts";
 import {
   ANY_NAT_RANGE,
   formatNatBounds,
   formatNatFlags,
+  NAT_OPTIONS,
+  type NatRangeDraft,
   type NatTargetRange,
-  readNatBounds,
 } from "./nat-range.ts";
 import type { Target, TargetModule } from "./target.ts";
 
@@ -14,26 +16,20 @@ export interface SnatTarget extends Target {
   readonly range: NatTargetRange;
 }
 
+const OPTIONS: Handlers<NatRangeDraft> = {
+  "--to-source": NAT_OPTIONS.bounds,
+  "--random": NAT_OPTIONS.random,
+  "--random-fully": NAT_OPTIONS.randomFully,
+  "--persistent": NAT_OPTIONS.persistent,
+};
+
 export const snat: TargetModule<SnatTarget> = {
   kind: "SNAT",
   needsConntrack: true,
 
   parse(reader) {
-    let range: NatTargetRange = ANY_NAT_RANGE;
-    reader.options({
-      "--to-source": () => {
-        range = { ...range, ...readNatBounds(reader) };
-      },
-      "--random": () => {
-        range = { ...range, random: true };
-      },
-      "--random-fully": () => {
-        range = { ...range, randomFully: true };
-      },
-      "--persistent": () => {
-        range = { ...range, persistent: true };
-      },
-    });
+    const range: NatRangeDraft = { ...ANY_NAT_RANGE };
+    reader.options(OPTIONS, undefined, range);
     if (range.min === null && range.portMin === null) reader.fail("--to-source is missing");
     return { kind: "SNAT", range };
   },

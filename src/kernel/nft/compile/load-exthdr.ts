@@ -1,4 +1,4 @@
-import { ETH_P_ARP, IPPROTO_TCP, type Packet } from "../../../packet/packet.ts";
+import { ETH_P_ARP, IPPROTO_TCP } from "../../../packet/packet.ts";
 import {
   hasTcpOption,
   TCPOPT_MSS,
@@ -6,50 +6,44 @@ import {
   TCPOPT_TIMESTAMP,
   TCPOPT_WINDOW,
 } from "../../../packet/tcp-options.ts";
-import { IPV6_HEADER, ipv6HeaderLength } from "../../../packet/wire/ipv6.ts";
+import { DESTINATION_OPTIONS, FRAGMENT, findHeader, HOP_BY_HOP, ROUTING } from "../../../packet/wire/ipv6.ts";
 import { knownBytes } from "../../../packet/wire/known-bytes.ts";
 import { loadKnownBits } from "./known-bits.ts";
-import type { Read } from "./read.ts";
+import type { Load, Read } from "./read.ts";
 
 /**
- * IPv6's extension headers (`nft_exthdr_ipv6_eval`): the first of a kind that a packet has. An expression of them is kept in nft's
- * words: `frag id`, `hbh nexthdr`, `exthdr frag`.
+ * IPv6's extension headers (`nft_exthdr_ipv6_eval`). An expression of them is kept in nft's words: `frag id`, `hbh nexthdr`,
+ * `exthdr frag`.
  */
 
-interface Header {
-  readonly protocol: number;
-  /** First bit and length of its fields. */
-  readonly fields: Readonly<Record<string, readonly [number, number]>>;
-  /** Of a routing header: which type nft asks for before it reads. */
-  readonly type?: number;
-}
+const MOBILITY = 135;
 
-const NEXT = { nexthdr: [0, 8], hdrlength: [8, 8] } as const;
-const ROUTING = { ...NEXT, type: [16, 8], "seg-left": [24, 8] } as const;
+type Fields = Readonly<Record<string, readonly [offset: number, length: number]>>;
 
-const HEADERS: Readonly<Record<string, Header>> = {
-  hbh: { protocol: 0, fields: NEXT },
-  dst: { protocol: 60, fields: NEXT },
-  rt: { protocol: 43, fields: ROUTING },
-  rt0: { protocol: 43, type: 0, fields: { ...ROUTING, reserved: [32, 32] } },
-  rt2: { protocol: 43, type: 2, fields: { ...ROUTING, reserved: [32, 32] } },
-  rt4: {
-    ...{ protocol: 43, type: 4 },
-    fields: { ...ROUTING, "last-entry": [32, 8], flags: [40, 8], tag: [48, 16] },
-  },
-  srh: { protocol: 43, type: 4, fields: { "last-entry": [32, 8], flags: [40, 8], tag: [48, 16] } },
-  mh: { protocol: 135, fields: { ...NEXT, type: [16, 8], reserved: [24, 8], checksum: [32, 16] } },
-  frag: { protocol: 44, fields: {} },
+const EVERY: Fields = { nexthdr: [0, 8], hdrlength: [8, 8] };
+const ROUTED: Fields = { ...EVERY, type: [16, 8], "seg-left": [24, 8] };
+
+/** By nft's name the header's number, and its fields: first bit and length. */
+const HEADERS: Readonly<Record<string, readonly [protocol: number, fields: Fields]>> = {
+  hbh: [HOP_BY_HOP, EVERY],
+  dst: [DESTINATION_OPTIONS, EVERY],
+  rt: [ROUTING, ROUTED],
+  rt0: [ROUTING, {}],
+  rt2: [ROUTING, { addr: [64, 128] }],
+  rt4: [ROUTING, {}],
+  srh: [ROUTING, { "last-entry": [32, 8], flags: [40, 8], tag: [48, 16] }],
+  frag: [
+    FRAGMENT,
+    {
+      ...{ nexthdr: [0, 8], reserved: [8, 8], "frag-off": [16, 13], reserved2: [29, 2] },
+      ...{ "more-fragments": [31, 1], id: [32, 32] },
+    },
+  ],
+  mh: [MOBILITY, { ...EVERY, type: [16, 8], reserved: [24, 8], checksum: [32, 16] }],
 };
 
-const FRAGMENT: Readonly<Record<string, (packet: Packet) => number>> = {
-  nexthdr: (packet) => packet.protocol,
-  reserved: () => 0,
-  "frag-off": (packet) => packet.fragOffset >> 3,
-  reserved2: () => 0,
-  "more-fragments": (packet) => (packet.mf ? 1 : 0),
-  id: (packet) => packet.id,
-};
+/** Where the addresses of a routing header begin, in bits, each of 128. */
+const FIRST_ADDRESS = 64;
 
 /** TCP's options by nft's names. */
 export const TCP_OPTIONS: Readonly<Record<string, number>> = {
@@ -61,54 +55,58 @@ export const TCP_OPTIONS: Readonly<Record<string, number>> = {
 };
 
 /** null: the words are not of an extension header or an option, or of a field nobody knows. */
-export function compileExthdr(text: string): Read | null {
+export function compileExthdr(text: string): Load | null {
   const [head = "", field = "", name = "", ...more] = text.split(" ");
-  if (field === "option") return compileOption(head, name, more[0]);
-  if (head === "exthdr") return Object.hasOwn(HEADERS, field) ? compilePresence(HEADERS[field] as Header) : null;
-  const header = Object.hasOwn(HEADERS, head) ? HEADERS[head] : undefined;
-  if (header === undefined) return null;
-  if (head !== "frag") return compileField(header, field);
-  const read = Object.hasOwn(FRAGMENT, field) ? FRAGMENT[field] : undefined;
-  if (read === undefined) return null;
-  return (run, at) => {
-    const { packet } = run;
-    if (packet.family !== 6 || !packet.isFragment) return false;
-    run.regs[at] = read(packet);
-    return true;
-  };
-}
-
-/** `NFT_EXTHDR_F_PRESENT` */
-function compilePresence({ protocol }: Header): Read {
-  return ({ packet, regs }, at) => {
-    if (packet.family !== 6) return false;
-    regs[at] = protocol === 44 ? Number(packet.isFragment) : Number(placeOf(packet, protocol) >= 0);
-    return true;
-  };
-}
-
-function compileField({ protocol, fields, type }: Header, field: string): Read | null {
-  const place = Object.hasOwn(fields, field) ? fields[field] : undefined;
-  if (place === undefined) return null;
-  const [offset, length] = place;
-  return (run, at) => {
-    const { packet } = run;
-    const start = packet.family === 6 ? placeOf(packet, protocol) : -1;
-    if (start < 0) return false;
-    const of = knownBytes(packet);
-    if (type !== undefined && of.bytes[start + 2] !== type) return false;
-    return loadKnownBits(run, at, of, start, offset, length);
-  };
-}
-
-/** `ipv6_find_hdr`: where a header begins, bytes from IPv6's own; -1 where there is none. What is carried may be one too. */
-function placeOf(packet: Packet, protocol: number): number {
-  let at = IPV6_HEADER;
-  for (const extension of packet.extensions) {
-    if (extension.protocol === protocol) return at;
-    at += extension.bytes.length;
+  if (field === "option") return scalar(compileOption(head, name, more[0]));
+  if (head === "exthdr") {
+    const number = headerOf(field)?.[0];
+    return number === undefined ? null : scalar(isThere(number));
   }
-  return packet.protocol === protocol && packet.fragOffset === 0 ? ipv6HeaderLength(packet) : -1;
+  const header = headerOf(head);
+  const place = header === undefined ? null : placeOf(head, header[1], field);
+  return header === undefined || place === null ? null : fieldOf(header[0], ...place);
+}
+
+function scalar(read: Read | null): Load | null {
+  return read === null ? null : { words: 1, load: read };
+}
+
+function headerOf(name: string): (typeof HEADERS)[string] | undefined {
+  return Object.hasOwn(HEADERS, name) ? HEADERS[name] : undefined;
+}
+
+/** An address of a routing header has its number in brackets, from 1. */
+function placeOf(header: string, fields: Fields, field: string): readonly [number, number] | null {
+  const number = /^(?:rt0 addr|rt4 sid|srh sid)\[(\d+)\]$/.exec(`${header} ${field}`)?.[1];
+  if (number !== undefined && Number(number) > 0) return [FIRST_ADDRESS + 128 * (Number(number) - 1), 128];
+  return (Object.hasOwn(fields, field) ? fields[field] : undefined) ?? null;
+}
+
+function isThere(protocol: number): Read {
+  return ({ packet, regs }, at) => {
+    if (packet.family !== 6 || packet.ethType === ETH_P_ARP) return false;
+    regs[at] = Number(findHeader(packet, protocol) >= 0);
+    return true;
+  };
+}
+
+function fieldOf(protocol: number, offset: number, length: number): Load {
+  const words = Math.ceil(length / 32);
+  return {
+    words,
+    unsure: true,
+    load: (run, at) => {
+      const { packet } = run;
+      const start = packet.family === 6 && packet.ethType !== ETH_P_ARP ? findHeader(packet, protocol) : -1;
+      if (start < 0) return false;
+      const known = knownBytes(packet);
+      for (let i = 0; i < words; i++) {
+        const bits = Math.min(32, length - 32 * i);
+        if (!loadKnownBits(run, at + i, known, start, offset + 32 * i, bits)) return false;
+      }
+      return true;
+    },
+  };
 }
 
 const segmentSize: Read = ({ packet, regs }, at) => {

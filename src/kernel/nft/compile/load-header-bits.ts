@@ -103,7 +103,10 @@ export function carriedAt(packet: Packet): number {
   if (packet.family !== 6) return IPV4_HEADER;
   const { extensions } = packet;
   if (extensions.length === 0 || !isAuthenticated(extensions)) return ipv6HeaderLength(packet);
-  const before = extensions.slice(0, extensions.findIndex(({ protocol }) => protocol === IPPROTO_AH));
+  const before = extensions.slice(
+    0,
+    extensions.findIndex(({ protocol }) => protocol === IPPROTO_AH),
+  );
   return IPV6_HEADER + extensionBytes(before);
 }
 

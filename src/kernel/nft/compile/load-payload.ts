@@ -9,6 +9,7 @@ import {
   ICMP_REDIRECT,
   ICMPV6_ECHO_REPLY,
   ICMPV6_ECHO_REQUEST,
+  ICMPV6_MLD_QUERY,
   ICMPV6_PARAMPROB,
   ICMPV6_PKT_TOOBIG,
   IPPROTO_ICMP,
@@ -21,8 +22,9 @@ import {
   NDISC_REDIRECT,
   type Packet,
 } from "../../../packet/packet.ts";
+import { hasPorts } from "../../../packet/ports.ts";
 import { tcpHeaderLength } from "../../../packet/tcp-options.ts";
-import { hasPorts } from "../../nat/tuple.ts";
+import { nextHeader } from "../../../packet/wire/ipv6.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
 import { carriedAt, loadCarried, transportOf } from "./load-header-bits.ts";
@@ -35,7 +37,6 @@ import type { Read } from "./read.ts";
 
 const ETH_P_8021Q = 0x8100;
 const ARPHRD_ETHER = 1;
-const IPPROTO_FRAGMENT = 44;
 
 type Field = (packet: Packet) => number;
 type Fields = Readonly<Record<string, Field>>;
@@ -53,18 +54,13 @@ const IP: Fields = {
   daddr: (packet) => packet.dst,
 };
 
-/** What IPv6's own header says comes next. Runs per packet. */
-export function firstNext({ extensions, isFragment, protocol }: Packet): number {
-  return extensions[0]?.protocol ?? (isFragment ? IPPROTO_FRAGMENT : protocol);
-}
-
 /** Flow labels are not part of a packet here. */
 const IP6: Fields = {
   version: () => 6,
   dscp: (packet) => packet.tos >> 2,
   ecn: (packet) => packet.tos & 3,
   length: (packet) => packet.length - headerLength(packet),
-  nexthdr: (packet) => firstNext(packet),
+  nexthdr: nextHeader,
   hoplimit: (packet) => packet.ttl,
 };
 
@@ -102,6 +98,7 @@ const ICMPV6: Fields = {
   "packet-too-big": (packet) => packet.icmpInfo,
   mtu: (packet) => packet.icmpInfo,
   "parameter-problem": (packet) => packet.icmpInfo,
+  "max-delay": (packet) => packet.icmpInfo >>> 16,
 };
 
 const ICMPV6_ADDRESSES: Fields = { taddr: (packet) => packet.ndTarget, daddr: (packet) => packet.ndDst };
@@ -152,7 +149,13 @@ const ICMP_PLACES: Places = {
 };
 const ICMPV6_PLACES: Places = {
   ...{ type: [0, 8], code: [8, 8], id: [32, 16], sequence: [48, 16], mtu: [32, 32] },
-  ...{ "packet-too-big": [32, 32], "parameter-problem": [32, 32], taddr: [64, 128], daddr: [192, 128] },
+  ...{
+    "packet-too-big": [32, 32],
+    "parameter-problem": [32, 32],
+    "max-delay": [32, 16],
+    taddr: [64, 128],
+    daddr: [192, 128],
+  },
 };
 
 const plain = (protocol: number, fields: Fields, places: Places = PORT_PLACES): Transport => ({
@@ -185,6 +188,7 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
       "packet-too-big": [ICMPV6_PKT_TOOBIG],
       mtu: [ICMPV6_PKT_TOOBIG],
       "parameter-problem": [ICMPV6_PARAMPROB],
+      "max-delay": [ICMPV6_MLD_QUERY],
       taddr: [NDISC_NEIGHBOUR_SOLICITATION, NDISC_NEIGHBOUR_ADVERTISEMENT, NDISC_REDIRECT],
       daddr: [NDISC_REDIRECT],
     },

@@ -10,13 +10,13 @@ import {
 } from "../../../packet/packet.ts";
 import { ethernetLength } from "../../../packet/wire/ethernet.ts";
 import { encodeFrame } from "../../../packet/wire/frame.ts";
+import { nextHeader } from "../../../packet/wire/ipv6.ts";
 import { knownBytes } from "../../../packet/wire/known-bytes.ts";
 import type { NftExpression } from "../expression.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import { loadKnownBits } from "./known-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
 import { carriedAt, loadCarried, transportOf } from "./load-header-bits.ts";
-import { firstNext } from "./load-payload.ts";
 import type { Load, Read } from "./read.ts";
 
 /** Bits of a packet by their place, as `@nh,96,32` names them: of the network header the same bits mean other things in each family. */
@@ -158,7 +158,7 @@ function headerWord(packet: Packet, i: number): number {
   if (packet.family === 6) {
     if (i === 0) return (6 << 28) | (packet.tos << 20);
     if (i === 1) {
-      return ((packet.length - headerLength(packet)) << 16) | (firstNext(packet) << 8) | packet.ttl;
+      return ((packet.length - headerLength(packet)) << 16) | (nextHeader(packet) << 8) | packet.ttl;
     }
     return i < 6 ? word6(packet.src, i - 2) : word6(packet.dst, i - 6);
   }

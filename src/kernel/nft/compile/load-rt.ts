@@ -1,6 +1,8 @@
+import type { Packet } from "../../../packet/packet.ts";
+import { clampedMss } from "../../netfilter/header-actions.ts";
 import { nextHopOf } from "../../route/attach.ts";
+import type { Stack } from "../../stack.ts";
 import type { NftExpression } from "../expression.ts";
-import { segmentSizeOfRoute } from "./mangle.ts";
 import { realms } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
@@ -34,4 +36,12 @@ export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }
     else regs[at] = hop;
     return true;
   };
+}
+
+const TCP_MSS_DEFAULT = 536;
+
+/** `get_tcpmss`. Runs per packet. */
+export function segmentSizeOfRoute(stack: Stack, packet: Packet): number {
+  const most = clampedMss(stack, packet);
+  return most > 0 ? most : TCP_MSS_DEFAULT;
 }

@@ -1,5 +1,4 @@
-import { word6 } from "../../../address/ip6-handle.ts";
-import type { Packet } from "../../../packet/packet.ts";
+import { symmetricHash } from "../../../packet/flow-hash.ts";
 import { CHOICE_NUMGEN } from "../../chooser.ts";
 import { jhashWords, reciprocalScale, swap32 } from "../../nat/jhash.ts";
 import type { BinaryOperator, NftExpression } from "../expression.ts";
@@ -14,6 +13,7 @@ import { compileRaw } from "./load-raw.ts";
 import { compileRt } from "./load-rt.ts";
 import { compileSocket } from "./load-socket.ts";
 import { compileSetSource } from "./look-up.ts";
+import type { NftRun } from "./nft-run.ts";
 import type { Load, Read } from "./read.ts";
 import type { NftUnknown } from "./unknown-step.ts";
 import { NFT_BREAK } from "./verdict.ts";
@@ -55,7 +55,7 @@ export function compileLoad(expression: NftExpression, asks = false): Load | nul
     case "map":
       return compileMap(expression);
     case "other":
-      return scalar(compileSocket(expression.text) ?? compileExthdr(expression.text));
+      return scalar(compileSocket(expression.text)) ?? compileExthdr(expression.text);
     case "rt":
       return sized(compileRt(expression), expression);
     default: {
@@ -224,10 +224,8 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
     return {
       words: 1,
       load: (run, at) => {
-        const { packet } = run;
-        const key0 = addressWord(packet, packet.src) ^ addressWord(packet, packet.dst) ^ packet.protocol;
-        const key1 = packet.sport ^ packet.dport;
-        run.regs[at] = run.stack.chooser.flow(CHOICE_NUMGEN, key0, key1, weights) + offset;
+        const key = symmetricHash(run.packet);
+        run.regs[at] = run.stack.chooser.flow(CHOICE_NUMGEN, key, modulus, weights) + offset;
         return true;
       },
     };
@@ -237,13 +235,15 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
   if (from === null || from.words !== types.reduce((sum, type) => sum + wordsOfType(type), 0)) return null;
   if (seed === null) {
     const weights = new Array<number>(modulus).fill(1);
+    const owner = {};
     return {
       words: 1,
       load: (run, at) => {
         if (!from.load(run, at)) return false;
-        let key0 = 0;
-        for (let i = 0; i < from.words; i++) key0 = Math.imul(key0, 31) ^ (run.regs[at + i] as number);
-        run.regs[at] = run.stack.chooser.flow(CHOICE_NUMGEN, key0, modulus, weights) + offset;
+        let key0 = run.stack.host;
+        for (let i = 0; i < from.words; i++) key0 = (Math.imul(key0, 31) ^ (run.regs[at + i] as number)) | 0;
+        const drawn = numberOfSeed(run, owner);
+        run.regs[at] = run.stack.chooser.flow(CHOICE_NUMGEN, key0, drawn, weights) + offset;
         return true;
       },
     };
@@ -269,11 +269,18 @@ function compileHash(hash: Extract<NftExpression, { kind: "hash" }>): Load | nul
   };
 }
 
-/** One word of an address for a choice's key, the same in every process. */
-function addressWord({ family }: Packet, address: number): number {
-  if (family !== 6) return address;
-  return word6(address, 0) ^ word6(address, 1) ^ word6(address, 2) ^ word6(address, 3);
+/** Each expression without a seed draws its own (`nft_jhash_init`): a number by which its host's are told apart, negative. */
+function numberOfSeed({ stack }: NftRun, owner: object): number {
+  const own = stack.matchState(owner, 1);
+  if (own.get(0) === 0) {
+    const drawn = stack.matchState(SEEDS_DRAWN, 1);
+    drawn.set(0, drawn.get(0) - 1);
+    own.set(0, drawn.get(0));
+  }
+  return own.get(0);
 }
+
+const SEEDS_DRAWN = {};
 
 /** A map's value for a key. */
 function compileMap({ key, data }: Extract<NftExpression, { kind: "map" }>): Load | null {

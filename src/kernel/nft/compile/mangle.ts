@@ -6,17 +6,17 @@ import {
   PACKET_OTHERHOST,
   type Packet,
 } from "../../../packet/packet.ts";
+import { hasPorts } from "../../../packet/ports.ts";
 import { bitsOf, blankTcpOptions, TCPOPT_MSS } from "../../../packet/tcp-options.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
 import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
-import { clampedMss } from "../../netfilter/header-actions.ts";
-import type { Stack } from "../../stack.ts";
 import type { NftExpression } from "../expression.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import { TCP_OPTIONS } from "./load-exthdr.ts";
 import { addressIn } from "./load-payload.ts";
+import { segmentSizeOfRoute } from "./load-rt.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
@@ -64,9 +64,6 @@ function setZone(direction: ZoneDirection): Write {
     return true;
   };
 }
-
-const hasPorts = (protocol: number): boolean =>
-  protocol === IPPROTO_TCP || protocol === IPPROTO_UDP || protocol === IPPROTO_SCTP;
 
 type Put = (packet: Packet, value: number) => void;
 
@@ -117,6 +114,8 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
   "ip6 hoplimit": header(6, setHopCount),
   "ip6 dscp": header(6, setDscp),
   "ip6 ecn": header(6, setEcn),
+  // Packets have no flow label here.
+  "ip6 flowlabel": header(6, headerRewritten),
   "ip6 saddr": address6(setSaddr),
   "ip6 daddr": address6(setDaddr),
   "ether saddr": ({ packet }, value) => {
@@ -137,13 +136,15 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
   "th dport": setDestination(0),
 };
 
+/** Are ports of a protocol, 0: of any that has some, in the packet? */
+function hasPortsOf(packet: Packet, protocol: number): boolean {
+  if (packet.fragOffset !== 0) return false;
+  return protocol === 0 ? hasPorts(packet.protocol) : packet.protocol === protocol;
+}
+
 function setSource(protocol: number): Write {
   return ({ packet }, value) => {
-    if (
-      packet.fragOffset !== 0 ||
-      (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)
-    )
-      return false;
+    if (!hasPortsOf(packet, protocol)) return false;
     packet.sport = value;
     return true;
   };
@@ -151,11 +152,7 @@ function setSource(protocol: number): Write {
 
 function setDestination(protocol: number): Write {
   return ({ packet }, value) => {
-    if (
-      packet.fragOffset !== 0 ||
-      (protocol === 0 ? !hasPorts(packet.protocol) : packet.protocol !== protocol)
-    )
-      return false;
+    if (!hasPortsOf(packet, protocol)) return false;
     packet.dport = value;
     return true;
   };
@@ -188,17 +185,9 @@ function setSegmentSize(value: NftExpression): Step | null {
     if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return NFT_BREAK;
     if (size === null && packet.rtDev < 0) return NFT_BREAK;
     const most = size ?? segmentSizeOfRoute(stack, packet);
-    if (packet.mss !== 0) packet.mss = Math.min(packet.mss, most > 0 ? most : TCP_MSS_DEFAULT);
+    if (packet.mss !== 0) packet.mss = Math.min(packet.mss, most);
     return NFT_CONTINUE;
   };
-}
-
-const TCP_MSS_DEFAULT = 536;
-
-/** `get_tcpmss`. Runs per packet. */
-export function segmentSizeOfRoute(stack: Stack, packet: Packet): number {
-  const most = clampedMss(stack, packet);
-  return most > 0 ? most : TCP_MSS_DEFAULT;
 }
 
 const TCP_OPTION = "tcp option ";

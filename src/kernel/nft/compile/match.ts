@@ -1,4 +1,5 @@
 import { maskWord } from "../../../address/prefix6.ts";
+import { MOST_CPUS } from "../../netfilter/match/cpu.ts";
 import { InterfaceNamePattern } from "../../netfilter/match/interface-name-pattern.ts";
 import type { NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
@@ -20,6 +21,7 @@ export function compileMatch(
   statement: Extract<NftStatement, { kind: "match" }>,
   unsure: (run: NftRun) => number,
 ): Step | Inline | null {
+  if (statement.left.kind === "meta" && statement.left.key === "cpu") return compileCpu(statement);
   const from = compileLoad(statement.left, true);
   if (from === null) return null;
   const step = compileTest(statement, from, unsure);
@@ -60,6 +62,15 @@ function compileTest(
   if (right.kind === "constant" && (op === "in" || op === "!")) return compileFlags(from, op, right);
   const words = foldWords(right);
   return words === null ? null : compileComparison(from, op, words);
+}
+
+/** Which processor it will be nobody can say, but that no machine has one of so high a number. */
+function compileCpu({ op, right }: Extract<NftStatement, { kind: "match" }>): Step | null {
+  const number = right.kind === "constant" ? (foldWords(right)?.[0] ?? 0) >>> 0 : 0;
+  const holds = ORDERS[op];
+  if (holds === undefined || number < MOST_CPUS) return null;
+  const verdict = holds(-1) ? NFT_CONTINUE : NFT_BREAK;
+  return () => verdict;
 }
 
 /** Equality in some sense of one's own, with `!=` its negation. */
@@ -142,7 +153,7 @@ function compileComparison(from: Load, op: MatchOperator, words: readonly number
   if (from.words === 1 && (op === "==" || op === "!=") && from.mayBeAny !== true) {
     return { kind: "compare", from, equal: op === "==", word: words[0] as number };
   }
-  const holds = ORDERS[op as keyof typeof ORDERS];
+  const holds = ORDERS[op];
   if (holds === undefined) return null;
   return (run) => (from.load(run, 0) && holds(compare(run.regs, words)) ? NFT_CONTINUE : NFT_BREAK);
 }

@@ -14,7 +14,7 @@ import {
 } from "../../../packet/packet.ts";
 import { NF_DROP, NF_INET_PRE_ROUTING } from "../../netfilter/hook.ts";
 import { rejectPacket } from "../../netfilter/targets-effect.ts";
-import { RTN_UNICAST } from "../../route/types.ts";
+import { probed } from "../../route/probed.ts";
 import type { NftFamily } from "../ruleset.ts";
 import type { NftStatement } from "../statement.ts";
 import type { Step } from "./step.ts";
@@ -57,8 +57,11 @@ export function compileReject(
     }
     if (run.hook === NF_INET_PRE_ROUTING && packet.rtDev < 0 && packet.rtInput === 0) {
       // `nf_reject_fill_skb_dst`: a route to the sender stands in for the packet's own, which is still to be found.
-      packet.rtInput = RT_OUTPUT;
-      packet.rtType = RTN_UNICAST;
+      probed(stack, packet.family, packet.src, ({ rtType }) => {
+        packet.rtInput = RT_OUTPUT;
+        packet.rtType = rtType;
+        return true;
+      });
     }
     if (packet.family === 6) return rejectPacket(stack, packet, reset, ICMPV6_DEST_UNREACH, icmpv6Code);
     return rejectPacket(stack, packet, reset, ICMP_DEST_UNREACH, icmpCode);

@@ -1,16 +1,10 @@
-/**
- * Names of chains and sets as small integers, one table for the process: a compiled chain refers to them so, and each
- * table says where its own lie. Ids never leave the process.
- */
-const ids = new Map<string, number>();
+import { NameIds } from "../../name-ids.ts";
 
+const symbols = new NameIds();
+
+/** The name of a chain or a set as a number: a compiled chain refers to them so, and each table says where its own lie. */
 export function internNftName(name: string): number {
-  let id = ids.get(name);
-  if (id === undefined) {
-    id = ids.size;
-    ids.set(name, id);
-  }
-  return id;
+  return symbols.of(name);
 }
 
 /** Places by symbol: where in a table a name stands. */

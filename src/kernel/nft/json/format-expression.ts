@@ -1,4 +1,5 @@
-import { dataType, formatConstant, formatNumeric } from "../datatype.ts";
+import { formatConstant } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { NftConstant, NftExpression, SetElement } from "../expression.ts";
 import type { NftVerdict } from "../statement.ts";
 import { parseTime } from "../text/time.ts";
@@ -62,10 +63,9 @@ export function expressionJson(expression: NftExpression): unknown {
   }
 }
 
-/** No names in a range. */
+/** No protocol's name in a range (`range_expr_json`). */
 function endJson(constant: NftConstant): unknown {
-  const text = formatNumeric(constant);
-  return /^\d+$/.test(text) && typeof constant.value === "number" ? constant.value : constantJson(constant);
+  return dataType(constant.type).form === "protocol" ? constant.value : constantJson(constant);
 }
 
 function constantJson(constant: NftConstant): unknown {

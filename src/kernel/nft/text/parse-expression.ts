@@ -1,4 +1,5 @@
-import { dataType, parseConstant } from "../datatype.ts";
+import { parseConstant } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { BinaryOperator, NftConstant, NftExpression } from "../expression.ts";
 import { ctType, isHeader, metaType, payloadType, typesOf, UNQUALIFIED_META } from "../fields.ts";
 import type { NftReader } from "./reader.ts";
@@ -160,6 +161,10 @@ function parsePrimary(reader: NftReader): NftExpression {
 function other(reader: NftReader, head: string, words: number): NftExpression {
   const parts = [head];
   for (let i = 0; i < words; i++) parts.push(reader.word("a field"));
+  if (reader.take("[")) {
+    parts.push(`${parts.pop()}[${reader.number("an address's number")}]`);
+    reader.expect("]");
+  }
   return { kind: "other", text: parts.join(" ") };
 }
 

@@ -3,25 +3,28 @@ import { NFT_OBJECT_TYPES, type NftObject, type NftObjectSpec, type NftObjectTyp
 import { parseLimit, parseQuota } from "./parse-stateful.ts";
 import type { NftReader } from "./reader.ts";
 
+/** What the type of an object begins with; `ct` has another word behind it. */
+export const OBJECT_WORDS: ReadonlySet<string> = new Set<NftObjectType | "ct">([
+  "counter",
+  "quota",
+  "limit",
+  "ct",
+  "synproxy",
+  "secmark",
+]);
+
 /** A stateful object, from behind its type: `c { … }` of `counter c { … }`. */
 export function parseObject(reader: NftReader, typeName: string, origin: Origin): NftObject {
   const type = typeName as NftObjectType;
   if (!NFT_OBJECT_TYPES.includes(type)) reader.fail(`${JSON.stringify(typeName)} is no kind of object`);
   const name = reader.word("an object's name");
-  let handle: number | null = null;
   let comment: string | null = null;
   const empty = type === "counter" ? { kind: "counter" as const, packets: 0, bytes: 0 } : null;
   let spec: NftObjectSpec = empty ?? { kind: "lines", lines: [] };
-  if (reader.take("{")) {
-    handle = reader.handle();
-    for (;;) {
-      reader.skipEnds();
-      if (reader.take("}")) break;
-      if (reader.atEnd) reader.fail('"}" is expected');
-      if (reader.take("comment")) comment = reader.word("a comment");
-      else spec = parseSpec(reader, type, spec);
-    }
-  }
+  const handle = reader.block(() => {
+    if (reader.take("comment")) comment = reader.word("a comment");
+    else spec = parseSpec(reader, type, spec);
+  });
   return { type, name, handle, comment, spec, origin };
 }
 

@@ -88,6 +88,24 @@ export class NftReader {
     while (this.token.kind === "end") this.position++;
   }
 
+  /**
+   * What stands between braces, where a brace opens.
+   *
+   * @param part reads one of the things in it, and fails where none begins
+   * @param isOver asked before each: does the block end without a brace?
+   * @returns the handle behind the opening brace
+   */
+  block(part: () => void, isOver: () => boolean = () => false): number | null {
+    if (!this.take("{")) return null;
+    const handle = this.handle();
+    for (;;) {
+      this.skipEnds();
+      if (this.take("}") || isOver()) return handle;
+      if (this.atEnd) this.fail('"}" is expected');
+      part();
+    }
+  }
+
   handle(): number | null {
     if (this.token.kind !== "handle") return null;
     return Number(this.next().text);
