@@ -3,7 +3,7 @@ import type { Packet } from "../packet/packet.ts";
 import type { PacketPool } from "../packet/pool.ts";
 import type { Chooser } from "./chooser.ts";
 import type { ConntrackTable } from "./conntrack/table.ts";
-import type { DevicePlace, LowerPort, Stacking } from "./device/lower-port.ts";
+import { type DevicePlace, type LowerPort, leadsToIp, type Stacking } from "./device/lower-port.ts";
 import type { NetDevice } from "./device/net-device.ts";
 import type { HostSession } from "./host-session.ts";
 import { HostSets } from "./ipset/host-sets.ts";
@@ -25,6 +25,7 @@ import { HostNftSets } from "./nft/host-nft-sets.ts";
 import type { FoundSocket, Outbox, SocketQuestion } from "./outbox.ts";
 import type { Path } from "./path/path.ts";
 import { FibResult, Flow } from "./route/fib.ts";
+import { type InputWays, inputWaysOf } from "./route/input-ways.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
 import { reverseRoute6, routedAs6 } from "./route/reverse-route6.ts";
 import * as ROUTE_TYPES from "./route/types.ts";
@@ -79,6 +80,7 @@ export class Stack implements RuleContext {
   readonly state: HostSession;
   readonly engine: Engine;
   readonly hooks: HookTable;
+  readonly inputWays: InputWays;
   readonly conntrack: ConntrackTable;
   readonly recent: RecentLists;
   readonly ipsets: HostSets;
@@ -91,6 +93,7 @@ export class Stack implements RuleContext {
   readonly nullBinding = new OneAddress();
   /** By slot: what sits on a device, and what a device sits on. */
   private readonly stacking: Stacking;
+  readonly leadsToIp: Uint8Array;
   readonly deviceName: (ifindex: number) => string;
 
   // where the packet stands: set by `nfHook`
@@ -119,10 +122,12 @@ export class Stack implements RuleContext {
   constructor(host: number, net: Netns, state: HostSession, engine: Engine, stacking: Stacking) {
     this.host = host;
     this.stacking = stacking;
+    this.leadsToIp = leadsToIp(net.devices, stacking);
     this.net = net;
     this.state = state;
     this.engine = engine;
     this.hooks = hookTableOf(net);
+    this.inputWays = inputWaysOf(net);
     this.conntrack = state.conntrack;
     this.conntrack.accounts = net.conntrackAccounts;
     this.recent = state.recent;

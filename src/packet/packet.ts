@@ -18,6 +18,8 @@ export const ETH_P_IPV6 = 0x86dd;
 
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_IPIP = 4;
+/** IPv6 in whatever carries it. */
+export const IPPROTO_IPV6 = 41;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_ICMPV6 = 58;
@@ -286,6 +288,8 @@ export class Packet {
   rtMtuLocked = false;
   /** The hop limit that the route says, 0 where it says none. */
   rtHopLimit = 0;
+  /** Realms that it and the way back gave the packet (`dst_entry.tclassid`, `kernel/route/realms.ts`). */
+  rtRealms = 0;
   /** errno of an error route. */
   rtError = 0;
   rtDoRedirect = false;
@@ -430,6 +434,7 @@ export class Packet {
     this.rtUsesGateway = false;
     this.rtHopStands = false;
     this.rtMtu = 0;
+    this.rtRealms = 0;
     this.rtMtuLocked = false;
     this.rtHopLimit = 0;
     this.rtError = 0;

@@ -88,6 +88,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     dport = 0;
   }
   let node = table.find(packet.src, packet.dst, sport, dport, key, zone);
+  const isUnseen = node < 0;
   if (node >= 0 && reopens(table, node >> 1, packet, node & 1)) {
     table.remove(node >> 1);
     node = -1;
@@ -115,6 +116,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
       node = table.create(packet.src, packet.dst, sport, dport, dport, sport, key, zone) * 2;
     }
     isNew = true;
+    if (isUnseen) table.noteFresh(node >> 1);
     if (table.expectations.size > 0) expected(table, node >> 1, packet, dport, key, zone);
   }
   const ct = node >> 1;

@@ -68,6 +68,21 @@ export class ConntrackTable {
   portsMoved = false;
   /** Virtual time in milliseconds, set by the owner before use. */
   now = 0;
+  /**
+   * How often a tuple was put into the hash: what was not there is still not there while it stays the same. That it was not is noted
+   * while no layer is open, which could be taken back.
+   */
+  private linked = 0;
+  /** Hash of the tuple last sought. */
+  private soughtHash = 0;
+  /** The entry made last for a tuple that nobody had, its hash, and `linked` then. */
+  private fresh = NONE;
+  private freshHash = 0;
+  private freshAt = 0;
+  /** The entry found last to have a reply tuple that nobody else has, its hash, and `linked` then. */
+  private freeReply = NONE;
+  private freeReplyHash = 0;
+  private freeReplyAt = 0;
 
   constructor(journal: Journal) {
     this.journal = journal;
@@ -115,7 +130,17 @@ export class ConntrackTable {
    * @returns `entry * 2 + direction`, or -1
    */
   find(src: number, dst: number, sport: number, dport: number, proto: number, zone: number): number {
-    return this.findHashed(hashTuple(src, dst, sport, dport, proto), src, dst, sport, dport, proto, zone, -1);
+    const hash = hashTuple(src, dst, sport, dport, proto);
+    this.soughtHash = hash;
+    return this.findHashed(hash, src, dst, sport, dport, proto, zone, -1);
+  }
+
+  /** The entry was made for the tuple that `find` was asked for last, and did not find. */
+  noteFresh(ct: number): void {
+    if (this.journal.open) return;
+    this.fresh = ct;
+    this.freshHash = this.soughtHash;
+    this.freshAt = this.linked;
   }
 
   /**
@@ -127,6 +152,18 @@ export class ConntrackTable {
     const hash = hashTuple(src, dst, sport, dport, proto);
     const node = this.findHashed(hash, src, dst, sport, dport, proto, zone, zoneId(zone, 1));
     return node >= 0 && node >> 1 !== self;
+  }
+
+  /** Has another entry the tuple that this unconfirmed one's answers have? */
+  isReplyTaken(ct: number): boolean {
+    if (this.freeReply === ct && this.freeReplyAt === this.linked) return false;
+    const hash = this.hashOf(ct, REPLY);
+    if (this.isTaken(ct, 1, hash)) return true;
+    if (this.journal.open) return false;
+    this.freeReply = ct;
+    this.freeReplyAt = this.linked;
+    this.freeReplyHash = hash;
+    return false;
   }
 
   /** @param among the zone's id that the kernel hashes with the tuple, which finds no other's; -1: of either direction */
@@ -202,6 +239,8 @@ export class ConntrackTable {
     e[at + USED] = 1;
     e[at + FREE_PORT] = 0;
     this.clearExtras(index);
+    this.fresh = NONE;
+    if (this.freeReply === index) this.freeReply = NONE;
     this.counts.set(4, this.created + 1);
     const waiting = this.counts.data[3] as number;
     this.pending.grow(waiting + 1);
@@ -212,6 +251,7 @@ export class ConntrackTable {
 
   /** Change the reply tuple of an unconfirmed entry (`nf_conntrack_alter_reply`), as NAT does. */
   alterReply(ct: number, src: number, dst: number, sport: number, dport: number): void {
+    if (this.freeReply === ct) this.freeReply = NONE;
     const at = ct * STRIDE + REPLY;
     this.entries.set(at, src);
     this.entries.set(at + 1, dst);
@@ -221,9 +261,14 @@ export class ConntrackTable {
 
   /** `__nf_conntrack_confirm`. False: a clash with another entry's tuple; the packet is to be dropped. */
   confirm(ct: number): boolean {
-    const original = this.hashOf(ct, ORIG);
-    const reply = this.hashOf(ct, REPLY);
-    if (this.isTaken(ct, 0, original) || this.isTaken(ct, 1, reply)) return false;
+    const { linked } = this;
+    const isFresh = this.fresh === ct && this.freshAt === linked;
+    const original = isFresh ? this.freshHash : this.hashOf(ct, ORIG);
+    if (!isFresh && this.isTaken(ct, 0, original)) return false;
+    const isFree = this.freeReply === ct && this.freeReplyAt === linked;
+    const reply = isFree ? this.freeReplyHash : this.hashOf(ct, REPLY);
+    if (!isFree && this.isTaken(ct, 1, reply)) return false;
+    this.linked = linked + 1;
     if (this.size * 2 > this.mask) this.rehash();
     this.link(ct, 0, original);
     this.link(ct, 1, reply);

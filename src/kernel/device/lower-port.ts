@@ -70,3 +70,12 @@ export interface Stacking {
   readonly ports: readonly (LowerPort | null)[];
   readonly lowers: readonly (DevicePlace | null)[];
 }
+
+/** By slot: do untagged IP frames that come in by a device go straight up, since nothing filters them and nobody else takes them? */
+export function leadsToIp(devices: readonly NetDevice[], { ports }: Stacking): Uint8Array {
+  return Uint8Array.from(devices, ({ slot, tcIngress, ingress, ovsPort, bond, master }) => {
+    const isFiltered = tcIngress.length > 0 || ingress.length > 0;
+    const isOthers = (ports[slot] ?? null) !== null || ovsPort !== null || bond !== null || master !== null;
+    return isFiltered || isOthers ? 0 : 1;
+  });
+}

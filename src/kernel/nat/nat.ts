@@ -1,3 +1,4 @@
+import { hasPorts } from "../../packet/ports.ts";
 import * as STATUS from "../conntrack/status.ts";
 import type { ConntrackTable } from "../conntrack/table.ts";
 import { zoneId } from "../conntrack/zone.ts";
@@ -7,7 +8,7 @@ import type { Stack } from "../stack.ts";
 import { setBestAddress } from "./best-address.ts";
 import type { Manip } from "./manip.ts";
 import * as MANIP from "./manip.ts";
-import { isPortInRange, isSourceInRange, type NatRange } from "./range.ts";
+import { isPortInRange, isSourceInRange, type NatRange, type OneAddress } from "./range.ts";
 import { NatTuple } from "./tuple.ts";
 import { setUniquePort } from "./unique-port.ts";
 
@@ -122,7 +123,32 @@ function findAppropriateSource(table: ConntrackTable, self: number, range: NatRa
 /** `nf_nat_alloc_null_binding`: no rule wanted a translation; keep the address, but see that the tuple is unique. */
 export function natNullBinding(stack: Stack, ct: number, manip: Manip): NfVerdict {
   const table = stack.conntrack;
+  // Its own address is in the range that is this address alone: nothing is sought where its answers are nobody else's, and no
+  // destination is ever sought but ICMP's, whose id is its port.
+  if ((table.status(ct) & IPS_CONFIRMED) === 0) {
+    const isFree = manip === NF_NAT_MANIP_SRC ? !table.isReplyTaken(ct) : hasPorts(table.proto(ct));
+    if (isFree) {
+      table.setStatus(ct, manip === NF_NAT_MANIP_SRC ? IPS_SRC_NAT_DONE : IPS_DST_NAT_DONE);
+      return NF_ACCEPT;
+    }
+  }
   const address = manip === NF_NAT_MANIP_SRC ? table.replyDst(ct) : table.replySrc(ct);
   const range = stack.nullBinding.set(address);
   return natSetup(stack, ct, range, manip);
+}
+
+/** `natSetup` of a destination that is one address and port. */
+export function natSetupOne(stack: Stack, ct: number, range: OneAddress): NfVerdict {
+  const table = stack.conntrack;
+  const status = table.status(ct);
+  if ((status & IPS_CONFIRMED) !== 0) return NF_ACCEPT;
+  if (!hasPorts(table.proto(ct))) return natSetup(stack, ct, range, NF_NAT_MANIP_DST);
+  if ((status & IPS_DST_NAT_DONE) !== 0) return NF_DROP;
+  const { minAddress: address, minPort: port } = range;
+  if (table.replySrc(ct) === address && table.replySport(ct) === port) table.setStatus(ct, IPS_DST_NAT_DONE);
+  else {
+    table.alterReply(ct, address, table.replyDst(ct), port, table.replyDport(ct));
+    table.setStatus(ct, IPS_DST_NAT | IPS_DST_NAT_DONE);
+  }
+  return NF_ACCEPT;
 }

@@ -17,7 +17,7 @@ import { selectSource6 } from "../route/select-source6.ts";
 import type { Stack } from "../stack.ts";
 import * as MANIP from "./manip.ts";
 import { hookManip, type Manip } from "./manip.ts";
-import { natSetup } from "./nat.ts";
+import { natSetup, natSetupOne } from "./nat.ts";
 import { type NatRange, natRange, OneAddress } from "./range.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
@@ -79,7 +79,7 @@ export function dnatToOne(stack: Stack, packet: Packet, address: number, port: n
   if (packet.ct < 0) return NF_ACCEPT;
   oneDestination.minPort = port;
   oneDestination.maxPort = port;
-  return natSetup(stack, packet.ct, oneDestination.set(address), NF_NAT_MANIP_DST);
+  return natSetupOne(stack, packet.ct, oneDestination.set(address));
 }
 
 /** `nf_nat_masquerade_ipv4`, `nf_nat_masquerade_ipv6`: the source becomes an address of the device it leaves by. */

@@ -166,9 +166,18 @@ class Narrowing {
     const { columns } = arena;
     const behind = new Label();
     const write = (besides: number): boolean | null => {
+      const { steps } = this;
+      const before = steps.length;
       const always = !this.conditions(arena, at, besides, behind);
-      if (this.told) this.steps.step(STEP.S_RULE, slot, rule);
+      const asked = steps.length;
+      if (this.told) steps.step(STEP.S_RULE, slot, rule);
       const goesOn = this.effect(arena, at, depth, end);
+      // Nothing follows from it, whatever the answers are; the matches may remember that they were asked.
+      const isMoot = !always && steps.length === asked && steps.uncounted === 0;
+      if (isMoot && goesOn && ((columns[at + C_TESTS] as number) & ~0xffffff) === 0) {
+        steps.takeBack(before);
+        behind.used = false;
+      }
       return goesOn === null ? null : goesOn || !always;
     };
     const flags = columns[at + C_FLAGS] as number;

@@ -23,6 +23,13 @@ export class StepWriter {
     this.uncounted = 0;
   }
 
+  /** Take back all steps from a place on, which nothing leads behind; what the first of them counted is uncounted again. */
+  takeBack(to: number): void {
+    this.uncounted += (this.words[to] as number) >>> STEP.KIND_BITS;
+    this.words.length = to;
+    while (this.named.length > 0 && (this.named.at(-1)?.at ?? 0) >= to) this.named.pop();
+  }
+
   /** An operand that is a place. */
   place(label: Label): void {
     this.named.push({ at: this.words.push(-1) - 1, label });

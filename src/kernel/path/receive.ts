@@ -62,6 +62,10 @@ export function netifReceive(stack: Stack, dev: NetDevice, packet: Packet, untap
   packet.dev = dev.ifindex;
   packet.iif = dev.ifindex;
   if (!untapped) recordIn(stack, dev, packet);
+  if (stack.leadsToIp[dev.slot] === 1 && packet.vlan === 0 && packet.ethType !== ETH_P_ARP) {
+    ipReceive(stack, dev, packet);
+    return;
+  }
   if (dev.tcIngress.length > 0 && tcFilters(stack, dev, dev.tcIngress, packet, true) !== "pass") return;
   if (dev.ingress.length > 0) {
     const verdict = nftFrame(stack, NF_INET_INGRESS, dev.ingress, packet, dev, null);

@@ -33,7 +33,15 @@ interface Model {
 }
 
 type Change =
-  | { readonly kind: "create"; readonly tuple: Tuple; readonly proto: number; readonly zone: number }
+  | {
+      readonly kind: "create";
+      readonly tuple: Tuple;
+      readonly proto: number;
+      readonly zone: number;
+      /** As a packet does that looks for its connection first. */
+      readonly sought: boolean;
+    }
+  | { readonly kind: "ask"; readonly which: number }
   | { readonly kind: "alter"; readonly which: number; readonly tuple: Tuple }
   | { readonly kind: "confirm" | "remove"; readonly which: number }
   | { readonly kind: "refresh"; readonly which: number; readonly timeout: number }
@@ -54,9 +62,11 @@ const change: fc.Arbitrary<Change> = fc.oneof(
       tuple: tuple(),
       proto: proto(),
       zone: fc.constantFrom(0, 0, 0, 3),
+      sought: fc.boolean(),
     }),
   },
   { weight: 10, arbitrary: fc.record({ kind: fc.constant("confirm" as const), which: which() }) },
+  { weight: 5, arbitrary: fc.record({ kind: fc.constant("ask" as const), which: which() }) },
   {
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant("alter" as const), which: which(), tuple: tuple() }),
@@ -114,7 +124,9 @@ function apply(real: ConntrackTable, model: Model, step: Change): void {
   switch (step.kind) {
     case "create": {
       const [src, dst, sport, dport] = step.tuple;
+      const isUnseen = step.sought && real.find(...step.tuple, step.proto, step.zone) < 0;
       const id = real.create(src, dst, sport, dport, dport, sport, step.proto, step.zone);
+      if (isUnseen) real.noteFresh(id);
       const before = model.entries.get(id);
       expect(before === undefined || before.expires <= model.now, "number of an entry in use").toBe(true);
       model.entries.set(id, {
@@ -128,6 +140,13 @@ function apply(real: ConntrackTable, model: Model, step: Change): void {
         status: 0,
         mark: 0,
       });
+      return;
+    }
+    case "ask": {
+      const id = pick(model, step.which, (entry) => live(entry) && !entry.confirmed);
+      if (id === undefined) return;
+      const { reply, proto: protocol, zone } = model.entries.get(id) as Entry;
+      expect(real.isReplyTaken(id)).toBe(modelFind(model, reply, protocol, zone) >= 0);
       return;
     }
     case "alter": {
