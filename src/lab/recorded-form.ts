@@ -13,6 +13,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_IPV6,
   IPPROTO_TCP,
   IPPROTO_UDP,
   isNeighbourDiscovery,
@@ -121,6 +122,7 @@ function transport(packet: Packet, quoted: boolean): Fields {
       };
     }
     case IPPROTO_IPIP:
+    case IPPROTO_IPV6:
       return inner === null || quoted ? {} : { ipip: recordedForm(inner) };
     default:
       return {};

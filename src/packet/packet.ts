@@ -17,6 +17,8 @@ export const ETH_P_IPV6 = 0x86dd;
 
 export const IPPROTO_ICMP = 1;
 export const IPPROTO_IPIP = 4;
+/** IPv6 in whatever carries it. */
+export const IPPROTO_IPV6 = 41;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 export const IPPROTO_ICMPV6 = 58;

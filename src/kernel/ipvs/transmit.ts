@@ -12,6 +12,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_IPV6,
   isIcmp,
   KEY_IPV6,
   networkLength,
@@ -48,9 +49,11 @@ const LOCAL = 1;
 const REMOTE = 0;
 const FAILED = -1;
 
-/** The smallest MTU a tunnel may have inside (`__ip_vs_get_out_rt`). */
+/** The smallest MTU a tunnel may have inside (`__ip_vs_get_out_rt`, `__ip_vs_get_out_rt_v6`). */
 export const LEAST_TUNNEL_MTU = 68;
+const LEAST_TUNNEL_MTU6 = 1280;
 export const IP_HEADER = 20;
+const IPV6_HEADER = 40;
 
 /**
  * `cp->packet_xmit`: send a packet on to its connection's real server, by the way its forwarding method goes. NF_ACCEPT: the
@@ -153,12 +156,9 @@ function transmitDirect(stack: Stack, cp: number, packet: Packet): NfVerdict {
   return NF_STOLEN;
 }
 
-/** `ip_vs_tunnel_xmit`: inside another packet, made here. One of IPv6 is not modelled. */
+/** `ip_vs_tunnel_xmit`, `ip_vs_tunnel_xmit_v6`: inside another packet of the same family, made here. */
 function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict {
-  if (packet.family === 6) {
-    stack.engine.unmodelled.add("IPVS forwarding by a tunnel of IPv6");
-    return steal(stack, packet, UNMODELLED);
-  }
+  const six = packet.family === 6;
   const to = stack.ipvs.connections.daddr(cp);
   const way = routeToServer(stack, packet, to, true, true, false);
   if (way === FAILED) return NF_STOLEN;
@@ -181,18 +181,20 @@ function transmitTunnelled(stack: Stack, cp: number, packet: Packet): NfVerdict 
   packet.encapsulation = INNER_IPIP;
   packet.src = tunnelSource;
   packet.dst = to;
-  packet.protocol = IPPROTO_IPIP;
+  packet.protocol = six ? IPPROTO_IPV6 : IPPROTO_IPIP;
   packet.tos = encapsulatedTos(inner.tos, inner.tos);
-  packet.df = stack.ipvsSettings.pmtuDisc && inner.df;
-  packet.length = inner.length + IP_HEADER;
+  packet.df = !six && stack.ipvsSettings.pmtuDisc && inner.df;
+  packet.length = inner.length + (six ? IPV6_HEADER : IP_HEADER);
   packet.payload = inner.length;
   packet.mf = false;
   packet.fragOffset = 0;
   packet.sport = 0;
   packet.dport = 0;
   packet.tcpFlags = 0;
+  packet.extensions = [];
+  packet.unlabelled = six;
   // ip_select_ident: what is never cut needs no number.
-  packet.id = packet.df && !inner.ignoreDf ? 0 : stack.state.nextIpId();
+  packet.id = six || (packet.df && !inner.ignoreDf) ? 0 : stack.state.nextIpId();
   packet.ct = CT_NONE;
   packet.ctInfo = 0;
   packet.ignoreDf = true;
@@ -238,7 +240,8 @@ function routeToServer(
     return LOCAL;
   }
   const device = stack.net.devices[probe.rtDev] as NetDevice;
-  const mtu = (probe.rtMtu === 0 ? device.mtu : probe.rtMtu) - (tunnel ? IP_HEADER : 0);
+  const header = six ? IPV6_HEADER : IP_HEADER;
+  const mtu = (probe.rtMtu === 0 ? device.mtu : probe.rtMtu) - (tunnel ? header : 0);
   if (packet.ttl <= 1) {
     stack.pool.release(probe);
     tell(stack, packet, ICMP_TIME_EXCEEDED, 0, 0);
@@ -247,7 +250,7 @@ function routeToServer(
   }
   packet.ttl--;
   if (tunnel) tunnelSource = probe.src;
-  const isTooNarrow = tunnel && mtu < LEAST_TUNNEL_MTU;
+  const isTooNarrow = tunnel && mtu < (six ? LEAST_TUNNEL_MTU6 : LEAST_TUNNEL_MTU);
   if (isTooNarrow || exceeds(stack, packet, mtu, tunnel)) {
     stack.pool.release(probe);
     if (!isTooNarrow && !isError(packet)) tell(stack, packet, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, mtu);

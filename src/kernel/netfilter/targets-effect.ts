@@ -16,6 +16,7 @@ import {
   TCP_RST,
 } from "../../packet/packet.ts";
 import { checksum, pseudoHeader } from "../../packet/wire/checksum.ts";
+import { helperOf } from "../conntrack/helper.ts";
 import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
 import { NO_TEMPLATE, templateOfMark, zoneOf } from "../conntrack/zone.ts";
 import { sendReset } from "../icmp/reset.ts";
@@ -164,15 +165,18 @@ export function hopCountAction(target: HopCountChange): TargetAction {
 
 /**
  * `xt_ct_target`: what has a connection, a template or NOTRACK already keeps it. A helper looks into payload, which nothing here
- * has; a policy of timeouts is only about how long an entry stays, and is not followed.
+ * has: it is named; a policy of timeouts is only about how long an entry stays, and is not followed.
  */
 export function ctAction(target: CtTarget): TargetAction {
   if (target.notrack) return notrackAction();
   const { id, direction } = target.zone ?? { id: 0, direction: "both" as const };
+  const note = target.helper === null ? null : helperOf(target.helper);
   return {
-    apply: (_stack: Stack, packet: Packet): typeof XT_CONTINUE => {
-      if (packet.ct === CT_NONE && packet.ctTemplate === NO_TEMPLATE)
+    apply: (stack: Stack, packet: Packet): typeof XT_CONTINUE => {
+      if (packet.ct === CT_NONE && packet.ctTemplate === NO_TEMPLATE) {
         packet.ctTemplate = id === "mark" ? templateOfMark(direction) : zoneOf(id, direction);
+        if (note !== null) stack.engine.unmodelled.add(note);
+      }
       return XT_CONTINUE;
     },
   };

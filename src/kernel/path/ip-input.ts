@@ -30,6 +30,7 @@ const {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_IPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
@@ -52,6 +53,7 @@ const NO_PROTOCOL = reason("no-protocol");
 const MARTIAN_SOURCE = reason("martian-source");
 const MARTIAN_DESTINATION = reason("martian-destination");
 const IPV6_DISABLED = reason("ipv6-disabled");
+const UNMODELLED = reason("unmodelled-device");
 
 /** `ip_rcv`, `ipv6_rcv`: PREROUTING, then routing, then forwarding or local delivery. Takes the packet over. Runs per packet. */
 export function ipReceive(stack: Stack, dev: NetDevice, packet: Packet): void {
@@ -206,8 +208,19 @@ function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
       if (whole.family === 6 || stack.net.ipips.length === 0) break;
       ipipReceive(stack, whole);
       return;
+    case IPPROTO_IPV6:
+      // `tunnel6_rcv`
+      if (whole.family !== 6 || !stack.net.devices.some(isTunnel6)) break;
+      stack.engine.unmodelled.add("tunnels of IPv6 in IPv6");
+      stack.kill(whole, UNMODELLED);
+      return;
   }
   noProtocol(stack, whole);
+}
+
+/** The kernel's own `ip6tnl0` or another: what IPv6 carries IPv6 for. */
+function isTunnel6({ plain: { detail } }: NetDevice): boolean {
+  return detail.kind === "unmodelled" && /^(?:ip6tnl|tunnel6)$/.test(detail.type);
 }
 
 /** Where an IPv6 header names what is behind it, bytes from its beginning. */

@@ -10,6 +10,7 @@ import {
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
+  IPPROTO_IPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
@@ -76,7 +77,7 @@ function ipHeaderLength(packet: Packet): number {
 /** What IP carries, whole: of a fragment the datagram it belongs to. */
 function encodeTransport(packet: Packet): Uint8Array {
   const { protocol, inner } = packet;
-  if (protocol === IPPROTO_IPIP && inner !== null) return encodeIp(inner);
+  if ((protocol === IPPROTO_IPIP || protocol === IPPROTO_IPV6) && inner !== null) return encodeIp(inner);
   if (packet.content !== null) return packet.content;
   const header = transportHeader(packet);
   const content = inner === null ? null : encodeInner(packet, inner);
@@ -201,7 +202,8 @@ function decodeIpAt(
           ? decodeQuoted(bytes, transport + ICMPV6_HEADER, packet, vxlanPorts)
           : null)
       );
-    case IPPROTO_IPIP: {
+    case IPPROTO_IPIP:
+    case IPPROTO_IPV6: {
       const inner = new Packet();
       const wrong = decodeIpAt(bytes, transport, inner, vxlanPorts, extent);
       // Cut amid the headers of what it carries, a first fragment stays closed.

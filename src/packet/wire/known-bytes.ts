@@ -4,6 +4,7 @@ import {
   INNER_NONE,
   INNER_QUOTED,
   IPPROTO_IPIP,
+  IPPROTO_IPV6,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
@@ -61,7 +62,7 @@ function ipHeader(packet: Packet, at: number, known: Uint8Array): number {
 /** The same of what IP carries. Returns where its payload begins. */
 function transport(packet: Packet, at: number, known: Uint8Array): number {
   const { protocol, inner, encapsulation } = packet;
-  if (protocol === IPPROTO_IPIP && inner !== null) {
+  if ((protocol === IPPROTO_IPIP || protocol === IPPROTO_IPV6) && inner !== null) {
     inside(inner, at, known);
     return at;
   }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../src/walk/trace.ts";
-import { outcome, trace } from "../../walk/asking.ts";
+import { outcome, told, trace } from "../../walk/asking.ts";
+import type { LinkSpec } from "../../walk/small-world.ts";
 import { ip } from "../../walk/words.ts";
 import { Director, tunnel } from "./director.ts";
 
@@ -329,10 +330,59 @@ describe("what is not modelled is said", () => {
     },
   );
 
-  it("a tunnel of IPv6 (ip_vs_tunnel_xmit_v6)", () => {
-    const director = new Director({}, `-A ${UDP6} -s rr`, `-a ${UDP6} -r [fd00:2::2]:53 -i`);
+  it("a tunnel of IPv6 at the server (tunnel6_rcv)", () => {
+    const ip6tnl0: LinkSpec = { detail: { kind: "unmodelled", type: "tunnel6" } };
+    const s = { links: { eth0: "fd00:2::2/64", ip6tnl0 }, routes: ["default via fd00:2::1"] };
+    const director = new Director({ s }, `-A ${UDP6} -s rr`, `-a ${UDP6} -r [fd00:2::2]:53 -i`);
     const { verdict } = outcome(director.session, "c", "udp [fd00:9::9]:53");
-    expect(verdict.unknown).toEqual(["IPVS forwarding by a tunnel of IPv6"]);
+    expect(verdict.unknown).toEqual(["tunnels of IPv6 in IPv6"]);
+  });
+});
+
+// By the source alone (Linux 6.12): no recording has such a tunnel.
+describe("ip_vs_tunnel_xmit_v6", () => {
+  const director = (lb = {}) => new Director({ lb }, `-A ${UDP6} -s rr`, `-a ${UDP6} -r [fd00:2::2]:53 -i`);
+
+  it("puts the packet into another from the way's own source, with its hop limit after the hop here and its traffic class", () => {
+    const { frames, capture } = outcome(director().session, "c", "udp [fd00:9::9]:53 ttl=9", {
+      capture: true,
+    });
+    const outer = frames.find(
+      ({ host, device, direction }) => host === "lb" && device === "eth1" && direction === "out",
+    );
+    expect(outer?.ip).toMatchObject({ src: "fd00:2::1", dst: "fd00:2::2", proto: 41, ttl: 8 });
+    expect(outer?.inner?.ip).toMatchObject({ src: "fd00:1::2", dst: "fd00:9::9", proto: 17, ttl: 8 });
+    expect((outer?.ip.len ?? 0) - (outer?.inner?.ip.len ?? 0)).toBe(40);
+    const wire = capture?.frames.find(
+      ({ interface: at, direction, bytes }) =>
+        capture.interfaces[at]?.name === "lb:eth1" && direction === "out" && bytes[14 + 6] === 41,
+    );
+    expect([wire?.bytes[14 + 6], (wire?.bytes[14 + 40] ?? 0) >> 4, wire?.bytes[14 + 46]]).toEqual([
+      41, 6, 17,
+    ]);
+  });
+
+  it("the server has no tunnel: it says that the next header is unknown to it", () => {
+    const { frames } = outcome(director().session, "c", "udp [fd00:9::9]:53");
+    expect(frames.find(({ host, icmp }) => host === "s" && icmp !== undefined)?.icmp).toMatchObject({
+      type: 4,
+      code: 1,
+    });
+  });
+
+  it("what is too long with the header more is not sent, and told so", () => {
+    expect(told(director().session, "c", "udp [fd00:9::9]:53 df size=1413")).toMatch(/2\/0.*mtu 1460/);
+    expect(
+      outcome(director().session, "c", "udp [fd00:9::9]:53 df size=1412").frames.at(-1)?.icmp?.type,
+    ).not.toBe(2);
+  });
+
+  it("nothing goes into one that takes less than 1280 inside", () => {
+    const eth1 = { addresses: "10.0.2.1/24 fd00:2::1/64", mtu: 1300 };
+    const narrow = director({ links: { eth0: "fd00:1::1/64 fd00:9::9/128", eth1 } });
+    const { verdict, frames } = outcome(narrow.session, "c", "udp [fd00:9::9]:53");
+    expect(verdict.reason).toBe("mtu-black-hole");
+    expect(frames.some(({ icmp }) => icmp !== undefined)).toBe(false);
   });
 });
 

@@ -8,6 +8,7 @@ import {
   type NftTable,
 } from "../ruleset.ts";
 import { compileStatement } from "./compile-statement.ts";
+import { compileHelper } from "./ct-helper.ts";
 import { ElementIndex } from "./element-index.ts";
 import { compileExpectation } from "./expectation.ts";
 import { RuleCode } from "./rule-code.ts";
@@ -21,6 +22,7 @@ import { compileTimeoutPolicy } from "./timeout-policy.ts";
 const OF_LINES: Readonly<Partial<Record<NftObjectType, (lines: readonly string[]) => Step>>> = {
   synproxy: compileSynproxyObject,
   "ct timeout": compileTimeoutPolicy,
+  "ct helper": compileHelper,
   "ct expectation": compileExpectation,
 };
 

@@ -121,10 +121,8 @@ export function compileNamedObject(
   { type, name }: Extract<NftStatement, { kind: "object" }>,
   unknown: Step,
 ): Step | null {
-  // A helper looks into payload for the connections it announces, and no payload here announces one.
-  if (type === "counter" || type === "ct helper") return null;
-  const known =
-    type === "limit" || type === "quota" || ["synproxy", "ct timeout", "ct expectation"].includes(type);
+  if (type === "counter") return null;
+  const known = ["limit", "quota", "synproxy", "ct helper", "ct timeout", "ct expectation"].includes(type);
   if (typeof name !== "string" || !known) return unknown;
   return (run) => {
     const object = run.table?.object(type, name);

@@ -1,4 +1,5 @@
-import { dataType, parseConstant } from "../datatype.ts";
+import { parseConstant } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { BinaryOperator, NftConstant, NftExpression } from "../expression.ts";
 import { ctType, isHeader, metaType, payloadType, typesOf, UNQUALIFIED_META } from "../fields.ts";
 import type { NftReader } from "./reader.ts";
