@@ -64,8 +64,13 @@ class TableAtHook {
   }
 
   run(stack: Stack, packet: Packet): NfVerdict {
-    if (this.isNft && stack.engine.tracesPackets) hashOf(packet);
-    return doTable(stack, this.table, this.place, this.hook, packet);
+    const { table, place, hook } = this;
+    if (this.isNft) {
+      if (stack.engine.tracesPackets) hashOf(packet);
+      if (packet.extensions.length > 0)
+        return underAuthentication(packet, () => doTable(stack, table, place, hook, packet));
+    }
+    return doTable(stack, table, place, hook, packet);
   }
 }
 
@@ -93,6 +98,22 @@ export function hookTableOf(net: Netns): HookTable {
   }
   return table;
 }
+
+/**
+ * Rules that iptables-nft keeps ask nftables for a packet's protocol, to which an authentication header is one
+ * (`nft_set_pktinfo_ipv6`).
+ */
+function underAuthentication(packet: Packet, run: () => NfVerdict): NfVerdict {
+  const { protocol, extensions } = packet;
+  if (!extensions.some((extension) => extension.protocol === IPPROTO_AH)) return run();
+  packet.protocol = IPPROTO_AH;
+  const verdict = run();
+  // Another's by now, where it has ended.
+  if (verdict === NF_ACCEPT) packet.protocol = protocol;
+  return verdict;
+}
+
+const IPPROTO_AH = 51;
 
 function build(net: Netns, family: Family): HookEntry[][] {
   const entries: HookEntry[][] = HOOK_NAMES.map(() => []);
