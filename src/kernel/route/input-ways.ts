@@ -34,6 +34,7 @@ class Way {
   readonly gateway: number;
   readonly usesGateway: boolean;
   readonly mtu: number;
+  readonly mtuLocked: boolean;
   readonly hopLimit: number;
   readonly redirects: boolean;
   /** What the tape is told: the device, the route's index. */
@@ -49,6 +50,7 @@ class Way {
     this.gateway = packet.rtNextHop;
     this.usesGateway = packet.rtUsesGateway;
     this.mtu = packet.rtMtu;
+    this.mtuLocked = packet.rtMtuLocked;
     this.hopLimit = packet.rtHopLimit;
     this.redirects = packet.rtDoRedirect;
     this.ifindex = ifindex;
@@ -91,6 +93,7 @@ export class InputWays {
     packet.rtUsesGateway = way.usesGateway;
     packet.rtHopStands = false;
     packet.rtMtu = way.mtu;
+    packet.rtMtuLocked = way.mtuLocked;
     packet.rtHopLimit = way.hopLimit;
     packet.rtError = 0;
     packet.rtDoRedirect = way.redirects;
