@@ -93,6 +93,7 @@ export class InputWays {
     packet.rtUsesGateway = way.usesGateway;
     packet.rtHopStands = false;
     packet.rtMtu = way.mtu;
+    packet.rtForwardMtu = way.mtu;
     packet.rtMtuLocked = way.mtuLocked;
     packet.rtHopLimit = way.hopLimit;
     packet.rtError = 0;
