@@ -1,19 +1,11 @@
 import { IPV4, IPV6 } from "../address/family.ts";
-import { type Family, sameIp } from "../address/ip.ts";
+import type { Family } from "../address/ip.ts";
 import type { Ipv4 } from "../address/ipv4.ts";
 import type { Ipv6Words } from "../address/ipv6.ts";
-import { formatMac } from "../address/mac.ts";
-import { type BridgeVlan, defaultVlan, withoutVlans, withVlan } from "./device/bridge-vlan.ts";
-import type {
-  FdbEntry,
-  InterfaceAddress,
-  InterfaceAddress6,
-  Neighbour,
-  Neighbour6,
-} from "./device/device.ts";
+import type { InterfaceAddress, InterfaceAddress6, Neighbour, Neighbour6 } from "./device/device.ts";
 import { DraftAddressing } from "./draft-addressing.ts";
+import { DraftBridging } from "./draft-bridging.ts";
 import { DraftDevices } from "./draft-devices.ts";
-import { DraftList } from "./draft-list.ts";
 import type { EntryBatch } from "./entry-batch.ts";
 import type { Host } from "./host.ts";
 import { DraftIpsets } from "./ipset/draft-ipsets.ts";
@@ -23,9 +15,8 @@ import type { NftCommand } from "./nft/command.ts";
 import { DraftNft } from "./nft/draft-nft.ts";
 import type { LinkChange, Operation, OperationError } from "./operation.ts";
 import { isNeighbour4, isOf4, isRoute4 } from "./operation-family.ts";
-import { ORIGIN_NONE } from "./origin.ts";
 import type { OpenVswitch } from "./ovs/open-vswitch.ts";
-import type { Socket, Sockets } from "./socket/socket.ts";
+import { DraftSockets } from "./socket/draft-sockets.ts";
 import { DraftTc } from "./tc/draft-tc.ts";
 
 export type Applied =
@@ -58,17 +49,15 @@ class HostDraft {
   // Made when first touched: most runs of operations touch one or two of these.
   #four: Addressing4 | null = null;
   #six: Addressing6 | null = null;
-  #fdbList: DraftList<FdbEntry> | null = null;
-  #vlanList: DraftList<BridgeVlan> | null = null;
   #ruleset: DraftRuleset | null = null;
   #ruleset6: DraftRuleset | null = null;
   #ipsetDraft: DraftIpsets | null = null;
   #ipvsDraft: DraftIpvs | null = null;
-  #socketList: DraftList<Socket> | null = null;
   #nftDraft: DraftNft | null = null;
   #sysctl: Map<string, string> | null = null;
   #unmodelled: Map<string, unknown> | null = null;
-  #sockets: Sockets;
+  readonly #bridging: DraftBridging;
+  readonly #sockets: DraftSockets;
   readonly #tc: DraftTc;
   #ovs: OpenVswitch | null | undefined;
 
@@ -76,7 +65,8 @@ class HostDraft {
     this.#host = host;
     this.#tc = new DraftTc(host.tc);
     this.#devices = new DraftDevices(host.devices);
-    this.#sockets = host.sockets;
+    this.#bridging = new DraftBridging(host, this.#devices);
+    this.#sockets = new DraftSockets(host.sockets, this.#devices);
   }
 
   get #ipv4(): Addressing4 {
@@ -87,14 +77,6 @@ class HostDraft {
     const { addresses6: addresses, routes6: routes, rules6: rules, neighbours6: neighbours } = this.#host;
     this.#six ??= new DraftAddressing(IPV6, { addresses, routes, rules, neighbours }, this.#devices);
     return this.#six;
-  }
-  get #fdb(): DraftList<FdbEntry> {
-    this.#fdbList ??= new DraftList(this.#host.fdb, fdbKey, sameFdbKey);
-    return this.#fdbList;
-  }
-  get #bridgeVlans(): DraftList<BridgeVlan> {
-    this.#vlanList ??= new DraftList(this.#host.bridgeVlans, (vlan) => vlan.dev);
-    return this.#vlanList;
   }
   #tables(family: Family = 4): DraftRuleset {
     if (family === 6) {
@@ -116,13 +98,6 @@ class HostDraft {
     this.#nftDraft ??= new DraftNft(this.#host.nft);
     return this.#nftDraft;
   }
-  get #openSockets(): DraftList<Socket> {
-    const sockets = this.#sockets;
-    const known = sockets.kind === "listed" ? sockets.sockets : (sockets.known ?? []);
-    this.#socketList ??= new DraftList(known, socketKey);
-    return this.#socketList;
-  }
-
   finish(): Host {
     const host = this.#host;
     const four = this.#four?.finish() ?? host;
@@ -141,27 +116,19 @@ class HostDraft {
       routes6: six?.routes ?? host.routes6,
       rules6: six?.rules ?? host.rules6,
       neighbours6: six?.neighbours ?? host.neighbours6,
-      fdb: this.#fdbList?.finish() ?? host.fdb,
-      bridgeVlans: this.#vlanList?.finish() ?? host.bridgeVlans,
+      fdb: this.#bridging.fdb,
+      bridgeVlans: this.#bridging.bridgeVlans,
       sysctl: this.#sysctl ?? host.sysctl,
       iptables: this.#ruleset === null ? host.iptables : this.#ruleset.finish(),
       ip6tables: this.#ruleset6 === null ? host.ip6tables : this.#ruleset6.finish(),
       ipsets: this.#ipsetDraft === null ? host.ipsets : this.#ipsetDraft.finish(),
       nft: this.#nftDraft === null ? host.nft : this.#nftDraft.finish(),
       ipvs: this.#ipvsDraft === null ? host.ipvs : this.#ipvsDraft.finish(),
-      sockets: this.#socketsAfter(),
+      sockets: this.#sockets.finish(),
       tc: this.#tc.value,
       ovs: this.#ovs === undefined ? host.ovs : this.#ovs,
       unmodelled: this.#unmodelled ?? host.unmodelled,
     };
-  }
-
-  #socketsAfter(): Sockets {
-    if (this.#socketList === null) return this.#sockets;
-    const open = this.#socketList.finish();
-    if (this.#sockets.kind === "assumed")
-      return open.length === 0 ? this.#sockets : { kind: "assumed", known: open };
-    return this.#sockets.sockets === open ? this.#sockets : { kind: "listed", sockets: open };
   }
 
   apply(operation: Operation): string | null {
@@ -207,11 +174,11 @@ class HostDraft {
           ? this.#ipv4.replaceNeighbour(operation.neighbour)
           : this.#ipv6.replaceNeighbour(operation.neighbour);
       case "fdb-append":
-        return this.#appendFdb(operation.entry);
+        return this.#bridging.append(operation.entry);
       case "bridge-vlan-add":
-        return this.#addVlan(operation.vlan);
+        return this.#bridging.addVlan(operation.vlan);
       case "bridge-vlan-delete":
-        return this.#deleteVlans(operation.dev, operation.self, operation.from, operation.to);
+        return this.#bridging.deleteVlans(operation.dev, operation.self, operation.from, operation.to);
       case "batch-add":
         return this.#addBatch(operation.batch, operation.without);
       case "sysctl":
@@ -262,11 +229,10 @@ class HostDraft {
       case "ipvs-timeouts":
         return this.#ipvs.set(operation.timeouts);
       case "sockets":
-        this.#sockets = operation.sockets;
-        this.#socketList = null;
+        this.#sockets.set(operation.sockets);
         return null;
       case "socket-open":
-        return this.#openSocket(operation.socket);
+        return this.#sockets.open(operation.socket);
       case "qdisc-add":
         return this.#onDevice(operation.qdisc.dev, () => this.#tc.addQdisc(operation.qdisc));
       case "qdisc-delete":
@@ -314,7 +280,6 @@ class HostDraft {
     return this.#devices.unknownMasters();
   }
 
-  /** With the device go what is its own and its ports (`NETDEV_UNREGISTER`). */
   /** A device that goes down loses its IPv6 addresses (`addrconf_ifdown`); one that is up never had them from before. */
   #changeLink(name: string, change: LinkChange): string | null {
     const before = this.#devices.get(name);
@@ -323,98 +288,31 @@ class HostDraft {
     return fault;
   }
 
+  /** With the device go what is its own and its ports (`NETDEV_UNREGISTER`). */
   #deleteLink(name: string): string | null {
     const fault = this.#devices.delete(name);
     if (fault !== null) return fault;
     this.#ipv4.deleteLink(name);
     this.#ipv6.deleteLink(name);
-    this.#fdb.removeWhere((entry) => entry.dev === name || entry.master === name);
-    this.#bridgeVlans.removeWhere((vlan) => vlan.dev === name);
+    this.#bridging.deleteLink(name);
     this.#tc.deleteDevice(name);
     return null;
-  }
-
-  #appendFdb(entry: FdbEntry): string | null {
-    if (!this.#devices.has(entry.dev)) return this.#devices.none(entry.dev);
-    if (entry.master !== null && !this.#devices.has(entry.master)) return this.#devices.none(entry.master);
-    if (this.#fdb.like(entry).length > 0) {
-      return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
-    }
-    this.#fdb.append(entry);
-    return null;
-  }
-
-  #addVlan(vlan: BridgeVlan): string | null {
-    if (!this.#devices.has(vlan.dev)) return this.#devices.none(vlan.dev);
-    this.#setVlans(vlan.dev, withVlan(this.#vlansOf(vlan.dev, vlan.self), vlan));
-    return null;
-  }
-
-  #deleteVlans(dev: string, self: boolean, from: number, to: number): string | null {
-    if (!this.#devices.has(dev)) return this.#devices.none(dev);
-    this.#setVlans(dev, withoutVlans(this.#vlansOf(dev, self), from, to));
-    return null;
-  }
-
-  #vlansOf(dev: string, self: boolean): readonly BridgeVlan[] {
-    const known = this.#bridgeVlans.withKey(dev);
-    return known.length > 0 ? known : [defaultVlan(dev, self, ORIGIN_NONE)];
-  }
-
-  #setVlans(dev: string, vlans: readonly BridgeVlan[]): void {
-    this.#bridgeVlans.removeWhere((vlan) => vlan.dev === dev);
-    for (const vlan of vlans) this.#bridgeVlans.append(vlan);
   }
 
   /** As one by one, but that a route may not have the key of another at all. */
   #addBatch(batch: EntryBatch, without: number | null): string | null {
     for (const dev of batch.devices) if (!this.#devices.has(dev)) return this.#devices.none(dev);
-    const { neighbours, fdb, routes, neighbours6, routes6 } = batch;
-    for (const entry of this.#fdb) {
-      if (!fdb.has(fdbKey(entry), without, fdbKey)) continue;
-      return `${entry.dev} has this entry for ${formatMac(entry.mac)} already`;
-    }
-    const twice = fdb.twice(without, fdbKey);
-    if (twice !== undefined) return `the batch holds ${twice} twice`;
+    const { neighbours, routes, neighbours6, routes6 } = batch;
     const hasFour = routes.items.length + neighbours.items.length > 0;
     const hasSix = routes6.items.length + neighbours6.items.length > 0;
     const fault =
+      this.#bridging.faultOfBatch(batch, without) ??
       (hasFour ? this.#ipv4.faultOfBatch(routes, neighbours, without) : null) ??
       (hasSix ? this.#ipv6.faultOfBatch(routes6, neighbours6, without) : null);
     if (fault !== null) return fault;
     if (hasFour) this.#ipv4.addBatch(routes, neighbours, without);
     if (hasSix) this.#ipv6.addBatch(routes6, neighbours6, without);
-    this.#fdb.appendAll(fdb.without(without));
+    this.#bridging.addBatch(batch, without);
     return null;
   }
-
-  #openSocket(socket: Socket): string | null {
-    // Where every port is taken to listen, only what is particular about a socket is worth keeping.
-    if (this.#sockets.kind === "assumed" && socket.app.kind !== "tun") return null;
-    if (socket.app.kind === "tun" && !this.#devices.has(socket.app.device))
-      return this.#devices.none(socket.app.device);
-    if (socket.dev !== null && !this.#devices.has(socket.dev)) return this.#devices.none(socket.dev);
-    if (this.#openSockets.like(socket).length > 0) {
-      return `${socket.proto} port ${socket.port} is in use already`;
-    }
-    this.#openSockets.append(socket);
-    return null;
-  }
-}
-
-function fdbKey(entry: FdbEntry): string {
-  return `${entry.dev} ${entry.mac} ${entry.master} ${entry.vlan} ${entry.dst}`;
-}
-
-function socketKey(socket: Socket): string {
-  return `${socket.proto} ${socket.families} ${socket.address} ${socket.dev} ${socket.port}`;
-}
-
-/** The same key without its text. */
-function sameFdbKey(a: FdbEntry, b: FdbEntry): boolean {
-  return a.mac === b.mac && a.dev === b.dev && sameEnd(a, b) && a.master === b.master && a.vlan === b.vlan;
-}
-
-function sameEnd({ dst: one }: FdbEntry, { dst: other }: FdbEntry): boolean {
-  return one === other || (one !== null && other !== null && sameIp(one, other));
 }

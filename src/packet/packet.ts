@@ -283,6 +283,8 @@ export class Packet {
   rtForwardMtu = 0;
   /** The hop limit that the route says, 0 where it says none. */
   rtHopLimit = 0;
+  /** Realms that it and the way back gave the packet (`dst_entry.tclassid`, `kernel/route/realms.ts`). */
+  rtRealms = 0;
   /** errno of an error route. */
   rtError = 0;
   rtDoRedirect = false;
@@ -424,6 +426,7 @@ export class Packet {
     this.rtUsesGateway = false;
     this.rtHopStands = false;
     this.rtMtu = 0;
+    this.rtRealms = 0;
     this.rtMtuLocked = false;
     this.rtForwardMtu = 0;
     this.rtHopLimit = 0;

@@ -1,34 +1,17 @@
-import { formatOnPath, socketAddressOnPath } from "../address/ip6-handle.ts";
-import type { Match } from "../kernel/netfilter/match/match.ts";
-import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
-import { formatProtocol } from "../kernel/netfilter/save/protocol.ts";
-import { unwalkedTables } from "../kernel/nft/base-chains.ts";
-import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
+import { formatOnPath } from "../address/ip6-handle.ts";
 import { Tape } from "../kernel/tape.ts";
-import {
-  ICMP_DEST_UNREACH,
-  ICMP_FRAG_NEEDED,
-  ICMPV6_PKT_TOOBIG,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-} from "../packet/packet.ts";
-import { captureOf } from "./capture.ts";
-import { type Choice, ScriptedChooser, SeededChooser } from "./choosers.ts";
-import { conntrackView } from "./conntrack-view.ts";
+import { ScriptedChooser, SeededChooser } from "./choosers.ts";
 import type { Conversation } from "./conversation.ts";
-import { type Decoded, decode } from "./decode/decode.ts";
-import { ERRNO_NAMES } from "./errno.ts";
 import { Odds } from "./fraction.ts";
-import { ipvsView } from "./ipvs-view.ts";
-import { flagLetters } from "./packet-view.ts";
+import { assumptionsOf, type OutcomeOptions, outcomeOf } from "./outcome.ts";
 import type { Query } from "./query.ts";
+import { queryView } from "./query-view.ts";
 import { FRAMES_AT_MOST, finish, type Run, walk } from "./run.ts";
 import type { Session } from "./session.ts";
-import type { Certainty, ClientView, Outcome, QueryView, ServerView, Trace } from "./trace.ts";
-import { verdictOf, WORST_FIRST } from "./verdict.ts";
+import type { Outcome, Trace } from "./trace.ts";
+import { WORST_FIRST } from "./verdict.ts";
 
-export interface AskOptions {
+export interface AskOptions extends OutcomeOptions {
   /** Most outcomes listed, fewer where packets go round without end; what is left is the residual. */
   readonly outcomes: number;
   /** Every outcome with its odds, or the one a seeded chooser takes. */
@@ -37,10 +20,6 @@ export interface AskOptions {
   readonly choose?: { readonly server: string };
   /** Walk chains rule by rule even where an index exists. */
   readonly literal?: boolean;
-  /** Keep every frame's bytes (`Outcome.capture`). */
-  readonly capture?: boolean;
-  /** Leave steps, frames, rules and the rest out. */
-  readonly verdictOnly?: boolean;
   /** What becomes of the connection in the session. Default `fin`. */
   readonly close?: "reset" | "fin" | "open";
   /** Keep the connection open under this name instead. */
@@ -206,172 +185,6 @@ function oddsOf(outcome: Outcome): number {
   return fraction === null ? 0 : Number(fraction.num) / Number(fraction.den);
 }
 
-function outcomeOf(
-  session: Session,
-  query: Query,
-  run: Run,
-  tape: Tape,
-  chooser: ScriptedChooser | null,
-  options: AskOptions,
-): Outcome {
-  const { network, engine } = session;
-  const { conversation } = run;
-  const decoded: Decoded = decode(network, tape, run);
-  const unknownChoices = chooser?.choices.filter((choice) => choice.unknown !== null) ?? [];
-  const unknown = [
-    ...unknownChoices.map((choice) =>
-      textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match),
-    ),
-    ...[...(chooser?.notAsked ?? [])].map((test) => textOfUnknown(test.match)),
-    ...[...engine.unknownTargets].map((target) => nftUnknownText(target) ?? formatTarget(target)),
-    ...engine.unmodelled,
-  ];
-  const assumed = assumptionsOf(session, query, decoded).length > 0;
-  const certainty: Certainty = unknown.length > 0 ? "unknown-match" : assumed ? "assumed" : "exact";
-  const verdict = {
-    ...verdictOf(query, conversation, decoded, run.looped, certainty),
-    ...(unknown.length > 0 ? { unknown } : {}),
-  };
-  let odds: Odds | null = Odds.ONE;
-  for (const choice of chooser?.choices ?? []) {
-    if (choice.odds === null) odds = null;
-    else if (odds !== null) odds = odds.times(choice.odds[choice.taken] as Odds);
-  }
-  const servers = serversOf(session, query, run, decoded);
-  const server = servers[servers.length - 1];
-  const brief = options.verdictOnly === true;
-  return {
-    probability: chooser === null ? null : (odds?.toFraction() ?? null),
-    ...(unknownChoices.length > 0
-      ? {
-          given: unknownChoices.map((choice) => ({
-            rule: textOfUnknown((choice.unknown as NonNullable<Choice["unknown"]>).match),
-            matched: choice.taken === 0,
-          })),
-        }
-      : {}),
-    verdict,
-    ...(server === undefined ? {} : { server }),
-    servers,
-    client: clientOf(session, query, run),
-    steps: brief ? [] : decoded.steps,
-    frames: brief ? [] : decoded.frames,
-    arp: brief ? [] : decoded.arp,
-    ndp: brief ? [] : decoded.ndp,
-    rules: brief ? [] : decoded.rules,
-    hooks: brief ? [] : decoded.hooks,
-    rewrites: brief ? [] : decoded.rewrites,
-    conntrack: brief ? [] : [...session.touched()].flatMap((stack) => conntrackView(stack)),
-    ...(options.capture === true ? { capture: captureOf(tape.data, decoded) } : {}),
-    ipvs: brief ? [] : [...session.touched()].flatMap((stack) => ipvsView(stack)),
-    stats: { rulesEvaluated: run.rulesEvaluated, routeLookups: run.routeLookups },
-  };
-}
-
-const SERVED_PROTOCOLS: Readonly<Record<number, ServerView["proto"]>> = {
-  [IPPROTO_TCP]: "tcp",
-  [IPPROTO_UDP]: "udp",
-  [IPPROTO_SCTP]: "sctp",
-};
-
-function serversOf(session: Session, query: Query, run: Run, decoded: Decoded): ServerView[] {
-  const { conversation } = run;
-  const { network } = session;
-  const { family } = query;
-  const list: ServerView[] = conversation.served.map((served) => ({
-    host: network.host(served.host)?.name ?? "",
-    proto: SERVED_PROTOCOLS[served.proto] ?? ("udp" as const),
-    address: formatOnPath(family, served.local),
-    port: served.localPort,
-    peer: { address: formatOnPath(family, served.peer), port: served.peerPort },
-  }));
-  if (query.proto === "icmp") {
-    const delivered = decoded.steps.find((step) => step.kind === "deliver" && step.phase === "request");
-    const frame =
-      delivered === undefined
-        ? undefined
-        : [...decoded.frames].reverse().find((f) => f.host === delivered.host && f.phase === "request");
-    if (delivered !== undefined && frame !== undefined) {
-      list.push({
-        host: delivered.host,
-        proto: "icmp",
-        address: delivered.text.replace("delivered to ", ""),
-        peer: { address: frame.ip.src },
-      });
-    }
-  }
-  return list;
-}
-
-function clientOf(session: Session, query: Query, run: Run): ClientView {
-  const { conversation } = run;
-  const { family } = query;
-  const result = conversation.result ?? "timeout";
-  const errno = ERRNO_NAMES[conversation.errno];
-  const answeredBy =
-    query.proto === "icmp"
-      ? conversation.answeredByAddress === null
-        ? undefined
-        : formatOnPath(family, conversation.answeredByAddress)
-      : conversation.answeredBy < 0
-        ? undefined
-        : session.network.host(conversation.answeredBy)?.name;
-  return {
-    result,
-    ...(errno === undefined ? {} : { errno }),
-    ...(query.proto === "icmp"
-      ? { icmpId: conversation.clientIcmpId }
-      : { address: formatOnPath(family, conversation.clientAddress), port: conversation.clientPort }),
-    ...(answeredBy === undefined ? {} : { answeredBy }),
-    ...(conversation.ownPacket ? { ownPacket: true } : {}),
-    ...(conversation.icmp === null
-      ? {}
-      : {
-          icmp: {
-            type: conversation.icmp.type,
-            code: conversation.icmp.code,
-            from: formatOnPath(family, conversation.icmp.from),
-            ...(isTooBig(family, conversation.icmp) ? { mtu: conversation.icmp.mtu } : {}),
-          },
-        }),
-    ...(conversation.resetFrom === null
-      ? {}
-      : { reset: { from: formatOnPath(family, conversation.resetFrom) } }),
-  };
-}
-
-/** Fragmentation needed, or packet too big. */
-function isTooBig(family: number, { type, code }: { readonly type: number; readonly code: number }): boolean {
-  return family === 6 ? type === ICMPV6_PKT_TOOBIG : type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
-}
-
-function textOfUnknown(match: Match): string {
-  return nftUnknownText(match) ?? formatMatch(match);
-}
-
-/** What had to be assumed about the hosts a walk touched. */
-function assumptionsOf(session: Session, { family }: Query, decoded: Pick<Decoded, "frames">): string[] {
-  const hosts = new Set(decoded.frames.map((frame) => frame.host));
-  const assumptions: string[] = [];
-  for (const name of hosts) {
-    const net = session.network.host(session.network.hostNumber(name));
-    if (net === undefined) continue;
-    if (net.sockets === null)
-      assumptions.push(`${name}: no list of sockets, so every local port is taken to listen`);
-    const tool = family === 6 ? "ip6tables" : "iptables";
-    if (net.host[tool] === null)
-      assumptions.push(`${name}: no ${tool} rules in the dump, so none are taken to be there`);
-    for (const table of unwalkedTables(net.host.nft)) {
-      assumptions.push(
-        `${name}: the rules of nftables' table ${table} are not walked, and taken to let all pass`,
-      );
-    }
-    if (net.host.sysctl.size === 0)
-      assumptions.push(`${name}: no sysctls in the dump, so the kernel's defaults are taken`);
-  }
-  return assumptions;
-}
-
 function traceOf(
   session: Session,
   query: Query,
@@ -399,28 +212,5 @@ function traceOf(
       rulesEvaluated: outcomes[0]?.stats.rulesEvaluated ?? 0,
       routeLookups: outcomes[0]?.stats.routeLookups ?? 0,
     },
-  };
-}
-
-function protocolText({ proto, protocol }: Query): string {
-  return proto === "ip" ? formatProtocol(protocol) : proto;
-}
-
-function queryView(query: Query): QueryView {
-  const { family, dst, dport } = query;
-  const to = dport === null ? formatOnPath(family, dst) : socketAddressOnPath(family, dst, dport);
-  const at = query.arrivesBy === null ? `host/${query.host}` : `host/${query.host}:${query.arrivesBy}`;
-  return {
-    from: query.arrives ? formatOnPath(family, query.src ?? 0) : `host/${query.host}`,
-    to: `${to}/${protocolText(query)}`,
-    proto: protocolText(query),
-    ...(query.arrives ? { at } : {}),
-    ...(query.src !== null && !query.arrives ? { src: formatOnPath(family, query.src) } : {}),
-    ...(query.sport === null ? {} : { sport: query.sport }),
-    ...(query.ttl === null ? {} : { ttl: query.ttl }),
-    ...(query.size === null ? {} : { size: query.size }),
-    ...(query.df ? { df: true } : {}),
-    ...(query.mark === 0 ? {} : { mark: query.mark }),
-    ...(query.tcpFlags === null ? {} : { tcpFlags: flagLetters(query.tcpFlags) }),
   };
 }

@@ -4,7 +4,7 @@ import { fieldOf } from "../../kernel/json-fields.ts";
 import { parseIptablesSave } from "../../kernel/netfilter/save/parse.ts";
 import { parseNftJson } from "../../kernel/nft/json/parse.ts";
 import { parseNftRuleset } from "../../kernel/nft/text/parse.ts";
-import { DUMP } from "../../kernel/nft/text/parse-table.ts";
+import { DUMP } from "../../kernel/nft/text/parse-settings.ts";
 import { type HostReading, shortened } from "./reading.ts";
 
 export function readIptables(reading: HostReading): void {

@@ -1,32 +1,20 @@
 import type { Family } from "../../../address/ip.ts";
 import { isAnywhere, type Masked, withoutHostBits } from "../../../address/masked.ts";
-import { IPPROTO_TCP } from "../../../packet/packet.ts";
 import { suggestion } from "../../nearest-word.ts";
 import type { Origin } from "../../origin.ts";
-import { asksTcp } from "../match/ecn.ts";
 import { readInterfacePattern } from "../match/interface-name-pattern.ts";
-import { type LimitMatch, overflows } from "../match/limit.ts";
 import type { Match } from "../match/match.ts";
-import { impliedMatch, MATCH_PROTOCOLS, MATCHES, OTHER_FAMILY_MATCHES } from "../match/registry.ts";
+import { impliedMatch, MATCHES, OTHER_FAMILY_MATCHES } from "../match/registry.ts";
 import type { UnknownMatch } from "../match/unknown.ts";
 import type { Chain, Counters, Negatable, Rule, Ruleset } from "../rule.ts";
-import type { DnatTarget } from "../target/dnat.ts";
-import type { EcnTarget } from "../target/ecn.ts";
-import {
-  NAT_PORT_PROTOCOLS,
-  OTHER_FAMILY_TARGETS,
-  TARGET_PROTOCOLS,
-  TARGET_TABLES,
-  TARGETS,
-  UNMODELLED_TARGETS,
-} from "../target/registry.ts";
-import type { RejectTarget } from "../target/reject.ts";
+import { OTHER_FAMILY_TARGETS, TARGET_TABLES, TARGETS, UNMODELLED_TARGETS } from "../target/registry.ts";
 import type { JumpTarget, Target, VerdictTarget } from "../target/target.ts";
 import type { UnknownTarget } from "../target/unknown.ts";
 import { readMasked } from "./address.ts";
 import { ArgumentReader, type RuleOptions } from "./arguments.ts";
+import { checkRule } from "./check-rule.ts";
 import { endOfPart, PartMemo } from "./part-memo.ts";
-import { formatProtocol, parseProtocol } from "./protocol.ts";
+import { parseProtocol } from "./protocol.ts";
 import type { Argument, Word } from "./words.ts";
 
 /** The table a rule stands in, as far as its text depends on it. */
@@ -126,8 +114,7 @@ export class RuleLine implements RuleOptions {
       else if (this.impliesProtocolMatch(option)) this.readImpliedMatch();
       else reader.skipUnknown([]);
     }
-    this.checkProtocols();
-    return {
+    const rule: Rule = {
       src: this.src,
       dst: this.dst,
       inInterface: this.inInterface,
@@ -140,6 +127,8 @@ export class RuleLine implements RuleOptions {
       counters: this.counters,
       origin,
     };
+    checkRule(rule, this.scope.backend ?? null, reader);
+    return rule;
   }
 
   readBuiltin(option: string): boolean {
@@ -365,50 +354,9 @@ export class RuleLine implements RuleOptions {
       `no chain ${name} is declared in table ${table}, and no target has that name${near}: declare it with ":${name} - [0:0]"`,
     );
   }
-
-  /** What the kernel would refuse for want of the right `-p`. */
-  private checkProtocols(): void {
-    for (let i = 0; i < this.matchCount; i++) {
-      const match = this.matches[i] as Match;
-      const { kind } = match;
-      if (!this.stands(MATCH_PROTOCOLS.get(kind)))
-        this.failProtocol(`match ${kind}`, MATCH_PROTOCOLS.get(kind));
-      if (kind === "limit" && this.scope.backend === "legacy" && overflows(match as LimitMatch))
-        this.reader.fail("match limit: more credit than the kernel can count: write a smaller --limit-burst");
-      if (kind === "ecn" && asksTcp(match) && !this.stands(TCP_ALONE))
-        this.failProtocol("match ecn with flags of TCP", TCP_ALONE);
-    }
-    const { target } = this;
-    if (target === null || target.kind === "jump" || target.kind === "goto") return;
-    const { kind } = target;
-    if (!this.stands(TARGET_PROTOCOLS.get(kind)))
-      this.failProtocol(`target ${kind}`, TARGET_PROTOCOLS.get(kind));
-    const { ece = null, cwr = null } = target as Partial<EcnTarget>;
-    if ((ece !== null || cwr !== null) && !this.stands(TCP_ALONE))
-      this.failProtocol("target ECN with flags of TCP", TCP_ALONE);
-    if ((target as Partial<RejectTarget>).rejectWith === "tcp-reset" && !this.stands(TCP_ALONE))
-      this.failProtocol("tcp-reset", TCP_ALONE);
-    const ports = (target as Partial<DnatTarget>).range?.portMin ?? null;
-    if (ports !== null && !this.stands(NAT_PORT_PROTOCOLS))
-      this.failProtocol(`target ${kind} with a port`, NAT_PORT_PROTOCOLS);
-  }
-
-  /** Is the rule's protocol one of those? undefined: any will do. */
-  private stands(allowed: readonly number[] | undefined): boolean {
-    if (allowed === undefined) return true;
-    const { protocol } = this;
-    return protocol !== null && !protocol.invert && allowed.includes(protocol.value);
-  }
-
-  private failProtocol(who: string, allowed: readonly number[] = []): void {
-    const names = allowed.map((number) => `-p ${formatProtocol(number)}`).join(" or ");
-    this.reader.fail(`${who} stands only with ${names}`);
-  }
 }
 
 const NO_MATCHES: readonly Match[] = [];
-
-const TCP_ALONE = [IPPROTO_TCP];
 
 /** By number: every rule that asks for a protocol asks for one of these. */
 const PROTOCOLS = Array.from({ length: 256 }, (_, value): Negatable<number> => ({ invert: false, value }));

@@ -1,4 +1,5 @@
-import { dataType, formatConstant } from "../datatype.ts";
+import { formatConstant } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { NftConstant, NftExpression, SetElement } from "../expression.ts";
 import type { NftVerdict } from "../statement.ts";
 import { parseTime } from "../text/time.ts";

@@ -1,4 +1,4 @@
-import { formatConstant } from "../datatype.ts";
+import { formatConstant } from "../constant-text.ts";
 import type {
   NftChain,
   NftFamily,

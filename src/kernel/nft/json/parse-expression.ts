@@ -1,5 +1,6 @@
 import { isJsonObject, type Json } from "../../json-fields.ts";
-import { dataType, parseConstant } from "../datatype.ts";
+import { parseConstant } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import {
   type BinaryOperator,
   type ElementData,

@@ -16,7 +16,7 @@ import {
   type SetData,
 } from "../ruleset.ts";
 import { BYTE_UNITS, type ByteUnit } from "../statement.ts";
-import { elementKindOf } from "../text/parse-table.ts";
+import { elementKindOf } from "../text/parse-set.ts";
 import { objectLines } from "./object-lines.ts";
 import {
   fault,

@@ -1,4 +1,5 @@
-import { dataType, formatConstant, formatNumeric } from "../datatype.ts";
+import { formatConstant, formatNumeric } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { BinaryOperator, NftConstant, NftExpression, SetElement, SetElements } from "../expression.ts";
 import type { NftStatement, NftVerdict } from "../statement.ts";
 import { formatStateful } from "./format-stateful.ts";

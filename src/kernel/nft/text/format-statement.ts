@@ -1,4 +1,5 @@
-import { dataType, formatConstant } from "../datatype.ts";
+import { formatConstant } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
 import type { NftStatement } from "../statement.ts";

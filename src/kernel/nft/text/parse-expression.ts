@@ -1,4 +1,5 @@
-import { dataType, parseConstant } from "../datatype.ts";
+import { parseConstant } from "../constant-text.ts";
+import { dataType } from "../datatype.ts";
 import type { BinaryOperator, NftConstant, NftExpression } from "../expression.ts";
 import { ctType, isHeader, metaType, payloadType, typesOf, UNQUALIFIED_META } from "../fields.ts";
 import type { NftReader } from "./reader.ts";
@@ -21,6 +22,7 @@ const OPERATORS: Readonly<Record<string, { readonly op: BinaryOperator; readonly
 /** Extension headers and options: words that the walk does not read, and how many follow. */
 const OPTIONS: Readonly<Record<string, number>> = {
   hbh: 1,
+  rt: 1,
   rt0: 1,
   rt2: 1,
   rt4: 1,

@@ -3,6 +3,16 @@ import { NFT_OBJECT_TYPES, type NftObject, type NftObjectSpec, type NftObjectTyp
 import { parseLimit, parseQuota } from "./parse-stateful.ts";
 import type { NftReader } from "./reader.ts";
 
+/** What the type of an object begins with; `ct` has another word behind it. */
+export const OBJECT_WORDS: ReadonlySet<string> = new Set<NftObjectType | "ct">([
+  "counter",
+  "quota",
+  "limit",
+  "ct",
+  "synproxy",
+  "secmark",
+]);
+
 /** A stateful object, from behind its type: `c { … }` of `counter c { … }`. */
 export function parseObject(reader: NftReader, typeName: string, origin: Origin): NftObject {
   const type = typeName as NftObjectType;

@@ -3,18 +3,12 @@ import type { NftAddition, NftCommand } from "../command.ts";
 import { DraftNft } from "../draft-nft.ts";
 import { NFT_FAMILIES, type NftFamily, type NftRuleset, type NftSet } from "../ruleset.ts";
 import type { NftTextError } from "./parse.ts";
+import { parseChain, parseRule } from "./parse-chain.ts";
 import { parseElements } from "./parse-elements.ts";
-import { parseObject } from "./parse-object.ts";
-import {
-  elementKindOf,
-  OBJECT_WORDS,
-  parseChain,
-  parseFlowtable,
-  parseRule,
-  parseSet,
-  parseTableBody,
-  type TableSettings,
-} from "./parse-table.ts";
+import { OBJECT_WORDS, parseObject } from "./parse-object.ts";
+import { elementKindOf, parseSet } from "./parse-set.ts";
+import type { ParseSettings } from "./parse-settings.ts";
+import { parseFlowtable, parseTableBody } from "./parse-table.ts";
 import { NftFault, NftReader } from "./reader.ts";
 import { tokenize } from "./tokens.ts";
 
@@ -58,11 +52,11 @@ export function parseNftScript(
 
 class ScriptParser {
   private readonly reader: NftReader;
-  private readonly settings: TableSettings;
+  private readonly settings: ParseSettings;
   private readonly draft: DraftNft;
   private start = 0;
 
-  constructor(reader: NftReader, base: NftRuleset | null, settings: TableSettings) {
+  constructor(reader: NftReader, base: NftRuleset | null, settings: ParseSettings) {
     this.reader = reader;
     this.settings = settings;
     this.draft = new DraftNft(base);

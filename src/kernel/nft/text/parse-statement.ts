@@ -2,22 +2,11 @@ import { dataType, symbolValue } from "../datatype.ts";
 import type { NftConstant, NftExpression } from "../expression.ts";
 import { typesOf, withCtFamily } from "../fields.ts";
 import type { NftFamily } from "../ruleset.ts";
-import {
-  type MatchOperator,
-  NAT_FLAGS,
-  type NatFlag,
-  type NftStatement,
-  type SynproxyFlag,
-} from "../statement.ts";
-import {
-  parseRight,
-  parseSetSource,
-  parseValue,
-  parseVerdict,
-  takeTime,
-  VERDICTS,
-} from "./parse-elements.ts";
-import { parseKey, parseLeft, takeConstant } from "./parse-expression.ts";
+import type { MatchOperator, NftStatement, SynproxyFlag } from "../statement.ts";
+import { parseRight, parseSetSource, parseValue, parseVerdict, VERDICTS } from "./parse-elements.ts";
+import { parseLeft, takeConstant } from "./parse-expression.ts";
+import { parseNat, parseTproxy } from "./parse-nat.ts";
+import { parseOldSetChange, parseSetChange } from "./parse-set-change.ts";
 import { parseStateful, STATEFUL } from "./parse-stateful.ts";
 import type { NftReader } from "./reader.ts";
 
@@ -274,67 +263,6 @@ function parseReject(reader: NftReader, family: NftFamily): NftStatement {
   return { kind: "reject", type, code: code as number, wordy };
 }
 
-function parseNat(
-  reader: NftReader,
-  type: "dnat" | "snat" | "masquerade" | "redirect",
-  family: NftFamily,
-): NftStatement {
-  let natFamily: "ip" | "ip6" | null = null;
-  let prefix = false;
-  let address: NftExpression | null = null;
-  let port: NftExpression | null = null;
-  if (
-    (reader.is("ip") || reader.is("ip6")) &&
-    ["to", "prefix", "addr", "interval"].includes(reader.peek().text)
-  ) {
-    natFamily = reader.next().text as "ip" | "ip6";
-  }
-  // What older versions write of a map to addresses and ports, or to ranges.
-  if (reader.take("addr")) {
-    reader.expect(".");
-    reader.expect("port");
-  } else if (reader.take("prefix")) prefix = true;
-  else reader.take("interval");
-  if (reader.take("to")) {
-    const six = natFamily === "ip6" || (natFamily === null && family === "ip6");
-    if (!reader.is(":")) address = parseNatAddress(reader, six ? "ipv6_addr" : "ipv4_addr");
-    if (reader.take(":")) port = parseValue(reader, ["inet_service"]);
-  }
-  const flags: NatFlag[] = [];
-  while (reader.is("random") || reader.is("fully-random") || reader.is("persistent")) {
-    flags.push(reader.next().text as NatFlag);
-    reader.take(",");
-  }
-  flags.sort((a, b) => NAT_FLAGS.indexOf(a) - NAT_FLAGS.indexOf(b));
-  return { kind: "nat", type, family: natFamily, prefix, address, port, flags };
-}
-
-function parseNatAddress(reader: NftReader, type: string): NftExpression {
-  if (!reader.take("[")) return parseValue(reader, [type, "inet_service"]);
-  const from = takeConstant(reader, type);
-  if (from === null) return reader.fail("an address is expected");
-  let address: NftExpression = from;
-  if (reader.take("-")) {
-    const bracketed = reader.take("[");
-    const to = takeConstant(reader, type);
-    if (to === null) return reader.fail("the range's end is expected");
-    address = { kind: "range", from, to: to as NftConstant };
-    if (bracketed) reader.take("]");
-  }
-  reader.expect("]");
-  return address;
-}
-
-function parseTproxy(reader: NftReader, family: NftFamily): NftStatement {
-  let own: "ip" | "ip6" | null = null;
-  if (reader.is("ip") || reader.is("ip6")) own = reader.next().text as "ip" | "ip6";
-  reader.expect("to");
-  const six = own === "ip6" || (own === null && family === "ip6");
-  const address = reader.is(":") ? null : parseNatAddress(reader, six ? "ipv6_addr" : "ipv4_addr");
-  const port = reader.take(":") ? parseValue(reader, ["inet_service"]) : null;
-  return { kind: "tproxy", family: own, address, port };
-}
-
 /** `mss 1460 wscale 7 timestamp sack-perm`, each where it is said. */
 function parseSynproxy(reader: NftReader): Extract<NftStatement, { kind: "synproxy" }> {
   let mss: number | null = null;
@@ -346,50 +274,6 @@ function parseSynproxy(reader: NftReader): Extract<NftStatement, { kind: "synpro
     else if (reader.is("timestamp") || reader.is("sack-perm")) flags.push(reader.next().text as SynproxyFlag);
     else return { kind: "synproxy", mss, wscale, flags };
   }
-}
-
-/** `add @set { key timeout 1m limit rate 5/second : data }`. */
-function parseSetChange(reader: NftReader, op: "add" | "update" | "delete"): NftStatement {
-  reader.expect("@");
-  const set = reader.word("a set's name");
-  reader.expect("{");
-  const change = parseChangedElement(reader, op, set);
-  reader.expect("}");
-  return change;
-}
-
-/** `set add key @set`, which older versions write. */
-function parseOldSetChange(reader: NftReader): NftStatement {
-  reader.expect("set");
-  const op = reader.oneOf(["add", "update", "delete"] as const, "a change");
-  const change = parseChangedElement(reader, op, "");
-  reader.expect("@");
-  return { ...change, set: reader.word("a set's name") } as NftStatement;
-}
-
-function parseChangedElement(reader: NftReader, op: "add" | "update" | "delete", set: string): NftStatement {
-  const key = parseKeyExpression(reader);
-  let timeoutMs: number | null = null;
-  const statements: NftStatement[] = [];
-  for (;;) {
-    if (reader.take("timeout")) timeoutMs = takeTime(reader);
-    else if (reader.isAny(STATEFUL)) statements.push(parseStateful(reader));
-    else break;
-  }
-  const data = reader.take(":") ? parseKeyExpression(reader) : null;
-  return { kind: "set-change", op, set, key, timeoutMs, statements, data };
-}
-
-/** A key read from the packet; a constant only where no expression begins. */
-function parseKeyExpression(reader: NftReader): NftExpression {
-  const { kind, text } = reader.token;
-  if (kind === "word" && /^[\d:]/.test(text)) {
-    // A mark is known by its eight digits: what a map holds is not said here.
-    const plain = /^0x[0-9a-f]{8}$/.test(text) ? "mark" : "integer";
-    const type = text.includes(":") ? "ipv6_addr" : text.includes(".") ? "ipv4_addr" : plain;
-    return parseKey(reader, [type, type, type]);
-  }
-  return parseLeft(reader);
 }
 
 function parseForward(reader: NftReader): NftStatement {

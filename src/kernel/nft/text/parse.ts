@@ -1,6 +1,7 @@
 import type { NftRuleset, NftTable } from "../ruleset.ts";
 import { NFT_FAMILIES } from "../ruleset.ts";
-import { DUMP, parseTableBody, type TableSettings } from "./parse-table.ts";
+import { DUMP, type ParseSettings } from "./parse-settings.ts";
+import { parseTableBody } from "./parse-table.ts";
 import { NftFault, NftReader } from "./reader.ts";
 import { tokenize } from "./tokens.ts";
 
@@ -19,7 +20,7 @@ export type ParsedNft =
  * The text of `nft list ruleset` or `nft list table`, with handles or without. A block that the text breaks off in is
  * read as far as it goes where only dots follow, as people write them.
  */
-export function parseNftRuleset(text: string, settings: TableSettings = DUMP): ParsedNft {
+export function parseNftRuleset(text: string, settings: ParseSettings = DUMP): ParsedNft {
   const whole = tokenize(text);
   if (whole.kind === "invalid")
     return { kind: "invalid", errors: [{ line: whole.line, message: whole.message }] };
