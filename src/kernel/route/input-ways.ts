@@ -35,6 +35,7 @@ class Way {
   readonly usesGateway: boolean;
   readonly mtu: number;
   readonly mtuLocked: boolean;
+  readonly realms: number;
   readonly hopLimit: number;
   readonly redirects: boolean;
   /** What the tape is told: the device, the route's index. */
@@ -51,6 +52,7 @@ class Way {
     this.usesGateway = packet.rtUsesGateway;
     this.mtu = packet.rtMtu;
     this.mtuLocked = packet.rtMtuLocked;
+    this.realms = packet.rtRealms;
     this.hopLimit = packet.rtHopLimit;
     this.redirects = packet.rtDoRedirect;
     this.ifindex = ifindex;
@@ -95,6 +97,7 @@ export class InputWays {
     packet.rtMtu = way.mtu;
     packet.rtForwardMtu = way.mtu;
     packet.rtMtuLocked = way.mtuLocked;
+    packet.rtRealms = way.realms;
     packet.rtHopLimit = way.hopLimit;
     packet.rtError = 0;
     packet.rtDoRedirect = way.redirects;
