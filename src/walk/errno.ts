@@ -147,3 +147,21 @@ function unreachableErrno(code: number): number {
       return EHOSTUNREACH;
   }
 }
+
+/** What a client says of a packet that failed on its own host with an errno; null: TCP and SCTP keep trying, and say nothing. */
+export function resultOfErrno(proto: Query["proto"], errno: number): ClientResult | null {
+  const triesAgain = proto === "tcp" || proto === "sctp";
+  switch (errno) {
+    case EPERM:
+      return triesAgain ? null : "blocked";
+    case ENOBUFS:
+      // A socket that asks for errors is told of this one too (IP_RECVERR).
+      return triesAgain ? null : "unreachable";
+    case EINVAL:
+      return "invalid";
+    case EMSGSIZE:
+      return "too-big";
+    default:
+      return "unreachable";
+  }
+}
