@@ -1,7 +1,7 @@
 import { emit } from "../kernel/emit.ts";
+import { EADDRNOTAVAIL, ECONNREFUSED } from "../kernel/errno.ts";
 import { isTooBig } from "../kernel/icmp/error.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
-import { ECONNREFUSED, EINVAL, EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
@@ -17,7 +17,7 @@ import { hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
 import { transparencyOf } from "./connection-end.ts";
 import { answerDatagram } from "./datagram-answer.ts";
 import { DatagramRelay } from "./datagram-relay.ts";
-import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
+import { ECONNRESET, EPIPE, heardOfError, resultOfErrno } from "./errno.ts";
 import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";

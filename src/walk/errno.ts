@@ -1,5 +1,6 @@
 import {
   EACCES,
+  EADDRNOTAVAIL,
   ECONNREFUSED,
   EHOSTUNREACH,
   EINVAL,
@@ -7,8 +8,7 @@ import {
   ENETUNREACH,
   ENOBUFS,
   EPERM,
-} from "../kernel/route/fib.ts";
-
+} from "../kernel/errno.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -31,7 +31,6 @@ import type { Query } from "./query.ts";
 import type { ClientResult } from "./trace.ts";
 
 /** What a client's system calls report, beside the errors of routing. */
-export const EADDRNOTAVAIL = 99;
 /** What a protocol unreachable becomes. */
 const ENOPROTOOPT = 92;
 /** A parameter problem of IPv6. */
