@@ -7,6 +7,7 @@ import { formatTos } from "./route/dsfield.ts";
 import { formatDestination, usualMetric6 } from "./route/ip-route.ts";
 import { formatProtocol } from "./route/ip-rule.ts";
 import { metricsText } from "./route/metrics.ts";
+import { formatRealms } from "./route/realms.ts";
 import type {
   NextHopOf,
   PolicyRule,
@@ -91,6 +92,7 @@ function hopText<Address>(of: AddressFamily<Address>, hop: NextHopOf<Address>): 
   return words(
     hop.gateway !== null && `via ${of.format(hop.gateway)}`,
     hop.dev !== null && `dev ${quote(hop.dev)}`,
+    hop.realms !== undefined && `realms ${formatRealms(hop.realms)}`,
   );
 }
 
@@ -117,6 +119,7 @@ function ruleWords<Address>(of: AddressFamily<Address>, rule: PolicyRuleOf<Addre
     rule.ipproto !== null && `ipproto ${formatProtocol(rule.ipproto).replace("ipproto-", "")}`,
     rule.sport !== null && `sport ${rangeText(rule.sport)}`,
     rule.dport !== null && `dport ${rangeText(rule.dport)}`,
+    rule.realms !== undefined && `realms ${formatRealms(rule.realms)}`,
     `priority ${rule.priority}`,
     actionText(rule.action),
   );

@@ -281,6 +281,8 @@ export class Packet {
   rtMtuLocked = false;
   /** The hop limit that the route says, 0 where it says none. */
   rtHopLimit = 0;
+  /** Realms that it and the way back gave the packet (`dst_entry.tclassid`, `kernel/route/realms.ts`). */
+  rtRealms = 0;
   /** errno of an error route. */
   rtError = 0;
   rtDoRedirect = false;
@@ -422,6 +424,7 @@ export class Packet {
     this.rtUsesGateway = false;
     this.rtHopStands = false;
     this.rtMtu = 0;
+    this.rtRealms = 0;
     this.rtMtuLocked = false;
     this.rtHopLimit = 0;
     this.rtError = 0;

@@ -216,6 +216,22 @@ function rulesOf(world: World, { recorded }: Probed): TakenRule[] {
   });
 }
 
+/** What the rules of a world are made of: what packets may decide on there. */
+export function keysOfRules({ hosts }: World): Set<string> {
+  const found = new Set<string>();
+  for (const host of hosts.values()) {
+    for (const loaded of [host.iptables, host.ip6tables])
+      for (const { chains } of loaded?.tables.values() ?? [])
+        for (const { rules } of chains.values())
+          for (const rule of rules) for (const key of keysOf(rule)) found.add(key);
+    for (const { family, name, chains } of host.nft?.tables ?? [])
+      for (const chain of chains)
+        for (const [i] of chain.rules.entries())
+          for (const key of nftKeysOf(host, `${family} ${name}`, chain.name, i + 1)) found.add(key);
+  }
+  return found;
+}
+
 function keysBesideRules(world: World, { recorded, outcome }: Probed): string[] {
   const met = [`family ${recorded.query.dst.includes(":") ? 6 : 4}`];
   for (const { ns, if: name } of recorded.frames ?? []) {

@@ -8,6 +8,7 @@ import type { NftStatement } from "../../src/kernel/nft/statement.ts";
 
 const HOOKS: readonly (readonly [family: string, hooks: readonly string[]])[] = [
   ["ip", ["prerouting", "input", "forward", "output", "postrouting"]],
+  ["ip6", ["prerouting", "input", "forward", "output", "postrouting"]],
   ["inet", ["ingress", "prerouting", "input", "forward", "output", "postrouting"]],
   ["netdev", ["ingress", "egress"]],
   ["bridge", ["prerouting", "input", "forward", "output", "postrouting"]],
@@ -40,12 +41,20 @@ const STATEMENTS: readonly string[] = [
     (type) => `object ${type}`,
   ),
 ];
+/** Fields of IPv6's extension headers, in nft's words. */
+const EXTENSIONS = [
+  ...["hbh nexthdr", "hbh hdrlength", "dst nexthdr", "dst hdrlength"],
+  ...["rt nexthdr", "rt hdrlength", "rt type", "rt seg-left", "srh last-entry", "srh flags", "srh tag"],
+  ...["mh nexthdr", "mh hdrlength", "mh type", "mh reserved", "mh checksum"],
+  ...["nexthdr", "reserved", "frag-off", "reserved2", "more-fragments", "id"].map((field) => `frag ${field}`),
+  ...["hbh", "rt", "dst", "frag"].map((header) => `exthdr ${header}`),
+];
 const EXPRESSIONS: readonly string[] = [
   ...readable(),
   ...["set", "set-reference", "map", "concat", "range", "prefix", "list", "binary", "any"],
   ...["raw-payload ll", "raw-payload nh", "raw-payload th", "raw-payload ih"],
   ...["fib type", "fib oif", "fib oifname", "numgen inc", "numgen random", "jhash", "jhash seed", "symhash"],
-  ...["socket transparent", "socket mark", "socket wildcard", ...OPTIONS],
+  ...["socket transparent", "socket mark", "socket wildcard", ...OPTIONS, ...EXTENSIONS],
 ];
 
 export const NFT_KEYS: readonly string[] = [
@@ -55,35 +64,36 @@ export const NFT_KEYS: readonly string[] = [
   ...["filter", "nat", "route"].map((type) => `nft chain ${type}`),
 ];
 
+const HELPER =
+  "read of the connection that expected this one: that takes one with a helper whose program speaks FTP or the like, which no server of a lab does";
+
 /** Why no packet decides on it; null: some should. */
 export function whyNoNft(key: string): string | null {
   return WHY.find(([pattern]) => pattern.test(key))?.[1] ?? null;
 }
 
 const WHY: readonly (readonly [RegExp, string])[] = [
-  [/payload (ip6|icmpv6) /, "of IPv6, which these worlds do not have"],
+  [/payload vlan /, "no frame bears a tag: this kernel has no VLAN devices (CONFIG_VLAN_8021Q)"],
   [
-    /payload (udplite|sctp|dccp|igmp|ah|esp|comp) /,
-    "not done: bare packets are sent past rules of iptables alone",
+    /payload icmpv6 (parameter-problem|packet-too-big)$/,
+    "nft 1.0.6 prints the word and does not take it back: no lab can load it",
   ],
-  [/payload vlan /, "no frame bears a tag"],
-  [/payload arp |hook arp /, "frames of ARP are no part of a trace: judged by the bridges' own test"],
-  [/payload ether type/, "behind a guard that counts nothing"],
+  [/payload icmpv6 (taddr|daddr)$/, "nft 1.0.6 does not know the word: no lab can load it"],
   [
-    /payload (th|udp|tcp|ip|icmp) (checksum|id|sequence|window|ackseq)/,
-    "the kernel's own: both answers are taken",
+    /payload icmpv6 max-delay$/,
+    "of a question about groups, which no host of a lab asks (no router of multicast is in it)",
   ],
-  [/meta (ibrname|obrname|ibrpvid|ibrvproto|sdif|sdifname|secmark|nftrace)$/, "this kernel does not read it"],
-  [/meta (cpu|random|time|day|hour|priority|skgid)$/, "nobody can say: both answers are taken"],
-  [/meta secpath$/, "listed as ipsec"],
-  [/ct (secmark|event|helper|id)$/, "connections have none, or nobody can say"],
-  [/ct (ip6 [sd]addr|[sd]addr)$/, "listed by family, or of IPv6"],
-  [/rt (mtu|ipsec)$/, "this kernel reads no such, or into an option alone"],
-  [/raw-payload (ll|ih)|reads any$/, "not modelled, or of whole sets alone"],
-  [/does (queue|xt|flow-add)$/, "this kernel lacks it: judged by recordings and tests alone"],
-  [/does synproxy/, "not done: proxies stand behind rules of iptables alone; judged by its own test"],
-  [/does tproxy/, "not done: proxies stand behind rules of iptables alone; judged by its own test"],
-  [/socket transparent/, "asked both ways"],
+  [/meta (ibrname|obrname|ibrpvid|ibrvproto)$/, "this kernel has no such (CONFIG_NFT_BRIDGE_META)"],
+  [/meta secmark$/, "nft takes no constant beside it, only maps of marks that no security module gives"],
+  [/meta nftrace$/, "a rule can only set it (nft_meta_get_init)"],
+  [/meta secpath$/, "nft lists it as ipsec"],
+  [/ct event$/, "a rule can only set it (nft_ct_get_init)"],
+  [/ct secmark$/, "nft takes no constant beside it"],
+  [/ct helper$/, HELPER],
+  [/ct ([sd]addr)$/, "nft lists it by family"],
+  [/does queue$/, "this kernel has no such (CONFIG_NFT_QUEUE); iptables' NFQUEUE is asked instead"],
+  [/does flow-add$/, "this kernel has no such (CONFIG_NF_FLOW_TABLE)"],
+  [/does xt$/, "nft prints it of what iptables-nft made, and loads no such rule itself"],
 ];
 
 export function nftKeysOf(host: Host | undefined, table: string, chain: string, rule: number): string[] {

@@ -10,8 +10,11 @@ import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
 import { SELDOM_CONNECTIONS } from "./seldom-connections.ts";
+import { NFT_HEADERS } from "./seldom-nft-headers.ts";
 import { SELDOM_NFT } from "./seldom-nft-rules.ts";
+import { SELDOM_NFT6 } from "./seldom-nft6-rules.ts";
 import { SELDOM_PROTOCOLS } from "./seldom-protocols.ts";
+import { NFT_PROXIES } from "./seldom-proxies.ts";
 import { SELDOM_RULES } from "./seldom-rules.ts";
 import { inTurn, putShowcases, type Showcase } from "./showcase.ts";
 import { SHOWCASES } from "./showcases.ts";
@@ -115,9 +118,9 @@ function ruledWorld(
   return { seed, world: snapshot.world, queries: randomQueries(dice, grounds, packets, aims, shown) };
 }
 
-function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
-  if (kind === "nft") return SELDOM_NFT;
-  return kind === "plain" || kind === "v6"
-    ? [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family], ...SELDOM_CONNECTIONS]
-    : [];
+export function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
+  if (kind === "nft") return [...SELDOM_NFT, ...NFT_HEADERS[4], ...NFT_PROXIES];
+  if (kind === "nft6") return SELDOM_NFT6;
+  if (kind !== "plain" && kind !== "v6") return [];
+  return [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family], ...SELDOM_CONNECTIONS];
 }

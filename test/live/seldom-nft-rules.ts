@@ -9,18 +9,22 @@ import { table } from "./showcases-nft.ts";
  * has many of them decide once in some thousand packets.
  */
 
-interface Place {
+export interface Place {
   readonly family: string;
   /** Behind `type`, up to the priority; `PORT` is the node's port to the pod. */
   readonly base: string;
   readonly way: Way;
 }
 
-const OUTPUT: Place = { family: "ip", base: "filter hook output priority -150", way: sent };
-const FORWARD: Place = { family: "ip", base: "filter hook forward priority -150", way: forwarded };
-const PREROUTING: Place = { family: "ip", base: "filter hook prerouting priority -150", way: received };
-const INPUT: Place = { family: "ip", base: "filter hook input priority -150", way: received };
-const NETDEV: Place = {
+export const OUTPUT: Place = { family: "ip", base: "filter hook output priority -150", way: sent };
+export const FORWARD: Place = { family: "ip", base: "filter hook forward priority -150", way: forwarded };
+export const PREROUTING: Place = {
+  family: "ip",
+  base: "filter hook prerouting priority -150",
+  way: received,
+};
+export const INPUT: Place = { family: "ip", base: "filter hook input priority -150", way: received };
+export const NETDEV: Place = {
   family: "netdev",
   base: 'filter hook ingress device "PORT" priority 0',
   way: received,
@@ -37,16 +41,16 @@ const EGRESS: Place = {
 type By = "port" | "mark" | "nothing";
 
 /** Statements, of several rules with a semicolon between them. */
-type Text = string | ((scene: Scene, port: number) => string);
+export type Text = string | ((scene: Scene, port: number) => string);
 
-interface Shown {
+export interface Shown {
   readonly by?: By;
   readonly more?: Partial<Aim>;
   /** What the table declares. */
   readonly declared?: readonly string[];
 }
 
-function rule(
+export function rule(
   { family, base, way }: Place,
   text: Text,
   { by = "port", more = {}, declared = [] }: Shown = {},
@@ -70,16 +74,16 @@ function rule(
 }
 
 /** Conditions that hold, and a verdict behind them. */
-const holds = (place: Place, text: Text, shown?: Shown): Showcase =>
+export const holds = (place: Place, text: Text, shown?: Shown): Showcase =>
   rule(
     place,
     typeof text === "string" ? `${text} counter drop` : (scene, port) => `${text(scene, port)} counter drop`,
     shown,
   );
 
-const MARKED: Shown = { by: "mark" };
-const SEGMENT: Shown = { by: "mark", more: { proto: "tcp" } };
-const ECHO: Shown = { by: "mark", more: { proto: "icmp" } };
+export const MARKED: Shown = { by: "mark" };
+export const SEGMENT: Shown = { by: "mark", more: { proto: "tcp" } };
+export const ECHO: Shown = { by: "mark", more: { proto: "icmp" } };
 
 const READS: readonly Showcase[] = [
   ...[
@@ -120,6 +124,21 @@ const READS: readonly Showcase[] = [
     "meta l4proto udp @th,32,16 > 8",
     "fib daddr type { local, unicast }",
     "meta cgroup 0",
+    "rt ipsec missing",
+    "rt mtu > 100",
+    "ip id > 0",
+    "ip checksum > 0",
+    "ct id != 7",
+    "meta cpu < 8192",
+    "meta random > 0",
+    'meta time > "2020-01-01 00:00:00"',
+    "meta day 0-6",
+    'meta hour "00:00"-"23:59"',
+    "meta priority none",
+    "meta skgid 0",
+    "meta l4proto udp udp checksum > 0",
+    "meta l4proto udp @ih,0,32 0x70707070",
+    "ip daddr vmap { 240.0.0.0/4 : accept, * : continue }",
   ].map((text) => holds(OUTPUT, text, MARKED)),
   ...[
     "tcp urgptr 0",
@@ -128,13 +147,18 @@ const READS: readonly Showcase[] = [
     "tcp ackseq 0",
     "tcp doff > 5",
     "tcp reserved 0",
+    "tcp sequence > 0",
+    "tcp window > 0",
+    "tcp checksum > 0",
     "tcp flags syn",
     "tcp option maxseg size > 500",
     "tcp option sack-perm exists",
     "tcp option timestamp exists",
     "tcp option window exists",
   ].map((text) => holds(OUTPUT, text, SEGMENT)),
-  ...["icmp type echo-request", "icmp code 0", "icmp id > 0"].map((text) => holds(OUTPUT, text, ECHO)),
+  ...["icmp type echo-request", "icmp code 0", "icmp id > 0", "icmp sequence > 0", "icmp checksum > 0"].map(
+    (text) => holds(OUTPUT, text, ECHO),
+  ),
   holds(OUTPUT, ({ gateway }) => `ip daddr != ${gateway}`, MARKED),
   holds(OUTPUT, ({ gateway }) => `ct original ip daddr != ${gateway}`, MARKED),
   holds(OUTPUT, ({ away }) => `ct original ip saddr != ${away[1]}`, MARKED),
@@ -142,7 +166,13 @@ const READS: readonly Showcase[] = [
   holds(FORWARD, "oiftype ether"),
   holds(FORWARD, 'meta oifkind "veth"'),
   holds(FORWARD, ({ away }) => `rt nexthop != ${away[1]}`),
-  holds(FORWARD, "ct expiration > 1s"),
+  // Before its confirmation nothing has a time; what ends it comes back.
+  rule(FORWARD, (_, port) => `tcp sport ${port} ct expiration > 1s counter drop`, {
+    by: "nothing",
+    more: { proto: "tcp" },
+  }),
+  holds(FORWARD, "ct status != assured"),
+  ...['meta sdif != "eth0"', 'meta sdifname != "eth0"'].map((text) => holds(INPUT, text)),
   ...["iif", "iifname"].map((key) => holds(PREROUTING, `${key} "cni0"`)),
   ...["iiftype ether", 'meta iifkind "bridge"', "iifgroup default", "meta ipsec missing"].map((text) =>
     holds(PREROUTING, text),
@@ -192,14 +222,22 @@ const DOES: readonly Showcase[] = [
   rule(NETDEV, 'counter fwd to "eth0"'),
   // Out by where it goes out: round and round, until the kernel has enough of it.
   rule(EGRESS, ({ port }) => `counter fwd to "${port}"`),
-  rule(FORWARD, "counter reset tcp option sack-perm", { more: { proto: "tcp" } }),
-  rule(FORWARD, "tcp flags syn counter tcp option maxseg size set 1200", { more: { proto: "tcp" } }),
+  // Nobody misses what is stripped or lowered until somebody asks.
+  rule(FORWARD, "counter reset tcp option sack-perm; tcp option sack-perm missing counter drop", {
+    more: { proto: "tcp" },
+  }),
+  rule(
+    FORWARD,
+    "tcp flags syn counter tcp option maxseg size set 700; tcp option maxseg size 700 counter drop",
+    { more: { proto: "tcp" } },
+  ),
   rule(FORWARD, "counter ip dscp set ef"),
+  rule(OUTPUT, "limit rate 1/day burst 1 packets counter drop", MARKED),
   rule(OUTPUT, 'limit name "own" counter drop', {
     by: "mark",
-    declared: ["limit own {\n\t\trate over 1/day burst 1 packets\n\t}"],
+    declared: ["limit own {\n\t\trate 1/day burst 1 packets\n\t}"],
   }),
-  rule(OUTPUT, 'counter name "own" drop', {
+  rule(OUTPUT, 'counter name "own" counter drop', {
     by: "mark",
     declared: ["counter own {\n\t\tpackets 0 bytes 0\n\t}"],
   }),
@@ -218,7 +256,10 @@ const DOES: readonly Showcase[] = [
   ),
   rule({ ...FORWARD, base: "nat hook postrouting priority 90" }, "counter masquerade"),
   rule({ ...PREROUTING, base: "nat hook prerouting priority -110" }, "counter redirect to :53"),
-  rule({ ...PREROUTING, base: "filter hook prerouting priority -310" }, "counter notrack"),
+  rule(
+    { ...PREROUTING, base: "filter hook prerouting priority -310" },
+    "counter notrack; ct state untracked counter drop",
+  ),
   rule({ ...FORWARD, base: "filter hook forward priority -10" }, "counter reject with icmp host-unreachable"),
 ];
 
@@ -231,6 +272,9 @@ const AT: readonly Showcase[] = [
   ),
   holds({ family: "bridge", base: "filter hook forward priority -200", way: besides }, "meta mark 0"),
   holds(EGRESS, "meta mark 0"),
+  ...["ether type ip", "@ll,96,16 & 0xff00 0x0800", "@ll,48,32 != 0x7"].map((text) =>
+    holds({ ...INPUT, family: "bridge", base: "filter hook prerouting priority -200" }, text),
+  ),
   ...["ip", "inet"].flatMap((family) => [
     holds({ ...OUTPUT, family, base: "route hook output priority -150" }, "meta mark 0"),
     ...[OUTPUT, FORWARD, PREROUTING, INPUT].map((place) => holds({ ...place, family }, "ct state new")),

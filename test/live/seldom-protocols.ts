@@ -6,7 +6,7 @@ import { type Showcase, setting } from "./showcase.ts";
 /** Bare packets of protocols that no socket here speaks, and rules that read their headers. */
 
 /** One by a pod's raw socket, through its node or to it; what it carries is told byte by byte. */
-function bare({ podAddress }: Scene, proto: string, payload: string): Partial<Aim> {
+export function bare({ podAddress }: Scene, proto: string, payload: string): Partial<Aim> {
   return { proto, payload, raw: true, listens: true, ttl: 64, src: podAddress };
 }
 
@@ -54,11 +54,11 @@ const SCTP: readonly Showcase[] = [
   association([["filter", (port) => `-A FORWARD ${asked(port)} -j REJECT`]]),
 ];
 
-const ESP = "0000000500000001aabbccdd";
-const AH = "3b04000000000007000000010102030405060708090a0b0c";
-const IPCOMP = "11000003dead";
+export const ESP = "0000000500000001aabbccdd";
+export const AH = "3b04000000000007000000010102030405060708090a0b0c";
+export const IPCOMP = "11000003dead";
 /** From port 5001 to 5002, a REQUEST of a long number with a service code and an option behind it. */
-const DCCP = "1389138a07000000010000010000000200000007000000002e030000";
+export const DCCP = "1389138a07000000010000010000000200000007000000002e030000";
 /** Of RFC 2784, without a key. */
 const GRE = "000008004500001400000000400100000a0000010a000002";
 const OTHER = "7474747474747474";
@@ -103,11 +103,24 @@ const EXTENSIONS = [
   [0, "0000010400000000"],
   [43, "0002000000000000fd990000000000000000000000000007"],
   [60, "0000010400000000"],
+  [51, "0004000000000007000000010102030405060708090a0b0c"],
 ] as const;
 
+/** Of two segments, one of them left, with a tag. */
+export const SEGMENT_ROUTING: readonly (readonly [number, string])[] = [
+  [43, "0004040101000005fd990000000000000000000000000007fd990000000000000000000000000008"],
+];
+
 function extended(numbers: readonly number[], text: string): Showcase {
+  return before(
+    EXTENSIONS.filter(([number]) => numbers.includes(number)),
+    text,
+  );
+}
+
+/** Datagrams with headers before them, and a match that lets a DROP have them; without one they go on. */
+function before(extensions: NonNullable<Aim["extensions"]>, text: string): Showcase {
   return setting((_dice, _ground, scene, port) => {
-    const extensions = EXTENSIONS.filter(([number]) => numbers.includes(number));
     if (text !== "")
       putFirst(scene.node, 6, "mangle", [`-A PREROUTING -p udp -m udp --dport ${port} ${text} -j DROP`]);
     const made = {
@@ -121,6 +134,20 @@ function extended(numbers: readonly number[], text: string): Showcase {
   });
 }
 
+/** By an index of its own, as what stands before a datagram hides its ports from rules that nftables keeps. */
+function authenticated(text: (spi: number) => string): Showcase {
+  return setting((_dice, _ground, scene, port) => {
+    const spi = port.toString(16).padStart(8, "0");
+    const header = `00040000${spi}000000010102030405060708090a0b0c`;
+    putFirst(scene.node, 6, "mangle", [`-A PREROUTING ${text(port)} -j DROP`]);
+    const made = {
+      ...{ proto: "udp", dport: port, size: 16, extensions: [[51, header] as const] },
+      ...{ raw: true, listens: true, ttl: 64, src: scene.podAddress },
+    };
+    return [...forwarded(scene, made), ...received(scene, made)];
+  });
+}
+
 const OF_IPV6: readonly Showcase[] = [
   extended([0, 43, 60], ""),
   extended([60], ""),
@@ -128,6 +155,19 @@ const OF_IPV6: readonly Showcase[] = [
   extended([60], "-m dst --dst-len 8"),
   extended([43, 60], "-m rt --rt-type 0 --rt-segsleft 0 --rt-0-res --rt-0-addrs fd99::7"),
   extended([0, 60], "-m ipv6header --header hop,dst,prot"),
+  extended([51], ""),
+  extended([0, 51], ""),
+  authenticated((spi) => `-m ah --ahspi ${spi} --ahlen 24 --ahres`),
+  authenticated((spi) => `-m ah ! --ahspi 0:${spi - 1} -m ah --ahspi ${spi}`),
+  authenticated((spi) => `-m ah --ahspi ${spi} -m ipv6header --header auth,prot`),
+  before(
+    SEGMENT_ROUTING,
+    "-m srh --srh-next-hdr 17 --srh-hdr-len-eq 4 --srh-segs-left-eq 1 --srh-last-entry-eq 1",
+  ),
+  // The tag is compared as the machine reads it.
+  before(SEGMENT_ROUTING, "-m srh --srh-tag 1280"),
+  before(SEGMENT_ROUTING, "-m srh ! --srh-tag 5 --srh-lsid fd99::7/128 --srh-nsid fd99::/16"),
+  before(SEGMENT_ROUTING, "-m srh ! --srh-nsid fd99::8/128 ! --srh-segs-left-gt 1"),
 ];
 
 /** What rarely decides of packets without ports, by family. */

@@ -2,8 +2,9 @@ import type { Family } from "../../src/address/ip.ts";
 import type { DraftHost } from "./draft.ts";
 import type { Aim } from "./random-queries.ts";
 import { putFirst } from "./rule-text.ts";
-import { datagram, forwarded } from "./scene.ts";
+import { datagram, forwarded, received } from "./scene.ts";
 import { type Showcase, setting } from "./showcase.ts";
+import { table } from "./showcases-nft.ts";
 import type { Ground } from "./topology.ts";
 
 /** Nodes that stand between two ends: TPROXY with its socket and its route, or without one of them, and SYNPROXY. */
@@ -67,4 +68,56 @@ export const PROXIES: readonly Showcase[] = [
   }),
   synproxy({}),
   synproxy({ raw: true, listens: true, ttl: 64, flags: "A" }),
+];
+
+/** The same by rules of nftables. */
+const nftTproxy = (put: (node: DraftHost, ground: Ground, port: number) => void): Showcase =>
+  setting((_dice, ground, scene, port) => {
+    const base = "type filter hook prerouting priority -150; policy accept;";
+    const given = `udp dport ${port} counter tproxy to :${port} meta mark set 0x100`;
+    scene.node.nftRuleset += table(ground.plan.family === 6 ? "ip6" : "ip", port, { base: [base, given] });
+    put(scene.node, ground, port);
+    return forwarded(scene, datagram(port));
+  });
+
+const nftSynproxy = (more: Partial<Aim>): Showcase =>
+  setting((_dice, ground, scene, port) => {
+    if (ground.plan.family === 6) return [];
+    const { node } = scene;
+    node.sysctl["net.netfilter.nf_conntrack_tcp_loose"] = "0";
+    const asked = `tcp dport ${port}`;
+    node.nftRuleset += table("ip", port, {
+      early: [
+        "type filter hook prerouting priority -300; policy accept;",
+        `${asked} tcp flags & (fin | syn | rst | ack) == syn counter notrack`,
+      ],
+      base: [
+        "type filter hook forward priority -10; policy accept;",
+        `${asked} ct state invalid,untracked counter synproxy mss 1460 wscale 7 timestamp sack-perm`,
+      ],
+    });
+    const src = scene.podAddress;
+    return forwarded(scene, { proto: "tcp", dport: port, ...(more.raw === true ? { src } : {}), ...more });
+  });
+
+/** A socket that may speak for others is asked for by its looks. */
+const nftSocket: Showcase = setting((_dice, ground, scene, port) => {
+  const base = "type filter hook input priority -150; policy accept;";
+  scene.node.nftRuleset += table(ground.plan.family === 6 ? "ip6" : "ip", port, {
+    base: [base, `udp dport ${port} socket transparent 1 counter drop`],
+  });
+  listen(scene.node, ground, port, " transparent");
+  return received(scene, datagram(port));
+});
+
+export const NFT_PROXIES: readonly Showcase[] = [
+  nftTproxy((node, ground, port) => listen(node, ground, port, " transparent")),
+  nftTproxy((node, ground, port) => {
+    listen(node, ground, port, " transparent");
+    routeToItself(node, ground.plan.family);
+  }),
+  nftTproxy((node, { plan }) => routeToItself(node, plan.family)),
+  nftSynproxy({}),
+  nftSynproxy({ raw: true, listens: true, ttl: 64, flags: "A" }),
+  nftSocket,
 ];

@@ -1,8 +1,9 @@
 import { idleNeighbours } from "./idle-neighbours.ts";
 import type { Aim } from "./random-queries.ts";
-import { forwarded, received, type Scene, sent } from "./scene.ts";
+import { putFirst } from "./rule-text.ts";
+import { datagram, forwarded, received, type Scene, sent } from "./scene.ts";
 import { PROXIES } from "./seldom-proxies.ts";
-import { rules, type Showcase, type Way } from "./showcase.ts";
+import { rules, type Showcase, setting, type Way } from "./showcase.ts";
 import type { Ground } from "./topology.ts";
 
 /**
@@ -119,6 +120,15 @@ const OF_BOTH: readonly Showcase[] = [
     ],
     TCP,
   ),
+  rules(
+    "mangle",
+    forwarded,
+    (asked) => [
+      `-A FORWARD ${asked} --tcp-flags SYN,RST SYN -j TCPMSS --set-mss 700`,
+      `-A FORWARD ${asked} -m tcpmss --mss 700 -j DROP`,
+    ],
+    TCP,
+  ),
   rules("mangle", forwarded, (asked, { node }, { plan }) => {
     const head = `hash:ip family ${plan.words.ipset} hashsize 64 maxelem 64 bucketsize 12 initval 0x79`;
     node.ipsetSave += `create grown ${head}\n`;
@@ -153,6 +163,47 @@ const OF_BOTH: readonly Showcase[] = [
   target("raw", "PREROUTING", forwarded, "CT --notrack"),
 ];
 
+/** A way's realm, the one of where a packet comes from, and a policy rule's. */
+const REALMS: readonly Showcase[] = [
+  setting((_dice, { plan }, scene, port) => {
+    const [dst] = scene.away.slice(1) as [string];
+    if (!addRoute(scene, { dst, gateway: plan.fabricHost(254), dev: "eth0", flow: { from: "3", to: "5" } }))
+      return [];
+    const asked = `-p udp -m udp --dport ${port} -m realm`;
+    putFirst(scene.node, 4, "mangle", [`-A FORWARD ${asked} --realm 0x5/0xffff -j DROP`]);
+    putFirst(scene.node, 4, "mangle", [`-A OUTPUT ${asked} --realm 0x30005 -j DROP`]);
+    return [scene.pod, scene.node].map(({ name }): Aim => ({ from: name, dst, ...datagram(port) }));
+  }),
+  setting((_dice, _ground, scene, port) => {
+    const { node, podAddress: dst } = scene;
+    if (!addRoute(scene, { dst, dev: "cni0", scope: "link", flow: { to: "9" } })) return [];
+    const asked = `-p udp -m udp --dport ${port} -m realm`;
+    putFirst(node, 4, "mangle", [`-A INPUT ${asked} --realm 0x90000 -j DROP`]);
+    putFirst(node, 4, "mangle", [`-A FORWARD ${asked} ! --realm 0x90000/0xffff0000 -j DROP`]);
+    return [...received(scene, datagram(port)), ...forwarded(scene, datagram(port))];
+  }),
+  setting((_dice, { plan }, scene, port) => {
+    const { node } = scene;
+    const table = "196";
+    node.routes[4].push({ dst: "default", gateway: plan.fabricHost(254), dev: "eth0", table });
+    node.rules[4].splice(1, 0, {
+      ...{ priority: 42, src: "all", fwmark: "0x400", fwmask: "0x400", table },
+      ...{ flow_from: "2", flow_to: "6" },
+    });
+    putFirst(node, 4, "mangle", [
+      `-A POSTROUTING -p udp -m udp --dport ${port} -m realm --realm 0x20006 -j DROP`,
+    ]);
+    return sent(scene, datagram(port, { mark: 0x400 })).slice(2);
+  }),
+];
+
+/** Is the destination not yet one of another's? */
+function addRoute({ node }: Scene, route: Readonly<Record<string, unknown>>): boolean {
+  const isThere = node.routes[4].some((other) => (other as { readonly dst: string }).dst === route["dst"]);
+  if (!isThere) node.routes[4].push(route);
+  return !isThere;
+}
+
 /** Prefixes are exchanged, and no connection remembers it. */
 const NPT: readonly Showcase[] = [
   target(
@@ -179,6 +230,6 @@ function ofLink({ node, pod }: Scene, made: Partial<Aim>): Aim[] {
 
 /** What rarely decides in worlds of iptables, by family. */
 export const SELDOM_RULES = {
-  4: OF_BOTH,
+  4: [...OF_BOTH, ...REALMS],
   6: [...OF_BOTH, match("OUTPUT", "-m ipv6header --header prot --soft"), ...NPT, EUI64],
 } as const;

@@ -7,6 +7,7 @@ import type { Operation } from "../../kernel/operation.ts";
 import type { Origin } from "../../kernel/origin.ts";
 import { usualMetric6 } from "../../kernel/route/ip-route.ts";
 import { inOrder, LOCK, METRIC_WORDS, metricOf, type RouteMetrics } from "../../kernel/route/metrics.ts";
+import { parseRealms } from "../../kernel/route/realms.ts";
 import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "../../kernel/route/route.ts";
 import { tableName } from "../../kernel/route/rt-table.ts";
 import { parseWhole } from "../number-text.ts";
@@ -140,6 +141,7 @@ class RouteWords<Address> {
       else if (word === "dev") hop = { ...hop, dev: this.#device() };
       else if (word === "onlink") hop = { ...hop, onlink: true };
       else if (word === "weight") hop = { ...hop, weight: this.#number("weight", 1, 256) };
+      else if (word === "realm" || word === "realms") hop = { ...hop, ...this.#realms() };
       else if (word === "mtu" || METRIC_WORDS.has(word)) more = this.#withMetric(word, more);
       else more = { ...more, ...this.#setting(word) };
     }
@@ -147,6 +149,13 @@ class RouteWords<Address> {
     if (this.#fault !== null) return invalid(`ip route: ${this.#fault}`);
     const unsaid = { protocol: null, scope: null, prefsrc: null, metric: null };
     return ok({ type, dst, ...given, ...unsaid, hops, ...more });
+  }
+
+  #realms(): Pick<NextHopOf<Address>, "realms"> {
+    const text = this.#word("realms");
+    const realms = parseRealms(text);
+    if (realms === undefined) this.#fault ??= `${JSON.stringify(text)} is no realm: [FROM/]TO is expected`;
+    return realms === undefined ? {} : { realms };
   }
 
   #setting(word: string): Partial<GivenRoute<Address>> {

@@ -67,6 +67,22 @@ export function hookTableOf(net: Netns): HookTable {
   return table;
 }
 
+/**
+ * Rules that iptables-nft keeps ask nftables for a packet's protocol, to which an authentication header is one
+ * (`nft_set_pktinfo_ipv6`).
+ */
+function underAuthentication(packet: Packet, run: () => NfVerdict): NfVerdict {
+  const { protocol, extensions } = packet;
+  if (!extensions.some((extension) => extension.protocol === IPPROTO_AH)) return run();
+  packet.protocol = IPPROTO_AH;
+  const verdict = run();
+  // Another's by now, where it has ended.
+  if (verdict === NF_ACCEPT) packet.protocol = protocol;
+  return verdict;
+}
+
+const IPPROTO_AH = 51;
+
 function build(net: Netns, family: Family): HookEntry[][] {
   const entries: HookEntry[][] = HOOK_NAMES.map(() => []);
   const add = (hook: number, priority: number, name: string, run: HookEntry["run"]): void => {
@@ -101,7 +117,9 @@ function build(net: Netns, family: Family): HookEntry[][] {
       const place = family === 6 ? number + FIRST_TABLE_6 : number;
       const run: HookEntry["run"] = (stack, packet) => {
         if (isNft && stack.engine.tracesPackets) hashOf(packet);
-        return doTable(stack, table, place, hook, packet);
+        return isNft && packet.extensions.length > 0
+          ? underAuthentication(packet, () => doTable(stack, table, place, hook, packet))
+          : doTable(stack, table, place, hook, packet);
       };
       if (table.name === "nat") natLookups[hook]?.push({ priority, name: table.name, run });
       else

@@ -69,7 +69,7 @@ const PAYLOAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     taddr: "ipv6_addr",
     daddr: "ipv6_addr",
   },
-  igmp: { type: "igmp_type", checksum: "integer", mrt: "integer", group: "ipv4_addr" },
+  igmp: { type: "igmp_type", checksum: "integer", mrt: "integer", group: "integer" },
   tcp: {
     ...PORTS,
     sequence: "integer",
@@ -82,7 +82,7 @@ const PAYLOAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     urgptr: "integer",
   },
   udp: { ...PORTS, length: "integer", checksum: "integer" },
-  udplite: { ...PORTS, length: "integer", checksum: "integer" },
+  udplite: { ...PORTS, csumcov: "integer", checksum: "integer" },
   sctp: { ...PORTS, vtag: "integer", checksum: "integer" },
   dccp: { ...PORTS, type: "dccp_pkttype" },
   th: PORTS,
@@ -241,6 +241,7 @@ function optionType(text: string): string {
   // A header or an option by itself asks whether it is there.
   if (text.startsWith("exthdr ") || /^(?:tcp|ip) option \S+$|^sctp chunk \S+$/.test(text)) return "boolean";
   if (text === "socket mark") return "mark";
+  if (text === "mh type") return "mh_type";
   if (text.startsWith("osf ")) return "string";
   if (text === "mh type") return "mh_type";
   if (/^(?:rt0|rt2|rt4|srh) (?:addr|sid)\b/.test(text)) return "ipv6_addr";

@@ -186,6 +186,11 @@ function reassembled(stack: Stack, packet: Packet): Packet | null {
 
 /** `ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`. */
 function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
+  // Nobody here takes an authentication header (`ah6_protocol`).
+  if (whole.extensions.some(({ protocol }) => protocol === IPPROTO_AH)) {
+    noProtocol(stack, whole);
+    return;
+  }
   switch (whole.protocol) {
     case IPPROTO_TCP:
       tcpReceive(stack, whole);
@@ -225,8 +230,21 @@ function isTunnel6({ plain: { detail } }: NetDevice): boolean {
 
 /** Where an IPv6 header names what is behind it, bytes from its beginning. */
 const NEXT_HEADER = 6;
+const IPV6_HEADER = 40;
+const IPPROTO_AH = 51;
+
+/** Where what nobody takes is named: extension headers name the next one in their first byte. */
+function placeOfUnknown({ extensions }: Packet): number {
+  let [named, at] = [NEXT_HEADER, IPV6_HEADER];
+  for (const { protocol, bytes } of extensions) {
+    if (protocol === IPPROTO_AH) break;
+    named = at;
+    at += bytes.length;
+  }
+  return named;
+}
 
 function noProtocol(stack: Stack, packet: Packet): void {
-  tellSender(stack, packet, PROTOCOL_UNKNOWN, NEXT_HEADER);
+  tellSender(stack, packet, PROTOCOL_UNKNOWN, placeOfUnknown(packet));
   stack.kill(packet, NO_PROTOCOL);
 }

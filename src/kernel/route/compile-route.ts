@@ -2,6 +2,7 @@ import { addressOnPath, network6 } from "../../address/ip6-handle.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import type { FibRoute } from "./fib.ts";
 import { LOCK } from "./metrics.ts";
+import { realmsNumber } from "./realms.ts";
 import type { Route, Route6, RouteType } from "./route.ts";
 import { RT_SCOPE_BY_NAME, RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_NOWHERE } from "./rt-scope.ts";
 import { RTN_BY_NAME, RTN_UNICAST } from "./types.ts";
@@ -44,6 +45,7 @@ export function compileRoute(
       hasGateway: hop.gateway !== null,
       onlink: hop.onlink,
       weight: hop.weight,
+      realms: six ? 0 : realmsNumber(hop.realms),
       scope: local ? RT_SCOPE_NOWHERE : hop.gateway !== null ? RT_SCOPE_LINK : RT_SCOPE_HOST,
     })),
     weights: alive.map((hop) => hop.weight),

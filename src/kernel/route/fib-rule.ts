@@ -2,16 +2,19 @@ import type { Family } from "../../address/ip.ts";
 import { addressOnPath, samePrefix6 } from "../../address/ip6-handle.ts";
 import type { Flow } from "./fib.ts";
 import { DEFAULT_RULES, DEFAULT_RULES6, L3MDEV_RULE } from "./ip-rule.ts";
+import { realmsNumber } from "./realms.ts";
 import type { PolicyRule, PolicyRule6 } from "./route.ts";
 
 /** Policy rules compiled (net/core/fib_rules.c), of both families. */
-export interface CompiledRule extends Omit<PolicyRule, "src" | "dst" | "origin"> {
+export interface CompiledRule extends Omit<PolicyRule, "src" | "dst" | "origin" | "realms"> {
   readonly family: Family;
   /** Addresses as the path holds them. */
   readonly src: PathPrefix | null;
   readonly dst: PathPrefix | null;
   /** A look-up for everybody, as the rules are that every host has. */
   readonly always: boolean;
+  /** As a number; 0 none. */
+  readonly realms: number;
 }
 
 interface PathPrefix {
@@ -31,6 +34,7 @@ export function compileRules(
   return plain.map((rule) => ({
     ...rule,
     family,
+    realms: family === 6 ? 0 : realmsNumber(rule.realms),
     src: prefixOnPath(rule.src),
     dst: prefixOnPath(rule.dst),
     always:
@@ -45,6 +49,7 @@ export function compileRules(
       rule.dport === null &&
       rule.uidRange === null &&
       !rule.not &&
+      rule.realms === undefined &&
       rule.action.kind === "lookup" &&
       rule.action.suppressPrefixLength === null,
   }));

@@ -8,6 +8,7 @@ import { compileRoute, withSiblings } from "./compile-route.ts";
 import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
 import { select6 } from "./fib6-select.ts";
 import * as IP_RULE from "./ip-rule.ts";
+import { realmsNumber } from "./realms.ts";
 import type { PolicyRule, PolicyRule6, Route, Route6 } from "./route.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
@@ -25,6 +26,8 @@ export interface FibNextHop {
   readonly hasGateway: boolean;
   readonly onlink: boolean;
   readonly weight: number;
+  /** `nh_tclassid` */
+  readonly realms: number;
   /** Scope of the next hop itself (`nhc_scope`): a gateway's is LINK, an on-link one's HOST, a local one's NOWHERE. */
   readonly scope: number;
 }
@@ -158,6 +161,8 @@ export class FibResult {
   route: FibRoute | null = null;
   error = 0;
   table: FibTable | null = null;
+  /** Those that the policy rule has that led there (`fib_result.tclassid`). */
+  realms = 0;
   /** IPv6: which of the route's next hops was found; others of equal metric may be taken instead (`fib6_select_path`). */
   hop = 0;
 }
@@ -177,6 +182,8 @@ export class Fib {
   readonly hasCustomLocalRoutes: boolean;
   /** Other rules than a namespace begins with: source checks then look properly too (`fib4_has_custom_rules`). */
   readonly hasCustomRules: boolean;
+  /** Some way or rule has realms (`fib_num_tclassid_users`): source checks then look too. */
+  readonly hasRealms: boolean;
   /** Where rules that every packet comes to look, one after another; null where there are others. */
   private readonly chain: readonly FibTable[] | null;
   /** By ifindex the VRF of each device that is in one, null where there is none. */
@@ -216,6 +223,12 @@ export class Fib {
     this.hasCustomRules =
       this.rules.length !== usual.length ||
       this.rules.some(({ always, priority }, i) => !always || priority !== usual[i]?.priority);
+    this.hasRealms =
+      family === 4 &&
+      ((routes as readonly Route[]).some(({ nextHops }) =>
+        nextHops.some((hop) => realmsNumber(hop.realms) !== 0),
+      ) ||
+        this.rules.some(({ realms }) => realms !== 0));
     this.hasCustomLocalRoutes = routes.some(
       ({ type, table, protocol }) => type === "local" && (table !== "local" || protocol !== "kernel"),
     );
@@ -269,6 +282,7 @@ export class Fib {
    */
   lookup(flow: Flow, result: FibResult, nameOf: (ifindex: number) => string): void {
     result.route = null;
+    result.realms = 0;
     if (this.chain !== null) {
       this.lookupInTurn(this.chain, flow, result);
       return;
@@ -288,6 +302,7 @@ export class Fib {
           const columns = table.columns ?? table.compile();
           const found = six ? select6(columns, flow, result) : scan(columns, flow, result);
           if (!found || !settle(table, result)) continue;
+          result.realms = rule.realms;
           const route = result.route as FibRoute | null;
           // An error route is none to be suppressed (`fib_rules_lookup`).
           if (

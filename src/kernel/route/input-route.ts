@@ -18,6 +18,7 @@ import {
   routedTos,
   selectHop,
 } from "./output-route.ts";
+import { realmsOfSource, withRealms } from "./realms.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
 
@@ -98,6 +99,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     packet.rtInput = RT_LOCAL_DELIVER;
     packet.rtDev = (route.nextHops[0]?.dev?.vrf ?? stack.net.loopback ?? dev).slot;
     packet.rtNextHop = daddr;
+    packet.rtRealms = realmsOfTheSource;
     stack.tape?.words8(OP_ROUTE, stack.host, packet.number, daddr, RTN_LOCAL, dev.ifindex, daddr, 0, index);
     ways.remember(stack, dev, packet, dev.ifindex, index);
     return OK;
@@ -110,11 +112,13 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   if (out === null) return errorRoute(stack, packet, EHOSTUNREACH);
   const type = route.type;
   const mtu = route.mtu;
+  const realms = withRealms(hop.realms, result.realms);
   const source = validateSource(stack, packet, dev, out.ifindex);
   if (source < 0) return -source;
   // The look-up for the source used the same result; the destination's route is what is attached.
   result.route = route;
   attachWithExceptions(stack, packet, type, out, hop, daddr, mtu);
+  packet.rtRealms = withRealms(realms, realmsOfTheSource);
   packet.rtInput = RT_FORWARD;
   if (out === dev && source === 1 && out.conf.sendRedirects) {
     if (out.conf.sharedMedia || onLink(out, saddr, hop.hasGateway ? hop.gateway : 0))
@@ -144,9 +148,13 @@ function broadcastInput(stack: Stack, packet: Packet, dev: NetDevice, type: numb
   packet.rtInput = RT_LOCAL_DELIVER;
   packet.rtDev = dev.slot;
   packet.rtNextHop = packet.dst;
+  packet.rtRealms = packet.src === 0 ? 0 : realmsOfTheSource;
   stack.tape?.words8(OP_ROUTE, stack.host, packet.number, packet.dst, type, dev.ifindex, packet.dst, 0, -1);
   return OK;
 }
+
+/** What the last look at a packet's source said (`itag`): `realms.ts`. */
+let realmsOfTheSource = 0;
 
 /**
  * `fib_validate_source`: reverse path filtering and own addresses as source.
@@ -158,7 +166,8 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   const conf = dev.conf;
   const fib = stack.net.fib;
   const src = packet.src;
-  if (conf.rpFilter === 0 && (dev.ifindex !== oif || !conf.sendRedirects)) {
+  realmsOfTheSource = 0;
+  if (conf.rpFilter === 0 && !fib.hasRealms && (dev.ifindex !== oif || !conf.sendRedirects)) {
     if (conf.acceptLocal) return 0;
     if (!fib.hasCustomLocalRoutes && !fib.hasCustomRules)
       return isOwnAddress(stack, src) && !dev.isLoopback ? -MARTIAN_SOURCE : 0;
@@ -185,11 +194,15 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   if (route.type !== RTN_UNICAST && (route.type !== RTN_LOCAL || !conf.acceptLocal)) {
     return dev.isLoopback && route.type === RTN_LOCAL ? 0 : -MARTIAN_SOURCE;
   }
+  realmsOfTheSource = realmsOfSource((route.nextHops[0] as FibNextHop).realms, result.realms);
   for (const hop of route.nextHops) {
     if (usesDevice(hop, dev)) return (route.nextHops[0] as FibNextHop).scope >= RT_SCOPE_HOST ? 1 : 0;
   }
   if (route.type === RTN_LOCAL && dev.isLoopback) return 0;
-  if (noAddress) return conf.rpFilter !== 0 ? -RP_FILTER : 0;
+  if (noAddress) {
+    realmsOfTheSource = 0;
+    return conf.rpFilter !== 0 ? -RP_FILTER : 0;
+  }
   if (conf.rpFilter === 1) return -RP_FILTER;
   flow.oif = dev.ifindex;
   flow.inVrf = dev.vrf?.ifindex ?? 0;

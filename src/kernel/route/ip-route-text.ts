@@ -68,6 +68,8 @@ const VALUES: Readonly<Record<string, string>> = {
   pref: "pref",
   tos: "tos",
   from: "from",
+  realm: "flow",
+  realms: "flow",
 };
 
 const NUMBERS: Readonly<Record<string, string>> = { metric: "metric", weight: "weight" };
@@ -75,7 +77,7 @@ const NUMBERS: Readonly<Record<string, string>> = { metric: "metric", weight: "w
 const FLAGS = new Set(["onlink", "linkdown", "dead", "pervasive", "offload", "trap", "notify", "unresolved"]);
 
 /** Values that no walk reads. */
-const UNREAD = new Set([...["error", "realm", "realms", "nhid", "users", "age", "ttl-propagate", "iif"]]);
+const UNREAD = new Set([...["error", "nhid", "users", "age", "ttl-propagate", "iif"]]);
 
 function readFields(words: WordReader, line: TextLine, draft: ToolTextDraft): Draft | null {
   const fields: Draft = {};
@@ -105,12 +107,19 @@ function readFields(words: WordReader, line: TextLine, draft: ToolTextDraft): Dr
       addMetric(fields, { mtu: Number(value), ...(isLocked ? { [LOCK]: "mtu" } : {}) });
     else if (isMetric) addMetric(fields, metricOf(name, value) ?? {});
     else if (name === "expires") fields["expires"] = Number.parseInt(value, 10);
+    else if (name === "realm" || name === "realms") Object.assign(fields, readRealms(value));
     else if (Object.hasOwn(VALUES, name)) fields[VALUES[name] as string] = value;
     else if (Object.hasOwn(NUMBERS, name)) fields[NUMBERS[name] as string] = Number(value);
     // Only routes of IPv6 have an error; without it `unreachable default` would be of either family.
     else if (name === "error" && !Object.hasOwn(fields, "pref")) Object.assign(fields, { pref: "medium" });
   }
   return { ...fields, flags };
+}
+
+/** `realm 5`, `realms 3/5` */
+function readRealms(value: string): Draft {
+  const at = value.indexOf("/");
+  return { flow: at < 0 ? { to: value } : { from: value.slice(0, at), to: value.slice(at + 1) } };
 }
 
 function addMetric(fields: Draft, metric: Draft): void {

@@ -5,6 +5,7 @@ import type { Json, JsonFields } from "../json-fields.ts";
 import type { Origin } from "../origin.ts";
 import { formatTos, parseTos } from "./dsfield.ts";
 import { parseMetrics } from "./metrics.ts";
+import { parseRealms, type Realms } from "./realms.ts";
 import type { NextHopOf, Route, Route6, RouteOf, RouteType } from "./route.ts";
 import { tableName } from "./rt-table.ts";
 
@@ -77,6 +78,27 @@ function usualScope(type: RouteType): Scope {
   return type === "broadcast" || type === "multicast" || type === "anycast" ? "link" : "global";
 }
 
+/** Realms by the names that `ip -j` has for both. */
+export function realmsOf(
+  json: JsonFields | undefined,
+  from: string,
+  to: string,
+): { readonly realms?: Realms } {
+  if (json === undefined) return {};
+  const text = [json.has(from) ? json.text(from) : null, json.text(to)]
+    .filter((each) => each !== null)
+    .join("/");
+  const realms = parseRealms(text);
+  if (realms === undefined)
+    json.fault(to, `${JSON.stringify(text)} is no realm: a number or a name is expected`);
+  return realms === undefined ? {} : { realms };
+}
+
+/** The inverse. */
+export function formatFlow(realms: Realms, from: string, to: string): Json {
+  return { ...(realms.from === null ? {} : { [from]: realms.from }), [to]: realms.to };
+}
+
 /** `table`: a name of `/etc/iproute2/rt_tables`, or a number. */
 export function parseTable(json: JsonFields, fallback: string): string {
   const value = json.get("table");
@@ -102,6 +124,7 @@ function parseNextHop<Address>(json: JsonFields, of: AddressFamily<Address>): Ne
     onlink: flags.includes("onlink"),
     // `linkdown` alone still carries traffic: with ignore_routes_with_linkdown the kernel adds `dead` itself.
     dead: flags.includes("dead"),
+    ...realmsOf(json.object("flow"), "from", "to"),
   };
 }
 
@@ -148,6 +171,7 @@ function formatHopPlace<Address>(of: AddressFamily<Address>, hop: NextHopOf<Addr
   return {
     ...(hop.gateway === null ? {} : { gateway: of.format(hop.gateway) }),
     ...(hop.dev === null ? {} : { dev: hop.dev }),
+    ...(hop.realms === undefined ? {} : { flow: formatFlow(hop.realms, "from", "to") }),
   };
 }
 

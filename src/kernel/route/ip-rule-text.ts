@@ -73,7 +73,13 @@ function readRuleValue(rule: Draft, name: string, value: string): boolean {
   else if (name === "goto") Object.assign(rule, { goto: Number(value) });
   else if (name === "suppress_ifgroup") Object.assign(rule, { suppress_ifgroup: value });
   else if (name === "sport" || name === "dport" || name === "uidrange") readRange(rule, name, value);
-  else if (Object.hasOwn(RULE_VALUES, name)) rule[RULE_VALUES[name] as string] = value;
+  else if (name === "realms") {
+    const at = value.indexOf("/");
+    Object.assign(
+      rule,
+      at < 0 ? { flow_to: value } : { flow_from: value.slice(0, at), flow_to: value.slice(at + 1) },
+    );
+  } else if (Object.hasOwn(RULE_VALUES, name)) rule[RULE_VALUES[name] as string] = value;
   else return false;
   return true;
 }

@@ -2,7 +2,7 @@ import { type AddressFamily, IPV4, IPV6, type PrefixOf } from "../../address/fam
 import type { Json, JsonFields } from "../json-fields.ts";
 import { ORIGIN_NONE, type Origin } from "../origin.ts";
 import { formatTos, parseTos } from "./dsfield.ts";
-import { parseTable } from "./ip-route.ts";
+import { formatFlow, parseTable, realmsOf } from "./ip-route.ts";
 import type { PolicyRule, PolicyRule6, PolicyRuleOf } from "./route.ts";
 
 /** Policy rules as `ip -j rule` prints them. */
@@ -61,6 +61,7 @@ function parseAny<Address>(
     dport: parseRange(json, "dport", 65_535),
     uidRange: parseRange(json, "uid", ANY_MASK),
     not: json.has("not"),
+    ...parseFlow(json),
     action: parseAction(json, of.bits),
     origin,
   };
@@ -94,6 +95,11 @@ function parseProtocol(json: JsonFields): number | null {
   if (number >= 0 && number <= 255) return number;
   if (text !== "") json.fault("ipproto", `${JSON.stringify(text)} is no protocol that is known by name`);
   return null;
+}
+
+/** `flow_from`, `flow_to`: the realms. */
+function parseFlow(json: JsonFields): Pick<PolicyRule, "realms"> {
+  return json.has("flow_to") ? realmsOf(json, "flow_from", "flow_to") : {};
 }
 
 /** One value (`sport`) or two (`sport_start`, `sport_end`). */
@@ -149,6 +155,7 @@ function formatAny<Address>(of: AddressFamily<Address>, rule: PolicyRuleOf<Addre
     ...(rule.sport === null ? {} : formatRange("sport", rule.sport)),
     ...(rule.dport === null ? {} : formatRange("dport", rule.dport)),
     ...formatAction(rule.action),
+    ...(rule.realms === undefined ? {} : formatFlow(rule.realms, "flow_from", "flow_to")),
   };
 }
 

@@ -11,6 +11,7 @@ import { attach, attachWithExceptions, fail } from "./attach.ts";
 import type { FibNextHop, FibRoute } from "./fib.ts";
 import { multipathKey4 } from "./multipath-hash.ts";
 import { routeMeHarder6, routeOutput6 } from "./output-route6.ts";
+import { withRealms } from "./realms.ts";
 import * as RT_SCOPE from "./rt-scope.ts";
 import { selectDefault } from "./select-default.ts";
 import * as ROUTE_TYPES from "./types.ts";
@@ -125,7 +126,9 @@ export function routeOutput(
     // "L3 master device is the loopback for that domain"
     const lo = route.nextHops[0]?.dev?.vrf ?? stack.net.loopback;
     if (lo === null) return fail(stack, packet, ENETUNREACH);
-    return attach(stack, packet, RTN_LOCAL, lo, daddr, false, 0);
+    attach(stack, packet, RTN_LOCAL, lo, daddr, false, 0);
+    packet.rtRealms = withRealms(route.nextHops[0]?.realms ?? 0, result.realms);
+    return 0;
   }
   const hop = selectHop(stack, packet, route, oif, saddr, daddr, false);
   const dev = hop.dev;
@@ -142,7 +145,9 @@ export function routeOutput(
   // "If multicast route do not exist use default one, but do not gateway in this case. Yes, it is hack."
   if (type === RTN_BROADCAST || (type === RTN_MULTICAST && route.length < 4))
     return attach(stack, packet, type, dev, daddr, false, 0);
-  return attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
+  attachWithExceptions(stack, packet, type, dev, hop, daddr, route.mtu);
+  packet.rtRealms = withRealms(hop.realms, result.realms);
+  return 0;
 }
 
 /**

@@ -4,6 +4,7 @@ import type { Ipv6Words } from "../../address/ipv6.ts";
 import type { Scope } from "../device/device.ts";
 import type { Origin } from "../origin.ts";
 import type { RouteMetrics } from "./metrics.ts";
+import type { Realms } from "./realms.ts";
 
 /** A route's type, `RTN_*` by name as `ip route` writes it. */
 export type RouteType =
@@ -27,6 +28,8 @@ export interface NextHopOf<Address> {
   readonly onlink: boolean;
   /** Not used (`dead`, `linkdown`). */
   readonly dead: boolean;
+  /** Of IPv4. */
+  readonly realms?: Realms;
 }
 
 /** A route of a table (`ip route show table all`): plain state. */
@@ -67,6 +70,8 @@ export interface PolicyRuleOf<Address> {
   readonly dport: { readonly from: number; readonly to: number } | null;
   readonly uidRange: { readonly from: number; readonly to: number } | null;
   readonly not: boolean;
+  /** Of IPv4. */
+  readonly realms?: Realms;
   readonly action:
     | { readonly kind: "lookup"; readonly table: string; readonly suppressPrefixLength: number | null }
     /** The table of the VRF that the packet is in. */

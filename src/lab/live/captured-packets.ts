@@ -62,10 +62,16 @@ function openDatagram(
   packet.encapsulation = INNER_DATAGRAM;
 }
 
-function isMembership({ protocol, icmpType }: Packet): boolean {
-  return protocol === IPPROTO_IGMP || (protocol === IPPROTO_ICMPV6 && MULTICAST_LISTENER.has(icmpType));
+/** A host tells a group of it; what a probe made by hand is for somebody. */
+function isMembership({ protocol, icmpType, dst }: Packet): boolean {
+  return (
+    (protocol === IPPROTO_IGMP && dst >>> 28 === MULTICAST) ||
+    (protocol === IPPROTO_ICMPV6 && MULTICAST_LISTENER.has(icmpType))
+  );
 }
 
+/** 224.0.0.0/4 */
+const MULTICAST = 14;
 const ETHERNET_HEADER = 14;
 const VXLAN_FLAGS = 0x0800_0000;
 const ETHERTYPES: ReadonlySet<number> = new Set([ETH_P_IP, ETH_P_ARP, ETH_P_IPV6]);

@@ -369,7 +369,11 @@ describe("a command that is wrong, or not built yet, is named", () => {
     ],
     ["ip route add default via 172.18.0.1", "ip route add: the route exists already"],
     ["ip route del 10.9.0.0/16", "ip route del: there is no such route"],
-    ["ip route add 10.9.0.0/16 dev eth0 realms 1", 'ip route: "realms" is not built yet'],
+    ["ip route add 10.9.0.0/16 dev eth0 nhid 1", 'ip route: "nhid" is not built yet'],
+    [
+      "ip route add 10.9.0.0/16 dev eth0 realms 1/70000",
+      'ip route: "1/70000" is no realm: [FROM/]TO is expected',
+    ],
     ["sysctl net.ipv4.ip_forward", 'sysctl: "net.ipv4.ip_forward" is not NAME=VALUE'],
     ["sysctl -a", "sysctl: the option -a is not built yet: use sysctl -w NAME=VALUE"],
     [

@@ -47,13 +47,18 @@ export function formatOptionsHeader({ length, options }: OptionsHeader, name: "h
   );
 }
 
-/** A packet without the header never matches, `!` or not (`ipv6_find_hdr` finds none). */
-export const NO_SUCH_HEADER: MatchTest = { test: () => false };
-
 /** The first header of a kind that a packet has (`ipv6_find_hdr`). */
 export function extensionOf({ extensions }: Packet, protocol: number): Uint8Array | undefined {
   return extensions.find((extension) => extension.protocol === protocol)?.bytes;
 }
+
+/** What the first header of a kind says is behind it. */
+export function nextAfter({ extensions, isFragment, protocol }: Packet, kind: number): number {
+  const at = extensions.findIndex((extension) => extension.protocol === kind);
+  return extensions[at + 1]?.protocol ?? (isFragment ? IPPROTO_FRAGMENT : protocol);
+}
+
+const IPPROTO_FRAGMENT = 44;
 
 /** `hbh_mt6`. Runs per packet. */
 export class OptionsHeaderTest implements MatchTest {

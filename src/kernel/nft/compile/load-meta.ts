@@ -4,6 +4,7 @@ import type { NetDevice } from "../../device/net-device.ts";
 import { hasSocket } from "../../netfilter/match/cgroup.ts";
 import { shownPktType } from "../../netfilter/match/pkttype.ts";
 import type { NftFamily } from "../ruleset.ts";
+import { transportOf } from "./load-header-bits.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Read } from "./read.ts";
 
@@ -27,7 +28,7 @@ const META: Readonly<Record<string, Read>> = {
   },
   l4proto: (run, at) => {
     if (run.packet.ethType === ETH_P_ARP) return false;
-    run.regs[at] = run.packet.protocol;
+    run.regs[at] = transportOf(run.packet);
     return true;
   },
   nfproto: (run, at) => {
@@ -69,14 +70,16 @@ const META: Readonly<Record<string, Read>> = {
     run.regs[at] = run.packet.uid;
     return true;
   },
+  sdif: slaveName,
+  sdifname: slaveName,
   ibrname: (run, at) => bridgeName(run, at, run.stack.inIf),
   obrname: (run, at) => bridgeName(run, at, run.stack.outIf),
   iifgroup: (run, at) => deviceGroup(run, at, run.stack.inIf),
   oifgroup: (run, at) => deviceGroup(run, at, run.stack.outIf),
   iifkind: (run, at) => deviceKind(run, at, run.stack.inIf),
   oifkind: (run, at) => deviceKind(run, at, run.stack.outIf),
-  // Routes have no realms here, sockets no classes, and nothing is encrypted.
-  rtclassid: (run, at) => zeroIf(run, at, run.packet.rtDev >= 0),
+  rtclassid: realms,
+  // Sockets have no classes here, and nothing is encrypted.
   cgroup: (run, at) => zeroIf(run, at, hasSocket(run.packet, run.stack)),
   ipsec: (run, at) => zeroIf(run, at, true),
   secpath: (run, at) => zeroIf(run, at, true),
@@ -86,6 +89,12 @@ const META: Readonly<Record<string, Read>> = {
   },
 };
 
+/** `dst_entry.tclassid`; where a realm's name is not known, it is none that a rule names. */
+export function realms({ packet, regs }: NftRun, at: number): boolean {
+  regs[at] = packet.rtRealms;
+  return packet.rtDev >= 0;
+}
+
 function inName(run: Parameters<Read>[0], at: number): boolean {
   run.regs[at] = run.stack.inName;
   return true;
@@ -93,6 +102,12 @@ function inName(run: Parameters<Read>[0], at: number): boolean {
 
 function outName(run: Parameters<Read>[0], at: number): boolean {
   run.regs[at] = run.stack.outName;
+  return true;
+}
+
+/** `nft_meta_get_eval_sdif`: the device of a VRF that it came in by; another has none. */
+function slaveName({ packet, stack, regs }: NftRun, at: number): boolean {
+  regs[at] = packet.l3Slave === 0 ? -1 : stack.nameOf(packet.l3Slave);
   return true;
 }
 

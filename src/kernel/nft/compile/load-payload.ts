@@ -22,10 +22,12 @@ import {
   NDISC_REDIRECT,
   type Packet,
 } from "../../../packet/packet.ts";
+import { hasPorts } from "../../../packet/ports.ts";
 import { tcpHeaderLength } from "../../../packet/tcp-options.ts";
 import { nextHeader } from "../../../packet/wire/ipv6.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
+import { carriedAt, loadCarried, transportOf } from "./load-header-bits.ts";
 import type { Read } from "./read.ts";
 
 /**
@@ -35,13 +37,10 @@ import type { Read } from "./read.ts";
 
 const ETH_P_8021Q = 0x8100;
 const ARPHRD_ETHER = 1;
-const IPPROTO_DCCP = 33;
-const IPPROTO_UDPLITE = 136;
 
 type Field = (packet: Packet) => number;
 type Fields = Readonly<Record<string, Field>>;
 
-/** Identifications and checksums are the kernel's own. */
 const IP: Fields = {
   version: () => 4,
   hdrlength: () => 5,
@@ -167,12 +166,10 @@ const TRANSPORTS: Readonly<Record<string, Transport>> = {
   tcp: plain(IPPROTO_TCP, TCP, TCP_PLACES),
   udp: plain(
     IPPROTO_UDP,
-    { ...PORTS, length: (packet) => packet.length - headerLength(packet) },
+    { ...PORTS, length: (packet) => packet.length - carriedAt(packet) },
     { ...PORT_PLACES, length: [32, 16] },
   ),
-  udplite: plain(IPPROTO_UDPLITE, PORTS),
   sctp: plain(IPPROTO_SCTP, PORTS),
-  dccp: plain(IPPROTO_DCCP, PORTS),
   icmp: {
     ...{ protocol: IPPROTO_ICMP, family: 4, fields: ICMP, addresses: {}, places: ICMP_PLACES },
     types: {
@@ -203,7 +200,7 @@ export function isOfTransport(protocol: string): boolean {
   return protocol === "th" || Object.hasOwn(TRANSPORTS, protocol);
 }
 
-/** null: the walk does not know the field. */
+/** null: packets hold no such field in a number of its own; `load-header-bits.ts` reads others. */
 export function compilePayload(protocol: string, field: string): Read | null {
   if (protocol === "ip") return compileHeader(own(IP, field), isIpv4);
   if (protocol === "ip6") return compileIp6(field);
@@ -258,7 +255,7 @@ function compileTransport(transport: Transport, field: string): Read | null {
   const [offset, length] = placeOf(transport, field);
   return (run, at) => {
     const { packet } = run;
-    if (packet.protocol !== protocol || packet.ethType === ETH_P_ARP) return false;
+    if (transportOf(packet) !== protocol || packet.ethType === ETH_P_ARP) return false;
     if (family !== 0 && packet.family !== family) return false;
     if (packet.fragOffset !== 0) {
       const isOne =
@@ -292,7 +289,7 @@ export function addressIn(regs: Int32Array, at: number): number {
   return intern(regs[at] as number, regs[at + 1] as number, regs[at + 2] as number, regs[at + 3] as number);
 }
 
-/** `th sport` and `th dport` read whatever lies at the ports' place: of ICMP its type and code, and its checksum. */
+/** `th sport` and `th dport` read whatever lies at the ports' place: of ICMP its type and code, and its checksum; of others their bytes. */
 function compilePorts(read: Field | undefined, field: string): Read | null {
   if (read === undefined) return null;
   const isSource = field === "sport";
@@ -300,6 +297,9 @@ function compilePorts(read: Field | undefined, field: string): Read | null {
     const { packet } = run;
     if (packet.ethType === ETH_P_ARP) return false;
     if (packet.fragOffset !== 0) return loadOfLaterFragment(run, at, isSource ? 0 : 16, 16);
+    const transport = transportOf(packet);
+    if (transport !== packet.protocol || !(isAnyIcmp(packet) || hasPorts(transport)))
+      return loadCarried(run, at, isSource ? 0 : 16, 16);
     if (!isAnyIcmp(packet)) run.regs[at] = read(packet);
     else if (isSource) run.regs[at] = (packet.icmpType << 8) | packet.icmpCode;
     else return loadIcmpBits(run, at, 16, 16);

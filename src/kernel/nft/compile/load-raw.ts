@@ -2,18 +2,24 @@ import { word6 } from "../../../address/ip6-handle.ts";
 import {
   ETH_P_ARP,
   headerLength,
+  IPPROTO_IPIP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
   type Packet,
 } from "../../../packet/packet.ts";
+import { ethernetLength } from "../../../packet/wire/ethernet.ts";
+import { encodeFrame } from "../../../packet/wire/frame.ts";
 import { nextHeader } from "../../../packet/wire/ipv6.ts";
+import { knownBytes } from "../../../packet/wire/known-bytes.ts";
 import type { NftExpression } from "../expression.ts";
 import { isAnyIcmp, loadIcmpBits } from "./icmp-bits.ts";
+import { loadKnownBits } from "./known-bits.ts";
 import { loadOfLaterFragment } from "./later-fragment.ts";
+import { carriedAt, loadCarried, transportOf } from "./load-header-bits.ts";
 import type { Load, Read } from "./read.ts";
 
-/** Bits of the network header by their place, as `@nh,96,32` names them: the same bits mean other things in each family. */
+/** Bits of a packet by their place, as `@nh,96,32` names them: of the network header the same bits mean other things in each family. */
 
 type RawPayload = Extract<NftExpression, { kind: "raw-payload" }>;
 
@@ -24,11 +30,11 @@ const IP6_KNOWN = [0xfff00000 | 0, -1, -1, -1, -1, -1, -1, -1, -1, -1];
 
 /** null: no packet has these bits here. */
 export function compileRaw({ base, offset, length }: RawPayload): Load | null {
-  if (base === "th") {
-    const read = transportBits(offset, length);
+  if (base !== "nh") {
+    const read = length === 0 || length > 32 ? null : READS[base](offset, length);
     return read === null ? null : { words: 1, load: read, unsure: true };
   }
-  if (base !== "nh" || length === 0) return null;
+  if (length === 0) return null;
   const load = length <= 32 ? bitsWithin(offset, length) : wholeWords(offset, length);
   return load === null ? null : { words: Math.ceil(length / 32), load };
 }
@@ -40,34 +46,74 @@ const TRANSPORT_KNOWN: ReadonlyMap<number, readonly number[]> = new Map([
   [IPPROTO_SCTP, [-1]],
 ]);
 
-/** So many bytes of ICMP are looked at: the longest message. */
-const ICMP_BITS = 0xffff * 8;
-
-/** Bits of a transport header; a packet whose protocol has other things there, or none, does not match. */
+/** Bits of a transport header. */
 function transportBits(offset: number, length: number): Read | null {
   const word = offset >> 5;
   const shift = 32 - (offset & 31) - length;
-  if (shift < 0 || length === 0) return null;
+  if (shift < 0) return null;
   const mask = length === 32 ? -1 : (1 << length) - 1;
   const protocols = [...TRANSPORT_KNOWN].flatMap(([protocol, known]) =>
     (((known[word] ?? 0) >> shift) & mask) === mask ? [protocol] : [],
   );
-  if (protocols.length === 0 && offset + length > ICMP_BITS) return null;
   return (run, at) => {
     const { packet } = run;
     if (packet.ethType === ETH_P_ARP) return false;
     if (packet.fragOffset !== 0) return loadOfLaterFragment(run, at, offset, length);
+    if (transportOf(packet) !== packet.protocol) return loadCarried(run, at, offset, length);
     if (isAnyIcmp(packet)) return loadIcmpBits(run, at, offset, length);
-    if (!protocols.includes(packet.protocol)) return false;
+    if (!protocols.includes(packet.protocol)) return loadCarried(run, at, offset, length);
     run.regs[at] = (transportWord(packet, word) >>> shift) & mask;
     return true;
   };
 }
 
+/** `nft_payload_eval` of a link's header, which not every packet has. */
+function linkBits(offset: number, length: number): Read {
+  return (run, at) => {
+    const { packet } = run;
+    if (!packet.framed) return false;
+    const bytes = encodeFrame(packet);
+    // What is behind it is read by other names.
+    const known = new Uint8Array(bytes.length).fill(0xff, 0, packet.vlan === 0 ? ethernetLength(packet) : 0);
+    return loadKnownBits(run, at, { bytes, known, payloadAt: 0 }, 0, offset, length);
+  };
+}
+
+/** `nft_payload_inner_offset`: what a transport carries, of some protocols alone. */
+function innerBits(offset: number, length: number): Read {
+  return (run, at) => {
+    const { packet } = run;
+    const protocol = transportOf(packet);
+    if (packet.ethType === ETH_P_ARP || packet.fragOffset !== 0) return false;
+    const of = knownBytes(packet);
+    let start = of.payloadAt;
+    if (protocol === IPPROTO_IPIP) start = carriedAt(packet);
+    else if (protocol === IPPROTO_GRE) start = behindGre(of.bytes, carriedAt(packet));
+    else if (protocol !== IPPROTO_TCP && protocol !== IPPROTO_UDP) return false;
+    return start >= 0 && loadKnownBits(run, at, of, start, offset, length);
+  };
+}
+
+/** Where a header of GRE ends, -1 where it is none that is known. */
+function behindGre(bytes: Uint8Array, at: number): number {
+  const [flags, version] = [bytes[at] ?? 0, (bytes[at + 1] ?? 0) & 7];
+  if (bytes.length < at + 4 || version !== 0 || (flags & GRE_ROUTING) !== 0) return -1;
+  return at + 4 + 4 * [GRE_CSUM, GRE_KEY, GRE_SEQ].filter((bit) => (flags & bit) !== 0).length;
+}
+
+const IPPROTO_GRE = 47;
+/** Of a header's first byte. */
+const GRE_CSUM = 0x80;
+const GRE_ROUTING = 0x40;
+const GRE_KEY = 0x20;
+const GRE_SEQ = 0x10;
+
+const READS = { ll: linkBits, th: transportBits, ih: innerBits } as const;
+
 /** Word `i` of the transport header, as far as it is known. Runs per packet. */
 function transportWord(packet: Packet, i: number): number {
   if (i === 0) return (packet.sport << 16) | packet.dport;
-  if (packet.protocol === IPPROTO_UDP) return (packet.length - headerLength(packet)) << 16;
+  if (packet.protocol === IPPROTO_UDP) return (packet.length - carriedAt(packet)) << 16;
   return i === 2 ? packet.ack : packet.tcpFlags << 16;
 }
 

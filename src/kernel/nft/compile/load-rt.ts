@@ -1,18 +1,30 @@
+import type { Packet } from "../../../packet/packet.ts";
+import { clampedMss } from "../../netfilter/header-actions.ts";
 import { nextHopOf } from "../../route/attach.ts";
+import type { Stack } from "../../stack.ts";
 import type { NftExpression } from "../expression.ts";
+import { realms } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
 
 /**
  * What a packet's route says (`nft_rt_get_eval`); a packet without one makes the rule break. null: the walk does not know the
- * key; `mtu`, a segment size, is only ever written into TCP options (`mangle.ts`).
+ * key. `mtu` is a segment's size, mostly to be written into TCP's option (`mangle.ts`).
  */
 export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }>): Read | null {
-  // Routes have no realms here, and nothing is encrypted.
-  if (key === "classid" || key === "ipsec") {
+  if (key === "classid") return realms;
+  // Nothing is encrypted here.
+  if (key === "ipsec") {
     return (run, at) => {
       run.regs[at] = 0;
       return run.packet.rtDev >= 0;
+    };
+  }
+  if (key === "mtu") {
+    return ({ packet, stack, regs }, at) => {
+      if (packet.rtDev < 0) return false;
+      regs[at] = segmentSizeOfRoute(stack, packet);
+      return true;
     };
   }
   if (key !== "nexthop") return null;
@@ -24,4 +36,12 @@ export function compileRt({ key, family }: Extract<NftExpression, { kind: "rt" }
     else regs[at] = hop;
     return true;
   };
+}
+
+const TCP_MSS_DEFAULT = 536;
+
+/** `get_tcpmss`. Runs per packet. */
+export function segmentSizeOfRoute(stack: Stack, packet: Packet): number {
+  const most = clampedMss(stack, packet);
+  return most > 0 ? most : TCP_MSS_DEFAULT;
 }

@@ -6,6 +6,7 @@ import { typesOf } from "../fields.ts";
 import { compileCt } from "./load-ct.ts";
 import { compileExthdr } from "./load-exthdr.ts";
 import { compileFib } from "./load-fib.ts";
+import { compileHeaderBits } from "./load-header-bits.ts";
 import { compileMeta } from "./load-meta.ts";
 import { compilePayload, isOfTransport } from "./load-payload.ts";
 import { compileRaw } from "./load-raw.ts";
@@ -18,14 +19,23 @@ import type { NftUnknown } from "./unknown-step.ts";
 import { NFT_BREAK } from "./verdict.ts";
 import { foldWords, isShift, operate, wordsOfType } from "./words.ts";
 
-/** null: the walk does not know what the expression reads. */
-export function compileLoad(expression: NftExpression): Load | null {
+/**
+ * null: the walk does not know what the expression reads.
+ *
+ * @param asks who loads sees to bits that are not known (`Load.mayBeAny`)
+ */
+export function compileLoad(expression: NftExpression, asks = false): Load | null {
   switch (expression.kind) {
-    case "payload":
-      return shared(`payload ${expression.protocol} ${expression.field}`, () => {
-        const load = sized(compilePayload(expression.protocol, expression.field), expression);
-        return load !== null && isOfTransport(expression.protocol) ? { ...load, unsure: true } : load;
+    case "payload": {
+      const { protocol, field } = expression;
+      const load = shared(`payload ${protocol} ${field}`, () => {
+        const own = sized(compilePayload(protocol, field), expression);
+        if (own !== null) return isOfTransport(protocol) ? { ...own, unsure: true } : own;
+        const bits = sized(compileHeaderBits(protocol, field), expression);
+        return bits === null ? null : { ...bits, unsure: true, mayBeAny: true };
       });
+      return load?.mayBeAny === true && !asks ? null : load;
+    }
     case "raw-payload":
       return compileRaw(expression);
     case "meta":
@@ -39,9 +49,9 @@ export function compileLoad(expression: NftExpression): Load | null {
     case "hash":
       return compileHash(expression);
     case "binary":
-      return compileBinary(expression);
+      return compileBinary(expression, asks);
     case "concat":
-      return compileConcat(expression.parts);
+      return compileConcat(expression.parts, asks);
     case "map":
       return compileMap(expression);
     case "other":
@@ -97,16 +107,17 @@ function immediate(words: readonly number[]): Load {
   };
 }
 
-function compileConcat(parts: readonly NftExpression[]): Load | null {
+function compileConcat(parts: readonly NftExpression[], asks: boolean): Load | null {
   const loads: Load[] = [];
   for (const part of parts) {
-    const load = compileLoad(part);
+    const load = compileLoad(part, asks);
     if (load === null) return null;
     loads.push(load);
   }
   return {
     words: loads.reduce((sum, { words }) => sum + words, 0),
     unsure: loads.some(({ unsure }) => unsure === true),
+    mayBeAny: loads.some(({ mayBeAny }) => mayBeAny === true),
     load: (run, at) => {
       let place = at;
       for (let i = 0; i < loads.length; i++) {
@@ -120,8 +131,11 @@ function compileConcat(parts: readonly NftExpression[]): Load | null {
 }
 
 /** `nft_bitwise`. */
-function compileBinary({ op, left, right }: Extract<NftExpression, { kind: "binary" }>): Load | null {
-  const from = compileLoad(left);
+function compileBinary(
+  { op, left, right }: Extract<NftExpression, { kind: "binary" }>,
+  asks: boolean,
+): Load | null {
+  const from = compileLoad(left, asks);
   if (from === null || (from.words > 1 && isShift(op))) return null;
   const folded = foldWords(right);
   if (from.words > 1) return folded?.length === from.words ? onWords(op, from, folded) : null;
@@ -138,7 +152,7 @@ function compileBinary({ op, left, right }: Extract<NftExpression, { kind: "bina
     };
   }
   const other = compileLoad(right);
-  if (other === null || other.words !== 1) return null;
+  if (other === null || other.words !== 1 || from.mayBeAny === true) return null;
   return {
     words: 1,
     load: (run, at) => {

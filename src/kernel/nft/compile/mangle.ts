@@ -11,12 +11,12 @@ import { bitsOf, blankTcpOptions, TCPOPT_MSS } from "../../../packet/tcp-options
 import { CT_NONE } from "../../conntrack/status.ts";
 import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
-import { clampedMss } from "../../netfilter/header-actions.ts";
 import type { NftExpression } from "../expression.ts";
 import type { NftStatement } from "../statement.ts";
 import { compileLoad } from "./load.ts";
 import { TCP_OPTIONS } from "./load-exthdr.ts";
 import { addressIn } from "./load-payload.ts";
+import { segmentSizeOfRoute } from "./load-rt.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
 import { NFT_BREAK, NFT_CONTINUE } from "./verdict.ts";
@@ -184,13 +184,11 @@ function setSegmentSize(value: NftExpression): Step | null {
   return ({ packet, stack }) => {
     if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return NFT_BREAK;
     if (size === null && packet.rtDev < 0) return NFT_BREAK;
-    const most = size ?? clampedMss(stack, packet);
-    if (packet.mss !== 0) packet.mss = Math.min(packet.mss, most > 0 ? most : TCP_MSS_DEFAULT);
+    const most = size ?? segmentSizeOfRoute(stack, packet);
+    if (packet.mss !== 0) packet.mss = Math.min(packet.mss, most);
     return NFT_CONTINUE;
   };
 }
-
-const TCP_MSS_DEFAULT = 536;
 
 const TCP_OPTION = "tcp option ";
 

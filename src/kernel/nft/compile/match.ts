@@ -15,17 +15,17 @@ import { boundsOf, constantWords, foldWords, wildcardPrefix } from "./words.ts";
 
 /**
  * `nft_cmp`, `nft_range`, `nft_lookup`. null: the walk cannot tell. Bits of a packet that are not known are equal to no value of
- * a rule; whether they are within bounds is asked.
+ * a rule, unless they are such as any may be (`Load.mayBeAny`); whether they are within bounds is asked.
  */
 export function compileMatch(
   statement: Extract<NftStatement, { kind: "match" }>,
   unsure: (run: NftRun) => number,
 ): Step | Inline | null {
   if (statement.left.kind === "meta" && statement.left.key === "cpu") return compileCpu(statement);
-  const from = compileLoad(statement.left);
+  const from = compileLoad(statement.left, true);
   if (from === null) return null;
   const step = compileTest(statement, from, unsure);
-  const isWhole = statement.left.kind !== "binary" && isDiscrete(statement.right);
+  const isWhole = statement.left.kind !== "binary" && isDiscrete(statement.right) && from.mayBeAny !== true;
   if (from.unsure !== true || typeof step !== "function" || isWhole) return step;
   return (run) => {
     run.unsure = false;
@@ -150,7 +150,7 @@ function compileFlags(from: Load, op: "in" | "!", right: NftExpression): Step | 
 
 function compileComparison(from: Load, op: MatchOperator, words: readonly number[]): Step | Inline | null {
   if (words.length !== from.words) return null;
-  if (from.words === 1 && (op === "==" || op === "!=")) {
+  if (from.words === 1 && (op === "==" || op === "!=") && from.mayBeAny !== true) {
     return { kind: "compare", from, equal: op === "==", word: words[0] as number };
   }
   const holds = ORDERS[op];

@@ -9,4 +9,6 @@ export interface Load {
   readonly load: Read;
   /** Of some packets it is not known what it reads (`NftRun.unsure`). */
   readonly unsure?: boolean;
+  /** Then it may as well be what a rule names: whether it is, is asked too. */
+  readonly mayBeAny?: boolean;
 }

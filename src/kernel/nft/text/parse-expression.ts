@@ -22,6 +22,7 @@ const OPERATORS: Readonly<Record<string, { readonly op: BinaryOperator; readonly
 /** Extension headers and options: words that the walk does not read, and how many follow. */
 const OPTIONS: Readonly<Record<string, number>> = {
   hbh: 1,
+  rt: 1,
   rt0: 1,
   rt2: 1,
   rt4: 1,
