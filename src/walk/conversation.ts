@@ -358,6 +358,8 @@ export class Conversation implements Upcalls {
 
   takeError(packet: Packet, inner: Packet): void {
     const { query } = this;
+    // What a later piece bears is no header: nobody's ports or id are read there (`icmpv6_notify`; of IPv4 none is told of).
+    if (inner.fragOffset !== 0) return;
     // Who sends echoes is not connected: errors are its own from whatever address they tell of, unless it is bound to one.
     const source = query.proto === "icmp" ? (query.src ?? 0) : this.source;
     if (

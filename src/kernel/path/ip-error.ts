@@ -38,8 +38,11 @@ export function ipError(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   const told = REFUSALS.get(packet.rtError)?.told ?? null;
-  if (told !== null && (packet.family === 6 || errorRouteAllows(stack, packet.src)))
+  if (told !== null && (packet.family === 6 || errorRouteAllows(stack, packet.src))) {
+    stack.countedJustNow = packet.family !== 6;
     tellSender(stack, packet, told, 0);
+    stack.countedJustNow = false;
+  }
   endUntold(stack, packet);
 }
 
