@@ -3,12 +3,12 @@ import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { hasPorts } from "../../packet/ports.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import * as ERRNO from "../errno.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
 import { attachError, attachWithExceptions } from "./attach.ts";
 import type { FibNextHop } from "./fib.ts";
-import * as FIB from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
 import {
   isLimitedBroadcast,
@@ -26,7 +26,7 @@ import * as ROUTE_TYPES from "./types.ts";
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { RT_FORWARD, RT_LOCAL_DELIVER } = PACKET;
 const { OP_ROUTE } = TAPE;
-const { EHOSTUNREACH } = FIB;
+const { EHOSTUNREACH } = ERRNO;
 const { RT_SCOPE_HOST } = RT_SCOPE;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
 
