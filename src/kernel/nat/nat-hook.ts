@@ -2,10 +2,10 @@ import * as PACKET from "../../packet/packet.ts";
 import { isIcmp, type Packet } from "../../packet/packet.ts";
 import * as STATUS from "../conntrack/status.ts";
 import { ctInfoDirection } from "../conntrack/status.ts";
+import * as ERRNO from "../errno.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
-import * as FIB from "../route/fib.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import * as MANIP from "./manip.ts";
@@ -26,7 +26,7 @@ const {
   IPS_SRC_NAT,
 } = STATUS;
 const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING } = HOOK;
-const { EINVAL } = FIB;
+const { EINVAL } = ERRNO;
 const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = MANIP;
 
 /** A table's rules for new connections at one hook. */
