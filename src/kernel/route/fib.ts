@@ -318,10 +318,9 @@ export class Fib {
           return;
         }
         case "goto": {
-          const to = rules.findIndex((other) => other.priority >= action.priority);
-          if (to < 0) {
-            i = rules.length;
-          } else i = to - 1;
+          // To a number that no rule has it leads nowhere (`[unresolved]`): the next rule is asked.
+          const to = rules.findIndex((other) => other.priority === action.priority);
+          if (to > i) i = to - 1;
           continue;
         }
         case "nop":

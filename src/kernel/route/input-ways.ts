@@ -95,6 +95,7 @@ export class InputWays {
     packet.rtUsesGateway = way.usesGateway;
     packet.rtHopStands = false;
     packet.rtMtu = way.mtu;
+    packet.rtForwardMtu = way.mtu;
     packet.rtMtuLocked = way.mtuLocked;
     packet.rtRealms = way.realms;
     packet.rtHopLimit = way.hopLimit;
