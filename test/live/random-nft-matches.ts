@@ -469,6 +469,8 @@ function rawIs(spot: NftSpot): (() => string)[] {
 
 function generated(spot: NftSpot): (() => string)[] {
   const { dice, words } = spot;
+  // Which of several questions for neighbours had which of the kernel's numbers a counter does not tell.
+  const asked = words.ip === "ip6" ? "meta l4proto { tcp, udp } " : "";
   const number = () => dice.pick(["0", "!= 0", "1", "{ 0, 1 }"]);
   return [
     () => `numgen inc mod ${dice.pick([2, 3])} ${number()}`,
@@ -478,8 +480,8 @@ function generated(spot: NftSpot): (() => string)[] {
     () =>
       `jhash ${words.ip} saddr . ${words.ip} ${words.protocol} mod 4 seed 0x1 offset 2 ${dice.pick(["2-3", "> 3"])}`,
     () => `numgen random mod 2 ${dice.pick(["0", "1"])}`,
-    () => `symhash mod 2 ${dice.pick(["0", "1"])}`,
-    () => `jhash ${words.ip} daddr mod 2 ${dice.pick(["0", "1"])}`,
+    () => `${asked}symhash mod 2 ${dice.pick(["0", "1"])}`,
+    () => `${asked}jhash ${words.ip} daddr mod 2 ${dice.pick(["0", "1"])}`,
   ];
 }
 

@@ -172,13 +172,13 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       ]);
       list.push([0.3, () => `reset tcp option ${dice.pick(["maxseg", "sack-perm"])}`]);
     }
-    // Two copies of a segment are answered alike, which a recording does not tell apart, and of IPv6 no packet; and a copy
-    // that others send on may come back.
+    // Two copies of a segment are answered alike, which a recording does not tell apart, and of IPv6 no packet, where who is on link is
+    // sent the copy himself, whatever the gateway (`rt6_nexthop`): clients answer nothing. And a copy that others send on may come back.
     const passesBy = hook === "prerouting" || hook === "forward";
-    const isCopied =
-      (passesBy || family === "ip") && (proto === "udp" || (proto === "icmp" && words.ip === "ip"));
+    const isCopied = words.ip === "ip" ? proto === "udp" || proto === "icmp" : passesBy && proto === "udp";
+    const answers = words.ip === "ip" ? `meta l4proto ${proto}` : "udp dport >= 20000";
     if (isCopied && family === words.ip && spot.idle.length > 0)
-      list.push([0.8, () => `meta l4proto ${proto} dup to ${dice.pick(spot.idle)}`]);
+      list.push([0.8, () => `${answers} dup to ${dice.pick(spot.idle)}`]);
   }
   if (family === "netdev") {
     // Nor a connection's here: what both ends say to copies comes in an order that is the machine's.

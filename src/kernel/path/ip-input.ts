@@ -186,6 +186,11 @@ function reassembled(stack: Stack, packet: Packet): Packet | null {
 
 /** `ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`. */
 function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
+  // `ipv6_rthdr_rcv`: a way through several hosts does not lead to many.
+  if (isRouted(whole) && (whole.pktType !== PACKET_HOST || isMulticast6(whole.dst))) {
+    stack.kill(whole, MARTIAN_DESTINATION);
+    return;
+  }
   // Nobody here takes an authentication header (`ah6_protocol`).
   if (whole.extensions.some(({ protocol }) => protocol === IPPROTO_AH)) {
     noProtocol(stack, whole);
@@ -231,7 +236,12 @@ function isTunnel6({ plain: { detail } }: NetDevice): boolean {
 /** Where an IPv6 header names what is behind it, bytes from its beginning. */
 const NEXT_HEADER = 6;
 const IPV6_HEADER = 40;
+const IPPROTO_ROUTING = 43;
 const IPPROTO_AH = 51;
+
+function isRouted({ extensions }: Packet): boolean {
+  return extensions.some(({ protocol }) => protocol === IPPROTO_ROUTING);
+}
 
 /** Where what nobody takes is named: extension headers name the next one in their first byte. */
 function placeOfUnknown({ extensions }: Packet): number {

@@ -191,8 +191,15 @@ export class ElementIndex {
       to: to.slice(0, keyWords).map((word) => word ^ FLIP),
     }));
     flipped.sort((a, b) => compareWords(a.from, b.from));
-    this.order = Int32Array.from(flipped, ({ element }) => element);
-    for (const [i, { from, to }] of flipped.entries()) {
+    // Those that overlap nft makes one of (auto-merge).
+    const merged: typeof flipped = [];
+    for (const each of flipped) {
+      const last = merged.at(-1);
+      if (last === undefined || compareWords(each.from, last.to) > 0) merged.push(each);
+      else if (compareWords(each.to, last.to) > 0) last.to = each.to;
+    }
+    this.order = Int32Array.from(merged, ({ element }) => element);
+    for (const [i, { from, to }] of merged.entries()) {
       this.lows.set(from, i * keyWords);
       this.highs.set(to, i * keyWords);
     }
