@@ -76,6 +76,16 @@ describe("a set's elements", () => {
     );
   });
 
+  it("of intervals that overlap, which nft joins, any value in any of them is found", () => {
+    fc.assert(
+      fc.property(fc.array(bounds, { minLength: 1, maxLength: 12 }), word, (list, asked) => {
+        const keys = list.map((each) => [each]);
+        const index = new ElementIndex(elementsOf(keys), ["mark"], null);
+        expect(find(index, [asked]) >= 0).toBe(keys.some((key) => matches(key, [asked])));
+      }),
+    );
+  });
+
   it("concatenations with ranges: the first that matches", () => {
     fc.assert(
       fc.property(

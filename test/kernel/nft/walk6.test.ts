@@ -62,6 +62,8 @@ describe("verdicts, at FORWARD", () => {
     ["fib saddr . iif oif missing drop", "connected"],
     ["fib daddr type unicast drop", "timeout"],
     ["rt ip6 nexthop fd02::2 drop", "timeout"],
+    ["ip6 saddr fd01::/64 rt nexthop != fd02::3 drop", "timeout"],
+    ["ip6 saddr { fd01::/64, fd01::2 } drop", "timeout"],
     ["rt ip6 nexthop fd02::1 drop\nrt ip nexthop 10.0.0.1 drop", "connected"],
   ])("%j: %s", (rules, expected) => {
     expect(result(forward(rules))).toBe(expected);
@@ -81,6 +83,18 @@ describe("verdicts, at FORWARD", () => {
     expect(result(input(discovery))).toBe("connected");
     expect(result(input("ct state untracked accept"))).toBe("connected");
   });
+});
+
+it("a packet of its own has its protocol before OUTPUT sees it", () => {
+  const nft = (asked: string): string =>
+    `table ip6 t {\nchain o {\ntype filter hook output priority 0;\n${asked} icmpv6 type echo-reply drop\n}\n}\n`;
+  expect(result(nft("meta protocol ip6"), "icmp fd01::1")).toBe("timeout");
+  expect(result(nft("meta protocol ip"), "icmp fd01::1")).toBe("answered");
+});
+
+it("a flow label that a rule gives is known to others", () => {
+  const nft = "ip6 flowlabel set 0x5\nip6 flowlabel 0x5 drop";
+  expect(result(forward(nft))).toBe("timeout");
 });
 
 describe("translation", () => {

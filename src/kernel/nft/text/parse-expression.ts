@@ -224,7 +224,12 @@ function parseCt(reader: NftReader): NftExpression {
 
 function parseRt(reader: NftReader): NftExpression {
   const family = reader.is("ip") || reader.is("ip6") ? (reader.next().text as "ip" | "ip6") : null;
-  return { kind: "rt", key: reader.word("an rt key"), family };
+  const key = reader.word("an rt key");
+  if (key !== "nexthop" || family !== null) return { kind: "rt", key, family };
+  // In a table of ip6 a script need not say it; what it is compared with does.
+  const ahead = [reader.token, reader.peek(), reader.peek(2)];
+  const isOf6 = ahead.some(({ kind, text }) => kind === "word" && text.includes(":"));
+  return { kind: "rt", key, family: isOf6 ? "ip6" : null };
 }
 
 function parseFib(reader: NftReader): NftExpression {
