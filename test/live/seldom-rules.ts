@@ -63,7 +63,7 @@ const OF_BOTH: readonly Showcase[] = [
   match("FORWARD", "-m cluster --cluster-local-node 2 --cluster-total-nodes 2 --cluster-hash-seed 0x77"),
   match(
     "OUTPUT",
-    "-m hashlimit --hashlimit-above 1/hour --hashlimit-burst 1 --hashlimit-mode srcip --hashlimit-name shown",
+    "-m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 1 --hashlimit-mode srcip --hashlimit-name shown",
   ),
   match("OUTPUT", ({ gateway }) => `-m iprange ! --dst-range ${gateway}-${gateway}`),
   match("OUTPUT", "-m length --length 20:200"),
@@ -79,7 +79,7 @@ const OF_BOTH: readonly Showcase[] = [
   match("FORWARD", "-m policy --dir in --pol none"),
   match("OUTPUT", "-m quota --quota 1000"),
   match("OUTPUT", (_, { plan }) => `-m recent --set --name shown --mask ${plan.words.wholeMask} --rdest`),
-  match("OUTPUT", "-m statistic --mode nth --every 2 --packet 1"),
+  match("OUTPUT", "-m statistic --mode nth --every 2 --packet 0"),
   match("PREROUTING", "-m rpfilter --loose"),
   match("OUTPUT", ({ node, away }, { plan }) => {
     const head = `hash:ip family ${plan.words.ipset} hashsize 64 maxelem 64 bucketsize 12 initval 0x78`;
@@ -156,11 +156,20 @@ const OF_BOTH: readonly Showcase[] = [
     return idle === undefined ? "DROP" : `TEE --gateway ${idle}`;
   }),
   target("filter", "INPUT", received, "REJECT"),
-  target("nat", "PREROUTING", received, "REDIRECT --to-ports 53"),
+  target("nat", "PREROUTING", received, ({ node }, { plan }, port) => {
+    node.sockets.push(`udp UNCONN 0 0 ${plan.listening}:${port + 1000} ${plan.listening}:*`);
+    return `REDIRECT --to-ports ${port + 1000}`;
+  }),
   target("nat", "POSTROUTING", forwarded, ({ gateway }) => `SNAT --to-source ${gateway}`),
   target("nat", "PREROUTING", forwarded, (_, { plan }) => `NETMAP --to ${plan.fabric}`),
-  target("raw", "PREROUTING", forwarded, "NOTRACK"),
-  target("raw", "PREROUTING", forwarded, "CT --notrack"),
+  ...["NOTRACK", "CT --notrack"].map((text) =>
+    setting((_dice, { plan: { family } }, scene, port) => {
+      const asked = `-p udp -m udp --dport ${port}`;
+      putFirst(scene.node, family, "raw", [`-A PREROUTING ${asked} -j ${text}`]);
+      putFirst(scene.node, family, "mangle", [`-A FORWARD ${asked} -m conntrack --ctstate UNTRACKED -j DROP`]);
+      return forwarded(scene, datagram(port));
+    }),
+  ),
 ];
 
 /** A way's realm, the one of where a packet comes from, and a policy rule's. */
