@@ -18,6 +18,7 @@ import { NFT_PROXIES } from "./seldom-proxies.ts";
 import { SELDOM_RULES } from "./seldom-rules.ts";
 import { inTurn, putShowcases, type Showcase } from "./showcase.ts";
 import { SHOWCASES } from "./showcases.ts";
+import { NFT_VERDICTS } from "./showcases-nft.ts";
 import { type Ground, randomTopology } from "./topology.ts";
 
 /**
@@ -122,7 +123,7 @@ function ruledWorld(
 }
 
 export function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
-  if (kind === "nft") return [...SELDOM_NFT, ...NFT_HEADERS[4], ...NFT_PROXIES];
+  if (kind === "nft") return [...SELDOM_NFT, ...NFT_VERDICTS, ...NFT_HEADERS[4], ...NFT_PROXIES];
   if (kind === "nft6") return SELDOM_NFT6;
   if (kind !== "plain" && kind !== "v6") return [];
   return [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family], ...SELDOM_CONNECTIONS];

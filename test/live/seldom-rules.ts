@@ -40,6 +40,21 @@ function textOf(text: Text, scene: Scene, ground: Ground, port: number): string 
 const TCP = { proto: "tcp" } as const;
 const isOf4 = ({ plan }: Ground): boolean => plan.family === 4;
 
+/** Echoes have no ports: a mark tells them from others'. */
+const ECHOES: Showcase = setting((_dice, { plan }, scene, port) => {
+  const mark = 0x10000 * (port % 100);
+  putFirst(scene.node, plan.family, "raw", [
+    `-A OUTPUT -p ${plan.words.icmp} ${plan.words.icmpMatch} ${plan.family === 6 ? 128 : 8} -m mark --mark 0x${mark.toString(16)}/0xff0000 -j DROP`,
+  ]);
+  return sent(scene, { proto: "icmp", size: 16, mark });
+});
+
+/** Bridged packets that pass the rules of IP know the port they came in by. */
+const BY_PORT = rules("mangle", received, (asked, { node }) => {
+  for (const family of ["iptables", "ip6tables"]) node.sysctl[`net.bridge.bridge-nf-call-${family}`] = "1";
+  return [`-A PREROUTING ${asked} -m physdev --physdev-in veth+ -j DROP`];
+});
+
 const OF_BOTH: readonly Showcase[] = [
   match("OUTPUT", (_, ground) => `-m u32 --u32 "${isOf4(ground) ? "0x6" : "0x3"}&0xff=0x11"`),
   match("OUTPUT", '-m string --string "pppppppp" --algo bm --from 20 --to 90'),
@@ -110,6 +125,30 @@ const OF_BOTH: readonly Showcase[] = [
     `-A OUTPUT ${asked} -j DROP`,
   ]),
   ...PROXIES,
+  ECHOES,
+  BY_PORT,
+  // What changes nothing is counted.
+  target("mangle", "OUTPUT", sent, "AUDIT --type accept"),
+  target("mangle", "OUTPUT", sent, (_, __, port) => `IDLETIMER --timeout 600 --label shown${port}`),
+  target("mangle", "POSTROUTING", forwarded, "CHECKSUM --checksum-fill"),
+  target("mangle", "POSTROUTING", forwarded, "CLASSIFY --set-class 0001:0002"),
+  target("mangle", "OUTPUT", sent, "LOG"),
+  target("mangle", "OUTPUT", sent, "NFLOG --nflog-group 7"),
+  target("raw", "OUTPUT", sent, "TRACE"),
+  target(
+    "mangle",
+    "OUTPUT",
+    sent,
+    (_, __, port) => `RATEEST --rateest-name shown${port} --rateest-interval 250.0ms --rateest-ewmalog 500.0ms`,
+  ),
+  rules("mangle", forwarded, (asked) => [
+    `-A FORWARD ${asked} -j MARK --set-xmark 0x60/0xff`,
+    `-A FORWARD ${asked} -m mark --mark 0x60/0xff -j DROP`,
+  ]),
+  target("nat", "PREROUTING", received, ({ away }, ground, port) => {
+    const to = isOf4(ground) ? away[0] : `[${away[0]}]`;
+    return `DNAT --to-destination ${to}:${port + 2000}`;
+  }),
   // Nobody misses what is stripped, or a set's new entry, until somebody asks.
   rules(
     "mangle",
@@ -239,6 +278,6 @@ function ofLink({ node, pod }: Scene, made: Partial<Aim>): Aim[] {
 
 /** What rarely decides in worlds of iptables, by family. */
 export const SELDOM_RULES = {
-  4: [...OF_BOTH, ...REALMS],
+  4: [...OF_BOTH, ...REALMS, target("mangle", "FORWARD", forwarded, "ECN --ecn-ip-ect 2")],
   6: [...OF_BOTH, match("OUTPUT", "-m ipv6header --header prot --soft"), ...NPT, EUI64],
 } as const;
