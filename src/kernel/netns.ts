@@ -1,13 +1,11 @@
 import type { Family } from "../address/ip.ts";
-import { internIpv6 } from "../address/ip6-handle.ts";
 import { parseConntrackList } from "./conntrack/conntrack-list.ts";
 import type { ConntrackEntry } from "./conntrack/entry.ts";
 import { type ConntrackTimeouts, conntrackTimeouts } from "./conntrack/timeouts.ts";
-import { type BridgeVlan, defaultVlan } from "./device/bridge-vlan.ts";
-import { internInterfaceName } from "./device/interface-name.ts";
+import { compileBridgeFdb } from "./device/compile-bridge-fdb.ts";
+import { compileDevices } from "./device/compile-devices.ts";
 import { JoinedGroups } from "./device/joined-groups.ts";
-import { type CompiledAddress, NetDevice } from "./device/net-device.ts";
-import { fdbKey, VlanFilter } from "./device/vlan-filter.ts";
+import type { NetDevice } from "./device/net-device.ts";
 import { VxlanFdb } from "./device/vxlan-fdb.ts";
 import type { Host } from "./host.ts";
 import { CompiledIpvs } from "./ipvs/compiled-service.ts";
@@ -38,13 +36,11 @@ import {
   nftProxiesHandshakes,
 } from "./nft/needs-conntrack.ts";
 import { walkedNft } from "./nft/walked.ts";
-import { ORIGIN_NONE } from "./origin.ts";
 import { type CompiledOvsBridge, type CompiledOvsPort, compileOvs } from "./ovs/compile-bridge.ts";
 import { Fib } from "./route/fib.ts";
 import { DEFAULT_HASH_FIELDS } from "./route/multipath-hash.ts";
-import { RT_SCOPE_BY_NAME } from "./route/rt-scope.ts";
 import { Journal } from "./session/journal.ts";
-import { PairMap } from "./session/pair-map.ts";
+import type { PairMap } from "./session/pair-map.ts";
 import type { Socket } from "./socket/socket.ts";
 import { Sysctl } from "./sysctl.ts";
 import { attachTrafficControl } from "./tc/attach.ts";
@@ -160,9 +156,7 @@ export class Netns {
     this.name = host.name;
     const sysctl = new Sysctl(host.sysctl);
     this.sysctl = sysctl;
-    this.devices = host.devices.map(
-      (device, slot) => new NetDevice(device, slot, internInterfaceName(device.name)),
-    );
+    this.devices = compileDevices(host, sysctl);
     for (const device of this.devices) {
       if (device.ifindex < NEAR) {
         while (this.near.length <= device.ifindex) this.near.push(null);
@@ -171,57 +165,6 @@ export class Netns {
       this.byName.set(device.name, device);
     }
     this.loopback = this.devices.find((device) => device.isLoopback) ?? null;
-    const bridgeCall = sysctl.integer("net.bridge.bridge-nf-call-iptables", 0) !== 0;
-    const bridgeCall6 = sysctl.integer("net.bridge.bridge-nf-call-ip6tables", 0) !== 0;
-    const addresses = new Map<string, CompiledAddress[]>();
-    for (const entry of host.addresses) {
-      const mask = entry.length === 0 ? 0 : (-1 << (32 - entry.length)) | 0;
-      const compiled = {
-        address: entry.address,
-        mask,
-        length: entry.length,
-        broadcast: entry.broadcast ?? 0,
-        scope: RT_SCOPE_BY_NAME[entry.scope],
-        secondary: entry.secondary,
-        prefixAddress: entry.peer ?? entry.address,
-      };
-      const list = addresses.get(entry.dev);
-      if (list === undefined) addresses.set(entry.dev, [compiled]);
-      else list.push(compiled);
-    }
-    for (const entry of host.addresses6) {
-      const device = this.byName.get(entry.dev);
-      device?.addresses6.push({
-        address: internIpv6(entry.address),
-        length: entry.length,
-        scope: RT_SCOPE_BY_NAME[entry.scope],
-        prefixAddress: internIpv6(entry.peer ?? entry.address),
-        deprecated: entry.flags.includes("deprecated"),
-        temporary: entry.flags.includes("temporary"),
-        usable: !entry.flags.includes("tentative") && !entry.flags.includes("dadfailed"),
-      });
-    }
-    for (const device of this.devices) {
-      device.conf = sysctl.device(device.name);
-      device.conf6 = sysctl.device6(device.name);
-      device.addresses = addresses.get(device.name) ?? [];
-      if (device.plain.master !== null) {
-        const master = this.byName.get(device.plain.master);
-        if (master?.isBridge) {
-          device.master = master;
-          // The kernel puts a new port at the head of the bridge's list.
-          master.ports.unshift(device);
-        } else if (master?.kind === "bond") {
-          device.bond = master;
-          master.slaves.push(device);
-        } else if (master?.kind === "vrf") device.vrf = master;
-      }
-      if (device.plain.detail.kind === "bridge") {
-        device.nfCallIptables = bridgeCall || device.plain.detail.nfCallIptables;
-        device.nfCallIp6tables = bridgeCall6 || device.plain.detail.nfCallIp6tables;
-      }
-    }
-    this.filterVlans(host);
     this.geneves = this.devices.filter((device) => device.kind === "geneve");
     this.ipips = this.devices.filter((device) => device.kind === "ipip");
     this.vxlans = this.devices.filter((device) => device.isVxlan);
@@ -279,26 +222,9 @@ export class Netns {
     }
 
     attachTrafficControl(host.tc, named);
-    const unjournaled = new Journal();
     this.neighbours = new KnownNeighbours(host, named);
     this.groups = new JoinedGroups(this.devices, this.neighbours.proxied);
-    this.bridgeFdb = new PairMap(unjournaled);
-    for (const device of this.devices) {
-      // A bridge knows its own and its ports' addresses whether or not the dump lists them.
-      if (device.isBridge) this.bridgeFdb.set(device.ifindex, device.mac, device.ifindex);
-      if (device.master !== null)
-        this.bridgeFdb.set(device.master.ifindex, device.mac, device.master.ifindex);
-    }
-    for (const entry of host.fdb) {
-      if (entry.master === null) continue;
-      const device = this.byName.get(entry.dev);
-      if (device === undefined) continue;
-      const bridge = this.byName.get(entry.master);
-      if (bridge === undefined) continue;
-      // `permanent` under a master means local: the frame goes up.
-      const to = entry.state === "permanent" ? bridge.ifindex : device.ifindex;
-      this.bridgeFdb.set(fdbKey(bridge.ifindex, entry.vlan ?? 0), entry.mac, to);
-    }
+    this.bridgeFdb = compileBridgeFdb(host, this.devices, named);
     this.sockets = host.sockets.kind === "listed" ? host.sockets.sockets : null;
     this.knownSockets = host.sockets.kind === "assumed" ? (host.sockets.known ?? []) : [];
     this.tunSockets = (this.sockets ?? this.knownSockets).filter(({ app }) => app.kind === "tun");
@@ -396,23 +322,6 @@ export class Netns {
   /** Routes and policy rules. */
   routing(family: Family): Fib {
     return family === 6 ? this.fib6 : this.fib;
-  }
-
-  /** Bridges that filter, and their ports, heed their VLANs. */
-  private filterVlans(host: Host): void {
-    const said = new Map<string, BridgeVlan[]>();
-    for (const vlan of host.bridgeVlans) {
-      const known = said.get(vlan.dev);
-      if (known === undefined) said.set(vlan.dev, [vlan]);
-      else known.push(vlan);
-    }
-    for (const device of this.devices) {
-      const { detail } = (device.master ?? device).plain;
-      if (detail.kind !== "bridge" || !detail.vlanFiltering) continue;
-      device.vlans = new VlanFilter(
-        said.get(device.name) ?? [defaultVlan(device.name, device.isBridge, ORIGIN_NONE)],
-      );
-    }
   }
 
   device(ifindex: number): NetDevice | null {

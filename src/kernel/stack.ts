@@ -112,6 +112,8 @@ export class Stack implements RuleContext {
   xmitErrno = 0;
   /** An ICMP message of this host's is on its way out: until it has left, no other can begin (`icmp_xmit_lock`). */
   icmpLeaves = false;
+  /** What may still be sent to the host that an error is for was counted in this very jiffy (`ip_error`). */
+  countedJustNow = false;
   /** How many redirections of traffic control lie within one another now (`mirred_nest_level`). */
   mirredNest = 0;
   /** How many frames that nftables' chains of devices send lie within one another now (`nf_dup_skb_recursion`). */

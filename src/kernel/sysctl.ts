@@ -93,6 +93,8 @@ export class Sysctl {
       hopLimit: own("hop_limit", 64),
       acceptRedirects: own("accept_redirects", 1) !== 0 && !forwarding,
       proxyNdp: all("proxy_ndp", 0) !== 0 || own("proxy_ndp", 0) !== 0,
+      prefersTemporary: own("use_tempaddr", 0) >= 2,
+      useOifAddressesOnly: own("use_oif_addrs_only", 0) !== 0,
       acceptRa: own("accept_ra", 1) !== 0 && !forwarding,
       retransMs: this.integer(
         retrans(device),

@@ -137,7 +137,8 @@ export function* replay(
  * Whether a host says again that there is a better gateway, or that there is no way, depends on how many milliseconds ago it last
  * did, and what a list of connections counts on whether a jiffy has passed since it was looked through; when a packet's hash is taken, which
  * names the port that it leaves a tunnel by, depends on whether any namespace traces packets. With live probes all of this is the machine's
- * affair: where the model's way does not lead to what was recorded, the others are tried.
+ * affair: where the model's way does not lead to what was recorded, the others are tried. Other recordings do not tell how long after one
+ * another their probes were, and nothing else is left to their time.
  */
 function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe, known: Known): Walked {
   const walked = (): Walked => {
@@ -145,16 +146,17 @@ function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe,
     return { explored, ...nearestOutcome(session.network, explored, recorded, known) };
   };
   const first = walked();
-  if (first.matched?.difference === null || recorded.settled === undefined) return first;
+  if (first.matched?.difference === null) return first;
+  const afterAWhile = () => session.setRedirectsDue(true);
   const ways = [
-    () => session.setRedirectsDue(true),
+    afterAWhile,
     () => session.setRedirectsDue(false),
     () => session.setSlow(true),
     () => {
       session.engine.tracesPackets = true;
     },
   ];
-  for (const way of ways) {
+  for (const way of recorded.settled === undefined ? [afterAWhile] : ways) {
     const mark = session.journal.mark();
     way();
     const other = walked();

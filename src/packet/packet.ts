@@ -279,6 +279,8 @@ export class Packet {
   rtMtu = 0;
   /** What the way takes is fixed (`ip_mtu_locked`): what is sent by it may be cut, and nothing is learned of it. */
   rtMtuLocked = false;
+  /** The MTU that a packet of IPv4 obeys which is forwarded: of what was learned of the path it knows nothing. 0: the device's. */
+  rtForwardMtu = 0;
   /** The hop limit that the route says, 0 where it says none. */
   rtHopLimit = 0;
   /** Realms that it and the way back gave the packet (`dst_entry.tclassid`, `kernel/route/realms.ts`). */
@@ -321,6 +323,12 @@ export class Packet {
   extensions: readonly Extension[] = NO_EXTENSIONS;
 
   reset(): void {
+    this.resetHeaders();
+    this.scrub(true);
+  }
+
+  /** All that `scrub` leaves. */
+  resetHeaders(): void {
     this.number = 0;
     this.flowHash = 0;
     this.hasFlowPorts = false;
@@ -373,7 +381,6 @@ export class Packet {
     this.pieces = null;
     this.summed = 0;
     this.unlabelled = false;
-    this.scrub(true);
   }
 
   /**
@@ -426,6 +433,7 @@ export class Packet {
     this.rtMtu = 0;
     this.rtRealms = 0;
     this.rtMtuLocked = false;
+    this.rtForwardMtu = 0;
     this.rtHopLimit = 0;
     this.rtError = 0;
     this.rtDoRedirect = false;
@@ -515,6 +523,7 @@ export class Packet {
     this.rtHopStands = from.rtHopStands;
     this.rtMtu = from.rtMtu;
     this.rtMtuLocked = from.rtMtuLocked;
+    this.rtForwardMtu = from.rtForwardMtu;
     this.rtHopLimit = from.rtHopLimit;
     this.rtError = from.rtError;
     this.rtDoRedirect = from.rtDoRedirect;

@@ -1,37 +1,30 @@
-import { isLinkLocal6 } from "../address/ip6-handle.ts";
 import { emit } from "../kernel/emit.ts";
-import { inputDevice6 } from "../kernel/icmp/send6.ts";
+import { EADDRNOTAVAIL, ECONNREFUSED } from "../kernel/errno.ts";
+import { isTooBig } from "../kernel/icmp/error.ts";
 import type { FoundSocket, SegmentFate, SocketQuestion, Upcalls } from "../kernel/outbox.ts";
-import { localOut } from "../kernel/path/local-out.ts";
-import { ECONNREFUSED, EINVAL, EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
-import { routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import type { Socket } from "../kernel/socket/socket.ts";
 import type { Stack } from "../kernel/stack.ts";
 import {
-  headerLength,
-  ICMP_DEST_UNREACH,
-  ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
-  ICMPV6_PKT_TOOBIG,
   IPPROTO_TCP,
   IPPROTO_UDP,
   isIcmp,
   type Packet,
-  PHASE_REPLY,
   PHASE_REQUEST,
 } from "../packet/packet.ts";
-import { fillHopLimit, hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
+import { hasAddress, ofFamily, protocolOf } from "./client-packet.ts";
 import { transparencyOf } from "./connection-end.ts";
+import { answerDatagram } from "./datagram-answer.ts";
 import { DatagramRelay } from "./datagram-relay.ts";
-import { EADDRNOTAVAIL, ECONNRESET, EPIPE, heardOfError } from "./errno.ts";
+import { ECONNRESET, EPIPE, heardOfError, resultOfErrno } from "./errno.ts";
 import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
-import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 import type { Query } from "./query.ts";
 import { sendMessage, sendRaw } from "./request.ts";
 import { SctpEnds } from "./sctp-ends.ts";
 import { TcpEnds } from "./tcp-ends.ts";
 import type { ClientResult } from "./trace.ts";
+import { tunnelSocket } from "./tunnel-socket.ts";
 
 /**
  * The two ends of a query: a client that asks, and the applications behind sockets that answer, playing on the walk's
@@ -312,36 +305,7 @@ export class Conversation implements Upcalls {
       return true;
     }
     if (socket !== null && socket.app.kind === "silent") return true;
-    const reply = ofFamily(stack.pool.take(), query.family);
-    reply.protocol = IPPROTO_UDP;
-    reply.src = packet.dst;
-    reply.dst = packet.src;
-    reply.sport = packet.dport;
-    reply.dport = packet.sport;
-    reply.df = true;
-    reply.payload = LINE_BYTES;
-    reply.length = headerLength(reply) + MESSAGE_BYTES + LINE_BYTES;
-    reply.ttl = 0;
-    reply.uid = 0;
-    const bound = socket === null || socket.dev === null ? null : stack.net.deviceNamed(socket.dev);
-    // Whom `recvmsg` names with a link is answered there.
-    const link = query.family === 6 && isLinkLocal6(reply.dst) ? inputDevice6(stack, packet) : 0;
-    reply.boundDev = bound?.ifindex ?? link;
-    reply.id = stack.state.nextIpId();
-    // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
-    // So a socket may that speaks for others, however it came by the packet; a proxy's is taken to where the dump does not say.
-    const forAnother = transparencyOf(socket) ?? packet.proxyPort > 0;
-    if (
-      !(forAnother || hasAddress(stack, query.family, reply.src)) ||
-      routeOutput(stack, reply, reply.boundDev, forAnother) !== 0 ||
-      reply.rtType === RTN_BROADCAST
-    ) {
-      stack.pool.release(reply);
-      return true;
-    }
-    if (reply.rtMtuLocked) reply.df = reply.family === 6;
-    fillHopLimit(stack, reply);
-    localOut(stack, emit(stack, reply, PHASE_REPLY, packet.number));
+    answerDatagram(stack, packet, query.family, socket);
     return true;
   }
 
@@ -394,6 +358,8 @@ export class Conversation implements Upcalls {
 
   takeError(packet: Packet, inner: Packet): void {
     const { query } = this;
+    // What a later piece bears is no header: nobody's ports or id are read there (`icmpv6_notify`; of IPv4 none is told of).
+    if (inner.fragOffset !== 0) return;
     // Who sends echoes is not connected: errors are its own from whatever address they tell of, unless it is bound to one.
     const source = query.proto === "icmp" ? (query.src ?? 0) : this.source;
     if (
@@ -409,7 +375,8 @@ export class Conversation implements Upcalls {
     }
     if (isRedirect(packet)) return;
     this.noteError(packet);
-    if (query.proto === "tcp" && isTooBig(packet)) this.tcpEnds.mtuReduced();
+    if (query.proto === "tcp" && isTooBig(packet.family, packet.icmpType, packet.icmpCode))
+      this.tcpEnds.mtuReduced();
     if (this.result !== null) return;
     // `tcp_v6_err`: an error that comes while connect() still holds the socket, as over veth at once, is only remembered.
     const isHeld = query.proto === "tcp" && this.client.now === this.begunAt;
@@ -440,24 +407,8 @@ export class Conversation implements Upcalls {
   }
 
   failErrno(errno: number): void {
-    switch (errno) {
-      case EPERM:
-        // TCP and SCTP keep trying; the others are told.
-        if (this.query.proto !== "tcp" && this.query.proto !== "sctp") this.fail("blocked", errno);
-        return;
-      case ENOBUFS:
-        // A socket that asks for errors is told of this one too (IP_RECVERR).
-        if (this.query.proto !== "tcp" && this.query.proto !== "sctp") this.fail("unreachable", errno);
-        return;
-      case EINVAL:
-        this.fail("invalid", errno);
-        return;
-      case EMSGSIZE:
-        this.fail("too-big", errno);
-        return;
-      default:
-        this.fail("unreachable", errno);
-    }
+    const result = resultOfErrno(this.query.proto, errno);
+    if (result !== null) this.fail(result, errno);
   }
 
   fail(result: ClientResult, errno: number): void {
@@ -474,24 +425,7 @@ export class Conversation implements Upcalls {
   }
 }
 
-function isTooBig({ family, icmpType, icmpCode }: Packet): boolean {
-  if (family === 6) return icmpType === ICMPV6_PKT_TOOBIG;
-  return icmpType === ICMP_DEST_UNREACH && icmpCode === ICMP_FRAG_NEEDED;
-}
-
 /** Of IPv6 neighbour discovery has redirects, which sockets do not hear of. */
 function isRedirect({ family, icmpType }: Packet): boolean {
   return family === 4 && icmpType === ICMP_REDIRECT;
-}
-
-/** The kernel's own socket of a tunnel (`vxlan_create_sock`, `geneve_create_sock`). */
-function tunnelSocket({ net }: Stack, port: number): FoundSocket | null {
-  const isTunnels =
-    net.ovsTunnels.some(({ tunnel }) => tunnel?.port === port) ||
-    net.devices.some(
-      ({ plain: { detail } }) =>
-        (detail.kind === "vxlan" || detail.kind === "geneve" || detail.kind === "external") &&
-        detail.port === port,
-    );
-  return isTunnels ? { kind: "listener", wildcard: true, transparent: false, mark: 0 } : null;
 }

@@ -1,5 +1,6 @@
 import {
   EACCES,
+  EADDRNOTAVAIL,
   ECONNREFUSED,
   EHOSTUNREACH,
   EINVAL,
@@ -7,8 +8,7 @@ import {
   ENETUNREACH,
   ENOBUFS,
   EPERM,
-} from "../kernel/route/fib.ts";
-
+} from "../kernel/errno.ts";
 import {
   ICMP_DEST_UNREACH,
   ICMP_FRAG_NEEDED,
@@ -31,7 +31,6 @@ import type { Query } from "./query.ts";
 import type { ClientResult } from "./trace.ts";
 
 /** What a client's system calls report, beside the errors of routing. */
-export const EADDRNOTAVAIL = 99;
 /** What a protocol unreachable becomes. */
 const ENOPROTOOPT = 92;
 /** A parameter problem of IPv6. */
@@ -145,5 +144,23 @@ function unreachableErrno(code: number): number {
       return ENETUNREACH;
     default:
       return EHOSTUNREACH;
+  }
+}
+
+/** What a client says of a packet that failed on its own host with an errno; null: TCP and SCTP keep trying, and say nothing. */
+export function resultOfErrno(proto: Query["proto"], errno: number): ClientResult | null {
+  const triesAgain = proto === "tcp" || proto === "sctp";
+  switch (errno) {
+    case EPERM:
+      return triesAgain ? null : "blocked";
+    case ENOBUFS:
+      // A socket that asks for errors is told of this one too (IP_RECVERR).
+      return triesAgain ? null : "unreachable";
+    case EINVAL:
+      return "invalid";
+    case EMSGSIZE:
+      return "too-big";
+    default:
+      return "unreachable";
   }
 }

@@ -1,17 +1,11 @@
 import { formatOnPath } from "../address/ip6-handle.ts";
+import { isTooBig } from "../kernel/icmp/error.ts";
 import type { Match } from "../kernel/netfilter/match/match.ts";
 import { formatMatch, formatTarget } from "../kernel/netfilter/save/format.ts";
 import { unwalkedTables } from "../kernel/nft/base-chains.ts";
 import { nftUnknownText } from "../kernel/nft/compile/unknown-step.ts";
 import type { Tape } from "../kernel/tape.ts";
-import {
-  ICMP_DEST_UNREACH,
-  ICMP_FRAG_NEEDED,
-  ICMPV6_PKT_TOOBIG,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-} from "../packet/packet.ts";
+import { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "../packet/packet.ts";
 import { captureOf } from "./capture.ts";
 import type { Choice, ScriptedChooser } from "./choosers.ts";
 import { conntrackView } from "./conntrack-view.ts";
@@ -176,18 +170,15 @@ function clientOf(session: Session, query: Query, run: Run): ClientView {
             type: conversation.icmp.type,
             code: conversation.icmp.code,
             from: formatOnPath(family, conversation.icmp.from),
-            ...(isTooBig(family, conversation.icmp) ? { mtu: conversation.icmp.mtu } : {}),
+            ...(isTooBig(family, conversation.icmp.type, conversation.icmp.code)
+              ? { mtu: conversation.icmp.mtu }
+              : {}),
           },
         }),
     ...(conversation.resetFrom === null
       ? {}
       : { reset: { from: formatOnPath(family, conversation.resetFrom) } }),
   };
-}
-
-/** Fragmentation needed, or packet too big. */
-function isTooBig(family: number, { type, code }: { readonly type: number; readonly code: number }): boolean {
-  return family === 6 ? type === ICMPV6_PKT_TOOBIG : type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED;
 }
 
 function textOfChoice({ unknown }: Choice): string {

@@ -1,8 +1,8 @@
 import { isMulticast6 } from "../address/ip6-handle.ts";
 import type { NetDevice } from "../kernel/device/net-device.ts";
+import { EMSGSIZE, ENOBUFS, EPERM } from "../kernel/errno.ts";
 import { layOut } from "../kernel/path/lay-out.ts";
 import { localOut } from "../kernel/path/local-out.ts";
-import { EMSGSIZE, ENOBUFS, EPERM } from "../kernel/route/fib.ts";
 import { outputMtu } from "../kernel/route/output-mtu.ts";
 import { isMulticast, routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { extensionBytes } from "../packet/extension.ts";

@@ -1,4 +1,4 @@
-import { ENETUNREACH } from "../kernel/route/fib.ts";
+import { ENETUNREACH } from "../kernel/errno.ts";
 import { routeConnect, routeOutput } from "../kernel/route/output-route.ts";
 import { RTN_BROADCAST, RTN_MULTICAST } from "../kernel/route/types.ts";
 import { IPPROTO_SCTP, type Packet } from "../packet/packet.ts";

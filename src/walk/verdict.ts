@@ -1,5 +1,5 @@
+import { EACCES, EINVAL, EMSGSIZE, EPERM } from "../kernel/errno.ts";
 import { type Disposition, REASONS, type ReasonName } from "../kernel/reason.ts";
-import { EACCES, EINVAL, EMSGSIZE, EPERM } from "../kernel/route/fib.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Decoded } from "./decode/decode.ts";
 import type { Drop } from "./decode/drops.ts";

@@ -61,7 +61,7 @@ describe("errors about packets that no route takes (ip_error)", () => {
     const world = smallWorld(
       {
         a: { links: { eth0: "10.0.0.1/24" }, routes: ["default via 10.0.0.2"] },
-        b: { links: { eth0: "10.0.0.2/24" }, forward: true, sysctl, routes },
+        b: { links: { eth0: "10.0.0.2/24" }, forward: true, listen: [], sysctl, routes },
       },
       ["a:eth0 b:eth0"],
     );
@@ -87,6 +87,16 @@ describe("errors about packets that no route takes (ip_error)", () => {
 
   it("five where errors are not limited otherwise", () => {
     expect(behind({ "net.ipv4.icmp_ratelimit": 0 }).ask(7)).toBe("xxxxx..");
+  });
+
+  // Linux 6.18: after `No route to host` and `Connection refused` it was silent.
+  it("none once another error was sent, however few limits that has", () => {
+    const { session, ask } = behind({ "net.ipv4.icmp_ratelimit": 0 });
+    expect(ask(2)).toBe("xx");
+    expect(outcome(session, "a", "udp 10.0.0.2:9", { close: "reset" }).client.result).toBe("refused");
+    expect(ask(1)).toBe(".");
+    session.wait(1000);
+    expect(ask(2)).toBe("x.");
   });
 
   it("and fewer where the machine may send few to all together", () => {

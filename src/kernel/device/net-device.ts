@@ -206,6 +206,10 @@ export interface DeviceConf6 {
   readonly acceptRedirects: boolean;
   /** `proxy_ndp` of `all` or the device. */
   readonly proxyNdp: boolean;
+  /** `use_tempaddr` 2: temporary addresses rather than public ones. */
+  readonly prefersTemporary: boolean;
+  /** `use_oif_addrs_only`: what goes out by the device comes from an address of it. */
+  readonly useOifAddressesOnly: boolean;
   readonly acceptRa: boolean;
   /** Milliseconds between two neighbour solicitations. */
   readonly retransMs: number;
@@ -219,6 +223,8 @@ export const DEFAULT_CONF6: DeviceConf6 = {
   hopLimit: 64,
   acceptRedirects: true,
   proxyNdp: false,
+  prefersTemporary: false,
+  useOifAddressesOnly: false,
   acceptRa: false,
   retransMs: 1000,
   mtu: 0,

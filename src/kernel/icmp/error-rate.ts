@@ -79,11 +79,11 @@ export function errorRouteAllows(stack: Stack, source: number): boolean {
 
 /**
  * `inet_peer_xrlim_allow`: may another message go to a host, `timeout` milliseconds after the last or as one of a burst? One that is
- * not limited (0) leaves nothing for those that are.
+ * not limited (0) leaves nothing for those that are, unless what the host has was counted in the same jiffy.
  */
 export function peerAllows(stack: Stack, family: 4 | 6, address: number, timeout: number): boolean {
   if (timeout === 0) {
-    if (family === 6) setTokens(stack, 6, address, 0);
+    if (!stack.countedJustNow) setTokens(stack, family, address, 0);
     return true;
   }
   const most = BURST * timeout;

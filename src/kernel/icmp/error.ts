@@ -64,6 +64,11 @@ export const PROTOCOL_UNKNOWN = error(ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, ICMP
 export const TOO_BIG = error(ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMPV6_PKT_TOOBIG, 0);
 export const HOPS_EXCEEDED = error(ICMP_TIME_EXCEEDED, 0, ICMPV6_TIME_EXCEED, 0);
 
+/** Is a message one that says an MTU: fragmentation needed, packet too big? */
+export function isTooBig(family: number, type: number, code: number): boolean {
+  return family === 6 ? type === TOO_BIG.type6 : type === TOO_BIG.type && code === TOO_BIG.code;
+}
+
 /** `sendIcmpError` in the packet's family. */
 export function tellSender(stack: Stack, cause: Packet, what: IcmpError, info: number): void {
   if (cause.family === 6) sendIcmpError(stack, cause, what.type6, what.code6, info);

@@ -265,6 +265,7 @@ function routeToServer(
   packet.rtHopStands = probe.rtHopStands;
   packet.rtMtu = probe.rtMtu;
   packet.rtMtuLocked = probe.rtMtuLocked;
+  packet.rtForwardMtu = probe.rtForwardMtu;
   packet.rtHopLimit = probe.rtHopLimit;
   packet.rtError = 0;
   packet.rtDoRedirect = false;

@@ -2,10 +2,10 @@ import * as PACKET from "../../packet/packet.ts";
 import { isIcmp, type Packet } from "../../packet/packet.ts";
 import * as STATUS from "../conntrack/status.ts";
 import { ctInfoDirection } from "../conntrack/status.ts";
+import * as ERRNO from "../errno.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
-import * as FIB from "../route/fib.ts";
 import { routeMeHarder } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import * as MANIP from "./manip.ts";
@@ -26,11 +26,13 @@ const {
   IPS_SRC_NAT,
 } = STATUS;
 const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING } = HOOK;
-const { EINVAL } = FIB;
+const { EINVAL } = ERRNO;
 const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = MANIP;
 
 /** A table's rules for new connections at one hook. */
-export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;
+export interface NatLookup {
+  run(stack: Stack, packet: Packet): NfVerdict;
+}
 
 const NAT_ICMP = reason("nat-icmp");
 const BAD_SOURCE = reason("bad-source");
@@ -92,7 +94,7 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
   if (info !== IP_CT_ESTABLISHED && info !== IP_CT_ESTABLISHED_REPLY) {
     if (!natInitialized(conntrack, ct, manip)) {
       for (let i = 0; i < lookups.length; i++) {
-        const verdict = (lookups[i] as NatLookup)(stack, packet);
+        const verdict = (lookups[i] as NatLookup).run(stack, packet);
         if (verdict !== NF_ACCEPT) return verdict;
         if (natInitialized(conntrack, ct, manip)) break;
       }

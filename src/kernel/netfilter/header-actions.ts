@@ -1,7 +1,7 @@
 import { addressOnPath } from "../../address/ip6-handle.ts";
 import { headerLength, IPPROTO_TCP, type Packet, TCP_CWR, TCP_ECE } from "../../packet/packet.ts";
 import { bitsOf, blankTcpOptions, TCP_HEADER, TCPOPT_MSS } from "../../packet/tcp-options.ts";
-import { outputMtu } from "../route/output-mtu.ts";
+import { dstMtu } from "../route/output-mtu.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { duplicate } from "./duplicate.ts";
@@ -64,7 +64,7 @@ export function tcpmssAction({ mss }: TcpmssTarget): TargetAction {
 /** What fits into the narrower of the packet's own way and the way back (`tcpmss_reverse_mtu`); not above 0: nothing. */
 export function clampedMss(stack: Stack, packet: Packet): number {
   const out = stack.net.devices[packet.rtDev];
-  const mtu = out === undefined ? 0xffff : outputMtu(packet, out);
+  const mtu = out === undefined ? 0xffff : dstMtu(packet, out);
   return Math.min(mtu, reverseMtu(stack, packet)) - headerLength(packet) - TCP_HEADER;
 }
 
@@ -73,7 +73,7 @@ function reverseMtu(stack: Stack, packet: Packet): number {
   back.family = packet.family;
   back.dst = packet.src;
   const found = routeOutput(stack, back, 0, true) === 0 ? stack.net.devices[back.rtDev] : undefined;
-  const mtu = found === undefined ? Number.POSITIVE_INFINITY : outputMtu(back, found);
+  const mtu = found === undefined ? Number.POSITIVE_INFINITY : dstMtu(back, found);
   stack.pool.release(back);
   return mtu;
 }

@@ -22,7 +22,7 @@ import type { NetDevice } from "../device/net-device.ts";
 import { NameIds } from "../name-ids.ts";
 import { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } from "../nat/manip.ts";
 import { NF_ACCEPT, NF_STOLEN, type NfVerdict } from "../netfilter/hook.ts";
-import { outputMtu } from "../route/output-mtu.ts";
+import { forwardMtu } from "../route/output-mtu.ts";
 import { routeOutput } from "../route/output-route.ts";
 import type { Stack } from "../stack.ts";
 import { OP_FLOW, OP_REWRITE } from "../tape.ts";
@@ -152,7 +152,7 @@ export function flowHook(stack: Stack, packet: Packet, flowtable: number): NfVer
 /** What is too long for its way goes the usual one, where its sender is told. */
 function fitsWay(stack: Stack, packet: Packet): boolean {
   const out = stack.net.devices[packet.rtDev];
-  return out !== undefined && networkLength(packet) <= outputMtu(packet, out);
+  return out !== undefined && networkLength(packet) <= forwardMtu(packet, out);
 }
 
 function tellRewrite(

@@ -1,5 +1,6 @@
 import type { Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../errno.ts";
 import {
   type IcmpError,
   NO_ROUTE as NO_ROUTE_ERROR,
@@ -9,7 +10,6 @@ import {
 } from "../icmp/error.ts";
 import { errorRouteAllows } from "../icmp/error-rate.ts";
 import { reason } from "../reason.ts";
-import { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } from "../route/fib.ts";
 import type { Stack } from "../stack.ts";
 
 /** Packets whose route says no. */
@@ -38,8 +38,11 @@ export function ipError(stack: Stack, dev: NetDevice, packet: Packet): void {
     return;
   }
   const told = REFUSALS.get(packet.rtError)?.told ?? null;
-  if (told !== null && (packet.family === 6 || errorRouteAllows(stack, packet.src)))
+  if (told !== null && (packet.family === 6 || errorRouteAllows(stack, packet.src))) {
+    stack.countedJustNow = packet.family !== 6;
     tellSender(stack, packet, told, 0);
+    stack.countedJustNow = false;
+  }
   endUntold(stack, packet);
 }
 

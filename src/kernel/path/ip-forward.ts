@@ -3,7 +3,7 @@ import { isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
 import { checksumForwarded } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { networkLength, type Packet } from "../../packet/packet.ts";
-import { deviceMtu6, type NetDevice } from "../device/net-device.ts";
+import type { NetDevice } from "../device/net-device.ts";
 import * as ERROR from "../icmp/error.ts";
 import { TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
 import { peerAllows } from "../icmp/error-rate.ts";
@@ -12,6 +12,7 @@ import { sendRedirect6 } from "../neighbour/ndisc-redirect.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
+import { forwardMtu } from "../route/output-mtu.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
 import { takeRedirect } from "./redirect-rate.ts";
@@ -65,7 +66,7 @@ export function ipForward(stack: Stack, dev: NetDevice, packet: Packet): void {
     }
   }
   // A forwarded packet obeys the route's MTU (of IPv6 one that is locked) and the device's, not what path MTU discovery learned.
-  const mtu = six ? mtu6(packet, out) : mtu4(stack, packet, out);
+  const mtu = forwardMtu(packet, out);
   const mustFit = (six || packet.df) && (!packet.ignoreDf || packet.fragMaxSize > mtu);
   if (networkLength(packet) > mtu && mustFit) {
     tellSender(stack, packet, TOO_BIG_ERROR, mtu);
@@ -96,23 +97,6 @@ function refuses6(stack: Stack, dev: NetDevice, out: NetDevice, packet: Packet):
   if (!isLinkLocal6(src)) return -1;
   sendIcmpError(stack, packet, ICMPV6_DEST_UNREACH, ICMPV6_NOT_NEIGHBOUR, 0);
   return BEYOND_SCOPE;
-}
-
-/** `ip6_dst_mtu_maybe_forward`. */
-function mtu6({ rtMtu, rtMtuLocked }: Packet, out: NetDevice): number {
-  return rtMtuLocked && rtMtu !== 0 ? rtMtu : deviceMtu6(out);
-}
-
-/** `ip_dst_mtu_maybe_forward`. */
-function mtu4(stack: Stack, packet: Packet, out: NetDevice): number {
-  return (stack.net.forwardUsePmtu || packet.rtMtuLocked) && packet.rtMtu !== 0
-    ? packet.rtMtu
-    : forwardMtu(stack, packet, out);
-}
-
-function forwardMtu(stack: Stack, packet: Packet, out: NetDevice): number {
-  const learned = stack.state.exceptions.pathMtu(4, packet.dst, stack.now);
-  return packet.rtMtu !== 0 && packet.rtMtu !== learned ? packet.rtMtu : out.mtu;
 }
 
 /** `ip_rt_send_redirect`: tell the sender of a better gateway. */

@@ -4,13 +4,13 @@ import { CHECKSUM_NONE } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { headerLength, isNeighbourDiscovery, networkLength, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import * as ERRNO from "../errno.ts";
 import { TOO_BIG as TOO_BIG_ERROR, tellSender } from "../icmp/error.ts";
 import { multicastMac, neighbourOutput } from "../neighbour/output.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { nextHopOf } from "../route/attach.ts";
-import * as FIB from "../route/fib.ts";
 import { isMember } from "../route/input-route.ts";
 import { outputMtu } from "../route/output-mtu.ts";
 import { isMulticast } from "../route/output-route.ts";
@@ -22,7 +22,7 @@ const { MAC_BROADCAST } = MAC;
 const { ETH_P_IP, ETH_P_IPV6, FRAGMENT6_HEADER, PACKET_BROADCAST, PACKET_LOOPBACK, RT_LOCAL_DELIVER } =
   PACKET;
 const { NF_ACCEPT, NF_DROP, NF_INET_POST_ROUTING } = HOOK;
-const { EMSGSIZE, EPERM } = FIB;
+const { EMSGSIZE, EPERM } = ERRNO;
 const { RTN_BROADCAST, RTN_MULTICAST } = ROUTE_TYPES;
 
 const TOO_BIG = reason("too-big");

@@ -1,9 +1,9 @@
 import { hashOf } from "../../packet/flow-hash.ts";
 import { INNER_QUOTED, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import { EPERM } from "../errno.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT } from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
-import { EPERM } from "../route/fib.ts";
 import type { Stack } from "../stack.ts";
 import { ipOutput } from "./ip-output.ts";
 import { vrfOut } from "./vrf.ts";

@@ -1,10 +1,10 @@
 import * as PACKET from "../../packet/packet.ts";
 import { networkLength, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import * as ERRNO from "../errno.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { nftFrame } from "../nft/frame-hooks.ts";
 import { reason } from "../reason.ts";
-import * as FIB from "../route/fib.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
 import { bondTransmit } from "./bond.ts";
@@ -22,7 +22,7 @@ import { vxlanTransmit } from "./vxlan.ts";
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { ETH_P_ARP, PACKET_HOST } = PACKET;
 const { NF_ACCEPT, NF_DROP, NF_NETDEV_EGRESS } = HOOK;
-const { ENOBUFS } = FIB;
+const { ENOBUFS } = ERRNO;
 const { DIR_OUT, OP_ARP, OP_FRAME, OP_TBF } = TAPE;
 
 const RULE_DROP = reason("rule-drop");

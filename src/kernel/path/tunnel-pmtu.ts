@@ -4,7 +4,7 @@ import { headerLength, isIcmp, networkLength, type Packet } from "../../packet/p
 import { isIcmpError } from "../conntrack/icmp.ts";
 import { emit } from "../emit.ts";
 import { quote } from "../icmp/quote.ts";
-import { outputMtu } from "../route/output-mtu.ts";
+import { dstMtu } from "../route/output-mtu.ts";
 import { isLimitedBroadcast, isLoopback, isMulticast, isZeronet } from "../route/output-route.ts";
 import { learnPathMtu } from "../route/route-exceptions.ts";
 import type { Stack } from "../stack.ts";
@@ -53,7 +53,7 @@ export function tunnelTakes(
 function learn(stack: Stack, packet: Packet, mtu: number): void {
   const dev = stack.net.devices[packet.rtDev];
   if (dev !== undefined)
-    learnPathMtu(stack, packet.family, packet.dst, mtu, outputMtu(packet, dev), packet.rtMtuLocked);
+    learnPathMtu(stack, packet.family, packet.dst, mtu, dstMtu(packet, dev), packet.rtMtuLocked);
 }
 
 /** `iptunnel_pmtud_check_icmp`, `iptunnel_pmtud_check_icmpv6`. */

@@ -48,6 +48,8 @@ export function attachWithExceptions(
   attach(stack, packet, type, dev, hasGateway ? gateway : daddr, hasGateway, mtu);
   packet.rtHopStands = stands;
   packet.rtMtuLocked = locked;
+  // `ip_dst_mtu_maybe_forward`
+  if (!(locked || stack.net.forwardUsePmtu)) packet.rtForwardMtu = routeMtu;
   return 0;
 }
 
@@ -78,6 +80,7 @@ export function attach(
   packet.rtHopStands = false;
   packet.rtMtu = mtu;
   packet.rtMtuLocked = false;
+  packet.rtForwardMtu = mtu;
   packet.rtHopLimit = stack.fibResult.route?.hopLimit ?? 0;
   packet.rtError = 0;
   stack.tape?.words8(

@@ -2,6 +2,7 @@ import type { Family } from "../../address/ip.ts";
 import { TriePrefixMap4 } from "../../address/prefix-map.ts";
 import { PrefixMap6 } from "../../address/prefix-map6.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import * as ERRNO from "../errno.ts";
 import type { PairMap } from "../session/pair-map.ts";
 import { compileRoute, withSiblings } from "./compile-route.ts";
 import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
@@ -13,19 +14,10 @@ import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { EACCES, EHOSTUNREACH, EINVAL, ENETUNREACH } = ERRNO;
 const { DEFAULT_RULES, DEFAULT_RULES6 } = IP_RULE;
 const { RT_SCOPE_NOWHERE } = RT_SCOPE;
 const { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_THROW, RTN_UNREACHABLE } = ROUTE_TYPES;
-
-export const EINVAL = 22;
-export const EACCES = 13;
-export const ENETUNREACH = 101;
-export const EHOSTUNREACH = 113;
-export const ECONNREFUSED = 111;
-export const EMSGSIZE = 90;
-export const EPERM = 1;
-export const ENOBUFS = 105;
-export const EADDRNOTAVAIL = 99;
 
 /** A next hop resolved to its device; addresses here and below as the path holds them. */
 export interface FibNextHop {
@@ -326,10 +318,9 @@ export class Fib {
           return;
         }
         case "goto": {
-          const to = rules.findIndex((other) => other.priority >= action.priority);
-          if (to < 0) {
-            i = rules.length;
-          } else i = to - 1;
+          // To a number that no rule has it leads nowhere (`[unresolved]`): the next rule is asked.
+          const to = rules.findIndex((other) => other.priority === action.priority);
+          if (to > i) i = to - 1;
           continue;
         }
         case "nop":

@@ -1,13 +1,14 @@
 import type { Ipv4 } from "../../address/ipv4.ts";
 import type { Packet } from "../../packet/packet.ts";
 import * as PACKET from "../../packet/packet.ts";
+import { hasPorts } from "../../packet/ports.ts";
 import type { NetDevice } from "../device/net-device.ts";
+import * as ERRNO from "../errno.ts";
 import { type ReasonName, reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
 import { attachError, attachWithExceptions } from "./attach.ts";
 import type { FibNextHop } from "./fib.ts";
-import * as FIB from "./fib.ts";
 import { routeInput6 } from "./input-route6.ts";
 import {
   isLimitedBroadcast,
@@ -23,9 +24,9 @@ import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { IPPROTO_ICMP, RT_FORWARD, RT_LOCAL_DELIVER } = PACKET;
+const { RT_FORWARD, RT_LOCAL_DELIVER } = PACKET;
 const { OP_ROUTE } = TAPE;
-const { EHOSTUNREACH } = FIB;
+const { EHOSTUNREACH } = ERRNO;
 const { RT_SCOPE_HOST } = RT_SCOPE;
 const { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
 
@@ -78,7 +79,8 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   flow.tos = routedTos(packet.tos);
   flow.proto = packet.protocol;
   flow.uid = 0;
-  flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;
+  // Not those of a first fragment either (`skb_flow_dissect_flow_keys`).
+  flow.hasPorts = hasPorts(packet.protocol) && !packet.isFragment;
   flow.sport = packet.sport;
   flow.dport = packet.dport;
   const result = stack.fibResult;
@@ -93,7 +95,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
     }
   } else if (route.type === RTN_LOCAL) {
     const index = route.index;
-    const source = validateSource(stack, packet, dev, stack.net.loopback?.ifindex ?? 1);
+    const source = validateSource(stack, packet, dev, stack.net.loopback?.ifindex ?? 1, daddr);
     if (source < 0) return -source;
     packet.rtType = RTN_LOCAL;
     packet.rtInput = RT_LOCAL_DELIVER;
@@ -113,7 +115,7 @@ export function routeInput(stack: Stack, packet: Packet, dev: NetDevice): number
   const type = route.type;
   const mtu = route.mtu;
   const realms = withRealms(hop.realms, result.realms);
-  const source = validateSource(stack, packet, dev, out.ifindex);
+  const source = validateSource(stack, packet, dev, out.ifindex, daddr);
   if (source < 0) return -source;
   // The look-up for the source used the same result; the destination's route is what is attached.
   result.route = route;
@@ -141,7 +143,7 @@ function errorRoute(stack: Stack, packet: Packet, errno: number): number {
 
 function broadcastInput(stack: Stack, packet: Packet, dev: NetDevice, type: number): number {
   if (packet.src !== 0) {
-    const source = validateSource(stack, packet, dev, 0);
+    const source = validateSource(stack, packet, dev, 0, 0);
     if (source < 0) return -source;
   }
   packet.rtType = type;
@@ -160,9 +162,10 @@ let realmsOfTheSource = 0;
  * `fib_validate_source`: reverse path filtering and own addresses as source.
  *
  * @param oif where the packet will go, ifindex; 0 for a broadcast
+ * @param daddr where it is for; 0 for a broadcast and a group
  * @returns 0; 1 when the source is on link (a redirect may be due); minus the reason to drop
  */
-function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: number): number {
+function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: number, daddr: Ipv4): number {
   const conf = dev.conf;
   const fib = stack.net.fib;
   const src = packet.src;
@@ -175,7 +178,7 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   // __fib_validate_source: the route a packet to the source would take
   const flow = stack.flow;
   flow.daddr = src;
-  flow.saddr = packet.dst;
+  flow.saddr = daddr;
   flow.oif = 0;
   flow.iif = oif === 0 ? (stack.net.loopback?.ifindex ?? 1) : oif;
   flow.inVrf = dev.vrf?.ifindex ?? 0;
@@ -183,7 +186,7 @@ function validateSource(stack: Stack, packet: Packet, dev: NetDevice, oif: numbe
   flow.tos = routedTos(packet.tos);
   // Rules on ports see those of the packet that would go back (`fib4_rules_early_flow_dissect`).
   flow.proto = packet.protocol;
-  flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMP;
+  flow.hasPorts = hasPorts(packet.protocol) && !packet.isFragment;
   flow.sport = packet.dport;
   flow.dport = packet.sport;
   const result = stack.fibResult;

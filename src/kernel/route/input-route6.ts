@@ -1,4 +1,5 @@
-import { IPPROTO_ICMPV6, type Packet, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
+import { type Packet, RT_FORWARD, RT_LOCAL_DELIVER } from "../../packet/packet.ts";
+import { hasPorts } from "../../packet/ports.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { reason } from "../reason.ts";
 import type { Stack } from "../stack.ts";
@@ -26,7 +27,7 @@ export function routeInput6(stack: Stack, packet: Packet, dev: NetDevice): numbe
   flow.tos = packet.tos & 0xfc;
   flow.proto = packet.protocol;
   flow.uid = 0;
-  flow.hasPorts = packet.hasTransport && packet.protocol !== IPPROTO_ICMPV6;
+  flow.hasPorts = hasPorts(packet.protocol) && !packet.isFragment;
   flow.sport = packet.sport;
   flow.dport = packet.dport;
   flow.via = dev.ifindex;

@@ -34,6 +34,8 @@ class Way {
   readonly gateway: number;
   readonly usesGateway: boolean;
   readonly mtu: number;
+  readonly mtuLocked: boolean;
+  readonly realms: number;
   readonly hopLimit: number;
   readonly redirects: boolean;
   /** What the tape is told: the device, the route's index. */
@@ -49,6 +51,8 @@ class Way {
     this.gateway = packet.rtNextHop;
     this.usesGateway = packet.rtUsesGateway;
     this.mtu = packet.rtMtu;
+    this.mtuLocked = packet.rtMtuLocked;
+    this.realms = packet.rtRealms;
     this.hopLimit = packet.rtHopLimit;
     this.redirects = packet.rtDoRedirect;
     this.ifindex = ifindex;
@@ -91,6 +95,9 @@ export class InputWays {
     packet.rtUsesGateway = way.usesGateway;
     packet.rtHopStands = false;
     packet.rtMtu = way.mtu;
+    packet.rtForwardMtu = way.mtu;
+    packet.rtMtuLocked = way.mtuLocked;
+    packet.rtRealms = way.realms;
     packet.rtHopLimit = way.hopLimit;
     packet.rtError = 0;
     packet.rtDoRedirect = way.redirects;

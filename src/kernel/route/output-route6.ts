@@ -1,9 +1,10 @@
 import { IP6_ANY, IP6_LOOPBACK, type Ip6, isLinkLocal6, isMulticast6 } from "../../address/ip6-handle.ts";
 import { IPPROTO_ICMPV6, type Packet } from "../../packet/packet.ts";
 import { CHOICE_MULTIPATH } from "../chooser.ts";
+import { EADDRNOTAVAIL, ENETUNREACH } from "../errno.ts";
 import type { Stack } from "../stack.ts";
 import { attach, attachWithExceptions, fail } from "./attach.ts";
-import { EADDRNOTAVAIL, ENETUNREACH, type FibNextHop, type FibRoute } from "./fib.ts";
+import type { FibNextHop, FibRoute } from "./fib.ts";
 import { hasFailed } from "./fib6-select.ts";
 import { multipathKey6 } from "./multipath-hash.ts";
 import { selectSource6 } from "./select-source6.ts";

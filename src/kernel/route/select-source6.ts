@@ -56,17 +56,20 @@ function isOrchid(address: Ip6): boolean {
 export function selectSource6(stack: Stack, out: NetDevice | null, dst: Ip6): Ip6 {
   const scope = scopeOf(dst);
   // A group and a neighbour are spoken to from the same link.
-  if (out !== null && (isMulticast6(dst) || scope <= SCOPE_LINK)) {
+  if (out !== null && (isMulticast6(dst) || scope <= SCOPE_LINK || out.conf6.useOifAddressesOnly)) {
     return bestOf(out, out, dst, scope, null)?.address ?? IP6_ANY;
   }
   let best: CompiledAddress6 | null = null;
   let bestOn: NetDevice | null = null;
   const vrf = out?.vrf ?? null;
   if (out !== null && vrf !== null) {
-    // `ipv6_get_saddr_master`: the device's own, then the VRF's, before any other device of it.
+    // `ipv6_get_saddr_master`: the device's own, then the VRF's, before any other device of it. Where there was a choice, all others
+    // are looked at all the same: `scopedist` of what has been compared is never 0 or more.
     best = bestOf(out, out, dst, scope, null);
     if (vrf !== out) best = bestOf(vrf, out, dst, scope, best, best === null ? null : out);
-    if (best !== null) return best.address;
+    const candidates = candidatesOn(out) + (vrf === out ? 0 : candidatesOn(vrf));
+    if (best !== null && candidates === 1) return best.address;
+    bestOn = best === null ? null : out.addresses6.includes(best) ? out : vrf;
   }
   for (const dev of stack.net.devices) {
     if (dev.vrf !== vrf) continue;
@@ -75,6 +78,12 @@ export function selectSource6(stack: Stack, out: NetDevice | null, dst: Ip6): Ip
     best = found;
   }
   return best?.address ?? IP6_ANY;
+}
+
+function candidatesOn(dev: NetDevice): number {
+  return !dev.holdsAddresses6 || dev.conf6.disabled
+    ? 0
+    : dev.addresses6.filter(({ usable }) => usable).length;
 }
 
 /** `__ipv6_dev_get_saddr`: the best of a device's addresses and the best so far. */
@@ -123,8 +132,8 @@ function isBetter(
     const label = labelOf(dst);
     differing = +(labelOf(one.address) === label) - +(labelOf(other.address) === label);
   }
-  // 7: public addresses before temporary ones (use_tempaddr below 2)
-  if (differing === 0) differing = +!one.temporary - +!other.temporary;
+  // 7: public addresses before temporary ones, or the other way round (use_tempaddr)
+  if (differing === 0) differing = +isOfPrivacy(one, oneOn) - +isOfPrivacy(other, otherOn);
   if (differing === 0) {
     const orchid = isOrchid(dst);
     differing = +(isOrchid(one.address) === orchid) - +(isOrchid(other.address) === orchid);
@@ -137,6 +146,10 @@ function isBetter(
 function scopePoints(address: Ip6, scope: number): number {
   const own = scopeOf(address);
   return own >= scope ? -own : own - 128;
+}
+
+function isOfPrivacy({ temporary }: CompiledAddress6, { conf6 }: NetDevice): boolean {
+  return temporary === conf6.prefersTemporary;
 }
 
 function isPreferred({ address, deprecated }: CompiledAddress6): boolean {

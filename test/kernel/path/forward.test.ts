@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { outcome, places, sessionOf, told } from "../../walk/asking.ts";
+import { onPath, outcome, places, sessionOf, told } from "../../walk/asking.ts";
 import { smallWorld, switchOf } from "../../walk/small-world.ts";
 import { twoNetworks } from "./two-networks.ts";
 
@@ -182,5 +182,39 @@ describe("redirects", () => {
     ["sent if only one of all and eth0 says so", { "net.ipv4.conf.all.send_redirects": 0 }, 1],
   ])("%s", (_name, sysctl, count) => {
     expect(redirects(ask(sessionOf(world(sysctl))))).toHaveLength(count);
+  });
+});
+
+// Linux 6.18, hosts kf8-h, -r and -b: the router has learned by `ping -M do` of its own that the way takes 1000.
+describe("what a router has learned of a path's MTU", () => {
+  it.each<readonly [string, readonly string[], string]>([
+    ["udp 10.1.0.2:53 size=1200", [], "1228"],
+    ["udp 10.1.0.2:53 size=1200 df", [], "1228"],
+    ["udp 10.1.0.2:53 size=1430", [], "1458"],
+    ["udp 10.1.0.2:53 size=1430", ["10.1.0.2 dev eth1 mtu 1400"], "1396 82"],
+    ["udp 10.1.0.2:53 size=1430 df", ["10.1.0.2 dev eth1 mtu 1400"], "too-big 1400"],
+  ])("is not for what it forwards: %s, routes %j: %s", (query, routes, expected) => {
+    const session = sessionOf(twoNetworks({ routes }));
+    const r = session.stack(session.network.hostNumber("r"));
+    r.state.exceptions.setPathMtu(4, onPath("10.1.0.2"), 1000, 600_000);
+    const { frames, client } = outcome(session, "a", query);
+    const sent = frames
+      .filter(({ host, device, direction }) => host === "r" && device === "eth1" && direction === "out")
+      .map(({ ip }) => ip.len);
+    expect(sent.length > 0 ? sent.join(" ") : `${client.result} ${client.icmp?.mtu}`).toBe(expected);
+  });
+
+  it.each([
+    [0, "1228"],
+    [1, "996 252"],
+  ])("but where ip_forward_use_pmtu is %i it is: %s", (value, expected) => {
+    const session = sessionOf(twoNetworks({ sysctl: { "net.ipv4.ip_forward_use_pmtu": value } }));
+    const r = session.stack(session.network.hostNumber("r"));
+    r.state.exceptions.setPathMtu(4, onPath("10.1.0.2"), 1000, 600_000);
+    const { frames } = outcome(session, "a", "udp 10.1.0.2:53 size=1200");
+    const sent = frames.filter(
+      ({ host, device, direction }) => host === "r" && device === "eth1" && direction === "out",
+    );
+    expect(sent.map(({ ip }) => ip.len).join(" ")).toBe(expected);
   });
 });

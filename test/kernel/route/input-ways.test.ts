@@ -51,7 +51,15 @@ const route = fc
     fc.constantFrom("", "", "", "blackhole ", "unreachable ", "prohibit ", "throw ", "local "),
     network,
     way,
-    fc.constantFrom("", " metric 5", " tos 0x08", " mtu 1300", " table default"),
+    fc.constantFrom(
+      "",
+      " metric 5",
+      " tos 0x08",
+      " mtu 1300",
+      " mtu lock 1300",
+      " realms 3/7",
+      " table default",
+    ),
   )
   .map(([type, to, by, more]) => {
     if (type === "") return `${to} ${by}${more}`;
@@ -81,7 +89,13 @@ const spec: fc.Arbitrary<HostSpec> = fc
       "default via 10.0.0.9",
       "10.9.0.0/16 nexthop via 10.0.0.9 nexthop via 10.1.0.9",
     ),
-    rules: fc.constantFrom<readonly string[]>([], [], [], ["100: from all fwmark 0x1 lookup default"]),
+    rules: fc.constantFrom<readonly string[]>(
+      [],
+      [],
+      [],
+      ["90: from all lookup main realms 5/6"],
+      ["100: from all fwmark 0x1 lookup default"],
+    ),
     settings: fc.array(setting, { maxLength: 4 }),
     down: fc.boolean(),
   })

@@ -1,8 +1,9 @@
 import { groupScope6, IP6_ANY, type Ip6, isLinkLocal6, isMulticast6 } from "../../../address/ip6-handle.ts";
 import { IPPROTO_ICMPV6 } from "../../../packet/packet.ts";
 import type { NetDevice } from "../../device/net-device.ts";
+import { EACCES, EINVAL } from "../../errno.ts";
 import { NF_INET_FORWARD } from "../../netfilter/hook.ts";
-import { EACCES, EINVAL, type FibRoute } from "../../route/fib.ts";
+import type { FibRoute } from "../../route/fib.ts";
 import { needsDevice } from "../../route/output-route6.ts";
 import {
   RTN_ANYCAST,
