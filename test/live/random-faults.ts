@@ -92,7 +92,8 @@ export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number
       const named = taken[2](dice, ground);
       for (let k = 0; named.length > 0 && k < AIMS_EACH; k++) aims.push(dice.pick(named));
       const usual = named.filter(({ isLast }) => isLast !== true);
-      if (taken === first) for (let k = 0; usual.length > 0 && k < AIMS_FIRST; k++) shown.push(dice.pick(usual));
+      if (taken === first)
+        for (let k = 0; usual.length > 0 && k < AIMS_FIRST; k++) shown.push(dice.pick(usual));
     }
     return aims;
   });

@@ -113,7 +113,11 @@ function ruledWorld(
   const last = grounds.at(-1) ?? ground;
   const meant = favour === null ? [] : (SHOWCASES[favour] ?? []);
   const seldom = round === undefined ? [] : inTurn(seldomIn(kind, last.plan.family), round);
-  const shown = [...first, ...putShowcases(dice, last, meant), ...putShowcases(dice, last, seldom, AIMS_IN_TURN)];
+  const shown = [
+    ...first,
+    ...putShowcases(dice, last, meant),
+    ...putShowcases(dice, last, seldom, AIMS_IN_TURN),
+  ];
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
     const [first] = snapshot.errors;

@@ -211,7 +211,10 @@ const DOES: readonly Showcase[] = [
   rule(OUTPUT, 'counter log prefix "shown"', MARKED),
   rule(OUTPUT, "counter continue", MARKED),
   rule(OUTPUT, "counter accept; counter drop", MARKED),
-  rule({ ...OUTPUT, base: "nat hook output priority -110" }, ({ gateway }) => `counter dnat to ${gateway}:53`),
+  rule(
+    { ...OUTPUT, base: "nat hook output priority -110" },
+    ({ gateway }) => `counter dnat to ${gateway}:53`,
+  ),
   rule(FORWARD, ({ siblings, podAddress }) => `counter dup to ${siblings[0] ?? podAddress}`),
   rule(PREROUTING, 'ct helper set "own" counter', {
     more: { proto: "tcp" },

@@ -139,7 +139,8 @@ const OF_BOTH: readonly Showcase[] = [
     "mangle",
     "OUTPUT",
     sent,
-    (_, __, port) => `RATEEST --rateest-name shown${port} --rateest-interval 250.0ms --rateest-ewmalog 500.0ms`,
+    (_, __, port) =>
+      `RATEEST --rateest-name shown${port} --rateest-interval 250.0ms --rateest-ewmalog 500.0ms`,
   ),
   rules("mangle", forwarded, (asked) => [
     `-A FORWARD ${asked} -j MARK --set-xmark 0x60/0xff`,
@@ -205,7 +206,9 @@ const OF_BOTH: readonly Showcase[] = [
     setting((_dice, { plan: { family } }, scene, port) => {
       const asked = `-p udp -m udp --dport ${port}`;
       putFirst(scene.node, family, "raw", [`-A PREROUTING ${asked} -j ${text}`]);
-      putFirst(scene.node, family, "mangle", [`-A FORWARD ${asked} -m conntrack --ctstate UNTRACKED -j DROP`]);
+      putFirst(scene.node, family, "mangle", [
+        `-A FORWARD ${asked} -m conntrack --ctstate UNTRACKED -j DROP`,
+      ]);
       return forwarded(scene, datagram(port));
     }),
   ),

@@ -66,9 +66,7 @@ describe("what is seldom met", () => {
       6,
       rounds.filter((round) => round % 3 === 0),
     );
-    expect([...six].sort()).toEqual([
-      ...["fragments", "no IPv6", "own MAC asked for", "scope", "stale sum"],
-    ]);
+    expect([...six].sort()).toEqual(["fragments", "no IPv6", "own MAC asked for", "scope", "stale sum"]);
   });
 
   it("is every match, target, statement and expression that is demanded", () => {
