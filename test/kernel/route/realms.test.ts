@@ -6,7 +6,7 @@ import {
   UNKNOWN_REALMS,
   withRealms,
 } from "../../../src/kernel/route/realms.ts";
-import { outcome, sessionOf } from "../../walk/asking.ts";
+import { outcome, sessionOf, trace } from "../../walk/asking.ts";
 import { twoNetworks } from "../path/two-networks.ts";
 
 /** Realms of routes and policy rules, as a kernel's rules see them: what ways of a packet it is known to be of. */
@@ -53,18 +53,24 @@ describe("a rule that asks for a realm", () => {
   const route = "10.1.0.2/32 dev eth1 realms 3/5";
 
   it.each([
-    ["--realm 0x5/0xffff", [route], "rule-drop exact"],
-    ["--realm 0x30005", [route], "rule-drop exact"],
-    ["! --realm 0x30005", [route], "answered exact"],
-    ["--realm 0x5/0xffff", [], "answered exact"],
+    ["--realm 0x5/0xffff", [route], "rule-drop assumed"],
+    ["--realm 0x30005", [route], "rule-drop assumed"],
+    ["! --realm 0x30005", [route], "reply-lost assumed"],
+    ["--realm 0x5/0xffff", [], "answered assumed"],
     // A packet comes from the realm of the way back.
-    ["--realm 0x70000/0xffff0000", ["10.0.0.2/32 dev eth0 realms 7"], "rule-drop exact"],
+    ["--realm 0x70000/0xffff0000", ["10.0.0.2/32 dev eth0 realms 7"], "rule-drop assumed"],
   ])("%s with %j: %s", (rule, routes, expected) => {
     expect(said(rule, routes)).toBe(expected);
     expect(said(rule, routes, 3)).toBe(expected);
   });
 
   it("of a name that is not known is asked both ways", () => {
-    expect(said("--realm 0x5", ["10.1.0.2/32 dev eth1 realms uplink"])).toMatch(/unknown-match$/);
+    const routes = ["10.1.0.2/32 dev eth1 realms uplink"];
+    const session = sessionOf(twoNetworks({ iptables: iptables("--realm 0x5"), routes }));
+    const { outcomes } = trace(session, "a", "udp 10.1.0.2:53 sport=4000");
+    expect(new Set(outcomes.map(({ verdict }) => verdict.reason))).toEqual(
+      new Set(["answered", "rule-drop", "reply-lost"]),
+    );
+    for (const { verdict } of outcomes) expect(verdict.certainty).toBe("unknown-match");
   });
 });
