@@ -14,6 +14,7 @@ import { examples } from "./examples.ts";
 import { findHost } from "./host-reference.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { loadSource } from "./source.ts";
+import { explainUnwritten } from "./source-files.ts";
 import { addSourceOptions, objectFlags, type SourceOptions, unbuiltOptions } from "./source-options.ts";
 
 interface ExportOptions extends SourceOptions {
@@ -73,8 +74,7 @@ async function run(context: Context, options: ExportOptions): Promise<void> {
   try {
     await writeFile(options.out, text);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    fail(context, [`--out ${options.out}: cannot be written (${code ?? String(error)})`]);
+    fail(context, [`--out ${options.out}: ${explainUnwritten(error)}`]);
   }
 }
 

@@ -1,5 +1,6 @@
 import { explainIp, formatIp, parseIp } from "../address/ip.ts";
 import { Inventory } from "../inventory/inventory.ts";
+import { firstOf } from "../kernel/first-of.ts";
 import type { Host } from "../kernel/host.ts";
 import { nearestWord, suggestion } from "../kernel/nearest-word.ts";
 import type { World } from "../world/world.ts";
@@ -72,7 +73,7 @@ function hostNamed(
       ? inventory?.references().find((reference) => reference.endsWith(`/${name}`))
       : `${what === "node" ? `${kind}/` : ""}${near}`;
   const hint =
-    meant === undefined ? `: the ${what}s are ${listNames(names)}` : ` (did you mean ${quoted(meant)}?)`;
+    meant === undefined ? `: the ${what}s are ${hostList(names)}` : ` (did you mean ${quoted(meant)}?)`;
   return invalid(`there is no ${what} ${JSON.stringify(name)}${hint}`);
 }
 
@@ -96,9 +97,9 @@ function abbreviated(word: string, names: readonly string[]): string | undefined
 /** At most so many hosts are named in a message. */
 const LISTED_HOSTS = 6;
 
-function listNames(names: readonly string[]): string {
-  const rest = names.length - LISTED_HOSTS;
-  return `${names.slice(0, LISTED_HOSTS).join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+/** Names of hosts, for a message. */
+export function hostList(names: readonly string[]): string {
+  return firstOf(names, LISTED_HOSTS);
 }
 
 function firstExternal(world: World): Result<Host> {

@@ -127,6 +127,22 @@ function isBinary(bytes: Buffer): boolean {
   return bytes.subarray(0, 8000).includes(0);
 }
 
+/** Why a file cannot be written, in words. */
+export function explainUnwritten(error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const known: Readonly<Record<string, string>> = {
+    ENOENT: "there is no such folder to write it into",
+    EACCES: "may not be written (permission denied)",
+    EPERM: "may not be written (operation not permitted)",
+    EISDIR: "is a folder, a file is expected",
+    ENOTDIR: "a part of the path is no folder",
+    ENOSPC: "there is no room left to write it",
+    EROFS: "may not be written (the file system is read-only)",
+  };
+  if (code === undefined) throw error;
+  return known[code] ?? `cannot be written (${code})`;
+}
+
 /** A system error in words, without the call and the path that Node puts around it. */
 function explainSystemError(error: unknown): string {
   const { code } = error as NodeJS.ErrnoException;

@@ -23,18 +23,19 @@ const NODES_AT_MOST = 5000;
 /** The overrides of what the objects show, checked. */
 export function objectFlags(options: SourceOptions & { readonly namespace?: string }): Result<ObjectFlags> {
   const messages: string[] = [];
-  const note = <T>(flag: string, result: Result<T>): T | undefined => {
+  const take = <T>(result: Result<T>, prefix: string): T | undefined => {
     if (result.kind === "ok") return result.value;
-    messages.push(...result.messages.map((message) => `${flag}: ${message}`));
+    messages.push(...result.messages.map((message) => prefix + message));
     return undefined;
   };
   const given = <T>(
     flag: string,
     text: string | undefined,
     read: (text: string) => Result<T>,
-  ): T | undefined => (text === undefined ? undefined : note(flag, read(text)));
+  ): T | undefined => (text === undefined ? undefined : take(read(text), `${flag}: `));
+  const { nodes } = options;
   const flags = {
-    nodes: given("--nodes", options.nodes, (text) => parseWhole(text, "a number of nodes", 1, NODES_AT_MOST)),
+    nodes: nodes === undefined ? undefined : take(parseWhole(nodes, "--nodes", 1, NODES_AT_MOST), ""),
     cni: given("--cni", options.cni, (text) => oneOf(text, CNIS)),
     proxyMode: given("--proxy-mode", options.proxyMode, (text) => oneOf(text, PROXY_MODES)),
     namespace: options.namespace,

@@ -1,6 +1,7 @@
 import { basename, dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Inventory } from "../inventory/inventory.ts";
+import { firstOf } from "../kernel/first-of.ts";
 import type { Lister } from "../object/object-map.ts";
 import { readDocuments } from "../object/text-documents.ts";
 import { proxyModel } from "../proxy/model.ts";
@@ -193,9 +194,10 @@ class Sorter {
   warnOfOthers(paths: readonly string[]): void {
     const parts: string[] = [];
     const others = this.#others;
-    const listed = others.slice(0, LISTED_OTHERS).map((name) => basename(name));
-    const rest = others.length - listed.length;
-    const names = `${listed.join(", ")}${rest > 0 ? ` and ${rest} more` : ""}`;
+    const names = firstOf(
+      others.map((name) => basename(name)),
+      LISTED_OTHERS,
+    );
     if (others.length > 0)
       parts.push(`${countOf(others.length, "file")} of a kind not known here (${names})`);
     if (this.#logs > 0) parts.push(countOf(this.#logs, "log"));

@@ -23,6 +23,7 @@ import type { World } from "../world/world.ts";
 import { type Context, fail } from "./context.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
+import { hostList } from "./host-reference.ts";
 import { QUESTION_DEFAULTS, resolveQuestion } from "./question.ts";
 import { loadSource } from "./source.ts";
 import { addSourceOptions, objectFlags, type SourceOptions } from "./source-options.ts";
@@ -98,7 +99,9 @@ async function raiseLab(context: Context, options: UpOptions): Promise<void> {
   if (unknown.length > 0)
     return fail(
       context,
-      unknown.map((host) => `--only ${host}: there is no such host`),
+      unknown.map(
+        (host) => `--only ${host}: there is no such host: they are ${hostList([...world.hosts.keys()])}`,
+      ),
     );
   const part = options.only === undefined ? world : onlyHosts(world, new Set(options.only));
   const unfit = whyUnfit(part);

@@ -176,8 +176,9 @@ class TraceRun {
   }
 
   #checkShape(from: string | undefined, to: string | undefined): Result<null> {
-    const { queries, quiet, verbose, filename = [] } = this.#options;
+    const { queries, quiet, verbose, ipv4, ipv6, filename = [] } = this.#options;
     if (quiet && verbose) return invalid("--quiet and --verbose contradict each other");
+    if (ipv4 && ipv6) return invalid("--ipv4 and --ipv6 contradict each other");
     if (this.#options.output === "pcapng") {
       const fault = this.#faultOfCapture();
       if (fault !== null) return invalid(fault);

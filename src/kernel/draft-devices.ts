@@ -1,4 +1,5 @@
 import type { Device } from "./device/device.ts";
+import { firstOf } from "./first-of.ts";
 import { suggestion } from "./nearest-word.ts";
 import type { LinkChange, Operation, OperationError } from "./operation.ts";
 
@@ -97,9 +98,4 @@ export class DraftDevices {
     const known = names.length === 0 ? "it has none" : `it has ${firstOf(names, 8)}`;
     return `the host has no device ${JSON.stringify(name)}${suggestion(name, names)}: ${known}`;
   }
-}
-
-function firstOf(names: readonly string[], limit: number): string {
-  const rest = names.length - limit;
-  return names.slice(0, limit).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
 }

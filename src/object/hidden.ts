@@ -1,3 +1,4 @@
+import { firstOf } from "../kernel/first-of.ts";
 import { isJsonObject, type Json } from "../kernel/json-fields.ts";
 import { type FieldPath, formatFieldPath } from "./place.ts";
 
@@ -54,7 +55,5 @@ function clean(value: unknown, path: FieldPath, paths: FieldPath[]): unknown {
 
 /** `spec.podCIDR, status.addresses[0].address and 3 more`. */
 export function listPaths(paths: readonly FieldPath[]): string {
-  const shown = paths.slice(0, 3).map(formatFieldPath);
-  const more = paths.length - shown.length;
-  return more === 0 ? shown.join(", ") : `${shown.join(", ")} and ${more} more`;
+  return firstOf(paths.map(formatFieldPath), 3);
 }

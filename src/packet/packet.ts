@@ -323,6 +323,12 @@ export class Packet {
   extensions: readonly Extension[] = NO_EXTENSIONS;
 
   reset(): void {
+    this.resetHeaders();
+    this.scrub(true);
+  }
+
+  /** All that `scrub` leaves. */
+  resetHeaders(): void {
     this.number = 0;
     this.flowHash = 0;
     this.hasFlowPorts = false;
@@ -375,7 +381,6 @@ export class Packet {
     this.pieces = null;
     this.summed = 0;
     this.unlabelled = false;
-    this.scrub(true);
   }
 
   /**

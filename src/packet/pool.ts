@@ -19,6 +19,17 @@ export class PacketPool {
     return new Packet();
   }
 
+  /** One for a frame that is to come in by a device from elsewhere, where all is forgotten that is not in it (`scrub`). */
+  takeFrame(): Packet {
+    const packet = this.free.pop();
+    if (packet !== undefined) {
+      packet.resetHeaders();
+      return packet;
+    }
+    this.made++;
+    return new Packet();
+  }
+
   /** Give a packet, and those inside it, back. The caller must own it and must not touch it again. */
   release(packet: Packet): void {
     const inner = packet.inner;

@@ -73,7 +73,7 @@ export class Throughput implements Upcalls {
     engine.rulesEvaluated = 0;
     end.host = -1;
     end.reason = -1;
-    const packet = pool.take();
+    const packet = pool.takeFrame();
     packet.number = session.outbox.nextNumber();
     packet.src = src;
     packet.dst = dst;

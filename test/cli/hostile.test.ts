@@ -157,7 +157,10 @@ describe("a wrong question", () => {
       "export --node web-0 --format ipp",
       '--format: "ipp" is none of iptables-save, ip6tables-save, ipset, nft, ip, ipvsadm, snapshot (did you mean "ip"?)',
     ],
-    ["export --node web-0 --format ip --out /nowhere/x", "--out /nowhere/x: cannot be written (ENOENT)"],
+    [
+      "export --node web-0 --format ip --out /nowhere/x",
+      "--out /nowhere/x: there is no such folder to write it into",
+    ],
   ])("%s: %s", async (line, message) => {
     expect(await onRecorded(words(line))).toEqual({ out: "", err: `error: ${message}\n`, code: 2 });
   });

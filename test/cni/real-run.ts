@@ -5,7 +5,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { expect } from "vitest";
 import type { Json } from "../../src/kernel/json-fields.ts";
-import type { RecordedCall, RecordedRun } from "./recorded-run.ts";
+import { DEVICE_SETTINGS, type RecordedCall, type RecordedRun } from "./recorded-run.ts";
 
 /**
  * The real plugins, as Debian packages them, run in namespaces of their own: a node with one card, and pods. What they print
@@ -306,16 +306,6 @@ class Recorder {
   }
 }
 
-const SETTINGS = [
-  "forwarding",
-  "proxy_arp",
-  "route_localnet",
-  "rp_filter",
-  "arp_notify",
-  "arp_ignore",
-  "arp_announce",
-];
-
 /** What is asked of a namespace, each with a line of its own in front: one program started instead of ten. */
 const ASKED: Readonly<Record<string, string>> = {
   links: "ip -j -d link",
@@ -324,7 +314,7 @@ const ASKED: Readonly<Record<string, string>> = {
   rules: "ip -j rule",
   bridgeLinks: "bridge -j -d link",
   bridgeVlans: "bridge -j vlan show",
-  sysctl: `cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv6/conf/all/forwarding ${SETTINGS.map((name) => `net/ipv4/conf/*/${name}`).join(" ")}`,
+  sysctl: `cd /proc/sys && grep -H . net/ipv4/ip_forward net/ipv6/conf/all/forwarding ${DEVICE_SETTINGS.map((name) => `net/ipv4/conf/*/${name}`).join(" ")}`,
   iptablesSave: "iptables-save",
   ip6tablesSave: "ip6tables-save",
   qdiscs: "tc qdisc show",

@@ -126,7 +126,8 @@ export function recordedNames(run: RecordedRun, step: string, call: RecordedCall
   };
 }
 
-const SETTINGS = [
+/** What plugins set of a device, by the last part of its name (`net.ipv4.conf.DEV.…`). */
+export const DEVICE_SETTINGS = [
   "forwarding",
   "proxy_arp",
   "route_localnet",
@@ -198,7 +199,7 @@ export function modelled(host: Host, saysIp6tables = false): unknown {
     ),
     settings: Object.fromEntries(
       ["all", ...host.devices.map(({ name }) => name)].flatMap((device) =>
-        SETTINGS.map((setting) => {
+        DEVICE_SETTINGS.map((setting) => {
           const own = host.sysctl.get(`net.ipv4.conf.${device}.${setting}`);
           const value = own ?? host.sysctl.get(`net.ipv4.conf.default.${setting}`) ?? "0";
           return [`${device}.${setting}`, value];

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PROXY_MODES, type ProxyMode } from "../../src/proxy/configuration.ts";
+import { someEndpoints } from "./arbitrary-endpoints.ts";
 import { CASES, type ProxyCase } from "./cases.ts";
 import { ends, type Flow, flow } from "./flows.ts";
 import { programmedIn } from "./mode-hosts.ts";
@@ -199,18 +200,8 @@ describe("what releases do in their own way", () => {
   });
 });
 
-/** Addresses beyond the gateway, whatever node they are said to be on. */
-const anEndpoint = fc.record({
-  ip: fc.integer({ min: 1, max: 12 }).map((i) => `10.1.7.${i}`),
-  on: fc.constantFrom("n1", "n2"),
-  ready: fc.boolean(),
-  serving: fc.boolean(),
-  terminating: fc.boolean(),
-  zones: fc.constantFrom<string[]>(["z1"], ["z2"], ["z1", "z2"]),
-});
-
 const aService = fc.record({
-  endpoints: fc.uniqueArray(anEndpoint, { maxLength: 6, selector: ({ ip }) => ip }),
+  endpoints: someEndpoints,
   hinted: fc.boolean(),
 });
 

@@ -30,7 +30,9 @@ const { EINVAL } = ERRNO;
 const { NF_NAT_MANIP_DST, NF_NAT_MANIP_SRC } = MANIP;
 
 /** A table's rules for new connections at one hook. */
-export type NatLookup = (stack: Stack, packet: Packet) => NfVerdict;
+export interface NatLookup {
+  run(stack: Stack, packet: Packet): NfVerdict;
+}
 
 const NAT_ICMP = reason("nat-icmp");
 const BAD_SOURCE = reason("bad-source");
@@ -92,7 +94,7 @@ function natPackets(stack: Stack, lookups: readonly NatLookup[], hook: number, p
   if (info !== IP_CT_ESTABLISHED && info !== IP_CT_ESTABLISHED_REPLY) {
     if (!natInitialized(conntrack, ct, manip)) {
       for (let i = 0; i < lookups.length; i++) {
-        const verdict = (lookups[i] as NatLookup)(stack, packet);
+        const verdict = (lookups[i] as NatLookup).run(stack, packet);
         if (verdict !== NF_ACCEPT) return verdict;
         if (natInitialized(conntrack, ct, manip)) break;
       }

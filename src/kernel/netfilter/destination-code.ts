@@ -42,3 +42,5 @@ export const S_GO = 16;
 export const S_CHAIN_END = 17;
 /** The built-in chain ended: slot, its number of rules, the policy (`POLICY_ACCEPT`, `POLICY_DROP`). */
 export const S_POLICY = 18;
+/** It happens by chance (`statistic`): threshold of 2³¹, else. */
+export const S_CHANCE = 20;

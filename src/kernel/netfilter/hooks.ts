@@ -4,7 +4,7 @@ import type { Packet } from "../../packet/packet.ts";
 import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
 import { ipvsForwardError, ipvsIn } from "../ipvs/packet-in.ts";
 import { ipvsOut } from "../ipvs/packet-out.ts";
-import { natHook } from "../nat/nat-hook.ts";
+import { type NatLookup, natHook } from "../nat/nat-hook.ts";
 import type { Netns } from "../netns.ts";
 import { nftHooks } from "../nft/base-chains.ts";
 import { defragment } from "../path/reassembly.ts";
@@ -17,6 +17,7 @@ import * as DROPPED from "./dropped-by.ts";
 import * as HOOK from "./hook.ts";
 import { HOOK_NAMES, type NfVerdict, TABLE_HOOKS } from "./hook.ts";
 import { synproxyHook } from "./synproxy.ts";
+import type { CompiledTable } from "./table.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { DROPPED_BY_POLICY, DROPPED_BY_RULE } = DROPPED;
@@ -39,7 +40,38 @@ const {
 export interface HookEntry {
   readonly priority: number;
   readonly name: string;
-  readonly run: (stack: Stack, packet: Packet) => NfVerdict;
+  readonly run: HookFunction;
+  /** A table of iptables: what runs. */
+  readonly table: TableAtHook | null;
+}
+
+type HookFunction = (stack: Stack, packet: Packet) => NfVerdict;
+
+/** A table of iptables as a hook's function. Runs per packet. */
+class TableAtHook {
+  private readonly table: CompiledTable;
+  /** Its place in its ruleset, as a tape names it. */
+  private readonly place: number;
+  private readonly hook: number;
+  /** iptables-nft's, which is a table of nftables. */
+  private readonly isNft: boolean;
+
+  constructor(table: CompiledTable, place: number, hook: number, isNft: boolean) {
+    this.table = table;
+    this.place = place;
+    this.hook = hook;
+    this.isNft = isNft;
+  }
+
+  run(stack: Stack, packet: Packet): NfVerdict {
+    const { table, place, hook } = this;
+    if (this.isNft) {
+      if (stack.engine.tracesPackets) hashOf(packet);
+      if (packet.extensions.length > 0)
+        return underAuthentication(packet, () => doTable(stack, table, place, hook, packet));
+    }
+    return doTable(stack, table, place, hook, packet);
+  }
 }
 
 export interface HookTable {
@@ -85,8 +117,14 @@ const IPPROTO_AH = 51;
 
 function build(net: Netns, family: Family): HookEntry[][] {
   const entries: HookEntry[][] = HOOK_NAMES.map(() => []);
-  const add = (hook: number, priority: number, name: string, run: HookEntry["run"]): void => {
-    (entries[hook] as HookEntry[]).push({ priority, name, run });
+  const add = (
+    hook: number,
+    priority: number,
+    name: string,
+    run: HookFunction,
+    table: TableAtHook | null = null,
+  ): void => {
+    (entries[hook] as HookEntry[]).push({ priority, name, run, table });
   };
   if (net.defragments(family)) {
     add(NF_INET_PRE_ROUTING, NF_IP_PRI.CONNTRACK_DEFRAG, "defrag", defragment);
@@ -110,34 +148,26 @@ function build(net: Netns, family: Family): HookEntry[][] {
     add(NF_INET_FORWARD, NF_IP_PRI.NAT_SRC - 1, "ipvs-error", ipvsForwardError);
     add(NF_INET_FORWARD, NF_IP_PRI.NAT_SRC, "ipvs-out", ipvsOut);
   }
-  const natLookups: HookEntry[][] = HOOK_NAMES.map(() => []);
+  const natLookups: NatTable[][] = HOOK_NAMES.map(() => []);
   const isNft = (family === 6 ? net.host.ip6tables : net.host.iptables)?.backend === "nft";
   net.rules(family)?.tables.forEach((table, number) => {
     for (const { hook, priority } of TABLE_HOOKS[table.name] ?? []) {
       const place = family === 6 ? number + FIRST_TABLE_6 : number;
-      const run: HookEntry["run"] = (stack, packet) => {
-        if (isNft && stack.engine.tracesPackets) hashOf(packet);
-        return isNft && packet.extensions.length > 0
-          ? underAuthentication(packet, () => doTable(stack, table, place, hook, packet))
-          : doTable(stack, table, place, hook, packet);
-      };
-      if (table.name === "nat") natLookups[hook]?.push({ priority, name: table.name, run });
-      else
-        add(
-          hook,
-          priority,
-          table.name,
-          hook === NF_INET_LOCAL_OUT && table.name === "mangle" ? routingAgain(run) : run,
-        );
+      const lookup = new TableAtHook(table, place, hook, isNft);
+      const run: HookFunction = (stack, packet) => lookup.run(stack, packet);
+      if (table.name === "nat") natLookups[hook]?.push({ priority, lookup });
+      else if (hook === NF_INET_LOCAL_OUT && table.name === "mangle")
+        add(hook, priority, table.name, routingAgain(run));
+      else add(hook, priority, table.name, run, lookup);
     }
   });
   const chains = nftHooks(net.nft, family);
-  for (const { base, hook, priority, name, run } of chains)
-    if (base.type === "nat") natLookups[hook]?.push({ priority, name, run });
+  for (const { base, hook, priority, run } of chains)
+    if (base.type === "nat") natLookups[hook]?.push({ priority, lookup: { run } });
   const addNat = (): void => {
     for (const { hook, priority } of TABLE_HOOKS["nat"] ?? []) {
-      const found = natLookups[hook] as HookEntry[];
-      const lookups = found.sort((a, b) => a.priority - b.priority).map(({ run }) => run);
+      const found = natLookups[hook] as NatTable[];
+      const lookups = found.sort((a, b) => a.priority - b.priority).map(({ lookup }) => lookup);
       add(hook, priority, "nat", (stack, packet) => natHook(stack, lookups, hook, packet));
     }
   };
@@ -153,11 +183,17 @@ function build(net: Netns, family: Family): HookEntry[][] {
   return entries;
 }
 
+/** A table of type nat, among the others of its hook. */
+interface NatTable {
+  readonly priority: number;
+  readonly lookup: NatLookup;
+}
+
 /**
  * `ipt_mangle_out`, `ip6t_mangle_out`, `nf_route_table_hook4` and `6`: route again when a mark, an address or the TOS changed;
  * in IPv6 the hop limit as well.
  */
-function routingAgain(run: HookEntry["run"]): HookEntry["run"] {
+function routingAgain(run: HookFunction): HookFunction {
   return (stack, packet) => {
     const { mark, src, dst, tos, ttl } = packet;
     const verdict = run(stack, packet);
@@ -208,7 +244,7 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
   let verdict: NfVerdict = NF_ACCEPT;
   for (let i = 0; i < count; i++) {
     const drops = stack.engine.drops;
-    verdict = (entries[i] as HookEntry).run(stack, packet);
+    verdict = runEntry(entries[i] as HookEntry, stack, packet);
     if (verdict !== NF_ACCEPT) {
       // A table that dropped has not said why; REJECT, nat and conntrack have.
       if (verdict === NF_DROP && stack.engine.drops === drops) {
@@ -223,6 +259,15 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
   stack.inName = outerInName;
   stack.outName = outerOutName;
   return verdict;
+}
+
+/** What nearly every packet comes to is called by its name: the engine can inline that. */
+function runEntry({ run, table }: HookEntry, stack: Stack, packet: Packet): NfVerdict {
+  if (table !== null) return table.run(stack, packet);
+  if (run === defragment) return packet.isFragment ? defragment(stack, packet) : NF_ACCEPT;
+  if (run === conntrackIn) return conntrackIn(stack, packet);
+  if (run === conntrackConfirm) return conntrackConfirm(stack, packet);
+  return run(stack, packet);
 }
 
 function dropReason({ dropBy }: Stack): number {

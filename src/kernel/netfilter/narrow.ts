@@ -246,8 +246,12 @@ class Narrowing {
     const asked = column(C_TESTS);
     const first = asked & 0xffffff;
     const last = first + (asked >>> 24) - 1;
-    for (let t = first; t <= last; t++)
-      ask(t < last ? STEP.S_TEST : STEP.S_LAST_TEST, this.places.test(tests[t] as MatchTest));
+    for (let t = first; t <= last; t++) {
+      const test = tests[t] as MatchTest;
+      const chance = test.chance ?? null;
+      if (chance !== null) ask(STEP.S_CHANCE, chance);
+      else ask(t < last ? STEP.S_TEST : STEP.S_LAST_TEST, this.places.test(test));
+    }
     return this.steps.length > before;
   }
 

@@ -9,14 +9,17 @@ const { BY_DESTINATION, BY_PORT } = NARROW;
 
 const BY_BOTH = BY_DESTINATION | BY_PORT;
 
-/** Words of a slot: destination, key (`partOf`; 0: empty), what is known, and one to spare: slots lie in one line of memory. */
-const WORDS = 4;
-/** What is known of a key before its code is there: one packet had it; it cannot be narrowed. */
-const MET = -1;
-const WALKED = -2;
+/** Words of a key before the code that is its own: destination, the rest of it (`partOf`), what is known. */
+const HEAD = 3;
+const H_REST = 1;
+const H_KNOWN = 2;
 
 /** The walk has to be taken: there is no code. */
 export const NO_CODE = -1;
+
+/** What is known of a key beside where its code begins: one packet had it; it cannot be narrowed. */
+const MET = NO_CODE;
+const WALKED = -2;
 
 const FIRST_SLOTS = 16;
 /** More than this is forgotten and begun anew: slots, words of code. */
@@ -34,18 +37,20 @@ export class NarrowedEntry implements Places {
   actions: TargetAction[] = [];
   private readonly table: SlottedChains;
   private readonly entry: number;
-  private used = 0;
+  /** Words written; the first stands for nothing. */
+  private used = 1;
   /** Where the code begins that stands for all packets (`Narrowed.by` 0), `NO_CODE` without one. */
   private always = NO_CODE;
   /** What codes depend on (`Narrowed.by`), each once. */
   private kinds: number[] = [];
-  private slots = new Int32Array(WORDS * FIRST_SLOTS);
+  /** Where among the code a key stands; 0: empty. A key and its code lie side by side in memory. */
+  private slots = new Int32Array(FIRST_SLOTS);
   private mask = FIRST_SLOTS - 1;
   private count = 0;
   private testPlaces = new Map<MatchTest, number>();
   private actionPlaces = new Map<TargetAction, number>();
   /** By a hash of its words where a code begins, and its length. */
-  private known = new Map<number, { readonly start: number; readonly length: number }>();
+  private kept = new Map<number, { readonly start: number; readonly length: number }>();
 
   private readonly told: boolean;
 
@@ -64,36 +69,41 @@ export class NarrowedEntry implements Places {
     const key = keyOf(packet);
     for (let i = 0; i < kinds.length; i++) {
       const by = kinds[i] as number;
-      const found = this.slots[this.slotOf(by & BY_DESTINATION ? dst : 0, partOf(key, by)) + 2] as number;
-      if (found > 0) return found - 1;
+      const found = this.slots[this.slotOf(by & BY_DESTINATION ? dst : 0, partOf(key, by))] as number;
+      if (found === 0) continue;
+      const known = this.code[found + H_KNOWN] as number;
+      if (known >= 0) return known;
     }
     return this.meet(packet, dst, key);
   }
 
   private meet(packet: Packet, dst: number, key: number): number {
     const full = partOf(key, BY_BOTH);
-    const at = this.slotOf(dst, full);
-    const before = this.slots[at + 2];
-    if (before === WALKED) return NO_CODE;
-    if (before !== MET) {
+    const slot = this.slotOf(dst, full);
+    const at = this.slots[slot] as number;
+    if (at === 0) {
       if (this.mask >= SLOTS_AT_MOST || this.used > CODE_AT_MOST) this.forget();
       this.put(dst, full, MET);
       return NO_CODE;
     }
+    if (this.code[at + H_KNOWN] === WALKED) return NO_CODE;
     const narrowed = narrow(this.table, this.entry, packet, this, this.told);
     if (narrowed === null) {
-      this.put(dst, full, WALKED);
+      this.code[at + H_KNOWN] = WALKED;
       return NO_CODE;
     }
     const { by, code } = narrowed;
-    const start = this.keep(code);
+    const start = this.known(code);
     if (by === 0) {
-      this.always = start;
-      return start;
+      this.always = start === NO_CODE ? this.keep(code) : start;
+      return this.always;
     }
     if (!this.kinds.includes(by)) this.kinds.push(by);
-    this.put(by & BY_DESTINATION ? dst : 0, partOf(key, by), start + 1);
-    return start;
+    const head = this.put(by & BY_DESTINATION ? dst : 0, partOf(key, by), start);
+    if (start !== NO_CODE) return start;
+    const own = this.keep(code);
+    this.code[head + H_KNOWN] = own;
+    return own;
   }
 
   test(test: MatchTest): number {
@@ -105,35 +115,36 @@ export class NarrowedEntry implements Places {
   }
 
   /** The slot of a key: its own, or the empty one that it would have. */
-  private slotOf(dst: number, key: number): number {
-    const { slots, mask } = this;
-    let slot = hashOf(dst, key) & mask;
+  private slotOf(dst: number, rest: number): number {
+    const { slots, mask, code } = this;
+    let slot = hashOf(dst, rest) & mask;
     for (;;) {
-      const at = slot * WORDS;
-      const there = slots[at + 1];
-      if ((there === key && slots[at] === dst) || there === 0) return at;
+      const at = slots[slot] as number;
+      if (at === 0 || (code[at] === dst && code[at + H_REST] === rest)) return slot;
       slot = (slot + 1) & mask;
     }
   }
 
-  private put(dst: number, key: number, value: number): void {
+  /** Write a key behind the last word; returns where. Where it stood before it is no longer found. */
+  private put(dst: number, rest: number, known: number): number {
     if (this.count * 2 > this.mask) this.grow();
-    const at = this.slotOf(dst, key);
-    const { slots } = this;
-    if (slots[at + 1] === 0) this.count++;
-    slots[at] = dst;
-    slots[at + 1] = key;
-    slots[at + 2] = value;
+    const slot = this.slotOf(dst, rest);
+    if (this.slots[slot] === 0) this.count++;
+    const at = this.take(HEAD);
+    this.slots[slot] = at;
+    this.code[at] = dst;
+    this.code[at + H_REST] = rest;
+    this.code[at + H_KNOWN] = known;
+    return at;
   }
 
   private grow(): void {
     const old = this.slots;
     this.mask = (this.mask + 1) * 2 - 1;
-    this.slots = new Int32Array((this.mask + 1) * WORDS);
-    for (let from = 0; from < old.length; from += WORDS) {
-      if (old[from + 1] === 0) continue;
-      const at = this.slotOf(old[from] as number, old[from + 1] as number);
-      for (let word = 0; word < 3; word++) this.slots[at + word] = old[from + word] as number;
+    this.slots = new Int32Array(this.mask + 1);
+    for (const at of old) {
+      if (at === 0) continue;
+      this.slots[this.slotOf(this.code[at] as number, this.code[at + H_REST] as number)] = at;
     }
   }
 
@@ -142,37 +153,50 @@ export class NarrowedEntry implements Places {
     this.code = new Int32Array(0);
     this.tests = [];
     this.actions = [];
-    this.used = 0;
+    this.used = 1;
     this.always = NO_CODE;
     this.kinds = [];
-    this.slots = new Int32Array(WORDS * FIRST_SLOTS);
+    this.slots = new Int32Array(FIRST_SLOTS);
     this.mask = FIRST_SLOTS - 1;
     this.count = 0;
     this.testPlaces = new Map();
     this.actionPlaces = new Map();
-    this.known = new Map();
+    this.kept = new Map();
   }
 
-  /** Where a code stands: where the same one does already, or behind the last. */
+  /** Where the same code stands already, `NO_CODE` nowhere. */
+  private known(words: Int32Array): number {
+    const found = this.kept.get(hashOfWords(words));
+    if (found === undefined || found.length !== words.length) return NO_CODE;
+    const { code } = this;
+    return words.every((word, i) => code[found.start + i] === word) ? found.start : NO_CODE;
+  }
+
+  /** Write a code behind the last word; returns where. */
   private keep(words: Int32Array): number {
-    let hash = words.length;
-    for (const word of words) hash = Math.imul(hash ^ word, 0x9e3779b1) ^ (hash >>> 15);
-    const known = this.known.get(hash);
-    if (known !== undefined && known.length === words.length) {
-      const { code } = this;
-      if (words.every((word, i) => code[known.start + i] === word)) return known.start;
-    }
+    const start = this.take(words.length);
+    this.code.set(words, start);
+    this.kept.set(hashOfWords(words), { start, length: words.length });
+    return start;
+  }
+
+  /** Room behind the last word. */
+  private take(words: number): number {
     const start = this.used;
-    if (start + words.length > this.code.length) {
-      const larger = new Int32Array(Math.max(this.code.length * 2, start + words.length));
+    if (start + words > this.code.length) {
+      const larger = new Int32Array(Math.max(this.code.length * 2, start + words));
       larger.set(this.code);
       this.code = larger;
     }
-    this.code.set(words, start);
-    this.used = start + words.length;
-    this.known.set(hash, { start, length: words.length });
+    this.used = start + words;
     return start;
   }
+}
+
+function hashOfWords(words: Int32Array): number {
+  let hash = words.length;
+  for (const word of words) hash = Math.imul(hash ^ word, 0x9e3779b1) ^ (hash >>> 15);
+  return hash;
 }
 
 /** Protocol and destination port; never 0 with a kind (`partOf`). */

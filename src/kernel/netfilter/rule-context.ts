@@ -74,4 +74,6 @@ export interface MatchCells {
 /** A compiled match. Runs per packet: allocates nothing. */
 export interface MatchTest {
   test(packet: Packet, context: RuleContext): boolean;
+  /** It is nothing but a fresh choice (`CHOICE_STATISTIC`) of these odds, in 2³¹ parts, below all of them. */
+  readonly chance?: number | null;
 }

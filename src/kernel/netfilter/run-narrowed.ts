@@ -1,4 +1,5 @@
 import type { Packet } from "../../packet/packet.ts";
+import * as CHOOSER from "../chooser.ts";
 import { dnatToOne } from "../nat/targets.ts";
 import type { Stack } from "../stack.ts";
 import * as TAPE from "../tape.ts";
@@ -14,6 +15,7 @@ import type { TargetAction } from "./target-action.ts";
 import * as TARGET_ACTION from "./target-action.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { CHOICE_STATISTIC } = CHOOSER;
 const { OP_CHAIN_END, OP_POLICY, OP_RULE } = TAPE;
 const { POLICY_ACCEPT } = CHAIN_ARENA;
 const { DROPPED_BY_MATCH, DROPPED_BY_POLICY, DROPPED_BY_RULE } = DROPPED;
@@ -24,6 +26,7 @@ const {
   S_ACCEPT,
   S_ACTION,
   S_CHAIN_END,
+  S_CHANCE,
   S_DNAT,
   S_DROP,
   S_GO,
@@ -76,6 +79,10 @@ export function runNarrowed(
         at = holds ? at + 3 : start + (code[at + 2] as number);
         continue;
       }
+      case S_CHANCE:
+        if (engine.chooser.event(CHOICE_STATISTIC, code[at + 1] as number)) at += 3;
+        else at = start + (code[at + 2] as number);
+        continue;
       case S_SRC_IS:
         if (packet.src !== code[at + 1]) at += 3;
         else at = start + (code[at + 2] as number);

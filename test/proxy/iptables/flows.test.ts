@@ -7,6 +7,7 @@ import { freshNodeRuleset } from "../../../src/proxy/iptables/fresh-node.ts";
 import { IptablesProxier } from "../../../src/proxy/iptables/proxier.ts";
 import { type PortModel, proxyModel } from "../../../src/proxy/model.ts";
 import { featuresOf } from "../../../src/proxy/versions.ts";
+import { someEndpoints } from "../arbitrary-endpoints.ts";
 import { CASES, type ProxyCase } from "../cases.ts";
 import { ends, type Flow, flow } from "../flows.ts";
 import { CONFIGURATION, type EndpointText, NODE, service, slice } from "../objects.ts";
@@ -88,18 +89,8 @@ describe("where packets go", () => {
   });
 });
 
-/** Addresses beyond the gateway, whatever node they are said to be on. */
-const anEndpoint = fc.record({
-  ip: fc.integer({ min: 1, max: 12 }).map((i) => `10.1.7.${i}`),
-  on: fc.constantFrom("n1", "n2"),
-  ready: fc.boolean(),
-  serving: fc.boolean(),
-  terminating: fc.boolean(),
-  zones: fc.constantFrom<string[]>(["z1"], ["z2"], ["z1", "z2"]),
-});
-
 const aService = fc.record({
-  endpoints: fc.uniqueArray(anEndpoint, { maxLength: 6, selector: ({ ip }) => ip }),
+  endpoints: someEndpoints,
   hinted: fc.boolean(),
   internalLocal: fc.boolean(),
   externalLocal: fc.boolean(),

@@ -9,36 +9,17 @@ import { IptablesProxier } from "../../../src/proxy/iptables/proxier.ts";
 import { proxyModel } from "../../../src/proxy/model.ts";
 import { endpointHash, type Protocol, serviceHash } from "../../../src/proxy/names.ts";
 import { objectsOfDump } from "../dump-objects.ts";
+import { isOwnOrJump, kubeChains } from "../kube-chains.ts";
 import { NODE } from "../objects.ts";
 
 const ROOT = join(import.meta.dirname, "../../..");
 const { HOPSCOPE_WILD = join(ROOT, "../shared/wild") } = process.env;
 
 /** In these the Services' order is not kube-proxy's to promise. */
-const UNORDERED = new Set([
-  "KUBE-SERVICES",
-  "KUBE-NODEPORTS",
-  "KUBE-EXTERNAL-SERVICES",
-  "KUBE-PROXY-FIREWALL",
-]);
+const UNORDERED = ["KUBE-SERVICES", "KUBE-NODEPORTS", "KUBE-EXTERNAL-SERVICES", "KUBE-PROXY-FIREWALL"];
 
-/** Rules by table and chain: kube-proxy's own chains, and from the built-in ones the jumps into them. */
-function kubeChains(text: string): Record<string, string[]> {
-  const found: Record<string, string[]> = {};
-  let table = "";
-  for (const line of text.split("\n")) {
-    if (line.startsWith("*")) table = line.slice(1);
-    const declared = /^:(KUBE-\S+)/.exec(line)?.[1];
-    if (declared !== undefined) found[`${table} ${declared}`] ??= [];
-    const chain = /^-A (\S+)/.exec(line)?.[1];
-    if (chain === undefined) continue;
-    const ours = chain.startsWith("KUBE-") || / -j KUBE-/.test(line);
-    if (!ours) continue;
-    found[`${table} ${chain}`] ??= [];
-    found[`${table} ${chain}`]?.push(line);
-  }
-  for (const [key, lines] of Object.entries(found)) if (UNORDERED.has(key.split(" ")[1] ?? "")) lines.sort();
-  return found;
+function kubeRules(text: string): Record<string, string[]> {
+  return kubeChains(text, UNORDERED, isOwnOrJump);
 }
 
 function madeAgain(
@@ -52,7 +33,7 @@ function madeAgain(
     detector: { kind: "cluster-cidr", cidrs: ["10.244.0.0/16"] },
   });
   const fresh = freshNodeRuleset(proxier.rulesFor({ ...NODE, version }), { kubelet: true, canaries: true });
-  return kubeChains(formatIptablesSave(fresh));
+  return kubeRules(formatIptablesSave(fresh));
 }
 
 interface Recording {
@@ -94,7 +75,7 @@ function recordedNodes(): [string, string, (ip: string) => boolean][] {
 
 describe("the rules of recorded nodes, made again from the Services they show", () => {
   it.each(recordedNodes())("%s", (_title, text, isLocal) => {
-    expect(withoutOrder(madeAgain(text, isLocal))).toEqual(withoutOrder(kubeChains(text)));
+    expect(withoutOrder(madeAgain(text, isLocal))).toEqual(withoutOrder(kubeRules(text)));
   });
 });
 
@@ -108,7 +89,7 @@ describe("real nodes", () => {
     ["kubeadm-1.22-flannel-libvirt", "v1.22.8"],
   ])(`%s, of kube-proxy %s${reason}`, (folder, version) => {
     const text = readFileSync(join(HOPSCOPE_WILD, folder, "iptables-save.txt"), "utf8");
-    expect(madeAgain(text, (ip) => ip.startsWith("10.244.0."), version)).toEqual(kubeChains(text));
+    expect(madeAgain(text, (ip) => ip.startsWith("10.244.0."), version)).toEqual(kubeRules(text));
   });
 
   it.skipIf(reason !== "").each([

@@ -110,10 +110,12 @@ export const statistic: MatchModule<StatisticMatch> = {
 class RandomTest implements MatchTest {
   private readonly threshold: number;
   private readonly invert: boolean;
+  readonly chance: number | null;
 
   constructor({ value, invert }: Negatable<Probability>) {
     this.threshold = value.threshold;
     this.invert = invert;
+    this.chance = invert || value.threshold >= WHOLE ? null : value.threshold;
   }
 
   test(_packet: Packet, context: RuleContext): boolean {
