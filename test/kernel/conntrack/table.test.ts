@@ -281,6 +281,20 @@ describe("the connection tracking table", () => {
     expect([table.size, table.find(-1, 9, 999, 80, 6, 0)]).toEqual([1, first * 2]);
   });
 
+  it("asks anew whether somebody has an entry's answers once another entry came in, and once they are others", () => {
+    const table = new ConntrackTable(new Journal());
+    const one = table.create(1, 2, 3, 4, 4, 3, 17, 0);
+    expect(table.isReplyTaken(one)).toBe(false);
+    const other = table.create(5, 2, 6, 4, 4, 6, 17, 0);
+    table.alterReply(other, 2, 1, 4, 3);
+    expect(table.confirm(other)).toBe(true);
+    expect(table.isReplyTaken(one)).toBe(true);
+    table.alterReply(one, 2, 9, 4, 3);
+    expect(table.isReplyTaken(one)).toBe(false);
+    table.alterReply(one, 2, 1, 4, 3);
+    expect([table.isReplyTaken(one), table.confirm(one)]).toEqual([true, false]);
+  });
+
   it("uses the numbers of entries that are gone again: nothing grows with the packets that passed", () => {
     const table = new ConntrackTable(new Journal());
     let highest = 0;
