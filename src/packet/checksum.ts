@@ -1,4 +1,4 @@
-import { headerLength, type Packet } from "./packet.ts";
+import { carriedLength, type Packet } from "./packet.ts";
 
 /**
  * What the kernel keeps of a transport checksum it has seen to itself (`skb->ip_summed`). Of IPv6 it matters: the header has no
@@ -35,7 +35,7 @@ export function checksumForwarded(packet: Packet): void {
 
 /** `udp6_csum_init`: is the sum that was kept known to be wrong? */
 export function failsChecksum(packet: Packet): boolean {
-  return packet.summed === CHECKSUM_STALE && packet.length - headerLength(packet) > CHECKSUM_BREAK;
+  return packet.summed === CHECKSUM_STALE && carriedLength(packet) > CHECKSUM_BREAK;
 }
 
 /** What is known of a packet that comes out of a tunnel's datagram: the sum of what was around it is taken off. */

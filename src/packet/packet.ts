@@ -1,4 +1,5 @@
-import type { Extension } from "./extension.ts";
+import { type Extension, extensionBytes } from "./extension.ts";
+
 /**
  * One packet in flight: the fields of the headers that steer it, and what the kernel keeps beside them in its `sk_buff`.
  *
@@ -124,6 +125,12 @@ export function deviceKey(family: number, ifindex: number): number {
 /** Bytes of a packet's IP header, without IPv6's extension headers. */
 export function headerLength(packet: Packet): number {
   return packet.family === 6 ? 40 : 20;
+}
+
+/** Bytes that IP carries, behind all headers of its own but a fragment's. */
+export function carriedLength(packet: Packet): number {
+  const carried = packet.length - headerLength(packet);
+  return packet.extensions.length === 0 ? carried : carried - extensionBytes(packet.extensions);
 }
 
 /** Bytes of the longest IP packet that becomes of it on a cable (`skb_gso_network_seglen`). */
@@ -300,8 +307,10 @@ export class Packet {
    * the pieces are there, and it is cut so again where they fit (`frag_list`).
    */
   fragMaxSize = 0;
-  /** Of IPv6: made by hand, without a flow label. */
+  /** Of IPv6: it has no flow label, since it was made by hand, or a rule has taken it away. */
   unlabelled = false;
+  /** The flow label that a rule has given it, -1: its sender's own. */
+  flowLabel = -1;
   /** What is kept of its transport checksum, `CHECKSUM_*` of checksum.ts. */
   summed = 0;
   /** Its pieces bear DF, as those did that it was reassembled of (`IPSKB_FRAG_PMTU`). */
@@ -381,6 +390,7 @@ export class Packet {
     this.pieces = null;
     this.summed = 0;
     this.unlabelled = false;
+    this.flowLabel = -1;
   }
 
   /**
@@ -532,6 +542,7 @@ export class Packet {
     this.ignoreDf = from.ignoreDf;
     this.summed = from.summed;
     this.unlabelled = from.unlabelled;
+    this.flowLabel = from.flowLabel;
     this.fragMaxSize = from.fragMaxSize;
     this.fragPmtu = from.fragPmtu;
     this.pieces = from.pieces;

@@ -1,4 +1,4 @@
-import { headerLength, IPPROTO_TCP, type Packet, TCP_SYN } from "./packet.ts";
+import { carriedLength, IPPROTO_TCP, type Packet, TCP_SYN } from "./packet.ts";
 
 /** Numbers of TCP's options (RFC 9293, 7323, 2018). */
 export const TCPOPT_NOP = 1;
@@ -31,7 +31,7 @@ export function bitsOf(options: Iterable<number>): number {
 
 /** Bytes of a segment's header: what its IP length leaves beside the payload, 20 to 60 and whole words. */
 export function tcpHeaderLength(packet: Packet): number {
-  const room = packet.length - headerLength(packet) - packet.payload;
+  const room = carriedLength(packet) - packet.payload;
   return Math.min(60, Math.max(TCP_HEADER, room & ~3));
 }
 

@@ -152,7 +152,11 @@ function inBetween(spot: NftSpot, proto: NftProto): string {
       [0.6, () => `${ttl} set ${dice.pick([1, 2, 40, 64])}`],
       [0.6, () => `${words.ip} dscp set ${dice.pick(["ef", "cs0", "cs6"])}`],
       [0.3, () => `${words.ip} ecn set ${dice.pick(["ect0", "ce", "not-ect"])}`],
-      [words.ip === "ip6" ? 0.5 : 0, () => `ip6 flowlabel set ${dice.pick([0, 5, 0xabcde])}`],
+      // By its label a packet is known again at the next hop.
+      [
+        words.ip === "ip6" && (hook === "input" || hook === "output") ? 0.5 : 0,
+        () => `ip6 flowlabel set ${dice.between(1, 0xfffff)}`,
+      ],
       [0.25, () => `${words.ip} saddr set ${someAddress(spot)}`],
       [0.25, () => `${words.ip} daddr set ${someAddress(spot)}`],
     );

@@ -136,6 +136,7 @@ function forged(dice: Dice, ground: Ground, base: RecordedQuery): RecordedQuery 
   const { nowhere, loopback, groups } = ground.plan;
   const own = ownAddresses(ground, base.from);
   const any = [...ground.addresses, ...nowhere, loopback, ...groups];
+  const isExtended = ground.plan.family === 6 && dice.chance(0.3);
   return {
     ttl: 64,
     ...base,
@@ -145,5 +146,18 @@ function forged(dice: Dice, ground: Ground, base: RecordedQuery): RecordedQuery 
     ...(base.proto === "tcp" ? { flags: dice.pick(["S", "SA", "A", "R", "F", "FA", "PA"]) } : {}),
     ...(base.proto !== "tcp" ? { size: dice.chance(0.3) ? dice.pick(SIZES) : USUAL_SIZE } : {}),
     ...(dice.chance(0.2) ? { df: true } : {}),
+    ...(isExtended ? { extensions: randomExtensions(dice) } : {}),
   };
+}
+
+/** Headers of IPv6 before what is carried: options for every router, a way gone to its end, options for the destination; padding, or one of RFC 4727 to be skipped. */
+function randomExtensions(dice: Dice): NonNullable<RecordedQuery["extensions"]> {
+  const padded = () => dice.pick(["0000010400000000", "00011e0c000000000000000000000000"]);
+  const all = [
+    [0, padded()],
+    [43, "0002000000000000fd990000000000000000000000000007"],
+    [60, padded()],
+  ] as const;
+  const kept = new Set<(typeof all)[number]>(dice.some(all, dice.between(1, 3)));
+  return all.filter((each) => kept.has(each));
 }

@@ -19,6 +19,8 @@ import { sendIcmp } from "./send.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const {
+  carriedLength,
+  headerLength,
   ICMP_DEST_UNREACH,
   ICMP_ECHO,
   ICMP_ECHOREPLY,
@@ -75,7 +77,7 @@ export function echoReply(stack: Stack, request: Packet, src: number, oif: numbe
   reply.src = src;
   reply.dst = request.src;
   reply.tos = request.tos;
-  reply.length = request.length;
+  reply.length = headerLength(request) + carriedLength(request);
   reply.payload = request.payload;
   reply.payloadKnown = request.payloadKnown;
   reply.mark = reflectedMark(stack, request);

@@ -1,5 +1,12 @@
 import { addressOnPath } from "../../address/ip6-handle.ts";
-import { headerLength, IPPROTO_TCP, type Packet, TCP_CWR, TCP_ECE } from "../../packet/packet.ts";
+import {
+  carriedLength,
+  headerLength,
+  IPPROTO_TCP,
+  type Packet,
+  TCP_CWR,
+  TCP_ECE,
+} from "../../packet/packet.ts";
 import { bitsOf, blankTcpOptions, TCP_HEADER, TCPOPT_MSS } from "../../packet/tcp-options.ts";
 import { dstMtu } from "../route/output-mtu.ts";
 import { routeOutput } from "../route/output-route.ts";
@@ -85,7 +92,7 @@ export function limitMss(packet: Packet, size: number): void {
     packet.mss = Math.min(packet.mss, size);
     return;
   }
-  if (packet.payload > 0 || packet.length - headerLength(packet) >= LONGEST_TCP_HEADER) return;
+  if (packet.payload > 0 || carriedLength(packet) >= LONGEST_TCP_HEADER) return;
   packet.mss = Math.min(size, packet.family === 6 ? USUAL_MSS6 : USUAL_MSS);
   packet.length += MSS_BYTES;
 }

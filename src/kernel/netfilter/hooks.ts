@@ -191,11 +191,11 @@ interface NatTable {
 
 /**
  * `ipt_mangle_out`, `ip6t_mangle_out`, `nf_route_table_hook4` and `6`: route again when a mark, an address or the TOS changed;
- * in IPv6 the hop limit as well.
+ * in IPv6 the hop limit and the flow label as well.
  */
 function routingAgain(run: HookFunction): HookFunction {
   return (stack, packet) => {
-    const { mark, src, dst, tos, ttl } = packet;
+    const { mark, src, dst, tos, ttl, flowLabel } = packet;
     const verdict = run(stack, packet);
     if (verdict !== NF_ACCEPT) return verdict;
     if (
@@ -203,7 +203,7 @@ function routingAgain(run: HookFunction): HookFunction {
       packet.src !== src ||
       packet.dst !== dst ||
       packet.tos !== tos ||
-      (packet.family === 6 && packet.ttl !== ttl)
+      (packet.family === 6 && (packet.ttl !== ttl || packet.flowLabel !== flowLabel))
     ) {
       const errno = routeMeHarder(stack, packet);
       if (errno !== 0) {

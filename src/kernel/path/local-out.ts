@@ -1,5 +1,5 @@
 import { hashOf } from "../../packet/flow-hash.ts";
-import { INNER_QUOTED, type Packet } from "../../packet/packet.ts";
+import { ETH_P_IP, ETH_P_IPV6, INNER_QUOTED, type Packet } from "../../packet/packet.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import { EPERM } from "../errno.ts";
 import { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_OUT } from "../netfilter/hook.ts";
@@ -14,6 +14,7 @@ import { vrfOut } from "./vrf.ts";
  * @returns 0, or the errno (EPERM, mostly) when OUTPUT dropped it, which the sender of a datagram sees at once
  */
 export function localOut(stack: Stack, packet: Packet): number {
+  packet.ethType = packet.family === 6 ? ETH_P_IPV6 : ETH_P_IP;
   // `ip6_make_flowlabel`: for its label a packet is hashed as it is sent, whole and untranslated.
   if (packet.family === 6 && packet.encapsulation <= INNER_QUOTED) hashOf(packet);
   const { vrf, kind } = stack.net.devices[packet.rtDev] as NetDevice;

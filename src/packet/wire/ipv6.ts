@@ -5,7 +5,7 @@ import { read16, read32, write16, write32 } from "./big-endian.ts";
 import { fault, tooShort, type WireFault } from "./fault.ts";
 
 /**
- * The header of IPv6 (RFC 8200). Written without a flow label; of extension headers only a fragment's is understood, which is
+ * The header of IPv6 (RFC 8200). Written without a flow label, unless a rule has given one; of extension headers only a fragment's is understood, which is
  * written behind all others. A flow label that is read stands where a fragment has its identification.
  */
 
@@ -63,7 +63,7 @@ export function findHeader(packet: Packet, protocol: number): number {
 export function encodeIpv6Header(packet: Packet, bytes: Uint8Array, at: number): void {
   const { isFragment, protocol, extensions } = packet;
   const carried = isFragment ? FRAGMENT : protocol;
-  write32(bytes, at + FIRST_WORD, (6 << 28) | (packet.tos << 20));
+  write32(bytes, at + FIRST_WORD, (6 << 28) | (packet.tos << 20) | Math.max(0, packet.flowLabel));
   write16(bytes, at + PAYLOAD_LENGTH, packet.length - IPV6_HEADER);
   bytes[at + NEXT_HEADER] = nextHeader(packet);
   bytes[at + HOP_LIMIT] = packet.ttl;

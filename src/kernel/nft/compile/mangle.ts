@@ -80,6 +80,12 @@ const setHopCount: Put = (packet, value) => {
   headerRewritten(packet);
 };
 
+const setFlowLabel: Put = (packet, value) => {
+  packet.flowLabel = value & 0xfffff;
+  packet.unlabelled = packet.flowLabel === 0;
+  headerRewritten(packet);
+};
+
 /** A field of one family's header. */
 function header(family: 4 | 6, put: Put): Write {
   return ({ packet }, value) => {
@@ -114,8 +120,7 @@ const PAYLOAD: Readonly<Record<string, Write>> = {
   "ip6 hoplimit": header(6, setHopCount),
   "ip6 dscp": header(6, setDscp),
   "ip6 ecn": header(6, setEcn),
-  // Packets have no flow label here.
-  "ip6 flowlabel": header(6, headerRewritten),
+  "ip6 flowlabel": header(6, setFlowLabel),
   "ip6 saddr": address6(setSaddr),
   "ip6 daddr": address6(setDaddr),
   "ether saddr": ({ packet }, value) => {

@@ -25,7 +25,9 @@ export function compileMatch(
   const from = compileLoad(statement.left, true);
   if (from === null) return null;
   const step = compileTest(statement, from, unsure);
-  const isWhole = statement.left.kind !== "binary" && isDiscrete(statement.right) && from.mayBeAny !== true;
+  const { op, left, right } = statement;
+  const isEquality = op === "==" || op === "!=";
+  const isWhole = isEquality && left.kind !== "binary" && isDiscrete(right) && from.mayBeAny !== true;
   if (from.unsure !== true || typeof step !== "function" || isWhole) return step;
   return (run) => {
     run.unsure = false;
