@@ -41,7 +41,7 @@ export function subnetPool6(prefixes: readonly Prefix6[]): SubnetPool<Prefix6> {
   return new SubnetPool(prefixes, prefixOf6);
 }
 
-export class SubnetPool<P extends Prefix4 | Prefix6> {
+class SubnetPool<P extends Prefix4 | Prefix6> {
   /** The pool's own prefixes: beyond them nothing is joined. */
   readonly #whole: readonly Range[];
   /** Free space as disjoint aligned blocks, none the sibling of another within one of the pool's prefixes. */

@@ -16,7 +16,7 @@ export function parseWhole(text: string, what: string, low: number, high: number
 }
 
 /** A number that is there already, such as JSON's. */
-export function checkWhole(
+function checkWhole(
   value: number,
   what: string,
   low: number,

@@ -14,44 +14,15 @@ import { everyPodOf } from "./every-pod.ts";
 import { examples } from "./examples.ts";
 import { EXIT } from "./exit-code.ts";
 import { notBuiltYet } from "./not-built-yet.ts";
-import { parseMark, parseWhole } from "./number-text.ts";
 import { withClientAt } from "./outside-client.ts";
-import { BOUNDS, QUESTION_DEFAULTS, type Question, resolveQuestion } from "./question.ts";
+import { QUESTION_DEFAULTS, type Question, resolveQuestion } from "./question.ts";
 import { invalid, ok, type Result } from "./result.ts";
 import { type LoadedSource, loadSource } from "./source.ts";
 import { readText } from "./source-files.ts";
-import { addSourceOptions, objectFlags, type SourceOptions, unbuiltOptions } from "./source-options.ts";
+import { addSourceOptions, objectFlags, unbuiltOptions } from "./source-options.ts";
 import { paintOf, widthOf } from "./terminal.ts";
+import { flagOf, type Numbers, QUESTION_OPTIONS, readNumbers, type TraceOptions } from "./trace-options.ts";
 import { type Asked, TraceOutput } from "./trace-output.ts";
-
-interface TraceOptions extends SourceOptions {
-  readonly at?: string;
-  readonly proto?: string;
-  readonly src?: string;
-  readonly ipv4?: boolean;
-  readonly ipv6?: boolean;
-  readonly sport?: string;
-  readonly ttl?: string;
-  readonly size?: string;
-  readonly df?: true;
-  readonly tcpFlags?: string;
-  readonly mark?: string;
-  readonly uid?: string;
-  readonly dev?: string;
-  readonly queries?: string;
-  readonly output?: "text" | "json" | "ndjson" | "pcapng";
-  readonly quiet?: true;
-  readonly verbose?: true;
-  readonly verdictOnly?: true;
-  readonly arp?: true;
-  readonly outcomes?: string;
-  readonly seed?: string;
-  readonly reasons?: true;
-  readonly namespace?: string;
-  readonly time?: string;
-  readonly allPods?: true;
-  readonly compareProxyModes?: true;
-}
 
 const EXAMPLES = examples([
   ["trace deploy/nginx svc/tomcat:8080", "from a workload's pod to a Service of the bundled example"],
@@ -363,59 +334,4 @@ function indented(value: unknown): string {
 
 function arrives(trace: Trace): boolean {
   return trace.outcomes.every(({ verdict }) => verdict.disposition === "DELIVERED");
-}
-
-/** The options that make a question, which lines of `--queries` bring themselves. */
-const QUESTION_OPTIONS = [
-  ...([
-    "at",
-    "proto",
-    "src",
-    "sport",
-    "ttl",
-    "size",
-    "df",
-    "tcpFlags",
-    "mark",
-    "uid",
-    "dev",
-    "ipv4",
-    "ipv6",
-  ] as const),
-];
-
-function flagOf(name: string): string {
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
-
-type Numbers = Pick<Question, "sport" | "ttl" | "size" | "mark" | "uid"> & {
-  readonly outcomes: number;
-  readonly seed: number;
-};
-
-const MOST_OUTCOMES = 1_000_000;
-
-function readNumbers(options: TraceOptions): Result<Numbers> {
-  const messages: string[] = [];
-  const read = (name: "sport" | "ttl" | "size" | "uid"): number | null => {
-    const text = options[name];
-    const [low, high] = BOUNDS[name];
-    return text === undefined ? null : take(parseWhole(text, `--${name}`, low, high));
-  };
-  const take = <T>(result: Result<T>): T | null => {
-    if (result.kind === "ok") return result.value;
-    messages.push(...result.messages);
-    return null;
-  };
-  const { mark, outcomes = "1024", seed = "1" } = options;
-  const numbers: Numbers = {
-    sport: read("sport"),
-    ttl: read("ttl"),
-    size: read("size"),
-    uid: read("uid") ?? 0,
-    mark: (mark === undefined ? 0 : take(parseMark(mark, "--mark"))) ?? 0,
-    outcomes: take(parseWhole(outcomes, "--outcomes", 1, MOST_OUTCOMES)) ?? 1,
-    seed: take(parseWhole(seed, "--seed", 0, 0xffff_ffff)) ?? 1,
-  };
-  return messages.length === 0 ? ok(numbers) : invalid(...messages);
 }

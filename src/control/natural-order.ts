@@ -1,5 +1,5 @@
 /** Order of names in which n2 comes before n10: runs of digits compare as numbers. */
-export function compareNatural(a: string, b: string): number {
+function compareNatural(a: string, b: string): number {
   const left = a.match(PARTS) ?? [];
   const right = b.match(PARTS) ?? [];
   for (let i = 0; i < Math.min(left.length, right.length); i++) {

@@ -14,7 +14,7 @@ import { ownerReference } from "./pods-of-owner.ts";
 
 /** The EndpointSlices of one Service: those there are, and writing those there should be. */
 
-export const SERVICE_NAME = "kubernetes.io/service-name";
+const SERVICE_NAME = "kubernetes.io/service-name";
 const MANAGED_BY = "endpointslice.kubernetes.io/managed-by";
 
 /** `--max-endpoints-per-slice` */

@@ -137,6 +137,10 @@ export class Netns {
   readonly multipathHashFields6: number;
   /** `net.ipv4.route.min_pmtu`; how long a path's MTU is believed, and of IPv6. */
   readonly leastPathMtu: number;
+  /** `net.ipv4.ip_no_pmtu_disc`: 0 path MTU discovery; 1 what an error tells counts as `min_pmtu`, 2 for nothing, 3 only of TCP and SCTP. */
+  readonly noPmtuDisc: number;
+  /** `net.ipv4.tcp_fwmark_accept`: a connection that comes in has the mark of its first packet. */
+  readonly tcpFwmarkAccept: boolean;
   readonly pathMtuExpiresMs: number;
   readonly pathMtuExpiresMs6: number;
   readonly fwmarkReflect: boolean;
@@ -266,6 +270,8 @@ export class Netns {
       ignoreAnycast: sysctl.integer("net.ipv6.icmp.echo_ignore_anycast", 0) !== 0,
       anycastSource: sysctl.integer("net.ipv6.anycast_src_echo_reply", 0) !== 0,
     };
+    this.noPmtuDisc = sysctl.integer("net.ipv4.ip_no_pmtu_disc", 0);
+    this.tcpFwmarkAccept = sysctl.integer("net.ipv4.tcp_fwmark_accept", 0) !== 0;
     this.leastPathMtu = sysctl.integer("net.ipv4.route.min_pmtu", 552);
     this.pathMtuExpiresMs = sysctl.integer("net.ipv4.route.mtu_expires", 600) * 1000;
     this.pathMtuExpiresMs6 = sysctl.integer("net.ipv6.route.mtu_expires", 600) * 1000;

@@ -13,6 +13,7 @@ import type { ConnectionTable } from "./ipvs/connection-table.ts";
 import type { IpvsState } from "./ipvs/ipvs-state.ts";
 import type { Locality } from "./ipvs/scheduler/scheduler.ts";
 import { OneAddress } from "./nat/range.ts";
+import * as NEIGHBOUR from "./neighbour/neighbour.ts";
 import { JumpStack } from "./netfilter/do-table.ts";
 import { type HookTable, hookTableOf } from "./netfilter/hooks.ts";
 import type { RecentLists } from "./netfilter/recent.ts";
@@ -24,15 +25,18 @@ import { NftRun } from "./nft/compile/nft-run.ts";
 import { HostNftSets } from "./nft/host-nft-sets.ts";
 import type { FoundSocket, Outbox, SocketQuestion } from "./outbox.ts";
 import type { Path } from "./path/path.ts";
-import { FibResult, Flow } from "./route/fib.ts";
+import { type FailedNeighbours, FibResult, Flow } from "./route/fib.ts";
 import { type InputWays, inputWaysOf } from "./route/input-ways.ts";
 import { isLimitedBroadcast, isMulticast, isZeronet } from "./route/output-route.ts";
 import { reverseRoute6, routedAs6 } from "./route/reverse-route6.ts";
 import * as ROUTE_TYPES from "./route/types.ts";
+import * as PAIR_MAP from "./session/pair-map.ts";
 import type { Tape } from "./tape.ts";
 import * as TAPE from "./tape.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
+const { NEIGH_FAILED, NUD_FAILED } = NEIGHBOUR;
+const { ABSENT } = PAIR_MAP;
 const { NO_IPVS_SETTINGS } = COMPILED_SERVICE;
 const { VIA_IN } = RULE_CONTEXT;
 const { RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } = ROUTE_TYPES;
@@ -95,6 +99,8 @@ export class Stack implements RuleContext {
   private readonly stacking: Stacking;
   readonly leadsToIp: Uint8Array;
   readonly deviceName: (ifindex: number) => string;
+  /** Who did not answer, here or before the dump was taken. */
+  readonly failedNeighbours: FailedNeighbours;
 
   // where the packet stands: set by `nfHook`
   hook = -1;
@@ -141,6 +147,15 @@ export class Stack implements RuleContext {
     this.ipvs = state.ipvs;
     this.ipvs.adopt(net.ipvs);
     this.ipvsSettings = net.ipvs?.settings ?? NO_IPVS_SETTINGS;
+    this.failedNeighbours = {
+      has: (device, address) => {
+        const learned = state.neighbours.get(device, address);
+        return (
+          learned === NEIGH_FAILED ||
+          (learned === ABSENT && net.neighbours.nud(device, address) === NUD_FAILED)
+        );
+      },
+    };
     this.deviceName = (ifindex) => net.device(ifindex)?.name ?? "";
   }
 

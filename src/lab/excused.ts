@@ -17,23 +17,6 @@ import type { RecordedProbe } from "./recorded.ts";
  * - data that a server sends again, and the resets that answer it;
  * - a client that gave up while a neighbour was asked for: its recorder had seen an answer that never arrived.
  */
-export const EXCUSED = [
-  "free-port-renaming",
-  "vxlan-source-port",
-  "snat-range-address",
-  "repeated-syn",
-  "repeated-data",
-  "redirect",
-  "arp",
-  "neighbour-discovery",
-  "bridge-extra-out",
-  "flood-order",
-  "late-error-of-earlier-probe",
-  "listener-missing-in-dump",
-  "bulk-transfer",
-  "udp-error-not-final",
-  "gave-up-while-asking",
-] as const;
 
 /** Packets of neighbour discovery are numbered from here, in recordings and in traces. */
 export const FIRST_DISCOVERY = 1001;

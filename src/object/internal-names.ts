@@ -29,7 +29,7 @@ export function isInternalForm(json: Json): boolean {
 }
 
 /** `PodCIDR` is podCIDR, `IP` ip, `DNSPolicy` dnsPolicy, `ExternalIPs` externalIPs. */
-export function apiName(name: string): string {
+function apiName(name: string): string {
   const run = /^[A-Z]+/.exec(name)?.[0] ?? "";
   if (run === "") return name;
   // A capital before a small letter begins the next word, unless it begins the name: DNSPolicy is DNS and Policy.

@@ -94,11 +94,6 @@ export function kindOfWord(word: string): KindNames | undefined {
   return BY_WORD.get(word.toLowerCase().split(".")[0] ?? "");
 }
 
-/** Every word `kindOfWord` knows, for suggestions. */
-export function kindWords(): Iterable<string> {
-  return BY_WORD.keys();
-}
-
 /** Custom kinds live in namespaces unless they are known not to. */
 export function isNamespaced(kind: string): boolean {
   return BY_KIND.get(kind)?.namespaced ?? true;

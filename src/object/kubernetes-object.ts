@@ -3,7 +3,6 @@ import type * as core from "kubernetes-types/core/v1.js";
 import type * as discovery from "kubernetes-types/discovery/v1.js";
 import type { ObjectMeta, OwnerReference } from "kubernetes-types/meta/v1.js";
 import type * as networking from "kubernetes-types/networking/v1.js";
-import { isNamespaced } from "./kinds.ts";
 import type { Place } from "./place.ts";
 import type {
   AdminPolicySpec,
@@ -174,10 +173,6 @@ export type TypedKind = keyof ObjectOfKind;
 /** An object's name among those of its kind: `namespace/name`, or the name alone where the kind has no namespaces. */
 export function keyOf({ metadata }: KubernetesObject): string {
   return metadata.namespace === undefined ? metadata.name : `${metadata.namespace}/${metadata.name}`;
-}
-
-export function keyOfName(kind: string, namespace: string, name: string): string {
-  return isNamespaced(kind) ? `${namespace}/${name}` : name;
 }
 
 /** `Service shop/web`, as messages and owners name it. */

@@ -27,7 +27,7 @@ const BASES: readonly (readonly [RegExp, number])[] = [
 ];
 
 /** The number that a plain scalar is, undefined where it stays a text. */
-export function parseYamlNumber(text: string): number | undefined {
+function parseYamlNumber(text: string): number | undefined {
   // A text that begins with a dot is read as it is: underscores there make it no number.
   const plain = text.startsWith(".") ? text : text.replaceAll("_", "");
   const sign = /^[+-]/.test(plain) ? plain.slice(0, 1) : "";

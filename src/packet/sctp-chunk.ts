@@ -52,7 +52,7 @@ const WHOLE_MESSAGE = 3;
 export const SCTP_HEADER = 12;
 
 /** Bytes of the cookie that Linux packs into its INIT_ACK, as captures show it. */
-export const COOKIE_BYTES = 228;
+const COOKIE_BYTES = 228;
 
 /**
  * Bytes of a chunk before its user data. An INIT is as Linux sends it from one address: supported address types, ECN, and

@@ -35,8 +35,8 @@ export interface ServicePort {
 export type ServiceOrigin = (service: Service, portIndex: number) => Origin;
 
 /** The label by which a Service is left to another proxy. */
-export const SERVICE_PROXY_NAME = "service.kubernetes.io/service-proxy-name";
-export const HEADLESS = "service.kubernetes.io/headless";
+const SERVICE_PROXY_NAME = "service.kubernetes.io/service-proxy-name";
+const HEADLESS = "service.kubernetes.io/headless";
 
 /** All ports of the Services that count, in the order of their names. */
 export function servicePorts(

@@ -104,7 +104,7 @@ export function clueOfKubeProxy(json: Json, where: string, clues: Clues): void {
 }
 
 /** "" is kube-proxy's default; `userspace` is gone since 1.26. */
-export function proxyModeOf(mode: string): ProxyMode | undefined {
+function proxyModeOf(mode: string): ProxyMode | undefined {
   if (mode === "" || mode === "iptables") return "iptables";
   return mode === "ipvs" || mode === "nftables" || mode === "userspace" ? mode : undefined;
 }

@@ -19,6 +19,8 @@ export interface ConnectionEnd {
   readonly socket: Socket | null;
   /** It may speak for an address that its host does not have: a transparent socket, or one that TPROXY found where nobody said. */
   readonly forAnother: boolean;
+  /** What its packets are marked with (`SO_MARK`); a client's is the query's. */
+  readonly mark: number;
 }
 
 /** The end that a listening socket makes for a packet which opens a connection. */
@@ -38,6 +40,8 @@ export function acceptingEnd(
     boundDev: boundDeviceOf(stack, proto, packet, socket),
     socket,
     forAnother: transparencyOf(socket) ?? packet.proxyPort > 0,
+    // `inet_request_mark`
+    mark: proto === "tcp" && stack.net.tcpFwmarkAccept ? packet.mark : 0,
   };
 }
 
@@ -73,7 +77,10 @@ export function packetFrom(end: ConnectionEnd, query: Query, phase: number, caus
   if (end.client) {
     packet.mark = query.mark;
     packet.uid = query.uid;
-  } else packet.uid = 0;
+  } else {
+    packet.mark = end.mark;
+    packet.uid = 0;
+  }
   packet.boundDev = end.boundDev;
   return packet;
 }

@@ -10,6 +10,7 @@ import type { Stack } from "../kernel/stack.ts";
 import { headerLength, IPPROTO_UDP, type Packet, PHASE_REPLY } from "../packet/packet.ts";
 import { fillHopLimit, hasAddress, ofFamily } from "./client-packet.ts";
 import { transparencyOf } from "./connection-end.ts";
+import { dontFragment } from "./dont-fragment.ts";
 import { LINE_BYTES, MESSAGE_BYTES } from "./packet-size.ts";
 
 /**
@@ -47,7 +48,7 @@ export function answerDatagram(stack: Stack, packet: Packet, family: Family, soc
     stack.pool.release(reply);
     return;
   }
-  if (reply.rtMtuLocked) reply.df = reply.family === 6;
+  reply.df = dontFragment(stack, reply);
   fillHopLimit(stack, reply);
   localOut(stack, emit(stack, reply, PHASE_REPLY, packet.number));
 }

@@ -5,6 +5,7 @@ import type { Relay } from "../kernel/socket/relay.ts";
 import type { Stack } from "../kernel/stack.ts";
 import { headerLength, IPPROTO_UDP, type Packet, PHASE_REPLY, PHASE_REQUEST } from "../packet/packet.ts";
 import { fillHopLimit, ofFamily } from "./client-packet.ts";
+import { dontFragment } from "./dont-fragment.ts";
 import { MESSAGE_BYTES } from "./packet-size.ts";
 import { nextTarget } from "./relay-targets.ts";
 
@@ -87,7 +88,7 @@ export class DatagramRelay {
       stack.pool.release(packet);
       return;
     }
-    if (packet.rtMtuLocked) packet.df = packet.family === 6;
+    packet.df = dontFragment(stack, packet);
     fillHopLimit(stack, packet);
     emit(stack, packet, phase, from.number);
     localOut(stack, packet);

@@ -24,7 +24,7 @@ const NO_NEIGHBOUR = reason("no-neighbour");
 
 /** How long a client waits for an answer, and how long while an address question is open (milliseconds). */
 export const PATIENCE_MS = 350;
-export const PATIENCE_ASKING_MS = 3600;
+const PATIENCE_ASKING_MS = 3600;
 /** How long it waits for an answer to what it says on a held connection. */
 const PATIENCE_AGAIN_MS = 700;
 
@@ -202,7 +202,7 @@ function arrive(session: Session, sender: OutsideEnd, stack: Stack, query: Query
 }
 
 /** The device named, or the one the host would answer the source by. */
-export function entryDevice(session: Session, stack: Stack, query: Query): NetDevice {
+function entryDevice(session: Session, stack: Stack, query: Query): NetDevice {
   if (query.arrivesBy !== null) {
     const named = stack.net.deviceNamed(query.arrivesBy);
     if (named !== null) return named;

@@ -97,6 +97,7 @@ export class SctpEnds {
       client: true,
       boundDev: init.boundDev,
       forAnother: false,
+      mark: 0,
       socket: null,
       state: "cookie-wait",
       peerTag: 0,

@@ -27,6 +27,7 @@ export class Session {
   readonly pool = new PacketPool();
   readonly outbox: AgendaOutbox;
   readonly engine: Engine;
+  /** Virtual milliseconds since it began: nothing reads a real clock while walking. */
   readonly clock = { now: 0 };
   readonly seed: number;
   /** Per-flow choices answered so far: the kernel's hash gives a flow the same way for ever. */

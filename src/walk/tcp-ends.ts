@@ -26,6 +26,7 @@ import { acceptingEnd, keyOf, keyOfReceiver, speaks, transparencyOf } from "./co
 import { ConnectionRelay } from "./connection-relay.ts";
 import type { Conversation } from "./conversation.ts";
 import { ephemeralPort } from "./datagram-relay.ts";
+import { dontFragment } from "./dont-fragment.ts";
 import { isOfDevice, listenerOf, placeOf } from "./listener.ts";
 import { AGAIN_BYTES, LINE_BYTES, SEGMENT_BYTES, SYN_BYTES } from "./packet-size.ts";
 import type { Target } from "./relay-targets.ts";
@@ -78,7 +79,7 @@ export class TcpEnds {
     const syn = owner.make(PHASE_REQUEST, 0);
     this.fillSyn(syn);
     if (!routeFirst(owner, syn)) return;
-    if (syn.rtMtuLocked) syn.df = syn.family === 6;
+    syn.df = dontFragment(stack, syn);
     syn.mss = advertisedMss(stack, syn);
     this.own = newTcpEnd(
       {
@@ -90,6 +91,7 @@ export class TcpEnds {
         client: true,
         boundDev: syn.boundDev,
         forAnother: false,
+        mark: 0,
         socket: null,
       },
       "syn-sent",
@@ -133,7 +135,7 @@ export class TcpEnds {
         owner.client.pool.release(syn);
         return;
       }
-      if (syn.rtMtuLocked) syn.df = syn.family === 6;
+      syn.df = dontFragment(owner.client, syn);
       fillHopLimit(owner.client, syn);
       syn.mss = advertisedMss(owner.client, syn);
       hashBySocket(syn, ++own.rethought);
@@ -173,7 +175,7 @@ export class TcpEnds {
     if (end === undefined || end.state === "closed") return null;
     // `inet_match`: what is bound to a device is found by that alone, which the loopback is not.
     if (end.boundDev !== 0 && end.boundDev !== dev) return null;
-    const mark = end.client ? this.owner.query.mark : 0;
+    const mark = end.client ? this.owner.query.mark : end.mark;
     return {
       kind: "connected",
       wildcard: false,
@@ -286,7 +288,7 @@ export class TcpEnds {
       stack.pool.release(syn);
       return null;
     }
-    if (syn.rtMtuLocked) syn.df = syn.family === 6;
+    syn.df = dontFragment(stack, syn);
     fillHopLimit(stack, syn);
     syn.mss = advertisedMss(stack, syn);
     const end = newTcpEnd(
@@ -299,6 +301,7 @@ export class TcpEnds {
         client: false,
         boundDev: 0,
         forAnother: false,
+        mark: 0,
         socket: null,
       },
       "syn-sent",

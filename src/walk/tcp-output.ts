@@ -16,6 +16,7 @@ import { synAckBytes } from "../packet/tcp-options.ts";
 import { fillHopLimit } from "./client-packet.ts";
 import { packetFrom } from "./connection-end.ts";
 import type { Conversation } from "./conversation.ts";
+import { dontFragment } from "./dont-fragment.ts";
 import { BARE_SEGMENT_BYTES, SEGMENT_BYTES } from "./packet-size.ts";
 import { keepWay, routeSegment } from "./segment-route.ts";
 import { isBare, type TcpEnd } from "./tcp-end.ts";
@@ -137,7 +138,7 @@ export class TcpOutput {
     }
     if ((flags & TCP_SYN) === 0) keepWay(end, segment);
     // `ip_dont_fragment`; what answers a SYN is small enough to bear it all the same (`ip_build_and_send_pkt`).
-    if (segment.rtMtuLocked && flags !== (TCP_SYN | TCP_ACK)) segment.df = segment.family === 6;
+    if (flags !== (TCP_SYN | TCP_ACK)) segment.df = dontFragment(stack, segment);
     fillHopLimit(stack, segment);
     if ((flags & TCP_SYN) !== 0) segment.mss = advertisedMss(stack, segment);
     if (unsent > 0) this.fillData(end, segment, unsent);

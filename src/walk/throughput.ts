@@ -11,7 +11,7 @@ import { fillInit } from "./sctp-ends.ts";
 import { Session } from "./session.ts";
 
 /** What became of one packet in throughput mode; one value, reused. */
-export class PacketEnd {
+class PacketEnd {
   /** Number of the host whose socket took it, -1 when it was dropped. */
   host = -1;
   /** Destination as delivered. */

@@ -150,7 +150,7 @@ describe("a wrong question", () => {
     ["trace web-0 10.0.0.1 -f -", "-: stdin is a terminal: pipe a snapshot into it, or name a file"],
     [
       "trace web-0 10.0.0.1 -f src/clock",
-      "src/clock: nothing in it is a manifest, snapshot or output of a node's tools: 2 files of a kind not known here (clock.ts, timers.ts)",
+      "src/clock: nothing in it is a manifest, snapshot or output of a node's tools: 1 file of a kind not known here (timers.ts)",
     ],
     ["export --node web-9 --format ip", '--node: there is no host "web-9" (did you mean "web-0"?)'],
     [

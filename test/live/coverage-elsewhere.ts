@@ -6,26 +6,17 @@ const NO_OVS = "this kernel has no Open vSwitch: judged by traces of a real one"
 
 /** What no packet of the lab can decide on, and why. */
 export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
-  ["match srh", "not done: no probe sends a segment routing header"],
   ["match rateest", "an estimate is of the machine's time: judged by what a kernel estimated"],
   ["match nfacct", "not modelled, which the verdict says: quotas are in no dump"],
   ["match osf", "not modelled, which the verdict says: fingerprints are in no dump"],
   ["target LED", LACKED],
   ["target SECMARK", "no security module that knows of marks is active (CONFIG_LSM)"],
-  [
-    "match realm",
-    "not done: routes are held without their realms, and the verdict says that the match is not known",
-  ],
   ["target CONNSECMARK", "no security module that knows of marks is active (CONFIG_LSM)"],
   ["reason unmodelled-device", "a lab refuses to build a device that is not modelled"],
   ["reason no-listener-sctp", "this kernel has no SCTP: judged by recordings alone"],
   [
     "reason vlan-filtered",
     "this kernel's bridges cannot filter by VLAN (CONFIG_BRIDGE_VLAN_FILTERING): judged by recordings alone",
-  ],
-  [
-    "reason conntrack-clash",
-    "takes two first packets of one connection on two processors at once, which no prober can time",
   ],
   [
     "reason conntrack-full",
@@ -35,11 +26,11 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["disposition UNKNOWN", "a lab builds only what is modelled whole: nothing of it is outside"],
   [
     "reason output-blocked",
-    "nothing can end so here: whatever drops at the sender has a reason of its own, which is told instead",
+    "no packet ends so: whatever drops at the sender (a rule, a policy, conntrack) is told by its own reason, and this one is for an error of the sender's whose packet the walk has lost sight of",
   ],
   [
     "reason connection-closed",
-    "a probe is one question: only a session of several goes on with a connection that it held",
+    "a probe ends its connection before the next one begins: only a session goes on with one that it held (`hold`), which recordings with servers that wait for that have",
   ],
   ["reason ipvlan-private", LACKED],
   ["reason bond-inactive", LACKED],
@@ -51,7 +42,10 @@ export const ELSEWHERE: ReadonlyMap<string, string> = new Map<string, string>([
   ["reason ipvs-no-route", LACKED],
   ["reason ipvs-old-conntrack", LACKED],
   ["reason ipvs-no-connection", LACKED],
-  ["reason relay-failed", "not done: the lab's servers pass nothing on; judged by recordings"],
+  [
+    "reason relay-failed",
+    "the lab's servers are sockets that answer by themselves: none is kube-proxy's user-space proxy, which takes a connection to pass it on; judged by its own tests",
+  ],
   ...["no-match", "drop", "no-port", "ttl", "too-deep", "controller", "unmodelled"].map(
     (name) => [`reason ovs-${name}`, NO_OVS] as const,
   ),

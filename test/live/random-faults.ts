@@ -1,3 +1,4 @@
+import type { Family } from "../../src/address/ip.ts";
 import type { Dice } from "./dice.ts";
 import { type DraftHost, randomMac } from "./draft.ts";
 import { rareDevices } from "./random-devices.ts";
@@ -44,22 +45,42 @@ const OF_IPV6: readonly RarityEntry[] = [
   [1, "stale sum", spoilSums],
 ];
 
+/** Every fourth world that has its turn has tunnels, and something wrong with them. */
+const TUNNELS_IN_TURN = 4;
+
+/** Is it a round of tunnels? */
+export function isOfTunnels(round: number): boolean {
+  return round % TUNNELS_IN_TURN === TUNNELS_IN_TURN - 2;
+}
+
+/** Which rarity is the first in a world of a round: each has its turn. */
+export function rarityOf(round: number, family: Family): RarityEntry {
+  if (family === 6) return OF_IPV6[Math.floor(round / 3) % OF_IPV6.length] as RarityEntry;
+  const tunnels = Math.floor((round + 1) / TUNNELS_IN_TURN);
+  if (isOfTunnels(round)) return tunnelFaults[tunnels % tunnelFaults.length] as RarityEntry;
+  const others = RARITIES.filter((entry) => !tunnelFaults.includes(entry));
+  return others[(round - tunnels) % others.length] as RarityEntry;
+}
+
+/** What meets the rarities of a world. */
+export interface Met {
+  readonly aims: readonly Aim[];
+  /** Of the one whose turn it is: sent in any case. */
+  readonly first: readonly Aim[];
+}
+
 /**
- * Puts a few rarities into a world, rules and all; returns what meets them.
+ * Puts a few rarities into a world, rules and all.
  *
  * @param round whose turn it is to be the first of them; by chance where it is not said
  */
-export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number): Aim[] {
-  return grounds.flatMap((ground) => {
+export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number): Met {
+  const shown: Aim[] = [];
+  const all = grounds.flatMap((ground) => {
     const left = [...(ground.plan.family === 6 ? OF_IPV6 : RARITIES)];
     const aims: Aim[] = [];
     const favoured = left.find(([, name]) => dice.favours(name));
-    const turn = round === undefined ? null : Math.floor(ground.plan.family === 6 ? round / 3 : round);
-    // Few worlds have tunnels: what goes wrong with those has its turn among them, every other time.
-    const hasTunnels =
-      ground.plan.family === 4 && [...ground.draft.hosts.values()].some(({ fdb }) => fdb.length > 0);
-    const own = hasTunnels && turn !== null && turn % 2 === 0 ? tunnelFaults : left;
-    const first = turn === null ? undefined : own[Math.floor(own === left ? turn : turn / 2) % own.length];
+    const first = round === undefined ? undefined : rarityOf(round, ground.plan.family);
     const most = ground.plan.family === 6 || favoured !== undefined ? 1 : 4;
     for (let i = dice.between(1, most); i > 0; i--) {
       const taken =
@@ -70,10 +91,16 @@ export function addFaults(dice: Dice, grounds: readonly Ground[], round?: number
       // Each as often, however many packets it names.
       const named = taken[2](dice, ground);
       for (let k = 0; named.length > 0 && k < AIMS_EACH; k++) aims.push(dice.pick(named));
+      const usual = named.filter(({ isLast }) => isLast !== true);
+      if (taken === first)
+        for (let k = 0; usual.length > 0 && k < AIMS_FIRST; k++) shown.push(dice.pick(usual));
     }
     return aims;
   });
+  return { aims: all, first: shown };
 }
+
+const AIMS_FIRST = 4;
 
 const AIMS_EACH = 6;
 

@@ -5,7 +5,7 @@ import type { World } from "../../src/world/world.ts";
 import { Dice } from "./dice.ts";
 import { type DraftHost, snapshotText } from "./draft.ts";
 import { randomCluster } from "./random-cluster.ts";
-import { addFaults } from "./random-faults.ts";
+import { addFaults, isOfTunnels, type Met } from "./random-faults.ts";
 import { addRandomNft } from "./random-nft.ts";
 import { randomQueries } from "./random-queries.ts";
 import { addRandomRules } from "./random-rules.ts";
@@ -18,6 +18,7 @@ import { NFT_PROXIES } from "./seldom-proxies.ts";
 import { SELDOM_RULES } from "./seldom-rules.ts";
 import { inTurn, putShowcases, type Showcase } from "./showcase.ts";
 import { SHOWCASES } from "./showcases.ts";
+import { NFT_VERDICTS } from "./showcases-nft.ts";
 import { type Ground, randomTopology } from "./topology.ts";
 
 /**
@@ -85,6 +86,8 @@ export function randomWorld(
   }
 }
 
+const NOTHING_MET: Met = { aims: [], first: [] };
+
 /** Every third world of faults that has its turn is of both families. */
 const ROUNDS_OF_6 = 3;
 const AIMS_IN_TURN = 2;
@@ -98,18 +101,23 @@ function ruledWorld(
   kind: WorldKind,
   { favour = null, round }: Besides,
 ): LiveWorld {
-  const grounds = randomTopology(dice, families);
+  const tunnels = kind === "faults" && round !== undefined && isOfTunnels(round) ? true : undefined;
+  const grounds = randomTopology(dice, families, tunnels);
   const [ground] = grounds;
   for (const name of new Set(ground.ruled)) {
     const host = ground.draft.hosts.get(name) as DraftHost;
     for (const each of grounds) addRandomRules(dice, each, host);
     if (kind === "nft" || kind === "nft6") addNft(dice, grounds, host);
   }
-  const aims = kind === "faults" ? addFaults(dice, grounds, round) : [];
+  const { aims, first } = kind === "faults" ? addFaults(dice, grounds, round) : NOTHING_MET;
   const last = grounds.at(-1) ?? ground;
   const meant = favour === null ? [] : (SHOWCASES[favour] ?? []);
   const seldom = round === undefined ? [] : inTurn(seldomIn(kind, last.plan.family), round);
-  const shown = [...putShowcases(dice, last, meant), ...putShowcases(dice, last, seldom, AIMS_IN_TURN)];
+  const shown = [
+    ...first,
+    ...putShowcases(dice, last, meant),
+    ...putShowcases(dice, last, seldom, AIMS_IN_TURN),
+  ];
   const snapshot = readSnapshot(`seed ${seed}`, snapshotText(ground.draft));
   if (snapshot.kind === "invalid") {
     const [first] = snapshot.errors;
@@ -119,7 +127,7 @@ function ruledWorld(
 }
 
 export function seldomIn(kind: WorldKind, family: Family): readonly Showcase[] {
-  if (kind === "nft") return [...SELDOM_NFT, ...NFT_HEADERS[4], ...NFT_PROXIES];
+  if (kind === "nft") return [...SELDOM_NFT, ...NFT_VERDICTS, ...NFT_HEADERS[4], ...NFT_PROXIES];
   if (kind === "nft6") return SELDOM_NFT6;
   if (kind !== "plain" && kind !== "v6") return [];
   return [...SELDOM_RULES[family], ...SELDOM_PROTOCOLS[family], ...SELDOM_CONNECTIONS];

@@ -38,4 +38,21 @@ const moved: Showcase = setting((_dice, { plan: { family } }, { node, away }, po
   return [{ ...made, next: { ...made, mark: 0x300 } }];
 });
 
-export const SELDOM_CONNECTIONS: readonly Showcase[] = [oneForTwo, moved];
+/** The same connection twice, told apart where it begins alone: what comes back could be either's, which nothing translates. */
+const twice = (proto: "tcp" | "udp"): Showcase =>
+  setting((_dice, { draft: { hosts }, plan }, { pod, podAddress: src, away }, port) => {
+    const { family, listening } = plan;
+    const [dst] = away as [string];
+    // Of what is refused at once conntrack keeps nothing.
+    const state = proto === "tcp" ? "LISTEN 0 128" : "UNCONN 0 0";
+    hosts.get("router")?.sockets.push(`${proto} ${state} ${listening}:${port} ${listening}:*`);
+    const asked = `-A OUTPUT -p ${proto} -m ${proto} --dport ${port} -m mark --mark`;
+    putFirst(pod, family, "raw", [
+      `${asked} 0x500/0xf00 -j CT --zone-orig 1`,
+      `${asked} 0x600/0xf00 -j CT --zone-orig 2`,
+    ]);
+    const made = { from: pod.name, dst, src, proto, sport: 19_600, dport: port };
+    return [{ ...made, mark: 0x500, next: { ...made, mark: 0x600 } }];
+  });
+
+export const SELDOM_CONNECTIONS: readonly Showcase[] = [oneForTwo, moved, twice("tcp"), twice("udp")];

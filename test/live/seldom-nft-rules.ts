@@ -124,6 +124,8 @@ const READS: readonly Showcase[] = [
     "meta l4proto udp @th,32,16 > 8",
     "fib daddr type { local, unicast }",
     "meta cgroup 0",
+    "ip protocol udp",
+    "meta l4proto . th dport { udp . 7000-7999 }",
     "rt ipsec missing",
     "rt mtu > 100",
     "ip id > 0",
@@ -201,7 +203,18 @@ const READS: readonly Showcase[] = [
 
 const DYNAMIC = "set own {\n\t\ttype ipv4_addr\n\t\tsize 64\n\t\tflags dynamic\n\t}";
 
+const HELD = "set own {\n\t\ttype inet_proto\n\t\telements = { udp }\n\t}";
+
 const DOES: readonly Showcase[] = [
+  rule(OUTPUT, "meta l4proto @own counter drop", { by: "mark", declared: [HELD] }),
+  rule(OUTPUT, "meta mark set meta l4proto map { udp : 0x7000 } counter; meta mark 0x7000 counter drop"),
+  rule(OUTPUT, 'counter log prefix "shown"', MARKED),
+  rule(OUTPUT, "counter continue", MARKED),
+  rule(OUTPUT, "counter accept; counter drop", MARKED),
+  rule(
+    { ...OUTPUT, base: "nat hook output priority -110" },
+    ({ gateway }) => `counter dnat to ${gateway}:53`,
+  ),
   rule(FORWARD, ({ siblings, podAddress }) => `counter dup to ${siblings[0] ?? podAddress}`),
   rule(PREROUTING, 'ct helper set "own" counter', {
     more: { proto: "tcp" },

@@ -40,6 +40,8 @@ const READS: readonly Showcase[] = [
   holds(of6(OUTPUT), ({ away }) => `ct original ip6 saddr != ${away[1]}`, MARKED),
   holds(of6(FORWARD), ({ away }) => `rt ip6 nexthop != ${away[1]}`),
   holds(of6(PREROUTING), "meta protocol ip6"),
+  holds({ ...of6(FORWARD), base: "filter hook postrouting priority -150" }, "ct state new"),
+  holds(of6(INPUT), "ct state new"),
   holds({ ...INPUT, family: "inet" }, "meta nfproto ipv6"),
   ...[
     "icmpv6 type echo-request",

@@ -40,6 +40,21 @@ function textOf(text: Text, scene: Scene, ground: Ground, port: number): string 
 const TCP = { proto: "tcp" } as const;
 const isOf4 = ({ plan }: Ground): boolean => plan.family === 4;
 
+/** Echoes have no ports: a mark tells them from others'. */
+const ECHOES: Showcase = setting((_dice, { plan }, scene, port) => {
+  const mark = 0x10000 * (port % 100);
+  putFirst(scene.node, plan.family, "raw", [
+    `-A OUTPUT -p ${plan.words.icmp} ${plan.words.icmpMatch} ${plan.family === 6 ? 128 : 8} -m mark --mark 0x${mark.toString(16)}/0xff0000 -j DROP`,
+  ]);
+  return sent(scene, { proto: "icmp", size: 16, mark });
+});
+
+/** Bridged packets that pass the rules of IP know the port they came in by. */
+const BY_PORT = rules("mangle", received, (asked, { node }) => {
+  for (const family of ["iptables", "ip6tables"]) node.sysctl[`net.bridge.bridge-nf-call-${family}`] = "1";
+  return [`-A PREROUTING ${asked} -m physdev --physdev-in veth+ -j DROP`];
+});
+
 const OF_BOTH: readonly Showcase[] = [
   match("OUTPUT", (_, ground) => `-m u32 --u32 "${isOf4(ground) ? "0x6" : "0x3"}&0xff=0x11"`),
   match("OUTPUT", '-m string --string "pppppppp" --algo bm --from 20 --to 90'),
@@ -63,7 +78,7 @@ const OF_BOTH: readonly Showcase[] = [
   match("FORWARD", "-m cluster --cluster-local-node 2 --cluster-total-nodes 2 --cluster-hash-seed 0x77"),
   match(
     "OUTPUT",
-    "-m hashlimit --hashlimit-above 1/hour --hashlimit-burst 1 --hashlimit-mode srcip --hashlimit-name shown",
+    "-m hashlimit --hashlimit-upto 1/hour --hashlimit-burst 1 --hashlimit-mode srcip --hashlimit-name shown",
   ),
   match("OUTPUT", ({ gateway }) => `-m iprange ! --dst-range ${gateway}-${gateway}`),
   match("OUTPUT", "-m length --length 20:200"),
@@ -79,7 +94,7 @@ const OF_BOTH: readonly Showcase[] = [
   match("FORWARD", "-m policy --dir in --pol none"),
   match("OUTPUT", "-m quota --quota 1000"),
   match("OUTPUT", (_, { plan }) => `-m recent --set --name shown --mask ${plan.words.wholeMask} --rdest`),
-  match("OUTPUT", "-m statistic --mode nth --every 2 --packet 1"),
+  match("OUTPUT", "-m statistic --mode nth --every 2 --packet 0"),
   match("PREROUTING", "-m rpfilter --loose"),
   match("OUTPUT", ({ node, away }, { plan }) => {
     const head = `hash:ip family ${plan.words.ipset} hashsize 64 maxelem 64 bucketsize 12 initval 0x78`;
@@ -110,6 +125,31 @@ const OF_BOTH: readonly Showcase[] = [
     `-A OUTPUT ${asked} -j DROP`,
   ]),
   ...PROXIES,
+  ECHOES,
+  BY_PORT,
+  // What changes nothing is counted.
+  target("mangle", "OUTPUT", sent, "AUDIT --type accept"),
+  target("mangle", "OUTPUT", sent, (_, __, port) => `IDLETIMER --timeout 600 --label shown${port}`),
+  target("mangle", "POSTROUTING", forwarded, "CHECKSUM --checksum-fill"),
+  target("mangle", "POSTROUTING", forwarded, "CLASSIFY --set-class 0001:0002"),
+  target("mangle", "OUTPUT", sent, "LOG"),
+  target("mangle", "OUTPUT", sent, "NFLOG --nflog-group 7"),
+  target("raw", "OUTPUT", sent, "TRACE"),
+  target(
+    "mangle",
+    "OUTPUT",
+    sent,
+    (_, __, port) =>
+      `RATEEST --rateest-name shown${port} --rateest-interval 250.0ms --rateest-ewmalog 500.0ms`,
+  ),
+  rules("mangle", forwarded, (asked) => [
+    `-A FORWARD ${asked} -j MARK --set-xmark 0x60/0xff`,
+    `-A FORWARD ${asked} -m mark --mark 0x60/0xff -j DROP`,
+  ]),
+  target("nat", "PREROUTING", received, ({ away }, ground, port) => {
+    const to = isOf4(ground) ? away[0] : `[${away[0]}]`;
+    return `DNAT --to-destination ${to}:${port + 2000}`;
+  }),
   // Nobody misses what is stripped, or a set's new entry, until somebody asks.
   rules(
     "mangle",
@@ -156,11 +196,22 @@ const OF_BOTH: readonly Showcase[] = [
     return idle === undefined ? "DROP" : `TEE --gateway ${idle}`;
   }),
   target("filter", "INPUT", received, "REJECT"),
-  target("nat", "PREROUTING", received, "REDIRECT --to-ports 53"),
+  target("nat", "PREROUTING", received, ({ node }, { plan }, port) => {
+    node.sockets.push(`udp UNCONN 0 0 ${plan.listening}:${port + 1000} ${plan.listening}:*`);
+    return `REDIRECT --to-ports ${port + 1000}`;
+  }),
   target("nat", "POSTROUTING", forwarded, ({ gateway }) => `SNAT --to-source ${gateway}`),
   target("nat", "PREROUTING", forwarded, (_, { plan }) => `NETMAP --to ${plan.fabric}`),
-  target("raw", "PREROUTING", forwarded, "NOTRACK"),
-  target("raw", "PREROUTING", forwarded, "CT --notrack"),
+  ...["NOTRACK", "CT --notrack"].map((text) =>
+    setting((_dice, { plan: { family } }, scene, port) => {
+      const asked = `-p udp -m udp --dport ${port}`;
+      putFirst(scene.node, family, "raw", [`-A PREROUTING ${asked} -j ${text}`]);
+      putFirst(scene.node, family, "mangle", [
+        `-A FORWARD ${asked} -m conntrack --ctstate UNTRACKED -j DROP`,
+      ]);
+      return forwarded(scene, datagram(port));
+    }),
+  ),
 ];
 
 /** A way's realm, the one of where a packet comes from, and a policy rule's. */
@@ -230,6 +281,6 @@ function ofLink({ node, pod }: Scene, made: Partial<Aim>): Aim[] {
 
 /** What rarely decides in worlds of iptables, by family. */
 export const SELDOM_RULES = {
-  4: [...OF_BOTH, ...REALMS],
+  4: [...OF_BOTH, ...REALMS, target("mangle", "FORWARD", forwarded, "ECN --ecn-ip-ect 2")],
   6: [...OF_BOTH, match("OUTPUT", "-m ipv6header --header prot --soft"), ...NPT, EUI64],
 } as const;

@@ -16,7 +16,7 @@ function rules(
   chain: ShownChain,
   way: Way,
   made: (asked: string, scene: Scene) => readonly string[],
-  further: Readonly<Record<string, (asked: string) => string>> = {},
+  further: Readonly<Record<string, (asked: string) => readonly string[]>> = {},
   more: Partial<Aim> = {},
 ): Showcase {
   return (port) => (dice, ground) => {
@@ -25,7 +25,7 @@ function rules(
     const { type = "filter", hook, priority } = chain;
     const base = `type ${type} hook ${hook} priority ${priority}; policy accept;`;
     scene.node.nftRuleset += table("ip", port, {
-      ...Object.fromEntries(Object.entries(further).map(([name, rule]) => [name, [rule(asked)]])),
+      ...Object.fromEntries(Object.entries(further).map(([name, own]) => [name, own(asked)])),
       base: [base, ...made(asked, scene)],
     });
     return way(scene, datagram(port, more));
@@ -54,10 +54,13 @@ export function table(
 
 export const NFT_VERDICTS: readonly Showcase[] = [
   rules(AT_OUTPUT, sent, (asked) => [`${asked} counter jump returning`, `${asked} counter drop`], {
-    returning: (asked) => `${asked} counter return`,
+    returning: (asked) => [`${asked} counter return`, `${asked} counter accept`],
+  }),
+  rules(AT_OUTPUT, sent, (asked) => [`${asked} counter jump dropping`], {
+    dropping: (asked) => [`${asked} counter drop`],
   }),
   rules(AT_OUTPUT, sent, (asked) => [`${asked} counter goto going`, `${asked} counter drop`], {
-    going: (asked) => `${asked} meta mark 0x77 counter accept`,
+    going: (asked) => [`${asked} meta mark 0x77 counter accept`],
   }),
   rules(AT_OUTPUT, sent, (asked) => [`${asked} meta mark != 0x77 counter drop`]),
   rules(AT_OUTPUT, sent, (asked) => [`udp dport vmap { ${asked.split(" ").at(-1)} : drop }`]),

@@ -43,9 +43,15 @@ interface Plan {
 /**
  * Nodes with pods on bridges behind a switch, a router to the outside, cables across, odd routes, rules and settings.
  *
+ * @param tunnels between nodes, surely; else by chance
  * @returns one ground for each of the families
  */
-export function randomTopology(dice: Dice, families: readonly Family[] = [4]): [Ground, ...Ground[]] {
+export function randomTopology(
+  dice: Dice,
+  families: readonly Family[] = [4],
+  // Where paths are looked at there are tunnels.
+  tunnels: boolean = dice.favours("paths"),
+): [Ground, ...Ground[]] {
   const shared = {
     draft: { hosts: new Map<string, DraftHost>(), wires: [] },
     clients: [],
@@ -59,8 +65,6 @@ export function randomTopology(dice: Dice, families: readonly Family[] = [4]): [
   }) as [Ground, ...Ground[]];
   const [ground] = grounds;
   const plan: Plan = { grounds, ground, dice };
-  // Where paths are looked at there are tunnels.
-  const tunnels = dice.favours("paths");
   const nodes = dice.weighted([
     [tunnels ? 0 : 3, 1],
     [4, 2],

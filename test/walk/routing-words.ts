@@ -1,4 +1,5 @@
 import type { AddressFamily } from "../../src/address/family.ts";
+import { parseRealms } from "../../src/kernel/route/realms.ts";
 import type { NextHopOf, PolicyRule, RouteOf, RouteType } from "../../src/kernel/route/route.ts";
 import { pairs, prefix } from "./words.ts";
 
@@ -26,7 +27,11 @@ export function route<Address>(
   const hop = (said: ReadonlyMap<string, string>): NextHopOf<Address> => {
     const gateway = address(said.get("via"));
     const dev = said.get("dev") ?? (gateway === null ? null : onLink(gateway));
-    return { dev, gateway, weight: Number(said.get("weight") ?? 1), onlink: said.has("onlink"), dead: false };
+    const realms = parseRealms(said.get("realms") ?? "");
+    return {
+      ...{ dev, gateway, weight: Number(said.get("weight") ?? 1), onlink: said.has("onlink"), dead: false },
+      ...(realms === undefined ? {} : { realms }),
+    };
   };
   const single = options.has("via") || options.has("dev") ? [hop(options)] : [];
   const usual = type === "local" ? "host" : type === "broadcast" ? "link" : "global";

@@ -38,7 +38,7 @@ export interface HostSpec {
   readonly routes?: readonly string[];
   /** As behind `ip rule add`, with a priority. */
   readonly rules?: readonly string[];
-  /** `ADDRESS DEVICE MAC`, or `proxy ADDRESS DEVICE`. */
+  /** `ADDRESS DEVICE MAC`, or `proxy ADDRESS DEVICE`; without a MAC it did not answer. */
   readonly neighbours?: readonly string[];
   /** `MAC DEVICE dst ADDRESS` of a VXLAN device, `MAC DEVICE master BRIDGE` of a port. */
   readonly fdb?: readonly string[];
@@ -311,7 +311,7 @@ function neighbour<Address>(text: string, parse: (text: string) => Address): Nei
     dst: parse(address),
     dev,
     lladdr: mac === undefined ? null : internMac(mac),
-    state: "permanent",
+    state: mac === undefined && !proxy ? "failed" : "permanent",
     proxy,
     origin: 0,
   };

@@ -16,7 +16,7 @@ import { shellWords } from "./shell-words.ts";
 import { readSysctl } from "./sysctl-command.ts";
 import { readTc } from "./tc-command.ts";
 
-export const UNDERSTOOD =
+const UNDERSTOOD =
   "understood are: ip route add|append|replace|del, ip link set DEV up|down, ip addr add|del, ip neigh add|replace, ip rule add|del, " +
   "ip vrf show, bridge fdb append, ipset create|add|del|flush|destroy, iptables and ip6tables -A|-I|-D|-F|-N|-P, nft add|insert|replace|delete|flush …, " +
   "tc qdisc add|replace|change|del, tc filter add|replace|del, ipvsadm -A|-E|-D|-a|-e|-d|-C|-L|-S|--set, sysctl -w NAME=VALUE";

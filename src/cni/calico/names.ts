@@ -4,7 +4,7 @@ import type { Family } from "../../address/ip.ts";
 import { internMac, internMacNumber, type Mac } from "../../address/mac.ts";
 
 /** What the name of every workload's device begins with (FelixConfiguration `interfacePrefix`). */
-export const WORKLOAD_PREFIX = "cali";
+const WORKLOAD_PREFIX = "cali";
 
 /** The node's end of every pod's cable has this address: the pods take it for their gateway's. */
 export const WORKLOAD_MAC: Mac = internMac("ee:ee:ee:ee:ee:ee");

@@ -30,7 +30,7 @@ export interface FlannelNetwork {
 const UDP_PORT = 8285;
 
 /** What flannel's own manifest says. */
-export const FLANNEL_DEFAULTS: Omit<FlannelNetwork, "network" | "network6"> = {
+const FLANNEL_DEFAULTS: Omit<FlannelNetwork, "network" | "network6"> = {
   backend: "vxlan",
   vni: 1,
   /** Linux's old VXLAN port, which flannel keeps. */

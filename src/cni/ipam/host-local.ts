@@ -121,8 +121,3 @@ function requestedAddresses({ args, config }: Pick<IpamCall, "args" | "config">)
   }
   return named.map((name) => ipOf(name) ?? requireIp(name));
 }
-
-/** host-local's own part of a configuration, for who writes one. */
-export function hostLocalConfig(subnet: string, routes: readonly string[]): Json {
-  return { type: "host-local", ranges: [[{ subnet }]], routes: routes.map((dst) => ({ dst })) };
-}

@@ -46,10 +46,7 @@ function subnetEnvOf({ machine, config }: PluginCall): SubnetEnv {
 }
 
 /** The delegate's own settings stand; flannel fills in the rest. */
-export function delegateConfig(
-  { config, network }: Pick<PluginCall, "config" | "network">,
-  env: SubnetEnv,
-): Json {
+function delegateConfig({ config, network }: Pick<PluginCall, "config" | "network">, env: SubnetEnv): Json {
   const delegate = object(config, "delegate");
   if (field(delegate, "name") !== undefined)
     fail("'delegate' dictionary must not have 'name' field, it'll be set by flannel");

@@ -163,11 +163,6 @@ function ageingOf(detail: DeviceDetail): number {
   return seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000;
 }
 
-/** Is a device a VRF's, without being one (`netif_is_l3_slave`)? */
-export function isL3Slave(dev: NetDevice): boolean {
-  return dev.vrf !== null && dev.vrf !== dev;
-}
-
 export interface CompiledAddress {
   readonly address: Ipv4;
   readonly mask: number;
@@ -217,7 +212,7 @@ export interface DeviceConf6 {
   readonly mtu: number;
 }
 
-export const DEFAULT_CONF6: DeviceConf6 = {
+const DEFAULT_CONF6: DeviceConf6 = {
   disabled: false,
   forwarding: false,
   hopLimit: 64,
@@ -261,7 +256,7 @@ export interface DeviceConf {
   readonly bcForwarding: boolean;
 }
 
-export const DEFAULT_CONF: DeviceConf = {
+const DEFAULT_CONF: DeviceConf = {
   forwarding: false,
   rpFilter: 0,
   acceptLocal: false,

@@ -27,6 +27,7 @@ const {
   ICMP_FRAG_NEEDED,
   ICMP_REDIRECT,
   ICMPV6_ECHO_REPLY,
+  IPPROTO_SCTP,
   IPPROTO_TCP,
   PHASE_REPEAT,
   PHASE_REPLY,
@@ -52,7 +53,7 @@ export function icmpReceive(stack: Stack, dev: NetDevice, packet: Packet): void 
     echoReply(stack, packet, packet.dst, dev.vrf?.ifindex ?? 0);
   } else if (packet.icmpType === ICMP_ECHOREPLY) {
     stack.outbox.upcalls.echoReply(stack, packet);
-  } else if (isIcmpError(packet.icmpType)) {
+  } else if (isIcmpError(packet.icmpType) && isBelieved(stack, packet)) {
     learnFromError(stack, dev, packet);
     ipipError(stack, packet);
     stack.outbox.upcalls.icmpError(stack, packet);
@@ -99,13 +100,28 @@ export function hasSocket({ protocol, tcpFlags }: Packet): boolean {
   return (tcpFlags & TCP_RST) === 0 && (tcpFlags & (TCP_SYN | TCP_ACK)) !== (TCP_SYN | TCP_ACK);
 }
 
+/** Values of `ip_no_pmtu_disc`. */
+const DEAF = 2;
+const VALIDATED = 3;
+
+/** `icmp_unreach`: what is told of an MTU is heard of nothing or only of protocols that tell a forged error (`icmp_tag_validation`). */
+function isBelieved({ net }: Stack, { icmpType, icmpCode, inner }: Packet): boolean {
+  if (icmpType !== ICMP_DEST_UNREACH || icmpCode !== ICMP_FRAG_NEEDED || net.noPmtuDisc < DEAF) return true;
+  const protocol = inner?.protocol;
+  return (
+    net.noPmtuDisc !== DEAF &&
+    (net.noPmtuDisc !== VALIDATED || protocol === IPPROTO_TCP || protocol === IPPROTO_SCTP)
+  );
+}
+
 /** What an error teaches about routes: a path's MTU, a better gateway. */
 function learnFromError(stack: Stack, dev: NetDevice, packet: Packet): void {
   const inner = packet.inner;
   if (inner === null || !hasSocket(inner)) return;
   const { exceptions } = stack.state;
+  const mode = stack.net.noPmtuDisc;
   if (packet.icmpType === ICMP_DEST_UNREACH && packet.icmpCode === ICMP_FRAG_NEEDED) {
-    if (packet.icmpInfo > 0) learnTowards(stack, inner, packet.icmpInfo);
+    learnTowards(stack, inner, mode === 0 || mode === VALIDATED ? packet.icmpInfo : 0);
     return;
   }
   if (packet.icmpType === ICMP_REDIRECT) {

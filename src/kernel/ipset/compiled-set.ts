@@ -31,7 +31,7 @@ export const DIM_PORT = 2;
 export const DIM_MAC = 3;
 export const DIM_MARK = 4;
 export const DIM_IFACE = 5;
-export const DIM_SET = 6;
+const DIM_SET = 6;
 
 const DIMENSION_NUMBER: Readonly<Record<IpsetDimension, number>> = {
   ip: DIM_IP,

@@ -17,7 +17,7 @@ export interface IpvsTimeouts {
   readonly udpS: number;
 }
 
-export const DEFAULT_TIMEOUTS: IpvsTimeouts = { tcpS: 900, tcpFinS: 120, udpS: 300 };
+const DEFAULT_TIMEOUTS: IpvsTimeouts = { tcpS: 900, tcpFinS: 120, udpS: 300 };
 
 export const NO_SERVICES: Ipvs = { services: [], timeouts: DEFAULT_TIMEOUTS };
 

@@ -14,6 +14,7 @@ import {
   NUD_NONE,
   NUD_REACHABLE,
   NUD_STALE,
+  NUD_VALID,
 } from "./neighbour.ts";
 
 const NUD: Readonly<Record<Neighbour["state"], number>> = {
@@ -79,7 +80,8 @@ export class KnownNeighbours {
       const device = this.deviceNamed(dev);
       if (device === null || proxy) continue;
       const key = deviceKey(familyOfAddress(dst), device.ifindex);
-      this.states.set(key, addressOnPath(dst), NUD[state]);
+      if (lladdr !== null || (NUD[state] & NUD_VALID) === 0)
+        this.states.set(key, addressOnPath(dst), NUD[state]);
       if (lladdr === null) continue;
       macs.set(key, addressOnPath(dst), lladdr);
       if (state === "permanent") this.permanent.set(key, addressOnPath(dst), 1);

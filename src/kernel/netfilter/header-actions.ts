@@ -86,7 +86,7 @@ function reverseMtu(stack: Stack, packet: Packet): number {
 }
 
 /** `tcpmss_mangle_packet`: never more than was asked for; a SYN that asks for nothing gets the option. */
-export function limitMss(packet: Packet, size: number): void {
+function limitMss(packet: Packet, size: number): void {
   if (packet.fragOffset !== 0) return;
   if (packet.mss !== 0) {
     packet.mss = Math.min(packet.mss, size);

@@ -29,7 +29,6 @@ export function hookName(hook: number): string {
   const bridge = HOOK_NAMES[hook - NF_BR_PRE_ROUTING];
   return bridge === undefined ? (HOOK_NAMES[hook] as string) : `BRIDGE ${bridge}`;
 }
-export type HookName = (typeof HOOK_NAMES)[number];
 
 /** What a hook function says (linux/netfilter.h). */
 export const NF_DROP = 0;

@@ -30,7 +30,7 @@ export class NftSetLayer {
 }
 
 /** Which word of a layer's slot is which. */
-export class LayerLayout {
+class LayerLayout {
   readonly keyWords: number;
   /** `ELEMENT_*`, 0 in an empty slot. */
   readonly state: number;

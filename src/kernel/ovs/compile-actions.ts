@@ -247,7 +247,7 @@ function resubmit(rest: string, args: string, ports: PortNumbers): OvsAction | u
 }
 
 /** `NXM_NX_REG0[0..15]`, `reg1[]`, `NXM_NX_CT_MARK[4]`; a field's plain name is all of it. */
-export function subfield(text: string): Subfield | undefined {
+function subfield(text: string): Subfield | undefined {
   const [, name = "", low, high] = /^([A-Za-z]\w*)(?:\[(?:(\d+)(?:\.\.(\d+))?)?\])?$/.exec(text.trim()) ?? [];
   const field = ovsField(name);
   if (field === undefined) return undefined;

@@ -45,7 +45,7 @@ export const ND_SLL = 25;
 export const ND_TLL = 26;
 export const IP_FRAG = 27;
 export const PKT_MARK = 28;
-export const NO_BITS = 29;
+const NO_BITS = 29;
 
 // places beside the packet
 export const AT_REG = 0;
@@ -178,9 +178,4 @@ field("recirc_id", 32, { at: AT_RECIRC });
 /** A field by any of its names; undefined: none that is modelled. */
 export function ovsField(name: string): OvsField | undefined {
   return FIELDS.get(name);
-}
-
-/** Every field once, by its first name. */
-export function ovsFields(): readonly OvsField[] {
-  return [...new Set(FIELDS.values())];
 }

@@ -26,10 +26,6 @@ export function parseOfctlShow(text: string): ShownPort[] {
   return ports;
 }
 
-export function isOfctlShow(text: string): boolean {
-  return text.split("\n").some((line) => PORT.test(line));
-}
-
 /** A bridge with what the reply says of its ports; one that the database did not name is added as a device of the system. */
 export function withShownPorts(bridge: OvsBridge, shown: readonly ShownPort[]): OvsBridge {
   const byName = new Map(shown.map((port) => [port.name, port]));

@@ -333,7 +333,7 @@ function bridgeForward(
 }
 
 /** `br_pass_frame_up`: the frame comes in again, by the bridge device. Takes the packet over. */
-export function passUp(stack: Stack, bridge: NetDevice, packet: Packet): void {
+function passUp(stack: Stack, bridge: NetDevice, packet: Packet): void {
   if (bridge.vlans !== null) {
     // "Bridge is just like any other port."
     if (!bridge.vlans.has(packet.vlan)) {

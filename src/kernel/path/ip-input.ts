@@ -47,7 +47,6 @@ const { NF_ACCEPT, NF_DROP, NF_INET_LOCAL_IN, NF_INET_PRE_ROUTING } = HOOK;
 const { LOCAL } = REASSEMBLY;
 
 const OTHER_HOST = reason("other-host");
-const NOT_FORWARDING = reason("not-forwarding");
 const NO_ROUTE = reason("no-route");
 const NO_PROTOCOL = reason("no-protocol");
 const MARTIAN_SOURCE = reason("martian-source");
@@ -107,7 +106,7 @@ function refuses6(dev: NetDevice, { src, dst, pktType }: Packet): number {
 }
 
 /** `ip_rcv_finish`, `ip6_rcv_finish`: a packet that came by loopback has its route already. */
-export function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): void {
+function ipReceiveFinish(stack: Stack, dev: NetDevice, packet: Packet): void {
   const owner = ipvlanOwner(stack, dev, packet);
   if (owner !== null && ownedDelivery(stack, dev, owner, packet)) return;
   // From here on what came by a VRF's device is in the VRF; only IPv4's routing still asks by which device it came.

@@ -16,7 +16,7 @@ import { classifyFrame } from "./frame.ts";
 import { datagramAround, mustNotBeCut, sendDatagram, turnAt } from "./udp-tunnel.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { ETH_P_ARP, INNER_NONE, INNER_VXLAN } = PACKET;
+const { ETH_P_ARP, INNER_VXLAN } = PACKET;
 const { ABSENT } = PAIR_MAP;
 
 /** VXLAN (drivers/net/vxlan): a frame becomes the payload of this host's own UDP packet. Runs per packet. */

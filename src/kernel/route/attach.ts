@@ -105,7 +105,7 @@ export function fail(stack: Stack, packet: Packet, errno: number): number {
 }
 
 /** Which of the host's routes the last look-up found, -1 none. */
-export function routeIndex(stack: Stack): number {
+function routeIndex(stack: Stack): number {
   return stack.fibResult.route?.index ?? -1;
 }
 

@@ -3,7 +3,6 @@ import { TriePrefixMap4 } from "../../address/prefix-map.ts";
 import { PrefixMap6 } from "../../address/prefix-map6.ts";
 import type { NetDevice } from "../device/net-device.ts";
 import * as ERRNO from "../errno.ts";
-import type { PairMap } from "../session/pair-map.ts";
 import { compileRoute, withSiblings } from "./compile-route.ts";
 import { type CompiledRule, compileRules, ruleMatches } from "./fib-rule.ts";
 import { select6 } from "./fib6-select.ts";
@@ -153,7 +152,12 @@ export class Flow {
   /** No other device will do (`RT6_LOOKUP_F_IFACE`). */
   viaOnly = false;
   /** Gateways that did not answer are passed over where another can be had (`RT6_LOOKUP_F_REACHABLE`): their states. */
-  neighbours: PairMap | null = null;
+  neighbours: FailedNeighbours | null = null;
+}
+
+/** Who of a host's neighbours did not answer (NUD_FAILED), by `deviceKey` and the address as the path holds it. */
+export interface FailedNeighbours {
+  has(device: number, address: number): boolean;
 }
 
 /** A look-up's answer (`struct fib_result`); reused. `error` 0 means a usable route. */

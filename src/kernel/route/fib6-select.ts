@@ -1,6 +1,5 @@
 import { samePrefix6 } from "../../address/ip6-handle.ts";
 import { deviceKey } from "../../packet/packet.ts";
-import { NEIGH_FAILED } from "../neighbour/neighbour.ts";
 import type { FibColumns, FibNextHop, FibResult, FibRoute, Flow } from "./fib.ts";
 import { RTN_BLACKHOLE, RTN_LOCAL, RTN_THROW } from "./types.ts";
 
@@ -116,5 +115,5 @@ function score(
 
 /** `rt6_check_neigh`: a gateway nobody has answered for (NUD_FAILED). */
 export function hasFailed(flow: Flow, dev: FibNextHop["dev"], gateway: number): boolean {
-  return dev !== null && flow.neighbours?.get(deviceKey(6, dev.ifindex), gateway) === NEIGH_FAILED;
+  return dev !== null && flow.neighbours?.has(deviceKey(6, dev.ifindex), gateway) === true;
 }

@@ -32,7 +32,7 @@ export function routeInput6(stack: Stack, packet: Packet, dev: NetDevice): numbe
   flow.dport = packet.dport;
   flow.via = dev.ifindex;
   flow.viaOnly = needsDevice(packet.dst);
-  flow.neighbours = net.forwarding6 ? null : stack.state.neighbours;
+  flow.neighbours = net.forwarding6 ? null : stack.failedNeighbours;
   net.fib6.lookup(flow, result, stack.deviceName);
   const { route } = result;
   let { error } = result;

@@ -26,7 +26,7 @@ export const LOCK = "lock";
 export const METRIC_WORDS: ReadonlySet<string> = new Set([...NUMBERS, "congctl", "features"]);
 
 /** The largest value that a word takes; the kernel cuts what is too much for a segment. */
-export function fittingMetric(name: string, value: number): number {
+function fittingMetric(name: string, value: number): number {
   return name === "advmss" ? Math.min(value, 65_535 - 40) : value;
 }
 

@@ -27,7 +27,7 @@ const OUTER_MASK = (1 << INNER) - 1;
 export const DEFAULT_HASH_FIELDS = SRC_IP | DST_IP | IP_PROTO;
 
 /** The two words of the last packet asked about. */
-export const multipathKey = new Int32Array(2);
+const multipathKey = new Int32Array(2);
 
 /**
  * @param saddr with `daddr`: as the look-up has them

@@ -79,7 +79,7 @@ function lookUp(stack: Stack, packet: Packet, oif: number, viaOnly: boolean, inV
   flow.dport = packet.dport;
   flow.via = oif;
   flow.viaOnly = viaOnly || packet.boundDev !== 0 || needsDevice(packet.dst);
-  flow.neighbours = net.forwarding6 ? null : stack.state.neighbours;
+  flow.neighbours = net.forwarding6 ? null : stack.failedNeighbours;
   net.fib6.lookup(flow, stack.fibResult, stack.deviceName);
 }
 

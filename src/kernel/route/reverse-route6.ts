@@ -19,7 +19,7 @@ export function routedAs6(stack: Stack, address: Ip6, ifindex: number): number {
   flow.oif = ifindex;
   flow.via = ifindex;
   flow.viaOnly = ifindex !== 0 || needsDevice(address);
-  flow.neighbours = net.forwarding6 ? null : stack.state.neighbours;
+  flow.neighbours = net.forwarding6 ? null : stack.failedNeighbours;
   net.fib6.lookup(flow, result, stack.deviceName);
   if (result.error !== 0 || result.route === null) return 1 << RTN_UNREACHABLE;
   const { type } = result.route;

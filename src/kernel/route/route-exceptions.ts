@@ -76,6 +76,7 @@ export class RouteExceptions {
   }
 
   private get(family: number, destination: number, slot: number, now: number): number {
+    if (this.values.size === 0) return ABSENT;
     const own = slotOf(family, slot);
     const value = this.values.get(destination, own);
     return value !== ABSENT && this.until.get(destination, timeOf(own)) >= now ? value : ABSENT;

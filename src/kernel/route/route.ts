@@ -81,7 +81,6 @@ export interface PolicyRuleOf<Address> {
   readonly origin: Origin;
 }
 
-export type NextHop = NextHopOf<Ipv4>;
 export type Route = RouteOf<Ipv4>;
 export type PolicyRule = PolicyRuleOf<Ipv4>;
 

@@ -5,7 +5,7 @@ import { libc } from "./libc.ts";
 import { IPTABLES, loadedRules } from "./rule-counters.ts";
 
 /** More namespaces than this are not built in one go: each takes memory of the kernel that nothing can swap out. */
-export const MOST_HOSTS = 200;
+const MOST_HOSTS = 200;
 
 const KINDS_NOT_BUILT: ReadonlySet<string> = new Set(["unmodelled", "openvswitch", "external"]);
 

@@ -168,9 +168,7 @@ export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
 export const CLONE_NEWNET = 0x4000_0000;
-export const MSG_DONTWAIT = 0x40;
 export const MSG_ERRQUEUE = 0x2000;
-export const MSG_TRUNC = 0x20;
 
 /** Numbers of errors that a probe can meet, by name (`<asm-generic/errno.h>`). */
 export const ERRNO = {

@@ -8,7 +8,7 @@ import { fault, tooShort, type WireFault } from "./fault.ts";
 const OPTIONS = 0;
 const PROTOCOL = 2;
 const VNI = 4;
-export const GENEVE_HEADER = 8;
+const GENEVE_HEADER = 8;
 
 /** What is inside: an Ethernet frame. */
 const ETH_P_TEB = 0x6558;

@@ -65,7 +65,7 @@ function groupChain(
 }
 
 /** Its tier, selector, direction and members, hashed (`PolicyGroup.UniqueID`). */
-export function groupName(
+function groupName(
   members: readonly Pick<FelixPolicy, "name" | "tier">[],
   selector: string,
   direction: PolicyDirection,

@@ -122,24 +122,6 @@ export function restoreText({ rules }: NodeState): string {
     .join("");
 }
 
-/** The virtual services as `ipvsadm -R` takes them, of either family. */
-export function ipvsText({ servers, configuration }: NodeState): string {
-  const { scheduler } = configuration.ipvs;
-  return servers
-    .flatMap(({ address, port, protocol, persistentS, servers: reals }) => {
-      const option = { tcp: "-t", udp: "-u", sctp: "--sctp-service" }[protocol];
-      const name = `${option} ${address.includes(":") ? `[${address}]` : address}:${port}`;
-      const flags = scheduler === "mh" ? " -b mh-port" : "";
-      const persistent = persistentS === null ? "" : ` -p ${persistentS}`;
-      return [
-        `-A ${name} -s ${scheduler}${flags}${persistent}`,
-        ...reals.map(({ text }) => `-a ${name} -r ${text} -m -w 1`),
-      ];
-    })
-    .map((line) => `${line}\n`)
-    .join("");
-}
-
 /**
  * In the kernel's own form. In which order kube-proxy adds real servers it leaves to chance, so where a scheduler
  * begins is not known.

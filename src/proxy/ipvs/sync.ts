@@ -36,7 +36,7 @@ export interface Sync {
   readonly draining: ReadonlySet<string>;
 }
 
-export function drainKey(selector: VirtualServiceSelector, server: RealServer): string {
+function drainKey(selector: VirtualServiceSelector, server: RealServer): string {
   return `${selectorKey(selector)} ${serverKey(server)}`;
 }
 

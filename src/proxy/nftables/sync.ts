@@ -73,7 +73,7 @@ export function syncText(sync: Sync): string {
 }
 
 /** Elements come behind the chains they go to, and before the rules. */
-export function syncLines({ rules, fixed, written, elements, staleChains, staleSets }: Sync): string[] {
+function syncLines({ rules, fixed, written, elements, staleChains, staleSets }: Sync): string[] {
   const { table } = rules;
   return [
     ...fixed,

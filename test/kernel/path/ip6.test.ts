@@ -196,3 +196,26 @@ describe("a router that is not the best", () => {
     expect(routers(session)).toEqual(["r", "s"]);
   });
 });
+
+describe("a packet that comes back to its sender, who forwards", () => {
+  /** Each takes the other for the way to fd09::/16. */
+  const circle = (): World => {
+    const by = (host: number) => `fd09::/16 via ${linkLocalOf(macOf(host, 2))} dev eth0`;
+    return smallWorld(
+      {
+        r: { links: { eth0: "fd00::1/64" }, forward: true, routes: [by(2)] },
+        s: { links: { eth0: "fd00::2/64" }, forward: true, routes: [by(1)] },
+      },
+      ["r:eth0 s:eth0"],
+    );
+  };
+
+  it("is told of the better gateway by its own loopback (`ip6_rt_get_dev_rcu`)", () => {
+    const { ndp } = outcome(sessionOf(circle()), "s", "udp [fd09::1]:53 ttl=3");
+    const redirects = ndp.filter(({ nd, direction }) => nd.type === 137 && direction === "out");
+    expect(redirects.map(({ host, device, ip, nd }) => [host, device, ip.src, ip.dst, nd.target])).toEqual([
+      ["r", "eth0", linkLocalOf(macOf(1, 2)), "fd00::2", linkLocalOf(macOf(2, 2))],
+      ["s", "lo", linkLocalOf(macOf(2, 2)), "fd00::2", linkLocalOf(macOf(1, 2))],
+    ]);
+  });
+});

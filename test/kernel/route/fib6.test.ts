@@ -1,11 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { internIpv6, samePrefix6 } from "../../../src/address/ip6-handle.ts";
-import { NEIGH_FAILED } from "../../../src/kernel/neighbour/neighbour.ts";
 import { netnsOf } from "../../../src/kernel/netns.ts";
 import { FibResult, Flow } from "../../../src/kernel/route/fib.ts";
-import { Journal } from "../../../src/kernel/session/journal.ts";
-import { PairMap } from "../../../src/kernel/session/pair-map.ts";
 import { deviceKey } from "../../../src/packet/packet.ts";
 import { type HostSpec, makeHost } from "../../walk/small-world.ts";
 import { ip6 } from "../../walk/words.ts";
@@ -125,8 +122,8 @@ describe("a routing look-up of IPv6", () => {
   });
 
   it("passes over a gateway that did not answer, unless there is no other", () => {
-    const neighbours = new PairMap(new Journal());
-    neighbours.set(deviceKey(6, ETH0), handle("fd00::9"), NEIGH_FAILED);
+    const failed = [deviceKey(6, ETH0), handle("fd00::9")].join();
+    const neighbours = { has: (device: number, address: number) => `${device},${address}` === failed };
     const one = "fd09::/16 via fd00::9 metric 1";
     const other = "fd09::/16 via fd00:1::9 metric 2";
     expect(find([one, other], "fd09::1")).toBe(one);

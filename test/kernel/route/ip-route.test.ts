@@ -44,6 +44,10 @@ describe("routes as ip -j prints them", () => {
       },
     ],
     [
+      "realms",
+      { dst: "10.3.0.0/24", gateway: "10.0.0.2", dev: "v0", flow: { from: "3", to: "cosmos" }, flags: [] },
+    ],
+    [
       "nexthops with weights",
       {
         dst: "2.0.0.0/8",

@@ -67,3 +67,34 @@ describe("a path of less than min_pmtu", () => {
     expect(seen.filter((each) => each.endsWith("DF"))).toEqual([]);
   });
 });
+
+describe("without path MTU discovery", () => {
+  const off = (value: number) => ({
+    routes: ["default via 10.0.0.1"],
+    sysctl: { "net.ipv4.ip_no_pmtu_disc": value },
+  });
+
+  it.each([0, 1, 2, 3])("ip_no_pmtu_disc %i: only 0 forbids to cut what sockets send", (value) => {
+    const mark = value === 0 ? "DF" : "-";
+    const session = sessionOf(twoNetworks({}, off(value)));
+    expect(sentBy(outcome(session, "a", "tcp 10.1.0.2:80"), "10.0.0.2")[0]).toBe(`S ${mark}`);
+    expect(sentBy(outcome(session, "b", "udp 10.0.0.2:53"), "10.0.0.2")).toEqual([`udp ${mark}`]);
+    expect(sentBy(outcome(session, "b", "tcp 10.0.0.2:80"), "10.0.0.2")[0]).toMatch(/ DF$/);
+  });
+
+  it.each<readonly [number, string, number | null, string]>([
+    [0, "1300", 1300, "too-big EMSGSIZE"],
+    [1, "552, fixed", 552, "too-big EMSGSIZE"],
+    [2, "nothing", null, "timeout"],
+    [3, "nothing of a datagram", null, "timeout"],
+  ])("ip_no_pmtu_disc %i: an error that tells 1300 teaches %s", (value, _, mtu, result) => {
+    const narrow = { links: { eth0: "10.0.0.1/24", eth1: { addresses: "10.1.0.1/24", mtu: 1300 } } };
+    const b = { links: { eth0: { addresses: "10.1.0.2/24", mtu: 1300 } } };
+    const session = sessionOf(twoNetworks(narrow, off(value), b));
+    expect(told(session, "a", "udp 10.1.0.2:53 df size=1340")).toMatch(new RegExp(`^${result}`));
+    const { exceptions } = session.stack(session.network.hostNumber("a")).state;
+    const learned = exceptions.pathMtu(4, onPath("10.1.0.2"), 0);
+    expect(learned < 0 ? null : learned).toBe(mtu);
+    expect(exceptions.isPathMtuLocked(onPath("10.1.0.2"))).toBe(mtu === 552);
+  });
+});

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatOnPath } from "../../../src/address/ip6-handle.ts";
+import { routeOutput } from "../../../src/kernel/route/output-route.ts";
 import { selectSource6 } from "../../../src/kernel/route/select-source6.ts";
 import { onPath, sessionOf } from "../../walk/asking.ts";
 import { smallWorld } from "../../walk/small-world.ts";
@@ -36,5 +37,31 @@ describe("the source towards fd09::1 by e0", () => {
     const sysctl = { "net.ipv6.conf.e0.use_tempaddr": value };
     const flags = { "fd09:0:0:3::6": "temporary" };
     expect(source("fd09:0:0:3::6/64 fd09:0:0:3::5/64", sysctl, flags)).toBe(expected);
+  });
+});
+
+describe("a gateway that did not answer before the dump was taken", () => {
+  const gateway = (forward: boolean, neighbours: string[]): string => {
+    const h = {
+      links: { eth0: "fd00::9/64" },
+      routes: ["default via fd00::1 metric 100", "default via fd00::2 metric 200"],
+      forward,
+      neighbours,
+    };
+    const session = sessionOf(smallWorld({ h }, []));
+    const stack = session.stack(session.network.hostNumber("h"));
+    const packet = stack.pool.take();
+    packet.family = 6;
+    packet.dst = onPath("fd09::1");
+    expect(routeOutput(stack, packet, 0, false)).toBe(0);
+    return formatOnPath(6, packet.rtNextHop);
+  };
+
+  // `rt6_check_neigh`: Linux 6.18, `ip -6 neigh replace fd00::1 dev eth0 nud failed`, and `ip -6 route get fd09::1`.
+  it("is passed over by a host, not by a router", () => {
+    expect(gateway(false, [])).toBe("fd00::1");
+    expect(gateway(false, ["fd00::1 eth0"])).toBe("fd00::2");
+    expect(gateway(false, ["fd00::1 eth0", "fd00::2 eth0"])).toBe("fd00::1");
+    expect(gateway(true, ["fd00::1 eth0"])).toBe("fd00::1");
   });
 });

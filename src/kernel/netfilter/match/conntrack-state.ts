@@ -21,8 +21,6 @@ export const CT_STATE = {
   DNAT: 1 << 7,
 } as const;
 
-export type CtStateName = keyof typeof CT_STATE;
-
 const STATES = Object.entries(CT_STATE);
 
 /** Those that `-m state` knows. */

@@ -54,7 +54,7 @@ const STATUSES: readonly (readonly [string, number])[] = [
 ];
 
 /** A match on nothing: spread it and set what is asked for. */
-export const ANY_CONNTRACK: ConntrackMatch = {
+const ANY_CONNTRACK: ConntrackMatch = {
   kind: "conntrack",
   state: null,
   protocol: null,

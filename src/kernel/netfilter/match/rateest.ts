@@ -26,7 +26,7 @@ interface RatePair {
 }
 
 /** `XT_RATEEST` names have the room of an interface's. */
-export const ESTIMATOR_NAME_MAX = 15;
+const ESTIMATOR_NAME_MAX = 15;
 
 /** `suffixes`: bits a second. */
 const UNITS: Readonly<Record<string, number>> = {

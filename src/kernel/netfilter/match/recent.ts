@@ -33,7 +33,7 @@ export interface RecentMatch extends Match {
 export type RecentAction = "set" | "rcheck" | "update" | "remove";
 
 /** What stands for options not given (`recent_init`). */
-export const RECENT_DEFAULTS: Omit<RecentMatch, "action"> = {
+const RECENT_DEFAULTS: Omit<RecentMatch, "action"> = {
   kind: "recent",
   invert: false,
   seconds: 0,

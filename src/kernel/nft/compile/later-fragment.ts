@@ -9,7 +9,7 @@ import type { NftRun } from "./nft-run.ts";
  */
 
 /** Is a load of these bits one that does not ask? It takes whole bytes. */
-export function isFastLoad(offset: number, length: number): boolean {
+function isFastLoad(offset: number, length: number): boolean {
   const first = offset >> 3;
   const bytes = ((offset + length + 7) >> 3) - first;
   return (bytes === 1 || bytes === 2 || bytes === 4) && first % bytes === 0;

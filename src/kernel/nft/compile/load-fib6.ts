@@ -28,7 +28,7 @@ export function fibType6(run: NftRun, key: FibKey): number {
   const address = ask(run, key, device);
   const { flow } = stack;
   flow.viaOnly = needsDevice(address);
-  flow.neighbours = net.forwarding6 ? null : stack.state.neighbours;
+  flow.neighbours = net.forwarding6 ? null : stack.failedNeighbours;
   net.fib6.lookup(flow, found, stack.deviceName);
   const { route, error } = found;
   if (error !== 0 || route === null) return typeOfError(error);

@@ -8,7 +8,7 @@ import { formatStateful } from "./format-stateful.ts";
 import { formatTime } from "./time.ts";
 
 /** A rule's statements as `nft list` prints them. */
-export function formatStatements(statements: readonly NftStatement[]): string {
+function formatStatements(statements: readonly NftStatement[]): string {
   return statements.map(formatStatement).join(" ");
 }
 

@@ -15,7 +15,7 @@ export function parseChain(reader: NftReader, family: NftFamily, settings: Parse
   return parseChainBody(reader, reader.word("a chain's name"), family, settings, origin);
 }
 
-export function parseChainBody(
+function parseChainBody(
   reader: NftReader,
   name: string,
   family: NftFamily,

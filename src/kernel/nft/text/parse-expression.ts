@@ -53,7 +53,7 @@ const KEYWORDS = new Set([
 ]);
 
 /** Does an expression begin here that is no constant? */
-export function startsExpression(reader: NftReader): boolean {
+function startsExpression(reader: NftReader): boolean {
   const { kind, text } = reader.token;
   if (kind === "punct") return (text === "@" && reader.peek(2).text === ",") || text === "(";
   if (kind !== "word") return false;
