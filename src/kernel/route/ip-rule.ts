@@ -45,7 +45,7 @@ function parseAny<Address>(
   of: AddressFamily<Address>,
   origin: Origin,
 ): PolicyRuleOf<Address> {
-  for (const name of ["tun_id", "suppress_ifgroup"]) {
+  for (const name of ["tun_id", "suppress_ifgroup", "dscp", "flowlabel"]) {
     if (json.has(name)) json.fault(name, `a rule with ${name} is not modelled`);
   }
   return {

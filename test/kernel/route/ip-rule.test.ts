@@ -82,6 +82,7 @@ describe("policy rules as ip -j prints them", () => {
     [{ priority: 1, ipproto: "tpc", table: "main" }, ['ipproto: "tpc" is no protocol that is known by name']],
     [{ priority: 1, sport: 99999, table: "main" }, ["sport: 99999 is not a whole number from 0 to 65535"]],
     [{ priority: 1, dport_start: 5, dport_end: 4, table: "main" }, ["dport_end: 4 is below dport_start, 5"]],
+    [{ priority: 1, dscp: "EF", table: "main" }, ["dscp: a rule with dscp is not modelled"]],
     [
       { priority: 1, tun_id: 4 },
       [
