@@ -149,11 +149,14 @@ function guard({ type, family, dice, sides }: Place): string[] {
   // Where a rule translates a tunnel's packet whose inner checksum is left to the card, the kernel spoils the outer one.
   if (type === "nat") return ["udp dport 8472 accept"];
   // Else few worlds of IPv6 would have a neighbour.
-  const letsDiscover = sides.some(({ words }) => words.ip === "ip6") && type === "filter" && dice.chance(0.6);
+  const isOf6 = sides.some(({ words }) => words.ip === "ip6") && type === "filter";
+  const letsDiscover = isOf6 && dice.chance(0.6);
   return [
     ...(family === "netdev" || family === "bridge"
       ? [dice.pick(["ether type arp accept", "meta protocol arp accept"])]
       : []),
+    // What hosts say of themselves when they like, between the packets that are sent: rules that count would.
+    ...(isOf6 ? ["icmpv6 type { 131, 132, 133, 143 } accept"] : []),
     ...(letsDiscover ? ["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"] : []),
   ];
 }
