@@ -18,7 +18,7 @@ import type { RecordedProbe } from "./recorded.ts";
  * - a client that gave up while a neighbour was asked for: its recorder had seen an answer that never arrived.
  */
 
-/** Packets of neighbour discovery are numbered from here, in recordings and in traces. */
+/** Packets of neighbour discovery are numbered from here in recordings, and in traces from far behind. */
 export const FIRST_DISCOVERY = 1001;
 
 export function isDiscovery(packet: number): boolean {
