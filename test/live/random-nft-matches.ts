@@ -241,7 +241,7 @@ function metaIs(spot: NftSpot): (() => string)[] {
     () => `meta time ${dice.pick(["<", ">"])} "2020-01-01 00:00:00"`,
     () =>
       `meta day ${not(dice)}{ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }`,
-    () => `meta random ${dice.pick([">= 0", "< 2147483648"])}`,
+    () => `${besidesDiscovery(spot)}meta random ${dice.pick([">= 0", "< 2147483648"])}`,
   ];
   if (family === "inet") list.push(() => `meta nfproto ${not(dice, 0.1)}${words.nfproto}`);
   if (isFrame(spot)) return list;
@@ -467,10 +467,14 @@ function rawIs(spot: NftSpot): (() => string)[] {
   ];
 }
 
+/** Which of several questions for neighbours had which of the kernel's numbers a counter does not tell. */
+function besidesDiscovery({ words }: NftSpot): string {
+  return words.ip === "ip6" ? "meta l4proto { tcp, udp } " : "";
+}
+
 function generated(spot: NftSpot): (() => string)[] {
   const { dice, words } = spot;
-  // Which of several questions for neighbours had which of the kernel's numbers a counter does not tell.
-  const asked = words.ip === "ip6" ? "meta l4proto { tcp, udp } " : "";
+  const asked = besidesDiscovery(spot);
   const number = () => dice.pick(["0", "!= 0", "1", "{ 0, 1 }"]);
   return [
     () => `numgen inc mod ${dice.pick([2, 3])} ${number()}`,
@@ -479,7 +483,7 @@ function generated(spot: NftSpot): (() => string)[] {
     () => `jhash ${words.ip} saddr mod 2 seed 0x7 ${dice.pick(["0", "1"])}`,
     () =>
       `jhash ${words.ip} saddr . ${words.ip} ${words.protocol} mod 4 seed 0x1 offset 2 ${dice.pick(["2-3", "> 3"])}`,
-    () => `numgen random mod 2 ${dice.pick(["0", "1"])}`,
+    () => `${asked}numgen random mod 2 ${dice.pick(["0", "1"])}`,
     () => `${asked}symhash mod 2 ${dice.pick(["0", "1"])}`,
     () => `${asked}jhash ${words.ip} daddr mod 2 ${dice.pick(["0", "1"])}`,
   ];
