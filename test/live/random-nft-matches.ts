@@ -238,9 +238,9 @@ function metaIs(spot: NftSpot): (() => string)[] {
     () => `meta l4proto ${not(dice)}${dice.pick(["{ tcp, udp }", "tcp", "udp", icmp, `{ ${icmp}, 132 }`])}`,
     () => `meta cpu ${dice.pick(["< 8192", "> 8192"])}`,
     () => `meta priority ${not(dice)}${dice.pick(["none", "1:5"])}`,
-    () => `meta time ${dice.pick(["<", ">"])} "2020-01-01 00:00:00"`,
+    () => `${besidesDiscovery(spot)}meta time ${dice.pick(["<", ">"])} "2020-01-01 00:00:00"`,
     () =>
-      `meta day ${not(dice)}{ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }`,
+      `${besidesDiscovery(spot)}meta day ${not(dice)}{ "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday" }`,
     () => `${besidesDiscovery(spot)}meta random ${dice.pick([">= 0", "< 2147483648"])}`,
   ];
   if (family === "inet") list.push(() => `meta nfproto ${not(dice, 0.1)}${words.nfproto}`);

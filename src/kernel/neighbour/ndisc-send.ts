@@ -9,10 +9,11 @@ import {
   NDISC_NEIGHBOUR_ADVERTISEMENT,
   NDISC_NEIGHBOUR_SOLICITATION,
   type Packet,
+  RT_LOCAL_DELIVER,
   RT_OUTPUT,
 } from "../../packet/packet.ts";
 import type { CompiledAddress6, NetDevice } from "../device/net-device.ts";
-import { RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
+import { RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from "../route/types.ts";
 import type { Stack } from "../stack.ts";
 
 /** Neighbour discovery's messages (net/ipv6/ndisc.c, RFC 4861): packets like any other, which pass OUTPUT and POSTROUTING. */
@@ -90,10 +91,11 @@ export function messageTo(stack: Stack, to: Ip6, lladdr: Mac): Packet {
   return message;
 }
 
-/** `ndisc_send_skb`: whatever the routes say, to the neighbour on the device (`icmp6_dst_alloc`). */
+/** `ndisc_send_skb`: whatever the routes say, to the neighbour on the device (`icmp6_dst_alloc`), or to this host itself. */
 export function sendMessage(stack: Stack, dev: NetDevice, message: Packet): void {
-  message.rtInput = RT_OUTPUT;
-  message.rtType = isMulticast6(message.dst) ? RTN_MULTICAST : RTN_UNICAST;
+  message.rtInput = dev.isLoopback ? RT_LOCAL_DELIVER : RT_OUTPUT;
+  const type = isMulticast6(message.dst) ? RTN_MULTICAST : RTN_UNICAST;
+  message.rtType = dev.isLoopback ? RTN_LOCAL : type;
   message.rtDev = dev.slot;
   message.rtNextHop = message.dst;
   stack.path.localOut(stack, message);

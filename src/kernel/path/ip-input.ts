@@ -1,5 +1,6 @@
 import * as IP6_HANDLE from "../../address/ip6-handle.ts";
 import { groupScope6, isMulticast6 } from "../../address/ip6-handle.ts";
+import type { Extension } from "../../packet/extension.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { deviceKey, isNeighbourDiscovery, type Packet } from "../../packet/packet.ts";
 import type { DevicePlace } from "../device/lower-port.ts";
@@ -190,6 +191,11 @@ function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
     stack.kill(whole, MARTIAN_DESTINATION);
     return;
   }
+  // `ipv6_srh_rcv`, `ipv6_rpl_srh_rcv`: whoever does not take part says nothing of it.
+  if (whole.extensions.some(isSegmentRouting)) {
+    stack.kill(whole, NO_PROTOCOL);
+    return;
+  }
   // Nobody here takes an authentication header (`ah6_protocol`).
   if (whole.extensions.some(({ protocol }) => protocol === IPPROTO_AH)) {
     noProtocol(stack, whole);
@@ -240,6 +246,11 @@ const IPPROTO_AH = 51;
 
 function isRouted({ extensions }: Packet): boolean {
   return extensions.some(({ protocol }) => protocol === IPPROTO_ROUTING);
+}
+
+/** `IPV6_SRCRT_TYPE_3`, RPL's, and `IPV6_SRCRT_TYPE_4`: ways that `rpl_seg_enabled` and `seg6_enabled` let in, which are off. */
+function isSegmentRouting({ protocol, bytes }: Extension): boolean {
+  return protocol === IPPROTO_ROUTING && (bytes[2] === 3 || bytes[2] === 4);
 }
 
 /** Where what nobody takes is named: extension headers name the next one in their first byte. */

@@ -28,12 +28,17 @@ export function compileMatch(
   const { op, left, right } = statement;
   const isEquality = op === "==" || op === "!=";
   const isWhole = isEquality && left.kind !== "binary" && isDiscrete(right) && from.mayBeAny !== true;
-  if (from.unsure !== true || typeof step !== "function" || isWhole) return step;
+  if (from.unsure !== true || typeof step !== "function" || isWhole || holdsOfAll(statement)) return step;
   return (run) => {
     run.unsure = false;
     const verdict = step(run);
     return run.unsure ? unsure(run) : verdict;
   };
+}
+
+/** Nothing is less than 0. */
+function holdsOfAll({ op, right }: Extract<NftStatement, { kind: "match" }>): boolean {
+  return op === ">=" && foldWords(right)?.every((word) => word === 0) === true;
 }
 
 function isDiscrete(right: NftExpression): boolean {
