@@ -5,6 +5,7 @@ import type { Ipv6Words } from "../address/ipv6.ts";
 import type { Inventory } from "../inventory/inventory.ts";
 import type { Host } from "../kernel/host.ts";
 import { suggestion } from "../kernel/nearest-word.ts";
+import { IPPROTO_AH } from "../packet/packet.ts";
 import { QUERY_DEFAULTS, type Query } from "../walk/query.ts";
 import type { World } from "../world/world.ts";
 import { type Destination, parseDestination } from "./destination.ts";
@@ -116,8 +117,6 @@ function familySaid({ family }: Question, src: IpAddress | null): { readonly fam
   if (src !== null) return { family: familyOfAddress(src) };
   return family === null ? {} : { family };
 }
-
-const IPPROTO_AH = 51;
 
 interface Sender {
   readonly host: Host;

@@ -22,6 +22,10 @@ export const IPPROTO_IPIP = 4;
 export const IPPROTO_IPV6 = 41;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
+export const IPPROTO_ROUTING = 43;
+export const IPPROTO_GRE = 47;
+export const IPPROTO_AH = 51;
+export const IPPROTO_UDPLITE = 136;
 export const IPPROTO_ICMPV6 = 58;
 export const IPPROTO_SCTP = 132;
 

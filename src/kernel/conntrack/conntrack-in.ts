@@ -20,7 +20,7 @@ import { zoneOfTemplate } from "./zone.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { MAC_ZERO } = MAC;
-const { IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, NDISC_REDIRECT } = PACKET;
+const { IPPROTO_UDPLITE, IPPROTO_GRE, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, NDISC_REDIRECT } = PACKET;
 const { NF_ACCEPT, NF_DROP, NF_INET_PRE_ROUTING } = HOOK;
 const {
   CT_NONE,
@@ -158,7 +158,6 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   return NF_ACCEPT;
 }
 
-const IPPROTO_UDPLITE = 136;
 /** Bytes of UDP-Lite's header, and where its checksum stands. */
 const UDPLITE_HEADER = 8;
 const UDPLITE_CHECKSUM = 6;
@@ -232,8 +231,6 @@ function udpPacket(
   table.refresh(ct, stream ? udpStream : udp);
   if (stream) table.setStatus(ct, IPS_ASSURED);
 }
-
-const IPPROTO_GRE = 47;
 
 /** `nf_conntrack_gre_packet`: once it was answered it is ASSURED. */
 function grePacket(table: ConntrackTable, ct: number, { gre, greStream }: ConntrackTimeouts): void {

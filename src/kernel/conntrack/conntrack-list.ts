@@ -1,5 +1,12 @@
 import { explainIp, familyOfAddress, type IpAddress, inetNtop, parseIp } from "../../address/ip.ts";
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "../../packet/packet.ts";
+import {
+  IPPROTO_GRE,
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+} from "../../packet/packet.ts";
 import type { TextFault, TextLine } from "../tool-text.ts";
 import { type ConntrackEntry, type ConntrackTuple, familyOfEntry, isIcmpEntry, statesOf } from "./entry.ts";
 
@@ -26,7 +33,6 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [IPPROTO_SCTP, "sctp"],
   [136, "udplite"],
 ]);
-const IPPROTO_GRE = 47;
 
 /** The name of a protocol that is tracked by itself, `unknown` for all others. */
 export function trackedName(protocol: number): string {

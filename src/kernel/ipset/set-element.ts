@@ -1,7 +1,14 @@
 import { word6 } from "../../address/ip6-handle.ts";
 import { MAC_ZERO } from "../../address/mac.ts";
 import type { Packet } from "../../packet/packet.ts";
-import { IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP } from "../../packet/packet.ts";
+import {
+  IPPROTO_ICMP,
+  IPPROTO_ICMPV6,
+  IPPROTO_SCTP,
+  IPPROTO_TCP,
+  IPPROTO_UDP,
+  IPPROTO_UDPLITE,
+} from "../../packet/packet.ts";
 import type { RuleContext } from "../netfilter/rule-context.ts";
 import { type CompiledSet, DIM_IFACE, DIM_IP, DIM_MAC, DIM_MARK, DIM_NET, DIM_PORT } from "./compiled-set.ts";
 
@@ -9,8 +16,6 @@ import { type CompiledSet, DIM_IFACE, DIM_IP, DIM_MAC, DIM_MARK, DIM_NET, DIM_PO
  * A packet as an element of a set: the `kadt` functions of net/netfilter/ipset/ip_set_hash_*.c and ip_set_bitmap_*.c. This
  * is code that runs per packet.
  */
-
-const IPPROTO_UDPLITE = 136;
 
 /**
  * Write the key of a packet's element; prefixes as whole addresses, without their lengths.

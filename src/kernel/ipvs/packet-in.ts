@@ -6,6 +6,7 @@ import {
   ICMPV6_DEST_UNREACH,
   ICMPV6_ECHO_REQUEST,
   ICMPV6_PORT_UNREACH,
+  IPPROTO_AH,
   IPPROTO_IPIP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
@@ -53,7 +54,6 @@ const SERVER_GONE = reason("ipvs-server-gone");
 const OLD_CONNTRACK = reason("ipvs-old-conntrack");
 
 const IPPROTO_ESP = 50;
-const IPPROTO_AH = 51;
 
 /** ICMP's source quench. */
 const ICMP_SOURCE_QUENCH = 4;

@@ -1,6 +1,6 @@
 import type { Family } from "../../address/ip.ts";
 import { hashOf } from "../../packet/flow-hash.ts";
-import type { Packet } from "../../packet/packet.ts";
+import { IPPROTO_AH, type Packet } from "../../packet/packet.ts";
 import { conntrackConfirm, conntrackIn } from "../conntrack/conntrack-in.ts";
 import { ipvsForwardError, ipvsIn } from "../ipvs/packet-in.ts";
 import { ipvsOut } from "../ipvs/packet-out.ts";
@@ -112,8 +112,6 @@ function underAuthentication(packet: Packet, run: () => NfVerdict): NfVerdict {
   if (verdict === NF_ACCEPT) packet.protocol = protocol;
   return verdict;
 }
-
-const IPPROTO_AH = 51;
 
 function build(net: Netns, family: Family): HookEntry[][] {
   const entries: HookEntry[][] = HOOK_NAMES.map(() => []);

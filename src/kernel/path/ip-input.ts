@@ -28,6 +28,8 @@ import { vrfReceive } from "./vrf.ts";
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { IP6_LOOPBACK } = IP6_HANDLE;
 const {
+  IPPROTO_AH,
+  IPPROTO_ROUTING,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
   IPPROTO_IPIP,
@@ -186,14 +188,10 @@ function reassembled(stack: Stack, packet: Packet): Packet | null {
 
 /** `ip_protocol_deliver_rcu`, `ip6_protocol_deliver_rcu`. */
 function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
-  // `ipv6_rthdr_rcv`: a way through several hosts does not lead to many.
-  if (isRouted(whole) && (whole.pktType !== PACKET_HOST || isMulticast6(whole.dst))) {
+  // `ipv6_rthdr_rcv`: a way through several hosts does not lead to many; who takes no part in one says nothing of it.
+  const isToMany = whole.pktType !== PACKET_HOST || isMulticast6(whole.dst);
+  if ((isToMany && isRouted(whole)) || whole.extensions.some(isSegmentRouting)) {
     stack.kill(whole, MARTIAN_DESTINATION);
-    return;
-  }
-  // `ipv6_srh_rcv`, `ipv6_rpl_srh_rcv`: whoever does not take part says nothing of it.
-  if (whole.extensions.some(isSegmentRouting)) {
-    stack.kill(whole, NO_PROTOCOL);
     return;
   }
   // Nobody here takes an authentication header (`ah6_protocol`).
@@ -241,14 +239,12 @@ function isTunnel6({ plain: { detail } }: NetDevice): boolean {
 /** Where an IPv6 header names what is behind it, bytes from its beginning. */
 const NEXT_HEADER = 6;
 const IPV6_HEADER = 40;
-const IPPROTO_ROUTING = 43;
-const IPPROTO_AH = 51;
 
 function isRouted({ extensions }: Packet): boolean {
   return extensions.some(({ protocol }) => protocol === IPPROTO_ROUTING);
 }
 
-/** `IPV6_SRCRT_TYPE_3`, RPL's, and `IPV6_SRCRT_TYPE_4`: ways that `rpl_seg_enabled` and `seg6_enabled` let in, which are off. */
+/** `ipv6_rpl_srh_rcv`, `ipv6_srh_rcv` (IPV6_SRCRT_TYPE_3 and 4): ways that `rpl_seg_enabled` and `seg6_enabled` let in, which are off. */
 function isSegmentRouting({ protocol, bytes }: Extension): boolean {
   return protocol === IPPROTO_ROUTING && (bytes[2] === 3 || bytes[2] === 4);
 }

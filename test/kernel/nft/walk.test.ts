@@ -126,6 +126,8 @@ describe("verdicts, at FORWARD", () => {
   it.each([
     ["th dport 9809 drop", "assumed"],
     ["meta cpu < 8192 drop", "assumed"],
+    ["ip checksum >= 0 drop", "assumed"],
+    ["ip checksum >= 1 drop", "unknown-match"],
     ["meta cpu < 8191 drop", "unknown-match"],
     ["th dport 9000-10000 drop", "unknown-match"],
     ["meta l4proto tcp th dport 9000-10000 drop", "assumed"],

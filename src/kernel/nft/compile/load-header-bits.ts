@@ -1,5 +1,5 @@
 import { type Extension, extensionBytes } from "../../../packet/extension.ts";
-import { ETH_P_ARP, type Packet } from "../../../packet/packet.ts";
+import { ETH_P_ARP, IPPROTO_AH, type Packet } from "../../../packet/packet.ts";
 import { IPV4_HEADER } from "../../../packet/wire/ipv4.ts";
 import { IPV6_HEADER, ipv6HeaderLength } from "../../../packet/wire/ipv6.ts";
 import { knownBytes } from "../../../packet/wire/known-bytes.ts";
@@ -109,5 +109,3 @@ export function carriedAt(packet: Packet): number {
   );
   return IPV6_HEADER + extensionBytes(before);
 }
-
-const IPPROTO_AH = 51;

@@ -2,6 +2,7 @@ import { word6 } from "../../../address/ip6-handle.ts";
 import {
   ETH_P_ARP,
   headerLength,
+  IPPROTO_GRE,
   IPPROTO_IPIP,
   IPPROTO_SCTP,
   IPPROTO_TCP,
@@ -101,7 +102,6 @@ function behindGre(bytes: Uint8Array, at: number): number {
   return at + 4 + 4 * [GRE_CSUM, GRE_KEY, GRE_SEQ].filter((bit) => (flags & bit) !== 0).length;
 }
 
-const IPPROTO_GRE = 47;
 /** Of a header's first byte. */
 const GRE_CSUM = 0x80;
 const GRE_ROUTING = 0x40;
