@@ -40,6 +40,13 @@ ${rules.map((rule) => `${rule} counter`).join("\n")}
 describe("nftables", () => {
   const udp = "udp [fd00::2]:7777 sport=5 size=16";
 
+  it("takes an authentication header for what is carried (IP6_FH_F_AUTH)", () => {
+    const bytes = Buffer.from("110400000000000100000002".padEnd(48, "0"), "hex");
+    const rules = ["meta l4proto ah", "meta l4proto udp", "ah spi 1", "udp dport 7777"];
+    expect(met(rules, [{ protocol: 51, bytes }], udp)).toEqual(["meta l4proto ah", "ah spi 1"]);
+    expect(met(rules, [], udp)).toEqual(["meta l4proto udp", "udp dport 7777"]);
+  });
+
   it("reads each of a packet's headers, and none that it does not have", () => {
     const read = [
       ...[
