@@ -49,7 +49,8 @@ export class Sysctl {
       this.all(key, fallback) !== 0 || this.own(device, key, fallback) !== 0;
     const max = (key: string): number => Math.max(this.all(key, 0), this.own(device, key, 0));
     const forwarding = this.own(device, "forwarding", ipForward) !== 0;
-    const acceptAll = this.all("accept_redirects", 1) !== 0;
+    // Who begins to forward believes no redirects (`inet_forward_change`).
+    const acceptAll = this.all("accept_redirects", this.all("forwarding", ipForward) !== 0 ? 0 : 1) !== 0;
     const acceptOwn = this.own(device, "accept_redirects", 1) !== 0;
     return {
       forwarding,

@@ -96,6 +96,7 @@ export function* replay(
   const session = new Session(new Network(withSetupThresholds(listening, recording)));
   session.engine.literal = literal === true;
   let known: Known = { renaming: new Renaming(new Set(), new Set()), free: new Set() };
+  const unproven = new Set<string>();
   for (const [index, probe] of recording.probes.entries()) {
     const recorded = probe.recorded as unknown as RecordedProbe;
     if (recorded.query?.step !== undefined) {
@@ -115,8 +116,12 @@ export function* replay(
     const before = known;
     const { network } = session;
     session.engine.chosenPort = recorded.settled === undefined ? null : recordedPorts(recorded);
-    const { explored, nearest, matched } = exploreAsTimed(session, query, recorded, before);
+    const { explored, nearest, matched } = exploreAsTimed(session, query, recorded, before, unproven);
+    const decided = new Set(session.flowChoices.keys());
     followScript(session, query, nearest?.script ?? [], endingOf(recorded));
+    const fresh = [...session.flowChoices.keys()].filter((key) => !decided.has(key));
+    if (fresh.length > 0 && isAmbiguous(network, explored, recorded, before))
+      for (const key of fresh) unproven.add(key);
     if (matched !== null) {
       known = { renaming: matched.renaming, free: new Set([...before.free, ...matched.free]) };
     }
@@ -139,24 +144,35 @@ export function* replay(
  * names the port that it leaves a tunnel by, depends on whether any namespace traces packets. With live probes all of this is the machine's
  * affair: where the model's way does not lead to what was recorded, the others are tried. Other recordings do not tell how long after one
  * another their probes were, and nothing else is left to their time.
+ *
+ * @param unproven choices for flows that earlier probes would have agreed with either way
  */
-function exploreAsTimed(session: Session, query: Query, recorded: RecordedProbe, known: Known): Walked {
+function exploreAsTimed(
+  session: Session,
+  query: Query,
+  recorded: RecordedProbe,
+  known: Known,
+  unproven: ReadonlySet<string>,
+): Walked {
   const walked = (): Walked => {
     const { explored } = explore(session, query, ASK_DEFAULTS);
     return { explored, ...nearestOutcome(session.network, explored, recorded, known) };
   };
   const first = walked();
   if (first.matched?.difference === null) return first;
-  const afterAWhile = () => session.setRedirectsDue(true);
+  const always = [
+    () => session.setRedirectsDue(true),
+    ...(unproven.size === 0 ? [] : [() => unproven.forEach((key) => session.forgetChoice(key))]),
+  ];
   const ways = [
-    afterAWhile,
+    ...always,
     () => session.setRedirectsDue(false),
     () => session.setSlow(true),
     () => {
       session.engine.tracesPackets = true;
     },
   ];
-  for (const way of recorded.settled === undefined ? [afterAWhile] : ways) {
+  for (const way of recorded.settled === undefined ? always : ways) {
     const mark = session.journal.mark();
     way();
     const other = walked();
@@ -207,6 +223,19 @@ function nearestOutcome(
     if (result.difference === null) break;
   }
   return { nearest, matched };
+}
+
+/** Does more than one outcome lead to what was recorded? Then nobody knows yet which choices were the kernel's. */
+function isAmbiguous(
+  network: Network,
+  explored: readonly Explored[],
+  recorded: RecordedProbe,
+  { renaming, free }: Known,
+): boolean {
+  const agreeing = explored.filter(
+    ({ outcome }) => compareOutcome(network, recorded, outcome, renaming, free).difference === null,
+  );
+  return agreeing.length > 1;
 }
 
 /** The outcomes of each of a probe's flows, one flow after the other; the session follows what was recorded. */

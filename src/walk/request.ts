@@ -56,7 +56,8 @@ const IPPROTO_RAW = 255;
 export function sendRaw(owner: Conversation): void {
   const { query, client: stack } = owner;
   const packet = owner.make(PHASE_REQUEST, 0);
-  packet.df = query.df;
+  // `rawv6_send_hdrinc` sets no `ignore_df`: what rules lead to a narrower device is not cut.
+  packet.df = query.df || packet.family === 6;
   packet.unlabelled = packet.family === 6;
   packet.id = stack.state.nextIpId();
   const headerSource = packet.src;

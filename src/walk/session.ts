@@ -96,6 +96,14 @@ export class Session {
     this.journal.undo(() => this.flowChoices.delete(key));
   }
 
+  /** Forget a per-flow choice, with the layer open now. */
+  forgetChoice(key: string): void {
+    const taken = this.flowChoices.get(key);
+    if (taken === undefined) return;
+    this.flowChoices.delete(key);
+    this.journal.undo(() => this.flowChoices.set(key, taken));
+  }
+
   /** Every host touched so far. */
   *touched(): IterableIterator<Stack> {
     for (const stack of this.stacks) if (stack !== null) yield stack;

@@ -97,7 +97,8 @@ function mayTell(cause: Packet): boolean {
 /** For what was addressed to this host itself the address asked answers; otherwise the way back chooses (0). */
 function errorSource(stack: Stack, cause: Packet): number {
   if (cause.rtType === RTN_LOCAL) return cause.dst;
-  const isInput = cause.rtInput !== RT_NONE && cause.rtInput !== RT_OUTPUT;
+  // What br_netfilter re-bridges kept the route in that it was found by, and the port it came in by.
+  const isInput = (cause.rtInput !== RT_NONE && cause.rtInput !== RT_OUTPUT) || cause.nfBridgeDnat;
   const inbound = stack.net.errorsUseInboundAddress && isInput ? stack.device(cause.iif) : null;
   return inbound === null ? 0 : selectAddress(stack, inbound, cause.src, RT_SCOPE_LINK);
 }

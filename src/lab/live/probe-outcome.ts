@@ -37,16 +37,14 @@ export function outcomeOf(
 ): RecordedOutcome {
   const atHome = frames.filter(({ frame }) => frame.host === query.from);
   const came = atHome.filter(({ frame }) => frame.direction === "in");
+  const asker = own === undefined ? [] : ownAddresses(own, atHome);
   const error = atHome.find(
     (each, i) =>
-      each.frame.direction === "in" && isError(each.packet) && !isPassedOn(each, atHome.slice(i + 1), own),
+      each.frame.direction === "in" && isError(each.packet) && !isPassedOn(each, atHome.slice(i + 1), asker),
   )?.packet;
   // A client that goes on waiting has not heard of the error: INPUT dropped it before it was translated back.
   const heard = progress.kind === "waiting" ? [] : conntrack;
-  const icmp =
-    error === undefined
-      ? undefined
-      : errorOf(packetInOneForm(recordedForm(error) as RecordedPacket), query, heard);
+  const icmp = error === undefined ? undefined : errorOf(inOneForm(error), query, heard);
   // A socket that could not have the address that it was to have has none.
   const homeless = progress.kind === "failed" && errorName(progress.errno) === "EADDRNOTAVAIL";
   const head = {
@@ -92,11 +90,20 @@ function isError({ protocol, icmpType, fragOffset }: Packet): boolean {
     : protocol === IPPROTO_ICMP && ERRORS.has(icmpType);
 }
 
+/** What the asker goes by: its socket's address, which an echo's has none of, and the one that its question left with. */
+function ownAddresses(own: Endpoint, atHome: readonly Decoding[]): string[] {
+  const asked = atHome.find(({ frame }) => frame.direction === "out");
+  return [formatIp(own.address), ...(asked === undefined ? [] : [inOneForm(asked.packet).ip?.src ?? ""])];
+}
+
+function inOneForm(packet: Packet): RecordedPacket {
+  return packetInOneForm(recordedForm(packet) as RecordedPacket);
+}
+
 /** An asker that is a router, too: an error that leaves again is another host's, though it may come back for this one. */
-function isPassedOn({ packet }: Decoding, later: readonly Decoding[], own: Endpoint | undefined): boolean {
+function isPassedOn({ packet }: Decoding, later: readonly Decoding[], askers: readonly string[]): boolean {
   // What leaves of one for the asker itself is a copy (TEE).
-  const to = packetInOneForm(recordedForm(packet) as RecordedPacket).ip?.dst;
-  if (own !== undefined && to === formatIp(own.address)) return false;
+  if (askers.includes(inOneForm(packet).ip?.dst ?? "")) return false;
   const identity = packetIdentity(packet);
   const next = later.find((other) => packetIdentity(other.packet) === identity);
   // What an ifb is handed leaves it, too, but goes nowhere.

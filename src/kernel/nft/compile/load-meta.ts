@@ -1,6 +1,7 @@
 import { ETH_P_ARP, PACKET_OUTGOING } from "../../../packet/packet.ts";
 import { internInterfaceName } from "../../device/interface-name.ts";
 import type { NetDevice } from "../../device/net-device.ts";
+import { NF_INET_PRE_ROUTING } from "../../netfilter/hook.ts";
 import { hasSocket } from "../../netfilter/match/cgroup.ts";
 import { shownPktType } from "../../netfilter/match/pkttype.ts";
 import type { NftFamily } from "../ruleset.ts";
@@ -89,10 +90,13 @@ const META: Readonly<Record<string, Read>> = {
   },
 };
 
-/** `dst_entry.tclassid`; where a realm's name is not known, it is none that a rule names. */
-export function realms({ packet, regs }: NftRun, at: number): boolean {
+/**
+ * `dst_entry.tclassid`; where a realm's name is not known, it is none that a rule names. Of what br_netfilter carries the route is
+ * the bridge's own (`bridge_parent_rtable`), which has none.
+ */
+export function realms({ packet, regs, hook }: NftRun, at: number): boolean {
   regs[at] = packet.rtRealms;
-  return packet.rtDev >= 0;
+  return packet.rtDev >= 0 || (packet.nfBridge && hook !== NF_INET_PRE_ROUTING);
 }
 
 function inName(run: Parameters<Read>[0], at: number): boolean {
