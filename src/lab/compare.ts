@@ -162,7 +162,7 @@ function exploreAsTimed(
   if (first.matched?.difference === null) return first;
   const always = [
     () => session.setRedirectsDue(true),
-    ...(unproven.size === 0 ? [] : [() => unproven.forEach((key) => session.forgetChoice(key))]),
+    ...(unproven.size === 0 ? [] : [() => forget(session, unproven)]),
   ];
   const ways = [
     ...always,
@@ -185,6 +185,10 @@ function exploreAsTimed(
     session.journal.rollback(mark);
   }
   return first;
+}
+
+function forget(session: Session, choices: ReadonlySet<string>): void {
+  for (const key of choices) session.forgetChoice(key);
 }
 
 interface Walked {
