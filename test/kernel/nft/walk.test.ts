@@ -76,6 +76,8 @@ describe("verdicts, at FORWARD", () => {
     ["ct state established ct expiration < 1s drop", "connected"],
     ["ct status & dnat == 0x0 drop", "timeout"],
     ["tcp flags & (syn | ack) != 0x0 drop", "timeout"],
+    ["tcp dport 80 tcp flags & (syn | ack) == (syn | ack) drop", "connected"],
+    ["tcp flags & (syn | ack) != (syn | ack) drop", "timeout"],
     ['iifgroup "default" drop', "timeout"],
     ["oifgroup 7 drop", "connected"],
     ["meta cpu >= 8192 drop", "connected"],

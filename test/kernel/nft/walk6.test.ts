@@ -95,6 +95,8 @@ it("a packet of its own has its protocol before OUTPUT sees it", () => {
 it("a flow label that a rule gives is known to others", () => {
   const nft = "ip6 flowlabel set 0x5\nip6 flowlabel 0x5 drop";
   expect(result(forward(nft))).toBe("timeout");
+  expect(result(forward("ip6 flowlabel set 0x5\n@nh,24,8 0x5 drop"))).toBe("timeout");
+  expect(result(forward("ip6 flowlabel set 0x5\n@nh,24,8 != 0x5 drop"))).toBe("connected");
 });
 
 describe("translation", () => {

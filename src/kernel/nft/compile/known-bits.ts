@@ -2,7 +2,7 @@ import type { KnownBytes } from "../../../packet/wire/known-bytes.ts";
 import type { NftRun } from "./nft-run.ts";
 
 /** Equal to nothing that a rule can mean: what bits are taken to be that are not known. */
-const UNKNOWN_BITS = -1;
+export const UNKNOWN_BITS = -1;
 
 /**
  * Puts up to 32 bits of a packet into a register; says in the run where they are not known. False: the packet ends before.

@@ -7,6 +7,7 @@ import {
 } from "../../conntrack/status.ts";
 import { type ConntrackTable, LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, zoneId } from "../../conntrack/zone.ts";
+import { UNKNOWN_BITS } from "./known-bits.ts";
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
 import type { Read } from "./read.ts";
@@ -48,6 +49,17 @@ const COUNTED: Readonly<Record<string, (packets: number, bytes: number) => numbe
   packets: (packets) => packets,
   bytes: (_, bytes) => bytes,
   avgpkt: (packets, bytes) => (packets === 0 ? 0 : Math.floor(bytes / packets)),
+};
+
+/**
+ * `nf_ct_get_id`: a hash over where the entry lies in memory, under a secret. No number that a rule may mean is taken for it, and
+ * whether it is within bounds is asked.
+ */
+export const readId: Read = (run, at) => {
+  if (run.packet.ct < 0) return false;
+  run.regs[at] = UNKNOWN_BITS;
+  run.unsure = true;
+  return true;
 };
 
 /** null: the walk does not know the key. */

@@ -29,15 +29,21 @@ const IP_KNOWN = [-1, 0x0000ffff, 0xffff0000 | 0, -1, -1];
 /** Of the IPv6 header the flow label is not. */
 const IP6_KNOWN = [0xfff00000 | 0, -1, -1, -1, -1, -1, -1, -1, -1, -1];
 
-/** null: no packet has these bits here. */
-export function compileRaw({ base, offset, length }: RawPayload): Load | null {
+/**
+ * null: no packet has these bits here.
+ *
+ * @param asks who loads sees to bits that are not known (`Load.mayBeAny`)
+ */
+export function compileRaw({ base, offset, length }: RawPayload, asks: boolean): Load | null {
   if (base !== "nh") {
     const read = length === 0 || length > 32 ? null : READS[base](offset, length);
     return read === null ? null : { words: 1, load: read, unsure: true };
   }
   if (length === 0) return null;
-  const load = length <= 32 ? bitsWithin(offset, length) : wholeWords(offset, length);
-  return load === null ? null : { words: Math.ceil(length / 32), load };
+  const network = length <= 32 ? bitsWithin(offset, length) : wholeWords(offset, length);
+  if (network === null || (network.mayBeAny && !asks)) return null;
+  const { load, mayBeAny } = network;
+  return { words: Math.ceil(length / 32), load, unsure: mayBeAny, mayBeAny };
 }
 
 /** Words of a transport header that packets have here, by protocol, and the bits in each: where TCP began to count nobody knows. */
@@ -117,24 +123,25 @@ function transportWord(packet: Packet, i: number): number {
   return i === 2 ? packet.ack : packet.tcpFlags << 16;
 }
 
-function bitsWithin(offset: number, length: number): Read | null {
-  const word = offset >> 5;
-  const shift = 32 - (offset & 31) - length;
-  if (shift < 0) return null;
-  const mask = length === 32 ? -1 : (1 << length) - 1;
-  const isKnown = (known: readonly number[]): boolean => (((known[word] ?? 0) >> shift) & mask) === mask;
-  const in4 = isKnown(IP_KNOWN);
-  const in6 = isKnown(IP6_KNOWN);
-  if (!in4 && !in6) return null;
-  return (run, at) => {
-    const { packet } = run;
-    if (packet.ethType === ETH_P_ARP || !(packet.family === 6 ? in6 : in4)) return false;
-    run.regs[at] = (headerWord(packet, word) >>> shift) & mask;
-    return true;
-  };
+interface NetworkBits {
+  readonly load: Read;
+  /** In a header of one family or of both they are not all known. */
+  readonly mayBeAny: boolean;
 }
 
-function wholeWords(offset: number, length: number): Read | null {
+function bitsWithin(offset: number, length: number): NetworkBits {
+  const word = offset >> 5;
+  const shift = 32 - (offset & 31) - length;
+  const mask = length === 32 ? -1 : (1 << length) - 1;
+  const isKnown = (known: readonly number[]): boolean =>
+    shift >= 0 && (((known[word] ?? 0) >> shift) & mask) === mask;
+  return byFamily([isKnown(IP_KNOWN), isKnown(IP6_KNOWN)], offset, length, (run, at) => {
+    run.regs[at] = (headerWord(run.packet, word) >>> shift) & mask;
+    return true;
+  });
+}
+
+function wholeWords(offset: number, length: number): NetworkBits | null {
   const first = offset >> 5;
   const last = first + (length >> 5) - 1;
   if (((offset | length) & 31) !== 0) return null;
@@ -142,15 +149,35 @@ function wholeWords(offset: number, length: number): Read | null {
     for (let word = first; word <= last; word++) if (known[word] !== -1) return false;
     return true;
   };
-  const in4 = isKnown(IP_KNOWN);
-  const in6 = isKnown(IP6_KNOWN);
-  if (!in4 && !in6) return null;
-  return (run, at) => {
+  return byFamily([isKnown(IP_KNOWN), isKnown(IP6_KNOWN)], offset, length, (run, at) => {
+    for (let word = first; word <= last; word++) run.regs[at + word - first] = headerWord(run.packet, word);
+    return true;
+  });
+}
+
+/**
+ * What is not read off the header's words is read off the packet's bytes, as far as they are known, and behind the header too.
+ *
+ * @param read where all of them are known
+ */
+function byFamily(
+  [in4, in6]: readonly [boolean, boolean],
+  offset: number,
+  length: number,
+  read: Read,
+): NetworkBits {
+  const load: Read = (run, at) => {
     const { packet } = run;
-    if (packet.ethType === ETH_P_ARP || !(packet.family === 6 ? in6 : in4)) return false;
-    for (let word = first; word <= last; word++) run.regs[at + word - first] = headerWord(packet, word);
+    if (packet.ethType === ETH_P_ARP) return false;
+    if (packet.family === 6 ? in6 : in4) return read(run, at);
+    const of = knownBytes(packet);
+    for (let done = 0; done < length; done += 32) {
+      if (!loadKnownBits(run, at + (done >> 5), of, 0, offset + done, Math.min(32, length - done)))
+        return false;
+    }
     return true;
   };
+  return { load, mayBeAny: !in4 || !in6 };
 }
 
 /** Word `i` of the IP header. Runs per packet. */

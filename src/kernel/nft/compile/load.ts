@@ -3,7 +3,7 @@ import { CHOICE_NUMGEN } from "../../chooser.ts";
 import { jhashWords, reciprocalScale, swap32 } from "../../nat/jhash.ts";
 import type { BinaryOperator, NftExpression } from "../expression.ts";
 import { typesOf } from "../fields.ts";
-import { compileCt } from "./load-ct.ts";
+import { compileCt, readId } from "./load-ct.ts";
 import { compileExthdr } from "./load-exthdr.ts";
 import { compileFib } from "./load-fib.ts";
 import { compileHeaderBits } from "./load-header-bits.ts";
@@ -37,10 +37,11 @@ export function compileLoad(expression: NftExpression, asks = false): Load | nul
       return load?.mayBeAny === true && !asks ? null : load;
     }
     case "raw-payload":
-      return compileRaw(expression);
+      return compileRaw(expression, asks);
     case "meta":
       return shared(`meta ${expression.key}`, () => scalar(compileMeta(expression.key)));
     case "ct":
+      if (expression.key === "id") return asks ? { words: 1, unsure: true, load: readId } : null;
       return sized(compileCt(expression.key, expression.direction), expression);
     case "fib":
       return scalar(compileFib(expression.flags, expression.result));

@@ -96,18 +96,21 @@ function parseOperand(
   binds: number,
 ): NftExpression {
   const type = op === "<<" || op === ">>" ? "integer" : (typesOf(left)[0] ?? "integer");
-  if (reader.take("(")) {
-    const inside = parseOr(reader, type);
-    reader.expect(")");
-    return inside;
-  }
-  const constant = takeConstant(reader, type);
-  return continueBinary(reader, constant ?? parsePrimary(reader), binds);
+  if (reader.is("(")) return parseTerm(reader, type);
+  return continueBinary(reader, parseTerm(reader, type), binds);
 }
 
 /** Constants and expressions of one type joined by operators. */
 function parseOr(reader: NftReader, type: string): NftExpression {
-  return continueBinary(reader, takeConstant(reader, type) ?? parsePrimary(reader), 0);
+  return continueBinary(reader, parseTerm(reader, type), 0);
+}
+
+/** One of them, or several in parentheses. */
+function parseTerm(reader: NftReader, type: string): NftExpression {
+  if (!reader.take("(")) return takeConstant(reader, type) ?? parsePrimary(reader);
+  const inside = parseOr(reader, type);
+  reader.expect(")");
+  return inside;
 }
 
 function parsePrimary(reader: NftReader): NftExpression {
