@@ -70,7 +70,7 @@ async function run(context: Context, paths: readonly string[], options: CompareO
   const probes = reports.flatMap((report) => report.probes);
   const agree = probes.filter((probe) => probe.agrees).length;
   if (isJson) io.write(`${JSON.stringify({ recordings: reports, probes: probes.length, agree }, null, 2)}\n`);
-  else io.write(`${probes.length} probes, ${agree} agree\n`);
+  else if (reports.length > 0) io.write(`${probes.length} probes, ${agree} agree\n`);
   if (context.exitCode === EXIT.ok && agree < probes.length) context.exitCode = EXIT.negative;
 }
 

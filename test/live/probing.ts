@@ -7,6 +7,7 @@ import { type Patience, recordProbe } from "../../src/lab/live/record-probe.ts";
 import type { RecordedProbe, RecordedQuery } from "../../src/lab/recorded.ts";
 import type { Outcome } from "../../src/walk/trace.ts";
 import type { World } from "../../src/world/world.ts";
+import { sweepNetns } from "../own-netns.ts";
 
 /** Of the namespaces of this process; those of one that crashed are known by the first half. */
 const FAMILY = "hslive-";
@@ -20,21 +21,7 @@ const PATIENCE: Patience = { answerMs: 60, hiddenMs: 190, arpMs: 900, questionMs
 
 /** Takes away what runs that crashed have left behind: namespaces whose process is gone. */
 export function sweep(): number {
-  const left = listNetns().filter((name) => {
-    const pid = new RegExp(`^${FAMILY}(\\d+)-`).exec(name)?.[1];
-    return pid !== undefined && !isAlive(Number(pid));
-  });
-  deleteNetns(left);
-  return left.length;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return sweepNetns(FAMILY);
 }
 
 /** Takes away all that this process has built and not yet taken down. */

@@ -129,7 +129,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   packet.ctInfo = info;
   const { net } = stack;
   const hasPolicy = (table.status(ct) & IPS_TIMEOUT_POLICY) !== 0;
-  const timeouts = hasPolicy ? policyOf(table.policy(ct)) : net.conntrackTimeouts;
+  const timeouts = hasPolicy ? policyOf(table.extensions.policy(ct)) : net.conntrackTimeouts;
   let passedBy = false;
   if (protocol === IPPROTO_TCP) {
     const { tcpLoose, tcpLiberal } = net;
@@ -153,7 +153,7 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     }
   } else if (protocol === IPPROTO_GRE) grePacket(table, ct, timeouts);
   else table.refresh(ct, icmp ? (family === 6 ? timeouts.icmp6 : timeouts.icmp) : timeouts.generic);
-  if (table.accounts && !passedBy) table.account(ct, node & 1, packet.length);
+  if (table.accounts && !passedBy) table.extensions.account(ct, node & 1, packet.length);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
 }

@@ -78,7 +78,9 @@ export function entryAt(table: ConntrackTable, ct: number): ConntrackEntry {
       dport: table.replyDport(ct),
     },
     timeout:
-      table.flowtable(ct) !== 0 ? null : Math.max(0, Math.floor((table.expires(ct) - table.now) / 1000)),
+      table.extensions.flowtable(ct) !== 0
+        ? null
+        : Math.max(0, Math.floor((table.expires(ct) - table.now) / 1000)),
     state: statesOf(protocol)?.[table.tcpState(ct)] ?? null,
     replied: (status & IPS_SEEN_REPLY) !== 0,
     assured: (status & IPS_ASSURED) !== 0,

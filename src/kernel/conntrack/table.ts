@@ -2,12 +2,13 @@ import type { Family } from "../../address/ip.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { Cells, type Journal } from "../session/journal.ts";
 import { Expectations } from "./expectations.ts";
+import { ConntrackExtensions } from "./extensions.ts";
 import * as CT_STATUS from "./status.ts";
 import { zoneId } from "./zone.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
 const { KEY_IPV6 } = PACKET;
-const { IPS_CONFIRMED, IPS_DYING, IPS_TIMEOUT_POLICY } = CT_STATUS;
+const { IPS_CONFIRMED, IPS_DYING } = CT_STATUS;
 
 /**
  * A host's connection tracking table (`nf_conntrack_core.c`): entries and their two tuples in journaled cells, found by
@@ -35,20 +36,6 @@ const NEXT_FREE = 18;
 /** Bit 0: was a port chosen freely? Above it the device it was masqueraded for. */
 const FREE_PORT = 19;
 
-/** What only some rules ask of an entry: packets and bytes by direction, 128 labels, the number of its times (`policyOf`),
- * and of the flow table that carries it, with the devices its directions come in by; of TCP how far each direction has sent. */
-const EXTRA_STRIDE = 15;
-const PACKETS = 0;
-const BYTES = 2;
-const LABELS = 4;
-const POLICY = 8;
-const FLOWTABLE = 9;
-const FLOW_IN = 10;
-const FLOW_USED = 12;
-const SENT_TO = 13;
-/** 128 bits of them. */
-export const LABEL_WORDS = 4;
-
 const NONE = -1;
 
 export class ConntrackTable {
@@ -58,8 +45,8 @@ export class ConntrackTable {
   /** cell 0: entries ever made, 1: head of the free list, 2: entries in the hash, 3: unconfirmed in `pending`, 4: how often one was made */
   private readonly counts: Cells;
   private readonly pending: Cells;
-  /** Grown as entries are counted or labelled; of the others there is nothing. */
-  private readonly extras: Cells;
+  /** What only some rules ask of an entry. */
+  readonly extensions: ConntrackExtensions;
   /** `net.netfilter.nf_conntrack_acct`, set by the owner before use. */
   accounts = false;
   readonly expectations: Expectations;
@@ -94,7 +81,7 @@ export class ConntrackTable {
     this.counts = new Cells(journal, 5);
     this.counts.data[1] = NONE;
     this.pending = new Cells(journal, 16);
-    this.extras = new Cells(journal, 0);
+    this.extensions = new ConntrackExtensions(journal);
   }
 
   /** By entry: when those that were there before the first packet expire. */
@@ -238,7 +225,7 @@ export class ConntrackTable {
     e[at + STREAM_AT] = 0;
     e[at + USED] = 1;
     e[at + FREE_PORT] = 0;
-    this.clearExtras(index);
+    this.extensions.clear(index);
     this.fresh = NONE;
     if (this.freeReply === index) this.freeReply = NONE;
     this.counts.set(4, this.created + 1);
@@ -420,91 +407,6 @@ export class ConntrackTable {
   setMasqueradedBy(ct: number, ifindex: number): void {
     const at = ct * STRIDE + FREE_PORT;
     this.entries.set(at, ((this.entries.data[at] as number) & 1) | (ifindex << 1));
-  }
-
-  /** `nf_ct_acct_update`: a packet of one direction, its length in bytes. Counts stay below 2³¹. */
-  account(ct: number, direction: number, length: number): void {
-    const at = this.extrasOf(ct) + direction;
-    const { extras } = this;
-    extras.set(at + PACKETS, (extras.data[at + PACKETS] as number) + 1);
-    extras.set(at + BYTES, Math.min(0x7fffffff, (extras.data[at + BYTES] as number) + length));
-  }
-  packets(ct: number, direction: 0 | 1): number {
-    return this.extras.data[ct * EXTRA_STRIDE + PACKETS + direction] ?? 0;
-  }
-  bytes(ct: number, direction: 0 | 1): number {
-    return this.extras.data[ct * EXTRA_STRIDE + BYTES + direction] ?? 0;
-  }
-
-  /** Word of the labels, which hold label n in word n / 32. */
-  labels(ct: number, word: number): number {
-    return this.extras.data[ct * EXTRA_STRIDE + LABELS + word] ?? 0;
-  }
-  /** @param label 0 … 127 */
-  hasLabel(ct: number, label: number): boolean {
-    return (this.labels(ct, label >> 5) & (1 << (label & 31))) !== 0;
-  }
-  setLabel(ct: number, label: number): void {
-    const at = this.extrasOf(ct) + LABELS + (label >> 5);
-    this.extras.set(at, (this.extras.data[at] as number) | (1 << (label & 31)));
-  }
-
-  /** All labels of a word. */
-  setLabels(ct: number, word: number, bits: number): void {
-    const at = this.extrasOf(ct) + LABELS + word;
-    this.extras.set(at, bits);
-  }
-
-  /** The number of the times it keeps to, where its status says that it has such (`IPS_TIMEOUT_POLICY`). */
-  policy(ct: number): number {
-    return this.extras.data[ct * EXTRA_STRIDE + POLICY] ?? 0;
-  }
-  setPolicy(ct: number, policy: number): void {
-    this.extras.set(this.extrasOf(ct) + POLICY, policy);
-    this.setStatus(ct, IPS_TIMEOUT_POLICY);
-  }
-
-  /** How far a direction of TCP has sent, as `tcp_in_window` keeps it; 0: nothing is known. */
-  sentTo(ct: number, direction: number): number {
-    return this.extras.data[ct * EXTRA_STRIDE + SENT_TO + direction] ?? 0;
-  }
-  setSentTo(ct: number, direction: number, sent: number): void {
-    if (this.sentTo(ct, direction) !== sent) this.extras.set(this.extrasOf(ct) + SENT_TO + direction, sent);
-  }
-
-  /** The number of the flow table that carries its packets (`flowtableNumber`), 0 none. */
-  flowtable(ct: number): number {
-    return this.extras.data[ct * EXTRA_STRIDE + FLOWTABLE] ?? 0;
-  }
-  /** The device (ifindex) that packets of a direction must come in by for that. */
-  flowIn(ct: number, direction: 0 | 1): number {
-    return this.extras.data[ct * EXTRA_STRIDE + FLOW_IN + direction] ?? 0;
-  }
-  setFlow(ct: number, flowtable: number, originalIn: number, replyIn: number): void {
-    const at = this.extrasOf(ct);
-    this.extras.set(at + FLOWTABLE, flowtable);
-    this.extras.set(at + FLOW_IN, originalIn);
-    this.extras.set(at + FLOW_IN + 1, replyIn);
-    this.extras.set(at + FLOW_USED, this.now);
-  }
-  /** When the flow table last carried a packet of it, milliseconds. */
-  flowUsed(ct: number): number {
-    return this.extras.data[ct * EXTRA_STRIDE + FLOW_USED] ?? 0;
-  }
-  useFlow(ct: number): void {
-    this.extras.set(this.extrasOf(ct) + FLOW_USED, this.now);
-  }
-
-  private extrasOf(ct: number): number {
-    this.extras.grow((ct + 1) * EXTRA_STRIDE);
-    return ct * EXTRA_STRIDE;
-  }
-
-  private clearExtras(ct: number): void {
-    const { extras } = this;
-    const at = ct * EXTRA_STRIDE;
-    if (at >= extras.data.length) return;
-    for (let i = 0; i < EXTRA_STRIDE; i++) extras.set(at + i, 0);
   }
 
   origSrc(ct: number): number {

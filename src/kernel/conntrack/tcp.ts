@@ -132,27 +132,27 @@ function isInWindow(
   if ((table.status(ct) & (IPS_SYNPROXY | IPS_SEQ_ADJUST)) !== 0) return true;
   const syn = (tcpFlags & TCP_SYN) !== 0;
   const sent = sentWord(seq + payload + (syn ? 1 : 0) + ((tcpFlags & TCP_FIN) !== 0 ? 1 : 0));
-  const before = table.sentTo(ct, direction);
-  let other = table.sentTo(ct, 1 - direction);
+  const before = table.extensions.sentTo(ct, direction);
+  let other = table.extensions.sentTo(ct, 1 - direction);
   if ((before & HEARD) === 0) {
-    table.setSentTo(ct, direction, sent | HEARD);
+    table.extensions.setSentTo(ct, direction, sent | HEARD);
     if (!syn && (other & HEARD) === 0) {
       // In the middle of a connection: the other direction has sent what is acknowledged.
       other = sentWord(ack);
-      table.setSentTo(ct, 1 - direction, other);
+      table.extensions.setSentTo(ct, 1 - direction, other);
     } else if (!syn && sentWord(ack) === (other & ~HEARD) + sentWord(0)) {
       // "Likely a reply to a keepalive."
       other = sentWord(ack) | HEARD;
-      table.setSentTo(ct, 1 - direction, other);
+      table.extensions.setSentTo(ct, 1 - direction, other);
     }
   } else if (syn && sent > before && (state === sSS || state === sSR)) {
-    table.setSentTo(ct, direction, sent | HEARD);
+    table.extensions.setSentTo(ct, direction, sent | HEARD);
   }
   const acknowledges = (tcpFlags & TCP_ACK) !== 0 && !((tcpFlags & TCP_RST) !== 0 && ack === 0);
   if (acknowledges && other !== 0 && sentWord(ack) > (other & ~HEARD)) return false;
   let history = table.streamAt(ct);
   if ((before & HEARD) !== 0 && sent > (before & ~HEARD)) {
-    table.setSentTo(ct, direction, sent | HEARD);
+    table.extensions.setSentTo(ct, direction, sent | HEARD);
     if (!syn) history |= UNACKNOWLEDGED << direction;
   }
   // What acknowledges nothing counts as if it did all.
@@ -206,8 +206,8 @@ export function tcpPacket(
       old = sSS;
       next = sSR;
       history = 0;
-      table.setSentTo(ct, 0, 0);
-      table.setSentTo(ct, 1, 0);
+      table.extensions.setSentTo(ct, 0, 0);
+      table.extensions.setSentTo(ct, 1, 0);
     } else {
       history |= before & UNACKNOWLEDGED_ANY;
       if (row === 0 && direction === 0) history |= SYN_PASSED_BY | (old === sLA ? CHALLENGE_EXPECTED : 0);

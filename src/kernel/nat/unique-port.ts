@@ -104,7 +104,7 @@ function isUsedHarder(stack: Stack, self: number, tuple: NatTuple, attemptsLeft:
   const key0 = (proto & KEY_IPV6) === 0 ? src : hash6(src);
   if (stack.chooser.flow(CHOICE_SEQUENCE, key0, key1, EITHER) !== 0) return true;
   // "Even if we can evict do not reuse if entry is offloaded."
-  const offloaded = table.flowtable(old) !== 0;
+  const offloaded = table.extensions.flowtable(old) !== 0;
   table.remove(old);
   return offloaded;
 }

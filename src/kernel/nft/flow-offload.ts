@@ -61,7 +61,13 @@ export function addFlow(stack: Stack, packet: Packet, flowtable: number): boolea
   const back = wayBack(stack, packet, direction);
   if (back === 0) return false;
   const out = (stack.net.devices[packet.rtDev] as NetDevice).ifindex;
-  table.setFlow(ct, flowtable, direction === 0 ? back : out, direction === 0 ? out : back);
+  table.extensions.setFlow(
+    ct,
+    flowtable,
+    direction === 0 ? back : out,
+    direction === 0 ? out : back,
+    table.now,
+  );
   table.refresh(ct, DAY_MS);
   return true;
 }
@@ -72,15 +78,15 @@ export function addFlow(stack: Stack, packet: Packet, flowtable: number): boolea
  */
 function carriedBy(stack: Stack, ct: number): number {
   const table = stack.conntrack;
-  const flowtable = table.flowtable(ct);
+  const flowtable = table.extensions.flowtable(ct);
   if (flowtable === 0) return 0;
-  const ended = table.flowUsed(ct) + IDLE_MS;
+  const ended = table.extensions.flowUsed(ct) + IDLE_MS;
   if (table.now <= ended) return flowtable;
   const { tcp, udp, udpStream } = stack.net.conntrackTimeouts;
   const isTcp = (table.proto(ct) & ~KEY_IPV6) === IPPROTO_TCP;
   const replied = (table.status(ct) & IPS_SEEN_REPLY) !== 0;
   const whole = isTcp ? (tcp[table.tcpState(ct)] as number) : replied ? udpStream : udp;
-  table.setFlow(ct, 0, 0, 0);
+  table.extensions.setFlow(ct, 0, 0, 0, table.now);
   const left = Math.max(0, whole - IDLE_MS);
   if (table.expires(ct) - ended > left) table.refresh(ct, ended + left - table.now);
   return 0;
@@ -116,11 +122,11 @@ export function flowHook(stack: Stack, packet: Packet, flowtable: number): NfVer
   const node = table.find(src, dst, sport, dport, protocolKey(packet), 0);
   const ct = node >> 1;
   const direction = (node & 1) as 0 | 1;
-  if (node < 0 || carriedBy(stack, ct) !== flowtable || table.flowIn(ct, direction) !== packet.iif)
+  if (node < 0 || carriedBy(stack, ct) !== flowtable || table.extensions.flowIn(ct, direction) !== packet.iif)
     return NF_ACCEPT;
   if (protocol === IPPROTO_TCP && (packet.tcpFlags & (TCP_FIN | TCP_RST)) !== 0) {
     // `flow_offload_teardown`: conntrack has to see how it ends.
-    table.setFlow(ct, 0, 0, 0);
+    table.extensions.setFlow(ct, 0, 0, 0, table.now);
     return NF_ACCEPT;
   }
   const toOrigin = direction === 1;
@@ -128,7 +134,7 @@ export function flowHook(stack: Stack, packet: Packet, flowtable: number): NfVer
   packet.dst = toOrigin ? table.origSrc(ct) : table.replySrc(ct);
   packet.sport = toOrigin ? table.origDport(ct) : table.replyDport(ct);
   packet.dport = toOrigin ? table.origSport(ct) : table.replySport(ct);
-  const by = table.flowIn(ct, toOrigin ? 0 : 1);
+  const by = table.extensions.flowIn(ct, toOrigin ? 0 : 1);
   if (routeOutput(stack, packet, by, true) !== 0 || !fitsWay(stack, packet)) {
     packet.src = src;
     packet.dst = dst;
@@ -141,7 +147,7 @@ export function flowHook(stack: Stack, packet: Packet, flowtable: number): NfVer
   stack.tape?.words4(OP_FLOW, stack.host, packet.number, packet.iif, out.ifindex);
   tellRewrite(stack, packet, NF_NAT_MANIP_SRC, src, sport, packet.src, packet.sport);
   tellRewrite(stack, packet, NF_NAT_MANIP_DST, dst, dport, packet.dst, packet.dport);
-  table.useFlow(ct);
+  table.extensions.useFlow(ct, table.now);
   table.refresh(ct, DAY_MS);
   packet.ttl--;
   packet.forwarded = true;

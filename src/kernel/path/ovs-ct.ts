@@ -75,7 +75,7 @@ export function ovsConntrack(
   table.setMark(packet.ct, key.memory[F.AT_CT_MARK] as number);
   for (let i = 0; i < 4; i++) {
     const label = key.memory[F.AT_CT_LABEL + 3 - i] as number;
-    if (table.labels(packet.ct, i) !== label) table.setLabels(packet.ct, i, label);
+    if (table.extensions.labels(packet.ct, i) !== label) table.extensions.setLabels(packet.ct, i, label);
   }
   return conntrackConfirm(stack, packet) === NF_ACCEPT;
 }
@@ -104,7 +104,7 @@ function updateKey(stack: Stack, key: OvsKey, zone: number, nat: number): void {
   const isNew = (table.status(ct) & IPS_CONFIRMED) === 0;
   memory[F.AT_CT_STATE] = CS_TRK | (STATES[packet.ctInfo] ?? 0) | (isNew ? CS_NEW : 0) | nat;
   memory[F.AT_CT_MARK] = table.mark(ct);
-  for (let i = 0; i < 4; i++) memory[F.AT_CT_LABEL + 3 - i] = table.labels(ct, i);
+  for (let i = 0; i < 4; i++) memory[F.AT_CT_LABEL + 3 - i] = table.extensions.labels(ct, i);
   memory[F.AT_CT_PROTO] = table.proto(ct);
   memory[F.AT_CT_SPORT] = table.origSport(ct);
   memory[F.AT_CT_DPORT] = table.origDport(ct);

@@ -15,6 +15,7 @@ import {
 } from "../../../src/packet/packet.ts";
 import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
+import { ownNetns, sweepNetns } from "../../own-netns.ts";
 import { makeHost } from "../../walk/small-world.ts";
 import { Random } from "./generated-ruleset.ts";
 import { counters, countRules, inside, read, removeNamespaces, run, whyNot } from "./real-nft.ts";
@@ -25,9 +26,9 @@ import { loaded } from "./script.ts";
  * held against the model: which of them come out at the other end, and every rule's counter.
  */
 
-const LEFT = "nbr-l";
-const BRIDGE = "nbr-b";
-const RIGHT = "nbr-r";
+const LEFT = ownNetns("left");
+const BRIDGE = ownNetns("bridge");
+const RIGHT = ownNetns("right");
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8];
 const FRAMES = 40;
 const MACS = { left: "02:00:00:00:0a:01", bridge: "02:00:00:00:0b:01", right: "02:00:00:00:0c:01" };
@@ -266,7 +267,7 @@ if (reason !== null) console.warn(`the real bridge is not asked: ${reason}`);
 
 describe.skipIf(reason !== null)("random tables of bridges, devices and ARP, and the real nft", () => {
   beforeAll(() => {
-    removeNamespaces([LEFT, BRIDGE, RIGHT]);
+    sweepNetns();
     makeNamespaces();
   });
   afterAll(() => removeNamespaces([LEFT, BRIDGE, RIGHT]));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Family } from "../../../src/address/ip.ts";
 import { formatNftRuleset } from "../../../src/kernel/nft/text/format.ts";
+import { ownNetns, sweepNetns } from "../../own-netns.ts";
 import { generatePacket, generateTable, Random, type SentPacket } from "./generated-ruleset.ts";
 import { Prerouting } from "./prerouting.ts";
 import { counters, inside, read, removeNamespaces, run, whyNot } from "./real-nft.ts";
@@ -11,8 +12,8 @@ import { loaded } from "./script.ts";
  * model's. Two namespaces of its own and a cable between them.
  */
 
-const SENDER = "nlive-a";
-const RECEIVER = "nlive-b";
+const SENDER = ownNetns("sender");
+const RECEIVER = ownNetns("receiver");
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10].flatMap((seed) => [[4, seed] as const, [6, seed] as const]);
 const PACKETS = 60;
 
@@ -100,7 +101,7 @@ let counted = 0;
 
 describe.skipIf(reason !== null)("random rule sets and the real nft", () => {
   beforeAll(() => {
-    removeNamespaces([SENDER, RECEIVER]);
+    sweepNetns();
     makeNamespaces();
   });
   afterAll(() => {

@@ -3,6 +3,7 @@ import process from "node:process";
 import type { NftRuleset } from "../../../src/kernel/nft/ruleset.ts";
 import { parseNftRuleset } from "../../../src/kernel/nft/text/parse.ts";
 import { OP_NFT_RULE, type Tape } from "../../../src/kernel/tape.ts";
+import { ownNetns } from "../../own-netns.ts";
 
 /** The machine's own nft in namespaces of the tests' own, and what it counted. */
 
@@ -30,8 +31,9 @@ export function whyNot(): string | null {
     }
   }
   try {
-    run("ip", ["netns", "add", "nft-probe"]);
-    run("ip", ["netns", "del", "nft-probe"]);
+    const probe = ownNetns("probe");
+    run("ip", ["netns", "add", probe]);
+    run("ip", ["netns", "del", probe]);
   } catch (error) {
     return `no namespaces (${String(error).split("\n")[0]})`;
   }

@@ -6,6 +6,7 @@ import { formatNftRuleset } from "../../../src/kernel/nft/text/format.ts";
 import { Dice } from "../../live/dice.ts";
 import { addRandomNft } from "../../live/random-nft.ts";
 import { randomTopology } from "../../live/topology.ts";
+import { ownNetns, sweepNetns } from "../../own-netns.ts";
 import { inside, read, removeNamespaces, run, whyNot } from "./real-nft.ts";
 
 /**
@@ -13,7 +14,7 @@ import { inside, read, removeNamespaces, run, whyNot } from "./real-nft.ts";
  * as text and as JSON; and what we print of a script nft loads as the same.
  */
 
-const NAMESPACE = "nft-round";
+const NAMESPACE = ownNetns("listed");
 const SEEDS = Array.from({ length: 12 }, (_, i) => 3100 + i);
 
 const FAMILIES = [[4], [6], [4, 6]] as const;
@@ -65,7 +66,7 @@ function compare(script: string): void {
 
 describe.skipIf(reason !== null)("what the real nft lists", () => {
   beforeAll(() => {
-    removeNamespaces([NAMESPACE]);
+    sweepNetns();
     run("ip", ["netns", "add", NAMESPACE]);
   });
   afterAll(() => removeNamespaces([NAMESPACE]));

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import process from "node:process";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { formatOnPath, IP6_ANY, internIpv6 } from "../../../src/address/ip6-handle.ts";
 import { routeInput } from "../../../src/kernel/route/input-route.ts";
 import { routeOutput } from "../../../src/kernel/route/output-route.ts";
@@ -10,12 +10,13 @@ import { RT_ERROR } from "../../../src/packet/packet.ts";
 import { Network } from "../../../src/walk/network.ts";
 import { Session } from "../../../src/walk/session.ts";
 import { readSnapshot } from "../../../src/world/snapshot-in.ts";
+import { ownNetns, sweepNetns } from "../../own-netns.ts";
 import { ip6 } from "../../walk/words.ts";
 import { Random } from "../nft/generated-ruleset.ts";
 
 /** Random routes and rules of IPv6 in a namespace of their own, and where the kernel says that packets go (`ip -6 route get`). */
 
-const PLACE = "v6route-live";
+const PLACE = ownNetns("routes");
 const SEEDS = [1, 2, 3, 4, 5, 6];
 const QUESTIONS = 60;
 
@@ -272,8 +273,9 @@ function modelSays(stack: Stack, { dst, from, oif, iif, mark }: Question): Set<s
 }
 
 describe.skipIf(reason !== null)("routes of IPv6 as the kernel finds them", () => {
-  beforeAll(removeNamespace);
-  afterAll(removeNamespace);
+  beforeAll(() => {
+    sweepNetns();
+  });
 
   it.each(SEEDS)("seed %i", (seed) => {
     const random = new Random(seed);

@@ -81,12 +81,12 @@ class ConnbytesTest implements MatchTest {
     let packets = 0;
     let bytes = 0;
     if (direction !== "reply") {
-      packets += conntrack.packets(ct, 0);
-      bytes += conntrack.bytes(ct, 0);
+      packets += conntrack.extensions.packets(ct, 0);
+      bytes += conntrack.extensions.bytes(ct, 0);
     }
     if (direction !== "original") {
-      packets += conntrack.packets(ct, 1);
-      bytes += conntrack.bytes(ct, 1);
+      packets += conntrack.extensions.packets(ct, 1);
+      bytes += conntrack.extensions.bytes(ct, 1);
     }
     let value = mode === "packets" ? packets : bytes;
     if (mode === "avgpkt") value = packets === 0 ? 0 : Math.floor(bytes / packets);

@@ -59,9 +59,9 @@ class ConnlabelTest implements MatchTest {
 
   test({ ct }: Packet, { conntrack }: RuleContext): boolean {
     if (ct < 0) return this.invert;
-    if (conntrack.hasLabel(ct, this.label)) return !this.invert;
+    if (conntrack.extensions.hasLabel(ct, this.label)) return !this.invert;
     if (!this.set) return this.invert;
-    conntrack.setLabel(ct, this.label);
+    conntrack.extensions.setLabel(ct, this.label);
     return !this.invert;
   }
 }

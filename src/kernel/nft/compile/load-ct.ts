@@ -1,3 +1,4 @@
+import { LABEL_WORDS } from "../../conntrack/extensions.ts";
 import {
   CT_UNTRACKED,
   ctInfoDirection,
@@ -5,7 +6,7 @@ import {
   IP_CT_ESTABLISHED_REPLY,
   IPS_CONFIRMED,
 } from "../../conntrack/status.ts";
-import { type ConntrackTable, LABEL_WORDS } from "../../conntrack/table.ts";
+import type { ConntrackTable } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, zoneId } from "../../conntrack/zone.ts";
 import { UNKNOWN_BITS } from "./known-bits.ts";
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
@@ -110,7 +111,7 @@ const BOTH_WAYS = [0, 1] as const;
 const readLabels: Read = (run, at) => {
   const { ct } = run.packet;
   if (ct < 0) return false;
-  for (let i = 0; i < LABEL_WORDS; i++) run.regs[at + i] = run.stack.conntrack.labels(ct, i);
+  for (let i = 0; i < LABEL_WORDS; i++) run.regs[at + i] = run.stack.conntrack.extensions.labels(ct, i);
   return true;
 };
 
@@ -126,8 +127,8 @@ function readCount(
     let packets = 0;
     let bytes = 0;
     for (const way of ways) {
-      packets += conntrack.packets(ct, way);
-      bytes += conntrack.bytes(ct, way);
+      packets += conntrack.extensions.packets(ct, way);
+      bytes += conntrack.extensions.bytes(ct, way);
     }
     run.regs[at] = count(packets, bytes);
     return true;

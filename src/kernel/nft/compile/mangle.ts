@@ -8,8 +8,8 @@ import {
 } from "../../../packet/packet.ts";
 import { hasPorts } from "../../../packet/ports.ts";
 import { bitsOf, blankTcpOptions, TCPOPT_MSS } from "../../../packet/tcp-options.ts";
+import { LABEL_WORDS } from "../../conntrack/extensions.ts";
 import { CT_NONE } from "../../conntrack/status.ts";
-import { LABEL_WORDS } from "../../conntrack/table.ts";
 import { NO_TEMPLATE, type ZoneDirection, zoneOf } from "../../conntrack/zone.ts";
 import type { NftExpression } from "../expression.ts";
 import type { NftStatement } from "../statement.ts";
@@ -48,7 +48,7 @@ const CT: Readonly<Record<string, Write>> = {
     if (packet.ct < 0) return true;
     for (let label = 0; label < LABEL_WORDS * 32; label++) {
       if (((regs[label >> 5] as number) & (1 << (label & 31))) !== 0)
-        stack.conntrack.setLabel(packet.ct, label);
+        stack.conntrack.extensions.setLabel(packet.ct, label);
     }
     return true;
   },

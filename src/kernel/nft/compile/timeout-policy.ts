@@ -1,4 +1,4 @@
-import { IPS_CONFIRMED } from "../../conntrack/status.ts";
+import { IPS_CONFIRMED, IPS_TIMEOUT_POLICY } from "../../conntrack/status.ts";
 import { TCP_CONNTRACK_NAMES } from "../../conntrack/tcp.ts";
 import { type ConntrackTimeouts, policyNumber } from "../../conntrack/timeouts.ts";
 import type { Step } from "./step.ts";
@@ -30,7 +30,8 @@ export function compileTimeoutPolicy(lines: readonly string[]): Step {
     const { conntrack, net } = stack;
     if (ct < 0 || (conntrack.status(ct) & IPS_CONFIRMED) !== 0) return NFT_CONTINUE;
     const policy = policyOver(net.conntrackTimeouts);
-    conntrack.setPolicy(ct, policyNumber(policy));
+    conntrack.extensions.setPolicy(ct, policyNumber(policy));
+    conntrack.setStatus(ct, IPS_TIMEOUT_POLICY);
     conntrack.refresh(
       ct,
       isUdp ? policy.udp : (policy.tcp[TCP_CONNTRACK_NAMES.indexOf("SYN_SENT")] as number),

@@ -1,7 +1,7 @@
 import { parseIpv6 } from "../../../address/ipv6.ts";
 import { parseMac } from "../../../address/mac.ts";
 import { maskWord } from "../../../address/prefix6.ts";
-import { LABEL_WORDS } from "../../conntrack/table.ts";
+import { LABEL_WORDS } from "../../conntrack/extensions.ts";
 import { internInterfaceName } from "../../device/interface-name.ts";
 import type { BinaryOperator, NftConstant, NftExpression } from "../expression.ts";
 import { parseTime } from "../text/time.ts";
