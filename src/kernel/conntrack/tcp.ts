@@ -128,8 +128,11 @@ function isInWindow(
   { seq, ack, payload, tcpFlags }: Packet,
   state: number,
 ): boolean {
-  // What a proxy of handshakes moves is known to itself.
-  if ((table.status(ct) & (IPS_SYNPROXY | IPS_SEQ_ADJUST)) !== 0) return true;
+  // What a proxy of handshakes moves is known to itself. Until the server answers, the client acknowledges the proxy's number, which
+  // nobody was seen to send: by its upper bit that is over the bound, as here, or far under it, where packet and state are let be. The
+  // proxy says its SYN again either way, but for a client's FIN or RST that iptables' rule meets.
+  if ((table.status(ct) & (IPS_SYNPROXY | IPS_SEQ_ADJUST)) !== 0)
+    return state !== sSS || direction !== 0 || (tcpFlags & TCP_ACK) === 0;
   const syn = (tcpFlags & TCP_SYN) !== 0;
   const sent = sentWord(seq + payload + (syn ? 1 : 0) + ((tcpFlags & TCP_FIN) !== 0 ? 1 : 0));
   const before = table.extensions.sentTo(ct, direction);

@@ -65,23 +65,36 @@ export function synproxyAction({ timestamp, wscale, mss }: SynproxyTarget): Targ
   return { apply: (stack, packet) => synproxySegment(stack, packet, options) ?? XT_CONTINUE };
 }
 
-/** `synproxy_tg4`, `nft_synproxy_eval_v4`. null: none of its business, the rule's end is reached. */
+/** `synproxy_tg4`. null: none of its business, the rule's end is reached. */
 export function synproxySegment(stack: Stack, packet: Packet, options: SynproxyOptions): NfVerdict | null {
   if (packet.protocol !== IPPROTO_TCP || packet.fragOffset !== 0) return NF_DROP;
-  const flags = packet.tcpFlags;
-  if ((flags & TCP_SYN) !== 0 && (flags & (TCP_ACK | TCP_FIN | TCP_RST)) === 0) {
-    sendClientSynAck(stack, packet, options);
-    stack.pool.release(packet);
-    return NF_STOLEN;
-  }
-  if ((flags & TCP_ACK) === 0 || (flags & (TCP_FIN | TCP_RST | TCP_SYN)) !== 0) return null;
-  const isn = packet.ack - 1;
+  const flags = packet.tcpFlags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST);
+  if (flags === TCP_SYN) return takeSyn(stack, packet, options);
+  return flags === TCP_ACK ? takeClientAck(stack, packet, options) : null;
+}
+
+/** `nft_synproxy_eval_v4`: an ACK is the client's answer also where it ends or resets the connection. */
+export function nftSynproxySegment(stack: Stack, packet: Packet, options: SynproxyOptions): NfVerdict | null {
+  if (packet.fragOffset !== 0) return NF_DROP;
+  if ((packet.tcpFlags & TCP_SYN) !== 0) return takeSyn(stack, packet, options);
+  return (packet.tcpFlags & TCP_ACK) !== 0 ? takeClientAck(stack, packet, options) : null;
+}
+
+function takeSyn(stack: Stack, syn: Packet, options: SynproxyOptions): NfVerdict {
+  sendClientSynAck(stack, syn, options);
+  stack.pool.release(syn);
+  return NF_STOLEN;
+}
+
+/** `synproxy_recv_client_ack` */
+function takeClientAck(stack: Stack, ack: Packet, options: SynproxyOptions): NfVerdict {
+  const isn = ack.ack - 1;
   if (isn < 1 || isn > MSS_TABLE.length) {
-    stack.drop(packet, BAD_COOKIE);
+    stack.drop(ack, BAD_COOKIE);
     return NF_DROP;
   }
-  sendServerSyn(stack, packet, isn, options);
-  stack.pool.release(packet);
+  sendServerSyn(stack, ack, isn, options);
+  stack.pool.release(ack);
   return NF_STOLEN;
 }
 

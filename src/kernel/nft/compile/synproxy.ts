@@ -1,5 +1,5 @@
 import { IPPROTO_TCP } from "../../../packet/packet.ts";
-import { type SynproxyOptions, synproxySegment } from "../../netfilter/synproxy.ts";
+import { type SynproxyOptions, nftSynproxySegment } from "../../netfilter/synproxy.ts";
 import type { NftStatement } from "../statement.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
@@ -16,7 +16,7 @@ export function compileSynproxy({ mss, wscale, flags }: Omit<Synproxy, "kind">):
   };
   return ({ packet, stack }: NftRun) => {
     if (packet.protocol !== IPPROTO_TCP) return NFT_BREAK;
-    return synproxySegment(stack, packet, options) ?? NFT_CONTINUE;
+    return nftSynproxySegment(stack, packet, options) ?? NFT_CONTINUE;
   };
 }
 
