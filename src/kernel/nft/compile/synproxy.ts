@@ -1,5 +1,5 @@
 import { IPPROTO_TCP } from "../../../packet/packet.ts";
-import { type SynproxyOptions, nftSynproxySegment } from "../../netfilter/synproxy.ts";
+import { nftSynproxySegment, type SynproxyOptions } from "../../netfilter/synproxy.ts";
 import type { NftStatement } from "../statement.ts";
 import type { NftRun } from "./nft-run.ts";
 import type { Step } from "./step.ts";
