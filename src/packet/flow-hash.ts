@@ -5,7 +5,6 @@ import {
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
-  isNeighbourDiscovery,
   type Packet,
 } from "./packet.ts";
 
@@ -87,10 +86,8 @@ export function symmetricHash(packet: Packet): number {
 /** What a flow's hash has for ports. */
 function portsOf(packet: Packet): readonly [number, number] {
   if (PORTED.has(packet.protocol)) return [packet.sport, packet.dport];
-  // A flow of IPv6 is hashed for its label as it is sent, and has a message's type and code there (`__get_hash_from_flowi6`);
-  // neighbour discovery is given no label.
-  const isLabelled =
-    packet.protocol === IPPROTO_ICMPV6 && !packet.unlabelled && !isNeighbourDiscovery(packet);
+  // A flow of IPv6 is hashed for its label as it is sent, and has a message's type and code there (`__get_hash_from_flowi6`).
+  const isLabelled = packet.protocol === IPPROTO_ICMPV6 && !packet.unlabelled;
   return isLabelled ? [0, (packet.icmpType << 8) | packet.icmpCode] : NONE;
 }
 
