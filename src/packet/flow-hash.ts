@@ -1,12 +1,5 @@
 import { hash6 } from "../address/ip6-handle.ts";
-import {
-  INNER_IPIP,
-  IPPROTO_ICMPV6,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  type Packet,
-} from "./packet.ts";
+import { INNER_IPIP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "./packet.ts";
 
 /**
  * `skb->hash`: a number that stands for a packet's flow. It stays with the packet on its whole way, whatever is translated, and its copies have it
