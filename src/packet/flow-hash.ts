@@ -62,14 +62,13 @@ function hashHeaders(packet: Packet): void {
 }
 
 /**
- * `__skb_get_hash_symmetric`: a number that both directions of a flow have, of the headers as they are now. Ports have no part in it where a flow
- * label stands before them (`FLOW_DISSECTOR_F_STOP_AT_FLOW_LABEL`), nor in a fragment's.
+ * `__skb_get_hash_symmetric_net`: a number that both directions of a flow have, of the headers as they are now: addresses and ports,
+ * of a fragment the addresses alone.
  */
 export function symmetricHash(packet: Packet): number {
   if (packet.encapsulation === INNER_IPIP && packet.inner !== null && !packet.isFragment)
     return symmetricHash(packet.inner);
-  const isLabelled = packet.family === 6 && !packet.unlabelled;
-  const hasPorts = PORTED.has(packet.protocol) && !isLabelled && !packet.isFragment;
+  const hasPorts = PORTED.has(packet.protocol) && !packet.isFragment;
   const { sport, dport } = packet;
   const [src, dst] = [word(packet, packet.src), word(packet, packet.dst)];
   const ports = hasPorts ? (Math.min(sport, dport) << 16) | Math.max(sport, dport) : 0;
