@@ -11,6 +11,8 @@ export function discoveryDifference(
 ): string | null {
   const left = new Map<string, number>();
   for (const frame of ours) {
+    // What a tunnel carries is excused (`carriesDiscovery`).
+    if (frame.nd.type === 0) continue;
     const text = ourText(frame);
     left.set(text, (left.get(text) ?? 0) + 1);
   }

@@ -1,13 +1,5 @@
 import { hash6 } from "../address/ip6-handle.ts";
-import {
-  INNER_IPIP,
-  IPPROTO_ICMPV6,
-  IPPROTO_SCTP,
-  IPPROTO_TCP,
-  IPPROTO_UDP,
-  isNeighbourDiscovery,
-  type Packet,
-} from "./packet.ts";
+import { INNER_IPIP, IPPROTO_ICMPV6, IPPROTO_SCTP, IPPROTO_TCP, IPPROTO_UDP, type Packet } from "./packet.ts";
 
 /**
  * `skb->hash`: a number that stands for a packet's flow. It stays with the packet on its whole way, whatever is translated, and its copies have it
@@ -70,14 +62,13 @@ function hashHeaders(packet: Packet): void {
 }
 
 /**
- * `__skb_get_hash_symmetric`: a number that both directions of a flow have, of the headers as they are now. Ports have no part in it where a flow
- * label stands before them (`FLOW_DISSECTOR_F_STOP_AT_FLOW_LABEL`), nor in a fragment's.
+ * `__skb_get_hash_symmetric_net`: a number that both directions of a flow have, of the headers as they are now: addresses and ports,
+ * of a fragment the addresses alone.
  */
 export function symmetricHash(packet: Packet): number {
   if (packet.encapsulation === INNER_IPIP && packet.inner !== null && !packet.isFragment)
     return symmetricHash(packet.inner);
-  const isLabelled = packet.family === 6 && !packet.unlabelled;
-  const hasPorts = PORTED.has(packet.protocol) && !isLabelled && !packet.isFragment;
+  const hasPorts = PORTED.has(packet.protocol) && !packet.isFragment;
   const { sport, dport } = packet;
   const [src, dst] = [word(packet, packet.src), word(packet, packet.dst)];
   const ports = hasPorts ? (Math.min(sport, dport) << 16) | Math.max(sport, dport) : 0;
@@ -87,10 +78,8 @@ export function symmetricHash(packet: Packet): number {
 /** What a flow's hash has for ports. */
 function portsOf(packet: Packet): readonly [number, number] {
   if (PORTED.has(packet.protocol)) return [packet.sport, packet.dport];
-  // A flow of IPv6 is hashed for its label as it is sent, and has a message's type and code there (`__get_hash_from_flowi6`);
-  // neighbour discovery is given no label.
-  const isLabelled =
-    packet.protocol === IPPROTO_ICMPV6 && !packet.unlabelled && !isNeighbourDiscovery(packet);
+  // A flow of IPv6 is hashed for its label as it is sent, and has a message's type and code there (`__get_hash_from_flowi6`).
+  const isLabelled = packet.protocol === IPPROTO_ICMPV6 && !packet.unlabelled;
   return isLabelled ? [0, (packet.icmpType << 8) | packet.icmpCode] : NONE;
 }
 

@@ -197,7 +197,7 @@ function contradicts(rule: string): boolean {
   if (/[io]iftype/.test(rule) && /\b(ip|ip6|tcp|udp|icmp|icmpv6) /.test(rule)) return true;
   // nft 1.0.6 takes a comparison of times and one behind it for a range.
   if (/meta time/.test(rule) && /(mark|ttl|length|sport) [<>]/.test(rule)) return true;
-  const isOfIp = /\bip6? |ether type|\b(exthdr|frag|hbh|dst|rt0?|mh) /;
+  const isOfIp = /\b(ip6?|icmp(v6)?) |ether type|\b(exthdr|frag|hbh|dst|rt0?|mh) /;
   if (/vlan id/.test(rule) && isOfIp.test(rule)) return true;
   // Each of these is of messages of its own.
   const own = [/icmp(v6)? mtu/, /icmpv6 max-delay/, /icmp gateway/, /icmp(v6)? (id|sequence|type)/];

@@ -88,6 +88,8 @@ export function messageTo(stack: Stack, to: Ip6, lladdr: Mac): Packet {
   message.ndLladdr = lladdr;
   message.length = lladdr === MAC_ZERO ? BARE : BARE + LLADDR_OPTION;
   message.socket = KERNELS_OWN;
+  // `ip6_nd_hdr`
+  message.unlabelled = true;
   return message;
 }
 

@@ -48,7 +48,7 @@ export function knownBytes(packet: Packet): KnownBytes {
 /** What one packet's header leaves open, from `at` on. Returns its end. */
 function ipHeader(packet: Packet, at: number, known: Uint8Array): number {
   if (packet.family === 6) {
-    if (packet.flowLabel < 0) known.set([0xf0, 0, 0], at + 1);
+    if (packet.flowLabel < 0 && !packet.unlabelled) known.set([0xf0, 0, 0], at + 1);
     const header = ipv6HeaderLength(packet);
     if (packet.isFragment) known.fill(0, at + header - 4, at + header);
     return at + header;
