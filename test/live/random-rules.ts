@@ -40,7 +40,8 @@ function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[])
   const hooks = TABLE_HOOKS[table] as readonly string[];
   const chains: string[] = [];
   const rules: string[] = [];
-  const letsDiscover = spotOf(hooks).ground.plan.family === 6 && dice.chance(0.6);
+  const isOf6 = spotOf(hooks).ground.plan.family === 6;
+  const letsDiscover = isOf6 && dice.chance(0.6);
   // A user's chain belongs to one hook, so that its rules may hold whatever is allowed there.
   for (const hook of hooks) {
     const policy = table === "filter" && dice.chance(0.05) ? "DROP" : "ACCEPT";
@@ -50,10 +51,12 @@ function tableText(dice: Dice, table: string, spotOf: (hooks: readonly string[])
     const spot = spotOf([hook]);
     // Where a rule translates a tunnel's packet whose inner checksum is left to the card, the kernel spoils the outer one.
     if (table === "nat") rules.push(`-A ${hook} -p udp -m udp --dport 8472 -j ACCEPT`);
+    // What hosts ask of routers and tell of their groups when they like, between the packets that are sent: rules that count would.
+    const untimely = isOf6 && table !== "nat" ? [133, 143] : [];
     // Else few worlds of IPv6 would have a neighbour.
-    if (table === "filter" && letsDiscover)
-      for (const type of [135, 136])
-        rules.push(`-A ${hook} -p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j ACCEPT`);
+    const discovery = letsDiscover && table === "filter" ? [135, 136] : [];
+    for (const type of [...untimely, ...discovery])
+      rules.push(`-A ${hook} -p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j ACCEPT`);
     const own = dice.chance(0.5) ? Array.from({ length: dice.between(1, 2) }, (_, i) => `${hook}-u${i}`) : [];
     for (const chain of own) chains.push(`:${chain} - [0:0]`);
     const count = dice.weighted([
