@@ -36,6 +36,11 @@ export interface Outbox {
   nextDiscoveryNumber(): number;
   /** The number of a fragment of a datagram, the same each time it is cut at the same place. */
   fragmentNumber(datagram: number, offset: number): number;
+  /**
+   * A process let others have the processor while it sends (`local_bh_enable`, `do_softirq`): what is under way goes its way at once.
+   * Nothing happens where no process is sending.
+   */
+  runSoftirqs(): void;
   /** One address question more (+1) or fewer (−1) is open. */
   questions(change: 1 | -1): void;
   /** A segment, datagram or error for a socket of the host. The packet stays the caller's. */

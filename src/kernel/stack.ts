@@ -126,6 +126,8 @@ export class Stack implements RuleContext {
   egressNest = 0;
   /** A copy of a packet is on its way out: of that none is made (`nf_skb_duplicated`). */
   duplicates = false;
+  /** The table that a packet is in has sent a copy of it. */
+  hasCopied = false;
 
   constructor(host: number, net: Netns, state: HostSession, engine: Engine, stacking: Stacking) {
     this.host = host;

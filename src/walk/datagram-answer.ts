@@ -33,16 +33,16 @@ export function answerDatagram(stack: Stack, packet: Packet, family: Family, soc
   reply.ttl = 0;
   reply.uid = 0;
   const bound = socket === null || socket.dev === null ? null : stack.net.deviceNamed(socket.dev);
-  // Whom `recvmsg` names with a link is answered there.
+  // Whom `recvmsg` names with a link is answered there; the socket is not bound to it, which a rule's new route asks (`ip6_route_me_harder`).
   const link = family === 6 && isLinkLocal6(reply.dst) ? inputDevice6(stack, packet) : 0;
-  reply.boundDev = bound?.ifindex ?? link;
+  reply.boundDev = bound?.ifindex ?? 0;
   reply.id = stack.state.nextIpId();
   // From a broadcast address nobody can answer, and to one only a socket that asked for it (SO_BROADCAST).
   // So a socket may that speaks for others, however it came by the packet; a proxy's is taken to where the dump does not say.
   const forAnother = transparencyOf(socket) ?? packet.proxyPort > 0;
   if (
     !(forAnother || hasAddress(stack, family, reply.src)) ||
-    routeOutput(stack, reply, reply.boundDev, forAnother) !== 0 ||
+    routeOutput(stack, reply, bound?.ifindex ?? link, forAnother) !== 0 ||
     reply.rtType === RTN_BROADCAST
   ) {
     stack.pool.release(reply);

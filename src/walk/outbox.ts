@@ -32,6 +32,8 @@ export class AgendaOutbox implements Outbox {
   upcalls: Upcalls = SILENT;
   /** Called for a frame that leaves by a device before it is queued; true: it was taken. */
   intercept: ((stack: Stack, device: NetDevice, packet: Packet) => boolean) | null = null;
+  /** Set while a process sends: what is under way goes its way. */
+  softirqs: (() => void) | null = null;
   /** Neighbours being asked for now. */
   openQuestions = 0;
   /** Frames put on wires in this walk. */
@@ -98,6 +100,14 @@ export class AgendaOutbox implements Outbox {
   lowerRouted(to: Stack, device: NetDevice, packet: Packet): void {
     this.frames++;
     this.session.agenda.push(to, device, packet, LOWERED_ROUTED);
+  }
+
+  runSoftirqs(): void {
+    const { softirqs } = this;
+    if (softirqs === null) return;
+    this.softirqs = null;
+    softirqs();
+    this.softirqs = softirqs;
   }
 
   after(ms: number, fire: () => void, together = false): () => void {

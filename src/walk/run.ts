@@ -68,9 +68,9 @@ export function walk(
   const conversation = held === null ? new Conversation(query, stack) : goOn(session, held);
   outbox.upcalls = conversation;
   outbox.intercept = null;
-  if (held !== null) conversation.again();
-  else if (query.arrives) arrive(session, new OutsideEnd(conversation, stack, query), stack, query);
-  else conversation.begin();
+  if (held === null && query.arrives)
+    arrive(session, new OutsideEnd(conversation, stack, query), stack, query);
+  else asProcess(session, () => (held === null ? conversation.begin() : conversation.again()));
 
   const unasked = held === null ? PATIENCE_MS : PATIENCE_AGAIN_MS;
   let looped = !drain(session);
@@ -108,6 +108,14 @@ export function walk(
   };
   engine.tape = null;
   return run;
+}
+
+/** What a process does by itself may be interrupted by what it led to. */
+function asProcess(session: Session, act: () => void): void {
+  const { outbox } = session;
+  outbox.softirqs = () => drain(session);
+  act();
+  outbox.softirqs = null;
 }
 
 /** An earlier query's conversation, to go on with on the hosts as they are now. */

@@ -1,3 +1,6 @@
+import type { Packet } from "../../packet/packet.ts";
+import { CT_NONE } from "./status.ts";
+
 /**
  * A zone of connection tracking (nf_conntrack_zones.h) as one number: the id, and above it the directions whose tuples it
  * keeps apart. Of a direction it leaves alone the zone is 0.
@@ -10,6 +13,14 @@ const DIRECTIONS: Readonly<Record<ZoneDirection, number>> = { both: 0, orig: 1, 
 
 /** `Packet.ctTemplate`: no rule has said how the packet is to be tracked. */
 export const NO_TEMPLATE = -1;
+
+/**
+ * Is a template all the connection that a packet has (`nf_ct_tmpl_alloc`)? It is one to who asks (`nf_ct_get`): confirmed, of no
+ * protocol, addresses nor ports, its mark 0.
+ */
+export function hasTemplate({ ct, ctTemplate }: Packet): boolean {
+  return ct === CT_NONE && ctTemplate !== NO_TEMPLATE;
+}
 
 /** @param id from 0 to 65535 */
 export function zoneOf(id: number, direction: ZoneDirection): number {

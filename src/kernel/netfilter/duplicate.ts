@@ -34,6 +34,7 @@ export function duplicate(stack: Stack, packet: Packet, hook: number, gateway: n
   if (routeTo(stack, copy, gateway, oif)) stack.path.localOut(stack, copy);
   else stack.kill(copy, NO_ROUTE);
   stack.duplicates = false;
+  stack.hasCopied = true;
 }
 
 /**

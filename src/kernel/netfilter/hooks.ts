@@ -250,6 +250,11 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
       }
       break;
     }
+    // `ipt_do_table` keeps softirqs out; when it has done its copy is gone before its packet goes on.
+    if (stack.hasCopied) {
+      stack.hasCopied = false;
+      stack.outbox.runSoftirqs();
+    }
   }
   stack.hook = outerHook;
   stack.inIf = outerIn;

@@ -18,7 +18,7 @@ import {
 import { checksum, pseudoHeader } from "../../packet/wire/checksum.ts";
 import { helperOf } from "../conntrack/helper.ts";
 import { CT_NONE, CT_UNTRACKED } from "../conntrack/status.ts";
-import { NO_TEMPLATE, templateOfMark, zoneOf } from "../conntrack/zone.ts";
+import { hasTemplate, NO_TEMPLATE, templateOfMark, zoneOf } from "../conntrack/zone.ts";
 import { sendReset } from "../icmp/reset.ts";
 import { sendIcmpError } from "../icmp/send.ts";
 import { reason } from "../reason.ts";
@@ -123,7 +123,10 @@ export function connmarkAction(target: ConnmarkTarget): TargetAction {
   return {
     apply: (stack: Stack, packet: Packet): typeof XT_CONTINUE => {
       const ct = packet.ct;
-      if (ct < 0) return XT_CONTINUE;
+      if (ct < 0) {
+        if (target.mode === "restore" && hasTemplate(packet)) packet.mark &= ~target.nfMask;
+        return XT_CONTINUE;
+      }
       const table = stack.conntrack;
       switch (target.mode) {
         case "set":

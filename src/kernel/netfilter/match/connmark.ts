@@ -1,4 +1,5 @@
 import type { Packet } from "../../../packet/packet.ts";
+import { hasTemplate } from "../../conntrack/zone.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
 import { formatMaskedMark, readMaskedMark } from "../save/mark.ts";
 import type { Match, MatchModule } from "./match.ts";
@@ -44,7 +45,8 @@ class ConnmarkTest implements MatchTest {
   }
 
   test(packet: Packet, context: RuleContext): boolean {
-    if (packet.ct < 0) return false;
-    return ((context.conntrack.mark(packet.ct) & this.mask) === this.value) !== this.invert;
+    if (packet.ct < 0 && !hasTemplate(packet)) return false;
+    const mark = packet.ct < 0 ? 0 : context.conntrack.mark(packet.ct);
+    return ((mark & this.mask) === this.value) !== this.invert;
   }
 }

@@ -1,3 +1,4 @@
+import { IP6_ANY } from "../../../address/ip6-handle.ts";
 import type { Masked } from "../../../address/masked.ts";
 import type { Packet } from "../../../packet/packet.ts";
 import {
@@ -7,6 +8,7 @@ import {
   IPS_CONFIRMED,
   IPS_SEEN_REPLY,
 } from "../../conntrack/status.ts";
+import { hasTemplate } from "../../conntrack/zone.ts";
 import { MaskedAddress } from "../masked-address.ts";
 import type { Negatable } from "../rule.ts";
 import type { MatchTest, RuleContext } from "../rule-context.ts";
@@ -207,7 +209,7 @@ class ConntrackTest implements MatchTest {
     if (state !== null && ((state.value & statesOf(packet, context.conntrack)) !== 0) === state.invert)
       return false;
     const ct = packet.ct;
-    if (ct < 0) return state !== null;
+    if (ct < 0) return hasTemplate(packet) ? this.holdsOfTemplate(packet) : state !== null;
     if (direction !== null) {
       const original = ctInfoDirection(packet.ctInfo) === IP_CT_DIR_ORIGINAL;
       if (original !== (direction === "ORIGINAL")) return false;
@@ -225,6 +227,21 @@ class ConntrackTest implements MatchTest {
       portInRange(match.replyDport, table.replyDport(ct)) &&
       (status === null || ((table.status(ct) & status.value) !== 0) !== status.invert) &&
       (match.expire === null || expiresWithin(match.expire, table.expires(ct) - context.now))
+    );
+  }
+
+  private holdsOfTemplate({ family }: Packet): boolean {
+    const { direction, protocol, status, expire, ...match } = this.match;
+    const any = family === 6 ? IP6_ANY : 0;
+    const addresses = [this.origSrc, this.origDst, this.replySrc, this.replyDst];
+    const ports = [match.origSport, match.origDport, match.replySport, match.replyDport];
+    return (
+      direction !== "REPLY" &&
+      addresses.every((wanted) => addressMatches(wanted, any)) &&
+      (protocol === null || (protocol.value !== 0) === protocol.invert) &&
+      ports.every((wanted) => portInRange(wanted, 0)) &&
+      (status === null || ((IPS_CONFIRMED & status.value) !== 0) !== status.invert) &&
+      (expire === null || expiresWithin(expire, 0))
     );
   }
 }

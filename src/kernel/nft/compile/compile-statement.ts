@@ -1,4 +1,4 @@
-import { CT_NONE, CT_UNTRACKED } from "../../conntrack/status.ts";
+import { CT_NONE, CT_OF_UNTRACKED, CT_UNTRACKED } from "../../conntrack/status.ts";
 import { NO_TEMPLATE } from "../../conntrack/zone.ts";
 import type { SetSource } from "../expression.ts";
 import { typesOf } from "../fields.ts";
@@ -160,7 +160,9 @@ function compileVerdictMap(
 }
 
 function notrack(run: Parameters<Step>[0]): number {
-  if (run.packet.ct === CT_NONE && run.packet.ctTemplate === NO_TEMPLATE) run.packet.ct = CT_UNTRACKED;
+  const { ct, ctTemplate } = run.packet;
+  // An error about what is untracked has no connection, which alone is asked here: iptables' target sees that it was attached.
+  if ((ct === CT_NONE && ctTemplate === NO_TEMPLATE) || ct === CT_OF_UNTRACKED) run.packet.ct = CT_UNTRACKED;
   return NFT_CONTINUE;
 }
 

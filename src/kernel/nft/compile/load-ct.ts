@@ -7,7 +7,7 @@ import {
   IPS_CONFIRMED,
 } from "../../conntrack/status.ts";
 import type { ConntrackTable } from "../../conntrack/table.ts";
-import { NO_TEMPLATE, zoneId } from "../../conntrack/zone.ts";
+import { hasTemplate, NO_TEMPLATE, zoneId } from "../../conntrack/zone.ts";
 import { UNKNOWN_BITS } from "./known-bits.ts";
 import { NFPROTO_IPV4, NFPROTO_IPV6 } from "./load-meta.ts";
 import { putAddress } from "./load-payload.ts";
@@ -89,8 +89,8 @@ export function compileCt(key: string, direction: "original" | "reply" | null): 
   const read = value;
   return (run, at) => {
     const { ct } = run.packet;
-    if (ct < 0) return false;
-    run.regs[at] = read(run.stack.conntrack, ct);
+    if (ct < 0 && (key !== "mark" || !hasTemplate(run.packet))) return false;
+    run.regs[at] = ct < 0 ? 0 : read(run.stack.conntrack, ct);
     return true;
   };
 }
