@@ -41,6 +41,11 @@ export interface Outbox {
    * Nothing happens where no process is sending.
    */
   runSoftirqs(): void;
+  /**
+   * What an application does about a packet that its socket has: at once, or, while another process sends, when that has done. The packet
+   * stays the caller's.
+   */
+  byApplication(packet: Packet, act: (packet: Packet) => void): void;
   /** One address question more (+1) or fewer (−1) is open. */
   questions(change: 1 | -1): void;
   /** A segment, datagram or error for a socket of the host. The packet stays the caller's. */

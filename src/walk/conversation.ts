@@ -305,7 +305,7 @@ export class Conversation implements Upcalls {
       return true;
     }
     if (socket !== null && socket.app.kind === "silent") return true;
-    answerDatagram(stack, packet, query.family, socket);
+    stack.outbox.byApplication(packet, (asked) => answerDatagram(stack, asked, query.family, socket));
     return true;
   }
 

@@ -33,7 +33,9 @@ export class AgendaOutbox implements Outbox {
   /** Called for a frame that leaves by a device before it is queued; true: it was taken. */
   intercept: ((stack: Stack, device: NetDevice, packet: Packet) => boolean) | null = null;
   /** Set while a process sends: what is under way goes its way. */
-  softirqs: (() => void) | null = null;
+  private softirqs: (() => void) | null = null;
+  /** What waits for the process that sends. */
+  private applications: (() => void)[] | null = null;
   /** Neighbours being asked for now. */
   openQuestions = 0;
   /** Frames put on wires in this walk. */
@@ -102,12 +104,36 @@ export class AgendaOutbox implements Outbox {
     this.session.agenda.push(to, device, packet, LOWERED_ROUTED);
   }
 
+  /** A process sends: it may be interrupted by what it leads to, but other processes have their turn behind it. */
+  asProcess(send: () => void, softirqs: () => void): void {
+    this.softirqs = softirqs;
+    send();
+    this.softirqs = null;
+    const waiting = this.applications ?? [];
+    this.applications = null;
+    for (const act of waiting) act();
+  }
+
   runSoftirqs(): void {
     const { softirqs } = this;
     if (softirqs === null) return;
     this.softirqs = null;
+    this.applications ??= [];
     softirqs();
     this.softirqs = softirqs;
+  }
+
+  byApplication(packet: Packet, act: (packet: Packet) => void): void {
+    if (this.applications === null) {
+      act(packet);
+      return;
+    }
+    const { pool } = this.session;
+    const own = pool.clone(packet);
+    this.applications.push(() => {
+      act(own);
+      pool.release(own);
+    });
   }
 
   after(ms: number, fire: () => void, together = false): () => void {

@@ -70,7 +70,10 @@ export function walk(
   outbox.intercept = null;
   if (held === null && query.arrives)
     arrive(session, new OutsideEnd(conversation, stack, query), stack, query);
-  else asProcess(session, () => (held === null ? conversation.begin() : conversation.again()));
+  else {
+    const send = () => (held === null ? conversation.begin() : conversation.again());
+    outbox.asProcess(send, () => drain(session));
+  }
 
   const unasked = held === null ? PATIENCE_MS : PATIENCE_AGAIN_MS;
   let looped = !drain(session);
@@ -108,14 +111,6 @@ export function walk(
   };
   engine.tape = null;
   return run;
-}
-
-/** What a process does by itself may be interrupted by what it led to. */
-function asProcess(session: Session, act: () => void): void {
-  const { outbox } = session;
-  outbox.softirqs = () => drain(session);
-  act();
-  outbox.softirqs = null;
 }
 
 /** An earlier query's conversation, to go on with on the hosts as they are now. */
