@@ -17,6 +17,7 @@ export const ETH_P_ARP = 0x0806;
 export const ETH_P_IPV6 = 0x86dd;
 
 export const IPPROTO_ICMP = 1;
+export const IPPROTO_IGMP = 2;
 export const IPPROTO_IPIP = 4;
 /** IPv6 in whatever carries it. */
 export const IPPROTO_IPV6 = 41;
@@ -25,6 +26,7 @@ export const IPPROTO_UDP = 17;
 export const IPPROTO_ROUTING = 43;
 export const IPPROTO_GRE = 47;
 export const IPPROTO_AH = 51;
+export const IPPROTO_PIM = 103;
 export const IPPROTO_UDPLITE = 136;
 export const IPPROTO_ICMPV6 = 58;
 export const IPPROTO_SCTP = 132;

@@ -190,7 +190,8 @@ function networkHeader({ dice, words, ground }: NftSpot): (() => string)[] {
     () => `ip frag-off & 0x1fff ${dice.pick(["!= 0x0", "0x0"])}`,
     () => `ip frag-off & 0x2000 ${dice.pick(["!= 0x0", "0x0"])}`,
     () => `ip frag-off & 0x4000 ${dice.pick(["!= 0x0", "0x0"])}`,
-    () => `ip id ${dice.pick(["0", "!= 0"])}`,
+    // Of packets that are alike for rules one may have a number and another none.
+    () => "ip id >= 0",
     () => `ip option ${dice.pick(["rr", "lsrr", "ra"])} ${dice.pick(["exists", "missing"])}`,
     () => `ip checksum ${dice.pick(["!= 0", ">= 0"])}`,
   ];

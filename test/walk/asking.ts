@@ -36,6 +36,7 @@ export function query(host: string, text: string): Query {
   return {
     ...QUERY_DEFAULTS,
     host,
+    content: given.has("payload") ? Uint8Array.from(Buffer.from(given.get("payload") ?? "", "hex")) : null,
     arrives: at !== undefined,
     arrivesBy: at ?? null,
     proto: proto as Query["proto"],

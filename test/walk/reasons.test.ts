@@ -101,6 +101,14 @@ describe("how a packet ends", () => {
     ["DROPPED fragment-timeout", pair({}, {}), "udp [fd00::2]:53 raw mf size=16"],
     ["REFUSED no-protocol", pair({}, {}), "ip 10.0.0.2 protocol=50"],
     ["REFUSED no-protocol", pair({}, {}), "ip fd00::2 protocol=139"],
+    // UDP-Lite as a real kernel answered it: a checksum over all, over the header, one that is wrong, and none.
+    ["REFUSED no-listener-udp", pair({}, {}), "ip 10.0.0.2 protocol=136 payload=138813890000019361626162"],
+    ["REFUSED no-listener-udp", pair({}, {}), "ip 10.0.0.2 protocol=136 payload=138813890008c44f61626162"],
+    ["DROPPED bad-checksum", pair({}, {}), "ip 10.0.0.2 protocol=136 payload=138813890008c44e61626162"],
+    ["DROPPED bad-checksum", pair({}, {}), "ip 10.0.0.2 protocol=136 payload=138813890000000061626162"],
+    // Linux takes IGMP and PIM itself.
+    ["DELIVERED arrived", pair({}, {}), "ip 10.0.0.2 protocol=2"],
+    ["DELIVERED arrived", pair({}, {}), "ip fd00::2 protocol=103"],
     ["REFUSED no-protocol", pair({}, {}), "ip 10.0.0.1 protocol=50 at=eth0 src=10.0.0.9"],
     [
       "DROPPED match-drop",

@@ -13,9 +13,11 @@ import * as HOOK from "../netfilter/hook.ts";
 import { nfHook } from "../netfilter/hooks.ts";
 import { reason } from "../reason.ts";
 import { routeInput } from "../route/input-route.ts";
+import { deliver as taken } from "../socket/deliver.ts";
 import { sctpReceive } from "../socket/sctp.ts";
 import { tcpReceive } from "../socket/tcp.ts";
 import { udpReceive } from "../socket/udp.ts";
+import { udpliteReceive } from "../socket/udplite.ts";
 import type { Stack } from "../stack.ts";
 import { ipError } from "./ip-error.ts";
 import { ipForward } from "./ip-forward.ts";
@@ -32,11 +34,14 @@ const {
   IPPROTO_ROUTING,
   IPPROTO_ICMP,
   IPPROTO_ICMPV6,
+  IPPROTO_IGMP,
   IPPROTO_IPIP,
   IPPROTO_IPV6,
+  IPPROTO_PIM,
   IPPROTO_SCTP,
   IPPROTO_TCP,
   IPPROTO_UDP,
+  IPPROTO_UDPLITE,
   PACKET_HOST,
   PACKET_LOOPBACK,
   PACKET_OTHERHOST,
@@ -216,6 +221,17 @@ function deliver(stack: Stack, dev: NetDevice, whole: Packet): void {
     case IPPROTO_ICMPV6:
       if (whole.family !== 6) break;
       icmp6Receive(stack, dev, whole);
+      return;
+    // The kernel takes them (CONFIG_IP_MULTICAST, CONFIG_IP_PIMSM_V2, which distributions have) and says nothing.
+    case IPPROTO_IGMP:
+      if (whole.family === 6) break;
+      taken(stack, whole);
+      return;
+    case IPPROTO_PIM:
+      taken(stack, whole);
+      return;
+    case IPPROTO_UDPLITE:
+      udpliteReceive(stack, whole);
       return;
     case IPPROTO_IPIP:
       if (whole.family === 6 || stack.net.ipips.length === 0) break;

@@ -24,7 +24,7 @@ import * as RT_SCOPE from "./rt-scope.ts";
 import * as ROUTE_TYPES from "./types.ts";
 
 // A module's own constants are folded into its code; imported ones are read, and checked, at every use.
-const { RT_FORWARD, RT_LOCAL_DELIVER } = PACKET;
+const { IPPROTO_IGMP, RT_FORWARD, RT_LOCAL_DELIVER } = PACKET;
 const { OP_ROUTE } = TAPE;
 const { EHOSTUNREACH } = ERRNO;
 const { RT_SCOPE_HOST } = RT_SCOPE;
@@ -38,7 +38,6 @@ const MARTIAN_DESTINATION = reason("martian-destination");
 const RP_FILTER = reason("rp-filter");
 const NOT_FOR_FORWARDING = reason("not-for-forwarding");
 
-const IPPROTO_IGMP = 2;
 /** 224.0.0.1 */
 const ALL_HOSTS = (224 << 24) | 1;
 
