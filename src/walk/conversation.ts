@@ -321,6 +321,7 @@ export class Conversation implements Upcalls {
     if (proto !== "icmp" || stack !== this.client || packet.icmpId !== this.icmpId) return;
     // A socket bound to an address hears what is for that alone (`raw_v4_match`, `raw_v6_match`).
     if (src !== null && packet.dst !== src) return;
+    if (packet.family === 6 && !this.hearsBy(stack, packet)) return;
     this.echoAnswered(packet.src);
   }
 
@@ -341,7 +342,7 @@ export class Conversation implements Upcalls {
   }
 
   /**
-   * Is an error looked up for the client's socket, where that is bound to a device? What comes by the loopback comes by that
+   * Is an error, or the answer to an echo of IPv6, for the client's socket, where that is bound to a device? What comes by the loopback comes by that
    * (`tcp_v4_err`, `__udp4_lib_err`, `tcp_v6_err`), but with UDP and echoes of IPv6 by the device that has the address (`inet6_iif`).
    */
   private hearsBy(stack: Stack, packet: Packet): boolean {
