@@ -3,6 +3,7 @@ import { checksumVerified } from "../../packet/checksum.ts";
 import * as PACKET from "../../packet/packet.ts";
 import { isIcmp, type Packet, protocolKey } from "../../packet/packet.ts";
 import { hasPorts } from "../../packet/ports.ts";
+import { udpliteCoverage } from "../../packet/wire/udplite.ts";
 import type { NfVerdict } from "../netfilter/hook.ts";
 import * as HOOK from "../netfilter/hook.ts";
 import { reason } from "../reason.ts";
@@ -84,7 +85,9 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
     sport = packet.sport;
     dport = packet.dport;
   } else {
-    if (protocol === IPPROTO_UDPLITE && isInvalidUdpLite(packet)) return NF_ACCEPT;
+    // `udplite_error`: it is INVALID.
+    const { content } = packet;
+    if (protocol === IPPROTO_UDPLITE && content !== null && udpliteCoverage(content) < 0) return NF_ACCEPT;
     sport = 0;
     dport = 0;
   }
@@ -156,20 +159,6 @@ export function conntrackIn(stack: Stack, packet: Packet): NfVerdict {
   if (table.accounts && !passedBy) table.extensions.account(ct, node & 1, packet.length);
   if (info === IP_CT_ESTABLISHED_REPLY) table.setStatus(ct, IPS_SEEN_REPLY);
   return NF_ACCEPT;
-}
-
-/** Bytes of UDP-Lite's header, and where its checksum stands. */
-const UDPLITE_HEADER = 8;
-const UDPLITE_CHECKSUM = 6;
-
-/** `udplite_error`: whose checksum is missing, or is of less than the header or more than there is, is INVALID. */
-function isInvalidUdpLite({ content }: Packet): boolean {
-  if (content === null) return false;
-  if (content.length < UDPLITE_HEADER) return true;
-  const view = new DataView(content.buffer, content.byteOffset, content.length);
-  const coverage = view.getUint16(4);
-  if (coverage !== 0 && (coverage < UDPLITE_HEADER || coverage > content.length)) return true;
-  return view.getUint16(UDPLITE_CHECKSUM) === 0;
 }
 
 /** `init_conntrack`: a connection that was announced, and its master is in the table, is RELATED and bears its mark. */

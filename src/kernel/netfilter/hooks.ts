@@ -248,6 +248,7 @@ export function nfHook(stack: Stack, hook: number, packet: Packet, inIf: number,
       if (verdict === NF_DROP && stack.engine.drops === drops) {
         stack.drop(packet, dropReason(stack));
       }
+      stack.hasCopied = false;
       break;
     }
     // `ipt_do_table` keeps softirqs out; when it has done its copy is gone before its packet goes on.

@@ -34,6 +34,11 @@ export function udpReceive(stack: Stack, _dev: NetDevice, packet: Packet): void 
     deliver(stack, packet);
     return;
   }
+  refuseDatagram(stack, packet);
+}
+
+/** `__udp4_lib_rcv`, `__udp6_lib_rcv` of what no socket takes: who sent it to one host is told. Takes the packet over. */
+export function refuseDatagram(stack: Stack, packet: Packet): void {
   if (packet.rtType === RTN_BROADCAST || packet.rtType === RTN_MULTICAST) {
     stack.kill(packet, NO_LISTENER);
     return;
